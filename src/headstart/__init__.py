@@ -1,0 +1,78 @@
+"""headstart: transfer learning on images, from a folder of labelled photos to a classifier that can be trusted.
+
+Public names are loaded on first use, so that `import headstart` needs no torch and takes no time.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from headstart.errors import HeadstartError
+    from headstart.features.predictor import Prediction, Predictor, load
+    from headstart.models.catalog import find_model
+    from headstart.plan import DataPlan, Plan
+    from headstart.presets import Request, discriminative, feature_extraction, gradual, probe_then_tune
+    from headstart.run import Run
+    from headstart.workflow.images import check
+    from headstart.workflow.judge import evaluate as score
+    from headstart.workflow.plans import TrainOptions
+    from headstart.workflow.train import TrainingAnswer, resume
+    from headstart.workflow.train import train as fit
+
+_HOME = {
+    "DataPlan": ("headstart.plan", "DataPlan"),
+    "HeadstartError": ("headstart.errors", "HeadstartError"),
+    "Plan": ("headstart.plan", "Plan"),
+    "Prediction": ("headstart.features.predictor", "Prediction"),
+    "Predictor": ("headstart.features.predictor", "Predictor"),
+    "Request": ("headstart.presets", "Request"),
+    "Run": ("headstart.run", "Run"),
+    "TrainOptions": ("headstart.workflow.plans", "TrainOptions"),
+    "TrainingAnswer": ("headstart.workflow.train", "TrainingAnswer"),
+    "check": ("headstart.workflow.images", "check"),
+    "discriminative": ("headstart.presets", "discriminative"),
+    "feature_extraction": ("headstart.presets", "feature_extraction"),
+    "find_model": ("headstart.models.catalog", "find_model"),
+    "fit": ("headstart.workflow.train", "train"),
+    "gradual": ("headstart.presets", "gradual"),
+    "load": ("headstart.features.predictor", "load"),
+    "probe_then_tune": ("headstart.presets", "probe_then_tune"),
+    "resume": ("headstart.workflow.train", "resume"),
+    "score": ("headstart.workflow.judge", "evaluate"),
+}
+"""Public name -> module and name there. `fit` and `score`, because `train` and `evaluate` are packages."""
+
+__all__ = [
+    "DataPlan",
+    "HeadstartError",
+    "Plan",
+    "Prediction",
+    "Predictor",
+    "Request",
+    "Run",
+    "TrainOptions",
+    "TrainingAnswer",
+    "check",
+    "discriminative",
+    "feature_extraction",
+    "find_model",
+    "fit",
+    "gradual",
+    "load",
+    "probe_then_tune",
+    "resume",
+    "score",
+]
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - any public name
+    if name not in _HOME:
+        raise AttributeError(f"module 'headstart' has no attribute {name!r}")
+    module, attribute = _HOME[name]
+    return getattr(importlib.import_module(module), attribute)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

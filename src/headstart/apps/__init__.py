@@ -1,0 +1,1 @@
+"""Doors: they parse, call one workflow function, and show."""

@@ -1,0 +1,336 @@
+"""The command line: parse, call one workflow function, show. Nothing here imports torch."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from headstart.errors import HeadstartError
+
+app = typer.Typer(
+    name="headstart",
+    help="Transfer learning on images: from a folder of labelled photos to a classifier that can be trusted.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+DATA_HELP = "Folder of class folders, of train/val/test folders of class folders, a .tar of either, or `digits`."
+
+
+class Strategy(StrEnum):
+    """Names of the strategies; the table of functions is presets.STRATEGIES."""
+
+    feature_extraction = "feature_extraction"
+    probe_then_tune = "probe_then_tune"
+    discriminative = "discriminative"
+    gradual = "gradual"
+
+
+class DomainName(StrEnum):
+    """Names of the domains; the table of values is domains.DOMAINS."""
+
+    photo = "photo"
+    medical = "medical"
+    satellite = "satellite"
+    document = "document"
+
+
+class Augmentation(StrEnum):
+    """Names of the augmentation presets; the table is models.augment.PRESETS, and none."""
+
+    none = "none"
+    light = "light"
+    standard = "standard"
+    strong = "strong"
+    trivial = "trivial"
+
+
+class Head(StrEnum):
+    """Kinds of heads."""
+
+    linear = "linear"
+    mlp = "mlp"
+
+
+class HeadSolver(StrEnum):
+    """How a linear head is found."""
+
+    solved = "solved"
+    adam = "adam"
+
+
+Data = Annotated[str, typer.Argument(metavar="DATA", help=DATA_HELP)]
+Json = Annotated[bool, typer.Option("--json", help="Answer as JSON on stdout; progress stays on stderr.")]
+Model = Annotated[str | None, typer.Option("--model", help="ARCH, ARCH:TAG or ARCH:file:PATH; see `headstart models`.")]
+Group = Annotated[
+    str | None,
+    typer.Option("--group", help="Regular expression on the image path; what group 1 matches stays on one side."),
+]
+DomainOption = Annotated[DomainName | None, typer.Option("--domain", help="Kind of images; decides augmentation.")]
+AugmentationOption = Annotated[Augmentation | None, typer.Option("--augmentation", help="How far views may vary.")]
+InputSize = Annotated[int | None, typer.Option("--input-size", help="Side in pixels; default: the weights' own.")]
+Seed = Annotated[int, typer.Option("--seed", help="Decides splits, order, views and head.")]
+
+
+@app.command()
+def demo(as_json: Json = False, out: Annotated[Path | None, typer.Option("--out", help="Run folder.")] = None) -> None:
+    """Train on the embedded handwritten digits with the embedded weights: the whole way in about a minute."""
+    options = {"source": "digits"}
+    _train(options, {"input_size": 64, "budget_seconds": 60.0, "epochs": 3}, out=out, as_json=as_json)
+
+
+@app.command()
+def check(
+    data: Data,
+    as_json: Json = False,
+    val: Annotated[str | None, typer.Option("--val", help="Folder that will report.")] = None,
+    group: Group = None,
+    preview: Annotated[
+        Path | None, typer.Option("--preview", help="Write a PNG of images exactly as the network sees them.")
+    ] = None,
+    model: Model = None,
+    domain: DomainOption = None,
+    augmentation: AugmentationOption = None,
+    input_size: InputSize = None,
+    seed: Seed = 0,
+) -> None:
+    """Look at the images before training: counts, unreadable files, sizes, what is suspicious."""
+    from headstart.apps import console
+    from headstart.plan import DataPlan
+    from headstart.workflow import images, plans
+
+    answer = images.check(data, val=val, group=group, progress=console.progress())
+    if preview is not None:
+        options = plans.TrainOptions(
+            DataPlan.from_options(source=data),
+            model=model,
+            domain=domain,
+            augmentation=augmentation,
+            input_size=input_size,
+            seed=seed,
+        )
+        images.preview(options, preview)
+        answer["preview"] = str(preview)
+    _show(answer, as_json=as_json, text=console.check_text)
+
+
+@app.command()
+def train(
+    data: Annotated[str | None, typer.Argument(metavar="[DATA]", help=DATA_HELP)] = None,
+    strategy: Annotated[Strategy | None, typer.Option("--strategy", help="Default: probe_then_tune.")] = None,
+    plan: Annotated[Path | None, typer.Option("--plan", help="A plan as YAML; DATA overrides its source.")] = None,
+    model: Model = None,
+    epochs: Annotated[int | None, typer.Option("--epochs", help="Of every trained phase.")] = None,
+    domain: DomainOption = None,
+    val: Annotated[str | None, typer.Option("--val", help="Folder of class folders that reports.")] = None,
+    group: Group = None,
+    head: Annotated[Head, typer.Option("--head", help="mlp goes with feature_extraction.")] = Head.linear,
+    head_solver: Annotated[
+        HeadSolver, typer.Option("--head-solver", help="adam trains a linear head with augmentation instead.")
+    ] = HeadSolver.solved,
+    augmentation: AugmentationOption = None,
+    input_size: InputSize = None,
+    batch_size: Annotated[int | None, typer.Option("--batch-size", help="Images a step; default 32.")] = None,
+    limit_train: Annotated[
+        str | None, typer.Option("--limit-train", help="Train on a seeded sample: 1000, or 100/class.")
+    ] = None,
+    limit_test: Annotated[
+        str | None, typer.Option("--limit-test", help="Report on a seeded sample: 1000, or 100/class.")
+    ] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Stop at an unreadable image instead of leaving it out.")
+    ] = False,
+    seed: Seed = 0,
+    budget: Annotated[
+        str | None,
+        typer.Option("--budget", help="Wall clock, such as 90s, 10m, 2h; the best so far is kept."),
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Run folder; default: a new one under runs/.")] = None,
+    resume: Annotated[Path | None, typer.Option("--resume", help="Go on with this run; needs no DATA.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Train a classifier, judge it, and write the bundle that `predict` and `evaluate` use."""
+    from headstart.apps.parsing import parse_seconds
+
+    seconds = parse_seconds(budget)
+    given = {
+        "DATA": data,
+        "--plan": plan,
+        "--strategy": strategy,
+        "--model": model,
+        "--epochs": epochs,
+        "--out": out,
+    }
+    if resume is not None:
+        _refuse(given, besides="--resume", why="the run's own plan is used")
+        _resume(resume, budget_seconds=seconds, as_json=as_json)
+        return
+    if plan is not None:
+        _refuse(
+            {k: v for k, v in given.items() if k in ("--strategy", "--model", "--epochs")},
+            besides="--plan",
+            why="change the plan file",
+        )
+        _train_plan(plan, data, out=out, as_json=as_json)
+        return
+    if data is None:
+        raise typer.BadParameter("DATA is missing (or --plan, or --resume)", param_hint="DATA")
+    source = {
+        "source": data,
+        "val": val,
+        "group": group,
+        "limit_train": limit_train,
+        "limit_test": limit_test,
+        "unreadable": "stop" if strict else "leave_out",
+    }
+    chosen = {
+        "model": model,
+        "domain": domain,
+        "input_size": input_size,
+        "epochs": epochs,
+        "augmentation": augmentation,
+        "head": head,
+        "head_solver": head_solver,
+        "batch_size": batch_size,
+        "seed": seed,
+        "budget_seconds": seconds,
+    }
+    if strategy is not None:
+        chosen["strategy"] = strategy
+    _train(source, chosen, out=out, as_json=as_json)
+
+
+@app.command()
+def evaluate(
+    bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="Folder that training made.")],
+    data: Data,
+    split: Annotated[str | None, typer.Option("--split", help="train, val or test; default: test, else val.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Judge a bundle on labelled images: accuracy with its interval, figures of each class, confusion."""
+    from headstart.apps import console
+    from headstart.workflow import judge
+
+    answer = judge.evaluate(bundle, data, split=split, progress=console.progress())
+    _show(answer, as_json=as_json, text=console.figures_text)
+
+
+@app.command()
+def predict(
+    bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="Folder that training made.")],
+    files: Annotated[list[str], typer.Argument(metavar="FILE...", help="Images, or folders of images.")],
+    as_json: Json = False,
+) -> None:
+    """Say what is on images, with the probability of every class."""
+    from headstart.apps import console
+    from headstart.workflow import judge
+
+    answers, unreadable = judge.predict(bundle, files, progress=console.progress())
+    for name, reason in unreadable.items():
+        console.warn(f"left out {name}: {reason}")
+    _show(answers, as_json=as_json, text=console.predictions_text)
+
+
+@app.command()
+def models(
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Show one card in full.")] = None,
+    as_json: Json = False,
+) -> None:
+    """List the pretrained networks, or show one."""
+    from headstart.models.catalog import all_cards, find_model
+
+    cards = [find_model(name).card] if name else sorted(all_cards(), key=lambda card: card.parameters)
+    answer = [card.to_dict() for card in cards]
+    if as_json:
+        _print_json(answer[0] if name else answer)
+        return
+    from headstart.apps import console
+
+    print(console.card_text(answer[0]) if name else console.cards_text(answer))
+
+
+def _train(source: dict[str, Any], chosen: dict[str, Any], *, out: Path | None, as_json: bool) -> None:
+    from headstart.apps import console
+    from headstart.plan import DataPlan
+    from headstart.workflow import plans
+    from headstart.workflow import train as workflow
+
+    options = plans.TrainOptions(DataPlan.from_options(**source), **chosen)
+    with console.training() as observer:
+        answer = workflow.train(options, out=out, observer=observer, progress=observer.progress, started=_STARTED)
+    _show(answer.metrics, as_json=as_json, text=console.training_text)
+
+
+def _train_plan(path: Path, data: str | None, *, out: Path | None, as_json: bool) -> None:
+    from headstart.apps import console
+    from headstart.plan import Plan
+    from headstart.workflow import train as workflow
+
+    plan = Plan.read(path)
+    if data is not None:
+        plan = plan.changed(data=plan.data.model_copy(update={"source": data}))
+    with console.training() as observer:
+        answer = workflow.train(plan, out=out, observer=observer, progress=observer.progress, started=_STARTED)
+    _show(answer.metrics, as_json=as_json, text=console.training_text)
+
+
+def _resume(run: Path, *, budget_seconds: float | None, as_json: bool) -> None:
+    from headstart.apps import console
+    from headstart.workflow import train as workflow
+
+    with console.training() as observer:
+        answer = workflow.resume(
+            run,
+            budget_seconds=budget_seconds,
+            observer=observer,
+            progress=observer.progress,
+            started=_STARTED,
+        )
+    _show(answer.metrics, as_json=as_json, text=console.training_text)
+
+
+def _refuse(given: dict[str, object], *, besides: str, why: str) -> None:
+    named = [name for name, value in given.items() if value is not None]
+    if named:
+        raise typer.BadParameter(f"{', '.join(named)} has no effect beside {besides}: {why}", param_hint=besides)
+
+
+def _show(answer: Any, *, as_json: bool, text: Any) -> None:  # noqa: ANN401 - answers differ by command
+    if as_json:
+        _print_json(answer)
+    else:
+        print(text(answer))
+
+
+def _print_json(answer: object) -> None:
+    print(json.dumps(answer, indent=1, ensure_ascii=False, allow_nan=False))
+
+
+_STARTED = time.monotonic()
+
+
+def main() -> NoReturn:
+    """Run the command; a user's mistake is one line on stderr and exit code 1."""
+    try:
+        app()
+    except HeadstartError as error:
+        print(f"headstart: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        print("headstart: interrupted before anything was to be saved", file=sys.stderr)
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.exit(1)
+    sys.exit(0)
+
+
+if __name__ == "__main__":
+    main()

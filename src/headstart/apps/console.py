@@ -1,0 +1,283 @@
+"""What people read: progress and tables on stderr, answers as text on stdout."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from headstart.plan import Phase
+from headstart.train.observers import Observer
+
+_EPOCH_ROW = (
+    "{phase:<16} {epoch:>5} {train:>10} {select:>11} {accuracy:>10} {head:>9} {backbone:>18} {seconds:>8}  {mark}"
+)
+
+
+def _stderr() -> Console:
+    return Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def warn(text: str) -> None:
+    """One line on stderr."""
+    _stderr().print(f"warning: {text}", markup=False)
+
+
+def progress() -> Callable[[str, int], Callable[[int], object]]:
+    """A bar for each piece of work with a known number of images, where stderr is a terminal."""
+    watcher = TrainingConsole()
+    return watcher.progress
+
+
+@contextmanager
+def training() -> Iterator[TrainingConsole]:
+    """Bars and the per-epoch table while the block runs."""
+    watcher = TrainingConsole()
+    try:
+        yield watcher
+    finally:
+        watcher.close()
+
+
+class TrainingConsole(Observer):
+    """Shows a run as it goes on."""
+
+    def __init__(self) -> None:
+        self._console = _stderr()
+        self._bar: Progress | None = None
+        self._task: Any = None
+        self._header_shown = False
+
+    def progress(self, what: str, total: int) -> Callable[[int], object]:
+        """Start a bar; the answer moves it on."""
+        self.work_started(what, total)
+        return self.work_done
+
+    def close(self) -> None:
+        """Take the bar away."""
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+
+    def work_started(self, what: str, total: int) -> None:
+        """A new bar in place of the last."""
+        self.close()
+        if not self._console.is_terminal:
+            return
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("images"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=self._console,
+            transient=True,
+        )
+        self._bar.start()
+        self._task = self._bar.add_task(what, total=total)
+
+    def work_done(self, count: int) -> None:
+        """Move the bar."""
+        if self._bar is not None:
+            self._bar.advance(self._task, count)
+            if self._bar.finished:
+                self.close()
+
+    def phase_started(self, index: int, phase: Phase) -> None:
+        """Its name, and what it does."""
+        what = "solve the head" if phase.kind == "solve" else f"train up to {phase.epochs} epochs"
+        self._say(f"phase {index} {phase.name}: {what}")
+
+    def epoch_done(self, row: Mapping[str, Any]) -> None:
+        """One line of the table."""
+        if not self._header_shown:
+            self._header_shown = True
+            self._say(
+                _EPOCH_ROW.format(
+                    phase="phase",
+                    epoch="epoch",
+                    train="train loss",
+                    select="select loss",
+                    accuracy="select acc",
+                    head="head rate",
+                    backbone="backbone rates",
+                    seconds="seconds",
+                    mark="",
+                )
+            )
+        rates = list(row["rates"].values())
+        self._say(
+            _EPOCH_ROW.format(
+                phase=row["phase"],
+                epoch=row["epoch"],
+                train="-" if row["train_loss"] is None else f"{row['train_loss']:.4f}",
+                select=f"{row['select_loss']:.4f}",
+                accuracy=f"{row['select_accuracy']:.4f}",
+                head=f"{rates[-1]:.1e}" if rates else "solved",
+                backbone=_span(rates[:-1]),
+                seconds=f"{row['seconds']:.1f}",
+                mark="best" if row["better"] else "",
+            )
+        )
+
+    def phase_done(self, row: Mapping[str, Any]) -> None:
+        """Why it ended."""
+        self._say(f"phase {row['name']} ended: {row['ended']}")
+
+    def noted(self, event: str, values: Mapping[str, Any]) -> None:
+        """What was chosen and why."""
+        if event == "chosen":
+            self._say(f"kept {values['weights']}: {values['why']}")
+        elif event == "resumed":
+            self._say(f"going on at phase {values['phase']}, after epoch {values['epoch']}")
+        elif event == "finding":
+            self._say(f"{values['level']}: {values['evidence']}; {values['remedy']}")
+        elif event == "stopped":
+            self._say(f"stopping ({values['reason']}); everything is saved")
+
+    def _say(self, text: str) -> None:
+        self._console.print(text, markup=False)
+
+
+def _span(rates: Sequence[float]) -> str:
+    if not rates:
+        return "frozen"
+    low, high = min(rates), max(rates)
+    return f"{low:.1e}" if low == high else f"{low:.1e}..{high:.1e}"
+
+
+def training_text(metrics: Mapping[str, Any]) -> str:
+    """The end of `headstart train`."""
+    val = metrics["val"]
+    lines = [
+        "",
+        *_phase_table(metrics["phases"]),
+        "",
+        f"accuracy {_with_interval(val)} on {val['images']} images that chose nothing ({val['reported_on']}); "
+        f"choices were made on: {val['selected_on']}",
+        f"balanced accuracy {val['balanced_accuracy']:.3f}",
+        f"kept: {metrics['kept']['weights']} - {metrics['kept']['why']}",
+    ]
+    if metrics["unreadable"]:
+        lines.append(f"left out: {len(metrics['unreadable'])} unreadable images (see data.json)")
+    for path, reason in metrics["reasons"].items():
+        lines.append(f"why {path}: {reason}")
+    lines += [
+        f"{metrics['seconds']['total']:.1f} s in all",
+        f"run:    {metrics['run']}",
+        f"bundle: {metrics['bundle']}",
+        f"next:   headstart predict {metrics['bundle']} IMAGE",
+    ]
+    if metrics["resume"]:
+        lines.append(f"stopped by the {metrics['stopped']}; go on with: {metrics['resume']}")
+    return "\n".join(lines)
+
+
+def _phase_table(phases: Sequence[Mapping[str, Any]]) -> list[str]:
+    lines = [f"{'phase':<16} {'epochs':>6} {'select acc':>10} {'seconds':>8}  trained at peak rate"]
+    for row in phases:
+        accuracy = "-" if row["select_accuracy"] is None else f"{row['select_accuracy']:.4f}"
+        rates = ", ".join(f"{name} {rate:g}" for name, rate in row["learning_rates"].items()) or "head, solved"
+        ran = row["kind"] == "solve" or row["epochs_run"] > 0
+        lines.append(
+            f"{row['name']:<16} {row['epochs_run']:>6} {accuracy:>10} {row['seconds']:>8.1f}  "
+            + (rates if ran else row["ended"])
+        )
+    return lines
+
+
+def figures_text(figures: Mapping[str, Any]) -> str:
+    """The answer of `headstart evaluate`."""
+    width = max(5, *(len(name) for name in figures["per_class"]))
+    lines = [
+        f"accuracy {_with_interval(figures)} on {figures['images']} images",
+        f"balanced accuracy {figures['balanced_accuracy']:.3f}",
+        "",
+        f"{'class':<{width}} {'images':>6} {'precision':>9} {'recall':>6}  {'95 % of recall':<14} {'F1':>5}",
+    ]
+    for name, row in figures["per_class"].items():
+        span = "-" if row["recall_interval"] is None else "{:.3f}..{:.3f}".format(*row["recall_interval"])
+        lines.append(
+            f"{name:<{width}} {row['images']:>6} {row['precision']:>9.3f} {row['recall']:>6.3f}  {span:<14} "
+            f"{row['f1']:>5.3f}"
+        )
+    lines += ["", "confusion (row: true class, column: predicted, in the order above)"]
+    lines += [" ".join(f"{count:>5}" for count in row) for row in figures["confusion"]]
+    if figures.get("unreadable"):
+        lines.append(f"left out: {len(figures['unreadable'])} unreadable images")
+    return "\n".join(lines)
+
+
+def predictions_text(answers: Sequence[Mapping[str, Any]]) -> str:
+    """The answer of `headstart predict`."""
+    return "\n".join(f"{a['file']}: {a['label']} {a['probability']:.3f}" for a in answers)
+
+
+def check_text(answer: Mapping[str, Any]) -> str:
+    """The answer of `headstart check`."""
+    splits = [name for name in answer["splits"] if name != "all"]
+    head = f"{answer['images']} readable images, {len(answer['classes'])} classes"
+    lines = [head + (f", splits {', '.join(splits)}" if splits else "")]
+    width = max((len(name) for name in answer["classes"]), default=0)
+    for name, count in answer["classes"].items():
+        by_split = ", ".join(f"{split} {answer['splits'][split].get(name, 0)}" for split in splits)
+        lines.append(f"  {name:<{width}} {count:>6}" + (f"  ({by_split})" if by_split else ""))
+    if answer["pixels"]["width"]:
+        lines.append(
+            "pixels (least, median, most): width {}, {}, {}; height {}, {}, {}".format(
+                *answer["pixels"]["width"], *answer["pixels"]["height"]
+            )
+        )
+    if "groups" in answer:
+        lines.append(f"groups: {answer['groups']['groups']} ({answer['groups']['unmatched']} images are their own)")
+    for finding in answer["findings"]:
+        lines.append(f"{finding['level']}: {finding['evidence']}\n    -> {finding['remedy']}")
+    if not answer["findings"]:
+        lines.append("nothing suspicious")
+    if "preview" in answer:
+        lines.append(f"preview: {answer['preview']}")
+    return "\n".join(lines)
+
+
+def cards_text(cards: Sequence[Mapping[str, Any]]) -> str:
+    """The answer of `headstart models`."""
+    lines = [f"{'model':<34} {'params':>8} {'GMACs':>7} {'input':>5} {'top-1':>6}  licence"]
+    lines += [
+        f"{c['name']:<34} {c['parameters'] / 1e6:>7.1f}M {c['gmacs']:>7.2f} {c['input']['size']:>5} "
+        f"{c['imagenet_top1']:>6.2f}  {c['licence']}"
+        for c in cards
+    ]
+    return "\n".join(lines)
+
+
+def card_text(card: Mapping[str, Any]) -> str:
+    """One card in full, with how to use it."""
+    spec, weights = card["input"], card["weights"]
+    origin = weights["url"] or f"pip package {weights['package']}"
+    return "\n".join(
+        [
+            f"{card['name']} ({card['library']}, {card['family']})",
+            f"  parameters {card['parameters']:,}; {card['gmacs']} GMACs; ImageNet top-1 {card['imagenet_top1']} %",
+            f"  input {spec['size']} px after resizing the shorter side to {spec['resize']} ({spec['interpolation']}); "
+            f"mean {tuple(spec['mean'])}, std {tuple(spec['std'])}",
+            f"  layer groups {', '.join(card['groups'])}",
+            f"  weights {origin}; licence {card['licence']}; {card['paper']}",
+            f"  use: headstart train DATA --model {card['name']}",
+        ]
+    )
+
+
+def _with_interval(figures: Mapping[str, Any]) -> str:
+    low, high = figures["accuracy_interval"]
+    return f"{figures['accuracy']:.3f} (95 % interval {low:.3f}..{high:.3f})"

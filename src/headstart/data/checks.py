@@ -1,0 +1,267 @@
+"""Looking at the files before anything is trained: what is there, what cannot be read, what is suspicious."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from headstart.data.decode import UnreadableImageError, decode
+from headstart.data.sources import Dataset, ImageRecord
+from headstart.data.splits import shared_groups
+from headstart.errors import DataError
+
+Level = Literal["info", "warning", "error"]
+
+FEW_IMAGES_PER_CLASS = 10
+"""Below this a class's figures say little."""
+IMBALANCE_RATIO = 5.0
+"""Largest over smallest class from which the imbalance is named."""
+_EXAMPLES = 5
+_READ_THREADS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something about the data that its owner should know."""
+
+    level: Level
+    """error: training on it is refused. warning: figures may mislead. info: good to know."""
+    what: str
+    """The kind, as one word for filters."""
+    evidence: str
+    remedy: str
+
+    def to_dict(self) -> dict[str, str]:
+        """Plain values for JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class FileFacts:
+    """What one pass over the files found."""
+
+    readable: tuple[ImageRecord, ...]
+    unreadable: dict[str, str] = field(default_factory=dict)
+    """Image id -> reason."""
+    digests: dict[str, str] = field(default_factory=dict)
+    """Image id -> hash of the encoded bytes."""
+    sizes: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """Image id -> width, height in pixels."""
+
+
+def read_all(records: Sequence[ImageRecord], *, on_image: Callable[[], object] = lambda: None) -> FileFacts:
+    """Decode every image once, in full: only that finds a truncated file.
+
+    Args:
+        records: The images.
+        on_image: Called after each, for progress.
+    """
+
+    def look(record: ImageRecord) -> tuple[str, tuple[int, int], str]:
+        try:
+            encoded = record.read()
+            height, width, _ = decode(encoded).shape
+        except (UnreadableImageError, OSError) as error:
+            return "", (0, 0), str(error)
+        return hashlib.blake2b(encoded, digest_size=16).hexdigest(), (width, height), ""
+
+    readable, unreadable, digests, sizes = [], {}, {}, {}
+    with ThreadPoolExecutor(_READ_THREADS) as pool:
+        for record, (digest, size, reason) in zip(records, pool.map(look, records), strict=True):
+            on_image()
+            if reason:
+                unreadable[record.id] = reason
+                continue
+            readable.append(record)
+            digests[record.id], sizes[record.id] = digest, size
+    return FileFacts(tuple(readable), unreadable, digests, sizes)
+
+
+def find(dataset: Dataset, facts: FileFacts) -> list[Finding]:
+    """Every finding that files and pixels can show, errors first."""
+    findings = [
+        *_unreadable(facts),
+        *_duplicates(facts),
+        *_class_sizes(facts.readable),
+        *_ignored(dataset),
+    ]
+    order = {"error": 0, "warning": 1, "info": 2}
+    return sorted(findings, key=lambda finding: order[finding.level])
+
+
+def shared(records: Sequence[ImageRecord], groups: dict[str, str]) -> list[Finding]:
+    """Groups that the given splits tear apart."""
+    names = shared_groups(records, groups)
+    if not names:
+        return []
+    return [
+        Finding(
+            "error",
+            "group_in_two_splits",
+            f"{len(names)} groups lie in more than one split: {', '.join(names[:_EXAMPLES])}",
+            "merge the split folders into one set of class folders and let --group split it",
+        )
+    ]
+
+
+def refuse_unusable(facts: FileFacts, *, source: str, strict: bool) -> None:
+    """Stop before training if the images cannot make a classifier.
+
+    Args:
+        facts: Of all images that take part.
+        source: DATA, for the message.
+        strict: An unreadable file stops instead of being left out.
+
+    Raises:
+        DataError: with the first reason.
+    """
+    if facts.unreadable and (strict or not facts.readable):
+        name, reason = next(iter(facts.unreadable.items()))
+        raise DataError(
+            f"{len(facts.unreadable)} of {len(facts.unreadable) + len(facts.readable)} images in {source} cannot be "
+            f"read (first: {name}: {reason})",
+            remedy="repair or remove them" + (", or leave out --strict to go on without them" if strict else ""),
+        )
+    for finding in _duplicates(facts):
+        if finding.level == "error":
+            raise DataError(finding.evidence, expected="one label per image", remedy=finding.remedy)
+
+
+def refuse_small_classes(records: Sequence[ImageRecord]) -> None:
+    """Stop if the training images hold fewer than two classes, or a class with a single image.
+
+    Raises:
+        DataError: with the counts.
+    """
+    counts = Counter(record.label for record in records)
+    if len(counts) < 2:
+        name = next(iter(counts), "none")
+        raise DataError(
+            f"only one class to learn ({name!r}, {counts.get(name, 0)} images)",
+            expected="at least two class folders with images",
+        )
+    single = sorted(name for name, count in counts.items() if count < 2)
+    if single:
+        raise DataError(
+            f"class {single[0]!r} has 1 image" + (f" (so do {len(single) - 1} others)" if len(single) > 1 else ""),
+            expected="at least 2 images in every class, so that one can be kept apart to judge",
+            remedy="add images or remove the folder",
+        )
+
+
+def summary(dataset: Dataset, facts: FileFacts) -> dict[str, Any]:
+    """The answer of `headstart check` as plain values."""
+    widths = sorted(width for width, _ in facts.sizes.values())
+    heights = sorted(height for _, height in facts.sizes.values())
+    counts = Counter(record.label for record in facts.readable)
+    return {
+        "source": dataset.source,
+        "images": len(facts.readable),
+        "classes": {name: counts[name] for name in dataset.classes()},
+        "splits": {
+            split: dict(sorted(Counter(r.label for r in facts.readable if r.split == split).items()))
+            for split in dataset.splits()
+        },
+        "unreadable": facts.unreadable,
+        "pixels": {
+            "width": [widths[0], widths[len(widths) // 2], widths[-1]] if widths else [],
+            "height": [heights[0], heights[len(heights) // 2], heights[-1]] if heights else [],
+        },
+        "findings": [finding.to_dict() for finding in find(dataset, facts)],
+    }
+
+
+def _unreadable(facts: FileFacts) -> list[Finding]:
+    if not facts.unreadable:
+        return []
+    shown = "; ".join(f"{name}: {reason}" for name, reason in list(facts.unreadable.items())[:_EXAMPLES])
+    more = len(facts.unreadable) - _EXAMPLES
+    return [
+        Finding(
+            "warning",
+            "unreadable",
+            f"{len(facts.unreadable)} images cannot be read: {shown}" + (f"; and {more} more" if more > 0 else ""),
+            "repair or remove them; training leaves them out (--strict stops instead)",
+        )
+    ]
+
+
+def _duplicates(facts: FileFacts) -> list[Finding]:
+    same: dict[str, list[ImageRecord]] = defaultdict(list)
+    for record in facts.readable:
+        same[facts.digests[record.id]].append(record)
+    twins = [records for records in same.values() if len(records) > 1]
+    conflicting = [records for records in twins if len({r.label for r in records}) > 1]
+    crossing = [r for r in twins if len({x.split for x in r}) > 1 and len({x.label for x in r}) == 1]
+    findings = []
+    if conflicting:
+        first = conflicting[0]
+        findings.append(
+            Finding(
+                "error",
+                "several_labels",
+                f"{len(conflicting)} images carry several labels: {first[0].id} and {first[1].id} are the same file",
+                "headstart learns one label per image: keep each image in one class folder",
+            )
+        )
+    if crossing:
+        first = crossing[0]
+        findings.append(
+            Finding(
+                "warning",
+                "same_image_in_two_splits",
+                f"{len(crossing)} images lie in more than one split: {first[0].id} and {first[1].id} are the same file",
+                "remove them from one side; the figures are too good as long as they are on both",
+            )
+        )
+    inside = len(twins) - len(conflicting) - len(crossing)
+    if inside:
+        findings.append(
+            Finding(
+                "info",
+                "duplicates",
+                f"{inside} images are there more than once in their class",
+                "headstart keeps copies on the same side of its own splits; remove them if they are an accident",
+            )
+        )
+    return findings
+
+
+def _class_sizes(records: Sequence[ImageRecord]) -> list[Finding]:
+    counts = Counter(record.label for record in records)
+    if not counts:
+        return []
+    findings = []
+    small = {name: count for name, count in counts.items() if count < FEW_IMAGES_PER_CLASS}
+    if small:
+        named = ", ".join(f"{name} {count}" for name, count in list(small.items())[:_EXAMPLES])
+        findings.append(
+            Finding(
+                "warning",
+                "few_images",
+                f"{len(small)} classes have fewer than {FEW_IMAGES_PER_CLASS} images: {named}",
+                "add images; figures of these classes will be uncertain",
+            )
+        )
+    most, least = max(counts.values()), min(counts.values())
+    if most > IMBALANCE_RATIO * least:
+        findings.append(
+            Finding(
+                "warning",
+                "imbalance",
+                f"the largest class has {most} images, the smallest {least} ({most / least:.1f} times fewer)",
+                "read balanced accuracy and recall per class, not accuracy alone",
+            )
+        )
+    return findings
+
+
+def _ignored(dataset: Dataset) -> list[Finding]:
+    if not dataset.ignored:
+        return []
+    seen = ", ".join(f"{count} {suffix}" for suffix, count in dataset.ignored.items())
+    return [Finding("info", "not_images", f"files that are no images by their name: {seen}", "nothing to do")]

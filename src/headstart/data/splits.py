@@ -1,0 +1,272 @@
+"""Who plays which role: fit, select, report. Stratified, by group, seeded, and a pure function of its input.
+
+Images are ordered by a hash of (seed, name), never by the state of a generator, so the same image lands on the
+same side whatever else changes about the machine, and few images move when the set grows.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from headstart.data.sources import WHOLE, Dataset, ImageRecord
+from headstart.errors import DataError
+
+_GROUP = "group:"  # tells a named group from an image that is its own
+
+
+@dataclass(frozen=True, slots=True)
+class Roles:
+    """The images of a run by what they are used for; no image is in two of them."""
+
+    fit: tuple[ImageRecord, ...]
+    """Train on these."""
+    select: tuple[ImageRecord, ...]
+    """Choose between epochs on these; empty when choices are made out of fold."""
+    report: tuple[ImageRecord, ...]
+    """Touched once, for the figures."""
+    classes: tuple[str, ...]
+    """Class order, pinned by the training images."""
+    selected_on: str
+    """Where choices are made, in words: `val`, `held-out 20 % of train`, `out of fold in train`."""
+    reported_on: str
+    """Name of the split that reports."""
+
+    @property
+    def train(self) -> tuple[ImageRecord, ...]:
+        """All images that the final head may learn from, in order of id."""
+        if self.selected_on == "val":
+            return self.fit
+        return tuple(sorted((*self.fit, *self.select), key=lambda record: record.id))
+
+
+def order_key(seed: int, name: str) -> bytes:
+    """Position of a name in the seeded order."""
+    return hashlib.blake2b(f"{seed}\0{name}".encode(), digest_size=16).digest()
+
+
+def group_names(records: Sequence[ImageRecord], pattern: str | None) -> dict[str, str]:
+    """Image id -> group: group 1 of `pattern` searched in the id; an image that does not match is its own group.
+
+    Raises:
+        DataError: the pattern matches nothing at all.
+    """
+    if pattern is None:
+        return {record.id: record.id for record in records}
+    compiled = re.compile(pattern)
+    groups, matched = {}, 0
+    for record in records:
+        found = compiled.search(record.id)
+        matched += found is not None and found.group(1) is not None
+        groups[record.id] = f"{_GROUP}{found.group(1)}" if found and found.group(1) is not None else record.id
+    if not matched:
+        raise DataError(
+            f"--group {pattern!r} matches none of {len(records)} image paths (the first is {records[0].id!r})",
+            expected="a regular expression whose group 1 names the patient, scene or page",
+        )
+    return groups
+
+
+def unmatched_count(records: Sequence[ImageRecord], groups: dict[str, str]) -> int:
+    """Number of images that are their own group."""
+    return sum(groups[record.id] == record.id for record in records)
+
+
+def join_identical(groups: dict[str, str], digests: dict[str, str]) -> dict[str, str]:
+    """Groups widened so that files with the same bytes share one: a copy must not land on the other side.
+
+    Args:
+        groups: Image id -> group.
+        digests: Image id -> hash of its bytes, for the same images.
+    """
+    parent = {group: group for group in groups.values()}
+
+    def root(group: str) -> str:
+        while parent[group] != group:
+            parent[group] = parent[parent[group]]
+            group = parent[group]
+        return group
+
+    first_with: dict[str, str] = {}
+    for name, digest in digests.items():
+        ours, theirs = root(groups[name]), root(first_with.setdefault(digest, groups[name]))
+        parent[max(ours, theirs)] = min(ours, theirs)
+    return {name: root(group) for name, group in groups.items()}
+
+
+def deal(records: Sequence[ImageRecord], groups: dict[str, str], *, parts: int, seed: int) -> list[int]:
+    """Part 0..parts-1 of every record: whole groups, each class spread as evenly as the groups allow.
+
+    Groups go one by one, large before small and in seeded order among equals, to the part that is emptiest
+    for the classes they bring. With every image its own group this is an exact stratified deal: parts differ
+    by at most one image in any class.
+    """
+    members: dict[str, list[int]] = defaultdict(list)
+    for index, record in enumerate(records):
+        members[groups[record.id]].append(index)
+    held: list[dict[str, int]] = [defaultdict(int) for _ in range(parts)]
+    totals = [0] * parts
+    part_of = [0] * len(records)
+    for name in sorted(members, key=lambda g: (-len(members[g]), order_key(seed, g))):
+        brings: dict[str, int] = defaultdict(int)
+        for index in members[name]:
+            brings[records[index].label] += 1
+        target = min(
+            range(parts),
+            key=lambda p: (sum(held[p][label] * count for label, count in brings.items()), totals[p], p),
+        )
+        for label, count in brings.items():
+            held[target][label] += count
+        totals[target] += len(members[name])
+        for index in members[name]:
+            part_of[index] = target
+    return part_of
+
+
+def hold_out(
+    records: Sequence[ImageRecord], groups: dict[str, str], *, share: float, seed: int
+) -> tuple[tuple[ImageRecord, ...], tuple[ImageRecord, ...]]:
+    """(kept, held out): about `share` of every class held out, whole groups, and something kept of every class.
+
+    Raises:
+        DataError: a class lies in one group only, so it cannot be on both sides.
+    """
+    parts = max(2, round(1 / share))
+    part_of = deal(records, groups, parts=parts, seed=seed)
+    # One part of `parts` is held out; for shares above a half, all but one.
+    out = {parts - 1} if share <= 0.5 else set(range(1, max(2, round(1 / (1 - share)))))
+    kept = tuple(r for r, p in zip(records, part_of, strict=True) if p not in out)
+    held = tuple(r for r, p in zip(records, part_of, strict=True) if p in out)
+    missing = sorted({r.label for r in records} - {r.label for r in kept})
+    if missing or not held:
+        raise DataError(
+            f"class {missing[0] if missing else records[0].label!r} cannot be on both sides of a split",
+            expected="every class in at least two groups",
+            remedy="add images, or loosen --group",
+        )
+    return kept, held
+
+
+def limited(records: Sequence[ImageRecord], limit: str | None, *, seed: int) -> tuple[ImageRecord, ...]:
+    """A seeded sample: `100/class`, or `1000` in all with classes in proportion; None keeps everything."""
+    if limit is None:
+        return tuple(records)
+    by_class: dict[str, list[ImageRecord]] = defaultdict(list)
+    for record in sorted(records, key=lambda r: order_key(seed, r.id)):
+        by_class[record.label].append(record)
+    if limit.endswith("/class"):
+        count = int(limit.removesuffix("/class"))
+        chosen = [record for held in by_class.values() for record in held[:count]]
+    else:
+        # Taking first the images that are early inside their own class keeps the proportions.
+        ranked = [(i / len(held), r.id, r) for held in by_class.values() for i, r in enumerate(held)]
+        chosen = [record for _, _, record in sorted(ranked, key=lambda row: row[:2])[: int(limit)]]
+    return tuple(sorted(chosen, key=lambda r: r.id))
+
+
+def assign_roles(
+    dataset: Dataset,
+    *,
+    val: Dataset | None,
+    groups: dict[str, str],
+    report_share: float,
+    select_share: float,
+    tuned: bool,
+    limit_train: str | None,
+    limit_test: str | None,
+    seed: int,
+) -> Roles:
+    """Decide the roles once.
+
+    With train, val and test, val selects and test reports. With two splits, the second reports and is touched
+    once; choices are made inside train. With none, a stratified share reports.
+
+    Args:
+        dataset: Readable images only.
+        val: Given apart by the user; reports.
+        groups: Image id -> group, for both data sets.
+        report_share: Held out to report when nothing is given.
+        select_share: Held out of train to choose between epochs.
+        tuned: Whether epochs must be chosen between, so that out-of-fold choices are not enough.
+        limit_train: See `limited`.
+        limit_test: See `limited`.
+        seed: Of every draw.
+
+    Raises:
+        DataError: an unusable set of splits; a class only val knows.
+    """
+    train, select, report, reported_on = _given_splits(dataset, val)
+    if not report:
+        train, report = hold_out(train, groups, share=report_share, seed=seed)
+        reported_on = f"held-out {report_share:.0%} of the images"
+    classes = tuple(sorted({record.label for record in train}))
+    _refuse_unknown_classes(classes, (*select, *report))
+    train = limited(train, limit_train, seed=seed)
+    report = limited(report, limit_test, seed=seed)
+    selected_on = "val"
+    if not select:
+        selected_on = "out of fold in train"
+        if tuned:
+            train, select = hold_out(train, groups, share=select_share, seed=seed + 1)
+            selected_on = f"held-out {select_share:.0%} of train"
+    return Roles(tuple(train), tuple(select), tuple(report), classes, selected_on, reported_on)
+
+
+def _given_splits(
+    dataset: Dataset, val: Dataset | None
+) -> tuple[tuple[ImageRecord, ...], tuple[ImageRecord, ...], tuple[ImageRecord, ...], str]:
+    """(train, select, report, name of report) as far as the source brings them."""
+    names = dataset.splits()
+    if val is not None:
+        train = dataset.of("train") if "train" in names else dataset.records
+        return train, (), val.records, "val"
+    if names == (WHOLE,):
+        return dataset.records, (), (), ""
+    if "train" not in names:
+        raise DataError(
+            f"{dataset.source} has split folders ({', '.join(names)}) but no train",
+            expected="a train folder beside them",
+        )
+    if names == ("train",):
+        return dataset.records, (), (), ""
+    select = dataset.of("val") if "test" in names else ()
+    reported_on = names[-1]
+    return dataset.of("train"), select, dataset.of(reported_on), reported_on
+
+
+def _refuse_unknown_classes(classes: tuple[str, ...], others: Sequence[ImageRecord]) -> None:
+    unknown = sorted({record.label for record in others} - set(classes))
+    if unknown:
+        raise DataError(
+            f"{others[0].split if others[0].split != WHOLE else 'val'} has classes that train does not: "
+            f"{', '.join(unknown)}",
+            expected=f"only {', '.join(classes[:8])}{', ...' if len(classes) > 8 else ''}",
+            remedy="add training images of them, or rename the folders if the spelling differs",
+        )
+
+
+def shared_groups(records: Sequence[ImageRecord], groups: dict[str, str]) -> list[str]:
+    """Names of the pattern's groups that lie in more than one given split."""
+    splits: dict[str, set[str]] = defaultdict(set)
+    for record in records:
+        if groups[record.id] != record.id:
+            splits[groups[record.id]].add(record.split)
+    return sorted(group.removeprefix(_GROUP) for group, held in splits.items() if len(held) > 1)
+
+
+def refuse_shared_groups(records: Sequence[ImageRecord], groups: dict[str, str]) -> None:
+    """Stop if the given splits tear a group apart.
+
+    Raises:
+        DataError: with the number of such groups.
+    """
+    shared = shared_groups(records, groups)
+    if shared:
+        raise DataError(
+            f"{len(shared)} groups lie in more than one given split (first: {shared[0]})",
+            expected="each patient, scene or page on one side only",
+            remedy="merge the split folders into one set of class folders and let --group split it",
+        )

@@ -1,0 +1,13 @@
+"""What differs between kinds of images, as values: one file a domain, one visible table."""
+
+from __future__ import annotations
+
+from headstart.domains.document import DOCUMENT
+from headstart.domains.domain import DomainValues
+from headstart.domains.medical import MEDICAL
+from headstart.domains.photo import PHOTO
+from headstart.domains.satellite import SATELLITE
+
+DOMAINS: dict[str, DomainValues] = {domain.name: domain for domain in (PHOTO, MEDICAL, SATELLITE, DOCUMENT)}
+
+__all__ = ["DOMAINS", "DomainValues"]

@@ -1,0 +1,120 @@
+"""Bundle + evaluation path + engine -> probabilities: the one path of predict, evaluate and serve."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, overload
+
+import numpy as np
+import numpy.typing as npt
+
+from headstart.data.sources import ImageRecord, image_files
+from headstart.errors import require
+from headstart.models.bundle import BundleInfo, load_classifier
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """The answer for one image."""
+
+    file: str
+    label: str
+    """The most probable class."""
+    probability: float
+    """Of `label`, 0..1."""
+    probabilities: dict[str, float]
+    """Of every class, in class order; they sum to 1."""
+    set: tuple[str, ...] = ()
+    """Classes that cover the truth with the stated probability; empty while the bundle has no thresholds."""
+    unknown: bool | None = None
+    """Whether the image is unlike the training data; None while the bundle cannot tell."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {**asdict(self), "set": list(self.set)}
+
+
+class Predictor:
+    """A loaded bundle."""
+
+    def __init__(self, folder: Path) -> None:
+        """Load the bundle at `folder`.
+
+        Raises:
+            BundleError: not a bundle.
+            MissingExtraError: torch is not installed.
+        """
+        require("torch", extra="train")
+        from headstart.features.engines import best_device
+
+        self._classifier, self.info = load_classifier(folder)
+        self._classifier.network.to(best_device())
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """In the order of the probabilities."""
+        return self.info.classes
+
+    @overload
+    def predict(self, images: str | Path) -> Prediction: ...
+
+    @overload
+    def predict(self, images: Sequence[str | Path]) -> list[Prediction]: ...
+
+    def predict(self, images: str | Path | Sequence[str | Path]) -> Prediction | list[Prediction]:
+        """Predict one file, or several (a folder among them stands for all images in it).
+
+        Raises:
+            DataError: a file does not exist or is no image.
+        """
+        if isinstance(images, str | Path):
+            found = self.predict([images])
+            return found[0] if Path(images).is_file() else found  # type: ignore[return-value]
+        records = image_files([str(path) for path in images])
+        return self.predictions(records, self.probabilities(records))
+
+    def probabilities(
+        self, records: Sequence[ImageRecord], *, on_images: Callable[[int], object] = lambda count: None
+    ) -> npt.NDArray[np.float64]:
+        """(N, K) probabilities.
+
+        Args:
+            records: The images.
+            on_images: Called with the number of images just done.
+
+        Raises:
+            DataError: an image cannot be read.
+        """
+        from headstart.features.engines import logits_of
+        from headstart.features.linear import softmax
+
+        logits = logits_of(self._classifier, records, self.info.input, on_images=on_images).astype(np.float64)
+        temperature = self.info.temperature or 1.0
+        return np.asarray(softmax(logits / temperature), np.float64)
+
+    def predictions(self, records: Sequence[ImageRecord], probabilities: npt.NDArray[np.float64]) -> list[Prediction]:
+        """Probabilities as answers."""
+        best = probabilities.argmax(axis=1)
+        return [
+            Prediction(
+                record.id,
+                self.classes[top],
+                float(row[top]),
+                {name: float(value) for name, value in zip(self.classes, row, strict=True)},
+            )
+            for record, row, top in zip(records, probabilities, best, strict=True)
+        ]
+
+
+def load(folder: str | Path) -> Predictor:
+    """Load a bundle: `headstart.load("runs/x/bundle").predict("a.jpg")`.
+
+    Raises:
+        BundleError: not a bundle.
+    """
+    return Predictor(Path(folder))
+
+
+__all__ = ["BundleInfo", "Prediction", "Predictor", "load"]

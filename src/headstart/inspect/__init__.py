@@ -1,0 +1,1 @@
+"""Looking at data with the network's eyes."""

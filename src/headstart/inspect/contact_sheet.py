@@ -1,0 +1,70 @@
+"""A picture of what the network sees: each row one image, its evaluation view and several training views."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from headstart.data.decode import Pixels
+from headstart.data.loading import read_pixels
+from headstart.data.preprocess import evaluation_view, scale, unscale
+from headstart.data.sources import ImageRecord
+from headstart.input_spec import InputSpec
+from headstart.models.augment import Flip, training_view, view_rng
+from headstart.run import write_atomically
+
+TRAINING_VIEWS = 5
+_GAP = 6
+_CAPTION = 16
+_TITLE = 20
+
+
+def write_contact_sheet(
+    path: Path,
+    records: Sequence[ImageRecord],
+    spec: InputSpec,
+    *,
+    preset: Literal["none", "light", "standard", "strong", "trivial"],
+    flip: Flip,
+    seed: int,
+) -> None:
+    """Write a PNG. Views are scaled for the network and scaled back, so a wrong normalisation would show.
+
+    Raises:
+        DataError: an image cannot be read.
+    """
+    rows = [_row(record, spec, preset=preset, flip=flip, seed=seed) for record in records]
+    columns = 1 + (TRAINING_VIEWS if preset != "none" else 0)
+    width = _GAP + columns * (spec.size + _GAP)
+    height = _TITLE + len(rows) * (spec.size + _CAPTION + _GAP)
+    sheet = Image.new("RGB", (width, height), "white")
+    draw = ImageDraw.Draw(sheet)
+    draw.text((_GAP, 4), "evaluation", fill="black")
+    draw.text((2 * _GAP + spec.size, 4), f"training ({preset}, flip {flip})", fill="black")
+    for index, (record, views) in enumerate(zip(records, rows, strict=True)):
+        top = _TITLE + index * (spec.size + _CAPTION + _GAP)
+        for column, view in enumerate(views):
+            sheet.paste(Image.fromarray(view), (_GAP + column * (spec.size + _GAP), top))
+        draw.text((_GAP, top + spec.size + 2), f"{record.label}: {record.id}", fill="black")
+    write_atomically(path, lambda aside: sheet.save(aside, "PNG"))
+
+
+def _row(
+    record: ImageRecord,
+    spec: InputSpec,
+    *,
+    preset: Literal["none", "light", "standard", "strong", "trivial"],
+    flip: Flip,
+    seed: int,
+) -> list[Pixels]:
+    pixels = read_pixels(record)
+    inputs = [evaluation_view(pixels, spec)]
+    if preset != "none":
+        for epoch in range(TRAINING_VIEWS):
+            values = training_view(pixels, spec, preset=preset, flip=flip, rng=view_rng(seed, epoch, record.id))
+            inputs.append(scale(values, spec))
+    return [unscale(np.asarray(view, np.float32), spec) for view in inputs]

@@ -1,0 +1,175 @@
+"""Training views: what varies between two looks at one image.
+
+Every draw comes from a generator made of (seed, epoch, image id, view), so a view does not depend on the order
+of the images, on threads, or on where a run was resumed. The pixel operations are torchvision's.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+from torchvision.transforms import InterpolationMode
+from torchvision.transforms.v2 import functional as F
+
+from headstart.input_spec import InputSpec
+
+Flip = Literal["none", "horizontal", "all"]
+PresetName = Literal["none", "light", "standard", "strong", "trivial"]
+
+Values: TypeAlias = npt.NDArray[np.float32]
+"""size x size x 3, 0..1: the caller normalises."""
+
+_ASPECT_RATIO = (3 / 4, 4 / 3)
+_ERASED_AREA = (0.02, 0.2)
+
+
+@dataclass(frozen=True, slots=True)
+class Strength:
+    """How far a view may go."""
+
+    smallest_crop: float
+    """Least share of the image's area that a random resized crop keeps, 0..1."""
+    rotation_degrees: float
+    jitter: float
+    """Brightness, contrast and saturation are multiplied by 1 +- this."""
+    erase_probability: float
+    trivial: bool = False
+    """One random operation of random strength instead of rotation and jitter."""
+
+
+PRESETS: dict[str, Strength] = {
+    "light": Strength(0.9, 0, 0, 0),
+    "standard": Strength(0.8, 15, 0.2, 0.1),
+    "strong": Strength(0.5, 30, 0.4, 0.25),
+    "trivial": Strength(0.8, 0, 0, 0, trivial=True),
+}
+"""`none` is missing on purpose: it is the evaluation path, not a weak view. trivial: Mueller & Hutter 2021."""
+
+
+def view_rng(seed: int, epoch: int, image_id: str, view: int = 0) -> np.random.Generator:
+    """The generator of one view: a pure function of its four arguments."""
+    digest = hashlib.blake2b(f"{seed}\0{epoch}\0{image_id}\0{view}".encode(), digest_size=16).digest()
+    return np.random.default_rng(int.from_bytes(digest, "little"))
+
+
+def training_view(
+    pixels: npt.NDArray[np.uint8],
+    spec: InputSpec,
+    *,
+    preset: PresetName,
+    flip: Flip,
+    rng: np.random.Generator,
+) -> Values:
+    """One random view of an image.
+
+    Args:
+        pixels: Height x width x 3, RGB, 0..255.
+        spec: Gives the side of the view and the filter; mean and std are the caller's.
+        preset: Any but none.
+        flip: horizontal mirrors half the views left to right; all mirrors up and down too.
+        rng: See `view_rng`.
+    """
+    strength = PRESETS[preset]
+    resample = InterpolationMode(spec.interpolation)
+    image = _random_crop(Image.fromarray(pixels), spec.size, strength.smallest_crop, resample, rng)
+    if flip != "none" and rng.random() < 0.5:
+        image = F.horizontal_flip(image)
+    if flip == "all" and rng.random() < 0.5:
+        image = F.vertical_flip(image)
+    if strength.trivial:
+        image = _trivial(image, rng)
+    if strength.rotation_degrees:
+        angle = rng.uniform(-strength.rotation_degrees, strength.rotation_degrees)
+        image = F.rotate(image, angle, interpolation=InterpolationMode.BILINEAR, fill=_mean_colour(image))
+    if strength.jitter:
+        image = _jitter(image, strength.jitter, rng)
+    values: Values = np.asarray(image, np.float32) / np.float32(255)
+    if strength.erase_probability and rng.random() < strength.erase_probability:
+        values = _erase(values, rng)
+    return values
+
+
+def _random_crop(
+    image: Image.Image, size: int, smallest: float, resample: InterpolationMode, rng: np.random.Generator
+) -> Image.Image:
+    """Random resized crop (Szegedy et al. 2015); a shape that does not fit falls back to the largest centre crop."""
+    width, height = image.size
+    for _ in range(10):
+        area = width * height * rng.uniform(smallest, 1.0)
+        ratio = math.exp(rng.uniform(math.log(_ASPECT_RATIO[0]), math.log(_ASPECT_RATIO[1])))
+        w, h = round(math.sqrt(area * ratio)), round(math.sqrt(area / ratio))
+        if 0 < w <= width and 0 < h <= height:
+            left, top = int(rng.integers(width - w + 1)), int(rng.integers(height - h + 1))
+            break
+    else:
+        w = min(width, round(height * _ASPECT_RATIO[1]))
+        h = min(height, round(width / _ASPECT_RATIO[0]))
+        left, top = (width - w) // 2, (height - h) // 2
+    cropped: Image.Image = F.resized_crop(image, top, left, h, w, [size, size], interpolation=resample)
+    return cropped
+
+
+def _mean_colour(image: Image.Image) -> list[float]:
+    """Corners that a rotation uncovers get this: a black wedge is a feature, and one no test image has."""
+    colour = np.asarray(image, np.float32).mean(axis=(0, 1))
+    return [float(round(value)) for value in colour]
+
+
+def _jitter(image: Image.Image, jitter: float, rng: np.random.Generator) -> Image.Image:
+    steps: list[Callable[[Image.Image, float], Image.Image]] = [
+        F.adjust_brightness,
+        F.adjust_contrast,
+        F.adjust_saturation,
+    ]
+    for index in rng.permutation(len(steps)):
+        image = steps[index](image, float(rng.uniform(1 - jitter, 1 + jitter)))
+    return image
+
+
+def _erase(values: Values, rng: np.random.Generator) -> Values:
+    """Random erasing (Zhong et al. 2017): a rectangle becomes noise-free mean colour."""
+    size = values.shape[0]
+    area = size * size * rng.uniform(*_ERASED_AREA)
+    ratio = math.exp(rng.uniform(math.log(0.3), math.log(1 / 0.3)))
+    w, h = min(size, round(math.sqrt(area * ratio))), min(size, round(math.sqrt(area / ratio)))
+    left, top = int(rng.integers(size - w + 1)), int(rng.integers(size - h + 1))
+    erased = values.copy()
+    erased[top : top + h, left : left + w] = values.mean(axis=(0, 1))
+    return erased
+
+
+def _affine(image: Image.Image, *, shear: tuple[float, float] = (0, 0), shift: tuple[int, int] = (0, 0)) -> Image.Image:
+    moved: Image.Image = F.affine(
+        image, angle=0, translate=list(shift), scale=1, shear=list(shear), fill=_mean_colour(image)
+    )
+    return moved
+
+
+_TRIVIAL: tuple[Callable[[Image.Image, float], Image.Image], ...] = (
+    lambda image, m: image,
+    lambda image, m: _affine(image, shear=(math.degrees(math.atan(m * 0.99)), 0)),
+    lambda image, m: _affine(image, shear=(0, math.degrees(math.atan(m * 0.99)))),
+    lambda image, m: _affine(image, shift=(int(m * 32), 0)),
+    lambda image, m: _affine(image, shift=(0, int(m * 32))),
+    lambda image, m: F.rotate(image, m * 135, fill=_mean_colour(image)),
+    lambda image, m: F.adjust_brightness(image, 1 + m * 0.99),
+    lambda image, m: F.adjust_saturation(image, 1 + m * 0.99),
+    lambda image, m: F.adjust_contrast(image, 1 + m * 0.99),
+    lambda image, m: F.adjust_sharpness(image, 1 + m * 0.99),
+    lambda image, m: F.posterize(image, 8 - round(abs(m) * 6)),
+    lambda image, m: F.solarize(image, 255 - abs(m) * 255),
+    lambda image, m: F.autocontrast(image),
+    lambda image, m: F.equalize(image),
+)
+"""The wide space of TrivialAugment: operation of (image, magnitude -1..1)."""
+
+
+def _trivial(image: Image.Image, rng: np.random.Generator) -> Image.Image:
+    return _TRIVIAL[int(rng.integers(len(_TRIVIAL)))](image, float(rng.uniform(-1, 1)))

@@ -1,0 +1,124 @@
+"""The folder a trained model lives in: safetensors and JSON, nothing that runs code when it is read."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from headstart.errors import BundleError
+from headstart.input_spec import InputSpec
+from headstart.models.catalog import ModelCard
+from headstart.run import write_atomically, write_json
+
+if TYPE_CHECKING:
+    from headstart.models.backbone import Classifier
+
+SCHEMA_VERSION = 1
+CARD_FILE = "bundle.json"
+WEIGHTS_FILE = "model.safetensors"
+
+
+@dataclass(frozen=True, slots=True)
+class BundleInfo:
+    """Everything a bundle says beside its weights."""
+
+    card: ModelCard
+    head: str
+    """linear or mlp."""
+    classes: tuple[str, ...]
+    """In the order of the network's outputs."""
+    input: InputSpec
+    temperature: float | None = None
+    """Divides the logits; None is not calibrated."""
+    thresholds: dict[str, float] | None = None
+    """None has no answer 'unknown'."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "card": self.card.to_dict(),
+            "head": self.head,
+            "classes": list(self.classes),
+            "input": self.input.to_dict(),
+            "temperature": self.temperature,
+            "thresholds": self.thresholds,
+            "licence": self.card.licence,
+        }
+
+
+def save_bundle(folder: Path, classifier: Classifier, *, classes: tuple[str, ...], spec: InputSpec) -> None:
+    """Write a bundle; an existing one is replaced file by file, each atomically.
+
+    Raises:
+        DiskFullError: nothing half-written is left.
+    """
+    from safetensors.torch import save_file
+
+    info = BundleInfo(classifier.card, classifier.head_kind, classes, spec)
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in classifier.network.state_dict().items()}
+    folder.mkdir(parents=True, exist_ok=True)
+    write_atomically(folder / WEIGHTS_FILE, lambda aside: save_file(tensors, aside))
+    write_json(folder / CARD_FILE, info.to_dict())
+
+
+def read_info(folder: Path) -> BundleInfo:
+    """Read what the bundle says of itself; needs no torch.
+
+    Raises:
+        BundleError: not a bundle, or one of a newer schema.
+    """
+    if folder.is_dir() and not (folder / CARD_FILE).is_file() and (folder / "bundle" / CARD_FILE).is_file():
+        raise BundleError(f"{folder} is a run folder", remedy=f"its bundle is {folder / 'bundle'}")
+    try:
+        raw = json.loads((folder / CARD_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise BundleError(
+            f"{folder} is no bundle ({CARD_FILE} cannot be read)",
+            expected="the bundle folder that training made",
+        ) from error
+    if raw.get("schema_version", 0) > SCHEMA_VERSION:
+        raise BundleError(
+            f"{folder} has schema version {raw['schema_version']}",
+            expected=f"at most {SCHEMA_VERSION}",
+            remedy="pip install --upgrade headstart",
+        )
+    try:
+        return BundleInfo(
+            card=ModelCard.from_dict(raw["card"]),
+            head=raw["head"],
+            classes=tuple(raw["classes"]),
+            input=InputSpec.from_dict(raw["input"]),
+            temperature=raw["temperature"],
+            thresholds=raw["thresholds"],
+        )
+    except (KeyError, TypeError) as error:
+        raise BundleError(f"{folder / CARD_FILE} lacks or garbles {error}") from error
+
+
+def load_classifier(folder: Path) -> tuple[Classifier, BundleInfo]:
+    """Build the network of a bundle, in evaluation mode.
+
+    Raises:
+        BundleError: not a bundle, or its weights do not fit its card.
+        MissingExtraError: torch is not installed.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    from headstart.models.backbone import build_network, with_new_head
+
+    info = read_info(folder)
+    kind = "mlp" if info.head == "mlp" else "linear"
+    classifier = with_new_head(build_network(info.card), info.card, kind=kind, num_classes=len(info.classes))
+    try:
+        classifier.network.load_state_dict(load_file(folder / WEIGHTS_FILE))
+    except (OSError, SafetensorError, RuntimeError) as error:
+        first = str(error).splitlines()[0]
+        raise BundleError(
+            f"{folder / WEIGHTS_FILE} cannot be used ({first})", remedy="train or copy the bundle again"
+        ) from error
+    classifier.network.eval()
+    return classifier, info

@@ -1,0 +1,93 @@
+"""Turns what is wrong with a plan into sentences: one a fault, each with the path of the value."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import ValidationError
+
+from headstart.errors import nearest
+
+_BOUNDS = {
+    "greater_than": (">", "gt"),
+    "greater_than_equal": (">=", "ge"),
+    "less_than": ("<", "lt"),
+    "less_than_equal": ("<=", "le"),
+}
+
+
+def schema_fault(raw: dict[str, Any], readable: int) -> str | None:
+    """The sentence for a plan of another schema, or None."""
+    version = raw.get("schema_version", readable)
+    if isinstance(version, int) and version > readable:
+        return (
+            f"schema_version: {version} is newer than {readable}, the newest this headstart reads; "
+            "upgrade with pip install --upgrade headstart"
+        )
+    return None
+
+
+def sentences(error: ValidationError, raw: dict[str, Any]) -> list[str]:
+    """One `path: sentence` for each value at fault, in the order of the file."""
+    by_path: dict[str, list[str]] = {}
+    for item in error.errors():
+        path, value = _locate(item["loc"], raw, kind=item["type"])
+        sentence = _sentence(item["type"], item.get("ctx", {}), item["msg"], value, item["loc"][-1])
+        by_path.setdefault(path, []).append(sentence)
+    return [f"{path}: {' or '.join(dict.fromkeys(found))}" for path, found in by_path.items()]
+
+
+def cross_faults(raw: dict[str, Any]) -> list[str]:
+    """Faults that lie between values; looks at raw values so that they are found beside the others."""
+    phases = [phase for phase in _items(raw.get("phases")) if isinstance(phase, dict)]
+    head = raw.get("head")
+    kind = head.get("kind", "linear") if isinstance(head, dict) else "linear"
+    faults = []
+    names = [str(phase.get("name", "probe")) for phase in phases]
+    for index, phase in enumerate(phases):
+        if names[index] in names[:index]:
+            faults.append(f"phases[{index}].name: {names[index]!r} is the name of an earlier phase too")
+        if phase.get("kind") == "solve" and index > 0:
+            faults.append(f"phases[{index}].kind: a solve phase must come first; here it is phase {index}")
+        if phase.get("kind") == "solve" and kind == "mlp":
+            faults.append(f"phases[{index}].kind: an mlp head cannot be solved; use kind train or head.kind linear")
+        schedule, epochs = phase.get("schedule"), phase.get("epochs")
+        warmup = schedule.get("warmup_epochs", 0) if isinstance(schedule, dict) else 0
+        if isinstance(warmup, (int, float)) and isinstance(epochs, int) and 0 < epochs <= warmup:
+            faults.append(f"phases[{index}].schedule.warmup_epochs: {warmup} must be < epochs {epochs}")
+    return faults
+
+
+def _items(value: object) -> list[object]:
+    return list(value) if isinstance(value, (list, tuple)) else []
+
+
+def _locate(loc: tuple[int | str, ...], raw: Any, *, kind: str) -> tuple[str, Any]:  # noqa: ANN401 - any YAML value
+    """Path as a user writes it, and the value there; steps that only name a type of a union are left out."""
+    path, value = "", raw
+    for position, step in enumerate(loc):
+        last = position == len(loc) - 1
+        if (isinstance(value, dict) and step in value) or (
+            isinstance(value, (list, tuple)) and isinstance(step, int) and step < len(value)
+        ):
+            value = value[step]
+        elif not (last and kind in ("missing", "extra_forbidden")):
+            continue
+        path += f"[{step}]" if isinstance(step, int) else f".{step}" if path else str(step)
+    return path or "plan", value
+
+
+def _sentence(kind: str, context: dict[str, Any], message: str, value: Any, key: object) -> str:  # noqa: ANN401
+    if kind in _BOUNDS:
+        sign, bound = _BOUNDS[kind]
+        return f"{value!r} must be {sign} {context[bound]}"
+    if kind == "literal_error":
+        hint = nearest(str(value), context["expected"].replace("'", "").replace(" or ", ", ").split(", "), count=1)
+        return f"{value!r} must be {context['expected']}" + (f" ({hint})" if hint else "")
+    if kind == "missing":
+        return "is missing"
+    if kind == "extra_forbidden":
+        return f"is no key of a plan ({key!r} is unknown here)"
+    if kind == "value_error":
+        return message.removeprefix("Value error, ")
+    return f"{value!r}: {message[0].lower()}{message[1:]}"

@@ -1,0 +1,215 @@
+"""A Run is one folder that survives a crash at any moment: write aside, fsync, rename; events are appended whole.
+
+plan.yaml             as given
+plan.resolved.yaml    every auto settled; what a resume reads
+environment.json      versions, machine, threads, command
+data.json             content hash, counts, class order, roles
+events.jsonl          what happened, one JSON object a line
+checkpoints/last.pt   where a resume starts
+metrics.json          the answer of `headstart train --json`
+predictions.parquet   one row an image that reported
+bundle/               the trained model
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import platform
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from headstart.errors import DiskFullError, RunError
+from headstart.plan import Plan
+
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
+    """Let `write` fill a file beside `path`, then put it in place: readers see the old file or the whole new one.
+
+    Raises:
+        DiskFullError: the disk is full; `path` is as it was.
+    """
+    aside = path.with_name(f".{path.name}.{os.getpid()}.aside")
+    try:
+        write(aside)
+        with aside.open("rb") as file:
+            os.fsync(file.fileno())
+        aside.replace(path)
+    except Exception as error:
+        aside.unlink(missing_ok=True)
+        # Libraries wrap the system's error in their own; the cause is then only in its text.
+        full = (
+            getattr(error, "errno", None) in _FULL
+            or "os error 28" in str(error).lower()
+            or "No space left" in str(error)
+        )
+        if full or _is_full(path.parent):
+            raise DiskFullError(
+                f"the disk is full: {path} could not be saved", remedy="what was saved before is whole"
+            ) from error
+        raise
+    _sync_folder(path.parent)
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write JSON atomically."""
+    text = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    write_atomically(path, lambda aside: aside.write_text(text, encoding="utf-8"))
+
+
+def _is_full(folder: Path) -> bool:
+    stat = os.statvfs(folder)
+    return stat.f_bavail * stat.f_frsize < 1 << 16
+
+
+def _sync_folder(folder: Path) -> None:
+    """A rename survives a power cut only once its folder is on disk."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+class Run:
+    """One run's folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @property
+    def bundle(self) -> Path:
+        """Where the trained model lies."""
+        return self.folder / "bundle"
+
+    @property
+    def checkpoint(self) -> Path:
+        """Where a resume starts."""
+        return self.folder / "checkpoints" / "last.pt"
+
+    @property
+    def resume_command(self) -> str:
+        """What to type to go on."""
+        return f"headstart train --resume {self.folder}"
+
+    @classmethod
+    def create(cls, folder: Path, *, given: Plan, settled: Plan, data: Mapping[str, Any]) -> Run:
+        """Make the folder; everything that can be wrong with plan or data was found before.
+
+        Raises:
+            RunError: the folder exists and is not empty, or cannot be made.
+        """
+        try:
+            if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+                raise RunError(
+                    f"{folder} exists already",
+                    remedy=f"choose another --out, or go on with --resume {folder}",
+                )
+            (folder / "checkpoints").mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise RunError(f"{folder} cannot be made ({error.strerror})", remedy="choose another --out") from error
+        run = cls(folder)
+        run._write_text("plan.yaml", given.to_yaml())
+        run._write_text("plan.resolved.yaml", settled.to_yaml())
+        write_json(folder / "environment.json", environment())
+        write_json(folder / "data.json", dict(data))
+        return run
+
+    @classmethod
+    def open(cls, folder: Path) -> Run:
+        """An existing run.
+
+        Raises:
+            RunError: not a run folder.
+        """
+        if not (folder / "plan.resolved.yaml").is_file():
+            raise RunError(f"{folder} is no run folder", expected="one made by headstart train")
+        return cls(folder)
+
+    def plan(self) -> Plan:
+        """The settled plan."""
+        return Plan.read(self.folder / "plan.resolved.yaml")
+
+    def data(self) -> dict[str, Any]:
+        """data.json."""
+        return self._read_json("data.json")
+
+    def metrics(self) -> dict[str, Any] | None:
+        """metrics.json, or None before the run has ended once."""
+        return self._read_json("metrics.json") if (self.folder / "metrics.json").is_file() else None
+
+    def append_event(self, event: str, **values: Any) -> None:  # noqa: ANN401 - any JSON value
+        """Add one line to events.jsonl.
+
+        Raises:
+            DiskFullError: the disk is full.
+        """
+        line = json.dumps({"time": round(time.time(), 3), "event": event, **values}, ensure_ascii=False) + "\n"
+        path = self.folder / "events.jsonl"
+        try:
+            with path.open("a", encoding="utf-8") as file:
+                file.write(line)
+        except OSError as error:
+            if error.errno in _FULL:
+                raise DiskFullError(f"the disk is full: {path} could not be written") from error
+            raise
+
+    def events(self) -> list[dict[str, Any]]:
+        """All whole lines of events.jsonl; a line cut by a crash is left out."""
+        path = self.folder / "events.jsonl"
+        if not path.is_file():
+            return []
+        found = []
+        for line in path.read_text(encoding="utf-8").splitlines():
+            try:
+                found.append(json.loads(line))
+            except ValueError:
+                continue
+        return found
+
+    def write_metrics(self, metrics: Mapping[str, Any]) -> None:
+        """Write metrics.json."""
+        write_json(self.folder / "metrics.json", dict(metrics))
+
+    def write_predictions(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Write predictions.parquet: one row an image."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        table = pa.Table.from_pylist([dict(row) for row in rows])
+        write_atomically(self.folder / "predictions.parquet", lambda aside: pq.write_table(table, aside))
+
+    def _write_text(self, name: str, text: str) -> None:
+        write_atomically(self.folder / name, lambda aside: aside.write_text(text, encoding="utf-8"))
+
+    def _read_json(self, name: str) -> dict[str, Any]:
+        try:
+            value: dict[str, Any] = json.loads((self.folder / name).read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise RunError(f"{self.folder / name} cannot be read ({error})") from error
+        return value
+
+
+def environment() -> dict[str, Any]:
+    """Versions, machine and command, for whoever wants to repeat the run."""
+    versions = {}
+    for package in ("headstart", "torch", "torchvision", "timm", "numpy", "scipy", "pillow", "simplejpeg"):
+        try:
+            versions[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return {
+        "versions": versions,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "cpu_count": os.cpu_count(),
+        "command": sys.argv,
+        "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+    }

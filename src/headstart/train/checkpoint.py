@@ -1,0 +1,125 @@
+"""The state of training as one file: all that a resume needs to go on bit for bit, whole or not there at all."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from headstart.errors import RunError
+from headstart.run import write_atomically
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """Weights that may be kept, and how they did on the select images."""
+
+    name: str
+    """`probe`, or `PHASE/EPOCH` with epochs from 1."""
+    correct: npt.NDArray[np.bool_]
+    """(N,) which select images it has right."""
+    loss: float
+    """Log loss on the select images, in nats."""
+    weights: dict[str, Tensor]
+    """The network's whole state, on the CPU."""
+
+    @property
+    def accuracy(self) -> float:
+        """On the select images, 0..1."""
+        return float(self.correct.mean())
+
+
+@dataclass
+class Progress:
+    """Where training stands. Positions count finished work."""
+
+    phase: int = 0
+    epoch: int = 0
+    step: int = 0
+    """Steps of the current epoch that are done."""
+    loss_sum: float = 0.0
+    """Training loss summed over the images of the current epoch so far."""
+    images_seen: int = 0
+    epoch_seconds: float = 0.0
+    """Time spent in the current epoch before an interruption."""
+    select_losses: list[float] = field(default_factory=list)
+    """After each epoch of the current phase."""
+    epochs_without_better: int = 0
+    strength: float | None = None
+    """Penalty of the solved probe."""
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    """One an epoch: the per-epoch table."""
+    phases: list[dict[str, Any]] = field(default_factory=list)
+    """One a finished phase."""
+    trained_seconds: float = 0.0
+    done: bool = False
+    """All phases have ended; what is left is the choice, the refit and the report."""
+
+
+@dataclass
+class State:
+    """Everything that is saved."""
+
+    progress: Progress
+    network: dict[str, Tensor]
+    optimizer: dict[str, Any] | None
+    probe: Candidate | None
+    best: Candidate | None
+    """Best trained epoch so far."""
+
+
+def save_state(path: Path, state: State) -> None:
+    """Write the state in place of the last one.
+
+    Raises:
+        DiskFullError: the last one is still there.
+    """
+    raw = {
+        "progress": asdict(state.progress),
+        "network": state.network,
+        "optimizer": state.optimizer,
+        "probe": _candidate_to_raw(state.probe),
+        "best": _candidate_to_raw(state.best),
+    }
+    write_atomically(path, lambda aside: torch.save(raw, aside))
+
+
+def load_state(path: Path) -> State | None:
+    """Read the last state; None if training had not saved one yet.
+
+    Raises:
+        RunError: the file is damaged.
+    """
+    if not path.is_file():
+        return None
+    try:
+        raw = torch.load(path, "cpu", weights_only=True)
+    except Exception as error:
+        raise RunError(f"{path} is damaged ({str(error).splitlines()[0]})", remedy="start the run anew") from error
+    return State(
+        Progress(**raw["progress"]),
+        raw["network"],
+        raw["optimizer"],
+        _candidate_from_raw(raw["probe"]),
+        _candidate_from_raw(raw["best"]),
+    )
+
+
+def copy_of(network: torch.nn.Module) -> dict[str, Tensor]:
+    """The network's state on the CPU, detached from what training does next."""
+    return {name: tensor.detach().cpu().clone() for name, tensor in network.state_dict().items()}
+
+
+def _candidate_to_raw(candidate: Candidate | None) -> dict[str, Any] | None:
+    if candidate is None:
+        return None
+    return {**vars(candidate), "correct": torch.from_numpy(candidate.correct)}
+
+
+def _candidate_from_raw(raw: dict[str, Any] | None) -> Candidate | None:
+    return None if raw is None else Candidate(**{**raw, "correct": raw["correct"].numpy()})

@@ -1,0 +1,369 @@
+"""fit: the one training loop, readable from top to bottom.
+
+    fit -> each phase -> solve the head, or epochs -> steps -> the network
+        -> choose between the probe and the best tuned epoch -> refit the head on all of train
+
+The loop is the only one that acts. A run can stop after any step and go on from there bit for bit: whatever is
+random is a pure function of (seed, phase, epoch, step, image), and everything else is in the checkpoint.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from headstart.data.loading import batches, read_pixels
+from headstart.data.preprocess import NetworkInput, evaluation_view, scale
+from headstart.data.sources import ImageRecord
+from headstart.evaluate.metrics import beats, is_beatable, log_loss
+from headstart.features.engines import logits_of, to_tensor
+from headstart.features.linear import softmax
+from headstart.models.augment import training_view, view_rng
+from headstart.models.backbone import Classifier
+from headstart.plan import Plan, SolvePhase, TrainPhase
+from headstart.run import Run
+from headstart.train.checkpoint import Candidate, Progress, State, copy_of, load_state, save_state
+from headstart.train.frozen import FrozenCheck
+from headstart.train.observers import Observer
+from headstart.train.phases import Entered, enter
+from headstart.train.probe import TrainingImages, refit_head, solve_probe
+from headstart.train.schedules import rate_at
+from headstart.train.stopping import StopReason, StopRequest
+
+SAVE_SECONDS = 120.0
+"""Inside a long epoch the state is saved this often: more than this much work is never lost."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How training ended. The classifier holds the chosen weights."""
+
+    stopped: StopReason | None
+    """None when every phase ended by itself."""
+    chosen: str
+    """Name of the candidate that was kept: `probe` or `PHASE/EPOCH`."""
+    why: str
+    progress: Progress
+    probe_accuracy: float | None
+    """On the select images or out of fold, 0..1."""
+    chosen_accuracy: float | None
+
+
+class _Stopped(Exception):  # noqa: N818 - not an error
+    """Unwinds to `fit` after the state was saved."""
+
+
+def fit(
+    plan: Plan,
+    classifier: Classifier,
+    images: TrainingImages,
+    *,
+    run: Run,
+    observer: Observer,
+    stop: StopRequest,
+) -> Outcome:
+    """Train `classifier` in place as the settled plan says, from the run's last checkpoint if it has one.
+
+    Raises:
+        FrozenMovedError: something frozen moved.
+        DiskFullError: the last checkpoint is whole.
+        DataError: an image cannot be read any more.
+    """
+    state = load_state(run.checkpoint) or State(Progress(), {}, None, None, None)
+    if state.network:
+        classifier.network.load_state_dict(state.network)
+        observer.noted("resumed", {"phase": state.progress.phase, "epoch": state.progress.epoch})
+    loop = _Loop(plan, classifier, images, run, observer, stop, state)
+    stopped: StopReason | None = None
+    try:
+        while not loop.state.progress.done:
+            phase = plan.phases[loop.state.progress.phase]
+            observer.phase_started(loop.state.progress.phase, phase)
+            if isinstance(phase, SolvePhase):
+                loop.solve(phase)
+            else:
+                loop.train_phase(phase)
+    except _Stopped:
+        stopped = stop.reason
+    if stopped == "signal":
+        return Outcome(stopped, "none", "interrupted", loop.state.progress, None, None)
+    return loop.finish(stopped)
+
+
+@dataclass
+class _Loop:
+    plan: Plan
+    classifier: Classifier
+    images: TrainingImages
+    run: Run
+    observer: Observer
+    stop: StopRequest
+    state: State
+
+    def solve(self, phase: SolvePhase) -> None:
+        """The head in one go; a candidate for the best weights."""
+        started = time.monotonic()
+        solved = solve_probe(self.classifier, phase, self.images, seed=self.plan.seed, observer=self.observer)
+        progress = self.state.progress
+        progress.strength = solved.strength
+        self.state.probe = solved.candidate
+        row = {
+            "phase": phase.name,
+            "epoch": 0,
+            "train_loss": None,
+            "select_loss": solved.candidate.loss,
+            "select_accuracy": solved.candidate.accuracy,
+            "rates": {},
+            "better": True,
+            "seconds": time.monotonic() - started,
+        }
+        progress.rows.append(row)
+        self.observer.epoch_done(row)
+        self._end_phase(phase, reason=f"solved with L2 strength {solved.strength:g}")
+        self._skip_if_futile(solved.candidate)
+        self._save(optimizer=None)
+        self._leave_if_asked()
+
+    def train_phase(self, phase: TrainPhase) -> None:
+        """Epochs until the phase's end, or until nothing gets better."""
+        progress = self.state.progress
+        entered = enter(self.classifier, phase, self.plan.optimizer)
+        if self.state.optimizer is not None:
+            entered.optimizer.load_state_dict(self.state.optimizer)
+        patience = self.plan.selection.patience_epochs
+        reason, ended_early = "all epochs done", True
+        while progress.epoch < phase.epochs:
+            finite = self._train_epoch(entered)
+            if not finite:
+                reason = f"training loss became {progress.loss_sum} in epoch {progress.epoch + 1}: the rate is too high"
+                self.observer.noted("diverged", {"phase": phase.name, "epoch": progress.epoch + 1})
+                break
+            self._judge_epoch(entered)
+            self._save(optimizer=entered.optimizer)
+            self._leave_if_asked()
+            if patience is not None and progress.epochs_without_better >= patience:
+                reason = f"no better epoch for {patience}"
+                break
+        else:
+            ended_early = False
+        if ended_early:
+            self._back_to_best()
+        self._end_phase(phase, reason=reason)
+        self._save(optimizer=None)
+
+    def _train_epoch(self, entered: Entered) -> bool:
+        """The steps of one epoch; False if the loss stopped being a number."""
+        progress, phase = self.state.progress, entered.phase
+        entered.start_epoch()
+        frozen = FrozenCheck(entered.frozen())
+        chunks = self._epoch_chunks()
+        waiting = chunks[progress.step :]
+        self.observer.work_started(f"{phase.name} {progress.epoch + 1}/{phase.epochs}", sum(map(len, chunks)))
+        self.observer.work_done(progress.images_seen)
+        started = saved = time.monotonic()
+        for records, inputs in batches(waiting, self._training_input(len(progress.rows))):
+            entered.set_rate(self._rates(phase, progress.step, len(chunks)))
+            loss = self._train_step(entered, records, inputs)
+            progress.step += 1
+            progress.loss_sum += loss * len(records)
+            progress.images_seen += len(records)
+            self.observer.work_done(len(records))
+            if not math.isfinite(loss):
+                return False
+            now = time.monotonic()
+            if (self.stop.reason is not None or now - saved > SAVE_SECONDS) and progress.step < len(chunks):
+                progress.epoch_seconds, started = progress.epoch_seconds + now - started, now
+                self._save(optimizer=entered.optimizer)
+                saved = time.monotonic()
+                self._leave_if_asked()
+        frozen.assert_unmoved(entered.frozen(), where=f"phase {phase.name}, epoch {progress.epoch + 1}")
+        progress.epoch_seconds += time.monotonic() - started
+        return True
+
+    def _train_step(self, entered: Entered, records: Sequence[ImageRecord], inputs: NetworkInput) -> float:
+        """One optimizer step; the mean loss of the batch."""
+        device = next(self.classifier.network.parameters()).device
+        progress = self.state.progress
+        torch.manual_seed(_seed_of(self.plan.seed, progress.phase, progress.epoch, progress.step))  # dropout
+        logits_BK = self.classifier.network(to_tensor(inputs, device))  # noqa: N806 - shapes
+        labels = torch.from_numpy(self.images.labels(records)).to(device)
+        loss: Tensor = F.cross_entropy(logits_BK, labels, label_smoothing=self.plan.optimizer.label_smoothing)
+        entered.optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        entered.optimizer.step()
+        return float(loss.detach())
+
+    def _judge_epoch(self, entered: Entered) -> None:
+        """Look at the select images, remember the best, start the next epoch's counts."""
+        progress, phase = self.state.progress, entered.phase
+        started = time.monotonic()
+        select = self.images.roles.select
+        self.observer.work_started("select", len(select))
+        logits = logits_of(self.classifier, select, self.images.spec, on_images=self.observer.work_done)
+        probabilities, labels = softmax(logits.astype(np.float64)), self.images.labels(select)
+        progress.epoch += 1
+        candidate = Candidate(
+            f"{phase.name}/{progress.epoch}",
+            probabilities.argmax(axis=1) == labels,
+            log_loss(probabilities, labels),
+            copy_of(self.classifier.network),
+        )
+        better = self.state.best is None or (candidate.accuracy, -candidate.loss) > (
+            self.state.best.accuracy,
+            -self.state.best.loss,
+        )
+        if better:
+            self.state.best = candidate
+        progress.epochs_without_better = 0 if better else progress.epochs_without_better + 1
+        progress.select_losses.append(candidate.loss)
+        row = {
+            "phase": phase.name,
+            "epoch": progress.epoch,
+            "train_loss": progress.loss_sum / progress.images_seen,
+            "select_loss": candidate.loss,
+            "select_accuracy": candidate.accuracy,
+            "rates": {group["name"]: group["lr"] for group in entered.optimizer.param_groups},
+            "better": better,
+            "seconds": progress.epoch_seconds + time.monotonic() - started,
+        }
+        progress.rows.append(row)
+        progress.step, progress.loss_sum, progress.images_seen, progress.epoch_seconds = 0, 0.0, 0, 0.0
+        self.observer.epoch_done(row)
+
+    def finish(self, stopped: StopReason | None) -> Outcome:
+        """Keep the best weights, and solve the head on all of train where the plan began with a solved one."""
+        chosen, why = self._choose()
+        self.classifier.network.load_state_dict(chosen.weights)
+        strength = self.state.progress.strength
+        whole = len(self.images.roles.train) > len(self.images.roles.fit)
+        if strength is not None and (whole or chosen is not self.state.probe):
+            refit_head(self.classifier, self.images, strength=strength, observer=self.observer)
+        self.observer.noted("chosen", {"weights": chosen.name, "why": why})
+        probe = self.state.probe
+        return Outcome(
+            stopped, chosen.name, why, self.state.progress, probe.accuracy if probe else None, chosen.accuracy
+        )
+
+    def _choose(self) -> tuple[Candidate, str]:
+        probe, best = self.state.probe, self.state.best
+        on = self.images.roles.selected_on
+        if best is None:
+            if probe is None:  # stopped before the first epoch of a run without a probe ended
+                raw = Candidate("start", np.zeros(1, bool), math.inf, copy_of(self.classifier.network))
+                return raw, "stopped before the first epoch ended"
+            return probe, "the solved probe is the only candidate"
+        if probe is None:
+            return best, f"best of the epochs on {on}"
+        if beats(probe.correct, best.correct, noise_level=self.plan.selection.noise_level):
+            return (
+                best,
+                f"beats the solved probe beyond noise on {on} ({best.accuracy:.3f} to {probe.accuracy:.3f})",
+            )
+        return (
+            probe,
+            f"no epoch beat the solved probe beyond noise on {on} ({best.accuracy:.3f} to {probe.accuracy:.3f})",
+        )
+
+    def _back_to_best(self) -> None:
+        """What a later phase starts from when this one stopped getting better: not from where it strayed to."""
+        best = self.state.best or self.state.probe
+        if best is not None:
+            self.classifier.network.load_state_dict(best.weights)
+
+    def _skip_if_futile(self, probe: Candidate) -> None:
+        """End here if the probe errs so rarely that no tuned epoch could show that it is better."""
+        selection, progress = self.plan.selection, self.state.progress
+        if progress.done or selection.when_futile == "tune_anyway":
+            return
+        if is_beatable(probe.correct, noise_level=selection.noise_level):
+            return
+        wrong = int((~probe.correct).sum())
+        reason = (
+            f"skipped: the probe has {wrong} of {len(probe.correct)} select images wrong, so even a faultless "
+            "epoch could not beat it beyond noise (--epochs N tunes anyway)"
+        )
+        for phase in self.plan.phases[progress.phase :]:
+            self._end_phase(phase, reason=reason)
+
+    def _end_phase(self, phase: SolvePhase | TrainPhase, *, reason: str) -> None:
+        progress = self.state.progress
+        mine = [row for row in progress.rows if row["phase"] == phase.name]
+        rates = phase.learning_rates if isinstance(phase, TrainPhase) else {}
+        row: dict[str, Any] = {
+            "name": phase.name,
+            "kind": phase.kind,
+            "trained": list(rates) or [self.classifier.group_names[-1]],
+            "learning_rates": rates,
+            "batch_norm": phase.batch_norm if isinstance(phase, TrainPhase) else "pretrained_statistics",
+            "schedule": phase.schedule.name if isinstance(phase, TrainPhase) else None,
+            "epochs_run": len(mine) if phase.kind == "train" else 0,
+            "select_accuracy": max((r["select_accuracy"] for r in mine), default=None),
+            "seconds": sum(r["seconds"] for r in mine),
+            "ended": reason,
+        }
+        progress.phases.append(row)
+        progress.phase, progress.epoch, progress.step = progress.phase + 1, 0, 0
+        progress.loss_sum, progress.images_seen, progress.epoch_seconds = 0.0, 0, 0.0
+        progress.select_losses, progress.epochs_without_better = [], 0
+        progress.done = progress.phase >= len(self.plan.phases)
+        self.observer.phase_done(row)
+
+    def _rates(self, phase: TrainPhase, step: int, steps_per_epoch: int) -> dict[str, float]:
+        progress = self.state.progress
+        return {
+            name: rate_at(
+                phase.schedule,
+                peak=peak,
+                step=progress.epoch * steps_per_epoch + step,
+                steps_per_epoch=steps_per_epoch,
+                epochs=phase.epochs,
+                select_losses=progress.select_losses,
+            )
+            for name, peak in phase.learning_rates.items()
+        }
+
+    def _epoch_chunks(self) -> list[list[ImageRecord]]:
+        """This epoch's batches: a fresh order each epoch, sizes that differ by at most one image."""
+        progress, records = self.state.progress, self.images.roles.fit
+        order = np.random.default_rng((self.plan.seed, progress.phase, progress.epoch)).permutation(len(records))
+        parts = np.array_split(order, math.ceil(len(records) / self.plan.batch_size))
+        return [[records[i] for i in part] for part in parts]
+
+    def _training_input(self, epoch: int) -> Callable[[ImageRecord], NetworkInput]:
+        """What prepares one image for a training step; `epoch` counts over all phases."""
+        plan, spec = self.plan, self.images.spec
+        preset = plan.augmentation.preset
+
+        def view(record: ImageRecord) -> NetworkInput:
+            pixels = read_pixels(record)
+            if preset == "none":
+                return evaluation_view(pixels, spec)
+            rng = view_rng(plan.seed, epoch, record.id)
+            return scale(training_view(pixels, spec, preset=preset, flip=plan.augmentation.flip, rng=rng), spec)
+
+        return view
+
+    def _save(self, *, optimizer: torch.optim.Optimizer | None) -> None:
+        self.state.network = copy_of(self.classifier.network)
+        self.state.optimizer = optimizer.state_dict() if optimizer is not None else None
+        save_state(self.run.checkpoint, self.state)
+
+    def _leave_if_asked(self) -> None:
+        if self.stop.reason is not None and not self.state.progress.done:
+            self.observer.noted("stopped", {"reason": self.stop.reason})
+            raise _Stopped
+
+
+def _seed_of(*parts: int) -> int:
+    """A 63-bit seed that differs for every tuple."""
+    digest = hashlib.blake2b(repr(parts).encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "little") >> 1

@@ -1,0 +1,61 @@
+"""Entering a phase: what trains, how BatchNorm behaves, which rate each group gets. Nothing else does it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from headstart.models.backbone import Classifier
+from headstart.models.layers import freeze, frozen_tensors, param_groups, set_batch_norm
+from headstart.plan import OptimizerPlan, TrainPhase
+
+
+@dataclass(frozen=True)
+class Entered:
+    """A phase that is ready for its first step."""
+
+    phase: TrainPhase
+    classifier: Classifier
+    optimizer: torch.optim.Optimizer
+    """One parameter group per layer group, named."""
+
+    def start_epoch(self) -> None:
+        """Modes as the phase wants them: an evaluation in between has changed them."""
+        _set_modes(self.classifier, self.phase)
+
+    def frozen(self) -> Mapping[str, Tensor]:
+        """What must not move in this phase; call while training modes are set."""
+        return frozen_tensors(self.classifier.network, policy=self.phase.batch_norm)
+
+    def set_rate(self, rates: Mapping[str, float]) -> None:
+        """Give every group its rate for the next step."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = rates[group["name"]]
+
+
+def enter(classifier: Classifier, phase: TrainPhase, optimizer: OptimizerPlan) -> Entered:
+    """Freeze, set BatchNorm, and build the optimizer over exactly what learns."""
+    freeze(classifier.network, classifier.groups, trained=phase.learning_rates)
+    _set_modes(classifier, phase)
+    groups = param_groups(classifier.network, classifier.groups, phase.learning_rates)
+    return Entered(phase, classifier, _make_optimizer(groups, optimizer))
+
+
+def _set_modes(classifier: Classifier, phase: TrainPhase) -> None:
+    set_batch_norm(
+        classifier.network,
+        classifier.groups,
+        policy=phase.batch_norm,
+        affine=phase.batch_norm_affine,
+        trained=phase.learning_rates,
+    )
+
+
+def _make_optimizer(groups: list[dict[str, object]], plan: OptimizerPlan) -> torch.optim.Optimizer:
+    if plan.name == "sgd":
+        return torch.optim.SGD(groups, momentum=plan.momentum, weight_decay=plan.weight_decay, fused=True)
+    kind = torch.optim.AdamW if plan.name == "adamw" else torch.optim.Adam
+    return kind(groups, weight_decay=plan.weight_decay, fused=True)

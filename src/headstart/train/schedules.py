@@ -1,0 +1,86 @@
+"""Learning-rate shapes as plain functions; every layer group follows the same shape from its own peak.
+
+A shape answers with the rate itself, not with a factor, because a floor such as cosine's 1e-6 is a rate. Nothing
+here has state: the plateau reads the history of losses that the loop keeps (and saves).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from headstart.plan import Schedule
+
+
+def rate_at(
+    schedule: Schedule,
+    *,
+    peak: float,
+    step: int,
+    steps_per_epoch: int,
+    epochs: int,
+    select_losses: Sequence[float],
+) -> float:
+    """Learning rate of a group at one step of a phase.
+
+    Args:
+        schedule: The shape and its numbers.
+        peak: The group's own rate, > 0.
+        step: 0-based, counted from the start of the phase.
+        steps_per_epoch: Optimizer steps of an epoch, > 0.
+        epochs: Of the phase.
+        select_losses: Loss on the select images after each finished epoch of the phase (plateau reads it).
+    """
+    total = steps_per_epoch * epochs
+    warmup = round(schedule.warmup_epochs * steps_per_epoch)
+    if step < warmup:
+        return peak * (step + 1) / warmup
+    position = (step - warmup) / max(1, total - warmup)
+    if schedule.name == "cosine":
+        return cosine(peak, position, floor=schedule.final_rate)
+    if schedule.name == "one_cycle":
+        return one_cycle(peak, position, rise_share=schedule.rise_share)
+    if schedule.name == "plateau":
+        factor = plateau_factor(
+            select_losses, factor=schedule.plateau_factor, patience_epochs=schedule.plateau_patience_epochs
+        )
+        return max(peak * factor, min(peak, schedule.plateau_minimum))
+    return peak
+
+
+def cosine(peak: float, position: float, *, floor: float) -> float:
+    """The curve floor + (peak - floor) * (1 + cos(pi * position)) / 2 (Loshchilov & Hutter 2017); a peak under the floor stays.
+
+    Args:
+        peak: Rate at position 0.
+        position: 0 (start) .. 1 (end).
+        floor: Rate at position 1.
+    """
+    floor = min(floor, peak)
+    return floor + (peak - floor) * (1 + math.cos(math.pi * position)) / 2
+
+
+def one_cycle(
+    peak: float, position: float, *, rise_share: float, start_divisor: float = 25.0, end_divisor: float = 1e5
+) -> float:
+    """Cosine rise from peak / 25 over the first share, then cosine fall to peak / 1e5 (Smith & Topin 2018)."""
+    if position < rise_share:
+        start = peak / start_divisor
+        return start + (peak - start) * (1 - math.cos(math.pi * position / rise_share)) / 2
+    return cosine(peak, (position - rise_share) / (1 - rise_share), floor=peak / end_divisor)
+
+
+def plateau_factor(losses: Sequence[float], *, factor: float, patience_epochs: int) -> float:
+    """`factor` to the power of how often the loss went more than `patience_epochs` epochs without a new minimum.
+
+    The count starts again after each reduction. A new minimum must be lower by a relative 1e-4.
+    """
+    best, waited, reductions = math.inf, 0, 0
+    for loss in losses:
+        if loss < best * (1 - 1e-4):
+            best, waited = loss, 0
+        else:
+            waited += 1
+        if waited > patience_epochs:
+            reductions, waited = reductions + 1, 0
+    return factor**reductions

@@ -1,0 +1,64 @@
+"""Being asked to stop: by a signal or by the clock. The loop looks after every step; nothing is cut in the middle."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Literal
+
+StopReason = Literal["budget", "signal"]
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class StopRequest:
+    """Whether to stop after the current step."""
+
+    def __init__(self, *, budget_seconds: float | None = None, started: float | None = None) -> None:
+        """Start the clock.
+
+        Args:
+            budget_seconds: From `started`; None has no limit.
+            started: `time.monotonic()` of the command's start; now if None.
+        """
+        self._deadline = None if budget_seconds is None else (started or time.monotonic()) + budget_seconds
+        self._signalled = False
+
+    @property
+    def reason(self) -> StopReason | None:
+        """Why to stop, or None to go on; a signal is the stronger reason."""
+        if self._signalled:
+            return "signal"
+        if self._deadline is not None and time.monotonic() >= self._deadline:
+            return "budget"
+        return None
+
+    def signalled(self) -> None:
+        """Ask to stop."""
+        self._signalled = True
+
+    @contextmanager
+    def listening(self) -> Iterator[StopRequest]:
+        """Turn Ctrl-C and SIGTERM into a request while the block runs; a second one acts as usual."""
+        if threading.current_thread() is not threading.main_thread():
+            yield self
+            return
+
+        before = {number: signal.getsignal(number) for number in _SIGNALS}
+
+        def ask(number: int, frame: FrameType | None) -> None:
+            self.signalled()
+            for each, handler in before.items():
+                signal.signal(each, handler)
+
+        for number in _SIGNALS:
+            signal.signal(number, ask)
+        try:
+            yield self
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)

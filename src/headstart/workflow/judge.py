@@ -1,0 +1,103 @@
+"""evaluate and predict: what a bundle says of images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from headstart.data import checks
+from headstart.data.sources import Dataset, ImageRecord, image_files, open_source
+from headstart.errors import DataError
+from headstart.workflow.images import Progress, no_progress, read_watched
+
+if TYPE_CHECKING:
+    from headstart.features.predictor import Predictor
+
+
+def evaluate(
+    bundle: Path, source: str, *, split: str | None = None, progress: Progress = no_progress
+) -> dict[str, Any]:
+    """Figures of a bundle on labelled images.
+
+    Args:
+        bundle: Folder of the bundle.
+        source: DATA; of split folders, test (else val, else everything) is judged unless `split` says otherwise.
+        split: train, val or test.
+        progress: Told how far it is.
+
+    Raises:
+        DataError: the images have classes the bundle does not know, or cannot be read.
+    """
+    from headstart.features.predictor import load
+
+    predictor = load(bundle)
+    dataset = open_source(source)
+    records = _judged_split(dataset, split)
+    unknown = sorted({record.label for record in records} - set(predictor.classes))
+    if unknown:
+        raise DataError(
+            f"{source} has classes the bundle does not know: {', '.join(unknown[:5])}",
+            expected=f"only {', '.join(predictor.classes)}",
+        )
+    facts = read_watched(records, progress)
+    if not facts.readable:
+        checks.refuse_unusable(facts, source=source, strict=True)
+    figures, _ = judge_records(predictor, facts.readable, progress)
+    return {**figures, "unreadable": facts.unreadable}
+
+
+def predict(
+    bundle: Path, files: Sequence[str], *, progress: Progress = no_progress
+) -> tuple[list[dict[str, Any]], dict[str, str]]:
+    """(answers, file -> reason of those that cannot be read).
+
+    Raises:
+        DataError: no file can be read.
+    """
+    from headstart.features.predictor import load
+
+    records = image_files(files)
+    predictor = load(bundle)
+    facts = read_watched(records, progress)
+    if not facts.readable:
+        checks.refuse_unusable(facts, source=files[0], strict=True)
+    probabilities = predictor.probabilities(facts.readable, on_images=progress("predict", len(facts.readable)))
+    return [p.to_dict() for p in predictor.predictions(facts.readable, probabilities)], facts.unreadable
+
+
+def judge_records(
+    predictor: Predictor, records: Sequence[ImageRecord], progress: Progress
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """(figures, one row an image)."""
+    import numpy as np
+
+    from headstart.evaluate.metrics import judge
+
+    probabilities = predictor.probabilities(records, on_images=progress("evaluate", len(records)))
+    index = {name: i for i, name in enumerate(predictor.classes)}
+    labels = np.array([index[record.label] for record in records], np.int64)
+    rows = [
+        {
+            "image": r.id,
+            "label": r.label,
+            "predicted": predictor.classes[int(p.argmax())],
+            "probabilities": p.tolist(),
+        }
+        for r, p in zip(records, probabilities, strict=True)
+    ]
+    return judge(probabilities, labels, predictor.classes), rows
+
+
+def _judged_split(dataset: Dataset, split: str | None) -> Sequence[ImageRecord]:
+    if split is not None:
+        records = dataset.of(split)
+        if not records:
+            raise DataError(
+                f"{dataset.source} has no split {split!r}", expected=f"one of {', '.join(dataset.splits())}"
+            )
+        return records
+    for name in ("test", "val"):
+        if dataset.of(name):
+            return dataset.of(name)
+    return dataset.records

@@ -1,0 +1,73 @@
+"""What a user asks for -> Plan."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from headstart.data.sources import DIGITS
+from headstart.domains import DOMAINS
+from headstart.errors import PlanError, nearest
+from headstart.models.catalog import find_model
+from headstart.plan import AugmentationPlan, DataPlan, Plan
+from headstart.presets import DEFAULT_STRATEGY, HeadKind, HeadSolver, Request, strategy_named
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """What a user can say to `train` beside DATA; None means: decide for me."""
+
+    data: DataPlan
+    strategy: str = DEFAULT_STRATEGY
+    model: str | None = None
+    domain: str | None = None
+    input_size: int | None = None
+    epochs: int | None = None
+    augmentation: str | None = None
+    head: HeadKind = "linear"
+    head_solver: HeadSolver = "solved"
+    batch_size: int | None = None
+    seed: int = 0
+    budget_seconds: float | None = None
+
+
+def make_plan(options: TrainOptions, *, training_images: int | None = None) -> Plan:
+    """The plan of a strategy for these options, with the domain's values and reasons.
+
+    Raises:
+        PlanError: an option is wrong.
+        ModelError: no such model.
+    """
+    preset = strategy_named(options.strategy)
+    domain_name = options.domain or ("document" if options.data.source == DIGITS else "photo")
+    if domain_name not in DOMAINS:
+        hint = nearest(domain_name, DOMAINS)
+        raise PlanError(
+            [f"domain: {domain_name!r} must be one of {', '.join(DOMAINS)}" + (f"; {hint}" if hint else "")]
+        )
+    domain = DOMAINS[domain_name]
+    reasons = [("augmentation.flip", domain.flip_reason)]
+    if options.domain is None:
+        reasons.append(("domain", "digits are writing" if domain_name == "document" else "the default; see --domain"))
+    if options.augmentation is None:
+        reasons.append(("augmentation.preset", domain.augmentation_reason))
+    if options.model is not None:
+        find_model(options.model)
+    return preset(
+        Request(
+            data=options.data,
+            model=options.model,
+            domain=domain.name,
+            augmentation=AugmentationPlan.model_validate(
+                {"preset": options.augmentation or domain.augmentation, "flip": domain.flip}
+            ),
+            input_size=options.input_size,
+            epochs=options.epochs,
+            training_images=training_images,
+            seed=options.seed,
+            batch_size=options.batch_size,
+            budget_seconds=options.budget_seconds,
+            head=options.head,
+            head_solver=options.head_solver,
+            reasons=tuple(reasons),
+        )
+    )

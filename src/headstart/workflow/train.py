@@ -1,0 +1,232 @@
+"""train: folder -> plan -> training -> bundle -> figures; and going on with a run that was stopped."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from headstart.data import checks
+from headstart.errors import Interrupted, RunError, require
+from headstart.models.catalog import ModelChoice, find_model
+from headstart.plan import DataPlan, Plan
+from headstart.run import Run
+from headstart.workflow.images import CheckedData, Progress, check_for_training, content_hash, no_progress
+from headstart.workflow.judge import judge_records
+from headstart.workflow.plans import TrainOptions, make_plan
+
+if TYPE_CHECKING:
+    from headstart.train.loop import Outcome
+    from headstart.train.observers import Observer
+
+
+@dataclass(frozen=True)
+class TrainingAnswer:
+    """A finished run."""
+
+    run: Run
+    metrics: dict[str, Any] = field(default_factory=dict)
+    """What `headstart train --json` prints."""
+
+
+def train(
+    request: str | TrainOptions | Plan,
+    *,
+    out: Path | None = None,
+    observer: Observer | None = None,
+    progress: Progress = no_progress,
+    started: float | None = None,
+) -> TrainingAnswer:
+    """Folder -> plan -> training -> bundle -> figures.
+
+    Everything that can be wrong with options, plan, data and weights is found before the run folder is made.
+
+    Args:
+        request: DATA, options to make a plan from, or a plan.
+        out: Run folder; a new one under `runs/` if None.
+        observer: Told what happens while training.
+        progress: Told how far the reading of images is.
+        started: `time.monotonic()` when the command began, for the budget and the total.
+
+    Raises:
+        HeadstartError: see its subclasses; Interrupted after Ctrl-C or SIGTERM, with everything saved.
+    """
+    started = started if started is not None else time.monotonic()
+    if isinstance(request, str):
+        request = TrainOptions(DataPlan.from_options(source=request))
+    plan = request if isinstance(request, Plan) else make_plan(request)
+    choice = find_model(plan.model.name)
+    if out is not None and out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise RunError(f"{out} exists already", remedy=f"choose another --out, or go on with --resume {out}")
+    require("torch", extra="train")
+    data = check_for_training(plan, progress)
+    if isinstance(request, TrainOptions):
+        plan = make_plan(request, training_images=len(data.roles.train))
+    settled = plan.settled(model_name=choice.name, input_size=choice.card.input.size, group_names=choice.card.groups)
+    return _train_settled(plan, settled, choice, data, out=out, resumed=None, observer=observer, started=started)
+
+
+def resume(
+    folder: Path,
+    *,
+    budget_seconds: float | None = None,
+    observer: Observer | None = None,
+    progress: Progress = no_progress,
+    started: float | None = None,
+) -> TrainingAnswer:
+    """Go on with a run that was stopped, killed or out of budget; the result is the one it would have had.
+
+    Raises:
+        RunError: not a run, its checkpoint is damaged, or its images changed.
+    """
+    started = started if started is not None else time.monotonic()
+    require("torch", extra="train")
+    run = Run.open(folder)
+    plan = run.plan()
+    if budget_seconds is not None:
+        plan = plan.model_copy(update={"budget_seconds": budget_seconds})
+    data = check_for_training(plan, progress)
+    if run.data()["content"] != content_hash(data):
+        raise RunError(
+            f"the images of {plan.data.source} are not those {folder} was started with",
+            expected="the same files",
+            remedy="restore them, or start a new run",
+        )
+    choice = find_model(plan.model.name)
+    return _train_settled(plan, plan, choice, data, out=None, resumed=run, observer=observer, started=started)
+
+
+def _train_settled(
+    given: Plan,
+    plan: Plan,
+    choice: ModelChoice,
+    data: CheckedData,
+    *,
+    out: Path | None,
+    resumed: Run | None,
+    observer: Observer | None,
+    started: float,
+) -> TrainingAnswer:
+    """Build the network, make the run folder, train, write the bundle, judge it on the images that report."""
+    from headstart.features.engines import best_device
+    from headstart.models.backbone import build_classifier
+    from headstart.models.bundle import save_bundle
+    from headstart.train.loop import fit
+    from headstart.train.observers import All, EventLog, Observer
+    from headstart.train.probe import TrainingImages
+    from headstart.train.stopping import StopRequest
+
+    _make_deterministic()
+    assert isinstance(plan.input.size, int)
+    spec = choice.card.input.at_size(plan.input.size)
+    classifier = build_classifier(choice, kind=plan.head.kind, num_classes=len(data.roles.classes), seed=plan.seed)
+    classifier.network.to(best_device())
+    run = resumed or Run.create(
+        out or _new_run_folder(data.dataset.name), given=given, settled=plan, data=_data_json(plan, data)
+    )
+    watchers = All([EventLog(run), observer or Observer()])
+    images = TrainingImages(data.roles, spec, data.groups)
+    stop = StopRequest(budget_seconds=plan.budget_seconds, started=started)
+    try:
+        with stop.listening():
+            outcome = fit(plan, classifier, images, run=run, observer=watchers, stop=stop)
+            _raise_if_interrupted(outcome, run)
+            save_bundle(run.bundle, classifier, classes=data.roles.classes, spec=spec)
+            return _report(run, plan, data, outcome, watchers, started)
+    except RunError as error:
+        raise type(error)(
+            error.found,
+            expected=error.expected,
+            remedy=f"{error.remedy}; then go on with: {run.resume_command}",
+        ) from error
+
+
+def _report(
+    run: Run, plan: Plan, data: CheckedData, outcome: Outcome, watchers: Observer, started: float
+) -> TrainingAnswer:
+    """Judge the bundle as it lies on disk, on the images that report, and write the answer."""
+    from headstart.features.predictor import load
+
+    def watch(what: str, total: int) -> Callable[[int], object]:
+        watchers.work_started(what, total)
+        return watchers.work_done
+
+    figures, predictions = judge_records(load(run.bundle), data.roles.report, watch)
+    run.write_predictions(predictions)
+    roles = data.roles
+    metrics = {
+        "run": str(run.folder),
+        "bundle": str(run.bundle),
+        "strategy": plan.strategy,
+        "model": plan.model.name,
+        "val": {
+            **figures,
+            "reported_on": roles.reported_on,
+            "selected_on": roles.selected_on,
+            "calibrated_on": None,
+        },
+        "seconds": {
+            "total": time.monotonic() - started,
+            **{f"phase {row['name']}": row["seconds"] for row in outcome.progress.phases},
+        },
+        "phases": outcome.progress.phases,
+        "epochs": outcome.progress.rows,
+        "kept": {
+            "weights": outcome.chosen,
+            "why": outcome.why,
+            "select_accuracy": outcome.chosen_accuracy,
+            "probe_select_accuracy": outcome.probe_accuracy,
+        },
+        "alarms": [],
+        "unreadable": data.facts.unreadable,
+        "reasons": plan.reasons,
+        "stopped": outcome.stopped,
+        "resume": run.resume_command if outcome.stopped else None,
+    }
+    run.write_metrics(metrics)
+    return TrainingAnswer(run, metrics)
+
+
+def _raise_if_interrupted(outcome: Outcome, run: Run) -> None:
+    if outcome.stopped == "signal":
+        raise Interrupted("stopped; everything is saved", remedy=f"go on with: {run.resume_command}")
+
+
+def _data_json(plan: Plan, data: CheckedData) -> dict[str, Any]:
+    roles = data.roles
+    named = {"fit": roles.fit, "select": roles.select, "report": roles.report}
+    return {
+        "source": plan.data.source,
+        "content": content_hash(data),
+        "classes": list(roles.classes),
+        "roles": {
+            role: {"images": len(records), "classes": dict(sorted(Counter(r.label for r in records).items()))}
+            for role, records in named.items()
+        },
+        "images": {role: [record.id for record in records] for role, records in named.items()},
+        "selected_on": roles.selected_on,
+        "reported_on": roles.reported_on,
+        "unreadable": data.facts.unreadable,
+        "findings": [finding.to_dict() for finding in checks.find(data.dataset, data.facts)],
+        "groups": len(set(data.groups.values())),
+    }
+
+
+def _new_run_folder(name: str) -> Path:
+    """runs/NAME-DATE-TIME, with a number when that second is taken."""
+    stem = f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
+    folder, count = Path("runs") / stem, 2
+    while folder.exists():
+        folder, count = Path("runs") / f"{stem}-{count}", count + 1
+    return folder
+
+
+def _make_deterministic() -> None:
+    """The same operations in the same order give the same bits; on a CPU they do for a given number of threads."""
+    import torch
+
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.backends.cudnn.benchmark = False
