@@ -74,7 +74,7 @@ class MissingExtraError(HeadstartError):
     """A library of an extra is not installed."""
 
 
-class Interrupted(HeadstartError):
+class Interrupted(HeadstartError):  # noqa: N818 - not a fault
     """Stopped by Ctrl-C or SIGTERM after saving."""
 
     exit_code = 130

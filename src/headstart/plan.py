@@ -312,15 +312,18 @@ def _group_rates(phase: TrainPhase, group_names: Sequence[str]) -> tuple[dict[st
                 f"backbone_rates.rates: must name exactly {', '.join(thawed) or 'nothing'}; "
                 f"unknown: {', '.join(unknown) or '-'}; missing: {', '.join(missing) or '-'}"
             ]
-    rates = {}
-    for position, name in enumerate(backbone):
-        if name not in thawed:
-            continue
-        distance = len(backbone) - 1 - position
-        rates[name] = {
-            "uniform": lambda: rule.top,
-            "geometric": lambda d=distance: rule.top * rule.factor**d,
-            "by_depth": lambda p=position: depth_of(p, len(backbone)).learning_rate,
-            "listed": lambda n=name: rule.rates[n],
-        }[rule.rule]()
+    rates = {
+        name: _rate_of(rule, name, position, len(backbone)) for position, name in enumerate(backbone) if name in thawed
+    }
     return {**rates, head: phase.learning_rate}, []
+
+
+def _rate_of(rule: RateRule, name: str, position: int, count: int) -> float:
+    """Peak rate of backbone group `position` (0 = stem) of `count`."""
+    if rule.rule == "geometric":
+        return rule.top * rule.factor ** (count - 1 - position)
+    if rule.rule == "by_depth":
+        return depth_of(position, count).learning_rate
+    if rule.rule == "listed":
+        return rule.rates[name]
+    return rule.top

@@ -67,9 +67,9 @@ def _locate(loc: tuple[int | str, ...], raw: Any, *, kind: str) -> tuple[str, An
     path, value = "", raw
     for position, step in enumerate(loc):
         last = position == len(loc) - 1
-        if (isinstance(value, dict) and step in value) or (
-            isinstance(value, (list, tuple)) and isinstance(step, int) and step < len(value)
-        ):
+        if isinstance(value, dict) and step in value:
+            value = value[step]
+        elif isinstance(step, int) and isinstance(value, (list, tuple)) and step < len(value):  # noqa: SIM114
             value = value[step]
         elif not (last and kind in ("missing", "extra_forbidden")):
             continue

@@ -5,7 +5,7 @@ A variant of a strategy is another call with other arguments, or the plan's YAML
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from headstart.errors import PlanError, nearest
@@ -49,7 +49,7 @@ class Request:
     model: str | None = None
     """None takes the embedded default."""
     domain: Domain = "photo"
-    augmentation: AugmentationPlan = AugmentationPlan()
+    augmentation: AugmentationPlan = field(default_factory=AugmentationPlan)
     input_size: int | None = None
     """Side in pixels; None takes the size of the weights."""
     epochs: int | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -297,7 +298,7 @@ def _resume(run: Path, *, budget_seconds: float | None, as_json: bool) -> None:
     _show(answer.metrics, as_json=as_json, text=console.training_text)
 
 
-def _refuse(given: dict[str, object], *, besides: str, why: str) -> None:
+def _refuse(given: Mapping[str, object], *, besides: str, why: str) -> None:
     named = [name for name, value in given.items() if value is not None]
     if named:
         raise typer.BadParameter(f"{', '.join(named)} has no effect beside {besides}: {why}", param_hint=besides)

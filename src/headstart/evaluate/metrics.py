@@ -83,7 +83,8 @@ def sign_test(wins: int, losses: int) -> float:
     the incumbent has right (McNemar's discordant pairs).
     """
     discordant = wins + losses
-    return sum(math.comb(discordant, k) for k in range(wins, discordant + 1)) / 2**discordant
+    tail: int = sum(math.comb(discordant, k) for k in range(wins, discordant + 1))
+    return float(tail / 2**discordant)
 
 
 def beats(incumbent: npt.NDArray[np.bool_], challenger: npt.NDArray[np.bool_], *, noise_level: float) -> bool:

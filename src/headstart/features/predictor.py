@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, overload
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from headstart.data.sources import ImageRecord, image_files
-from headstart.errors import require
+from headstart.errors import DataError, require
 from headstart.models.bundle import BundleInfo, load_classifier
 
 
@@ -57,21 +57,22 @@ class Predictor:
         """In the order of the probabilities."""
         return self.info.classes
 
-    @overload
-    def predict(self, images: str | Path) -> Prediction: ...
+    def predict(self, image: str | Path) -> Prediction:
+        """Predict one file.
 
-    @overload
-    def predict(self, images: Sequence[str | Path]) -> list[Prediction]: ...
+        Raises:
+            DataError: it does not exist, is a folder, or is no image.
+        """
+        if Path(image).is_dir():
+            raise DataError(f"{image} is a folder", expected="one image file", remedy="use predict_many")
+        return self.predict_many([image])[0]
 
-    def predict(self, images: str | Path | Sequence[str | Path]) -> Prediction | list[Prediction]:
-        """Predict one file, or several (a folder among them stands for all images in it).
+    def predict_many(self, images: Sequence[str | Path]) -> list[Prediction]:
+        """Predict files; a folder among them stands for all images in it.
 
         Raises:
             DataError: a file does not exist or is no image.
         """
-        if isinstance(images, str | Path):
-            found = self.predict([images])
-            return found[0] if Path(images).is_file() else found  # type: ignore[return-value]
         records = image_files([str(path) for path in images])
         return self.predictions(records, self.probabilities(records))
 

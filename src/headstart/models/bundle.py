@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from headstart.errors import BundleError
 from headstart.input_spec import InputSpec
@@ -25,8 +25,7 @@ class BundleInfo:
     """Everything a bundle says beside its weights."""
 
     card: ModelCard
-    head: str
-    """linear or mlp."""
+    head: Literal["linear", "mlp"]
     classes: tuple[str, ...]
     """In the order of the network's outputs."""
     input: InputSpec
@@ -111,8 +110,7 @@ def load_classifier(folder: Path) -> tuple[Classifier, BundleInfo]:
     from headstart.models.backbone import build_network, with_new_head
 
     info = read_info(folder)
-    kind = "mlp" if info.head == "mlp" else "linear"
-    classifier = with_new_head(build_network(info.card), info.card, kind=kind, num_classes=len(info.classes))
+    classifier = with_new_head(build_network(info.card), info.card, kind=info.head, num_classes=len(info.classes))
     try:
         classifier.network.load_state_dict(load_file(folder / WEIGHTS_FILE))
     except (OSError, SafetensorError, RuntimeError) as error:

@@ -127,7 +127,7 @@ def set_batch_norm(
             module.train(by_batch)
             if policy == "adapt_statistics" or affine == "frozen":
                 for parameter in module.parameters(recurse=False):
-                    parameter.requires_grad_(False)
+                    parameter.requires_grad = False
         elif frozen:
             module.training = False
 
@@ -162,6 +162,8 @@ def frozen_tensors(network: nn.Module, *, policy: str) -> dict[str, Tensor]:
 def fingerprints(tensors: Mapping[str, Tensor]) -> dict[str, str]:
     """Hash of the bytes of each tensor."""
     return {
-        name: hashlib.blake2b(t.cpu().contiguous().reshape(-1).view(torch.uint8).numpy(), digest_size=16).hexdigest()
+        name: hashlib.blake2b(
+            t.cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data, digest_size=16
+        ).hexdigest()
         for name, t in tensors.items()
     }

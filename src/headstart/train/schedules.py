@@ -49,7 +49,9 @@ def rate_at(
 
 
 def cosine(peak: float, position: float, *, floor: float) -> float:
-    """The curve floor + (peak - floor) * (1 + cos(pi * position)) / 2 (Loshchilov & Hutter 2017); a peak under the floor stays.
+    """The curve floor + (peak - floor) * (1 + cos(pi * position)) / 2 (Loshchilov & Hutter 2017).
+
+    A peak under the floor stays where it is.
 
     Args:
         peak: Rate at position 0.

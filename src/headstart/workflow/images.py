@@ -179,7 +179,7 @@ def _joined(dataset: Dataset, val: Dataset) -> Dataset:
 def _examples(dataset: Dataset, *, per_class: int = 2, most: int = 12) -> list[ImageRecord]:
     """A few images of every class."""
     taken: Counter[str] = Counter()
-    chosen = []
+    chosen: list[ImageRecord] = []
     for record in dataset.records:
         if taken[record.label] < per_class and len(chosen) < most:
             taken[record.label] += 1

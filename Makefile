@@ -1,0 +1,26 @@
+# `make demo` and `make test` do all their own set-up on a fresh machine.
+VENV := .venv
+PYTHON := $(VENV)/bin/python
+STAMP := $(VENV)/.installed
+
+.PHONY: env demo test check
+
+env: $(STAMP)
+
+# torch and torchvision go first and alone: a range without a pin can pull a build of several gigabytes.
+$(STAMP): pyproject.toml
+	test -x $(PYTHON) || python3 -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check torch==2.14.1 torchvision==0.29.1
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check -e ".[train,dev]"
+	touch $(STAMP)
+
+demo: env
+	$(VENV)/bin/headstart demo
+
+test: env
+	$(PYTHON) -m pytest -n 2 --dist worksteal
+
+check: env
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/mypy
