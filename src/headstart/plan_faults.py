@@ -67,9 +67,9 @@ def _locate(loc: tuple[int | str, ...], raw: Any, *, kind: str) -> tuple[str, An
     path, value = "", raw
     for position, step in enumerate(loc):
         last = position == len(loc) - 1
-        if isinstance(value, dict) and step in value:
+        if isinstance(value, dict) and step in value:  # noqa: SIM114 - mypy needs the two kinds apart
             value = value[step]
-        elif isinstance(step, int) and isinstance(value, (list, tuple)) and step < len(value):  # noqa: SIM114
+        elif isinstance(step, int) and isinstance(value, (list, tuple)) and step < len(value):
             value = value[step]
         elif not (last and kind in ("missing", "extra_forbidden")):
             continue
