@@ -1,0 +1,95 @@
+"""Tiny images made here, and the way to the real ones."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+COLOURS = {"blue": (40, 60, 200), "green": (40, 180, 60), "red": (200, 50, 40)}
+
+
+def make_images(root: Path, *, classes: int = 2, per_class: int = 8, side: int = 40, seed: int = 0) -> Path:
+    """Class folders of noisy coloured squares: easy to tell apart, no two the same."""
+    rng = np.random.default_rng(seed)
+    for name in list(COLOURS)[:classes]:
+        folder = root / name
+        folder.mkdir(parents=True)
+        for index in range(per_class):
+            noise = rng.normal(0, 30, (side, side, 3)) + COLOURS[name]
+            Image.fromarray(np.clip(noise, 0, 255).astype(np.uint8)).save(folder / f"{index:02d}.png")
+    return root
+
+
+@pytest.fixture
+def image_folder(tmp_path: Path) -> Path:
+    """Two classes of eight images."""
+    return make_images(tmp_path / "images")
+
+
+@pytest.fixture
+def make_folder(tmp_path: Path) -> Callable[..., Path]:
+    """Makes a folder of images under a name."""
+
+    def make(name: str, **options: int) -> Path:
+        return make_images(tmp_path / name, **options)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """Folder of the real image sets."""
+    folder = os.environ.get("HEADSTART_DATA")
+    if not folder:
+        pytest.skip("HEADSTART_DATA is not set: it names the folder of the real image sets")
+    return Path(folder)
+
+
+@pytest.fixture
+def command() -> list[str]:
+    """The command line as a user types it."""
+    return [sys.executable, "-m", "headstart.apps.cli"]
+
+
+class Prepared:
+    """A settled plan with its images and a fresh network: all that `fit` takes."""
+
+    def __init__(self, folder: Path, run_folder: Path, **options: object) -> None:
+        from headstart.models.catalog import find_model
+        from headstart.plan import DataPlan
+        from headstart.run import Run
+        from headstart.train.probe import TrainingImages
+        from headstart.workflow.images import check_for_training, no_progress
+        from headstart.workflow.plans import TrainOptions, make_plan
+
+        values = {"input_size": 32, "batch_size": 4, **options}
+        plan = make_plan(TrainOptions(DataPlan(source=str(folder)), **values))
+        self.choice = find_model(plan.model.name)
+        self.data = check_for_training(plan, no_progress)
+        card = self.choice.card
+        self.plan = plan.settled(model_name=card.name, input_size=224, group_names=card.groups)
+        self.images = TrainingImages(self.data.roles, card.input.at_size(32), self.data.groups)
+        self.run = Run.create(run_folder, given=plan, settled=self.plan, data={})
+
+    def classifier(self):
+        """A fresh network with pretrained weights."""
+        from headstart.models.backbone import build_classifier
+
+        classes = len(self.data.roles.classes)
+        return build_classifier(self.choice, kind=self.plan.head.kind, num_classes=classes, seed=self.plan.seed)
+
+
+@pytest.fixture
+def prepare(image_folder: Path, tmp_path: Path) -> Callable[..., Prepared]:
+    """Makes a small training task under a run name."""
+
+    def make(name: str = "run", folder: Path | None = None, **options: object) -> Prepared:
+        return Prepared(folder or image_folder, tmp_path / name, **options)
+
+    return make

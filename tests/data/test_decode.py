@@ -1,0 +1,247 @@
+"""Every kind of file people have, against Pillow or known values; broken ones never become pixels."""
+
+from __future__ import annotations
+
+import io
+import threading
+import warnings
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image, ImageOps
+
+from headstart.data.decode import UnreadableImageError, decode
+
+FAST_JPEG_TOLERANCE = 3  # of 255; the two builds of libjpeg-turbo upsample colour slightly differently
+ORIENTATION = 0x0112
+
+
+def encode(image: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def photo(width: int = 61, height: int = 40) -> Image.Image:
+    """Smooth colours with an edge: no two corners alike."""
+    y, x = np.mgrid[0:height, 0:width]
+    pixels = np.stack([x * 255 / width, y * 255 / height, (x > width / 3) * 200], axis=-1)
+    return Image.fromarray(pixels.astype(np.uint8))
+
+
+def noise(side: int = 64) -> Image.Image:
+    return Image.fromarray(np.random.default_rng(0).integers(0, 256, (side, side, 3), dtype=np.uint8))
+
+
+def reason(encoded: bytes) -> str:
+    with pytest.raises(UnreadableImageError) as caught:
+        decode(encoded)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "BMP", "TIFF", "PPM"])
+def test_lossless_colour_comes_back_exactly(kind: str) -> None:
+    pixels = decode(encode(photo(), kind))
+    assert (pixels.dtype, pixels.shape) == (np.uint8, (40, 61, 3))
+    assert np.array_equal(pixels, np.array(photo()))
+
+
+@pytest.mark.parametrize("mode", ["L", "1"])
+def test_grey_becomes_three_equal_channels(mode: str) -> None:
+    grey = photo().convert(mode)
+    pixels = decode(encode(grey))
+    assert np.array_equal(pixels, np.repeat(np.array(grey.convert("L"))[:, :, None], 3, axis=2))
+
+
+@pytest.mark.parametrize("kind", ["PNG", "GIF"])
+def test_palette_gives_its_colours(kind: str) -> None:
+    palette = photo().quantize(16)
+    assert np.array_equal(decode(encode(palette, kind)), np.array(palette.convert("RGB")))
+
+
+@pytest.mark.parametrize("kind", ["PNG", "GIF"])
+def test_a_transparent_palette_entry_is_white(kind: str) -> None:
+    palette = photo().quantize(16)
+    hidden = np.array(palette) == 3
+    assert 0 < hidden.sum() < hidden.size
+    pixels = decode(encode(palette, kind, transparency=3))
+    assert np.all(pixels[hidden] == 255)
+    assert np.array_equal(pixels[~hidden], np.array(palette.convert("RGB"))[~hidden])
+
+
+@pytest.mark.parametrize(("alpha", "expected"), [(0, (255, 255, 255)), (255, (200, 100, 0)), (51, (244, 224, 204))])
+def test_transparency_is_laid_over_white(alpha: int, expected: tuple[int, int, int]) -> None:
+    pixels = decode(encode(Image.new("RGBA", (9, 9), (200, 100, 0, alpha))))
+    assert np.abs(pixels.astype(int) - expected).max() <= 1
+
+
+@pytest.mark.parametrize(("alpha", "expected"), [(0, 255), (255, 100), (51, 224)])
+def test_grey_with_transparency_is_laid_over_white(alpha: int, expected: int) -> None:
+    pixels = decode(encode(Image.new("LA", (9, 9), (100, alpha))))
+    assert pixels.shape == (9, 9, 3)
+    assert np.abs(pixels.astype(int) - expected).max() <= 1
+
+
+def test_cmyk_jpeg_is_read_as_pillow_reads_it() -> None:
+    encoded = encode(photo().convert("CMYK"), "JPEG", quality=95)
+    with Image.open(io.BytesIO(encoded)) as reference:
+        assert reference.mode == "CMYK"
+        assert np.array_equal(decode(encoded), np.array(reference.convert("RGB")))
+    assert np.abs(decode(encoded).astype(int) - np.array(photo())).mean() < 6, "colours are not inverted"
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [(0, 0), (128, 0), (129, 1), (257, 1), (32768, 128), (65406, 254), (65407, 255), (65535, 255)],
+)
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+def test_sixteen_bit_grey_keeps_its_full_range(value: int, expected: int, kind: str) -> None:
+    encoded = encode(Image.fromarray(np.full((8, 8), value, np.uint16)), kind)
+    assert np.all(decode(encoded) == expected)
+
+
+def test_sixteen_bit_grey_is_not_stretched_to_its_own_range() -> None:
+    ramp = np.arange(0, 65536, 64, dtype=np.uint16).reshape(32, 32)
+    pixels = decode(encode(Image.fromarray(ramp)))
+    assert np.array_equal(pixels[:, :, 0], np.rint(ramp / 257).astype(np.uint8))
+    assert len(np.unique(pixels)) == 256
+
+
+def test_float_grey_from_zero_to_one_is_read() -> None:
+    values = np.linspace(0, 1, 64, dtype=np.float32).reshape(8, 8)
+    pixels = decode(encode(Image.fromarray(values), "TIFF"))
+    assert np.array_equal(pixels[:, :, 1], np.rint(values * 255).astype(np.uint8))
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "words"),
+    [(0.0, 255.0, "0..255"), (-0.5, 1.0, "-0.5..1"), (0.0, np.nan, "nan"), (0.0, np.inf, "inf")],
+)
+def test_float_grey_of_another_range_has_no_meaning(low: float, high: float, words: str) -> None:
+    values = np.full((8, 8), low, np.float32)
+    values[3, 3] = high
+    message = reason(encode(Image.fromarray(values), "TIFF"))
+    assert words in message
+    assert "0..1" in message
+
+
+@pytest.mark.parametrize("value", [-1, 65536])
+def test_integers_that_do_not_fit_sixteen_bits_are_refused(value: int) -> None:
+    message = reason(encode(Image.fromarray(np.full((8, 8), value, np.int32)), "TIFF"))
+    assert f"{value}..{value} do not fit 16 bits" in message
+
+
+@pytest.mark.parametrize("tag", range(1, 9))
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+def test_a_phones_rotation_tag_is_applied(tag: int, kind: str) -> None:
+    exif = Image.Exif()
+    exif[ORIENTATION] = tag
+    options = {"quality": 95, "subsampling": 0} if kind == "JPEG" else {}
+    encoded = encode(photo(), kind, exif=exif, **options)
+    with Image.open(io.BytesIO(encoded)) as stored:
+        upright = np.array(ImageOps.exif_transpose(stored).convert("RGB"))
+    pixels = decode(encoded)
+    assert pixels.shape == ((61, 40, 3) if tag >= 5 else (40, 61, 3))
+    assert np.abs(pixels.astype(int) - upright).max() <= FAST_JPEG_TOLERANCE
+
+
+def test_a_picture_taken_sideways_stands_upright() -> None:
+    """Tag 6 says: turn a quarter clockwise. The red left edge of the file is the upper edge of the scene."""
+    stored = np.zeros((16, 48, 3), np.uint8)
+    stored[:, :16] = (255, 0, 0)
+    exif = Image.Exif()
+    exif[ORIENTATION] = 6
+    pixels = decode(encode(Image.fromarray(stored), "JPEG", exif=exif, quality=95, subsampling=0)).astype(int)
+    assert pixels.shape == (48, 16, 3)
+    assert pixels[:16, :, 0].min() > 240
+    assert pixels[16:, :, 0].max() < 15
+
+
+@pytest.mark.parametrize("subsampling", [0, 1, 2])
+@pytest.mark.parametrize("progressive", [False, True])
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+def test_the_fast_jpeg_decoder_equals_pillow(subsampling: int, progressive: bool, mode: str) -> None:
+    options = {} if mode == "L" else {"subsampling": subsampling}
+    encoded = encode(photo(203, 151).convert(mode), "JPEG", quality=90, progressive=progressive, **options)
+    with Image.open(io.BytesIO(encoded)) as image:
+        reference = np.array(image.convert("RGB")).astype(int)
+    assert np.abs(decode(encoded) - reference).max() <= FAST_JPEG_TOLERANCE
+
+
+@pytest.mark.parametrize("share", [0.3, 0.5, 0.8, 0.95])
+@pytest.mark.parametrize("case", ["jpeg", "progressive", "turned", "cmyk", "png", "tiff", "bmp", "gif", "webp"])
+def test_a_truncated_file_is_an_error_and_never_pixels(case: str, share: float) -> None:
+    exif = Image.Exif()
+    exif[ORIENTATION] = 6
+    whole = {
+        "jpeg": lambda: encode(noise(), "JPEG"),
+        "progressive": lambda: encode(noise(), "JPEG", progressive=True),
+        "turned": lambda: encode(noise(), "JPEG", exif=exif),
+        "cmyk": lambda: encode(noise().convert("CMYK"), "JPEG"),
+        "png": lambda: encode(noise()),
+        "tiff": lambda: encode(noise(), "TIFF", compression="tiff_lzw"),
+        "bmp": lambda: encode(noise(), "BMP"),
+        "gif": lambda: encode(noise(), "GIF"),
+        "webp": lambda: encode(noise(), "WEBP"),
+    }[case]()
+    assert decode(whole).shape == (64, 64, 3)
+    assert reason(whole[: int(len(whole) * share)])
+
+
+@pytest.mark.parametrize(
+    ("encoded", "words"),
+    [
+        (b"", "the file is empty"),
+        (b"hello, I am a text", "not an image that can be decoded"),
+        (b"<svg></svg>" * 50, "not an image that can be decoded"),
+        (b"\xff\xd8\xff\xe0" + bytes(100), ""),
+        (b"\x89PNG\r\n\x1a\n" + bytes(100), ""),
+    ],
+)
+def test_bytes_that_are_no_image_are_refused(encoded: bytes, words: str) -> None:
+    assert words in reason(encoded)
+
+
+@pytest.mark.parametrize("size", [(7, 20), (20, 7), (1, 1)])
+@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+def test_an_image_too_small_to_see_is_refused_with_its_size(size: tuple[int, int], kind: str) -> None:
+    message = reason(encode(Image.new("RGB", size), kind))
+    assert f"{size[0]} x {size[1]} pixels" in message
+    assert "at least 8" in message
+
+
+def test_eight_pixels_are_enough() -> None:
+    assert decode(encode(Image.new("RGB", (8, 8), (1, 2, 3)))).tolist() == [[[1, 2, 3]] * 8] * 8
+
+
+@pytest.mark.parametrize("limit", [1000, 400])  # Pillow warns from once the limit and raises from twice
+def test_a_decompression_bomb_is_refused_before_it_is_unpacked(limit: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    encoded = encode(Image.new("RGB", (40, 40)))
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
+    assert "too many pixels" in reason(encoded)
+
+
+def test_threads_that_decode_at_once_leave_the_warning_filters_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`warnings.catch_warnings` is not thread-safe: the last one to leave puts back what it found when it came."""
+    encoded, real_open = encode(photo()), Image.open
+    inside = {name: threading.Event() for name in "ab"}
+    go_on = {name: threading.Event() for name in "ab"}
+
+    def slow_open(file: Any) -> Image.Image:
+        name = threading.current_thread().name
+        inside[name].set()
+        assert go_on[name].wait(5)
+        return real_open(file)
+
+    monkeypatch.setattr(Image, "open", slow_open)
+    with warnings.catch_warnings():  # whatever happens here does not reach the other tests
+        before = list(warnings.filters)
+        threads = {name: threading.Thread(target=decode, args=(encoded,), name=name) for name in "ab"}
+        for name in "ab":
+            threads[name].start()
+            assert inside[name].wait(5)
+        for name in "ab":
+            go_on[name].set()
+            threads[name].join(5)
+        assert list(warnings.filters) == before

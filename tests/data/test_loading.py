@@ -1,0 +1,105 @@
+"""Batches keep their order, read a bounded way ahead, and name the file that breaks."""
+
+from __future__ import annotations
+
+import io
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from PIL import Image
+
+from headstart.data.loading import batches, read_pixels, reader_threads
+from headstart.data.sources import WHOLE, ImageRecord
+from headstart.errors import DataError
+
+
+def png(value: int) -> bytes:
+    buffer = io.BytesIO()
+    Image.new("RGB", (8, 8), (value, value, value)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+RECORDS = [ImageRecord(f"a/{i:02d}.png", "a", WHOLE, content=png(i)) for i in range(20)]
+CHUNKS = [RECORDS[start : start + 3] for start in range(0, 20, 3)]
+
+
+def prepare(record: ImageRecord) -> npt.NDArray[np.float32]:
+    return read_pixels(record).astype(np.float32)
+
+
+def test_pixels_of_a_record() -> None:
+    assert read_pixels(RECORDS[7]).shape == (8, 8, 3)
+    assert np.all(read_pixels(RECORDS[7]) == 7)
+
+
+def test_order_is_kept_however_long_each_image_takes() -> None:
+    def uneven(record: ImageRecord) -> npt.NDArray[np.float32]:
+        time.sleep(0.01 * (int(record.id[2:4]) % 3 == 0))  # the first of every chunk is the last to be ready
+        return prepare(record)
+
+    found = list(batches(CHUNKS, uneven))
+    assert [list(chunk) for chunk, _ in found] == CHUNKS
+    assert [array.shape for _, array in found] == [(3, 8, 8, 3)] * 6 + [(2, 8, 8, 3)]
+    assert np.concatenate([array for _, array in found])[:, 0, 0, 0].tolist() == list(range(20))
+
+
+def test_nothing_gives_no_batches() -> None:
+    assert list(batches([], prepare)) == []
+
+
+def test_at_most_two_batches_are_held_ahead() -> None:
+    asked: list[int] = []
+    lock, prepared = threading.Lock(), []
+
+    def chunks() -> Iterator[list[ImageRecord]]:
+        for index, chunk in enumerate(CHUNKS):
+            asked.append(index)
+            yield chunk
+
+    def counted(record: ImageRecord) -> npt.NDArray[np.float32]:
+        with lock:
+            prepared.append(record.id)
+        return prepare(record)
+
+    running = batches(chunks(), counted)  # type: ignore[arg-type]
+    assert asked == [], "nothing is read before it is asked for"
+    for given in range(1, len(CHUNKS) + 1):
+        next(running)
+        time.sleep(0.02)
+        assert len(asked) == min(given + 2, len(CHUNKS))
+        assert len(prepared) <= 3 * (given + 2)
+    assert len(prepared) == 20
+
+
+def test_leaving_early_stops_the_threads() -> None:
+    before = threading.active_count()
+    running = batches(CHUNKS, prepare)
+    next(running)
+    running.close()
+    assert threading.active_count() == before
+
+
+@pytest.mark.parametrize("broken", [b"", b"no image", png(1)[:-30]])
+def test_an_unreadable_file_is_named_with_its_reason(broken: bytes) -> None:
+    bad = ImageRecord("b/broken.png", "b", WHOLE, content=broken)
+    with pytest.raises(DataError, match=r"b/broken\.png cannot be read: .+; expected an image file"):
+        read_pixels(bad)
+    running = batches([RECORDS[:2], [RECORDS[2], bad], RECORDS[3:5]], prepare)
+    chunk, _ = next(running)
+    assert list(chunk) == RECORDS[:2]
+    with pytest.raises(DataError, match=r"b/broken\.png"):
+        next(running)
+
+
+def test_a_file_that_is_gone_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"a/gone\.png cannot be read"):
+        read_pixels(ImageRecord("a/gone.png", "a", WHOLE, tmp_path / "gone.png"))
+
+
+def test_there_is_a_thread_to_read_and_no_crowd() -> None:
+    assert 1 <= reader_threads() <= 8

@@ -1,0 +1,125 @@
+"""The evaluation path against the transforms that timm and torchvision publish with their weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from headstart.data.preprocess import evaluation_view, resize_and_crop, scale, unscale
+from headstart.input_spec import InputSpec
+from headstart.models.catalog import find_model
+
+TOLERANCE = 1e-6  # in units of one deviation: the pixels are the same, only float rounding may differ
+SIZES = [(300, 500), (500, 300), (333, 257), (225, 223), (256, 256), (90, 60), (50, 171), (224, 224), (1001, 40)]
+GREY = (0.5, 0.5, 0.5)
+
+Reference = Callable[[Image.Image], npt.NDArray[np.float32]]
+
+
+def pixels_of(width: int, height: int, *, seed: int = 0) -> npt.NDArray[np.uint8]:
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[0:height, 0:width]
+    smooth = np.stack([x * 200 / width, y * 200 / height, (x + y) * 100 / (width + height)], axis=-1)
+    return (smooth + rng.integers(0, 56, (height, width, 3))).astype(np.uint8)
+
+
+def as_image_last(tensor: Any) -> npt.NDArray[np.float32]:
+    return np.asarray(tensor).transpose(1, 2, 0)
+
+
+def timm_reference() -> Reference:
+    import timm
+
+    config = timm.get_pretrained_cfg("tf_efficientnet_lite0").to_dict()
+    transform = timm.data.create_transform(**timm.data.resolve_data_config({}, pretrained_cfg=config))
+    return lambda image: as_image_last(transform(image))
+
+
+def torchvision_reference() -> Reference:
+    from torchvision.models import ResNet18_Weights
+
+    transform = ResNet18_Weights.IMAGENET1K_V1.transforms()
+    return lambda image: as_image_last(transform(image))
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: "x".join(map(str, size)))
+@pytest.mark.parametrize(
+    ("model", "reference"),
+    [("tf_efficientnet_lite0", timm_reference), ("resnet18:IMAGENET1K_V1", torchvision_reference)],
+)
+def test_the_network_sees_what_the_weights_were_judged_on(
+    model: str, reference: Callable[[], Reference], size: tuple[int, int]
+) -> None:
+    pixels = pixels_of(*size)
+    ours = evaluation_view(pixels, find_model(model).card.input)
+    theirs = reference()(Image.fromarray(pixels))
+    assert ours.dtype == np.float32
+    assert ours.shape == theirs.shape == (224, 224, 3)
+    assert np.abs(theirs).max() > 0.5, "the reference is no empty image"
+    assert np.abs(ours - theirs).max() <= TOLERANCE
+
+
+@settings(max_examples=30, deadline=None)
+@given(width=st.integers(8, 300), height=st.integers(8, 300), size=st.integers(32, 96), extra=st.integers(0, 20))
+def test_any_shape_becomes_the_square_of_the_reference(width: int, height: int, size: int, extra: int) -> None:
+    from torchvision.transforms import InterpolationMode
+    from torchvision.transforms.functional import center_crop, resize
+
+    pixels = pixels_of(width, height)
+    ours = resize_and_crop(pixels, InputSpec(size, size + extra, "bilinear", GREY, GREY))
+    resized = resize(Image.fromarray(pixels), [size + extra], InterpolationMode.BILINEAR)
+    assert np.array_equal(ours, np.array(center_crop(resized, [size, size])))
+
+
+def test_an_image_of_the_right_size_is_not_touched() -> None:
+    pixels = pixels_of(64, 64)
+    assert np.array_equal(resize_and_crop(pixels, InputSpec(64, 64, "bicubic", GREY, GREY)), pixels)
+
+
+def test_the_centre_is_kept() -> None:
+    pixels = np.zeros((100, 300, 3), np.uint8)
+    pixels[:, 100:200] = 255
+    spec = InputSpec(100, 100, "nearest", GREY, GREY)
+    assert np.all(resize_and_crop(pixels, spec) == 255)
+    assert np.all(resize_and_crop(pixels.transpose(1, 0, 2).copy(), spec) == 255)
+
+
+def test_shrinking_is_antialiased() -> None:
+    """A fine checkerboard becomes grey; without antialiasing it would stay black and white."""
+    board = np.indices((512, 512)).sum(axis=0) % 2 * 255
+    pixels = np.repeat(board[:, :, None], 3, axis=2).astype(np.uint8)
+    for interpolation in ("bilinear", "bicubic"):
+        small = resize_and_crop(pixels, InputSpec(64, 64, interpolation, GREY, GREY)).astype(int)
+        assert np.abs(small - 127).max() <= 4, interpolation
+
+
+def test_scale_gives_mean_and_deviation_by_hand() -> None:
+    spec = InputSpec(32, 32, "bilinear", (0.5, 0.25, 0.0), (0.5, 0.25, 0.1))
+    values = np.array([[[1.0, 0.5, 0.1], [0.0, 0.0, 0.0]]], np.float32)
+    assert scale(values, spec) == pytest.approx(np.array([[[1, 1, 1], [-1, -1, 0]]]), abs=1e-6)
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    mean=st.tuples(*[st.floats(0, 1)] * 3),
+    std=st.tuples(*[st.floats(0.05, 2)] * 3),
+    seed=st.integers(0, 1000),
+)
+def test_unscale_is_the_inverse_of_scale(mean: tuple[float, ...], std: tuple[float, ...], seed: int) -> None:
+    spec = InputSpec(32, 32, "bilinear", mean, std)
+    pixels = pixels_of(11, 7, seed=seed)
+    again = unscale(scale(pixels.astype(np.float32) / np.float32(255), spec), spec)
+    assert again.dtype == np.uint8
+    assert np.array_equal(again, pixels)
+
+
+def test_unscale_clips_what_no_pixel_can_be() -> None:
+    spec = InputSpec(32, 32, "bilinear", GREY, GREY)
+    assert unscale(np.array([[[-9.0, 0.0, 9.0]]], np.float32), spec).tolist() == [[[0, 128, 255]]]

@@ -1,0 +1,221 @@
+"""The rules of the house as tests: arrows go down only, doors are light, every module is tested and in the README."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "src" / "headstart"
+MODULES = sorted(path for path in PACKAGE.rglob("*.py"))
+OWN = [path for path in MODULES if path.name != "__init__.py"]
+
+CONTRACTS = {"errors", "facts", "input_spec", "plan_faults", "plan", "presets", "run"}
+
+# Who may import whom, by the first name after `headstart.`; `step.module` opens a single door between steps.
+ARROWS: dict[str, set[str]] = {
+    "errors": set(),
+    "facts": {"errors"},
+    "input_spec": {"errors"},
+    "plan_faults": {"errors"},
+    "plan": {"errors", "facts", "plan_faults"},
+    "presets": {"errors", "facts", "plan"},
+    "run": {"errors", "plan"},
+    "data": CONTRACTS,
+    "models": CONTRACTS,
+    "features": CONTRACTS | {"data", "models"},
+    "domains": CONTRACTS | {"data", "models", "features"},
+    "inspect": CONTRACTS | {"data", "models", "features", "domains"},
+    "evaluate": CONTRACTS | {"data", "models", "features", "domains"},
+    "train": CONTRACTS | {"data", "models", "features", "domains", "evaluate.metrics"},
+    "workflow": CONTRACTS | {"data", "models", "features", "domains", "inspect", "evaluate", "train"},
+    "apps": CONTRACTS | {"data", "models", "features", "domains", "inspect", "evaluate", "train", "workflow"},
+}
+
+# Rule: a component gets its own settings; only these know the whole plan.
+KNOW_THE_PLAN = {
+    "plan",
+    "presets",
+    "run",
+    "train.loop",
+    "workflow.plans",
+    "workflow.images",
+    "workflow.train",
+    "apps.cli",
+}
+
+
+def name_of(path: Path) -> str:
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    return ".".join(part for part in parts if part != "__init__")
+
+
+def imports_of(path: Path) -> set[str]:
+    """Every module of the package that the file imports anywhere, with imported names appended."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("headstart"):
+            base = node.module.removeprefix("headstart").removeprefix(".")
+            found |= {f"{base}.{alias.name}".strip(".") for alias in node.names}
+        elif isinstance(node, ast.Import):
+            found |= {a.name.removeprefix("headstart.") for a in node.names if a.name.startswith("headstart.")}
+    return found
+
+
+def test_all_modules_are_seen():
+    assert len(OWN) >= 40
+
+
+@pytest.mark.parametrize("path", OWN, ids=name_of)
+def test_arrows_go_down_only(path: Path):
+    owner = name_of(path).split(".")[0]
+    allowed = ARROWS[owner]
+    for target in imports_of(path):
+        top, two = target.split(".")[0], ".".join(target.split(".")[:2])
+        assert top == owner or top in allowed or two in allowed, f"{name_of(path)} must not import {target}"
+
+
+def test_only_a_few_modules_know_the_whole_plan():
+    knowing = {name_of(path) for path in OWN if "plan.Plan" in imports_of(path)} | {"plan"}
+    assert knowing == KNOW_THE_PLAN
+
+
+@pytest.mark.parametrize("path", OWN, ids=name_of)
+def test_modules_stay_small(path: Path):
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 400
+
+
+@pytest.mark.parametrize("path", OWN, ids=name_of)
+def test_functions_stay_under_fifty_lines(path: Path):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.FunctionDef) and name_of(path) != "apps.cli":  # one option a line
+            body = node.body[1:] if ast.get_docstring(node) else node.body
+            lines = (body[-1].end_lineno or 0) - body[0].lineno + 1 if body else 0
+            assert lines <= 50, f"{node.name} has {lines} lines"
+
+
+@pytest.mark.parametrize("path", OWN, ids=name_of)
+def test_every_module_has_its_test_file(path: Path):
+    folder = ROOT / "tests" / path.relative_to(PACKAGE).parent
+    assert (folder / f"test_{path.stem}.py").is_file()
+
+
+def test_no_folder_hides_what_it_holds():
+    assert not {path.stem for path in MODULES} & {"utils", "common", "misc", "helpers"}
+
+
+def test_readme_names_every_module():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert not [name_of(path) for path in OWN if path.name not in readme]
+
+
+def test_coverage_names_every_row_of_the_spec():
+    table = (ROOT / "docs" / "coverage.md").read_text(encoding="utf-8")
+    rows = {"A": range(8), "B": range(1, 13), "C": range(1, 12), "D": range(1, 6), "E": range(1, 9), "F": range(9)}
+    rows |= {"G": range(1, 7), "H": range(1, 5)}
+    missing = [f"{letter}{n}" for letter, numbers in rows.items() for n in numbers if f"| {letter}{n} |" not in table]
+    assert not missing
+
+
+def loaded_by(code: str) -> set[str]:
+    """Top-level modules a fresh interpreter has loaded after `code`."""
+    script = f"{code}\nimport sys; print(*{{name.split('.')[0] for name in sys.modules}})"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT)
+    return set(done.stdout.splitlines()[-1].split())
+
+
+CLI = """
+import sys
+from headstart.apps import cli
+sys.argv = ["headstart", {}]
+try:
+    cli.main()
+except SystemExit as stop:
+    assert stop.code == 0, stop.code
+"""
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        CLI.format("'--help'"),
+        CLI.format("'train', '--help'"),
+        CLI.format("'models', '--json'"),
+        CLI.format("'models', 'resnet50'"),
+        "import headstart; headstart.Plan; headstart.Run; headstart.TrainOptions; headstart.find_model('resnet18')",
+        "from headstart.workflow.plans import *; make_plan(TrainOptions(DataPlan(source='x'))).to_yaml()",
+        "import headstart.data.checks, headstart.data.preprocess, headstart.data.splits, headstart.domains",
+    ],
+)
+def test_light_commands_never_import_torch(code: str):
+    assert not loaded_by(code) & {"torch", "torchvision", "timm", "scipy", "sklearn"}
+
+
+def test_check_without_preview_never_imports_torch(image_folder: Path):
+    assert "torch" not in loaded_by(CLI.format(f"'check', {str(image_folder)!r}"))
+
+
+def test_public_names_are_these():
+    import headstart
+
+    assert headstart.__all__ == sorted(headstart.__all__)
+    for name in headstart.__all__:
+        assert getattr(headstart, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        headstart.nothing  # noqa: B018
+
+
+def test_command_line_options_are_these():
+    """The command line is a contract: a change here is a change for every script of every user."""
+    import typer
+
+    from headstart.apps.cli import app
+
+    commands = typer.main.get_command(app).commands
+    options = {name: sorted(o for p in c.params for o in p.opts if o != "--help") for name, c in commands.items()}
+    assert options == {
+        "demo": ["--json", "--out"],
+        "check": [
+            *("--augmentation", "--domain", "--group", "--input-size", "--json", "--model", "--preview", "--seed"),
+            *("--val", "data"),
+        ],
+        "train": [
+            *("--augmentation", "--batch-size", "--budget", "--domain", "--epochs", "--group", "--head"),
+            *("--head-solver", "--input-size", "--json", "--limit-test", "--limit-train", "--model", "--out"),
+            *("--plan", "--resume", "--seed", "--strategy", "--strict", "--val", "data"),
+        ],
+        "evaluate": ["--json", "--split", "bundle", "data"],
+        "predict": ["--json", "bundle", "files"],
+        "models": ["--json", "name"],
+    }
+
+
+COPYLEFT = ("GPL", "General Public License")
+PERMITTED = ("LGPL", "Lesser General Public")
+# Build and test tools that are run, never linked or shipped; and packages also offered under a permissive licence.
+EXCEPTIONS: set[str] = set()
+
+
+def licence_of(distribution: metadata.Distribution) -> str:
+    fields = distribution.metadata
+    classifiers = [c for c in fields.get_all("Classifier") or [] if c.startswith("License ::")]
+    return " | ".join([fields.get("License-Expression") or "", (fields.get("License") or "")[:100], *classifiers])
+
+
+def test_nothing_installed_is_under_the_gpl_alone():
+    """AGPL and GPL would bind whoever ships a classifier; a package offered under several licences needs one other."""
+    found = {}
+    distributions = list(metadata.distributions())
+    assert len(distributions) > 40
+    for distribution in distributions:
+        licence = licence_of(distribution)
+        copyleft = any(word in licence for word in COPYLEFT) and not any(word in licence for word in PERMITTED)
+        permissive = any(word in licence for word in ("MIT", "BSD", "Apache", "PSF", " OR ", "Mozilla"))
+        if copyleft and not permissive and distribution.metadata["Name"] not in EXCEPTIONS:
+            found[distribution.metadata["Name"]] = licence
+    assert not found

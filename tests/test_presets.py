@@ -1,0 +1,174 @@
+"""Every strategy makes a complete plan that says why."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from headstart.errors import PlanError
+from headstart.plan import AugmentationPlan, DataPlan, Plan, SolvePhase, TrainPhase
+from headstart.presets import DEFAULT_MODEL, DEFAULT_STRATEGY, FEW_TRAINING_IMAGES, STRATEGIES, Request, strategy_named
+
+DATA = DataPlan(source="photos")
+GROUPS = ("stem", "stage1", "stage2", "stage3", "stage4", "head")
+TUNING = sorted(set(STRATEGIES) - {"feature_extraction"})
+EVERY = pytest.mark.parametrize("strategy", sorted(STRATEGIES))
+
+
+def settled(plan: Plan) -> Plan:
+    return plan.settled(model_name="net:tag", input_size=224, group_names=GROUPS)
+
+
+def value_at(plan: Plan, path: str) -> Any:
+    value: Any = plan.model_dump()
+    for step in re.findall(r"\w+", path):
+        value = value[int(step) if step.isdigit() else step]
+    return value
+
+
+def explained(plan: Plan, path: str) -> bool:
+    """Whether the value or something that holds it has a reason."""
+    parts = re.findall(r"\.?\w+|\[\d+\]", path)
+    return any("".join(parts[:end]) in plan.reasons for end in range(1, len(parts) + 1))
+
+
+@EVERY
+def test_a_strategy_makes_a_valid_plan_of_its_name(strategy: str) -> None:
+    plan = STRATEGIES[strategy](Request(DATA))
+    assert Plan.from_dict(plan.model_dump(mode="json")) == plan
+    assert plan.strategy == strategy
+    assert plan.model.name == DEFAULT_MODEL
+    assert len(settled(plan).phases) == len(plan.phases) >= 1
+
+
+@EVERY
+def test_what_the_user_said_is_in_the_plan(strategy: str) -> None:
+    request = Request(
+        DATA,
+        model="resnet18",
+        domain="medical",
+        augmentation=AugmentationPlan(preset="light", flip="none"),
+        input_size=96,
+        epochs=7,
+        seed=11,
+        batch_size=8,
+        budget_seconds=60.0,
+        reasons=(("domain", "because"),),
+    )
+    plan = STRATEGIES[strategy](request)
+    assert (plan.data, plan.model.name, plan.domain) == (DATA, "resnet18", "medical")
+    assert (plan.augmentation, plan.input.size) == (request.augmentation, 96)
+    assert (plan.seed, plan.batch_size, plan.budget_seconds) == (11, 8, 60.0)
+    assert {phase.epochs for phase in plan.phases if isinstance(phase, TrainPhase)} <= {7}
+    assert plan.reasons["domain"] == "because"
+    for path in ("model.name", "input.size", "batch_size"):
+        assert path not in plan.reasons
+
+
+@EVERY
+def test_every_defaulted_value_has_a_reason_and_every_reason_a_value(strategy: str) -> None:
+    plan = STRATEGIES[strategy](Request(DATA))
+    assert "model.name" in plan.reasons
+    assert "input.size" in plan.reasons
+    for index, phase in enumerate(plan.phases):
+        keys = ["strength"] if isinstance(phase, SolvePhase) else ["epochs", "batch_norm"]
+        for key in keys:
+            assert explained(plan, f"phases[{index}].{key}"), f"phases[{index}].{key}"
+    if any(isinstance(phase, TrainPhase) for phase in plan.phases):
+        for path in ("optimizer", "batch_size", "selection.patience_epochs"):
+            assert path in plan.reasons
+    assert len(plan.reasons) >= 4
+    for path, reason in plan.reasons.items():
+        assert value_at(plan, path) is not None, path
+        assert len(reason) > 10, path
+
+
+@EVERY
+def test_epochs_the_user_set_have_no_reason(strategy: str) -> None:
+    plan = STRATEGIES[strategy](Request(DATA, epochs=7))
+    assert not [path for path in plan.reasons if path.endswith("epochs") and path.startswith("phases")]
+    said = " ".join(plan.reasons[path] for path in plan.reasons if path.startswith("phases"))
+    assert not re.search(r"\b\d+ (epochs|passes)", said), "a reason names epochs that the plan does not have"
+
+
+def test_naming_the_epochs_asks_for_tuning_even_when_it_is_futile() -> None:
+    assert STRATEGIES["probe_then_tune"](Request(DATA)).selection.when_futile == "skip_tuning"
+    assert STRATEGIES["probe_then_tune"](Request(DATA, epochs=3)).selection.when_futile == "tune_anyway"
+
+
+@pytest.mark.parametrize(
+    ("images", "epochs"), [(None, 10), (FEW_TRAINING_IMAGES - 1, 5), (FEW_TRAINING_IMAGES, 10), (1, 5)]
+)
+def test_few_images_get_few_epochs(images: int | None, epochs: int) -> None:
+    phase = STRATEGIES["probe_then_tune"](Request(DATA, training_images=images)).phases[1]
+    assert isinstance(phase, TrainPhase)
+    assert phase.epochs == epochs
+
+
+@pytest.mark.parametrize("strategy", ["probe_then_tune", "discriminative"])
+def test_pretrained_groups_learn_at_most_at_a_tenth_of_the_heads_rate(strategy: str) -> None:
+    phase = settled(STRATEGIES[strategy](Request(DATA))).phases[1]
+    assert isinstance(phase, TrainPhase)
+    *backbone, head = phase.learning_rates.values()
+    assert len(backbone) == len(GROUPS) - 1
+    assert max(backbone) <= head / 10 * (1 + 1e-9)
+    assert backbone == sorted(backbone), "rates fall towards the stem"
+
+
+def test_gradual_thaws_one_more_stage_a_phase_at_a_tenth_of_the_rate() -> None:
+    phases = settled(STRATEGIES["gradual"](Request(DATA))).phases
+    assert [list(phase.learning_rates) for phase in phases[1:]] == [
+        ["head"],
+        ["stage4", "head"],
+        ["stage3", "stage4", "head"],
+    ]
+    assert [phase.learning_rate for phase in phases[1:]] == pytest.approx([1e-3, 1e-4, 1e-5])
+    assert [phase.epochs for phase in phases[1:]] == [5, 5, 10]
+
+
+@pytest.mark.parametrize("strategy", TUNING)
+def test_tuning_starts_from_the_solved_probe(strategy: str) -> None:
+    assert isinstance(STRATEGIES[strategy](Request(DATA)).phases[0], SolvePhase)
+
+
+@pytest.mark.parametrize("strategy", TUNING)
+@pytest.mark.parametrize(
+    ("options", "asked"), [({"head": "mlp"}, "an mlp head"), ({"head_solver": "adam"}, "head_solver adam")]
+)
+def test_a_head_that_cannot_be_solved_goes_with_feature_extraction_only(
+    strategy: str, options: dict[str, Any], asked: str
+) -> None:
+    with pytest.raises(PlanError) as caught:
+        STRATEGIES[strategy](Request(DATA, **options))
+    for words in (asked, "feature_extraction", strategy):
+        assert words in str(caught.value)
+    (phase,) = STRATEGIES["feature_extraction"](Request(DATA, **options)).phases
+    assert isinstance(phase, TrainPhase)
+    assert phase.thaw == 0
+
+
+def test_a_typo_offers_the_nearest_strategy() -> None:
+    with pytest.raises(PlanError) as caught:
+        strategy_named("probe_than_tune")
+    for words in ("'probe_than_tune'", *STRATEGIES, "did you mean probe_then_tune"):
+        assert words in str(caught.value)
+    assert strategy_named(DEFAULT_STRATEGY) is STRATEGIES["probe_then_tune"]
+
+
+def test_a_bad_request_lists_every_fault() -> None:
+    with pytest.raises(PlanError) as caught:
+        Request(DATA, epochs=0, input_size=16, batch_size=0, seed=-1, budget_seconds=-5.0)
+    assert caught.value.faults == (
+        "epochs: 0 must be 1..10000",
+        "input_size: 16 must be 32..2048",
+        "batch_size: 0 must be 1..65536",
+        f"seed: -1 must be 0..{2**32 - 1}",
+        "budget: -5 s must be > 0",
+    )
+
+
+@EVERY
+def test_every_strategy_describes_itself_in_one_line(strategy: str) -> None:
+    assert (STRATEGIES[strategy].__doc__ or "").splitlines()[0].endswith(".")

@@ -1,0 +1,217 @@
+"""A run's folder after crashes, full disks and cut lines."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from headstart.errors import DiskFullError, RunError
+from headstart.plan import DataPlan
+from headstart.presets import STRATEGIES, Request
+from headstart.run import Run, environment, write_atomically, write_json
+
+PLAN = STRATEGIES["probe_then_tune"](Request(DataPlan(source="photos")))
+SETTLED = PLAN.settled(model_name="net:tag", input_size=224, group_names=("stem", "head"))
+
+
+def make_run(folder: Path) -> Run:
+    return Run.create(folder, given=PLAN, settled=SETTLED, data={"classes": ["cat", "dög"]})
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_write_atomically_puts_the_whole_file_in_place(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    for text in ("old", "new"):
+        write_atomically(path, lambda aside, text=text: aside.write_text(text))
+        assert path.read_text() == text
+    assert names(tmp_path) == ["a.txt"]
+
+
+def test_the_old_file_is_there_while_the_new_one_is_written(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    seen = []
+
+    def write(aside: Path) -> None:
+        aside.write_text("new")
+        seen.append((path.read_text(), aside.parent == tmp_path))
+
+    write_atomically(path, write)
+    assert seen == [("old", True)]
+
+
+@pytest.mark.parametrize("after_bytes", [False, True])
+@pytest.mark.parametrize("kind", [ValueError, KeyError, PermissionError])
+def test_a_writer_that_raises_leaves_the_old_file_and_nothing_aside(
+    after_bytes: bool, kind: type[Exception], tmp_path: Path
+) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+
+    def write(aside: Path) -> None:
+        if after_bytes:
+            aside.write_text("half")
+        raise kind("no")
+
+    with pytest.raises(kind):
+        write_atomically(path, write)
+    assert path.read_text() == "old"
+    assert names(tmp_path) == ["a.txt"]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.ENOSPC, "No space left on device"),
+        OSError(errno.EDQUOT, "Disk quota exceeded"),
+        RuntimeError("I/O error: No space left on device (os error 28)"),
+    ],
+)
+def test_a_full_disk_has_its_own_error_and_keeps_the_old_file(error: Exception, tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+
+    def write(aside: Path) -> None:
+        aside.write_text("half")
+        raise error
+
+    with pytest.raises(DiskFullError) as caught:
+        write_atomically(path, write)
+    for words in ("disk is full", str(path), "saved before is whole"):
+        assert words in str(caught.value)
+    assert path.read_text() == "old"
+    assert names(tmp_path) == ["a.txt"]
+
+
+def test_json_that_cannot_be_written_leaves_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    write_json(path, {"klasse": "dög"})
+    with pytest.raises(ValueError, match="JSON"):
+        write_json(path, {"loss": float("nan")})
+    assert json.loads(path.read_text(encoding="utf-8")) == {"klasse": "dög"}
+
+
+def test_a_new_run_holds_plan_data_and_environment(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "deep" / "run")
+    assert names(run.folder) == ["checkpoints", "data.json", "environment.json", "plan.resolved.yaml", "plan.yaml"]
+    again = Run.open(run.folder)
+    assert again.plan() == SETTLED
+    assert again.data() == {"classes": ["cat", "dög"]}
+    assert again.metrics() is None
+    assert again.events() == []
+    assert json.loads((run.folder / "environment.json").read_text())["python"] == environment()["python"]
+    assert str(run.folder) in run.resume_command
+
+
+def test_an_empty_folder_may_become_a_run(tmp_path: Path) -> None:
+    assert make_run(tmp_path).plan() == SETTLED
+
+
+@pytest.mark.parametrize("occupied", ["file in it", "is a file"])
+def test_a_folder_in_use_is_refused_and_untouched(occupied: str, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    kept = folder / "thesis.doc" if occupied == "file in it" else folder
+    kept.parent.mkdir(exist_ok=True)
+    kept.write_text("precious")
+    with pytest.raises(RunError) as caught:
+        make_run(folder)
+    for words in (str(folder), "exists already", "--out", "--resume"):
+        assert words in str(caught.value)
+    assert kept.read_text() == "precious"
+    assert len(names(kept.parent)) == 1
+
+
+def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RunError, match=r"cannot be made.*--out"):
+        make_run(tmp_path / "file" / "run")
+
+
+def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="is no run folder; expected one made by headstart train"):
+        Run.open(tmp_path)
+
+
+def test_events_come_back_in_order_with_their_time(tmp_path: Path) -> None:
+    run = make_run(tmp_path)
+    for epoch in range(3):
+        run.append_event("epoch", epoch=epoch, loss=0.5)
+    found = run.events()
+    assert [(e["event"], e["epoch"], e["loss"]) for e in found] == [("epoch", i, 0.5) for i in range(3)]
+    assert all(abs(e["time"] - found[0]["time"]) < 60 for e in found)
+
+
+@settings(max_examples=50, deadline=None)
+@given(text=st.text(st.characters(exclude_categories=["Cs"])))
+def test_events_keep_any_text(text: str, tmp_path_factory: pytest.TempPathFactory) -> None:
+    run = Run(tmp_path_factory.mktemp("run"))
+    run.append_event("warning", file=text)
+    assert [event["file"] for event in run.events()] == [text]
+
+
+@pytest.mark.parametrize("name", ["a\u2028b.png", "a\x85b.png"])
+def test_a_line_separator_in_a_file_name_does_not_cut_an_event(name: str, tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    run.append_event("warning", file=name)
+    assert [event["file"] for event in run.events()] == [name]
+
+
+def cut(run: Run, last_bytes: int) -> None:
+    path = run.folder / "events.jsonl"
+    os.truncate(path, path.stat().st_size - last_bytes)
+
+
+@pytest.mark.parametrize("last_bytes", [3, 20])
+def test_a_cut_last_line_is_left_out(last_bytes: int, tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    run.append_event("a", n=1)
+    run.append_event("b", n=2)
+    cut(run, last_bytes)
+    assert [event["event"] for event in run.events()] == ["a"]
+
+
+def test_a_line_cut_inside_a_letter_is_left_out(tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    run.append_event("a")
+    run.append_event("b", file="ü")
+    cut(run, len('\xbc"}\n'))  # the second of the two bytes of ü, and the end of the line
+    assert [event["event"] for event in run.events()] == ["a"]
+
+
+def test_what_is_appended_after_a_cut_line_is_kept(tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    run.append_event("a")
+    run.append_event("b")
+    cut(run, 5)
+    run.append_event("resumed")
+    assert [event["event"] for event in run.events()] == ["a", "resumed"]
+
+
+def test_predictions_read_back(tmp_path: Path) -> None:
+    run = make_run(tmp_path)
+    rows: list[dict[str, Any]] = [
+        {"id": "a/1.png", "label": "a", "predicted": "b", "probabilities": [0.25, 0.75]},
+        {"id": "b/ü.png", "label": "b", "predicted": "b", "probabilities": [0.0, 1.0]},
+    ]
+    run.write_predictions(rows)
+    assert pq.read_table(run.folder / "predictions.parquet").to_pylist() == rows
+
+
+def test_metrics_read_back_and_broken_ones_are_named(tmp_path: Path) -> None:
+    run = make_run(tmp_path)
+    run.write_metrics({"accuracy": 0.75})
+    assert run.metrics() == {"accuracy": 0.75}
+    (run.folder / "metrics.json").write_text('{"accuracy"')
+    with pytest.raises(RunError, match=r"metrics\.json cannot be read"):
+        run.metrics()

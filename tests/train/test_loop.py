@@ -1,0 +1,263 @@
+"""The one loop: what it trains, what it keeps, and that stopping anywhere changes nothing."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+
+from headstart.errors import FrozenMovedError
+from headstart.features.engines import features_of
+from headstart.features.linear import solve_logistic
+from headstart.models.backbone import Classifier
+from headstart.plan import Plan
+from headstart.train import loop
+from headstart.train.loop import Outcome, fit
+from headstart.train.observers import Observer
+from headstart.train.stopping import StopRequest
+
+
+class StopAfter(StopRequest):
+    """Asks to stop at the n-th look."""
+
+    def __init__(self, looks: int, reason: str = "signal") -> None:
+        super().__init__()
+        self.looks, self.why = looks, reason
+
+    @property
+    def reason(self) -> str | None:
+        self.looks -= 1
+        return self.why if self.looks <= 0 else None
+
+
+class Rows(Observer):
+    def __init__(self) -> None:
+        self.epochs, self.phases, self.events = [], [], []
+
+    def epoch_done(self, row) -> None:
+        self.epochs.append(dict(row))
+
+    def phase_done(self, row) -> None:
+        self.phases.append(dict(row))
+
+    def noted(self, event, values) -> None:
+        self.events.append((event, dict(values)))
+
+
+def run_fit(task, *, stop: StopRequest | None = None, observer: Observer | None = None) -> tuple[Classifier, Outcome]:
+    classifier = task.classifier()
+    outcome = fit(
+        task.plan, classifier, task.images, run=task.run, observer=observer or Observer(), stop=stop or StopRequest()
+    )
+    return classifier, outcome
+
+
+def weights(classifier: Classifier) -> dict[str, torch.Tensor]:
+    return {name: tensor.clone() for name, tensor in classifier.network.state_dict().items()}
+
+
+def equal(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> bool:
+    return all(torch.equal(tensor, second[name]) for name, tensor in first.items())
+
+
+def test_the_same_seed_gives_the_same_weights_twice_and_another_seed_others(prepare: Callable):
+    results = [
+        weights(run_fit(prepare(name, epochs=1, seed=seed, strategy="gradual"))[0])
+        for name, seed in (("a", 1), ("b", 1), ("c", 2))
+    ]
+    assert equal(results[0], results[1])
+    assert not equal(results[0], results[2])
+
+
+@pytest.mark.parametrize("looks", [1, 2, 4, 7, 12, 17])
+def test_a_run_stopped_anywhere_goes_on_bit_for_bit(prepare: Callable, looks: int):
+    straight, whole = run_fit(prepare("straight", strategy="gradual", epochs=2))
+    task = prepare("stopped", strategy="gradual", epochs=2)
+    _, first = run_fit(task, stop=StopAfter(looks))
+    assert first.stopped == "signal"
+    rows = Rows()
+    resumed, outcome = run_fit(task, observer=rows)
+    assert outcome.stopped is None
+    assert rows.events[0][0] == "resumed"
+    assert equal(weights(straight), weights(resumed))
+    timeless = [{k: v for k, v in row.items() if k != "seconds"} for row in whole.progress.rows]
+    assert timeless == [{k: v for k, v in row.items() if k != "seconds"} for row in outcome.progress.rows]
+
+
+def test_an_mlp_head_with_dropout_goes_on_bit_for_bit(prepare: Callable):
+    options = {"strategy": "feature_extraction", "head": "mlp", "epochs": 3}
+    straight, _ = run_fit(prepare("straight", **options))
+    task = prepare("stopped", **options)
+    run_fit(task, stop=StopAfter(6))
+    resumed, _ = run_fit(task)
+    assert equal(weights(straight), weights(resumed))
+
+
+def test_each_phase_trains_what_the_plan_says_at_its_rates(prepare: Callable):
+    rows = Rows()
+    run_fit(prepare(strategy="gradual", epochs=1), observer=rows)
+    assert [(p["name"], p["trained"], p["learning_rates"]) for p in rows.phases] == [
+        ("probe", ["head"], {}),
+        ("head", ["head"], {"head": 1e-3}),
+        ("last_stage", ["stage7", "head"], {"stage7": 1e-4, "head": 1e-4}),
+        ("last_two_stages", ["stage6", "stage7", "head"], {"stage6": 1e-5, "stage7": 1e-5, "head": 1e-5}),
+    ]
+    assert [list(row["rates"]) for row in rows.epochs[1:]] == [p["trained"] for p in rows.phases[1:]]
+
+
+def test_frozen_groups_are_bit_identical_and_thawed_ones_moved(prepare: Callable):
+    task = prepare(strategy="gradual", epochs=1)
+    before = weights(task.classifier())
+    run_fit(task)
+    after = torch.load(task.run.checkpoint, weights_only=True)["network"]
+    groups = task.classifier().groups
+    for group in groups[:-1]:
+        names = [name for name in before if group.owns(name) and "num_batches" not in name]
+        moved = [name for name in names if not torch.equal(before[name], after[name])]
+        if group.name in ("stage6", "stage7"):
+            assert moved, group.name
+            assert not [name for name in moved if "running" in name]
+        else:
+            assert not moved, group.name
+
+
+def test_something_frozen_that_moves_stops_the_run(prepare: Callable, monkeypatch: pytest.MonkeyPatch):
+    original = loop._Loop._train_step
+
+    def drift(self, *args):
+        with torch.no_grad():
+            self.classifier.network.bn1.running_mean.add_(1e-6)
+        return original(self, *args)
+
+    monkeypatch.setattr(loop._Loop, "_train_step", drift)
+    with pytest.raises(FrozenMovedError, match=r"bn1\.running_mean"):
+        run_fit(prepare(strategy="discriminative", epochs=1))
+
+
+def test_select_and_report_images_are_never_trained_on(prepare: Callable, monkeypatch: pytest.MonkeyPatch):
+    seen: set[str] = set()
+    original = loop._Loop._train_step
+
+    def watch(self, entered, records, inputs):
+        seen.update(record.id for record in records)
+        return original(self, entered, records, inputs)
+
+    monkeypatch.setattr(loop._Loop, "_train_step", watch)
+    task = prepare(strategy="discriminative", epochs=1)
+    run_fit(task)
+    roles = task.images.roles
+    assert seen == {record.id for record in roles.fit}
+    assert len(roles.select) > 0
+    assert not seen & {record.id for record in (*roles.select, *roles.report)}
+
+
+def test_a_probe_without_mistakes_makes_tuning_futile(prepare: Callable):
+    rows = Rows()
+    _, outcome = run_fit(prepare(), observer=rows)
+    assert outcome.chosen == "probe"
+    assert rows.phases[1]["epochs_run"] == 0
+    assert "could not beat it beyond noise" in rows.phases[1]["ended"]
+
+
+def test_naming_the_epochs_tunes_anyway_and_the_probe_stays_unless_beaten(prepare: Callable):
+    rows = Rows()
+    _, outcome = run_fit(prepare(epochs=2), observer=rows)
+    assert rows.phases[1]["epochs_run"] == 2
+    assert outcome.chosen == "probe"
+    assert "no epoch beat the solved probe beyond noise" in outcome.why
+
+
+def test_the_kept_head_is_solved_on_all_of_train(prepare: Callable):
+    task = prepare()
+    classifier, outcome = run_fit(task)
+    roles = task.images.roles
+    assert len(roles.train) == len(roles.fit) + len(roles.select)
+    features = features_of(classifier, roles.train, task.images.spec)
+    labels = task.images.labels(roles.train)
+    expected = solve_logistic(features, labels, 2, strength=outcome.progress.strength)
+    assert np.allclose(classifier.head.weight.detach().numpy(), expected.weight_KF, atol=1e-5)
+
+
+def test_patience_ends_a_phase(prepare: Callable, monkeypatch: pytest.MonkeyPatch):
+    task = prepare(strategy="feature_extraction", head_solver="adam", epochs=30)
+    plan = task.plan.changed(selection=task.plan.selection.model_copy(update={"patience_epochs": 1}))
+    task.plan = plan
+    monkeypatch.setattr(loop, "log_loss", lambda probabilities, labels: 1.0)
+    rows = Rows()
+    run_fit(task, observer=rows)
+    assert rows.phases[0]["epochs_run"] < 30
+    assert rows.phases[0]["ended"] == "no better epoch for 1"
+
+
+def test_a_loss_that_is_no_number_ends_the_phase_and_keeps_the_best(prepare: Callable, monkeypatch: pytest.MonkeyPatch):
+    original = loop._Loop._train_step
+
+    def explode(self, entered, records, inputs):
+        loss = original(self, entered, records, inputs)
+        return float("nan") if self.state.progress.epoch == 1 else loss
+
+    monkeypatch.setattr(loop._Loop, "_train_step", explode)
+    rows = Rows()
+    classifier, _ = run_fit(prepare(strategy="discriminative", epochs=3), observer=rows)
+    assert "the rate is too high" in rows.phases[1]["ended"]
+    assert rows.phases[1]["epochs_run"] == 1
+    assert ("diverged", {"phase": "tune", "epoch": 2}) in rows.events
+    assert all(torch.isfinite(tensor).all() for tensor in weights(classifier).values())
+
+
+def test_the_budget_keeps_the_best_so_far_and_finishes(prepare: Callable):
+    task = prepare(strategy="discriminative", epochs=5)
+    _, outcome = run_fit(task, stop=StopAfter(5, reason="budget"))
+    assert outcome.stopped == "budget"
+    assert outcome.chosen in ("probe", "tune/1")
+    assert not outcome.progress.done
+
+
+@pytest.mark.parametrize("preset", ["none", "light", "standard", "strong", "trivial"])
+@pytest.mark.parametrize("schedule", ["cosine", "one_cycle", "plateau", "constant"])
+def test_every_preset_and_schedule_trains(prepare: Callable, preset: str, schedule: str):
+    task = prepare(strategy="feature_extraction", head_solver="adam", epochs=1, augmentation=preset)
+    raw = task.plan.model_dump(mode="json")
+    raw["phases"][0]["schedule"] = {"name": schedule}
+    task.plan = Plan.from_dict(raw)
+    _, outcome = run_fit(task)
+    assert outcome.chosen == "head/1"
+
+
+@pytest.mark.parametrize("policy", ["pretrained_statistics", "adapt_statistics", "train"])
+def test_every_batch_norm_policy_trains_and_moves_what_it_says(prepare: Callable, policy: str):
+    task = prepare(strategy="discriminative", epochs=1)
+    raw = task.plan.model_dump(mode="json")
+    raw["phases"][1]["batch_norm"] = policy
+    task.plan = Plan.from_dict(raw)
+    before = weights(task.classifier())
+    run_fit(task)
+    after = torch.load(task.run.checkpoint, weights_only=True)["network"]
+    buffers = [name for name in before if "running" in name]
+    moved = [name for name in buffers if not torch.equal(before[name], after[name])]
+    assert len(moved) == (0 if policy == "pretrained_statistics" else len(buffers))
+
+
+def test_few_frames_lie_between_fit_and_the_networks_forward(prepare: Callable):
+    task = prepare(strategy="discriminative", epochs=1)
+    classifier = task.classifier()
+    depths: list[int] = []
+
+    def count(module, inputs) -> None:
+        frame, names = sys._getframe(), []
+        while frame is not None:
+            names.append(frame.f_code.co_name)
+            if frame.f_code is fit.__code__:
+                break
+            frame = frame.f_back
+        own = [name for name in names if name not in ("count", "_call_impl", "_wrapped_call_impl", "inner", "fit")]
+        if module.training:
+            depths.append(len(own))
+
+    classifier.network.register_forward_pre_hook(count)
+    fit(task.plan, classifier, task.images, run=task.run, observer=Observer(), stop=StopRequest())
+    assert depths
+    assert max(depths) <= 4

@@ -1,0 +1,51 @@
+"""Stopping on request: by signal and by clock."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+
+import pytest
+
+from headstart.train.stopping import StopRequest
+
+
+def test_nobody_asked():
+    assert StopRequest().reason is None
+
+
+def test_the_budget_counts_from_the_start_of_the_command():
+    assert StopRequest(budget_seconds=5, started=time.monotonic() - 6).reason == "budget"
+    assert StopRequest(budget_seconds=5, started=time.monotonic() - 1).reason is None
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_first_signal_asks_and_the_second_acts_as_usual(number: signal.Signals):
+    before = signal.getsignal(number)
+    stop = StopRequest()
+    with stop.listening():
+        os.kill(os.getpid(), number)
+        assert stop.reason == "signal"
+        assert signal.getsignal(number) == before
+    assert signal.getsignal(number) == before
+
+
+def test_a_signal_is_the_stronger_reason():
+    stop = StopRequest(budget_seconds=1, started=time.monotonic() - 2)
+    stop.signalled()
+    assert stop.reason == "signal"
+
+
+def test_outside_the_main_thread_signals_are_left_alone():
+    before, seen = signal.getsignal(signal.SIGTERM), []
+
+    def work() -> None:
+        with StopRequest().listening():
+            seen.append(signal.getsignal(signal.SIGTERM))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert seen == [before]
