@@ -29,7 +29,10 @@ DEPTHS: tuple[DepthFact, ...] = (
 )
 """From stem to last stage. Zeiler & Fergus 2014; Yosinski et al. 2014; rates: the usual discriminative ladder."""
 
-HEAD_LEARNING_RATE = 1e-3
+HEAD_DEPTH = DepthFact("fully connected", "decision boundaries of the source classes", 0.0, "always replace", 1e-3)
+"""What follows the last stage; same sources."""
+
+HEAD_LEARNING_RATE = HEAD_DEPTH.learning_rate
 """A new head under AdamW."""
 
 PRETRAINED_RATE_RATIO = 0.1

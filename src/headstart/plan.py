@@ -187,9 +187,10 @@ class SelectionPlan(Section):
     patience_epochs: Annotated[int, Field(ge=1)] | None = 5
     """A phase ends after this many epochs without a better one; None never stops early."""
     noise_level: Annotated[float, Field(gt=0, lt=1)] = 0.05
-    """A tuned epoch replaces the solved probe when the one-sided sign test on the same images is below this."""
+    """A tuned epoch replaces the solved probe only if it has fewer errors and a lower log loss on the same images,
+    with a one-sided paired p-value below this."""
     when_futile: Literal["skip_tuning", "tune_anyway"] = "skip_tuning"
-    """What to do when the probe makes so few mistakes that no tuned epoch could beat it beyond noise."""
+    """What to do when the probe makes no mistake on the select images, so that no tuned epoch can make fewer."""
 
 
 class Plan(Section):
@@ -252,7 +253,11 @@ class Plan(Section):
 
     def to_yaml(self) -> str:
         """YAML that `read` turns into an equal plan."""
-        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=110)
+        raw = self.model_dump(mode="json")
+        text = yaml.safe_dump(raw, sort_keys=False, allow_unicode=True, width=110)
+        if yaml.safe_load(text) != raw:  # YAML takes some rare letters for line breaks unless they are escaped
+            text = yaml.safe_dump(raw, sort_keys=False, allow_unicode=False, width=110)
+        return text
 
     def changed(self, **changes: Any) -> Plan:  # noqa: ANN401 - sections of any type
         """A checked copy with some sections replaced.

@@ -31,6 +31,8 @@ def sentences(error: ValidationError, raw: dict[str, Any]) -> list[str]:
     """One `path: sentence` for each value at fault, in the order of the file."""
     by_path: dict[str, list[str]] = {}
     for item in error.errors():
+        if item["type"] == "too_short" and any(len(other["loc"]) > len(item["loc"]) for other in error.errors()):
+            continue  # pydantic counts only the valid items: the faults of the others say it already
         path, value = _locate(item["loc"], raw, kind=item["type"])
         sentence = _sentence(item["type"], item.get("ctx", {}), item["msg"], value, item["loc"][-1])
         by_path.setdefault(path, []).append(sentence)
@@ -43,19 +45,27 @@ def cross_faults(raw: dict[str, Any]) -> list[str]:
     head = raw.get("head")
     kind = head.get("kind", "linear") if isinstance(head, dict) else "linear"
     faults = []
-    names = [str(phase.get("name", "probe")) for phase in phases]
+    names = [phase.get("name", "probe" if phase.get("kind") == "solve" else None) for phase in phases]
     for index, phase in enumerate(phases):
-        if names[index] in names[:index]:
+        if names[index] is not None and names[index] in names[:index]:
             faults.append(f"phases[{index}].name: {names[index]!r} is the name of an earlier phase too")
         if phase.get("kind") == "solve" and index > 0:
             faults.append(f"phases[{index}].kind: a solve phase must come first; here it is phase {index}")
         if phase.get("kind") == "solve" and kind == "mlp":
             faults.append(f"phases[{index}].kind: an mlp head cannot be solved; use kind train or head.kind linear")
         schedule, epochs = phase.get("schedule"), phase.get("epochs")
-        warmup = schedule.get("warmup_epochs", 0) if isinstance(schedule, dict) else 0
-        if isinstance(warmup, (int, float)) and isinstance(epochs, int) and 0 < epochs <= warmup:
-            faults.append(f"phases[{index}].schedule.warmup_epochs: {warmup} must be < epochs {epochs}")
+        warmup = _number(schedule.get("warmup_epochs", 0) if isinstance(schedule, dict) else 0)
+        if isinstance(epochs, int) and 0 < epochs <= warmup:
+            faults.append(f"phases[{index}].schedule.warmup_epochs: {warmup:g} must be < epochs {epochs}")
     return faults
+
+
+def _number(value: object) -> float:
+    """What pydantic will make of it (YAML reads 1e1 as text), or 0 if that is a fault of its own."""
+    try:
+        return float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return 0.0
 
 
 def _items(value: object) -> list[object]:

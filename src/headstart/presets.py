@@ -31,8 +31,6 @@ DEFAULT_MODEL = "tf_efficientnet_lite0"
 HeadKind = Literal["linear", "mlp"]
 HeadSolver = Literal["solved", "adam"]
 
-_RATE_LADDER = "the ladder 1e-6, 5e-6, 1e-5, 5e-5, head 1e-3 by relative depth (discriminative fine-tuning)"
-
 
 FEW_TRAINING_IMAGES = 500
 """Below this a tuned network has seen everything it can learn after a few passes."""
@@ -106,7 +104,7 @@ def probe_then_tune(request: Request) -> Plan:
         name="tune",
         epochs=request.epochs or _default_epochs(request),
         thaw="all",
-        learning_rate=_TUNED_BACKBONE_RATE / PRETRAINED_RATE_RATIO,
+        learning_rate=_TUNED_HEAD_RATE,
         backbone_rates=RateRule(rule="uniform", top=_TUNED_BACKBONE_RATE),
         schedule=Schedule(name="one_cycle"),
     )
@@ -118,7 +116,10 @@ def probe_then_tune(request: Request) -> Plan:
         "phases[1].epochs": _EPOCHS_REASON,
         "phases[1].schedule": "one cycle: the rise protects the solved head, the fall settles few-step training",
     }
-    return _plan("probe_then_tune", request, (SolvePhase(), tune), reasons, label_smoothing=0.1)
+    reasons["selection.patience_epochs"] = (
+        "none: one cycle is at its worst in the middle, where the rates are high; stopping there would keep that"
+    )
+    return _plan("probe_then_tune", request, (SolvePhase(), tune), reasons, label_smoothing=0.1, patience_epochs=None)
 
 
 def discriminative(request: Request) -> Plan:
@@ -152,9 +153,9 @@ def gradual(request: Request) -> Plan:
         )
         for name, epochs, thaw, rate in steps
     )
+    numbers = "5 epochs of the head at 1e-3, 5 with the last stage at 1e-4, 10 with the one before at 1e-5: "
     reasons = {
-        "phases": "5 epochs of the head at 1e-3, 5 with the last stage at 1e-4, 10 with the one before at 1e-5: "
-        "a stage moves only once what follows it has settled",
+        "phases": ("" if request.epochs else numbers) + "a stage moves only once what follows it has settled",
     }
     return _plan("gradual", request, (SolvePhase(), *phases), reasons, when_futile="tune_anyway")
 
@@ -167,10 +168,10 @@ STRATEGIES: dict[str, Preset] = {
 }
 """Every strategy by name; the first line of each function is its description."""
 
-_TUNED_BACKBONE_RATE = 3e-4
+_TUNED_HEAD_RATE = 3e-3
+_TUNED_BACKBONE_RATE = round(_TUNED_HEAD_RATE * PRETRAINED_RATE_RATIO, 12)
 _EPOCHS_REASON = (
-    f"5 passes below {FEW_TRAINING_IMAGES} training images (more would memorise them), else 10; "
-    "early stopping and the budget end it sooner"
+    f"5 passes below {FEW_TRAINING_IMAGES} training images (more would memorise them), else 10; --budget ends it sooner"
 )
 
 DEFAULT_STRATEGY = "probe_then_tune"
@@ -207,6 +208,7 @@ def _plan(
     reasons: dict[str, str],
     *,
     label_smoothing: float = 0.0,
+    patience_epochs: int | None = 5,
     when_futile: Literal["skip_tuning", "tune_anyway"] = "skip_tuning",
 ) -> Plan:
     """What all strategies share; whatever the request leaves open gets its default and the reason."""
@@ -240,7 +242,7 @@ def _plan(
         phases=phases,
         augmentation=request.augmentation,
         optimizer=OptimizerPlan(weight_decay=WEIGHT_DECAY, label_smoothing=label_smoothing),
-        selection=SelectionPlan(when_futile=when_futile),
+        selection=SelectionPlan(when_futile=when_futile, patience_epochs=patience_epochs),
         batch_size=request.batch_size or 32,
         budget_seconds=request.budget_seconds,
         seed=request.seed,

@@ -22,7 +22,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from headstart.errors import DiskFullError, RunError
 from headstart.plan import Plan
@@ -42,8 +42,10 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
         with aside.open("rb") as file:
             os.fsync(file.fileno())
         aside.replace(path)
-    except Exception as error:
+    except BaseException as error:
         aside.unlink(missing_ok=True)
+        if not isinstance(error, Exception):  # Ctrl-C
+            raise
         # Libraries wrap the system's error in their own; the cause is then only in its text.
         full = (
             getattr(error, "errno", None) in _FULL
@@ -52,7 +54,8 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
         )
         if full or _is_full(path.parent):
             raise DiskFullError(
-                f"the disk is full: {path} could not be saved", remedy="what was saved before is whole"
+                f"the disk is full: {path} could not be saved",
+                remedy="what was saved before is whole; make room",
             ) from error
         raise
     _sync_folder(path.parent)
@@ -141,6 +144,11 @@ class Run:
         """data.json."""
         return self._read_json("data.json")
 
+    def threads(self) -> int | None:
+        """Threads the run computed with; the same bits need the same number."""
+        value = self._read_json("environment.json").get("threads")
+        return value if isinstance(value, int) else None
+
     def metrics(self) -> dict[str, Any] | None:
         """metrics.json, or None before the run has ended once."""
         return self._read_json("metrics.json") if (self.folder / "metrics.json").is_file() else None
@@ -154,11 +162,13 @@ class Run:
         line = json.dumps({"time": round(time.time(), 3), "event": event, **values}, ensure_ascii=False) + "\n"
         path = self.folder / "events.jsonl"
         try:
-            with path.open("a", encoding="utf-8") as file:
-                file.write(line)
+            with path.open("ab+") as file:
+                if file.tell() and _last_byte(file) != b"\n":  # a crash cut the last line
+                    line = "\n" + line
+                file.write(line.encode())
         except OSError as error:
             if error.errno in _FULL:
-                raise DiskFullError(f"the disk is full: {path} could not be written") from error
+                raise DiskFullError(f"the disk is full: {path} could not be written", remedy="make room") from error
             raise
 
     def events(self) -> list[dict[str, Any]]:
@@ -167,10 +177,10 @@ class Run:
         if not path.is_file():
             return []
         found = []
-        for line in path.read_text(encoding="utf-8").splitlines():
+        for line in path.read_bytes().split(b"\n"):
             try:
                 found.append(json.loads(line))
-            except ValueError:
+            except ValueError:  # also the Unicode kind: a line cut inside a letter
                 continue
         return found
 
@@ -197,6 +207,11 @@ class Run:
         return value
 
 
+def _last_byte(file: BinaryIO) -> bytes:
+    file.seek(-1, os.SEEK_END)
+    return file.read(1)
+
+
 def environment() -> dict[str, Any]:
     """Versions, machine and command, for whoever wants to repeat the run."""
     versions = {}
@@ -205,8 +220,10 @@ def environment() -> dict[str, Any]:
             versions[package] = metadata.version(package)
         except metadata.PackageNotFoundError:
             continue
+    torch = sys.modules.get("torch")  # asked only where something else has loaded it
     return {
         "versions": versions,
+        "threads": torch.get_num_threads() if torch is not None else None,
         "python": platform.python_version(),
         "platform": platform.platform(),
         "cpu_count": os.cpu_count(),

@@ -19,7 +19,7 @@ def state() -> State:
     optimizer = torch.optim.AdamW(network.parameters())
     network(torch.ones(1, 3)).sum().backward()
     optimizer.step()
-    candidate = Candidate("probe", np.array([True, False, True]), 0.5, copy_of(network))
+    candidate = Candidate("probe", np.array([True, False, True]), np.array([0.1, 2.0, 0.3]), copy_of(network))
     progress = Progress(phase=1, epoch=2, step=3, rows=[{"epoch": 1, "rates": {"head": 1e-3}, "train_loss": None}])
     return State(progress, copy_of(network), optimizer.state_dict(), candidate, None)
 
@@ -35,6 +35,7 @@ def test_what_is_saved_comes_back_bit_for_bit(tmp_path: Path):
     assert loaded.probe.name == "probe"
     assert loaded.probe.accuracy == pytest.approx(2 / 3)
     assert (loaded.probe.correct == saved.probe.correct).all()
+    assert (loaded.probe.losses == saved.probe.losses).all()
     assert loaded.best is None
 
 
@@ -69,3 +70,26 @@ def test_a_copy_does_not_follow_the_network():
     with torch.no_grad():
         network.weight.zero_()
     assert kept["weight"].abs().sum() > 0
+
+
+def candidate(wrong: int, loss: float, count: int = 100) -> Candidate:
+    rng = np.random.default_rng(wrong)
+    return Candidate("x", np.arange(count) >= wrong, loss + rng.uniform(0, 0.5, count), {})
+
+
+def test_fewer_errors_and_clearly_lower_losses_beat_beyond_noise():
+    assert candidate(10, 0.2).p_value_against(candidate(20, 0.6)) < 1e-6
+
+
+def test_lower_losses_without_fewer_errors_do_not():
+    assert candidate(20, 0.2).p_value_against(candidate(20, 0.6)) == 1.0
+
+
+def test_fewer_errors_without_lower_losses_do_not():
+    assert candidate(10, 0.6).p_value_against(candidate(20, 0.6)) > 0.05
+
+
+def test_epochs_are_ordered_by_errors_then_by_loss():
+    assert candidate(10, 0.9).is_better_than(candidate(20, 0.1))
+    assert candidate(10, 0.1).is_better_than(candidate(10, 0.9))
+    assert not candidate(10, 0.1).is_better_than(candidate(10, 0.1))

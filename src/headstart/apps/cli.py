@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Mapping
+import warnings
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -125,6 +125,7 @@ def check(
 
 @app.command()
 def train(
+    context: typer.Context,
     data: Annotated[str | None, typer.Argument(metavar="[DATA]", help=DATA_HELP)] = None,
     strategy: Annotated[Strategy | None, typer.Option("--strategy", help="Default: probe_then_tune.")] = None,
     plan: Annotated[Path | None, typer.Option("--plan", help="A plan as YAML; DATA overrides its source.")] = None,
@@ -162,25 +163,14 @@ def train(
     from headstart.apps.parsing import parse_seconds
 
     seconds = parse_seconds(budget)
-    given = {
-        "DATA": data,
-        "--plan": plan,
-        "--strategy": strategy,
-        "--model": model,
-        "--epochs": epochs,
-        "--out": out,
-    }
     if resume is not None:
-        _refuse(given, besides="--resume", why="the run's own plan is used")
+        _refuse_others(context, {"resume", "budget", "as_json"}, besides="--resume", why="the run's own plan is used")
         _resume(resume, budget_seconds=seconds, as_json=as_json)
         return
     if plan is not None:
-        _refuse(
-            {k: v for k, v in given.items() if k in ("--strategy", "--model", "--epochs")},
-            besides="--plan",
-            why="change the plan file",
-        )
-        _train_plan(plan, data, out=out, as_json=as_json)
+        allowed = {"plan", "data", "out", "budget", "as_json"}
+        _refuse_others(context, allowed, besides="--plan", why="change the plan file")
+        _train_plan(plan, data, budget_seconds=seconds, out=out, as_json=as_json)
         return
     if data is None:
         raise typer.BadParameter("DATA is missing (or --plan, or --resume)", param_hint="DATA")
@@ -270,7 +260,7 @@ def _train(source: dict[str, Any], chosen: dict[str, Any], *, out: Path | None, 
     _show(answer.metrics, as_json=as_json, text=console.training_text)
 
 
-def _train_plan(path: Path, data: str | None, *, out: Path | None, as_json: bool) -> None:
+def _train_plan(path: Path, data: str | None, *, budget_seconds: float | None, out: Path | None, as_json: bool) -> None:
     from headstart.apps import console
     from headstart.plan import Plan
     from headstart.workflow import train as workflow
@@ -279,7 +269,14 @@ def _train_plan(path: Path, data: str | None, *, out: Path | None, as_json: bool
     if data is not None:
         plan = plan.changed(data=plan.data.model_copy(update={"source": data}))
     with console.training() as observer:
-        answer = workflow.train(plan, out=out, observer=observer, progress=observer.progress, started=_STARTED)
+        answer = workflow.train(
+            plan,
+            out=out,
+            budget_seconds=budget_seconds,
+            observer=observer,
+            progress=observer.progress,
+            started=_STARTED,
+        )
     _show(answer.metrics, as_json=as_json, text=console.training_text)
 
 
@@ -298,10 +295,16 @@ def _resume(run: Path, *, budget_seconds: float | None, as_json: bool) -> None:
     _show(answer.metrics, as_json=as_json, text=console.training_text)
 
 
-def _refuse(given: Mapping[str, object], *, besides: str, why: str) -> None:
-    named = [name for name, value in given.items() if value is not None]
-    if named:
-        raise typer.BadParameter(f"{', '.join(named)} has no effect beside {besides}: {why}", param_hint=besides)
+def _refuse_others(context: typer.Context, allowed: set[str], *, besides: str, why: str) -> None:
+    """An option that would silently do nothing is a usage error."""
+    given = [
+        parameter.opts[0] if parameter.opts[0].startswith("-") else parameter.name.upper()
+        for parameter in context.command.params
+        if parameter.name not in allowed
+        and getattr(context.get_parameter_source(parameter.name), "name", "") == "COMMANDLINE"
+    ]
+    if given:
+        raise typer.BadParameter(f"{', '.join(given)} has no effect beside {besides}: {why}", param_hint=besides)
 
 
 def _show(answer: Any, *, as_json: bool, text: Any) -> None:  # noqa: ANN401 - answers differ by command
@@ -320,13 +323,16 @@ _STARTED = time.monotonic()
 
 def main() -> NoReturn:
     """Run the command; a user's mistake is one line on stderr and exit code 1."""
+    warnings.filterwarnings("ignore", module=r"PIL\..*")  # odd metadata and large images: checked where they are read
     try:
         app()
     except HeadstartError as error:
         print(f"headstart: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
-        print("headstart: interrupted before anything was to be saved", file=sys.stderr)
+        print(
+            "headstart: interrupted; a run that had begun goes on with: headstart train --resume RUN", file=sys.stderr
+        )
         sys.exit(130)
     except BrokenPipeError:
         sys.exit(1)

@@ -143,6 +143,10 @@ class TrainingConsole(Observer):
             self._say(f"going on at phase {values['phase']}, after epoch {values['epoch']}")
         elif event == "finding":
             self._say(f"{values['level']}: {values['evidence']}; {values['remedy']}")
+        elif event == "no_effect":
+            self._say(
+                f"warning: --{values['option'].replace('_', '-')} has no effect: {values['strategy']} solves its head"
+            )
         elif event == "stopped":
             self._say(f"stopping ({values['reason']}); everything is saved")
 

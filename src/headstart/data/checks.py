@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from headstart.data.decode import UnreadableImageError, decode
-from headstart.data.sources import Dataset, ImageRecord
+from headstart.data.sources import WHOLE, Dataset, ImageRecord
 from headstart.data.splits import shared_groups
 from headstart.errors import DataError
 
@@ -84,6 +84,7 @@ def read_all(records: Sequence[ImageRecord], *, on_image: Callable[[], object] =
 def find(dataset: Dataset, facts: FileFacts) -> list[Finding]:
     """Every finding that files and pixels can show, errors first."""
     findings = [
+        *_untrainable(facts.readable),
         *_unreadable(facts),
         *_duplicates(facts),
         *_class_sizes(facts.readable),
@@ -173,6 +174,24 @@ def summary(dataset: Dataset, facts: FileFacts) -> dict[str, Any]:
         },
         "findings": [finding.to_dict() for finding in find(dataset, facts)],
     }
+
+
+def _untrainable(records: Sequence[ImageRecord]) -> list[Finding]:
+    """What training refuses."""
+    findings = []
+    training = [r for r in records if r.split in ("train", WHOLE)]
+    try:
+        refuse_small_classes(training)
+    except DataError as error:
+        findings.append(Finding("error", "untrainable", error.found, error.remedy or f"expected {error.expected}"))
+    known = {record.label for record in training}
+    unknown = sorted({record.label for record in records} - known)
+    if known and unknown:
+        evidence = f"classes that train does not have: {', '.join(unknown[:_EXAMPLES])}"
+        findings.append(
+            Finding("error", "unknown_class", evidence, "add training images of them, or rename the folders")
+        )
+    return findings
 
 
 def _unreadable(facts: FileFacts) -> list[Finding]:

@@ -9,7 +9,6 @@ error and never becomes grey or black rows.
 from __future__ import annotations
 
 import io
-import warnings
 from typing import TypeAlias
 
 import numpy as np
@@ -22,6 +21,9 @@ Pixels: TypeAlias = npt.NDArray[np.uint8]
 
 SMALLEST_SIDE_PIXELS = 8
 """Below this there is nothing to see."""
+
+LARGEST_PIXELS = 89_478_485
+"""Above this a small file can fill the memory; Pillow warns from the same number on."""
 
 _EXIF_ORIENTATION = 0x0112
 _SIXTEEN_BIT_MODES = frozenset({"I;16", "I;16B", "I;16L", "I;16N"})
@@ -47,23 +49,22 @@ def decode(encoded: bytes) -> Pixels:
     if not encoded:
         raise UnreadableImageError("the file is empty")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            warnings.simplefilter("ignore", UserWarning)  # odd EXIF blocks do not hurt the pixels
-            with Image.open(io.BytesIO(encoded)) as image:
-                _check_size(image)
-                return _decode_jpeg(encoded) if _is_plain_jpeg(image) else _decode_any(image)
+        with Image.open(io.BytesIO(encoded)) as image:
+            _check_size(image)
+            return _decode_jpeg(encoded) if _is_plain_jpeg(image) else _decode_any(image)
     except UnidentifiedImageError as error:
         raise UnreadableImageError("not an image that can be decoded") from error
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+    except Image.DecompressionBombError as error:
         raise UnreadableImageError(f"too many pixels ({error})") from error
     except (OSError, ValueError, SyntaxError, EOFError, MemoryError) as error:
         raise UnreadableImageError(f"broken or truncated ({error})") from error
 
 
 def _check_size(image: Image.Image) -> None:
+    width, height = image.size
+    if width * height > LARGEST_PIXELS:
+        raise UnreadableImageError(f"too many pixels ({width} x {height}; at most {LARGEST_PIXELS:,})")
     if min(image.size) < SMALLEST_SIDE_PIXELS:
-        width, height = image.size
         raise UnreadableImageError(f"{width} x {height} pixels; each side must have at least {SMALLEST_SIDE_PIXELS}")
 
 
@@ -92,7 +93,7 @@ def _decode_deep(image: Image.Image) -> Pixels:
     """Grey with more than eight bits: the full range of its type, never stretched to the image's own."""
     values = np.asarray(image).astype(np.float64)
     if image.mode == "F":
-        if values.min() < 0 or values.max() > 1:
+        if not (values.min() >= 0 and values.max() <= 1):  # also refuses not-a-number
             raise ValueError(f"float pixels {values.min():g}..{values.max():g}; only 0..1 has one meaning")
         values = values * (_BYTES_SCALE * 255)
     if values.min() < 0 or values.max() > _BYTES_SCALE * 255:

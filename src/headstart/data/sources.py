@@ -101,9 +101,9 @@ def open_source(source: str) -> Dataset:
         return _digits()
     path = Path(source)
     if path.is_dir():
-        return _dataset(path.resolve().name, source, _folder_members(path))
+        return _dataset(path.resolve().name, source, _folder_members(path), is_archive=False)
     if path.is_file() and tarfile.is_tarfile(path):
-        return _dataset(path.name.split(".")[0], source, _tar_members(path))
+        return _dataset(path.name.split(".")[0], source, _tar_members(path), is_archive=True)
     if path.exists():
         raise DataError(f"{source} is a file headstart cannot open as images", expected=SHAPES)
     raise DataError(f"{source} does not exist", expected=SHAPES)
@@ -140,14 +140,17 @@ def _tar_members(path: Path) -> list[_Member]:
         ) from error
 
 
-def _dataset(name: str, source: str, members: list[_Member]) -> Dataset:
-    visible = [m for m in members if not any(part.startswith((".", "__MACOSX")) for part in m.name.parts)]
+def _dataset(name: str, source: str, members: list[_Member], *, is_archive: bool) -> Dataset:
+    # An archive may hold a name twice: the later one replaced the earlier.
+    unique = {m.name: m for m in members if not _is_hidden(m.name)}
+    visible = [unique[name] for name in sorted(unique)]
+    _refuse_unwritable_names(visible)
     images = [m for m in visible if m.name.suffix.lower() in IMAGE_SUFFIXES]
     suffixes = Counter(m.name.suffix.lower() or "(no suffix)" for m in visible)
     ignored = Counter({suffix: count for suffix, count in suffixes.items() if suffix not in IMAGE_SUFFIXES})
     if not images:
         _refuse_no_images(source, ignored)
-    images = _without_wrapper(images)
+    images = _without_wrapper(images, is_archive=is_archive)
     loose = [m for m in images if len(m.name.parts) < 2]
     if loose:
         raise DataError(
@@ -183,13 +186,34 @@ def _has_splits(source: str, top: set[str]) -> bool:
     return bool(splits)
 
 
-def _without_wrapper(images: list[_Member]) -> list[_Member]:
-    """Drop one outer folder that everything lies in, as archives of a folder have it."""
+def _without_wrapper(images: list[_Member], *, is_archive: bool) -> list[_Member]:
+    """Drop one outer folder that everything lies in, as archives of a folder have it.
+
+    In a folder of the user's own a single folder with subfolders may be a single class, so there the wrapper is
+    dropped only if split folders lie inside.
+    """
     tops = {m.name.parts[0] for m in images}
     shallowest = min(len(m.name.parts) for m in images)
     if len(tops) > 1 or shallowest < 3 or next(iter(tops)).lower() in SPLIT_FOLDERS:
         return images
+    if not is_archive and not all(m.name.parts[1].lower() in SPLIT_FOLDERS for m in images):
+        return images
     return [_Member(PurePosixPath(*m.name.parts[1:]), m.path, m.offset, m.size) for m in images]
+
+
+def _is_hidden(name: PurePosixPath) -> bool:
+    return any(part.startswith((".", "__MACOSX")) for part in name.parts)
+
+
+def _refuse_unwritable_names(members: list[_Member]) -> None:
+    """Names that are no Unicode cannot be written into plans, events and JSON."""
+    for member in members:
+        try:
+            member.name.as_posix().encode()
+        except UnicodeEncodeError as error:
+            raise DataError(
+                f"the file name {member.name.as_posix()!r} is not valid UTF-8", remedy="rename the file"
+            ) from error
 
 
 def _refuse_no_images(source: str, ignored: Counter[str]) -> None:
@@ -223,11 +247,10 @@ def image_files(paths: Iterable[str]) -> list[ImageRecord]:
     for text in paths:
         path = Path(text)
         if path.is_dir():
-            found = sorted(p for p in path.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES and p.is_file())
+            files = [p for p in path.rglob("*") if p.is_file() and not _is_hidden(PurePosixPath(p.relative_to(path)))]
+            found = sorted(p for p in files if p.suffix.lower() in IMAGE_SUFFIXES)
             if not found:
-                _refuse_no_images(
-                    text, Counter(p.suffix.lower() or "(no suffix)" for p in path.rglob("*") if p.is_file())
-                )
+                _refuse_no_images(text, Counter(p.suffix.lower() or "(no suffix)" for p in files))
             records += [ImageRecord(str(p), "", WHOLE, p) for p in found]
         elif path.is_file():
             records.append(ImageRecord(text, "", WHOLE, path))

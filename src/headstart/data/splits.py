@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from headstart.data.sources import WHOLE, Dataset, ImageRecord
 from headstart.errors import DataError
+
+VAL_PREFIX = "val:"
+"""Put before the ids of images given apart with --val, so that no two images of a run share an id."""
 
 _GROUP = "group:"  # tells a named group from an image that is its own
 
@@ -59,7 +62,7 @@ def group_names(records: Sequence[ImageRecord], pattern: str | None) -> dict[str
     compiled = re.compile(pattern)
     groups, matched = {}, 0
     for record in records:
-        found = compiled.search(record.id)
+        found = compiled.search(record.id.removeprefix(VAL_PREFIX))
         matched += found is not None and found.group(1) is not None
         groups[record.id] = f"{_GROUP}{found.group(1)}" if found and found.group(1) is not None else record.id
     if not matched:
@@ -129,25 +132,44 @@ def deal(records: Sequence[ImageRecord], groups: dict[str, str], *, parts: int, 
 def hold_out(
     records: Sequence[ImageRecord], groups: dict[str, str], *, share: float, seed: int
 ) -> tuple[tuple[ImageRecord, ...], tuple[ImageRecord, ...]]:
-    """(kept, held out): about `share` of every class held out, whole groups, and something kept of every class.
+    """(kept, held out): about `share` of every class held out, in whole groups.
+
+    Each class in turn, rarest first, gives up groups in seeded order until its share is out (at least one image),
+    but never its last group: something of every class is kept. Without groups the share is exact up to rounding.
 
     Raises:
-        DataError: a class lies in one group only, so it cannot be on both sides.
+        DataError: nothing can be held out, because every class lies in one group.
     """
-    parts = max(2, round(1 / share))
-    part_of = deal(records, groups, parts=parts, seed=seed)
-    # One part of `parts` is held out; for shares above a half, all but one.
-    out = {parts - 1} if share <= 0.5 else set(range(1, max(2, round(1 / (1 - share)))))
-    kept = tuple(r for r, p in zip(records, part_of, strict=True) if p not in out)
-    held = tuple(r for r, p in zip(records, part_of, strict=True) if p in out)
-    missing = sorted({r.label for r in records} - {r.label for r in kept})
-    if missing or not held:
+    members: dict[str, list[ImageRecord]] = defaultdict(list)
+    for record in records:
+        members[groups[record.id]].append(record)
+    groups_of: dict[str, set[str]] = defaultdict(set)
+    for record in records:
+        groups_of[record.label].add(groups[record.id])
+    counts = Counter(record.label for record in records)
+    kept_groups = {label: len(held) for label, held in groups_of.items()}
+    out: set[str] = set()
+    for label in sorted(counts, key=lambda name: (counts[name], name)):
+        wanted = max(1, round(share * counts[label]))
+        held = sum(r.label == label for name in out for r in members[name])
+        for name in sorted(groups_of[label] - out, key=lambda g: order_key(seed, g)):
+            touched = {r.label for r in members[name]}
+            if held >= wanted:
+                break
+            if any(kept_groups[each] < 2 for each in touched):
+                continue
+            out.add(name)
+            held += sum(r.label == label for r in members[name])
+            for each in touched:
+                kept_groups[each] -= 1
+    if not out:
         raise DataError(
-            f"class {missing[0] if missing else records[0].label!r} cannot be on both sides of a split",
+            "no image can be held out: every class lies in a single group",
             expected="every class in at least two groups",
             remedy="add images, or loosen --group",
         )
-    return kept, held
+    kept = tuple(r for r in records if groups[r.id] not in out)
+    return kept, tuple(r for r in records if groups[r.id] in out)
 
 
 def limited(records: Sequence[ImageRecord], limit: str | None, *, seed: int) -> tuple[ImageRecord, ...]:
@@ -202,6 +224,7 @@ def assign_roles(
     if not report:
         train, report = hold_out(train, groups, share=report_share, seed=seed)
         reported_on = f"held-out {report_share:.0%} of the images"
+        _refuse_unreported_classes(train, report)
     classes = tuple(sorted({record.label for record in train}))
     _refuse_unknown_classes(classes, (*select, *report))
     train = limited(train, limit_train, seed=seed)
@@ -238,14 +261,52 @@ def _given_splits(
 
 
 def _refuse_unknown_classes(classes: tuple[str, ...], others: Sequence[ImageRecord]) -> None:
-    unknown = sorted({record.label for record in others} - set(classes))
+    unknown = [record for record in others if record.label not in classes]
     if unknown:
+        names = sorted({record.label for record in unknown})
+        split = "val" if unknown[0].split == WHOLE else unknown[0].split
         raise DataError(
-            f"{others[0].split if others[0].split != WHOLE else 'val'} has classes that train does not: "
-            f"{', '.join(unknown)}",
+            f"{split} has classes that train does not: {', '.join(names)}",
             expected=f"only {', '.join(classes[:8])}{', ...' if len(classes) > 8 else ''}",
             remedy="add training images of them, or rename the folders if the spelling differs",
         )
+
+
+def _refuse_unreported_classes(train: Sequence[ImageRecord], report: Sequence[ImageRecord]) -> None:
+    missing = sorted({record.label for record in train} - {record.label for record in report})
+    if missing:
+        raise DataError(
+            f"class {missing[0]!r} lies in a single group, so it cannot be both learned and judged",
+            expected="every class in at least two groups",
+            remedy="add images, or loosen --group",
+        )
+
+
+def without_copies(roles: Roles, digests: dict[str, str], *, report_was_given: bool, select_was_given: bool) -> Roles:
+    """Roles in which no file of the training side is also, byte for byte, on a side that was held out of it.
+
+    Splits that the user gave are left as they are (a finding names the copies); those drawn here must not leak.
+
+    Args:
+        roles: As drawn by name.
+        digests: Image id -> hash of its bytes.
+        report_was_given: Whether the user decided who reports.
+        select_was_given: Whether the user decided who selects.
+    """
+    reporting = set() if report_was_given else {digests[record.id] for record in roles.report}
+    select = tuple(r for r in roles.select if digests[r.id] not in reporting)
+    held = reporting | (set() if select_was_given else {digests[record.id] for record in select})
+    return replace(roles, fit=tuple(r for r in roles.fit if digests[r.id] not in held), select=select)
+
+
+def only(roles: Roles, ids: set[str]) -> Roles:
+    """The roles without the images that are not in `ids`."""
+    return replace(
+        roles,
+        fit=tuple(r for r in roles.fit if r.id in ids),
+        select=tuple(r for r in roles.select if r.id in ids),
+        report=tuple(r for r in roles.report if r.id in ids),
+    )
 
 
 def shared_groups(records: Sequence[ImageRecord], groups: dict[str, str]) -> list[str]:

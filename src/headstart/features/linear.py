@@ -131,8 +131,10 @@ def choose_strength(
             head = solve_logistic(features[inside], labels_N[inside], num_classes, strength=strength)
             predicted[outside] = head.probabilities(features[outside])
             on_fit()
-        losses[strength] = float(-np.log(np.clip(predicted[rows, labels_N], 1e-12, 1)).mean())
-        if losses[strength] > min(losses.values()):
+        loss = float(-np.log(np.clip(predicted[rows, labels_N], 1e-12, 1)).mean())
+        no_better = bool(losses) and loss >= min(losses.values())
+        losses[strength] = loss
+        if no_better:
             # The loss falls and then rises as the penalty weakens, and weak fits are the slow ones.
             break
         best, best_predicted = strength, predicted

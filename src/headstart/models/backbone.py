@@ -75,7 +75,7 @@ def build_classifier(choice: ModelChoice, *, kind: HeadKind, num_classes: int, s
     Raises:
         ModelError: see `load_weights`.
     """
-    network = pretrained(choice)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
+        network = pretrained(choice)
         return with_new_head(network, choice.card, kind=kind, num_classes=num_classes)

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from headstart.errors import RunError
+from headstart.evaluate.metrics import paired_p_value
 from headstart.run import write_atomically
 
 
@@ -23,8 +24,8 @@ class Candidate:
     """`probe`, or `PHASE/EPOCH` with epochs from 1."""
     correct: npt.NDArray[np.bool_]
     """(N,) which select images it has right."""
-    loss: float
-    """Log loss on the select images, in nats."""
+    losses: npt.NDArray[np.float64]
+    """(N,) log loss of each, in nats."""
     weights: dict[str, Tensor]
     """The network's whole state, on the CPU."""
 
@@ -32,6 +33,19 @@ class Candidate:
     def accuracy(self) -> float:
         """On the select images, 0..1."""
         return float(self.correct.mean())
+
+    @property
+    def loss(self) -> float:
+        """Mean log loss on the select images, in nats."""
+        return float(self.losses.mean())
+
+    def is_better_than(self, other: Candidate) -> bool:
+        """Fewer errors, or as many and a lower loss: the order among epochs."""
+        return (self.accuracy, -self.loss) > (other.accuracy, -other.loss)
+
+    def p_value_against(self, other: Candidate) -> float:
+        """Chance of at least this lead in log loss if both were equally good; 1 unless it also makes fewer errors."""
+        return paired_p_value(other.losses, self.losses) if self.accuracy > other.accuracy else 1.0
 
 
 @dataclass
@@ -118,8 +132,11 @@ def copy_of(network: torch.nn.Module) -> dict[str, Tensor]:
 def _candidate_to_raw(candidate: Candidate | None) -> dict[str, Any] | None:
     if candidate is None:
         return None
-    return {**vars(candidate), "correct": torch.from_numpy(candidate.correct)}
+    arrays = {"correct": torch.from_numpy(candidate.correct), "losses": torch.from_numpy(candidate.losses)}
+    return {**vars(candidate), **arrays}
 
 
 def _candidate_from_raw(raw: dict[str, Any] | None) -> Candidate | None:
-    return None if raw is None else Candidate(**{**raw, "correct": raw["correct"].numpy()})
+    if raw is None:
+        return None
+    return Candidate(raw["name"], raw["correct"].numpy(), raw["losses"].numpy(), raw["weights"])

@@ -24,7 +24,8 @@ from torch.nn import functional as F
 from headstart.data.loading import batches, read_pixels
 from headstart.data.preprocess import NetworkInput, evaluation_view, scale
 from headstart.data.sources import ImageRecord
-from headstart.evaluate.metrics import beats, is_beatable, log_loss
+from headstart.errors import RunError
+from headstart.evaluate.metrics import log_losses
 from headstart.features.engines import logits_of, to_tensor
 from headstart.features.linear import softmax
 from headstart.models.augment import training_view, view_rng
@@ -139,26 +140,26 @@ class _Loop:
         entered = enter(self.classifier, phase, self.plan.optimizer)
         if self.state.optimizer is not None:
             entered.optimizer.load_state_dict(self.state.optimizer)
-        patience = self.plan.selection.patience_epochs
-        reason, ended_early = "all epochs done", True
+        reason, ended_early = "all epochs done", False
         while progress.epoch < phase.epochs:
-            finite = self._train_epoch(entered)
-            if not finite:
-                reason = f"training loss became {progress.loss_sum} in epoch {progress.epoch + 1}: the rate is too high"
+            if self._is_out_of_patience():
+                reason, ended_early = f"no better epoch for {progress.epochs_without_better}", True
+                break
+            if not self._train_epoch(entered):
+                reason, ended_early = f"the loss stopped being a number in epoch {progress.epoch + 1}", True
                 self.observer.noted("diverged", {"phase": phase.name, "epoch": progress.epoch + 1})
                 break
             self._judge_epoch(entered)
             self._save(optimizer=entered.optimizer)
             self._leave_if_asked()
-            if patience is not None and progress.epochs_without_better >= patience:
-                reason = f"no better epoch for {patience}"
-                break
-        else:
-            ended_early = False
         if ended_early:
             self._back_to_best()
         self._end_phase(phase, reason=reason)
         self._save(optimizer=None)
+
+    def _is_out_of_patience(self) -> bool:
+        patience = self.plan.selection.patience_epochs
+        return patience is not None and self.state.progress.epochs_without_better >= patience
 
     def _train_epoch(self, entered: Entered) -> bool:
         """The steps of one epoch; False if the loss stopped being a number."""
@@ -214,13 +215,10 @@ class _Loop:
         candidate = Candidate(
             f"{phase.name}/{progress.epoch}",
             probabilities.argmax(axis=1) == labels,
-            log_loss(probabilities, labels),
+            log_losses(probabilities, labels),
             copy_of(self.classifier.network),
         )
-        better = self.state.best is None or (candidate.accuracy, -candidate.loss) > (
-            self.state.best.accuracy,
-            -self.state.best.loss,
-        )
+        better = self.state.best is None or candidate.is_better_than(self.state.best)
         if better:
             self.state.best = candidate
         progress.epochs_without_better = 0 if better else progress.epochs_without_better + 1
@@ -254,24 +252,32 @@ class _Loop:
         )
 
     def _choose(self) -> tuple[Candidate, str]:
+        """The candidate to keep, and the sentence that says why.
+
+        Raises:
+            RunError: nothing was ever judged.
+        """
         probe, best = self.state.probe, self.state.best
         on = self.images.roles.selected_on
+        if best is None and probe is None:
+            raise RunError(
+                "training ended before one epoch was judged",
+                expected="a finite loss and time for an epoch",
+                remedy="lower the learning rate if the loss stopped being a number, or raise --budget",
+            )
         if best is None:
-            if probe is None:  # stopped before the first epoch of a run without a probe ended
-                raw = Candidate("start", np.zeros(1, bool), math.inf, copy_of(self.classifier.network))
-                return raw, "stopped before the first epoch ended"
+            assert probe is not None
             return probe, "the solved probe is the only candidate"
         if probe is None:
             return best, f"best of the epochs on {on}"
-        if beats(probe.correct, best.correct, noise_level=self.plan.selection.noise_level):
-            return (
-                best,
-                f"beats the solved probe beyond noise on {on} ({best.accuracy:.3f} to {probe.accuracy:.3f})",
-            )
-        return (
-            probe,
-            f"no epoch beat the solved probe beyond noise on {on} ({best.accuracy:.3f} to {probe.accuracy:.3f})",
+        p_value = best.p_value_against(probe)
+        figures = (
+            f"{on}: accuracy {best.accuracy:.3f} to {probe.accuracy:.3f}, "
+            f"log loss {best.loss:.3f} to {probe.loss:.3f}, p = {p_value:.2g}"
         )
+        if p_value < self.plan.selection.noise_level:
+            return best, f"beats the solved probe beyond noise ({figures})"
+        return probe, f"no epoch beat the solved probe beyond noise ({figures})"
 
     def _back_to_best(self) -> None:
         """What a later phase starts from when this one stopped getting better: not from where it strayed to."""
@@ -280,16 +286,15 @@ class _Loop:
             self.classifier.network.load_state_dict(best.weights)
 
     def _skip_if_futile(self, probe: Candidate) -> None:
-        """End here if the probe errs so rarely that no tuned epoch could show that it is better."""
+        """End here if the probe makes no error on the select images: no tuned epoch could make fewer."""
         selection, progress = self.plan.selection, self.state.progress
         if progress.done or selection.when_futile == "tune_anyway":
             return
-        if is_beatable(probe.correct, noise_level=selection.noise_level):
+        if not probe.correct.all():
             return
-        wrong = int((~probe.correct).sum())
         reason = (
-            f"skipped: the probe has {wrong} of {len(probe.correct)} select images wrong, so even a faultless "
-            "epoch could not beat it beyond noise (--epochs N tunes anyway)"
+            f"skipped: the probe has all {len(probe.correct)} select images right, so no epoch could make fewer errors "
+            "(--epochs N tunes anyway)"
         )
         for phase in self.plan.phases[progress.phase :]:
             self._end_phase(phase, reason=reason)

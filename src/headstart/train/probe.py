@@ -11,7 +11,7 @@ import torch
 
 from headstart.data.sources import ImageRecord
 from headstart.data.splits import Roles, deal
-from headstart.evaluate.metrics import log_loss
+from headstart.evaluate.metrics import log_losses
 from headstart.features.engines import Matrix, features_of
 from headstart.features.linear import LinearHead, StrengthChoice, choose_strength, solve_logistic
 from headstart.input_spec import InputSpec
@@ -73,7 +73,7 @@ def solve_probe(
     candidate = Candidate(
         phase.name,
         judged.argmax(axis=1) == judged_labels,
-        log_loss(judged, judged_labels),
+        log_losses(judged, judged_labels),
         copy_of(classifier.network),
     )
     return SolvedProbe(candidate, choice.strength)

@@ -10,16 +10,19 @@ from pathlib import Path
 from typing import Any
 
 from headstart.data import checks
-from headstart.data.sources import Dataset, ImageRecord, open_source
+from headstart.data.sources import WHOLE, Dataset, ImageRecord, open_source
 from headstart.data.splits import (
+    VAL_PREFIX,
     Roles,
     assign_roles,
     group_names,
     join_identical,
+    only,
     refuse_shared_groups,
     unmatched_count,
+    without_copies,
 )
-from headstart.errors import require
+from headstart.errors import DataError, require
 from headstart.models.catalog import find_model
 from headstart.plan import DataPlan, Plan, SolvePhase
 from headstart.workflow.plans import TrainOptions, make_plan
@@ -57,9 +60,10 @@ def check(
     Raises:
         DataError: there is nothing to read.
     """
-    dataset = open_source(source)
-    if val is not None:
-        dataset = _joined(dataset, open_source(val))
+    dataset, apart = _sources(source, val)
+    if apart is not None:
+        train = tuple(replace(r, split="train") for r in dataset.records if r.split in ("train", WHOLE))
+        dataset = replace(dataset, records=train + apart.records)
     facts = read_watched(dataset.records, progress)
     answer = checks.summary(dataset, facts)
     if group is not None:
@@ -79,41 +83,50 @@ def check_for_training(plan: Plan, progress: Progress) -> CheckedData:
         DataError: they cannot make a classifier.
     """
     part = plan.data
-    dataset = open_source(part.source)
-    val = open_source(part.val) if part.val is not None else None
-    if val is not None:
-        dataset, val = _told_apart(dataset, val)
+    dataset, val = _sources(part.source, part.val)
     everything = dataset.records + (val.records if val is not None else ())
     groups = group_names(everything, part.group)
     refuse_shared_groups(everything, groups)
-    tuned = not all(isinstance(phase, SolvePhase) for phase in plan.phases)
-
-    def roles_of(readable: Sequence[ImageRecord], groups: dict[str, str]) -> Roles:
-        kept = {record.id for record in readable}
-        return assign_roles(
-            _only(dataset, kept),
-            val=_only(val, kept) if val is not None else None,
-            groups=groups,
-            report_share=part.report_share,
-            select_share=part.select_share,
-            tuned=tuned,
-            limit_train=part.limit_train,
-            limit_test=part.limit_test,
-            seed=plan.seed,
-        )
-
     checks.refuse_small_classes(dataset.of("train") or dataset.records)
-    if part.limit_train is None and part.limit_test is None:
-        candidates: Sequence[ImageRecord] = everything
-    else:  # sampling is by name, so only the sample needs to be read
-        named = roles_of(everything, groups)
-        candidates = (*named.fit, *named.select, *named.report)
-    facts = read_watched(candidates, progress)
+    drawn = assign_roles(
+        dataset,
+        val=val,
+        groups=groups,
+        report_share=part.report_share,
+        select_share=part.select_share,
+        tuned=not all(isinstance(phase, SolvePhase) for phase in plan.phases),
+        limit_train=part.limit_train,
+        limit_test=part.limit_test,
+        seed=plan.seed,
+    )
+    # Roles are drawn by name, so that only the images of a sample are read, and a file that breaks moves no other.
+    facts = read_watched((*drawn.fit, *drawn.select, *drawn.report), progress)
     checks.refuse_unusable(facts, source=part.source, strict=part.unreadable == "stop")
-    groups = join_identical({r.id: groups[r.id] for r in facts.readable}, facts.digests)
-    roles = roles_of(facts.readable, groups)
-    checks.refuse_small_classes(roles.fit)
-    return CheckedData(dataset, facts, roles, groups)
+    roles = without_copies(
+        only(drawn, set(facts.digests)),
+        facts.digests,
+        report_was_given=val is not None or len(dataset.splits()) > 1,
+        select_was_given=drawn.selected_on == "val",
+    )
+    _refuse_empty(drawn, roles)
+    kept = {record.id: groups[record.id] for record in facts.readable}
+    return CheckedData(dataset, facts, roles, join_identical(kept, facts.digests))
+
+
+def _refuse_empty(drawn: Roles, roles: Roles) -> None:
+    """What was found unreadable must leave something of every class to learn, and something to judge.
+
+    Raises:
+        DataError: with the class.
+    """
+    missing = sorted(set(drawn.classes) - {record.label for record in roles.fit})
+    if missing or not roles.report:
+        raise DataError(
+            f"no readable image is left to learn class {missing[0]!r}"
+            if missing
+            else "no readable image is left to judge",
+            remedy="headstart check names the unreadable files",
+        )
 
 
 def content_hash(data: CheckedData) -> str:
@@ -158,22 +171,14 @@ def read_watched(records: Sequence[ImageRecord], progress: Progress) -> checks.F
     return checks.read_all(records, on_image=lambda: tick(1))
 
 
-def _only(dataset: Dataset, ids: set[str]) -> Dataset:
-    return Dataset(dataset.name, dataset.source, tuple(r for r in dataset.records if r.id in ids), dataset.ignored)
-
-
-def _told_apart(dataset: Dataset, val: Dataset) -> tuple[Dataset, Dataset]:
-    """Ids of two sources made unique by the name of their role."""
-    train = tuple(replace(r, id=f"train:{r.id}") for r in dataset.records)
-    held = tuple(replace(r, id=f"val:{r.id}", split="val") for r in val.records)
-    return replace(dataset, records=train), replace(val, records=held)
-
-
-def _joined(dataset: Dataset, val: Dataset) -> Dataset:
-
-    train, held = _told_apart(dataset, val)
-    first = tuple(replace(r, split="train") for r in train.records)
-    return replace(train, records=first + held.records)
+def _sources(source: str, val: str | None) -> tuple[Dataset, Dataset | None]:
+    """DATA, and what was given apart to report, with ids that differ."""
+    dataset = open_source(source)
+    if val is None:
+        return dataset, None
+    given = open_source(val)
+    held = tuple(replace(r, id=f"{VAL_PREFIX}{r.id}", split="val") for r in given.records)
+    return dataset, replace(given, records=held)
 
 
 def _examples(dataset: Dataset, *, per_class: int = 2, most: int = 12) -> list[ImageRecord]:

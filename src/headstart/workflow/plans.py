@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from headstart.data.sources import DIGITS
 from headstart.domains import DOMAINS
 from headstart.errors import PlanError, nearest
 from headstart.models.catalog import find_model
-from headstart.plan import AugmentationPlan, DataPlan, Plan
+from headstart.plan import AugmentationPlan, DataPlan, Plan, TrainPhase
 from headstart.presets import DEFAULT_STRATEGY, HeadKind, HeadSolver, Request, strategy_named
 
 
@@ -65,9 +66,16 @@ def make_plan(options: TrainOptions, *, training_images: int | None = None) -> P
             training_images=training_images,
             seed=options.seed,
             batch_size=options.batch_size,
-            budget_seconds=options.budget_seconds,
+            budget_seconds=None if options.budget_seconds == math.inf else options.budget_seconds,
             head=options.head,
             head_solver=options.head_solver,
             reasons=tuple(reasons),
         )
     )
+
+
+def options_without_effect(options: TrainOptions, plan: Plan) -> list[str]:
+    """Names of options that the user set and that this plan cannot use."""
+    if any(isinstance(phase, TrainPhase) for phase in plan.phases):
+        return []
+    return [name for name in ("epochs", "batch_size", "augmentation") if getattr(options, name) is not None]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -14,13 +15,13 @@ from headstart.errors import Interrupted, RunError, require
 from headstart.models.catalog import ModelChoice, find_model
 from headstart.plan import DataPlan, Plan
 from headstart.run import Run
+from headstart.train.observers import Observer
 from headstart.workflow.images import CheckedData, Progress, check_for_training, content_hash, no_progress
 from headstart.workflow.judge import judge_records
-from headstart.workflow.plans import TrainOptions, make_plan
+from headstart.workflow.plans import TrainOptions, make_plan, options_without_effect
 
 if TYPE_CHECKING:
     from headstart.train.loop import Outcome
-    from headstart.train.observers import Observer
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,8 @@ class TrainingAnswer:
 def train(
     request: str | TrainOptions | Plan,
     *,
-    out: Path | None = None,
+    out: str | Path | None = None,
+    budget_seconds: float | None = None,
     observer: Observer | None = None,
     progress: Progress = no_progress,
     started: float | None = None,
@@ -47,6 +49,7 @@ def train(
     Args:
         request: DATA, options to make a plan from, or a plan.
         out: Run folder; a new one under `runs/` if None.
+        budget_seconds: In place of the plan's own; infinite lifts it.
         observer: Told what happens while training.
         progress: Told how far the reading of images is.
         started: `time.monotonic()` when the command began, for the budget and the total.
@@ -57,20 +60,23 @@ def train(
     started = started if started is not None else time.monotonic()
     if isinstance(request, str):
         request = TrainOptions(DataPlan.from_options(source=request))
-    plan = request if isinstance(request, Plan) else make_plan(request)
+    plan = _with_budget(request if isinstance(request, Plan) else make_plan(request), budget_seconds)
+    out = None if out is None else Path(out)
     choice = find_model(plan.model.name)
     if out is not None and out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise RunError(f"{out} exists already", remedy=f"choose another --out, or go on with --resume {out}")
     require("torch", extra="train")
     data = check_for_training(plan, progress)
     if isinstance(request, TrainOptions):
-        plan = make_plan(request, training_images=len(data.roles.train))
+        plan = _with_budget(make_plan(request, training_images=len(data.roles.train)), budget_seconds)
+        for name in options_without_effect(request, plan):
+            (observer or Observer()).noted("no_effect", {"option": name, "strategy": plan.strategy})
     settled = plan.settled(model_name=choice.name, input_size=choice.card.input.size, group_names=choice.card.groups)
     return _train_settled(plan, settled, choice, data, out=out, resumed=None, observer=observer, started=started)
 
 
 def resume(
-    folder: Path,
+    folder: str | Path,
     *,
     budget_seconds: float | None = None,
     observer: Observer | None = None,
@@ -79,15 +85,16 @@ def resume(
 ) -> TrainingAnswer:
     """Go on with a run that was stopped, killed or out of budget; the result is the one it would have had.
 
+    `budget_seconds` takes the place of the plan's own and counts from now; infinite lifts it.
+
     Raises:
         RunError: not a run, its checkpoint is damaged, or its images changed.
     """
     started = started if started is not None else time.monotonic()
     require("torch", extra="train")
-    run = Run.open(folder)
-    plan = run.plan()
-    if budget_seconds is not None:
-        plan = plan.model_copy(update={"budget_seconds": budget_seconds})
+    run = Run.open(Path(folder))
+    plan = _with_budget(run.plan(), budget_seconds)
+    _compute_with(run.threads())
     data = check_for_training(plan, progress)
     if run.data()["content"] != content_hash(data):
         raise RunError(
@@ -115,7 +122,7 @@ def _train_settled(
     from headstart.models.backbone import build_classifier
     from headstart.models.bundle import save_bundle
     from headstart.train.loop import fit
-    from headstart.train.observers import All, EventLog, Observer
+    from headstart.train.observers import All, EventLog
     from headstart.train.probe import TrainingImages
     from headstart.train.stopping import StopRequest
 
@@ -128,6 +135,9 @@ def _train_settled(
         out or _new_run_folder(data.dataset.name), given=given, settled=plan, data=_data_json(plan, data)
     )
     watchers = All([EventLog(run), observer or Observer()])
+    for finding in checks.find(data.dataset, data.facts):
+        if finding.level != "info":
+            watchers.noted("finding", finding.to_dict())
     images = TrainingImages(data.roles, spec, data.groups)
     stop = StopRequest(budget_seconds=plan.budget_seconds, started=started)
     try:
@@ -230,3 +240,17 @@ def _make_deterministic() -> None:
 
     torch.use_deterministic_algorithms(True, warn_only=True)
     torch.backends.cudnn.benchmark = False
+
+
+def _with_budget(plan: Plan, budget_seconds: float | None) -> Plan:
+    if budget_seconds is None:
+        return plan
+    return plan.model_copy(update={"budget_seconds": None if budget_seconds == math.inf else budget_seconds})
+
+
+def _compute_with(threads: int | None) -> None:
+    """The bits of a sum depend on how many threads share it."""
+    if threads is not None:
+        import torch
+
+        torch.set_num_threads(threads)
