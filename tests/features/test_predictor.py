@@ -1,0 +1,77 @@
+"""A bundle in use: one line to load, probabilities that add up, errors that name the file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import headstart
+from headstart.errors import BundleError, DataError, MissingExtraError
+
+
+@pytest.fixture
+def bundle(image_folder: Path, tmp_path: Path, prepare: Callable) -> Path:
+    from headstart.models.bundle import save_bundle
+    from headstart.plan import SolvePhase
+    from headstart.train.observers import Observer
+    from headstart.train.probe import solve_probe
+
+    task = prepare(strategy="feature_extraction")
+    classifier = task.classifier()
+    solve_probe(classifier, SolvePhase(), task.images, seed=0, observer=Observer())
+    save_bundle(tmp_path / "bundle", classifier, classes=task.images.roles.classes, spec=task.images.spec)
+    return tmp_path / "bundle"
+
+
+def test_one_line_loads_and_predicts(bundle: Path, image_folder: Path):
+    prediction = headstart.load(bundle).predict(image_folder / "blue" / "00.png")
+    assert prediction.label == "blue"
+    assert list(prediction.probabilities) == ["blue", "green"]
+    assert sum(prediction.probabilities.values()) == pytest.approx(1)
+    assert prediction.probability == prediction.probabilities["blue"] > 0.5
+    assert prediction.to_dict()["set"] == []
+    assert prediction.to_dict()["unknown"] is None
+
+
+def test_a_folder_among_the_files_stands_for_its_images(bundle: Path, image_folder: Path):
+    found = headstart.load(bundle).predict_many([image_folder / "blue" / "00.png", image_folder / "green"])
+    assert len(found) == 9
+    assert {Path(p.file).parent.name for p in found[1:]} == {"green"}
+
+
+def test_one_by_one_and_together_agree(bundle: Path, image_folder: Path):
+    predictor = headstart.load(str(bundle))
+    files = sorted((image_folder / "green").iterdir())
+    together = predictor.predict_many(files)
+    assert [predictor.predict(f).probability for f in files] == pytest.approx(
+        [p.probability for p in together], abs=1e-5
+    )
+
+
+def test_a_folder_given_to_predict_says_predict_many(bundle: Path, image_folder: Path):
+    with pytest.raises(DataError, match="use predict_many"):
+        headstart.load(bundle).predict(image_folder)
+
+
+def test_an_unreadable_file_is_named(bundle: Path, tmp_path: Path):
+    (tmp_path / "x.jpg").write_bytes(b"no image")
+    with pytest.raises(DataError, match=r"x\.jpg cannot be read"):
+        headstart.load(bundle).predict(tmp_path / "x.jpg")
+
+
+def test_no_bundle_is_said(tmp_path: Path):
+    with pytest.raises(BundleError, match="is no bundle"):
+        headstart.load(tmp_path)
+
+
+def test_without_torch_the_pip_command_is_said(bundle: Path, monkeypatch: pytest.MonkeyPatch):
+    def missing(name: str) -> None:
+        raise ModuleNotFoundError(name=name)
+
+    monkeypatch.setattr("importlib.import_module", missing)
+    from headstart.features.predictor import Predictor
+
+    with pytest.raises(MissingExtraError, match=r'torch is not installed; pip install "headstart\[train\]"'):
+        Predictor(bundle)

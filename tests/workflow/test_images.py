@@ -1,0 +1,101 @@
+"""check, and dividing the images of a plan."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from headstart.errors import DataError
+from headstart.plan import DataPlan, Plan
+from headstart.workflow.images import check, check_for_training, content_hash, no_progress, preview
+from headstart.workflow.plans import TrainOptions, make_plan
+
+
+def plan(source: Path, strategy: str = "probe_then_tune", **data: object) -> Plan:
+    return make_plan(TrainOptions(DataPlan(source=str(source), **data), strategy=strategy))
+
+
+def test_check_counts_and_names_the_unreadable(image_folder: Path):
+    (image_folder / "blue" / "broken.jpg").write_bytes(b"\xff\xd8\xff broken")
+    answer = check(str(image_folder))
+    assert answer["images"] == 16
+    assert answer["classes"] == {"blue": 8, "green": 8}
+    assert list(answer["unreadable"]) == ["blue/broken.jpg"]
+    assert {f["what"] for f in answer["findings"]} == {"unreadable", "few_images"}
+    assert all(set(f) == {"level", "what", "evidence", "remedy"} for f in answer["findings"])
+
+
+def test_check_counts_groups_and_finds_those_torn_apart(tmp_path: Path, make_folder: Callable):
+    make_folder("set/train", per_class=4)
+    make_folder("set/val", per_class=4, seed=1)
+    answer = check(str(tmp_path / "set"), group=r"/(\d)\d\.png")
+    assert answer["groups"] == {"groups": 1, "unmatched": 0}
+    assert answer["findings"][0]["what"] == "group_in_two_splits"
+
+
+def test_a_file_that_breaks_moves_no_other_image_to_another_role(image_folder: Path):
+    before = check_for_training(plan(image_folder), no_progress).roles
+    lost = before.fit[0].id
+    (image_folder / lost).write_bytes(b"broken")
+    after = check_for_training(plan(image_folder), no_progress).roles
+    assert [r.id for r in after.fit] == [r.id for r in before.fit if r.id != lost]
+    assert after.select == before.select
+    assert after.report == before.report
+
+
+def test_copies_never_stand_on_both_sides_of_our_own_splits(image_folder: Path):
+    for path in sorted((image_folder / "blue").iterdir()):
+        shutil.copy(path, path.with_name(f"copy_{path.name}"))
+    data = check_for_training(plan(image_folder), no_progress)
+    digests = data.facts.digests
+    held = [{digests[r.id] for r in records} for records in (data.roles.fit, data.roles.select, data.roles.report)]
+    assert not held[0] & held[1]
+    assert not held[0] & held[2]
+    assert not held[1] & held[2]
+    assert all(held)
+
+
+def test_limits_count_what_trains_and_what_reports(make_folder: Callable):
+    folder = make_folder("many", classes=3, per_class=20)
+    data = check_for_training(plan(folder, limit_train="6/class", limit_test="2/class"), no_progress)
+    assert len(data.roles.train) == 18
+    assert len(data.roles.report) == 6
+    assert len(data.facts.readable) == 24, "only the sample is read"
+
+
+def test_val_given_apart_reports_and_groups_match_on_its_own_paths(tmp_path: Path, make_folder: Callable):
+    train, val = make_folder("train"), make_folder("val", seed=1)
+    data = check_for_training(plan(train, val=str(val)), no_progress)
+    assert {r.id for r in data.roles.report} == {f"val:{c}/{i:02d}.png" for c in ("blue", "green") for i in range(8)}
+    assert data.roles.reported_on == "val"
+    with pytest.raises(DataError, match="lie in more than one given split"):
+        check_for_training(plan(train, val=str(val), group=r"^\w+/(\d+)"), no_progress)
+
+
+def test_val_with_a_class_unknown_to_train_is_refused(make_folder: Callable):
+    train, val = make_folder("train", classes=2), make_folder("val", classes=3, seed=1)
+    with pytest.raises(DataError, match="val has classes that train does not: red"):
+        check_for_training(plan(train, val=str(val)), no_progress)
+
+
+def test_a_class_without_a_readable_image_is_named(image_folder: Path):
+    for path in (image_folder / "green").iterdir():
+        path.write_bytes(b"broken")
+    with pytest.raises(DataError, match=r"learn class 'green'; headstart check names"):
+        check_for_training(plan(image_folder), no_progress)
+
+
+def test_the_content_hash_sees_bytes_names_and_roles(image_folder: Path):
+    first = content_hash(check_for_training(plan(image_folder), no_progress))
+    assert content_hash(check_for_training(plan(image_folder), no_progress)) == first
+    assert content_hash(check_for_training(plan(image_folder, "feature_extraction"), no_progress)) != first
+    (image_folder / "blue" / "00.png").write_bytes((image_folder / "blue" / "01.png").read_bytes())
+    assert content_hash(check_for_training(plan(image_folder), no_progress)) != first
+
+
+def test_preview_writes_a_picture(image_folder: Path, tmp_path: Path):
+    preview(TrainOptions(DataPlan(source=str(image_folder)), input_size=32), tmp_path / "sheet.png")
+    assert (tmp_path / "sheet.png").stat().st_size > 1000

@@ -1,0 +1,62 @@
+"""What a user asks for -> Plan."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from headstart.errors import ModelError, PlanError
+from headstart.plan import DataPlan
+from headstart.workflow.plans import TrainOptions, make_plan, options_without_effect
+
+
+def options(source: str = "photos", **values: object) -> TrainOptions:
+    return TrainOptions(DataPlan(source=source), **values)
+
+
+def test_digits_are_writing_and_are_not_mirrored():
+    plan = make_plan(options("digits"))
+    assert (plan.domain, plan.augmentation.flip) == ("document", "none")
+
+
+@pytest.mark.parametrize(
+    ("domain", "flip"), [("photo", "horizontal"), ("medical", "none"), ("satellite", "all"), ("document", "none")]
+)
+def test_the_domain_decides_flips_with_its_reason(domain: str, flip: str):
+    plan = make_plan(options(domain=domain))
+    assert plan.augmentation.flip == flip
+    assert plan.reasons["augmentation.flip"]
+    assert "domain" not in plan.reasons, "the user set it"
+
+
+def test_what_the_user_sets_wins_and_has_no_reason():
+    plan = make_plan(options(augmentation="none", input_size=96, model="resnet18"))
+    assert (plan.augmentation.preset, plan.input.size, plan.model.name) == ("none", 96, "resnet18")
+    assert not {"augmentation.preset", "input.size", "model.name"} & set(plan.reasons)
+
+
+@pytest.mark.parametrize(("images", "epochs"), [(244, 5), (1000, 10), (None, 10)])
+def test_few_images_get_fewer_epochs(images: int | None, epochs: int):
+    assert make_plan(options(), training_images=images).phases[1].epochs == epochs
+
+
+def test_unknown_names_are_answered_with_the_nearest():
+    with pytest.raises(PlanError, match=r"domain: 'medicl' must be one of photo.*did you mean medical"):
+        make_plan(options(domain="medicl"))
+    with pytest.raises(PlanError, match=r"strategy: 'gradul'.*did you mean gradual"):
+        make_plan(options(strategy="gradul"))
+    with pytest.raises(ModelError, match=r"no model 'resnet81'; did you mean"):
+        make_plan(options(model="resnet81"))
+
+
+def test_an_infinite_budget_is_none():
+    assert make_plan(options(budget_seconds=math.inf)).budget_seconds is None
+    assert make_plan(options(budget_seconds=5.0)).budget_seconds == 5.0
+
+
+def test_options_that_a_solved_head_cannot_use_are_named():
+    asked = options(strategy="feature_extraction", epochs=3, augmentation="strong")
+    assert options_without_effect(asked, make_plan(asked)) == ["epochs", "augmentation"]
+    tuned = options(epochs=3, augmentation="strong")
+    assert options_without_effect(tuned, make_plan(tuned)) == []
