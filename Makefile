@@ -17,8 +17,9 @@ $(STAMP): pyproject.toml
 demo: env
 	$(VENV)/bin/headstart demo
 
+# Two workers with one thread each: two with two threads each would spin against each other.
 test: env
-	$(PYTHON) -m pytest -n 2 --dist worksteal
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(PYTHON) -m pytest -n 2 --dist worksteal
 
 check: env
 	$(VENV)/bin/ruff format --check .

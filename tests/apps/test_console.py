@@ -1,0 +1,81 @@
+"""What people read."""
+
+from __future__ import annotations
+
+import pytest
+
+from headstart.apps import console
+from headstart.models.catalog import find_model
+from headstart.plan import SolvePhase, TrainPhase
+
+FIGURES = {
+    "images": 10,
+    "accuracy": 0.9,
+    "accuracy_interval": [0.6, 0.98],
+    "balanced_accuracy": 0.88,
+    "per_class": {
+        "a": {"images": 10, "precision": 0.9, "recall": 0.8, "f1": 0.85, "recall_interval": [0.5, 0.9]},
+        "b": {"images": 0, "precision": 0.0, "recall": 0.0, "f1": 0.0, "recall_interval": None},
+    },
+    "confusion": [[8, 2], [0, 0]],
+}
+
+
+def test_the_table_of_a_run_goes_to_stderr(capsys: pytest.CaptureFixture[str]):
+    with console.training() as watcher:
+        watcher.phase_started(0, SolvePhase())
+        watcher.progress("features", 3)(3)
+        row = {"phase": "probe", "epoch": 0, "train_loss": None, "select_loss": 0.5, "select_accuracy": 0.75}
+        watcher.epoch_done({**row, "rates": {}, "better": True, "seconds": 1.0})
+        watcher.phase_started(1, TrainPhase(name="tune", epochs=2, thaw="all", learning_rate=1e-3))
+        rates = {"stem": 1e-6, "layer1": 1e-5, "head": 1e-3}
+        watcher.epoch_done({**row, "epoch": 1, "train_loss": 0.9, "rates": rates, "better": False, "seconds": 2.0})
+        watcher.phase_done({"name": "tune", "ended": "all epochs done"})
+        watcher.noted("chosen", {"weights": "tune/1", "why": "best"})
+        watcher.noted("finding", {"level": "warning", "evidence": "twins", "remedy": "remove"})
+        watcher.noted("no_effect", {"option": "batch_size", "strategy": "feature_extraction"})
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    for words in ("solve the head", "train up to 2 epochs", "solved", "frozen", "1.0e-06..1.0e-05", "1.0e-03", "best"):
+        assert words in captured.err
+    for words in ("kept tune/1: best", "warning: twins; remove", "--batch-size has no effect"):
+        assert words in captured.err
+    assert captured.err.count("select loss") == 1, "one header"
+
+
+def test_figures_show_intervals_and_undefined_ones():
+    text = console.figures_text(FIGURES)
+    assert "accuracy 0.900 (95 % interval 0.600..0.980) on 10 images" in text
+    assert "0.500..0.900" in text
+    assert [line.split() for line in text.splitlines()[-2:]] == [["8", "2"], ["0", "0"]]
+
+
+def test_a_card_shows_how_to_use_it():
+    text = console.card_text(find_model("resnet50").card.to_dict())
+    for words in ("resnet50:IMAGENET1K_V2", "25,557,032", "mean (0.485", "layer4", "headstart train DATA --model"):
+        assert words in text
+
+
+def test_check_lists_classes_sizes_and_findings():
+    answer = {
+        "images": 3,
+        "classes": {"ant": 2, "bee": 1},
+        "splits": {"train": {"ant": 2}, "val": {"bee": 1}},
+        "pixels": {"width": [8, 9, 10], "height": [11, 12, 13]},
+        "groups": {"groups": 2, "unmatched": 1},
+        "findings": [{"level": "warning", "what": "x", "evidence": "seen", "remedy": "do"}],
+    }
+    text = console.check_text(answer)
+    for words in (
+        "3 readable images, 2 classes, splits train, val",
+        "(train 2, val 0)",
+        "width 8, 9, 10",
+        "seen",
+        "-> do",
+    ):
+        assert words in text
+    assert "nothing suspicious" in console.check_text({**answer, "findings": []})
+
+
+def test_predictions_are_one_line_each():
+    assert console.predictions_text([{"file": "a.jpg", "label": "ant", "probability": 0.98765}]) == "a.jpg: ant 0.988"
