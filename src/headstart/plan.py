@@ -187,8 +187,8 @@ class SelectionPlan(Section):
     patience_epochs: Annotated[int, Field(ge=1)] | None = 5
     """A phase ends after this many epochs without a better one; None never stops early."""
     noise_level: Annotated[float, Field(gt=0, lt=1)] = 0.05
-    """A tuned epoch replaces the solved probe only if it has fewer errors and a lower log loss on the same images,
-    with a one-sided paired p-value below this."""
+    """A tuned epoch replaces the solved probe only if it has fewer errors and a lower log loss (each at its
+    best temperature) on the same images, with a one-sided paired p-value below this."""
     when_futile: Literal["skip_tuning", "tune_anyway"] = "skip_tuning"
     """What to do when the probe makes no mistake on the select images, so that no tuned epoch can make fewer."""
 

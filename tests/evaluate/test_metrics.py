@@ -18,6 +18,7 @@ from headstart.evaluate.metrics import (
     log_loss,
     paired_p_value,
     per_class,
+    sharpened_log_losses,
     wilson_interval,
 )
 
@@ -134,3 +135,15 @@ def test_equal_classifiers_are_called_different_at_the_stated_rate() -> None:
     rng = np.random.default_rng(1)
     draws = [paired_p_value(*rng.exponential(1.0, (2, 60))) < 0.05 for _ in range(600)]
     assert 0.02 < np.mean(draws) < 0.08
+
+
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 3.0])
+def test_confidence_alone_changes_no_sharpened_loss(temperature: float) -> None:
+    rng = np.random.default_rng(2)
+    logits = rng.normal(0, 2, (300, 4))
+    labels = np.array([rng.choice(4, p=p) for p in np.exp(logits) / np.exp(logits).sum(1, keepdims=True)])
+    dulled = np.exp(logits / temperature)
+    found = sharpened_log_losses(dulled / dulled.sum(1, keepdims=True), labels).mean()
+    plain = np.exp(logits)
+    reference = log_loss(plain / plain.sum(1, keepdims=True), labels)
+    assert found == pytest.approx(reference, abs=0.01), "the labels were drawn at temperature 1"

@@ -134,7 +134,7 @@ def test_each_out_of_fold_row_comes_from_the_fit_without_its_fold() -> None:
     for fold in range(4):
         outside = folds == fold
         head = solve_logistic(features[~outside], labels[~outside], 3, strength=0.1)
-        assert np.array_equal(choice.out_of_fold_NK[outside], head.probabilities(features[outside]))
+        assert np.allclose(choice.out_of_fold_NK[outside], head.probabilities(features[outside]), atol=5e-3)
 
 
 def test_the_lowest_out_of_fold_loss_decides() -> None:

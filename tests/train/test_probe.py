@@ -24,7 +24,7 @@ def test_the_probe_is_judged_on_select_images_with_the_weights_it_wrote(prepare:
     labels = task.images.labels(select)
     assert ((logits.argmax(axis=1) == labels) == solved.candidate.correct).all()
     probabilities = softmax(logits.astype(np.float64))
-    assert solved.candidate.loss == pytest.approx(-np.log(probabilities[range(len(labels)), labels]).mean(), rel=1e-3)
+    assert solved.log_loss == pytest.approx(-np.log(probabilities[range(len(labels)), labels]).mean(), rel=1e-3)
 
 
 def test_without_select_images_the_probe_is_judged_out_of_fold(prepare: Callable):

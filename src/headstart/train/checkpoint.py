@@ -25,7 +25,7 @@ class Candidate:
     correct: npt.NDArray[np.bool_]
     """(N,) which select images it has right."""
     losses: npt.NDArray[np.float64]
-    """(N,) log loss of each, in nats."""
+    """(N,) log loss of each at the temperature that suits the candidate best, in nats."""
     weights: dict[str, Tensor]
     """The network's whole state, on the CPU."""
 
@@ -36,7 +36,7 @@ class Candidate:
 
     @property
     def loss(self) -> float:
-        """Mean log loss on the select images, in nats."""
+        """Mean of `losses`."""
         return float(self.losses.mean())
 
     def is_better_than(self, other: Candidate) -> bool:

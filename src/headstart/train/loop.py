@@ -25,7 +25,7 @@ from headstart.data.loading import batches, read_pixels
 from headstart.data.preprocess import NetworkInput, evaluation_view, scale
 from headstart.data.sources import ImageRecord
 from headstart.errors import RunError
-from headstart.evaluate.metrics import log_losses
+from headstart.evaluate.metrics import log_loss, sharpened_log_losses
 from headstart.features.engines import logits_of, to_tensor
 from headstart.features.linear import softmax
 from headstart.models.augment import training_view, view_rng
@@ -121,7 +121,7 @@ class _Loop:
             "phase": phase.name,
             "epoch": 0,
             "train_loss": None,
-            "select_loss": solved.candidate.loss,
+            "select_loss": solved.log_loss,
             "select_accuracy": solved.candidate.accuracy,
             "rates": {},
             "better": True,
@@ -215,19 +215,20 @@ class _Loop:
         candidate = Candidate(
             f"{phase.name}/{progress.epoch}",
             probabilities.argmax(axis=1) == labels,
-            log_losses(probabilities, labels),
+            sharpened_log_losses(probabilities, labels),
             copy_of(self.classifier.network),
         )
         better = self.state.best is None or candidate.is_better_than(self.state.best)
         if better:
             self.state.best = candidate
         progress.epochs_without_better = 0 if better else progress.epochs_without_better + 1
-        progress.select_losses.append(candidate.loss)
+        select_loss = log_loss(probabilities, labels)
+        progress.select_losses.append(select_loss)
         row = {
             "phase": phase.name,
             "epoch": progress.epoch,
             "train_loss": progress.loss_sum / progress.images_seen,
-            "select_loss": candidate.loss,
+            "select_loss": select_loss,
             "select_accuracy": candidate.accuracy,
             "rates": {group["name"]: group["lr"] for group in entered.optimizer.param_groups},
             "better": better,
@@ -273,7 +274,7 @@ class _Loop:
         p_value = best.p_value_against(probe)
         figures = (
             f"{on}: accuracy {best.accuracy:.3f} to {probe.accuracy:.3f}, "
-            f"log loss {best.loss:.3f} to {probe.loss:.3f}, p = {p_value:.2g}"
+            f"log loss at its best temperature {best.loss:.3f} to {probe.loss:.3f}, p = {p_value:.2g}"
         )
         if p_value < self.plan.selection.noise_level:
             return best, f"beats the solved probe beyond noise ({figures})"

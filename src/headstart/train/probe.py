@@ -11,7 +11,7 @@ import torch
 
 from headstart.data.sources import ImageRecord
 from headstart.data.splits import Roles, deal
-from headstart.evaluate.metrics import log_losses
+from headstart.evaluate.metrics import log_loss, sharpened_log_losses
 from headstart.features.engines import Matrix, features_of
 from headstart.features.linear import LinearHead, StrengthChoice, choose_strength, solve_logistic
 from headstart.input_spec import InputSpec
@@ -44,6 +44,8 @@ class SolvedProbe:
     candidate: Candidate
     """Judged on the select images, or out of fold where there are none."""
     strength: float
+    log_loss: float
+    """On the same images, in nats, as the head says it."""
 
 
 def watched_features(
@@ -73,10 +75,10 @@ def solve_probe(
     candidate = Candidate(
         phase.name,
         judged.argmax(axis=1) == judged_labels,
-        log_losses(judged, judged_labels),
+        sharpened_log_losses(judged, judged_labels),
         copy_of(classifier.network),
     )
-    return SolvedProbe(candidate, choice.strength)
+    return SolvedProbe(candidate, choice.strength, log_loss(judged, judged_labels))
 
 
 def refit_head(classifier: Classifier, images: TrainingImages, *, strength: float, observer: Observer) -> None:
