@@ -209,15 +209,15 @@ def same_weights(first: Path, second: Path) -> bool:
 def test_killed_in_the_middle_of_a_phase_and_resumed_gives_the_same_weights(
     make_folder: Callable, tmp_path: Path, command: list[str]
 ):
-    folder = make_folder("images", per_class=20)
-    arguments = [str(folder), "--strategy", "gradual", "--epochs", "4", "--input-size", "32", "--batch-size", "2"]
-    whole = train(options(folder, strategy="gradual", epochs=4, batch_size=2), out=tmp_path / "whole")
+    folder = make_folder("images", per_class=12)
+    arguments = [str(folder), "--strategy", "gradual", "--epochs", "3", "--input-size", "32", "--batch-size", "2"]
+    whole = train(options(folder, strategy="gradual", epochs=3, batch_size=2), out=tmp_path / "whole")
     run = tmp_path / "killed"
     process = subprocess.Popen([*command, "train", *arguments, "--out", str(run)], stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline and process.poll() is None:
         epochs = [e for e in Run(run).events() if e["event"] == "epoch_done" and e["phase"] == "last_stage"]
-        if len(epochs) >= 2:
+        if epochs:
             break
         time.sleep(0.005)
     process.kill()
@@ -227,7 +227,7 @@ def test_killed_in_the_middle_of_a_phase_and_resumed_gives_the_same_weights(
     resumed = resume(run)
     assert resumed.run.events()[-1]["event"] == "chosen"
     assert same_weights(whole.run.bundle, run / "bundle")
-    assert [p["epochs_run"] for p in resumed.metrics["phases"]] == [0, 4, 4, 4]
+    assert [p["epochs_run"] for p in resumed.metrics["phases"]] == [0, 3, 3, 3]
 
 
 @pytest.mark.realdata

@@ -180,13 +180,15 @@ def _untrainable(records: Sequence[ImageRecord]) -> list[Finding]:
     """What training refuses."""
     findings = []
     training = [r for r in records if r.split in ("train", WHOLE)]
+    if not training:
+        return []
     try:
         refuse_small_classes(training)
     except DataError as error:
         findings.append(Finding("error", "untrainable", error.found, error.remedy or f"expected {error.expected}"))
     known = {record.label for record in training}
     unknown = sorted({record.label for record in records} - known)
-    if known and unknown:
+    if unknown:
         evidence = f"classes that train does not have: {', '.join(unknown[:_EXAMPLES])}"
         findings.append(
             Finding("error", "unknown_class", evidence, "add training images of them, or rename the folders")

@@ -72,9 +72,20 @@ def _basis_of(features_NF: Matrix) -> _Basis:  # noqa: N803
     mean, deviation = features.mean(axis=0), features.std(axis=0)
     deviation = np.where(deviation > 1e-8, deviation, 1.0)
     z_NF = (features - mean) / deviation  # noqa: N806
-    variances, axes = np.linalg.eigh(z_NF.T @ z_NF / len(z_NF))
-    kept = variances > 1e-9 * max(float(variances[-1]), 1e-9)
-    return _Basis(mean, deviation, axes[:, kept], variances[kept], z_NF @ axes[:, kept])
+    count, width = z_NF.shape
+    if count < width:  # the same axes from the smaller of the two matrices
+        variances, across = np.linalg.eigh(z_NF @ z_NF.T / count)
+        kept = _with_variance(variances)
+        axes = z_NF.T @ (across[:, kept] / np.sqrt(count * variances[kept]))
+    else:
+        variances, axes = np.linalg.eigh(z_NF.T @ z_NF / count)
+        kept = _with_variance(variances)
+        axes = axes[:, kept]
+    return _Basis(mean, deviation, axes, variances[kept], z_NF @ axes)
+
+
+def _with_variance(variances: Matrix) -> npt.NDArray[np.bool_]:
+    return np.asarray(variances > 1e-9 * max(float(variances[-1]), 1e-9))
 
 
 def _solve_in(
