@@ -252,6 +252,7 @@ def test_the_budget_keeps_the_best_so_far_and_finishes(prepare: Callable):
     assert outcome.stopped == "budget"
     assert outcome.chosen in ("probe", "tune/1")
     assert not outcome.progress.done
+    assert [(p["name"], p["ended"]) for p in outcome.phases][1:] == [("tune", "stopped by the budget")]
 
 
 @pytest.mark.parametrize(

@@ -54,6 +54,8 @@ class Outcome:
     """Name of the candidate that was kept: `probe` or `PHASE/EPOCH`."""
     why: str
     progress: Progress
+    phases: list[dict[str, Any]]
+    """One row a phase that began: what was trained, at which rates, why it ended."""
     probe_accuracy: float | None
     """On the select images or out of fold, 0..1."""
     chosen_accuracy: float | None
@@ -96,7 +98,7 @@ def fit(
     except _Stopped:
         stopped = stop.reason
     if stopped == "signal":
-        return Outcome(stopped, "none", "interrupted", loop.state.progress, None, None)
+        return Outcome(stopped, "none", "interrupted", loop.state.progress, [], None, None)
     return loop.finish(stopped)
 
 
@@ -247,10 +249,11 @@ class _Loop:
         if strength is not None and (whole or chosen is not self.state.probe):
             refit_head(self.classifier, self.images, strength=strength, observer=self.observer)
         self.observer.noted("chosen", {"weights": chosen.name, "why": why})
-        probe = self.state.probe
-        return Outcome(
-            stopped, chosen.name, why, self.state.progress, probe.accuracy if probe else None, chosen.accuracy
-        )
+        probe, progress = self.state.probe, self.state.progress
+        phases = list(progress.phases)
+        if not progress.done:
+            phases.append(self._phase_row(self.plan.phases[progress.phase], f"stopped by the {stopped}"))
+        return Outcome(stopped, chosen.name, why, progress, phases, probe.accuracy if probe else None, chosen.accuracy)
 
     def _choose(self) -> tuple[Candidate, str]:
         """The candidate to keep, and the sentence that says why.
@@ -300,11 +303,11 @@ class _Loop:
         for phase in self.plan.phases[progress.phase :]:
             self._end_phase(phase, reason=reason)
 
-    def _end_phase(self, phase: SolvePhase | TrainPhase, *, reason: str) -> None:
-        progress = self.state.progress
-        mine = [row for row in progress.rows if row["phase"] == phase.name]
+    def _phase_row(self, phase: SolvePhase | TrainPhase, reason: str) -> dict[str, Any]:
+        """What was trained, at which peak rates, for how long, and why it ended."""
+        mine = [row for row in self.state.progress.rows if row["phase"] == phase.name]
         rates = phase.learning_rates if isinstance(phase, TrainPhase) else {}
-        row: dict[str, Any] = {
+        return {
             "name": phase.name,
             "kind": phase.kind,
             "trained": list(rates) or [self.classifier.group_names[-1]],
@@ -316,6 +319,10 @@ class _Loop:
             "seconds": sum(r["seconds"] for r in mine),
             "ended": reason,
         }
+
+    def _end_phase(self, phase: SolvePhase | TrainPhase, *, reason: str) -> None:
+        progress = self.state.progress
+        row = self._phase_row(phase, reason)
         progress.phases.append(row)
         progress.phase, progress.epoch, progress.step = progress.phase + 1, 0, 0
         progress.loss_sum, progress.images_seen, progress.epoch_seconds = 0.0, 0, 0.0

@@ -66,12 +66,13 @@ def train(
     if out is not None and out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise RunError(f"{out} exists already", remedy=f"choose another --out, or go on with --resume {out}")
     require("torch", extra="train")
+    _settle(plan, choice)  # faults of the plan before the time it takes to read the images
     data = check_for_training(plan, progress)
     if isinstance(request, TrainOptions):
         plan = _with_budget(make_plan(request, training_images=len(data.roles.train)), budget_seconds)
         for name in options_without_effect(request, plan):
             (observer or Observer()).noted("no_effect", {"option": name, "strategy": plan.strategy})
-    settled = plan.settled(model_name=choice.name, input_size=choice.card.input.size, group_names=choice.card.groups)
+    settled = _settle(plan, choice)
     return _train_settled(plan, settled, choice, data, out=out, resumed=None, observer=observer, started=started)
 
 
@@ -180,9 +181,9 @@ def _report(
         },
         "seconds": {
             "total": time.monotonic() - started,
-            **{f"phase {row['name']}": row["seconds"] for row in outcome.progress.phases},
+            **{f"phase {row['name']}": row["seconds"] for row in outcome.phases},
         },
-        "phases": outcome.progress.phases,
+        "phases": outcome.phases,
         "epochs": outcome.progress.rows,
         "kept": {
             "weights": outcome.chosen,
@@ -240,6 +241,11 @@ def _make_deterministic() -> None:
 
     torch.use_deterministic_algorithms(True, warn_only=True)
     torch.backends.cudnn.benchmark = False
+
+
+def _settle(plan: Plan, choice: ModelChoice) -> Plan:
+    """The plan with every `auto` decided by the network of `choice`."""
+    return plan.settled(model_name=choice.name, input_size=choice.card.input.size, group_names=choice.card.groups)
 
 
 def _with_budget(plan: Plan, budget_seconds: float | None) -> Plan:
