@@ -79,3 +79,9 @@ def test_check_lists_classes_sizes_and_findings():
 
 def test_predictions_are_one_line_each():
     assert console.predictions_text([{"file": "a.jpg", "label": "ant", "probability": 0.98765}]) == "a.jpg: ant 0.988"
+
+
+def test_neighbours_with_the_same_rate_are_named_once():
+    rates = {"stem": 1e-6, "layer1": 1e-6, "layer2": 5e-6, "layer4": 1e-5, "head": 1e-3}
+    text = console._runs_of_rates(rates)
+    assert text == "stem..layer1 1e-06, layer2 5e-06, layer4 1e-05, head 0.001"

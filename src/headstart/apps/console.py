@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import groupby
 from typing import Any
 
 from rich.console import Console
@@ -192,13 +193,22 @@ def _phase_table(phases: Sequence[Mapping[str, Any]]) -> list[str]:
     lines = [f"{'phase':<16} {'epochs':>6} {'select acc':>10} {'seconds':>8}  trained at peak rate"]
     for row in phases:
         accuracy = "-" if row["select_accuracy"] is None else f"{row['select_accuracy']:.4f}"
-        rates = ", ".join(f"{name} {rate:g}" for name, rate in row["learning_rates"].items()) or "head, solved"
+        rates = _runs_of_rates(row["learning_rates"]) or "head, solved"
         ran = row["kind"] == "solve" or row["epochs_run"] > 0
         lines.append(
             f"{row['name']:<16} {row['epochs_run']:>6} {accuracy:>10} {row['seconds']:>8.1f}  "
             + (rates if ran else row["ended"])
         )
     return lines
+
+
+def _runs_of_rates(rates: Mapping[str, float]) -> str:
+    """`stem..layer4 0.0003, head 0.003`: neighbours with the same rate are named by the first and the last."""
+    said = []
+    for rate, same in groupby(rates.items(), key=lambda item: item[1]):
+        names = [name for name, _ in same]
+        said.append(f"{names[0]}{f'..{names[-1]}' if len(names) > 1 else ''} {rate:g}")
+    return ", ".join(said)
 
 
 def figures_text(figures: Mapping[str, Any]) -> str:
