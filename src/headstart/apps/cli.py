@@ -85,7 +85,7 @@ Seed = Annotated[int, typer.Option("--seed", help="Decides splits, order, views 
 def demo(as_json: Json = False, out: Annotated[Path | None, typer.Option("--out", help="Run folder.")] = None) -> None:
     """Train on the embedded handwritten digits with the embedded weights: the whole way in about a minute."""
     options = {"source": "digits"}
-    _train(options, {"input_size": 32, "epochs": 3, "budget_seconds": 70.0}, out=out, as_json=as_json)
+    _train(options, {"input_size": 48, "epochs": 3, "budget_seconds": 70.0}, out=out, as_json=as_json)
 
 
 @app.command()
