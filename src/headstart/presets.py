@@ -112,7 +112,7 @@ def probe_then_tune(request: Request) -> Plan:
         "phases": "tuning from a solved head does not distort the features it starts from (Kumar et al. 2022); "
         "the probe is epoch 0 and stays a candidate for the best weights",
         "phases[1].backbone_rates": "a tenth of the head's rate (the ten-fold rule); 3e-4 was best of 1e-4, 3e-4, "
-        "5e-4 and 1e-3 on 1,000 CIFAR-10 images",
+        "5e-4 and 1e-3 on 1,000 CIFAR-10 images, one seed each",
         "phases[1].epochs": _EPOCHS_REASON,
         "phases[1].schedule": "one cycle: the rise protects the solved head, the fall settles few-step training",
     }
