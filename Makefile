@@ -3,7 +3,7 @@ VENV := .venv
 PYTHON := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 
-.PHONY: env demo test check
+.PHONY: env demo test check benchmarks
 
 env: $(STAMP)
 
@@ -25,3 +25,7 @@ check: env
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
+
+# Counts over the whole zoo of networks; writes tables into docs.
+benchmarks: env
+	$(PYTHON) benchmarks/layer_groups.py

@@ -61,28 +61,38 @@ class Prepared:
     """A settled plan with its images and a fresh network: all that `fit` takes."""
 
     def __init__(self, folder: Path, run_folder: Path, **options: object) -> None:
+        from headstart.models.backbone import group_names_of
         from headstart.models.catalog import find_model
         from headstart.plan import DataPlan
         from headstart.run import Run
         from headstart.train.probe import TrainingImages
-        from headstart.workflow.images import check_for_training, no_progress
+        from headstart.workflow.images import check_for_training
         from headstart.workflow.plans import TrainOptions, make_plan
+        from headstart.workflow.progress import no_progress
 
         values = {"input_size": 32, "batch_size": 4, **options}
         plan = make_plan(TrainOptions(DataPlan(source=str(folder)), **values))
         self.choice = find_model(plan.model.name)
         self.data = check_for_training(plan, no_progress)
         card = self.choice.card
-        self.plan = plan.settled(model_name=card.name, input_size=224, group_names=card.groups)
+        groups = group_names_of(self.choice, input_size=32, grain=plan.model.grain)
+        self.plan = plan.settled(model_name=card.name, input_size=224, group_names=groups)
         self.images = TrainingImages(self.data.roles, card.input.at_size(32), self.data.groups)
         self.run = Run.create(run_folder, given=plan, settled=self.plan, data={})
 
     def classifier(self):
-        """A fresh network with pretrained weights."""
+        """A fresh network with the weights and the grain of the plan."""
         from headstart.models.backbone import build_classifier
 
-        classes = len(self.data.roles.classes)
-        return build_classifier(self.choice, kind=self.plan.head.kind, num_classes=classes, seed=self.plan.seed)
+        return build_classifier(
+            self.choice,
+            kind=self.plan.head.kind,
+            num_classes=len(self.data.roles.classes),
+            seed=self.plan.seed,
+            input_size=32,
+            weights=self.plan.model.weights,
+            grain=self.plan.model.grain,
+        )
 
 
 @pytest.fixture

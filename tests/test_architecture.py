@@ -15,7 +15,8 @@ PACKAGE = ROOT / "src" / "headstart"
 MODULES = sorted(path for path in PACKAGE.rglob("*.py"))
 OWN = [path for path in MODULES if path.name != "__init__.py"]
 
-CONTRACTS = {"errors", "facts", "input_spec", "plan_faults", "plan", "presets", "run"}
+CONTRACTS = {"errors", "facts", "input_spec", "plan_faults", "plan_sections", "plan"}
+CONTRACTS |= {"request", "hyperrule", "presets", "run"}
 
 # Who may import whom, by the first name after `headstart.`; `step.module` opens a single door between steps.
 ARROWS: dict[str, set[str]] = {
@@ -23,8 +24,11 @@ ARROWS: dict[str, set[str]] = {
     "facts": {"errors"},
     "input_spec": {"errors"},
     "plan_faults": {"errors"},
-    "plan": {"errors", "facts", "plan_faults"},
-    "presets": {"errors", "facts", "plan"},
+    "plan_sections": {"errors", "plan_faults"},
+    "plan": {"errors", "facts", "plan_faults", "plan_sections"},
+    "request": {"errors", "facts", "plan", "plan_faults"},
+    "hyperrule": {"facts", "plan", "request"},
+    "presets": {"errors", "facts", "plan", "request", "hyperrule"},
     "run": {"errors", "plan"},
     "data": CONTRACTS,
     "models": CONTRACTS,
@@ -40,6 +44,8 @@ ARROWS: dict[str, set[str]] = {
 # Rule: a component gets its own settings; only these know the whole plan.
 KNOW_THE_PLAN = {
     "plan",
+    "request",
+    "hyperrule",
     "presets",
     "run",
     "train.loop",
@@ -68,7 +74,7 @@ def imports_of(path: Path) -> set[str]:
 
 
 def test_all_modules_are_seen():
-    assert len(OWN) >= 40
+    assert len(OWN) >= 65
 
 
 @pytest.mark.parametrize("path", OWN, ids=name_of)
@@ -147,6 +153,7 @@ except SystemExit as stop:
         CLI.format("'train', '--help'"),
         CLI.format("'models', '--json'"),
         CLI.format("'models', 'resnet50'"),
+        CLI.format("'models', '--max-params', '10M', '--min-top1', '75', '--sort', 'speed', '--pareto'"),
         "import headstart; headstart.Plan; headstart.Run; headstart.TrainOptions; headstart.find_model('resnet18')",
         "from headstart.workflow.plans import *; make_plan(TrainOptions(DataPlan(source='x'))).to_yaml()",
         "import headstart.data.checks, headstart.data.preprocess, headstart.data.splits, headstart.domains",
@@ -185,13 +192,18 @@ def test_command_line_options_are_these():
             *("--val", "data"),
         ],
         "train": [
-            *("--augmentation", "--batch-size", "--budget", "--domain", "--epochs", "--group", "--head"),
-            *("--head-solver", "--input-size", "--json", "--limit-test", "--limit-train", "--model", "--out"),
-            *("--plan", "--resume", "--seed", "--strategy", "--strict", "--val", "data"),
+            *("--allow-noncommercial", "--augmentation", "--batch-size", "--budget", "--domain", "--epochs", "--grain"),
+            *("--group", "--head", "--head-solver", "--input-size", "--json", "--limit-test", "--limit-train"),
+            *("--model", "--out", "--plan", "--rates", "--resume", "--seed", "--strategy", "--strict", "--thaw"),
+            *("--val", "data"),
         ],
         "evaluate": ["--json", "--split", "bundle", "data"],
         "predict": ["--json", "bundle", "files"],
-        "models": ["--json", "name"],
+        "models": [
+            *("--commercial", "--contains", "--domain", "--family", "--json", "--library", "--limit", "--max-gmacs"),
+            *("--max-input", "--max-params", "--measure", "--min-speed", "--min-top1", "--pareto", "--sizes", "--sort"),
+            "name",
+        ],
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from pathlib import Path
 
 import pytest
@@ -99,3 +100,18 @@ def test_require_lets_a_broken_module_show_its_own_error(tmp_path: Path, monkeyp
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(RuntimeError, match="its own fault"):
         require("broken_inside", extra="web")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        DataError("3 images", expected="4", remedy="add one"),
+        PlanError(["seed: -1 must be >= 0", "thaw: 9"], source="plan.yaml"),
+        Interrupted("stopped"),
+    ],
+)
+def test_an_error_of_a_worker_process_arrives_as_it_was(error: HeadstartError) -> None:
+    again = pickle.loads(pickle.dumps(error))
+    assert type(again) is type(error)
+    assert str(again) == str(error)
+    assert vars(again) == vars(error)

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headstart.errors import PlanError
+from headstart.facts import SMALLEST_USEFUL_RATE
 from headstart.plan import DataPlan, Plan, RateRule, TrainPhase
 from headstart.presets import STRATEGIES, Request
 
@@ -202,6 +203,28 @@ def test_settling_decides_every_auto_and_changes_nothing_else() -> None:
         == plan
     )
     assert Plan.from_dict(yaml.safe_load(settled.to_yaml())) == settled
+
+
+def test_settling_keeps_what_the_model_starts_from() -> None:
+    asked = {"name": "net", "weights": "random", "grain": "block", "noncommercial_weights": "allow"}
+    plan = STRATEGIES["scratch"](Request(DATA)).changed(model=asked)
+    settled = plan.settled(model_name="net:tag", input_size=224, group_names=GROUPS)
+    assert settled.model.model_dump() == {**asked, "name": "net:tag"}
+
+
+def test_rates_that_rounding_swallows_are_used_and_said() -> None:
+    groups = (*(f"block{i}" for i in range(60)), "head")
+    rule = RateRule(rule="geometric", top=7.5e-4, factor=0.75)
+    settled = with_rates(rule).settled(model_name="n", input_size=224, group_names=groups)
+    rates = settled.phases[0].learning_rates
+    small = [name for name, rate in rates.items() if rate < SMALLEST_USEFUL_RATE]
+    assert len(small) > 10
+    assert rates["block0"] == pytest.approx(7.5e-4 * 0.75**59), "not clamped"
+    said = settled.reasons["phases[0].learning_rates"]
+    for words in (f"block0 to {small[-1]} ({len(small)} of 61 groups)", f"{rates['block0']:.1e}", "nearly frozen"):
+        assert words in said
+    few = with_rates(rule).settled(model_name="n", input_size=224, group_names=GROUPS)
+    assert few.reasons == with_rates(rule).reasons
 
 
 def test_a_size_the_user_set_stays() -> None:

@@ -49,6 +49,11 @@ def test_the_base_of_these_tests_has_no_fault() -> None:
         (plan(phases=[TRAIN | {"learning_rate": -1}]), "phases[0].learning_rate: -1 must be > 0.0"),
         (plan(colour="red"), "colour: is no key of a plan ('colour' is unknown here)"),
         (phase(speed=1), "phases[1].speed: is no key of a plan ('speed' is unknown here)"),
+        (plan(augmentation={"mixup_alpha": -1}), "augmentation.mixup_alpha: -1 must be >= 0.0"),
+        (
+            phase(schedule={"milestones": [0.5, 0.2]}),
+            "phases[1].schedule.milestones: [0.5, 0.2] must rise, each once, such as [0.3, 0.6, 0.9]",
+        ),
     ],
 )
 def test_one_fault_gives_one_sentence_with_its_path(raw: dict[str, Any], fault: str) -> None:
@@ -59,6 +64,8 @@ def test_one_fault_gives_one_sentence_with_its_path(raw: dict[str, Any], fault: 
     ("raw", "words"),
     [
         (plan(domain="medcal"), ["domain: 'medcal' must be 'photo', 'medical'", "did you mean medical?"]),
+        (plan(model={"name": "m", "weights": "randm"}), ["model.weights: 'randm'", "did you mean random?"]),
+        (plan(model={"name": "m", "grain": "layer"}), ["model.grain: 'layer' must be 'stage' or 'block'"]),
         (phase(batch_norm="trian"), ["phases[1].batch_norm: 'trian' must be", "did you mean train?"]),
         (plan(data={"source": "d", "group": "("}), ["data.group: '('", "no regular expression"]),
         (plan(data={"source": "d", "group": "abc"}), ["data.group: 'abc'", "no group 1", "( )"]),
@@ -107,6 +114,28 @@ def test_faults_between_values(raw: dict[str, Any], words: list[str]) -> None:
 def test_a_missing_name_is_not_called_a_duplicate_too() -> None:
     nameless = {key: value for key, value in TRAIN.items() if key != "name"}
     assert faults_of(plan(phases=[{"kind": "solve"}, nameless])) == ("phases[1].name: is missing",)
+
+
+RANDOM = {"name": "m", "weights": "random"}
+
+
+def test_random_weights_have_no_pretrained_statistics() -> None:
+    found = faults_of(plan(model=RANDOM))
+    assert found == ("phases[1].batch_norm: random weights have no pretrained statistics; use train",)
+    for changes in ({"batch_norm": "train"}, {"batch_norm": "adapt_statistics"}, {"thaw": 0}):
+        assert Plan.from_dict(phase(**changes) | {"model": RANDOM}).model.weights == "random"
+
+
+def test_random_weights_read_no_file() -> None:
+    raw = phase(batch_norm="train") | {"model": {"name": "m:file:w.pth", "weights": "random"}}
+    assert faults_of(raw) == (
+        "model.weights: random reads no file; leave it out, or leave :file:PATH out of model.name",
+    )
+    assert Plan.from_dict(plan(model={"name": "m:file:w.pth"})).model.weights == "pretrained"
+
+
+def test_a_probe_on_random_features_is_no_fault() -> None:
+    assert Plan.from_dict(plan(model=RANDOM, phases=[{"kind": "solve"}])).model.weights == "random"
 
 
 @pytest.mark.parametrize("phases", [None, 3, "solve", [3, None], {"kind": "solve"}])

@@ -8,17 +8,35 @@ from typing import Any
 import pytest
 
 from headstart.errors import PlanError
+from headstart.facts import RATE_PRESETS
 from headstart.plan import AugmentationPlan, DataPlan, Plan, SolvePhase, TrainPhase
-from headstart.presets import DEFAULT_MODEL, DEFAULT_STRATEGY, FEW_TRAINING_IMAGES, STRATEGIES, Request, strategy_named
+from headstart.presets import (
+    DEFAULT_MODEL,
+    DEFAULT_STRATEGY,
+    FEW_TRAINING_IMAGES,
+    PARTIAL_GROUPS,
+    SCRATCH_EPOCHS,
+    STRATEGIES,
+    Request,
+    strategy_named,
+)
 
 DATA = DataPlan(source="photos")
 GROUPS = ("stem", "stage1", "stage2", "stage3", "stage4", "head")
-TUNING = sorted(set(STRATEGIES) - {"feature_extraction"})
+TUNING = sorted(set(STRATEGIES) - {"feature_extraction", "scratch"})
+TAKE_RATES = ["discriminative", "full", "partial", "probe_then_tune"]
+SHARED_RATES = sorted(set(RATE_PRESETS) - {"bit"})
 EVERY = pytest.mark.parametrize("strategy", sorted(STRATEGIES))
 
 
 def settled(plan: Plan) -> Plan:
     return plan.settled(model_name="net:tag", input_size=224, group_names=GROUPS)
+
+
+def tuned(plan: Plan) -> TrainPhase:
+    """The one trained phase."""
+    (phase,) = (phase for phase in plan.phases if isinstance(phase, TrainPhase))
+    return phase
 
 
 def value_at(plan: Plan, path: str) -> Any:
@@ -107,12 +125,12 @@ def test_few_images_get_few_epochs(images: int | None, epochs: int) -> None:
     assert phase.epochs == epochs
 
 
-@pytest.mark.parametrize("strategy", ["probe_then_tune", "discriminative"])
+@pytest.mark.parametrize("strategy", TAKE_RATES)
 def test_pretrained_groups_learn_at_most_at_a_tenth_of_the_heads_rate(strategy: str) -> None:
     phase = settled(STRATEGIES[strategy](Request(DATA))).phases[1]
     assert isinstance(phase, TrainPhase)
     *backbone, head = phase.learning_rates.values()
-    assert len(backbone) == len(GROUPS) - 1
+    assert len(backbone) == (PARTIAL_GROUPS if strategy == "partial" else len(GROUPS) - 1)
     assert max(backbone) <= head / 10 * (1 + 1e-9)
     assert backbone == sorted(backbone), "rates fall towards the stem"
 
@@ -137,7 +155,7 @@ def test_tuning_starts_from_the_solved_probe(strategy: str) -> None:
 @pytest.mark.parametrize(
     ("options", "asked"), [({"head": "mlp"}, "an mlp head"), ({"head_solver": "adam"}, "head_solver adam")]
 )
-def test_a_head_that_cannot_be_solved_goes_with_feature_extraction_only(
+def test_a_head_that_cannot_be_solved_does_not_go_with_the_probe(
     strategy: str, options: dict[str, Any], asked: str
 ) -> None:
     with pytest.raises(PlanError) as caught:
@@ -147,6 +165,105 @@ def test_a_head_that_cannot_be_solved_goes_with_feature_extraction_only(
     (phase,) = STRATEGIES["feature_extraction"](Request(DATA, **options)).phases
     assert isinstance(phase, TrainPhase)
     assert phase.thaw == 0
+
+
+def test_gradual_counts_blocks_where_blocks_are_asked_for() -> None:
+    plan = STRATEGIES["gradual"](Request(DATA, grain="block"))
+    assert [phase.name for phase in plan.phases] == ["probe", "head", "last_block", "last_two_blocks"]
+    assert "a block moves only once" in plan.reasons["phases"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "trained"), [(None, ["stage3", "stage4", "head"]), (1, ["stage4", "head"]), (5, list(GROUPS))]
+)
+def test_partial_thaws_the_last_groups_at_a_tenth_of_the_heads_rate(asked: int | None, trained: list[str]) -> None:
+    plan = STRATEGIES["partial"](Request(DATA, thaw=asked))
+    rates = tuned(settled(plan)).learning_rates
+    assert list(rates) == trained
+    assert all(rate == pytest.approx(rates["head"] / 10) for name, rate in rates.items() if name != "head")
+    assert ("phases[1].thaw" in plan.reasons) == (asked is None)
+    assert plan.selection.when_futile == "tune_anyway"
+
+
+def test_full_is_the_default_that_always_tunes() -> None:
+    default, full = (STRATEGIES[name](Request(DATA)) for name in ("probe_then_tune", "full"))
+    assert full.selection.when_futile == "tune_anyway"
+    assert default.selection.when_futile == "skip_tuning"
+    same = full.model_copy(update={"strategy": default.strategy, "selection": default.selection})
+    assert same == default
+
+
+def test_scratch_protects_nothing_and_reads_no_weights() -> None:
+    plan = STRATEGIES["scratch"](Request(DATA))
+    phase = tuned(settled(plan))
+    assert plan.model.weights == "random"
+    assert len(set(phase.learning_rates.values())) == 1
+    assert list(phase.learning_rates) == list(GROUPS)
+    assert (phase.batch_norm, phase.epochs, plan.selection.patience_epochs) == ("train", SCRATCH_EPOCHS, None)
+    assert 0 < phase.schedule.warmup_epochs < phase.epochs
+    assert "ten-fold rule" in plan.reasons["phases[0].backbone_rates"]
+    for epochs in (1, 2, 10_000):
+        assert tuned(STRATEGIES["scratch"](Request(DATA, epochs=epochs))).schedule.warmup_epochs < epochs
+    assert STRATEGIES["scratch"](Request(DATA, head="mlp")).head.kind == "mlp"
+
+
+def test_scratch_refuses_a_file_of_weights_it_would_not_read() -> None:
+    with pytest.raises(PlanError, match=r"model\.weights: random reads no file"):
+        STRATEGIES["scratch"](Request(DATA, model="resnet18:file:w.pth"))
+
+
+@pytest.mark.parametrize("strategy", ["probe_then_tune", "discriminative", "partial"])
+def test_thaw_counts_the_groups_that_learn(strategy: str) -> None:
+    phase = tuned(settled(STRATEGIES[strategy](Request(DATA, thaw=3))))
+    assert list(phase.learning_rates) == ["stage2", "stage3", "stage4", "head"]
+
+
+# Rates as the papers give them, from the rate of the head down to the stem.
+PUBLISHED = {
+    "decay_0.75": [1, 0.75, 0.5625, 0.421875, 0.31640625, 0.2373046875],
+    "decay_0.9": [1, 0.9, 0.81, 0.729, 0.6561, 0.59049],
+    "ulmfit": [1, 1 / 2.6, 1 / 6.76, 1 / 17.576, 1 / 45.6976, 1 / 118.81376],
+    "ten_fold": [1, 0.1, 0.1, 0.1, 0.1, 0.1],
+    "by_depth": [1, 0.05, 0.01, 0.005, 0.001, 0.001],
+}
+
+
+@pytest.mark.parametrize("strategy", TAKE_RATES)
+@pytest.mark.parametrize("name", SHARED_RATES)
+def test_named_rates_are_the_published_ones_in_every_strategy_that_takes_them(strategy: str, name: str) -> None:
+    plan = STRATEGIES[strategy](Request(DATA, rates=name))
+    rates = list(tuned(settled(plan)).learning_rates.values())[::-1]
+    assert len(rates) == (1 + PARTIAL_GROUPS if strategy == "partial" else len(GROUPS))
+    assert [rate / rates[0] for rate in rates] == pytest.approx(PUBLISHED[name][: len(rates)], rel=1e-6)
+    assert name in plan.reasons["phases[1].backbone_rates"]
+    assert RATE_PRESETS[name].source in plan.reasons["phases[1].backbone_rates"]
+    if name in ("by_depth", "ulmfit"):
+        assert rates[0] == 1e-3
+
+
+@pytest.mark.parametrize("strategy", TAKE_RATES)
+def test_decay_counts_blocks_unless_told_otherwise(strategy: str) -> None:
+    plan = STRATEGIES[strategy](Request(DATA, rates="decay_0.75"))
+    assert plan.model.grain == "block"
+    assert "blocks" in plan.reasons["model.grain"]
+    coarse = STRATEGIES[strategy](Request(DATA, rates="decay_0.75", grain="stage"))
+    assert coarse.model.grain == "stage"
+    assert "model.grain" not in coarse.reasons
+    assert STRATEGIES[strategy](Request(DATA, rates="ulmfit")).model.grain == "stage"
+
+
+def test_partial_says_what_it_counts() -> None:
+    assert "(blocks)" in STRATEGIES["partial"](Request(DATA, rates="decay_0.9")).reasons["phases[1].thaw"]
+    assert "(stages)" in STRATEGIES["partial"](Request(DATA)).reasons["phases[1].thaw"]
+
+
+def test_a_ratio_of_rates_has_no_floor_that_would_end_it() -> None:
+    plan = STRATEGIES["discriminative"](Request(DATA, rates="ulmfit"))
+    assert tuned(plan).schedule.final_rate == 0
+    assert "floor" in plan.reasons["phases[1].schedule"]
+    assert tuned(STRATEGIES["discriminative"](Request(DATA, rates="by_depth"))) == tuned(
+        STRATEGIES["discriminative"](Request(DATA))
+    )
 
 
 def test_a_typo_offers_the_nearest_strategy() -> None:

@@ -215,3 +215,14 @@ def test_metrics_read_back_and_broken_ones_are_named(tmp_path: Path) -> None:
     (run.folder / "metrics.json").write_text('{"accuracy"')
     with pytest.raises(RunError, match=r"metrics\.json cannot be read"):
         run.metrics()
+
+
+def test_a_file_written_through_a_private_one_can_be_read_by_colleagues(tmp_path: Path) -> None:
+    plain, written = tmp_path / "plain", tmp_path / "written"
+    plain.write_text("x")
+
+    def write(aside: Path) -> None:
+        aside.touch(mode=0o600)
+
+    write_atomically(written, write)
+    assert written.stat().st_mode == plain.stat().st_mode

@@ -12,9 +12,21 @@ if TYPE_CHECKING:
     from headstart.errors import HeadstartError
     from headstart.features.predictor import Prediction, Predictor, load
     from headstart.models.catalog import find_model
+    from headstart.models.grouping import layer_groups
+    from headstart.models.own_loop import batch_norm, freeze, param_groups
     from headstart.plan import DataPlan, Plan
-    from headstart.presets import Request, discriminative, feature_extraction, gradual, probe_then_tune
+    from headstart.presets import (
+        Request,
+        discriminative,
+        feature_extraction,
+        full,
+        gradual,
+        partial,
+        probe_then_tune,
+        scratch,
+    )
     from headstart.run import Run
+    from headstart.workflow.estimator import HeadstartClassifier
     from headstart.workflow.images import check
     from headstart.workflow.judge import evaluate as score
     from headstart.workflow.plans import TrainOptions
@@ -23,6 +35,7 @@ if TYPE_CHECKING:
 
 _HOME = {
     "DataPlan": ("headstart.plan", "DataPlan"),
+    "HeadstartClassifier": ("headstart.workflow.estimator", "HeadstartClassifier"),
     "HeadstartError": ("headstart.errors", "HeadstartError"),
     "Plan": ("headstart.plan", "Plan"),
     "Prediction": ("headstart.features.predictor", "Prediction"),
@@ -31,21 +44,29 @@ _HOME = {
     "Run": ("headstart.run", "Run"),
     "TrainOptions": ("headstart.workflow.plans", "TrainOptions"),
     "TrainingAnswer": ("headstart.workflow.train", "TrainingAnswer"),
+    "batch_norm": ("headstart.models.own_loop", "batch_norm"),
     "check": ("headstart.workflow.images", "check"),
     "discriminative": ("headstart.presets", "discriminative"),
     "feature_extraction": ("headstart.presets", "feature_extraction"),
     "find_model": ("headstart.models.catalog", "find_model"),
     "fit": ("headstart.workflow.train", "train"),
+    "freeze": ("headstart.models.own_loop", "freeze"),
+    "full": ("headstart.presets", "full"),
     "gradual": ("headstart.presets", "gradual"),
+    "layer_groups": ("headstart.models.grouping", "layer_groups"),
     "load": ("headstart.features.predictor", "load"),
+    "param_groups": ("headstart.models.own_loop", "param_groups"),
+    "partial": ("headstart.presets", "partial"),
     "probe_then_tune": ("headstart.presets", "probe_then_tune"),
     "resume": ("headstart.workflow.train", "resume"),
     "score": ("headstart.workflow.judge", "evaluate"),
+    "scratch": ("headstart.presets", "scratch"),
 }
 """Public name -> module and name there. `fit` and `score`, because `train` and `evaluate` are packages."""
 
 __all__ = [
     "DataPlan",
+    "HeadstartClassifier",
     "HeadstartError",
     "Plan",
     "Prediction",
@@ -54,16 +75,23 @@ __all__ = [
     "Run",
     "TrainOptions",
     "TrainingAnswer",
+    "batch_norm",
     "check",
     "discriminative",
     "feature_extraction",
     "find_model",
     "fit",
+    "freeze",
+    "full",
     "gradual",
+    "layer_groups",
     "load",
+    "param_groups",
+    "partial",
     "probe_then_tune",
     "resume",
     "score",
+    "scratch",
 ]
 
 

@@ -36,6 +36,14 @@ class HeadstartError(Exception):
         parts = [found, f"expected {expected}" if expected else "", remedy]
         super().__init__("; ".join(part for part in parts if part))
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Worker processes hand errors on as what they were made from."""
+        return _again, (type(self), self.found, self.expected, self.remedy)
+
+
+def _again(kind: type[HeadstartError], found: str, expected: str, remedy: str) -> HeadstartError:
+    return kind(found, expected=expected, remedy=remedy)
+
 
 class DataError(HeadstartError):
     """Images, folders or splits are not what training needs."""
@@ -52,6 +60,15 @@ class PlanError(HeadstartError):
         self.faults = tuple(faults)
         count = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
         super().__init__(f"{source} has {count}: " + " | ".join(faults))
+        self._source = source
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """As for every error, from what a plan error is made of."""
+        return _plan_error, (self.faults, self._source)
+
+
+def _plan_error(faults: Sequence[str], source: str) -> PlanError:
+    return PlanError(faults, source=source)
 
 
 class RunError(HeadstartError):

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from headstart.errors import PlanError
 
 Interpolation = Literal["nearest", "bilinear", "bicubic"]
+Crop = Literal["center", "squash", "border"]
 
 SMALLEST_INPUT_PIXELS = 32
 """Networks that shrink an image 32-fold have nothing left below this side length."""
@@ -21,13 +22,17 @@ class InputSpec:
     size: int
     """Side of the square the network sees, in pixels."""
     resize: int
-    """Length of the shorter side before the centre crop, in pixels; at least `size`."""
+    """Length in pixels that the resize brings to: the shorter side (crop center), both (squash), or the longer
+    (border). At least `size`."""
     interpolation: Interpolation
     """Antialiased resampling filter of the resize."""
     mean: tuple[float, ...]
     """Per-channel mean, in the units of values scaled to 0..1."""
     std: tuple[float, ...]
     """Per-channel standard deviation, same units; all > 0."""
+    crop: Crop = "center"
+    """center: keep the shape, cut what sticks out of the square. squash: bend the image to a square, lose nothing.
+    border: keep the shape, lose nothing, fill up with the mean colour."""
 
     def __post_init__(self) -> None:
         faults = []
@@ -57,6 +62,7 @@ class InputSpec:
             interpolation=self.interpolation,
             mean=self.mean,
             std=self.std,
+            crop=self.crop,
         )
 
     def to_dict(self) -> dict[str, Any]:

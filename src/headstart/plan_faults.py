@@ -57,6 +57,20 @@ def cross_faults(raw: dict[str, Any]) -> list[str]:
         warmup = _number(schedule.get("warmup_epochs", 0) if isinstance(schedule, dict) else 0)
         if isinstance(epochs, int) and 0 < epochs <= warmup:
             faults.append(f"phases[{index}].schedule.warmup_epochs: {warmup:g} must be < epochs {epochs}")
+    return faults + _random_weights_faults(raw.get("model"), phases)
+
+
+def _random_weights_faults(model: object, phases: list[dict[str, Any]]) -> list[str]:
+    """What cannot go with a network whose weights are random: a file of weights, and pretrained statistics."""
+    if not isinstance(model, dict) or model.get("weights") != "random":
+        return []
+    faults = []
+    if ":file:" in str(model.get("name")):
+        faults.append("model.weights: random reads no file; leave it out, or leave :file:PATH out of model.name")
+    for index, phase in enumerate(phases):
+        learns = phase.get("kind") == "train" and phase.get("thaw") != 0
+        if learns and phase.get("batch_norm", "pretrained_statistics") == "pretrained_statistics":
+            faults.append(f"phases[{index}].batch_norm: random weights have no pretrained statistics; use train")
     return faults
 
 

@@ -5,73 +5,60 @@ A variant of a strategy is another call with other arguments, or the plan's YAML
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from headstart.errors import PlanError, nearest
-from headstart.facts import HEAD_LEARNING_RATE, PRETRAINED_RATE_RATIO, WEIGHT_DECAY
-from headstart.plan import (
-    AugmentationPlan,
-    DataPlan,
-    Domain,
-    HeadPlan,
-    InputPlan,
-    ModelPlan,
-    OptimizerPlan,
-    Plan,
-    RateRule,
-    Schedule,
-    SelectionPlan,
-    SolvePhase,
-    TrainPhase,
+from headstart.facts import HEAD_LEARNING_RATE, PRETRAINED_RATE_RATIO, RATE_PRESETS, WEIGHT_DECAY
+from headstart.hyperrule import bit_hyperrule
+from headstart.plan import OptimizerPlan, Plan, RateRule, Schedule, SolvePhase, TrainPhase
+from headstart.request import (
+    DEFAULT_MODEL,
+    HeadKind,
+    HeadSolver,
+    Request,
+    assemble,
+    refuse_what_has_no_use,
 )
 
-DEFAULT_MODEL = "tf_efficientnet_lite0"
-
-HeadKind = Literal["linear", "mlp"]
-HeadSolver = Literal["solved", "adam"]
-
+__all__ = [
+    "DEFAULT_MODEL",
+    "DEFAULT_STRATEGY",
+    "FEW_TRAINING_IMAGES",
+    "PARTIAL_GROUPS",
+    "SCRATCH_EPOCHS",
+    "STRATEGIES",
+    "HeadKind",
+    "HeadSolver",
+    "Preset",
+    "Request",
+    "discriminative",
+    "feature_extraction",
+    "full",
+    "gradual",
+    "partial",
+    "probe_then_tune",
+    "scratch",
+    "strategy_named",
+]
 
 FEW_TRAINING_IMAGES = 500
 """Below this a tuned network has seen everything it can learn after a few passes."""
 
+PARTIAL_GROUPS = 2
+"""Groups that `partial` thaws unless told otherwise."""
 
-_BOUNDS = (("epochs", 1, 10_000), ("input_size", 32, 2048), ("batch_size", 1, 65_536), ("seed", 0, 2**32 - 1))
+SCRATCH_EPOCHS = 100
 
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What the user said, and what follows from the data and its domain; the same for every strategy."""
-
-    data: DataPlan
-    model: str | None = None
-    """None takes the embedded default."""
-    domain: Domain = "photo"
-    augmentation: AugmentationPlan = field(default_factory=AugmentationPlan)
-    input_size: int | None = None
-    """Side in pixels; None takes the size of the weights."""
-    epochs: int | None = None
-    """Epochs of every trained phase; None takes the strategy's own."""
-    training_images: int | None = None
-    """How many there are, if known: decides the default number of epochs."""
-    seed: int = 0
-    batch_size: int | None = None
-    budget_seconds: float | None = None
-    head: HeadKind = "linear"
-    head_solver: HeadSolver = "solved"
-    reasons: tuple[tuple[str, str], ...] = ()
-    """Reasons the caller already knows: (path, sentence)."""
-
-    def __post_init__(self) -> None:
-        faults = [
-            f"{name}: {value} must be {low}..{high}"
-            for name, low, high in _BOUNDS
-            if (value := getattr(self, name)) is not None and not low <= value <= high
-        ]
-        if self.budget_seconds is not None and self.budget_seconds <= 0:
-            faults.append(f"budget: {self.budget_seconds:g} s must be > 0")
-        if faults:
-            raise PlanError(faults, source="the request")
+_TUNED_HEAD_RATE = 3e-3
+_TUNED_BACKBONE_RATE = round(_TUNED_HEAD_RATE * PRETRAINED_RATE_RATIO, 12)
+_LABEL_SMOOTHING = 0.1
+_EPOCHS_REASON = (
+    f"5 passes below {FEW_TRAINING_IMAGES} training images (more would memorise them), else 10; --budget ends it sooner"
+)
+_TENTH_REASON = (
+    "a tenth of the head's rate (the ten-fold rule); 3e-4 was best of 1e-4, 3e-4, 5e-4 and 1e-3 for the whole "
+    "backbone on 1,000 CIFAR-10 images, one seed each"
+)
 
 
 class Preset(Protocol):
@@ -83,52 +70,50 @@ class Preset(Protocol):
 
 def feature_extraction(request: Request) -> Plan:
     """The whole backbone frozen, only a head is learned; the fastest, and it cannot forget."""
+    refuse_what_has_no_use("feature_extraction", request)
     if request.head == "linear" and request.head_solver == "solved":
         reasons = {
             "phases": "a linear head on frozen features is a convex problem: it is solved on one plain view, "
             "not trained, so augmentation and learning rates play no part",
         }
-        return _plan("feature_extraction", request, (SolvePhase(),), reasons)
+        return assemble("feature_extraction", request, (SolvePhase(),), reasons)
     train = TrainPhase(name="head", epochs=request.epochs or 20, thaw=0, learning_rate=HEAD_LEARNING_RATE)
     reasons = {
         "phases[0].learning_rate": "the usual rate of a new head under AdamW",
         "phases[0].epochs": "a head alone needs some twenty passes; early stopping ends it sooner",
     }
-    return _plan("feature_extraction", request, (train,), reasons)
+    return assemble("feature_extraction", request, (train,), reasons)
 
 
 def probe_then_tune(request: Request) -> Plan:
     """The solved linear probe first, then every layer from there (Kumar et al. 2022). The default."""
-    _refuse_unsolved_head("probe_then_tune", request)
-    tune = TrainPhase(
-        name="tune",
-        epochs=request.epochs or _default_epochs(request),
-        thaw="all",
-        learning_rate=_TUNED_HEAD_RATE,
-        backbone_rates=RateRule(rule="uniform", top=_TUNED_BACKBONE_RATE),
-        schedule=Schedule(name="one_cycle"),
-    )
+    return _probe_and_one_cycle("probe_then_tune", request, thaw="all", tunes_always=False, reasons={})
+
+
+def partial(request: Request) -> Plan:
+    """The solved probe first, then the last few layer groups and the head; what comes before stays as it is."""
+    grain = request.grain or (RATE_PRESETS[request.rates].grain if request.rates in RATE_PRESETS else None) or "stage"
     reasons = {
-        "phases": "tuning from a solved head does not distort the features it starts from (Kumar et al. 2022); "
-        "the probe is epoch 0 and stays a candidate for the best weights",
-        "phases[1].backbone_rates": "a tenth of the head's rate (the ten-fold rule); 3e-4 was best of 1e-4, 3e-4, "
-        "5e-4 and 1e-3 on 1,000 CIFAR-10 images, one seed each",
-        "phases[1].epochs": _EPOCHS_REASON,
-        "phases[1].schedule": "one cycle: the rise protects the solved head, the fall settles few-step training",
+        "phases[1].thaw": f"the last {PARTIAL_GROUPS} layer groups ({grain}s): late layers hold what is special to "
+        "ImageNet, early ones edges and textures that nearly every task needs; --thaw N sets another number",
     }
-    reasons["selection.patience_epochs"] = (
-        "none: one cycle is at its worst in the middle, where the rates are high; stopping there would keep that"
-    )
-    return _plan("probe_then_tune", request, (SolvePhase(), tune), reasons, label_smoothing=0.1, patience_epochs=None)
+    return _probe_and_one_cycle("partial", request, thaw=PARTIAL_GROUPS, tunes_always=True, reasons=reasons)
+
+
+def full(request: Request) -> Plan:
+    """The solved probe first, then every layer, whatever the probe says; for a large gap and enough images."""
+    if request.rates == "bit":
+        return bit_hyperrule(request)
+    return _probe_and_one_cycle("full", request, thaw="all", tunes_always=True, reasons={})
 
 
 def discriminative(request: Request) -> Plan:
     """One learning rate per layer group, growing from stem to head; the head starts from the solved probe."""
-    _refuse_unsolved_head("discriminative", request)
+    refuse_what_has_no_use("discriminative", request)
     tune = TrainPhase(
         name="tune",
         epochs=request.epochs or _default_epochs(request),
-        thaw="all",
+        thaw=request.thaw or "all",
         learning_rate=HEAD_LEARNING_RATE,
         backbone_rates=RateRule(rule="by_depth"),
     )
@@ -136,13 +121,16 @@ def discriminative(request: Request) -> Plan:
         "phases[1].backbone_rates": "the literature's ladder by relative depth: 1e-6, 5e-6, 1e-5, 5e-5, head 1e-3",
         "phases[1].epochs": _EPOCHS_REASON,
     }
-    return _plan("discriminative", request, (SolvePhase(), tune), reasons, when_futile="tune_anyway")
+    tune, rate_reasons = _with_rates("discriminative", tune, request)
+    phases = (SolvePhase(), tune)
+    return assemble("discriminative", request, phases, reasons | rate_reasons, when_futile="tune_anyway")
 
 
 def gradual(request: Request) -> Plan:
-    """Head first, then the last stage, then the one before, each phase at a tenth of the rate before."""
-    _refuse_unsolved_head("gradual", request)
-    steps = (("head", 5, 0, 1e-3), ("last_stage", 5, 1, 1e-4), ("last_two_stages", 10, 2, 1e-5))
+    """Head first, then the last group, then the one before, each phase at a tenth of the rate before."""
+    refuse_what_has_no_use("gradual", request)
+    unit = request.grain or "stage"
+    steps = (("head", 5, 0, 1e-3), (f"last_{unit}", 5, 1, 1e-4), (f"last_two_{unit}s", 10, 2, 1e-5))
     phases = tuple(
         TrainPhase(
             name=name,
@@ -153,11 +141,52 @@ def gradual(request: Request) -> Plan:
         )
         for name, epochs, thaw, rate in steps
     )
-    numbers = "5 epochs of the head at 1e-3, 5 with the last stage at 1e-4, 10 with the one before at 1e-5: "
+    numbers = f"5 epochs of the head at 1e-3, 5 with the last {unit} at 1e-4, 10 with the one before at 1e-5: "
     reasons = {
-        "phases": ("" if request.epochs else numbers) + "a stage moves only once what follows it has settled",
+        "phases": ("" if request.epochs else numbers) + f"a {unit} moves only once what follows it has settled",
     }
-    return _plan("gradual", request, (SolvePhase(), *phases), reasons, when_futile="tune_anyway")
+    return assemble("gradual", request, (SolvePhase(), *phases), reasons, when_futile="tune_anyway")
+
+
+def scratch(request: Request) -> Plan:
+    """Random weights and no probe: the baseline that shows what pretraining is worth."""
+    refuse_what_has_no_use("scratch", request)
+    epochs = request.epochs or SCRATCH_EPOCHS
+    train = TrainPhase(
+        name="train",
+        epochs=epochs,
+        thaw="all",
+        learning_rate=HEAD_LEARNING_RATE,
+        backbone_rates=RateRule(rule="uniform", top=HEAD_LEARNING_RATE),
+        schedule=Schedule(name="cosine", warmup_epochs=epochs / 20),
+        batch_norm="train",
+    )
+    reasons = {
+        "model.name": "the network the other strategies start from, so that they can be compared",
+        "model.weights": "random: the baseline to compare with; to be good alone it wants 100,000 labelled images "
+        "or more",
+        "input.size": "the size the pretrained weights of this network want, so that the comparison is like for like",
+        "phases[0].learning_rate": "AdamW's usual rate for random weights",
+        "phases[0].backbone_rates": "one rate for every layer: the ten-fold rule protects pretrained features, and "
+        "there are none",
+        "phases[0].epochs": f"{SCRATCH_EPOCHS} passes, ten times what tuning takes: edges and textures must be learned "
+        "too; --budget ends it sooner",
+        "phases[0].schedule": "a linear rise over a twentieth of the steps, because random layers give large first "
+        "gradients, then cosine",
+        "phases[0].batch_norm": "train: there are no pretrained statistics to keep",
+        "optimizer.label_smoothing": "as in probe_then_tune, so that they can be compared",
+        "selection.patience_epochs": "none: a network from random weights may stand still for many epochs and then "
+        "learn, and cosine is best at its end",
+    }
+    return assemble(
+        "scratch",
+        request,
+        (train,),
+        reasons,
+        weights="random",
+        optimizer=_adamw(_LABEL_SMOOTHING),
+        patience_epochs=None,
+    )
 
 
 STRATEGIES: dict[str, Preset] = {
@@ -165,14 +194,11 @@ STRATEGIES: dict[str, Preset] = {
     "probe_then_tune": probe_then_tune,
     "discriminative": discriminative,
     "gradual": gradual,
+    "partial": partial,
+    "full": full,
+    "scratch": scratch,
 }
 """Every strategy by name; the first line of each function is its description."""
-
-_TUNED_HEAD_RATE = 3e-3
-_TUNED_BACKBONE_RATE = round(_TUNED_HEAD_RATE * PRETRAINED_RATE_RATIO, 12)
-_EPOCHS_REASON = (
-    f"5 passes below {FEW_TRAINING_IMAGES} training images (more would memorise them), else 10; --budget ends it sooner"
-)
 
 DEFAULT_STRATEGY = "probe_then_tune"
 
@@ -189,62 +215,67 @@ def strategy_named(name: str) -> Preset:
     return STRATEGIES[name]
 
 
+def _probe_and_one_cycle(
+    strategy: str, request: Request, *, thaw: int | Literal["all"], tunes_always: bool, reasons: dict[str, str]
+) -> Plan:
+    """The solved probe, then one cycle from there over the last `thaw` groups and the head."""
+    refuse_what_has_no_use(strategy, request)
+    tune = TrainPhase(
+        name="tune",
+        epochs=request.epochs or _default_epochs(request),
+        thaw=request.thaw or thaw,
+        learning_rate=_TUNED_HEAD_RATE,
+        backbone_rates=RateRule(rule="uniform", top=_TUNED_BACKBONE_RATE),
+        schedule=Schedule(name="one_cycle"),
+    )
+    tune, rate_reasons = _with_rates(strategy, tune, request)
+    why = {
+        "phases": "tuning from a solved head does not distort the features it starts from (Kumar et al. 2022); "
+        "the probe is epoch 0 and stays a candidate for the best weights",
+        "phases[1].backbone_rates": _TENTH_REASON,
+        "phases[1].epochs": _EPOCHS_REASON,
+        "phases[1].schedule": "one cycle: the rise protects the solved head, the fall settles few-step training",
+        "selection.patience_epochs": "none: one cycle is at its worst in the middle, where the rates are high; "
+        "stopping there would keep that",
+    }
+    return assemble(
+        strategy,
+        request,
+        (SolvePhase(), tune),
+        why | reasons | rate_reasons,
+        optimizer=_adamw(_LABEL_SMOOTHING),
+        patience_epochs=None,
+        when_futile="tune_anyway" if tunes_always else "skip_tuning",
+    )
+
+
+def _with_rates(strategy: str, tune: TrainPhase, request: Request) -> tuple[TrainPhase, dict[str, str]]:
+    """The phase with the rates the user named, and their reasons; as it is if none were named."""
+    if request.rates is None:
+        return tune, {}
+    if request.rates == "bit":
+        found = f"rates: bit goes with full, not with {strategy}: it is a whole recipe that trains every layer at one "
+        raise PlanError([f"{found}rate with SGD, from a head of zeros instead of the probe"], source="the request")
+    fact = RATE_PRESETS[request.rates]
+    head_rate = fact.head_rate or tune.learning_rate
+    rule = RateRule(rule=fact.rule)
+    if fact.rule != "by_depth":
+        top, factor = round(head_rate * fact.top_share, 12), round(fact.factor, 12)
+        rule = RateRule(rule=fact.rule, top=top, factor=factor)
+    changes: dict[str, Any] = {"learning_rate": head_rate, "backbone_rates": rule}
+    reasons = {"phases[1].backbone_rates": f"{request.rates}: {fact.sentence} ({fact.source})"}
+    if fact.grain is not None:
+        reasons["model.grain"] = f"{request.rates} counts {fact.grain}s"
+    if tune.schedule.name == "cosine" and fact.rule != "by_depth":
+        changes["schedule"] = tune.schedule.model_copy(update={"final_rate": 0.0})
+        reasons["phases[1].schedule"] = "cosine to zero instead of 1e-6: a floor would make all groups equal at the end"
+    return tune.model_copy(update=changes), reasons
+
+
+def _adamw(label_smoothing: float) -> OptimizerPlan:
+    return OptimizerPlan(weight_decay=WEIGHT_DECAY, label_smoothing=label_smoothing)
+
+
 def _default_epochs(request: Request) -> int:
     few = request.training_images is not None and request.training_images < FEW_TRAINING_IMAGES
     return 5 if few else 10
-
-
-def _refuse_unsolved_head(strategy: str, request: Request) -> None:
-    """Tuning starts from the solved probe, and only a linear head can be solved."""
-    if request.head != "linear" or request.head_solver != "solved":
-        asked = "an mlp head" if request.head == "mlp" else "head_solver adam"
-        raise PlanError([f"head: {asked} goes with feature_extraction; {strategy} starts from the solved linear probe"])
-
-
-def _plan(
-    strategy: str,
-    request: Request,
-    phases: tuple[SolvePhase | TrainPhase, ...],
-    reasons: dict[str, str],
-    *,
-    label_smoothing: float = 0.0,
-    patience_epochs: int | None = 5,
-    when_futile: Literal["skip_tuning", "tune_anyway"] = "skip_tuning",
-) -> Plan:
-    """What all strategies share; whatever the request leaves open gets its default and the reason."""
-    trained = [index for index, phase in enumerate(phases) if isinstance(phase, TrainPhase)]
-    why = dict(request.reasons)
-    if request.model is None:
-        why["model.name"] = "the default: its weights come with the installation, and it is quick on any CPU"
-    if request.input_size is None:
-        why["input.size"] = "the size these weights were trained at"
-    if isinstance(phases[0], SolvePhase):
-        why["phases[0].strength"] = "cross-validated on out-of-fold predictions inside the training images"
-    if trained:
-        why["optimizer"] = "AdamW with weight decay 0.01 forgives rates that are off (Loshchilov & Hutter 2019)"
-        why["selection.patience_epochs"] = "five epochs without a better one end a phase"
-    for index in trained:
-        why[f"phases[{index}].batch_norm"] = (
-            "small batches estimate poor statistics; the pretrained ones stay, in training as in evaluation"
-        )
-    if trained and request.epochs is not None:
-        when_futile = "tune_anyway"  # whoever names the epochs wants to see them
-        reasons = {path: text for path, text in reasons.items() if not path.endswith(".epochs")}
-    if trained and request.batch_size is None:
-        why["batch_size"] = "32 images: enough steps on small sets, and it fits any machine"
-    return Plan(
-        strategy=strategy,
-        data=request.data,
-        domain=request.domain,
-        model=ModelPlan(name=request.model or DEFAULT_MODEL),
-        input=InputPlan(size=request.input_size or "auto"),
-        head=HeadPlan(kind=request.head),
-        phases=phases,
-        augmentation=request.augmentation,
-        optimizer=OptimizerPlan(weight_decay=WEIGHT_DECAY, label_smoothing=label_smoothing),
-        selection=SelectionPlan(when_futile=when_futile, patience_epochs=patience_epochs),
-        batch_size=request.batch_size or 32,
-        budget_seconds=request.budget_seconds,
-        seed=request.seed,
-        reasons={**why, **reasons},
-    )

@@ -27,6 +27,11 @@ from typing import Any, BinaryIO
 from headstart.errors import DiskFullError, RunError
 from headstart.plan import Plan
 
+_UMASK = os.umask(0)
+os.umask(_UMASK)
+_MODE = 0o666 & ~_UMASK
+"""What any new file gets; libraries that write through a private file of their own would leave 0600."""
+
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -39,6 +44,7 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     aside = path.with_name(f".{path.name}.{os.getpid()}.aside")
     try:
         write(aside)
+        aside.chmod(_MODE)
         with aside.open("rb") as file:
             os.fsync(file.fileno())
         aside.replace(path)

@@ -7,13 +7,17 @@ import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import yaml
 from PIL import Image
 
 from headstart.apps import cli
+from headstart.facts import RATE_PRESETS
 from headstart.models.catalog import all_cards
+from headstart.plan import Grain
+from headstart.presets import STRATEGIES
 
 Result = tuple[int, str, str]
 FAST = ("--input-size", "32", "--batch-size", "4")
@@ -109,8 +113,8 @@ def test_models_lists_every_card(run: Callable[..., Result]):
     code, out, _ = run("models", "--json")
     assert code == 0
     assert len(json.loads(out)) == len(all_cards())
-    code, out, _ = run("models")
-    assert len(out.splitlines()) == 1 + len(all_cards())
+    code, out, _ = run("models", "--limit", len(all_cards()))
+    assert len(out.splitlines()) == 2 + len(all_cards())
 
 
 def test_resume_takes_only_a_budget_and_plan_only_data(run: Callable[..., Result], tmp_path: Path):
@@ -118,6 +122,38 @@ def test_resume_takes_only_a_budget_and_plan_only_data(run: Callable[..., Result
     refused(run("train", "x", "--plan", tmp_path, "--strategy", "gradual"), "--strategy has no effect", code=2)
     refused(run("train"), "DATA is missing", code=2)
     refused(run("train", "x", "--strategy", "magic"), "magic", code=2)
+
+
+def test_names_of_options_are_those_of_the_tables():
+    assert [name.value for name in cli.Strategy] == list(STRATEGIES)
+    assert [name.value for name in cli.Rates] == list(RATE_PRESETS)
+    assert [name.value for name in cli.Grain] == list(get_args(Grain))
+
+
+def test_thaw_rates_and_grain_reach_the_plan(run: Callable[..., Result], image_folder: Path, tmp_path: Path):
+    said = ("--strategy", "partial", "--thaw", 3, "--rates", "ulmfit", "--grain", "block", "--allow-noncommercial")
+    code, out, _ = run("train", image_folder, *FAST, *said, "--epochs", 1, "--out", tmp_path / "run", "--json")
+    assert code == 0
+    plan = yaml.safe_load((tmp_path / "run" / "plan.yaml").read_text())
+    assert plan["model"]["grain"] == "block"
+    assert plan["model"]["noncommercial_weights"] == "allow"
+    tune = json.loads(out)["phases"][1]
+    assert len(tune["trained"]) == 4
+    *_, last, head = tune["learning_rates"].values()
+    assert last == pytest.approx(head / 2.6)
+
+
+def test_an_option_that_a_strategy_cannot_follow_is_one_line(run: Callable[..., Result], image_folder: Path):
+    refused(run("train", image_folder, "--strategy", "gradual", "--thaw", 2), "thaw: gradual has no use for it")
+    refused(run("train", image_folder, "--strategy", "scratch", "--rates", "ulmfit"), "rates: scratch has no use")
+    refused(run("train", image_folder, "--rates", "bit"), "rates: bit goes with full, not with probe_then_tune")
+    refused(run("train", image_folder, "--strategy", "partial", "--thaw", 99), "phases[1].thaw: 99 must be <= 8")
+    refused(run("train", image_folder, "--rates", "decay"), "decay_0.75", code=2)
+
+
+def test_weights_without_commercial_use_need_permission(run: Callable[..., Result], image_folder: Path):
+    name = next(card.name for card in all_cards() if card.commercial_use == "forbidden")
+    refused(run("train", image_folder, "--model", name), "forbids commercial use", "--allow-noncommercial")
 
 
 def test_an_option_without_effect_warns(run: Callable[..., Result], image_folder: Path):
@@ -176,7 +212,7 @@ def test_val_with_a_class_unknown_to_train(run: Callable[..., Result], make_fold
 
 def test_unknown_model_offers_the_nearest(run: Callable[..., Result], image_folder: Path):
     refused(run("train", image_folder, "--model", "resnet5"), "no model 'resnet5'", "did you mean", "resnet50")
-    refused(run("models", "efficientnet_lite0"), "tf_efficientnet_lite0")
+    refused(run("models", "eficientnet_lite0"), "efficientnet_lite0")
 
 
 def test_weights_of_the_wrong_architecture(run: Callable[..., Result], image_folder: Path, tmp_path: Path):

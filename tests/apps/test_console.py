@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from headstart.apps import console
-from headstart.models.catalog import find_model
 from headstart.plan import SolvePhase, TrainPhase
 
 FIGURES = {
@@ -50,12 +49,6 @@ def test_figures_show_intervals_and_undefined_ones():
     assert [line.split() for line in text.splitlines()[-2:]] == [["8", "2"], ["0", "0"]]
 
 
-def test_a_card_shows_how_to_use_it():
-    text = console.card_text(find_model("resnet50").card.to_dict())
-    for words in ("resnet50:IMAGENET1K_V2", "25,557,032", "mean (0.485", "layer4", "headstart train DATA --model"):
-        assert words in text
-
-
 def test_check_lists_classes_sizes_and_findings():
     answer = {
         "images": 3,
@@ -85,3 +78,14 @@ def test_neighbours_with_the_same_rate_are_named_once():
     rates = {"stem": 1e-6, "layer1": 1e-6, "layer2": 5e-6, "layer4": 1e-5, "head": 1e-3}
     text = console._runs_of_rates(rates)
     assert text == "stem..layer1 1e-06, layer2 5e-06, layer4 1e-05, head 0.001"
+
+
+def test_a_rate_for_each_of_many_blocks_is_one_line_with_both_ends():
+    rates = {**{f"block{i}": 1e-3 * 0.75 ** (16 - i) for i in range(16)}, "head": 1e-3}
+    assert console._runs_of_rates(rates) == "block0 1e-05 to block15 0.00075 (16 groups, see --json), head 0.001"
+
+
+def test_an_alarm_is_a_warning(capsys: pytest.CaptureFixture[str]):
+    with console.training() as watcher:
+        watcher.noted("alarm", {"text": "stem did not change"})
+    assert "warning: stem did not change" in capsys.readouterr().err

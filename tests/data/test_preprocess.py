@@ -34,10 +34,10 @@ def as_image_last(tensor: Any) -> npt.NDArray[np.float32]:
     return np.asarray(tensor).transpose(1, 2, 0)
 
 
-def timm_reference() -> Reference:
+def timm_reference(name: str = "tf_efficientnet_lite0") -> Reference:
     import timm
 
-    config = timm.get_pretrained_cfg("tf_efficientnet_lite0").to_dict()
+    config = timm.get_pretrained_cfg(name).to_dict()
     transform = timm.data.create_transform(**timm.data.resolve_data_config({}, pretrained_cfg=config))
     return lambda image: as_image_last(transform(image))
 
@@ -47,6 +47,23 @@ def torchvision_reference() -> Reference:
 
     transform = ResNet18_Weights.IMAGENET1K_V1.transforms()
     return lambda image: as_image_last(transform(image))
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: "x".join(map(str, size)))
+@pytest.mark.parametrize(
+    ("model", "crop"),
+    [
+        ("convnext_base.clip_laion2b_augreg_ft_in12k_in1k_384", "squash"),
+        ("deepseek_vit_412m.deepseek_v4_flash_vision_exp", "border"),
+        ("mobilenetv3_large_100.ra_in1k", "center"),
+    ],
+)
+def test_every_way_to_a_square_is_timms(model: str, crop: str, size: tuple[int, int]) -> None:
+    spec = find_model(model).card.input
+    assert spec.crop == crop
+    pixels = pixels_of(*size)
+    expected = timm_reference(model)(Image.fromarray(pixels))
+    assert np.abs(evaluation_view(pixels, spec) - expected).max() < TOLERANCE
 
 
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: "x".join(map(str, size)))

@@ -1,4 +1,4 @@
-"""Finding labelled images: folders, splits, tars, digits, and what is refused."""
+"""Finding labelled images: folders, splits, tars, tables, digits, and what is refused."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import pyarrow
+import pyarrow.csv
+import pyarrow.parquet
 import pytest
 from PIL import Image
 
@@ -106,6 +109,30 @@ def test_a_file_that_a_tar_holds_twice_counts_once_as_it_was_last(tmp_path: Path
     assert records[0].read() == png("newer")
 
 
+@pytest.mark.parametrize("suffix", ["csv", "parquet", "CSV"])
+def test_a_table_holds_what_its_rows_say(suffix: str, tmp_path: Path) -> None:
+    folder_of(tmp_path, CLASSES)
+    columns = {"image": CLASSES[::-1], "label": ["Dog", "01", "01"], "group": ["b", "a", ""]}
+    write = pyarrow.parquet.write_table if suffix == "parquet" else pyarrow.csv.write_csv
+    write(pyarrow.table(columns), tmp_path / f"pets.{suffix}")
+    dataset = open_source(str(tmp_path / f"pets.{suffix}"))
+    assert found(dataset) == [(CLASSES[0], "01", WHOLE), (CLASSES[1], "01", WHOLE), (CLASSES[2], "Dog", WHOLE)]
+    assert [record.group for record in dataset.records] == [None, "a", "b"]
+    assert [record.read() for record in dataset.records] == [png(name) for name in CLASSES]
+    assert (dataset.name, dataset.splits(), dataset.ignored) == ("pets", (WHOLE,), {})
+
+
+def test_a_table_with_splits_is_a_set_with_splits(tmp_path: Path) -> None:
+    folder_of(tmp_path, CLASSES)
+    rows = "".join(
+        f"{name},{name[:3]},{split}\n" for name, split in zip(CLASSES, ["Train", "valid", "test"], strict=True)
+    )
+    (tmp_path / "pets.csv").write_text(f"image,label,split\n{rows}")
+    dataset = open_source(str(tmp_path / "pets.csv"))
+    assert dataset.splits() == ("train", "val", "test")
+    assert [record.id for record in dataset.of("val")] == ["cat/2.jpg"]
+
+
 def test_digits_are_all_there_and_decode() -> None:
     from sklearn.datasets import load_digits
 
@@ -144,7 +171,13 @@ def test_hidden_files_are_ignored_and_other_files_counted(tmp_path: Path) -> Non
 def test_a_missing_path_and_an_empty_folder_say_what_data_can_be(tmp_path: Path) -> None:
     for message, words in ((refused(tmp_path / "nowhere"), "does not exist"), (refused(tmp_path), "is empty")):
         assert str(tmp_path) in message
-        for part in (words, "folder of class folders", ".tar", "digits"):
+        for part in (
+            words,
+            "folder of class folders",
+            ".tar",
+            ".csv or .parquet with columns image and label",
+            "digits",
+        ):
             assert part in message
 
 

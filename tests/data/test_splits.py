@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -172,6 +173,30 @@ def test_a_named_group_is_not_an_image_of_the_same_name() -> None:
     assert groups["p1"] != groups["x-p1-y"]
 
 
+GIVEN = [ImageRecord(f"a/p{i}_.png", "a", WHOLE, group=group) for i, group in enumerate(["x", "x", None, "y"])]
+
+
+def test_groups_that_the_source_gives_hold_without_a_pattern() -> None:
+    groups = group_names(GIVEN, None)
+    assert groups["a/p0_.png"] == groups["a/p1_.png"] != groups["a/p3_.png"]
+    assert groups["a/p2_.png"] == "a/p2_.png"
+    assert unmatched_count(GIVEN, groups) == 1
+    named = [ImageRecord("x", "a", WHOLE), *GIVEN]
+    assert group_names(named, None)["x"] != groups["a/p0_.png"], "an image is not the group of the same name"
+
+
+def test_a_pattern_wins_over_the_groups_that_the_source_gives() -> None:
+    groups = group_names(GIVEN, r"(p[02])_")
+    assert len(set(groups.values())) == 4
+    assert [groups["a/p1_.png"], groups["a/p3_.png"]] == ["a/p1_.png", "a/p3_.png"]
+
+
+def test_given_groups_stay_on_one_side_of_given_splits() -> None:
+    records = [replace(GIVEN[0], split="train"), replace(GIVEN[1], split="test")]
+    with pytest.raises(DataError, match=r"1 groups lie in more than one given split \(first: x\)"):
+        refuse_shared_groups(records, group_names(records, None))
+
+
 def test_a_pattern_that_matches_nothing_is_refused_with_an_example() -> None:
     with pytest.raises(DataError) as caught:
         group_names(records_of({"a": 3}), r"patient(\d+)")
@@ -292,7 +317,7 @@ def test_a_class_that_train_does_not_know_is_refused_by_name_and_split(split: st
 
 
 def test_splits_without_train_are_refused() -> None:
-    with pytest.raises(DataError, match=r"DATA has split folders \(val, test\) but no train; expected a train folder"):
+    with pytest.raises(DataError, match=r"DATA has the splits val, test but no train; expected a train folder"):
         roles_of([record for record in ALL_SPLITS if record.split != "train"])
 
 
@@ -304,7 +329,7 @@ def test_given_splits_that_tear_a_group_apart_are_refused() -> None:
     assert shared_groups(records, groups) == ["p1"]
     with pytest.raises(DataError) as caught:
         refuse_shared_groups(records, groups)
-    for words in ("1 groups", "first: p1", "one side only", "merge the split folders", "--group"):
+    for words in ("1 groups", "first: p1", "one side only", "merge the split folders", "--group", "the column group"):
         assert words in str(caught.value)
     refuse_shared_groups(records[1:], groups)
     refuse_shared_groups(records, alone(records))

@@ -11,8 +11,9 @@ import torch
 from headstart.data.loading import read_pixels
 from headstart.data.preprocess import evaluation_view
 from headstart.data.sources import open_source
+from headstart.errors import ModelError
 from headstart.input_spec import InputSpec
-from headstart.models.backbone import build_classifier, pretrained
+from headstart.models.backbone import Classifier, build_classifier, build_network, group_names_of, pretrained
 from headstart.models.catalog import find_model
 
 IMAGENET_CLASS = {"ants": 310, "bees": 309}
@@ -21,7 +22,7 @@ IMAGENET_CLASS = {"ants": 310, "bees": 309}
 @pytest.mark.parametrize("kind", ["linear", "mlp"])
 def test_the_head_is_new_and_the_rest_is_pretrained(kind: str):
     choice = find_model("tf_efficientnet_lite0")
-    reference = pretrained(choice).state_dict()
+    reference = pretrained(choice)[0].state_dict()
     classifier = build_classifier(choice, kind=kind, num_classes=3, seed=0)
     state = classifier.network.state_dict()
     for name, tensor in reference.items():
@@ -41,7 +42,7 @@ def test_the_seed_decides_the_head_and_the_global_generator_is_left_alone():
 
 
 def accuracy_of_the_untouched_network(data: Path, name: str, spec: InputSpec, count: int) -> float:
-    network = pretrained(find_model(name))
+    network, _ = pretrained(find_model(name))
     records = [r for r in open_source(str(data / "hymenoptera.tar")).of("val") if r.label in IMAGENET_CLASS]
     records = records[:count] + records[-count:]
     hits = 0
@@ -71,9 +72,104 @@ def test_the_larger_weights_know_them_too(real_data: Path, name: str):
 
 
 def test_channels_last_changes_no_answer_beyond_rounding():
-    network = pretrained(find_model("tf_efficientnet_lite0"))
+    network, _ = pretrained(find_model("tf_efficientnet_lite0"))
     x = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
         nhwc = network(x.contiguous(memory_format=torch.channels_last))
         nchw = network.to(memory_format=torch.contiguous_format)(x)
     assert np.allclose(nhwc, nchw, atol=1e-3)
+
+
+def random_classifier(name: str, *, input_size: int | None = None, kind: str = "linear") -> Classifier:
+    choice = find_model(name)
+    return build_classifier(choice, kind=kind, num_classes=3, seed=0, input_size=input_size, weights="random")
+
+
+SEVERAL_SITES = ["resnet18", "timm/dla46x_c", "timm/levit_128s", "timm/crossvit_tiny_240", "timm/efficientvim_m1"]
+
+
+@pytest.mark.parametrize("name", [*SEVERAL_SITES, "timm/volo_d1_224", "squeezenet1_1"])
+def test_a_solved_head_answers_as_it_was_solved_wherever_its_layers_sit(name: str):
+    """The network must give features @ W.T + b, however many layers share the answer."""
+    classifier = random_classifier(name)
+    generator = torch.Generator().manual_seed(1)
+    weight = torch.randn(3, classifier.num_features, generator=generator) * 0.1
+    bias = torch.randn(3, generator=generator)
+    with torch.no_grad():
+        for site in classifier.sites:  # as training may have left them
+            classifier.network.get_submodule(site.path).weight.normal_()
+    classifier.write_linear(weight, bias)
+    side = classifier.card.input.size
+    x = torch.randn(2, 3, side, side, generator=generator)
+    classifier.network.eval()
+    with torch.no_grad():
+        features = classifier.features(x)
+        assert features.shape == (2, classifier.card.features)
+        assert torch.allclose(classifier.network(x), features @ weight.T + bias, atol=1e-4)
+
+
+@pytest.mark.parametrize(("name", "count", "weight"), [("googlenet", 3, 0.3), ("inception_v3", 2, 0.4)])
+def test_auxiliary_heads_have_the_users_classes_and_count_in_training_only(name: str, count: int, weight: float):
+    classifier = random_classifier(name)
+    x = torch.randn(2, 3, 299, 299)
+    classifier.network.train()
+    pairs = classifier.training_logits(x)
+    assert [tuple(logits.shape) for logits, _ in pairs] == [(2, 3)] * count
+    assert [share for _, share in pairs] == [1.0] + [weight] * (count - 1)
+    classifier.network.eval()
+    assert tuple(classifier.network(x).shape) == (2, 3)
+    assert len(classifier.training_logits(x)) == 1
+
+
+@pytest.mark.parametrize("name", ["googlenet", "inception_v3"])
+def test_networks_that_translate_their_input_do_so_as_with_torchvisions_own_weights(name: str):
+    """torchvision's builders switch this on together with the weights, and only then."""
+    assert build_network(find_model(name).card).transform_input
+
+
+def weights_file(name: str, folder: Path) -> tuple[torch.nn.Module, str]:
+    """A network with random weights, and the model name of a file that holds them."""
+    from safetensors.torch import save_file
+
+    card = find_model(name).card
+    torch.manual_seed(3)
+    source = build_network(card)
+    path = folder / "w.safetensors"
+    save_file({n: t.contiguous().clone() for n, t in source.state_dict().items()}, path)
+    return source, f"{card.library}/{card.architecture}:file:{path}"
+
+
+@pytest.mark.parametrize("name", ["vit_b_32", "timm/vit_tiny_patch16_224", "timm/swin_tiny_patch4_window7_224"])
+def test_weights_of_a_fixed_size_are_resampled_to_another(tmp_path: Path, name: str):
+    source, file = weights_file(name, tmp_path)
+    size = 96 if "vit" in name else 256
+    network, report = pretrained(find_model(file), input_size=size)
+    assert report.head == "loaded"
+    with torch.no_grad():
+        assert tuple(network(torch.randn(1, 3, size, size)).shape) == (1, 1000)
+    same = [n for n, t in network.state_dict().items() if n.endswith("mlp.fc1.weight") or n.endswith("mlp.0.weight")]
+    assert same
+    assert all(torch.equal(network.state_dict()[n], source.state_dict()[n]) for n in same)
+
+
+@pytest.mark.parametrize(("name", "size"), [("timm/mixer_s32_224", 96), ("maxvit_t", 96), ("vit_b_32", 100)])
+def test_a_size_that_a_network_cannot_take_is_refused_before_training(tmp_path: Path, name: str, size: int):
+    choice = find_model(weights_file(name, tmp_path)[1])
+    with pytest.raises(ModelError, match=rf"cannot be used at {size} px .*expected its own 224 px") as caught:
+        build_classifier(choice, kind="linear", num_classes=3, seed=0, input_size=size)
+    assert "--input-size" in str(caught.value)
+
+
+def test_random_weights_are_the_seeds():
+    first, second = (random_classifier("timm/test_resnet").network.state_dict() for _ in range(2))
+    assert all(torch.equal(t, second[n]) for n, t in first.items())
+    assert next(t for n, t in first.items() if n.endswith("conv1.weight")).std() > 0
+
+
+def test_block_grain_names_every_block_without_building_weights():
+    choice = find_model("resnet18")
+    assert group_names_of(choice) == choice.card.groups
+    names = group_names_of(choice, grain="block")
+    assert names[:2] == ("stem", "layer1.0")
+    built = build_classifier(choice, kind="linear", num_classes=2, seed=0, weights="random", grain="block")
+    assert built.group_names == names

@@ -47,7 +47,7 @@ def test_a_bundle_holds_no_pickle_and_says_its_licence(tmp_path: Path):
     assert sorted(p.name for p in (tmp_path / "bundle").iterdir()) == ["bundle.json", "model.safetensors"]
     raw = json.loads((tmp_path / "bundle" / "bundle.json").read_text())
     assert raw["schema_version"] == 1
-    assert raw["licence"] == "Apache-2.0"
+    assert raw["licence"] == "apache-2.0"
     assert raw["temperature"] is None
 
 
@@ -105,3 +105,28 @@ def test_damaged_or_foreign_weights_are_refused(tmp_path: Path, damage: str):
         save_file({n: t.contiguous() for n, t in network.state_dict().items()}, path)
     with pytest.raises(BundleError, match="cannot be used"):
         load_classifier(tmp_path / "bundle")
+
+
+def test_a_network_that_uses_one_tensor_under_two_names_survives(tmp_path: Path):
+    choice = find_model("timm/coat_lite_tiny")
+    made = build_classifier(choice, kind="linear", num_classes=2, seed=0, weights="random")
+    save_bundle(tmp_path / "bundle", made, classes=CLASSES, spec=choice.card.input)
+    loaded, _ = load_classifier(tmp_path / "bundle")
+    x = torch.randn(1, 3, 224, 224)
+    with torch.no_grad():
+        assert torch.equal(made.network.eval()(x), loaded.network(x))
+
+
+def test_a_bundle_of_the_first_version_is_still_read(tmp_path: Path):
+    """Cards have more to say by now; what an old one does not say takes its usual value."""
+    made = save(tmp_path / "bundle")
+    path = tmp_path / "bundle" / "bundle.json"
+    raw = json.loads(path.read_text())
+    kept = ("name", "architecture", "tag", "library", "family", "parameters", "gmacs", "imagenet_top1", "features")
+    old = {key: raw["card"][key] for key in (*kept, "input", "groups", "licence", "paper", "weights")}
+    old["input"] = {key: value for key, value in old["input"].items() if key != "crop"}
+    old["weights"] = {key: old["weights"][key] for key in ("kind", "file", "sha256", "package", "url")}
+    path.write_text(json.dumps({**raw, "card": old, "input": {k: v for k, v in raw["input"].items() if k != "crop"}}))
+    loaded, info = load_classifier(tmp_path / "bundle")
+    assert info.input == SPEC
+    assert torch.equal(loaded.head.weight, made.head.weight)

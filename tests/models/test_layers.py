@@ -12,19 +12,20 @@ from torch import nn
 
 from headstart.errors import ModelError
 from headstart.models.backbone import Classifier, build_network, with_new_head
-from headstart.models.catalog import all_cards, find_model
+from headstart.models.catalog import find_model
 from headstart.models.layers import (
     LayerGroup,
+    assert_partition,
+    check_names,
     fingerprints,
     freeze,
     frozen_tensors,
-    groups_of_family,
+    is_batch_norm,
     named_tensors,
+    owner_by_path,
     param_groups,
-    pooled_features,
-    run_groups,
+    restore,
     set_batch_norm,
-    stage_groups,
 )
 
 NAMES = ("tf_efficientnet_lite0", "resnet18")
@@ -47,72 +48,49 @@ def images(count: int = 2) -> torch.Tensor:
     )
 
 
-@pytest.mark.parametrize("card", all_cards(), ids=lambda card: card.name)
-def test_groups_of_every_card_hold_every_tensor_once_and_are_the_cards(card):
-    with torch.device("meta"):
-        network = build_network(card)
-    groups = stage_groups(network, card.family)
-    assert tuple(group.name for group in groups) == card.groups
-    owners = {name: [g.name for g in groups if g.owns(name)] for name, _ in named_tensors(network)}
-    assert owners
-    assert all(len(found) == 1 for found in owners.values())
-    assert card.groups[0] == "stem"
-    assert card.groups[-1] == "head"
-    assert len(card.groups) >= 6
-
-
-def test_groups_in_turn_are_the_networks_own_forward(classifier: Classifier):
-    classifier.network.eval()
-    with torch.no_grad():
-        assert torch.equal(run_groups(classifier.network, classifier.groups, images()), classifier.network(images()))
-
-
-@given(cut=st.integers(1, 5))
-@settings(max_examples=5, deadline=None)
-def test_every_border_is_a_cut_point(cut: int):
-    for name in NAMES:
-        whole = make(name)
-        whole.network.eval()
-        with torch.no_grad():
-            middle = run_groups(whole.network, whole.groups[:cut], images())
-            assert torch.equal(run_groups(whole.network, whole.groups[cut:], middle), whole.network(images()))
-
-
-def test_pooled_features_are_what_the_head_reads(classifier: Classifier):
+def test_features_are_what_the_head_reads(classifier: Classifier):
     classifier.network.eval()
     seen = []
     handle = classifier.head.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
     with torch.no_grad():
         classifier.network(images())
-        features = pooled_features(classifier.network, classifier.groups, images())
-    handle.remove()
+        handle.remove()
+        features = classifier.features(images())
     assert features.shape == (2, classifier.card.features)
     assert torch.equal(features, seen[0])
 
 
-def test_groups_stand_in_the_order_in_which_forward_meets_them(classifier: Classifier):
-    met: list[str] = []
-    for group in classifier.groups:
-        for step in group.steps:
-            if step != "flatten":
-                module = classifier.network.get_submodule(step)
-                module.register_forward_hook(lambda *_, name=group.name: met.append(name))
-    classifier.network.eval()
-    with torch.no_grad():
-        classifier.network(images())
-    assert list(dict.fromkeys(met)) == list(classifier.group_names)
+def test_a_tensor_outside_every_group_is_refused(classifier: Classifier):
+    classifier.network.extra = nn.Linear(1, 1)
+    with pytest.raises(ModelError, match=r"2 tensors lie in no layer group \(first: extra\.weight\)"):
+        assert_partition(classifier.network, classifier.groups)
 
 
-def test_unknown_family_is_refused():
-    with pytest.raises(ModelError, match="expected resnet or efficientnet"):
-        groups_of_family("vgg", 4)
+@pytest.mark.parametrize("second", ["a", "a.0"])
+def test_groups_that_share_a_member_are_refused(second: str):
+    network = nn.Sequential()
+    network.a = nn.Sequential(nn.Linear(1, 1))
+    with pytest.raises(ModelError, match="layer groups share a"):
+        assert_partition(network, (LayerGroup("one", ("a",)), LayerGroup("two", (second,))))
 
 
-def test_a_tensor_outside_every_group_is_refused():
-    network = build_network(find_model("resnet18").card)
-    network.extra = nn.Linear(1, 1)
-    with pytest.raises(ModelError, match=r"extra\.weight lies in 0 layer groups"):
-        stage_groups(network, "resnet")
+def test_unknown_names_are_refused_with_those_there_are(classifier: Classifier):
+    names = classifier.group_names
+    assert check_names(reversed(names), classifier.groups) == names
+    with pytest.raises(ModelError, match=r"no layer group 'heads'; did you mean head\?; expected some of stem"):
+        check_names(["heads"], classifier.groups)
+
+
+@given(
+    st.lists(st.sampled_from("abc"), min_size=1, max_size=4), st.lists(st.sampled_from("abc"), min_size=1, max_size=4)
+)
+@settings(max_examples=200, deadline=None)
+def test_owners_are_those_whose_member_begins_the_path(path: list[str], member: list[str]):
+    group = LayerGroup("g", (".".join(member),))
+    name = ".".join(path)
+    expected = path[: len(member)] == member
+    assert group.owns(name) == expected
+    assert owner_by_path([name], [group]) == ({name: "g"} if expected else {})
 
 
 def test_a_group_owns_by_whole_names_only():
@@ -243,3 +221,38 @@ def test_fingerprints_see_a_single_bit():
     before = fingerprints({"a": tensor})
     tensor[3] = -0.0
     assert fingerprints({"a": tensor}) != before
+
+
+def test_running_buffers_make_a_batch_norm_whatever_its_class():
+    from timm.layers import EvoNorm2dB0
+
+    assert is_batch_norm(nn.BatchNorm1d(2))
+    assert is_batch_norm(EvoNorm2dB0(8))
+    assert not is_batch_norm(nn.LayerNorm(2))
+
+
+def test_restoring_lets_go_of_what_was_derived_from_the_weights_of_before():
+    """LeViT keeps its attention biases between evaluations: with a plain load the answer would stay the old one."""
+    import timm
+
+    torch.manual_seed(0)
+    network, x = timm.create_model("levit_128s", num_classes=3).eval(), torch.randn(1, 3, 224, 224)
+    other = copy.deepcopy(network)
+    with torch.no_grad():
+        for name, parameter in other.named_parameters():
+            if "attention_biases" in name:
+                parameter.add_(torch.randn_like(parameter))
+        network(x)
+        expected = other(x)
+        restore(network, other.state_dict())
+        assert torch.allclose(network(x), expected, atol=1e-5)
+    assert not network.training
+
+
+def test_a_state_from_a_file_is_restored_in_networks_that_ask_for_its_version():
+    import torchvision
+
+    network = torchvision.models.mnasnet0_5(num_classes=2)
+    state = {name: tensor + 1 for name, tensor in network.state_dict().items()}
+    restore(network, state)
+    assert all(torch.equal(tensor, state[name]) for name, tensor in network.state_dict().items())

@@ -14,12 +14,14 @@ from conftest import Prepared, make_images
 from headstart.errors import FrozenMovedError, RunError
 from headstart.features.engines import features_of
 from headstart.features.linear import solve_logistic
+from headstart.models import backbone
 from headstart.models.backbone import Classifier
 from headstart.plan import Plan
 from headstart.train import loop
 from headstart.train.checkpoint import load_state
 from headstart.train.loop import Outcome, fit
 from headstart.train.observers import Observer
+from headstart.train.phases import Entered
 from headstart.train.stopping import StopRequest
 
 
@@ -150,6 +152,140 @@ def test_frozen_groups_are_bit_identical_and_thawed_ones_moved(prepare: Callable
             assert not moved, group.name
 
 
+@pytest.mark.parametrize(
+    ("options", "moving"),
+    [
+        ({"strategy": "partial"}, ["stage6", "stage7", "head"]),
+        ({"strategy": "partial", "thaw": 1}, ["stage7", "head"]),
+        ({"strategy": "discriminative", "thaw": 3}, ["stage5", "stage6", "stage7", "head"]),
+        ({"strategy": "full"}, ["stem", *(f"stage{i}" for i in range(1, 8)), "head"]),
+        ({"strategy": "full", "rates": "bit"}, ["stem", *(f"stage{i}" for i in range(1, 8)), "head"]),
+        ({"strategy": "scratch"}, ["stem", *(f"stage{i}" for i in range(1, 8)), "head"]),
+    ],
+)
+def test_exactly_the_thawed_groups_move(prepare: Callable, options: dict, moving: list[str]):
+    task = prepare(epochs=1, **options)
+    before, groups = weights(task.classifier()), task.classifier().groups
+    _, outcome = run_fit(task)
+    after = torch.load(task.run.checkpoint, weights_only=True)["network"]
+    learned = [name for name in before if "running" not in name and "num_batches" not in name]
+    moved = [name for name in learned if not torch.equal(before[name], after[name])]
+    assert [group.name for group in groups if any(group.owns(name) for name in moved)] == moving
+    assert outcome.phases[-1]["trained"] == moving
+    assert outcome.progress.alarms == []
+
+
+def test_blocks_are_groups_where_the_plan_says_so(prepare: Callable):
+    task = prepare(strategy="partial", grain="block", thaw=3, epochs=1)
+    _, outcome = run_fit(task)
+    trained = outcome.phases[-1]["trained"]
+    assert len(trained) == 4
+    assert len(task.classifier().groups) > 15
+    assert trained == list(task.classifier().group_names[-4:])
+
+
+def test_scratch_reads_no_weights_and_moves_statistics(prepare: Callable, monkeypatch: pytest.MonkeyPatch):
+    def never(*args: object) -> None:
+        raise AssertionError("weights were read")
+
+    monkeypatch.setattr(backbone, "load_weights", never)
+    task = prepare(strategy="scratch", epochs=1)
+    before = weights(task.classifier())
+    assert equal(before, weights(task.classifier())), "the seed decides random weights"
+    classifier, outcome = run_fit(task)
+    assert [phase["name"] for phase in outcome.phases] == ["train"]
+    assert outcome.probe_accuracy is None
+    assert outcome.chosen == "train/1"
+    buffers = [name for name in before if "running" in name]
+    assert all(not torch.equal(before[name], weights(classifier)[name]) for name in buffers)
+
+
+def test_bit_has_no_probe_and_starts_from_zeros(prepare: Callable):
+    task = prepare(strategy="full", rates="bit", epochs=2)
+    assert not task.classifier().head.weight.any()
+    rows = Rows()
+    run_fit(task, observer=rows)
+    assert [phase["name"] for phase in rows.phases] == ["tune"]
+    assert rows.phases[0]["schedule"] == "multi_step"
+    assert {*rows.phases[0]["learning_rates"].values()} == {task.plan.phases[0].learning_rate}
+
+
+def test_mixed_batches_go_on_bit_for_bit(prepare: Callable):
+    results = []
+    for name, alpha, stop in (("whole", 0.4, 99), ("stopped", 0.4, 6), ("unmixed", 0.0, 99)):
+        task = prepare(name, strategy="feature_extraction", head_solver="adam", epochs=2)
+        mixed = task.plan.augmentation.model_copy(update={"mixup_alpha": alpha})
+        task.plan = task.plan.changed(augmentation=mixed)
+        _, outcome = run_fit(task, stop=StopAfter(stop))
+        if outcome.stopped:
+            run_fit(task)
+        results.append(load_state(task.run.checkpoint).network)
+    assert equal(results[0], results[1])
+    assert not equal(results[0], results[2])
+
+
+def test_groups_really_move_at_their_rates_in_the_loop(prepare: Callable, monkeypatch: pytest.MonkeyPatch):
+    """Under SGD without momentum a step is rate x gradient: measured for every step and group of a whole run."""
+    task = prepare(strategy="full", rates="decay_0.9", grain="stage", epochs=2)
+    raw = task.plan.model_dump(mode="json")
+    raw["optimizer"] = {"name": "sgd", "momentum": 0.0, "weight_decay": 0.0}
+    raw["phases"][1]["learning_rates"] = {name: 30 * rate for name, rate in task.plan.phases[1].learning_rates.items()}
+    task.plan = Plan.from_dict(raw)
+    original, measured = loop._Loop._train_step, []
+
+    def measure(self, entered, records, inputs):
+        groups = entered.optimizer.param_groups
+        before = [[p.detach().double().clone() for p in group["params"]] for group in groups]
+        loss = original(self, entered, records, inputs)
+        row = {}
+        for group, old in zip(groups, before, strict=True):
+            gradient = torch.cat([p.grad.double().flatten() for p in group["params"]])
+            moved = torch.cat([(o - p.detach().double()).flatten() for o, p in zip(old, group["params"], strict=True)])
+            row[group["name"]] = float(moved @ gradient / (gradient @ gradient))
+        measured.append(row)
+        return loss
+
+    monkeypatch.setattr(loop._Loop, "_train_step", measure)
+    run_fit(task)
+    phase = task.plan.phases[1]
+    per_epoch = len(measured) // 2
+    assert per_epoch == -(-len(task.images.roles.fit) // 4)
+    for step, row in enumerate(measured):
+        rise = phase.schedule.rise_share
+        at = step / len(measured)
+        shape = (
+            0.04 + 0.96 * (1 - np.cos(np.pi * at / rise)) / 2
+            if at < rise
+            else 1e-5 + (1 - 1e-5) * (1 + np.cos(np.pi * (at - rise) / (1 - rise))) / 2
+        )
+        expected = {name: peak * shape for name, peak in phase.learning_rates.items()}
+        assert row == pytest.approx(expected, rel=0.02), step
+
+
+def test_a_rate_that_is_not_the_planned_one_stops_the_run(prepare: Callable, monkeypatch: pytest.MonkeyPatch):
+    def one_rate_for_all(self, rates) -> None:
+        for group in self.optimizer.param_groups:
+            group["lr"] = max(rates.values())
+
+    monkeypatch.setattr(Entered, "set_rate", one_rate_for_all)
+    with pytest.raises(RunError, match=r"did not follow the plan in phase tune, epoch 1 \(stem at .* instead of"):
+        run_fit(prepare(strategy="discriminative", epochs=1))
+
+
+def test_a_group_that_stands_still_raises_one_alarm(prepare: Callable):
+    task = prepare(strategy="discriminative", epochs=2)
+    raw = task.plan.model_dump(mode="json")
+    raw["phases"][1]["learning_rates"] |= {"stem": 1e-30, "stage1": 1e-30}
+    raw["phases"][1]["schedule"]["name"] = "constant"
+    task.plan = Plan.from_dict(raw)
+    rows = Rows()
+    _, outcome = run_fit(task, observer=rows)
+    (alarm,) = outcome.progress.alarms
+    assert (alarm["phase"], alarm["epoch"], alarm["groups"]) == ("tune", 1, ["stem", "stage1"])
+    assert [values for event, values in rows.events if event == "alarm"] == [alarm]
+    assert load_state(task.run.checkpoint).progress.alarms == [alarm]
+
+
 def test_something_frozen_that_moves_stops_the_run(prepare: Callable, monkeypatch: pytest.MonkeyPatch):
     original = loop._Loop._train_step
 
@@ -262,6 +398,7 @@ def test_the_budget_keeps_the_best_so_far_and_finishes(prepare: Callable):
         ("light", "one_cycle"),
         ("standard", "plateau"),
         ("strong", "constant"),
+        ("light", "multi_step"),
         ("trivial", "cosine"),
     ],
 )

@@ -52,5 +52,5 @@ def test_the_backbone_is_untouched(prepare: Callable):
 
 def test_write_head_refuses_a_head_that_is_not_linear(prepare: Callable):
     classifier = prepare(strategy="feature_extraction", head="mlp").classifier()
-    with pytest.raises(TypeError, match=r"needs nn\.Linear"):
+    with pytest.raises(TypeError, match="one linear layer, not Sequential"):
         write_head(classifier, LinearHead(np.zeros((2, 1280)), np.zeros(2), 1.0))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from headstart.plan import Schedule
-from headstart.train.schedules import cosine, one_cycle, plateau_factor, rate_at
+from headstart.train.schedules import cosine, multi_step, one_cycle, plateau_factor, rate_at
 
 
 def rates(schedule: Schedule, *, peak: float = 1e-3, epochs: int = 5, steps: int = 7) -> list[float]:
@@ -67,13 +69,31 @@ def test_plateau_stops_at_its_minimum():
     assert found == 1e-4
 
 
+@pytest.mark.parametrize("milestones", [(0.4, 0.6, 0.8), (0.3, 0.6, 0.9), (0.5,), ()])
+@pytest.mark.parametrize(("epochs", "steps"), [(5, 7), (50, 10), (250, 2), (3, 1)])
+def test_multi_step_is_torchs_multi_step(milestones: tuple[float, ...], epochs: int, steps: int):
+    total = epochs * steps
+    at = [math.ceil(round(share * total, 6)) for share in milestones]
+    reference = torch_rates(lambda o: torch.optim.lr_scheduler.MultiStepLR(o, milestones=at, gamma=0.1), count=total)
+    found = rates(Schedule(name="multi_step", milestones=milestones), epochs=epochs, steps=steps)
+    assert found == pytest.approx(reference, rel=1e-9)
+
+
+def test_multi_step_counts_its_milestones_from_the_first_step_of_the_warm_up():
+    found = rates(Schedule(name="multi_step", milestones=(0.4,), warmup_epochs=1), epochs=5, steps=10)
+    assert found[:10] == pytest.approx([1e-3 * (i + 1) / 10 for i in range(10)])
+    assert found[10:20] == pytest.approx([1e-3] * 10)
+    assert found[20:] == pytest.approx([1e-4] * 30)
+
+
 @given(position=st.floats(0, 1), peak=st.floats(1e-8, 1))
 def test_no_shape_leaves_zero_to_peak(position: float, peak: float):
     assert 0 < cosine(peak, position, floor=1e-6) <= peak * (1 + 1e-9)
     assert 0 < one_cycle(peak, position, rise_share=0.3) <= peak * (1 + 1e-9)
+    assert 0 < multi_step(peak, position, milestones=(0.3, 0.6, 0.9), factor=0.1) <= peak
 
 
-@given(name=st.sampled_from(["cosine", "one_cycle", "plateau", "constant"]), step=st.integers(0, 34))
+@given(name=st.sampled_from(["cosine", "one_cycle", "plateau", "multi_step", "constant"]), step=st.integers(0, 34))
 def test_groups_keep_their_ratio_above_the_floors(name: str, step: int):
     """One shape for all: the planned ratio of two groups holds at every step."""
     schedule = Schedule(name=name, final_rate=0.0)

@@ -10,8 +10,9 @@ import pytest
 
 from headstart.errors import DataError
 from headstart.plan import DataPlan, Plan
-from headstart.workflow.images import check, check_for_training, content_hash, no_progress, preview
+from headstart.workflow.images import check, check_for_training, content_hash, preview
 from headstart.workflow.plans import TrainOptions, make_plan
+from headstart.workflow.progress import no_progress
 
 
 def plan(source: Path, strategy: str = "probe_then_tune", **data: object) -> Plan:

@@ -7,8 +7,9 @@ import math
 import pytest
 
 from headstart.errors import ModelError, PlanError
+from headstart.models.catalog import ModelChoice, all_cards, find_model
 from headstart.plan import DataPlan
-from headstart.workflow.plans import TrainOptions, make_plan, options_without_effect
+from headstart.workflow.plans import TrainOptions, make_plan, options_without_effect, refuse_by_licence
 
 
 def options(source: str = "photos", **values: object) -> TrainOptions:
@@ -60,3 +61,37 @@ def test_options_that_a_solved_head_cannot_use_are_named():
     assert options_without_effect(asked, make_plan(asked)) == ["epochs", "augmentation"]
     tuned = options(epochs=3, augmentation="strong")
     assert options_without_effect(tuned, make_plan(tuned)) == []
+
+
+def test_thaw_rates_grain_and_permission_reach_the_plan():
+    said = {"thaw": 3, "rates": "decay_0.9", "grain": "stage", "noncommercial_weights": "allow"}
+    plan = make_plan(options(strategy="partial", **said))
+    assert plan.phases[1].thaw == 3
+    assert plan.phases[1].backbone_rates.factor == 0.9
+    assert (plan.model.grain, plan.model.noncommercial_weights) == ("stage", "allow")
+
+
+def test_steps_of_bit_are_counted_on_the_images_of_an_epoch():
+    asked = options(strategy="full", rates="bit")
+    assert make_plan(asked, training_images=244, fit_images=195).phases[0].epochs == 250
+
+
+def choice(commercial_use: str) -> ModelChoice:
+    return ModelChoice(next(card for card in all_cards() if card.commercial_use == commercial_use))
+
+
+def test_weights_that_forbid_commercial_use_are_refused_until_they_are_allowed():
+    forbidden = choice("forbidden")
+    with pytest.raises(ModelError, match=r"forbids commercial use; --allow-noncommercial"):
+        refuse_by_licence(make_plan(options(model=forbidden.name)), forbidden)
+    refuse_by_licence(make_plan(options(model=forbidden.name, noncommercial_weights="allow")), forbidden)
+    refuse_by_licence(make_plan(options(model=forbidden.name, strategy="scratch")), forbidden)  # reads no weights
+    for use in ("allowed", "see licence"):
+        refuse_by_licence(make_plan(options()), choice(use))
+
+
+def test_the_users_own_file_is_the_users_business(tmp_path):
+    name = choice("forbidden").card.architecture
+    (tmp_path / "w.pth").write_bytes(b"x")
+    own = find_model(f"{name}:file:{tmp_path / 'w.pth'}")
+    refuse_by_licence(make_plan(options(model=own.name)), own)

@@ -17,6 +17,7 @@ import torch
 
 import headstart
 from headstart.errors import DiskFullError, HeadstartError, Interrupted, RunError
+from headstart.models.catalog import all_cards
 from headstart.plan import DataPlan, Plan
 from headstart.run import Run
 from headstart.train import checkpoint
@@ -80,13 +81,45 @@ def test_a_string_and_a_plan_are_requests_too(image_folder: Path, tmp_path: Path
         ("feature_extraction", ["probe"]),
         ("discriminative", ["probe", "tune"]),
         ("gradual", ["probe", "head", "last_stage", "last_two_stages"]),
+        ("partial", ["probe", "tune"]),
+        ("full", ["probe", "tune"]),
+        ("scratch", ["train"]),
     ],
 )
 def test_every_strategy_goes_the_whole_way(image_folder: Path, tmp_path: Path, strategy: str, phases: list[str]):
     epochs = None if strategy == "feature_extraction" else 1
     metrics = train(options(image_folder, strategy=strategy, epochs=epochs), out=tmp_path / "run").metrics
     assert [phase["name"] for phase in metrics["phases"]] == phases
-    assert metrics["val"]["accuracy"] == 1.0
+    assert metrics["alarms"] == []
+    if strategy != "scratch":  # one epoch teaches random weights nothing
+        assert metrics["val"]["accuracy"] == 1.0
+
+
+def test_a_scratch_run_is_resumed_without_weights(image_folder: Path, tmp_path: Path):
+    asked = options(image_folder, strategy="scratch", epochs=2, budget_seconds=0.01)
+    with pytest.raises(RunError, match=r"before one epoch was judged.*go on with: headstart train --resume"):
+        train(asked, out=tmp_path / "run")  # there is no probe to fall back on
+    finished = resume(tmp_path / "run", budget_seconds=float("inf"))
+    assert finished.metrics["kept"]["probe_select_accuracy"] is None
+    assert [phase["epochs_run"] for phase in finished.metrics["phases"]] == [2]
+    whole = train(options(image_folder, strategy="scratch", epochs=2), out=tmp_path / "whole")
+    assert same_weights(whole.run.bundle, tmp_path / "run" / "bundle")
+
+
+def test_blocks_and_rates_go_the_whole_way(image_folder: Path, tmp_path: Path):
+    asked = options(image_folder, strategy="full", rates="decay_0.75", epochs=1)
+    answer = train(asked, out=tmp_path / "run")
+    *backbone, head = answer.metrics["phases"][1]["learning_rates"].values()
+    assert len(backbone) > 15
+    assert backbone[::-1] == pytest.approx([head * 0.75 ** (i + 1) for i in range(len(backbone))])
+    assert answer.run.plan().model.grain == "block"
+
+
+def test_a_network_that_takes_no_classes_is_refused_before_the_images_are_read(image_folder: Path, tmp_path: Path):
+    name = next(card.name for card in all_cards() if not card.groups)
+    with pytest.raises(HeadstartError, match="cannot be given classes"):
+        train(options(image_folder, model=name, noncommercial_weights="allow"), out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_another_network_goes_the_whole_way(image_folder: Path, tmp_path: Path):

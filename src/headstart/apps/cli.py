@@ -12,6 +12,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
+from headstart.apps.models import models
 from headstart.errors import HeadstartError
 
 app = typer.Typer(
@@ -33,6 +34,27 @@ class Strategy(StrEnum):
     probe_then_tune = "probe_then_tune"
     discriminative = "discriminative"
     gradual = "gradual"
+    partial = "partial"
+    full = "full"
+    scratch = "scratch"
+
+
+class Rates(StrEnum):
+    """Names of the presets of rates; the table of values is facts.RATE_PRESETS."""
+
+    decay_75 = "decay_0.75"
+    decay_90 = "decay_0.9"
+    ulmfit = "ulmfit"
+    ten_fold = "ten_fold"
+    by_depth = "by_depth"
+    bit = "bit"
+
+
+class Grain(StrEnum):
+    """What a layer group is."""
+
+    stage = "stage"
+    block = "block"
 
 
 class DomainName(StrEnum):
@@ -131,16 +153,26 @@ def train(
     plan: Annotated[Path | None, typer.Option("--plan", help="A plan as YAML; DATA overrides its source.")] = None,
     model: Model = None,
     epochs: Annotated[int | None, typer.Option("--epochs", help="Of every trained phase.")] = None,
+    thaw: Annotated[
+        int | None, typer.Option("--thaw", help="Layer groups that learn beside the head, from the last; see --grain.")
+    ] = None,
+    rates: Annotated[Rates | None, typer.Option("--rates", help="How groups share the learning rate.")] = None,
+    grain: Annotated[Grain | None, typer.Option("--grain", help="What a layer group is; default: stage.")] = None,
+    allow_noncommercial: Annotated[
+        bool, typer.Option("--allow-noncommercial", help="Use weights whose licence forbids commercial use.")
+    ] = False,
     domain: DomainOption = None,
     val: Annotated[str | None, typer.Option("--val", help="Folder of class folders that reports.")] = None,
     group: Group = None,
-    head: Annotated[Head, typer.Option("--head", help="mlp goes with feature_extraction.")] = Head.linear,
+    head: Annotated[Head, typer.Option("--head", help="mlp goes with feature_extraction and scratch.")] = Head.linear,
     head_solver: Annotated[
         HeadSolver, typer.Option("--head-solver", help="adam trains a linear head with augmentation instead.")
     ] = HeadSolver.solved,
     augmentation: AugmentationOption = None,
     input_size: InputSize = None,
-    batch_size: Annotated[int | None, typer.Option("--batch-size", help="Images a step; default 32.")] = None,
+    batch_size: Annotated[
+        int | None, typer.Option("--batch-size", help="Images a step; default 32, with --rates bit 128.")
+    ] = None,
     limit_train: Annotated[
         str | None, typer.Option("--limit-train", help="Train on a seeded sample: 1000, or 100/class.")
     ] = None,
@@ -187,6 +219,10 @@ def train(
         "domain": domain,
         "input_size": input_size,
         "epochs": epochs,
+        "thaw": thaw,
+        "rates": rates,
+        "grain": grain,
+        "noncommercial_weights": "allow" if allow_noncommercial else "refuse",
         "augmentation": augmentation,
         "head": head,
         "head_solver": head_solver,
@@ -230,22 +266,7 @@ def predict(
     _show(answers, as_json=as_json, text=console.predictions_text)
 
 
-@app.command()
-def models(
-    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Show one card in full.")] = None,
-    as_json: Json = False,
-) -> None:
-    """List the pretrained networks, or show one."""
-    from headstart.models.catalog import all_cards, find_model
-
-    cards = [find_model(name).card] if name else sorted(all_cards(), key=lambda card: card.parameters)
-    answer = [card.to_dict() for card in cards]
-    if as_json:
-        _print_json(answer[0] if name else answer)
-        return
-    from headstart.apps import console
-
-    print(console.card_text(answer[0]) if name else console.cards_text(answer))
+app.command()(models)
 
 
 def _train(source: dict[str, Any], chosen: dict[str, Any], *, out: Path | None, as_json: bool) -> None:

@@ -24,6 +24,9 @@ _EPOCH_ROW = (
     "{phase:<16} {epoch:>5} {train:>10} {select:>11} {accuracy:>10} {head:>9} {backbone:>18} {seconds:>8}  {mark}"
 )
 
+_MOST_RUNS = 10
+"""So many groups with a rate of their own are named in one line."""
+
 
 def _stderr() -> Console:
     return Console(stderr=True, highlight=False, soft_wrap=True)
@@ -148,6 +151,8 @@ class TrainingConsole(Observer):
             self._say(
                 f"warning: --{values['option'].replace('_', '-')} has no effect: {values['strategy']} solves its head"
             )
+        elif event == "alarm":
+            self._say(f"warning: {values['text']}")
         elif event == "stopped":
             self._say(f"stopping ({values['reason']}); everything is saved")
 
@@ -203,11 +208,16 @@ def _phase_table(phases: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _runs_of_rates(rates: Mapping[str, float]) -> str:
-    """`stem..layer4 0.0003, head 0.003`: neighbours with the same rate are named by the first and the last."""
+    """`stem..layer4 0.0003, head 0.003`: neighbours with the same rate are named by the first and the last.
+
+    Where nearly every group has a rate of its own, only the ends of the backbone are named.
+    """
     said = []
     for rate, same in groupby(rates.items(), key=lambda item: item[1]):
         names = [name for name, _ in same]
-        said.append(f"{names[0]}{f'..{names[-1]}' if len(names) > 1 else ''} {rate:g}")
+        said.append(f"{names[0]}{f'..{names[-1]}' if len(names) > 1 else ''} {rate:.3g}")
+    if len(said) > _MOST_RUNS:
+        return f"{said[0]} to {said[-2]} ({len(rates) - 1} groups, see --json), {said[-1]}"
     return ", ".join(said)
 
 
@@ -262,34 +272,6 @@ def check_text(answer: Mapping[str, Any]) -> str:
     if "preview" in answer:
         lines.append(f"preview: {answer['preview']}")
     return "\n".join(lines)
-
-
-def cards_text(cards: Sequence[Mapping[str, Any]]) -> str:
-    """The answer of `headstart models`."""
-    lines = [f"{'model':<34} {'params':>8} {'GMACs':>7} {'input':>5} {'top-1':>6}  licence"]
-    lines += [
-        f"{c['name']:<34} {c['parameters'] / 1e6:>7.1f}M {c['gmacs']:>7.2f} {c['input']['size']:>5} "
-        f"{c['imagenet_top1']:>6.2f}  {c['licence']}"
-        for c in cards
-    ]
-    return "\n".join(lines)
-
-
-def card_text(card: Mapping[str, Any]) -> str:
-    """One card in full, with how to use it."""
-    spec, weights = card["input"], card["weights"]
-    origin = weights["url"] or f"pip package {weights['package']}"
-    return "\n".join(
-        [
-            f"{card['name']} ({card['library']}, {card['family']})",
-            f"  parameters {card['parameters']:,}; {card['gmacs']} GMACs; ImageNet top-1 {card['imagenet_top1']} %",
-            f"  input {spec['size']} px after resizing the shorter side to {spec['resize']} ({spec['interpolation']}); "
-            f"mean {tuple(spec['mean'])}, std {tuple(spec['std'])}",
-            f"  layer groups {', '.join(card['groups'])}",
-            f"  weights {origin}; licence {card['licence']}; {card['paper']}",
-            f"  use: headstart train DATA --model {card['name']}",
-        ]
-    )
 
 
 def _with_interval(figures: Mapping[str, Any]) -> str:

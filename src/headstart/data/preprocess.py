@@ -25,7 +25,7 @@ FILTERS = {
 
 
 def resize_and_crop(pixels: Pixels, spec: InputSpec) -> Pixels:
-    """Shorter side to `spec.resize` (antialiased), then the centre square of `spec.size`.
+    """To `spec.resize` as `spec.crop` says (antialiased), then the centre square of `spec.size`.
 
     Sizes and offsets are rounded as the reference transforms of torchvision and timm round them.
 
@@ -33,15 +33,37 @@ def resize_and_crop(pixels: Pixels, spec: InputSpec) -> Pixels:
         size x size x 3, uint8.
     """
     image = Image.fromarray(pixels)
-    width, height = image.size
-    short = min(width, height)
-    longer = int(spec.resize * max(width, height) / short)
-    size = (spec.resize, longer) if width <= height else (longer, spec.resize)
+    size = _resized(image.size, spec)
     if image.size != size:
         image = image.resize(size, FILTERS[spec.interpolation])
-    left = round((size[0] - spec.size) / 2)
-    top = round((size[1] - spec.size) / 2)
+    if spec.crop == "border":
+        image = _padded(image, spec)
+    left = round((image.width - spec.size) / 2)
+    top = round((image.height - spec.size) / 2)
     return np.array(image.crop((left, top, left + spec.size, top + spec.size)))
+
+
+def _resized(size: tuple[int, int], spec: InputSpec) -> tuple[int, int]:
+    """(width, height) after the resize."""
+    width, height = size
+    if spec.crop == "squash":
+        return spec.resize, spec.resize
+    if spec.crop == "border":
+        ratio = max(width, height) / spec.resize
+        return round(width / ratio), round(height / ratio)
+    longer = int(spec.resize * max(width, height) / min(width, height))
+    return (spec.resize, longer) if width <= height else (longer, spec.resize)
+
+
+def _padded(image: Image.Image, spec: InputSpec) -> Image.Image:
+    """At least `spec.size` on both sides, the image in the middle of the mean colour of the weights."""
+    across, down = max(0, spec.size - image.width), max(0, spec.size - image.height)
+    if not (across or down):
+        return image
+    colour = tuple(round(255 * value) for value in spec.mean)
+    canvas = Image.new(image.mode, (image.width + across, image.height + down), colour)
+    canvas.paste(image, (across // 2, down // 2))
+    return canvas
 
 
 def scale(values: npt.NDArray[np.float32], spec: InputSpec) -> NetworkInput:

@@ -1,4 +1,4 @@
-"""DATA -> Dataset: class folders, split folders, a tar of either, or the embedded digits."""
+"""DATA -> Dataset: class folders, split folders, a tar of either, a table, or the embedded digits."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from pathlib import Path, PurePosixPath
 
 from PIL import Image
 
+from headstart.data.tables import TABLE_SUFFIXES, read_rows
 from headstart.errors import DataError, require
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm"})
 
 SPLIT_FOLDERS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
-"""Folder name -> split. Anything else at the top of DATA is a class."""
+"""Folder name, or value of a table's column split, in lower case -> split. Other folders at the top are classes."""
 
 WHOLE = "all"
 """Split of images whose source has none."""
@@ -24,7 +25,10 @@ WHOLE = "all"
 DIGITS = "digits"
 """Name of the embedded set."""
 
-SHAPES = "a folder of class folders, a folder of train/val/test folders of class folders, a .tar of either, or digits"
+SHAPES = (
+    "a folder of class folders, a folder of train/val/test folders of class folders, a .tar of either, "
+    "a .csv or .parquet with columns image and label, or digits"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +36,8 @@ class ImageRecord:
     """One labelled image and where its encoded bytes lie."""
 
     id: str
-    """Path inside the source with forward slashes; unique there, and the name used in every message."""
+    """Path inside the source (in a table: as written) with forward slashes; unique there, and the name used in every
+    message."""
     label: str
     split: str
     """train, val, test, or all."""
@@ -43,6 +48,8 @@ class ImageRecord:
     size: int | None = None
     """Number of bytes; None reads to the end."""
     content: bytes | None = None
+    group: str | None = None
+    """Name of the patient, scene or page where the source says it; images with the same one belong together."""
 
     def read(self) -> bytes:
         """The encoded image.
@@ -102,6 +109,8 @@ def open_source(source: str) -> Dataset:
     path = Path(source)
     if path.is_dir():
         return _dataset(path.resolve().name, source, _folder_members(path), is_archive=False)
+    if path.is_file() and path.suffix.lower() in TABLE_SUFFIXES:
+        return _table(path, source)
     if path.is_file() and tarfile.is_tarfile(path):
         return _dataset(path.name.split(".")[0], source, _tar_members(path), is_archive=True)
     if path.exists():
@@ -199,6 +208,14 @@ def _without_wrapper(images: list[_Member], *, is_archive: bool) -> list[_Member
     if not is_archive and not all(m.name.parts[1].lower() in SPLIT_FOLDERS for m in images):
         return images
     return [_Member(PurePosixPath(*m.name.parts[1:]), m.path, m.offset, m.size) for m in images]
+
+
+def _table(path: Path, source: str) -> Dataset:
+    records = [
+        ImageRecord(row.image, row.label, row.split or WHOLE, row.file, group=row.group)
+        for row in read_rows(path, SPLIT_FOLDERS)
+    ]
+    return Dataset(path.stem, source, tuple(sorted(records, key=lambda record: record.id)))
 
 
 def _is_hidden(name: PurePosixPath) -> bool:

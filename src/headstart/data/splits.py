@@ -52,13 +52,15 @@ def order_key(seed: int, name: str) -> bytes:
 
 
 def group_names(records: Sequence[ImageRecord], pattern: str | None) -> dict[str, str]:
-    """Image id -> group: group 1 of `pattern` searched in the id; an image that does not match is its own group.
+    """Image id -> group: group 1 of `pattern` searched in the id, or without a pattern the group the source gave.
+
+    An image that does not match, or that was given none, is its own group.
 
     Raises:
         DataError: the pattern matches nothing at all.
     """
     if pattern is None:
-        return {record.id: record.id for record in records}
+        return {record.id: record.id if record.group is None else f"{_GROUP}{record.group}" for record in records}
     compiled = re.compile(pattern)
     groups, matched = {}, 0
     for record in records:
@@ -166,7 +168,7 @@ def hold_out(
         raise DataError(
             "no image can be held out: every class lies in a single group",
             expected="every class in at least two groups",
-            remedy="add images, or loosen --group",
+            remedy="add images, or loosen --group or the column group",
         )
     kept = tuple(r for r in records if groups[r.id] not in out)
     return kept, tuple(r for r in records if groups[r.id] in out)
@@ -250,8 +252,8 @@ def _given_splits(
         return dataset.records, (), (), ""
     if "train" not in names:
         raise DataError(
-            f"{dataset.source} has split folders ({', '.join(names)}) but no train",
-            expected="a train folder beside them",
+            f"{dataset.source} has the splits {', '.join(names)} but no train",
+            expected="a train folder beside them, or rows whose split is train",
         )
     if names == ("train",):
         return dataset.records, (), (), ""
@@ -278,7 +280,7 @@ def _refuse_unreported_classes(train: Sequence[ImageRecord], report: Sequence[Im
         raise DataError(
             f"class {missing[0]!r} lies in a single group, so it cannot be both learned and judged",
             expected="every class in at least two groups",
-            remedy="add images, or loosen --group",
+            remedy="add images, or loosen --group or the column group",
         )
 
 
@@ -310,7 +312,7 @@ def only(roles: Roles, ids: set[str]) -> Roles:
 
 
 def shared_groups(records: Sequence[ImageRecord], groups: dict[str, str]) -> list[str]:
-    """Names of the pattern's groups that lie in more than one given split."""
+    """Names of the groups that lie in more than one given split."""
     splits: dict[str, set[str]] = defaultdict(set)
     for record in records:
         if groups[record.id] != record.id:
@@ -329,5 +331,5 @@ def refuse_shared_groups(records: Sequence[ImageRecord], groups: dict[str, str])
         raise DataError(
             f"{len(shared)} groups lie in more than one given split (first: {shared[0]})",
             expected="each patient, scene or page on one side only",
-            remedy="merge the split folders into one set of class folders and let --group split it",
+            remedy="merge the split folders (or remove the column split) and let --group or the column group split it",
         )

@@ -57,7 +57,8 @@ def save_bundle(folder: Path, classifier: Classifier, *, classes: tuple[str, ...
     from safetensors.torch import save_file
 
     info = BundleInfo(classifier.card, classifier.head_kind, classes, spec)
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in classifier.network.state_dict().items()}
+    # Copies: some networks use one tensor under two names, which the file format refuses to guess about.
+    tensors = {name: t.detach().cpu().contiguous().clone() for name, t in classifier.network.state_dict().items()}
     folder.mkdir(parents=True, exist_ok=True)
     write_atomically(folder / WEIGHTS_FILE, lambda aside: save_file(tensors, aside))
     write_json(folder / CARD_FILE, info.to_dict())
@@ -108,15 +109,16 @@ def load_classifier(folder: Path) -> tuple[Classifier, BundleInfo]:
     from safetensors.torch import load_file
 
     from headstart.models.backbone import build_network, with_new_head
+    from headstart.models.layers import restore
 
     info = read_info(folder)
-    classifier = with_new_head(build_network(info.card), info.card, kind=info.head, num_classes=len(info.classes))
+    network = build_network(info.card, input_size=info.input.size)
+    classifier = with_new_head(network, info.card, kind=info.head, num_classes=len(info.classes))
     try:
-        classifier.network.load_state_dict(load_file(folder / WEIGHTS_FILE))
+        restore(classifier.network, load_file(folder / WEIGHTS_FILE))
     except (OSError, SafetensorError, RuntimeError) as error:
         first = str(error).splitlines()[0]
         raise BundleError(
             f"{folder / WEIGHTS_FILE} cannot be used ({first})", remedy="train or copy the bundle again"
         ) from error
-    classifier.network.eval()
     return classifier, info

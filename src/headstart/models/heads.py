@@ -1,45 +1,208 @@
-"""The last part of a network: replaced wherever the architecture keeps it."""
+"""The last part of a network: found and replaced wherever the architecture keeps it.
+
+A head site is a layer whose outputs are the classes of the weights. Most networks have one. Some average several
+(distillation tokens, one per scale), and Inception and GoogLeNet train auxiliary ones that evaluation never asks.
+All of them get the user's classes: none is left that could be trained by accident on classes that are not there.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
+from headstart.errors import ModelError
+
 HeadKind = Literal["linear", "mlp"]
+SiteRole = Literal["main", "auxiliary"]
 
 MLP_HIDDEN_FEATURES = 256
 
+AUXILIARY_LOSS_WEIGHTS = {"GoogLeNet": 0.3, "Inception3": 0.4}
+"""Class of network -> weight of its auxiliary losses (Szegedy et al. 2015; torchvision's training recipe)."""
 
-def make_head(kind: HeadKind, features: int, num_classes: int) -> nn.Module:
-    """A fresh head, (B, features) -> logits (B, num_classes).
+_HEAD_ATTRIBUTES = (
+    "fc",
+    "head",
+    "heads",
+    "heads_dist",
+    "head_dist",
+    "aux_head",
+    "classifier",
+    "aux1",
+    "aux2",
+    "AuxLogits",
+)
+"""Where networks keep layers that answer with classes, beside what `get_classifier` names."""
 
-    mlp: dropout 0.5 - linear 256 - ReLU - dropout 0.3 - linear. The last linear layer starts at zero, so the
-    first logits are all equal and no class is favoured by chance.
+
+@dataclass(frozen=True, slots=True)
+class HeadSite:
+    """One layer that answers with classes."""
+
+    path: str
+    features: int
+    """Length of the vector it reads."""
+    layer: Literal["linear", "conv"]
+    """conv: a 1x1 convolution on the pooled (B, F, 1, 1)."""
+    role: SiteRole
+
+
+def head_sites(network: nn.Module) -> tuple[HeadSite, ...]:
+    """Every layer that answers with the network's classes; main ones first, each in the order of registration.
+
+    Raises:
+        ModelError: there is none.
     """
-    last = nn.Linear(features if kind == "linear" else MLP_HIDDEN_FEATURES, num_classes)
+    named = dict(network.named_modules())
+    inside = list(_classifier_paths(network, named))
+    leaves = [path for path, module in named.items() if _class_count(module) is not None and _lies_in(path, inside)]
+    if not leaves:
+        raise ModelError(
+            f"{type(network).__name__} has no layer that answers with classes",
+            expected="a linear layer, or a 1x1 convolution, that ends in the classes",
+        )
+    auxiliary = {path for path in leaves if "aux" in path.lower()}
+    last = _class_count(named[[path for path in leaves if path not in auxiliary][-1]])
+    count = getattr(network, "num_classes", 0) or last
+    sites = [_site(path, named[path], auxiliary) for path in leaves if _class_count(named[path]) == count]
+    return tuple(sorted(sites, key=lambda site: site.role != "main"))
+
+
+def _classifier_paths(network: nn.Module, named: dict[str, nn.Module]) -> Iterator[str]:
+    """Modules inside which classes are answered."""
+    if hasattr(network, "get_classifier"):
+        answer = network.get_classifier()  # type: ignore[operator]
+        modules = answer if isinstance(answer, (tuple, list)) else [answer]
+        yield from (path for path, module in named.items() if path and any(module is m for m in modules))
+    found = [name for name in _HEAD_ATTRIBUTES if getattr(network, name, None) is not None]
+    if not found and not hasattr(network, "get_classifier"):  # a user's own network: whatever comes last
+        found = [path for path, module in named.items() if path and _class_count(module) is not None][-1:]
+    yield from found
+
+
+def _lies_in(path: str, parents: Sequence[str]) -> bool:
+    return any(path == parent or path.startswith(f"{parent}.") for parent in parents)
+
+
+def _class_count(module: nn.Module) -> int | None:
+    if isinstance(module, nn.Linear):
+        return module.out_features
+    if isinstance(module, nn.Conv2d) and module.kernel_size == (1, 1):
+        return module.out_channels
+    return None
+
+
+def _site(path: str, module: nn.Module, auxiliary: set[str]) -> HeadSite:
+    role: SiteRole = "auxiliary" if path in auxiliary else "main"
+    if isinstance(module, nn.Conv2d):
+        return HeadSite(path, module.in_channels, "conv", role)
+    assert isinstance(module, nn.Linear)
+    return HeadSite(path, module.in_features, "linear", role)
+
+
+def make_head(
+    kind: HeadKind, features: int, num_classes: int, *, layer: Literal["linear", "conv"] = "linear"
+) -> nn.Module:
+    """A fresh head, (B, features) -> logits (B, num_classes); with layer conv both have two more axes of length 1.
+
+    mlp: dropout 0.5 - linear 256 - ReLU - dropout 0.3 - linear. The last layer starts at zero, so the first logits
+    are all equal and no class is favoured by chance.
+    """
+
+    def dense(inputs: int, outputs: int) -> nn.Linear | nn.Conv2d:
+        return nn.Linear(inputs, outputs) if layer == "linear" else nn.Conv2d(inputs, outputs, 1)
+
+    last = dense(features if kind == "linear" else MLP_HIDDEN_FEATURES, num_classes)
     nn.init.zeros_(last.weight)
+    assert last.bias is not None
     nn.init.zeros_(last.bias)
     if kind == "linear":
         return last
-    return nn.Sequential(nn.Dropout(0.5), nn.Linear(features, MLP_HIDDEN_FEATURES), nn.ReLU(), nn.Dropout(0.3), last)
+    hidden = dense(features, MLP_HIDDEN_FEATURES)
+    return nn.Sequential(nn.Dropout(0.5), hidden, nn.ReLU(), nn.Dropout(0.3), last)
 
 
-def replace_head(network: nn.Module, path: str, head: nn.Module) -> None:
-    """Put `head` where the network keeps its classifier."""
-    parent, _, name = path.rpartition(".")
-    setattr(network.get_submodule(parent), name, head)
+def prepare_heads(network: nn.Module, *, whole: str = "") -> None:
+    """Give a network whose classifier cannot be exchanged layer by layer one that can.
+
+    SqueezeNet classifies before it pools and passes its logits through a ReLU; weights without a classifier
+    (self-supervised, CLIP) come with no layer at all. Everything before stays as it is.
+
+    Args:
+        network: Changed in place.
+        whole: Path of a classifier that is to be taken away as a whole, because its weights hold no values.
+    """
+    if type(network).__name__ == "SqueezeNet":
+        network.classifier = nn.Sequential(nn.Dropout(0.5), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(512, 1000))
+        network.classifier.train(network.training)
+    elif whole:
+        first = next(m for m in network.get_submodule(whole).modules() if isinstance(m, nn.Linear))
+        setattr(network, whole, nn.Linear(first.in_features, 1000))
+    elif getattr(network, "num_classes", 1) == 0 or (
+        not hasattr(network, "num_classes") and hasattr(network, "pretrained_cfg")
+    ):
+        if not hasattr(network, "reset_classifier"):
+            raise ModelError(
+                f"{type(network).__name__} is an encoder that cannot be given classes",
+                expected="a classification network",
+                remedy="headstart models lists them",
+            )
+        network.reset_classifier(1000)  # type: ignore[operator]
 
 
-def set_linear(head: nn.Module, weight_KF: Tensor, bias_K: Tensor) -> None:  # noqa: N803 - shapes
+def replace_heads(network: nn.Module, *, kind: HeadKind, num_classes: int) -> tuple[HeadSite, ...]:
+    """Put a fresh head at every site; the answer names the sites, whose `path` now is the fresh head.
+
+    An auxiliary site always gets a linear layer: it only helps training.
+    """
+    sites = head_sites(network)
+    for site in sites:
+        fresh = make_head(kind if site.role == "main" else "linear", site.features, num_classes, layer=site.layer)
+        parent, _, name = site.path.rpartition(".")
+        old = network.get_submodule(site.path)
+        fresh.to(device=next(old.parameters()).device).train(network.training)
+        setattr(network.get_submodule(parent), name, fresh)
+    if hasattr(network, "num_classes"):
+        setattr(network, "num_classes", num_classes)  # noqa: B010 - torch types attributes as tensors
+    return sites
+
+
+def shares_of_sites(network: nn.Module, sites: Sequence[HeadSite], example_BCHW: Tensor) -> tuple[float, ...]:  # noqa: N803
+    """How much each main site counts in the network's answer: answer = sum of share * site.
+
+    Measured, not assumed: with all weights at zero and the bias of one site at one, the answer is its share.
+
+    Args:
+        network: With linear heads at all sites; their values are as before afterwards.
+        sites: The main ones.
+        example_BCHW: Any image the network takes.
+    """
+    layers = [network.get_submodule(site.path) for site in sites]
+    kept = [{name: tensor.clone() for name, tensor in layer.state_dict().items()} for layer in layers]
+    shares = []
+    with torch.no_grad():
+        for one in layers:
+            for layer in layers:
+                for name, tensor in layer.named_parameters():
+                    tensor.fill_(1.0 if layer is one and name == "bias" else 0.0)
+            shares.append(float(network(example_BCHW).mean()))
+    for layer, state in zip(layers, kept, strict=True):
+        layer.load_state_dict(state)
+    return tuple(shares)
+
+
+def write_linear(layer: nn.Module, weight_KF: Tensor, bias_K: Tensor) -> None:  # noqa: N803 - shapes
     """Write a solved linear head.
 
     Raises:
         TypeError: the head is not linear.
     """
-    if not isinstance(head, nn.Linear):
-        raise TypeError(f"a solved head needs nn.Linear, not {type(head).__name__}")
+    if not isinstance(layer, (nn.Linear, nn.Conv2d)) or layer.bias is None:
+        raise TypeError(f"a solved head needs one linear layer, not {type(layer).__name__}")
     with torch.no_grad():
-        head.weight.copy_(weight_KF)
-        head.bias.copy_(bias_K)
+        layer.weight.copy_(weight_KF.reshape(layer.weight.shape))
+        layer.bias.copy_(bias_K)

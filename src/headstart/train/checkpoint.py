@@ -70,6 +70,8 @@ class Progress:
     """One an epoch: the per-epoch table."""
     phases: list[dict[str, Any]] = field(default_factory=list)
     """One a finished phase."""
+    alarms: list[dict[str, Any]] = field(default_factory=list)
+    """What looked wrong without stopping the run, each with its numbers."""
     trained_seconds: float = 0.0
     done: bool = False
     """All phases have ended; what is left is the choice, the refit and the report."""

@@ -18,22 +18,23 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
-from torch.nn import functional as F
 
 from headstart.data.loading import batches, read_pixels
 from headstart.data.preprocess import NetworkInput, evaluation_view, scale
 from headstart.data.sources import ImageRecord
-from headstart.errors import RunError
 from headstart.evaluate.metrics import log_loss, sharpened_log_losses
 from headstart.features.engines import logits_of, to_tensor
 from headstart.features.linear import softmax
 from headstart.models.augment import training_view, view_rng
 from headstart.models.backbone import Classifier
+from headstart.models.layers import restore
 from headstart.plan import Plan, SolvePhase, TrainPhase
 from headstart.run import Run
 from headstart.train.checkpoint import Candidate, Progress, State, copy_of, load_state, save_state
+from headstart.train.choice import choose
 from headstart.train.frozen import FrozenCheck
+from headstart.train.mixup import batch_loss, draw_mixing
+from headstart.train.moved import STILL, MovedCheck, still_alarm
 from headstart.train.observers import Observer
 from headstart.train.phases import Entered, enter
 from headstart.train.probe import TrainingImages, refit_head, solve_probe
@@ -78,12 +79,13 @@ def fit(
 
     Raises:
         FrozenMovedError: something frozen moved.
+        RunError: a group learned at another rate than the planned one.
         DiskFullError: the last checkpoint is whole.
         DataError: an image cannot be read any more.
     """
     state = load_state(run.checkpoint) or State(Progress(), {}, None, None, None)
     if state.network:
-        classifier.network.load_state_dict(state.network)
+        restore(classifier.network, state.network)
         observer.noted("resumed", {"phase": state.progress.phase, "epoch": state.progress.epoch})
     loop = _Loop(plan, classifier, images, run, observer, stop, state)
     stopped: StopReason | None = None
@@ -167,7 +169,7 @@ class _Loop:
         """The steps of one epoch; False if the loss stopped being a number."""
         progress, phase = self.state.progress, entered.phase
         entered.start_epoch()
-        frozen = FrozenCheck(entered.frozen())
+        frozen, moved = FrozenCheck(entered.frozen()), MovedCheck(entered.optimizer)
         chunks = self._epoch_chunks()
         waiting = chunks[progress.step :]
         self.observer.work_started(f"{phase.name} {progress.epoch + 1}/{phase.epochs}", sum(map(len, chunks)))
@@ -188,18 +190,34 @@ class _Loop:
                 self._save(optimizer=entered.optimizer)
                 saved = time.monotonic()
                 self._leave_if_asked()
-        frozen.assert_unmoved(entered.frozen(), where=f"phase {phase.name}, epoch {progress.epoch + 1}")
+        where = f"phase {phase.name}, epoch {progress.epoch + 1}"
+        frozen.assert_unmoved(entered.frozen(), where=where)
+        entered.assert_rates(self._rates(phase, progress.step - 1, len(chunks)), where=where)
+        if len(waiting) > 1:  # behind a head of zeros the first step of all moves nothing but the head
+            self._note_still(entered, moved.still())
         progress.epoch_seconds += time.monotonic() - started
         return True
+
+    def _note_still(self, entered: Entered, still: list[str]) -> None:
+        """Say it once a phase: it may be right, so the run goes on."""
+        progress, phase = self.state.progress, entered.phase
+        said = any((alarm["alarm"], alarm["phase"]) == (STILL, phase.name) for alarm in progress.alarms)
+        if not still or said:
+            return
+        alarm = still_alarm(phase=phase.name, epoch=progress.epoch + 1, rates=phase.learning_rates, still=still)
+        progress.alarms.append(alarm)
+        self.observer.noted("alarm", alarm)
 
     def _train_step(self, entered: Entered, records: Sequence[ImageRecord], inputs: NetworkInput) -> float:
         """One optimizer step; the mean loss of the batch."""
         device = next(self.classifier.network.parameters()).device
-        progress = self.state.progress
-        torch.manual_seed(_seed_of(self.plan.seed, progress.phase, progress.epoch, progress.step))  # dropout
-        logits_BK = self.classifier.network(to_tensor(inputs, device))  # noqa: N806 - shapes
+        plan, progress = self.plan, self.state.progress
+        position = (plan.seed, progress.phase, progress.epoch, progress.step)
+        mixing = draw_mixing(len(records), alpha=plan.augmentation.mixup_alpha, seed=_seed_of("mixup", *position))
+        torch.manual_seed(_seed_of(*position))  # dropout
+        outputs = self.classifier.training_logits(mixing.inputs(to_tensor(inputs, device)))
         labels = torch.from_numpy(self.images.labels(records)).to(device)
-        loss: Tensor = F.cross_entropy(logits_BK, labels, label_smoothing=self.plan.optimizer.label_smoothing)
+        loss = batch_loss(outputs, labels, mixing, label_smoothing=plan.optimizer.label_smoothing)
         entered.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         entered.optimizer.step()
@@ -242,8 +260,13 @@ class _Loop:
 
     def finish(self, stopped: StopReason | None) -> Outcome:
         """Keep the best weights, and solve the head on all of train where the plan began with a solved one."""
-        chosen, why = self._choose()
-        self.classifier.network.load_state_dict(chosen.weights)
+        chosen, why = choose(
+            self.state.probe,
+            self.state.best,
+            on=self.images.roles.selected_on,
+            noise_level=self.plan.selection.noise_level,
+        )
+        restore(self.classifier.network, chosen.weights)
         strength = self.state.progress.strength
         whole = len(self.images.roles.train) > len(self.images.roles.fit)
         if strength is not None and (whole or chosen is not self.state.probe):
@@ -255,39 +278,11 @@ class _Loop:
             phases.append(self._phase_row(self.plan.phases[progress.phase], f"stopped by the {stopped}"))
         return Outcome(stopped, chosen.name, why, progress, phases, probe.accuracy if probe else None, chosen.accuracy)
 
-    def _choose(self) -> tuple[Candidate, str]:
-        """The candidate to keep, and the sentence that says why.
-
-        Raises:
-            RunError: nothing was ever judged.
-        """
-        probe, best = self.state.probe, self.state.best
-        on = self.images.roles.selected_on
-        if best is None and probe is None:
-            raise RunError(
-                "training ended before one epoch was judged",
-                expected="a finite loss and time for an epoch",
-                remedy="lower the learning rate if the loss stopped being a number, or raise --budget",
-            )
-        if best is None:
-            assert probe is not None
-            return probe, "the solved probe is the only candidate"
-        if probe is None:
-            return best, f"best of the epochs on {on}"
-        p_value = best.p_value_against(probe)
-        figures = (
-            f"{on}: accuracy {best.accuracy:.3f} to {probe.accuracy:.3f}, "
-            f"log loss at its best temperature {best.loss:.3f} to {probe.loss:.3f}, p = {p_value:.2g}"
-        )
-        if p_value < self.plan.selection.noise_level:
-            return best, f"beats the solved probe beyond noise ({figures})"
-        return probe, f"no epoch beat the solved probe beyond noise ({figures})"
-
     def _back_to_best(self) -> None:
         """What a later phase starts from when this one stopped getting better: not from where it strayed to."""
         best = self.state.best or self.state.probe
         if best is not None:
-            self.classifier.network.load_state_dict(best.weights)
+            restore(self.classifier.network, best.weights)
 
     def _skip_if_futile(self, probe: Candidate) -> None:
         """End here if the probe makes no error on the select images: no tuned epoch could make fewer."""
@@ -376,7 +371,7 @@ class _Loop:
             raise _Stopped
 
 
-def _seed_of(*parts: int) -> int:
+def _seed_of(*parts: int | str) -> int:
     """A 63-bit seed that differs for every tuple."""
     digest = hashlib.blake2b(repr(parts).encode(), digest_size=8).digest()
     return int.from_bytes(digest, "little") >> 1

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from headstart.errors import RunError
 from headstart.models.backbone import Classifier
 from headstart.models.layers import freeze, frozen_tensors, param_groups, set_batch_norm
 from headstart.plan import OptimizerPlan, TrainPhase
@@ -35,6 +38,29 @@ class Entered:
         for group in self.optimizer.param_groups:
             group["lr"] = rates[group["name"]]
 
+    def assert_rates(self, planned: Mapping[str, float], *, where: str) -> None:
+        """The optimizer holds exactly what learns, each group at the planned rate.
+
+        Args:
+            planned: Rate of every group of the phase at the step that was taken last.
+            where: Phase and epoch, for the message.
+
+        Raises:
+            RunError: a rate differs, or a parameter is held twice, in vain or not at all.
+        """
+        groups = self.optimizer.param_groups
+        off = [f"{g['name']} at {g['lr']:g} instead of {planned[g['name']]:g}" for g in groups if _is_off(g, planned)]
+        held = Counter(id(parameter) for group in groups for parameter in group["params"])
+        learning = Counter(id(p) for p in self.classifier.network.parameters() if p.requires_grad)
+        if held != learning:
+            off.append(f"{held.total()} parameters in the optimizer instead of the {learning.total()} that learn")
+        if off:
+            raise RunError(
+                f"training did not follow the plan in {where} ({'; '.join(off)})",
+                expected="each group at the rate of the plan",
+                remedy="this is a fault of headstart: please report it with the plan",
+            )
+
 
 def enter(classifier: Classifier, phase: TrainPhase, optimizer: OptimizerPlan) -> Entered:
     """Freeze, set BatchNorm, and build the optimizer over exactly what learns."""
@@ -42,6 +68,11 @@ def enter(classifier: Classifier, phase: TrainPhase, optimizer: OptimizerPlan) -
     _set_modes(classifier, phase)
     groups = param_groups(classifier.network, classifier.groups, phase.learning_rates)
     return Entered(phase, classifier, _make_optimizer(groups, optimizer))
+
+
+def _is_off(group: Mapping[str, Any], planned: Mapping[str, float]) -> bool:
+    """Whether another rate was used, or a factor beside it that a scheduler might or might not honour."""
+    return group["lr"] != planned[group["name"]] or "lr_scale" in group
 
 
 def _set_modes(classifier: Classifier, phase: TrainPhase) -> None:

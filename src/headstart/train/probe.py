@@ -16,7 +16,6 @@ from headstart.features.engines import Matrix, features_of
 from headstart.features.linear import LinearHead, StrengthChoice, choose_strength, solve_logistic
 from headstart.input_spec import InputSpec
 from headstart.models.backbone import Classifier
-from headstart.models.heads import set_linear
 from headstart.plan import SolvePhase
 from headstart.train.checkpoint import Candidate, copy_of
 from headstart.train.observers import Observer
@@ -91,8 +90,7 @@ def refit_head(classifier: Classifier, images: TrainingImages, *, strength: floa
 
 def write_head(classifier: Classifier, head: LinearHead) -> None:
     """Put a solved head into the network."""
-    set_linear(
-        classifier.head,
+    classifier.write_linear(
         torch.from_numpy(np.asarray(head.weight_KF, np.float32)),
         torch.from_numpy(np.asarray(head.bias_K, np.float32)),
     )

@@ -45,6 +45,8 @@ def rate_at(
             select_losses, factor=schedule.plateau_factor, patience_epochs=schedule.plateau_patience_epochs
         )
         return max(peak * factor, min(peak, schedule.plateau_minimum))
+    if schedule.name == "multi_step":
+        return multi_step(peak, step / total, milestones=schedule.milestones, factor=schedule.milestone_factor)
     return peak
 
 
@@ -70,6 +72,19 @@ def one_cycle(
         start = peak / start_divisor
         return start + (peak - start) * (1 - math.cos(math.pi * position / rise_share)) / 2
     return cosine(peak, (position - rise_share) / (1 - rise_share), floor=peak / end_divisor)
+
+
+def multi_step(peak: float, position: float, *, milestones: Sequence[float], factor: float) -> float:
+    """The peak times `factor` for each milestone that was reached; flat in between (He et al. 2016).
+
+    Args:
+        peak: Rate before the first milestone.
+        position: Share of the phase's steps that are done, warm-up included, 0..1.
+        milestones: Shares at which the rate falls.
+        factor: What each one multiplies the rate by.
+    """
+    # A share such as 0.4 of 500 steps is step 200: rounding must not put it one step off.
+    return float(peak * factor ** sum(position >= share - 1e-9 for share in milestones))
 
 
 def plateau_factor(losses: Sequence[float], *, factor: float, patience_epochs: int) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -26,14 +26,7 @@ from headstart.errors import DataError, require
 from headstart.models.catalog import find_model
 from headstart.plan import DataPlan, Plan, SolvePhase
 from headstart.workflow.plans import TrainOptions, make_plan
-
-Progress = Callable[[str, int], Callable[[int], object]]
-"""(what, number of images) -> a function to call with the number of images just done."""
-
-
-def no_progress(what: str, total: int) -> Callable[[int], object]:
-    """Shows nothing."""
-    return lambda count: None
+from headstart.workflow.progress import Progress, no_progress
 
 
 @dataclass(frozen=True)
@@ -66,7 +59,7 @@ def check(
         dataset = replace(dataset, records=train + apart.records)
     facts = read_watched(dataset.records, progress)
     answer = checks.summary(dataset, facts)
-    if group is not None:
+    if group is not None or any(record.group for record in facts.readable):
         groups = group_names(facts.readable, DataPlan.from_options(source=source, group=group).group)
         answer["groups"] = {
             "groups": len(set(groups.values())),
@@ -130,7 +123,7 @@ def _refuse_empty(drawn: Roles, roles: Roles) -> None:
 
 
 def content_hash(data: CheckedData) -> str:
-    """One hash of names, roles and bytes of all images that take part."""
+    """One hash of names, roles, labels and bytes of all images that take part."""
     digest = hashlib.blake2b(digest_size=16)
     for role, records in (
         ("fit", data.roles.fit),
@@ -138,7 +131,7 @@ def content_hash(data: CheckedData) -> str:
         ("report", data.roles.report),
     ):
         for record in records:
-            digest.update(f"{role}\0{record.id}\0{data.facts.digests[record.id]}\n".encode())
+            digest.update(f"{role}\0{record.id}\0{record.label}\0{data.facts.digests[record.id]}\n".encode())
     return digest.hexdigest()
 
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from headstart.data import checks
 from headstart.data.sources import Dataset, ImageRecord, image_files, open_source
 from headstart.errors import DataError
-from headstart.workflow.images import Progress, no_progress, read_watched
+from headstart.workflow.images import read_watched
+from headstart.workflow.progress import Progress, no_progress
 
 if TYPE_CHECKING:
     from headstart.features.predictor import Predictor

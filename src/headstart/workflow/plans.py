@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from headstart.data.sources import DIGITS
 from headstart.domains import DOMAINS
-from headstart.errors import PlanError, nearest
-from headstart.models.catalog import find_model
-from headstart.plan import AugmentationPlan, DataPlan, Plan, TrainPhase
+from headstart.errors import ModelError, PlanError, nearest
+from headstart.models.catalog import ModelChoice, find_model
+from headstart.plan import AugmentationPlan, DataPlan, Grain, NoncommercialWeights, Plan, TrainPhase
 from headstart.presets import DEFAULT_STRATEGY, HeadKind, HeadSolver, Request, strategy_named
 
 
@@ -23,6 +23,12 @@ class TrainOptions:
     domain: str | None = None
     input_size: int | None = None
     epochs: int | None = None
+    thaw: int | None = None
+    """Backbone groups that learn, counted from the last."""
+    rates: str | None = None
+    """Name of a preset in `facts.RATE_PRESETS`."""
+    grain: Grain | None = None
+    noncommercial_weights: NoncommercialWeights = "refuse"
     augmentation: str | None = None
     head: HeadKind = "linear"
     head_solver: HeadSolver = "solved"
@@ -31,8 +37,13 @@ class TrainOptions:
     budget_seconds: float | None = None
 
 
-def make_plan(options: TrainOptions, *, training_images: int | None = None) -> Plan:
+def make_plan(options: TrainOptions, *, training_images: int | None = None, fit_images: int | None = None) -> Plan:
     """The plan of a strategy for these options, with the domain's values and reasons.
+
+    Args:
+        options: What the user said.
+        training_images: How many there are, once they are counted.
+        fit_images: How many of them an epoch passes through.
 
     Raises:
         PlanError: an option is wrong.
@@ -63,7 +74,12 @@ def make_plan(options: TrainOptions, *, training_images: int | None = None) -> P
             ),
             input_size=options.input_size,
             epochs=options.epochs,
+            thaw=options.thaw,
+            rates=options.rates,
+            grain=options.grain,
+            noncommercial_weights=options.noncommercial_weights,
             training_images=training_images,
+            fit_images=fit_images,
             seed=options.seed,
             batch_size=options.batch_size,
             budget_seconds=None if options.budget_seconds == math.inf else options.budget_seconds,
@@ -79,3 +95,19 @@ def options_without_effect(options: TrainOptions, plan: Plan) -> list[str]:
     if any(isinstance(phase, TrainPhase) for phase in plan.phases):
         return []
     return [name for name in ("epochs", "batch_size", "augmentation") if getattr(options, name) is not None]
+
+
+def refuse_by_licence(plan: Plan, choice: ModelChoice) -> None:
+    """Weights that must not be used commercially need the user's word for it.
+
+    Raises:
+        ModelError: the licence forbids commercial use, and the plan does not allow such weights.
+    """
+    model, card = plan.model, choice.card
+    read = model.weights == "pretrained" and choice.file is None
+    if read and model.noncommercial_weights == "refuse" and card.commercial_use == "forbidden":
+        raise ModelError(
+            f"the licence of {choice.name} ({card.licence}) forbids commercial use",
+            remedy="--allow-noncommercial (in a plan model.noncommercial_weights: allow) uses them all the same; "
+            "headstart models --commercial lists others",
+        )

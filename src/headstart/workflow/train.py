@@ -11,14 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headstart.data import checks
-from headstart.errors import Interrupted, RunError, require
+from headstart.errors import Interrupted, ModelError, RunError, require
 from headstart.models.catalog import ModelChoice, find_model
 from headstart.plan import DataPlan, Plan
 from headstart.run import Run
 from headstart.train.observers import Observer
-from headstart.workflow.images import CheckedData, Progress, check_for_training, content_hash, no_progress
+from headstart.workflow.images import CheckedData, check_for_training, content_hash
 from headstart.workflow.judge import judge_records
-from headstart.workflow.plans import TrainOptions, make_plan, options_without_effect
+from headstart.workflow.plans import TrainOptions, make_plan, options_without_effect, refuse_by_licence
+from headstart.workflow.progress import Progress, no_progress
 
 if TYPE_CHECKING:
     from headstart.train.loop import Outcome
@@ -63,13 +64,16 @@ def train(
     plan = _with_budget(request if isinstance(request, Plan) else make_plan(request), budget_seconds)
     out = None if out is None else Path(out)
     choice = find_model(plan.model.name)
+    refuse_by_licence(plan, choice)
     if out is not None and out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise RunError(f"{out} exists already", remedy=f"choose another --out, or go on with --resume {out}")
     require("torch", extra="train")
     _settle(plan, choice)  # faults of the plan before the time it takes to read the images
     data = check_for_training(plan, progress)
     if isinstance(request, TrainOptions):
-        plan = _with_budget(make_plan(request, training_images=len(data.roles.train)), budget_seconds)
+        roles = data.roles
+        counted = make_plan(request, training_images=len(roles.train), fit_images=len(roles.fit))
+        plan = _with_budget(counted, budget_seconds)
         for name in options_without_effect(request, plan):
             (observer or Observer()).noted("no_effect", {"option": name, "strategy": plan.strategy})
     settled = _settle(plan, choice)
@@ -130,7 +134,15 @@ def _train_settled(
     _make_deterministic()
     assert isinstance(plan.input.size, int)
     spec = choice.card.input.at_size(plan.input.size)
-    classifier = build_classifier(choice, kind=plan.head.kind, num_classes=len(data.roles.classes), seed=plan.seed)
+    classifier = build_classifier(
+        choice,
+        kind=plan.head.kind,
+        num_classes=len(data.roles.classes),
+        seed=plan.seed,
+        input_size=plan.input.size,
+        weights=plan.model.weights,
+        grain=plan.model.grain,
+    )
     classifier.network.to(best_device())
     run = resumed or Run.create(
         out or _new_run_folder(data.dataset.name), given=given, settled=plan, data=_data_json(plan, data)
@@ -191,7 +203,7 @@ def _report(
             "select_accuracy": outcome.chosen_accuracy,
             "probe_select_accuracy": outcome.probe_accuracy,
         },
-        "alarms": [],
+        "alarms": outcome.progress.alarms,
         "unreadable": data.facts.unreadable,
         "reasons": plan.reasons,
         "stopped": outcome.stopped,
@@ -244,8 +256,21 @@ def _make_deterministic() -> None:
 
 
 def _settle(plan: Plan, choice: ModelChoice) -> Plan:
-    """The plan with every `auto` decided by the network of `choice`."""
-    return plan.settled(model_name=choice.name, input_size=choice.card.input.size, group_names=choice.card.groups)
+    """The plan with every `auto` decided by the network of `choice`.
+
+    Raises:
+        ModelError: it has no layer groups.
+        PlanError: the plan does not fit its groups.
+    """
+    from headstart.models.backbone import group_names_of
+
+    size = choice.card.input.size
+    names = group_names_of(
+        choice, input_size=size if plan.input.size == "auto" else plan.input.size, grain=plan.model.grain
+    )
+    if len(names) < 2:
+        raise ModelError(f"{choice.name} cannot be given classes", expected="a network that ends in a classifier")
+    return plan.settled(model_name=choice.name, input_size=size, group_names=names)
 
 
 def _with_budget(plan: Plan, budget_seconds: float | None) -> Plan:

@@ -1,0 +1,242 @@
+"""A .csv or .parquet of images and labels -> rows: every cell is text, every image has one row and one label."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+from headstart.errors import DataError
+
+if TYPE_CHECKING:
+    import pyarrow
+
+TABLE_SUFFIXES = frozenset({".csv", ".parquet"})
+
+NEEDED = ("image", "label")
+OPTIONAL = ("split", "group")
+"""Columns are found by name; all others are ignored."""
+
+_SHAPE = "a table with the columns image and label, and if you like split and group"
+_SEPARATORS = (";", "|")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One image of a table."""
+
+    image: str
+    """Its path as written, with forward slashes."""
+    label: str
+    split: str | None
+    """train, val or test; None in a table without splits."""
+    group: str | None
+    """Images with the same one belong together; None belongs to nobody."""
+    file: Path
+
+
+def read_rows(table: Path, splits: Mapping[str, str]) -> list[Row]:
+    """One row for each image, in the table's order; a row that is repeated counts once.
+
+    Args:
+        table: A .csv (UTF-8, commas, a header) or a .parquet; its folder is where relative image paths start.
+        splits: Value of the column split, in lower case -> split.
+
+    Raises:
+        DataError: columns or cells are missing, a file is not there, or an image has several labels.
+    """
+    columns = _columns(table)
+    if not columns["image"]:
+        raise DataError(f"{table} has a header but no rows", expected="one row for each image")
+    for name in NEEDED:
+        _refuse_empty_cells(table, columns, name)
+    in_splits = any(map(str.strip, columns.get("split", ())))
+    if in_splits:
+        _refuse_unknown_splits(table, columns, splits)
+    nothing = [""] * len(columns["image"])
+    cells = zip(*(columns.get(name, nothing) for name in (*NEEDED, *OPTIONAL)), strict=True)
+    rows = [
+        Row(
+            _name(image),
+            label,
+            splits[split.strip().lower()] if in_splits else None,
+            group.strip() or None,
+            _file(table.parent, image),
+        )
+        for image, label, split, group in cells
+    ]
+    rows = _one_row_an_image(table, rows)
+    _refuse_joined_labels(table, rows)
+    _refuse_stray_spaces(table, rows)
+    _refuse_missing_files(table, rows)
+    return rows
+
+
+def _columns(table: Path) -> dict[str, list[str]]:
+    """Column name -> cells as text, "" where there is none; only columns that mean something."""
+    read = _read_csv if table.suffix.lower() == ".csv" else _read_parquet
+    try:
+        names, column = read(table)
+        _refuse_columns(table, names)
+        wanted = [name for name in (*NEEDED, *OPTIONAL) if name in names]
+        return {name: _as_text(table, name, column(name)) for name in wanted}
+    except (ValueError, OSError) as error:  # pyarrow's errors are kinds of these
+        reason = (str(error).splitlines() or [""])[0][:200]
+        raise DataError(
+            f"{table} cannot be read as a table ({reason})",
+            expected=_SHAPE,
+            remedy="save it as UTF-8 with commas and a header" if read is _read_csv else "",
+        ) from error
+
+
+def _read_csv(table: Path) -> tuple[list[str], Callable[[str], pyarrow.ChunkedArray]]:
+    """(names of all columns, name -> column); what means something is never read as a number."""
+    import pyarrow as pa
+    import pyarrow.csv
+
+    content = pa.csv.read_csv(
+        table,
+        parse_options=pa.csv.ParseOptions(newlines_in_values=True),
+        convert_options=pa.csv.ConvertOptions(
+            column_types={name: pa.string() for name in (*NEEDED, *OPTIONAL)}, strings_can_be_null=False
+        ),
+    )
+    return content.column_names, content.column
+
+
+def _read_parquet(table: Path) -> tuple[list[str], Callable[[str], pyarrow.ChunkedArray]]:
+    """(names of all columns, name -> column)."""
+    import pyarrow.parquet
+
+    content = pyarrow.parquet.ParquetFile(table)
+    return content.schema_arrow.names, lambda name: content.read(columns=[name]).column(name)
+
+
+def _as_text(table: Path, name: str, column: pyarrow.ChunkedArray) -> list[str]:
+    """Cells of one column: text as it is, whole numbers in digits."""
+    import pyarrow as pa
+
+    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+    texts = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
+    if not any(is_kind(kind) for is_kind in (*texts, pa.types.is_integer, pa.types.is_boolean, pa.types.is_null)):
+        raise DataError(
+            f"the column {name} of {table} holds values of type {column.type}",
+            expected="text or whole numbers" + ("; one label per image" if name == "label" else ""),
+            remedy="write the column as text",
+        )
+    return [cell or "" for cell in column.cast(pa.string()).to_pylist()]
+
+
+def _name(image: str) -> str:
+    return PurePosixPath(image.replace("\\", "/")).as_posix()
+
+
+def _file(folder: Path, image: str) -> Path:
+    """Where an image lies; a backslash separates folders unless it is part of a name."""
+    as_written = folder / image
+    return as_written if "\\" not in image or is_there(as_written) else folder / image.replace("\\", "/")
+
+
+def is_there(file: Path) -> bool:
+    """Whether it is a file."""
+    try:
+        return file.is_file()
+    except OSError:  # a name that no file can have, or a folder that must not be looked into
+        return False
+
+
+def _refuse_columns(table: Path, names: Sequence[str]) -> None:
+    missing = [name for name in NEEDED if name not in names]
+    if missing:
+        other = len(names) == 1 and next((mark for mark in (";", "\t", "|") if mark in names[0]), None)
+        raise DataError(
+            f"{table} has no column {' and no column '.join(missing)}, only {', '.join(map(repr, names)) or 'nothing'}",
+            expected=_SHAPE,
+            remedy=f"separate the columns by commas, not by {other!r}" if other else "rename the columns",
+        )
+    twice = [name for name, count in Counter(names).items() if count > 1 and name in (*NEEDED, *OPTIONAL)]
+    if twice:
+        raise DataError(f"{table} has several columns {twice[0]}", expected="one", remedy="rename the others")
+
+
+def _refuse_empty_cells(table: Path, columns: Mapping[str, Sequence[str]], name: str) -> None:
+    empty = [index for index, cell in enumerate(columns[name]) if not cell.strip()]
+    if empty:
+        what = "a path to an image" if name == "image" else "one label per image"
+        raise DataError(
+            f"{len(empty)} rows of {table} have no {name} (first: {_place(columns, empty[0])})",
+            expected=what,
+            remedy="fill them in or remove the rows",
+        )
+
+
+def _refuse_unknown_splits(table: Path, columns: Mapping[str, Sequence[str]], splits: Mapping[str, str]) -> None:
+    cells = columns["split"]
+    unknown = [index for index, cell in enumerate(cells) if cell.strip().lower() not in splits]
+    if unknown:
+        raise DataError(
+            f"{len(unknown)} rows of {table} have an unknown split "
+            f"(first: {cells[unknown[0]]!r}, {_place(columns, unknown[0])})",
+            expected=f"one of {', '.join(splits)} in every row, or no column split",
+        )
+
+
+def _place(columns: Mapping[str, Sequence[str]], index: int) -> str:
+    """Where a row stands, counted from 1, with its image where it names one."""
+    image = columns["image"][index]
+    return f"row {index + 1} below the header" + (f", {image}" if image.strip() else "")
+
+
+def _one_row_an_image(table: Path, rows: Sequence[Row]) -> list[Row]:
+    first: dict[str, Row] = {}
+    differing = [row for row in rows if first.setdefault(row.image, row) != row]
+    for name in ("label", *OPTIONAL):
+        torn = [row for row in differing if getattr(first[row.image], name) != getattr(row, name)]
+        if torn:
+            values = f"{getattr(first[torn[0].image], name)!r} and {getattr(torn[0], name)!r}"
+            raise DataError(
+                f"{len({row.image for row in torn})} images of {table} have several values of {name} "
+                f"(first: {torn[0].image}: {values})",
+                expected="one label per image; several labels are refused" if name == "label" else "one row an image",
+                remedy="keep one row for each image",
+            )
+    return list(first.values())
+
+
+def _refuse_joined_labels(table: Path, rows: Sequence[Row]) -> None:
+    """A cell such as `cat;dog` is refused only where cat and dog are labels of their own: it may be a name."""
+    labels = {row.label for row in rows}
+    joined = [row for row in rows if any(_is_joined(row.label, mark, labels) for mark in _SEPARATORS)]
+    if joined:
+        raise DataError(
+            f"{len(joined)} rows of {table} hold several labels (first: {joined[0].image}: {joined[0].label!r})",
+            expected="one label per image; several labels are refused",
+            remedy="keep the one label that matters, or leave these images out",
+        )
+
+
+def _is_joined(label: str, mark: str, labels: set[str]) -> bool:
+    parts = [part.strip() for part in label.split(mark)]
+    return len(parts) > 1 and all(part in labels for part in parts)
+
+
+def _refuse_stray_spaces(table: Path, rows: Sequence[Row]) -> None:
+    labels = {row.label for row in rows}
+    stray = sorted(label for label in labels if label != label.strip() and label.strip() in labels)
+    if stray:
+        raise DataError(
+            f"{table} has the labels {stray[0].strip()!r} and {stray[0]!r}, which differ by spaces only",
+            expected="one spelling of each label",
+            remedy="remove the spaces",
+        )
+
+
+def _refuse_missing_files(table: Path, rows: Sequence[Row]) -> None:
+    missing = [row.image for row in rows if not is_there(row.file)]
+    if missing:
+        raise DataError(
+            f"{len(missing)} of {len(rows)} images of {table} do not exist (first: {missing[0][:200]})",
+            expected=f"paths relative to {table.parent}, or absolute ones",
+        )

@@ -1,0 +1,39 @@
+"""Which weights are kept at the end: the solved probe, or the best epoch where it is better beyond noise."""
+
+from __future__ import annotations
+
+from headstart.errors import RunError
+from headstart.train.checkpoint import Candidate
+
+
+def choose(probe: Candidate | None, best: Candidate | None, *, on: str, noise_level: float) -> tuple[Candidate, str]:
+    """The candidate to keep, and the sentence that says why.
+
+    Args:
+        probe: The solved head, where the plan had one.
+        best: The best epoch, where one was judged.
+        on: The images that both were judged on, in words.
+        noise_level: The best epoch replaces the probe below this p-value.
+
+    Raises:
+        RunError: nothing was ever judged.
+    """
+    if best is None and probe is None:
+        raise RunError(
+            "training ended before one epoch was judged",
+            expected="a finite loss and time for an epoch",
+            remedy="lower the learning rate if the loss stopped being a number, or raise --budget",
+        )
+    if best is None:
+        assert probe is not None
+        return probe, "the solved probe is the only candidate"
+    if probe is None:
+        return best, f"best of the epochs on {on}"
+    p_value = best.p_value_against(probe)
+    figures = (
+        f"{on}: accuracy {best.accuracy:.3f} to {probe.accuracy:.3f}, "
+        f"log loss at its best temperature {best.loss:.3f} to {probe.loss:.3f}, p = {p_value:.2g}"
+    )
+    if p_value < noise_level:
+        return best, f"beats the solved probe beyond noise ({figures})"
+    return probe, f"no epoch beat the solved probe beyond noise ({figures})"

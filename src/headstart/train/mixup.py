@@ -1,0 +1,66 @@
+"""MixUp: a training batch mixed with itself in another order (Zhang et al. 2018), and the loss of a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+@dataclass(frozen=True)
+class Mixing:
+    """How the images of one batch are mixed: `share` of each, and the rest of its partner."""
+
+    share: float
+    """0..1; 1 leaves the images as they are."""
+    partner: Tensor
+    """(B,) which image of the batch is mixed in."""
+
+    def inputs(self, x_BCHW: Tensor) -> Tensor:  # noqa: N803 - shapes
+        """The mix: share * x + (1 - share) * x[partner]."""
+        if self.share == 1.0:
+            return x_BCHW
+        return self.share * x_BCHW + (1 - self.share) * x_BCHW[self.partner]
+
+
+def draw_mixing(count: int, *, alpha: float, seed: int) -> Mixing:
+    """One share for the whole batch from Beta(alpha, alpha) and one order of it; a pure function of its arguments.
+
+    Args:
+        count: Images of the batch.
+        alpha: 0 does not mix; small values mix most batches only slightly, 1 draws every share alike.
+        seed: Of this step.
+    """
+    if alpha == 0:
+        return Mixing(1.0, torch.arange(count))
+    rng = np.random.default_rng(seed)
+    return Mixing(float(rng.beta(alpha, alpha)), torch.from_numpy(rng.permutation(count)))
+
+
+def batch_loss(
+    outputs: Sequence[tuple[Tensor, float]],
+    labels_B: Tensor,  # noqa: N803 - shapes
+    mixing: Mixing,
+    *,
+    label_smoothing: float,
+) -> Tensor:
+    """Mean cross-entropy of a mixed batch: sum over outputs of weight * (s * CE(labels) + (1 - s) * CE(partners')).
+
+    Args:
+        outputs: Pairs of logits (B, K) and their weight in the loss: the network's own, and auxiliary heads'.
+        labels_B: Class indices.
+        mixing: What was done to the inputs.
+        label_smoothing: Share of the target that is spread over all classes.
+    """
+    total = torch.zeros((), device=labels_B.device)
+    for logits_BK, weight in outputs:  # noqa: N806 - shapes
+        loss = F.cross_entropy(logits_BK, labels_B, label_smoothing=label_smoothing)
+        if mixing.share != 1.0:
+            others = F.cross_entropy(logits_BK, labels_B[mixing.partner], label_smoothing=label_smoothing)
+            loss = mixing.share * loss + (1 - mixing.share) * others
+        total = total + weight * loss
+    return total

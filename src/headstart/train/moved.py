@@ -1,0 +1,53 @@
+"""What should learn must move: a group that stands still through an epoch trains in name only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import torch
+from torch import Tensor
+
+from headstart.models.layers import fingerprints
+
+STILL = "still_groups"
+"""Name of the alarm."""
+
+
+class MovedCheck:
+    """Remembers every group of an optimizer, and names those that an epoch left bit-identical."""
+
+    def __init__(self, optimizer: torch.optim.Optimizer) -> None:
+        self._groups: dict[str, list[Tensor]] = {
+            group["name"]: list(group["params"]) for group in optimizer.param_groups
+        }
+        self._before = {name: [_print(p) for p in params] for name, params in self._groups.items()}
+
+    def still(self) -> list[str]:
+        """Groups of which not one parameter changed a single bit.
+
+        It can be right: dead units get no gradient, and behind a head of zeros nothing gets any in the first step.
+        """
+        return [
+            name
+            for name, params in self._groups.items()
+            if all(_print(p) == before for p, before in zip(params, self._before[name], strict=True))
+        ]
+
+
+def still_alarm(*, phase: str, epoch: int, rates: Mapping[str, float], still: Iterable[str]) -> dict[str, object]:
+    """The alarm for groups that stood still, with its numbers and a sentence."""
+    groups = list(still)
+    named = groups[0] if len(groups) == 1 else f"{len(groups)} groups from {groups[0]} to {groups[-1]}"
+    return {
+        "alarm": STILL,
+        "phase": phase,
+        "epoch": epoch,
+        "groups": groups,
+        "rates": {name: rates[name] for name in groups},
+        "text": f"{named} did not change by one bit in epoch {epoch} of {phase}, at a rate of up to "
+        f"{max(rates[name] for name in groups):.1e}: the rate is too small for the weights, or no gradient arrives",
+    }
+
+
+def _print(parameter: Tensor) -> str:
+    return fingerprints({"": parameter.detach()})[""]

@@ -1,0 +1,94 @@
+"""models: searching the catalog, and one card with how to use it; torch only to measure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from headstart.errors import ModelError, require
+from headstart.facts import family_of
+from headstart.models.catalog import ModelCard, all_cards, cards_of, find_model
+from headstart.models.search import ModelQuery, search, speed_of
+from headstart.workflow.progress import Progress, no_progress
+
+MOST_MEASURED = 60
+"""Measuring takes seconds for each network: a search that finds more is refused."""
+
+
+def list_models(query: ModelQuery, *, measure: bool = False, progress: Progress = no_progress) -> list[dict[str, Any]]:
+    """Cards that answer the query, as plain values; with `measure`, also this machine's images a second.
+
+    Raises:
+        ModelError: no such family, or too many cards to measure.
+        MissingExtraError: measuring needs torch.
+    """
+    if not measure:
+        return [_plain(card) for card in search(all_cards(), query)]
+    unordered = ModelQuery(**{**_values(query), "min_speed": None, "front": "all"})
+    found = search(all_cards(), unordered)
+    if len(found) > MOST_MEASURED:
+        raise ModelError(
+            f"{len(found)} models are too many to measure",
+            expected=f"at most {MOST_MEASURED}",
+            remedy="narrow the search, for example with --family or --max-params",
+        )
+    speeds = _measured(found, progress)
+    return [_plain(card, speeds) for card in search(found, query, measured=speeds)]
+
+
+def show_model(name: str, *, measure: bool = False, progress: Progress = no_progress) -> dict[str, Any]:
+    """One card, the other weights of its architecture, and how to use it.
+
+    Raises:
+        ModelError: no such model.
+        MissingExtraError: measuring needs torch.
+    """
+    choice = find_model(name)
+    card = choice.card
+    speeds = _measured([card], progress) if measure else None
+    others = [other.name for other in cards_of(card.architecture) if other.name != card.name]
+    family = family_of(card.family)
+    fact = (
+        None
+        if family is None
+        else {"name": family.name, "idea": family.idea, "good_for": family.good_for, "mind": family.mind}
+    )
+    return {**_plain(card, speeds), "family_fact": fact, "other_weights": others, "usage": usage_of(card)}
+
+
+def usage_of(card: ModelCard) -> dict[str, str]:
+    """Lines to copy: the command line, this library, and the library the network comes from."""
+    allow = " --allow-noncommercial" if card.commercial_use == "forbidden" else ""
+    permit = ', noncommercial_weights="allow"' if allow else ""
+    scratch = card.weights.kind == "none"
+    command = f"headstart train DATA --model {card.name}{' --strategy scratch' if scratch else ''}{allow}"
+    strategy = ', strategy="scratch"' if scratch else ""
+    options = f'headstart.DataPlan(source="DATA"), model="{card.name}"{strategy}{permit}'
+    usage = {
+        "command line": command,
+        "headstart": f"headstart.fit(headstart.TrainOptions({options}))",
+    }
+    if card.library == "torchvision":
+        usage["torchvision"] = f'torchvision.models.get_model("{card.architecture}", weights="{card.tag}")'
+    elif card.weights.kind == "none":
+        usage["timm"] = f'timm.create_model("{card.architecture}")'
+    elif card.tag.startswith("hf-hub:"):
+        usage["timm"] = f'timm.create_model("{card.tag}", pretrained=True)'
+    else:
+        usage["timm"] = f'timm.create_model("{card.architecture}.{card.tag}", pretrained=True)'
+    return usage
+
+
+def _measured(cards: list[ModelCard], progress: Progress) -> dict[str, float]:
+    require("torch", extra="train")
+    from headstart.features.speed import measured_speeds
+
+    return measured_speeds(cards, on_card=progress("measure", len(cards)))
+
+
+def _plain(card: ModelCard, speeds: dict[str, float] | None = None) -> dict[str, Any]:
+    raw = card.to_dict()
+    return raw if speeds is None else {**raw, "measured_images_per_second": speed_of(card, speeds)}
+
+
+def _values(query: ModelQuery) -> dict[str, Any]:
+    return {name: getattr(query, name) for name in query.__dataclass_fields__}

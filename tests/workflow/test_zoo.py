@@ -1,0 +1,53 @@
+"""models: searching and showing."""
+
+from __future__ import annotations
+
+import pytest
+import timm
+import torchvision.models
+
+from headstart.errors import ModelError
+from headstart.models.catalog import find_model
+from headstart.models.search import ModelQuery
+from headstart.workflow import zoo
+
+
+def test_the_list_holds_every_weight_of_both_libraries():
+    weights = sum(
+        len(torchvision.models.get_model_weights(name))
+        for name in torchvision.models.list_models(module=torchvision.models)
+    )
+    assert len(zoo.list_models(ModelQuery())) == weights + len(timm.list_models(pretrained=True))
+
+
+def test_a_card_comes_with_lines_that_work():
+    answer = zoo.show_model("resnet50:a1_in1k")
+    assert "resnet50:IMAGENET1K_V2" in answer["other_weights"]
+    assert answer["usage"]["timm"] == 'timm.create_model("resnet50.a1_in1k", pretrained=True)'
+    assert answer["usage"]["command line"] == "headstart train DATA --model resnet50:a1_in1k"
+    torchvisions = zoo.show_model("resnet50")["usage"]["torchvision"]
+    assert torchvisions == 'torchvision.models.get_model("resnet50", weights="IMAGENET1K_V2")'
+    import headstart  # noqa: F401 - named by the line below
+
+    options = zoo.usage_of(find_model("resnet18").card)["headstart"].removeprefix("headstart.fit(").removesuffix(")")
+    assert eval(options).model == "resnet18:IMAGENET1K_V1"
+
+
+def test_the_usage_says_what_a_licence_or_missing_weights_need():
+    assert zoo.show_model("vit_b_16:IMAGENET1K_SWAG_E2E_V1")["usage"]["command line"].endswith("--allow-noncommercial")
+    assert zoo.show_model("nfnet_f0")["usage"]["command line"].endswith("--model timm/nfnet_f0 --strategy scratch")
+
+
+def test_too_many_to_measure_are_refused():
+    with pytest.raises(ModelError, match=r"models are too many to measure; expected at most 60; narrow the search"):
+        zoo.list_models(ModelQuery(family="resnet"), measure=True)
+
+
+def test_measured_speeds_decide_limits_order_and_front(monkeypatch: pytest.MonkeyPatch):
+    from headstart.features import speed
+
+    monkeypatch.setattr(speed, "measured_speeds", lambda cards, on_card: {c.name: 1e9 / c.parameters for c in cards})
+    query = ModelQuery(family="squeezenet", sort="speed", min_speed=805)
+    found = zoo.list_models(query, measure=True)
+    assert [card["architecture"] for card in found] == ["squeezenet1_1"]
+    assert found[0]["measured_images_per_second"] > 805
