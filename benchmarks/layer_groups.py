@@ -19,7 +19,10 @@ import torchvision.models
 from zoo_checks import NUMERIC_BELOW, Verdict, numeric_verdict, structural_verdict
 
 from headstart.errors import HeadstartError
-from headstart.models.catalog import find_model
+from headstart.models.catalog import ModelCard, find_model
+
+SMALL = 96
+FAILURES = (HeadstartError, RuntimeError, AssertionError, NotImplementedError, ValueError)
 
 ROOT = Path(__file__).parents[1]
 FAMILIES = ROOT / "tests" / "models" / "timm_families.txt"
@@ -38,11 +41,20 @@ def networks() -> Iterator[tuple[str, str]]:
 def verdict_of(name: str) -> Verdict:
     card = find_model(name).card
     try:
-        verdict = numeric_verdict(card) if card.parameters < NUMERIC_BELOW else structural_verdict(card)
-    except (HeadstartError, RuntimeError, AssertionError, NotImplementedError) as error:
+        verdict = computed(card) if card.parameters < NUMERIC_BELOW else structural_verdict(card)
+    except FAILURES as error:
         verdict = Verdict(name, parameters=card.parameters, faults=[repr(error).splitlines()[0]])
     verdict.name = name
     return verdict
+
+
+def computed(card: ModelCard) -> Verdict:
+    """On small images where that is enough; anything odd is looked at again at the network's own size."""
+    try:
+        verdict = numeric_verdict(card, size=SMALL)
+    except FAILURES:
+        return numeric_verdict(card)
+    return numeric_verdict(card) if verdict.faults else verdict
 
 
 def table(verdicts: dict[str, list[Verdict]]) -> str:

@@ -100,3 +100,13 @@ def test_the_content_hash_sees_bytes_names_and_roles(image_folder: Path):
 def test_preview_writes_a_picture(image_folder: Path, tmp_path: Path):
     preview(TrainOptions(DataPlan(source=str(image_folder)), input_size=32), tmp_path / "sheet.png")
     assert (tmp_path / "sheet.png").stat().st_size > 1000
+
+
+def test_images_of_one_group_alone_cannot_be_cross_validated(image_folder: Path, tmp_path: Path):
+    """Two patients: one reports, so the other has to learn and to be judged at once."""
+    files = sorted(image_folder.rglob("*.png"))
+    rows = [f"{path},{path.parent.name},{'ab'[index % 2]}" for index, path in enumerate(files)]
+    table = tmp_path / "table.csv"
+    table.write_text("image,label,group\n" + "\n".join(rows))
+    with pytest.raises(DataError, match=r"all 8 images to learn from belong to one group; expected at least two"):
+        check_for_training(plan(table, "feature_extraction"), no_progress)
