@@ -9,7 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from local_host import home, host, nobody, outside
 from PIL import Image
+
+__all__ = ["home", "host", "nobody", "outside"]  # a server of weights on this machine; no test asks any other
 
 COLOURS = {"blue": (40, 60, 200), "green": (40, 180, 60), "red": (200, 50, 40)}
 

@@ -160,7 +160,9 @@ def test_a_folder_that_cannot_be_made_is_named(home: Path, url: str):
 
 def in_another_process(call: str) -> subprocess.Popen:
     environment = {**os.environ, "HF_HUB_DISABLE_TELEMETRY": "1"}
-    return subprocess.Popen([sys.executable, "-c", call], env=environment, stderr=subprocess.DEVNULL)
+    # A job in the background of a shell is born deaf to Ctrl-C, and so would its children be.
+    listening = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    return subprocess.Popen([sys.executable, "-c", listening + call], env=environment, stderr=subprocess.DEVNULL)
 
 
 def wait_for(condition) -> None:
