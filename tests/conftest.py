@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-from local_host import home, host, nobody, outside
 from PIL import Image
+
+from local_host import home, host, nobody, outside
 
 __all__ = ["home", "host", "nobody", "outside"]  # a server of weights on this machine; no test asks any other
 
@@ -27,6 +28,18 @@ def make_images(root: Path, *, classes: int = 2, per_class: int = 8, side: int =
             noise = rng.normal(0, 30, (side, side, 3)) + COLOURS[name]
             Image.fromarray(np.clip(noise, 0, 255).astype(np.uint8)).save(folder / f"{index:02d}.png")
     return root
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What tests store and export stays out of the user's cache, and nothing of the user's decides a test."""
+    before = os.environ.get("HEADSTART_HOME")
+    os.environ["HEADSTART_HOME"] = str(tmp_path_factory.mktemp("headstart_home"))
+    yield
+    if before is None:
+        del os.environ["HEADSTART_HOME"]
+    else:
+        os.environ["HEADSTART_HOME"] = before
 
 
 @pytest.fixture
@@ -68,7 +81,7 @@ class Prepared:
         from headstart.models.catalog import find_model
         from headstart.plan import DataPlan
         from headstart.run import Run
-        from headstart.train.probe import TrainingImages
+        from headstart.train.images import TrainingImages
         from headstart.workflow.images import check_for_training
         from headstart.workflow.plans import TrainOptions, make_plan
         from headstart.workflow.progress import no_progress

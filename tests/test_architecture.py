@@ -153,6 +153,7 @@ except SystemExit as stop:
         CLI.format("'train', '--help'"),
         CLI.format("'models', '--json'"),
         CLI.format("'models', 'resnet50'"),
+        CLI.format("'cache'"),
         CLI.format("'models', '--max-params', '10M', '--min-top1', '75', '--sort', 'speed', '--pareto'"),
         "import headstart; headstart.Plan; headstart.Run; headstart.TrainOptions; headstart.find_model('resnet18')",
         "from headstart.workflow.plans import *; make_plan(TrainOptions(DataPlan(source='x'))).to_yaml()",
@@ -197,6 +198,7 @@ def test_command_line_options_are_these():
             *("--model", "--out", "--plan", "--rates", "--resume", "--seed", "--strategy", "--strict", "--thaw"),
             *("--val", "data"),
         ],
+        "cache": ["--clear", "--json", "--limit", "--model", "--show"],
         "evaluate": ["--json", "--split", "bundle", "data"],
         "predict": ["--json", "bundle", "files"],
         "models": [

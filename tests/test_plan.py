@@ -195,7 +195,7 @@ def test_settled_rates(rule: RateRule, thaw: int | str, expected: dict[str, floa
 def test_settling_decides_every_auto_and_changes_nothing_else() -> None:
     plan = STRATEGIES["probe_then_tune"](Request(DATA))
     settled = plan.settled(model_name="net:tag", input_size=240, group_names=GROUPS)
-    assert (settled.model.name, settled.input.size, settled.engine) == ("net:tag", 240, "torch")
+    assert (settled.model.name, settled.input.size, settled.engine) == ("net:tag", 240, "auto")
     assert (plan.model.name, plan.input.size, plan.engine) == ("tf_efficientnet_lite0", "auto", "auto")
     assert settled.phases[0] == plan.phases[0]
     assert (

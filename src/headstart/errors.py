@@ -5,7 +5,7 @@ HeadstartError            exit code 1: one line that says what was found, what w
   ModelError              unknown model, wrong weights, no network
   PlanError               a plan with faults, all of them at once
   RunError                a run folder that cannot be made, read or continued
-    DiskFullError         the last good checkpoint is kept
+    DiskFullError         the last good checkpoint is kept; its kind StoreFullError (features) is the store's own limit
     FrozenMovedError      something that must not move did
   BundleError             a bundle that cannot be read
   MissingExtraError       the pip command that installs what is missing

@@ -79,8 +79,11 @@ class Plan(Section):
     budget_seconds: Annotated[float, Field(gt=0)] | None = None
     """Wall clock from the start of the command; training stops after the step that crosses it."""
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
-    engine: Literal["auto", "torch"] = "auto"
-    """What runs the frozen part."""
+    engine: Literal["auto", "torch", "onnxruntime"] = "auto"
+    """What runs the frozen part; auto is settled when the first frozen part is computed, by what is sooner done."""
+    store: Literal["float16", "float32", "off"] = "float16"
+    """What is frozen is computed once and kept under $HEADSTART_HOME/store, in half precision (values outside its range
+    in single) or in single precision; off: it is computed every time."""
     reasons: dict[str, str] = Field(default_factory=dict)
     """Path of a value nobody asked for -> one sentence why it is what it is."""
 
@@ -167,7 +170,6 @@ class Plan(Section):
                 "model": self.model.model_copy(update={"name": model_name}),
                 "input": InputPlan(size=input_size if self.input.size == "auto" else self.input.size),
                 "phases": tuple(phases),
-                "engine": "torch",
                 "reasons": reasons,
             }
         )

@@ -178,6 +178,8 @@ class AugmentationPlan(Section):
     """Mirrored views; none where a mirrored image means something else, all where there is no up."""
     mixup_alpha: Annotated[float, Field(ge=0, le=10)] = 0.0
     """Each training batch is mixed with itself in another order, by a share from Beta(alpha, alpha); 0: not at all."""
+    stored_views: Annotated[int, Field(ge=1, le=64)] = 4
+    """Views of a training image that are stored where a phase leaves a frozen prefix; each epoch draws one."""
 
 
 class OptimizerPlan(Section):

@@ -146,6 +146,10 @@ class Run:
         """The settled plan."""
         return Plan.read(self.folder / "plan.resolved.yaml")
 
+    def settle(self, plan: Plan) -> None:
+        """Put a plan in which one more `auto` is decided in place of the settled one."""
+        self._write_text("plan.resolved.yaml", plan.to_yaml())
+
     def data(self) -> dict[str, Any]:
         """data.json."""
         return self._read_json("data.json")

@@ -9,10 +9,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
 from headstart.data import decode as decode_module
-from headstart.data.decode import UnreadableImageError, decode
+from headstart.data.decode import UnreadableImageError, decode, reduction
 
 FAST_JPEG_TOLERANCE = 3  # of 255; the two builds of libjpeg-turbo upsample colour slightly differently
 ORIENTATION = 0x0112
@@ -251,3 +253,78 @@ def test_threads_that_decode_at_once_leave_the_warning_filters_alone(monkeypatch
             go_on[name].set()
             threads[name].join(5)
         assert list(warnings.filters) == before
+
+
+def large(width: int, height: int, mode: str = "RGB", **options: Any) -> bytes:
+    """A JPEG with detail at every scale."""
+    rng = np.random.default_rng(0)
+    picture = photo(width, height).convert("RGB")
+    for side in (4, 16, 64):
+        patch = Image.fromarray(rng.integers(0, 256, (height // side + 1, width // side + 1, 3), dtype=np.uint8))
+        picture = Image.blend(picture, patch.resize(picture.size, Image.Resampling.BICUBIC), 0.3)
+    return encode(picture.convert(mode), "JPEG", quality=90, **options)
+
+
+@pytest.mark.parametrize(
+    ("at_least", "shape"),
+    [
+        (None, (600, 801, 3)),
+        (301, (600, 801, 3)),
+        (300, (300, 401, 3)),
+        (151, (300, 401, 3)),
+        (150, (150, 201, 3)),
+        (76, (150, 201, 3)),
+        (75, (75, 101, 3)),
+        (1, (75, 101, 3)),
+    ],
+)
+def test_a_large_jpeg_is_halved_as_often_as_the_shorter_side_allows(
+    at_least: int | None, shape: tuple[int, int, int]
+) -> None:
+    assert decode(large(801, 600), at_least=at_least).shape == shape
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+@pytest.mark.parametrize("factor", [2, 4, 8])
+@pytest.mark.parametrize("progressive", [False, True])
+def test_reduced_pixels_are_the_averages_of_the_whole_ones(mode: str, factor: int, *, progressive: bool) -> None:
+    encoded = large(640, 480, mode, progressive=progressive, **({} if mode == "L" else {"subsampling": 0}))
+    averages = np.array(Image.fromarray(decode(encoded)).reduce(factor)).astype(int)
+    found = decode(encoded, at_least=480 // factor).astype(int)
+    assert found.shape == averages.shape
+    assert np.abs(found - averages).mean() < 2
+    assert np.abs(found - averages).max() < 40
+
+
+@pytest.mark.parametrize("tag", range(1, 9))
+def test_a_reduced_picture_stands_upright_too(tag: int) -> None:
+    exif = Image.Exif()
+    exif[ORIENTATION] = tag
+    encoded = large(400, 240, exif=exif)
+    whole, found = decode(encoded), decode(encoded, at_least=120)
+    assert found.shape == ((200, 120, 3) if tag >= 5 else (120, 200, 3))
+    assert np.abs(found.astype(int) - np.array(Image.fromarray(whole).reduce(2))).mean() < 3
+
+
+@pytest.mark.parametrize("kind", ["PNG", "BMP", "TIFF", "WEBP", "CMYK"])
+def test_what_no_fast_decoder_can_reduce_is_read_whole(kind: str) -> None:
+    encoded = encode(photo(64, 48).convert("CMYK"), "JPEG") if kind == "CMYK" else encode(photo(64, 48), kind)
+    assert np.array_equal(decode(encoded, at_least=8), decode(encoded))
+
+
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.9, 0.99])
+@pytest.mark.parametrize("progressive", [False, True])
+def test_a_truncated_file_is_an_error_also_where_it_would_be_reduced(share: float, *, progressive: bool) -> None:
+    whole = large(640, 480, progressive=progressive)
+    assert decode(whole, at_least=60).shape == (60, 80, 3)
+    with pytest.raises(UnreadableImageError):
+        decode(whole[: int(len(whole) * share)], at_least=60)
+
+
+@settings(max_examples=100, deadline=None)
+@given(shorter=st.integers(8, 9000), at_least=st.integers(1, 3000))
+def test_a_reduction_is_the_largest_that_is_allowed(shorter: int, at_least: int) -> None:
+    factor = reduction(shorter, at_least)
+    assert factor in (1, 2, 4, 8)
+    assert factor == 1 or shorter / factor >= at_least
+    assert factor == 8 or shorter / (2 * factor) < at_least

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -13,9 +14,11 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
-from headstart.data.loading import batches, read_pixels, reader_threads
+from headstart.data import loading
+from headstart.data.loading import batches, cores, in_order, read_pixels, read_view, reader_threads
 from headstart.data.sources import WHOLE, ImageRecord
 from headstart.errors import DataError
+from headstart.input_spec import InputSpec
 
 
 def png(value: int) -> bytes:
@@ -103,3 +106,49 @@ def test_a_file_that_is_gone_is_named(tmp_path: Path) -> None:
 
 def test_there_is_a_thread_to_read_and_no_crowd() -> None:
     assert 1 <= reader_threads() <= 8
+
+
+def test_a_view_is_decoded_no_larger_than_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    buffer = io.BytesIO()
+    Image.new("RGB", (800, 600), (200, 100, 0)).save(buffer, "JPEG", quality=95)
+    spec, asked = InputSpec(32, 36, "bilinear", (0.5,) * 3, (0.5,) * 3), []
+    real = loading.decode
+    monkeypatch.setattr(loading, "decode", lambda encoded, **given: asked.append(given) or real(encoded, **given))
+    view = read_view(ImageRecord("a/0.jpg", "a", WHOLE, content=buffer.getvalue()), spec)
+    assert asked == [{"at_least": 72}]
+    assert view.shape == (32, 32, 3)
+    assert np.allclose(view[16, 16], (np.array([200, 100, 0]) / 255 - 0.5) / 0.5, atol=0.02)
+
+
+def test_items_are_made_in_threads_and_come_in_order() -> None:
+    seen: set[int] = set()
+
+    def slow(number: int) -> int:
+        seen.add(threading.get_ident())
+        time.sleep(0.002 * (number % 3))
+        return number * number
+
+    assert list(in_order(slow, range(40), threads=3)) == [(n, n * n) for n in range(40)]
+    assert 1 < len(seen) <= 3
+    assert threading.get_ident() not in seen
+
+
+def test_few_items_are_held_ahead_and_an_error_ends_it() -> None:
+    started: list[int] = []
+
+    def failing(number: int) -> int:
+        started.append(number)
+        if number == 5:
+            raise DataError("broken")
+        return number
+
+    running = in_order(failing, range(1000), threads=2)
+    assert [next(running)[0] for _ in range(5)] == [0, 1, 2, 3, 4]
+    with pytest.raises(DataError, match="broken"):
+        next(running)
+    assert max(started) < 5 + 2 * 4 + 2
+    assert list(in_order(failing, [], threads=2)) == []
+
+
+def test_cores_are_those_the_process_may_use() -> None:
+    assert 1 <= cores() <= (os.cpu_count() or 1)

@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import PIL
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from headstart.data.preprocess import evaluation_view, resize_and_crop, scale, unscale
+from headstart.data.decode import decode
+from headstart.data.preprocess import (
+    evaluation_view,
+    pixels_needed,
+    resize_and_crop,
+    scale,
+    unscale,
+    view_version,
+)
+from headstart.data.sources import open_source
 from headstart.input_spec import InputSpec
+from headstart.models.backbone import build_classifier
 from headstart.models.catalog import find_model
 
 TOLERANCE = 1e-6  # in units of one deviation: the pixels are the same, only float rounding may differ
@@ -140,3 +153,78 @@ def test_unscale_is_the_inverse_of_scale(mean: tuple[float, ...], std: tuple[flo
 def test_unscale_clips_what_no_pixel_can_be() -> None:
     spec = InputSpec(32, 32, "bilinear", GREY, GREY)
     assert unscale(np.array([[[-9.0, 0.0, 9.0]]], np.float32), spec).tolist() == [[[0, 128, 255]]]
+
+
+def photo_like(width: int, height: int) -> bytes:
+    """A JPEG with detail at every scale."""
+    rng = np.random.default_rng(1)
+    picture = Image.fromarray(pixels_of(width, height))
+    for side in (8, 32, 128):
+        patch = rng.integers(0, 256, (height // side + 2, width // side + 2, 3), dtype=np.uint8)
+        picture = Image.blend(picture, Image.fromarray(patch).resize(picture.size, Image.Resampling.BICUBIC), 0.4)
+    buffer = io.BytesIO()
+    picture.save(buffer, "JPEG", quality=90)
+    return buffer.getvalue()
+
+
+REDUCED_TOLERANCE = 0.01  # mean absolute difference in units of one deviation; one level of 255 is 0.008 to 0.017
+
+
+@pytest.mark.parametrize("size", [(2400, 1800), (1100, 1700)], ids=lambda size: "x".join(map(str, size)))
+@pytest.mark.parametrize(
+    ("model", "reference"),
+    [("tf_efficientnet_lite0", timm_reference), ("resnet18:IMAGENET1K_V1", torchvision_reference)],
+)
+def test_a_reduced_photo_gives_the_reference_view_within_one_level(
+    model: str, reference: Callable[[], Reference], size: tuple[int, int]
+) -> None:
+    spec, encoded = find_model(model).card.input, photo_like(*size)
+    pixels = decode(encoded, at_least=pixels_needed(spec))
+    assert min(pixels.shape[:2]) <= min(size) / 2
+    with Image.open(io.BytesIO(encoded)) as image:
+        theirs = reference()(image.convert("RGB"))
+    difference = np.abs(evaluation_view(pixels, spec) - theirs)
+    assert difference.mean() < REDUCED_TOLERANCE
+    assert np.quantile(difference, 0.999) < 10 * REDUCED_TOLERANCE
+
+
+def test_twice_the_pixels_of_the_resize_are_needed_and_all_for_the_nearest() -> None:
+    assert pixels_needed(InputSpec(224, 256, "bicubic", GREY, GREY)) == 512
+    assert pixels_needed(InputSpec(224, 256, "nearest", GREY, GREY)) is None
+
+
+def test_what_is_stored_is_named_after_everything_that_changes_pixels() -> None:
+    assert PIL.__version__ in view_version()
+    assert "decode 2" in view_version()
+
+
+@pytest.mark.realdata
+@pytest.mark.parametrize(("name", "size", "count"), [("chest_xray", 96, 8), ("hymenoptera", 224, 2)])
+def test_features_of_reduced_real_images_are_those_of_whole_ones(
+    real_data: Path, name: str, size: int, count: int
+) -> None:
+    import torch
+
+    choice = find_model("tf_efficientnet_lite0")
+    spec = choice.card.input.at_size(size)
+    records = [r for r in open_source(real_data / f"{name}.tar").records if r.id.endswith((".jpg", ".jpeg"))]
+    classifier = build_classifier(choice, kind="linear", num_classes=2, seed=0)
+    classifier.network.eval()
+    compared = 0
+    for record in records[:: len(records) // 200]:
+        encoded = record.read()
+        if name == "hymenoptera":  # enlarged to twelve megapixels
+            buffer = io.BytesIO()
+            Image.fromarray(decode(encoded)).resize((4000, 3000), Image.Resampling.BICUBIC).save(buffer, "JPEG")
+            encoded = buffer.getvalue()
+        whole, reduced = decode(encoded), decode(encoded, at_least=pixels_needed(spec))
+        if reduced.shape == whole.shape:
+            continue
+        views = torch.from_numpy(np.stack([evaluation_view(pixels, spec) for pixels in (whole, reduced)]))
+        with torch.inference_mode():
+            a, b = classifier.features(views.permute(0, 3, 1, 2)).double()
+        assert torch.nn.functional.cosine_similarity(a, b, dim=0) >= 0.995, record.id
+        compared += 1
+        if compared == count:
+            break
+    assert compared == count

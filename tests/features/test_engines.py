@@ -1,23 +1,45 @@
-"""Running networks over images."""
+"""Running networks over images: every engine gives the network's answers, and none is used that does not."""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
+import pytest
 import torch
 
-from headstart.data.loading import read_pixels
+from headstart.data.loading import read_pixels, read_view
 from headstart.data.preprocess import evaluation_view
-from headstart.features.engines import BATCH_IMAGES, features_of, logits_of, to_tensor
+from headstart.errors import MissingExtraError
+from headstart.features import engine_choice, engines
+from headstart.features.engine_choice import Rates
+from headstart.features.engines import (
+    BATCH_IMAGES,
+    SINGLE,
+    Tolerance,
+    choose_engine,
+    features_of,
+    logits_of,
+    outputs_of,
+    pooled_features,
+)
+from headstart.features.onnx_engine import OnnxEngine
+from headstart.features.torch_engine import EagerEngine, TorchEngine
+
+Images = npt.NDArray[np.float32]
 
 
-def test_tensors_share_memory_and_are_channels_last():
-    inputs = np.random.default_rng(0).normal(size=(2, 8, 8, 3)).astype(np.float32)
-    tensor = to_tensor(inputs, torch.device("cpu"))
-    assert tensor.shape == (2, 3, 8, 8)
-    assert tensor.is_contiguous(memory_format=torch.channels_last)
-    assert tensor.data_ptr() == inputs.ctypes.data
+@pytest.fixture(autouse=True)
+def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("HEADSTART_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+def sample_of(task: object) -> Images:
+    return np.stack([read_view(record, task.images.spec) for record in task.images.roles.fit[:8]])
 
 
 def test_features_through_the_head_are_the_logits(prepare: Callable):
@@ -53,3 +75,157 @@ def test_training_mode_left_on_does_not_reach_the_answers(prepare: Callable):
     first = logits_of(classifier, task.images.roles.fit, task.images.spec)
     classifier.network.train()
     assert np.array_equal(first, logits_of(classifier, task.images.roles.fit, task.images.spec))
+
+
+@pytest.mark.parametrize("wanted", ["torch", "onnxruntime"])
+def test_every_engine_gives_the_features_of_the_network_in_the_order_of_the_records(prepare: Callable, wanted: str):
+    task = prepare()
+    classifier, spec, records = task.classifier(), task.images.spec, task.images.roles.train
+    before = {name: tensor.clone() for name, tensor in classifier.network.state_dict().items()}
+    notes: list[str] = []
+    prefix = pooled_features(classifier)
+    engine = choose_engine(
+        prefix, sample_of(task), label="lite0", images_to_come=9, wanted=wanted, on_note=notes.append
+    )
+    assert engine.name == wanted
+    assert not notes
+    counted: list[int] = []
+    found = features_of(classifier, records, spec, engine=engine, on_images=counted.append)
+    expected = features_of(classifier, records, spec)
+    assert sum(counted) == len(records)
+    assert np.abs(found - expected).max() <= SINGLE.largest_difference * np.abs(expected).max()
+    assert all(torch.equal(before[name], tensor) for name, tensor in classifier.network.state_dict().items())
+
+
+def test_an_engine_with_image_threads_reads_and_runs_in_them(prepare: Callable):
+    task = prepare()
+    records, seen, here = task.images.roles.train, [], threading.get_ident()
+
+    class Counting:
+        name, version, image_threads = "onnxruntime", "", 2
+
+        def run(self, images: Images) -> tuple[Images, ...]:
+            seen.append((threading.get_ident(), len(images)))
+            return images.mean(axis=(1, 2)), images
+
+    def prepared(record: object) -> Images:
+        assert threading.get_ident() != here
+        return read_view(record, task.images.spec)
+
+    found = list(outputs_of(Counting(), records, prepared))
+    assert [record for chunk, _ in found for record in chunk] == list(records)
+    assert all(len(chunk) == len(rows) == len(maps) for chunk, (rows, maps) in found)
+    assert all(thread != here and count <= 4 for thread, count in seen)
+    expected = np.stack([read_view(record, task.images.spec) for record in records])
+    assert np.array_equal(np.concatenate([maps for _, (_, maps) in found]), expected)
+
+
+def test_the_choice_follows_the_figures_and_is_remembered(prepare: Callable, monkeypatch: pytest.MonkeyPatch):
+    task = prepare()
+    prefix, sample = pooled_features(task.classifier()), sample_of(task)
+
+    def chosen(images: int) -> str:
+        return choose_engine(prefix, sample, label="lite0", images_to_come=images).name
+
+    monkeypatch.setattr(engines, "_timed", lambda engine, images: (engine.run(images), RATES[type(engine)]))
+    assert chosen(10) == "torch"
+    assert chosen(100_000) == "onnxruntime"
+    monkeypatch.setattr(engine_choice, "EXPECTED_RELOAD_SECONDS", 3.0)
+    assert chosen(60) == "onnxruntime", "3 s + 60 / 40 < 60 / 10"
+    assert chosen(20) == "torch"
+    (machine,) = engine_choice._read(engine_choice._kept_in()).values()
+    assert machine["lite0, 32x32x3"]["onnxruntime"] == 40
+
+
+RATES = {EagerEngine: 10.0, TorchEngine: 10.0, OnnxEngine: 40.0}
+
+
+def test_an_engine_that_is_slower_after_all_is_not_used_again(prepare: Callable, monkeypatch: pytest.MonkeyPatch):
+    task = prepare()
+    prefix, sample = pooled_features(task.classifier()), sample_of(task)
+    monkeypatch.setattr(
+        engines, "_timed", lambda engine, images: (engine.run(images), 5.0 if engine.name == "onnxruntime" else 10.0)
+    )
+    options = {"label": "lite0", "images_to_come": 10**6}
+    assert choose_engine(prefix, sample, **options).name == "torch"
+    monkeypatch.setattr(engines, "OnnxEngine", lambda *given, **named: pytest.fail("tried again"))
+    assert choose_engine(prefix, sample, **options).name == "torch"
+
+
+def test_an_engine_that_gives_other_answers_is_not_used(prepare: Callable, monkeypatch: pytest.MonkeyPatch):
+    task = prepare()
+    prefix, sample, notes = pooled_features(task.classifier()), sample_of(task), []
+
+    class Wrong(OnnxEngine):
+        def run(self, images: Images) -> tuple[Images, ...]:
+            return tuple(1.001 * array for array in super().run(images))
+
+    monkeypatch.setattr(engines, "OnnxEngine", Wrong)
+    options = {"label": "lite0", "images_to_come": 10**6, "on_note": notes.append}
+    assert choose_engine(prefix, sample, wanted="onnxruntime", **options).name == "torch"
+    assert "lite0 is run by torch, not by ONNX Runtime: its answers differ by 1.0e-03" in notes[0]
+    assert choose_engine(prefix, sample, **options).name == "torch", "nor by itself, from now on"
+    assert len(notes) == 1
+
+
+def test_a_network_that_cannot_be_exported_is_run_by_torch(prepare: Callable):
+    class Odd(torch.nn.Module):
+        def forward(self, x_BCHW: torch.Tensor) -> torch.Tensor:
+            return torch.linalg.svdvals(x_BCHW[:, 0])
+
+    sample, notes = np.random.default_rng(0).normal(size=(3, 8, 8, 3)).astype(np.float32), []
+    engine = choose_engine(Odd(), sample, label="odd", images_to_come=10, wanted="onnxruntime", on_note=notes.append)
+    assert engine.name == "torch"
+    assert len(notes) == 1
+    assert "\n" not in notes[0]
+
+
+def test_folding_that_changes_answers_is_not_used(prepare: Callable, monkeypatch: pytest.MonkeyPatch):
+    task = prepare()
+    prefix, sample, notes = pooled_features(task.classifier()), sample_of(task), []
+    monkeypatch.setattr(engines, "SINGLE", Tolerance(0.0, 1.0))
+    engine = choose_engine(prefix, sample, label="lite0", images_to_come=1, wanted="torch", on_note=notes.append)
+    assert isinstance(engine, EagerEngine)
+    assert "lite0 is run as it is, not folded" in notes[0]
+
+
+def test_without_onnx_runtime_torch_runs_unless_the_other_is_wanted_by_name(
+    prepare: Callable, monkeypatch: pytest.MonkeyPatch
+):
+    def missing(*given: object, **named: object) -> None:
+        raise MissingExtraError("onnxruntime is not installed", remedy='pip install "headstart[train]"')
+
+    monkeypatch.setattr(engines, "exported_path", missing)
+    task = prepare()
+    prefix, sample = pooled_features(task.classifier()), sample_of(task)
+    assert choose_engine(prefix, sample, label="lite0", images_to_come=10**6).name == "torch"
+    with pytest.raises(MissingExtraError, match="pip install"):
+        choose_engine(prefix, sample, label="lite0", images_to_come=1, wanted="onnxruntime")
+
+
+@pytest.mark.parametrize(
+    ("found", "words"),
+    [
+        (np.ones((2, 3), np.float32), ""),
+        (np.ones((2, 3), np.float32) + 9e-5, ""),
+        (np.ones((2, 3), np.float32) + 2e-4, "differ by 2.0e-04"),
+        (np.full((2, 3), np.nan, np.float32), "differ by nan"),
+        (np.ones((2, 4), np.float32), "arrays of [(2, 4)], not [(2, 3)]"),
+    ],
+)
+def test_agreement_is_what_the_tolerance_says(found: Images, words: str):
+    fault = engines._fault((found,), (np.ones((2, 3), np.float32),), SINGLE)
+    assert words in fault
+    assert bool(words) == bool(fault)
+
+
+def test_a_row_may_point_nowhere_else_even_where_others_are_far_larger():
+    expected = np.array([[1e4, 0.0], [0.1, 0.0]], np.float32)
+    assert "cosine" in engines._fault((np.array([[1e4, 0.0], [0.0, 0.1]], np.float32),), (expected,), SINGLE)
+    zeros = np.zeros((2, 2), np.float32)
+    assert not engines._fault((zeros,), (zeros,), SINGLE)
+
+
+def test_figures_are_kept_by_the_name_of_machine_and_prefix(own_home: Path):
+    engine_choice.remember("machine", "prefix", Rates(1, 2, 3))
+    assert (own_home / "engines.json").is_file()

@@ -12,11 +12,11 @@ import time
 from pathlib import Path
 
 import pytest
-from local_host import Host, files_under, sha256
 
 from headstart.errors import DiskFullError, ModelError
 from headstart.models import download
 from headstart.models.download import from_url, is_passing, is_whole
+from local_host import Host, files_under, sha256
 
 CONTENT = bytes(range(256)) * 1200  # 300 kB
 

@@ -13,10 +13,10 @@ from pathlib import Path
 import huggingface_hub
 import pytest
 import timm.models
-from local_host import COMMIT, Host, files_under, sha256
 
 from headstart.errors import DiskFullError, ModelError
 from headstart.models.hub import card_from_hub, hub_file, hub_url, is_hub_name, place_by_hand
+from local_host import COMMIT, Host, files_under, sha256
 
 REPO = "timm/net.in1k"
 CONTENT = bytes(range(256)) * 1200  # 300 kB

@@ -12,7 +12,6 @@ import pytest
 import timm
 import torch
 import torchvision
-from local_host import Host, sha256
 from safetensors.torch import save, save_file
 from torch import Tensor, nn
 
@@ -20,6 +19,7 @@ from headstart.errors import ModelError
 from headstart.models import weights
 from headstart.models.catalog import WeightSource
 from headstart.models.weights import WeightReport, load_weights, timm_overlay, weight_file
+from local_host import Host, sha256
 
 LITE0 = WeightSource(
     kind="package",

@@ -12,6 +12,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
+from headstart.apps.cache import cache
 from headstart.apps.models import models
 from headstart.errors import HeadstartError
 
@@ -267,6 +268,7 @@ def predict(
 
 
 app.command()(models)
+app.command()(cache)
 
 
 def _train(source: dict[str, Any], chosen: dict[str, Any], *, out: Path | None, as_json: bool) -> None:

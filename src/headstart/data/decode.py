@@ -4,6 +4,9 @@ What goes wrong elsewhere and how it is read here: a phone's rotation tag is app
 range instead of being clipped to white; transparency is laid over white instead of showing what was hidden
 under it; CMYK goes through Pillow's conversion (which knows Adobe's inverted files); a truncated file is an
 error and never becomes grey or black rows.
+
+A large JPEG of which few pixels are needed is decoded at a half, a quarter or an eighth: the decoder then leaves out
+most of the inverse transform and all later steps have less to do, while the whole file is still read and checked.
 """
 
 from __future__ import annotations
@@ -25,7 +28,12 @@ SMALLEST_SIDE_PIXELS = 8
 LARGEST_PIXELS = 89_478_485
 """Above this a small file can fill the memory; Pillow warns from the same number on."""
 
+DECODE_VERSION = 2
+"""Raised whenever the same bytes may become other pixels."""
+
 _EXIF_ORIENTATION = 0x0112
+_REDUCTIONS = (8, 4, 2)
+"""Powers of two only: for others the decoder has no fast transform."""
 _SIXTEEN_BIT_MODES = frozenset({"I;16", "I;16B", "I;16L", "I;16N"})
 _BYTES_SCALE = 257  # 65535 / 255: full 16-bit range onto full 8-bit range
 
@@ -34,11 +42,13 @@ class UnreadableImageError(Exception):
     """These bytes are no usable image; the message is the reason, without the file's name."""
 
 
-def decode(encoded: bytes) -> Pixels:
+def decode(encoded: bytes, *, at_least: int | None = None) -> Pixels:
     """Decode one image to RGB.
 
     Args:
         encoded: The file's bytes: JPEG, PNG, BMP, GIF (first frame), TIFF (first page), WebP, PPM.
+        at_least: Pixels that the shorter side must keep; a JPEG that has twice as many or more is reduced 2, 4 or 8
+            times. None keeps all.
 
     Returns:
         Height x width x 3, uint8. Grey images have three equal channels.
@@ -51,7 +61,7 @@ def decode(encoded: bytes) -> Pixels:
     try:
         with Image.open(io.BytesIO(encoded)) as image:
             _check_size(image)
-            return _decode_jpeg(encoded) if _is_plain_jpeg(image) else _decode_any(image)
+            return _decode_jpeg(encoded, image, at_least) if _is_plain_jpeg(image) else _decode_any(image)
     except UnidentifiedImageError as error:
         raise UnreadableImageError("not an image that can be decoded") from error
     except Image.DecompressionBombError as error:
@@ -69,13 +79,34 @@ def _check_size(image: Image.Image) -> None:
 
 
 def _is_plain_jpeg(image: Image.Image) -> bool:
-    """Whether the fast decoder gives the same answer: colour or grey JPEG that nobody rotated."""
-    return image.format == "JPEG" and image.mode in ("RGB", "L") and image.getexif().get(_EXIF_ORIENTATION, 1) == 1
+    """Whether the fast decoder gives the same answer: colour or grey JPEG."""
+    return image.format == "JPEG" and image.mode in ("RGB", "L")
 
 
-def _decode_jpeg(encoded: bytes) -> Pixels:
-    pixels: Pixels = simplejpeg.decode_jpeg(encoded, colorspace="RGB", strict=True)
-    return pixels
+def _decode_jpeg(encoded: bytes, image: Image.Image, at_least: int | None) -> Pixels:
+    width, height = image.size
+    factor = reduction(min(width, height), at_least)
+    smaller = {"min_height": -(-height // factor), "min_width": -(-width // factor)} if factor > 1 else {}
+    pixels: Pixels = simplejpeg.decode_jpeg(encoded, colorspace="RGB", strict=True, **smaller)
+    return _upright(pixels, image.getexif().get(_EXIF_ORIENTATION, 1))
+
+
+def reduction(shorter: int, at_least: int | None) -> int:
+    """The largest of 8, 4, 2 and 1 that leaves `at_least` pixels of the shorter side."""
+    if at_least is None:
+        return 1
+    return next((factor for factor in _REDUCTIONS if shorter >= factor * at_least), 1)
+
+
+def _upright(pixels: Pixels, orientation: int) -> Pixels:
+    """Undo what a phone's tag says: 2 to 4 mirror or turn, 5 to 8 also exchange the sides."""
+    if orientation in (5, 6, 7, 8):
+        pixels = pixels.transpose(1, 0, 2)
+    if orientation in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    if orientation in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    return np.ascontiguousarray(pixels)
 
 
 def _decode_any(image: Image.Image) -> Pixels:

@@ -4,34 +4,58 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
 
 import numpy as np
 
 from headstart.data.decode import Pixels, UnreadableImageError, decode
-from headstart.data.preprocess import NetworkInput
+from headstart.data.preprocess import NetworkInput, evaluation_view, pixels_needed
 from headstart.data.sources import ImageRecord
 from headstart.errors import DataError
+from headstart.input_spec import InputSpec
 
 _AHEAD_BATCHES = 2
+_AHEAD_ITEMS = 4
+
+Item = TypeVar("Item")
+Made = TypeVar("Made")
 
 
 def reader_threads() -> int:
     """Threads that decode; Pillow and the JPEG decoder leave the interpreter lock while they work."""
-    return min(8, os.cpu_count() or 1)
+    return min(8, cores())
 
 
-def read_pixels(record: ImageRecord) -> Pixels:
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def read_pixels(record: ImageRecord, *, at_least: int | None = None) -> Pixels:
     """Decode one image.
+
+    Args:
+        record: Which one.
+        at_least: Pixels that the shorter side must keep; None keeps all. See `decode`.
 
     Raises:
         DataError: it cannot be read; names the file and the reason.
     """
     try:
-        return decode(record.read())
+        return decode(record.read(), at_least=at_least)
     except (UnreadableImageError, OSError) as error:
         raise DataError(f"{record.id} cannot be read: {error}", expected="an image file") from error
+
+
+def read_view(record: ImageRecord, spec: InputSpec) -> NetworkInput:
+    """The evaluation view of one image, decoded no larger than that needs.
+
+    Raises:
+        DataError: it cannot be read; names the file and the reason.
+    """
+    return evaluation_view(read_pixels(record, at_least=pixels_needed(spec)), spec)
 
 
 def batches(
@@ -55,3 +79,20 @@ def _stacked(
     chunk: Sequence[ImageRecord], futures: list[Future[NetworkInput]]
 ) -> tuple[Sequence[ImageRecord], NetworkInput]:
     return chunk, np.stack([future.result() for future in futures])
+
+
+def in_order(function: Callable[[Item], Made], items: Iterable[Item], *, threads: int) -> Iterator[tuple[Item, Made]]:
+    """(item, function(item)) for each item in turn, made in threads; at most four for each thread are held ahead."""
+    waiting: deque[tuple[Item, Future[Made]]] = deque()
+    pool = ThreadPoolExecutor(threads)
+    try:
+        for item in items:
+            waiting.append((item, pool.submit(function, item)))
+            if len(waiting) >= _AHEAD_ITEMS * threads:
+                first, made = waiting.popleft()
+                yield first, made.result()
+        while waiting:
+            first, made = waiting.popleft()
+            yield first, made.result()
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)

@@ -5,13 +5,16 @@ Validation, the reported figures, bundles, exports and servers all go through he
 
 from __future__ import annotations
 
+import math
 from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+import PIL
+import simplejpeg
 from PIL import Image
 
-from headstart.data.decode import Pixels
+from headstart.data.decode import DECODE_VERSION, Pixels
 from headstart.input_spec import InputSpec
 
 NetworkInput: TypeAlias = npt.NDArray[np.float32]
@@ -22,6 +25,31 @@ FILTERS = {
     "bilinear": Image.Resampling.BILINEAR,
     "bicubic": Image.Resampling.BICUBIC,
 }
+
+
+SAFE_MARGIN = 2.0
+"""Pixels that a reduced image keeps on its shorter side for each one after the resize. Features of EfficientNet-Lite0
+for reduced and whole photos then have a cosine of 0.995 or more; at 1.15 some have 0.97 (`benchmarks/decode.py`)."""
+
+VIEW_VERSION = 1
+"""Raised whenever the same pixels may become another view."""
+
+
+def view_version() -> str:
+    """Whatever may change a bit of the way from a file to `evaluation_view`: part of the name of what is stored."""
+    return (
+        f"decode {DECODE_VERSION}, view {VIEW_VERSION}, pillow {PIL.__version__}, simplejpeg {simplejpeg.__version__}"
+    )
+
+
+def pixels_needed(spec: InputSpec) -> int | None:
+    """Pixels of the shorter side that `evaluation_view` needs; None for all of them.
+
+    Args:
+        spec: What the network sees.
+    """
+    # The nearest pixel is not an average: of a reduced image it would be another one.
+    return None if spec.interpolation == "nearest" else math.ceil(SAFE_MARGIN * spec.resize)
 
 
 def resize_and_crop(pixels: Pixels, spec: InputSpec) -> Pixels:
@@ -68,10 +96,13 @@ def _padded(image: Image.Image, spec: InputSpec) -> Image.Image:
 
 def scale(values: npt.NDArray[np.float32], spec: InputSpec) -> NetworkInput:
     """Normalise values 0..1 with the statistics of the weights: (v - mean) / std per channel."""
-    mean = np.asarray(spec.mean, np.float32)
-    std = np.asarray(spec.std, np.float32)
-    scaled: NetworkInput = (values - mean) / std
-    return scaled
+    # In rows of width x channels: numpy needs six times as long for rows of three.
+    mean, std = (
+        np.broadcast_to(np.asarray(one, np.float32), values.shape[1:]).reshape(-1) for one in (spec.mean, spec.std)
+    )
+    scaled: NetworkInput = values.reshape(len(values), -1) - mean
+    scaled /= std
+    return scaled.reshape(values.shape)
 
 
 def unscale(inputs: NetworkInput, spec: InputSpec) -> Pixels:

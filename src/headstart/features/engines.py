@@ -1,24 +1,193 @@
-"""Runs a network over images without learning: eager PyTorch in NHWC memory layout, inference mode."""
+"""Runs a network over images without learning: one face for PyTorch and ONNX Runtime, and the choice between them.
+
+An engine is used only after its answers to real images agreed with those of the network as it is.
+"""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import TypeAlias
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
+from torch import nn
 
-from headstart.data.loading import batches, read_pixels
-from headstart.data.preprocess import NetworkInput, evaluation_view
+from headstart.data.loading import batches, in_order, read_view
+from headstart.data.preprocess import NetworkInput
 from headstart.data.sources import ImageRecord
+from headstart.errors import MissingExtraError
+from headstart.features import engine_choice
+from headstart.features.engine_choice import EngineWish, Rates, sooner
+from headstart.features.fold import PooledFeatures
+from headstart.features.onnx_engine import BATCH_IMAGES as FEW_IMAGES
+from headstart.features.onnx_engine import OnnxEngine, exported_path
+from headstart.features.torch_engine import EagerEngine, Outputs, TorchEngine, device_of, to_tensor
 from headstart.input_spec import InputSpec
 from headstart.models.backbone import Classifier
 
 Matrix: TypeAlias = npt.NDArray[np.float32]
+Note: TypeAlias = Callable[[str], object]
+"""Is told in a sentence why another engine is used than the one that was wanted."""
 
 BATCH_IMAGES = 32
+SAMPLE_IMAGES = 8
+"""On which engines are timed and compared."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tolerance:
+    """How far an engine's outputs may be from those of the network as it is."""
+
+    largest_difference: float
+    """In units of the largest absolute output."""
+    smallest_cosine: float
+    """Between the two outputs for one image."""
+
+
+SINGLE = Tolerance(1e-4, 0.99999)
+"""Worst seen over thirteen families: 2.5e-6 and 0.9999998."""
+HALF = Tolerance(5e-2, 0.999)
+"""Mixed precision on a GPU."""
+
+
+class Engine(Protocol):
+    """Runs one frozen prefix."""
+
+    @property
+    def name(self) -> str:
+        """PyTorch is torch, ONNX Runtime is onnxruntime."""
+
+    @property
+    def version(self) -> str:
+        """Whatever may change a bit of what it computes."""
+
+    @property
+    def image_threads(self) -> int:
+        """How many threads may call `run` at once, each with few images; 1: `run` uses all cores itself."""
+
+    def run(self, images: NetworkInput) -> Outputs:
+        """B x height x width x channels -> arrays, batch first."""
+
+
+@dataclass(frozen=True)
+class _Subject:
+    """A prefix, and what it gives as it is."""
+
+    prefix: nn.Module
+    label: str
+    sample: NetworkInput
+    answers: Outputs
+    rate: float
+    """Images a second."""
+
+    @property
+    def name(self) -> str:
+        """What its speed depends on."""
+        return f"{self.label}, {'x'.join(map(str, self.sample.shape[1:]))}"
+
+
+def choose_engine(
+    prefix: nn.Module,
+    sample: NetworkInput,
+    *,
+    label: str,
+    images_to_come: int,
+    wanted: EngineWish = "auto",
+    on_note: Note = lambda sentence: None,
+) -> Engine:
+    """The engine that is done first with the images to come; its answers to the sample are those of the network.
+
+    Args:
+        prefix: (B, C, H, W) -> a tensor or a structure of tensors. Is put at rest, else not changed.
+        sample: Some real images, of the size that will come; eight of them are used.
+        label: Which network and which part of it, in words.
+        images_to_come: All of this run, views included.
+        wanted: auto measures; a name is what an earlier choice settled on.
+        on_note: Told why another engine is used than the one that was wanted.
+
+    Raises:
+        MissingExtraError: ONNX Runtime is wanted by name and not installed.
+    """
+    subject = _met(prefix, sample[:SAMPLE_IMAGES], label)
+    if device_of(prefix).type == "cpu" and wanted != "torch":
+        engine = _onnx_engine(subject, images_to_come, wanted, on_note)
+        if engine is not None:
+            return engine
+    return _torch_engine(subject, images_to_come, on_note)
+
+
+def _met(prefix: nn.Module, sample: NetworkInput, label: str) -> _Subject:
+    engine = EagerEngine(prefix)
+    first = engine.run(sample[:1])  # kernels are made in a first pass
+    rest = sample[1:] if len(sample) > 1 else sample
+    found, rate = _timed(engine, rest)
+    answers = tuple(map(np.concatenate, zip(first, found, strict=True))) if len(sample) > 1 else first
+    return _Subject(prefix, label, sample, answers, rate)
+
+
+def _timed(engine: Engine, images: NetworkInput) -> tuple[Outputs, float]:
+    """(outputs, images a second)."""
+    started = time.perf_counter()
+    found = engine.run(images)
+    return found, len(images) / max(time.perf_counter() - started, 1e-9)
+
+
+def _torch_engine(subject: _Subject, images_to_come: int, on_note: Note) -> Engine:
+    engine = TorchEngine(subject.prefix, subject.sample, images_to_come=images_to_come)
+    on_gpu = device_of(subject.prefix).type == "cuda"
+    fault = _fault(engine.run(subject.sample), subject.answers, HALF if on_gpu else SINGLE)
+    if not fault:
+        return engine
+    on_note(f"{subject.label} is run as it is, not folded: {fault}")
+    return EagerEngine(subject.prefix)
+
+
+def _onnx_engine(subject: _Subject, images_to_come: int, wanted: EngineWish, on_note: Note) -> Engine | None:
+    """None where it cannot run the prefix, gives other answers, or is done later than torch."""
+    from headstart.features.speed import machine_key  # which itself needs `best_device`
+
+    machine, name = machine_key(), subject.name
+    known = engine_choice.recall(machine, name)
+    try:
+        kept = exported_path(subject.prefix, subject.sample, label=subject.label)
+    except MissingExtraError:
+        if wanted == "onnxruntime":
+            raise
+        return None
+    if wanted == "auto" and sooner(images_to_come, subject.rate, known, exported=kept.is_file()) == "torch":
+        return None
+    started = time.perf_counter()
+    try:
+        engine = OnnxEngine(subject.prefix, subject.sample, kept=kept)
+        fault = _fault(engine.run(subject.sample), subject.answers, SINGLE)
+    except Exception as error:  # an exporter and a runtime that do not know a network say so in many ways
+        fault = (str(error).strip() or type(error).__name__).splitlines()[0]
+    if fault:
+        on_note(f"{subject.label} is run by torch, not by ONNX Runtime: {fault}")
+        engine_choice.remember(machine, name, Rates(subject.rate, 0.0, 0.0))
+        return None
+    setup = max(time.perf_counter() - started, known.setup_seconds if known else 0.0)
+    _, rate = _timed(engine, subject.sample)
+    engine_choice.remember(machine, name, Rates(subject.rate, rate, setup))
+    return engine if wanted == "onnxruntime" or rate > subject.rate else None
+
+
+def _fault(found: Outputs, expected: Outputs, tolerance: Tolerance) -> str:
+    """Why outputs are not those of the network, or an empty string."""
+    shapes, wanted = ([array.shape for array in arrays] for arrays in (found, expected))
+    if shapes != wanted:
+        return f"it gives arrays of {shapes}, not {wanted}"
+    for a, b in zip(found, expected, strict=True):
+        rows_a, rows_b = (array.reshape(len(array), -1).astype(np.float64) for array in (a, b))
+        difference = np.abs(rows_a - rows_b).max() / max(np.abs(rows_b).max(), np.finfo(np.float32).tiny)
+        lengths = np.linalg.norm(rows_a, axis=1) * np.linalg.norm(rows_b, axis=1)
+        cosines = np.divide((rows_a * rows_b).sum(axis=1), lengths, out=np.ones(len(a)), where=lengths > 0)
+        if not (difference <= tolerance.largest_difference and cosines.min() >= tolerance.smallest_cosine):
+            return f"its answers differ by {difference:.1e} of the largest (cosine {cosines.min():.6f})"
+    return ""
 
 
 def best_device() -> torch.device:
@@ -26,9 +195,27 @@ def best_device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def to_tensor(inputs: NetworkInput, device: torch.device) -> Tensor:
-    """B x height x width x channels -> (B, C, H, W) on the device, without a copy in memory on the CPU."""
-    return torch.from_numpy(inputs).to(device).permute(0, 3, 1, 2)
+def outputs_of(
+    engine: Engine, records: Sequence[ImageRecord], prepare: Callable[[ImageRecord], NetworkInput]
+) -> Iterator[tuple[Sequence[ImageRecord], Outputs]]:
+    """(records, arrays batch first) for some images after the other; decoding and computing share the cores.
+
+    Args:
+        engine: Runs the prefix.
+        records: The images.
+        prepare: Reads one; is called from several threads.
+    """
+    if engine.image_threads == 1:
+        chunks = [records[i : i + BATCH_IMAGES] for i in range(0, len(records), BATCH_IMAGES)]
+        for chunk, inputs in batches(chunks, prepare):
+            yield chunk, engine.run(inputs)
+        return
+
+    def both(few: Sequence[ImageRecord]) -> Outputs:
+        return engine.run(np.stack([prepare(record) for record in few]))
+
+    few = [records[i : i + FEW_IMAGES] for i in range(0, len(records), FEW_IMAGES)]
+    yield from in_order(both, few, threads=engine.image_threads)
 
 
 def logits_of(
@@ -38,8 +225,8 @@ def logits_of(
     *,
     on_images: Callable[[int], object] = lambda count: None,
 ) -> Matrix:
-    """(N, K) logits of the evaluation view of each image."""
-    return _run(classifier, classifier.network, records, spec, on_images)
+    """(N, K) logits of the evaluation view of each image, by the network as it is."""
+    return _collected(EagerEngine(classifier.network), records, spec, on_images)
 
 
 def features_of(
@@ -48,35 +235,49 @@ def features_of(
     spec: InputSpec,
     *,
     on_images: Callable[[int], object] = lambda count: None,
+    engine: Engine | None = None,
 ) -> Matrix:
-    """(N, F) pooled features of the evaluation view of each image."""
-    return _run(classifier, classifier.features, records, spec, on_images)
+    """(N, F) pooled features of the evaluation view of each image.
+
+    Args:
+        classifier: Whose features.
+        records: The images.
+        spec: What the network sees of them.
+        on_images: Called with the number of images just done.
+        engine: Made by `choose_engine` for `pooled_features(classifier)`; None runs the network as it is.
+    """
+    return _collected(engine or EagerEngine(pooled_features(classifier)), records, spec, on_images)
 
 
-def _run(
-    classifier: Classifier,
-    function: Callable[[Tensor], Tensor],
-    records: Sequence[ImageRecord],
-    spec: InputSpec,
-    on_images: Callable[[int], object],
+def pooled_features(classifier: Classifier) -> PooledFeatures:
+    """The classifier's features as a prefix for `choose_engine`. Puts the network at rest."""
+    unused = [site.path for site in classifier.sites]
+    return PooledFeatures(classifier.network.eval(), classifier.features, unused=unused)
+
+
+def _collected(
+    engine: Engine, records: Sequence[ImageRecord], spec: InputSpec, on_images: Callable[[int], object]
 ) -> Matrix:
-    classifier.network.eval()
-    device = next(classifier.network.parameters()).device
-    return np.concatenate(list(_outputs(function, records, spec, device, on_images)))
-
-
-def _outputs(
-    function: Callable[[Tensor], Tensor],
-    records: Sequence[ImageRecord],
-    spec: InputSpec,
-    device: torch.device,
-    on_images: Callable[[int], object],
-) -> Iterator[Matrix]:
-    def view(record: ImageRecord) -> NetworkInput:
-        return evaluation_view(read_pixels(record), spec)
-
-    chunks = [records[i : i + BATCH_IMAGES] for i in range(0, len(records), BATCH_IMAGES)]
-    for chunk, inputs in batches(chunks, view):
-        with torch.inference_mode():
-            yield function(to_tensor(inputs, device)).float().cpu().numpy()
+    found: list[Matrix] = []
+    for chunk, (rows, *_) in outputs_of(engine, records, lambda record: read_view(record, spec)):
+        found.append(rows)
         on_images(len(chunk))
+    return np.concatenate(found)
+
+
+__all__ = [
+    "BATCH_IMAGES",
+    "HALF",
+    "SINGLE",
+    "Engine",
+    "Matrix",
+    "Note",
+    "Tolerance",
+    "best_device",
+    "choose_engine",
+    "features_of",
+    "logits_of",
+    "outputs_of",
+    "pooled_features",
+    "to_tensor",
+]

@@ -97,7 +97,10 @@ class Classifier:
 
     def training_logits(self, x_BCHW: Tensor) -> tuple[tuple[Tensor, float], ...]:  # noqa: N803 - shapes
         """Logits (B, K) with the weight of their loss; more than one pair only where auxiliary heads are trained."""
-        answer = self.network(x_BCHW)
+        return self.weighted_logits(self.network(x_BCHW))
+
+    def weighted_logits(self, answer: Any) -> tuple[tuple[Tensor, float], ...]:  # noqa: ANN401 - tensor or tuple
+        """What the network, or its last part, answered in training -> logits with the weight of their loss."""
         if isinstance(answer, Tensor):
             return ((answer, 1.0),)
         weight = AUXILIARY_LOSS_WEIGHTS[type(self.network).__name__]

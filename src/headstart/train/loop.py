@@ -12,32 +12,31 @@ from __future__ import annotations
 import hashlib
 import math
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from headstart.data.loading import batches, read_pixels
-from headstart.data.preprocess import NetworkInput, evaluation_view, scale
 from headstart.data.sources import ImageRecord
 from headstart.evaluate.metrics import log_loss, sharpened_log_losses
-from headstart.features.engines import logits_of, to_tensor
 from headstart.features.linear import softmax
-from headstart.models.augment import training_view, view_rng
 from headstart.models.backbone import Classifier
 from headstart.models.layers import restore
 from headstart.plan import Plan, SolvePhase, TrainPhase
 from headstart.run import Run
 from headstart.train.checkpoint import Candidate, Progress, State, copy_of, load_state, save_state
 from headstart.train.choice import choose
+from headstart.train.feeds import Feed, feed_for
 from headstart.train.frozen import FrozenCheck
+from headstart.train.images import TrainingImages
 from headstart.train.mixup import batch_loss, draw_mixing
 from headstart.train.moved import STILL, MovedCheck, still_alarm
 from headstart.train.observers import Observer
 from headstart.train.phases import Entered, enter
-from headstart.train.probe import TrainingImages, refit_head, solve_probe
+from headstart.train.probe import refit_head, solve_probe
 from headstart.train.schedules import rate_at
 from headstart.train.stopping import StopReason, StopRequest
 
@@ -113,11 +112,21 @@ class _Loop:
     observer: Observer
     stop: StopRequest
     state: State
+    feed: Feed = field(init=False)
+    """Of the current train phase."""
 
     def solve(self, phase: SolvePhase) -> None:
         """The head in one go; a candidate for the best weights."""
         started = time.monotonic()
-        solved = solve_probe(self.classifier, phase, self.images, seed=self.plan.seed, observer=self.observer)
+        solved = solve_probe(
+            self.classifier,
+            phase,
+            self.images,
+            seed=self.plan.seed,
+            observer=self.observer,
+            engine=self.plan.engine,
+        )
+        self._settle_engine(solved.engine)
         progress = self.state.progress
         progress.strength = solved.strength
         self.state.probe = solved.candidate
@@ -144,6 +153,18 @@ class _Loop:
         entered = enter(self.classifier, phase, self.plan.optimizer)
         if self.state.optimizer is not None:
             entered.optimizer.load_state_dict(self.state.optimizer)
+        started = time.monotonic()
+        self.feed = feed_for(
+            phase,
+            self.classifier,
+            self.images,
+            augmentation=self.plan.augmentation,
+            seed=self.plan.seed,
+            observer=self.observer,
+            engine=self.plan.engine,
+        )
+        self._settle_engine(self.feed.engine)
+        progress.epoch_seconds += time.monotonic() - started
         reason, ended_early = "all epochs done", False
         while progress.epoch < phase.epochs:
             if self._is_out_of_patience():
@@ -175,9 +196,9 @@ class _Loop:
         self.observer.work_started(f"{phase.name} {progress.epoch + 1}/{phase.epochs}", sum(map(len, chunks)))
         self.observer.work_done(progress.images_seen)
         started = saved = time.monotonic()
-        for records, inputs in batches(waiting, self._training_input(len(progress.rows))):
+        for records, tensors in self.feed.batches(waiting, epoch=len(progress.rows)):
             entered.set_rate(self._rates(phase, progress.step, len(chunks)))
-            loss = self._train_step(entered, records, inputs)
+            loss = self._train_step(entered, records, tensors)
             progress.step += 1
             progress.loss_sum += loss * len(records)
             progress.images_seen += len(records)
@@ -208,14 +229,14 @@ class _Loop:
         progress.alarms.append(alarm)
         self.observer.noted("alarm", alarm)
 
-    def _train_step(self, entered: Entered, records: Sequence[ImageRecord], inputs: NetworkInput) -> float:
+    def _train_step(self, entered: Entered, records: Sequence[ImageRecord], tensors: tuple[Tensor, ...]) -> float:
         """One optimizer step; the mean loss of the batch."""
         device = next(self.classifier.network.parameters()).device
         plan, progress = self.plan, self.state.progress
         position = (plan.seed, progress.phase, progress.epoch, progress.step)
         mixing = draw_mixing(len(records), alpha=plan.augmentation.mixup_alpha, seed=_seed_of("mixup", *position))
         torch.manual_seed(_seed_of(*position))  # dropout
-        outputs = self.classifier.training_logits(mixing.inputs(to_tensor(inputs, device)))
+        outputs = self.feed.outputs(tuple(mixing.inputs(tensor) for tensor in tensors))
         labels = torch.from_numpy(self.images.labels(records)).to(device)
         loss = batch_loss(outputs, labels, mixing, label_smoothing=plan.optimizer.label_smoothing)
         entered.optimizer.zero_grad(set_to_none=True)
@@ -229,7 +250,7 @@ class _Loop:
         started = time.monotonic()
         select = self.images.roles.select
         self.observer.work_started("select", len(select))
-        logits = logits_of(self.classifier, select, self.images.spec, on_images=self.observer.work_done)
+        logits = self.feed.select_logits(self.observer.work_done)
         probabilities, labels = softmax(logits.astype(np.float64)), self.images.labels(select)
         progress.epoch += 1
         candidate = Candidate(
@@ -270,7 +291,7 @@ class _Loop:
         strength = self.state.progress.strength
         whole = len(self.images.roles.train) > len(self.images.roles.fit)
         if strength is not None and (whole or chosen is not self.state.probe):
-            refit_head(self.classifier, self.images, strength=strength, observer=self.observer)
+            refit_head(self.classifier, self.images, strength=strength, observer=self.observer, engine=self.plan.engine)
         self.observer.noted("chosen", {"weights": chosen.name, "why": why})
         probe, progress = self.state.probe, self.state.progress
         phases = list(progress.phases)
@@ -346,19 +367,11 @@ class _Loop:
         parts = np.array_split(order, math.ceil(len(records) / self.plan.batch_size))
         return [[records[i] for i in part] for part in parts]
 
-    def _training_input(self, epoch: int) -> Callable[[ImageRecord], NetworkInput]:
-        """What prepares one image for a training step; `epoch` counts over all phases."""
-        plan, spec = self.plan, self.images.spec
-        preset = plan.augmentation.preset
-
-        def view(record: ImageRecord) -> NetworkInput:
-            pixels = read_pixels(record)
-            if preset == "none":
-                return evaluation_view(pixels, spec)
-            rng = view_rng(plan.seed, epoch, record.id)
-            return scale(training_view(pixels, spec, preset=preset, flip=plan.augmentation.flip, rng=rng), spec)
-
-        return view
+    def _settle_engine(self, name: str | None) -> None:
+        """The first engine that computed something runs the rest of the run, a resume included."""
+        if name is not None and self.plan.engine == "auto":
+            self.plan = self.plan.model_copy(update={"engine": name})
+            self.run.settle(self.plan)
 
     def _save(self, *, optimizer: torch.optim.Optimizer | None) -> None:
         self.state.network = copy_of(self.classifier.network)

@@ -10,30 +10,19 @@ import numpy.typing as npt
 import torch
 
 from headstart.data.sources import ImageRecord
-from headstart.data.splits import Roles, deal
+from headstart.data.splits import deal
+from headstart.errors import DiskFullError
 from headstart.evaluate.metrics import log_loss, sharpened_log_losses
+from headstart.features.activations import POOLED, Activations, matrix_of, pooled_part
+from headstart.features.engine_choice import EngineWish
 from headstart.features.engines import Matrix, features_of
 from headstart.features.linear import LinearHead, StrengthChoice, choose_strength, solve_logistic
-from headstart.input_spec import InputSpec
 from headstart.models.backbone import Classifier
 from headstart.plan import SolvePhase
 from headstart.train.checkpoint import Candidate, copy_of
+from headstart.train.feeds import evaluation_view_of
+from headstart.train.images import TrainingImages
 from headstart.train.observers import Observer
-
-
-@dataclass(frozen=True)
-class TrainingImages:
-    """The images of a run as the loop needs them."""
-
-    roles: Roles
-    spec: InputSpec
-    groups: Mapping[str, str]
-    """Image id -> group that must stay together in folds."""
-
-    def labels(self, records: Sequence[ImageRecord]) -> npt.NDArray[np.int64]:
-        """Class index of each."""
-        index = {name: i for i, name in enumerate(self.roles.classes)}
-        return np.array([index[record.label] for record in records], np.int64)
 
 
 @dataclass(frozen=True)
@@ -45,22 +34,56 @@ class SolvedProbe:
     strength: float
     log_loss: float
     """On the same images, in nats, as the head says it."""
+    engine: str | None
+    """Which engine computed the features; None: they were stored, or there is no store."""
 
 
-def watched_features(
-    classifier: Classifier, records: Sequence[ImageRecord], spec: InputSpec, observer: Observer, *, what: str
-) -> Matrix:
-    """Features with progress told to the observer."""
-    observer.work_started(what, len(records))
-    return features_of(classifier, records, spec, on_images=observer.work_done)
+class PooledSource:
+    """Pooled features of images by the network as it stands: from the store, or computed."""
+
+    def __init__(
+        self, classifier: Classifier, images: TrainingImages, *, engine: EngineWish, observer: Observer
+    ) -> None:
+        """Look at the network's weights once: they must not change while this is used."""
+        self._classifier, self._images, self._observer = classifier, images, observer
+        self._activations: Activations | None = None
+        if images.store is not None:
+            note = lambda text: observer.noted("engine", {"why": text})  # noqa: E731
+            self._activations = Activations(
+                pooled_part(classifier), images.spec, images.digests, images.store, engine, images.precision, note
+            )
+
+    @property
+    def engine_name(self) -> str | None:
+        """Of the engine that was chosen, once something had to be computed."""
+        return self._activations.engine_name if self._activations else None
+
+    def features(self, records: Sequence[ImageRecord], *, what: str) -> Matrix:
+        """(N, F), with progress told to the observer."""
+        self._observer.work_started(what, len(records))
+        if self._activations is not None:
+            try:
+                view = evaluation_view_of(self._images)
+                return matrix_of(self._activations.reader(records, [view], on_images=self._observer.work_done))
+            except DiskFullError as error:
+                self._observer.noted("not_stored", {"border": POOLED, "why": str(error)})
+                self._observer.work_started(what, len(records))
+        return features_of(self._classifier, records, self._images.spec, on_images=self._observer.work_done)
 
 
 def solve_probe(
-    classifier: Classifier, phase: SolvePhase, images: TrainingImages, *, seed: int, observer: Observer
+    classifier: Classifier,
+    phase: SolvePhase,
+    images: TrainingImages,
+    *,
+    seed: int,
+    observer: Observer,
+    engine: EngineWish = "auto",
 ) -> SolvedProbe:
     """Solve the head on the fit images, write it into the network, and judge it."""
     roles = images.roles
-    fit = watched_features(classifier, roles.fit, images.spec, observer, what="features of train")
+    source = PooledSource(classifier, images, engine=engine, observer=observer)
+    fit = source.features(roles.fit, what="features of train")
     labels = images.labels(roles.fit)
     folds = _folds(roles.fit, images.groups, phase.folds, seed)
     strengths = None if phase.strength == "auto" else (phase.strength,)
@@ -69,7 +92,7 @@ def solve_probe(
     write_head(classifier, head)
     judged, judged_labels = choice.out_of_fold_NK, labels
     if roles.select:
-        select = watched_features(classifier, roles.select, images.spec, observer, what="features of select")
+        select = source.features(roles.select, what="features of select")
         judged, judged_labels = head.probabilities(select), images.labels(roles.select)
     candidate = Candidate(
         phase.name,
@@ -77,13 +100,21 @@ def solve_probe(
         sharpened_log_losses(judged, judged_labels),
         copy_of(classifier.network),
     )
-    return SolvedProbe(candidate, choice.strength, log_loss(judged, judged_labels))
+    return SolvedProbe(candidate, choice.strength, log_loss(judged, judged_labels), source.engine_name)
 
 
-def refit_head(classifier: Classifier, images: TrainingImages, *, strength: float, observer: Observer) -> None:
+def refit_head(
+    classifier: Classifier,
+    images: TrainingImages,
+    *,
+    strength: float,
+    observer: Observer,
+    engine: EngineWish = "auto",
+) -> None:
     """Solve the head again on all of train, now that nothing is chosen any more, with the network as it stands."""
     records = images.roles.train
-    features = watched_features(classifier, records, images.spec, observer, what="refit on all of train")
+    source = PooledSource(classifier, images, engine=engine, observer=observer)
+    features = source.features(records, what="refit on all of train")
     head = solve_logistic(features, images.labels(records), len(images.roles.classes), strength=strength)
     write_head(classifier, head)
 

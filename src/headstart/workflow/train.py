@@ -124,11 +124,12 @@ def _train_settled(
 ) -> TrainingAnswer:
     """Build the network, make the run folder, train, write the bundle, judge it on the images that report."""
     from headstart.features.engines import best_device
+    from headstart.features.store import ActivationStore
     from headstart.models.backbone import build_classifier
     from headstart.models.bundle import save_bundle
+    from headstart.train.images import TrainingImages
     from headstart.train.loop import fit
     from headstart.train.observers import All, EventLog
-    from headstart.train.probe import TrainingImages
     from headstart.train.stopping import StopRequest
 
     _make_deterministic()
@@ -151,7 +152,14 @@ def _train_settled(
     for finding in checks.find(data.dataset, data.facts):
         if finding.level != "info":
             watchers.noted("finding", finding.to_dict())
-    images = TrainingImages(data.roles, spec, data.groups)
+    images = TrainingImages(
+        data.roles,
+        spec,
+        data.groups,
+        digests={name: bytes.fromhex(digest) for name, digest in data.facts.digests.items()},
+        store=None if plan.store == "off" else ActivationStore(),
+        precision="float32" if plan.store == "float32" else "float16",
+    )
     stop = StopRequest(budget_seconds=plan.budget_seconds, started=started)
     try:
         with stop.listening():

@@ -1,0 +1,84 @@
+"""Which engine is sooner done, set-up included; measured rates are remembered for the machine."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+from headstart.errors import DiskFullError
+from headstart.models.download import home
+from headstart.run import write_json
+
+EngineName: TypeAlias = Literal["torch", "onnxruntime"]
+EngineWish: TypeAlias = Literal["auto", "torch", "onnxruntime"]
+
+EXPECTED_GAIN = 2.5
+"""How much faster ONNX Runtime is than torch where that was not measured yet: ResNets gain the least."""
+EXPECTED_SETUP_SECONDS = 4.0
+"""To import ONNX Runtime and export a network, where that was not measured yet; 1.5-5 s were seen."""
+EXPECTED_RELOAD_SECONDS = 0.5
+"""The same where the exported network is kept from an earlier run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """What was measured of one prefix on this machine."""
+
+    torch: float
+    """Images a second."""
+    onnxruntime: float
+    """Images a second; 0 if it does not run there or gives other answers."""
+    setup_seconds: float
+    """To export it."""
+
+
+def sooner(images: int, torch_rate: float, known: Rates | None, *, exported: bool) -> EngineName:
+    """The engine that is done first: N / rate, for ONNX Runtime plus its set-up.
+
+    Args:
+        images: To come.
+        torch_rate: Images a second of PyTorch, just measured.
+        known: What was measured before.
+        exported: Whether the exported network is kept from an earlier run.
+    """
+    rate = known.onnxruntime if known else EXPECTED_GAIN * torch_rate
+    if rate <= 0:
+        return "torch"
+    setup = known.setup_seconds if known else EXPECTED_SETUP_SECONDS
+    if exported:
+        setup = EXPECTED_RELOAD_SECONDS
+    return "onnxruntime" if setup + images / rate < images / torch_rate else "torch"
+
+
+def recall(machine: str, prefix: str) -> Rates | None:
+    """What was measured on this machine for a prefix of this name."""
+    with contextlib.suppress(KeyError, TypeError):
+        return Rates(**_read(_kept_in())[machine][prefix])
+    return None
+
+
+def remember(machine: str, prefix: str, rates: Rates) -> None:
+    """Keep figures for later runs; a full or read-only disk only means that they are measured again."""
+    path = _kept_in()
+    known = _read(path)
+    mine = known.get(machine)
+    figures = {name: round(value, 3) for name, value in asdict(rates).items()}
+    known[machine] = {**(mine if isinstance(mine, dict) else {}), prefix: figures}
+    with contextlib.suppress(OSError, DiskFullError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_json(path, known)
+
+
+def _kept_in() -> Path:
+    return home() / "engines.json"
+
+
+def _read(path: Path) -> dict[str, Any]:
+    with contextlib.suppress(OSError, ValueError):  # none yet, or cut by a crash of the machine
+        found = json.loads(path.read_text(encoding="utf-8"))
+        if isinstance(found, dict):
+            return found
+    return {}

@@ -1,0 +1,243 @@
+"""The store's size: its limit, who uses what, and removal of what was not used for longest.
+
+A space is a folder. Its file `used` says when it was last read (the file's time) and whether a living process has it
+open (a shared lock, which ends with the process however that ends). Only a space that nobody has open is ever removed,
+and it is renamed before, so that no reader sees half of one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import math
+import os
+import secrets
+import shutil
+import time
+import weakref
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from headstart.errors import DiskFullError
+from headstart.run import write_json
+
+DEFAULT_LIMIT_BYTES = 20 * 10**9
+_SHARE_OF_DISK = 4
+"""Where nobody set a limit, the store also takes at most a quarter of what would be free without it."""
+
+_USED = "used"
+_GONE = ".gone"
+_TRIES = 3
+_PAUSE_SECONDS = 0.003
+
+
+class StoreFullError(DiskFullError):
+    """The store's limit leaves no room; what was stored before is whole, and the work goes on without the store."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """How large the store may grow."""
+
+    bytes: int
+    set_by: Literal["user", "default"]
+
+
+@dataclass(frozen=True, slots=True)
+class SpaceUse:
+    """One space as it lies on disk."""
+
+    folder: Path
+    bytes: int
+    last_used: float
+    """Seconds since 1970."""
+
+
+def read_limit(root: Path, stored: int | None = None) -> Limit:
+    """What `write_limit` wrote; without it, or where it cannot be read, the default.
+
+    Args:
+        root: The store.
+        stored: Its bytes, where they have been counted already.
+    """
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        return Limit(int(json.loads((root / "limit.json").read_text(encoding="utf-8"))["bytes"]), "user")
+    room = free_bytes(root) + (stored_bytes(root) if stored is None else stored)
+    return Limit(min(DEFAULT_LIMIT_BYTES, room // _SHARE_OF_DISK), "default")
+
+
+def write_limit(root: Path, limit_bytes: int) -> None:
+    """Remember a limit."""
+    root.mkdir(parents=True, exist_ok=True)
+    write_json(root / "limit.json", {"bytes": limit_bytes})
+
+
+def free_bytes(root: Path) -> int:
+    """Free on the disk that holds, or would hold, the store."""
+    there = next(folder for folder in (root, *root.absolute().parents) if folder.exists())
+    return shutil.disk_usage(there).free
+
+
+def spaces_in_use_order(root: Path) -> list[SpaceUse]:
+    """All spaces, the one that was not used for longest first."""
+    found = []
+    for folder in root.glob("[!.]*/"):
+        with contextlib.suppress(FileNotFoundError):  # removed by another process just now
+            used = folder / _USED
+            time_used = (used if used.exists() else folder).stat().st_mtime
+            found.append(SpaceUse(folder, _size(folder), time_used))
+    return sorted(found, key=lambda space: (space.last_used, space.folder.name))
+
+
+def stored_bytes(root: Path) -> int:
+    """Of all spaces, with what is being written."""
+    return sum(space.bytes for space in spaces_in_use_order(root))
+
+
+def _size(folder: Path) -> int:
+    total = 0
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            with contextlib.suppress(FileNotFoundError):
+                total += entry.stat().st_size
+    return total
+
+
+class Lease:
+    """Keeps a space's folder from being removed for as long as this object lives."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / _USED
+        while True:
+            folder.mkdir(parents=True, exist_ok=True)
+            with contextlib.suppress(FileNotFoundError):  # removed before it was held: once more
+                descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o666)
+                with contextlib.suppress(OSError):  # a file system without locks: nobody can remove there either
+                    fcntl.flock(descriptor, fcntl.LOCK_SH)
+                if _is_same(self._path, descriptor):
+                    break
+                os.close(descriptor)
+        weakref.finalize(self, os.close, descriptor)
+        self.touch()
+
+    def touch(self) -> None:
+        """The space is used now."""
+        with contextlib.suppress(OSError):
+            now = time.time()
+            os.utime(self._path, (now, now))
+
+
+def is_in_use(folder: Path) -> bool:
+    """Whether a living process has the space open."""
+    with _sole(folder) as held:
+        return not held
+
+
+def remove_space(folder: Path) -> bool:
+    """Remove a space unless somebody has it open; says whether it is gone."""
+    gone = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}{_GONE}")
+    with _sole(folder) as held:
+        if not held:
+            return False
+        folder.rename(gone)
+    shutil.rmtree(gone, ignore_errors=True)
+    return True
+
+
+@contextlib.contextmanager
+def _sole(folder: Path) -> Iterator[bool]:
+    """Hold a space alone, if nobody else has it open."""
+    path = folder / _USED
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    except OSError:
+        yield False
+        return
+    try:
+        yield _locked(descriptor) and _is_same(path, descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _locked(descriptor: int) -> bool:
+    """Whether nobody has the file open; asked a few times, because others ask too and hold it for a moment."""
+    for _ in range(_TRIES):
+        with contextlib.suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        time.sleep(_PAUSE_SECONDS)
+    return False
+
+
+def _is_same(path: Path, descriptor: int) -> bool:
+    try:
+        return os.path.samestat(path.stat(), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
+
+
+@contextlib.contextmanager
+def alone(root: Path) -> Iterator[None]:
+    """One process at a time counts, makes room and publishes, so that two cannot both take the last of it."""
+    with (root / ".lock").open("a") as file:
+        with contextlib.suppress(OSError):
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def shrink(root: Path, *, keep: Path | None = None) -> tuple[list[SpaceUse], int]:
+    """Remove the spaces that were not used for longest until the store is within its limit, or all others are in use.
+
+    Args:
+        root: The store.
+        keep: A space that stays in any case.
+
+    Returns:
+        What was removed, and how many bytes the rest is over the limit (0 or more).
+    """
+    sweep_removed(root)
+    spaces = spaces_in_use_order(root)
+    total = sum(space.bytes for space in spaces)
+    limit = read_limit(root, total)
+    removed: list[SpaceUse] = []
+    for space in spaces:
+        if total <= limit.bytes:
+            break
+        if space.folder != keep and remove_space(space.folder):
+            total -= space.bytes
+            removed.append(space)
+    return removed, max(0, total - limit.bytes)
+
+
+def make_room(root: Path, *, keep: Path) -> None:
+    """Bring the store within its limit before a shard of the space `keep` counts.
+
+    Raises:
+        StoreFullError: what is left is in use, and still more than the limit.
+    """
+    _, over = shrink(root, keep=keep)
+    if over:
+        limit = read_limit(root).bytes
+        raise StoreFullError(
+            f"the store {root} would hold {(limit + over) / 1e9:.3g} GB, all of it in use",
+            expected=f"at most {limit / 1e9:.3g} GB, its limit",
+            remedy=f"allow more with: headstart cache --limit {math.ceil(2 * (limit + over) / 1e9)}GB",
+        )
+
+
+def sweep_removed(root: Path) -> None:
+    """Finish removals that were cut short."""
+    for folder in root.glob(f".*{_GONE}"):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def bytes_for(root: Path, folder: Path) -> int:
+    """How many bytes one space may still grow by, if everything that nobody uses makes room for it."""
+    others = [space for space in spaces_in_use_order(root) if space.folder != folder]
+    own = _size(folder) if folder.exists() else 0
+    held = sum(space.bytes for space in others if is_in_use(space.folder))
+    removable = sum(space.bytes for space in others) - held
+    return max(0, min(read_limit(root).bytes - held - own, free_bytes(root) + removable))

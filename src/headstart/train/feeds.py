@@ -1,0 +1,279 @@
+"""What a training step is fed with: views of images for the whole network, or stored activations for its last part.
+
+A phase whose first groups rest with pretrained statistics computes them once: each image in a few seeded views, stored
+where the frozen part ends. From then on only what learns is run, in training as in judging the select images.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from headstart.data.loading import batches, read_pixels, read_view
+from headstart.data.preprocess import NetworkInput, evaluation_view, scale
+from headstart.data.sources import ImageRecord
+from headstart.errors import DiskFullError, ModelError
+from headstart.features.activations import Activations, FrozenPart, View
+from headstart.features.cut import CutNetwork, NetworkGraph
+from headstart.features.engine_choice import EngineWish
+from headstart.features.engines import Matrix, logits_of, to_tensor
+from headstart.features.shards import Tensor as StoredTensor
+from headstart.features.store import EVALUATION, random_view
+from headstart.features.store_index import Reader
+from headstart.models.augment import training_view, view_rng
+from headstart.models.backbone import Classifier
+from headstart.plan import AugmentationPlan, TrainPhase
+from headstart.train.images import TrainingImages
+from headstart.train.observers import Observer
+
+Batch: TypeAlias = tuple[Sequence[ImageRecord], tuple[Tensor, ...]]
+
+SELECT_IMAGES = 256
+"""Stored rows that are judged at once."""
+
+
+class Feed(Protocol):
+    """Gives the steps of a phase what they compute on."""
+
+    @property
+    def engine(self) -> str | None:
+        """Which engine computed what is stored; None: nothing had to be computed."""
+
+    def batches(self, chunks: Sequence[Sequence[ImageRecord]], *, epoch: int) -> Iterator[Batch]:
+        """(records, tensors) for each chunk in turn; `epoch` counts over all phases and decides the views."""
+
+    def outputs(self, tensors: tuple[Tensor, ...]) -> tuple[tuple[Tensor, float], ...]:
+        """Logits (B, K) and the weight of their loss."""
+
+    def select_logits(self, on_images: Callable[[int], object]) -> Matrix:
+        """(N, K) logits of the select images."""
+
+
+@dataclass(frozen=True)
+class PixelFeed:
+    """Every image is read, varied and run through the whole network in every epoch."""
+
+    classifier: Classifier
+    images: TrainingImages
+    augmentation: AugmentationPlan
+    seed: int
+    engine: str | None = None
+
+    def batches(self, chunks: Sequence[Sequence[ImageRecord]], *, epoch: int) -> Iterator[Batch]:
+        """Views prepared ahead in threads."""
+        device = next(self.classifier.network.parameters()).device
+        for records, inputs in batches(chunks, self._view(epoch)):
+            yield records, (to_tensor(inputs, device),)
+
+    def _view(self, epoch: int) -> Callable[[ImageRecord], NetworkInput]:
+        spec, wish = self.images.spec, self.augmentation
+
+        def view(record: ImageRecord) -> NetworkInput:
+            if wish.preset == "none":
+                return read_view(record, spec)
+            rng = view_rng(self.seed, epoch, record.id)
+            pixels = read_pixels(record)
+            return scale(training_view(pixels, spec, preset=wish.preset, flip=wish.flip, rng=rng), spec)
+
+        return view
+
+    def outputs(self, tensors: tuple[Tensor, ...]) -> tuple[tuple[Tensor, float], ...]:
+        """Of the whole network."""
+        return self.classifier.weighted_logits(self.classifier.network(tensors[0]))
+
+    def select_logits(self, on_images: Callable[[int], object]) -> Matrix:
+        """Of the whole network."""
+        return logits_of(self.classifier, self.images.roles.select, self.images.spec, on_images=on_images)
+
+
+@dataclass(frozen=True)
+class StoredFeed:
+    """Activations at the border of the frozen part, from the store; only the part behind it is run."""
+
+    classifier: Classifier
+    images: TrainingImages
+    made: CutNetwork
+    training: Reader
+    """All fit images in the first view, then in the second..."""
+    select: Reader
+    views: int
+    seed: int
+    engine: str | None
+
+    def batches(self, chunks: Sequence[Sequence[ImageRecord]], *, epoch: int) -> Iterator[Batch]:
+        """One of the stored views of each image, drawn anew for each epoch."""
+        position = {record.id: index for index, record in enumerate(self.images.roles.fit)}
+        count = len(position)
+        for records in chunks:
+            rows = [position[r.id] + count * view_number(self.seed, epoch, r.id, self.views) for r in records]
+            yield records, self._tensors(self.training, rows)
+
+    def _tensors(self, reader: Reader, rows: Sequence[int] | np.ndarray) -> tuple[Tensor, ...]:
+        device = next(self.classifier.network.parameters()).device
+        arrays = reader.take(rows)
+        found = []
+        for array, crossing in zip(arrays, self.made.crossing, strict=True):
+            tensor = torch.from_numpy(array).to(device)
+            if crossing.channels_last:  # the layout in which the same kernels run on it as in the whole network
+                tensor = tensor.contiguous(memory_format=torch.channels_last)
+            found.append(tensor)
+        return tuple(found)
+
+    def outputs(self, tensors: tuple[Tensor, ...]) -> tuple[tuple[Tensor, float], ...]:
+        """Of the part behind the border."""
+        return self.classifier.weighted_logits(self.made.suffix(*tensors))
+
+    def select_logits(self, on_images: Callable[[int], object]) -> Matrix:
+        """Of the part behind the border, on the evaluation views."""
+        self.classifier.network.eval()
+        found = []
+        for start in range(0, len(self.select), SELECT_IMAGES):
+            rows = np.arange(start, min(start + SELECT_IMAGES, len(self.select)))
+            with torch.inference_mode():
+                found.append(self.made.suffix(*self._tensors(self.select, rows)).float().cpu().numpy())
+            on_images(len(rows))
+        return np.concatenate(found)
+
+
+def view_number(seed: int, epoch: int, image_id: str, views: int) -> int:
+    """Which of the stored views of an image an epoch sees: a pure function of its arguments."""
+    digest = hashlib.blake2b(f"{seed}\0{epoch}\0{image_id}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "little") % views
+
+
+def feed_for(
+    phase: TrainPhase,
+    classifier: Classifier,
+    images: TrainingImages,
+    *,
+    augmentation: AugmentationPlan,
+    seed: int,
+    observer: Observer,
+    engine: EngineWish = "auto",
+) -> Feed:
+    """Stored activations where the phase leaves a frozen prefix with pretrained statistics, else pixels.
+
+    Args:
+        phase: Settled.
+        classifier: Whose phase it is.
+        images: With a store, or without.
+        augmentation: What varies between views.
+        seed: Of the run.
+        observer: Told which way was taken and why.
+        engine: What computes the frozen part.
+
+    Raises:
+        DataError: an image cannot be read.
+    """
+    pixels = PixelFeed(classifier, images, augmentation, seed)
+    border = next((name for name in classifier.group_names if name in phase.learning_rates), None)
+    if images.store is None or border in (None, classifier.group_names[0]):
+        return pixels
+    assert border is not None
+    if phase.batch_norm != "pretrained_statistics":
+        return pixels
+    try:
+        return _stored(border, phase, classifier, images, augmentation, seed, observer, engine)
+    except (ModelError, DiskFullError) as error:  # no cut there, or no room: slower, and the same in the end
+        observer.noted("not_stored", {"phase": phase.name, "border": border, "why": str(error)})
+        return pixels
+
+
+def _stored(
+    border: str,
+    phase: TrainPhase,
+    classifier: Classifier,
+    images: TrainingImages,
+    augmentation: AugmentationPlan,
+    seed: int,
+    observer: Observer,
+    engine: EngineWish,
+) -> StoredFeed:
+    spec, store = images.spec, images.store
+    assert store is not None
+    made = cut_at(classifier, border, size=spec.size)
+    part = frozen_part(classifier, made)
+    views = stored_views(augmentation, epochs=phase.epochs)
+    activations = Activations(
+        part,
+        spec,
+        images.digests,
+        store,
+        engine,
+        images.precision,
+        lambda text: observer.noted("engine", {"why": text}),
+    )
+    fit, select = images.roles.fit, images.roles.select
+    if not activations.room_for(len(fit) * views + len(select)):
+        raise DiskFullError(f"{len(fit) * views} views do not fit into the store", remedy="headstart cache --limit")
+    named = [training_view_of(number, images, augmentation, seed) for number in range(views)]
+    plain = evaluation_view_of(images)
+    if augmentation.preset == "none":
+        named = [plain]
+    observer.work_started(f"frozen part up to {border}", len(fit) * len(named) + len(select))
+    training = activations.reader(fit, named, on_images=observer.work_done)
+    judged = activations.reader(select, [plain], on_images=observer.work_done)
+    observer.noted(
+        "stored",
+        {
+            "phase": phase.name,
+            "border": border,
+            "views": len(named),
+            "engine": activations.engine_name or "none needed",
+        },
+    )
+    return StoredFeed(classifier, images, made, training, judged, len(named), seed, activations.engine_name)
+
+
+def stored_views(augmentation: AugmentationPlan, *, epochs: int) -> int:
+    """How many views of an image are stored: never more than epochs that could see them."""
+    return 1 if augmentation.preset == "none" else min(augmentation.stored_views, epochs)
+
+
+def cut_at(classifier: Classifier, border: str, *, size: int) -> CutNetwork:
+    """Divide the network for images of `size`.
+
+    Raises:
+        ModelError: it cannot be cut there.
+    """
+    device = next(classifier.network.parameters()).device
+    example = torch.zeros(2, classifier.card.input.channels, size, size, device=device)
+    example = example.contiguous(memory_format=torch.channels_last)
+    return NetworkGraph(classifier.network, classifier.groups, example=example).cut(border)
+
+
+def frozen_part(classifier: Classifier, made: CutNetwork) -> FrozenPart:
+    """The prefix as something that can be stored.
+
+    Raises:
+        ModelError: something crosses the border that is no float.
+    """
+    for crossing in made.crossing:
+        if crossing.dtype != torch.float32:
+            raise ModelError(f"a tensor of {crossing.dtype} crosses the border {made.border}")
+    tensors = tuple(StoredTensor(crossing.shape) for crossing in made.crossing)
+    return FrozenPart(made.prefix, tensors, classifier.card.name, f"before {made.border}")
+
+
+def evaluation_view_of(images: TrainingImages) -> View:
+    """What every evaluation sees."""
+    return View(EVALUATION, EVALUATION, lambda record: read_view(record, images.spec))
+
+
+def training_view_of(number: int, images: TrainingImages, augmentation: AugmentationPlan, seed: int) -> View:
+    """One seeded view; a function of the image's file and not of its name, because the store knows files."""
+    spec, wish = images.spec, augmentation
+
+    def prepare(record: ImageRecord) -> NetworkInput:
+        rng = view_rng(seed, 0, images.digests[record.id].hex(), number)
+        if wish.preset == "none":
+            return evaluation_view(read_pixels(record), spec)
+        return scale(training_view(read_pixels(record), spec, preset=wish.preset, flip=wish.flip, rng=rng), spec)
+
+    return View(random_view(seed, number), f"{wish.preset}, flip {wish.flip}", prepare)

@@ -1,0 +1,137 @@
+"""cache: what the store of activations holds, making it smaller, and its limit; without torch."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from headstart.errors import HeadstartError, nearest
+from headstart.features import store_limit
+from headstart.features.shards import count_rows, explained, shard_paths, sweep
+from headstart.features.store import ActivationStore
+from headstart.features.store_limit import SpaceUse
+
+SMALLEST_LIMIT_BYTES = 10**6
+"""Below that not one shard of anything fits."""
+
+
+def show_cache(root: Path | None = None) -> dict[str, Any]:
+    """Every space with what it is, and the store's size, limit and disk.
+
+    Args:
+        root: The store; None is `$HEADSTART_HOME/store`.
+    """
+    folder = _root(root)
+    uses = store_limit.spaces_in_use_order(folder)
+    limit = store_limit.read_limit(folder)
+    return {
+        "store": str(folder),
+        "spaces": [_plain(use) for use in reversed(uses)],
+        "bytes": sum(use.bytes for use in uses),
+        "limit_bytes": limit.bytes,
+        "limit_set_by": limit.set_by,
+        "free_disk_bytes": store_limit.free_bytes(folder),
+    }
+
+
+def clear_cache(model: str | None = None, root: Path | None = None) -> dict[str, Any]:
+    """Remove all spaces, or those of one model; what a running process has open stays.
+
+    Args:
+        model: A name as `show_cache` gives it, with or without its weights after the colon.
+        root: The store; None is `$HEADSTART_HOME/store`.
+
+    Raises:
+        HeadstartError: nothing of that model is stored, or the store may not be written.
+    """
+    folder = _root(root)
+    uses = store_limit.spaces_in_use_order(folder)
+    if model is not None:
+        uses = _of_model(uses, model)
+    plain = {use.folder: _plain(use) for use in uses}  # asked before they are gone
+    with explained(folder):
+        removed = [use for use in uses if store_limit.remove_space(use.folder)]
+        store_limit.sweep_removed(folder)
+        for use in uses:
+            sweep(use.folder)  # what killed processes left in a space that stays
+    return {
+        "removed": [plain[use.folder] for use in removed],
+        "freed_bytes": sum(use.bytes for use in removed),
+        "kept_in_use": [plain[use.folder] for use in uses if use not in removed],
+    }
+
+
+def limit_cache(limit_bytes: int, root: Path | None = None) -> dict[str, Any]:
+    """Remember how large the store may grow, and make it that small now.
+
+    Args:
+        limit_bytes: At least SMALLEST_LIMIT_BYTES.
+        root: The store; None is `$HEADSTART_HOME/store`.
+
+    Raises:
+        HeadstartError: a limit that holds nothing, or a store that may not be written.
+    """
+    if limit_bytes < SMALLEST_LIMIT_BYTES:
+        raise HeadstartError(
+            f"a limit of {limit_bytes} bytes holds nothing",
+            expected=f"at least {SMALLEST_LIMIT_BYTES // 10**6}MB",
+            remedy="to empty the store: headstart cache --clear",
+        )
+    folder = _root(root)
+    before = {use.folder: _plain(use) for use in store_limit.spaces_in_use_order(folder)}
+    with explained(folder):
+        store_limit.write_limit(folder, limit_bytes)
+        with store_limit.alone(folder):
+            removed, over = store_limit.shrink(folder)
+    return {
+        "limit_bytes": limit_bytes,
+        "removed": [before[use.folder] for use in removed if use.folder in before],
+        "freed_bytes": sum(use.bytes for use in removed),
+        "bytes": store_limit.stored_bytes(folder),
+        "bytes_over_limit": over,
+    }
+
+
+def _root(root: Path | None) -> Path:
+    return ActivationStore(root).root
+
+
+def _plain(use: SpaceUse) -> dict[str, Any]:
+    """A space as plain values; what its description does not say is null."""
+    what = _description(use.folder)
+    return {
+        "space": use.folder.name,
+        "model": what.get("model"),
+        "border": what.get("border"),
+        "views": what.get("views"),
+        "precision": what.get("precision"),
+        "engine": what.get("engine"),
+        "input_size": (what.get("input") or {}).get("size"),
+        "rows": sum(count_rows(path) for path in shard_paths(use.folder)),
+        "bytes": use.bytes,
+        "last_used": use.last_used,
+        "in_use": os.access(use.folder, os.W_OK) and store_limit.is_in_use(use.folder),
+    }
+
+
+def _description(folder: Path) -> dict[str, Any]:
+    try:
+        what = json.loads((folder / "space.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return what if isinstance(what, dict) else {}
+
+
+def _of_model(uses: list[SpaceUse], model: str) -> list[SpaceUse]:
+    names = {use.folder: str(_description(use.folder).get("model")) for use in uses}
+    found = [use for use in uses if model in (names[use.folder], names[use.folder].split(":")[0])]
+    if not found:
+        stored = sorted(set(names.values()))
+        raise HeadstartError(
+            f"nothing of a model {model!r} is stored",
+            expected=f"one of {', '.join(stored)}" if stored else "a store that is not empty",
+            remedy=nearest(model, stored),
+        )
+    return found

@@ -1,0 +1,68 @@
+"""The choice counts set-up against images, and figures survive a process but not a broken file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from headstart.features import engine_choice
+from headstart.features.engine_choice import EXPECTED_GAIN, EXPECTED_SETUP_SECONDS, Rates, recall, remember, sooner
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("HEADSTART_HOME", str(tmp_path))
+    return tmp_path
+
+
+@given(
+    images=st.integers(1, 10**6),
+    torch_rate=st.floats(1, 1000),
+    rate=st.floats(1, 1000),
+    setup=st.floats(0, 100),
+)
+def test_the_sooner_engine_is_the_one_with_the_smaller_sum(
+    images: int, torch_rate: float, rate: float, setup: float
+) -> None:
+    found = sooner(images, torch_rate, Rates(torch_rate, rate, setup), exported=False)
+    assert found == ("onnxruntime" if setup + images / rate < images / torch_rate else "torch")
+
+
+def test_without_figures_setup_is_paid_once_there_are_enough_images() -> None:
+    enough = EXPECTED_SETUP_SECONDS * 10 / (1 - 1 / EXPECTED_GAIN)
+    assert sooner(int(enough) - 1, 10, None, exported=False) == "torch"
+    assert sooner(int(enough) + 1, 10, None, exported=False) == "onnxruntime"
+    assert sooner(int(enough / 2), 10, None, exported=True) == "onnxruntime"
+
+
+def test_what_does_not_run_there_is_never_chosen() -> None:
+    assert sooner(10**9, 1, Rates(1, 0, 0), exported=True) == "torch"
+
+
+def test_figures_belong_to_one_machine_and_one_prefix(home: Path) -> None:
+    assert recall("this", "a") is None
+    remember("this", "a", Rates(10, 40.12345, 2))
+    remember("this", "b", Rates(1, 0, 0))
+    assert recall("this", "a") == Rates(10, 40.123, 2)
+    assert recall("this", "b") == Rates(1, 0, 0)
+    assert recall("other", "a") is None
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"this": 3}', '{"this": {"a": {"torch": 1}}}', "null"])
+def test_a_broken_file_is_measured_over(home: Path, text: str) -> None:
+    (home / "engines.json").write_text(text)
+    assert recall("this", "a") is None
+    remember("this", "a", Rates(1, 2, 3))
+    assert recall("this", "a") == Rates(1, 2, 3)
+
+
+def test_where_nothing_can_be_kept_nothing_fails(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*given: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(engine_choice, "write_json", refuse)
+    remember("this", "a", Rates(1, 2, 3))
+    assert recall("this", "a") is None

@@ -1,0 +1,134 @@
+"""Feeds: stored activations train as pixels do, where the frozen part allows it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from headstart.features import store_limit
+from headstart.features.store import ActivationStore
+from headstart.plan import AugmentationPlan, OptimizerPlan, TrainPhase
+from headstart.train.feeds import PixelFeed, StoredFeed, feed_for, stored_views, view_number
+from headstart.train.loop import fit
+from headstart.train.observers import Observer
+from headstart.train.phases import enter
+from headstart.train.stopping import StopRequest
+
+NONE = AugmentationPlan(preset="none")
+
+
+class Notes(Observer):
+    """Remembers what was noted."""
+
+    def __init__(self) -> None:
+        self.events: dict[str, dict] = {}
+
+    def noted(self, event: str, values: dict) -> None:
+        self.events[event] = values
+
+
+def with_store(task, folder: Path):
+    digests = {name: bytes.fromhex(digest) for name, digest in task.data.facts.digests.items()}
+    return replace(task.images, digests=digests, store=ActivationStore(folder))
+
+
+def phase_of(classifier, *, thaw: int, **options: object) -> TrainPhase:
+    names = classifier.group_names[len(classifier.group_names) - 1 - thaw :]
+    return TrainPhase(
+        name="tune", epochs=3, thaw=thaw, learning_rate=1e-2, learning_rates=dict.fromkeys(names, 1e-2), **options
+    )
+
+
+def made(task, folder: Path, *, thaw: int = 1, augmentation: AugmentationPlan = NONE, **options: object):
+    classifier, notes = task.classifier(), Notes()
+    phase = phase_of(classifier, thaw=thaw, **options)
+    images = with_store(task, folder)
+    feed = feed_for(phase, classifier, images, augmentation=augmentation, seed=0, observer=notes)
+    return classifier, phase, images, feed, notes
+
+
+@pytest.mark.parametrize("thaw", [0, 1, 3])
+def test_a_step_on_stored_activations_is_a_step_on_pixels(prepare: Callable, tmp_path: Path, thaw: int):
+    """Same loss and same gradients, up to the half precision in which activations are kept."""
+    task = prepare()
+    classifier, phase, images, feed, notes = made(task, tmp_path / "store", thaw=thaw)
+    assert isinstance(feed, StoredFeed)
+    assert notes.events["stored"]["views"] == 1
+    pixels = PixelFeed(classifier, images, NONE, 0)
+    torch.nn.init.normal_(classifier.head.weight, std=0.1)
+    found = []
+    for one in (pixels, feed):
+        entered = enter(classifier, phase, task.plan.optimizer)
+        ((records, tensors),) = one.batches([images.roles.fit[:4]], epoch=0)
+        ((logits, weight),) = one.outputs(tensors)
+        assert weight == 1.0
+        loss = torch.nn.functional.cross_entropy(logits, torch.from_numpy(images.labels(records)))
+        loss.backward()
+        gradients = {n: p.grad.clone() for n, p in classifier.network.named_parameters() if p.grad is not None}
+        found.append((loss.item(), gradients))
+        entered.optimizer.zero_grad()
+    (loss_a, a), (loss_b, b) = found
+    assert loss_a == pytest.approx(loss_b, rel=1e-2)
+    assert a.keys() == b.keys()
+    for name, gradient in a.items():
+        scale = float(gradient.abs().max())
+        assert float((gradient - b[name]).abs().max()) <= 0.05 * scale + 1e-6, name
+    select = [one.select_logits(lambda count: None) for one in (pixels, feed)]
+    assert np.abs(select[0] - select[1]).max() <= 0.02 * np.abs(select[0]).max()
+
+
+def test_stored_views_differ_are_seeded_and_each_epoch_draws_one(prepare: Callable, tmp_path: Path):
+    augmentation = AugmentationPlan(preset="standard", stored_views=2)
+    _, _, images, feed, notes = made(prepare(), tmp_path / "store", augmentation=augmentation)
+    assert isinstance(feed, StoredFeed)
+    assert notes.events["stored"]["views"] == 2
+    count = len(images.roles.fit)
+    rows = feed.training.take(np.arange(2 * count))[0]
+    assert not np.allclose(rows[:count], rows[count:])
+    drawn = {view_number(0, epoch, images.roles.fit[0].id, 2) for epoch in range(12)}
+    assert drawn == {0, 1}
+    assert stored_views(augmentation, epochs=1) == 1
+    assert stored_views(NONE, epochs=9) == 1
+
+
+@pytest.mark.parametrize("options", [{"batch_norm": "adapt_statistics"}, {"batch_norm": "train"}, {"thaw": 8}])
+def test_what_does_not_rest_is_not_stored(prepare: Callable, tmp_path: Path, options: dict):
+    assert isinstance(made(prepare(), tmp_path / "store", **options)[3], PixelFeed)
+
+
+def test_without_room_the_run_goes_on_from_pixels_and_says_so(
+    prepare: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(store_limit, "bytes_for", lambda root, folder: 1000)
+    _, _, _, feed, notes = made(prepare(), tmp_path / "store")
+    assert isinstance(feed, PixelFeed)
+    assert "do not fit" in notes.events["not_stored"]["why"]
+
+
+def test_a_whole_run_on_stored_activations_learns_as_on_pixels_and_moves_nothing_frozen(
+    prepare: Callable, tmp_path: Path
+):
+    losses = []
+    for name in ("pixels", "stored"):
+        task = prepare(name, strategy="partial", thaw=1, epochs=2, augmentation="none")
+        if name == "stored":
+            task.images = with_store(task, tmp_path / "store")
+        plan = task.plan.changed(optimizer=OptimizerPlan(name="sgd"))  # Adam takes rounding for a direction
+        probe = plan.phases[0].model_copy(update={"strength": 1.0})
+        plan = plan.model_copy(update={"phases": (probe, *plan.phases[1:])})
+        classifier = task.classifier()
+        before = {name: tensor.clone() for name, tensor in classifier.network.state_dict().items()}
+        outcome = fit(plan, classifier, task.images, run=task.run, observer=Observer(), stop=StopRequest())
+        losses.append([row["train_loss"] for row in outcome.progress.rows if row["train_loss"] is not None])
+        thawed = classifier.groups[-2:]
+        for path, tensor in classifier.network.state_dict().items():
+            if not any(group.owns(path) for group in thawed):
+                assert torch.equal(tensor, before[path]), path
+    assert task.run.plan().engine in ("torch", "onnxruntime")
+    assert len(losses[1]) == 2
+    assert losses[1] == pytest.approx(losses[0], rel=0.05)
