@@ -81,7 +81,7 @@ class Prepared:
         from headstart.models.catalog import find_model
         from headstart.plan import DataPlan
         from headstart.run import Run
-        from headstart.train.images import TrainingImages
+        from headstart.train.training_images import TrainingImages
         from headstart.workflow.images import check_for_training
         from headstart.workflow.plans import TrainOptions, make_plan
         from headstart.workflow.progress import no_progress

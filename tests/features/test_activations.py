@@ -62,7 +62,7 @@ def test_a_second_time_nothing_is_computed(
     done: list[int] = []
     assert np.array_equal(matrix_of(second.reader(records[::-1], [plain()], on_images=done.append)), rows[::-1])
     assert sum(done) == len(records)
-    assert second.engine_name is None
+    assert second.engine_name == first.engine_name in ("torch", "onnxruntime")
 
 
 def test_only_what_is_missing_is_computed(classifier: Classifier, image_folder: Path, tmp_path: Path):

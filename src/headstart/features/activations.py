@@ -100,6 +100,8 @@ class Activations:
     wanted: EngineWish = "auto"
     precision: Precision = "float16"
     on_note: Callable[[str], object] = lambda sentence: None
+    engine_name: str | None = None
+    """Of the engine that computed the rows, now or when they were stored; None before any were asked for."""
     _engine: Engine | None = None
 
     def reader(
@@ -120,6 +122,7 @@ class Activations:
         images = [self.digests[record.id] for record in records]
         ids = np.concatenate([row_ids(images, view.name) for view in views])
         if space := self._complete(ids, views[0].drawn_from):
+            self.engine_name = self.engine_name or space.key.engine
             on_images(len(ids))
             return space.reader(ids)
         space = self._space(self._engine_for(records, views), views[0].drawn_from)
@@ -134,11 +137,6 @@ class Activations:
                     writer.add(ids[[at[record.id] for record in chunk]], arrays)
                     on_images(len(chunk))
         return space.reader(ids)
-
-    @property
-    def engine_name(self) -> str | None:
-        """Of the engine that was chosen, once something had to be computed."""
-        return None if self._engine is None else self._engine.name
 
     def room_for(self, rows: int) -> bool:
         """Whether so many rows fit into the store, as far as can be told before they are computed."""
@@ -157,6 +155,7 @@ class Activations:
                 wanted=self.wanted,
                 on_note=self.on_note,
             )
+            self.engine_name = self._engine.name
         return self._engine
 
     def _key(self, engine: str, version: str, drawn_from: str) -> SpaceKey:

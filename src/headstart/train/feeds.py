@@ -29,8 +29,8 @@ from headstart.features.store_index import Reader
 from headstart.models.augment import training_view, view_rng
 from headstart.models.backbone import Classifier
 from headstart.plan import AugmentationPlan, TrainPhase
-from headstart.train.images import TrainingImages
 from headstart.train.observers import Observer
+from headstart.train.training_images import TrainingImages
 
 Batch: TypeAlias = tuple[Sequence[ImageRecord], tuple[Tensor, ...]]
 
@@ -43,7 +43,7 @@ class Feed(Protocol):
 
     @property
     def engine(self) -> str | None:
-        """Which engine computed what is stored; None: nothing had to be computed."""
+        """Which engine computed what is stored; None: nothing is."""
 
     def batches(self, chunks: Sequence[Sequence[ImageRecord]], *, epoch: int) -> Iterator[Batch]:
         """(records, tensors) for each chunk in turn; `epoch` counts over all phases and decides the views."""

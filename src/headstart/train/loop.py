@@ -31,7 +31,6 @@ from headstart.train.checkpoint import Candidate, Progress, State, copy_of, load
 from headstart.train.choice import choose
 from headstart.train.feeds import Feed, feed_for
 from headstart.train.frozen import FrozenCheck
-from headstart.train.images import TrainingImages
 from headstart.train.mixup import batch_loss, draw_mixing
 from headstart.train.moved import STILL, MovedCheck, still_alarm
 from headstart.train.observers import Observer
@@ -39,6 +38,7 @@ from headstart.train.phases import Entered, enter
 from headstart.train.probe import refit_head, solve_probe
 from headstart.train.schedules import rate_at
 from headstart.train.stopping import StopReason, StopRequest
+from headstart.train.training_images import TrainingImages
 
 SAVE_SECONDS = 120.0
 """Inside a long epoch the state is saved this often: more than this much work is never lost."""

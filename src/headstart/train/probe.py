@@ -21,8 +21,8 @@ from headstart.models.backbone import Classifier
 from headstart.plan import SolvePhase
 from headstart.train.checkpoint import Candidate, copy_of
 from headstart.train.feeds import evaluation_view_of
-from headstart.train.images import TrainingImages
 from headstart.train.observers import Observer
+from headstart.train.training_images import TrainingImages
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class SolvedProbe:
     log_loss: float
     """On the same images, in nats, as the head says it."""
     engine: str | None
-    """Which engine computed the features; None: they were stored, or there is no store."""
+    """Which engine computed the features; None without a store."""
 
 
 class PooledSource:
@@ -55,7 +55,7 @@ class PooledSource:
 
     @property
     def engine_name(self) -> str | None:
-        """Of the engine that was chosen, once something had to be computed."""
+        """Of the engine that computed the features; None without a store."""
         return self._activations.engine_name if self._activations else None
 
     def features(self, records: Sequence[ImageRecord], *, what: str) -> Matrix:

@@ -127,10 +127,10 @@ def _train_settled(
     from headstart.features.store import ActivationStore
     from headstart.models.backbone import build_classifier
     from headstart.models.bundle import save_bundle
-    from headstart.train.images import TrainingImages
     from headstart.train.loop import fit
     from headstart.train.observers import All, EventLog
     from headstart.train.stopping import StopRequest
+    from headstart.train.training_images import TrainingImages
 
     _make_deterministic()
     assert isinstance(plan.input.size, int)
