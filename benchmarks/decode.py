@@ -5,7 +5,7 @@
 1. Time from 12-megapixel JPEGs (real photos enlarged, quality 90) to 224-pixel arrays in one thread, ways taking turns.
 2. How far features of EfficientNet-Lite0 from reduced images are from those of whole ones, by the margin that is left
    after the reduction: real photos and x-rays at four input sizes, and the enlarged photos.
-3. What a solved head answers for chest x-rays when one side of the comparison never reduces.
+3. What a solved head answers for chest x-rays with and without reduction, and where only one side is reduced.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from PIL import Image
 from headstart.data.decode import decode
 from headstart.data.preprocess import SAFE_MARGIN, evaluation_view, pixels_needed, resize_and_crop
 from headstart.data.sources import ImageRecord, open_source
-from headstart.features.linear import solve_logistic
+from headstart.features.linear import choose_strength, solve_logistic
 from headstart.features.speed import machine_key
 from headstart.input_spec import InputSpec
 from headstart.models.backbone import Classifier, build_classifier
@@ -38,7 +38,7 @@ SPEC = CHOICE.card.input
 LARGE, QUALITY = (4000, 3000), 90
 MARGINS = (1.0, 1.15, 1.5, 2.0, 3.0)
 INPUT_SIZES = (96, 128, 160, 224)
-X_RAYS, X_RAYS_TO_SOLVE = 60, 200
+X_RAYS, X_RAYS_TO_SOLVE = 60, 400
 
 
 def sampled(name: str, count: int) -> list[ImageRecord]:
@@ -155,23 +155,33 @@ def print_margins(classifier: Classifier, sets: dict[str, Sequence[bytes]]) -> N
 
 
 def print_answers(classifier: Classifier) -> None:
-    """A head solved on views as headstart makes them, asked about others that were never reduced."""
+    """Heads solved on x-rays that were reduced or not, asked about others that were reduced or not."""
     spec = SPEC.at_size(96)
     records = sampled("chest_xray", 2 * X_RAYS_TO_SOLVE)
     classes = sorted({record.label for record in records})
     labels = np.array([classes.index(record.label) for record in records])
+    fit, rest = slice(0, X_RAYS_TO_SOLVE), slice(X_RAYS_TO_SOLVE, None)
     files = [record.read() for record in records]
-    reduced = features(classifier, [evaluation_view(decode(f, at_least=pixels_needed(spec)), spec) for f in files])
-    whole = features(classifier, [evaluation_view(decode(f), spec) for f in files])
-    head = solve_logistic(reduced[:X_RAYS_TO_SOLVE], labels[:X_RAYS_TO_SOLVE], len(classes), strength=1.0)
-    ours, theirs = (head.probabilities(found[X_RAYS_TO_SOLVE:]) for found in (reduced, whole))
-    truth = labels[X_RAYS_TO_SOLVE:]
-    changed = np.abs(ours - theirs).max(axis=1)
-    print(
-        f"\nchest x-rays at 96 px, {len(truth)} not solved on: accuracy {(ours.argmax(1) == truth).mean():.3f} reduced,"
-    )
-    print(f"{(theirs.argmax(1) == truth).mean():.3f} whole; probabilities differ by {np.median(changed):.4f} in the")
-    print(f"median, {changed.max():.4f} at most; {(ours.argmax(1) != theirs.argmax(1)).sum()} answers change")
+    found = {
+        "whole": features(classifier, [evaluation_view(decode(f), spec) for f in files]),
+        "reduced": features(
+            classifier, [evaluation_view(decode(f, at_least=pixels_needed(spec)), spec) for f in files]
+        ),
+    }
+    print(f"\nchest x-rays at {spec.size} px, solved on {X_RAYS_TO_SOLVE}, asked about {len(labels[rest])} others\n")
+    print("| solved on | asked about | accuracy | answers that change | probability: median change | largest |")
+    print("|---|---|---|---|---|---|")
+    base = None
+    for solved, asked in (("whole", "whole"), ("reduced", "reduced"), ("reduced", "whole")):
+        x = found[solved]
+        folds = [i % 5 for i in range(X_RAYS_TO_SOLVE)]
+        strength = choose_strength(x[fit], labels[fit], len(classes), folds).strength
+        head = solve_logistic(x[fit], labels[fit], len(classes), strength=strength)
+        answers = head.probabilities(found[asked][rest])
+        base = answers if base is None else base
+        change = np.abs(answers - base).max(axis=1)
+        row = f"| {solved} | {asked} | {(answers.argmax(1) == labels[rest]).mean():.3f} |"
+        print(f"{row} {(answers.argmax(1) != base.argmax(1)).sum()} | {np.median(change):.4f} | {change.max():.4f} |")
 
 
 def main() -> None:

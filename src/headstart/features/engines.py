@@ -48,7 +48,7 @@ class Tolerance:
 
 
 SINGLE = Tolerance(1e-4, 0.99999)
-"""Worst seen over thirteen families: 2.5e-6 and 0.9999998."""
+"""Worst seen over eleven networks: 2.5e-6 and 0.9999998."""
 HALF = Tolerance(5e-2, 0.999)
 """Mixed precision on a GPU."""
 

@@ -10,8 +10,8 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from headstart.data.decode import Pixels
-from headstart.data.loading import read_pixels
-from headstart.data.preprocess import evaluation_view, scale, unscale
+from headstart.data.loading import read_pixels, read_view
+from headstart.data.preprocess import scale, unscale
 from headstart.data.sources import ImageRecord
 from headstart.input_spec import InputSpec
 from headstart.models.augment import Flip, training_view, view_rng
@@ -62,7 +62,7 @@ def _row(
     seed: int,
 ) -> list[Pixels]:
     pixels = read_pixels(record)
-    inputs = [evaluation_view(pixels, spec)]
+    inputs = [read_view(record, spec)]
     if preset != "none":
         for epoch in range(TRAINING_VIEWS):
             values = training_view(pixels, spec, preset=preset, flip=flip, rng=view_rng(seed, epoch, record.id))
