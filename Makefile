@@ -29,3 +29,4 @@ check: env
 # Counts over the whole zoo of networks; writes tables into docs.
 benchmarks: env
 	$(PYTHON) benchmarks/layer_groups.py
+	$(PYTHON) benchmarks/cut_coverage.py

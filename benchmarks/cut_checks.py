@@ -64,11 +64,11 @@ def images_of(side: int, batch: int) -> torch.Tensor:
     return torch.randn(batch, 3, side, side, generator=generator).contiguous(memory_format=torch.channels_last)
 
 
-def answers(value: Any) -> list[torch.Tensor]:  # noqa: ANN401 - a tensor, or auxiliary answers beside it
-    """Every tensor of an answer."""
+def answers(value: Any) -> list[torch.Tensor]:  # noqa: ANN401 - a tensor, or several beside each other
+    """Every tensor of an answer, or of what a layer is given."""
     if isinstance(value, torch.Tensor):
         return [value]
-    return [tensor for item in value if item is not None for tensor in answers(item)]
+    return [tensor for item in value for tensor in answers(item)] if isinstance(value, (tuple, list)) else []
 
 
 def equal(a: Sequence[torch.Tensor], b: Sequence[torch.Tensor]) -> bool:
@@ -100,18 +100,20 @@ def counted_layers(classifier: Classifier) -> list[tuple[str, nn.Module]]:
 @torch.no_grad()
 def tables_of(classifier: Classifier, side: int) -> set[str]:
     """Layers that are given the same for other images: they make tables, which the side that needs them makes."""
-    given: list[dict[str, torch.Tensor]] = []
+    given: list[dict[str, list[torch.Tensor]]] = []
     for seed in (1, 2):
-        seen: dict[str, torch.Tensor] = {}
-        handles = [
-            module.register_forward_pre_hook(lambda _, args, path=path, seen=seen: seen.update({path: args[0]}))
-            for path, module in counted_layers(classifier)
-        ]
+        seen: dict[str, list[torch.Tensor]] = {}
+
+        def note(path: str, seen: dict[str, list[torch.Tensor]] = seen) -> Callable[..., None]:
+            return lambda _, args, kwargs: seen.update({path: answers([*args, *kwargs.values()])})
+
+        layers = counted_layers(classifier)
+        handles = [module.register_forward_pre_hook(note(path), with_kwargs=True) for path, module in layers]
         classifier.network.eval()(images_of(side, 2) + seed)
         for handle in handles:
             handle.remove()
         given.append(seen)
-    return {path for path, tensor in given[0].items() if torch.equal(tensor, given[1][path])}
+    return {path for path, tensors in given[0].items() if equal(tensors, given[1][path])}
 
 
 @contextmanager
@@ -189,6 +191,7 @@ def frozen_faults(classifier: Classifier, parts: CutNetwork, side: int, *, gradi
         if gradients:
             torch.stack([tensor.square().sum() for tensor in answer]).sum().backward()
         found.append((answer, {n: p.grad for n, p in network.named_parameters() if p.grad is not None}))
+    freeze(network, groups, trained=classifier.group_names)  # attention takes other kernels where weights rest
     (whole, wanted), (parted, got) = found
     faults = [] if equal(whole, parted) else ["training with a frozen prefix differs"]
     if wanted.keys() != got.keys() or not equal(list(wanted.values()), list(got.values())):

@@ -13,6 +13,7 @@ import torch
 from headstart.features import store_limit
 from headstart.features.store import ActivationStore
 from headstart.plan import AugmentationPlan, OptimizerPlan, TrainPhase
+from headstart.train.checkpoint import load_state
 from headstart.train.feeds import PixelFeed, StoredFeed, feed_for, stored_views, view_number
 from headstart.train.loop import fit
 from headstart.train.observers import Observer
@@ -132,3 +133,34 @@ def test_a_whole_run_on_stored_activations_learns_as_on_pixels_and_moves_nothing
     assert task.run.plan().engine in ("torch", "onnxruntime")
     assert len(losses[1]) == 2
     assert losses[1] == pytest.approx(losses[0], rel=0.05)
+
+
+class StopAfter(StopRequest):
+    """Asks to stop at the n-th look."""
+
+    def __init__(self, looks: int) -> None:
+        super().__init__()
+        self.looks = looks
+
+    @property
+    def reason(self):
+        """A signal, from the n-th look on."""
+        self.looks -= 1
+        return "signal" if self.looks < 0 else None
+
+
+@pytest.mark.parametrize("looks", [3, 9])
+def test_a_run_on_stored_activations_goes_on_bit_for_bit(prepare: Callable, tmp_path: Path, looks: int):
+    states = []
+    for name in ("straight", "stopped"):
+        task = prepare(name, strategy="gradual", epochs=2)
+        task.images = with_store(task, tmp_path / name)  # each computes its own
+        if name == "stopped":
+            classifier = task.classifier()
+            outcome = fit(task.plan, classifier, task.images, run=task.run, observer=Observer(), stop=StopAfter(looks))
+            assert outcome.stopped == "signal"
+        plan = task.run.plan()  # as a resume reads it, the engine settled
+        fit(plan, task.classifier(), task.images, run=task.run, observer=Observer(), stop=StopRequest())
+        states.append(load_state(task.run.checkpoint).network)
+    assert all(torch.equal(tensor, states[1][path]) for path, tensor in states[0].items())
+    assert states[0]["classifier.weight"].abs().max() > 0
