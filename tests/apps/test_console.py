@@ -89,3 +89,19 @@ def test_an_alarm_is_a_warning(capsys: pytest.CaptureFixture[str]):
     with console.training() as watcher:
         watcher.noted("alarm", {"text": "stem did not change"})
     assert "warning: stem did not change" in capsys.readouterr().err
+
+
+def test_what_is_noted_is_one_plain_line(capsys: pytest.CaptureFixture[str]):
+    watcher = console.TrainingConsole()
+    report = {"source": "w.pth", "loaded": 312, "head": "missing", "missing": ("a", "b", "c", "d"), "unexpected": ()}
+    watcher.noted("weights", report)
+    watcher.noted("stored", {"phase": "tune", "border": "stage7", "views": 4, "engine": "onnxruntime"})
+    watcher.noted("not_stored", {"border": "stage7", "why": "no room"})
+    watcher.noted("engine", {"why": "x is run as it is"})
+    lines = capsys.readouterr().err.splitlines()
+    assert lines == [
+        "weights: 312 tensors of w.pth; its head: missing, a new one is made; missing: a, b, c and 1 more",
+        "stored: 4 views of each image before stage7 (onnxruntime); the rest is run",
+        "note: not stored, so everything is run in every epoch: no room",
+        "note: x is run as it is",
+    ]

@@ -265,7 +265,7 @@ def test_configs_are_understood_as_timm_understands_them(put_config, tmp_path: P
 
 
 def test_a_repository_cannot_choose_how_timm_loads(put_config):
-    put_config({**CONFIG, "model_args": {"checkpoint_path": "/tmp/theirs", "pretrained": True, "block_args": {}}})
+    put_config({**CONFIG, "model_args": {"checkpoint_path": "theirs.pth", "pretrained": True, "block_args": {}}})
     assert card_from_hub("me/net").model_args == {"block_args": {}}
 
 

@@ -153,11 +153,30 @@ class TrainingConsole(Observer):
             )
         elif event == "alarm":
             self._say(f"warning: {values['text']}")
+        elif event == "weights":
+            self._say(_weights_line(values))
+        elif event == "stored":
+            views = "1 view" if values["views"] == 1 else f"{values['views']} views"
+            self._say(f"stored: {views} of each image before {values['border']} ({values['engine']}); the rest is run")
+        elif event == "not_stored":
+            self._say(f"note: not stored, so everything is run in every epoch: {values['why']}")
+        elif event == "engine":
+            self._say(f"note: {values['why']}")
         elif event == "stopped":
             self._say(f"stopping ({values['reason']}); everything is saved")
 
     def _say(self, text: str) -> None:
         self._console.print(text, markup=False)
+
+
+def _weights_line(values: Mapping[str, Any]) -> str:
+    """What a file of the user's brought: counts, and the first names of what it lacked or had besides."""
+    line = f"weights: {values['loaded']} tensors of {values['source']}; its head: {values['head']}, a new one is made"
+    for what in ("missing", "unexpected"):
+        if names := values[what]:
+            more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+            line += f"; {what}: {', '.join(names[:3])}{more}"
+    return line
 
 
 def _span(rates: Sequence[float]) -> str:

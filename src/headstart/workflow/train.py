@@ -6,7 +6,7 @@ import math
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -149,6 +149,8 @@ def _train_settled(
         out or _new_run_folder(data.dataset.name), given=given, settled=plan, data=_data_json(plan, data)
     )
     watchers = All([EventLog(run), observer or Observer()])
+    if choice.file is not None and classifier.report is not None:
+        watchers.noted("weights", asdict(classifier.report))
     for finding in checks.find(data.dataset, data.facts):
         if finding.level != "info":
             watchers.noted("finding", finding.to_dict())
