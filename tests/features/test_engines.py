@@ -229,3 +229,27 @@ def test_a_row_may_point_nowhere_else_even_where_others_are_far_larger():
 def test_figures_are_kept_by_the_name_of_machine_and_prefix(own_home: Path):
     engine_choice.remember("machine", "prefix", Rates(1, 2, 3))
     assert (own_home / "engines.json").is_file()
+
+
+def test_many_images_are_answered_by_an_engine_as_by_the_network(
+    make_folder: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+):
+    from headstart.data.sources import open_source
+    from headstart.models.backbone import build_classifier
+    from headstart.models.catalog import find_model
+
+    folder = make_folder("many", classes=2, per_class=40, side=32)
+    records = list(open_source(str(folder)).records)
+    choice = find_model("tf_efficientnet_lite0")
+    classifier = build_classifier(choice, kind="linear", num_classes=2, seed=0)
+    torch.nn.init.normal_(classifier.head.weight, std=0.1)
+    spec = choice.card.input.at_size(32)
+    asked: list[int] = []
+    choose = engines.choose_engine
+    monkeypatch.setattr(engines, "choose_engine", lambda *a, **o: asked.append(o["images_to_come"]) or choose(*a, **o))
+    found = engines.answers_of(classifier, records, spec)
+    expected = engines.logits_of(classifier, records, spec)
+    assert asked == [80]
+    assert np.abs(found - expected).max() <= 1e-3 * np.abs(expected).max()
+    engines.answers_of(classifier, records[:5], spec)
+    assert asked == [80]  # a few images are not worth a choice

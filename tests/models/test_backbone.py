@@ -173,3 +173,23 @@ def test_block_grain_names_every_block_without_building_weights():
     assert names[:2] == ("stem", "layer1.0")
     built = build_classifier(choice, kind="linear", num_classes=2, seed=0, weights="random", grain="block")
     assert built.group_names == names
+
+
+@pytest.mark.parametrize("kind", ["linear", "mlp"])
+@pytest.mark.parametrize("name", [*SEVERAL_SITES, "squeezenet1_1"])
+def test_the_heads_answer_to_features_as_the_network_does(name: str, kind: str):
+    classifier = random_classifier(name, kind=kind)
+    assert classifier.answers_from_features
+    side = classifier.card.input.size
+    x = torch.randn(2, 3, side, side, generator=torch.Generator().manual_seed(2))
+    classifier.network.eval()
+    with torch.no_grad():
+        for site in classifier.sites:
+            for parameter in classifier.network.get_submodule(site.path).parameters():
+                parameter.normal_(std=0.1)
+        assert torch.allclose(classifier.logits_from(classifier.features(x)), classifier.network(x), atol=1e-4)
+
+
+def test_a_network_whose_helper_joins_the_answer_is_known():
+    assert not random_classifier("timm/volo_d1_224").answers_from_features
+    assert random_classifier("googlenet").answers_from_features

@@ -100,6 +100,8 @@ class Activations:
     wanted: EngineWish = "auto"
     precision: Precision = "float16"
     on_note: Callable[[str], object] = lambda sentence: None
+    images_to_come: int | None = None
+    """Of the whole run, so far as is known; decides which engine pays. None: those that are asked for."""
     engine_name: str | None = None
     """Of the engine that computed the rows, now or when they were stored; None before any were asked for."""
     _engine: Engine | None = None
@@ -151,7 +153,7 @@ class Activations:
                 self.part.module,
                 sample,
                 label=self.part.label,
-                images_to_come=len(records) * len(views),
+                images_to_come=max(len(records) * len(views), self.images_to_come or 0),
                 wanted=self.wanted,
                 on_note=self.on_note,
             )

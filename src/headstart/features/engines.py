@@ -33,6 +33,8 @@ Note: TypeAlias = Callable[[str], object]
 """Is told in a sentence why another engine is used than the one that was wanted."""
 
 BATCH_IMAGES = 32
+FEWEST_FOR_AN_ENGINE = 64
+"""Fewer images are predicted before an engine is chosen."""
 SAMPLE_IMAGES = 8
 """On which engines are timed and compared."""
 
@@ -227,6 +229,42 @@ def logits_of(
 ) -> Matrix:
     """(N, K) logits of the evaluation view of each image, by the network as it is."""
     return _collected(EagerEngine(classifier.network), records, spec, on_images)
+
+
+def answers_of(
+    classifier: Classifier,
+    records: Sequence[ImageRecord],
+    spec: InputSpec,
+    *,
+    on_images: Callable[[int], object] = lambda count: None,
+) -> Matrix:
+    """(N, K) logits of the evaluation view of each image, by the engine that is sooner done with them.
+
+    The features are the engine's, the head is the network's own. Few images, and networks whose answer is more than
+    their head on their features, are run as they are.
+    """
+    if len(records) < FEWEST_FOR_AN_ENGINE or not classifier.answers_from_features:
+        return logits_of(classifier, records, spec, on_images=on_images)
+    sample = np.stack([read_view(record, spec) for record in records[:SAMPLE_IMAGES]])
+    engine = choose_engine(
+        pooled_features(classifier), sample, label=pooled_label(classifier), images_to_come=len(records)
+    )
+    device = device_of(classifier.network)
+
+    def answer(features: Matrix) -> Matrix:
+        with torch.inference_mode():
+            return classifier.logits_from(torch.from_numpy(features).to(device)).float().cpu().numpy()
+
+    few = sample[:2]
+    (own,) = EagerEngine(classifier.network).run(few)
+    if _fault((answer(engine.run(few)[0]),), (own,), SINGLE if device.type == "cpu" else HALF):
+        return logits_of(classifier, records, spec, on_images=on_images)
+    return answer(features_of(classifier, records, spec, on_images=on_images, engine=engine))
+
+
+def pooled_label(classifier: Classifier) -> str:
+    """What the speed and the export of a classifier's features are remembered under."""
+    return f"{classifier.card.name} up to pooled"
 
 
 def features_of(

@@ -88,10 +88,10 @@ class Predictor:
         Raises:
             DataError: an image cannot be read.
         """
-        from headstart.features.engines import logits_of
+        from headstart.features.engines import answers_of
         from headstart.features.linear import softmax
 
-        logits = logits_of(self._classifier, records, self.info.input, on_images=on_images).astype(np.float64)
+        logits = answers_of(self._classifier, records, self.info.input, on_images=on_images).astype(np.float64)
         temperature = self.info.temperature or 1.0
         return np.asarray(softmax(logits / temperature), np.float64)
 

@@ -95,6 +95,22 @@ class Classifier:
                 handle.remove()
         return torch.cat([read[site.path].flatten(1) for site in self.main_sites], dim=1)
 
+    @property
+    def answers_from_features(self) -> bool:
+        """Whether `logits_from` gives what the network answers: not where an auxiliary site joins in (VOLO)."""
+        helpers = any(site.role == "auxiliary" for site in self.sites)
+        return not helpers or type(self.network).__name__ in AUXILIARY_LOSS_WEIGHTS
+
+    def logits_from(self, features_BF: Tensor) -> Tensor:  # noqa: N803 - shapes
+        """What the head sites together answer in evaluation to features that were computed elsewhere: (B, K)."""
+        start, total = 0, torch.zeros((), device=features_BF.device)
+        for site, share in zip(self.main_sites, self.shares, strict=True):
+            columns = features_BF[:, start : start + site.features]
+            start += site.features
+            given = columns[:, :, None, None] if site.layer == "conv" else columns
+            total = total + share * self.network.get_submodule(site.path)(given).flatten(1)
+        return total
+
     def training_logits(self, x_BCHW: Tensor) -> tuple[tuple[Tensor, float], ...]:  # noqa: N803 - shapes
         """Logits (B, K) with the weight of their loss; more than one pair only where auxiliary heads are trained."""
         return self.weighted_logits(self.network(x_BCHW))

@@ -52,6 +52,7 @@ class PooledSource:
             self._activations = Activations(
                 pooled_part(classifier), images.spec, images.digests, images.store, engine, images.precision, note
             )
+            self._activations.images_to_come = len(images.roles.train) + len(images.roles.report)
 
     @property
     def engine_name(self) -> str | None:
