@@ -22,7 +22,9 @@ from headstart.workflow.plans import TrainOptions, make_plan, options_without_ef
 from headstart.workflow.progress import Progress, no_progress
 
 if TYPE_CHECKING:
+    from headstart.models.backbone import Classifier
     from headstart.train.loop import Outcome
+    from headstart.train.training_images import TrainingImages
 
 
 @dataclass(frozen=True)
@@ -123,28 +125,14 @@ def _train_settled(
     started: float,
 ) -> TrainingAnswer:
     """Build the network, make the run folder, train, write the bundle, judge it on the images that report."""
-    from headstart.features.engines import best_device
-    from headstart.features.store import ActivationStore
-    from headstart.models.backbone import build_classifier
     from headstart.models.bundle import save_bundle
     from headstart.train.loop import fit
     from headstart.train.observers import All, EventLog
     from headstart.train.stopping import StopRequest
-    from headstart.train.training_images import TrainingImages
 
     _make_deterministic()
-    assert isinstance(plan.input.size, int)
-    spec = choice.card.input.at_size(plan.input.size)
-    classifier = build_classifier(
-        choice,
-        kind=plan.head.kind,
-        num_classes=len(data.roles.classes),
-        seed=plan.seed,
-        input_size=plan.input.size,
-        weights=plan.model.weights,
-        grain=plan.model.grain,
-    )
-    classifier.network.to(best_device())
+    classifier = _build(plan, choice, num_classes=len(data.roles.classes))
+    images = _training_images(plan, choice, data)
     run = resumed or Run.create(
         out or _new_run_folder(data.dataset.name), given=given, settled=plan, data=_data_json(plan, data)
     )
@@ -154,20 +142,12 @@ def _train_settled(
     for finding in checks.find(data.dataset, data.facts):
         if finding.level != "info":
             watchers.noted("finding", finding.to_dict())
-    images = TrainingImages(
-        data.roles,
-        spec,
-        data.groups,
-        digests={name: bytes.fromhex(digest) for name, digest in data.facts.digests.items()},
-        store=None if plan.store == "off" else ActivationStore(),
-        precision="float32" if plan.store == "float32" else "float16",
-    )
     stop = StopRequest(budget_seconds=plan.budget_seconds, started=started)
     try:
         with stop.listening():
             outcome = fit(plan, classifier, images, run=run, observer=watchers, stop=stop)
             _raise_if_interrupted(outcome, run)
-            save_bundle(run.bundle, classifier, classes=data.roles.classes, spec=spec)
+            save_bundle(run.bundle, classifier, classes=data.roles.classes, spec=images.spec)
             return _report(run, plan, data, outcome, watchers, started)
     except RunError as error:
         raise type(error)(
@@ -175,6 +155,41 @@ def _train_settled(
             expected=error.expected,
             remedy=f"{error.remedy}; then go on with: {run.resume_command}",
         ) from error
+
+
+def _build(plan: Plan, choice: ModelChoice, *, num_classes: int) -> Classifier:
+    """The network of a settled plan, on the device that will train it."""
+    from headstart.features.engines import best_device
+    from headstart.models.backbone import build_classifier
+
+    assert isinstance(plan.input.size, int)
+    classifier = build_classifier(
+        choice,
+        kind=plan.head.kind,
+        num_classes=num_classes,
+        seed=plan.seed,
+        input_size=plan.input.size,
+        weights=plan.model.weights,
+        grain=plan.model.grain,
+    )
+    classifier.network.to(best_device())
+    return classifier
+
+
+def _training_images(plan: Plan, choice: ModelChoice, data: CheckedData) -> TrainingImages:
+    """Roles, what the network sees of an image, and where the settled plan keeps what is frozen."""
+    from headstart.features.store import ActivationStore
+    from headstart.train.training_images import TrainingImages
+
+    assert isinstance(plan.input.size, int)
+    return TrainingImages(
+        data.roles,
+        choice.card.input.at_size(plan.input.size),
+        data.groups,
+        digests={name: bytes.fromhex(digest) for name, digest in data.facts.digests.items()},
+        store=None if plan.store == "off" else ActivationStore(),
+        precision="float32" if plan.store == "float32" else "float16",
+    )
 
 
 def _report(
