@@ -6,6 +6,7 @@ HeadstartError            exit code 1: one line that says what was found, what w
   PlanError               a plan with faults, all of them at once
   RunError                a run folder that cannot be made, read or continued
     DiskFullError         the last good checkpoint is kept; its kind StoreFullError (features) is the store's own limit
+    NotWritableError      the folder of what is kept may not be written; a run goes on without it
     FrozenMovedError      something that must not move did
   BundleError             a bundle that cannot be read
   MissingExtraError       the pip command that installs what is missing
@@ -77,6 +78,10 @@ class RunError(HeadstartError):
 
 class DiskFullError(RunError):
     """The disk was full while saving; what was saved before is whole."""
+
+
+class NotWritableError(RunError):
+    """The folder of what is kept between runs may not be written."""
 
 
 class FrozenMovedError(RunError):

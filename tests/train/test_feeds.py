@@ -164,3 +164,16 @@ def test_a_run_on_stored_activations_goes_on_bit_for_bit(prepare: Callable, tmp_
         states.append(load_state(task.run.checkpoint).network)
     assert all(torch.equal(tensor, states[1][path]) for path, tensor in states[0].items())
     assert states[0]["classifier.weight"].abs().max() > 0
+
+
+def test_a_home_that_may_not_be_written_costs_the_store_and_nothing_else(
+    prepare: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (tmp_path / "file").write_text("not a folder")
+    monkeypatch.setenv("HEADSTART_HOME", str(tmp_path / "file"))
+    task = prepare(strategy="partial", thaw=1, epochs=1)
+    task.images = with_store(task, tmp_path / "file" / "store")
+    notes = Notes()
+    outcome = fit(task.plan, task.classifier(), task.images, run=task.run, observer=notes, stop=StopRequest())
+    assert outcome.stopped is None
+    assert "cannot be written" in notes.events["not_stored"]["why"]

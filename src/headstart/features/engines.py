@@ -5,6 +5,7 @@ An engine is used only after its answers to real images agreed with those of the
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -161,15 +162,18 @@ def _onnx_engine(subject: _Subject, images_to_come: int, wanted: EngineWish, on_
         return None
     if wanted == "auto" and sooner(images_to_come, subject.rate, known, exported=kept.is_file()) == "torch":
         return None
-    started = time.perf_counter()
+    started, was_kept = time.perf_counter(), kept.is_file()
     try:
         engine = OnnxEngine(subject.prefix, subject.sample, kept=kept)
         fault = _fault(engine.run(subject.sample), subject.answers, SINGLE)
     except Exception as error:  # an exporter and a runtime that do not know a network say so in many ways
         fault = (str(error).strip() or type(error).__name__).splitlines()[0]
+        with contextlib.suppress(OSError):
+            kept.unlink(missing_ok=True)  # damaged, perhaps: exported anew the next time
     if fault:
         on_note(f"{subject.label} is run by torch, not by ONNX Runtime: {fault}")
-        engine_choice.remember(machine, name, Rates(subject.rate, 0.0, 0.0))
+        if not was_kept:  # a kept file may have been damaged: that says nothing of the network
+            engine_choice.remember(machine, name, Rates(subject.rate, 0.0, 0.0))
         return None
     setup = max(time.perf_counter() - started, known.setup_seconds if known else 0.0)
     _, rate = _timed(engine, subject.sample)

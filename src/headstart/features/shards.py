@@ -29,7 +29,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from headstart.errors import DiskFullError, HeadstartError
+from headstart.errors import DiskFullError, NotWritableError
 
 Ids = npt.NDArray[np.bytes_]
 """(N,) of dtype S16: one id of 16 bytes a row."""
@@ -79,7 +79,7 @@ def explained(folder: Path) -> Iterator[None]:
 
     Raises:
         DiskFullError: no space left on the disk.
-        HeadstartError: the folder may not be written.
+        NotWritableError: the folder may not be written.
     """
     try:
         yield
@@ -91,7 +91,7 @@ def explained(folder: Path) -> Iterator[None]:
                 "or set HEADSTART_HOME to a larger disk",
             ) from error
         if error.errno in _NOT_WRITABLE:
-            raise HeadstartError(
+            raise NotWritableError(
                 f"{folder} cannot be written ({error.strerror})",
                 remedy="set HEADSTART_HOME to a folder that you may write",
             ) from error

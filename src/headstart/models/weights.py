@@ -7,6 +7,7 @@ brings is checked by its hash and kept as safetensors under `$HEADSTART_HOME/wei
 from __future__ import annotations
 
 import argparse
+import contextlib
 import hashlib
 import importlib
 import importlib.metadata
@@ -156,8 +157,9 @@ def _from_package(network: nn.Module, card: ModelCard) -> Tensors:
     if len(names) != len(tensors):
         raise ModelError(f"{path} holds {len(tensors)} tensors", expected=f"{len(names)}")
     renamed = {name: tensor.contiguous() for name, tensor in zip(names, tensors, strict=True)}
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(kept, lambda aside: save_file(renamed, aside))
+    with contextlib.suppress(OSError):  # a home that may not be written: they are read from the package every time
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(kept, lambda aside: save_file(renamed, aside))
     return renamed
 
 

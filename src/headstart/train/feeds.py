@@ -18,7 +18,7 @@ from torch import Tensor
 from headstart.data.loading import batches, read_pixels, read_view
 from headstart.data.preprocess import NetworkInput, evaluation_view, scale
 from headstart.data.sources import ImageRecord
-from headstart.errors import DiskFullError, ModelError
+from headstart.errors import DiskFullError, ModelError, NotWritableError
 from headstart.features.activations import Activations, FrozenPart, View
 from headstart.features.cut import CutNetwork, NetworkGraph
 from headstart.features.engine_choice import EngineWish
@@ -180,7 +180,11 @@ def feed_for(
         return pixels
     try:
         return _stored(border, phase, classifier, images, augmentation, seed, observer, engine)
-    except (ModelError, DiskFullError) as error:  # no cut there, or no room: slower, and the same in the end
+    except (
+        ModelError,
+        DiskFullError,
+        NotWritableError,
+    ) as error:  # no cut there, or no room: slower, and the same in the end
         observer.noted("not_stored", {"phase": phase.name, "border": border, "why": str(error)})
         return pixels
 

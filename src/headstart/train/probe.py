@@ -11,7 +11,7 @@ import torch
 
 from headstart.data.sources import ImageRecord
 from headstart.data.splits import deal
-from headstart.errors import DiskFullError
+from headstart.errors import DiskFullError, NotWritableError
 from headstart.evaluate.metrics import log_loss, sharpened_log_losses
 from headstart.features.activations import POOLED, Activations, matrix_of, pooled_part
 from headstart.features.engine_choice import EngineWish
@@ -66,7 +66,7 @@ class PooledSource:
             try:
                 view = evaluation_view_of(self._images)
                 return matrix_of(self._activations.reader(records, [view], on_images=self._observer.work_done))
-            except DiskFullError as error:
+            except (DiskFullError, NotWritableError) as error:
                 self._observer.noted("not_stored", {"border": POOLED, "why": str(error)})
                 self._observer.work_started(what, len(records))
         return features_of(self._classifier, records, self._images.spec, on_images=self._observer.work_done)
