@@ -3,8 +3,10 @@
     python benchmarks/store_memory.py [--small 6000] [--large 60000] [--folder FOLDER]
 
 Each size runs in a process of its own, which fills a new store in batches, then reads it back: at random in batches, in
-order in blocks, and (pooled) as sums for X^T X. What counts is anonymous memory (RssAnon of /proc/self/status), looked
-at after every batch; mapped pages of files belong to the system, which takes them back when it needs them.
+order in blocks. Pooled features are added up to X^T X, and two heads of ten classes are solved on them as a training
+does it: strength cross-validated in five folds, logistic and ridge. What counts is anonymous memory (RssAnon of
+/proc/self/status), looked at after every batch, and a hundred times a second while a head is solved; mapped pages of
+files belong to the system, which takes them back when it needs them.
 """
 
 from __future__ import annotations
@@ -15,11 +17,17 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from headstart.features.head_solver import Solver, head_problem
+from headstart.features.rows import StoredRows
 from headstart.features.shards import Ids, Tensor
 from headstart.features.store import EVALUATION, ActivationStore, SpaceKey, image_digest, row_ids
 from headstart.features.store_index import Reader
@@ -31,6 +39,8 @@ KINDS = {
 }
 BATCH_ROWS = 64
 ALLOWED_MB = 100
+CLASSES = 10
+SOLVERS: tuple[Solver, ...] = ("logistic", "ridge")
 SPEC = InputSpec(224, 256, "bilinear", (0.5,) * 3, (0.5,) * 3)
 
 
@@ -45,6 +55,23 @@ class Peak:
         status = Path("/proc/self/status").read_text()
         kilobytes = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("RssAnon"))
         self.megabytes = max(self.megabytes, kilobytes / 1000)
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """Look again and again while the block runs."""
+        done = threading.Event()
+
+        def look_on() -> None:
+            while not done.wait(0.01):
+                self.look()
+
+        watcher = threading.Thread(target=look_on)
+        watcher.start()
+        try:
+            yield
+        finally:
+            done.set()
+            watcher.join()
 
 
 def batch_of(first: int, count: int, shape: tuple[int, ...]) -> np.ndarray:
@@ -89,6 +116,26 @@ def add_up(reader: Reader, peak: Peak) -> None:
         peak.look()
 
 
+def solve(reader: Reader, peak: Peak) -> dict[str, float]:
+    """Seconds to choose and solve a head, by solver; classes that a head can partly tell apart."""
+    rows, count = StoredRows(reader), len(reader)
+    direction = np.random.default_rng(1).normal(0, 1, (rows.width, CLASSES)).astype(np.float32)
+    labels, folds = np.empty(count, np.int64), np.arange(count) // BATCH_ROWS % 5
+    for start, block in rows.blocks():
+        labels[start : start + len(block)] = ((block - block.mean(axis=0)) @ direction).argmax(axis=1)
+    unsure = np.random.default_rng(2).random(count) < 0.1
+    labels[unsure] = np.random.default_rng(3).integers(0, CLASSES, int(unsure.sum()))
+    seconds = {}
+    for solver in SOLVERS:
+        began = time.perf_counter()
+        with peak.watching():
+            problem = head_problem(rows, labels, CLASSES, solver=solver)
+            choice = problem.choose(folds)
+            problem.solve(choice.strength, temperature=choice.temperature).probabilities_of(rows)
+        seconds[solver] = time.perf_counter() - began
+    return seconds
+
+
 KEY = SpaceKey("made-up", "0" * 32, "layer3", SPEC, "1", "none", "0")
 
 
@@ -105,8 +152,10 @@ def one(kind: str, count: int, folder: Path) -> dict[str, object]:
     reader = space.reader(ids)
     in_order = read(reader, peak, order=np.arange(count))
     at_random = read(reader, peak, order=np.random.default_rng(0).permutation(count))
+    solved: dict[str, float] = {}
     if len(shape) == 1:
         add_up(reader, peak)
+        solved = solve(reader, peak)
     return {
         "kind": kind,
         "rows": count,
@@ -118,17 +167,18 @@ def one(kind: str, count: int, folder: Path) -> dict[str, object]:
         "opened_and_checked_seconds": opened,
         "in_order_rows_per_second": count / in_order,
         "at_random_rows_per_second": count / at_random,
+        "solved_seconds": solved,
     }
 
 
-def in_new_process(kind: str, count: int, parent: Path | None) -> dict[str, object]:
+def in_new_process(kind: str, count: int, parent: Path | None) -> dict[str, Any]:
     folder = Path(tempfile.mkdtemp(dir=parent, prefix="store-memory-"))
     try:
         arguments = ["--kind", kind, "--rows", str(count), "--folder", str(folder)]
         done = subprocess.run([sys.executable, __file__, *arguments], stdout=subprocess.PIPE, text=True, check=True)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    answer: dict[str, object] = json.loads(done.stdout)
+    answer: dict[str, Any] = json.loads(done.stdout)
     return answer
 
 
@@ -144,19 +194,21 @@ def main() -> None:
         print(json.dumps(one(asked.kind, asked.rows, asked.folder)))
         return
     print(
-        "| activations | rows | GB | shards | anonymous MB at start, peak | filled rows/s | checked s | read rows/s |"
+        "| activations | rows | GB | shards | anonymous MB at start, peak | filled rows/s | checked s | read rows/s "
+        "| heads chosen and solved |"
     )
-    print("|---|---|---|---|---|---|---|---|")
+    print("|---|---|---|---|---|---|---|---|---|")
     growth = {}
     for kind in KINDS:
         peaks = []
         for count in (asked.small, asked.large):
             a = in_new_process(kind, count, asked.folder)
-            peaks.append(float(str(a["peak_mb"])))
+            peaks.append(float(a["peak_mb"]))
             print(
                 f"| {kind} | {count:,} | {a['gigabytes']:.2f} | {a['shards']} | {a['start_mb']:.0f}, "
                 f"{a['peak_mb']:.0f} | {a['filled_rows_per_second']:.0f} | {a['opened_and_checked_seconds']:.1f} | "
-                f"in order {a['in_order_rows_per_second']:.0f}, at random {a['at_random_rows_per_second']:.0f} |",
+                f"in order {a['in_order_rows_per_second']:.0f}, at random {a['at_random_rows_per_second']:.0f} | "
+                f"{', '.join(f'{name} {seconds:.1f} s' for name, seconds in a['solved_seconds'].items()) or '-'} |",
                 flush=True,
             )
         growth[kind] = peaks[1] - peaks[0]

@@ -128,13 +128,19 @@ def test_noise_gives_chance_out_of_fold_however_well_a_fit_could_learn_it_by_hea
 
 
 def test_each_out_of_fold_row_comes_from_the_fit_without_its_fold() -> None:
+    """Scikit-learn fits each fold; the scale of a feature is one unit for all of them."""
+    from sklearn.linear_model import LogisticRegression
+
     features, labels = blobs(60)
+    standardised = (features - features.mean(0)) / features.std(0)
     folds = folds_of(60, 4)
     choice = choose_strength(features, labels, 3, folds, strengths=(0.1,))
     for fold in range(4):
         outside = folds == fold
-        head = solve_logistic(features[~outside], labels[~outside], 3, strength=0.1)
-        assert np.allclose(choice.out_of_fold_NK[outside], head.probabilities(features[outside]), atol=5e-3)
+        reference = LogisticRegression(C=1 / (45 * 0.1), tol=1e-9, max_iter=5000)
+        reference.fit(standardised[~outside], labels[~outside])
+        expected = reference.predict_proba(standardised[outside])
+        assert np.allclose(choice.out_of_fold_NK[outside], expected, atol=2e-3)
 
 
 def test_the_lowest_out_of_fold_loss_decides() -> None:
@@ -146,6 +152,8 @@ def test_the_lowest_out_of_fold_loss_decides() -> None:
     picked = choice.out_of_fold_NK[np.arange(120), labels]
     assert choice.losses[choice.strength] == pytest.approx(-np.log(picked).mean())
     assert np.allclose(choice.out_of_fold_NK.sum(axis=1), 1)
+    assert choice.temperature == 1
+    assert choice.sample is None
     assert len(fits) == 5 * len(choice.losses)
     again = choose_strength(features, labels, 3, folds_of(120))
     assert again.losses == choice.losses

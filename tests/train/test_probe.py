@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from headstart.features import head_solver
 from headstart.features.engines import logits_of
 from headstart.features.linear import LinearHead, softmax
+from headstart.features.rows import StoredRows
+from headstart.features.store import ActivationStore
 from headstart.plan import SolvePhase
 from headstart.train.observers import Observer
-from headstart.train.probe import refit_head, solve_probe, write_head
+from headstart.train.probe import PooledSource, refit_head, solve_probe, write_head
+from headstart.train.training_images import TrainingImages
 
 
 def test_the_probe_is_judged_on_select_images_with_the_weights_it_wrote(prepare: Callable):
@@ -45,7 +51,7 @@ def test_the_backbone_is_untouched(prepare: Callable):
     classifier = task.classifier()
     before = {n: t.clone() for n, t in classifier.network.state_dict().items()}
     solved = solve_probe(classifier, SolvePhase(), task.images, seed=0, observer=Observer())
-    refit_head(classifier, task.images, strength=solved.strength, observer=Observer())
+    refit_head(classifier, SolvePhase(), task.images, strength=solved.strength, seed=0, observer=Observer())
     moved = {n for n, t in classifier.network.state_dict().items() if not torch.equal(t, before[n])}
     assert moved == {"classifier.weight", "classifier.bias"}
 
@@ -54,3 +60,58 @@ def test_write_head_refuses_a_head_that_is_not_linear(prepare: Callable):
     classifier = prepare(strategy="feature_extraction", head="mlp").classifier()
     with pytest.raises(TypeError, match="one linear layer, not Sequential"):
         write_head(classifier, LinearHead(np.zeros((2, 1280)), np.zeros(2), 1.0))
+
+
+def with_store(task, folder: Path) -> TrainingImages:
+    digests = {name: bytes.fromhex(digest) for name, digest in task.data.facts.digests.items()}
+    return replace(task.images, digests=digests, store=ActivationStore(folder))
+
+
+@pytest.mark.parametrize("solver", ["logistic", "ridge"])
+def test_stored_features_are_solved_in_blocks_with_the_same_answer(
+    solver: str, prepare: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    task = prepare(strategy="feature_extraction")
+    images, heads = with_store(task, tmp_path / "store"), []
+    classifier, phase = task.classifier(), SolvePhase(solver=solver)
+    for limit in (2**30, 0):
+        monkeypatch.setattr(head_solver, "IN_MEMORY_BYTES", limit)
+        solved = solve_probe(classifier, phase, images, seed=0, observer=Observer())
+        heads.append({name: tensor.clone() for name, tensor in classifier.head.state_dict().items()})
+        refit_head(classifier, phase, images, strength=solved.strength, seed=0, observer=Observer())
+        again = classifier.head.state_dict()
+        assert all(torch.allclose(heads[-1][name], again[name], atol=1e-3) for name in again)  # fit is all of train
+    assert isinstance(
+        PooledSource(classifier, images, engine="auto", observer=Observer()).rows(images.roles.fit, what="features"),
+        StoredRows,
+    )
+    largest = heads[0]["weight"].abs().max()
+    assert torch.allclose(heads[0]["weight"], heads[1]["weight"], atol=float(1e-2 * largest))
+
+
+def test_a_ridge_probe_answers_with_probabilities(prepare: Callable):
+    task = prepare(strategy="discriminative", head_solver="ridge")
+    assert task.plan.phases[0].solver == "ridge"
+    classifier = task.classifier()
+    solved = solve_probe(classifier, task.plan.phases[0], task.images, seed=0, observer=Observer())
+    assert solved.candidate.accuracy == 1
+    assert 0 < solved.log_loss < 0.4
+
+
+def test_a_strength_that_was_chosen_on_a_sample_is_said_and_judged_there(
+    prepare: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    class Notes(Observer):
+        def noted(self, event: str, values) -> None:
+            said[event] = values
+
+    said: dict = {}
+    task = prepare(strategy="feature_extraction")
+    monkeypatch.setattr(head_solver, "IN_MEMORY_BYTES", 0)
+    monkeypatch.setattr(head_solver, "SAMPLE_VALUES", 1280 * 8)
+    fit = len(task.images.roles.fit)
+    solved = solve_probe(
+        task.classifier(), SolvePhase(folds=2), with_store(task, tmp_path / "s"), seed=0, observer=Notes()
+    )
+    assert said["strength_sample"] == {"phase": "probe", "images": 8, "of": fit}
+    assert len(solved.candidate.correct) == 8 < fit

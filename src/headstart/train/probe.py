@@ -6,21 +6,24 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from headstart.data.sources import ImageRecord
 from headstart.data.splits import deal
 from headstart.errors import DiskFullError, NotWritableError
 from headstart.evaluate.metrics import log_loss, sharpened_log_losses
-from headstart.features.activations import POOLED, Activations, matrix_of, pooled_part
+from headstart.features.activations import POOLED, Activations, pooled_part
 from headstart.features.engine_choice import EngineWish
-from headstart.features.engines import Matrix, features_of
-from headstart.features.linear import LinearHead, StrengthChoice, choose_strength, solve_logistic
+from headstart.features.engines import features_of
+from headstart.features.head2toe import ColumnRows, widened
+from headstart.features.head_solver import HeadProblem, head_problem
+from headstart.features.linear_head import Labels, LinearHead, Matrix, StrengthChoice
+from headstart.features.rows import MatrixRows, RowSource, StoredRows
 from headstart.models.backbone import Classifier
 from headstart.plan import SolvePhase
 from headstart.train.checkpoint import Candidate, copy_of
 from headstart.train.feeds import evaluation_view_of
+from headstart.train.multi_depth import DepthProblem, solve_depths
 from headstart.train.observers import Observer
 from headstart.train.training_images import TrainingImages
 
@@ -36,6 +39,13 @@ class SolvedProbe:
     """On the same images, in nats, as the head says it."""
     engine: str | None
     """Which engine computed the features; None without a store."""
+    kept: str = ""
+    """Of a multi_depth head: what of it was kept, and why."""
+
+    @property
+    def summary(self) -> str:
+        """What was found, in words."""
+        return f"solved with L2 strength {self.strength:g}" + (f"; {self.kept}" if self.kept else "")
 
 
 class PooledSource:
@@ -59,17 +69,18 @@ class PooledSource:
         """Of the engine that computed the features; None without a store."""
         return self._activations.engine_name if self._activations else None
 
-    def features(self, records: Sequence[ImageRecord], *, what: str) -> Matrix:
-        """(N, F), with progress told to the observer."""
+    def rows(self, records: Sequence[ImageRecord], *, what: str) -> RowSource:
+        """N rows of F features, with progress told to the observer; only without a store do they lie in memory."""
         self._observer.work_started(what, len(records))
         if self._activations is not None:
             try:
                 view = evaluation_view_of(self._images)
-                return matrix_of(self._activations.reader(records, [view], on_images=self._observer.work_done))
+                return StoredRows(self._activations.reader(records, [view], on_images=self._observer.work_done))
             except (DiskFullError, NotWritableError) as error:
                 self._observer.noted("not_stored", {"border": POOLED, "why": str(error)})
                 self._observer.work_started(what, len(records))
-        return features_of(self._classifier, records, self._images.spec, on_images=self._observer.work_done)
+        found = features_of(self._classifier, records, self._images.spec, on_images=self._observer.work_done)
+        return MatrixRows(found)
 
 
 def solve_probe(
@@ -80,44 +91,119 @@ def solve_probe(
     seed: int,
     observer: Observer,
     engine: EngineWish = "auto",
+    noise_level: float = 0.05,
 ) -> SolvedProbe:
-    """Solve the head on the fit images, write it into the network, and judge it."""
+    """Solve the head on the fit images, write it into the network, and judge it.
+
+    A multi_depth head is kept where it beats the plain one on the last layer with a p-value below `noise_level`.
+    """
     roles = images.roles
     source = PooledSource(classifier, images, engine=engine, observer=observer)
-    fit = source.features(roles.fit, what="features of train")
-    labels = images.labels(roles.fit)
-    folds = _folds(roles.fit, images.groups, phase.folds, seed)
-    strengths = None if phase.strength == "auto" else (phase.strength,)
-    choice = _choose(fit, labels, len(roles.classes), folds, strengths)
-    head = solve_logistic(fit, labels, len(roles.classes), strength=choice.strength)
+    fit = source.rows(roles.fit, what="features of train")
+    if classifier.head_kind == "multi_depth":
+        return _solve_depths(classifier, phase, images, source, fit, seed, noise_level, observer)
+    problem, labels = _problem(fit, roles.fit, phase, images, seed)
+    choice = _choose(problem, roles.fit, phase, images, seed)
+    head = problem.solve(choice.strength, temperature=choice.temperature)
     write_head(classifier, head)
-    judged, judged_labels = choice.out_of_fold_NK, labels
+    judged = choice.out_of_fold_NK
+    if choice.sample is not None:
+        labels = labels[choice.sample]
+        observer.noted("strength_sample", {"phase": phase.name, "images": len(labels), "of": len(roles.fit)})
     if roles.select:
-        select = source.features(roles.select, what="features of select")
-        judged, judged_labels = head.probabilities(select), images.labels(roles.select)
-    candidate = Candidate(
-        phase.name,
-        judged.argmax(axis=1) == judged_labels,
-        sharpened_log_losses(judged, judged_labels),
-        copy_of(classifier.network),
+        select = source.rows(roles.select, what="features of select")
+        judged, labels = head.probabilities_of(select), images.labels(roles.select)
+    candidate = _candidate(phase.name, judged, labels, classifier)
+    return SolvedProbe(candidate, choice.strength, log_loss(judged, labels), source.engine_name)
+
+
+def _candidate(name: str, judged_NK: Matrix, labels_N: Labels, classifier: Classifier) -> Candidate:  # noqa: N803
+    """The network as it stands, and how its probabilities did."""
+    correct = judged_NK.argmax(axis=1) == labels_N
+    return Candidate(name, correct, sharpened_log_losses(judged_NK, labels_N), copy_of(classifier.network))
+
+
+def _solve_depths(
+    classifier: Classifier,
+    phase: SolvePhase,
+    images: TrainingImages,
+    source: PooledSource,
+    fit: RowSource,
+    seed: int,
+    noise_level: float,
+    observer: Observer,
+) -> SolvedProbe:
+    """The multi_depth head, or the plain one where it is not better beyond noise."""
+    roles = images.roles
+    select = source.rows(roles.select, what="features of select") if roles.select else None
+    solution = solve_depths(
+        DepthProblem(
+            fit,
+            images.labels(roles.fit),
+            len(roles.classes),
+            classifier.num_last_features,
+            _folds(roles.fit, images.groups, phase.folds, seed),
+            select=None if select is None else (select, images.labels(roles.select)),
+            selected_on=roles.selected_on,
+            strengths=None if phase.strength == "auto" else (phase.strength,),
+            solver=phase.solver,
+            noise_level=noise_level,
+            seed=seed,
+        )
     )
-    return SolvedProbe(candidate, choice.strength, log_loss(judged, judged_labels), source.engine_name)
+    write_head(classifier, solution.head)
+    observer.noted("head", {"phase": phase.name, "kept": solution.kept, "why": solution.why})
+    judged, labels = solution.judged_NK, solution.labels_N
+    candidate, loss = _candidate(phase.name, judged, labels, classifier), log_loss(judged, labels)
+    kept = f"kept the {solution.kept} head: {solution.why}"
+    return SolvedProbe(candidate, solution.head.strength, loss, source.engine_name, kept)
 
 
 def refit_head(
     classifier: Classifier,
+    phase: SolvePhase,
     images: TrainingImages,
     *,
     strength: float,
+    seed: int,
     observer: Observer,
     engine: EngineWish = "auto",
 ) -> None:
-    """Solve the head again on all of train, now that nothing is chosen any more, with the network as it stands."""
+    """Solve the head again on all of train, now that nothing is chosen any more, with the network as it stands.
+
+    A ridge head finds its temperature out of fold once more, because scores differ with the network. A multi_depth head
+    keeps the features that it needed.
+    """
     records = images.roles.train
     source = PooledSource(classifier, images, engine=engine, observer=observer)
-    features = source.features(records, what="refit on all of train")
-    head = solve_logistic(features, images.labels(records), len(images.roles.classes), strength=strength)
-    write_head(classifier, head)
+    rows = source.rows(records, what="refit on all of train")
+    needed = None
+    if classifier.head_kind == "multi_depth":
+        needed = (classifier.linear_weight() != 0).any(dim=0).cpu().numpy()
+        rows = ColumnRows(rows, needed)
+    problem, _ = _problem(rows, records, phase, images, seed)
+    temperature = 1.0
+    if phase.solver == "ridge":
+        given = phase.model_copy(update={"strength": strength})
+        temperature = _choose(problem, records, given, images, seed).temperature
+    head = problem.solve(strength, temperature=temperature)
+    write_head(classifier, head if needed is None else widened(head, needed))
+
+
+def _problem(
+    rows: RowSource, records: Sequence[ImageRecord], phase: SolvePhase, images: TrainingImages, seed: int
+) -> tuple[HeadProblem, Labels]:
+    """The head that is to be found, and the class of each row."""
+    labels = images.labels(records)
+    return head_problem(rows, labels, len(images.roles.classes), solver=phase.solver, seed=seed), labels
+
+
+def _choose(
+    problem: HeadProblem, records: Sequence[ImageRecord], phase: SolvePhase, images: TrainingImages, seed: int
+) -> StrengthChoice:
+    """Cross-validation in which groups stay together."""
+    folds = _folds(records, images.groups, phase.folds, seed)
+    return problem.choose(folds, None if phase.strength == "auto" else (phase.strength,))
 
 
 def write_head(classifier: Classifier, head: LinearHead) -> None:
@@ -135,15 +221,3 @@ def _folds(records: Sequence[ImageRecord], groups: Mapping[str, str], parts: int
         by_class.setdefault(record.label, set()).add(groups[record.id])
     smallest = min(len(held) for held in by_class.values())
     return deal(records, dict(groups), parts=max(2, min(parts, smallest)), seed=seed + 2)
-
-
-def _choose(
-    features: Matrix,
-    labels: npt.NDArray[np.int64],
-    num_classes: int,
-    folds: list[int],
-    strengths: tuple[float, ...] | None,
-) -> StrengthChoice:
-    if strengths is None:
-        return choose_strength(features, labels, num_classes, folds)
-    return choose_strength(features, labels, num_classes, folds, strengths=strengths)

@@ -1,0 +1,164 @@
+"""One way to a solved linear head, however many rows there are and whichever problem is to be solved.
+
+    problem = head_problem(rows, labels, num_classes, solver="logistic")
+    choice = problem.choose(folds)
+    head = problem.solve(choice.strength, temperature=choice.temperature)
+
+Few rows are rotated into their own axes once, in memory. Many are passed over in blocks, and memory stays flat.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Literal, Protocol, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from headstart.features.axes import Axes, axes_of, rotated
+from headstart.features.linear import choose_rotated, solve_rotated
+from headstart.features.linear_head import Labels, LinearHead, StrengthChoice
+from headstart.features.logistic_blocks import STRENGTHS, choose_in_blocks, solve_in_blocks
+from headstart.features.ridge import Ridge
+from headstart.features.rows import MatrixRows, RowSource, matrix_of_rows
+
+Solver: TypeAlias = Literal["logistic", "ridge"]
+Folds: TypeAlias = Sequence[int] | npt.NDArray[np.int64]
+
+IN_MEMORY_BYTES = 64 * 2**20
+"""Features that take no more than this in double precision are solved in memory (6,500 rows of 1,280)."""
+
+SAMPLE_VALUES = 2**25
+"""With more features than this the strength of a logistic head is chosen on a sample of so many (26,000 rows of 1,280):
+a step of the grid is a factor of ten, and that many tell it as well as all."""
+
+
+class HeadProblem(Protocol):
+    """A linear head that is to be found on some rows."""
+
+    def choose(self, folds: Folds, strengths: Sequence[float] | None = None) -> StrengthChoice:
+        """Cross-validate the penalty; None takes the solver's own grid."""
+
+    def solve(self, strength: float, *, temperature: float = 1.0) -> LinearHead:
+        """The head on all rows; its logits are divided by `temperature`."""
+
+
+def head_problem(
+    rows: RowSource,
+    labels_N: Labels,  # noqa: N803 - shapes
+    num_classes: int,
+    *,
+    solver: Solver = "logistic",
+    seed: int = 0,
+) -> HeadProblem:
+    """Set a problem up; rows are read when it is first asked something.
+
+    Args:
+        rows: N rows of F features.
+        labels_N: Class of each, 0..K-1.
+        num_classes: K.
+        solver: logistic minimises cross-entropy; ridge squared error, exactly and in a fixed number of passes.
+        seed: Of the sample on which the strength is chosen where there are very many rows.
+    """
+    small = 8 * rows.rows * rows.width <= IN_MEMORY_BYTES
+    if solver == "ridge":
+        return RotatedRidge(rows, labels_N, num_classes) if small else Ridge(rows, labels_N, num_classes)
+    if small:
+        return RotatedLogistic(rows, labels_N, num_classes)
+    return LogisticInBlocks(rows, labels_N, num_classes, seed)
+
+
+@dataclass
+class _Rotated:
+    """Rows in memory, in their own axes; found once for the choice and the solution."""
+
+    rows: RowSource
+    labels: Labels
+    num_classes: int
+
+    @cached_property
+    def _found(self) -> tuple[Axes, npt.NDArray[np.float64]]:
+        return rotated(matrix_of_rows(self.rows))
+
+
+class RotatedLogistic(_Rotated):
+    """Logistic regression in memory."""
+
+    def choose(self, folds: Folds, strengths: Sequence[float] | None = None) -> StrengthChoice:
+        """See `linear.choose_strength`."""
+        return choose_rotated(
+            *self._found, self.labels, self.num_classes, list(folds), strengths=strengths or STRENGTHS
+        )
+
+    def solve(self, strength: float, *, temperature: float = 1.0) -> LinearHead:
+        """See `linear.solve_logistic`."""
+        head = solve_rotated(*self._found, self.labels, self.num_classes, strength=strength)
+        return _tempered(head, temperature)
+
+
+class RotatedRidge(_Rotated):
+    """Ridge regression in memory: with fewer rows than features the statistics are as small as the rows are few."""
+
+    @cached_property
+    def _ridge(self) -> Ridge:
+        axes, along = self._found
+        ones = np.ones(len(axes.variances_R))  # standardised before they were rotated
+        return Ridge(MatrixRows(along), self.labels, self.num_classes, deviation_F=ones)
+
+    def choose(self, folds: Folds, strengths: Sequence[float] | None = None) -> StrengthChoice:
+        """See `Ridge.choose`."""
+        return self._ridge.choose(folds, strengths)
+
+    def solve(self, strength: float, *, temperature: float = 1.0) -> LinearHead:
+        """See `Ridge.solve`."""
+        head = self._ridge.solve(strength, temperature=temperature)
+        return self._found[0].head(head.weight_KF, head.bias_K, strength)
+
+
+@dataclass
+class LogisticInBlocks:
+    """Logistic regression in passes over blocks of rows."""
+
+    rows: RowSource
+    labels: Labels
+    num_classes: int
+    seed: int
+
+    @cached_property
+    def _axes(self) -> Axes:
+        return axes_of(self.rows)
+
+    def choose(self, folds: Folds, strengths: Sequence[float] | None = None) -> StrengthChoice:
+        """See `choose_in_blocks`; on a stratified sample where there are more than SAMPLE_VALUES features."""
+        grid, fold_of = strengths or STRENGTHS, np.asarray(folds)
+        wanted = SAMPLE_VALUES // self.rows.width
+        if self.rows.rows <= wanted:
+            return choose_in_blocks(self.rows, self.labels, self.num_classes, self._axes, fold_of, strengths=grid)
+        some = stratified_sample(self.labels, wanted, seed=self.seed)
+        rows, labels = self.rows.subset(some), self.labels[some]
+        choice = choose_in_blocks(rows, labels, self.num_classes, self._axes, fold_of[some], strengths=grid)
+        return replace(choice, sample=some)
+
+    def solve(self, strength: float, *, temperature: float = 1.0) -> LinearHead:
+        """See `solve_in_blocks`."""
+        head = solve_in_blocks(self.rows, self.labels, self.num_classes, self._axes, strength=strength)
+        return _tempered(head, temperature)
+
+
+def stratified_sample(labels_N: Labels, count: int, *, seed: int) -> npt.NDArray[np.int64]:  # noqa: N803
+    """About `count` positions in rising order: the same share of every class, at least two of each that has them."""
+    rng = np.random.default_rng(seed)
+    share = count / len(labels_N)
+    chosen = []
+    for label in np.unique(labels_N):
+        members = np.flatnonzero(labels_N == label)
+        chosen.append(rng.permutation(members)[: max(2, round(share * len(members)))])
+    return np.sort(np.concatenate(chosen))
+
+
+def _tempered(head: LinearHead, temperature: float) -> LinearHead:
+    if temperature == 1:
+        return head
+    return LinearHead(head.weight_KF / temperature, head.bias_K / temperature, head.strength)

@@ -1,0 +1,132 @@
+"""L-BFGS on several convex problems at once: they are looked at together, so that one pass over the data serves all.
+
+Liu & Nocedal 1989. The problems know nothing of each other; one that came to its minimum is left out of later looks.
+For losses in single precision: a step that makes the loss no worse than rounding does is taken.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+Vector: TypeAlias = npt.NDArray[np.float64]
+Points: TypeAlias = npt.NDArray[np.float64]
+Look: TypeAlias = Callable[[Points, npt.NDArray[np.int64]], tuple[Vector, Points]]
+"""(A, V) points, (A,) numbers of their problems -> (A,) values, (A, V) gradients."""
+
+PAIRS = 10
+"""Steps whose change of slope is remembered; each takes two vectors."""
+_SUFFICIENT = 1e-4
+"""Share of the decrease that the slope promises which a step must bring (Armijo 1966)."""
+_ROUNDING = 1e-7
+"""Relative error of a mean loss in single precision."""
+_MOST_SHORTENED = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Minima:
+    """Where the problems came to rest."""
+
+    points_PV: Points  # noqa: N815 - shapes
+    looks: int
+    """How many times the problems were looked at together: passes over the data."""
+
+
+def minimise_together(look: Look, start_PV: Points, *, tolerance: float, most_looks: int) -> Minima:  # noqa: N803
+    """Minimise P convex functions of V variables each.
+
+    Args:
+        look: Values and gradients of some of them.
+        start_PV: Where each begins; near its minimum saves looks.
+        tolerance: Largest component of a gradient that counts as none.
+        most_looks: Then the best points so far are the answer.
+    """
+    descents = [_Descent(start.copy(), tolerance) for start in start_PV]
+    looks = 0
+    while looks < most_looks:
+        which = np.array([number for number, one in enumerate(descents) if not one.rests], np.int64)
+        if not len(which):
+            break
+        values, gradients = look(np.stack([descents[number].trial_V for number in which]), which)
+        looks += 1
+        for number, value, gradient in zip(which, values, gradients, strict=True):
+            descents[number].see(float(value), gradient)
+    return Minima(np.stack([one.best_V for one in descents]), looks)
+
+
+@dataclass
+class _Descent:
+    """One problem on its way down."""
+
+    trial_V: Vector  # noqa: N815
+    """Where it wants to be looked at next."""
+    tolerance: float
+    rests: bool = False
+    _point: Vector | None = None
+    _value: float = 0.0
+    _gradient: Vector = field(default_factory=lambda: np.empty(0))
+    _direction: Vector = field(default_factory=lambda: np.empty(0))
+    _slope: float = 0.0
+    _step: float = 1.0
+    _shortened: int = 0
+    _pairs: deque[tuple[Vector, Vector, float]] = field(default_factory=lambda: deque(maxlen=PAIRS))
+    """(step, change of the gradient, 1 / their product), the latest last."""
+
+    @property
+    def best_V(self) -> Vector:  # noqa: N802
+        """The last point that was accepted."""
+        return self.trial_V if self._point is None else self._point
+
+    def see(self, value: float, gradient: Vector) -> None:
+        """Take the step, or ask for a shorter one."""
+        if self._point is None:
+            self._accept(value, gradient)
+            return
+        allowed = self._value + _SUFFICIENT * self._step * self._slope + _ROUNDING * abs(self._value)
+        if value <= allowed:
+            step, change = self.trial_V - self._point, gradient - self._gradient
+            if (product := float(step @ change)) > 0:
+                self._pairs.append((step, change, 1 / product))
+            self._accept(value, gradient)
+            return
+        self._shortened += 1
+        if self._shortened > _MOST_SHORTENED:  # rounding hides what is left
+            self.rests = True
+            return
+        # The lowest point of the parabola through both values and the slope; an infinite value shortens most.
+        bend = value - self._value - self._step * self._slope
+        lowest = -self._slope * self._step**2 / (2 * bend) if np.isfinite(bend) else 0.0
+        self._step = float(np.clip(lowest, 0.1 * self._step, 0.5 * self._step))
+        self.trial_V = self._point + self._step * self._direction
+
+    def _accept(self, value: float, gradient: Vector) -> None:
+        self._point, self._value, self._gradient = self.trial_V, value, gradient
+        self._shortened, self._step = 0, 1.0
+        if not np.abs(gradient).max(initial=0.0) > self.tolerance:  # also where it is not a number
+            self.rests = True
+            return
+        self._direction = -self._newton_like(gradient)
+        self._slope = float(self._direction @ gradient)
+        if self._slope >= 0:
+            self._pairs.clear()
+            self._direction, self._slope = -gradient, -float(gradient @ gradient)
+        self.trial_V = self._point + self._direction
+
+    def _newton_like(self, gradient: Vector) -> Vector:
+        """The inverse of the remembered bends times the gradient, by two passes over the pairs."""
+        found, shares = gradient.copy(), []
+        for step, change, inverse in reversed(self._pairs):
+            share = inverse * float(step @ found)
+            found -= share * change
+            shares.append(share)
+        if self._pairs:
+            step, change, inverse = self._pairs[-1]
+            found /= inverse * float(change @ change)
+        for (step, change, inverse), share in zip(self._pairs, reversed(shares), strict=True):
+            found += (share - inverse * float(change @ found)) * step
+        return found

@@ -1,0 +1,133 @@
+"""What a network's BatchNorm layers remember of the images it was trained on, beside what they see in others.
+
+Every BatchNorm layer keeps mean and variance of each channel over the pretraining images: a summary of that set that
+comes with the weights. Run other images and the same figures say how far from it they are, layer by layer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from headstart.data.loading import batches, read_view
+from headstart.data.sources import ImageRecord
+from headstart.features.similarity import gaussian_overlap
+from headstart.features.torch_engine import device_of, to_tensor
+from headstart.input_spec import InputSpec
+
+LATE_SHARE = 0.25
+"""Share of the layers, from the last, that decide: early ones see how sharp and bright images are, late ones what is
+on them. CIFAR-10's photos, enlarged from 32 px, are as far from ImageNet as x-rays in the first quarter, and as near as
+aerial images in the last."""
+
+_BATCH_IMAGES = 16
+
+
+@dataclass(frozen=True, slots=True)
+class LayerOverlap:
+    """One BatchNorm layer."""
+
+    layer: str
+    overlap: float
+    """Mean over channels of the Bhattacharyya coefficient, 0..1."""
+
+
+@dataclass(frozen=True, slots=True)
+class NormOverlap:
+    """How much of what the layers see they have seen in pretraining."""
+
+    layers: tuple[LayerOverlap, ...]
+    """First to last."""
+    images: int
+
+    @property
+    def late(self) -> float:
+        """Mean overlap of the last quarter of the layers, 0..1."""
+        count = max(1, round(len(self.layers) * LATE_SHARE))
+        return float(np.mean([one.overlap for one in self.layers[-count:]]))
+
+
+def norm_overlap(
+    network: nn.Module,
+    records: Sequence[ImageRecord],
+    spec: InputSpec,
+    *,
+    on_images: Callable[[int], object] = lambda count: None,
+) -> NormOverlap | None:
+    """Compare what BatchNorm layers see in these images with what they remember; None without such layers.
+
+    Args:
+        network: With pretrained weights; is put at rest.
+        records: A hundred tell as much as a thousand.
+        spec: What the network sees of an image.
+        on_images: Called with the number of images just done.
+
+    Raises:
+        DataError: an image cannot be read.
+    """
+    norms = _norms(network)
+    if not norms:
+        return None
+    network.eval()
+    device = device_of(network)
+    with _moments_of(norms) as sums, torch.inference_mode():
+        chunks = [records[i : i + _BATCH_IMAGES] for i in range(0, len(records), _BATCH_IMAGES)]
+        for chunk, inputs in batches(chunks, lambda record: read_view(record, spec)):
+            network(to_tensor(inputs, device))
+            on_images(len(chunk))
+    return NormOverlap(
+        tuple(_overlap(name, norm, sums[name]) for name, norm in norms.items() if sums[name].values), len(records)
+    )
+
+
+def _norms(network: nn.Module) -> dict[str, _BatchNorm]:
+    return {
+        name: module
+        for name, module in network.named_modules()
+        if isinstance(module, _BatchNorm) and module.running_mean is not None
+    }
+
+
+class _Moments:
+    """Sums over all that a layer saw, a channel each."""
+
+    def __init__(self) -> None:
+        self.values = 0
+        self.sum: Tensor | float = 0.0
+        self.squares: Tensor | float = 0.0
+
+    def add(self, x: Tensor) -> None:
+        flat = x.detach().transpose(0, 1).flatten(1).double()
+        self.values += flat.shape[1]
+        self.sum = self.sum + flat.sum(1)
+        self.squares = self.squares + flat.square().sum(1)
+
+
+@contextmanager
+def _moments_of(norms: dict[str, _BatchNorm]) -> Iterator[dict[str, _Moments]]:
+    sums = {name: _Moments() for name in norms}
+
+    def watch(name: str) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
+        return lambda module, inputs: sums[name].add(inputs[0])
+
+    handles = [norm.register_forward_pre_hook(watch(name)) for name, norm in norms.items()]
+    try:
+        yield sums
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _overlap(name: str, norm: _BatchNorm, seen: _Moments) -> LayerOverlap:
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    mean = (torch.as_tensor(seen.sum) / seen.values).cpu().numpy()
+    variance = (torch.as_tensor(seen.squares) / seen.values).cpu().numpy() - mean**2
+    remembered = norm.running_mean.double().cpu().numpy(), norm.running_var.double().cpu().numpy() + norm.eps
+    return LayerOverlap(name, float(gaussian_overlap(mean, np.maximum(variance, 0) + norm.eps, *remembered).mean()))

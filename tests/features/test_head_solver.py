@@ -1,0 +1,75 @@
+"""Whatever the size, the same problem has the same solution."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from head_rows import clouds, folds_of
+
+from headstart.features import head_solver as module
+from headstart.features.head_solver import (
+    LogisticInBlocks,
+    RotatedLogistic,
+    RotatedRidge,
+    head_problem,
+    stratified_sample,
+)
+from headstart.features.linear import choose_strength, solve_logistic
+from headstart.features.ridge import Ridge
+from headstart.features.rows import MatrixRows
+
+KINDS = {("logistic", 0): LogisticInBlocks, ("logistic", 2**30): RotatedLogistic}
+KINDS |= {("ridge", 0): Ridge, ("ridge", 2**30): RotatedRidge}
+
+
+@pytest.mark.parametrize("solver", ["logistic", "ridge"])
+@pytest.mark.parametrize("width", [24, 300])
+def test_both_ways_choose_and_solve_the_same(solver: str, width: int, monkeypatch: pytest.MonkeyPatch):
+    features, labels = clouds(width=width)
+    found = []
+    for limit in (0, 2**30):
+        monkeypatch.setattr(module, "IN_MEMORY_BYTES", limit)
+        problem = head_problem(MatrixRows(features), labels, 3, solver=solver)
+        assert type(problem) is KINDS[solver, limit]
+        choice = problem.choose(folds_of(150))
+        found.append((choice, problem.solve(choice.strength, temperature=choice.temperature)))
+    (blocks, head), (memory, expected) = found
+    assert blocks.strength == memory.strength
+    assert blocks.temperature == pytest.approx(memory.temperature, rel=1e-3)
+    assert blocks.losses == pytest.approx(memory.losses, abs=1e-3)
+    assert np.allclose(blocks.out_of_fold_NK, memory.out_of_fold_NK, atol=1e-2)
+    assert np.allclose(head.probabilities(features), expected.probabilities(features), atol=1e-3)
+
+
+def test_small_problems_are_those_of_linear():
+    features, labels = clouds()
+    problem = head_problem(MatrixRows(features), labels, 3)
+    choice = problem.choose(folds_of(150))
+    assert choice.losses == choose_strength(features, labels, 3, folds_of(150)).losses
+    expected = solve_logistic(features, labels, 3, strength=choice.strength)
+    assert np.array_equal(problem.solve(choice.strength).weight_KF, expected.weight_KF)
+    halved = problem.solve(choice.strength, temperature=2.0)
+    assert np.allclose(halved.weight_KF * 2, expected.weight_KF)
+
+
+def test_very_many_rows_choose_on_a_sample_that_is_named(monkeypatch: pytest.MonkeyPatch):
+    features, labels = clouds(600)
+    monkeypatch.setattr(module, "IN_MEMORY_BYTES", 0)
+    monkeypatch.setattr(module, "SAMPLE_VALUES", 24 * 200)
+    problem = head_problem(MatrixRows(features), labels, 3, seed=4)
+    choice = problem.choose(folds_of(600))
+    assert choice.sample is not None
+    assert len(choice.sample) == len(choice.out_of_fold_NK) == 201  # 67 of each class
+    accuracy = np.mean(choice.out_of_fold_NK.argmax(1) == labels[choice.sample])
+    assert accuracy > 0.6
+    again = head_problem(MatrixRows(features), labels, 3, seed=4).choose(folds_of(600))
+    assert np.array_equal(again.sample, choice.sample)
+    assert problem.choose(folds_of(600), (0.7,)).strength == 0.7
+
+
+def test_a_sample_has_every_class_in_its_share():
+    labels = np.array([0] * 900 + [1] * 90 + [2] * 10 + [4])
+    some = stratified_sample(labels, 100, seed=0)
+    assert np.array_equal(some, np.unique(some))
+    assert np.bincount(labels[some], minlength=5).tolist() == [90, 9, 2, 0, 1]
+    assert not np.array_equal(some, stratified_sample(labels, 100, seed=1))
