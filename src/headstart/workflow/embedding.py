@@ -1,0 +1,330 @@
+"""embed: features of all images of DATA, kept in the store, in a file, or as a matrix.
+
+What is stored is found again by `train`: the same weights, the same cut and the same view are the same row.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from headstart.data import checks
+from headstart.data.loading import reader_threads
+from headstart.data.sources import Dataset, ImageRecord, open_source
+from headstart.errors import DataError, Interrupted, PlanError, require
+from headstart.features.store import ActivationStore, image_digest
+from headstart.models.catalog import find_model
+from headstart.plan import DataPlan, NoncommercialWeights
+from headstart.workflow.feature_files import Filled, matrix_of_reader
+from headstart.workflow.images import read_watched
+from headstart.workflow.plans import TrainOptions, make_plan, refuse_by_licence
+from headstart.workflow.progress import Progress, no_progress
+
+if TYPE_CHECKING:
+    from headstart.features.activations import Activations, View
+    from headstart.features.store_index import Reader
+
+POOLED = "pooled"
+"""The layer whose output the head reads."""
+MOST_VIEWS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class EmbedOptions:
+    """What is to be computed, of which images; None means: as `train` does by default."""
+
+    source: str
+    """DATA."""
+    model: str | None = None
+    layer: str = POOLED
+    """pooled: what the head reads. A layer group: what enters it."""
+    views: int = 0
+    """Seeded random views of each image, 0..64, beside the plain one: those that `train` makes of it."""
+    input_size: int | None = None
+    """Side in pixels."""
+    precision: Literal["float16", "float32"] = "float16"
+    """In which rows are kept."""
+    seed: int = 0
+    """Of the views."""
+    store: Path | None = None
+    """Folder of the store; None is `$HEADSTART_HOME/store`."""
+    noncommercial_weights: NoncommercialWeights = "refuse"
+
+
+@dataclass(frozen=True)
+class Embedding:
+    """Features of images, with what they are of."""
+
+    features: npt.NDArray[np.float32]
+    """(N, F), of the plain view. Several or spatial tensors are flattened, side by side in the order of
+    `headstart.features.cut`."""
+    ids: tuple[str, ...]
+    """(N,) names of the images inside DATA."""
+    labels: tuple[str, ...]
+    """(N,) names of their classes."""
+    splits: tuple[str, ...]
+    """(N,) train, val, test, or all."""
+    views: npt.NDArray[np.float32]
+    """(V, N, F), of the random views."""
+    model: str
+    border: str
+    """pooled, or before which layer group."""
+    unreadable: dict[str, str] = field(default_factory=dict)
+    """Image id -> reason of those that are left out."""
+
+
+def fill_store(options: EmbedOptions, *, progress: Progress = no_progress) -> Filled:
+    """Compute what is not stored yet, by the engine that is sooner done.
+
+    Files are read once and decoded when they are needed; only where one cannot be decoded all are checked, and the
+    unreadable are left out.
+
+    Args:
+        options: What is wanted.
+        progress: Told how far it is.
+
+    Raises:
+        DataError: no image can be read.
+        ModelError: no such model or layer, or the network cannot be cut there.
+        PlanError: an option is out of range.
+        DiskFullError: no room; what was stored before is whole.
+        Interrupted: after Ctrl-C; what was computed is stored.
+    """
+    started = time.monotonic()
+    if not 0 <= options.views <= MOST_VIEWS:
+        raise PlanError([f"views: {options.views} must be 0..{MOST_VIEWS}"], source="the request")
+    work = _Work(options, open_source(options.source), progress)
+    require("torch", extra="train")
+    try:
+        plain, varied = work.rows()
+    except KeyboardInterrupt as stop:
+        raise Interrupted(
+            f"stopped; {work.computed} rows were computed, and what was published is kept in {work.store.root}",
+            remedy="the same call computes only what is missing",
+        ) from stop
+    return Filled(tuple(work.records), plain, varied, work.figures(time.monotonic() - started))
+
+
+def embed(
+    source: str | os.PathLike[str],
+    *,
+    model: str | None = None,
+    layer: str = POOLED,
+    views: int = 0,
+    input_size: int | None = None,
+    precision: Literal["float16", "float32"] = "float16",
+    seed: int = 0,
+    store: str | os.PathLike[str] | None = None,
+    noncommercial_weights: NoncommercialWeights = "refuse",
+    progress: Progress = no_progress,
+) -> Embedding:
+    """Features of all readable images of DATA as one matrix: `headstart.embed("photos").features`.
+
+    They come from the store where they are, and are kept there; a second call only reads them.
+
+    Args:
+        source: DATA.
+        model: ARCH, ARCH:TAG or ARCH:file:PATH; None takes the default of `train`.
+        layer: pooled, or the name of a layer group: what enters it, flattened (a whole map for each image).
+        views: Seeded random views of each image beside the plain one.
+        input_size: Side in pixels; None takes the weights' own.
+        precision: In which rows are kept; float16 rounds a row by at most 1/1024 of its length.
+        seed: Of the views.
+        store: Folder of the store; None is `$HEADSTART_HOME/store`.
+        noncommercial_weights: refuse or allow weights whose licence forbids commercial use.
+        progress: Told how far it is.
+
+    Raises:
+        HeadstartError: see `fill_store`.
+    """
+    options = EmbedOptions(
+        source=os.fspath(source),
+        model=model,
+        layer=layer,
+        views=views,
+        input_size=input_size,
+        precision=precision,
+        seed=seed,
+        store=None if store is None else Path(store),
+        noncommercial_weights=noncommercial_weights,
+    )
+    return embedding_of(fill_store(options, progress=progress))
+
+
+def embedding_of(filled: Filled) -> Embedding:
+    """All rows of a filled store in memory."""
+    features, count = matrix_of_reader(filled.plain), len(filled.records)
+    views = np.empty((0, *features.shape), np.float32)
+    if filled.varied is not None:
+        views = matrix_of_reader(filled.varied).reshape(-1, count, features.shape[1])
+    return Embedding(
+        features,
+        ids=tuple(record.id for record in filled.records),
+        labels=tuple(record.label for record in filled.records),
+        splits=tuple(record.split for record in filled.records),
+        views=views,
+        model=filled.figures["model"],
+        border=filled.figures["border"],
+        unreadable=filled.figures["unreadable"],
+    )
+
+
+class _Work:
+    """One filling of the store: the network, the images, and what was counted."""
+
+    def __init__(self, options: EmbedOptions, dataset: Dataset, progress: Progress) -> None:
+        self.options, self._progress = options, progress
+        self.store = ActivationStore(options.store)
+        self.records: Sequence[ImageRecord] = dataset.records
+        self.unreadable: dict[str, str] = {}
+        self.computed = 0
+        self._stored: dict[str, int] = {}
+        self._digests: dict[str, bytes] = {}
+        self._plan = make_plan(
+            TrainOptions(
+                DataPlan.from_options(source=options.source),
+                model=options.model,
+                input_size=options.input_size,
+                seed=options.seed,
+                noncommercial_weights=options.noncommercial_weights,
+            )
+        )
+        self._choice = find_model(self._plan.model.name)
+        refuse_by_licence(self._plan, self._choice)
+        size = self._plan.input.size
+        self._spec = self._choice.card.input if size == "auto" else self._choice.card.input.at_size(size)
+
+    def rows(self) -> tuple[Reader, Reader | None]:
+        """Fill the store and open what is in it; copies of a file are computed once."""
+        activations = self._activations()
+        self._read()
+        try:
+            self._fill(activations)
+        except DataError:
+            facts = read_watched(self.records, self._progress)
+            if not facts.unreadable:
+                raise
+            self._leave_out(facts)
+            self._fill(activations)
+        plain, varied = self._views()
+        return activations.reader(self.records, [plain]), activations.reader(self.records, varied) if varied else None
+
+    def figures(self, seconds: float) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {
+            "store": str(self.store.root),
+            "model": self._part.model,
+            "border": self._part.border,
+            "images": len(self.records),
+            "views": self.options.views,
+            "computed": self.computed,
+            "stored_before": sum(self._stored.values()),
+            "bytes": self._bytes(),
+            "seconds": seconds,
+            "engine": self._engine,
+            "unreadable": self.unreadable,
+        }
+
+    def _activations(self) -> Activations:
+        from headstart.features.activations import Activations, pooled_part
+        from headstart.features.engines import best_device
+        from headstart.models.backbone import build_classifier
+        from headstart.train.feeds import cut_at, frozen_part
+
+        classifier = build_classifier(
+            self._choice, kind="linear", num_classes=2, seed=0, input_size=self._spec.size, grain=self._plan.model.grain
+        )
+        classifier.network.to(best_device())
+        if self.options.layer == POOLED:
+            self._part = pooled_part(classifier)
+        else:
+            self._part = frozen_part(classifier, cut_at(classifier, self.options.layer, size=self._spec.size))
+        return Activations(
+            self._part,
+            self._spec,
+            self._digests,
+            self.store,
+            precision=self.options.precision,
+            images_to_come=len(self.records) * (1 + self.options.views),
+        )
+
+    def _read(self) -> None:
+        """Hash every file."""
+        tick = self._progress("read", len(self.records))
+
+        def look(record: ImageRecord) -> bytes | OSError:
+            try:
+                return image_digest(record.read())
+            except OSError as error:
+                return error
+
+        with ThreadPoolExecutor(reader_threads()) as pool:
+            for record, found in zip(self.records, pool.map(look, self.records), strict=True):
+                tick(1)
+                if isinstance(found, bytes):
+                    self._digests[record.id] = found
+                else:
+                    self.unreadable[record.id] = str(found)
+        self.records = [record for record in self.records if record.id in self._digests]
+        self._refuse_nothing()
+
+    def _leave_out(self, facts: checks.FileFacts) -> None:
+        self.unreadable.update(facts.unreadable)
+        self.records = list(facts.readable)
+        self._refuse_nothing()
+
+    def _refuse_nothing(self) -> None:
+        if not self.records:
+            facts = checks.FileFacts((), self.unreadable)
+            checks.refuse_unusable(facts, source=self.options.source, strict=False)
+
+    def _fill(self, activations: Activations) -> None:
+        distinct = list({self._digests[record.id]: record for record in reversed(self.records)}.values())[::-1]
+        plain, varied = self._views()
+        tick = self._progress(f"features ({self._part.border})", len(distinct) * (1 + len(varied)))
+        for views in ([plain], varied):
+            if views:
+                activations.reader(distinct, views, on_images=self._counting(views[0].name, tick))
+        self._engine = activations.engine_name
+
+    def _counting(self, views: str, tick: Callable[[int], object]) -> Callable[[int], object]:
+        """Told first how many rows are there, then of each that is computed."""
+        computed = False
+
+        def told(count: int) -> None:
+            nonlocal computed
+            if computed:
+                self.computed += count
+            else:
+                self._stored.setdefault(views, count)  # a second try finds what the first has computed
+            computed = True
+            tick(count)
+
+        return told
+
+    def _views(self) -> tuple[View, list[View]]:
+        from headstart.data.splits import Roles
+        from headstart.train.feeds import evaluation_view_of, training_view_of
+        from headstart.train.training_images import TrainingImages
+
+        roles = Roles(tuple(self.records), (), (), (), "", "")
+        images = TrainingImages(roles, self._spec, {}, digests=self._digests)
+        augmentation, seed = self._plan.augmentation, self.options.seed
+        varied = [training_view_of(number, images, augmentation, seed) for number in range(self.options.views)]
+        return evaluation_view_of(images), varied
+
+    def _bytes(self) -> int:
+        """Of the spaces in which these rows lie, whichever engine filled them."""
+        from headstart.workflow.storage import show_cache
+
+        asked = (self._part.model, self._part.border, self._spec.size, self.options.precision)
+        spaces = show_cache(self.store.root)["spaces"]
+        return sum(s["bytes"] for s in spaces if (s["model"], s["border"], s["input_size"], s["precision"]) == asked)

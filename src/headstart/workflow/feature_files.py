@@ -1,0 +1,110 @@
+"""Features as files that other tools read: .npz for numpy, .parquet for tables."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from headstart.data.sources import ImageRecord
+from headstart.errors import DataError
+from headstart.features.store_index import Reader
+
+FILE_SUFFIXES = (".npz", ".parquet")
+_BLOCK_BYTES = 8 * 2**20
+
+
+@dataclass(frozen=True)
+class Filled:
+    """A store that holds all rows."""
+
+    records: tuple[ImageRecord, ...]
+    plain: Reader
+    varied: Reader | None
+    """All images in the first random view, then in the second, and so on."""
+    figures: dict[str, Any]
+    """What `headstart embed --json` prints."""
+
+
+def write_features(filled: Filled, path: Path) -> None:
+    """Write features with ids, labels and splits, whole or not at all.
+
+    .npz: arrays features (N, F), ids, labels, splits, and views (V, N, F) if there are any.
+    .parquet: columns image, label, split, view (0: plain, 1..V: random) and features, one list of F floats; written in
+    blocks, so that memory stays flat.
+
+    Raises:
+        DataError: another suffix, or the file cannot be written.
+    """
+    if path.suffix not in FILE_SUFFIXES:
+        raise DataError(f"{path} has another suffix", expected=f"one of {', '.join(FILE_SUFFIXES)}")
+    aside = path.with_name(f".{path.name}.aside")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        (_write_npz if path.suffix == ".npz" else _write_parquet)(filled, aside)
+        aside.replace(path)
+    except OSError as error:
+        raise DataError(f"{path} cannot be written ({error.strerror})", remedy="choose another file") from error
+    finally:
+        with contextlib.suppress(OSError):
+            aside.unlink(missing_ok=True)
+
+
+def _write_npz(filled: Filled, path: Path) -> None:
+    features = matrix_of_reader(filled.plain)
+    arrays: dict[str, Any] = {
+        "features": features,
+        "ids": np.array([record.id for record in filled.records]),
+        "labels": np.array([record.label for record in filled.records]),
+        "splits": np.array([record.split for record in filled.records]),
+    }
+    if filled.varied is not None:
+        arrays["views"] = matrix_of_reader(filled.varied).reshape(-1, *features.shape)
+    with path.open("wb") as file:
+        np.savez(file, **arrays)
+
+
+def _write_parquet(filled: Filled, path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet
+
+    records, count = filled.records, len(filled.records)
+    width = sum(int(np.prod(tensor.shape)) for tensor in filled.plain.tensors)
+    columns = [(name, pa.string()) for name in ("image", "label", "split")]
+    schema = pa.schema([*columns, ("view", pa.int32()), ("features", pa.list_(pa.float32(), width))])
+    with pa.parquet.ParquetWriter(path, schema) as writer:
+        for reader, first_view in ((filled.plain, 0), (filled.varied, 1)):
+            if reader is None:
+                continue
+            for positions, block in _flat_blocks(reader):
+                some = [records[position % count] for position in positions]
+                values = pa.array(block.reshape(-1), pa.float32())
+                arrays = [
+                    pa.array([record.id for record in some]),
+                    pa.array([record.label for record in some]),
+                    pa.array([record.split for record in some]),
+                    pa.array(positions // count + first_view, pa.int32()),
+                    pa.FixedSizeListArray.from_arrays(values, width),
+                ]
+                writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
+
+
+def _flat_blocks(reader: Reader) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]]:
+    width = sum(int(np.prod(tensor.shape)) for tensor in reader.tensors)
+    for positions, arrays in reader.blocks(max(1, _BLOCK_BYTES // (4 * width))):
+        flat = [np.asarray(array, np.float32).reshape(len(positions), -1) for array in arrays]
+        yield positions, flat[0] if len(flat) == 1 else np.concatenate(flat, axis=1)
+
+
+def matrix_of_reader(reader: Reader) -> npt.NDArray[np.float32]:
+    """All rows in memory: (N, F), spatial and several tensors flattened side by side."""
+    width = sum(int(np.prod(tensor.shape)) for tensor in reader.tensors)
+    found = np.empty((len(reader), width), np.float32)
+    for positions, block in _flat_blocks(reader):
+        found[positions] = block
+    return found
