@@ -42,6 +42,45 @@ def test_the_table_of_a_run_goes_to_stderr(capsys: pytest.CaptureFixture[str]):
     assert captured.err.count("select loss") == 1, "one header"
 
 
+FORECAST = {
+    "elapsed_seconds": 6.0,
+    "phases": [
+        {"name": "probe", "seconds": 6.1, "once_seconds": 5.0, "epochs": 0, "epoch_seconds": None, "border": None},
+        {"name": "tune", "seconds": 130, "once_seconds": 40, "epochs": 10, "epoch_seconds": 9.0, "border": "stage7"},
+        {"name": "end", "seconds": 3.2, "once_seconds": 0, "epochs": 0, "epoch_seconds": None, "border": None},
+    ],
+    "total_seconds": 145.3,
+    "bytes": 120_000_000,
+    "memory_bytes": 1_200_000_000,
+    "rates": "measured",
+    "budget": None,
+}
+
+
+def test_a_forecast_is_one_line_and_a_short_budget_one_sentence(capsys: pytest.CaptureFixture[str]):
+    with console.training() as watcher:
+        watcher.noted("forecast", FORECAST)
+        watcher.noted("forecast", {**FORECAST, "rates": "guessed", "budget": "the budget ends it sooner"})
+        watcher.noted("cost", {"phase": "tune", "way": "stored", "why": "it is sooner done"})
+    captured = capsys.readouterr()
+    lines = captured.err.splitlines()
+    assert captured.out == ""
+    assert lines[0] == (
+        "forecast: probe 6 s, tune 2 min 10 s (frozen part 40 s once, 10 epochs of 9 s), end 3 s; 2 min 25 s with what "
+        "has passed; 120 MB stored; 1.2 GB of memory"
+    )
+    assert lines[1].startswith(lines[0])
+    assert "rough guess" in lines[1]
+    assert lines[2] == "note: the budget ends it sooner"
+    assert lines[3] == "tune: what rests is stored: it is sooner done"
+
+
+def test_the_end_of_training_compares_with_the_forecast():
+    phases = [{**phase, "took_seconds": took} for phase, took in zip(FORECAST["phases"], (5.0, 0.0, 2.0), strict=True)]
+    made = {**FORECAST, "phases": phases, "took_seconds": 13.0}
+    assert console._forecast_end(made) == "forecast 2 min 25 s, took 13 s (without tune)"
+
+
 def test_figures_show_intervals_and_undefined_ones():
     text = console.figures_text(FIGURES)
     assert "accuracy 0.900 (95 % interval 0.600..0.980) on 10 images" in text

@@ -12,9 +12,9 @@ import torch
 
 from headstart.features import store_limit
 from headstart.features.store import ActivationStore
-from headstart.plan import AugmentationPlan, OptimizerPlan, TrainPhase
+from headstart.plan import AugmentationPlan, FrozenPartPlan, OptimizerPlan, TrainPhase
 from headstart.train.checkpoint import load_state
-from headstart.train.feeds import PixelFeed, StoredFeed, feed_for, stored_views, view_number
+from headstart.train.feeds import PixelFeed, StoredFeed, feed_for, view_number
 from headstart.train.loop import fit
 from headstart.train.observers import Observer
 from headstart.train.phases import enter
@@ -93,8 +93,22 @@ def test_stored_views_differ_are_seeded_and_each_epoch_draws_one(prepare: Callab
     assert not np.allclose(rows[:count], rows[count:])
     drawn = {view_number(0, epoch, images.roles.fit[0].id, 2) for epoch in range(12)}
     assert drawn == {0, 1}
-    assert stored_views(augmentation, epochs=1) == 1
-    assert stored_views(NONE, epochs=9) == 1
+    assert images.spent.so_far().views["varied"] >= 2 * count
+    feed.select_logits(lambda done: None)
+    assert images.spent.so_far().moved_bytes > 0
+
+
+def test_a_phase_gets_the_border_and_the_views_that_its_plan_says(prepare: Callable, tmp_path: Path):
+    said = FrozenPartPlan(way="stored", border="stage5", views=2)
+    augmentation = AugmentationPlan(preset="standard")
+    _, _, images, feed, notes = made(prepare(), tmp_path / "store", augmentation=augmentation, frozen_part=said)
+    assert (notes.events["stored"]["border"], notes.events["stored"]["views"]) == ("stage5", 2)
+    assert feed.way == said
+    assert len(feed.training) == 2 * len(images.roles.fit)
+    computed = FrozenPartPlan(way="computed")
+    feed = made(prepare("other"), tmp_path / "store", frozen_part=computed)[3]
+    assert isinstance(feed, PixelFeed)
+    assert feed.way == computed
 
 
 @pytest.mark.parametrize("options", [{"batch_norm": "adapt_statistics"}, {"batch_norm": "train"}, {"thaw": 8}])

@@ -17,12 +17,20 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from headstart.features.cost_facts import bytes_text, duration_text
 from headstart.plan import Phase
 from headstart.train.observers import Observer
 
 _EPOCH_ROW = (
     "{phase:<16} {epoch:>5} {train:>10} {select:>11} {accuracy:>10} {head:>9} {backbone:>18} {seconds:>8}  {mark}"
 )
+
+_FORECAST_FROM = {
+    "measured": "",
+    "related": " (from other networks on this machine: it may be half or twice that)",
+    "guessed": " (a rough guess: nothing ran on this machine yet)",
+}
+"""What to say of a forecast by where its rates come from."""
 
 _MOST_RUNS = 10
 """So many groups with a rate of their own are named in one line."""
@@ -151,6 +159,8 @@ class TrainingConsole(Observer):
             self._say(
                 f"warning: --{values['option'].replace('_', '-')} has no effect: {values['strategy']} solves its head"
             )
+        elif event == "no_jitter":
+            self._say(f"warning: channel_jitter has no effect in {values['phase']}: nothing is stored there")
         elif event == "alarm":
             self._say(f"warning: {values['text']}")
         elif event == "weights":
@@ -158,15 +168,50 @@ class TrainingConsole(Observer):
         elif event == "stored":
             views = "1 view" if values["views"] == 1 else f"{values['views']} views"
             self._say(f"stored: {views} of each image before {values['border']} ({values['engine']}); the rest is run")
+        elif event == "strength_sample":
+            self._say(f"note: the head's strength was chosen on a sample of {values['images']:,} of {values['of']:,}")
         elif event == "not_stored":
             self._say(f"note: not stored, so everything is run in every epoch: {values['why']}")
         elif event == "engine":
             self._say(f"note: {values['why']}")
+        elif event == "forecast":
+            self._say(_forecast_line(values))
+            if values["budget"]:
+                self._say(f"note: {values['budget']}")
+        elif event == "cost":
+            self._say(f"{values['phase']}: what rests is {values['way']}: {values['why']}")
         elif event == "stopped":
             self._say(f"stopping ({values['reason']}); everything is saved")
 
     def _say(self, text: str) -> None:
         self._console.print(text, markup=False)
+
+
+def _forecast_line(values: Mapping[str, Any]) -> str:
+    """`forecast: probe 6 s, tune 2 min 10 s (frozen part 40 s once, 10 epochs of 9 s), end 3 s; 120 MB stored`."""
+    said = []
+    for phase in values["phases"]:
+        text = f"{phase['name']} {duration_text(phase['seconds'])}"
+        if phase["epochs"]:
+            once = f"frozen part {duration_text(phase['once_seconds'])} once, " if phase["border"] else ""
+            text += f" ({once}{_counted(phase['epochs'], 'epoch')} of {duration_text(phase['epoch_seconds'])})"
+        said.append(text)
+    line = f"forecast: {', '.join(said)}; {duration_text(values['total_seconds'])} with what has passed"
+    if values["bytes"]:
+        line += f"; {bytes_text(values['bytes'])} stored"
+    line += f"; {bytes_text(values['memory_bytes'])} of memory"
+    return line + _FORECAST_FROM[values["rates"]]
+
+
+def _counted(count: int, what: str) -> str:
+    return f"1 {what}" if count == 1 else f"{count} {what}s"
+
+
+def _forecast_end(values: Mapping[str, Any]) -> str:
+    """`forecast 2 min 16 s, took 2 min 30 s`, and which phases were left out or cut short."""
+    line = f"forecast {duration_text(values['total_seconds'])}, took {duration_text(values['took_seconds'])}"
+    skipped = [phase["name"] for phase in values["phases"] if not phase["took_seconds"] and phase["seconds"] > 0]
+    return line + (f" (without {', '.join(skipped)})" if skipped else "")
 
 
 def _weights_line(values: Mapping[str, Any]) -> str:
@@ -204,6 +249,7 @@ def training_text(metrics: Mapping[str, Any]) -> str:
         lines.append(f"why {path}: {reason}")
     lines += [
         f"{metrics['seconds']['total']:.1f} s in all",
+        *([_forecast_end(metrics["forecast"])] if metrics.get("forecast") else []),
         f"run:    {metrics['run']}",
         f"bundle: {metrics['bundle']}",
         f"next:   headstart predict {metrics['bundle']} IMAGE",

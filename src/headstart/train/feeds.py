@@ -7,6 +7,7 @@ where the frozen part ends. From then on only what learns is run, in training as
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
@@ -20,6 +21,7 @@ from headstart.data.preprocess import NetworkInput, evaluation_view, scale
 from headstart.data.sources import ImageRecord
 from headstart.errors import DiskFullError, ModelError, NotWritableError
 from headstart.features.activations import Activations, FrozenPart, View
+from headstart.features.cost import views_wanted
 from headstart.features.cut import CutNetwork, NetworkGraph
 from headstart.features.engine_choice import EngineWish
 from headstart.features.engines import Matrix, logits_of, to_tensor
@@ -28,7 +30,7 @@ from headstart.features.store import EVALUATION, random_view
 from headstart.features.store_index import Reader
 from headstart.models.augment import training_view, view_rng
 from headstart.models.backbone import Classifier
-from headstart.plan import AugmentationPlan, TrainPhase
+from headstart.plan import AugmentationPlan, FrozenPartPlan, TrainPhase
 from headstart.train.observers import Observer
 from headstart.train.training_images import TrainingImages
 
@@ -37,6 +39,9 @@ Batch: TypeAlias = tuple[Sequence[ImageRecord], tuple[Tensor, ...]]
 SELECT_IMAGES = 256
 """Stored rows that are judged at once."""
 
+COMPUTED = FrozenPartPlan(way="computed")
+"""Nothing is stored."""
+
 
 class Feed(Protocol):
     """Gives the steps of a phase what they compute on."""
@@ -44,6 +49,14 @@ class Feed(Protocol):
     @property
     def engine(self) -> str | None:
         """Which engine computed what is stored; None: nothing is."""
+
+    @property
+    def way(self) -> FrozenPartPlan:
+        """What is stored, as a settled plan says it."""
+
+    @property
+    def channel_jitter(self) -> float:
+        """How far a step may shift the channels of what it is given; 0 for pixels, which vary as views do."""
 
     def batches(self, chunks: Sequence[Sequence[ImageRecord]], *, epoch: int) -> Iterator[Batch]:
         """(records, tensors) for each chunk in turn; `epoch` counts over all phases and decides the views."""
@@ -64,6 +77,8 @@ class PixelFeed:
     augmentation: AugmentationPlan
     seed: int
     engine: str | None = None
+    way: FrozenPartPlan = COMPUTED
+    channel_jitter: float = 0.0
 
     def batches(self, chunks: Sequence[Sequence[ImageRecord]], *, epoch: int) -> Iterator[Batch]:
         """Views prepared ahead in threads."""
@@ -76,10 +91,12 @@ class PixelFeed:
 
         def view(record: ImageRecord) -> NetworkInput:
             if wish.preset == "none":
-                return read_view(record, spec)
+                with self.images.spent.view("plain"):
+                    return read_view(record, spec)
             rng = view_rng(self.seed, epoch, record.id)
-            pixels = read_pixels(record)
-            return scale(training_view(pixels, spec, preset=wish.preset, flip=wish.flip, rng=rng), spec)
+            with self.images.spent.view("varied"):
+                pixels = read_pixels(record)
+                return scale(training_view(pixels, spec, preset=wish.preset, flip=wish.flip, rng=rng), spec)
 
         return view
 
@@ -105,6 +122,12 @@ class StoredFeed:
     views: int
     seed: int
     engine: str | None
+    channel_jitter: float = 0.0
+
+    @property
+    def way(self) -> FrozenPartPlan:
+        """The border, and how many views."""
+        return FrozenPartPlan(way="stored", border=self.made.border, views=self.views)
 
     def batches(self, chunks: Sequence[Sequence[ImageRecord]], *, epoch: int) -> Iterator[Batch]:
         """One of the stored views of each image, drawn anew for each epoch."""
@@ -116,7 +139,9 @@ class StoredFeed:
 
     def _tensors(self, reader: Reader, rows: Sequence[int] | np.ndarray) -> tuple[Tensor, ...]:
         device = next(self.classifier.network.parameters()).device
+        started = time.perf_counter()
         arrays = reader.take(rows)
+        self.images.spent.moved(sum(array.nbytes for array in arrays), time.perf_counter() - started)
         found = []
         for array, crossing in zip(arrays, self.made.crossing, strict=True):
             tensor = torch.from_numpy(array).to(device)
@@ -156,8 +181,12 @@ def feed_for(
     seed: int,
     observer: Observer,
     engine: EngineWish = "auto",
+    made: CutNetwork | None = None,
 ) -> Feed:
-    """Stored activations where the phase leaves a frozen prefix with pretrained statistics, else pixels.
+    """Stored activations or pixels, as the phase says.
+
+    Where it says `auto`, activations are stored at the border of its first trained group, if what lies before it rests
+    with pretrained statistics; `forecasting.Costs.settle` weighs that against the other ways.
 
     Args:
         phase: Settled.
@@ -167,45 +196,59 @@ def feed_for(
         seed: Of the run.
         observer: Told which way was taken and why.
         engine: What computes the frozen part.
+        made: The network cut where the phase says; None: it is cut here.
 
     Raises:
         DataError: an image cannot be read.
     """
     pixels = PixelFeed(classifier, images, augmentation, seed)
-    border = next((name for name in classifier.group_names if name in phase.learning_rates), None)
-    if images.store is None or border in (None, classifier.group_names[0]):
-        return pixels
-    assert border is not None
-    if phase.batch_norm != "pretrained_statistics":
+    wanted = _wanted(phase, classifier, augmentation)
+    if images.store is None or wanted.border is None:
+        _note_without_jitter(augmentation, phase.name, observer)
         return pixels
     try:
-        return _stored(border, phase, classifier, images, augmentation, seed, observer, engine)
+        made = made or cut_at(classifier, wanted.border, size=images.spec.size)
+        return _stored(made, wanted.views, classifier, images, augmentation, seed, observer, engine, phase.name)
     except (
         ModelError,
         DiskFullError,
         NotWritableError,
     ) as error:  # no cut there, or no room: slower, and the same in the end
-        observer.noted("not_stored", {"phase": phase.name, "border": border, "why": str(error)})
+        observer.noted("not_stored", {"phase": phase.name, "border": wanted.border, "why": str(error)})
+        _note_without_jitter(augmentation, phase.name, observer)
         return pixels
 
 
+def _note_without_jitter(augmentation: AugmentationPlan, phase: str, observer: Observer) -> None:
+    if augmentation.channel_jitter > 0:
+        observer.noted("no_jitter", {"phase": phase, "channel_jitter": augmentation.channel_jitter})
+
+
+def _wanted(phase: TrainPhase, classifier: Classifier, augmentation: AugmentationPlan) -> FrozenPartPlan:
+    """What the phase says; for `auto` the latest border that rests."""
+    if phase.frozen_part != "auto":
+        return phase.frozen_part
+    border = next((name for name in classifier.group_names if name in phase.learning_rates), None)
+    if border in (None, classifier.group_names[0]) or phase.batch_norm != "pretrained_statistics":
+        return COMPUTED
+    return FrozenPartPlan(way="stored", border=border, views=views_wanted(augmentation, phase.epochs))
+
+
 def _stored(
-    border: str,
-    phase: TrainPhase,
+    made: CutNetwork,
+    views: int,
     classifier: Classifier,
     images: TrainingImages,
     augmentation: AugmentationPlan,
     seed: int,
     observer: Observer,
     engine: EngineWish,
+    phase: str,
 ) -> StoredFeed:
-    spec, store = images.spec, images.store
+    spec, store, border = images.spec, images.store, made.border
     assert store is not None
-    made = cut_at(classifier, border, size=spec.size)
-    part = frozen_part(classifier, made)
-    views = stored_views(augmentation, epochs=phase.epochs)
     activations = Activations(
-        part,
+        frozen_part(classifier, made),
         spec,
         images.digests,
         store,
@@ -226,18 +269,24 @@ def _stored(
     observer.noted(
         "stored",
         {
-            "phase": phase.name,
+            "phase": phase,
             "border": border,
             "views": len(named),
             "engine": activations.engine_name or "none needed",
         },
     )
-    return StoredFeed(classifier, images, made, training, judged, len(named), seed, activations.engine_name)
+    engine_name, jitter = activations.engine_name, augmentation.channel_jitter
+    return StoredFeed(classifier, images, made, training, judged, len(named), seed, engine_name, jitter)
 
 
-def stored_views(augmentation: AugmentationPlan, *, epochs: int) -> int:
-    """How many views of an image are stored: never more than epochs that could see them."""
-    return 1 if augmentation.preset == "none" else min(augmentation.stored_views, epochs)
+def border_label(border: str) -> str:
+    """How the store names what lies before a layer group."""
+    return f"before {border}"
+
+
+def views_drawn_from(augmentation: AugmentationPlan) -> str:
+    """What decides a random view beside its name and the image, as the store writes it."""
+    return f"{augmentation.preset}, flip {augmentation.flip}"
 
 
 def cut_at(classifier: Classifier, border: str, *, size: int) -> CutNetwork:
@@ -246,10 +295,19 @@ def cut_at(classifier: Classifier, border: str, *, size: int) -> CutNetwork:
     Raises:
         ModelError: it cannot be cut there.
     """
+    return graph_of_classifier(classifier, size=size).cut(border)
+
+
+def graph_of_classifier(classifier: Classifier, *, size: int) -> NetworkGraph:
+    """The steps of the network on images of `size`, from which it can be cut at every border.
+
+    Raises:
+        ModelError: they cannot be told.
+    """
     device = next(classifier.network.parameters()).device
     example = torch.zeros(2, classifier.card.input.channels, size, size, device=device)
     example = example.contiguous(memory_format=torch.channels_last)
-    return NetworkGraph(classifier.network, classifier.groups, example=example).cut(border)
+    return NetworkGraph(classifier.network, classifier.groups, example=example)
 
 
 def frozen_part(classifier: Classifier, made: CutNetwork) -> FrozenPart:
@@ -262,12 +320,17 @@ def frozen_part(classifier: Classifier, made: CutNetwork) -> FrozenPart:
         if crossing.dtype != torch.float32:
             raise ModelError(f"a tensor of {crossing.dtype} crosses the border {made.border}")
     tensors = tuple(StoredTensor(crossing.shape) for crossing in made.crossing)
-    return FrozenPart(made.prefix, tensors, classifier.card.name, f"before {made.border}")
+    return FrozenPart(made.prefix, tensors, classifier.card.name, border_label(made.border))
 
 
 def evaluation_view_of(images: TrainingImages) -> View:
     """What every evaluation sees."""
-    return View(EVALUATION, EVALUATION, lambda record: read_view(record, images.spec))
+
+    def prepare(record: ImageRecord) -> NetworkInput:
+        with images.spent.view("plain"):
+            return read_view(record, images.spec)
+
+    return View(EVALUATION, EVALUATION, prepare)
 
 
 def training_view_of(number: int, images: TrainingImages, augmentation: AugmentationPlan, seed: int) -> View:
@@ -276,8 +339,9 @@ def training_view_of(number: int, images: TrainingImages, augmentation: Augmenta
 
     def prepare(record: ImageRecord) -> NetworkInput:
         rng = view_rng(seed, 0, images.digests[record.id].hex(), number)
-        if wish.preset == "none":
-            return evaluation_view(read_pixels(record), spec)
-        return scale(training_view(read_pixels(record), spec, preset=wish.preset, flip=wish.flip, rng=rng), spec)
+        with images.spent.view("varied"):
+            if wish.preset == "none":
+                return evaluation_view(read_pixels(record), spec)
+            return scale(training_view(read_pixels(record), spec, preset=wish.preset, flip=wish.flip, rng=rng), spec)
 
-    return View(random_view(seed, number), f"{wish.preset}, flip {wish.flip}", prepare)
+    return View(random_view(seed, number), views_drawn_from(wish), prepare)

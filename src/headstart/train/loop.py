@@ -25,12 +25,15 @@ from headstart.evaluate.metrics import log_loss, sharpened_log_losses
 from headstart.features.linear import softmax
 from headstart.models.backbone import Classifier
 from headstart.models.layers import restore
-from headstart.plan import Plan, SolvePhase, TrainPhase
+from headstart.plan import FrozenPartPlan, Plan, SolvePhase, TrainPhase
 from headstart.run import Run
+from headstart.train.channel_jitter import jitter_channels
 from headstart.train.checkpoint import Candidate, Progress, State, copy_of, load_state, save_state
 from headstart.train.choice import choose
 from headstart.train.feeds import Feed, feed_for
+from headstart.train.forecasting import Costs, costs_of
 from headstart.train.frozen import FrozenCheck
+from headstart.train.ledger import phase_row
 from headstart.train.mixup import batch_loss, draw_mixing
 from headstart.train.moved import STILL, MovedCheck, still_alarm
 from headstart.train.observers import Observer
@@ -73,8 +76,11 @@ def fit(
     run: Run,
     observer: Observer,
     stop: StopRequest,
+    costs: Costs | None = None,
 ) -> Outcome:
     """Train `classifier` in place as the settled plan says, from the run's last checkpoint if it has one.
+
+    `costs` forecasts the phases and settles how each gets what rests; None starts from what is remembered.
 
     Raises:
         FrozenMovedError: something frozen moved.
@@ -86,7 +92,11 @@ def fit(
     if state.network:
         restore(classifier.network, state.network)
         observer.noted("resumed", {"phase": state.progress.phase, "epoch": state.progress.epoch})
-    loop = _Loop(plan, classifier, images, run, observer, stop, state)
+    costs = costs or costs_of(classifier, images)
+    costs.under(plan.augmentation, batch_size=plan.batch_size, engine=plan.engine, seed=plan.seed)
+    to_come, done = plan.phases[state.progress.phase :], state.progress.epoch
+    observer.noted("forecast", costs.announced(to_come, epochs_done=done, budget_seconds=plan.budget_seconds))
+    loop = _Loop(plan, classifier, images, run, observer, stop, state, costs)
     stopped: StopReason | None = None
     try:
         while not loop.state.progress.done:
@@ -112,19 +122,16 @@ class _Loop:
     observer: Observer
     stop: StopRequest
     state: State
+    costs: Costs
     feed: Feed = field(init=False)
     """Of the current train phase."""
 
     def solve(self, phase: SolvePhase) -> None:
         """The head in one go; a candidate for the best weights."""
         started = time.monotonic()
+        seed, engine, level = self.plan.seed, self.plan.engine, self.plan.selection.noise_level
         solved = solve_probe(
-            self.classifier,
-            phase,
-            self.images,
-            seed=self.plan.seed,
-            observer=self.observer,
-            engine=self.plan.engine,
+            self.classifier, phase, self.images, seed=seed, observer=self.observer, engine=engine, noise_level=level
         )
         self._settle_engine(solved.engine)
         progress = self.state.progress
@@ -142,7 +149,7 @@ class _Loop:
         }
         progress.rows.append(row)
         self.observer.epoch_done(row)
-        self._end_phase(phase, reason=f"solved with L2 strength {solved.strength:g}")
+        self._end_phase(phase, reason=solved.summary)
         self._skip_if_futile(solved.candidate)
         self._save(optimizer=None)
         self._leave_if_asked()
@@ -150,10 +157,12 @@ class _Loop:
     def train_phase(self, phase: TrainPhase) -> None:
         """Epochs until the phase's end, or until nothing gets better."""
         progress = self.state.progress
+        started = time.monotonic()
+        found = self.costs.settle(phase, self.observer)
+        phase = self._settle_way(phase, found.plan)
         entered = enter(self.classifier, phase, self.plan.optimizer)
         if self.state.optimizer is not None:
             entered.optimizer.load_state_dict(self.state.optimizer)
-        started = time.monotonic()
         self.feed = feed_for(
             phase,
             self.classifier,
@@ -162,7 +171,9 @@ class _Loop:
             seed=self.plan.seed,
             observer=self.observer,
             engine=self.plan.engine,
+            made=found.cut,
         )
+        self._settle_way(phase, self.feed.way)  # a store that is too full after all changes it
         self._settle_engine(self.feed.engine)
         progress.epoch_seconds += time.monotonic() - started
         reason, ended_early = "all epochs done", False
@@ -191,7 +202,8 @@ class _Loop:
         progress, phase = self.state.progress, entered.phase
         entered.start_epoch()
         frozen, moved = FrozenCheck(entered.frozen()), MovedCheck(entered.optimizer)
-        chunks = self._epoch_chunks()
+        position = (self.plan.seed, progress.phase, progress.epoch)
+        chunks = self.images.epoch_batches(self.plan.batch_size, position=position)
         waiting = chunks[progress.step :]
         self.observer.work_started(f"{phase.name} {progress.epoch + 1}/{phase.epochs}", sum(map(len, chunks)))
         self.observer.work_done(progress.images_seen)
@@ -235,6 +247,7 @@ class _Loop:
         plan, progress = self.plan, self.state.progress
         position = (plan.seed, progress.phase, progress.epoch, progress.step)
         mixing = draw_mixing(len(records), alpha=plan.augmentation.mixup_alpha, seed=_seed_of("mixup", *position))
+        tensors = jitter_channels(tensors, strength=self.feed.channel_jitter, seed=_seed_of("channels", *position))
         torch.manual_seed(_seed_of(*position))  # dropout
         outputs = self.feed.outputs(tuple(mixing.inputs(tensor) for tensor in tensors))
         labels = torch.from_numpy(self.images.labels(records)).to(device)
@@ -287,11 +300,17 @@ class _Loop:
             on=self.images.roles.selected_on,
             noise_level=self.plan.selection.noise_level,
         )
+        if self.plan.head.kind == "multi_depth":
+            why = self.state.progress.phases[0]["ended"]
         restore(self.classifier.network, chosen.weights)
         strength = self.state.progress.strength
         whole = len(self.images.roles.train) > len(self.images.roles.fit)
         if strength is not None and (whole or chosen is not self.state.probe):
-            refit_head(self.classifier, self.images, strength=strength, observer=self.observer, engine=self.plan.engine)
+            phase = next(p for p in reversed(self.plan.phases) if isinstance(p, SolvePhase))
+            seed, observer, engine = self.plan.seed, self.observer, self.plan.engine
+            refit_head(
+                self.classifier, phase, self.images, strength=strength, seed=seed, observer=observer, engine=engine
+            )
         self.observer.noted("chosen", {"weights": chosen.name, "why": why})
         probe, progress = self.state.probe, self.state.progress
         phases = list(progress.phases)
@@ -320,21 +339,7 @@ class _Loop:
             self._end_phase(phase, reason=reason)
 
     def _phase_row(self, phase: SolvePhase | TrainPhase, reason: str) -> dict[str, Any]:
-        """What was trained, at which peak rates, for how long, and why it ended."""
-        mine = [row for row in self.state.progress.rows if row["phase"] == phase.name]
-        rates = phase.learning_rates if isinstance(phase, TrainPhase) else {}
-        return {
-            "name": phase.name,
-            "kind": phase.kind,
-            "trained": list(rates) or [self.classifier.group_names[-1]],
-            "learning_rates": rates,
-            "batch_norm": phase.batch_norm if isinstance(phase, TrainPhase) else "pretrained_statistics",
-            "schedule": phase.schedule.name if isinstance(phase, TrainPhase) else None,
-            "epochs_run": len(mine) if phase.kind == "train" else 0,
-            "select_accuracy": max((r["select_accuracy"] for r in mine), default=None),
-            "seconds": sum(r["seconds"] for r in mine),
-            "ended": reason,
-        }
+        return phase_row(phase, self.state.progress.rows, head=self.classifier.group_names[-1], reason=reason)
 
     def _end_phase(self, phase: SolvePhase | TrainPhase, *, reason: str) -> None:
         progress = self.state.progress
@@ -360,17 +365,21 @@ class _Loop:
             for name, peak in phase.learning_rates.items()
         }
 
-    def _epoch_chunks(self) -> list[list[ImageRecord]]:
-        """This epoch's batches: a fresh order each epoch, sizes that differ by at most one image."""
-        progress, records = self.state.progress, self.images.roles.fit
-        order = np.random.default_rng((self.plan.seed, progress.phase, progress.epoch)).permutation(len(records))
-        parts = np.array_split(order, math.ceil(len(records) / self.plan.batch_size))
-        return [[records[i] for i in part] for part in parts]
+    def _settle_way(self, phase: TrainPhase, way: FrozenPartPlan) -> TrainPhase:
+        """How a phase gets what rests stands in the plan: a resume takes the same way, whatever was measured since."""
+        if phase.frozen_part != way:
+            phase = phase.model_copy(update={"frozen_part": way})
+            phases = tuple(phase if one.name == phase.name else one for one in self.plan.phases)
+            self.plan = self.plan.model_copy(update={"phases": phases})
+            self.run.settle(self.plan)
+        return phase
 
     def _settle_engine(self, name: str | None) -> None:
         """The first engine that computed something runs the rest of the run, a resume included."""
+        self.observer.noted("computed_by", {"engine": name})
         if name is not None and self.plan.engine == "auto":
             self.plan = self.plan.model_copy(update={"engine": name})
+            self.costs.engine = self.plan.engine
             self.run.settle(self.plan)
 
     def _save(self, *, optimizer: torch.optim.Optimizer | None) -> None:

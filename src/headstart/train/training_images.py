@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -11,6 +12,7 @@ import numpy.typing as npt
 from headstart.data.sources import ImageRecord
 from headstart.data.splits import Roles
 from headstart.features.activations import Precision
+from headstart.features.measured import USUAL_PIXELS, Spent
 from headstart.features.store import ActivationStore
 from headstart.input_spec import InputSpec
 
@@ -29,8 +31,24 @@ class TrainingImages:
     """None computes everything anew."""
     precision: Precision = "float16"
     """In which activations are kept."""
+    pixels: int = USUAL_PIXELS
+    """Of a typical image: tells how long reading one will take."""
+    spent: Spent = field(default_factory=Spent)
+    """Is told what views and stored rows take."""
 
     def labels(self, records: Sequence[ImageRecord]) -> npt.NDArray[np.int64]:
         """Class index of each."""
         index = {name: i for i, name in enumerate(self.roles.classes)}
         return np.array([index[record.label] for record in records], np.int64)
+
+    def epoch_batches(self, batch_size: int, *, position: tuple[int, int, int]) -> list[list[ImageRecord]]:
+        """One epoch's batches: sizes that differ by at most one image, in an order that `position` decides.
+
+        Args:
+            batch_size: The largest.
+            position: Seed, phase and epoch.
+        """
+        records = self.roles.fit
+        order = np.random.default_rng(position).permutation(len(records))
+        parts = np.array_split(order, math.ceil(len(records) / batch_size))
+        return [[records[i] for i in part] for part in parts]

@@ -1,0 +1,305 @@
+"""What phases will cost on a machine, and whether what rests is stored or computed in every epoch: pure functions.
+
+With N images, E epochs, V stored views, F the arithmetic of a forward pass and s the share of it behind the border, a
+phase that stores costs about `V N ((1-s) F + view) + E N (read + 3 s F)`, one that does not `E N (view + (1+2s) F)`.
+What a machine needs for each of these is in `Rates`; a stretch of this very network that was measured before is taken
+as it was, whatever its arithmetic says. Nothing here measures, and nothing imports torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import TypeAlias
+
+from headstart.features.cost_facts import (
+    PIXELS,
+    POOLED,
+    Choice,
+    Forecast,
+    ImageCounts,
+    PhaseCost,
+    Rates,
+    StorePrecision,
+    Terms,
+    bytes_text,
+    duration_text,
+    frozen_stretch,
+    judging_stretch,
+    steps_stretch,
+)
+from headstart.features.network_facts import Border, NetworkFacts
+from headstart.plan_sections import AugmentationPlan, SolvePhase, TrainPhase
+
+Phases: TypeAlias = Sequence[SolvePhase | TrainPhase]
+
+MOST_VIEWS = 4
+"""Views of an image that are stored where nobody says how many."""
+REUSE = 1.25
+"""Storing is preferred unless it takes this many times as long as not storing: what is stored serves other phases and
+runs too, and measured rates differ by a fifth from one minute to the next."""
+
+FEWEST_FOR_AN_ENGINE = 64
+"""Fewer images are judged by the network as it is."""
+_ROW_BYTES = 16
+"""What a stored row takes beside its numbers."""
+
+_LIBRARIES_BYTES = 500_000_000
+_COPIES = 4
+"""Of the weights: the network, the probe, the best epoch, and what is being saved."""
+_PER_TRAINED = 3
+"""Further numbers for each weight that learns: its gradient and the optimizer's two averages."""
+_FLOAT_BYTES = 4
+
+
+def forecast(phases: Phases, counts: ImageCounts, facts: NetworkFacts, rates: Rates, terms: Terms) -> Forecast:
+    """Seconds and bytes of every phase as if it ran to its end: early stopping and skipped phases only take less.
+
+    Args:
+        phases: Settled, those that are still to come.
+        counts: Of images.
+        facts: Of the network at the size it will see.
+        rates: Of this machine.
+        terms: Augmentation, batch size, store.
+    """
+    costs, room = [], terms.room_bytes
+    for number, phase in enumerate(phases):
+        done = terms.epochs_done if number == 0 else 0
+        left = replace(terms, room_bytes=room, epochs_done=done)
+        if isinstance(phase, SolvePhase):
+            cost = _solving(phase, counts, facts, rates, left)
+        else:
+            cost = phase_cost(phase, choose(phase, counts, facts, rates, left), counts, facts, rates, left)
+        costs.append(cost)
+        room -= cost.stored_bytes
+    costs.append(_end(phases, counts, facts, rates, terms))
+    return Forecast(tuple(costs), memory_bytes(phases, facts, terms), rates.origin)
+
+
+def choose(
+    phase: TrainPhase,
+    counts: ImageCounts,
+    facts: NetworkFacts,
+    rates: Rates,
+    terms: Terms,
+) -> Choice:
+    """Stored or computed, cut where, and in how many views.
+
+    The latest border that rests, an earlier one, and no store at all are compared by the seconds of the whole phase.
+    Where nobody set the number of views and they do not fit at the latest border, fewer are tried.
+    """
+    borders = [border for border in resting_borders(phase, facts) if border.name not in terms.uncut]
+    if terms.store == "off" or not borders:
+        return Choice(
+            "computed", None, 0, 0, "the plan keeps nothing" if borders else "nothing rests before what learns"
+        )
+    recomputed = phase_cost(phase, Choice("computed", None, 0, 0, ""), counts, facts, rates, terms).seconds
+    smallest = 0
+    for views in _views_to_try(terms.augmentation, phase.epochs):
+        rows = counts.fit * views + counts.select
+        sizes = {border.name: stored_bytes(border, rows, terms.store) for border in borders}
+        smallest = min(sizes.values())
+        fitting = [Choice("stored", name, views, size, "") for name, size in sizes.items() if size <= terms.room_bytes]
+        priced = [(phase_cost(phase, one, counts, facts, rates, terms).seconds, one) for one in fitting]
+        if priced:
+            seconds, best = min(priced, key=lambda pair: pair[0])
+            if seconds <= REUSE * recomputed:
+                wanted = views_wanted(terms.augmentation, phase.epochs)
+                return _explained(best, borders[-1].name, wanted, seconds, recomputed)
+        if sizes[borders[-1].name] <= terms.room_bytes:
+            why = f"storing would take {duration_text(seconds)}, running everything in every epoch "
+            return Choice("computed", None, 0, 0, why + duration_text(recomputed))
+    why = f"{bytes_text(smallest)} at least would have to be stored, and there is room for "
+    return Choice("computed", None, 0, 0, why + bytes_text(max(0, int(terms.room_bytes))))
+
+
+def _explained(best: Choice, latest: str, wanted: int, seconds: float, recomputed: float) -> Choice:
+    why = f"{duration_text(seconds)} for the phase instead of {duration_text(recomputed)} without a store"
+    if best.border != latest:
+        why += f"; before {best.border} and not {latest}, where it would take longer or more room"
+    if best.views < wanted:
+        why += f"; {best.views} of {wanted} views, because there is no room for more"
+    return Choice(best.way, best.border, best.views, best.bytes, why)
+
+
+def resting_borders(phase: TrainPhase, facts: NetworkFacts) -> tuple[Border, ...]:
+    """Borders with nothing before them that learns or whose statistics move, in order; empty where there is none."""
+    if phase.batch_norm != "pretrained_statistics":
+        return ()
+    first = first_trained(phase, facts)
+    names = [border.name for border in facts.borders]
+    return facts.borders[: names.index(first) + 1] if first in names else ()
+
+
+def first_trained(phase: TrainPhase, facts: NetworkFacts) -> str:
+    """The first layer group that learns, by name; needs a settled phase or a count of thawed groups."""
+    if phase.learning_rates:
+        return next(name for name in facts.groups if name in phase.learning_rates)
+    thawed = len(facts.groups) - 1 if phase.thaw == "all" else phase.thaw
+    return facts.groups[max(0, len(facts.groups) - 1 - thawed)]
+
+
+def views_wanted(augmentation: AugmentationPlan, epochs: int) -> int:
+    """How many views of an image are stored where there is room: never more than epochs that could see them."""
+    if augmentation.preset == "none":
+        return 1
+    return min(MOST_VIEWS if augmentation.stored_views == "auto" else augmentation.stored_views, epochs)
+
+
+def _views_to_try(augmentation: AugmentationPlan, epochs: int) -> Iterator[int]:
+    wanted = views_wanted(augmentation, epochs)
+    fewest = 1 if augmentation.stored_views == "auto" else wanted
+    yield from range(wanted, fewest - 1, -1)
+
+
+def stored_bytes(border: Border, rows: int, precision: StorePrecision) -> int:
+    """What rows take in the store, where half precision holds their values."""
+    return rows * (border.bytes_per_image // (2 if precision == "float16" else 1) + _ROW_BYTES)
+
+
+def phase_cost(
+    phase: TrainPhase,
+    choice: Choice,
+    counts: ImageCounts,
+    facts: NetworkFacts,
+    rates: Rates,
+    terms: Terms,
+) -> PhaseCost:
+    """What a train phase takes if it gets its inputs as `choice` says."""
+    epochs = phase.epochs - terms.epochs_done
+    first = first_trained(phase, facts)
+    view = rates.plain_view if terms.augmentation.preset == "none" else rates.varied_view
+    start = PIXELS if choice.border is None else choice.border
+    steps = counts.fit * _step_seconds(start, first, facts, rates, terms.batch_size)
+    judging = counts.select * _judging_seconds(start, facts, rates)
+    if choice.border is None:
+        views = _beside(counts.fit * view / rates.cores, steps, rates) - steps
+        views += _beside(counts.select * rates.plain_view / rates.cores, judging, rates) - judging
+        once, frozen, added = 0.0, 0.0, 0
+        views *= epochs
+    else:
+        border = facts.border(choice.border)
+        rows = counts.fit * choice.views + counts.select
+        missing = max(0, rows - terms.kept.get(border.name, 0))
+        core_seconds = (counts.fit * choice.views * view + counts.select * rates.plain_view) * missing / max(rows, 1)
+        frozen = _frozen_seconds(missing, border.name, border.share, facts, rates)
+        frozen += stored_bytes(border, missing, terms.store) / rates.moved
+        views = _beside(core_seconds / rates.cores, frozen, rates) - frozen
+        read = _row_read_seconds(border, terms.store, rates)
+        once, added = views + frozen, stored_bytes(border, missing, terms.store)
+        steps, judging = steps + counts.fit * read, judging + counts.select * read
+    return PhaseCost(
+        phase.name,
+        views_seconds=views,
+        frozen_seconds=frozen,
+        steps_seconds=epochs * steps,
+        judging_seconds=epochs * judging,
+        other_seconds=epochs * rates.epoch_seconds,
+        once_seconds=once,
+        epochs=epochs,
+        stored_bytes=added,
+        choice=choice,
+    )
+
+
+def memory_bytes(phases: Phases, facts: NetworkFacts, terms: Terms) -> int:
+    """Resident memory at the peak, without the pages of the store that the system keeps while there is room."""
+    weights = facts.parameters * _FLOAT_BYTES * _COPIES
+    most = 0.1 * facts.held_bytes * terms.batch_size  # a forward pass lets go of what it has used
+    for phase in phases:
+        if isinstance(phase, TrainPhase):
+            first = first_trained(phase, facts)
+            behind = 1.0 - (facts.border(first).share if first != facts.groups[0] else 0.0)
+            trained = behind * facts.parameters * _FLOAT_BYTES * _PER_TRAINED
+            most = max(most, trained + behind * facts.held_bytes * terms.batch_size)
+    return int(_LIBRARIES_BYTES + weights + most)
+
+
+def _solving(phase: SolvePhase, counts: ImageCounts, facts: NetworkFacts, rates: Rates, terms: Terms) -> PhaseCost:
+    kept = terms.kept.get(POOLED, 0) if terms.store != "off" else 0
+    missing = max(0, counts.fit + counts.select - kept)
+    views, frozen = _pooled(missing, facts, rates, setup=_setup_of(POOLED, rates))
+    numbers = counts.fit * facts.features * max(counts.classes, 2)
+    added = stored_bytes(facts.pooled, missing, terms.store) if terms.store != "off" else 0
+    return PhaseCost(
+        phase.name,
+        views_seconds=views,
+        frozen_seconds=frozen,
+        other_seconds=numbers / rates.solved + rates.epoch_seconds,
+        once_seconds=views + frozen,
+        stored_bytes=added,
+    )
+
+
+def _end(phases: Phases, counts: ImageCounts, facts: NetworkFacts, rates: Rates, terms: Terms) -> PhaseCost:
+    """The head once more on all of train, the bundle, and its judgement."""
+    tuned = any(isinstance(phase, TrainPhase) for phase in phases)
+    solved = any(isinstance(phase, SolvePhase) for phase in phases) or terms.epochs_done > 0
+    rows = 0
+    if solved:  # the features of a tuned network are new ones
+        rows = counts.train if tuned else max(0, counts.train - counts.fit - counts.select)
+    setup = rates.setup_seconds if tuned else rates.reload_seconds
+    views, frozen = _pooled(rows, facts, rates, setup=setup)
+    judged = counts.report * _judging_seconds(PIXELS, facts, rates)
+    if counts.report >= FEWEST_FOR_AN_ENGINE:
+        reload = setup if rows == 0 else rates.reload_seconds
+        judged = _frozen_seconds(counts.report, POOLED, 1.0, facts, rates, setup=reload)
+    made = _beside(counts.report * rates.plain_view / rates.cores, judged, rates) - judged
+    numbers = counts.train * facts.features * max(counts.classes, 2) if rows else 0
+    return PhaseCost(
+        "end",
+        views_seconds=views + made,
+        frozen_seconds=frozen,
+        judging_seconds=judged,
+        other_seconds=rates.end_seconds + numbers / rates.solved / 10,  # one penalty, not a grid out of fold
+        stored_bytes=stored_bytes(facts.pooled, rows, terms.store) if terms.store != "off" else 0,
+    )
+
+
+def _pooled(images: int, facts: NetworkFacts, rates: Rates, *, setup: float) -> tuple[float, float]:
+    """(seconds of views, seconds of the network) for pooled features of so many images."""
+    frozen = _frozen_seconds(images, POOLED, 1.0, facts, rates, setup=setup)
+    return _beside(images * rates.plain_view / rates.cores, frozen, rates) - frozen, frozen
+
+
+def _frozen_seconds(
+    images: int, border: str, share: float, facts: NetworkFacts, rates: Rates, *, setup: float | None = None
+) -> float:
+    """By whichever engine is done first, set-up included."""
+    if images == 0:
+        return 0.0
+    work = share * facts.gmacs
+    by_torch = images * rates.measured.get(frozen_stretch(border, "torch"), work / rates.torch)
+    if rates.onnxruntime == 0:
+        return by_torch
+    each = rates.measured.get(frozen_stretch(border, "onnxruntime"), work / rates.onnxruntime)
+    return min(by_torch, (_setup_of(border, rates) if setup is None else setup) + images * each)
+
+
+def _setup_of(border: str, rates: Rates) -> float:
+    """A part that was run here before was also exported and kept."""
+    return rates.reload_seconds if frozen_stretch(border, "onnxruntime") in rates.measured else rates.setup_seconds
+
+
+def _step_seconds(start: str, first: str, facts: NetworkFacts, rates: Rates, batch_size: int) -> float:
+    """Of one image: what rests behind `start` forward, what learns forward and backward, and its part of the step."""
+    known = rates.measured.get(steps_stretch(start, first))
+    if known is not None:
+        return known
+    learns = 1.0 - facts.share_before(first)
+    rests = facts.share_before(first) - (0.0 if start == PIXELS else facts.share_before(start))
+    return facts.gmacs * (rests / rates.forward + learns / rates.training) + rates.step_seconds / batch_size
+
+
+def _judging_seconds(start: str, facts: NetworkFacts, rates: Rates) -> float:
+    share = 1.0 if start == PIXELS else 1.0 - facts.share_before(start)
+    return rates.measured.get(judging_stretch(start), share * facts.gmacs / rates.forward)
+
+
+def _row_read_seconds(border: Border, precision: StorePrecision, rates: Rates) -> float:
+    return stored_bytes(border, 1, precision) / rates.moved
+
+
+def _beside(views: float, computing: float, rates: Rates) -> float:
+    """Seconds of both together: added where they share the cores, else those of the longer."""
+    return views + computing if rates.decoding == "shares_cores" else max(views, computing)
