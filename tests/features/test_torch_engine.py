@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
+import pytest
 import torch
 from torch import Tensor, nn
 
-from headstart.features.torch_engine import EagerEngine, TorchEngine, device_of, to_arrays, to_tensor
+from headstart.features.torch_engine import (
+    EagerEngine,
+    TorchEngine,
+    device_of,
+    one_core_a_thread,
+    take_one_core,
+    to_arrays,
+    to_tensor,
+)
 
 IMAGES = np.random.default_rng(0).normal(size=(3, 16, 12, 3)).astype(np.float32)
 
@@ -32,7 +44,7 @@ def test_both_engines_give_one_array_for_each_tensor_that_crosses() -> None:
     with torch.no_grad():
         expected = [tensor.numpy() for tensor in network(torch.from_numpy(IMAGES).permute(0, 3, 1, 2))]
     for engine in (eager, folded):
-        assert (engine.name, engine.image_threads) == ("torch", 1)
+        assert engine.name == "torch"
         found = engine.run(IMAGES)
         assert [array.shape for array in found] == [(3, 4, 14, 10), (3, 4)]
         assert all(array.dtype == np.float32 for array in found)
@@ -63,3 +75,44 @@ def test_half_precision_is_handed_out_as_single() -> None:
 
 def test_a_module_without_tensors_is_on_the_cpu() -> None:
     assert device_of(nn.Identity()).type == "cpu"
+
+
+@pytest.fixture
+def three_threads() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    yield
+    torch.set_num_threads(before)
+
+
+def test_images_are_run_in_as_many_threads_as_torch_may_use(three_threads: None) -> None:
+    assert TorchEngine(TwoOutputs(), IMAGES).image_threads == 3
+    assert EagerEngine(TwoOutputs()).image_threads == 1  # one call after the other, as anyone would run it
+
+
+def test_a_thread_that_takes_one_core_leaves_all_others_their_number(three_threads: None) -> None:
+    def inside() -> int:
+        take_one_core()
+        take_one_core()
+        return torch.get_num_threads()
+
+    with one_core_a_thread(), ThreadPoolExecutor(1) as pool:
+        assert pool.submit(inside).result() == 1
+        assert torch.get_num_threads() == 3
+    with ThreadPoolExecutor(1) as pool:  # one that is made afterwards
+        assert pool.submit(torch.get_num_threads).result() == 3
+    assert torch.get_num_threads() == 3
+
+
+def test_rows_do_not_depend_on_how_many_threads_run_them(three_threads: None) -> None:
+    engine = TorchEngine(TwoOutputs(), IMAGES)
+    whole = engine.run(IMAGES)
+
+    def alone(number: int) -> tuple[np.ndarray, ...]:
+        take_one_core()
+        return engine.run(IMAGES[number : number + 1])
+
+    with one_core_a_thread(), ThreadPoolExecutor(3) as pool:
+        rows = list(pool.map(alone, range(len(IMAGES))))
+    for number, expected in enumerate(whole):
+        assert np.allclose(np.concatenate([row[number] for row in rows]), expected, atol=1e-6)

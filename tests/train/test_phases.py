@@ -214,3 +214,15 @@ def test_an_optimizer_that_misses_or_keeps_a_parameter_stops_the_run():
     entered.classifier.network.layers["stem"].bias.requires_grad = False
     with pytest.raises(RunError, match="10 parameters in the optimizer instead of the 9 that learn"):
         entered.assert_rates(entered.phase.learning_rates, where="here")
+
+
+def test_backward_ends_at_the_first_group_that_learns(classifier: Classifier):
+    entered = enter(classifier, phase({"layer4": 1e-4, "head": 1e-3}), OptimizerPlan())
+    entered.start_epoch()
+    reached: list[str] = []
+    for name in ("layer3", "layer4"):
+        classifier.network.get_submodule(name).register_forward_hook(
+            lambda module, inputs, output, name=name: reached.append(name) if output.requires_grad else None
+        )
+    classifier.network(torch.randn(2, 3, 64, 64)).sum().backward()
+    assert reached == ["layer4"]  # no graph was made before it, so there is nothing to go back through

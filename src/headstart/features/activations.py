@@ -27,6 +27,8 @@ Precision = Literal["float16", "float32"]
 
 POOLED = "pooled"
 """Border of the features that the head reads."""
+POOLED_DEPTHS = "pooled at every depth"
+"""Border of the features that a multi_depth head reads."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ class FrozenPart:
     model: str
     """Full name of the network."""
     border: str
-    """Where it ends: POOLED, or the first layer group behind it."""
+    """Where it ends: POOLED, POOLED_DEPTHS, or the first layer group behind it."""
     weights: str = field(init=False)
     """Hash of every tensor that it depends on."""
 
@@ -68,7 +70,8 @@ class FrozenPart:
 def pooled_part(classifier: Classifier) -> FrozenPart:
     """The whole backbone: what the head reads."""
     shape = StoredTensor((classifier.num_features,))
-    return FrozenPart(pooled_features(classifier), (shape,), classifier.card.name, POOLED)
+    border = POOLED_DEPTHS if classifier.head_kind == "multi_depth" else POOLED
+    return FrozenPart(pooled_features(classifier), (shape,), classifier.card.name, border)
 
 
 def weights_digest(module: nn.Module) -> str:

@@ -108,15 +108,28 @@ class NetworkGraph:
 
         Pooled: (B, C, H, W) over its positions, (B, N, C) over its tokens, (B, F) as it is.
         """
+        images = Value(IMAGES, 0)
+        program = self._program("evaluation", (images,), self._leaving())
+        return Taps(self.network, dict.fromkeys(MODES, program), [self._graph.forms[images]])
+
+    def tapped(self) -> Part:
+        """The whole network, and in the same pass what leaves its groups, not pooled yet.
+
+        Images -> (its answer, {group: tensors}) with the steps of evaluation, whatever mode it is in.
+        """
+        images = Value(IMAGES, 0)
+        program = self._program("evaluation", (images,), (self._graph.answers["evaluation"], self._leaving()))
+        return Part(self.network, dict.fromkeys(MODES, program), [self._graph.forms[images]])
+
+    def _leaving(self) -> dict[str, list[Value]]:
+        """Group -> what it makes and others need and that can be pooled; groups before the head that make such."""
         found: dict[str, list[Value]] = {}
         for index, group in enumerate(self.groups[:-1]):
             leaving = self._graph.crossing(self._levels, index + 1, ["evaluation"])
             made_here = [v for v in leaving if self._levels[v.step] == index and _is_map(self._graph.forms[v])]
             if made_here:
                 found[group.name] = made_here
-        images = Value(IMAGES, 0)
-        program = self._program("evaluation", (images,), found)
-        return Taps(self.network, dict.fromkeys(MODES, program), [self._graph.forms[images]])
+        return found
 
     def _traces(self) -> Mapping[Mode, Trace]:
         # Inside the head every layer is a step of its own, so that the pooling in it comes before the border.

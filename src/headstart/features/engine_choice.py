@@ -17,8 +17,8 @@ EngineWish: TypeAlias = Literal["auto", "torch", "onnxruntime"]
 
 EXPECTED_GAIN = 2.5
 """How much faster ONNX Runtime is than torch where that was not measured yet: ResNets gain the least."""
-EXPECTED_SETUP_SECONDS = 4.0
-"""To import ONNX Runtime and export a network, where that was not measured yet; 1.5-5 s were seen."""
+EXPECTED_SETUP_SECONDS = 2.0
+"""To import ONNX Runtime and export a network, where that was not measured yet; 1-3 s were seen on quiet machines."""
 EXPECTED_RELOAD_SECONDS = 0.5
 """The same where the exported network is kept from an earlier run."""
 

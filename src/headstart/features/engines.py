@@ -25,7 +25,15 @@ from headstart.features.engine_choice import EngineWish, Rates, sooner
 from headstart.features.fold import PooledFeatures
 from headstart.features.onnx_engine import BATCH_IMAGES as FEW_IMAGES
 from headstart.features.onnx_engine import OnnxEngine, exported_path
-from headstart.features.torch_engine import EagerEngine, Outputs, TorchEngine, device_of, to_tensor
+from headstart.features.torch_engine import (
+    EagerEngine,
+    Outputs,
+    TorchEngine,
+    device_of,
+    one_core_a_thread,
+    take_one_core,
+    to_tensor,
+)
 from headstart.input_spec import InputSpec
 from headstart.models.backbone import Classifier
 
@@ -218,10 +226,12 @@ def outputs_of(
         return
 
     def both(few: Sequence[ImageRecord]) -> Outputs:
+        take_one_core()
         return engine.run(np.stack([prepare(record) for record in few]))
 
     few = [records[i : i + FEW_IMAGES] for i in range(0, len(records), FEW_IMAGES)]
-    yield from in_order(both, few, threads=engine.image_threads)
+    with one_core_a_thread():
+        yield from in_order(both, few, threads=engine.image_threads)
 
 
 def logits_of(
@@ -268,7 +278,8 @@ def answers_of(
 
 def pooled_label(classifier: Classifier) -> str:
     """What the speed and the export of a classifier's features are remembered under."""
-    return f"{classifier.card.name} up to pooled"
+    depth = " at every depth" if classifier.head_kind == "multi_depth" else ""
+    return f"{classifier.card.name} up to pooled{depth}"
 
 
 def features_of(

@@ -47,9 +47,10 @@ class Predictor:
             MissingExtraError: torch is not installed.
         """
         require("torch", extra="train")
+        from headstart.features.depths import with_depths
         from headstart.features.engines import best_device
 
-        self._classifier, self.info = load_classifier(folder)
+        self._classifier, self.info = load_classifier(folder, deepen=with_depths)
         self._classifier.network.to(best_device())
 
     @property

@@ -1,7 +1,14 @@
-"""PyTorch as an engine: BatchNorm folded, NHWC memory layout, inference mode; on a GPU mixed precision and compiled."""
+"""PyTorch as an engine: BatchNorm folded, NHWC memory layout, inference mode; on a GPU mixed precision and compiled.
+
+On a CPU each core runs the whole prefix on images of its own, as ONNX Runtime does here: threads that share a layer
+wait for each other at its end, and for as long as one of them is decoding an image instead.
+"""
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -52,8 +59,6 @@ class TorchEngine:
     """The folded network."""
 
     name = "torch"
-    image_threads = 1
-    """`run` uses all cores itself."""
 
     def __init__(self, prefix: nn.Module, sample: NetworkInput, *, images_to_come: int = 0) -> None:
         """Fold a copy.
@@ -65,6 +70,7 @@ class TorchEngine:
         """
         self._device = device_of(prefix)
         self._gpu = self._device.type == "cuda"
+        self.image_threads = torch.get_num_threads() if self._device.type == "cpu" else 1
         self._run, count = folded(prefix, to_tensor(sample[:1], self._device))
         how = f"{count} norms folded, {self._device.type}"
         if self._gpu:
@@ -78,6 +84,26 @@ class TorchEngine:
         """B x height x width x channels -> arrays, batch first."""
         with torch.inference_mode(), torch.autocast(self._device.type, torch.float16, enabled=self._gpu):
             return to_arrays(self._run(to_tensor(images, self._device)))
+
+
+@contextmanager
+def one_core_a_thread() -> Iterator[None]:
+    """While the block runs, torch takes one core in every thread but this one (see `take_one_core`)."""
+    before = torch.get_num_threads()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)  # what threads that are still to come start with
+
+
+_of_thread = threading.local()
+
+
+def take_one_core() -> None:
+    """From now on torch runs this thread's layers on one core; the number is each thread's own."""
+    if not getattr(_of_thread, "alone", None):
+        _of_thread.alone = "yes"
+        torch.set_num_threads(1)
 
 
 def device_of(prefix: nn.Module) -> torch.device:

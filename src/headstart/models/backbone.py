@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,8 +17,11 @@ from headstart.models.execution import trace, without_weights
 from headstart.models.grouping import layer_groups
 from headstart.models.heads import (
     AUXILIARY_LOSS_WEIGHTS,
+    DEPTHS,
+    DepthHead,
     HeadKind,
     HeadSite,
+    SiteKind,
     prepare_heads,
     replace_heads,
     shares_of_sites,
@@ -75,13 +79,20 @@ class Classifier:
         """Length of the vector that `features` gives for an image."""
         return sum(site.features for site in self.main_sites)
 
+    @property
+    def num_last_features(self) -> int:
+        """How many of them the network's own head reads; they come first. All, but for a multi_depth head."""
+        return sum(site.features for site in self.main_sites if site.path != DEPTHS)
+
     def features(self, x_BCHW: Tensor) -> Tensor:  # noqa: N803 - shapes
-        """What the main head sites read, pooled and side by side: (B, F)."""
+        """What the main head sites read, pooled and side by side: (B, F). Several threads may call it at once."""
         read: dict[str, Tensor] = {}
+        caller = threading.get_ident()
 
         def note(path: str) -> Any:  # noqa: ANN401 - a hook
             def hook(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-                read[path] = inputs[0]
+                if threading.get_ident() == caller:  # modules, and so hooks, are shared by all threads
+                    read[path] = inputs[0]
 
             return hook
 
@@ -115,6 +126,20 @@ class Classifier:
         """Logits (B, K) with the weight of their loss; more than one pair only where auxiliary heads are trained."""
         return self.weighted_logits(self.network(x_BCHW))
 
+    def linear_weight(self) -> Tensor:
+        """What `write_linear` wrote: (K, F), on the device of the network.
+
+        Raises:
+            TypeError: the head is not linear.
+        """
+        columns = []
+        for site, share in zip(self.main_sites, self.shares, strict=True):
+            layer = self.network.get_submodule(site.path)
+            if not isinstance(layer, (nn.Linear, nn.Conv2d)):
+                raise TypeError(f"a {self.head_kind} head is no linear layer")
+            columns.append(share * layer.weight.detach().flatten(1))
+        return torch.cat(columns, dim=1)
+
     def weighted_logits(self, answer: Any) -> tuple[tuple[Tensor, float], ...]:  # noqa: ANN401 - tensor or tuple
         """What the network, or its last part, answered in training -> logits with the weight of their loss."""
         if isinstance(answer, Tensor):
@@ -126,17 +151,23 @@ class Classifier:
     def write_linear(self, weight_KF: Tensor, bias_K: Tensor) -> None:  # noqa: N803 - shapes
         """Write a linear head that was solved on `features`.
 
-        Where several sites share the answer, each gets the columns it reads, divided by its share. Auxiliary sites
-        are set to zero: VOLO's would add to the answer.
+        Where several sites share the answer, each gets the columns it reads, divided by its share; the layer on the
+        outputs of all groups has no bias. Auxiliary sites are set to zero: VOLO's would add to the answer.
 
         Raises:
             TypeError: the head is not linear.
         """
         start = 0
+        own_shares = sum(s for site, s in zip(self.main_sites, self.shares, strict=True) if site.path != DEPTHS)
         for site, share in zip(self.main_sites, self.shares, strict=True):
             columns = weight_KF[:, start : start + site.features] / share
-            write_linear(self.network.get_submodule(site.path), columns, bias_K / sum(self.shares))
             start += site.features
+            layer = self.network.get_submodule(site.path)
+            if isinstance(layer, DepthHead):
+                with torch.no_grad():
+                    layer.weight.copy_(columns)
+            else:
+                write_linear(layer, columns, bias_K / own_shares)
         with torch.no_grad():
             for site in self.sites:
                 if site.role == "auxiliary":
@@ -253,7 +284,7 @@ def _resampled(network: nn.Module, card: ModelCard, size: int) -> nn.Module:
 
 
 def with_new_head(
-    network: nn.Module, card: ModelCard, *, kind: HeadKind, num_classes: int, grain: Grain = "stage"
+    network: nn.Module, card: ModelCard, *, kind: SiteKind, num_classes: int, grain: Grain = "stage"
 ) -> Classifier:
     """Replace the head wherever it sits; the rest is untouched."""
     prepare_heads(network, whole=card.discarded_head)
@@ -290,7 +321,7 @@ def _evaluating(network: nn.Module) -> Iterator[None]:
 def build_classifier(
     choice: ModelChoice,
     *,
-    kind: HeadKind,
+    kind: SiteKind,
     num_classes: int,
     seed: int,
     input_size: int | None = None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -25,7 +26,7 @@ class BundleInfo:
     """Everything a bundle says beside its weights."""
 
     card: ModelCard
-    head: Literal["linear", "mlp"]
+    head: Literal["linear", "mlp", "multi_depth"]
     classes: tuple[str, ...]
     """In the order of the network's outputs."""
     input: InputSpec
@@ -51,14 +52,22 @@ class BundleInfo:
 def save_bundle(folder: Path, classifier: Classifier, *, classes: tuple[str, ...], spec: InputSpec) -> None:
     """Write a bundle; an existing one is replaced file by file, each atomically.
 
+    A multi_depth head that reads nothing but what the ordinary head reads is written as that one.
+
     Raises:
         DiskFullError: nothing half-written is left.
     """
     from safetensors.torch import save_file
 
-    info = BundleInfo(classifier.card, classifier.head_kind, classes, spec)
+    from headstart.models.heads import DEPTHS
+
     # Copies: some networks use one tensor under two names, which the file format refuses to guess about.
     tensors = {name: t.detach().cpu().contiguous().clone() for name, t in classifier.network.state_dict().items()}
+    kind = classifier.head_kind
+    if kind == "multi_depth" and not tensors[f"{DEPTHS}.weight"].any():
+        kind = "linear"
+        del tensors[f"{DEPTHS}.weight"]
+    info = BundleInfo(classifier.card, kind, classes, spec)
     folder.mkdir(parents=True, exist_ok=True)
     write_atomically(folder / WEIGHTS_FILE, lambda aside: save_file(tensors, aside))
     write_json(folder / CARD_FILE, info.to_dict())
@@ -98,8 +107,14 @@ def read_info(folder: Path) -> BundleInfo:
         raise BundleError(f"{folder / CARD_FILE} lacks or garbles {error}") from error
 
 
-def load_classifier(folder: Path) -> tuple[Classifier, BundleInfo]:
+def load_classifier(
+    folder: Path, *, deepen: Callable[[Classifier, int], Classifier] | None = None
+) -> tuple[Classifier, BundleInfo]:
     """Build the network of a bundle, in evaluation mode.
+
+    Args:
+        folder: Of the bundle.
+        deepen: Gives a classifier a multi_depth head, for images of a size: `features.depths.with_depths`.
 
     Raises:
         BundleError: not a bundle, or its weights do not fit its card.
@@ -109,13 +124,22 @@ def load_classifier(folder: Path) -> tuple[Classifier, BundleInfo]:
     from safetensors.torch import load_file
 
     from headstart.models.backbone import build_network, with_new_head
+    from headstart.models.heads import DEPTHS
     from headstart.models.layers import restore
 
     info = read_info(folder)
+    if info.head == "multi_depth" and deepen is None:
+        raise BundleError(f"{folder} has a multi_depth head", remedy=f"headstart.load({str(folder)!r}) reads it")
     network = build_network(info.card, input_size=info.input.size)
-    classifier = with_new_head(network, info.card, kind=info.head, num_classes=len(info.classes))
+    kind = "linear" if info.head == "multi_depth" else info.head
+    classifier = with_new_head(network, info.card, kind=kind, num_classes=len(info.classes))
     try:
-        restore(classifier.network, load_file(folder / WEIGHTS_FILE))
+        tensors = load_file(folder / WEIGHTS_FILE)
+        own = {name: tensor for name, tensor in tensors.items() if not name.startswith(f"{DEPTHS}.")}
+        restore(classifier.network, own)
+        if info.head == "multi_depth" and deepen is not None:
+            classifier = deepen(classifier, info.input.size)
+            restore(classifier.network, tensors)
     except (OSError, SafetensorError, RuntimeError) as error:
         first = str(error).splitlines()[0]
         raise BundleError(

@@ -7,7 +7,7 @@ All of them get the user's classes: none is left that could be trained by accide
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -16,10 +16,16 @@ from torch import Tensor, nn
 
 from headstart.errors import ModelError
 
-HeadKind = Literal["linear", "mlp"]
+SiteKind = Literal["linear", "mlp"]
+"""What stands at a head site."""
+HeadKind = Literal["linear", "mlp", "multi_depth"]
+"""What a classifier answers with; multi_depth: linear sites, and a linear layer on the outputs of all groups."""
 SiteRole = Literal["main", "auxiliary"]
 
 MLP_HIDDEN_FEATURES = 256
+
+DEPTHS = "multi_depth"
+"""Path of the layer on the outputs of all groups; the one module that headstart adds to a library's network."""
 
 AUXILIARY_LOSS_WEIGHTS = {"GoogLeNet": 0.3, "Inception3": 0.4}
 """Class of network -> weight of its auxiliary losses (Szegedy et al. 2015; torchvision's training recipe)."""
@@ -49,6 +55,28 @@ class HeadSite:
     layer: Literal["linear", "conv"]
     """conv: a 1x1 convolution on the pooled (B, F, 1, 1)."""
     role: SiteRole
+
+
+class DepthHead(nn.Linear):
+    """The share of a linear head that reads the pooled outputs of the layer groups: (B, F) -> (B, K), without bias.
+
+    The network's own sites hold the rest of it. Starts at zero: the network answers as it would without.
+    """
+
+    def __init__(self, widths: Mapping[str, int], num_classes: int) -> None:
+        """Make it.
+
+        Args:
+            widths: Layer group -> length of its pooled output, in the order in which they stand side by side.
+            num_classes: K.
+        """
+        super().__init__(sum(widths.values()), num_classes, bias=False)
+        self.widths = dict(widths)
+        nn.init.zeros_(self.weight)
+
+    def extra_repr(self) -> str:
+        """Widths by group: exported networks are told apart by it."""
+        return ", ".join(f"{name}={width}" for name, width in self.widths.items())
 
 
 def head_sites(network: nn.Module) -> tuple[HeadSite, ...]:
@@ -105,7 +133,7 @@ def _site(path: str, module: nn.Module, auxiliary: set[str]) -> HeadSite:
 
 
 def make_head(
-    kind: HeadKind, features: int, num_classes: int, *, layer: Literal["linear", "conv"] = "linear"
+    kind: SiteKind, features: int, num_classes: int, *, layer: Literal["linear", "conv"] = "linear"
 ) -> nn.Module:
     """A fresh head, (B, features) -> logits (B, num_classes); with layer conv both have two more axes of length 1.
 
@@ -116,6 +144,7 @@ def make_head(
     def dense(inputs: int, outputs: int) -> nn.Linear | nn.Conv2d:
         return nn.Linear(inputs, outputs) if layer == "linear" else nn.Conv2d(inputs, outputs, 1)
 
+    assert kind in ("linear", "mlp"), f"{kind} is no kind of site"
     last = dense(features if kind == "linear" else MLP_HIDDEN_FEATURES, num_classes)
     nn.init.zeros_(last.weight)
     assert last.bias is not None
@@ -154,7 +183,7 @@ def prepare_heads(network: nn.Module, *, whole: str = "") -> None:
         network.reset_classifier(1000)  # type: ignore[operator]
 
 
-def replace_heads(network: nn.Module, *, kind: HeadKind, num_classes: int) -> tuple[HeadSite, ...]:
+def replace_heads(network: nn.Module, *, kind: SiteKind, num_classes: int) -> tuple[HeadSite, ...]:
     """Put a fresh head at every site; the answer names the sites, whose `path` now is the fresh head.
 
     An auxiliary site always gets a linear layer: it only helps training.
