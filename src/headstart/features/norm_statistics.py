@@ -103,10 +103,13 @@ class _Moments:
         self.squares: Tensor | float = 0.0
 
     def add(self, x: Tensor) -> None:
-        flat = x.detach().transpose(0, 1).flatten(1).double()
-        self.values += flat.shape[1]
-        self.sum = self.sum + flat.sum(1)
-        self.squares = self.squares + flat.square().sum(1)
+        """Batches are added in double precision; inside one, single is enough and copies nothing."""
+        axes = [axis for axis in range(x.dim()) if axis != 1]
+        variance, mean = torch.var_mean(x.detach(), axes, correction=0)
+        count, mean = x.numel() // x.shape[1], mean.double()
+        self.values += count
+        self.sum = self.sum + count * mean
+        self.squares = self.squares + count * (variance.double() + mean.square())
 
 
 @contextmanager

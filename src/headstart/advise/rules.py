@@ -1,0 +1,304 @@
+"""The table of rules that decides the strategy, and why it is not one of the others; pure functions.
+
+Read `RULES` from the top: the first row that holds decides. Then the budget may move the answer to a more frozen
+strategy, never to a less frozen one. All else equal, more images never freeze more (unless they cost more than the
+budget), more similarity never freezes less, and a smaller budget never costs more.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from headstart.advise.situation import Nearness, Situation
+from headstart.advise.words import count_text, duration_text
+from headstart.choice_facts import FEW_IMAGES, FEW_PER_CLASS, MANY_IMAGES, SCRATCH_IMAGES, SMALL_IMAGES
+from headstart.plan import Domain
+
+THAWING: tuple[str, ...] = (
+    "feature_extraction",
+    "gradual",
+    "partial",
+    "discriminative",
+    "probe_then_tune",
+    "full",
+    "scratch",
+)
+"""From what freezes most to what freezes nothing; each row may move whatever the rows above it move, and further."""
+
+
+@dataclass(frozen=True, slots=True)
+class When:
+    """A condition on a situation; what is left out may be anything."""
+
+    nearness: tuple[Nearness, ...] = ()
+    domains: tuple[Domain, ...] = ()
+    least: int = 0
+    """Images, from here on."""
+    below: float = math.inf
+    """Images, to here."""
+    per_class_below: float = math.inf
+
+    def holds(self, situation: Situation) -> bool:
+        """Whether all of it is so."""
+        per_class = situation.images_per_class
+        return (
+            (not self.nearness or situation.nearness in self.nearness)
+            and (not self.domains or situation.domain in self.domains)
+            and self.least <= situation.images < self.below
+            and (self.per_class_below == math.inf or (per_class is not None and per_class < self.per_class_below))
+        )
+
+    def __str__(self) -> str:
+        """`document, similarity low, 1,000 to 50,000 images`."""
+        parts = [" or ".join(self.domains)]
+        parts.append(f"similarity {' or '.join(self.nearness)}" if self.nearness else "")
+        if self.per_class_below < math.inf:
+            parts.append(f"fewer than {self.per_class_below:g} images of a class")
+        if self.least and self.below < math.inf:
+            parts.append(f"{self.least:,} to {self.below:,.0f} images")
+        elif self.least or self.below < math.inf:
+            parts.append(f"{self.least:,} images or more" if self.least else f"fewer than {self.below:,.0f} images")
+        return ", ".join(part for part in parts if part)
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One row of the table."""
+
+    when: When
+    strategy: str
+    reason: str
+    """Follows the facts of the situation in a sentence."""
+    source: str
+
+
+RULES: tuple[Rule, ...] = (
+    Rule(
+        When(per_class_below=FEW_PER_CLASS),
+        "feature_extraction",
+        f"fewer than {FEW_PER_CLASS} images of a class are too few to tune on; a solved head is as good or better "
+        "there, and forgets nothing",
+        "Kornblith et al. 2019",
+    ),
+    Rule(
+        When(("high",), below=FEW_IMAGES),
+        "feature_extraction",
+        f"fewer than {FEW_IMAGES:,} images much like the weights' own: frozen features are hard to beat, and nothing "
+        "is forgotten",
+        "Zeiler & Fergus 2014; Kornblith et al. 2019",
+    ),
+    Rule(
+        When(("high", "medium"), ("satellite",), below=MANY_IMAGES),
+        "partial",
+        "seen from above, edges and textures are what they are in photos, objects are not: the last stages and the "
+        "head learn",
+        "Yosinski et al. 2014; Stewart et al. 2022",
+    ),
+    Rule(
+        When(("high",), least=FEW_IMAGES, below=MANY_IMAGES),
+        "discriminative",
+        f"{FEW_IMAGES:,} images or more of a near domain: every layer may learn, early ones hardly at all",
+        "Howard & Ruder 2018; Yosinski et al. 2014",
+    ),
+    Rule(
+        When(("high", "medium", "unknown"), least=MANY_IMAGES),
+        "full",
+        f"{MANY_IMAGES:,} images or more: enough to move every layer without losing what it knew",
+        "Kolesnikov et al. 2020",
+    ),
+    Rule(
+        When(("medium",), ("medical",), below=FEW_IMAGES),
+        "gradual",
+        "hundreds to a few thousand clinical images: what is reused sits in the early layers, so these stay, and late "
+        "ones are thawed with care, at falling rates",
+        "Howard & Ruder 2018; Raghu et al. 2019",
+    ),
+    Rule(
+        When(("medium",), below=SMALL_IMAGES),
+        "gradual",
+        f"fewer than {SMALL_IMAGES:,} images of a domain that is neither near nor far: late layers are thawed one by "
+        "one, the safest way to tune",
+        "Howard & Ruder 2018",
+    ),
+    Rule(
+        When(("medium",), least=SMALL_IMAGES, below=MANY_IMAGES),
+        "probe_then_tune",
+        "neither near nor far: every layer is tuned from the solved probe, which stays unless it is beaten",
+        "Kumar et al. 2022",
+    ),
+    Rule(
+        When(("unknown",), below=MANY_IMAGES),
+        "probe_then_tune",
+        "how near the domain is, is not known: the solved probe and a tuned network are compared on your own images, "
+        "and the better one is kept",
+        "Kumar et al. 2022",
+    ),
+    Rule(
+        When(("low",), ("satellite",), below=FEW_IMAGES),
+        "partial",
+        "unlike the weights' own, but few: late layers learn, early ones (edges, textures) stay",
+        "Yosinski et al. 2014; Stewart et al. 2022",
+    ),
+    Rule(
+        When(("low",), below=SMALL_IMAGES),
+        "gradual",
+        f"fewer than {SMALL_IMAGES:,} images unlike the weights' own: frozen features may struggle, and so few images "
+        "cannot teach every layer; late ones are thawed one by one",
+        "Howard & Ruder 2018; Yosinski et al. 2014",
+    ),
+    Rule(
+        When(("low",), ("document",), least=SMALL_IMAGES),
+        "full",
+        "pages are far from photos: late features of photos say little about them, so every layer learns",
+        "Li et al. 2022; Yosinski et al. 2014",
+    ),
+    Rule(
+        When(("low",), below=FEW_IMAGES),
+        "probe_then_tune",
+        "unlike the weights' own: every layer is tuned, from the solved probe, so that useful features stay",
+        "Kumar et al. 2022",
+    ),
+    Rule(
+        When(("low",), least=FEW_IMAGES),
+        "full",
+        f"a large gap, and {FEW_IMAGES:,} images or more to close it: every layer learns",
+        "Yosinski et al. 2014; Kolesnikov et al. 2020",
+    ),
+)
+"""Which strategy, by similarity, domain and number of images."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A strategy, why it, and why no other."""
+
+    strategy: str
+    reason: str
+    source: str
+    wanted: str
+    """What the table says without looking at the budget."""
+    rejected: Mapping[str, str]
+    """Every other strategy -> why not."""
+
+
+def decide(situation: Situation, seconds: Mapping[str, float]) -> Decision:
+    """One strategy for a situation.
+
+    Args:
+        situation: What is known.
+        seconds: Expected time of every strategy of `THAWING` on the machine that will train.
+    """
+    rule = rule_for(situation)
+    allowed = situation.seconds_allowed
+    # Strategies that freeze as much or more, from the wanted one up; the cheapest is the last resort.
+    candidates = THAWING[THAWING.index(rule.strategy) :: -1]
+    chosen = next((name for name in candidates if seconds[name] <= allowed), THAWING[0])
+    reason, source = f"{facts_text(situation)}: {rule.reason}", rule.source
+    if chosen != rule.strategy:
+        reason += (
+            f". But {rule.strategy} would take about {duration_text(seconds[rule.strategy])} here, more than the "
+            f"budget of {duration_text(allowed)}, so it is {chosen} (about {duration_text(seconds[chosen])})"
+        )
+        source += "; budget, and the forecast of headstart.advise.price"
+    others = {name: why_not(name, chosen, rule, situation, seconds) for name in THAWING if name != chosen}
+    return Decision(chosen, reason, source, rule.strategy, others)
+
+
+def rule_for(situation: Situation) -> Rule:
+    """The first row of the table that holds; one does for every situation (a test walks the grid)."""
+    return next(rule for rule in RULES if rule.when.holds(situation))
+
+
+def facts_text(situation: Situation) -> str:
+    """`500 labelled images, medical, similarity medium (what the domain says)`: what the rules went by."""
+    parts = [count_text(situation.images, "labelled image")]
+    if (per_class := situation.images_per_class) is not None:
+        parts.append(f"{per_class:,.0f} of a class")
+    parts.append(situation.domain)
+    told = "what the domain says" if situation.nearness != "unknown" else "nobody stated or measured it"
+    if isinstance(situation.similarity, (int, float)):
+        told = f"{situation.similarity:.2f}"
+    elif situation.similarity is not None:
+        told = "as stated"
+    return f"{', '.join(parts)}, similarity {situation.nearness} ({told})"
+
+
+def why_not(strategy: str, chosen: str, rule: Rule, situation: Situation, seconds: Mapping[str, float]) -> str:
+    """One sentence why it is not this strategy."""
+    if strategy == "scratch":
+        return _why_not_scratch(situation)
+    rank = THAWING.index(strategy)
+    if seconds[strategy] > situation.seconds_allowed and rank > THAWING.index(chosen):
+        said = "the rules would take it, but it" if strategy == rule.strategy else "it"
+        return (
+            f"{said} would take about {duration_text(seconds[strategy])} here, more than the budget of "
+            f"{duration_text(situation.seconds_allowed)}"
+        )
+    if rank < THAWING.index(chosen):
+        return TOO_FROZEN[strategy].format(**_words(situation, chosen))
+    return TOO_FREE[strategy].format(**_words(situation, chosen))
+
+
+def _why_not_scratch(situation: Situation) -> str:
+    if situation.images < SCRATCH_IMAGES:
+        return f"random weights want {SCRATCH_IMAGES:,} labelled images or more; there are {situation.images:,}"
+    if situation.nearness == "low":
+        return (
+            f"{situation.images:,} images would do, but transfer comes first: it is the baseline in a tenth of the "
+            "time; compare with scratch afterwards (He et al. 2019)"
+        )
+    return f"similarity {situation.nearness}: pretrained features are a head start that random weights must first earn"
+
+
+TOO_FROZEN: dict[str, str] = {
+    "feature_extraction": "{frozen_features}",
+    "gradual": "leaves all but the last two stages as they are and moves those at 1e-4 and less; {allows_more}",
+    "partial": "leaves all but the last two stages as they are; {allows_more}",
+    "discriminative": "early layers would hardly move (1e-6), as fits a near domain; here similarity is {nearness} "
+    "and there are {images:,} images",
+    "probe_then_tune": "skips tuning where the probe makes no mistake, and saves little more; {chosen} always tunes",
+}
+"""Strategy -> why not, where a less frozen one was chosen."""
+
+TOO_FREE: dict[str, str] = {
+    "gradual": "moves late layers; {needs_less}",
+    "partial": "moves the last stages at 3e-4 at once; {needs_less}",
+    "discriminative": "moves every layer; {needs_less}",
+    "probe_then_tune": "moves every layer at 3e-4; {needs_less}",
+    "full": "moves every layer, whatever the probe says; {needs_less}",
+}
+"""Strategy -> why not, where a more frozen one was chosen."""
+
+
+def _words(situation: Situation, chosen: str) -> dict[str, object]:
+    """What the sentences of `TOO_FROZEN` and `TOO_FREE` are filled with."""
+    images, nearness = situation.images, situation.nearness
+    frozen_features = {
+        "low": "may struggle: late features of photos say little about images so unlike them; it stays in the run as "
+        "the solved probe, the one to beat",
+        "unknown": "is part of the run: the solved probe is epoch 0 and is kept unless a tuned epoch beats it",
+    }.get(
+        nearness,
+        f"{images:,} images can teach late layers what frozen ones lack; it stays in the run as the solved probe, the "
+        "one to beat",
+    )
+    allows_more = f"{images:,} images at similarity {nearness} allow more, and ask for it"
+    per_class = situation.images_per_class
+    if per_class is not None and per_class < FEW_PER_CLASS:
+        needs_less = f"{per_class:,.0f} images of a class are too few for that"
+    elif chosen == "partial":
+        needs_less = "in images from above, edges and textures are what early layers know already"
+    elif images < FEW_IMAGES:
+        needs_less = f"at similarity {nearness} that takes {FEW_IMAGES:,} images or more; there are {images:,}"
+    else:
+        needs_less = f"at similarity {nearness} and {images:,} images, {chosen} forgets less"
+    return {
+        "images": images,
+        "nearness": nearness,
+        "chosen": chosen,
+        "frozen_features": frozen_features,
+        "allows_more": allows_more,
+        "needs_less": needs_less,
+    }

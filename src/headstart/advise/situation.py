@@ -1,0 +1,95 @@
+"""What is known of a task before anything is trained: all that the rules look at."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from headstart.choice_facts import DOMAIN_FACTS, Level, similarity_level
+from headstart.errors import PlanError
+from headstart.plan import Domain
+
+Gpu = Literal["none", "one"]
+
+Nearness = Literal["low", "medium", "high", "unknown"]
+"""Similarity as the rules see it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hardware:
+    """What will compute."""
+
+    cores: int = 2
+    gpu: Gpu = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """A task in numbers. Nothing here was asked of a network; every value may be stated, counted or measured."""
+
+    images: int
+    """Labelled images to learn from (those that report are not among them)."""
+    classes: int | None = None
+    per_class: float | None = None
+    """Images of the smallest class; None: `images` / `classes`, if that is known."""
+    domain: Domain = "photo"
+    similarity: float | Level | None = None
+    """To the images the weights were trained on, 0..1 or a word; None takes what the domain says."""
+    unlabelled: int = 0
+    """Further images of the same kind without labels."""
+    channels: int = 3
+    """1 is grey; more than 3 are bands of a sensor."""
+    resolution: int | None = None
+    """Median of the images' shorter sides in pixels."""
+    budget_seconds: float | None = None
+    """Wall clock; None: nothing was said; infinite: unlimited."""
+    hardware: Hardware = Hardware()
+
+    def __post_init__(self) -> None:
+        faults = [
+            f"{name}: {value} must be >= {least}"
+            for name, value, least in (
+                ("images", self.images, 1),
+                ("classes", self.classes, 2),
+                ("unlabelled", self.unlabelled, 0),
+                ("channels", self.channels, 1),
+                ("resolution", self.resolution, 1),
+                ("cores", self.hardware.cores, 1),
+            )
+            if value is not None and value < least
+        ]
+        if self.domain not in get_args(Domain):
+            faults.append(f"domain: {self.domain!r} must be one of {', '.join(get_args(Domain))}")
+        if isinstance(self.similarity, str):
+            if self.similarity not in get_args(Level):
+                faults.append(f"similarity: {self.similarity!r} must be low, medium, high or a number in 0..1")
+        elif self.similarity is not None and not 0 <= self.similarity <= 1:
+            faults.append(f"similarity: {self.similarity} must be in 0..1")
+        if self.budget_seconds is not None and not self.budget_seconds > 0:
+            faults.append(f"budget: {self.budget_seconds} s must be > 0")
+        if self.classes is not None and self.classes > self.images:
+            faults.append(f"classes: {self.classes} must be <= images {self.images}, at least one image each")
+        if faults:
+            raise PlanError(faults, source="the situation")
+
+    @property
+    def images_per_class(self) -> float | None:
+        """Of the smallest class if that is known, else the mean."""
+        if self.per_class is not None:
+            return self.per_class
+        return None if self.classes is None else self.images / self.classes
+
+    @property
+    def nearness(self) -> Nearness:
+        """The stated or measured similarity as a word, else what the domain says, else unknown."""
+        if self.similarity is None:
+            return DOMAIN_FACTS[self.domain].similarity or "unknown"
+        if isinstance(self.similarity, str):
+            return self.similarity
+        return similarity_level(self.similarity)
+
+    @property
+    def seconds_allowed(self) -> float:
+        """The budget; infinite where nothing was said."""
+        return math.inf if self.budget_seconds is None else self.budget_seconds

@@ -1,0 +1,69 @@
+"""Width, height and channels of an image from its header, without decoding pixels."""
+
+from __future__ import annotations
+
+import io
+import struct
+import warnings
+from dataclasses import dataclass
+
+from PIL import Image, UnidentifiedImageError
+
+_GREY_MODES = frozenset({"1", "L", "LA", "La", "I", "F", "I;16", "I;16B", "I;16L", "I;16N"})
+_WIDTH, _HEIGHT, _SAMPLES = 256, 257, 277
+"""Tags of TIFF."""
+_SHORT, _LONG = 3, 4
+"""Types of TIFF's values: 2 and 4 bytes."""
+_ENTRY_BYTES = 12
+_MOST_ENTRIES = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What a file says of itself."""
+
+    width: int
+    """Pixels, before a phone's rotation tag."""
+    height: int
+    channels: int
+    """1 for grey, 3 for all kinds of colour (transparency is none), more for bands of a sensor."""
+
+    @property
+    def shorter(self) -> int:
+        """Shorter side in pixels."""
+        return min(self.width, self.height)
+
+
+def read_header(encoded: bytes) -> Header | None:
+    """Read the header of an image; None where it is not one that can be understood.
+
+    What Pillow finds odd is for `headstart check` to say.
+    """
+    try:
+        with warnings.catch_warnings(action="ignore", category=UserWarning), Image.open(io.BytesIO(encoded)) as image:
+            return Header(*image.size, 1 if image.mode in _GREY_MODES else 3)
+    except UnidentifiedImageError:
+        return _tiff_header(encoded)
+    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError):
+        return None
+
+
+def _tiff_header(encoded: bytes) -> Header | None:
+    """The first page of a plain TIFF: Pillow refuses those with many bands."""
+    order = {b"II*\0": "<", b"MM\0*": ">"}.get(encoded[:4])
+    if order is None:
+        return None
+    tags: dict[int, int] = {}
+    try:
+        (offset,) = struct.unpack_from(f"{order}I", encoded, 4)
+        (count,) = struct.unpack_from(f"{order}H", encoded, offset)
+        for entry in range(min(count, _MOST_ENTRIES)):
+            at = offset + 2 + entry * _ENTRY_BYTES
+            tag, kind, _ = struct.unpack_from(f"{order}HHI", encoded, at)
+            if kind in (_SHORT, _LONG):
+                (tags[tag],) = struct.unpack_from(f"{order}{'H' if kind == _SHORT else 'I'}", encoded, at + 8)
+    except struct.error:
+        return None
+    if not tags.get(_WIDTH) or not tags.get(_HEIGHT):
+        return None
+    return Header(tags[_WIDTH], tags[_HEIGHT], tags.get(_SAMPLES, 1))

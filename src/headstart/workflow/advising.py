@@ -1,0 +1,153 @@
+"""advise: counts and looks at the images, asks the rules; and the plan of who trains with strategy `auto`."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from headstart.advise.advisor import ANY_DATA, advise
+from headstart.advise.answer import Advice
+from headstart.advise.choices import Reason
+from headstart.advise.situation import Gpu, Hardware, Situation
+from headstart.choice_facts import Level
+from headstart.data.loading import cores as own_cores
+from headstart.domains import DOMAINS
+from headstart.errors import PlanError, nearest
+from headstart.features.measured import Known, recall
+from headstart.models.catalog import find_model
+from headstart.plan import DataPlan, Domain, Plan
+from headstart.request import Request
+from headstart.workflow.plans import TrainOptions
+
+_SAID_ELSEWHERE = ("data", "domain", "augmentation", "training_images", "fit_images", "budget_seconds", "reasons")
+"""Parts of a request that the situation decides."""
+
+
+def recommend(
+    data: str | Path | DataPlan | None = None,
+    *,
+    images: int | None = None,
+    classes: int | None = None,
+    domain: str | None = None,
+    similarity: float | Level | None = None,
+    unlabelled: int = 0,
+    channels: int | None = None,
+    resolution: int | None = None,
+    budget_seconds: float | None = None,
+    cores: int | None = None,
+    gpu: Gpu | Literal["auto"] = "auto",
+    model: str | None = None,
+) -> Advice:
+    """What to do with a set of images, and why; with numbers alone it answers without torch.
+
+    Args:
+        data: DATA, whose images are counted and looked at; or give `images`.
+        images: Labelled images to learn from.
+        classes: Counted in DATA if None.
+        domain: photo, medical, satellite, document, or auto (from pixels of DATA). None is auto with DATA, else photo.
+        similarity: To ImageNet's photos: low, medium, high or 0..1. None measures it in DATA; without DATA or torch it
+            is what the domain says.
+        unlabelled: Further images of the same kind without labels.
+        channels: 1 is grey, more than 3 are bands; read from DATA if None, else 3.
+        resolution: Median of the shorter sides in pixels; read from DATA if None.
+        budget_seconds: Wall clock; infinite: unlimited.
+        cores: Of the machine that will train; this one's if None.
+        gpu: none, one, or auto: whether this machine has one.
+        model: Decided here if None.
+
+    Raises:
+        HeadstartError: see its subclasses; with everything that is wrong with the numbers at once.
+    """
+    if (data is None) == (images is None):
+        raise PlanError(["DATA and images: give one of them; DATA counts its own"], source="the question")
+    hardware, known = _hardware(cores, gpu)
+    given: dict[str, Any] = {"classes": classes, "channels": channels, "resolution": resolution}
+    if model is not None:
+        find_model(model)
+    if data is None:
+        assert images is not None
+        if domain == "auto":
+            raise PlanError(["domain: auto looks at pixels, so it needs DATA"], source="the question")
+        part, values, found, warnings = ANY_DATA, {"images": images}, None, []
+        told = [Reason("domain", "the default; --domain says otherwise", "what was said")] if domain is None else []
+    else:
+        from headstart.workflow.looking import look  # with numbers alone no image library is needed
+
+        part = data if isinstance(data, DataPlan) else DataPlan.from_options(source=str(data))
+        seen = look(part, seed=0, domain=domain, similarity=similarity)
+        values, found, told, warnings = seen.values, seen.domain, seen.told, seen.warnings
+    given["similarity"] = similarity
+    values |= {name: value for name, value in given.items() if value is not None}
+    situation = Situation(
+        domain=_domain(found or domain),
+        unlabelled=unlabelled,
+        budget_seconds=budget_seconds,
+        hardware=hardware,
+        **values,
+    )
+    request = Request(part, model=model)
+    return advise(situation, request, known=known, told=told, warnings=warnings)
+
+
+def advised_plan(options: TrainOptions) -> Plan:
+    """The plan of `train --strategy auto`: what is left open is decided, what was said stays.
+
+    Raises:
+        HeadstartError: as `make_plan`, and if the images cannot be found.
+    """
+    from headstart.workflow.looking import look
+
+    seen = look(options.data, seed=options.seed, domain=options.domain)
+    hardware, known = _hardware(None, "auto")
+    situation = Situation(
+        domain=_domain(seen.domain or options.domain),
+        budget_seconds=options.budget_seconds,
+        hardware=hardware,
+        **seen.values,
+    )
+    if options.model is not None:
+        find_model(options.model)
+    said = {name: getattr(options, name) for name in _shared_fields(options) if name not in _SAID_ELSEWHERE}
+    request = Request(options.data, **said)
+    preset: Any = options.augmentation
+    return advise(situation, request, augment=preset, known=known, told=seen.told).plan
+
+
+def _shared_fields(options: TrainOptions) -> list[str]:
+    """Names that a request and the options of `train` have both."""
+    return [field.name for field in fields(Request) if hasattr(options, field.name)]
+
+
+def _domain(name: str | None) -> Domain:
+    """A name as a domain; what was neither said nor found is a photo.
+
+    Raises:
+        PlanError: there is none of that name.
+    """
+    if name in (None, "auto"):
+        return "photo"
+    if name not in DOMAINS:
+        hint = nearest(str(name), DOMAINS)
+        known = f"{', '.join(DOMAINS)} or auto"
+        raise PlanError([f"domain: {name!r} must be one of {known}" + (f"; {hint}" if hint else "")])
+    return DOMAINS[name].name
+
+
+def _hardware(cores: int | None, gpu: Gpu | Literal["auto"]) -> tuple[Hardware, Known | None]:
+    """The machine that will train, and what runs left on it if it is this one."""
+    here = Hardware(own_cores(), "one" if _has_gpu() else "none")
+    asked = replace(
+        here,
+        cores=here.cores if cores is None else cores,
+        gpu=here.gpu if gpu == "auto" else gpu,
+    )
+    return asked, recall() if asked == here else None
+
+
+def _has_gpu() -> bool:
+    """Whether there is a device that CUDA would use, as far as the system's files say."""
+    if os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1"):
+        return False
+    return any(Path("/dev").glob("nvidia[0-9]*"))

@@ -1,0 +1,155 @@
+"""Counting images by name and looking at some of their pixels, for who asks what to do with them.
+
+Torch is used where it is installed, to measure how near the images are to those of the weights.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import statistics
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from headstart.advise.choices import Reason
+from headstart.advise.domain_guess import Look, guess_domain, look_at
+from headstart.choice_facts import Level
+from headstart.data import checks
+from headstart.data.decode import UnreadableImageError, decode
+from headstart.data.headers import Header, read_header
+from headstart.data.sources import DIGITS, ImageRecord
+from headstart.data.splits import assign_roles, group_names
+from headstart.errors import HeadstartError
+from headstart.plan import DataPlan, Domain
+from headstart.workflow.images import sources_of
+
+LOOKED_AT = 64
+"""Images whose pixels are looked at to tell the domain, the resolution and the channels."""
+_LOOK_PIXELS = 96
+_MOST_COLOURS = 4
+"""More channels than that are bands of a sensor."""
+
+
+@dataclass
+class Seen:
+    """What looking at images found."""
+
+    values: dict[str, Any]
+    """Of a situation."""
+    told: list[Reason] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    domain: Domain | None = None
+    """Found in the pixels; None: it was said, or is not known."""
+
+
+def look(part: DataPlan, *, seed: int, domain: str | None, similarity: float | Level | None = None) -> Seen:
+    """Count the images to learn from by name, and look at some of them.
+
+    Args:
+        part: Which images, as `train` would divide them.
+        seed: Of the division.
+        domain: What the user said; None or auto lets the pixels decide.
+        similarity: What the user said; None measures it, where torch is installed.
+
+    Raises:
+        DataError: there is nothing to read, or nothing to learn from.
+    """
+    dataset, val = sources_of(part.source, part.val)
+    groups = group_names(dataset.records + (val.records if val is not None else ()), part.group)
+    checks.refuse_small_classes(dataset.of("train") or dataset.records)
+    roles = assign_roles(
+        dataset,
+        val=val,
+        groups=groups,
+        report_share=part.report_share,
+        select_share=part.select_share,
+        tuned=False,
+        limit_train=part.limit_train,
+        limit_test=part.limit_test,
+        seed=seed,
+    )
+    counts = Counter(record.label for record in roles.train)
+    headers, looks = _look_at_some(roles.train)
+    channels = statistics.mode([header.channels for header in headers]) if headers else 3
+    seen = Seen(
+        {
+            "images": len(roles.train),
+            "classes": len(counts),
+            "per_class": min(counts.values()),
+            "channels": channels,
+            "resolution": round(statistics.median(h.shorter for h in headers)) if headers else None,
+        }
+    )
+    if max(counts.values()) >= checks.IMBALANCE_RATIO * min(counts.values()):
+        few, many = min(counts, key=lambda name: counts[name]), max(counts, key=lambda name: counts[name])
+        seen.warnings.append(f"classes are uneven: {counts[many]} images of {many!r}, {counts[few]} of {few!r}")
+    if domain in (None, "auto"):
+        _tell_domain(seen, part.source, channels, looks)
+    if similarity is None and channels <= _MOST_COLOURS:
+        _measure_similarity(seen, roles.train)
+    return seen
+
+
+def _measure_similarity(seen: Seen, records: Sequence[ImageRecord]) -> None:
+    """Put similarity to ImageNet with its reason into what was seen, or why it was not measured into its warnings."""
+    if importlib.util.find_spec("torch") is None:
+        seen.warnings.append('similarity was not measured, that takes torch: pip install "headstart[train]"')
+        return
+    from headstart.advise.nearness import measure_similarity
+
+    try:
+        found = measure_similarity(records)
+    except HeadstartError as error:
+        seen.warnings.append(f"similarity was not measured: {error}")
+        return
+    seen.values["similarity"] = round(found.value, 3)
+    seen.told.append(
+        Reason("similarity", f"{found.sentence}; --similarity says otherwise", "headstart.advise.nearness")
+    )
+
+
+def _tell_domain(seen: Seen, source: str, channels: int, looks: Sequence[Look]) -> None:
+    """Put the domain with its reason into what was seen, or a question into its warnings."""
+    if source == DIGITS:
+        seen.domain = "document"
+        seen.told.append(Reason("domain", "digits are writing", "headstart.data.sources"))
+    elif channels > _MOST_COLOURS:
+        seen.domain = "satellite"
+        seen.told.append(Reason("domain", f"{channels} channels are bands of a sensor", "headstart.data.headers"))
+    elif not looks:
+        seen.warnings.append("no image could be looked at, so the domain is taken for photo; --domain says otherwise")
+    else:
+        guess = guess_domain(looks)
+        if guess.is_certain:
+            seen.domain = guess.domain
+            text = f"pixels look like {guess.domain}: {guess.evidence}; --domain says otherwise"
+            seen.told.append(Reason("domain", text, "headstart.advise.domain_guess"))
+        else:
+            seen.warnings.append(
+                f"the pixels may be {guess.domain} ({guess.evidence}), too few to act on: --domain says what they are"
+            )
+
+
+def _look_at_some(records: Sequence[ImageRecord]) -> tuple[list[Header], list[Look]]:
+    """Headers and looks of images spread evenly over the records; what cannot be read is passed over."""
+    headers, looks = [], []
+    for record in _spread(records):
+        try:
+            encoded = record.read()
+        except OSError:
+            continue
+        header = read_header(encoded)
+        if header is None:
+            continue
+        headers.append(header)
+        try:
+            looks.append(look_at(decode(encoded, at_least=_LOOK_PIXELS)))
+        except UnreadableImageError:
+            continue
+    return headers, looks
+
+
+def _spread(records: Sequence[ImageRecord]) -> Iterable[ImageRecord]:
+    count = min(LOOKED_AT, len(records))
+    return (records[index * len(records) // count] for index in range(count))

@@ -1,0 +1,135 @@
+"""advise from DATA and from numbers, and the plan of strategy auto."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import headstart
+from headstart.errors import ModelError, PlanError
+from headstart.plan import DataPlan, Plan
+from headstart.presets import STRATEGIES
+from headstart.workflow import advising, looking
+from headstart.workflow.advising import advised_plan, recommend
+from headstart.workflow.plans import TrainOptions, make_plan
+from headstart.workflow.train import train
+
+
+def test_the_public_name_is_this_function():
+    assert headstart.recommend is recommend
+    assert headstart.recommend(images=2_000, similarity="high").strategy == "feature_extraction"
+
+
+def test_numbers_alone_are_enough():
+    advice = recommend(images=500, domain="medical", channels=1, cores=2, gpu="none")
+    assert advice.strategy == "gradual"
+    assert advice.plan.data.source == "DATA"
+    assert (advice.situation.hardware.cores, advice.situation.hardware.gpu) == (2, "none")
+
+
+def test_data_is_counted_and_what_was_said_wins(image_folder: Path):
+    advice = recommend(image_folder, similarity="high", cores=2, gpu="none")
+    assert advice.plan.data.source == str(image_folder)
+    assert advice.situation.classes == 2
+    assert advice.strategy == "feature_extraction"
+    said = recommend(str(image_folder), classes=3, channels=13, resolution=900, domain="satellite")
+    assert (said.situation.classes, said.situation.channels, said.situation.resolution) == (3, 13, 900)
+
+
+def test_an_uncertain_look_is_a_question_and_no_decision(image_folder: Path, monkeypatch: pytest.MonkeyPatch):
+    from headstart.advise.domain_guess import DomainGuess
+    from headstart.workflow import looking
+
+    monkeypatch.setattr(looking, "guess_domain", lambda looks: DomainGuess("medical", 0.4, "grey"))
+    advice = recommend(image_folder, domain="auto")
+    assert advice.situation.domain == "photo"
+    assert "the pixels may be medical" in advice.warnings[0]
+    monkeypatch.setattr(looking, "guess_domain", lambda looks: DomainGuess("medical", 0.9, "grey"))
+    assert recommend(image_folder).situation.domain == "medical"
+    assert recommend(image_folder, domain="photo").situation.domain == "photo"
+
+
+@pytest.mark.parametrize(
+    ("question", "error", "words"),
+    [
+        ({}, PlanError, "give one of them"),
+        ({"data": "photos", "images": 5}, PlanError, "give one of them"),
+        ({"images": 5, "domain": "auto"}, PlanError, "auto looks at pixels, so it needs DATA"),
+        ({"images": 5, "domain": "medicl"}, PlanError, "did you mean medical"),
+        ({"images": 5, "model": "resnet81"}, ModelError, "did you mean"),
+        ({"images": 0, "similarity": 3}, PlanError, "2 faults"),
+    ],
+)
+def test_wrong_questions_are_answered_with_the_way_out(question: dict, error: type[Exception], words: str):
+    with pytest.raises(error, match=words):
+        recommend(**question)
+
+
+def test_rates_of_this_machine_are_for_this_machine_only():
+    here, known = advising._hardware(None, "auto")
+    assert known is not None
+    other, unknown = advising._hardware(here.cores + 1, "auto")
+    assert (other.cores, unknown) == (here.cores + 1, None)
+
+
+@pytest.mark.parametrize("hidden", ["", "-1"])
+def test_a_hidden_gpu_is_none(hidden: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", hidden)
+    assert advising._hardware(None, "auto")[0].gpu == "none"
+    assert advising._hardware(None, "one")[0].gpu == "one"
+
+
+def test_auto_takes_the_advice_and_keeps_what_was_said(image_folder: Path):
+    part = DataPlan(source=str(image_folder))
+    plan = advised_plan(TrainOptions(part, strategy="auto", model="resnet18", input_size=64, seed=5, domain="medical"))
+    assert plan.strategy in STRATEGIES
+    assert (plan.model.name, plan.input.size, plan.seed, plan.domain) == ("resnet18", 64, 5, "medical")
+    assert plan.reasons["strategy"]
+    assert plan.strategy == recommend(image_folder, domain="medical", model="resnet18").strategy
+    assert Plan.from_dict(plan.model_dump(mode="json")) == plan
+
+
+def test_every_option_of_train_that_a_request_knows_reaches_the_plan(
+    make_folder: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+):
+    """A new option must not be dropped by strategy auto without a word."""
+    monkeypatch.setattr(looking, "_measure_similarity", lambda seen, records: None)
+    from dataclasses import fields
+
+    from headstart.request import Request
+
+    known = {field.name for field in fields(TrainOptions)} & {field.name for field in fields(Request)}
+    assert known >= {"model", "input_size", "epochs", "thaw", "rates", "grain", "head", "batch_size", "seed"}
+    part = DataPlan(source=str(make_folder("few", per_class=20)))
+    said = {"epochs": 3, "thaw": 1, "batch_size": 4, "augmentation": "light", "budget_seconds": math.inf}
+    plan = advised_plan(TrainOptions(part, strategy="auto", domain="photo", **said))
+    assert plan.strategy == "probe_then_tune"
+    assert (plan.phases[1].epochs, plan.phases[1].thaw, plan.batch_size) == (3, 1, 4)
+    assert (plan.augmentation.preset, plan.budget_seconds) == ("light", None)
+
+
+def test_auto_is_no_preset():
+    with pytest.raises(PlanError, match="settled by looking at the images"):
+        make_plan(TrainOptions(DataPlan(source="x"), strategy="auto"))
+
+
+def test_train_runs_the_advised_plan(image_folder: Path, tmp_path: Path):
+    """Twelve images of each of two classes or fewer: the head alone is solved."""
+    options = TrainOptions(DataPlan(source=str(image_folder)), strategy="auto", input_size=32, domain="photo")
+    answer = train(options, out=tmp_path / "run")
+    assert answer.metrics["strategy"] == "feature_extraction"
+    assert "fewer than 10 images of a class" in answer.run.plan().reasons["strategy"]
+
+
+@pytest.mark.parametrize("step", ["channel_adaptation", "self_supervised_pretraining"])
+def test_train_refuses_a_plan_that_needs_a_missing_step(image_folder: Path, tmp_path: Path, step: str):
+    said = {"images": 500, "domain": "document", "unlabelled": 200_000, "channels": 13}
+    plan = recommend(**said).plan.changed(data=DataPlan(source=str(image_folder)))
+    with pytest.raises(PlanError, match=f"requires: {step} is not there yet") as caught:
+        train(plan, out=tmp_path / "run")
+    assert len(caught.value.faults) == 2
+    assert "take it out of `requires`" in str(caught.value)
+    assert not (tmp_path / "run").exists()
