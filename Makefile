@@ -2,6 +2,7 @@
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
+PEERS := $(VENV)/.installed-peers
 
 .PHONY: env demo test check benchmarks
 
@@ -26,7 +27,13 @@ check: env
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
 
-# Counts over the whole zoo of networks; writes tables into docs.
-benchmarks: env
+$(PEERS): $(STAMP)
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check -e ".[train,bench]"
+	touch $(PEERS)
+
+# Counts over the whole zoo of networks, then sides in turns on the sets of $HEADSTART_DATA; writes tables into docs. Hours
+# on a quiet machine; what build/*.jsonl holds is not measured again.
+benchmarks: env $(PEERS)
 	$(PYTHON) benchmarks/layer_groups.py
 	$(PYTHON) benchmarks/cut_coverage.py
+	$(PYTHON) benchmarks/against.py
