@@ -7,7 +7,9 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from headstart.data import checks
@@ -16,13 +18,23 @@ from headstart.models.catalog import ModelChoice, find_model
 from headstart.plan import DataPlan, Plan
 from headstart.run import Run
 from headstart.train.observers import Observer
+from headstart.workflow.advising import advised_plan
+from headstart.workflow.beside import beside
 from headstart.workflow.images import CheckedData, check_for_training, content_hash
 from headstart.workflow.judge import judge_records
-from headstart.workflow.plans import TrainOptions, make_plan, options_without_effect, refuse_by_licence
+from headstart.workflow.plans import (
+    AUTO,
+    TrainOptions,
+    make_plan,
+    options_without_effect,
+    refuse_by_licence,
+    refuse_missing_steps,
+)
 from headstart.workflow.progress import Progress, no_progress
 
 if TYPE_CHECKING:
     from headstart.models.backbone import Classifier
+    from headstart.train.ledger import Ledger
     from headstart.train.loop import Outcome
     from headstart.train.training_images import TrainingImages
 
@@ -63,21 +75,27 @@ def train(
     started = started if started is not None else time.monotonic()
     if isinstance(request, str):
         request = TrainOptions(DataPlan.from_options(source=request))
+    asked = request if isinstance(request, TrainOptions) else None
+    if asked is not None and asked.strategy == AUTO:
+        request = advised_plan(asked)
     plan = _with_budget(request if isinstance(request, Plan) else make_plan(request), budget_seconds)
+    refuse_missing_steps(plan)
     out = None if out is None else Path(out)
     choice = find_model(plan.model.name)
     refuse_by_licence(plan, choice)
     if out is not None and out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise RunError(f"{out} exists already", remedy=f"choose another --out, or go on with --resume {out}")
     require("torch", extra="train")
-    _settle(plan, choice)  # faults of the plan before the time it takes to read the images
-    data = check_for_training(plan, progress)
+    with beside(partial(check_for_training, plan), progress) as reading:
+        _settle(plan, choice)  # faults of the plan end it before all images are read
+        _import_what_trains(choice)
+        data = reading.result()
     if isinstance(request, TrainOptions):
         roles = data.roles
         counted = make_plan(request, training_images=len(roles.train), fit_images=len(roles.fit))
         plan = _with_budget(counted, budget_seconds)
-        for name in options_without_effect(request, plan):
-            (observer or Observer()).noted("no_effect", {"option": name, "strategy": plan.strategy})
+    for name in options_without_effect(asked, plan) if asked is not None else ():
+        (observer or Observer()).noted("no_effect", {"option": name, "strategy": plan.strategy})
     settled = _settle(plan, choice)
     return _train_settled(plan, settled, choice, data, out=out, resumed=None, observer=observer, started=started)
 
@@ -126,6 +144,8 @@ def _train_settled(
 ) -> TrainingAnswer:
     """Build the network, make the run folder, train, write the bundle, judge it on the images that report."""
     from headstart.models.bundle import save_bundle
+    from headstart.train.forecasting import costs_of
+    from headstart.train.ledger import Ledger
     from headstart.train.loop import fit
     from headstart.train.observers import All, EventLog
     from headstart.train.stopping import StopRequest
@@ -136,7 +156,8 @@ def _train_settled(
     run = resumed or Run.create(
         out or _new_run_folder(data.dataset.name), given=given, settled=plan, data=_data_json(plan, data)
     )
-    watchers = All([EventLog(run), observer or Observer()])
+    ledger = Ledger(costs_of(classifier, images, started=started))
+    watchers = All([EventLog(run), ledger, observer or Observer()])
     if choice.file is not None and classifier.report is not None:
         watchers.noted("weights", asdict(classifier.report))
     for finding in checks.find(data.dataset, data.facts):
@@ -145,10 +166,10 @@ def _train_settled(
     stop = StopRequest(budget_seconds=plan.budget_seconds, started=started)
     try:
         with stop.listening():
-            outcome = fit(plan, classifier, images, run=run, observer=watchers, stop=stop)
+            outcome = fit(plan, classifier, images, run=run, observer=watchers, stop=stop, costs=ledger.costs)
             _raise_if_interrupted(outcome, run)
             save_bundle(run.bundle, classifier, classes=data.roles.classes, spec=images.spec)
-            return _report(run, plan, data, outcome, watchers, started)
+            return _report(run, plan, data, outcome, watchers, started, ledger)
     except RunError as error:
         raise type(error)(
             error.found,
@@ -159,19 +180,22 @@ def _train_settled(
 
 def _build(plan: Plan, choice: ModelChoice, *, num_classes: int) -> Classifier:
     """The network of a settled plan, on the device that will train it."""
+    from headstart.features.depths import with_depths
     from headstart.features.engines import best_device
     from headstart.models.backbone import build_classifier
 
     assert isinstance(plan.input.size, int)
     classifier = build_classifier(
         choice,
-        kind=plan.head.kind,
+        kind="linear" if plan.head.kind == "multi_depth" else plan.head.kind,
         num_classes=num_classes,
         seed=plan.seed,
         input_size=plan.input.size,
         weights=plan.model.weights,
         grain=plan.model.grain,
     )
+    if plan.head.kind == "multi_depth":
+        classifier = with_depths(classifier, plan.input.size)
     classifier.network.to(best_device())
     return classifier
 
@@ -189,11 +213,12 @@ def _training_images(plan: Plan, choice: ModelChoice, data: CheckedData) -> Trai
         digests={name: bytes.fromhex(digest) for name, digest in data.facts.digests.items()},
         store=None if plan.store == "off" else ActivationStore(),
         precision="float32" if plan.store == "float32" else "float16",
+        pixels=round(median(width * height for width, height in data.facts.sizes.values())),
     )
 
 
 def _report(
-    run: Run, plan: Plan, data: CheckedData, outcome: Outcome, watchers: Observer, started: float
+    run: Run, plan: Plan, data: CheckedData, outcome: Outcome, watchers: Observer, started: float, ledger: Ledger
 ) -> TrainingAnswer:
     """Judge the bundle as it lies on disk, on the images that report, and write the answer."""
     from headstart.features.predictor import load
@@ -220,6 +245,7 @@ def _report(
             "total": time.monotonic() - started,
             **{f"phase {row['name']}": row["seconds"] for row in outcome.phases},
         },
+        "forecast": ledger.comparison(),
         "phases": outcome.phases,
         "epochs": outcome.progress.rows,
         "kept": {
@@ -270,6 +296,13 @@ def _new_run_folder(name: str) -> Path:
     while folder.exists():
         folder, count = Path("runs") / f"{stem}-{count}", count + 1
     return folder
+
+
+def _import_what_trains(choice: ModelChoice) -> None:
+    """All that training will import anyway; some two seconds."""
+    require(choice.card.library, extra="train")
+    import headstart.features.predictor
+    import headstart.train.loop  # noqa: F401
 
 
 def _make_deterministic() -> None:
