@@ -98,17 +98,20 @@ class Prepared:
 
     def classifier(self):
         """A fresh network with the weights and the grain of the plan."""
+        from headstart.features.depths import with_depths
         from headstart.models.backbone import build_classifier
 
-        return build_classifier(
+        kind = self.plan.head.kind
+        made = build_classifier(
             self.choice,
-            kind=self.plan.head.kind,
+            kind="linear" if kind == "multi_depth" else kind,
             num_classes=len(self.data.roles.classes),
             seed=self.plan.seed,
             input_size=32,
             weights=self.plan.model.weights,
             grain=self.plan.model.grain,
         )
+        return with_depths(made, 32) if kind == "multi_depth" else made
 
 
 @pytest.fixture

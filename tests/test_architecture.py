@@ -16,7 +16,7 @@ MODULES = sorted(path for path in PACKAGE.rglob("*.py"))
 OWN = [path for path in MODULES if path.name != "__init__.py"]
 
 CONTRACTS = {"errors", "facts", "input_spec", "plan_faults", "plan_sections", "plan"}
-CONTRACTS |= {"request", "hyperrule", "presets", "run"}
+CONTRACTS |= {"request", "hyperrule", "presets", "run", "choice_facts"}
 
 # Who may import whom, by the first name after `headstart.`; `step.module` opens a single door between steps.
 ARROWS: dict[str, set[str]] = {
@@ -30,15 +30,17 @@ ARROWS: dict[str, set[str]] = {
     "hyperrule": {"facts", "plan", "request"},
     "presets": {"errors", "facts", "plan", "request", "hyperrule"},
     "run": {"errors", "plan"},
+    "choice_facts": {"facts", "plan_sections"},
     "data": CONTRACTS,
     "models": CONTRACTS,
     "features": CONTRACTS | {"data", "models"},
     "domains": CONTRACTS | {"data", "models", "features"},
+    "advise": CONTRACTS | {"data", "models", "features", "domains"},
     "inspect": CONTRACTS | {"data", "models", "features", "domains"},
     "evaluate": CONTRACTS | {"data", "models", "features", "domains"},
     "train": CONTRACTS | {"data", "models", "features", "domains", "evaluate.metrics"},
-    "workflow": CONTRACTS | {"data", "models", "features", "domains", "inspect", "evaluate", "train"},
-    "apps": CONTRACTS | {"data", "models", "features", "domains", "inspect", "evaluate", "train", "workflow"},
+    "workflow": CONTRACTS | {"data", "models", "features", "domains", "advise", "inspect", "evaluate", "train"},
+    "apps": CONTRACTS | {"data", "models", "features", "domains", "advise", "inspect", "evaluate", "train", "workflow"},
 }
 
 # Rule: a component gets its own settings; only these know the whole plan.
@@ -48,7 +50,10 @@ KNOW_THE_PLAN = {
     "hyperrule",
     "presets",
     "run",
+    "advise.advisor",
+    "advise.answer",
     "train.loop",
+    "workflow.advising",
     "workflow.plans",
     "workflow.images",
     "workflow.train",
@@ -154,10 +159,15 @@ except SystemExit as stop:
         CLI.format("'models', '--json'"),
         CLI.format("'models', 'resnet50'"),
         CLI.format("'cache'"),
+        CLI.format("'embed', '--help'"),
+        CLI.format("'probe', '--help'"),
+        CLI.format("'advise', '--images', '800', '--domain', 'medical', '--json'"),
+        "import headstart; headstart.recommend(images=800, similarity='high').to_dict()",
         CLI.format("'models', '--max-params', '10M', '--min-top1', '75', '--sort', 'speed', '--pareto'"),
         "import headstart; headstart.Plan; headstart.Run; headstart.TrainOptions; headstart.find_model('resnet18')",
         "from headstart.workflow.plans import *; make_plan(TrainOptions(DataPlan(source='x'))).to_yaml()",
         "import headstart.data.checks, headstart.data.preprocess, headstart.data.splits, headstart.domains",
+        "import headstart.features.cost, headstart.features.kept, headstart.features.measured",
     ],
 )
 def test_light_commands_never_import_torch(code: str):
@@ -198,9 +208,21 @@ def test_command_line_options_are_these():
             *("--model", "--out", "--plan", "--rates", "--resume", "--seed", "--strategy", "--strict", "--thaw"),
             *("--val", "data"),
         ],
+        "advise": [
+            *("--budget", "--channels", "--classes", "--cores", "--domain", "--gpu", "--images", "--json", "--model"),
+            *("--out", "--resolution", "--similarity", "--unlabelled", "-o", "data"),
+        ],
         "cache": ["--clear", "--json", "--limit", "--model", "--show"],
+        "embed": [
+            *("--allow-noncommercial", "--input-size", "--json", "--layer", "--model", "--out", "--precision"),
+            *("--views", "-o", "data"),
+        ],
         "evaluate": ["--json", "--split", "bundle", "data"],
         "predict": ["--json", "bundle", "files"],
+        "probe": [
+            *("--allow-noncommercial", "--chart", "--group", "--json", "--limit", "--model", "--out", "--patches"),
+            *("--run", "-o", "data"),
+        ],
         "models": [
             *("--commercial", "--contains", "--domain", "--family", "--json", "--library", "--limit", "--max-gmacs"),
             *("--max-input", "--max-params", "--measure", "--min-speed", "--min-top1", "--pareto", "--sizes", "--sort"),

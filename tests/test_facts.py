@@ -14,6 +14,7 @@ from headstart.facts import (
     FAMILIES,
     FIRST_CHOICES,
     HEAD_LEARNING_RATE,
+    IMAGENET_EFFECT,
     PRETRAINED_RATE_RATIO,
     RATE_PRESETS,
     bit_learning_rate,
@@ -117,3 +118,10 @@ def test_families_and_first_choices_name_what_the_catalog_has() -> None:
     assert family_of("alexnet") is None
     for architecture, parameters, _ in FIRST_CHOICES:
         assert find_model(architecture).card.parameters == pytest.approx(float(parameters[:-1]) * 1e6, rel=0.07)
+
+
+def test_what_imagenet_teaches_has_three_reasons() -> None:
+    assert len(IMAGENET_EFFECT) == 3
+    text = " ".join(f"{fact.what}: {fact.teaches}" for fact in IMAGENET_EFFECT)
+    for words in ("1.2 million", "edges, textures and shapes", "1,000 categories", "eyes, wheels", "occlusion"):
+        assert words in text

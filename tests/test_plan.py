@@ -247,3 +247,31 @@ def test_listed_rates_must_name_the_thawed_groups_exactly() -> None:
     assert fault.startswith("phases[0].backbone_rates.rates: must name exactly stage3, stage4")
     assert "unknown: stagefour" in fault
     assert "missing: stage4" in fault
+
+
+@pytest.mark.parametrize(
+    ("said", "fault"),
+    [
+        ({"way": "stored", "border": "stage4", "views": 2}, None),
+        ({"way": "stored", "border": "stage1", "views": 2}, None),
+        ({"way": "computed"}, None),
+        ({"way": "stored", "border": "head", "views": 2}, "'head' must be one of stage1, stage2, stage3, stage4"),
+        ({"way": "stored", "border": "nothing", "views": 2}, "'nothing' must be one of"),
+    ],
+)
+def test_what_is_stored_must_lie_before_all_that_learns(said: dict[str, Any], fault: str | None) -> None:
+    tune = TrainPhase(name="tune", epochs=1, thaw=1, learning_rate=1e-3).model_dump()
+    plan = STRATEGIES["probe_then_tune"](Request(DATA)).changed(phases=[{**tune, "frozen_part": said}])
+    if fault is None:
+        settled_rates(plan)
+    else:
+        with pytest.raises(PlanError, match=fault):
+            settled_rates(plan)
+
+
+def test_moving_statistics_cannot_be_stored() -> None:
+    said = {"way": "stored", "border": "stage1", "views": 1}
+    tune = TrainPhase(name="tune", epochs=1, thaw=1, learning_rate=1e-3, batch_norm="train").model_dump()
+    plan = STRATEGIES["probe_then_tune"](Request(DATA)).changed(phases=[{**tune, "frozen_part": said}])
+    with pytest.raises(PlanError, match="stored needs batch_norm pretrained_statistics, not train"):
+        settled_rates(plan)

@@ -30,6 +30,7 @@ def faults_of(raw: Any) -> tuple[str, ...]:
 
 def test_the_base_of_these_tests_has_no_fault() -> None:
     assert Plan.from_dict(plan()).phases[1].name == "tune"
+    assert Plan.from_dict(phase(thaw=1) | {"augmentation": {"channel_jitter": 0.1}}).augmentation.channel_jitter == 0.1
 
 
 @pytest.mark.parametrize(
@@ -99,6 +100,16 @@ def test_faults_come_in_the_order_of_the_file_with_those_between_values_last() -
     [
         (plan(phases=[TRAIN, TRAIN]), ["phases[1].name: 'tune'", "earlier phase"]),
         (plan(head={"kind": "mlp"}), ["phases[0].kind", "mlp head cannot be solved", "head.kind linear"]),
+        (plan(head={"kind": "multi_depth"}), ["phases[1].kind", "is solved, not trained", "head.kind linear"]),
+        (plan(augmentation={"channel_jitter": 0.1}), ["augmentation.channel_jitter: no phase", "thaws less than all"]),
+        (
+            phase(thaw=1, batch_norm="train") | {"augmentation": {"channel_jitter": 0.1}},
+            ["augmentation.channel_jitter", "batch_norm pretrained_statistics"],
+        ),
+        (
+            phase(thaw=1) | {"augmentation": {"channel_jitter": 0.1}, "store": "off"},
+            ["augmentation.channel_jitter: store off keeps", "store float16"],
+        ),
         (plan(phases=[TRAIN, {"kind": "solve"}]), ["phases[1].kind", "must come first", "phase 1"]),
         (phase(schedule={"warmup_epochs": 5}), ["phases[1].schedule.warmup_epochs: 5 must be < epochs 5"]),
         (phase(schedule={"warmup_epochs": "1e1"}), ["phases[1].schedule.warmup_epochs", "must be < epochs 5"]),

@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from headstart import plan, plan_sections
-from headstart.plan_sections import AugmentationPlan, ModelPlan, Schedule, Section
+from headstart.plan_sections import AugmentationPlan, FrozenPartPlan, ModelPlan, Schedule, Section
 
 
 def test_every_section_is_frozen_and_knows_its_keys() -> None:
@@ -43,3 +43,15 @@ def test_milestones_rise_inside_the_phase(milestones: list[float]) -> None:
 def test_augmentation_outside_its_range_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         AugmentationPlan(**wrong)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"way": "stored"}, {"way": "stored", "border": "a"}, {"way": "computed", "border": "a"}, {"way": "kept"}],
+)
+def test_stored_says_where_and_how_many_views_and_computed_neither(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        FrozenPartPlan(**wrong)
+    assert FrozenPartPlan(way="stored", border="a", views=3).views == 3
+    assert AugmentationPlan().stored_views == "auto"
+    assert AugmentationPlan(stored_views=4).stored_views == 4

@@ -167,6 +167,17 @@ def test_a_head_that_cannot_be_solved_does_not_go_with_the_probe(
     assert phase.thaw == 0
 
 
+@pytest.mark.parametrize("strategy", [*TUNING, "scratch"])
+def test_a_head_at_every_depth_goes_with_layers_that_rest(strategy: str) -> None:
+    with pytest.raises(PlanError, match=f"multi_depth head goes with feature_extraction, .*{strategy} trains them"):
+        STRATEGIES[strategy](Request(DATA, head="multi_depth"))
+    plan = STRATEGIES["feature_extraction"](Request(DATA, head="multi_depth", head_solver="ridge"))
+    assert plan.head.kind == "multi_depth"
+    assert [phase.kind for phase in plan.phases] == ["solve"]
+    with pytest.raises(PlanError, match="a multi_depth head is solved"):
+        STRATEGIES["feature_extraction"](Request(DATA, head="multi_depth", head_solver="adam"))
+
+
 def test_gradual_counts_blocks_where_blocks_are_asked_for() -> None:
     plan = STRATEGIES["gradual"](Request(DATA, grain="block"))
     assert [phase.name for phase in plan.phases] == ["probe", "head", "last_block", "last_two_blocks"]
@@ -289,3 +300,25 @@ def test_a_bad_request_lists_every_fault() -> None:
 @EVERY
 def test_every_strategy_describes_itself_in_one_line(strategy: str) -> None:
     assert (STRATEGIES[strategy].__doc__ or "").splitlines()[0].endswith(".")
+
+
+@pytest.mark.parametrize("strategy", [*TUNING, "feature_extraction"])
+def test_the_probe_is_solved_in_the_way_that_was_asked_for(strategy: str) -> None:
+    for asked, solver in (("solved", "logistic"), ("ridge", "ridge")):
+        plan = STRATEGIES[strategy](Request(DATA, head_solver=asked))
+        assert isinstance(plan.phases[0], SolvePhase)
+        assert plan.phases[0].solver == solver
+        assert plan.phases[1:] == STRATEGIES[strategy](Request(DATA)).phases[1:]
+
+
+@pytest.mark.parametrize(
+    ("strategy", "options", "words"),
+    [
+        ("scratch", {}, "scratch trains its head with the rest"),
+        ("full", {"rates": "bit"}, "starts from zeros"),
+        ("feature_extraction", {"head": "mlp"}, "an mlp head is trained"),
+    ],
+)
+def test_ridge_where_nothing_is_solved_is_refused(strategy: str, options: dict[str, Any], words: str) -> None:
+    with pytest.raises(PlanError, match=words):
+        STRATEGIES[strategy](Request(DATA, head_solver="ridge", **options))

@@ -9,6 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from headstart.advise.answer import Advice
     from headstart.errors import HeadstartError
     from headstart.features.predictor import Prediction, Predictor, load
     from headstart.models.catalog import find_model
@@ -26,15 +27,21 @@ if TYPE_CHECKING:
         scratch,
     )
     from headstart.run import Run
+    from headstart.workflow.advising import recommend
+    from headstart.workflow.embedding import Embedding, embed
     from headstart.workflow.estimator import HeadstartClassifier
     from headstart.workflow.images import check
     from headstart.workflow.judge import evaluate as score
     from headstart.workflow.plans import TrainOptions
+    from headstart.workflow.probing import DepthProbe, probe
     from headstart.workflow.train import TrainingAnswer, resume
     from headstart.workflow.train import train as fit
 
 _HOME = {
+    "Advice": ("headstart.advise.answer", "Advice"),
     "DataPlan": ("headstart.plan", "DataPlan"),
+    "DepthProbe": ("headstart.workflow.probing", "DepthProbe"),
+    "Embedding": ("headstart.workflow.embedding", "Embedding"),
     "HeadstartClassifier": ("headstart.workflow.estimator", "HeadstartClassifier"),
     "HeadstartError": ("headstart.errors", "HeadstartError"),
     "Plan": ("headstart.plan", "Plan"),
@@ -47,6 +54,7 @@ _HOME = {
     "batch_norm": ("headstart.models.own_loop", "batch_norm"),
     "check": ("headstart.workflow.images", "check"),
     "discriminative": ("headstart.presets", "discriminative"),
+    "embed": ("headstart.workflow.embedding", "embed"),
     "feature_extraction": ("headstart.presets", "feature_extraction"),
     "find_model": ("headstart.models.catalog", "find_model"),
     "fit": ("headstart.workflow.train", "train"),
@@ -57,7 +65,9 @@ _HOME = {
     "load": ("headstart.features.predictor", "load"),
     "param_groups": ("headstart.models.own_loop", "param_groups"),
     "partial": ("headstart.presets", "partial"),
+    "probe": ("headstart.workflow.probing", "probe"),
     "probe_then_tune": ("headstart.presets", "probe_then_tune"),
+    "recommend": ("headstart.workflow.advising", "recommend"),
     "resume": ("headstart.workflow.train", "resume"),
     "score": ("headstart.workflow.judge", "evaluate"),
     "scratch": ("headstart.presets", "scratch"),
@@ -65,7 +75,10 @@ _HOME = {
 """Public name -> module and name there. `fit` and `score`, because `train` and `evaluate` are packages."""
 
 __all__ = [
+    "Advice",
     "DataPlan",
+    "DepthProbe",
+    "Embedding",
     "HeadstartClassifier",
     "HeadstartError",
     "Plan",
@@ -78,6 +91,7 @@ __all__ = [
     "batch_norm",
     "check",
     "discriminative",
+    "embed",
     "feature_extraction",
     "find_model",
     "fit",
@@ -88,7 +102,9 @@ __all__ = [
     "load",
     "param_groups",
     "partial",
+    "probe",
     "probe_then_tune",
+    "recommend",
     "resume",
     "score",
     "scratch",

@@ -1,12 +1,29 @@
-"""Knowledge about transfer learning as data: what the presets (and later the advisor) read.
+"""Knowledge about transfer learning as data: what the presets, the advisor and the explorers read.
 
-Numbers are the ones of the field's textbooks; each table names its source.
+What decides between strategies, domains and costs stands in `headstart.choice_facts`. Numbers are the ones of the
+field's textbooks; each table names its source.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFact:
+    """What a property of the images that networks are pretrained on teaches them."""
+
+    what: str
+    teaches: str
+
+
+IMAGENET_EFFECT: tuple[SourceFact, ...] = (
+    SourceFact("1.2 million diverse images", "generic visual primitives: detectors of edges, textures and shapes"),
+    SourceFact("1,000 categories", "a hierarchy of object parts: eyes, wheels, faces, fur"),
+    SourceFact("a natural distribution", "occlusion, lighting and pose"),
+)
+"""Why ImageNet's weights are a head start. Russakovsky et al. 2015; Huh et al. 2016."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from headstart.plan_sections import (
     BatchNormPolicy,
     DataPlan,
     Domain,
+    FrozenPartPlan,
     Grain,
     HeadPlan,
     InputPlan,
@@ -29,6 +30,7 @@ from headstart.plan_sections import (
     OptimizerPlan,
     Phase,
     RateRule,
+    Requirement,
     Schedule,
     Section,
     SelectionPlan,
@@ -42,6 +44,7 @@ __all__ = [
     "BatchNormPolicy",
     "DataPlan",
     "Domain",
+    "FrozenPartPlan",
     "Grain",
     "HeadPlan",
     "InputPlan",
@@ -51,6 +54,7 @@ __all__ = [
     "Phase",
     "Plan",
     "RateRule",
+    "Requirement",
     "Schedule",
     "Section",
     "SelectionPlan",
@@ -84,6 +88,8 @@ class Plan(Section):
     store: Literal["float16", "float32", "off"] = "float16"
     """What is frozen is computed once and kept under $HEADSTART_HOME/store, in half precision (values outside its range
     in single) or in single precision; off: it is computed every time."""
+    requires: tuple[Requirement, ...] = ()
+    """Steps that the plan counts on; `train` refuses a plan with one that it cannot do, and names it."""
     reasons: dict[str, str] = Field(default_factory=dict)
     """Path of a value nobody asked for -> one sentence why it is what it is."""
 
@@ -159,6 +165,7 @@ class Plan(Section):
                 phases.append(phase)
                 continue
             rates, phase_faults = _group_rates(phase, group_names)
+            phase_faults += _frozen_part_faults(phase, group_names, trained=tuple(rates))
             faults += [f"phases[{index}].{fault}" for fault in phase_faults]
             phases.append(phase.model_copy(update={"learning_rates": rates}))
             if warning := _too_small(rates):
@@ -195,6 +202,20 @@ def _group_rates(phase: TrainPhase, group_names: Sequence[str]) -> tuple[dict[st
         name: _rate_of(rule, name, position, len(backbone)) for position, name in enumerate(backbone) if name in thawed
     }
     return {**rates, head: phase.learning_rate}, []
+
+
+def _frozen_part_faults(phase: TrainPhase, group_names: Sequence[str], *, trained: Sequence[str]) -> list[str]:
+    """What is stored must rest: a border that someone set lies before everything that learns."""
+    wanted = phase.frozen_part
+    if wanted == "auto" or wanted.border is None or not trained:
+        return []
+    allowed = group_names[1 : group_names.index(trained[0]) + 1]
+    if phase.batch_norm != "pretrained_statistics":
+        return [f"frozen_part.way: stored needs batch_norm pretrained_statistics, not {phase.batch_norm}"]
+    if wanted.border not in allowed:
+        names = ", ".join(allowed) or "nothing: the first group learns"
+        return [f"frozen_part.border: {wanted.border!r} must be one of {names}"]
+    return []
 
 
 def _too_small(rates: dict[str, float]) -> str | None:

@@ -53,11 +53,35 @@ def cross_faults(raw: dict[str, Any]) -> list[str]:
             faults.append(f"phases[{index}].kind: a solve phase must come first; here it is phase {index}")
         if phase.get("kind") == "solve" and kind == "mlp":
             faults.append(f"phases[{index}].kind: an mlp head cannot be solved; use kind train or head.kind linear")
+        if phase.get("kind") == "train" and kind == "multi_depth":
+            faults.append(f"phases[{index}].kind: a multi_depth head is solved, not trained; use head.kind linear")
         schedule, epochs = phase.get("schedule"), phase.get("epochs")
         warmup = _number(schedule.get("warmup_epochs", 0) if isinstance(schedule, dict) else 0)
         if isinstance(epochs, int) and 0 < epochs <= warmup:
             faults.append(f"phases[{index}].schedule.warmup_epochs: {warmup:g} must be < epochs {epochs}")
-    return faults + _random_weights_faults(raw.get("model"), phases)
+    return faults + _random_weights_faults(raw.get("model"), phases) + _jitter_faults(raw, phases)
+
+
+def _jitter_faults(raw: dict[str, Any], phases: list[dict[str, Any]]) -> list[str]:
+    """Stored activations are varied, so something must be stored: never an option without effect."""
+    augmentation = raw.get("augmentation")
+    jitter = augmentation.get("channel_jitter", 0) if isinstance(augmentation, dict) else 0
+    if not _number(jitter) > 0:
+        return []
+    if raw.get("store") == "off":
+        return ["augmentation.channel_jitter: store off keeps no activations to vary; use store float16 or float32"]
+    frozen = [
+        phase.get("kind") == "train"
+        and phase.get("thaw") != "all"
+        and phase.get("batch_norm", "pretrained_statistics") == "pretrained_statistics"
+        for phase in phases
+    ]
+    if any(frozen):
+        return []
+    return [
+        "augmentation.channel_jitter: no phase trains on stored activations; it needs a train phase that thaws less "
+        "than all, with batch_norm pretrained_statistics"
+    ]
 
 
 def _random_weights_faults(model: object, phases: list[dict[str, Any]]) -> list[str]:

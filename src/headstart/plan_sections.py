@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from headstart.errors import PlanError
 from headstart.plan_faults import sentences
@@ -14,6 +14,8 @@ Domain = Literal["photo", "medical", "satellite", "document"]
 BatchNormPolicy = Literal["pretrained_statistics", "adapt_statistics", "train"]
 Grain = Literal["stage", "block"]
 NoncommercialWeights = Literal["refuse", "allow"]
+Requirement = Literal["channel_adaptation", "self_supervised_pretraining"]
+"""A step that must come before training, or inside it, and that the phases do not describe."""
 
 
 class Section(BaseModel):
@@ -96,8 +98,9 @@ class InputPlan(Section):
 class HeadPlan(Section):
     """The new last part."""
 
-    kind: Literal["linear", "mlp"] = "linear"
-    """mlp: dropout 0.5 - linear 256 - ReLU - dropout 0.3 - linear."""
+    kind: Literal["linear", "mlp", "multi_depth"] = "linear"
+    """mlp: dropout 0.5 - linear 256 - ReLU - dropout 0.3 - linear. multi_depth: linear, on the pooled outputs of all
+    layer groups (of stage grain) beside what the ordinary head reads."""
 
 
 class RateRule(Section):
@@ -144,6 +147,27 @@ class SolvePhase(Section):
     strength: Annotated[float, Field(gt=0)] | Literal["auto"] = "auto"
     """L2 penalty on standardised features; auto is cross-validated on out-of-fold predictions."""
     folds: Annotated[int, Field(ge=2, le=20)] = 5
+    solver: Literal["logistic", "ridge"] = "logistic"
+    """logistic: cross-entropy, by L-BFGS. ridge: squared error onto the classes, exactly; one temperature makes its
+    answers probabilities."""
+
+
+class FrozenPartPlan(Section):
+    """How a phase gets what lies before its first trained group."""
+
+    way: Literal["stored", "computed"]
+    """stored: once, as activations at the border, and only what lies behind it is run. computed: in every epoch."""
+    border: str | None = None
+    """stored: the layer group before which the network is cut."""
+    views: Annotated[int, Field(ge=0, le=64)] = 0
+    """stored: of each training image."""
+
+    @model_validator(mode="after")
+    def _stored_has_a_border(self) -> FrozenPartPlan:
+        stored = self.way == "stored"
+        if stored != (self.border is not None) or stored != (self.views > 0):
+            raise ValueError("stored needs a border and at least one view, computed has neither")
+        return self
 
 
 class TrainPhase(Section):
@@ -163,6 +187,8 @@ class TrainPhase(Section):
     affine weights do not. train: thawed groups normalise by batch and move."""
     batch_norm_affine: Literal["trained", "frozen"] = "trained"
     """Whether scale and shift of thawed BatchNorm layers learn."""
+    frozen_part: FrozenPartPlan | Literal["auto"] = "auto"
+    """auto is settled when the phase begins, by what is sooner done and what the store has room for."""
     learning_rates: dict[str, float] = {}
     """Settled: group name -> peak rate, stem to head; empty until the network is known."""
 
@@ -178,8 +204,12 @@ class AugmentationPlan(Section):
     """Mirrored views; none where a mirrored image means something else, all where there is no up."""
     mixup_alpha: Annotated[float, Field(ge=0, le=10)] = 0.0
     """Each training batch is mixed with itself in another order, by a share from Beta(alpha, alpha); 0: not at all."""
-    stored_views: Annotated[int, Field(ge=1, le=64)] = 4
-    """Views of a training image that are stored where a phase leaves a frozen prefix; each epoch draws one."""
+    stored_views: Annotated[int, Field(ge=1, le=64)] | Literal["auto"] = "auto"
+    """Views of a training image that are stored where a phase leaves a frozen prefix; each epoch draws one. auto: four,
+    or as many as there are epochs or room for."""
+    channel_jitter: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Each channel of the stored activations of an image is shifted by a draw of its own, at most this many standard
+    deviations of them, anew in each step; 0: not at all. Has nothing to vary where nothing is stored."""
 
 
 class OptimizerPlan(Section):

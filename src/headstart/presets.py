@@ -10,7 +10,7 @@ from typing import Any, Literal, Protocol
 from headstart.errors import PlanError, nearest
 from headstart.facts import HEAD_LEARNING_RATE, PRETRAINED_RATE_RATIO, RATE_PRESETS, WEIGHT_DECAY
 from headstart.hyperrule import bit_hyperrule
-from headstart.plan import OptimizerPlan, Plan, RateRule, Schedule, SolvePhase, TrainPhase
+from headstart.plan import OptimizerPlan, Plan, RateRule, Schedule, TrainPhase
 from headstart.request import (
     DEFAULT_MODEL,
     HeadKind,
@@ -18,6 +18,7 @@ from headstart.request import (
     Request,
     assemble,
     refuse_what_has_no_use,
+    solved_probe,
 )
 
 __all__ = [
@@ -71,12 +72,12 @@ class Preset(Protocol):
 def feature_extraction(request: Request) -> Plan:
     """The whole backbone frozen, only a head is learned; the fastest, and it cannot forget."""
     refuse_what_has_no_use("feature_extraction", request)
-    if request.head == "linear" and request.head_solver == "solved":
+    if request.head != "mlp" and request.head_solver != "adam":
         reasons = {
             "phases": "a linear head on frozen features is a convex problem: it is solved on one plain view, "
             "not trained, so augmentation and learning rates play no part",
         }
-        return assemble("feature_extraction", request, (SolvePhase(),), reasons)
+        return assemble("feature_extraction", request, (solved_probe(request),), reasons)
     train = TrainPhase(name="head", epochs=request.epochs or 20, thaw=0, learning_rate=HEAD_LEARNING_RATE)
     reasons = {
         "phases[0].learning_rate": "the usual rate of a new head under AdamW",
@@ -122,7 +123,7 @@ def discriminative(request: Request) -> Plan:
         "phases[1].epochs": _EPOCHS_REASON,
     }
     tune, rate_reasons = _with_rates("discriminative", tune, request)
-    phases = (SolvePhase(), tune)
+    phases = (solved_probe(request), tune)
     return assemble("discriminative", request, phases, reasons | rate_reasons, when_futile="tune_anyway")
 
 
@@ -145,7 +146,7 @@ def gradual(request: Request) -> Plan:
     reasons = {
         "phases": ("" if request.epochs else numbers) + f"a {unit} moves only once what follows it has settled",
     }
-    return assemble("gradual", request, (SolvePhase(), *phases), reasons, when_futile="tune_anyway")
+    return assemble("gradual", request, (solved_probe(request), *phases), reasons, when_futile="tune_anyway")
 
 
 def scratch(request: Request) -> Plan:
@@ -241,7 +242,7 @@ def _probe_and_one_cycle(
     return assemble(
         strategy,
         request,
-        (SolvePhase(), tune),
+        (solved_probe(request), tune),
         why | reasons | rate_reasons,
         optimizer=_adamw(_LABEL_SMOOTHING),
         patience_epochs=None,

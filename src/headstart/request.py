@@ -30,8 +30,8 @@ from headstart.plan_faults import cross_faults
 
 DEFAULT_MODEL = "tf_efficientnet_lite0"
 
-HeadKind = Literal["linear", "mlp"]
-HeadSolver = Literal["solved", "adam"]
+HeadKind = Literal["linear", "mlp", "multi_depth"]
+HeadSolver = Literal["solved", "ridge", "adam"]
 
 _BOUNDS = (
     ("epochs", 1, 10_000),
@@ -143,8 +143,31 @@ def refuse_what_has_no_use(strategy: str, request: Request) -> None:
     elif request.head_solver == "adam" and strategy != "feature_extraction":
         why = "scratch trains its head with the rest" if strategy == "scratch" else probes
         faults.append(f"head: head_solver adam goes with feature_extraction; {why}")
+    elif request.head_solver == "ridge" and strategy == "scratch":
+        faults.append(
+            "head: head_solver ridge solves a head on pretrained features; scratch trains its head with the rest"
+        )
+    elif request.head_solver == "ridge" and request.rates == "bit":
+        faults.append(f"head: head_solver ridge solves the probe; {probes}")
+    if request.head == "multi_depth":
+        faults += _multi_depth_faults(strategy, request)
+    if request.head == "mlp" and request.head_solver == "ridge":
+        faults.append("head: head_solver ridge solves one linear layer; an mlp head is trained")
     if faults:
         raise PlanError(faults, source="the request")
+
+
+def _multi_depth_faults(strategy: str, request: Request) -> list[str]:
+    if strategy != "feature_extraction":
+        return [f"head: a multi_depth head goes with feature_extraction, where all layers rest; {strategy} trains them"]
+    if request.head_solver == "adam":
+        return ["head: head_solver adam trains a head on the last layer; a multi_depth head is solved"]
+    return []
+
+
+def solved_probe(request: Request) -> SolvePhase:
+    """The phase that solves the head, in the way the user chose."""
+    return SolvePhase(solver="ridge" if request.head_solver == "ridge" else "logistic")
 
 
 def assemble(

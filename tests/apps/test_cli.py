@@ -125,7 +125,7 @@ def test_resume_takes_only_a_budget_and_plan_only_data(run: Callable[..., Result
 
 
 def test_names_of_options_are_those_of_the_tables():
-    assert [name.value for name in cli.Strategy] == list(STRATEGIES)
+    assert [name.value for name in cli.Strategy] == ["auto", *STRATEGIES]
     assert [name.value for name in cli.Rates] == list(RATE_PRESETS)
     assert [name.value for name in cli.Grain] == list(get_args(Grain))
 

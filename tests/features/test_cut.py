@@ -139,6 +139,16 @@ def test_taps_give_one_vector_for_every_group_before_the_head(name: str, width: 
         assert torch.allclose(last, classifier.features(images_of(64, 2)), atol=1e-5)
 
 
+def test_a_network_tells_its_answer_and_what_leaves_its_groups_in_one_pass():
+    classifier = classifier_for(find_model("resnet18").card, 64)
+    network = classifier.network.eval()
+    graph = NetworkGraph(network, classifier.groups, example=images_of(64, 1))
+    with torch.no_grad():
+        answer, leaving = graph.tapped()(images_of(64, 2))
+        assert torch.equal(answer, network(images_of(64, 2)))
+        assert torch.equal(leaving["layer3"][0].mean((2, 3)), graph.taps()(images_of(64, 2))["layer3"])
+
+
 def test_taps_average_what_the_groups_give():
     classifier = classifier_for(find_model("resnet18").card, 64)
     network = classifier.network.eval()

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from headstart.errors import ModelError
-from headstart.features.parts import Part, Taps, pooled
+from headstart.features.parts import Part, Taps, channel_axis, pooled
 from headstart.features.program import IMAGES, Held, PerImage, Program, Step, Value
 from headstart.features.tracing import Form
 
@@ -128,6 +128,7 @@ def test_positions_are_averaged_and_channels_stay(shape: tuple[int, ...], axes: 
     x = torch.randn(shape)
     assert torch.allclose(pooled(x), x.mean(axes))
     assert pooled(x).ndim == 2
+    assert channel_axis(shape) == ({*range(1, len(shape))} - set(axes)).pop()
 
 
 def test_vectors_stay_and_deeper_tokens_are_averaged_over_all_their_axes():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -102,10 +103,32 @@ def test_a_solved_head_answers_as_it_was_solved_wherever_its_layers_sit(name: st
     side = classifier.card.input.size
     x = torch.randn(2, 3, side, side, generator=generator)
     classifier.network.eval()
+    assert torch.allclose(classifier.linear_weight(), weight, atol=1e-6)
     with torch.no_grad():
         features = classifier.features(x)
         assert features.shape == (2, classifier.card.features)
         assert torch.allclose(classifier.network(x), features @ weight.T + bias, atol=1e-4)
+
+
+def test_only_a_linear_head_can_be_read_as_a_matrix():
+    made = build_classifier(find_model("resnet18"), kind="mlp", num_classes=3, seed=0, weights="random")
+    with pytest.raises(TypeError, match="mlp head is no linear layer"):
+        made.linear_weight()
+
+
+def test_threads_that_ask_for_features_at_once_get_their_own():
+    classifier = random_classifier("resnet18", input_size=64)
+    classifier.network.eval()
+    images = torch.randn(24, 1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+
+    def features(x: torch.Tensor) -> torch.Tensor:
+        with torch.inference_mode():
+            return classifier.features(x)
+
+    expected = [features(x) for x in images]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(features, images))
+    assert all(torch.allclose(a, b, atol=1e-4) for a, b in zip(found, expected, strict=True))
 
 
 @pytest.mark.parametrize(("name", "count", "weight"), [("googlenet", 3, 0.3), ("inception_v3", 2, 0.4)])

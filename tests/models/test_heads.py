@@ -11,6 +11,7 @@ from torch import nn
 from headstart.errors import ModelError
 from headstart.models.execution import without_weights
 from headstart.models.heads import (
+    DepthHead,
     head_sites,
     make_head,
     prepare_heads,
@@ -136,6 +137,13 @@ def test_shares_are_measured_and_leave_the_heads_as_they_were():
     shares = shares_of_sites(network, head_sites(network), torch.randn(1, 4, 2, 2))
     assert shares == pytest.approx((0.25, 0.75))
     assert all(torch.equal(t, before[name]) for name, t in network.state_dict().items())
+
+
+def test_the_layer_at_every_depth_starts_at_zero_and_says_what_it_reads():
+    layer = DepthHead({"stem": 4, "layer1": 6}, 3)
+    assert torch.equal(layer(torch.ones(2, 10)), torch.zeros(2, 3))
+    assert layer.bias is None
+    assert repr(layer) == "DepthHead(stem=4, layer1=6)"
 
 
 def test_write_linear_writes_and_refuses_other_heads():

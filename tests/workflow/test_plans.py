@@ -9,7 +9,13 @@ import pytest
 from headstart.errors import ModelError, PlanError
 from headstart.models.catalog import ModelChoice, all_cards, find_model
 from headstart.plan import DataPlan
-from headstart.workflow.plans import TrainOptions, make_plan, options_without_effect, refuse_by_licence
+from headstart.workflow.plans import (
+    TrainOptions,
+    make_plan,
+    options_without_effect,
+    refuse_by_licence,
+    refuse_missing_steps,
+)
 
 
 def options(source: str = "photos", **values: object) -> TrainOptions:
@@ -95,3 +101,18 @@ def test_the_users_own_file_is_the_users_business(tmp_path):
     (tmp_path / "w.pth").write_bytes(b"x")
     own = find_model(f"{name}:file:{tmp_path / 'w.pth'}")
     refuse_by_licence(make_plan(options(model=own.name)), own)
+
+
+def test_a_plan_that_requires_a_missing_step_is_refused_with_every_step_and_its_reason():
+    plan = make_plan(options())
+    refuse_missing_steps(plan)
+    steps = ("channel_adaptation", "self_supervised_pretraining")
+    with pytest.raises(PlanError, match="is not there yet") as caught:
+        refuse_missing_steps(plan.changed(requires=steps, reasons={"requires": "13 bands"}))
+    assert len(caught.value.faults) == 2
+    for step, fault in zip(steps, caught.value.faults, strict=True):
+        assert step in fault
+        assert "13 bands" in fault
+        assert "`requires`" in fault
+    with pytest.raises(PlanError, match=r"requires\[0\]: 'more_images' must be"):
+        plan.changed(requires=("more_images",))

@@ -68,6 +68,24 @@ def test_the_run_folder_says_who_did_what(image_folder: Path, tmp_path: Path):
     assert run.events()[-1]["event"] == "chosen"
 
 
+def test_the_forecast_stands_beside_what_the_run_took(image_folder: Path, tmp_path: Path):
+    asked = options(image_folder, strategy="partial", thaw=1, epochs=2, budget_seconds=1e-3)
+    answer = train(asked, out=tmp_path / "run")  # the probe is all that the budget allows
+    events = {event["event"]: event for event in answer.run.events()}
+    assert "is shorter than that" in events["forecast"]["budget"]
+    again = resume(tmp_path / "run", budget_seconds=float("inf"))
+    made = again.metrics["forecast"]
+    assert [phase["name"] for phase in made["phases"]] == ["tune", "end"], "of what was still to come"
+    assert all(phase["seconds"] > 0 and phase["took_seconds"] > 0 for phase in made["phases"])
+    assert made["took_seconds"] == pytest.approx(again.metrics["seconds"]["total"], abs=0.5)
+    assert made["bytes"] > 0
+    assert made["budget"] is None
+    settled = again.run.plan().phases[1].frozen_part
+    cost = [event for event in again.run.events() if event["event"] == "cost"]
+    assert cost[-1]["way"] == settled.way == "stored"
+    assert cost[-1]["border"] == settled.border == "stage7"
+
+
 def test_a_string_and_a_plan_are_requests_too(image_folder: Path, tmp_path: Path):
     plan = make_plan(options(image_folder, strategy="feature_extraction"))
     assert headstart.fit(plan, out=str(tmp_path / "a")).metrics["strategy"] == "feature_extraction"

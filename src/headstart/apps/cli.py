@@ -12,8 +12,12 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
+from headstart.apps.advise import advise
 from headstart.apps.cache import cache
+from headstart.apps.embed import embed
 from headstart.apps.models import models
+from headstart.apps.probe import probe
+from headstart.apps.shortlist import shortlist
 from headstart.errors import HeadstartError
 
 app = typer.Typer(
@@ -29,8 +33,9 @@ DATA_HELP = "Folder of class folders, of train/val/test folders of class folders
 
 
 class Strategy(StrEnum):
-    """Names of the strategies; the table of functions is presets.STRATEGIES."""
+    """Names of the strategies, and auto; the table of functions is presets.STRATEGIES."""
 
+    auto = "auto"
     feature_extraction = "feature_extraction"
     probe_then_tune = "probe_then_tune"
     discriminative = "discriminative"
@@ -82,12 +87,14 @@ class Head(StrEnum):
 
     linear = "linear"
     mlp = "mlp"
+    multi_depth = "multi_depth"
 
 
 class HeadSolver(StrEnum):
     """How a linear head is found."""
 
     solved = "solved"
+    ridge = "ridge"
     adam = "adam"
 
 
@@ -150,7 +157,9 @@ def check(
 def train(
     context: typer.Context,
     data: Annotated[str | None, typer.Argument(metavar="[DATA]", help=DATA_HELP)] = None,
-    strategy: Annotated[Strategy | None, typer.Option("--strategy", help="Default: probe_then_tune.")] = None,
+    strategy: Annotated[
+        Strategy | None, typer.Option("--strategy", help="Default: probe_then_tune; auto takes the advice.")
+    ] = None,
     plan: Annotated[Path | None, typer.Option("--plan", help="A plan as YAML; DATA overrides its source.")] = None,
     model: Model = None,
     epochs: Annotated[int | None, typer.Option("--epochs", help="Of every trained phase.")] = None,
@@ -165,9 +174,15 @@ def train(
     domain: DomainOption = None,
     val: Annotated[str | None, typer.Option("--val", help="Folder of class folders that reports.")] = None,
     group: Group = None,
-    head: Annotated[Head, typer.Option("--head", help="mlp goes with feature_extraction and scratch.")] = Head.linear,
+    head: Annotated[
+        Head,
+        typer.Option(
+            "--head", help="multi_depth (all layer groups) goes with feature_extraction, mlp with scratch too."
+        ),
+    ] = Head.linear,
     head_solver: Annotated[
-        HeadSolver, typer.Option("--head-solver", help="adam trains a linear head with augmentation instead.")
+        HeadSolver,
+        typer.Option("--head-solver", help="ridge: by squared error; adam trains a linear head with augmentation."),
     ] = HeadSolver.solved,
     augmentation: AugmentationOption = None,
     input_size: InputSize = None,
@@ -267,8 +282,12 @@ def predict(
     _show(answers, as_json=as_json, text=console.predictions_text)
 
 
+app.command()(advise)
 app.command()(models)
 app.command()(cache)
+app.command()(embed)
+app.command()(probe)
+app.command()(shortlist)
 
 
 def _train(source: dict[str, Any], chosen: dict[str, Any], *, out: Path | None, as_json: bool) -> None:

@@ -106,14 +106,21 @@ class Taps(Part):
 
 
 def pooled(tensor: Tensor) -> Tensor:
-    """One vector per image: (B, C, H, W) or (B, H, W, C) averaged over positions, (B, ..., C) over tokens.
+    """One vector per image: (B, C, H, W) or (B, H, W, C) averaged over positions, (B, ..., C) over tokens."""
+    if tensor.ndim == 4:
+        return tensor.mean((1, 2)) if channel_axis(tuple(tensor.shape)) == 3 else tensor.mean((2, 3))
+    return tensor.flatten(1, -2).mean(1) if tensor.ndim > 2 else tensor
+
+
+def channel_axis(shape: tuple[int, ...]) -> int:
+    """Where the channels are: 1 of (B, C, H, W), the last of (B, H, W, C), (B, ..., C) and (B, F).
 
     Two equal sides next to each other are a map of positions; where that leaves a choice, channels come first.
     """
-    if tensor.ndim == 4:
-        _, a, b, c = tensor.shape
-        return tensor.mean((1, 2)) if a == b != c else tensor.mean((2, 3))
-    return tensor.flatten(1, -2).mean(1) if tensor.ndim > 2 else tensor
+    if len(shape) == 4:
+        _, a, b, c = shape
+        return 3 if a == b != c else 1
+    return len(shape) - 1
 
 
 def _names_in(program: Program) -> Iterator[str]:

@@ -93,7 +93,7 @@ class HeadstartClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
         Args:
             model: See `headstart models`; the default network if None.
-            strategy: How to train.
+            strategy: How to train; auto takes the advice of `headstart advise`.
             domain: photo, medical, satellite or document; photo if None.
             input_size: Side of the input square in pixels, 32..2048; the size of the weights if None.
             epochs: Of every trained phase; the strategy decides if None.
@@ -102,8 +102,8 @@ class HeadstartClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             grain: What a layer group is, stage or block; the rates decide if None, else stage.
             noncommercial_weights: refuse or allow weights whose licence forbids commercial use.
             augmentation: none, light, standard, strong or trivial; the domain decides if None.
-            head: linear or mlp.
-            head_solver: solved or adam.
+            head: linear, mlp or multi_depth.
+            head_solver: solved, ridge or adam.
             batch_size: Images in a step; 32 if None.
             seed: Of every draw.
             budget_seconds: Of each fit; None has no limit.

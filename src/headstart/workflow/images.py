@@ -53,7 +53,7 @@ def check(
     Raises:
         DataError: there is nothing to read.
     """
-    dataset, apart = _sources(source, val)
+    dataset, apart = sources_of(source, val)
     if apart is not None:
         train = tuple(replace(r, split="train") for r in dataset.records if r.split in ("train", WHOLE))
         dataset = replace(dataset, records=train + apart.records)
@@ -76,7 +76,7 @@ def check_for_training(plan: Plan, progress: Progress) -> CheckedData:
         DataError: they cannot make a classifier.
     """
     part = plan.data
-    dataset, val = _sources(part.source, part.val)
+    dataset, val = sources_of(part.source, part.val)
     everything = dataset.records + (val.records if val is not None else ())
     groups = group_names(everything, part.group)
     refuse_shared_groups(everything, groups)
@@ -180,7 +180,7 @@ def read_watched(records: Sequence[ImageRecord], progress: Progress) -> checks.F
     return checks.read_all(records, on_image=lambda: tick(1))
 
 
-def _sources(source: str, val: str | None) -> tuple[Dataset, Dataset | None]:
+def sources_of(source: str, val: str | None) -> tuple[Dataset, Dataset | None]:
     """DATA, and what was given apart to report, with ids that differ."""
     dataset = open_source(source)
     if val is None:

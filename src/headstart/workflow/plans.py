@@ -9,8 +9,17 @@ from headstart.data.sources import DIGITS
 from headstart.domains import DOMAINS
 from headstart.errors import ModelError, PlanError, nearest
 from headstart.models.catalog import ModelChoice, find_model
-from headstart.plan import AugmentationPlan, DataPlan, Grain, NoncommercialWeights, Plan, TrainPhase
+from headstart.plan import AugmentationPlan, DataPlan, Grain, NoncommercialWeights, Plan, Requirement, TrainPhase
 from headstart.presets import DEFAULT_STRATEGY, HeadKind, HeadSolver, Request, strategy_named
+
+AUTO = "auto"
+"""Strategy of who takes the advice: `workflow.advising` settles it, because that needs the images."""
+
+_CANNOT_YET: dict[Requirement, str] = {
+    "channel_adaptation": "make images of three channels (or one) from the bands first, and take it out of `requires`",
+    "self_supervised_pretraining": "take it out of `requires` to start from the ImageNet weights all the same",
+}
+"""Step that a plan may require and `train` cannot do -> the way out."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +58,9 @@ def make_plan(options: TrainOptions, *, training_images: int | None = None, fit_
         PlanError: an option is wrong.
         ModelError: no such model.
     """
+    if options.strategy == AUTO:
+        way = "headstart.recommend(DATA).plan is the plan, and headstart.fit takes auto as it is"
+        raise PlanError([f"strategy: {AUTO!r} is settled by looking at the images; {way}"], source="the options")
     preset = strategy_named(options.strategy)
     domain_name = options.domain or ("document" if options.data.source == DIGITS else "photo")
     if domain_name not in DOMAINS:
@@ -95,6 +107,22 @@ def options_without_effect(options: TrainOptions, plan: Plan) -> list[str]:
     if any(isinstance(phase, TrainPhase) for phase in plan.phases):
         return []
     return [name for name in ("epochs", "batch_size", "augmentation") if getattr(options, name) is not None]
+
+
+def refuse_missing_steps(plan: Plan) -> None:
+    """A plan that counts on a step nobody can take yet is not trained without it.
+
+    Raises:
+        PlanError: with every such step and the way out.
+    """
+    faults = [
+        f"requires: {step} is not there yet ({plan.reasons.get('requires', 'the plan counts on it')}); "
+        f"{_CANNOT_YET[step]}"
+        for step in plan.requires
+        if step in _CANNOT_YET
+    ]
+    if faults:
+        raise PlanError(faults)
 
 
 def refuse_by_licence(plan: Plan, choice: ModelChoice) -> None:
