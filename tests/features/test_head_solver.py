@@ -73,3 +73,16 @@ def test_a_sample_has_every_class_in_its_share():
     assert np.array_equal(some, np.unique(some))
     assert np.bincount(labels[some], minlength=5).tolist() == [90, 9, 2, 0, 1]
     assert not np.array_equal(some, stratified_sample(labels, 100, seed=1))
+
+
+@pytest.mark.parametrize("solver", ["logistic", "ridge"])
+@pytest.mark.parametrize("limit", [0, 2**30])
+def test_many_strengths_at_once_are_each_strength_alone(solver: str, limit: int, monkeypatch: pytest.MonkeyPatch):
+    features, labels = clouds()
+    monkeypatch.setattr(module, "IN_MEMORY_BYTES", limit)
+    strengths = (1e-3, 0.1, 3.0)
+    together = head_problem(MatrixRows(features), labels, 3, solver=solver).solve_many(strengths)
+    assert [head.strength for head in together] == list(strengths)
+    for head in together:
+        alone = head_problem(MatrixRows(features), labels, 3, solver=solver).solve(head.strength)
+        assert np.allclose(head.probabilities(features), alone.probabilities(features), atol=1e-3)

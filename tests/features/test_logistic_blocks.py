@@ -34,7 +34,7 @@ def test_the_optimum_is_that_of_the_rows_in_memory_and_of_sklearn(strength: floa
     scale = 2 if num_classes == 2 else 1  # scikit-learn then solves for one logit
     model = LogisticRegression(C=scale / (len(labels) * strength), tol=1e-9, max_iter=5000).fit(z, labels)
     for source in (MatrixRows(half), stored(features, tmp_path)):
-        head = solve_in_blocks(source, labels, num_classes, axes_of(source), strength=strength)
+        (head,) = solve_in_blocks(source, labels, num_classes, axes_of(source), strengths=[strength])
         largest = np.abs(expected.weight_KF * deviation).max()
         assert np.abs((head.weight_KF - expected.weight_KF) * deviation).max() < 5e-3 * largest
         assert np.abs(head.probabilities(half) - expected.probabilities(half)).max() < 2e-4
@@ -47,7 +47,7 @@ def test_more_features_than_rows_and_features_on_their_own_axes(monkeypatch: pyt
     for widest in (4096, 10):
         monkeypatch.setattr(axes_module, "WIDEST_ROTATED", widest)
         source = MatrixRows(features)
-        head = solve_in_blocks(source, labels, 3, axes_of(source), strength=0.05)
+        (head,) = solve_in_blocks(source, labels, 3, axes_of(source), strengths=[0.05])
         assert np.abs(head.probabilities(features) - expected).max() < 1e-3
 
 
@@ -89,7 +89,7 @@ def test_passes_are_counted_and_few():
     limit = len(STRENGTHS) * (logistic_blocks.MOST_CHOOSING_PASSES + 1)
     assert Counted.passes < limit / 3
     before = Counted.passes
-    solve_in_blocks(source, labels, 3, axes, strength=choice.strength)
+    solve_in_blocks(source, labels, 3, axes, strengths=[choice.strength])
     assert Counted.passes - before < 60
 
 

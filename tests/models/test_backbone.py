@@ -14,7 +14,14 @@ from headstart.data.preprocess import evaluation_view
 from headstart.data.sources import open_source
 from headstart.errors import ModelError
 from headstart.input_spec import InputSpec
-from headstart.models.backbone import Classifier, build_classifier, build_network, group_names_of, pretrained
+from headstart.models.backbone import (
+    Classifier,
+    build_classifier,
+    build_network,
+    group_names_of,
+    pretrained,
+    with_new_head,
+)
 from headstart.models.catalog import find_model
 
 IMAGENET_CLASS = {"ants": 310, "bees": 309}
@@ -216,3 +223,22 @@ def test_the_heads_answer_to_features_as_the_network_does(name: str, kind: str):
 def test_a_network_whose_helper_joins_the_answer_is_known():
     assert not random_classifier("timm/volo_d1_224").answers_from_features
     assert random_classifier("googlenet").answers_from_features
+
+
+@pytest.mark.parametrize("kind", ["linear", "mlp"])
+@pytest.mark.parametrize(
+    "name", ["resnet18", "tf_efficientnet_lite0", "vgg11", "convnext_atto", "vit_tiny_patch16_224"]
+)
+def test_all_that_is_new_is_in_the_head_group_and_nothing_else(name: str, kind: str):
+    """A head of several layers must not leave its first, random one in a stage that is frozen."""
+    card = find_model(name).card
+    with torch.device("meta"):
+        made = with_new_head(build_network(card), card, kind=kind, num_classes=3)
+    new = {id(p) for site in made.sites for p in made.network.get_submodule(site.path).parameters()}
+    group = made.groups[-1]
+    grouped = {
+        id(p)
+        for path, p in made.network.named_parameters()
+        if any(path == member or path.startswith(f"{member}.") for member in group.members)
+    }
+    assert grouped == new

@@ -10,14 +10,16 @@ import numpy as np
 import pytest
 import torch
 
-from headstart.features import store_limit
+from headstart.features import activations, store_limit
 from headstart.features.store import ActivationStore
+from headstart.models.backbone import build_classifier
 from headstart.plan import AugmentationPlan, FrozenPartPlan, OptimizerPlan, TrainPhase
 from headstart.train.checkpoint import load_state
 from headstart.train.feeds import PixelFeed, StoredFeed, feed_for, view_number
 from headstart.train.loop import fit
 from headstart.train.observers import Observer
 from headstart.train.phases import enter
+from headstart.train.probe import PooledSource
 from headstart.train.stopping import StopRequest
 
 NONE = AugmentationPlan(preset="none")
@@ -191,3 +193,21 @@ def test_a_home_that_may_not_be_written_costs_the_store_and_nothing_else(
     outcome = fit(task.plan, task.classifier(), task.images, run=task.run, observer=notes, stop=StopRequest())
     assert outcome.stopped is None
     assert "cannot be written" in notes.events["not_stored"]["why"]
+
+
+@pytest.mark.parametrize("kind", ["linear", "mlp"])
+def test_a_trained_head_reads_what_the_probe_stored(
+    prepare: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+):
+    task = prepare()
+    images = with_store(task, tmp_path / "store")
+    source = PooledSource(task.classifier(), images, engine="torch", observer=Observer())
+    for records in (images.roles.fit, images.roles.select):
+        source.rows(records, what="features")
+    monkeypatch.setattr(activations, "outputs_of", lambda *args: pytest.fail("computed again"))
+    other = build_classifier(task.choice, kind=kind, num_classes=2, seed=1, input_size=32)
+    phase = phase_of(other, thaw=0)
+    feed = feed_for(phase, other, images, augmentation=NONE, seed=0, observer=Notes())
+    assert isinstance(feed, StoredFeed)
+    (_, tensors), *_ = feed.batches([images.roles.fit[:4]], epoch=0)
+    assert tensors[0].shape == (4, other.num_features)

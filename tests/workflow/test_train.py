@@ -323,3 +323,20 @@ def test_new_run_folders_never_collide(tmp_path: Path, monkeypatch: pytest.Monke
     first.mkdir(parents=True)
     assert workflow._new_run_folder("x") != first
     assert sys.modules["headstart.workflow.train"] is workflow
+
+
+def test_a_second_head_computes_no_image_again(
+    make_folder: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Neither to learn nor to report: features are found by the weights in the bundle and the bytes of the files."""
+    from headstart.features import activations
+
+    monkeypatch.setenv("HEADSTART_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(activations, "FEWEST_FOR_AN_ENGINE", 1)
+    folder = make_folder("photos", per_class=12)
+    first = train(options(folder, strategy="feature_extraction"), out=tmp_path / "first")
+    monkeypatch.setattr(activations, "outputs_of", lambda *args: pytest.fail("computed again"))
+    again = train(options(folder, strategy="feature_extraction"), out=tmp_path / "again")
+    assert again.metrics["val"] == first.metrics["val"]
+    other = options(folder, strategy="feature_extraction", head_solver="ridge")
+    assert train(other, out=tmp_path / "ridge").metrics["val"]["images"] == first.metrics["val"]["images"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -12,13 +13,26 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from headstart.data.loading import read_view
 from headstart.data.preprocess import NetworkInput, view_version
 from headstart.data.sources import ImageRecord
+from headstart.errors import DiskFullError, NotWritableError
 from headstart.features import store_limit
 from headstart.features.engine_choice import EngineWish
-from headstart.features.engines import SAMPLE_IMAGES, Engine, Matrix, choose_engine, outputs_of, pooled_features
+from headstart.features.engines import (
+    FEWEST_FOR_AN_ENGINE,
+    SAMPLE_IMAGES,
+    Engine,
+    Matrix,
+    answers_of,
+    choose_engine,
+    head_answers,
+    head_fault,
+    outputs_of,
+    pooled_features,
+)
 from headstart.features.shards import Tensor as StoredTensor
-from headstart.features.store import ActivationStore, Space, SpaceKey, row_ids
+from headstart.features.store import EVALUATION, ActivationStore, Space, SpaceKey, row_ids
 from headstart.features.store_index import Reader
 from headstart.input_spec import InputSpec
 from headstart.models.backbone import Classifier
@@ -202,3 +216,39 @@ class Activations:
 def matrix_of(reader: Reader) -> Matrix:
     """All rows of a reader of pooled features: (N, F)."""
     return np.ascontiguousarray(reader.matrix(), np.float32)
+
+
+def stored_answers(
+    classifier: Classifier,
+    records: Sequence[ImageRecord],
+    spec: InputSpec,
+    *,
+    digests: Mapping[str, bytes],
+    store: ActivationStore,
+    on_images: Callable[[int], object] = lambda count: None,
+) -> Matrix:
+    """(N, K) logits as `engines.answers_of` gives them, with features that the store keeps, in single precision.
+
+    For networks whose backbone is that of many runs. Others, and networks whose answer is more than their head on their
+    features, are computed without the store.
+
+    Args:
+        classifier: As it was loaded.
+        records: The images.
+        spec: What the network sees of them.
+        digests: Image id -> hash of its file, 16 bytes.
+        store: Where rows are and will be.
+        on_images: Called with the number of images just done.
+
+    Raises:
+        DataError: an image cannot be read.
+    """
+    if classifier.answers_from_features and len(records) >= FEWEST_FOR_AN_ENGINE:
+        view = View(EVALUATION, EVALUATION, lambda record: read_view(record, spec))
+        kept = Activations(pooled_part(classifier), spec, digests, store, precision="float32")
+        with contextlib.suppress(DiskFullError, NotWritableError):
+            features = matrix_of(kept.reader(records, [view], on_images=on_images))
+            few = np.stack([view.prepare(record) for record in records[:2]])
+            if not head_fault(classifier, few, features[:2]):
+                return head_answers(classifier, features)
+    return answers_of(classifier, records, spec, on_images=on_images)

@@ -263,17 +263,24 @@ def answers_of(
     engine = choose_engine(
         pooled_features(classifier), sample, label=pooled_label(classifier), images_to_come=len(records)
     )
-    device = device_of(classifier.network)
-
-    def answer(features: Matrix) -> Matrix:
-        with torch.inference_mode():
-            return classifier.logits_from(torch.from_numpy(features).to(device)).float().cpu().numpy()
-
     few = sample[:2]
-    (own,) = EagerEngine(classifier.network).run(few)
-    if _fault((answer(engine.run(few)[0]),), (own,), SINGLE if device.type == "cpu" else HALF):
+    if head_fault(classifier, few, engine.run(few)[0]):
         return logits_of(classifier, records, spec, on_images=on_images)
-    return answer(features_of(classifier, records, spec, on_images=on_images, engine=engine))
+    return head_answers(classifier, features_of(classifier, records, spec, on_images=on_images, engine=engine))
+
+
+def head_answers(classifier: Classifier, features_NF: Matrix) -> Matrix:  # noqa: N803 - shapes
+    """(N, K) logits of the classifier's own head on features that were computed elsewhere."""
+    with torch.inference_mode():
+        given = torch.from_numpy(features_NF).to(device_of(classifier.network))
+        return classifier.logits_from(given).float().cpu().numpy()
+
+
+def head_fault(classifier: Classifier, images: NetworkInput, features_NF: Matrix) -> str:  # noqa: N803
+    """Why the head on these features does not say of these images what the network says, or an empty string."""
+    (own,) = EagerEngine(classifier.network).run(images)
+    tolerance = SINGLE if device_of(classifier.network).type == "cpu" else HALF
+    return _fault((head_answers(classifier, features_NF),), (own,), tolerance)
 
 
 def pooled_label(classifier: Classifier) -> str:

@@ -17,7 +17,7 @@ from typing import Literal, Protocol, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from headstart.features.axes import Axes, axes_of, rotated
+from headstart.features.axes import Axes, axes_of, own_axes, rotated
 from headstart.features.linear import choose_rotated, solve_rotated
 from headstart.features.linear_head import Labels, LinearHead, StrengthChoice
 from headstart.features.logistic_blocks import STRENGTHS, choose_in_blocks, solve_in_blocks
@@ -43,6 +43,9 @@ class HeadProblem(Protocol):
 
     def solve(self, strength: float, *, temperature: float = 1.0) -> LinearHead:
         """The head on all rows; its logits are divided by `temperature`."""
+
+    def solve_many(self, strengths: Sequence[float]) -> list[LinearHead]:
+        """The head at each of several strengths; what they share is computed once."""
 
 
 def head_problem(
@@ -97,6 +100,13 @@ class RotatedLogistic(_Rotated):
         head = solve_rotated(*self._found, self.labels, self.num_classes, strength=strength)
         return _tempered(head, temperature)
 
+    def solve_many(self, strengths: Sequence[float]) -> list[LinearHead]:
+        """In the same passes over the rotated rows, in single precision."""
+        axes, along = self._found
+        own = own_axes(axes.variances_R)
+        heads = solve_in_blocks(MatrixRows(along), self.labels, self.num_classes, own, strengths=strengths)
+        return [axes.head(head.weight_KF, head.bias_K, head.strength) for head in heads]
+
 
 class RotatedRidge(_Rotated):
     """Ridge regression in memory: with fewer rows than features the statistics are as small as the rows are few."""
@@ -115,6 +125,11 @@ class RotatedRidge(_Rotated):
         """See `Ridge.solve`."""
         head = self._ridge.solve(strength, temperature=temperature)
         return self._found[0].head(head.weight_KF, head.bias_K, strength)
+
+    def solve_many(self, strengths: Sequence[float]) -> list[LinearHead]:
+        """See `Ridge.solve_many`."""
+        axes = self._found[0]
+        return [axes.head(h.weight_KF, h.bias_K, h.strength) for h in self._ridge.solve_many(strengths)]
 
 
 @dataclass
@@ -143,8 +158,12 @@ class LogisticInBlocks:
 
     def solve(self, strength: float, *, temperature: float = 1.0) -> LinearHead:
         """See `solve_in_blocks`."""
-        head = solve_in_blocks(self.rows, self.labels, self.num_classes, self._axes, strength=strength)
+        (head,) = self.solve_many([strength])
         return _tempered(head, temperature)
+
+    def solve_many(self, strengths: Sequence[float]) -> list[LinearHead]:
+        """See `solve_in_blocks`: the passes serve all of them."""
+        return solve_in_blocks(self.rows, self.labels, self.num_classes, self._axes, strengths=strengths)
 
 
 def stratified_sample(labels_N: Labels, count: int, *, seed: int) -> npt.NDArray[np.int64]:  # noqa: N803

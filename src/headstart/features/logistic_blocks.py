@@ -40,7 +40,7 @@ _NO_FOLD = -1
 
 
 class _Loss:
-    """Value and gradient of some fits at one strength; the variables are weights along the axes and biases, scaled."""
+    """Value and gradient of some fits; the variables are weights along the axes and biases, scaled."""
 
     def __init__(
         self,
@@ -48,33 +48,35 @@ class _Loss:
         labels_N: Labels,  # noqa: N803 - shapes
         num_classes: int,
         axes: Axes,
-        strength: float,
+        strength_P: npt.NDArray[np.float64],  # noqa: N803
         *,
         fold_of_N: npt.NDArray[np.int64],  # noqa: N803
         left_out_P: npt.NDArray[np.int64],  # noqa: N803
     ) -> None:
-        """Fit p passes over the rows of fold `left_out_P[p]`."""
+        """Fit p has the penalty `strength_P[p]` and passes over the rows of fold `left_out_P[p]`."""
         self._rows, self._labels, self._classes, self._axes = rows, labels_N, num_classes, axes
         self._fold_of, self._left_out = fold_of_N, left_out_P
         self._counts = np.array([np.count_nonzero(fold_of_N != fold) for fold in left_out_P])
-        self._curvature = axes.curvature(strength)
-        self._penalty = strength / self._curvature**2
+        self._curvature_PR = np.stack([axes.curvature(strength) for strength in strength_P])
+        self._penalty_PR = strength_P[:, None] / self._curvature_PR**2
         self._mean = axes.mean_F.astype(np.float32)
 
-    def weights(self, points_AV: Points) -> tuple[Points, Points]:  # noqa: N803
-        """(A, K, R) weights along the axes, and (A, K) biases."""
+    def weights(self, points_AV: Points, which: npt.NDArray[np.int64] | None = None) -> tuple[Points, Points]:  # noqa: N803
+        """(A, K, R) weights along the axes, and (A, K) biases, of the fits `which`; None: of all."""
         scaled = points_AV[:, : -self._classes].reshape(len(points_AV), self._classes, -1)
-        return scaled / self._curvature, points_AV[:, -self._classes :] / _BIAS_CURVATURE
+        curvature = self._curvature_PR if which is None else self._curvature_PR[which]
+        return scaled / curvature[:, None], points_AV[:, -self._classes :] / _BIAS_CURVATURE
 
     def points(self, weights_PKR: Points, biases_PK: Points) -> Points:  # noqa: N803
         """The variables that stand for these weights and biases."""
-        scaled = (weights_PKR * self._curvature).reshape(len(weights_PKR), -1)
+        scaled = (weights_PKR * self._curvature_PR[:, None]).reshape(len(weights_PKR), -1)
         return np.concatenate([scaled, biases_PK * _BIAS_CURVATURE], axis=1)
 
     def __call__(self, points_AV: Points, which: npt.NDArray[np.int64]) -> tuple[Vector, Points]:  # noqa: N803
         """(A,) mean losses with their penalty, and (A, V) gradients, of the fits `which`; one pass."""
         count, classes = len(points_AV), self._classes
-        weights, biases = self.weights(points_AV)
+        weights, biases = self.weights(points_AV, which)
+        curvature, penalty = self._curvature_PR[which, None], self._penalty_PR[which, None]
         flat = weights.reshape(count * classes, -1).astype(np.float32)
         raw = np.asarray(self._axes.raw_weights(flat).T, np.float32)
         added = biases.reshape(-1).astype(np.float32)
@@ -90,11 +92,11 @@ class _Loss:
             bias_slope += logits.sum(axis=0, dtype=np.float64)
         counts = self._counts[which]
         along = self._axes.along_axes(slope.astype(np.float32)).astype(np.float64).reshape(weights.shape)
-        along /= self._curvature * counts[:, None, None]
-        scaled = weights * self._curvature
-        along += self._penalty * scaled
+        along /= curvature * counts[:, None, None]
+        scaled = weights * curvature
+        along += penalty * scaled
         bias_slope = bias_slope.reshape(count, classes) / (_BIAS_CURVATURE * counts[:, None])
-        values = losses / counts + 0.5 * (self._penalty * scaled**2).sum(axis=(1, 2))
+        values = losses / counts + 0.5 * (penalty * scaled**2).sum(axis=(1, 2))
         return values, np.concatenate([along.reshape(count, -1), bias_slope], axis=1)
 
 
@@ -117,30 +119,41 @@ def solve_in_blocks(
     num_classes: int,
     axes: Axes,
     *,
-    strength: float,
-) -> LinearHead:
-    """The head at one strength, in at most MOST_PASSES passes over the rows.
+    strengths: Sequence[float],
+) -> list[LinearHead]:
+    """The head at each strength, in at most MOST_PASSES passes over the rows for all of them together.
 
     Args:
         rows: N rows of F features.
         labels_N: Class of each, 0..K-1.
         num_classes: K.
         axes: Of the rows, from `axes_of`.
-        strength: Penalty, > 0.
+        strengths: Penalties, > 0.
     """
-    loss = _Loss(
-        rows,
-        labels_N,
-        num_classes,
-        axes,
-        strength,
-        fold_of_N=np.zeros(rows.rows, np.int64),
-        left_out_P=np.array([_NO_FOLD]),
-    )
-    start = np.zeros((1, num_classes * (len(axes.variances_R) + 1)))
-    found = minimise_together(loss, start, tolerance=TOLERANCE, most_looks=MOST_PASSES)
-    weights, biases = loss.weights(found.points_PV)
-    return axes.head(weights[0], biases[0], strength)
+    found: list[LinearHead] = []
+    step = _most_together(num_classes, axes)
+    for first in range(0, len(strengths), step):
+        some = strengths[first : first + step]
+        loss = _Loss(
+            rows,
+            labels_N,
+            num_classes,
+            axes,
+            np.asarray(some, np.float64),
+            fold_of_N=np.zeros(rows.rows, np.int64),
+            left_out_P=np.full(len(some), _NO_FOLD),
+        )
+        start = np.zeros((len(some), num_classes * (len(axes.variances_R) + 1)))
+        minima = minimise_together(loss, start, tolerance=TOLERANCE, most_looks=MOST_PASSES)
+        found += [
+            axes.head(*fit, strength) for *fit, strength in zip(*loss.weights(minima.points_PV), some, strict=True)
+        ]
+    return found
+
+
+def _most_together(num_classes: int, axes: Axes) -> int:
+    """Fits whose steps L-BFGS can remember at once."""
+    return max(1, int(_TOGETHER_BYTES // (16 * PAIRS * num_classes * (len(axes.variances_R) + 1))))
 
 
 def choose_in_blocks(
@@ -172,11 +185,12 @@ def choose_in_blocks(
     width, everyone, losses = len(axes.variances_R), np.arange(rows.rows), dict[float, float]()
     weights, biases = np.zeros((len(parts), num_classes, width)), np.zeros((len(parts), num_classes))
     best, best_predicted = strengths[-1], np.empty((0, num_classes), np.float32)
-    step = max(1, int(_TOGETHER_BYTES // (16 * PAIRS * num_classes * (width + 1))))
+    step = _most_together(num_classes, axes)
     for strength in sorted(strengths, reverse=True):
         for first in range(0, len(parts), step):
             some = np.arange(first, min(first + step, len(parts)))
-            loss = _Loss(rows, labels_N, num_classes, axes, strength, fold_of_N=fold_of, left_out_P=some)
+            at = np.full(len(some), strength)
+            loss = _Loss(rows, labels_N, num_classes, axes, at, fold_of_N=fold_of, left_out_P=some)
             start = loss.points(weights[some], biases[some])
             found = minimise_together(loss, start, tolerance=CHOOSING_TOLERANCE, most_looks=MOST_CHOOSING_PASSES)
             weights[some], biases[some] = loss.weights(found.points_PV)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from headstart.data.sources import ImageRecord, image_files
 from headstart.errors import DataError, require
+from headstart.features.store import ActivationStore
 from headstart.models.bundle import BundleInfo, load_classifier
 
 
@@ -34,6 +35,15 @@ class Prediction:
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
         return {**asdict(self), "set": list(self.set)}
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Features of images that are kept from one judging to the next."""
+
+    store: ActivationStore
+    digests: Mapping[str, bytes]
+    """Image id -> hash of its file, 16 bytes."""
 
 
 class Predictor:
@@ -78,23 +88,38 @@ class Predictor:
         return self.predictions(records, self.probabilities(records))
 
     def probabilities(
-        self, records: Sequence[ImageRecord], *, on_images: Callable[[int], object] = lambda count: None
+        self,
+        records: Sequence[ImageRecord],
+        *,
+        on_images: Callable[[int], object] = lambda count: None,
+        kept: Kept | None = None,
     ) -> npt.NDArray[np.float64]:
         """(N, K) probabilities.
 
         Args:
             records: The images.
             on_images: Called with the number of images just done.
+            kept: Where their features are kept; for a backbone that is the same in many runs.
 
         Raises:
             DataError: an image cannot be read.
         """
-        from headstart.features.engines import answers_of
         from headstart.features.linear import softmax
 
-        logits = answers_of(self._classifier, records, self.info.input, on_images=on_images).astype(np.float64)
+        logits = self._logits(records, on_images, kept).astype(np.float64)
         temperature = self.info.temperature or 1.0
         return np.asarray(softmax(logits / temperature), np.float64)
+
+    def _logits(
+        self, records: Sequence[ImageRecord], on_images: Callable[[int], object], kept: Kept | None
+    ) -> npt.NDArray[np.float32]:
+        from headstart.features.activations import stored_answers
+        from headstart.features.engines import answers_of
+
+        classifier, spec = self._classifier, self.info.input
+        if kept is None:
+            return answers_of(classifier, records, spec, on_images=on_images)
+        return stored_answers(classifier, records, spec, digests=kept.digests, store=kept.store, on_images=on_images)
 
     def predictions(self, records: Sequence[ImageRecord], probabilities: npt.NDArray[np.float64]) -> list[Prediction]:
         """Probabilities as answers."""
@@ -119,4 +144,4 @@ def load(folder: str | Path) -> Predictor:
     return Predictor(Path(folder))
 
 
-__all__ = ["BundleInfo", "Prediction", "Predictor", "load"]
+__all__ = ["BundleInfo", "Kept", "Prediction", "Predictor", "load"]

@@ -59,10 +59,14 @@ class Ridge:
 
     def solve(self, strength: float, *, temperature: float = 1.0) -> LinearHead:
         """The head at one strength, its logits divided by `temperature`; at most one pass."""
+        (head,) = self.solve_many([strength])
+        return LinearHead(head.weight_KF / temperature, head.bias_K / temperature, strength)
+
+    def solve_many(self, strengths: Sequence[float]) -> list[LinearHead]:
+        """The head at each strength, from one decomposition of the statistics; at most one pass."""
         if self._all is None:
             (self._all,) = self._moments(np.zeros(self._rows.rows, np.int64), 1)
-        (head,) = _fits(self._all, self._deviation_of(self._all), [strength])
-        return LinearHead(head.weight_KF / temperature, head.bias_K / temperature, strength)
+        return list(_fits(self._all, self._deviation_of(self._all), list(strengths)))
 
     def choose(self, folds: npt.ArrayLike, strengths: Sequence[float] | None = None) -> StrengthChoice:
         """Cross-validate; the lowest out-of-fold log loss at its best temperature decides, among equals the stronger.

@@ -297,7 +297,7 @@ def with_new_head(
             with _evaluating(network):
                 size = _size_of(network, card)
                 shares = shares_of_sites(network, main, torch.zeros(1, card.input.channels, size, size))
-    groups = layer_groups(network, grain=grain)
+    groups = layer_groups(network, grain=grain, sites=sites)
     return Classifier(network, card, groups, sites, shares, kind, num_classes)
 
 

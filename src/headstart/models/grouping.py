@@ -31,7 +31,11 @@ Draft = list[tuple[str, list[str]]]
 
 
 def layer_groups(
-    network: nn.Module, *, grain: Grain = "stage", example: Tensor | None = None
+    network: nn.Module,
+    *,
+    grain: Grain = "stage",
+    example: Tensor | None = None,
+    sites: Sequence[HeadSite] | None = None,
 ) -> tuple[LayerGroup, ...]:
     """Ordered groups of any network, stem to head; together they hold each parameter and buffer exactly once.
 
@@ -41,11 +45,12 @@ def layer_groups(
             gives every residual block or layer of its own.
         example: (B, C, H, W) images that the network takes. Only needed for networks of neither library that do not
             take (1, 3, 224, 224); their order is read from a forward pass without computing (meta device).
+        sites: What was made new, if that is known; found if None, and then only the last layer of a head of several.
 
     Raises:
         ModelError: there is no classifier layer, or a forward pass that is needed fails.
     """
-    sites = head_sites(network)
+    sites = head_sites(network) if sites is None else sites
     draft = _draft(network, grain, example)
     draft = _with_head(draft, network, sites)
     if grain == "stage" and len(draft) - 2 > MOST_STAGES:

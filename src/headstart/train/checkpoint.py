@@ -128,7 +128,16 @@ def load_state(path: Path) -> State | None:
 
 def copy_of(network: torch.nn.Module) -> dict[str, Tensor]:
     """The network's state on the CPU, detached from what training does next."""
-    return {name: tensor.detach().cpu().clone() for name, tensor in network.state_dict().items()}
+    return {name: _copied(tensor.detach()) for name, tensor in network.state_dict().items()}
+
+
+def _copied(tensor: Tensor) -> Tensor:
+    """A copy on the CPU; numpy makes it, because torch wakes all its threads for each of hundreds of small tensors."""
+    if tensor.device.type != "cpu":
+        return tensor.cpu()
+    if tensor.dtype == torch.bfloat16:  # numpy has none
+        return tensor.clone()
+    return torch.from_numpy(tensor.numpy().copy(order="K"))
 
 
 def _candidate_to_raw(candidate: Candidate | None) -> dict[str, Any] | None:

@@ -20,7 +20,7 @@ from headstart.data.loading import batches, read_pixels, read_view
 from headstart.data.preprocess import NetworkInput, evaluation_view, scale
 from headstart.data.sources import ImageRecord
 from headstart.errors import DiskFullError, ModelError, NotWritableError
-from headstart.features.activations import Activations, FrozenPart, View
+from headstart.features.activations import Activations, FrozenPart, View, pooled_part
 from headstart.features.cost import views_wanted
 from headstart.features.cut import CutNetwork, NetworkGraph
 from headstart.features.engine_choice import EngineWish
@@ -311,7 +311,7 @@ def graph_of_classifier(classifier: Classifier, *, size: int) -> NetworkGraph:
 
 
 def frozen_part(classifier: Classifier, made: CutNetwork) -> FrozenPart:
-    """The prefix as something that can be stored.
+    """The prefix as something that can be stored; before the head it is what probes store too.
 
     Raises:
         ModelError: something crosses the border that is no float.
@@ -320,6 +320,9 @@ def frozen_part(classifier: Classifier, made: CutNetwork) -> FrozenPart:
         if crossing.dtype != torch.float32:
             raise ModelError(f"a tensor of {crossing.dtype} crosses the border {made.border}")
     tensors = tuple(StoredTensor(crossing.shape) for crossing in made.crossing)
+    pooled = pooled_part(classifier)
+    if made.border == classifier.group_names[-1] and tensors == pooled.tensors:
+        return pooled
     return FrozenPart(made.prefix, tensors, classifier.card.name, border_label(made.border))
 
 

@@ -13,7 +13,7 @@ from headstart.workflow.images import read_watched
 from headstart.workflow.progress import Progress, no_progress
 
 if TYPE_CHECKING:
-    from headstart.features.predictor import Predictor
+    from headstart.features.predictor import Kept, Predictor
 
 
 def evaluate(
@@ -68,14 +68,14 @@ def predict(
 
 
 def judge_records(
-    predictor: Predictor, records: Sequence[ImageRecord], progress: Progress
+    predictor: Predictor, records: Sequence[ImageRecord], progress: Progress, *, kept: Kept | None = None
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """(figures, one row an image)."""
+    """(figures, one row an image); `kept` is where features of the images are kept."""
     import numpy as np
 
     from headstart.evaluate.metrics import judge
 
-    probabilities = predictor.probabilities(records, on_images=progress("evaluate", len(records)))
+    probabilities = predictor.probabilities(records, on_images=progress("evaluate", len(records)), kept=kept)
     index = {name: i for i, name in enumerate(predictor.classes)}
     labels = np.array([index[record.label] for record in records], np.int64)
     rows = [

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from headstart.data import checks
 from headstart.errors import Interrupted, ModelError, RunError, require
 from headstart.models.catalog import ModelChoice, find_model
-from headstart.plan import DataPlan, Plan
+from headstart.plan import DataPlan, Plan, SolvePhase
 from headstart.run import Run
 from headstart.train.observers import Observer
 from headstart.workflow.advising import advised_plan
@@ -33,6 +33,7 @@ from headstart.workflow.plans import (
 from headstart.workflow.progress import Progress, no_progress
 
 if TYPE_CHECKING:
+    from headstart.features.predictor import Kept
     from headstart.models.backbone import Classifier
     from headstart.train.ledger import Ledger
     from headstart.train.loop import Outcome
@@ -169,7 +170,8 @@ def _train_settled(
             outcome = fit(plan, classifier, images, run=run, observer=watchers, stop=stop, costs=ledger.costs)
             _raise_if_interrupted(outcome, run)
             save_bundle(run.bundle, classifier, classes=data.roles.classes, spec=images.spec)
-            return _report(run, plan, data, outcome, watchers, started, ledger)
+            kept = _kept(plan, images, outcome)
+            return _report(run, plan, data, outcome, watchers, started, ledger, kept)
     except RunError as error:
         raise type(error)(
             error.found,
@@ -217,8 +219,29 @@ def _training_images(plan: Plan, choice: ModelChoice, data: CheckedData) -> Trai
     )
 
 
+def _kept(plan: Plan, images: TrainingImages, outcome: Outcome) -> Kept | None:
+    """Where features of the images that report are kept: only of the pretrained backbone, which other runs share.
+
+    They are found by the hash of the weights that lie in the bundle, so it is judged as it lies on disk all the same.
+    """
+    from headstart.features.predictor import Kept
+
+    rests = all(isinstance(phase, SolvePhase) or phase.thaw == 0 for phase in plan.phases)
+    tuned = not rests and outcome.chosen not in [phase.name for phase in plan.phases if isinstance(phase, SolvePhase)]
+    if images.store is None or tuned or plan.model.weights == "random":
+        return None
+    return Kept(images.store, images.digests)
+
+
 def _report(
-    run: Run, plan: Plan, data: CheckedData, outcome: Outcome, watchers: Observer, started: float, ledger: Ledger
+    run: Run,
+    plan: Plan,
+    data: CheckedData,
+    outcome: Outcome,
+    watchers: Observer,
+    started: float,
+    ledger: Ledger,
+    kept: Kept | None,
 ) -> TrainingAnswer:
     """Judge the bundle as it lies on disk, on the images that report, and write the answer."""
     from headstart.features.predictor import load
@@ -227,7 +250,7 @@ def _report(
         watchers.work_started(what, total)
         return watchers.work_done
 
-    figures, predictions = judge_records(load(run.bundle), data.roles.report, watch)
+    figures, predictions = judge_records(load(run.bundle), data.roles.report, watch, kept=kept)
     run.write_predictions(predictions)
     roles = data.roles
     metrics = {
