@@ -12,7 +12,7 @@ env: $(STAMP)
 $(STAMP): pyproject.toml
 	test -x $(PYTHON) || python3 -m venv $(VENV)
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check torch==2.14.1 torchvision==0.29.1
-	$(VENV)/bin/pip install --quiet --disable-pip-version-check -e ".[train,dev]"
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check -e ".[train,web,dev]"
 	touch $(STAMP)
 
 demo: env
@@ -37,3 +37,9 @@ benchmarks: env $(PEERS)
 	$(PYTHON) benchmarks/layer_groups.py
 	$(PYTHON) benchmarks/cut_coverage.py
 	$(PYTHON) benchmarks/against.py
+	$(PYTHON) benchmarks/engines.py
+	$(PYTHON) benchmarks/decode.py
+	$(PYTHON) benchmarks/many_heads.py
+	$(PYTHON) benchmarks/ten_thousand.py
+	$(PYTHON) benchmarks/stored_views.py
+	$(PYTHON) benchmarks/stored_views.py --cases head lite0 --sets cifar10 rsscn7 chest_xray

@@ -229,6 +229,7 @@ def test_groups_really_move_at_their_rates_in_the_loop(prepare: Callable, monkey
     task = prepare(strategy="full", rates="decay_0.9", grain="stage", epochs=2)
     raw = task.plan.model_dump(mode="json")
     raw["optimizer"] = {"name": "sgd", "momentum": 0.0, "weight_decay": 0.0}
+    raw["phases"][0]["strength"] = 10.0  # a head of small weights: steep losses would leave the numbers at such rates
     raw["phases"][1]["learning_rates"] = {name: 30 * rate for name, rate in task.plan.phases[1].learning_rates.items()}
     task.plan = Plan.from_dict(raw)
     original, measured = loop._Loop._train_step, []

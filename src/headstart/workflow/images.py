@@ -103,13 +103,13 @@ def check_for_training(plan: Plan, progress: Progress) -> CheckedData:
     )
     _refuse_empty(drawn, roles)
     kept = {record.id: groups[record.id] for record in facts.readable}
-    if any(isinstance(phase, SolvePhase) and phase.strength == "auto" for phase in plan.phases):
+    if any(isinstance(phase, SolvePhase) for phase in plan.phases):
         _refuse_one_group(roles, kept)
     return CheckedData(dataset, facts, roles, join_identical(kept, facts.digests))
 
 
 def _refuse_one_group(roles: Roles, groups: dict[str, str]) -> None:
-    """The head's strength is cross-validated, and a fold must not tear a group apart.
+    """A solved head is cross-validated, and a fold must not tear a group apart.
 
     Raises:
         DataError: all images to learn from belong to one group.
@@ -117,7 +117,7 @@ def _refuse_one_group(roles: Roles, groups: dict[str, str]) -> None:
     if len({groups[record.id] for record in roles.fit}) < 2:
         raise DataError(
             f"all {len(roles.fit)} images to learn from belong to one group",
-            expected="at least two groups, so that the head's strength can be cross-validated between them",
+            expected="at least two groups, so that the head can be cross-validated between them",
             remedy="add images of other groups, or choose a finer --group (or column group)",
         )
 
