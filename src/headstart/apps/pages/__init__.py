@@ -1,0 +1,1 @@
+"""pages: the explorers in the browser. Pure functions make every page; only `site` knows Gradio."""

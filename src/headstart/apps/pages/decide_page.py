@@ -1,0 +1,304 @@
+"""The strategy decider: what the user set -> a question -> the advice -> the page. Nothing here knows Gradio."""
+
+from __future__ import annotations
+
+import math
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import TYPE_CHECKING, Any, Literal
+
+from headstart.advise.words import count_text, duration_text, usd_text
+from headstart.apps.pages import drawings, look
+from headstart.apps.pages.fields import Field, Option, choice, number, slider, text
+from headstart.apps.parsing import parse_seconds
+from headstart.errors import HeadstartError, PlanError
+from headstart.workflow.advising import recommend
+
+if TYPE_CHECKING:
+    from headstart.advise.answer import Advice
+    from headstart.plan import Phase
+
+TITLE = "What should I do with my images?"
+LEAD = (
+    "Say what you have. The answer is a plan that <code>headstart train</code> runs as it is, with its reasons, its "
+    "cost on this machine, and why not something else."
+)
+
+
+def _ladder(low: int, high: int) -> tuple[Option, ...]:
+    """1, 1.5, 2, 3, 5, 7 times each power of ten: equally far apart to the eye on a logarithmic axis."""
+    values = {round(factor * 10**power) for power in range(7) for factor in (1, 1.5, 2, 3, 5, 7)}
+    return tuple((str(value), f"{value:,}") for value in sorted(values) if low <= value <= high)
+
+
+BUDGETS: tuple[Option, ...] = (
+    *(("1m", "1 minute"), ("5m", "5 minutes"), ("15m", "15 minutes"), ("30m", "30 minutes"), ("1h", "1 hour")),
+    *(("2h", "2 hours"), ("4h", "4 hours"), ("8h", "8 hours"), ("24h", "1 day"), ("72h", "3 days")),
+    *(("168h", "1 week"), ("", "nothing said"), ("unlimited", "unlimited")),
+)
+"""As `--budget` takes it."""
+
+FIELDS: tuple[Field, ...] = (
+    slider(
+        "images", "Labelled images", _ladder(10, 1_000_000), "500", entry="number", hint="To learn from, all classes."
+    ),
+    number("classes", "Classes", "", least=2, placeholder="unknown"),
+    choice(
+        "domain",
+        "Kind of images",
+        (("photo", "Photos"), ("medical", "Medical"), ("satellite", "From above"), ("document", "Documents")),
+        "photo",
+    ),
+    choice(
+        "similarity",
+        "Similarity to ImageNet's photos",
+        (("", "Not known"), ("low", "Low"), ("medium", "Medium"), ("high", "High")),
+        "",
+        hint="headstart advise DATA measures it.",
+    ),
+    slider(
+        "unlabelled",
+        "Further images without labels",
+        (("0", "0"), *_ladder(1_000, 1_000_000)),
+        "0",
+        entry="number",
+    ),
+    choice("channels", "Channels", (("1", "1 grey"), ("3", "3 colour"), ("4", "4"), ("13", "13 bands")), "3"),
+    number("resolution", "Shorter side in pixels", "", least=1, placeholder="unknown"),
+    slider("budget", "Time for training", BUDGETS, "", entry="none"),
+    number("cores", "Processor cores", "", least=1, placeholder="this machine's"),
+    choice("gpu", "GPU", (("auto", "As this machine"), ("none", "None"), ("one", "One")), "auto"),
+    text("data", "Where the images are", "DATA", hint="Stands in the plan and the commands; nothing is opened here."),
+)
+"""In the order of the form."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What the form asks, as the library and the command line take it."""
+
+    images: int
+    classes: int | None
+    domain: str
+    similarity: str | None
+    unlabelled: int
+    channels: int
+    resolution: int | None
+    budget: str | None
+    """As `--budget`: 90s, 10m, 2h, unlimited; None: nothing said."""
+    cores: int | None
+    gpu: str
+    data: str
+
+    @classmethod
+    def from_fields(cls, values: Mapping[str, str]) -> Question:
+        """Read the form.
+
+        Raises:
+            PlanError: fields that hold no whole number, all of them at once.
+        """
+        faults: list[str] = []
+
+        def whole(name: str, *, empty: int | None) -> Any:  # noqa: ANN401 - int where empty is one
+            raw = str(values[name]).strip()
+            if not raw:
+                return empty
+            if not raw.removeprefix("-").isdecimal():
+                faults.append(f"{name}: {raw!r} is no whole number")
+                return empty
+            return int(raw)
+
+        question = cls(
+            images=whole("images", empty=0),
+            classes=whole("classes", empty=None),
+            domain=values["domain"],
+            similarity=values["similarity"] or None,
+            unlabelled=whole("unlabelled", empty=0),
+            channels=whole("channels", empty=3),
+            resolution=whole("resolution", empty=None),
+            budget=values["budget"] or None,
+            cores=whole("cores", empty=None),
+            gpu=values["gpu"],
+            data=values["data"].strip() or "DATA",
+        )
+        if faults:
+            raise PlanError(faults, source="the form")
+        return question
+
+    def arguments(self) -> dict[str, Any]:
+        """Of `headstart.recommend`."""
+        given = ("images", "classes", "domain", "similarity", "unlabelled", "channels", "resolution", "cores", "gpu")
+        return {name: getattr(self, name) for name in given} | {"budget_seconds": parse_seconds(self.budget)}
+
+    def command(self) -> str:
+        """The same question on the command line."""
+        usual: dict[str, object] = {
+            "similarity": None,
+            "classes": None,
+            "unlabelled": 0,
+            "channels": 3,
+            "resolution": None,
+        }
+        usual |= {"budget": None, "cores": None, "gpu": "auto"}
+        options = [f"--images {self.images}", f"--domain {self.domain}"]
+        options += [f"--{name} {getattr(self, name)}" for name, value in usual.items() if getattr(self, name) != value]
+        return f"headstart advise {' '.join(options)}"
+
+
+def page(values: Mapping[str, str]) -> str:
+    """The answer to what the form holds, as HTML.
+
+    Args:
+        values: Name of a field -> its text.
+    """
+    try:
+        question = Question.from_fields(values)
+        return answer(question, recommend(**question.arguments()))
+    except PlanError as error:
+        return look.failure(error.faults)
+    except HeadstartError as error:
+        return look.failure([str(error)])
+
+
+def answer(question: Question, advice: Advice) -> str:
+    """The advice as HTML."""
+    return look.stack(
+        _hero(advice),
+        _go_on(question, advice),
+        look.card("Why", _reasons(advice)),
+        look.card("What the plan does", _phases(advice)),
+        look.card("Why not something else", _rejected(advice)),
+        *([look.card("Beside it", _steps(advice))] if advice.steps else []),
+        look.card("What the cost assumes", _assumptions(advice)),
+    )
+
+
+def named(strategy: str) -> str:
+    """`probe_then_tune` as people read it: Probe then tune."""
+    return strategy.replace("_", " ").capitalize()
+
+
+def _hero(advice: Advice) -> str:
+    size, cost = advice.plan.input.size, advice.cost
+    network = advice.model + ("" if size == "auto" else f" at {size} px")
+    taken = {
+        "time": f"about {duration_text(cost.seconds)}",
+        "memory": _size(cost.memory_gb),
+        "disk": _size(cost.disk_gb),
+        "rented": usd_text(cost.usd),
+    }
+    warnings = look.notice("Mind", advice.warnings) if advice.warnings else ""
+    return (
+        '<section class="hs-card hs-hero" id="hs-answer"><h2>The strategy</h2>'
+        f'<p class="hs-what" data-strategy="{advice.strategy}">{escape(named(advice.strategy))}</p>'
+        f"<p>with <code>{escape(network)}</code></p>{look.facts(taken)}{warnings}"
+        f"{look.said(f'{named(advice.strategy)}, about {duration_text(cost.seconds)}')}</section>"
+        f'<div class="hs-brief" aria-hidden="true"><span>{escape(named(advice.strategy))}</span>'
+        f"<span>about {duration_text(cost.seconds)}</span></div>"
+    )
+
+
+def _size(gigabytes: float) -> str:
+    return f"{gigabytes:.1f} GB" if gigabytes >= 0.95 else f"{gigabytes * 1000:.0f} MB"
+
+
+def _go_on(question: Question, advice: Advice) -> str:
+    data = question.data
+    plan = advice.plan.changed(data=advice.plan.data.model_copy(update={"source": data}))
+    parts = []
+    if plan.requires:
+        missing = ", ".join(plan.requires)
+        parts.append(look.notice("Not yet", [f"train refuses this plan until it can do: {missing}"]))
+    elif advice.command_says_all:
+        parts.append(look.text_to_copy("train-command", advice.command(data), what="command", label="Copy command"))
+    from_plan = f"headstart train {shlex.quote(data)} --plan plan.yaml"
+    parts += [
+        f'<div class="hs-row">{look.copy_button("plan-yaml", what="plan.yaml")}'
+        f'<span class="hs-soft">save it, then <code>{escape(from_plan)}</code></span></div>',
+        look.fold("plan", "Show plan.yaml", f'<pre id="plan-yaml" tabindex="0">{escape(plan.to_yaml())}</pre>'),
+        look.fold(
+            "asked",
+            "The same question on the command line",
+            look.text_to_copy("ask-command", question.command(), what="question"),
+        ),
+    ]
+    return look.card("Go on with", *parts)
+
+
+def _reasons(advice: Advice) -> str:
+    """Those of the whole plan in sight, those of single phases when asked for."""
+    whole = [reason for reason in advice.reasons if not reason.path.startswith("phases[")]
+    single = [reason for reason in advice.reasons if reason.path.startswith("phases[")]
+    first = look.reasons((reason.path, reason.reason, reason.source) for reason in whole)
+    if not single:
+        return first
+    more = look.reasons((reason.path, reason.reason, reason.source) for reason in single)
+    return first + look.fold("phase-reasons", f"{count_text(len(single), 'reason')} more, of single phases", more)
+
+
+def _phases(advice: Advice) -> str:
+    rows = [_phase(index, phase) for index, phase in enumerate(advice.plan.phases, start=1)]
+    views = advice.plan.augmentation
+    trains = any(phase.kind == "train" for phase in advice.plan.phases)
+    said = (
+        f"Views: {views.preset}, mirrored: {views.flip}." if trains else "The head sees one plain view of each image."
+    )
+    headings = ("phase", "what learns", "epochs", "head's rate", "schedule")
+    return look.table("Phases of the plan, in order", headings, rows, numeric=(2, 3)) + look.paragraph(said)
+
+
+def _phase(index: int, phase: Phase) -> Sequence[str]:
+    if phase.kind == "solve":
+        return f"{index}. {escape(phase.name)}", "the head, solved on frozen features", "-", "-", "-"
+    return (
+        f"{index}. {escape(phase.name)}",
+        _learning(phase.thaw),
+        str(phase.epochs),
+        f"{phase.learning_rate:g}",
+        phase.schedule.name.replace("_", "-"),
+    )
+
+
+def _learning(thaw: int | Literal["all"]) -> str:
+    if thaw == "all":
+        return "every layer group, and the head"
+    if thaw == 0:
+        return "the head"
+    return "the last layer group, and the head" if thaw == 1 else f"the last {thaw} layer groups, and the head"
+
+
+def _rejected(advice: Advice) -> str:
+    costs = advice.prices.costs
+    ends = [math.log(max(1.0, cost.seconds)) for cost in costs.values()]
+    low, high = min(ends), max(ends)
+
+    def row(name: str, why: str) -> tuple[str, ...]:
+        seconds = costs[name].seconds
+        share = 0.1 + 0.9 * (math.log(max(1.0, seconds)) - low) / (high - low) if high > low else 1.0
+        bar = drawings.meter(share, state="chosen" if name == advice.strategy else "plain")
+        return named(name), escape(why), f"{duration_text(seconds)}{bar}"
+
+    rows = [row(advice.strategy, "chosen"), *(row(name, why) for name, why in advice.rejected.items())]
+    caption = "Every strategy: why not, and what it would take here (bars: logarithmic)"
+    return look.table(caption, ("strategy", "why not", "time"), rows, numeric=(2,), picked=0)
+
+
+def _steps(advice: Advice) -> str:
+    return look.reasons(
+        (f"{step.when}: {step.name.replace('_', ' ')}", step.text, step.source) for step in advice.steps
+    )
+
+
+def _assumptions(advice: Advice) -> str:
+    prices = advice.prices
+    told = prices.to_dict(advice.strategy, images=advice.situation.images)
+    hardware, usual = prices.machine.hardware, told["usual"]["from_scratch"]
+    machine = count_text(hardware.cores, "core") + (" and a GPU" if hardware.gpu == "one" else ", no GPU")
+    scratch = (
+        f"{usual['labelled_images']} labelled images, {usual['time']}, {usual['usd']} of GPU time, risk "
+        f"{usual['risk']}; here about {duration_text(prices.scratch.seconds)}"
+    )
+    rows = [("machine", machine, ""), *(("assumed", sentence, "") for sentence in told["assumptions"])]
+    return look.reasons([*rows, ("from scratch instead", scratch, "")])

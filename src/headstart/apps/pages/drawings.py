@@ -1,0 +1,256 @@
+"""Drawings as inline SVG and HTML: a network from stem to head, shares beside it, and a scatter with its front.
+
+Positions are percentages of the place a drawing is given, sizes of marks and text are pixels: so nothing shrinks on a
+phone, and nothing needs a script.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from itertools import pairwise
+from typing import Literal
+
+BLUE, SKY, GREEN, YELLOW, ORANGE, VERMILLION, PURPLE, GREY = (
+    *("#0072b2", "#56b4e9", "#009e73", "#f0e442", "#e69f00", "#d55e00", "#cc79a7", "#8a949e"),
+)
+"""Okabe & Ito 2008, and a grey."""
+
+_SHARE_COLOURS = ((0.0, VERMILLION), (0.35, ORANGE), (0.7, SKY), (1.0, BLUE))
+"""From what must be replaced to what stays; dark and light alternate with colour for readers who see few colours."""
+
+
+def share_colour(share: float) -> str:
+    """The colour of a transfer share 0..1, between the colours of the nearest marks."""
+    low, high = next(
+        (pair for pair in pairwise(_SHARE_COLOURS) if share <= pair[1][0]),
+        (_SHARE_COLOURS[-2], _SHARE_COLOURS[-1]),
+    )
+    part = min(1.0, max(0.0, (share - low[0]) / (high[0] - low[0])))
+    mixed = (round(a + (b - a) * part) for a, b in zip(_rgb(low[1]), _rgb(high[1]), strict=True))
+    return "#" + "".join(f"{value:02x}" for value in mixed)
+
+
+def _rgb(colour: str) -> tuple[int, int, int]:
+    return int(colour[1:3], 16), int(colour[3:5], 16), int(colour[5:7], 16)
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """One layer group as it is drawn."""
+
+    name: str
+    share: float
+    """0..1; decides the colour."""
+    kind: Literal["backbone", "head"]
+
+
+def network(blocks: Sequence[Block]) -> str:
+    """A network from top (stem) to bottom (head): maps become smaller and deeper, the head is a row of classes.
+
+    Every block has an equal part of the height, so that rows of text beside it meet it.
+    """
+    spoken = ", ".join(f"{block.name} {block.share:.0%}" for block in blocks)
+    each = 100 / len(blocks)
+    parts = []
+    for index, block in enumerate(blocks):
+        middle = each * (index + 0.5)
+        if index:
+            parts.append(
+                f'<line x1="50%" x2="50%" y1="{middle - each * 0.72:.2f}%" y2="{middle - each * 0.28:.2f}%" '
+                'stroke="var(--hs-edge)" stroke-width="2"/>'
+            )
+        parts.append(_head(middle, block) if block.kind == "head" else _maps(index, len(blocks), middle, each, block))
+    label = escape(f"The network from stem to head, with the share that transfers: {spoken}")
+    return f'<svg role="img" aria-label="{label}">{"".join(parts)}</svg>'
+
+
+def _maps(index: int, count: int, middle: float, each: float, block: Block) -> str:
+    """A stack of feature maps: three sheets, the narrower the later."""
+    width = 76 - 40 * index / max(1, count - 1)
+    height = each * 0.44
+    colour = share_colour(block.share)
+    return "".join(
+        f'<rect x="{50 - width / 2 + 4 * sheet:.2f}%" y="{middle - height / 2 - each * 0.05 * sheet:.2f}%" '
+        f'width="{width:.2f}%" height="{height:.2f}%" rx="4" fill="{colour}" stroke="var(--hs-card)" stroke-width="2"/>'
+        for sheet in (2, 1, 0)
+    )
+
+
+def _head(middle: float, block: Block) -> str:
+    """A row of classes."""
+    colour = share_colour(block.share)
+    return "".join(
+        f'<circle cx="{x}%" cy="{middle:.2f}%" r="6" fill="{colour}" stroke="var(--hs-card)" stroke-width="2"/>'
+        for x in (28, 50, 72)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What a probe found at one layer group, each 0..1."""
+
+    accuracy: float
+    interval: tuple[float, float]
+    knn_accuracy: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class ShareRow:
+    """One layer group beside the drawing."""
+
+    block: Block
+    heading: str
+    """HTML."""
+    text: str
+    """HTML below the bar."""
+    measured: Measured | None = None
+
+
+def shares(rows: Sequence[ShareRow]) -> str:
+    """A network, and beside each of its groups a bar with the share that transfers (and what was measured there)."""
+    items = "".join(f"<li>{row.heading}{_track(row)}{row.text}</li>" for row in rows)
+    axis = "".join(f"<span>{mark}%</span>" for mark in (0, 25, 50, 75, 100))
+    return (
+        f'<div class="hs-axis" aria-hidden="true">{axis}</div>'
+        f'<div class="hs-flow">{network([row.block for row in rows])}<ol>{items}</ol></div>'
+    )
+
+
+def _track(row: ShareRow) -> str:
+    share, colour = row.block.share, share_colour(row.block.share)
+    marks = ""
+    if row.measured is not None:
+        low, high = row.measured.interval
+        marks = (
+            f'<div class="hs-span" style="left:{low:.1%};width:{max(0.0, high - low):.1%}"></div>'
+            f'<div class="hs-mark" style="left:{row.measured.accuracy:.1%}"></div>'
+        )
+        if row.measured.knn_accuracy is not None:
+            marks += f'<div class="hs-mark hs-ring" style="left:{row.measured.knn_accuracy:.1%}"></div>'
+    return (
+        f'<div class="hs-track" aria-hidden="true"><div class="hs-bar" style="width:{share:.1%};background:{colour}">'
+        f"</div>{marks}</div>"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """One axis of a scatter."""
+
+    name: str
+    low: float
+    high: float
+    scale: Literal["linear", "log"]
+    ticks: tuple[tuple[float, str], ...]
+
+    def at(self, value: float) -> float:
+        """Position in percent, 0 at the low end; values outside lie on the border."""
+        low, high, here = self.low, self.high, min(max(value, self.low), self.high)
+        if self.scale == "log":
+            low, high, here = math.log(low), math.log(high), math.log(here)
+        return 100 * (here - low) / (high - low) if high > low else 50.0
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One thing in a scatter."""
+
+    name: str
+    x: float
+    y: float
+    colour: str
+    place: Literal["inside", "front"] = "inside"
+    """front: nothing else is better in both directions."""
+
+
+def scatter(
+    points: Sequence[Point], *, x: Axis, y: Axis, says: str, chooses: str, chosen: str, rising: Literal[1, -1] = 1
+) -> str:
+    """Points, the front as steps, and the chosen point with its name.
+
+    Args:
+        points: Those of the front are drawn last.
+        x: Horizontal axis.
+        y: Vertical axis; more is better.
+        says: What a screen reader says of the picture; the same data must stand in a table.
+        chooses: Field that a click on a point sets.
+        chosen: Name of the chosen point; no such point: none is marked.
+        rising: 1: small is good on the x axis, so the front rises from left to right; -1: large is good.
+    """
+    grid = "".join(
+        f'<line class="hs-grid" x1="0" x2="100%" y1="{100 - y.at(value):.2f}%" y2="{100 - y.at(value):.2f}%"/>'
+        for value, _ in y.ticks
+    )
+    ordered = sorted(points, key=lambda point: point.place == "front")
+    dots = "".join(_dot(point, x, y) for point in ordered)
+    front = sorted((point for point in points if point.place == "front"), key=lambda point: point.x)
+    here = next((point for point in points if point.name == chosen), None)
+    labels = "".join(
+        f'<span class="hs-y" style="bottom:{y.at(value):.2f}%">{escape(text)}</span>' for value, text in y.ticks
+    )
+    labels += "".join(
+        f'<span class="hs-x" style="left:{x.at(value):.2f}%">{escape(text)}</span>' for value, text in x.ticks
+    )
+    labels += f'<span class="hs-x hs-axis-name">{escape(x.name)}</span>'
+    return (
+        f'<div class="hs-plot"><svg role="img" aria-label="{escape(says)}" data-chooses="{chooses}">{grid}'
+        f"{_steps(front, x, y, rising)}{dots}{_here(here, x, y)}</svg>"
+        f'<div aria-hidden="true">{labels}</div></div>'
+    )
+
+
+def _dot(point: Point, x: Axis, y: Axis) -> str:
+    place = 'r="6" class="hs-on"' if point.place == "front" else 'r="4.5" fill-opacity="0.55"'
+    return (
+        f'<circle cx="{x.at(point.x):.2f}%" cy="{100 - y.at(point.y):.2f}%" {place} fill="{point.colour}" '
+        f'data-value="{escape(point.name)}"/>'
+    )
+
+
+def _steps(front: Sequence[Point], x: Axis, y: Axis, rising: int) -> str:
+    """What can be had at each cost: along to the next point, then up to it."""
+    lines = []
+    for left, right in pairwise(front):
+        corner = left if rising == 1 else right
+        across, level = (x.at(left.x), x.at(right.x)), 100 - y.at(corner.y)
+        upright = across[1] if rising == 1 else across[0]
+        ends = 100 - y.at(left.y), 100 - y.at(right.y)
+        lines.append(_line(across[0], level, across[1], level))
+        lines.append(_line(upright, ends[0], upright, ends[1]))
+    return "".join(lines)
+
+
+def _line(x1: float, y1: float, x2: float, y2: float) -> str:
+    return f'<line class="hs-front" x1="{x1:.2f}%" y1="{y1:.2f}%" x2="{x2:.2f}%" y2="{y2:.2f}%"/>'
+
+
+def _here(point: Point | None, x: Axis, y: Axis) -> str:
+    if point is None:
+        return ""
+    across, down = x.at(point.x), 100 - y.at(point.y)
+    anchor = "start" if across < 50 else "end"
+    shift = 14 if across < 50 else -14
+    return (
+        f'<circle class="hs-here" cx="{across:.2f}%" cy="{down:.2f}%" r="10" pointer-events="none"/>'
+        f'<text x="{across:.2f}%" y="{down:.2f}%" dx="{shift}" dy="{22 if down < 50 else -14}" '
+        f'text-anchor="{anchor}">{escape(point.name)}</text>'
+    )
+
+
+def key(marks: Sequence[tuple[str, str, Literal["square", "round", "ring"]]]) -> str:
+    """What the marks of a drawing mean: (colour, text, shape)."""
+    inner = ""
+    for colour, text, shape in marks:
+        style = f"border:2px solid {colour};transform:rotate(45deg)" if shape == "ring" else f"background:{colour}"
+        kind = ' class="hs-round"' if shape == "round" else ""
+        inner += f'<span><i{kind} style="{style}" aria-hidden="true"></i>{escape(text)}</span>'
+    return f'<div class="hs-key">{inner}</div>'
+
+
+def meter(share: float, *, state: Literal["plain", "chosen"] = "plain") -> str:
+    """A bar inside a table's cell, 0..1; the number stands beside it."""
+    kind = " hs-chosen" if state == "chosen" else ""
+    return f'<div class="hs-meter{kind}" aria-hidden="true"><div style="width:{share:.1%}"></div></div>'

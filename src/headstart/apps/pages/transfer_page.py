@@ -1,0 +1,322 @@
+"""The feature-transfer explorer: what each part of a network detects, how much of it carries over, and what to do.
+
+Shares are the literature's, as they are for a domain, or stand beside what `headstart probe` measured on the user's
+own images. Nothing here knows Gradio.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from html import escape
+from typing import Any
+
+from headstart.apps.pages import drawings, look
+from headstart.apps.pages.fields import Field, Option, choice, file, menu, menu_value
+from headstart.choice_facts import DOMAIN_FACTS, depths_in
+from headstart.errors import HeadstartError
+from headstart.facts import (
+    DEPTHS,
+    FAMILIES,
+    FIRST_CHOICES,
+    HEAD_DEPTH,
+    IMAGENET_EFFECT,
+    DepthFact,
+    FamilyFact,
+    depth_of,
+)
+from headstart.models.catalog import ModelCard, all_cards, find_model
+from headstart.plan import Domain
+from headstart.request import DEFAULT_MODEL
+
+TITLE = "What transfers?"
+LEAD = (
+    "Early layers see edges and colours, which every image has; late ones see the objects they were trained on. Choose "
+    "a kind of images and a network, or open what <code>headstart probe</code> measured on yours."
+)
+
+_FIRST = (DEFAULT_MODEL, *(name for name, _, _ in FIRST_CHOICES))
+
+
+@cache
+def networks_of(family: str) -> tuple[str, ...]:
+    """Architectures of a family of `facts.FAMILIES` that can be given classes, the usual ones first."""
+    fact = _family(family)
+    found = {card.architecture for card in all_cards() if card.family in fact.modules and card.groups}
+    usual = [name for name in _FIRST if name in found]
+    return (*usual, *sorted(found - set(usual)))
+
+
+def _family(name: str) -> FamilyFact:
+    return next(family for family in FAMILIES if family.name == name)
+
+
+def network_menu(family: str, chosen: str) -> dict[str, Any]:
+    """The menu of networks for a family; keeps the choice where the family has it."""
+    names = networks_of(family)
+    options: tuple[Option, ...] = tuple((name, name) for name in names)
+    return menu_value(options, chosen if chosen in names else names[0])
+
+
+FIELDS: tuple[Field, ...] = (
+    choice(
+        "transfer-domain",
+        "Kind of images",
+        (("photo", "Photos"), ("medical", "Medical"), ("satellite", "From above"), ("document", "Documents")),
+        "photo",
+    ),
+    choice("transfer-family", "Family", tuple((fact.name, fact.name) for fact in FAMILIES), "EfficientNet"),
+    menu("transfer-network", "Network", tuple((n, n) for n in networks_of("EfficientNet")), DEFAULT_MODEL),
+    file(
+        "transfer-probe",
+        "Measured on your images",
+        accept=".json,application/json",
+        hint="The file that headstart probe DATA --json writes. It stays in this browser tab.",
+    ),
+)
+"""In the order of the form."""
+
+
+@dataclass(frozen=True, slots=True)
+class GroupShare:
+    """One layer group: where it lies, what it detects, and how much carries over."""
+
+    group: str
+    depth: DepthFact
+    """Its share is the one shown."""
+    measured: drawings.Measured | None = None
+    cka: float | None = None
+    """Similarity of its features before and after fine-tuning, 0..1, if a run was given."""
+
+    @property
+    def is_head(self) -> bool:
+        """Whether this is the part that is replaced."""
+        return self.depth.name == HEAD_DEPTH.name
+
+
+def group_shares(card: ModelCard, domain: Domain) -> tuple[GroupShare, ...]:
+    """The literature's shares for the groups of a network, stem to head.
+
+    The table of depths is the domain's; a group takes the row of its relative depth.
+    """
+    backbone = card.groups[:-1]
+    here = dict(zip((fact.name for fact in DEPTHS), depths_in(domain), strict=True))
+    found = [GroupShare(name, here[depth_of(at, len(backbone)).name]) for at, name in enumerate(backbone)]
+    return (*found, GroupShare(card.groups[-1], HEAD_DEPTH))
+
+
+@dataclass(frozen=True, slots=True)
+class StoredProbe:
+    """What `headstart probe --json` wrote."""
+
+    model: str
+    images: int
+    groups: tuple[GroupShare, ...]
+    """Stem to the last group that was measured, and the head."""
+    sentence: str
+    """What the command said of the curve."""
+    majority_share: float
+    """What naming the largest class every time gives, 0..1."""
+
+
+def read_probe(text: str) -> StoredProbe:
+    """Understand the file of a probe.
+
+    Raises:
+        HeadstartError: it is no JSON, or lacks a value, or holds one that cannot be.
+    """
+    expected = "the JSON of headstart probe DATA --json"
+    try:
+        raw = json.loads(text)
+    except ValueError as error:
+        raise HeadstartError("the file is no JSON", expected=expected) from error
+    try:
+        rows = sorted(raw["groups"], key=lambda row: int(row["position"]))
+        backbone = [row for row in rows if row["group"] != "head"]
+        groups = tuple(_group(row, len(backbone)) for row in backbone)
+        whole = (*groups, GroupShare("head", HEAD_DEPTH))
+        majority = _share(raw["majority_share"])
+        probe = StoredProbe(str(raw["model"]), int(raw["images"]), whole, str(raw["sentence"]), majority)
+    except KeyError as missing:
+        raise HeadstartError(f"the file has no {missing.args[0]!r}", expected=expected) from missing
+    except (TypeError, ValueError) as error:
+        raise HeadstartError(f"the file holds a value that cannot be ({error})", expected=expected) from error
+    if not groups:
+        raise HeadstartError("the file holds no groups", expected=expected)
+    return probe
+
+
+def _group(row: Mapping[str, Any], count: int) -> GroupShare:
+    low, high = row["accuracy_interval"]
+    knn, cka = row["knn_accuracy"], row["cka"]
+    measured = drawings.Measured(
+        _share(row["accuracy"]), (_share(low), _share(high)), None if knn is None else _share(knn)
+    )
+    share = _share(row["literature_share"])
+    depth = depth_of(int(row["position"]), int(row.get("count", count)))
+    placed = DepthFact(depth.name, depth.detects, share, depth.default_action, depth.learning_rate)
+    return GroupShare(str(row["group"]), placed, measured, None if cka is None else _share(cka))
+
+
+def _share(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+        raise ValueError(f"{value!r} must be a number in 0..1")
+    return float(value)
+
+
+def page(values: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    """The answer to what the form holds as HTML, and the menu of networks of the chosen family.
+
+    Args:
+        values: Name of a field -> its text; of the menu -> its choice.
+    """
+    domain: Domain = values["transfer-domain"]
+    menu_now = network_menu(values["transfer-family"], values["transfer-network"])
+    if not values["transfer-probe"]:
+        card = find_model(menu_now["choice"]).card
+        return _literature(card, domain, _family(values["transfer-family"])), menu_now
+    try:
+        return _measured(read_probe(values["transfer-probe"]), domain), menu_now
+    except HeadstartError as error:
+        return look.failure([str(error)]), menu_now
+
+
+def _literature(card: ModelCard, domain: Domain, family: FamilyFact) -> str:
+    groups = group_shares(card, domain)
+    note = (
+        "Shares are the literature's for photos (Zeiler & Fergus 2014; Yosinski et al. 2014), by relative depth."
+        if domain == "photo"
+        else f"Shares for {domain} images are an estimate of ours: the literature's for photos to the power of "
+        f"{DOMAIN_FACTS[domain].transfer_exponent:g}. headstart probe measures them on your images."
+    )
+    if family.name == "Vision Transformer":
+        note += " The literature measured convolutional networks; blocks of attention take the row of their depth."
+    marks = [(drawings.share_colour(share), text, "square") for share, text in _KEY]
+    return look.stack(
+        look.card(
+            f"{card.architecture}: what carries over to {_KINDS[domain]}",
+            drawings.shares([_row(group) for group in groups]),
+            drawings.key(marks),  # type: ignore[arg-type]  # a literal in a list
+            look.paragraph(note, style="hs-soft hs-small"),
+            look.said(f"{card.architecture}: {_spoken(groups)}"),
+            look.fold("transfer-table", "The same as a table", _table(groups)),
+        ),
+        _domain_card(domain),
+        _family_card(family, card),
+        _effect_card(),
+    )
+
+
+_KEY = ((1.0, "carries over"), (0.7, "mostly"), (0.35, "partly"), (0.0, "is replaced"))
+
+_KINDS: Mapping[Domain, str] = {
+    "photo": "photos",
+    "medical": "medical images",
+    "satellite": "images from above",
+    "document": "documents",
+}
+
+
+def _spoken(groups: Sequence[GroupShare]) -> str:
+    return ", ".join(f"{group.group} {group.depth.transfer_share:.0%}" for group in groups)
+
+
+def _row(group: GroupShare) -> drawings.ShareRow:
+    depth = group.depth
+    shown = f"<strong>{depth.transfer_share:.0%}</strong>"
+    if group.measured is not None:
+        shown = f'<span class="hs-soft">literature</span> {shown} <span class="hs-soft">measured</span> '
+        shown += f"<strong>{group.measured.accuracy:.0%}</strong>"
+    where = "fully connected" if group.is_head else depth.name
+    heading = (
+        f'<div class="hs-line"><span><strong>{escape(group.group)}</strong> <span class="hs-soft">{where}</span></span>'
+        f"<span>{shown}</span></div>"
+    )
+    action = f'<span class="hs-tag">{escape(depth.default_action)}</span>'
+    text = f'<div class="hs-small">{escape(depth.detects)} {action}</div>'
+    kind = "head" if group.is_head else "backbone"
+    block = drawings.Block(group.group, depth.transfer_share, kind)  # type: ignore[arg-type]
+    return drawings.ShareRow(block, heading, text, group.measured)
+
+
+def _table(groups: Sequence[GroupShare]) -> str:
+    measured = any(group.measured is not None for group in groups)
+    headings = ["group", "depth", "detects", "share that transfers", "default action", "rate when tuned"]
+    rows = [
+        [
+            escape(group.group),
+            escape(group.depth.name),
+            escape(group.depth.detects),
+            f"{group.depth.transfer_share:.1%}",
+            escape(group.depth.default_action),
+            f"{group.depth.learning_rate:g}",
+            *(_figures(group) if measured else ()),
+        ]
+        for group in groups
+    ]
+    headings += ["probe accuracy", "interval", "kNN accuracy", "CKA to the tuned network"] if measured else []
+    return look.table("Layer groups, stem to head", headings, rows, numeric=(3, 5, 6, 7, 8, 9))
+
+
+def _figures(group: GroupShare) -> tuple[str, ...]:
+    found = group.measured
+    if found is None:
+        return ("-", "-", "-", "-")
+    low, high = found.interval
+    knn = "-" if found.knn_accuracy is None else f"{found.knn_accuracy:.1%}"
+    return f"{found.accuracy:.1%}", f"{low:.1%} to {high:.1%}", knn, "-" if group.cka is None else f"{group.cka:.2f}"
+
+
+def _domain_card(domain: Domain) -> str:
+    fact = DOMAIN_FACTS[domain]
+    rows = [("gap to ImageNet", fact.gap, ""), ("usual number of images", fact.usual_images, "")]
+    rows.append(("what to do", fact.advice, fact.source))
+    if fact.weights:
+        rows.append(("weights of the domain", fact.weights, ""))
+    return look.card(f"About {_KINDS[domain]}", look.reasons(rows))
+
+
+def _family_card(family: FamilyFact, card: ModelCard) -> str:
+    rows = [("built on", family.idea, card.paper), ("good for", family.good_for, "")]
+    if family.mind:
+        rows.append(("mind", family.mind, ""))
+    uses = {name: use for name, _, use in FIRST_CHOICES}
+    if card.architecture in uses:
+        rows.append((card.architecture, f"{card.parameters / 1e6:.0f}M parameters, for: {uses[card.architecture]}", ""))
+    return look.card(f"About {family.name}", look.reasons(rows))
+
+
+def _effect_card() -> str:
+    rows = [(fact.what, f"teach {fact.teaches}", "") for fact in IMAGENET_EFFECT]
+    return look.card("Why ImageNet's weights are a head start", look.reasons(rows))
+
+
+def _measured(probe: StoredProbe, domain: Domain) -> str:
+    dot, bar = "var(--hs-dot)", drawings.share_colour(0.7)
+    return look.stack(
+        look.card(
+            f"{probe.model}: measured on {probe.images:,} of your images",
+            drawings.shares([_row(group) for group in probe.groups]),
+            drawings.key(
+                [
+                    (bar, "bar: share that the literature says transfers", "square"),
+                    (dot, "dot and line: accuracy of a linear probe, with its interval", "round"),
+                    (dot, "diamond: accuracy of nearest neighbours", "ring"),
+                ]
+            ),
+            look.paragraph(
+                "The two are different things on one scale: how much of a group's features other tasks can use, and "
+                "how well your classes can be told apart by what is known there.",
+                style="hs-soft hs-small",
+            ),
+            look.fold("transfer-table", "The same as a table", _table(probe.groups)),
+        ),
+        look.card(
+            "What it says",
+            look.said(probe.sentence, style=""),
+            look.paragraph(f"Naming the largest class every time would be right for {probe.majority_share:.1%}."),
+        ),
+        _domain_card(domain),
+    )
