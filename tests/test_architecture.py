@@ -160,7 +160,10 @@ except SystemExit as stop:
         CLI.format("'models', 'resnet50'"),
         CLI.format("'cache'"),
         CLI.format("'embed', '--help'"),
+        CLI.format("'web', '--help'"),
+        "from headstart.apps.pages import decide_page, transfer_page, compare_page, site",
         CLI.format("'probe', '--help'"),
+        CLI.format("'shortlist', '--help'"),
         CLI.format("'advise', '--images', '800', '--domain', 'medical', '--json'"),
         "import headstart; headstart.recommend(images=800, similarity='high').to_dict()",
         CLI.format("'models', '--max-params', '10M', '--min-top1', '75', '--sort', 'speed', '--pareto'"),
@@ -228,6 +231,12 @@ def test_command_line_options_are_these():
             *("--max-input", "--max-params", "--measure", "--min-speed", "--min-top1", "--pareto", "--sizes", "--sort"),
             "name",
         ],
+        "shortlist": [
+            *("--allow-noncommercial", "--commercial", "--contains", "--domain", "--family", "--group", "--images"),
+            *("--input-size", "--json", "--keep", "--library", "--max-gmacs", "--max-input", "--max-params"),
+            *("--min-speed", "--min-top1", "--models", "--pareto", "--seed", "--sizes", "data"),
+        ],
+        "web": ["--host", "--open", "--port"],
     }
 
 

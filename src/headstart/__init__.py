@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from headstart.advise.answer import Advice
+    from headstart.advise.ranking import Shortlist
     from headstart.errors import HeadstartError
     from headstart.features.predictor import Prediction, Predictor, load
     from headstart.models.catalog import find_model
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from headstart.workflow.judge import evaluate as score
     from headstart.workflow.plans import TrainOptions
     from headstart.workflow.probing import DepthProbe, probe
+    from headstart.workflow.shortlisting import shortlist
     from headstart.workflow.train import TrainingAnswer, resume
     from headstart.workflow.train import train as fit
 
@@ -49,6 +51,7 @@ _HOME = {
     "Predictor": ("headstart.features.predictor", "Predictor"),
     "Request": ("headstart.presets", "Request"),
     "Run": ("headstart.run", "Run"),
+    "Shortlist": ("headstart.advise.ranking", "Shortlist"),
     "TrainOptions": ("headstart.workflow.plans", "TrainOptions"),
     "TrainingAnswer": ("headstart.workflow.train", "TrainingAnswer"),
     "batch_norm": ("headstart.models.own_loop", "batch_norm"),
@@ -71,6 +74,7 @@ _HOME = {
     "resume": ("headstart.workflow.train", "resume"),
     "score": ("headstart.workflow.judge", "evaluate"),
     "scratch": ("headstart.presets", "scratch"),
+    "shortlist": ("headstart.workflow.shortlisting", "shortlist"),
 }
 """Public name -> module and name there. `fit` and `score`, because `train` and `evaluate` are packages."""
 
@@ -86,6 +90,7 @@ __all__ = [
     "Predictor",
     "Request",
     "Run",
+    "Shortlist",
     "TrainOptions",
     "TrainingAnswer",
     "batch_norm",
@@ -108,6 +113,7 @@ __all__ = [
     "resume",
     "score",
     "scratch",
+    "shortlist",
 ]
 
 

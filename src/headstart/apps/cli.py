@@ -18,6 +18,7 @@ from headstart.apps.embed import embed
 from headstart.apps.models import models
 from headstart.apps.probe import probe
 from headstart.apps.shortlist import shortlist
+from headstart.apps.web import web
 from headstart.errors import HeadstartError
 
 app = typer.Typer(
@@ -288,6 +289,7 @@ app.command()(cache)
 app.command()(embed)
 app.command()(probe)
 app.command()(shortlist)
+app.command()(web)
 
 
 def _train(source: dict[str, Any], chosen: dict[str, Any], *, out: Path | None, as_json: bool) -> None:

@@ -1,0 +1,267 @@
+"""Successive halving on images: many networks are asked on a few images, and the better ones again on more.
+
+A round judges the features of every network that is left by a cross-validated ridge probe, beside LogME, the H-score
+and nearest neighbours. Pure functions of features: no network is run here.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from headstart.data.sources import ImageRecord
+from headstart.data.splits import deal, order_key
+from headstart.features.head_solver import head_problem
+from headstart.features.neighbours import nearest_out_of_fold, neighbours_for
+from headstart.features.rows import MatrixRows
+from headstart.features.transferability import h_score, log_maximum_evidence
+
+Features: TypeAlias = npt.NDArray[np.float32]
+Labels: TypeAlias = npt.NDArray[np.int64]
+Doubles: TypeAlias = npt.NDArray[np.float64]
+Interval: TypeAlias = Callable[[int, int], tuple[float, float]]
+"""(right, of how many) -> 95 % interval of the share."""
+
+FIRST_IMAGES = 64
+"""Of the first round; more where there are many classes."""
+USUAL_IMAGES = 512
+"""Of the last round where nobody said how many."""
+FIRST_OF_A_CLASS, USUAL_OF_A_CLASS = 4, 8
+"""A round holds at least so many of every class, as far as there are so many."""
+FOLDS = 5
+_BARELY_MORE = 1.5
+"""A round is left out where the last one has less than so many times its images."""
+_Z95 = 1.959963984540054
+_SMALLEST = 1e-12
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Judged:
+    """One network on the images of one round. All but LogME and the H-score is out of fold."""
+
+    model: str
+    losses_N: Doubles  # noqa: N815 - shapes
+    """Log loss of the probe on each image, in nats, at the temperature that suits all of them best."""
+    correct_N: npt.NDArray[np.bool_]  # noqa: N815
+    """Whether the probe is right."""
+    accuracy_interval: tuple[float, float]
+    """95 %."""
+    strength: float
+    """Penalty of the probe that had the lowest loss."""
+    log_me: float
+    h_score: float
+    knn_accuracy: float
+
+    @property
+    def log_loss(self) -> float:
+        """Mean, in nats; what networks are ranked by, lower is better."""
+        return float(self.losses_N.mean())
+
+    @property
+    def accuracy(self) -> float:
+        """Of the probe, 0..1."""
+        return float(self.correct_N.mean())
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {
+            "log_loss": self.log_loss,
+            "accuracy": self.accuracy,
+            "accuracy_interval": list(self.accuracy_interval),
+            "strength": self.strength,
+            "logme": self.log_me,
+            "h_score": self.h_score,
+            "knn_accuracy": self.knn_accuracy,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One network less another on the same images, with 95 % intervals over images."""
+
+    first: str
+    second: str
+    log_loss: float
+    """How much lower the first's is, in nats."""
+    log_loss_interval: tuple[float, float]
+    accuracy: float
+    """How much higher the first's is, -1..1."""
+    accuracy_interval: tuple[float, float]
+    images: int
+
+    @property
+    def is_tie(self) -> bool:
+        """Whether the log losses could as well be equal."""
+        return self.log_loss_interval[0] <= 0 <= self.log_loss_interval[1]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {
+            "first": self.first,
+            "second": self.second,
+            "log_loss": self.log_loss,
+            "log_loss_interval": list(self.log_loss_interval),
+            "accuracy": self.accuracy,
+            "accuracy_interval": list(self.accuracy_interval),
+            "images": self.images,
+            "verdict": "tie" if self.is_tie else f"{self.first if self.log_loss > 0 else self.second} is better",
+        }
+
+
+def nested_order(records: Sequence[ImageRecord], *, seed: int) -> tuple[ImageRecord, ...]:
+    """Images in the order in which rounds take them: every beginning of it is a stratified sample.
+
+    First a few of every class in turn, then all classes in proportion; within a class in seeded order of names.
+    """
+    by_class: dict[str, list[ImageRecord]] = defaultdict(list)
+    for record in sorted(records, key=lambda one: order_key(seed, one.id)):
+        by_class[record.label].append(record)
+
+    def rank(position: int, held: int) -> tuple[int, float]:
+        return (0, position) if position < FIRST_OF_A_CLASS else (1, position / held)
+
+    ranked = [(rank(n, len(held)), one.id, one) for held in by_class.values() for n, one in enumerate(held)]
+    return tuple(record for _, _, record in sorted(ranked, key=lambda row: row[:2]))
+
+
+def images_wanted(available: int, classes: int, *, asked: int | None) -> int:
+    """Images of the last round: as many as asked, else USUAL_IMAGES or more for many classes; no more than there are.
+
+    Args:
+        available: Images to learn from.
+        classes: Among them.
+        asked: None: decide.
+    """
+    return min(available, max(USUAL_IMAGES, USUAL_OF_A_CLASS * classes) if asked is None else asked)
+
+
+def round_sizes(images: int, classes: int) -> tuple[int, ...]:
+    """Images of each round: doubled from FIRST_IMAGES, or from a few of every class; the last has all.
+
+    Args:
+        images: Of the last round.
+        classes: Among them.
+    """
+    sizes, size = [], max(FIRST_IMAGES, FIRST_OF_A_CLASS * classes)
+    while size * _BARELY_MORE <= images:
+        sizes.append(size)
+        size *= 2
+    return (*sizes, images)
+
+
+def dealt_folds(records: Sequence[ImageRecord], groups: Mapping[str, str], *, seed: int) -> Labels:
+    """Fold of each image, whole groups in one fold, at most FOLDS of them.
+
+    A class of which a round has only one group cannot be learned there; that is so for all networks alike.
+
+    Args:
+        records: The images of a round, of at least two groups.
+        groups: Image id -> what must stay together.
+        seed: Of the deal.
+    """
+    parts = min(FOLDS, len({groups[record.id] for record in records}))
+    return np.array(deal(records, dict(groups), parts=parts, seed=seed), np.int64)
+
+
+def judge_features(
+    model: str,
+    features_NF: Features,  # noqa: N803
+    labels_N: Labels,  # noqa: N803
+    folds_N: Labels,  # noqa: N803
+    *,
+    num_classes: int,
+    interval: Interval,
+) -> Judged:
+    """Ask a ridge probe, nearest neighbours, LogME and the H-score about the features of one network.
+
+    Args:
+        model: Its name.
+        features_NF: N images x F features.
+        labels_N: Class of each, 0..K-1.
+        folds_N: Fold of each, at least two of them.
+        num_classes: K.
+        interval: Of a share of images.
+    """
+    choice = head_problem(MatrixRows(features_NF), labels_N, num_classes, solver="ridge").choose(folds_N)
+    right = choice.out_of_fold_NK.argmax(axis=1) == labels_N
+    said = choice.out_of_fold_NK[np.arange(len(labels_N)), labels_N].astype(np.float64)
+    near = nearest_out_of_fold(features_NF, labels_N, folds_N, neighbours=neighbours_for(labels_N))
+    return Judged(
+        model=model,
+        losses_N=-np.log(np.clip(said, _SMALLEST, 1)),
+        correct_N=right,
+        accuracy_interval=interval(int(right.sum()), len(right)),
+        strength=choice.strength,
+        log_me=log_maximum_evidence(features_NF, labels_N),
+        h_score=h_score(features_NF, labels_N),
+        knn_accuracy=float((near == labels_N).mean()),
+    )
+
+
+def ranked(judged: Sequence[Judged]) -> list[Judged]:
+    """Lowest log loss first; equal ones by name."""
+    return sorted(judged, key=lambda one: (one.log_loss, one.model))
+
+
+def who_stays(judged: Sequence[Judged], *, keep: int) -> tuple[str, ...]:
+    """Networks of the next round, best first: the better half, at least `keep`, and whoever ties with its last.
+
+    Who is left out had a higher log loss than the last that stays on these images by more than chance explains (the
+    95 % interval of the paired difference lies above zero), so few images alone put nobody out.
+
+    Args:
+        judged: All of this round.
+        keep: Never fewer than this many stay.
+    """
+    order = ranked(judged)
+    half = max(keep, math.ceil(len(order) / 2))
+    stay = [one for place, one in enumerate(order) if place < half or difference(order[half - 1], one).is_tie]
+    return tuple(one.model for one in stay)
+
+
+def difference(first: Judged, second: Judged) -> Difference:
+    """How much better the first is than the second on the same images.
+
+    The loss has Student's interval of paired differences; the accuracy the adjusted Wald interval of matched
+    proportions (Agresti & Min 2005). Both take images as independent; those of one group are not.
+
+    Raises:
+        ValueError: they were judged on other numbers of images.
+    """
+    if len(first.losses_N) != len(second.losses_N):
+        raise ValueError(f"{len(first.losses_N)} and {len(second.losses_N)} images: the same ones are expected")
+    gaps = second.losses_N - first.losses_N
+    wins = first.correct_N.astype(np.float64) - second.correct_N
+    return Difference(
+        first.model,
+        second.model,
+        float(gaps.mean()),
+        _mean_interval(gaps),
+        float(wins.mean()),
+        _share_interval(wins),
+        len(gaps),
+    )
+
+
+def _mean_interval(values_N: Doubles) -> tuple[float, float]:  # noqa: N803
+    from scipy.stats import t
+
+    mean, count = float(values_N.mean()), len(values_N)
+    if count < 2:
+        return -math.inf, math.inf
+    half = float(t.ppf(0.975, count - 1)) * float(values_N.std(ddof=1)) / math.sqrt(count)
+    return mean - half, mean + half
+
+
+def _share_interval(wins_N: Doubles) -> tuple[float, float]:  # noqa: N803
+    """Half an image is added to each of the four cells: both right, both wrong, one of them, the other."""
+    count = len(wins_N) + 2
+    centre = float(wins_N.sum()) / count
+    half = _Z95 * math.sqrt((float((wins_N**2).sum()) + 1) / count - centre**2) / math.sqrt(count)
+    return centre - half, centre + half

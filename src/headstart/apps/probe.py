@@ -1,0 +1,112 @@
+"""The command `headstart probe`: how much of a network transfers to a set of images, layer group by layer group."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from headstart.apps.probe_chart import check_chart_path, method_text, table_rows, write_chart
+from headstart.errors import HeadstartError
+from headstart.run import write_json
+
+WIDTH = 110
+"""Of a line of text."""
+_MOST_LEFT_OUT = 3
+
+
+def probe(
+    data: Annotated[str, typer.Argument(metavar="DATA", help="As for train; only images to learn from are looked at.")],
+    model: Annotated[
+        str | None, typer.Option("--model", help="ARCH, ARCH:TAG or ARCH:file:PATH; default: the run's, or train's.")
+    ] = None,
+    run: Annotated[
+        Path | None, typer.Option("--run", help="A run of the same network: CKA says what tuning has moved.")
+    ] = None,
+    group: Annotated[
+        str | None,
+        typer.Option("--group", help="Regular expression on the image path; what group 1 matches stays on one side."),
+    ] = None,
+    limit: Annotated[str | None, typer.Option("--limit", help="A seeded sample: 1000, or 100/class.")] = None,
+    out: Annotated[Path | None, typer.Option("-o", "--out", help="Write the answer here as JSON.")] = None,
+    chart: Annotated[
+        Path | None, typer.Option("--chart", help="Write a chart as .svg, or as .html with its table.")
+    ] = None,
+    patches: Annotated[
+        Path | None, typer.Option("--patches", help="Write a .png of the patches that excite each group most.")
+    ] = None,
+    allow_noncommercial: Annotated[
+        bool, typer.Option("--allow-noncommercial", help="Use weights whose licence forbids commercial use.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Answer as JSON on stdout.")] = False,
+) -> None:
+    """Measure after every layer group how well your classes can be told, beside what the literature says transfers."""
+    from headstart.apps import console
+    from headstart.workflow import probing
+
+    check_places(out, chart)
+    with console.training() as watcher:
+        found = probing.probe(
+            data,
+            model=model,
+            run=run,
+            group=group,
+            limit=limit,
+            patches=patches,
+            noncommercial_weights="allow" if allow_noncommercial else "refuse",
+            progress=watcher.progress,
+        )
+    answer = found.to_dict()
+    if chart is not None:
+        write_chart(answer, chart)
+        answer["chart"] = str(chart)
+    if out is not None:
+        write_json(out, answer)
+    print(json.dumps(answer, indent=1, ensure_ascii=False, allow_nan=False) if as_json else probed_text(answer))
+
+
+def check_places(out: Path | None, chart: Path | None) -> None:
+    """Refuse files that cannot be written before anything is computed.
+
+    Raises:
+        HeadstartError: a folder that is not there, or a chart of another kind.
+    """
+    if chart is not None:
+        check_chart_path(chart)
+    for path in (out, chart):
+        if path is not None and not path.parent.is_dir():
+            raise HeadstartError(f"{path.parent} is no folder", remedy="make it first, or choose another file")
+
+
+def probed_text(answer: Mapping[str, Any]) -> str:
+    """The answer of `headstart probe`: the table of the chart, what it means, and what was written."""
+    rows = table_rows(answer)
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    sides = "<<" + ">" * (len(widths) - 2)
+    form = "  ".join(f"{{:{side}{width}}}" for side, width in zip(sides, widths, strict=True))
+    lines = [
+        f"{answer['model']} at {answer['input_size']} px on {answer['data']}",
+        "",
+        *(form.format(*row).rstrip() for row in rows),
+        "",
+        textwrap.fill(answer["sentence"], WIDTH, break_on_hyphens=False),
+        "",
+        textwrap.fill(method_text(answer), WIDTH, break_on_hyphens=False),
+        f"{answer['seconds']:.1f} s",
+    ]
+    for name, reason in list(answer["unreadable"].items())[:_MOST_LEFT_OUT]:
+        lines.append(f"left out {name}: {reason}")
+    if (more := len(answer["unreadable"]) - _MOST_LEFT_OUT) > 0:
+        lines.append(f"left out {more} more that cannot be read (see --json)")
+    drawn = answer.get("patches")
+    for name, reason in (drawn["without"] if drawn else {}).items():
+        lines.append(f"no patches of {name}: {reason}")
+    if drawn:
+        lines.append(f"patches: {drawn['file']}")
+    if "chart" in answer:
+        lines.append(f"chart: {answer['chart']}")
+    return "\n".join(lines)

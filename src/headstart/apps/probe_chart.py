@@ -1,0 +1,289 @@
+"""The chart of a depth probe: accuracy after every layer group beside the literature; SVG, or a page with its table.
+
+Pure functions of what `headstart probe --json` prints, so that a stored answer can be drawn too. Nothing is loaded from
+anywhere. Colours are told apart by the colour-blind (after Okabe & Ito 2008), each series has its own mark besides, and
+both follow the reader's light or dark setting.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from headstart.errors import HeadstartError
+from headstart.run import write_atomically
+
+CHART_SUFFIXES = (".svg", ".html")
+
+WIDTH, HEIGHT = 760, 430
+_LEFT, _RIGHT, _TOP, _BOTTOM = 52, 18, 84, 66
+_MOST_LEVEL_NAMES = 9
+"""With more groups their names are slanted."""
+_LONGEST_NAME = 14
+
+Point = tuple[float, float]
+
+_STYLE = """
+.ground{fill:#fff} text{font:13px system-ui,sans-serif;fill:#1a1c20} .small{font-size:12px;fill:#4a4f57}
+.title{font-size:15px;font-weight:600} .grid{stroke:#d8dbe0} .axis{stroke:#6b7078} .line{fill:none;stroke-width:2}
+.probe{stroke:#005a9c} .probe-mark{fill:#005a9c;stroke:#fff} .knn{stroke:#b84a00} .knn-mark{fill:#b84a00;stroke:#fff}
+.cka{stroke:#00755a} .cka-mark{fill:#00755a;stroke:#fff} .book{stroke:#666b73} .book-mark{fill:#fff;stroke:#666b73}
+.chance{stroke:#666b73;stroke-dasharray:2 5}
+.dash{stroke-dasharray:7 5} .dots{stroke-dasharray:2 4}
+@media (prefers-color-scheme: dark){
+.ground{fill:#15171c} text{fill:#eceef1} .small{fill:#b9bec7} .grid{stroke:#343840} .axis{stroke:#8d939d}
+.probe{stroke:#62b6f0} .probe-mark{fill:#62b6f0;stroke:#15171c} .knn{stroke:#ff9f4d}
+.knn-mark{fill:#ff9f4d;stroke:#15171c}
+.cka{stroke:#38c79f} .cka-mark{fill:#38c79f;stroke:#15171c} .book{stroke:#b0b6bf}
+.book-mark{fill:#15171c;stroke:#b0b6bf} .chance{stroke:#b0b6bf}
+}
+"""
+
+_PAGE_STYLE = """
+body{font:16px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:62rem;padding:0 1rem;background:#fff;color:#1a1c20}
+h1{font-size:1.4rem;overflow-wrap:anywhere}
+svg.chart{width:100%;height:auto;max-width:60rem} table{border-collapse:collapse;width:100%} .wide{overflow-x:auto}
+th,td{text-align:left;padding:.35rem .6rem;border-bottom:1px solid #d8dbe0} td.number,th.number{text-align:right}
+@media (prefers-color-scheme: dark){body{background:#15171c;color:#eceef1} th,td{border-color:#343840}}
+"""
+
+
+@dataclass(frozen=True)
+class _Series:
+    name: str
+    style: str
+    """Class of the line; `style`-mark is that of the marks."""
+    stroke: str
+    """dash, dots or nothing."""
+    mark: Callable[[float, float], str]
+    """Path data of a mark around a point."""
+    values: Sequence[float]
+
+
+def write_chart(answer: Mapping[str, Any], path: Path) -> None:
+    """Write the chart as .svg, or as .html with its table.
+
+    Raises:
+        HeadstartError: another suffix, or the file cannot be written.
+    """
+    check_chart_path(path)
+    text = chart_svg(answer) if path.suffix.lower() == ".svg" else chart_html(answer)
+    try:
+        write_atomically(path, lambda aside: aside.write_text(text, encoding="utf-8"))
+    except OSError as error:
+        raise HeadstartError(f"{path} cannot be written ({error.strerror})", remedy="choose another --chart") from error
+
+
+def check_chart_path(path: Path) -> None:
+    """Refuse a name that no chart can have, before anything is computed.
+
+    Raises:
+        HeadstartError: another suffix.
+    """
+    if path.suffix.lower() not in CHART_SUFFIXES:
+        raise HeadstartError(f"--chart {path} has another suffix", expected=f"one of {', '.join(CHART_SUFFIXES)}")
+
+
+def chart_svg(answer: Mapping[str, Any]) -> str:
+    """The chart alone.
+
+    Args:
+        answer: What `headstart probe --json` prints.
+    """
+    groups = answer["groups"]
+    title = f"{_subject(answer)}, after every layer group"
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
+        'aria-labelledby="probe-title probe-text">',
+        f'<title id="probe-title">{escape(title)}</title>',
+        f'<desc id="probe-text">{escape(_description(answer))}</desc>',
+        f"<style>{_STYLE}</style>",
+        f'<rect class="ground" width="{WIDTH}" height="{HEIGHT}"/>',
+        f'<text class="title" x="{_LEFT}" y="24">{escape(_shortened(title, 80))}</text>',
+        *_axes(groups),
+        *_chance(float(answer.get("majority_share", 0.0))),
+        *_whiskers(groups),
+    ]
+    series = _series(groups)
+    for one in series:
+        parts += _drawn(one, groups)
+    return "\n".join([*parts, *_legend(series), "</svg>", ""])
+
+
+def chart_html(answer: Mapping[str, Any]) -> str:
+    """A page that needs no network: the chart, what it means, and its data as a table."""
+    header, *rows = table_rows(answer)
+    head = "".join(f'<th scope="col" class="{_kind(i)}">{escape(name)}</th>' for i, name in enumerate(header))
+    body = "".join(
+        "<tr>"
+        + f'<th scope="row">{escape(row[0])}</th>'
+        + "".join(f'<td class="{_kind(i + 1)}">{escape(cell)}</td>' for i, cell in enumerate(row[1:]))
+        + "</tr>\n"
+        for row in rows
+    )
+    title = escape(_subject(answer))
+    return (
+        f'<!doctype html>\n<html lang="en">\n<head><meta charset="utf-8"><title>{title}</title>\n'
+        '<meta name="viewport" content="width=device-width,initial-scale=1">'
+        f"<style>{_PAGE_STYLE}</style></head>\n<body>\n<h1>What transfers: {title}</h1>\n{chart_svg(answer)}"
+        f"<p>{escape(answer['sentence'])}</p>\n<p>{escape(method_text(answer))}</p>\n"
+        f'<div class="wide"><table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}</tbody>\n</table></div>\n'
+        "</body>\n</html>\n"
+    )
+
+
+def table_rows(answer: Mapping[str, Any]) -> list[list[str]]:
+    """The data of the chart as text, header first; CKA only where it was measured."""
+    compared = _compared(answer["groups"])
+    header = ["group", "detects", "accuracy", "95 %", "kNN", "95 %", "literature", "numbers"]
+    if compared:
+        header.insert(6, "CKA")
+    rows = [header]
+    for one in answer["groups"]:
+        row = [one["group"], one["detects"], f"{one['accuracy']:.3f}", _interval_text(one["accuracy_interval"])]
+        row += [f"{one['knn_accuracy']:.3f}", _interval_text(one["knn_interval"])]
+        row += [f"{one['cka']:.3f}"] if compared else []
+        rows.append([*row, f"{one['literature_share']:.0%}", f"{one['features']:,}"])
+    return rows
+
+
+def method_text(answer: Mapping[str, Any]) -> str:
+    """How the figures came about."""
+    return (
+        f"{answer['images']:,} images of {len(answer['classes'])} classes, {answer['folds']} folds; accuracy of a "
+        f"linear probe and of the {answer['neighbours']} nearest neighbours, out of fold, with 95 % intervals in which "
+        "images that --group puts together count together; always naming the largest class gives "
+        f"{answer['majority_share']:.3f}; literature: the share of such a depth that transfers "
+        "(Zeiler & Fergus 2014; Yosinski et al. 2014)"
+    )
+
+
+def _subject(answer: Mapping[str, Any]) -> str:
+    """The network, and the last part of where the images lie."""
+    return f"{answer['model']} on {Path(answer['data']).name}"
+
+
+def _kind(column: int) -> str:
+    return "number" if column > 1 else "word"
+
+
+def _interval_text(interval: Sequence[float]) -> str:
+    return f"{interval[0]:.3f}..{interval[1]:.3f}"
+
+
+def _compared(groups: Sequence[Mapping[str, Any]]) -> bool:
+    return all(one["cka"] is not None for one in groups)
+
+
+def _description(answer: Mapping[str, Any]) -> str:
+    rows = [
+        f"{one['group']}: probe {one['accuracy']:.2f}, neighbours {one['knn_accuracy']:.2f}, "
+        f"literature {one['literature_share']:.2f}"
+        for one in answer["groups"]
+    ]
+    return f"{answer['sentence']} " + "; ".join(rows)
+
+
+def _series(groups: Sequence[Mapping[str, Any]]) -> list[_Series]:
+    """What is drawn, the most important last and so on top."""
+    found = [_Series("share by the literature", "book", "dash", _diamond, _column(groups, "literature_share"))]
+    if _compared(groups):
+        found.append(_Series("CKA to the run", "cka", "dots", _triangle, _column(groups, "cka")))
+    found.append(_Series("nearest neighbours", "knn", "", _square, _column(groups, "knn_accuracy")))
+    found.append(_Series("linear probe (95 %)", "probe", "", _circle, _column(groups, "accuracy")))
+    return found
+
+
+def _column(groups: Sequence[Mapping[str, Any]], name: str) -> list[float]:
+    return [float(one[name]) for one in groups]
+
+
+def _x(index: int, count: int) -> float:
+    return _LEFT + (WIDTH - _LEFT - _RIGHT) * (index + 0.5) / count
+
+
+def _y(value: float) -> float:
+    return _TOP + (HEIGHT - _TOP - _BOTTOM) * (1 - value)
+
+
+def _axes(groups: Sequence[Mapping[str, Any]]) -> list[str]:
+    parts = []
+    for step in range(6):
+        value, y = step / 5, _y(step / 5)
+        style = "axis" if step == 0 else "grid"
+        parts.append(f'<line class="{style}" x1="{_LEFT}" x2="{WIDTH - _RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>')
+        parts.append(f'<text class="small" x="{_LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{value:.1f}</text>')
+    slanted = len(groups) > _MOST_LEVEL_NAMES
+    for index, one in enumerate(groups):
+        x, y = _x(index, len(groups)), HEIGHT - _BOTTOM + 18
+        turned = f' text-anchor="end" transform="rotate(-40 {x:.1f} {y})"' if slanted else ' text-anchor="middle"'
+        name = escape(_shortened(one["group"], _LONGEST_NAME))
+        parts.append(f'<text class="small" x="{x:.1f}" y="{y}"{turned}>{name}</text>')
+    middle = (_LEFT + WIDTH - _RIGHT) / 2
+    parts.append(
+        f'<text class="small" x="{middle}" y="{HEIGHT - 8}" text-anchor="middle">first layers to last layers</text>'
+    )
+    return parts
+
+
+def _chance(share: float) -> list[str]:
+    y = _y(share)
+    return [
+        f'<line class="chance" x1="{_LEFT}" x2="{WIDTH - _RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>',
+        f'<text class="small" x="{_LEFT + 4}" y="{y + 14:.1f}">always the largest class</text>',
+    ]
+
+
+def _whiskers(groups: Sequence[Mapping[str, Any]]) -> list[str]:
+    parts = []
+    for index, one in enumerate(groups):
+        x, (low, high) = _x(index, len(groups)), one["accuracy_interval"]
+        bottom, top = f"{_y(low):.1f}", f"{_y(high):.1f}"
+        left, right = f"{x - 5:.1f}", f"{x + 5:.1f}"
+        parts.append(
+            f'<path class="line probe" d="M{x:.1f} {bottom}V{top}M{left} {bottom}H{right}M{left} {top}H{right}"/>'
+        )
+    return parts
+
+
+def _drawn(series: _Series, groups: Sequence[Mapping[str, Any]]) -> list[str]:
+    points = [(_x(index, len(groups)), _y(value)) for index, value in enumerate(series.values)]
+    path = "L".join(f"{x:.1f} {y:.1f}" for x, y in points)
+    parts = [f'<path class="line {series.style} {series.stroke}" d="M{path}"/>']
+    for (x, y), one, value in zip(points, groups, series.values, strict=True):
+        told = escape(f"{one['group']}, {series.name}: {value:.3f}")
+        parts.append(f'<path class="{series.style}-mark" d="{series.mark(x, y)}"><title>{told}</title></path>')
+    return parts
+
+
+def _legend(series: Sequence[_Series]) -> list[str]:
+    parts, x, y = [], float(_LEFT), 52
+    for one in reversed(series):
+        parts.append(f'<path class="line {one.style} {one.stroke}" d="M{x:.0f} {y}h28"/>')
+        parts.append(f'<path class="{one.style}-mark" d="{one.mark(x + 14, y)}"/>')
+        parts.append(f'<text class="small" x="{x + 34:.0f}" y="{y + 4}">{escape(one.name)}</text>')
+        x += 34 + 6.4 * len(one.name) + 22
+    return parts
+
+
+def _circle(x: float, y: float) -> str:
+    return f"M{x - 5:.1f} {y:.1f}a5 5 0 1 0 10 0a5 5 0 1 0 -10 0z"
+
+
+def _square(x: float, y: float) -> str:
+    return f"M{x - 4:.1f} {y - 4:.1f}h8v8h-8z"
+
+
+def _diamond(x: float, y: float) -> str:
+    return f"M{x:.1f} {y - 5.5:.1f}l5.5 5.5l-5.5 5.5l-5.5 -5.5z"
+
+
+def _triangle(x: float, y: float) -> str:
+    return f"M{x:.1f} {y - 5.5:.1f}l5.5 9.5h-11z"
+
+
+def _shortened(text: str, longest: int) -> str:
+    return text if len(text) <= longest else f"{text[: longest - 1]}\u2026"

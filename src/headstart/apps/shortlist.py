@@ -1,0 +1,186 @@
+"""The command `headstart shortlist`: which of many networks are worth training on your images."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from headstart.apps.models import LibraryName, Sizes
+from headstart.errors import Interrupted
+
+if TYPE_CHECKING:
+    from headstart.advise.halving import Difference
+    from headstart.advise.ranking import Place, Shortlist
+
+WIDTH = 110
+"""Of a line of text."""
+_MOST_NAMED = 5
+"""So many networks that tie are named."""
+
+
+def shortlist(
+    data: Annotated[str, typer.Argument(metavar="DATA", help="As for train; what would report is not looked at.")],
+    models: Annotated[
+        str | None, typer.Option("--models", help="Names with commas between them; or search with the options below.")
+    ] = None,
+    keep: Annotated[int, typer.Option("--keep", help="Length of the list.")] = 3,
+    images: Annotated[
+        int | None, typer.Option("--images", help="Of the last round; default: 512, or more for many classes.")
+    ] = None,
+    group: Annotated[
+        str | None,
+        typer.Option("--group", help="Regular expression on the image path; what group 1 matches stays in one fold."),
+    ] = None,
+    input_size: Annotated[
+        int | None, typer.Option("--input-size", help="Side in pixels for all; default: each network's own.")
+    ] = None,
+    contains: Annotated[str | None, typer.Option("--contains", help="Part of the name.")] = None,
+    family: Annotated[str | None, typer.Option("--family", help="Such as resnet, efficientnet, convnext.")] = None,
+    library: Annotated[LibraryName | None, typer.Option("--library")] = None,
+    domain: Annotated[str | None, typer.Option("--domain", help="What the weights were trained on: photo...")] = None,
+    max_params: Annotated[str | None, typer.Option("--max-params", help="Such as 10M.")] = None,
+    max_gmacs: Annotated[float | None, typer.Option("--max-gmacs", help="Billions of multiply-accumulates.")] = None,
+    max_input: Annotated[int | None, typer.Option("--max-input", help="Side of the input in pixels.")] = None,
+    min_top1: Annotated[float | None, typer.Option("--min-top1", help="ImageNet accuracy in percent.")] = None,
+    min_speed: Annotated[float | None, typer.Option("--min-speed", help="Images a second, as published.")] = None,
+    sizes: Annotated[Sizes | None, typer.Option("--sizes", help="any: takes images of any size.")] = None,
+    commercial: Annotated[
+        bool, typer.Option("--commercial", help="Only licences that plainly allow commercial use.")
+    ] = False,
+    pareto: Annotated[
+        bool, typer.Option("--pareto", help="Only those that no other beats in accuracy and parameters at once.")
+    ] = False,
+    allow_noncommercial: Annotated[
+        bool, typer.Option("--allow-noncommercial", help="Use weights whose licence forbids commercial use.")
+    ] = False,
+    seed: Annotated[int, typer.Option("--seed", help="Train with the same, and no image that reports is seen.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Answer as JSON on stdout.")] = False,
+) -> None:
+    """Rank pretrained networks on your images without training, and say what such scores cannot tell."""
+    from headstart.apps import console
+    from headstart.apps.parsing import parse_count
+    from headstart.models.search import ModelQuery
+    from headstart.workflow import shortlisting
+
+    query = ModelQuery(
+        max_parameters=parse_count(max_params, option="--max-params"),
+        max_gmacs=max_gmacs,
+        max_input_size=max_input,
+        min_top1=min_top1,
+        min_speed=min_speed,
+        family=family,
+        library=None if library is None else library.value,
+        domain=domain,
+        commercial_use="allowed" if commercial else None,
+        sizes=None if sizes is None else sizes.value,
+        name=contains,
+        front="pareto" if pareto else "all",
+    )
+    with console.training() as watcher:
+        try:
+            answer = shortlisting.shortlist(
+                data,
+                models or (),
+                query=None if query == ModelQuery() else query,
+                keep=keep,
+                images=images,
+                group=group,
+                input_size=input_size,
+                seed=seed,
+                noncommercial_weights="allow" if allow_noncommercial else "refuse",
+                progress=watcher.progress,
+            )
+        except Interrupted as stopped:
+            raise Interrupted(stopped.found, remedy="the same command computes only what is missing") from stopped
+    if as_json:
+        print(json.dumps(answer.to_dict(), indent=1, ensure_ascii=False, allow_nan=False))
+    else:
+        given = {"--group": group, "--input-size": input_size, "--seed": seed or None}
+        words = [word for name, value in given.items() if value is not None for word in (name, str(value))]
+        print(shortlist_text(answer, words + ["--allow-noncommercial"] * allow_noncommercial))
+
+
+def shortlist_text(answer: Shortlist, shared: Sequence[str] = ()) -> str:
+    """The answer of `headstart shortlist`: the order with its scores, ties, agreement, warnings, and how to go on.
+
+    Args:
+        answer: What was found.
+        shared: Options to train with as well.
+    """
+    figures = answer.figures
+    sizes = ", ".join(f"{each.images:,}" for each in answer.rounds)
+    asked = len(answer.ranking)
+    lines = [
+        f"{asked} network{'s' * (asked != 1)} on {sizes} of {figures['images_to_learn_from']:,} images to learn from, "
+        f"{len(answer.classes)} classes; what reports ({figures['reported_on']}) was not looked at",
+        "",
+        *_table(answer),
+        "",
+        f"shortlist  {', '.join(answer.models)}",
+    ]
+    if answer.first_two is not None:
+        lines.append(_wrapped(_of_two(answer.first_two, answer), "           "))
+    lines += [_wrapped(f"agreement  {line}", "           ") for line in answer.agreement]
+    lines += [_wrapped(f"left out   {name}: {reason}", "           ") for name, reason in answer.skipped.items()]
+    lines += [_wrapped(f"warning: {warning}", "  ") for warning in answer.warnings]
+    found = "" if not figures["stored_before"] else f", {figures['stored_before']:,} were stored"
+    lines += [
+        f"{figures['seconds']:.1f} s, {figures['computed']:,} rows of features computed{found}",
+        "go on with",
+        *(f"  {shlex.join(['headstart', 'train', answer.source, '--model', name, *shared])}" for name in answer.models),
+    ]
+    return "\n".join(lines)
+
+
+def _table(answer: Shortlist) -> list[str]:
+    width = max(len("network"), *(len(_shown(place)) for place in answer.ranking))
+    lines = [
+        f"{'network':<{width}} {'images':>6} {'log loss':>8} {'accuracy (95 %)':>20} {'LogME':>7} {'H-score':>7} "
+        f"{'kNN':>5} {'ImageNet':>8} {'params':>7} {'GMACs':>6}"
+    ]
+    for place in answer.ranking:
+        one, card = place.judged, place.candidate
+        low, high = one.accuracy_interval
+        lines.append(
+            f"{_shown(place):<{width}} {place.images:>6,} {one.log_loss:>8.3f} "
+            f"{f'{one.accuracy:.3f} {low:.3f}..{high:.3f}':>20} {one.log_me:>7.3f} {one.h_score:>7.3f} "
+            f"{one.knn_accuracy:>5.3f} {_number(card.imagenet_top1, 8, 1)} {card.parameters / 1e6:>6.1f}M "
+            f"{_number(card.gmacs, 6, 2)}"
+        )
+    lines.append(
+        "log loss and accuracy: ridge probe, out of fold; a network with fewer images left before the last round"
+    )
+    return lines
+
+
+def _shown(place: Place) -> str:
+    """The name, of the user's own file without its folders."""
+    name, own, file = place.candidate.name.partition(":file:")
+    return f"{name}{own}{Path(file).name}" if own else name
+
+
+def _number(value: float | None, width: int, digits: int) -> str:
+    return f"{'-':>{width}}" if value is None else f"{value:>{width}.{digits}f}"
+
+
+def _of_two(two: Difference, answer: Shortlist) -> str:
+    low, high = two.log_loss_interval
+    worse, better = two.accuracy_interval
+    figures = (
+        f"first less second: log loss lower by {two.log_loss:.3f} ({low:.3f}..{high:.3f}), accuracy higher by "
+        f"{two.accuracy:.3f} ({worse:.3f}..{better:.3f})"
+    )
+    if not two.is_tie:
+        return f"first      {figures}"
+    tied = ", ".join(answer.tied[:_MOST_NAMED]) + (", ..." if len(answer.tied) > _MOST_NAMED else "")
+    return f"tie        {figures}; {tied} cannot be told apart here, and {answer.cheapest_tied} costs the least"
+
+
+def _wrapped(text: str, indent: str) -> str:
+    return textwrap.fill(text, WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)

@@ -1,0 +1,141 @@
+"""Features of the networks that are compared: each built when it is asked, from the store where it was asked before."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from headstart.advise.halving import Features
+from headstart.advise.ranking import Candidate
+from headstart.data.sources import ImageRecord
+from headstart.data.splits import Roles
+from headstart.errors import DiskFullError, NotWritableError, require
+from headstart.input_spec import InputSpec
+from headstart.models.catalog import ModelChoice
+from headstart.plan import DataPlan, NoncommercialWeights
+from headstart.workflow.plans import TrainOptions, make_plan, refuse_by_licence
+from headstart.workflow.progress import Progress, no_progress
+
+if TYPE_CHECKING:
+    from headstart.features.activations import Activations, View
+    from headstart.models.backbone import Classifier
+
+HELD_PARAMETERS = 250_000_000
+"""Networks that are left stay in memory up to so many parameters together (1 GB); beyond, each round builds them."""
+
+
+class CandidateNetworks:
+    """The networks of the candidates: built when they are asked, given up when they leave."""
+
+    def __init__(
+        self,
+        choices: Mapping[str, ModelChoice],
+        records: Sequence[ImageRecord],
+        digests: Mapping[str, bytes],
+        *,
+        input_size: int | None = None,
+        store: Path | None = None,
+        noncommercial_weights: NoncommercialWeights = "refuse",
+        progress: Progress = no_progress,
+    ) -> None:
+        """Nothing is built yet.
+
+        Args:
+            choices: Name in full -> network.
+            records: Readable images, in the order in which rounds take them.
+            digests: Image id -> hash of its file.
+            input_size: Side in pixels for all; None takes each network's own.
+            store: Folder of the store; None is `$HEADSTART_HOME/store`.
+            noncommercial_weights: Whether weights whose licence forbids commercial use may be used.
+            progress: Told how far it is.
+        """
+        from headstart.features.store import ActivationStore
+
+        self._choices, self._records, self._digests = choices, records, digests
+        self._input_size, self._licences, self._progress = input_size, noncommercial_weights, progress
+        self._store = ActivationStore(store)
+        self._held: dict[str, tuple[Classifier, Activations]] = {}
+        self._holds_all = True
+        self._not_stored = ""
+        self._asked: dict[str, int] = {}
+        self.computed = 0
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What did not go as it should."""
+        return (f"features were not kept: {self._not_stored}",) if self._not_stored else ()
+
+    @property
+    def figures(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        found = max(0, sum(self._asked.values()) - self.computed)
+        return {"computed": self.computed, "stored_before": found, "store": str(self._store.root)}
+
+    def hold(self, left: Sequence[Candidate], images: int) -> None:
+        """A round begins: only these are needed from now on."""
+        del images
+        names = {candidate.name for candidate in left}
+        self._holds_all = sum(candidate.parameters for candidate in left) <= HELD_PARAMETERS
+        self._held = {name: one for name, one in self._held.items() if name in names and self._holds_all}
+
+    def features(self, candidate: Candidate, images: int) -> Features:
+        """(images, F) of the first so many images, from the store where they are.
+
+        Raises:
+            ModelError: weights cannot be had or used, or the network takes no images of that size.
+            MissingExtraError: the network's library is not installed.
+        """
+        from headstart.features.activations import matrix_of
+        from headstart.features.engines import features_of
+
+        classifier, activations = self._held.get(candidate.name) or self._built(candidate.name)
+        if self._holds_all:
+            self._held[candidate.name] = classifier, activations
+        self._asked[candidate.name] = images
+        records = self._records[:images]
+        tick = self._progress(f"features ({candidate.name})", images)
+        view = _evaluation_view(records, activations.spec)
+        try:
+            return matrix_of(activations.reader(records, [view], on_images=self._counting(tick)))
+        except (DiskFullError, NotWritableError) as error:
+            self._not_stored = str(error)
+            tick = self._progress(f"features ({candidate.name})", images)
+            self.computed += images
+            return features_of(classifier, records, activations.spec, on_images=tick)
+
+    def _built(self, name: str) -> tuple[Classifier, Activations]:
+        from headstart.features.activations import Activations, pooled_part
+        from headstart.features.engines import best_device
+        from headstart.models.backbone import build_classifier
+
+        choice = self._choices[name]
+        options = TrainOptions(DataPlan(source="images"), model=name, noncommercial_weights=self._licences)
+        refuse_by_licence(make_plan(options), choice)
+        require(choice.card.library, extra="train")
+        own = choice.card.input
+        spec = own if self._input_size is None else own.at_size(self._input_size)
+        classifier = build_classifier(choice, kind="linear", num_classes=2, seed=0, input_size=spec.size)
+        classifier.network.to(best_device())
+        part, count = pooled_part(classifier), len(self._records)
+        return classifier, Activations(part, spec, self._digests, self._store, images_to_come=count)
+
+    def _counting(self, tick: Callable[[int], object]) -> Callable[[int], object]:
+        """Told first how many rows are there, then of those that are computed."""
+        are_new = False
+
+        def told(count: int) -> None:
+            nonlocal are_new
+            self.computed += count if are_new else 0
+            are_new = True
+            tick(count)
+
+        return told
+
+
+def _evaluation_view(records: Sequence[ImageRecord], spec: InputSpec) -> View:
+    """What training stores of an image for its probe."""
+    from headstart.train.feeds import evaluation_view_of
+    from headstart.train.training_images import TrainingImages
+
+    return evaluation_view_of(TrainingImages(Roles(tuple(records), (), (), (), "", ""), spec, {}))

@@ -1,0 +1,300 @@
+"""probe: how much of a network transfers to the images of DATA, measured after every layer group in one pass."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from headstart.advise.depth_probe import DepthCurve, folds_by_group, probe_depths
+from headstart.data import checks
+from headstart.data.decode import UnreadableImageError, decode
+from headstart.data.loading import batches
+from headstart.data.preprocess import NetworkInput, evaluation_view, pixels_needed
+from headstart.data.sources import ImageRecord
+from headstart.data.splits import assign_roles, group_names, join_identical
+from headstart.errors import HeadstartError, ModelError, require
+from headstart.features.store import image_digest
+from headstart.features.strongest import StrongestPositions
+from headstart.input_spec import InputSpec
+from headstart.models.catalog import ModelChoice, find_model
+from headstart.plan import DataPlan, NoncommercialWeights
+from headstart.request import DEFAULT_MODEL
+from headstart.run import Run
+from headstart.workflow.images import sources_of
+from headstart.workflow.patches import PATCHES_SUFFIX, Patches, draw_patches
+from headstart.workflow.plans import TrainOptions, make_plan, refuse_by_licence
+from headstart.workflow.progress import Progress, no_progress
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from headstart.features.depth_reader import DepthReader
+    from headstart.models.backbone import Classifier
+
+_BATCH_IMAGES = 16
+"""The maps of all groups are held at once: 100 MB of EfficientNet-Lite0's at 224 px."""
+
+
+@dataclass(frozen=True)
+class DepthProbe:
+    """What probing a network on images found."""
+
+    curve: DepthCurve
+    model: str
+    """Full name."""
+    data: str
+    """DATA."""
+    classes: tuple[str, ...]
+    run: str | None
+    """Whose network CKA compares with."""
+    input_size: int
+    """Side of what the network saw, in pixels."""
+    unreadable: dict[str, str]
+    """Image id -> reason of those that are left out."""
+    seconds: float
+    patches: Patches | None = None
+    """What was drawn, if it was asked for."""
+
+    @property
+    def sentence(self) -> str:
+        """What the curve means, in words."""
+        return self.curve.sentence
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        curve = self.curve
+        values = {
+            "model": self.model,
+            "data": self.data,
+            "images": curve.images,
+            "classes": list(self.classes),
+            "folds": curve.folds,
+            "groups": curve.rows(),
+            "sentence": self.sentence,
+            "seconds": self.seconds,
+            "best": curve.best,
+            "stops_at": curve.stops_at,
+            "falls_from": curve.falls_from,
+            "majority_share": curve.majority_share,
+            "neighbours": curve.neighbours,
+            "input_size": self.input_size,
+            "run": self.run,
+            "unreadable": self.unreadable,
+        }
+        return values if self.patches is None else {**values, "patches": self.patches.to_dict()}
+
+
+def probe(
+    data: str | os.PathLike[str],
+    *,
+    model: str | None = None,
+    run: str | os.PathLike[str] | None = None,
+    group: str | None = None,
+    limit: str | None = None,
+    patches: str | os.PathLike[str] | None = None,
+    noncommercial_weights: NoncommercialWeights = "refuse",
+    progress: Progress = no_progress,
+) -> DepthProbe:
+    """Measure after every layer group how well a linear head and the nearest neighbours tell the classes.
+
+    Only images that `train` would learn from are looked at; those that report stay untouched. Every image is read once
+    and passes once through each network.
+
+    Args:
+        data: DATA.
+        model: ARCH, ARCH:TAG or ARCH:file:PATH; None takes the run's, else the default of `train`.
+        run: A run or a bundle of the same network: CKA says how far tuning has moved each group.
+        group: Pattern whose group 1 names what must stay on one side.
+        limit: A seeded sample: `100/class`, or `1000`.
+        patches: A .png to be written: the patches of the images that excite each group most.
+        noncommercial_weights: refuse or allow weights whose licence forbids commercial use.
+        progress: Told how far it is.
+
+    Raises:
+        DataError: nothing to read, or a class that cannot be both learned and judged.
+        ModelError: no such network, it cannot be read at every depth, or the run is one of another.
+        BundleError: the run holds no bundle.
+        HeadstartError: the patches cannot be written there.
+    """
+    started = time.monotonic()
+    source, folder = os.fspath(data), None if run is None else _bundle_of(Path(run))
+    target = None if patches is None else _checked(Path(patches))
+    part = DataPlan.from_options(source=source, group=group, limit_train=limit)
+    name = model or _model_of(folder) or DEFAULT_MODEL
+    choice = find_model(name)
+    plan = make_plan(TrainOptions(part, model=name, noncommercial_weights=noncommercial_weights))
+    refuse_by_licence(plan, choice)
+    records, groups = _to_learn_from(part, plan.seed)
+    require("torch", extra="train")
+    reader, tuned, spec = _readers(choice, folder)
+    seen = _Pass(spec, [reader] if tuned is None else [reader, tuned], drawn=target is not None)
+    seen.look_at(records, progress)
+    facts = checks.FileFacts(tuple(seen.records), seen.unreadable, seen.digests)
+    checks.refuse_unusable(facts, source=source, strict=False)
+    together = join_identical({record.id: groups[record.id] for record in seen.records}, seen.digests)
+    folds = folds_by_group(seen.records, together, seed=plan.seed)
+    classes = tuple(sorted({record.label for record in seen.records}))
+    tick = progress("probe", len(seen.records) * len(reader.group_names))
+    curve = probe_depths(
+        seen.features(0),
+        np.array([classes.index(record.label) for record in seen.records], np.int64),
+        folds,
+        np.unique([together[record.id] for record in seen.records], return_inverse=True)[1],
+        names=reader.backbone_names,
+        tuned=None if tuned is None else seen.features(1),
+        on_group=lambda count: tick(count * len(seen.records)),
+    )
+    drawn = None
+    if target is not None:
+        sides = reader.receptive_sides(seen.first_inputs)
+        drawn = draw_patches(target, seen.records, spec, seen.strongest, grids=reader.grids, sides=sides, curve=curve)
+    told = None if run is None else os.fspath(run)
+    seconds = time.monotonic() - started
+    return DepthProbe(curve, choice.name, source, classes, told, spec.size, seen.unreadable, seconds, drawn)
+
+
+def _checked(path: Path) -> Path:
+    """A place for the patches, before anything is computed."""
+    if path.suffix.lower() != PATCHES_SUFFIX:
+        raise HeadstartError(f"{path} cannot hold the patches", expected=f"a name that ends in {PATCHES_SUFFIX}")
+    if not path.parent.is_dir():
+        raise HeadstartError(f"{path.parent} is no folder", remedy="make it first, or choose another file")
+    return path
+
+
+def _bundle_of(folder: Path) -> Path:
+    return folder / "bundle" if (folder / "bundle").is_dir() else folder
+
+
+def _model_of(bundle: Path | None) -> str | None:
+    """The name under which the run read its weights; of a bundle alone the one on its card."""
+    if bundle is None:
+        return None
+    if (bundle.parent / "plan.resolved.yaml").is_file():
+        return Run.open(bundle.parent).plan().model.name
+    from headstart.models.bundle import read_info
+
+    return read_info(bundle).card.name
+
+
+def _to_learn_from(part: DataPlan, seed: int) -> tuple[tuple[ImageRecord, ...], dict[str, str]]:
+    """The images that `train` would learn from, by name, and the group of each."""
+    dataset, _ = sources_of(part.source, None)
+    groups = group_names(dataset.records, part.group)
+    checks.refuse_small_classes(dataset.of("train") or dataset.records)
+    roles = assign_roles(
+        dataset,
+        val=None,
+        groups=groups,
+        report_share=part.report_share,
+        select_share=part.select_share,
+        tuned=False,
+        limit_train=part.limit_train,
+        limit_test=None,
+        seed=seed,
+    )
+    return roles.train, groups
+
+
+def _readers(choice: ModelChoice, bundle: Path | None) -> tuple[DepthReader, DepthReader | None, InputSpec]:
+    """Of the pretrained network and of the run's, and what both see: the run's input where there is a run."""
+    from headstart.features.depth_reader import DepthReader
+    from headstart.features.depths import with_depths
+    from headstart.features.engines import best_device
+    from headstart.models.backbone import build_classifier
+    from headstart.models.bundle import load_classifier, read_info
+
+    spec = choice.card.input
+    if bundle is not None:
+        info = read_info(bundle)
+        if info.card.architecture != choice.card.architecture:
+            raise ModelError(
+                f"{bundle} holds {info.card.name}",
+                expected=f"a run of {choice.name}, so that groups can be compared",
+                remedy=f"--model {info.card.name}",
+            )
+        spec = info.input
+    own = build_classifier(choice, kind="linear", num_classes=2, seed=0, input_size=spec.size)
+    reader = DepthReader(own.network.to(best_device()), own.groups, size=spec.size, channels=spec.channels)
+    if bundle is None:
+        return reader, None, spec
+    trained, _ = load_classifier(bundle, deepen=with_depths)
+    network = _without_deep_head(trained).to(best_device())
+    return reader, DepthReader(network, trained.groups, size=spec.size, channels=spec.channels), spec
+
+
+def _without_deep_head(trained: Classifier) -> nn.Module:
+    """The network as its library knows it; a multi_depth head reads the groups itself, in a forward of its own."""
+    from headstart.models.heads import DEPTHS
+
+    network = trained.network
+    if trained.head_kind == "multi_depth":
+        del network.forward  # the instance's: the class's own comes to light
+        delattr(network, DEPTHS)
+    return network
+
+
+@dataclass
+class _Pass:
+    """One pass over images: each is read once, and goes once through each network."""
+
+    spec: InputSpec
+    readers: Sequence[DepthReader]
+    drawn: bool
+    """Whether the strongest positions are kept."""
+    records: list[ImageRecord] = field(default_factory=list)
+    """Those that could be read, in order."""
+    unreadable: dict[str, str] = field(default_factory=dict)
+    digests: dict[str, str] = field(default_factory=dict)
+    strongest: dict[str, StrongestPositions] = field(default_factory=dict)
+    """Group of the first network -> where its channels are excited most."""
+    first_inputs: NetworkInput = field(default_factory=lambda: np.empty((0, 0, 0, 0), np.float32))
+    """A few images as the network sees them."""
+    _found: list[dict[str, list[npt.NDArray[np.float32]]]] = field(default_factory=list)
+
+    def look_at(self, records: Sequence[ImageRecord], progress: Progress) -> None:
+        """Read and run all images; those that cannot be read are left out."""
+        self._found = [{name: [] for name in reader.group_names} for reader in self.readers]
+        tick = progress("read at every depth", len(records))
+        chunks = [records[start : start + _BATCH_IMAGES] for start in range(0, len(records), _BATCH_IMAGES)]
+        for chunk, inputs in batches(chunks, self._prepare):
+            readable = [index for index, record in enumerate(chunk) if record.id in self.digests]
+            if readable:
+                self._run([chunk[index] for index in readable], inputs[readable])
+            tick(len(chunk))
+
+    def features(self, network: int) -> dict[str, npt.NDArray[np.float32]]:
+        """Group -> (N, F) of one of the networks."""
+        return {name: np.concatenate(rows) for name, rows in self._found[network].items()}
+
+    def _prepare(self, record: ImageRecord) -> NetworkInput:
+        """The evaluation view; of what cannot be read an empty one, and the reason is kept. Called from threads."""
+        try:
+            encoded = record.read()
+            pixels = decode(encoded, at_least=pixels_needed(self.spec))
+        except (UnreadableImageError, OSError) as error:
+            self.unreadable[record.id] = str(error)
+            return np.zeros((self.spec.size, self.spec.size, self.spec.channels), np.float32)
+        self.digests[record.id] = image_digest(encoded).hex()
+        return evaluation_view(pixels, self.spec)
+
+    def _run(self, records: Sequence[ImageRecord], inputs: NetworkInput) -> None:
+        numbers = np.arange(len(self.records), len(self.records) + len(records))
+        self.records.extend(records)
+        if not len(self.first_inputs):
+            self.first_inputs = inputs
+        for index, reader in enumerate(self.readers):
+            for name, reading in reader.read(inputs).items():
+                self._found[index][name].append(reading.pooled_BF)
+                if self.drawn and index == 0 and reading.strongest_BC is not None:
+                    assert reading.positions_BC is not None
+                    channels = reading.strongest_BC.shape[1]
+                    kept = self.strongest.setdefault(name, StrongestPositions(channels))
+                    kept.add(numbers, reading.strongest_BC, reading.positions_BC)

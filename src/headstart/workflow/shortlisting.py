@@ -1,0 +1,303 @@
+"""shortlist: which of many pretrained networks are worth training on the images of DATA.
+
+Only images that `train` would learn from are looked at, and none that would report. Features go through the store, so
+that a later `train` with a network of the list finds them.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from headstart.advise.cautions import Circumstances, cautions
+from headstart.advise.halving import Labels, dealt_folds, images_wanted, nested_order
+from headstart.advise.ranking import KEPT, Candidate, Shortlist, halve, places
+from headstart.data import checks
+from headstart.data.sources import ImageRecord
+from headstart.data.splits import Roles, assign_roles, group_names, join_identical, refuse_shared_groups
+from headstart.errors import DataError, Interrupted, ModelError, PlanError, require
+from headstart.evaluate.metrics import wilson_interval
+from headstart.models.catalog import ModelChoice, all_cards, find_model
+from headstart.models.search import ModelQuery, search
+from headstart.plan import DataPlan, NoncommercialWeights
+from headstart.workflow.candidates import CandidateNetworks
+from headstart.workflow.images import read_watched, sources_of
+from headstart.workflow.plans import TrainOptions, make_plan
+from headstart.workflow.progress import Progress, no_progress
+
+MOST_CANDIDATES = 40
+"""Each must be downloaded and run: a search that finds more is refused."""
+LEAST_OF_A_CLASS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class ShortlistOptions:
+    """What is asked; None means: decide for me."""
+
+    source: str
+    """DATA."""
+    models: tuple[str, ...] = ()
+    """Names of networks; or give `query`."""
+    query: ModelQuery | None = None
+    """A search of the catalog in their place."""
+    keep: int = KEPT
+    """Length of the list."""
+    images: int | None = None
+    """Of the last round."""
+    group: str | None = None
+    """Pattern whose group 1 names what must stay together."""
+    input_size: int | None = None
+    """Side in pixels for all networks; None takes each one's own."""
+    seed: int = 0
+    """Of the sample, the folds, and who reports: the one to train with."""
+    store: Path | None = None
+    """Folder of the store; None is `$HEADSTART_HOME/store`."""
+    noncommercial_weights: NoncommercialWeights = "refuse"
+
+
+def shortlist(
+    source: str | os.PathLike[str],
+    models: str | Sequence[str] = (),
+    *,
+    query: ModelQuery | None = None,
+    keep: int = KEPT,
+    images: int | None = None,
+    group: str | None = None,
+    input_size: int | None = None,
+    seed: int = 0,
+    store: str | os.PathLike[str] | None = None,
+    noncommercial_weights: NoncommercialWeights = "refuse",
+    progress: Progress = no_progress,
+) -> Shortlist:
+    """Networks worth training on DATA, best first: `headstart.shortlist("photos", ["resnet18", "resnet50"]).models`.
+
+    Args:
+        source: DATA.
+        models: Names, or one text with commas between them.
+        query: In place of names: a search, `headstart.models.search.ModelQuery(max_parameters=10e6)`.
+        keep: Length of the list.
+        images: Of the last round; None: 512, or more for many classes.
+        group: Regular expression on the image path; what its group 1 matches stays in one fold.
+        input_size: Side in pixels for all; None takes each network's own.
+        seed: Give `train` the same, and no image that reports was seen here.
+        store: Folder of the store; None is `$HEADSTART_HOME/store`.
+        noncommercial_weights: refuse skips weights whose licence forbids commercial use.
+        progress: Told how far it is.
+
+    Raises:
+        HeadstartError: see its subclasses; Interrupted after Ctrl-C, with all features kept.
+    """
+    names = models.split(",") if isinstance(models, str) else models
+    options = ShortlistOptions(
+        os.fspath(source),
+        tuple(dict.fromkeys(name.strip() for name in names if name.strip())),
+        query,
+        keep,
+        images,
+        group,
+        input_size,
+        seed,
+        None if store is None else Path(store),
+        noncommercial_weights,
+    )
+    return run_shortlist(options, progress=progress)
+
+
+def run_shortlist(options: ShortlistOptions, *, progress: Progress = no_progress) -> Shortlist:
+    """The same for options in one piece.
+
+    Raises:
+        HeadstartError: see `shortlist`.
+    """
+    started = time.monotonic()
+    _refuse_wrong(options)
+    choices, skipped = _choices(options)
+    sample = _sample(options, progress)
+    require("torch", extra="train")
+    networks = CandidateNetworks(
+        choices,
+        sample.records,
+        sample.digests,
+        input_size=options.input_size,
+        store=options.store,
+        noncommercial_weights=options.noncommercial_weights,
+        progress=progress,
+    )
+    candidates = [Candidate.of(choice) for choice in choices.values()]
+    try:
+        rounds, failed = halve(
+            candidates,
+            networks.features,
+            sample.labels,
+            sample.folds,
+            num_classes=len(sample.classes),
+            keep=options.keep,
+            interval=wilson_interval,
+            on_round=networks.hold,
+        )
+    except KeyboardInterrupt as stop:
+        raise Interrupted(
+            f"stopped; {networks.computed} rows of features were computed and are kept in the store",
+            remedy="the same call computes only what is missing",
+        ) from stop
+    ranking = places(candidates, rounds)
+    notes = (*sample.notes, *networks.notes)
+    told = Circumstances("named" if sample.is_grouped else "unknown", notes)
+    return Shortlist(
+        options.source,
+        sample.classes,
+        ranking,
+        options.keep,
+        rounds,
+        {**skipped, **failed},
+        cautions(ranking, keep=options.keep, circumstances=told),
+        {**sample.figures, **networks.figures, "seconds": time.monotonic() - started},
+    )
+
+
+def _refuse_wrong(options: ShortlistOptions) -> None:
+    """Before anything is read.
+
+    Raises:
+        PlanError: with every fault; or the input size is none.
+    """
+    faults = []
+    if bool(options.models) == (options.query is not None):
+        both = "not both" if options.models else "such as --models resnet18,resnet50, or --max-params 10M --pareto"
+        faults.append(f"models: name them, or search the catalog, {both}")
+    if options.keep < 1:
+        faults.append(f"keep: {options.keep} must be >= 1")
+    if faults:
+        raise PlanError(faults, source="the request")
+    make_plan(TrainOptions(DataPlan.from_options(source=options.source), input_size=options.input_size))
+
+
+def _choices(options: ShortlistOptions) -> tuple[dict[str, ModelChoice], dict[str, str]]:
+    """Name in full -> network, and the repositories of the hub that cannot be reached now.
+
+    Raises:
+        ModelError: a name is wrong, or the search finds nothing or too much.
+    """
+    names = options.models
+    if options.query is not None:
+        names = tuple(card.name for card in search(all_cards(), options.query))
+        if not 0 < len(names) <= MOST_CANDIDATES:
+            raise ModelError(
+                f"the search finds {len(names)} models",
+                expected=f"1 to {MOST_CANDIDATES}",
+                remedy="headstart models takes the same options and shows them; --pareto leaves few",
+            )
+    found: dict[str, ModelChoice] = {}
+    skipped: dict[str, str] = {}
+    for name in names:
+        try:
+            choice = find_model(name)
+        except ModelError as error:
+            if not name.replace("_", "-").startswith("hf-hub:"):
+                raise
+            skipped[name] = str(error)
+            continue
+        found.setdefault(choice.name, choice)
+    if not found:
+        raise ModelError("; ".join(f"{name}: {reason}" for name, reason in skipped.items()))
+    return found, skipped
+
+
+@dataclass(frozen=True)
+class _Sample:
+    """Images in the order in which rounds take them."""
+
+    records: tuple[ImageRecord, ...]
+    roles: Roles
+    groups: dict[str, str]
+    """Image id -> group; copies of a file share one."""
+    digests: dict[str, bytes]
+    classes: tuple[str, ...]
+    is_grouped: bool
+    unreadable: dict[str, str]
+    seed: int
+
+    @property
+    def labels(self) -> Labels:
+        index = {name: number for number, name in enumerate(self.classes)}
+        return np.array([index[record.label] for record in self.records], np.int64)
+
+    def folds(self, images: int) -> Labels:
+        return dealt_folds(self.records[:images], self.groups, seed=self.seed)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        if not self.unreadable:
+            return ()
+        name, reason = next(iter(self.unreadable.items()))
+        return (f"{len(self.unreadable)} images that cannot be read were left out (first: {name}: {reason})",)
+
+    @property
+    def figures(self) -> dict[str, Any]:
+        return {
+            "images": len(self.records),
+            "images_to_learn_from": len(self.roles.train),
+            "reported_on": self.roles.reported_on,
+            "groups": len({self.groups[record.id] for record in self.records}),
+            "seed": self.seed,
+            "unreadable": self.unreadable,
+        }
+
+
+def _sample(options: ShortlistOptions, progress: Progress) -> _Sample:
+    """The images of the last round, each read once.
+
+    Raises:
+        DataError: they cannot tell networks apart.
+        PlanError: fewer images are asked for than every class needs.
+    """
+    part = DataPlan.from_options(source=options.source, group=options.group)
+    dataset, _ = sources_of(part.source, None)
+    groups = group_names(dataset.records, part.group)
+    refuse_shared_groups(dataset.records, groups)
+    checks.refuse_small_classes(dataset.of("train") or dataset.records)
+    roles = assign_roles(
+        dataset,
+        val=None,
+        groups=groups,
+        report_share=part.report_share,
+        select_share=part.select_share,
+        tuned=False,
+        limit_train=None,
+        limit_test=None,
+        seed=options.seed,
+    )
+    least = LEAST_OF_A_CLASS * len(roles.classes)
+    if options.images is not None and options.images < least:
+        raise PlanError(
+            [f"images: {options.images} must be >= {least}, two for each of {len(roles.classes)} classes"],
+            source="the request",
+        )
+    wanted = images_wanted(len(roles.train), len(roles.classes), asked=options.images)
+    facts = read_watched(nested_order(roles.train, seed=options.seed)[:wanted], progress)
+    checks.refuse_unusable(facts, source=options.source, strict=False)
+    joined = join_identical({record.id: groups[record.id] for record in facts.readable}, facts.digests)
+    classes = tuple(sorted({record.label for record in facts.readable}))
+    if len(classes) < 2 or len(set(joined.values())) < 2:
+        raise DataError(
+            f"the {len(facts.readable)} images to compare networks on have {len(classes)} classes in "
+            f"{len(set(joined.values()))} groups",
+            expected="at least two of each",
+            remedy="add images, or loosen --group (or the column group)",
+        )
+    return _Sample(
+        facts.readable,
+        roles,
+        joined,
+        {name: bytes.fromhex(digest) for name, digest in facts.digests.items()},
+        classes,
+        part.group is not None or any(record.group is not None for record in facts.readable),
+        facts.unreadable,
+        options.seed,
+    )
