@@ -145,9 +145,8 @@ def solve_in_blocks(
         )
         start = np.zeros((len(some), num_classes * (len(axes.variances_R) + 1)))
         minima = minimise_together(loss, start, tolerance=TOLERANCE, most_looks=MOST_PASSES)
-        found += [
-            axes.head(*fit, strength) for *fit, strength in zip(*loss.weights(minima.points_PV), some, strict=True)
-        ]
+        weights, biases = loss.weights(minima.points_PV)
+        found += [axes.head(w, b, strength) for w, b, strength in zip(weights, biases, some, strict=True)]
     return found
 
 
