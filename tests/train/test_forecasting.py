@@ -14,7 +14,7 @@ from headstart.features import store_limit
 from headstart.features.cost import stored_bytes
 from headstart.features.cost_facts import Forecast, PhaseCost
 from headstart.features.cut import NetworkGraph
-from headstart.features.measured import Known
+from headstart.features.measured import Known, rates_of
 from headstart.features.store import ActivationStore
 from headstart.plan import AugmentationPlan, FrozenPartPlan, TrainPhase
 from headstart.train.checkpoint import load_state
@@ -174,6 +174,20 @@ def slow_store() -> Known:
     return Known({"moved": 1.0, "forward": 1e3, "training": 1e3, "torch": 1e3, "onnxruntime": 1e3}, {})
 
 
+def test_what_was_measured_here_changes_the_forecast_and_not_the_choice(prepare: Callable, tmp_path: Path):
+    """Else the same plan would train other weights once a machine has learned its rates."""
+    task = prepare(strategy="partial", thaw=1, epochs=2)
+    task.images = with_store(task, tmp_path / "store")
+    phase, found, seconds = task.plan.phases[1], [], []
+    for known in (Known(), slow_store()):
+        costs = costs_of(task.classifier(), task.images)
+        costs.known = known
+        found.append(costs.settle(phase, Observer()).plan)
+        seconds.append(costs.announced(task.plan.phases)["total_seconds"])
+    assert found[0] == found[1]
+    assert seconds[1] > 10 * seconds[0]
+
+
 @pytest.mark.parametrize("first", ["stored", "computed"])
 def test_a_resume_takes_the_same_way_though_other_rates_are_known_by_then(
     prepare: Callable, tmp_path: Path, first: str
@@ -185,7 +199,7 @@ def test_a_resume_takes_the_same_way_though_other_rates_are_known_by_then(
         classifier = task.classifier()
         costs = costs_of(classifier, task.images)
         if first == "computed":
-            costs.known = slow_store()
+            costs.nominal_rates = lambda costs=costs: rates_of(slow_store(), costs.facts)
         stop = StopAfter(4) if name == "stopped" else StopRequest()
         outcome = fit(task.plan, classifier, task.images, run=task.run, observer=Observer(), stop=stop, costs=costs)
         if name == "stopped":
@@ -194,7 +208,7 @@ def test_a_resume_takes_the_same_way_though_other_rates_are_known_by_then(
             classifier = task.classifier()
             costs = costs_of(classifier, task.images)
             if first == "stored":
-                costs.known = slow_store()
+                costs.nominal_rates = lambda costs=costs: rates_of(slow_store(), costs.facts)
             plan = task.run.plan()
             fit(plan, classifier, task.images, run=task.run, observer=Observer(), stop=StopRequest(), costs=costs)
         assert task.run.plan().phases[1].frozen_part.way == first

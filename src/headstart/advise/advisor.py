@@ -9,11 +9,11 @@ from typing import Literal
 
 from headstart.advise.answer import Advice, Prices
 from headstart.advise.choices import Reason, Step, augmentation, batch_norm, input_size, steps
+from headstart.advise.citations import source_of
 from headstart.advise.network import network_for
 from headstart.advise.price import Cost, Machine, cost_of, machine_for, pretraining_seconds
 from headstart.advise.rules import THAWING, Decision, decide
 from headstart.advise.situation import Situation
-from headstart.advise.sources import source_of
 from headstart.advise.words import duration_text
 from headstart.choice_facts import SCRATCH_IMAGES
 from headstart.facts import HEAD_LEARNING_RATE

@@ -16,7 +16,7 @@ from headstart.apps.advise import advise
 from headstart.apps.cache import cache
 from headstart.apps.embed import embed
 from headstart.apps.models import models
-from headstart.apps.probe import probe
+from headstart.apps.probe_command import probe
 from headstart.apps.shortlist import shortlist
 from headstart.apps.web import web
 from headstart.errors import HeadstartError

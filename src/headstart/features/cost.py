@@ -52,7 +52,15 @@ _PER_TRAINED = 3
 _FLOAT_BYTES = 4
 
 
-def forecast(phases: Phases, counts: ImageCounts, facts: NetworkFacts, rates: Rates, terms: Terms) -> Forecast:
+def forecast(
+    phases: Phases,
+    counts: ImageCounts,
+    facts: NetworkFacts,
+    rates: Rates,
+    terms: Terms,
+    *,
+    chosen_by: Rates | None = None,
+) -> Forecast:
     """Seconds and bytes of every phase as if it ran to its end: early stopping and skipped phases only take less.
 
     Args:
@@ -61,6 +69,7 @@ def forecast(phases: Phases, counts: ImageCounts, facts: NetworkFacts, rates: Ra
         facts: Of the network at the size it will see.
         rates: Of this machine.
         terms: Augmentation, batch size, store.
+        chosen_by: Rates that decide between stored and computed, with nothing stored yet; None: `rates` and what is.
     """
     costs, room = [], terms.room_bytes
     for number, phase in enumerate(phases):
@@ -69,7 +78,9 @@ def forecast(phases: Phases, counts: ImageCounts, facts: NetworkFacts, rates: Ra
         if isinstance(phase, SolvePhase):
             cost = _solving(phase, counts, facts, rates, left)
         else:
-            cost = phase_cost(phase, choose(phase, counts, facts, rates, left), counts, facts, rates, left)
+            fresh = left if chosen_by is None else replace(left, kept={}, epochs_done=0)
+            choice = choose(phase, counts, facts, chosen_by or rates, fresh)
+            cost = phase_cost(phase, choice, counts, facts, rates, left)
         costs.append(cost)
         room -= cost.stored_bytes
     costs.append(_end(phases, counts, facts, rates, terms))

@@ -27,6 +27,9 @@ from headstart.train.feeds import border_label, graph_of_classifier, views_drawn
 from headstart.train.observers import Observer
 from headstart.train.training_images import TrainingImages
 
+NOMINAL_GEMM = 100.0
+"""Billions of multiply-accumulates a second that two usual cores reach in a product of matrices."""
+
 
 @dataclass(frozen=True)
 class Settled:
@@ -66,6 +69,16 @@ class Costs:
         found = rates_of(self.known, self.facts, pixels=self.images.pixels, device=device)
         return replace(found, onnxruntime=0.0) if self.engine == "torch" else found
 
+    def nominal_rates(self) -> Rates:
+        """Of a usual machine, whatever was measured here: for choices that the answer depends on.
+
+        A stored view is another view than one that is made anew, so a choice by the clock would give other weights to
+        the same plan from one run to the next.
+        """
+        device: Literal["cpu", "cuda"] = "cuda" if best_device().type == "cuda" else "cpu"
+        found = rates_of(Known(), self.facts, pixels=self.images.pixels, gemm=NOMINAL_GEMM, device=device)
+        return replace(found, onnxruntime=0.0) if self.engine == "torch" else found
+
     def announced(self, phases: Phases, *, epochs_done: int = 0, budget_seconds: float | None = None) -> dict[str, Any]:
         """A forecast of the phases that are to come, as an event.
 
@@ -76,7 +89,7 @@ class Costs:
         """
         self._look_inside_for(phases)
         terms = replace(self._terms(), epochs_done=epochs_done, kept=self._kept(phases))
-        made = forecast(phases, self.counts, self.facts, self.rates(), terms)
+        made = forecast(phases, self.counts, self.facts, self.rates(), terms, chosen_by=self.nominal_rates())
         elapsed = time.monotonic() - self.started
         total = elapsed + made.seconds
         short = budget_seconds is not None and budget_seconds < total
@@ -101,18 +114,18 @@ class Costs:
         return found
 
     def _weighed(self, phase: TrainPhase) -> Settled:
-        """What is sooner done.
+        """What is sooner done on a usual machine.
 
         The choice is made with what is known of the borders, then the network is cut there: if it cannot be, or if
         something else crosses than was known, the choice is made once more.
         """
         self._look_inside_for([phase])
-        terms = replace(self._terms(), kept=self._kept([phase]))
+        terms = self._terms()
         why: list[str] = []
         seen: set[str] = set()
         graph: NetworkGraph | None = None
         while True:
-            choice = choose(phase, self.counts, self.facts, self.rates(), terms)
+            choice = choose(phase, self.counts, self.facts, self.nominal_rates(), terms)
             if choice.border is None:
                 return Settled(FrozenPartPlan(way="computed"), None, "; ".join([*why, choice.why]))
             try:

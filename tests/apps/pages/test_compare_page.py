@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 
 import pytest
-from page_text import first_values, parsed
 
 from headstart.apps.pages import compare_page, drawings
 from headstart.models.catalog import all_cards, find_model
 from headstart.models.search import ModelQuery, pareto_front, search
 from headstart.workflow.zoo import show_model
+from page_text import first_values, parsed
 
 
 def asked(**said: str) -> dict[str, str]:

@@ -8,9 +8,9 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from page_text import parsed
 
 from headstart.apps.pages import drawings
+from page_text import parsed
 
 
 def test_the_colours_of_shares_run_from_what_is_replaced_to_what_stays():

@@ -6,9 +6,9 @@ import json
 import re
 
 import pytest
-from page_text import parsed
 
 from headstart.apps.pages import compare_page, decide_page, fields, look, transfer_page
+from page_text import parsed
 
 ALL = (*decide_page.FIELDS, *transfer_page.FIELDS, *compare_page.FIELDS, compare_page.PICK)
 

@@ -10,7 +10,7 @@ import typer
 from PIL import Image
 from typer.testing import CliRunner
 
-from headstart.apps.probe import check_places, probe, probed_text
+from headstart.apps.probe_command import check_places, probe, probed_text
 from headstart.errors import HeadstartError
 from headstart.workflow import probing
 

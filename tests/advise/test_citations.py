@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from headstart.advise.sources import source_of
+from headstart.advise.citations import source_of
 from headstart.facts import RATE_PRESETS
 from headstart.plan import DataPlan
 from headstart.presets import STRATEGIES
