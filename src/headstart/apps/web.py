@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from enum import StrEnum
 from typing import Annotated
 
@@ -39,7 +40,6 @@ def web(
             import webbrowser
 
             webbrowser.open(address)
-        try:
+        with contextlib.suppress(KeyboardInterrupt):  # started in the background, with Ctrl-C ignored, it just returns
             site.serve(app, listening)
-        except KeyboardInterrupt:
-            print("headstart web: ended")
+        print("headstart web: ended")
