@@ -43,3 +43,4 @@ benchmarks: env $(PEERS)
 	$(PYTHON) benchmarks/ten_thousand.py
 	$(PYTHON) benchmarks/stored_views.py
 	$(PYTHON) benchmarks/stored_views.py --cases head lite0 --sets cifar10 rsscn7 chest_xray
+	$(PYTHON) benchmarks/shortlist_truth.py
