@@ -56,14 +56,14 @@ def sooner(images: int, torch_rate: float, known: Rates | None, *, exported: boo
 def recall(machine: str, prefix: str) -> Rates | None:
     """What was measured on this machine for a prefix of this name."""
     with contextlib.suppress(KeyError, TypeError):
-        return Rates(**_read(_kept_in())[machine][prefix])
+        return Rates(**kept_figures(_kept_in())[machine][prefix])
     return None
 
 
 def remember(machine: str, prefix: str, rates: Rates) -> None:
     """Keep figures for later runs; a full or read-only disk only means that they are measured again."""
     path = _kept_in()
-    known = _read(path)
+    known = kept_figures(path)
     mine = known.get(machine)
     figures = {name: round(value, 3) for name, value in asdict(rates).items()}
     known[machine] = {**(mine if isinstance(mine, dict) else {}), prefix: figures}
@@ -76,7 +76,8 @@ def _kept_in() -> Path:
     return home() / "engines.json"
 
 
-def _read(path: Path) -> dict[str, Any]:
+def kept_figures(path: Path) -> dict[str, Any]:
+    """What a file of measured figures holds; nothing where there is none or it is damaged."""
     with contextlib.suppress(OSError, ValueError):  # none yet, or cut by a crash of the machine
         found = json.loads(path.read_text(encoding="utf-8"))
         if isinstance(found, dict):

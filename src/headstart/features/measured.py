@@ -10,7 +10,6 @@ ran, a product of matrices tells its rate, and what networks usually reach of th
 from __future__ import annotations
 
 import contextlib
-import json
 import math
 import threading
 import time
@@ -26,7 +25,12 @@ import numpy as np
 from headstart.data.loading import cores
 from headstart.errors import DiskFullError
 from headstart.features.cost_facts import Origin, Rates
-from headstart.features.engine_choice import EXPECTED_GAIN, EXPECTED_RELOAD_SECONDS, EXPECTED_SETUP_SECONDS
+from headstart.features.engine_choice import (
+    EXPECTED_GAIN,
+    EXPECTED_RELOAD_SECONDS,
+    EXPECTED_SETUP_SECONDS,
+    kept_figures,
+)
 from headstart.features.network_facts import NetworkFacts
 from headstart.models.download import home
 from headstart.run import write_json
@@ -154,7 +158,7 @@ class Known:
 
 def recall(machine: str | None = None) -> Known:
     """What was measured on a machine; None: on the one that ran last."""
-    found = _read(_kept_in())
+    found = kept_figures(_kept_in())
     with contextlib.suppress(KeyError, TypeError, AttributeError):
         raw = found["machines"][found["latest"] if machine is None else machine]
         figures = {name: float(value) for name, value in raw["figures"].items()}
@@ -165,7 +169,7 @@ def recall(machine: str | None = None) -> Known:
 def remember(machine: str, known: Known) -> None:
     """Keep what was measured; a full or read-only disk only means that it is measured again."""
     path = _kept_in()
-    found = _read(path)
+    found = kept_figures(path)
     machines = found.get("machines")
     mine = {"figures": known.figures, "networks": known.networks}
     others = machines if isinstance(machines, dict) else {}
@@ -260,11 +264,3 @@ def _blend(kept: dict[str, float], name: str, value: float) -> None:
 
 def _kept_in() -> Path:
     return home() / "rates.json"
-
-
-def _read(path: Path) -> dict[str, Any]:
-    with contextlib.suppress(OSError, ValueError):  # none yet, or cut by a crash of the machine
-        found = json.loads(path.read_text(encoding="utf-8"))
-        if isinstance(found, dict):
-            return found
-    return {}
