@@ -133,7 +133,7 @@ def test_the_choice_follows_the_figures_and_is_remembered(prepare: Callable, mon
     monkeypatch.setattr(engine_choice, "EXPECTED_RELOAD_SECONDS", 3.0)
     assert chosen(60) == "onnxruntime", "3 s + 60 / 40 < 60 / 10"
     assert chosen(20) == "torch"
-    (machine,) = engine_choice._read(engine_choice._kept_in()).values()
+    (machine,) = engine_choice.kept_figures(engine_choice._kept_in()).values()
     assert machine["lite0, 32x32x3"]["onnxruntime"] == 40
 
 
