@@ -8,6 +8,7 @@ events.jsonl          what happened, one JSON object a line
 checkpoints/last.pt   where a resume starts
 metrics.json          the answer of `headstart train --json`
 predictions.parquet   one row an image that reported
+selection.parquet     one row for each image that chooses and each candidate (the probe, every epoch)
 bundle/               the trained model
 """
 
@@ -199,12 +200,19 @@ class Run:
         write_json(self.folder / "metrics.json", dict(metrics))
 
     def write_predictions(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Write predictions.parquet: one row an image."""
+        """Write predictions.parquet: one row an image that reports."""
+        self._write_table("predictions.parquet", rows)
+
+    def write_selection(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Write selection.parquet: one row for each image that chooses and each candidate."""
+        self._write_table("selection.parquet", rows)
+
+    def _write_table(self, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
         table = pa.Table.from_pylist([dict(row) for row in rows])
-        write_atomically(self.folder / "predictions.parquet", lambda aside: pq.write_table(table, aside))
+        write_atomically(self.folder / name, lambda aside: pq.write_table(table, aside))
 
     def _write_text(self, name: str, text: str) -> None:
         write_atomically(self.folder / name, lambda aside: aside.write_text(text, encoding="utf-8"))

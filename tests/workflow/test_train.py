@@ -46,7 +46,7 @@ def test_from_a_folder_to_a_bundle_that_predicts(image_folder: Path, tmp_path: P
     names = {p.name for p in answer.run.folder.iterdir()}
     assert names == {
         *("plan.yaml", "plan.resolved.yaml", "environment.json", "data.json", "events.jsonl", "checkpoints"),
-        *("metrics.json", "predictions.parquet", "bundle"),
+        *("metrics.json", "predictions.parquet", "selection.parquet", "bundle"),
     }
     assert headstart.load(answer.run.bundle).predict(image_folder / "blue" / "00.png").label == "blue"
 
@@ -64,6 +64,13 @@ def test_the_run_folder_says_who_did_what(image_folder: Path, tmp_path: Path):
     rows = pyarrow.parquet.read_table(run.folder / "predictions.parquet").to_pylist()
     assert {row["image"] for row in rows} == images[2]
     assert np.allclose([sum(row["probabilities"]) for row in rows], 1)
+    chosen_by = pyarrow.parquet.read_table(run.folder / "selection.parquet").to_pylist()
+    assert {row["image"] for row in chosen_by} == images[1]
+    metrics = run.metrics()
+    assert metrics is not None
+    right = [row["right"] for row in chosen_by if row["kept"]]
+    assert np.mean(right) == metrics["kept"]["select_accuracy"]
+    assert {row["epoch"] for row in chosen_by if row["kept"]} == {metrics["kept"]["weights"]}
     assert run.threads() == torch.get_num_threads()
     assert run.events()[-1]["event"] == "chosen"
 

@@ -14,6 +14,7 @@ from torch import Tensor
 from headstart.errors import RunError
 from headstart.evaluate.metrics import paired_p_value
 from headstart.run import write_atomically
+from headstart.train.judged import Judged
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,8 @@ class State:
     probe: Candidate | None
     best: Candidate | None
     """Best trained epoch so far."""
+    judged: Judged = field(default_factory=Judged)
+    """What every candidate so far said of the images that choose."""
 
 
 def save_state(path: Path, state: State) -> None:
@@ -101,6 +104,7 @@ def save_state(path: Path, state: State) -> None:
         "optimizer": state.optimizer,
         "probe": _candidate_to_raw(state.probe),
         "best": _candidate_to_raw(state.best),
+        "judged": state.judged.to_raw(),
     }
     write_atomically(path, lambda aside: torch.save(raw, aside))
 
@@ -123,6 +127,7 @@ def load_state(path: Path) -> State | None:
         raw["optimizer"],
         _candidate_from_raw(raw["probe"]),
         _candidate_from_raw(raw["best"]),
+        Judged.from_raw(raw.get("judged")),
     )
 
 

@@ -9,7 +9,6 @@ random is a pure function of (seed, phase, epoch, step, image), and everything e
 
 from __future__ import annotations
 
-import hashlib
 import math
 import time
 from collections.abc import Sequence
@@ -33,6 +32,7 @@ from headstart.train.choice import choose
 from headstart.train.feeds import Feed, feed_for
 from headstart.train.forecasting import Costs, costs_of
 from headstart.train.frozen import FrozenCheck
+from headstart.train.judged import Judged
 from headstart.train.ledger import phase_row
 from headstart.train.mixup import batch_loss, draw_mixing
 from headstart.train.moved import STILL, MovedCheck, still_alarm
@@ -40,6 +40,7 @@ from headstart.train.observers import Observer
 from headstart.train.phases import Entered, enter
 from headstart.train.probe import refit_head, solve_probe
 from headstart.train.schedules import rate_at
+from headstart.train.seeds import seed_of
 from headstart.train.stopping import StopReason, StopRequest
 from headstart.train.training_images import TrainingImages
 
@@ -62,6 +63,8 @@ class Outcome:
     probe_accuracy: float | None
     """On the select images or out of fold, 0..1."""
     chosen_accuracy: float | None
+    judged: Judged = field(default_factory=Judged)
+    """What every candidate said of the images that choose."""
 
 
 class _Stopped(Exception):  # noqa: N818 - not an error
@@ -137,6 +140,7 @@ class _Loop:
         progress = self.state.progress
         progress.strength = solved.strength
         self.state.probe = solved.candidate
+        self.state.judged.add(phase.name, solved.judged_on, solved.candidate.correct, solved.candidate.losses)
         row = {
             "phase": phase.name,
             "epoch": 0,
@@ -246,9 +250,9 @@ class _Loop:
         device = next(self.classifier.network.parameters()).device
         plan, progress = self.plan, self.state.progress
         position = (plan.seed, progress.phase, progress.epoch, progress.step)
-        mixing = draw_mixing(len(records), alpha=plan.augmentation.mixup_alpha, seed=_seed_of("mixup", *position))
-        tensors = jitter_channels(tensors, strength=self.feed.channel_jitter, seed=_seed_of("channels", *position))
-        torch.manual_seed(_seed_of(*position))  # dropout
+        mixing = draw_mixing(len(records), alpha=plan.augmentation.mixup_alpha, seed=seed_of("mixup", *position))
+        tensors = jitter_channels(tensors, strength=self.feed.channel_jitter, seed=seed_of("channels", *position))
+        torch.manual_seed(seed_of(*position))  # dropout
         outputs = self.feed.outputs(tuple(mixing.inputs(tensor) for tensor in tensors))
         labels = torch.from_numpy(self.images.labels(records)).to(device)
         loss = batch_loss(outputs, labels, mixing, label_smoothing=plan.optimizer.label_smoothing)
@@ -272,6 +276,7 @@ class _Loop:
             sharpened_log_losses(probabilities, labels),
             copy_of(self.classifier.network),
         )
+        self.state.judged.add(candidate.name, select, candidate.correct, candidate.losses)
         better = self.state.best is None or candidate.is_better_than(self.state.best)
         if better:
             self.state.best = candidate
@@ -316,7 +321,8 @@ class _Loop:
         phases = list(progress.phases)
         if not progress.done:
             phases.append(self._phase_row(self.plan.phases[progress.phase], f"stopped by the {stopped}"))
-        return Outcome(stopped, chosen.name, why, progress, phases, probe.accuracy if probe else None, chosen.accuracy)
+        probe_accuracy, judged = probe.accuracy if probe else None, self.state.judged
+        return Outcome(stopped, chosen.name, why, progress, phases, probe_accuracy, chosen.accuracy, judged)
 
     def _back_to_best(self) -> None:
         """What a later phase starts from when this one stopped getting better: not from where it strayed to."""
@@ -391,9 +397,3 @@ class _Loop:
         if self.stop.reason is not None and not self.state.progress.done:
             self.observer.noted("stopped", {"reason": self.stop.reason})
             raise _Stopped
-
-
-def _seed_of(*parts: int | str) -> int:
-    """A 63-bit seed that differs for every tuple."""
-    digest = hashlib.blake2b(repr(parts).encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "little") >> 1

@@ -62,6 +62,8 @@ class DepthSolution:
     """Classes of these images."""
     why: str
     """Why this one was kept, with the figures of both."""
+    sample: Positions | None = None
+    """Which of the fit images judged, where it was not the select images and not all of them."""
 
 
 def solve_depths(problem: DepthProblem) -> DepthSolution:
@@ -78,10 +80,12 @@ def solve_depths(problem: DepthProblem) -> DepthSolution:
     deep = solve_chosen(problem.fit, problem.labels, problem.num_classes, choice, solver=problem.solver)
     plain, plain_out_of_fold = _plain(problem, choice.sample)
     if problem.select is not None:
+        sample = None
         rows, labels = problem.select
         deep_says, plain_says = deep.probabilities_of(rows), plain.probabilities_of(rows)
     else:
-        labels = problem.labels if choice.sample is None else problem.labels[choice.sample]
+        sample = choice.sample
+        labels = problem.labels if sample is None else problem.labels[sample]
         deep_says, plain_says = choice.out_of_fold_NK, plain_out_of_fold
     new, old = _candidate("multi_depth", deep_says, labels), _candidate("linear", plain_says, labels)
     p_value = new.p_value_against(old)
@@ -92,9 +96,9 @@ def solve_depths(problem: DepthProblem) -> DepthSolution:
     if p_value < problem.noise_level:
         features = "all features" if choice.share == 1.0 else f"the best {choice.share:.0%} of all features"
         why = f"on {features}, it beats the plain head beyond noise ({figures})"
-        return DepthSolution("multi_depth", deep, deep_says, labels, why)
+        return DepthSolution("multi_depth", deep, deep_says, labels, why, sample)
     why = f"multi_depth does not beat it beyond noise ({figures})"
-    return DepthSolution("linear", plain, plain_says, labels, why)
+    return DepthSolution("linear", plain, plain_says, labels, why, sample)
 
 
 def _plain(problem: DepthProblem, sample: Positions | None) -> tuple[LinearHead, Matrix]:

@@ -39,6 +39,8 @@ class SolvedProbe:
     """On the same images, in nats, as the head says it."""
     engine: str | None
     """Which engine computed the features; None without a store."""
+    judged_on: Sequence[ImageRecord]
+    """The images `candidate` was judged on, in its order."""
     kept: str = ""
     """Of a multi_depth head: what of it was kept, and why."""
 
@@ -106,15 +108,16 @@ def solve_probe(
     choice = _choose(problem, roles.fit, phase, images, seed)
     head = problem.solve(choice.strength, temperature=choice.temperature)
     write_head(classifier, head)
+    records: Sequence[ImageRecord] = roles.fit
     judged = choice.out_of_fold_NK
     if choice.sample is not None:
-        labels = labels[choice.sample]
+        labels, records = labels[choice.sample], [roles.fit[row] for row in choice.sample]
         observer.noted("strength_sample", {"phase": phase.name, "images": len(labels), "of": len(roles.fit)})
     if roles.select:
         select = source.rows(roles.select, what="features of select")
-        judged, labels = head.probabilities_of(select), images.labels(roles.select)
+        judged, labels, records = head.probabilities_of(select), images.labels(roles.select), roles.select
     candidate = _candidate(phase.name, judged, labels, classifier)
-    return SolvedProbe(candidate, choice.strength, log_loss(judged, labels), source.engine_name)
+    return SolvedProbe(candidate, choice.strength, log_loss(judged, labels), source.engine_name, records)
 
 
 def _candidate(name: str, judged_NK: Matrix, labels_N: Labels, classifier: Classifier) -> Candidate:  # noqa: N803
@@ -156,7 +159,8 @@ def _solve_depths(
     judged, labels = solution.judged_NK, solution.labels_N
     candidate, loss = _candidate(phase.name, judged, labels, classifier), log_loss(judged, labels)
     kept = f"kept the {solution.kept} head: {solution.why}"
-    return SolvedProbe(candidate, solution.head.strength, loss, source.engine_name, kept)
+    records = roles.select or (roles.fit if solution.sample is None else [roles.fit[row] for row in solution.sample])
+    return SolvedProbe(candidate, solution.head.strength, loss, source.engine_name, records, kept)
 
 
 def refit_head(

@@ -252,6 +252,7 @@ def _report(
 
     figures, predictions = judge_records(load(run.bundle), data.roles.report, watch, kept=kept)
     run.write_predictions(predictions)
+    run.write_selection(outcome.judged.rows(outcome.chosen))
     roles = data.roles
     metrics = {
         "run": str(run.folder),
