@@ -1,0 +1,163 @@
+"""The command `headstart compare`: several trainings side by side, with verdicts instead of decimals."""
+
+from __future__ import annotations
+
+import json
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from headstart.experiments.questions import MODELS, RATES, SEEDS, STRATEGIES
+
+if TYPE_CHECKING:
+    from headstart.experiments.grid import GridPlan
+
+
+class What(StrEnum):
+    """What is compared."""
+
+    models = "models"
+    strategies = "strategies"
+    rates = "rates"
+    grid = "grid"
+
+
+class Metric(StrEnum):
+    """By which figure."""
+
+    accuracy = "accuracy"
+    balanced_accuracy = "balanced_accuracy"
+    log_loss = "log_loss"
+
+
+class Halving(StrEnum):
+    """Whether weak variants are dropped early."""
+
+    none = "none"
+    successive = "successive"
+
+
+def compare(
+    what: Annotated[What | None, typer.Argument(metavar="[WHAT]", help="models, strategies, rates or grid.")] = None,
+    data: Annotated[str | None, typer.Argument(metavar="[DATA]", help="As for train.")] = None,
+    models: Annotated[
+        str | None, typer.Option("--models", help=f"Names with commas between; default: {','.join(MODELS)}.")
+    ] = None,
+    strategies: Annotated[
+        str | None, typer.Option("--strategies", help=f"Names with commas between; default: {','.join(STRATEGIES)}.")
+    ] = None,
+    rates: Annotated[
+        str | None,
+        typer.Option("--rates", help=f"Learning rates of the whole network; default: {','.join(RATES)}."),
+    ] = None,
+    grid: Annotated[Path | None, typer.Option("--grid", help="YAML of what varies; see docs/guide/compare.md.")] = None,
+    model: Annotated[str | None, typer.Option("--model", help="Of all trials.")] = None,
+    strategy: Annotated[
+        str | None,
+        typer.Option("--strategy", help="Of all trials; default: feature_extraction for models, full for rates."),
+    ] = None,
+    epochs: Annotated[int | None, typer.Option("--epochs", help="Of every trained phase.")] = None,
+    input_size: Annotated[int | None, typer.Option("--input-size", help="Side in pixels.")] = None,
+    domain: Annotated[str | None, typer.Option("--domain", help="Kind of images.")] = None,
+    augmentation: Annotated[str | None, typer.Option("--augmentation", help="How far views may vary.")] = None,
+    val: Annotated[str | None, typer.Option("--val", help="Folder of class folders that reports.")] = None,
+    group: Annotated[str | None, typer.Option("--group", help="As for train.")] = None,
+    limit_train: Annotated[
+        str | None, typer.Option("--limit-train", help="Train on a seeded sample: 1000, or 100/class.")
+    ] = None,
+    limit_test: Annotated[
+        str | None, typer.Option("--limit-test", help="Report on a seeded sample: 1000, or 100/class.")
+    ] = None,
+    seeds: Annotated[int | None, typer.Option("--seeds", min=1, help="How many; default 3.")] = None,
+    seed: Annotated[int | None, typer.Option("--seed", min=0, help="The first of them; default 0.")] = None,
+    metric: Annotated[Metric | None, typer.Option("--metric", help="By which figure; default accuracy.")] = None,
+    halving: Annotated[
+        Halving | None,
+        typer.Option("--halving", help="successive: a quarter of the images first, then only the better half."),
+    ] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="One seed, 30 training images a class, 96 px, 2 epochs: a first look.")
+    ] = False,
+    allow_noncommercial: Annotated[
+        bool, typer.Option("--allow-noncommercial", help="Use weights whose licence forbids commercial use.")
+    ] = False,
+    out: Annotated[Path | None, typer.Option("--out", help="Folder; default: a new one under comparisons/.")] = None,
+    resume: Annotated[Path | None, typer.Option("--resume", help="Go on with this comparison; nothing else.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Answer as JSON on stdout.")] = False,
+) -> None:
+    """Train several ways side by side and say which is better, which are tied, and how many images would decide."""
+    from headstart.apps.compare_text import ComparisonConsole, comparison_text
+    from headstart.workflow import comparing
+
+    with ComparisonConsole() as watcher:
+        if resume is not None:
+            if what is not None or data is not None or grid is not None:
+                raise typer.BadParameter("goes on with what was begun and takes nothing else", param_hint="--resume")
+            answer = comparing.resume_comparison(resume, watcher=watcher)
+        else:
+            part = _said(val=val, group=group, limit_train=limit_train, limit_test=limit_test)
+            base = _said(model=model, strategy=strategy, epochs=epochs, input_size=input_size, domain=domain)
+            base |= _said(augmentation=augmentation, noncommercial_weights="allow" if allow_noncommercial else None)
+            lists = {What.models: models, What.strategies: strategies, What.rates: rates}
+            first = seed or 0
+            asked = list(range(first, first + (seeds or (1 if quick else SEEDS))))
+            plan = _plan(
+                what,
+                data,
+                lists,
+                grid,
+                part,
+                base,
+                asked if seeds or seed or what != What.grid else None,
+                _said(metric=metric and metric.value, halving=halving and halving.value),
+                quick=quick,
+            )
+            answer = comparing.compare(plan, out=out, watcher=watcher)
+    if as_json:
+        print(json.dumps(answer, indent=1, ensure_ascii=False, allow_nan=False))
+    else:
+        print(comparison_text(answer))
+
+
+def _plan(
+    what: What | None,
+    data: str | None,
+    lists: dict[What, str | None],
+    grid: Path | None,
+    part: dict[str, Any],
+    base: dict[str, Any],
+    seeds: list[int] | None,
+    shared: dict[str, Any],
+    *,
+    quick: bool,
+) -> GridPlan:
+    """What the command line asks for."""
+    from headstart.experiments.grid import GridPlan
+    from headstart.experiments.questions import QUICK_BASE, QUICK_DATA, question
+
+    if what is None:
+        raise typer.BadParameter(f"one of {', '.join(What)} is missing", param_hint="WHAT")
+    odd = [f"--{kind}" for kind, value in lists.items() if value is not None and kind != what]
+    odd += ["--grid"] if grid is not None and what != What.grid else []
+    if odd:
+        raise typer.BadParameter(f"{', '.join(odd)} does not go with {what.value}", param_hint="WHAT")
+    if what == What.grid:
+        if grid is None:
+            raise typer.BadParameter("the YAML of what varies is missing", param_hint="--grid")
+        if quick:
+            part, base, seeds = {**QUICK_DATA, **part}, {**QUICK_BASE, **base}, seeds or [0]
+        part |= _said(source=data)
+        return GridPlan.read(grid, data=part or None, base=base or None, seeds=seeds, **shared)
+    if data is None:
+        raise typer.BadParameter("DATA is missing", param_hint="DATA")
+    values = [name.strip() for name in (lists[what] or "").split(",") if name.strip()]
+    extent = "quick" if quick else "full"
+    kind: Any = what.value
+    return question(kind, data, values, data=part, base=base, seeds=seeds, extent=extent, **shared)
+
+
+def _said(**options: Any) -> dict[str, Any]:  # noqa: ANN401 - values of any option
+    """Those that have a value."""
+    return {name: value for name, value in options.items() if value is not None}

@@ -1,0 +1,156 @@
+"""What people read of a comparison: a line for each trial on stderr, tables and sentences on stdout."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any, Self
+
+from headstart.apps.console import TrainingConsole
+from headstart.experiments.comparison import TrialEnd
+from headstart.experiments.grid import Trial
+from headstart.features.cost_facts import bytes_text, duration_text
+from headstart.plan import Phase
+from headstart.workflow.comparing import Watcher
+
+_MOST_SENTENCES = 12
+
+
+class ComparisonConsole(Watcher):
+    """Bars inside a trial, where stderr is a terminal, and one line when it has ended."""
+
+    def __init__(self) -> None:
+        self._console = TrainingConsole()
+        self._now = ""
+
+    def __enter__(self) -> Self:
+        """Nothing is shown yet."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Take the bar away."""
+        self._console.close()
+
+    def trial_started(self, trial: Trial, *, of: int, resumed: str) -> None:
+        """Named on the bar."""
+        self._now = f"{trial.number}/{of} {trial.variant.name}, seed {trial.seed}"
+        if resumed == "resume":
+            self._console.say(f"{self._now}: going on")
+
+    def trial_ended(self, trial: Trial, end: TrialEnd, row: Mapping[str, Any]) -> None:
+        """One line."""
+        self._console.close()
+        if end.state == "failed":
+            self._console.say(f"{self._now}: failed: {end.error}")
+            return
+        accuracy = "needs download" if row["accuracy"] is None else f"{row['accuracy']:.3f}"
+        chosen = "-" if row["select_accuracy"] is None else f"{row['select_accuracy']:.3f}"
+        self._console.say(f"{self._now}: accuracy {accuracy} (select {chosen}), {duration_text(end.seconds)}")
+
+    def phase_started(self, index: int, phase: Phase) -> None:
+        """Not a line of its own: there are many."""
+
+    def work_started(self, what: str, total: int) -> None:
+        """A new bar in place of the last."""
+        self._console.work_started(f"{self._now}: {what}", total)
+
+    def work_done(self, count: int) -> None:
+        """Move the bar."""
+        self._console.work_done(count)
+
+    def noted(self, event: str, values: Mapping[str, Any]) -> None:
+        """Only what changes how the figures are to be read."""
+        if event == "alarm":
+            self._console.say(f"{self._now}: warning: {values['text']}")
+        elif event == "random_weights":
+            self._console.say(f"{self._now}: random weights stand in, for time and memory only: {values['why']}")
+
+
+def comparison_text(answer: Mapping[str, Any]) -> str:
+    """The end of `headstart compare`."""
+    data = answer["data"]
+    lines = ["", *_table(answer), ""]
+    lines += _chosen_lines(answer)
+    sentences = [pair["sentence"] for pair in answer["pairs"] if pair["on"] == "select"]
+    if sentences:
+        lines += ["", f"on the images that choose ({', '.join(data['selected_on'])}):"]
+        lines += [f"  {sentence}" for sentence in sentences[:_MOST_SENTENCES]]
+        if (more := len(sentences) - _MOST_SENTENCES) > 0:
+            lines.append(f"  and {more} more pairs (see --json)")
+    sentences = [pair["sentence"] for pair in answer["pairs"] if pair["on"] == "report"]
+    if sentences:
+        lines += ["", f"on the images that report ({data['reported_on']}), which chose nothing:"]
+        lines += [f"  {sentence}" for sentence in sentences[:_MOST_SENTENCES]]
+    lines += [*_rate_lines(answer), "", *_front_lines(answer)]
+    for trial in answer["trials"]:
+        if trial["state"] == "failed":
+            lines.append(f"failed: {trial['trial']}: {trial['error']}")
+    lines += [
+        "",
+        f"{sum(t['state'] == 'done' for t in answer['trials'])} trials, {duration_text(answer['seconds'])} of training",
+        f"comparison: {answer['comparison']}",
+        f"next:       headstart report {answer['comparison']}",
+    ]
+    if answer["resume"]:
+        lines.append(f"not finished; go on with: {answer['resume']}")
+    return "\n".join(lines)
+
+
+def _table(answer: Mapping[str, Any]) -> list[str]:
+    rows = answer["variants"]
+    width = max(7, *(len(row["name"]) for row in rows))
+    lines = [
+        f"{'variant':<{width}} {'seeds':>5} {'accuracy':>8} {'95 % interval':>14} {'select':>7} {'train':>9} "
+        f"{'images/s':>8} {'one image':>9} {'memory':>8} {'params':>7}"
+    ]
+    for row in rows:
+        report, select, speed = row["report"], row["select"], row["inference"]
+        accuracy = [f"{report['accuracy']:.3f}", "{:.3f}..{:.3f}".format(*report["interval"])] if report else ["-", "-"]
+        chosen = f"{select['accuracy']:.3f}" if select else "-"
+        time = duration_text(row["seconds"]["mean"]) if row["seconds"] else "-"
+        speeds = [f"{speed['images_per_second']:.0f}", f"{speed['one_image_ms']:.1f} ms"] if speed else ["-", "-"]
+        memory = bytes_text(row["peak_memory_bytes"]) if row["peak_memory_bytes"] else "-"
+        parameters = f"{row['parameters'] / 1e6:.1f}M" if row["parameters"] else "-"
+        status = "" if row["accuracy_status"] == "measured" else f"  {row['accuracy_status']}"
+        lines.append(
+            f"{row['name']:<{width}} {row['seeds_done']:>5} {accuracy[0]:>8} {accuracy[1]:>14} {chosen:>7} {time:>9} "
+            f"{speeds[0]:>8} {speeds[1]:>9} {memory:>8} {parameters:>7}{status}"
+        )
+    return lines
+
+
+def _chosen_lines(answer: Mapping[str, Any]) -> list[str]:
+    chosen = answer["chosen"]
+    if chosen is None:
+        return ["nothing can be chosen: no accuracy was measured"]
+    report = chosen["report"]
+    lines = [f"chosen: {chosen['variant']} - {chosen['why']}"]
+    if report:
+        low, high = report["interval"]
+        lines.append(
+            f"its accuracy on {report['images']:,} images that chose nothing: {report['accuracy']:.3f} "
+            f"(95 % interval {low:.3f}..{high:.3f}, {_counted(len(report['by_seed']), 'seed')})"
+        )
+    return lines
+
+
+def _rate_lines(answer: Mapping[str, Any]) -> list[str]:
+    labelled = [row for row in answer["variants"] if row["rate"]]
+    if not labelled:
+        return []
+    return ["", "rates:", *(f"  {row['name']}: {row['rate']['label']} - {row['rate']['why']}" for row in labelled)]
+
+
+def _front_lines(answer: Mapping[str, Any]) -> list[str]:
+    fronts = {"accuracy and training time": "minutes", "accuracy and images/s": "inference"}
+    return [
+        f"no other variant is better in both {what}: {', '.join(answer['pareto'][key])}"
+        for what, key in fronts.items()
+        if answer["pareto"][key]
+    ]
+
+
+def _counted(count: int, what: str) -> str:
+    return f"1 {what}" if count == 1 else f"{count} {what}s"

@@ -1,0 +1,1 @@
+"""What a comparison of variants shows: verdicts, fronts and labels as pure functions."""

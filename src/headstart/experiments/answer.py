@@ -1,0 +1,313 @@
+"""The answer of a comparison, read from its folder: what was measured, what is better, what is tied, what to take.
+
+Images that choose and images that report are never mixed: a variant is chosen on the first and reported on the second.
+"""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from headstart.experiments.comparison import Comparison, TrialEnd
+from headstart.experiments.grid import GridPlan, Metric, Trial, Variant
+from headstart.experiments.outcomes import Answers, outcomes_of, summarize
+from headstart.experiments.pareto import front
+from headstart.experiments.rate_labels import RateCurve, label_rates
+from headstart.experiments.rounds import Schedule
+from headstart.experiments.trial_record import TrialRecord, read_trial, value_of
+from headstart.experiments.verdicts import Pair, choose, compare
+from headstart.run import Run
+
+SCHEMA_VERSION = 1
+
+
+@dataclass
+class _Measured:
+    """One variant and what its trials left."""
+
+    variant: Variant
+    records: dict[int, TrialRecord] = field(default_factory=dict)
+    """Seed -> trial on all training images."""
+    ends: list[TrialEnd] = field(default_factory=list)
+    runs: list[Run] = field(default_factory=list)
+    partial: TrialRecord | None = None
+    """Of the last round, for a variant that was dropped."""
+    errors: list[str] = field(default_factory=list)
+
+    @property
+    def has_own_weights(self) -> bool:
+        """Whether accuracies mean anything: random weights stand in for time and memory only."""
+        return all(end.weights == "pretrained" or record.metrics["strategy"] == "scratch" for end, record in self.pairs)
+
+    @property
+    def pairs(self) -> list[tuple[TrialEnd, TrialRecord]]:
+        """Trials on all training images."""
+        return list(zip(self.ends, self.records.values(), strict=True))
+
+    def answers(self, role: str) -> dict[int, Answers]:
+        """Seed -> answers on the images of a role: select or report."""
+        return {seed: record.select if role == "select" else record.report for seed, record in self.records.items()}
+
+
+def select_value(comparison: Comparison, trial: Trial, metric: Metric) -> float | None:
+    """How good a trial was on the images that choose, larger is better; None while it has not ended well."""
+    end = comparison.end_of(trial)
+    if end is None or end.state != "done":
+        return None
+    return value_of(_record(comparison.run_of(trial)).select, metric)
+
+
+def answer_of(comparison: Comparison, known: Schedule) -> dict[str, Any]:
+    """comparison.json as plain values, of what has ended so far."""
+    plan = comparison.plan()
+    measured = _measure(comparison, plan, known)
+    comparable = [one for one in measured.values() if one.records and one.has_own_weights]
+    pairs = [pair for role in ("select", "report") for pair in _pairs(comparable, role, plan.metric)]
+    rates = _rate_labels(plan, comparable)
+    inference = comparison.inference()
+    variants = [_variant(one, plan, known, inference, rates) for one in measured.values()]
+    trials = [_trial(comparison, trial) for trial in known.trials]
+    finished = not known.to_come and all(row["state"] in ("done", "failed") for row in trials)
+    return {
+        "kind": "comparison",
+        "schema_version": SCHEMA_VERSION,
+        "comparison": str(comparison.folder),
+        "what": plan.what,
+        "finished": finished,
+        "metric": plan.metric,
+        "seeds": list(plan.seeds),
+        "halving": plan.halving,
+        "data": _data(plan, measured),
+        "trials": trials,
+        "trials_to_come": known.to_come + sum(row["state"] == "to_come" for row in trials),
+        "variants": variants,
+        "pairs": [pair.to_dict() for pair in pairs],
+        "chosen": _chosen(comparable, pairs, variants, plan.metric),
+        "pareto": _pareto(variants, plan.metric),
+        "seconds": sum(row["seconds"] or 0.0 for row in trials),
+        "environment": comparison.environment(),
+        "written": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "command": " ".join(["headstart", *comparison.environment().get("command", [])[1:]]),
+        "resume": None if finished else comparison.resume_command,
+    }
+
+
+def _measure(comparison: Comparison, plan: GridPlan, known: Schedule) -> dict[str, _Measured]:
+    """Name of each variant -> what its ended trials left."""
+    measured = {variant.name: _Measured(variant) for variant in plan.variants()}
+    for trial in known.trials:
+        end, one = comparison.end_of(trial), measured[trial.variant.name]
+        if end is None:
+            continue
+        if end.state != "done":
+            one.errors.append(end.error or "")
+            continue
+        run = comparison.run_of(trial)
+        one.runs.append(run)
+        if trial.share == 1.0:
+            one.ends.append(end)
+            one.records[trial.seed] = _record(run)
+        else:
+            one.partial = _record(run)
+    return measured
+
+
+def _record(run: Run) -> TrialRecord:
+    return _remembered(str(run.folder), (run.folder / "metrics.json").stat().st_mtime_ns)
+
+
+@functools.lru_cache(maxsize=512)
+def _remembered(folder: str, changed: int) -> TrialRecord:
+    """Trials are read once, although the answer is written after each."""
+    from pathlib import Path
+
+    del changed
+    return read_trial(Run(Path(folder)))
+
+
+def _pairs(comparable: Sequence[_Measured], role: Any, metric: Metric) -> list[Pair]:  # noqa: ANN401 - a literal
+    outcomes = [outcomes_of(one.variant.name, one.answers(role), metric) for one in comparable]
+    return compare(outcomes, on=role) if len(outcomes) > 1 else []
+
+
+def _variant(
+    one: _Measured, plan: GridPlan, known: Schedule, inference: Mapping[str, Any], rates: Mapping[str, Any]
+) -> dict[str, Any]:
+    """A row of `variants`."""
+    name, report, select = one.variant.name, None, None
+    if one.records and one.has_own_weights:
+        report = summarize(one.answers("report"), plan.metric).to_dict()
+        select = summarize(one.answers("select"), plan.metric).to_dict()
+    elif one.partial is not None:
+        select = summarize({plan.seeds[0]: one.partial.select}, plan.metric).to_dict()
+    seconds = [end.seconds for end in one.ends]
+    memory = [end.peak_memory_bytes for end in one.ends if end.peak_memory_bytes]
+    facts = _network_facts(one.runs[-1]) if one.runs else {}
+    key = facts.pop("inference_key", None)
+    speed = inference.get(key) if key else None
+    return {
+        "name": name,
+        "changes": one.variant.changes,
+        "strategy": facts.get("strategy", one.variant.changes.get("strategy", plan.base.get("strategy"))),
+        "model": facts.get("model", one.variant.changes.get("model", plan.base.get("model"))),
+        "weights": facts.get("weights", "pretrained"),
+        "seeds_done": len(one.records),
+        "accuracy_status": _status(one, known),
+        "report": report,
+        "select": select,
+        "seconds": {"mean": sum(seconds) / len(seconds), "by_seed": seconds} if seconds else None,
+        "peak_memory_bytes": max(memory, default=None),
+        "parameters": facts.get("parameters"),
+        "flops": facts.get("flops"),
+        "inference": speed if speed and "error" not in speed else None,
+        "rate": rates.get(name),
+        "dropped_at": known.dropped.get(name),
+        "errors": one.errors,
+    }
+
+
+def _status(one: _Measured, known: Schedule) -> str:
+    if one.records:
+        return "measured" if one.has_own_weights else "needs download"
+    if one.variant.name in known.dropped:
+        return "dropped"
+    return "failed" if one.errors and not one.runs else "to come"
+
+
+def _network_facts(run: Run) -> dict[str, Any]:
+    """What a card knows of the network that a run settled on."""
+    from headstart.models.catalog import find_model
+
+    plan = run.plan()
+    card = find_model(plan.model.name).card
+    size = plan.input.size
+    macs = None
+    if card.gmacs is not None and isinstance(size, int):
+        macs = card.gmacs * 1e9 * (size / card.input.size) ** 2
+    return {
+        "strategy": plan.strategy,
+        "model": plan.model.name,
+        "weights": plan.model.weights,
+        "parameters": card.parameters,
+        "flops": macs,
+        "inference_key": inference_key(run),
+    }
+
+
+def inference_key(run: Run) -> str:
+    """What the speed of prediction depends on: strategies and rates do not change it."""
+    plan = run.plan()
+    return f"{plan.model.name}, {plan.head.kind} head, {plan.input.size} px"
+
+
+def _trial(comparison: Comparison, trial: Trial) -> dict[str, Any]:
+    """A row of `trials`."""
+    end, run = comparison.end_of(trial), comparison.run_of(trial)
+    row: dict[str, Any] = {
+        "trial": trial.name,
+        "run": str(run.folder),
+        "variant": trial.variant.name,
+        "seed": trial.seed,
+        "rung": trial.share,
+        "state": "to_come" if end is None else end.state,
+        "accuracy": None,
+        "select_accuracy": None,
+        "seconds": None if end is None else end.seconds,
+        "peak_memory_bytes": None if end is None else end.peak_memory_bytes,
+        "resumed": 0 if end is None else end.resumed,
+        "error": None if end is None else end.error,
+    }
+    if end is not None and end.state == "done":
+        record = _record(run)
+        row["kept"] = record.metrics["kept"]["weights"]
+        if end.weights == "pretrained" or record.metrics["strategy"] == "scratch":
+            row["accuracy"] = record.metrics["val"]["accuracy"]
+            row["select_accuracy"] = record.metrics["kept"]["select_accuracy"]
+    return row
+
+
+def _data(plan: GridPlan, measured: Mapping[str, _Measured]) -> dict[str, Any]:
+    records = [record for one in measured.values() for record in one.records.values()]
+    records += [one.partial for one in measured.values() if one.partial is not None]
+    if not records:
+        return {"source": plan.data.source, "classes": []}
+    tuned = next((record for record in records if record.data["roles"]["select"]["images"]), records[0])
+    roles = tuned.data["roles"]
+    return {
+        "source": plan.data.source,
+        "classes": tuned.data["classes"],
+        "fit_images": roles["fit"]["images"],
+        "select_images": roles["select"]["images"] or len(tuned.select.images),
+        "report_images": roles["report"]["images"],
+        "selected_on": sorted({record.data["selected_on"] for record in records}),
+        "reported_on": tuned.data["reported_on"],
+    }
+
+
+def _chosen(
+    comparable: Sequence[_Measured], pairs: Sequence[Pair], variants: Sequence[Mapping[str, Any]], metric: Metric
+) -> dict[str, Any] | None:
+    if not comparable:
+        return None
+    outcomes = [outcomes_of(one.variant.name, one.answers("select"), metric) for one in comparable]
+    choice = choose(outcomes, [pair for pair in pairs if pair.on == "select"], on="select")
+    report = next(row["report"] for row in variants if row["name"] == choice.variant)
+    return {**choice.to_dict(), "report": report}
+
+
+def _pareto(variants: Sequence[Mapping[str, Any]], metric: Metric) -> dict[str, list[str]]:
+    """Variants that no other beats in both accuracy and minutes, and in both accuracy and speed of prediction."""
+    sign = -1.0 if metric == "log_loss" else 1.0
+    judged = [row for row in variants if row["report"] is not None]
+
+    def of(cost: Callable[[Mapping[str, Any]], float | None]) -> list[str]:
+        points = {row["name"]: (c, sign * row["report"]["value"]) for row in judged if (c := cost(row)) is not None}
+        return front(points)
+
+    return {
+        "minutes": of(lambda row: row["seconds"]["mean"] if row["seconds"] else None),
+        "inference": of(lambda row: 1 / row["inference"]["images_per_second"] if row["inference"] else None),
+    }
+
+
+RATE_PATH = "phases[tune].learning_rate"
+
+
+def _rate_labels(plan: GridPlan, comparable: Sequence[_Measured]) -> dict[str, Any]:
+    """Name of a variant -> the label of its rate, where rates are compared."""
+    if plan.what != "rates":
+        return {}
+    curves = {one.variant.name: _curve(one) for one in comparable}
+    drawn = {name: curve for name, curve in curves.items() if curve is not None}
+    if len(drawn) < 2:
+        return {}
+    labels = label_rates(list(drawn.values()))
+    return {name: label.to_dict() for name, label in zip(drawn, labels, strict=True)}
+
+
+def _curve(one: _Measured) -> RateCurve | None:
+    """How training went at one rate, over the seeds that are done; None if nothing was trained at all."""
+    records, name = one.records, one.variant.name
+    rate = one.variant.changes.get(RATE_PATH)
+    diverged = any(record.diverged for record in records.values())
+    judged = min(len(record.tuned) for record in records.values())
+    if not isinstance(rate, float) or not (judged or diverged):
+        return None
+    epochs = [
+        outcomes_of(name, {seed: record.tuned[epoch] for seed, record in records.items()}, "accuracy")
+        for epoch in range(judged)
+    ]
+    losses = zip(*(record.train_losses for record in records.values()), strict=False)
+    starts = {seed: record.start for seed, record in records.items() if record.start is not None}
+    start = outcomes_of(name, starts, "accuracy") if len(starts) == len(records) else None
+    return RateCurve(
+        rate,
+        [sum(values) / len(values) for values in losses],
+        epochs,
+        start,
+        began="random head" if start is None else "start",
+        ending="diverged" if diverged else "finished",
+    )

@@ -1,0 +1,249 @@
+"""What is compared: a base, what varies, and over which seeds. Written as YAML, read with every fault at once.
+
+what: grid
+data: {source: photos, limit_train: 100/class}
+base: {strategy: full, epochs: 5}                    # options of `headstart train`
+vary:
+  model: [tf_efficientnet_lite0, resnet18]           # an option of train
+  phases[tune].learning_rate: [1.0e-3, 1.0e-4]       # or a path in the plan; a phase by its name or number
+  recipe:                                            # or several changes under one name
+    plain: {}
+    smooth: {optimizer.label_smoothing: 0.1, batch_size: 64}
+seeds: [0, 1, 2]
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeAlias
+
+import yaml
+from pydantic import Field, ValidationError
+
+from headstart.errors import PlanError
+from headstart.plan_faults import sentences
+from headstart.plan_sections import DataPlan, Section
+
+What: TypeAlias = Literal["models", "strategies", "rates", "grid"]
+Metric: TypeAlias = Literal["accuracy", "balanced_accuracy", "log_loss"]
+Changes: TypeAlias = dict[str, Any]
+"""Option of `train` or path in the plan -> value."""
+
+RUNG_SHARES = (0.25, 0.5, 1.0)
+"""Successive halving (Jamieson & Talwalkar 2016): shares of the training images that every round learns from."""
+
+_STEP = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)((?:\[[^\[\]]+\])*)")
+_NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9._=+-]+")
+
+
+class GridPlan(Section):
+    """Everything a comparison does; kept in its folder as comparison.yaml."""
+
+    schema_version: Literal[1] = 1
+    what: What = "grid"
+    data: DataPlan
+    base: dict[str, Any] = Field(default_factory=dict)
+    """Options of `train` that all trials share."""
+    vary: Annotated[dict[str, list[Any] | dict[str, dict[str, Any]]], Field(min_length=1)]
+    """What varies -> its values, or names of several changes at once. Trials are all combinations."""
+    seeds: Annotated[tuple[Annotated[int, Field(ge=0, lt=2**32)], ...], Field(min_length=1)] = (0, 1, 2)
+    """Each decides splits, samples, order, views and heads of one round; the first is done for all variants first."""
+    metric: Metric = "accuracy"
+    """What is compared, on the images that choose and on those that report."""
+    halving: Literal["none", "successive"] = "none"
+    """successive: all variants learn from a quarter of the images, the better half from a half, and so on."""
+    missing_weights: Literal["random", "fail"] = "random"
+    """Networks whose weights cannot be had run with random ones for time, memory and speed; their accuracy is not
+    reported. fail: such a trial fails."""
+
+    @classmethod
+    def from_dict(cls, raw: Any, *, source: str) -> GridPlan:  # noqa: ANN401 - whatever YAML holds
+        """Check and build.
+
+        Raises:
+            PlanError: with every fault.
+        """
+        if not isinstance(raw, dict):
+            raise PlanError([f"the file holds {type(raw).__name__}, not a mapping of keys"], source=source)
+        try:
+            plan = cls.model_validate(raw)
+        except ValidationError as error:
+            raise PlanError(sentences(error, raw), source=source) from error
+        plan.refuse_contradictions(source)
+        return plan
+
+    @classmethod
+    def read(cls, path: Path, **replaced: Any) -> GridPlan:  # noqa: ANN401 - values of any key
+        """Read YAML; `replaced` takes the place of keys in it, but for None. Of data and base it replaces keys inside.
+
+        Raises:
+            PlanError: the file cannot be read, is not YAML, or has faults.
+        """
+        try:
+            raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError) as error:
+            raise PlanError([f"cannot be read ({error})"], source=str(path)) from error
+        except yaml.YAMLError as error:
+            raise PlanError([f"is not YAML ({' '.join(str(error).split())})"], source=str(path)) from error
+        if isinstance(raw, dict):
+            for key, value in replaced.items():
+                inside = key in ("data", "base") and isinstance(raw.get(key, {}), dict)
+                if value is not None:
+                    raw[key] = {**raw.get(key, {}), **value} if inside else value
+        return cls.from_dict(raw, source=str(path))
+
+    def to_yaml(self) -> str:
+        """YAML that `read` turns into an equal plan."""
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=110)
+
+    def refuse_contradictions(self, source: str) -> None:
+        """Faults that only show between keys.
+
+        Raises:
+            PlanError: with every fault.
+        """
+        faults = [f"vary.{key}: has no values" for key, values in self.vary.items() if not values]
+        faults += [f"base.{key}: varies already" for key in self.base if key in self.vary]
+        if len(set(self.seeds)) < len(self.seeds):
+            faults.append(f"seeds: {list(self.seeds)} names one twice")
+        names = [variant.name for variant in self.variants()] if not faults else []
+        faults += [
+            f"vary: two variants are called {name!r}" for name in sorted({n for n in names if names.count(n) > 1})
+        ]
+        if len(names) == 1 and not faults:
+            faults.append(f"vary: only {names[0]!r}; at least two variants can be compared")
+        if faults:
+            raise PlanError(faults, source=source)
+
+    def variants(self) -> list[Variant]:
+        """All combinations of what varies, in the order of the file."""
+        return [_joined(parts) for parts in itertools.product(*map(_options, self.vary, self.vary.values()))]
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One combination."""
+
+    name: str
+    changes: Changes
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One run of one variant."""
+
+    number: int
+    """From 1, in the order of running."""
+    variant: Variant
+    seed: int
+    share: float = 1.0
+    """Of the training images; below 1 in the early rounds of successive halving."""
+
+    @property
+    def name(self) -> str:
+        """Of its folder."""
+        safe = _NOT_IN_NAMES.sub("-", self.variant.name).strip("-")[:60] or "variant"
+        part = "" if self.share == 1 else f"-{self.share:.0%}".replace("%", "pc")
+        return f"{self.number:03d}-{safe}-seed{self.seed}{part}"
+
+
+def trials_of(variants: Sequence[Variant], seeds: Sequence[int]) -> list[Trial]:
+    """Seed 1 of everything first, so that half a table is a whole one with fewer seeds."""
+    pairs = itertools.product(seeds, variants)
+    return [Trial(number, variant, seed) for number, (seed, variant) in enumerate(pairs, start=1)]
+
+
+def rung_sizes(variants: int) -> list[tuple[float, int]]:
+    """Successive halving: (share of the training images, variants that run) of every round; the last has two or more.
+
+    Args:
+        variants: How many there are at the start, >= 2.
+    """
+    return [(share, max(2, -(-variants // 2**index))) for index, share in enumerate(RUNG_SHARES)]
+
+
+def split_changes(changes: Mapping[str, Any], options: Sequence[str]) -> tuple[Changes, Changes]:
+    """(options of train, paths in the plan).
+
+    Args:
+        changes: Of a variant.
+        options: Names of the options of train.
+    """
+    named = {key: value for key, value in changes.items() if key in options}
+    return named, {key: value for key, value in changes.items() if key not in options}
+
+
+def changed(raw: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """A plan as plain values with values put at paths such as `phases[tune].learning_rate`.
+
+    Args:
+        raw: `Plan.model_dump(mode="json")`; it is changed in place and returned.
+        changes: Path -> value; the value replaces what is there, a mapping too.
+
+    Raises:
+        PlanError: with every path that leads nowhere.
+    """
+    faults = []
+    for path, value in changes.items():
+        try:
+            *steps, last = _steps(path)
+            place: Any = raw
+            for step in steps:
+                place = _inside(place, step)
+            if isinstance(place, list):
+                place[_index(place, last)] = value
+            elif last in place:
+                place[last] = value
+            else:
+                raise KeyError(last)
+        except (KeyError, IndexError, TypeError, ValueError) as error:
+            faults.append(f"{path}: leads nowhere in this plan ({error}); headstart train writes plan.yaml to look at")
+    if faults:
+        raise PlanError(faults, source="the changes")
+    return raw
+
+
+def _steps(path: str) -> list[str]:
+    """`phases[tune].learning_rate` -> phases, tune, learning_rate."""
+    found: list[str] = []
+    for part in path.split("."):
+        match = _STEP.fullmatch(part)
+        if match is None:
+            raise ValueError(f"{part!r} is no name")
+        found += [match[1], *re.findall(r"\[([^\[\]]+)\]", match[2])]
+    return found
+
+
+def _inside(place: Any, step: str) -> Any:  # noqa: ANN401 - plain values
+    return place[_index(place, step)] if isinstance(place, list) else place[step]
+
+
+def _index(items: Sequence[Any], step: str) -> int:
+    """Of a phase by number or by name."""
+    if step.lstrip("-").isdigit():
+        if not 0 <= int(step) < len(items):
+            raise IndexError(f"there are {len(items)}")
+        return int(step)
+    names = [item.get("name") if isinstance(item, dict) else None for item in items]
+    if step not in names:
+        raise KeyError(f"no {step!r} among {', '.join(map(str, names))}")
+    return names.index(step)
+
+
+def _options(key: str, values: list[Any] | dict[str, Changes]) -> list[Variant]:
+    if isinstance(values, dict):
+        return [Variant(name, dict(changes)) for name, changes in values.items()]
+    return [Variant(_text(value), {key: value}) for value in values]
+
+
+def _joined(parts: Sequence[Variant]) -> Variant:
+    changes = itertools.chain.from_iterable(part.changes.items() for part in parts)
+    return Variant(", ".join(part.name for part in parts), dict(changes))
+
+
+def _text(value: Any) -> str:  # noqa: ANN401 - plain values
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,198 @@
+"""What a variant answered, image by image and seed by seed, and what that says of it alone."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from headstart.evaluate.metrics import wilson_interval
+from headstart.experiments import resampling
+from headstart.experiments.resampling import Floats, Ints
+
+Metric = Literal["accuracy", "balanced_accuracy", "log_loss"]
+
+BETTER: dict[Metric, float] = {"accuracy": 1.0, "balanced_accuracy": 1.0, "log_loss": -1.0}
+"""1 where more is better, -1 where less is."""
+_UNSEEN_OF_SHARE = 2.0  # images, see `resampling.spread_of`
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What one trial answered: four columns of the same length, a row for each image."""
+
+    images: Sequence[str]
+    labels: Sequence[str]
+    right: Sequence[bool]
+    log_loss: Sequence[float]
+    """Nats, of each image."""
+
+    def __post_init__(self) -> None:
+        """Columns must fit, images be unique.
+
+        Raises:
+            ValueError: they do not, or there is none.
+        """
+        rows = [len(column) for column in (self.images, self.labels, self.right, self.log_loss)]
+        if len({*rows, len(set(self.images))}) != 1 or not rows[0]:
+            raise ValueError(
+                f"columns of {rows} rows with {len(set(self.images))} images; one row an image is expected"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Outcomes:
+    """One variant's value on every image it answered, by seed."""
+
+    variant: str
+    metric: Metric
+    by_seed: Mapping[int, Mapping[str, float]]
+    """Seed -> image -> 1 right, 0 wrong, or the log loss in nats."""
+    classes: Mapping[str, str]
+    """Image -> class, so that every class counts the same in balanced accuracy. Empty for other metrics."""
+
+    def __post_init__(self) -> None:
+        """Every seed answers at least one image, with a finite value.
+
+        Raises:
+            ValueError: it does not, or an image of balanced accuracy has no class.
+        """
+        if not self.by_seed:
+            raise ValueError(f"{self.variant} has no seed; at least one trial is needed")
+        for seed, values in self.by_seed.items():
+            if not values or not all(map(math.isfinite, values.values())):
+                raise ValueError(f"seed {seed} of {self.variant} has no image, or a value that is no finite number")
+        lacking = {image for values in self.by_seed.values() for image in values} - set(self.classes)
+        if self.metric == "balanced_accuracy" and lacking:
+            raise ValueError(f"{len(lacking)} images of {self.variant} have no class; balanced accuracy needs it")
+
+    @property
+    def images(self) -> set[str]:
+        """All images that were answered in any seed."""
+        return {image for values in self.by_seed.values() for image in values}
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A metric of one variant with its 95 % interval."""
+
+    value: float
+    interval: tuple[float, float]
+    by_seed: tuple[float, ...]
+    """In the order of the seeds' numbers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """One variant on one role's images; `to_dict` is `select` and `report` of comparison.json."""
+
+    accuracy: float
+    interval: tuple[float, float]
+    images: int
+    answers: int
+    """Images times seeds."""
+    by_seed: tuple[float, ...]
+    """Accuracies, in the order of the seeds' numbers."""
+    value: float
+    """Of the metric that is compared by, and so are the next two."""
+    value_interval: tuple[float, float]
+    value_by_seed: tuple[float, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values."""
+        return {name: list(v) if isinstance(v, tuple) else v for name, v in asdict(self).items()}
+
+
+def outcomes_of(variant: str, trials: Mapping[int, Answers], metric: Metric) -> Outcomes:
+    """The values of `metric` of a variant's trials.
+
+    Args:
+        variant: Its name.
+        trials: Seed -> what that trial answered.
+        metric: What to compare by.
+    """
+    by_seed = {
+        seed: dict(zip(of.images, map(float, of.log_loss if metric == "log_loss" else of.right), strict=True))
+        for seed, of in trials.items()
+    }
+    classes: dict[str, str] = {}
+    if metric == "balanced_accuracy":
+        for of in trials.values():
+            classes.update(zip(of.images, of.labels, strict=True))
+    return Outcomes(variant, metric, by_seed, classes)
+
+
+def rows_of(outcomes: Outcomes, images: Sequence[str]) -> dict[int, Floats]:
+    """Seed, from the smallest on -> (N,) values of `images`, NaN where one was not answered."""
+    return {
+        seed: np.array([outcomes.by_seed[seed].get(image, math.nan) for image in images], np.float64)
+        for seed in sorted(outcomes.by_seed)
+    }
+
+
+def strata_of(everyone: Sequence[Outcomes], images: Sequence[str]) -> Ints:
+    """(N,) number of each image's class; 0 for all where the metric does not need classes.
+
+    Raises:
+        ValueError: different metrics, or two variants that disagree about an image's class.
+    """
+    metrics = {of.metric for of in everyone}
+    if len(metrics) > 1:
+        raise ValueError(f"metrics {sorted(metrics)} in one comparison; one metric is expected")
+    if metrics != {"balanced_accuracy"}:
+        return np.zeros(len(images), np.int64)
+    classes: dict[str, str] = {}
+    for of in everyone:
+        if any(classes.get(image, label) != label for image, label in of.classes.items()):
+            raise ValueError(f"{of.variant} has another class for an image than a variant before it")
+        classes.update(of.classes)
+    numbers = {label: number for number, label in enumerate(sorted({classes[image] for image in images}))}
+    return np.array([numbers[classes[image]] for image in images], np.int64)
+
+
+def estimate_of(outcomes: Outcomes) -> Estimate:
+    """Mean over seeds and its interval: Wilson's for the accuracy of one seed, otherwise the pigeonhole bootstrap's.
+
+    With one seed it is over images only, with several over images and seeds.
+    """
+    images = sorted(outcomes.images)
+    rows = rows_of(outcomes, images)
+    table = resampling.crossed(np.stack(list(rows.values())), strata_of([outcomes], images))
+    by_seed = tuple(map(float, table.seed_means))
+    if outcomes.metric == "accuracy" and len(rows) == 1:
+        return Estimate(table.mean, wilson_interval(round(float(table.values.sum())), len(images)), by_seed)
+    is_share = outcomes.metric != "log_loss"
+    spread = resampling.spread_of(table, _UNSEEN_OF_SHARE if is_share else 0.0)
+    low, high = resampling.interval(table.mean, resampling.pigeonhole([table])[0], spread)
+    return Estimate(table.mean, (max(low, 0.0), min(high, 1.0) if is_share else high), by_seed)
+
+
+def mean_of(outcomes: Outcomes) -> float:
+    """The metric, each seed counting the same."""
+    images = sorted(outcomes.images)
+    values = np.stack(list(rows_of(outcomes, images).values()))
+    return resampling.crossed(values, strata_of([outcomes], images)).mean
+
+
+def summarize(trials: Mapping[int, Answers], metric: Metric) -> Summary:
+    """One variant by itself: its accuracy, and the metric that is compared by.
+
+    Args:
+        trials: Seed -> what that trial answered on the images of one role; at least one.
+        metric: What `value` is of.
+    """
+    accuracy = estimate_of(outcomes_of("this variant", trials, "accuracy"))
+    value = accuracy if metric == "accuracy" else estimate_of(outcomes_of("this variant", trials, metric))
+    return Summary(
+        accuracy=accuracy.value,
+        interval=accuracy.interval,
+        images=len({image for of in trials.values() for image in of.images}),
+        answers=sum(len(of.images) for of in trials.values()),
+        by_seed=accuracy.by_seed,
+        value=value.value,
+        value_interval=value.interval,
+        value_by_seed=value.by_seed,
+    )

@@ -1,0 +1,80 @@
+"""Which trials there are: all of them at once, or round by round where successive halving drops the weaker half."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from headstart.experiments.grid import GridPlan, Trial, Variant, rung_sizes, trials_of
+
+ValueOf = Callable[[Trial], float | None]
+"""How good an ended trial was on the images that choose, larger is better; None if it failed."""
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """The trials that are known so far, in the order of running."""
+
+    trials: tuple[Trial, ...]
+    dropped: dict[str, float]
+    """Variants that left the race -> share of the training images that they had learned from."""
+    to_come: int
+    """Trials of later rounds, which are not known yet."""
+
+
+def schedule(plan: GridPlan, *, has_ended: Callable[[Trial], bool], value_of: ValueOf) -> Schedule:
+    """The trials of a comparison; of successive halving those of the rounds whose variants are settled.
+
+    A round of few images runs with the first seed only; the last, on all images, with all seeds. What failed is dropped
+    first. The answer depends only on how the trials before ended, so a resume finds the same.
+
+    Args:
+        plan: What is compared.
+        has_ended: Whether a trial has ended.
+        value_of: Of ended trials.
+    """
+    variants = plan.variants()
+    if plan.halving == "none":
+        return Schedule(tuple(trials_of(variants, plan.seeds)), {}, 0)
+    known: list[Trial] = []
+    dropped: dict[str, float] = {}
+    rungs = rung_sizes(len(variants))
+    for index, (share, places) in enumerate(rungs):
+        variants, lost = _best(variants, places, known, value_of)
+        dropped |= {variant.name: rungs[index - 1][0] for variant in lost}
+        seeds = plan.seeds if share == 1.0 else plan.seeds[:1]
+        this_round = [
+            Trial(len(known) + number, variant, seed, share)
+            for number, (seed, variant) in enumerate(
+                ((seed, variant) for seed in seeds for variant in variants), start=1
+            )
+        ]
+        known += this_round
+        if not all(map(has_ended, this_round)):
+            left = [(places, plan.seeds if later == 1.0 else plan.seeds[:1]) for later, places in rungs[index + 1 :]]
+            return Schedule(tuple(known), dropped, sum(count * len(seeds) for count, seeds in left))
+    return Schedule(tuple(known), dropped, 0)
+
+
+def limit_of_share(share: float, *, limit: str | None, images: int) -> str:
+    """`--limit-train` for a share of the training images.
+
+    Args:
+        share: Of the training images, above 0 and at most 1.
+        limit: The limit of the whole comparison, such as 100/class.
+        images: Training images that there are without one.
+    """
+    count, per_class = (limit or str(images)).partition("/")[::2]
+    return f"{max(1, round(int(count) * share))}" + (f"/{per_class}" if per_class else "")
+
+
+def _best(
+    variants: Sequence[Variant], places: int, known: Sequence[Trial], value_of: ValueOf
+) -> tuple[list[Variant], list[Variant]]:
+    """(those that go on, those that do not), judged by the last round; in the order of the plan."""
+    if not known:
+        return list(variants), []
+    last = {trial.variant.name: value_of(trial) for trial in known}
+    ranked = sorted(variants, key=lambda variant: (last[variant.name] is None, -(last[variant.name] or 0.0)))
+    chosen = {variant.name for variant in ranked[:places]}
+    return [v for v in variants if v.name in chosen], [v for v in variants if v.name not in chosen]

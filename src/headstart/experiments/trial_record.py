@@ -1,0 +1,98 @@
+"""What a finished trial left in its run folder, as the statistics of comparisons want it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from headstart.errors import RunError
+from headstart.experiments.grid import Metric
+from headstart.experiments.outcomes import Answers
+from headstart.run import Run
+
+_SMALLEST_PROBABILITY = 1e-12
+
+
+@dataclass(frozen=True)
+class TrialRecord:
+    """One finished trial."""
+
+    metrics: dict[str, Any]
+    data: dict[str, Any]
+    report: Answers
+    """On the images that report."""
+    select: Answers
+    """Of the weights that were kept, on the images that choose."""
+    by_epoch: dict[str, Answers]
+    """Of every candidate on the images that choose: `probe`, `PHASE/EPOCH`, in the order of judging."""
+
+    @property
+    def start(self) -> Answers | None:
+        """The solved head on pretrained features, before anything was tuned."""
+        first = next(iter(self.by_epoch), "")
+        return self.by_epoch[first] if first and "/" not in first else None
+
+    @property
+    def tuned(self) -> list[Answers]:
+        """After each epoch."""
+        return [answers for name, answers in self.by_epoch.items() if "/" in name]
+
+    @property
+    def train_losses(self) -> list[float]:
+        """After each epoch."""
+        return [row["train_loss"] for row in self.metrics["epochs"] if row["train_loss"] is not None]
+
+    @property
+    def diverged(self) -> bool:
+        """Whether the loss stopped being a number."""
+        return any("stopped being a number" in row["ended"] for row in self.metrics["phases"])
+
+
+def read_trial(run: Run) -> TrialRecord:
+    """Read a finished run.
+
+    Raises:
+        RunError: a file is missing or damaged.
+    """
+    metrics, data = run.metrics(), run.data()
+    if metrics is None:
+        raise RunError(f"{run.folder} has not ended", remedy=f"go on with: {run.resume_command}")
+    place = {name: index for index, name in enumerate(data["classes"])}
+    predictions = run.table("predictions.parquet")
+    probabilities = [row["probabilities"][place[row["label"]]] for row in predictions]
+    report = Answers(
+        [row["image"] for row in predictions],
+        [row["label"] for row in predictions],
+        [row["label"] == row["predicted"] for row in predictions],
+        [-math.log(max(p, _SMALLEST_PROBABILITY)) for p in probabilities],
+    )
+    by_epoch: dict[str, list[dict[str, Any]]] = {}
+    for row in run.table("selection.parquet"):
+        by_epoch.setdefault(row["epoch"], []).append(row)
+    answers = {name: _answers(rows) for name, rows in by_epoch.items()}
+    kept = next((name for name, rows in by_epoch.items() if rows[0]["kept"]), None)
+    if kept is None:
+        raise RunError(f"{run.folder / 'selection.parquet'} does not say which weights were kept")
+    return TrialRecord(metrics, data, report, answers[kept], answers)
+
+
+def value_of(answers: Answers, metric: Metric) -> float:
+    """How good answers are, larger is better: accuracy, mean recall of the classes, or minus the mean log loss."""
+    if metric == "log_loss":
+        return -sum(answers.log_loss) / len(answers.log_loss)
+    if metric == "accuracy":
+        return sum(answers.right) / len(answers.right)
+    by_class: dict[str, list[bool]] = {}
+    for label, right in zip(answers.labels, answers.right, strict=True):
+        by_class.setdefault(label, []).append(right)
+    return sum(sum(right) / len(right) for right in by_class.values()) / len(by_class)
+
+
+def _answers(rows: list[dict[str, Any]]) -> Answers:
+    return Answers(
+        [row["image"] for row in rows],
+        [row["label"] for row in rows],
+        [row["right"] for row in rows],
+        [row["log_loss"] for row in rows],
+    )

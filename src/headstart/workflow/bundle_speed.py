@@ -1,0 +1,32 @@
+"""Speed and memory of prediction with one bundle; done in a process of its own, whose memory is all its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from headstart.train.observers import Observer
+from headstart.workflow.trial import peak_memory_bytes
+
+
+def inference_of_bundle(bundle: Path, observer: Observer) -> dict[str, Any]:
+    """images_per_second, one_image_ms, peak_memory_bytes, engine, input_size, threads.
+
+    Args:
+        bundle: Folder of the bundle.
+        observer: Told that it begins.
+
+    Raises:
+        BundleError: not a bundle.
+    """
+    from headstart.features.depths import with_depths
+    from headstart.features.engines import best_device
+    from headstart.features.answering_speed import inference_of
+    from headstart.models.bundle import load_classifier
+
+    observer.work_started("inference", 1)
+    classifier, info = load_classifier(bundle, deepen=with_depths)
+    classifier.network.to(best_device())
+    figures = inference_of(classifier, info.input).to_dict()
+    observer.work_done(1)
+    return {**figures, "peak_memory_bytes": peak_memory_bytes()}

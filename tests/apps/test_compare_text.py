@@ -1,0 +1,53 @@
+"""What people read of a comparison."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from headstart.apps.compare_text import ComparisonConsole, comparison_text
+from headstart.experiments.answer import answer_of
+from headstart.experiments.comparison import TrialEnd
+from headstart.experiments.rounds import Schedule
+from trial_folders import comparison_of, write_trial
+
+
+def test_tables_and_sentences(tmp_path: Path):
+    comparison, trials = comparison_of(tmp_path / "c", seeds=[0])
+    write_trial(comparison, trials[0], report=[True] * 9 + [False], select=[True] * 10, seconds=65)
+    write_trial(comparison, trials[1], report=[True] * 10, select=[True] * 5 + [False] * 5, weights="random")
+    text = comparison_text(answer_of(comparison, Schedule(tuple(trials), {}, 0)))
+    assert "one" in text
+    assert "0.900" in text
+    assert "1 min 5 s" in text
+    assert "needs download" in text
+    assert "chosen: one - " in text
+    assert "its accuracy on 10 images that chose nothing: 0.900" in text
+    assert "11.7M" in text
+
+
+def test_what_is_not_finished_says_how_to_go_on(tmp_path: Path):
+    comparison, trials = comparison_of(tmp_path / "c", seeds=[0])
+    comparison.end(trials[0], TrialEnd("failed", error="no memory"))
+    text = comparison_text(answer_of(comparison, Schedule(tuple(trials), {}, 0)))
+    assert "nothing can be chosen" in text
+    assert "no memory" in text
+    assert f"headstart compare --resume {tmp_path / 'c'}" in text
+
+
+def test_one_line_for_each_trial(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    _, trials = comparison_of(tmp_path / "c", seeds=[0])
+    with ComparisonConsole() as console:
+        console.trial_started(trials[0], of=2, resumed="resume")
+        console.phase_started(0, None)  # type: ignore[arg-type]
+        console.noted("forecast", {})
+        console.noted("random_weights", {"why": "no network"})
+        console.trial_ended(trials[0], TrialEnd("done", seconds=3), {"accuracy": None, "select_accuracy": None})
+        console.trial_started(trials[1], of=2, resumed="anew")
+        console.trial_ended(trials[1], TrialEnd("failed", error="no memory"), {})
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "1/2 one, seed 0: going on"
+    assert "random weights stand in" in lines[1]
+    assert lines[2].startswith("1/2 one, seed 0: accuracy needs download")
+    assert lines[3] == "2/2 two, seed 0: failed: no memory"

@@ -1,0 +1,102 @@
+"""The answer of a comparison from folders whose figures are known."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from headstart.experiments.answer import answer_of, select_value
+from headstart.experiments.comparison import Comparison, TrialEnd
+from headstart.experiments.grid import Trial
+from headstart.experiments.rounds import Schedule
+from trial_folders import comparison_of, write_trial
+
+GOOD = [True] * 45 + [False] * 5
+POOR = [True] * 10 + [False] * 40
+
+
+def whole(trials: list[Trial]) -> Schedule:
+    return Schedule(tuple(trials), {}, 0)
+
+
+def filled(folder: Path, **values: object) -> tuple[Comparison, list[Trial]]:
+    """Two models, one good and slow, one poor and quick; the poor one is better on the images that report."""
+    comparison, trials = comparison_of(folder, **values)
+    for trial in trials:
+        is_good = trial.variant.name in ("one", "1e-3")
+        write_trial(
+            comparison,
+            trial,
+            report=POOR if is_good else GOOD,
+            select=GOOD if is_good else POOR,
+            seconds=30.0 if is_good else 5.0,
+        )
+    return comparison, trials
+
+
+def test_what_chooses_and_what_reports_are_kept_apart(tmp_path: Path):
+    comparison, trials = filled(tmp_path / "c")
+    answer = answer_of(comparison, whole(trials))
+    assert answer["finished"]
+    assert answer["chosen"]["variant"] == "one", "chosen on select, although it is worse on report"
+    assert answer["chosen"]["report"]["accuracy"] == pytest.approx(0.2)
+    by_role = {pair["on"]: pair for pair in answer["pairs"]}
+    assert (by_role["select"]["verdict"], by_role["report"]["verdict"]) == ("a", "b")
+    assert by_role["report"]["difference"] == pytest.approx(-0.7)
+    rows = {row["name"]: row for row in answer["variants"]}
+    assert rows["one"]["select"]["accuracy"] == pytest.approx(0.9)
+    assert rows["one"]["report"]["by_seed"] == pytest.approx([0.2, 0.2])
+    assert rows["one"]["seconds"] == {"mean": 30.0, "by_seed": [30.0, 30.0]}
+    assert rows["two"]["peak_memory_bytes"] == 1000
+    assert rows["one"]["parameters"] == 11689512, "a ResNet-18 by its card"
+    assert answer["pareto"]["minutes"] == ["two"], "quicker and, on the images that report, better"
+    assert select_value(comparison, trials[0], "accuracy") == pytest.approx(0.9)
+
+
+def test_half_a_comparison_has_an_answer(tmp_path: Path):
+    comparison, trials = comparison_of(tmp_path / "c")
+    write_trial(comparison, trials[0], report=GOOD, select=GOOD)
+    comparison.end(trials[1], TrialEnd("failed", error="no memory"))
+    answer = answer_of(comparison, whole(trials))
+    assert not answer["finished"]
+    assert answer["resume"] == f"headstart compare --resume {tmp_path / 'c'}"
+    assert [trial["state"] for trial in answer["trials"]] == ["done", "failed", "to_come", "to_come"]
+    assert [row["accuracy_status"] for row in answer["variants"]] == ["measured", "failed"]
+    assert answer["variants"][1]["errors"] == ["no memory"]
+    assert (answer["pairs"], answer["chosen"]["tied_with"]) == ([], [])
+    assert select_value(comparison, trials[1], "accuracy") is None
+
+
+def test_random_weights_stand_in_for_time_only(tmp_path: Path):
+    comparison, trials = comparison_of(tmp_path / "c", seeds=[0])
+    write_trial(comparison, trials[0], report=GOOD, select=GOOD)
+    write_trial(comparison, trials[1], report=POOR, select=POOR, weights="random")
+    answer = answer_of(comparison, whole(trials))
+    rows = {row["name"]: row for row in answer["variants"]}
+    assert (rows["two"]["accuracy_status"], rows["two"]["report"], rows["two"]["select"]) == (
+        "needs download",
+        None,
+        None,
+    )
+    assert rows["two"]["seconds"]["mean"] == 10.0
+    assert answer["pairs"] == []
+    assert "two" not in answer["pareto"]["minutes"]
+
+
+def test_scratch_has_random_weights_and_an_accuracy(tmp_path: Path):
+    comparison, trials = comparison_of(tmp_path / "c", seeds=[0])
+    for trial in trials:
+        write_trial(comparison, trial, report=GOOD, select=GOOD, weights="random", strategy="scratch")
+    rows = answer_of(comparison, whole(trials))["variants"]
+    assert [row["accuracy_status"] for row in rows] == ["measured", "measured"]
+
+
+def test_rates_are_labelled_by_the_last_epoch(tmp_path: Path):
+    vary = {"rate": {name: {"phases[tune].learning_rate": rate} for name, rate in (("1e-3", 1e-3), ("1e-1", 0.1))}}
+    comparison, trials = comparison_of(tmp_path / "c", what="rates", vary=vary)
+    for trial in trials:
+        last = GOOD if trial.variant.name == "1e-3" else [False] * 50
+        write_trial(comparison, trial, report=GOOD, select=POOR, epochs=[POOR, last])
+    labels = {row["name"]: row["rate"]["label"] for row in answer_of(comparison, whole(trials))["variants"]}
+    assert labels == {"1e-3": "sweet spot", "1e-1": "forgets"}

@@ -1,0 +1,88 @@
+"""The trials of a comparison; successive halving keeps the better half, and a resume finds the same."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from headstart.experiments.grid import GridPlan, Trial
+from headstart.experiments.rounds import limit_of_share, schedule
+
+
+def grid(count: int, **values: object) -> GridPlan:
+    raw = {"data": {"source": "x"}, "vary": {"model": [f"m{i}" for i in range(count)]}, **values}
+    return GridPlan.from_dict(raw, source="test")
+
+
+def test_without_halving_everything_is_known_at_once():
+    found = schedule(grid(3, seeds=[0, 1]), has_ended=lambda trial: False, value_of=lambda trial: None)
+    assert len(found.trials) == 6
+    assert (found.dropped, found.to_come) == ({}, 0)
+
+
+def run_all(plan: GridPlan, quality: dict[str, float | None]) -> list[list[str]]:
+    """Runs trial after trial; the answer is what was known each time."""
+    ended: set[str] = set()
+    known = []
+    while True:
+        found = schedule(
+            plan, has_ended=lambda trial: trial.name in ended, value_of=lambda trial: quality[trial.variant.name]
+        )
+        known.append([trial.name for trial in found.trials])
+        left = [trial for trial in found.trials if trial.name not in ended]
+        if not left:
+            return known
+        assert found.to_come + len(left) > 0
+        ended.add(left[0].name)
+
+
+@given(st.integers(2, 9), st.integers(1, 3), st.integers(0, 2**31))
+def test_halving_ends_with_the_best_and_never_takes_a_trial_back(count: int, seeds: int, drawn: int):
+    plan = grid(count, seeds=list(range(seeds)), halving="successive")
+    values = np.random.default_rng(drawn).permutation(count)
+    quality = {f"m{i}": float(values[i]) for i in range(count)}
+    known = run_all(plan, quality)
+    for before, after in itertools.pairwise(known):
+        assert after[: len(before)] == before
+    final = {trial for trial in known[-1] if not trial.endswith("pc")}
+    best = max(quality, key=lambda name: quality[name] or 0.0)
+    assert any(f"-{best}-" in name for name in final)
+    assert len(final) % seeds == 0
+
+
+def test_what_failed_is_dropped_first_and_what_is_to_come_is_counted():
+    plan = grid(4, seeds=[0, 1, 2], halving="successive")
+    quality = {"m0": None, "m1": 0.1, "m2": 0.2, "m3": None}
+    first = schedule(plan, has_ended=lambda trial: False, value_of=lambda trial: None)
+    assert len(first.trials) == 4
+    assert first.to_come == 2 + 2 * 3
+    after = schedule(
+        plan, has_ended=lambda trial: trial.share == 0.25, value_of=lambda trial: quality[trial.variant.name]
+    )
+    assert {trial.variant.name for trial in after.trials if trial.share == 0.5} == {"m1", "m2"}
+    assert after.dropped == {"m0": 0.25, "m3": 0.25}
+
+
+def test_numbers_go_on_over_the_rounds():
+    plan = grid(4, seeds=[0], halving="successive")
+    done = schedule(plan, has_ended=lambda trial: True, value_of=lambda trial: float(trial.variant.name[1:]))
+    assert [trial.number for trial in done.trials] == list(range(1, len(done.trials) + 1))
+    assert {trial.variant.name for trial in done.trials if trial.share == 1.0} == {"m2", "m3"}
+    assert isinstance(done.trials[0], Trial)
+
+
+@pytest.mark.parametrize(
+    ("share", "limit", "images", "expected"),
+    [
+        (0.25, "100/class", 9, "25/class"),
+        (0.5, None, 244, "122"),
+        (0.25, "2/class", 9, "1/class"),
+        (1.0, "10", 9, "10"),
+    ],
+)
+def test_a_share_of_the_images_as_a_limit(share: float, limit: str | None, images: int, expected: str):
+    assert limit_of_share(share, limit=limit, images=images) == expected

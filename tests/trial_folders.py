@@ -1,0 +1,101 @@
+"""Run folders of trials that nobody trained: their figures are known beforehand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from headstart.experiments.comparison import Comparison, TrialEnd
+from headstart.experiments.grid import GridPlan, Trial
+from headstart.plan import DataPlan
+from headstart.presets import Request, strategy_named
+from headstart.run import Run
+
+CLASSES = ("ants", "bees")
+
+
+def write_trial(
+    comparison: Comparison,
+    trial: Trial,
+    *,
+    report: Sequence[bool],
+    select: Sequence[bool],
+    epochs: Sequence[Sequence[bool]] = (),
+    seconds: float = 10.0,
+    weights: str = "pretrained",
+    strategy: str = "full",
+) -> Run:
+    """A finished trial with these right and wrong answers; image i is an ant if i is even.
+
+    `select` are the answers of the solved head; where there are `epochs`, the last of them was kept.
+    """
+    plan = strategy_named(strategy)(Request(data=DataPlan(source="x"), model="resnet18", input_size=64))
+    phases = plan.phases
+    if weights == "random":
+        phases = tuple(p.model_copy(update={"batch_norm": "train"}) if p.kind == "train" else p for p in phases)
+    model = plan.model.model_copy(update={"weights": weights})
+    plan = plan.model_copy(update={"model": model, "phases": phases})
+    run = Run.create(comparison.run_of(trial).folder, given=plan, settled=plan, data=_data(len(report), len(select)))
+    run.write_predictions([_prediction(index, right) for index, right in enumerate(report)])
+    judged = {"probe": select, **{f"tune/{number}": right for number, right in enumerate(epochs, start=1)}}
+    kept = list(judged)[-1]
+    rows = [
+        {
+            "image": f"select/{index}",
+            "label": _label(index),
+            "epoch": name,
+            "right": bool(right),
+            "log_loss": 0.1 if right else 2.0,
+            "kept": name == kept,
+        }
+        for name, answers in judged.items()
+        for index, right in enumerate(answers)
+    ]
+    run.write_selection(rows)
+    run.write_metrics(_metrics(strategy, report, judged[kept], kept, len(epochs), seconds))
+    comparison.end(trial, TrialEnd("done", weights=weights, seconds=seconds, peak_memory_bytes=1000))
+    return run
+
+
+def comparison_of(folder: Path, **values: Any) -> tuple[Comparison, list[Trial]]:
+    """A comparison of two models, and its trials."""
+    from headstart.experiments.grid import trials_of
+
+    raw = {"data": {"source": "x"}, "vary": {"model": ["one", "two"]}, "seeds": [0, 1], **values}
+    plan = GridPlan.from_dict(raw, source="test")
+    return Comparison.create(folder, plan), trials_of(plan.variants(), plan.seeds)
+
+
+def _label(index: int) -> str:
+    return CLASSES[index % 2]
+
+
+def _prediction(index: int, right: bool) -> dict[str, Any]:
+    label = _label(index)
+    predicted = label if right else CLASSES[1 - index % 2]
+    probabilities = [0.9 if name == predicted else 0.1 for name in CLASSES]
+    return {"image": f"report/{index}", "label": label, "predicted": predicted, "probabilities": probabilities}
+
+
+def _data(report: int, select: int) -> dict[str, Any]:
+    roles = {"fit": 20, "select": select, "report": report}
+    return {
+        "classes": list(CLASSES),
+        "roles": {role: {"images": count, "classes": {}} for role, count in roles.items()},
+        "selected_on": "held-out 20% of train",
+        "reported_on": "val",
+    }
+
+
+def _metrics(
+    strategy: str, report: Sequence[bool], kept_answers: Sequence[bool], kept: str, epochs: int, seconds: float
+) -> dict[str, Any]:
+    return {
+        "strategy": strategy,
+        "val": {"accuracy": sum(report) / len(report)},
+        "kept": {"weights": kept, "select_accuracy": sum(kept_answers) / len(kept_answers)},
+        "epochs": [{"train_loss": None}, *({"train_loss": 1.0 / number} for number in range(1, epochs + 1))],
+        "phases": [{"ended": "all epochs done"}],
+        "seconds": {"total": seconds},
+    }

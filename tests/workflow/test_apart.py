@@ -1,0 +1,126 @@
+"""Work in another process: what it returns, raises and reports comes back; it ends with whoever asked for it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from headstart.errors import DataError, Interrupted, RunError
+from headstart.train.observers import Observer
+from headstart.train.stopping import StopRequest
+from headstart.workflow import apart as module
+from headstart.workflow.apart import apart
+
+
+def double(task: int, observer: Observer) -> dict[str, int]:
+    observer.work_started("doubling", 1)
+    observer.noted("seen", {"task": task})
+    observer.work_done(1)
+    return {"double": 2 * task, "process": os.getpid()}
+
+
+def fail(task: Any, observer: Observer) -> None:
+    raise DataError("nothing there", expected="images", remedy="look again")
+
+
+def die(task: Any, observer: Observer) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def save_when_asked(task: Path, observer: Observer) -> None:
+    stop = StopRequest()
+    with stop.listening():
+        observer.noted("listening", {})
+        while stop.reason is None:
+            time.sleep(0.01)
+    task.write_text("saved")
+    raise Interrupted("stopped; everything is saved")
+
+
+class Watching(Observer):
+    def __init__(self) -> None:
+        self.seen: list[Any] = []
+
+    def work_started(self, what: str, total: int) -> None:
+        self.seen.append((what, total))
+
+    def work_done(self, count: int) -> None:
+        self.seen.append(count)
+
+    def noted(self, event: str, values: Any) -> None:
+        self.seen.append((event, values))
+
+
+@pytest.fixture(autouse=True)
+def _nothing_preloaded(monkeypatch: pytest.MonkeyPatch):
+    """Torch is not needed here."""
+    monkeypatch.setattr(module, "PRELOADED", ())
+
+
+def test_what_is_returned_and_reported_comes_back():
+    watching = Watching()
+    found = apart(double, 21, observer=watching, stop=StopRequest())
+    assert found["double"] == 42
+    assert found["process"] != os.getpid()
+    assert watching.seen == [("doubling", 1), ("seen", {"task": 21}), 1]
+
+
+def test_errors_come_back_whole():
+    with pytest.raises(DataError, match="nothing there; expected images; look again") as told:
+        apart(fail, None, observer=Observer(), stop=StopRequest())
+    assert told.value.remedy == "look again"
+
+
+def test_a_process_that_is_killed_is_told():
+    with pytest.raises(RunError, match=r"killed by SIGKILL.*memory"):
+        apart(die, None, observer=Observer(), stop=StopRequest())
+
+
+def test_a_request_to_stop_lets_it_save(tmp_path: Path):
+    stop = StopRequest()
+
+    class Stopping(Observer):
+        def noted(self, event: str, values: object) -> None:
+            stop.signalled()
+
+    with pytest.raises(Interrupted):
+        apart(save_when_asked, tmp_path / "file", observer=Stopping(), stop=stop)
+    assert (tmp_path / "file").read_text() == "saved"
+
+
+def test_it_ends_when_the_one_who_asked_is_killed(tmp_path: Path):
+    code = (
+        "import os, sys, time; from pathlib import Path\n"
+        "from headstart.train.observers import Observer; from headstart.train.stopping import StopRequest\n"
+        "from headstart.workflow import apart as module; module.PRELOADED = ()\n"
+        "from test_apart import tick\n"
+        "module.apart(tick, Path(sys.argv[1]), observer=Observer(), stop=StopRequest())"
+    )
+    ticks = tmp_path / "ticks"
+    with subprocess.Popen([sys.executable, "-c", code, str(ticks)], cwd=Path(__file__).parent) as asking:
+        deadline = time.monotonic() + 60
+        while not ticks.exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        asking.send_signal(signal.SIGKILL)
+    worker = int(ticks.read_text().split()[0])
+    while time.monotonic() < deadline:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(worker, 0)
+            time.sleep(0.05)
+            continue
+        return
+    pytest.fail(f"process {worker} goes on alone")
+
+
+def tick(task: Path, observer: Observer) -> None:
+    while True:
+        task.write_text(f"{os.getpid()} {time.monotonic()}")
+        time.sleep(0.02)

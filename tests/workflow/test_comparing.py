@@ -1,0 +1,212 @@
+"""Comparisons from question to answer; stopped, killed and taken up again, no trial is lost or repeated."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from headstart.errors import Interrupted, ModelError, PlanError, RunError
+from headstart.experiments.comparison import TrialEnd
+from headstart.experiments.grid import GridPlan, Trial
+from headstart.experiments.questions import question
+from headstart.train.observers import Observer
+from headstart.train.stopping import StopRequest
+from headstart.workflow.comparing import Watcher, compare, resume_comparison
+
+SMALL = {"input_size": 32, "batch_size": 4}
+
+
+@pytest.fixture(autouse=True)
+def _short_measurements(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("headstart.features.answering_speed.SECONDS", 0.01)
+
+
+def here(work: Callable[[Any, Observer], Any], task: object, *, observer: Observer, stop: StopRequest) -> Any:
+    """In this process: quicker than another one."""
+    return work(task, observer)
+
+
+def grid(folder: Path, **values: Any) -> GridPlan:
+    raw = {
+        "what": "strategies",
+        "data": {"source": str(folder)},
+        "base": SMALL,
+        "vary": {"strategy": ["feature_extraction", "partial"], "epochs": [1]},
+        "seeds": [0, 1],
+    }
+    return GridPlan.from_dict({**raw, **values}, source="test")
+
+
+class Watching(Watcher):
+    def __init__(self, *, fail_at: int | None = None) -> None:
+        self.ended: list[str] = []
+        self._fail_at = fail_at
+
+    def trial_started(self, trial: Trial, *, of: int, resumed: str) -> None:
+        if trial.number == self._fail_at:
+            raise Interrupted("stopped")
+
+    def trial_ended(self, trial: Trial, end: TrialEnd, row: Any) -> None:
+        self.ended.append(trial.name)
+
+
+def features_only(folder: Path, **values: Any) -> GridPlan:
+    """The quickest: two heads on the same stored features."""
+    vary = {"head_solver": ["solved", "ridge"]}
+    return grid(folder, what="grid", vary=vary, base={**SMALL, "strategy": "feature_extraction"}, **values)
+
+
+def test_from_a_question_to_an_answer(image_folder: Path, tmp_path: Path):
+    answer = compare(grid(image_folder), out=tmp_path / "c", run_in=here)
+    assert answer == json.loads((tmp_path / "c" / "comparison.json").read_text())
+    assert answer["finished"]
+    assert [trial["state"] for trial in answer["trials"]] == ["done"] * 4
+    assert [trial["seed"] for trial in answer["trials"]] == [0, 0, 1, 1]
+    for row in answer["variants"]:
+        assert (row["accuracy_status"], row["seeds_done"]) == ("measured", 2)
+        assert row["report"]["accuracy"] == pytest.approx(sum(row["report"]["by_seed"]) / 2)
+        assert row["inference"]["images_per_second"] > 0
+        assert row["peak_memory_bytes"] > 0
+    pairs = {pair["on"]: pair for pair in answer["pairs"]}
+    assert set(pairs) == {"select", "report"}
+    assert pairs["report"]["verdict"] == "tie", "both have all images right"
+    assert answer["chosen"]["on"] == "select"
+    assert set(answer["pareto"]) == {"minutes", "inference"}
+    assert answer["data"]["report_images"] == 4
+
+
+def test_inference_is_measured_once_for_one_network(image_folder: Path, tmp_path: Path):
+    calls: list[str] = []
+
+    def counting(work: Any, task: object, *, observer: Observer, stop: StopRequest) -> Any:
+        calls.append(work.__name__)
+        return work(task, observer)
+
+    compare(features_only(image_folder, seeds=[0]), out=tmp_path / "c", run_in=counting)
+    assert calls.count("inference_of_bundle") == 1
+    assert calls.count("run_trial") == 2
+
+
+def test_stopped_and_taken_up_again(image_folder: Path, tmp_path: Path):
+    plan = features_only(image_folder, seeds=[3])
+    with pytest.raises(Interrupted, match="headstart compare --resume"):
+        compare(plan, out=tmp_path / "c", watcher=Watching(fail_at=2), run_in=here)
+    half = json.loads((tmp_path / "c" / "comparison.json").read_text())
+    assert not half["finished"]
+    assert half["trials_to_come"] == 1
+    assert half["resume"].endswith(str(tmp_path / "c"))
+    ends = sorted((tmp_path / "c").glob("trials/*/trial.json"))
+    before = [(path, path.read_bytes(), path.stat().st_mtime_ns) for path in ends]
+    assert len(before) == 1
+    rest = Watching()
+    answer = resume_comparison(tmp_path / "c", watcher=rest, run_in=here)
+    assert len(rest.ended) == 1
+    assert [(path, path.read_bytes(), path.stat().st_mtime_ns) for path, *_ in before] == before
+    whole = compare(plan, out=tmp_path / "whole", run_in=here)
+    for key in ("report", "select"):
+        assert [row[key] for row in answer["variants"]] == [row[key] for row in whole["variants"]]
+    assert answer["pairs"] == whole["pairs"]
+
+
+def test_killed_in_a_trial_nothing_is_lost_or_repeated(image_folder: Path, tmp_path: Path, command: list[str]):
+    grid_file = tmp_path / "grid.yaml"
+    grid_file.write_text(grid(image_folder, seeds=[0], vary={"epochs": [1, 40], "strategy": ["partial"]}).to_yaml())
+    out = tmp_path / "c"
+    arguments = [*command, "compare", "grid", "--grid", str(grid_file), "--out", str(out)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    with subprocess.Popen(arguments, env=environment, stderr=subprocess.DEVNULL, start_new_session=True) as first:
+        deadline = time.monotonic() + 120
+        checkpoint = out / "trials" / "002-40-partial-seed0" / "checkpoints" / "last.pt"
+        while not checkpoint.exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        os.killpg(first.pid, signal.SIGKILL)
+    done = out / "trials" / "001-1-partial-seed0" / "trial.json"
+    before = done.read_bytes(), done.stat().st_mtime_ns
+    assert not (checkpoint.parents[1] / "trial.json").exists()
+    answer = resume_comparison(out, run_in=here)
+    assert (done.read_bytes(), done.stat().st_mtime_ns) == before
+    assert [trial["state"] for trial in answer["trials"]] == ["done", "done"]
+    assert answer["trials"][1]["resumed"] == 1
+    rows = json.loads((checkpoint.parents[1] / "metrics.json").read_text())["epochs"]
+    epochs = [row["epoch"] for row in rows if row["phase"] == "tune"]
+    assert epochs == list(range(1, len(epochs) + 1)), "no epoch twice"
+
+
+def test_halving_drops_the_weaker(image_folder: Path, tmp_path: Path):
+    vary = {"phases[0].strength": [0.1, 1.0, 10.0]}
+    base = {"strategy": "feature_extraction", "input_size": 32}
+    plan = grid(image_folder, what="grid", vary=vary, base=base, seeds=[0], halving="successive")
+    answer = compare(plan, out=tmp_path / "c", run_in=here)
+    assert [trial["rung"] for trial in answer["trials"]] == [0.25] * 3 + [0.5] * 2 + [1.0] * 2
+    states = [row["accuracy_status"] for row in answer["variants"]]
+    assert sorted(states) == ["dropped", "measured", "measured"]
+    assert {row["dropped_at"] for row in answer["variants"] if row["accuracy_status"] == "dropped"} == {0.25}
+
+
+def test_a_trial_that_fails_stops_no_other(image_folder: Path, tmp_path: Path):
+    vary = {"phases[tune].thaw": [1, 99]}
+    plan = grid(image_folder, what="grid", vary=vary, base={**SMALL, "strategy": "partial", "epochs": 1}, seeds=[0])
+    answer = compare(plan, out=tmp_path / "c", run_in=here)
+    assert [trial["state"] for trial in answer["trials"]] == ["done", "failed"]
+    assert "99" in answer["trials"][1]["error"]
+    assert [row["accuracy_status"] for row in answer["variants"]] == ["measured", "failed"]
+    again = resume_comparison(tmp_path / "c", run_in=here)
+    assert [trial["state"] for trial in again["trials"]] == ["done", "failed"], "tried once more, in vain"
+
+
+def test_without_weights_there_is_time_and_memory_but_no_accuracy(
+    image_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    plan = grid(
+        image_folder,
+        what="models",
+        vary={"model": ["tf_efficientnet_lite0", "resnet10t"]},
+        base={**SMALL, "strategy": "feature_extraction"},
+        seeds=[0],
+    )
+    answer = compare(plan, out=tmp_path / "c", run_in=here)
+    row = answer["variants"][1]
+    assert (row["accuracy_status"], row["weights"], row["report"]) == ("needs download", "random", None)
+    assert row["seconds"]["mean"] > 0
+    assert row["inference"]["images_per_second"] > 0
+    assert answer["pairs"] == []
+    assert answer["chosen"]["variant"] == "tf_efficientnet_lite0"
+    assert answer["trials"][1]["accuracy"] is None
+
+
+@pytest.mark.parametrize(
+    ("values", "kind", "message"),
+    [
+        ({"vary": {"strategy": ["full", "fulll"]}}, PlanError, "fulll"),
+        ({"vary": {"stratgy": ["full", "partial"]}}, PlanError, "stratgy: is no option"),
+        ({"vary": {"model": ["resnet18", "resnet181"]}}, ModelError, "resnet181"),
+        ({"vary": {"phases[tune].rate": [1, 2]}}, PlanError, "leads nowhere"),
+    ],
+)
+def test_faults_leave_no_folder(image_folder: Path, tmp_path: Path, values: Any, kind: type, message: str):
+    with pytest.raises(kind, match=message):
+        compare(grid(image_folder, **values), out=tmp_path / "c", run_in=here)
+    assert not (tmp_path / "c").exists()
+
+
+def test_where_no_trial_can_be_run_that_is_an_error(image_folder: Path, tmp_path: Path):
+    plan = grid(image_folder, what="grid", vary={"phases[tune].thaw": [98, 99]}, base={**SMALL, "strategy": "partial"})
+    with pytest.raises(RunError, match=r"no trial.*could be run"):
+        compare(plan, out=tmp_path / "c", run_in=here)
+
+
+def test_rates_are_named(image_folder: Path, tmp_path: Path):
+    plan = question("rates", str(image_folder), ["1e-1", "1e-4"], base={**SMALL, "epochs": 1}, seeds=[0])
+    answer = compare(plan, out=tmp_path / "c", run_in=here)
+    labels = {row["name"]: row["rate"]["label"] for row in answer["variants"]}
+    assert set(labels) == {"1e-1", "1e-4"}
+    assert labels["1e-4"] in ("sweet spot", "undertrains")
