@@ -1,7 +1,7 @@
 """Training on stored views beside hand-written loops with the same freeze, augmentation and optimizer.
 
     HEADSTART_DATA=FOLDER python benchmarks/stored_views.py [--cases head ...] [--sets hymenoptera ...] [--seeds N]
-        [--peer-epochs N] [--quick]
+        [--other-seeds N] [--sides fly full] [--peer-epochs N] [--quick]
 
 - head: a linear head on EfficientNet-Lite0, 25 epochs on 4 stored views, against the same views made anew every epoch.
 - lite0: the last stage and the head, 10 epochs on 2 stored views, against the same freeze without a store and against
@@ -85,14 +85,14 @@ def run(options: argparse.Namespace, kept: Kept) -> None:
     """All that was asked for and is not there yet; sides take turns."""
     for name in options.sets:
         timed = name == TIMED_SET
-        for seed in range(options.seeds if timed else 1):
+        for seed in range(options.seeds if timed else options.other_seeds):
             for case_name in options.cases:
                 case = CASES[case_name]
                 if not timed and case.weights == "random":
                     continue
                 size = options.size or (224 if timed else OTHER_SIZE)
                 epochs = min(case.epochs, options.epochs or (case.epochs if timed else OTHER_EPOCHS))
-                for side in ("stored", *case.goals):
+                for side in ("stored", *(side for side in case.goals if side in options.sides)):
                     run_epochs = epochs if side == "stored" else min(epochs, options.peer_epochs or epochs)
                     asked = Asked(case_name, name, side, seed, size, epochs, run_epochs, options.limit)
                     if not kept.has(**vars(asked)):
@@ -166,7 +166,8 @@ def _accuracy_lines(rows: list[Row]) -> list[str]:
         for side in case.goals:
             right: dict[str, tuple[np.ndarray, np.ndarray]] = {}
             for name in SETS:
-                both = [_share_right(rows, case_name, name, one) for one in ("stored", side)]
+                shared = _shared_seeds(rows, case_name, name, side)
+                both = [_share_right(shared, case_name, name, one) for one in ("stored", side)]
                 if both[0] is not None and both[1] is not None:
                     right[name] = both[0], both[1]
             pooled = [np.concatenate(parts) for parts in zip(*right.values(), strict=True)]
@@ -179,8 +180,15 @@ def _accuracy_lines(rows: list[Row]) -> list[str]:
     return lines
 
 
+def _shared_seeds(rows: list[Row], case: str, name: str, side: str) -> list[Row]:
+    """Rows of the seeds that ours and the other side have both run in full."""
+    whole = [row for row in rows if (row["case"], row["set"]) == (case, name) and row["predicted"] is not None]
+    mine, theirs = ({row["seed"] for row in whole if row["side"] == one} for one in ("stored", side))
+    return [row for row in rows if row["seed"] in mine & theirs]
+
+
 def _share_right(rows: list[Row], case: str, name: str, side: str) -> np.ndarray | None:
-    """Over the seeds that both sides have run: the same number on each side is seen to by `run`."""
+    """Over its seeds; `_shared_seeds` has left those that both sides ran."""
     found = [r for r in rows if (r["case"], r["set"], r["side"]) == (case, name, side) and r["predicted"] is not None]
     return share_right([row["predicted"] for row in found], found[0]["truth"]) if found else None
 
@@ -189,7 +197,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cases", nargs="+", choices=get_args(CaseName), default=list(CASES))
     parser.add_argument("--sets", nargs="+", choices=SETS, default=[TIMED_SET])
-    parser.add_argument("--seeds", type=int, default=3, help="on hymenoptera; one elsewhere")
+    parser.add_argument("--seeds", type=int, default=3, help="on hymenoptera")
+    parser.add_argument("--other-seeds", type=int, default=1, help="on the other sets")
+    parser.add_argument("--sides", nargs="+", choices=("fly", "full"), default=["fly", "full"], help="beside ours")
     parser.add_argument("--peer-epochs", type=int, help="time so many epochs of the peers and extrapolate")
     parser.add_argument("--quick", action="store_true", help="two epochs of a few small images: a smoke test")
     one = parser.add_argument_group("one side, as the script calls itself")

@@ -16,7 +16,10 @@ MODULES = sorted(path for path in PACKAGE.rglob("*.py"))
 OWN = [path for path in MODULES if path.name != "__init__.py"]
 
 CONTRACTS = {"errors", "facts", "input_spec", "plan_faults", "plan_sections", "plan"}
-CONTRACTS |= {"request", "hyperrule", "presets", "run", "choice_facts"}
+CONTRACTS |= {"request", "hyperrule", "presets", "run", "run_settings", "run_store", "choice_facts"}
+
+THINGS = {"data", "models", "features", "domains"}
+STEPS = {"advise", "inspect", "evaluate", "train", "experiments", "deliver"}
 
 # Who may import whom, by the first name after `headstart.`; `step.module` opens a single door between steps.
 ARROWS: dict[str, set[str]] = {
@@ -30,6 +33,8 @@ ARROWS: dict[str, set[str]] = {
     "hyperrule": {"facts", "plan", "request"},
     "presets": {"errors", "facts", "plan", "request", "hyperrule"},
     "run": {"errors", "plan"},
+    "run_settings": {"errors", "run"},
+    "run_store": {"errors", "run", "run_settings"},
     "choice_facts": {"facts", "plan_sections"},
     "data": CONTRACTS,
     "models": CONTRACTS,
@@ -39,8 +44,10 @@ ARROWS: dict[str, set[str]] = {
     "inspect": CONTRACTS | {"data", "models", "features", "domains"},
     "evaluate": CONTRACTS | {"data", "models", "features", "domains"},
     "train": CONTRACTS | {"data", "models", "features", "domains", "evaluate.metrics"},
-    "workflow": CONTRACTS | {"data", "models", "features", "domains", "advise", "inspect", "evaluate", "train"},
-    "apps": CONTRACTS | {"data", "models", "features", "domains", "advise", "inspect", "evaluate", "train", "workflow"},
+    "experiments": CONTRACTS | {"data", "models", "features", "domains", "evaluate.metrics"},
+    "deliver": CONTRACTS | {"data", "models", "features", "domains", "evaluate"},
+    "workflow": CONTRACTS | THINGS | STEPS,
+    "apps": CONTRACTS | THINGS | STEPS | {"workflow"},
 }
 
 # Rule: a component gets its own settings; only these know the whole plan.
@@ -57,6 +64,7 @@ KNOW_THE_PLAN = {
     "workflow.plans",
     "workflow.images",
     "workflow.train",
+    "workflow.trial",
     "apps.cli",
 }
 
@@ -160,6 +168,9 @@ except SystemExit as stop:
         CLI.format("'models', 'resnet50'"),
         CLI.format("'cache'"),
         CLI.format("'embed', '--help'"),
+        CLI.format("'compare', '--help'"),
+        CLI.format("'report', '--help'"),
+        CLI.format("'runs', 'docs', '--json'"),
         CLI.format("'web', '--help'"),
         "from headstart.apps.pages import decide_page, transfer_page, compare_page, site",
         CLI.format("'probe', '--help'"),
@@ -200,16 +211,42 @@ def test_command_line_options_are_these():
     commands = typer.main.get_command(app).commands
     options = {name: sorted(o for p in c.params for o in p.opts if o != "--help") for name, c in commands.items()}
     assert options == {
+        "compare": [
+            *("--allow-noncommercial", "--augmentation", "--domain", "--epochs", "--grid", "--group", "--halving"),
+            *("--input-size", "--json", "--limit-test", "--limit-train", "--metric", "--model", "--models", "--out"),
+            *(
+                "--quick",
+                "--rates",
+                "--resume",
+                "--seed",
+                "--seeds",
+                "--strategies",
+                "--strategy",
+                "--val",
+                "data",
+                "what",
+            ),
+        ],
         "demo": ["--json", "--out"],
         "check": [
             *("--augmentation", "--domain", "--group", "--input-size", "--json", "--model", "--preview", "--seed"),
             *("--val", "data"),
         ],
         "train": [
-            *("--allow-noncommercial", "--augmentation", "--batch-size", "--budget", "--domain", "--epochs", "--grain"),
-            *("--group", "--head", "--head-solver", "--input-size", "--json", "--limit-test", "--limit-train"),
+            *("--allow-noncommercial", "--augmentation", "--batch-size", "--budget", "--domain", "--epochs"),
+            *(
+                "--find-rate",
+                "--grain",
+                "--group",
+                "--head",
+                "--head-solver",
+                "--input-size",
+                "--json",
+                "--limit-test",
+                "--limit-train",
+            ),
             *("--model", "--out", "--plan", "--rates", "--resume", "--seed", "--strategy", "--strict", "--thaw"),
-            *("--val", "data"),
+            *("--track", "--val", "data"),
         ],
         "advise": [
             *("--budget", "--channels", "--classes", "--cores", "--domain", "--gpu", "--images", "--json", "--model"),
@@ -230,6 +267,11 @@ def test_command_line_options_are_these():
             *("--commercial", "--contains", "--domain", "--family", "--json", "--library", "--limit", "--max-gmacs"),
             *("--max-input", "--max-params", "--measure", "--min-speed", "--min-top1", "--pareto", "--sizes", "--sort"),
             "name",
+        ],
+        "report": ["--json", "--out", "--with-images", "-o", "runs"],
+        "runs": [
+            *("--compare", "--data", "--json", "--min-accuracy", "--model", "--since", "--sort", "--state"),
+            *("--strategy", "folders"),
         ],
         "shortlist": [
             *("--allow-noncommercial", "--commercial", "--contains", "--domain", "--family", "--group", "--images"),

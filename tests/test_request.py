@@ -16,6 +16,19 @@ DATA = DataPlan(source="photos")
 EXAMPLES: dict[str, Any] = {"thaw": 2, "rates": "ulmfit", "grain": "block"}
 
 
+@pytest.mark.parametrize("strategy", sorted(STRATEGIES))
+def test_rates_are_found_in_every_phase_that_trains(strategy: str) -> None:
+    plain, found = (STRATEGIES[strategy](Request(DATA, peak_rates=wish)) for wish in ("planned", "find"))
+    for before, after in zip(plain.phases, found.phases, strict=True):
+        assert getattr(before, "peak_rates", None) == (None if before.kind == "solve" else "planned")
+        assert after == (before if before.kind == "solve" else before.model_copy(update={"peak_rates": "find"}))
+
+
+def test_an_unknown_way_to_peak_rates_is_a_fault() -> None:
+    with pytest.raises(PlanError, match="peak_rates: 'found' must be one of planned, find"):
+        Request(DATA, peak_rates="found")  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize(("strategy", "option"), [(s, o) for s, options in NO_USE_FOR.items() for o in options])
 def test_an_option_without_use_is_refused_with_the_reason(strategy: str, option: str) -> None:
     with pytest.raises(PlanError) as caught:

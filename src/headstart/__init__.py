@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from headstart.advise.answer import Advice
     from headstart.advise.ranking import Shortlist
     from headstart.errors import HeadstartError
+    from headstart.experiments.grid import GridPlan
+    from headstart.experiments.questions import question
     from headstart.features.predictor import Prediction, Predictor, load
     from headstart.models.catalog import find_model
     from headstart.models.grouping import layer_groups
@@ -29,12 +31,14 @@ if TYPE_CHECKING:
     )
     from headstart.run import Run
     from headstart.workflow.advising import recommend
+    from headstart.workflow.comparing import compare, resume_comparison
     from headstart.workflow.embedding import Embedding, embed
     from headstart.workflow.estimator import HeadstartClassifier
     from headstart.workflow.images import check
     from headstart.workflow.judge import evaluate as score
     from headstart.workflow.plans import TrainOptions
     from headstart.workflow.probing import DepthProbe, probe
+    from headstart.workflow.reporting import report
     from headstart.workflow.shortlisting import shortlist
     from headstart.workflow.train import TrainingAnswer, resume
     from headstart.workflow.train import train as fit
@@ -44,6 +48,7 @@ _HOME = {
     "DataPlan": ("headstart.plan", "DataPlan"),
     "DepthProbe": ("headstart.workflow.probing", "DepthProbe"),
     "Embedding": ("headstart.workflow.embedding", "Embedding"),
+    "GridPlan": ("headstart.experiments.grid", "GridPlan"),
     "HeadstartClassifier": ("headstart.workflow.estimator", "HeadstartClassifier"),
     "HeadstartError": ("headstart.errors", "HeadstartError"),
     "Plan": ("headstart.plan", "Plan"),
@@ -56,6 +61,7 @@ _HOME = {
     "TrainingAnswer": ("headstart.workflow.train", "TrainingAnswer"),
     "batch_norm": ("headstart.models.own_loop", "batch_norm"),
     "check": ("headstart.workflow.images", "check"),
+    "compare": ("headstart.workflow.comparing", "compare"),
     "discriminative": ("headstart.presets", "discriminative"),
     "embed": ("headstart.workflow.embedding", "embed"),
     "feature_extraction": ("headstart.presets", "feature_extraction"),
@@ -70,8 +76,11 @@ _HOME = {
     "partial": ("headstart.presets", "partial"),
     "probe": ("headstart.workflow.probing", "probe"),
     "probe_then_tune": ("headstart.presets", "probe_then_tune"),
+    "question": ("headstart.experiments.questions", "question"),
     "recommend": ("headstart.workflow.advising", "recommend"),
+    "report": ("headstart.workflow.reporting", "report"),
     "resume": ("headstart.workflow.train", "resume"),
+    "resume_comparison": ("headstart.workflow.comparing", "resume_comparison"),
     "score": ("headstart.workflow.judge", "evaluate"),
     "scratch": ("headstart.presets", "scratch"),
     "shortlist": ("headstart.workflow.shortlisting", "shortlist"),
@@ -83,6 +92,7 @@ __all__ = [
     "DataPlan",
     "DepthProbe",
     "Embedding",
+    "GridPlan",
     "HeadstartClassifier",
     "HeadstartError",
     "Plan",
@@ -95,6 +105,7 @@ __all__ = [
     "TrainingAnswer",
     "batch_norm",
     "check",
+    "compare",
     "discriminative",
     "embed",
     "feature_extraction",
@@ -109,8 +120,11 @@ __all__ = [
     "partial",
     "probe",
     "probe_then_tune",
+    "question",
     "recommend",
+    "report",
     "resume",
+    "resume_comparison",
     "score",
     "scratch",
     "shortlist",

@@ -3,6 +3,7 @@
 HeadstartError            exit code 1: one line that says what was found, what was expected, the way out
   DataError               images, folders, splits
   ModelError              unknown model, wrong weights, no network
+    WeightsUnavailableError  weights that are not on this machine and cannot be brought here now
   PlanError               a plan with faults, all of them at once
   RunError                a run folder that cannot be made, read or continued
     DiskFullError         the last good checkpoint is kept; its kind StoreFullError (features) is the store's own limit
@@ -52,6 +53,10 @@ class DataError(HeadstartError):
 
 class ModelError(HeadstartError):
     """A model or its weights cannot be had."""
+
+
+class WeightsUnavailableError(ModelError):
+    """Weights are not on this machine and cannot be brought here now."""
 
 
 class PlanError(HeadstartError):

@@ -189,6 +189,9 @@ class TrainPhase(Section):
     """Whether scale and shift of thawed BatchNorm layers learn."""
     frozen_part: FrozenPartPlan | Literal["auto"] = "auto"
     """auto is settled when the phase begins, by what is sooner done and what the store has room for."""
+    peak_rates: Literal["planned", "find", "found"] = "planned"
+    """planned: as they stand here. find: range tests multiply those of the head and of the backbone when the phase
+    begins; it is then settled as found, or as planned where they found nothing useful."""
     learning_rates: dict[str, float] = {}
     """Settled: group name -> peak rate, stem to head; empty until the network is known."""
 

@@ -7,7 +7,7 @@ no use for, and the defaults with their reasons.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
 
 from headstart.errors import PlanError, nearest
 from headstart.facts import RATE_PRESETS, WEIGHT_DECAY
@@ -32,6 +32,7 @@ DEFAULT_MODEL = "tf_efficientnet_lite0"
 
 HeadKind = Literal["linear", "mlp", "multi_depth"]
 HeadSolver = Literal["solved", "ridge", "adam"]
+PeakRates = Literal["planned", "find"]
 
 _BOUNDS = (
     ("epochs", 1, 10_000),
@@ -59,6 +60,8 @@ class Request:
     """How many backbone groups learn, counted from the last; None takes the strategy's own."""
     rates: str | None = None
     """Name of a preset in `facts.RATE_PRESETS`; None takes the strategy's own rates."""
+    peak_rates: PeakRates = "planned"
+    """find: each phase that trains finds its peak rates when it begins, from the planned ones."""
     grain: Grain | None = None
     """What a layer group is; None takes what the rates want, else stages."""
     noncommercial_weights: NoncommercialWeights = "refuse"
@@ -87,6 +90,8 @@ class Request:
             faults.append(
                 f"rates: {self.rates!r} must be one of {', '.join(RATE_PRESETS)}" + (f"; {hint}" * bool(hint))
             )
+        if self.peak_rates not in get_args(PeakRates):
+            faults.append(f"peak_rates: {self.peak_rates!r} must be one of {', '.join(get_args(PeakRates))}")
         if faults:
             raise PlanError(faults, source="the request")
 
@@ -189,6 +194,8 @@ def assemble(
         PlanError: values of the request contradict each other.
     """
     trained = [index for index, phase in enumerate(phases) if isinstance(phase, TrainPhase)]
+    found = {"peak_rates": request.peak_rates}
+    phases = tuple(p.model_copy(update=found) if isinstance(p, TrainPhase) else p for p in phases)
     rates = RATE_PRESETS.get(request.rates or "")
     if trained and request.epochs is not None:
         when_futile = "tune_anyway"  # whoever names the epochs wants to see them

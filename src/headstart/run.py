@@ -10,6 +10,7 @@ metrics.json          the answer of `headstart train --json`
 predictions.parquet   one row an image that reported
 selection.parquet     one row for each image that chooses and each candidate (the probe, every epoch)
 bundle/               the trained model
+trackers.json         where else the run is written to, if it is (see train.trackers)
 """
 
 from __future__ import annotations
@@ -206,6 +207,21 @@ class Run:
     def write_selection(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Write selection.parquet: one row for each image that chooses and each candidate."""
         self._write_table("selection.parquet", rows)
+
+    def table(self, name: str) -> list[dict[str, Any]]:
+        """The rows of predictions.parquet or selection.parquet.
+
+        Raises:
+            RunError: the file is missing or damaged.
+        """
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        try:
+            rows: list[dict[str, Any]] = pq.read_table(self.folder / name).to_pylist()
+        except (OSError, pa.ArrowInvalid) as error:
+            raise RunError(f"{self.folder / name} cannot be read ({str(error).splitlines()[0]})") from error
+        return rows
 
     def _write_table(self, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
         import pyarrow as pa

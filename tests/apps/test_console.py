@@ -130,6 +130,23 @@ def test_an_alarm_is_a_warning(capsys: pytest.CaptureFixture[str]):
     assert "warning: stem did not change" in capsys.readouterr().err
 
 
+def test_a_search_for_rates_is_one_line(capsys: pytest.CaptureFixture[str]):
+    planned = {"stem": 1e-6, "layer4": 5e-5, "head": 1e-3}
+    head = {"varied": "head", "groups": ["head"], "factor": 0.4, "why": "a fifth"}
+    backbone = {"varied": "backbone", "groups": ["stem", "layer4"], "factor": 2.0, "why": "a fifth"}
+    found = {"stem": 2e-6, "layer4": 1e-4, "head": 4e-4}
+    values = {"phase": "tune", "planned": planned, "rates": found, "tests": [head, backbone], "seconds": 12.0}
+    watcher = console.TrainingConsole()
+    watcher.noted("rates_found", values)
+    stays = {**backbone, "factor": None, "why": "the loss does not react"}
+    watcher.noted("rates_found", {**values, "tests": [head, stays], "rates": {**planned, "head": 4e-4}})
+    start = "tune: rates searched in 12 s: head 0.001 -> 0.0004 (x0.4), backbone 1e-06..5e-05 "
+    assert capsys.readouterr().err.splitlines() == [
+        start + "-> 2e-06..0.0001 (x2)",
+        start + "stays: the loss does not react",
+    ]
+
+
 def test_what_is_noted_is_one_plain_line(capsys: pytest.CaptureFixture[str]):
     watcher = console.TrainingConsole()
     report = {"source": "w.pth", "loaded": 312, "head": "missing", "missing": ("a", "b", "c", "d"), "unexpected": ()}
@@ -137,10 +154,14 @@ def test_what_is_noted_is_one_plain_line(capsys: pytest.CaptureFixture[str]):
     watcher.noted("stored", {"phase": "tune", "border": "stage7", "views": 4, "engine": "onnxruntime"})
     watcher.noted("not_stored", {"border": "stage7", "why": "no room"})
     watcher.noted("engine", {"why": "x is run as it is"})
+    watcher.noted("tracking", {"tracker": "tensorboard", "where": "runs/a/tensorboard"})
+    watcher.noted("tracker_stopped", {"tracker": "mlflow", "where": "http://host", "why": "OSError: away"})
     lines = capsys.readouterr().err.splitlines()
     assert lines == [
         "weights: 312 tensors of w.pth; its head: missing, a new one is made; missing: a, b, c and 1 more",
         "stored: 4 views of each image before stage7 (onnxruntime); the rest is run",
         "note: not stored, so everything is run in every epoch: no room",
         "note: x is run as it is",
+        "tracked by tensorboard in runs/a/tensorboard",
+        "warning: mlflow is given up, training goes on: OSError: away (http://host)",
     ]

@@ -19,7 +19,8 @@ from headstart.models.backbone import Classifier
 from headstart.plan import Plan
 from headstart.train import loop
 from headstart.train.checkpoint import load_state
-from headstart.train.loop import Outcome, fit
+from headstart.train.choice import Outcome
+from headstart.train.loop import fit
 from headstart.train.observers import Observer
 from headstart.train.phases import Entered
 from headstart.train.stopping import StopRequest

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from headstart.train.mixup import Mixing, batch_loss, draw_mixing
+from headstart.train.mixup import Mixing, batch_loss, draw_mixing, image_losses
 
 X = torch.arange(24, dtype=torch.float32).reshape(4, 3, 2, 1)
 LABELS = torch.tensor([0, 1, 2, 1])
@@ -60,3 +60,20 @@ def test_auxiliary_heads_count_by_their_weight():
     mixing = draw_mixing(4, alpha=0, seed=0)
     loss = batch_loss([(main, 1.0), (auxiliary, 0.4)], LABELS, mixing, label_smoothing=0.0)
     assert torch.allclose(loss, F.cross_entropy(main, LABELS) + 0.4 * F.cross_entropy(auxiliary, LABELS))
+
+
+@pytest.mark.parametrize("mixing", [Mixing(1.0, torch.arange(4)), Mixing(0.3, torch.tensor([2, 0, 3, 1]))])
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_the_losses_of_images_are_those_of_the_batch_one_by_one(mixing: Mixing, smoothing: float):
+    generator = torch.Generator().manual_seed(3)
+    outputs = [(torch.randn(4, 3, generator=generator), weight) for weight in (1.0, 0.4)]
+    each = image_losses(outputs, LABELS, mixing, label_smoothing=smoothing)
+    whole = batch_loss(outputs, LABELS, mixing, label_smoothing=smoothing)
+    assert each.shape == (4,)
+    assert float(each.mean()) == pytest.approx(float(whole), rel=1e-5)
+    alone = [(logits[:1], weight) for logits, weight in outputs]
+    first, partner = (
+        float(batch_loss(alone, LABELS[index], Mixing(1.0, torch.arange(1)), label_smoothing=smoothing))
+        for index in (slice(0, 1), mixing.partner[:1])
+    )
+    assert float(each[0]) == pytest.approx(mixing.share * first + (1 - mixing.share) * partner, rel=1e-5)

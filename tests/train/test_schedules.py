@@ -9,8 +9,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headstart.plan import Schedule
-from headstart.train.schedules import cosine, multi_step, one_cycle, plateau_factor, rate_at
+from headstart.plan import Schedule, TrainPhase
+from headstart.train.schedules import cosine, multi_step, one_cycle, plateau_factor, rate_at, rates_at
 
 
 def rates(schedule: Schedule, *, peak: float = 1e-3, epochs: int = 5, steps: int = 7) -> list[float]:
@@ -28,6 +28,14 @@ def torch_rates(make, *, peak: float = 1e-3, count: int = 35) -> list[float]:
         optimizer.step()
         scheduler.step()
     return found
+
+
+def test_every_group_follows_the_shape_from_its_own_peak():
+    schedule, peaks = Schedule(name="one_cycle"), {"stage7": 1e-4, "head": 1e-3}
+    phase = TrainPhase(name="tune", epochs=5, thaw=1, learning_rate=1e-3, schedule=schedule, learning_rates=peaks)
+    for step in (0, 10, 34):
+        found = rates_at(phase, step=step, steps_per_epoch=7, select_losses=[])
+        assert found == {name: rates(schedule, peak=peak)[step] for name, peak in peaks.items()}
 
 
 def test_cosine_is_torchs_cosine_annealing_with_the_same_floor():

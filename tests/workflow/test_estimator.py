@@ -136,7 +136,16 @@ def test_tags_say_what_x_is() -> None:
 def test_every_option_of_train_is_a_parameter_with_the_same_default() -> None:
     options = {field.name: field.default for field in fields(TrainOptions) if field.name != "data"}
     signature = inspect.signature(HeadstartClassifier).parameters
-    assert {name: signature[name].default for name in signature if name not in ("out", "report_share")} == options
+    assert {
+        name: signature[name].default for name in signature if name not in ("out", "report_share", "track")
+    } == options
+
+
+def test_a_tracker_beside_a_run_that_goes_is_refused(images: np.ndarray, colours: np.ndarray, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="set `out`, or name a place"):
+        HeadstartClassifier(**QUICK, track=["mlflow"]).fit(images, colours)
+    fitted = HeadstartClassifier(**QUICK, track=["tensorboard"], out=tmp_path).fit(images, colours)
+    assert [path.name[:6] for path in (fitted.run_.folder / "tensorboard").iterdir()] == ["events"]
 
 
 @pytest.mark.usefixtures("other_process")

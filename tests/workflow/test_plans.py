@@ -63,9 +63,9 @@ def test_an_infinite_budget_is_none():
 
 
 def test_options_that_a_solved_head_cannot_use_are_named():
-    asked = options(strategy="feature_extraction", epochs=3, augmentation="strong")
-    assert options_without_effect(asked, make_plan(asked)) == ["epochs", "augmentation"]
-    tuned = options(epochs=3, augmentation="strong")
+    asked = options(strategy="feature_extraction", epochs=3, augmentation="strong", peak_rates="find")
+    assert options_without_effect(asked, make_plan(asked)) == ["epochs", "augmentation", "find_rate"]
+    tuned = options(epochs=3, augmentation="strong", peak_rates="find")
     assert options_without_effect(tuned, make_plan(tuned)) == []
 
 

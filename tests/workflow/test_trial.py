@@ -67,9 +67,7 @@ class Notes(Observer):
 
 
 @pytest.mark.parametrize("strategy", ["feature_extraction", "partial"])
-def test_weights_that_cannot_be_had(
-    strategy: str, image_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_weights_that_cannot_be_had(strategy: str, image_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     asked: list[Any] = []
     train = module.train
 

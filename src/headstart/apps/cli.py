@@ -6,7 +6,7 @@ import json
 import sys
 import time
 import warnings
-from enum import StrEnum
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -14,9 +14,13 @@ import typer
 
 from headstart.apps.advise import advise
 from headstart.apps.cache import cache
+from headstart.apps.choices import Augmentation, DomainName, Grain, Head, HeadSolver, Rates, Strategy
+from headstart.apps.compare import compare
 from headstart.apps.embed import embed
 from headstart.apps.models import models
 from headstart.apps.probe_command import probe
+from headstart.apps.report import report
+from headstart.apps.runs import runs
 from headstart.apps.shortlist import shortlist
 from headstart.apps.web import web
 from headstart.errors import HeadstartError
@@ -31,72 +35,6 @@ app = typer.Typer(
 )
 
 DATA_HELP = "Folder of class folders, of train/val/test folders of class folders, a .tar of either, or `digits`."
-
-
-class Strategy(StrEnum):
-    """Names of the strategies, and auto; the table of functions is presets.STRATEGIES."""
-
-    auto = "auto"
-    feature_extraction = "feature_extraction"
-    probe_then_tune = "probe_then_tune"
-    discriminative = "discriminative"
-    gradual = "gradual"
-    partial = "partial"
-    full = "full"
-    scratch = "scratch"
-
-
-class Rates(StrEnum):
-    """Names of the presets of rates; the table of values is facts.RATE_PRESETS."""
-
-    decay_75 = "decay_0.75"
-    decay_90 = "decay_0.9"
-    ulmfit = "ulmfit"
-    ten_fold = "ten_fold"
-    by_depth = "by_depth"
-    bit = "bit"
-
-
-class Grain(StrEnum):
-    """What a layer group is."""
-
-    stage = "stage"
-    block = "block"
-
-
-class DomainName(StrEnum):
-    """Names of the domains; the table of values is domains.DOMAINS."""
-
-    photo = "photo"
-    medical = "medical"
-    satellite = "satellite"
-    document = "document"
-
-
-class Augmentation(StrEnum):
-    """Names of the augmentation presets; the table is models.augment.PRESETS, and none."""
-
-    none = "none"
-    light = "light"
-    standard = "standard"
-    strong = "strong"
-    trivial = "trivial"
-
-
-class Head(StrEnum):
-    """Kinds of heads."""
-
-    linear = "linear"
-    mlp = "mlp"
-    multi_depth = "multi_depth"
-
-
-class HeadSolver(StrEnum):
-    """How a linear head is found."""
-
-    solved = "solved"
-    ridge = "ridge"
-    adam = "adam"
 
 
 Data = Annotated[str, typer.Argument(metavar="DATA", help=DATA_HELP)]
@@ -169,6 +107,9 @@ def train(
     ] = None,
     rates: Annotated[Rates | None, typer.Option("--rates", help="How groups share the learning rate.")] = None,
     grain: Annotated[Grain | None, typer.Option("--grain", help="What a layer group is; default: stage.")] = None,
+    find_rate: Annotated[
+        bool, typer.Option("--find-rate", help="Search the learning rates of head and backbone before training.")
+    ] = False,
     allow_noncommercial: Annotated[
         bool, typer.Option("--allow-noncommercial", help="Use weights whose licence forbids commercial use.")
     ] = False,
@@ -205,6 +146,9 @@ def train(
         typer.Option("--budget", help="Wall clock, such as 90s, 10m, 2h; the best so far is kept."),
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Run folder; default: a new one under runs/.")] = None,
+    track: Annotated[
+        list[str] | None, typer.Option("--track", help="tensorboard[:FOLDER] or mlflow[:URI]; may be given again.")
+    ] = None,
     resume: Annotated[Path | None, typer.Option("--resume", help="Go on with this run; needs no DATA.")] = None,
     as_json: Json = False,
 ) -> None:
@@ -217,9 +161,9 @@ def train(
         _resume(resume, budget_seconds=seconds, as_json=as_json)
         return
     if plan is not None:
-        allowed = {"plan", "data", "out", "budget", "as_json"}
+        allowed = {"plan", "data", "out", "budget", "track", "as_json"}
         _refuse_others(context, allowed, besides="--plan", why="change the plan file")
-        _train_plan(plan, data, budget_seconds=seconds, out=out, as_json=as_json)
+        _train_plan(plan, data, budget_seconds=seconds, track=track or (), out=out, as_json=as_json)
         return
     if data is None:
         raise typer.BadParameter("DATA is missing (or --plan, or --resume)", param_hint="DATA")
@@ -238,6 +182,7 @@ def train(
         "epochs": epochs,
         "thaw": thaw,
         "rates": rates,
+        "peak_rates": "find" if find_rate else "planned",
         "grain": grain,
         "noncommercial_weights": "allow" if allow_noncommercial else "refuse",
         "augmentation": augmentation,
@@ -249,7 +194,7 @@ def train(
     }
     if strategy is not None:
         chosen["strategy"] = strategy
-    _train(source, chosen, out=out, as_json=as_json)
+    _train(source, chosen, track=track or (), out=out, as_json=as_json)
 
 
 @app.command()
@@ -287,12 +232,17 @@ app.command()(advise)
 app.command()(models)
 app.command()(cache)
 app.command()(embed)
+app.command()(compare)
 app.command()(probe)
+app.command()(report)
+app.command()(runs)
 app.command()(shortlist)
 app.command()(web)
 
 
-def _train(source: dict[str, Any], chosen: dict[str, Any], *, out: Path | None, as_json: bool) -> None:
+def _train(
+    source: dict[str, Any], chosen: dict[str, Any], *, out: Path | None, as_json: bool, track: Sequence[str] = ()
+) -> None:
     from headstart.apps import console
     from headstart.plan import DataPlan
     from headstart.workflow import plans
@@ -300,11 +250,21 @@ def _train(source: dict[str, Any], chosen: dict[str, Any], *, out: Path | None, 
 
     options = plans.TrainOptions(DataPlan.from_options(**source), **chosen)
     with console.training() as observer:
-        answer = workflow.train(options, out=out, observer=observer, progress=observer.progress, started=_STARTED)
+        answer = workflow.train(
+            options, out=out, track=track, observer=observer, progress=observer.progress, started=_STARTED
+        )
     _show(answer.metrics, as_json=as_json, text=console.training_text)
 
 
-def _train_plan(path: Path, data: str | None, *, budget_seconds: float | None, out: Path | None, as_json: bool) -> None:
+def _train_plan(
+    path: Path,
+    data: str | None,
+    *,
+    budget_seconds: float | None,
+    track: Sequence[str],
+    out: Path | None,
+    as_json: bool,
+) -> None:
     from headstart.apps import console
     from headstart.plan import Plan
     from headstart.workflow import train as workflow
@@ -317,6 +277,7 @@ def _train_plan(path: Path, data: str | None, *, budget_seconds: float | None, o
             plan,
             out=out,
             budget_seconds=budget_seconds,
+            track=track,
             observer=observer,
             progress=observer.progress,
             started=_STARTED,

@@ -75,7 +75,7 @@ def comparison_text(answer: Mapping[str, Any]) -> str:
     lines += _chosen_lines(answer)
     sentences = [pair["sentence"] for pair in answer["pairs"] if pair["on"] == "select"]
     if sentences:
-        lines += ["", f"on the images that choose ({', '.join(data['selected_on'])}):"]
+        lines += ["", f"on the images that choose ({data['selected_on']}):"]
         lines += [f"  {sentence}" for sentence in sentences[:_MOST_SENTENCES]]
         if (more := len(sentences) - _MOST_SENTENCES) > 0:
             lines.append(f"  and {more} more pairs (see --json)")

@@ -109,13 +109,13 @@ class TrainingConsole(Observer):
     def phase_started(self, index: int, phase: Phase) -> None:
         """Its name, and what it does."""
         what = "solve the head" if phase.kind == "solve" else f"train up to {phase.epochs} epochs"
-        self._say(f"phase {index} {phase.name}: {what}")
+        self.say(f"phase {index} {phase.name}: {what}")
 
     def epoch_done(self, row: Mapping[str, Any]) -> None:
         """One line of the table."""
         if not self._header_shown:
             self._header_shown = True
-            self._say(
+            self.say(
                 _EPOCH_ROW.format(
                     phase="phase",
                     epoch="epoch",
@@ -129,7 +129,7 @@ class TrainingConsole(Observer):
                 )
             )
         rates = list(row["rates"].values())
-        self._say(
+        self.say(
             _EPOCH_ROW.format(
                 phase=row["phase"],
                 epoch=row["epoch"],
@@ -145,45 +145,52 @@ class TrainingConsole(Observer):
 
     def phase_done(self, row: Mapping[str, Any]) -> None:
         """Why it ended."""
-        self._say(f"phase {row['name']} ended: {row['ended']}")
+        self.say(f"phase {row['name']} ended: {row['ended']}")
 
     def noted(self, event: str, values: Mapping[str, Any]) -> None:
         """What was chosen and why."""
         if event == "chosen":
-            self._say(f"kept {values['weights']}: {values['why']}")
+            self.say(f"kept {values['weights']}: {values['why']}")
         elif event == "resumed":
-            self._say(f"going on at phase {values['phase']}, after epoch {values['epoch']}")
+            self.say(f"going on at phase {values['phase']}, after epoch {values['epoch']}")
         elif event == "finding":
-            self._say(f"{values['level']}: {values['evidence']}; {values['remedy']}")
+            self.say(f"{values['level']}: {values['evidence']}; {values['remedy']}")
         elif event == "no_effect":
-            self._say(
+            self.say(
                 f"warning: --{values['option'].replace('_', '-')} has no effect: {values['strategy']} solves its head"
             )
         elif event == "no_jitter":
-            self._say(f"warning: channel_jitter has no effect in {values['phase']}: nothing is stored there")
+            self.say(f"warning: channel_jitter has no effect in {values['phase']}: nothing is stored there")
         elif event == "alarm":
-            self._say(f"warning: {values['text']}")
+            self.say(f"warning: {values['text']}")
         elif event == "weights":
-            self._say(_weights_line(values))
+            self.say(_weights_line(values))
         elif event == "stored":
             views = "1 view" if values["views"] == 1 else f"{values['views']} views"
-            self._say(f"stored: {views} of each image before {values['border']} ({values['engine']}); the rest is run")
+            self.say(f"stored: {views} of each image before {values['border']} ({values['engine']}); the rest is run")
         elif event == "strength_sample":
-            self._say(f"note: the head's strength was chosen on a sample of {values['images']:,} of {values['of']:,}")
+            self.say(f"note: the head's strength was chosen on a sample of {values['images']:,} of {values['of']:,}")
         elif event == "not_stored":
-            self._say(f"note: not stored, so everything is run in every epoch: {values['why']}")
+            self.say(f"note: not stored, so everything is run in every epoch: {values['why']}")
         elif event == "engine":
-            self._say(f"note: {values['why']}")
+            self.say(f"note: {values['why']}")
         elif event == "forecast":
-            self._say(_forecast_line(values))
+            self.say(_forecast_line(values))
             if values["budget"]:
-                self._say(f"note: {values['budget']}")
+                self.say(f"note: {values['budget']}")
         elif event == "cost":
-            self._say(f"{values['phase']}: what rests is {values['way']}: {values['why']}")
+            self.say(f"{values['phase']}: what rests is {values['way']}: {values['why']}")
+        elif event == "rates_found":
+            self.say(_found_rates_line(values))
+        elif event == "tracking":
+            self.say(f"tracked by {values['tracker']} in {values['where']}")
+        elif event == "tracker_stopped":
+            self.say(f"warning: {values['tracker']} is given up, training goes on: {values['why']} ({values['where']})")
         elif event == "stopped":
-            self._say(f"stopping ({values['reason']}); everything is saved")
+            self.say(f"stopping ({values['reason']}); everything is saved")
 
-    def _say(self, text: str) -> None:
+    def say(self, text: str) -> None:
+        """One line, above the bar."""
         self._console.print(text, markup=False)
 
 
@@ -212,6 +219,23 @@ def _forecast_end(values: Mapping[str, Any]) -> str:
     line = f"forecast {duration_text(values['total_seconds'])}, took {duration_text(values['took_seconds'])}"
     skipped = [phase["name"] for phase in values["phases"] if not phase["took_seconds"] and phase["seconds"] > 0]
     return line + (f" (without {', '.join(skipped)})" if skipped else "")
+
+
+def _found_rates_line(values: Mapping[str, Any]) -> str:
+    """`tune: rates searched in 12 s: head 0.003 -> 0.0012 (x0.4), backbone 0.0003 stays: the loss does not ...`."""
+    said = []
+    for test in values["tests"]:
+        what, factor = test["varied"], test["factor"]
+        planned = _spread([values["planned"][name] for name in test["groups"]])
+        found = _spread([values["rates"][name] for name in test["groups"]])
+        way = f"-> {found} (x{factor:g})" if factor else f"stays: {test['why']}"
+        said.append(f"{what} {planned} {way}")
+    return f"{values['phase']}: rates searched in {duration_text(values['seconds'])}: {', '.join(said)}"
+
+
+def _spread(rates: Sequence[float]) -> str:
+    low, high = min(rates), max(rates)
+    return f"{high:.3g}" if low == high else f"{low:.3g}..{high:.3g}"
 
 
 def _weights_line(values: Mapping[str, Any]) -> str:

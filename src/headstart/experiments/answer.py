@@ -242,7 +242,7 @@ def _data(plan: GridPlan, measured: Mapping[str, _Measured]) -> dict[str, Any]:
         "fit_images": roles["fit"]["images"],
         "select_images": roles["select"]["images"] or len(tuned.select.images),
         "report_images": roles["report"]["images"],
-        "selected_on": sorted({record.data["selected_on"] for record in records}),
+        "selected_on": " or ".join(sorted({record.data["selected_on"] for record in records})),
         "reported_on": tuned.data["reported_on"],
     }
 

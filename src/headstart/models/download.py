@@ -24,7 +24,7 @@ from typing import Any, TypeVar
 
 import platformdirs
 
-from headstart.errors import DiskFullError, HeadstartError, ModelError, require
+from headstart.errors import DiskFullError, HeadstartError, ModelError, WeightsUnavailableError, require
 
 PAUSES_SECONDS = (1.0, 3.0)
 """Before the second and the third try."""
@@ -270,14 +270,15 @@ def explained(error: Exception, url: str, *, place: Path, repo: str = "") -> Hea
             remedy="let $HEADSTART_HOME and $HF_HOME name folders that you can write",
         )
     if status in NO_PERMISSION and repo:
-        return ModelError(
+        return WeightsUnavailableError(
             f"{url} needs a permission (HTTP {status}): its licence is to be accepted, or it is private or not there",
             remedy=f"accept the licence at https://huggingface.co/{repo}, then run `hf auth login` or set HF_TOKEN",
         )
     if status in NOT_THERE | NO_PERMISSION:
         found = "does not exist" if status in NOT_THERE else "is refused"
-        return ModelError(f"{url} {found} (HTTP {status})", remedy=f"if you have the file, put it at {place}")
-    return ModelError(
+        way_out = f"if you have the file, put it at {place}"
+        return WeightsUnavailableError(f"{url} {found} (HTTP {status})", remedy=way_out)
+    return WeightsUnavailableError(
         f"{url} cannot be downloaded ({reason})",
         remedy=f"fetch it on a machine with network and put it at {place}, "
         "or take tf_efficientnet_lite0, whose weights come with the installation",

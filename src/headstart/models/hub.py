@@ -17,7 +17,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from headstart.errors import ModelError, nearest, require
+from headstart.errors import ModelError, WeightsUnavailableError, nearest, require
 from headstart.models.download import (
     NOT_THERE,
     TIMEOUT_SECONDS,
@@ -217,7 +217,7 @@ def _download(hub: Any, repo: str, file: str, *, again: bool) -> Path:  # noqa: 
         offline.upper() in {"1", "ON", "YES", "TRUE"}
         or require("huggingface_hub.constants", extra="train").HF_HUB_OFFLINE
     ):
-        raise ModelError(
+        raise WeightsUnavailableError(
             f"{hub_url(repo, file)} cannot be downloaded (HF_HUB_OFFLINE is set)",
             remedy=f"fetch it on a machine with network and put it at {place_by_hand(repo, file)}, "
             "or take tf_efficientnet_lite0, whose weights come with the installation",

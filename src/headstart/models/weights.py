@@ -24,7 +24,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from headstart.errors import ModelError
+from headstart.errors import ModelError, WeightsUnavailableError
 from headstart.models.catalog import ModelCard, ModelChoice, WeightSource
 from headstart.models.download import from_url, home
 from headstart.models.heads import head_sites
@@ -178,7 +178,7 @@ def _file_in_package(source: WeightSource) -> Path:
     for file in files:
         if file.name == source.file:
             return Path(str(file.locate()))
-    raise ModelError(f"the weights of {source.package} are not installed", remedy=_reinstall(source))
+    raise WeightsUnavailableError(f"the weights of {source.package} are not installed", remedy=_reinstall(source))
 
 
 def _reinstall(source: WeightSource) -> str:

@@ -1,9 +1,33 @@
-"""Which weights are kept at the end: the solved probe, or the best epoch where it is better beyond noise."""
+"""How training ends: which weights are kept, the solved probe or the best epoch where it is better beyond noise."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+from typing import Any
+
 from headstart.errors import RunError
-from headstart.train.checkpoint import Candidate
+from headstart.train.checkpoint import Candidate, Progress
+from headstart.train.judged import Judged
+from headstart.train.stopping import StopReason
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How training ended. The classifier holds the chosen weights."""
+
+    stopped: StopReason | None
+    """None when every phase ended by itself."""
+    chosen: str
+    """Name of the candidate that was kept: `probe` or `PHASE/EPOCH`."""
+    why: str
+    progress: Progress
+    phases: list[dict[str, Any]]
+    """One row a phase that began: what was trained, at which rates, why it ended."""
+    probe_accuracy: float | None
+    """On the select images or out of fold, 0..1."""
+    chosen_accuracy: float | None
+    judged: Judged = field(default_factory=Judged)
+    """What every candidate said of the images that choose."""
 
 
 def choose(probe: Candidate | None, best: Candidate | None, *, on: str, noise_level: float) -> tuple[Candidate, str]:

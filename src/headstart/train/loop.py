@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,45 +26,25 @@ from headstart.models.backbone import Classifier
 from headstart.models.layers import restore
 from headstart.plan import FrozenPartPlan, Plan, SolvePhase, TrainPhase
 from headstart.run import Run
-from headstart.train.channel_jitter import jitter_channels
+from headstart.train.batch_variation import vary_batch
 from headstart.train.checkpoint import Candidate, Progress, State, copy_of, load_state, save_state
-from headstart.train.choice import choose
+from headstart.train.choice import Outcome, choose
 from headstart.train.feeds import Feed, feed_for
 from headstart.train.forecasting import Costs, costs_of
 from headstart.train.frozen import FrozenCheck
-from headstart.train.judged import Judged
 from headstart.train.ledger import phase_row
-from headstart.train.mixup import batch_loss, draw_mixing
+from headstart.train.mixup import batch_loss
 from headstart.train.moved import STILL, MovedCheck, still_alarm
 from headstart.train.observers import Observer
 from headstart.train.phases import Entered, enter
 from headstart.train.probe import refit_head, solve_probe
-from headstart.train.schedules import rate_at
-from headstart.train.seeds import seed_of
+from headstart.train.rate_finder import Rehearsal, find_rates
+from headstart.train.schedules import rates_at
 from headstart.train.stopping import StopReason, StopRequest
 from headstart.train.training_images import TrainingImages
 
 SAVE_SECONDS = 120.0
 """Inside a long epoch the state is saved this often: more than this much work is never lost."""
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How training ended. The classifier holds the chosen weights."""
-
-    stopped: StopReason | None
-    """None when every phase ended by itself."""
-    chosen: str
-    """Name of the candidate that was kept: `probe` or `PHASE/EPOCH`."""
-    why: str
-    progress: Progress
-    phases: list[dict[str, Any]]
-    """One row a phase that began: what was trained, at which rates, why it ended."""
-    probe_accuracy: float | None
-    """On the select images or out of fold, 0..1."""
-    chosen_accuracy: float | None
-    judged: Judged = field(default_factory=Judged)
-    """What every candidate said of the images that choose."""
 
 
 class _Stopped(Exception):  # noqa: N818 - not an error
@@ -177,8 +157,11 @@ class _Loop:
             engine=self.plan.engine,
             made=found.cut,
         )
-        self._settle_way(phase, self.feed.way)  # a store that is too full after all changes it
+        phase = self._settle_way(phase, self.feed.way)  # a store that is too full after all changes it
         self._settle_engine(self.feed.engine)
+        if phase.peak_rates == "find":
+            phase = self._find_rates(phase)
+            entered = enter(self.classifier, phase, self.plan.optimizer)
         progress.epoch_seconds += time.monotonic() - started
         reason, ended_early = "all epochs done", False
         while progress.epoch < phase.epochs:
@@ -250,10 +233,9 @@ class _Loop:
         device = next(self.classifier.network.parameters()).device
         plan, progress = self.plan, self.state.progress
         position = (plan.seed, progress.phase, progress.epoch, progress.step)
-        mixing = draw_mixing(len(records), alpha=plan.augmentation.mixup_alpha, seed=seed_of("mixup", *position))
-        tensors = jitter_channels(tensors, strength=self.feed.channel_jitter, seed=seed_of("channels", *position))
-        torch.manual_seed(seed_of(*position))  # dropout
-        outputs = self.feed.outputs(tuple(mixing.inputs(tensor) for tensor in tensors))
+        alpha, jitter = plan.augmentation.mixup_alpha, self.feed.channel_jitter
+        varied, mixing = vary_batch(tensors, position=position, mixup_alpha=alpha, channel_jitter=jitter)
+        outputs = self.feed.outputs(varied)
         labels = torch.from_numpy(self.images.labels(records)).to(device)
         loss = batch_loss(outputs, labels, mixing, label_smoothing=plan.optimizer.label_smoothing)
         entered.optimizer.zero_grad(set_to_none=True)
@@ -359,25 +341,43 @@ class _Loop:
 
     def _rates(self, phase: TrainPhase, step: int, steps_per_epoch: int) -> dict[str, float]:
         progress = self.state.progress
-        return {
-            name: rate_at(
-                phase.schedule,
-                peak=peak,
-                step=progress.epoch * steps_per_epoch + step,
-                steps_per_epoch=steps_per_epoch,
-                epochs=phase.epochs,
-                select_losses=progress.select_losses,
-            )
-            for name, peak in phase.learning_rates.items()
-        }
+        done, losses = progress.epoch * steps_per_epoch + step, progress.select_losses
+        return rates_at(phase, step=done, steps_per_epoch=steps_per_epoch, select_losses=losses)
 
     def _settle_way(self, phase: TrainPhase, way: FrozenPartPlan) -> TrainPhase:
         """How a phase gets what rests stands in the plan: a resume takes the same way, whatever was measured since."""
-        if phase.frozen_part != way:
-            phase = phase.model_copy(update={"frozen_part": way})
-            phases = tuple(phase if one.name == phase.name else one for one in self.plan.phases)
-            self.plan = self.plan.model_copy(update={"phases": phases})
-            self.run.settle(self.plan)
+        if phase.frozen_part == way:
+            return phase
+        return self._settle_phase(phase.model_copy(update={"frozen_part": way}))
+
+    def _find_rates(self, phase: TrainPhase) -> TrainPhase:
+        """Peak rates by range tests; they stand in the plan from then on, and a resume does not search again."""
+        plan, progress = self.plan, self.state.progress
+        rehearsal = Rehearsal(
+            self.classifier,
+            phase,
+            progress.phase,
+            self.feed,
+            self.images,
+            plan.optimizer,
+            weights=plan.model.weights,
+            batch_size=plan.batch_size,
+            mixup_alpha=plan.augmentation.mixup_alpha,
+            seed=plan.seed,
+            epochs_before=len(progress.rows),
+            observer=self.observer,
+            leave_if_asked=self._leave_if_asked,
+        )
+        found = find_rates(rehearsal)
+        self.observer.noted("rates_found", found.to_dict())
+        return self._settle_phase(found.phase, found.reasons(f"phases[{progress.phase}]"))
+
+    def _settle_phase(self, phase: TrainPhase, reasons: Mapping[str, str] | None = None) -> TrainPhase:
+        """Put the phase in place of the one of its name in the plan."""
+        phases = tuple(phase if one.name == phase.name else one for one in self.plan.phases)
+        why = {**self.plan.reasons, **(reasons or {})}
+        self.plan = self.plan.model_copy(update={"phases": phases, "reasons": why})
+        self.run.settle(self.plan)
         return phase
 
     def _settle_engine(self, name: str | None) -> None:

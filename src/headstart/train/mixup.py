@@ -64,3 +64,22 @@ def batch_loss(
             loss = mixing.share * loss + (1 - mixing.share) * others
         total = total + weight * loss
     return total
+
+
+def image_losses(
+    outputs: Sequence[tuple[Tensor, float]],
+    labels_B: Tensor,  # noqa: N803 - shapes
+    mixing: Mixing,
+    *,
+    label_smoothing: float,
+) -> Tensor:
+    """(B,) the loss of each image, whose mean is `batch_loss` up to rounding; the same arguments."""
+    total_B = torch.zeros(len(labels_B), device=labels_B.device)  # noqa: N806 - shapes
+    for logits_BK, weight in outputs:  # noqa: N806 - shapes
+        loss_B = F.cross_entropy(logits_BK, labels_B, label_smoothing=label_smoothing, reduction="none")  # noqa: N806
+        if mixing.share != 1.0:
+            partners_B = labels_B[mixing.partner]  # noqa: N806 - shapes
+            others_B = F.cross_entropy(logits_BK, partners_B, label_smoothing=label_smoothing, reduction="none")  # noqa: N806
+            loss_B = mixing.share * loss_B + (1 - mixing.share) * others_B  # noqa: N806
+        total_B = total_B + weight * loss_B  # noqa: N806 - shapes
+    return total_B

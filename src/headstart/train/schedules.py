@@ -9,7 +9,22 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from headstart.plan import Schedule
+from headstart.plan import Schedule, TrainPhase
+
+
+def rates_at(phase: TrainPhase, *, step: int, steps_per_epoch: int, select_losses: Sequence[float]) -> dict[str, float]:
+    """Learning rate of every group of a settled phase at one of its steps; see `rate_at`."""
+    return {
+        name: rate_at(
+            phase.schedule,
+            peak=peak,
+            step=step,
+            steps_per_epoch=steps_per_epoch,
+            epochs=phase.epochs,
+            select_losses=select_losses,
+        )
+        for name, peak in phase.learning_rates.items()
+    }
 
 
 def rate_at(

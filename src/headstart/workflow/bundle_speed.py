@@ -19,9 +19,9 @@ def inference_of_bundle(bundle: Path, observer: Observer) -> dict[str, Any]:
     Raises:
         BundleError: not a bundle.
     """
+    from headstart.features.answering_speed import inference_of
     from headstart.features.depths import with_depths
     from headstart.features.engines import best_device
-    from headstart.features.answering_speed import inference_of
     from headstart.models.bundle import load_classifier
 
     observer.work_started("inference", 1)

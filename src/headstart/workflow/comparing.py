@@ -17,8 +17,8 @@ from headstart.models.catalog import find_model
 from headstart.train.observers import Observer
 from headstart.train.stopping import StopRequest
 from headstart.workflow.apart import apart
-from headstart.workflow.images import drawn_by_name
 from headstart.workflow.bundle_speed import inference_of_bundle
+from headstart.workflow.images import drawn_by_name
 from headstart.workflow.plans import AUTO, TrainOptions, make_plan, refuse_by_licence, refuse_missing_steps
 from headstart.workflow.trial import TrialTask, refuse_unknown, run_trial, trial_plan
 

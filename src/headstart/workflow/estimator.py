@@ -22,8 +22,9 @@ from headstart.data.tables import is_there
 from headstart.errors import DataError, Interrupted, RunError, require
 from headstart.features.predictor import Predictor, load
 from headstart.plan import DataPlan, Grain, NoncommercialWeights
-from headstart.presets import DEFAULT_STRATEGY, HeadKind, HeadSolver
+from headstart.presets import DEFAULT_STRATEGY, HeadKind, HeadSolver, PeakRates
 from headstart.run import Run
+from headstart.train.trackers import chosen_trackers
 from headstart.workflow.plans import TrainOptions
 from headstart.workflow.train import train
 
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 Paths = Sequence[str | os.PathLike[str]] | npt.NDArray[Any]
 """(N,) paths of image files."""
 
-_NO_OPTIONS = ("out", "report_share")
+_NO_OPTIONS = ("out", "report_share", "track")
 """Parameters that are not among the options of `train`."""
 
 
@@ -78,6 +79,7 @@ class HeadstartClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         epochs: int | None = None,
         thaw: int | None = None,
         rates: str | None = None,
+        peak_rates: PeakRates = "planned",
         grain: Grain | None = None,
         noncommercial_weights: NoncommercialWeights = "refuse",
         augmentation: str | None = None,
@@ -88,6 +90,7 @@ class HeadstartClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         budget_seconds: float | None = None,
         report_share: float = 0.2,
         out: str | Path | None = None,
+        track: Sequence[str] = (),
     ) -> None:
         """Keep the parameters; `fit` checks them.
 
@@ -99,6 +102,7 @@ class HeadstartClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             epochs: Of every trained phase; the strategy decides if None.
             thaw: Backbone groups that learn, counted from the last; the strategy decides if None.
             rates: Name of a preset in `headstart.facts.RATE_PRESETS`; the strategy decides if None.
+            peak_rates: planned, or find: range tests multiply the planned rates of head and backbone.
             grain: What a layer group is, stage or block; the rates decide if None, else stage.
             noncommercial_weights: refuse or allow weights whose licence forbids commercial use.
             augmentation: none, light, standard, strong or trivial; the domain decides if None.
@@ -110,6 +114,7 @@ class HeadstartClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             report_share: Share of the images of every class that reports, between 0 and 1.
             out: Folder in which each fit keeps a table and a run: `fit-1.csv` and `fit-1`, then `fit-2`, and so on;
                 a temporary folder if None.
+            track: Places each fit is written to as well, such as `mlflow` (in `out`) or `mlflow:sqlite:///runs.db`.
         """
         self.model = model
         self.strategy = strategy
@@ -118,6 +123,7 @@ class HeadstartClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.epochs = epochs
         self.thaw = thaw
         self.rates = rates
+        self.peak_rates = peak_rates
         self.grain = grain
         self.noncommercial_weights = noncommercial_weights
         self.augmentation = augmentation
@@ -128,6 +134,7 @@ class HeadstartClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.budget_seconds = budget_seconds
         self.report_share = report_share
         self.out = out
+        self.track = track
 
     def fit(
         self,
@@ -144,10 +151,16 @@ class HeadstartClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 NaN belong to nobody.
 
         Raises:
-            ValueError: X is no 1-D sequence of paths, y holds no labels, or their lengths differ.
+            ValueError: X is no 1-D sequence of paths, y holds no labels, or their lengths differ; or `track` names no
+                place and there is no `out`.
             HeadstartError: what `train` refuses, such as a file that does not exist or a class with one image.
             KeyboardInterrupt: Ctrl-C or SIGTERM.
         """
+        if self.out is None and any(choice.where is None for choice in chosen_trackers(self.track)):
+            raise InputError(
+                f"track={list(self.track)} writes beside a run that goes with this object",
+                remedy="set `out`, or name a place, such as mlflow:sqlite:///runs.db",
+            )
         labels, files = _labels(y), _paths(X)
         check_consistent_length(files, labels, groups)
         _refuse_missing(files)
@@ -158,7 +171,7 @@ class HeadstartClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             table = run_folder.with_suffix(".csv")
             _write_table(table, files, [names[i] for i in index], groups)
             try:
-                answer = train(self._options(table), out=run_folder)
+                answer = train(self._options(table), out=run_folder, track=self.track)
             except Interrupted as stopped:
                 # A search over parameters goes on after any error but this one.
                 words = str(stopped) if temporary is None else "stopped; without `out` nothing is kept"

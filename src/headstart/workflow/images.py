@@ -76,6 +76,30 @@ def check_for_training(plan: Plan, progress: Progress) -> CheckedData:
         DataError: they cannot make a classifier.
     """
     part = plan.data
+    dataset, val, groups, drawn = drawn_by_name(plan)
+    # Roles are drawn by name, so that only the images of a sample are read, and a file that breaks moves no other.
+    facts = read_watched((*drawn.fit, *drawn.select, *drawn.report), progress)
+    checks.refuse_unusable(facts, source=part.source, strict=part.unreadable == "stop")
+    roles = without_copies(
+        only(drawn, set(facts.digests)),
+        facts.digests,
+        report_was_given=val is not None or len(dataset.splits()) > 1,
+        select_was_given=drawn.selected_on == "val",
+    )
+    _refuse_empty(drawn, roles)
+    kept = {record.id: groups[record.id] for record in facts.readable}
+    if any(isinstance(phase, SolvePhase) for phase in plan.phases):
+        _refuse_one_group(roles, kept)
+    return CheckedData(dataset, facts, roles, join_identical(kept, facts.digests))
+
+
+def drawn_by_name(plan: Plan) -> tuple[Dataset, Dataset | None, dict[str, str], Roles]:
+    """(source, what reports, group of each image, roles) before any image is read.
+
+    Raises:
+        DataError: there is nothing to read, or too little.
+    """
+    part = plan.data
     dataset, val = sources_of(part.source, part.val)
     everything = dataset.records + (val.records if val is not None else ())
     groups = group_names(everything, part.group)
@@ -92,20 +116,7 @@ def check_for_training(plan: Plan, progress: Progress) -> CheckedData:
         limit_test=part.limit_test,
         seed=plan.seed,
     )
-    # Roles are drawn by name, so that only the images of a sample are read, and a file that breaks moves no other.
-    facts = read_watched((*drawn.fit, *drawn.select, *drawn.report), progress)
-    checks.refuse_unusable(facts, source=part.source, strict=part.unreadable == "stop")
-    roles = without_copies(
-        only(drawn, set(facts.digests)),
-        facts.digests,
-        report_was_given=val is not None or len(dataset.splits()) > 1,
-        select_was_given=drawn.selected_on == "val",
-    )
-    _refuse_empty(drawn, roles)
-    kept = {record.id: groups[record.id] for record in facts.readable}
-    if any(isinstance(phase, SolvePhase) for phase in plan.phases):
-        _refuse_one_group(roles, kept)
-    return CheckedData(dataset, facts, roles, join_identical(kept, facts.digests))
+    return dataset, val, groups, drawn
 
 
 def _refuse_one_group(roles: Roles, groups: dict[str, str]) -> None:

@@ -10,7 +10,7 @@ from headstart.domains import DOMAINS
 from headstart.errors import ModelError, PlanError, nearest
 from headstart.models.catalog import ModelChoice, find_model
 from headstart.plan import AugmentationPlan, DataPlan, Grain, NoncommercialWeights, Plan, Requirement, TrainPhase
-from headstart.presets import DEFAULT_STRATEGY, HeadKind, HeadSolver, Request, strategy_named
+from headstart.presets import DEFAULT_STRATEGY, HeadKind, HeadSolver, PeakRates, Request, strategy_named
 
 AUTO = "auto"
 """Strategy of who takes the advice: `workflow.advising` settles it, because that needs the images."""
@@ -36,6 +36,8 @@ class TrainOptions:
     """Backbone groups that learn, counted from the last."""
     rates: str | None = None
     """Name of a preset in `facts.RATE_PRESETS`."""
+    peak_rates: PeakRates = "planned"
+    """find: range tests multiply the planned rates of head and backbone when a phase begins (`--find-rate`)."""
     grain: Grain | None = None
     noncommercial_weights: NoncommercialWeights = "refuse"
     augmentation: str | None = None
@@ -88,6 +90,7 @@ def make_plan(options: TrainOptions, *, training_images: int | None = None, fit_
             epochs=options.epochs,
             thaw=options.thaw,
             rates=options.rates,
+            peak_rates=options.peak_rates,
             grain=options.grain,
             noncommercial_weights=options.noncommercial_weights,
             training_images=training_images,
@@ -103,10 +106,11 @@ def make_plan(options: TrainOptions, *, training_images: int | None = None, fit_
 
 
 def options_without_effect(options: TrainOptions, plan: Plan) -> list[str]:
-    """Names of options that the user set and that this plan cannot use."""
+    """Names, as on the command line, of options that the user set and that this plan cannot use."""
     if any(isinstance(phase, TrainPhase) for phase in plan.phases):
         return []
-    return [name for name in ("epochs", "batch_size", "augmentation") if getattr(options, name) is not None]
+    found = [name for name in ("epochs", "batch_size", "augmentation") if getattr(options, name) is not None]
+    return found + ["find_rate"] * (options.peak_rates == "find")
 
 
 def refuse_missing_steps(plan: Plan) -> None:

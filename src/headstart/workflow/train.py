@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
@@ -18,6 +18,7 @@ from headstart.models.catalog import ModelChoice, find_model
 from headstart.plan import DataPlan, Plan, SolvePhase
 from headstart.run import Run
 from headstart.train.observers import Observer
+from headstart.train.trackers import Tracker, TrackerChoice, chosen_trackers, remembered_trackers
 from headstart.workflow.advising import advised_plan
 from headstart.workflow.beside import beside
 from headstart.workflow.images import CheckedData, check_for_training, content_hash
@@ -35,8 +36,8 @@ from headstart.workflow.progress import Progress, no_progress
 if TYPE_CHECKING:
     from headstart.features.predictor import Kept
     from headstart.models.backbone import Classifier
+    from headstart.train.choice import Outcome
     from headstart.train.ledger import Ledger
-    from headstart.train.loop import Outcome
     from headstart.train.training_images import TrainingImages
 
 
@@ -54,6 +55,7 @@ def train(
     *,
     out: str | Path | None = None,
     budget_seconds: float | None = None,
+    track: Sequence[str] = (),
     observer: Observer | None = None,
     progress: Progress = no_progress,
     started: float | None = None,
@@ -66,6 +68,7 @@ def train(
         request: DATA, options to make a plan from, or a plan.
         out: Run folder; a new one under `runs/` if None.
         budget_seconds: In place of the plan's own; infinite lifts it.
+        track: Places the run is written to as well, such as `tensorboard` or `mlflow`; see `train.trackers`.
         observer: Told what happens while training.
         progress: Told how far the reading of images is.
         started: `time.monotonic()` when the command began, for the budget and the total.
@@ -81,6 +84,7 @@ def train(
         request = advised_plan(asked)
     plan = _with_budget(request if isinstance(request, Plan) else make_plan(request), budget_seconds)
     refuse_missing_steps(plan)
+    trackers = chosen_trackers(track)
     out = None if out is None else Path(out)
     choice = find_model(plan.model.name)
     refuse_by_licence(plan, choice)
@@ -98,7 +102,9 @@ def train(
     for name in options_without_effect(asked, plan) if asked is not None else ():
         (observer or Observer()).noted("no_effect", {"option": name, "strategy": plan.strategy})
     settled = _settle(plan, choice)
-    return _train_settled(plan, settled, choice, data, out=out, resumed=None, observer=observer, started=started)
+    return _train_settled(
+        plan, settled, choice, data, out=out, resumed=None, trackers=trackers, observer=observer, started=started
+    )
 
 
 def resume(
@@ -119,6 +125,7 @@ def resume(
     started = started if started is not None else time.monotonic()
     require("torch", extra="train")
     run = Run.open(Path(folder))
+    trackers = remembered_trackers(run)
     plan = _with_budget(run.plan(), budget_seconds)
     _compute_with(run.threads())
     data = check_for_training(plan, progress)
@@ -129,7 +136,9 @@ def resume(
             remedy="restore them, or start a new run",
         )
     choice = find_model(plan.model.name)
-    return _train_settled(plan, plan, choice, data, out=None, resumed=run, observer=observer, started=started)
+    return _train_settled(
+        plan, plan, choice, data, out=None, resumed=run, trackers=trackers, observer=observer, started=started
+    )
 
 
 def _train_settled(
@@ -140,6 +149,7 @@ def _train_settled(
     *,
     out: Path | None,
     resumed: Run | None,
+    trackers: Sequence[TrackerChoice],
     observer: Observer | None,
     started: float,
 ) -> TrainingAnswer:
@@ -158,7 +168,10 @@ def _train_settled(
         out or _new_run_folder(data.dataset.name), given=given, settled=plan, data=_data_json(plan, data)
     )
     ledger = Ledger(costs_of(classifier, images, started=started))
-    watchers = All([EventLog(run), ledger, observer or Observer()])
+    told = All([EventLog(run), ledger, observer or Observer()])
+    settings = plan.model_dump(mode="json", exclude={"reasons", "schema_version"})
+    tracker = Tracker(run, trackers, parameters=settings, tell=told)
+    watchers = All([told, tracker])
     if choice.file is not None and classifier.report is not None:
         watchers.noted("weights", asdict(classifier.report))
     for finding in checks.find(data.dataset, data.facts):
@@ -166,12 +179,14 @@ def _train_settled(
             watchers.noted("finding", finding.to_dict())
     stop = StopRequest(budget_seconds=plan.budget_seconds, started=started)
     try:
-        with stop.listening():
+        with stop.listening(), tracker:
             outcome = fit(plan, classifier, images, run=run, observer=watchers, stop=stop, costs=ledger.costs)
             _raise_if_interrupted(outcome, run)
             save_bundle(run.bundle, classifier, classes=data.roles.classes, spec=images.spec)
             kept = _kept(plan, images, outcome)
-            return _report(run, plan, data, outcome, watchers, started, ledger, kept)
+            answer = _report(run, plan, data, outcome, watchers, started, ledger, kept)
+            tracker.report(answer.metrics)
+            return answer
     except RunError as error:
         raise type(error)(
             error.found,
@@ -280,7 +295,7 @@ def _report(
         },
         "alarms": outcome.progress.alarms,
         "unreadable": data.facts.unreadable,
-        "reasons": plan.reasons,
+        "reasons": run.plan().reasons,  # with what training settled
         "stopped": outcome.stopped,
         "resume": run.resume_command if outcome.stopped else None,
     }

@@ -1,0 +1,136 @@
+"""The answer of an exercise as a section of docs/exercises.md: table, verdicts, curves, where it ran."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from statistics import fmean
+from typing import Any, Literal, TypeAlias
+
+from exercise_curves import Curve, curves_svg
+
+from headstart.experiments.rate_labels import RateLabel, against_textbook
+
+ExerciseName = Literal["models", "strategies", "rates"]
+Answer: TypeAlias = Mapping[str, Any]
+
+TITLES: dict[ExerciseName, str] = {
+    "models": "Three models by feature extraction",
+    "strategies": "Three strategies and the default on 1,000 images",
+    "rates": "Five learning rates",
+}
+CURVES = Path(__file__).parents[1] / "docs" / "exercises"
+
+
+def section(name: ExerciseName, answer: Answer) -> str:
+    """Markdown, and the curves beside it as a file."""
+    lines = [f"### Measured: {TITLES[name]}", "", *_where(name, answer), "", *_table(name, answer), ""]
+    lines += _verdicts(answer)
+    if name == "rates":
+        lines += ["", *_labels(answer)]
+    if name != "models":
+        lines += ["", _curves(name, answer)]
+    return "\n".join(lines)
+
+
+def _where(name: ExerciseName, answer: Answer) -> list[str]:
+    data, environment = answer["data"], answer["environment"]
+    versions = ", ".join(f"{key} {environment['versions'][key]}" for key in ("torch", "timm", "headstart"))
+    done = sum(trial["state"] == "done" for trial in answer["trials"])
+    unfinished = "" if answer["finished"] else " Not finished: the table holds what was done."
+    return [
+        f"Written by `python benchmarks/exercises.py {name}`: {data['fit_images'] + data['select_images']:,} labelled "
+        f"images ({data['select_images']} of them choose where epochs are trained), {data['report_images']:,} others",
+        f"report. {done} trials, {answer['seconds'] / 60:.0f} minutes of training on {environment['cpu_count']} cores "
+        f"({versions}).{unfinished} Intervals are 95 %, over images and seeds.",
+    ]
+
+
+def _table(name: ExerciseName, answer: Answer) -> list[str]:
+    last = {row["name"]: _last_select(row, answer) for row in answer["variants"]}
+    shows_last = name != "models"
+    head = ["", "seeds", "accuracy, images that report", "images that choose"]
+    head += ["the same, last epoch"] if shows_last else []
+    head += ["training", "images/s", "one image", "memory, training", "memory, answering", "parameters"]
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    for row in answer["variants"]:
+        report, select, speed = row["report"], row["select"], row["inference"]
+        status = row["accuracy_status"]
+        cells = [_short(row["name"]), str(row["seeds_done"])]
+        cells.append("{:.3f} ({:.3f}..{:.3f})".format(report["accuracy"], *report["interval"]) if report else status)
+        cells.append(f"{select['accuracy']:.3f}" if select else "-")
+        if shows_last:
+            cells.append(f"{last[row['name']]:.3f}" if last[row["name"]] is not None else "-")
+        cells.append(_minutes(row["seconds"]["mean"]) if row["seconds"] else "-")
+        cells += [f"{speed['images_per_second']:.0f}", f"{speed['one_image_ms']:.0f} ms"] if speed else ["-", "-"]
+        cells.append(_megabytes(row["peak_memory_bytes"]))
+        cells.append(_megabytes(speed["peak_memory_bytes"]) if speed else "-")
+        cells.append(f"{row['parameters'] / 1e6:.1f}M" if row["parameters"] else "-")
+        lines.append("| " + " | ".join(cells) + " |")
+    return lines
+
+
+def _verdicts(answer: Answer) -> list[str]:
+    chosen = answer["chosen"]
+    lines = []
+    if chosen is not None:
+        lines += [f"Chosen on the images that choose: **{_short(chosen['variant'])}**. {_short(chosen['why'])}.", ""]
+    lines += ["On the images that report, which chose nothing:", ""]
+    lines += [f"- {_short(pair['sentence'])}" for pair in answer["pairs"] if pair["on"] == "report"]
+    return lines
+
+
+def _labels(answer: Answer) -> list[str]:
+    rows = [row["rate"] for row in answer["variants"] if row["rate"]]
+    expectations = against_textbook([RateLabel(**row) for row in rows])
+    lines = ["| rate | by rule | why | the textbook says | holds |", "|---|---|---|---|---|"]
+    for row, expected in zip(rows, expectations, strict=True):
+        holds = "-" if expected.expected is None else "yes" if expected.holds else "no"
+        lines.append(f"| {row['rate']:g} | {row['label']} | {row['why']} | {expected.expected or '-'} | {holds} |")
+    return lines
+
+
+def _curves(name: ExerciseName, answer: Answer) -> str:
+    """The file of the curves, and the line that shows it."""
+    curves = []
+    for row in answer["variants"]:
+        runs = [_epochs(trial) for trial in answer["trials"] if _is_whole(trial, row["name"])]
+        if runs:
+            curves.append(Curve(_short(row["name"]), runs))
+    CURVES.mkdir(exist_ok=True)
+    (CURVES / f"{name}.svg").write_text(curves_svg(curves), encoding="utf-8")
+    return (
+        f"![Accuracy on the images that choose and training loss by epoch, one panel for each variant]"
+        f"(exercises/{name}.svg)"
+    )
+
+
+def _is_whole(trial: Mapping[str, Any], variant: str) -> bool:
+    return trial["variant"] == variant and trial["state"] == "done" and trial["rung"] == 1.0
+
+
+def _epochs(trial: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    metrics = json.loads((Path(trial["run"]) / "metrics.json").read_text(encoding="utf-8"))
+    epochs: Sequence[Mapping[str, Any]] = metrics["epochs"]
+    return epochs
+
+
+def _last_select(row: Mapping[str, Any], answer: Answer) -> float | None:
+    """Mean over seeds of the accuracy on the images that choose after the last epoch, whatever was kept."""
+    runs = [_epochs(trial) for trial in answer["trials"] if _is_whole(trial, row["name"])]
+    tuned = [epochs[-1]["select_accuracy"] for epochs in runs if epochs[-1]["epoch"] > 0]
+    return fmean(tuned) if tuned else None
+
+
+def _short(text: str) -> str:
+    """Without the folder of a file of weights."""
+    return " ".join(word if ":file:" not in word else word.partition(":file:")[0] for word in text.split(" "))
+
+
+def _minutes(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.1f} min"
+
+
+def _megabytes(count: float | None) -> str:
+    return "-" if count is None else f"{count / 1e6:,.0f} MB"

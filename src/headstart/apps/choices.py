@@ -1,0 +1,71 @@
+"""What an option of the command line may be, where it is one of a few words; each table of values lies elsewhere."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Strategy(StrEnum):
+    """Names of the strategies, and auto; the table of functions is presets.STRATEGIES."""
+
+    auto = "auto"
+    feature_extraction = "feature_extraction"
+    probe_then_tune = "probe_then_tune"
+    discriminative = "discriminative"
+    gradual = "gradual"
+    partial = "partial"
+    full = "full"
+    scratch = "scratch"
+
+
+class Rates(StrEnum):
+    """Names of the presets of rates; the table of values is facts.RATE_PRESETS."""
+
+    decay_75 = "decay_0.75"
+    decay_90 = "decay_0.9"
+    ulmfit = "ulmfit"
+    ten_fold = "ten_fold"
+    by_depth = "by_depth"
+    bit = "bit"
+
+
+class Grain(StrEnum):
+    """What a layer group is."""
+
+    stage = "stage"
+    block = "block"
+
+
+class DomainName(StrEnum):
+    """Names of the domains; the table of values is domains.DOMAINS."""
+
+    photo = "photo"
+    medical = "medical"
+    satellite = "satellite"
+    document = "document"
+
+
+class Augmentation(StrEnum):
+    """Names of the augmentation presets; the table is models.augment.PRESETS, and none."""
+
+    none = "none"
+    light = "light"
+    standard = "standard"
+    strong = "strong"
+    trivial = "trivial"
+
+
+class Head(StrEnum):
+    """Kinds of heads."""
+
+    linear = "linear"
+    mlp = "mlp"
+    multi_depth = "multi_depth"
+
+
+class HeadSolver(StrEnum):
+    """How a linear head is found."""
+
+    solved = "solved"
+    ridge = "ridge"
+    adam = "adam"

@@ -1,0 +1,242 @@
+"""What a run folder tells, as it lies on disk: finished, stopped or still under way."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from headstart.deliver.pictures import NO_PICTURES, Pictures
+from headstart.errors import RunError
+from headstart.run import Run
+
+Values = Mapping[str, Any]
+
+STATES = ("finished", "out of budget", "stopped", "under way")
+State = Literal["finished", "out of budget", "stopped", "under way"]
+"""out of budget: with an answer, and more to come. stopped: by the user, without an answer. under way: or killed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """One candidate for the best weights: an epoch, or the solved head."""
+
+    position: int
+    """Place among all; a solved head at the beginning is 0, the first epoch 1."""
+    phase: str
+    number: int
+    """Within its phase, from 1; 0 for a solved head."""
+    train_loss: float | None
+    """Mean over the epoch's steps, in nats; None for a solved head."""
+    select_loss: float | None
+    """On the images that choose, in nats."""
+    select_accuracy: float | None
+    """On the same, 0..1."""
+    rates: Mapping[str, float]
+    """Of the epoch's last step, by layer group."""
+    seconds: float
+
+    @property
+    def name(self) -> str:
+        """As runs name a candidate: `probe`, `tune/3`."""
+        return f"{self.phase}/{self.number}" if self.number else self.phase
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What the trained network said of one image that reports."""
+
+    image: str
+    label: str
+    predicted: str
+    probability: float
+    """Of what was predicted, 0..1."""
+    label_probability: float | None
+    """Of what is right, 0..1."""
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    """One run; sections read it, and nothing else."""
+
+    folder: Path
+    plan: Values
+    """plan.resolved.yaml."""
+    data: Values
+    environment: Values
+    events: Sequence[Values]
+    metrics: Values | None
+    """None before the run has ended once."""
+    epochs: tuple[Epoch, ...]
+    phases: tuple[Values, ...]
+    """One row a phase that ended (or began, where the run has an answer)."""
+    predictions: tuple[Prediction, ...] = ()
+    layer_groups: tuple[str, ...] = ()
+    """All of the network, stem to head; empty where that is not known."""
+    pictures: Pictures = field(default=NO_PICTURES)
+    most_names: int = 4000
+    """File names that the page may hold beside those of the worst mistakes."""
+
+    @property
+    def name(self) -> str:
+        """Of the folder."""
+        return self.folder.resolve().name
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """In the order of the network's answers."""
+        return tuple(self.data.get("classes", ()))
+
+    @property
+    def state(self) -> State:
+        """How far it is."""
+        if self.metrics is not None:
+            return "out of budget" if self.metrics.get("stopped") else "finished"
+        last = next((e for e in reversed(self.events) if e.get("event") in ("stopped", "resumed")), {})
+        return "stopped" if last.get("event") == "stopped" else "under way"
+
+    @property
+    def resume_command(self) -> str:
+        """What to type to go on."""
+        return Run(self.folder).resume_command
+
+    @property
+    def kept(self) -> Epoch | None:
+        """The epoch whose weights were kept."""
+        name = ((self.metrics or {}).get("kept") or {}).get("weights")
+        return next((epoch for epoch in self.epochs if epoch.name == name), None)
+
+    def images(self, role: Literal["fit", "select", "report"]) -> int:
+        """How many images play a role."""
+        return int(self.data.get("roles", {}).get(role, {}).get("images", 0))
+
+    @property
+    def choosing_images(self) -> int:
+        """On how many images candidates were judged: those held out, else those learned from, out of fold."""
+        return self.images("select") or self.images("fit")
+
+    @property
+    def largest_share(self) -> float | None:
+        """Accuracy of always naming the class that is largest among the images that report, 0..1."""
+        counts = self.data.get("roles", {}).get("report", {}).get("classes", {})
+        return max(counts.values()) / sum(counts.values()) if counts else None
+
+
+def read_run(folder: Path) -> RunFacts:
+    """Read a run folder.
+
+    Raises:
+        RunError: no run folder, a damaged file, or nothing has been trained yet.
+    """
+    run = Run.open(folder)
+    events = run.events()
+    answered = (folder / "metrics.json").is_file()
+    metrics = _mapping(folder / "metrics.json", "val", "epochs", "phases", "kept", "seconds") if answered else None
+    epochs = _epochs(metrics["epochs"] if metrics else _last_of_each(events))
+    if not epochs:
+        raise RunError(
+            f"{folder} has trained nothing yet",
+            expected="a run with a solved head or at least one epoch",
+            remedy=f"go on with: {run.resume_command}",
+        )
+    data = _mapping(folder / "data.json", "source", "classes", "roles", "selected_on", "reported_on")
+    phases = metrics["phases"] if metrics else _phases(events)
+    return RunFacts(
+        folder=folder,
+        plan=_mapping(folder / "plan.resolved.yaml", "strategy", "model", "phases", "data"),
+        data=data,
+        environment=_mapping(folder / "environment.json"),
+        events=tuple(events),
+        metrics=metrics,
+        epochs=epochs,
+        phases=tuple(phases),
+        predictions=_predictions(folder / "predictions.parquet", data.get("classes", ())) if metrics else (),
+        layer_groups=_bundled_groups(folder),
+    )
+
+
+def _mapping(path: Path, *names: str) -> dict[str, Any]:
+    """A file of the run that holds one mapping, with at least these names.
+
+    Raises:
+        RunError: it is not there, or damaged.
+    """
+    whole = {"expected": "the file as training wrote it", "remedy": "restore it from a copy, or train again"}
+    try:
+        text = path.read_text(encoding="utf-8")
+        value = yaml.safe_load(text) if path.suffix == ".yaml" else json.loads(text)
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise RunError(f"{path} cannot be read ({str(error).splitlines()[0]})", **whole) from error
+    if not isinstance(value, dict):
+        raise RunError(f"{path} is damaged: it holds {type(value).__name__}, not names and values", **whole)
+    if missing := [name for name in names if name not in value]:
+        raise RunError(f"{path} is damaged: {', '.join(missing)} is missing", **whole)
+    return value
+
+
+def _last_of_each(events: Sequence[Values]) -> list[Values]:
+    """Rows of epochs; one that was trained again after a crash counts as it was the last time."""
+    rows: dict[tuple[str, int], Values] = {}
+    for event in events:
+        if event.get("event") == "epoch_done":
+            rows[event["phase"], event["epoch"]] = event
+    return list(rows.values())
+
+
+def _phases(events: Sequence[Values]) -> list[Values]:
+    rows = {event["name"]: event for event in events if event.get("event") == "phase_done"}
+    return list(rows.values())
+
+
+def _epochs(rows: Sequence[Values]) -> tuple[Epoch, ...]:
+    first = 0 if rows and rows[0]["epoch"] == 0 else 1
+    return tuple(
+        Epoch(
+            position=first + index,
+            phase=row["phase"],
+            number=row["epoch"],
+            train_loss=row["train_loss"],
+            select_loss=row["select_loss"],
+            select_accuracy=row["select_accuracy"],
+            rates=row["rates"],
+            seconds=row["seconds"],
+        )
+        for index, row in enumerate(rows)
+    )
+
+
+def _predictions(path: Path, classes: Sequence[str]) -> tuple[Prediction, ...]:
+    if not path.is_file():
+        return ()
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        rows = pq.read_table(path).to_pylist()
+    except (OSError, pa.ArrowException) as error:
+        raise RunError(
+            f"{path} cannot be read ({str(error).splitlines()[0]})",
+            expected="the table as training wrote it",
+            remedy="move it away for a report without it, or train again",
+        ) from error
+    place = {name: index for index, name in enumerate(classes)}
+    return tuple(
+        Prediction(
+            image=row["image"],
+            label=row["label"],
+            predicted=row["predicted"],
+            probability=max(row["probabilities"]),
+            label_probability=row["probabilities"][place[row["label"]]] if row["label"] in place else None,
+        )
+        for row in rows
+    )
+
+
+def _bundled_groups(folder: Path) -> tuple[str, ...]:
+    """Layer groups of stage grain, where there is a bundle."""
+    path = folder / "bundle" / "bundle.json"
+    return tuple(_mapping(path).get("card", {}).get("groups", ())) if path.is_file() else ()

@@ -1,0 +1,174 @@
+"""runs: old runs found, filtered and set against each other on the images that all of them report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from headstart.errors import RunError, nearest
+from headstart.presets import STRATEGIES
+from headstart.run import Run
+from headstart.run_settings import Setting, differing_settings
+from headstart.run_store import (
+    DEFAULT_FOLDER,
+    ComparisonSummary,
+    DamagedRun,
+    Found,
+    RunQuery,
+    RunSummary,
+    find,
+    read_run,
+)
+
+if TYPE_CHECKING:
+    from headstart.experiments.verdicts import Pair
+
+
+@dataclass(frozen=True)
+class RunList:
+    """What was found; `to_dict` is what `headstart runs --json` prints."""
+
+    runs: tuple[RunSummary, ...]
+    """Those that pass the query, sorted."""
+    comparisons: tuple[ComparisonSummary, ...]
+    """All that lie there: a query is about runs."""
+    damaged: tuple[DamagedRun, ...]
+    """Empty where the query asks for another state."""
+    searched: int
+    """Runs before the query, the damaged ones not counted."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values."""
+        return {
+            "runs": [run.to_dict() for run in self.runs],
+            "comparisons": [comparison.to_dict() for comparison in self.comparisons],
+            "damaged": [run.to_dict() for run in self.damaged],
+            "searched": self.searched,
+        }
+
+
+@dataclass(frozen=True)
+class RunComparison:
+    """Runs side by side; `to_dict` is what `headstart runs --compare --json` prints."""
+
+    runs: tuple[RunSummary, ...]
+    names: tuple[str, ...]
+    """By which the pairs call them."""
+    shared_images: int
+    """That every one of the runs reports."""
+    same_images: bool
+    """Whether all runs saw the same files; if not, images are the same by name only."""
+    pairs: tuple[Pair, ...]
+    """Every two of the runs, on the images that both report, corrected for their number."""
+    settings: dict[str, tuple[Setting | None, ...]]
+    """Each setting in which they differ -> its value in each run."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values."""
+        return {
+            "runs": [{"name": name, **run.to_dict()} for name, run in zip(self.names, self.runs, strict=True)],
+            "shared_images": self.shared_images,
+            "same_images": self.same_images,
+            "pairs": [pair.to_dict() for pair in self.pairs],
+            "settings": {name: list(values) for name, values in self.settings.items()},
+        }
+
+
+def find_runs(folder: str | Path | None = None, query: RunQuery | None = None) -> RunList:
+    """Runs under a folder.
+
+    Args:
+        folder: `runs` if None, and then it need not be there.
+        query: Which of them, and in which order; all, the newest first, if None.
+
+    Raises:
+        RunError: the folder is not there, or no strategy has the name.
+    """
+    query = query or RunQuery()
+    if query.strategy is not None and query.strategy not in STRATEGIES:
+        raise RunError(
+            f"--strategy {query.strategy!r} is no strategy",
+            expected=f"one of {', '.join(STRATEGIES)}",
+            remedy=nearest(query.strategy, STRATEGIES),
+        )
+    nothing = folder is None and not DEFAULT_FOLDER.exists()
+    found = Found((), (), ()) if nothing else find(Path(folder or DEFAULT_FOLDER))
+    damaged = found.damaged if query.state in (None, "damaged") else ()
+    return RunList(query.select(found.runs), found.comparisons, damaged, len(found.runs))
+
+
+def compare_runs(folders: Sequence[str | Path]) -> RunComparison:
+    """Judge finished runs on the images they share, and list the settings in which they differ.
+
+    Each run is one trained network with one seed: the verdict is about these networks, not about their recipes.
+
+    Args:
+        folders: Of two or more runs.
+
+    Raises:
+        RunError: fewer than two, one of them has not reported, or they share no image that reports.
+    """
+    from headstart.experiments.verdicts import compare
+
+    places = list(dict.fromkeys(Path(folder) for folder in folders))
+    if len(places) < 2:
+        raise RunError(f"{len(places)} run to compare", expected="two or more: --compare RUN_A --compare RUN_B")
+    runs = [Run.open(place) for place in places]
+    summaries = tuple(read_run(place) for place in places)
+    for run, summary in zip(runs, summaries, strict=True):
+        if summary.accuracy is None:
+            raise RunError(f"{run.folder} has not reported ({summary.why})", remedy=f"go on with: {run.resume_command}")
+    names = _short_names(places)
+    answers = {name: _answers(run) for name, run in zip(names, runs, strict=True)}
+    labels = _labels(answers)
+    shared = set.intersection(*(set(rows) for rows in answers.values()))
+    pairs = compare([_outcomes(name, rows) for name, rows in answers.items()], on="report")
+    if not pairs:
+        raise RunError(
+            f"{' and '.join(names)} share none of their {len(labels):,} images that report",
+            expected="runs on the same data, split alike",
+            remedy="train both on folders with the same val or test images, or with one seed",
+        )
+    contents = {run.data().get("content") for run in runs}
+    return RunComparison(summaries, names, len(shared), len(contents) == 1, tuple(pairs), differing_settings(runs))
+
+
+def _short_names(places: Sequence[Path]) -> tuple[str, ...]:
+    """The last part of each path, or all of it where two end alike."""
+    short = [place.name for place in places]
+    return tuple(short) if len(set(short)) == len(short) else tuple(map(str, places))
+
+
+_Answers = dict[str, tuple[str, bool]]
+"""Image -> its class, and whether that was the answer."""
+
+
+def _answers(run: Run) -> _Answers:
+    rows = run.table("predictions.parquet")
+    return {row["image"]: (row["label"], row["predicted"] == row["label"]) for row in rows}
+
+
+def _labels(answers: dict[str, _Answers]) -> dict[str, str]:
+    """Image -> class, of all runs.
+
+    Raises:
+        RunError: two runs disagree, so an image of one is not that of the other.
+    """
+    labels: dict[str, str] = {}
+    for name, rows in answers.items():
+        for image, (label, _) in rows.items():
+            if labels.setdefault(image, label) != label:
+                raise RunError(
+                    f"{image} is {label!r} in {name} and {labels[image]!r} in a run before it",
+                    expected="runs on the same data, with the same classes",
+                )
+    return labels
+
+
+def _outcomes(name: str, rows: _Answers) -> Any:  # noqa: ANN401 - `experiments` is imported late
+    from headstart.experiments.outcomes import Outcomes
+
+    right = {image: float(is_right) for image, (_, is_right) in rows.items()}
+    return Outcomes(name, "accuracy", {0: right}, {})  # one number for all: seeds are matched by it

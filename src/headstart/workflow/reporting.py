@@ -1,0 +1,144 @@
+"""report: a run or a comparison -> one HTML file for people who were not there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from headstart.data.sources import ImageRecord
+from headstart.deliver.comparison_facts import ANSWER, SETTLED, read_comparison
+from headstart.deliver.comparison_report import comparison_page
+from headstart.deliver.pictures import NO_PICTURES, Pictures, Thumbnails
+from headstart.deliver.run_facts import RunFacts, read_run
+from headstart.deliver.run_report import run_page
+from headstart.errors import HeadstartError, ModelError, RunError
+from headstart.models.catalog import find_model
+from headstart.run import write_atomically
+
+FILE_NAME = "report.html"
+LARGEST_BYTES = 5_000_000
+"""Of one file: what most mail servers let pass."""
+_PICTURES_BYTES = 3_500_000
+_FULL_NAMES = 4_000
+_ATTEMPTS = 5
+
+Kind = Literal["run", "comparison"]
+Images = Literal["named", "shown"]
+"""named: file names only; no image leaves its folder. shown: small copies become part of the page."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A file that was written."""
+
+    run: Path
+    """The folder it tells of."""
+    kind: Kind
+    path: Path
+    size_bytes: int
+    notes: tuple[str, ...] = ()
+    """What was left out of it."""
+
+
+def report(folders: Sequence[Path], *, out: Path | None = None, images: Images = "named") -> list[Report]:
+    """Write one page for each run or comparison, `report.html` in its folder.
+
+    Nothing is written before all of them could be read and drawn.
+
+    Args:
+        folders: Of runs and comparisons.
+        out: Another file, for a single page.
+        images: Whether pages of runs show small copies of the images behind mistakes.
+
+    Raises:
+        RunError: no run, a damaged file, or nothing was trained yet.
+        HeadstartError: `out` for several pages, or a file that cannot be written.
+    """
+    if out is not None and len(folders) != 1:
+        raise HeadstartError(
+            f"-o {out} is one file for {len(folders)} reports",
+            expected="one run with -o",
+            remedy=f"leave -o out: each gets its own {FILE_NAME} in its folder",
+        )
+    if out is not None and (out.is_dir() or not out.parent.is_dir()):
+        place = f"{out} is a folder" if out.is_dir() else f"{out.parent} is no folder"
+        raise HeadstartError(place, expected="a file in a folder that is there", remedy="choose another -o")
+    drawn = [(folder, *_whole(folder, images)) for folder in folders]
+    return [_written(folder, kind, text, notes, path=out or folder / FILE_NAME) for folder, kind, text, notes in drawn]
+
+
+def _written(folder: Path, kind: Kind, text: str, notes: tuple[str, ...], *, path: Path) -> Report:
+    try:
+        write_atomically(path, lambda aside: aside.write_text(text, encoding="utf-8"))
+    except OSError as error:
+        raise HeadstartError(
+            f"{path} cannot be written ({error.strerror})", remedy="choose another file with -o"
+        ) from error
+    return Report(folder, kind, path, path.stat().st_size, notes)
+
+
+def _whole(folder: Path, images: Images) -> tuple[Kind, str, tuple[str, ...]]:
+    """The page, if its folder holds all that pages tell."""
+    try:
+        return _drawn(folder, images)
+    except KeyError as error:
+        raise RunError(
+            f"{folder} lacks {error} in what it tells",
+            expected="a folder written by this version of headstart",
+            remedy="restore it from a copy, or report it with the version that made it",
+        ) from error
+
+
+def _drawn(folder: Path, images: Images) -> tuple[Kind, str, tuple[str, ...]]:
+    if (folder / ANSWER).is_file() or (folder / SETTLED).is_file():
+        return "comparison", comparison_page(read_comparison(folder)), ()
+    if not (folder / "plan.resolved.yaml").is_file():
+        raise RunError(
+            f"{folder} is no run folder" if folder.exists() else f"{folder} does not exist",
+            expected="a folder made by headstart train or headstart compare",
+            remedy="name the folder that --out named, or one under runs/",
+        )
+    run = _with_groups(read_run(folder))
+    return "run", *_fitting(run, _originals(run) if images == "shown" else None)
+
+
+def _fitting(run: RunFacts, originals: tuple[Mapping[str, ImageRecord], str] | None) -> tuple[str, tuple[str, ...]]:
+    """The page, with fewer names and images the more often it came out too large."""
+    text = ""
+    pictures: Pictures = NO_PICTURES
+    for attempt in range(_ATTEMPTS):
+        share = 4**attempt
+        pictures = NO_PICTURES
+        if originals is not None:
+            records, missing = originals
+            pictures = Thumbnails(records, room_bytes=_PICTURES_BYTES // share, missing=missing)
+        text = run_page(replace(run, pictures=pictures, most_names=_FULL_NAMES // share))
+        if len(text.encode()) < LARGEST_BYTES:
+            break
+    return text, tuple(pictures.notes()) if originals is not None else ()
+
+
+def _with_groups(run: RunFacts) -> RunFacts:
+    """The network's layer groups, where the run has no bundle yet that names them."""
+    if run.layer_groups:
+        return run
+    try:
+        groups = find_model(run.plan["model"]["name"]).card.groups
+    except ModelError:  # its weights are a file that is gone, or of the hub: the phases name what learned
+        return run
+    return replace(run, layer_groups=tuple(groups))
+
+
+def _originals(run: RunFacts) -> tuple[Mapping[str, ImageRecord], str]:
+    """Where the images of a run lie, by id; and a sentence if they are gone."""
+    from headstart.workflow.images import sources_of
+
+    source, val = run.data["source"], run.plan["data"].get("val")
+    try:
+        found, apart = sources_of(source, val)
+    except HeadstartError as error:
+        return {}, f"No image is shown, because the originals are not where training found them: {error.found}."
+    records = (*found.records, *(apart.records if apart is not None else ()))
+    return {record.id: record for record in records}, ""

@@ -1,0 +1,110 @@
+"""Variants, intervals, pairs, rates."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from headstart.deliver import wording
+from headstart.deliver.about_variants import forest_section, pairs_section, rates_section, variants_section
+from headstart.deliver.comparison_facts import ComparisonFacts, read_comparison
+from page_text import PageText, parsed
+from report_folders import make_comparison, make_run
+
+
+@pytest.fixture
+def comparison(tmp_path: Path) -> ComparisonFacts:
+    runs = {f"v{i}": [make_run(tmp_path / f"{i}{s}", seed=3 * i + s) for s in range(2)] for i in range(3)}
+    rates = {"v0": (1e-2, "diverges"), "v1": (1e-4, "sweet spot"), "v2": (1e-6, "undertrains")}
+    return read_comparison(make_comparison(tmp_path / "c", runs, what="rates", rates=rates))
+
+
+def body_of(section) -> PageText:
+    assert section is not None
+    return parsed(f"<div id='all'>{section.body}</div>")
+
+
+def test_the_table_has_a_row_for_each_variant(comparison: ComparisonFacts):
+    read = body_of(variants_section(comparison))
+    rows = [(a.get("class"), text) for a, text in read.all_of("tr")]
+    report = comparison.variants[0]["report"]
+    assert rows[1] == (
+        "picked",
+        f"1 v0{wording.percent(report['accuracy'])}{wording.interval(report['interval'])}"
+        f"{wording.percent(comparison.variants[0]['select']['accuracy'])}212 s9012.5 ms500 MB4.65 M",
+    )
+    assert rows[4][1].startswith("4 resnet50needs download\u2013")
+    assert "by onnxruntime with 2 threads" in read.text_of(id="all")
+    assert "v0: strategy: v0" in [text for _, text in read.all_of("li")]
+
+
+def test_another_metric_has_its_column(comparison: ComparisonFacts):
+    other = replace(comparison, answer={**comparison.answer, "metric": "balanced_accuracy"})
+    read = body_of(variants_section(other))
+    assert "balanced accuracy" in read.all_of("tr")[0][1]
+    assert f"{comparison.variants[0]['report']['value']:.3f}" in read.all_of("tr")[1][1]
+
+
+def test_the_forest_has_the_best_first_on_one_scale(comparison: ComparisonFacts):
+    read = body_of(forest_section(comparison))
+    shown = [text for a, text in read.all_of("span") if a.get("class") == "value"]
+    best = max(one["report"]["accuracy"] for one in comparison.variants if one["report"])
+    assert shown[0].startswith(wording.percent(best))
+    assert len(shown) == 3, "what needs a download has no accuracy"
+    dots = [float(a["cx"][:-1]) for a, _ in read.all_of("circle") if a["class"] == "dot"]
+    assert dots == sorted(dots, reverse=True)
+    assert len([a for a, _ in read.all_of("circle") if a["class"] == "seed"]) == 6
+    none = [{**one, "report": None} for one in comparison.variants]
+    assert forest_section(replace(comparison, answer={**comparison.answer, "variants": none})) is None
+
+
+def test_pairs_as_matrix_and_sentences(comparison: ComparisonFacts):
+    pair = {
+        "a": "v0",
+        "b": "v1",
+        "on": "select",
+        "difference": 0.06,
+        "interval": [0.01, 0.11],
+        "images": 40,
+        "seeds": 2,
+    }
+    pair |= {"p_value": 0.01, "p_corrected": 0.02, "verdict": "a", "further_images": None, "sentence": ""}
+    tie = {**pair, "b": "v2", "verdict": "tie", "further_images": 1200, "difference": -0.01, "interval": [-0.04, 0.02]}
+    said = {**pair, "a": "v1", "b": "v2", "verdict": "b", "sentence": "As it was <said>."}
+    read = body_of(pairs_section(replace(comparison, answer={**comparison.answer, "pairs": [pair, tie, said]})))
+    rows = [text for _, text in read.all_of("tr")]
+    assert rows == ["row against columnv0v1v2", "v0\u2013bettertie", "v1worse\u2013worse", "v2tiebetter\u2013"]
+    assert [text for _, text in read.all_of("li")] == [
+        "v0 beats v1: v0 has +6.0 points of accuracy (+1.0 to +11.0), p = 0.02 after correction.",
+        "v0 and v2 tie: \u22121.0 points of accuracy (\u22124.0 to +2.0); about 1,200 further images would decide.",
+        "As it was <said>.",
+    ]
+    assert pairs_section(replace(comparison, answer={**comparison.answer, "pairs": []})) is None
+
+
+def test_many_variants_have_no_matrix_but_all_sentences(comparison: ComparisonFacts):
+    names = [f"v{i}" for i in range(12)]
+    variants = [{**comparison.variants[0], "name": name} for name in names]
+    pair = {"on": "select", "difference": 0.0, "interval": [0, 0], "verdict": "tie", "sentence": "A tie."}
+    pairs = [{**pair, "a": a, "b": b} for a, b in pairwise(names)]
+    many = replace(comparison, answer={**comparison.answer, "variants": variants, "pairs": pairs})
+    read = body_of(pairs_section(many))
+    assert not read.all_of("table")
+    assert read.all_of("summary")[0][1] == "All 11 pairs as sentences"
+    assert len(read.all_of("li")) == 11
+
+
+def test_rates_are_named_with_their_reason(comparison: ComparisonFacts):
+    read = body_of(rates_section(comparison))
+    rows = [text for _, text in read.all_of("tr")]
+    assert [row[:4] for row in rows[1:]] == ["1e-2", "1e-4", "1e-6"]
+    assert rows[2].endswith("the rule for sweet spot holds")
+    chart = next(a for a, _ in read.all_of("svg") if a.get("class") == "plot")
+    assert chart["aria-label"].startswith("Accuracy by learning rate. 1e-6 ")
+    marks = [float(a["x"][:-1]) for a, _ in read.all_of("svg") if a.get("class") == "at"]
+    assert marks[1] - marks[0] == pytest.approx(marks[2] - marks[1], abs=0.02), "equal factors are equally far apart"
+    plain = [{**one, "rate": None} for one in comparison.variants]
+    assert rates_section(replace(comparison, answer={**comparison.answer, "variants": plain})) is None

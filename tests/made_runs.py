@@ -1,0 +1,96 @@
+"""Run and comparison folders as headstart writes them, without the training."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from headstart.run import Run
+
+STARTED = "2026-11-24T12:00:00+0000"
+
+
+def make_run(
+    folder: Path,
+    *,
+    accuracy: float | None = 0.9,
+    answers: Mapping[str, tuple[str, str]] | None = None,
+    stopped: str | None = None,
+    started: str = STARTED,
+    seconds: float = 60.0,
+    content: str = "abc",
+    events: Sequence[tuple[str, Mapping[str, Any]]] = (),
+    **plan: Any,
+) -> Path:
+    """A run; without an accuracy one that has not reported.
+
+    Args:
+        folder: Of the run.
+        accuracy: On 100 images.
+        answers: Image -> (class, answer), in place of it.
+        stopped: Reason, as in metrics.json.
+        started: As in environment.json.
+        seconds: In all.
+        content: Hash of the images.
+        events: Names and values.
+        plan: Top-level values of the plan.
+    """
+    (folder / "checkpoints").mkdir(parents=True)
+    values = {
+        "schema_version": 1,
+        "strategy": "probe_then_tune",
+        "data": {"source": "photos", "val": None},
+        "model": {"name": "resnet18:in1k"},
+        "phases": [{"name": "probe", "kind": "solve"}, {"name": "tune", "epochs": 3}],
+        "seed": 0,
+        "reasons": {"seed": "nobody asked"},
+        **plan,
+    }
+    text = yaml.safe_dump(values)
+    for name in ("plan.yaml", "plan.resolved.yaml"):
+        (folder / name).write_text(text, encoding="utf-8")
+    (folder / "environment.json").write_text(json.dumps({"started": started, "command": []}))
+    (folder / "data.json").write_text(json.dumps({"content": content, "classes": ["a", "b"]}))
+    run = Run(folder)
+    for name, row in events:
+        run.append_event(name, **row)
+    if answers is not None:
+        right = [label == answer for label, answer in answers.values()]
+        accuracy = sum(right) / len(right)
+        run.write_predictions(
+            [
+                {"image": image, "label": label, "predicted": answer, "probabilities": [0.5, 0.5]}
+                for image, (label, answer) in answers.items()
+            ]
+        )
+    if accuracy is not None:
+        val = {"images": len(answers or range(100)), "accuracy": accuracy, "accuracy_interval": [accuracy - 0.1, 1.0]}
+        run.write_metrics({"val": val, "seconds": {"total": seconds}, "stopped": stopped})
+    return folder
+
+
+def make_comparison(folder: Path, *, finished: bool = True, chosen: str | None = "full") -> Path:
+    """A comparison of two trials, one of them done."""
+    make_run(folder / "trials" / "001-full-seed0")
+    make_run(folder / "trials" / "002-partial-seed0", accuracy=None)
+    (folder / "comparison.yaml").write_text("what: strategies\n")
+    answer = {
+        "what": "strategies",
+        "finished": finished,
+        "trials": [{"state": "done"}, {"state": "to_come"}],
+        "chosen": chosen and {"variant": chosen, "report": {"accuracy": 0.8, "interval": [0.7, 0.9]}},
+        "environment": {"started": STARTED},
+    }
+    (folder / "comparison.json").write_text(json.dumps(answer))
+    return folder
+
+
+def quiet_since(folder: Path, instant: float) -> None:
+    """Nothing in the folder was written after this."""
+    for path in folder.rglob("*"):
+        os.utime(path, (instant, instant))

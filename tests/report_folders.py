@@ -1,0 +1,318 @@
+"""Folders of runs and comparisons made by hand, as `train` and `compare` write them: pages are tested fast."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import yaml
+
+from headstart.evaluate.metrics import judge, wilson_interval
+from headstart.run import environment
+
+GROUPS = ("stem", "stage1", "stage2", "stage3", "stage4", "stage5", "stage6", "stage7", "head")
+
+
+def make_run(
+    folder: Path,
+    *,
+    classes: Sequence[str] = ("ants", "bees"),
+    epochs: int = 3,
+    report_images: int = 40,
+    ends: str = "finished",
+    kept: str = "tune/2",
+    seed: int = 0,
+    source: str = "photos",
+) -> Path:
+    """A run of probe_then_tune; `ends` is finished, budget, signal or killed."""
+    rng = np.random.default_rng(seed)
+    folder.mkdir(parents=True)
+    rates = dict.fromkeys(GROUPS[5:-1], 3e-4) | {"head": 3e-3}
+    rows = _epochs(rng, epochs, rates)
+    phases = [
+        {"name": "probe", "kind": "solve", "trained": ["head"], "learning_rates": {}, "epochs_run": 0}
+        | {
+            "batch_norm": "pretrained_statistics",
+            "schedule": None,
+            "seconds": 2.5,
+            "ended": "solved with L2 strength 1",
+        },
+        {"name": "tune", "kind": "train", "trained": list(rates), "learning_rates": rates, "epochs_run": epochs}
+        | {"batch_norm": "pretrained_statistics", "schedule": "one_cycle", "seconds": 9.0, "ended": "all epochs done"},
+    ]
+    data = _data(classes, report_images, source)
+    (folder / "plan.resolved.yaml").write_text(
+        yaml.safe_dump(_plan(source, epochs, rates, seed), sort_keys=False), encoding="utf-8"
+    )
+    _write(folder / "environment.json", environment() | {"command": ["/bin/headstart", "train", source], "threads": 2})
+    _write(folder / "data.json", data)
+    events: list[dict[str, Any]] = [{"event": "phase_started", "index": 0, "name": "probe", "kind": "solve"}]
+    events += [{"event": "epoch_done", **rows[0]}, {"event": "phase_done", **phases[0]}]
+    events += [{"event": "phase_started", "index": 1, "name": "tune", "kind": "train"}]
+    events += [{"event": "epoch_done", **row} for row in rows[1:]]
+    if ends == "finished":
+        events += [{"event": "phase_done", **phases[1]}, {"event": "chosen", "weights": kept, "why": "it is best"}]
+    elif ends != "killed":
+        events.append({"event": "stopped", "reason": ends})
+    lines = [json.dumps({"time": 1000.0 + index, **event}) for index, event in enumerate(events)]
+    (folder / "events.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    if ends in ("finished", "budget"):
+        _finish(folder, rng, data, rows, phases, kept=kept, stopped=None if ends == "finished" else "budget")
+    return folder
+
+
+def _epochs(rng: np.random.Generator, epochs: int, rates: Mapping[str, float]) -> list[dict[str, Any]]:
+    rows = [{"phase": "probe", "epoch": 0, "train_loss": None, "select_loss": 0.5, "select_accuracy": 0.8, "rates": {}}]
+    for number in range(1, epochs + 1):
+        row = {"phase": "tune", "epoch": number, "train_loss": 0.9 / number, "rates": dict(rates)}
+        row |= {"select_loss": 0.6 / number + 0.1, "select_accuracy": min(0.975, 0.75 + 0.05 * number)}
+        row["select_accuracy"] -= float(rng.integers(0, 3)) * 0.025
+        rows.append(row)
+    return [{**row, "better": True, "seconds": 1.5} for row in rows]
+
+
+def _plan(source: str, epochs: int, rates: Mapping[str, float], seed: int) -> dict[str, Any]:
+    tune = {"kind": "train", "name": "tune", "epochs": epochs, "thaw": 3, "learning_rate": 3e-3}
+    tune |= {"batch_norm": "pretrained_statistics", "schedule": {"name": "one_cycle"}, "learning_rates": dict(rates)}
+    return {
+        "schema_version": 1,
+        "strategy": "probe_then_tune",
+        "data": {"source": source, "val": None},
+        "model": {"name": "tf_efficientnet_lite0:in1k", "weights": "pretrained", "grain": "stage"},
+        "input": {"size": 64},
+        "phases": [{"kind": "solve", "name": "probe", "strength": "auto"}, tune],
+        "optimizer": {"name": "adamw", "weight_decay": 0.01},
+        "batch_size": 32,
+        "seed": seed,
+        "reasons": {
+            "batch_size": "it fits any machine",
+            "phases[1].schedule": "few steps & a <fall>",
+            "gone.by": "old",
+        },
+    }
+
+
+def _data(classes: Sequence[str], report_images: int, source: str) -> dict[str, Any]:
+    images = {
+        "fit": [f"train/{name}/{i:03d}.png" for name in classes for i in range(16)],
+        "select": [f"train/{name}/{i:03d}.png" for name in classes for i in range(16, 36)],
+        "report": [f"val/{name}/{i:03d}.png" for name in classes for i in range(report_images // len(classes))],
+    }
+    counts = {role: len(names) // len(classes) for role, names in images.items()}
+    return {
+        "source": source,
+        "content": "c0ffee",
+        "classes": list(classes),
+        "roles": {
+            role: {"images": len(names), "classes": dict.fromkeys(classes, counts[role])}
+            for role, names in images.items()
+        },
+        "images": images,
+        "selected_on": "held-out 20% of train",
+        "reported_on": "val",
+        "unreadable": {"train/ants/broken.png": "the file is empty"},
+        "findings": [{"level": "warning", "what": "duplicates", "evidence": "2 files are the same", "remedy": "look"}],
+        "groups": sum(map(len, images.values())),
+    }
+
+
+def _finish(
+    folder: Path,
+    rng: np.random.Generator,
+    data: Mapping[str, Any],
+    rows: Sequence[Mapping[str, Any]],
+    phases: Sequence[Mapping[str, Any]],
+    *,
+    kept: str,
+    stopped: str | None,
+) -> None:
+    classes, images = data["classes"], data["images"]["report"]
+    labels = np.array([classes.index(name.split("/")[1]) for name in images])
+    scores = rng.normal(0, 1, (len(images), len(classes)))
+    scores[np.arange(len(images)), labels] += 1.6
+    probabilities = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
+    predictions = [
+        {"image": name, "label": classes[label], "predicted": classes[int(p.argmax())], "probabilities": p.tolist()}
+        for name, label, p in zip(images, labels, probabilities, strict=True)
+    ]
+    pq.write_table(pa.Table.from_pylist(predictions), folder / "predictions.parquet")
+    timed = [{"name": p["name"], "seconds": 3.0, "took_seconds": p["seconds"]} for p in phases]
+    forecast = {"elapsed_seconds": 1.0, "phases": timed, "total_seconds": 7.0, "took_seconds": 12.5, "bytes": 1000}
+    _write(
+        folder / "metrics.json",
+        {
+            "run": str(folder),
+            "val": {**judge(probabilities, labels, classes), "reported_on": "val", "selected_on": data["selected_on"]},
+            "seconds": {"total": 12.5},
+            "forecast": {**forecast, "memory_bytes": 5e8, "rates": "guessed"},
+            "phases": [{**phase, "select_accuracy": 0.8} for phase in phases],
+            "epochs": list(rows),
+            "kept": {"weights": kept, "why": "beats the solved probe beyond noise", "select_accuracy": 0.85},
+            "alarms": [],
+            "unreadable": data["unreadable"],
+            "stopped": stopped,
+            "resume": f"headstart train --resume {folder}" if stopped else None,
+        },
+    )
+    (folder / "bundle").mkdir()
+    _write(folder / "bundle" / "bundle.json", {"card": {"groups": list(GROUPS)}})
+
+
+def make_comparison(
+    folder: Path,
+    runs: Mapping[str, Sequence[Path]],
+    *,
+    what: str = "strategies",
+    finished: bool = True,
+    rates: Mapping[str, tuple[float, str]] | None = None,
+) -> Path:
+    """A comparison of finished runs (variant -> its runs by seed), which are copied into it; the first is chosen.
+
+    One variant more needs a download, and one trial failed. Where it is not finished one trial is to come.
+    """
+    most = max(map(len, runs.values()))
+    order = [(name, seed, all_[seed]) for seed in range(most) for name, all_ in runs.items() if seed < len(all_)]
+    trials = []
+    for index, (name, seed, run) in enumerate(order, 1):
+        trial = f"{index:03d}-{name}-seed{seed}"
+        shutil.copytree(run, folder / "trials" / trial)
+        metrics = _read(run / "metrics.json")
+        trials.append(
+            {"trial": trial, "run": str(folder / "trials" / trial), "variant": name, "seed": seed, "rung": 1.0}
+            | {"state": "done", "accuracy": metrics["val"]["accuracy"], "error": None}
+            | {"select_accuracy": metrics["kept"]["select_accuracy"]}
+            | {"seconds": metrics["seconds"]["total"], "peak_memory_bytes": 500_000_000 + index}
+        )
+    none = dict.fromkeys(("accuracy", "select_accuracy", "seconds", "peak_memory_bytes"))
+    last = {"run": "gone", "variant": "resnet50", "seed": 0, "rung": 1.0, **none}
+    trials.append({"trial": "090-resnet50-seed0", **last, "state": "failed", "error": "RunError: <out> of memory"})
+    if not finished:
+        trials.append({"trial": "091-resnet50-seed1", **last, "seed": 1, "state": "to_come", "error": None})
+    names = list(runs)
+    data = _read(runs[names[0]][0] / "data.json")
+    counts = {role: data["roles"][role]["images"] for role in ("fit", "select", "report")}
+    variants = [
+        _variant(i, name, [t for t in trials if t["variant"] == name], counts, (rates or {}).get(name))
+        for i, name in enumerate(names)
+    ]
+    variants.append(_variant(len(names), "resnet50", [], counts, None))
+    by_accuracy = sorted(variants[:-1], key=lambda v: v["seconds"]["mean"])
+    front = [
+        v["name"]
+        for i, v in enumerate(by_accuracy)
+        if all(v["report"]["accuracy"] > w["report"]["accuracy"] for w in by_accuracy[:i])
+    ]
+    _write(
+        folder / "comparison.json",
+        {
+            "kind": "comparison",
+            "schema_version": 1,
+            "comparison": str(folder),
+            "what": what,
+            "finished": finished,
+            "metric": "accuracy",
+            "seeds": list(range(most)),
+            "halving": "none",
+            "data": {key: data[key] for key in ("source", "classes", "selected_on", "reported_on")}
+            | {f"{role}_images": count for role, count in counts.items()},
+            "trials": trials,
+            "variants": variants,
+            "pairs": _pairs(variants[:-1], counts),
+            "chosen": {
+                "variant": names[0],
+                "on": "select",
+                "why": "it names most of them rightly",
+                "tied_with": names[1:2],
+                "report": variants[0]["report"],
+            },
+            "pareto": {"minutes": front, "inference": names[:2]},
+            "seconds": 123.0,
+            "environment": environment(),
+            "command": f"headstart compare {what} {data['source']} --seeds 2",
+            "resume": None if finished else f"headstart compare --resume {folder}",
+        },
+    )
+    (folder / "comparison.yaml").write_text("what: strategies\n", encoding="utf-8")
+    return folder
+
+
+def _variant(
+    index: int,
+    name: str,
+    trials: Sequence[Mapping[str, Any]],
+    counts: Mapping[str, int],
+    rate: tuple[float, str] | None,
+) -> dict[str, Any]:
+    speed = {"images_per_second": 90.0 / (index + 1), "one_image_ms": 12.5 + index, "peak_memory_bytes": 4e8}
+    variant = {
+        "name": name,
+        "changes": {"strategy": name},
+        "strategy": name,
+        "model": "tf_efficientnet_lite0:in1k",
+        "weights": "pretrained" if trials else "random",
+        "seeds_done": len(trials),
+        "accuracy_status": "measured" if trials else "needs download",
+        "report": _figures([t["accuracy"] for t in trials], counts["report"]) if trials else None,
+        "select": _figures([t["select_accuracy"] for t in trials], counts["select"] or counts["fit"])
+        if trials
+        else None,
+        "seconds": {"mean": 12.5 * (index + 1), "by_seed": [t["seconds"] for t in trials]},
+        "peak_memory_bytes": 500_000_000,
+        "parameters": 4_652_008,
+        "flops": 385_000_000,
+        "inference": {**speed, "engine": "onnxruntime", "input_size": 64, "threads": 2},
+        "rate": None,
+    }
+    if rate is not None:
+        variant["rate"] = {"rate": rate[0], "label": rate[1], "why": f"the rule for {rate[1]} holds", "figures": {}}
+    return variant
+
+
+def _figures(shares: Sequence[float], images: int) -> dict[str, Any]:
+    mean = sum(shares) / len(shares)
+    low, high = wilson_interval(round(mean * images), images)
+    return {
+        "accuracy": mean,
+        "interval": [low, high],
+        "images": images,
+        "answers": images * len(shares),
+        "by_seed": list(shares),
+        "value": mean,
+    }
+
+
+def _pairs(variants: Sequence[Mapping[str, Any]], counts: Mapping[str, int]) -> list[dict[str, Any]]:
+    found = []
+    for i, a in enumerate(variants):
+        for b in variants[i + 1 :]:
+            for on in ("select", "report"):
+                difference = a[on]["accuracy"] - b[on]["accuracy"]
+                tie = abs(difference) < 0.05
+                verdict = "tie" if tie else "a" if difference > 0 else "b"
+                said = "tie" if tie else f"differ by {100 * difference:+.1f} points"
+                found.append(
+                    {"a": a["name"], "b": b["name"], "on": on, "difference": difference, "images": counts[on]}
+                    | {
+                        "interval": [difference - 0.04, difference + 0.04],
+                        "seeds": 2,
+                        "p_value": 0.3,
+                        "p_corrected": 0.6,
+                    }
+                    | {"verdict": verdict, "further_images": 900 if tie else None}
+                    | {"sentence": f"{a['name']} and {b['name']}: {said}." if i == 0 else ""}
+                )
+    return found
+
+
+def _write(path: Path, value: object) -> None:
+    path.write_text(json.dumps(value, indent=1), encoding="utf-8")
+
+
+def _read(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))
