@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from headstart.experiments.comparison import Comparison, TrialEnd
 from headstart.experiments.grid import GridPlan, Trial
 from headstart.plan import DataPlan
-from headstart.presets import Request, strategy_named
+from headstart.presets import Request, full
 from headstart.run import Run
 
 CLASSES = ("ants", "bees")
@@ -23,19 +23,13 @@ def write_trial(
     select: Sequence[bool],
     epochs: Sequence[Sequence[bool]] = (),
     seconds: float = 10.0,
-    weights: str = "pretrained",
-    strategy: str = "full",
+    accuracy: Literal["measured", "needs download"] = "measured",
 ) -> Run:
     """A finished trial with these right and wrong answers; image i is an ant if i is even.
 
     `select` are the answers of the solved head; where there are `epochs`, the last of them was kept.
     """
-    plan = strategy_named(strategy)(Request(data=DataPlan(source="x"), model="resnet18", input_size=64))
-    phases = plan.phases
-    if weights == "random":
-        phases = tuple(p.model_copy(update={"batch_norm": "train"}) if p.kind == "train" else p for p in phases)
-    model = plan.model.model_copy(update={"weights": weights})
-    plan = plan.model_copy(update={"model": model, "phases": phases})
+    plan = full(Request(data=DataPlan(source="x"), model="resnet18", input_size=64))
     run = Run.create(comparison.run_of(trial).folder, given=plan, settled=plan, data=_data(len(report), len(select)))
     run.write_predictions([_prediction(index, right) for index, right in enumerate(report)])
     judged = {"probe": select, **{f"tune/{number}": right for number, right in enumerate(epochs, start=1)}}
@@ -53,8 +47,8 @@ def write_trial(
         for index, right in enumerate(answers)
     ]
     run.write_selection(rows)
-    run.write_metrics(_metrics(strategy, report, judged[kept], kept, len(epochs), seconds))
-    comparison.end(trial, TrialEnd("done", weights=weights, seconds=seconds, peak_memory_bytes=1000))
+    run.write_metrics(_metrics(report, judged[kept], kept, len(epochs), seconds))
+    comparison.end(trial, TrialEnd("done", accuracy=accuracy, seconds=seconds, peak_memory_bytes=1000))
     return run
 
 
@@ -89,10 +83,10 @@ def _data(report: int, select: int) -> dict[str, Any]:
 
 
 def _metrics(
-    strategy: str, report: Sequence[bool], kept_answers: Sequence[bool], kept: str, epochs: int, seconds: float
+    report: Sequence[bool], kept_answers: Sequence[bool], kept: str, epochs: int, seconds: float
 ) -> dict[str, Any]:
     return {
-        "strategy": strategy,
+        "strategy": "full",
         "val": {"accuracy": sum(report) / len(report)},
         "kept": {"weights": kept, "select_accuracy": sum(kept_answers) / len(kept_answers)},
         "epochs": [{"train_loss": None}, *({"train_loss": 1.0 / number} for number in range(1, epochs + 1))],

@@ -40,6 +40,9 @@ class DataPlan(Section):
     """The same for the images that report."""
     report_share: Annotated[float, Field(gt=0, lt=1)] = 0.2
     """Share of the images that reports when the source brings no split."""
+    report_seed: Annotated[int, Field(ge=0, lt=2**32)] | None = None
+    """Draws the images that report when the source brings no split; None takes the plan's seed. One for several runs
+    with seeds of their own: no image then chooses in one run and reports in another."""
     select_share: Annotated[float, Field(gt=0, lt=1)] = 0.2
     """Share of the training images that chooses between epochs when no other split can."""
 

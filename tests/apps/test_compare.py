@@ -48,10 +48,12 @@ def test_the_three_questions(asked: list[GridPlan]):
 def test_a_grid_file_and_what_the_line_changes(asked: list[GridPlan], tmp_path: Path):
     (tmp_path / "g.yaml").write_text("data: {source: x}\nvary: {epochs: [1, 2]}\nseeds: [4]\n")
     assert ask("grid", "--grid", str(tmp_path / "g.yaml")).exit_code == 0
-    assert (
-        ask("grid", "photos", "--grid", str(tmp_path / "g.yaml"), "--seeds", "2", "--strategy", "full").exit_code == 0
-    )
-    assert ask("grid", "photos", "--grid", str(tmp_path / "g.yaml"), "--quick").exit_code != 0, "epochs vary"
+    other = ("grid", "photos", "--grid", str(tmp_path / "g.yaml"))
+    assert ask(*other, "--seeds", "2", "--strategy", "full").exit_code == 0
+    assert ask(*other, "--quick").exit_code == 0
+    assert ask(*other, "--seed", "5").exit_code == 0
+    assert (asked[2].seeds, asked[2].base, asked[2].data.limit_train) == ((0,), {"input_size": 96}, "30/class")
+    assert asked[3].seeds == (5,)
     assert (asked[0].seeds, asked[0].data.source) == ((4,), "x")
     assert (asked[1].seeds, asked[1].data.source, asked[1].base) == ((0, 1), "photos", {"strategy": "full"})
 
@@ -64,7 +66,8 @@ def test_a_grid_file_and_what_the_line_changes(asked: list[GridPlan], tmp_path: 
         (["grid"], "--grid"),
         (["models", "x", "--rates", "1"], "--rates does not go with models"),
         (["strategies", "x", "--grid", "g.yaml"], "--grid does not go with strategies"),
-        (["models", "x", "--resume", "y"], "takes nothing else"),
+        (["models", "x", "--resume", "y", "--seeds", "2"], "has no effect beside --resume"),
+        (["models", "x", "--augmentation", "much"], "augmentation"),
     ],
 )
 def test_what_does_not_go_together_is_a_usage_error(arguments: list[str], message: str, asked: list[GridPlan]):

@@ -16,7 +16,7 @@ from trial_folders import comparison_of, write_trial
 def test_tables_and_sentences(tmp_path: Path):
     comparison, trials = comparison_of(tmp_path / "c", seeds=[0])
     write_trial(comparison, trials[0], report=[True] * 9 + [False], select=[True] * 10, seconds=65)
-    write_trial(comparison, trials[1], report=[True] * 10, select=[True] * 5 + [False] * 5, weights="random")
+    write_trial(comparison, trials[1], report=[True] * 10, select=[True] * 5 + [False] * 5, accuracy="needs download")
     text = comparison_text(answer_of(comparison, Schedule(tuple(trials), {}, 0)))
     assert "one" in text
     assert "0.900" in text

@@ -71,7 +71,7 @@ def test_half_a_comparison_has_an_answer(tmp_path: Path):
 def test_random_weights_stand_in_for_time_only(tmp_path: Path):
     comparison, trials = comparison_of(tmp_path / "c", seeds=[0])
     write_trial(comparison, trials[0], report=GOOD, select=GOOD)
-    write_trial(comparison, trials[1], report=POOR, select=POOR, weights="random")
+    write_trial(comparison, trials[1], report=POOR, select=POOR, accuracy="needs download")
     answer = answer_of(comparison, whole(trials))
     rows = {row["name"]: row for row in answer["variants"]}
     assert (rows["two"]["accuracy_status"], rows["two"]["report"], rows["two"]["select"]) == (
@@ -84,12 +84,44 @@ def test_random_weights_stand_in_for_time_only(tmp_path: Path):
     assert "two" not in answer["pareto"]["minutes"]
 
 
-def test_scratch_has_random_weights_and_an_accuracy(tmp_path: Path):
+def test_means_are_over_the_images_that_all_variants_chose_on(tmp_path: Path):
+    """A solved head answers all of train out of fold, a tuned network a part of it that may be harder."""
     comparison, trials = comparison_of(tmp_path / "c", seeds=[0])
-    for trial in trials:
-        write_trial(comparison, trial, report=GOOD, select=GOOD, weights="random", strategy="scratch")
+    easy = [False] * 10 + [True] * 90
+    write_trial(comparison, trials[0], report=GOOD, select=easy)
+    write_trial(comparison, trials[1], report=GOOD, select=[True] * 8 + [False] * 2)
+    answer = answer_of(comparison, whole(trials))
+    rows = {row["name"]: row["select"] for row in answer["variants"]}
+    assert (rows["one"]["images"], rows["one"]["accuracy"]) == (10, 0.0)
+    assert rows["two"]["accuracy"] == pytest.approx(0.8)
+    assert answer["chosen"]["variant"] == "two"
+
+
+def test_seeds_that_one_variant_lacks_do_not_choose(tmp_path: Path):
+    comparison, trials = comparison_of(tmp_path / "c")
+    for trial in trials[:3]:
+        luck = [True] * 50 if trial.seed == 1 else GOOD
+        write_trial(comparison, trial, report=GOOD, select=luck)
     rows = answer_of(comparison, whole(trials))["variants"]
-    assert [row["accuracy_status"] for row in rows] == ["measured", "measured"]
+    assert [len(row["select"]["by_seed"]) for row in rows] == [1, 1]
+    assert [row["select"]["accuracy"] for row in rows] == pytest.approx([0.9, 0.9])
+
+
+def test_a_damaged_trial_leaves_the_others_their_answer(tmp_path: Path):
+    comparison, trials = filled(tmp_path / "c", seeds=[0])
+    (comparison.run_of(trials[0]).folder / "selection.parquet").write_bytes(b"no")
+    answer = answer_of(comparison, whole(trials))
+    assert [row["accuracy_status"] for row in answer["variants"]] == ["failed", "measured"]
+    assert "selection.parquet" in answer["variants"][0]["errors"][0]
+
+
+def test_rates_without_a_common_seed_have_no_label(tmp_path: Path):
+    vary = {"rate": {name: {"phases[tune].learning_rate": rate} for name, rate in (("1e-3", 1e-3), ("1e-1", 0.1))}}
+    comparison, trials = comparison_of(tmp_path / "c", what="rates", vary=vary)
+    comparison.end(trials[0], TrialEnd("failed", error="no memory"))
+    write_trial(comparison, trials[1], report=GOOD, select=POOR, epochs=[GOOD])
+    write_trial(comparison, trials[2], report=GOOD, select=POOR, epochs=[GOOD])
+    assert [row["rate"] for row in answer_of(comparison, whole(trials))["variants"]] == [None, None]
 
 
 def test_rates_are_labelled_by_the_last_epoch(tmp_path: Path):

@@ -40,11 +40,11 @@ def test_a_folder_that_a_kill_left_too_early_is_begun_anew(tmp_path: Path):
     comparison = Comparison.create(tmp_path / "c", PLAN)
     folder = comparison.run_of(TRIAL).folder
     assert not comparison.started(TRIAL)
-    folder.mkdir()
+    folder.mkdir(parents=True, exist_ok=True)
     (folder / "plan.yaml").write_text("x")
     assert not comparison.started(TRIAL)
     assert not folder.exists()
-    folder.mkdir()
+    folder.mkdir(parents=True, exist_ok=True)
     for name in ("plan.resolved.yaml", "data.json"):
         (folder / name).write_text("x")
     assert comparison.started(TRIAL)
@@ -57,6 +57,16 @@ def test_nothing_is_overwritten(tmp_path: Path):
         Comparison.create(tmp_path / "c", PLAN)
     with pytest.raises(RunError, match="is no comparison"):
         Comparison.open(tmp_path / "c")
+    (tmp_path / "d").mkdir()
+    Comparison.create(tmp_path / "d", PLAN)  # what a kill left too early holds nothing
+
+
+def test_a_trial_json_of_another_version_is_told(tmp_path: Path):
+    comparison = Comparison.create(tmp_path / "c", PLAN)
+    comparison.end(TRIAL, TrialEnd("done"))
+    (comparison.run_of(TRIAL).folder / "trial.json").write_text('{"state": "done", "mood": "good"}')
+    with pytest.raises(RunError, match=r"trial.json was written by another version"):
+        comparison.end_of(TRIAL)
 
 
 def test_only_one_process_works_on_it(tmp_path: Path):

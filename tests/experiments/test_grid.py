@@ -66,6 +66,14 @@ def test_what_the_command_line_says_takes_the_place_of_keys(tmp_path: Path):
     assert (plan.seeds, plan.metric) == ((7,), "accuracy")
 
 
+def test_what_is_usual_stands_behind_the_file_and_what_varies(tmp_path: Path):
+    (tmp_path / "grid.yaml").write_text("data: {source: x, limit_train: '9'}\nvary: {epochs: [1, 2]}\n")
+    usual = {"usual_data": {"limit_train": "5", "limit_test": "7"}, "usual_base": {"epochs": 3, "input_size": 96}}
+    plan = GridPlan.read(tmp_path / "grid.yaml", **usual)
+    assert (plan.data.limit_train, plan.data.limit_test) == ("9", "7")
+    assert plan.base == {"input_size": 96}
+
+
 @pytest.mark.parametrize(
     ("values", "message"),
     [
@@ -74,6 +82,8 @@ def test_what_the_command_line_says_takes_the_place_of_keys(tmp_path: Path):
         ({"vary": {"strategy": ["full", "full"]}}, "two variants are called 'full'"),
         ({"base": {"strategy": "full"}}, "base.strategy: varies already"),
         ({"seeds": [1, 1]}, "names one twice"),
+        ({"halving": "successive"}, "three or more"),
+        ({"vary": {"epochs": [1, 2], "recipe": {"a": {"epochs": 3}, "b": {}}}}, "epochs and recipe both set epochs"),
         ({"seeds": []}, "seeds"),
         ({"metric": "speed"}, "metric"),
         ({"colour": 1}, "colour"),

@@ -39,6 +39,11 @@ def test_what_is_no_rate_is_told(text: str):
         rate_changes(text)
 
 
+def test_the_same_rate_written_twice_is_told():
+    with pytest.raises(PlanError, match=r"1e-3 and 0.001 are the same"):
+        question("rates", "photos", ["1e-3", "0.001"])
+
+
 def test_what_varies_is_not_fixed_beside_it():
     with pytest.raises(PlanError, match="is what varies"):
         question("strategies", "photos", base={"strategy": "full"})

@@ -40,7 +40,7 @@ def run_all(plan: GridPlan, quality: dict[str, float | None]) -> list[list[str]]
         ended.add(left[0].name)
 
 
-@given(st.integers(2, 9), st.integers(1, 3), st.integers(0, 2**31))
+@given(st.integers(3, 9), st.integers(1, 3), st.integers(0, 2**31))
 def test_halving_ends_with_the_best_and_never_takes_a_trial_back(count: int, seeds: int, drawn: int):
     plan = grid(count, seeds=list(range(seeds)), halving="successive")
     values = np.random.default_rng(drawn).permutation(count)
@@ -76,13 +76,14 @@ def test_numbers_go_on_over_the_rounds():
 
 
 @pytest.mark.parametrize(
-    ("share", "limit", "images", "expected"),
+    ("share", "limit", "images", "most", "expected"),
     [
-        (0.25, "100/class", 9, "25/class"),
-        (0.5, None, 244, "122"),
-        (0.25, "2/class", 9, "1/class"),
-        (1.0, "10", 9, "10"),
+        (0.25, "100/class", 1000, 100, "25/class"),
+        (0.25, "100/class", 60, 30, "8/class"),
+        (0.5, None, 244, 123, "122"),
+        (0.25, "2/class", 4, 2, "1/class"),
+        (0.5, "1000", 244, 123, "122"),
     ],
 )
-def test_a_share_of_the_images_as_a_limit(share: float, limit: str | None, images: int, expected: str):
-    assert limit_of_share(share, limit=limit, images=images) == expected
+def test_a_share_of_the_images_as_a_limit(share: float, limit: str | None, images: int, most: int, expected: str):
+    assert limit_of_share(share, limit=limit, images=images, most_of_a_class=most) == expected

@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from headstart.train import stopping
 from headstart.train.stopping import StopRequest
 
 
@@ -22,14 +23,23 @@ def test_the_budget_counts_from_the_start_of_the_command():
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_the_first_signal_asks_and_the_second_acts_as_usual(number: signal.Signals):
-    before = signal.getsignal(number)
-    stop = StopRequest()
-    with stop.listening():
-        os.kill(os.getpid(), number)
-        assert stop.reason == "signal"
-        assert signal.getsignal(number) == before
-    assert signal.getsignal(number) == before
+def test_signals_at_once_are_one_request_and_a_later_one_acts_as_usual(
+    number: signal.Signals, monkeypatch: pytest.MonkeyPatch
+):
+    usual: list[int] = []
+    before = signal.signal(number, lambda got, frame: usual.append(got))
+    try:
+        stop = StopRequest()
+        with stop.listening():
+            for _ in range(3):
+                os.kill(os.getpid(), number)
+            assert stop.reason == "signal"
+            assert not usual
+            monkeypatch.setattr(stopping, "_ONE_REQUEST_SECONDS", 0.0)
+            os.kill(os.getpid(), number)
+            assert usual == [number]
+    finally:
+        signal.signal(number, before)
 
 
 def test_a_signal_is_the_stronger_reason():

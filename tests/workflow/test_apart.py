@@ -31,6 +31,10 @@ def fail(task: Any, observer: Observer) -> None:
     raise DataError("nothing there", expected="images", remedy="look again")
 
 
+def stumble(task: Any, observer: Observer) -> None:
+    raise ZeroDivisionError("by zero\nreally")
+
+
 def die(task: Any, observer: Observer) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
@@ -77,6 +81,24 @@ def test_errors_come_back_whole():
     with pytest.raises(DataError, match="nothing there; expected images; look again") as told:
         apart(fail, None, observer=Observer(), stop=StopRequest())
     assert told.value.remedy == "look again"
+
+
+def test_what_nobody_expected_comes_back_as_one_line():
+    with pytest.raises(RunError, match=r"^ZeroDivisionError: by zero$"):
+        apart(stumble, None, observer=Observer(), stop=StopRequest())
+
+
+def test_a_script_needs_no_guard(tmp_path: Path):
+    """The other process does not run the script of whoever asked."""
+    (tmp_path / "script.py").write_text(
+        "from headstart.train.observers import Observer; from headstart.train.stopping import StopRequest\n"
+        "from headstart.workflow import apart as module; module.PRELOADED = ()\n"
+        "import sys; sys.path.insert(0, sys.argv[1]); from test_apart import double\n"
+        "print(module.apart(double, 4, observer=Observer(), stop=StopRequest())['double'])\n"
+    )
+    arguments = [sys.executable, str(tmp_path / "script.py"), str(Path(__file__).parent)]
+    done = subprocess.run(arguments, capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("8\n", "")
 
 
 def test_a_process_that_is_killed_is_told():

@@ -13,13 +13,14 @@ from typing import Any
 
 import pytest
 
-from headstart.errors import Interrupted, ModelError, PlanError, RunError
+from headstart.errors import DiskFullError, HeadstartError, Interrupted, ModelError, PlanError, RunError
 from headstart.experiments.comparison import TrialEnd
 from headstart.experiments.grid import GridPlan, Trial
 from headstart.experiments.questions import question
 from headstart.train.observers import Observer
 from headstart.train.stopping import StopRequest
 from headstart.workflow.comparing import Watcher, compare, resume_comparison
+from headstart.workflow.trial import TrialTask
 
 SMALL = {"input_size": 32, "batch_size": 4}
 
@@ -32,6 +33,17 @@ def _short_measurements(monkeypatch: pytest.MonkeyPatch):
 def here(work: Callable[[Any, Observer], Any], task: object, *, observer: Observer, stop: StopRequest) -> Any:
     """In this process: quicker than another one."""
     return work(task, observer)
+
+
+def failing(name: str, error: HeadstartError | None = None) -> Callable[..., Any]:
+    """Where one trial fails."""
+
+    def run(work: Any, task: Any, *, observer: Observer, stop: StopRequest) -> Any:
+        if isinstance(task, TrialTask) and task.folder.name == name:
+            raise error or RunError("no memory")
+        return work(task, observer)
+
+    return run
 
 
 def grid(folder: Path, **values: Any) -> GridPlan:
@@ -152,14 +164,14 @@ def test_halving_drops_the_weaker(image_folder: Path, tmp_path: Path):
 
 
 def test_a_trial_that_fails_stops_no_other(image_folder: Path, tmp_path: Path):
-    vary = {"phases[tune].thaw": [1, 99]}
-    plan = grid(image_folder, what="grid", vary=vary, base={**SMALL, "strategy": "partial", "epochs": 1}, seeds=[0])
-    answer = compare(plan, out=tmp_path / "c", run_in=here)
+    answer = compare(features_only(image_folder, seeds=[0]), out=tmp_path / "c", run_in=failing("002-ridge-seed0"))
     assert [trial["state"] for trial in answer["trials"]] == ["done", "failed"]
-    assert "99" in answer["trials"][1]["error"]
+    assert answer["trials"][1]["error"] == "no memory"
     assert [row["accuracy_status"] for row in answer["variants"]] == ["measured", "failed"]
+    assert answer["resume"], "a failed trial can be tried once more"
     again = resume_comparison(tmp_path / "c", run_in=here)
-    assert [trial["state"] for trial in again["trials"]] == ["done", "failed"], "tried once more, in vain"
+    assert [trial["state"] for trial in again["trials"]] == ["done", "done"]
+    assert again["resume"] is None
 
 
 def test_without_weights_there_is_time_and_memory_but_no_accuracy(
@@ -190,6 +202,8 @@ def test_without_weights_there_is_time_and_memory_but_no_accuracy(
         ({"vary": {"stratgy": ["full", "partial"]}}, PlanError, "stratgy: is no option"),
         ({"vary": {"model": ["resnet18", "resnet181"]}}, ModelError, "resnet181"),
         ({"vary": {"phases[tune].rate": [1, 2]}}, PlanError, "leads nowhere"),
+        ({"vary": {"thaw": [1, 99]}, "base": {**SMALL, "strategy": "partial"}}, PlanError, "99"),
+        ({"vary": {"epochs": [1, "many"]}}, PlanError, "many"),
     ],
 )
 def test_faults_leave_no_folder(image_folder: Path, tmp_path: Path, values: Any, kind: type, message: str):
@@ -199,9 +213,47 @@ def test_faults_leave_no_folder(image_folder: Path, tmp_path: Path, values: Any,
 
 
 def test_where_no_trial_can_be_run_that_is_an_error(image_folder: Path, tmp_path: Path):
-    plan = grid(image_folder, what="grid", vary={"phases[tune].thaw": [98, 99]}, base={**SMALL, "strategy": "partial"})
-    with pytest.raises(RunError, match=r"no trial.*could be run"):
-        compare(plan, out=tmp_path / "c", run_in=here)
+    def broken(work: Any, task: Any, *, observer: Observer, stop: StopRequest) -> Any:
+        if isinstance(task, TrialTask):
+            raise RunError("no memory")
+        return work(task, observer)
+
+    with pytest.raises(RunError, match=r"no trial.*could be run: no memory"):
+        compare(features_only(image_folder, seeds=[0]), out=tmp_path / "c", run_in=broken)
+
+
+def test_a_full_disk_ends_it_and_nothing_counts_as_failed(image_folder: Path, tmp_path: Path):
+    full = failing("002-ridge-seed0", DiskFullError("the disk is full", remedy="make room"))
+    with pytest.raises(DiskFullError, match=r"make room; then go on with: headstart compare --resume"):
+        compare(features_only(image_folder, seeds=[0]), out=tmp_path / "c", run_in=full)
+    answer = resume_comparison(tmp_path / "c", run_in=here)
+    assert [trial["state"] for trial in answer["trials"]] == ["done", "done"]
+
+
+def test_speed_that_a_kill_left_out_is_measured_by_the_next_call(image_folder: Path, tmp_path: Path):
+    plan = features_only(image_folder, seeds=[0])
+    compare(plan, out=tmp_path / "c", run_in=here)
+    (tmp_path / "c" / "inference.json").unlink()
+    answer = resume_comparison(tmp_path / "c", run_in=here)
+    assert all(row["inference"]["images_per_second"] > 0 for row in answer["variants"])
+
+
+def test_images_that_change_between_trials_are_told(image_folder: Path, tmp_path: Path):
+    plan = features_only(image_folder, seeds=[0])
+    with pytest.raises(Interrupted):
+        compare(plan, out=tmp_path / "c", watcher=Watching(fail_at=2), run_in=here)
+    (image_folder / "blue" / "00.png").rename(image_folder / "blue" / "other.png")
+    with pytest.raises(RunError, match=r"changed between the trials 001-solved-seed0 and 002-ridge-seed0"):
+        resume_comparison(tmp_path / "c", run_in=here)
+
+
+def test_no_image_chooses_in_one_seed_and_reports_in_another(image_folder: Path, tmp_path: Path):
+    compare(features_only(image_folder, seeds=[0, 1]), out=tmp_path / "c", run_in=here)
+    folders = sorted((tmp_path / "c" / "trials").iterdir())
+    images = [json.loads((folder / "data.json").read_text())["images"] for folder in folders]
+    report = {name for one in images for name in one["report"]}
+    assert len(report) == len(images[0]["report"])
+    assert not report & {name for one in images for role in ("fit", "select") for name in one[role]}
 
 
 def test_rates_are_named(image_folder: Path, tmp_path: Path):

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from headstart.errors import PlanError, WeightsUnavailableError
+from headstart.errors import PlanError, RunError, WeightsUnavailableError
 from headstart.plan import DataPlan, Plan
 from headstart.train.observers import Observer
 from headstart.workflow import trial as module
 from headstart.workflow.plans import TrainOptions
-from headstart.workflow.trial import TrialTask, refuse_unknown, run_trial, trial_plan
+from headstart.workflow.trial import TrialTask, refuse_unknown, run_trial, settle_all, trial_plan, whole_plan
 
 SMALL = {"input_size": 32, "batch_size": 4, "strategy": "feature_extraction"}
 
@@ -52,10 +53,46 @@ def test_slips_of_the_pen_are_told():
 
 def test_a_trial_says_how_it_ended(image_folder: Path, tmp_path: Path):
     end = run_trial(task(image_folder, tmp_path / "run"), Observer())
-    assert (end.state, end.weights, end.resumed) == ("done", "pretrained", 0)
+    assert (end.state, end.accuracy, end.resumed) == ("done", "measured", 0)
     assert end.seconds > 0
     assert end.peak_memory_bytes is not None
     assert end.peak_memory_bytes > 100e6
+
+
+def test_killed_after_its_last_file_it_is_not_run_again(image_folder: Path, tmp_path: Path, monkeypatch: Any):
+    first = run_trial(task(image_folder, tmp_path / "run"), Observer())
+    monkeypatch.setattr(module, "resume", None)
+    again = run_trial(replace(task(image_folder, tmp_path / "run"), start="resume"), Observer())
+    assert again == replace(first, peak_memory_bytes=None)
+
+
+def test_what_is_no_error_of_ours_is_one_line_and_a_file(
+    image_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def broken(*args: Any, **options: Any) -> None:
+        raise MemoryError("no more of it\nand a second line")
+
+    monkeypatch.setattr(module, "train", broken)
+    with pytest.raises(RunError, match=r"^MemoryError: no more of it; .*traceback.txt") as told:
+        run_trial(task(image_folder, tmp_path / "run"), Observer())
+    assert "\n" not in str(told.value)
+    assert "Traceback" in (tmp_path / "run" / "traceback.txt").read_text()
+
+
+def test_a_network_that_cannot_do_it_is_told_before_anything_is_trained(image_folder: Path, tmp_path: Path):
+    good = task(image_folder, tmp_path, strategy="partial")
+    bad = task(image_folder, tmp_path, strategy="partial", thaw=99)
+    settle_all([good], Observer())
+    with pytest.raises(PlanError, match="99"):
+        settle_all([good, bad], Observer())
+
+
+@pytest.mark.parametrize(
+    "changes", [{"epochs": "many"}, {"strategy": 5}, {"head": "round"}, {"grain": "fine"}, {"augmentation": "much"}]
+)
+def test_values_of_the_wrong_kind_are_told(changes: dict[str, Any], image_folder: Path, tmp_path: Path):
+    with pytest.raises(PlanError, match=next(iter(changes))):
+        whole_plan(task(image_folder, tmp_path, **{"strategy": "full", **changes}))
 
 
 class Notes(Observer):
@@ -80,7 +117,7 @@ def test_weights_that_cannot_be_had(strategy: str, image_folder: Path, tmp_path:
     monkeypatch.setattr(module, "train", offline)
     notes = Notes()
     end = run_trial(task(image_folder, tmp_path / "run", strategy=strategy, epochs=1), notes)
-    assert end.weights == "random"
+    assert end.accuracy == "needs download"
     assert asked[-1].model.weights == "random"
     assert "random_weights" in notes.events
     asked.clear()

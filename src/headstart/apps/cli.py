@@ -18,6 +18,7 @@ from headstart.apps.choices import Augmentation, DomainName, Grain, Head, HeadSo
 from headstart.apps.compare import compare
 from headstart.apps.embed import embed
 from headstart.apps.models import models
+from headstart.apps.parsing import refuse_others
 from headstart.apps.probe_command import probe
 from headstart.apps.report import report
 from headstart.apps.runs import runs
@@ -157,12 +158,12 @@ def train(
 
     seconds = parse_seconds(budget)
     if resume is not None:
-        _refuse_others(context, {"resume", "budget", "as_json"}, besides="--resume", why="the run's own plan is used")
+        refuse_others(context, {"resume", "budget", "as_json"}, besides="--resume", why="the run's own plan is used")
         _resume(resume, budget_seconds=seconds, as_json=as_json)
         return
     if plan is not None:
         allowed = {"plan", "data", "out", "budget", "track", "as_json"}
-        _refuse_others(context, allowed, besides="--plan", why="change the plan file")
+        refuse_others(context, allowed, besides="--plan", why="change the plan file")
         _train_plan(plan, data, budget_seconds=seconds, track=track or (), out=out, as_json=as_json)
         return
     if data is None:
@@ -300,18 +301,6 @@ def _resume(run: Path, *, budget_seconds: float | None, as_json: bool) -> None:
     _show(answer.metrics, as_json=as_json, text=console.training_text)
 
 
-def _refuse_others(context: typer.Context, allowed: set[str], *, besides: str, why: str) -> None:
-    """An option that would silently do nothing is a usage error."""
-    given = [
-        parameter.opts[0] if parameter.opts[0].startswith("-") else parameter.name.upper()
-        for parameter in context.command.params
-        if parameter.name not in allowed
-        and getattr(context.get_parameter_source(parameter.name), "name", "") == "COMMANDLINE"
-    ]
-    if given:
-        raise typer.BadParameter(f"{', '.join(given)} has no effect beside {besides}: {why}", param_hint=besides)
-
-
 def _show(answer: Any, *, as_json: bool, text: Any) -> None:  # noqa: ANN401 - answers differ by command
     if as_json:
         _print_json(answer)
@@ -336,7 +325,8 @@ def main() -> NoReturn:
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         print(
-            "headstart: interrupted; a run that had begun goes on with: headstart train --resume RUN", file=sys.stderr
+            "headstart: interrupted; what had begun goes on with: headstart train (or compare) --resume FOLDER",
+            file=sys.stderr,
         )
         sys.exit(130)
     except BrokenPipeError:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from headstart.apps.choices import Augmentation, DomainName, Strategy
+from headstart.apps.parsing import refuse_others
 from headstart.experiments.questions import MODELS, RATES, SEEDS, STRATEGIES
 
 if TYPE_CHECKING:
@@ -40,6 +43,7 @@ class Halving(StrEnum):
 
 
 def compare(
+    context: typer.Context,
     what: Annotated[What | None, typer.Argument(metavar="[WHAT]", help="models, strategies, rates or grid.")] = None,
     data: Annotated[str | None, typer.Argument(metavar="[DATA]", help="As for train.")] = None,
     models: Annotated[
@@ -55,13 +59,13 @@ def compare(
     grid: Annotated[Path | None, typer.Option("--grid", help="YAML of what varies; see docs/guide/compare.md.")] = None,
     model: Annotated[str | None, typer.Option("--model", help="Of all trials.")] = None,
     strategy: Annotated[
-        str | None,
+        Strategy | None,
         typer.Option("--strategy", help="Of all trials; default: feature_extraction for models, full for rates."),
     ] = None,
     epochs: Annotated[int | None, typer.Option("--epochs", help="Of every trained phase.")] = None,
     input_size: Annotated[int | None, typer.Option("--input-size", help="Side in pixels.")] = None,
-    domain: Annotated[str | None, typer.Option("--domain", help="Kind of images.")] = None,
-    augmentation: Annotated[str | None, typer.Option("--augmentation", help="How far views may vary.")] = None,
+    domain: Annotated[DomainName | None, typer.Option("--domain", help="Kind of images.")] = None,
+    augmentation: Annotated[Augmentation | None, typer.Option("--augmentation", help="How far views may vary.")] = None,
     val: Annotated[str | None, typer.Option("--val", help="Folder of class folders that reports.")] = None,
     group: Annotated[str | None, typer.Option("--group", help="As for train.")] = None,
     limit_train: Annotated[
@@ -93,27 +97,16 @@ def compare(
 
     with ComparisonConsole() as watcher:
         if resume is not None:
-            if what is not None or data is not None or grid is not None:
-                raise typer.BadParameter("goes on with what was begun and takes nothing else", param_hint="--resume")
+            refuse_others(context, {"resume", "as_json"}, besides="--resume", why="it goes on with what was begun")
             answer = comparing.resume_comparison(resume, watcher=watcher)
         else:
             part = _said(val=val, group=group, limit_train=limit_train, limit_test=limit_test)
             base = _said(model=model, strategy=strategy, epochs=epochs, input_size=input_size, domain=domain)
             base |= _said(augmentation=augmentation, noncommercial_weights="allow" if allow_noncommercial else None)
+            shared = _said(metric=metric and metric.value, halving=halving and halving.value)
+            asked = _Asked(part, base, shared, seeds, seed, "quick" if quick else "full")
             lists = {What.models: models, What.strategies: strategies, What.rates: rates}
-            first = seed or 0
-            asked = list(range(first, first + (seeds or (1 if quick else SEEDS))))
-            plan = _plan(
-                what,
-                data,
-                lists,
-                grid,
-                part,
-                base,
-                asked if seeds or seed or what != What.grid else None,
-                _said(metric=metric and metric.value, halving=halving and halving.value),
-                quick=quick,
-            )
+            plan = _plan(what, data, lists, grid, asked)
             answer = comparing.compare(plan, out=out, watcher=watcher)
     if as_json:
         print(json.dumps(answer, indent=1, ensure_ascii=False, allow_nan=False))
@@ -121,21 +114,29 @@ def compare(
         print(comparison_text(answer))
 
 
+@dataclass(frozen=True)
+class _Asked:
+    """Options that every kind of comparison takes, as far as they were given."""
+
+    data: dict[str, Any]
+    base: dict[str, Any]
+    shared: dict[str, Any]
+    """metric and halving."""
+    seeds: int | None
+    first_seed: int | None
+    extent: Literal["quick", "full"]
+
+    def seeds_or(self, usual: int) -> list[int]:
+        """The seeds, where nothing else says how many."""
+        first = self.first_seed or 0
+        return list(range(first, first + (self.seeds or usual)))
+
+
 def _plan(
-    what: What | None,
-    data: str | None,
-    lists: dict[What, str | None],
-    grid: Path | None,
-    part: dict[str, Any],
-    base: dict[str, Any],
-    seeds: list[int] | None,
-    shared: dict[str, Any],
-    *,
-    quick: bool,
+    what: What | None, data: str | None, lists: dict[What, str | None], grid: Path | None, asked: _Asked
 ) -> GridPlan:
     """What the command line asks for."""
-    from headstart.experiments.grid import GridPlan
-    from headstart.experiments.questions import QUICK_BASE, QUICK_DATA, question
+    from headstart.experiments.questions import question
 
     if what is None:
         raise typer.BadParameter(f"one of {', '.join(What)} is missing", param_hint="WHAT")
@@ -146,18 +147,39 @@ def _plan(
     if what == What.grid:
         if grid is None:
             raise typer.BadParameter("the YAML of what varies is missing", param_hint="--grid")
-        if quick:
-            part, base, seeds = {**QUICK_DATA, **part}, {**QUICK_BASE, **base}, seeds or [0]
-        part |= _said(source=data)
-        return GridPlan.read(grid, data=part or None, base=base or None, seeds=seeds, **shared)
+        return _grid_plan(grid, data, asked)
     if data is None:
         raise typer.BadParameter("DATA is missing", param_hint="DATA")
     values = [name.strip() for name in (lists[what] or "").split(",") if name.strip()]
-    extent = "quick" if quick else "full"
+    seeds = asked.seeds_or(1 if asked.extent == "quick" else SEEDS)
     kind: Any = what.value
-    return question(kind, data, values, data=part, base=base, seeds=seeds, extent=extent, **shared)
+    return question(
+        kind, data, values, data=asked.data, base=asked.base, seeds=seeds, extent=asked.extent, **asked.shared
+    )
+
+
+def _grid_plan(grid: Path, data: str | None, asked: _Asked) -> GridPlan:
+    """A grid from its file; the command line comes before the file, and a quick look after both."""
+    from headstart.experiments.grid import GridPlan
+    from headstart.experiments.questions import QUICK_BASE, QUICK_DATA
+
+    quick = asked.extent == "quick"
+    seeds = asked.seeds_or(1) if asked.seeds or quick else None
+    plan = GridPlan.read(
+        grid,
+        data={**asked.data, **_said(source=data)} or None,
+        base=asked.base or None,
+        usual_data=QUICK_DATA if quick else None,
+        usual_base=QUICK_BASE if quick else None,
+        seeds=seeds,
+        **asked.shared,
+    )
+    if seeds is None and asked.first_seed is not None:
+        plan = plan.model_copy(update={"seeds": tuple(asked.seeds_or(len(plan.seeds)))})
+    return plan
 
 
 def _said(**options: Any) -> dict[str, Any]:  # noqa: ANN401 - values of any option
-    """Those that have a value."""
-    return {name: value for name, value in options.items() if value is not None}
+    """Those that have a value, as plain text."""
+    said = {name: value for name, value in options.items() if value is not None}
+    return {name: value.value if isinstance(value, StrEnum) else value for name, value in said.items()}

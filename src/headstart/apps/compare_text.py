@@ -22,6 +22,7 @@ class ComparisonConsole(Watcher):
     def __init__(self) -> None:
         self._console = TrainingConsole()
         self._now = ""
+        self._said: set[str] = set()
 
     def __enter__(self) -> Self:
         """Nothing is shown yet."""
@@ -62,7 +63,15 @@ class ComparisonConsole(Watcher):
 
     def noted(self, event: str, values: Mapping[str, Any]) -> None:
         """Only what changes how the figures are to be read."""
-        if event == "alarm":
+        if event == "no_effect" and values["option"] not in self._said:
+            self._said.add(values["option"])
+            option = values["option"].replace("_", "-")
+            self._console.say(f"warning: --{option} has no effect with {values['strategy']}")
+        elif event == "diverged":
+            self._console.say(f"{self._now}: the loss stopped being a number in epoch {values['epoch']}")
+        elif event == "not_measured":
+            self._console.say(f"warning: the speed of {values['network']} could not be measured: {values['why']}")
+        elif event == "alarm":
             self._console.say(f"{self._now}: warning: {values['text']}")
         elif event == "random_weights":
             self._console.say(f"{self._now}: random weights stand in, for time and memory only: {values['why']}")
@@ -94,7 +103,8 @@ def comparison_text(answer: Mapping[str, Any]) -> str:
         f"next:       headstart report {answer['comparison']}",
     ]
     if answer["resume"]:
-        lines.append(f"not finished; go on with: {answer['resume']}")
+        what = "trials failed; try them once more with" if answer["finished"] else "not finished; go on with"
+        lines.append(f"{what}: {answer['resume']}")
     return "\n".join(lines)
 
 

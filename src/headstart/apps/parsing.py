@@ -1,9 +1,11 @@
-"""Values as people type them."""
+"""Values as people type them, and options that do not go together."""
 
 from __future__ import annotations
 
 import math
 import re
+
+import typer
 
 from headstart.errors import HeadstartError
 
@@ -41,3 +43,25 @@ def parse_count(text: str | None, *, option: str) -> float | None:
     if found is None:
         raise HeadstartError(f"{option} {text!r} is no count", expected="such as 500k, 10M or 4600000")
     return float(found[1]) * _MULTIPLES[found[2]]
+
+
+def refuse_others(context: typer.Context, allowed: set[str], *, besides: str, why: str) -> None:
+    """An option that would silently do nothing is a usage error.
+
+    Args:
+        context: Of the command.
+        allowed: Names of parameters that go with `besides`.
+        besides: The option that the others have no effect beside.
+        why: In words.
+
+    Raises:
+        typer.BadParameter: naming all of them.
+    """
+    given = [
+        parameter.opts[0] if parameter.opts[0].startswith("-") else parameter.name.upper()
+        for parameter in context.command.params
+        if parameter.name not in allowed
+        and getattr(context.get_parameter_source(parameter.name), "name", "") == "COMMANDLINE"
+    ]
+    if given:
+        raise typer.BadParameter(f"{', '.join(given)} has no effect beside {besides}: {why}", param_hint=besides)

@@ -202,6 +202,7 @@ def assign_roles(
     limit_train: str | None,
     limit_test: str | None,
     seed: int,
+    report_seed: int | None = None,
 ) -> Roles:
     """Decide the roles once.
 
@@ -218,13 +219,15 @@ def assign_roles(
         limit_train: See `limited`.
         limit_test: See `limited`.
         seed: Of every draw.
+        report_seed: Of that of the images that report, in place of `seed`.
 
     Raises:
         DataError: an unusable set of splits; a class only val knows.
     """
     train, select, report, reported_on = _given_splits(dataset, val)
     if not report:
-        train, report = hold_out(train, groups, share=report_share, seed=seed)
+        drawn_by = seed if report_seed is None else report_seed
+        train, report = hold_out(train, groups, share=report_share, seed=drawn_by)
         reported_on = f"held-out {report_share:.0%} of the images"
         _refuse_unreported_classes(train, report)
     classes = tuple(sorted({record.label for record in train}))

@@ -6,18 +6,20 @@ Images that choose and images that report are never mixed: a variant is chosen o
 from __future__ import annotations
 
 import functools
+import shlex
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from headstart.errors import RunError
 from headstart.experiments.comparison import Comparison, TrialEnd
 from headstart.experiments.grid import GridPlan, Metric, Trial, Variant
 from headstart.experiments.outcomes import Answers, outcomes_of, summarize
 from headstart.experiments.pareto import front
 from headstart.experiments.rate_labels import RateCurve, label_rates
 from headstart.experiments.rounds import Schedule
-from headstart.experiments.trial_record import TrialRecord, read_trial, value_of
+from headstart.experiments.trial_record import TrialRecord, only, read_trial, value_of
 from headstart.experiments.verdicts import Pair, choose, compare
 from headstart.run import Run
 
@@ -31,31 +33,26 @@ class _Measured:
     variant: Variant
     records: dict[int, TrialRecord] = field(default_factory=dict)
     """Seed -> trial on all training images."""
+    select: dict[int, Answers] = field(default_factory=dict)
+    """Seed -> answers to the images that choose, as far as all variants gave them."""
     ends: list[TrialEnd] = field(default_factory=list)
     runs: list[Run] = field(default_factory=list)
     partial: TrialRecord | None = None
     """Of the last round, for a variant that was dropped."""
     errors: list[str] = field(default_factory=list)
 
-    @property
-    def has_own_weights(self) -> bool:
-        """Whether accuracies mean anything: random weights stand in for time and memory only."""
-        return all(end.weights == "pretrained" or record.metrics["strategy"] == "scratch" for end, record in self.pairs)
-
-    @property
-    def pairs(self) -> list[tuple[TrialEnd, TrialRecord]]:
-        """Trials on all training images."""
-        return list(zip(self.ends, self.records.values(), strict=True))
+    stands_in: bool = False
+    """Whether random weights stand in for its own: for time and memory, not for accuracy."""
 
     def answers(self, role: str) -> dict[int, Answers]:
         """Seed -> answers on the images of a role: select or report."""
-        return {seed: record.select if role == "select" else record.report for seed, record in self.records.items()}
+        return self.select if role == "select" else {seed: record.report for seed, record in self.records.items()}
 
 
 def select_value(comparison: Comparison, trial: Trial, metric: Metric) -> float | None:
     """How good a trial was on the images that choose, larger is better; None while it has not ended well."""
     end = comparison.end_of(trial)
-    if end is None or end.state != "done":
+    if end is None or end.state != "done" or end.accuracy == "needs download":
         return None
     return value_of(_record(comparison.run_of(trial)).select, metric)
 
@@ -64,12 +61,14 @@ def answer_of(comparison: Comparison, known: Schedule) -> dict[str, Any]:
     """comparison.json as plain values, of what has ended so far."""
     plan = comparison.plan()
     measured = _measure(comparison, plan, known)
-    comparable = [one for one in measured.values() if one.records and one.has_own_weights]
+    comparable = [one for one in measured.values() if one.records and not one.stands_in]
+    _keep_common_select(comparable)
     pairs = [pair for role in ("select", "report") for pair in _pairs(comparable, role, plan.metric)]
     rates = _rate_labels(plan, comparable)
     inference = comparison.inference()
     variants = [_variant(one, plan, known, inference, rates) for one in measured.values()]
     trials = [_trial(comparison, trial) for trial in known.trials]
+    failed = any(row["state"] == "failed" and row["rung"] == 1.0 for row in trials)
     finished = not known.to_come and all(row["state"] in ("done", "failed") for row in trials)
     return {
         "kind": "comparison",
@@ -90,8 +89,8 @@ def answer_of(comparison: Comparison, known: Schedule) -> dict[str, Any]:
         "seconds": sum(row["seconds"] or 0.0 for row in trials),
         "environment": comparison.environment(),
         "written": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-        "command": " ".join(["headstart", *comparison.environment().get("command", [])[1:]]),
-        "resume": None if finished else comparison.resume_command,
+        "command": shlex.join(["headstart", *comparison.environment().get("command", [])[1:]]),
+        "resume": None if finished and not failed else comparison.resume_command,
     }
 
 
@@ -106,17 +105,45 @@ def _measure(comparison: Comparison, plan: GridPlan, known: Schedule) -> dict[st
             one.errors.append(end.error or "")
             continue
         run = comparison.run_of(trial)
+        try:
+            record = _record(run)
+        except RunError as error:  # a damaged file of one trial leaves the others their answer
+            one.errors.append(str(error))
+            continue
         one.runs.append(run)
+        one.stands_in |= end.accuracy == "needs download"
         if trial.share == 1.0:
             one.ends.append(end)
-            one.records[trial.seed] = _record(run)
+            one.records[trial.seed] = record
+            one.select[trial.seed] = record.select
         else:
-            one.partial = _record(run)
+            one.partial = record
     return measured
 
 
+def _keep_common_select(comparable: Sequence[_Measured]) -> None:
+    """Leave of the answers to images that choose those that all variants gave, in the seeds that all have.
+
+    A solved head is judged out of fold on all of train, a tuned network on a held-out part of it: a mean over the one
+    cannot be set beside a mean over the other. Where variants share no seed (half a comparison), all stays as it is.
+    """
+    shared = set.intersection(*(set(one.select) for one in comparable)) if comparable else set()
+    for seed in shared:
+        images = set.intersection(*(set(one.select[seed].images) for one in comparable))
+        if images:
+            for one in comparable:
+                one.select[seed] = only(one.select[seed], images)
+    if shared:
+        for one in comparable:
+            one.select = {seed: answers for seed, answers in one.select.items() if seed in shared}
+
+
 def _record(run: Run) -> TrialRecord:
-    return _remembered(str(run.folder), (run.folder / "metrics.json").stat().st_mtime_ns)
+    try:
+        changed = (run.folder / "metrics.json").stat().st_mtime_ns
+    except OSError as error:
+        raise RunError(f"{run.folder} has lost its metrics.json", remedy="remove the folder, then resume") from error
+    return _remembered(str(run.folder), changed)
 
 
 @functools.lru_cache(maxsize=512)
@@ -138,10 +165,10 @@ def _variant(
 ) -> dict[str, Any]:
     """A row of `variants`."""
     name, report, select = one.variant.name, None, None
-    if one.records and one.has_own_weights:
+    if one.records and not one.stands_in:
         report = summarize(one.answers("report"), plan.metric).to_dict()
         select = summarize(one.answers("select"), plan.metric).to_dict()
-    elif one.partial is not None:
+    elif one.partial is not None and not one.stands_in:
         select = summarize({plan.seeds[0]: one.partial.select}, plan.metric).to_dict()
     seconds = [end.seconds for end in one.ends]
     memory = [end.peak_memory_bytes for end in one.ends if end.peak_memory_bytes]
@@ -170,11 +197,13 @@ def _variant(
 
 
 def _status(one: _Measured, known: Schedule) -> str:
+    if one.stands_in:
+        return "needs download"
     if one.records:
-        return "measured" if one.has_own_weights else "needs download"
+        return "measured"
     if one.variant.name in known.dropped:
         return "dropped"
-    return "failed" if one.errors and not one.runs else "to come"
+    return "failed" if one.errors else "to come"
 
 
 def _network_facts(run: Run) -> dict[str, Any]:
@@ -220,12 +249,12 @@ def _trial(comparison: Comparison, trial: Trial) -> dict[str, Any]:
         "resumed": 0 if end is None else end.resumed,
         "error": None if end is None else end.error,
     }
-    if end is not None and end.state == "done":
-        record = _record(run)
-        row["kept"] = record.metrics["kept"]["weights"]
-        if end.weights == "pretrained" or record.metrics["strategy"] == "scratch":
-            row["accuracy"] = record.metrics["val"]["accuracy"]
-            row["select_accuracy"] = record.metrics["kept"]["select_accuracy"]
+    metrics = run.metrics() if end is not None and end.state == "done" else None
+    if end is not None and metrics is not None:
+        row["kept"] = metrics["kept"]["weights"]
+        if end.accuracy == "measured":
+            row["accuracy"] = metrics["val"]["accuracy"]
+            row["select_accuracy"] = metrics["kept"]["select_accuracy"]
     return row
 
 
@@ -280,17 +309,19 @@ def _rate_labels(plan: GridPlan, comparable: Sequence[_Measured]) -> dict[str, A
     """Name of a variant -> the label of its rate, where rates are compared."""
     if plan.what != "rates":
         return {}
-    curves = {one.variant.name: _curve(one) for one in comparable}
+    seeds = set.intersection(*(set(one.records) for one in comparable)) if comparable else set()
+    curves = {one.variant.name: _curve(one, seeds) for one in comparable} if seeds else {}
     drawn = {name: curve for name, curve in curves.items() if curve is not None}
-    if len(drawn) < 2:
+    if len(drawn) < 2 or len({curve.rate for curve in drawn.values()}) < len(drawn):  # something else varies too
         return {}
     labels = label_rates(list(drawn.values()))
     return {name: label.to_dict() for name, label in zip(drawn, labels, strict=True)}
 
 
-def _curve(one: _Measured) -> RateCurve | None:
-    """How training went at one rate, over the seeds that are done; None if nothing was trained at all."""
-    records, name = one.records, one.variant.name
+def _curve(one: _Measured, seeds: set[int]) -> RateCurve | None:
+    """How training went at one rate, over the seeds that all rates have; None if nothing was trained at all."""
+    name = one.variant.name
+    records = {seed: record for seed, record in one.records.items() if seed in seeds}
     rate = one.variant.changes.get(RATE_PATH)
     diverged = any(record.diverged for record in records.values())
     judged = min(len(record.tuned) for record in records.values())

@@ -12,12 +12,13 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
+import shlex
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from headstart.errors import RunError
 from headstart.experiments.grid import GridPlan, Trial
@@ -32,8 +33,8 @@ class TrialEnd:
     """done or failed."""
     error: str | None = None
     """Of a failed one, in a line."""
-    weights: str = "pretrained"
-    """random: the network's own could not be had."""
+    accuracy: Literal["measured", "needs download"] = "measured"
+    """needs download: random weights stood in for those that could not be had."""
     seconds: float = 0.0
     """Wall clock of training and judging, without imports; of a resumed trial that of all its parts that were saved."""
     peak_memory_bytes: int | None = None
@@ -51,7 +52,7 @@ class Comparison:
     @property
     def resume_command(self) -> str:
         """What to type to go on."""
-        return f"headstart compare --resume {self.folder}"
+        return f"headstart compare --resume {shlex.quote(str(self.folder))}"
 
     @classmethod
     def create(cls, folder: Path, plan: GridPlan) -> Comparison:
@@ -61,15 +62,16 @@ class Comparison:
             RunError: it exists and is not empty, or cannot be made.
         """
         try:
-            if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            if folder.exists() and (not folder.is_dir() or any(file.name[0] != "." for file in folder.iterdir())):
                 raise RunError(
                     f"{folder} exists already", remedy=f"choose another --out, or go on with --resume {folder}"
                 )
-            (folder / "trials").mkdir(parents=True, exist_ok=True)
+            folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise RunError(f"{folder} cannot be made ({error.strerror})", remedy="choose another --out") from error
-        write_json(folder / "environment.json", environment())
+        # The plan goes first: with it a folder can be taken up again, without it a new comparison may begin there.
         write_atomically(folder / "comparison.yaml", lambda aside: aside.write_text(plan.to_yaml(), encoding="utf-8"))
+        write_json(folder / "environment.json", environment())
         return cls(folder)
 
     @classmethod
@@ -98,7 +100,11 @@ class Comparison:
     def end_of(self, trial: Trial) -> TrialEnd | None:
         """How a trial ended; None while it has not."""
         found = self._read(f"trials/{trial.name}/trial.json")
-        return TrialEnd(**found) if found else None
+        try:
+            return TrialEnd(**found) if found else None
+        except TypeError as error:
+            name = self.run_of(trial).folder / "trial.json"
+            raise RunError(f"{name} was written by another version ({error})", remedy="remove it") from error
 
     def started(self, trial: Trial) -> bool:
         """Whether a trial was begun and can be taken up again.
@@ -137,13 +143,19 @@ class Comparison:
         Raises:
             RunError: another one does.
         """
-        with (self.folder / ".lock").open("w") as file:
+        try:
+            file = (self.folder / ".lock").open("w")
+        except OSError as error:
+            raise RunError(f"{self.folder} cannot be written ({error.strerror})") from error
+        with file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
+            except BlockingIOError as error:
                 raise RunError(
                     f"{self.folder} is being worked on by another process", remedy="wait for it, or stop it"
                 ) from error
+            except OSError:  # a file system without locks: nobody can be kept away
+                pass
             yield
 
     def _read(self, name: str) -> dict[str, Any] | None:

@@ -80,6 +80,8 @@ class GridPlan(Section):
     def read(cls, path: Path, **replaced: Any) -> GridPlan:  # noqa: ANN401 - values of any key
         """Read YAML; `replaced` takes the place of keys in it, but for None. Of data and base it replaces keys inside.
 
+        Keys `usual_data` and `usual_base` hold what is taken where the file says nothing.
+
         Raises:
             PlanError: the file cannot be read, is not YAML, or has faults.
         """
@@ -90,6 +92,12 @@ class GridPlan(Section):
         except yaml.YAMLError as error:
             raise PlanError([f"is not YAML ({' '.join(str(error).split())})"], source=str(path)) from error
         if isinstance(raw, dict):
+            varied = {key for name, values in _mapping(raw.get("vary")).items() for key in _keys(name, values)}
+            for key in ("data", "base"):
+                usual = replaced.pop(f"usual_{key}", None) or {}
+                if isinstance(raw.get(key, {}), dict) and usual:
+                    left = {name: value for name, value in usual.items() if name not in varied}
+                    raw[key] = {**left, **raw.get(key, {})}
             for key, value in replaced.items():
                 inside = key in ("data", "base") and isinstance(raw.get(key, {}), dict)
                 if value is not None:
@@ -110,10 +118,15 @@ class GridPlan(Section):
         faults += [f"base.{key}: varies already" for key in self.base if key in self.vary]
         if len(set(self.seeds)) < len(self.seeds):
             faults.append(f"seeds: {list(self.seeds)} names one twice")
+        for one, other in itertools.combinations(self.vary, 2):
+            both = _keys(one, self.vary[one]) & _keys(other, self.vary[other])
+            faults += [f"vary: {one} and {other} both set {key}" for key in sorted(both)]
         names = [variant.name for variant in self.variants()] if not faults else []
         faults += [
             f"vary: two variants are called {name!r}" for name in sorted({n for n in names if names.count(n) > 1})
         ]
+        if self.halving == "successive" and len(names) == 2 and not faults:
+            faults.append("halving: successive keeps two variants, so it needs three or more")
         if len(names) == 1 and not faults:
             faults.append(f"vary: only {names[0]!r}; at least two variants can be compared")
         if faults:
@@ -232,6 +245,17 @@ def _index(items: Sequence[Any], step: str) -> int:
     if step not in names:
         raise KeyError(f"no {step!r} among {', '.join(map(str, names))}")
     return names.index(step)
+
+
+def _mapping(value: Any) -> dict[str, Any]:  # noqa: ANN401 - whatever YAML holds
+    return value if isinstance(value, dict) else {}
+
+
+def _keys(name: str, values: Any) -> set[str]:  # noqa: ANN401 - whatever YAML holds
+    """What an axis sets."""
+    if isinstance(values, dict):
+        return {key for changes in values.values() if isinstance(changes, dict) for key in changes}
+    return {name}
 
 
 def _options(key: str, values: list[Any] | dict[str, Changes]) -> list[Variant]:

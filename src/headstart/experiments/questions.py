@@ -64,10 +64,11 @@ def question(
         shared.setdefault("strategy", _USUAL_STRATEGY[what])
     if extent == "quick":
         part, shared = {**QUICK_DATA, **part}, {**QUICK_BASE, **shared}
-        if shared.get("strategy") == "feature_extraction":
+        if shared.get("strategy") == "feature_extraction" and "epochs" not in (base or {}):
             shared.pop("epochs")
     chosen: Any = list(values or usual)
     if what == "rates":
+        _refuse_equal(chosen)
         chosen = {text: rate_changes(text) for text in chosen}
     raw = {
         "what": what,
@@ -79,6 +80,20 @@ def question(
         "halving": halving,
     }
     return GridPlan.from_dict(raw, source="the question")
+
+
+def _refuse_equal(rates: Sequence[str]) -> None:
+    """The same rate twice, however it is written.
+
+    Raises:
+        PlanError: naming both ways.
+    """
+    seen: dict[float, str] = {}
+    for text in rates:
+        rate = rate_changes(text)["phases[tune].learning_rate"]
+        if rate in seen:
+            raise PlanError([f"rates: {seen[rate]} and {text} are the same"], source="the question")
+        seen[rate] = text
 
 
 def rate_changes(text: str) -> dict[str, Any]:

@@ -56,16 +56,18 @@ def schedule(plan: GridPlan, *, has_ended: Callable[[Trial], bool], value_of: Va
     return Schedule(tuple(known), dropped, 0)
 
 
-def limit_of_share(share: float, *, limit: str | None, images: int) -> str:
+def limit_of_share(share: float, *, limit: str | None, images: int, most_of_a_class: int) -> str:
     """`--limit-train` for a share of the training images.
 
     Args:
         share: Of the training images, above 0 and at most 1.
         limit: The limit of the whole comparison, such as 100/class.
-        images: Training images that there are without one.
+        images: Training images that there are.
+        most_of_a_class: Of the largest class.
     """
-    count, per_class = (limit or str(images)).partition("/")[::2]
-    return f"{max(1, round(int(count) * share))}" + (f"/{per_class}" if per_class else "")
+    per_class = limit is not None and limit.endswith("/class")
+    count = max(1, round((most_of_a_class if per_class else images) * share))
+    return f"{count}/class" if per_class else str(count)
 
 
 def _best(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,6 +76,17 @@ def read_trial(run: Run) -> TrialRecord:
     if kept is None:
         raise RunError(f"{run.folder / 'selection.parquet'} does not say which weights were kept")
     return TrialRecord(metrics, data, report, answers[kept], answers)
+
+
+def only(answers: Answers, images: Collection[str]) -> Answers:
+    """The answers to these images, in the order of before."""
+    kept = [place for place, image in enumerate(answers.images) if image in images]
+    return Answers(
+        [answers.images[place] for place in kept],
+        [answers.labels[place] for place in kept],
+        [answers.right[place] for place in kept],
+        [answers.log_loss[place] for place in kept],
+    )
 
 
 def value_of(answers: Answers, metric: Metric) -> float:

@@ -168,11 +168,10 @@ class _Loop:
             if self._is_out_of_patience():
                 reason, ended_early = f"no better epoch for {progress.epochs_without_better}", True
                 break
-            if not self._train_epoch(entered):
+            if not (self._train_epoch(entered) and self._judge_epoch(entered)):
                 reason, ended_early = f"the loss stopped being a number in epoch {progress.epoch + 1}", True
                 self.observer.noted("diverged", {"phase": phase.name, "epoch": progress.epoch + 1})
                 break
-            self._judge_epoch(entered)
             self._save(optimizer=entered.optimizer)
             self._leave_if_asked()
         if ended_early:
@@ -243,13 +242,18 @@ class _Loop:
         entered.optimizer.step()
         return float(loss.detach())
 
-    def _judge_epoch(self, entered: Entered) -> None:
-        """Look at the select images, remember the best, start the next epoch's counts."""
+    def _judge_epoch(self, entered: Entered) -> bool:
+        """Look at the select images, remember the best, start the next epoch's counts; False if answers are no numbers.
+
+        The last step of an epoch can spoil the weights after its own loss was fine.
+        """
         progress, phase = self.state.progress, entered.phase
         started = time.monotonic()
         select = self.images.roles.select
         self.observer.work_started("select", len(select))
         logits = self.feed.select_logits(self.observer.work_done)
+        if not np.isfinite(logits).all():
+            return False
         probabilities, labels = softmax(logits.astype(np.float64)), self.images.labels(select)
         progress.epoch += 1
         candidate = Candidate(
@@ -278,15 +282,12 @@ class _Loop:
         progress.rows.append(row)
         progress.step, progress.loss_sum, progress.images_seen, progress.epoch_seconds = 0, 0.0, 0, 0.0
         self.observer.epoch_done(row)
+        return True
 
     def finish(self, stopped: StopReason | None) -> Outcome:
         """Keep the best weights, and solve the head on all of train where the plan began with a solved one."""
-        chosen, why = choose(
-            self.state.probe,
-            self.state.best,
-            on=self.images.roles.selected_on,
-            noise_level=self.plan.selection.noise_level,
-        )
+        on, level = self.images.roles.selected_on, self.plan.selection.noise_level
+        chosen, why = choose(self.state.probe, self.state.best, on=on, noise_level=level)
         if self.plan.head.kind == "multi_depth":
             why = self.state.progress.phases[0]["ended"]
         restore(self.classifier.network, chosen.weights)
@@ -294,10 +295,8 @@ class _Loop:
         whole = len(self.images.roles.train) > len(self.images.roles.fit)
         if strength is not None and (whole or chosen is not self.state.probe):
             phase = next(p for p in reversed(self.plan.phases) if isinstance(p, SolvePhase))
-            seed, observer, engine = self.plan.seed, self.observer, self.plan.engine
-            refit_head(
-                self.classifier, phase, self.images, strength=strength, seed=seed, observer=observer, engine=engine
-            )
+            options: Any = {"seed": self.plan.seed, "observer": self.observer, "engine": self.plan.engine}
+            refit_head(self.classifier, phase, self.images, strength=strength, **options)
         self.observer.noted("chosen", {"weights": chosen.name, "why": why})
         probe, progress = self.state.probe, self.state.progress
         phases = list(progress.phases)

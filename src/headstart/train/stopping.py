@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 import time
@@ -13,6 +14,8 @@ from typing import Literal
 StopReason = Literal["budget", "signal"]
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_ONE_REQUEST_SECONDS = 2.0
+"""Signals within this time are one request: schedulers signal every process of a job, and a parent hands its own on."""
 
 
 class StopRequest:
@@ -43,17 +46,21 @@ class StopRequest:
 
     @contextmanager
     def listening(self) -> Iterator[StopRequest]:
-        """Turn Ctrl-C and SIGTERM into a request while the block runs; a second one acts as usual."""
+        """Turn Ctrl-C and SIGTERM into a request while the block runs; one more, two seconds later, acts as usual."""
         if threading.current_thread() is not threading.main_thread():
             yield self
             return
 
         before = {number: signal.getsignal(number) for number in _SIGNALS}
+        asked: list[float] = []
 
         def ask(number: int, frame: FrameType | None) -> None:
             self.signalled()
-            for each, handler in before.items():
-                signal.signal(each, handler)
+            asked.append(time.monotonic())
+            if asked[-1] - asked[0] > _ONE_REQUEST_SECONDS:
+                for each, handler in before.items():
+                    signal.signal(each, handler)
+                os.kill(os.getpid(), number)
 
         for number in _SIGNALS:
             signal.signal(number, ask)

@@ -11,8 +11,10 @@ import contextlib
 import multiprocessing
 import os
 import signal
+import sys
 import threading
-from collections.abc import Callable, Mapping
+import types
+from collections.abc import Callable, Iterator, Mapping
 from multiprocessing.connection import Connection
 from typing import Any, TypeVar
 
@@ -76,7 +78,8 @@ def apart(work: Callable[[Any, Observer], Result], task: object, *, observer: Ob
     context.set_forkserver_preload(list(PRELOADED))
     here, there = context.Pipe()
     process = context.Process(target=_in_another, args=(work, task, there))
-    process.start()
+    with _without_main():
+        process.start()
     there.close()
     try:
         kind, value = _followed(here, process, observer, stop)
@@ -128,8 +131,24 @@ def _in_another(work: Callable[[Any, Observer], Any], task: object, connection: 
     try:
         value = work(task, Reported(connection))
         connection.send(("returned", value))
+    except BrokenPipeError:  # nobody is there any more
+        os._exit(1)
     except HeadstartError as error:
         connection.send(("raised", error))
+    except Exception as error:
+        lines = (str(error).strip() or type(error).__name__).splitlines()
+        connection.send(("raised", RunError(f"{type(error).__name__}: {lines[0]}")))
+
+
+@contextlib.contextmanager
+def _without_main() -> Iterator[None]:
+    """The other process does not run the user's script again: nothing of it is needed there."""
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = types.ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 def _end_with(connection: Connection) -> None:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import importlib.util
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
-from headstart.errors import HeadstartError, Interrupted, RunError, require
-from headstart.experiments.answer import answer_of, select_value
+from headstart.data.sources import DIGITS
+from headstart.errors import DiskFullError, HeadstartError, Interrupted, RunError, require
+from headstart.experiments.answer import answer_of, inference_key, select_value
 from headstart.experiments.comparison import Comparison, TrialEnd
-from headstart.experiments.grid import GridPlan, Trial
+from headstart.experiments.grid import GridPlan, Trial, Variant
 from headstart.experiments.rounds import Schedule, limit_of_share, schedule
 from headstart.models.catalog import find_model
 from headstart.train.observers import Observer
@@ -19,8 +22,8 @@ from headstart.train.stopping import StopRequest
 from headstart.workflow.apart import apart
 from headstart.workflow.bundle_speed import inference_of_bundle
 from headstart.workflow.images import drawn_by_name
-from headstart.workflow.plans import AUTO, TrainOptions, make_plan, refuse_by_licence, refuse_missing_steps
-from headstart.workflow.trial import TrialTask, refuse_unknown, run_trial, trial_plan
+from headstart.workflow.plans import refuse_by_licence, refuse_missing_steps
+from headstart.workflow.trial import TrialTask, refuse_unknown, run_trial, settle_all, whole_plan
 
 
 class Watcher(Observer):
@@ -58,10 +61,11 @@ def compare(
     Raises:
         HeadstartError: see its subclasses; Interrupted after Ctrl-C or SIGTERM, with everything saved.
     """
-    require("torch", extra="train")
-    _refuse_faults(plan)
+    watcher = watcher or Watcher()
+    plan = _fixed(plan)
+    _refuse_faults(plan, watcher, run_in)
     folder = Path(out) if out is not None else _new_folder(plan)
-    return _go_on(Comparison.create(folder, plan), watcher or Watcher(), run_in)
+    return _go_on(Comparison.create(folder, plan), watcher, run_in)
 
 
 def resume_comparison(folder: str | Path, *, watcher: Watcher | None = None, run_in: Apart = apart) -> dict[str, Any]:
@@ -70,129 +74,178 @@ def resume_comparison(folder: str | Path, *, watcher: Watcher | None = None, run
     Raises:
         RunError: not a comparison, or another process works on it.
     """
-    require("torch", extra="train")
+    watcher = watcher or Watcher()
     comparison = Comparison.open(Path(folder))
-    _refuse_faults(comparison.plan())
-    return _go_on(comparison, watcher or Watcher(), run_in)
+    _refuse_faults(comparison.plan(), watcher, run_in)
+    return _go_on(comparison, watcher, run_in)
 
 
 def _go_on(comparison: Comparison, watcher: Watcher, run_in: Apart) -> dict[str, Any]:
-    plan = comparison.plan()
-    stop, failed_now = StopRequest(), set[str]()
+    stop = StopRequest()
     with comparison.held(), stop.listening():
-        while True:
-            known = schedule(
-                plan,
-                has_ended=lambda trial: _has_ended(comparison, trial, failed_now),
-                value_of=lambda trial: select_value(comparison, trial, plan.metric),
-            )
-            left = [trial for trial in known.trials if not _has_ended(comparison, trial, failed_now)]
-            if not left:
-                break
-            trial = left[0]
-            try:
-                end = _run(comparison, plan, trial, known, watcher, run_in, stop)
-            except Interrupted as stopped:
-                comparison.write_answer(answer_of(comparison, known))
-                raise Interrupted(
-                    "stopped; everything is saved", remedy=f"go on with: {comparison.resume_command}"
-                ) from stopped
-            comparison.end(trial, end)
-            if end.state == "failed":
-                failed_now.add(trial.name)
-            _measure_inference(comparison, trial, end, watcher, run_in, stop)
-            answer = answer_of(comparison, known)
-            comparison.write_answer(answer)
-            row = next(row for row in answer["trials"] if row["trial"] == trial.name)
-            watcher.trial_ended(trial, end, row)
-    answer = answer_of(comparison, known)
-    comparison.write_answer(answer)
+        work = _Work(comparison, comparison.plan(), watcher, run_in, stop)
+        try:
+            while (trial := work.next_trial()) is not None:
+                work.measure_inference()
+                work.run(trial)
+            work.measure_inference()
+        except Interrupted as stopped:
+            work.write_answer()
+            way_on = f"go on with: {comparison.resume_command}"
+            raise Interrupted("stopped; everything is saved", remedy=way_on) from stopped
+        except DiskFullError as error:
+            way_on = f"{error.remedy}; then go on with: {comparison.resume_command}"
+            raise DiskFullError(error.found, remedy=way_on) from error
+        answer = work.write_answer()
     if not any(row["state"] == "done" for row in answer["trials"]):
         raise RunError(f"no trial of {comparison.folder} could be run: {answer['trials'][0]['error']}")
     return answer
 
 
-def _has_ended(comparison: Comparison, trial: Trial, failed_now: set[str]) -> bool:
-    """Failed trials of an earlier call are tried once more."""
-    end = comparison.end_of(trial)
-    return end is not None and (end.state == "done" or trial.name in failed_now)
+@dataclass
+class _Work:
+    """What is left of a comparison, one piece after the other."""
 
+    comparison: Comparison
+    plan: GridPlan
+    watcher: Watcher
+    run_in: Apart
+    stop: StopRequest
+    failed_now: set[str] = field(default_factory=set)
+    """Trials and measurements that failed in this call; those of earlier calls are tried once more."""
 
-def _run(
-    comparison: Comparison,
-    plan: GridPlan,
-    trial: Trial,
-    known: Schedule,
-    watcher: Watcher,
-    run_in: Apart,
-    stop: StopRequest,
-) -> TrialEnd:
-    """Run one trial to its end; a failure is an end too."""
-    start = "resume" if comparison.started(trial) else "anew"
-    task = _task(comparison, plan, trial, start)
-    watcher.trial_started(trial, of=len(known.trials) + known.to_come, resumed=start)
-    try:
-        end: TrialEnd = run_in(run_trial, task, observer=watcher, stop=stop)
-    except Interrupted:
-        raise
-    except HeadstartError as error:
-        if stop.reason == "signal":
-            raise Interrupted("stopped") from error
-        return TrialEnd("failed", error=str(error))
-    return end
+    def known(self) -> Schedule:
+        """The trials that are known so far."""
+        return schedule(
+            self.plan,
+            has_ended=self._has_ended,
+            value_of=lambda trial: select_value(self.comparison, trial, self.plan.metric),
+        )
 
+    def next_trial(self) -> Trial | None:
+        """The first that has not ended."""
+        return next((trial for trial in self.known().trials if not self._has_ended(trial)), None)
 
-def _task(comparison: Comparison, plan: GridPlan, trial: Trial, start: Any) -> TrialTask:  # noqa: ANN401
-    data = plan.data
-    if trial.share < 1.0:
-        whole = trial_plan(_bare_task(plan, trial))
-        settled = make_plan(whole) if isinstance(whole, TrainOptions) and whole.strategy != AUTO else whole
-        images = len(drawn_by_name(settled)[-1].train) if not isinstance(settled, TrainOptions) else 0
-        limit = limit_of_share(trial.share, limit=data.limit_train, images=images)
-        data = data.model_copy(update={"limit_train": limit})
-    folder = comparison.run_of(trial).folder
-    bare = _bare_task(plan, trial)
-    return replace(bare, folder=folder, data=data, start=start, missing_weights=plan.missing_weights)
+    def write_answer(self) -> dict[str, Any]:
+        """comparison.json, as far as things are."""
+        answer = answer_of(self.comparison, self.known())
+        self.comparison.write_answer(answer)
+        return answer
 
-
-def _bare_task(plan: GridPlan, trial: Trial) -> TrialTask:
-    return TrialTask(Path(), plan.data, trial.seed, {**plan.base, **trial.variant.changes})
-
-
-def _measure_inference(
-    comparison: Comparison, trial: Trial, end: TrialEnd, watcher: Watcher, run_in: Apart, stop: StopRequest
-) -> None:
-    """Speed and memory of prediction, once for each network: strategies and rates do not change them."""
-    run = comparison.run_of(trial)
-    if end.state != "done":
-        return
-    settled = run.plan()
-    key = f"{settled.model.name}, {settled.head.kind} head, {settled.input.size} px"
-    figures = comparison.inference()
-    if key not in figures:
+    def run(self, trial: Trial) -> None:
+        """Run one trial to its end; a failure is an end too, a full disk is not."""
+        start: Literal["anew", "resume"] = "resume" if self.comparison.started(trial) else "anew"
+        known = self.known()
+        self.watcher.trial_started(trial, of=len(known.trials) + known.to_come, resumed=start)
         try:
-            figures[key] = run_in(inference_of_bundle, run.bundle, observer=Observer(), stop=stop)
-        except Interrupted:
-            return  # the next call measures it
+            end: TrialEnd = self.run_in(run_trial, self._task(trial, start), observer=self.watcher, stop=self.stop)
+        except (Interrupted, DiskFullError):
+            raise
         except HeadstartError as error:
-            figures[key] = {"error": str(error)}
-        comparison.write_inference(figures)
+            if self.stop.reason == "signal":
+                raise Interrupted("stopped") from error
+            end = TrialEnd("failed", error=str(error))
+            self.failed_now.add(trial.name)
+        self.comparison.end(trial, end)
+        if end.state == "done":
+            self._refuse_other_images(trial)
+        answer = self.write_answer()
+        row = next(row for row in answer["trials"] if row["trial"] == trial.name)
+        self.watcher.trial_ended(trial, end, row)
 
-
-def _refuse_faults(plan: GridPlan) -> None:
-    """What is wrong with any variant is found before a folder is made."""
-    refuse_unknown(plan.base)
-    for variant in plan.variants():
-        refuse_unknown(variant.changes)
-        task = TrialTask(Path(), plan.data, plan.seeds[0], {**plan.base, **variant.changes})
-        made = trial_plan(task)
-        if isinstance(made, TrainOptions):
-            if made.strategy == AUTO:
+    def measure_inference(self) -> None:
+        """Speed and memory of prediction, once for each network: strategies and rates do not change them."""
+        figures = self.comparison.inference()
+        for trial in self.known().trials:
+            end, run = self.comparison.end_of(trial), self.comparison.run_of(trial)
+            if end is None or end.state != "done":
                 continue
-            made = make_plan(made)
-            drawn_by_name(made)
+            key = inference_key(run)
+            if key in figures or key in self.failed_now:
+                continue
+            try:
+                figures[key] = self.run_in(inference_of_bundle, run.bundle, observer=self.watcher, stop=self.stop)
+            except (Interrupted, DiskFullError):
+                raise
+            except HeadstartError as error:
+                if self.stop.reason == "signal":
+                    raise Interrupted("stopped") from error
+                self.failed_now.add(key)
+                self.watcher.noted("not_measured", {"network": key, "why": str(error)})
+                continue
+            self.comparison.write_inference(figures)
+
+    def _has_ended(self, trial: Trial) -> bool:
+        """Failed trials of an earlier call are tried once more; in a race they are out, because others went on."""
+        end = self.comparison.end_of(trial)
+        if end is None:
+            return False
+        return end.state == "done" or trial.share < 1.0 or trial.name in self.failed_now
+
+    def _task(self, trial: Trial, start: Literal["anew", "resume"]) -> TrialTask:
+        """What the trial's process needs to know."""
+        data, bare = self.plan.data, _bare_task(self.plan, trial.variant, trial.seed)
+        if trial.share < 1.0:
+            counts = Counter(record.label for record in drawn_by_name(whole_plan(bare))[-1].train)
+            most, images = max(counts.values()), counts.total()
+            limit = limit_of_share(trial.share, limit=data.limit_train, images=images, most_of_a_class=most)
+            data = data.model_copy(update={"limit_train": limit})
+        folder = self.comparison.run_of(trial).folder
+        return replace(bare, folder=folder, data=data, start=start)
+
+    def _refuse_other_images(self, trial: Trial) -> None:
+        """Trials with the same seed and roles must have seen the same files: verdicts compare image by image.
+
+        Raises:
+            RunError: files were added, removed, changed or given another class since an earlier trial.
+        """
+        mine = self.comparison.run_of(trial).data()
+        for other in self.known().trials:
+            end = self.comparison.end_of(other)
+            if other.name == trial.name or end is None or end.state != "done":
+                continue
+            theirs = self.comparison.run_of(other).data()
+            same = (other.seed, other.share) == (trial.seed, trial.share)
+            if same and theirs["selected_on"] == mine["selected_on"] and theirs["content"] != mine["content"]:
+                raise RunError(
+                    f"the images of {mine['source']} changed between the trials {other.name} and {trial.name}",
+                    expected="the same files for all trials",
+                    remedy="start a new comparison",
+                )
+
+
+def _bare_task(plan: GridPlan, variant: Variant, seed: int) -> TrialTask:
+    changes = {**plan.base, **variant.changes}
+    return TrialTask(Path(), plan.data, seed, changes, missing_weights=plan.missing_weights)
+
+
+def _fixed(plan: GridPlan) -> GridPlan:
+    """The same for whoever resumes it from another folder, and with one set of images that report for all seeds."""
+    data = plan.data
+    paths = {name: str(Path(value).resolve()) for name in ("source", "val") if _is_path(value := getattr(data, name))}
+    report_seed = plan.seeds[0] if data.report_seed is None else data.report_seed
+    return plan.model_copy(update={"data": data.model_copy(update={**paths, "report_seed": report_seed})})
+
+
+def _is_path(value: str | None) -> bool:
+    return value is not None and value != DIGITS and Path(value).exists()
+
+
+def _refuse_faults(plan: GridPlan, watcher: Watcher, run_in: Apart) -> None:
+    """What is wrong with any variant is found before a folder is made."""
+    if importlib.util.find_spec("torch") is None:  # not imported: this process only waits for others
+        require("torch", extra="train")
+    refuse_unknown(plan.base)
+    tasks = [_bare_task(plan, variant, plan.seeds[0]) for variant in plan.variants()]
+    plans = []
+    for task, variant in zip(tasks, plan.variants(), strict=True):
+        refuse_unknown(variant.changes)
+        made = whole_plan(task)
         refuse_missing_steps(made)
         refuse_by_licence(made, find_model(made.model.name))
+        plans.append(made)
+    drawn_by_name(plans[0])
+    run_in(settle_all, tasks, observer=watcher, stop=StopRequest())
 
 
 def _new_folder(plan: GridPlan) -> Path:

@@ -115,6 +115,7 @@ def drawn_by_name(plan: Plan) -> tuple[Dataset, Dataset | None, dict[str, str], 
         limit_train=part.limit_train,
         limit_test=part.limit_test,
         seed=plan.seed,
+        report_seed=part.report_seed,
     )
     return dataset, val, groups, drawn
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import get_args
 
 from headstart.data.sources import DIGITS
 from headstart.domains import DOMAINS
@@ -78,14 +79,16 @@ def make_plan(options: TrainOptions, *, training_images: int | None = None, fit_
         reasons.append(("augmentation.preset", domain.augmentation_reason))
     if options.model is not None:
         find_model(options.model)
+    preset_name = options.augmentation or domain.augmentation
+    known = get_args(AugmentationPlan.model_fields["preset"].annotation)
+    if preset_name not in known:
+        raise PlanError([f"augmentation: {preset_name!r} must be one of {', '.join(known)}"], source="the options")
     return preset(
         Request(
             data=options.data,
             model=options.model,
             domain=domain.name,
-            augmentation=AugmentationPlan.model_validate(
-                {"preset": options.augmentation or domain.augmentation, "flip": domain.flip}
-            ),
+            augmentation=AugmentationPlan.model_validate({"preset": preset_name, "flip": domain.flip}),
             input_size=options.input_size,
             epochs=options.epochs,
             thaw=options.thaw,

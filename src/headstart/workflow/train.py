@@ -92,7 +92,7 @@ def train(
         raise RunError(f"{out} exists already", remedy=f"choose another --out, or go on with --resume {out}")
     require("torch", extra="train")
     with beside(partial(check_for_training, plan), progress) as reading:
-        _settle(plan, choice)  # faults of the plan end it before all images are read
+        settle(plan, choice)  # faults of the plan end it before all images are read
         _import_what_trains(choice)
         data = reading.result()
     if isinstance(request, TrainOptions):
@@ -101,7 +101,7 @@ def train(
         plan = _with_budget(counted, budget_seconds)
     for name in options_without_effect(asked, plan) if asked is not None else ():
         (observer or Observer()).noted("no_effect", {"option": name, "strategy": plan.strategy})
-    settled = _settle(plan, choice)
+    settled = settle(plan, choice)
     return _train_settled(
         plan, settled, choice, data, out=out, resumed=None, trackers=trackers, observer=observer, started=started
     )
@@ -352,7 +352,7 @@ def _make_deterministic() -> None:
     torch.backends.cudnn.benchmark = False
 
 
-def _settle(plan: Plan, choice: ModelChoice) -> Plan:
+def settle(plan: Plan, choice: ModelChoice) -> Plan:
     """The plan with every `auto` decided by the network of `choice`.
 
     Raises:

@@ -6,25 +6,32 @@ import contextlib
 import resource
 import sys
 import time
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeAlias
 
-from headstart.errors import Interrupted, PlanError, WeightsUnavailableError, nearest
+from pydantic import TypeAdapter, ValidationError
+
+from headstart.errors import HeadstartError, Interrupted, PlanError, RunError, WeightsUnavailableError, nearest
 from headstart.experiments.comparison import TrialEnd
 from headstart.experiments.grid import Changes, changed, split_changes
+from headstart.models.catalog import find_model
 from headstart.plan import DataPlan, Plan
+from headstart.plan_faults import sentences
+from headstart.run import Run
 from headstart.train.observers import Observer
 from headstart.workflow.advising import advised_plan
 from headstart.workflow.images import drawn_by_name
 from headstart.workflow.plans import AUTO, TrainOptions, make_plan
-from headstart.workflow.train import resume, train
+from headstart.workflow.train import TrainingAnswer, resume, settle, train
 
 OPTIONS = tuple(item.name for item in fields(TrainOptions) if item.name not in ("data", "seed"))
 """What a comparison may set or vary beside paths in the plan."""
 
 RANDOM = {"model.weights": "random"}
+Accuracy: TypeAlias = Literal["measured", "needs download"]
 
 
 @dataclass(frozen=True)
@@ -48,7 +55,10 @@ def trial_plan(task: TrialTask) -> TrainOptions | Plan:
         PlanError: an option has no such value, or a path leads nowhere.
     """
     named, paths = split_changes(task.changes, OPTIONS)
-    options = TrainOptions(task.data, seed=task.seed, **named)
+    try:
+        options = TypeAdapter(TrainOptions).validate_python({"data": task.data, "seed": task.seed, **named})
+    except ValidationError as error:
+        raise PlanError(sentences(error, named), source="what is compared") from error
     if not paths:
         return options
     plan = advised_plan(options) if options.strategy == AUTO else make_plan(options)
@@ -60,6 +70,31 @@ def trial_plan(task: TrialTask) -> TrainOptions | Plan:
     plan = Plan.from_dict(changed(raw, paths), source="the changed plan")
     kept = {path: why for path, why in reasons.items() if not any(path.startswith(p.split("[")[0]) for p in paths)}
     return plan.model_copy(update={"reasons": kept})
+
+
+def whole_plan(task: TrialTask) -> Plan:
+    """The plan of a trial, advice taken where its strategy is auto.
+
+    Raises:
+        HeadstartError: as `trial_plan`, and if the images cannot be found.
+    """
+    made = trial_plan(task)
+    if isinstance(made, Plan):
+        return made
+    return advised_plan(made) if made.strategy == AUTO else make_plan(made)
+
+
+def settle_all(tasks: Sequence[TrialTask], observer: Observer) -> None:
+    """Fit the plans of all variants to their networks, so that what cannot work is told before anything is trained.
+
+    Raises:
+        HeadstartError: a network without groups, a size it does not take, more groups to thaw than there are.
+    """
+    observer.work_started("networks", len(tasks))
+    for task in tasks:
+        plan = whole_plan(task)
+        settle(plan, find_model(plan.model.name))
+        observer.work_done(1)
 
 
 def refuse_unknown(changes: Changes) -> None:
@@ -87,13 +122,30 @@ def run_trial(task: TrialTask, observer: Observer) -> TrialEnd:
     Raises:
         HeadstartError: as `train`; Interrupted after SIGTERM, with everything saved.
     """
-    started = time.monotonic()
+    try:
+        return _run_trial(task, observer)
+    except (HeadstartError, BrokenPipeError):
+        raise
+    except Exception as error:
+        lines = (str(error).strip() or type(error).__name__).splitlines()
+        kept = task.folder / "traceback.txt"
+        with contextlib.suppress(OSError):
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            kept.write_text(traceback.format_exc(), encoding="utf-8")
+        remedy = f"{kept} has the details; if memory ran out, a smaller --batch-size or --input-size needs less"
+        raise RunError(f"{type(error).__name__}: {lines[0]}", remedy=remedy) from error
+
+
+def _run_trial(task: TrialTask, observer: Observer) -> TrialEnd:
+    started, accuracy = time.monotonic(), _accuracy_of(task)
 
     def watch(what: str, total: int) -> Callable[[int], object]:
         observer.work_started(what, total)
         return observer.work_done
 
     if task.start == "resume":
+        if (end := _ended_before(task, accuracy)) is not None:
+            return end
         answer = resume(task.folder, observer=observer, progress=watch, started=started)
     else:
         try:
@@ -103,26 +155,42 @@ def run_trial(task: TrialTask, observer: Observer) -> TrialEnd:
                 raise
             observer.noted("random_weights", {"why": error.found})
             task = _with_random_weights(task)
+            accuracy = "needs download"
             started = time.monotonic()  # tries to download are no training
             answer = train(trial_plan(task), out=task.folder, observer=observer, progress=watch, started=started)
     metrics = answer.metrics
     if metrics["stopped"] == "signal":
         raise Interrupted("stopped; everything is saved", remedy="go on with --resume")
+    return _end_of(answer, accuracy, peak_memory_bytes())
+
+
+def _end_of(answer: TrainingAnswer, accuracy: Accuracy, memory: int | None) -> TrialEnd:
+    metrics = answer.metrics
     phases = sum(row["seconds"] for row in metrics["phases"])
-    return TrialEnd(
-        "done",
-        weights=answer.run.plan().model.weights,
-        seconds=max(metrics["seconds"]["total"], phases),
-        peak_memory_bytes=peak_memory_bytes(),
-        resumed=sum(event["event"] == "resumed" for event in answer.run.events()),
-    )
+    seconds = max(metrics["seconds"]["total"], phases)
+    resumed = sum(event["event"] == "resumed" for event in answer.run.events())
+    return TrialEnd("done", accuracy=accuracy, seconds=seconds, peak_memory_bytes=memory, resumed=resumed)
+
+
+def _ended_before(task: TrialTask, accuracy: Accuracy) -> TrialEnd | None:
+    """How a trial ended that was killed after its last file was written; what memory it took is not known."""
+    run = Run(task.folder)
+    metrics = run.metrics()
+    if metrics is None or metrics["stopped"] == "signal":
+        return None
+    return _end_of(TrainingAnswer(run, metrics), accuracy, None)
+
+
+def _accuracy_of(task: TrialTask) -> Accuracy:
+    """Needs download where a trial that is taken up again has random weights that nobody asked for."""
+    if task.start == "anew" or Run(task.folder).plan().model.weights == "pretrained":
+        return "measured"
+    return "measured" if whole_plan(task).model.weights == "random" else "needs download"
 
 
 def _with_random_weights(task: TrialTask) -> TrialTask:
     """The same from random weights: as there are no statistics to keep, trained phases normalise by batch."""
-    made = trial_plan(task)
-    plan = made if isinstance(made, Plan) else advised_plan(made) if made.strategy == AUTO else make_plan(made)
-    trained = [index for index, phase in enumerate(plan.phases) if phase.kind == "train"]
+    trained = [index for index, phase in enumerate(whole_plan(task).phases) if phase.kind == "train"]
     changes = {**RANDOM, **{f"phases[{index}].batch_norm": "train" for index in trained}}
     return replace(task, changes={**task.changes, **changes})
 
