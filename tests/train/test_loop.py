@@ -368,6 +368,27 @@ def test_a_loss_that_is_no_number_from_the_start_leaves_nothing_to_keep(
         run_fit(prepare(strategy="feature_extraction", head="mlp", epochs=3))
 
 
+def test_answers_that_are_no_numbers_end_the_phase_too(prepare: Callable, monkeypatch: pytest.MonkeyPatch):
+    """The last step of an epoch can spoil the weights after its own loss was fine."""
+    original = loop._Loop._train_step
+
+    def spoil(self, entered, records, inputs):
+        loss = original(self, entered, records, inputs)
+        if self.state.progress.epoch == 1:
+            with torch.no_grad():
+                next(self.classifier.network.parameters()).fill_(float("nan"))
+        return loss
+
+    monkeypatch.setattr(loop._Loop, "_train_step", spoil)
+    rows = Rows()
+    task = prepare(strategy="discriminative", epochs=3)
+    task.plan = task.plan.changed(batch_size=64)  # one step an epoch
+    classifier, outcome = run_fit(task, observer=rows)
+    assert "stopped being a number in epoch 2" in rows.phases[1]["ended"]
+    assert [row["epoch"] for row in outcome.progress.rows] == [0, 1]
+    assert all(torch.isfinite(p).all() for p in classifier.network.parameters())
+
+
 def test_a_loss_that_is_no_number_ends_the_phase_and_keeps_the_best(prepare: Callable, monkeypatch: pytest.MonkeyPatch):
     original = loop._Loop._train_step
 
