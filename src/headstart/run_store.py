@@ -26,6 +26,8 @@ SortKey = Literal["date", "accuracy", "seconds"]
 DEFAULT_FOLDER = Path("runs")
 """Where `headstart train` makes its folders."""
 
+_CLOCK_SECONDS = 0.1
+"""File times come from a coarser clock than the times of events, and may lie behind."""
 QUIET_SECONDS = 300.0
 """A run that wrote nothing for so long counts as killed; while it trains it saves every two minutes."""
 _DEEPEST = 3
@@ -250,7 +252,7 @@ def _state(folder: Path, metrics: Mapping[str, Any] | None, now: float) -> tuple
     """What the files say of how the run ended, or did not."""
     last = _last_event(folder, ("stopped", "resumed"))
     reported = (folder / "metrics.json").stat().st_mtime if metrics is not None else 0.0
-    went_on = last is not None and last["event"] == "resumed" and last["time"] > reported
+    went_on = last is not None and last["event"] == "resumed" and last["time"] > reported + _CLOCK_SECONDS
     if metrics is not None and not went_on:
         stopped = metrics.get("stopped")
         return ("stopped", f"stopped by the {stopped}; it has reported") if stopped else ("finished", "")

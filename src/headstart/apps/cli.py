@@ -14,10 +14,10 @@ import typer
 
 from headstart.apps.advise import advise
 from headstart.apps.cache import cache
-from headstart.apps.choices import Augmentation, DomainName, Grain, Head, HeadSolver, Rates, Strategy
 from headstart.apps.compare import compare
 from headstart.apps.embed import embed
 from headstart.apps.models import models
+from headstart.apps.option_words import Augmentation, DomainName, Grain, Head, HeadSolver, Rates, Strategy
 from headstart.apps.parsing import refuse_others
 from headstart.apps.probe_command import probe
 from headstart.apps.report import report

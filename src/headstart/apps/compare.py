@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from headstart.apps.choices import Augmentation, DomainName, Strategy
+from headstart.apps.option_words import Augmentation, DomainName, Strategy
 from headstart.apps.parsing import refuse_others
 from headstart.experiments.questions import MODELS, RATES, SEEDS, STRATEGIES
 

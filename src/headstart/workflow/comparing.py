@@ -12,10 +12,10 @@ from typing import Any, Literal, Protocol
 
 from headstart.data.sources import DIGITS
 from headstart.errors import DiskFullError, HeadstartError, Interrupted, RunError, require
-from headstart.experiments.answer import answer_of, inference_key, select_value
 from headstart.experiments.comparison import Comparison, TrialEnd
 from headstart.experiments.grid import GridPlan, Trial, Variant
 from headstart.experiments.rounds import Schedule, limit_of_share, schedule
+from headstart.experiments.summary import answer_of, inference_key, select_value
 from headstart.models.catalog import find_model
 from headstart.train.observers import Observer
 from headstart.train.stopping import StopRequest

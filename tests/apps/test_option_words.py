@@ -7,7 +7,7 @@ from typing import get_args
 import pytest
 
 from headstart import facts, presets
-from headstart.apps import choices
+from headstart.apps import option_words
 from headstart.domains import DOMAINS
 from headstart.models.augment import PRESETS
 from headstart.plan import Grain
@@ -17,13 +17,13 @@ from headstart.workflow.plans import AUTO
 @pytest.mark.parametrize(
     ("words", "table"),
     [
-        (choices.Strategy, {AUTO, *presets.STRATEGIES}),
-        (choices.Rates, set(facts.RATE_PRESETS)),
-        (choices.Grain, set(get_args(Grain))),
-        (choices.DomainName, set(DOMAINS)),
-        (choices.Augmentation, {"none", *PRESETS}),
-        (choices.Head, set(get_args(presets.HeadKind))),
-        (choices.HeadSolver, set(get_args(presets.HeadSolver))),
+        (option_words.Strategy, {AUTO, *presets.STRATEGIES}),
+        (option_words.Rates, set(facts.RATE_PRESETS)),
+        (option_words.Grain, set(get_args(Grain))),
+        (option_words.DomainName, set(DOMAINS)),
+        (option_words.Augmentation, {"none", *PRESETS}),
+        (option_words.Head, set(get_args(presets.HeadKind))),
+        (option_words.HeadSolver, set(get_args(presets.HeadSolver))),
     ],
 )
 def test_words_are_those_of_the_table(words, table: set[str]):

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from headstart.experiments.answer import answer_of, select_value
 from headstart.experiments.comparison import Comparison, TrialEnd
 from headstart.experiments.grid import Trial
 from headstart.experiments.rounds import Schedule
+from headstart.experiments.summary import answer_of, select_value
 from trial_folders import comparison_of, write_trial
 
 GOOD = [True] * 45 + [False] * 5
