@@ -1,4 +1,4 @@
-"""Learning curves of several variants as one SVG that stands alone: a panel each, a band over seeds."""
+"""Learning curves of several variants as one SVG that stands alone: a column each, a band over seeds."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from itertools import zip_longest
 from statistics import fmean
 from typing import Any
 
-WIDTH, HEIGHT, LEFT, TOP, BOTTOM, GAP = 220, 150, 34, 40, 28, 24
-INK, GRID, ACCURACY, LOSS = "#6b7280", "#d1d5db", "#2563a8", "#b4541a"
+WIDTH, HEIGHT, LEFT, TOP, BETWEEN, BOTTOM, GAP = 200, 120, 36, 44, 26, 26, 18
+INK, GRID, CHOOSING, TRAINING = "#4b5563", "#d1d5db", "#2563a8", "#b4541a"
+NEVER_BELOW = 0.98
+"""Losses above this share of all are drawn at the border: one bad epoch must not flatten the rest."""
 
 
 @dataclass(frozen=True)
@@ -21,82 +23,104 @@ class Curve:
     runs: Sequence[Sequence[Mapping[str, Any]]]
     """Of every seed, the epochs in order; epoch 0 is the solved head."""
 
+    def values(self, key: str) -> list[list[float | None]]:
+        """Of every seed, one value an epoch."""
+        return [[row[key] for row in run] for run in self.runs]
+
+
+@dataclass(frozen=True)
+class Box:
+    """Where a chart lies, and what its sides mean."""
+
+    left: float
+    top: float
+    low: float
+    high: float
+    epochs: int
+    """The last one."""
+
+    def x(self, epoch: float) -> float:
+        """Pixels from the left."""
+        return self.left + WIDTH * epoch / max(1, self.epochs)
+
+    def y(self, value: float) -> float:
+        """Pixels from the top; values outside lie on the border."""
+        share = (min(max(value, self.low), self.high) - self.low) / (self.high - self.low)
+        return self.top + HEIGHT * (1 - share)
+
 
 def curves_svg(curves: Sequence[Curve]) -> str:
-    """Accuracy on the images that choose (dots, left scale) and training loss (dashed, scaled to its largest).
+    """Accuracy on the images that choose above, losses of training and of these images below.
 
-    All panels share their scales; a band goes from the least to the most of the seeds.
+    All charts of a row share their scales; a band goes from the least to the most of the seeds.
     """
-    shares = [row["select_accuracy"] for curve in curves for run in curve.runs for row in run]
-    losses = [row["train_loss"] for curve in curves for run in curve.runs for row in run if row["train_loss"]]
-    low, high = min(shares), max(shares)
-    low, high = low - 0.05 * (high - low) - 0.01, high + 0.05 * (high - low) + 0.01
-    most = sorted(losses)[int(0.95 * (len(losses) - 1))] if losses else 1.0
-    longest = max(len(run) for curve in curves for run in curve.runs)
-    panels = [_panel(curve, index, (low, high), most, longest) for index, curve in enumerate(curves)]
-    width = len(curves) * (LEFT + WIDTH + GAP)
-    height = TOP + HEIGHT + BOTTOM
+    shares = [v for curve in curves for run in curve.values("select_accuracy") for v in run if v is not None]
+    both = [v for c in curves for key in ("train_loss", "select_loss") for run in c.values(key) for v in run if v]
+    low, high = max(0.0, min(shares) - 0.02), min(1.0, max(shares) + 0.02)
+    most = sorted(both)[int(NEVER_BELOW * (len(both) - 1))] * 1.05 if both else 1.0
+    last = max(len(run) for curve in curves for run in curve.runs) - 1
+    parts = []
+    for index, curve in enumerate(curves):
+        left = index * (LEFT + WIDTH + GAP) + LEFT
+        parts.append(f'<text x="{left}" y="16" font-weight="600" fill="#111827">{escape(curve.name)}</text>')
+        parts.append(_accuracy(curve, Box(left, TOP, low, high, last)))
+        parts.append(_losses(curve, Box(left, TOP + HEIGHT + BETWEEN, 0.0, most, last)))
+    width, height = len(curves) * (LEFT + WIDTH + GAP), TOP + 2 * HEIGHT + BETWEEN + BOTTOM
     says = "; ".join(f"{curve.name}: {_summary(curve)}" for curve in curves)
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img" '
         f'font-family="system-ui, sans-serif" font-size="11"><title>Learning curves</title><desc>{escape(says)}</desc>'
-        f'<rect width="100%" height="100%" fill="#ffffff"/>{"".join(panels)}</svg>\n'
+        f'<rect width="100%" height="100%" fill="#ffffff"/>{"".join(parts)}</svg>\n'
     )
 
 
-def _panel(curve: Curve, index: int, shares: tuple[float, float], most: float, longest: int) -> str:
-    left = index * (LEFT + WIDTH + GAP) + LEFT
-    low, high = shares
+def _accuracy(curve: Curve, box: Box) -> str:
+    runs = curve.values("select_accuracy")
+    caption = _text(box.left, box.top - 8, "accuracy, images that choose", CHOOSING)
+    return caption + _frame(box, 2) + _band(runs, box, CHOOSING) + _line(runs, box, CHOOSING, dots=2.5)
 
-    def x(epoch: int) -> float:
-        return left + WIDTH * epoch / max(1, longest - 1)
 
-    def y_share(value: float) -> float:
-        return TOP + HEIGHT * (high - value) / (high - low)
+def _losses(curve: Curve, box: Box) -> str:
+    choosing, training = curve.values("select_loss"), curve.values("train_loss")
+    captions = _text(box.left, box.top - 8, "loss, choosing", CHOOSING)
+    captions += _text(box.left + 92, box.top - 8, "loss, training (dashed)", TRAINING)
+    lines = _band(choosing, box, CHOOSING) + _line(choosing, box, CHOOSING, dots=2.5)
+    lines += _line(training, box, TRAINING, dash="5 4")
+    below = _text(box.left, box.top + HEIGHT + 16, "0", INK)
+    below += _text(box.left + WIDTH, box.top + HEIGHT + 16, f"epoch {box.epochs}", INK, anchor="end")
+    return captions + _frame(box, 1) + lines + below
 
-    def y_loss(value: float) -> float:
-        return TOP + HEIGHT * (1 - min(value, most) / most)
 
-    parts = [f'<text x="{left}" y="16" font-weight="600" fill="#111827">{escape(curve.name)}</text>']
-    for tick in _ticks(low, high):
-        parts.append(
-            f'<line x1="{left}" x2="{left + WIDTH}" y1="{y_share(tick):.1f}" y2="{y_share(tick):.1f}" stroke="{GRID}"/>'
-            f'<text x="{left - 4}" y="{y_share(tick) + 4:.1f}" text-anchor="end" fill="{INK}">{tick:.2f}</text>'
-        )
-    parts.append(f'<text x="{left + WIDTH}" y="{TOP + HEIGHT + 20}" text-anchor="end" fill="{INK}">epoch</text>')
-    parts.append(f'<text x="{left}" y="{TOP + HEIGHT + 20}" fill="{INK}">0</text>')
-    accuracy = [[row["select_accuracy"] for row in run] for run in curve.runs]
-    loss = [[row["train_loss"] for row in run] for run in curve.runs]
-    parts.append(_band(accuracy, x, y_share, ACCURACY))
-    parts.append(_line(_means(loss), x, y_loss, LOSS, dash="5 4"))
-    parts.append(_line(_means(accuracy), x, y_share, ACCURACY, dots=3))
-    parts.append(
-        f'<text x="{left}" y="30" fill="{ACCURACY}">accuracy (dots)</text>'
-        f'<text x="{left + 92}" y="30" fill="{LOSS}">training loss (dashed), 0 to {most:.2g}</text>'
-    )
+def _frame(box: Box, digits: int) -> str:
+    """Lines at round values, named at the left."""
+    parts = []
+    for tick in _ticks(box.low, box.high):
+        y = f"{box.y(tick):.1f}"
+        parts.append(f'<line x1="{box.left}" x2="{box.left + WIDTH}" y1="{y}" y2="{y}" stroke="{GRID}"/>')
+        parts.append(_text(box.left - 5, box.y(tick) + 4, f"{tick:.{digits}f}", INK, anchor="end"))
     return "".join(parts)
 
 
-def _means(runs: Sequence[Sequence[float | None]]) -> list[float | None]:
-    """Over the seeds that went so far."""
-    found = []
-    for values in zip_longest(*runs):
-        known = [value for value in values if value is not None]
-        found.append(fmean(known) if known else None)
-    return found
+def _text(x: float, y: float, words: str, colour: str, *, anchor: str = "start") -> str:
+    return f'<text x="{x:g}" y="{y:.1f}" text-anchor="{anchor}" fill="{colour}">{escape(words)}</text>'
 
 
-def _band(runs: Sequence[Sequence[float]], x: Any, y: Any, colour: str) -> str:  # noqa: ANN401 - two scales
+def _spans(runs: Sequence[Sequence[float | None]]) -> list[tuple[int, list[float]]]:
+    """(epoch, values of the seeds that have one)."""
+    found = [(epoch, [v for v in values if v is not None]) for epoch, values in enumerate(zip_longest(*runs))]
+    return [(epoch, values) for epoch, values in found if values]
+
+
+def _band(runs: Sequence[Sequence[float | None]], box: Box, colour: str) -> str:
     if len(runs) < 2:
         return ""
-    spans = [[v for v in values if v is not None] for values in zip_longest(*runs)]
-    upper = [f"{x(epoch):.1f},{y(max(values)):.1f}" for epoch, values in enumerate(spans)]
-    lower = [f"{x(epoch):.1f},{y(min(values)):.1f}" for epoch, values in enumerate(spans)]
+    upper = [f"{box.x(epoch):.1f},{box.y(max(values)):.1f}" for epoch, values in _spans(runs)]
+    lower = [f"{box.x(epoch):.1f},{box.y(min(values)):.1f}" for epoch, values in _spans(runs)]
     return f'<polygon points="{" ".join([*upper, *reversed(lower)])}" fill="{colour}" opacity="0.15"/>'
 
 
-def _line(values: Sequence[float | None], x: Any, y: Any, colour: str, *, dash: str = "", dots: int = 0) -> str:  # noqa: ANN401
-    places = [(x(epoch), y(value)) for epoch, value in enumerate(values) if value is not None]
+def _line(runs: Sequence[Sequence[float | None]], box: Box, colour: str, *, dash: str = "", dots: float = 0.0) -> str:
+    places = [(box.x(epoch), box.y(fmean(values))) for epoch, values in _spans(runs)]
     points = " ".join(f"{a:.1f},{b:.1f}" for a, b in places)
     dashed = f' stroke-dasharray="{dash}"' if dash else ""
     line = f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="1.8"{dashed}/>'
@@ -105,8 +129,8 @@ def _line(values: Sequence[float | None], x: Any, y: Any, colour: str, *, dash: 
 
 
 def _ticks(low: float, high: float) -> list[float]:
-    step = next(s for s in (0.01, 0.02, 0.05, 0.1, 0.2, 0.5) if (high - low) / s <= 5)
-    first = int(low / step) + 1
+    step = next(s for s in (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 1e9) if (high - low) / s <= 5)
+    first = int(low / step) + (1 if low > 0 else 0)
     return [round(step * number, 4) for number in range(first, first + 7) if step * number < high]
 
 

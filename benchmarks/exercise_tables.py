@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
@@ -39,12 +40,15 @@ def _where(name: ExerciseName, answer: Answer) -> list[str]:
     versions = ", ".join(f"{key} {environment['versions'][key]}" for key in ("torch", "timm", "headstart"))
     done = sum(trial["state"] == "done" for trial in answer["trials"])
     unfinished = "" if answer["finished"] else " Not finished: the table holds what was done."
-    return [
-        f"Written by `python benchmarks/exercises.py {name}`: {data['fit_images'] + data['select_images']:,} labelled "
-        f"images ({data['select_images']} of them choose where epochs are trained), {data['report_images']:,} others",
-        f"report. {done} trials, {answer['seconds'] / 60:.0f} minutes of training on {environment['cpu_count']} cores "
-        f"({versions}).{unfinished} Intervals are 95 %, over images and seeds.",
-    ]
+    held_out = data["select_images"] if "held-out" in data["selected_on"] else 0
+    chosen_on = f"{held_out} of them choose where epochs are trained" if held_out else "which choose out of fold"
+    words = (
+        f"Written by `python benchmarks/exercises.py {name}`: {data['fit_images'] + held_out:,} labelled images "
+        f"({chosen_on}), {data['report_images']:,} others report. {done} trials, {answer['seconds'] / 60:.0f} minutes "
+        f"of training on {environment['cpu_count']} cores ({versions}).{unfinished} Intervals are 95 %, over images and "
+        "seeds."
+    )
+    return textwrap.wrap(words, 120)
 
 
 def _table(name: ExerciseName, answer: Answer) -> list[str]:

@@ -45,7 +45,10 @@ def answer(folder: Path, **values: object) -> dict:
         metrics = run.metrics()
         assert metrics is not None
         losses = (None, 1.0, 0.5)
-        epochs = [{"epoch": n, "train_loss": loss, "select_accuracy": 0.5 + 0.1 * n} for n, loss in enumerate(losses)]
+        rows = enumerate(losses)
+        epochs = [
+            {"epoch": n, "train_loss": loss, "select_loss": 1.0, "select_accuracy": 0.5 + 0.1 * n} for n, loss in rows
+        ]
         run.write_metrics({**metrics, "epochs": epochs})
     return answer_of(comparison, Schedule(tuple(trials), {}, 0))
 
@@ -70,7 +73,10 @@ def test_rates_stand_beside_the_textbook(tmp_path: Path, monkeypatch: pytest.Mon
 
 def test_curves_say_in_words_what_they_show():
     runs = [
-        [{"select_accuracy": a, "train_loss": b} for a, b in zip((0.5, 0.7, end), (None, 1.0, 0.4), strict=True)]
+        [
+            {"select_accuracy": a, "train_loss": b, "select_loss": a}
+            for a, b in zip((0.5, 0.7, end), (None, 1.0, 0.4), strict=True)
+        ]
         for end in (0.8, 0.9)
     ]
     root = ET.fromstring(curves_svg([Curve("a<b", runs)]))
