@@ -45,8 +45,8 @@ def _where(name: ExerciseName, answer: Answer) -> list[str]:
     words = (
         f"Written by `python benchmarks/exercises.py {name}`: {data['fit_images'] + held_out:,} labelled images "
         f"({chosen_on}), {data['report_images']:,} others report. {done} trials, {answer['seconds'] / 60:.0f} minutes "
-        f"of training on {environment['cpu_count']} cores ({versions}).{unfinished} Intervals are 95 %, over images and "
-        "seeds."
+        f"of training on {environment['cpu_count']} cores ({versions}).{unfinished} Intervals are 95 %, over images "
+        "and seeds."
     )
     return textwrap.wrap(words, 120)
 
