@@ -63,7 +63,7 @@ EXERCISES: dict[str, Exercise] = {
         "rates",
         ("1e-2", "1e-3", "1e-4", "1e-5", "1e-6"),
         ("--input-size", "128"),
-        2,
+        3,
         ("1e-2", "1e-3", "1e-4", "1e-5", "1e-6"),
     ),
 }
