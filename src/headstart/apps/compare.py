@@ -82,7 +82,7 @@ def compare(
         typer.Option("--halving", help="successive: a quarter of the images first, then only the better half."),
     ] = None,
     quick: Annotated[
-        bool, typer.Option("--quick", help="One seed, 30 training images a class, 96 px, 2 epochs: a first look.")
+        bool, typer.Option("--quick", help="One seed, 30 training images a class, 96 px, 6 epochs: a first look.")
     ] = False,
     allow_noncommercial: Annotated[
         bool, typer.Option("--allow-noncommercial", help="Use weights whose licence forbids commercial use.")

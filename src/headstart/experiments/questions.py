@@ -14,7 +14,7 @@ RATES = ("1e-2", "1e-3", "1e-4", "1e-5", "1e-6")
 SEEDS = 3
 
 QUICK_DATA = {"limit_train": "30/class", "limit_test": "50/class"}
-QUICK_BASE = {"input_size": 96, "epochs": 2}
+QUICK_BASE = {"input_size": 96, "epochs": 6}
 """A first look: what it sets where nobody said otherwise, beside one seed."""
 
 _VARIED: dict[What, tuple[str, Sequence[str]]] = {
