@@ -112,3 +112,15 @@ def test_what_cannot_be_judged_is_refused() -> None:
         strata_of([ant, bee], ["a"])
     with pytest.raises(ValueError, match=r"metrics \['accuracy', 'balanced_accuracy'\] in one comparison"):
         strata_of([ant, Outcomes("v", "accuracy", {0: {"a": 1.0}}, {})], ["a"])
+
+
+def test_seeds_that_agree_by_luck_are_not_surer_than_their_images_allow():
+    """Three seeds of 400 images each have exactly 290 right: no spread at all, and yet 1,200 images are only so many."""
+    trials = {}
+    for seed in range(3):
+        images = [f"{seed}/{number}" for number in range(400)]
+        right = [number < 290 for number in range(400)]
+        trials[seed] = Answers(images, ["a"] * 400, right, [0.5] * 400)
+    low, high = summarize(trials, "accuracy").interval
+    expected = 1.96 * np.sqrt(0.725 * 0.275 / 1200)
+    assert (high - low) / 2 == pytest.approx(expected, rel=0.05)

@@ -87,6 +87,9 @@ class Spread:
     image_dof: float
     by_images: float
     """What of `seeds` more images would make smaller as well, 0..seeds: a seed errs on other images of its own."""
+    sampling: float = 0.0
+    """What of the variance images that are not shared between seeds should give on their own, >= 0; it may by luck be
+    above `seeds`."""
 
 
 def crossed(values: Floats, strata: Ints) -> Crossed:
@@ -173,6 +176,7 @@ def _spread(table: Crossed, images: float, spreads: Sequence[float], own: Sequen
         images=images,
         image_dof=max(len(table.strata) - 1.0, 1.0),
         by_images=min(total, sum(own)) / seeds,
+        sampling=sum(own) / seeds,
     )
 
 
@@ -183,11 +187,13 @@ def _unseen_variance(strata: Ints, unseen: float) -> float:
 
 
 def half_width(spread: Spread, level: float = LEVEL) -> float:
-    """Half of the two-sided interval that misses with chance `level`, by the module's rule."""
-    return math.sqrt(
-        _quantile(level / 2, spread.seed_dof) ** 2 * spread.seeds
-        + _quantile(level / 2, spread.image_dof) ** 2 * spread.images
-    )
+    """Half of the two-sided interval that misses with chance `level`, by the module's rule.
+
+    Never below what drawing that many images gives alone: three seeds may agree by luck better than their images allow.
+    """
+    by_images = _quantile(level / 2, spread.image_dof) ** 2
+    by_seeds = _quantile(level / 2, spread.seed_dof) ** 2
+    return math.sqrt(by_images * spread.images + max(by_seeds * spread.seeds, by_images * spread.sampling))
 
 
 def _quantile(tail: float, dof: float) -> float:
