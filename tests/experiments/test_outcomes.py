@@ -115,7 +115,7 @@ def test_what_cannot_be_judged_is_refused() -> None:
 
 
 def test_seeds_that_agree_by_luck_are_not_surer_than_their_images_allow():
-    """Three seeds of 400 images each have exactly 290 right: no spread at all, and yet 1,200 images are only so many."""
+    """Three seeds have exactly 290 of 400 images right: no spread at all, and yet 1,200 images are only so many."""
     trials = {}
     for seed in range(3):
         images = [f"{seed}/{number}" for number in range(400)]
