@@ -25,13 +25,14 @@ CURVES = Path(__file__).parents[1] / "docs" / "exercises"
 
 
 def section(name: ExerciseName, answer: Answer) -> str:
-    """Markdown, and the curves beside it as a file."""
+    """Markdown; `write_curves` makes the file that it shows."""
     lines = [f"### Measured: {TITLES[name]}", "", *_where(name, answer), "", *_table(name, answer), ""]
     lines += _verdicts(answer)
     if name == "rates":
         lines += ["", *_labels(answer)]
     if name != "models":
-        lines += ["", _curves(name, answer)]
+        alt = "Accuracy on the images that choose, and losses, by epoch: a column for each variant"
+        lines += ["", f"![{alt}](exercises/{name}.svg)"]
     return "\n".join(lines)
 
 
@@ -95,8 +96,8 @@ def _labels(answer: Answer) -> list[str]:
     return lines
 
 
-def _curves(name: ExerciseName, answer: Answer) -> str:
-    """The file of the curves, and the line that shows it."""
+def write_curves(name: ExerciseName, answer: Answer) -> None:
+    """The file of the curves."""
     curves = []
     for row in answer["variants"]:
         runs = [_epochs(trial) for trial in answer["trials"] if _is_whole(trial, row["name"])]
@@ -104,10 +105,6 @@ def _curves(name: ExerciseName, answer: Answer) -> str:
             curves.append(Curve(_short(row["name"]), runs))
     CURVES.mkdir(exist_ok=True)
     (CURVES / f"{name}.svg").write_text(curves_svg(curves), encoding="utf-8")
-    return (
-        f"![Accuracy on the images that choose and training loss by epoch, one panel for each variant]"
-        f"(exercises/{name}.svg)"
-    )
 
 
 def _is_whole(trial: Mapping[str, Any], variant: str) -> bool:

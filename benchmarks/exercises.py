@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from exercise_tables import ExerciseName, section
+from exercise_tables import ExerciseName, section, write_curves
 from sections import replace_section
 
 ROOT = Path(__file__).parents[1]
@@ -117,6 +117,8 @@ def main() -> None:
     print(text)
     if not (options.quick or options.first_seed):
         replace_section(f"exercise-{options.exercise}", text, DOCS)
+        if options.exercise != "models":  # whose heads are solved: there are no epochs
+            write_curves(options.exercise, answer)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from pathlib import Path
 import exercise_tables
 import pytest
 from exercise_curves import Curve, curves_svg
-from exercise_tables import section
+from exercise_tables import section, write_curves
 from exercises import EXERCISES, command_of
 
 from headstart.apps.compare import What
@@ -55,7 +55,10 @@ def answer(folder: Path, **values: object) -> dict:
 
 def test_a_section_holds_the_table_the_verdicts_and_the_curves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(exercise_tables, "CURVES", tmp_path / "curves")
-    text = section("strategies", answer(tmp_path / "c"))
+    found = answer(tmp_path / "c")
+    text = section("strategies", found)
+    assert not (tmp_path / "curves").exists(), "a quick look writes nothing"
+    write_curves("strategies", found)
     assert "| one | 2 | " in text
     assert "0.700" in text, "the last epoch's accuracy on the images that choose"
     assert "On the images that report, which chose nothing:" in text
