@@ -223,8 +223,11 @@ def test_where_no_trial_can_be_run_that_is_an_error(image_folder: Path, tmp_path
 
 
 def test_a_full_disk_ends_it_and_nothing_counts_as_failed(image_folder: Path, tmp_path: Path):
-    full = failing("002-ridge-seed0", DiskFullError("the disk is full", remedy="make room"))
-    with pytest.raises(DiskFullError, match=r"make room; then go on with: headstart compare --resume"):
+    full = failing("002-ridge-seed0", DiskFullError("the disk is full", remedy="make room; headstart train --resume x"))
+    way_on = (
+        r"^the disk is full; what was saved before is whole; make room, then go on with: headstart compare --resume"
+    )
+    with pytest.raises(DiskFullError, match=way_on):
         compare(features_only(image_folder, seeds=[0]), out=tmp_path / "c", run_in=full)
     answer = resume_comparison(tmp_path / "c", run_in=here)
     assert [trial["state"] for trial in answer["trials"]] == ["done", "done"]

@@ -94,7 +94,8 @@ def _go_on(comparison: Comparison, watcher: Watcher, run_in: Apart) -> dict[str,
             way_on = f"go on with: {comparison.resume_command}"
             raise Interrupted("stopped; everything is saved", remedy=way_on) from stopped
         except DiskFullError as error:
-            way_on = f"{error.remedy}; then go on with: {comparison.resume_command}"
+            # Not the remedy of the trial's own error: that names the command for a run that stands alone.
+            way_on = f"what was saved before is whole; make room, then go on with: {comparison.resume_command}"
             raise DiskFullError(error.found, remedy=way_on) from error
         answer = work.write_answer()
     if not any(row["state"] == "done" for row in answer["trials"]):
