@@ -5,7 +5,7 @@
 
 - head: a linear head on EfficientNet-Lite0, 25 epochs on 4 stored views, against the same views made anew every epoch.
 - lite0: the last stage and the head, 10 epochs on 2 stored views, against the same freeze without a store and against
-  full fine-tuning.
+  full fine-tuning; beside it headstart with a view for every epoch, which is what the others make.
 - resnet18: the same with layer4 of a ResNet-18 from random weights, for the time only.
 
 Every side is a process of its own, sides in turns. All learn from train and are validated on val in every epoch,
@@ -21,6 +21,7 @@ docs/benchmarks.md.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import statistics
 import tempfile
@@ -33,12 +34,13 @@ from measured import Kept, Row, in_new_process, spread, where
 from paired import difference, share_right
 from sections import replace_section
 from sets import SETS
-from stored_sides import CASES, Case, CaseName, Images, SideName, ours, theirs
+from stored_sides import CASES, OURS, Case, CaseName, Images, SideName, ours, theirs
 
 NAME = "stored-views"
 TIMED_SET, OTHER_SIZE, OTHER_EPOCHS = "hymenoptera", 128, 10
 TITLES: dict[SideName, str] = {
     "stored": "headstart, stored views",
+    "view_an_epoch": "headstart, as many views as epochs",
     "fly": "the same freeze, views made anew",
     "full": "full fine-tuning",
 }
@@ -48,8 +50,8 @@ def one_side(options: argparse.Namespace) -> Row:
     """What a process of its own does."""
     case = CASES[options.case]
     images = Images.of(options.set, options.size, case, options.limit)
-    if options.side == "stored":
-        return ours(case, images, epochs=options.epochs, seed=options.seed)
+    if options.side in OURS:
+        return ours(case, images, side=options.side, epochs=options.epochs, seed=options.seed)
     return theirs(case, images, side=options.side, epochs=options.epochs, seed=options.seed)
 
 
@@ -92,8 +94,8 @@ def run(options: argparse.Namespace, kept: Kept) -> None:
                     continue
                 size = options.size or (224 if timed else OTHER_SIZE)
                 epochs = min(case.epochs, options.epochs or (case.epochs if timed else OTHER_EPOCHS))
-                for side in ("stored", *(side for side in case.goals if side in options.sides)):
-                    run_epochs = epochs if side == "stored" else min(epochs, options.peer_epochs or epochs)
+                for side in (*case.ours, *(side for side in case.goals if side in options.sides)):
+                    run_epochs = epochs if side in OURS else min(epochs, options.peer_epochs or epochs)
                     asked = Asked(case_name, name, side, seed, size, epochs, run_epochs, options.limit)
                     if not kept.has(**vars(asked)):
                         kept.add({**vars(asked), **asked.measured()})
@@ -157,34 +159,37 @@ def _time_row(case: Case, side: SideName, found: list[Row], own: float) -> str:
 def _accuracy_lines(rows: list[Row]) -> list[str]:
     """Ours minus theirs by set and pooled, with the paired 95 % interval over images."""
     lines = [
-        "| what learns | against | set | images | ours - theirs, points (95 % interval) | above -2 points |",
-        "|---|---|---|---|---|---|",
+        "| what learns | ours | against | set | images | seeds | ours - theirs, points (95 % interval) | above -2 |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     for case_name, case in CASES.items():
         if case.weights == "random":
             continue
-        for side in case.goals:
+        for mine, side in itertools.product(case.ours, case.goals):
             right: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+            seeds: dict[str, int] = {}
             for name in SETS:
-                shared = _shared_seeds(rows, case_name, name, side)
-                both = [_share_right(shared, case_name, name, one) for one in ("stored", side)]
+                shared = _shared_seeds(rows, case_name, name, (mine, side))
+                both = [_share_right(shared, case_name, name, one) for one in (mine, side)]
                 if both[0] is not None and both[1] is not None:
                     right[name] = both[0], both[1]
+                    seeds[name] = len({row["seed"] for row in shared})
             pooled = [np.concatenate(parts) for parts in zip(*right.values(), strict=True)]
             shown = {**right, **({f"pooled over {len(right)}": tuple(pooled)} if len(right) > 1 else {})}
-            for name, (mine, other) in shown.items():
-                d = difference(mine, other)
+            for name, (own, other) in shown.items():
+                d = difference(own, other)
                 points = f"{100 * d.mean:+.1f} ({100 * d.low:+.1f}..{100 * d.high:+.1f})"
+                cells = (case.title, TITLES[mine].removeprefix("headstart, "), TITLES[side], name, str(d.images))
                 good = "yes" if d.is_non_inferior else "no"
-                lines.append(f"| {case.title} | {TITLES[side]} | {name} | {d.images} | {points} | {good} |")
+                lines.append(f"| {' | '.join((*cells, str(seeds.get(name, '')), points, good))} |")
     return lines
 
 
-def _shared_seeds(rows: list[Row], case: str, name: str, side: str) -> list[Row]:
-    """Rows of the seeds that ours and the other side have both run in full."""
+def _shared_seeds(rows: list[Row], case: str, name: str, sides: tuple[str, str]) -> list[Row]:
+    """Rows of a set of the seeds that both sides have run in full."""
     whole = [row for row in rows if (row["case"], row["set"]) == (case, name) and row["predicted"] is not None]
-    mine, theirs = ({row["seed"] for row in whole if row["side"] == one} for one in ("stored", side))
-    return [row for row in rows if row["seed"] in mine & theirs]
+    mine, theirs = ({row["seed"] for row in whole if row["side"] == one} for one in sides)
+    return [row for row in whole if row["seed"] in mine & theirs]
 
 
 def _share_right(rows: list[Row], case: str, name: str, side: str) -> np.ndarray | None:

@@ -211,8 +211,8 @@ class AugmentationPlan(Section):
     mixup_alpha: Annotated[float, Field(ge=0, le=10)] = 0.0
     """Each training batch is mixed with itself in another order, by a share from Beta(alpha, alpha); 0: not at all."""
     stored_views: Annotated[int, Field(ge=1, le=64)] | Literal["auto"] = "auto"
-    """Views of a training image that are stored where a phase leaves a frozen prefix; each epoch draws one. auto: four,
-    or as many as there are epochs or room for."""
+    """Views of a training image that are stored where a phase leaves a frozen prefix; epochs see them in turn. auto:
+    four, or as many as there are epochs or room for. With as many as epochs nothing is lost to views made anew."""
     channel_jitter: Annotated[float, Field(ge=0, le=1)] = 0.0
     """Each channel of the stored activations of an image is shifted by a draw of its own, at most this many standard
     deviations of them, anew in each step; 0: not at all. Has nothing to vary where nothing is stored."""

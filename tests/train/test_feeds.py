@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from headstart.features import activations, store_limit
 from headstart.features.store import ActivationStore
@@ -85,7 +87,7 @@ def test_a_step_on_stored_activations_is_a_step_on_pixels(prepare: Callable, tmp
     assert np.abs(select[0] - select[1]).max() <= 0.02 * np.abs(select[0]).max()
 
 
-def test_stored_views_differ_are_seeded_and_each_epoch_draws_one(prepare: Callable, tmp_path: Path):
+def test_stored_views_differ_are_seeded_and_moved_through_the_counter(prepare: Callable, tmp_path: Path):
     augmentation = AugmentationPlan(preset="standard", stored_views=2)
     _, _, images, feed, notes = made(prepare(), tmp_path / "store", augmentation=augmentation)
     assert isinstance(feed, StoredFeed)
@@ -93,11 +95,23 @@ def test_stored_views_differ_are_seeded_and_each_epoch_draws_one(prepare: Callab
     count = len(images.roles.fit)
     rows = feed.training.take(np.arange(2 * count))[0]
     assert not np.allclose(rows[:count], rows[count:])
-    drawn = {view_number(0, epoch, images.roles.fit[0].id, 2) for epoch in range(12)}
-    assert drawn == {0, 1}
     assert images.spent.so_far().views["varied"] >= 2 * count
     feed.select_logits(lambda done: None)
     assert images.spent.so_far().moved_bytes > 0
+
+
+@given(seed=st.integers(0, 9), name=st.text(max_size=9), views=st.integers(1, 64), tour=st.integers(0, 4))
+def test_as_many_epochs_as_views_see_every_one_of_them(seed: int, name: str, views: int, tour: int):
+    epochs = range(tour * views, (tour + 1) * views)
+    assert sorted(view_number(seed, epoch, name, views) for epoch in epochs) == list(range(views))
+
+
+def test_images_and_tours_have_orders_of_their_own_in_which_every_view_comes_as_often():
+    first = [[view_number(0, 4 * tour, f"image{i}", 4) for i in range(500)] for tour in range(2)]
+    for order in first:
+        counts = np.bincount(order, minlength=4)
+        assert np.abs(counts - 125).max() < 4 * np.sqrt(500 * 3 / 16)  # four deviations of a fair draw
+    assert np.mean(np.equal(*first)) < 0.35
 
 
 def test_a_phase_gets_the_border_and_the_views_that_its_plan_says(prepare: Callable, tmp_path: Path):
