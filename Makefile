@@ -3,6 +3,7 @@ VENV := .venv
 PYTHON := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 PEERS := $(VENV)/.installed-peers
+TRUNK := build/mobilenet_v2.safetensors
 
 .PHONY: env demo test check benchmarks
 
@@ -31,9 +32,14 @@ $(PEERS): $(STAMP)
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check -e ".[train,bench]"
 	touch $(PEERS)
 
+$(TRUNK): | $(STAMP)
+	mkdir -p build
+	$(PYTHON) scripts/extract_mobilenet_trunk.py $@
+
 # Counts over the whole zoo of networks, then sides in turns on the sets of $HEADSTART_DATA; writes tables into docs. Hours
 # on a quiet machine; what build/*.jsonl holds is not measured again.
-benchmarks: env $(PEERS)
+benchmarks: env $(PEERS) $(TRUNK)
+	@test -d "$$HEADSTART_DATA" || { echo "HEADSTART_DATA='$$HEADSTART_DATA': a folder with hymenoptera.tar, cifar10.tar, rsscn7.tar, chest_xray.tar and documents.tar is expected; set it to one"; exit 1; }
 	$(PYTHON) benchmarks/layer_groups.py
 	$(PYTHON) benchmarks/cut_coverage.py
 	$(PYTHON) benchmarks/against.py
@@ -41,6 +47,7 @@ benchmarks: env $(PEERS)
 	$(PYTHON) benchmarks/decode.py
 	$(PYTHON) benchmarks/many_heads.py
 	$(PYTHON) benchmarks/ten_thousand.py
+	$(PYTHON) benchmarks/store_memory.py
 	$(PYTHON) benchmarks/stored_views.py
-	$(PYTHON) benchmarks/stored_views.py --cases head lite0 --sets cifar10 rsscn7 chest_xray
+	$(PYTHON) benchmarks/stored_views.py --cases head lite0 --sets cifar10 rsscn7 chest_xray --other-seeds 3
 	$(PYTHON) benchmarks/shortlist_truth.py

@@ -4,7 +4,8 @@
 
 All classification networks of torchvision and one small network of every model file of timm, with random weights: at
 every border between two layer groups the parts answer, train and move buffers bit for bit as the whole does. Names
-check only these networks and write nothing.
+check only these networks and leave the table as it is. An interrupted run goes on, as long as no code changes, with
+what build/cut-coverage.jsonl holds.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from pathlib import Path
 import torch
 from cut_checks import ALL_BELOW, CutVerdict, cut_verdict
 from layer_groups import networks
+from measured import Kept, code_hash
 
 from headstart.errors import HeadstartError
 from headstart.models.catalog import find_model
@@ -87,16 +89,17 @@ def main() -> None:
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
     asked = sys.argv[1:]
+    kept, code = Kept("cut-coverage"), code_hash()
     verdicts: dict[str, list[CutVerdict]] = {}
     for kind, name in networks():
         if asked and name not in asked:
             continue
-        started = time.monotonic()
-        verdict = verdict_of(name)
-        verdicts.setdefault(kind, []).append(verdict)
-        said = "holds" if verdict.holds else verdict.refused + verdict.faults
-        seconds = time.monotonic() - started
-        print(f"{name}: {said} at {verdict.borders} borders, {verdict.side} px ({seconds:.1f} s)", flush=True)
+        done = kept.find(name=name, code=code)
+        if done is None:
+            started = time.monotonic()
+            found = vars(verdict_of(name))
+            done = kept.add({"name": name, "code": code, "verdict": found, "seconds": time.monotonic() - started})
+        verdicts.setdefault(kind, []).append(CutVerdict(**done["verdict"]))
     if not asked:
         TABLE.write_text(table(verdicts), encoding="utf-8")
     print(table(verdicts).split("## Every network")[0])

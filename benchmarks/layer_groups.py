@@ -5,6 +5,7 @@
 All classification networks of torchvision and one small network of every model file of timm, with random weights:
 groups partition all parameters and buffers, stand in the order of execution, every head is new, and one training step
 moves exactly what it should. Order and step are computed below 30 million parameters, the rest is structure only.
+An interrupted run goes on, as long as no code changes, with what build/layer-groups.jsonl holds.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from importlib import metadata
 from pathlib import Path
 
 import torchvision.models
+from measured import Kept, code_hash
 from zoo_checks import NUMERIC_BELOW, Verdict, numeric_verdict, structural_verdict
 
 from headstart.errors import HeadstartError
@@ -94,15 +96,15 @@ def table(verdicts: dict[str, list[Verdict]]) -> str:
 
 def main() -> None:
     warnings.simplefilter("ignore")
-    verdicts: dict[str, list[Verdict]] = {}
+    kept, code = Kept("layer-groups"), code_hash()
+    verdicts: dict[str, list[Verdict]] = {kind: [] for kind, _ in networks()}
     for kind, name in networks():
-        started = time.monotonic()
-        verdict = verdict_of(name)
-        verdicts.setdefault(kind, []).append(verdict)
-        print(
-            f"{name}: {'holds' if not verdict.faults else verdict.faults} ({time.monotonic() - started:.1f} s)",
-            flush=True,
-        )
+        done = kept.find(name=name, code=code)
+        if done is None:
+            started = time.monotonic()
+            found = vars(verdict_of(name))
+            done = kept.add({"name": name, "code": code, "verdict": found, "seconds": time.monotonic() - started})
+        verdicts[kind].append(Verdict(**done["verdict"]))
     TABLE.write_text(table(verdicts), encoding="utf-8")
     print(TABLE.read_text(encoding="utf-8").split("## Every network")[0])
 

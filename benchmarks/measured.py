@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import platform
@@ -14,9 +15,11 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, TypeAlias
 
+import headstart
 from headstart.features.speed import machine_key
 
 BUILD = Path(__file__).parents[1] / "build"
+CODE = (Path(headstart.__file__).parent, Path(__file__).parent)
 Row: TypeAlias = dict[str, Any]
 
 
@@ -37,18 +40,29 @@ class Kept:
         rows = [json.loads(line) for line in self._file.read_text(encoding="utf-8").splitlines()]
         return [row for row in rows if row["machine"] == self._machine]
 
+    def find(self, **what: object) -> Row | None:
+        """The first row with these values."""
+        return next((row for row in self.rows() if all(row.get(key) == value for key, value in what.items())), None)
+
     def has(self, **what: object) -> bool:
         """Whether a row with these values is kept."""
-        return any(all(row.get(key) == value for key, value in what.items()) for row in self.rows())
+        return self.find(**what) is not None
 
-    def add(self, row: Row) -> None:
-        """Keep one more, with the time and the load of the machine."""
+    def add(self, row: Row) -> Row:
+        """Keep one more, with the time and the load of the machine; what is kept is given back."""
         row = {**row, "machine": self._machine, "load": os.getloadavg()[0], "time": time.time()}
         self._file.parent.mkdir(exist_ok=True)
         with self._file.open("a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
         shown = {key: value for key, value in row.items() if key not in ("predicted", "truth", "machine", "time")}
         print(json.dumps(shown), flush=True)
+        return row
+
+
+def code_hash() -> str:
+    """Of every Python file of headstart and of the benchmarks: a count of what code does holds for that code alone."""
+    files = sorted(path for folder in CODE for path in folder.rglob("*.py"))
+    return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()[:16]
 
 
 def in_new_process(arguments: Sequence[str], *, home: Path | None = None) -> tuple[Row, float]:
