@@ -145,7 +145,7 @@ def _time_row(case: Case, side: SideName, found: list[Row], own: float) -> str:
     seconds = statistics.median(row["seconds"] for row in found)
     goal = case.goals.get(side)
     ratio = seconds / own
-    shown = [f"{ratio:.2f}", f"{goal:g}", "yes" if ratio >= goal else "no"] if goal else ["1", "", ""]
+    shown = [f"{ratio:.2f}", f"{goal:g}", "yes" if ratio >= goal else "no"] if goal else [f"{ratio:.3g}", "", ""]
     accuracies = [a for row in found if (a := accuracy_of(row)) is not None and case.weights == "pretrained"]
     if found[0]["run_epochs"] < found[0]["epochs"]:
         title = f"{TITLES[side]} (extrapolated from {found[0]['run_epochs']} epochs)"
