@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterator
+from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
@@ -122,3 +123,9 @@ def prepare(image_folder: Path, tmp_path: Path) -> Callable[..., Prepared]:
         return Prepared(folder or image_folder, tmp_path / name, **options)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def axe() -> str:
+    """axe-core, which finds what people who cannot see or point would stumble over."""
+    return (files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import shutil
 from collections.abc import Mapping, Sequence
@@ -289,24 +290,23 @@ def _figures(shares: Sequence[float], images: int) -> dict[str, Any]:
 
 def _pairs(variants: Sequence[Mapping[str, Any]], counts: Mapping[str, int]) -> list[dict[str, Any]]:
     found = []
-    for i, a in enumerate(variants):
-        for b in variants[i + 1 :]:
-            for on in ("select", "report"):
-                difference = a[on]["accuracy"] - b[on]["accuracy"]
-                tie = abs(difference) < 0.05
-                verdict = "tie" if tie else "a" if difference > 0 else "b"
-                said = "tie" if tie else f"differ by {100 * difference:+.1f} points"
-                found.append(
-                    {"a": a["name"], "b": b["name"], "on": on, "difference": difference, "images": counts[on]}
-                    | {
-                        "interval": [difference - 0.04, difference + 0.04],
-                        "seeds": 2,
-                        "p_value": 0.3,
-                        "p_corrected": 0.6,
-                    }
-                    | {"verdict": verdict, "further_images": 900 if tie else None}
-                    | {"sentence": f"{a['name']} and {b['name']}: {said}." if i == 0 else ""}
-                )
+    for a, b in itertools.combinations(variants, 2):
+        for on in ("select", "report"):
+            difference = a[on]["accuracy"] - b[on]["accuracy"]
+            tie = abs(difference) < 0.05
+            verdict = "tie" if tie else "a" if difference > 0 else "b"
+            said = "tie" if tie else f"differ by {100 * difference:+.1f} points"
+            found.append(
+                {"a": a["name"], "b": b["name"], "on": on, "difference": difference, "images": counts[on]}
+                | {
+                    "interval": [difference - 0.04, difference + 0.04],
+                    "seeds": 2,
+                    "p_value": 0.3,
+                    "p_corrected": 0.6,
+                }
+                | {"verdict": verdict, "further_images": 900 if tie else None}
+                | {"sentence": f"{a['name']} and {b['name']}: {said}."}
+            )
     return found
 
 

@@ -16,7 +16,7 @@ MODULES = sorted(path for path in PACKAGE.rglob("*.py"))
 OWN = [path for path in MODULES if path.name != "__init__.py"]
 
 CONTRACTS = {"errors", "facts", "input_spec", "plan_faults", "plan_sections", "plan"}
-CONTRACTS |= {"request", "hyperrule", "presets", "run", "run_settings", "run_store", "choice_facts"}
+CONTRACTS |= {"request", "hyperrule", "presets", "run", "run_settings", "run_store", "choice_facts", "amounts"}
 
 THINGS = {"data", "models", "features", "domains"}
 STEPS = {"advise", "inspect", "evaluate", "train", "experiments", "deliver"}
@@ -24,6 +24,7 @@ STEPS = {"advise", "inspect", "evaluate", "train", "experiments", "deliver"}
 # Who may import whom, by the first name after `headstart.`; `step.module` opens a single door between steps.
 ARROWS: dict[str, set[str]] = {
     "errors": set(),
+    "amounts": set(),
     "facts": {"errors"},
     "input_spec": {"errors"},
     "plan_faults": {"errors"},
@@ -261,7 +262,7 @@ def test_command_line_options_are_these():
         "predict": ["--json", "bundle", "files"],
         "probe": [
             *("--allow-noncommercial", "--chart", "--group", "--json", "--limit", "--model", "--out", "--patches"),
-            *("--run", "-o", "data"),
+            *("--run", "--seed", "-o", "data"),
         ],
         "models": [
             *("--commercial", "--contains", "--domain", "--family", "--json", "--library", "--limit", "--max-gmacs"),

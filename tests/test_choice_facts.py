@@ -1,4 +1,4 @@
-"""Facts of domains, strategies and costs: whole, in range, and tied to the names they are about."""
+"""Facts of domains and costs: whole, in range, and tied to the names they are about."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from headstart.choice_facts import (
     CLOUD_GPU,
     DOMAIN_FACTS,
     FROM_SCRATCH,
-    STRATEGY_FACTS,
     TRANSFER,
     depths_in,
     similarity_level,
@@ -20,7 +19,6 @@ from headstart.choice_facts import (
 )
 from headstart.facts import DEPTHS
 from headstart.plan import Domain
-from headstart.presets import STRATEGIES
 
 
 @pytest.mark.parametrize(
@@ -36,12 +34,9 @@ def test_a_similarity_outside_is_refused(value: float):
         similarity_level(value)
 
 
-def test_every_domain_and_every_strategy_has_its_row():
+def test_every_domain_has_its_row():
     assert set(DOMAIN_FACTS) == set(get_args(Domain))
     assert all(name == fact.name for name, fact in DOMAIN_FACTS.items())
-    assert {fact.name for fact in STRATEGY_FACTS} == {*STRATEGIES, "self_supervised_pretraining"}
-    assert len(STRATEGY_FACTS) == len(STRATEGIES) + 1
-    assert all(fact.source and fact.usual_when for fact in STRATEGY_FACTS)
     assert all(fact.source and fact.advice for fact in DOMAIN_FACTS.values())
 
 

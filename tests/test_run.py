@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 from headstart.errors import DiskFullError, RunError
 from headstart.plan import DataPlan
 from headstart.presets import STRATEGIES, Request
-from headstart.run import Run, environment, write_atomically, write_json
+from headstart.run import Run, environment, new_folder, resume_command, write_atomically, write_json
 
 PLAN = STRATEGIES["probe_then_tune"](Request(DataPlan(source="photos")))
 SETTLED = PLAN.settled(model_name="net:tag", input_size=224, group_names=("stem", "head"))
@@ -112,6 +113,29 @@ def test_a_new_run_holds_plan_data_and_environment(tmp_path: Path) -> None:
     assert again.events() == []
     assert json.loads((run.folder / "environment.json").read_text())["python"] == environment()["python"]
     assert str(run.folder) in run.resume_command
+
+
+@pytest.mark.parametrize("name", ["my photos-20261124", "it's", "a$b;c", "döner", "plain-1"])
+def test_resume_commands_can_be_pasted(name: str, tmp_path: Path) -> None:
+    folder = tmp_path / name
+    assert shlex.split(Run(folder).resume_command) == ["headstart", "train", "--resume", str(folder)]
+    assert shlex.split(resume_command("compare", folder)) == ["headstart", "compare", "--resume", str(folder)]
+
+
+def test_a_folder_in_use_names_the_command_quoted(tmp_path: Path) -> None:
+    make_run(tmp_path / "my run")
+    with pytest.raises(RunError) as caught:
+        make_run(tmp_path / "my run")
+    assert caught.value.remedy.endswith(f"headstart train --resume '{tmp_path / 'my run'}'")
+
+
+def test_new_folders_get_a_number_where_the_name_is_taken(tmp_path: Path) -> None:
+    found = []
+    for _ in range(3):
+        found.append(new_folder(tmp_path / "runs", "photos-1"))
+        assert not found[-1].exists()
+        found[-1].mkdir(parents=True)
+    assert [folder.name for folder in found] == ["photos-1", "photos-1-2", "photos-1-3"]
 
 
 def test_an_empty_folder_may_become_a_run(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from datetime import datetime
 from pathlib import Path
@@ -174,6 +175,16 @@ def test_comparisons_in_any_condition(tmp_path: Path):
     states = {Path(one.comparison).name: (one.state, one.chosen, one.trials) for one in found.comparisons}
     assert states == {"a": ("finished", None, 2), "b": ("unfinished", None, 0)}
     assert [Path(run.run).name for run in found.damaged] == ["c"]
+
+
+def test_a_finished_comparison_of_which_trials_failed_says_how_to_try_them_again(tmp_path: Path):
+    folder = make_comparison(tmp_path / "my photos")
+    (of_none,) = find(tmp_path).comparisons
+    assert (of_none.state, of_none.resume) == ("finished", None)
+    path = folder / "comparison.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"resume": "headstart compare --resume elsewhere"}))
+    (of_some,) = find(tmp_path).comparisons
+    assert (of_some.state, of_some.resume) == ("finished", f"headstart compare --resume '{folder}'")
 
 
 def summary(**values: object) -> RunSummary:

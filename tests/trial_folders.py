@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,6 +24,7 @@ def write_trial(
     epochs: Sequence[Sequence[bool]] = (),
     seconds: float = 10.0,
     accuracy: Literal["measured", "needs download"] = "measured",
+    missing: Mapping[str, str] | None = None,
 ) -> Run:
     """A finished trial with these right and wrong answers; image i is an ant if i is even.
 
@@ -46,9 +47,10 @@ def write_trial(
         for name, answers in judged.items()
         for index, right in enumerate(answers)
     ]
-    run.write_selection(rows)
+    run.write_selection({column: [row[column] for row in rows] for column in rows[0]})
     run.write_metrics(_metrics(report, judged[kept], kept, len(epochs), seconds))
-    comparison.end(trial, TrialEnd("done", accuracy=accuracy, seconds=seconds, peak_memory_bytes=1000))
+    end = TrialEnd("done", accuracy=accuracy, seconds=seconds, peak_memory_bytes=1000, missing=dict(missing or {}))
+    comparison.end(trial, end)
     return run
 
 

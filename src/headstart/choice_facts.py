@@ -1,7 +1,7 @@
-"""What is known about choosing: domains, strategies and what they cost, as typed tables beside `headstart.facts`.
+"""What is known about choosing: borders, domains and what training costs, as typed tables beside `headstart.facts`.
 
-The advisor, the explorers and the guide read these tables. Numbers are the field's usual ones unless a line says that
-they are an estimate or an assumption of ours.
+The advisor, the explorers and the guide read these tables; which strategy is for what stands in `advise.rules.RULES`.
+Numbers are the field's usual ones unless a line says that they are an estimate or an assumption of ours.
 """
 
 from __future__ import annotations
@@ -50,37 +50,6 @@ TINY_INPUT_PIXELS = 128
 """What BiT crops where images are tiny (Kolesnikov et al. 2020)."""
 LARGER_INPUT_PIXELS = 320
 """For images from above, whose objects are a few pixels wide."""
-
-
-@dataclass(frozen=True, slots=True)
-class StrategyFact:
-    """When a strategy is the usual choice."""
-
-    name: str
-    """As in `presets.STRATEGIES`; self_supervised_pretraining is a step before one of them."""
-    usual_when: str
-    source: str
-
-
-STRATEGY_FACTS: tuple[StrategyFact, ...] = (
-    StrategyFact(
-        "feature_extraction",
-        "fewer than 5,000 images, or a domain very much like ImageNet's",
-        "Zeiler & Fergus 2014; Kornblith et al. 2019",
-    ),
-    StrategyFact("gradual", "any number of images; the safest of those that tune", "Howard & Ruder 2018"),
-    StrategyFact("partial", "images from above: late layers change, early ones stay", "Yosinski et al. 2014"),
-    StrategyFact("discriminative", "5,000 to 50,000 images of a similar domain", "Howard & Ruder 2018"),
-    StrategyFact("probe_then_tune", "the gap is not known: the probe stays a candidate", "Kumar et al. 2022"),
-    StrategyFact("full", "documents; a large gap and enough images", "Yosinski et al. 2014; Kolesnikov et al. 2020"),
-    StrategyFact("scratch", "a large gap and 100,000 images or more", "He et al. 2019"),
-    StrategyFact(
-        "self_supervised_pretraining",
-        "a large gap and many unlabelled images of the domain",
-        "Chen & He 2021; Azizi et al. 2021",
-    ),
-)
-"""From the most frozen to the most thawed, and the step that may come first."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,22 +19,27 @@ import errno
 import json
 import os
 import platform
+import shlex
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 from headstart.errors import DiskFullError, RunError
 from headstart.plan import Plan
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 _UMASK = os.umask(0)
 os.umask(_UMASK)
 _MODE = 0o666 & ~_UMASK
 """What any new file gets; libraries that write through a private file of their own would leave 0600."""
 
-_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+FULL_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+"""Numbers of errors that say there is no room for a file."""
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
@@ -56,7 +61,7 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
             raise
         # Libraries wrap the system's error in their own; the cause is then only in its text.
         full = (
-            getattr(error, "errno", None) in _FULL
+            getattr(error, "errno", None) in FULL_DISK
             or "os error 28" in str(error).lower()
             or "No space left" in str(error)
         )
@@ -66,7 +71,7 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
                 remedy="what was saved before is whole; make room",
             ) from error
         raise
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
 
 
 def write_json(path: Path, value: object) -> None:
@@ -75,12 +80,25 @@ def write_json(path: Path, value: object) -> None:
     write_atomically(path, lambda aside: aside.write_text(text, encoding="utf-8"))
 
 
+def new_folder(parent: Path, stem: str) -> Path:
+    """A path where nothing is yet: `parent`/`stem`, with a number appended where that is taken. It is not made."""
+    folder, count = parent / stem, 2
+    while folder.exists():
+        folder, count = parent / f"{stem}-{count}", count + 1
+    return folder
+
+
+def resume_command(command: Literal["train", "compare"], folder: Path) -> str:
+    """What to type to go on with a folder, whatever its name holds."""
+    return f"headstart {command} --resume {shlex.quote(str(folder))}"
+
+
 def _is_full(folder: Path) -> bool:
     stat = os.statvfs(folder)
     return stat.f_bavail * stat.f_frsize < 1 << 16
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """A rename survives a power cut only once its folder is on disk."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
@@ -108,7 +126,7 @@ class Run:
     @property
     def resume_command(self) -> str:
         """What to type to go on."""
-        return f"headstart train --resume {self.folder}"
+        return resume_command("train", self.folder)
 
     @classmethod
     def create(cls, folder: Path, *, given: Plan, settled: Plan, data: Mapping[str, Any]) -> Run:
@@ -121,7 +139,7 @@ class Run:
             if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
                 raise RunError(
                     f"{folder} exists already",
-                    remedy=f"choose another --out, or go on with --resume {folder}",
+                    remedy=f"choose another --out, or go on with: {resume_command('train', folder)}",
                 )
             (folder / "checkpoints").mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -179,7 +197,7 @@ class Run:
                     line = "\n" + line
                 file.write(line.encode())
         except OSError as error:
-            if error.errno in _FULL:
+            if error.errno in FULL_DISK:
                 raise DiskFullError(f"the disk is full: {path} could not be written", remedy="make room") from error
             raise
 
@@ -202,11 +220,15 @@ class Run:
 
     def write_predictions(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Write predictions.parquet: one row an image that reports."""
-        self._write_table("predictions.parquet", rows)
+        names = list(rows[0]) if rows else []
+        self._write_table("predictions.parquet", {name: [row[name] for row in rows] for name in names})
 
-    def write_selection(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Write selection.parquet: one row for each image that chooses and each candidate."""
-        self._write_table("selection.parquet", rows)
+    def write_selection(self, columns: Mapping[str, Sequence[Any] | npt.NDArray[Any]]) -> None:
+        """Write selection.parquet: one row for each image that chooses and each candidate, given column by column.
+
+        Images times epochs are many: as rows they would take ten times the memory.
+        """
+        self._write_table("selection.parquet", columns)
 
     def table(self, name: str) -> list[dict[str, Any]]:
         """The rows of predictions.parquet or selection.parquet.
@@ -223,11 +245,11 @@ class Run:
             raise RunError(f"{self.folder / name} cannot be read ({str(error).splitlines()[0]})") from error
         return rows
 
-    def _write_table(self, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    def _write_table(self, name: str, columns: Mapping[str, Sequence[Any] | npt.NDArray[Any]]) -> None:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        table = pa.Table.from_pylist([dict(row) for row in rows])
+        table = pa.table(dict(columns))
         write_atomically(self.folder / name, lambda aside: pq.write_table(table, aside))
 
     def _write_text(self, name: str, text: str) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from headstart.errors import RunError
-from headstart.run import Run
+from headstart.run import Run, resume_command
 from headstart.run_settings import raw_plan
 
 State = Literal["finished", "stopped", "running", "interrupted", "damaged"]
@@ -96,6 +96,7 @@ class ComparisonSummary:
     """Of the chosen variant on the images that report, 0..1."""
     accuracy_interval: tuple[float, float] | None
     resume: str | None
+    """What to type to go on; of a finished one too, where trials failed or lack their weights."""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values."""
@@ -333,7 +334,8 @@ def read_comparison(folder: Path) -> ComparisonSummary:
             chosen=chosen.get("variant"),
             accuracy=report.get("accuracy"),
             accuracy_interval=_interval(report["interval"]) if report.get("interval") else None,
-            resume=None if finished else f"headstart compare --resume {folder}",
+            # Made anew: the folder may have been moved since the answer was written.
+            resume=resume_command("compare", folder) if answer.get("resume") or not finished else None,
         )
     except (KeyError, TypeError, ValueError) as error:
         raise RunError(f"comparison.json: a value is missing or wrong ({error})") from error

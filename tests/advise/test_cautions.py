@@ -27,6 +27,19 @@ def test_the_first_by_imagenet_is_to_be_tried_too():
     assert len(said) == len(ALWAYS) + 1
 
 
+def test_classes_that_nobody_could_learn_are_named():
+    said = cautions([place("a", 75.0)], keep=1, circumstances=Circumstances("named", unlearned=("bees",)))
+    assert said[0].startswith(
+        "class 'bees' lies in a single group, so the fold that is judged on it has not learned it"
+    )
+    assert "loosen --group" in said[0]
+    many = Circumstances("named", unlearned=tuple("abcdefg"))
+    assert (
+        "classes 'a', 'b', 'c', 'd', 'e', ... lie in a single group each"
+        in cautions([place("a", 75.0)], keep=1, circumstances=many)[0]
+    )
+
+
 def test_few_images_no_groups_own_files_and_notes_are_named():
     ranking = [place("a", 75.0, weights="own file", half=0.08)]
     circumstances = Circumstances("unknown", ("3 images were left out",))
@@ -35,4 +48,5 @@ def test_few_images_no_groups_own_files_and_notes_are_named():
     assert images.startswith("on 100 images the first one's accuracy of 0.90 is known to 0.82..0.98 only")
     assert own.startswith("the ImageNet accuracy of a is that of the published weights")
     assert "--group" in groups
+    assert "intervals are narrower than they should be" in groups
     assert tuple(always) == ALWAYS

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest
 from sklearn.linear_model import LogisticRegression
 
-from headstart.advise.depth_probe import DepthCurve, beats, folds_by_group, probe_depths, share_interval, sign_test
+from headstart.advise.depth_probe import DepthCurve, beats, folds_by_group, probe_depths, sign_test
 from headstart.data.sources import ImageRecord
 from headstart.errors import DataError
 from headstart.evaluate.metrics import wilson_interval
@@ -164,35 +164,6 @@ def test_only_differences_beyond_chance_count():
     assert not beats(right, right, alone)
     assert not beats(five, right, alone)
     assert not beats(right, five, alone // 2)  # five images of three patients
-
-
-@given(st.lists(st.booleans(), min_size=1, max_size=60))
-def test_the_interval_of_images_that_stand_alone_is_wilsons(told: list[bool]):
-    right = np.array(told)
-    found = share_interval(right, np.arange(len(right)))
-    assert found == pytest.approx(wilson_interval(int(right.sum()), len(right)))
-
-
-@given(st.lists(st.booleans(), min_size=2, max_size=20), st.integers(2, 6))
-def test_copies_of_images_narrow_no_interval(told: list[bool], copies: int):
-    right, together = np.repeat(told, copies), np.repeat(np.arange(len(told)), copies)
-    assert share_interval(right, together) == pytest.approx(wilson_interval(sum(told), len(told)))
-    if 0 < sum(told) < len(told):
-        low, high = share_interval(right, np.arange(len(right)))
-        assert share_interval(right, together)[0] < low < high < share_interval(right, together)[1]
-
-
-def test_the_interval_covers_the_truth_where_images_of_a_group_are_alike():
-    rng = np.random.default_rng(0)
-    covered = {"together": 0, "alone": 0}
-    for _ in range(300):
-        skills = rng.beta(2, 1, 60)  # of 60 patients with ten images each; 2/3 on average
-        right, patients = rng.random(600) < np.repeat(skills, 10), np.repeat(np.arange(60), 10)
-        for name, together in (("together", patients), ("alone", np.arange(600))):
-            low, high = share_interval(right, together)
-            covered[name] += low <= 2 / 3 <= high
-    assert covered["together"] / 300 >= 0.92
-    assert covered["alone"] / 300 < 0.85
 
 
 def test_where_the_strength_was_chosen_on_a_sample_all_images_are_judged(monkeypatch: pytest.MonkeyPatch):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -16,6 +17,7 @@ from sklearn.preprocessing import StandardScaler
 from headstart.advise.halving import (
     FIRST_OF_A_CLASS,
     Judged,
+    classes_in_one_group,
     dealt_folds,
     difference,
     images_wanted,
@@ -45,9 +47,11 @@ def records(**counts: int) -> list[ImageRecord]:
     return [ImageRecord(f"{label}/{n:03d}.jpg", label, "all") for label, count in counts.items() for n in range(count)]
 
 
-def judged(model: str, losses: np.ndarray, correct: np.ndarray | None = None) -> Judged:
+def judged(
+    model: str, losses: np.ndarray, correct: np.ndarray | None = None, together: np.ndarray | None = None
+) -> Judged:
     right = np.ones(len(losses), bool) if correct is None else correct
-    return Judged(model, np.asarray(losses, np.float64), right, (0.0, 1.0), 1.0, 0.0, 0.0, 0.0)
+    return Judged(model, np.asarray(losses, np.float64), right, (0.0, 1.0), 1.0, 0.0, 0.0, 0.0, together)
 
 
 @given(counts=st.lists(st.integers(2, 60), min_size=2, max_size=6), seed=st.integers(0, 9), share=st.floats(0.1, 1))
@@ -98,10 +102,25 @@ def test_folds_keep_groups_together():
     assert set(dealt_folds(images, {one.id: one.label for one in images}, seed=0)) == {0, 1}
 
 
+def test_classes_that_no_fold_can_learn_and_be_judged_on_are_found():
+    images = records(a=4, b=4, c=1)
+    groups = {one.id: "one patient" if one.label == "b" else one.id for one in images}
+    assert classes_in_one_group(images, groups) == ("b", "c")
+    assert classes_in_one_group(images[:4], groups) == ()
+
+
+def test_two_groups_of_a_class_each_are_judged_without_a_fault():
+    """Each fold is asked about a class that it has not learned: wrong everywhere, and a number all the same."""
+    features, labels = clouds(40, 6, 2)
+    found = judge_features("net", features, labels, labels, labels, num_classes=2)
+    assert found.accuracy == found.knn_accuracy == 0
+    assert np.isfinite([*found.losses_N, *found.accuracy_interval, found.log_me, found.h_score]).all()
+
+
 def test_the_probe_is_a_cross_validated_ridge_regression():
     features, labels = clouds(90, 12, 3)
     folds = folds_of(90)
-    found = judge_features("net", features, labels, folds, num_classes=3, interval=wilson_interval)
+    found = judge_features("net", features, labels, folds, np.arange(90), num_classes=3)
     scores, scaled = np.empty((90, 3)), StandardScaler().fit_transform(features)
     for fold in np.unique(folds):
         fit = folds != fold
@@ -109,7 +128,7 @@ def test_the_probe_is_a_cross_validated_ridge_regression():
         model = Ridge(alpha).fit(scaled[fit], np.eye(3)[labels[fit]])
         scores[~fit] = model.predict(scaled[~fit])
     assert (found.correct_N == (scores.argmax(axis=1) == labels)).mean() > 0.97
-    assert found.accuracy_interval == wilson_interval(int(found.correct_N.sum()), 90)
+    assert found.accuracy_interval == pytest.approx(wilson_interval(int(found.correct_N.sum()), 90))
     # No temperature makes a lower loss of these scores than the one that was found.
     rows = np.arange(90)
     losses = []
@@ -125,7 +144,7 @@ def test_better_features_are_judged_better_by_all_four():
     order = []
     for spread in (0.5, 6.0):
         features, labels = clouds(120, 24, 3, spread=spread)
-        one = judge_features("net", features, labels, folds_of(120), num_classes=3, interval=wilson_interval)
+        one = judge_features("net", features, labels, folds_of(120), np.arange(120), num_classes=3)
         order.append((-one.log_loss, one.accuracy, one.log_me, one.h_score, one.knn_accuracy))
     assert all(better > worse for better, worse in zip(*order, strict=True))
 
@@ -153,6 +172,48 @@ def test_the_difference_is_that_of_a_paired_t_test():
     assert found.accuracy == pytest.approx(right.mean() - wrong.mean())
     assert found.accuracy_interval[0] < found.accuracy < found.accuracy_interval[1]
     assert found.is_tie == (expected.low <= 0 <= expected.high)
+
+
+def alike(rng: np.random.Generator, spread: float) -> tuple[Judged, Judged, np.ndarray]:
+    """Two networks on 20 patients with ten images each, whose losses differ by patient alone; the second is as good."""
+    patients = np.repeat(np.arange(20), 10)
+    gaps = np.repeat(rng.normal(0, spread, 20), 10) + rng.normal(0, 0.05, 200)
+    right = np.repeat(rng.random((2, 20)) < 0.7, 10, axis=1)
+    base = rng.exponential(0.5, 200)
+    return judged("a", base, right[0], patients), judged("b", base + gaps, right[1], patients), patients
+
+
+def test_images_of_one_patient_decide_nothing_together():
+    rng = np.random.default_rng(0)
+    ties = {"by patient": 0, "by image": 0}
+    for _ in range(200):
+        first, second, _ = alike(rng, 0.5)
+        ties["by patient"] += difference(first, second).is_tie
+        ties["by image"] += difference(replace(first, together_N=None), replace(second, together_N=None)).is_tie
+    assert ties["by patient"] / 200 == pytest.approx(0.95, abs=0.05)
+    assert ties["by image"] / 200 < 0.5, "as if each image were a patient: chance wins most of the time"
+
+
+def test_intervals_of_a_difference_are_wider_by_patient():
+    first, second, patients = alike(np.random.default_rng(1), 0.5)
+    found = difference(first, second)
+    alone = difference(replace(first, together_N=np.arange(200)), second)
+    assert alone == difference(replace(first, together_N=None), second)
+    for ours, theirs in (
+        (found.log_loss_interval, alone.log_loss_interval),
+        (found.accuracy_interval, alone.accuracy_interval),
+    ):
+        assert ours[0] < theirs[0] < theirs[1] < ours[1]
+    sums = np.bincount(patients, second.losses_N - first.losses_N)
+    expected = ttest_rel(sums, np.zeros(20)).confidence_interval()  # all patients have ten images
+    assert found.log_loss_interval == pytest.approx((expected.low / 10, expected.high / 10))
+
+
+def test_few_patients_put_no_network_out():
+    first, second, _ = alike(np.random.default_rng(0), 0.5)
+    worse = replace(second, losses_N=second.losses_N - (second.losses_N - first.losses_N).mean() + 0.1)
+    assert who_stays([first, worse], keep=1) == ("a", "b")
+    assert who_stays([replace(first, together_N=None), replace(worse, together_N=None)], keep=1) == ("a",)
 
 
 def test_verdicts():

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from headstart.advise import nearness
 from headstart.advise.nearness import ENOUGH_IMAGES, measure_similarity
-from headstart.data.sources import open_source
+from headstart.data.sources import ImageRecord, open_source
 from headstart.errors import DataError
 
 
@@ -28,6 +30,30 @@ def test_it_does_not_depend_on_the_order_of_the_files(monkeypatch: pytest.Monkey
     monkeypatch.setattr(nearness, "ENOUGH_IMAGES", 8)
     records = open_source("digits").records
     assert measure_similarity(records) == measure_similarity(tuple(reversed(records)))
+
+
+def drawing_order(records: tuple[ImageRecord, ...]) -> list[ImageRecord]:
+    return sorted(records, key=lambda record: hashlib.blake2b(record.id.encode()).digest())
+
+
+def test_in_place_of_images_that_cannot_be_read_come_the_next(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.setattr(nearness, "ENOUGH_IMAGES", 8)
+    records = drawing_order(open_source("digits").records)
+    broken = [replace(record, content=b"no image") for record in records[:2]]
+    gone = [replace(records[5], content=None, path=tmp_path / "gone.png")]
+    holed = (*broken, *records[2:5], *gone, *records[6:])
+    whole = (*records[2:5], *records[6:])
+    assert measure_similarity(holed) == measure_similarity(whole)
+    assert measure_similarity(holed).images == 8
+    few = measure_similarity((*broken, *records[2:5]))
+    assert few.images == 3
+    assert few == measure_similarity(records[2:5])
+
+
+def test_only_where_nothing_can_be_read_is_it_an_error():
+    broken = [replace(record, content=b"no image") for record in open_source("digits").records[:3]]
+    with pytest.raises(DataError, match=r"none of 3 images can be read.*headstart check names them"):
+        measure_similarity(broken)
 
 
 def test_without_images_there_is_nothing_to_compare():

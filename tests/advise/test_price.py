@@ -5,8 +5,6 @@ from __future__ import annotations
 import pytest
 
 from headstart.advise.price import (
-    CORE_RATE,
-    GPU_RATE,
     HEAD_START_SECONDS,
     cost_of,
     machine_for,
@@ -14,7 +12,7 @@ from headstart.advise.price import (
     usual_routes,
 )
 from headstart.advise.situation import Hardware
-from headstart.features.measured import Known
+from headstart.features.measured import CORE_RATE, GPU_RATE, Known
 from headstart.features.network_facts import facts_of_card
 from headstart.models.catalog import find_model
 from headstart.plan import AugmentationPlan, DataPlan, Plan

@@ -7,9 +7,9 @@ import json
 import numpy as np
 import pytest
 
+from headstart.advise.group_intervals import share_interval
 from headstart.advise.ranking import IMAGENET, PROBE, Candidate, Round, Shortlist, halve, places, scores_of
 from headstart.errors import MissingExtraError, ModelError
-from headstart.evaluate.metrics import wilson_interval
 from headstart.models.catalog import ModelChoice, find_model
 
 COUNT, WIDTH = 200, 10
@@ -32,12 +32,14 @@ def folds_of(images: int) -> np.ndarray:
 
 
 CANDIDATES = [candidate(name, 70.0 + place) for place, name in enumerate(SPREAD)]
-OPTIONS = {"num_classes": 2, "interval": wilson_interval}
+ALONE = np.arange(COUNT)
+"""Every image is its own group."""
+OPTIONS = {"num_classes": 2}
 
 
 @pytest.fixture(scope="module")
 def found() -> tuple[Round, ...]:
-    rounds, skipped = halve(CANDIDATES, features_of, LABELS, folds_of, keep=2, **OPTIONS)
+    rounds, skipped = halve(CANDIDATES, features_of, LABELS, ALONE, folds_of, keep=2, **OPTIONS)
     assert skipped == {}
     return rounds
 
@@ -90,7 +92,7 @@ def test_json_is_plain_and_whole(answer: Shortlist):
 def test_networks_alike_tie_and_the_cheapest_is_named():
     twins = [candidate("best", gmacs=2.0), candidate("good", gmacs=None), candidate("fair", gmacs=0.5)]
     same = {one.name: features_of(CANDIDATES[0], COUNT) for one in twins}
-    rounds, _ = halve(twins, lambda one, images: same[one.name][:images], LABELS, folds_of, keep=1, **OPTIONS)
+    rounds, _ = halve(twins, lambda one, images: same[one.name][:images], LABELS, ALONE, folds_of, keep=1, **OPTIONS)
     assert {one.model for one in rounds[-1].judged} == {"best", "good", "fair"}  # nobody leaves for nothing
     answer = Shortlist("photos", ("a", "b"), places(twins, rounds), 1, rounds)
     assert answer.first_two is not None
@@ -100,7 +102,7 @@ def test_networks_alike_tie_and_the_cheapest_is_named():
 
 
 def test_as_many_as_are_kept_are_asked_once_about_everything():
-    rounds, _ = halve(CANDIDATES[:2], features_of, LABELS, folds_of, keep=3, **OPTIONS)
+    rounds, _ = halve(CANDIDATES[:2], features_of, LABELS, ALONE, folds_of, keep=3, **OPTIONS)
     assert [each.images for each in rounds] == [COUNT]
 
 
@@ -112,7 +114,7 @@ def test_who_cannot_be_had_is_named_and_the_others_go_on():
             raise MissingExtraError("timm is not installed")
         return features_of(one, images)
 
-    rounds, skipped = halve(CANDIDATES, some, LABELS, folds_of, keep=1, **OPTIONS)
+    rounds, skipped = halve(CANDIDATES, some, LABELS, ALONE, folds_of, keep=1, **OPTIONS)
     assert skipped == {"good": "its weights cannot be downloaded; put them there", "poor": "timm is not installed"}
     assert places(CANDIDATES, rounds)[0].candidate.name == "best"
 
@@ -120,11 +122,35 @@ def test_who_cannot_be_had_is_named_and_the_others_go_on():
         raise ModelError(f"{one.name} is gone")
 
     with pytest.raises(ModelError, match=r"none of 5 networks can be had \(best: best is gone; good"):
-        halve(CANDIDATES, nobody, LABELS, folds_of, keep=1, **OPTIONS)
+        halve(CANDIDATES, nobody, LABELS, ALONE, folds_of, keep=1, **OPTIONS)
+
+
+def test_a_round_that_would_hold_one_group_is_left_out():
+    """The first 150 images show one patient: no fold could be judged on them."""
+    together = np.where(np.arange(COUNT) < 150, 0, np.arange(COUNT))
+    asked: list[int] = []
+
+    def folds(images: int) -> np.ndarray:
+        asked.append(images)
+        return np.where(np.arange(images) < 150, 0, 1)
+
+    rounds, skipped = halve(CANDIDATES, features_of, LABELS, together, folds, keep=1, **OPTIONS)
+    assert asked == [each.images for each in rounds] == [COUNT]
+    assert not skipped
+    assert {len(one.groups_N) for one in rounds[-1].judged} == {COUNT}
+
+
+def test_rounds_hand_the_groups_of_their_images_on():
+    """In pairs that are alike, intervals are those of half as many images."""
+    together = ALONE // 2
+    rounds, _ = halve(CANDIDATES[:1], features_of, LABELS, together, folds_of, keep=1, **OPTIONS)
+    (one,) = rounds[-1].judged
+    assert one.groups_N.tolist() == together.tolist()
+    assert one.accuracy_interval == share_interval(one.correct_N, together)
 
 
 def test_one_network_is_an_answer_without_a_second():
-    rounds, _ = halve(CANDIDATES[:1], features_of, LABELS, folds_of, keep=3, **OPTIONS)
+    rounds, _ = halve(CANDIDATES[:1], features_of, LABELS, ALONE, folds_of, keep=3, **OPTIONS)
     answer = Shortlist("photos", ("a", "b"), places(CANDIDATES[:1], rounds), 3, rounds)
     assert answer.first_two is None
     assert answer.agreement == []
@@ -137,6 +163,7 @@ def test_rounds_are_told_who_is_left():
         CANDIDATES,
         features_of,
         LABELS,
+        ALONE,
         folds_of,
         keep=1,
         on_round=lambda left, images: told.append((len(left), images)),

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
+import statistics
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,8 +15,9 @@ from advice_grid import CLASSES, DOMAINS, IMAGES, SIMILARITIES
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from headstart.advise.rules import RULES, THAWING, When, decide, facts_text, rule_for
+from headstart.advise.rules import RULES, THAWING, TOO_FREE, When, decide, facts_text, least_images, rule_for
 from headstart.advise.situation import Situation
+from headstart.choice_facts import FEW_PER_CLASS
 from headstart.presets import STRATEGIES
 
 FREE = dict.fromkeys(THAWING, 0.0)
@@ -41,7 +46,9 @@ def test_every_cell_has_one_answer_and_a_reason_against_all_others():
     assert len(cells) > 900
     for situation in cells:
         decision = decide(situation, FREE)
-        assert sum(rule.when.holds(situation) for rule in RULES) >= 1
+        first = next(rule for rule in RULES if rule.when.holds(situation))
+        assert (decision.strategy, decision.source) == (first.strategy, first.source)
+        assert decision.reason.endswith(first.reason)
         assert decision.strategy not in decision.rejected
         assert {decision.strategy, *decision.rejected} == set(STRATEGIES)
         assert decision.reason
@@ -64,6 +71,82 @@ def test_every_row_says_whose_idea_it_is():
         assert str(rule.when)
 
 
+@pytest.mark.parametrize(
+    ("said", "row"),
+    [
+        ({"images": 90, "classes": 10}, "fewer than 10 images of a class in half of the classes or more"),
+        ({"images": 4_999, "similarity": "high", "domain": "satellite"}, "similarity high, fewer than 5,000 images"),
+        ({"images": 5_000, "similarity": "high"}, "similarity high, 5,000 to 50,000 images"),
+        ({"images": 50_000, "similarity": "high"}, "similarity high or medium or unknown, 50,000 images or more"),
+        ({"images": 4_999, "domain": "medical"}, "medical, similarity medium, fewer than 5,000 images"),
+        ({"images": 5_000, "domain": "medical"}, "similarity medium, 1,000 to 50,000 images"),
+        ({"images": 999, "domain": "document"}, "similarity low, fewer than 1,000 images"),
+        ({"images": 1_000, "domain": "document"}, "document, similarity low, 1,000 images or more"),
+        ({"images": 49_999}, "similarity unknown, fewer than 50,000 images"),
+    ],
+)
+def test_borders_belong_to_the_row_above_them(said: dict[str, Any], row: str):
+    assert str(rule_for(Situation(**said)).when) == row
+
+
+def numbers_in(text: str) -> set[int]:
+    """Whole numbers of three digits and more, as sentences write them; neither years nor shares."""
+    return {int(found.replace(",", "")) for found in re.findall(r"(?<![\d.,-])\d{1,3}(?:,\d{3})+|\b\d{3}\b", text)}
+
+
+def test_what_a_row_says_of_numbers_is_its_own_condition():
+    for rule in RULES:
+        borders = {rule.when.least, rule.when.below, rule.when.per_class_below}
+        assert numbers_in(rule.reason) <= borders, rule.reason
+
+
+def table_rank(situation: Situation, **changed: Any) -> int:
+    return THAWING.index(rule_for(replace(situation, **changed)).strategy)
+
+
+def test_a_sentence_against_a_strategy_names_the_borders_of_the_table():
+    """Over the grid, with small classes and budgets: from the number on the table moves as much, before it does not."""
+    named = 0
+    budgets = (None, 250.0, 5.0)
+    for cell, median, budget in itertools.product(grid(), (None, 3, 9, 10), budgets):
+        situation = replace(cell, median_per_class=median, budget_seconds=budget)
+        large = {"classes": None, "median_per_class": None}
+        decision = decide(situation, FREE if budget is None else PRICES)
+        for strategy, sentence in decision.rejected.items():
+            rank = THAWING.index(strategy)
+            if strategy == "scratch" or "would take about" in sentence:
+                continue
+            if rank < THAWING.index(decision.strategy):
+                assert numbers_in(sentence) <= {situation.images}, sentence
+                continue
+            takes, there = sentence.split(" that takes ")[-1].split("; there are ")
+            assert sentence.startswith(f"{TOO_FREE[strategy]}; ")
+            images = re.search(r"([\d,]+) images or more", takes)
+            if images is not None:
+                border = int(images[1].replace(",", ""))
+                assert situation.images < border == least_images(strategy, situation)
+                assert table_rank(situation, images=border, **large) >= rank
+                assert table_rank(situation, images=border - 1, **large) < rank
+                assert there.startswith(f"{situation.images:,}")
+            else:
+                assert table_rank(situation, **large) >= rank
+            of_class = re.search(r"(\d+) or more of a class", takes)
+            if of_class is not None:
+                enough = max(situation.images, least_images(strategy, situation))
+                assert table_rank(situation, images=enough, median_per_class=int(of_class[1])) >= rank
+                assert table_rank(situation, images=enough, median_per_class=int(of_class[1]) - 1) < rank
+            assert images is not None or of_class is not None
+            named += 1
+    assert named > 10_000
+
+
+def test_the_guide_has_the_same_table():
+    guide = Path(__file__).parents[2] / "docs" / "guide" / "advise.md"
+    rows = [line.strip("| ").split(" | ") for line in guide.read_text(encoding="utf-8").splitlines() if "` | " in line]
+    shown = [row for row in rows if len(row) == 3 and row[1].strip("`") in THAWING]
+    assert shown == [[str(rule.when), f"`{rule.strategy}`", rule.source] for rule in RULES]
+
+
 levels = st.sampled_from(("low", "medium", "high"))
 domains = st.sampled_from(DOMAINS)
 counts = st.integers(2, 2_000_000)
@@ -84,6 +167,34 @@ def test_more_images_never_freeze_more(few: int, many: int, similarity: Any, dom
     assume(classes is None or classes <= few)
     said = {"similarity": similarity, "domain": domain, "classes": classes}
     assert rank(Situation(images=few, **said)) <= rank(Situation(images=many, **said))
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    counts=st.lists(st.one_of(st.integers(2, 30), images), min_size=2, max_size=12),
+    smaller=st.floats(0, 1, exclude_max=True),
+    similarity=similarities,
+    domain=domains,
+)
+def test_a_class_smaller_than_all_others_does_not_freeze_more(
+    counts: list[int], smaller: float, similarity: Any, domain: Any
+):
+    """But where half of all classes are then too small to tune on."""
+
+    def asked(counted: list[int]) -> Situation:
+        return Situation(
+            images=sum(counted),
+            classes=len(counted),
+            median_per_class=statistics.median_low(counted),
+            similarity=similarity,
+            domain=domain,
+        )
+
+    more = [*counts, max(1, int(smaller * min(counts)))]
+    if sum(count < FEW_PER_CLASS for count in more) < len(more) / 2:
+        assert rank(asked(counts)) <= rank(asked(more))
+    else:
+        assert rank(asked(more)) == 0
 
 
 @settings(max_examples=300, deadline=None)
@@ -142,6 +253,8 @@ def test_next_cheaper_strategies_are_tried_before_the_last_resort():
         (Situation(images=500, domain="medical"), "medical, similarity medium (what the domain says)"),
         (Situation(images=1_500), "similarity unknown (nobody stated or measured it)"),
         (Situation(images=90, classes=9, similarity="low"), "90 labelled images, 10 of a class, photo"),
+        (Situation(images=99, classes=10), "99 labelled images, 9 of a class, photo"),
+        (Situation(images=90, classes=3, median_per_class=44), "90 labelled images, 44 of a median class, photo"),
     ],
 )
 def test_the_facts_are_cited(situation: Situation, words: str):
@@ -151,7 +264,7 @@ def test_the_facts_are_cited(situation: Situation, words: str):
 def test_a_condition_reads_as_words():
     assert str(When(("low",), ("document",), least=1_000)) == "document, similarity low, 1,000 images or more"
     assert str(When(("high",), least=5_000, below=50_000)) == "similarity high, 5,000 to 50,000 images"
-    assert str(When(per_class_below=10)) == "fewer than 10 images of a class"
+    assert str(When(per_class_below=10)) == "fewer than 10 images of a class in half of the classes or more"
 
 
 @pytest.mark.parametrize(

@@ -64,9 +64,9 @@ def test_what_was_said_wins_over_the_domain(similarity: Any, domain: Any, nearne
     assert Situation(images=10, similarity=similarity, domain=domain).nearness == nearness
 
 
-def test_images_of_a_class_are_those_of_the_smallest_where_it_is_known():
+def test_images_of_a_class_are_those_of_the_median_one_where_it_is_known():
     assert Situation(images=100, classes=4).images_per_class == 25
-    assert Situation(images=100, classes=4, per_class=3).images_per_class == 3
+    assert Situation(images=100, classes=4, median_per_class=3).images_per_class == 3
     assert Situation(images=100).images_per_class is None
 
 

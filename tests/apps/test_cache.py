@@ -12,7 +12,7 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-from headstart.apps.cache import age_text, bytes_text, cache, parse_bytes
+from headstart.apps.cache import age_text, cache, parse_bytes
 from headstart.errors import HeadstartError
 from headstart.features.shards import Tensor
 from headstart.features.store import EVALUATION, ActivationStore, Space, SpaceKey, image_digest, row_ids
@@ -62,9 +62,19 @@ def test_the_table_has_a_line_for_each_space_and_the_sums():
     lines = done.stdout.splitlines()
     assert lines[0].split() == ["model", "border", "input", "views", "precision", "rows", "size", "last", "used"]
     rows = {line.split()[0]: line for line in lines[1:3]}
-    assert rows["net:tag"].split()[1:] == ["layer3", "64", "evaluation", "float16", "1,000", "2.0", "MB", "just", "now"]
+    assert rows["net:tag"].split()[1:] == [
+        "layer3",
+        "64",
+        "evaluation",
+        "float16",
+        "1,000",
+        "2.02",
+        "MB",
+        "just",
+        "now",
+    ]
     assert rows["a_longer_name:tag"].endswith("in use")
-    assert lines[3].startswith("4.0 MB in ")
+    assert lines[3].startswith("4.03 MB in ")
     assert space.rows == 1000
 
 
@@ -76,7 +86,7 @@ def test_clear_prints_what_was_freed():
     done = run("--clear")
     assert "other:tag" in done.stdout
     assert "kept held:tag: a running process uses it" in done.stdout
-    assert done.stdout.splitlines()[-1] == "2.0 MB freed"
+    assert done.stdout.splitlines()[-1] == "2.02 MB freed"
     assert held.rows == 1000
 
 
@@ -86,10 +96,10 @@ def test_limit_is_set_and_shown(home: Path):
     done = run("--limit", "1MB")
     lines = done.stdout.splitlines()
     assert lines[1].startswith("old:tag")
-    assert lines[2:5] == ["limit 1.0 MB", "2.0 MB freed", "2.0 MB stored"]
+    assert lines[2:5] == ["limit 1 MB", "2.02 MB freed", "2.02 MB stored"]
     assert "over the limit: running processes use it" in lines[5]
     assert json.loads((home / "store" / "limit.json").read_text()) == {"bytes": 10**6}
-    assert "limit 1.0 MB\n" in run().stdout
+    assert "limit 1 MB\n" in run().stdout
     assert json.loads(run("--json").stdout)["limit_bytes"] == 10**6
     assert held.rows == 1000
 
@@ -122,9 +132,7 @@ def test_what_is_no_size_is_refused_with_an_example(text: str):
         parse_bytes(text)
 
 
-def test_numbers_as_people_read_them():
-    texts = [bytes_text(count) for count in (0, 999, 1000, 6_020_000_000, 2.5e12, 3e15)]
-    assert texts == ["0 bytes", "999 bytes", "1.0 kB", "6.0 GB", "2.5 TB", "3000.0 TB"]
+def test_ages_as_people_read_them():
     ages = [age_text(seconds) for seconds in (-5, 0, 61, 7200, 90_000, 200_000)]
     assert ages == ["just now", "just now", "1 minute ago", "2 hours ago", "1 day ago", "2 days ago"]
 

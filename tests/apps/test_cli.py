@@ -107,6 +107,12 @@ def test_check_as_json_and_as_text(run: Callable[..., Result], image_folder: Pat
     assert "preview: sheet.png" in out
     with Image.open("sheet.png") as sheet:
         assert sheet.width > 200
+    refused(run("check", image_folder, "--input-size", 32, "--seed", 1), "has no effect without --preview", code=2)
+
+
+def test_filters_beside_a_name_are_refused(run: Callable[..., Result]):
+    asked = ("models", "resnet18", "--max-params", "5M", "--limit", 3)
+    refused(run(*asked), "--max-params, --limit has no effect beside NAME", code=2)
 
 
 def test_models_lists_every_card(run: Callable[..., Result]):

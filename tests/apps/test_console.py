@@ -66,13 +66,51 @@ def test_a_forecast_is_one_line_and_a_short_budget_one_sentence(capsys: pytest.C
     lines = captured.err.splitlines()
     assert captured.out == ""
     assert lines[0] == (
-        "forecast: probe 6 s, tune 2 min 10 s (frozen part 40 s once, 10 epochs of 9 s), end 3 s; 2 min 25 s with what "
-        "has passed; 120 MB stored; 1.2 GB of memory"
+        "forecast: probe 6.1 s, tune 2 min 10 s (frozen part 40 s once, 10 epochs of 9 s), end 3.2 s; 2 min 25 s with "
+        "what has passed; 120 MB stored; 1.2 GB of memory"
     )
     assert lines[1].startswith(lines[0])
     assert "rough guess" in lines[1]
     assert lines[2] == "note: the budget ends it sooner"
     assert lines[3] == "tune: what rests is stored: it is sooner done"
+    with console.training() as watcher:
+        watcher.noted("forecast", {**FORECAST, "futile_seconds": 15.0})
+    assert "with what has passed, or 15 s if the probe leaves nothing to repair; 120 MB" in capsys.readouterr().err
+
+
+def test_a_later_forecast_is_shown_only_if_it_says_something_else(capsys: pytest.CaptureFixture[str]):
+    rest = {**FORECAST, "phases": FORECAST["phases"][1:], "before_seconds": 145.3}
+    shown = {}
+    for total in (100, 210, 90, 230):
+        with console.training() as watcher:
+            watcher.noted("forecast", FORECAST)
+            capsys.readouterr()
+            watcher.noted("forecast", {**rest, "total_seconds": total})
+            shown[total] = capsys.readouterr().err
+    assert (shown[100], shown[210]) == ("", "")
+    assert shown[90].startswith("now forecast: tune 2 min 10 s (frozen part 40 s once")
+    assert "1 min 30 s with what has passed, not 2 min 25 s; 120 MB" in shown[90]
+    assert "3 min 50 s with what has passed" in shown[230]
+
+
+def test_a_budget_that_ends_it_after_all_is_said_and_one_that_does_not_any_more_too(capsys: pytest.CaptureFixture[str]):
+    ends = {**FORECAST, "before_seconds": 145.3, "budget": "the budget ends it sooner"}
+    with console.training() as watcher:
+        watcher.noted("forecast", FORECAST)
+        watcher.noted("forecast", ends)
+        watcher.noted("forecast", {**ends, "budget": "the budget ends it an epoch later"})
+        watcher.noted("forecast", {**ends, "budget": None})
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.split(":")[0] for line in lines] == ["forecast", "now forecast", "note", "now forecast"]
+    assert lines[2] == "note: the budget ends it sooner"
+
+
+def test_a_search_of_rates_has_its_place_in_the_line():
+    tune = {**FORECAST["phases"][1], "search_seconds": 15.0, "once_seconds": 55}
+    stored = console._forecast_line({**FORECAST, "phases": [tune]})
+    assert "tune 2 min 10 s (rate search 15 s, frozen part 40 s once, 10 epochs of 9 s)" in stored
+    computed = console._forecast_line({**FORECAST, "phases": [{**tune, "border": None, "once_seconds": 15}]})
+    assert "tune 2 min 10 s (rate search 15 s, 10 epochs of 9 s)" in computed
 
 
 def test_the_end_of_training_compares_with_the_forecast():

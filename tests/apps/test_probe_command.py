@@ -10,6 +10,7 @@ import typer
 from PIL import Image
 from typer.testing import CliRunner
 
+from headstart.apps import probe_command
 from headstart.apps.probe_command import check_places, probe, probed_text
 from headstart.errors import HeadstartError
 from headstart.workflow import probing
@@ -50,7 +51,7 @@ def test_options_reach_the_workflow(monkeypatch: pytest.MonkeyPatch):
 
     monkeypatch.setattr(probing, "probe", stopped)
     words = ["photos", "--model", "resnet18", "--run", "r", "--group", "(p1)", "--limit", "5/class"]
-    CliRunner().invoke(app, [*words, "--patches", "p.png", "--allow-noncommercial"])
+    CliRunner().invoke(app, [*words, "--seed", "7", "--patches", "p.png", "--allow-noncommercial"])
     del seen["progress"]
     assert seen == {
         "data": "photos",
@@ -58,6 +59,7 @@ def test_options_reach_the_workflow(monkeypatch: pytest.MonkeyPatch):
         "run": Path("r"),
         "group": "(p1)",
         "limit": "5/class",
+        "seed": 7,
         "patches": Path("p.png"),
         "noncommercial_weights": "allow",
     }
@@ -70,6 +72,34 @@ def test_places_are_looked_at_before_anything_is_computed(tmp_path: Path):
         check_places(tmp_path / "not there" / "x.json", None)
     with pytest.raises(HeadstartError, match="another suffix"):
         check_places(None, tmp_path / "chart.pdf")
+    with pytest.raises(HeadstartError, match="is a folder; expected the name of a file to write"):
+        check_places(tmp_path, None)
+    (tmp_path / "chart.svg").mkdir()
+    with pytest.raises(HeadstartError, match=r"chart\.svg is a folder"):
+        check_places(None, tmp_path / "chart.svg")
+    with pytest.raises(HeadstartError, match=r"/proc/x\.json cannot be written"):
+        check_places(Path("/proc/x.json"), None)
+
+
+def test_nothing_is_computed_for_a_place_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(probing, "probe", lambda *args, **options: pytest.fail("it was computed"))
+    done = CliRunner().invoke(app, ["photos", "-o", str(tmp_path)])
+    assert isinstance(done.exception, HeadstartError)
+    assert "is a folder" in str(done.exception)
+
+
+def test_an_answer_that_cannot_be_written_in_the_end_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def denied(path: Path, value: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    class Found:
+        def to_dict(self) -> dict[str, object]:
+            return {}
+
+    monkeypatch.setattr(probing, "probe", lambda *args, **options: Found())
+    monkeypatch.setattr(probe_command, "write_json", denied)
+    done = CliRunner().invoke(app, ["photos", "-o", str(tmp_path / "p.json")])
+    assert str(done.exception) == f"{tmp_path / 'p.json'} cannot be written (Permission denied); choose another file"
 
 
 def test_the_text_names_what_was_left_out():

@@ -5,9 +5,6 @@ Screenshots of both kinds, each width and mode, are left in pytest's temporary f
 
 from __future__ import annotations
 
-import shutil
-import subprocess
-import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,7 +20,6 @@ ARGUMENTS = (
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
     *("--disable-component-update", "--disable-sync", "--host-resolver-rules=MAP * ~NOTFOUND"),
 )
-AXE = Path(__file__).parents[2] / "build" / "axe-core" / "package" / "axe.min.js"
 KINDS = ("run", "images", "killed", "many", "comparison")
 
 pytestmark = [
@@ -65,23 +61,6 @@ def browser() -> Iterator[Any]:
         made = running.chromium.launch(executable_path=str(CHROMIUM), args=list(ARGUMENTS))
         yield made
         made.close()
-
-
-@pytest.fixture(scope="module")
-def axe() -> str:
-    """axe-core, fetched once into build/ by npm."""
-    if not AXE.is_file():
-        if shutil.which("npm") is None:
-            pytest.skip("axe-core is not here, and npm is not installed to fetch it")
-        folder = AXE.parents[1]
-        folder.mkdir(parents=True, exist_ok=True)
-        fetch = ["npm", "pack", "axe-core@4", "--silent"]
-        done = subprocess.run(fetch, cwd=folder, capture_output=True, text=True, check=False, timeout=60)
-        if done.returncode:
-            pytest.skip(f"axe-core cannot be fetched: {done.stderr.strip()[:200]}")
-        with tarfile.open(folder / done.stdout.split()[-1]) as archive:
-            archive.extract("package/axe.min.js", folder, filter="data")
-    return AXE.read_text(encoding="utf-8")
 
 
 @pytest.fixture

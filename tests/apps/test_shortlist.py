@@ -13,7 +13,8 @@ from typer.testing import CliRunner
 from headstart.advise.halving import Judged
 from headstart.advise.ranking import IMAGENET, PROBE, Agreement, Candidate, Place, Round, Shortlist
 from headstart.apps.cli import app
-from headstart.apps.shortlist import WIDTH, shortlist_text
+from headstart.apps.printing import WIDTH
+from headstart.apps.shortlist import shortlist_text
 from headstart.errors import Interrupted
 from headstart.models.search import ModelQuery
 from headstart.workflow import shortlisting

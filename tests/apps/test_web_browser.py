@@ -6,11 +6,9 @@ Screenshots of every page, width and mode are left in pytest's temporary folder 
 from __future__ import annotations
 
 import json
-import shutil
 import statistics
 import subprocess
 import sys
-import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -31,7 +29,6 @@ ARGUMENTS = (
     *("--disable-component-update", "--disable-sync", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"),
 )
 """The last one cuts the network: no name but this machine's address is found."""
-AXE = Path(__file__).parents[2] / "build" / "axe-core" / "package" / "axe.min.js"
 ANSWER_WITHIN_MS = 200
 
 pytestmark = [
@@ -252,23 +249,6 @@ def test_what_was_unfolded_stays_so_and_the_keyboard_is_enough(watched: Watched)
     page.wait_for_selector('html[data-page="models"]')
     assert page.evaluate("document.activeElement.textContent") == "Which network?"
     assert page.title() == "Which network? - headstart"
-
-
-@pytest.fixture(scope="module")
-def axe() -> str:
-    """axe-core, fetched once into build/ by npm."""
-    if not AXE.is_file():
-        if shutil.which("npm") is None:
-            pytest.skip("axe-core is not here, and npm is not installed to fetch it")
-        folder = AXE.parents[1]
-        folder.mkdir(parents=True, exist_ok=True)
-        fetch = ["npm", "pack", "axe-core@4", "--silent"]
-        done = subprocess.run(fetch, cwd=folder, capture_output=True, text=True, check=False, timeout=60)
-        if done.returncode:
-            pytest.skip(f"axe-core cannot be fetched: {done.stderr.strip()[:200]}")
-        with tarfile.open(folder / done.stdout.split()[-1]) as archive:
-            archive.extract("package/axe.min.js", folder, filter="data")
-    return AXE.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("mode", ["light", "dark"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 import threading
 import warnings
 from typing import Any
@@ -207,6 +208,43 @@ def test_a_truncated_file_is_an_error_and_never_pixels(case: str, share: float) 
 )
 def test_bytes_that_are_no_image_are_refused(encoded: bytes, words: str) -> None:
     assert words in reason(encoded)
+
+
+def tagged(payload: bytes) -> bytes:
+    """A whole JPEG behind a block of metadata of one's own."""
+    plain = encode(photo(), "JPEG")
+    return plain[:2] + b"\xff\xe1" + struct.pack(">H", len(payload) + 2) + payload + plain[2:]
+
+
+@pytest.mark.parametrize("payload", [b"Exif\0\0", b"Exif\0\0II*\0", b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x02"])
+def test_metadata_that_is_cut_turns_no_picture(payload: bytes) -> None:
+    assert np.array_equal(decode(tagged(payload)), decode(encode(photo(), "JPEG")))
+
+
+def turned(kind: str) -> bytes:
+    exif = Image.Exif()
+    exif[ORIENTATION] = 6
+    return encode(photo(), kind, **({"exif": exif} if kind in ("JPEG", "PNG", "WEBP", "TIFF") else {}))
+
+
+WHOLE_FILES = {kind: turned(kind) for kind in ("JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP", "PPM")}
+
+
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+@settings(max_examples=400, deadline=None)
+@given(
+    kind=st.sampled_from(sorted(WHOLE_FILES)),
+    changes=st.lists(st.tuples(st.integers(0, 255), st.integers(0, 255)), min_size=1, max_size=4),
+)
+def test_whatever_stands_in_a_file_it_is_pixels_or_a_reason(kind: str, changes: list[tuple[int, int]]) -> None:
+    broken = bytearray(WHOLE_FILES[kind])
+    for place, value in changes:
+        broken[place % len(broken)] = value
+    try:
+        pixels = decode(bytes(broken))
+    except UnreadableImageError:
+        return
+    assert (pixels.ndim, pixels.shape[2], pixels.dtype) == (3, 3, np.uint8)
 
 
 @pytest.mark.parametrize("size", [(7, 20), (20, 7), (1, 1)])

@@ -17,6 +17,7 @@ from headstart.data.splits import (
     Roles,
     assign_roles,
     deal,
+    deal_folds,
     group_names,
     hold_out,
     join_identical,
@@ -95,6 +96,19 @@ def test_a_group_is_never_torn_apart(counts: dict[str, int], group_count: int, p
     assert {groups[r.id] for r in kept}.isdisjoint({groups[r.id] for r in held})
     assert sorted(ids(kept) + ids(held)) == sorted(ids(records))
     assert {r.label for r in kept} == set(counts)
+
+
+@FAST
+@given(counts=COUNTS, group_count=st.integers(2, 12), most=st.integers(2, 5), seed=st.integers(0, 9))
+def test_folds_are_no_more_than_the_groups_of_the_smallest_class(
+    counts: dict[str, int], group_count: int, most: int, seed: int
+) -> None:
+    records = records_of(counts)
+    draw = random.Random(seed)
+    groups = {record.id: f"g{draw.randrange(group_count)}" for record in records}
+    held = {label: {groups[r.id] for r in records if r.label == label} for label in counts}
+    parts = max(2, min(most, *map(len, held.values())))
+    assert deal_folds(records, groups, most=most, seed=seed) == deal(records, groups, parts=parts, seed=seed)
 
 
 @FAST

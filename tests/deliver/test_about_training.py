@@ -52,8 +52,8 @@ def test_events_are_sentences_and_unknown_ones_show_their_values(tmp_path: Path)
     )
     read = parsed(f"<div>{checks_section(replace(run, events=(*run.events, *more))).body}</div>")
     rows = [text for _, text in read.all_of("tr")]
-    assert "0.0 sphase startedprobe: the head is solved" in rows
-    assert "9.0 scomputed bywhat rests is run by onnxruntime" in rows
+    assert "0 sphase startedprobe: the head is solved" in rows
+    assert "9 scomputed bywhat rests is run by onnxruntime" in rows
     assert "10 sstored2 views of each image before stage6 (torch)" in rows
     assert "12 sof tomorrowvalue: <x>" in rows
     assert not [row for row in rows if "epoch done" in row]

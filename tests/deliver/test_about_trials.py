@@ -47,14 +47,19 @@ def test_every_trial_has_its_state_and_error(comparison: ComparisonFacts):
 
 
 def test_the_images_and_the_command(comparison: ComparisonFacts):
-    read = parsed(f"<div id='all'>{comparison_data_section(comparison).body}</div>")
+    section = comparison_data_section(comparison)
+    assert section is not None
+    read = parsed(f"<div id='all'>{section.body}</div>")
     text = read.text_of(id="all")
     assert "Every trial learned from 32 images, and 40 images (val) reported." in text
     assert "2 files are the same" in text
     assert "1 image could not be read" in text
     assert len(read.all_of("tr")) == 3
-    bare = comparison_data_section(replace(comparison, runs={})).body
-    assert "Classes: ants and bees." in bare
+    bare = comparison_data_section(replace(comparison, runs={}))
+    assert bare is not None
+    assert "Classes: ants and bees." in bare.body
+    unknown = {"source": "photos", "classes": [], "fit_images": None}
+    assert comparison_data_section(replace(comparison, answer={**comparison.answer, "data": unknown})) is None
     again = comparison_again_section(comparison).body
     assert "headstart compare strategies photos --seeds 2" in again
     assert "comparison.yaml" in again

@@ -60,6 +60,30 @@ def test_without_a_choice_or_a_report(tmp_path: Path, runs: dict[str, list[Path]
     assert "successive halving" in text_of(bare)
 
 
+def test_what_failed_or_lacks_weights_has_its_way_out(tmp_path: Path, runs: dict[str, list[Path]]):
+    comparison = read_comparison(make_comparison(tmp_path / "c", runs))
+    assert "What is left" not in text_of(comparison)
+    variants = [{**one, "weights_missing": None} for one in comparison.variants]
+    variants[-1] |= {"weights_missing": "no network; put it at x", "dropped_at": 0.25}
+    resume = {"resume": "headstart compare --resume c", "why_resume": "1 trial failed; once more with"}
+    text = text_of(replace(comparison, answer={**comparison.answer, **resume, "variants": variants}))
+    for words in (
+        "What is left. 1 trial failed; once more with:headstart compare --resume c",
+        "resnet50: no network; put it at x.",
+        "resnet50 left the race for lack of weights; once they can be had, a new comparison judges it as well.",
+    ):
+        assert words in text, words
+
+
+def test_where_no_trial_could_tell_of_the_images_nothing_is_said_of_them(tmp_path: Path, runs: dict[str, list[Path]]):
+    comparison = read_comparison(make_comparison(tmp_path / "c", runs))
+    unknown = {"source": "photos", "classes": [], "fit_images": None, "select_images": None, "report_images": None}
+    text = text_of(replace(comparison, answer={**comparison.answer, "chosen": None, "data": unknown}))
+    assert "each with 2 seeds, because another seed gives another figure, by accuracy." in text
+    assert "No variant could be chosen." in text
+    assert "to learn from" not in text
+
+
 def test_titles(tmp_path: Path, runs: dict[str, list[Path]]):
     comparison = read_comparison(make_comparison(tmp_path / "c", runs))
     assert comparison_title(comparison) == "Three strategies compared"

@@ -58,8 +58,9 @@ def test_runs_that_are_gone_are_said(folder: Path):
 
 def test_errors_teach(folder: Path):
     trials = json.loads((folder / "comparison.json").read_text(encoding="utf-8"))["trials"]
-    change(folder, trials=[{**trial, "state": "to_come"} for trial in trials], resume="headstart compare --resume X")
-    with pytest.raises(RunError, match=r"no trial that ended yet; .*; go on with: headstart compare --resume X"):
+    change(folder, trials=[{**trial, "state": "to_come"} for trial in trials])
+    way_on = rf"go on with: headstart compare --resume {folder}"
+    with pytest.raises(RunError, match=rf"no trial that ended yet; .* {way_on}"):
         read_comparison(folder)
     change(folder, schema_version=2)
     with pytest.raises(RunError, match="schema version 2; expected 1; pip install --upgrade"):
@@ -74,5 +75,5 @@ def test_errors_teach(folder: Path):
     with pytest.raises(RunError, match="cannot be read"):
         read_comparison(folder)
     (folder / "comparison.json").unlink()
-    with pytest.raises(RunError, match=r"has no comparison\.json yet"):
+    with pytest.raises(RunError, match=rf"has no comparison\.json yet; .* {way_on}"):
         read_comparison(folder)

@@ -50,6 +50,25 @@ def test_a_folder_that_a_kill_left_too_early_is_begun_anew(tmp_path: Path):
     assert comparison.started(TRIAL)
 
 
+def test_what_is_discarded_is_run_anew(tmp_path: Path):
+    comparison = Comparison.create(tmp_path / "c", PLAN)
+    comparison.discard(TRIAL)  # nothing there yet
+    comparison.end(TRIAL, TrialEnd("done", missing={"net": "no network"}))
+    assert comparison.end_of(TRIAL) == TrialEnd("done", missing={"net": "no network"})
+    comparison.discard(TRIAL)
+    assert comparison.end_of(TRIAL) is None
+    assert not comparison.run_of(TRIAL).folder.exists()
+
+
+def test_commands_can_be_pasted_whatever_the_folder_is_called(tmp_path: Path):
+    folder = tmp_path / "my photos"
+    command = f"headstart compare --resume '{folder}'"
+    assert Comparison.create(folder, PLAN).resume_command == command
+    with pytest.raises(RunError, match="exists already") as told:
+        Comparison.create(folder, PLAN)
+    assert told.value.remedy.endswith(command)
+
+
 def test_nothing_is_overwritten(tmp_path: Path):
     (tmp_path / "c").mkdir()
     (tmp_path / "c" / "mine.txt").write_text("x")

@@ -8,8 +8,8 @@ import pytest
 
 from headstart.experiments.comparison import Comparison, TrialEnd
 from headstart.experiments.grid import Trial
-from headstart.experiments.rounds import Schedule
-from headstart.experiments.summary import answer_of, select_value
+from headstart.experiments.rounds import Schedule, schedule
+from headstart.experiments.summary import answer_of, select_values
 from trial_folders import comparison_of, write_trial
 
 GOOD = [True] * 45 + [False] * 5
@@ -51,7 +51,7 @@ def test_what_chooses_and_what_reports_are_kept_apart(tmp_path: Path):
     assert rows["two"]["peak_memory_bytes"] == 1000
     assert rows["one"]["parameters"] == 11689512, "a ResNet-18 by its card"
     assert answer["pareto"]["minutes"] == ["two"], "quicker and, on the images that report, better"
-    assert select_value(comparison, trials[0], "accuracy") == pytest.approx(0.9)
+    assert select_values(comparison, trials[:2], "accuracy") == pytest.approx({"one": 0.9, "two": 0.2})
 
 
 def test_half_a_comparison_has_an_answer(tmp_path: Path):
@@ -65,14 +65,22 @@ def test_half_a_comparison_has_an_answer(tmp_path: Path):
     assert [row["accuracy_status"] for row in answer["variants"]] == ["measured", "failed"]
     assert answer["variants"][1]["errors"] == ["no memory"]
     assert (answer["pairs"], answer["chosen"]["tied_with"]) == ([], [])
-    assert select_value(comparison, trials[1], "accuracy") is None
+    assert select_values(comparison, trials[:2], "accuracy") == {"one": pytest.approx(0.9), "two": None}
+    assert answer["why_resume"] == "not finished; go on with"
 
 
 def test_random_weights_stand_in_for_time_only(tmp_path: Path):
     comparison, trials = comparison_of(tmp_path / "c", seeds=[0])
     write_trial(comparison, trials[0], report=GOOD, select=GOOD)
-    write_trial(comparison, trials[1], report=POOR, select=POOR, accuracy="needs download")
+    missing = {"two": "two cannot be downloaded; put it at x"}
+    write_trial(comparison, trials[1], report=POOR, select=POOR, accuracy="needs download", missing=missing)
     answer = answer_of(comparison, whole(trials))
+    assert answer["finished"]
+    assert answer["why_resume"] == "1 trial lacks its weights; once more with"
+    assert answer["resume"] == comparison.resume_command
+    assert [row["weights_missing"] for row in answer["variants"]] == [None, missing["two"]]
+    assert [row["accuracy_status"] for row in answer["trials"]] == ["measured", "needs download"]
+    assert select_values(comparison, trials, "accuracy") == {"one": pytest.approx(0.9), "two": None}
     rows = {row["name"]: row for row in answer["variants"]}
     assert (rows["two"]["accuracy_status"], rows["two"]["report"], rows["two"]["select"]) == (
         "needs download",
@@ -95,6 +103,42 @@ def test_means_are_over_the_images_that_all_variants_chose_on(tmp_path: Path):
     assert (rows["one"]["images"], rows["one"]["accuracy"]) == (10, 0.0)
     assert rows["two"]["accuracy"] == pytest.approx(0.8)
     assert answer["chosen"]["variant"] == "two"
+
+
+def test_a_race_is_judged_on_the_images_that_all_answered(tmp_path: Path):
+    """By plain means the solved head leads: 0.9 over all of train, of which it has the images held out mostly wrong."""
+    vary = {"model": ["solved", "tuned", "weak"]}
+    comparison, _ = comparison_of(tmp_path / "c", vary=vary, seeds=[0], halving="successive")
+    plan = comparison.plan()
+    select = {"solved": [False] * 8 + [True] * 92, "tuned": [True] * 8 + [False] * 2, "weak": [True] * 7 + [False] * 3}
+
+    def known() -> Schedule:
+        return schedule(
+            plan,
+            has_ended=lambda trial: comparison.end_of(trial) is not None,
+            values_of=lambda trials: select_values(comparison, trials, plan.metric),
+        )
+
+    for trial in known().trials:
+        write_trial(comparison, trial, report=GOOD, select=select[trial.variant.name])
+    found = known()
+    assert found.dropped == {"solved": 0.25}
+    assert {trial.variant.name for trial in found.trials if trial.share == 0.5} == {"tuned", "weak"}
+    rows = {row["name"]: row for row in answer_of(comparison, found)["variants"]}
+    assert rows["solved"]["accuracy_status"] == "dropped"
+    assert {name: row["select"]["accuracy"] for name, row in rows.items()} == pytest.approx(
+        {"solved": 0.2, "tuned": 0.8, "weak": 0.7}
+    ), "what dropped it is what is shown"
+
+
+def test_where_all_failed_every_figure_is_there_and_unknown(tmp_path: Path):
+    comparison, trials = comparison_of(tmp_path / "c", seeds=[0])
+    for trial in trials:
+        comparison.end(trial, TrialEnd("failed", error="no memory"))
+    answer = answer_of(comparison, whole(trials))
+    figures = ("fit_images", "select_images", "report_images", "selected_on", "reported_on")
+    assert {key: answer["data"][key] for key in figures} == dict.fromkeys(figures)
+    assert answer["why_resume"] == "2 trials failed; once more with"
 
 
 def test_seeds_that_one_variant_lacks_do_not_choose(tmp_path: Path):

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from headstart.errors import RunError
-from headstart.experiments.trial_record import read_trial, value_of
+from headstart.experiments.outcomes import Answers
+from headstart.experiments.trial_record import read_trial, shared, value_of
 from trial_folders import comparison_of, write_trial
 
 
@@ -36,6 +37,18 @@ def test_values_of_each_metric(tmp_path: Path):
     assert value_of(report, "accuracy") == pytest.approx(0.6)
     assert value_of(report, "balanced_accuracy") == pytest.approx((3 / 3 + 0 / 2) / 2)
     assert value_of(report, "log_loss") == pytest.approx((3 * math.log(0.9) + 2 * math.log(0.1)) / 5)
+
+
+def test_only_images_that_all_answered_are_left():
+    def answers(names: str) -> Answers:
+        return Answers(list(names), ["x"] * len(names), [name == "b" for name in names], [0.1] * len(names))
+
+    kept = shared([answers("abcd"), answers("db"), answers("bxd")])
+    assert [list(one.images) for one in kept] == [["b", "d"], ["d", "b"], ["b", "d"]]
+    assert [list(one.right) for one in kept] == [[True, False], [False, True], [True, False]]
+    apart = [answers("ab"), answers("cd")]
+    assert shared(apart) == apart, "nothing in common"
+    assert shared([]) == []
 
 
 def test_damage_is_told(tmp_path: Path):

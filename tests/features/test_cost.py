@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -20,9 +21,20 @@ from headstart.features.cost import (
     stored_bytes,
     views_wanted,
 )
-from headstart.features.cost_facts import Choice, ImageCounts, Rates, Terms, frozen_stretch, steps_stretch
+from headstart.features.cost_facts import (
+    PIXELS,
+    REPORTED,
+    Choice,
+    ImageCounts,
+    Rates,
+    Terms,
+    frozen_stretch,
+    judging_stretch,
+    points_for,
+    steps_stretch,
+)
 from headstart.features.network_facts import Border, NetworkFacts
-from headstart.plan_sections import AugmentationPlan, SolvePhase, TrainPhase
+from headstart.plan_sections import AugmentationPlan, FrozenPartPlan, SolvePhase, TrainPhase
 
 FACTS = NetworkFacts(
     name="net@224",
@@ -111,6 +123,23 @@ class Machine:
             self.clock += self.rates.epoch_seconds
         return self.clock
 
+    def searched(self, tests: list[tuple[float | None, float | None]], steps: int, border: Border | None) -> float:
+        """Each test in steps of its own: shares behind the first that learns without and with what is varied."""
+        start = border.share if border else 0.0
+        for learning in (one for test in tests for one in test):
+            for _ in range(steps * 32):
+                if border:
+                    self.move(border)
+                else:
+                    self.view("varied")
+                if learning is None:
+                    self.compute(1 - start, self.rates.forward)
+                else:
+                    self.compute(1 - start - learning, self.rates.forward)
+                    self.compute(learning, self.rates.training)
+                    self.clock += self.rates.step_seconds / 32
+        return self.clock
+
 
 @pytest.mark.parametrize("views", [1, 3])
 def test_with_exact_rates_a_stored_phase_takes_what_the_machine_takes(views: int):
@@ -144,6 +173,44 @@ def test_where_another_device_computes_the_longer_of_both_counts():
     made = phase_cost(phase(), COMPUTED, COUNTS, FACTS, beside, terms())
     steps = COUNTS.fit * (1.6 / 30 + 0.4 / 10 + 0.002 / 32)
     assert made.seconds == pytest.approx(10 * (steps + COUNTS.select * 2 / 30 + 0.1))
+
+
+SEARCHES = {
+    "head and backbone, stored": (1, "c", "pretrained", [(None, 0.0), (0.0, 0.2)]),
+    "head and backbone, from pixels": (1, None, "pretrained", [(None, 0.0), (0.0, 0.2)]),
+    "head alone": (0, "head", "pretrained", [(None, 0.0)]),
+    "random weights": (4, None, "random", [(None, 1.0)]),
+}
+
+
+@pytest.mark.parametrize("name", SEARCHES)
+def test_with_exact_rates_a_search_takes_what_the_machine_takes(name: str):
+    thaw, border, weights, tests = SEARCHES[name]
+    one = phase(thaw, peak_rates="find")
+    way = COMPUTED if border is None else Choice("stored", border, 2, 0, "")
+    said = terms(weights=weights)
+    found, planned = (
+        phase_cost(each, way, COUNTS, FACTS, RATES, said)
+        for each in (one, one.model_copy(update={"peak_rates": "planned"}))
+    )
+    steps = points_for(10 * 25) + 1
+    took = Machine(RATES).searched(tests, steps, FACTS.border(border) if border else None)
+    assert found.search_seconds == pytest.approx(took, rel=1e-9)
+    assert found.seconds - planned.seconds == pytest.approx(took)
+    assert found.once_seconds - planned.once_seconds == pytest.approx(took)
+
+
+def test_a_phase_that_goes_on_or_has_found_its_rates_searches_no_more():
+    way = Choice("stored", "c", 2, 0, "")
+    for one, said in ((phase(peak_rates="found"), terms()), (phase(peak_rates="find"), terms(epochs_done=1))):
+        assert phase_cost(one, way, COUNTS, FACTS, RATES, said).search_seconds == 0
+
+
+def test_batches_of_a_search_are_no_larger_than_the_images():
+    few = replace(COUNTS, fit=10)
+    made = phase_cost(phase(0, peak_rates="find"), Choice("stored", "head", 1, 0, ""), few, FACTS, RATES, terms())
+    read = 21 * 10 * 2 * (2_048 / 2 + 16) / RATES.moved
+    assert made.search_seconds == pytest.approx(21 * 10 * RATES.step_seconds / 32 + read)
 
 
 counts = st.builds(
@@ -286,3 +353,65 @@ def test_memory_grows_with_what_learns_and_with_the_batch():
     assert sizes[0] < sizes[-1]
     large = replace(terms(), batch_size=128)
     assert memory_bytes([phase(4)], FACTS, large) - sizes[-1] == pytest.approx(96 * 5e7, rel=1e-6)
+
+
+def test_the_way_that_a_phase_took_is_what_a_resume_forecasts():
+    stored = phase(frozen_part=FrozenPartPlan(way="stored", border="b", views=3))
+    kept = {"b": COUNTS.fit * 3 + COUNTS.select}
+    made = forecast([stored], COUNTS, FACTS, RATES, terms(epochs_done=4, kept=kept, room_bytes=0.0), chosen_by=RATES)
+    way = made.phases[0].choice
+    assert (way.way, way.border, way.views, made.phases[0].once_seconds) == ("stored", "b", 3, 0)
+    computed = phase(frozen_part=FrozenPartPlan(way="computed"))
+    assert forecast([phase()], COUNTS, FACTS, RATES, terms()).phases[0].choice.way == "stored"
+    assert forecast([computed], COUNTS, FACTS, RATES, terms()).phases[0].choice.way == "computed"
+    assert forecast([stored], COUNTS, FACTS, RATES, terms(store="off")).phases[0].choice.way == "computed"
+
+
+def test_a_border_that_cannot_be_cut_is_none_in_a_forecast():
+    made = forecast([phase()], COUNTS, FACTS, RATES, terms(uncut=frozenset({"c"})), chosen_by=RATES)
+    assert made.phases[0].choice.border == "b"
+
+
+def test_a_forecast_counts_as_measured_only_where_what_it_needs_was_measured():
+    def origin(*stretches: str, phases: Sequence[SolvePhase | TrainPhase]) -> str:
+        known = replace(RATES, measured=dict.fromkeys(stretches, 0.01), origin="measured" if stretches else "related")
+        return forecast(phases, COUNTS, FACTS, known, terms(), chosen_by=RATES).origin
+
+    pooled, frozen = frozen_stretch("pooled", "onnxruntime"), frozen_stretch("c", "torch")
+    steps, judging = steps_stretch("c", "c"), judging_stretch("c")
+    tune, probe = [phase()], [SolvePhase()]
+    assert origin(phases=tune) == "related"
+    assert origin(pooled, phases=tune) == "related", "no step was ever timed"
+    assert origin(pooled, frozen, judging, phases=tune) == "related"
+    assert origin(pooled, frozen, steps, judging, phases=tune) == "measured"
+    assert origin(pooled, phases=probe) == "measured"
+    assert origin(judging, phases=probe) == "related"
+    from_pixels = steps_stretch(PIXELS, "c"), judging_stretch(PIXELS)
+    assert origin(*from_pixels, pooled, phases=tune) == "related", "by another way"
+    assert forecast([phase()], COUNTS, FACTS, replace(RATES, origin="guessed"), terms()).origin == "guessed"
+
+
+def test_a_choice_says_a_ratio_and_no_seconds_of_a_machine_that_nobody_has():
+    stored = choose(phase(), COUNTS, FACTS, RATES, terms(views=2))
+    ways = (phase_cost(phase(), way, COUNTS, FACTS, RATES, terms(views=2)).seconds for way in (COMPUTED, stored))
+    ratio = next(ways) / next(ways)
+    assert ratio > 1.5
+    assert stored.why == f"about {ratio:.2g} times as fast as running everything in every epoch"
+    slow = replace(RATES, moved=1e4)
+    assert choose(phase(), COUNTS, FACTS, slow, terms(views=2)).why.startswith("storing would take about ")
+    few = replace(RATES, torch=22.0, onnxruntime=0.0), terms(views=2, uncut=frozenset({"a", "b"}))
+    few = choose(phase(1, 2), COUNTS, FACTS, *few)
+    assert few.why.startswith("kept for later phases and runs, though it takes about 1.")
+    for made in (stored, few):
+        assert " s " not in made.why
+        assert "min" not in made.why
+
+
+def test_images_that_report_and_are_kept_take_nothing_to_judge():
+    def end(report: int, kept: int):
+        counts = replace(COUNTS, report=report)
+        return forecast([SolvePhase()], counts, FACTS, RATES, terms(kept={REPORTED: kept})).phases[-1]
+
+    assert end(300, 300).seconds == pytest.approx(RATES.end_seconds)
+    assert end(300, 0).seconds > end(300, 200).seconds > end(300, 300).seconds
+    assert end(20, 20).seconds == end(20, 0).seconds > RATES.end_seconds, "few are run through the network as it is"

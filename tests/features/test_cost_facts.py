@@ -3,53 +3,62 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from headstart.features.cost_facts import (
+    FEWEST_POINTS,
+    MOST_POINTS,
     PIXELS,
     Forecast,
     PhaseCost,
-    bytes_text,
-    duration_text,
     frozen_stretch,
     judging_stretch,
+    points_for,
     steps_stretch,
 )
 
 
 @pytest.mark.parametrize(
-    ("seconds", "text"),
+    ("budget", "sentence"),
     [
-        (0.04, "0.0 s"),
-        (0.42, "0.4 s"),
-        (0.97, "1 s"),
-        (6.2, "6 s"),
-        (59.4, "59 s"),
-        (59.8, "1 min"),
-        (130, "2 min 10 s"),
-        (3599.7, "1 h"),
-        (3900, "1 h 5 min"),
+        (15, "the budget of 15 s is shorter than that: it ends training while features for probe are computed"),
+        (19, "the budget of 19 s is shorter than that: it ends training after probe"),
+        (63, "the budget of 1 min 3 s is shorter than that: it ends training in tune after about 4 of 10 epochs"),
+        (22, "the budget of 22 s is shorter than that: it ends training while features for tune are computed"),
+        (91, "the budget of 1 min 31 s is shorter than that, but only the end will be past it"),
     ],
 )
-def test_durations_are_said_as_people_say_them(seconds: float, text: str):
-    assert duration_text(seconds) == text
-
-
-@pytest.mark.parametrize(
-    ("count", "text"),
-    [(629_000, "0.629 MB"), (119_600_000, "120 MB"), (999_600_000, "1 GB"), (1_500_000_000, "1.5 GB")],
-)
-def test_sizes_are_said_in_megabytes_and_gigabytes(count: int, text: str):
-    assert bytes_text(count) == text
+def test_a_short_budget_is_said_to_end_where_it_does(budget: float, sentence: str):
+    tune = PhaseCost("tune", frozen_seconds=20, steps_seconds=50, once_seconds=20, epochs=10)
+    made = Forecast(
+        (
+            PhaseCost("probe", frozen_seconds=8, other_seconds=2, once_seconds=8),
+            tune,
+            PhaseCost("end", other_seconds=5),
+        ),
+        0,
+        "measured",
+    )
+    assert made.cut_off(10.0, budget) == sentence  # the probe ends at 20 s, what is stored at 40 s, tune at 90 s
 
 
 def test_a_forecast_is_the_sum_of_its_phases():
-    one = PhaseCost("a", views_seconds=1, frozen_seconds=2, steps_seconds=3, judging_seconds=4, other_seconds=5)
+    parts = {"views": 1, "frozen": 2, "steps": 3, "judging": 4, "other": 5, "search": 6}
+    one = PhaseCost("a", **{f"{name}_seconds": seconds for name, seconds in parts.items()})
     two = PhaseCost("b", steps_seconds=1, stored_bytes=7)
     made = Forecast((one, two), memory_bytes=0, origin="guessed")
-    assert (one.seconds, made.seconds, made.stored_bytes) == (15, 16, 7)
+    assert (one.seconds, made.seconds, made.stored_bytes) == (21, 22, 7)
 
 
 def test_stretches_have_names_of_their_own():
     names = [frozen_stretch("c", "torch"), frozen_stretch("c", "onnxruntime"), frozen_stretch("b", "torch")]
     names += [steps_stretch(PIXELS, "c"), steps_stretch("c", "c"), judging_stretch(PIXELS), judging_stretch("c")]
     assert len(set(names)) == len(names)
+
+
+@given(steps=st.integers(1, 10**6))
+def test_two_range_tests_take_a_third_of_the_phase_and_a_hundred_steps_at_most(steps: int):
+    points = points_for(steps)
+    assert FEWEST_POINTS <= points <= MOST_POINTS
+    assert 2 * points <= max(2 * FEWEST_POINTS, min(100, steps / 3))

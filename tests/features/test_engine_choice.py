@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+import json
+import time
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from headstart.errors import DiskFullError
 from headstart.features import engine_choice
-from headstart.features.engine_choice import EXPECTED_GAIN, EXPECTED_SETUP_SECONDS, Rates, recall, remember, sooner
+from headstart.features.engine_choice import (
+    EXPECTED_GAIN,
+    EXPECTED_SETUP_SECONDS,
+    LOSS_HOLDS_SECONDS,
+    Rates,
+    in_a_line,
+    is_of_the_moment,
+    recall,
+    remember,
+    sooner,
+)
 
 
 @pytest.fixture
@@ -66,3 +79,45 @@ def test_where_nothing_can_be_kept_nothing_fails(home: Path, monkeypatch: pytest
     monkeypatch.setattr(engine_choice, "write_json", refuse)
     remember("this", "a", Rates(1, 2, 3))
     assert recall("this", "a") is None
+
+
+@pytest.mark.parametrize(("rate", "holds"), [(0.0, False), (5.0, False), (10.0, False), (11.0, True)])
+def test_what_speaks_against_an_engine_is_forgotten_in_time_and_what_speaks_for_it_is_not(
+    home: Path, rate: float, holds: bool
+) -> None:
+    now = time.time()
+    remember("this", "fresh", Rates(10, rate, 1, now - LOSS_HOLDS_SECONDS + 60))
+    remember("this", "old", Rates(10, rate, 1, now - LOSS_HOLDS_SECONDS - 60))
+    assert recall("this", "fresh") == Rates(10, rate, 1)
+    assert recall("this", "old") == (Rates(10, rate, 1) if holds else None)
+
+
+def test_a_loss_that_does_not_say_when_is_old(home: Path) -> None:
+    figures = {"torch": 10, "onnxruntime": 5, "setup_seconds": 1}
+    (home / "engines.json").write_text(json.dumps({"this": {"a": figures, "b": {**figures, "onnxruntime": 20}}}))
+    assert recall("this", "a") is None
+    assert recall("this", "b") == Rates(10, 20, 1)
+
+
+@pytest.mark.parametrize(
+    ("error", "passes"),
+    [
+        (DiskFullError("the disk is full"), True),
+        (PermissionError("no"), True),
+        (MemoryError(), True),
+        (
+            RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"),
+            True,
+        ),
+        (RuntimeError("std::bad_alloc"), True),
+        (RuntimeError("Exporting the operator 'aten::linalg_svd' is not supported"), False),
+        (ValueError("unknown graph"), False),
+    ],
+)
+def test_what_disk_and_memory_lack_says_nothing_of_a_network(error: Exception, passes: bool) -> None:
+    assert is_of_the_moment(error) == passes
+
+
+def test_a_complaint_is_one_line() -> None:
+    assert in_a_line(RuntimeError("first\nsecond")) == "first"
+    assert in_a_line(MemoryError()) == "MemoryError"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+import tracemalloc
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,14 +14,17 @@ import torch
 
 from headstart.data.loading import read_pixels, read_view
 from headstart.data.preprocess import evaluation_view
-from headstart.errors import MissingExtraError
-from headstart.features import engine_choice, engines
+from headstart.data.sources import ImageRecord
+from headstart.errors import DiskFullError, MissingExtraError
+from headstart.features import engine_choice, engines, onnx_engine, torch_engine
 from headstart.features.engine_choice import Rates
 from headstart.features.engines import (
     BATCH_IMAGES,
+    SAMPLE_IMAGES,
     SINGLE,
     Tolerance,
     choose_engine,
+    could_run,
     features_of,
     logits_of,
     outputs_of,
@@ -152,6 +156,132 @@ def test_an_engine_that_is_slower_after_all_is_not_used_again(prepare: Callable,
     assert choose_engine(prefix, sample, **options).name == "torch"
 
 
+def test_after_a_month_or_with_another_runtime_a_slower_engine_is_tried_again(
+    prepare: Callable, monkeypatch: pytest.MonkeyPatch
+):
+    task = prepare()
+    prefix, sample, tried = pooled_features(task.classifier()), sample_of(task), []
+
+    class Counting(OnnxEngine):
+        def __init__(self, *given: object, **named: object) -> None:
+            tried.append(1)
+            super().__init__(*given, **named)
+
+    monkeypatch.setattr(engines, "OnnxEngine", Counting)
+    monkeypatch.setattr(
+        engines, "_timed", lambda engine, images: (engine.run(images), 5.0 if engine.name == "onnxruntime" else 10.0)
+    )
+    options = {"label": "lite0", "images_to_come": 10**6}
+    for _ in range(2):
+        assert choose_engine(prefix, sample, **options).name == "torch"
+    assert len(tried) == 1
+    with monkeypatch.context() as patch:
+        patch.setattr(engine_choice, "LOSS_HOLDS_SECONDS", -1.0)
+        choose_engine(prefix, sample, **options)
+    assert len(tried) == 2
+    choose_engine(prefix, sample, **options)
+    assert len(tried) == 2, "what was measured anew holds again"
+    monkeypatch.setattr(engines, "runtime_version", lambda: "99.0")
+    choose_engine(prefix, sample, **options)
+    assert len(tried) == 3
+
+
+@pytest.fixture(params=[1, 6, 12])
+def threads(request: pytest.FixtureRequest) -> Iterator[int]:
+    """A pretended number of cores."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(request.param)
+    yield request.param
+    torch.set_num_threads(before)
+
+
+def test_engines_are_timed_with_images_for_every_core(prepare: Callable, monkeypatch: pytest.MonkeyPatch, threads: int):
+    task, given = prepare(), {"eager": [], "onnx": []}
+
+    class Eager(EagerEngine):
+        def run(self, images: Images) -> tuple[Images, ...]:
+            given["eager"].append(len(images))
+            return super().run(images)
+
+    class Onnx(OnnxEngine):
+        def run(self, images: Images) -> tuple[Images, ...]:
+            given["onnx"].append(len(images))
+            return super().run(images)
+
+    monkeypatch.setattr(engines, "EagerEngine", Eager)
+    monkeypatch.setattr(engines, "OnnxEngine", Onnx)
+    prefix, sample = pooled_features(task.classifier()), sample_of(task)
+    engine = choose_engine(prefix, sample, label="lite0", images_to_come=1, wanted="onnxruntime")
+    assert engine.image_threads == threads
+    of_all_cores = max(SAMPLE_IMAGES, threads * onnx_engine.BATCH_IMAGES)
+    assert given["onnx"][-1] == of_all_cores
+    assert given["eager"] == [1, min(BATCH_IMAGES, of_all_cores)]
+
+
+@pytest.mark.parametrize("error", [DiskFullError("the disk is full"), MemoryError(), RuntimeError("std::bad_alloc")])
+def test_a_disk_or_memory_that_was_full_for_once_is_not_held_against_a_network(
+    prepare: Callable, monkeypatch: pytest.MonkeyPatch, own_home: Path, error: Exception
+):
+    task, notes = prepare(), []
+    prefix, sample = pooled_features(task.classifier()), sample_of(task)
+    options = {"label": "lite0", "images_to_come": 10**6, "on_note": notes.append}
+
+    def fails(*given: object, **named: object) -> None:
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(onnx_engine, "export", fails)
+        assert choose_engine(prefix, sample, **options).name == "torch"
+    assert len(notes) == 1
+    assert "lite0 is run by torch, not by ONNX Runtime" in notes[0]
+    assert not (own_home / "engines.json").exists()
+    assert choose_engine(prefix, sample, wanted="onnxruntime", **options).name == "onnxruntime"
+    with monkeypatch.context() as patch:
+        patch.setattr(OnnxEngine, "run", fails)
+        choose_engine(prefix, sample, wanted="onnxruntime", **options)
+    assert list((own_home / "engines").glob("*.onnx")), "what was exported is whole"
+
+
+def test_a_network_that_does_not_compile_is_only_folded_and_one_that_cannot_be_folded_runs_as_it_is(
+    prepare: Callable, monkeypatch: pytest.MonkeyPatch
+):
+    """As on a GPU without a C compiler: there is none here, so that compiling is made to pay on the CPU."""
+    task, notes = prepare(), []
+    prefix, sample = pooled_features(task.classifier()), sample_of(task)
+    options = {"label": "lite0", "images_to_come": 10, "wanted": "torch", "on_note": notes.append}
+
+    def fails(*given: object, **named: object) -> Images:
+        raise RuntimeError("Failed to find C compiler.\nPlease specify via CC environment variable")
+
+    for module in (engines, torch_engine):
+        monkeypatch.setattr(module, "compiling_pays", lambda device, images: images > 5)
+    monkeypatch.setattr(torch, "compile", lambda network, **named: fails)
+    engine = choose_engine(prefix, sample, **options)
+    assert isinstance(engine, TorchEngine)
+    assert not engine.compiled
+    assert notes == ["lite0 is not compiled: Failed to find C compiler."]
+    monkeypatch.setattr(torch_engine, "folded", fails)
+    assert isinstance(choose_engine(prefix, sample, **options), EagerEngine)
+    assert notes[-1] == "lite0 is run as it is, not folded: Failed to find C compiler."
+
+
+def test_only_what_this_process_could_make_is_an_engine_of_its_own(prepare: Callable):
+    prefix = pooled_features(prepare().classifier())
+    here = torch.__version__
+    assert could_run(prefix, "torch", TorchEngine(prefix, np.zeros((1, 32, 32, 3), np.float32)).version)
+    assert could_run(prefix, "torch", EagerEngine(prefix).version)
+    assert could_run(prefix, "onnxruntime", onnx_engine.version_here() or "")
+    for name, version in [
+        ("torch", f"{here}, cuda, 3 norms folded, float16"),
+        ("torch", f"{here}1, cpu, as it is"),
+        ("torch", f"{here} as it is, cpu"),  # as it was written once
+        ("onnxruntime", f"1.0, exported by torch {here}"),
+        ("other", f"{here}, cpu, as it is"),
+        ("torch", ""),
+    ]:
+        assert not could_run(prefix, name, version), version
+
+
 def test_an_engine_that_gives_other_answers_is_not_used(prepare: Callable, monkeypatch: pytest.MonkeyPatch):
     task = prepare()
     prefix, sample, notes = pooled_features(task.classifier()), sample_of(task), []
@@ -253,3 +383,30 @@ def test_many_images_are_answered_by_an_engine_as_by_the_network(
     assert np.abs(found - expected).max() <= 1e-3 * np.abs(expected).max()
     engines.answers_of(classifier, records[:5], spec)
     assert asked == [80]  # a few images are not worth a choice
+
+
+def test_answers_to_many_images_hold_no_features_of_all_of_them(prepare: Callable, monkeypatch: pytest.MonkeyPatch):
+    """Else a report on 60,000 images would take 300 MB of features twice."""
+    task = prepare()
+    classifier = task.classifier()
+    torch.nn.init.normal_(classifier.head.weight, std=0.1)
+    image = read_view(task.images.roles.fit[0], task.images.spec)
+    row = EagerEngine(pooled_features(classifier)).run(image[None])[0]
+    count = 6000
+
+    class Same:
+        name, version, image_threads = "onnxruntime", "", 2
+
+        def run(self, images: Images) -> tuple[Images, ...]:
+            return (np.repeat(row, len(images), axis=0),)
+
+    monkeypatch.setattr(engines, "choose_engine", lambda *given, **named: Same())
+    monkeypatch.setattr(engines, "read_view", lambda record, spec: image)
+    records = [ImageRecord(str(number), "", "all") for number in range(count)]
+    tracemalloc.start()
+    found = engines.answers_of(classifier, records, task.images.spec)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert found.shape == (count, 2)
+    assert np.allclose(found, found[0], atol=1e-4)
+    assert peak < 0.2 * count * row.nbytes

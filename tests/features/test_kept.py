@@ -18,14 +18,15 @@ IMAGES = [bytes([number] * 16) for number in range(12)]
 
 
 def fill(root: Path, images: list[bytes], *, weights: str = "w", border: str = "pooled") -> None:
-    key = SpaceKey("net", weights, border, SPEC, view_version(), "torch", "1")
+    key = SpaceKey("net", weights, border, SPEC, view_version(), "torch", "1", library="timm 1")
     space = ActivationStore(root).space(key, (Tensor((4,)),))
     with space.writer() as writer:
         writer.add(row_ids(images, EVALUATION), [np.ones((len(images), 4), np.float32)])
 
 
 def kept(root: Path, **changes: object) -> int:
-    asked = {"model": "net", "border": "pooled", "spec": SPEC, "precision": "float16", "views": EVALUATION}
+    asked = {"model": "net", "library": "timm 1", "border": "pooled"}
+    asked |= {"spec": SPEC, "precision": "float16", "views": EVALUATION}
     ids = changes.pop("ids", row_ids(IMAGES, EVALUATION))
     return rows_kept(root, ids, **{**asked, **changes})
 
@@ -43,6 +44,7 @@ def test_the_space_with_most_of_the_rows_counts(tmp_path: Path):
     "change",
     [
         {"model": "other"},
+        {"library": "timm 2"},
         {"border": "c"},
         {"spec": SPEC.at_size(64)},
         {"precision": "float32"},

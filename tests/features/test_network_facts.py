@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from headstart.features.network_facts import NetworkFacts, facts_of_card, vigour_of
+from headstart.features.network_facts import NetworkFacts, expected_gain, facts_of_card, vigour_of
 from headstart.models.catalog import cards_of, find_model
 
 
@@ -45,3 +45,12 @@ def test_networks_of_narrow_layers_reach_less_of_the_machine():
     timm = {name: next(c for c in cards_of(name) if c.library == "timm") for name in ("resnet50", "mobilenetv2_100")}
     assert 0.02 <= vigour_of(timm["mobilenetv2_100"]) < vigour_of(timm["resnet50"]) <= 1
     assert vigour_of(card_of("resnet18")) == NetworkFacts.vigour, "nothing is published for torchvision's"
+
+
+def test_onnx_runtime_gains_most_where_pytorch_reaches_least():
+    gains = [expected_gain(vigour) for vigour in (0.02, 0.19, 0.5, 0.92, 1.0)]
+    assert gains == sorted(gains, reverse=True)
+    assert (gains[0], min(gains)) == (5.0, gains[-1])
+    assert gains[-1] >= 1
+    assert gains[1] == pytest.approx(4.8, rel=0.1)
+    assert gains[3] == pytest.approx(1.9, rel=0.15)

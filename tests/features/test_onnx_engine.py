@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from importlib import metadata
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from headstart.errors import MissingExtraError
 from headstart.features import onnx_engine
 from headstart.features.cut import cut
+from headstart.features.engines import pooled_features
 from headstart.features.fold import PooledFeatures
 from headstart.features.onnx_engine import BATCH_IMAGES, OnnxEngine, exported_path
 from headstart.features.torch_engine import EagerEngine
@@ -29,8 +32,9 @@ def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "home"
 
 
-def classifier_of(name: str, *, seed: int = 0) -> Classifier:
-    made = build_classifier(find_model(name), kind="linear", num_classes=2, seed=seed, input_size=64, weights="random")
+def classifier_of(name: str, *, seed: int = 0, classes: int = 2, kind: str = "linear") -> Classifier:
+    choice = find_model(name)
+    made = build_classifier(choice, kind=kind, num_classes=classes, seed=seed, input_size=64, weights="random")
     made.network.eval()
     return made
 
@@ -122,6 +126,56 @@ def test_another_head_is_the_same_prefix_and_anything_else_is_not() -> None:
     moved = classifier_of("resnet18")
     moved.network.bn1.running_mean += 1
     assert path(first) != path(moved)
+
+
+def path_of(classifier: Classifier) -> Path:
+    """As training and answering make it."""
+    return exported_path(pooled_features(classifier), IMAGES, label="a")
+
+
+@pytest.mark.parametrize("name", ["tf_efficientnet_lite0", "resnet18", "deit_tiny_patch16_224"])
+def test_other_classes_are_the_same_prefix(name: str) -> None:
+    paths = {path_of(classifier_of(name, classes=classes)) for classes in (2, 7)}
+    assert paths == {path_of(classifier_of(name, classes=3, kind="mlp"))}
+
+
+def test_another_stride_with_the_same_weights_is_another_prefix() -> None:
+    first, other = classifier_of("resnet18"), classifier_of("resnet18")
+    assert path_of(first) == path_of(other)
+    other.network.layer4[0].conv1.stride = (1, 1)
+    assert path_of(first) != path_of(other)
+    with torch.no_grad():
+        first.network.conv1.weight[0, 0, 0, 0] += 1e-6
+    assert path_of(first) != path_of(classifier_of("resnet18"))
+
+
+def test_the_version_is_told_without_importing_the_runtime(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten()).eval()
+    assert engine_of(network).version == onnx_engine.version_here()
+    assert str(torch.__version__) in (onnx_engine.version_here() or "")
+    monkeypatch.setattr(onnx_engine, "require", lambda *given, **named: pytest.fail("imported"))
+    assert onnx_engine.runtime_version() == metadata.version("onnxruntime")
+
+
+def test_without_the_runtime_there_is_no_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(onnx_engine, "_DISTRIBUTIONS", ())
+
+    def missing(*given: object, **named: object) -> None:
+        raise MissingExtraError("onnxruntime is not installed")
+
+    monkeypatch.setattr(onnx_engine, "require", missing)
+    assert onnx_engine.version_here() is None
+
+
+def test_an_export_that_may_only_be_read_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten()).eval()
+    expected = engine_of(network).run(IMAGES)[0]
+
+    def refuse(*given: object, **named: object) -> None:
+        raise PermissionError("read-only")
+
+    monkeypatch.setattr(Path, "touch", refuse)
+    assert np.array_equal(engine_of(network).run(IMAGES)[0], expected)
 
 
 def test_what_was_not_used_for_longest_goes_when_the_folder_is_full(

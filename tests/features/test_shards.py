@@ -13,6 +13,7 @@ import pytest
 from store_rows import TENSORS, arrays_of, ids_of
 
 from headstart.errors import DiskFullError, HeadstartError
+from headstart.features import shards as module
 from headstart.features.shards import (
     OpenShard,
     Shard,
@@ -161,3 +162,27 @@ def test_a_folder_that_may_not_be_written_says_so(tmp_path: Path):
         raise OSError(errno.EROFS, "Read-only file system")
     with pytest.raises(OSError, match="other"), explained(tmp_path):
         raise OSError(errno.EIO, "other")
+
+
+def open_shards(folder: Path) -> int:
+    """Files of `folder` that this process holds open."""
+    held = [link.readlink() for link in Path("/proc/self/fd").iterdir() if link.is_symlink()]
+    return sum(path.parent == folder for path in held)
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="open files cannot be counted here")
+def test_only_the_shards_that_were_read_last_keep_their_files_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(module, "MOST_MAPS", 3)
+    shards = [Shard.open(written(tmp_path), TENSORS) for _ in range(8)]
+    expected = records_of(range(ROWS))
+    for shard in [*shards, *shards[::-1], shards[0], *shards]:
+        assert np.array_equal(shard.records["t0"], expected["t0"])
+        assert open_shards(tmp_path) <= 3
+    assert open_shards(tmp_path) == 3
+    rows = shards[0].records["t0"][2:4]  # what is being read outlives its shard's map
+    for shard in shards[1:]:
+        assert len(shard.records) == ROWS
+    assert np.array_equal(rows, expected["t0"][2:4])
+    del rows, shard
+    shards.clear()
+    assert open_shards(tmp_path) == 0, "shards that nobody has hold nothing"

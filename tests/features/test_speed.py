@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
+from torch import nn
 
 from headstart.features import speed
 from headstart.models.catalog import find_model
@@ -44,3 +48,86 @@ def test_a_damaged_file_of_speeds_is_made_anew(home: Path):
     (home / "speeds.json").write_text("{")
     assert speed.measured_speeds(CARDS[:1])
     assert json.loads((home / "speeds.json").read_text())
+
+
+def test_a_speed_that_was_measured_is_known_for_this_machine_only(home: Path, monkeypatch: pytest.MonkeyPatch):
+    assert speed.known_speed(CARDS[0]) is None
+    found = speed.measured_speeds(CARDS[:1])
+    assert speed.known_speed(CARDS[0]) == found[CARDS[0].name]
+    assert speed.known_speed(CARDS[1]) is None
+    monkeypatch.setattr(speed, "machine_key", lambda: "another machine")
+    assert speed.known_speed(CARDS[0]) is None
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"KEY": 3}', '{"KEY": {"NETWORK": "x"}}', '{"KEY": {"NETWORK": -1}}'])
+def test_a_damaged_file_of_speeds_knows_nothing(home: Path, text: str):
+    card = CARDS[0]
+    said = text.replace("KEY", speed.machine_key()).replace("NETWORK", f"timm/{card.architecture}@{card.input.size}")
+    (home / "speeds.json").write_text(said)
+    assert speed.known_speed(card) is None
+
+
+class Machine(nn.Module):
+    """A network that keeps one core busy for some seconds an image, and shares a batch among the threads there are."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__()
+        self.norm, self.drop = nn.BatchNorm2d(3), nn.Dropout(0.5)
+        self.seconds, self.passes = seconds, list[tuple[int, int]]()
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        threads, until = torch.get_num_threads(), time.thread_time()
+        until += self.seconds * len(images) / min(threads, len(images))
+        while time.thread_time() < until:
+            pass
+        self.passes.append((threads, len(images)))
+        assert not self.training
+        assert images.is_contiguous(memory_format=torch.channels_last)
+        return self.drop(self.norm(images))
+
+
+@pytest.fixture
+def threads() -> Iterator[int]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield 2
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize(("each", "batch"), [(0.002, 6), (0.04, 5)])
+def test_a_glance_sees_one_core_alone_and_all_together(threads: int, each: float, batch: int):
+    network = Machine(each)
+    found = speed.glance(network, channels=3, size=8)
+    assert torch.get_num_threads() == threads
+    assert network.passes[:2] == [(1, 1), (1, 1)], "the first warms up"
+    ((used, count),) = network.passes[2:]
+    assert used == threads
+    assert 1 <= count <= batch
+    assert found is not None
+    assert 0.1 / each < found.one_core < 1.05 / each, "never faster than it is, and slower only where it is disturbed"
+    assert 0.1 * threads / each < found.together < 1.05 * threads / each
+
+
+def test_one_image_of_a_heavy_network_says_enough(threads: int):
+    network = Machine(0.25)
+    found = speed.glance(network, channels=3, size=8)
+    assert network.passes == [(1, 1)]
+    assert found is not None
+    assert found.one_core <= 4
+    assert found.together == pytest.approx(threads * found.one_core)
+
+
+def test_a_glance_leaves_the_network_and_the_random_numbers_as_they_are():
+    network = Machine(0.0).train()
+    network.norm.eval()
+    state, before = torch.random.get_rng_state(), {k: v.clone() for k, v in network.state_dict().items()}
+    speed.glance(network, channels=3, size=8)
+    assert (network.training, network.norm.training, network.drop.training) == (True, False, True)
+    assert torch.equal(torch.random.get_rng_state(), state)
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+
+
+def test_a_network_that_refuses_zeros_has_no_speed_and_keeps_its_modes():
+    network = Machine(0.0).train()
+    assert speed.glance(network, channels=4, size=8) is None
+    assert network.training

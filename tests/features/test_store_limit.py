@@ -124,7 +124,10 @@ def test_bytes_for_counts_what_could_make_room(root: Path, monkeypatch: pytest.M
     assert bytes_for(root, root / "a") == 500
     write_limit(root, 100_000)
     assert bytes_for(root, root / "a") == 1700  # free, and what c gives up
-    assert bytes_for(root, root / "new") == 2700
+    assert bytes_for(root, root / "new") == bytes_for(root) == 2700
+    write_limit(root, 2500)
+    assert bytes_for(root, root / "a", root / "b") == 500  # both are its own, in use or not
+    assert bytes_for(root, root / "a", root / "a") == 500
     assert held is not None
 
 

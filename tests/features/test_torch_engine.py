@@ -10,14 +10,18 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from headstart.features import torch_engine
 from headstart.features.torch_engine import (
+    BATCH_IMAGES,
     EagerEngine,
     TorchEngine,
+    compiling_pays,
     device_of,
     one_core_a_thread,
     take_one_core,
     to_arrays,
     to_tensor,
+    version_on,
 )
 
 IMAGES = np.random.default_rng(0).normal(size=(3, 16, 12, 3)).astype(np.float32)
@@ -45,6 +49,7 @@ def test_both_engines_give_one_array_for_each_tensor_that_crosses() -> None:
         expected = [tensor.numpy() for tensor in network(torch.from_numpy(IMAGES).permute(0, 3, 1, 2))]
     for engine in (eager, folded):
         assert engine.name == "torch"
+        assert engine.version.startswith(f"{version_on(torch.device('cpu'))}, ")
         found = engine.run(IMAGES)
         assert [array.shape for array in found] == [(3, 4, 14, 10), (3, 4)]
         assert all(array.dtype == np.float32 for array in found)
@@ -116,3 +121,33 @@ def test_rows_do_not_depend_on_how_many_threads_run_them(three_threads: None) ->
         rows = list(pool.map(alone, range(len(IMAGES))))
     for number, expected in enumerate(whole):
         assert np.allclose(np.concatenate([row[number] for row in rows]), expected, atol=1e-6)
+
+
+def test_compiling_pays_on_a_gpu_for_many_images() -> None:
+    assert compiling_pays(torch.device("cuda"), torch_engine.COMPILE_PAYS_IMAGES)
+    assert not compiling_pays(torch.device("cuda"), torch_engine.COMPILE_PAYS_IMAGES - 1)
+    assert not compiling_pays(torch.device("cpu"), 10**9)
+
+
+def test_one_shape_is_compiled_however_many_images_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    shapes: list[tuple[int, ...]] = []
+
+    def compiled(module: nn.Module, *, dynamic: bool):
+        def run(x_BCHW: Tensor) -> tuple[Tensor, Tensor]:
+            shapes.append(tuple(x_BCHW.shape))
+            return module(x_BCHW)
+
+        return run
+
+    monkeypatch.setattr(torch, "compile", compiled)
+    monkeypatch.setattr(torch_engine, "compiling_pays", lambda device, images: images > 5)
+    many = np.random.default_rng(1).normal(size=(2 * BATCH_IMAGES + 3, 16, 12, 3)).astype(np.float32)
+    network = TwoOutputs()
+    engine, eager = TorchEngine(network, IMAGES, images_to_come=6), EagerEngine(network)
+    assert engine.version.endswith(", compiled")
+    for images in (IMAGES, many, many[:BATCH_IMAGES]):
+        for found, expected in zip(engine.run(images), eager.run(images), strict=True):
+            assert found.shape == expected.shape
+            assert np.allclose(found, expected, atol=1e-5)
+    assert set(shapes) == {(BATCH_IMAGES, 3, 16, 12)}
+    assert not TorchEngine(network, IMAGES, images_to_come=5).compiled

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,7 @@ import torch
 
 from headstart.errors import DiskFullError, RunError
 from headstart.train import checkpoint
-from headstart.train.checkpoint import Candidate, Progress, State, copy_of, load_state, save_state
+from headstart.train.checkpoint import Candidate, Progress, State, copy_of, load_state, save_state, trained_seconds
 
 
 def state() -> State:
@@ -28,7 +28,7 @@ def test_what_is_saved_comes_back_bit_for_bit(tmp_path: Path):
     saved = state()
     save_state(tmp_path / "last.pt", saved)
     loaded = load_state(tmp_path / "last.pt")
-    assert asdict(loaded.progress) == asdict(saved.progress)
+    assert asdict(replace(loaded.progress, trained_seconds=0.0)) == asdict(saved.progress)
     assert all(torch.equal(loaded.network[n], t) for n, t in saved.network.items())
     moments, reference = loaded.optimizer["state"], saved.optimizer["state"]
     assert all(torch.equal(moments[i]["exp_avg"], reference[i]["exp_avg"]) for i in reference)
@@ -41,6 +41,21 @@ def test_what_is_saved_comes_back_bit_for_bit(tmp_path: Path):
 
 def test_nothing_saved_yet_is_none(tmp_path: Path):
     assert load_state(tmp_path / "last.pt") is None
+
+
+def test_seconds_of_training_add_up_over_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    path = tmp_path / "last.pt"
+    assert trained_seconds(path) == 0.0
+    clock = iter([107.0, 110.0, 1001.5])
+    first = replace(state(), taken_up=100.0)
+    monkeypatch.setattr(checkpoint.time, "monotonic", lambda: next(clock))
+    save_state(path, first)
+    save_state(path, first)
+    again = load_state(path)
+    assert again.progress.trained_seconds == 10.0
+    save_state(path, replace(again, taken_up=1000.0))
+    monkeypatch.undo()
+    assert trained_seconds(path) == 11.5
 
 
 def test_a_damaged_file_says_to_start_anew(tmp_path: Path):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
+from importlib import metadata
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +15,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headstart.features import activations, store_limit
-from headstart.features.store import ActivationStore
+from headstart.features.cost_facts import POOLED
+from headstart.features.store import EVALUATION, ActivationStore
+from headstart.features.store_limit import spaces_in_use_order, write_limit
 from headstart.models.backbone import build_classifier
 from headstart.plan import AugmentationPlan, FrozenPartPlan, OptimizerPlan, TrainPhase
 from headstart.train.checkpoint import load_state
-from headstart.train.feeds import PixelFeed, StoredFeed, feed_for, view_number
+from headstart.train.feeds import PixelFeed, StoredFeed, feed_for, training_view_of, view_number, views_drawn_from
 from headstart.train.loop import fit
 from headstart.train.observers import Observer
 from headstart.train.phases import enter
@@ -135,10 +139,93 @@ def test_what_does_not_rest_is_not_stored(prepare: Callable, tmp_path: Path, opt
 def test_without_room_the_run_goes_on_from_pixels_and_says_so(
     prepare: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(store_limit, "bytes_for", lambda root, folder: 1000)
+    monkeypatch.setattr(store_limit, "bytes_for", lambda root, *own: 1000)
     _, _, _, feed, notes = made(prepare(), tmp_path / "store")
     assert isinstance(feed, PixelFeed)
     assert "do not fit" in notes.events["not_stored"]["why"]
+
+
+def bytes_of(root: Path, border: str) -> int:
+    """Of all spaces that end at a border."""
+    spaces = [
+        (space.bytes, json.loads((space.folder / "space.json").read_text())) for space in spaces_in_use_order(root)
+    ]
+    return sum(size for size, what in spaces if what["border"] == border)
+
+
+class Stored(Observer):
+    """Where each phase read from."""
+
+    def __init__(self) -> None:
+        self.phases: list[tuple[str, str, int]] = []
+        self.not_stored: list[dict] = []
+
+    def noted(self, event: str, values: dict) -> None:
+        if event == "stored":
+            self.phases.append((values["phase"], values["border"], values["views"]))
+        elif event == "not_stored":
+            self.not_stored.append(values)
+
+
+def test_a_phase_that_ended_makes_room_for_the_next(prepare: Callable, tmp_path: Path):
+    """A store that holds what any one phase reads, and not what two of them do."""
+    found = []
+    for name in ("roomy", "tight"):
+        task, root = prepare(name, strategy="gradual", epochs=2), tmp_path / f"store {name}"
+        task.images = with_store(task, root)
+        if name == "tight":
+            sizes = [
+                bytes_of(tmp_path / "store roomy", border) for border in (POOLED, "before stage7", "before stage6")
+            ]
+            assert min(sizes) > 4000
+            write_limit(root, max(sizes) + 2000)
+        seen = Stored()
+        outcome = fit(task.plan, task.classifier(), task.images, run=task.run, observer=seen, stop=StopRequest())
+        assert outcome.stopped is None
+        assert not seen.not_stored
+        found.append(seen.phases)
+    assert [(phase, border) for phase, border, _ in found[0]] == [
+        ("head", "head"),
+        ("last_stage", "stage7"),
+        ("last_two_stages", "stage6"),
+    ]
+    assert found[1] == found[0]
+
+
+def test_rows_at_the_same_border_are_found_also_where_the_store_is_full_of_them(
+    prepare: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    augmentation = AugmentationPlan(preset="standard", stored_views=2)
+    first = made(prepare("first"), tmp_path / "store", augmentation=augmentation)[3]
+    assert isinstance(first, StoredFeed)
+    write_limit(tmp_path / "store", store_limit.stored_bytes(tmp_path / "store"))
+    monkeypatch.setattr(activations, "outputs_of", lambda *args: pytest.fail("computed again"))
+    again = made(prepare("again"), tmp_path / "store", augmentation=augmentation)[3]  # the first still reads
+    assert isinstance(again, StoredFeed)
+    assert len(first.training) == len(again.training)
+
+
+def test_random_views_belong_to_the_version_of_the_library_that_draws_them(
+    prepare: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Another torchvision may turn and shift otherwise; the plain view is not its work."""
+    augmentation = AugmentationPlan(preset="standard", stored_views=2)
+    task = prepare()
+    *_, first = made(task, tmp_path / "store", augmentation=augmentation)
+    images = with_store(task, tmp_path / "store")
+    here = views_drawn_from(augmentation)
+    assert here.startswith(f"standard, flip {augmentation.flip}, ")
+    assert here.endswith(f"torchvision {metadata.version('torchvision')}")
+    view = training_view_of(1, images.spec, images.digests, augmentation, seed=3)
+    assert (view.name, view.drawn_from) == ("seed 3 view 1", here)
+    installed, computed = metadata.version, []
+    monkeypatch.setattr(metadata, "version", lambda name: "99.0" if name == "torchvision" else installed(name))
+    real = activations.outputs_of
+    monkeypatch.setattr(activations, "outputs_of", lambda *given: computed.extend(given[1]) or real(*given))
+    *_, again = made(prepare("again"), tmp_path / "store", augmentation=augmentation)
+    assert again.events["stored"]["views"] == first.events["stored"]["views"] == 2
+    assert len(computed) == 2 * len(images.roles.fit)
+    assert views_drawn_from(augmentation) != here != EVALUATION
 
 
 def test_a_whole_run_on_stored_activations_learns_as_on_pixels_and_moves_nothing_frozen(

@@ -10,13 +10,15 @@ import pytest
 
 from headstart.features.cost_facts import PIXELS, frozen_stretch, judging_stretch, steps_stretch
 from headstart.features.measured import Known, recall
+from headstart.features.onnx_engine import engines_folder
 from headstart.plan import SolvePhase, TrainPhase
+from headstart.run import write_atomically
 from headstart.train import forecasting
 from headstart.train.forecasting import Costs, costs_of
 from headstart.train.ledger import Ledger, phase_row
 
-VIEW, FROZEN, STEP, JUDGE, READ, GAP, SETUP = 0.02, 0.05, 0.03, 0.01, 0.004, 0.5, 3.0
-"""Seconds: of one core a view, an image frozen, stepped, judged and read; between epochs; of setting up."""
+VIEW, FROZEN, STEP, JUDGE, READ, GAP, SETUP, SOLVING = 0.02, 0.05, 0.03, 0.01, 0.004, 0.5, 3.0, 2.0
+"""Seconds: of one core a view, an image frozen, stepped, judged and read; between epochs; of setting up; of a head."""
 BYTES = 10**6
 
 
@@ -49,10 +51,13 @@ class Player:
                 self.spent.moved(BYTES, read)
             self.ledger.work_done(1)
 
-    def probe(self, count: int) -> None:
+    def probe(self, count: int, *, export: Path | None = None) -> None:
         self.ledger.phase_started(0, SolvePhase())
+        if export is not None:
+            export.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(export, lambda aside: aside.write_text("a network"))
         self.work(count, FROZEN, setup=SETUP, views=count)
-        self.clock.now += 2.0
+        self.clock.now += SOLVING
         self.ledger.noted("computed_by", {"engine": "onnxruntime"})
         self.ledger.epoch_done({"phase": "probe"})
         self.ledger.phase_done({"name": "probe"})
@@ -86,7 +91,7 @@ def played(prepare: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 def test_stored_phases_are_taken_apart_into_their_rates(played: tuple[Player, TrainPhase]):
     player, phase = played
-    player.probe(50)
+    player.probe(50, export=engines_folder() / "a.onnx")
     player.tune(phase, stored=True)
     known = recall(player.costs.machine)
     stretches = known.stretches_of(player.costs.facts.name)
@@ -95,6 +100,7 @@ def test_stored_phases_are_taken_apart_into_their_rates(played: tuple[Player, Tr
     assert stretches[steps_stretch("stage6", "stage6")] == pytest.approx(STEP, rel=1e-3)
     assert stretches[judging_stretch("stage6")] == pytest.approx(JUDGE, rel=1e-3)
     assert known.figures["setup_seconds"] == pytest.approx(SETUP, rel=0.01)
+    assert known.figures["solving_seconds"] == pytest.approx(SOLVING, rel=0.01)
     assert known.figures["moved"] == pytest.approx(BYTES / READ, rel=1e-3)
     assert known.figures["epoch_seconds"] == pytest.approx(GAP, rel=1e-3)
     assert known.figures["plain view 18"] == pytest.approx(VIEW)
@@ -149,6 +155,47 @@ def test_a_phase_that_was_stopped_has_its_time_too_and_the_end_none(played: tupl
     took = {phase["name"]: phase["took_seconds"] for phase in player.ledger.comparison()["phases"]}
     assert took["tune"] == pytest.approx(7.0)
     assert took["end"] is None
+
+
+def test_a_network_that_was_exported_before_is_set_up_by_reloading_however_long_it_takes(
+    played: tuple[Player, TrainPhase],
+):
+    """A heavy network's file takes seconds to load, and being used changes its time."""
+    player, _ = played
+    export = engines_folder() / "a.onnx"
+    player.probe(50, export=export)
+    player.ledger = Ledger(player.costs, clock=player.clock)
+    export.touch()
+    player.probe(50)
+    figures = recall(player.costs.machine).figures
+    assert figures["reload_seconds"] == pytest.approx(SETUP, rel=0.01)
+    player.probe(50, export=export)
+    assert recall(player.costs.machine).figures["setup_seconds"] == pytest.approx(SETUP, rel=0.01)
+    assert recall(player.costs.machine).figures["reload_seconds"] == figures["reload_seconds"], "made anew: no reload"
+
+
+def test_few_numbers_say_what_any_head_takes_and_many_how_fast_they_go(played: tuple[Player, TrainPhase]):
+    player, _ = played
+    player.probe(50)
+    costs = player.costs
+    assert "solved" not in costs.known.figures, "two seconds of a few images are no rate for a million"
+    assert costs.rates().solving_seconds == pytest.approx(SOLVING, rel=0.01)
+    costs.counts = replace(costs.counts, fit=200_000)
+    numbers = 200_000 * costs.facts.features * 2
+    player.ledger._learn_solving(numbers, 12.0)
+    assert costs.rates().solved == pytest.approx(numbers / 10, rel=0.01)
+    assert costs.rates().solving_seconds == pytest.approx(SOLVING, rel=0.01)
+
+
+def test_the_first_forecast_stands_and_the_last_one_says_what_the_budget_ends(played: tuple[Player, TrainPhase]):
+    player, phase = played
+    first = player.ledger.comparison()
+    later = {**player.costs.announced([phase]), "budget": "it ends sooner"}
+    assert later["total_seconds"] != first["total_seconds"]
+    player.ledger.noted("forecast", later)
+    made = player.ledger.comparison()
+    assert (made["total_seconds"], made["budget"]) == (first["total_seconds"], "it ends sooner")
+    assert [one["name"] for one in made["phases"]] == ["probe", "tune", "end"]
 
 
 def test_a_few_images_teach_nothing(played: tuple[Player, TrainPhase]):

@@ -17,7 +17,7 @@ from headstart.features.linear import solve_logistic
 from headstart.models import backbone
 from headstart.models.backbone import Classifier
 from headstart.plan import Plan
-from headstart.train import loop
+from headstart.train import loop, probe
 from headstart.train.checkpoint import load_state
 from headstart.train.choice import Outcome
 from headstart.train.loop import fit
@@ -348,7 +348,7 @@ def test_the_kept_head_is_solved_on_all_of_train(prepare: Callable):
 def test_patience_ends_a_phase_also_when_the_run_was_stopped_in_between(
     prepare: Callable, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(loop, "sharpened_log_losses", lambda probabilities, labels: np.ones(len(labels)))
+    monkeypatch.setattr(probe, "sharpened_log_losses", lambda probabilities, labels: np.ones(len(labels)))
     for name, stop in (("straight", StopRequest()), ("stopped", StopAfter(13))):
         task = prepare(name, strategy="feature_extraction", head_solver="adam", epochs=30)
         task.plan = task.plan.changed(selection=task.plan.selection.model_copy(update={"patience_epochs": 2}))

@@ -67,6 +67,33 @@ def with_store(task, folder: Path) -> TrainingImages:
     return replace(task.images, digests=digests, store=ActivationStore(folder))
 
 
+@pytest.mark.parametrize("with_rows", [True, False])
+def test_who_leaves_while_features_are_computed_leaves_the_head_as_it_was(
+    prepare: Callable, tmp_path: Path, with_rows: bool
+):
+    task = prepare(strategy="discriminative")
+    images = with_store(task, tmp_path / "store") if with_rows else task.images
+    classifier, doing, engines = task.classifier(), [""], set()
+    before = {name: tensor.clone() for name, tensor in classifier.network.state_dict().items()}
+
+    class Told(Observer):
+        def work_started(self, what: str, total: int) -> None:
+            doing[0] = what
+
+    class Left(Exception):
+        pass
+
+    def leave(engine: str | None) -> None:
+        engines.add(engine)
+        if doing[0] == "features of select":
+            raise Left
+
+    with pytest.raises(Left):
+        solve_probe(classifier, SolvePhase(), images, seed=0, observer=Told(), engine="torch", after_batch=leave)
+    assert engines == ({"torch"} if with_rows else {None})
+    assert all(torch.equal(tensor, before[name]) for name, tensor in classifier.network.state_dict().items())
+
+
 @pytest.mark.parametrize("solver", ["logistic", "ridge"])
 def test_stored_features_are_solved_in_blocks_with_the_same_answer(
     solver: str, prepare: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -11,15 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headstart.train.range_test import (
-    FEWEST_POINTS,
     HIGHEST_FACTOR,
     LOWEST_FACTOR,
-    MOST_POINTS,
     SAFETY,
     Point,
     factors_for,
     has_diverged,
-    points_for,
     suggest,
 )
 
@@ -175,13 +172,6 @@ def test_factors_rise_by_the_same_multiple():
     assert (factors[0], factors[-1]) == (pytest.approx(LOWEST_FACTOR), pytest.approx(HIGHEST_FACTOR))
     assert np.diff(np.log(factors)) == pytest.approx(np.full(49, math.log(STEP)))
     assert factors_for(50, around=1e4) == pytest.approx(factors * 1e4)
-
-
-@given(steps=st.integers(1, 10**6))
-def test_two_tests_take_a_third_of_the_phase_and_a_hundred_steps_at_most(steps: int):
-    points = points_for(steps)
-    assert FEWEST_POINTS <= points <= MOST_POINTS
-    assert 2 * points <= max(2 * FEWEST_POINTS, min(100, steps / 3))
 
 
 def test_a_suggestion_is_plain_json():

@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from conftest import Prepared, make_images
+from headstart.features.cost_facts import FEWEST_POINTS
 from headstart.features.store import ActivationStore
 from headstart.models.backbone import Classifier
 from headstart.models.layers import named_tensors
@@ -23,7 +24,6 @@ from headstart.train.loop import fit
 from headstart.train.observers import Observer
 from headstart.train.phases import enter
 from headstart.train.probe import solve_probe
-from headstart.train.range_test import FEWEST_POINTS
 from headstart.train.rate_finder import FoundRates, Rehearsal, find_rates, with_factors
 from headstart.train.stopping import StopRequest
 

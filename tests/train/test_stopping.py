@@ -22,6 +22,13 @@ def test_the_budget_counts_from_the_start_of_the_command():
     assert StopRequest(budget_seconds=5, started=time.monotonic() - 1).reason is None
 
 
+def test_a_clock_that_stood_at_zero_when_it_began_is_a_time_too(monkeypatch: pytest.MonkeyPatch):
+    """Shortly after a machine was started, what earlier processes spent leads before its zero."""
+    monkeypatch.setattr(time, "monotonic", lambda: 10.0)
+    assert StopRequest(budget_seconds=9, started=0.0).reason == "budget"
+    assert StopRequest(budget_seconds=60, started=-100.0).reason == "budget"
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_signals_at_once_are_one_request_and_a_later_one_acts_as_usual(
     number: signal.Signals, monkeypatch: pytest.MonkeyPatch

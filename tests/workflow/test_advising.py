@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import headstart
+from headstart.advise.domain_guess import DomainGuess
 from headstart.errors import ModelError, PlanError
 from headstart.plan import DataPlan, Plan
 from headstart.presets import STRATEGIES
+from headstart.train.observers import Observer
 from headstart.workflow import advising, looking
-from headstart.workflow.advising import advised_plan, recommend
+from headstart.workflow.advising import advised, advised_plan, recommend
 from headstart.workflow.plans import TrainOptions, make_plan
 from headstart.workflow.train import train
 
@@ -40,9 +43,6 @@ def test_data_is_counted_and_what_was_said_wins(image_folder: Path):
 
 
 def test_an_uncertain_look_is_a_question_and_no_decision(image_folder: Path, monkeypatch: pytest.MonkeyPatch):
-    from headstart.advise.domain_guess import DomainGuess
-    from headstart.workflow import looking
-
     monkeypatch.setattr(looking, "guess_domain", lambda looks: DomainGuess("medical", 0.4, "grey"))
     advice = recommend(image_folder, domain="auto")
     assert advice.situation.domain == "photo"
@@ -122,6 +122,29 @@ def test_train_runs_the_advised_plan(image_folder: Path, tmp_path: Path):
     answer = train(options, out=tmp_path / "run")
     assert answer.metrics["strategy"] == "feature_extraction"
     assert "fewer than 10 images of a class" in answer.run.plan().reasons["strategy"]
+
+
+def test_what_the_advice_warns_of_is_told_and_kept(image_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    class Told(Observer):
+        warnings: list[str] = []  # noqa: RUF012 - of one test
+
+        def noted(self, event: str, values: Mapping[str, Any]) -> None:
+            if event == "advice":
+                self.warnings.append(values["warning"])
+
+    monkeypatch.setattr(looking, "guess_domain", lambda looks: DomainGuess("medical", 0.4, "grey"))
+    options = TrainOptions(DataPlan(source=str(image_folder)), strategy="auto", input_size=32)
+    answer = train(options, out=tmp_path / "run", observer=Told())
+    assert any("the pixels may be medical" in text for text in Told.warnings)
+    assert Told.warnings == [event["warning"] for event in answer.run.events() if event["event"] == "advice"]
+    assert Told.warnings == list(advised(options).warnings)
+
+
+def test_a_misspelt_augmentation_is_a_fault_whoever_settles_the_strategy(image_folder: Path):
+    part = DataPlan(source=str(image_folder))
+    for strategy in ("auto", "full"):
+        with pytest.raises(PlanError, match="augmentation: 'hevy' must be one of none, light"):
+            train(TrainOptions(part, strategy=strategy, augmentation="hevy"))
 
 
 @pytest.mark.parametrize("step", ["channel_adaptation", "self_supervised_pretraining"])

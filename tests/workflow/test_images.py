@@ -10,7 +10,7 @@ import pytest
 
 from headstart.errors import DataError
 from headstart.plan import DataPlan, Plan
-from headstart.workflow.images import check, check_for_training, content_hash, preview
+from headstart.workflow.images import check, check_for_training, content_hash, divided_by_name, preview
 from headstart.workflow.plans import TrainOptions, make_plan
 from headstart.workflow.progress import no_progress
 
@@ -110,3 +110,17 @@ def test_images_of_one_group_alone_cannot_be_cross_validated(image_folder: Path,
     table.write_text("image,label,group\n" + "\n".join(rows))
     with pytest.raises(DataError, match=r"all 8 images to learn from belong to one group; expected at least two"):
         check_for_training(plan(table, "feature_extraction"), no_progress)
+
+
+def test_images_that_report_by_a_seed_of_their_own_are_never_learned_from(make_folder: Callable):
+    """In a comparison all seeds report on the same images; who looks at what train learns from sees none of them."""
+    part = DataPlan(source=str(make_folder("many", per_class=30)), report_seed=7)
+    reporting = [{r.id for r in divided_by_name(part, seed=seed).roles.report} for seed in range(3)]
+    assert reporting[0] == reporting[1] == reporting[2]
+    looked_at: list[str] = []
+    for seed in range(3):
+        looked_at += [record.id for record in divided_by_name(part, seed=seed).roles.train]
+    assert reporting[0].isdisjoint(looked_at)
+    tuned = divided_by_name(part, seed=0, tuned=True).roles
+    assert tuned.select
+    assert not divided_by_name(part, seed=0).roles.select

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
+from headstart.advise.domain_guess import DomainGuess
+from headstart.advise.rules import THAWING, decide
+from headstart.advise.situation import Situation
+from headstart.data import checks
 from headstart.data.headers import Header
+from headstart.data.sources import open_source
 from headstart.errors import DataError
 from headstart.plan import DataPlan
 from headstart.workflow import looking
@@ -17,6 +24,8 @@ from headstart.workflow.looking import look
 from headstart.workflow.plans import TrainOptions, make_plan
 from headstart.workflow.progress import no_progress
 
+FREE = dict.fromkeys(THAWING, 0.0)
+
 
 def test_the_count_is_that_of_the_images_train_would_learn_from(image_folder: Path):
     part = DataPlan(source=str(image_folder))
@@ -24,7 +33,7 @@ def test_the_count_is_that_of_the_images_train_would_learn_from(image_folder: Pa
     roles = check_for_training(make_plan(TrainOptions(part)), no_progress).roles
     assert seen.values["images"] == len(roles.train)
     assert seen.values["classes"] == len(roles.classes) == 2
-    assert seen.values["per_class"] * 2 <= len(roles.train)
+    assert seen.values["median_per_class"] * 2 == len(roles.train)
     assert (seen.values["channels"], seen.values["resolution"]) == (3, 40)
     assert (seen.domain, seen.told, seen.warnings) == (None, [], [])
 
@@ -43,17 +52,62 @@ def test_grey_images_and_uneven_classes_are_seen(make_folder: Callable[..., Path
         Image.open(path).convert("L").save(path)
     seen = look(DataPlan(source=str(folder)), seed=0, domain="medical", similarity="low")
     assert seen.values["channels"] == 1
-    assert "classes are uneven" in seen.warnings[0]
+    assert seen.warnings == ["classes are uneven: 16 images of 'green', 1 of 'blue'"]
+
+
+def test_one_rare_class_is_named_and_decides_nothing(make_folder: Callable[..., Path]):
+    folder = make_folder("rare", classes=3, per_class=30)
+    common = look(DataPlan(source=str(folder)), seed=0, domain="photo", similarity="medium")
+    for path in sorted((folder / "red").iterdir())[2:]:
+        path.unlink()
+    seen = look(DataPlan(source=str(folder)), seed=0, domain="photo", similarity="medium")
+    assert common.values["median_per_class"] == seen.values["median_per_class"] == 24
+    assert seen.warnings == ["classes are uneven: 24 images of 'blue', 1 of 'red'"]
+    strategies = [decide(Situation(**one.values, similarity="medium"), FREE).strategy for one in (common, seen)]
+    assert strategies == ["gradual", "gradual"]
+
+
+@pytest.mark.parametrize(("few", "uneven"), [(4, False), (3, True)])
+def test_classes_are_uneven_where_check_says_so(make_folder: Callable[..., Path], few: int, uneven: bool):
+    """20 images of one class, 4 of the other: five times as many is the border itself, and not beyond it."""
+    folder = make_folder("set/train", per_class=20).parent
+    make_folder("set/val", per_class=2, seed=1)
+    for path in sorted((folder / "train" / "blue").iterdir())[few:]:
+        path.unlink()
+    seen = look(DataPlan(source=str(folder)), seed=0, domain="photo", similarity="medium")
+    dataset = open_source(str(folder / "train"))
+    named = {finding.what for finding in checks.find(dataset, checks.read_all(dataset.records))}
+    assert ("imbalance" in named) == any("uneven" in warning for warning in seen.warnings) == uneven
+
+
+def striped(size: tuple[int, int]) -> Image.Image:
+    """Dark lines on white paper."""
+    page = np.full((size[1], size[0], 3), 250, np.uint8)
+    page[10::16, 6:-6] = 20
+    return Image.fromarray(page)
 
 
 def test_pixels_decide_the_domain_where_nobody_did(make_folder: Callable[..., Path]):
     folder = make_folder("plain", per_class=9, side=64)
+    for number, path in enumerate(sorted(folder.rglob("*.png"))):
+        striped((90 + number, 128)).save(path)
     for domain in (None, "auto"):
         seen = look(DataPlan(source=str(folder)), seed=0, domain=domain, similarity=0.5)
-        assert seen.domain is not None or seen.warnings
-        if seen.domain is not None:
-            assert seen.told[0].path == "domain"
-            assert "--domain says otherwise" in seen.told[0].reason
+        assert (seen.domain, seen.warnings) == ("document", [])
+        (told,) = seen.told
+        assert told.path == "domain"
+        assert told.reason.startswith("pixels look like document: bright ground with dark marks")
+        assert "--domain says otherwise" in told.reason
+    said = look(DataPlan(source=str(folder)), seed=0, domain="photo", similarity=0.5)
+    assert (said.domain, said.told, said.warnings) == (None, [], [])
+
+
+def test_pixels_that_do_not_agree_are_a_question(make_folder: Callable[..., Path], monkeypatch: pytest.MonkeyPatch):
+    guess = DomainGuess("medical", 0.4, "grey")
+    monkeypatch.setattr(looking, "guess_domain", lambda looks: guess)
+    seen = look(DataPlan(source=str(make_folder("plain"))), seed=0, domain=None, similarity=0.5)
+    assert (seen.domain, seen.told) == (None, [])
+    assert seen.warnings == ["the pixels may be medical (grey), too few to act on: --domain says what they are"]
 
 
 def test_digits_are_writing():
@@ -86,6 +140,14 @@ def test_similarity_is_measured_where_nobody_said_it(image_folder: Path):
     assert f"similarity {seen.values['similarity']:.2f}" in reason.reason
 
 
+def test_one_unreadable_file_does_not_switch_similarity_off(image_folder: Path):
+    for path in sorted((image_folder / "green").iterdir())[:3]:
+        path.write_bytes(b"no image")
+    seen = look(DataPlan(source=str(image_folder)), seed=0, domain="photo")
+    assert "similarity" in seen.values
+    assert seen.warnings == []
+
+
 def test_without_torch_similarity_is_not_measured_and_that_is_said(image_folder: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(looking.importlib.util, "find_spec", lambda name: None)
     seen = look(DataPlan(source=str(image_folder)), seed=0, domain="photo")
@@ -96,6 +158,19 @@ def test_without_torch_similarity_is_not_measured_and_that_is_said(image_folder:
 def test_one_class_is_refused_as_in_training(make_folder: Callable[..., Path]):
     with pytest.raises(DataError):
         look(DataPlan(source=str(make_folder("one", classes=1))), seed=0, domain=None)
+
+
+@pytest.mark.realdata
+@pytest.mark.slow
+def test_the_guide_shows_the_similarities_of_the_real_sets(real_data: Path):
+    guide = (Path(__file__).parents[2] / "docs" / "guide" / "advise.md").read_text(encoding="utf-8")
+    published = re.findall(r"^\| `(\w+)` \| [^|]+ \| [\d.]+ \| ([\d.]+) \| (\w+) \| [^|]+ \|$", guide, re.MULTILINE)
+    assert len(published) == 5
+    for name, value, level in published:
+        source = name if name == "digits" else str(real_data / f"{name}.tar")
+        seen = look(DataPlan(source=source), seed=0, domain="photo")
+        assert seen.values["similarity"] == pytest.approx(float(value), abs=0.011)
+        assert f"({level})" in seen.told[0].reason
 
 
 @pytest.mark.realdata

@@ -16,16 +16,18 @@ from headstart.errors import BundleError, DataError, HeadstartError, ModelError,
 from headstart.facts import depth_of
 from headstart.features.depth_reader import DepthReader
 from headstart.plan import DataPlan
+from headstart.workflow import probing
+from headstart.workflow.images import divided_by_name
 from headstart.workflow.plans import TrainOptions
-from headstart.workflow.probing import probe
+from headstart.workflow.probing import probe, refuse_unwritable
 from headstart.workflow.train import train
 
 FORMAT = ["model", "data", "images", "classes", "folds", "groups", "sentence", "seconds"]
 
 
-def trained(folder: Path, out: Path, **options: object) -> Path:
+def trained(folder: Path, out: Path, *, data: dict[str, object] | None = None, **options: object) -> Path:
     chosen = {"strategy": "feature_extraction", "input_size": 32, **options}
-    train(TrainOptions(DataPlan(source=str(folder)), **chosen), out=out)
+    train(TrainOptions(DataPlan(source=str(folder), **(data or {})), **chosen), out=out)
     return out
 
 
@@ -83,6 +85,86 @@ def test_a_run_that_left_its_backbone_has_not_moved(
     assert (found["input_size"], found["run"]) == (32, str(run))
     assert set(reads.values()) == {1}
     assert sum(images) == 2 * 12
+
+
+@pytest.mark.parametrize(
+    ("data", "seed"),
+    [
+        ({}, 3),
+        ({"report_seed": 7, "report_share": 0.4}, 2),
+        ({"limit_train": "3/class"}, 4),
+        ({"group": r"/\d(\d)"}, 5),
+    ],
+)
+def test_nothing_that_a_run_reported_on_is_read(
+    image_folder: Path, tmp_path: Path, counted: tuple[Counter[str], list[int]], data: dict[str, object], seed: int
+):
+    """Nor what it left out; a copy of a file that reports is no image to learn from either."""
+    for label in ("blue", "green"):
+        for file in sorted((image_folder / label).iterdir())[:4]:
+            (image_folder / label / f"1{file.name}").write_bytes(file.read_bytes())
+    run = trained(image_folder, tmp_path / "run", data=data, seed=seed)
+    images = json.loads((run / "data.json").read_text(encoding="utf-8"))["images"]
+    reads, _ = counted
+    reads.clear()
+    found = probe(image_folder, run=run, seed=seed)
+    assert set(reads) == {*images["fit"], *images["select"]}
+    assert images["report"]
+    assert not set(reads) & set(images["report"])
+    reads.clear()
+    assert probe(image_folder, run=run, limit="2/class").curve.images == 4 < found.curve.images
+    assert set(reads) < {*images["fit"], *images["select"]}
+
+
+def test_what_was_given_apart_to_report_or_to_choose_is_not_read(
+    make_folder: Callable[..., Path], tmp_path: Path, counted: tuple[Counter[str], list[int]]
+):
+    folder, val = make_folder("few", per_class=6), make_folder("apart", per_class=3, seed=9)
+    run = trained(folder, tmp_path / "run", data={"val": str(val)})
+    reads, _ = counted
+    reads.clear()
+    assert probe(folder, run=run / "bundle").curve.images == len(reads) == 12
+    assert not any(name.startswith("val:") for name in reads)
+
+
+def test_groups_may_be_told_beside_a_run(image_folder: Path, tmp_path: Path):
+    run = trained(image_folder, tmp_path / "run", seed=1)
+    alone, paired = probe(image_folder, run=run).curve, probe(image_folder, run=run, group=r"/\d(\d)").curve
+    assert alone.images == paired.images == 12
+    assert paired.groups[0].accuracy_interval[0] < alone.groups[0].accuracy_interval[0]
+
+
+def test_a_run_of_other_images_or_another_seed_is_refused_in_one_line(
+    image_folder: Path, make_folder: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    run = trained(image_folder, tmp_path / "run", seed=3)
+    other = make_folder("other")
+    with pytest.raises(
+        DataError, match=r"run was trained on .*images, not on .*other; expected.*leave --run out"
+    ) as told:
+        probe(other, run=run)
+    assert "\n" not in str(told.value)
+    with pytest.raises(PlanError, match=r"seed: 4 is not that of .*run, which divided its images with 3"):
+        probe(image_folder, run=run, seed=4)
+    monkeypatch.chdir(image_folder.parent)
+    assert probe("images", run=run).curve.images == 12, "the same folder by another name"
+    image_folder.rename(tmp_path / "gone")
+    make_folder("images").joinpath("blue").rename(tmp_path / "images" / "brown")
+    (tmp_path / "images" / "green").rename(tmp_path / "images" / "grey")
+    with pytest.raises(DataError, match=r"holds none of the images that .*run has learned from"):
+        probe(image_folder, run=run)
+
+
+def test_a_seed_divides_where_there_is_no_run(image_folder: Path, counted: tuple[Counter[str], list[int]]):
+    reads, _ = counted
+    seen = []
+    for seed in (None, 0, 5):
+        reads.clear()
+        probe(image_folder, seed=seed)
+        seen.append(set(reads))
+    assert seen[0] == seen[1] != seen[2]
+    learned = divided_by_name(DataPlan(source=str(image_folder)), seed=5).roles.train
+    assert seen[2] == {record.id for record in learned}
 
 
 def test_what_training_moved_is_seen(make_folder: Callable[..., Path], tmp_path: Path):
@@ -164,12 +246,40 @@ def test_what_cannot_be_is_said_before_anything_is_run(image_folder: Path, tmp_p
         probe(image_folder, patches=tmp_path / "p.jpg")
     with pytest.raises(HeadstartError, match="is no folder"):
         probe(image_folder, patches=tmp_path / "no" / "p.png")
+    (tmp_path / "folder.png").mkdir()
+    with pytest.raises(HeadstartError, match=r"folder\.png is a folder; expected the name of a file"):
+        probe(image_folder, patches=tmp_path / "folder.png")
+    with pytest.raises(HeadstartError, match=r"/proc/p\.png cannot be written \(.+\); choose another file"):
+        probe(image_folder, patches="/proc/p.png")
     with pytest.raises(PlanError, match="limit_train"):
         probe(image_folder, limit="some")
     with pytest.raises(ModelError, match="no model 'resnet1888'"):
         probe(image_folder, model="resnet1888")
     with pytest.raises(BundleError, match="is no bundle"):
         probe(image_folder, run=tmp_path)
+
+
+def test_a_place_is_tried_and_left_as_it_was(tmp_path: Path):
+    kept = tmp_path / "kept.json"
+    kept.write_text("before", encoding="utf-8")
+    refuse_unwritable(kept)
+    refuse_unwritable(tmp_path / "new.json")
+    assert [path.name for path in tmp_path.iterdir()] == ["kept.json"]
+    assert kept.read_text(encoding="utf-8") == "before"
+    with pytest.raises(HeadstartError, match="/dev/null is not a plain file"):
+        refuse_unwritable(Path("/dev/null"))
+    with pytest.raises(HeadstartError, match=r"cannot be written \(File name too long\)"):
+        refuse_unwritable(tmp_path / f"{'x' * 300}.json")
+
+
+def test_a_sheet_that_cannot_be_written_in_the_end_is_one_line(image_folder: Path, monkeypatch: pytest.MonkeyPatch):
+    def denied(*args: object, **options: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(probing, "draw_patches", denied)
+    target = image_folder / "p.png"
+    with pytest.raises(HeadstartError, match=r"p\.png cannot be written \(Permission denied\); choose another file"):
+        probe(image_folder, patches=target)
 
 
 def test_a_run_of_another_network_cannot_be_compared(image_folder: Path, tmp_path: Path):

@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 
 import headstart
+from headstart.advise.halving import nested_order
 from headstart.errors import DataError, Interrupted, ModelError, PlanError
 from headstart.features import activations as activations_module
 from headstart.models.search import ModelQuery
 from headstart.plan import DataPlan
 from headstart.workflow import shortlisting
 from headstart.workflow.candidates import CandidateNetworks
-from headstart.workflow.images import check_for_training
+from headstart.workflow.images import check_for_training, divided_by_name
 from headstart.workflow.plans import TrainOptions, make_plan
 from headstart.workflow.progress import no_progress
 from headstart.workflow.shortlisting import ShortlistOptions, run_shortlist
@@ -108,9 +109,45 @@ def test_copies_and_groups_stay_in_one_fold(image_folder: Path, pretended: list,
     (image_folder / "blue" / "copy.png").write_bytes((image_folder / "blue" / "03.png").read_bytes())
     answer = headstart.shortlist(image_folder, LITES, group=r"/\d(\d)\.")
     assert all(len(found) == 1 for found in folds[0].values())
-    assert not any("--group" in warning for warning in answer.warnings)
+    assert not any("no groups are known" in warning for warning in answer.warnings)
     ungrouped = headstart.shortlist(image_folder, LITES)
-    assert any("--group" in warning for warning in ungrouped.warnings)
+    assert any("no groups are known" in warning for warning in ungrouped.warnings)
+
+
+def test_images_of_one_group_count_together(make_folder: Callable[..., Path], pretended: list):
+    """Ten patients with six images each are ten, not sixty."""
+    folder = make_folder("many", per_class=60, side=8)
+    alone, grouped = (headstart.shortlist(folder, LITES, group=group).ranking[0].judged for group in (None, r"/\d(\d)"))
+    assert len(set(alone.groups_N)) == len(alone.correct_N) > len(set(grouped.groups_N)) > 2
+    width = [high - low for low, high in (alone.accuracy_interval, grouped.accuracy_interval)]
+    assert width[0] < width[1]
+
+
+def test_a_class_in_one_group_is_named_and_classes_that_all_are_so_are_refused(
+    make_folder: Callable[..., Path], pretended: list
+):
+    make_folder("set/train", per_class=12)
+    folder = make_folder("set/test", per_class=4, seed=1).parent
+    answer = headstart.shortlist(folder, LITES, group="(train/blue)/")
+    assert answer.warnings[0].startswith("class 'blue' lies in a single group")
+    with pytest.raises(DataError, match=r"all 2 classes lie in a single group each.*loosen --group"):
+        headstart.shortlist(folder, LITES, group="(train/[a-z]+)/")
+
+
+def test_rounds_that_hold_one_group_are_passed_over(
+    make_folder: Callable[..., Path], pretended: list[tuple[str, int]], monkeypatch: pytest.MonkeyPatch
+):
+    """The first images all show one patient, so no fold could be judged on them."""
+    folder = make_folder("many", per_class=75, side=8)
+    wanted = nested_order(divided_by_name(DataPlan(source=str(folder)), seed=0).roles.train, seed=0)
+    same = {record.id for record in wanted[:80]}
+    monkeypatch.setattr(
+        shortlisting,
+        "join_identical",
+        lambda groups, digests: {i: "one" if i in same else g for i, g in groups.items()},
+    )
+    answer = headstart.shortlist(folder, LITES, keep=1)
+    assert [each.images for each in answer.rounds] == [120]
 
 
 def test_networks_that_cannot_be_had_are_skipped_with_the_reason(image_folder: Path, pretended: list):

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
-import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet
@@ -21,7 +21,7 @@ from headstart.models.catalog import all_cards
 from headstart.plan import DataPlan, Plan
 from headstart.run import Run
 from headstart.train import checkpoint
-from headstart.workflow import train as workflow
+from headstart.train.observers import Observer
 from headstart.workflow.plans import TrainOptions, make_plan
 from headstart.workflow.train import resume, train
 
@@ -76,10 +76,13 @@ def test_the_run_folder_says_who_did_what(image_folder: Path, tmp_path: Path):
 
 
 def test_the_forecast_stands_beside_what_the_run_took(image_folder: Path, tmp_path: Path):
-    asked = options(image_folder, strategy="partial", thaw=1, epochs=2, budget_seconds=1e-3)
-    answer = train(asked, out=tmp_path / "run")  # the probe is all that the budget allows
-    events = {event["event"]: event for event in answer.run.events()}
-    assert "is shorter than that" in events["forecast"]["budget"]
+    class UntilTheProbe(Observer):
+        def phase_done(self, row: Mapping[str, Any]) -> None:
+            signal.raise_signal(signal.SIGTERM)
+
+    asked = options(image_folder, strategy="partial", thaw=1, epochs=2, budget_seconds=3600.0)
+    with pytest.raises(Interrupted):
+        train(asked, out=tmp_path / "run", observer=UntilTheProbe())
     again = resume(tmp_path / "run", budget_seconds=float("inf"))
     made = again.metrics["forecast"]
     assert [phase["name"] for phase in made["phases"]] == ["tune", "end"], "of what was still to come"
@@ -322,14 +325,6 @@ def test_the_same_command_twice_gives_the_same_bundle(image_folder: Path, tmp_pa
     assert same_weights(first.run.bundle, second.run.bundle)
     kept = [json.loads((a.run.folder / "data.json").read_text())["content"] for a in (first, second)]
     assert kept[0] == kept[1]
-
-
-def test_new_run_folders_never_collide(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.chdir(tmp_path)
-    first = workflow._new_run_folder("x")
-    first.mkdir(parents=True)
-    assert workflow._new_run_folder("x") != first
-    assert sys.modules["headstart.workflow.train"] is workflow
 
 
 def test_a_second_head_computes_no_image_again(

@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
-from headstart.errors import PlanError, RunError, WeightsUnavailableError
+from headstart.errors import Interrupted, PlanError, RunError, WeightsUnavailableError
 from headstart.plan import DataPlan, Plan
+from headstart.run import Run
+from headstart.train.checkpoint import trained_seconds
 from headstart.train.observers import Observer
 from headstart.workflow import trial as module
 from headstart.workflow.plans import TrainOptions
-from headstart.workflow.trial import TrialTask, refuse_unknown, run_trial, settle_all, trial_plan, whole_plan
+from headstart.workflow.trial import (
+    TrialTask,
+    refuse_unknown,
+    run_trial,
+    settle_all,
+    trial_plan,
+    whole_plan,
+    why_no_weights,
+)
 
 SMALL = {"input_size": 32, "batch_size": 4, "strategy": "feature_extraction"}
 
@@ -95,6 +107,42 @@ def test_values_of_the_wrong_kind_are_told(changes: dict[str, Any], image_folder
         whole_plan(task(image_folder, tmp_path, **{"strategy": "full", **changes}))
 
 
+class Leaving(Observer):
+    """Killed in an epoch, before it is saved."""
+
+    def epoch_done(self, row: Mapping[str, Any]) -> None:
+        if row["epoch"] == 3:
+            raise Interrupted("killed")
+
+
+def test_a_budget_is_for_the_whole_trial_however_often_it_is_taken_up(image_folder: Path, tmp_path: Path):
+    asked = task(image_folder, tmp_path / "run", strategy="partial", epochs=40, budget_seconds=3600.0)
+    with pytest.raises(Interrupted):
+        run_trial(asked, Leaving())
+    run = Run(asked.folder)
+    assert 0 < trained_seconds(run.checkpoint) < 600
+    raw = torch.load(run.checkpoint, weights_only=True)
+    raw["progress"]["trained_seconds"] = 3600.0
+    torch.save(raw, run.checkpoint)
+    end = run_trial(replace(asked, start="resume"), Observer())
+    metrics = run.metrics()
+    assert metrics is not None
+    assert metrics["stopped"] == "budget"
+    assert [row["epoch"] for row in metrics["epochs"] if row["phase"] == "tune"] == [1, 2]
+    assert end.seconds > 3600
+    assert run.plan().budget_seconds == 3600.0, "the plan keeps what was asked for"
+
+
+def test_weights_are_there_or_it_is_said_why(monkeypatch: pytest.MonkeyPatch):
+    assert why_no_weights("tf_efficientnet_lite0:in1k", Observer()) is None
+
+    def offline(card: object) -> Path:
+        raise WeightsUnavailableError("no network", remedy="put it at x")
+
+    monkeypatch.setattr("headstart.models.weights.weight_file", offline)
+    assert why_no_weights("tf_efficientnet_lite0:in1k", Observer()) == "no network; put it at x"
+
+
 class Notes(Observer):
     def __init__(self) -> None:
         self.events: list[str] = []
@@ -111,17 +159,22 @@ def test_weights_that_cannot_be_had(strategy: str, image_folder: Path, tmp_path:
     def offline(request: TrainOptions | Plan, **options: Any) -> Any:
         asked.append(request)
         if len(asked) == 1:
-            raise WeightsUnavailableError("no network")
+            raise WeightsUnavailableError("no network", remedy="put it at x")
         return train(request, **options)
 
     monkeypatch.setattr(module, "train", offline)
     notes = Notes()
     end = run_trial(task(image_folder, tmp_path / "run", strategy=strategy, epochs=1), notes)
-    assert end.accuracy == "needs download"
+    network = "tf_efficientnet_lite0:in1k"
+    assert (end.accuracy, end.missing) == ("needs download", {network: "no network; put it at x"})
     assert asked[-1].model.weights == "random"
     assert "random_weights" in notes.events
     asked.clear()
     strict = TrialTask(tmp_path / "other", DataPlan(source=str(image_folder)), 0, SMALL, missing_weights="fail")
-    with pytest.raises(WeightsUnavailableError):
-        run_trial(strict, notes)
+    failed = run_trial(strict, notes)
+    assert (failed.state, failed.error, failed.missing) == ("failed", "no network; put it at x", end.missing)
     assert not (tmp_path / "other").exists()
+    seeds = [replace(one, seed=1, unavailable=end.missing) for one in (task(image_folder, tmp_path / "next"), strict)]
+    ends = [run_trial(one, notes) for one in seeds]
+    assert [(one.state, one.missing) for one in ends] == [("done", end.missing), ("failed", end.missing)]
+    assert len(asked) == 2, "nobody tries to download again"

@@ -14,7 +14,7 @@ from headstart.advise.network import network_for
 from headstart.advise.price import Cost, Machine, cost_of, machine_for, pretraining_seconds
 from headstart.advise.rules import THAWING, Decision, decide
 from headstart.advise.situation import Situation
-from headstart.advise.words import duration_text
+from headstart.amounts import duration_text
 from headstart.choice_facts import SCRATCH_IMAGES
 from headstart.facts import HEAD_LEARNING_RATE
 from headstart.features.measured import Known

@@ -8,6 +8,8 @@ from typing import Literal
 
 from headstart.advise.ranking import Place
 
+_MOST_NAMED = 5
+"""So many classes are named."""
 WIDE_INTERVAL = 0.05
 """Half of an interval of accuracy from which it is said how little the images tell."""
 
@@ -32,18 +34,32 @@ class Circumstances:
     """named: images that belong together are known, from --group or the source."""
     notes: tuple[str, ...] = ()
     """Further sentences, such as images that were left out."""
+    unlearned: tuple[str, ...] = ()
+    """Classes that lie in one group each, so that the fold that is judged on one has not learned it."""
 
 
 def cautions(ranking: Sequence[Place], *, keep: int, circumstances: Circumstances) -> tuple[str, ...]:
     """Sentences for the user, those about this list first."""
     kept = ranking[:keep]
-    said = [*circumstances.notes, *_of_images(ranking[0]), *_of_imagenet(ranking, kept)]
+    said = [*circumstances.notes, *_of_unlearned(circumstances.unlearned)]
+    said += [*_of_images(ranking[0]), *_of_imagenet(ranking, kept)]
     if circumstances.grouping == "unknown":
         said.append(
             "no groups are known: if several images show one patient, scene or page, say --group, else networks that "
-            "recognise it look better than they are"
+            "recognise it look better than they are, and intervals are narrower than they should be"
         )
     return (*said, *ALWAYS)
+
+
+def _of_unlearned(classes: Sequence[str]) -> list[str]:
+    if not classes:
+        return []
+    named = ", ".join(map(repr, classes[:_MOST_NAMED])) + (", ..." if len(classes) > _MOST_NAMED else "")
+    one, whose = ("class", "lies in a single group") if len(classes) == 1 else ("classes", "lie in a single group each")
+    return [
+        f"{one} {named} {whose}, so the fold that is judged on it has not learned it, and every network is wrong "
+        "there; add images of other groups, or loosen --group (or the column group)"
+    ]
 
 
 def _of_images(first: Place) -> list[str]:
@@ -52,7 +68,7 @@ def _of_images(first: Place) -> list[str]:
         return []
     return [
         f"on {first.images:,} images the first one's accuracy of {first.judged.accuracy:.2f} is known to "
-        f"{low:.2f}..{high:.2f} only: more labelled images would tell more"
+        f"{low:.2f}..{high:.2f} only: more labelled images, of further groups, would tell more"
     ]
 
 

@@ -8,7 +8,7 @@ from typing import Literal
 
 from headstart.advise.rules import THAWING
 from headstart.advise.situation import Situation
-from headstart.advise.words import count_text, duration_text
+from headstart.amounts import count_text, duration_text
 from headstart.choice_facts import (
     DOMAIN_FACTS,
     FEW_IMAGES,

@@ -15,8 +15,9 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from headstart.advise.group_intervals import Together, share_interval
 from headstart.data.sources import ImageRecord
-from headstart.data.splits import deal
+from headstart.data.splits import deal_folds
 from headstart.errors import DataError
 from headstart.facts import depth_of
 from headstart.features.axes import axes_of
@@ -37,7 +38,6 @@ CHANCE = 0.05
 """A difference between two layer groups counts if it would come by chance less often than this."""
 UNMOVED = 0.9999
 """A CKA from here on is that of features that nobody moved."""
-_Z95 = 1.959963984540054  # 97.5 % point of the standard normal
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class GroupProbe:
     accuracy: float
     """Of a linear probe, out of fold."""
     accuracy_interval: tuple[float, float]
-    """95 %, see `share_interval`."""
+    """95 %, see `group_intervals.share_interval`."""
     knn_accuracy: float
     """Of the nearest neighbours, out of fold."""
     knn_interval: tuple[float, float]
@@ -119,15 +119,14 @@ def folds_by_group(records: Sequence[ImageRecord], groups: Mapping[str, str], *,
             expected="every class in at least two groups",
             remedy="add images of it, or loosen --group, --limit or the column group",
         )
-    parts = min(FOLDS, smallest)
-    return np.array(deal(records, dict(groups), parts=parts, seed=seed), np.int64)
+    return np.array(deal_folds(records, dict(groups), most=FOLDS, seed=seed), np.int64)
 
 
 def probe_depths(
     features: Features,
     labels_N: Labels,  # noqa: N803 - shapes
     folds_N: Labels,  # noqa: N803
-    together_N: Labels,  # noqa: N803
+    together_N: Together,  # noqa: N803
     *,
     names: Sequence[str],
     tuned: Features | None = None,
@@ -193,29 +192,7 @@ def _probed(rows: MatrixRows, labels_N: Labels, folds_N: Labels, classes: int) -
     return told
 
 
-def share_interval(right_N: Right, together_N: Labels) -> tuple[float, float]:  # noqa: N803 - shapes
-    """95 % interval of the share of images told rightly, wider where images of one patient, scene or book are alike.
-
-    Wilson's interval (1927) for the number of independent images that would vary as these groups of images do (the
-    design effect of cluster samples, Kish 1965); where every image stands alone it is the usual one.
-
-    Args:
-        right_N: Whether each image was told rightly.
-        together_N: Number of the group of each.
-    """
-    _, group_of, sizes = np.unique(together_N, return_inverse=True, return_counts=True)
-    images, share = len(right_N), float(right_N.mean())
-    excess = np.bincount(group_of, weights=right_N - share)
-    variance = float((excess**2).sum()) / images**2
-    alone = images**2 / float((sizes**2).sum())  # as if all images of a group were one
-    count = min(images, share * (1 - share) / variance) if variance > 0 else alone
-    spread = _Z95**2 / count
-    centre = (share + spread / 2) / (1 + spread)
-    half = _Z95 / (1 + spread) * math.sqrt(share * (1 - share) / count + spread / (4 * count))
-    return max(0.0, centre - half), min(1.0, centre + half)
-
-
-def beats(a_N: Right, b_N: Right, together_N: Labels) -> bool:  # noqa: N803
+def beats(a_N: Right, b_N: Right, together_N: Together) -> bool:  # noqa: N803 - shapes
     """Whether A is right more often than B in more groups of images than chance explains: one-sided sign test, exact.
 
     A group counts once, however many images it has; where every image stands alone this is McNemar's test (1947).

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from headstart.advise.group_intervals import Together, mean_interval, share_difference_interval, share_interval
 from headstart.data.sources import ImageRecord
 from headstart.data.splits import deal, order_key
 from headstart.features.head_solver import head_problem
@@ -25,8 +26,6 @@ from headstart.features.transferability import h_score, log_maximum_evidence
 Features: TypeAlias = npt.NDArray[np.float32]
 Labels: TypeAlias = npt.NDArray[np.int64]
 Doubles: TypeAlias = npt.NDArray[np.float64]
-Interval: TypeAlias = Callable[[int, int], tuple[float, float]]
-"""(right, of how many) -> 95 % interval of the share."""
 
 FIRST_IMAGES = 64
 """Of the first round; more where there are many classes."""
@@ -37,7 +36,6 @@ FIRST_OF_A_CLASS, USUAL_OF_A_CLASS = 4, 8
 FOLDS = 5
 _BARELY_MORE = 1.5
 """A round is left out where the last one has less than so many times its images."""
-_Z95 = 1.959963984540054
 _SMALLEST = 1e-12
 
 
@@ -51,12 +49,19 @@ class Judged:
     correct_N: npt.NDArray[np.bool_]  # noqa: N815
     """Whether the probe is right."""
     accuracy_interval: tuple[float, float]
-    """95 %."""
+    """95 %, over groups of images."""
     strength: float
     """Penalty of the probe that had the lowest loss."""
     log_me: float
     h_score: float
     knn_accuracy: float
+    together_N: Together | None = None  # noqa: N815
+    """Number of the group of each image; None: every image stands alone."""
+
+    @property
+    def groups_N(self) -> Together:  # noqa: N802
+        """Number of the group of each image."""
+        return np.arange(len(self.losses_N)) if self.together_N is None else self.together_N
 
     @property
     def log_loss(self) -> float:
@@ -83,7 +88,7 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One network less another on the same images, with 95 % intervals over images."""
+    """One network less another on the same images, with 95 % intervals over groups of images."""
 
     first: str
     second: str
@@ -158,7 +163,8 @@ def round_sizes(images: int, classes: int) -> tuple[int, ...]:
 def dealt_folds(records: Sequence[ImageRecord], groups: Mapping[str, str], *, seed: int) -> Labels:
     """Fold of each image, whole groups in one fold, at most FOLDS of them.
 
-    A class of which a round has only one group cannot be learned there; that is so for all networks alike.
+    A class of which a round has only one group cannot be learned there (`classes_in_one_group`); that is so for all
+    networks alike.
 
     Args:
         records: The images of a round, of at least two groups.
@@ -169,14 +175,27 @@ def dealt_folds(records: Sequence[ImageRecord], groups: Mapping[str, str], *, se
     return np.array(deal(records, dict(groups), parts=parts, seed=seed), np.int64)
 
 
+def classes_in_one_group(records: Sequence[ImageRecord], groups: Mapping[str, str]) -> tuple[str, ...]:
+    """Classes all of whose images belong together: the fold that is judged on one has not learned it.
+
+    Args:
+        records: Images.
+        groups: Image id -> what must stay together.
+    """
+    held: dict[str, set[str]] = defaultdict(set)
+    for record in records:
+        held[record.label].add(groups[record.id])
+    return tuple(sorted(label for label, names in held.items() if len(names) == 1))
+
+
 def judge_features(
     model: str,
     features_NF: Features,  # noqa: N803
     labels_N: Labels,  # noqa: N803
     folds_N: Labels,  # noqa: N803
+    together_N: Together,  # noqa: N803
     *,
     num_classes: int,
-    interval: Interval,
 ) -> Judged:
     """Ask a ridge probe, nearest neighbours, LogME and the H-score about the features of one network.
 
@@ -185,8 +204,8 @@ def judge_features(
         features_NF: N images x F features.
         labels_N: Class of each, 0..K-1.
         folds_N: Fold of each, at least two of them.
+        together_N: Number of the patient, scene or book that each image is of; those of one lie in one fold.
         num_classes: K.
-        interval: Of a share of images.
     """
     choice = head_problem(MatrixRows(features_NF), labels_N, num_classes, solver="ridge").choose(folds_N)
     right = choice.out_of_fold_NK.argmax(axis=1) == labels_N
@@ -196,11 +215,12 @@ def judge_features(
         model=model,
         losses_N=-np.log(np.clip(said, _SMALLEST, 1)),
         correct_N=right,
-        accuracy_interval=interval(int(right.sum()), len(right)),
+        accuracy_interval=share_interval(right, together_N),
         strength=choice.strength,
         log_me=log_maximum_evidence(features_NF, labels_N),
         h_score=h_score(features_NF, labels_N),
         knn_accuracy=float((near == labels_N).mean()),
+        together_N=together_N,
     )
 
 
@@ -213,7 +233,7 @@ def who_stays(judged: Sequence[Judged], *, keep: int) -> tuple[str, ...]:
     """Networks of the next round, best first: the better half, at least `keep`, and whoever ties with its last.
 
     Who is left out had a higher log loss than the last that stays on these images by more than chance explains (the
-    95 % interval of the paired difference lies above zero), so few images alone put nobody out.
+    95 % interval of the paired difference lies above zero), so few images alone, or few groups, put nobody out.
 
     Args:
         judged: All of this round.
@@ -228,8 +248,8 @@ def who_stays(judged: Sequence[Judged], *, keep: int) -> tuple[str, ...]:
 def difference(first: Judged, second: Judged) -> Difference:
     """How much better the first is than the second on the same images.
 
-    The loss has Student's interval of paired differences; the accuracy the adjusted Wald interval of matched
-    proportions (Agresti & Min 2005). Both take images as independent; those of one group are not.
+    The loss has the interval of a mean of paired differences, the accuracy that of matched proportions. Images of one
+    group count together in both (`group_intervals`).
 
     Raises:
         ValueError: they were judged on other numbers of images.
@@ -242,26 +262,8 @@ def difference(first: Judged, second: Judged) -> Difference:
         first.model,
         second.model,
         float(gaps.mean()),
-        _mean_interval(gaps),
+        mean_interval(gaps, first.groups_N),
         float(wins.mean()),
-        _share_interval(wins),
+        share_difference_interval(wins, first.groups_N),
         len(gaps),
     )
-
-
-def _mean_interval(values_N: Doubles) -> tuple[float, float]:  # noqa: N803
-    from scipy.stats import t
-
-    mean, count = float(values_N.mean()), len(values_N)
-    if count < 2:
-        return -math.inf, math.inf
-    half = float(t.ppf(0.975, count - 1)) * float(values_N.std(ddof=1)) / math.sqrt(count)
-    return mean - half, mean + half
-
-
-def _share_interval(wins_N: Doubles) -> tuple[float, float]:  # noqa: N803
-    """Half an image is added to each of the four cells: both right, both wrong, one of them, the other."""
-    count = len(wins_N) + 2
-    centre = float(wins_N.sum()) / count
-    half = _Z95 * math.sqrt((float((wins_N**2).sum()) + 1) / count - centre**2) / math.sqrt(count)
-    return centre - half, centre + half

@@ -13,14 +13,10 @@ from headstart.advise.situation import Hardware
 from headstart.choice_facts import CLOUD_CPU, CLOUD_GPU, FROM_SCRATCH, TRANSFER, PriceFact, RouteFact
 from headstart.features.cost import forecast
 from headstart.features.cost_facts import ImageCounts, Rates, Terms
-from headstart.features.measured import USUAL_PIXELS, Known, rates_of
+from headstart.features.measured import CORE_RATE, GPU_RATE, USUAL_PIXELS, Known, rates_of
 from headstart.features.network_facts import NetworkFacts
 from headstart.plan import AugmentationPlan, SolvePhase, TrainPhase
 
-CORE_RATE = 50.0
-"""Billions of multiply-accumulates a second of one core in a product of matrices, where nothing ran yet: AVX2."""
-GPU_RATE = 10_000.0
-"""The same of a GPU: ResNet-50 then trains 270 images a second, as an A10G does in single precision."""
 SSL_EPOCHS = 100
 SSL_VIEWS = 2
 """Of every image in a step of self-supervised pretraining (Chen & He 2021)."""

@@ -10,11 +10,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+import numpy as np
+
 from headstart.advise.agreement import Agreement, agreement_sentences, agreements
+from headstart.advise.group_intervals import Together
 from headstart.advise.halving import (
     Difference,
     Features,
-    Interval,
     Judged,
     Labels,
     difference,
@@ -190,11 +192,11 @@ def halve(
     candidates: Sequence[Candidate],
     features_of: FeaturesOf,
     labels_N: Labels,  # noqa: N803 - shapes
+    together_N: Together,  # noqa: N803
     folds_of: Callable[[int], Labels],
     *,
     num_classes: int,
     keep: int,
-    interval: Interval,
     on_round: Callable[[Sequence[Candidate], int], object] = lambda left, images: None,
 ) -> tuple[tuple[Round, ...], dict[str, str]]:
     """Ask all networks on a few images, the better ones on more, until `keep` or all images are reached.
@@ -203,10 +205,10 @@ def halve(
         candidates: With different names.
         features_of: Asked in every round for the networks that are left.
         labels_N: Class of each image, 0..K-1, in the order in which rounds take them.
+        together_N: Number of the group of each, at least two of them. A round that would hold one is left out.
         folds_of: Number of images -> fold of each of the first so many.
         num_classes: K.
         keep: Once no more are left, the rounds in between are left out.
-        interval: Of a share of images.
         on_round: Told who is asked about how many images.
 
     Returns:
@@ -215,7 +217,7 @@ def halve(
     Raises:
         ModelError: not one of them could be had.
     """
-    sizes = round_sizes(len(labels_N), num_classes)
+    sizes = [size for size in round_sizes(len(labels_N), num_classes) if len(np.unique(together_N[:size])) > 1]
     left, rounds = list(candidates), []
     skipped: dict[str, str] = {}
     position = 0 if len(left) > keep else len(sizes) - 1
@@ -229,8 +231,8 @@ def halve(
             except (ModelError, MissingExtraError) as error:
                 skipped[candidate.name] = str(error)
                 continue
-            name, labels = candidate.name, labels_N[:images]
-            judged.append(judge_features(name, rows, labels, folds, num_classes=num_classes, interval=interval))
+            name, labels, together = candidate.name, labels_N[:images], together_N[:images]
+            judged.append(judge_features(name, rows, labels, folds, together, num_classes=num_classes))
         left = [one for one in left if one.name not in skipped]
         if judged:
             stay = [one.name for one in left] if is_last else who_stays(judged, keep=keep)

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from headstart.advise.situation import Nearness, Situation
-from headstart.advise.words import count_text, duration_text
+from headstart.amounts import count_text, duration_text
 from headstart.choice_facts import FEW_IMAGES, FEW_PER_CLASS, MANY_IMAGES, SCRATCH_IMAGES, SMALL_IMAGES
 from headstart.plan import Domain
 
@@ -39,6 +39,7 @@ class When:
     below: float = math.inf
     """Images, to here."""
     per_class_below: float = math.inf
+    """Images of the median class."""
 
     def holds(self, situation: Situation) -> bool:
         """Whether all of it is so."""
@@ -55,7 +56,7 @@ class When:
         parts = [" or ".join(self.domains)]
         parts.append(f"similarity {' or '.join(self.nearness)}" if self.nearness else "")
         if self.per_class_below < math.inf:
-            parts.append(f"fewer than {self.per_class_below:g} images of a class")
+            parts.append(f"fewer than {self.per_class_below:g} images of a class in half of the classes or more")
         if self.least and self.below < math.inf:
             parts.append(f"{self.least:,} to {self.below:,.0f} images")
         elif self.least or self.below < math.inf:
@@ -78,8 +79,8 @@ RULES: tuple[Rule, ...] = (
     Rule(
         When(per_class_below=FEW_PER_CLASS),
         "feature_extraction",
-        f"fewer than {FEW_PER_CLASS} images of a class are too few to tune on; a solved head is as good or better "
-        "there, and forgets nothing",
+        f"fewer than {FEW_PER_CLASS} images of a class, in half of the classes or more, are too few to tune on; a "
+        "solved head is as good or better there, and forgets nothing",
         "Kornblith et al. 2019",
     ),
     Rule(
@@ -211,11 +212,29 @@ def rule_for(situation: Situation) -> Rule:
     return next(rule for rule in RULES if rule.when.holds(situation))
 
 
+def least_images(strategy: str, situation: Situation) -> int:
+    """From how many images on the table moves as much as a strategy does, in classes that are large enough.
+
+    Args:
+        strategy: One of the table's; random weights are not.
+        situation: Whose similarity and domain count.
+    """
+    like = replace(situation, classes=None, median_per_class=None)
+    borders = {border for rule in RULES for border in (rule.when.least, rule.when.below) if 0 < border < math.inf}
+    rank = THAWING.index(strategy)
+    return next(
+        images
+        for images in sorted({1, *map(int, borders)})
+        if THAWING.index(rule_for(replace(like, images=images)).strategy) >= rank
+    )
+
+
 def facts_text(situation: Situation) -> str:
     """`500 labelled images, medical, similarity medium (what the domain says)`: what the rules went by."""
     parts = [count_text(situation.images, "labelled image")]
     if (per_class := situation.images_per_class) is not None:
-        parts.append(f"{per_class:,.0f} of a class")
+        whose = "class" if situation.median_per_class is None else "median class"
+        parts.append(f"{math.floor(per_class):,} of a {whose}")
     parts.append(situation.domain)
     told = "what the domain says" if situation.nearness != "unknown" else "nobody stated or measured it"
     if isinstance(situation.similarity, (int, float)):
@@ -238,7 +257,7 @@ def why_not(strategy: str, chosen: str, rule: Rule, situation: Situation, second
         )
     if rank < THAWING.index(chosen):
         return TOO_FROZEN[strategy].format(**_words(situation, chosen))
-    return TOO_FREE[strategy].format(**_words(situation, chosen))
+    return f"{TOO_FREE[strategy]}; {_what_it_takes(strategy, rule, situation)}"
 
 
 def _why_not_scratch(situation: Situation) -> str:
@@ -263,17 +282,31 @@ TOO_FROZEN: dict[str, str] = {
 """Strategy -> why not, where a less frozen one was chosen."""
 
 TOO_FREE: dict[str, str] = {
-    "gradual": "moves late layers; {needs_less}",
-    "partial": "moves the last stages at 3e-4 at once; {needs_less}",
-    "discriminative": "moves every layer; {needs_less}",
-    "probe_then_tune": "moves every layer at 3e-4; {needs_less}",
-    "full": "moves every layer, whatever the probe says; {needs_less}",
+    "gradual": "moves late layers",
+    "partial": "moves the last stages at 3e-4 at once",
+    "discriminative": "moves every layer",
+    "probe_then_tune": "moves every layer at 3e-4",
+    "full": "moves every layer, whatever the probe says",
 }
-"""Strategy -> why not, where a more frozen one was chosen."""
+"""Strategy -> what it does, where a more frozen one was chosen; what that would take follows."""
+
+
+def _what_it_takes(strategy: str, rule: Rule, situation: Situation) -> str:
+    """The borders of the table that a strategy beyond `rule` waits for."""
+    least, per_class = least_images(strategy, situation), situation.images_per_class
+    takes, there, where = [], [], ""
+    if least > situation.images:
+        where = f"at similarity {situation.nearness} and domain {situation.domain} "
+        takes.append(f"{least:,} images or more")
+        there.append(f"{situation.images:,}")
+    if rule.when.per_class_below < math.inf and per_class is not None:
+        takes.append(f"{rule.when.per_class_below:g} or more of a class")
+        there.append(f"{math.floor(per_class)} of a class")
+    return f"{where}that takes {', '.join(takes)}; there are {', '.join(there)}"
 
 
 def _words(situation: Situation, chosen: str) -> dict[str, object]:
-    """What the sentences of `TOO_FROZEN` and `TOO_FREE` are filled with."""
+    """What the sentences of `TOO_FROZEN` are filled with."""
     images, nearness = situation.images, situation.nearness
     frozen_features = {
         "low": "may struggle: late features of photos say little about images so unlike them; it stays in the run as "
@@ -284,21 +317,10 @@ def _words(situation: Situation, chosen: str) -> dict[str, object]:
         f"{images:,} images can teach late layers what frozen ones lack; it stays in the run as the solved probe, the "
         "one to beat",
     )
-    allows_more = f"{images:,} images at similarity {nearness} allow more, and ask for it"
-    per_class = situation.images_per_class
-    if per_class is not None and per_class < FEW_PER_CLASS:
-        needs_less = f"{per_class:,.0f} images of a class are too few for that"
-    elif chosen == "partial":
-        needs_less = "in images from above, edges and textures are what early layers know already"
-    elif images < FEW_IMAGES:
-        needs_less = f"at similarity {nearness} that takes {FEW_IMAGES:,} images or more; there are {images:,}"
-    else:
-        needs_less = f"at similarity {nearness} and {images:,} images, {chosen} forgets less"
     return {
         "images": images,
         "nearness": nearness,
         "chosen": chosen,
         "frozen_features": frozen_features,
-        "allows_more": allows_more,
-        "needs_less": needs_less,
+        "allows_more": f"{images:,} images at similarity {nearness} allow more, and ask for it",
     }

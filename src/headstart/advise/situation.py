@@ -31,8 +31,9 @@ class Situation:
     images: int
     """Labelled images to learn from (those that report are not among them)."""
     classes: int | None = None
-    per_class: float | None = None
-    """Images of the smallest class; None: `images` / `classes`, if that is known."""
+    median_per_class: float | None = None
+    """Images of the median class (of an even number the lower of the two in the middle): half of the classes or more
+    have no more. None: `images` / `classes`, if that is known."""
     domain: Domain = "photo"
     similarity: float | Level | None = None
     """To the images the weights were trained on, 0..1 or a word; None takes what the domain says."""
@@ -75,9 +76,9 @@ class Situation:
 
     @property
     def images_per_class(self) -> float | None:
-        """Of the smallest class if that is known, else the mean."""
-        if self.per_class is not None:
-            return self.per_class
+        """Of the median class if that is known, else the mean: a single rare class decides nothing."""
+        if self.median_per_class is not None:
+            return self.median_per_class
         return None if self.classes is None else self.images / self.classes
 
     @property

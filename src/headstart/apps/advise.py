@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import shlex
-import textwrap
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from headstart.apps.printing import json_text, wrapped
 from headstart.errors import HeadstartError
 
 if TYPE_CHECKING:
     from headstart.advise.answer import Advice
     from headstart.advise.choices import Reason
 
-
-WIDTH = 110
-"""Of a line of text."""
 
 DETAILS = frozenset({"strength", "epochs", "optimizer", "selection.patience_epochs", "batch_size"})
 """Last part of paths whose reasons the text leaves to the plan."""
@@ -99,7 +95,7 @@ def advise(
         _write(out, advice.plan.to_yaml())
     if as_json:
         answer = advice.to_dict() | ({"plan_file": str(out)} if out is not None else {})
-        print(json.dumps(answer, indent=1, ensure_ascii=False, allow_nan=False))
+        print(json_text(answer))
     else:
         print(advice_text(advice, plan_file=out))
 
@@ -134,29 +130,21 @@ def advice_text(advice: Advice, *, plan_file: Path | None = None) -> str:
         f"model     {advice.model}" + ("" if size == "auto" else f" at {size} px"),
         "",
         "why",
-        *(_wrapped(f"{reason.path}: {reason.reason} [{reason.source}]") for reason in shown),
+        *(wrapped(f"{reason.path}: {reason.reason} [{reason.source}]", first="  ", rest="    ") for reason in shown),
         f"  ({len(advice.reasons) - len(shown)} more in --json, and in the plan's reasons)",
         "",
         "why not",
-        *(_wrapped(f"{name}: {why}") for name, why in advice.rejected.items()),
+        *(wrapped(f"{name}: {why}", first="  ", rest="    ") for name, why in advice.rejected.items()),
     ]
     if advice.steps:
         lines += ["", "beside it"]
-        lines += [_wrapped(f"{step.when}: {step.name}: {step.text} [{step.source}]") for step in advice.steps]
+        lines += [
+            wrapped(f"{step.when}: {step.name}: {step.text} [{step.source}]", first="  ", rest="    ")
+            for step in advice.steps
+        ]
     lines += ["", *_cost_lines(advice)]
     lines += [f"warning: {warning}" for warning in advice.warnings]
     return "\n".join([*lines, "", *_next_lines(advice, plan_file)])
-
-
-def _wrapped(text: str) -> str:
-    return textwrap.fill(
-        text,
-        WIDTH,
-        initial_indent="  ",
-        subsequent_indent="    ",
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
 
 
 def _shown(advice: Advice) -> list[Reason]:
@@ -172,7 +160,7 @@ def _shown(advice: Advice) -> list[Reason]:
 
 
 def _cost_lines(advice: Advice) -> list[str]:
-    from headstart.advise.words import duration_text, usd_text
+    from headstart.amounts import duration_text, usd_text
 
     cost, prices = advice.cost, advice.prices
     hardware = prices.machine.hardware

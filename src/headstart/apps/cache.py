@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from collections.abc import Mapping, Sequence
@@ -10,6 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
+from headstart.amounts import bytes_text
+from headstart.apps.printing import json_text
 from headstart.errors import HeadstartError
 
 _UNITS = {"kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12, "kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40}
@@ -36,7 +37,7 @@ def cache(
         answer, text = storage.limit_cache(parse_bytes(limit)), limited_text
     else:
         answer, text = storage.show_cache(), shown_text
-    print(json.dumps(answer, indent=1, ensure_ascii=False, allow_nan=False) if as_json else text(answer))
+    print(json_text(answer) if as_json else text(answer))
 
 
 def parse_bytes(text: str) -> int:
@@ -49,15 +50,6 @@ def parse_bytes(text: str) -> int:
     if found is None:
         raise HeadstartError(f"--limit {text!r} is no size", expected="such as 20GB or 500MB")
     return int(float(found[1]) * _UNITS[found[2]])
-
-
-def bytes_text(count: float) -> str:
-    """`6.0 GB`; units of 1000."""
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if count < 1000:
-            return f"{count:.0f} {unit}" if unit == "bytes" else f"{count:.1f} {unit}"
-        count /= 1000
-    return f"{count:.1f} TB"
 
 
 def age_text(seconds: float) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 import warnings
@@ -19,6 +18,7 @@ from headstart.apps.embed import embed
 from headstart.apps.models import models
 from headstart.apps.option_words import Augmentation, DomainName, Grain, Head, HeadSolver, Rates, Strategy
 from headstart.apps.parsing import refuse_others
+from headstart.apps.printing import json_text
 from headstart.apps.probe_command import probe
 from headstart.apps.report import report
 from headstart.apps.runs import runs
@@ -60,6 +60,7 @@ def demo(as_json: Json = False, out: Annotated[Path | None, typer.Option("--out"
 
 @app.command()
 def check(
+    context: typer.Context,
     data: Data,
     as_json: Json = False,
     val: Annotated[str | None, typer.Option("--val", help="Folder that will report.")] = None,
@@ -78,6 +79,9 @@ def check(
     from headstart.plan import DataPlan
     from headstart.workflow import images, plans
 
+    if preview is None:
+        allowed = {"data", "as_json", "val", "group"}
+        refuse_others(context, allowed, when="without --preview", why="it decides what the network sees")
     answer = images.check(data, val=val, group=group, progress=console.progress())
     if preview is not None:
         options = plans.TrainOptions(
@@ -158,12 +162,14 @@ def train(
 
     seconds = parse_seconds(budget)
     if resume is not None:
-        refuse_others(context, {"resume", "budget", "as_json"}, besides="--resume", why="the run's own plan is used")
+        refuse_others(
+            context, {"resume", "budget", "as_json"}, when="beside --resume", why="the run's own plan is used"
+        )
         _resume(resume, budget_seconds=seconds, as_json=as_json)
         return
     if plan is not None:
         allowed = {"plan", "data", "out", "budget", "track", "as_json"}
-        refuse_others(context, allowed, besides="--plan", why="change the plan file")
+        refuse_others(context, allowed, when="beside --plan", why="change the plan file")
         _train_plan(plan, data, budget_seconds=seconds, track=track or (), out=out, as_json=as_json)
         return
     if data is None:
@@ -303,13 +309,9 @@ def _resume(run: Path, *, budget_seconds: float | None, as_json: bool) -> None:
 
 def _show(answer: Any, *, as_json: bool, text: Any) -> None:  # noqa: ANN401 - answers differ by command
     if as_json:
-        _print_json(answer)
+        print(json_text(answer))
     else:
         print(text(answer))
-
-
-def _print_json(answer: object) -> None:
-    print(json.dumps(answer, indent=1, ensure_ascii=False, allow_nan=False))
 
 
 _STARTED = time.monotonic()

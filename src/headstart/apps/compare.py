@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -12,6 +11,7 @@ import typer
 
 from headstart.apps.option_words import Augmentation, DomainName, Strategy
 from headstart.apps.parsing import refuse_others
+from headstart.apps.printing import json_text
 from headstart.experiments.questions import MODELS, RATES, SEEDS, STRATEGIES
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def compare(
 
     with ComparisonConsole() as watcher:
         if resume is not None:
-            refuse_others(context, {"resume", "as_json"}, besides="--resume", why="it goes on with what was begun")
+            refuse_others(context, {"resume", "as_json"}, when="beside --resume", why="it goes on with what was begun")
             answer = comparing.resume_comparison(resume, watcher=watcher)
         else:
             part = _said(val=val, group=group, limit_train=limit_train, limit_test=limit_test)
@@ -109,7 +109,7 @@ def compare(
             plan = _plan(what, data, lists, grid, asked)
             answer = comparing.compare(plan, out=out, watcher=watcher)
     if as_json:
-        print(json.dumps(answer, indent=1, ensure_ascii=False, allow_nan=False))
+        print(json_text(answer))
     else:
         print(comparison_text(answer))
 

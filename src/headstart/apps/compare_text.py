@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Self
 
+from headstart.amounts import bytes_text, count_text, duration_text
 from headstart.apps.console import TrainingConsole
 from headstart.experiments.comparison import TrialEnd
 from headstart.experiments.grid import Trial
-from headstart.features.cost_facts import bytes_text, duration_text
 from headstart.plan import Phase
 from headstart.workflow.comparing import Watcher
 
@@ -96,15 +97,17 @@ def comparison_text(answer: Mapping[str, Any]) -> str:
     for trial in answer["trials"]:
         if trial["state"] == "failed":
             lines.append(f"failed: {trial['trial']}: {trial['error']}")
+    for row in answer["variants"]:
+        if row["weights_missing"]:
+            lines.append(f"needs download: {row['name']}: {row['weights_missing']}")
     lines += [
         "",
         f"{sum(t['state'] == 'done' for t in answer['trials'])} trials, {duration_text(answer['seconds'])} of training",
         f"comparison: {answer['comparison']}",
-        f"next:       headstart report {answer['comparison']}",
+        f"next:       headstart report {shlex.quote(answer['comparison'])}",
     ]
     if answer["resume"]:
-        what = "trials failed; try them once more with" if answer["finished"] else "not finished; go on with"
-        lines.append(f"{what}: {answer['resume']}")
+        lines.append(f"{answer['why_resume']}: {answer['resume']}")
     return "\n".join(lines)
 
 
@@ -141,7 +144,7 @@ def _chosen_lines(answer: Mapping[str, Any]) -> list[str]:
         low, high = report["interval"]
         lines.append(
             f"its accuracy on {report['images']:,} images that chose nothing: {report['accuracy']:.3f} "
-            f"(95 % interval {low:.3f}..{high:.3f}, {_counted(len(report['by_seed']), 'seed')})"
+            f"(95 % interval {low:.3f}..{high:.3f}, {count_text(len(report['by_seed']), 'seed')})"
         )
     return lines
 
@@ -160,7 +163,3 @@ def _front_lines(answer: Mapping[str, Any]) -> list[str]:
         for what, key in fronts.items()
         if answer["pareto"][key]
     ]
-
-
-def _counted(count: int, what: str) -> str:
-    return f"1 {what}" if count == 1 else f"{count} {what}s"

@@ -17,7 +17,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from headstart.features.cost_facts import bytes_text, duration_text
+from headstart.amounts import bytes_text, count_text, duration_text
 from headstart.plan import Phase
 from headstart.train.observers import Observer
 
@@ -27,10 +27,12 @@ _EPOCH_ROW = (
 
 _FORECAST_FROM = {
     "measured": "",
-    "related": " (from other networks on this machine: it may be half or twice that)",
+    "related": " (from other networks or a short trial on this machine: it may be half or twice that)",
     "guessed": " (a rough guess: nothing ran on this machine yet)",
 }
 """What to say of a forecast by where its rates come from."""
+_WORTH_SAYING = 1.5
+"""A later forecast is shown if it differs from the one before by more than this factor."""
 
 _MOST_RUNS = 10
 """So many groups with a rate of their own are named in one line."""
@@ -69,6 +71,7 @@ class TrainingConsole(Observer):
         self._bar: Progress | None = None
         self._task: Any = None
         self._header_shown = False
+        self._budget: str | None = None
 
     def progress(self, what: str, total: int) -> Callable[[int], object]:
         """Start a bar; the answer moves it on."""
@@ -155,6 +158,8 @@ class TrainingConsole(Observer):
             self.say(f"going on at phase {values['phase']}, after epoch {values['epoch']}")
         elif event == "finding":
             self.say(f"{values['level']}: {values['evidence']}; {values['remedy']}")
+        elif event == "advice":
+            self.say(f"warning: {values['warning']}")
         elif event == "no_effect":
             self.say(
                 f"warning: --{values['option'].replace('_', '-')} has no effect: {values['strategy']} solves its head"
@@ -175,9 +180,7 @@ class TrainingConsole(Observer):
         elif event == "engine":
             self.say(f"note: {values['why']}")
         elif event == "forecast":
-            self.say(_forecast_line(values))
-            if values["budget"]:
-                self.say(f"note: {values['budget']}")
+            self._show_forecast(values)
         elif event == "cost":
             self.say(f"{values['phase']}: what rests is {values['way']}: {values['why']}")
         elif event == "rates_found":
@@ -188,6 +191,17 @@ class TrainingConsole(Observer):
             self.say(f"warning: {values['tracker']} is given up, training goes on: {values['why']} ({values['where']})")
         elif event == "stopped":
             self.say(f"stopping ({values['reason']}); everything is saved")
+
+    def _show_forecast(self, values: Mapping[str, Any]) -> None:
+        """The first one; a later one if it says something else, of the time or of the budget."""
+        before, total = values.get("before_seconds"), values["total_seconds"]
+        same = before is not None and max(before, total) <= _WORTH_SAYING * min(before, total)
+        if same and bool(values["budget"]) == bool(self._budget):
+            return
+        self._budget = values["budget"]
+        self.say(_forecast_line(values))
+        if self._budget:
+            self.say(f"note: {self._budget}")
 
     def say(self, text: str) -> None:
         """One line, above the bar."""
@@ -200,18 +214,21 @@ def _forecast_line(values: Mapping[str, Any]) -> str:
     for phase in values["phases"]:
         text = f"{phase['name']} {duration_text(phase['seconds'])}"
         if phase["epochs"]:
-            once = f"frozen part {duration_text(phase['once_seconds'])} once, " if phase["border"] else ""
-            text += f" ({once}{_counted(phase['epochs'], 'epoch')} of {duration_text(phase['epoch_seconds'])})"
+            search = phase.get("search_seconds") or 0.0
+            once = f"rate search {duration_text(search)}, " if search else ""
+            if phase["border"]:
+                once += f"frozen part {duration_text(phase['once_seconds'] - search)} once, "
+            text += f" ({once}{count_text(phase['epochs'], 'epoch')} of {duration_text(phase['epoch_seconds'])})"
         said.append(text)
     line = f"forecast: {', '.join(said)}; {duration_text(values['total_seconds'])} with what has passed"
+    if (futile := values.get("futile_seconds")) is not None:
+        line += f", or {duration_text(futile)} if the probe leaves nothing to repair"
+    if before := values.get("before_seconds"):
+        line = f"now {line}, not {duration_text(before)}"
     if values["bytes"]:
         line += f"; {bytes_text(values['bytes'])} stored"
     line += f"; {bytes_text(values['memory_bytes'])} of memory"
     return line + _FORECAST_FROM[values["rates"]]
-
-
-def _counted(count: int, what: str) -> str:
-    return f"1 {what}" if count == 1 else f"{count} {what}s"
 
 
 def _forecast_end(values: Mapping[str, Any]) -> str:

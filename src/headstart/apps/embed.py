@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Mapping
 from enum import StrEnum
@@ -11,7 +10,8 @@ from typing import Annotated, Any
 
 import typer
 
-from headstart.apps.cache import bytes_text
+from headstart.amounts import bytes_text
+from headstart.apps.printing import json_text
 from headstart.errors import Interrupted
 
 
@@ -69,7 +69,7 @@ def embed(
     if to_file and out is not None:
         write_features(filled, out)
         figures["file"] = str(out)
-    print(json.dumps(figures, indent=1, ensure_ascii=False, allow_nan=False) if as_json else embedded_text(figures))
+    print(json_text(figures) if as_json else embedded_text(figures))
 
 
 def command_of(data: str, given: Mapping[str, object]) -> str:

@@ -2,55 +2,44 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
-from enum import StrEnum
 from typing import Annotated
 
 import typer
 
-
-class Sort(StrEnum):
-    """What a list is sorted by."""
-
-    parameters = "parameters"
-    top1 = "top1"
-    gmacs = "gmacs"
-    speed = "speed"
-    gpu_speed = "gpu_speed"
-    input_size = "input_size"
-    name = "name"
-
-
-class LibraryName(StrEnum):
-    """Where networks come from."""
-
-    timm = "timm"
-    torchvision = "torchvision"
-
-
-class Sizes(StrEnum):
-    """Whether a network takes images of any size."""
-
-    any = "any"
-    fixed = "fixed"
+from headstart.apps.filter_options import (
+    AnySize,
+    Commercial,
+    Contains,
+    Family,
+    Library,
+    MaxGmacs,
+    MaxInput,
+    MaxParams,
+    MinSpeed,
+    MinTop1,
+    Sort,
+    TrainedOn,
+    model_query,
+)
+from headstart.apps.parsing import refuse_others
+from headstart.apps.printing import json_text
 
 
 def models(
+    context: typer.Context,
     name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Show one card in full.")] = None,
-    contains: Annotated[str | None, typer.Option("--contains", help="Part of the name.")] = None,
-    family: Annotated[str | None, typer.Option("--family", help="Such as resnet, efficientnet, convnext.")] = None,
-    library: Annotated[LibraryName | None, typer.Option("--library")] = None,
-    domain: Annotated[str | None, typer.Option("--domain", help="What the weights were trained on: photo...")] = None,
-    max_params: Annotated[str | None, typer.Option("--max-params", help="Such as 10M.")] = None,
-    max_gmacs: Annotated[float | None, typer.Option("--max-gmacs", help="Billions of multiply-accumulates.")] = None,
-    max_input: Annotated[int | None, typer.Option("--max-input", help="Side of the input in pixels.")] = None,
-    min_top1: Annotated[float | None, typer.Option("--min-top1", help="ImageNet accuracy in percent.")] = None,
-    min_speed: Annotated[float | None, typer.Option("--min-speed", help="Images a second, as --sort speed.")] = None,
-    sizes: Annotated[Sizes | None, typer.Option("--sizes", help="any: takes images of any size.")] = None,
-    commercial: Annotated[
-        bool, typer.Option("--commercial", help="Only licences that plainly allow commercial use.")
-    ] = False,
+    contains: Contains = None,
+    family: Family = None,
+    library: Library = None,
+    domain: TrainedOn = None,
+    max_params: MaxParams = None,
+    max_gmacs: MaxGmacs = None,
+    max_input: MaxInput = None,
+    min_top1: MinTop1 = None,
+    min_speed: MinSpeed = None,
+    sizes: AnySize = None,
+    commercial: Commercial = False,
     sort: Annotated[
         Sort, typer.Option("--sort", help="speed: published CPU images a second, or this machine's with --measure.")
     ] = Sort.parameters,
@@ -65,34 +54,34 @@ def models(
 ) -> None:
     """List the pretrained networks, search them, or show one."""
     from headstart.apps.cards import SHOWN, card_text, cards_text
-    from headstart.apps.parsing import parse_count
     from headstart.models.search import ModelQuery
     from headstart.workflow.progress import no_progress
     from headstart.workflow.zoo import list_models, show_model
 
     progress = _progress() if measure else no_progress
     if name is not None:
+        refuse_others(context, {"name", "measure", "as_json"}, when="beside NAME", why="one card is shown in full")
         card = show_model(name, measure=measure, progress=progress)
-        print(_json(card) if as_json else card_text(card))
+        print(json_text(card) if as_json else card_text(card))
         return
-    query = ModelQuery(
-        max_parameters=parse_count(max_params, option="--max-params"),
+    query = model_query(
+        contains=contains,
+        family=family,
+        library=library,
+        domain=domain,
+        max_params=max_params,
         max_gmacs=max_gmacs,
-        max_input_size=max_input,
+        max_input=max_input,
         min_top1=min_top1,
         min_speed=min_speed,
-        family=family,
-        library=None if library is None else library.value,
-        domain=domain,
-        commercial_use="allowed" if commercial else None,
-        sizes=None if sizes is None else sizes.value,
-        name=contains,
-        sort=sort.value,
-        front="pareto" if pareto else "all",
+        sizes=sizes,
+        commercial=commercial,
+        pareto=pareto,
+        sort=sort,
     )
     found = list_models(query, measure=measure, progress=progress)
     if as_json:
-        print(_json(found[:limit] if limit else found))
+        print(json_text(found[:limit] if limit else found))
         return
     narrowed = query != ModelQuery(sort=query.sort)
     print(cards_text(found, limit=limit or (None if narrowed else SHOWN)))
@@ -102,7 +91,3 @@ def _progress() -> Callable[[str, int], Callable[[int], object]]:
     from headstart.apps import console
 
     return console.progress()
-
-
-def _json(answer: object) -> str:
-    return json.dumps(answer, indent=1, ensure_ascii=False, allow_nan=False)

@@ -45,13 +45,13 @@ def parse_count(text: str | None, *, option: str) -> float | None:
     return float(found[1]) * _MULTIPLES[found[2]]
 
 
-def refuse_others(context: typer.Context, allowed: set[str], *, besides: str, why: str) -> None:
+def refuse_others(context: typer.Context, allowed: set[str], *, when: str, why: str) -> None:
     """An option that would silently do nothing is a usage error.
 
     Args:
         context: Of the command.
-        allowed: Names of parameters that go with `besides`.
-        besides: The option that the others have no effect beside.
+        allowed: Names of parameters that have an effect.
+        when: The others have none, such as `beside --resume`, `without --preview`.
         why: In words.
 
     Raises:
@@ -64,4 +64,4 @@ def refuse_others(context: typer.Context, allowed: set[str], *, besides: str, wh
         and getattr(context.get_parameter_source(parameter.name), "name", "") == "COMMANDLINE"
     ]
     if given:
-        raise typer.BadParameter(f"{', '.join(given)} has no effect beside {besides}: {why}", param_hint=besides)
+        raise typer.BadParameter(f"{', '.join(given)} has no effect {when}: {why}", param_hint=when.split()[-1])

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from headstart.apps.printing import json_text, wrapped
 from headstart.apps.probe_chart import check_chart_path, method_text, table_rows, write_chart
-from headstart.errors import HeadstartError
 from headstart.run import write_json
 
-WIDTH = 110
-"""Of a line of text."""
 _MOST_LEFT_OUT = 3
 
 
@@ -25,13 +21,20 @@ def probe(
         str | None, typer.Option("--model", help="ARCH, ARCH:TAG or ARCH:file:PATH; default: the run's, or train's.")
     ] = None,
     run: Annotated[
-        Path | None, typer.Option("--run", help="A run of the same network: CKA says what tuning has moved.")
+        Path | None,
+        typer.Option("--run", help="A run on DATA: CKA says what tuning has moved. Only what it learned from is read."),
     ] = None,
     group: Annotated[
         str | None,
         typer.Option("--group", help="Regular expression on the image path; what group 1 matches stays on one side."),
     ] = None,
     limit: Annotated[str | None, typer.Option("--limit", help="A seeded sample: 1000, or 100/class.")] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(
+            "--seed", help="Train with the same, and no image that reports is seen. Default: the run's, or 0."
+        ),
+    ] = None,
     out: Annotated[Path | None, typer.Option("-o", "--out", help="Write the answer here as JSON.")] = None,
     chart: Annotated[
         Path | None, typer.Option("--chart", help="Write a chart as .svg, or as .html with its table.")
@@ -56,6 +59,7 @@ def probe(
             run=run,
             group=group,
             limit=limit,
+            seed=seed,
             patches=patches,
             noncommercial_weights="allow" if allow_noncommercial else "refuse",
             progress=watcher.progress,
@@ -65,21 +69,26 @@ def probe(
         write_chart(answer, chart)
         answer["chart"] = str(chart)
     if out is not None:
-        write_json(out, answer)
-    print(json.dumps(answer, indent=1, ensure_ascii=False, allow_nan=False) if as_json else probed_text(answer))
+        try:
+            write_json(out, answer)
+        except OSError as error:
+            raise probing.not_written(out, error) from error
+    print(json_text(answer) if as_json else probed_text(answer))
 
 
 def check_places(out: Path | None, chart: Path | None) -> None:
     """Refuse files that cannot be written before anything is computed.
 
     Raises:
-        HeadstartError: a folder that is not there, or a chart of another kind.
+        HeadstartError: a place where no file can be written, or a chart of another kind.
     """
+    from headstart.workflow.probing import refuse_unwritable
+
     if chart is not None:
         check_chart_path(chart)
     for path in (out, chart):
-        if path is not None and not path.parent.is_dir():
-            raise HeadstartError(f"{path.parent} is no folder", remedy="make it first, or choose another file")
+        if path is not None:
+            refuse_unwritable(path)
 
 
 def probed_text(answer: Mapping[str, Any]) -> str:
@@ -93,9 +102,9 @@ def probed_text(answer: Mapping[str, Any]) -> str:
         "",
         *(form.format(*row).rstrip() for row in rows),
         "",
-        textwrap.fill(answer["sentence"], WIDTH, break_on_hyphens=False),
+        wrapped(answer["sentence"]),
         "",
-        textwrap.fill(method_text(answer), WIDTH, break_on_hyphens=False),
+        wrapped(method_text(answer)),
         f"{answer['seconds']:.1f} s",
     ]
     for name, reason in list(answer["unreadable"].items())[:_MOST_LEFT_OUT]:

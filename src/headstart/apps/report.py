@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from headstart.apps.cache import bytes_text
+from headstart.amounts import bytes_text
+from headstart.apps.printing import json_text
 
 if TYPE_CHECKING:
     from headstart.workflow.reporting import Report
@@ -32,7 +32,7 @@ def report(
 
     written = reporting.report(runs, out=out, images="shown" if with_images else "named")
     answer = answer_of(written)
-    print(json.dumps(answer, indent=1, ensure_ascii=False) if as_json else report_text(written))
+    print(json_text(answer) if as_json else report_text(written))
 
 
 def answer_of(written: Sequence[Report]) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from headstart.apps.printing import json_text
 from headstart.errors import HeadstartError
 
 if TYPE_CHECKING:
@@ -76,12 +76,12 @@ def runs(
         if query != RunQuery():
             raise typer.BadParameter("filters and --sort have no effect beside it", param_hint="--compare")
         compared = compare_runs([*compare, *(folders or ())])
-        print(_json(compared.to_dict()) if as_json else compared_text(compared))
+        print(json_text(compared.to_dict()) if as_json else compared_text(compared))
         return
     if folders and len(folders) > 1:
         raise typer.BadParameter("give one folder, or runs behind --compare", param_hint="FOLDER")
     found = find_runs(folders[0] if folders else None, query)
-    print(_json(found.to_dict()) if as_json else found_text(found, query))
+    print(json_text(found.to_dict()) if as_json else found_text(found, query))
 
 
 def parse_since(text: str, *, now: datetime | None = None) -> datetime:
@@ -132,7 +132,7 @@ _HEADS = ("run", "started", "state", "accuracy", "", "images", "took", "strategy
 
 
 def _row(run: RunSummary) -> tuple[str, ...]:
-    from headstart.features.cost_facts import duration_text
+    from headstart.amounts import duration_text
 
     interval = run.accuracy_interval
     return (
@@ -184,7 +184,3 @@ def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     """Columns as wide as their widest entry."""
     widths = [max(len(row[column]) for row in (heads, *rows)) for column in range(len(heads))]
     return ["  ".join(f"{text:<{w}}" for text, w in zip(row, widths, strict=True)).rstrip() for row in (heads, *rows)]
-
-
-def _json(answer: object) -> str:
-    return json.dumps(answer, indent=1, ensure_ascii=False, allow_nan=False)

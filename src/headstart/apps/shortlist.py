@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
-import json
 import shlex
-import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from headstart.apps.models import LibraryName, Sizes
+from headstart.apps.filter_options import (
+    AnySize,
+    Commercial,
+    Contains,
+    Family,
+    Library,
+    MaxGmacs,
+    MaxInput,
+    MaxParams,
+    MinSpeed,
+    MinTop1,
+    TrainedOn,
+    model_query,
+)
+from headstart.apps.printing import json_text, wrapped
 from headstart.errors import Interrupted
 
 if TYPE_CHECKING:
     from headstart.advise.halving import Difference
     from headstart.advise.ranking import Place, Shortlist
 
-WIDTH = 110
-"""Of a line of text."""
 _MOST_NAMED = 5
 """So many networks that tie are named."""
 
@@ -40,19 +50,17 @@ def shortlist(
     input_size: Annotated[
         int | None, typer.Option("--input-size", help="Side in pixels for all; default: each network's own.")
     ] = None,
-    contains: Annotated[str | None, typer.Option("--contains", help="Part of the name.")] = None,
-    family: Annotated[str | None, typer.Option("--family", help="Such as resnet, efficientnet, convnext.")] = None,
-    library: Annotated[LibraryName | None, typer.Option("--library")] = None,
-    domain: Annotated[str | None, typer.Option("--domain", help="What the weights were trained on: photo...")] = None,
-    max_params: Annotated[str | None, typer.Option("--max-params", help="Such as 10M.")] = None,
-    max_gmacs: Annotated[float | None, typer.Option("--max-gmacs", help="Billions of multiply-accumulates.")] = None,
-    max_input: Annotated[int | None, typer.Option("--max-input", help="Side of the input in pixels.")] = None,
-    min_top1: Annotated[float | None, typer.Option("--min-top1", help="ImageNet accuracy in percent.")] = None,
-    min_speed: Annotated[float | None, typer.Option("--min-speed", help="Images a second, as published.")] = None,
-    sizes: Annotated[Sizes | None, typer.Option("--sizes", help="any: takes images of any size.")] = None,
-    commercial: Annotated[
-        bool, typer.Option("--commercial", help="Only licences that plainly allow commercial use.")
-    ] = False,
+    contains: Contains = None,
+    family: Family = None,
+    library: Library = None,
+    domain: TrainedOn = None,
+    max_params: MaxParams = None,
+    max_gmacs: MaxGmacs = None,
+    max_input: MaxInput = None,
+    min_top1: MinTop1 = None,
+    min_speed: MinSpeed = None,
+    sizes: AnySize = None,
+    commercial: Commercial = False,
     pareto: Annotated[
         bool, typer.Option("--pareto", help="Only those that no other beats in accuracy and parameters at once.")
     ] = False,
@@ -64,23 +72,22 @@ def shortlist(
 ) -> None:
     """Rank pretrained networks on your images without training, and say what such scores cannot tell."""
     from headstart.apps import console
-    from headstart.apps.parsing import parse_count
     from headstart.models.search import ModelQuery
     from headstart.workflow import shortlisting
 
-    query = ModelQuery(
-        max_parameters=parse_count(max_params, option="--max-params"),
+    query = model_query(
+        contains=contains,
+        family=family,
+        library=library,
+        domain=domain,
+        max_params=max_params,
         max_gmacs=max_gmacs,
-        max_input_size=max_input,
+        max_input=max_input,
         min_top1=min_top1,
         min_speed=min_speed,
-        family=family,
-        library=None if library is None else library.value,
-        domain=domain,
-        commercial_use="allowed" if commercial else None,
-        sizes=None if sizes is None else sizes.value,
-        name=contains,
-        front="pareto" if pareto else "all",
+        sizes=sizes,
+        commercial=commercial,
+        pareto=pareto,
     )
     with console.training() as watcher:
         try:
@@ -99,7 +106,7 @@ def shortlist(
         except Interrupted as stopped:
             raise Interrupted(stopped.found, remedy="the same command computes only what is missing") from stopped
     if as_json:
-        print(json.dumps(answer.to_dict(), indent=1, ensure_ascii=False, allow_nan=False))
+        print(json_text(answer.to_dict()))
     else:
         given = {"--group": group, "--input-size": input_size, "--seed": seed or None}
         words = [word for name, value in given.items() if value is not None for word in (name, str(value))]
@@ -125,10 +132,10 @@ def shortlist_text(answer: Shortlist, shared: Sequence[str] = ()) -> str:
         f"shortlist  {', '.join(answer.models)}",
     ]
     if answer.first_two is not None:
-        lines.append(_wrapped(_of_two(answer.first_two, answer), "           "))
-    lines += [_wrapped(f"agreement  {line}", "           ") for line in answer.agreement]
-    lines += [_wrapped(f"left out   {name}: {reason}", "           ") for name, reason in answer.skipped.items()]
-    lines += [_wrapped(f"warning: {warning}", "  ") for warning in answer.warnings]
+        lines.append(wrapped(_of_two(answer.first_two, answer), rest="           "))
+    lines += [wrapped(f"agreement  {line}", rest="           ") for line in answer.agreement]
+    lines += [wrapped(f"left out   {name}: {reason}", rest="           ") for name, reason in answer.skipped.items()]
+    lines += [wrapped(f"warning: {warning}", rest="  ") for warning in answer.warnings]
     found = "" if not figures["stored_before"] else f", {figures['stored_before']:,} were stored"
     lines += [
         f"{figures['seconds']:.1f} s, {figures['computed']:,} rows of features computed{found}",
@@ -180,7 +187,3 @@ def _of_two(two: Difference, answer: Shortlist) -> str:
         return f"first      {figures}"
     tied = ", ".join(answer.tied[:_MOST_NAMED]) + (", ..." if len(answer.tied) > _MOST_NAMED else "")
     return f"tie        {figures}; {tied} cannot be told apart here, and {answer.cheapest_tied} costs the least"
-
-
-def _wrapped(text: str, indent: str) -> str:
-    return textwrap.fill(text, WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)

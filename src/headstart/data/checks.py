@@ -19,7 +19,7 @@ Level = Literal["info", "warning", "error"]
 FEW_IMAGES_PER_CLASS = 10
 """Below this a class's figures say little."""
 IMBALANCE_RATIO = 5.0
-"""Largest over smallest class from which the imbalance is named."""
+"""Largest over smallest class above which the imbalance is named."""
 _EXAMPLES = 5
 _READ_THREADS = 4
 

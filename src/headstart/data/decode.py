@@ -12,6 +12,8 @@ most of the inverse transform and all later steps have less to do, while the who
 from __future__ import annotations
 
 import io
+import struct
+import zlib
 from typing import TypeAlias
 
 import numpy as np
@@ -36,6 +38,13 @@ _REDUCTIONS = (8, 4, 2)
 """Powers of two only: for others the decoder has no fast transform."""
 _SIXTEEN_BIT_MODES = frozenset({"I;16", "I;16B", "I;16L", "I;16N"})
 _BYTES_SCALE = 257  # 65535 / 255: full 16-bit range onto full 8-bit range
+
+
+_BROKEN = (
+    *(OSError, ValueError, SyntaxError, EOFError, MemoryError, LookupError, TypeError, ArithmeticError),
+    *(struct.error, zlib.error),
+)
+"""What Pillow's readers raise at bytes that nobody meant: which of them depends on its version and on the byte."""
 
 
 class UnreadableImageError(Exception):
@@ -66,7 +75,7 @@ def decode(encoded: bytes, *, at_least: int | None = None) -> Pixels:
         raise UnreadableImageError("not an image that can be decoded") from error
     except Image.DecompressionBombError as error:
         raise UnreadableImageError(f"too many pixels ({error})") from error
-    except (OSError, ValueError, SyntaxError, EOFError, MemoryError) as error:
+    except _BROKEN as error:
         raise UnreadableImageError(f"broken or truncated ({error})") from error
 
 

@@ -131,6 +131,15 @@ def deal(records: Sequence[ImageRecord], groups: dict[str, str], *, parts: int, 
     return part_of
 
 
+def deal_folds(records: Sequence[ImageRecord], groups: dict[str, str], *, most: int, seed: int) -> list[int]:
+    """Fold of every record as `deal` gives it: `most` folds, fewer where a class has fewer groups, at least two."""
+    held: dict[str, set[str]] = defaultdict(set)
+    for record in records:
+        held[record.label].add(groups[record.id])
+    smallest = min(len(names) for names in held.values())
+    return deal(records, groups, parts=max(2, min(most, smallest)), seed=seed)
+
+
 def hold_out(
     records: Sequence[ImageRecord], groups: dict[str, str], *, share: float, seed: int
 ) -> tuple[tuple[ImageRecord, ...], tuple[ImageRecord, ...]]:

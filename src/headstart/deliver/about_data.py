@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from headstart.deliver import wording
+from headstart.amounts import count_text
 from headstart.deliver.markup import NOTHING, Html, joined, tag
 from headstart.deliver.page import Section, fold, paragraph, table
 from headstart.deliver.run_facts import RunFacts
@@ -22,8 +22,8 @@ def data_section(run: RunFacts) -> Section:
 def _roles_sentence(run: RunFacts) -> str:
     data = run.data
     return (
-        f"The network learned from {wording.counted(run.images('fit'), 'image')}; choices were made on: "
-        f"{data['selected_on']}. The {wording.counted(run.images('report'), 'image')} that report "
+        f"The network learned from {count_text(run.images('fit'), 'image')}; choices were made on: "
+        f"{data['selected_on']}. The {count_text(run.images('report'), 'image')} that report "
         f"({data['reported_on']}) were kept apart from both."
     )
 
@@ -75,5 +75,5 @@ def _unreadable(run: RunFacts) -> Html:
     ]
     if (more := len(unreadable) - _MOST_UNREADABLE) > 0:
         items.append(tag("li", f"and {more:,} more (data.json has them all)"))
-    title = f"{wording.counted(len(unreadable), 'image')} that could not be read"
+    title = f"{count_text(len(unreadable), 'image')} that could not be read"
     return fold(title, tag("ul", *items, class_="plain"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 
+from headstart.amounts import count_text
 from headstart.deliver import wording
 from headstart.deliver.markup import Html, joined, tag
 from headstart.deliver.page import Section, fold, paragraph, table
@@ -35,7 +36,7 @@ def worst_section(run: RunFacts) -> Section | None:
     if not wrong:
         return Section("worst", "Worst mistakes", paragraph("There are none: every image was named rightly."))
     items = [_mistake(run, one) for one in wrong[:_MOST_WORST]]
-    count = f"{len(wrong):,} of {wording.counted(len(run.predictions), 'image')} were named wrongly"
+    count = f"{len(wrong):,} of {count_text(len(run.predictions), 'image')} were named wrongly"
     parts = [
         paragraph(
             f"{count}. These are the ones the network was surest about: look here first for wrong labels, for images "
@@ -146,7 +147,7 @@ def _images_behind(run: RunFacts, cells: Sequence[Cell], behind: dict[Cell, list
         if more := len(images) - len(listed):
             items.append(tag("li", tag("span", f"and {more:,} more, see predictions.parquet", class_="soft")))
         what = f"{label} named rightly" if label == predicted else f"{label} named {predicted}"
-        title = f"{what}: {wording.counted(len(images), 'image')}"
+        title = f"{what}: {count_text(len(images), 'image')}"
         folds.append(fold(title, tag("ul", *items, class_="files"), id=f"cell-{index}"))
     return folds
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from headstart.amounts import count_text
 from headstart.deliver import wording
 from headstart.deliver.curves import curves_of_run
 from headstart.deliver.markup import NOTHING, Html, joined, tag
@@ -27,7 +28,7 @@ def curves_section(run: RunFacts) -> Section:
 
 
 def _intro(run: RunFacts, solved: Epoch | None) -> str:
-    images = f"{wording.counted(run.choosing_images, 'image')} ({run.data['selected_on']})"
+    images = f"{count_text(run.choosing_images, 'image')} ({run.data['selected_on']})"
     if not any(epoch.number for epoch in run.epochs):
         assert solved is not None
         return (
@@ -83,7 +84,7 @@ def _frozen_check(run: RunFacts) -> Html:
     held = f" Groups that rested in at least one phase: {wording.listed(frozen)}." if frozen else ""
     return paragraph(
         tag("span", "passed", class_="chip good"),
-        f" After each of {wording.counted(epochs, 'epoch')} {what} was compared bit by bit with its state before, and "
+        f" After each of {count_text(epochs, 'epoch')} {what} was compared bit by bit with its state before, and "
         f"the learning rate of every group with the plan. Nothing moved that must not.{held}",
     )
 
@@ -116,7 +117,7 @@ def _event_log(run: RunFacts) -> Html:
         if event.get("event") not in _TOLD_ELSEWHERE
     ]
     return fold(
-        f"{wording.counted(len(rows), 'event')} in order",
+        f"{count_text(len(rows), 'event')} in order",
         table(["after", "event", "what"], rows, says="Events in order of time"),
     )
 
@@ -141,7 +142,7 @@ _SENTENCES: Mapping[str, Callable[[Values], str]] = {
     ),
     "chosen": lambda e: f"{e['weights']}: {e['why']}",
     "cost": lambda e: f"{e['phase']}: what rests is {e['way']}: {e['why']}",
-    "stored": lambda e: f"{wording.counted(e['views'], 'view')} of each image before {e['border']} ({e['engine']})",
+    "stored": lambda e: f"{count_text(e['views'], 'view')} of each image before {e['border']} ({e['engine']})",
     "not_stored": lambda e: f"everything is run in every epoch: {e['why']}",
     "engine": lambda e: str(e["why"]),
     "alarm": lambda e: str(e["text"]),
@@ -151,6 +152,8 @@ _SENTENCES: Mapping[str, Callable[[Values], str]] = {
     "diverged": lambda e: f"the loss stopped being a number in epoch {e['epoch']} of {e['phase']}",
     "resumed": lambda e: f"going on at phase {e['phase']}, after epoch {e['epoch']}",
     "stopped": lambda e: f"by the {e['reason']}; everything was saved",
+    "advice": lambda e: str(e["warning"]),
+    "no_effect": lambda e: f"{e['option']} has no effect: {e['strategy']} solves its head",
     "no_jitter": lambda e: f"channel_jitter has no effect in {e['phase']}: nothing is stored there",
 }
 """How events are told; one that is not here shows its values."""

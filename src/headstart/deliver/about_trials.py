@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from headstart.amounts import count_text
 from headstart.deliver import wording
 from headstart.deliver.about_cost import command_line, environment_table
 from headstart.deliver.comparison_facts import ComparisonFacts
@@ -10,7 +11,7 @@ from headstart.deliver.markup import NOTHING, Html, joined, tag
 from headstart.deliver.page import Section, command, key, paragraph, table
 from headstart.deliver.run_facts import Values
 
-_STATES = {"done": "good", "failed": "warm", "dropped": "blue"}
+_STATES = {"done": "good", "failed": "warm"}
 
 
 def variant_curves_section(comparison: ComparisonFacts) -> Section | None:
@@ -44,20 +45,22 @@ def variant_curves_section(comparison: ComparisonFacts) -> Section | None:
     return Section("curves", "How learning went", joined(parts))
 
 
-def comparison_data_section(comparison: ComparisonFacts) -> Section:
-    """The images, as the comparison and the first run that can be read tell them."""
+def comparison_data_section(comparison: ComparisonFacts) -> Section | None:
+    """The images, as the comparison and the first run that can be read tell them; None where no trial could tell."""
     data = comparison.answer["data"]
+    if data.get("fit_images") is None:
+        return None
     run = next(iter(comparison.runs.values()), None)
     text = (
-        f" Every trial learned from {wording.counted(data['fit_images'], 'image')}, and "
-        f"{wording.counted(data['report_images'], 'image')} ({data['reported_on']}) reported. Choices were made on: "
+        f" Every trial learned from {count_text(data['fit_images'], 'image')}, and "
+        f"{count_text(data['report_images'], 'image')} ({data['reported_on']}) reported. Choices were made on: "
         f"{data['selected_on']}. No image that reports has another role."
     )
     findings = run.data.get("findings", ()) if run is not None else ()
     unreadable = len(run.data.get("unreadable", ())) if run is not None else 0
     notes = [f"{finding['evidence']}. {finding['remedy']}." for finding in findings]
     if unreadable:
-        notes.append(f"{wording.counted(unreadable, 'image')} could not be read and took no part.")
+        notes.append(f"{count_text(unreadable, 'image')} could not be read and took no part.")
     parts = [
         paragraph("From ", tag("code", str(data["source"])), ".", text),
         _class_table(comparison),

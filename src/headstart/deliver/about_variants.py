@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from headstart.amounts import count_text
 from headstart.deliver import wording
 from headstart.deliver.comparison_answer import METRICS, NEEDS_DOWNLOAD, what_of
 from headstart.deliver.comparison_facts import ComparisonFacts
@@ -46,7 +47,7 @@ def _measured_how(comparison: ComparisonFacts) -> str:
     if found is None:
         return ""
     threads = found.get("threads")
-    return f", by {found['engine']}" + (f" with {wording.counted(threads, 'thread')}" if threads else "")
+    return f", by {found['engine']}" + (f" with {count_text(threads, 'thread')}" if threads else "")
 
 
 def _variant_row(comparison: ComparisonFacts, one: Values) -> list[str | None]:
@@ -136,7 +137,7 @@ def pairs_section(comparison: ComparisonFacts) -> Section | None:
     for on, title in (("select", "On the images that choose"), ("report", "On the images that report")):
         found = [pair for pair in pairs if pair["on"] == on]
         if found:
-            parts += [tag("h3", title), _matrix(comparison, found, title), _sentences(found, metric)]
+            parts += [tag("h3", title), _matrix(comparison, found, title), _sentences(found)]
     return Section("pairs", "Who beats whom", joined(parts))
 
 
@@ -178,29 +179,13 @@ def _pair_cell(found: Mapping[tuple[str, str], Values], one: str, other: str) ->
     )
 
 
-def _sentences(pairs: Sequence[Values], metric: str) -> Html:
-    items = [tag("li", _pair_sentence(pair, metric)) for pair in pairs]
+def _sentences(pairs: Sequence[Values]) -> Html:
+    items = [tag("li", pair["sentence"]) for pair in pairs]
     return (
         tag("ul", *items, class_="plain")
         if len(items) <= 10
         else fold(f"All {len(items)} pairs as sentences", tag("ul", *items, class_="plain"))
     )
-
-
-def _pair_sentence(pair: Values, metric: str) -> str:
-    """The comparison's own sentence, or one made of its figures."""
-    if pair.get("sentence"):
-        return str(pair["sentence"])
-    low, high = pair["interval"]
-    shares = metric != "log loss"
-    text = wording.points if shares else lambda value: f"{value:+.3f}"
-    unit = " points" if shares else ""
-    ends = f"{text(pair['difference'])}{unit} of {metric} ({text(low)} to {text(high)})"
-    if pair["verdict"] == "tie":
-        more = f"; about {pair['further_images']:,} further images would decide" if pair.get("further_images") else ""
-        return f"{pair['a']} and {pair['b']} tie: {ends}{more}."
-    winner, loser = (pair["a"], pair["b"]) if pair["verdict"] == "a" else (pair["b"], pair["a"])
-    return f"{winner} beats {loser}: {pair['a']} has {ends}, p = {pair['p_corrected']:.2g} after correction."
 
 
 def rates_section(comparison: ComparisonFacts) -> Section | None:

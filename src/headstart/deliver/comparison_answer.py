@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+from headstart.amounts import count_text
 from headstart.deliver import wording
 from headstart.deliver.comparison_facts import ComparisonFacts
 from headstart.deliver.markup import NOTHING, Html, joined, tag
@@ -40,7 +41,7 @@ def comparison_answer(comparison: ComparisonFacts) -> Html:
     parts = [*(_chosen(comparison, chosen) if chosen else _open(comparison)), _compared(comparison)]
     if not answer["finished"]:
         parts.append(_unfinished(comparison))
-    parts += [_cautions(comparison), _tiles(comparison)]
+    parts += [_cautions(comparison), _once_more(comparison), _tiles(comparison)]
     return tag("section", joined(parts), class_="card answer", id="answer", aria_label="The answer")
 
 
@@ -57,7 +58,7 @@ def _chosen(comparison: ComparisonFacts, chosen: Values) -> list[Html]:
     ]
     if report:
         said.append(
-            f"On {wording.counted(report['images'], 'image')} that chose nothing ({data['reported_on']}) it names "
+            f"On {count_text(report['images'], 'image')} that chose nothing ({data['reported_on']}) it names "
             f"{wording.percent(report['accuracy'])} rightly; the 95\u00a0% interval is "
             f"{wording.interval(report['interval'])}{_pooled(report)}."
         )
@@ -75,7 +76,7 @@ def _closed(sentence: str) -> str:
 
 
 def _choosing(data: Values) -> str:
-    count = f"{wording.counted(data['select_images'], 'image')}, " if data.get("select_images") else ""
+    count = f"{count_text(data['select_images'], 'image')}, " if data.get("select_images") else ""
     return f"{count}{data['selected_on']}"
 
 
@@ -97,10 +98,16 @@ def _compared(comparison: ComparisonFacts) -> Html:
         "each once" if len(seeds) == 1 else f"each with {len(seeds)} seeds, because another seed gives another figure"
     )
     text = (
-        f"Compared were {wording.counted(len(comparison.variants), 'variant')} ({names}), {each}, by "
-        f"{METRICS.get(answer['metric'], answer['metric'])}, on {wording.counted(len(data['classes']), 'class')}: "
-        f"{wording.counted(data['fit_images'], 'image')} to learn from."
+        f"Compared were {count_text(len(comparison.variants), 'variant')} ({names}), {each}, by "
+        f"{METRICS.get(answer['metric'], answer['metric'])}"
     )
+    if data.get("fit_images") is None:
+        text += "."
+    else:
+        text += (
+            f", on {count_text(len(data['classes']), 'class')}: "
+            f"{count_text(data['fit_images'], 'image')} to learn from."
+        )
     if answer.get("halving") == "successive":
         text += " Weak variants were dropped early (successive halving): they saw fewer images."
     return paragraph(text)
@@ -112,26 +119,44 @@ def _unfinished(comparison: ComparisonFacts) -> Html:
     resume = comparison.answer.get("resume")
     return notice(
         "Not finished.",
-        f"{wording.counted(open_, 'trial')} of {len(comparison.answer['trials'])} "
+        f"{count_text(open_, 'trial')} of {len(comparison.answer['trials'])} "
         f"{'is' if open_ == 1 else 'are'} still to come; all figures may change.",
         joined([" Go on with:", command(resume)]) if resume else None,
     )
+
+
+def _once_more(comparison: ComparisonFacts) -> Html:
+    """The way out for what failed, or waits for weights, where nothing else is left to do."""
+    answer = comparison.answer
+    if not answer["finished"] or not answer.get("resume"):
+        return NOTHING
+    why = answer.get("why_resume") or "trials failed; once more with"
+    return notice("What is left.", f"{why[:1].upper()}{why[1:]}:", command(answer["resume"]))
 
 
 def _cautions(comparison: ComparisonFacts) -> Html:
     found = []
     failed = [trial["trial"] for trial in comparison.answer["trials"] if trial["state"] == "failed"]
     if failed:
-        found.append(f"{wording.counted(len(failed), 'trial')} failed: {wording.listed(failed)}; the table says why.")
+        found.append(f"{count_text(len(failed), 'trial')} failed: {wording.listed(failed)}; the table says why.")
     downloads = [one["name"] for one in comparison.variants if one.get("accuracy_status") == NEEDS_DOWNLOAD]
     if downloads:
         found.append(
             f"{wording.listed(downloads)} ran with random weights, because the real ones need a download: time, memory "
             "and speed hold, accuracy would not."
         )
+        found += [
+            f"{one['name']}: {one['weights_missing']}." for one in comparison.variants if one.get("weights_missing")
+        ]
+    left = [one["name"] for one in comparison.variants if one["name"] in downloads and one.get("dropped_at")]
+    if left:
+        found.append(
+            f"{wording.listed(left)} left the race for lack of weights; once they can be had, a new comparison judges "
+            f"{'it' if len(left) == 1 else 'them'} as well."
+        )
     if comparison.missing:
         found.append(
-            f"Runs of {wording.counted(len(comparison.missing), 'trial')} cannot be read any more, so their curves are "
+            f"Runs of {count_text(len(comparison.missing), 'trial')} cannot be read any more, so their curves are "
             f"missing: {wording.listed(list(comparison.missing.values()), most=2)}."
         )
     if not found:
@@ -142,17 +167,23 @@ def _cautions(comparison: ComparisonFacts) -> Html:
 def _tiles(comparison: ComparisonFacts) -> Html:
     answer = comparison.answer
     done = sum(trial["state"] == "done" for trial in answer["trials"])
-    data = answer["data"]
     return facts(
         [
             ("trials done", f"{done} of {len(answer['trials'])}"),
             ("seeds", str(len(answer["seeds"]))),
-            ("to learn from", wording.counted(data["fit_images"], "image")),
-            (
-                "to choose on",
-                wording.counted(data["select_images"], "image") if data["select_images"] else "out of fold",
-            ),
-            ("to report", wording.counted(data["report_images"], "image")),
+            *_image_tiles(answer["data"]),
             ("time in all", wording.duration(answer.get("seconds"))),
         ]
     )
+
+
+def _image_tiles(data: Values) -> list[tuple[str, str]]:
+    """How many images play each role; nothing where no trial could tell."""
+    if data.get("fit_images") is None:
+        return []
+    choosing = count_text(data["select_images"], "image") if data["select_images"] else "out of fold"
+    return [
+        ("to learn from", count_text(data["fit_images"], "image")),
+        ("to choose on", choosing),
+        ("to report", count_text(data["report_images"], "image")),
+    ]

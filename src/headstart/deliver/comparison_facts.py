@@ -9,6 +9,7 @@ from pathlib import Path
 
 from headstart.deliver.run_facts import RunFacts, Values, read_run
 from headstart.errors import RunError
+from headstart.run import resume_command
 
 ANSWER = "comparison.json"
 SETTLED = "comparison.yaml"
@@ -66,11 +67,11 @@ def read_comparison(folder: Path) -> ComparisonFacts:
         raise RunError(
             f"{folder} has no trial that ended yet",
             expected="a comparison with at least one",
-            remedy=f"go on with: {answer['resume']}" if answer.get("resume") else "wait for its first trial",
+            remedy=_way_on(folder),
         )
     runs, missing = {}, {}
     for trial in answer["trials"]:
-        if trial["state"] not in ("done", "dropped"):
+        if trial["state"] != "done":
             continue
         try:
             runs[trial["trial"]] = read_run(_place(folder, trial))
@@ -79,17 +80,21 @@ def read_comparison(folder: Path) -> ComparisonFacts:
     return ComparisonFacts(folder, answer, runs, missing)
 
 
+def _way_on(folder: Path) -> str:
+    return f"wait for its first trial, or if it was stopped, go on with: {resume_command('compare', folder)}"
+
+
 def _answer(folder: Path) -> Values:
     path = folder / ANSWER
     if not path.is_file():
         raise RunError(
             f"{folder} has no {ANSWER} yet",
             expected="a comparison of which one trial has ended",
-            remedy="wait for its first trial, or go on with it",
+            remedy=_way_on(folder),
         )
     whole = {
         "expected": "the file as headstart compare wrote it",
-        "remedy": "go on with the comparison: it is rewritten",
+        "remedy": f"it is rewritten by: {resume_command('compare', folder)}",
     }
     try:
         answer = json.loads(path.read_text(encoding="utf-8"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from headstart.amounts import count_text
 from headstart.deliver import wording
 from headstart.deliver.markup import NOTHING, Html, joined, tag
 from headstart.deliver.page import command, facts, notice, paragraph
@@ -37,7 +38,7 @@ def run_kind(run: RunFacts) -> str:
 def what_it_is(run: RunFacts) -> str:
     """`a classifier of 2 classes (ants and bees)`."""
     names = wording.listed(run.classes)
-    return f"a classifier of {wording.counted(len(run.classes), 'class')} ({names})"
+    return f"a classifier of {count_text(len(run.classes), 'class')} ({names})"
 
 
 def _judged(run: RunFacts, metrics: Values) -> Html:
@@ -48,7 +49,7 @@ def _judged(run: RunFacts, metrics: Values) -> Html:
             "p",
             wording.percent(val["accuracy"]),
             " ",
-            tag("small", f"of {wording.counted(val['images'], 'image')} named rightly"),
+            tag("small", f"of {count_text(val['images'], 'image')} named rightly"),
             class_="big",
         ),
         interval_track(_WHOLE, (low, high), val["accuracy"], reference=run.largest_share),
@@ -57,7 +58,7 @@ def _judged(run: RunFacts, metrics: Values) -> Html:
         paragraph(
             f"The run trained {what_it_is(run)} from {_network(run)}, by the strategy ",
             tag("strong", wording.titled(run.plan["strategy"])),
-            f". The {wording.counted(val['images'], 'image')} of this figure ({val['reported_on']}) took no part in "
+            f". The {count_text(val['images'], 'image')} of this figure ({val['reported_on']}) took no part in "
             f"training or choosing. Choices were made on: {val['selected_on']}.",
         ),
         paragraph(tag("strong", f"Kept: {_kept_name(run, metrics)}. "), _sentence(metrics["kept"]["why"])),
@@ -117,12 +118,12 @@ def _cautions(run: RunFacts, metrics: Values) -> Html:
     if high - low > _WIDE_INTERVAL:
         found.append(
             f"The interval is {100 * (high - low):.0f} points wide, because only "
-            f"{wording.counted(metrics['val']['images'], 'image')} report."
+            f"{count_text(metrics['val']['images'], 'image')} report."
         )
     if run.largest_share is not None and low <= run.largest_share:
         found.append("The interval reaches down to what always naming the largest class gives.")
     if unreadable := len(run.data.get("unreadable", ())):
-        found.append(f"{wording.counted(unreadable, 'image')} could not be read and took no part.")
+        found.append(f"{count_text(unreadable, 'image')} could not be read and took no part.")
     found += [_sentence(finding["evidence"]) for finding in run.data.get("findings", ()) if finding["level"] != "info"]
     if not found:
         return NOTHING
@@ -132,9 +133,9 @@ def _cautions(run: RunFacts, metrics: Values) -> Html:
 def _tiles(run: RunFacts, metrics: Values) -> Html:
     weakest = min(metrics["val"]["per_class"].items(), key=lambda item: item[1]["recall"], default=None)
     tiles = [
-        ("to learn from", wording.counted(run.images("fit"), "image")),
-        ("to choose on", wording.counted(run.images("select"), "image") if run.images("select") else "out of fold"),
-        ("to report", wording.counted(run.images("report"), "image")),
+        ("to learn from", count_text(run.images("fit"), "image")),
+        ("to choose on", count_text(run.images("select"), "image") if run.images("select") else "out of fold"),
+        ("to report", count_text(run.images("report"), "image")),
         ("balanced accuracy", wording.percent(metrics["val"]["balanced_accuracy"])),
         ("input", f"{run.plan['input']['size']} px"),
         ("time in all", wording.duration(metrics["seconds"]["total"])),
@@ -146,7 +147,7 @@ def _tiles(run: RunFacts, metrics: Values) -> Html:
 
 def _unfinished(run: RunFacts) -> Html:
     best = max(run.epochs, key=lambda epoch: epoch.select_accuracy or 0.0)
-    reached = wording.counted(sum(epoch.number > 0 for epoch in run.epochs), "epoch")
+    reached = count_text(sum(epoch.number > 0 for epoch in run.epochs), "epoch")
     why = "It was stopped; everything is saved." if run.state == "stopped" else "It is under way, or it was killed."
     return joined(
         [
@@ -159,7 +160,7 @@ def _unfinished(run: RunFacts) -> Html:
             paragraph(
                 f"The best candidate so far is {_candidate(best)}, with {wording.percent(best.select_accuracy)} on the "
                 f"images that choose ({run.data['selected_on']}). That figure chose among candidates, so it "
-                f"flatters; the {wording.counted(run.images('report'), 'image')} that report have not been looked at."
+                f"flatters; the {count_text(run.images('report'), 'image')} that report have not been looked at."
             ),
             paragraph("Go on with:"),
             command(run.resume_command),

@@ -16,7 +16,6 @@ from headstart.run import Run
 
 Values = Mapping[str, Any]
 
-STATES = ("finished", "out of budget", "stopped", "under way")
 State = Literal["finished", "out of budget", "stopped", "under way"]
 """out of budget: with an answer, and more to come. stopped: by the user, without an answer. under way: or killed."""
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Literal
 
+from headstart.amounts import count_text
 from headstart.deliver import wording
 from headstart.deliver.markup import Html, joined, tag
 from headstart.deliver.page import Section, fold, paragraph, table
@@ -198,7 +199,7 @@ def _width(column: Column) -> float:
 
 
 def _heading(column: Column, left: float) -> list[Html]:
-    second = "solved" if column.kind == "solve" else wording.counted(column.epochs, "epoch")
+    second = "solved" if column.kind == "solve" else count_text(column.epochs, "epoch")
     if column.state == "left out":
         second = "left out"
     elif column.state == "planned":

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from headstart.amounts import bytes_text, duration_text
+
 
 def percent(share: float | None) -> str:
     """`86.9 %`; a dash for what is not known."""
@@ -14,11 +16,6 @@ def percent(share: float | None) -> str:
 def interval(bounds: Sequence[float] | None) -> str:
     """`80.7 to 91.4 %`."""
     return "\u2013" if bounds is None else f"{100 * bounds[0]:.1f} to {100 * bounds[1]:.1f}\u00a0%"
-
-
-def points(difference: float) -> str:
-    """A difference of shares in percentage points, with its sign: `+3.1`."""
-    return f"{100 * difference:+.1f}".replace("-", "\u2212")
 
 
 def rate(value: float) -> str:
@@ -40,31 +37,13 @@ def number(value: float | None, digits: int = 3) -> str:
 
 
 def duration(seconds: float | None) -> str:
-    """`0.4 s`, `45 s`, `2 min 10 s`, `3 h 20 min`, `2.1 days`."""
-    if seconds is None:
-        return "\u2013"
-    if seconds < 9.95:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min" + (f" {whole % 60} s" if whole % 60 else "")
-    minutes = round(seconds / 60)
-    if minutes < 48 * 60:
-        return f"{minutes // 60} h" + (f" {minutes % 60} min" if minutes % 60 else "")
-    return f"{seconds / 86_400:.1f} days"
+    """As `amounts.duration_text`."""
+    return "\u2013" if seconds is None else duration_text(seconds)
 
 
 def size(count: float | None) -> str:
-    """`6.0 GB`; units of 1000."""
-    if count is None:
-        return "\u2013"
-    for unit in ("bytes", "kB", "MB"):
-        if count < 999.5:
-            return f"{count:.0f} {unit}"
-        count /= 1000
-    return f"{count:.1f} GB"
+    """As `amounts.bytes_text`."""
+    return "\u2013" if count is None else bytes_text(count)
 
 
 def large(count: float | None) -> str:
@@ -75,13 +54,6 @@ def large(count: float | None) -> str:
         if count >= factor:
             return f"{count / factor:.3g} {unit}"
     return f"{count:.0f}"
-
-
-def counted(count: int, what: str) -> str:
-    """`1 image`, `1,500 images`, `2 classes`."""
-    if count == 1:
-        return f"1 {what}"
-    return f"{count:,} {what}{'es' if what.endswith('s') else 's'}"
 
 
 def listed(names: Sequence[str], *, most: int = 8) -> str:

@@ -12,25 +12,23 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
-import shlex
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from headstart.errors import RunError
 from headstart.experiments.grid import GridPlan, Trial
-from headstart.run import Run, environment, write_atomically, write_json
+from headstart.run import Run, environment, resume_command, write_atomically, write_json
 
 
 @dataclass(frozen=True)
 class TrialEnd:
     """How a trial ended; kept in trial.json, so that it is never run again."""
 
-    state: str
-    """done or failed."""
+    state: Literal["done", "failed"]
     error: str | None = None
     """Of a failed one, in a line."""
     accuracy: Literal["measured", "needs download"] = "measured"
@@ -41,6 +39,8 @@ class TrialEnd:
     """Most that the process held in memory, its libraries included."""
     resumed: int = 0
     """How often it was taken up again."""
+    missing: dict[str, str] = field(default_factory=dict)
+    """Network -> why its weights could not be had, and the way out; empty where they could."""
 
 
 class Comparison:
@@ -52,7 +52,7 @@ class Comparison:
     @property
     def resume_command(self) -> str:
         """What to type to go on."""
-        return f"headstart compare --resume {shlex.quote(str(self.folder))}"
+        return resume_command("compare", self.folder)
 
     @classmethod
     def create(cls, folder: Path, plan: GridPlan) -> Comparison:
@@ -64,7 +64,8 @@ class Comparison:
         try:
             if folder.exists() and (not folder.is_dir() or any(file.name[0] != "." for file in folder.iterdir())):
                 raise RunError(
-                    f"{folder} exists already", remedy=f"choose another --out, or go on with --resume {folder}"
+                    f"{folder} exists already",
+                    remedy=f"choose another --out, or go on with: {resume_command('compare', folder)}",
                 )
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -123,6 +124,13 @@ class Comparison:
         folder = self.run_of(trial).folder
         folder.mkdir(parents=True, exist_ok=True)
         write_json(folder / "trial.json", asdict(end))
+
+    def discard(self, trial: Trial) -> None:
+        """Remove all that a trial left, so that it is run anew."""
+        folder = self.run_of(trial).folder
+        (folder / "trial.json").unlink(missing_ok=True)  # first: a kill in between must not leave an end without a run
+        if folder.exists():
+            shutil.rmtree(folder)
 
     def inference(self) -> dict[str, Any]:
         """Name of a variant -> speed and memory of prediction."""

@@ -19,7 +19,7 @@ from headstart.experiments.outcomes import Answers, outcomes_of, summarize
 from headstart.experiments.pareto import front
 from headstart.experiments.rate_labels import RateCurve, label_rates
 from headstart.experiments.rounds import Schedule
-from headstart.experiments.trial_record import TrialRecord, only, read_trial, value_of
+from headstart.experiments.trial_record import TrialRecord, read_trial, shared, value_of
 from headstart.experiments.verdicts import Pair, choose, compare
 from headstart.run import Run
 
@@ -38,23 +38,35 @@ class _Measured:
     ends: list[TrialEnd] = field(default_factory=list)
     runs: list[Run] = field(default_factory=list)
     partial: TrialRecord | None = None
-    """Of the last round, for a variant that was dropped."""
+    """Of its last round on fewer images."""
+    partial_select: Answers | None = None
+    """Of that round's answers to the images that choose those which all variants of the round gave."""
     errors: list[str] = field(default_factory=list)
-
     stands_in: bool = False
     """Whether random weights stand in for its own: for time and memory, not for accuracy."""
+    missing: str | None = None
+    """Why its weights could not be had, and the way out."""
 
     def answers(self, role: str) -> dict[int, Answers]:
         """Seed -> answers on the images of a role: select or report."""
         return self.select if role == "select" else {seed: record.report for seed, record in self.records.items()}
 
 
-def select_value(comparison: Comparison, trial: Trial, metric: Metric) -> float | None:
-    """How good a trial was on the images that choose, larger is better; None while it has not ended well."""
-    end = comparison.end_of(trial)
-    if end is None or end.state != "done" or end.accuracy == "needs download":
-        return None
-    return value_of(_record(comparison.run_of(trial)).select, metric)
+def select_values(comparison: Comparison, trials: Sequence[Trial], metric: Metric) -> dict[str, float | None]:
+    """Variant -> how good it was in a round on the images that choose which all others answered too.
+
+    Args:
+        comparison: Whose folder is read.
+        trials: Of the round, one for each variant.
+        metric: Larger is better, whatever it is; None for what failed, or has random weights in place of its own.
+    """
+    found: dict[str, Answers] = {}
+    for trial in trials:
+        end = comparison.end_of(trial)
+        if end is not None and end.state == "done" and end.accuracy == "measured":
+            found[trial.variant.name] = _record(comparison.run_of(trial)).select
+    values = [value_of(answers, metric) for answers in shared(list(found.values()))]
+    return {**dict.fromkeys(trial.variant.name for trial in trials), **dict(zip(found, values, strict=True))}
 
 
 def answer_of(comparison: Comparison, known: Schedule) -> dict[str, Any]:
@@ -68,8 +80,8 @@ def answer_of(comparison: Comparison, known: Schedule) -> dict[str, Any]:
     inference = comparison.inference()
     variants = [_variant(one, plan, known, inference, rates) for one in measured.values()]
     trials = [_trial(comparison, trial) for trial in known.trials]
-    failed = any(row["state"] == "failed" and row["rung"] == 1.0 for row in trials)
     finished = not known.to_come and all(row["state"] in ("done", "failed") for row in trials)
+    why_resume = _why_resume(trials, finished=finished)
     return {
         "kind": "comparison",
         "schema_version": SCHEMA_VERSION,
@@ -90,17 +102,20 @@ def answer_of(comparison: Comparison, known: Schedule) -> dict[str, Any]:
         "environment": comparison.environment(),
         "written": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         "command": shlex.join(["headstart", *comparison.environment().get("command", [])[1:]]),
-        "resume": None if finished and not failed else comparison.resume_command,
+        "resume": comparison.resume_command if why_resume else None,
+        "why_resume": why_resume,
     }
 
 
 def _measure(comparison: Comparison, plan: GridPlan, known: Schedule) -> dict[str, _Measured]:
     """Name of each variant -> what its ended trials left."""
     measured = {variant.name: _Measured(variant) for variant in plan.variants()}
+    rounds: dict[float, dict[str, Answers]] = {}
     for trial in known.trials:
         end, one = comparison.end_of(trial), measured[trial.variant.name]
         if end is None:
             continue
+        one.missing = next(iter(end.missing.values()), one.missing)
         if end.state != "done":
             one.errors.append(end.error or "")
             continue
@@ -118,24 +133,26 @@ def _measure(comparison: Comparison, plan: GridPlan, known: Schedule) -> dict[st
             one.select[trial.seed] = record.select
         else:
             one.partial = record
+            if end.accuracy == "measured":
+                rounds.setdefault(trial.share, {})[trial.variant.name] = record.select
+    for answers in rounds.values():  # in the order of running: the last round of a variant stays
+        for name, kept in zip(answers, shared(list(answers.values())), strict=True):
+            measured[name].partial_select = kept
     return measured
 
 
 def _keep_common_select(comparable: Sequence[_Measured]) -> None:
     """Leave of the answers to images that choose those that all variants gave, in the seeds that all have.
 
-    A solved head is judged out of fold on all of train, a tuned network on a held-out part of it: a mean over the one
-    cannot be set beside a mean over the other. Where variants share no seed (half a comparison), all stays as it is.
+    Where variants share no seed (half a comparison), all stays as it is.
     """
-    shared = set.intersection(*(set(one.select) for one in comparable)) if comparable else set()
-    for seed in shared:
-        images = set.intersection(*(set(one.select[seed].images) for one in comparable))
-        if images:
-            for one in comparable:
-                one.select[seed] = only(one.select[seed], images)
-    if shared:
+    seeds = set.intersection(*(set(one.select) for one in comparable)) if comparable else set()
+    for seed in seeds:
+        for one, answers in zip(comparable, shared([one.select[seed] for one in comparable]), strict=True):
+            one.select[seed] = answers
+    if seeds:
         for one in comparable:
-            one.select = {seed: answers for seed, answers in one.select.items() if seed in shared}
+            one.select = {seed: answers for seed, answers in one.select.items() if seed in seeds}
 
 
 def _record(run: Run) -> TrialRecord:
@@ -168,8 +185,8 @@ def _variant(
     if one.records and not one.stands_in:
         report = summarize(one.answers("report"), plan.metric).to_dict()
         select = summarize(one.answers("select"), plan.metric).to_dict()
-    elif one.partial is not None and not one.stands_in:
-        select = summarize({plan.seeds[0]: one.partial.select}, plan.metric).to_dict()
+    elif one.partial_select is not None and not one.stands_in:
+        select = summarize({plan.seeds[0]: one.partial_select}, plan.metric).to_dict()
     seconds = [end.seconds for end in one.ends]
     memory = [end.peak_memory_bytes for end in one.ends if end.peak_memory_bytes]
     facts = _network_facts(one.runs[-1]) if one.runs else {}
@@ -189,9 +206,10 @@ def _variant(
         "peak_memory_bytes": max(memory, default=None),
         "parameters": facts.get("parameters"),
         "flops": facts.get("flops"),
-        "inference": speed if speed and "error" not in speed else None,
+        "inference": speed,
         "rate": rates.get(name),
         "dropped_at": known.dropped.get(name),
+        "weights_missing": one.missing if one.stands_in else None,
         "errors": one.errors,
     }
 
@@ -242,6 +260,7 @@ def _trial(comparison: Comparison, trial: Trial) -> dict[str, Any]:
         "seed": trial.seed,
         "rung": trial.share,
         "state": "to_come" if end is None else end.state,
+        "accuracy_status": end.accuracy if end is not None and end.state == "done" else None,
         "accuracy": None,
         "select_accuracy": None,
         "seconds": None if end is None else end.seconds,
@@ -258,11 +277,28 @@ def _trial(comparison: Comparison, trial: Trial) -> dict[str, Any]:
     return row
 
 
+def _why_resume(trials: Sequence[Mapping[str, Any]], *, finished: bool) -> str | None:
+    """What a resume would still do, as the beginning of a sentence that ends in its command; None if nothing.
+
+    Trials of early rounds are not run again: others went on in their place.
+    """
+    if not finished:
+        return "not finished; go on with"
+    last = [row for row in trials if row["rung"] == 1.0]
+    failed = sum(row["state"] == "failed" for row in last)
+    lacking = sum(row["accuracy_status"] == "needs download" for row in last)
+    said = [f"{failed} trial{'s' * (failed > 1)} failed"] if failed else []
+    said += ["1 trial lacks its weights" if lacking == 1 else f"{lacking} trials lack their weights"] if lacking else []
+    return f"{' and '.join(said)}; once more with" if said else None
+
+
 def _data(plan: GridPlan, measured: Mapping[str, _Measured]) -> dict[str, Any]:
+    """What is known of the images; None where no trial could tell."""
     records = [record for one in measured.values() for record in one.records.values()]
     records += [one.partial for one in measured.values() if one.partial is not None]
     if not records:
-        return {"source": plan.data.source, "classes": []}
+        figures = ("fit_images", "select_images", "report_images", "selected_on", "reported_on")
+        return {"source": plan.data.source, "classes": [], **dict.fromkeys(figures)}
     tuned = next((record for record in records if record.data["roles"]["select"]["images"]), records[0])
     roles = tuned.data["roles"]
     return {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -87,6 +87,16 @@ def only(answers: Answers, images: Collection[str]) -> Answers:
         [answers.right[place] for place in kept],
         [answers.log_loss[place] for place in kept],
     )
+
+
+def shared(everyone: Sequence[Answers]) -> list[Answers]:
+    """Of each the answers to the images that all of them answered; as they are where they have no image in common.
+
+    A solved head is judged out of fold on all of train, a tuned network on a held-out part of it: a mean over the one
+    cannot be set beside a mean over the other.
+    """
+    images = set.intersection(*(set(one.images) for one in everyone)) if everyone else set()
+    return [only(one, images) for one in everyone] if images else list(everyone)
 
 
 def value_of(answers: Answers, metric: Metric) -> float:

@@ -7,6 +7,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib import metadata
 from typing import Literal
 
 import numpy as np
@@ -18,6 +19,7 @@ from headstart.data.preprocess import NetworkInput, view_version
 from headstart.data.sources import ImageRecord
 from headstart.errors import DiskFullError, NotWritableError
 from headstart.features import store_limit
+from headstart.features.cost_facts import POOLED
 from headstart.features.engine_choice import EngineWish
 from headstart.features.engines import (
     FEWEST_FOR_AN_ENGINE,
@@ -26,11 +28,15 @@ from headstart.features.engines import (
     Matrix,
     answers_of,
     choose_engine,
+    could_run,
     head_answers,
     head_fault,
     outputs_of,
     pooled_features,
 )
+from headstart.features.measured import Spent
+from headstart.features.rows import StoredRows
+from headstart.features.shards import ID_BYTES, Ids
 from headstart.features.shards import Tensor as StoredTensor
 from headstart.features.store import EVALUATION, ActivationStore, Space, SpaceKey, row_ids
 from headstart.features.store_index import Reader
@@ -39,8 +45,6 @@ from headstart.models.backbone import Classifier
 
 Precision = Literal["float16", "float32"]
 
-POOLED = "pooled"
-"""Border of the features that the head reads."""
 POOLED_DEPTHS = "pooled at every depth"
 """Border of the features that a multi_depth head reads."""
 
@@ -57,6 +61,22 @@ class View:
     """Reads the image and makes the view."""
 
 
+def evaluation_view(spec: InputSpec, spent: Spent | None = None) -> View:
+    """What every evaluation sees of an image.
+
+    Args:
+        spec: What the network sees.
+        spent: Is told what making views takes.
+    """
+    told = Spent() if spent is None else spent
+
+    def prepare(record: ImageRecord) -> NetworkInput:
+        with told.view("plain"):
+            return read_view(record, spec)
+
+    return View(EVALUATION, EVALUATION, prepare)
+
+
 @dataclass(frozen=True)
 class FrozenPart:
     """A prefix that rests: a function from a view to a few tensors."""
@@ -69,6 +89,8 @@ class FrozenPart:
     """Full name of the network."""
     border: str
     """Where it ends: POOLED, POOLED_DEPTHS, or the first layer group behind it."""
+    library: str
+    """Whose code it runs, and which version of it: see `library_of`."""
     weights: str = field(init=False)
     """Hash of every tensor that it depends on."""
 
@@ -85,7 +107,13 @@ def pooled_part(classifier: Classifier) -> FrozenPart:
     """The whole backbone: what the head reads."""
     shape = StoredTensor((classifier.num_features,))
     border = POOLED_DEPTHS if classifier.head_kind == "multi_depth" else POOLED
-    return FrozenPart(pooled_features(classifier), (shape,), classifier.card.name, border)
+    return FrozenPart(pooled_features(classifier), (shape,), classifier.card.name, border, library_of(classifier))
+
+
+def library_of(classifier: Classifier) -> str:
+    """The library that its network is made by, with its version: another one may run the same weights otherwise."""
+    name = classifier.card.library
+    return f"{name} {metadata.version(name)}"
 
 
 def weights_digest(module: nn.Module) -> str:
@@ -121,6 +149,8 @@ class Activations:
     """Of the whole run, so far as is known; decides which engine pays. None: those that are asked for."""
     engine_name: str | None = None
     """Of the engine that computed the rows, now or when they were stored; None before any were asked for."""
+    computed: int = 0
+    """Rows that were computed by this object and given to the store; the others were there."""
     _engine: Engine | None = None
 
     def reader(
@@ -129,22 +159,28 @@ class Activations:
         views: Sequence[View],
         *,
         on_images: Callable[[int], object] = lambda count: None,
+        after_batch: Callable[[str | None], object] = lambda engine: None,
     ) -> Reader:
         """Rows of all records in the first view, then in the second, and so on; what is missing is computed.
 
-        All views must be drawn from the same.
+        Args:
+            records: The images.
+            views: All drawn from the same.
+            on_images: Called with the number of rows that are there, then with those just computed.
+            after_batch: Called with the engine's name after each batch that was computed. What it raises ends the
+                work; all rows that were computed until then are stored.
 
         Raises:
             DiskFullError: they do not fit into the store or on the disk; what was stored before is whole.
             DataError: an image cannot be read.
         """
-        images = [self.digests[record.id] for record in records]
-        ids = np.concatenate([row_ids(images, view.name) for view in views])
+        ids = self._ids(records, views)
         if space := self._complete(ids, views[0].drawn_from):
             self.engine_name = self.engine_name or space.key.engine
             on_images(len(ids))
             return space.reader(ids)
-        space = self._space(self._engine_for(records, views), views[0].drawn_from)
+        engine = self._engine_for(records, views)
+        space = self.store.space(self._key(engine.name, engine.version, views[0].drawn_from), self.part.tensors)
         missing = space.missing(ids)
         on_images(len(ids) - len(missing))
         with space.writer() as writer:
@@ -152,16 +188,35 @@ class Activations:
                 mine = missing[missing // len(records) == number] - number * len(records)
                 waiting = [records[position] for position in mine]
                 at = {record.id: number * len(records) + int(p) for record, p in zip(waiting, mine, strict=True)}
-                for chunk, arrays in outputs_of(self._engine_for(records, views), waiting, view.prepare):
-                    writer.add(ids[[at[record.id] for record in chunk]], arrays)
-                    on_images(len(chunk))
+                with contextlib.closing(outputs_of(engine, waiting, view.prepare)) as batches:  # and its threads
+                    for chunk, arrays in batches:
+                        writer.add(ids[[at[record.id] for record in chunk]], arrays)
+                        self.computed += len(chunk)
+                        on_images(len(chunk))
+                        after_batch(engine.name)
         return space.reader(ids)
 
-    def room_for(self, rows: int) -> bool:
-        """Whether so many rows fit into the store, as far as can be told before they are computed."""
+    def room_for(self, asked: Sequence[tuple[Sequence[ImageRecord], Sequence[View]]]) -> bool:
+        """Whether the rows of all records in all views of each pair fit into the store, as far as can be told before.
+
+        Those that lie there already need no room, also where another process holds them open.
+        """
+        missing, own = 0, []
+        for records, views in asked:
+            ids = self._ids(records, views)
+            fewest, folder = len(np.unique(ids)), None
+            for space in self._spaces(views[0].drawn_from):
+                if len(left := space.missing(ids)) < fewest:
+                    fewest, folder = len(left), space.folder
+            missing += fewest
+            own += [folder] if folder is not None else []
         size = sum(int(np.prod(tensor.shape)) * np.dtype(tensor.dtype).itemsize for tensor in self.part.tensors)
-        room = store_limit.bytes_for(self.store.root, self.store.root / "not there yet")
-        return rows * size / (2 if self.precision == "float16" else 1) <= room
+        size = (size // 2 if self.precision == "float16" else size) + ID_BYTES
+        return missing * size <= store_limit.bytes_for(self.store.root, *own)
+
+    def _ids(self, records: Sequence[ImageRecord], views: Sequence[View]) -> Ids:
+        images = [self.digests[record.id] for record in records]
+        return np.concatenate([row_ids(images, view.name) for view in views])
 
     def _engine_for(self, records: Sequence[ImageRecord], views: Sequence[View]) -> Engine:
         if self._engine is None:
@@ -188,29 +243,32 @@ class Activations:
             engine_version=version,
             precision=self.precision,
             views=drawn_from,
+            library=self.part.library,
         )
 
-    def _space(self, engine: Engine, drawn_from: str) -> Space:
-        return self.store.space(self._key(engine.name, engine.version, drawn_from), self.part.tensors)
+    def _complete(self, ids: Ids, drawn_from: str) -> Space | None:
+        """A space that holds all rows already."""
+        return next((space for space in self._spaces(drawn_from) if not len(space.missing(ids))), None)
 
-    def _complete(self, ids: np.ndarray, drawn_from: str) -> Space | None:
-        """A space that holds all rows already, whichever engine filled it: each was compared with the network."""
+    def _spaces(self, drawn_from: str) -> Iterator[Space]:
+        """Those of this function, filled by any engine that could be made here now: each was compared with the network.
+
+        Rows of another version of an engine, or of another kind of device, are not what this process would compute:
+        half precision on a GPU must not become the figures that a run on a CPU reports.
+        """
         asked = self._key("", "", drawn_from).describe(self.part.tensors)
         for path in sorted(self.store.root.glob("*/space.json")):
             try:
                 found = json.loads(path.read_text(encoding="utf-8"))
-                engine, version = found["engine"], found["engine_version"]
-            except (OSError, ValueError, KeyError):  # cut by a crash, or just being removed
+                engine, version = str(found["engine"]), str(found["engine_version"])
+            except (OSError, ValueError, KeyError, TypeError):  # cut by a crash, or just being removed
                 continue
             same = {**found, "engine": "", "engine_version": ""}
             same.pop("created", None)
             if json.dumps(same, sort_keys=True) != json.dumps(asked, sort_keys=True):
                 continue
-            if self.wanted in ("auto", engine):
-                space = self.store.space(self._key(engine, version, drawn_from), self.part.tensors)
-                if not len(space.missing(ids)):
-                    return space
-        return None
+            if self.wanted in ("auto", engine) and could_run(self.part.module, engine, version):
+                yield self.store.space(self._key(engine, version, drawn_from), self.part.tensors)
 
 
 def matrix_of(reader: Reader) -> Matrix:
@@ -244,11 +302,12 @@ def stored_answers(
         DataError: an image cannot be read.
     """
     if classifier.answers_from_features and len(records) >= FEWEST_FOR_AN_ENGINE:
-        view = View(EVALUATION, EVALUATION, lambda record: read_view(record, spec))
+        view = evaluation_view(spec)
         kept = Activations(pooled_part(classifier), spec, digests, store, precision="float32")
         with contextlib.suppress(DiskFullError, NotWritableError):
-            features = matrix_of(kept.reader(records, [view], on_images=on_images))
+            reader = kept.reader(records, [view], on_images=on_images)
             few = np.stack([view.prepare(record) for record in records[:2]])
-            if not head_fault(classifier, few, features[:2]):
-                return head_answers(classifier, features)
+            if not head_fault(classifier, few, reader.take(np.arange(len(few)))[0]):
+                blocks = StoredRows(reader).blocks()  # features of all images are never in memory together
+                return np.concatenate([head_answers(classifier, block) for _, block in blocks])
     return answers_of(classifier, records, spec, on_images=on_images)

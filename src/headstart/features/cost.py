@@ -8,28 +8,31 @@ as it was, whatever its arithmetic says. Nothing here measures, and nothing impo
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TypeAlias
 
+from headstart.amounts import bytes_text
 from headstart.features.cost_facts import (
     PIXELS,
     POOLED,
+    REPORTED,
     Choice,
     Forecast,
     ImageCounts,
+    Origin,
     PhaseCost,
     Rates,
     StorePrecision,
     Terms,
-    bytes_text,
-    duration_text,
     frozen_stretch,
     judging_stretch,
+    points_for,
     steps_stretch,
 )
 from headstart.features.network_facts import Border, NetworkFacts
-from headstart.plan_sections import AugmentationPlan, SolvePhase, TrainPhase
+from headstart.plan_sections import AugmentationPlan, FrozenPartPlan, SolvePhase, TrainPhase
 
 Phases: TypeAlias = Sequence[SolvePhase | TrainPhase]
 
@@ -38,11 +41,16 @@ MOST_VIEWS = 4
 REUSE = 1.25
 """Storing is preferred unless it takes this many times as long as not storing: what is stored serves other phases and
 runs too, and measured rates differ by a fifth from one minute to the next."""
+ALIKE = 1.05
+"""Times that differ by less are said to be the same."""
 
 FEWEST_FOR_AN_ENGINE = 64
 """Fewer images are judged by the network as it is."""
 _ROW_BYTES = 16
 """What a stored row takes beside its numbers."""
+_ENGINES = ("torch", "onnxruntime")
+_SMALL_SHARE = 0.1
+"""Of a forecast: if no more than this was never measured, it counts as measured."""
 
 _LIBRARIES_BYTES = 500_000_000
 _COPIES = 4
@@ -79,12 +87,29 @@ def forecast(
             cost = _solving(phase, counts, facts, rates, left)
         else:
             fresh = left if chosen_by is None else replace(left, kept={}, epochs_done=0)
-            choice = choose(phase, counts, facts, chosen_by or rates, fresh)
+            choice = _settled(phase, counts, facts, terms) or choose(phase, counts, facts, chosen_by or rates, fresh)
             cost = phase_cost(phase, choice, counts, facts, rates, left)
         costs.append(cost)
         room -= cost.stored_bytes
     costs.append(_end(phases, counts, facts, rates, terms))
-    return Forecast(tuple(costs), memory_bytes(phases, facts, terms), rates.origin)
+    return Forecast(tuple(costs), memory_bytes(phases, facts, terms), _origin(costs, rates))
+
+
+def _settled(phase: TrainPhase, counts: ImageCounts, facts: NetworkFacts, terms: Terms) -> Choice | None:
+    """What the plan says already: a phase that goes on takes the way it took."""
+    said = phase.frozen_part
+    if not isinstance(said, FrozenPartPlan):
+        return None
+    if said.border is None or terms.store == "off" or said.border not in facts.groups[1:]:
+        return Choice("computed", None, 0, 0, "as the plan says")
+    size = stored_bytes(facts.border(said.border), counts.fit * said.views + counts.select, terms.store)
+    return Choice("stored", said.border, said.views, size, "as the plan says")
+
+
+def _origin(costs: Sequence[PhaseCost], rates: Rates) -> Origin:
+    """That of the rates, unless too much of what is to come never ran here."""
+    unmeasured, all_seconds = sum(cost.unmeasured_seconds for cost in costs), sum(cost.seconds for cost in costs)
+    return "related" if rates.origin == "measured" and unmeasured > _SMALL_SHARE * all_seconds else rates.origin
 
 
 def choose(
@@ -118,19 +143,28 @@ def choose(
                 wanted = views_wanted(terms.augmentation, phase.epochs)
                 return _explained(best, borders[-1].name, wanted, seconds, recomputed)
         if sizes[borders[-1].name] <= terms.room_bytes:
-            why = f"storing would take {duration_text(seconds)}, running everything in every epoch "
-            return Choice("computed", None, 0, 0, why + duration_text(recomputed))
+            why = f"storing would take about {seconds / recomputed:.2g} times as long"
+            return Choice("computed", None, 0, 0, why)
     why = f"{bytes_text(smallest)} at least would have to be stored, and there is room for "
     return Choice("computed", None, 0, 0, why + bytes_text(max(0, int(terms.room_bytes))))
 
 
 def _explained(best: Choice, latest: str, wanted: int, seconds: float, recomputed: float) -> Choice:
-    why = f"{duration_text(seconds)} for the phase instead of {duration_text(recomputed)} without a store"
+    why = f"{_pace(seconds, recomputed)} running everything in every epoch"
     if best.border != latest:
         why += f"; before {best.border} and not {latest}, where it would take longer or more room"
     if best.views < wanted:
         why += f"; {best.views} of {wanted} views, because there is no room for more"
     return Choice(best.way, best.border, best.views, best.bytes, why)
+
+
+def _pace(seconds: float, other: float) -> str:
+    """`about 2.5 times as fast as`: a ratio holds on more machines than seconds do."""
+    if seconds <= other / ALIKE:
+        return f"about {other / seconds:.2g} times as fast as"
+    if seconds <= other * ALIKE:
+        return "about as fast as"
+    return f"kept for later phases and runs, though it takes about {seconds / other:.2g} times as long as"
 
 
 def resting_borders(phase: TrainPhase, facts: NetworkFacts) -> tuple[Border, ...]:
@@ -183,6 +217,9 @@ def phase_cost(
     start = PIXELS if choice.border is None else choice.border
     steps = counts.fit * _step_seconds(start, first, facts, rates, terms.batch_size)
     judging = counts.select * _judging_seconds(start, facts, rates)
+    unmeasured = 0.0 if steps_stretch(start, first) in rates.measured else epochs * steps
+    unmeasured += 0.0 if judging_stretch(start) in rates.measured else epochs * judging
+    search = _search_seconds(phase, start, view, counts, facts, rates, terms)
     if choice.border is None:
         views = _beside(counts.fit * view / rates.cores, steps, rates) - steps
         views += _beside(counts.select * rates.plain_view / rates.cores, judging, rates) - judging
@@ -194,6 +231,7 @@ def phase_cost(
         missing = max(0, rows - terms.kept.get(border.name, 0))
         core_seconds = (counts.fit * choice.views * view + counts.select * rates.plain_view) * missing / max(rows, 1)
         frozen = _frozen_seconds(missing, border.name, border.share, facts, rates)
+        unmeasured += 0.0 if _has_run(border.name, rates) else frozen
         frozen += stored_bytes(border, missing, terms.store) / rates.moved
         views = _beside(core_seconds / rates.cores, frozen, rates) - frozen
         read = _row_read_seconds(border, terms.store, rates)
@@ -206,11 +244,44 @@ def phase_cost(
         steps_seconds=epochs * steps,
         judging_seconds=epochs * judging,
         other_seconds=epochs * rates.epoch_seconds,
-        once_seconds=once,
+        search_seconds=search,
+        once_seconds=once + search,
         epochs=epochs,
         stored_bytes=added,
         choice=choice,
+        unmeasured_seconds=unmeasured,
     )
+
+
+def _search_seconds(
+    phase: TrainPhase,
+    start: str,
+    view: float,
+    counts: ImageCounts,
+    facts: NetworkFacts,
+    rates: Rates,
+    terms: Terms,
+) -> float:
+    """Of the range tests before the first epoch: each runs its batches twice, without and with what it varies.
+
+    A test whose edge lies outside runs a third time, which nobody knows before.
+    """
+    if phase.peak_rates != "find" or terms.epochs_done > 0 or counts.fit == 0:
+        return 0.0
+    points = points_for(phase.epochs * math.ceil(counts.fit / terms.batch_size))
+    images = (points + 1) * min(terms.batch_size, counts.fit)
+    first, head = first_trained(phase, facts), facts.groups[-1]
+    looked = _judging_seconds(start, facts, rates)
+    with_head, whole = (_step_seconds(start, one, facts, rates, terms.batch_size) for one in (head, first))
+    if first == head:
+        passes = [looked, with_head]
+    elif terms.weights == "random":
+        passes = [looked, whole]
+    else:
+        passes = [looked, with_head, with_head, whole]
+    if start != PIXELS:
+        return images * (sum(passes) + len(passes) * _row_read_seconds(facts.border(start), terms.store, rates))
+    return sum(_beside(images * view / rates.cores, images * each, rates) for each in passes)
 
 
 def memory_bytes(phases: Phases, facts: NetworkFacts, terms: Terms) -> int:
@@ -236,9 +307,10 @@ def _solving(phase: SolvePhase, counts: ImageCounts, facts: NetworkFacts, rates:
         phase.name,
         views_seconds=views,
         frozen_seconds=frozen,
-        other_seconds=numbers / rates.solved + rates.epoch_seconds,
+        other_seconds=numbers / rates.solved + rates.solving_seconds + rates.epoch_seconds,
         once_seconds=views + frozen,
         stored_bytes=added,
+        unmeasured_seconds=0.0 if _has_run(POOLED, rates) else frozen,
     )
 
 
@@ -251,11 +323,13 @@ def _end(phases: Phases, counts: ImageCounts, facts: NetworkFacts, rates: Rates,
         rows = counts.train if tuned else max(0, counts.train - counts.fit - counts.select)
     setup = rates.setup_seconds if tuned else rates.reload_seconds
     views, frozen = _pooled(rows, facts, rates, setup=setup)
-    judged = counts.report * _judging_seconds(PIXELS, facts, rates)
+    report, known = counts.report, judging_stretch(PIXELS) in rates.measured
+    judged = report * _judging_seconds(PIXELS, facts, rates)
     if counts.report >= FEWEST_FOR_AN_ENGINE:
-        reload = setup if rows == 0 else rates.reload_seconds
-        judged = _frozen_seconds(counts.report, POOLED, 1.0, facts, rates, setup=reload)
-    made = _beside(counts.report * rates.plain_view / rates.cores, judged, rates) - judged
+        report = max(0, report - terms.kept.get(REPORTED, 0))
+        reload, known = setup if rows == 0 else rates.reload_seconds, _has_run(POOLED, rates)
+        judged = _frozen_seconds(report, POOLED, 1.0, facts, rates, setup=reload)
+    made = _beside(report * rates.plain_view / rates.cores, judged, rates) - judged
     numbers = counts.train * facts.features * max(counts.classes, 2) if rows else 0
     return PhaseCost(
         "end",
@@ -264,6 +338,7 @@ def _end(phases: Phases, counts: ImageCounts, facts: NetworkFacts, rates: Rates,
         judging_seconds=judged,
         other_seconds=rates.end_seconds + numbers / rates.solved / 10,  # one penalty, not a grid out of fold
         stored_bytes=stored_bytes(facts.pooled, rows, terms.store) if terms.store != "off" else 0,
+        unmeasured_seconds=(0.0 if known else judged) + (0.0 if _has_run(POOLED, rates) else frozen),
     )
 
 
@@ -285,6 +360,11 @@ def _frozen_seconds(
         return by_torch
     each = rates.measured.get(frozen_stretch(border, "onnxruntime"), work / rates.onnxruntime)
     return min(by_torch, (_setup_of(border, rates) if setup is None else setup) + images * each)
+
+
+def _has_run(border: str, rates: Rates) -> bool:
+    """Whether an engine ran the part up to a border here."""
+    return any(frozen_stretch(border, engine) in rates.measured for engine in _ENGINES)
 
 
 def _setup_of(border: str, rates: Rates) -> float:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
+from headstart.amounts import duration_text
 from headstart.plan_sections import AugmentationPlan
 
 Way = Literal["stored", "computed"]
@@ -17,6 +18,12 @@ PIXELS = "pixels"
 """Where a phase starts that stores nothing."""
 POOLED = "pooled"
 """Border of the features that a solved head reads."""
+REPORTED = "pooled, of images that report"
+"""What `Terms.kept` calls their rows: they are kept in single precision, and only of a backbone that rests."""
+
+FEWEST_POINTS = 20
+"""Of one test of learning rates: five a decade."""
+MOST_POINTS = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +70,15 @@ class Rates:
     """Of an epoch beside steps and judging (checks, saving), >= 0."""
     end_seconds: float
     """Of the end of a run beside its images (writing the bundle, loading it), >= 0."""
+    solving_seconds: float = 0.25
+    """Of a solved head beside its numbers, >= 0."""
     decoding: Literal["shares_cores", "beside"] = "shares_cores"
     """beside: views are made while another device computes."""
     measured: Mapping[str, float] = field(default_factory=dict)
     """Stretch of this network -> seconds an image; see `frozen_stretch`, `steps_stretch`, `judging_stretch`."""
     origin: Origin = "guessed"
-    """measured: of this network on this machine. related: of other networks on it. guessed: from its speed at a
-    product of matrices."""
+    """measured: something of this network ran on this machine. related: other networks did, or this one was tried for a
+    moment. guessed: nothing did, so the rates are those of usual cores."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +96,8 @@ class Terms:
     """Of the first phase, where a run goes on."""
     uncut: frozenset[str] = frozenset()
     """Borders at which the network cannot be cut."""
+    weights: Literal["pretrained", "random"] = "pretrained"
+    """Decides how many tests a search of learning rates makes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,17 +128,39 @@ class PhaseCost:
     judging_seconds: float = 0.0
     other_seconds: float = 0.0
     """Solving, checking, saving."""
+    search_seconds: float = 0.0
+    """Range tests of the learning rates, views and reading included."""
     once_seconds: float = 0.0
     """How much of all that is paid once, before the first epoch."""
     epochs: int = 0
     stored_bytes: int = 0
     """Added to the store."""
     choice: Choice | None = None
+    unmeasured_seconds: float = 0.0
+    """How much of all that is run by a stretch of the network that never ran on this machine."""
 
     @property
     def seconds(self) -> float:
         """All of it."""
-        return self.views_seconds + self.frozen_seconds + self.steps_seconds + self.judging_seconds + self.other_seconds
+        passes = self.views_seconds + self.frozen_seconds + self.steps_seconds + self.judging_seconds
+        return passes + self.search_seconds + self.other_seconds
+
+    def to_dict(self) -> dict[str, Any]:
+        """What the event `forecast` says of the phase."""
+        each = (self.seconds - self.once_seconds) / self.epochs if self.epochs else None
+        choice = self.choice
+        return {
+            "name": self.name,
+            "seconds": round(self.seconds, 3),
+            "search_seconds": round(self.search_seconds, 3),
+            "once_seconds": round(self.once_seconds, 3),
+            "epochs": self.epochs,
+            "epoch_seconds": None if each is None else round(each, 3),
+            "bytes": self.stored_bytes,
+            "frozen_part": None if choice is None else choice.way,
+            "border": None if choice is None else choice.border,
+            "views": None if choice is None else choice.views,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +172,7 @@ class Forecast:
     memory_bytes: int
     """At the peak, of the process."""
     origin: Origin
+    """measured: nearly all of it was measured on this machine with this network. Else as in `Rates`."""
 
     @property
     def seconds(self) -> float:
@@ -149,6 +183,39 @@ class Forecast:
     def stored_bytes(self) -> int:
         """Added to the store by all phases."""
         return sum(phase.stored_bytes for phase in self.phases)
+
+    def cut_off(self, elapsed: float, budget_seconds: float) -> str:
+        """One sentence: where a budget that is shorter than the forecast ends the training.
+
+        Args:
+            elapsed: Seconds that have passed.
+            budget_seconds: Counted from the same moment.
+        """
+        left = budget_seconds - elapsed
+        sentence = f"the budget of {duration_text(budget_seconds)} is shorter than that"
+        for cost in self.phases[:-1]:
+            if left < cost.seconds:
+                if left < cost.once_seconds:
+                    return f"{sentence}: it ends training while features for {cost.name} are computed"
+                if cost.epochs == 0:
+                    return f"{sentence}: it ends training after {cost.name}"
+                each = (cost.seconds - cost.once_seconds) / cost.epochs
+                epochs = int((left - cost.once_seconds) / each) if each > 0 else 0
+                return f"{sentence}: it ends training in {cost.name} after about {epochs} of {cost.epochs} epochs"
+            left -= cost.seconds
+        return f"{sentence}, but only the end will be past it"
+
+
+def points_for(phase_steps: int) -> int:
+    """How many steps one range test of a phase learns for: a sixth of the phase's, but 20 at least and 50 at most.
+
+    A head and a backbone are tested one after the other, so that both take a third of the phase's steps or less, and
+    100 at most; in phases of fewer than 120 steps more than a third, because fewer points would miss the edge.
+
+    Args:
+        phase_steps: Optimizer steps of the whole phase, > 0.
+    """
+    return min(MOST_POINTS, max(FEWEST_POINTS, phase_steps // 6))
 
 
 def frozen_stretch(border: str, engine: str) -> str:
@@ -164,21 +231,3 @@ def steps_stretch(start: str, first: str) -> str:
 def judging_stretch(start: str) -> str:
     """Name of the measured seconds an image of judging from PIXELS or a border."""
     return f"judging from {start}"
-
-
-def duration_text(seconds: float) -> str:
-    """`0.4 s`, `12 s`, `2 min 10 s`, `1 h 5 min`."""
-    if seconds < 9.5:
-        return f"{seconds:.1f} s" if seconds < 0.95 else f"{seconds:.0f} s"
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s" if whole % 60 else f"{whole // 60} min"
-    minutes = round(whole / 60)
-    return f"{minutes // 60} h {minutes % 60} min" if minutes % 60 else f"{minutes // 60} h"
-
-
-def bytes_text(count: int) -> str:
-    """`120 MB`, `1.5 GB`."""
-    return f"{count / 1e9:.3g} GB" if count >= 999.5e6 else f"{count / 1e6:.3g} MB"

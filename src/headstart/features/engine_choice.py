@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
-from dataclasses import asdict, dataclass
+import time
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -21,6 +22,10 @@ EXPECTED_SETUP_SECONDS = 2.0
 """To import ONNX Runtime and export a network, where that was not measured yet; 1-3 s were seen on quiet machines."""
 EXPECTED_RELOAD_SECONDS = 0.5
 """The same where the exported network is kept from an earlier run."""
+LOSS_HOLDS_SECONDS = 30 * 24 * 3600.0
+"""That ONNX Runtime was slower or did not run is believed so long: a busy minute decides no year."""
+_NO_MEMORY = ("bad_alloc", "bad allocation", "allocate memory", "not enough memory", "out of memory")
+"""How libraries say so in errors of their own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +38,13 @@ class Rates:
     """Images a second; 0 if it does not run there or gives other answers."""
     setup_seconds: float
     """To export it."""
+    measured_at: float = field(default_factory=time.time, compare=False)
+    """Seconds since 1970."""
+
+    @property
+    def is_outdated(self) -> bool:
+        """Whether they speak against ONNX Runtime, and too long ago: nobody has tried it since."""
+        return self.onnxruntime <= self.torch and time.time() - self.measured_at > LOSS_HOLDS_SECONDS
 
 
 def sooner(images: int, torch_rate: float, known: Rates | None, *, exported: bool) -> EngineName:
@@ -54,9 +66,10 @@ def sooner(images: int, torch_rate: float, known: Rates | None, *, exported: boo
 
 
 def recall(machine: str, prefix: str) -> Rates | None:
-    """What was measured on this machine for a prefix of this name."""
+    """What was measured for a prefix of this name on this machine with these versions, if it still holds."""
     with contextlib.suppress(KeyError, TypeError):
-        return Rates(**kept_figures(_kept_in())[machine][prefix])
+        rates = Rates(**{"measured_at": 0.0, **kept_figures(_kept_in())[machine][prefix]})
+        return None if rates.is_outdated else rates
     return None
 
 
@@ -70,6 +83,18 @@ def remember(machine: str, prefix: str, rates: Rates) -> None:
     with contextlib.suppress(OSError, DiskFullError):
         path.parent.mkdir(parents=True, exist_ok=True)
         write_json(path, known)
+
+
+def is_of_the_moment(error: Exception) -> bool:
+    """Whether disk or memory was short: that says nothing of the network, and another time it may go well."""
+    if isinstance(error, (DiskFullError, OSError, MemoryError)):
+        return True
+    return any(words in str(error).lower() for words in _NO_MEMORY)
+
+
+def in_a_line(error: Exception) -> str:
+    """What an exporter, a compiler or a runtime complains of, for a note."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def _kept_in() -> Path:

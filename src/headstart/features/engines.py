@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
@@ -21,18 +21,23 @@ from headstart.data.preprocess import NetworkInput
 from headstart.data.sources import ImageRecord
 from headstart.errors import MissingExtraError
 from headstart.features import engine_choice
-from headstart.features.engine_choice import EngineWish, Rates, sooner
+from headstart.features.cost import FEWEST_FOR_AN_ENGINE
+from headstart.features.engine_choice import EngineWish, Rates, in_a_line, is_of_the_moment, sooner
 from headstart.features.fold import PooledFeatures
 from headstart.features.onnx_engine import BATCH_IMAGES as FEW_IMAGES
-from headstart.features.onnx_engine import OnnxEngine, exported_path
+from headstart.features.onnx_engine import OnnxEngine, exported_path, runtime_version, version_here
 from headstart.features.torch_engine import (
+    BATCH_IMAGES,
     EagerEngine,
     Outputs,
     TorchEngine,
+    best_device,
+    compiling_pays,
     device_of,
     one_core_a_thread,
     take_one_core,
     to_tensor,
+    version_on,
 )
 from headstart.input_spec import InputSpec
 from headstart.models.backbone import Classifier
@@ -41,11 +46,8 @@ Matrix: TypeAlias = npt.NDArray[np.float32]
 Note: TypeAlias = Callable[[str], object]
 """Is told in a sentence why another engine is used than the one that was wanted."""
 
-BATCH_IMAGES = 32
-FEWEST_FOR_AN_ENGINE = 64
-"""Fewer images are predicted before an engine is chosen."""
 SAMPLE_IMAGES = 8
-"""On which engines are timed and compared."""
+"""On which engines are compared, and timed, repeated where all cores are to have some."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,13 +132,33 @@ def choose_engine(
     return _torch_engine(subject, images_to_come, on_note)
 
 
+def could_run(prefix: nn.Module, name: str, version: str) -> bool:
+    """Whether an engine of that name and version could be made for a prefix now, in this process.
+
+    What another version of a library or another kind of device has computed is not what this process would compute.
+    """
+    device = device_of(prefix)
+    if name == OnnxEngine.name:
+        return device.type == "cpu" and version == version_here()
+    return name == TorchEngine.name and version.startswith(f"{version_on(device)}, ")
+
+
 def _met(prefix: nn.Module, sample: NetworkInput, label: str) -> _Subject:
+    """Timed on as many images as keep all threads of the other engine busy, but no more than it would get at once."""
     engine = EagerEngine(prefix)
-    first = engine.run(sample[:1])  # kernels are made in a first pass
-    rest = sample[1:] if len(sample) > 1 else sample
-    found, rate = _timed(engine, rest)
-    answers = tuple(map(np.concatenate, zip(first, found, strict=True))) if len(sample) > 1 else first
-    return _Subject(prefix, label, sample, answers, rate)
+    engine.run(sample[:1])  # kernels are made in a first pass
+    count = min(BATCH_IMAGES, torch.get_num_threads() * FEW_IMAGES) if device_of(prefix).type == "cpu" else 0
+    found, rate = _timed(engine, _repeated(sample, count))
+    return _Subject(prefix, label, sample, _first(found, len(sample)), rate)
+
+
+def _repeated(sample: NetworkInput, count: int) -> NetworkInput:
+    """At least the sample, and at least so many images."""
+    return np.resize(sample, (max(count, len(sample)), *sample.shape[1:]))
+
+
+def _first(outputs: Outputs, count: int) -> Outputs:
+    return tuple(array[:count] for array in outputs)
 
 
 def _timed(engine: Engine, images: NetworkInput) -> tuple[Outputs, float]:
@@ -147,20 +169,32 @@ def _timed(engine: Engine, images: NetworkInput) -> tuple[Outputs, float]:
 
 
 def _torch_engine(subject: _Subject, images_to_come: int, on_note: Note) -> Engine:
-    engine = TorchEngine(subject.prefix, subject.sample, images_to_come=images_to_come)
-    on_gpu = device_of(subject.prefix).type == "cuda"
-    fault = _fault(engine.run(subject.sample), subject.answers, HALF if on_gpu else SINGLE)
-    if not fault:
+    """Folded and compiled, or only folded, or the network as it is: the first that runs and gives its answers."""
+    engine, fault = _folded(subject, images_to_come)
+    if fault and compiling_pays(device_of(subject.prefix), images_to_come):
+        on_note(f"{subject.label} is not compiled: {fault}")
+        engine, fault = _folded(subject, images_to_come=0)
+    if engine is not None and not fault:
         return engine
     on_note(f"{subject.label} is run as it is, not folded: {fault}")
     return EagerEngine(subject.prefix)
+
+
+def _folded(subject: _Subject, images_to_come: int) -> tuple[Engine | None, str]:
+    """(the engine, what speaks against it): compiling and half precision fail in many ways, and none is fatal."""
+    try:
+        engine = TorchEngine(subject.prefix, subject.sample, images_to_come=images_to_come)
+        tolerance = SINGLE if device_of(subject.prefix).type == "cpu" else HALF
+        return engine, _fault(engine.run(subject.sample), subject.answers, tolerance)
+    except Exception as error:
+        return None, in_a_line(error)
 
 
 def _onnx_engine(subject: _Subject, images_to_come: int, wanted: EngineWish, on_note: Note) -> Engine | None:
     """None where it cannot run the prefix, gives other answers, or is done later than torch."""
     from headstart.features.speed import machine_key  # which itself needs `best_device`
 
-    machine, name = machine_key(), subject.name
+    machine, name = f"{machine_key()}, onnxruntime {runtime_version()}", subject.name
     known = engine_choice.recall(machine, name)
     try:
         kept = exported_path(subject.prefix, subject.sample, label=subject.label)
@@ -170,21 +204,23 @@ def _onnx_engine(subject: _Subject, images_to_come: int, wanted: EngineWish, on_
         return None
     if wanted == "auto" and sooner(images_to_come, subject.rate, known, exported=kept.is_file()) == "torch":
         return None
-    started, was_kept = time.perf_counter(), kept.is_file()
+    started, was_kept, is_lasting = time.perf_counter(), kept.is_file(), True
     try:
         engine = OnnxEngine(subject.prefix, subject.sample, kept=kept)
-        fault = _fault(engine.run(subject.sample), subject.answers, SINGLE)
+        many = _repeated(subject.sample, engine.image_threads * FEW_IMAGES)
+        fault = _fault(_first(engine.run(many), len(subject.sample)), subject.answers, SINGLE)
     except Exception as error:  # an exporter and a runtime that do not know a network say so in many ways
-        fault = (str(error).strip() or type(error).__name__).splitlines()[0]
-        with contextlib.suppress(OSError):
-            kept.unlink(missing_ok=True)  # damaged, perhaps: exported anew the next time
+        fault, is_lasting = in_a_line(error), not is_of_the_moment(error)
+        if is_lasting:
+            with contextlib.suppress(OSError):
+                kept.unlink(missing_ok=True)  # damaged, perhaps: exported anew the next time
     if fault:
         on_note(f"{subject.label} is run by torch, not by ONNX Runtime: {fault}")
-        if not was_kept:  # a kept file may have been damaged: that says nothing of the network
+        if is_lasting and not was_kept:  # a kept file may have been damaged: that says nothing of the network
             engine_choice.remember(machine, name, Rates(subject.rate, 0.0, 0.0))
         return None
     setup = max(time.perf_counter() - started, known.setup_seconds if known else 0.0)
-    _, rate = _timed(engine, subject.sample)
+    _, rate = _timed(engine, many)
     engine_choice.remember(machine, name, Rates(subject.rate, rate, setup))
     return engine if wanted == "onnxruntime" or rate > subject.rate else None
 
@@ -204,14 +240,9 @@ def _fault(found: Outputs, expected: Outputs, tolerance: Tolerance) -> str:
     return ""
 
 
-def best_device() -> torch.device:
-    """A GPU if there is one."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-
-
 def outputs_of(
     engine: Engine, records: Sequence[ImageRecord], prepare: Callable[[ImageRecord], NetworkInput]
-) -> Iterator[tuple[Sequence[ImageRecord], Outputs]]:
+) -> Generator[tuple[Sequence[ImageRecord], Outputs], None, None]:
     """(records, arrays batch first) for some images after the other; decoding and computing share the cores.
 
     Args:
@@ -266,11 +297,23 @@ def answers_of(
     few = sample[:2]
     if head_fault(classifier, few, engine.run(few)[0]):
         return logits_of(classifier, records, spec, on_images=on_images)
-    return head_answers(classifier, features_of(classifier, records, spec, on_images=on_images, engine=engine))
+    return _collected(_WithHead(engine, classifier), records, spec, on_images)
+
+
+class _WithHead:
+    """An engine of features that answers with the head's logits on them: features of all images are never together."""
+
+    def __init__(self, engine: Engine, classifier: Classifier) -> None:
+        self.name, self.version, self.image_threads = engine.name, engine.version, engine.image_threads
+        self._engine, self._classifier = engine, classifier
+
+    def run(self, images: NetworkInput) -> Outputs:
+        """B x height x width x channels -> (logits,)."""
+        return (head_answers(self._classifier, self._engine.run(images)[0]),)
 
 
 def head_answers(classifier: Classifier, features_NF: Matrix) -> Matrix:  # noqa: N803 - shapes
-    """(N, K) logits of the classifier's own head on features that were computed elsewhere."""
+    """(N, K) logits of the classifier's own head, at rest, on features that were computed elsewhere."""
     with torch.inference_mode():
         given = torch.from_numpy(features_NF).to(device_of(classifier.network))
         return classifier.logits_from(given).float().cpu().numpy()
@@ -318,15 +361,22 @@ def pooled_features(classifier: Classifier) -> PooledFeatures:
 def _collected(
     engine: Engine, records: Sequence[ImageRecord], spec: InputSpec, on_images: Callable[[int], object]
 ) -> Matrix:
-    found: list[Matrix] = []
+    """(N, ...) of one or more images, in their order."""
+    found: Matrix | None = None
+    done = 0
     for chunk, (rows, *_) in outputs_of(engine, records, lambda record: read_view(record, spec)):
-        found.append(rows)
+        if found is None:
+            found = np.empty((len(records), *rows.shape[1:]), np.float32)
+        found[done : done + len(chunk)] = rows
+        done += len(chunk)
         on_images(len(chunk))
-    return np.concatenate(found)
+    assert found is not None
+    return found
 
 
 __all__ = [
     "BATCH_IMAGES",
+    "FEWEST_FOR_AN_ENGINE",
     "HALF",
     "SINGLE",
     "Engine",

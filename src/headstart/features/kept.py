@@ -14,7 +14,9 @@ from headstart.features.store_index import Index
 from headstart.input_spec import InputSpec
 
 
-def rows_kept(root: Path, ids: Ids, *, model: str, border: str, spec: InputSpec, precision: str, views: str) -> int:
+def rows_kept(
+    root: Path, ids: Ids, *, model: str, library: str, border: str, spec: InputSpec, precision: str, views: str
+) -> int:
     """Of the rows `ids`, how many the space that has most of them holds.
 
     For a forecast: weights and engine are not compared, and what another process removes meanwhile is not there.
@@ -23,6 +25,7 @@ def rows_kept(root: Path, ids: Ids, *, model: str, border: str, spec: InputSpec,
         root: The store.
         ids: From `store.row_ids`.
         model: The card's name.
+        library: From `activations.library_of`.
         border: As it is written in the space's description.
         spec: What the network sees of an image.
         precision: float16 or float32.
@@ -30,6 +33,7 @@ def rows_kept(root: Path, ids: Ids, *, model: str, border: str, spec: InputSpec,
     """
     asked = {
         "model": model,
+        "library": library,
         "border": border,
         "input": json.loads(json.dumps(spec.to_dict())),
         "decode": view_version(),

@@ -1,15 +1,17 @@
 """What runs took on this machine, kept under $HEADSTART_HOME, and the rates that follow for a network; no torch.
 
-    rates.json   {"latest": MACHINE, "machines": {MACHINE: {"figures": {name: number}, "networks": {NAME@SIZE: {...}}}}}
+    rates.json   {"format": 2, "latest": MACHINE, "machines": {MACHINE: {"figures": {name: number},
+                                                                        "networks": {NAME@SIZE: {...}}}}}
 
-A figure that is measured again moves most of the way to what was measured last. A network that never ran here gets the
-rates of others, each divided by the vigour of its kind and multiplied by that of this one; on a machine where nothing
-ran, a product of matrices tells its rate, and what networks usually reach of that is assumed.
+A figure that is measured again moves most of the way to what was measured last. The rates of a network are, in this
+order: its own, measured by runs or tried for a moment; those of other networks, scaled by the vigour of their kinds;
+those of usual cores. What is missing follows from its kin by ratios that were measured (docs/benchmarks.md).
 """
 
 from __future__ import annotations
 
 import contextlib
+import copy
 import math
 import threading
 import time
@@ -20,22 +22,17 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-
 from headstart.data.loading import cores
 from headstart.errors import DiskFullError
+from headstart.features import store_limit
 from headstart.features.cost_facts import Origin, Rates
-from headstart.features.engine_choice import (
-    EXPECTED_GAIN,
-    EXPECTED_RELOAD_SECONDS,
-    EXPECTED_SETUP_SECONDS,
-    kept_figures,
-)
-from headstart.features.network_facts import NetworkFacts
+from headstart.features.engine_choice import EXPECTED_RELOAD_SECONDS, EXPECTED_SETUP_SECONDS, kept_figures
+from headstart.features.network_facts import NetworkFacts, expected_gain
 from headstart.models.download import home
 from headstart.run import write_json
 
 ViewKind = Literal["plain", "varied"]
+Device = Literal["cpu", "cuda"]
 
 FIGURES = (
     "torch",
@@ -44,6 +41,7 @@ FIGURES = (
     "training",
     "moved",
     "solved",
+    "solving_seconds",
     "step_seconds",
     "epoch_seconds",
     "end_seconds",
@@ -55,24 +53,37 @@ FIGURES = (
 USUAL_PIXELS = 200_000
 """Of an image where nobody looked: 500 x 400."""
 
+CORE_RATE = 50.0
+"""Billions of multiply-accumulates a second of one core in a product of matrices, where nothing ran yet: AVX2."""
+GPU_RATE = 10_000.0
+"""The same of a GPU."""
+
+_FORMAT = 2
+"""Of the file; in the first one, rates of ONNX Runtime were scaled by other numbers."""
 _WEIGHT = 0.7
 """Of a new measurement against what was known."""
-_WITH_VIGOUR = ("torch", "onnxruntime", "forward", "training")
-"""Figures that are kept as if the network reached the machine's rate at products of matrices."""
+_OF_A_KIND = ("torch", "onnxruntime", "forward", "training")
+"""Figures that depend on the kind of network, and are kept as those of a network of vigour 1."""
 
 _BACKWARD = 3.0
 """Forward and backward, in forward passes."""
 _FOLDED_GAIN = 1.4
-"""How much faster a network at rest is than the network as it is, BatchNorm folded."""
-_REACHED = 0.8
-"""Share of the rate at products of matrices that ONNX Runtime reaches in a network of vigour 1."""
-_USUAL = {"moved": 5e8, "solved": 2e6, "step_seconds": 2e-3, "epoch_seconds": 0.1, "end_seconds": 0.5}
-_VIEW_SECONDS = 1e-3
-_PIXEL_SECONDS = 4e-8
-"""Of one core, to decode a pixel."""
-_GEMM_SIDE = 64
-"""So small that one core computes it: threads that wait for each other on a busy machine would tell nothing."""
-_GEMM_REPETITIONS = 30
+"""How much faster a network at rest is than the network as it is, BatchNorm folded: 1.1 to 1.7 for four networks."""
+_REACHED: Mapping[Device, float] = {"cpu": 1.4, "cuda": 0.32}
+"""The forward pass of a network of vigour 1 against a product of matrices: 1.3 to 2.0 for four networks on two cores;
+on a GPU ResNet-50 trains 240 images a second where GPU_RATE holds, as an A10G does in single precision."""
+_USUAL = {
+    "moved": 5e8,
+    "solved": 4e7,
+    "solving_seconds": 0.25,
+    "step_seconds": 2e-3,
+    "epoch_seconds": 0.1,
+    "end_seconds": 0.5,
+}
+_VIEW_SECONDS: Mapping[ViewKind, tuple[float, float]] = {"plain": (1e-3, 4e-9), "varied": (2e-3, 7e-9)}
+"""Of one core, and besides for each pixel of the file: evaluation views decode no more than they need."""
+_SAME_SIZE = 1
+"""Powers of two by which images may differ in pixels, and a view of one still tells what one of the other takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +128,19 @@ class Spent:
             return Amounts(dict(self._views), dict(self._view_seconds), self._moved_bytes, self._moved_seconds)
 
 
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What a moment before a run told, where nothing was known; counts until a run has measured it."""
+
+    rates: Mapping[str, float] = field(default_factory=dict)
+    """Of one network: some of forward, torch, onnxruntime; billions of multiply-accumulates a second."""
+    views: Mapping[ViewKind, float] = field(default_factory=dict)
+    """Seconds of one core, for images of the run's size."""
+
+
+UNTRIED = Trial()
+
+
 @dataclass
 class Known:
     """What was measured on one machine."""
@@ -124,12 +148,16 @@ class Known:
     figures: dict[str, float] = field(default_factory=dict)
     """FIGURES, and `plain view N` and `varied view N` for images of about 2**N pixels."""
     networks: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """NetworkFacts.name -> {"stretches": {name: seconds an image}, "facts": what `NetworkFacts.to_dict` gives}."""
+    """NetworkFacts.name -> {"stretches": {name: seconds an image}, "rates": {figure: number}, "uncut": [border],
+    "facts": what `NetworkFacts.to_dict` gives}."""
+    began_with: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
+    """Both, as they were recalled: what differs from it is what was learned since."""
 
     def learn(self, name: str, value: float, *, network: NetworkFacts | None = None) -> None:
         """Take in one of FIGURES; those that depend on the kind of network need to know it. What is not > 0 is not."""
-        if name in _WITH_VIGOUR and network is not None:
-            value /= network.vigour
+        if name in _OF_A_KIND and network is not None:
+            _blend(self._of(network).setdefault("rates", {}), name, value)
+            value /= _scale_of_kind(name, network.vigour)
         _blend(self.figures, name, value)
 
     def learn_view(self, kind: ViewKind, seconds: float, *, pixels: int) -> None:
@@ -138,16 +166,37 @@ class Known:
 
     def learn_stretch(self, network: NetworkFacts, stretch: str, seconds: float) -> None:
         """Seconds an image of one stretch of a network, named as in `cost_facts`."""
-        _blend(self.networks.setdefault(network.name, {}).setdefault("stretches", {}), stretch, seconds)
+        _blend(self._of(network).setdefault("stretches", {}), stretch, seconds)
 
     def learn_facts(self, network: NetworkFacts) -> None:
         """What was counted of a network."""
-        self.networks.setdefault(network.name, {})["facts"] = network.to_dict()
+        self._of(network)["facts"] = network.to_dict()
+
+    def learn_cut(self, network: NetworkFacts, border: str, *, works: bool) -> None:
+        """Whether a network can be cut at a border."""
+        known = self.uncut_of(network.name)
+        uncut = known - {border} if works else known | {border}
+        if uncut != known:
+            self._of(network)["uncut"] = sorted(uncut)
 
     def stretches_of(self, name: str) -> dict[str, float]:
         """What was measured of a network."""
         found = self.networks.get(name, {}).get("stretches", {})
         return dict(found) if isinstance(found, dict) else {}
+
+    def rates_of(self, name: str) -> dict[str, float]:
+        """Figures that were measured with a network itself."""
+        found = self.networks.get(name, {}).get("rates", {})
+        return dict(found) if isinstance(found, dict) else {}
+
+    def uncut_of(self, name: str) -> frozenset[str]:
+        """Borders at which a network could not be cut."""
+        found = self.networks.get(name, {}).get("uncut", ())
+        return frozenset(found if isinstance(found, list) else ())
+
+    def has_seen(self, kind: ViewKind, *, pixels: int) -> bool:
+        """Whether views of images of about that size were measured."""
+        return any(abs(scale - _scale_of(pixels)) <= _SAME_SIZE for scale in _seen(self.figures, kind))
 
     def facts_of(self, name: str) -> NetworkFacts | None:
         """What was counted of a network on an earlier occasion."""
@@ -155,27 +204,57 @@ class Known:
             return NetworkFacts.from_dict(self.networks[name]["facts"])
         return None
 
+    def _of(self, network: NetworkFacts) -> dict[str, Any]:
+        return self.networks.setdefault(network.name, {})
+
 
 def recall(machine: str | None = None) -> Known:
     """What was measured on a machine; None: on the one that ran last."""
     found = kept_figures(_kept_in())
-    with contextlib.suppress(KeyError, TypeError, AttributeError):
-        raw = found["machines"][found["latest"] if machine is None else machine]
-        figures = {name: float(value) for name, value in raw["figures"].items()}
-        return Known(figures, {name: dict(value) for name, value in raw["networks"].items()})
-    return Known()
+    return _read(found, found.get("latest") if machine is None else machine)
 
 
 def remember(machine: str, known: Known) -> None:
-    """Keep what was measured; a full or read-only disk only means that it is measured again."""
+    """Keep what was measured; a full or read-only disk only means that it is measured again.
+
+    What another process learned meanwhile stays: only values that `known` has changed take the place of those kept.
+    """
     path = _kept_in()
-    found = kept_figures(path)
-    machines = found.get("machines")
-    mine = {"figures": known.figures, "networks": known.networks}
-    others = machines if isinstance(machines, dict) else {}
     with contextlib.suppress(OSError, DiskFullError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_json(path, {"latest": machine, "machines": {**others, machine: mine}})
+        with store_limit.alone(path.parent):
+            found = kept_figures(path)
+            now, began = _read(found, machine), known.began_with
+            figures = _merged(now.figures, known.figures, began.get("figures", {}))
+            networks = _merged(now.networks, known.networks, began.get("networks", {}))
+            machines = found["machines"] if found.get("format") == _FORMAT and "machines" in found else {}
+            others = machines if isinstance(machines, dict) else {}
+            mine = {"figures": figures, "networks": networks}
+            write_json(path, {"format": _FORMAT, "latest": machine, "machines": {**others, machine: mine}})
+
+
+def _read(found: Mapping[str, Any], machine: str | None) -> Known:
+    """One machine of the file; nothing where it is not in it, or damaged, or of another format."""
+    with contextlib.suppress(KeyError, TypeError, AttributeError, ValueError):
+        if found["format"] == _FORMAT:
+            raw = found["machines"][machine]
+            figures = {name: float(value) for name, value in raw["figures"].items()}
+            networks = {name: dict(value) for name, value in raw["networks"].items()}
+            return Known(figures, networks, copy.deepcopy({"figures": figures, "networks": networks}))
+    return Known()
+
+
+def _merged(now: Mapping[str, Any], mine: Mapping[str, Any], began: Mapping[str, Any]) -> dict[str, Any]:
+    """What is kept now, with every value of mine that is not as it began; facts of a network are one value."""
+    merged = dict(now)
+    for name, value in mine.items():
+        before, there = began.get(name), now.get(name)
+        if isinstance(value, dict) and name != "facts":
+            known = there if isinstance(there, dict) else {}
+            merged[name] = _merged(known, value, before if isinstance(before, dict) else {})
+        elif value != before or name not in now:
+            merged[name] = value
+    return merged
 
 
 def rates_of(
@@ -184,7 +263,8 @@ def rates_of(
     *,
     pixels: int = USUAL_PIXELS,
     gemm: float | None = None,
-    device: Literal["cpu", "cuda"] = "cpu",
+    device: Device = "cpu",
+    trial: Trial = UNTRIED,
 ) -> Rates:
     """The rates of a network on the machine of `known`.
 
@@ -192,64 +272,106 @@ def rates_of(
         known: What was measured there.
         network: Which one, at which size.
         pixels: Of a typical image.
-        gemm: Billions of multiply-accumulates a second in a product of matrices; None measures it where it is needed.
+        gemm: Billions of multiply-accumulates a second in a product of matrices, for where nothing ran; None is usual.
         device: Where the network runs.
+        trial: Of this network and these images.
     """
     figures, stretches = known.figures, known.stretches_of(network.name)
+    own = {**trial.rates, **known.rates_of(network.name)}
+    related = {name: figures[name] * _scale_of_kind(name, network.vigour) for name in _OF_A_KIND if name in figures}
     origin: Origin = "measured" if stretches else "related"
-    if not any(name in figures for name in _WITH_VIGOUR):
-        origin, gemm = "guessed", gemm_rate() if gemm is None else gemm
-    arithmetic = _arithmetic(figures, network.vigour, gemm)
-    usual = {name: figures.get(name, value) for name, value in _USUAL.items()}
-    if device == "cuda" or find_spec("onnxruntime") is None:
+    if not own and not related:
+        gemm = gemm or (GPU_RATE if device == "cuda" else CORE_RATE * cores())
+        origin, related = "guessed", {"forward": _REACHED[device] * gemm * network.vigour}
+    arithmetic = completed(own or related, network.vigour)
+    if not _uses_onnxruntime(device):
         arithmetic["onnxruntime"] = 0.0
     return Rates(
         cores=cores(),
-        plain_view=_view_seconds(figures, "plain", pixels),
-        varied_view=_view_seconds(figures, "varied", pixels),
+        plain_view=_view_seconds(figures, "plain", pixels, trial),
+        varied_view=_view_seconds(figures, "varied", pixels, trial),
         setup_seconds=figures.get("setup_seconds", EXPECTED_SETUP_SECONDS),
         reload_seconds=figures.get("reload_seconds", EXPECTED_RELOAD_SECONDS),
         decoding="beside" if device == "cuda" else "shares_cores",
         measured=stretches,
         origin=origin,
         **arithmetic,
-        **usual,
+        **{name: figures.get(name, value) for name, value in _USUAL.items()},
     )
 
 
-def gemm_rate() -> float:
-    """Billions of multiply-accumulates a second that the cores reach together; takes about a millisecond."""
-    a = np.full((_GEMM_SIDE, _GEMM_SIDE), 0.5, np.float32)
-    a @ a
-    best = math.inf
-    for _ in range(_GEMM_REPETITIONS):
-        started = time.perf_counter()
-        a @ a
-        best = min(best, time.perf_counter() - started)
-    return float(cores() * _GEMM_SIDE**3 / 1e9 / max(best, 1e-9))
+def nominal_rates(network: NetworkFacts, *, pixels: int, device: Device) -> Rates:
+    """Rates that decide what the answer depends on: of no real machine, and the same on all.
+
+    They are further from most machines than what `rates_of` expects, and stay as they are: other ones would store other
+    views for the plans of before, and so train other weights.
+    """
+    forward = 0.8 / 2.5 * 100.0 * network.vigour
+    view = 1e-3 + 4e-8 * pixels
+    return Rates(
+        cores=cores(),
+        plain_view=view,
+        varied_view=view,
+        torch=1.4 * forward,
+        onnxruntime=2.5 * forward if _uses_onnxruntime(device) else 0.0,
+        setup_seconds=2.0,
+        reload_seconds=0.5,
+        forward=forward,
+        training=forward / 3,
+        moved=5e8,
+        solved=2e6,
+        step_seconds=2e-3,
+        epoch_seconds=0.1,
+        end_seconds=0.5,
+        decoding="beside" if device == "cuda" else "shares_cores",
+    )
 
 
-def _arithmetic(figures: Mapping[str, float], vigour: float, gemm: float | None) -> dict[str, float]:
-    """Each of _WITH_VIGOUR for a network of this kind: measured, or from another one by the usual ratio."""
-    per_vigour = dict(figures)
-    if gemm is not None:
-        per_vigour.setdefault("onnxruntime", _REACHED * gemm)
-    ratios = {"onnxruntime": EXPECTED_GAIN, "torch": _FOLDED_GAIN, "forward": 1.0, "training": 1.0 / _BACKWARD}
-    known = {name: per_vigour[name] / ratio for name, ratio in ratios.items() if name in per_vigour}
+def _uses_onnxruntime(device: Device) -> bool:
+    return device == "cpu" and find_spec("onnxruntime") is not None
+
+
+def _scale_of_kind(name: str, vigour: float) -> float:
+    """What one of _OF_A_KIND is divided by, so that it says something of networks of other kinds."""
+    return vigour * expected_gain(vigour) if name == "onnxruntime" else vigour
+
+
+def completed(known: Mapping[str, float], vigour: float) -> dict[str, float]:
+    """forward, training, torch and onnxruntime, from at least one of them: what is missing by the usual ratios.
+
+    Args:
+        known: Billions of multiply-accumulates a second of one network.
+        vigour: Of it.
+    """
+    gain = expected_gain(vigour)
+    ratios = {"onnxruntime": gain, "torch": _FOLDED_GAIN, "forward": 1.0, "training": 1.0 / _BACKWARD}
     # Nearest kin first: of a network with gradients the one without says more than an engine of its own kind.
-    kin = next(known[name] for name in ("forward", "training", "torch", "onnxruntime") if name in known)
-    return {name: per_vigour.get(name, kin * ratio) * vigour for name, ratio in ratios.items()}
+    kin = next(known[name] / ratios[name] for name in ("forward", "training", "torch", "onnxruntime") if name in known)
+    return {name: known.get(name, kin * ratio) for name, ratio in ratios.items()}
 
 
-def _view_seconds(figures: Mapping[str, float], kind: ViewKind, pixels: int) -> float:
-    """Of the nearest size of images that was seen, in proportion to their pixels; else the usual."""
+def _view_seconds(figures: Mapping[str, float], kind: ViewKind, pixels: int, trial: Trial) -> float:
+    """Of images of this size, tried or measured; else in proportion to the usual: of other sizes, of the other kind."""
     other: ViewKind = "plain" if kind == "varied" else "varied"
+    scale = _scale_of(pixels)
     for one in (kind, other):
-        seen = {int(name.split()[-1]): value for name, value in figures.items() if name.startswith(f"{one} view ")}
-        if seen:
-            nearest = min(seen, key=lambda scale: abs(scale - _scale_of(pixels)))
-            return float(seen[nearest] * 2.0 ** (_scale_of(pixels) - nearest))
-    return _VIEW_SECONDS + _PIXEL_SECONDS * pixels
+        seen, tried = _seen(figures, one), trial.views.get(one)
+        nearest = min(seen, key=lambda found: abs(found - scale), default=None)
+        if nearest is not None and (tried is None or abs(nearest - scale) <= _SAME_SIZE):
+            return seen[nearest] * _usual_view_seconds(kind, 2**scale) / _usual_view_seconds(one, 2**nearest)
+        if tried is not None:
+            return tried * _usual_view_seconds(kind, pixels) / _usual_view_seconds(one, pixels)
+    return _usual_view_seconds(kind, pixels)
+
+
+def _usual_view_seconds(kind: ViewKind, pixels: int) -> float:
+    each, of_a_pixel = _VIEW_SECONDS[kind]
+    return each + of_a_pixel * pixels
+
+
+def _seen(figures: Mapping[str, float], kind: ViewKind) -> dict[int, float]:
+    """Scale of images -> seconds of a view."""
+    return {int(name.split()[-1]): value for name, value in figures.items() if name.startswith(f"{kind} view ")}
 
 
 def _scale_of(pixels: int) -> int:

@@ -14,6 +14,7 @@ import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from headstart.data.preprocess import NetworkInput
-from headstart.errors import require
+from headstart.errors import MissingExtraError, require
 from headstart.features.fold import apart
 from headstart.features.program import tensors_in
 from headstart.features.torch_engine import Outputs
@@ -35,6 +36,8 @@ LARGEST_FOLDER_BYTES = 2 << 30
 """Of exported prefixes; those that were not used for longest go first."""
 
 _INPUT = "images"
+_DISTRIBUTIONS = ("onnxruntime", "onnxruntime-gpu", "onnxruntime-openvino")
+"""Packages that bring the module."""
 
 
 class OnnxEngine:
@@ -57,12 +60,15 @@ class OnnxEngine:
         """
         runtime = require("onnxruntime", extra="train")
         if kept.is_file():
-            kept.touch()
+            with contextlib.suppress(OSError):  # somebody else's, or on a disk that may only be read
+                kept.touch()
         else:
             _keep(kept, prefix, sample)
         self._session = _session(runtime, kept)
         self.image_threads = threads or torch.get_num_threads()
-        self.version = f"{runtime.__version__} exported by torch {torch.__version__}"
+        version = version_here()
+        assert version is not None  # it was imported above
+        self.version = version
 
     def run(self, images: NetworkInput) -> Outputs:
         """B x height x width x channels -> arrays, batch first. Uses all its threads for more than one small batch."""
@@ -123,23 +129,52 @@ def _exportable() -> Iterator[None]:
         torch._C._jit_set_onnx_log_enabled(logs)
 
 
+def version_here() -> str | None:
+    """The version of an engine that is made now; None without ONNX Runtime."""
+    runtime = runtime_version()
+    return None if runtime is None else f"{runtime}, exported by torch {torch.__version__}"
+
+
+def runtime_version() -> str | None:
+    """Of the installed ONNX Runtime, without the half second that importing it takes."""
+    for name in _DISTRIBUTIONS:
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            return metadata.version(name)
+    with contextlib.suppress(MissingExtraError):  # a build of somebody's own
+        return str(require("onnxruntime", extra="train").__version__)
+    return None
+
+
 def engines_folder() -> Path:
     """Where exported prefixes are kept."""
     return home() / "engines"
 
 
 def exported_path(prefix: nn.Module, sample: NetworkInput, *, label: str) -> Path:
-    """Where the exported prefix is kept: named by everything that decides what it computes."""
+    """Where the exported prefix is kept: named by everything that decides what it computes.
+
+    Raises:
+        MissingExtraError: ONNX Runtime is not installed.
+    """
     runtime = require("onnxruntime", extra="train")
     digest = hashlib.sha256()
     versions = f"torch {torch.__version__}, onnxruntime {runtime.__version__}, batch {BATCH_IMAGES}"
-    for text in (label, versions, str(sample.shape[1:]), repr(prefix)):
+    for text in (label, versions, str(sample.shape[1:]), *_modules(prefix)):
         digest.update(text.encode() + b"\0")
     for name, tensor in _counting(prefix):
         values = tensor.detach().cpu().contiguous()
         digest.update(f"{name} {values.dtype} {tuple(values.shape)}\0".encode())
         digest.update(values.flatten().view(torch.uint8).numpy().data)
     return engines_folder() / f"{digest.hexdigest()[:40]}.onnx"
+
+
+def _modules(prefix: nn.Module) -> Iterator[str]:
+    """What its modules say of themselves; a head of other classes behind the prefix is no other prefix."""
+    unused: tuple[str, ...] = getattr(prefix, "unused", ())
+    for name, module in prefix.named_modules(remove_duplicate=False):
+        if not f"{name}.".startswith(unused):
+            kind = type(module)
+            yield f"{name}: {kind.__module__}.{kind.__qualname__}({module.extra_repr()})"
 
 
 def _counting(prefix: nn.Module) -> Iterator[tuple[str, Tensor]]:

@@ -18,7 +18,9 @@ import json
 import os
 import secrets
 import struct
+import threading
 import time
+import weakref
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -30,10 +32,13 @@ import numpy as np
 import numpy.typing as npt
 
 from headstart.errors import DiskFullError, NotWritableError
+from headstart.run import FULL_DISK, sync_folder
 
 Ids = npt.NDArray[np.bytes_]
 """(N,) of dtype S16: one id of 16 bytes a row."""
 
+MOST_MAPS = 256
+"""Shards that are mapped at once: each map keeps a file open, and a process may have 1,024 of them."""
 ID_BYTES = 16
 FORMAT_VERSION = 1
 """Part of every space's address: another layout is another space."""
@@ -45,7 +50,6 @@ _START = 64
 _TAIL = struct.Struct("<II8s")
 _ALIGNED_BYTES = 8
 _CHECK_BYTES = 1 << 20
-_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _NOT_WRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR}
 
 _checked: set[tuple[str, int, int, int]] = set()
@@ -84,7 +88,7 @@ def explained(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in _FULL:
+        if error.errno in FULL_DISK:
             raise DiskFullError(
                 f"the disk is full: activations could not be stored in {folder}",
                 remedy="what was stored before is whole; make room (headstart cache --clear frees the whole store), "
@@ -149,7 +153,7 @@ class OpenShard:
         """Put the sealed file in its place: from here on it counts."""
         self.aside.rename(self.path)
         self._file.close()
-        _sync_folder(self.path.parent)
+        sync_folder(self.path.parent)
 
     def discard(self) -> None:
         """Leave nothing."""
@@ -245,11 +249,29 @@ class Shard:
 
     @property
     def records(self) -> npt.NDArray[Any]:
-        """(rows,) of the record type, mapped: pages of the file, no memory of the process."""
-        if self._map is None:
+        """(rows,) of the record type, mapped: pages of the file, no memory of the process. Not to be kept for long."""
+        found = self._map
+        if found is None:
             mapped = np.memmap(self.path, self._record, mode="r", offset=_START, shape=(len(self.ids),))
-            self._map = np.asarray(mapped)  # slices of a memmap cost more than small rows do
-        return self._map
+            found = self._map = np.asarray(mapped)  # slices of a memmap cost more than small rows do
+        _unmap_others(self)
+        return found
+
+
+_mapped: weakref.WeakValueDictionary[int, Shard] = weakref.WeakValueDictionary()
+"""Shards that hold a map, the one that was read longest ago first."""
+_mapping = threading.Lock()
+
+
+def _unmap_others(shard: Shard) -> None:
+    """This one is read now; of the others only the latest keep their maps, and are mapped again when they are read."""
+    with _mapping:
+        _mapped.pop(id(shard), None)
+        _mapped[id(shard)] = shard
+        while len(_mapped) > MOST_MAPS:
+            number, oldest = next(iter(_mapped.items()))
+            oldest._map = None
+            del _mapped[number]
 
 
 def remove_damaged(path: Path) -> None:
@@ -299,12 +321,3 @@ def _crc_of(file: FileIO, size: int) -> int:
         crc = zlib.crc32(buffer[:count], crc)
         size -= count
     return crc
-
-
-def _sync_folder(folder: Path) -> None:
-    """A rename survives a power cut only once its folder is on disk."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

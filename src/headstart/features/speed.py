@@ -12,11 +12,14 @@ import platform
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from torch import Tensor, nn
 
 from headstart.features.engines import best_device
+from headstart.features.torch_engine import device_of
 from headstart.models.backbone import build_network
 from headstart.models.catalog import ModelCard
 from headstart.models.download import home
@@ -26,6 +29,24 @@ BATCH_IMAGES = 8
 SECONDS_A_NETWORK = 1.0
 """Time spent on repetitions, after one pass that warms up."""
 FEWEST_REPETITIONS = 3
+_LONG_SECONDS = 0.2
+"""One image that takes longer says enough of a heavy network."""
+_TOGETHER_SECONDS = 0.1
+"""Of all cores together in a glance: as many images as they would do in that time undisturbed."""
+_GLANCE_IMAGES = 6
+"""But no more."""
+_GPU_IMAGES = 64
+"""With fewer it would wait for its orders."""
+
+
+@dataclass(frozen=True, slots=True)
+class Glance:
+    """How fast a network as it is ran for a moment, in images a second."""
+
+    together: float
+    """All cores on one batch, as in training; or the GPU."""
+    one_core: float | None
+    """One of the cores by itself: engines give each core images of its own. None on a GPU."""
 
 
 def machine_key() -> str:
@@ -53,13 +74,85 @@ def measured_speeds(
     known = _read(path)
     mine = known.setdefault(machine_key(), {})
     for card in cards:
-        key = f"{card.library}/{card.architecture}@{card.input.size}"
+        key = _key(card)
         if key not in mine:
             mine[key] = _images_per_second(card)
             path.parent.mkdir(parents=True, exist_ok=True)
             write_json(path, known)
         on_card(1)
-    return {card.name: mine[f"{card.library}/{card.architecture}@{card.input.size}"] for card in cards}
+    return {card.name: mine[_key(card)] for card in cards}
+
+
+def known_speed(card: ModelCard) -> float | None:
+    """What `measured_speeds` found on this machine before: images a second at the card's own input size."""
+    with contextlib.suppress(TypeError, ValueError, AttributeError, KeyError):
+        found = float(_read(_kept_in())[machine_key()][_key(card)])
+        return found if found > 0 else None
+    return None
+
+
+def glance(network: nn.Module, *, channels: int, size: int) -> Glance | None:
+    """Some ten images of zeros; None where the network cannot run on them.
+
+    Takes a quarter of a second on a quiet machine, longer with a network of which one image does, and with a GPU that
+    has to wake up, as it would in the first step.
+
+    Args:
+        network: (B, C, H, W) -> anything. Its modes, its statistics and the state of random numbers stay as they are.
+        channels: Of an image.
+        size: Side in pixels.
+    """
+    device = device_of(network)
+    modes = [(module, module.training) for module in network.modules()]
+
+    def seconds(count: int) -> float:
+        return _seconds_of(network, torch.zeros(count, channels, size, size, device=device))
+
+    try:
+        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []), torch.inference_mode():
+            network.eval()
+            if device.type == "cpu":
+                return _glance_at_cores(seconds)
+            seconds(1)
+            return Glance(_GPU_IMAGES / min(seconds(_GPU_IMAGES) for _ in range(2)), None)
+    except Exception:  # whatever a foreign forward raises: training will say it better
+        return None
+    finally:
+        for module, mode in modes:
+            module.training = mode
+
+
+def _glance_at_cores(seconds: Callable[[int], float]) -> Glance:
+    """One core first: on a busy machine cores wait for each other in every layer, and that hides what each can do."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        warm = seconds(1)
+        if warm >= _LONG_SECONDS:
+            return Glance(threads / warm, 1 / warm)
+        began = time.thread_time()
+        alone = seconds(1)
+        undisturbed = max(time.thread_time() - began, 1e-9)
+    finally:
+        torch.set_num_threads(threads)
+    count = max(1, min(_GLANCE_IMAGES, int(_TOGETHER_SECONDS * threads / undisturbed)))
+    return Glance(count / seconds(count), 1 / alone)
+
+
+def _seconds_of(network: nn.Module, images: Tensor) -> float:
+    """One pass, in NHWC memory layout."""
+    images = images.to(memory_format=torch.channels_last)
+    if images.device.type == "cuda":
+        torch.cuda.synchronize()
+    started = time.perf_counter()
+    network(images)
+    if images.device.type == "cuda":
+        torch.cuda.synchronize()
+    return max(time.perf_counter() - started, 1e-9)
+
+
+def _key(card: ModelCard) -> str:
+    return f"{card.library}/{card.architecture}@{card.input.size}"
 
 
 def _images_per_second(card: ModelCard) -> float:

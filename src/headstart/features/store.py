@@ -81,7 +81,10 @@ class SpaceKey:
     precision: Literal["float16", "float32"] = "float16"
     """float16: half precision, but single in shards where a row would be rounded by more than half.ERROR_BOUND."""
     views: str = EVALUATION
-    """evaluation, or what random views are drawn from: the augmentation's preset and its settings."""
+    """evaluation, or what random views are drawn from: the augmentation's preset and settings, and who draws them."""
+    library: str = ""
+    """Whose code the prefix runs, with its version: `timm 1.0.31`. Nothing else that is installed, so that what has no
+    part in a forward empties no store; empty where there is no such library."""
 
     def digest(self, tensors: Sequence[Tensor]) -> str:
         """32 hex digits: the space's address."""

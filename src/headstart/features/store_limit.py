@@ -234,10 +234,15 @@ def sweep_removed(root: Path) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def bytes_for(root: Path, folder: Path) -> int:
-    """How many bytes one space may still grow by, if everything that nobody uses makes room for it."""
-    others = [space for space in spaces_in_use_order(root) if space.folder != folder]
-    own = _size(folder) if folder.exists() else 0
+def bytes_for(root: Path, *own: Path) -> int:
+    """How many bytes some spaces may still grow by, if everything else that nobody uses makes room for them.
+
+    Args:
+        root: The store.
+        own: Their folders; none, or one that is not there yet, asks for a new space.
+    """
+    others = [space for space in spaces_in_use_order(root) if space.folder not in own]
+    filled = sum(_size(folder) for folder in set(own) if folder.exists())
     held = sum(space.bytes for space in others if is_in_use(space.folder))
     removable = sum(space.bytes for space in others) - held
-    return max(0, min(read_limit(root).bytes - held - own, free_bytes(root) + removable))
+    return max(0, min(read_limit(root).bytes - held - filled, free_bytes(root) + removable))

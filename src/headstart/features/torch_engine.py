@@ -23,6 +23,8 @@ from headstart.features.program import tensors_in
 Outputs: TypeAlias = tuple[npt.NDArray[np.float32], ...]
 """What a prefix gives for a batch: one or more arrays, batch first."""
 
+BATCH_IMAGES = 32
+"""Are run at once where one call uses the whole device."""
 COMPILE_PAYS_IMAGES = 20_000
 """Compiling takes tens of seconds; it saves a few milliseconds on 32 images."""
 
@@ -37,6 +39,16 @@ def to_arrays(answer: Any) -> Outputs:  # noqa: ANN401 - a tensor or a structure
     return tuple(tensor.detach().float().cpu().numpy() for tensor in tensors_in(answer))
 
 
+def version_on(device: torch.device) -> str:
+    """How the version of every engine of this module begins on such a device: other libraries give other bits."""
+    return f"{torch.__version__}, {device.type}"
+
+
+def compiling_pays(device: torch.device, images: int) -> bool:
+    """Whether so many images make good what compiling takes."""
+    return device.type == "cuda" and images >= COMPILE_PAYS_IMAGES
+
+
 class EagerEngine:
     """The network as it is: what every other engine is compared with."""
 
@@ -47,7 +59,7 @@ class EagerEngine:
         """Put it at rest."""
         self._prefix = prefix.eval()
         self._device = device_of(prefix)
-        self.version = f"{torch.__version__} as it is, {self._device.type}"
+        self.version = f"{version_on(self._device)}, as it is"
 
     def run(self, images: NetworkInput) -> Outputs:
         """B x height x width x channels -> arrays, batch first."""
@@ -72,16 +84,26 @@ class TorchEngine:
         self._gpu = self._device.type == "cuda"
         self.image_threads = torch.get_num_threads() if self._device.type == "cpu" else 1
         self._run, count = folded(prefix, to_tensor(sample[:1], self._device))
-        how = f"{count} norms folded, {self._device.type}"
-        if self._gpu:
-            how += ", float16"
-            if images_to_come >= COMPILE_PAYS_IMAGES:
-                self._run = torch.compile(self._run, dynamic=False)  # type: ignore[assignment]
-                how += ", compiled"
-        self.version = f"{torch.__version__} {how}"
+        self.compiled = compiling_pays(self._device, images_to_come)
+        how = f"{count} norms folded" + (", float16" if self._gpu else "") + (", compiled" if self.compiled else "")
+        if self.compiled:  # with the first images that are run
+            self._run = torch.compile(self._run, dynamic=False)  # type: ignore[assignment]
+        self.version = f"{version_on(self._device)}, {how}"
 
     def run(self, images: NetworkInput) -> Outputs:
         """B x height x width x channels -> arrays, batch first."""
+        if not self.compiled:
+            return self._answer(images)
+        parts = [self._padded(images[start : start + BATCH_IMAGES]) for start in range(0, len(images), BATCH_IMAGES)]
+        return tuple(np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+
+    def _padded(self, images: NetworkInput) -> Outputs:
+        """Always BATCH_IMAGES at once: every other number would be compiled anew."""
+        filling = np.zeros((BATCH_IMAGES - len(images), *images.shape[1:]), np.float32)
+        found = self._answer(np.concatenate([images, filling]) if len(filling) else images)
+        return tuple(array[: len(images)] for array in found)
+
+    def _answer(self, images: NetworkInput) -> Outputs:
         with torch.inference_mode(), torch.autocast(self._device.type, torch.float16, enabled=self._gpu):
             return to_arrays(self._run(to_tensor(images, self._device)))
 
@@ -104,6 +126,11 @@ def take_one_core() -> None:
     if not getattr(_of_thread, "alone", None):
         _of_thread.alone = "yes"
         torch.set_num_threads(1)
+
+
+def best_device() -> torch.device:
+    """A GPU if there is one."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def device_of(prefix: nn.Module) -> torch.device:

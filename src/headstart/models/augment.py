@@ -30,6 +30,10 @@ _ASPECT_RATIO = (3 / 4, 4 / 3)
 _ERASED_AREA = (0.02, 0.2)
 
 
+AUGMENT_VERSION = 1
+"""Raised whenever the same preset, generator and pixels may become another view: stored views are told by it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Strength:
     """How far a view may go."""

@@ -25,6 +25,7 @@ from typing import Any, TypeVar
 import platformdirs
 
 from headstart.errors import DiskFullError, HeadstartError, ModelError, WeightsUnavailableError, require
+from headstart.run import FULL_DISK
 
 PAUSES_SECONDS = (1.0, 3.0)
 """Before the second and the third try."""
@@ -35,7 +36,6 @@ NOT_THERE = {404, 410}
 NO_PERMISSION = {401, 403}
 _PASSING = {408, 425, 429}
 """HTTP answers below 500 that another try may change."""
-_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _OURS = (TypeError, AttributeError, NameError, LookupError, AssertionError)
 """Faults of programs, not of networks."""
 _NOT_WRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST}
@@ -226,7 +226,7 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 def _is_full(error: BaseException) -> bool:
     # hf-xet wraps the system's error in its own; the cause is then only in its text.
     return any(
-        getattr(cause, "errno", None) in _FULL or "No space left" in str(cause) or "os error 28" in str(cause)
+        getattr(cause, "errno", None) in FULL_DISK or "No space left" in str(cause) or "os error 28" in str(cause)
         for cause in _causes(error)
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -74,6 +75,7 @@ class Progress:
     alarms: list[dict[str, Any]] = field(default_factory=list)
     """What looked wrong without stopping the run, each with its numbers."""
     trained_seconds: float = 0.0
+    """Of the processes before this one, up to what each of them saved last; without reading images and setting up."""
     done: bool = False
     """All phases have ended; what is left is the choice, the refit and the report."""
 
@@ -90,6 +92,8 @@ class State:
     """Best trained epoch so far."""
     judged: Judged = field(default_factory=Judged)
     """What every candidate so far said of the images that choose."""
+    taken_up: float = field(default_factory=time.monotonic)
+    """`time.monotonic()` when this process began to train from it."""
 
 
 def save_state(path: Path, state: State) -> None:
@@ -98,8 +102,9 @@ def save_state(path: Path, state: State) -> None:
     Raises:
         DiskFullError: the last one is still there.
     """
+    trained = state.progress.trained_seconds + time.monotonic() - state.taken_up
     raw = {
-        "progress": asdict(state.progress),
+        "progress": {**asdict(state.progress), "trained_seconds": trained},
         "network": state.network,
         "optimizer": state.optimizer,
         "probe": _candidate_to_raw(state.probe),
@@ -129,6 +134,16 @@ def load_state(path: Path) -> State | None:
         _candidate_from_raw(raw["best"]),
         Judged.from_raw(raw.get("judged")),
     )
+
+
+def trained_seconds(path: Path) -> float:
+    """How long was trained for what is saved, over all processes; 0 where nothing is.
+
+    Raises:
+        RunError: the file is damaged.
+    """
+    state = load_state(path)
+    return 0.0 if state is None else state.progress.trained_seconds
 
 
 def copy_of(network: torch.nn.Module) -> dict[str, Tensor]:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from importlib import metadata
 from typing import Protocol, TypeAlias
 
 import numpy as np
@@ -17,18 +18,20 @@ import torch
 from torch import Tensor
 
 from headstart.data.loading import batches, read_pixels, read_view
-from headstart.data.preprocess import NetworkInput, evaluation_view, scale
+from headstart.data.preprocess import NetworkInput, scale
 from headstart.data.sources import ImageRecord
 from headstart.errors import DiskFullError, ModelError, NotWritableError
-from headstart.features.activations import Activations, FrozenPart, View, pooled_part
+from headstart.features.activations import Activations, FrozenPart, View, evaluation_view, library_of, pooled_part
 from headstart.features.cost import views_wanted
 from headstart.features.cut import CutNetwork, NetworkGraph
 from headstart.features.engine_choice import EngineWish
 from headstart.features.engines import Matrix, logits_of, to_tensor
+from headstart.features.measured import Spent
 from headstart.features.shards import Tensor as StoredTensor
-from headstart.features.store import EVALUATION, random_view
+from headstart.features.store import random_view
 from headstart.features.store_index import Reader
-from headstart.models.augment import training_view, view_rng
+from headstart.input_spec import InputSpec
+from headstart.models.augment import AUGMENT_VERSION, training_view, view_rng
 from headstart.models.backbone import Classifier
 from headstart.plan import AugmentationPlan, FrozenPartPlan, TrainPhase
 from headstart.train.observers import Observer
@@ -191,6 +194,7 @@ def feed_for(
     observer: Observer,
     engine: EngineWish = "auto",
     made: CutNetwork | None = None,
+    after_batch: Callable[[str | None], object] = lambda engine: None,
 ) -> Feed:
     """Stored activations or pixels, as the phase says.
 
@@ -206,6 +210,7 @@ def feed_for(
         observer: Told which way was taken and why.
         engine: What computes the frozen part.
         made: The network cut where the phase says; None: it is cut here.
+        after_batch: See `Activations.reader`.
 
     Raises:
         DataError: an image cannot be read.
@@ -217,7 +222,21 @@ def feed_for(
         return pixels
     try:
         made = made or cut_at(classifier, wanted.border, size=images.spec.size)
-        return _stored(made, wanted.views, classifier, images, augmentation, seed, observer, engine, phase.name)
+        kept = Activations(
+            frozen_part(classifier, made),
+            images.spec,
+            images.digests,
+            images.store,
+            engine,
+            images.precision,
+            lambda text: observer.noted("engine", {"why": text}),
+        )
+        plain = evaluation_view(images.spec, images.spent)
+        views = [plain]
+        if augmentation.preset != "none":
+            numbers, spec, digests, spent = range(wanted.views), images.spec, images.digests, images.spent
+            views = [training_view_of(n, spec, digests, augmentation, seed=seed, spent=spent) for n in numbers]
+        training, select = _filled(kept, images, views, plain, observer, after_batch)
     except (
         ModelError,
         DiskFullError,
@@ -226,6 +245,35 @@ def feed_for(
         observer.noted("not_stored", {"phase": phase.name, "border": wanted.border, "why": str(error)})
         _note_without_jitter(augmentation, phase.name, observer)
         return pixels
+    name = kept.engine_name
+    stored = {"phase": phase.name, "border": made.border, "views": len(views), "engine": name or "none needed"}
+    observer.noted("stored", stored)
+    jitter = augmentation.channel_jitter
+    return StoredFeed(classifier, images, made, training, select, len(views), seed, name, jitter)
+
+
+def _filled(
+    kept: Activations,
+    images: TrainingImages,
+    views: Sequence[View],
+    plain: View,
+    observer: Observer,
+    after_batch: Callable[[str | None], object],
+) -> tuple[Reader, Reader]:
+    """(the fit images in all views, the select images in the plain one).
+
+    Raises:
+        DiskFullError: they do not fit.
+    """
+    fit, select = images.roles.fit, images.roles.select
+    if not kept.room_for([(fit, views), (select, [plain])]):
+        raise DiskFullError(
+            f"{len(fit) * len(views)} views do not fit into the store", remedy="headstart cache --limit"
+        )
+    observer.work_started(f"frozen part up to {kept.part.border}", len(fit) * len(views) + len(select))
+    told = observer.work_done
+    training = kept.reader(fit, views, on_images=told, after_batch=after_batch)
+    return training, kept.reader(select, [plain], on_images=told, after_batch=after_batch)
 
 
 def _note_without_jitter(augmentation: AugmentationPlan, phase: str, observer: Observer) -> None:
@@ -243,51 +291,6 @@ def _wanted(phase: TrainPhase, classifier: Classifier, augmentation: Augmentatio
     return FrozenPartPlan(way="stored", border=border, views=views_wanted(augmentation, phase.epochs))
 
 
-def _stored(
-    made: CutNetwork,
-    views: int,
-    classifier: Classifier,
-    images: TrainingImages,
-    augmentation: AugmentationPlan,
-    seed: int,
-    observer: Observer,
-    engine: EngineWish,
-    phase: str,
-) -> StoredFeed:
-    spec, store, border = images.spec, images.store, made.border
-    assert store is not None
-    activations = Activations(
-        frozen_part(classifier, made),
-        spec,
-        images.digests,
-        store,
-        engine,
-        images.precision,
-        lambda text: observer.noted("engine", {"why": text}),
-    )
-    fit, select = images.roles.fit, images.roles.select
-    if not activations.room_for(len(fit) * views + len(select)):
-        raise DiskFullError(f"{len(fit) * views} views do not fit into the store", remedy="headstart cache --limit")
-    named = [training_view_of(number, images, augmentation, seed) for number in range(views)]
-    plain = evaluation_view_of(images)
-    if augmentation.preset == "none":
-        named = [plain]
-    observer.work_started(f"frozen part up to {border}", len(fit) * len(named) + len(select))
-    training = activations.reader(fit, named, on_images=observer.work_done)
-    judged = activations.reader(select, [plain], on_images=observer.work_done)
-    observer.noted(
-        "stored",
-        {
-            "phase": phase,
-            "border": border,
-            "views": len(named),
-            "engine": activations.engine_name or "none needed",
-        },
-    )
-    engine_name, jitter = activations.engine_name, augmentation.channel_jitter
-    return StoredFeed(classifier, images, made, training, judged, len(named), seed, engine_name, jitter)
-
-
 def border_label(border: str) -> str:
     """How the store names what lies before a layer group."""
     return f"before {border}"
@@ -295,7 +298,8 @@ def border_label(border: str) -> str:
 
 def views_drawn_from(augmentation: AugmentationPlan) -> str:
     """What decides a random view beside its name and the image, as the store writes it."""
-    return f"{augmentation.preset}, flip {augmentation.flip}"
+    version = f"augment {AUGMENT_VERSION}, torchvision {metadata.version('torchvision')}"
+    return f"{augmentation.preset}, flip {augmentation.flip}, {version}"
 
 
 def cut_at(classifier: Classifier, border: str, *, size: int) -> CutNetwork:
@@ -332,28 +336,34 @@ def frozen_part(classifier: Classifier, made: CutNetwork) -> FrozenPart:
     pooled = pooled_part(classifier)
     if made.border == classifier.group_names[-1] and tensors == pooled.tensors:
         return pooled
-    return FrozenPart(made.prefix, tensors, classifier.card.name, border_label(made.border))
+    return FrozenPart(made.prefix, tensors, classifier.card.name, border_label(made.border), library_of(classifier))
 
 
-def evaluation_view_of(images: TrainingImages) -> View:
-    """What every evaluation sees."""
+def training_view_of(
+    number: int,
+    spec: InputSpec,
+    digests: Mapping[str, bytes],
+    augmentation: AugmentationPlan,
+    *,
+    seed: int,
+    spent: Spent | None = None,
+) -> View:
+    """One seeded view; a function of the image's file and not of its name, because the store knows files.
+
+    Args:
+        number: Of the view.
+        spec: What the network sees.
+        digests: Image id -> hash of its file.
+        augmentation: What varies; any preset but none.
+        seed: Of all views.
+        spent: Is told what making views takes.
+    """
+    preset, flip = augmentation.preset, augmentation.flip
+    told = Spent() if spent is None else spent
 
     def prepare(record: ImageRecord) -> NetworkInput:
-        with images.spent.view("plain"):
-            return read_view(record, images.spec)
+        rng = view_rng(seed, 0, digests[record.id].hex(), number)
+        with told.view("varied"):
+            return scale(training_view(read_pixels(record), spec, preset=preset, flip=flip, rng=rng), spec)
 
-    return View(EVALUATION, EVALUATION, prepare)
-
-
-def training_view_of(number: int, images: TrainingImages, augmentation: AugmentationPlan, seed: int) -> View:
-    """One seeded view; a function of the image's file and not of its name, because the store knows files."""
-    spec, wish = images.spec, augmentation
-
-    def prepare(record: ImageRecord) -> NetworkInput:
-        rng = view_rng(seed, 0, images.digests[record.id].hex(), number)
-        with images.spent.view("varied"):
-            if wish.preset == "none":
-                return evaluation_view(read_pixels(record), spec)
-            return scale(training_view(read_pixels(record), spec, preset=wish.preset, flip=wish.flip, rng=rng), spec)
-
-    return View(random_view(seed, number), views_drawn_from(wish), prepare)
+    return View(random_view(seed, number), views_drawn_from(augmentation), prepare)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +11,41 @@ import numpy.typing as npt
 import torch
 
 from headstart.data.sources import ImageRecord
+
+
+def epoch_row(
+    phase: str,
+    epoch: int,
+    *,
+    accuracy: float,
+    loss: float,
+    seconds: float,
+    train_loss: float | None = None,
+    rates: Mapping[str, float] | None = None,
+    better: bool = True,
+) -> dict[str, Any]:
+    """One line of the table of epochs; a solved head is epoch 0, and has neither a loss in training nor rates.
+
+    Args:
+        phase: Its name.
+        epoch: From 1.
+        accuracy: On the images that choose, 0..1.
+        loss: On the same, in nats.
+        seconds: Of the epoch, judging included.
+        train_loss: Mean over its steps.
+        rates: Layer group -> rate of the last step.
+        better: Than all epochs before.
+    """
+    return {
+        "phase": phase,
+        "epoch": epoch,
+        "train_loss": train_loss,
+        "select_loss": loss,
+        "select_accuracy": accuracy,
+        "rates": dict(rates or {}),
+        "better": better,
+        "seconds": seconds,
+    }
 
 
 @dataclass
@@ -40,25 +75,27 @@ class Judged:
         images = tuple(record.id for record in records)
         if len(correct) != len(images) or (self.images and images != self.images):
             raise ValueError(f"{name} was judged on {len(correct)} images, not on the {len(self.images)} of the others")
-        self.images, self.labels = images, tuple(record.label for record in records)
+        if not self.images:
+            self.images, self.labels = images, tuple(record.label for record in records)
         self.correct[name], self.losses[name] = correct, losses.astype(np.float32)
 
-    def rows(self, kept: str) -> list[dict[str, Any]]:
-        """One row for each image and candidate: image, label, epoch, right, log_loss, kept."""
-        return [
-            {
-                "image": image,
-                "label": label,
-                "epoch": name,
-                "right": bool(right),
-                "log_loss": float(loss),
-                "kept": name == kept,
-            }
-            for name in self.correct
-            for image, label, right, loss in zip(
-                self.images, self.labels, self.correct[name], self.losses[name], strict=True
-            )
-        ]
+    def columns(self, kept: str) -> dict[str, npt.NDArray[Any]]:
+        """image, label, epoch, right, log_loss, kept: one entry for each image and candidate; names are shared.
+
+        Args:
+            kept: Name of the candidate that was.
+        """
+        count, names = len(self.images), list(self.correct)
+        image, label = (np.array(one, object) for one in (self.images, self.labels))
+        right, loss = (list(one.values()) for one in (self.correct, self.losses))
+        return {
+            "image": np.tile(image, len(names)),
+            "label": np.tile(label, len(names)),
+            "epoch": np.repeat(np.array(names, object), count),
+            "right": np.concatenate([np.empty(0, np.bool_), *right]),
+            "log_loss": np.concatenate([np.empty(0, np.float32), *loss]).astype(np.float64),
+            "kept": np.repeat(np.array([name == kept for name in names], np.bool_), count),
+        }
 
     def to_raw(self) -> dict[str, Any]:
         """What a checkpoint keeps."""

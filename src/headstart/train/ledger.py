@@ -7,6 +7,7 @@ something too.
 
 from __future__ import annotations
 
+import contextlib
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -21,6 +22,7 @@ from headstart.features.cost_facts import (
     steps_stretch,
 )
 from headstart.features.measured import Amounts, ViewKind, remember
+from headstart.features.onnx_engine import engines_folder
 from headstart.plan import Phase, SolvePhase, TrainPhase
 from headstart.train.forecasting import Costs
 from headstart.train.observers import Observer
@@ -31,8 +33,6 @@ _LEAST_SHARE = 0.1
 """Of the arithmetic: what lies behind a later border says nothing of its rate."""
 _LEAST_BYTES = 10**7
 """Reading less says nothing of the store's rate."""
-_FRESH_SECONDS = 1.0
-"""Setting up ONNX Runtime takes longer than this only where the network is exported."""
 _VIEW_KINDS: tuple[ViewKind, ...] = ("plain", "varied")
 
 
@@ -96,6 +96,7 @@ class Ledger(Observer):
         self._began = self._ended = clock()
         self._work: list[_Work] = []
         self._start, self._engine = PIXELS, ""
+        self._exports = _exports()
         self._steps: list[float] = []
         self._judging: list[float] = []
         self._gaps: list[float] = []
@@ -104,8 +105,9 @@ class Ledger(Observer):
     def noted(self, event: str, values: Mapping[str, Any]) -> None:
         """The forecast, and which way a phase took."""
         if event == "forecast":
-            self._forecast = values
-            self._ended = self._clock()
+            if not self._forecast:  # later ones know more, but the first is what was promised
+                self._forecast, self._ended = values, self._clock()
+            self._forecast = {**self._forecast, "budget": values["budget"]}
         elif event == "stored":
             self._start = values["border"]
             self._filled(values["border"], values["engine"])
@@ -115,7 +117,7 @@ class Ledger(Observer):
     def phase_started(self, index: int, phase: Phase) -> None:
         """Its clock starts."""
         self._phase, self._began = phase, self._clock()
-        self._work, self._start, self._engine = [], PIXELS, ""
+        self._work, self._start, self._engine, self._exports = [], PIXELS, "", _exports()
         self._steps, self._judging, self._gaps, self._epoch_ended = [], [], [], None
 
     def work_started(self, what: str, total: int) -> None:
@@ -151,9 +153,7 @@ class Ledger(Observer):
                 self._computed(work, POOLED, 1.0, self._engine)
             counts = self.costs.counts
             numbers = counts.fit * self.costs.facts.features * max(counts.classes, 2)
-            solving = now - self._began - sum(work.last - work.began for work in self._work)
-            if solving > 0:
-                self.costs.known.learn("solved", numbers / solving)
+            self._learn_solving(numbers, now - self._began - sum(work.last - work.began for work in self._work))
 
     def phase_done(self, row: Mapping[str, Any]) -> None:
         """What it took goes beside its forecast; what it taught is kept."""
@@ -200,7 +200,7 @@ class Ledger(Observer):
             return
         costs, setup = self.costs, work.first - work.began
         if engine == "onnxruntime" and work is self._work[0]:  # later ones find it ready
-            costs.known.learn("setup_seconds" if setup > _FRESH_SECONDS else "reload_seconds", setup)
+            costs.known.learn("setup_seconds" if _exports() - self._exports else "reload_seconds", setup)
         each = (work.last - work.first - self._view_seconds(work.spent_first, work.spent_last)) / made
         costs.known.learn_stretch(costs.facts, frozen_stretch(border, engine), each)
         if share >= _LEAST_SHARE and each > 0:
@@ -237,6 +237,15 @@ class Ledger(Observer):
         elif behind < _LEAST_SHARE and rests < _LEAST_SHARE:
             costs.known.learn("step_seconds", each * min(costs.batch_size, costs.counts.fit))
 
+    def _learn_solving(self, numbers: int, seconds: float) -> None:
+        """Of few numbers the seconds say what any head takes, of many how fast numbers go."""
+        rates = self.costs.rates()
+        by_numbers = numbers / rates.solved
+        if by_numbers < rates.solving_seconds:
+            self.costs.known.learn("solving_seconds", seconds - by_numbers)
+        else:
+            self.costs.known.learn("solved", numbers / max(seconds - rates.solving_seconds, seconds / 2, 1e-9))
+
     def _learn_views(self) -> None:
         spent, costs = self.costs.images.spent.so_far(), self.costs
         for kind in _VIEW_KINDS:
@@ -255,3 +264,12 @@ class Ledger(Observer):
 
 def _views_between(before: Amounts, after: Amounts) -> int:
     return sum(after.views[kind] - before.views[kind] for kind in _VIEW_KINDS)
+
+
+def _exports() -> frozenset[tuple[str, int]]:
+    """Exported networks that are kept, by name and file: using one leaves its file, making it gives another."""
+    found = set()
+    for path in engines_folder().glob("*.onnx"):
+        with contextlib.suppress(FileNotFoundError):  # another process let go of it
+            found.add((path.name, path.stat().st_ino))
+    return frozenset(found)

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,7 +21,8 @@ import torch
 from torch import Tensor
 
 from headstart.data.sources import ImageRecord
-from headstart.evaluate.metrics import log_loss, sharpened_log_losses
+from headstart.evaluate.metrics import log_loss
+from headstart.features.cut import CutNetwork
 from headstart.features.linear import softmax
 from headstart.models.backbone import Classifier
 from headstart.models.layers import restore
@@ -28,16 +30,18 @@ from headstart.plan import FrozenPartPlan, Plan, SolvePhase, TrainPhase
 from headstart.run import Run
 from headstart.train.batch_variation import vary_batch
 from headstart.train.checkpoint import Candidate, Progress, State, copy_of, load_state, save_state
-from headstart.train.choice import Outcome, choose
+from headstart.train.choice import Outcome
+from headstart.train.ending import Ending, Stopped, end, interrupted, leave_if_asked, why_futile
 from headstart.train.feeds import Feed, feed_for
 from headstart.train.forecasting import Costs, costs_of
 from headstart.train.frozen import FrozenCheck
+from headstart.train.judged import epoch_row
 from headstart.train.ledger import phase_row
 from headstart.train.mixup import batch_loss
 from headstart.train.moved import STILL, MovedCheck, still_alarm
 from headstart.train.observers import Observer
 from headstart.train.phases import Entered, enter
-from headstart.train.probe import refit_head, solve_probe
+from headstart.train.probe import candidate_of, solve_probe
 from headstart.train.rate_finder import Rehearsal, find_rates
 from headstart.train.schedules import rates_at
 from headstart.train.stopping import StopReason, StopRequest
@@ -45,10 +49,6 @@ from headstart.train.training_images import TrainingImages
 
 SAVE_SECONDS = 120.0
 """Inside a long epoch the state is saved this often: more than this much work is never lost."""
-
-
-class _Stopped(Exception):  # noqa: N818 - not an error
-    """Unwinds to `fit` after the state was saved."""
 
 
 def fit(
@@ -76,7 +76,7 @@ def fit(
         restore(classifier.network, state.network)
         observer.noted("resumed", {"phase": state.progress.phase, "epoch": state.progress.epoch})
     costs = costs or costs_of(classifier, images)
-    costs.under(plan.augmentation, batch_size=plan.batch_size, engine=plan.engine, seed=plan.seed)
+    costs.under(plan.augmentation, plan.selection, batch_size=plan.batch_size, engine=plan.engine, seed=plan.seed)
     to_come, done = plan.phases[state.progress.phase :], state.progress.epoch
     observer.noted("forecast", costs.announced(to_come, epochs_done=done, budget_seconds=plan.budget_seconds))
     loop = _Loop(plan, classifier, images, run, observer, stop, state, costs)
@@ -89,10 +89,11 @@ def fit(
                 loop.solve(phase)
             else:
                 loop.train_phase(phase)
-    except _Stopped:
-        stopped = stop.reason
+    except Stopped as left:
+        stopped = left.reason
+        observer.noted("stopped", {"reason": stopped})
     if stopped == "signal":
-        return Outcome(stopped, "none", "interrupted", loop.state.progress, [], None, None)
+        return interrupted(loop.state.progress)
     return loop.finish(stopped)
 
 
@@ -107,34 +108,29 @@ class _Loop:
     state: State
     costs: Costs
     feed: Feed = field(init=False)
-    """Of the current train phase."""
+    """Of the current train phase, while it lasts."""
 
     def solve(self, phase: SolvePhase) -> None:
         """The head in one go; a candidate for the best weights."""
         started = time.monotonic()
-        seed, engine, level = self.plan.seed, self.plan.engine, self.plan.selection.noise_level
         solved = solve_probe(
-            self.classifier, phase, self.images, seed=seed, observer=self.observer, engine=engine, noise_level=level
+            self.classifier,
+            phase,
+            self.images,
+            seed=self.plan.seed,
+            observer=self.observer,
+            engine=self.plan.engine,
+            noise_level=self.plan.selection.noise_level,
+            after_batch=self._after_batch,
         )
         self._settle_engine(solved.engine)
-        progress = self.state.progress
-        progress.strength = solved.strength
-        self.state.probe = solved.candidate
-        self.state.judged.add(phase.name, solved.judged_on, solved.candidate.correct, solved.candidate.losses)
-        row = {
-            "phase": phase.name,
-            "epoch": 0,
-            "train_loss": None,
-            "select_loss": solved.log_loss,
-            "select_accuracy": solved.candidate.accuracy,
-            "rates": {},
-            "better": True,
-            "seconds": time.monotonic() - started,
-        }
-        progress.rows.append(row)
-        self.observer.epoch_done(row)
+        self.state.progress.strength = solved.strength
+        self.state.probe = probe = solved.candidate
+        self.state.judged.add(phase.name, solved.judged_on, probe.correct, probe.losses)
+        seconds = time.monotonic() - started
+        self._add_row(epoch_row(phase.name, 0, accuracy=probe.accuracy, loss=solved.log_loss, seconds=seconds))
         self._end_phase(phase, reason=solved.summary)
-        self._skip_if_futile(solved.candidate)
+        self._skip_if_futile(probe)
         self._save(optimizer=None)
         self._leave_if_asked()
 
@@ -147,6 +143,32 @@ class _Loop:
         entered = enter(self.classifier, phase, self.plan.optimizer)
         if self.state.optimizer is not None:
             entered.optimizer.load_state_dict(self.state.optimizer)
+        with self._fed(phase, found.cut):
+            phase = self._settle_way(phase, self.feed.way)  # a store that is too full after all changes it
+            self._settle_engine(self.feed.engine)
+            if phase.peak_rates == "find":
+                phase = self._find_rates(phase)
+                entered = enter(self.classifier, phase, self.plan.optimizer)
+            progress.epoch_seconds += time.monotonic() - started
+            reason, ended_early = "all epochs done", False
+            while progress.epoch < phase.epochs:
+                if self._is_out_of_patience():
+                    reason, ended_early = f"no better epoch for {progress.epochs_without_better}", True
+                    break
+                if not (self._train_epoch(entered) and self._judge_epoch(entered)):
+                    reason, ended_early = f"the loss stopped being a number in epoch {progress.epoch + 1}", True
+                    self.observer.noted("diverged", {"phase": phase.name, "epoch": progress.epoch + 1})
+                    break
+                self._save(optimizer=entered.optimizer)
+                self._leave_if_asked()
+        if ended_early:
+            self._back_to_best()
+        self._end_phase(phase, reason=reason)
+        self._save(optimizer=None)
+
+    @contextmanager
+    def _fed(self, phase: TrainPhase, cut: CutNetwork | None) -> Iterator[None]:
+        """The feed of a phase, for as long as it lasts: what it reads in the store cannot make room for the next."""
         self.feed = feed_for(
             phase,
             self.classifier,
@@ -155,29 +177,13 @@ class _Loop:
             seed=self.plan.seed,
             observer=self.observer,
             engine=self.plan.engine,
-            made=found.cut,
+            made=cut,
+            after_batch=self._after_batch,
         )
-        phase = self._settle_way(phase, self.feed.way)  # a store that is too full after all changes it
-        self._settle_engine(self.feed.engine)
-        if phase.peak_rates == "find":
-            phase = self._find_rates(phase)
-            entered = enter(self.classifier, phase, self.plan.optimizer)
-        progress.epoch_seconds += time.monotonic() - started
-        reason, ended_early = "all epochs done", False
-        while progress.epoch < phase.epochs:
-            if self._is_out_of_patience():
-                reason, ended_early = f"no better epoch for {progress.epochs_without_better}", True
-                break
-            if not (self._train_epoch(entered) and self._judge_epoch(entered)):
-                reason, ended_early = f"the loss stopped being a number in epoch {progress.epoch + 1}", True
-                self.observer.noted("diverged", {"phase": phase.name, "epoch": progress.epoch + 1})
-                break
-            self._save(optimizer=entered.optimizer)
-            self._leave_if_asked()
-        if ended_early:
-            self._back_to_best()
-        self._end_phase(phase, reason=reason)
-        self._save(optimizer=None)
+        try:
+            yield
+        finally:
+            del self.feed
 
     def _is_out_of_patience(self) -> bool:
         patience = self.plan.selection.patience_epochs
@@ -256,12 +262,7 @@ class _Loop:
             return False
         probabilities, labels = softmax(logits.astype(np.float64)), self.images.labels(select)
         progress.epoch += 1
-        candidate = Candidate(
-            f"{phase.name}/{progress.epoch}",
-            probabilities.argmax(axis=1) == labels,
-            sharpened_log_losses(probabilities, labels),
-            copy_of(self.classifier.network),
-        )
+        candidate = candidate_of(f"{phase.name}/{progress.epoch}", probabilities, labels, self.classifier)
         self.state.judged.add(candidate.name, select, candidate.correct, candidate.losses)
         better = self.state.best is None or candidate.is_better_than(self.state.best)
         if better:
@@ -269,41 +270,33 @@ class _Loop:
         progress.epochs_without_better = 0 if better else progress.epochs_without_better + 1
         select_loss = log_loss(probabilities, labels)
         progress.select_losses.append(select_loss)
-        row = {
-            "phase": phase.name,
-            "epoch": progress.epoch,
-            "train_loss": progress.loss_sum / progress.images_seen,
-            "select_loss": select_loss,
-            "select_accuracy": candidate.accuracy,
-            "rates": {group["name"]: group["lr"] for group in entered.optimizer.param_groups},
-            "better": better,
-            "seconds": progress.epoch_seconds + time.monotonic() - started,
-        }
-        progress.rows.append(row)
+        row = epoch_row(
+            phase.name,
+            progress.epoch,
+            accuracy=candidate.accuracy,
+            loss=select_loss,
+            seconds=progress.epoch_seconds + time.monotonic() - started,
+            train_loss=progress.loss_sum / progress.images_seen,
+            rates={group["name"]: group["lr"] for group in entered.optimizer.param_groups},
+            better=better,
+        )
         progress.step, progress.loss_sum, progress.images_seen, progress.epoch_seconds = 0, 0.0, 0, 0.0
-        self.observer.epoch_done(row)
+        self._add_row(row)
         return True
 
+    def _add_row(self, row: dict[str, Any]) -> None:
+        self.state.progress.rows.append(row)
+        self.observer.epoch_done(row)
+
     def finish(self, stopped: StopReason | None) -> Outcome:
-        """Keep the best weights, and solve the head on all of train where the plan began with a solved one."""
-        on, level = self.images.roles.selected_on, self.plan.selection.noise_level
-        chosen, why = choose(self.state.probe, self.state.best, on=on, noise_level=level)
-        if self.plan.head.kind == "multi_depth":
-            why = self.state.progress.phases[0]["ended"]
-        restore(self.classifier.network, chosen.weights)
-        strength = self.state.progress.strength
-        whole = len(self.images.roles.train) > len(self.images.roles.fit)
-        if strength is not None and (whole or chosen is not self.state.probe):
-            phase = next(p for p in reversed(self.plan.phases) if isinstance(p, SolvePhase))
-            options: Any = {"seed": self.plan.seed, "observer": self.observer, "engine": self.plan.engine}
-            refit_head(self.classifier, phase, self.images, strength=strength, **options)
-        self.observer.noted("chosen", {"weights": chosen.name, "why": why})
-        probe, progress = self.state.probe, self.state.progress
-        phases = list(progress.phases)
+        """Choose, and solve the head once more; what comes after the phases, or after a budget that is spent."""
+        plan, progress = self.plan, self.state.progress
+        rows = list(progress.phases)
         if not progress.done:
-            phases.append(self._phase_row(self.plan.phases[progress.phase], f"stopped by the {stopped}"))
-        probe_accuracy, judged = probe.accuracy if probe else None, self.state.judged
-        return Outcome(stopped, chosen.name, why, progress, phases, probe_accuracy, chosen.accuracy, judged)
+            rows.append(self._phase_row(plan.phases[progress.phase], f"stopped by the {stopped}"))
+        ending = Ending(plan.phases, plan.head.kind, plan.selection.noise_level, plan.seed, plan.engine)
+        watched = self.stop, self.observer
+        return end(ending, self.state, self.classifier, self.images, *watched, rows=rows, stopped=stopped)
 
     def _back_to_best(self) -> None:
         """What a later phase starts from when this one stopped getting better: not from where it strayed to."""
@@ -312,18 +305,12 @@ class _Loop:
             restore(self.classifier.network, best.weights)
 
     def _skip_if_futile(self, probe: Candidate) -> None:
-        """End here if the probe makes no error on the select images: no tuned epoch could make fewer."""
-        selection, progress = self.plan.selection, self.state.progress
-        if progress.done or selection.when_futile == "tune_anyway":
+        """End here if no tuned epoch could make fewer errors than the probe."""
+        progress = self.state.progress
+        if progress.done or self.plan.selection.when_futile == "tune_anyway" or not (why := why_futile(probe)):
             return
-        if not probe.correct.all():
-            return
-        reason = (
-            f"skipped: the probe has all {len(probe.correct)} select images right, so no epoch could make fewer errors "
-            "(--epochs N tunes anyway)"
-        )
         for phase in self.plan.phases[progress.phase :]:
-            self._end_phase(phase, reason=reason)
+            self._end_phase(phase, reason=why)
 
     def _phase_row(self, phase: SolvePhase | TrainPhase, reason: str) -> dict[str, Any]:
         return phase_row(phase, self.state.progress.rows, head=self.classifier.group_names[-1], reason=reason)
@@ -380,8 +367,12 @@ class _Loop:
         return phase
 
     def _settle_engine(self, name: str | None) -> None:
-        """The first engine that computed something runs the rest of the run, a resume included."""
+        """Say which engine computed what a phase reads."""
         self.observer.noted("computed_by", {"engine": name})
+        self._keep_engine(name)
+
+    def _keep_engine(self, name: str | None) -> None:
+        """The first engine that computes something runs the rest of the run, a resume included."""
         if name is not None and self.plan.engine == "auto":
             self.plan = self.plan.model_copy(update={"engine": name})
             self.costs.engine = self.plan.engine
@@ -392,7 +383,14 @@ class _Loop:
         self.state.optimizer = optimizer.state_dict() if optimizer is not None else None
         save_state(self.run.checkpoint, self.state)
 
+    def _after_batch(self, engine: str | None) -> None:
+        """Between two batches of what a phase computes once: a resume finds the rows and goes on with their engine."""
+        self._keep_engine(engine)
+        if self.stop.reason is not None:
+            self.state.network = copy_of(self.classifier.network)
+            save_state(self.run.checkpoint, self.state)  # with the optimizer of a phase that had begun
+            self._leave_if_asked()
+
     def _leave_if_asked(self) -> None:
-        if self.stop.reason is not None and not self.state.progress.done:
-            self.observer.noted("stopped", {"reason": self.stop.reason})
-            raise _Stopped
+        if not self.state.progress.done:
+            leave_if_asked(self.stop)

@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from headstart.data.sources import ImageRecord
-from headstart.data.splits import deal
+from headstart.data.splits import deal_folds
 from headstart.errors import DiskFullError, NotWritableError
 from headstart.evaluate.metrics import log_loss, sharpened_log_losses
-from headstart.features.activations import POOLED, Activations, pooled_part
+from headstart.features.activations import Activations, evaluation_view, pooled_part
+from headstart.features.cost_facts import POOLED
 from headstart.features.engine_choice import EngineWish
 from headstart.features.engines import features_of
 from headstart.features.head2toe import ColumnRows, widened
 from headstart.features.head_solver import HeadProblem, head_problem
-from headstart.features.linear_head import Labels, LinearHead, Matrix, StrengthChoice
+from headstart.features.linear_head import Labels, LinearHead, StrengthChoice
 from headstart.features.rows import MatrixRows, RowSource, StoredRows
 from headstart.models.backbone import Classifier
 from headstart.plan import SolvePhase
 from headstart.train.checkpoint import Candidate, copy_of
-from headstart.train.feeds import evaluation_view_of
 from headstart.train.multi_depth import DepthProblem, solve_depths
 from headstart.train.observers import Observer
 from headstart.train.training_images import TrainingImages
@@ -54,10 +56,25 @@ class PooledSource:
     """Pooled features of images by the network as it stands: from the store, or computed."""
 
     def __init__(
-        self, classifier: Classifier, images: TrainingImages, *, engine: EngineWish, observer: Observer
+        self,
+        classifier: Classifier,
+        images: TrainingImages,
+        *,
+        engine: EngineWish,
+        observer: Observer,
+        after_batch: Callable[[str | None], object] = lambda engine: None,
     ) -> None:
-        """Look at the network's weights once: they must not change while this is used."""
+        """Look at the network's weights once: they must not change while this is used.
+
+        Args:
+            classifier: Whose features.
+            images: With a store, or without.
+            engine: What computes them.
+            observer: Told how far it is.
+            after_batch: See `Activations.reader`; without a store there is no engine to name.
+        """
         self._classifier, self._images, self._observer = classifier, images, observer
+        self._after_batch, self._view = after_batch, evaluation_view(images.spec, images.spent)
         self._activations: Activations | None = None
         if images.store is not None:
             note = lambda text: observer.noted("engine", {"why": text})  # noqa: E731
@@ -76,13 +93,16 @@ class PooledSource:
         self._observer.work_started(what, len(records))
         if self._activations is not None:
             try:
-                view = evaluation_view_of(self._images)
-                return StoredRows(self._activations.reader(records, [view], on_images=self._observer.work_done))
+                told, after, view = self._observer.work_done, self._after_batch, self._view
+                return StoredRows(self._activations.reader(records, [view], on_images=told, after_batch=after))
             except (DiskFullError, NotWritableError) as error:
                 self._observer.noted("not_stored", {"border": POOLED, "why": str(error)})
                 self._observer.work_started(what, len(records))
-        found = features_of(self._classifier, records, self._images.spec, on_images=self._observer.work_done)
-        return MatrixRows(found)
+        return MatrixRows(features_of(self._classifier, records, self._images.spec, on_images=self._computed))
+
+    def _computed(self, count: int) -> None:
+        self._observer.work_done(count)
+        self._after_batch(None)
 
 
 def solve_probe(
@@ -94,20 +114,21 @@ def solve_probe(
     observer: Observer,
     engine: EngineWish = "auto",
     noise_level: float = 0.05,
+    after_batch: Callable[[str | None], object] = lambda engine: None,
 ) -> SolvedProbe:
     """Solve the head on the fit images, write it into the network, and judge it.
 
     A multi_depth head is kept where it beats the plain one on the last layer with a p-value below `noise_level`.
+    What `after_batch` raises ends the work before the head is written; see `Activations.reader`.
     """
     roles = images.roles
-    source = PooledSource(classifier, images, engine=engine, observer=observer)
+    source = PooledSource(classifier, images, engine=engine, observer=observer, after_batch=after_batch)
     fit = source.rows(roles.fit, what="features of train")
     if classifier.head_kind == "multi_depth":
         return _solve_depths(classifier, phase, images, source, fit, seed, noise_level, observer)
     problem, labels = _problem(fit, roles.fit, phase, images, seed)
     choice = _choose(problem, roles.fit, phase, images, seed)
     head = problem.solve(choice.strength, temperature=choice.temperature)
-    write_head(classifier, head)
     records: Sequence[ImageRecord] = roles.fit
     judged = choice.out_of_fold_NK
     if choice.sample is not None:
@@ -116,11 +137,17 @@ def solve_probe(
     if roles.select:
         select = source.rows(roles.select, what="features of select")
         judged, labels, records = head.probabilities_of(select), images.labels(roles.select), roles.select
-    candidate = _candidate(phase.name, judged, labels, classifier)
+    write_head(classifier, head)
+    candidate = candidate_of(phase.name, judged, labels, classifier)
     return SolvedProbe(candidate, choice.strength, log_loss(judged, labels), source.engine_name, records)
 
 
-def _candidate(name: str, judged_NK: Matrix, labels_N: Labels, classifier: Classifier) -> Candidate:  # noqa: N803
+def candidate_of(
+    name: str,
+    judged_NK: npt.NDArray[np.floating[Any]],  # noqa: N803
+    labels_N: Labels,  # noqa: N803
+    classifier: Classifier,
+) -> Candidate:
     """The network as it stands, and how its probabilities did."""
     correct = judged_NK.argmax(axis=1) == labels_N
     return Candidate(name, correct, sharpened_log_losses(judged_NK, labels_N), copy_of(classifier.network))
@@ -145,7 +172,7 @@ def _solve_depths(
             images.labels(roles.fit),
             len(roles.classes),
             classifier.num_last_features,
-            _folds(roles.fit, images.groups, phase.folds, seed),
+            _folds(roles.fit, phase, images, seed),
             select=None if select is None else (select, images.labels(roles.select)),
             selected_on=roles.selected_on,
             strengths=None if phase.strength == "auto" else (phase.strength,),
@@ -157,7 +184,7 @@ def _solve_depths(
     write_head(classifier, solution.head)
     observer.noted("head", {"phase": phase.name, "kept": solution.kept, "why": solution.why})
     judged, labels = solution.judged_NK, solution.labels_N
-    candidate, loss = _candidate(phase.name, judged, labels, classifier), log_loss(judged, labels)
+    candidate, loss = candidate_of(phase.name, judged, labels, classifier), log_loss(judged, labels)
     kept = f"kept the {solution.kept} head: {solution.why}"
     records = roles.select or (roles.fit if solution.sample is None else [roles.fit[row] for row in solution.sample])
     return SolvedProbe(candidate, solution.head.strength, loss, source.engine_name, records, kept)
@@ -172,14 +199,15 @@ def refit_head(
     seed: int,
     observer: Observer,
     engine: EngineWish = "auto",
+    after_batch: Callable[[str | None], object] = lambda engine: None,
 ) -> None:
     """Solve the head again on all of train, now that nothing is chosen any more, with the network as it stands.
 
     A ridge head finds its temperature out of fold once more, because scores differ with the network. A multi_depth head
-    keeps the features that it needed.
+    keeps the features that it needed. What `after_batch` raises ends the work with the head as it was.
     """
     records = images.roles.train
-    source = PooledSource(classifier, images, engine=engine, observer=observer)
+    source = PooledSource(classifier, images, engine=engine, observer=observer, after_batch=after_batch)
     rows = source.rows(records, what="refit on all of train")
     needed = None
     if classifier.head_kind == "multi_depth":
@@ -206,7 +234,7 @@ def _choose(
     problem: HeadProblem, records: Sequence[ImageRecord], phase: SolvePhase, images: TrainingImages, seed: int
 ) -> StrengthChoice:
     """Cross-validation in which groups stay together."""
-    folds = _folds(records, images.groups, phase.folds, seed)
+    folds = _folds(records, phase, images, seed)
     return problem.choose(folds, None if phase.strength == "auto" else (phase.strength,))
 
 
@@ -218,10 +246,6 @@ def write_head(classifier: Classifier, head: LinearHead) -> None:
     )
 
 
-def _folds(records: Sequence[ImageRecord], groups: Mapping[str, str], parts: int, seed: int) -> list[int]:
-    """Fold of each image; fewer folds where the smallest class has fewer groups than folds."""
-    by_class: dict[str, set[str]] = {}
-    for record in records:
-        by_class.setdefault(record.label, set()).add(groups[record.id])
-    smallest = min(len(held) for held in by_class.values())
-    return deal(records, dict(groups), parts=max(2, min(parts, smallest)), seed=seed + 2)
+def _folds(records: Sequence[ImageRecord], phase: SolvePhase, images: TrainingImages, seed: int) -> list[int]:
+    """Fold of each image, by another draw than that of the roles."""
+    return deal_folds(records, dict(images.groups), most=phase.folds, seed=seed + 2)

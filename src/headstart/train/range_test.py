@@ -35,9 +35,6 @@ LOWEST_FACTOR = 0.01
 """Of the planned rates: where a test begins."""
 HIGHEST_FACTOR = 100.0
 """Where it ends, if the loss does not end it sooner. An edge outside is looked for once more, in the next factors."""
-FEWEST_POINTS = 20
-"""Of one test: five a decade."""
-MOST_POINTS = 50
 Varied = Literal["head", "backbone", "all"]
 """What a test varies."""
 SAFETY: dict[Varied, float] = {"head": 10.0, "backbone": 3.0, "all": 10.0}
@@ -89,18 +86,6 @@ class Suggestion:
         """For JSON."""
         rounded = [round(value, 6) for value in self.smoothed]
         return {**asdict(self), "smoothed": rounded}
-
-
-def points_for(phase_steps: int) -> int:
-    """How many steps one range test of a phase learns for: a sixth of the phase's, but 20 at least and 50 at most.
-
-    A head and a backbone are tested one after the other, so that both take a third of the phase's steps or less, and
-    100 at most; in phases of fewer than 120 steps more than a third, because fewer points would miss the edge.
-
-    Args:
-        phase_steps: Optimizer steps of the whole phase, > 0.
-    """
-    return min(MOST_POINTS, max(FEWEST_POINTS, phase_steps // 6))
 
 
 def factors_for(points: int, *, around: float = 1.0) -> tuple[float, ...]:

@@ -23,6 +23,7 @@ import torch
 from torch import Tensor
 
 from headstart.data.sources import ImageRecord
+from headstart.features.cost_facts import points_for
 from headstart.models.backbone import Classifier
 from headstart.models.layers import freeze, restore
 from headstart.plan import OptimizerPlan, RateRule, TrainPhase
@@ -40,7 +41,6 @@ from headstart.train.range_test import (
     Varied,
     factors_for,
     has_diverged,
-    points_for,
     suggest,
 )
 from headstart.train.training_images import TrainingImages

@@ -26,9 +26,11 @@ class StopRequest:
 
         Args:
             budget_seconds: From `started`; None has no limit.
-            started: `time.monotonic()` of the command's start; now if None.
+            started: `time.monotonic()` of the command's start; now if None. Earlier by what was spent before, where
+                several processes share the budget.
         """
-        self._deadline = None if budget_seconds is None else (started or time.monotonic()) + budget_seconds
+        begun = time.monotonic() if started is None else started
+        self._deadline = None if budget_seconds is None else begun + budget_seconds
         self._signalled = False
 
     @property

@@ -19,7 +19,7 @@ from headstart.features.measured import Known, recall
 from headstart.models.catalog import find_model
 from headstart.plan import DataPlan, Domain, Plan
 from headstart.request import Request
-from headstart.workflow.plans import TrainOptions
+from headstart.workflow.plans import TrainOptions, augmentation_named
 
 _SAID_ELSEWHERE = ("data", "domain", "augmentation", "training_images", "fit_images", "budget_seconds", "reasons")
 """Parts of a request that the situation decides."""
@@ -91,14 +91,15 @@ def recommend(
     return advise(situation, request, known=known, told=told, warnings=warnings)
 
 
-def advised_plan(options: TrainOptions) -> Plan:
-    """The plan of `train --strategy auto`: what is left open is decided, what was said stays.
+def advised(options: TrainOptions) -> Advice:
+    """What `train --strategy auto` goes by: what is left open is decided, what was said stays.
 
     Raises:
         HeadstartError: as `make_plan`, and if the images cannot be found.
     """
     from headstart.workflow.looking import look
 
+    preset: Any = options.augmentation and augmentation_named(options.augmentation)
     seen = look(options.data, seed=options.seed, domain=options.domain)
     hardware, known = _hardware(None, "auto")
     situation = Situation(
@@ -111,8 +112,12 @@ def advised_plan(options: TrainOptions) -> Plan:
         find_model(options.model)
     said = {name: getattr(options, name) for name in _shared_fields(options) if name not in _SAID_ELSEWHERE}
     request = Request(options.data, **said)
-    preset: Any = options.augmentation
-    return advise(situation, request, augment=preset, known=known, told=seen.told).plan
+    return advise(situation, request, augment=preset, known=known, told=seen.told, warnings=seen.warnings)
+
+
+def advised_plan(options: TrainOptions) -> Plan:
+    """The plan of `advised`."""
+    return advised(options).plan
 
 
 def _shared_fields(options: TrainOptions) -> list[str]:

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headstart.advise.halving import Features
 from headstart.advise.ranking import Candidate
 from headstart.data.sources import ImageRecord
-from headstart.data.splits import Roles
 from headstart.errors import DiskFullError, NotWritableError, require
-from headstart.input_spec import InputSpec
 from headstart.models.catalog import ModelChoice
 from headstart.plan import DataPlan, NoncommercialWeights
 from headstart.workflow.plans import TrainOptions, make_plan, refuse_by_licence
 from headstart.workflow.progress import Progress, no_progress
 
 if TYPE_CHECKING:
-    from headstart.features.activations import Activations, View
+    from headstart.features.activations import Activations
     from headstart.models.backbone import Classifier
 
 HELD_PARAMETERS = 250_000_000
@@ -86,7 +84,7 @@ class CandidateNetworks:
             ModelError: weights cannot be had or used, or the network takes no images of that size.
             MissingExtraError: the network's library is not installed.
         """
-        from headstart.features.activations import matrix_of
+        from headstart.features.activations import evaluation_view, matrix_of
         from headstart.features.engines import features_of
 
         classifier, activations = self._held.get(candidate.name) or self._built(candidate.name)
@@ -95,14 +93,16 @@ class CandidateNetworks:
         self._asked[candidate.name] = images
         records = self._records[:images]
         tick = self._progress(f"features ({candidate.name})", images)
-        view = _evaluation_view(records, activations.spec)
+        before = activations.computed
         try:
-            return matrix_of(activations.reader(records, [view], on_images=self._counting(tick)))
+            return matrix_of(activations.reader(records, [evaluation_view(activations.spec)], on_images=tick))
         except (DiskFullError, NotWritableError) as error:
             self._not_stored = str(error)
             tick = self._progress(f"features ({candidate.name})", images)
             self.computed += images
             return features_of(classifier, records, activations.spec, on_images=tick)
+        finally:
+            self.computed += activations.computed - before
 
     def _built(self, name: str) -> tuple[Classifier, Activations]:
         from headstart.features.activations import Activations, pooled_part
@@ -119,23 +119,3 @@ class CandidateNetworks:
         classifier.network.to(best_device())
         part, count = pooled_part(classifier), len(self._records)
         return classifier, Activations(part, spec, self._digests, self._store, images_to_come=count)
-
-    def _counting(self, tick: Callable[[int], object]) -> Callable[[int], object]:
-        """Told first how many rows are there, then of those that are computed."""
-        are_new = False
-
-        def told(count: int) -> None:
-            nonlocal are_new
-            self.computed += count if are_new else 0
-            are_new = True
-            tick(count)
-
-        return told
-
-
-def _evaluation_view(records: Sequence[ImageRecord], spec: InputSpec) -> View:
-    """What training stores of an image for its probe."""
-    from headstart.train.feeds import evaluation_view_of
-    from headstart.train.training_images import TrainingImages
-
-    return evaluation_view_of(TrainingImages(Roles(tuple(records), (), (), (), "", ""), spec, {}))

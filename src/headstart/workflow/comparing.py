@@ -15,15 +15,16 @@ from headstart.errors import DiskFullError, HeadstartError, Interrupted, RunErro
 from headstart.experiments.comparison import Comparison, TrialEnd
 from headstart.experiments.grid import GridPlan, Trial, Variant
 from headstart.experiments.rounds import Schedule, limit_of_share, schedule
-from headstart.experiments.summary import answer_of, inference_key, select_value
+from headstart.experiments.summary import answer_of, inference_key, select_values
 from headstart.models.catalog import find_model
+from headstart.run import new_folder
 from headstart.train.observers import Observer
 from headstart.train.stopping import StopRequest
 from headstart.workflow.apart import apart
 from headstart.workflow.bundle_speed import inference_of_bundle
 from headstart.workflow.images import drawn_by_name
 from headstart.workflow.plans import refuse_by_licence, refuse_missing_steps
-from headstart.workflow.trial import TrialTask, refuse_unknown, run_trial, settle_all, whole_plan
+from headstart.workflow.trial import TrialTask, refuse_unknown, run_trial, settle_all, whole_plan, why_no_weights
 
 
 class Watcher(Observer):
@@ -64,12 +65,15 @@ def compare(
     watcher = watcher or Watcher()
     plan = _fixed(plan)
     _refuse_faults(plan, watcher, run_in)
-    folder = Path(out) if out is not None else _new_folder(plan)
+    stem = f"{plan.what}-{time.strftime('%Y%m%d-%H%M%S')}"
+    folder = Path(out) if out is not None else new_folder(Path("comparisons"), stem)
     return _go_on(Comparison.create(folder, plan), watcher, run_in)
 
 
 def resume_comparison(folder: str | Path, *, watcher: Watcher | None = None, run_in: Apart = apart) -> dict[str, Any]:
-    """Go on with a comparison that was stopped or killed; trials that have ended are not run again, failed ones are.
+    """Go on with a comparison that was stopped or killed; trials that have ended are not run again.
+
+    Those that failed are, and those that lacked their weights, if these can be had now.
 
     Raises:
         RunError: not a comparison, or another process works on it.
@@ -85,6 +89,7 @@ def _go_on(comparison: Comparison, watcher: Watcher, run_in: Apart) -> dict[str,
     with comparison.held(), stop.listening():
         work = _Work(comparison, comparison.plan(), watcher, run_in, stop)
         try:
+            work.write_answer()  # whoever looks finds one, even if the first trial is killed
             while (trial := work.next_trial()) is not None:
                 work.measure_inference()
                 work.run(trial)
@@ -99,7 +104,10 @@ def _go_on(comparison: Comparison, watcher: Watcher, run_in: Apart) -> dict[str,
             raise DiskFullError(error.found, remedy=way_on) from error
         answer = work.write_answer()
     if not any(row["state"] == "done" for row in answer["trials"]):
-        raise RunError(f"no trial of {comparison.folder} could be run: {answer['trials'][0]['error']}")
+        raise RunError(
+            f"no trial of {comparison.folder} could be run: {answer['trials'][0]['error']}",
+            remedy=f"once that is mended, go on with: {comparison.resume_command}",
+        )
     return answer
 
 
@@ -112,15 +120,17 @@ class _Work:
     watcher: Watcher
     run_in: Apart
     stop: StopRequest
-    failed_now: set[str] = field(default_factory=set)
-    """Trials and measurements that failed in this call; those of earlier calls are tried once more."""
+    tried: set[str] = field(default_factory=set)
+    """Trials, and networks whose speed could not be measured, that had their turn in this call."""
+    unavailable: dict[str, str] = field(default_factory=dict)
+    """Network -> why its weights could not be had in this call: one outage is waited for once."""
 
     def known(self) -> Schedule:
         """The trials that are known so far."""
         return schedule(
             self.plan,
             has_ended=self._has_ended,
-            value_of=lambda trial: select_value(self.comparison, trial, self.plan.metric),
+            values_of=lambda trials: select_values(self.comparison, trials, self.plan.metric),
         )
 
     def next_trial(self) -> Trial | None:
@@ -136,23 +146,47 @@ class _Work:
     def run(self, trial: Trial) -> None:
         """Run one trial to its end; a failure is an end too, a full disk is not."""
         start: Literal["anew", "resume"] = "resume" if self.comparison.started(trial) else "anew"
+        before = self.comparison.end_of(trial)
+        lacks_weights = before is not None and before.accuracy == "needs download"
         known = self.known()
-        self.watcher.trial_started(trial, of=len(known.trials) + known.to_come, resumed=start)
+        self.watcher.trial_started(
+            trial, of=len(known.trials) + known.to_come, resumed="anew" if lacks_weights else start
+        )
         try:
-            end: TrialEnd = self.run_in(run_trial, self._task(trial, start), observer=self.watcher, stop=self.stop)
+            if before is not None and lacks_weights:
+                end = self._with_weights(trial, before)
+            else:
+                end = self._ended(trial, start)
         except (Interrupted, DiskFullError):
             raise
         except HeadstartError as error:
             if self.stop.reason == "signal":
                 raise Interrupted("stopped") from error
             end = TrialEnd("failed", error=str(error))
-            self.failed_now.add(trial.name)
-        self.comparison.end(trial, end)
         if end.state == "done":
             self._refuse_other_images(trial)
+        self.tried.add(trial.name)
+        self.unavailable |= end.missing
+        self.comparison.end(trial, end)
         answer = self.write_answer()
         row = next(row for row in answer["trials"] if row["trial"] == trial.name)
         self.watcher.trial_ended(trial, end, row)
+
+    def _ended(self, trial: Trial, start: Literal["anew", "resume"]) -> TrialEnd:
+        end: TrialEnd = self.run_in(run_trial, self._task(trial, start), observer=self.watcher, stop=self.stop)
+        return end
+
+    def _with_weights(self, trial: Trial, before: TrialEnd) -> TrialEnd:
+        """Of a trial with random weights: the end of a new run if the real ones can be had now, else the one before."""
+        network = self.comparison.run_of(trial).plan().model.name
+        if network in self.unavailable:
+            return before
+        why: str | None = self.run_in(why_no_weights, network, observer=self.watcher, stop=self.stop)
+        if why is not None:
+            self.watcher.noted("random_weights", {"why": why})
+            return replace(before, missing={network: why})
+        self.comparison.discard(trial)
+        return self._ended(trial, "anew")
 
     def measure_inference(self) -> None:
         """Speed and memory of prediction, once for each network: strategies and rates do not change them."""
@@ -162,7 +196,7 @@ class _Work:
             if end is None or end.state != "done":
                 continue
             key = inference_key(run)
-            if key in figures or key in self.failed_now:
+            if key in figures or key in self.tried:
                 continue
             try:
                 figures[key] = self.run_in(inference_of_bundle, run.bundle, observer=self.watcher, stop=self.stop)
@@ -171,31 +205,34 @@ class _Work:
             except HeadstartError as error:
                 if self.stop.reason == "signal":
                     raise Interrupted("stopped") from error
-                self.failed_now.add(key)
+                self.tried.add(key)
                 self.watcher.noted("not_measured", {"network": key, "why": str(error)})
                 continue
             self.comparison.write_inference(figures)
 
     def _has_ended(self, trial: Trial) -> bool:
-        """Failed trials of an earlier call are tried once more; in a race they are out, because others went on."""
+        """What failed or lacked weights in an earlier call is tried once more; not in a race, where others went on."""
         end = self.comparison.end_of(trial)
         if end is None:
             return False
-        return end.state == "done" or trial.share < 1.0 or trial.name in self.failed_now
+        is_whole = end.state == "done" and end.accuracy == "measured"
+        return is_whole or trial.share < 1.0 or trial.name in self.tried
 
     def _task(self, trial: Trial, start: Literal["anew", "resume"]) -> TrialTask:
         """What the trial's process needs to know."""
         data, bare = self.plan.data, _bare_task(self.plan, trial.variant, trial.seed)
         if trial.share < 1.0:
-            counts = Counter(record.label for record in drawn_by_name(whole_plan(bare))[-1].train)
+            counts = Counter(record.label for record in drawn_by_name(whole_plan(bare)).roles.train)
             most, images = max(counts.values()), counts.total()
             limit = limit_of_share(trial.share, limit=data.limit_train, images=images, most_of_a_class=most)
             data = data.model_copy(update={"limit_train": limit})
         folder = self.comparison.run_of(trial).folder
-        return replace(bare, folder=folder, data=data, start=start)
+        return replace(bare, folder=folder, data=data, start=start, unavailable=dict(self.unavailable))
 
     def _refuse_other_images(self, trial: Trial) -> None:
         """Trials with the same seed and roles must have seen the same files: verdicts compare image by image.
+
+        A trial that saw others is removed, so that it is run anew once the files are those of before.
 
         Raises:
             RunError: files were added, removed, changed or given another class since an earlier trial.
@@ -208,10 +245,12 @@ class _Work:
             theirs = self.comparison.run_of(other).data()
             same = (other.seed, other.share) == (trial.seed, trial.share)
             if same and theirs["selected_on"] == mine["selected_on"] and theirs["content"] != mine["content"]:
+                self.comparison.discard(trial)
                 raise RunError(
                     f"the images of {mine['source']} changed between the trials {other.name} and {trial.name}",
                     expected="the same files for all trials",
-                    remedy="start a new comparison",
+                    remedy=f"restore them, then go on with: {self.comparison.resume_command}; "
+                    "or start a new comparison on those of now",
                 )
 
 
@@ -247,12 +286,3 @@ def _refuse_faults(plan: GridPlan, watcher: Watcher, run_in: Apart) -> None:
         plans.append(made)
     drawn_by_name(plans[0])
     run_in(settle_all, tasks, observer=watcher, stop=StopRequest())
-
-
-def _new_folder(plan: GridPlan) -> Path:
-    """comparisons/WHAT-DATE-TIME, with a number when that second is taken."""
-    stem = f"{plan.what}-{time.strftime('%Y%m%d-%H%M%S')}"
-    folder, count = Path("comparisons") / stem, 2
-    while folder.exists():
-        folder, count = Path("comparisons") / f"{stem}-{count}", count + 1
-    return folder

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +20,7 @@ from headstart.data import checks
 from headstart.data.loading import reader_threads
 from headstart.data.sources import Dataset, ImageRecord, open_source
 from headstart.errors import DataError, Interrupted, PlanError, require
+from headstart.features.cost_facts import POOLED
 from headstart.features.store import ActivationStore, image_digest
 from headstart.models.catalog import find_model
 from headstart.plan import DataPlan, NoncommercialWeights
@@ -32,8 +33,6 @@ if TYPE_CHECKING:
     from headstart.features.activations import Activations, View
     from headstart.features.store_index import Reader
 
-POOLED = "pooled"
-"""The layer whose output the head reads."""
 MOST_VIEWS = 64
 
 
@@ -185,8 +184,7 @@ class _Work:
         self.store = ActivationStore(options.store)
         self.records: Sequence[ImageRecord] = dataset.records
         self.unreadable: dict[str, str] = {}
-        self.computed = 0
-        self._stored: dict[str, int] = {}
+        self._activations: Activations | None = None
         self._digests: dict[str, bytes] = {}
         self._plan = make_plan(
             TrainOptions(
@@ -204,7 +202,7 @@ class _Work:
 
     def rows(self) -> tuple[Reader, Reader | None]:
         """Fill the store and open what is in it; copies of a file are computed once."""
-        activations = self._activations()
+        activations = self._activations = self._frozen_part()
         self._read()
         try:
             self._fill(activations)
@@ -217,6 +215,11 @@ class _Work:
         plain, varied = self._views()
         return activations.reader(self.records, [plain]), activations.reader(self.records, varied) if varied else None
 
+    @property
+    def computed(self) -> int:
+        """Rows that were not stored before."""
+        return 0 if self._activations is None else self._activations.computed
+
     def figures(self, seconds: float) -> dict[str, Any]:
         """Plain values for JSON."""
         return {
@@ -226,14 +229,14 @@ class _Work:
             "images": len(self.records),
             "views": self.options.views,
             "computed": self.computed,
-            "stored_before": sum(self._stored.values()),
+            "stored_before": max(0, len(self._distinct()) * (1 + self.options.views) - self.computed),
             "bytes": self._bytes(),
             "seconds": seconds,
-            "engine": self._engine,
+            "engine": None if self._activations is None else self._activations.engine_name,
             "unreadable": self.unreadable,
         }
 
-    def _activations(self) -> Activations:
+    def _frozen_part(self) -> Activations:
         from headstart.features.activations import Activations, pooled_part
         from headstart.features.engines import best_device
         from headstart.models.backbone import build_classifier
@@ -286,40 +289,25 @@ class _Work:
             facts = checks.FileFacts((), self.unreadable)
             checks.refuse_unusable(facts, source=self.options.source, strict=False)
 
+    def _distinct(self) -> list[ImageRecord]:
+        """One record of each file."""
+        return list({self._digests[record.id]: record for record in reversed(self.records)}.values())[::-1]
+
     def _fill(self, activations: Activations) -> None:
-        distinct = list({self._digests[record.id]: record for record in reversed(self.records)}.values())[::-1]
-        plain, varied = self._views()
+        distinct, (plain, varied) = self._distinct(), self._views()
         tick = self._progress(f"features ({self._part.border})", len(distinct) * (1 + len(varied)))
         for views in ([plain], varied):
             if views:
-                activations.reader(distinct, views, on_images=self._counting(views[0].name, tick))
-        self._engine = activations.engine_name
-
-    def _counting(self, views: str, tick: Callable[[int], object]) -> Callable[[int], object]:
-        """Told first how many rows are there, then of each that is computed."""
-        computed = False
-
-        def told(count: int) -> None:
-            nonlocal computed
-            if computed:
-                self.computed += count
-            else:
-                self._stored.setdefault(views, count)  # a second try finds what the first has computed
-            computed = True
-            tick(count)
-
-        return told
+                activations.reader(distinct, views, on_images=tick)
 
     def _views(self) -> tuple[View, list[View]]:
-        from headstart.data.splits import Roles
-        from headstart.train.feeds import evaluation_view_of, training_view_of
-        from headstart.train.training_images import TrainingImages
+        from headstart.features.activations import evaluation_view
+        from headstart.train.feeds import training_view_of
 
-        roles = Roles(tuple(self.records), (), (), (), "", "")
-        images = TrainingImages(roles, self._spec, {}, digests=self._digests)
-        augmentation, seed = self._plan.augmentation, self.options.seed
-        varied = [training_view_of(number, images, augmentation, seed) for number in range(self.options.views)]
-        return evaluation_view_of(images), varied
+        spec, augmentation, seed = self._spec, self._plan.augmentation, self.options.seed
+        numbers = range(self.options.views)
+        varied = [training_view_of(number, spec, self._digests, augmentation, seed=seed) for number in numbers]
+        return evaluation_view(spec), varied
 
     def _bytes(self) -> int:
         """Of the spaces in which these rows lie, whichever engine filled them."""

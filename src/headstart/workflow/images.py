@@ -30,6 +30,18 @@ from headstart.workflow.progress import Progress, no_progress
 
 
 @dataclass(frozen=True)
+class NamedImages:
+    """Images that are known by name, and what each is used for; none has been read."""
+
+    dataset: Dataset
+    val: Dataset | None
+    """What was given apart to report."""
+    groups: dict[str, str]
+    """Image id -> what must stay on one side."""
+    roles: Roles
+
+
+@dataclass(frozen=True)
 class CheckedData:
     """Images that were all read once, and what each is used for."""
 
@@ -75,49 +87,63 @@ def check_for_training(plan: Plan, progress: Progress) -> CheckedData:
     Raises:
         DataError: they cannot make a classifier.
     """
-    part = plan.data
-    dataset, val, groups, drawn = drawn_by_name(plan)
+    part, named = plan.data, drawn_by_name(plan)
+    drawn = named.roles
     # Roles are drawn by name, so that only the images of a sample are read, and a file that breaks moves no other.
     facts = read_watched((*drawn.fit, *drawn.select, *drawn.report), progress)
     checks.refuse_unusable(facts, source=part.source, strict=part.unreadable == "stop")
     roles = without_copies(
         only(drawn, set(facts.digests)),
         facts.digests,
-        report_was_given=val is not None or len(dataset.splits()) > 1,
+        report_was_given=named.val is not None or len(named.dataset.splits()) > 1,
         select_was_given=drawn.selected_on == "val",
     )
     _refuse_empty(drawn, roles)
-    kept = {record.id: groups[record.id] for record in facts.readable}
+    kept = {record.id: named.groups[record.id] for record in facts.readable}
     if any(isinstance(phase, SolvePhase) for phase in plan.phases):
         _refuse_one_group(roles, kept)
-    return CheckedData(dataset, facts, roles, join_identical(kept, facts.digests))
+    return CheckedData(named.dataset, facts, roles, join_identical(kept, facts.digests))
 
 
-def drawn_by_name(plan: Plan) -> tuple[Dataset, Dataset | None, dict[str, str], Roles]:
-    """(source, what reports, group of each image, roles) before any image is read.
+def drawn_by_name(plan: Plan) -> NamedImages:
+    """The images of a plan and the role of each, before any is read.
 
     Raises:
         DataError: there is nothing to read, or too little.
     """
-    part = plan.data
+    tuned = not all(isinstance(phase, SolvePhase) for phase in plan.phases)
+    return divided_by_name(plan.data, seed=plan.seed, tuned=tuned)
+
+
+def divided_by_name(part: DataPlan, *, seed: int, tuned: bool = False) -> NamedImages:
+    """The images of DATA and the role of each, as `train` draws them, before any is read.
+
+    Args:
+        part: Which images.
+        seed: Of the draw.
+        tuned: Whether images must be held out to choose between epochs.
+
+    Raises:
+        DataError: there is nothing to read, or too little.
+    """
     dataset, val = sources_of(part.source, part.val)
     everything = dataset.records + (val.records if val is not None else ())
     groups = group_names(everything, part.group)
     refuse_shared_groups(everything, groups)
     checks.refuse_small_classes(dataset.of("train") or dataset.records)
-    drawn = assign_roles(
+    roles = assign_roles(
         dataset,
         val=val,
         groups=groups,
         report_share=part.report_share,
         select_share=part.select_share,
-        tuned=not all(isinstance(phase, SolvePhase) for phase in plan.phases),
+        tuned=tuned,
         limit_train=part.limit_train,
         limit_test=part.limit_test,
-        seed=plan.seed,
+        seed=seed,
         report_seed=part.report_seed,
     )
-    return dataset, val, groups, drawn
+    return NamedImages(dataset, val, groups, roles)
 
 
 def _refuse_one_group(roles: Roles, groups: dict[str, str]) -> None:

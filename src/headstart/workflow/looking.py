@@ -19,10 +19,9 @@ from headstart.data import checks
 from headstart.data.decode import UnreadableImageError, decode
 from headstart.data.headers import Header, read_header
 from headstart.data.sources import DIGITS, ImageRecord
-from headstart.data.splits import assign_roles, group_names
 from headstart.errors import HeadstartError
 from headstart.plan import DataPlan, Domain
-from headstart.workflow.images import sources_of
+from headstart.workflow.images import divided_by_name
 
 LOOKED_AT = 64
 """Images whose pixels are looked at to tell the domain, the resolution and the channels."""
@@ -55,20 +54,7 @@ def look(part: DataPlan, *, seed: int, domain: str | None, similarity: float | L
     Raises:
         DataError: there is nothing to read, or nothing to learn from.
     """
-    dataset, val = sources_of(part.source, part.val)
-    groups = group_names(dataset.records + (val.records if val is not None else ()), part.group)
-    checks.refuse_small_classes(dataset.of("train") or dataset.records)
-    roles = assign_roles(
-        dataset,
-        val=val,
-        groups=groups,
-        report_share=part.report_share,
-        select_share=part.select_share,
-        tuned=False,
-        limit_train=part.limit_train,
-        limit_test=part.limit_test,
-        seed=seed,
-    )
+    roles = divided_by_name(part, seed=seed).roles
     counts = Counter(record.label for record in roles.train)
     headers, looks = _look_at_some(roles.train)
     channels = statistics.mode([header.channels for header in headers]) if headers else 3
@@ -76,12 +62,12 @@ def look(part: DataPlan, *, seed: int, domain: str | None, similarity: float | L
         {
             "images": len(roles.train),
             "classes": len(counts),
-            "per_class": min(counts.values()),
+            "median_per_class": statistics.median_low(counts.values()),
             "channels": channels,
             "resolution": round(statistics.median(h.shorter for h in headers)) if headers else None,
         }
     )
-    if max(counts.values()) >= checks.IMBALANCE_RATIO * min(counts.values()):
+    if max(counts.values()) > checks.IMBALANCE_RATIO * min(counts.values()):  # as `headstart check` names it
         few, many = min(counts, key=lambda name: counts[name]), max(counts, key=lambda name: counts[name])
         seen.warnings.append(f"classes are uneven: {counts[many]} images of {many!r}, {counts[few]} of {few!r}")
     if domain in (None, "auto"):

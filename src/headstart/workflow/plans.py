@@ -17,8 +17,10 @@ AUTO = "auto"
 """Strategy of who takes the advice: `workflow.advising` settles it, because that needs the images."""
 
 _CANNOT_YET: dict[Requirement, str] = {
-    "channel_adaptation": "make images of three channels (or one) from the bands first, and take it out of `requires`",
-    "self_supervised_pretraining": "take it out of `requires` to start from the ImageNet weights all the same",
+    "channel_adaptation": "make images of three channels (or one) from the bands first; in a plan file, take it out of "
+    "`requires` then",
+    "self_supervised_pretraining": "to start from the ImageNet weights all the same, name a --strategy, or take it out "
+    "of `requires` in a plan file",
 }
 """Step that a plan may require and `train` cannot do -> the way out."""
 
@@ -79,10 +81,7 @@ def make_plan(options: TrainOptions, *, training_images: int | None = None, fit_
         reasons.append(("augmentation.preset", domain.augmentation_reason))
     if options.model is not None:
         find_model(options.model)
-    preset_name = options.augmentation or domain.augmentation
-    known = get_args(AugmentationPlan.model_fields["preset"].annotation)
-    if preset_name not in known:
-        raise PlanError([f"augmentation: {preset_name!r} must be one of {', '.join(known)}"], source="the options")
+    preset_name = augmentation_named(options.augmentation or domain.augmentation)
     return preset(
         Request(
             data=options.data,
@@ -106,6 +105,20 @@ def make_plan(options: TrainOptions, *, training_images: int | None = None, fit_
             reasons=tuple(reasons),
         )
     )
+
+
+def augmentation_named(name: str) -> str:
+    """The same name, if there is such a preset.
+
+    Raises:
+        PlanError: there is none.
+    """
+    known = get_args(AugmentationPlan.model_fields["preset"].annotation)
+    if name not in known:
+        hint = nearest(name, known)
+        text = f"augmentation: {name!r} must be one of {', '.join(known)}" + (f"; {hint}" if hint else "")
+        raise PlanError([text], source="the options")
+    return name
 
 
 def options_without_effect(options: TrainOptions, plan: Plan) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -13,13 +14,14 @@ import numpy as np
 import numpy.typing as npt
 
 from headstart.advise.depth_probe import DepthCurve, folds_by_group, probe_depths
+from headstart.advise.group_intervals import numbered
 from headstart.data import checks
 from headstart.data.decode import UnreadableImageError, decode
 from headstart.data.loading import batches
 from headstart.data.preprocess import NetworkInput, evaluation_view, pixels_needed
 from headstart.data.sources import ImageRecord
-from headstart.data.splits import assign_roles, group_names, join_identical
-from headstart.errors import HeadstartError, ModelError, require
+from headstart.data.splits import group_names, join_identical, limited
+from headstart.errors import DataError, HeadstartError, ModelError, PlanError, require
 from headstart.features.store import image_digest
 from headstart.features.strongest import StrongestPositions
 from headstart.input_spec import InputSpec
@@ -27,7 +29,7 @@ from headstart.models.catalog import ModelChoice, find_model
 from headstart.plan import DataPlan, NoncommercialWeights
 from headstart.request import DEFAULT_MODEL
 from headstart.run import Run
-from headstart.workflow.images import sources_of
+from headstart.workflow.images import divided_by_name, drawn_by_name
 from headstart.workflow.patches import PATCHES_SUFFIX, Patches, draw_patches
 from headstart.workflow.plans import TrainOptions, make_plan, refuse_by_licence
 from headstart.workflow.progress import Progress, no_progress
@@ -98,74 +100,98 @@ def probe(
     run: str | os.PathLike[str] | None = None,
     group: str | None = None,
     limit: str | None = None,
+    seed: int | None = None,
     patches: str | os.PathLike[str] | None = None,
     noncommercial_weights: NoncommercialWeights = "refuse",
     progress: Progress = no_progress,
 ) -> DepthProbe:
     """Measure after every layer group how well a linear head and the nearest neighbours tell the classes.
 
-    Only images that `train` would learn from are looked at; those that report stay untouched. Every image is read once
-    and passes once through each network.
+    Only images that `train` would learn from are looked at, with a run those that it has learned from; those that
+    report stay untouched. Every image is read once and passes once through each network.
 
     Args:
-        data: DATA.
+        data: DATA; with a run the one it was trained on.
         model: ARCH, ARCH:TAG or ARCH:file:PATH; None takes the run's, else the default of `train`.
-        run: A run or a bundle of the same network: CKA says how far tuning has moved each group.
-        group: Pattern whose group 1 names what must stay on one side.
-        limit: A seeded sample: `100/class`, or `1000`.
+        run: A run of the same network: CKA says how far tuning has moved each group. Of a bundle without its run nobody
+            knows who reported, so images are then divided as without one.
+        group: Pattern whose group 1 names what lies in one fold and counts together; None takes the run's.
+        limit: A seeded sample of these images: `100/class`, or `1000`.
+        seed: Give the one to train with, and no image that reports is seen here. None: the run's, else 0.
         patches: A .png to be written: the patches of the images that excite each group most.
         noncommercial_weights: refuse or allow weights whose licence forbids commercial use.
         progress: Told how far it is.
 
     Raises:
-        DataError: nothing to read, or a class that cannot be both learned and judged.
+        DataError: nothing to read, a class that cannot be both learned and judged, or a run of other images.
         ModelError: no such network, it cannot be read at every depth, or the run is one of another.
         BundleError: the run holds no bundle.
+        PlanError: an option is wrong, or the run had another seed.
         HeadstartError: the patches cannot be written there.
     """
     started = time.monotonic()
     source, folder = os.fspath(data), None if run is None else _bundle_of(Path(run))
     target = None if patches is None else _checked(Path(patches))
     part = DataPlan.from_options(source=source, group=group, limit_train=limit)
-    name = model or _model_of(folder) or DEFAULT_MODEL
+    trained = _run_of(folder)
+    name = model or _model_of(folder, trained) or DEFAULT_MODEL
     choice = find_model(name)
-    plan = make_plan(TrainOptions(part, model=name, noncommercial_weights=noncommercial_weights))
-    refuse_by_licence(plan, choice)
-    records, groups = _to_learn_from(part, plan.seed)
+    options = TrainOptions(part, model=name, seed=seed or 0, noncommercial_weights=noncommercial_weights)
+    refuse_by_licence(make_plan(options), choice)
+    images = _of_run(trained, part, seed) if trained is not None else _by_itself(part, seed or 0)
     require("torch", extra="train")
     reader, tuned, spec = _readers(choice, folder)
     seen = _Pass(spec, [reader] if tuned is None else [reader, tuned], drawn=target is not None)
-    seen.look_at(records, progress)
+    seen.look_at(images.records, progress)
     facts = checks.FileFacts(tuple(seen.records), seen.unreadable, seen.digests)
     checks.refuse_unusable(facts, source=source, strict=False)
-    together = join_identical({record.id: groups[record.id] for record in seen.records}, seen.digests)
-    folds = folds_by_group(seen.records, together, seed=plan.seed)
+    together = join_identical({record.id: images.groups[record.id] for record in seen.records}, seen.digests)
+    folds = folds_by_group(seen.records, together, seed=images.seed)
     classes = tuple(sorted({record.label for record in seen.records}))
     tick = progress("probe", len(seen.records) * len(reader.group_names))
     curve = probe_depths(
         seen.features(0),
         np.array([classes.index(record.label) for record in seen.records], np.int64),
         folds,
-        np.unique([together[record.id] for record in seen.records], return_inverse=True)[1],
+        numbered([together[record.id] for record in seen.records]),
         names=reader.backbone_names,
         tuned=None if tuned is None else seen.features(1),
         on_group=lambda count: tick(count * len(seen.records)),
     )
-    drawn = None
-    if target is not None:
-        sides = reader.receptive_sides(seen.first_inputs)
-        drawn = draw_patches(target, seen.records, spec, seen.strongest, grids=reader.grids, sides=sides, curve=curve)
+    drawn = None if target is None else _drawn(target, seen, reader, curve)
     told = None if run is None else os.fspath(run)
     seconds = time.monotonic() - started
     return DepthProbe(curve, choice.name, source, classes, told, spec.size, seen.unreadable, seconds, drawn)
+
+
+def refuse_unwritable(path: Path) -> None:
+    """Find out whether a file can be written there, before anything is computed; nothing is left behind.
+
+    Raises:
+        HeadstartError: it is a folder, or lies in none, or in one where nothing can be written.
+    """
+    try:
+        if path.exists() and not path.is_file():
+            found = f"{path} is {'a folder' if path.is_dir() else 'not a plain file'}"
+            raise HeadstartError(found, expected="the name of a file to write")
+        if not path.parent.is_dir():
+            raise HeadstartError(f"{path.parent} is no folder", remedy="make it first, or choose another file")
+        with tempfile.TemporaryFile(dir=path.parent):  # tried, because permissions do not tell all that forbids it
+            pass
+    except OSError as error:
+        raise not_written(path, error) from error
+
+
+def not_written(path: Path, error: OSError) -> HeadstartError:
+    """What to raise where a file could not be written."""
+    return HeadstartError(f"{path} cannot be written ({error.strerror or error})", remedy="choose another file")
 
 
 def _checked(path: Path) -> Path:
     """A place for the patches, before anything is computed."""
     if path.suffix.lower() != PATCHES_SUFFIX:
         raise HeadstartError(f"{path} cannot hold the patches", expected=f"a name that ends in {PATCHES_SUFFIX}")
-    if not path.parent.is_dir():
-        raise HeadstartError(f"{path.parent} is no folder", remedy="make it first, or choose another file")
+    refuse_unwritable(path)
     return path
 
 
@@ -173,34 +199,70 @@ def _bundle_of(folder: Path) -> Path:
     return folder / "bundle" if (folder / "bundle").is_dir() else folder
 
 
-def _model_of(bundle: Path | None) -> str | None:
+def _run_of(bundle: Path | None) -> Run | None:
+    """The run that a bundle lies in; None where it was taken out of one."""
+    known = bundle is not None and (bundle.parent / "plan.resolved.yaml").is_file()
+    return Run.open(bundle.parent) if bundle is not None and known else None
+
+
+def _model_of(bundle: Path | None, trained: Run | None) -> str | None:
     """The name under which the run read its weights; of a bundle alone the one on its card."""
+    if trained is not None:
+        return trained.plan().model.name
     if bundle is None:
         return None
-    if (bundle.parent / "plan.resolved.yaml").is_file():
-        return Run.open(bundle.parent).plan().model.name
     from headstart.models.bundle import read_info
 
     return read_info(bundle).card.name
 
 
-def _to_learn_from(part: DataPlan, seed: int) -> tuple[tuple[ImageRecord, ...], dict[str, str]]:
-    """The images that `train` would learn from, by name, and the group of each."""
-    dataset, _ = sources_of(part.source, None)
-    groups = group_names(dataset.records, part.group)
-    checks.refuse_small_classes(dataset.of("train") or dataset.records)
-    roles = assign_roles(
-        dataset,
-        val=None,
-        groups=groups,
-        report_share=part.report_share,
-        select_share=part.select_share,
-        tuned=False,
-        limit_train=part.limit_train,
-        limit_test=None,
-        seed=seed,
-    )
-    return roles.train, groups
+@dataclass(frozen=True)
+class _Images:
+    """What is looked at."""
+
+    records: tuple[ImageRecord, ...]
+    """To learn from, in order of id."""
+    groups: dict[str, str]
+    """Image id -> what must lie in one fold."""
+    seed: int
+    """Of the folds."""
+
+
+def _by_itself(part: DataPlan, seed: int) -> _Images:
+    """What `train` would learn from."""
+    named = divided_by_name(part, seed=seed)
+    return _Images(named.roles.train, named.groups, seed)
+
+
+def _of_run(run: Run, asked: DataPlan, seed: int | None) -> _Images:
+    """What the run has learned from, in the groups that were asked for, else in its own.
+
+    Raises:
+        DataError: these are not the images that the run was trained on.
+        PlanError: another seed than the run's was asked for.
+    """
+    plan, images = run.plan(), run.data()["images"]
+    if not _is_same(asked.source, plan.data.source):
+        raise DataError(
+            f"{run.folder} was trained on {plan.data.source}, not on {asked.source}",
+            expected="the images of the run, because it says which of them reported and are not to be looked at",
+            remedy=f"probe {plan.data.source}, or leave --run out",
+        )
+    if seed not in (None, plan.seed):
+        fault = f"seed: {seed} is not that of {run.folder}, which divided its images with {plan.seed}; leave it out"
+        raise PlanError([fault], source="the request")
+    named = drawn_by_name(plan)
+    # The drawn names alone would bring back what the run left out: copies of images that report.
+    learned = {*images["fit"], *images["select"]}
+    records = [record for record in named.roles.train if record.id in learned]
+    if not records:
+        raise DataError(f"{asked.source} holds none of the images that {run.folder} has learned from")
+    groups = named.groups if asked.group is None else group_names(records, asked.group)
+    return _Images(limited(records, asked.limit_train, seed=plan.seed), groups, plan.seed)
+
+
+def _is_same(source: str, other: str) -> bool:
+    return source == other or Path(source).resolve() == Path(other).resolve()
 
 
 def _readers(choice: ModelChoice, bundle: Path | None) -> tuple[DepthReader, DepthReader | None, InputSpec]:
@@ -239,6 +301,21 @@ def _without_deep_head(trained: Classifier) -> nn.Module:
         del network.forward  # the instance's: the class's own comes to light
         delattr(network, DEPTHS)
     return network
+
+
+def _drawn(target: Path, seen: _Pass, reader: DepthReader, curve: DepthCurve) -> Patches:
+    """The patches, on their sheet.
+
+    Raises:
+        HeadstartError: it cannot be written.
+    """
+    sides = reader.receptive_sides(seen.first_inputs)
+    try:
+        return draw_patches(
+            target, seen.records, seen.spec, seen.strongest, grids=reader.grids, sides=sides, curve=curve
+        )
+    except OSError as error:
+        raise not_written(target, error) from error
 
 
 @dataclass

@@ -16,18 +16,18 @@ from typing import Any
 import numpy as np
 
 from headstart.advise.cautions import Circumstances, cautions
-from headstart.advise.halving import Labels, dealt_folds, images_wanted, nested_order
+from headstart.advise.group_intervals import Together, numbered
+from headstart.advise.halving import Labels, classes_in_one_group, dealt_folds, images_wanted, nested_order
 from headstart.advise.ranking import KEPT, Candidate, Shortlist, halve, places
 from headstart.data import checks
 from headstart.data.sources import ImageRecord
-from headstart.data.splits import Roles, assign_roles, group_names, join_identical, refuse_shared_groups
+from headstart.data.splits import Roles, join_identical
 from headstart.errors import DataError, Interrupted, ModelError, PlanError, require
-from headstart.evaluate.metrics import wilson_interval
 from headstart.models.catalog import ModelChoice, all_cards, find_model
 from headstart.models.search import ModelQuery, search
 from headstart.plan import DataPlan, NoncommercialWeights
 from headstart.workflow.candidates import CandidateNetworks
-from headstart.workflow.images import read_watched, sources_of
+from headstart.workflow.images import divided_by_name, read_watched
 from headstart.workflow.plans import TrainOptions, make_plan
 from headstart.workflow.progress import Progress, no_progress
 
@@ -135,10 +135,10 @@ def run_shortlist(options: ShortlistOptions, *, progress: Progress = no_progress
             candidates,
             networks.features,
             sample.labels,
+            sample.together,
             sample.folds,
             num_classes=len(sample.classes),
             keep=options.keep,
-            interval=wilson_interval,
             on_round=networks.hold,
         )
     except KeyboardInterrupt as stop:
@@ -148,7 +148,7 @@ def run_shortlist(options: ShortlistOptions, *, progress: Progress = no_progress
         ) from stop
     ranking = places(candidates, rounds)
     notes = (*sample.notes, *networks.notes)
-    told = Circumstances("named" if sample.is_grouped else "unknown", notes)
+    told = Circumstances("named" if sample.is_grouped else "unknown", notes, sample.unlearned)
     return Shortlist(
         options.source,
         sample.classes,
@@ -228,8 +228,17 @@ class _Sample:
         index = {name: number for number, name in enumerate(self.classes)}
         return np.array([index[record.label] for record in self.records], np.int64)
 
+    @property
+    def together(self) -> Together:
+        return numbered([self.groups[record.id] for record in self.records])
+
     def folds(self, images: int) -> Labels:
         return dealt_folds(self.records[:images], self.groups, seed=self.seed)
+
+    @property
+    def unlearned(self) -> tuple[str, ...]:
+        """Classes that no fold can learn and be judged on."""
+        return classes_in_one_group(self.records, self.groups)
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -258,21 +267,8 @@ def _sample(options: ShortlistOptions, progress: Progress) -> _Sample:
         PlanError: fewer images are asked for than every class needs.
     """
     part = DataPlan.from_options(source=options.source, group=options.group)
-    dataset, _ = sources_of(part.source, None)
-    groups = group_names(dataset.records, part.group)
-    refuse_shared_groups(dataset.records, groups)
-    checks.refuse_small_classes(dataset.of("train") or dataset.records)
-    roles = assign_roles(
-        dataset,
-        val=None,
-        groups=groups,
-        report_share=part.report_share,
-        select_share=part.select_share,
-        tuned=False,
-        limit_train=None,
-        limit_test=None,
-        seed=options.seed,
-    )
+    named = divided_by_name(part, seed=options.seed)
+    groups, roles = named.groups, named.roles
     least = LEAST_OF_A_CLASS * len(roles.classes)
     if options.images is not None and options.images < least:
         raise PlanError(
@@ -291,7 +287,7 @@ def _sample(options: ShortlistOptions, progress: Progress) -> _Sample:
             expected="at least two of each",
             remedy="add images, or loosen --group (or the column group)",
         )
-    return _Sample(
+    sample = _Sample(
         facts.readable,
         roles,
         joined,
@@ -301,3 +297,10 @@ def _sample(options: ShortlistOptions, progress: Progress) -> _Sample:
         facts.unreadable,
         options.seed,
     )
+    if len(sample.unlearned) == len(classes):
+        raise DataError(
+            f"all {len(classes)} classes lie in a single group each, so none can be both learned and judged",
+            expected="classes of at least two groups",
+            remedy="add images of other groups, or loosen --group (or the column group)",
+        )
+    return sample

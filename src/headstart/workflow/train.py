@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
@@ -16,10 +16,10 @@ from headstart.data import checks
 from headstart.errors import Interrupted, ModelError, RunError, require
 from headstart.models.catalog import ModelChoice, find_model
 from headstart.plan import DataPlan, Plan, SolvePhase
-from headstart.run import Run
+from headstart.run import Run, new_folder, resume_command
 from headstart.train.observers import Observer
 from headstart.train.trackers import Tracker, TrackerChoice, chosen_trackers, remembered_trackers
-from headstart.workflow.advising import advised_plan
+from headstart.workflow.advising import advised
 from headstart.workflow.beside import beside
 from headstart.workflow.images import CheckedData, check_for_training, content_hash
 from headstart.workflow.judge import judge_records
@@ -80,8 +80,10 @@ def train(
     if isinstance(request, str):
         request = TrainOptions(DataPlan.from_options(source=request))
     asked = request if isinstance(request, TrainOptions) else None
+    notes: list[tuple[str, Mapping[str, Any]]] = []
     if asked is not None and asked.strategy == AUTO:
-        request = advised_plan(asked)
+        advice = advised(asked)
+        request, notes = advice.plan, [("advice", {"warning": text}) for text in advice.warnings]
     plan = _with_budget(request if isinstance(request, Plan) else make_plan(request), budget_seconds)
     refuse_missing_steps(plan)
     trackers = chosen_trackers(track)
@@ -89,7 +91,9 @@ def train(
     choice = find_model(plan.model.name)
     refuse_by_licence(plan, choice)
     if out is not None and out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise RunError(f"{out} exists already", remedy=f"choose another --out, or go on with --resume {out}")
+        raise RunError(
+            f"{out} exists already", remedy=f"choose another --out, or go on with: {resume_command('train', out)}"
+        )
     require("torch", extra="train")
     with beside(partial(check_for_training, plan), progress) as reading:
         settle(plan, choice)  # faults of the plan end it before all images are read
@@ -100,11 +104,9 @@ def train(
         counted = make_plan(request, training_images=len(roles.train), fit_images=len(roles.fit))
         plan = _with_budget(counted, budget_seconds)
     for name in options_without_effect(asked, plan) if asked is not None else ():
-        (observer or Observer()).noted("no_effect", {"option": name, "strategy": plan.strategy})
-    settled = settle(plan, choice)
-    return _train_settled(
-        plan, settled, choice, data, out=out, resumed=None, trackers=trackers, observer=observer, started=started
-    )
+        notes.append(("no_effect", {"option": name, "strategy": plan.strategy}))
+    given = _Given(plan, out, trackers, notes)
+    return _train_settled(given, settle(plan, choice), choice, data, resumed=None, observer=observer, started=started)
 
 
 def resume(
@@ -136,20 +138,28 @@ def resume(
             remedy="restore them, or start a new run",
         )
     choice = find_model(plan.model.name)
-    return _train_settled(
-        plan, plan, choice, data, out=None, resumed=run, trackers=trackers, observer=observer, started=started
-    )
+    given = _Given(plan, None, trackers)
+    return _train_settled(given, plan, choice, data, resumed=run, observer=observer, started=started)
+
+
+@dataclass(frozen=True)
+class _Given:
+    """What was asked for, as it was."""
+
+    plan: Plan
+    out: Path | None
+    trackers: Sequence[TrackerChoice]
+    notes: Sequence[tuple[str, Mapping[str, Any]]] = ()
+    """Events from before there was a run to tell them."""
 
 
 def _train_settled(
-    given: Plan,
+    given: _Given,
     plan: Plan,
     choice: ModelChoice,
     data: CheckedData,
     *,
-    out: Path | None,
     resumed: Run | None,
-    trackers: Sequence[TrackerChoice],
     observer: Observer | None,
     started: float,
 ) -> TrainingAnswer:
@@ -165,13 +175,18 @@ def _train_settled(
     classifier = _build(plan, choice, num_classes=len(data.roles.classes))
     images = _training_images(plan, choice, data)
     run = resumed or Run.create(
-        out or _new_run_folder(data.dataset.name), given=given, settled=plan, data=_data_json(plan, data)
+        given.out or new_folder(Path("runs"), f"{data.dataset.name}-{time.strftime('%Y%m%d-%H%M%S')}"),
+        given=given.plan,
+        settled=plan,
+        data=_data_json(plan, data),
     )
     ledger = Ledger(costs_of(classifier, images, started=started))
     told = All([EventLog(run), ledger, observer or Observer()])
     settings = plan.model_dump(mode="json", exclude={"reasons", "schema_version"})
-    tracker = Tracker(run, trackers, parameters=settings, tell=told)
+    tracker = Tracker(run, given.trackers, parameters=settings, tell=told)
     watchers = All([told, tracker])
+    for event, values in given.notes:
+        watchers.noted(event, values)
     if choice.file is not None and classifier.report is not None:
         watchers.noted("weights", asdict(classifier.report))
     for finding in checks.find(data.dataset, data.facts):
@@ -191,7 +206,7 @@ def _train_settled(
         raise type(error)(
             error.found,
             expected=error.expected,
-            remedy=f"{error.remedy}; then go on with: {run.resume_command}",
+            remedy="; then ".join(filter(None, (error.remedy, f"go on with: {run.resume_command}"))),
         ) from error
 
 
@@ -267,7 +282,7 @@ def _report(
 
     figures, predictions = judge_records(load(run.bundle), data.roles.report, watch, kept=kept)
     run.write_predictions(predictions)
-    run.write_selection(outcome.judged.rows(outcome.chosen))
+    run.write_selection(outcome.judged.columns(outcome.chosen))
     roles = data.roles
     metrics = {
         "run": str(run.folder),
@@ -326,15 +341,6 @@ def _data_json(plan: Plan, data: CheckedData) -> dict[str, Any]:
         "findings": [finding.to_dict() for finding in checks.find(data.dataset, data.facts)],
         "groups": len(set(data.groups.values())),
     }
-
-
-def _new_run_folder(name: str) -> Path:
-    """runs/NAME-DATE-TIME, with a number when that second is taken."""
-    stem = f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
-    folder, count = Path("runs") / stem, 2
-    while folder.exists():
-        folder, count = Path("runs") / f"{stem}-{count}", count + 1
-    return folder
 
 
 def _import_what_trains(choice: ModelChoice) -> None:

@@ -7,14 +7,14 @@ import resource
 import sys
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Literal, TypeAlias
 
 from pydantic import TypeAdapter, ValidationError
 
-from headstart.errors import HeadstartError, Interrupted, PlanError, RunError, WeightsUnavailableError, nearest
+from headstart.errors import HeadstartError, PlanError, RunError, WeightsUnavailableError, nearest
 from headstart.experiments.comparison import TrialEnd
 from headstart.experiments.grid import Changes, changed, split_changes
 from headstart.models.catalog import find_model
@@ -25,6 +25,7 @@ from headstart.train.observers import Observer
 from headstart.workflow.advising import advised_plan
 from headstart.workflow.images import drawn_by_name
 from headstart.workflow.plans import AUTO, TrainOptions, make_plan
+from headstart.workflow.progress import Progress
 from headstart.workflow.train import TrainingAnswer, resume, settle, train
 
 OPTIONS = tuple(item.name for item in fields(TrainOptions) if item.name not in ("data", "seed"))
@@ -46,6 +47,8 @@ class TrialTask:
     """Options of `train` and paths in the plan, base and variant together."""
     start: Literal["anew", "resume"] = "anew"
     missing_weights: Literal["random", "fail"] = "random"
+    unavailable: Mapping[str, str] = field(default_factory=dict)
+    """Network -> why its weights could not be had a moment ago: they are not tried again."""
 
 
 def trial_plan(task: TrialTask) -> TrainOptions | Plan:
@@ -63,7 +66,7 @@ def trial_plan(task: TrialTask) -> TrainOptions | Plan:
         return options
     plan = advised_plan(options) if options.strategy == AUTO else make_plan(options)
     if options.strategy != AUTO:
-        roles = drawn_by_name(plan)[-1]
+        roles = drawn_by_name(plan).roles
         plan = make_plan(options, training_images=len(roles.train), fit_images=len(roles.fit))
     raw = plan.model_dump(mode="json")
     reasons = raw["reasons"]
@@ -137,48 +140,89 @@ def run_trial(task: TrialTask, observer: Observer) -> TrialEnd:
 
 
 def _run_trial(task: TrialTask, observer: Observer) -> TrialEnd:
-    started, accuracy = time.monotonic(), _accuracy_of(task)
+    started = time.monotonic()
+    if task.start == "resume":
+        return _resumed(task, observer, started)
+    network = _network_of(task) if task.unavailable else ""
+    known = task.unavailable.get(network)
+    if known is None:
+        try:
+            return _end_of(_trained(task, observer, started), "measured")
+        except WeightsUnavailableError as error:
+            network, why = _network_of(task), str(error)
+    else:
+        why = known
+    missing = {network: why}
+    if task.missing_weights == "fail":
+        return TrialEnd("failed", error=why, missing=missing)
+    observer.noted("random_weights", {"why": why if known is None else f"those of {network} cannot be had, as before"})
+    answer = _trained(_with_random_weights(task), observer, time.monotonic())  # tries to download are no training
+    return replace(_end_of(answer, "needs download"), missing=missing)
+
+
+def _trained(task: TrialTask, observer: Observer, started: float) -> TrainingAnswer:
+    return train(trial_plan(task), out=task.folder, observer=observer, progress=_told(observer), started=started)
+
+
+def _resumed(task: TrialTask, observer: Observer, started: float) -> TrialEnd:
+    """The end of a trial that was begun by a process before this one.
+
+    A budget is for the trial, however many processes it takes: all must have the same to be compared.
+    """
+    from headstart.train.checkpoint import trained_seconds
+
+    run, accuracy = Run(task.folder), _accuracy_of(task)
+    if (metrics := run.metrics()) is not None:  # killed after its last file was written
+        return replace(_end_of(TrainingAnswer(run, metrics), accuracy), peak_memory_bytes=None)
+    started -= trained_seconds(run.checkpoint)
+    answer = resume(task.folder, observer=observer, progress=_told(observer), started=started)
+    return _end_of(answer, accuracy)
+
+
+def _told(observer: Observer) -> Progress:
+    """How far the reading of images is, told to an observer."""
 
     def watch(what: str, total: int) -> Callable[[int], object]:
         observer.work_started(what, total)
         return observer.work_done
 
-    if task.start == "resume":
-        if (end := _ended_before(task, accuracy)) is not None:
-            return end
-        answer = resume(task.folder, observer=observer, progress=watch, started=started)
-    else:
-        try:
-            answer = train(trial_plan(task), out=task.folder, observer=observer, progress=watch, started=started)
-        except WeightsUnavailableError as error:
-            if task.missing_weights == "fail":
-                raise
-            observer.noted("random_weights", {"why": error.found})
-            task = _with_random_weights(task)
-            accuracy = "needs download"
-            started = time.monotonic()  # tries to download are no training
-            answer = train(trial_plan(task), out=task.folder, observer=observer, progress=watch, started=started)
-    metrics = answer.metrics
-    if metrics["stopped"] == "signal":
-        raise Interrupted("stopped; everything is saved", remedy="go on with --resume")
-    return _end_of(answer, accuracy, peak_memory_bytes())
+    return watch
 
 
-def _end_of(answer: TrainingAnswer, accuracy: Accuracy, memory: int | None) -> TrialEnd:
+def _end_of(answer: TrainingAnswer, accuracy: Accuracy) -> TrialEnd:
     metrics = answer.metrics
     phases = sum(row["seconds"] for row in metrics["phases"])
     seconds = max(metrics["seconds"]["total"], phases)
     resumed = sum(event["event"] == "resumed" for event in answer.run.events())
-    return TrialEnd("done", accuracy=accuracy, seconds=seconds, peak_memory_bytes=memory, resumed=resumed)
+    return TrialEnd("done", accuracy=accuracy, seconds=seconds, peak_memory_bytes=peak_memory_bytes(), resumed=resumed)
 
 
-def _ended_before(task: TrialTask, accuracy: Accuracy) -> TrialEnd | None:
-    """How a trial ended that was killed after its last file was written; what memory it took is not known."""
-    run = Run(task.folder)
-    metrics = run.metrics()
-    if metrics is None or metrics["stopped"] == "signal":
-        return None
-    return _end_of(TrainingAnswer(run, metrics), accuracy, None)
+def why_no_weights(network: str, observer: Observer) -> str | None:
+    """Bring the weights of a network to this machine; why that cannot be done, with the way out, or None.
+
+    Args:
+        network: As a settled plan names it.
+        observer: Told that it begins.
+    """
+    from headstart.models.weights import weight_file
+
+    observer.work_started("weights", 1)
+    try:
+        choice = find_model(network)
+        if choice.file is None:
+            weight_file(choice.card)
+    except WeightsUnavailableError as error:
+        return str(error)
+    observer.work_done(1)
+    return None
+
+
+def _network_of(task: TrialTask) -> str:
+    """By its full name, so that one network is one however it was asked for."""
+    name = whole_plan(task).model.name
+    with contextlib.suppress(WeightsUnavailableError):  # of a repository that cannot be asked
+        return find_model(name).name
+    return name
 
 
 def _accuracy_of(task: TrialTask) -> Accuracy:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING, Any, Literal
 
-from headstart.advise.words import count_text, duration_text, usd_text
+from headstart.amounts import count_text, duration_text, usd_text
 from headstart.apps.pages import drawings, look
 from headstart.apps.pages.fields import Field, Option, choice, number, slider, text
 from headstart.apps.parsing import parse_seconds

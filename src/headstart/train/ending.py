@@ -1,0 +1,140 @@
+"""How a run ends: by itself, in vain, or because it was asked to; and what is kept then.
+
+In the end the best weights go into the network, and its head is solved once more where there is time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from headstart.features.engine_choice import EngineWish
+from headstart.models.backbone import Classifier
+from headstart.models.layers import restore
+from headstart.plan import Phase, SolvePhase
+from headstart.train.checkpoint import Candidate, Progress, State
+from headstart.train.choice import Outcome, choose
+from headstart.train.observers import Observer
+from headstart.train.probe import refit_head
+from headstart.train.stopping import StopReason, StopRequest
+from headstart.train.training_images import TrainingImages
+
+NO_TIME = "; its head was not solved again on all of train, because the budget ran out"
+
+
+class Stopped(Exception):  # noqa: N818 - not an error
+    """Unwinds to where a run ends, with everything saved."""
+
+    def __init__(self, reason: StopReason) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+def leave_if_asked(stop: StopRequest) -> None:
+    """Look whether to stop.
+
+    Raises:
+        Stopped: yes.
+    """
+    if (reason := stop.reason) is not None:
+        raise Stopped(reason)
+
+
+def why_futile(probe: Candidate) -> str:
+    """Why no epoch could make fewer errors than the solved head, or an empty string."""
+    if not probe.correct.all():
+        return ""
+    return (
+        f"skipped: the probe has all {len(probe.correct)} select images right, so no epoch could make fewer errors "
+        "(--epochs N tunes anyway)"
+    )
+
+
+@dataclass(frozen=True)
+class Ending:
+    """What the plan says of the end."""
+
+    phases: Sequence[Phase]
+    head: str
+    """Kind of head."""
+    noise_level: float
+    """The best epoch replaces the solved probe below this p-value."""
+    seed: int
+    engine: EngineWish
+
+
+def end(
+    ending: Ending,
+    state: State,
+    classifier: Classifier,
+    images: TrainingImages,
+    stop: StopRequest,
+    observer: Observer,
+    *,
+    rows: list[dict[str, Any]],
+    stopped: StopReason | None,
+) -> Outcome:
+    """Keep the best weights, and solve the head on all of train where the plan began with a solved one.
+
+    That takes the features of all images, which are computed anew for a backbone that was tuned. A signal leaves in the
+    middle of it, to go on another time; where the budget is spent, the head stays as it was judged.
+
+    Args:
+        ending: What the plan says.
+        state: All that was trained; it is saved.
+        classifier: Holds the chosen weights afterwards.
+        images: Who plays which role.
+        stop: Looked at while features are computed.
+        observer: Told what was chosen.
+        rows: One a phase that began.
+        stopped: Why training ended before its phases did.
+
+    Raises:
+        RunError: nothing was ever judged.
+    """
+    chosen, why = choose(state.probe, state.best, on=images.roles.selected_on, noise_level=ending.noise_level)
+    if ending.head == "multi_depth":
+        why = state.progress.phases[0]["ended"]
+    restore(classifier.network, chosen.weights)
+    whole = len(images.roles.train) > len(images.roles.fit)
+    if state.progress.strength is not None and (whole or chosen is not state.probe):
+        try:
+            _refit(ending, state.progress.strength, classifier, images, stop, observer)
+        except Stopped as left:
+            if left.reason != stopped:
+                observer.noted("stopped", {"reason": left.reason})
+            if left.reason == "signal":
+                return interrupted(state.progress)
+            stopped, why = left.reason, why + NO_TIME
+    observer.noted("chosen", {"weights": chosen.name, "why": why})
+    probe_accuracy = state.probe.accuracy if state.probe else None
+    return Outcome(
+        stopped, chosen.name, why, state.progress, rows, probe_accuracy, chosen.accuracy, judged=state.judged
+    )
+
+
+def interrupted(progress: Progress) -> Outcome:
+    """Of a run that a signal ended: everything is saved and nothing chosen."""
+    return Outcome("signal", "none", "interrupted", progress, [], None, None)
+
+
+def _refit(
+    ending: Ending,
+    strength: float,
+    classifier: Classifier,
+    images: TrainingImages,
+    stop: StopRequest,
+    observer: Observer,
+) -> None:
+    phase = next(phase for phase in reversed(ending.phases) if isinstance(phase, SolvePhase))
+    refit_head(
+        classifier,
+        phase,
+        images,
+        strength=strength,
+        seed=ending.seed,
+        observer=observer,
+        engine=ending.engine,
+        after_batch=lambda engine: leave_if_asked(stop),
+    )

@@ -1,0 +1,89 @@
+"""Options that search the catalog: the words of the tables they stand for, and one query from any door."""
+
+from __future__ import annotations
+
+import inspect
+from typing import get_args, get_type_hints
+
+import pytest
+
+from headstart.apps import filter_options
+from headstart.apps.models import models
+from headstart.apps.shortlist import shortlist
+from headstart.errors import HeadstartError
+from headstart.models.catalog import all_cards
+from headstart.models.search import ModelQuery, SortKey
+
+NOTHING = dict.fromkeys(
+    (
+        "contains",
+        "family",
+        "library",
+        "domain",
+        "max_params",
+        "max_gmacs",
+        "max_input",
+        "min_top1",
+        "min_speed",
+        "sizes",
+    )
+) | {"commercial": False, "pareto": False}
+
+
+def test_words_are_those_of_the_search():
+    assert {word.value for word in filter_options.Sort} == set(get_args(SortKey))
+    assert {word.value for word in filter_options.LibraryName} == {card.library for card in all_cards()}
+    assert {word.value for word in filter_options.Sizes} == {card.sizes for card in all_cards()}
+
+
+@pytest.mark.parametrize("command", [models, shortlist])
+def test_both_commands_have_every_option(command):
+    hints = get_type_hints(command, include_extras=True)
+    asked = inspect.signature(filter_options.model_query).parameters
+    assert set(asked) - {"sort"} <= set(hints)
+    shared = {"contains": "Contains", "min_speed": "MinSpeed", "commercial": "Commercial", "sizes": "AnySize"}
+    for name, alias in shared.items():
+        assert hints[name] == getattr(filter_options, alias)
+
+
+def test_no_option_is_no_query():
+    assert filter_options.model_query(**NOTHING) == ModelQuery()
+
+
+def test_every_option_reaches_the_query():
+    given = {
+        "contains": "net",
+        "family": "resnet",
+        "library": filter_options.LibraryName.timm,
+        "domain": "photo",
+        "max_params": "4.6M",
+        "max_gmacs": 1.5,
+        "max_input": 256,
+        "min_top1": 75.0,
+        "min_speed": 10.0,
+        "sizes": filter_options.Sizes.any,
+        "commercial": True,
+        "pareto": True,
+    }
+    assert set(given) == set(NOTHING)
+    query = filter_options.model_query(**given, sort=filter_options.Sort.speed)
+    assert query == ModelQuery(
+        max_parameters=4.6e6,
+        max_gmacs=1.5,
+        max_input_size=256,
+        min_top1=75.0,
+        min_speed=10.0,
+        family="resnet",
+        library="timm",
+        domain="photo",
+        commercial_use="allowed",
+        sizes="any",
+        name="net",
+        sort="speed",
+        front="pareto",
+    )
+
+
+def test_a_wrong_count_names_its_option():
+    with pytest.raises(HeadstartError, match="--max-params 'ten' is no count"):
+        filter_options.model_query(**{**NOTHING, "max_params": "ten"})
