@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import resource
 import shlex
 import subprocess
 import sys
@@ -125,16 +124,8 @@ try:
 finally:
     heavy = {"torch", "torchvision", "timm", "sklearn", "scipy", "onnxruntime", "gradio"} & set(sys.modules)
     assert not heavy, f"{heavy} were imported"
+    assert len(sys.modules) < 600, "start-up is imports: benchmarks/advise_seconds.py times them"
 """
-
-
-def processor_seconds(arguments: list[str]) -> tuple[float, str]:
-    """(seconds, output) of a process of its own: time that other processes take does not count."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    done = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, check=False)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    assert done.returncode == 0, done.stderr
-    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, done.stdout
 
 
 def option_of(name: str, value: Any) -> tuple[str, str]:
@@ -147,12 +138,7 @@ def option_of(name: str, value: Any) -> tuple[str, str]:
 @pytest.mark.parametrize(("said", "right"), EXPECTED, ids=lambda value: str(value)[:60])
 def test_every_expected_question_is_answered_without_a_heavy_library(said: dict[str, Any], right: str):
     options = [word for name, value in said.items() for word in option_of(name, value)]
-    _, answer = processor_seconds(["-c", ASK, "advise", *options, *TWO_CORES, "--json"])
-    assert json.loads(answer)["strategy"] in right.split()
-
-
-def test_it_answers_within_half_a_second_of_an_empty_program():
-    """The best of a few: two programs that share a core slow each other."""
-    empty = min(processor_seconds(["-c", "pass"])[0] for _ in range(3))
-    asked = ["-m", "headstart.apps.cli", "advise", "--images", "800", "--domain", "medical"]
-    assert any(processor_seconds(asked)[0] - empty < 0.5 for _ in range(6))
+    asked = [sys.executable, "-c", ASK, "advise", *options, *TWO_CORES, "--json"]
+    done = subprocess.run(asked, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["strategy"] in right.split()
