@@ -74,6 +74,15 @@ def test_the_command_trains_the_same_plan(said: dict[str, Any]):
             assert getattr(made, name) == getattr(found.plan, name), name
 
 
+def test_the_command_names_what_was_said_of_the_images():
+    part = DataPlan(source="x", val="my val", group=r"/(\d+)_", limit_train="100/class", unreadable="stop")
+    found = advise(Situation(images=500), Request(part))
+    assert "--val 'my val' --group '/(\\d+)_' --limit-train 100/class --strict" in found.command("x")
+    assert found.command_says_all
+    other = advise(Situation(images=500), Request(part.model_copy(update={"report_share": 0.3})))
+    assert not other.command_says_all, "there is no option for it"
+
+
 def test_a_command_that_cannot_say_all_admits_it():
     assert not advice(images=30_000, domain="document").command_says_all
     assert not advise(Situation(images=30_000, domain="document"), Request(DataPlan(source="x"))).command_says_all

@@ -12,8 +12,11 @@ from headstart.advise.price import Cost, Machine, usual_routes
 from headstart.advise.situation import Situation
 from headstart.choice_facts import SCRATCH_IMAGES
 from headstart.domains import DOMAINS
-from headstart.plan import Plan, TrainPhase
+from headstart.plan import DataPlan, Plan, TrainPhase
 from headstart.request import DEFAULT_MODEL
+
+_DATA_OPTIONS = ("val", "group", "limit_train", "limit_test")
+"""Of a `DataPlan`, what `train` has an option for."""
 
 
 @dataclass(frozen=True)
@@ -76,11 +79,21 @@ class Advice:
         if trains and plan.augmentation.preset != domain.augmentation:
             options.append(f"--augmentation {plan.augmentation.preset}")
         options += [f"--budget {plan.budget_seconds:.0f}s"] if plan.budget_seconds is not None else []
+        given = {name: getattr(plan.data, name) for name in _DATA_OPTIONS}
+        options += [f"--{name.replace('_', '-')} {shlex.quote(value)}" for name, value in given.items() if value]
+        options += ["--strict"] if plan.data.unreadable == "stop" else []
         return f"headstart train {shlex.quote(data)} {' '.join(options)}"
 
     @property
     def command_says_all(self) -> bool:
-        """Whether `command` trains the same plan: BatchNorm has no option, and most strategies keep its statistics."""
+        """Whether `command` trains the same plan.
+
+        BatchNorm has no option, and most strategies keep its statistics; shares and seeds of the division have none.
+        """
+        part = self.plan.data
+        said = {name: getattr(part, name) for name in ("source", "unreadable", *_DATA_OPTIONS)}
+        if part != DataPlan(**said):
+            return False
         usual = "train" if self.strategy == "scratch" else "pretrained_statistics"
         return all(phase.batch_norm == usual for phase in self.plan.phases if isinstance(phase, TrainPhase))
 

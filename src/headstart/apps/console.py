@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import groupby
@@ -293,7 +294,7 @@ def training_text(metrics: Mapping[str, Any]) -> str:
         *([_forecast_end(metrics["forecast"])] if metrics.get("forecast") else []),
         f"run:    {metrics['run']}",
         f"bundle: {metrics['bundle']}",
-        f"next:   headstart predict {metrics['bundle']} IMAGE",
+        f"next:   headstart predict {shlex.quote(metrics['bundle'])} IMAGE",
     ]
     if metrics["resume"]:
         lines.append(f"stopped by the {metrics['stopped']}; go on with: {metrics['resume']}")
