@@ -45,8 +45,8 @@ def choose(probe: Candidate | None, best: Candidate | None, *, on: str, noise_le
     if best is None and probe is None:
         raise RunError(
             "training ended before one epoch was judged",
-            expected="a finite loss and time for an epoch",
-            remedy="lower the learning rate if the loss stopped being a number, or raise --budget",
+            expected="time for the images' features and for an epoch, and a finite loss",
+            remedy="raise --budget, or lower the learning rate if the loss stopped being a number",
         )
     if best is None:
         assert probe is not None
