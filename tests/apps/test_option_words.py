@@ -10,6 +10,8 @@ from headstart import facts, presets
 from headstart.apps import option_words
 from headstart.domains import DOMAINS
 from headstart.models.augment import PRESETS
+from headstart.models.catalog import all_cards
+from headstart.models.search import SortKey
 from headstart.plan import Grain
 from headstart.workflow.plans import AUTO
 
@@ -24,6 +26,9 @@ from headstart.workflow.plans import AUTO
         (option_words.Augmentation, {"none", *PRESETS}),
         (option_words.Head, set(get_args(presets.HeadKind))),
         (option_words.HeadSolver, set(get_args(presets.HeadSolver))),
+        (option_words.Sort, set(get_args(SortKey))),
+        (option_words.LibraryName, {card.library for card in all_cards()}),
+        (option_words.Sizes, {card.sizes for card in all_cards()}),
     ],
 )
 def test_words_are_those_of_the_table(words, table: set[str]):

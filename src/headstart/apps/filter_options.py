@@ -2,39 +2,14 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from headstart.apps.option_words import LibraryName, Sizes, Sort
+
 if TYPE_CHECKING:
     from headstart.models.search import ModelQuery
-
-
-class LibraryName(StrEnum):
-    """Where networks come from."""
-
-    timm = "timm"
-    torchvision = "torchvision"
-
-
-class Sizes(StrEnum):
-    """Whether a network takes images of any size."""
-
-    any = "any"
-    fixed = "fixed"
-
-
-class Sort(StrEnum):
-    """What a list is sorted by."""
-
-    parameters = "parameters"
-    top1 = "top1"
-    gmacs = "gmacs"
-    speed = "speed"
-    gpu_speed = "gpu_speed"
-    input_size = "input_size"
-    name = "name"
 
 
 Contains = Annotated[str | None, typer.Option("--contains", help="Part of the name.")]

@@ -18,10 +18,10 @@ from headstart.apps.filter_options import (
     MaxParams,
     MinSpeed,
     MinTop1,
-    Sort,
     TrainedOn,
     model_query,
 )
+from headstart.apps.option_words import Sort
 from headstart.apps.parsing import refuse_others
 from headstart.apps.printing import json_text
 
