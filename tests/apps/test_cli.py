@@ -257,7 +257,14 @@ def test_plan_of_a_newer_schema(run: Callable[..., Result], tmp_path: Path):
 
 def test_several_labels_for_one_image(run: Callable[..., Result], image_folder: Path):
     shutil.copy(image_folder / "blue" / "00.png", image_folder / "green" / "same.png")
-    refused(run("train", image_folder), "several labels", "blue/00.png", "green/same.png", "one label per image")
+    command = f"headstart check {image_folder} --json"
+    refused(
+        run("train", image_folder), "several labels", "blue/00.png = green/same.png", "one label per image", command
+    )
+    answer = json.loads(run("check", image_folder, "--json")[1])
+    assert [f["images"] for f in answer["findings"] if f["what"] == "several_labels"] == [
+        [["blue/00.png", "green/same.png"]]
+    ]
 
 
 def test_group_that_matches_nothing_or_is_no_pattern(run: Callable[..., Result], image_folder: Path):

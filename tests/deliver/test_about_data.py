@@ -23,6 +23,19 @@ def test_counts_findings_and_what_could_not_be_read(tmp_path: Path):
     assert "Every image stands alone" in text
 
 
+def test_a_finding_shows_all_images_it_is_about(tmp_path: Path):
+    run = read_run(make_run(tmp_path / "run"))
+    groups = [[f"a/{index}.png", f"b/<{index}>.png"] for index in range(203)]
+    finding = {"level": "error", "what": "several_labels", "evidence": "e", "remedy": "r", "images": groups}
+    read = parsed(f"<div id='all'>{data_section(replace(run, data={**run.data, 'findings': [finding]})).body}</div>")
+    text = read.text_of(id="all")
+    assert "203 groups" in text
+    assert "a/0.png b/<0>.png" in text
+    assert "b/<199>.png" in text
+    assert "b/<200>.png" not in text
+    assert "and 3 more (data.json has them all)" in text
+
+
 def test_groups_and_clean_data(tmp_path: Path):
     run = read_run(make_run(tmp_path / "run"))
     clean = replace(run, data={**run.data, "groups": 7, "findings": [], "unreadable": {}})

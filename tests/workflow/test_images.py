@@ -26,7 +26,7 @@ def test_check_counts_and_names_the_unreadable(image_folder: Path):
     assert answer["classes"] == {"blue": 8, "green": 8}
     assert list(answer["unreadable"]) == ["blue/broken.jpg"]
     assert {f["what"] for f in answer["findings"]} == {"unreadable", "few_images"}
-    assert all(set(f) == {"level", "what", "evidence", "remedy"} for f in answer["findings"])
+    assert all(set(f) == {"level", "what", "evidence", "remedy", "images"} for f in answer["findings"])
 
 
 def test_check_counts_groups_and_finds_those_torn_apart(tmp_path: Path, make_folder: Callable):

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-from collections import Counter, defaultdict
+import shlex
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass, field
+from typing import Any
 
 from headstart.data.decode import UnreadableImageError, decode
+from headstart.data.duplicates import find_duplicates
+from headstart.data.findings import Finding
 from headstart.data.sources import WHOLE, Dataset, ImageRecord
 from headstart.data.splits import shared_groups
 from headstart.errors import DataError
-
-Level = Literal["info", "warning", "error"]
 
 FEW_IMAGES_PER_CLASS = 10
 """Below this a class's figures say little."""
@@ -22,22 +23,6 @@ IMBALANCE_RATIO = 5.0
 """Largest over smallest class above which the imbalance is named."""
 _EXAMPLES = 5
 _READ_THREADS = 4
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """Something about the data that its owner should know."""
-
-    level: Level
-    """error: training on it is refused. warning: figures may mislead. info: good to know."""
-    what: str
-    """The kind, as one word for filters."""
-    evidence: str
-    remedy: str
-
-    def to_dict(self) -> dict[str, str]:
-        """Plain values for JSON."""
-        return asdict(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +71,7 @@ def find(dataset: Dataset, facts: FileFacts) -> list[Finding]:
     findings = [
         *_untrainable(facts.readable),
         *_unreadable(facts),
-        *_duplicates(facts),
+        *find_duplicates(facts.readable, facts.digests),
         *_class_sizes(facts.readable),
         *_ignored(dataset),
     ]
@@ -109,12 +94,13 @@ def shared(records: Sequence[ImageRecord], groups: dict[str, str]) -> list[Findi
     ]
 
 
-def refuse_unusable(facts: FileFacts, *, source: str, strict: bool) -> None:
+def refuse_unusable(facts: FileFacts, *, source: str, val: str | None = None, strict: bool) -> None:
     """Stop before training if the images cannot make a classifier.
 
     Args:
         facts: Of all images that take part.
         source: DATA, for the message.
+        val: What was given apart to report, for the message.
         strict: An unreadable file stops instead of being left out.
 
     Raises:
@@ -127,9 +113,14 @@ def refuse_unusable(facts: FileFacts, *, source: str, strict: bool) -> None:
             f"read (first: {name}: {reason})",
             remedy="repair or remove them" + (", or leave out --strict to go on without them" if strict else ""),
         )
-    for finding in _duplicates(facts):
+    for finding in find_duplicates(facts.readable, facts.digests):
         if finding.level == "error":
-            raise DataError(finding.evidence, expected="one label per image", remedy=finding.remedy)
+            command = shlex.join(["headstart", "check", source, *(["--val", val] if val is not None else []), "--json"])
+            raise DataError(
+                finding.evidence,
+                expected="one label per image",
+                remedy=f"keep each image in one class; this command lists all of them: {command}",
+            )
 
 
 def refuse_small_classes(records: Sequence[ImageRecord]) -> None:
@@ -209,47 +200,6 @@ def _unreadable(facts: FileFacts) -> list[Finding]:
             "repair or remove them; training leaves them out (--strict stops instead)",
         )
     ]
-
-
-def _duplicates(facts: FileFacts) -> list[Finding]:
-    same: dict[str, list[ImageRecord]] = defaultdict(list)
-    for record in facts.readable:
-        same[facts.digests[record.id]].append(record)
-    twins = [records for records in same.values() if len(records) > 1]
-    conflicting = [records for records in twins if len({r.label for r in records}) > 1]
-    crossing = [r for r in twins if len({x.split for x in r}) > 1 and len({x.label for x in r}) == 1]
-    findings = []
-    if conflicting:
-        first = conflicting[0]
-        findings.append(
-            Finding(
-                "error",
-                "several_labels",
-                f"{len(conflicting)} images carry several labels: {first[0].id} and {first[1].id} are the same file",
-                "headstart learns one label per image: keep each image in one class folder",
-            )
-        )
-    if crossing:
-        first = crossing[0]
-        findings.append(
-            Finding(
-                "warning",
-                "same_image_in_two_splits",
-                f"{len(crossing)} images lie in more than one split: {first[0].id} and {first[1].id} are the same file",
-                "remove them from one side; the figures are too good as long as they are on both",
-            )
-        )
-    inside = len(twins) - len(conflicting) - len(crossing)
-    if inside:
-        findings.append(
-            Finding(
-                "info",
-                "duplicates",
-                f"{inside} images are there more than once in their class",
-                "headstart keeps copies on the same side of its own splits; remove them if they are an accident",
-            )
-        )
-    return findings
 
 
 def _class_sizes(records: Sequence[ImageRecord]) -> list[Finding]:

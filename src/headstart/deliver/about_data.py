@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from headstart.amounts import count_text
 from headstart.deliver.markup import NOTHING, Html, joined, tag
 from headstart.deliver.page import Section, fold, paragraph, table
@@ -9,6 +11,7 @@ from headstart.deliver.run_facts import RunFacts
 
 _ROLES = (("fit", "to learn from"), ("select", "to choose on"), ("report", "to report"))
 _MOST_UNREADABLE = 200
+_MOST_GROUPS = 200
 
 
 def data_section(run: RunFacts) -> Section:
@@ -60,10 +63,23 @@ def _findings(run: RunFacts) -> Html:
             tag("span", finding["level"], class_=f"chip {chips.get(finding['level'], '')}"),
             f" {finding['evidence']}. ",
             tag("span", f"{finding['remedy']}.", class_="soft"),
+            _images_of(finding.get("images") or ()),
         )
         for finding in findings
     ]
     return joined([tag("h3", "What the check before training found"), tag("ul", *items, class_="plain")])
+
+
+def _images_of(groups: Sequence[Sequence[str]]) -> Html:
+    """All groups of images that a finding names, folded; runs of earlier versions have none."""
+    if not groups:
+        return NOTHING
+    items = [
+        tag("li", *(part for name in group for part in (tag("code", name), " "))) for group in groups[:_MOST_GROUPS]
+    ]
+    if (more := len(groups) - _MOST_GROUPS) > 0:
+        items.append(tag("li", f"and {more:,} more (data.json has them all)"))
+    return fold(f"All images of it: {count_text(len(groups), 'group')}", tag("ul", *items, class_="plain"))
 
 
 def _unreadable(run: RunFacts) -> Html:

@@ -91,7 +91,7 @@ def check_for_training(plan: Plan, progress: Progress) -> CheckedData:
     drawn = named.roles
     # Roles are drawn by name, so that only the images of a sample are read, and a file that breaks moves no other.
     facts = read_watched((*drawn.fit, *drawn.select, *drawn.report), progress)
-    checks.refuse_unusable(facts, source=part.source, strict=part.unreadable == "stop")
+    checks.refuse_unusable(facts, source=part.source, val=part.val, strict=part.unreadable == "stop")
     roles = without_copies(
         only(drawn, set(facts.digests)),
         facts.digests,
