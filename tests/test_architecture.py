@@ -16,7 +16,7 @@ MODULES = sorted(path for path in PACKAGE.rglob("*.py"))
 OWN = [path for path in MODULES if path.name != "__init__.py"]
 
 CONTRACTS = {"errors", "facts", "input_spec", "plan_faults", "plan_sections", "plan"}
-CONTRACTS |= {"request", "hyperrule", "presets", "run", "run_settings", "run_store", "choice_facts", "amounts"}
+CONTRACTS |= {"files", "request", "hyperrule", "presets", "run", "run_settings", "run_store", "choice_facts", "amounts"}
 
 THINGS = {"data", "models", "features", "domains"}
 STEPS = {"advise", "inspect", "evaluate", "train", "experiments", "deliver"}
@@ -28,14 +28,15 @@ ARROWS: dict[str, set[str]] = {
     "facts": {"errors"},
     "input_spec": {"errors"},
     "plan_faults": {"errors"},
+    "files": {"errors"},
     "plan_sections": {"errors", "plan_faults"},
-    "plan": {"errors", "facts", "plan_faults", "plan_sections"},
+    "plan": {"errors", "facts", "files", "plan_faults", "plan_sections"},
     "request": {"errors", "facts", "plan", "plan_faults"},
     "hyperrule": {"facts", "plan", "request"},
     "presets": {"errors", "facts", "plan", "request", "hyperrule"},
-    "run": {"errors", "plan"},
-    "run_settings": {"errors", "run"},
-    "run_store": {"errors", "run", "run_settings"},
+    "run": {"errors", "files", "plan"},
+    "run_settings": {"errors", "files", "run"},
+    "run_store": {"errors", "files", "run", "run_settings"},
     "choice_facts": {"facts", "plan_sections"},
     "data": CONTRACTS,
     "models": CONTRACTS,

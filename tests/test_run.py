@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import shlex
@@ -14,10 +13,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headstart.errors import DiskFullError, RunError
+from headstart.errors import RunError
+from headstart.files import write_atomically
 from headstart.plan import DataPlan
 from headstart.presets import STRATEGIES, Request
-from headstart.run import Run, environment, new_folder, resume_command, write_atomically, write_json
+from headstart.run import Run, environment, new_folder, resume_command
 
 PLAN = STRATEGIES["probe_then_tune"](Request(DataPlan(source="photos")))
 SETTLED = PLAN.settled(model_name="net:tag", input_size=224, group_names=("stem", "head"))
@@ -29,78 +29,6 @@ def make_run(folder: Path) -> Run:
 
 def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
-
-
-def test_write_atomically_puts_the_whole_file_in_place(tmp_path: Path) -> None:
-    path = tmp_path / "a.txt"
-    for text in ("old", "new"):
-        write_atomically(path, lambda aside, text=text: aside.write_text(text))
-        assert path.read_text() == text
-    assert names(tmp_path) == ["a.txt"]
-
-
-def test_the_old_file_is_there_while_the_new_one_is_written(tmp_path: Path) -> None:
-    path = tmp_path / "a.txt"
-    path.write_text("old")
-    seen = []
-
-    def write(aside: Path) -> None:
-        aside.write_text("new")
-        seen.append((path.read_text(), aside.parent == tmp_path))
-
-    write_atomically(path, write)
-    assert seen == [("old", True)]
-
-
-@pytest.mark.parametrize("after_bytes", [False, True])
-@pytest.mark.parametrize("kind", [ValueError, KeyError, PermissionError])
-def test_a_writer_that_raises_leaves_the_old_file_and_nothing_aside(
-    after_bytes: bool, kind: type[Exception], tmp_path: Path
-) -> None:
-    path = tmp_path / "a.txt"
-    path.write_text("old")
-
-    def write(aside: Path) -> None:
-        if after_bytes:
-            aside.write_text("half")
-        raise kind("no")
-
-    with pytest.raises(kind):
-        write_atomically(path, write)
-    assert path.read_text() == "old"
-    assert names(tmp_path) == ["a.txt"]
-
-
-@pytest.mark.parametrize(
-    "error",
-    [
-        OSError(errno.ENOSPC, "No space left on device"),
-        OSError(errno.EDQUOT, "Disk quota exceeded"),
-        RuntimeError("I/O error: No space left on device (os error 28)"),
-    ],
-)
-def test_a_full_disk_has_its_own_error_and_keeps_the_old_file(error: Exception, tmp_path: Path) -> None:
-    path = tmp_path / "a.txt"
-    path.write_text("old")
-
-    def write(aside: Path) -> None:
-        aside.write_text("half")
-        raise error
-
-    with pytest.raises(DiskFullError) as caught:
-        write_atomically(path, write)
-    for words in ("disk is full", str(path), "saved before is whole"):
-        assert words in str(caught.value)
-    assert path.read_text() == "old"
-    assert names(tmp_path) == ["a.txt"]
-
-
-def test_json_that_cannot_be_written_leaves_the_old_file(tmp_path: Path) -> None:
-    path = tmp_path / "a.json"
-    write_json(path, {"klasse": "dög"})
-    with pytest.raises(ValueError, match="JSON"):
-        write_json(path, {"loss": float("nan")})
-    assert json.loads(path.read_text(encoding="utf-8")) == {"klasse": "dög"}
 
 
 def test_a_new_run_holds_plan_data_and_environment(tmp_path: Path) -> None:

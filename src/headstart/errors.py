@@ -9,6 +9,7 @@ HeadstartError            exit code 1: one line that says what was found, what w
     DiskFullError         the last good checkpoint is kept; its kind StoreFullError (features) is the store's own limit
     NotWritableError      the folder of what is kept may not be written; a run goes on without it
     FrozenMovedError      something that must not move did
+  UnreachableError        the system does not let us look at a path: a folder may not be entered, a name is too long
   BundleError             a bundle that cannot be read
   MissingExtraError       the pip command that installs what is missing
   Interrupted             exit code 130: stopped on request, everything saved
@@ -91,6 +92,10 @@ class NotWritableError(RunError):
 
 class FrozenMovedError(RunError):
     """A tensor or buffer that the plan keeps frozen changed during training."""
+
+
+class UnreachableError(HeadstartError):
+    """A path cannot be looked at: a folder above it may not be entered, or its name is too long."""
 
 
 class BundleError(HeadstartError):

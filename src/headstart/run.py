@@ -15,69 +15,23 @@ trackers.json         where else the run is written to, if it is (see train.trac
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import platform
 import shlex
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 from headstart.errors import DiskFullError, RunError
+from headstart.files import FULL_DISK, write_atomically, write_json
 from headstart.plan import Plan
 
 if TYPE_CHECKING:
     import numpy.typing as npt
-
-_UMASK = os.umask(0)
-os.umask(_UMASK)
-_MODE = 0o666 & ~_UMASK
-"""What any new file gets; libraries that write through a private file of their own would leave 0600."""
-
-FULL_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-"""Numbers of errors that say there is no room for a file."""
-
-
-def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
-    """Let `write` fill a file beside `path`, then put it in place: readers see the old file or the whole new one.
-
-    Raises:
-        DiskFullError: the disk is full; `path` is as it was.
-    """
-    aside = path.with_name(f".{path.name}.{os.getpid()}.aside")
-    try:
-        write(aside)
-        aside.chmod(_MODE)
-        with aside.open("rb") as file:
-            os.fsync(file.fileno())
-        aside.replace(path)
-    except BaseException as error:
-        aside.unlink(missing_ok=True)
-        if not isinstance(error, Exception):  # Ctrl-C
-            raise
-        # Libraries wrap the system's error in their own; the cause is then only in its text.
-        full = (
-            getattr(error, "errno", None) in FULL_DISK
-            or "os error 28" in str(error).lower()
-            or "No space left" in str(error)
-        )
-        if full or _is_full(path.parent):
-            raise DiskFullError(
-                f"the disk is full: {path} could not be saved",
-                remedy="what was saved before is whole; make room",
-            ) from error
-        raise
-    sync_folder(path.parent)
-
-
-def write_json(path: Path, value: object) -> None:
-    """Write JSON atomically."""
-    text = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-    write_atomically(path, lambda aside: aside.write_text(text, encoding="utf-8"))
 
 
 def new_folder(parent: Path, stem: str) -> Path:
@@ -91,20 +45,6 @@ def new_folder(parent: Path, stem: str) -> Path:
 def resume_command(command: Literal["train", "compare"], folder: Path) -> str:
     """What to type to go on with a folder, whatever its name holds."""
     return f"headstart {command} --resume {shlex.quote(str(folder))}"
-
-
-def _is_full(folder: Path) -> bool:
-    stat = os.statvfs(folder)
-    return stat.f_bavail * stat.f_frsize < 1 << 16
-
-
-def sync_folder(folder: Path) -> None:
-    """A rename survives a power cut only once its folder is on disk."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 class Run:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -76,7 +78,7 @@ def test_where_nothing_can_be_kept_nothing_fails(home: Path, monkeypatch: pytest
     def refuse(*given: object) -> None:
         raise PermissionError
 
-    monkeypatch.setattr(engine_choice, "write_json", refuse)
+    monkeypatch.setattr(engine_choice, "update_json", refuse)
     remember("this", "a", Rates(1, 2, 3))
     assert recall("this", "a") is None
 
@@ -121,3 +123,17 @@ def test_what_disk_and_memory_lack_says_nothing_of_a_network(error: Exception, p
 def test_a_complaint_is_one_line() -> None:
     assert in_a_line(RuntimeError("first\nsecond")) == "first"
     assert in_a_line(MemoryError()) == "MemoryError"
+
+
+REMEMBERS = """
+import sys
+from headstart.features.engine_choice import Rates, remember
+for number in range(10):
+    remember("this", f"{sys.argv[1]} {number}", Rates(1, 2, 3))
+"""
+
+
+def test_processes_that_measure_together_keep_each_others_rates(home: Path) -> None:
+    workers = [subprocess.Popen([sys.executable, "-c", REMEMBERS, name]) for name in "abc"]
+    assert [worker.wait() for worker in workers] == [0] * 3
+    assert all(recall("this", f"{name} {number}") == Rates(1, 2, 3) for name in "abc" for number in range(10))

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from headstart.features import store_limit
 from headstart.features.cost_facts import Rates, frozen_stretch
 from headstart.features.measured import (
     CORE_RATE,
@@ -25,6 +24,7 @@ from headstart.features.measured import (
     remember,
 )
 from headstart.features.network_facts import NetworkFacts, facts_of_card
+from headstart.files import locked
 from headstart.models.catalog import find_model
 
 FACTS = NetworkFacts("net@224", 2.0, 10**7, 512, ("stem", "head"), (), 1e8, vigour=0.5)
@@ -124,7 +124,7 @@ def test_remembering_waits_for_who_is_remembering(own_home: Path):
         done.append("remembered")
 
     thread = threading.Thread(target=work)
-    with store_limit.alone(own_home):
+    with locked(own_home):
         thread.start()
         thread.join(0.3)
         assert not done

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,7 @@ import torch
 from torch import nn
 
 from headstart.features import speed
-from headstart.models.catalog import find_model
+from headstart.models.catalog import ModelCard, find_model
 
 CARDS = [find_model(name).card for name in ("timm/test_resnet", "timm/test_vit")]
 
@@ -131,3 +132,20 @@ def test_a_network_that_refuses_zeros_has_no_speed_and_keeps_its_modes():
     network = Machine(0.0).train()
     assert speed.glance(network, channels=4, size=8) is None
     assert network.training
+
+
+def test_speeds_measured_at_the_same_time_are_all_kept(home: Path, monkeypatch: pytest.MonkeyPatch):
+    """Both have read the file before either writes; a lock on the file keeps threads apart as it does processes."""
+    both_have_read = threading.Barrier(2)
+
+    def measure(card: ModelCard) -> float:
+        both_have_read.wait()
+        return float(len(card.name))
+
+    monkeypatch.setattr(speed, "_images_per_second", measure)
+    threads = [threading.Thread(target=speed.measured_speeds, args=([card],)) for card in CARDS]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [speed.known_speed(card) for card in CARDS] == [float(len(card.name)) for card in CARDS]

@@ -15,7 +15,6 @@ from headstart.features.store_limit import (
     DEFAULT_LIMIT_BYTES,
     Lease,
     StoreFullError,
-    alone,
     bytes_for,
     free_bytes,
     is_in_use,
@@ -159,20 +158,3 @@ def test_a_space_that_is_removed_while_it_is_being_opened_is_made_again(root: Pa
     for thread in threads:
         thread.join()
     assert not faults
-
-
-def test_only_one_at_a_time_makes_room(root: Path):
-    inside, most = [], []
-
-    def work():
-        with alone(root):
-            inside.append(1)
-            most.append(len(inside))
-            inside.pop()
-
-    threads = [threading.Thread(target=work) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert most == [1] * 8

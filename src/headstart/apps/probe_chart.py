@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from headstart.errors import HeadstartError
-from headstart.run import write_atomically
+from headstart.files import write_atomically
 
 CHART_SUFFIXES = (".svg", ".html")
 

@@ -10,7 +10,7 @@ import typer
 
 from headstart.apps.printing import json_text, wrapped
 from headstart.apps.probe_chart import check_chart_path, method_text, table_rows, write_chart
-from headstart.run import write_json
+from headstart.files import write_json
 
 _MOST_LEFT_OUT = 3
 

@@ -21,7 +21,8 @@ from typing import Any, Literal
 
 from headstart.errors import RunError
 from headstart.experiments.grid import GridPlan, Trial
-from headstart.run import Run, environment, resume_command, write_atomically, write_json
+from headstart.files import write_atomically, write_json
+from headstart.run import Run, environment, resume_command
 
 
 @dataclass(frozen=True)

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from headstart.errors import DiskFullError
+from headstart.files import read_json, update_json
 from headstart.models.download import home
-from headstart.run import write_json
 
 EngineName: TypeAlias = Literal["torch", "onnxruntime"]
 EngineWish: TypeAlias = Literal["auto", "torch", "onnxruntime"]
@@ -68,21 +67,21 @@ def sooner(images: int, torch_rate: float, known: Rates | None, *, exported: boo
 def recall(machine: str, prefix: str) -> Rates | None:
     """What was measured for a prefix of this name on this machine with these versions, if it still holds."""
     with contextlib.suppress(KeyError, TypeError):
-        rates = Rates(**{"measured_at": 0.0, **kept_figures(_kept_in())[machine][prefix]})
+        rates = Rates(**{"measured_at": 0.0, **read_json(_kept_in())[machine][prefix]})
         return None if rates.is_outdated else rates
     return None
 
 
 def remember(machine: str, prefix: str, rates: Rates) -> None:
     """Keep figures for later runs; a full or read-only disk only means that they are measured again."""
-    path = _kept_in()
-    known = kept_figures(path)
-    mine = known.get(machine)
     figures = {name: round(value, 3) for name, value in asdict(rates).items()}
-    known[machine] = {**(mine if isinstance(mine, dict) else {}), prefix: figures}
+
+    def with_rates(known: dict[str, Any]) -> dict[str, Any]:
+        mine = known.get(machine)
+        return {**known, machine: {**(mine if isinstance(mine, dict) else {}), prefix: figures}}
+
     with contextlib.suppress(OSError, DiskFullError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_json(path, known)
+        update_json(_kept_in(), with_rates)
 
 
 def is_of_the_moment(error: Exception) -> bool:
@@ -99,12 +98,3 @@ def in_a_line(error: Exception) -> str:
 
 def _kept_in() -> Path:
     return home() / "engines.json"
-
-
-def kept_figures(path: Path) -> dict[str, Any]:
-    """What a file of measured figures holds; nothing where there is none or it is damaged."""
-    with contextlib.suppress(OSError, ValueError):  # none yet, or cut by a crash of the machine
-        found = json.loads(path.read_text(encoding="utf-8"))
-        if isinstance(found, dict):
-            return found
-    return {}

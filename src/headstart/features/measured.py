@@ -24,12 +24,11 @@ from typing import Any, Literal
 
 from headstart.data.loading import cores
 from headstart.errors import DiskFullError
-from headstart.features import store_limit
 from headstart.features.cost_facts import Origin, Rates
-from headstart.features.engine_choice import EXPECTED_RELOAD_SECONDS, EXPECTED_SETUP_SECONDS, kept_figures
+from headstart.features.engine_choice import EXPECTED_RELOAD_SECONDS, EXPECTED_SETUP_SECONDS
 from headstart.features.network_facts import NetworkFacts, expected_gain
+from headstart.files import read_json, update_json
 from headstart.models.download import home
-from headstart.run import write_json
 
 ViewKind = Literal["plain", "varied"]
 Device = Literal["cpu", "cuda"]
@@ -210,7 +209,7 @@ class Known:
 
 def recall(machine: str | None = None) -> Known:
     """What was measured on a machine; None: on the one that ran last."""
-    found = kept_figures(_kept_in())
+    found = read_json(_kept_in())
     return _read(found, found.get("latest") if machine is None else machine)
 
 
@@ -219,18 +218,18 @@ def remember(machine: str, known: Known) -> None:
 
     What another process learned meanwhile stays: only values that `known` has changed take the place of those kept.
     """
-    path = _kept_in()
+
+    def with_known(found: dict[str, Any]) -> dict[str, Any]:
+        now, began = _read(found, machine), known.began_with
+        figures = _merged(now.figures, known.figures, began.get("figures", {}))
+        networks = _merged(now.networks, known.networks, began.get("networks", {}))
+        machines = found["machines"] if found.get("format") == _FORMAT and "machines" in found else {}
+        others = machines if isinstance(machines, dict) else {}
+        mine = {"figures": figures, "networks": networks}
+        return {"format": _FORMAT, "latest": machine, "machines": {**others, machine: mine}}
+
     with contextlib.suppress(OSError, DiskFullError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with store_limit.alone(path.parent):
-            found = kept_figures(path)
-            now, began = _read(found, machine), known.began_with
-            figures = _merged(now.figures, known.figures, began.get("figures", {}))
-            networks = _merged(now.networks, known.networks, began.get("networks", {}))
-            machines = found["machines"] if found.get("format") == _FORMAT and "machines" in found else {}
-            others = machines if isinstance(machines, dict) else {}
-            mine = {"figures": figures, "networks": networks}
-            write_json(path, {"format": _FORMAT, "latest": machine, "machines": {**others, machine: mine}})
+        update_json(_kept_in(), with_known)
 
 
 def _read(found: Mapping[str, Any], machine: str | None) -> Known:

@@ -32,7 +32,7 @@ import numpy as np
 import numpy.typing as npt
 
 from headstart.errors import DiskFullError, NotWritableError
-from headstart.run import FULL_DISK, sync_folder
+from headstart.files import FULL_DISK, sync_folder
 
 Ids = npt.NDArray[np.bytes_]
 """(N,) of dtype S16: one id of 16 bytes a row."""

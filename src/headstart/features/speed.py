@@ -6,24 +6,25 @@ A figure belongs to one machine, one number of threads and one version of torch;
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import platform
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from headstart.features.engines import best_device
 from headstart.features.torch_engine import device_of
+from headstart.files import read_json, update_json
 from headstart.models.backbone import build_network
 from headstart.models.catalog import ModelCard
 from headstart.models.download import home
-from headstart.run import write_json
 
 BATCH_IMAGES = 8
 SECONDS_A_NETWORK = 1.0
@@ -70,23 +71,24 @@ def measured_speeds(
     Raises:
         DiskFullError: the figures cannot be kept.
     """
-    path = _kept_in()
-    known = _read(path)
-    mine = known.setdefault(machine_key(), {})
+    machine = machine_key()
+    known = _of_machine(read_json(_kept_in()), machine)
+    found: dict[str, float] = {}
     for card in cards:
         key = _key(card)
-        if key not in mine:
-            mine[key] = _images_per_second(card)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_json(path, known)
+        speed = known.get(key)
+        if not isinstance(speed, float | int):
+            speed = _images_per_second(card)
+            update_json(_kept_in(), partial(_with_speed, machine=machine, key=key, speed=speed))
+        known[key] = found[card.name] = speed
         on_card(1)
-    return {card.name: mine[_key(card)] for card in cards}
+    return found
 
 
 def known_speed(card: ModelCard) -> float | None:
     """What `measured_speeds` found on this machine before: images a second at the card's own input size."""
     with contextlib.suppress(TypeError, ValueError, AttributeError, KeyError):
-        found = float(_read(_kept_in())[machine_key()][_key(card)])
+        found = float(read_json(_kept_in())[machine_key()][_key(card)])
         return found if found > 0 else None
     return None
 
@@ -180,12 +182,14 @@ def _kept_in() -> Path:
     return home() / "speeds.json"
 
 
-def _read(path: Path) -> dict[str, dict[str, float]]:
-    try:
-        found: dict[str, dict[str, float]] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):  # none yet, or cut by a crash of the machine: measured anew
-        return {}
-    return found
+def _of_machine(known: Mapping[str, Any], machine: str) -> dict[str, Any]:
+    found = known.get(machine)
+    return dict(found) if isinstance(found, dict) else {}
+
+
+def _with_speed(known: dict[str, Any], *, machine: str, key: str, speed: float) -> dict[str, Any]:
+    """The file with one more speed; what other processes measured meanwhile stays."""
+    return {**known, machine: {**_of_machine(known, machine), key: speed}}
 
 
 def _cpu_name() -> str:

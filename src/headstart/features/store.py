@@ -44,9 +44,9 @@ from headstart.features.shards import (
     sweep,
 )
 from headstart.features.store_index import Index, Positions, Reader, as_ids
+from headstart.files import locked, write_json
 from headstart.input_spec import InputSpec
 from headstart.models.download import home
-from headstart.run import write_json
 
 SHARD_BYTES = 64 * 2**20
 SHARD_ROWS = 16_384
@@ -313,7 +313,7 @@ class Writer:
         try:
             with explained(self._space.folder):
                 shard.seal()
-                with store_limit.alone(self._space.root):
+                with locked(self._space.root):  # two cannot both take the last of the room
                     store_limit.make_room(self._space.root, keep=self._space.folder)
                     shard.publish()
         except BaseException:

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Literal
 
 from headstart.errors import DiskFullError
-from headstart.run import write_json
+from headstart.files import write_json
 
 DEFAULT_LIMIT_BYTES = 20 * 10**9
 _SHARE_OF_DISK = 4
@@ -177,15 +177,6 @@ def _is_same(path: Path, descriptor: int) -> bool:
         return os.path.samestat(path.stat(), os.fstat(descriptor))
     except FileNotFoundError:
         return False
-
-
-@contextlib.contextmanager
-def alone(root: Path) -> Iterator[None]:
-    """One process at a time counts, makes room and publishes, so that two cannot both take the last of it."""
-    with (root / ".lock").open("a") as file:
-        with contextlib.suppress(OSError):
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def shrink(root: Path, *, keep: Path | None = None) -> tuple[list[SpaceUse], int]:

@@ -13,9 +13,9 @@ from headstart.data.decode import Pixels
 from headstart.data.loading import read_pixels, read_view
 from headstart.data.preprocess import scale, unscale
 from headstart.data.sources import ImageRecord
+from headstart.files import write_atomically
 from headstart.input_spec import InputSpec
 from headstart.models.augment import Flip, training_view, view_rng
-from headstart.run import write_atomically
 
 TRAINING_VIEWS = 5
 _GAP = 6

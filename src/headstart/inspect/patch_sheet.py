@@ -9,7 +9,7 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageFont
 
 from headstart.data.decode import Pixels
-from headstart.run import write_atomically
+from headstart.files import write_atomically
 
 TILE = 64
 """Side of a patch on the sheet in pixels: small ones are magnified as they are, large ones reduced."""

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from headstart.errors import BundleError
+from headstart.files import write_atomically, write_json
 from headstart.input_spec import InputSpec
 from headstart.models.catalog import ModelCard
-from headstart.run import write_atomically, write_json
 
 if TYPE_CHECKING:
     from headstart.models.backbone import Classifier

@@ -25,7 +25,7 @@ from typing import Any, TypeVar
 import platformdirs
 
 from headstart.errors import DiskFullError, HeadstartError, ModelError, WeightsUnavailableError, require
-from headstart.run import FULL_DISK
+from headstart.files import FULL_DISK
 
 PAUSES_SECONDS = (1.0, 3.0)
 """Before the second and the third try."""

@@ -25,11 +25,11 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from headstart.errors import ModelError, WeightsUnavailableError
+from headstart.files import write_atomically
 from headstart.models.catalog import ModelCard, ModelChoice, WeightSource
 from headstart.models.download import from_url, home
 from headstart.models.heads import head_sites
 from headstart.models.hub import hub_file
-from headstart.run import write_atomically
 
 Tensors = Mapping[str, Tensor]
 HeadFound = Literal["loaded", "missing", "other size"]

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from headstart.errors import RunError
 from headstart.evaluate.metrics import paired_p_value
-from headstart.run import write_atomically
+from headstart.files import write_atomically
 from headstart.train.judged import Judged
 
 

@@ -14,8 +14,8 @@ from headstart.deliver.pictures import NO_PICTURES, Pictures, Thumbnails
 from headstart.deliver.run_facts import RunFacts, read_run
 from headstart.deliver.run_report import run_page
 from headstart.errors import HeadstartError, ModelError, RunError
+from headstart.files import write_atomically
 from headstart.models.catalog import find_model
-from headstart.run import write_atomically
 
 FILE_NAME = "report.html"
 LARGEST_BYTES = 5_000_000

@@ -12,6 +12,7 @@ from headstart.features import store_limit
 from headstart.features.shards import count_rows, explained, shard_paths, sweep
 from headstart.features.store import ActivationStore
 from headstart.features.store_limit import SpaceUse
+from headstart.files import locked
 
 SMALLEST_LIMIT_BYTES = 10**6
 """Below that not one shard of anything fits."""
@@ -83,7 +84,7 @@ def limit_cache(limit_bytes: int, root: Path | None = None) -> dict[str, Any]:
     before = {use.folder: _plain(use) for use in store_limit.spaces_in_use_order(folder)}
     with explained(folder):
         store_limit.write_limit(folder, limit_bytes)
-        with store_limit.alone(folder):
+        with locked(folder):
             removed, over = store_limit.shrink(folder)
     return {
         "limit_bytes": limit_bytes,
