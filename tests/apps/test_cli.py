@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 import sys
@@ -50,6 +51,21 @@ def refused(result: Result, *words: str, code: int = 1) -> None:
     for word in words:
         assert word in err, err
     assert not Path("runs").exists()
+
+
+def test_a_class_name_that_the_terminal_lacks_does_not_end_a_command(
+    image_folder: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (image_folder / "blue").rename(image_folder / "日本語")
+    streams = {name: io.TextIOWrapper(io.BytesIO(), encoding="latin-1") for name in ("stdout", "stderr")}
+    for name, stream in streams.items():
+        monkeypatch.setattr(sys, name, stream)
+    monkeypatch.setattr(sys, "argv", ["headstart", "check", str(image_folder)])
+    with pytest.raises(SystemExit) as stop:
+        cli.main()
+    streams["stdout"].flush()
+    assert not stop.value.code
+    assert "\\u65e5\\u672c\\u8a9e" in streams["stdout"].buffer.getvalue().decode("latin-1")  # type: ignore[attr-defined]
 
 
 def test_train_evaluate_predict(run: Callable[..., Result], image_folder: Path, tmp_path: Path):

@@ -151,6 +151,23 @@ def test_predictions_are_one_line_each():
     assert console.predictions_text([{"file": "a.jpg", "label": "ant", "probability": 0.98765}]) == "a.jpg: ant 0.988"
 
 
+def test_names_do_not_steer_the_terminal_or_stretch_tables(capsys: pytest.CaptureFixture[str]):
+    odd = {"y" * 200: 1, "esc\x1b[31m": 2, "new\nline": 3}
+    answer = {"images": 6, "classes": odd, "splits": {}, "pixels": {"width": [], "height": []}, "findings": []}
+    lines = console.check_text(answer).splitlines()
+    assert len(lines) == 5
+    assert max(map(len, lines)) < 60
+    assert "\\u001b[31m" in lines[2]
+    assert "new\\nline" in lines[3]
+    row = FIGURES["per_class"]["a"]
+    table = console.figures_text({**FIGURES, "per_class": {"y" * 200: row, "\x1b": row}})
+    assert max(map(len, table.splitlines())) < 100
+    predicted = console.predictions_text([{"file": "a\nb\udce9.png", "label": "\u202e", "probability": 1.0}])
+    assert predicted == "a\\nb\\udce9.png: \\u202e 1.000"
+    console.warn("left out a\nb\x1b.png")
+    assert capsys.readouterr().err == "warning: left out a\\nb\\u001b.png\n"
+
+
 def test_neighbours_with_the_same_rate_are_named_once():
     rates = {"stem": 1e-6, "layer1": 1e-6, "layer2": 5e-6, "layer4": 1e-5, "head": 1e-3}
     text = console._runs_of_rates(rates)

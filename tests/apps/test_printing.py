@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
+import os
+import sys
 
 import pytest
 
-from headstart.apps.printing import WIDTH, json_text, wrapped
+from headstart.apps.printing import NAME_WIDTH, WIDTH, json_text, show_text, visible, visible_name, wrapped
 
 
 def test_json_keeps_letters_and_refuses_what_is_no_number():
@@ -26,3 +29,31 @@ def test_lines_fit_and_names_stay_whole():
     assert all(line.startswith("    ") for line in lines[1:])
     assert " ".join(lines).count(name) == 2
     assert wrapped("x" * 200) == "x" * 200
+
+
+def test_json_is_json_whatever_a_name_holds(monkeypatch: pytest.MonkeyPatch):
+    raw = b"caf\xe9 \xe2\x80\xae \xf0\x9f\x90\x9c\x1b\x7f\n"
+    for encoding in ("utf-8", "latin-1", "ascii"):
+        stdout = io.TextIOWrapper(io.BytesIO(), encoding=encoding, errors="backslashreplace")
+        monkeypatch.setattr(sys, "stdout", stdout)
+        show_text(json_text({"file": os.fsdecode(raw)}))
+        stdout.flush()
+        written = stdout.buffer.getvalue()  # type: ignore[attr-defined]
+        assert os.fsencode(json.loads(written.decode("utf-8"))["file"]) == raw, encoding
+        assert b"\x1b" not in written
+
+
+def test_what_cannot_be_seen_is_escaped_and_what_can_is_not():
+    assert visible("a\nb\x1b[31m\u202e\udce9") == "a\nb\\u001b[31m\\u202e\\udce9"
+    assert visible_name("new\nline\ttab\r") == "new\\nline\\ttab\\r"
+    seen = "Käfer \U0001f41c 日本語 back\\slash %s {x} <b>"
+    assert visible_name(seen) == visible(seen) == seen
+
+
+def test_a_long_name_keeps_its_ends():
+    name = "a" * 100 + "z" * 100
+    short = visible_name(name, width=NAME_WIDTH)
+    assert len(short) == NAME_WIDTH
+    assert (short[:10], short[-10:]) == ("a" * 10, "z" * 10)
+    assert "..." in short
+    assert visible_name("x" * NAME_WIDTH, width=NAME_WIDTH) == "x" * NAME_WIDTH

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from headstart.apps.printing import json_text, wrapped
+from headstart.apps.printing import json_text, show_text, wrapped
 from headstart.errors import HeadstartError
 
 if TYPE_CHECKING:
@@ -95,9 +95,9 @@ def advise(
         _write(out, advice.plan.to_yaml())
     if as_json:
         answer = advice.to_dict() | ({"plan_file": str(out)} if out is not None else {})
-        print(json_text(answer))
+        show_text(json_text(answer))
     else:
-        print(advice_text(advice, plan_file=out))
+        show_text(advice_text(advice, plan_file=out))
 
 
 def parse_similarity(text: str | None) -> float | str | None:

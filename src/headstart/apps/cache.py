@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from headstart.amounts import bytes_text
-from headstart.apps.printing import json_text
+from headstart.apps.printing import json_text, show_text
 from headstart.errors import HeadstartError
 
 _UNITS = {"kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12, "kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40}
@@ -37,7 +37,7 @@ def cache(
         answer, text = storage.limit_cache(parse_bytes(limit)), limited_text
     else:
         answer, text = storage.show_cache(), shown_text
-    print(json_text(answer) if as_json else text(answer))
+    show_text(json_text(answer) if as_json else text(answer))
 
 
 def parse_bytes(text: str) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 import time
 import warnings
@@ -18,7 +19,7 @@ from headstart.apps.embed import embed
 from headstart.apps.models import models
 from headstart.apps.option_words import Augmentation, DomainName, Grain, Head, HeadSolver, Rates, Strategy
 from headstart.apps.parsing import refuse_others
-from headstart.apps.printing import json_text
+from headstart.apps.printing import json_text, show_text, visible_name
 from headstart.apps.probe_command import probe
 from headstart.apps.report import report
 from headstart.apps.runs import runs
@@ -309,9 +310,9 @@ def _resume(run: Path, *, budget_seconds: float | None, as_json: bool) -> None:
 
 def _show(answer: Any, *, as_json: bool, text: Any) -> None:  # noqa: ANN401 - answers differ by command
     if as_json:
-        print(json_text(answer))
+        show_text(json_text(answer))
     else:
-        print(text(answer))
+        show_text(text(answer))
 
 
 _STARTED = time.monotonic()
@@ -320,10 +321,11 @@ _STARTED = time.monotonic()
 def main() -> NoReturn:
     """Run the command; a user's mistake is one line on stderr and exit code 1."""
     warnings.filterwarnings("ignore", module=r"PIL\..*")  # odd metadata and large images: checked where they are read
+    _print_whatever_comes()
     try:
         app()
     except HeadstartError as error:
-        print(f"headstart: {error}", file=sys.stderr)
+        print(f"headstart: {visible_name(str(error))}", file=sys.stderr)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         print(
@@ -334,6 +336,13 @@ def main() -> NoReturn:
     except BrokenPipeError:
         sys.exit(1)
     sys.exit(0)
+
+
+def _print_whatever_comes() -> None:
+    """A name that the terminal's encoding lacks is escaped; it must not end a command whose work is done."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import typer
 
 from headstart.apps.option_words import Augmentation, DomainName, Strategy
 from headstart.apps.parsing import refuse_others
-from headstart.apps.printing import json_text
+from headstart.apps.printing import json_text, show_text
 from headstart.experiments.questions import MODELS, RATES, SEEDS, STRATEGIES
 
 if TYPE_CHECKING:
@@ -109,9 +109,9 @@ def compare(
             plan = _plan(what, data, lists, grid, asked)
             answer = comparing.compare(plan, out=out, watcher=watcher)
     if as_json:
-        print(json_text(answer))
+        show_text(json_text(answer))
     else:
-        print(comparison_text(answer))
+        show_text(comparison_text(answer))
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from rich.progress import (
 )
 
 from headstart.amounts import bytes_text, count_text, duration_text
+from headstart.apps.printing import NAME_WIDTH, visible, visible_name
 from headstart.plan import Phase
 from headstart.train.observers import Observer
 
@@ -45,7 +46,7 @@ def _stderr() -> Console:
 
 def warn(text: str) -> None:
     """One line on stderr."""
-    _stderr().print(f"warning: {text}", markup=False)
+    _stderr().print(f"warning: {visible_name(text)}", markup=False)
 
 
 def progress() -> Callable[[str, int], Callable[[int], object]]:
@@ -206,7 +207,7 @@ class TrainingConsole(Observer):
 
     def say(self, text: str) -> None:
         """One line, above the bar."""
-        self._console.print(text, markup=False)
+        self._console.print(visible(text), markup=False)
 
 
 def _forecast_line(values: Mapping[str, Any]) -> str:
@@ -330,7 +331,8 @@ def _runs_of_rates(rates: Mapping[str, float]) -> str:
 
 def figures_text(figures: Mapping[str, Any]) -> str:
     """The answer of `headstart evaluate`."""
-    width = max(5, *(len(name) for name in figures["per_class"]))
+    names = {name: visible_name(name, width=NAME_WIDTH) for name in figures["per_class"]}
+    width = max(5, *map(len, names.values()))
     lines = [
         f"accuracy {_with_interval(figures)} on {figures['images']} images",
         f"balanced accuracy {figures['balanced_accuracy']:.3f}",
@@ -340,7 +342,7 @@ def figures_text(figures: Mapping[str, Any]) -> str:
     for name, row in figures["per_class"].items():
         span = "-" if row["recall_interval"] is None else "{:.3f}..{:.3f}".format(*row["recall_interval"])
         lines.append(
-            f"{name:<{width}} {row['images']:>6} {row['precision']:>9.3f} {row['recall']:>6.3f}  {span:<14} "
+            f"{names[name]:<{width}} {row['images']:>6} {row['precision']:>9.3f} {row['recall']:>6.3f}  {span:<14} "
             f"{row['f1']:>5.3f}"
         )
     lines += ["", "confusion (row: true class, column: predicted, in the order above)"]
@@ -352,7 +354,7 @@ def figures_text(figures: Mapping[str, Any]) -> str:
 
 def predictions_text(answers: Sequence[Mapping[str, Any]]) -> str:
     """The answer of `headstart predict`."""
-    return "\n".join(f"{a['file']}: {a['label']} {a['probability']:.3f}" for a in answers)
+    return "\n".join(f"{visible_name(a['file'])}: {visible_name(a['label'])} {a['probability']:.3f}" for a in answers)
 
 
 def check_text(answer: Mapping[str, Any]) -> str:
@@ -360,10 +362,11 @@ def check_text(answer: Mapping[str, Any]) -> str:
     splits = [name for name in answer["splits"] if name != "all"]
     head = f"{answer['images']} readable images, {len(answer['classes'])} classes"
     lines = [head + (f", splits {', '.join(splits)}" if splits else "")]
-    width = max((len(name) for name in answer["classes"]), default=0)
+    names = {name: visible_name(name, width=NAME_WIDTH) for name in answer["classes"]}
+    width = max(map(len, names.values()), default=0)
     for name, count in answer["classes"].items():
         by_split = ", ".join(f"{split} {answer['splits'][split].get(name, 0)}" for split in splits)
-        lines.append(f"  {name:<{width}} {count:>6}" + (f"  ({by_split})" if by_split else ""))
+        lines.append(f"  {names[name]:<{width}} {count:>6}" + (f"  ({by_split})" if by_split else ""))
     if answer["pixels"]["width"]:
         lines.append(
             "pixels (least, median, most): width {}, {}, {}; height {}, {}, {}".format(
@@ -373,7 +376,9 @@ def check_text(answer: Mapping[str, Any]) -> str:
     if "groups" in answer:
         lines.append(f"groups: {answer['groups']['groups']} ({answer['groups']['unmatched']} images are their own)")
     for finding in answer["findings"]:
-        lines.append(f"{finding['level']}: {finding['evidence']}\n    -> {finding['remedy']}")
+        lines.append(
+            f"{finding['level']}: {visible_name(finding['evidence'])}\n    -> {visible_name(finding['remedy'])}"
+        )
     if not answer["findings"]:
         lines.append("nothing suspicious")
     if "preview" in answer:

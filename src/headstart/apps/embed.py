@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from headstart.amounts import bytes_text
-from headstart.apps.printing import json_text
+from headstart.apps.printing import json_text, show_text
 from headstart.errors import Interrupted
 
 
@@ -69,7 +69,7 @@ def embed(
     if to_file and out is not None:
         write_features(filled, out)
         figures["file"] = str(out)
-    print(json_text(figures) if as_json else embedded_text(figures))
+    show_text(json_text(figures) if as_json else embedded_text(figures))
 
 
 def command_of(data: str, given: Mapping[str, object]) -> str:

@@ -23,7 +23,7 @@ from headstart.apps.filter_options import (
 )
 from headstart.apps.option_words import Sort
 from headstart.apps.parsing import refuse_others
-from headstart.apps.printing import json_text
+from headstart.apps.printing import json_text, show_text
 
 
 def models(
@@ -62,7 +62,7 @@ def models(
     if name is not None:
         refuse_others(context, {"name", "measure", "as_json"}, when="beside NAME", why="one card is shown in full")
         card = show_model(name, measure=measure, progress=progress)
-        print(json_text(card) if as_json else card_text(card))
+        show_text(json_text(card) if as_json else card_text(card))
         return
     query = model_query(
         contains=contains,
@@ -81,10 +81,10 @@ def models(
     )
     found = list_models(query, measure=measure, progress=progress)
     if as_json:
-        print(json_text(found[:limit] if limit else found))
+        show_text(json_text(found[:limit] if limit else found))
         return
     narrowed = query != ModelQuery(sort=query.sort)
-    print(cards_text(found, limit=limit or (None if narrowed else SHOWN)))
+    show_text(cards_text(found, limit=limit or (None if narrowed else SHOWN)))
 
 
 def _progress() -> Callable[[str, int], Callable[[int], object]]:

@@ -1,17 +1,60 @@
-"""Answers on stdout: as JSON for programs, as lines of one width for people."""
+"""Results on stdout: as JSON for programs, as lines of one width for people; names never steer the terminal."""
 
 from __future__ import annotations
 
 import json
+import re
+import sys
 import textwrap
 
 WIDTH = 110
 """Of a line of text."""
+NAME_WIDTH = 40
+"""Of a name in a table: one long class name must not stretch every row."""
+
+_UNSEEN = "\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\u2060\u2066-\u2069\ufeff\ud800-\udfff"
+"""Control characters, marks that turn the direction of writing, spaces without width, and bytes that are no UTF-8."""
+_UNSEEN_IN_TEXT = re.compile(f"[{_UNSEEN}]")
+_UNSEEN_IN_NAME = re.compile(f"[{_UNSEEN}\t\n]")
 
 
 def json_text(answer: object) -> str:
-    """Indented, in the user's own letters; numbers that are none are a mistake of ours and raise."""
-    return json.dumps(answer, indent=1, ensure_ascii=False, allow_nan=False)
+    """Indented, in the user's own letters where stdout has them; numbers that are none are a mistake of ours and raise.
+
+    Bytes of a file name that are no UTF-8 are escaped, so that the text is always JSON: `os.fsencode` of what a reader
+    gets is the name on the disk.
+    """
+    has_letters = (sys.stdout.encoding or "utf-8").lower().startswith("utf")
+    return visible(json.dumps(answer, indent=1, ensure_ascii=not has_letters, allow_nan=False))
+
+
+def show_text(text: str) -> None:
+    """Print to stdout, with what cannot be seen escaped."""
+    print(visible(text))
+
+
+def visible(text: str) -> str:
+    """Text of several lines with what cannot be seen escaped as JSON escapes it."""
+    return _UNSEEN_IN_TEXT.sub(_escaped, text)
+
+
+def visible_name(name: str, *, width: int | None = None) -> str:
+    """The name of a file or class in one line.
+
+    Args:
+        name: As it is on the disk.
+        width: Longer names lose their middle; None keeps all.
+    """
+    seen = _UNSEEN_IN_NAME.sub(_escaped, name)
+    if width is None or len(seen) <= width:
+        return seen
+    end = (width - 3) // 2
+    return f"{seen[: width - 3 - end]}...{seen[-end:]}"
+
+
+def _escaped(match: re.Match[str]) -> str:
+    short = {"\n": "\\n", "\t": "\\t", "\r": "\\r"}
+    return short.get(match.group(), f"\\u{ord(match.group()):04x}")
 
 
 def wrapped(text: str, *, first: str = "", rest: str = "") -> str:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from headstart.apps.printing import json_text, wrapped
+from headstart.apps.printing import json_text, show_text, wrapped
 from headstart.apps.probe_chart import check_chart_path, method_text, table_rows, write_chart
 from headstart.files import write_json
 
@@ -73,7 +73,7 @@ def probe(
             write_json(out, answer)
         except OSError as error:
             raise probing.not_written(out, error) from error
-    print(json_text(answer) if as_json else probed_text(answer))
+    show_text(json_text(answer) if as_json else probed_text(answer))
 
 
 def check_places(out: Path | None, chart: Path | None) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from headstart.amounts import bytes_text
-from headstart.apps.printing import json_text
+from headstart.apps.printing import json_text, show_text
 
 if TYPE_CHECKING:
     from headstart.workflow.reporting import Report
@@ -32,7 +32,7 @@ def report(
 
     written = reporting.report(runs, out=out, images="shown" if with_images else "named")
     answer = answer_of(written)
-    print(json_text(answer) if as_json else report_text(written))
+    show_text(json_text(answer) if as_json else report_text(written))
 
 
 def answer_of(written: Sequence[Report]) -> dict[str, Any]:

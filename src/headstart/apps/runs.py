@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from headstart.apps.printing import json_text
+from headstart.apps.printing import json_text, show_text
 from headstart.errors import HeadstartError
 
 if TYPE_CHECKING:
@@ -76,12 +76,12 @@ def runs(
         if query != RunQuery():
             raise typer.BadParameter("filters and --sort have no effect beside it", param_hint="--compare")
         compared = compare_runs([*compare, *(folders or ())])
-        print(json_text(compared.to_dict()) if as_json else compared_text(compared))
+        show_text(json_text(compared.to_dict()) if as_json else compared_text(compared))
         return
     if folders and len(folders) > 1:
         raise typer.BadParameter("give one folder, or runs behind --compare", param_hint="FOLDER")
     found = find_runs(folders[0] if folders else None, query)
-    print(json_text(found.to_dict()) if as_json else found_text(found, query))
+    show_text(json_text(found.to_dict()) if as_json else found_text(found, query))
 
 
 def parse_since(text: str, *, now: datetime | None = None) -> datetime:

@@ -23,7 +23,7 @@ from headstart.apps.filter_options import (
     TrainedOn,
     model_query,
 )
-from headstart.apps.printing import json_text, wrapped
+from headstart.apps.printing import json_text, show_text, wrapped
 from headstart.errors import Interrupted
 
 if TYPE_CHECKING:
@@ -106,11 +106,11 @@ def shortlist(
         except Interrupted as stopped:
             raise Interrupted(stopped.found, remedy="the same command computes only what is missing") from stopped
     if as_json:
-        print(json_text(answer.to_dict()))
+        show_text(json_text(answer.to_dict()))
     else:
         given = {"--group": group, "--input-size": input_size, "--seed": seed or None}
         words = [word for name, value in given.items() if value is not None for word in (name, str(value))]
-        print(shortlist_text(answer, words + ["--allow-noncommercial"] * allow_noncommercial))
+        show_text(shortlist_text(answer, words + ["--allow-noncommercial"] * allow_noncommercial))
 
 
 def shortlist_text(answer: Shortlist, shared: Sequence[str] = ()) -> str:
