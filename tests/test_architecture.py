@@ -17,6 +17,7 @@ OWN = [path for path in MODULES if path.name != "__init__.py"]
 
 CONTRACTS = {"errors", "facts", "input_spec", "plan_faults", "plan_sections", "plan"}
 CONTRACTS |= {"files", "request", "hyperrule", "presets", "run", "run_settings", "run_store", "choice_facts", "amounts"}
+CONTRACTS |= {"arguments"}
 
 THINGS = {"data", "models", "features", "domains"}
 STEPS = {"advise", "inspect", "evaluate", "train", "experiments", "deliver"}
@@ -25,6 +26,7 @@ STEPS = {"advise", "inspect", "evaluate", "train", "experiments", "deliver"}
 ARROWS: dict[str, set[str]] = {
     "errors": set(),
     "amounts": set(),
+    "arguments": {"errors"},
     "facts": {"errors"},
     "input_spec": {"errors"},
     "plan_faults": {"errors"},

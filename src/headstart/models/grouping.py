@@ -8,9 +8,11 @@ tensors go with their neighbours, and long flat lists are merged at stage grain.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import get_args
 
 from torch import Tensor, nn
 
+from headstart.arguments import ArgumentError, one_of
 from headstart.errors import ModelError
 from headstart.models.execution import execution_draft, output_positions
 from headstart.models.heads import HeadSite, head_sites
@@ -49,7 +51,14 @@ def layer_groups(
 
     Raises:
         ModelError: there is no classifier layer, or a forward pass that is needed fails.
+        ArgumentError: an argument is no network, no such grain, or no images.
     """
+    if not isinstance(network, nn.Module):
+        raise ArgumentError(f"network is {type(network).__name__} {network!r:.60}", expected="a torch nn.Module")
+    one_of("grain", grain, get_args(Grain))
+    if example is not None and (not isinstance(example, Tensor) or example.ndim != 4):
+        kind = f"a tensor of shape {tuple(example.shape)}" if isinstance(example, Tensor) else type(example).__name__
+        raise ArgumentError(f"example is {kind}", expected="a tensor of images (B, C, H, W)")
     sites = head_sites(network) if sites is None else sites
     draft = _draft(network, grain, example)
     draft = _with_head(draft, network, sites)
