@@ -17,7 +17,7 @@ OWN = [path for path in MODULES if path.name != "__init__.py"]
 
 CONTRACTS = {"errors", "facts", "input_spec", "plan_faults", "plan_sections", "plan"}
 CONTRACTS |= {"files", "request", "hyperrule", "presets", "run", "run_settings", "run_store", "choice_facts", "amounts"}
-CONTRACTS |= {"arguments"}
+CONTRACTS |= {"arguments", "intervals"}
 
 THINGS = {"data", "models", "features", "domains"}
 STEPS = {"advise", "inspect", "evaluate", "train", "experiments", "deliver"}
@@ -27,6 +27,7 @@ ARROWS: dict[str, set[str]] = {
     "errors": set(),
     "amounts": set(),
     "arguments": {"errors"},
+    "intervals": set(),
     "facts": {"errors"},
     "input_spec": {"errors"},
     "plan_faults": {"errors"},

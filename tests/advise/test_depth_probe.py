@@ -17,11 +17,11 @@ from sklearn.linear_model import LogisticRegression
 from headstart.advise.depth_probe import DepthCurve, beats, folds_by_group, probe_depths, sign_test
 from headstart.data.sources import ImageRecord
 from headstart.errors import DataError
-from headstart.evaluate.metrics import wilson_interval
 from headstart.facts import DEPTHS
 from headstart.features import head_solver
 from headstart.features.head_solver import head_problem
 from headstart.features.rows import MatrixRows
+from headstart.intervals import wilson_interval
 
 KEYS = ["group", "position", "count", "detects", "literature_share", "default_action", "accuracy", "accuracy_interval"]
 KEYS += ["knn_accuracy", "knn_interval", "cka", "features"]

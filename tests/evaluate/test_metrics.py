@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,12 +16,13 @@ from headstart.evaluate.metrics import (
     accuracy,
     balanced_accuracy,
     confusion_matrix,
+    judge,
     log_loss,
     paired_p_value,
     per_class,
     sharpened_log_losses,
-    wilson_interval,
 )
+from headstart.intervals import wilson_interval
 
 FAST = settings(max_examples=50, deadline=None)
 Case = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.float64], int]
@@ -89,15 +91,57 @@ def test_figures_per_class_equal_sklearn(case: Case) -> None:
 
     labels, predicted, _, num_classes = case
     names = [f"class {index}" for index in range(num_classes)]
-    found = per_class(confusion_matrix(labels, predicted, num_classes), names)
-    reference = precision_recall_fscore_support(labels, predicted, labels=range(num_classes), zero_division=0)
+    found = per_class(labels, predicted, names)
+    reference = precision_recall_fscore_support(labels, predicted, labels=range(num_classes), zero_division=np.nan)
     assert list(found) == names
-    for key, values in zip(("precision", "recall", "f1", "images"), reference, strict=True):
-        assert [found[name][key] for name in names] == pytest.approx(list(values)), key
     for index, name in enumerate(names):
-        images = int((labels == index).sum())
+        row, images, named = found[name], int((labels == index).sum()), int((predicted == index).sum())
         hits = int(((labels == index) & (predicted == index)).sum())
-        assert found[name]["recall_interval"] == (list(wilson_interval(hits, images)) if images else None)
+        assert (row["images"], row["predicted"]) == (images, named)
+        assert row["recall_interval"] == (pytest.approx(wilson_interval(hits, images)) if images else None)
+        if not images:
+            assert row["recall"] is row["precision"] is row["f1"] is row["precision_interval"] is None
+            continue
+        assert row["recall"] == pytest.approx(reference[1][index])
+        assert row["f1"] == pytest.approx(reference[2][index])
+        assert row["precision"] == (pytest.approx(reference[0][index]) if named else None)
+        assert row["precision_interval"] == (pytest.approx(wilson_interval(hits, named)) if named else None)
+
+
+def test_figures_of_groups_are_less_certain_in_every_interval() -> None:
+    rng = np.random.default_rng(3)
+    together = np.repeat(np.arange(30), 6)
+    labels = rng.integers(0, 2, 30)[together]
+    hit = np.where((rng.random(30) < 0.8)[together], labels, 1 - labels)  # a patient is right or wrong as a whole
+    probabilities = np.eye(2)[hit] * 0.8 + 0.1
+    alone, grouped = (
+        judge(probabilities, labels, "ab"),
+        judge(probabilities, labels, "ab", together=together, counted="groups"),
+    )
+    assert (grouped["images"], grouped["groups"], grouped["counted"]) == (180, 30, "groups")
+    assert (alone["groups"], alone["counted"]) == (None, "images")
+
+    def widths(figures: dict[str, Any]) -> list[float]:
+        found = [figures[f"{name}_interval"] for name in ("accuracy", "balanced_accuracy", "log_loss")]
+        rows = figures["per_class"].values()
+        found += [row[f"{name}_interval"] for row in rows for name in ("recall", "precision")]
+        return [high - low for low, high in found]
+
+    assert all(wide > 1.5 * narrow for wide, narrow in zip(widths(grouped), widths(alone), strict=True))
+
+
+def test_a_balanced_accuracy_of_few_images_of_one_class_is_uncertain() -> None:
+    """Of 97 images of one class and 3 of the other the mean recall is no surer than the three."""
+    labels = np.repeat([0, 1], (97, 3))
+    found = judge(np.eye(2)[labels], labels, "ab")
+    assert found["balanced_accuracy"] == 1.0
+    assert found["balanced_accuracy_interval"][0] < 0.8 < found["accuracy_interval"][0]
+
+
+def test_the_log_loss_of_a_single_group_has_no_interval() -> None:
+    found = judge(np.full((4, 2), 0.5), np.array([0, 1, 0, 1]), "ab", together=np.zeros(4, int), counted="groups")
+    assert found["log_loss_interval"] is None
+    assert found["uniform_log_loss"] == pytest.approx(found["log_loss"])
 
 
 @FAST

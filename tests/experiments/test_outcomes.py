@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headstart.evaluate.metrics import balanced_accuracy, confusion_matrix, wilson_interval
+from headstart.evaluate.metrics import balanced_accuracy, confusion_matrix
 from headstart.experiments.outcomes import (
     Answers,
     Outcomes,
@@ -20,6 +20,7 @@ from headstart.experiments.outcomes import (
     strata_of,
     summarize,
 )
+from headstart.intervals import wilson_interval
 
 FAST = settings(max_examples=30, deadline=None)
 

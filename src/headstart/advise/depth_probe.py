@@ -15,7 +15,6 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from headstart.advise.group_intervals import Together, share_interval
 from headstart.data.sources import ImageRecord
 from headstart.data.splits import deal_folds
 from headstart.errors import DataError
@@ -26,6 +25,7 @@ from headstart.features.logistic_blocks import choose_in_blocks
 from headstart.features.neighbours import nearest_out_of_fold, neighbours_for
 from headstart.features.rows import MatrixRows
 from headstart.features.similarity import linear_cka
+from headstart.intervals import Together, share_interval
 
 Features: TypeAlias = Mapping[str, npt.NDArray[np.float32]]
 """Layer group -> (N, F), stem to last stage."""
@@ -57,7 +57,7 @@ class GroupProbe:
     accuracy: float
     """Of a linear probe, out of fold."""
     accuracy_interval: tuple[float, float]
-    """95 %, see `group_intervals.share_interval`."""
+    """95 %, see `intervals.share_interval`."""
     knn_accuracy: float
     """Of the nearest neighbours, out of fold."""
     knn_interval: tuple[float, float]

@@ -15,13 +15,13 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from headstart.advise.group_intervals import Together, mean_interval, share_difference_interval, share_interval
 from headstart.data.sources import ImageRecord
 from headstart.data.splits import deal, order_key
 from headstart.features.head_solver import head_problem
 from headstart.features.neighbours import nearest_out_of_fold, neighbours_for
 from headstart.features.rows import MatrixRows
 from headstart.features.transferability import h_score, log_maximum_evidence
+from headstart.intervals import Together, mean_interval, share_difference_interval, share_interval
 
 Features: TypeAlias = npt.NDArray[np.float32]
 Labels: TypeAlias = npt.NDArray[np.int64]
@@ -249,7 +249,7 @@ def difference(first: Judged, second: Judged) -> Difference:
     """How much better the first is than the second on the same images.
 
     The loss has the interval of a mean of paired differences, the accuracy that of matched proportions. Images of one
-    group count together in both (`group_intervals`).
+    group count together in both (`intervals`).
 
     Raises:
         ValueError: they were judged on other numbers of images.

@@ -342,8 +342,8 @@ def figures_text(figures: Mapping[str, Any]) -> str:
     for name, row in figures["per_class"].items():
         span = "-" if row["recall_interval"] is None else "{:.3f}..{:.3f}".format(*row["recall_interval"])
         lines.append(
-            f"{names[name]:<{width}} {row['images']:>6} {row['precision']:>9.3f} {row['recall']:>6.3f}  {span:<14} "
-            f"{row['f1']:>5.3f}"
+            f"{names[name]:<{width}} {row['images']:>6} {_share(row['precision']):>9} {_share(row['recall']):>6}  "
+            f"{span:<14} {_share(row['f1']):>5}"
         )
     lines += ["", "confusion (row: true class, column: predicted, in the order above)"]
     lines += [" ".join(f"{count:>5}" for count in row) for row in figures["confusion"]]
@@ -389,3 +389,8 @@ def check_text(answer: Mapping[str, Any]) -> str:
 def _with_interval(figures: Mapping[str, Any]) -> str:
     low, high = figures["accuracy_interval"]
     return f"{figures['accuracy']:.3f} (95 % interval {low:.3f}..{high:.3f})"
+
+
+def _share(value: float | None) -> str:
+    """Three decimals, or a dash for a share of no images."""
+    return "-" if value is None else f"{value:.3f}"

@@ -168,11 +168,11 @@ def classes_section(run: RunFacts) -> Section | None:
         [
             name,
             f"{row['images']:,}",
-            wording.percent(row["recall"]) if row["images"] else "\u2013",
+            _share(row["recall"] if row["images"] else None),
             interval_track(axis, row["recall_interval"], row["recall"] if row["images"] else None),
             wording.interval(row["recall_interval"]),
-            wording.percent(row["precision"]),
-            wording.percent(row["f1"]),
+            _share(row["precision"]),
+            _share(row["f1"]),
         ]
         for name, row in per_class.items()
     ]
@@ -184,3 +184,8 @@ def classes_section(run: RunFacts) -> Section | None:
     )
     body = table(header, rows, says="Figures by class", numeric=(1, 2, 4, 5, 6))
     return Section("classes", "Class by class", joined([intro, body]))
+
+
+def _share(value: float | None) -> str:
+    """A percentage, or a dash for a share of no images."""
+    return "\u2013" if value is None else wording.percent(value)

@@ -131,7 +131,8 @@ def _cautions(run: RunFacts, metrics: Values) -> Html:
 
 
 def _tiles(run: RunFacts, metrics: Values) -> Html:
-    weakest = min(metrics["val"]["per_class"].items(), key=lambda item: item[1]["recall"], default=None)
+    tested = [item for item in metrics["val"]["per_class"].items() if item[1]["images"]]
+    weakest = min(tested, key=lambda item: item[1]["recall"], default=None)
     tiles = [
         ("to learn from", count_text(run.images("fit"), "image")),
         ("to choose on", count_text(run.images("select"), "image") if run.images("select") else "out of fold"),

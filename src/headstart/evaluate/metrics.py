@@ -4,32 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from headstart.intervals import Together, mean_interval, share_interval
+
 Labels: TypeAlias = npt.NDArray[np.int64]
 """(N,) class indices 0..K-1."""
 Counts: TypeAlias = npt.NDArray[np.int64]
+Counted: TypeAlias = Literal["images", "groups", "files"]
+"""What an interval counts: images; groups (patients, scenes, pages); or different files, where some are copies."""
 
 _LOG_TEMPERATURES = (-2.0, 2.0)  # a perfect classifier would ask for zero
-_Z95 = 1.959963984540054  # 97.5 % point of the standard normal
-
-
-def wilson_interval(successes: int, trials: int) -> tuple[float, float]:
-    """95 % interval of a share (Wilson 1927): honest near 0 and 1 and for few trials, unlike p +- 2 s.
-
-    Raises:
-        ValueError: no trials, or more successes than trials.
-    """
-    if not 0 <= successes <= trials or trials == 0:
-        raise ValueError(f"{successes} successes of {trials} trials is no share")
-    share = successes / trials
-    spread = _Z95**2 / trials
-    centre = (share + spread / 2) / (1 + spread)
-    half = _Z95 / (1 + spread) * math.sqrt(share * (1 - share) / trials + spread / (4 * trials))
-    return max(0.0, centre - half), min(1.0, centre + half)
 
 
 def confusion_matrix(labels: Labels, predicted: Labels, num_classes: int) -> Counts:
@@ -49,24 +37,35 @@ def balanced_accuracy(confusion: Counts) -> float:
     return float((np.diag(confusion)[occurs] / confusion.sum(axis=1)[occurs]).mean())
 
 
-def per_class(confusion: Counts, classes: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Precision, recall, F1 (each 0..1; 0 where undefined), number of images and a 95 % interval of recall."""
+def per_class(
+    labels: Labels, predicted: Labels, classes: Sequence[str], together: Together | None = None
+) -> dict[str, dict[str, Any]]:
+    """Precision, recall and F1 of each class (0..1), 95 % intervals of the first two, and how many images there are.
+
+    A class without images has none of the three, and one that is never predicted no precision: a share of no images
+    is no figure.
+
+    Args:
+        labels: (N,).
+        predicted: (N,) class indices.
+        classes: K names.
+        together: (N,) number of the group of each image; every image stands alone if None.
+    """
+    together = np.arange(len(labels)) if together is None else together
+    correct = labels == predicted
     found = {}
     for index, name in enumerate(classes):
-        hits, images, named = (
-            int(confusion[index, index]),
-            int(confusion[index].sum()),
-            int(confusion[:, index].sum()),
-        )
-        precision = hits / named if named else 0.0
-        recall = hits / images if images else 0.0
-        both = precision + recall
+        of_class, named = labels == index, predicted == index
+        hits, images, count = int((of_class & named).sum()), int(of_class.sum()), int(named.sum())
+        judged = images > 0
         found[name] = {
-            "precision": precision,
-            "recall": recall,
-            "f1": 2 * precision * recall / both if both else 0.0,
+            "precision": hits / count if count and judged else None,
+            "recall": hits / images if judged else None,
+            "f1": 2 * hits / (images + count) if judged else None,
             "images": images,
-            "recall_interval": list(wilson_interval(hits, images)) if images else None,
+            "recall_interval": list(share_interval(correct[of_class], together[of_class])) if judged else None,
+            "predicted": count,
+            "precision_interval": list(share_interval(correct[named], together[named])) if count and judged else None,
         }
     return found
 
@@ -122,23 +121,47 @@ def paired_p_value(incumbent: npt.NDArray[np.float64], challenger: npt.NDArray[n
     return float(ttest_rel(incumbent, challenger, alternative="greater").pvalue)
 
 
-def judge(probabilities: npt.NDArray[np.floating[Any]], labels: Labels, classes: Sequence[str]) -> dict[str, Any]:
+def judge(
+    probabilities: npt.NDArray[np.floating[Any]],
+    labels: Labels,
+    classes: Sequence[str],
+    *,
+    together: Together | None = None,
+    counted: Counted = "images",
+) -> dict[str, Any]:
     """All figures of `headstart evaluate`, as plain values.
 
     Args:
         probabilities: (N, K).
         labels: (N,).
         classes: K names in the order of the columns.
+        together: (N,) number of the group of each image, which intervals count; every image stands alone if None.
+        counted: What the groups are.
     """
-    confusion = confusion_matrix(labels, probabilities.argmax(axis=1).astype(np.int64), len(classes))
-    hits = int(np.trace(confusion))
+    alone = np.arange(len(labels))
+    together = alone if together is None else together
+    predicted = probabilities.argmax(axis=1).astype(np.int64)
+    confusion, correct = confusion_matrix(labels, predicted, len(classes)), labels == predicted
+    of_class = confusion.sum(axis=1)
+    confidence = probabilities.max(axis=1).astype(np.float64)
     return {
         "images": len(labels),
         "accuracy": accuracy(confusion),
-        "accuracy_interval": list(wilson_interval(hits, len(labels))),
+        "accuracy_interval": list(share_interval(correct, together)),
+        "counted": counted,
+        "groups": None if counted == "images" else len(np.unique(together)),
         "balanced_accuracy": balanced_accuracy(confusion),
+        "balanced_accuracy_interval": list(share_interval(correct, together, weights_N=1 / of_class[labels])),
         "log_loss": log_loss(probabilities, labels),
+        "log_loss_interval": _finite(mean_interval(log_losses(probabilities, labels), together)),
+        "uniform_log_loss": math.log(len(classes)),
+        "mean_confidence": float(confidence.mean()),
         "ece": None,
-        "per_class": per_class(confusion, classes),
+        "per_class": per_class(labels, predicted, classes, together),
         "confusion": confusion.tolist(),
     }
+
+
+def _finite(interval: tuple[float, float]) -> list[float] | None:
+    """None where nothing is known: JSON has no infinity."""
+    return list(interval) if all(map(math.isfinite, interval)) else None

@@ -9,9 +9,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from headstart.evaluate.metrics import wilson_interval
 from headstart.experiments import resampling
 from headstart.experiments.resampling import Floats, Ints
+from headstart.intervals import wilson_interval
 
 Metric = Literal["accuracy", "balanced_accuracy", "log_loss"]
 

@@ -14,7 +14,6 @@ import numpy as np
 import numpy.typing as npt
 
 from headstart.advise.depth_probe import DepthCurve, folds_by_group, probe_depths
-from headstart.advise.group_intervals import numbered
 from headstart.data import checks
 from headstart.data.decode import UnreadableImageError, decode
 from headstart.data.loading import batches
@@ -25,6 +24,7 @@ from headstart.errors import DataError, HeadstartError, ModelError, PlanError, r
 from headstart.features.store import image_digest
 from headstart.features.strongest import StrongestPositions
 from headstart.input_spec import InputSpec
+from headstart.intervals import numbered
 from headstart.models.catalog import ModelChoice, find_model
 from headstart.plan import DataPlan, NoncommercialWeights
 from headstart.request import DEFAULT_MODEL

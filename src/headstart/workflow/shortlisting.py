@@ -16,13 +16,13 @@ from typing import Any
 import numpy as np
 
 from headstart.advise.cautions import Circumstances, cautions
-from headstart.advise.group_intervals import Together, numbered
 from headstart.advise.halving import Labels, classes_in_one_group, dealt_folds, images_wanted, nested_order
 from headstart.advise.ranking import KEPT, Candidate, Shortlist, halve, places
 from headstart.data import checks
 from headstart.data.sources import ImageRecord
 from headstart.data.splits import Roles, join_identical
 from headstart.errors import DataError, Interrupted, ModelError, PlanError, require
+from headstart.intervals import Together, numbered
 from headstart.models.catalog import ModelChoice, all_cards, find_model
 from headstart.models.search import ModelQuery, search
 from headstart.plan import DataPlan, NoncommercialWeights
