@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from pathlib import Path
 from typing import get_args
 
 import pytest
@@ -12,6 +13,7 @@ from headstart.choice_facts import (
     CLOUD_GPU,
     DOMAIN_FACTS,
     FROM_SCRATCH,
+    MEASURED,
     TRANSFER,
     depths_in,
     similarity_level,
@@ -67,3 +69,11 @@ def test_prices_say_that_they_are_assumed():
         assert "2025" in price.source
     assert FROM_SCRATCH.labelled_images == (100_000, None)
     assert TRANSFER.usd[1] < FROM_SCRATCH.usd[0]
+
+
+def test_the_measured_accuracies_are_those_of_the_published_exercise():
+    page = (Path(__file__).parents[1] / "docs" / "exercises.md").read_text(encoding="utf-8")
+    table = page[page.index("exercise-strategies:start") : page.index("exercise-strategies:end")]
+    for result in MEASURED:
+        low, high = result.accuracy_interval
+        assert f"| {result.strategy} | 3 | {result.accuracy:.3f} ({low:.3f}..{high:.3f}) |" in table

@@ -111,7 +111,7 @@ class RateRule(Section):
 
     rule: Literal["uniform", "geometric", "by_depth", "listed"] = "uniform"
     """uniform: all at `top`. geometric: the last stage at `top`, each group before it at the rate times `factor`.
-    by_depth: the literature's rate at that relative depth. listed: `rates`, by group name."""
+    by_depth: the usual ladder's learning rate at that relative depth. listed: `rates`, by group name."""
     top: Annotated[float, Field(gt=0, le=1)] = 1e-4
     factor: Annotated[float, Field(gt=0, le=1)] = 1.0
     rates: dict[str, Annotated[float, Field(gt=0, le=1)]] = {}

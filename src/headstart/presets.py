@@ -121,7 +121,8 @@ def discriminative(request: Request) -> Plan:
         backbone_rates=RateRule(rule="by_depth"),
     )
     reasons = {
-        "phases[1].backbone_rates": "the literature's ladder by relative depth: 1e-6, 5e-6, 1e-5, 5e-5, head 1e-3",
+        "phases[1].backbone_rates": "the usual ladder by relative depth, a rule of thumb of teaching material: "
+        "1e-6, 5e-6, 1e-5, 5e-5, head 1e-3",
         "phases[1].epochs": _EPOCHS_REASON,
     }
     tune, rate_reasons = _with_rates("discriminative", tune, request)

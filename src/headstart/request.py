@@ -239,7 +239,10 @@ def _default_reasons(
     if isinstance(phases[0], SolvePhase):
         why["phases[0].strength"] = "cross-validated on out-of-fold predictions inside the training images"
     if trained:
-        why["optimizer"] = "AdamW with weight decay 0.01 forgives rates that are off (Loshchilov & Hutter 2019)"
+        why["optimizer"] = (
+            "AdamW: its best weight decay depends less on the learning rate than that of Adam with an L2 penalty "
+            f"(Loshchilov & Hutter 2019); {WEIGHT_DECAY:g} is PyTorch's default"
+        )
         why["selection.patience_epochs"] = "five epochs without a better one end a phase"
         why["batch_size"] = "32 images: enough steps on small sets, and it fits any machine"
     for index in trained:

@@ -41,7 +41,9 @@ def test_the_expected_answers_hold(said: dict[str, Any], right: str):
 
 def test_what_else_the_expected_answers_ask_for():
     low = advise(situation(images=300, similarity="low"))
-    assert "may struggle" in low.rejected["feature_extraction"]
+    assert low.strategy == "feature_extraction"
+    assert any("may struggle" in warning for warning in low.warnings)
+    assert "default of headstart train" in low.rejected["probe_then_tune"]
     bands = advise(situation(images=20_000, domain="satellite", channels=13))
     assert bands.plan.requires == ("channel_adaptation",)
     assert bands.plan.input.size == 320
@@ -184,6 +186,6 @@ def test_a_budget_goes_into_the_plan_and_an_unlimited_one_does_not():
 def test_what_was_measured_here_decides_what_fits_a_budget():
     fast = Known({"forward": 5_000.0, "training": 2_000.0, "torch": 9_000.0, "onnxruntime": 9_000.0})
     said = situation(images=6_000, similarity="high", budget_seconds=600.0)
-    assert advise(said, known=fast).strategy == "discriminative"
+    assert advise(said, known=fast).strategy == "probe_then_tune"
     assert advise(said, known=fast).prices.machine.origin == "related"
-    assert advise(said).strategy != "discriminative"
+    assert advise(said).strategy == "feature_extraction"

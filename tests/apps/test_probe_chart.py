@@ -93,7 +93,7 @@ def test_names_are_text_and_screen_readers_are_told_everything():
     assert root.get("aria-labelledby") == f"{title.get('id')} {told.get('id')}"
     assert title.text == "net<x>:tag on ants & bees, after every layer group"
     assert told.text.startswith("The probe rises.")
-    assert "stage4: probe 0.80, neighbours 0.70, literature 0.47" in told.text
+    assert "stage4: probe 0.80, neighbours 0.70, rule of thumb 0.47" in told.text
 
 
 def test_many_groups_have_slanted_names():
@@ -132,7 +132,7 @@ def test_the_page_has_the_data_as_a_table():
 
 def test_the_table_says_what_was_measured():
     header, first, *_ = table_rows(answer())
-    assert header == ["group", "detects", "accuracy", "95 %", "kNN", "95 %", "literature", "numbers"]
+    assert header == ["group", "detects", "accuracy", "95 %", "kNN", "95 %", "rule of thumb", "numbers"]
     assert first[:4] == ["stage0", "edges & corners", "0.400", "0.350..0.440"]
     assert first[6:] == ["95%", "1,280"]
     assert table_rows(answer(cka=0.25))[1][6] == "0.250"

@@ -15,7 +15,7 @@ from headstart.advise.price import Cost, Machine, cost_of, machine_for, pretrain
 from headstart.advise.rules import THAWING, Decision, decide
 from headstart.advise.situation import Situation
 from headstart.amounts import duration_text
-from headstart.choice_facts import SCRATCH_IMAGES
+from headstart.choice_facts import RULE_OF_THUMB, SCRATCH_IMAGES
 from headstart.facts import HEAD_LEARNING_RATE
 from headstart.features.measured import Known
 from headstart.features.network_facts import NetworkFacts, facts_of_card
@@ -183,12 +183,15 @@ def _of_phases(phases: Sequence[SolvePhase | TrainPhase]) -> list[Reason]:
     found = []
     for index, phase in enumerate(phases):
         if isinstance(phase, TrainPhase):
-            rate, source = f"{phase.learning_rate:g}, the usual rate of a head under AdamW", "Loshchilov & Hutter 2019"
+            rate, source = (
+                f"{phase.learning_rate:g}: Adam's default, the usual learning rate of a new head",
+                "Kingma & Ba 2015",
+            )
             if phase.learning_rate < HEAD_LEARNING_RATE:
-                source = "Howard & Ruder 2018"
+                source = RULE_OF_THUMB
                 rate = f"{phase.learning_rate:g}, a tenth of the phase before: what has learned already moves less"
             elif phase.learning_rate > HEAD_LEARNING_RATE:
-                source = "Smith 2018; the ten-fold rule"
+                source = f"Smith & Topin 2018; the ten-fold rule ({RULE_OF_THUMB})"
                 rate = f"{phase.learning_rate:g} for the head at the peak of the cycle; pretrained layers get a tenth"
             found.append(Reason(f"phases[{index}].learning_rate", rate, source))
             shape = f"{phase.schedule.name}: large steps first, small ones to settle"
@@ -203,7 +206,7 @@ def _more(
     found = []
     if situation.channels == 1:
         text = "one grey channel becomes three equal ones, in the weights' own mean and standard deviation"
-        found.append(Reason("input", text, "Raghu et al. 2019; headstart.data.decode"))
+        found.append(Reason("input", text, "headstart.data.decode"))
     if request.head == "linear" and request.head_solver == "solved":
         text = "linear and solved: its cross-validated penalty holds it back"
         if situation.domain == "medical":

@@ -4,26 +4,27 @@ from __future__ import annotations
 
 import re
 
+from headstart.choice_facts import RULE_OF_THUMB
 from headstart.facts import RATE_PRESETS
 
-_ONE_CYCLE = "Smith 2018; tried on 1,000 CIFAR-10 images (docs/guide/strategies.md)"
-_UNIFORM = "the ten-fold rule; measured on 1,000 CIFAR-10 images (docs/guide/strategies.md)"
+_ONE_CYCLE = "Smith & Topin 2018; tried on 1,000 CIFAR-10 images (docs/guide/strategies.md)"
+_UNIFORM = f"the ten-fold rule ({RULE_OF_THUMB}); measured on 1,000 CIFAR-10 images (docs/guide/strategies.md)"
 
 PHASES: dict[str, str] = {
     "feature_extraction": "Zeiler & Fergus 2014; Kornblith et al. 2019",
-    "gradual": "Howard & Ruder 2018",
-    "scratch": "He et al. 2019",
+    "gradual": "Howard & Ruder 2018 for the order (on text); epochs and learning rates: " + RULE_OF_THUMB,
+    "scratch": "He et al. 2019 (object detection)",
 }
 """Strategy -> source of its phases; the others start from the probe: Kumar et al. 2022."""
 
 BY_PATH: dict[str, str] = {
-    "model.weights": "He et al. 2019",
+    "model.weights": f"He et al. 2019 (object detection); the number of images: {RULE_OF_THUMB}",
     "input.size": "the weights' card",
     "phases[].strength": "Kornblith et al. 2019",
     "phases[].epochs": "measured on small sets (docs/guide/strategies.md)",
-    "phases[].thaw": "Yosinski et al. 2014",
+    "phases[].thaw": f"Yosinski et al. 2014: features turn specific with depth; the number: {RULE_OF_THUMB}",
     "phases[].batch_norm": "measured: buffers move in layers that only have no gradients (docs/guide/strategies.md)",
-    "phases[].learning_rate": "Loshchilov & Hutter 2019",
+    "phases[].learning_rate": "Kingma & Ba 2015, whose default for Adam it is",
     "optimizer": "Loshchilov & Hutter 2019",
     "optimizer.label_smoothing": "Szegedy et al. 2016",
     "batch_size": "Masters & Luschi 2018",
@@ -35,13 +36,19 @@ BY_PATH: dict[str, str] = {
 """Path of a plan, numbers of phases left out -> source."""
 
 BY_STRATEGY: dict[tuple[str, str], str] = {
-    ("discriminative", "phases[].backbone_rates"): "Howard & Ruder 2018; headstart.facts.DEPTHS",
+    (
+        "discriminative",
+        "phases[].backbone_rates",
+    ): f"Howard & Ruder 2018 for the idea (on text); numbers: {RULE_OF_THUMB}",
     ("discriminative", "selection.patience_epochs"): "Prechelt 1998",
     ("gradual", "selection.patience_epochs"): "Prechelt 1998",
     ("feature_extraction", "selection.patience_epochs"): "Prechelt 1998",
-    ("scratch", "phases[].backbone_rates"): "He et al. 2019",
+    ("scratch", "phases[].backbone_rates"): RULE_OF_THUMB,
     ("scratch", "phases[].schedule"): "Loshchilov & Hutter 2017; Goyal et al. 2017",
-    ("scratch", "phases[].epochs"): "He et al. 2019",
+    (
+        "scratch",
+        "phases[].epochs",
+    ): f"He et al. 2019 train random weights up to six times as long; the number: {RULE_OF_THUMB}",
     ("scratch", "phases[].batch_norm"): "Ioffe & Szegedy 2015",
     ("scratch", "selection.patience_epochs"): "Loshchilov & Hutter 2017",
 }

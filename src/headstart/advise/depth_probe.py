@@ -1,8 +1,8 @@
 """How much of a network transfers to a user's images, measured after every layer group.
 
 A linear probe (Alain & Bengio 2016) and the nearest neighbours say how well the classes can be told from what a group
-gives; CKA (Kornblith et al. 2019) says how far tuning has moved it. Beside them stands the share that the literature
-says transfers. Pure functions of features: no network is run here.
+gives; CKA (Kornblith et al. 2019) says how far tuning has moved it. Beside them stands the share that teaching material
+says transfers, a rule of thumb. Pure functions of features: no network is run here.
 """
 
 from __future__ import annotations
@@ -50,9 +50,9 @@ class GroupProbe:
     count: int
     """Groups before the head."""
     detects: str
-    """What such depths detect, by the literature."""
+    """What such depths detect (`headstart.facts.DEPTHS`)."""
     literature_share: float
-    """Of what such depths have learned, the share that transfers by the literature."""
+    """Of what such depths have learned, the share that transfers: a rule of thumb of teaching material, 0..1."""
     default_action: str
     accuracy: float
     """Of a linear probe, out of fold."""

@@ -13,7 +13,17 @@ from dataclasses import dataclass, replace
 
 from headstart.advise.situation import Nearness, Situation
 from headstart.amounts import count_text, duration_text
-from headstart.choice_facts import FEW_IMAGES, FEW_PER_CLASS, MANY_IMAGES, SCRATCH_IMAGES, SMALL_IMAGES
+from headstart.choice_facts import (
+    FEW_IMAGES,
+    FEW_PER_CLASS,
+    MANY_IMAGES,
+    MEASURED_ORDER,
+    MEASURED_SOURCE,
+    NEVER_ADVISED,
+    RULE_OF_THUMB,
+    SCRATCH_IMAGES,
+    TUNABLE_IMAGES,
+)
 from headstart.plan import Domain
 
 THAWING: tuple[str, ...] = (
@@ -80,92 +90,78 @@ RULES: tuple[Rule, ...] = (
         When(per_class_below=FEW_PER_CLASS),
         "feature_extraction",
         f"fewer than {FEW_PER_CLASS} images of a class, in half of the classes or more, are too few to tune on; a "
-        "solved head is as good or better there, and forgets nothing",
-        "Kornblith et al. 2019",
+        "linear probe is as good or better there, and forgets nothing",
+        "Kornblith et al. 2019; the border is a rule of thumb",
     ),
     Rule(
         When(("high",), below=FEW_IMAGES),
         "feature_extraction",
         f"fewer than {FEW_IMAGES:,} images much like the weights' own: frozen features are hard to beat, and nothing "
         "is forgotten",
-        "Zeiler & Fergus 2014; Kornblith et al. 2019",
+        "Zeiler & Fergus 2014; Kornblith et al. 2019; the border is a rule of thumb",
     ),
     Rule(
         When(("high", "medium"), ("satellite",), below=MANY_IMAGES),
         "partial",
         "seen from above, edges and textures are what they are in photos, objects are not: the last stages and the "
-        "head learn",
-        "Yosinski et al. 2014; Stewart et al. 2022",
-    ),
-    Rule(
-        When(("high",), least=FEW_IMAGES, below=MANY_IMAGES),
-        "discriminative",
-        f"{FEW_IMAGES:,} images or more of a near domain: every layer may learn, early ones hardly at all",
-        "Howard & Ruder 2018; Yosinski et al. 2014",
+        "head are trained",
+        f"{RULE_OF_THUMB}; Yosinski et al. 2014: features turn from general to specific with depth",
     ),
     Rule(
         When(("high", "medium", "unknown"), least=MANY_IMAGES),
         "full",
         f"{MANY_IMAGES:,} images or more: enough to move every layer without losing what it knew",
-        "Kolesnikov et al. 2020",
+        "Kolesnikov et al. 2020, who tune every layer at every size; the border is a rule of thumb",
     ),
     Rule(
-        When(("medium",), ("medical",), below=FEW_IMAGES),
-        "gradual",
-        "hundreds to a few thousand clinical images: what is reused sits in the early layers, so these stay, and late "
-        "ones are thawed with care, at falling rates",
-        "Howard & Ruder 2018; Raghu et al. 2019",
+        When(("medium",), below=TUNABLE_IMAGES),
+        "feature_extraction",
+        f"fewer than {TUNABLE_IMAGES:,} images: where that few were tuned, a linear probe was as good or better",
+        "Kornblith et al. 2019, 47 to 800 images; the border is a rule of thumb",
     ),
     Rule(
-        When(("medium",), below=SMALL_IMAGES),
-        "gradual",
-        f"fewer than {SMALL_IMAGES:,} images of a domain that is neither near nor far: late layers are thawed one by "
-        "one, the safest way to tune",
-        "Howard & Ruder 2018",
-    ),
-    Rule(
-        When(("medium",), least=SMALL_IMAGES, below=MANY_IMAGES),
+        When(("high", "medium"), below=MANY_IMAGES),
         "probe_then_tune",
-        "neither near nor far: every layer is tuned from the solved probe, which stays unless it is beaten",
-        "Kumar et al. 2022",
+        f"every layer is tuned from the linear probe, which stays selected unless it is beaten; {MEASURED_ORDER}",
+        f"Kumar et al. 2022; {MEASURED_SOURCE}",
     ),
     Rule(
         When(("unknown",), below=MANY_IMAGES),
         "probe_then_tune",
-        "how near the domain is, is not known: the solved probe and a tuned network are compared on your own images, "
-        "and the better one is kept",
+        "the domain similarity is not known: the linear probe and a tuned network are compared on your own images, "
+        "and the better one is selected",
         "Kumar et al. 2022",
     ),
     Rule(
         When(("low",), ("satellite",), below=FEW_IMAGES),
         "partial",
-        "unlike the weights' own, but few: late layers learn, early ones (edges, textures) stay",
-        "Yosinski et al. 2014; Stewart et al. 2022",
+        "unlike the weights' own, but few: late layers are trained, early ones (edges, textures) stay frozen",
+        f"{RULE_OF_THUMB}; Yosinski et al. 2014: features turn from general to specific with depth",
     ),
     Rule(
-        When(("low",), below=SMALL_IMAGES),
-        "gradual",
-        f"fewer than {SMALL_IMAGES:,} images unlike the weights' own: frozen features may struggle, and so few images "
-        "cannot teach every layer; late ones are thawed one by one",
-        "Howard & Ruder 2018; Yosinski et al. 2014",
+        When(("low",), below=TUNABLE_IMAGES),
+        "feature_extraction",
+        f"fewer than {TUNABLE_IMAGES:,} images unlike the weights' own: frozen features may struggle, and so few "
+        "images cannot teach every layer",
+        "Kornblith et al. 2019, 47 to 800 images; the border is a rule of thumb",
     ),
     Rule(
-        When(("low",), ("document",), least=SMALL_IMAGES),
+        When(("low",), ("document",), least=TUNABLE_IMAGES),
         "full",
-        "pages are far from photos: late features of photos say little about them, so every layer learns",
-        "Li et al. 2022; Yosinski et al. 2014",
+        "pages are far from photos: late features of photos say little about them, so every layer is trained",
+        "Yosinski et al. 2014: features transfer less the further the task; Li et al. 2022, who tune every layer",
     ),
     Rule(
         When(("low",), below=FEW_IMAGES),
         "probe_then_tune",
-        "unlike the weights' own: every layer is tuned, from the solved probe, so that useful features stay",
+        "unlike the weights' own: every layer is tuned, from the linear probe, so that useful features stay",
         "Kumar et al. 2022",
     ),
     Rule(
         When(("low",), least=FEW_IMAGES),
         "full",
-        f"a large gap, and {FEW_IMAGES:,} images or more to close it: every layer learns",
-        "Yosinski et al. 2014; Kolesnikov et al. 2020",
+        f"a large gap, and {FEW_IMAGES:,} images or more to close it: every layer is trained",
+        "Yosinski et al. 2014: features transfer less the further the task; the border is a rule of thumb",
     ),
 )
 """Which strategy, by similarity, domain and number of images."""
@@ -194,7 +190,7 @@ def decide(situation: Situation, seconds: Mapping[str, float]) -> Decision:
     rule = rule_for(situation)
     allowed = situation.seconds_allowed
     # Strategies that freeze as much or more, from the wanted one up; the cheapest is the last resort.
-    candidates = THAWING[THAWING.index(rule.strategy) :: -1]
+    candidates = [name for name in THAWING[THAWING.index(rule.strategy) :: -1] if name not in NEVER_ADVISED]
     chosen = next((name for name in candidates if seconds[name] <= allowed), THAWING[0])
     reason, source = f"{facts_text(situation)}: {rule.reason}", rule.source
     if chosen != rule.strategy:
@@ -248,6 +244,8 @@ def why_not(strategy: str, chosen: str, rule: Rule, situation: Situation, second
     """One sentence why it is not this strategy."""
     if strategy == "scratch":
         return _why_not_scratch(situation)
+    if strategy in NEVER_ADVISED:
+        return NEVER_ADVISED[strategy]
     rank = THAWING.index(strategy)
     if seconds[strategy] > situation.seconds_allowed and rank > THAWING.index(chosen):
         said = "the rules would take it, but it" if strategy == rule.strategy else "it"
@@ -262,31 +260,31 @@ def why_not(strategy: str, chosen: str, rule: Rule, situation: Situation, second
 
 def _why_not_scratch(situation: Situation) -> str:
     if situation.images < SCRATCH_IMAGES:
-        return f"random weights want {SCRATCH_IMAGES:,} labelled images or more; there are {situation.images:,}"
+        return (
+            f"random weights want {SCRATCH_IMAGES:,} labelled images or more ({RULE_OF_THUMB}); there are "
+            f"{situation.images:,}"
+        )
     if situation.nearness == "low":
         return (
             f"{situation.images:,} images would do, but transfer comes first: it is the baseline in a tenth of the "
-            "time; compare with scratch afterwards (He et al. 2019)"
+            "epochs; compare with scratch afterwards (in object detection, random weights caught up with longer "
+            "training: He et al. 2019)"
         )
     return f"similarity {situation.nearness}: pretrained features are a head start that random weights must first earn"
 
 
 TOO_FROZEN: dict[str, str] = {
     "feature_extraction": "{frozen_features}",
-    "gradual": "leaves all but the last two stages as they are and moves those at 1e-4 and less; {allows_more}",
     "partial": "leaves all but the last two stages as they are; {allows_more}",
-    "discriminative": "early layers would hardly move (1e-6), as fits a near domain; here similarity is {nearness} "
-    "and there are {images:,} images",
     "probe_then_tune": "skips tuning where the probe makes no mistake, and saves little more; {chosen} always tunes",
 }
 """Strategy -> why not, where a less frozen one was chosen."""
 
 TOO_FREE: dict[str, str] = {
-    "gradual": "moves late layers",
-    "partial": "moves the last stages at 3e-4 at once",
-    "discriminative": "moves every layer",
-    "probe_then_tune": "moves every layer at 3e-4",
-    "full": "moves every layer, whatever the probe says",
+    "partial": "trains the last stages too",
+    "probe_then_tune": "the default of headstart train starts with the same probe, tunes every layer, and keeps the "
+    "probe unless it is beaten",
+    "full": "trains every layer, whatever the probe says",
 }
 """Strategy -> what it does, where a more frozen one was chosen; what that would take follows."""
 

@@ -1,4 +1,4 @@
-"""The chart of a depth probe: accuracy after every layer group beside the literature; SVG, or a page with its table.
+"""The chart of a depth probe: accuracy after every layer group beside the rule of thumb; SVG, or a page with its table.
 
 Pure functions of what `headstart probe --json` prints, so that a stored answer can be drawn too. Nothing is loaded from
 anywhere. Colours are told apart by the colour-blind (after Okabe & Ito 2008), each series has its own mark besides, and
@@ -138,7 +138,7 @@ def chart_html(answer: Mapping[str, Any]) -> str:
 def table_rows(answer: Mapping[str, Any]) -> list[list[str]]:
     """The data of the chart as text, header first; CKA only where it was measured."""
     compared = _compared(answer["groups"])
-    header = ["group", "detects", "accuracy", "95 %", "kNN", "95 %", "literature", "numbers"]
+    header = ["group", "detects", "accuracy", "95 %", "kNN", "95 %", "rule of thumb", "numbers"]
     if compared:
         header.insert(6, "CKA")
     rows = [header]
@@ -156,8 +156,8 @@ def method_text(answer: Mapping[str, Any]) -> str:
         f"{answer['images']:,} images of {len(answer['classes'])} classes, {answer['folds']} folds; accuracy of a "
         f"linear probe and of the {answer['neighbours']} nearest neighbours, out of fold, with 95 % intervals in which "
         "images that --group puts together count together; always naming the largest class gives "
-        f"{answer['majority_share']:.3f}; literature: the share of such a depth that transfers "
-        "(Zeiler & Fergus 2014; Yosinski et al. 2014)"
+        f"{answer['majority_share']:.3f}; rule of thumb: the share of such a depth that teaching material "
+        "says transfers (papers show the order, not these numbers)"
     )
 
 
@@ -181,7 +181,7 @@ def _compared(groups: Sequence[Mapping[str, Any]]) -> bool:
 def _description(answer: Mapping[str, Any]) -> str:
     rows = [
         f"{one['group']}: probe {one['accuracy']:.2f}, neighbours {one['knn_accuracy']:.2f}, "
-        f"literature {one['literature_share']:.2f}"
+        f"rule of thumb {one['literature_share']:.2f}"
         for one in answer["groups"]
     ]
     return f"{answer['sentence']} " + "; ".join(rows)
@@ -189,7 +189,7 @@ def _description(answer: Mapping[str, Any]) -> str:
 
 def _series(groups: Sequence[Mapping[str, Any]]) -> list[_Series]:
     """What is drawn, the most important last and so on top."""
-    found = [_Series("share by the literature", "book", "dash", _diamond, _column(groups, "literature_share"))]
+    found = [_Series("share by the rule of thumb", "book", "dash", _diamond, _column(groups, "literature_share"))]
     if _compared(groups):
         found.append(_Series("CKA to the run", "cka", "dots", _triangle, _column(groups, "cka")))
     found.append(_Series("nearest neighbours", "knn", "", _square, _column(groups, "knn_accuracy")))

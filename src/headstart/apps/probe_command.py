@@ -47,7 +47,7 @@ def probe(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Answer as JSON on stdout.")] = False,
 ) -> None:
-    """Measure after every layer group how well your classes can be told, beside what the literature says transfers."""
+    """Measure after every layer group how well your classes can be told, and the rule of thumb for what transfers."""
     from headstart.apps import console
     from headstart.workflow import probing
 

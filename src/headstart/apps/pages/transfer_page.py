@@ -1,7 +1,7 @@
 """The feature-transfer explorer: what each part of a network detects, how much of it carries over, and what to do.
 
-Shares are the literature's, as they are for a domain, or stand beside what `headstart probe` measured on the user's
-own images. Nothing here knows Gradio.
+Shares are rules of thumb of teaching material, as they are for a domain, or stand beside what `headstart probe`
+measured on the user's own images. Nothing here knows Gradio.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ class GroupShare:
 
 
 def group_shares(card: ModelCard, domain: Domain) -> tuple[GroupShare, ...]:
-    """The literature's shares for the groups of a network, stem to head.
+    """The rule of thumb's shares for the groups of a network, stem to head.
 
     The table of depths is the domain's; a group takes the row of its relative depth.
     """
@@ -186,13 +186,14 @@ def page(values: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
 def _literature(card: ModelCard, domain: Domain, family: FamilyFact) -> str:
     groups = group_shares(card, domain)
     note = (
-        "Shares are the literature's for photos (Zeiler & Fergus 2014; Yosinski et al. 2014), by relative depth."
+        "Shares are a rule of thumb of teaching material, by relative depth; measure yours with headstart probe. "
+        "Zeiler & Fergus 2014 and Yosinski et al. 2014 show the order, not these numbers."
         if domain == "photo"
-        else f"Shares for {domain} images are an estimate of ours: the literature's for photos to the power of "
+        else f"Shares for {domain} images are an estimate of ours: the rule of thumb for photos to the power of "
         f"{DOMAIN_FACTS[domain].transfer_exponent:g}. headstart probe measures them on your images."
     )
     if family.name == "Vision Transformer":
-        note += " The literature measured convolutional networks; blocks of attention take the row of their depth."
+        note += " The rule of thumb is for convolutional networks; blocks of attention take the row of their depth."
     marks = [(drawings.share_colour(share), text, "square") for share, text in _KEY]
     return look.stack(
         look.card(
@@ -227,7 +228,7 @@ def _row(group: GroupShare) -> drawings.ShareRow:
     depth = group.depth
     shown = f"<strong>{depth.transfer_share:.0%}</strong>"
     if group.measured is not None:
-        shown = f'<span class="hs-soft">literature</span> {shown} <span class="hs-soft">measured</span> '
+        shown = f'<span class="hs-soft">rule of thumb</span> {shown} <span class="hs-soft">measured</span> '
         shown += f"<strong>{group.measured.accuracy:.0%}</strong>"
     where = "fully connected" if group.is_head else depth.name
     heading = (
@@ -301,7 +302,7 @@ def _measured(probe: StoredProbe, domain: Domain) -> str:
             drawings.shares([_row(group) for group in probe.groups]),
             drawings.key(
                 [
-                    (bar, "bar: share that the literature says transfers", "square"),
+                    (bar, "bar: share that transfers by the rule of thumb", "square"),
                     (dot, "dot and line: accuracy of a linear probe, with its interval", "round"),
                     (dot, "diamond: accuracy of nearest neighbours", "ring"),
                 ]
