@@ -263,7 +263,7 @@ def test_command_line_options_are_these():
             *("--views", "-o", "data"),
         ],
         "evaluate": ["--json", "--split", "bundle", "data"],
-        "predict": ["--json", "bundle", "files"],
+        "predict": ["--json", "--out", "-o", "bundle", "files"],
         "probe": [
             *("--allow-noncommercial", "--chart", "--group", "--json", "--limit", "--model", "--out", "--patches"),
             *("--run", "--seed", "-o", "data"),

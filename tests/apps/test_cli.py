@@ -91,6 +91,13 @@ def test_train_evaluate_predict(run: Callable[..., Result], image_folder: Path, 
     code, out, _ = run("predict", metrics["bundle"], image_folder / "blue" / "00.png")
     assert out.strip().endswith(f"blue {answers[0]['probability']:.3f}")
 
+    code, out, _ = run("predict", metrics["bundle"], image_folder / "blue", "-o", tmp_path / "table.csv")
+    assert (code, out.strip()) == (0, f"8 predictions in {tmp_path / 'table.csv'}")
+    assert (tmp_path / "table.csv").read_text().count("\n") == 9
+    code, _, err = run("predict", metrics["bundle"], image_folder / "blue", "-o", tmp_path / "table.txt")
+    assert code == 1
+    assert "table.txt is no table by its suffix; expected one of .csv, .parquet" in err
+
 
 def test_train_tells_the_story_in_words(run: Callable[..., Result], image_folder: Path):
     code, out, _ = run("train", image_folder, *FAST)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 import headstart
 from headstart.errors import BundleError, DataError, MissingExtraError
@@ -48,6 +50,50 @@ def test_one_by_one_and_together_agree(bundle: Path, image_folder: Path):
     assert [predictor.predict(f).probability for f in files] == pytest.approx(
         [p.probability for p in together], abs=1e-5
     )
+
+
+def test_an_image_in_memory_is_predicted_as_its_file_is(bundle: Path, image_folder: Path):
+    predictor, file = headstart.load(bundle), image_folder / "green" / "03.png"
+    with Image.open(file) as image:
+        opened, pixels = image.copy(), np.asarray(image)
+    wanted = predictor.predict(file).probabilities
+    for given in (
+        str(file),
+        file.read_bytes(),
+        memoryview(file.read_bytes()),
+        opened,
+        pixels,
+        pixels[:, ::1].copy("F"),
+    ):
+        assert predictor.predict(given).probabilities == wanted, type(given)
+    assert predictor.predict(pixels).file == "images[0]"
+
+
+def test_kinds_may_be_mixed_and_arrays_may_be_one_batch(bundle: Path, image_folder: Path):
+    predictor, files = headstart.load(bundle), sorted((image_folder / "green").iterdir())[:3]
+    arrays = [np.asarray(Image.open(file)) for file in files]
+    wanted = [pytest.approx(list(p.probabilities.values()), abs=1e-5) for p in predictor.predict_many(files)]
+    for batch in (np.stack(arrays), arrays, tuple(arrays), iter(arrays), [files[0], arrays[1], files[2].read_bytes()]):
+        found = predictor.predict_many(batch)
+        assert [list(p.probabilities.values()) for p in found] == wanted
+    assert [p.file for p in found] == [str(files[0]), "images[1]", "images[2]"]
+    grey = np.stack(arrays * 2)[..., 0]
+    assert predictor.predict_many(grey)[1].probabilities == pytest.approx(predictor.predict(grey[1]).probabilities)
+    assert predictor.predict_many([]) == []
+    assert predictor.predict_many(files[0])[0].file == str(files[0])
+
+
+def test_several_images_given_to_predict_are_refused(bundle: Path, image_folder: Path):
+    predictor = headstart.load(bundle)
+    for several in ([image_folder], np.zeros((2, 9, 9, 3), np.uint8)):
+        with pytest.raises(ValueError, match=r"image is a \w+ of \d; expected one image; use predict_many"):
+            predictor.predict(several)
+    with pytest.raises(ValueError, match=r"images\[0\] is an array of float64 .* expected uint8 pixels"):
+        predictor.predict(np.zeros((9, 9, 3)))
+    with pytest.raises(DataError, match=r"images\[1\] cannot be read: not an image"):
+        predictor.predict_many([np.zeros((9, 9, 3), np.uint8), b"no image"])
+    with pytest.raises(TypeError, match="folder=3 is not valid; expected the path of a bundle"):
+        headstart.load(3)
 
 
 def test_a_folder_given_to_predict_says_predict_many(bundle: Path, image_folder: Path):

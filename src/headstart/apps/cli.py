@@ -12,6 +12,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
+from headstart.amounts import count_text
 from headstart.apps.advise import advise
 from headstart.apps.cache import cache
 from headstart.apps.compare import compare
@@ -224,15 +225,26 @@ def evaluate(
 def predict(
     bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="Folder that training made.")],
     files: Annotated[list[str], typer.Argument(metavar="FILE...", help="Images, or folders of images.")],
+    out: Annotated[
+        Path | None,
+        typer.Option("-o", "--out", help="Write a .csv or .parquet: file, label, probability, and one column a class."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Say what is on images, with the probability of every class."""
     from headstart.apps import console
-    from headstart.workflow import judge
+    from headstart.workflow import judge, prediction_files
 
+    if out is not None:
+        prediction_files.refuse_prediction_file(out)
     answers, unreadable = judge.predict(bundle, files, progress=console.progress())
     for name, reason in unreadable.items():
         console.warn(f"left out {name}: {reason}")
+    if out is not None:
+        prediction_files.write_predictions(answers, list(answers[0]["probabilities"]), out)
+        if not as_json:
+            print(f"{count_text(len(answers), 'prediction')} in {out}")
+            return
     _show(answers, as_json=as_json, text=console.predictions_text)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -10,7 +11,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from headstart.data.sources import ImageRecord, image_files
+from headstart.arguments import ArgumentError
+from headstart.data.given_images import GivenImage, GivenImages, InputError, records_of
+from headstart.data.sources import ImageRecord
 from headstart.errors import DataError, require
 from headstart.features.store import ActivationStore
 from headstart.models.bundle import BundleInfo, load_classifier
@@ -21,6 +24,7 @@ class Prediction:
     """The answer for one image."""
 
     file: str
+    """Its path; `images[POSITION]` where it was given in memory."""
     label: str
     """The most probable class."""
     probability: float
@@ -68,23 +72,39 @@ class Predictor:
         """In the order of the probabilities."""
         return self.info.classes
 
-    def predict(self, image: str | Path) -> Prediction:
-        """Predict one file.
+    def predict(self, image: GivenImage) -> Prediction:
+        """Predict one image.
+
+        Args:
+            image: A path, the bytes of an image file, a PIL image, or uint8 pixels (H, W), (H, W, 3) or (H, W, 4). An
+                image in memory is read as a file with the same content would be.
 
         Raises:
-            DataError: it does not exist, is a folder, or is no image.
+            DataError: a path does not exist or is a folder, or it is no image.
+            InputError: an array of another type or shape, or another kind of object; a ValueError too.
         """
-        if Path(image).is_dir():
+        if isinstance(image, list | tuple | set | dict) or (isinstance(image, np.ndarray) and image.ndim > 3):
+            what = f"image is a {type(image).__name__} of {len(image)}"
+            raise InputError(what, expected="one image", remedy="use predict_many")
+        if isinstance(image, str | os.PathLike) and Path(image).is_dir():
             raise DataError(f"{image} is a folder", expected="one image file", remedy="use predict_many")
         return self.predict_many([image])[0]
 
-    def predict_many(self, images: Sequence[str | Path]) -> list[Prediction]:
-        """Predict files; a folder among them stands for all images in it.
+    def predict_many(self, images: GivenImages) -> list[Prediction]:
+        """Predict images, in the order in which they are given.
+
+        Args:
+            images: A sequence of what `predict` takes, mixed as you like, in which a folder stands for all images in
+                it; or one array (N, H, W), (N, H, W, 3) or (N, H, W, 4) of uint8. `Prediction.file` of an image in
+                memory is `images[POSITION]`.
 
         Raises:
-            DataError: a file does not exist or is no image.
+            DataError: a path does not exist, or something is no image.
+            InputError: an array of another type or shape, or another kind of object; a ValueError too.
         """
-        records = image_files([str(path) for path in images])
+        records = records_of(images)
+        if not records:
+            return []
         return self.predictions(records, self.probabilities(records))
 
     def probabilities(
@@ -140,7 +160,10 @@ def load(folder: str | Path) -> Predictor:
 
     Raises:
         BundleError: not a bundle.
+        ArgumentError: no path.
     """
+    if not isinstance(folder, str | os.PathLike):
+        raise ArgumentError(f"folder={folder!r:.60} is not valid", expected="the path of a bundle")
     return Predictor(Path(folder))
 
 
