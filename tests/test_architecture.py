@@ -15,7 +15,7 @@ PACKAGE = ROOT / "src" / "headstart"
 MODULES = sorted(path for path in PACKAGE.rglob("*.py"))
 OWN = [path for path in MODULES if path.name != "__init__.py"]
 
-CONTRACTS = {"errors", "facts", "input_spec", "plan_faults", "plan_sections", "plan"}
+CONTRACTS = {"errors", "facts", "input_spec", "plan_faults", "plan_keys", "plan_reasons", "plan_sections", "plan"}
 CONTRACTS |= {"files", "request", "hyperrule", "presets", "run", "run_settings", "run_store", "choice_facts", "amounts"}
 CONTRACTS |= {"arguments", "intervals"}
 
@@ -30,15 +30,17 @@ ARROWS: dict[str, set[str]] = {
     "intervals": set(),
     "facts": {"errors"},
     "input_spec": {"errors"},
-    "plan_faults": {"errors"},
+    "plan_keys": set(),
+    "plan_reasons": set(),
+    "plan_faults": {"errors", "plan_keys"},
     "files": {"errors"},
     "plan_sections": {"errors", "plan_faults"},
-    "plan": {"errors", "facts", "files", "plan_faults", "plan_sections"},
+    "plan": {"errors", "facts", "files", "plan_faults", "plan_keys", "plan_reasons", "plan_sections"},
     "request": {"errors", "facts", "plan", "plan_faults"},
     "hyperrule": {"facts", "plan", "request"},
     "presets": {"errors", "facts", "plan", "request", "hyperrule"},
     "run": {"errors", "files", "plan"},
-    "run_settings": {"errors", "files", "run"},
+    "run_settings": {"errors", "files", "plan_reasons", "run"},
     "run_store": {"errors", "files", "run", "run_settings"},
     "choice_facts": {"facts", "plan_sections"},
     "data": CONTRACTS,

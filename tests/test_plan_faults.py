@@ -46,10 +46,13 @@ def test_the_base_of_these_tests_has_no_fault() -> None:
         (plan(input={"size": 5}), "input.size: 5 must be >= 32 or 5 must be 'auto'"),
         (phase(thaw=-1), "phases[1].thaw: -1 must be >= 0 or -1 must be 'all'"),
         (plan(data={}), "data.source: is missing"),
-        (plan(data={"source": "d", "sauce": 1}), "data.sauce: is no key of a plan ('sauce' is unknown here)"),
+        (
+            plan(data={"source": "d", "sauce": 1}),
+            "data.sauce: is no key of a plan ('sauce' is unknown here); did you mean data.source?",
+        ),
         (plan(phases=[TRAIN | {"learning_rate": -1}]), "phases[0].learning_rate: -1 must be > 0.0"),
         (plan(colour="red"), "colour: is no key of a plan ('colour' is unknown here)"),
-        (phase(speed=1), "phases[1].speed: is no key of a plan ('speed' is unknown here)"),
+        (phase(speed=1), "phases[1].speed: is no key of a plan ('speed' is unknown here); did you mean seed?"),
         (plan(augmentation={"mixup_alpha": -1}), "augmentation.mixup_alpha: -1 must be >= 0.0"),
         (
             phase(schedule={"milestones": [0.5, 0.2]}),

@@ -9,6 +9,7 @@ import yaml
 
 from headstart.errors import RunError
 from headstart.plan import DataPlan
+from headstart.plan_reasons import FINGERPRINTS
 from headstart.run import Run
 from headstart.run_settings import differing_settings, flat, raw_plan, settings_of
 from headstart.workflow.plans import TrainOptions, make_plan
@@ -25,7 +26,7 @@ def test_every_value_of_a_plan_is_in_the_table():
     plan = make_plan(TrainOptions(DataPlan(source="photos"), epochs=3))
     table = flat(plan.model_dump(mode="json", exclude={"reasons"}))
     assert (table["strategy"], table["phases.tune.epochs"], table["data.source"]) == ("probe_then_tune", 3, "photos")
-    assert table == flat(yaml.safe_load(plan.to_yaml()) | {"reasons": None})
+    assert table == flat(yaml.safe_load(plan.to_yaml()) | {"reasons": None, FINGERPRINTS: None})
 
 
 def test_only_what_differs_is_told(tmp_path: Path):

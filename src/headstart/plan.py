@@ -16,6 +16,8 @@ from pydantic import Field, ValidationError
 from headstart.errors import PlanError
 from headstart.facts import SMALLEST_USEFUL_RATE, depth_of
 from headstart.plan_faults import cross_faults, schema_fault, sentences
+from headstart.plan_keys import key_paths
+from headstart.plan_reasons import ANY_SOURCE, FINGERPRINTS, fingerprints, reasons_still_true, value_at
 from headstart.plan_sections import (
     AugmentationPlan,
     BatchNormPolicy,
@@ -91,11 +93,11 @@ class Plan(Section):
     requires: tuple[Requirement, ...] = ()
     """Steps that the plan counts on; `train` refuses a plan with one that it cannot do, and names it."""
     reasons: dict[str, str] = Field(default_factory=dict)
-    """Path of a value nobody asked for -> one sentence why it is what it is."""
+    """Path of a value nobody asked for -> one sentence why it is what it is; see `headstart.plan_reasons`."""
 
     @classmethod
     def from_dict(cls, raw: Any, *, source: str = "plan") -> Plan:  # noqa: ANN401 - whatever YAML holds
-        """Check and build.
+        """Check and build; reasons whose values were changed since they were written are left out.
 
         Raises:
             PlanError: with every fault at once, each as `path: sentence`.
@@ -104,14 +106,18 @@ class Plan(Section):
             raise PlanError([f"the file holds {type(raw).__name__}, not a mapping of keys"], source=source)
         if fault := schema_fault(raw, SCHEMA_VERSION):
             raise PlanError([fault], source=source)
+        raw = dict(raw)
+        written_for = raw.pop(FINGERPRINTS, None) or {}
         try:
             plan, faults = cls.model_validate(raw), []
         except ValidationError as error:
-            plan, faults = None, sentences(error, raw)
+            plan, faults = None, sentences(error, raw, keys=key_paths(cls))
         faults += cross_faults(raw)
+        if not isinstance(written_for, dict):
+            faults.append(f"{FINGERPRINTS}: {written_for!r} must be a mapping; leave it out if in doubt")
         if faults or plan is None:
             raise PlanError(faults, source=source)
-        return plan
+        return plan._with_reasons(reasons_still_true(plan.model_dump(mode="json"), written_for))
 
     @classmethod
     def read(cls, path: Path) -> Plan:
@@ -131,20 +137,26 @@ class Plan(Section):
     def to_yaml(self) -> str:
         """YAML that `read` turns into an equal plan."""
         raw = self.model_dump(mode="json")
+        raw[FINGERPRINTS] = fingerprints(raw)
         text = yaml.safe_dump(raw, sort_keys=False, allow_unicode=True, width=110)
         if yaml.safe_load(text) != raw:  # YAML takes some rare letters for line breaks unless they are escaped
             text = yaml.safe_dump(raw, sort_keys=False, allow_unicode=False, width=110)
         return text
 
     def changed(self, **changes: Any) -> Plan:  # noqa: ANN401 - sections of any type
-        """A checked copy with some sections replaced.
+        """A checked copy with some sections replaced; reasons go with the values they were written for.
 
         Raises:
             PlanError: the changed plan has faults.
         """
-        raw = self.model_dump(mode="json")
-        raw.update({key: v.model_dump(mode="json") if isinstance(v, Section) else v for key, v in changes.items()})
-        return Plan.from_dict(raw)
+        before = self.model_dump(mode="json")
+        after = before | {key: v.model_dump(mode="json") if isinstance(v, Section) else v for key, v in changes.items()}
+        if before["data"]["source"] == ANY_SOURCE:  # nobody had named the images: to name them changes no value
+            before = before | {"data": before["data"] | {"source": value_at(after, "data.source")}}
+        return Plan.from_dict(after | {FINGERPRINTS: fingerprints(before)})
+
+    def _with_reasons(self, reasons: dict[str, str]) -> Plan:
+        return self if reasons == self.reasons else self.model_copy(update={"reasons": reasons})
 
     def settled(self, *, model_name: str, input_size: int, group_names: Sequence[str]) -> Plan:
         """The plan with every `auto` decided that the network decides.

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from pydantic import ValidationError
 
 from headstart.errors import nearest
+from headstart.plan_keys import where_it_stands
 
 _BOUNDS = {
     "greater_than": (">", "gt"),
@@ -27,14 +29,22 @@ def schema_fault(raw: dict[str, Any], readable: int) -> str | None:
     return None
 
 
-def sentences(error: ValidationError, raw: dict[str, Any]) -> list[str]:
-    """One `path: sentence` for each value at fault, in the order of the file."""
+def sentences(error: ValidationError, raw: dict[str, Any], *, keys: Sequence[str] = ()) -> list[str]:
+    """One `path: sentence` for each value at fault, in the order of the file.
+
+    Args:
+        error: What pydantic found.
+        raw: The values it looked at.
+        keys: Paths of all keys that there are, to say where an unknown one may belong.
+    """
     by_path: dict[str, list[str]] = {}
     for item in error.errors():
         if item["type"] == "too_short" and any(len(other["loc"]) > len(item["loc"]) for other in error.errors()):
             continue  # pydantic counts only the valid items: the faults of the others say it already
         path, value = _locate(item["loc"], raw, kind=item["type"])
         sentence = _sentence(item["type"], item.get("ctx", {}), item["msg"], value, item["loc"][-1])
+        if item["type"] == "extra_forbidden":
+            sentence += where_it_stands(str(item["loc"][-1]), keys)
         by_path.setdefault(path, []).append(sentence)
     return [f"{path}: {' or '.join(dict.fromkeys(found))}" for path, found in by_path.items()]
 

@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from headstart.errors import RunError
+from headstart.plan_reasons import FINGERPRINTS
 from headstart.run import Run
 
 Setting = str | int | float | bool
@@ -46,8 +47,8 @@ def settings_of(run: Run) -> dict[str, Setting]:
     Raises:
         RunError: the plan is damaged.
     """
-    plan = raw_plan(run.folder)
-    return flat({name: value for name, value in plan.items() if name not in ("reasons", "schema_version")})
+    left_out = ("reasons", FINGERPRINTS, "schema_version")
+    return flat({name: value for name, value in raw_plan(run.folder).items() if name not in left_out})
 
 
 def differing_settings(runs: Sequence[Run]) -> dict[str, tuple[Setting | None, ...]]:

@@ -47,6 +47,9 @@ def test_values_at_paths_make_a_plan_that_knows_how_many_images_there_are(image_
     assert made.phases[1].learning_rate == 0.5
     assert made.phases[1].epochs == 5, "few images: five passes"
     assert not [path for path in made.reasons if path.startswith("phases[1].backbone")], "the reason was another's"
+    assert "optimizer" in made.reasons
+    other = trial_plan(task(image_folder, tmp_path, strategy="full", **{"optimizer.name": "sgd"}))
+    assert "optimizer" not in other.reasons
 
 
 def test_faults_of_a_changed_plan_are_told(image_folder: Path, tmp_path: Path):

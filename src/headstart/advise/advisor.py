@@ -21,10 +21,11 @@ from headstart.features.measured import Known
 from headstart.features.network_facts import NetworkFacts, facts_of_card
 from headstart.models.catalog import ModelCard, find_model
 from headstart.plan import DataPlan, Plan, Requirement, SolvePhase, TrainPhase
+from headstart.plan_reasons import ANY_SOURCE
 from headstart.presets import STRATEGIES
 from headstart.request import Request
 
-ANY_DATA = DataPlan(source="DATA")
+ANY_DATA = DataPlan(source=ANY_SOURCE)
 """Stands in the plan where no images were named; `train DATA --plan` puts the real ones there."""
 
 ALWAYS_DECIDED = frozenset({"model.name", "input.size"})

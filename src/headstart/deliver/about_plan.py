@@ -12,6 +12,7 @@ from headstart.deliver import wording
 from headstart.deliver.markup import Html, joined, tag
 from headstart.deliver.page import Section, command, fold, paragraph
 from headstart.deliver.run_facts import RunFacts, Values
+from headstart.plan_reasons import FINGERPRINTS
 
 _MOST_PARTS = 6
 _ABSENT = object()
@@ -21,7 +22,7 @@ def decisions_section(run: RunFacts) -> Section | None:
     """Values of the plan beside their reasons."""
     reasons = run.plan.get("reasons") or {}
     items = _items(run.plan, reasons)
-    whole = {name: value for name, value in run.plan.items() if name != "reasons"}
+    whole = {name: value for name, value in run.plan.items() if name not in ("reasons", FINGERPRINTS)}
     text = yaml.safe_dump(whole, sort_keys=False, allow_unicode=True, width=100)
     intro = (
         "Values that nobody asked for were decided by rule, and each has its reason; all others were asked for or are "

@@ -20,6 +20,7 @@ from headstart.experiments.grid import Changes, changed, split_changes
 from headstart.models.catalog import find_model
 from headstart.plan import DataPlan, Plan
 from headstart.plan_faults import sentences
+from headstart.plan_reasons import FINGERPRINTS, fingerprints
 from headstart.run import Run
 from headstart.train.observers import Observer
 from headstart.workflow.advising import advised_plan
@@ -69,10 +70,8 @@ def trial_plan(task: TrialTask) -> TrainOptions | Plan:
         roles = drawn_by_name(plan).roles
         plan = make_plan(options, training_images=len(roles.train), fit_images=len(roles.fit))
     raw = plan.model_dump(mode="json")
-    reasons = raw["reasons"]
-    plan = Plan.from_dict(changed(raw, paths), source="the changed plan")
-    kept = {path: why for path, why in reasons.items() if not any(path.startswith(p.split("[")[0]) for p in paths)}
-    return plan.model_copy(update={"reasons": kept})
+    written_for = fingerprints(raw)  # before values are put in place
+    return Plan.from_dict(changed(raw, paths) | {FINGERPRINTS: written_for}, source="the changed plan")
 
 
 def whole_plan(task: TrialTask) -> Plan:
