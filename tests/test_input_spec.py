@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -73,3 +74,42 @@ def test_a_size_below_the_smallest_is_refused() -> None:
 def test_survives_json() -> None:
     assert InputSpec.from_dict(json.loads(json.dumps(SPEC.to_dict()))) == SPEC
     assert hash(InputSpec.from_dict(SPEC.to_dict())) == hash(SPEC)
+
+
+@pytest.mark.parametrize(
+    ("size", "crop", "share"),
+    [
+        ((300, 300), "center", 1 - 0.875**2),
+        ((400, 200), "center", 1 - 0.875**2 / 2),
+        ((200, 400), "center", 1 - 0.875**2 / 2),
+        ((10_000, 100), "center", 1 - 0.875**2 / 100),
+        ((400, 200), "squash", 0),
+        ((400, 200), "letterbox", 0),
+        ((8, 20_000), "letterbox", 0),
+    ],
+)
+def test_the_share_that_is_cut_follows_from_the_shape(size: tuple[int, int], crop: str, share: float):
+    spec = SPEC.as_requested(size="auto", resize=None if crop == "center" else crop)
+    assert spec.share_cut(*size) == pytest.approx(share, abs=1e-3)
+
+
+def test_what_is_requested_changes_the_input_of_the_weights_and_nothing_else():
+    assert SPEC.as_requested(size="auto", resize="auto") == SPEC
+    assert SPEC.as_requested(size=None, resize="crop") == SPEC
+    assert SPEC.as_requested(size=112, resize="crop") == SPEC.at_size(112)
+    squashed = SPEC.as_requested(size=112, resize="squash", bits=12)
+    assert (squashed.size, squashed.resize, squashed.crop, squashed.bits) == (112, 112, "squash", 12)
+    assert (squashed.mean, squashed.interpolation) == (SPEC.mean, SPEC.interpolation)
+    assert SPEC.as_requested(size="auto", resize="letterbox").resize_name == "letterbox"
+    theirs = replace(SPEC, crop="squash", resize=240)
+    assert theirs.as_requested(size="auto", resize="squash") == theirs, "weights that want it keep their own size"
+    assert theirs.as_requested(size="auto", resize="crop").crop == "center"
+
+
+def test_bits_are_written_only_where_there_are_any_so_that_old_rows_and_bundles_stay_valid():
+    assert "bits" not in SPEC.to_dict()
+    deep = SPEC.as_requested(size="auto", resize="auto", bits=12)
+    assert deep.to_dict()["bits"] == 12
+    assert InputSpec.from_dict(deep.to_dict()) == deep
+    with pytest.raises(PlanError, match=r"data.bits: 17 must be 1..16"):
+        SPEC.as_requested(size="auto", resize="auto", bits=17)

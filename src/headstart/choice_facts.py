@@ -184,6 +184,17 @@ DOMAIN_FACTS: dict[Domain, DomainFact] = {
         "DiT, pretrained on 42 million pages (Li et al. 2022)",
         f"{RULE_OF_THUMB}; Li et al. 2022 tune every layer",
     ),
+    "industrial": DomainFact(
+        "industrial",
+        "moderate",
+        "medium",
+        1.5,
+        "hundreds to low thousands",
+        "the solved probe first: textures lie in early and middle layers, so a multi_depth head is worth a try; grey "
+        "becomes three equal channels; defects are often a few pixels wide, so larger inputs or tiles help",
+        "",
+        "an estimate: no source measures it for all such images; headstart probe does for yours",
+    ),
 }
 """By name of the domain."""
 

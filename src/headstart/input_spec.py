@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 from headstart.errors import PlanError
 
 Interpolation = Literal["nearest", "bilinear", "bicubic"]
 Crop = Literal["center", "squash", "border"]
+Resize = Literal["crop", "squash", "letterbox"]
+"""How an image of any shape becomes a square, in the words of plans and options."""
+
+CROP_OF: dict[Resize, Crop] = {"crop": "center", "squash": "squash", "letterbox": "border"}
+"""Resize in a plan -> crop of an input spec."""
 
 SMALLEST_INPUT_PIXELS = 32
 """Networks that shrink an image 32-fold have nothing left below this side length."""
+
+MOST_BITS = 16
+"""Of a grey value that can be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +41,8 @@ class InputSpec:
     crop: Crop = "center"
     """center: keep the shape, cut what sticks out of the square. squash: bend the image to a square, lose nothing.
     border: keep the shape, lose nothing, fill up with the mean colour."""
+    bits: int | None = None
+    """Bits that grey values of more than 8 bits use, 1..16: 2^bits - 1 becomes white. None: all of the file's type."""
 
     def __post_init__(self) -> None:
         faults = []
@@ -46,6 +56,8 @@ class InputSpec:
             )
         if any(value <= 0 for value in self.std):
             faults.append(f"input.std: {self.std} must be > 0")
+        if self.bits is not None and not 1 <= self.bits <= MOST_BITS:
+            faults.append(f"data.bits: {self.bits} must be 1..{MOST_BITS}")
         if faults:
             raise PlanError(faults, source="input spec")
 
@@ -54,20 +66,61 @@ class InputSpec:
         """Number of channels the network takes."""
         return len(self.mean)
 
+    @property
+    def resize_name(self) -> Resize:
+        """What a plan calls `crop`."""
+        return next(name for name, crop in CROP_OF.items() if crop == self.crop)
+
+    @property
+    def padding(self) -> tuple[int, ...]:
+        """Colour, 0..255 per channel, around an image that keeps its shape: the mean of the weights, 0 once scaled."""
+        return tuple(round(255 * value) for value in self.mean)
+
     def at_size(self, size: int) -> InputSpec:
         """The same view of an image at another side length; the share of the image that is kept stays."""
-        return InputSpec(
-            size=size,
-            resize=max(size, math.floor(self.resize * size / self.size)),
-            interpolation=self.interpolation,
-            mean=self.mean,
-            std=self.std,
-            crop=self.crop,
-        )
+        return replace(self, size=size, resize=max(size, math.floor(self.resize * size / self.size)))
+
+    def as_requested(
+        self, *, size: int | Literal["auto"] | None, resize: Resize | Literal["auto"] | None, bits: int | None = None
+    ) -> InputSpec:
+        """What a plan makes of the input of the weights.
+
+        Args:
+            size: Side in pixels; auto or None keeps that of the weights.
+            resize: How an image becomes a square; auto or None keeps the way of the weights. Where it is another one
+                than theirs, squash and letterbox lose nothing: the resize brings to `size` itself.
+            bits: See the field.
+        """
+        found = self if size in (None, "auto") else self.at_size(int(size))
+        if resize not in (None, "auto", found.resize_name):
+            crop = CROP_OF[resize]  # type: ignore[index] # neither None nor auto
+            found = replace(found, crop=crop, resize=found.resize if crop == "center" else found.size)
+        return replace(found, bits=bits)
+
+    def resized(self, width: int, height: int) -> tuple[int, int]:
+        """(width, height) of an image after the resize, rounded as torchvision and timm round; both at least 1."""
+        if self.crop == "squash":
+            return self.resize, self.resize
+        if self.crop == "border":
+            ratio = max(width, height) / self.resize
+            return max(1, round(width / ratio)), max(1, round(height / ratio))
+        longer = int(self.resize * max(width, height) / min(width, height))
+        return (self.resize, longer) if width <= height else (longer, self.resize)
+
+    def share_cut(self, width: int, height: int) -> float:
+        """Share of an image's area that no evaluation view shows, 0..1.
+
+        Args:
+            width: Of the image, in pixels.
+            height: Likewise.
+        """
+        wide, high = self.resized(width, height)
+        return 1 - min(wide, self.size) * min(high, self.size) / (wide * high)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return asdict(self)
+        """Plain values for JSON; without `bits` where there are none, so that older rows and bundles compare equal."""
+        raw = asdict(self)
+        return raw if self.bits is not None else {name: value for name, value in raw.items() if name != "bits"}
 
     @classmethod
     def from_dict(cls, raw: dict[str, Any]) -> InputSpec:

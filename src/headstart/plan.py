@@ -158,13 +158,21 @@ class Plan(Section):
     def _with_reasons(self, reasons: dict[str, str]) -> Plan:
         return self if reasons == self.reasons else self.model_copy(update={"reasons": reasons})
 
-    def settled(self, *, model_name: str, input_size: int, group_names: Sequence[str]) -> Plan:
+    def settled(
+        self,
+        *,
+        model_name: str,
+        input_size: int,
+        group_names: Sequence[str],
+        input_resize: Literal["crop", "squash", "letterbox"] = "crop",
+    ) -> Plan:
         """The plan with every `auto` decided that the network decides.
 
         Args:
             model_name: Architecture and tag of the weights in full.
             input_size: Input side of the weights, in pixels.
             group_names: Layer groups, stem to head; the last is the head.
+            input_resize: How the weights want an image made square.
 
         Raises:
             PlanError: a listed rate names no group, or a phase thaws more groups than there are.
@@ -187,7 +195,10 @@ class Plan(Section):
         return self.model_copy(
             update={
                 "model": self.model.model_copy(update={"name": model_name}),
-                "input": InputPlan(size=input_size if self.input.size == "auto" else self.input.size),
+                "input": InputPlan(
+                    size=input_size if self.input.size == "auto" else self.input.size,
+                    resize=input_resize if self.input.resize == "auto" else self.input.resize,
+                ),
                 "phases": tuple(phases),
                 "reasons": reasons,
             }

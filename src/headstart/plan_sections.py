@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from headstart.errors import PlanError
 from headstart.plan_faults import sentences
 
-Domain = Literal["photo", "medical", "satellite", "document"]
+Domain = Literal["photo", "medical", "satellite", "document", "industrial"]
 BatchNormPolicy = Literal["pretrained_statistics", "adapt_statistics", "train"]
 Grain = Literal["stage", "block"]
 NoncommercialWeights = Literal["refuse", "allow"]
@@ -43,6 +43,9 @@ class DataPlan(Section):
     report_seed: Annotated[int, Field(ge=0, lt=2**32)] | None = None
     """Draws the images that report when the source brings no split; None takes the plan's seed. One for several runs
     with seeds of their own: no image then chooses in one run and reports in another."""
+    bits: Annotated[int, Field(ge=1, le=16)] | None = None
+    """Bits that grey values with more than 8 bits use, the same for all files: 12 makes 4,095 white. None: all bits of
+    the file's type, so that values that use a part of it are dark."""
     select_share: Annotated[float, Field(gt=0, lt=1)] = 0.2
     """Share of the training images that chooses between epochs when no other split can."""
 
@@ -96,6 +99,10 @@ class InputPlan(Section):
 
     size: Annotated[int, Field(ge=32, le=2048)] | Literal["auto"] = "auto"
     """Side of the input square in pixels; auto takes the size of the weights."""
+    resize: Literal["crop", "squash", "letterbox"] | Literal["auto"] = "auto"
+    """How an image of any shape becomes the square. crop: keep the shape, cut off what sticks out. squash: bend the
+    whole image to a square. letterbox: keep the whole image and its shape, fill up with the mean colour. auto takes the
+    way of the weights, nearly always crop."""
 
 
 class HeadPlan(Section):

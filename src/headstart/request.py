@@ -30,6 +30,7 @@ from headstart.plan_faults import cross_faults
 
 DEFAULT_MODEL = "tf_efficientnet_lite0"
 
+Resize = Literal["crop", "squash", "letterbox"]
 HeadKind = Literal["linear", "mlp", "multi_depth"]
 HeadSolver = Literal["solved", "ridge", "adam"]
 PeakRates = Literal["planned", "find"]
@@ -54,6 +55,8 @@ class Request:
     augmentation: AugmentationPlan = field(default_factory=AugmentationPlan)
     input_size: int | None = None
     """Side in pixels; None takes the size of the weights."""
+    resize: Resize | None = None
+    """How an image becomes a square; None takes the way of the weights."""
     epochs: int | None = None
     """Epochs of every trained phase; None takes the strategy's own."""
     thaw: int | None = None
@@ -90,6 +93,8 @@ class Request:
             faults.append(
                 f"rates: {self.rates!r} must be one of {', '.join(RATE_PRESETS)}" + (f"; {hint}" * bool(hint))
             )
+        if self.resize is not None and self.resize not in get_args(Resize):
+            faults.append(f"resize: {self.resize!r} must be one of {', '.join(get_args(Resize))}")
         if self.peak_rates not in get_args(PeakRates):
             faults.append(f"peak_rates: {self.peak_rates!r} must be one of {', '.join(get_args(PeakRates))}")
         if faults:
@@ -105,6 +110,7 @@ class Request:
             "model.name": self.model,
             "model.grain": self.grain,
             "input.size": self.input_size,
+            "input.resize": self.resize,
             "batch_size": self.batch_size,
         }
         return said.get(path) is not None
@@ -213,7 +219,7 @@ def assemble(
             grain=request.grain or (rates.grain if rates else None) or "stage",
             noncommercial_weights=request.noncommercial_weights,
         ),
-        input=InputPlan(size=request.input_size or "auto"),
+        input=InputPlan(size=request.input_size or "auto", resize=request.resize or "auto"),
         head=HeadPlan(kind=request.head),
         phases=phases,
         augmentation=augmentation,
@@ -236,6 +242,9 @@ def _default_reasons(
     why = dict(request.reasons)
     why["model.name"] = "the default: its weights come with the installation, and it is quick on any CPU"
     why["input.size"] = "the size these weights were trained at"
+    why["input.resize"] = (
+        "the way these weights were evaluated; headstart check says how much of your images it cuts off"
+    )
     if isinstance(phases[0], SolvePhase):
         why["phases[0].strength"] = "cross-validated on out-of-fold predictions inside the training images"
     if trained:

@@ -22,6 +22,7 @@ from headstart.data.checks import (
 from headstart.data.sources import WHOLE, Dataset, ImageRecord, open_source
 from headstart.data.splits import group_names
 from headstart.errors import DataError
+from headstart.input_spec import InputSpec
 
 
 def folder_of(root: Path, counts: dict[str, int], *, width: int = 12, height: int = 10) -> Path:
@@ -221,7 +222,8 @@ def test_the_summary_counts_what_is_there(tmp_path: Path) -> None:
     root = folder_of(tmp_path, {"train/a": 10, "train/b": 11}, width=20, height=30)
     folder_of(root, {"val/a": 12, "val/b": 10}, width=40, height=10)
     cut(root / "train" / "a" / "000.png")
-    answer = summary(*look(root))
+    spec = InputSpec(32, 32, "bilinear", (0.5,) * 3, (0.5,) * 3)
+    answer = summary(*look(root), spec)
     assert answer["images"] == 42
     assert answer["classes"] == {"a": 21, "b": 21}
     assert answer["splits"] == {"train": {"a": 9, "b": 11}, "val": {"a": 12, "b": 10}}

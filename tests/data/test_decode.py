@@ -366,3 +366,41 @@ def test_a_reduction_is_the_largest_that_is_allowed(shorter: int, at_least: int)
     assert factor in (1, 2, 4, 8)
     assert factor == 1 or shorter / factor >= at_least
     assert factor == 8 or shorter / (2 * factor) < at_least
+
+
+@pytest.mark.parametrize("bits", [1, 8, 10, 12, 15, 16])
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+def test_bits_are_one_mapping_before_rounding(bits: int, kind: str) -> None:
+    top = 2**bits - 1
+    values = np.linspace(0, top, 400).astype(np.uint16).reshape(20, 20)
+    found = decode(encode(Image.fromarray(values), kind), bits=bits)[:, :, 0]
+    assert np.array_equal(found, np.rint(values.astype(float) * 255 / top))
+    assert found.max() == 255
+
+
+def test_bits_have_no_say_in_images_of_8_bits_and_in_files_that_say_their_range() -> None:
+    for encoded in (encode(photo()), encode(photo().convert("L")), encode(photo(), "JPEG")):
+        assert np.array_equal(decode(encoded, bits=12), decode(encoded))
+    values = np.arange(0, 4096, 41, dtype=np.uint16).reshape(10, 10)
+    header = b"P5 10 10 4095\n"
+    assert np.array_equal(
+        decode(header + values.astype(">u2").tobytes(), bits=10)[:, :, 0], np.rint(values / 4095 * 255)
+    )
+
+
+def test_a_tiff_that_says_12_bits_has_12() -> None:
+    """Two pixels in three bytes; Pillow reads them as 0..4095."""
+    values = np.arange(0, 4096, 41, dtype=np.uint16)[:80].reshape(8, 10)
+    pairs = values.reshape(-1, 2)
+    packed = np.stack([pairs[:, 0] >> 4, (pairs[:, 0] & 15) << 4 | pairs[:, 1] >> 8, pairs[:, 1] & 255], axis=1)
+    data = packed.astype(np.uint8).tobytes()
+    tags = {256: 10, 257: 8, 258: 12, 259: 1, 262: 1, 273: 8, 277: 1, 278: 8, 279: len(data)}
+    directory = struct.pack("<H", len(tags)) + b"".join(struct.pack("<HHII", tag, 4, 1, v) for tag, v in tags.items())
+    encoded = b"II*\0" + struct.pack("<I", 8 + len(data)) + data + directory + bytes(4)
+    assert np.array_equal(decode(encoded)[:, :, 0], np.rint(values / 4095 * 255))
+
+
+def test_values_beyond_the_bits_are_an_error_with_the_largest_value() -> None:
+    values = np.full((9, 9), 5000, np.uint16)
+    with pytest.raises(UnreadableImageError, match=r"its largest value is 5,000, and 12 bits end at 4,095"):
+        decode(encode(Image.fromarray(values)), bits=12)

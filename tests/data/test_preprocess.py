@@ -17,6 +17,7 @@ from PIL import Image
 
 from headstart.data.decode import decode
 from headstart.data.preprocess import (
+    FILTERS,
     evaluation_view,
     pixels_needed,
     resize_and_crop,
@@ -195,7 +196,7 @@ def test_twice_the_pixels_of_the_resize_are_needed_and_all_for_the_nearest() -> 
 
 def test_what_is_stored_is_named_after_everything_that_changes_pixels() -> None:
     assert PIL.__version__ in view_version()
-    assert "decode 2" in view_version()
+    assert "decode 3, view 2" in view_version()
 
 
 @pytest.mark.realdata
@@ -228,3 +229,56 @@ def test_features_of_reduced_real_images_are_those_of_whole_ones(
         if compared == count:
             break
     assert compared == count
+
+
+@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
+@pytest.mark.parametrize("size", [(8, 1200), (1500, 40), (33, 1100)])
+def test_of_a_strip_only_the_middle_is_resized_and_it_is_the_same(interpolation: str, size: tuple[int, int]) -> None:
+    """Against the long way: resize the whole, then cut. What differs is rounding, above all of the longer side."""
+    pixels = pixels_of(*size)
+    pixels = np.array(Image.fromarray(pixels).reduce(1))
+    spec = InputSpec(64, 72, interpolation, GREY, GREY)
+    wide, high = spec.resized(*size)
+    whole = Image.fromarray(pixels).resize((wide, high), FILTERS[interpolation])
+    left, top = round((wide - 64) / 2), round((high - 64) / 2)
+    expected = np.array(whole.crop((left, top, left + 64, top + 64))).astype(int)
+    found = resize_and_crop(pixels, spec).astype(int)
+    assert np.abs(found - expected).mean() < 0.3
+    assert np.abs(found - expected).max() <= 12
+
+
+def test_nothing_larger_than_the_square_is_made_of_a_strip(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Resized as a whole, this one would have 6,400,000 x 256 pixels."""
+    pixels = np.zeros((8, 200_000, 3), np.uint8)
+    pixels[:, 100_000:] = 200
+    made, real = [], Image.Image.resize
+
+    def resize(self: Image.Image, size: tuple[int, int], *args: object, **options: object) -> Image.Image:
+        made.append(size)
+        return real(self, size, *args, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Image.Image, "resize", resize)
+    view = resize_and_crop(pixels, InputSpec(224, 256, "bicubic", GREY, GREY))
+    assert made == [(224, 224)]
+    assert view[:, :80].max() == 0
+    assert view[:, -80:].min() == 200
+
+
+@pytest.mark.parametrize("size", [(40, 9), (9, 400), (8, 20_000), (3000, 8), (50, 50)])
+@pytest.mark.parametrize("crop", ["squash", "border"])
+def test_squash_and_letterbox_show_all_corners(size: tuple[int, int], crop: str) -> None:
+    """Four corners of four colours, each an eighth of the image wide, are all in the view."""
+    width, height = size
+    pixels = np.zeros((height, width, 3), np.uint8)
+    wide, high = -(-width // 2), -(-height // 2)
+    corners = [(slice(0, high), slice(0, wide)), (slice(0, high), slice(wide, None))]
+    corners += [(slice(high, None), slice(0, wide)), (slice(high, None), slice(wide, None))]
+    colours = [(255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 0)]
+    for where, colour in zip(corners, colours, strict=True):
+        pixels[where] = colour
+    view = resize_and_crop(pixels, InputSpec(32, 32, "bilinear", GREY, GREY, crop)).astype(int)
+    longest = max(width, height) / min(width, height)
+    for colour in colours[: 4 if longest < 16 or crop == "squash" else 0]:
+        assert np.abs(view - colour).sum(axis=2).min() < 60
+    if crop == "border" and longest > 4:
+        assert np.array_equal(view[0, 0], [128] * 3), "the mean colour of the weights"

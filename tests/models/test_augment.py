@@ -78,3 +78,49 @@ def test_random_erasing_happens_as_often_as_stated_and_covers_what_is_stated(mon
     erased = [share for share in shares if share > 0.01]
     assert 0.18 < len(erased) / 400 < 0.32
     assert max(erased) < 0.25
+
+
+def wide_picture() -> np.ndarray:
+    """240 x 60: a red stripe at the left end, a blue one at the right end, grey between."""
+    pixels = np.full((60, 240, 3), 100, np.uint8)
+    pixels[:, :40] = (250, 0, 0)
+    pixels[:, -40:] = (0, 0, 250)
+    return pixels
+
+
+@pytest.mark.parametrize("resize", ["squash", "letterbox"])
+@pytest.mark.parametrize("preset", ["light", "standard"])
+def test_views_of_a_wide_image_show_both_ends_where_evaluation_does(preset: str, resize: str):
+    """Random crops near a square would never show both, and training would see other images than evaluation."""
+    spec = SPEC.as_requested(size="auto", resize=resize)
+    both, cropped = 0, 0
+    for epoch in range(40):
+        values = training_view(wide_picture(), spec, preset=preset, flip="none", rng=view_rng(0, epoch, "x"))
+        assert values.shape == (32, 32, 3)
+        red, blue = values[..., 0] - values[..., 2], values[..., 2] - values[..., 0]
+        both += bool((red > 0.5).any() and (blue > 0.5).any())
+        plain = training_view(wide_picture(), SPEC, preset=preset, flip="none", rng=view_rng(0, epoch, "x"))
+        red, blue = plain[..., 0] - plain[..., 2], plain[..., 2] - plain[..., 0]
+        cropped += bool((red > 0.5).any() and (blue > 0.5).any())
+    assert both >= 36
+    assert cropped == 0
+
+
+def test_a_letterboxed_view_keeps_the_shape_and_fills_up_with_the_mean_of_the_weights():
+    spec = SPEC.as_requested(size="auto", resize="letterbox")
+    for epoch in range(20):
+        values = training_view(wide_picture(), spec, preset="light", flip="none", rng=view_rng(0, epoch, "x"))
+        filled = np.abs(values - 128 / 255).max(axis=(1, 2)) < 0.01
+        assert 20 <= filled.sum() <= 28, "a quarter of the height, give or take the varied shape"
+        assert filled[0]
+        assert filled[-1]
+
+
+@pytest.mark.parametrize("resize", ["squash", "letterbox"])
+@pytest.mark.parametrize("shape", [(8, 3000), (3000, 8), (8, 8), (61, 200)])
+def test_squashed_and_letterboxed_views_of_every_shape_are_squares(resize: str, shape: tuple[int, int]):
+    spec = SPEC.as_requested(size="auto", resize=resize)
+    for epoch in range(5):
+        found = training_view(picture(*shape), spec, preset="strong", flip="all", rng=view_rng(0, epoch, "x"))
+        assert found.shape == (32, 32, 3)
+        assert np.isfinite(found).all()

@@ -29,6 +29,7 @@ class AdviseDomain(StrEnum):
     medical = "medical"
     satellite = "satellite"
     document = "document"
+    industrial = "industrial"
 
 
 class GpuOption(StrEnum):

@@ -18,7 +18,7 @@ from headstart.apps.cache import cache
 from headstart.apps.compare import compare
 from headstart.apps.embed import embed
 from headstart.apps.models import models
-from headstart.apps.option_words import Augmentation, DomainName, Grain, Head, HeadSolver, Rates, Strategy
+from headstart.apps.option_words import Augmentation, DomainName, Grain, Head, HeadSolver, Rates, Resize, Strategy
 from headstart.apps.parsing import refuse_others
 from headstart.apps.printing import json_text, show_text, visible_name
 from headstart.apps.probe_command import probe
@@ -50,6 +50,15 @@ Group = Annotated[
 DomainOption = Annotated[DomainName | None, typer.Option("--domain", help="Kind of images; decides augmentation.")]
 AugmentationOption = Annotated[Augmentation | None, typer.Option("--augmentation", help="How far views may vary.")]
 InputSize = Annotated[int | None, typer.Option("--input-size", help="Side in pixels; default: the weights' own.")]
+ResizeOption = Annotated[
+    Resize | None,
+    typer.Option(
+        "--resize", help="squash and letterbox keep the whole image; default: as the weights want, mostly crop."
+    ),
+]
+Bits = Annotated[
+    int | None, typer.Option("--bits", help="Bits that grey images of more than 8 bits use, such as 12; default: all.")
+]
 Seed = Annotated[int, typer.Option("--seed", help="Decides splits, order, views and head.")]
 
 
@@ -74,6 +83,8 @@ def check(
     domain: DomainOption = None,
     augmentation: AugmentationOption = None,
     input_size: InputSize = None,
+    resize: ResizeOption = None,
+    bits: Bits = None,
     seed: Seed = 0,
 ) -> None:
     """Look at the images before training: counts, unreadable files, sizes, what is suspicious."""
@@ -82,17 +93,17 @@ def check(
     from headstart.workflow import images, plans
 
     if preview is None:
-        allowed = {"data", "as_json", "val", "group"}
-        refuse_others(context, allowed, when="without --preview", why="it decides what the network sees")
-    answer = images.check(data, val=val, group=group, progress=console.progress())
+        allowed = {"data", "as_json", "val", "group", "model", "input_size", "resize", "bits"}
+        refuse_others(context, allowed, when="without --preview", why="it decides about training views")
+    seen: dict[str, Any] = {"model": model, "input_size": input_size, "resize": resize}
+    answer = images.check(data, val=val, group=group, bits=bits, progress=console.progress(), **seen)
     if preview is not None:
         options = plans.TrainOptions(
-            DataPlan.from_options(source=data),
-            model=model,
+            DataPlan.from_options(source=data, bits=bits),
             domain=domain,
             augmentation=augmentation,
-            input_size=input_size,
             seed=seed,
+            **seen,
         )
         images.preview(options, preview)
         answer["preview"] = str(preview)
@@ -135,6 +146,8 @@ def train(
     ] = HeadSolver.solved,
     augmentation: AugmentationOption = None,
     input_size: InputSize = None,
+    resize: ResizeOption = None,
+    bits: Bits = None,
     batch_size: Annotated[
         int | None, typer.Option("--batch-size", help="Images a step; default 32, with --rates bit 128.")
     ] = None,
@@ -182,12 +195,14 @@ def train(
         "group": group,
         "limit_train": limit_train,
         "limit_test": limit_test,
+        "bits": bits,
         "unreadable": "stop" if strict else "leave_out",
     }
     chosen = {
         "model": model,
         "domain": domain,
         "input_size": input_size,
+        "resize": resize,
         "epochs": epochs,
         "thaw": thaw,
         "rates": rates,

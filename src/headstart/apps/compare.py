@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from headstart.apps.option_words import Augmentation, DomainName, Strategy
+from headstart.apps.option_words import Augmentation, DomainName, Resize, Strategy
 from headstart.apps.parsing import refuse_others
 from headstart.apps.printing import json_text, show_text
 from headstart.experiments.questions import MODELS, RATES, SEEDS, STRATEGIES
@@ -64,6 +64,10 @@ def compare(
     ] = None,
     epochs: Annotated[int | None, typer.Option("--epochs", help="Of every trained phase.")] = None,
     input_size: Annotated[int | None, typer.Option("--input-size", help="Side in pixels.")] = None,
+    resize: Annotated[
+        Resize | None, typer.Option("--resize", help="How an image becomes a square; as for train.")
+    ] = None,
+    bits: Annotated[int | None, typer.Option("--bits", help="Of deep grey images; as for train.")] = None,
     domain: Annotated[DomainName | None, typer.Option("--domain", help="Kind of images.")] = None,
     augmentation: Annotated[Augmentation | None, typer.Option("--augmentation", help="How far views may vary.")] = None,
     val: Annotated[str | None, typer.Option("--val", help="Folder of class folders that reports.")] = None,
@@ -100,8 +104,9 @@ def compare(
             refuse_others(context, {"resume", "as_json"}, when="beside --resume", why="it goes on with what was begun")
             answer = comparing.resume_comparison(resume, watcher=watcher)
         else:
-            part = _said(val=val, group=group, limit_train=limit_train, limit_test=limit_test)
+            part = _said(val=val, group=group, limit_train=limit_train, limit_test=limit_test, bits=bits)
             base = _said(model=model, strategy=strategy, epochs=epochs, input_size=input_size, domain=domain)
+            base |= _said(resize=resize)
             base |= _said(augmentation=augmentation, noncommercial_weights="allow" if allow_noncommercial else None)
             shared = _said(metric=metric and metric.value, halving=halving and halving.value)
             asked = _Asked(part, base, shared, seeds, seed, "quick" if quick else "full")

@@ -43,6 +43,15 @@ class DomainName(StrEnum):
     medical = "medical"
     satellite = "satellite"
     document = "document"
+    industrial = "industrial"
+
+
+class Resize(StrEnum):
+    """How an image becomes a square; the table is input_spec.CROP_OF."""
+
+    crop = "crop"
+    squash = "squash"
+    letterbox = "letterbox"
 
 
 class Augmentation(StrEnum):

@@ -10,12 +10,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
-from headstart.data.decode import UnreadableImageError, decode
+from headstart.data.decode import UnreadableImageError, decode_with_facts
 from headstart.data.duplicates import find_duplicates
 from headstart.data.findings import Finding
+from headstart.data.pixel_checks import PixelFacts, find_in_pixels, find_in_shapes, pixel_facts, view_facts
 from headstart.data.sources import WHOLE, Dataset, ImageRecord
 from headstart.data.splits import shared_groups
 from headstart.errors import DataError
+from headstart.input_spec import InputSpec
 
 FEW_IMAGES_PER_CLASS = 10
 """Below this a class's figures say little."""
@@ -36,43 +38,57 @@ class FileFacts:
     """Image id -> hash of the encoded bytes."""
     sizes: dict[str, tuple[int, int]] = field(default_factory=dict)
     """Image id -> width, height in pixels."""
+    pixels: dict[str, PixelFacts] = field(default_factory=dict)
+    """Image id -> what the pixels show."""
 
 
-def read_all(records: Sequence[ImageRecord], *, on_image: Callable[[], object] = lambda: None) -> FileFacts:
+def read_all(
+    records: Sequence[ImageRecord], *, bits: int | None = None, on_image: Callable[[], object] = lambda: None
+) -> FileFacts:
     """Decode every image once, in full: only that finds a truncated file.
 
     Args:
         records: The images.
+        bits: Bits that deep grey values use; a file with larger values cannot be read. See `decode`.
         on_image: Called after each, for progress.
     """
 
-    def look(record: ImageRecord) -> tuple[str, tuple[int, int], str]:
+    def look(record: ImageRecord) -> tuple[str, tuple[int, int], PixelFacts | str]:
         try:
             encoded = record.read()
-            height, width, _ = decode(encoded).shape
+            decoded = decode_with_facts(encoded, bits=bits)
         except (UnreadableImageError, OSError) as error:
             return "", (0, 0), str(error)
-        return hashlib.blake2b(encoded, digest_size=16).hexdigest(), (width, height), ""
+        height, width, _ = decoded.pixels.shape
+        return hashlib.blake2b(encoded, digest_size=16).hexdigest(), (width, height), pixel_facts(decoded)
 
-    readable, unreadable, digests, sizes = [], {}, {}, {}
+    readable, unreadable, digests, sizes, pixels = [], {}, {}, {}, {}
     with ThreadPoolExecutor(_READ_THREADS) as pool:
-        for record, (digest, size, reason) in zip(records, pool.map(look, records), strict=True):
+        for record, (digest, size, seen) in zip(records, pool.map(look, records), strict=True):
             on_image()
-            if reason:
-                unreadable[record.id] = reason
+            if isinstance(seen, str):
+                unreadable[record.id] = seen
                 continue
             readable.append(record)
-            digests[record.id], sizes[record.id] = digest, size
-    return FileFacts(tuple(readable), unreadable, digests, sizes)
+            digests[record.id], sizes[record.id], pixels[record.id] = digest, size, seen
+    return FileFacts(tuple(readable), unreadable, digests, sizes, pixels)
 
 
-def find(dataset: Dataset, facts: FileFacts) -> list[Finding]:
-    """Every finding that files and pixels can show, errors first."""
+def find(dataset: Dataset, facts: FileFacts, spec: InputSpec | None = None) -> list[Finding]:
+    """Every finding that files and pixels can show, errors first.
+
+    Args:
+        dataset: Where the images are from.
+        facts: Of the images that take part.
+        spec: What the network sees of them; None: nothing is said of what its crop cuts off.
+    """
     findings = [
         *_untrainable(facts.readable),
         *_unreadable(facts),
         *find_duplicates(facts.readable, facts.digests),
         *_class_sizes(facts.readable),
+        *find_in_pixels(facts.readable, facts.pixels),
+        *find_in_shapes(facts.readable, facts.sizes, spec),
         *_ignored(dataset),
     ]
     order = {"error": 0, "warning": 1, "info": 2}
@@ -145,8 +161,14 @@ def refuse_small_classes(records: Sequence[ImageRecord]) -> None:
         )
 
 
-def summary(dataset: Dataset, facts: FileFacts) -> dict[str, Any]:
-    """The answer of `headstart check` as plain values."""
+def summary(dataset: Dataset, facts: FileFacts, spec: InputSpec) -> dict[str, Any]:
+    """The answer of `headstart check` as plain values.
+
+    Args:
+        dataset: Where the images are from.
+        facts: Of the images.
+        spec: What the network sees of them.
+    """
     widths = sorted(width for width, _ in facts.sizes.values())
     heights = sorted(height for _, height in facts.sizes.values())
     counts = Counter(record.label for record in facts.readable)
@@ -163,7 +185,8 @@ def summary(dataset: Dataset, facts: FileFacts) -> dict[str, Any]:
             "width": [widths[0], widths[len(widths) // 2], widths[-1]] if widths else [],
             "height": [heights[0], heights[len(heights) // 2], heights[-1]] if heights else [],
         },
-        "findings": [finding.to_dict() for finding in find(dataset, facts)],
+        "view": view_facts(facts.sizes, spec),
+        "findings": [finding.to_dict() for finding in find(dataset, facts, spec)],
     }
 
 

@@ -33,18 +33,19 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def read_pixels(record: ImageRecord, *, at_least: int | None = None) -> Pixels:
+def read_pixels(record: ImageRecord, *, at_least: int | None = None, bits: int | None = None) -> Pixels:
     """Decode one image.
 
     Args:
         record: Which one.
         at_least: Pixels that the shorter side must keep; None keeps all. See `decode`.
+        bits: Bits that deep grey values use. See `decode`.
 
     Raises:
         DataError: it cannot be read; names the file and the reason.
     """
     try:
-        return decode(record.read(), at_least=at_least)
+        return decode(record.read(), at_least=at_least, bits=bits)
     except (UnreadableImageError, OSError) as error:
         raise DataError(f"{record.id} cannot be read: {error}", expected="an image file") from error
 
@@ -55,7 +56,7 @@ def read_view(record: ImageRecord, spec: InputSpec) -> NetworkInput:
     Raises:
         DataError: it cannot be read; names the file and the reason.
     """
-    return evaluation_view(read_pixels(record, at_least=pixels_needed(spec)), spec)
+    return evaluation_view(read_pixels(record, at_least=pixels_needed(spec), bits=spec.bits), spec)
 
 
 def batches(

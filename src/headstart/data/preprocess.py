@@ -31,7 +31,12 @@ SAFE_MARGIN = 2.0
 """Pixels that a reduced image keeps on its shorter side for each one after the resize. Features of EfficientNet-Lite0
 for reduced and whole photos then have a cosine of 0.995 or more; at 1.15 some have 0.97 (`benchmarks/decode.py`)."""
 
-VIEW_VERSION = 1
+EXTREME_RATIO = 32.0
+"""Longer over shorter side above which only what remains of an image is resized: of 100,000 x 8 pixels the whole would
+take gigabytes. Below it the whole is resized and then cut, as the reference transforms do: the short cut differs from
+them by one level in a thousandth of the values."""
+
+VIEW_VERSION = 2
 """Raised whenever the same pixels may become another view."""
 
 
@@ -61,26 +66,18 @@ def resize_and_crop(pixels: Pixels, spec: InputSpec) -> Pixels:
         size x size x 3, uint8.
     """
     image = Image.fromarray(pixels)
-    size = _resized(image.size, spec)
+    size = spec.resized(*image.size)
+    left, top = round((size[0] - spec.size) / 2), round((size[1] - spec.size) / 2)
+    if spec.crop == "center" and max(image.size) > EXTREME_RATIO * min(image.size):
+        across, down = image.width / size[0], image.height / size[1]
+        box = (left * across, top * down, (left + spec.size) * across, (top + spec.size) * down)
+        return np.array(image.resize((spec.size, spec.size), FILTERS[spec.interpolation], box=box))
     if image.size != size:
         image = image.resize(size, FILTERS[spec.interpolation])
     if spec.crop == "border":
         image = _padded(image, spec)
-    left = round((image.width - spec.size) / 2)
-    top = round((image.height - spec.size) / 2)
+        left, top = round((image.width - spec.size) / 2), round((image.height - spec.size) / 2)
     return np.array(image.crop((left, top, left + spec.size, top + spec.size)))
-
-
-def _resized(size: tuple[int, int], spec: InputSpec) -> tuple[int, int]:
-    """(width, height) after the resize."""
-    width, height = size
-    if spec.crop == "squash":
-        return spec.resize, spec.resize
-    if spec.crop == "border":
-        ratio = max(width, height) / spec.resize
-        return round(width / ratio), round(height / ratio)
-    longer = int(spec.resize * max(width, height) / min(width, height))
-    return (spec.resize, longer) if width <= height else (longer, spec.resize)
 
 
 def _padded(image: Image.Image, spec: InputSpec) -> Image.Image:
@@ -88,8 +85,7 @@ def _padded(image: Image.Image, spec: InputSpec) -> Image.Image:
     across, down = max(0, spec.size - image.width), max(0, spec.size - image.height)
     if not (across or down):
         return image
-    colour = tuple(round(255 * value) for value in spec.mean)
-    canvas = Image.new(image.mode, (image.width + across, image.height + down), colour)
+    canvas = Image.new(image.mode, (image.width + across, image.height + down), spec.padding)
     canvas.paste(image, (across // 2, down // 2))
     return canvas
 

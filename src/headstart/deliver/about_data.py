@@ -18,7 +18,7 @@ def data_section(run: RunFacts) -> Section:
     """The images and what is known of them."""
     data = run.data
     parts = [paragraph("From ", tag("code", str(data["source"])), ". ", _roles_sentence(run))]
-    parts += [_counts(run), _groups(run), _findings(run), _unreadable(run)]
+    parts += [_counts(run), _groups(run), _view(run), _findings(run), _unreadable(run)]
     return Section("data", "The images", joined(parts))
 
 
@@ -48,6 +48,22 @@ def _groups(run: RunFacts) -> Html:
     return paragraph(
         f"The {total:,} images form {groups:,} groups (the same patient, scene or file); a group is never divided "
         "between roles.",
+        style="small",
+    )
+
+
+def _view(run: RunFacts) -> Html:
+    """What the network saw of the images; nothing for runs that did not write it down."""
+    view = run.data.get("view")
+    if not view or not view["cut"]:
+        return NOTHING
+    how = {"crop": "cropped", "squash": "squashed", "letterbox": "letterboxed"}[view["resize"]]
+    seen = f"Images are {how} to {view['size']} x {view['size']} pixels for evaluation"
+    cut = view["cut"]
+    if not cut["largest"]:
+        return paragraph(f"{seen}; nothing is cut off.", style="small")
+    return paragraph(
+        f"{seen}: {cut['median']:.0%} of the area of the median image is cut off, at most {cut['largest']:.0%}.",
         style="small",
     )
 

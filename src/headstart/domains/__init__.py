@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from headstart.domains.document import DOCUMENT
 from headstart.domains.domain import DomainValues
+from headstart.domains.industrial import INDUSTRIAL
 from headstart.domains.medical import MEDICAL
 from headstart.domains.photo import PHOTO
 from headstart.domains.satellite import SATELLITE
 
-DOMAINS: dict[str, DomainValues] = {domain.name: domain for domain in (PHOTO, MEDICAL, SATELLITE, DOCUMENT)}
+DOMAINS: dict[str, DomainValues] = {domain.name: domain for domain in (PHOTO, MEDICAL, SATELLITE, DOCUMENT, INDUSTRIAL)}
 
 __all__ = ["DOMAINS", "DomainValues"]

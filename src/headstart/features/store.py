@@ -92,7 +92,7 @@ class SpaceKey:
 
     def describe(self, tensors: Sequence[Tensor]) -> dict[str, Any]:
         """Plain values for space.json; the address is their hash."""
-        what = asdict(self)
+        what = {**asdict(self), "input": self.input.to_dict()}
         return {**what, "tensors": [asdict(tensor) for tensor in tensors], "format": FORMAT_VERSION}
 
 

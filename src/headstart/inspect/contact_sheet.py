@@ -32,36 +32,42 @@ def write_contact_sheet(
     flip: Flip,
     seed: int,
 ) -> None:
-    """Write a PNG. Views are scaled for the network and scaled back, so a wrong normalisation would show.
+    """Write a PNG, with the share of each image that the evaluation view cuts off.
+
+    Views are scaled for the network and scaled back, so a wrong normalisation would show.
 
     Raises:
         DataError: an image cannot be read.
     """
-    rows = [_row(record, spec, preset=preset, flip=flip, seed=seed) for record in records]
+    rows, cuts = [], []
+    for record in records:
+        pixels = read_pixels(record, bits=spec.bits)
+        rows.append(_row(record, pixels, spec, preset=preset, flip=flip, seed=seed))
+        cuts.append(spec.share_cut(pixels.shape[1], pixels.shape[0]))
     columns = 1 + (TRAINING_VIEWS if preset != "none" else 0)
     width = _GAP + columns * (spec.size + _GAP)
     height = _TITLE + len(rows) * (spec.size + _CAPTION + _GAP)
     sheet = Image.new("RGB", (width, height), "white")
     draw = ImageDraw.Draw(sheet)
-    draw.text((_GAP, 4), "evaluation", fill="black")
+    draw.text((_GAP, 4), f"evaluation ({spec.resize_name})", fill="black")
     draw.text((2 * _GAP + spec.size, 4), f"training ({preset}, flip {flip})", fill="black")
-    for index, (record, views) in enumerate(zip(records, rows, strict=True)):
+    for index, (record, views, cut) in enumerate(zip(records, rows, cuts, strict=True)):
         top = _TITLE + index * (spec.size + _CAPTION + _GAP)
         for column, view in enumerate(views):
             sheet.paste(Image.fromarray(view), (_GAP + column * (spec.size + _GAP), top))
-        draw.text((_GAP, top + spec.size + 2), f"{record.label}: {record.id}", fill="black")
+        draw.text((_GAP, top + spec.size + 2), f"{cut:.0%} cut off; {record.label}: {record.id}", fill="black")
     write_atomically(path, lambda aside: sheet.save(aside, "PNG"))
 
 
 def _row(
     record: ImageRecord,
+    pixels: Pixels,
     spec: InputSpec,
     *,
     preset: Literal["none", "light", "standard", "strong", "trivial"],
     flip: Flip,
     seed: int,
 ) -> list[Pixels]:
-    pixels = read_pixels(record)
     inputs = [read_view(record, spec)]
     if preset != "none":
         for epoch in range(TRAINING_VIEWS):

@@ -30,7 +30,7 @@ _ASPECT_RATIO = (3 / 4, 4 / 3)
 _ERASED_AREA = (0.02, 0.2)
 
 
-AUGMENT_VERSION = 1
+AUGMENT_VERSION = 2
 """Raised whenever the same preset, generator and pixels may become another view: stored views are told by it."""
 
 
@@ -75,14 +75,14 @@ def training_view(
 
     Args:
         pixels: Height x width x 3, RGB, 0..255.
-        spec: Gives the side of the view and the filter; mean and std are the caller's.
+        spec: Gives the side of the view, the filter, and how an image becomes a square; mean and std are the caller's.
         preset: Any but none.
         flip: horizontal mirrors half the views left to right; all mirrors up and down too.
         rng: See `view_rng`.
     """
     strength = PRESETS[preset]
     resample = InterpolationMode(spec.interpolation)
-    image = _random_crop(Image.fromarray(pixels), spec.size, strength.smallest_crop, resample, rng)
+    image = _random_square(Image.fromarray(pixels), spec, strength.smallest_crop, resample, rng)
     if flip != "none" and rng.random() < 0.5:
         image = F.horizontal_flip(image)
     if flip == "all" and rng.random() < 0.5:
@@ -98,6 +98,39 @@ def training_view(
     if strength.erase_probability and rng.random() < strength.erase_probability:
         values = _erase(values, rng)
     return values
+
+
+def _random_square(
+    image: Image.Image, spec: InputSpec, smallest: float, resample: InterpolationMode, rng: np.random.Generator
+) -> Image.Image:
+    """A random part of an image, made square in the way that evaluation makes the whole of it square."""
+    if spec.crop == "center":
+        return _random_crop(image, spec.size, smallest, resample, rng)
+    left, top, w, h = _random_part(image.size, smallest, rng)
+    if spec.crop == "squash":
+        squashed: Image.Image = F.resized_crop(image, top, left, h, w, [spec.size, spec.size], interpolation=resample)
+        return squashed
+    ratio = max(w, h) / spec.size
+    wide, high = max(1, round(w / ratio)), max(1, round(h / ratio))
+    part = F.resized_crop(image, top, left, h, w, [high, wide], interpolation=resample)
+    canvas = Image.new(image.mode, (spec.size, spec.size), spec.padding)
+    canvas.paste(part, ((spec.size - wide) // 2, (spec.size - high) // 2))
+    return canvas
+
+
+def _random_part(size: tuple[int, int], smallest: float, rng: np.random.Generator) -> tuple[int, int, int, int]:
+    """(left, top, width, height) of at least the share `smallest` of an image, its shape varied around the image's own.
+
+    The shapes of `_random_crop` are near a square, and of a wide image they would never show more than a part.
+    """
+    width, height = size
+    for _ in range(10):
+        area = rng.uniform(smallest, 1.0)
+        ratio = math.exp(rng.uniform(math.log(_ASPECT_RATIO[0]), math.log(_ASPECT_RATIO[1])))
+        w, h = round(width * math.sqrt(area * ratio)), round(height * math.sqrt(area / ratio))
+        if 0 < w <= width and 0 < h <= height:
+            return int(rng.integers(width - w + 1)), int(rng.integers(height - h + 1)), w, h
+    return 0, 0, width, height
 
 
 def _random_crop(

@@ -98,7 +98,7 @@ class PixelFeed:
                     return read_view(record, spec)
             rng = view_rng(self.seed, epoch, record.id)
             with self.images.spent.view("varied"):
-                pixels = read_pixels(record)
+                pixels = read_pixels(record, bits=spec.bits)
                 return scale(training_view(pixels, spec, preset=wish.preset, flip=wish.flip, rng=rng), spec)
 
         return view
@@ -364,6 +364,8 @@ def training_view_of(
     def prepare(record: ImageRecord) -> NetworkInput:
         rng = view_rng(seed, 0, digests[record.id].hex(), number)
         with told.view("varied"):
-            return scale(training_view(read_pixels(record), spec, preset=preset, flip=flip, rng=rng), spec)
+            return scale(
+                training_view(read_pixels(record, bits=spec.bits), spec, preset=preset, flip=flip, rng=rng), spec
+            )
 
     return View(random_view(seed, number), views_drawn_from(augmentation), prepare)

@@ -342,7 +342,7 @@ def tried_views(
         if kind == "plain":
             read_view(record, spec)
             return
-        rng, pixels = view_rng(0, 0, record.id), read_pixels(record)
+        rng, pixels = view_rng(0, 0, record.id), read_pixels(record, bits=spec.bits)
         scale(training_view(pixels, spec, preset=augmentation.preset, flip=augmentation.flip, rng=rng), spec)
 
     found: dict[ViewKind, float] = {}

@@ -46,7 +46,8 @@ def recommend(
         data: DATA, whose images are counted and looked at; or give `images`.
         images: Labelled images to learn from.
         classes: Counted in DATA if None.
-        domain: photo, medical, satellite, document, or auto (from pixels of DATA). None is auto with DATA, else photo.
+        domain: photo, medical, satellite, document, industrial, or auto (from pixels of DATA). None is auto with DATA,
+            else photo.
         similarity: To ImageNet's photos: low, medium, high or 0..1. None measures it in DATA; without DATA or torch it
             is what the domain says.
         unlabelled: Further images of the same kind without labels.

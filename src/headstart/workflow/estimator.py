@@ -22,7 +22,7 @@ from headstart.data.tables import is_there
 from headstart.errors import DataError, Interrupted, RunError, require
 from headstart.features.predictor import Predictor, load
 from headstart.plan import DataPlan, Grain, NoncommercialWeights
-from headstart.presets import DEFAULT_STRATEGY, HeadKind, HeadSolver, PeakRates
+from headstart.presets import DEFAULT_STRATEGY, HeadKind, HeadSolver, PeakRates, Resize
 from headstart.run import Run
 from headstart.train.trackers import chosen_trackers
 from headstart.workflow.plans import TrainOptions
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 Paths = Sequence[str | os.PathLike[str]] | npt.NDArray[Any]
 """(N,) paths of image files."""
 
-_NO_OPTIONS = ("out", "report_share", "track")
+_NO_OPTIONS = ("out", "report_share", "bits", "track")
 """Parameters that are not among the options of `train`."""
 
 
@@ -76,6 +76,8 @@ class HeadstartClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         strategy: str = DEFAULT_STRATEGY,
         domain: str | None = None,
         input_size: int | None = None,
+        resize: Resize | None = None,
+        bits: int | None = None,
         epochs: int | None = None,
         thaw: int | None = None,
         rates: str | None = None,
@@ -97,8 +99,10 @@ class HeadstartClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         Args:
             model: See `headstart models`; the default network if None.
             strategy: How to train; auto takes the advice of `headstart advise`.
-            domain: photo, medical, satellite or document; photo if None.
+            domain: photo, medical, satellite, document or industrial; photo if None.
             input_size: Side of the input square in pixels, 32..2048; the size of the weights if None.
+            resize: crop, squash or letterbox: how an image becomes a square; the way of the weights if None.
+            bits: Bits that grey values with more than 8 bits use; all of the file's type if None.
             epochs: Of every trained phase; the strategy decides if None.
             thaw: Backbone groups that learn, counted from the last; the strategy decides if None.
             rates: Name of a preset in `headstart.facts.RATE_PRESETS`; the strategy decides if None.
@@ -120,6 +124,8 @@ class HeadstartClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.strategy = strategy
         self.domain = domain
         self.input_size = input_size
+        self.resize = resize
+        self.bits = bits
         self.epochs = epochs
         self.thaw = thaw
         self.rates = rates
@@ -237,7 +243,7 @@ class HeadstartClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def _options(self, table: Path) -> TrainOptions:
         given = {k: v.item() if isinstance(v, np.generic) else v for k, v in self.get_params(deep=False).items()}
-        data = DataPlan.from_options(source=str(table), report_share=given["report_share"])
+        data = DataPlan.from_options(source=str(table), report_share=given["report_share"], bits=given["bits"])
         return TrainOptions(data, **{name: value for name, value in given.items() if name not in _NO_OPTIONS})
 
 

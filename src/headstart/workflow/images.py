@@ -23,8 +23,10 @@ from headstart.data.splits import (
     without_copies,
 )
 from headstart.errors import DataError, require
+from headstart.input_spec import InputSpec
 from headstart.models.catalog import find_model
 from headstart.plan import DataPlan, Plan, SolvePhase
+from headstart.request import Resize
 from headstart.workflow.plans import TrainOptions, make_plan
 from headstart.workflow.progress import Progress, no_progress
 
@@ -52,7 +54,15 @@ class CheckedData:
 
 
 def check(
-    source: str, *, val: str | None = None, group: str | None = None, progress: Progress = no_progress
+    source: str,
+    *,
+    val: str | None = None,
+    group: str | None = None,
+    model: str | None = None,
+    input_size: int | None = None,
+    resize: Resize | None = None,
+    bits: int | None = None,
+    progress: Progress = no_progress,
 ) -> dict[str, Any]:
     """Read every image of DATA and say what is there.
 
@@ -60,17 +70,25 @@ def check(
         source: DATA.
         val: A folder that reports, as in `train`.
         group: Pattern whose group 1 names what must stay together.
+        model: Whose input says what is cut off the images; the default network if None.
+        input_size: Side in pixels; the size of the weights if None.
+        resize: crop, squash or letterbox; the way of the weights if None.
+        bits: Bits that grey values with more than 8 bits use.
         progress: Told how far the reading is.
 
     Raises:
         DataError: there is nothing to read.
+        PlanError: an option is wrong.
+        ModelError: no such model.
     """
+    part = DataPlan.from_options(source=source, val=val, group=group, bits=bits)
+    plan = make_plan(TrainOptions(part, model=model, input_size=input_size, resize=resize))
     dataset, apart = sources_of(source, val)
     if apart is not None:
         train = tuple(replace(r, split="train") for r in dataset.records if r.split in ("train", WHOLE))
         dataset = replace(dataset, records=train + apart.records)
-    facts = read_watched(dataset.records, progress)
-    answer = checks.summary(dataset, facts)
+    facts = read_watched(dataset.records, progress, bits=bits)
+    answer = checks.summary(dataset, facts, _spec(plan))
     if group is not None or any(record.group for record in facts.readable):
         groups = group_names(facts.readable, DataPlan.from_options(source=source, group=group).group)
         answer["groups"] = {
@@ -90,7 +108,7 @@ def check_for_training(plan: Plan, progress: Progress) -> CheckedData:
     part, named = plan.data, drawn_by_name(plan)
     drawn = named.roles
     # Roles are drawn by name, so that only the images of a sample are read, and a file that breaks moves no other.
-    facts = read_watched((*drawn.fit, *drawn.select, *drawn.report), progress)
+    facts = read_watched((*drawn.fit, *drawn.select, *drawn.report), progress, bits=part.bits)
     checks.refuse_unusable(facts, source=part.source, val=part.val, strict=part.unreadable == "stop")
     roles = without_copies(
         only(drawn, set(facts.digests)),
@@ -200,22 +218,26 @@ def preview(options: TrainOptions, path: Path) -> None:
 
     plan = make_plan(options)
     dataset = open_source(plan.data.source)
-    card = find_model(plan.model.name).card
-    spec = card.input if plan.input.size == "auto" else card.input.at_size(plan.input.size)
     write_contact_sheet(
         path,
         _examples(dataset),
-        spec,
+        _spec(plan),
         preset=plan.augmentation.preset,
         flip=plan.augmentation.flip,
         seed=plan.seed,
     )
 
 
-def read_watched(records: Sequence[ImageRecord], progress: Progress) -> checks.FileFacts:
-    """Read images once, with progress."""
+def _spec(plan: Plan) -> InputSpec:
+    """What the network of a plan sees of an image."""
+    weights = find_model(plan.model.name).card.input
+    return weights.as_requested(size=plan.input.size, resize=plan.input.resize, bits=plan.data.bits)
+
+
+def read_watched(records: Sequence[ImageRecord], progress: Progress, *, bits: int | None = None) -> checks.FileFacts:
+    """Read images once, with progress; `bits` as in `decode`."""
     tick = progress("read", len(records))
-    return checks.read_all(records, on_image=lambda: tick(1))
+    return checks.read_all(records, bits=bits, on_image=lambda: tick(1))
 
 
 def sources_of(source: str, val: str | None) -> tuple[Dataset, Dataset | None]:

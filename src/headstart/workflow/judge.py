@@ -41,7 +41,7 @@ def evaluate(
             f"{source} has classes the bundle does not know: {', '.join(unknown[:5])}",
             expected=f"only {', '.join(predictor.classes)}",
         )
-    facts = read_watched(records, progress)
+    facts = read_watched(records, progress, bits=predictor.info.input.bits)
     if not facts.readable:
         checks.refuse_unusable(facts, source=source, strict=True)
     figures, _ = judge_records(predictor, facts.readable, progress)
@@ -60,7 +60,7 @@ def predict(
 
     records = image_files(files)
     predictor = load(bundle)
-    facts = read_watched(records, progress)
+    facts = read_watched(records, progress, bits=predictor.info.input.bits)
     if not facts.readable:
         checks.refuse_unusable(facts, source=files[0], strict=True)
     probabilities = predictor.probabilities(facts.readable, on_images=progress("predict", len(facts.readable)))

@@ -11,7 +11,7 @@ from headstart.domains import DOMAINS
 from headstart.errors import ModelError, PlanError, nearest
 from headstart.models.catalog import ModelChoice, find_model
 from headstart.plan import AugmentationPlan, DataPlan, Grain, NoncommercialWeights, Plan, Requirement, TrainPhase
-from headstart.presets import DEFAULT_STRATEGY, HeadKind, HeadSolver, PeakRates, Request, strategy_named
+from headstart.presets import DEFAULT_STRATEGY, HeadKind, HeadSolver, PeakRates, Request, Resize, strategy_named
 
 AUTO = "auto"
 """Strategy of who takes the advice: `workflow.advising` settles it, because that needs the images."""
@@ -34,6 +34,8 @@ class TrainOptions:
     model: str | None = None
     domain: str | None = None
     input_size: int | None = None
+    resize: Resize | None = None
+    """crop, squash or letterbox: how an image becomes a square."""
     epochs: int | None = None
     thaw: int | None = None
     """Backbone groups that learn, counted from the last."""
@@ -89,6 +91,7 @@ def make_plan(options: TrainOptions, *, training_images: int | None = None, fit_
             domain=domain.name,
             augmentation=AugmentationPlan.model_validate({"preset": preset_name, "flip": domain.flip}),
             input_size=options.input_size,
+            resize=options.resize,
             epochs=options.epochs,
             thaw=options.thaw,
             rates=options.rates,

@@ -355,7 +355,7 @@ class _Pass:
         """The evaluation view; of what cannot be read an empty one, and the reason is kept. Called from threads."""
         try:
             encoded = record.read()
-            pixels = decode(encoded, at_least=pixels_needed(self.spec))
+            pixels = decode(encoded, at_least=pixels_needed(self.spec), bits=self.spec.bits)
         except (UnreadableImageError, OSError) as error:
             self.unreadable[record.id] = str(error)
             return np.zeros((self.spec.size, self.spec.size, self.spec.channels), np.float32)

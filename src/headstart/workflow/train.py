@@ -13,7 +13,9 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from headstart.data import checks
+from headstart.data.pixel_checks import view_facts
 from headstart.errors import Interrupted, ModelError, RunError, require
+from headstart.input_spec import InputSpec
 from headstart.models.catalog import ModelChoice, find_model
 from headstart.plan import DataPlan, Plan, SolvePhase
 from headstart.run import Run, new_folder, resume_command
@@ -178,7 +180,7 @@ def _train_settled(
         given.out or new_folder(Path("runs"), f"{data.dataset.name}-{time.strftime('%Y%m%d-%H%M%S')}"),
         given=given.plan,
         settled=plan,
-        data=_data_json(plan, data),
+        data=_data_json(plan, data, images.spec),
     )
     ledger = Ledger(costs_of(classifier, images, started=started))
     told = All([EventLog(run), ledger, observer or Observer()])
@@ -189,7 +191,7 @@ def _train_settled(
         watchers.noted(event, values)
     if choice.file is not None and classifier.report is not None:
         watchers.noted("weights", asdict(classifier.report))
-    for finding in checks.find(data.dataset, data.facts):
+    for finding in checks.find(data.dataset, data.facts, images.spec):
         if finding.level != "info":
             watchers.noted("finding", finding.to_dict())
     stop = StopRequest(budget_seconds=plan.budget_seconds, started=started)
@@ -240,7 +242,7 @@ def _training_images(plan: Plan, choice: ModelChoice, data: CheckedData) -> Trai
     assert isinstance(plan.input.size, int)
     return TrainingImages(
         data.roles,
-        choice.card.input.at_size(plan.input.size),
+        choice.card.input.as_requested(size=plan.input.size, resize=plan.input.resize, bits=plan.data.bits),
         data.groups,
         digests={name: bytes.fromhex(digest) for name, digest in data.facts.digests.items()},
         store=None if plan.store == "off" else ActivationStore(),
@@ -323,7 +325,7 @@ def _raise_if_interrupted(outcome: Outcome, run: Run) -> None:
         raise Interrupted("stopped; everything is saved", remedy=f"go on with: {run.resume_command}")
 
 
-def _data_json(plan: Plan, data: CheckedData) -> dict[str, Any]:
+def _data_json(plan: Plan, data: CheckedData, spec: InputSpec) -> dict[str, Any]:
     roles = data.roles
     named = {"fit": roles.fit, "select": roles.select, "report": roles.report}
     return {
@@ -338,7 +340,8 @@ def _data_json(plan: Plan, data: CheckedData) -> dict[str, Any]:
         "selected_on": roles.selected_on,
         "reported_on": roles.reported_on,
         "unreadable": data.facts.unreadable,
-        "findings": [finding.to_dict() for finding in checks.find(data.dataset, data.facts)],
+        "view": view_facts(data.facts.sizes, spec),
+        "findings": [finding.to_dict() for finding in checks.find(data.dataset, data.facts, spec)],
         "groups": len(set(data.groups.values())),
     }
 
@@ -373,7 +376,8 @@ def settle(plan: Plan, choice: ModelChoice) -> Plan:
     )
     if len(names) < 2:
         raise ModelError(f"{choice.name} cannot be given classes", expected="a network that ends in a classifier")
-    return plan.settled(model_name=choice.name, input_size=size, group_names=names)
+    resize = choice.card.input.resize_name
+    return plan.settled(model_name=choice.name, input_size=size, group_names=names, input_resize=resize)
 
 
 def _with_budget(plan: Plan, budget_seconds: float | None) -> Plan:

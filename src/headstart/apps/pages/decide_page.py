@@ -48,7 +48,13 @@ FIELDS: tuple[Field, ...] = (
     choice(
         "domain",
         "Kind of images",
-        (("photo", "Photos"), ("medical", "Medical"), ("satellite", "From above"), ("document", "Documents")),
+        (
+            ("photo", "Photos"),
+            ("medical", "Medical"),
+            ("satellite", "From above"),
+            ("document", "Documents"),
+            ("industrial", "Industrial"),
+        ),
         "photo",
     ),
     choice(

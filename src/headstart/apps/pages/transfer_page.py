@@ -64,7 +64,13 @@ FIELDS: tuple[Field, ...] = (
     choice(
         "transfer-domain",
         "Kind of images",
-        (("photo", "Photos"), ("medical", "Medical"), ("satellite", "From above"), ("document", "Documents")),
+        (
+            ("photo", "Photos"),
+            ("medical", "Medical"),
+            ("satellite", "From above"),
+            ("document", "Documents"),
+            ("industrial", "Industrial"),
+        ),
         "photo",
     ),
     choice("transfer-family", "Family", tuple((fact.name, fact.name) for fact in FAMILIES), "EfficientNet"),
@@ -216,6 +222,7 @@ _KINDS: Mapping[Domain, str] = {
     "photo": "photos",
     "medical": "medical images",
     "satellite": "images from above",
+    "industrial": "surfaces and parts",
     "document": "documents",
 }
 
