@@ -219,11 +219,13 @@ def test_command_line_options_are_these():
     options = {name: sorted(o for p in c.params for o in p.opts if o != "--help") for name, c in commands.items()}
     assert options == {
         "compare": [
-            *("--allow-noncommercial", "--augmentation", "--domain", "--epochs", "--grid", "--group", "--halving"),
+            *("--allow-noncommercial", "--augmentation", "--bits", "--domain", "--epochs", "--grid", "--group"),
+            "--halving",
             *("--input-size", "--json", "--limit-test", "--limit-train", "--metric", "--model", "--models", "--out"),
             *(
                 "--quick",
                 "--rates",
+                "--resize",
                 "--resume",
                 "--seed",
                 "--seeds",
@@ -236,11 +238,11 @@ def test_command_line_options_are_these():
         ],
         "demo": ["--json", "--out"],
         "check": [
-            *("--augmentation", "--domain", "--group", "--input-size", "--json", "--model", "--preview", "--seed"),
-            *("--val", "data"),
+            *("--augmentation", "--bits", "--domain", "--group", "--input-size", "--json", "--model", "--preview"),
+            *("--resize", "--seed", "--val", "data"),
         ],
         "train": [
-            *("--allow-noncommercial", "--augmentation", "--batch-size", "--budget", "--domain", "--epochs"),
+            *("--allow-noncommercial", "--augmentation", "--batch-size", "--bits", "--budget", "--domain", "--epochs"),
             *(
                 "--find-rate",
                 "--grain",
@@ -252,7 +254,8 @@ def test_command_line_options_are_these():
                 "--limit-test",
                 "--limit-train",
             ),
-            *("--model", "--out", "--plan", "--rates", "--resume", "--seed", "--strategy", "--strict", "--thaw"),
+            *("--model", "--out", "--plan", "--rates", "--resize", "--resume", "--seed", "--strategy", "--strict"),
+            "--thaw",
             *("--track", "--val", "data"),
         ],
         "advise": [

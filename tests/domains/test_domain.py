@@ -13,7 +13,7 @@ from headstart.plan import AugmentationPlan, Domain
 def test_every_file_of_the_folder_and_every_name_of_a_plan_is_in_the_table():
     files = {p.stem for p in Path(headstart.domains.__file__).parent.glob("*.py")} - {"__init__", "domain"}
     assert files == set(DOMAINS) == set(get_args(Domain))
-    assert len(files) == 4
+    assert len(files) == 5
 
 
 def test_every_value_fits_a_plan_and_has_its_reason():

@@ -19,7 +19,7 @@ from rich.progress import (
 )
 
 from headstart.amounts import bytes_text, count_text, duration_text
-from headstart.apps.printing import NAME_WIDTH, visible, visible_name
+from headstart.apps.printing import NAME_WIDTH, view_text, visible, visible_name
 from headstart.plan import Phase
 from headstart.train.observers import Observer
 
@@ -373,7 +373,7 @@ def check_text(answer: Mapping[str, Any]) -> str:
                 *answer["pixels"]["width"], *answer["pixels"]["height"]
             )
         )
-    lines.append(_view_text(answer["view"]))
+    lines.append(view_text(answer["view"]))
     if "groups" in answer:
         lines.append(f"groups: {answer['groups']['groups']} ({answer['groups']['unmatched']} images are their own)")
     for finding in answer["findings"]:
@@ -385,18 +385,6 @@ def check_text(answer: Mapping[str, Any]) -> str:
     if "preview" in answer:
         lines.append(f"preview: {answer['preview']}")
     return "\n".join(lines)
-
-
-def _view_text(view: Mapping[str, Any]) -> str:
-    """What the network sees: `seen at 224 px (crop): 43% of the median image is cut off, 57% at most`."""
-    seen = f"seen at {view['size']} px ({view['resize']})"
-    cut = view["cut"]
-    if not cut:
-        return seen
-    if not cut["largest"]:
-        return f"{seen}: whole"
-    median, largest = (int(100 * cut[name]) for name in ("median", "largest"))  # of a strip 99 %, never all
-    return f"{seen}: {median} % of the median image is cut off, {largest} % at most"
 
 
 def _with_interval(figures: Mapping[str, Any]) -> str:

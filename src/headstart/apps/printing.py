@@ -6,6 +6,8 @@ import json
 import re
 import sys
 import textwrap
+from collections.abc import Mapping
+from typing import Any
 
 WIDTH = 110
 """Of a line of text."""
@@ -68,3 +70,15 @@ def wrapped(text: str, *, first: str = "", rest: str = "") -> str:
     return textwrap.fill(
         text, WIDTH, initial_indent=first, subsequent_indent=rest, break_long_words=False, break_on_hyphens=False
     )
+
+
+def view_text(view: Mapping[str, Any]) -> str:
+    """What the network sees: `seen at 224 px (crop): 43% of the median image is cut off, 57% at most`."""
+    seen = f"seen at {view['size']} px ({view['resize']})"
+    cut = view["cut"]
+    if not cut:
+        return seen
+    if not cut["largest"]:
+        return f"{seen}: whole"
+    median, largest = (int(100 * cut[name]) for name in ("median", "largest"))  # of a strip 99 %, never all
+    return f"{seen}: {median} % of the median image is cut off, {largest} % at most"
