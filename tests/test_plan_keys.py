@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 from headstart.errors import PlanError
@@ -22,6 +25,13 @@ def test_every_key_of_a_plan_has_its_path():
         "data.group",
     } <= set(PATHS)
     assert len(PATHS) == len(set(PATHS))
+
+
+def test_the_guide_shows_every_key():
+    guide = (Path(__file__).parents[1] / "docs" / "guide" / "plans.md").read_text(encoding="utf-8")
+    block = guide[guide.index("schema_version: 1 ") : guide.index("A reason belongs to a value")]
+    missing = [path for path in PATHS if not re.search(rf"(?m)(^|[ {{]){path.rpartition('.')[2]}:", block)]
+    assert missing == []
 
 
 def test_every_other_name_leads_to_keys_that_exist():
