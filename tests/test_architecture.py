@@ -70,9 +70,11 @@ KNOW_THE_PLAN = {
     "workflow.advising",
     "workflow.plans",
     "workflow.images",
+    "workflow.planning",
     "workflow.train",
     "workflow.trial",
     "apps.cli",
+    "apps.plan_command",
 }
 
 
@@ -268,6 +270,12 @@ def test_command_line_options_are_these():
             *("--views", "-o", "data"),
         ],
         "evaluate": ["--json", "--split", "bundle", "data"],
+        "plan": [
+            *("--allow-noncommercial", "--augmentation", "--batch-size", "--bits", "--budget", "--domain", "--epochs"),
+            *("--find-rate", "--grain", "--group", "--head", "--head-solver", "--input-size", "--json", "--limit-test"),
+            *("--limit-train", "--model", "--out", "--rates", "--resize", "--seed", "--strategy", "--strict", "--thaw"),
+            *("--val", "-o", "data"),
+        ],
         "predict": ["--json", "--out", "-o", "bundle", "files"],
         "probe": [
             *("--allow-noncommercial", "--chart", "--group", "--json", "--limit", "--model", "--out", "--patches"),

@@ -14,7 +14,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from headstart.apps import cli
+from headstart.apps import cli, option_words
 from headstart.facts import RATE_PRESETS
 from headstart.models.catalog import all_cards
 from headstart.plan import Grain
@@ -154,9 +154,9 @@ def test_resume_takes_only_a_budget_and_plan_only_data(run: Callable[..., Result
 
 
 def test_names_of_options_are_those_of_the_tables():
-    assert [name.value for name in cli.Strategy] == ["auto", *STRATEGIES]
-    assert [name.value for name in cli.Rates] == list(RATE_PRESETS)
-    assert [name.value for name in cli.Grain] == list(get_args(Grain))
+    assert [name.value for name in option_words.Strategy] == ["auto", *STRATEGIES]
+    assert [name.value for name in option_words.Rates] == list(RATE_PRESETS)
+    assert [name.value for name in option_words.Grain] == list(get_args(Grain))
 
 
 def test_thaw_rates_and_grain_reach_the_plan(run: Callable[..., Result], image_folder: Path, tmp_path: Path):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from headstart.apps.printing import json_text, show_text, wrapped
+from headstart.apps.printing import json_text, show_text, wrapped, write_file
 from headstart.errors import HeadstartError
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def advise(
         model=model,
     )
     if out is not None:
-        _write(out, advice.plan.to_yaml())
+        write_file(out, advice.plan.to_yaml())
     if as_json:
         answer = advice.to_dict() | ({"plan_file": str(out)} if out is not None else {})
         show_text(json_text(answer))
@@ -113,13 +113,6 @@ def parse_similarity(text: str | None) -> float | str | None:
         return float(text)
     except ValueError:
         raise HeadstartError(f"--similarity {text!r}", expected="low, medium, high or a number in 0..1") from None
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise HeadstartError(f"{path} cannot be written ({error.strerror})", remedy="choose another -o") from error
 
 
 def advice_text(advice: Advice, *, plan_file: Path | None = None) -> str:

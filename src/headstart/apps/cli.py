@@ -13,13 +13,15 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from headstart.amounts import count_text
+from headstart.apps import training_options as of
 from headstart.apps.advise import advise
 from headstart.apps.cache import cache
 from headstart.apps.compare import compare
 from headstart.apps.embed import embed
 from headstart.apps.models import models
-from headstart.apps.option_words import Augmentation, DomainName, Grain, Head, HeadSolver, Rates, Resize, Strategy
+from headstart.apps.option_words import Head, HeadSolver
 from headstart.apps.parsing import refuse_others
+from headstart.apps.plan_command import plan as plan_command
 from headstart.apps.printing import json_text, show_text, visible_name
 from headstart.apps.probe_command import probe
 from headstart.apps.report import report
@@ -37,33 +39,11 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-DATA_HELP = "Folder of class folders, of train/val/test folders of class folders, a .tar of either, or `digits`."
-
-
-Data = Annotated[str, typer.Argument(metavar="DATA", help=DATA_HELP)]
-Json = Annotated[bool, typer.Option("--json", help="Answer as JSON on stdout; progress stays on stderr.")]
-Model = Annotated[str | None, typer.Option("--model", help="ARCH, ARCH:TAG or ARCH:file:PATH; see `headstart models`.")]
-Group = Annotated[
-    str | None,
-    typer.Option("--group", help="Regular expression on the image path; what group 1 matches stays on one side."),
-]
-DomainOption = Annotated[DomainName | None, typer.Option("--domain", help="Kind of images; decides augmentation.")]
-AugmentationOption = Annotated[Augmentation | None, typer.Option("--augmentation", help="How far views may vary.")]
-InputSize = Annotated[int | None, typer.Option("--input-size", help="Side in pixels; default: the weights' own.")]
-ResizeOption = Annotated[
-    Resize | None,
-    typer.Option(
-        "--resize", help="squash and letterbox keep the whole image; default: as the weights want, mostly crop."
-    ),
-]
-Bits = Annotated[
-    int | None, typer.Option("--bits", help="Bits that grey images of more than 8 bits use, such as 12; default: all.")
-]
-Seed = Annotated[int, typer.Option("--seed", help="Decides splits, order, views and head.")]
-
 
 @app.command()
-def demo(as_json: Json = False, out: Annotated[Path | None, typer.Option("--out", help="Run folder.")] = None) -> None:
+def demo(
+    as_json: of.Json = False, out: Annotated[Path | None, typer.Option("--out", help="Run folder.")] = None
+) -> None:
     """Train on the embedded handwritten digits with the embedded weights: the whole way in about a minute."""
     options = {"source": "digits"}
     _train(options, {"input_size": 48, "epochs": 3, "budget_seconds": 70.0}, out=out, as_json=as_json)
@@ -72,20 +52,20 @@ def demo(as_json: Json = False, out: Annotated[Path | None, typer.Option("--out"
 @app.command()
 def check(
     context: typer.Context,
-    data: Data,
-    as_json: Json = False,
+    data: of.Data,
+    as_json: of.Json = False,
     val: Annotated[str | None, typer.Option("--val", help="Folder that will report.")] = None,
-    group: Group = None,
+    group: of.Group = None,
     preview: Annotated[
         Path | None, typer.Option("--preview", help="Write a PNG of images exactly as the network sees them.")
     ] = None,
-    model: Model = None,
-    domain: DomainOption = None,
-    augmentation: AugmentationOption = None,
-    input_size: InputSize = None,
-    resize: ResizeOption = None,
-    bits: Bits = None,
-    seed: Seed = 0,
+    model: of.Model = None,
+    domain: of.DomainOption = None,
+    augmentation: of.AugmentationOption = None,
+    input_size: of.InputSize = None,
+    resize: of.ResizeOption = None,
+    bits: of.Bits = None,
+    seed: of.Seed = 0,
 ) -> None:
     """Look at the images before training: counts, unreadable files, sizes, what is suspicious."""
     from headstart.apps import console
@@ -113,64 +93,37 @@ def check(
 @app.command()
 def train(
     context: typer.Context,
-    data: Annotated[str | None, typer.Argument(metavar="[DATA]", help=DATA_HELP)] = None,
-    strategy: Annotated[
-        Strategy | None, typer.Option("--strategy", help="Default: probe_then_tune; auto takes the advice.")
-    ] = None,
+    data: of.OptionalData = None,
+    strategy: of.StrategyOption = None,
     plan: Annotated[Path | None, typer.Option("--plan", help="A plan as YAML; DATA overrides its source.")] = None,
-    model: Model = None,
-    epochs: Annotated[int | None, typer.Option("--epochs", help="Of every trained phase.")] = None,
-    thaw: Annotated[
-        int | None, typer.Option("--thaw", help="Layer groups that learn beside the head, from the last; see --grain.")
-    ] = None,
-    rates: Annotated[Rates | None, typer.Option("--rates", help="How groups share the learning rate.")] = None,
-    grain: Annotated[Grain | None, typer.Option("--grain", help="What a layer group is; default: stage.")] = None,
-    find_rate: Annotated[
-        bool, typer.Option("--find-rate", help="Search the learning rates of head and backbone before training.")
-    ] = False,
-    allow_noncommercial: Annotated[
-        bool, typer.Option("--allow-noncommercial", help="Use weights whose licence forbids commercial use.")
-    ] = False,
-    domain: DomainOption = None,
-    val: Annotated[str | None, typer.Option("--val", help="Folder of class folders that reports.")] = None,
-    group: Group = None,
-    head: Annotated[
-        Head,
-        typer.Option(
-            "--head", help="multi_depth (all layer groups) goes with feature_extraction, mlp with scratch too."
-        ),
-    ] = Head.linear,
-    head_solver: Annotated[
-        HeadSolver,
-        typer.Option("--head-solver", help="ridge: by squared error; adam trains a linear head with augmentation."),
-    ] = HeadSolver.solved,
-    augmentation: AugmentationOption = None,
-    input_size: InputSize = None,
-    resize: ResizeOption = None,
-    bits: Bits = None,
-    batch_size: Annotated[
-        int | None, typer.Option("--batch-size", help="Images a step; default 32, with --rates bit 128.")
-    ] = None,
-    limit_train: Annotated[
-        str | None, typer.Option("--limit-train", help="Train on a seeded sample: 1000, or 100/class.")
-    ] = None,
-    limit_test: Annotated[
-        str | None, typer.Option("--limit-test", help="Report on a seeded sample: 1000, or 100/class.")
-    ] = None,
-    strict: Annotated[
-        bool, typer.Option("--strict", help="Stop at an unreadable image instead of leaving it out.")
-    ] = False,
-    seed: Seed = 0,
-    budget: Annotated[
-        str | None,
-        typer.Option("--budget", help="Wall clock, such as 90s, 10m, 2h; the best so far is kept."),
-    ] = None,
+    model: of.Model = None,
+    epochs: of.Epochs = None,
+    thaw: of.Thaw = None,
+    rates: of.RatesOption = None,
+    grain: of.GrainOption = None,
+    find_rate: of.FindRate = False,
+    allow_noncommercial: of.AllowNoncommercial = False,
+    domain: of.DomainOption = None,
+    val: of.Val = None,
+    group: of.Group = None,
+    head: of.HeadOption = Head.linear,
+    head_solver: of.HeadSolverOption = HeadSolver.solved,
+    augmentation: of.AugmentationOption = None,
+    input_size: of.InputSize = None,
+    resize: of.ResizeOption = None,
+    bits: of.Bits = None,
+    batch_size: of.BatchSize = None,
+    limit_train: of.LimitTrain = None,
+    limit_test: of.LimitTest = None,
+    strict: of.Strict = False,
+    seed: of.Seed = 0,
+    budget: of.Budget = None,
     out: Annotated[Path | None, typer.Option("--out", help="Run folder; default: a new one under runs/.")] = None,
     track: Annotated[
         list[str] | None, typer.Option("--track", help="tensorboard[:FOLDER] or mlflow[:URI]; may be given again.")
     ] = None,
     resume: Annotated[Path | None, typer.Option("--resume", help="Go on with this run; needs no DATA.")] = None,
-    as_json: Json = False,
+    as_json: of.Json = False,
 ) -> None:
     """Train a classifier, judge it, and write the bundle that `predict` and `evaluate` use."""
     from headstart.apps.parsing import parse_seconds
@@ -189,44 +142,16 @@ def train(
         return
     if data is None:
         raise typer.BadParameter("DATA is missing (or --plan, or --resume)", param_hint="DATA")
-    source = {
-        "source": data,
-        "val": val,
-        "group": group,
-        "limit_train": limit_train,
-        "limit_test": limit_test,
-        "bits": bits,
-        "unreadable": "stop" if strict else "leave_out",
-    }
-    chosen = {
-        "model": model,
-        "domain": domain,
-        "input_size": input_size,
-        "resize": resize,
-        "epochs": epochs,
-        "thaw": thaw,
-        "rates": rates,
-        "peak_rates": "find" if find_rate else "planned",
-        "grain": grain,
-        "noncommercial_weights": "allow" if allow_noncommercial else "refuse",
-        "augmentation": augmentation,
-        "head": head,
-        "head_solver": head_solver,
-        "batch_size": batch_size,
-        "seed": seed,
-        "budget_seconds": seconds,
-    }
-    if strategy is not None:
-        chosen["strategy"] = strategy
+    source, chosen = of.said_of(context.params)
     _train(source, chosen, track=track or (), out=out, as_json=as_json)
 
 
 @app.command()
 def evaluate(
     bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="Folder that training made.")],
-    data: Data,
+    data: of.Data,
     split: Annotated[str | None, typer.Option("--split", help="train, val or test; default: test, else val.")] = None,
-    as_json: Json = False,
+    as_json: of.Json = False,
 ) -> None:
     """Judge a bundle on labelled images: accuracy with its interval, figures of each class, confusion."""
     from headstart.apps import console
@@ -244,7 +169,7 @@ def predict(
         Path | None,
         typer.Option("-o", "--out", help="Write a .csv or .parquet: file, label, probability, and one column a class."),
     ] = None,
-    as_json: Json = False,
+    as_json: of.Json = False,
 ) -> None:
     """Say what is on images, with the probability of every class."""
     from headstart.apps import console
@@ -268,6 +193,7 @@ app.command()(models)
 app.command()(cache)
 app.command()(embed)
 app.command()(compare)
+app.command("plan")(plan_command)
 app.command()(probe)
 app.command()(report)
 app.command()(runs)

@@ -7,7 +7,10 @@ import re
 import sys
 import textwrap
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
+
+from headstart.errors import HeadstartError
 
 WIDTH = 110
 """Of a line of text."""
@@ -82,3 +85,15 @@ def view_text(view: Mapping[str, Any]) -> str:
         return f"{seen}: whole"
     median, largest = (int(100 * cut[name]) for name in ("median", "largest"))  # of a strip 99 %, never all
     return f"{seen}: {median} % of the median image is cut off, {largest} % at most"
+
+
+def write_file(path: Path, text: str) -> None:
+    """Write what `-o` names.
+
+    Raises:
+        HeadstartError: it cannot be written.
+    """
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise HeadstartError(f"{path} cannot be written ({error.strerror})", remedy="choose another -o") from error

@@ -25,6 +25,7 @@ from headstart.workflow.advising import advised
 from headstart.workflow.beside import beside
 from headstart.workflow.images import CheckedData, check_for_training, content_hash
 from headstart.workflow.judge import judge_records
+from headstart.workflow.planning import counted_plan
 from headstart.workflow.plans import (
     AUTO,
     TrainOptions,
@@ -102,9 +103,7 @@ def train(
         _import_what_trains(choice)
         data = reading.result()
     if isinstance(request, TrainOptions):
-        roles = data.roles
-        counted = make_plan(request, training_images=len(roles.train), fit_images=len(roles.fit))
-        plan = _with_budget(counted, budget_seconds)
+        plan = _with_budget(counted_plan(request, data), budget_seconds)
     for name in options_without_effect(asked, plan) if asked is not None else ():
         notes.append(("no_effect", {"option": name, "strategy": plan.strategy}))
     given = _Given(plan, out, trackers, notes)

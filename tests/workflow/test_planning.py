@@ -1,0 +1,41 @@
+"""The plan of a training without the training: the same that train begins with, and no heavy library."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from headstart.errors import DataError, ModelError, PlanError
+from headstart.plan import DataPlan, TrainPhase
+from headstart.workflow.images import check_for_training
+from headstart.workflow.planning import counted_plan, plan_of
+from headstart.workflow.plans import TrainOptions, make_plan
+
+
+def test_the_images_decide_how_many_epochs(image_folder: Path):
+    options = TrainOptions(DataPlan(source=str(image_folder)), strategy="full")
+    uncounted, counted = make_plan(options), plan_of(options)
+    assert isinstance(uncounted.phases[1], TrainPhase)
+    assert isinstance(counted.phases[1], TrainPhase)
+    assert (uncounted.phases[1].epochs, counted.phases[1].epochs) == (10, 5)
+    assert counted == counted_plan(options, check_for_training(uncounted, lambda what, total: lambda count: None))
+
+
+def test_a_folder_alone_gets_the_default_strategy(image_folder: Path):
+    assert plan_of(str(image_folder)).strategy == "probe_then_tune"
+
+
+@pytest.mark.parametrize(
+    ("changes", "error"),
+    [({"model": "resnet1"}, ModelError), ({"strategy": "gradul"}, PlanError), ({"epochs": 0}, PlanError)],
+)
+def test_what_train_refuses_is_refused(image_folder: Path, changes: dict[str, object], error: type[Exception]):
+    with pytest.raises(error):
+        plan_of(TrainOptions(DataPlan(source=str(image_folder)), **changes))
+
+
+def test_images_that_cannot_be_trained_on_are_refused(tmp_path: Path):
+    (tmp_path / "one").mkdir()
+    with pytest.raises(DataError):
+        plan_of(str(tmp_path))
