@@ -276,7 +276,7 @@ def test_command_line_options_are_these():
             *("--limit-train", "--model", "--out", "--rates", "--resize", "--seed", "--strategy", "--strict", "--thaw"),
             *("--val", "-o", "data"),
         ],
-        "predict": ["--json", "--out", "-o", "bundle", "files"],
+        "predict": ["--json", "--out", "--strict", "-o", "bundle", "files"],
         "probe": [
             *("--allow-noncommercial", "--chart", "--group", "--json", "--limit", "--model", "--out", "--patches"),
             *("--run", "--seed", "-o", "data"),

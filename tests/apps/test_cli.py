@@ -86,7 +86,7 @@ def test_train_evaluate_predict(run: Callable[..., Result], image_folder: Path, 
     answers = json.loads(out)
     assert code == 0
     assert len(answers) == 8
-    assert set(answers[0]) == {"file", "label", "probability", "probabilities", "set", "unknown"}
+    assert set(answers[0]) == {"file", "label", "probability", "probabilities", "set", "unknown", "error"}
 
     code, out, _ = run("predict", metrics["bundle"], image_folder / "blue" / "00.png")
     assert out.strip().endswith(f"blue {answers[0]['probability']:.3f}")
@@ -97,6 +97,32 @@ def test_train_evaluate_predict(run: Callable[..., Result], image_folder: Path, 
     code, _, err = run("predict", metrics["bundle"], image_folder / "blue", "-o", tmp_path / "table.txt")
     assert code == 1
     assert "table.txt is no table by its suffix; expected one of .csv, .parquet" in err
+
+
+def test_what_is_left_out_is_said_by_train_and_predict(run: Callable[..., Result], image_folder: Path, tmp_path: Path):
+    (image_folder / "red").mkdir()
+    for index in range(7):
+        (image_folder / "blue" / f"gone{index}.png").symlink_to("nowhere")
+    train = ("train", image_folder, *FAST, "--strategy", "feature_extraction")
+    refused(run(*train, "--strict"), "red is empty", "or leave out --strict")
+    code, out, err = run(*train, "--out", tmp_path / "run", "--json")
+    assert code == 0
+    for words in ("warning: 1 folder of a class or split without an image: red is empty", "links that lead nowhere: 7"):
+        assert words in err
+    predict = ("predict", json.loads(out)["bundle"], image_folder / "blue", tmp_path / "missing.jpg")
+    code, out, err = run(*predict, "--json")
+    assert code == 0
+    rows = json.loads(out)
+    assert [(row["label"], row["error"]) for row in rows[:8]] == [("blue", None)] * 8
+    assert {row["label"] for row in rows[8:]} == {None}
+    assert {row["error"] for row in rows[8:15]} == {"a link that leads nowhere (nowhere)"}
+    assert rows[15]["file"] == str(tmp_path / "missing.jpg")
+    assert len({frozenset(row) for row in rows}) == 1, "every row has the same keys"
+    assert err.count("left out") == 6
+    assert "left out 3 more: 2 a link that leads nowhere (nowhere)" in err
+    code, out, err = run(*predict, "--strict")
+    assert (code, out) == (1, "")
+    assert "8 of 16 images give no prediction" in err
 
 
 def test_train_tells_the_story_in_words(run: Callable[..., Result], image_folder: Path):
@@ -130,6 +156,8 @@ def test_check_as_json_and_as_text(run: Callable[..., Result], image_folder: Pat
     assert "preview: sheet.png" in out
     with Image.open("sheet.png") as sheet:
         assert sheet.width > 200
+    refused(run("check", image_folder, "--preview", "s.jpg"), "the preview is a PNG")
+    refused(run("check", image_folder, "--preview", image_folder / "s.png"), "choose a place outside DATA")
     refused(run("check", image_folder, "--input-size", 32, "--seed", 1), "has no effect without --preview", code=2)
 
 

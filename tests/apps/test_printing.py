@@ -10,7 +10,17 @@ import sys
 
 import pytest
 
-from headstart.apps.printing import NAME_WIDTH, WIDTH, json_text, show_text, visible, visible_name, wrapped
+from headstart.apps.printing import (
+    NAME_WIDTH,
+    WIDTH,
+    json_text,
+    left_out_lines,
+    show_text,
+    visible,
+    visible_name,
+    without_prediction,
+    wrapped,
+)
 
 
 def test_json_keeps_letters_and_refuses_what_is_no_number():
@@ -57,3 +67,15 @@ def test_a_long_name_keeps_its_ends():
     assert (short[:10], short[-10:]) == ("a" * 10, "z" * 10)
     assert "..." in short
     assert visible_name("x" * NAME_WIDTH, width=NAME_WIDTH) == "x" * NAME_WIDTH
+
+
+def test_files_left_out_are_named_and_counted_by_reason():
+    left_out = {f"{i}.txt": "no image (.txt)" if i < 7 else "does not exist" for i in range(10)}
+    lines = left_out_lines(left_out)
+    assert lines[:5] == [f"left out {i}.txt: no image (.txt)" for i in range(5)]
+    assert lines[5:] == ["left out 5 more: 3 does not exist, 2 no image (.txt) (--json names all)"]
+    assert left_out_lines({}) == []
+    rows = without_prediction(left_out)
+    assert [row["file"] for row in rows] == list(left_out)
+    assert rows[0]["label"] is rows[0]["probabilities"] is None
+    assert rows[9]["error"] == "does not exist"

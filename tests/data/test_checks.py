@@ -194,6 +194,14 @@ def test_one_class_is_nothing_to_learn(counts: dict[str, int], name: str, count:
         assert words in str(caught.value)
 
 
+def test_one_class_with_folders_inside_says_which_to_pass(tmp_path: Path) -> None:
+    root = folder_of(tmp_path, {"flowers/ants": 2, "flowers/bees": 2})
+    with pytest.raises(DataError) as caught:
+        refuse_small_classes(open_source(str(root)).records)
+    for words in ("'flowers', 4 images, ants, bees inside it", "if the folders inside are the classes, pass flowers"):
+        assert words in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("counts", "words"),
     [

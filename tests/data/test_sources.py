@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import tarfile
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,38 +11,14 @@ import pyarrow
 import pyarrow.csv
 import pyarrow.parquet
 import pytest
-from PIL import Image
 
 from headstart.data.decode import decode
-from headstart.data.sources import WHOLE, Dataset, image_files, open_source
+from headstart.data.sources import WHOLE, Dataset, open_source
 from headstart.errors import DataError
+from image_folders import folder_of, png, tar_of
 
 CLASSES = ("cat/1.png", "cat/2.jpg", "dog/1.png")
 SPLITS = ("train/cat/1.png", "train/dog/1.png", "val/cat/1.png", "test/dog/1.png")
-
-
-def png(name: str) -> bytes:
-    """A small image that differs by name."""
-    buffer = io.BytesIO()
-    Image.new("RGB", (8, 8), tuple(np.random.default_rng(list(name.encode())).integers(0, 256, 3))).save(buffer, "PNG")
-    return buffer.getvalue()
-
-
-def folder_of(root: Path, names: Sequence[str]) -> Path:
-    root.mkdir(exist_ok=True)
-    for name in names:
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_bytes(png(name))
-    return root
-
-
-def tar_of(path: Path, names: Sequence[str], *, prefix: str = "", mode: str = "w") -> Path:
-    with tarfile.open(path, mode) as archive:
-        for name in names:
-            info = tarfile.TarInfo(prefix + name)
-            info.size = len(png(name))
-            archive.addfile(info, io.BytesIO(png(name)))
-    return path
 
 
 def found(dataset: Dataset) -> list[tuple[str, str, str]]:
@@ -165,7 +140,7 @@ def test_hidden_files_are_ignored_and_other_files_counted(tmp_path: Path) -> Non
     (tmp_path / ".DS_Store").write_text("x")
     dataset = open_source(str(tmp_path))
     assert [record.id for record in dataset.records] == sorted(CLASSES)
-    assert dataset.ignored == {".txt": 1, "(no suffix)": 1}
+    assert dataset.ignored == {"(no suffix)": 1, ".txt": 1}
 
 
 def test_a_missing_path_and_an_empty_folder_say_what_data_can_be(tmp_path: Path) -> None:
@@ -222,32 +197,36 @@ def test_a_file_that_is_no_tar_is_refused(tmp_path: Path) -> None:
         assert words in message
 
 
-def test_image_files_takes_files_and_folders_at_any_depth(tmp_path: Path) -> None:
-    folder_of(tmp_path / "many", ["b.png", "deep/er/a.JPG"])
-    (tmp_path / "many" / "notes.txt").write_text("x")
-    single = tmp_path / "odd_suffix.bin"
-    single.write_bytes(png("single"))
-    records = image_files([str(single), str(tmp_path / "many")])
-    paths = [single, tmp_path / "many" / "b.png", tmp_path / "many" / "deep" / "er" / "a.JPG"]
-    assert [record.id for record in records] == [str(path) for path in paths]
-    assert [record.read() for record in records] == [path.read_bytes() for path in paths]
+def test_a_folder_called_digits_is_not_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder_of(tmp_path / "digits", CLASSES)
+    monkeypatch.chdir(tmp_path)
+    message = refused("digits")
+    for words in ("embedded set", str(tmp_path / "digits"), "./digits", "headstart:digits"):
+        assert words in message
+    for own in ("./digits", "digits/", str(tmp_path / "digits")):
+        assert open_source(own).classes() == ("cat", "dog")
+    assert len(open_source("headstart:digits").records) == 1797
+    (tmp_path / "digits").rename(tmp_path / "mine")
+    assert len(open_source("digits").records) == 1797
 
 
-def test_image_files_ignores_hidden_files_inside_a_folder(tmp_path: Path) -> None:
-    folder_of(tmp_path, ["a.png", "._a.png", ".trash/b.png"])
-    assert [Path(record.id).name for record in image_files([str(tmp_path)])] == ["a.png"]
+def test_a_table_beside_folders_is_named(tmp_path: Path) -> None:
+    folder_of(tmp_path / "photos", CLASSES)
+    (tmp_path / "photos" / "metadata.csv").write_text("file_name,label\ncat/1.png,old\n")
+    assert open_source(str(tmp_path / "photos")).account.label_tables == ("metadata.csv",)
+    folder_of(tmp_path / "flat", ["1.png", "2.png"])
+    (tmp_path / "flat" / "metadata.csv").write_text("file_name,label\n1.png,cat\n2.png,dog\n")
+    assert "pass metadata.csv as DATA" in refused(tmp_path / "flat")
+    assert open_source(str(tmp_path / "flat" / "metadata.csv")).counts() == {"cat": 1, "dog": 1}
 
 
-def test_image_files_refuses_what_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"nowhere\.png does not exist; expected an image file or a folder"):
-        image_files([str(tmp_path / "nowhere.png")])
-    (tmp_path / "notes.txt").write_text("x")
-    with pytest.raises(DataError, match=r"holds no images, only 1 \.txt"):
-        image_files([str(tmp_path)])
+def test_a_link_to_nothing_is_not_called_missing(tmp_path: Path) -> None:
+    (tmp_path / "photos").symlink_to(tmp_path / "gone")
+    assert f"is a link that leads nowhere ({tmp_path / 'gone'})" in refused(tmp_path / "photos")
 
 
-def test_an_image_without_bytes_or_file_cannot_be_read() -> None:
-    from headstart.data.sources import ImageRecord
-
-    with pytest.raises(FileNotFoundError, match=r"cat/1\.png"):
-        ImageRecord("cat/1.png", "cat", WHOLE).read()
+def test_labels_of_a_table_that_may_be_none_are_noted(tmp_path: Path) -> None:
+    folder_of(tmp_path, CLASSES)
+    (tmp_path / "t.csv").write_text("image,label\ncat/1.png,1.0\ncat/2.jpg,2.0\ndog/1.png,nan\n")
+    account = open_source(str(tmp_path / "t.csv")).account
+    assert (account.missing_value_labels, account.decimal_labels) == ({"nan": 1}, ("1.0", "2.0"))

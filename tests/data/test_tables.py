@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
-from headstart.data.sources import SPLIT_FOLDERS
-from headstart.data.tables import Row, read_rows
+from headstart.data.split_names import SPLIT_FOLDERS
+from headstart.data.tables import Row, doubtful_labels, read_rows
 from headstart.errors import DataError
 
 IMAGES = ("cat/1.png", "cat/2.png", "dog/1.png")
@@ -203,7 +203,10 @@ def test_a_split_nobody_knows_is_refused_with_those_that_are_known(word: str, fo
     text = f"image,label,split\ncat/1.png,cat,train\ncat/2.png,cat,{word}\ndog/1.png,dog,{word}\n"
     message = refused(csv_of(folder, text))
     assert f"unknown split (first: {word!r}, row 2 below the header, cat/2.png)" in message
-    for part in ("2 rows of", "one of train, val, valid, validation, test in every row"):
+    for part in (
+        "2 rows of",
+        "one of train, training, val, valid, validation, dev, test, testing, eval, evaluation in every row",
+    ):
         assert part in message
 
 
@@ -223,17 +226,71 @@ def test_one_image_on_two_sides_is_refused(column: str, values: tuple[str, str],
     )
 
 
-@pytest.mark.parametrize("joined", ["cat;dog", "cat | dog", "dog|cat|dog"])
+@pytest.mark.parametrize(
+    "joined",
+    [
+        *("cat;dog", "cat | dog", "dog|cat|dog", "cat,dog", "cat, dog", "cat+dog", "cat dog", "dog / cat", "cat&dog"),
+        *("['cat', 'dog']", "(cat,dog)", "[cat, dog]", "{'dog'; 'cat'}", "['cat' 'dog']"),
+    ],
+)
 def test_a_cell_with_several_labels_is_refused_where_nothing_else_can_be_meant(joined: str, folder: Path) -> None:
-    message = refused(csv_of(folder, f"image,label\ncat/1.png,cat\ndog/1.png,dog\ncat/2.png,{joined}\n"))
+    message = refused(csv_of(folder, f'image,label\ncat/1.png,cat\ndog/1.png,dog\ncat/2.png,"{joined}"\n'))
     for part in ("1 rows of", f"several labels (first: cat/2.png: {joined!r})", "one label per image"):
         assert part in message
 
 
-@pytest.mark.parametrize("name", ["cat;dog", "cat|bird", "a;b", "cat;", ";", "cat,dog", "cat/dog"])
+@pytest.mark.parametrize(
+    "name", ["cat;dog", "cat|bird", "a;b", "cat;", ";", "cat,dog", "cat/dog", "cat bird", "['cat']"]
+)
 def test_a_cell_that_may_be_a_name_is_a_label(name: str, folder: Path) -> None:
     rows = cells(csv_of(folder, f'image,label\ncat/1.png,cat\ncat/2.png,"{name}"\ndog/1.png,"{name}"\n'))
     assert [label for _, label, _, _ in rows] == ["cat", name, name]
+
+
+def test_lists_of_one_label_make_longer_lists_joined(folder: Path) -> None:
+    rows = "cat/1.png,['cat']\ndog/1.png,['dog']\ncat/2.png,\"['cat', 'dog']\"\n"
+    assert "1 rows of" in refused(csv_of(folder, f"image,label\n{rows}"))
+
+
+@pytest.mark.parametrize(("one", "other"), [("1", "1.0"), ("2.50", "2.5"), ("1e1", "10"), ("01", "1."), ("-0.0", "0")])
+def test_one_number_in_two_spellings_is_refused(one: str, other: str, folder: Path) -> None:
+    message = refused(csv_of(folder, f"image,label\ncat/1.png,{one}\ncat/2.png,{other}\ndog/1.png,x\n"))
+    for part in (repr(one), repr(other), "which are the same number", "one spelling of each label"):
+        assert part in message
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [("007", "07"), ("1.5", "15"), ("v1", "v1.0"), ("nan", "NaN"), ("1_0", "10")]
+)
+def test_codes_that_only_look_like_one_number_are_labels(one: str, other: str, folder: Path) -> None:
+    rows = cells(csv_of(folder, f"image,label\ncat/1.png,{one}\ncat/2.png,{other}\n"))
+    assert [label for _, label, _, _ in rows] == [one, other]
+
+
+@pytest.mark.parametrize(
+    ("labels", "missing", "decimal"),
+    [
+        (["cat"] * 6 + ["nan"], {"nan": 1}, ()),
+        (["cat"] * 6 + ["NaN"] * 6, {"NaN": 6}, ()),
+        (["cat"] * 6 + ["None"], {"None": 1}, ()),
+        (["cat"] * 6 + ["None"] * 6, {}, ()),
+        (["NA"] * 6 + ["NO"], {}, ()),
+        (["1.0", "2.0", "2."], {}, ("1.0", "2.", "2.0")),
+        (["1.0", "nan"], {"nan": 1}, ("1.0",)),
+        (["1.4", "2.0"], {}, ()),
+        ([], {}, ()),
+    ],
+)
+def test_labels_that_may_be_none_are_found(
+    labels: list[str], missing: dict[str, int], decimal: tuple[str, ...]
+) -> None:
+    assert doubtful_labels(labels) == (missing, decimal)
+
+
+def test_file_name_stands_for_image_where_that_is_not_there(folder: Path) -> None:
+    assert cells(csv_of(folder, "file_name,label\ncat/1.png,cat\n"))[0][:2] == ("cat/1.png", "cat")
+    assert cells(csv_of(folder, "file_name,image,label\nx,cat/1.png,cat\n"))[0][:2] == ("cat/1.png", "cat")
+    assert [row.image for row in rows_of(parquet_of(folder, {"file_name": IMAGES, "label": IMAGES}))] == list(IMAGES)
 
 
 def test_labels_that_differ_by_spaces_only_are_refused(folder: Path) -> None:

@@ -10,7 +10,7 @@ from filled_rows import filled_of
 
 from headstart.errors import DataError
 from headstart.workflow import feature_files
-from headstart.workflow.feature_files import write_features
+from headstart.workflow.feature_files import is_feature_file, write_features
 
 
 @pytest.mark.parametrize("views", [0, 2])
@@ -55,3 +55,15 @@ def test_a_file_that_cannot_be_written_leaves_nothing(tmp_path: Path):
     with pytest.raises(DataError, match="cannot be written"):
         write_features(filled, tmp_path / "x.npz")
     assert [path.name for path in tmp_path.iterdir() if path.name.endswith(".aside")] == []
+
+
+def test_a_name_of_another_kind_of_file_is_no_folder(tmp_path: Path):
+    for name in ("features.csv", "f.NPY", "f.h5"):
+        with pytest.raises(DataError, match=r"not written as .*\.npz or \.parquet, or a folder; write .*\.parquet"):
+            is_feature_file(tmp_path / name)
+    assert is_feature_file(tmp_path / "f.npz")
+    assert is_feature_file(tmp_path / "f.PARQUET")
+    assert not is_feature_file(tmp_path / "store")
+    assert not is_feature_file(tmp_path / "store.v2")
+    (tmp_path / "old.csv").mkdir()
+    assert not is_feature_file(tmp_path / "old.csv"), "a store that is there goes on being one"

@@ -10,7 +10,7 @@ import pytest
 
 from headstart.errors import DataError
 from headstart.plan import DataPlan, Plan
-from headstart.workflow.images import check, check_for_training, content_hash, divided_by_name, preview
+from headstart.workflow.images import check, check_for_training, content_hash, divided_by_name, preview, refuse_preview
 from headstart.workflow.plans import TrainOptions, make_plan
 from headstart.workflow.progress import no_progress
 
@@ -124,3 +124,34 @@ def test_images_that_report_by_a_seed_of_their_own_are_never_learned_from(make_f
     tuned = divided_by_name(part, seed=0, tuned=True).roles
     assert tuned.select
     assert not divided_by_name(part, seed=0).roles.select
+
+
+def test_what_is_left_out_is_a_finding_and_stops_where_strict(image_folder: Path, make_folder: Callable):
+    (image_folder / "red").mkdir()
+    val = make_folder("val", seed=1)
+    (val / "blue" / "gone.png").symlink_to("nowhere")
+    kinds = {finding["what"] for finding in check(str(image_folder), val=str(val))["findings"]}
+    assert {"class_without_images", "dangling_links"} <= kinds
+    data = check_for_training(plan(image_folder, val=str(val)), no_progress)
+    assert data.dataset.account.bare_folders == ("red",)
+    assert [entry.name for entry in data.dataset.account.skipped] == ["val:blue/gone.png"]
+    with pytest.raises(DataError, match=r"red is empty.*leave out --strict"):
+        check_for_training(plan(image_folder, unreadable="stop"), no_progress)
+    (image_folder / "red").rmdir()
+    with pytest.raises(DataError, match=r"val:blue/gone.png.*leave out --strict"):
+        check_for_training(plan(image_folder, val=str(val), unreadable="stop"), no_progress)
+    (val / "blue" / "gone.png").unlink()
+    check_for_training(plan(image_folder, val=str(val), unreadable="stop"), no_progress)
+
+
+def test_a_preview_is_a_png_outside_data(image_folder: Path, tmp_path: Path):
+    for name, words in (("sheet.jpg", r"is a PNG.*write .*sheet\.png"), ("sheet", "is a PNG")):
+        with pytest.raises(DataError, match=words):
+            refuse_preview(str(image_folder), tmp_path / name)
+    link = tmp_path / "link"
+    link.symlink_to(image_folder)
+    for inside in (image_folder / "sheet.png", image_folder / "blue" / "sheet.png", link / "sheet.png"):
+        with pytest.raises(DataError, match=r"would lie in .* choose a place outside DATA"):
+            refuse_preview(str(image_folder), inside)
+    refuse_preview(str(image_folder), tmp_path / "sheet.PNG")
+    refuse_preview("digits", Path("sheet.png"))

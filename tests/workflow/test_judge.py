@@ -62,3 +62,24 @@ def test_predict_with_nothing_readable_is_an_error(bundle: Path, tmp_path: Path)
     (tmp_path / "x.png").write_bytes(b"broken")
     with pytest.raises(DataError, match="1 of 1 images"):
         predict(bundle, [str(tmp_path / "x.png")])
+
+
+def test_predict_names_all_it_left_out_and_answers_for_the_others(bundle: Path, image_folder: Path, tmp_path: Path):
+    (image_folder / "blue" / "notes.txt").write_text("x")
+    (image_folder / "blue" / "gone.png").symlink_to("nowhere")
+    (image_folder / "blue" / "00.png").rename(image_folder / "blue" / "caf\udce9")
+    (image_folder / "blue" / "more").symlink_to(image_folder / "green")
+    wanted = [str(image_folder / "blue"), str(tmp_path / "missing.jpg")]
+    answers, left_out = predict(bundle, wanted)
+    assert sorted(a["label"] for a in answers) == ["blue"] * 8 + ["green"] * 8
+    assert {Path(name).name for name in left_out} == {"notes.txt", "gone.png", "missing.jpg"}
+    with pytest.raises(DataError, match=r"3 of 19 images give no prediction \(first: .*or leave out --strict"):
+        predict(bundle, wanted, left_out="stop")
+
+
+def test_evaluate_says_what_of_the_data_was_not_used(bundle: Path, image_folder: Path):
+    assert evaluate(bundle, str(image_folder))["findings"] == []
+    (image_folder / "blue" / "gone.png").symlink_to("nowhere")
+    (image_folder / "red").mkdir()
+    findings = evaluate(bundle, str(image_folder))["findings"]
+    assert [finding["what"] for finding in findings] == ["class_without_images", "dangling_links"]

@@ -39,8 +39,11 @@ def test_what_cannot_be_written_is_refused_first(tmp_path: Path):
     for name, words in (("p.txt", "no table"), ("folder.csv", "is a folder"), ("no/p.csv", "does not exist; make it")):
         with pytest.raises(DataError, match=words):
             refuse_prediction_file(tmp_path / name)
-    with pytest.raises(DataError, match="not valid UTF-8; rename the file"):
-        write_predictions([ROWS[0] | {"file": "\udcff.jpg"}], CLASSES, tmp_path / "p.csv")
+
+
+def test_a_file_name_that_is_no_unicode_does_not_lose_the_others(tmp_path: Path):
+    write_predictions([ROWS[0] | {"file": "\udcff.jpg"}, *ROWS[1:]], CLASSES, tmp_path / "p.csv")
+    assert pandas.read_csv(tmp_path / "p.csv")["file"][0] == r"\udcff.jpg"
 
 
 def test_a_failure_leaves_the_old_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

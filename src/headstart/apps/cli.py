@@ -22,12 +22,13 @@ from headstart.apps.models import models
 from headstart.apps.option_words import Head, HeadSolver
 from headstart.apps.parsing import refuse_others
 from headstart.apps.plan_command import plan as plan_command
-from headstart.apps.printing import json_text, show_text, visible_name
+from headstart.apps.printing import json_text, left_out_lines, show_text, visible_name, without_prediction
 from headstart.apps.probe_command import probe
 from headstart.apps.report import report
 from headstart.apps.runs import runs
 from headstart.apps.shortlist import shortlist
 from headstart.apps.web import web
+from headstart.data.sources import DIGITS, EMBEDDED_DIGITS
 from headstart.errors import HeadstartError
 
 app = typer.Typer(
@@ -45,7 +46,7 @@ def demo(
     as_json: of.Json = False, out: Annotated[Path | None, typer.Option("--out", help="Run folder.")] = None
 ) -> None:
     """Train on the embedded handwritten digits with the embedded weights: the whole way in about a minute."""
-    options = {"source": "digits"}
+    options = {"source": EMBEDDED_DIGITS if Path(DIGITS).exists() else DIGITS}
     _train(options, {"input_size": 48, "epochs": 3, "budget_seconds": 70.0}, out=out, as_json=as_json)
 
 
@@ -75,6 +76,8 @@ def check(
     if preview is None:
         allowed = {"data", "as_json", "val", "group", "model", "input_size", "resize", "bits"}
         refuse_others(context, allowed, when="without --preview", why="it decides about training views")
+    else:
+        images.refuse_preview(data, preview)
     seen: dict[str, Any] = {"model": model, "input_size": input_size, "resize": resize}
     answer = images.check(data, val=val, group=group, bits=bits, progress=console.progress(), **seen)
     if preview is not None:
@@ -158,6 +161,8 @@ def evaluate(
     from headstart.workflow import judge
 
     answer = judge.evaluate(bundle, data, split=split, progress=console.progress())
+    for finding in answer["findings"]:
+        console.warn(f"{finding['evidence']}; {finding['remedy']}")
     _show(answer, as_json=as_json, text=console.figures_text)
 
 
@@ -169,23 +174,28 @@ def predict(
         Path | None,
         typer.Option("-o", "--out", help="Write a .csv or .parquet: file, label, probability, and one column a class."),
     ] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Stop if any file gives no prediction, instead of naming it.")
+    ] = False,
     as_json: of.Json = False,
 ) -> None:
-    """Say what is on images, with the probability of every class."""
+    """Say what is on images, with the probability of every class; JSON names the files without a prediction too."""
     from headstart.apps import console
     from headstart.workflow import judge, prediction_files
 
     if out is not None:
         prediction_files.refuse_prediction_file(out)
-    answers, unreadable = judge.predict(bundle, files, progress=console.progress())
-    for name, reason in unreadable.items():
-        console.warn(f"left out {name}: {reason}")
+    answers, left_out = judge.predict(bundle, files, left_out="stop" if strict else "name", progress=console.progress())
+    for line in left_out_lines(left_out):
+        console.warn(line)
     if out is not None:
         prediction_files.write_predictions(answers, list(answers[0]["probabilities"]), out)
-        if not as_json:
-            print(f"{count_text(len(answers), 'prediction')} in {out}")
-            return
-    _show(answers, as_json=as_json, text=console.predictions_text)
+    if as_json:
+        show_text(json_text([*({**answer, "error": None} for answer in answers), *without_prediction(left_out)]))
+    elif out is not None:
+        show_text(f"{count_text(len(answers), 'prediction')} in {out}")
+    else:
+        show_text(console.predictions_text(answers))
 
 
 app.command()(advise)

@@ -45,9 +45,9 @@ def embed(
     """Compute what a frozen network gives for images, and keep it; a second call computes only what is missing."""
     from headstart.apps import console
     from headstart.workflow.embedding import EmbedOptions, fill_store
-    from headstart.workflow.feature_files import FILE_SUFFIXES, write_features
+    from headstart.workflow.feature_files import is_feature_file, write_features
 
-    to_file = out is not None and out.suffix in FILE_SUFFIXES
+    to_file = out is not None and is_feature_file(out)
     options = EmbedOptions(
         data,
         model=model,

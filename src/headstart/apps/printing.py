@@ -6,6 +6,7 @@ import json
 import re
 import sys
 import textwrap
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ WIDTH = 110
 """Of a line of text."""
 NAME_WIDTH = 40
 """Of a name in a table: one long class name must not stretch every row."""
+
+_LEFT_OUT_SHOWN = 5
 
 _UNSEEN = "\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\u2060\u2066-\u2069\ufeff\ud800-\udfff"
 """Control characters, marks that turn the direction of writing, spaces without width, and bytes that are no UTF-8."""
@@ -31,6 +34,29 @@ def json_text(answer: object) -> str:
     """
     has_letters = (sys.stdout.encoding or "utf-8").lower().startswith("utf")
     return visible(json.dumps(answer, indent=1, ensure_ascii=not has_letters, allow_nan=False))
+
+
+def without_prediction(left_out: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Files without a prediction with the keys of those that have one, so that a program that reads the list sees them.
+
+    Args:
+        left_out: Path -> reason.
+    """
+    empty = dict.fromkeys(("label", "probability", "probabilities", "set", "unknown"))
+    return [{"file": name, **empty, "error": reason} for name, reason in left_out.items()]
+
+
+def left_out_lines(left_out: Mapping[str, str]) -> list[str]:
+    """The first files without a prediction by name, and how many more there are of each kind.
+
+    Args:
+        left_out: Path -> reason.
+    """
+    lines = [f"left out {name}: {reason}" for name, reason in list(left_out.items())[:_LEFT_OUT_SHOWN]]
+    if more := Counter(list(left_out.values())[_LEFT_OUT_SHOWN:]):
+        kinds = ", ".join(f"{count} {reason}" for reason, count in more.most_common(3))
+        lines.append(f"left out {more.total()} more: {kinds} (--json names all)")
+    return lines
 
 
 def show_text(text: str) -> None:

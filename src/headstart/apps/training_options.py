@@ -58,7 +58,9 @@ Bits = Annotated[
 BatchSize = Annotated[int | None, typer.Option("--batch-size", help="Images a step; default 32, with --rates bit 128.")]
 LimitTrain = Annotated[str | None, typer.Option("--limit-train", help="Train on a seeded sample: 1000, or 100/class.")]
 LimitTest = Annotated[str | None, typer.Option("--limit-test", help="Report on a seeded sample: 1000, or 100/class.")]
-Strict = Annotated[bool, typer.Option("--strict", help="Stop at an unreadable image instead of leaving it out.")]
+Strict = Annotated[
+    bool, typer.Option("--strict", help="Stop if anything in DATA cannot be used, instead of leaving it out.")
+]
 Seed = Annotated[int, typer.Option("--seed", help="Decides splits, order, views and head.")]
 Budget = Annotated[
     str | None, typer.Option("--budget", help="Wall clock, such as 90s, 10m, 2h; the best so far is kept.")

@@ -14,6 +14,7 @@ from headstart.data.decode import UnreadableImageError, decode_with_facts
 from headstart.data.duplicates import find_duplicates
 from headstart.data.findings import Finding
 from headstart.data.pixel_checks import PixelFacts, find_in_pixels, find_in_shapes, pixel_facts, view_facts
+from headstart.data.source_findings import find_in_source
 from headstart.data.sources import WHOLE, Dataset, ImageRecord
 from headstart.data.splits import shared_groups
 from headstart.errors import DataError
@@ -89,7 +90,7 @@ def find(dataset: Dataset, facts: FileFacts, spec: InputSpec | None = None) -> l
         *_class_sizes(facts.readable),
         *find_in_pixels(facts.readable, facts.pixels),
         *find_in_shapes(facts.readable, facts.sizes, spec),
-        *_ignored(dataset),
+        *find_in_source(dataset),
     ]
     order = {"error": 0, "warning": 1, "info": 2}
     return sorted(findings, key=lambda finding: order[finding.level])
@@ -148,9 +149,12 @@ def refuse_small_classes(records: Sequence[ImageRecord]) -> None:
     counts = Counter(record.label for record in records)
     if len(counts) < 2:
         name = next(iter(counts), "none")
+        below = sorted({part for record in records if (part := _folder_below(record)) is not None})
+        holds = f", {', '.join(below[:_EXAMPLES])} inside it" if len(below) > 1 else ""
         raise DataError(
-            f"only one class to learn ({name!r}, {counts.get(name, 0)} images)",
+            f"only one class to learn ({name!r}, {counts.get(name, 0)} images{holds})",
             expected="at least two class folders with images",
+            remedy=f"if the folders inside are the classes, pass {name} as DATA" if holds else "",
         )
     single = sorted(name for name, count in counts.items() if count < 2)
     if single:
@@ -159,6 +163,13 @@ def refuse_small_classes(records: Sequence[ImageRecord]) -> None:
             expected="at least 2 images in every class, so that one can be kept apart to judge",
             remedy="add images or remove the folder",
         )
+
+
+def _folder_below(record: ImageRecord) -> str | None:
+    """The folder inside its class folder that an image lies in."""
+    parts = record.id.split("/")
+    at = parts.index(record.label) + 1 if record.label in parts[:2] else len(parts)
+    return parts[at] if at < len(parts) - 1 else None
 
 
 def summary(dataset: Dataset, facts: FileFacts, spec: InputSpec) -> dict[str, Any]:
@@ -252,10 +263,3 @@ def _class_sizes(records: Sequence[ImageRecord]) -> list[Finding]:
             )
         )
     return findings
-
-
-def _ignored(dataset: Dataset) -> list[Finding]:
-    if not dataset.ignored:
-        return []
-    seen = ", ".join(f"{count} {suffix}" for suffix, count in dataset.ignored.items())
-    return [Finding("info", "not_images", f"files that are no images by their name: {seen}", "nothing to do")]

@@ -15,7 +15,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps
 
-from headstart.data.sources import WHOLE, ImageRecord, image_files
+from headstart.data.inputs import image_files
+from headstart.data.sources import WHOLE, ImageRecord
 from headstart.errors import DataError
 
 Pixels: TypeAlias = npt.NDArray[np.uint8]

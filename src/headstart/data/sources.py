@@ -4,243 +4,77 @@ from __future__ import annotations
 
 import io
 import tarfile
-from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from dataclasses import replace
+from pathlib import Path
 
 from PIL import Image
 
-from headstart.data.tables import TABLE_SUFFIXES, read_rows
+from headstart.data.archives import walk_tar
+from headstart.data.dataset import WHOLE, Account, Dataset, ImageRecord
+from headstart.data.label_tables import label_tables_beside, table_remedy
+from headstart.data.layout import SHAPES, dataset_of
+from headstart.data.split_names import SPLIT_FOLDERS
+from headstart.data.tables import TABLE_SUFFIXES, doubtful_labels, read_rows
+from headstart.data.walk import walk_folder
 from headstart.errors import DataError, require
-
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm"})
-
-SPLIT_FOLDERS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
-"""Folder name, or value of a table's column split, in lower case -> split. Other folders at the top are classes."""
-
-WHOLE = "all"
-"""Split of images whose source has none."""
+from headstart.files import is_file, is_folder, is_there
 
 DIGITS = "digits"
 """Name of the embedded set."""
-
-SHAPES = (
-    "a folder of class folders, a folder of train/val/test folders of class folders, a .tar of either, "
-    "a .csv or .parquet with columns image and label, or digits"
-)
+EMBEDDED_DIGITS = "headstart:digits"
+"""The same where a folder or file is called digits too."""
 
 
-@dataclass(frozen=True, slots=True)
-class ImageRecord:
-    """One labelled image and where its encoded bytes lie."""
-
-    id: str
-    """Path inside the source (in a table: as written) with forward slashes; unique there, and the name used in every
-    message."""
-    label: str
-    split: str
-    """train, val, test, or all."""
-    path: Path | None = None
-    """File that holds the bytes; None when they are in memory."""
-    offset: int = 0
-    """First byte inside `path`."""
-    size: int | None = None
-    """Number of bytes; None reads to the end."""
-    content: bytes | None = None
-    group: str | None = None
-    """Name of the patient, scene or page where the source says it; images with the same one belong together."""
-
-    def read(self) -> bytes:
-        """The encoded image.
-
-        Raises:
-            OSError: the file is gone or cannot be read.
-        """
-        if self.content is not None:
-            return self.content
-        if self.path is None:
-            raise FileNotFoundError(self.id)
-        with self.path.open("rb") as file:
-            file.seek(self.offset)
-            return file.read() if self.size is None else file.read(self.size)
-
-
-@dataclass(frozen=True, slots=True)
-class Dataset:
-    """Labelled images of one source."""
-
-    name: str
-    """Short name for run folders and titles."""
-    source: str
-    """DATA as given."""
-    records: tuple[ImageRecord, ...]
-    """In order of id."""
-    ignored: dict[str, int] = field(default_factory=dict)
-    """File suffix -> number of files that are no images by their name."""
-
-    def classes(self, split: str | None = None) -> tuple[str, ...]:
-        """Class names in the one order that is used everywhere: sorted as text."""
-        return tuple(sorted({record.label for record in self.records if split in (None, record.split)}))
-
-    def counts(self) -> dict[str, int]:
-        """Images per class, in class order."""
-        found = Counter(record.label for record in self.records)
-        return {name: found[name] for name in self.classes()}
-
-    def splits(self) -> tuple[str, ...]:
-        """Splits that hold images, in the order train, val, test."""
-        present = {record.split for record in self.records}
-        return tuple(name for name in ("train", "val", "test", WHOLE) if name in present)
-
-    def of(self, split: str) -> tuple[ImageRecord, ...]:
-        """Images of one split."""
-        return tuple(record for record in self.records if record.split == split)
+def is_digits(source: str) -> bool:
+    """Whether DATA names the embedded set."""
+    return source in (DIGITS, EMBEDDED_DIGITS)
 
 
 def open_source(source: str) -> Dataset:
-    """Find the images of DATA; reads names, not pixels.
+    """Find the images of DATA; reads names, and the first bytes of files whose name does not say what they are.
 
     Raises:
         DataError: there is nothing there, or nothing that looks like labelled images.
     """
-    if source == DIGITS:
-        return _digits()
     path = Path(source)
-    if path.is_dir():
-        return _dataset(path.resolve().name, source, _folder_members(path), is_archive=False)
-    if path.is_file() and path.suffix.lower() in TABLE_SUFFIXES:
+    if is_digits(source):
+        if source == DIGITS and is_there(path):
+            raise DataError(
+                f"{DIGITS} is the name of the embedded set, and {path.resolve()} is there too",
+                remedy=f"write ./{DIGITS} for what is there, or {EMBEDDED_DIGITS} for the embedded set",
+            )
+        return _digits()
+    if is_folder(path):
+        return _folder(path, source)
+    if is_file(path) and path.suffix.lower() in TABLE_SUFFIXES:
         return _table(path, source)
-    if path.is_file() and tarfile.is_tarfile(path):
-        return _dataset(path.name.split(".")[0], source, _tar_members(path), is_archive=True)
-    if path.exists():
+    if is_file(path) and tarfile.is_tarfile(path):
+        return dataset_of(path.name.split(".")[0], source, walk_tar(path), "archive")
+    if is_there(path):
         raise DataError(f"{source} is a file headstart cannot open as images", expected=SHAPES)
+    if path.is_symlink():
+        raise DataError(f"{source} is a link that leads nowhere ({path.readlink()})", expected=SHAPES)
     raise DataError(f"{source} does not exist", expected=SHAPES)
 
 
-@dataclass(frozen=True, slots=True)
-class _Member:
-    """A file inside a source, before it is known to be an image of a class."""
-
-    name: PurePosixPath
-    path: Path
-    offset: int = 0
-    size: int | None = None
-
-
-def _folder_members(root: Path) -> list[_Member]:
-    files = (path for path in root.rglob("*") if path.is_file())
-    return [_Member(PurePosixPath(path.relative_to(root).as_posix()), path) for path in files]
-
-
-def _tar_members(path: Path) -> list[_Member]:
+def _folder(path: Path, source: str) -> Dataset:
+    tables = label_tables_beside(path)
     try:
-        with tarfile.open(path, "r:") as archive:
-            return [
-                _Member(PurePosixPath(member.name.removeprefix("./")), path, member.offset_data, member.size)
-                for member in archive
-                if member.isfile()
-            ]
-    except tarfile.ReadError as error:
-        raise DataError(
-            f"{path} cannot be read as a plain tar ({error})",
-            expected="an uncompressed .tar, whose images can be read one by one",
-            remedy="unpack it, or decompress it with gunzip, and pass the result",
-        ) from error
-
-
-def _dataset(name: str, source: str, members: list[_Member], *, is_archive: bool) -> Dataset:
-    # An archive may hold a name twice: the later one replaced the earlier.
-    unique = {m.name: m for m in members if not _is_hidden(m.name)}
-    visible = [unique[name] for name in sorted(unique)]
-    _refuse_unwritable_names(visible)
-    images = [m for m in visible if m.name.suffix.lower() in IMAGE_SUFFIXES]
-    suffixes = Counter(m.name.suffix.lower() or "(no suffix)" for m in visible)
-    ignored = Counter({suffix: count for suffix, count in suffixes.items() if suffix not in IMAGE_SUFFIXES})
-    if not images:
-        _refuse_no_images(source, ignored)
-    images = _without_wrapper(images, is_archive=is_archive)
-    loose = [m for m in images if len(m.name.parts) < 2]
-    if loose:
-        raise DataError(
-            f"{source} has {len(loose)} images outside any class folder (first: {loose[0].name})",
-            expected=SHAPES,
-            remedy="move each image into a folder named after its class",
-        )
-    has_splits = _has_splits(source, {m.name.parts[0] for m in images})
-    records = [_record(m, has_splits=has_splits) for m in sorted(images, key=lambda m: m.name.as_posix())]
-    return Dataset(name, source, tuple(records), dict(sorted(ignored.items())))
-
-
-def _record(member: _Member, *, has_splits: bool) -> ImageRecord:
-    split, label = (SPLIT_FOLDERS[member.name.parts[0].lower()], 1) if has_splits else (WHOLE, 0)
-    if has_splits and len(member.name.parts) < 3:
-        raise DataError(
-            f"{member.name} lies in a split folder but in no class folder",
-            expected="SPLIT/CLASS/FILE",
-            remedy="move it into a folder named after its class",
-        )
-    return ImageRecord(member.name.as_posix(), member.name.parts[label], split, member.path, member.offset, member.size)
-
-
-def _has_splits(source: str, top: set[str]) -> bool:
-    splits = {name for name in top if name.lower() in SPLIT_FOLDERS}
-    others = sorted(top - splits)
-    if splits and others:
-        raise DataError(
-            f"{source} mixes split folders ({', '.join(sorted(splits))}) with others ({', '.join(others[:5])})",
-            expected="either split folders or class folders at the top",
-            remedy="move the others away, or rename the split folders if they are classes",
-        )
-    return bool(splits)
-
-
-def _without_wrapper(images: list[_Member], *, is_archive: bool) -> list[_Member]:
-    """Drop one outer folder that everything lies in, as archives of a folder have it.
-
-    In a folder of the user's own a single folder with subfolders may be a single class, so there the wrapper is
-    dropped only if split folders lie inside.
-    """
-    tops = {m.name.parts[0] for m in images}
-    shallowest = min(len(m.name.parts) for m in images)
-    if len(tops) > 1 or shallowest < 3 or next(iter(tops)).lower() in SPLIT_FOLDERS:
-        return images
-    if not is_archive and not all(m.name.parts[1].lower() in SPLIT_FOLDERS for m in images):
-        return images
-    return [_Member(PurePosixPath(*m.name.parts[1:]), m.path, m.offset, m.size) for m in images]
+        dataset = dataset_of(path.resolve().name, source, walk_folder(path), "folder")
+    except DataError as error:
+        if not tables:
+            raise
+        remedies = filter(None, (error.remedy, f"or, if its labels are the ones you mean, {table_remedy(tables[0])}"))
+        raise DataError(error.found, expected=error.expected, remedy="; ".join(remedies)) from error
+    return replace(dataset, account=replace(dataset.account, label_tables=tables))
 
 
 def _table(path: Path, source: str) -> Dataset:
-    records = [
-        ImageRecord(row.image, row.label, row.split or WHOLE, row.file, group=row.group)
-        for row in read_rows(path, SPLIT_FOLDERS)
-    ]
-    return Dataset(path.stem, source, tuple(sorted(records, key=lambda record: record.id)))
-
-
-def _is_hidden(name: PurePosixPath) -> bool:
-    return any(part.startswith((".", "__MACOSX")) for part in name.parts)
-
-
-def _refuse_unwritable_names(members: list[_Member]) -> None:
-    """Names that are no Unicode cannot be written into plans, events and JSON."""
-    for member in members:
-        try:
-            member.name.as_posix().encode()
-        except UnicodeEncodeError as error:
-            raise DataError(
-                f"the file name {member.name.as_posix()!r} is not valid UTF-8", remedy="rename the file"
-            ) from error
-
-
-def _refuse_no_images(source: str, ignored: Counter[str]) -> None:
-    if not ignored:
-        raise DataError(f"{source} is empty", expected=SHAPES)
-    seen = ", ".join(f"{count} {suffix}" for suffix, count in ignored.most_common(3))
-    raise DataError(
-        f"{source} holds no images, only {seen}",
-        expected=f"files ending in {' '.join(sorted(IMAGE_SUFFIXES))}",
-    )
+    rows = read_rows(path, SPLIT_FOLDERS)
+    records = [ImageRecord(row.image, row.label, row.split or WHOLE, row.file, group=row.group) for row in rows]
+    missing, decimal = doubtful_labels([row.label for row in rows])
+    account = Account(missing_value_labels=missing, decimal_labels=decimal)
+    return Dataset(path.stem, source, tuple(sorted(records, key=lambda record: record.id)), account)
 
 
 def _digits() -> Dataset:
@@ -254,23 +88,4 @@ def _digits() -> Dataset:
     return Dataset(DIGITS, DIGITS, tuple(sorted(records, key=lambda record: record.id)))
 
 
-def image_files(paths: Iterable[str]) -> list[ImageRecord]:
-    """Files to predict: each path is an image or a folder of images, searched at any depth.
-
-    Raises:
-        DataError: a path does not exist, or a folder holds no image.
-    """
-    records = []
-    for text in paths:
-        path = Path(text)
-        if path.is_dir():
-            files = [p for p in path.rglob("*") if p.is_file() and not _is_hidden(PurePosixPath(p.relative_to(path)))]
-            found = sorted(p for p in files if p.suffix.lower() in IMAGE_SUFFIXES)
-            if not found:
-                _refuse_no_images(text, Counter(p.suffix.lower() or "(no suffix)" for p in files))
-            records += [ImageRecord(str(p), "", WHOLE, p) for p in found]
-        elif path.is_file():
-            records.append(ImageRecord(text, "", WHOLE, path))
-        else:
-            raise DataError(f"{text} does not exist", expected="an image file or a folder of images")
-    return records
+__all__ = ["DIGITS", "EMBEDDED_DIGITS", "WHOLE", "Dataset", "ImageRecord", "is_digits", "open_source"]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import re
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -19,8 +20,19 @@ NEEDED = ("image", "label")
 OPTIONAL = ("split", "group")
 """Columns are found by name; all others are ignored."""
 
-_SHAPE = "a table with the columns image and label, and if you like split and group"
-_SEPARATORS = (";", "|")
+ALIASES = {"file_name": "image"}
+"""Column that stands for another where that is not there, as Hugging Face's metadata.csv has it."""
+
+_SHAPE = "a table with the columns image and label, and if you like split and group (file_name may stand for image)"
+_SEPARATORS = (";", "|", ",", "+", "/", "&", " ")
+_BRACKETS = {"[": "]", "(": ")", "{": "}"}
+_BETWEEN_ITEMS = re.compile(r"""[,;|]|(?<=['"])\s+(?=['"])""")
+"""Of a list as Python, JSON or numpy write it."""
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE)
+_WHOLE_WITH_POINT = re.compile(r"[+-]?\d+\.0*")
+_MISSING_VALUES = frozenset({"nan", "NaN", "NAN", "null", "NULL", "<NA>", "NaT", "#N/A"})
+_MAYBE_MISSING = frozenset({"None", "none", "NONE", "n/a", "N/A"})
+"""May be the name of a class, such as `None` for healthy; not where it has few rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +82,7 @@ def read_rows(table: Path, splits: Mapping[str, str]) -> list[Row]:
     rows = _one_row_an_image(table, rows)
     _refuse_joined_labels(table, rows)
     _refuse_stray_spaces(table, rows)
+    _refuse_equal_numbers(table, rows)
     _refuse_missing_files(table, rows)
     return rows
 
@@ -79,9 +92,10 @@ def _columns(table: Path) -> dict[str, list[str]]:
     read = _read_csv if table.suffix.lower() == ".csv" else _read_parquet
     try:
         names, column = read(table)
-        _refuse_columns(table, names)
-        wanted = [name for name in (*NEEDED, *OPTIONAL) if name in names]
-        return {name: _as_text(table, name, column(name)) for name in wanted}
+        written = {other: name for name, other in ALIASES.items() if name in names and other not in names}
+        _refuse_columns(table, [*names, *written])
+        wanted = [name for name in (*NEEDED, *OPTIONAL) if name in names or name in written]
+        return {name: _as_text(table, name, column(written.get(name, name))) for name in wanted}
     except (ValueError, OSError) as error:  # pyarrow's errors are kinds of these
         reason = (str(error).splitlines() or [""])[0][:200]
         raise DataError(
@@ -100,7 +114,7 @@ def _read_csv(table: Path) -> tuple[list[str], Callable[[str], pyarrow.ChunkedAr
         table,
         parse_options=pa.csv.ParseOptions(newlines_in_values=True),
         convert_options=pa.csv.ConvertOptions(
-            column_types={name: pa.string() for name in (*NEEDED, *OPTIONAL)}, strings_can_be_null=False
+            column_types={name: pa.string() for name in (*NEEDED, *OPTIONAL, *ALIASES)}, strings_can_be_null=False
         ),
     )
     return content.column_names, content.column
@@ -207,19 +221,67 @@ def _one_row_an_image(table: Path, rows: Sequence[Row]) -> list[Row]:
 
 def _refuse_joined_labels(table: Path, rows: Sequence[Row]) -> None:
     """A cell such as `cat;dog` is refused only where cat and dog are labels of their own: it may be a name."""
-    labels = {row.label for row in rows}
-    joined = [row for row in rows if any(_is_joined(row.label, mark, labels) for mark in _SEPARATORS)]
+    labels = {_unwrapped(row.label) for row in rows}
+    joined = [row for row in rows if _is_joined(_unwrapped(row.label), labels)]
     if joined:
         raise DataError(
             f"{len(joined)} rows of {table} hold several labels (first: {joined[0].image}: {joined[0].label!r})",
             expected="one label per image; several labels are refused",
-            remedy="keep the one label that matters, or leave these images out",
+            remedy="keep the one label that matters, leave these images out, or rename the class if it is one",
         )
 
 
-def _is_joined(label: str, mark: str, labels: set[str]) -> bool:
-    parts = [part.strip() for part in label.split(mark)]
-    return len(parts) > 1 and all(part in labels for part in parts)
+def _unwrapped(label: str) -> str:
+    """A label without the brackets and quotes of a list: `['cat']` -> `cat`."""
+    text = label.strip()
+    if len(text) < 3 or _BRACKETS.get(text[0]) != text[-1]:
+        return label
+    return ",".join(part.strip().strip("'\"").strip() for part in _BETWEEN_ITEMS.split(text[1:-1]))
+
+
+def _is_joined(label: str, labels: set[str]) -> bool:
+    """Whether a label is several others with one mark between them."""
+    for mark in _SEPARATORS:
+        parts = [part.strip() for part in (label.split() if mark == " " else label.split(mark))]
+        if len(parts) > 1 and all(part in labels for part in parts):
+            return True
+    return False
+
+
+def _refuse_equal_numbers(table: Path, rows: Sequence[Row]) -> None:
+    """`1` and `1.0` are one number in two spellings; `01` and `1` may be two codes."""
+    spellings: dict[float, list[str]] = defaultdict(list)
+    for label in sorted({row.label for row in rows}):
+        if _NUMBER.fullmatch(label.strip()):
+            spellings[float(label)].append(label)
+    for labels in spellings.values():
+        if len(labels) > 1 and any(not label.strip().lstrip("+-").isdigit() for label in labels):
+            raise DataError(
+                f"{table} has the labels {' and '.join(map(repr, labels))}, which are the same number",
+                expected="one spelling of each label",
+                remedy="write whole numbers without a decimal point",
+            )
+
+
+def doubtful_labels(labels: Sequence[str]) -> tuple[dict[str, int], tuple[str, ...]]:
+    """Labels that may be none.
+
+    Args:
+        labels: (N,) one for each image.
+
+    Returns:
+        (label that programs write for a missing value -> images that have it, labels such as 1.0 if all are so).
+    """
+    counts = Counter(labels)
+    few = len(labels) / (2 * len(counts)) if counts else 0.0
+    missing = {
+        label: count
+        for label, count in sorted(counts.items())
+        if label.strip() in _MISSING_VALUES or (label.strip() in _MAYBE_MISSING and count < few)
+    }
+    others = sorted(label for label in counts if label not in missing)
+    decimal = others if all(_WHOLE_WITH_POINT.fullmatch(label.strip()) for label in others) else []
+    return missing, tuple(decimal)
 
 
 def _refuse_stray_spaces(table: Path, rows: Sequence[Row]) -> None:

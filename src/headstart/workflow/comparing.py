@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from headstart.data.sources import DIGITS
+from headstart.data.sources import is_digits
 from headstart.errors import DiskFullError, HeadstartError, Interrupted, RunError, require
 from headstart.experiments.comparison import Comparison, TrialEnd
 from headstart.experiments.grid import GridPlan, Trial, Variant
@@ -268,7 +268,7 @@ def _fixed(plan: GridPlan) -> GridPlan:
 
 
 def _is_path(value: str | None) -> bool:
-    return value is not None and value != DIGITS and Path(value).exists()
+    return value is not None and not is_digits(value) and Path(value).exists()
 
 
 def _refuse_faults(plan: GridPlan, watcher: Watcher, run_in: Apart) -> None:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from headstart.data.sources import image_files
+from headstart.data.inputs import image_files
 from headstart.data.tables import is_there
 from headstart.errors import DataError, Interrupted, RunError, require
 from headstart.features.predictor import Predictor, load

@@ -14,9 +14,33 @@ import numpy.typing as npt
 from headstart.data.sources import ImageRecord
 from headstart.errors import DataError
 from headstart.features.store_index import Reader
+from headstart.files import is_folder
 
 FILE_SUFFIXES = (".npz", ".parquet")
+_OTHER_FILES = frozenset(
+    {
+        *(".csv", ".tsv", ".json", ".jsonl", ".npy", ".txt", ".h5", ".hdf5", ".pt", ".pth", ".pkl", ".pickle"),
+        *(".feather", ".arrow", ".safetensors", ".xlsx", ".zip", ".mat"),
+    }
+)
+"""Suffixes of which nobody means a folder."""
 _BLOCK_BYTES = 8 * 2**20
+
+
+def is_feature_file(out: Path) -> bool:
+    """Whether features go to a file; else `out` is the folder of a store.
+
+    Raises:
+        DataError: the name is that of a file in a format that is not written.
+    """
+    suffix = out.suffix.lower()
+    if suffix in _OTHER_FILES and not is_folder(out):
+        raise DataError(
+            f"features are not written as {suffix} ({out})",
+            expected=f"a file ending in {' or '.join(FILE_SUFFIXES)}, or a folder",
+            remedy=f"write {out.with_suffix('.parquet')}",
+        )
+    return suffix in FILE_SUFFIXES
 
 
 @dataclass(frozen=True)
@@ -41,12 +65,12 @@ def write_features(filled: Filled, path: Path) -> None:
     Raises:
         DataError: another suffix, or the file cannot be written.
     """
-    if path.suffix not in FILE_SUFFIXES:
+    if path.suffix.lower() not in FILE_SUFFIXES:
         raise DataError(f"{path} has another suffix", expected=f"one of {', '.join(FILE_SUFFIXES)}")
     aside = path.with_name(f".{path.name}.aside")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        (_write_npz if path.suffix == ".npz" else _write_parquet)(filled, aside)
+        (_write_npz if path.suffix.lower() == ".npz" else _write_parquet)(filled, aside)
         aside.replace(path)
     except OSError as error:
         raise DataError(f"{path} cannot be written ({error.strerror})", remedy="choose another file") from error

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from headstart.data import checks
-from headstart.data.sources import WHOLE, Dataset, ImageRecord, open_source
+from headstart.data.source_findings import refuse_left_out
+from headstart.data.sources import WHOLE, Dataset, ImageRecord, is_digits, open_source
 from headstart.data.splits import (
     VAL_PREFIX,
     Roles,
@@ -23,6 +24,7 @@ from headstart.data.splits import (
     without_copies,
 )
 from headstart.errors import DataError, require
+from headstart.files import is_folder
 from headstart.input_spec import InputSpec
 from headstart.models.catalog import find_model
 from headstart.plan import DataPlan, Plan, SolvePhase
@@ -86,7 +88,9 @@ def check(
     dataset, apart = sources_of(source, val)
     if apart is not None:
         train = tuple(replace(r, split="train") for r in dataset.records if r.split in ("train", WHOLE))
-        dataset = replace(dataset, records=train + apart.records)
+        dataset = replace(
+            dataset, records=train + apart.records, account=dataset.account.joined(apart.account, prefix=VAL_PREFIX)
+        )
     facts = read_watched(dataset.records, progress, bits=bits)
     answer = checks.summary(dataset, facts, _spec(plan))
     if group is not None or any(record.group for record in facts.readable):
@@ -106,7 +110,11 @@ def check_for_training(plan: Plan, progress: Progress) -> CheckedData:
         DataError: they cannot make a classifier.
     """
     part, named = plan.data, drawn_by_name(plan)
-    drawn = named.roles
+    drawn, dataset = named.roles, named.dataset
+    if named.val is not None:
+        dataset = replace(dataset, account=dataset.account.joined(named.val.account, prefix=VAL_PREFIX))
+    if part.unreadable == "stop":
+        refuse_left_out(dataset)
     # Roles are drawn by name, so that only the images of a sample are read, and a file that breaks moves no other.
     facts = read_watched((*drawn.fit, *drawn.select, *drawn.report), progress, bits=part.bits)
     checks.refuse_unusable(facts, source=part.source, val=part.val, strict=part.unreadable == "stop")
@@ -120,7 +128,7 @@ def check_for_training(plan: Plan, progress: Progress) -> CheckedData:
     kept = {record.id: named.groups[record.id] for record in facts.readable}
     if any(isinstance(phase, SolvePhase) for phase in plan.phases):
         _refuse_one_group(roles, kept)
-    return CheckedData(named.dataset, facts, roles, join_identical(kept, facts.digests))
+    return CheckedData(dataset, facts, roles, join_identical(kept, facts.digests))
 
 
 def drawn_by_name(plan: Plan) -> NamedImages:
@@ -213,6 +221,7 @@ def preview(options: TrainOptions, path: Path) -> None:
     Raises:
         DataError: nothing to show.
     """
+    refuse_preview(options.data.source, path)
     require("torch", extra="train")
     from headstart.inspect.contact_sheet import write_contact_sheet
 
@@ -226,6 +235,24 @@ def preview(options: TrainOptions, path: Path) -> None:
         flip=plan.augmentation.flip,
         seed=plan.seed,
     )
+
+
+def refuse_preview(source: str, path: Path) -> None:
+    """Refuse a place for the preview that would mislead or do harm, before anything is read.
+
+    Raises:
+        DataError: another suffix than .png, or a file inside DATA, where it would be an image without a class.
+    """
+    if path.suffix.lower() != ".png":
+        raise DataError(
+            f"the preview is a PNG, and {path} has another suffix", remedy=f"write {path.with_suffix('.png')}"
+        )
+    folder = Path(source)
+    if not is_digits(source) and is_folder(folder) and folder.resolve() in path.resolve().parents:
+        raise DataError(
+            f"the preview {path} would lie in {source} and be taken for one of its images",
+            remedy="choose a place outside DATA",
+        )
 
 
 def _spec(plan: Plan) -> InputSpec:

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from headstart.data import checks
-from headstart.data.sources import Dataset, ImageRecord, image_files, open_source
+from headstart.data.inputs import find_inputs
+from headstart.data.source_findings import STRICT, find_in_source
+from headstart.data.sources import Dataset, ImageRecord, open_source
 from headstart.errors import DataError
 from headstart.workflow.images import read_watched
 from headstart.workflow.progress import Progress, no_progress
 
 if TYPE_CHECKING:
     from headstart.features.predictor import Kept, Predictor
+
+LeftOut: TypeAlias = Literal["name", "stop"]
+"""What to do about files that give no prediction."""
 
 
 def evaluate(
@@ -45,26 +50,44 @@ def evaluate(
     if not facts.readable:
         checks.refuse_unusable(facts, source=source, strict=True)
     figures, _ = judge_records(predictor, facts.readable, progress)
-    return {**figures, "unreadable": facts.unreadable}
+    findings = [f.to_dict() for f in find_in_source(dataset) if f.what in STRICT]
+    return {**figures, "unreadable": facts.unreadable, "findings": findings}
 
 
 def predict(
-    bundle: Path, files: Sequence[str], *, progress: Progress = no_progress
+    bundle: Path,
+    files: Sequence[str],
+    *,
+    left_out: LeftOut = "name",
+    progress: Progress = no_progress,
 ) -> tuple[list[dict[str, Any]], dict[str, str]]:
-    """(answers, file -> reason of those that cannot be read).
+    """(predictions, path -> reason of everything that was given and has none).
+
+    Args:
+        bundle: Folder of the bundle.
+        files: Images, or folders of images.
+        left_out: What to do about a path that gives no prediction: name it, or stop before anything is predicted.
+        progress: Told how far it is.
 
     Raises:
-        DataError: no file can be read.
+        DataError: no file can be read; or any cannot, and `left_out` is stop.
     """
     from headstart.features.predictor import load
 
-    records = image_files(files)
+    inputs = find_inputs(files)
     predictor = load(bundle)
-    facts = read_watched(records, progress, bits=predictor.info.input.bits)
-    if not facts.readable:
-        checks.refuse_unusable(facts, source=files[0], strict=True)
+    facts = read_watched(inputs.records, progress, bits=predictor.info.input.bits)
+    missing = {**facts.unreadable, **inputs.left_out}
+    if missing and (left_out == "stop" or not facts.readable):
+        name, reason = next(iter(missing.items()))
+        count = len(missing) + len(facts.readable)
+        raise DataError(
+            f"{len(missing)} of {count} images give no prediction (first: {name}: {reason})",
+            expected="images that can be read",
+            remedy="repair or remove them" + (", or leave out --strict" if left_out == "stop" else ""),
+        )
     probabilities = predictor.probabilities(facts.readable, on_images=progress("predict", len(facts.readable)))
-    return [p.to_dict() for p in predictor.predictions(facts.readable, probabilities)], facts.unreadable
+    return [p.to_dict() for p in predictor.predictions(facts.readable, probabilities)], missing
 
 
 def judge_records(

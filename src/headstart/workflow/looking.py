@@ -18,7 +18,7 @@ from headstart.choice_facts import Level
 from headstart.data import checks
 from headstart.data.decode import UnreadableImageError, decode
 from headstart.data.headers import Header, read_header
-from headstart.data.sources import DIGITS, ImageRecord
+from headstart.data.sources import ImageRecord, is_digits
 from headstart.errors import HeadstartError
 from headstart.plan import DataPlan, Domain
 from headstart.workflow.images import divided_by_name
@@ -97,7 +97,7 @@ def _measure_similarity(seen: Seen, records: Sequence[ImageRecord]) -> None:
 
 def _tell_domain(seen: Seen, source: str, channels: int, looks: Sequence[Look]) -> None:
     """Put the domain with its reason into what was seen, or a question into its warnings."""
-    if source == DIGITS:
+    if is_digits(source):
         seen.domain = "document"
         seen.told.append(Reason("domain", "digits are writing", "headstart.data.sources"))
     elif channels > _MOST_COLOURS:

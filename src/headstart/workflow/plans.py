@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import get_args
 
-from headstart.data.sources import DIGITS
+from headstart.data.sources import is_digits
 from headstart.domains import DOMAINS
 from headstart.errors import ModelError, PlanError, nearest
 from headstart.models.catalog import ModelChoice, find_model
@@ -69,7 +69,7 @@ def make_plan(options: TrainOptions, *, training_images: int | None = None, fit_
         way = "headstart.recommend(DATA).plan is the plan, and headstart.fit takes auto as it is"
         raise PlanError([f"strategy: {AUTO!r} is settled by looking at the images; {way}"], source="the options")
     preset = strategy_named(options.strategy)
-    domain_name = options.domain or ("document" if options.data.source == DIGITS else "photo")
+    domain_name = options.domain or ("document" if is_digits(options.data.source) else "photo")
     if domain_name not in DOMAINS:
         hint = nearest(domain_name, DOMAINS)
         raise PlanError(

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from headstart.data.listing import writable
 from headstart.errors import DataError
 from headstart.files import is_folder, write_atomically
 
@@ -33,12 +34,12 @@ def write_predictions(predictions: Sequence[Mapping[str, Any]], classes: Sequenc
     A class's column has its name; `probability of NAME` where the name is one of the first three.
 
     Args:
-        predictions: What `Prediction.to_dict` gives.
+        predictions: What `Prediction.to_dict` gives; bytes of a file name that are no UTF-8 are escaped.
         classes: In the order of the columns.
         path: Ends in .csv (UTF-8, commas, a header) or .parquet; probabilities are doubles.
 
     Raises:
-        DataError: another suffix, the file cannot be written, or a file name is no Unicode.
+        DataError: another suffix, or the file cannot be written.
         DiskFullError: no room; an older file is as it was.
     """
     refuse_prediction_file(path)
@@ -47,18 +48,15 @@ def write_predictions(predictions: Sequence[Mapping[str, Any]], classes: Sequenc
     import pyarrow.parquet
 
     named = [f"probability of {name}" if name in COLUMNS else name for name in classes]
-    try:
-        table = pa.table(
-            [
-                pa.array([row["file"] for row in predictions], pa.string()),
-                pa.array([row["label"] for row in predictions], pa.string()),
-                pa.array([row["probability"] for row in predictions], pa.float64()),
-                *(pa.array([row["probabilities"][name] for row in predictions], pa.float64()) for name in classes),
-            ],
-            names=[*COLUMNS, *named],
-        )
-    except UnicodeEncodeError as error:
-        raise DataError(f"{error.object!r} is not valid UTF-8", remedy="rename the file") from error
+    table = pa.table(
+        [
+            pa.array([writable(row["file"]) for row in predictions], pa.string()),
+            pa.array([row["label"] for row in predictions], pa.string()),
+            pa.array([row["probability"] for row in predictions], pa.float64()),
+            *(pa.array([row["probabilities"][name] for row in predictions], pa.float64()) for name in classes),
+        ],
+        names=[*COLUMNS, *named],
+    )
     write = pa.csv.write_csv if path.suffix.lower() == ".csv" else pa.parquet.write_table
     try:
         write_atomically(path, lambda aside: write(table, aside))

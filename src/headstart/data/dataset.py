@@ -1,0 +1,162 @@
+"""Labelled images of one source, and an account of what reading it left out or had to interpret."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from pathlib import Path
+
+WHOLE = "all"
+"""Split of images whose source has none."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImageRecord:
+    """One labelled image and where its encoded bytes lie."""
+
+    id: str
+    """Path inside the source (in a table: as written) with forward slashes; unique there, and the name used in every
+    message."""
+    label: str
+    split: str
+    """train, val, test, or all."""
+    path: Path | None = None
+    """File that holds the bytes; None when they are in memory."""
+    offset: int = 0
+    """First byte inside `path`."""
+    size: int | None = None
+    """Number of bytes; None reads to the end."""
+    content: bytes | None = None
+    group: str | None = None
+    """Name of the patient, scene or page where the source says it; images with the same one belong together."""
+
+    def read(self) -> bytes:
+        """The encoded image.
+
+        Raises:
+            OSError: the file is gone or cannot be read.
+        """
+        if self.content is not None:
+            return self.content
+        if self.path is None:
+            raise FileNotFoundError(self.id)
+        with self.path.open("rb") as file:
+            file.seek(self.offset)
+            return file.read() if self.size is None else file.read(self.size)
+
+
+class SkipReason(StrEnum):
+    """Why something that lies in a source is not read."""
+
+    DANGLING = "dangling"
+    """A link that leads nowhere."""
+    REPEATED = "repeated"
+    """A link to a folder that is read under another name, or that holds the link itself."""
+    LOCKED = "locked"
+    """A folder or file that may not be opened."""
+    SPECIAL = "special"
+    """Neither a file nor a folder: a pipe, a socket, a device, a sparse member of a tar."""
+    HIDDEN = "hidden"
+    """An image whose name, or the name of a folder above it, begins with a dot."""
+    UNREAD_FORMAT = "unread_format"
+    """An image in a format that is not read, such as camera raw or DICOM."""
+    NO_IMAGE = "no_image"
+    """A file that is no image by its name and its first bytes."""
+    TOOL_FOLDER = "tool_folder"
+    """A folder that a program keeps for itself, such as .git; nobody looks into it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """One entry of a source that is not read."""
+
+    name: str
+    """Path inside the source, with forward slashes; bytes that are no UTF-8 are escaped."""
+    reason: SkipReason
+    detail: str = ""
+    """Where a link leads, what the system said, or the suffix of a file."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutsideLink:
+    """A link that leads out of the source and is followed."""
+
+    name: str
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What reading a source left out or had to interpret; `source_findings` turns it into findings."""
+
+    skipped: tuple[Skipped, ...] = ()
+    """In order of name."""
+    bare_folders: tuple[str, ...] = ()
+    """Folders at the level of classes, or of splits, in which there is no image to read."""
+    outside_links: tuple[OutsideLink, ...] = ()
+    read_as: dict[str, str] = field(default_factory=dict)
+    """Split folder -> split, where its name is not one of the usual."""
+    split_like: tuple[str, ...] = ()
+    """Class folders that hold the same subfolders, as splits would."""
+    split_like_hold: tuple[str, ...] = ()
+    """Those subfolders."""
+    label_tables: tuple[str, ...] = ()
+    """Tables with labels that lie beside folders and are not read."""
+    missing_value_labels: dict[str, int] = field(default_factory=dict)
+    """Label that programs write for a missing value -> rows that have it."""
+    decimal_labels: tuple[str, ...] = ()
+    """Labels such as 1.0."""
+
+    def joined(self, other: Account, *, prefix: str) -> Account:
+        """This account and that of another source beside it.
+
+        Args:
+            other: Of the other source.
+            prefix: Of its names, as its images have it.
+        """
+        return replace(
+            self,
+            skipped=self.skipped + tuple(replace(s, name=f"{prefix}{s.name}") for s in other.skipped),
+            bare_folders=self.bare_folders + tuple(f"{prefix}{name}" for name in other.bare_folders),
+            outside_links=self.outside_links
+            + tuple(replace(link, name=f"{prefix}{link.name}") for link in other.outside_links),
+            label_tables=self.label_tables + tuple(f"{prefix}{name}" for name in other.label_tables),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """Labelled images of one source."""
+
+    name: str
+    """Short name for run folders and titles."""
+    source: str
+    """DATA as given."""
+    records: tuple[ImageRecord, ...]
+    """In order of id."""
+    account: Account = Account()
+
+    @property
+    def ignored(self) -> dict[str, int]:
+        """File suffix -> number of files that are no images."""
+        found = Counter(s.detail for s in self.account.skipped if s.reason is SkipReason.NO_IMAGE)
+        return dict(sorted(found.items()))
+
+    def classes(self, split: str | None = None) -> tuple[str, ...]:
+        """Class names in the one order that is used everywhere: sorted as text."""
+        return tuple(sorted({record.label for record in self.records if split in (None, record.split)}))
+
+    def counts(self) -> dict[str, int]:
+        """Images per class, in class order."""
+        found = Counter(record.label for record in self.records)
+        return {name: found[name] for name in self.classes()}
+
+    def splits(self) -> tuple[str, ...]:
+        """Splits that hold images, in the order train, val, test."""
+        present = {record.split for record in self.records}
+        return tuple(name for name in ("train", "val", "test", WHOLE) if name in present)
+
+    def of(self, split: str) -> tuple[ImageRecord, ...]:
+        """Images of one split."""
+        return tuple(record for record in self.records if record.split == split)
