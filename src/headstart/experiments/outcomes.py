@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 import numpy as np
 
 from headstart.experiments import resampling
 from headstart.experiments.resampling import Floats, Ints
-from headstart.intervals import wilson_interval
+from headstart.experiments.seed_variance import ENOUGH_SEEDS, is_wide_by_seeds
+from headstart.intervals import share_interval, wilson_interval
 
 Metric = Literal["accuracy", "balanced_accuracy", "log_loss"]
 
@@ -29,6 +30,8 @@ class Answers:
     right: Sequence[bool]
     log_loss: Sequence[float]
     """Nats, of each image."""
+    groups: Mapping[str, str] = field(default_factory=dict)
+    """Image -> its patient or scene, for images that share one with another; the rest stand alone."""
 
     def __post_init__(self) -> None:
         """Columns must fit, images be unique.
@@ -53,6 +56,11 @@ class Outcomes:
     """Seed -> image -> 1 right, 0 wrong, or the log loss in nats."""
     classes: Mapping[str, str]
     """Image -> class, so that every class counts the same in balanced accuracy. Empty for other metrics."""
+    groups: Mapping[str, str] = field(default_factory=dict)
+    """Image -> its patient or scene, for images that share one with another; the rest stand alone."""
+    method: str = ""
+    """How the images were classified, in words, such as `out of fold in train`: only figures that were obtained in the
+    same way are compared."""
 
     def __post_init__(self) -> None:
         """Every seed answers at least one image, with a finite value.
@@ -83,6 +91,8 @@ class Estimate:
     interval: tuple[float, float]
     by_seed: tuple[float, ...]
     """In the order of the seeds' numbers."""
+    seeds_needed: int | None = None
+    """How many seeds to use where too few make the interval too wide to be of use."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,19 +110,22 @@ class Summary:
     """Of the metric that is compared by, and so are the next two."""
     value_interval: tuple[float, float]
     value_by_seed: tuple[float, ...]
+    seeds_needed: int | None = None
+    """How many seeds to use where too few make an interval too wide to be of use; None where they are enough."""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values."""
         return {name: list(v) if isinstance(v, tuple) else v for name, v in asdict(self).items()}
 
 
-def outcomes_of(variant: str, trials: Mapping[int, Answers], metric: Metric) -> Outcomes:
+def outcomes_of(variant: str, trials: Mapping[int, Answers], metric: Metric, method: str = "") -> Outcomes:
     """The values of `metric` of a variant's trials.
 
     Args:
         variant: Its name.
         trials: Seed -> what that trial answered.
         metric: What to compare by.
+        method: How the images were classified.
     """
     by_seed = {
         seed: dict(zip(of.images, map(float, of.log_loss if metric == "log_loss" else of.right), strict=True))
@@ -122,7 +135,8 @@ def outcomes_of(variant: str, trials: Mapping[int, Answers], metric: Metric) -> 
     if metric == "balanced_accuracy":
         for of in trials.values():
             classes.update(zip(of.images, of.labels, strict=True))
-    return Outcomes(variant, metric, by_seed, classes)
+    groups = {image: group for of in trials.values() for image, group in of.groups.items()}
+    return Outcomes(variant, metric, by_seed, classes, groups, method)
 
 
 def rows_of(outcomes: Outcomes, images: Sequence[str]) -> dict[int, Floats]:
@@ -153,21 +167,36 @@ def strata_of(everyone: Sequence[Outcomes], images: Sequence[str]) -> Ints:
     return np.array([numbers[classes[image]] for image in images], np.int64)
 
 
-def estimate_of(outcomes: Outcomes) -> Estimate:
-    """Mean over seeds and its interval: Wilson's for the accuracy of one seed, otherwise the pigeonhole bootstrap's.
+def groups_of(everyone: Sequence[Outcomes], images: Sequence[str]) -> Ints | None:
+    """(N,) number of each image's group; None where every image stands alone."""
+    named = {image: group for of in everyone for image, group in of.groups.items()}
+    if not named:
+        return None
+    numbers: dict[tuple[str, str], int] = {}
+    keys = [("group", named[image]) if image in named else ("image", image) for image in images]
+    return np.array([numbers.setdefault(key, len(numbers)) for key in keys], np.int64)
 
-    With one seed it is over images only, with several over images and seeds.
+
+def estimate_of(outcomes: Outcomes) -> Estimate:
+    """Mean over seeds and its interval: Wilson's for the accuracy of one seed, otherwise that of `seed_variance`.
+
+    With one seed it is over images (or their groups) only, with several over images and seeds.
     """
     images = sorted(outcomes.images)
     rows = rows_of(outcomes, images)
-    table = resampling.crossed(np.stack(list(rows.values())), strata_of([outcomes], images))
+    values, groups = np.stack(list(rows.values())), groups_of([outcomes], images)
+    table = resampling.crossed(values, strata_of([outcomes], images), groups)
     by_seed = tuple(map(float, table.seed_means))
     if outcomes.metric == "accuracy" and len(rows) == 1:
-        return Estimate(table.mean, wilson_interval(round(float(table.values.sum())), len(images)), by_seed)
+        correct = table.values[0] > 0
+        if table.groups is None:
+            return Estimate(table.mean, wilson_interval(int(correct.sum()), len(images)), by_seed)
+        return Estimate(table.mean, share_interval(correct, table.groups), by_seed)
     is_share = outcomes.metric != "log_loss"
     spread = resampling.spread_of(table, _UNSEEN_OF_SHARE if is_share else 0.0)
     low, high = resampling.interval(table.mean, resampling.pigeonhole([table])[0], spread)
-    return Estimate(table.mean, (max(low, 0.0), min(high, 1.0) if is_share else high), by_seed)
+    needed = ENOUGH_SEEDS if is_wide_by_seeds(spread) else None
+    return Estimate(table.mean, (max(low, 0.0), min(high, 1.0) if is_share else high), by_seed, needed)
 
 
 def mean_of(outcomes: Outcomes) -> float:
@@ -195,4 +224,5 @@ def summarize(trials: Mapping[int, Answers], metric: Metric) -> Summary:
         value=value.value,
         value_interval=value.interval,
         value_by_seed=value.by_seed,
+        seeds_needed=accuracy.seeds_needed or value.seeds_needed,
     )

@@ -31,7 +31,7 @@ from typing import Any, Literal
 
 from headstart.experiments import resampling
 from headstart.experiments.outcomes import BETTER, Metric, Outcomes, mean_of
-from headstart.experiments.resampling import LEVEL
+from headstart.experiments.seed_variance import LEVEL
 from headstart.experiments.verdicts import Difference, differences
 
 Label = Literal["diverges", "forgets", "undertrains", "sweet spot"]

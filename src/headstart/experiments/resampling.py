@@ -1,20 +1,13 @@
-"""How far a mean over images and seeds may be trusted: resampling, variances and tests on arrays.
+"""Means over images and seeds, their variance by source, and tests on arrays.
 
-S seeds, N images, B samples, P pairs. A value is what one image gave in one seed (1 right, 0 wrong, or a log loss in
-nats); the difference of two variants on an image is a value too. Images and seeds are crossed: the same image is
-answered in several seeds and a seed answers many images, so that neither kind of chance can stand for the other.
+S seeds, N images, B samples, P pairs. A value is what one image gave in one seed (1 correct, 0 misclassified, or a log
+loss in nats); the difference of two variants on an image is a value too. Images and seeds are crossed: the same image
+is classified in several seeds and a seed classifies many images, so that neither kind of chance can stand for the
+other.
 
-Several seeds, the model: value = mean + image + seed + rest, each drawn at random. The variance of a mean is then
-
-    (variance between the means of seeds) / S  +  (variance of the images that the seeds share) / N
-
-The first part is known from few numbers (S of each variant) and so gets the wide quantiles of Student's t, the second
-from many. A half interval is sqrt(t^2 first + t^2 second), each with its own degrees of freedom (Cochran's weighted
-quantiles, 1964, in the two-way model that radiology uses for readers and cases: Obuchowski & Rockette 1995). In
-simulations (accuracy, 100 to 2,000 images, seeds alike to eight points apart) it found differences between equals in
-5 % of comparisons at most. The usual short cut, one t with Satterthwaite's degrees of freedom, did so in up to 12 %
-with two seeds and 8 % with three, and resampling 2,000 images alone in 12 to 85 % where seeds were one to eight
-points apart.
+Several seeds, the model: value = mean + image + seed + rest, each drawn at random. What images give to the variance of
+a mean is estimated here; `seed_variance` judges the seeds' part where there are few. Images of one group (a patient, a
+scene) are alike, so a variance through images is one through groups where there are any.
 """
 
 from __future__ import annotations
@@ -27,21 +20,16 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from headstart.experiments.seed_variance import LEVEL, SEED_SHARE, Spread, half_width
+
 Floats: TypeAlias = npt.NDArray[np.float64]
 Ints: TypeAlias = npt.NDArray[np.int64]
 
-LEVEL = 0.05
-"""Chance of a wrong verdict that is accepted: of one test or, after Holm, of a family of them."""
-POWER = 0.8
-"""Chance with which the further images asked for would find the difference."""
 BOOTSTRAP_SAMPLES = 2_000
 SIGN_FLIPS = 9_999
-MOST_FURTHER_IMAGES = 1_000_000
-"""A difference that needs more images than these is as good as none."""
 
 _SEED = 2007
 _AT_ONCE = 4_000_000  # random numbers held at a time, about 32 MB
-_SMALLEST_P = 1e-16  # below it nothing is decided, and quantiles lose their digits
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +42,8 @@ class Crossed:
     """(S, N), >= 0; a row sums to 1, and is 0 where an image was not answered."""
     strata: Ints
     """(N,) 0..K-1: images are resampled within their stratum. All 0 where classes do not matter."""
+    groups: Ints | None = None
+    """(N,) number of the patient or scene of each image; None where every image stands alone."""
 
     @property
     def seed_means(self) -> Floats:
@@ -74,56 +64,55 @@ class Crossed:
         return bool((self.weights > 0).all())
 
 
-@dataclass(frozen=True, slots=True)
-class Spread:
-    """Variance of a mean, by where it comes from."""
-
-    seeds: float
-    """Part that more seeds make smaller, >= 0; 0 with one seed, about which nothing is known then."""
-    seed_dof: float
-    """Degrees of freedom behind `seeds`."""
-    images: float
-    """Part that only more images make smaller, >= 0."""
-    image_dof: float
-    by_images: float
-    """What of `seeds` more images would make smaller as well, 0..seeds: a seed errs on other images of its own."""
-    sampling: float = 0.0
-    """What of the variance images that are not shared between seeds should give on their own, >= 0; it may by luck be
-    above `seeds`."""
-
-
-def crossed(values: Floats, strata: Ints) -> Crossed:
+def crossed(values: Floats, strata: Ints, groups: Ints | None = None) -> Crossed:
     """Equal weights to the strata, and within one to its images, in every seed.
 
     Args:
         values: (S, N), NaN where an image was not answered in a seed; every seed answers at least one.
         strata: (N,) 0..K-1.
+        groups: (N,) number of each image's group; None where every image stands alone.
     """
     answered = ~np.isnan(values)
     members = strata[None, :] == np.arange(int(strata.max()) + 1)[:, None]
     counts = answered.astype(np.int64) @ members.T.astype(np.int64)  # (S, K)
     occurring = (counts > 0).sum(axis=1, keepdims=True)
     weights = answered / (np.maximum(counts, 1)[:, strata] * occurring)
-    return Crossed(np.where(answered, values, 0.0), weights, strata)
+    if groups is not None:
+        groups = np.unique(groups, return_inverse=True)[1].astype(np.int64)
+        groups = None if len(groups) == int(groups.max()) + 1 else groups
+    return Crossed(np.where(answered, values, 0.0), weights, strata, groups)
 
 
 def image_covariance(table: Crossed) -> Floats:
     """(S, S) covariance of the seeds' means through their images: the diagonal has one seed's own sampling error.
 
     Of two seeds it has what the images they share give to both. Deviations are from the mean of the stratum, with
-    n / (n - 1) for its n images.
+    n / (n - 1) for its n images. Images of one group deviate together: their sum counts, and n is the number of groups
+    (cluster-robust variance, Liang & Zeger 1986).
     """
     members = (table.strata[:, None] == np.arange(int(table.strata.max()) + 1)).astype(np.float64)  # (N, K)
-    counts = (table.weights > 0).astype(np.float64) @ members
+    answered = (table.weights > 0).astype(np.float64)
+    counts = answered @ members
+    if table.groups is not None:
+        counts = np.stack(
+            [(by_group(answered * column, table.groups) > 0).sum(axis=1) for column in members.T], axis=1
+        ).astype(np.float64)
     totals = np.maximum(table.weights @ members, 1e-300)
     centres = ((table.values * table.weights) @ members) / totals
     small_sample = np.sqrt(np.where(counts > 1, counts / np.maximum(counts - 1, 1), 1.0))
     deviations = table.weights * (table.values - centres[:, table.strata]) * small_sample[:, table.strata]
+    if table.groups is not None:
+        deviations = by_group(deviations, table.groups)
     return np.asarray(deviations @ deviations.T)
 
 
+def by_group(values: Floats, groups: Ints) -> Floats:
+    """(S, G) sums over the images of each group of (S, N) values."""
+    return np.stack([np.bincount(groups, weights=row, minlength=int(groups.max()) + 1) for row in values])
+
+
 def spread_of(table: Crossed, unseen: float = 0.0) -> Spread:
-    """Of the mean of one variant, or of differences whose seeds are taken in pairs.
+    """Of the mean of one variant.
 
     Args:
         table: S >= 1 seeds.
@@ -134,7 +123,7 @@ def spread_of(table: Crossed, unseen: float = 0.0) -> Spread:
     own, shared = _own_and_shared(table)
     seeds = len(table.values)
     spread = float(table.seed_means.var(ddof=1)) if seeds > 1 else 0.0
-    return _spread(table, shared + _unseen_variance(table.strata, unseen), [spread], [own])
+    return _spread(table, shared + _unseen_variance(table, unseen), [spread], [own], [_image_variance(table)])
 
 
 def spread_of_difference(a: Crossed, b: Crossed, unseen: float = 0.0) -> Spread:
@@ -144,17 +133,15 @@ def spread_of_difference(a: Crossed, b: Crossed, unseen: float = 0.0) -> Spread:
     then little in common with seed 1 of another, and two variances of S seeds each are known better than one (Welch
     1947). Where seeds split the images anew, pairs share the luck of the split, and seeds are paired.
     """
-    difference = Crossed(a.values - b.values, a.weights, a.strata)
+    difference = Crossed(a.values - b.values, a.weights, a.strata, a.groups)
+    images = [_image_variance(side) for side in (a, b)]
+    own, shared = _own_and_shared(difference)
+    shared += _unseen_variance(difference, unseen)
     if len(a.values) == 1 or not a.answers_all:
-        return spread_of(difference, unseen)
-    _, shared = _own_and_shared(difference)
+        spread = float(difference.seed_means.var(ddof=1)) if len(a.values) > 1 else 0.0
+        return _spread(difference, shared, [spread], [own], images)
     spreads = [float(side.seed_means.var(ddof=1)) for side in (a, b)]
-    return _spread(
-        difference,
-        shared + _unseen_variance(a.strata, unseen),
-        spreads,
-        [_own_and_shared(side)[0] for side in (a, b)],
-    )
+    return _spread(difference, shared, spreads, [_own_and_shared(side)[0] for side in (a, b)], images)
 
 
 def _own_and_shared(table: Crossed) -> tuple[float, float]:
@@ -167,57 +154,44 @@ def _own_and_shared(table: Crossed) -> tuple[float, float]:
     return max(total - shared, 0.0), shared
 
 
-def _spread(table: Crossed, images: float, spreads: Sequence[float], own: Sequence[float]) -> Spread:
+def _image_variance(table: Crossed) -> float:
+    """Of the values of one image, about the mean of its seed."""
+    return float((table.weights * (table.values - table.seed_means[:, None]) ** 2).sum(axis=1).mean())
+
+
+def _spread(
+    table: Crossed, images: float, spreads: Sequence[float], own: Sequence[float], variances: Sequence[float]
+) -> Spread:
+    """What is known of a mean; `variances` are those of one image's value, one for each side of a difference."""
     seeds, total = len(table.values), sum(spreads)
     squares = sum(spread**2 for spread in spreads)
+    independent = len(table.strata) if table.groups is None else int(table.groups.max()) + 1
     return Spread(
         seeds=total / seeds,
         seed_dof=(seeds - 1) * total**2 / squares if squares > 0 else max(seeds - 1.0, 1.0),
         images=images,
-        image_dof=max(len(table.strata) - 1.0, 1.0),
-        by_images=min(total, sum(own)) / seeds,
+        image_dof=max(independent - 1.0, 1.0),
         sampling=sum(own) / seeds,
+        seed_scale=SEED_SHARE * math.sqrt(sum(variances) / seeds) if seeds > 1 else 0.0,
+        seed_count=seeds,
+        image_deviation=math.sqrt(sum(variances) / len(variances)),
     )
 
 
-def _unseen_variance(strata: Ints, unseen: float) -> float:
+def _unseen_variance(table: Crossed, unseen: float) -> float:
+    """Of images that may have come out otherwise; a group is as one image."""
+    strata = table.strata
+    if table.groups is not None:
+        strata = np.unique(np.stack([table.strata, table.groups]), axis=1)[0]
     counts = np.bincount(strata)
     counts = counts[counts > 0]
     return float(((unseen / (counts + 2 * unseen)) ** 2).sum()) / len(counts) ** 2
-
-
-def half_width(spread: Spread, level: float = LEVEL) -> float:
-    """Half of the two-sided interval that misses with chance `level`, by the module's rule.
-
-    Never below what drawing that many images gives alone: three seeds may agree by luck better than their images allow.
-    """
-    by_images = _quantile(level / 2, spread.image_dof) ** 2
-    by_seeds = _quantile(level / 2, spread.seed_dof) ** 2
-    return math.sqrt(by_images * spread.images + max(by_seeds * spread.seeds, by_images * spread.sampling))
 
 
 def _quantile(tail: float, dof: float) -> float:
     from scipy.special import stdtrit
 
     return -float(stdtrit(min(dof, 1e9), tail))
-
-
-def crossed_p_value(difference: float, spread: Spread) -> float:
-    """Two-sided: the level at which the interval around `difference` just reaches 0.
-
-    It assumes that seeds and images are random ones, that the means of seeds vary about normally, and that another
-    seed and other images are what the verdict is wanted for.
-    """
-    if difference == 0:
-        return 1.0
-    low, high = math.log(_SMALLEST_P), 0.0
-    for _ in range(60):
-        middle = (low + high) / 2
-        if half_width(spread, math.exp(middle)) > abs(difference):
-            low = middle
-        else:
-            high = middle
-    return math.exp(high)
 
 
 def mcnemar_p_value(only_a: int, only_b: int) -> float:
@@ -260,11 +234,12 @@ def pigeonhole(tables: Sequence[Crossed]) -> list[Floats]:
     """Of every table the (B,) means of bootstrap samples in which images and seeds are drawn anew (Owen 2007).
 
     An image that is drawn twice counts twice in every seed, a seed twice in every image. The same draws serve all
-    tables with the same number of images in the same strata, always the same ones.
+    tables with the same number of images in the same strata, always the same ones. Empty for a table with groups.
     """
     groups: dict[bytes, list[int]] = {}
     for place, table in enumerate(tables):
-        groups.setdefault(table.strata.tobytes(), []).append(place)
+        if table.groups is None:  # images of a group are not drawn one by one; their interval is symmetric
+            groups.setdefault(table.strata.tobytes(), []).append(place)
     samples: list[Floats] = [np.empty(0)] * len(tables)
     for places in groups.values():
         for place, means in zip(places, _seed_samples([tables[place] for place in places]), strict=True):
@@ -307,13 +282,12 @@ def _portions(rows: int, columns: int) -> Iterator[int]:
 
 
 def interval(mean: float, samples: Floats, spread: Spread) -> tuple[float, float]:
-    """95 % interval in the shape of the bootstrap samples, stretched for what few seeds cannot know.
+    """95 % interval in the shape of the bootstrap samples, with the width that `spread` gives.
 
-    The quantiles of S resampled seeds are too near (a share (S - 1) / S of their variance, and normal tails). They are
-    therefore scaled about their mean until a normal one would have the half width of `spread`; with one seed and many
-    images that changes next to nothing.
+    The quantiles of few resampled seeds are too near, so they are scaled about their mean until a normal one would have
+    the half width of `spread`; with one seed and many images that changes next to nothing.
     """
-    wanted, deviation = half_width(spread), float(samples.std())
+    wanted, deviation = half_width(spread), float(samples.std()) if len(samples) else 0.0
     if deviation < 1e-12:
         return mean - wanted, mean + wanted
     stretch = wanted / (_quantile(LEVEL / 2, math.inf) * deviation)
@@ -337,33 +311,3 @@ def holm(p_values: Sequence[float]) -> tuple[Floats, Floats]:
     corrected[order] = np.minimum(np.maximum.accumulate(values[order] * factors), 1.0)
     levels[order] = LEVEL / factors
     return corrected, levels
-
-
-def further_images(difference: float, spread: Spread, images: int, level: float) -> int | None:
-    """How many more images would find a true `difference` of this size with a chance of 80 %.
-
-    N' images make `images` and `by_images` smaller by N / N'; what seeds differ by on all images remains.
-
-    Args:
-        difference: As seen.
-        spread: With `images` images.
-        images: N.
-        level: Of the test, 0..1.
-
-    Returns:
-        At least 1; None where no number of images is enough, or more than a million are.
-    """
-    seed_factor, image_factor = (
-        (_quantile(level / 2, dof) + _quantile(1 - POWER, dof)) ** 2 for dof in (spread.seed_dof, spread.image_dof)
-    )
-    shrinking = seed_factor * spread.by_images + image_factor * spread.images
-    room = difference**2 - seed_factor * (spread.seeds - spread.by_images)
-    if room <= 0 or shrinking > room * (MOST_FURTHER_IMAGES + images) / images:
-        return None
-    return max(1, math.ceil(images * shrinking / room) - images)
-
-
-def seeds_stand_in_the_way(difference: float, spread: Spread, level: float) -> bool:
-    """Whether even endless images would leave a true `difference` undecided, because seeds differ too much."""
-    factor = (_quantile(level / 2, spread.seed_dof) + _quantile(1 - POWER, spread.seed_dof)) ** 2
-    return spread.seeds > spread.by_images and difference**2 <= factor * (spread.seeds - spread.by_images)

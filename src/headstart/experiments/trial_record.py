@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from headstart.errors import RunError
@@ -27,6 +27,18 @@ class TrialRecord:
     """Of the weights that were kept, on the images that choose."""
     by_epoch: dict[str, Answers]
     """Of every candidate on the images that choose: `probe`, `PHASE/EPOCH`, in the order of judging."""
+    selected: str = ""
+    """Name of the selected checkpoint, one of `by_epoch`."""
+    probabilities: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    """Test image -> what the bundle says of each class."""
+
+    @property
+    def method(self) -> str:
+        """How the validation images were classified, in words."""
+        on = str(self.data["selected_on"])
+        if on.startswith("out of fold") and len(self.select.images) < self.data["roles"]["fit"]["images"]:
+            return f"{on}, on a sample of it"
+        return on
 
     @property
     def start(self) -> Answers | None:
@@ -62,20 +74,23 @@ def read_trial(run: Run) -> TrialRecord:
     place = {name: index for index, name in enumerate(data["classes"])}
     predictions = run.table("predictions.parquet")
     probabilities = [row["probabilities"][place[row["label"]]] for row in predictions]
+    groups = data.get("group_of") or {}
     report = Answers(
         [row["image"] for row in predictions],
         [row["label"] for row in predictions],
         [row["label"] == row["predicted"] for row in predictions],
         [-math.log(max(p, _SMALLEST_PROBABILITY)) for p in probabilities],
+        _groups_of((row["image"] for row in predictions), groups),
     )
     by_epoch: dict[str, list[dict[str, Any]]] = {}
     for row in run.table("selection.parquet"):
         by_epoch.setdefault(row["epoch"], []).append(row)
-    answers = {name: _answers(rows) for name, rows in by_epoch.items()}
+    answers = {name: _answers(rows, groups) for name, rows in by_epoch.items()}
     kept = next((name for name, rows in by_epoch.items() if rows[0]["kept"]), None)
     if kept is None:
         raise RunError(f"{run.folder / 'selection.parquet'} does not say which weights were kept")
-    return TrialRecord(metrics, data, report, answers[kept], answers)
+    said = {row["image"]: tuple(row["probabilities"]) for row in predictions}
+    return TrialRecord(metrics, data, report, answers[kept], answers, kept, said)
 
 
 def only(answers: Answers, images: Collection[str]) -> Answers:
@@ -86,14 +101,15 @@ def only(answers: Answers, images: Collection[str]) -> Answers:
         [answers.labels[place] for place in kept],
         [answers.right[place] for place in kept],
         [answers.log_loss[place] for place in kept],
+        {image: group for image, group in answers.groups.items() if image in images},
     )
 
 
 def shared(everyone: Sequence[Answers]) -> list[Answers]:
     """Of each the answers to the images that all of them answered; as they are where they have no image in common.
 
-    A solved head is judged out of fold on all of train, a tuned network on a held-out part of it: a mean over the one
-    cannot be set beside a mean over the other.
+    Trials may have lost images of their own, or have drawn others: a mean over the one set cannot be set beside a mean
+    over the other.
     """
     images = set.intersection(*(set(one.images) for one in everyone)) if everyone else set()
     return [only(one, images) for one in everyone] if images else list(everyone)
@@ -111,10 +127,15 @@ def value_of(answers: Answers, metric: Metric) -> float:
     return sum(sum(right) / len(right) for right in by_class.values()) / len(by_class)
 
 
-def _answers(rows: list[dict[str, Any]]) -> Answers:
+def _answers(rows: list[dict[str, Any]], groups: Mapping[str, str]) -> Answers:
     return Answers(
         [row["image"] for row in rows],
         [row["label"] for row in rows],
         [row["right"] for row in rows],
         [row["log_loss"] for row in rows],
+        _groups_of((row["image"] for row in rows), groups),
     )
+
+
+def _groups_of(images: Iterable[str], groups: Mapping[str, str]) -> dict[str, str]:
+    return {image: groups[image] for image in images if image in groups} if groups else {}

@@ -342,7 +342,14 @@ def _data_json(plan: Plan, data: CheckedData, spec: InputSpec) -> dict[str, Any]
         "view": view_facts(data.facts.sizes, spec),
         "findings": [finding.to_dict() for finding in checks.find(data.dataset, data.facts, spec)],
         "groups": len(set(data.groups.values())),
+        "group_of": _shared_groups(data),
     }
+
+
+def _shared_groups(data: CheckedData) -> dict[str, str]:
+    """Image -> its group, for images that share one with another: intervals of later comparisons count groups."""
+    sizes = Counter(data.groups.values())
+    return {image: group for image, group in data.groups.items() if sizes[group] > 1}
 
 
 def _import_what_trains(choice: ModelChoice) -> None:
