@@ -160,6 +160,7 @@ def test_a_comparison_is_one_line_until_its_own_folder_is_searched(tmp_path: Pat
         "accuracy": 0.8,
         "accuracy_interval": [0.7, 0.9],
         "resume": f"headstart compare --resume {folder}",
+        "tied": 0,
     }
     trials = find(folder)
     assert [Path(run.run).name for run in trials.runs] == ["001-full-seed0", "002-partial-seed0"]

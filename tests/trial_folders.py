@@ -25,16 +25,26 @@ def write_trial(
     seconds: float = 10.0,
     accuracy: Literal["measured", "needs download"] = "measured",
     missing: Mapping[str, str] | None = None,
+    selected: str | None = None,
+    selected_on: str = "held-out 20% of train",
+    sure: float = 0.9,
+    fit: int = 20,
 ) -> Run:
     """A finished trial with these right and wrong answers; image i is an ant if i is even.
 
-    `select` are the answers of the solved head; where there are `epochs`, the last of them was kept.
+    `select` are the answers of the solved head; where there are `epochs`, the last of them was kept, if not `selected`.
+    `sure` is the probability of each answer on test images; `fit` the number of training images.
     """
     plan = full(Request(data=DataPlan(source="x"), model="resnet18", input_size=64))
-    run = Run.create(comparison.run_of(trial).folder, given=plan, settled=plan, data=_data(len(report), len(select)))
-    run.write_predictions([_prediction(index, right) for index, right in enumerate(report)])
+    run = Run.create(
+        comparison.run_of(trial).folder,
+        given=plan,
+        settled=plan,
+        data=_data(len(report), len(select), selected_on, fit),
+    )
+    run.write_predictions([_prediction(index, right, sure) for index, right in enumerate(report)])
     judged = {"probe": select, **{f"tune/{number}": right for number, right in enumerate(epochs, start=1)}}
-    kept = list(judged)[-1]
+    kept = selected or list(judged)[-1]
     rows = [
         {
             "image": f"select/{index}",
@@ -67,19 +77,19 @@ def _label(index: int) -> str:
     return CLASSES[index % 2]
 
 
-def _prediction(index: int, right: bool) -> dict[str, Any]:
+def _prediction(index: int, right: bool, sure: float) -> dict[str, Any]:
     label = _label(index)
     predicted = label if right else CLASSES[1 - index % 2]
-    probabilities = [0.9 if name == predicted else 0.1 for name in CLASSES]
+    probabilities = [sure if name == predicted else 1 - sure for name in CLASSES]
     return {"image": f"report/{index}", "label": label, "predicted": predicted, "probabilities": probabilities}
 
 
-def _data(report: int, select: int) -> dict[str, Any]:
-    roles = {"fit": 20, "select": select, "report": report}
+def _data(report: int, select: int, selected_on: str, fit: int) -> dict[str, Any]:
+    roles = {"fit": fit, "select": select, "report": report}
     return {
         "classes": list(CLASSES),
         "roles": {role: {"images": count, "classes": {}} for role, count in roles.items()},
-        "selected_on": "held-out 20% of train",
+        "selected_on": selected_on,
         "reported_on": "val",
     }
 

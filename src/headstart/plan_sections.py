@@ -48,6 +48,9 @@ class DataPlan(Section):
     the file's type, so that values that use a part of it are dark."""
     select_share: Annotated[float, Field(gt=0, lt=1)] = 0.2
     """Share of the training images that chooses between epochs when no other split can."""
+    validation: Literal["auto", "held_out"] = "auto"
+    """auto: out-of-fold in train where only a head is fitted, held out of train where epochs are selected. held_out:
+    always held out, so that both can be compared on the same validation images."""
 
     @field_validator("group")
     @classmethod

@@ -97,6 +97,8 @@ class ComparisonSummary:
     accuracy_interval: tuple[float, float] | None
     resume: str | None
     """What to type to go on; of a finished one too, where trials failed or lack their weights."""
+    tied: int = 0
+    """Variants that cannot be told from the chosen one."""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values."""
@@ -336,6 +338,7 @@ def read_comparison(folder: Path) -> ComparisonSummary:
             accuracy_interval=_interval(report["interval"]) if report.get("interval") else None,
             # Made anew: the folder may have been moved since the answer was written.
             resume=resume_command("compare", folder) if answer.get("resume") or not finished else None,
+            tied=len(chosen.get("tied_with") or ()),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise RunError(f"comparison.json: a value is missing or wrong ({error})") from error

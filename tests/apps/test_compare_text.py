@@ -23,8 +23,38 @@ def test_tables_and_sentences(tmp_path: Path):
     assert "1 min 5 s" in text
     assert "needs download" in text
     assert "chosen: one - " in text
-    assert "its accuracy on 10 images that chose nothing: 0.900" in text
+    assert text.splitlines()[0] == "one is the only model with a figure"
+    assert "its accuracy on 10 test images: 0.900" in text
     assert "11.7M" in text
+
+
+def test_identical_models_are_one_row_of_figures_and_a_tie_has_no_winner(tmp_path: Path):
+    """Two networks; of each a tuned variant kept the probe in both seeds, as if nothing had been tuned."""
+    vary = {"model": ["one", "two"], "strategy": ["feature_extraction", "partial"]}
+    comparison, trials = comparison_of(tmp_path / "c", vary=vary)
+    for trial in trials:
+        is_one, tuned = trial.variant.name.startswith("one"), "partial" in trial.variant.name
+        write_trial(
+            comparison,
+            trial,
+            report=[True] * 15 + [False] * (5 if is_one else 4),
+            select=[True] * 16 + [False] * (4 if is_one else 5),
+            epochs=[[False] * (20 if is_one else 21)] if tuned else (),
+            selected="probe",
+            seconds=60.0 if tuned else 5.0 if is_one else 9.0,
+        )
+    lines = comparison_text(answer_of(comparison, Schedule(tuple(trials), {}, 0))).splitlines()
+    assert lines[0] == (
+        "no variant can be told from the others: one, feature_extraction and two, feature_extraction tie; the cheapest "
+        "is one, feature_extraction"
+    )
+    row = next(line for line in lines if line.startswith("one, partial"))
+    assert "same model as one, feature_extraction: one, partial selected the probe in 2 of 2 seeds" in row
+    assert "training took 1 min" in row
+    assert "0.7" not in row
+    assert any(line.startswith("recommended: one, feature_extraction - ") for line in lines)
+    pairs = [line for line in lines if " are tied: " in line]
+    assert len(pairs) == 2, "one pair of models on validation images, one on test images"
 
 
 def test_what_is_not_finished_says_how_to_go_on(tmp_path: Path):

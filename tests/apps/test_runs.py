@@ -96,7 +96,7 @@ def test_comparing_two_runs(tmp_path: Path):
     text = ask("--compare", a, b).stdout
     assert text == ask("--compare", a, "--compare", b).stdout
     assert "on the 30 images that all of them report:\n  a is better than b by 100.0 points" in text
-    assert "note: the runs did not see the same files" in text
+    assert "images of a and b: which images took part is not known" in text
     assert "settings that differ:\nsetting  a  b\nseed     0  1\n" in text
     answer = json.loads(ask("--compare", a, b, "--json").stdout)
     assert (answer["pairs"][0]["verdict"], answer["settings"]) == ("a", {"seed": [0, 1]})

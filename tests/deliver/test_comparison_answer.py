@@ -29,7 +29,7 @@ def test_the_answer_in_one_paragraph(tmp_path: Path, runs: dict[str, list[Path]]
     text = text_of(comparison)
     for words in (
         f"gradual {wording.percent(report['accuracy'])} right",
-        "Chosen: gradual. It names most of them rightly. Choices were made on: 40 images, held-out 20% of train.",
+        "Recommended: gradual. It names most of them rightly. Choices were made on: 40 images, held-out 20% of train.",
         "full ties with it: these images cannot tell them apart.",
         f"On 40 images that chose nothing (val) it names {wording.percent(report['accuracy'])} rightly",
         f"{wording.interval(report['interval'])} (pooled over 2 seeds)",
@@ -58,6 +58,19 @@ def test_without_a_choice_or_a_report(tmp_path: Path, runs: dict[str, list[Path]
     assert "no figure on images that chose nothing" in text_of(bare)
     assert "Nothing else ties with it" in text_of(bare)
     assert "successive halving" in text_of(bare)
+
+
+def test_the_first_line_is_the_headline_and_gives_a_tie_no_figure(tmp_path: Path, runs: dict[str, list[Path]]):
+    comparison = read_comparison(make_comparison(tmp_path / "c", runs))
+    headline = "no variant can be told from the others: gradual and full tie; the cheapest is full"
+    chosen = {**comparison.answer["chosen"], "headline": headline, "report": comparison.variants[1]["report"]}
+    chosen["report"] = {**chosen["report"], "seeds_needed": 5}
+    text = text_of(replace(comparison, answer={**comparison.answer, "chosen": chosen}))
+    assert text.startswith(f"N{headline[1:]}. Recommended: ")
+    assert "(pooled over 2 seeds; too few seeds: use 5)" in text
+    alone = {**chosen, "headline": "full is better than gradual", "tied_with": []}
+    text = text_of(replace(comparison, answer={**comparison.answer, "chosen": alone}))
+    assert text.startswith(f"Full is better than gradual. {wording.percent(chosen['report']['accuracy'])} right")
 
 
 def test_what_failed_or_lacks_weights_has_its_way_out(tmp_path: Path, runs: dict[str, list[Path]]):

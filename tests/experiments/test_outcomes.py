@@ -124,4 +124,4 @@ def test_seeds_that_agree_by_luck_are_not_surer_than_their_images_allow():
         trials[seed] = Answers(images, ["a"] * 400, right, [0.5] * 400)
     low, high = summarize(trials, "accuracy").interval
     expected = 1.96 * np.sqrt(0.725 * 0.275 / 1200)
-    assert (high - low) / 2 == pytest.approx(expected, rel=0.05)
+    assert expected < (high - low) / 2 < 1.5 * expected

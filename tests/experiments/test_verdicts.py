@@ -12,7 +12,7 @@ import pytest
 
 from headstart.experiments.outcomes import Outcomes
 from headstart.experiments.resampling import mcnemar_p_value
-from headstart.experiments.verdicts import Pair, choose, compare, differences
+from headstart.experiments.verdicts import compare, differences
 
 
 def outcomes(name: str, rows: object, metric: str = "accuracy", classes: dict[str, str] | None = None) -> Outcomes:
@@ -85,17 +85,72 @@ def test_several_seeds_find_a_large_difference_and_tie_equals() -> None:
 
 def test_seeds_that_differ_ask_for_seeds_not_images() -> None:
     rng = np.random.default_rng(2)
-    noisy = rng.random((3, 3000)) < np.array([[0.95], [0.75], [0.85]])
-    [pair] = compare([outcomes("noisy", noisy), outcomes("calm", rng.random((3, 3000)) < 0.80)], on="select")
+    for levels, way_out in (
+        ([0.95, 0.75, 0.85], "too few seeds: use 5"),
+        ([0.95, 0.75, 0.85, 0.7, 0.9], "because seeds differ too much: train more seeds"),
+    ):
+        noisy = rng.random((len(levels), 3000)) < np.array(levels)[:, None]
+        calm = rng.random((len(levels), 3000)) < 0.80
+        [pair] = compare([outcomes("noisy", noisy), outcomes("calm", calm)], on="select")
+        assert (pair.verdict, pair.further_images) == ("tie", None)
+        assert pair.sentence.endswith(way_out)
+        assert pair.seeds_needed == (5 if len(levels) < 5 else None)
+        assert pair.by_seed == pytest.approx(noisy.mean(axis=1) - calm.mean(axis=1))
+
+
+def test_two_seeds_give_an_interval_that_can_be_used() -> None:
+    """84 validation images of their own in each of two seeds: Student's t would print -91 to +91 points."""
+    rng = np.random.default_rng(4)
+    sides = []
+    base = rng.normal(0.7, 1, (2, 84))
+    for name in ("a", "b"):
+        by_seed = {
+            seed: {f"{seed}/{i}": float(v > 0) for i, v in enumerate(base[seed] + rng.normal(0, 0.4, 84))}
+            for seed in (0, 1)
+        }
+        sides.append(Outcomes(name, "accuracy", by_seed, {}))
+    [pair] = compare(sides, on="select")
+    assert pair.verdict == "tie"
+    assert pair.interval[1] - pair.interval[0] < 0.25
+    assert pair.further_images is None or pair.further_images <= 20 * pair.images
+
+
+def test_a_tie_of_many_images_names_no_absurd_number() -> None:
+    side_a, side_b = right(501, 1000), np.r_[right(400, 500), right(100, 500)]
+    [pair] = compare([outcomes("a", side_a), outcomes("b", side_b)], on="report")
     assert (pair.verdict, pair.further_images) == ("tie", None)
-    assert pair.sentence.endswith("because seeds differ too much: train more seeds")
+    assert pair.sentence.endswith("even 20 times as many images could not tell them apart")
+
+
+def test_figures_of_different_ways_are_no_pair() -> None:
+    a, b, c = (
+        replace(outcomes(name, right(50 + i, 100)), method=way)
+        for i, (name, way) in enumerate(
+            [("a", "out of fold in train"), ("b", "held-out 20% of train"), ("c", "held-out 20% of train")]
+        )
+    )
+    assert [(pair.a, pair.b) for pair in compare([a, b, c], on="select")] == [("b", "c")]
+
+
+def test_a_group_counts_as_one_image() -> None:
+    """12 patients of 10 images: 20 images that only a has right are all of two patients, which may be chance."""
+    a, b = right(80, 120), right(60, 120)
+    alone = [outcomes("a", a), outcomes("b", b)]
+    together = {f"{i:05}": str(i // 10) for i in range(120)}
+    [image], [patient] = (
+        compare(alone, on="report"),
+        compare([replace(of, groups=together) for of in alone], on="report"),
+    )
+    assert (image.verdict, patient.verdict) == ("a", "tie")
+    assert patient.p_value == pytest.approx(0.5, abs=0.03), "two patients: all four signs are equally likely"
+    assert patient.interval[0] < 0 < image.interval[0]
 
 
 def test_what_is_the_same_is_tied_without_hope() -> None:
     row = right(70, 100)
     [pair] = compare([outcomes("a", [row, row]), outcomes("b", [row, row])], on="select")
     assert (pair.difference, pair.p_value, pair.verdict, pair.further_images) == (0.0, 1.0, "tie", None)
-    assert pair.sentence.endswith("no difference that a million further images would show")
+    assert pair.sentence == "a and b are tied: 0.0 points apart (-2.6 to +2.6); they agree on all 100 images"
 
 
 def test_less_log_loss_is_better() -> None:
@@ -134,42 +189,11 @@ def test_pairs_are_those_of_the_contract() -> None:
     [pair] = compare([outcomes("a", right(9, 10)), outcomes("b", right(8, 10))], on="select")
     assert list(pair.to_dict()) == [
         *("a", "b", "on", "difference", "interval", "images", "seeds", "p_value", "p_corrected", "verdict"),
-        *("further_images", "sentence"),
+        *("further_images", "sentence", "by_seed", "seeds_needed"),
     ]
     assert isinstance(pair.to_dict()["interval"], list)
     with pytest.raises(ValueError, match="every name is expected once"):
         compare([outcomes("a", [1.0]), outcomes("a", [0.0])], on="select")
-
-
-def test_choice_is_the_best_mean_and_names_its_ties() -> None:
-    variants = [
-        outcomes("probe", right(60, 200)),
-        outcomes("full", right(180, 200)),
-        outcomes("gradual", right(179, 200, 1)),
-    ]
-    variants.append(Outcomes("other", "accuracy", {5: {"x": 0.0}}, {}))
-    pairs = compare(variants, on="select")
-    choice = choose(variants, [*pairs, replace(pairs[0], on="report", verdict="a")])
-    assert choice.to_dict() == {"variant": "full", "on": "select", "why": choice.why, "tied_with": ["gradual"]}
-    assert choice.why == (
-        "full has the best accuracy on the 200 images that choose, 90.0 % (85.1 to 93.4 %), over 1 seed; "
-        "beyond chance better than probe; it cannot be told from gradual; no image in common with other"
-    )
-    with pytest.raises(ValueError, match="no variant was measured"):
-        choose([], [])
-
-
-def test_choice_prefers_less_log_loss_and_the_first_of_equals() -> None:
-    variants = [outcomes(name, np.full(40, loss), "log_loss") for name, loss in (("a", 0.5), ("b", 0.2), ("c", 0.2))]
-    choice = choose(variants, compare(variants, on="select"))
-    assert (choice.variant, choice.tied_with) == ("b", ("c",))
-    assert "0.200 nats" in choice.why
-
-
-def test_a_choice_that_loses_on_common_images_says_so() -> None:
-    variants = [outcomes("full", right(100, 200)), outcomes("easy", np.ones(50))]
-    pair = Pair("easy", "full", "select", -0.1, (-0.2, -0.05), 50, 1, 0.001, 0.001, "b", None, "")
-    assert choose(variants, [pair]).why.endswith("; worse than full on what both answered")
 
 
 def test_fifteen_variants_are_compared_in_seconds_and_always_alike() -> None:

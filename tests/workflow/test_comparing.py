@@ -30,7 +30,7 @@ from headstart.experiments.questions import question
 from headstart.train.observers import Observer
 from headstart.train.stopping import StopRequest
 from headstart.workflow import trial as trial_module
-from headstart.workflow.comparing import Watcher, compare, resume_comparison
+from headstart.workflow.comparing import Watcher, _validated, compare, resume_comparison
 from headstart.workflow.plans import TrainOptions
 from headstart.workflow.trial import TrialTask
 
@@ -99,12 +99,28 @@ def test_from_a_question_to_an_answer(image_folder: Path, tmp_path: Path):
         assert row["report"]["accuracy"] == pytest.approx(sum(row["report"]["by_seed"]) / 2)
         assert row["inference"]["images_per_second"] > 0
         assert row["peak_memory_bytes"] > 0
-    pairs = {pair["on"]: pair for pair in answer["pairs"]}
-    assert set(pairs) == {"select", "report"}
-    assert pairs["report"]["verdict"] == "tie", "both have all images right"
-    assert answer["chosen"]["on"] == "select"
+    assert {trial["kept"] for trial in answer["trials"]} == {"probe"}, "it has all images right"
+    assert [entry["same_model"] for entry in answer["entries"]] in (
+        [["partial, 1"]],
+        [["feature_extraction, 1"]],
+    )
+    assert answer["pairs"] == [], "a network is not compared with itself"
+    assert answer["chosen"]["headline"].startswith("no variant can be told from the others: ")
     assert set(answer["pareto"]) == {"minutes", "inference"}
     assert answer["data"]["report_images"] == 4
+    assert answer["data"]["selected_on"] == "held-out 20% of train", "for the solved head as well"
+    by_strategy = [
+        [t["select_accuracy"] for t in answer["trials"] if name in t["variant"]] for name in ("feat", "part")
+    ]
+    kept = {t["kept"] for t in answer["trials"]}
+    assert kept != {"probe"} or by_strategy[0] == by_strategy[1], "the same network has the same validation figure"
+
+
+def test_all_variants_are_validated_in_the_same_way():
+    assert _validated(["head only", "head only"], values=10) == "auto"
+    assert _validated(["tuned", "tuned"], values=10**9) == "auto", "both hold out by themselves"
+    assert _validated(["head only", "tuned"], values=10) == "held_out"
+    assert _validated(["head only", "head only"], values=10**9) == "held_out", "else each in a sample of its own"
 
 
 def test_inference_is_measured_once_for_one_network(image_folder: Path, tmp_path: Path):

@@ -81,17 +81,17 @@ class ComparisonConsole(Watcher):
 def comparison_text(answer: Mapping[str, Any]) -> str:
     """The end of `headstart compare`."""
     data = answer["data"]
-    lines = ["", *_table(answer), ""]
+    lines = [_headline(answer), "", *_table(answer), ""]
     lines += _chosen_lines(answer)
     sentences = [pair["sentence"] for pair in answer["pairs"] if pair["on"] == "select"]
     if sentences:
-        lines += ["", f"on the images that choose ({data['selected_on']}):"]
+        lines += ["", f"on validation images ({data['selected_on']}):"]
         lines += [f"  {sentence}" for sentence in sentences[:_MOST_SENTENCES]]
         if (more := len(sentences) - _MOST_SENTENCES) > 0:
             lines.append(f"  and {more} more pairs (see --json)")
     sentences = [pair["sentence"] for pair in answer["pairs"] if pair["on"] == "report"]
     if sentences:
-        lines += ["", f"on the images that report ({data['reported_on']}), which chose nothing:"]
+        lines += ["", f"on test images ({data['reported_on']}), which chose nothing:"]
         lines += [f"  {sentence}" for sentence in sentences[:_MOST_SENTENCES]]
     lines += [*_rate_lines(answer), "", *_front_lines(answer)]
     for trial in answer["trials"]:
@@ -111,6 +111,14 @@ def comparison_text(answer: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def _headline(answer: Mapping[str, Any]) -> str:
+    """The result in a line: one that is better, or that nobody can be told from the rest."""
+    chosen = answer["chosen"]
+    if chosen is None:
+        return "nothing can be chosen: no accuracy was measured"
+    return str(chosen["headline"]) + ("" if answer["finished"] else " (so far: trials are still to come)")
+
+
 def _table(answer: Mapping[str, Any]) -> list[str]:
     rows = answer["variants"]
     width = max(7, *(len(row["name"]) for row in rows))
@@ -118,7 +126,13 @@ def _table(answer: Mapping[str, Any]) -> list[str]:
         f"{'variant':<{width}} {'seeds':>5} {'accuracy':>8} {'95 % interval':>14} {'select':>7} {'train':>9} "
         f"{'images/s':>8} {'one image':>9} {'memory':>8} {'params':>7}"
     ]
+    entries = {entry["variant"]: entry["why"] for entry in answer["entries"]}
     for row in rows:
+        if row["same_model_as"]:
+            why = f"same model as {row['same_model_as']}: {entries[row['same_model_as']]}"
+            time = f"; training took {duration_text(row['seconds']['mean'])}" if row["seconds"] else ""
+            lines.append(f"{row['name']:<{width}} {row['seeds_done']:>5} {why}{time}")
+            continue
         report, select, speed = row["report"], row["select"], row["inference"]
         accuracy = [f"{report['accuracy']:.3f}", "{:.3f}..{:.3f}".format(*report["interval"])] if report else ["-", "-"]
         chosen = f"{select['accuracy']:.3f}" if select else "-"
@@ -137,14 +151,17 @@ def _table(answer: Mapping[str, Any]) -> list[str]:
 def _chosen_lines(answer: Mapping[str, Any]) -> list[str]:
     chosen = answer["chosen"]
     if chosen is None:
-        return ["nothing can be chosen: no accuracy was measured"]
+        return []
     report = chosen["report"]
-    lines = [f"chosen: {chosen['variant']} - {chosen['why']}"]
+    lines = [f"{'recommended' if chosen['tied_with'] else 'chosen'}: {chosen['variant']} - {chosen['why']}"]
     if report:
         low, high = report["interval"]
+        seeds = report["by_seed"]
+        apart = f", {min(seeds):.3f} to {max(seeds):.3f} by seed" if len(seeds) > 1 else ""
+        few = f"; too few seeds: use {report['seeds_needed']}" if report["seeds_needed"] else ""
         lines.append(
-            f"its accuracy on {report['images']:,} images that chose nothing: {report['accuracy']:.3f} "
-            f"(95 % interval {low:.3f}..{high:.3f}, {count_text(len(report['by_seed']), 'seed')})"
+            f"its accuracy on {report['images']:,} test images: {report['accuracy']:.3f} "
+            f"(95 % interval {low:.3f}..{high:.3f}, {count_text(len(seeds), 'seed')}{apart}){few}"
         )
     return lines
 

@@ -153,7 +153,7 @@ def _row(run: RunSummary) -> tuple[str, ...]:
 def _comparison_line(of: ComparisonSummary) -> str:
     line = f"{of.comparison}: {of.what}, {of.done} of {of.trials} trials done"
     if of.chosen is not None:
-        line += f", chosen {of.chosen}"
+        line += f", chosen {of.chosen}" if not of.tied else f", a tie of {of.tied + 1}, the cheapest {of.chosen}"
     if of.accuracy is not None and of.accuracy_interval is not None:
         line += f" ({of.accuracy:.3f}, {of.accuracy_interval[0]:.3f}..{of.accuracy_interval[1]:.3f})"
     return line + (f"; {of.resume}" if of.resume else "")
@@ -166,8 +166,7 @@ def compared_text(compared: RunComparison) -> str:
     if len(compared.runs) > 2:
         lines[-1] = "every two of them, on the images that both report:"
     lines += [f"  {pair.sentence} [{pair.images:,} images]" for pair in compared.pairs]
-    if not compared.same_images:
-        lines += ["  note: the runs did not see the same files; images are taken to be the same by their names"]
+    lines += [f"  images of {sentence}" for sentence in compared.image_differences]
     if compared.settings:
         table = [(name, *map(_value, values)) for name, values in compared.settings.items()]
         lines += ["", "settings that differ:", *_table(("setting", *compared.names), table)]

@@ -54,6 +54,9 @@ def _variant_row(comparison: ComparisonFacts, one: Values) -> list[str | None]:
     report, select, speed = one.get("report"), one.get("select"), one.get("inference") or {}
     chip = tag("span", str(comparison.number(one["name"])), class_="chip")
     name = tag("span", chip, f" {one['name']}", class_="nowrap" if len(one["name"]) <= _LONGEST_ON_A_LINE else None)
+    if one.get("same_model_as"):
+        chip = tag("span", f"same model as {one['same_model_as']}", class_="chip")
+        name = tag("span", name, " ", chip)
     status = one.get("accuracy_status")
     accuracy = tag("span", status or "\u2013", class_="soft")
     if report:
@@ -87,7 +90,7 @@ def _changes_line(one: Values) -> Html:
 
 def forest_section(comparison: ComparisonFacts) -> Section | None:
     """Accuracies with their intervals on one scale, the best first."""
-    shown = [one for one in comparison.variants if one.get("report")]
+    shown = [one for one in comparison.variants if one.get("report") and not one.get("same_model_as")]
     if not shown:
         return None
     shown.sort(key=lambda one: -one["report"]["accuracy"])

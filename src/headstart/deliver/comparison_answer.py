@@ -50,7 +50,7 @@ def _chosen(comparison: ComparisonFacts, chosen: Values) -> list[Html]:
     tied = chosen.get("tied_with") or []
     figure = f"{wording.percent(report['accuracy'])} right" if report else ""
     said: list[str | None] = [
-        tag("strong", f"Chosen: {chosen['variant']}."),
+        tag("strong", f"{'Recommended' if tied else 'Chosen'}: {chosen['variant']}."),
         f" {_closed(chosen['why'])} Choices were made on: {_choosing(data)}. ",
         f"{wording.listed(tied)} {'ties' if len(tied) == 1 else 'tie'} with it: these images cannot tell them apart. "
         if tied
@@ -64,8 +64,10 @@ def _chosen(comparison: ComparisonFacts, chosen: Values) -> list[Html]:
         )
     else:
         said.append("It has no figure on images that chose nothing.")
+    headline = chosen.get("headline")  # of older answers: the variant alone
+    big = f"{_closed(headline)} " if headline else f"{chosen['variant']} "
     return [
-        tag("p", f"{chosen['variant']} ", tag("small", figure) if figure else None, class_="big"),
+        tag("p", big, tag("small", figure) if figure and not (tied and headline) else None, class_="big"),
         paragraph(*said),
     ]
 
@@ -82,7 +84,8 @@ def _choosing(data: Values) -> str:
 
 def _pooled(report: Values) -> str:
     seeds = len(report.get("by_seed") or ())
-    return f" (pooled over {seeds} seeds)" if seeds > 1 else ""
+    few = f"; too few seeds: use {report['seeds_needed']}" if report.get("seeds_needed") else ""
+    return f" (pooled over {seeds} seeds{few})" if seeds > 1 else ""
 
 
 def _open(comparison: ComparisonFacts) -> list[Html]:

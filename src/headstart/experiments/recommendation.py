@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from headstart.experiments.identical import Entry
 from headstart.experiments.outcomes import BETTER, Estimate, Metric, Outcomes, estimate_of, mean_of
 from headstart.experiments.verdicts import Pair
 
@@ -43,7 +44,12 @@ class Choice:
         return {**asdict(self), "tied_with": list(self.tied_with), "not_ranked": list(self.not_ranked)}
 
 
-def choose(variants: Sequence[Outcomes], pairs: Sequence[Pair], costs: Mapping[str, Cost] | None = None) -> Choice:
+def choose(
+    variants: Sequence[Outcomes],
+    pairs: Sequence[Pair],
+    costs: Mapping[str, Cost] | None = None,
+    entries: Sequence[Entry] = (),
+) -> Choice:
     """The variant to use: among those that cannot be told from the best one, the cheapest.
 
     Variants whose validation figures were obtained in another way than those of most are not ranked.
@@ -52,6 +58,7 @@ def choose(variants: Sequence[Outcomes], pairs: Sequence[Pair], costs: Mapping[s
         variants: As given to `compare`; at least one.
         pairs: What `compare` said; those of test images are passed over.
         costs: Variant -> what it takes; without, the best figure decides ties.
+        entries: All names of these models, for the headline where there is but one model.
 
     Raises:
         ValueError: there is no variant.
@@ -72,7 +79,8 @@ def choose(variants: Sequence[Outcomes], pairs: Sequence[Pair], costs: Mapping[s
         on="select",
         why=_why(chosen, best, ranked, standing),
         tied_with=tuple(of.variant for of in tied if of is not chosen),
-        headline=_headline(chosen.variant, [of.variant for of in tied], [of.variant for of in ranked], costs, standing)
+        headline=_same_model(entries)
+        or _headline(chosen.variant, [of.variant for of in tied], [of.variant for of in ranked], costs, standing)
         + _unranked(not_ranked, variants, usual),
         best=best.variant,
         not_ranked=not_ranked,
@@ -115,7 +123,20 @@ def _headline(
         return f"{_listed(tied)} cannot be told apart; {cheap}{rest}"
     if worse:
         return f"{chosen} is better than {_listed(worse)}"
-    return f"{chosen} is the only variant with a figure" if len(ranked) == 1 else f"{chosen} was compared with no other"
+    if len(ranked) > 1:
+        return f"{chosen} was compared with no other"
+    return f"{chosen} is the only model with a figure"
+
+
+def _same_model(entries: Sequence[Entry]) -> str:
+    """The headline where all variants are one model; otherwise empty."""
+    if len(entries) != 1 or len(entries[0].variants) < 2:
+        return ""
+    entry = entries[0]
+    return (
+        f"no variant can be told from the others: {_listed(entry.variants)} are one model ({entry.why}); "
+        f"the cheapest is {entry.variant}"
+    )
 
 
 def _unranked(names: Sequence[str], variants: Sequence[Outcomes], usual: str) -> str:

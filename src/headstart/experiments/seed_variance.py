@@ -72,20 +72,20 @@ class Spread:
 
 def half_width(spread: Spread, level: float = LEVEL) -> float:
     """Half of the two-sided interval that misses with chance `level`; never below what the images alone give."""
+    from scipy.optimize import brentq
+
     variances, weights = _posterior(spread)
-    low, high = 0.0, 1.0
     deviations = np.sqrt(variances)
-    while _tail(high, deviations, weights, spread.image_dof) > level:
-        low, high = high, 4 * high
-        if high > 1e9:
-            return high
-    for _ in range(44):
-        middle = (low + high) / 2
-        if _tail(middle, deviations, weights, spread.image_dof) > level:
-            low = middle
-        else:
-            high = middle
-    return (low + high) / 2
+    if float(deviations[-1]) == 0:
+        return 0.0
+
+    def excess(half: float) -> float:
+        return _tail(half, deviations, weights, spread.image_dof) - level
+
+    high = -_t_quantile(spread.image_dof, level / 2) * float(deviations[0]) or float(deviations[-1])
+    while excess(high) > 0:
+        high *= 2
+    return float(brentq(excess, 0.0, high, xtol=1e-12, rtol=1e-9))
 
 
 def crossed_p_value(difference: float, spread: Spread) -> float:
@@ -185,7 +185,8 @@ def _tail(distance: float, deviations: _Floats, weights: _Floats, dof: float) ->
     from scipy.special import stdtr
 
     with np.errstate(divide="ignore"):
-        return float(weights @ (2 * stdtr(min(dof, 1e9), -distance / deviations)))
+        shares = stdtr(min(dof, 1e9), -distance / deviations) if distance else np.full_like(deviations, 0.5)
+        return float(weights @ (2 * shares))
 
 
 def _t_quantile(dof: float, tail: float) -> float:

@@ -5,51 +5,30 @@ Images that choose and images that report are never mixed: a variant is chosen o
 
 from __future__ import annotations
 
-import functools
 import shlex
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
-from headstart.errors import RunError
-from headstart.experiments.comparison import Comparison, TrialEnd
-from headstart.experiments.grid import GridPlan, Metric, Trial, Variant
-from headstart.experiments.outcomes import Answers, outcomes_of, summarize
+from headstart.experiments.comparison import Comparison
+from headstart.experiments.grid import GridPlan, Metric, Trial
+from headstart.experiments.identical import Entry, entries_of, probe_seeds
+from headstart.experiments.measured_variants import (
+    Measured,
+    keep_common_validation,
+    measure,
+    network_facts,
+    record_of,
+)
+from headstart.experiments.outcomes import Answers, Outcomes, outcomes_of, summarize
 from headstart.experiments.pareto import front
 from headstart.experiments.rate_labels import RateCurve, label_rates
+from headstart.experiments.recommendation import choose
 from headstart.experiments.rounds import Schedule
-from headstart.experiments.trial_record import TrialRecord, read_trial, shared, value_of
-from headstart.experiments.verdicts import Pair, choose, compare
-from headstart.run import Run
+from headstart.experiments.trial_record import shared, value_of
+from headstart.experiments.verdicts import Pair, compare
 
 SCHEMA_VERSION = 1
-
-
-@dataclass
-class _Measured:
-    """One variant and what its trials left."""
-
-    variant: Variant
-    records: dict[int, TrialRecord] = field(default_factory=dict)
-    """Seed -> trial on all training images."""
-    select: dict[int, Answers] = field(default_factory=dict)
-    """Seed -> answers to the images that choose, as far as all variants gave them."""
-    ends: list[TrialEnd] = field(default_factory=list)
-    runs: list[Run] = field(default_factory=list)
-    partial: TrialRecord | None = None
-    """Of its last round on fewer images."""
-    partial_select: Answers | None = None
-    """Of that round's answers to the images that choose those which all variants of the round gave."""
-    errors: list[str] = field(default_factory=list)
-    stands_in: bool = False
-    """Whether random weights stand in for its own: for time and memory, not for accuracy."""
-    missing: str | None = None
-    """Why its weights could not be had, and the way out."""
-
-    def answers(self, role: str) -> dict[int, Answers]:
-        """Seed -> answers on the images of a role: select or report."""
-        return self.select if role == "select" else {seed: record.report for seed, record in self.records.items()}
 
 
 def select_values(comparison: Comparison, trials: Sequence[Trial], metric: Metric) -> dict[str, float | None]:
@@ -64,7 +43,7 @@ def select_values(comparison: Comparison, trials: Sequence[Trial], metric: Metri
     for trial in trials:
         end = comparison.end_of(trial)
         if end is not None and end.state == "done" and end.accuracy == "measured":
-            found[trial.variant.name] = _record(comparison.run_of(trial)).select
+            found[trial.variant.name] = record_of(comparison.run_of(trial)).select
     values = [value_of(answers, metric) for answers in shared(list(found.values()))]
     return {**dict.fromkeys(trial.variant.name for trial in trials), **dict(zip(found, values, strict=True))}
 
@@ -72,13 +51,18 @@ def select_values(comparison: Comparison, trials: Sequence[Trial], metric: Metri
 def answer_of(comparison: Comparison, known: Schedule) -> dict[str, Any]:
     """comparison.json as plain values, of what has ended so far."""
     plan = comparison.plan()
-    measured = _measure(comparison, plan, known)
+    measured = measure(comparison, plan, known)
     comparable = [one for one in measured.values() if one.records and not one.stands_in]
-    _keep_common_select(comparable)
-    pairs = [pair for role in ("select", "report") for pair in _pairs(comparable, role, plan.metric)]
+    entries = _entries(comparable)
+    standing = {entry.variant for entry in entries}
+    different = [one for one in comparable if one.variant.name in standing]
+    keep_common_validation(comparable)
+    pairs = [pair for role in ("select", "report") for pair in _pairs(different, role, plan.metric)]
     rates = _rate_labels(plan, comparable)
     inference = comparison.inference()
     variants = [_variant(one, plan, known, inference, rates) for one in measured.values()]
+    for row in variants:
+        row["same_model_as"] = next((e.variant for e in entries if row["name"] in e.variants[1:]), None)
     trials = [_trial(comparison, trial) for trial in known.trials]
     finished = not known.to_come and all(row["state"] in ("done", "failed") for row in trials)
     why_resume = _why_resume(trials, finished=finished)
@@ -96,7 +80,8 @@ def answer_of(comparison: Comparison, known: Schedule) -> dict[str, Any]:
         "trials_to_come": known.to_come + sum(row["state"] == "to_come" for row in trials),
         "variants": variants,
         "pairs": [pair.to_dict() for pair in pairs],
-        "chosen": _chosen(comparable, pairs, variants, plan.metric),
+        "entries": [entry.to_dict() for entry in entries],
+        "chosen": _chosen(different, entries, pairs, variants, plan.metric),
         "pareto": _pareto(variants, plan.metric),
         "seconds": sum(row["seconds"] or 0.0 for row in trials),
         "environment": comparison.environment(),
@@ -107,78 +92,23 @@ def answer_of(comparison: Comparison, known: Schedule) -> dict[str, Any]:
     }
 
 
-def _measure(comparison: Comparison, plan: GridPlan, known: Schedule) -> dict[str, _Measured]:
-    """Name of each variant -> what its ended trials left."""
-    measured = {variant.name: _Measured(variant) for variant in plan.variants()}
-    rounds: dict[float, dict[str, Answers]] = {}
-    for trial in known.trials:
-        end, one = comparison.end_of(trial), measured[trial.variant.name]
-        if end is None:
-            continue
-        one.missing = next(iter(end.missing.values()), one.missing)
-        if end.state != "done":
-            one.errors.append(end.error or "")
-            continue
-        run = comparison.run_of(trial)
-        try:
-            record = _record(run)
-        except RunError as error:  # a damaged file of one trial leaves the others their answer
-            one.errors.append(str(error))
-            continue
-        one.runs.append(run)
-        one.stands_in |= end.accuracy == "needs download"
-        if trial.share == 1.0:
-            one.ends.append(end)
-            one.records[trial.seed] = record
-            one.select[trial.seed] = record.select
-        else:
-            one.partial = record
-            if end.accuracy == "measured":
-                rounds.setdefault(trial.share, {})[trial.variant.name] = record.select
-    for answers in rounds.values():  # in the order of running: the last round of a variant stays
-        for name, kept in zip(answers, shared(list(answers.values())), strict=True):
-            measured[name].partial_select = kept
-    return measured
+def _entries(comparable: Sequence[Measured]) -> list[Entry]:
+    records = {one.variant.name: one.records for one in comparable}
+    return entries_of(records, {one.variant.name: one.cost.seconds or 0.0 for one in comparable})
 
 
-def _keep_common_select(comparable: Sequence[_Measured]) -> None:
-    """Leave of the answers to images that choose those that all variants gave, in the seeds that all have.
-
-    Where variants share no seed (half a comparison), all stays as it is.
-    """
-    seeds = set.intersection(*(set(one.select) for one in comparable)) if comparable else set()
-    for seed in seeds:
-        for one, answers in zip(comparable, shared([one.select[seed] for one in comparable]), strict=True):
-            one.select[seed] = answers
-    if seeds:
-        for one in comparable:
-            one.select = {seed: answers for seed, answers in one.select.items() if seed in seeds}
-
-
-def _record(run: Run) -> TrialRecord:
-    try:
-        changed = (run.folder / "metrics.json").stat().st_mtime_ns
-    except OSError as error:
-        raise RunError(f"{run.folder} has lost its metrics.json", remedy="remove the folder, then resume") from error
-    return _remembered(str(run.folder), changed)
-
-
-@functools.lru_cache(maxsize=512)
-def _remembered(folder: str, changed: int) -> TrialRecord:
-    """Trials are read once, although the answer is written after each."""
-    from pathlib import Path
-
-    del changed
-    return read_trial(Run(Path(folder)))
-
-
-def _pairs(comparable: Sequence[_Measured], role: Any, metric: Metric) -> list[Pair]:  # noqa: ANN401 - a literal
-    outcomes = [outcomes_of(one.variant.name, one.answers(role), metric) for one in comparable]
+def _pairs(comparable: Sequence[Measured], role: Any, metric: Metric) -> list[Pair]:  # noqa: ANN401 - a literal
+    outcomes = [_outcomes(one, role, metric) for one in comparable]
     return compare(outcomes, on=role) if len(outcomes) > 1 else []
 
 
+def _outcomes(one: Measured, role: str, metric: Metric) -> Outcomes:
+    """Test images are classified by every bundle alike, validation images by the way the roles allow."""
+    return outcomes_of(one.variant.name, one.answers(role), metric, one.method if role == "select" else "")
+
+
 def _variant(
-    one: _Measured, plan: GridPlan, known: Schedule, inference: Mapping[str, Any], rates: Mapping[str, Any]
+    one: Measured, plan: GridPlan, known: Schedule, inference: Mapping[str, Any], rates: Mapping[str, Any]
 ) -> dict[str, Any]:
     """A row of `variants`."""
     name, report, select = one.variant.name, None, None
@@ -189,7 +119,7 @@ def _variant(
         select = summarize({plan.seeds[0]: one.partial_select}, plan.metric).to_dict()
     seconds = [end.seconds for end in one.ends]
     memory = [end.peak_memory_bytes for end in one.ends if end.peak_memory_bytes]
-    facts = _network_facts(one.runs[-1]) if one.runs else {}
+    facts = network_facts(one.runs[-1]) if one.runs else {}
     key = facts.pop("inference_key", None)
     speed = inference.get(key) if key else None
     return {
@@ -199,6 +129,8 @@ def _variant(
         "model": facts.get("model", one.variant.changes.get("model", plan.base.get("model"))),
         "weights": facts.get("weights", "pretrained"),
         "seeds_done": len(one.records),
+        "selected_probe": _selected_probe(one),
+        "validated": one.method or None,
         "accuracy_status": _status(one, known),
         "report": report,
         "select": select,
@@ -214,7 +146,13 @@ def _variant(
     }
 
 
-def _status(one: _Measured, known: Schedule) -> str:
+def _selected_probe(one: Measured) -> dict[str, int] | None:
+    """In how many seeds tuning did not beat the solved probe; None where nothing was tuned."""
+    tuned = sum(bool(record.tuned) for record in one.records.values())
+    return {"seeds": probe_seeds(one.records), "of": tuned} if tuned else None
+
+
+def _status(one: Measured, known: Schedule) -> str:
     if one.stands_in:
         return "needs download"
     if one.records:
@@ -222,32 +160,6 @@ def _status(one: _Measured, known: Schedule) -> str:
     if one.variant.name in known.dropped:
         return "dropped"
     return "failed" if one.errors else "to come"
-
-
-def _network_facts(run: Run) -> dict[str, Any]:
-    """What a card knows of the network that a run settled on."""
-    from headstart.models.catalog import find_model
-
-    plan = run.plan()
-    card = find_model(plan.model.name).card
-    size = plan.input.size
-    macs = None
-    if card.gmacs is not None and isinstance(size, int):
-        macs = card.gmacs * 1e9 * (size / card.input.size) ** 2
-    return {
-        "strategy": plan.strategy,
-        "model": plan.model.name,
-        "weights": plan.model.weights,
-        "parameters": card.parameters,
-        "flops": macs,
-        "inference_key": inference_key(run),
-    }
-
-
-def inference_key(run: Run) -> str:
-    """What the speed of prediction depends on: strategies and rates do not change it."""
-    plan = run.plan()
-    return f"{plan.model.name}, {plan.head.kind} head, {plan.input.size} px"
 
 
 def _trial(comparison: Comparison, trial: Trial) -> dict[str, Any]:
@@ -292,7 +204,7 @@ def _why_resume(trials: Sequence[Mapping[str, Any]], *, finished: bool) -> str |
     return f"{' and '.join(said)}; once more with" if said else None
 
 
-def _data(plan: GridPlan, measured: Mapping[str, _Measured]) -> dict[str, Any]:
+def _data(plan: GridPlan, measured: Mapping[str, Measured]) -> dict[str, Any]:
     """What is known of the images; None where no trial could tell."""
     records = [record for one in measured.values() for record in one.records.values()]
     records += [one.partial for one in measured.values() if one.partial is not None]
@@ -313,12 +225,16 @@ def _data(plan: GridPlan, measured: Mapping[str, _Measured]) -> dict[str, Any]:
 
 
 def _chosen(
-    comparable: Sequence[_Measured], pairs: Sequence[Pair], variants: Sequence[Mapping[str, Any]], metric: Metric
+    different: Sequence[Measured],
+    entries: Sequence[Entry],
+    pairs: Sequence[Pair],
+    variants: Sequence[Mapping[str, Any]],
+    metric: Metric,
 ) -> dict[str, Any] | None:
-    if not comparable:
+    if not different:
         return None
-    outcomes = [outcomes_of(one.variant.name, one.answers("select"), metric) for one in comparable]
-    choice = choose(outcomes, [pair for pair in pairs if pair.on == "select"], on="select")
+    outcomes = [_outcomes(one, "select", metric) for one in different]
+    choice = choose(outcomes, pairs, {one.variant.name: one.cost for one in different}, entries)
     report = next(row["report"] for row in variants if row["name"] == choice.variant)
     return {**choice.to_dict(), "report": report}
 
@@ -326,7 +242,7 @@ def _chosen(
 def _pareto(variants: Sequence[Mapping[str, Any]], metric: Metric) -> dict[str, list[str]]:
     """Variants that no other beats in both accuracy and minutes, and in both accuracy and speed of prediction."""
     sign = -1.0 if metric == "log_loss" else 1.0
-    judged = [row for row in variants if row["report"] is not None]
+    judged = [row for row in variants if row["report"] is not None and row["same_model_as"] is None]
 
     def of(cost: Callable[[Mapping[str, Any]], float | None]) -> list[str]:
         points = {row["name"]: (c, sign * row["report"]["value"]) for row in judged if (c := cost(row)) is not None}
@@ -341,7 +257,7 @@ def _pareto(variants: Sequence[Mapping[str, Any]], metric: Metric) -> dict[str, 
 RATE_PATH = "phases[tune].learning_rate"
 
 
-def _rate_labels(plan: GridPlan, comparable: Sequence[_Measured]) -> dict[str, Any]:
+def _rate_labels(plan: GridPlan, comparable: Sequence[Measured]) -> dict[str, Any]:
     """Name of a variant -> the label of its rate, where rates are compared."""
     if plan.what != "rates":
         return {}
@@ -354,7 +270,7 @@ def _rate_labels(plan: GridPlan, comparable: Sequence[_Measured]) -> dict[str, A
     return {name: label.to_dict() for name, label in zip(drawn, labels, strict=True)}
 
 
-def _curve(one: _Measured, seeds: set[int]) -> RateCurve | None:
+def _curve(one: Measured, seeds: set[int]) -> RateCurve | None:
     """How training went at one rate, over the seeds that all rates have; None if nothing was trained at all."""
     name = one.variant.name
     records = {seed: record for seed, record in one.records.items() if seed in seeds}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -14,8 +14,9 @@ from headstart.data.sources import is_digits
 from headstart.errors import DiskFullError, HeadstartError, Interrupted, RunError, require
 from headstart.experiments.comparison import Comparison, TrialEnd
 from headstart.experiments.grid import GridPlan, Trial, Variant
+from headstart.experiments.measured_variants import inference_key
 from headstart.experiments.rounds import Schedule, limit_of_share, schedule
-from headstart.experiments.summary import answer_of, inference_key, select_values
+from headstart.experiments.summary import answer_of, select_values
 from headstart.models.catalog import find_model
 from headstart.run import new_folder
 from headstart.train.observers import Observer
@@ -64,7 +65,8 @@ def compare(
     """
     watcher = watcher or Watcher()
     plan = _fixed(plan)
-    _refuse_faults(plan, watcher, run_in)
+    validation = _refuse_faults(plan, watcher, run_in)
+    plan = plan.model_copy(update={"data": plan.data.model_copy(update={"validation": validation})})
     stem = f"{plan.what}-{time.strftime('%Y%m%d-%H%M%S')}"
     folder = Path(out) if out is not None else new_folder(Path("comparisons"), stem)
     return _go_on(Comparison.create(folder, plan), watcher, run_in)
@@ -271,8 +273,25 @@ def _is_path(value: str | None) -> bool:
     return value is not None and not is_digits(value) and Path(value).exists()
 
 
-def _refuse_faults(plan: GridPlan, watcher: Watcher, run_in: Apart) -> None:
-    """What is wrong with any variant is found before a folder is made."""
+def _validated(ways: Sequence[Literal["tuned", "head only"]], *, values: int) -> Literal["auto", "held_out"]:
+    """How all variants can be validated on the same images in the same way.
+
+    A solved head is usually validated out-of-fold in all of train, or in a sample of it where features are many; a
+    tuned network on images held out of train. The two are different figures. Where variants would differ in this, all
+    of them hold out the same images, the solved heads too.
+
+    Args:
+        ways: Of each variant.
+        values: Training images times features of the widest network.
+    """
+    from headstart.features.head_solver import SAMPLE_VALUES
+
+    in_a_sample = values > SAMPLE_VALUES and "head only" in ways
+    return "held_out" if len(set(ways)) > 1 or in_a_sample else "auto"
+
+
+def _refuse_faults(plan: GridPlan, watcher: Watcher, run_in: Apart) -> Literal["auto", "held_out"]:
+    """What is wrong with any variant is found before a folder is made; how to validate all alike, if nothing is."""
     if importlib.util.find_spec("torch") is None:  # not imported: this process only waits for others
         require("torch", extra="train")
     refuse_unknown(plan.base)
@@ -284,5 +303,8 @@ def _refuse_faults(plan: GridPlan, watcher: Watcher, run_in: Apart) -> None:
         refuse_missing_steps(made)
         refuse_by_licence(made, find_model(made.model.name))
         plans.append(made)
-    drawn_by_name(plans[0])
+    images = len(drawn_by_name(plans[0]).roles.train)
     run_in(settle_all, tasks, observer=watcher, stop=StopRequest())
+    widest = max(find_model(made.model.name).card.features or 0 for made in plans)
+    tuned = [any(phase.kind == "train" for phase in made.phases) for made in plans]
+    return _validated(["tuned" if one else "head only" for one in tuned], values=images * widest)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +21,7 @@ from headstart.run_store import (
     find,
     read_run,
 )
+from headstart.workflow.image_differences import image_difference
 
 if TYPE_CHECKING:
     from headstart.experiments.verdicts import Pair
@@ -64,6 +65,8 @@ class RunComparison:
     """Every two of the runs, on the images that both report, corrected for their number."""
     settings: dict[str, tuple[Setting | None, ...]]
     """Each setting in which they differ -> its value in each run."""
+    image_differences: tuple[str, ...] = ()
+    """Of each later run beside the first, in a sentence: files, roles and why; empty where nothing differs."""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values."""
@@ -71,6 +74,7 @@ class RunComparison:
             "runs": [{"name": name, **run.to_dict()} for name, run in zip(self.names, self.runs, strict=True)],
             "shared_images": self.shared_images,
             "same_images": self.same_images,
+            "image_differences": list(self.image_differences),
             "pairs": [pair.to_dict() for pair in self.pairs],
             "settings": {name: list(values) for name, values in self.settings.items()},
         }
@@ -124,15 +128,22 @@ def compare_runs(folders: Sequence[str | Path]) -> RunComparison:
     answers = {name: _answers(run) for name, run in zip(names, runs, strict=True)}
     labels = _labels(answers)
     shared = set.intersection(*(set(rows) for rows in answers.values()))
-    pairs = compare([_outcomes(name, rows) for name, rows in answers.items()], on="report")
+    groups = [run.data().get("group_of") or {} for run in runs]
+    outcomes = [_outcomes(name, rows, of) for (name, rows), of in zip(answers.items(), groups, strict=True)]
+    pairs = compare(outcomes, on="report")
     if not pairs:
         raise RunError(
             f"{' and '.join(names)} share none of their {len(labels):,} images that report",
             expected="runs on the same data, split alike",
             remedy="train both on folders with the same val or test images, or with one seed",
         )
-    contents = {run.data().get("content") for run in runs}
-    return RunComparison(summaries, names, len(shared), len(contents) == 1, tuple(pairs), differing_settings(runs))
+    found = [
+        (name, image_difference((names[0], name), (runs[0], run)))
+        for name, run in zip(names[1:], runs[1:], strict=True)
+    ]
+    said = tuple(f"{names[0]} and {name}: {difference.sentence}" for name, difference in found if difference.sentence)
+    alike = all(difference.files == "same" for _, difference in found)
+    return RunComparison(summaries, names, len(shared), alike, tuple(pairs), differing_settings(runs), said)
 
 
 def _short_names(places: Sequence[Path]) -> tuple[str, ...]:
@@ -167,8 +178,9 @@ def _labels(answers: dict[str, _Answers]) -> dict[str, str]:
     return labels
 
 
-def _outcomes(name: str, rows: _Answers) -> Any:  # noqa: ANN401 - `experiments` is imported late
+def _outcomes(name: str, rows: _Answers, groups: Mapping[str, str]) -> Any:  # noqa: ANN401 - `experiments` is imported late
     from headstart.experiments.outcomes import Outcomes
 
     right = {image: float(is_right) for image, (_, is_right) in rows.items()}
-    return Outcomes(name, "accuracy", {0: right}, {})  # one number for all: seeds are matched by it
+    together = {image: groups[image] for image in right if image in groups}
+    return Outcomes(name, "accuracy", {0: right}, {}, together)  # one number for all: seeds are matched by it

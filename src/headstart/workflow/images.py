@@ -163,7 +163,7 @@ def divided_by_name(part: DataPlan, *, seed: int, tuned: bool = False) -> NamedI
         groups=groups,
         report_share=part.report_share,
         select_share=part.select_share,
-        tuned=tuned,
+        tuned=tuned or part.validation == "held_out",
         limit_train=part.limit_train,
         limit_test=part.limit_test,
         seed=seed,

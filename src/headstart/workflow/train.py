@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -13,9 +12,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from headstart.data import checks
-from headstart.data.pixel_checks import view_facts
 from headstart.errors import Interrupted, ModelError, RunError, require
-from headstart.input_spec import InputSpec
 from headstart.models.catalog import ModelChoice, find_model
 from headstart.plan import DataPlan, Plan, SolvePhase
 from headstart.run import Run, new_folder, resume_command
@@ -35,6 +32,7 @@ from headstart.workflow.plans import (
     refuse_missing_steps,
 )
 from headstart.workflow.progress import Progress, no_progress
+from headstart.workflow.run_data import data_json
 
 if TYPE_CHECKING:
     from headstart.features.predictor import Kept
@@ -179,7 +177,7 @@ def _train_settled(
         given.out or new_folder(Path("runs"), f"{data.dataset.name}-{time.strftime('%Y%m%d-%H%M%S')}"),
         given=given.plan,
         settled=plan,
-        data=_data_json(plan, data, images.spec),
+        data=data_json(plan.data.source, data, images.spec),
     )
     ledger = Ledger(costs_of(classifier, images, started=started))
     told = All([EventLog(run), ledger, observer or Observer()])
@@ -322,34 +320,6 @@ def _report(
 def _raise_if_interrupted(outcome: Outcome, run: Run) -> None:
     if outcome.stopped == "signal":
         raise Interrupted("stopped; everything is saved", remedy=f"go on with: {run.resume_command}")
-
-
-def _data_json(plan: Plan, data: CheckedData, spec: InputSpec) -> dict[str, Any]:
-    roles = data.roles
-    named = {"fit": roles.fit, "select": roles.select, "report": roles.report}
-    return {
-        "source": plan.data.source,
-        "content": content_hash(data),
-        "classes": list(roles.classes),
-        "roles": {
-            role: {"images": len(records), "classes": dict(sorted(Counter(r.label for r in records).items()))}
-            for role, records in named.items()
-        },
-        "images": {role: [record.id for record in records] for role, records in named.items()},
-        "selected_on": roles.selected_on,
-        "reported_on": roles.reported_on,
-        "unreadable": data.facts.unreadable,
-        "view": view_facts(data.facts.sizes, spec),
-        "findings": [finding.to_dict() for finding in checks.find(data.dataset, data.facts, spec)],
-        "groups": len(set(data.groups.values())),
-        "group_of": _shared_groups(data),
-    }
-
-
-def _shared_groups(data: CheckedData) -> dict[str, str]:
-    """Image -> its group, for images that share one with another: intervals of later comparisons count groups."""
-    sizes = Counter(data.groups.values())
-    return {image: group for image, group in data.groups.items() if sizes[group] > 1}
 
 
 def _import_what_trains(choice: ModelChoice) -> None:

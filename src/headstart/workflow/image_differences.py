@@ -1,0 +1,120 @@
+"""In what the images of two runs differ: files, roles, or only in what cannot be known any more."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from headstart.errors import RunError
+from headstart.run import Run
+from headstart.run_settings import settings_of
+
+Files = Literal["same", "other", "unknown"]
+"""unknown: the same names, of a run whose version kept no hash of the files alone."""
+
+_ROLES = {"fit": "training", "select": "validation", "report": "test"}
+_DIVIDING = {
+    "seed": "seed",
+    "data.report_seed": "report_seed",
+    "data.group": "group",
+    "data.limit_train": "limit_train",
+    "data.limit_test": "limit_test",
+    "data.report_share": "report_share",
+    "data.select_share": "select_share",
+    "data.validation": "validation",
+    "data.val": "val",
+    "strategy": "strategy",
+}
+"""Settings that decide which image has which role."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImageDifference:
+    """Two runs' images."""
+
+    files: Files
+    """Of all images that took part."""
+    test_files: Files
+    """Of the test images alone."""
+    sentence: str
+    """What differs; empty where files and roles are the same."""
+
+
+def image_difference(names: tuple[str, str], runs: tuple[Run, Run]) -> ImageDifference:
+    """What differs between the images of two runs.
+
+    Args:
+        names: By which the sentence calls them.
+        runs: Both with their data.json.
+
+    Raises:
+        RunError: data.json is damaged.
+    """
+    data = runs[0].data(), runs[1].data()
+    if data[0].get("content") == data[1].get("content") is not None:  # names, classes, bytes and roles in one
+        return ImageDifference("same", "same", "")
+    roles = _roles(data[0]), _roles(data[1])
+    files = _files(data, "all", (set(roles[0]), set(roles[1])))
+    mine, theirs = ({image for image, role in one.items() if role == "report"} for one in roles)
+    test_files = _files(data, "report", (mine, theirs))
+    said = [_about_files(names, (set(roles[0]), set(roles[1])), files), _about_roles(roles, runs)]
+    return ImageDifference(files, test_files, "; ".join(filter(None, said)))
+
+
+def _roles(data: Mapping[str, Any]) -> dict[str, str]:
+    """Image -> its role; empty where a run kept no list."""
+    return {image: role for role, images in (data.get("images") or {}).items() for image in images}
+
+
+def _files(data: Sequence[Mapping[str, Any]], part: str, images: tuple[set[str], set[str]]) -> Files:
+    hashes = [(one.get("content_of") or {}).get(part) for one in data]
+    if None not in hashes:
+        return "same" if hashes[0] == hashes[1] else "other"
+    return "unknown" if images[0] == images[1] else "other"
+
+
+def _about_files(names: tuple[str, str], images: tuple[set[str], set[str]], files: Files) -> str:
+    if not images[0] or not images[1]:
+        return "which images took part is not known: a run of an older version kept no list"
+    both = len(images[0] & images[1])
+    if files == "same":
+        return f"the same {both:,} files"
+    only = [
+        f"{len(extra):,} only in {name} (first: {min(extra)})"
+        for name, extra in zip(names, (images[0] - images[1], images[1] - images[0]), strict=True)
+        if extra
+    ]
+    if only:
+        return f"not the same files: {', '.join(only)}, {both:,} names in both"
+    if files == "unknown":
+        return (
+            f"the same {both:,} names; whether the files changed is not known, a run of an older version kept no hash"
+        )
+    return f"the same {both:,} names, but files or classes changed between the runs"
+
+
+def _about_roles(roles: tuple[dict[str, str], dict[str, str]], runs: tuple[Run, Run]) -> str:
+    shared = roles[0].keys() & roles[1].keys()
+    moved = [image for image in shared if roles[0][image] != roles[1][image]]
+    if not moved:
+        return ""
+    kinds = sorted({f"{_ROLES[roles[0][image]]} and {_ROLES[roles[1][image]]}" for image in moved})
+    return (
+        f"{len(moved):,} of them {'has' if len(moved) == 1 else 'have'} another role ({', '.join(kinds)})"
+        + _why_other_roles(runs)
+    )
+
+
+def _why_other_roles(runs: tuple[Run, Run]) -> str:
+    """Which of the settings that divide images differ."""
+    try:
+        a, b = (settings_of(run) for run in runs)
+    except RunError:
+        return ""
+    found = [
+        f"{word} {a.get(path, 'not set')} and {b.get(path, 'not set')}"
+        for path, word in _DIVIDING.items()
+        if a.get(path) != b.get(path)
+    ]
+    return f": {', '.join(found)}" if found else ""

@@ -1,0 +1,57 @@
+"""data.json of a run: which images took part, in which role, and hashes that tell files and roles apart."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any
+
+from headstart.data import checks
+from headstart.data.pixel_checks import view_facts
+from headstart.data.sources import ImageRecord
+from headstart.input_spec import InputSpec
+from headstart.workflow.images import CheckedData, content_hash
+
+
+def data_json(source: str, data: CheckedData, spec: InputSpec) -> dict[str, Any]:
+    """What a run keeps of its images, as plain values.
+
+    Args:
+        source: DATA, as the plan names it.
+        data: What was found there.
+        spec: What the network sees of an image.
+    """
+    roles = data.roles
+    named = {"fit": roles.fit, "select": roles.select, "report": roles.report}
+    sizes = Counter(data.groups.values())
+    return {
+        "source": source,
+        "content": content_hash(data),
+        "content_of": {
+            "all": _files_hash(data, (record for records in named.values() for record in records)),
+            **{role: _files_hash(data, records) for role, records in named.items()},
+        },
+        "classes": list(roles.classes),
+        "roles": {
+            role: {"images": len(records), "classes": dict(sorted(Counter(r.label for r in records).items()))}
+            for role, records in named.items()
+        },
+        "images": {role: [record.id for record in records] for role, records in named.items()},
+        "selected_on": roles.selected_on,
+        "reported_on": roles.reported_on,
+        "unreadable": data.facts.unreadable,
+        "view": view_facts(data.facts.sizes, spec),
+        "findings": [finding.to_dict() for finding in checks.find(data.dataset, data.facts, spec)],
+        "groups": len(sizes),
+        # Of images that share a group with another: intervals of later comparisons count groups.
+        "group_of": {image: group for image, group in data.groups.items() if sizes[group] > 1},
+    }
+
+
+def _files_hash(data: CheckedData, records: Iterable[ImageRecord]) -> str:
+    """One hash of names, classes and bytes, whatever their order and role."""
+    digest = hashlib.blake2b(digest_size=16)
+    for line in sorted(f"{record.id}\0{record.label}\0{data.facts.digests[record.id]}\n" for record in records):
+        digest.update(line.encode())
+    return digest.hexdigest()
