@@ -240,8 +240,8 @@ def test_command_line_options_are_these():
         ],
         "demo": ["--json", "--out"],
         "check": [
-            *("--augmentation", "--bits", "--domain", "--group", "--input-size", "--json", "--model", "--preview"),
-            *("--resize", "--seed", "--val", "data"),
+            *("--augmentation", "--bits", "--domain", "--group", "--input-size", "--json", "--model"),
+            *("--near-duplicates", "--preview", "--resize", "--seed", "--val", "data"),
         ],
         "train": [
             *("--allow-noncommercial", "--augmentation", "--batch-size", "--bits", "--budget", "--domain", "--epochs"),

@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from headstart.data.splits import deal_folds
 from headstart.errors import DataError
 from headstart.plan import DataPlan, Plan
 from headstart.workflow.images import check, check_for_training, content_hash, divided_by_name, preview, refuse_preview
 from headstart.workflow.plans import TrainOptions, make_plan
 from headstart.workflow.progress import no_progress
+from near_copies import cropped, recompressed, scene
 
 
 def plan(source: Path, strategy: str = "probe_then_tune", **data: object) -> Plan:
@@ -57,6 +59,39 @@ def test_copies_never_stand_on_both_sides_of_our_own_splits(image_folder: Path):
     assert not held[0] & held[2]
     assert not held[1] & held[2]
     assert all(held)
+
+
+def test_near_identical_images_lie_on_one_side_and_in_one_group(tmp_path: Path):
+    """Bursts of three, as a phone makes them: recompressed and cropped copies of half of the scenes."""
+    for index in range(40):
+        folder = tmp_path / "photos" / "ab"[index % 2]
+        folder.mkdir(parents=True, exist_ok=True)
+        photo = scene(index)
+        photo.save(folder / f"{index:02d}.png")
+        if index < 20:
+            recompressed(photo).save(folder / f"{index:02d}_x.png")
+            cropped(photo).save(folder / f"{index:02d}_y.png")
+    for strategy in ("probe_then_tune", "feature_extraction"):
+        data = check_for_training(plan(tmp_path / "photos", strategy), no_progress)
+        assert len(data.facts.near.groups) == 20
+        roles = data.roles
+        assert len(roles.fit) + len(roles.select) + len(roles.report) == 80, "none is left out"
+        scenes = [{r.id[:4] for r in held} for held in (roles.fit, roles.select, roles.report)]
+        assert not scenes[0] & scenes[1] | scenes[0] & scenes[2] | scenes[1] & scenes[2]
+        assert 14 <= len(roles.report) <= 20
+        assert len(set(data.groups.values())) == 40
+        folds = deal_folds(roles.fit, data.groups, most=5, seed=2)
+        fold_of: dict[str, set[int]] = {}
+        for record, fold in zip(roles.fit, folds, strict=True):
+            fold_of.setdefault(record.id[:4], set()).add(fold)
+        assert all(len(held) == 1 for held in fold_of.values()), "folds follow"
+    table = tmp_path / "groups.csv"
+    answer = check(str(tmp_path / "photos"), group_table=table)
+    (finding,) = (f for f in answer["findings"] if f["what"] == "near_duplicates")
+    assert "60 of 80 images" in finding["evidence"]
+    assert len(finding["images"]) == 20
+    again = check(str(table))
+    assert again["groups"] == {"groups": 40, "unmatched": 20}
 
 
 def test_limits_count_what_trains_and_what_reports(make_folder: Callable):

@@ -73,7 +73,9 @@ def test_no_image_that_reports_is_looked_at(image_folder: Path, pretended: list,
     seen: list[str] = []
     original = shortlisting.read_watched
     monkeypatch.setattr(
-        shortlisting, "read_watched", lambda records, p: seen.extend(r.id for r in records) or original(records, p)
+        shortlisting,
+        "read_watched",
+        lambda records, p, **how: seen.extend(r.id for r in records) or original(records, p, **how),
     )
     headstart.shortlist(image_folder, LITES, seed=5)
     plan = make_plan(TrainOptions(DataPlan(source=str(image_folder)), seed=5))
@@ -143,8 +145,8 @@ def test_rounds_that_hold_one_group_are_passed_over(
     same = {record.id for record in wanted[:80]}
     monkeypatch.setattr(
         shortlisting,
-        "join_identical",
-        lambda groups, digests: {i: "one" if i in same else g for i, g in groups.items()},
+        "joined_groups",
+        lambda groups, facts: {i: "one" if i in same else g for i, g in groups.items()},
     )
     answer = headstart.shortlist(folder, LITES, keep=1)
     assert [each.images for each in answer.rounds] == [120]

@@ -60,6 +60,12 @@ def check(
     preview: Annotated[
         Path | None, typer.Option("--preview", help="Write a PNG of images exactly as the network sees them.")
     ] = None,
+    near_duplicates: Annotated[
+        Path | None,
+        typer.Option(
+            "--near-duplicates", help="Write a .csv of image, label and group; near-identical images share one."
+        ),
+    ] = None,
     model: of.Model = None,
     domain: of.DomainOption = None,
     augmentation: of.AugmentationOption = None,
@@ -74,12 +80,14 @@ def check(
     from headstart.workflow import images, plans
 
     if preview is None:
-        allowed = {"data", "as_json", "val", "group", "model", "input_size", "resize", "bits"}
+        allowed = {"data", "as_json", "val", "group", "near_duplicates", "model", "input_size", "resize", "bits"}
         refuse_others(context, allowed, when="without --preview", why="it decides about training views")
     else:
         images.refuse_preview(data, preview)
     seen: dict[str, Any] = {"model": model, "input_size": input_size, "resize": resize}
-    answer = images.check(data, val=val, group=group, bits=bits, progress=console.progress(), **seen)
+    answer = images.check(
+        data, val=val, group=group, bits=bits, group_table=near_duplicates, progress=console.progress(), **seen
+    )
     if preview is not None:
         options = plans.TrainOptions(
             DataPlan.from_options(source=data, bits=bits),

@@ -382,6 +382,9 @@ def check_text(answer: Mapping[str, Any]) -> str:
         )
     if not answer["findings"]:
         lines.append("nothing suspicious")
+    if "group_table" in answer:
+        table = answer["group_table"]
+        lines.append(f"groups: {table}; train on it with: headstart train {shlex.quote(table)}")
     if "preview" in answer:
         lines.append(f"preview: {answer['preview']}")
     return "\n".join(lines)

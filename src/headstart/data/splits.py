@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from headstart.data.sources import WHOLE, Dataset, ImageRecord
@@ -151,6 +151,19 @@ def hold_out(
     Raises:
         DataError: nothing can be held out, because every class lies in one group.
     """
+    counts = Counter(record.label for record in records)
+    wanted = {label: max(1, round(share * count)) for label, count in counts.items()}
+    return hold_out_counts(records, groups, wanted, seed=seed)
+
+
+def hold_out_counts(
+    records: Sequence[ImageRecord], groups: dict[str, str], wanted: Mapping[str, int], *, seed: int
+) -> tuple[tuple[ImageRecord, ...], tuple[ImageRecord, ...]]:
+    """(kept, held out): about `wanted[label]` images of every class held out, in whole groups; see `hold_out`.
+
+    Raises:
+        DataError: nothing can be held out, because every class lies in one group.
+    """
     members: dict[str, list[ImageRecord]] = defaultdict(list)
     for record in records:
         members[groups[record.id]].append(record)
@@ -161,11 +174,10 @@ def hold_out(
     kept_groups = {label: len(held) for label, held in groups_of.items()}
     out: set[str] = set()
     for label in sorted(counts, key=lambda name: (counts[name], name)):
-        wanted = max(1, round(share * counts[label]))
         held = sum(r.label == label for name in out for r in members[name])
         for name in sorted(groups_of[label] - out, key=lambda g: order_key(seed, g)):
             touched = {r.label for r in members[name]}
-            if held >= wanted:
+            if held >= wanted.get(label, 0):
                 break
             if any(kept_groups[each] < 2 for each in touched):
                 continue
@@ -294,23 +306,6 @@ def _refuse_unreported_classes(train: Sequence[ImageRecord], report: Sequence[Im
             expected="every class in at least two groups",
             remedy="add images, or loosen --group or the column group",
         )
-
-
-def without_copies(roles: Roles, digests: dict[str, str], *, report_was_given: bool, select_was_given: bool) -> Roles:
-    """Roles in which no file of the training side is also, byte for byte, on a side that was held out of it.
-
-    Splits that the user gave are left as they are (a finding names the copies); those drawn here must not leak.
-
-    Args:
-        roles: As drawn by name.
-        digests: Image id -> hash of its bytes.
-        report_was_given: Whether the user decided who reports.
-        select_was_given: Whether the user decided who selects.
-    """
-    reporting = set() if report_was_given else {digests[record.id] for record in roles.report}
-    select = tuple(r for r in roles.select if digests[r.id] not in reporting)
-    held = reporting | (set() if select_was_given else {digests[record.id] for record in select})
-    return replace(roles, fit=tuple(r for r in roles.fit if digests[r.id] not in held), select=select)
 
 
 def only(roles: Roles, ids: set[str]) -> Roles:

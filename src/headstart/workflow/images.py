@@ -7,9 +7,11 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from headstart.data import checks
+from headstart.data.near_findings import write_group_table
+from headstart.data.redraw import Fixed, redrawn, without_group_mates
 from headstart.data.source_findings import refuse_left_out
 from headstart.data.sources import WHOLE, Dataset, ImageRecord, is_digits, open_source
 from headstart.data.splits import (
@@ -21,7 +23,6 @@ from headstart.data.splits import (
     only,
     refuse_shared_groups,
     unmatched_count,
-    without_copies,
 )
 from headstart.errors import DataError, require
 from headstart.files import is_folder
@@ -64,6 +65,7 @@ def check(
     input_size: int | None = None,
     resize: Resize | None = None,
     bits: int | None = None,
+    group_table: Path | None = None,
     progress: Progress = no_progress,
 ) -> dict[str, Any]:
     """Read every image of DATA and say what is there.
@@ -76,10 +78,11 @@ def check(
         input_size: Side in pixels; the size of the weights if None.
         resize: crop, squash or letterbox; the way of the weights if None.
         bits: Bits that grey values with more than 8 bits use.
+        group_table: Where to write a table of all images and their groups, near-identical images in one.
         progress: Told how far the reading is.
 
     Raises:
-        DataError: there is nothing to read.
+        DataError: there is nothing to read, or no table can be written.
         PlanError: an option is wrong.
         ModelError: no such model.
     """
@@ -91,7 +94,7 @@ def check(
         dataset = replace(
             dataset, records=train + apart.records, account=dataset.account.joined(apart.account, prefix=VAL_PREFIX)
         )
-    facts = read_watched(dataset.records, progress, bits=bits)
+    facts = read_watched(dataset.records, progress, bits=bits, near_duplicates="find")
     answer = checks.summary(dataset, facts, _spec(plan))
     if group is not None or any(record.group for record in facts.readable):
         groups = group_names(facts.readable, DataPlan.from_options(source=source, group=group).group)
@@ -100,6 +103,10 @@ def check(
             "unmatched": unmatched_count(facts.readable, groups),
         }
         answer["findings"] = [f.to_dict() for f in checks.shared(facts.readable, groups)] + answer["findings"]
+    if group_table is not None:
+        groups = group_names(facts.readable, DataPlan.from_options(source=source, group=group).group)
+        write_group_table(group_table, facts.readable, joined_groups(groups, facts), splits=dataset.splits())
+        answer["group_table"] = str(group_table)
     return answer
 
 
@@ -116,19 +123,33 @@ def check_for_training(plan: Plan, progress: Progress) -> CheckedData:
     if part.unreadable == "stop":
         refuse_left_out(dataset)
     # Roles are drawn by name, so that only the images of a sample are read, and a file that breaks moves no other.
-    facts = read_watched((*drawn.fit, *drawn.select, *drawn.report), progress, bits=part.bits)
+    facts = read_watched((*drawn.fit, *drawn.select, *drawn.report), progress, bits=part.bits, near_duplicates="find")
     checks.refuse_unusable(facts, source=part.source, val=part.val, strict=part.unreadable == "stop")
-    roles = without_copies(
-        only(drawn, set(facts.digests)),
-        facts.digests,
-        report_was_given=named.val is not None or len(named.dataset.splits()) > 1,
-        select_was_given=drawn.selected_on == "val",
-    )
+    groups = joined_groups({record.id: named.groups[record.id] for record in facts.readable}, facts)
+    roles = _kept_apart(only(drawn, set(facts.digests)), groups, plan, named)
     _refuse_empty(drawn, roles)
-    kept = {record.id: named.groups[record.id] for record in facts.readable}
     if any(isinstance(phase, SolvePhase) for phase in plan.phases):
-        _refuse_one_group(roles, kept)
-    return CheckedData(dataset, facts, roles, join_identical(kept, facts.digests))
+        _refuse_one_group(roles, groups)
+    return CheckedData(dataset, facts, roles, groups)
+
+
+def joined_groups(groups: dict[str, str], facts: checks.FileFacts) -> dict[str, str]:
+    """Groups widened by what reading has found: equal files and near-identical images share one."""
+    near = facts.near.names()
+    return join_identical(join_identical(groups, facts.digests), {name: near.get(name, name) for name in groups})
+
+
+def _kept_apart(drawn: Roles, groups: dict[str, str], plan: Plan, named: NamedImages) -> Roles:
+    """The roles, drawn again if images that belong together lie on two sides that were drawn here."""
+    part = plan.data
+    fixed: Fixed = "nothing"
+    if named.val is not None or len(named.dataset.splits()) > 1:
+        fixed = "report and select" if drawn.selected_on == "val" else "report"
+    can_move: Fixed = fixed
+    if fixed == "nothing" and part.report_seed is not None and part.limit_train is not None:
+        can_move = "report"  # other seeds read other images, but report on the same
+    roles = redrawn(drawn, groups, fixed=can_move, seed=plan.seed, report_seed=part.report_seed)
+    return without_group_mates(roles, groups, fixed=fixed)
 
 
 def drawn_by_name(plan: Plan) -> NamedImages:
@@ -261,10 +282,16 @@ def _spec(plan: Plan) -> InputSpec:
     return weights.as_requested(size=plan.input.size, resize=plan.input.resize, bits=plan.data.bits)
 
 
-def read_watched(records: Sequence[ImageRecord], progress: Progress, *, bits: int | None = None) -> checks.FileFacts:
+def read_watched(
+    records: Sequence[ImageRecord],
+    progress: Progress,
+    *,
+    bits: int | None = None,
+    near_duplicates: Literal["find", "ignore"] = "ignore",
+) -> checks.FileFacts:
     """Read images once, with progress; `bits` as in `decode`."""
     tick = progress("read", len(records))
-    return checks.read_all(records, bits=bits, on_image=lambda: tick(1))
+    return checks.read_all(records, bits=bits, near_duplicates=near_duplicates, on_image=lambda: tick(1))
 
 
 def sources_of(source: str, val: str | None) -> tuple[Dataset, Dataset | None]:

@@ -252,9 +252,10 @@ def _of_run(run: Run, asked: DataPlan, seed: int | None) -> _Images:
         fault = f"seed: {seed} is not that of {run.folder}, which divided its images with {plan.seed}; leave it out"
         raise PlanError([fault], source="the request")
     named = drawn_by_name(plan)
-    # The drawn names alone would bring back what the run left out: copies of images that report.
+    # The drawn names are not enough: the run moved images that belong together to one side.
     learned = {*images["fit"], *images["select"]}
-    records = [record for record in named.roles.train if record.id in learned]
+    drawn = (*named.roles.fit, *named.roles.select, *named.roles.report)
+    records = sorted((record for record in drawn if record.id in learned), key=lambda record: record.id)
     if not records:
         raise DataError(f"{asked.source} holds none of the images that {run.folder} has learned from")
     groups = named.groups if asked.group is None else group_names(records, asked.group)

@@ -20,14 +20,14 @@ from headstart.advise.halving import Labels, classes_in_one_group, dealt_folds, 
 from headstart.advise.ranking import KEPT, Candidate, Shortlist, halve, places
 from headstart.data import checks
 from headstart.data.sources import ImageRecord
-from headstart.data.splits import Roles, join_identical
+from headstart.data.splits import Roles
 from headstart.errors import DataError, Interrupted, ModelError, PlanError, require
 from headstart.intervals import Together, numbered
 from headstart.models.catalog import ModelChoice, all_cards, find_model
 from headstart.models.search import ModelQuery, search
 from headstart.plan import DataPlan, NoncommercialWeights
 from headstart.workflow.candidates import CandidateNetworks
-from headstart.workflow.images import divided_by_name, read_watched
+from headstart.workflow.images import divided_by_name, joined_groups, read_watched
 from headstart.workflow.plans import TrainOptions, make_plan
 from headstart.workflow.progress import Progress, no_progress
 
@@ -276,9 +276,10 @@ def _sample(options: ShortlistOptions, progress: Progress) -> _Sample:
             source="the request",
         )
     wanted = images_wanted(len(roles.train), len(roles.classes), asked=options.images)
-    facts = read_watched(nested_order(roles.train, seed=options.seed)[:wanted], progress)
+    some = nested_order(roles.train, seed=options.seed)[:wanted]
+    facts = read_watched(some, progress, near_duplicates="find")
     checks.refuse_unusable(facts, source=options.source, strict=False)
-    joined = join_identical({record.id: groups[record.id] for record in facts.readable}, facts.digests)
+    joined = joined_groups({record.id: groups[record.id] for record in facts.readable}, facts)
     classes = tuple(sorted({record.label for record in facts.readable}))
     if len(classes) < 2 or len(set(joined.values())) < 2:
         raise DataError(
