@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headstart.amounts import bytes_text, count_text, duration_text, usd_text
+from headstart.amounts import bytes_text, count_text, counted_text, duration_text, usd_text
 
 UNIT_SECONDS = {"s": 1, "min": 60, "h": 3600, "days": 86_400, "weeks": 7 * 86_400}
 UNIT_BYTES = {"bytes": 1, "kB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12}
@@ -60,6 +60,12 @@ def test_bytes(count: float, text: str):
 def test_counts():
     assert [count_text(n, "image") for n in (0, 1, 1_500)] == ["0 images", "1 image", "1,500 images"]
     assert count_text(2, "class") == "2 classes"
+
+
+def test_what_is_counted():
+    assert counted_text(225, "groups", 160) == "225 images of 160 groups"
+    assert counted_text(1, "files", 1) == "1 image, 1 different file"
+    assert [counted_text(2_000), counted_text(3, "images", None)] == ["2,000 images", "3 images"]
 
 
 @pytest.mark.parametrize(

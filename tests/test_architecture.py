@@ -261,15 +261,15 @@ def test_command_line_options_are_these():
             *("--track", "--val", "data"),
         ],
         "advise": [
-            *("--budget", "--channels", "--classes", "--cores", "--domain", "--gpu", "--images", "--json", "--model"),
-            *("--out", "--resolution", "--similarity", "--unlabelled", "-o", "data"),
+            *("--budget", "--channels", "--classes", "--cores", "--domain", "--gpu", "--group", "--images", "--json"),
+            *("--model", "--out", "--resolution", "--similarity", "--unlabelled", "-o", "data"),
         ],
         "cache": ["--clear", "--json", "--limit", "--model", "--show"],
         "embed": [
             *("--allow-noncommercial", "--input-size", "--json", "--layer", "--model", "--out", "--precision"),
             *("--views", "-o", "data"),
         ],
-        "evaluate": ["--json", "--split", "bundle", "data"],
+        "evaluate": ["--group", "--json", "--seen", "--split", "bundle", "data"],
         "plan": [
             *("--allow-noncommercial", "--augmentation", "--batch-size", "--bits", "--budget", "--domain", "--epochs"),
             *("--find-rate", "--grain", "--group", "--head", "--head-solver", "--input-size", "--json", "--limit-test"),

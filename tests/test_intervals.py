@@ -12,6 +12,7 @@ from scipy import stats
 from scipy.stats import t
 
 from headstart.intervals import (
+    chance_of_share_below,
     independent_images,
     mean_interval,
     numbered,
@@ -106,10 +107,18 @@ def test_weights_count_images_as_copies_of_them_would():
     assert low < 5 / 6 < high
 
 
-def test_a_higher_level_is_wider_and_follows_statsmodels_formula():
+def test_another_level_is_as_scipy_has_it():
     right, alone = np.repeat([True, False], (30, 10)), np.arange(40)
     reference = stats.binomtest(30, 40).proportion_ci(0.99, method="wilson")
     assert share_interval(right, alone, level=0.99) == pytest.approx((reference.low, reference.high))
+
+
+def test_the_chance_of_a_low_share_is_the_binomial_tail():
+    right = np.arange(10) < 8
+    assert chance_of_share_below(right, np.arange(10), truth=0.97) == pytest.approx(stats.binom.cdf(8, 10, 0.97))
+    twice = chance_of_share_below(np.repeat(right, 3), np.repeat(np.arange(10), 3), truth=0.97)
+    assert twice == pytest.approx(stats.binom.cdf(8, 10, 0.97)), "copies of an image tell what one of them tells"
+    assert chance_of_share_below(right, np.arange(10), truth=0.8) == 1.0
 
 
 def test_an_unpaired_difference_is_newcombes():

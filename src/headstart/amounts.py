@@ -62,3 +62,19 @@ def _two(count: int, size: int, large: str, small: str) -> str:
     """An amount in two units, either left out where it is none."""
     parts = [(count // size, large), (count % size, small)]
     return " ".join(f"{amount} {unit}" for amount, unit in parts if amount)
+
+
+def counted_text(images: int, counted: str = "images", groups: int | None = None) -> str:
+    """What an interval counts: `225 images of 160 groups`, `225 images, 220 different files`, `225 images`.
+
+    Args:
+        images: How many there are.
+        counted: images, groups or files; see `intervals.Counted`.
+        groups: How many groups or different files there are.
+    """
+    text = count_text(images, "image")
+    if groups is None or counted == "images":
+        return text
+    if counted == "groups":
+        return f"{text} of {count_text(groups, 'group')}"
+    return f"{text}, {count_text(groups, 'different file')}"

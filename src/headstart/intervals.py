@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from statistics import NormalDist
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,8 @@ Together: TypeAlias = npt.NDArray[np.int64]
 Values: TypeAlias = npt.NDArray[np.bool_] | npt.NDArray[np.floating[Any]]
 Weights: TypeAlias = npt.NDArray[np.floating[Any]]
 Interval: TypeAlias = tuple[float, float]
+Counted: TypeAlias = Literal["images", "groups", "files"]
+"""What an interval counts: images; groups (patients, scenes, pages); or different files, where some are copies."""
 
 LEVEL = 0.95
 """Share of intervals that hold the truth."""
@@ -100,6 +102,25 @@ def share_interval(
     """
     count = independent_images(right_N, together_N, weights_N=weights_N, level=level)
     return _wilson(float(np.average(right_N, weights=weights_N)), count, level)
+
+
+def chance_of_share_below(right_N: npt.NDArray[np.bool_], together_N: Together, *, truth: float) -> float:  # noqa: N803
+    """Chance of a share as low as this one or lower if the truth is `truth`, 0..1: the exact binomial tail.
+
+    For images whose probabilities of being correct differ, with `truth` their mean, the tail is thinner (Hoeffding
+    1956), so the chance is never told too small.
+
+    Args:
+        right_N: Whether each image is correct.
+        together_N: Number of the group of each; independent images are counted.
+        truth: Share, 0..1.
+    """
+    from scipy.special import betainc
+
+    count, share = independent_images(right_N, together_N), float(right_N.mean())
+    if share >= truth:
+        return 1.0
+    return float(betainc(count * (1 - share), count * share + 1, 1 - truth))
 
 
 def unpaired_difference_interval(

@@ -7,18 +7,6 @@ import pytest
 from headstart.apps import console
 from headstart.plan import SolvePhase, TrainPhase
 
-FIGURES = {
-    "images": 10,
-    "accuracy": 0.9,
-    "accuracy_interval": [0.6, 0.98],
-    "balanced_accuracy": 0.88,
-    "per_class": {
-        "a": {"images": 10, "precision": 0.9, "recall": 0.8, "f1": 0.85, "recall_interval": [0.5, 0.9]},
-        "b": {"images": 0, "precision": 0.0, "recall": 0.0, "f1": 0.0, "recall_interval": None},
-    },
-    "confusion": [[8, 2], [0, 0]],
-}
-
 
 def test_the_table_of_a_run_goes_to_stderr(capsys: pytest.CaptureFixture[str]):
     with console.training() as watcher:
@@ -119,13 +107,6 @@ def test_the_end_of_training_compares_with_the_forecast():
     assert console._forecast_end(made) == "forecast 2 min 25 s, took 13 s (without tune)"
 
 
-def test_figures_show_intervals_and_undefined_ones():
-    text = console.figures_text(FIGURES)
-    assert "accuracy 0.900 (95 % interval 0.600..0.980) on 10 images" in text
-    assert "0.500..0.900" in text
-    assert [line.split() for line in text.splitlines()[-2:]] == [["8", "2"], ["0", "0"]]
-
-
 def test_check_lists_classes_sizes_and_findings():
     answer = {
         "images": 3,
@@ -159,9 +140,6 @@ def test_names_do_not_steer_the_terminal_or_stretch_tables(capsys: pytest.Captur
     assert max(map(len, lines)) < 60
     assert "\\u001b[31m" in lines[2]
     assert "new\\nline" in lines[3]
-    row = FIGURES["per_class"]["a"]
-    table = console.figures_text({**FIGURES, "per_class": {"y" * 200: row, "\x1b": row}})
-    assert max(map(len, table.splitlines())) < 100
     predicted = console.predictions_text([{"file": "a\nb\udce9.png", "label": "\u202e", "probability": 1.0}])
     assert predicted == "a\\nb\\udce9.png: \\u202e 1.000"
     console.warn("left out a\nb\x1b.png")

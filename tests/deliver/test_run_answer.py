@@ -18,7 +18,7 @@ def test_the_answer_in_words(tmp_path: Path):
     val = run.metrics["val"]
     text = parsed(run_answer(run)).text_of(id="answer")
     for words in (
-        f"{wording.percent(val['accuracy'])} of 40 images named rightly",
+        f"{wording.percent(val['accuracy'])} correct on 40 images",
         wording.interval(val["accuracy_interval"]),
         "took no part in training or choosing",
         "Choices were made on: held-out 20% of train",
@@ -31,6 +31,41 @@ def test_the_answer_in_words(tmp_path: Path):
     ):
         assert words in text, words
     assert "Not finished" not in text
+
+
+def test_what_the_figures_give_away_stands_before_them(tmp_path: Path):
+    run = read_run(make_run(tmp_path / "run"))
+    assert run.metrics is not None
+    finding = {
+        "level": "warning",
+        "what": "overconfidence",
+        "evidence": "mean confidence 0.9",
+        "remedy": "set no limit",
+    }
+    alarm = {"alarm": "overconfidence", "text": "mean confidence 0.9; set no limit"}
+    told = replace(run, metrics={**run.metrics, "findings": [finding], "alarms": [alarm]})
+    text = parsed(run_answer(told)).text_of(id="answer")
+    assert text.startswith("Before you read the figures")
+    assert text.count("ean confidence 0.9") == 1, "the alarm says the same"
+    assert "Set no limit." in text
+
+
+def test_groups_are_what_the_interval_counts(tmp_path: Path):
+    run = read_run(make_run(tmp_path / "run"))
+    assert run.metrics is not None
+    val = {**run.metrics["val"], "counted": "groups", "groups": 12}
+    text = parsed(run_answer(replace(run, metrics={**run.metrics, "val": val}))).text_of(id="answer")
+    assert "correct on 40 images of 12 groups" in text
+    assert "The interval counts groups" in text
+
+
+def test_a_class_without_test_images_is_not_the_weakest(tmp_path: Path):
+    run = read_run(make_run(tmp_path / "run"))
+    assert run.metrics is not None
+    empty = {"images": 0, "precision": None, "recall": None, "f1": None, "recall_interval": None}
+    val = {**run.metrics["val"], "per_class": {**run.metrics["val"]["per_class"], "wasps": empty}}
+    text = parsed(run_answer(replace(run, metrics={**run.metrics, "val": val}))).text_of(id="answer")
+    assert "wasps" not in text
 
 
 def test_out_of_budget_says_so_with_the_command(tmp_path: Path):

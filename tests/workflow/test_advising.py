@@ -42,6 +42,20 @@ def test_data_is_counted_and_what_was_said_wins(image_folder: Path):
     assert (said.situation.classes, said.situation.channels, said.situation.resolution) == (3, 13, 900)
 
 
+def test_groups_go_into_the_plan_and_few_of_them_are_remarked(image_folder: Path):
+    advice = recommend(image_folder, similarity="high", group=r"(\w+/\d\d)")
+    assert advice.plan.data.group == r"(\w+/\d\d)"
+    assert "--group" in advice.command(str(image_folder))
+    few = recommend(image_folder, similarity="high", group=r"(\w+/\d[0-3]|\w+/\d[4-7])")
+    assert not any("groups" in warning for warning in few.warnings), "every image is its own group here"
+    for path in sorted(image_folder.rglob("*.png")):
+        path.rename(path.with_name(f"p{int(path.stem) // 4}_{path.stem}.png"))
+    few = recommend(image_folder, similarity="high", group=r"(\w+/p\d)_")
+    assert any("images are of 2 groups" in warning for warning in few.warnings)
+    with pytest.raises(PlanError, match="group: it is searched in the paths of DATA"):
+        recommend(images=500, group="(a)")
+
+
 def test_an_uncertain_look_is_a_question_and_no_decision(image_folder: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(looking, "guess_domain", lambda looks: DomainGuess("medical", 0.4, "grey"))
     advice = recommend(image_folder, domain="auto")

@@ -2,38 +2,56 @@
 
 from __future__ import annotations
 
+import shutil
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from headstart.errors import DataError
+from headstart.errors import BundleError, DataError, RunError
 from headstart.plan import DataPlan
+from headstart.run import Run
 from headstart.workflow.judge import evaluate, predict
 from headstart.workflow.plans import TrainOptions
 from headstart.workflow.train import train
 
 
 @pytest.fixture(scope="module")
-def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Names say which patient an image is of: two images each."""
     from conftest import make_images
 
     root = tmp_path_factory.mktemp("judge")
-    options = TrainOptions(
-        DataPlan(source=str(make_images(root / "images"))), strategy="feature_extraction", input_size=32
-    )
-    return train(options, out=root / "run").run.bundle
+    for path in sorted(make_images(root / "images", per_class=16).rglob("*.png")):
+        path.rename(path.with_name(f"p{int(path.stem) // 2}_{path.stem}.png"))
+    data = DataPlan(source=str(root / "images"), group=r"(\w+/p\d+)_")
+    return train(TrainOptions(data, strategy="feature_extraction", input_size=32), out=root / "run").run
 
 
-def test_evaluate_has_the_promised_keys(bundle: Path, image_folder: Path):
-    answer = evaluate(bundle, str(image_folder))
+@pytest.fixture
+def bundle(run: Run) -> Path:
+    return run.bundle
+
+
+@pytest.fixture
+def others(make_folder: Callable[..., Path]) -> Path:
+    """Two classes of eight images that training has not seen."""
+    return make_folder("others", seed=5)
+
+
+def test_evaluate_has_the_promised_keys(bundle: Path, others: Path):
+    answer = evaluate(bundle, str(others))
     assert answer["images"] == 16
-    assert answer["accuracy"] == 1.0
-    assert answer["accuracy_interval"][0] < 1.0
-    assert answer["confusion"] == [[8, 0], [0, 8]]
+    confusion = answer["confusion"]
+    assert [sum(row) for row in confusion] == [8, 8]
+    assert answer["accuracy"] == (confusion[0][0] + confusion[1][1]) / 16 > 0.8
+    assert answer["accuracy_interval"][0] < answer["accuracy"]
     assert answer["ece"] is None
     assert set(answer["per_class"]) == {"blue", "green"}
-    assert answer["balanced_accuracy"] == 1.0
+    assert answer["balanced_accuracy"] == answer["accuracy"]
+    assert answer["seen"] == {"known": True, "train": 0, "validation": 0, "left_out": 0, "policy": "leave_out"}
+    assert answer["repeats"] is None
 
 
 def test_evaluate_takes_test_before_val_unless_told(bundle: Path, tmp_path: Path, make_folder: Callable):
@@ -48,6 +66,129 @@ def test_evaluate_takes_test_before_val_unless_told(bundle: Path, tmp_path: Path
 def test_a_class_the_bundle_does_not_know_is_refused(bundle: Path, make_folder: Callable):
     with pytest.raises(DataError, match="classes the bundle does not know: red"):
         evaluate(bundle, str(make_folder("other", classes=3)))
+
+
+def test_intervals_count_groups_by_the_pattern_given_else_by_that_of_training(bundle: Path, others: Path):
+    alone = evaluate(bundle, str(others))
+    assert (alone["counted"], alone["groups"], alone["group_pattern"]) == ("images", None, None)
+    assert [finding["what"] for finding in alone["findings"]] == ["groups_unknown"]
+    given = evaluate(bundle, str(others), group=r"(\w+/\d)\d\.png")
+    assert (given["counted"], given["groups"]) == ("groups", 2)
+    assert given["accuracy_interval"][0] < alone["accuracy_interval"][0]
+    for path in sorted(others.rglob("*.png")):
+        path.rename(path.with_name(f"p{int(path.stem) // 4}_{path.stem}.png"))
+    remembered = evaluate(bundle, str(others))
+    assert (remembered["counted"], remembered["groups"]) == ("groups", 4)
+    assert remembered["group_pattern"] == r"(\w+/p\d+)_"
+    with pytest.raises(DataError, match="matches none of 16"):
+        evaluate(bundle, str(others), group=r"patient(\d+)")
+
+
+def test_images_of_training_are_counted_and_left_out_unless_told(run: Run, others: Path):
+    source = run.plan().data.source
+    for name in ("blue", "green"):
+        shutil.copytree(f"{source}/{name}", others / name, dirs_exist_ok=True)
+    trained = len(run.data()["images"]["fit"])
+    answer = evaluate(run.bundle, str(others))
+    assert answer["images"] == 48 - trained
+    assert answer["seen"] == {
+        "known": True,
+        "train": trained,
+        "validation": 0,
+        "left_out": trained,
+        "policy": "leave_out",
+    }
+    (found,) = [finding for finding in answer["findings"] if finding["what"] == "seen_in_training"]
+    assert found["evidence"].startswith(f"{trained} of 48 images were in training ({trained} train, 0 validation)")
+    assert "left out" in found["remedy"]
+    told = evaluate(run.bundle, str(others), seen="include")
+    assert told["images"] == 48
+    assert (told["seen"]["train"], told["seen"]["left_out"]) == (trained, 0)
+    assert "too good" in next(f["remedy"] for f in told["findings"] if f["what"] == "seen_in_training")
+
+
+def test_where_training_has_seen_everything_there_is_nothing_to_judge(run: Run, tmp_path: Path):
+    source = Path(run.plan().data.source)
+    for name in run.data()["images"]["fit"]:
+        (tmp_path / "seen" / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(source / name, tmp_path / "seen" / name)
+    with pytest.raises(
+        DataError, match=r"all \d+ images of .* were in training .* --seen include, or repeat .* evaluate"
+    ):
+        evaluate(run.bundle, str(tmp_path / "seen"))
+
+
+def test_a_bundle_without_hashes_says_that_it_cannot_know(run: Run, others: Path, tmp_path: Path):
+    shutil.copytree(run.bundle, tmp_path / "old")
+    (tmp_path / "old" / "trained_on.json").unlink()
+    answer = evaluate(tmp_path / "old", str(others))
+    assert (answer["images"], answer["seen"]["known"]) == (16, False)
+    assert [finding["what"] for finding in answer["findings"]] == ["training_images_unknown"]
+
+
+@pytest.mark.parametrize("what", ["run", "bundle"])
+def test_a_run_repeats_its_own_figure(run: Run, what: str):
+    metrics = run.metrics()
+    assert metrics is not None
+    answer = evaluate(run.folder if what == "run" else run.bundle)
+    same = (
+        "accuracy",
+        "accuracy_interval",
+        "balanced_accuracy",
+        "images",
+        "confusion",
+        "counted",
+        "groups",
+        "log_loss",
+    )
+    assert {key: answer[key] for key in same} == {key: metrics["val"][key] for key in same}
+    assert metrics["val"]["counted"] == "groups"
+    assert answer["repeats"] == {"run": str(run.folder), "accuracy": metrics["val"]["accuracy"]}
+    assert answer["findings"] == []
+
+
+def test_a_run_whose_images_changed_or_went_says_so(run: Run, tmp_path: Path):
+    source, copy = Path(run.plan().data.source), Run(tmp_path / "run")
+    shutil.copytree(run.folder, copy.folder)
+    shutil.copytree(source, tmp_path / "images")
+    for name in ("plan.yaml", "plan.resolved.yaml"):
+        text = (copy.folder / name).read_text()
+        (copy.folder / name).write_text(text.replace(str(source), str(tmp_path / "images")))
+    test = run.data()["images"]["report"]
+    one, *_ = [name for name in test if name.startswith("blue")]
+    other = next(path for path in (tmp_path / "images" / "green").iterdir() if f"green/{path.name}" not in test)
+    shutil.copy(other, tmp_path / "images" / one)
+    answer = evaluate(copy.folder)
+    found = {finding["what"]: finding["evidence"] for finding in answer["findings"]}
+    assert "not the files the run was judged on" in found["run_not_repeated"]
+    assert found["seen_in_training"].startswith("1 of ")
+    (tmp_path / "images" / one).unlink()
+    with pytest.raises(RunError, match=rf"1 of {len(test)} test images of .* are gone \(first: {one}\)"):
+        evaluate(copy.folder)
+    shutil.rmtree(tmp_path / "images")
+    with pytest.raises(RunError, match=r"cannot be read where training found them .* headstart evaluate .* DATA"):
+        evaluate(copy.folder)
+
+
+def test_a_bundle_alone_needs_data(run: Run, tmp_path: Path):
+    shutil.copytree(run.bundle, tmp_path / "sent")
+    with pytest.raises(BundleError, match="does not hold its test images; expected labelled images as DATA"):
+        evaluate(tmp_path / "sent")
+    with pytest.raises(BundleError, match="--split val without DATA"):
+        evaluate(run.folder, split="val")
+
+
+@pytest.mark.parametrize("kind", ["folder", "tar"])
+def test_a_source_without_splits_says_so(bundle: Path, others: Path, kind: str, tmp_path: Path):
+    source = others
+    if kind == "tar":
+        source = tmp_path / "others.tar"
+        with tarfile.open(source, "w") as archive:
+            archive.add(others, "others")
+    with pytest.raises(
+        DataError, match=r"has no splits, so there is no --split test; .* leave out --split to judge all"
+    ):
+        evaluate(bundle, str(source), split="test")
 
 
 def test_predict_leaves_out_what_it_cannot_read_and_says_so(bundle: Path, image_folder: Path):

@@ -47,7 +47,7 @@ def test_a_run_as_train_writes_it(image_folder: Path, tmp_path: Path):
     train.train(options, out=tmp_path / "run")
     (written,) = report([tmp_path / "run"], images="shown")
     text = written.path.read_text(encoding="utf-8")
-    for words in ("Telling blue and green apart", "of 4 images named rightly", "stage7", "How learning went"):
+    for words in ("Telling blue and green apart", "correct on 4 images", "stage7", "How learning went"):
         assert words in text
     assert text.count("data:image/jpeg;base64,") == 4, "every image that reports lies behind a cell"
     assert written.notes[0].startswith("4 small copies")

@@ -69,6 +69,10 @@ def advise(
     cores: Annotated[int | None, typer.Option("--cores", help="Of the machine that will train.")] = None,
     gpu: Annotated[GpuOption, typer.Option("--gpu", help="auto: whether this machine has one.")] = GpuOption.auto,
     model: Annotated[str | None, typer.Option("--model", help="Default: decided too; see `headstart models`.")] = None,
+    group: Annotated[
+        str | None,
+        typer.Option("--group", help="Regular expression on the image path; what group 1 matches stays on one side."),
+    ] = None,
     out: Annotated[Path | None, typer.Option("-o", "--out", help="Write the plan here as YAML.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Answer as JSON on stdout.")] = False,
 ) -> None:
@@ -91,6 +95,7 @@ def advise(
         cores=cores,
         gpu=gpu.value,
         model=model,
+        group=group,
     )
     if out is not None:
         write_file(out, advice.plan.to_yaml())

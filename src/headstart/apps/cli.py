@@ -19,7 +19,7 @@ from headstart.apps.cache import cache
 from headstart.apps.compare import compare
 from headstart.apps.embed import embed
 from headstart.apps.models import models
-from headstart.apps.option_words import Head, HeadSolver
+from headstart.apps.option_words import Head, HeadSolver, SeenImages
 from headstart.apps.parsing import refuse_others
 from headstart.apps.plan_command import plan as plan_command
 from headstart.apps.printing import json_text, left_out_lines, show_text, visible_name, without_prediction
@@ -159,19 +159,32 @@ def train(
 
 @app.command()
 def evaluate(
-    bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="Folder that training made.")],
-    data: of.Data,
+    bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="Bundle or run folder that training made.")],
+    data: Annotated[
+        str | None,
+        typer.Argument(metavar="[DATA]", help=f"{of.DATA_HELP} Default: the run's own test images once more."),
+    ] = None,
     split: Annotated[str | None, typer.Option("--split", help="train, val or test; default: test, else val.")] = None,
+    group: Annotated[
+        str | None,
+        typer.Option(
+            "--group",
+            help="Regular expression on the image path; intervals count what group 1 names. Default: as in training.",
+        ),
+    ] = None,
+    seen: Annotated[
+        SeenImages | None,
+        typer.Option("--seen", help="Images the bundle was trained on: leave_out (default with DATA) or include."),
+    ] = None,
     as_json: of.Json = False,
 ) -> None:
     """Judge a bundle on labelled images: accuracy with its interval, figures of each class, confusion."""
-    from headstart.apps import console
+    from headstart.apps import console, figures_text
     from headstart.workflow import judge
 
-    answer = judge.evaluate(bundle, data, split=split, progress=console.progress())
-    for finding in answer["findings"]:
-        console.warn(f"{finding['evidence']}; {finding['remedy']}")
-    _show(answer, as_json=as_json, text=console.figures_text)
+    policy: Any = None if seen is None else seen.value
+    answer = judge.evaluate(bundle, data, split=split, group=group, seen=policy, progress=console.progress())
+    _show(answer, as_json=as_json, text=figures_text.figures_text)
 
 
 @app.command()

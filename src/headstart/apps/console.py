@@ -19,6 +19,7 @@ from rich.progress import (
 )
 
 from headstart.amounts import bytes_text, count_text, duration_text
+from headstart.apps.figures_text import accuracy_text, balanced_text, finding_lines
 from headstart.apps.printing import NAME_WIDTH, view_text, visible, visible_name
 from headstart.plan import Phase
 from headstart.train.observers import Observer
@@ -279,11 +280,11 @@ def training_text(metrics: Mapping[str, Any]) -> str:
     val = metrics["val"]
     lines = [
         "",
+        *finding_lines(metrics.get("findings", ())),
         *_phase_table(metrics["phases"]),
         "",
-        f"accuracy {_with_interval(val)} on {val['images']} images that chose nothing ({val['reported_on']}); "
-        f"choices were made on: {val['selected_on']}",
-        f"balanced accuracy {val['balanced_accuracy']:.3f}",
+        f"{accuracy_text(val)} that chose nothing ({val['reported_on']}); choices were made on: {val['selected_on']}",
+        balanced_text(val),
         f"kept: {metrics['kept']['weights']} - {metrics['kept']['why']}",
     ]
     if metrics["unreadable"]:
@@ -329,29 +330,6 @@ def _runs_of_rates(rates: Mapping[str, float]) -> str:
     return ", ".join(said)
 
 
-def figures_text(figures: Mapping[str, Any]) -> str:
-    """The answer of `headstart evaluate`."""
-    names = {name: visible_name(name, width=NAME_WIDTH) for name in figures["per_class"]}
-    width = max(5, *map(len, names.values()))
-    lines = [
-        f"accuracy {_with_interval(figures)} on {figures['images']} images",
-        f"balanced accuracy {figures['balanced_accuracy']:.3f}",
-        "",
-        f"{'class':<{width}} {'images':>6} {'precision':>9} {'recall':>6}  {'95 % of recall':<14} {'F1':>5}",
-    ]
-    for name, row in figures["per_class"].items():
-        span = "-" if row["recall_interval"] is None else "{:.3f}..{:.3f}".format(*row["recall_interval"])
-        lines.append(
-            f"{names[name]:<{width}} {row['images']:>6} {_share(row['precision']):>9} {_share(row['recall']):>6}  "
-            f"{span:<14} {_share(row['f1']):>5}"
-        )
-    lines += ["", "confusion (row: true class, column: predicted, in the order above)"]
-    lines += [" ".join(f"{count:>5}" for count in row) for row in figures["confusion"]]
-    if figures.get("unreadable"):
-        lines.append(f"left out: {len(figures['unreadable'])} unreadable images")
-    return "\n".join(lines)
-
-
 def predictions_text(answers: Sequence[Mapping[str, Any]]) -> str:
     """The answer of `headstart predict`."""
     return "\n".join(f"{visible_name(a['file'])}: {visible_name(a['label'])} {a['probability']:.3f}" for a in answers)
@@ -388,13 +366,3 @@ def check_text(answer: Mapping[str, Any]) -> str:
     if "preview" in answer:
         lines.append(f"preview: {answer['preview']}")
     return "\n".join(lines)
-
-
-def _with_interval(figures: Mapping[str, Any]) -> str:
-    low, high = figures["accuracy_interval"]
-    return f"{figures['accuracy']:.3f} (95 % interval {low:.3f}..{high:.3f})"
-
-
-def _share(value: float | None) -> str:
-    """Three decimals, or a dash for a share of no images."""
-    return "-" if value is None else f"{value:.3f}"

@@ -64,6 +64,13 @@ class Augmentation(StrEnum):
     trivial = "trivial"
 
 
+class SeenImages(StrEnum):
+    """What becomes of images that a bundle was trained on; the type is workflow.judged_images.Seen."""
+
+    leave_out = "leave_out"
+    include = "include"
+
+
 class Head(StrEnum):
     """Kinds of heads."""
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 
 from headstart.data.sources import WHOLE, Dataset, ImageRecord
 from headstart.errors import DataError
+from headstart.intervals import Counted
 
 VAL_PREFIX = "val:"
 """Put before the ids of images given apart with --val, so that no two images of a run share an id."""
@@ -78,6 +79,19 @@ def group_names(records: Sequence[ImageRecord], pattern: str | None) -> dict[str
 def unmatched_count(records: Sequence[ImageRecord], groups: dict[str, str]) -> int:
     """Number of images that are their own group."""
     return sum(groups[record.id] == record.id for record in records)
+
+
+def named_group(group: str) -> str | None:
+    """The name that a pattern or table gave a group; None for an image that is its own."""
+    return group.removeprefix(_GROUP) if group.startswith(_GROUP) else None
+
+
+def what_is_counted(records: Sequence[ImageRecord], groups: Mapping[str, str]) -> Counted:
+    """What an interval over these images counts: groups that were named, else different files, else images."""
+    names = {groups[record.id] for record in records}
+    if any(name.startswith(_GROUP) for name in names):
+        return "groups"
+    return "images" if len(names) == len(records) else "files"
 
 
 def join_identical(groups: dict[str, str], digests: dict[str, str]) -> dict[str, str]:

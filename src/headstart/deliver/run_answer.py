@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from headstart.amounts import count_text
+from headstart.amounts import count_text, counted_text
 from headstart.deliver import wording
 from headstart.deliver.markup import NOTHING, Html, joined, tag
 from headstart.deliver.page import command, facts, notice, paragraph
@@ -44,12 +44,14 @@ def what_it_is(run: RunFacts) -> str:
 def _judged(run: RunFacts, metrics: Values) -> Html:
     val = metrics["val"]
     low, high = val["accuracy_interval"]
+    counted = counted_text(val["images"], val.get("counted", "images"), val.get("groups"))
     parts = [
+        _figures_findings(metrics),
         tag(
             "p",
             wording.percent(val["accuracy"]),
             " ",
-            tag("small", f"of {count_text(val['images'], 'image')} named rightly"),
+            tag("small", f"correct on {counted}"),
             class_="big",
         ),
         interval_track(_WHOLE, (low, high), val["accuracy"], reference=run.largest_share),
@@ -69,11 +71,22 @@ def _judged(run: RunFacts, metrics: Values) -> Html:
     return joined(parts)
 
 
+def _figures_findings(metrics: Values) -> Html:
+    """What the figures themselves give away: the reader must know it before the figures."""
+    found = metrics.get("findings", ())
+    if not found:
+        return NOTHING
+    items = (tag("li", tag("strong", _sentence(one["evidence"])), f" {_sentence(one['remedy'])}") for one in found)
+    return notice("Before you read the figures", tag("ul", *items))
+
+
 def _range_sentence(run: RunFacts, val: Values) -> str:
     said = (
         f"On other images of the same kind expect {wording.interval(val['accuracy_interval'])} "
         f"(95\u00a0% interval; the line through the dot)."
     )
+    if val.get("counted") == "groups":
+        said += " The interval counts groups, because images of one group are alike."
     if run.largest_share is not None:
         said += f" Always naming the largest class would give {wording.percent(run.largest_share)} (dashed line)."
     return said
@@ -113,7 +126,8 @@ def _more_to_come(run: RunFacts, metrics: Values) -> Html:
 
 def _cautions(run: RunFacts, metrics: Values) -> Html:
     """What the reader should know before trusting the figure."""
-    found = [f"{alarm['text']} (alarm)." for alarm in metrics.get("alarms", ())]
+    above = {finding["what"] for finding in metrics.get("findings", ())}
+    found = [f"{alarm['text']} (alarm)." for alarm in metrics.get("alarms", ()) if alarm["alarm"] not in above]
     low, high = metrics["val"]["accuracy_interval"]
     if high - low > _WIDE_INTERVAL:
         found.append(

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, Literal, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from headstart.intervals import Together, mean_interval, share_interval
+from headstart.intervals import Counted, Together, mean_interval, share_interval
 
 Labels: TypeAlias = npt.NDArray[np.int64]
 """(N,) class indices 0..K-1."""
 Counts: TypeAlias = npt.NDArray[np.int64]
-Counted: TypeAlias = Literal["images", "groups", "files"]
-"""What an interval counts: images; groups (patients, scenes, pages); or different files, where some are copies."""
 
 _LOG_TEMPERATURES = (-2.0, 2.0)  # a perfect classifier would ask for zero
 

@@ -30,6 +30,8 @@ class Candidate:
     """(N,) log loss of each at the temperature that suits the candidate best, in nats."""
     weights: dict[str, Tensor]
     """The network's whole state, on the CPU."""
+    confidences: npt.NDArray[np.float64] | None = None
+    """(N,) probability of the predicted class; None in checkpoints of earlier versions."""
 
     @property
     def accuracy(self) -> float:
@@ -163,11 +165,19 @@ def _copied(tensor: Tensor) -> Tensor:
 def _candidate_to_raw(candidate: Candidate | None) -> dict[str, Any] | None:
     if candidate is None:
         return None
-    arrays = {"correct": torch.from_numpy(candidate.correct), "losses": torch.from_numpy(candidate.losses)}
-    return {**vars(candidate), **arrays}
+    arrays = {"correct": candidate.correct, "losses": candidate.losses, "confidences": candidate.confidences}
+    tensors = {name: None if array is None else torch.from_numpy(array) for name, array in arrays.items()}
+    return {**vars(candidate), **tensors}
 
 
 def _candidate_from_raw(raw: dict[str, Any] | None) -> Candidate | None:
     if raw is None:
         return None
-    return Candidate(raw["name"], raw["correct"].numpy(), raw["losses"].numpy(), raw["weights"])
+    confidences = raw.get("confidences")
+    return Candidate(
+        raw["name"],
+        raw["correct"].numpy(),
+        raw["losses"].numpy(),
+        raw["weights"],
+        None if confidences is None else confidences.numpy(),
+    )

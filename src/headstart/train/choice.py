@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from headstart.errors import RunError
 from headstart.train.checkpoint import Candidate, Progress
 from headstart.train.judged import Judged
@@ -28,6 +31,8 @@ class Outcome:
     chosen_accuracy: float | None
     judged: Judged = field(default_factory=Judged)
     """What every candidate said of the images that choose."""
+    confidences: npt.NDArray[np.float64] | None = None
+    """(N,) probability of the class that the chosen candidate predicted, for the same images; None if unknown."""
 
 
 def choose(probe: Candidate | None, best: Candidate | None, *, on: str, noise_level: float) -> tuple[Candidate, str]:

@@ -110,7 +110,15 @@ def end(
     observer.noted("chosen", {"weights": chosen.name, "why": why})
     probe_accuracy = state.probe.accuracy if state.probe else None
     return Outcome(
-        stopped, chosen.name, why, state.progress, rows, probe_accuracy, chosen.accuracy, judged=state.judged
+        stopped,
+        chosen.name,
+        why,
+        state.progress,
+        rows,
+        probe_accuracy,
+        chosen.accuracy,
+        judged=state.judged,
+        confidences=chosen.confidences,
     )
 
 

@@ -150,7 +150,8 @@ def candidate_of(
 ) -> Candidate:
     """The network as it stands, and how its probabilities did."""
     correct = judged_NK.argmax(axis=1) == labels_N
-    return Candidate(name, correct, sharpened_log_losses(judged_NK, labels_N), copy_of(classifier.network))
+    confidences = judged_NK.max(axis=1).astype(np.float64)
+    return Candidate(name, correct, sharpened_log_losses(judged_NK, labels_N), copy_of(classifier.network), confidences)
 
 
 def _solve_depths(

@@ -39,6 +39,7 @@ def recommend(
     cores: int | None = None,
     gpu: Gpu | Literal["auto"] = "auto",
     model: str | None = None,
+    group: str | None = None,
 ) -> Advice:
     """What to do with a set of images, and why; with numbers alone it answers without torch.
 
@@ -57,6 +58,7 @@ def recommend(
         cores: Of the machine that will train; this one's if None.
         gpu: none, one, or auto: whether this machine has one.
         model: Decided here if None.
+        group: Pattern on the paths of DATA whose group 1 names what stays on one side, as in `train`.
 
     Raises:
         HeadstartError: see its subclasses; with everything that is wrong with the numbers at once.
@@ -67,6 +69,8 @@ def recommend(
     given: dict[str, Any] = {"classes": classes, "channels": channels, "resolution": resolution}
     if model is not None:
         find_model(model)
+    if group is not None and (data is None or isinstance(data, DataPlan)):
+        raise PlanError(["group: it is searched in the paths of DATA, so give DATA as a path"], source="the question")
     if data is None:
         assert images is not None
         if domain == "auto":
@@ -76,7 +80,7 @@ def recommend(
     else:
         from headstart.workflow.looking import look  # with numbers alone no image library is needed
 
-        part = data if isinstance(data, DataPlan) else DataPlan.from_options(source=str(data))
+        part = data if isinstance(data, DataPlan) else DataPlan.from_options(source=str(data), group=group)
         seen = look(part, seed=0, domain=domain, similarity=similarity)
         values, found, told, warnings = seen.values, seen.domain, seen.told, seen.warnings
     given["similarity"] = similarity

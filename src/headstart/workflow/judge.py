@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+import numpy as np
+import numpy.typing as npt
+
 from headstart.data import checks
+from headstart.data.findings import Finding
 from headstart.data.inputs import find_inputs
-from headstart.data.source_findings import STRICT, find_in_source
-from headstart.data.sources import Dataset, ImageRecord, open_source
-from headstart.errors import DataError
+from headstart.data.sources import ImageRecord
+from headstart.data.splits import named_group, what_is_counted
+from headstart.data.trained_on import read_trained_on
+from headstart.errors import BundleError, DataError
+from headstart.intervals import numbered
+from headstart.models.bundle import read_info
+from headstart.plan import Phase, SolvePhase
+from headstart.run import Run
 from headstart.workflow.images import read_watched
+from headstart.workflow.judged_images import Seen, ToJudge, counting, of_data, of_run, run_of, without_seen
 from headstart.workflow.progress import Progress, no_progress
+from headstart.workflow.run_data import files_hash
 
 if TYPE_CHECKING:
+    from headstart.evaluate.findings import Sample
     from headstart.features.predictor import Kept, Predictor
 
 LeftOut: TypeAlias = Literal["name", "stop"]
@@ -22,36 +35,116 @@ LeftOut: TypeAlias = Literal["name", "stop"]
 
 
 def evaluate(
-    bundle: Path, source: str, *, split: str | None = None, progress: Progress = no_progress
+    bundle: Path | str,
+    source: str | None = None,
+    *,
+    split: str | None = None,
+    group: str | None = None,
+    seen: Seen | None = None,
+    progress: Progress = no_progress,
 ) -> dict[str, Any]:
-    """Figures of a bundle on labelled images.
+    """Figures of a bundle on labelled images, or of a run on its held-out test images once more.
 
     Args:
-        bundle: Folder of the bundle.
-        source: DATA; of split folders, test (else val, else everything) is judged unless `split` says otherwise.
+        bundle: Folder of the bundle, or of the run that made it.
+        source: DATA; of split folders, test (else val, else everything) is judged unless `split` says otherwise. None
+            repeats the test images of the run.
         split: train, val or test.
+        group: Pattern whose group 1 names what belongs together, which intervals count; if None, the groups of DATA,
+            else the pattern that the bundle was trained with.
+        seen: Whether images that the bundle was trained on are judged; left out if None, but where a run's own test
+            images are repeated.
         progress: Told how far it is.
 
     Raises:
-        DataError: the images have classes the bundle does not know, or cannot be read.
+        DataError: the images have classes the bundle does not know, cannot be read, or were all trained on.
+        BundleError: no bundle, or DATA is missing.
+        RunError: the test images of the run are not where training found them.
     """
     from headstart.features.predictor import load
 
-    predictor = load(bundle)
-    dataset = open_source(source)
-    records = _judged_split(dataset, split)
-    unknown = sorted({record.label for record in records} - set(predictor.classes))
+    bundle = Path(bundle)
+    run = run_of(bundle)
+    images = _images(bundle, run, source, split, group)
+    folder = run.bundle if run is not None else bundle
+    predictor, known = load(folder), read_trained_on(folder)
+    _refuse_unknown_classes(images, predictor.classes)
+    facts = read_watched(images.records, progress, bits=predictor.info.input.bits)
+    if not facts.readable:
+        checks.refuse_unusable(facts, source=images.source, strict=True)
+    count = counting(images, facts, known)
+    policy: Seen = seen or ("leave_out" if images.run is None else "include")
+    records, counts, found = without_seen(facts, known, policy, images, bundle)
+    kept = None if images.run is None else kept_by(images.run, facts.digests)
+    judged = judge_records(predictor, records, progress, kept=kept, groups=count.groups)
+    repeated, changed = _repeated(images, judged, facts)
+    findings = [*changed, *found, *judged.findings(images.place), *images.findings, *count.findings]
+    return {
+        "findings": [finding.to_dict() for finding in findings],
+        **judged.figures,
+        "bundle": str(folder),
+        "judged_on": images.place,
+        "group_pattern": count.pattern,
+        "seen": {**counts, "policy": policy},
+        "repeats": repeated,
+        "unreadable": facts.unreadable,
+    }
+
+
+def _images(bundle: Path, run: Run | None, source: str | None, split: str | None, group: str | None) -> ToJudge:
+    """What to judge on.
+
+    Raises:
+        BundleError: there is no DATA, and no run whose test images could be repeated.
+    """
+    if source is not None:
+        return of_data(source, split, group)
+    if run is None:
+        read_info(bundle)
+        raise BundleError(
+            f"{bundle} does not hold its test images",
+            expected="labelled images as DATA",
+            remedy="name DATA, or the run folder in place of the bundle: its test images are judged once more",
+        )
+    if split is not None:
+        raise BundleError(
+            f"--split {split} without DATA",
+            expected="no --split: without DATA the run's own test images are judged",
+            remedy="name DATA, or leave out --split",
+        )
+    images = of_run(run, bundle)
+    return images if group is None else replace(images, pattern=group)
+
+
+def _refuse_unknown_classes(images: ToJudge, classes: Sequence[str]) -> None:
+    unknown = sorted({record.label for record in images.records} - set(classes))
     if unknown:
         raise DataError(
-            f"{source} has classes the bundle does not know: {', '.join(unknown[:5])}",
-            expected=f"only {', '.join(predictor.classes)}",
+            f"{images.source} has classes the bundle does not know: {', '.join(unknown[:5])}",
+            expected=f"only {', '.join(classes)}",
         )
-    facts = read_watched(records, progress, bits=predictor.info.input.bits)
-    if not facts.readable:
-        checks.refuse_unusable(facts, source=source, strict=True)
-    figures, _ = judge_records(predictor, facts.readable, progress)
-    findings = [f.to_dict() for f in find_in_source(dataset) if f.what in STRICT]
-    return {**figures, "unreadable": facts.unreadable, "findings": findings}
+
+
+def _repeated(images: ToJudge, judged: Judged, facts: checks.FileFacts) -> tuple[dict[str, Any] | None, list[Finding]]:
+    """(the run whose figure is repeated, and what to say if it is another one)."""
+    if images.run is None:
+        return None, []
+    metrics = images.run.metrics()
+    before = None if metrics is None else metrics["val"]["accuracy"]
+    repeated = {"run": str(images.run.folder), "accuracy": before}
+    if before is None or abs(before - judged.figures["accuracy"]) < 1e-12:
+        return repeated, []
+    before_hash = images.run.data().get("content_of", {}).get("report")
+    changed = before_hash is not None and before_hash != files_hash(facts.readable, facts.digests)
+    why = "the test images are not the files the run was judged on" if changed else "other versions or threads"
+    return repeated, [
+        Finding(
+            "warning",
+            "run_not_repeated",
+            f"accuracy {judged.figures['accuracy']:.4f} where the run has {before:.4f}: {why}",
+            "restore the files" if changed else "see environment.json of the run",
+        )
+    ]
 
 
 def predict(
@@ -90,38 +183,107 @@ def predict(
     return [p.to_dict() for p in predictor.predictions(facts.readable, probabilities)], missing
 
 
-def judge_records(
-    predictor: Predictor, records: Sequence[ImageRecord], progress: Progress, *, kept: Kept | None = None
-) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """(figures, one row an image); `kept` is where features of the images are kept."""
-    import numpy as np
+@dataclass(frozen=True)
+class Judged:
+    """How a bundle did on labelled images."""
 
+    figures: dict[str, Any]
+    """As `metrics.judge` returns them."""
+    rows: list[dict[str, Any]]
+    """One an image: what it is, what was predicted, and the group it counts with."""
+    labels: npt.NDArray[np.int64]
+    """(N,)."""
+    together: npt.NDArray[np.int64]
+    """(N,) number of the group of each."""
+
+    def sample(self, name: str, place: str) -> Sample:
+        """The same for findings.
+
+        Args:
+            name: `test`, or what the images are.
+            place: Where they are from, in words.
+        """
+        from headstart.evaluate.findings import Sample
+
+        predicted = np.array([max(row["probabilities"]) for row in self.rows])
+        correct = np.array([row["predicted"] == row["label"] for row in self.rows])
+        counted, loss = self.figures["counted"], self.figures["log_loss"]
+        return Sample(name, place, self.labels, correct, self.together, counted, predicted, loss)
+
+    def findings(self, place: str) -> list[Finding]:
+        """What the figures of these images alone give away."""
+        from headstart.evaluate.findings import overconfidence, untested_classes
+
+        classes = self.figures["per_class"]
+        return [*overconfidence([self.sample("test", place)], num_classes=len(classes)), *untested_classes(classes)]
+
+
+def judge_records(
+    predictor: Predictor,
+    records: Sequence[ImageRecord],
+    progress: Progress,
+    *,
+    kept: Kept | None = None,
+    groups: Mapping[str, str] | None = None,
+) -> Judged:
+    """Figures of a bundle on labelled images.
+
+    Args:
+        predictor: The bundle.
+        records: The images.
+        progress: Told how far it is.
+        kept: Where features of the images are kept.
+        groups: Image id -> group, which intervals count; every image stands alone if None.
+    """
     from headstart.evaluate.metrics import judge
 
+    groups = {record.id: record.id for record in records} if groups is None else groups
     probabilities = predictor.probabilities(records, on_images=progress("evaluate", len(records)), kept=kept)
     index = {name: i for i, name in enumerate(predictor.classes)}
     labels = np.array([index[record.label] for record in records], np.int64)
+    together, counted = numbered([groups[r.id] for r in records]), what_is_counted(records, groups)
     rows = [
         {
             "image": r.id,
             "label": r.label,
             "predicted": predictor.classes[int(p.argmax())],
             "probabilities": p.tolist(),
+            "group": named_group(groups[r.id]),
         }
         for r, p in zip(records, probabilities, strict=True)
     ]
-    return judge(probabilities, labels, predictor.classes), rows
+    figures = judge(probabilities, labels, predictor.classes, together=together, counted=counted)
+    return Judged(figures, rows, labels, together)
 
 
-def _judged_split(dataset: Dataset, split: str | None) -> Sequence[ImageRecord]:
-    if split is not None:
-        records = dataset.of(split)
-        if not records:
-            raise DataError(
-                f"{dataset.source} has no split {split!r}", expected=f"one of {', '.join(dataset.splits())}"
-            )
-        return records
-    for name in ("test", "val"):
-        if dataset.of(name):
-            return dataset.of(name)
-    return dataset.records
+def kept_by(run: Run, digests: Mapping[str, str]) -> Kept | None:
+    """Where features of the images that a run was judged on are kept, as training judged them.
+
+    Only those of the pretrained backbone are kept, which other runs share. They are found by the hash of the weights
+    that lie in the bundle, so it is judged as it lies on disk all the same.
+    """
+    plan, metrics = run.plan(), run.metrics()
+    chosen = None if metrics is None else metrics["kept"]["weights"]
+    return kept_features(plan.phases, chosen, plan.store, plan.model.weights, digests)
+
+
+def kept_features(
+    phases: Sequence[Phase], chosen: str | None, store: str, weights: str, digests: Mapping[str, str]
+) -> Kept | None:
+    """The store, if the chosen weights have the pretrained backbone.
+
+    Args:
+        phases: Of the plan.
+        chosen: Name of the candidate that was kept.
+        store: Whether features are stored; `off` keeps none.
+        weights: Of the plan; random ones are shared with no other run.
+        digests: Image id -> hash of its bytes.
+    """
+    from headstart.features.predictor import Kept
+    from headstart.features.store import ActivationStore
+
+    rests = all(isinstance(phase, SolvePhase) or phase.thaw == 0 for phase in phases)
+    tuned = not rests and chosen not in [phase.name for phase in phases if isinstance(phase, SolvePhase)]
+    if store == "off" or tuned or weights == "random":
+        return None
+    return Kept(ActivationStore(), {name: bytes.fromhex(digest) for name, digest in digests.items()})

@@ -28,6 +28,8 @@ LOOKED_AT = 64
 _LOOK_PIXELS = 96
 _MOST_COLOURS = 4
 """More channels than that are bands of a sensor."""
+_FEW_GROUPS = 0.5
+"""At most so many groups for each image: below, counts of images promise too much."""
 
 
 @dataclass
@@ -54,7 +56,8 @@ def look(part: DataPlan, *, seed: int, domain: str | None, similarity: float | L
     Raises:
         DataError: there is nothing to read, or nothing to learn from.
     """
-    roles = divided_by_name(part, seed=seed).roles
+    named = divided_by_name(part, seed=seed)
+    roles = named.roles
     counts = Counter(record.label for record in roles.train)
     headers, looks = _look_at_some(roles.train)
     channels = statistics.mode([header.channels for header in headers]) if headers else 3
@@ -70,6 +73,12 @@ def look(part: DataPlan, *, seed: int, domain: str | None, similarity: float | L
     if max(counts.values()) > checks.IMBALANCE_RATIO * min(counts.values()):  # as `headstart check` names it
         few, many = min(counts, key=lambda name: counts[name]), max(counts, key=lambda name: counts[name])
         seen.warnings.append(f"classes are uneven: {counts[many]} images of {many!r}, {counts[few]} of {few!r}")
+    groups = len({named.groups[record.id] for record in roles.train})
+    if groups <= _FEW_GROUPS * len(roles.train):
+        seen.warnings.append(
+            f"{len(roles.train):,} images are of {groups:,} groups: images of one group are alike, so they tell less "
+            "than as many of different groups"
+        )
     if domain in (None, "auto"):
         _tell_domain(seen, part.source, channels, looks)
     if similarity is None and channels <= _MOST_COLOURS:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from headstart.data import checks
@@ -29,8 +29,8 @@ def data_json(source: str, data: CheckedData, spec: InputSpec) -> dict[str, Any]
         "source": source,
         "content": content_hash(data),
         "content_of": {
-            "all": _files_hash(data, (record for records in named.values() for record in records)),
-            **{role: _files_hash(data, records) for role, records in named.items()},
+            "all": files_hash((record for records in named.values() for record in records), data.facts.digests),
+            **{role: files_hash(records, data.facts.digests) for role, records in named.items()},
         },
         "classes": list(roles.classes),
         "roles": {
@@ -49,9 +49,9 @@ def data_json(source: str, data: CheckedData, spec: InputSpec) -> dict[str, Any]
     }
 
 
-def _files_hash(data: CheckedData, records: Iterable[ImageRecord]) -> str:
+def files_hash(records: Iterable[ImageRecord], digests: Mapping[str, str]) -> str:
     """One hash of names, classes and bytes, whatever their order and role."""
     digest = hashlib.blake2b(digest_size=16)
-    for line in sorted(f"{record.id}\0{record.label}\0{data.facts.digests[record.id]}\n" for record in records):
+    for line in sorted(f"{record.id}\0{record.label}\0{digests[record.id]}\n" for record in records):
         digest.update(line.encode())
     return digest.hexdigest()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
@@ -12,16 +12,18 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from headstart.data import checks
+from headstart.data.trained_on import TrainedOn, write_trained_on
 from headstart.errors import Interrupted, ModelError, RunError, require
 from headstart.models.catalog import ModelChoice, find_model
-from headstart.plan import DataPlan, Plan, SolvePhase
+from headstart.plan import DataPlan, Plan
 from headstart.run import Run, new_folder, resume_command
 from headstart.train.observers import Observer
 from headstart.train.trackers import Tracker, TrackerChoice, chosen_trackers, remembered_trackers
 from headstart.workflow.advising import advised
 from headstart.workflow.beside import beside
+from headstart.workflow.final_figures import final_figures
 from headstart.workflow.images import CheckedData, check_for_training, content_hash
-from headstart.workflow.judge import judge_records
+from headstart.workflow.judge import kept_features
 from headstart.workflow.planning import counted_plan
 from headstart.workflow.plans import (
     AUTO,
@@ -35,10 +37,8 @@ from headstart.workflow.progress import Progress, no_progress
 from headstart.workflow.run_data import data_json
 
 if TYPE_CHECKING:
-    from headstart.features.predictor import Kept
     from headstart.models.backbone import Classifier
     from headstart.train.choice import Outcome
-    from headstart.train.ledger import Ledger
     from headstart.train.training_images import TrainingImages
 
 
@@ -197,10 +197,12 @@ def _train_settled(
             outcome = fit(plan, classifier, images, run=run, observer=watchers, stop=stop, costs=ledger.costs)
             _raise_if_interrupted(outcome, run)
             save_bundle(run.bundle, classifier, classes=data.roles.classes, spec=images.spec)
-            kept = _kept(plan, images, outcome)
-            answer = _report(run, plan, data, outcome, watchers, started, ledger, kept)
-            tracker.report(answer.metrics)
-            return answer
+            write_trained_on(run.bundle, _trained_on(plan, data))
+            digests = data.facts.digests
+            kept = kept_features(plan.phases, outcome.chosen, plan.store, plan.model.weights, digests)
+            metrics = final_figures(run, data, outcome, observer=watchers, ledger=ledger, kept=kept, started=started)
+            tracker.report(metrics)
+            return TrainingAnswer(run, metrics)
     except RunError as error:
         raise type(error)(
             error.found,
@@ -248,78 +250,15 @@ def _training_images(plan: Plan, choice: ModelChoice, data: CheckedData) -> Trai
     )
 
 
-def _kept(plan: Plan, images: TrainingImages, outcome: Outcome) -> Kept | None:
-    """Where features of the images that report are kept: only of the pretrained backbone, which other runs share.
-
-    They are found by the hash of the weights that lie in the bundle, so it is judged as it lies on disk all the same.
-    """
-    from headstart.features.predictor import Kept
-
-    rests = all(isinstance(phase, SolvePhase) or phase.thaw == 0 for phase in plan.phases)
-    tuned = not rests and outcome.chosen not in [phase.name for phase in plan.phases if isinstance(phase, SolvePhase)]
-    if images.store is None or tuned or plan.model.weights == "random":
-        return None
-    return Kept(images.store, images.digests)
-
-
-def _report(
-    run: Run,
-    plan: Plan,
-    data: CheckedData,
-    outcome: Outcome,
-    watchers: Observer,
-    started: float,
-    ledger: Ledger,
-    kept: Kept | None,
-) -> TrainingAnswer:
-    """Judge the bundle as it lies on disk, on the images that report, and write the answer."""
-    from headstart.features.predictor import load
-
-    def watch(what: str, total: int) -> Callable[[int], object]:
-        watchers.work_started(what, total)
-        return watchers.work_done
-
-    figures, predictions = judge_records(load(run.bundle), data.roles.report, watch, kept=kept)
-    run.write_predictions(predictions)
-    run.write_selection(outcome.judged.columns(outcome.chosen))
-    roles = data.roles
-    metrics = {
-        "run": str(run.folder),
-        "bundle": str(run.bundle),
-        "strategy": plan.strategy,
-        "model": plan.model.name,
-        "val": {
-            **figures,
-            "reported_on": roles.reported_on,
-            "selected_on": roles.selected_on,
-            "calibrated_on": None,
-        },
-        "seconds": {
-            "total": time.monotonic() - started,
-            **{f"phase {row['name']}": row["seconds"] for row in outcome.phases},
-        },
-        "forecast": ledger.comparison(),
-        "phases": outcome.phases,
-        "epochs": outcome.progress.rows,
-        "kept": {
-            "weights": outcome.chosen,
-            "why": outcome.why,
-            "select_accuracy": outcome.chosen_accuracy,
-            "probe_select_accuracy": outcome.probe_accuracy,
-        },
-        "alarms": outcome.progress.alarms,
-        "unreadable": data.facts.unreadable,
-        "reasons": run.plan().reasons,  # with what training settled
-        "stopped": outcome.stopped,
-        "resume": run.resume_command if outcome.stopped else None,
-    }
-    run.write_metrics(metrics)
-    return TrainingAnswer(run, metrics)
-
-
 def _raise_if_interrupted(outcome: Outcome, run: Run) -> None:
     if outcome.stopped == "signal":
         raise Interrupted("stopped; everything is saved", remedy=f"go on with: {run.resume_command}")
+
+
+def _trained_on(plan: Plan, data: CheckedData) -> TrainedOn:
+    """What the bundle remembers of its images; validation images count as such even if the final head learned them."""
+    train, validation = ([data.facts.digests[r.id] for r in part] for part in (data.roles.fit, data.roles.select))
+    return TrainedOn.of(train, validation, content=content_hash(data), group=plan.data.group)
 
 
 def _import_what_trains(choice: ModelChoice) -> None:

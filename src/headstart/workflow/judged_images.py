@@ -1,0 +1,197 @@
+"""Which labelled images a bundle is judged on: those of DATA, or the held-out ones of a run once more."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from headstart.data.checks import FileFacts
+from headstart.data.findings import Finding
+from headstart.data.source_findings import STRICT, find_in_source
+from headstart.data.sources import WHOLE, Dataset, ImageRecord, open_source
+from headstart.data.splits import group_names, join_identical
+from headstart.data.trained_on import TrainedOn
+from headstart.errors import DataError, HeadstartError, RunError
+from headstart.files import is_file
+from headstart.run import Run
+from headstart.workflow.images import sources_of
+
+Seen = Literal["leave_out", "include"]
+"""leave_out: images the bundle was trained or validated on are not judged. include: they are."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToJudge:
+    """Labelled images to judge a bundle on."""
+
+    source: str
+    """In messages."""
+    place: str
+    """Where they are from, in words."""
+    records: Sequence[ImageRecord]
+    pattern: str | None = None
+    """Of groups, where the user gave one."""
+    run: Run | None = None
+    """Whose test images these are."""
+    findings: Sequence[Finding] = ()
+    """What lies in DATA and is not read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Counting:
+    """What intervals count, and what is to be said of it."""
+
+    groups: Mapping[str, str]
+    findings: Sequence[Finding] = field(default_factory=tuple)
+    pattern: str | None = None
+
+
+def run_of(folder: Path) -> Run | None:
+    """The run that a path names: the folder of a run, or the bundle in it."""
+    for place in (folder, folder.parent if folder.name == "bundle" else folder):
+        if is_file(place / "plan.resolved.yaml"):
+            return Run.open(place)
+    return None
+
+
+def of_data(source: str, split: str | None, pattern: str | None) -> ToJudge:
+    """The images of DATA; of split folders, test (else val, else everything) unless `split` says otherwise.
+
+    Raises:
+        DataError: there is nothing to read, or no such split.
+    """
+    dataset = open_source(source)
+    name, records = _split_of(dataset, split)
+    unread = tuple(finding for finding in find_in_source(dataset) if finding.what in STRICT)
+    place = source if name is None else f"{source}, split {name}"
+    return ToJudge(source, place, records, pattern, findings=unread)
+
+
+def of_run(run: Run, folder: Path) -> ToJudge:
+    """The test images of a run, in its order.
+
+    Raises:
+        RunError: they are not where training found them.
+    """
+    data, plan = run.data(), run.plan()
+    wanted: list[str] = data["images"]["report"]
+    elsewhere = f"judge on other labelled images: headstart evaluate {folder} DATA"
+    try:
+        found, given = sources_of(plan.data.source, plan.data.val)
+    except HeadstartError as error:
+        raise RunError(
+            f"the test images of {run.folder} cannot be read where training found them ({error.found})",
+            expected="the images of the run, from the folder it was started in",
+            remedy=elsewhere,
+        ) from error
+    records = {record.id: record for record in (*found.records, *(given.records if given is not None else ()))}
+    gone = [name for name in wanted if name not in records]
+    if gone:
+        raise RunError(
+            f"{len(gone)} of {len(wanted)} test images of {run.folder} are gone (first: {gone[0]})",
+            expected="the files the run was judged on",
+            remedy=f"restore them, or {elsewhere}",
+        )
+    return ToJudge(plan.data.source, str(data["reported_on"]), [records[name] for name in wanted], plan.data.group, run)
+
+
+def _split_of(dataset: Dataset, split: str | None) -> tuple[str | None, Sequence[ImageRecord]]:
+    """(name of the split or None, its images)."""
+    if split is not None:
+        if dataset.splits() == (WHOLE,):
+            raise DataError(
+                f"{dataset.source} has no splits, so there is no --split {split}",
+                expected="images divided into train, val and test (folders, or a column split of a table)",
+                remedy="leave out --split to judge all its images",
+            )
+        records = dataset.of(split)
+        if not records:
+            raise DataError(
+                f"{dataset.source} has no split {split!r}", expected=f"one of {', '.join(dataset.splits())}"
+            )
+        return split, records
+    for name in ("test", "val"):
+        if dataset.of(name):
+            return name, dataset.of(name)
+    return None, dataset.records
+
+
+def counting(images: ToJudge, facts: FileFacts, known: TrainedOn | None) -> Counting:
+    """Groups by the pattern that was given, else by the source, else by the pattern the bundle was trained with.
+
+    Raises:
+        DataError: the given pattern matches nothing.
+    """
+    records, pattern, findings = facts.readable, images.pattern, []
+    remembered = known.group if known is not None else None
+    if pattern is None and remembered is not None and not any(record.group for record in records):
+        try:
+            groups = group_names(records, remembered)
+            pattern = remembered
+        except DataError:
+            findings.append(
+                Finding(
+                    "info",
+                    "groups_unknown",
+                    f"the bundle was trained with --group {remembered!r}, which matches none of these paths: "
+                    "intervals count images",
+                    "if images belong together, say how with --group",
+                )
+            )
+            groups = group_names(records, None)
+    else:
+        groups = group_names(records, pattern)
+    return Counting(join_identical(groups, facts.digests), tuple(findings), pattern)
+
+
+def without_seen(
+    facts: FileFacts, known: TrainedOn | None, seen: Seen, images: ToJudge, bundle: Path
+) -> tuple[Sequence[ImageRecord], dict[str, Any], list[Finding]]:
+    """(images to judge, counts for JSON, what to say of images that training has seen).
+
+    Raises:
+        DataError: training has seen all of them, and they are left out.
+    """
+    total = len(facts.readable)
+    counts: dict[str, Any] = {"known": known is not None, "train": None, "validation": None, "left_out": 0}
+    if known is None:
+        return facts.readable, counts, [_UNKNOWN]
+    uses = {record.id: known.use_of(facts.digests[record.id]) for record in facts.readable}
+    found = Counter(use for use in uses.values() if use is not None)
+    counts |= {"train": found["train"], "validation": found["validation"]}
+    if not found:
+        return facts.readable, counts, []
+    said = f"{found.total():,} of {total:,} images were in training ({found['train']:,} train, {found['validation']:,} "
+    said += "validation)"
+    if seen == "include":
+        remedy = "they are judged all the same, so these figures are too good"
+        return facts.readable, counts, [Finding("warning", "seen_in_training", said, remedy)]
+    kept = [record for record in facts.readable if uses[record.id] is None]
+    if not kept:
+        again = f", or repeat the held-out test images: headstart evaluate {run_folder(bundle)}"
+        raise DataError(
+            f"all {total:,} images of {images.place} were in training ({found['train']:,} train, "
+            f"{found['validation']:,} validation), so none is left to judge",
+            expected="images the bundle was not trained on",
+            remedy=f"choose others, judge these all the same with --seen include{again if run_of(bundle) else ''}",
+        )
+    counts["left_out"] = found.total()
+    remedy = f"they are left out, the figures are of the other {len(kept):,} (--seen include judges all)"
+    return kept, counts, [Finding("warning", "seen_in_training", said, remedy)]
+
+
+def run_folder(bundle: Path) -> Path:
+    """What a user types to name the run of a bundle."""
+    run = run_of(bundle)
+    return bundle if run is None else run.folder
+
+
+_UNKNOWN = Finding(
+    "info",
+    "training_images_unknown",
+    "the bundle keeps no hashes of its training images, so it cannot say whether these are among them",
+    "make sure that they are not, or train again with this version",
+)
