@@ -127,7 +127,7 @@ def _more_to_come(run: RunFacts, metrics: Values) -> Html:
 def _cautions(run: RunFacts, metrics: Values) -> Html:
     """What the reader should know before trusting the figure."""
     above = {finding["what"] for finding in metrics.get("findings", ())}
-    found = [f"{alarm['text']} (alarm)." for alarm in metrics.get("alarms", ()) if alarm["alarm"] not in above]
+    found = [f"{alarm['text']} (alarm)." for alarm in metrics.get("alarms", ()) if alarm.get("alarm") not in above]
     low, high = metrics["val"]["accuracy_interval"]
     if high - low > _WIDE_INTERVAL:
         found.append(
