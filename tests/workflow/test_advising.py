@@ -57,11 +57,12 @@ def test_groups_go_into_the_plan_and_few_of_them_are_remarked(image_folder: Path
 
 
 def test_an_uncertain_look_is_a_question_and_no_decision(image_folder: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(looking, "guess_domain", lambda looks: DomainGuess("medical", 0.4, "grey"))
+    monkeypatch.setattr(looking, "guess_domain", lambda looks, **named: DomainGuess("unknown", 0.4, "grey"))
     advice = recommend(image_folder, domain="auto")
     assert advice.situation.domain == "photo"
-    assert "the pixels may be medical" in advice.warnings[0]
-    monkeypatch.setattr(looking, "guess_domain", lambda looks: DomainGuess("medical", 0.9, "grey"))
+    assert "the domain is unknown: grey" in advice.warnings[0]
+    assert "as for photos, because the domain is unknown" in advice.plan.reasons["augmentation.flip"]
+    monkeypatch.setattr(looking, "guess_domain", lambda looks, **named: DomainGuess("medical", 0.9, "grey"))
     assert recommend(image_folder).situation.domain == "medical"
     assert recommend(image_folder, domain="photo").situation.domain == "photo"
 
@@ -146,10 +147,10 @@ def test_what_the_advice_warns_of_is_told_and_kept(image_folder: Path, tmp_path:
             if event == "advice":
                 self.warnings.append(values["warning"])
 
-    monkeypatch.setattr(looking, "guess_domain", lambda looks: DomainGuess("medical", 0.4, "grey"))
+    monkeypatch.setattr(looking, "guess_domain", lambda looks, **named: DomainGuess("unknown", 0.4, "grey"))
     options = TrainOptions(DataPlan(source=str(image_folder)), strategy="auto", input_size=32)
     answer = train(options, out=tmp_path / "run", observer=Told())
-    assert any("the pixels may be medical" in text for text in Told.warnings)
+    assert any("the domain is unknown: grey" in text for text in Told.warnings)
     assert Told.warnings == [event["warning"] for event in answer.run.events() if event["event"] == "advice"]
     assert Told.warnings == list(advised(options).warnings)
 

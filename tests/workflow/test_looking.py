@@ -96,18 +96,26 @@ def test_pixels_decide_the_domain_where_nobody_did(make_folder: Callable[..., Pa
         assert (seen.domain, seen.warnings) == ("document", [])
         (told,) = seen.told
         assert told.path == "domain"
-        assert told.reason.startswith("pixels look like document: bright ground with dark marks")
+        assert told.reason.startswith("looks like document: bright ground with fine dark marks")
         assert "--domain says otherwise" in told.reason
     said = look(DataPlan(source=str(folder)), seed=0, domain="photo", similarity=0.5)
     assert (said.domain, said.told, said.warnings) == (None, [], [])
 
 
-def test_pixels_that_do_not_agree_are_a_question(make_folder: Callable[..., Path], monkeypatch: pytest.MonkeyPatch):
-    guess = DomainGuess("medical", 0.4, "grey")
-    monkeypatch.setattr(looking, "guess_domain", lambda looks: guess)
-    seen = look(DataPlan(source=str(make_folder("plain"))), seed=0, domain=None, similarity=0.5)
-    assert (seen.domain, seen.told) == (None, [])
-    assert seen.warnings == ["the pixels may be medical (grey), too few to act on: --domain says what they are"]
+def test_what_cannot_be_told_is_said_as_unknown(make_folder: Callable[..., Path], monkeypatch: pytest.MonkeyPatch):
+    asked = {}
+
+    def guess(looks: object, **named: object) -> DomainGuess:
+        asked.update(named)
+        return DomainGuess("unknown", 0.9, "grey")
+
+    monkeypatch.setattr(looking, "guess_domain", guess)
+    folder = make_folder("plain")
+    seen = look(DataPlan(source=str(folder)), seed=0, domain=None, similarity=0.5)
+    assert asked == {"names": ["blue", "green"], "source": "plain"}
+    assert (seen.domain, seen.told, seen.values["domain_is"]) == (None, [], "unknown")
+    (warning,) = seen.warnings
+    assert warning.startswith("the domain is unknown: grey. It gets the values of photo; --domain photo, medical,")
 
 
 def test_digits_are_writing():

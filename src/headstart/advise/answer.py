@@ -15,7 +15,7 @@ from headstart.domains import DOMAINS
 from headstart.plan import DataPlan, Plan, TrainPhase
 from headstart.request import DEFAULT_MODEL
 
-_DATA_OPTIONS = ("val", "group", "limit_train", "limit_test")
+_DATA_OPTIONS = ("val", "group", "limit_train", "limit_test", "bits")
 """Of a `DataPlan`, what `train` has an option for."""
 
 
@@ -75,12 +75,13 @@ class Advice:
         options += [f"--domain {plan.domain}"] if plan.domain != "photo" else []
         options += [f"--model {plan.model.name}"] if plan.model.name != DEFAULT_MODEL else []
         options += [f"--input-size {plan.input.size}"] if plan.input.size != "auto" else []
+        options += [f"--resize {plan.input.resize}"] if plan.input.resize != "auto" else []
         trains = any(isinstance(phase, TrainPhase) for phase in plan.phases)
         if trains and plan.augmentation.preset != domain.augmentation:
             options.append(f"--augmentation {plan.augmentation.preset}")
         options += [f"--budget {plan.budget_seconds:.0f}s"] if plan.budget_seconds is not None else []
         given = {name: getattr(plan.data, name) for name in _DATA_OPTIONS}
-        options += [f"--{name.replace('_', '-')} {shlex.quote(value)}" for name, value in given.items() if value]
+        options += [f"--{name.replace('_', '-')} {shlex.quote(str(value))}" for name, value in given.items() if value]
         options += ["--strict"] if plan.data.unreadable == "stop" else []
         return f"headstart train {shlex.quote(data)} {' '.join(options)}"
 

@@ -20,7 +20,7 @@ from headstart.choice_facts import (
     TINY_PIXELS,
     UNLABELLED_IMAGES,
 )
-from headstart.domains import DOMAINS
+from headstart.domains import DOMAINS, FLIP_WARNING
 from headstart.models.catalog import ModelCard
 from headstart.plan import AugmentationPlan, BatchNormPolicy, Requirement
 
@@ -89,7 +89,11 @@ def augmentation(situation: Situation, strategy: str) -> tuple[AugmentationPlan,
         why = (
             f"fewer than {FEW_IMAGES:,} clinical images: views vary strongly, so that layers cannot learn them by heart"
         )
-    flip = Reason("augmentation.flip", domain.flip_reason, "headstart.domains")
+    flip_why = domain.flip_reason
+    if situation.domain_is == "unknown":
+        why = "the values of photos, because the domain is unknown"
+        flip_why = f"{domain.flip}, as for photos, because the domain is unknown: {FLIP_WARNING}"
+    flip = Reason("augmentation.flip", flip_why, "headstart.domains")
     return AugmentationPlan(preset=preset, flip=domain.flip), (Reason("augmentation.preset", why, source), flip)
 
 

@@ -1,14 +1,19 @@
-"""Which kind of images these are, from a few pixel statistics: pure functions, no network.
+"""Which kind of images these are, from a few pixel statistics and the names of the classes: pure functions, no network.
 
-The rule looks at medians over some dozens of images. It was made on photos (ants and bees, CIFAR-10), aerial scenes
-(RSSCN7), radiographs (ChestX-ray8) and pages (receipts, papers, prints, manuscripts), and is no more than a first
-guess: what it cannot tell, it says.
+Pixels alone tell two kinds: pages (bright ground, dark marks, fine structure) and colour photos of one large thing.
+Grey images and textures look alike in many domains: a radiograph, a grey portrait and a cast part are each one large
+grey shape. There the names of the classes must agree with the pixels, or the domain stays unknown.
+
+Thresholds were set on ants and bees, CIFAR-10, RSSCN7, ChestX-ray8 and four sets of pages; docs/guide/advise.md has the
+counts on these and on sets they were not set on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from typing import Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -22,9 +27,14 @@ _COARSE_CELLS = 8
 _TONES = 16
 _GREY_CHROMA = 0.06
 
-CERTAIN_FROM = 0.5
-"""Share of the images that must look like the answer one by one; below it, the guess is a question. Aerial scenes are
-the hardest: 0.61 to 0.64 of those the rule was made on."""
+CERTAIN_FROM = 0.6
+"""Share of the images that must look like the answer one by one, where no name supports it."""
+_NAMED_FROM = 1 / 3
+"""Share of the classes whose names must speak of a domain."""
+
+GuessedDomain: TypeAlias = Domain | Literal["unknown"]
+Kind: TypeAlias = Literal["page", "photo", "grey shape", "grey texture", "pale texture", "other"]
+"""What pixels look like, which is not yet a domain."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,22 +58,20 @@ class Look:
     """Correlation with the mirror image, -1..1."""
     aspect: float
     """Height over width."""
+    contrast: float
+    """Standard deviation of brightness."""
 
 
 @dataclass(frozen=True, slots=True)
 class DomainGuess:
-    """The answer, and how sure it is."""
+    """The answer, and what it rests on."""
 
-    domain: Domain
+    domain: GuessedDomain
+    """unknown: neither pixels nor names are enough."""
     certainty: float
-    """Share of the images that look like it one by one, 0..1."""
+    """Share of the images that look so one by one, 0..1."""
     evidence: str
-    """One sentence."""
-
-    @property
-    def is_certain(self) -> bool:
-        """Whether it should be acted on."""
-        return self.certainty >= CERTAIN_FROM
+    """What was seen, without a full stop."""
 
 
 def look_at(pixels: npt.NDArray[np.uint8]) -> Look:
@@ -91,6 +99,7 @@ def look_at(pixels: npt.NDArray[np.uint8]) -> Look:
         coarse=_coarse(tone),
         mirror=float(np.corrcoef(tone.ravel(), tone[:, ::-1].ravel())[0, 1]) if spread > 1e-3 else 0.0,
         aspect=pixels.shape[0] / pixels.shape[1],
+        contrast=spread,
     )
 
 
@@ -104,50 +113,167 @@ def _coarse(tone: npt.NDArray[np.float32]) -> float:
     return max(0.0, 1.0 - float((tone - blurred).var()) / variance)
 
 
-def _is_document(look: Look) -> bool:
-    ink_on_paper = look.paper >= 0.6 and look.skew < -0.2 and look.brightness >= 0.55
-    return ink_on_paper or (look.grey >= 0.9 and look.tones < 2.2)
+_GREY, _COLOURED = 0.9, 0.6
+"""From the first share of pixels without colour an image is grey; below the second it is coloured."""
+_LARGE, _CHROMATIC, _PALE = 0.5, 0.05, 0.15
+"""Least `coarse` of one large shape; least `chroma` of colour, and most of pale colour."""
 
 
-def _is_medical(look: Look) -> bool:
-    return look.grey >= 0.9 and look.tones >= 2.5 and look.coarse >= 0.5
+def _is_page(look: Look) -> bool:
+    if look.coarse >= 0.65:  # a dark thing before white is no writing
+        return False
+    if look.grey >= _GREY:
+        bilevel = look.tones < 2.2 and look.contrast >= 0.2
+        return bilevel or (look.paper >= 0.75 and look.skew < -0.2 and look.brightness >= 0.72)
+    return look.paper >= 0.6 and look.skew < -0.2 and look.brightness >= 0.55
 
 
-def _is_satellite(look: Look) -> bool:
-    return look.coarse < 0.5 and look.chroma < 0.15 and abs(look.mirror) < 0.25 and look.aspect == 1
+def _kind_of(look: Look) -> Kind:
+    if _is_page(look):
+        return "page"
+    if look.grey >= _GREY:
+        return "grey shape" if look.coarse >= _LARGE and look.tones >= 2.5 else "grey texture"
+    if look.coarse < _LARGE and look.chroma < _PALE and abs(look.mirror) < 0.25 and look.aspect == 1:
+        return "pale texture"
+    if look.grey < _COLOURED and look.chroma >= _CHROMATIC and look.coarse >= 0.4:
+        return "photo"
+    return "other"
 
 
-RULES: tuple[tuple[Domain, Callable[[Look], bool], str], ...] = (
-    ("document", _is_document, "bright ground with dark marks, or few tones"),
-    (
-        "medical",
-        _is_medical,
-        "grey, many tones, one large shape: as radiographs are (grey photographs look the same: --domain photo)",
+_SEEN: dict[Kind, str] = {
+    "page": "bright ground with fine dark marks, or two tones",
+    "photo": "colour, many tones, one main object",
+    "grey shape": "grey, many tones, one large shape: radiographs, grey photographs and parts look so",
+    "grey texture": "grey, texture without one large shape: surfaces, tissue and grey scans look so",
+    "pale texture": "square, pale, texture without one large shape: scenes from above and surfaces look so",
+    "other": "like no kind that can be told from pixels",
+}
+
+_WORDS: dict[Domain, tuple[str, ...]] = {
+    "medical": (
+        *(
+            "xray",
+            "radiogra",
+            "radiolog",
+            "mri",
+            "ultraso",
+            "mammogra",
+            "chest",
+            "lung",
+            "pneumonia",
+            "covid",
+            "tubercul",
+        ),
+        *("tumor", "tumour", "glioma", "meningioma", "benign", "malignan", "melanoma", "carcinoma", "cancer", "lesion"),
+        *("fracture", "retin", "patient", "histolog", "patholog", "biops", "endoscop", "edema", "effusion", "cardio"),
+        *("nodul", "finding"),
     ),
-    (
-        "satellite",
-        _is_satellite,
-        "square, pale, texture all over without one large shape: as scenes from above are",
+    "industrial": (
+        *(
+            "defect",
+            "scratch",
+            "crack",
+            "crazing",
+            "inclusion",
+            "pitted",
+            "rolled",
+            "weld",
+            "corrosion",
+            "rust",
+            "dent",
+        ),
+        *(
+            "surface",
+            "wafer",
+            "solder",
+            "pcb",
+            "casting",
+            "steel",
+            "metal",
+            "alumin",
+            "nok",
+            "anomal",
+            "poros",
+            "fabric",
+        ),
+        *("textile", "scale", "spatter", "burr", "solarcell"),
+    ),
+    "document": (
+        *("invoice", "receipt", "letter", "form", "memo", "manuscript", "handwrit", "document", "newspaper", "resume"),
+        *("questionnaire", "digit", "mnist", "ocr", "print", "scan"),
+    ),
+    "satellite": ("satellite", "aerial", "sentinel", "landsat", "eurosat", "drone", "uav", "orthophoto"),
+}
+"""Beginnings of words in names of classes and sets."""
+_LAND = (
+    *("parking", "resident", "river", "lake", "forest", "farm", "pasture", "crop", "harbo", "runway", "airport"),
+    *(
+        "overpass",
+        "chaparral",
+        "freeway",
+        "highway",
+        "meadow",
+        "wetland",
+        "field",
+        "grass",
+        "building",
+        "bare",
+        "orchard",
     ),
 )
-"""Domain, rule for one image and for the medians, and what it saw; what no row takes is a photo."""
+"""Words of scenes from above and of photographed landscapes alike: they count where the pixels are a pale texture."""
+_FITS: dict[Domain, tuple[Kind, ...]] = {
+    "medical": ("grey shape", "grey texture", "other"),
+    "industrial": ("grey shape", "grey texture", "pale texture", "photo", "other"),
+    "document": ("page", "grey texture", "grey shape", "photo", "pale texture", "other"),
+    "satellite": ("pale texture", "photo", "grey texture", "other"),
+}
+"""Domain that names speak of -> kinds of pixels that do not contradict it. Colour contradicts medical: skin and tissue
+are no body with a left and a right."""
 
 
-def guess_domain(looks: Sequence[Look]) -> DomainGuess:
-    """The domain of a set of images from the looks of some of them.
+def guess_domain(looks: Sequence[Look], *, names: Sequence[str] = (), source: str = "") -> DomainGuess:
+    """The domain of a set of images from the looks of some of them and from names, or unknown.
+
+    Args:
+        looks: Of some dozens of images.
+        names: Of the classes.
+        source: Name of the set.
 
     Raises:
         ValueError: there is none to look at.
     """
     if not looks:
         raise ValueError("no image to look at; expected at least one")
-    middle = Look(*(float(np.median([getattr(look, field.name) for look in looks])) for field in fields(Look)))
-    votes = [_domain_of(look) for look in looks]
-    domain = _domain_of(middle)
-    said = next((sentence for name, _, sentence in RULES if name == domain), "colour, many tones, one main object")
-    certainty = votes.count(domain) / len(votes)
-    return DomainGuess(domain, certainty, f"{said}; {certainty:.0%} of {len(looks)} images look so one by one")
+    kind = _kind_of(Look(*(float(np.median([getattr(look, field.name) for look in looks])) for field in fields(Look))))
+    certainty = [_kind_of(look) for look in looks].count(kind) / len(looks)
+    seen = f"{_SEEN[kind]}; {certainty:.0%} of {len(looks)} images look so one by one"
+    named = _named_domain(names, source, kind)
+    if named is not None:
+        domain, words = named
+        agree = kind in _FITS[domain]
+        how = "agree" if agree else "do not agree"
+        evidence = f"names ({', '.join(words[:3])}) speak of {domain} images and pixels {how} ({seen})"
+        return DomainGuess(domain if agree else "unknown", certainty, evidence)
+    alone: dict[Kind, Domain] = {"page": "document", "photo": "photo"}
+    if kind in alone and certainty >= CERTAIN_FROM:
+        return DomainGuess(alone[kind], certainty, seen)
+    return DomainGuess("unknown", certainty, f"{seen}; names say nothing of it")
 
 
-def _domain_of(look: Look) -> Domain:
-    return next((name for name, holds, _ in RULES if holds(look)), "photo")
+def _named_domain(names: Sequence[str], source: str, kind: Kind) -> tuple[Domain, list[str]] | None:
+    """The one domain that the set's name, or a third of the classes' names, speak of, and the names that do."""
+    found: dict[Domain, list[str]] = {}
+    for domain, words in _WORDS.items():
+        known = words + (_LAND if domain == "satellite" and kind == "pale texture" else ())
+        speaking = [name for name in names if _speaks(name, known)]
+        if _speaks(source, words):
+            found[domain] = [source, *speaking]
+        elif speaking and len(speaking) >= _NAMED_FROM * len(names):
+            found[domain] = speaking
+    return next(iter(found.items())) if len(found) == 1 else None
+
+
+def _speaks(name: str, words: Sequence[str]) -> bool:
+    split = re.sub(r"([a-z])([A-Z])", r"\1 \2", name).lower().replace("x-ray", "xray").replace("x_ray", "xray")
+    return any(token.startswith(tuple(words)) for token in re.findall(r"[a-z]+", split))

@@ -231,7 +231,7 @@ def facts_text(situation: Situation) -> str:
     if (per_class := situation.images_per_class) is not None:
         whose = "class" if situation.median_per_class is None else "median class"
         parts.append(f"{math.floor(per_class):,} of a {whose}")
-    parts.append(situation.domain)
+    parts.append(situation.domain if situation.domain_is == "known" else "domain unknown")
     told = "what the domain says" if situation.nearness != "unknown" else "nobody stated or measured it"
     if isinstance(situation.similarity, (int, float)):
         told = f"{situation.similarity:.2f}"

@@ -35,6 +35,8 @@ class Situation:
     """Images of the median class (of an even number the lower of the two in the middle): half of the classes or more
     have no more. None: `images` / `classes`, if that is known."""
     domain: Domain = "photo"
+    domain_is: Literal["known", "unknown"] = "known"
+    """unknown: nobody gave it and it could not be told from the images; `domain` then only lends its values."""
     similarity: float | Level | None = None
     """To the images the weights were trained on, 0..1 or a word; None takes what the domain says."""
     unlabelled: int = 0

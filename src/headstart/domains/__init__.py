@@ -11,4 +11,7 @@ from headstart.domains.satellite import SATELLITE
 
 DOMAINS: dict[str, DomainValues] = {domain.name: domain for domain in (PHOTO, MEDICAL, SATELLITE, DOCUMENT, INDUSTRIAL)}
 
-__all__ = ["DOMAINS", "DomainValues"]
+FLIP_WARNING = "where a mirrored image means something else (writing, a body), say --domain document or medical"
+"""For who did not say what the images are."""
+
+__all__ = ["DOMAINS", "FLIP_WARNING", "DomainValues"]

@@ -75,7 +75,8 @@ def recommend(
         assert images is not None
         if domain == "auto":
             raise PlanError(["domain: auto looks at pixels, so it needs DATA"], source="the question")
-        part, values, found, warnings = ANY_DATA, {"images": images}, None, []
+        values: dict[str, Any] = {"images": images}
+        part, found, warnings = ANY_DATA, None, []
         told = [Reason("domain", "the default; --domain says otherwise", "what was said")] if domain is None else []
     else:
         from headstart.workflow.looking import look  # with numbers alone no image library is needed

@@ -10,6 +10,7 @@ import statistics
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from headstart.advise.choices import Reason
@@ -19,6 +20,7 @@ from headstart.data import checks
 from headstart.data.decode import UnreadableImageError, decode
 from headstart.data.headers import Header, read_header
 from headstart.data.sources import ImageRecord, is_digits
+from headstart.domains import DOMAINS
 from headstart.errors import HeadstartError
 from headstart.plan import DataPlan, Domain
 from headstart.workflow.images import divided_by_name
@@ -41,7 +43,7 @@ class Seen:
     told: list[Reason] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     domain: Domain | None = None
-    """Found in the pixels; None: it was said, or is not known."""
+    """Found in pixels and names; None: it was said, or is not known."""
 
 
 def look(part: DataPlan, *, seed: int, domain: str | None, similarity: float | Level | None = None) -> Seen:
@@ -59,7 +61,7 @@ def look(part: DataPlan, *, seed: int, domain: str | None, similarity: float | L
     named = divided_by_name(part, seed=seed)
     roles = named.roles
     counts = Counter(record.label for record in roles.train)
-    headers, looks = _look_at_some(roles.train)
+    headers, looks = _look_at_some(roles.train, bits=part.bits)
     channels = statistics.mode([header.channels for header in headers]) if headers else 3
     seen = Seen(
         {
@@ -80,7 +82,7 @@ def look(part: DataPlan, *, seed: int, domain: str | None, similarity: float | L
             "than as many of different groups"
         )
     if domain in (None, "auto"):
-        _tell_domain(seen, part.source, channels, looks)
+        _tell_domain(seen, part.source, channels, looks, sorted(counts))
     if similarity is None and channels <= _MOST_COLOURS:
         _measure_similarity(seen, roles.train)
     return seen
@@ -104,7 +106,7 @@ def _measure_similarity(seen: Seen, records: Sequence[ImageRecord]) -> None:
     )
 
 
-def _tell_domain(seen: Seen, source: str, channels: int, looks: Sequence[Look]) -> None:
+def _tell_domain(seen: Seen, source: str, channels: int, looks: Sequence[Look], names: Sequence[str]) -> None:
     """Put the domain with its reason into what was seen, or a question into its warnings."""
     if is_digits(source):
         seen.domain = "document"
@@ -113,20 +115,25 @@ def _tell_domain(seen: Seen, source: str, channels: int, looks: Sequence[Look]) 
         seen.domain = "satellite"
         seen.told.append(Reason("domain", f"{channels} channels are bands of a sensor", "headstart.data.headers"))
     elif not looks:
-        seen.warnings.append("no image could be looked at, so the domain is taken for photo; --domain says otherwise")
+        seen.values["domain_is"] = "unknown"
+        seen.warnings.append(
+            "the domain is unknown: no image could be looked at. It gets the values of photo; --domain says what it is"
+        )
     else:
-        guess = guess_domain(looks)
-        if guess.is_certain:
-            seen.domain = guess.domain
-            text = f"pixels look like {guess.domain}: {guess.evidence}; --domain says otherwise"
-            seen.told.append(Reason("domain", text, "headstart.advise.domain_guess"))
-        else:
+        guess = guess_domain(looks, names=names, source=Path(source).stem)
+        if guess.domain == "unknown":
+            seen.values["domain_is"] = "unknown"
             seen.warnings.append(
-                f"the pixels may be {guess.domain} ({guess.evidence}), too few to act on: --domain says what they are"
+                f"the domain is unknown: {guess.evidence}. It gets the values of photo; "
+                f"--domain {', '.join(DOMAINS)} says what the images are"
             )
+        else:
+            seen.domain = guess.domain
+            text = f"looks like {guess.domain}: {guess.evidence}; --domain says otherwise"
+            seen.told.append(Reason("domain", text, "headstart.advise.domain_guess"))
 
 
-def _look_at_some(records: Sequence[ImageRecord]) -> tuple[list[Header], list[Look]]:
+def _look_at_some(records: Sequence[ImageRecord], *, bits: int | None) -> tuple[list[Header], list[Look]]:
     """Headers and looks of images spread evenly over the records; what cannot be read is passed over."""
     headers, looks = [], []
     for record in _spread(records):
@@ -139,7 +146,7 @@ def _look_at_some(records: Sequence[ImageRecord]) -> tuple[list[Header], list[Lo
             continue
         headers.append(header)
         try:
-            looks.append(look_at(decode(encoded, at_least=_LOOK_PIXELS)))
+            looks.append(look_at(decode(encoded, at_least=_LOOK_PIXELS, bits=bits)))
         except UnreadableImageError:
             continue
     return headers, looks

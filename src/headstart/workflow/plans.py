@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import get_args
 
 from headstart.data.sources import is_digits
-from headstart.domains import DOMAINS
+from headstart.domains import DOMAINS, FLIP_WARNING
 from headstart.errors import ModelError, PlanError, nearest
 from headstart.models.catalog import ModelChoice, find_model
 from headstart.plan import AugmentationPlan, DataPlan, Grain, NoncommercialWeights, Plan, Requirement, TrainPhase
@@ -76,11 +76,14 @@ def make_plan(options: TrainOptions, *, training_images: int | None = None, fit_
             [f"domain: {domain_name!r} must be one of {', '.join(DOMAINS)}" + (f"; {hint}" if hint else "")]
         )
     domain = DOMAINS[domain_name]
-    reasons = [("augmentation.flip", domain.flip_reason)]
+    is_given = options.domain is not None or domain_name == "document"
+    mirrored = f"{domain.flip}, as for photos, because no domain was given: {FLIP_WARNING}"
+    reasons = [("augmentation.flip", domain.flip_reason if is_given else mirrored)]
     if options.domain is None:
         reasons.append(("domain", "digits are writing" if domain_name == "document" else "the default; see --domain"))
     if options.augmentation is None:
-        reasons.append(("augmentation.preset", domain.augmentation_reason))
+        why = domain.augmentation_reason if is_given else "the values of photos, because no domain was given"
+        reasons.append(("augmentation.preset", why))
     if options.model is not None:
         find_model(options.model)
     preset_name = augmentation_named(options.augmentation or domain.augmentation)
