@@ -51,4 +51,5 @@ benchmarks: env $(PEERS) $(TRUNK)
 	$(PYTHON) benchmarks/stored_views.py
 	$(PYTHON) benchmarks/stored_views.py --cases head lite0 --sets cifar10 rsscn7 chest_xray --other-seeds 3
 	$(PYTHON) benchmarks/advise_seconds.py
+	$(PYTHON) benchmarks/estimates.py
 	$(PYTHON) benchmarks/shortlist_truth.py

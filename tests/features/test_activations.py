@@ -28,8 +28,8 @@ from headstart.features.activations import (
     weights_digest,
 )
 from headstart.features.engines import features_of, head_answers
-from headstart.features.measured import Spent
 from headstart.features.onnx_engine import version_here
+from headstart.features.spent import Spent
 from headstart.features.store import EVALUATION, ActivationStore, Writer, image_digest, random_view, row_ids
 from headstart.features.store_limit import write_limit
 from headstart.models.backbone import Classifier, build_classifier

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +15,6 @@ from headstart.features.measured import (
     FIGURES,
     GPU_RATE,
     Known,
-    Spent,
     Trial,
     nominal_rates,
     rates_of,
@@ -284,31 +282,26 @@ def test_every_figure_is_one_of_rates():
     assert set(FIGURES) <= set(Rates.__dataclass_fields__)
 
 
-def test_spending_is_counted_from_many_threads():
-    spent = Spent()
-
-    def work() -> None:
-        for _ in range(50):
-            with spent.view("varied"):
-                sum(range(200))
-            spent.moved(10, 0.5)
-
-    threads = [threading.Thread(target=work) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    found = spent.so_far()
-    assert (found.views["varied"], found.views["plain"], found.moved_bytes) == (200, 0, 2000)
-    assert found.moved_seconds == pytest.approx(100.0)
-    assert found.view_seconds["varied"] > 0
+def test_how_right_estimates_were_is_remembered_for_each_origin_of_their_figures(own_home: Path):
+    for took in (8.0, 12.0, 30.0):
+        known = recall("a")
+        known.learn_estimate("related", estimated=10.0, took=took)
+        remember("a", known)
+    kept = recall("a").kept_estimates("related")
+    assert kept is not None
+    assert (kept.runs, kept.low, kept.high) == (3, 0.8, 3.0)
+    assert recall("a").kept_estimates("measured") is None, "figures of another origin say nothing of these"
+    assert recall("b").kept_estimates("related") is None, "nor does another machine"
 
 
-def test_what_waits_is_not_counted_as_work_of_a_core():
-    spent = Spent()
-    with spent.view("plain"):
-        time.sleep(0.2)
-    assert spent.so_far().view_seconds["plain"] < 0.1
+def test_runs_that_end_at_the_same_time_both_count(own_home: Path):
+    first, second = recall("a"), recall("a")
+    first.learn_estimate("measured", estimated=1.0, took=1.0)
+    second.learn_estimate("measured", estimated=1.0, took=2.0)
+    remember("a", first)
+    remember("a", second)
+    remember("a", second)
+    assert recall("a").estimates["measured"][:2] == [1.0, 2.0]
 
 
 def test_rates_are_plain_json(own_home: Path):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -23,7 +22,7 @@ from headstart.features.measured import Known, rates_of
 from headstart.features.network_facts import expected_gain
 from headstart.features.speed import Glance
 from headstart.features.store import ActivationStore
-from headstart.plan import AugmentationPlan, DataPlan, FrozenPartPlan, SelectionPlan, SolvePhase, TrainPhase
+from headstart.plan import AugmentationPlan, FrozenPartPlan, SelectionPlan, SolvePhase, TrainPhase
 from headstart.train import forecasting
 from headstart.train.checkpoint import load_state
 from headstart.train.feeds import feed_for
@@ -99,6 +98,13 @@ def test_an_announcement_names_every_phase_and_adds_up(prepare: Callable, tmp_pa
     assert made["total_seconds"] == pytest.approx(total, abs=0.01)
     assert made["rates"] == "related", "the network was tried for a moment"
     assert made["before_seconds"] is None
+    assert (made["low_seconds"], made["kept_runs"]) == (None, 0), "no run has tested an estimate"
+    costs.known.estimates["related"] = [0.5, 1.0, 2.0]
+    again = costs.announced(task.plan.phases)
+    assert again["low_seconds"] == pytest.approx(again["total_seconds"] / 2, abs=0.01)
+    assert again["high_seconds"] == pytest.approx(2 * again["total_seconds"], abs=0.01)
+    assert again["kept_runs"] == 3
+    costs.announced_seconds = None
     assert "is shorter than that" in made["budget"]
     assert costs.announced(task.plan.phases, budget_seconds=1e9)["budget"] is None
     assert costs.announced(task.plan.phases)["budget"] is None
@@ -474,19 +480,3 @@ def test_a_run_tells_its_later_forecasts_and_keeps_the_first(prepare: Callable, 
     told = notes.of("forecast")
     assert [[phase["name"] for phase in one["phases"]] for one in told] == [["probe", "tune", "end"], ["tune", "end"]]
     assert ledger.comparison()["total_seconds"] == told[0]["total_seconds"]
-
-
-@pytest.mark.realdata
-def test_on_a_fresh_machine_the_forecast_is_of_the_size_of_the_truth(real_data: Path, tmp_path: Path):
-    """EfficientNet-Lite0 on ants and bees at 224 pixels, with nothing measured. It said 1 min 30 s of 16 s once."""
-    from headstart.workflow.plans import TrainOptions
-    from headstart.workflow.train import train
-
-    data = DataPlan(source=str(real_data / "hymenoptera.tar"))
-    started = time.monotonic()
-    answer = train(TrainOptions(data, strategy="feature_extraction"), out=tmp_path / "run", started=started)
-    made = answer.metrics["forecast"]
-    said = made["total_seconds"] - made["elapsed_seconds"]
-    took = made["took_seconds"] - made["elapsed_seconds"]
-    assert made["rates"] == "related"
-    assert 1 / 2.5 < said / took < 2.5

@@ -147,6 +147,28 @@ def test_the_comparison_has_what_each_phase_took_and_zero_for_what_was_skipped(p
     assert recall(player.costs.machine).figures["end_seconds"] == pytest.approx(1.5)
 
 
+def test_a_whole_run_tests_its_estimate_and_one_that_was_cut_short_does_not(played: tuple[Player, TrainPhase]):
+    player, phase = played
+    kept = lambda: sum(map(len, recall(player.costs.machine).estimates.values()))  # noqa: E731
+    player.probe(50)
+    player.tune(phase, stored=False)
+    player.ledger.comparison()
+    assert kept() == 1
+    (ratio,) = recall(player.costs.machine).estimates[player.ledger._forecast["rates"]]
+    took = player.clock.now - player.costs.started
+    assert ratio == pytest.approx(took / player.ledger._forecast["total_seconds"], rel=1e-6)
+    for event, row in (("stopped", None), ("diverged", None), (None, {"name": "tune", "ended": "no better epoch"})):
+        forecast = player.ledger._forecast
+        player.ledger = Ledger(player.costs, clock=player.clock)
+        player.ledger.noted("forecast", forecast)
+        if event is not None:
+            player.ledger.noted(event, {"reason": "budget"})
+        player.ledger.phase_started(1, phase)
+        player.ledger.phase_done(row or {"name": "tune", "ended": "all epochs done"})
+        player.ledger.comparison()
+    assert kept() == 1
+
+
 def test_a_phase_that_was_stopped_has_its_time_too_and_the_end_none(played: tuple[Player, TrainPhase]):
     player, phase = played
     player.probe(50)

@@ -76,7 +76,7 @@ class Machine:
         each = f"{CORE_RATE:g} billion multiply-accumulates a second a core"
         if self.hardware.gpu == "one":
             each = f"{GPU_RATE:,.0f} billion multiply-accumulates a second on the GPU"
-        return f"stated rates, nothing was measured here yet: {each}; right within a factor of four"
+        return f"stated rates, nothing was measured here yet: {each}; no run here has tested them"
 
     def usd(self, seconds: float) -> float:
         """What so many seconds cost on a rented machine with as many cores, or a GPU."""

@@ -28,12 +28,12 @@ _EPOCH_ROW = (
     "{phase:<16} {epoch:>5} {train:>10} {select:>11} {accuracy:>10} {head:>9} {backbone:>18} {seconds:>8}  {mark}"
 )
 
-_FORECAST_FROM = {
-    "measured": "",
-    "related": " (from other networks or a short trial on this machine: it may be half or twice that)",
+_UNTESTED = {
+    "measured": " (not tested yet: too few runs here have shown how right such figures are)",
+    "related": " (from other networks or a short trial; too few runs here have shown how right such figures are)",
     "guessed": " (a rough guess: nothing ran on this machine yet)",
 }
-"""What to say of a forecast by where its rates come from."""
+"""What to say of an estimate by where its figures come from, until runs on this machine have tested some."""
 _WORTH_SAYING = 1.5
 """A later forecast is shown if it differs from the one before by more than this factor."""
 
@@ -231,7 +231,10 @@ def _forecast_line(values: Mapping[str, Any]) -> str:
     if values["bytes"]:
         line += f"; {bytes_text(values['bytes'])} stored"
     line += f"; {bytes_text(values['memory_bytes'])} of memory"
-    return line + _FORECAST_FROM[values["rates"]]
+    if not (runs := values.get("kept_runs")):
+        return line + _UNTESTED[values["rates"]]
+    low, high = duration_text(values["low_seconds"]), duration_text(values["high_seconds"])
+    return f"{line}; the last {runs} estimates here were off by as much as would make this {low} to {high}"
 
 
 def _forecast_end(values: Mapping[str, Any]) -> str:

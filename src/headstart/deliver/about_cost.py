@@ -14,7 +14,7 @@ from headstart.deliver.tracks import bar
 
 _RATES_FROM = {
     "measured": "The forecast went by what this network took on this machine before.",
-    "related": "The forecast went by other networks or a short trial on this machine: it may be half or twice that.",
+    "related": "The forecast went by other networks or a short trial on this machine.",
     "guessed": "Nothing had run on this machine before, so the forecast was a rough guess.",
 }
 

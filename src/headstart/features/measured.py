@@ -1,7 +1,8 @@
 """What runs took on this machine, kept under $HEADSTART_HOME, and the rates that follow for a network; no torch.
 
     rates.json   {"format": 2, "latest": MACHINE, "machines": {MACHINE: {"figures": {name: number},
-                                                                        "networks": {NAME@SIZE: {...}}}}}
+                                                                        "networks": {NAME@SIZE: {...}},
+                                                                        "estimates": {ORIGIN: [took by estimate]}}}}
 
 A figure that is measured again moves most of the way to what was measured last. The rates of a network are, in this
 order: its own, measured by runs or tried for a moment; those of other networks, scaled by the vigour of their kinds;
@@ -13,10 +14,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import math
-import threading
-import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -26,11 +24,12 @@ from headstart.data.loading import cores
 from headstart.errors import DiskFullError
 from headstart.features.cost_facts import Origin, Rates
 from headstart.features.engine_choice import EXPECTED_RELOAD_SECONDS, EXPECTED_SETUP_SECONDS
+from headstart.features.kept_estimates import KeptEstimates, kept_estimates, with_ratio
 from headstart.features.network_facts import NetworkFacts, expected_gain
+from headstart.features.spent import ViewKind
 from headstart.files import read_json, update_json
 from headstart.models.download import home
 
-ViewKind = Literal["plain", "varied"]
 Device = Literal["cpu", "cuda"]
 
 FIGURES = (
@@ -86,48 +85,6 @@ _SAME_SIZE = 1
 
 
 @dataclass(frozen=True, slots=True)
-class Amounts:
-    """What was spent on views and on the store, so far."""
-
-    views: Mapping[ViewKind, int]
-    view_seconds: Mapping[ViewKind, float]
-    """Of one core."""
-    moved_bytes: int
-    moved_seconds: float
-
-
-class Spent:
-    """Counts what views and reading stored rows take; may be told from several threads."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._views: dict[ViewKind, int] = {"plain": 0, "varied": 0}
-        self._view_seconds: dict[ViewKind, float] = {"plain": 0.0, "varied": 0.0}
-        self._moved_bytes, self._moved_seconds = 0, 0.0
-
-    @contextmanager
-    def view(self, kind: ViewKind) -> Iterator[None]:
-        """One view is made while the block runs, in this thread."""
-        started = time.thread_time()
-        yield
-        seconds = time.thread_time() - started
-        with self._lock:
-            self._views[kind] += 1
-            self._view_seconds[kind] += seconds
-
-    def moved(self, count: int, seconds: float) -> None:
-        """So many bytes were read from the store."""
-        with self._lock:
-            self._moved_bytes += count
-            self._moved_seconds += seconds
-
-    def so_far(self) -> Amounts:
-        """A copy."""
-        with self._lock:
-            return Amounts(dict(self._views), dict(self._view_seconds), self._moved_bytes, self._moved_seconds)
-
-
-@dataclass(frozen=True, slots=True)
 class Trial:
     """What a moment before a run told, where nothing was known; counts until a run has measured it."""
 
@@ -149,8 +106,12 @@ class Known:
     networks: dict[str, dict[str, Any]] = field(default_factory=dict)
     """NetworkFacts.name -> {"stretches": {name: seconds an image}, "rates": {figure: number}, "uncut": [border],
     "facts": what `NetworkFacts.to_dict` gives}."""
+    estimates: dict[str, list[float]] = field(default_factory=dict)
+    """Origin of the figures an estimate was made from -> seconds taken by seconds estimated, of the last runs."""
+    tested: list[tuple[Origin, float, float]] = field(default_factory=list, compare=False, repr=False)
+    """Origin, seconds estimated and seconds taken of runs that are not remembered yet."""
     began_with: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
-    """Both, as they were recalled: what differs from it is what was learned since."""
+    """Figures and networks, as they were recalled: what differs from it is what was learned since."""
 
     def learn(self, name: str, value: float, *, network: NetworkFacts | None = None) -> None:
         """Take in one of FIGURES; those that depend on the kind of network need to know it. What is not > 0 is not."""
@@ -197,6 +158,15 @@ class Known:
         """Whether views of images of about that size were measured."""
         return any(abs(scale - _scale_of(pixels)) <= _SAME_SIZE for scale in _seen(self.figures, kind))
 
+    def learn_estimate(self, origin: Origin, *, estimated: float, took: float) -> None:
+        """A whole run has ended: what it was estimated to take, and what it took, in seconds."""
+        self.estimates[origin] = with_ratio(self.estimates.get(origin, ()), estimated=estimated, took=took)
+        self.tested.append((origin, estimated, took))
+
+    def kept_estimates(self, origin: Origin) -> KeptEstimates | None:
+        """How right the last estimates from such figures were; None where too few runs tell."""
+        return kept_estimates(self.estimates.get(origin, ()))
+
     def facts_of(self, name: str) -> NetworkFacts | None:
         """What was counted of a network on an earlier occasion."""
         with contextlib.suppress(KeyError, TypeError, ValueError, AttributeError):
@@ -225,11 +195,15 @@ def remember(machine: str, known: Known) -> None:
         networks = _merged(now.networks, known.networks, began.get("networks", {}))
         machines = found["machines"] if found.get("format") == _FORMAT and "machines" in found else {}
         others = machines if isinstance(machines, dict) else {}
-        mine = {"figures": figures, "networks": networks}
+        estimates = dict(now.estimates)
+        for origin, estimated, took in known.tested:
+            estimates[origin] = with_ratio(estimates.get(origin, ()), estimated=estimated, took=took)
+        mine = {"figures": figures, "networks": networks, "estimates": estimates}
         return {"format": _FORMAT, "latest": machine, "machines": {**others, machine: mine}}
 
     with contextlib.suppress(OSError, DiskFullError):
         update_json(_kept_in(), with_known)
+        known.tested.clear()
 
 
 def _read(found: Mapping[str, Any], machine: str | None) -> Known:
@@ -239,7 +213,10 @@ def _read(found: Mapping[str, Any], machine: str | None) -> Known:
             raw = found["machines"][machine]
             figures = {name: float(value) for name, value in raw["figures"].items()}
             networks = {name: dict(value) for name, value in raw["networks"].items()}
-            return Known(figures, networks, copy.deepcopy({"figures": figures, "networks": networks}))
+            raw_estimates = raw.get("estimates", {})
+            estimates = {name: [float(ratio) for ratio in ratios] for name, ratios in raw_estimates.items()}
+            began = copy.deepcopy({"figures": figures, "networks": networks})
+            return Known(figures, networks, estimates, began_with=began)
     return Known()
 
 

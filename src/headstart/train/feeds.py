@@ -26,8 +26,8 @@ from headstart.features.cost import views_wanted
 from headstart.features.cut import CutNetwork, NetworkGraph
 from headstart.features.engine_choice import EngineWish
 from headstart.features.engines import Matrix, logits_of, to_tensor
-from headstart.features.measured import Spent
 from headstart.features.shards import Tensor as StoredTensor
+from headstart.features.spent import Spent
 from headstart.features.store import random_view
 from headstart.features.store_index import Reader
 from headstart.input_spec import InputSpec

@@ -25,6 +25,7 @@ from headstart.features.cost_facts import (
     POOLED,
     REPORTED,
     ImageCounts,
+    Origin,
     Rates,
     Terms,
 )
@@ -37,7 +38,6 @@ from headstart.features.measured import (
     Device,
     Known,
     Trial,
-    ViewKind,
     completed,
     nominal_rates,
     rates_of,
@@ -46,6 +46,7 @@ from headstart.features.measured import (
 from headstart.features.network_facts import Border, NetworkFacts
 from headstart.features.onnx_engine import runtime_version
 from headstart.features.speed import glance, known_speed, machine_key
+from headstart.features.spent import ViewKind
 from headstart.features.store import EVALUATION, random_view, row_ids
 from headstart.models.augment import training_view, view_rng
 from headstart.models.backbone import Classifier, Weights
@@ -155,7 +156,19 @@ class Costs:
             "bytes": made.stored_bytes,
             "memory_bytes": made.memory_bytes,
             "rates": made.origin,
+            **self._kept_so_far(made.origin, total),
             "budget": made.cut_off(elapsed, budget_seconds) if budget_seconds is not None and short else None,
+        }
+
+    def _kept_so_far(self, origin: Origin, seconds: float) -> dict[str, Any]:
+        """What the last estimates of this kind make of these seconds; nothing is promised where too few runs tell."""
+        kept = self.known.kept_estimates(origin)
+        if kept is None:
+            return {"low_seconds": None, "high_seconds": None, "kept_runs": 0}
+        return {
+            "low_seconds": round(seconds * kept.low, 3),
+            "high_seconds": round(seconds * kept.high, 3),
+            "kept_runs": kept.runs,
         }
 
     def _if_futile(self, phases: Phases, terms: Terms) -> float | None:

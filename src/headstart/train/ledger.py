@@ -21,11 +21,13 @@ from headstart.features.cost_facts import (
     judging_stretch,
     steps_stretch,
 )
-from headstart.features.measured import Amounts, ViewKind, remember
+from headstart.features.measured import remember
 from headstart.features.onnx_engine import engines_folder
+from headstart.features.spent import Amounts, ViewKind
 from headstart.plan import Phase, SolvePhase, TrainPhase
 from headstart.train.forecasting import Costs
 from headstart.train.observers import Observer
+from headstart.train.phases import ALL_EPOCHS
 
 FEWEST_IMAGES = 16
 """A stretch of fewer images says little of the next."""
@@ -97,6 +99,9 @@ class Ledger(Observer):
         self._work: list[_Work] = []
         self._start, self._engine = PIXELS, ""
         self._exports = _exports()
+        self._ended_early = False
+        """Whether anything was left out, so that the estimate of the whole cannot be compared with what it took."""
+        self._skipped = False
         self._steps: list[float] = []
         self._judging: list[float] = []
         self._gaps: list[float] = []
@@ -113,6 +118,8 @@ class Ledger(Observer):
             self._filled(values["border"], values["engine"])
         elif event == "computed_by":
             self._engine = values["engine"]
+        elif event in ("stopped", "diverged"):
+            self._ended_early = True
 
     def phase_started(self, index: int, phase: Phase) -> None:
         """Its clock starts."""
@@ -162,11 +169,13 @@ class Ledger(Observer):
             self._took[row["name"]] = now - self._began
             if isinstance(self._phase, TrainPhase):
                 self._learn_epochs(self._phase)
+                self._ended_early |= row.get("ended", ALL_EPOCHS) != ALL_EPOCHS
             self._learn_views()
             remember(self.costs.machine, self.costs.known)
             self._phase = None
         else:
-            self._took.setdefault(row["name"], 0.0)  # skipped
+            self._took.setdefault(row["name"], 0.0)
+            self._skipped = True
         self._ended, self._work = now, []
 
     def comparison(self) -> dict[str, Any]:
@@ -177,12 +186,19 @@ class Ledger(Observer):
         else:
             self._took["end"] = now - self._ended
             self.costs.known.learn("end_seconds", now - self._ended - sum(w.last - w.began for w in self._work))
+            self._learn_estimate(now - self.costs.started)
             remember(self.costs.machine, self.costs.known)
         phases = [
             {**phase, "took_seconds": round(self._took[phase["name"]], 3) if phase["name"] in self._took else None}
             for phase in self._forecast.get("phases", ())
         ]
         return {**self._forecast, "phases": phases, "took_seconds": round(now - self.costs.started, 3)}
+
+    def _learn_estimate(self, took: float) -> None:
+        """How right the first estimate was, where everything was done that it counted."""
+        estimated = self._forecast.get("futile_seconds" if self._skipped else "total_seconds")
+        if not self._ended_early and estimated is not None:
+            self.costs.known.learn_estimate(self._forecast["rates"], estimated=estimated, took=took)
 
     def _filled(self, border: str, engine: str) -> None:
         """Frozen parts were computed: all work of the phase so far."""

@@ -40,7 +40,7 @@ from headstart.train.ledger import phase_row
 from headstart.train.mixup import batch_loss
 from headstart.train.moved import STILL, MovedCheck, still_alarm
 from headstart.train.observers import Observer
-from headstart.train.phases import Entered, enter
+from headstart.train.phases import ALL_EPOCHS, Entered, enter
 from headstart.train.probe import candidate_of, solve_probe
 from headstart.train.rate_finder import Rehearsal, find_rates
 from headstart.train.schedules import rates_at
@@ -150,7 +150,7 @@ class _Loop:
                 phase = self._find_rates(phase)
                 entered = enter(self.classifier, phase, self.plan.optimizer)
             progress.epoch_seconds += time.monotonic() - started
-            reason, ended_early = "all epochs done", False
+            reason, ended_early = ALL_EPOCHS, False
             while progress.epoch < phase.epochs:
                 if self._is_out_of_patience():
                     reason, ended_early = f"no better epoch for {progress.epochs_without_better}", True

@@ -15,6 +15,9 @@ from headstart.models.backbone import Classifier
 from headstart.models.layers import freeze, frozen_tensors, param_groups, set_batch_norm
 from headstart.plan import OptimizerPlan, TrainPhase
 
+ALL_EPOCHS = "all epochs done"
+"""Why a phase ended that nothing cut short."""
+
 
 @dataclass(frozen=True)
 class Entered:

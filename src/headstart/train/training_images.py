@@ -12,7 +12,8 @@ import numpy.typing as npt
 from headstart.data.sources import ImageRecord
 from headstart.data.splits import Roles
 from headstart.features.activations import Precision
-from headstart.features.measured import USUAL_PIXELS, Spent
+from headstart.features.measured import USUAL_PIXELS
+from headstart.features.spent import Spent
 from headstart.features.store import ActivationStore
 from headstart.input_spec import InputSpec
 
