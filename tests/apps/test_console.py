@@ -123,6 +123,7 @@ def test_check_lists_classes_sizes_and_findings():
         "splits": {"train": {"ant": 2}, "val": {"bee": 1}},
         "pixels": {"width": [8, 9, 10], "height": [11, 12, 13]},
         "groups": {"groups": 2, "unmatched": 1},
+        "view": {"size": 224, "resize": "crop", "cut": {"median": 0.432, "largest": 0.571}},
         "findings": [{"level": "warning", "what": "x", "evidence": "seen", "remedy": "do"}],
     }
     text = console.check_text(answer)
@@ -131,6 +132,7 @@ def test_check_lists_classes_sizes_and_findings():
         "(train 2, val 0)",
         "width 8, 9, 10",
         "seen",
+        "seen at 224 px (crop): 43 % of the median image is cut off, 57 % at most",
         "-> do",
     ):
         assert words in text
@@ -144,8 +146,9 @@ def test_predictions_are_one_line_each():
 def test_names_do_not_steer_the_terminal_or_stretch_tables(capsys: pytest.CaptureFixture[str]):
     odd = {"y" * 200: 1, "esc\x1b[31m": 2, "new\nline": 3}
     answer = {"images": 6, "classes": odd, "splits": {}, "pixels": {"width": [], "height": []}, "findings": []}
+    answer |= {"view": {"size": 224, "resize": "crop", "cut": None}}
     lines = console.check_text(answer).splitlines()
-    assert len(lines) == 5
+    assert len(lines) == 6
     assert max(map(len, lines)) < 60
     assert "\\u001b[31m" in lines[2]
     assert "new\\nline" in lines[3]

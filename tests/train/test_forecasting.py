@@ -390,9 +390,9 @@ def test_views_are_tried_with_a_few_images_of_the_run(prepare: Callable, monkeyp
     read: list[str] = []
     original = forecasting.read_pixels
 
-    def read_pixels(record):
+    def read_pixels(record, **options):
         read.append(record.id)
-        return original(record)
+        return original(record, **options)
 
     monkeypatch.setattr(forecasting, "read_pixels", read_pixels)
     found = tried_views(task.images, task.plan.augmentation, ["plain", "varied"])
@@ -400,7 +400,7 @@ def test_views_are_tried_with_a_few_images_of_the_run(prepare: Callable, monkeyp
     assert all(0 < seconds < 1 for seconds in found.values())
     assert 1 <= len(set(read)) == len(read) <= 3
 
-    def broken(record):
+    def broken(record, **options):
         raise DataError("cannot be read")
 
     monkeypatch.setattr(forecasting, "read_pixels", broken)
