@@ -20,7 +20,7 @@ app = typer.Typer()
 app.command()(embed)
 
 KEYS = ["store", "model", "border", "images", "views", "computed", "stored_before", "bytes", "seconds", "engine"]
-KEYS += ["unreadable"]
+KEYS += ["unreadable", "findings"]
 
 
 def test_it_fills_a_store_then_finds_it_full_and_writes_files(image_folder: Path, tmp_path: Path):
@@ -65,11 +65,19 @@ def test_the_text_names_a_few_that_cannot_be_read():
     figures = {"images": 1200, "views": 1, "model": "net", "border": "pooled", "computed": 2000, "engine": "torch"}
     figures |= {"stored_before": 400, "seconds": 12.0, "bytes": 5_000_000, "store": "/s", "file": "x.npz"}
     figures["unreadable"] = {f"{number}.jpg": "empty" for number in range(5)}
+    figures["findings"] = [{"evidence": "red is empty", "remedy": "add images"}]
     text = embedded_text(figures)
     for words in ("1,200 images in 2 views, net, pooled", "2,000 rows computed by torch, 400 were there", "200 rows/s"):
         assert words in text
     assert "left out 2.jpg: empty\nleft out 2 more" in text
+    assert "warning: red is empty; add images" in text
     assert text.endswith("written: x.npz")
+
+
+def test_a_name_of_another_kind_of_file_is_refused_before_any_image_is_read(tmp_path: Path):
+    done = CliRunner().invoke(app, [str(tmp_path / "none"), "-o", str(tmp_path / "features.csv")])
+    assert "features are not written as .csv" in str(done.exception)
+    assert not (tmp_path / "features.csv").exists()
 
 
 def test_a_mistake_is_one_line(tmp_path: Path, command: list[str]):

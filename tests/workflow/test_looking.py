@@ -38,6 +38,13 @@ def test_the_count_is_that_of_the_images_train_would_learn_from(image_folder: Pa
     assert (seen.domain, seen.told, seen.warnings) == (None, [], [])
 
 
+def test_a_class_that_cannot_be_counted_is_named(image_folder: Path):
+    (image_folder / "red").mkdir()
+    seen = look(DataPlan(source=str(image_folder)), seed=0, domain="photo", similarity="high")
+    assert len(seen.warnings) == 1
+    assert seen.warnings[0].startswith("1 folder of a class or split without an image: red is empty")
+
+
 def test_samples_count_as_samples(make_folder: Callable[..., Path]):
     folder = make_folder("many", per_class=30)
     part = DataPlan(source=str(folder), limit_train="5/class")

@@ -98,6 +98,7 @@ def embedded_text(figures: Mapping[str, Any]) -> str:
         lines.append(f"left out {name}: {reason}")
     if (more := len(figures["unreadable"]) - 3) > 0:
         lines.append(f"left out {more} more that cannot be read (see --json)")
+    lines += [f"warning: {finding['evidence']}; {finding['remedy']}" for finding in figures["findings"]]
     if "file" in figures:
         lines.append(f"written: {figures['file']}")
     return "\n".join(lines)

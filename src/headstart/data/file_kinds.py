@@ -65,7 +65,7 @@ _BMP_HEADER_BYTES = frozenset((12, 40, 52, 56, 64, 108, 124))
 
 def is_hidden(name: PurePosixPath) -> bool:
     """Whether a file or a folder above it is hidden, or belongs to a tool."""
-    return any(part.startswith(".") or part in TOOL_FOLDERS for part in name.parts)
+    return any(part[0] == "." or part in TOOL_FOLDERS for part in name.parts)
 
 
 def suffix_of(name: PurePosixPath) -> str:

@@ -37,10 +37,10 @@ class Listing:
             member: The file.
             first_bytes: Gives its first bytes; called only where the name does not say what it is.
         """
-        if any(part in TOOL_FOLDERS for part in member.name.parts):
-            self.skip(member.name, SkipReason.TOOL_FOLDER)
-            return
         if is_hidden(member.name):
+            if not TOOL_FOLDERS.isdisjoint(member.name.parts):
+                self.skip(member.name, SkipReason.TOOL_FOLDER)
+                return
             # What macOS writes beside an image (`._1.png`) has its suffix and is none.
             if member.name.suffix.lower() in IMAGE_SUFFIXES and not member.name.name.startswith("._"):
                 self.skip(member.name, SkipReason.HIDDEN)

@@ -66,10 +66,10 @@ class _Walk:
                 self.listing.skip(name, SkipReason.LOCKED, error.strerror or str(error))
                 continue
             folder = os.path.realpath(self._root / name) if any(entry.is_symlink() for entry in entries) else ""
-            names += [name / entry.name for entry in entries if self._is_real_folder(name, entry, folder)]
+            names += [name / entry.name for entry in entries if self._sort_in(name, entry, folder)]
 
-    def _is_real_folder(self, parent: PurePosixPath, entry: os.DirEntry[str], folder: str) -> bool:
-        """Sort an entry in; a real folder is left to the caller.
+    def _sort_in(self, parent: PurePosixPath, entry: os.DirEntry[str], folder: str) -> bool:
+        """Sort an entry in, and say whether it is a real folder that the caller is to read.
 
         Args:
             parent: Name of the folder that holds it.
@@ -78,26 +78,26 @@ class _Walk:
         """
         name = parent / entry.name
         try:
-            status = entry.stat()
-            is_folder, is_file = entry.is_dir(), entry.is_file()
+            if entry.is_file():  # most are, and need no call of the system to say so
+                self._file(Member(name, Path(entry.path)))
+                if entry.is_symlink():
+                    self._note_outside(name, os.path.normpath(Path(folder) / _target(entry)))
+                return False
+            identity = _identity(entry.stat())
         except OSError as error:
             if entry.is_symlink():
                 self.listing.skip(name, SkipReason.DANGLING, _target(entry))
             else:
                 self.listing.skip(name, SkipReason.LOCKED, error.strerror or str(error))
             return False
-        if is_folder and entry.name in TOOL_FOLDERS:
-            self.listing.skip(name, SkipReason.TOOL_FOLDER)
-        elif is_folder and entry.is_symlink():
-            self._links.append(name)
-        elif is_folder:
-            return self._read_as.setdefault(_identity(status), name.as_posix()) == name.as_posix()
-        elif is_file:
-            self._file(Member(name, Path(entry.path)))
-            if entry.is_symlink():
-                self._note_outside(name, os.path.normpath(Path(folder) / _target(entry)))
-        else:
+        if not entry.is_dir():
             self.listing.skip(name, SkipReason.SPECIAL)
+        elif entry.name in TOOL_FOLDERS:
+            self.listing.skip(name, SkipReason.TOOL_FOLDER)
+        elif entry.is_symlink():
+            self._links.append(name)
+        else:
+            return self._read_as.setdefault(identity, name.as_posix()) == name.as_posix()
         return False
 
     def _file(self, member: Member) -> None:

@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from headstart.data import checks
 from headstart.data.loading import reader_threads
+from headstart.data.source_findings import STRICT, find_in_source
 from headstart.data.sources import Dataset, ImageRecord, open_source
 from headstart.errors import DataError, Interrupted, PlanError, require
 from headstart.features.cost_facts import POOLED
@@ -184,6 +185,7 @@ class _Work:
         self.store = ActivationStore(options.store)
         self.records: Sequence[ImageRecord] = dataset.records
         self.unreadable: dict[str, str] = {}
+        self._findings = [f.to_dict() for f in find_in_source(dataset) if f.what in STRICT]
         self._activations: Activations | None = None
         self._digests: dict[str, bytes] = {}
         self._plan = make_plan(
@@ -234,6 +236,7 @@ class _Work:
             "seconds": seconds,
             "engine": None if self._activations is None else self._activations.engine_name,
             "unreadable": self.unreadable,
+            "findings": self._findings,
         }
 
     def _frozen_part(self) -> Activations:

@@ -19,6 +19,7 @@ from headstart.choice_facts import Level
 from headstart.data import checks
 from headstart.data.decode import UnreadableImageError, decode
 from headstart.data.headers import Header, read_header
+from headstart.data.source_findings import STRICT, find_in_source
 from headstart.data.sources import ImageRecord, is_digits
 from headstart.domains import DOMAINS
 from headstart.errors import HeadstartError
@@ -72,6 +73,7 @@ def look(part: DataPlan, *, seed: int, domain: str | None, similarity: float | L
             "resolution": round(statistics.median(h.shorter for h in headers)) if headers else None,
         }
     )
+    seen.warnings += [f"{f.evidence}; {f.remedy}" for f in find_in_source(named.dataset) if f.what in STRICT]
     if max(counts.values()) > checks.IMBALANCE_RATIO * min(counts.values()):  # as `headstart check` names it
         few, many = min(counts, key=lambda name: counts[name]), max(counts, key=lambda name: counts[name])
         seen.warnings.append(f"classes are uneven: {counts[many]} images of {many!r}, {counts[few]} of {few!r}")
