@@ -41,6 +41,21 @@ def test_the_table_has_a_row_for_each_variant(comparison: ComparisonFacts):
     assert "v0: strategy: v0" in [text for _, text in read.all_of("li")]
 
 
+def test_one_model_of_two_names_says_so_and_a_speed_that_is_no_figure_has_its_range(comparison: ComparisonFacts):
+    speed = {"images_per_second": 20.0, "one_image_ms": 500.0, "stability": "unstable", "engine": "torch"}
+    ranges = {"one_image_ms_range": [83, 2029], "images_per_second_range": [2, 40]}
+    first, second, *rest = comparison.variants
+    variants = [{**first, "inference": {**speed, **ranges}}, {**second, "same_model_as": first["name"]}, *rest]
+    told = replace(comparison, answer={**comparison.answer, "variants": variants})
+    rows = [text for _, text in body_of(variants_section(told)).all_of("tr")]
+    assert "unstable: 2 to 40" in rows[1]
+    assert "unstable: 83 to 2,029 ms" in rows[1]
+    assert "same model as v0" in rows[2]
+    assert "unstable" not in rows[2]
+    forest = [text for a, text in body_of(forest_section(told)).all_of("span") if a.get("class") == "value"]
+    assert len(forest) == 2, "one entry, one line"
+
+
 def test_another_metric_has_its_column(comparison: ComparisonFacts):
     other = replace(comparison, answer={**comparison.answer, "metric": "balanced_accuracy"})
     read = body_of(variants_section(other))

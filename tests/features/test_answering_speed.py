@@ -9,6 +9,7 @@ import torch
 
 from headstart.features import answering_speed
 from headstart.features.answering_speed import inference_of
+from headstart.features.timing import Timing
 
 
 def test_many_and_one_are_measured_and_nothing_is_changed(prepare: Callable, monkeypatch: pytest.MonkeyPatch):
@@ -21,13 +22,22 @@ def test_many_and_one_are_measured_and_nothing_is_changed(prepare: Callable, mon
     assert found.one_image_ms > 0
     assert found.engine in ("torch", "onnxruntime")
     assert (found.input_size, found.threads) == (task.images.spec.size, torch.get_num_threads())
-    assert set(found.to_dict()) == {"images_per_second", "one_image_ms", "engine", "input_size", "threads"}
+    answer = found.to_dict()
+    assert set(answer) == {
+        *("images_per_second", "one_image_ms", "engine", "input_size", "threads"),
+        *("stability", "images_per_second_range", "one_image_ms_range"),
+    }
+    for name in ("images_per_second", "one_image_ms"):
+        low, high = answer[f"{name}_range"]
+        assert low <= answer[name] <= high
     after = classifier.network.state_dict()
     assert all(torch.equal(before[name], after[name]) for name in before)
 
 
-def test_the_median_of_repetitions_counts(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(answering_speed, "SECONDS", 0.0)
-    ticks = iter([0, 1, 10, 12, 20, 29])
-    monkeypatch.setattr(answering_speed.time, "perf_counter", lambda: next(ticks))
-    assert answering_speed._median_seconds(lambda: None) == 2
+def test_a_machine_that_does_not_come_to_rest_is_said(prepare: Callable, monkeypatch: pytest.MonkeyPatch):
+    timings = iter([Timing(0.5, 0.083, 2.029, "unstable"), Timing(0.1, 0.1, 0.11, "stable")])
+    monkeypatch.setattr(answering_speed, "_timed", lambda run: next(timings))
+    task = prepare()
+    found = inference_of(task.classifier(), task.images.spec)
+    assert (found.stability, found.one_image_ms, found.one_image_ms_range) == ("unstable", 500.0, (83.0, 2029.0))
+    assert found.images_per_second == 320.0

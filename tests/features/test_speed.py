@@ -12,16 +12,23 @@ import pytest
 import torch
 from torch import nn
 
-from headstart.features import speed
+from headstart.features import speed, timing
+from headstart.features.timing import Timing
 from headstart.models.catalog import ModelCard, find_model
 
 CARDS = [find_model(name).card for name in ("timm/test_resnet", "timm/test_vit")]
+
+
+def stable(images_per_second: float) -> Timing:
+    seconds = speed.BATCH_IMAGES / images_per_second
+    return Timing(seconds, seconds, seconds, "stable")
 
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("HEADSTART_HOME", str(tmp_path))
     monkeypatch.setattr(speed, "SECONDS_A_NETWORK", 0.01)
+    monkeypatch.setattr(timing, "AGREE", float("inf"))  # else a busy machine would decide what is remembered
     return tmp_path
 
 
@@ -33,16 +40,28 @@ def test_speeds_are_measured_once_and_remembered_for_this_machine(home: Path, mo
     assert all(value > 1 for value in first.values())
     kept = json.loads((home / "speeds.json").read_text())
     assert list(kept) == [speed.machine_key()]
-    monkeypatch.setattr(speed, "_images_per_second", lambda card: pytest.fail("measured again"))
+    monkeypatch.setattr(speed, "_timing", lambda card: pytest.fail("measured again"))
     assert speed.measured_speeds(CARDS) == first
 
 
 def test_another_machine_or_version_is_measured_anew(home: Path, monkeypatch: pytest.MonkeyPatch):
     speed.measured_speeds(CARDS[:1])
     monkeypatch.setattr(speed, "machine_key", lambda: "another machine")
-    monkeypatch.setattr(speed, "_images_per_second", lambda card: 7.0)
+    monkeypatch.setattr(speed, "_timing", lambda card: stable(7.0))
     assert speed.measured_speeds(CARDS[:1]) == {CARDS[0].name: 7.0}
     assert len(json.loads((home / "speeds.json").read_text())) == 2
+
+
+def test_a_figure_that_is_not_stable_is_told_and_not_remembered(home: Path, monkeypatch: pytest.MonkeyPatch):
+    told: dict[str, tuple[float, float]] = {}
+    card = CARDS[0]
+    monkeypatch.setattr(speed, "_timing", lambda card: Timing(0.08, 0.04, 0.8, "unstable"))
+    assert speed.measured_speeds([card], on_unstable=told.__setitem__) == {card.name: 100.0}
+    assert told == {card.name: (10.0, 200.0)}
+    assert speed.known_speed(card) is None
+    monkeypatch.setattr(speed, "_timing", lambda card: stable(200.0))
+    assert speed.measured_speeds([card], on_unstable=told.__setitem__) == {card.name: 200.0}
+    assert speed.known_speed(card) == 200.0
 
 
 def test_a_damaged_file_of_speeds_is_made_anew(home: Path):
@@ -138,11 +157,11 @@ def test_speeds_measured_at_the_same_time_are_all_kept(home: Path, monkeypatch: 
     """Both have read the file before either writes; a lock on the file keeps threads apart as it does processes."""
     both_have_read = threading.Barrier(2)
 
-    def measure(card: ModelCard) -> float:
+    def measure(card: ModelCard) -> Timing:
         both_have_read.wait()
-        return float(len(card.name))
+        return stable(float(len(card.name)))
 
-    monkeypatch.setattr(speed, "_images_per_second", measure)
+    monkeypatch.setattr(speed, "_timing", measure)
     threads = [threading.Thread(target=speed.measured_speeds, args=([card],)) for card in CARDS]
     for thread in threads:
         thread.start()

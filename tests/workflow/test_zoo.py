@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import timm
 import torchvision.models
 
+from headstart.apps.cards import card_text, cards_text
 from headstart.errors import ModelError
 from headstart.models.catalog import find_model
 from headstart.models.search import ModelQuery
@@ -46,8 +49,24 @@ def test_too_many_to_measure_are_refused():
 def test_measured_speeds_decide_limits_order_and_front(monkeypatch: pytest.MonkeyPatch):
     from headstart.features import speed
 
-    monkeypatch.setattr(speed, "measured_speeds", lambda cards, on_card: {c.name: 1e9 / c.parameters for c in cards})
+    monkeypatch.setattr(speed, "measured_speeds", lambda cards, **_: {c.name: 1e9 / c.parameters for c in cards})
     query = ModelQuery(family="squeezenet", sort="speed", min_speed=805)
     found = zoo.list_models(query, measure=True)
     assert [card["architecture"] for card in found] == ["squeezenet1_1"]
     assert found[0]["measured_images_per_second"] > 805
+
+
+def test_a_speed_that_is_not_stable_has_its_range(monkeypatch: pytest.MonkeyPatch):
+    from headstart.features import speed
+
+    def measured(cards: Any, *, on_card: Any, on_unstable: Any) -> dict[str, float]:
+        on_unstable(cards[0].name, (0.493, 12.048))
+        return {card.name: 1.0 for card in cards}
+
+    monkeypatch.setattr(speed, "measured_speeds", measured)
+    one = zoo.show_model("timm/test_vit", measure=True)
+    assert (one["measured_images_per_second"], one["measured_unstable"]) == (1.0, [0.49, 12.05])
+    assert "unstable: 0.49 to 12.05 img/s on this machine, which was busy; measure again" in card_text(one)
+    assert "unstable" in cards_text([one])
+    steady = {name: value for name, value in one.items() if name != "measured_unstable"}
+    assert "unstable" not in card_text(steady) + cards_text([steady])

@@ -28,6 +28,8 @@ def cards_text(cards: Sequence[Mapping[str, Any]], *, limit: int | None = None) 
         lines.append(
             f"... and {len(cards) - len(shown)} more: --limit N, or narrow the search (headstart models --help)"
         )
+    if measured and (busy := sum(bool(card.get("measured_unstable")) for card in shown)):
+        lines.append(f"unstable: {busy} not remembered, because the machine was busy; measure again when it is idle")
     if not measured:
         lines.append("* published: Intel i9-10940X, float32, one image at a time; --measure times this machine")
     return "\n".join(lines)
@@ -35,9 +37,10 @@ def cards_text(cards: Sequence[Mapping[str, Any]], *, limit: int | None = None) 
 
 def _row(card: Mapping[str, Any], width: int, *, measured: bool) -> str:
     speed = card["measured_images_per_second"] if measured else card["cpu_images_per_second"]
+    shown = f"{'unstable':>10}" if measured and card.get("measured_unstable") else _number(speed, 10, 1)
     return (
         f"{card['name']:<{width}} {card['parameters'] / 1e6:>7.1f}M {_number(card['gmacs'], 7, 2)} "
-        f"{card['input']['size']:>5} {_number(card['imagenet_top1'], 6, 2)} {_number(speed, 10, 1)}  {card['licence']}"
+        f"{card['input']['size']:>5} {_number(card['imagenet_top1'], 6, 2)} {shown}  {card['licence']}"
         + (" (not for commercial use)" if card["commercial_use"] == "forbidden" else "")
     )
 
@@ -70,6 +73,12 @@ def card_text(card: Mapping[str, Any]) -> str:
         (card["cpu_images_per_second"], "img/s published, Intel i9-10940X, float32"),
         (card["gpu_images_per_second"], "img/s published, RTX 4090, mixed precision"),
     ]
+    if unstable := card.get("measured_unstable"):
+        speeds = speeds[1:]
+        least, most = unstable
+        lines.append(
+            f"  speed         unstable: {least:g} to {most:g} img/s on this machine, which was busy; measure again"
+        )
     lines += [f"  speed         {value:g} {what}" for value, what in speeds if value is not None]
     if card["other_weights"]:
         lines.append(f"  also          {', '.join(card['other_weights'])}")

@@ -93,7 +93,7 @@ def comparison_text(answer: Mapping[str, Any]) -> str:
     if sentences:
         lines += ["", f"on test images ({data['reported_on']}), which chose nothing:"]
         lines += [f"  {sentence}" for sentence in sentences[:_MOST_SENTENCES]]
-    lines += [*_rate_lines(answer), "", *_front_lines(answer)]
+    lines += [*_rate_lines(answer), "", *_front_lines(answer), *_unstable_lines(answer)]
     for trial in answer["trials"]:
         if trial["state"] == "failed":
             lines.append(f"failed: {trial['trial']}: {trial['error']}")
@@ -138,6 +138,8 @@ def _table(answer: Mapping[str, Any]) -> list[str]:
         chosen = f"{select['accuracy']:.3f}" if select else "-"
         time = duration_text(row["seconds"]["mean"]) if row["seconds"] else "-"
         speeds = [f"{speed['images_per_second']:.0f}", f"{speed['one_image_ms']:.1f} ms"] if speed else ["-", "-"]
+        if speed and speed.get("stability") == "unstable":
+            speeds = ["unstable", "unstable"]
         memory = bytes_text(row["peak_memory_bytes"]) if row["peak_memory_bytes"] else "-"
         parameters = f"{row['parameters'] / 1e6:.1f}M" if row["parameters"] else "-"
         status = "" if row["accuracy_status"] == "measured" else f"  {row['accuracy_status']}"
@@ -171,6 +173,22 @@ def _rate_lines(answer: Mapping[str, Any]) -> list[str]:
     if not labelled:
         return []
     return ["", "rates:", *(f"  {row['name']}: {row['rate']['label']} - {row['rate']['why']}" for row in labelled)]
+
+
+def _unstable_lines(answer: Mapping[str, Any]) -> list[str]:
+    """Speeds that are no figures: the machine was busy."""
+    found = {}
+    for row in answer["variants"]:
+        speed = row["inference"]
+        if speed and speed.get("stability") == "unstable":
+            low, high = speed.get("one_image_ms_range") or [speed["one_image_ms"]] * 2
+            least, most = speed.get("images_per_second_range") or [speed["images_per_second"]] * 2
+            found[row["model"]] = (
+                f"speed of {row['model']} is unstable: one image {low:,.0f} to {high:,.0f} ms, {least:,.0f} to "
+                f"{most:,.0f} images/s; the machine was busy. Measure again when it is idle: headstart compare "
+                f"--resume {shlex.quote(answer['comparison'])}"
+            )
+    return list(found.values())
 
 
 def _front_lines(answer: Mapping[str, Any]) -> list[str]:

@@ -55,7 +55,8 @@ def _points(comparison: ComparisonFacts, against: str) -> list[Point]:
             value = (one.get("seconds") or {}).get("mean")
             text = wording.duration(value)
         else:
-            value = (one.get("inference") or {}).get("images_per_second")
+            speed = one.get("inference") or {}
+            value = None if speed.get("stability") == "unstable" else speed.get("images_per_second")
             text = f"{value:,.0f} images/s" if value else ""
         if report is not None and value:
             low, high = report["interval"]

@@ -76,11 +76,22 @@ def _variant_row(comparison: ComparisonFacts, one: Values) -> list[str | None]:
         wording.percent(select["accuracy"]) if select else "\u2013",
         str(one.get("seeds_done", 0)),
         wording.duration((one.get("seconds") or {}).get("mean")),
-        f"{speed['images_per_second']:,.0f}" if speed.get("images_per_second") else "\u2013",
-        f"{speed['one_image_ms']:.1f} ms" if speed.get("one_image_ms") else "\u2013",
+        *_speeds(speed),
         wording.size(one.get("peak_memory_bytes")),
         wording.large(one.get("parameters")),
     ]
+
+
+def _speeds(speed: Values) -> tuple[str, str]:
+    """Images a second and time of one image; a range where the machine was too busy for a figure."""
+    if speed.get("stability") == "unstable":
+        least, most = speed.get("images_per_second_range") or [speed["images_per_second"]] * 2
+        low, high = speed.get("one_image_ms_range") or [speed["one_image_ms"]] * 2
+        return f"unstable: {least:,.0f} to {most:,.0f}", f"unstable: {low:,.0f} to {high:,.0f} ms"
+    return (
+        f"{speed['images_per_second']:,.0f}" if speed.get("images_per_second") else "\u2013",
+        f"{speed['one_image_ms']:.1f} ms" if speed.get("one_image_ms") else "\u2013",
+    )
 
 
 def _changes_line(one: Values) -> Html:

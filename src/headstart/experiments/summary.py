@@ -13,6 +13,7 @@ from typing import Any
 from headstart.experiments.comparison import Comparison
 from headstart.experiments.grid import GridPlan, Metric, Trial
 from headstart.experiments.identical import Entry, entries_of, probe_seeds
+from headstart.experiments.latencies import marked
 from headstart.experiments.measured_variants import (
     Measured,
     keep_common_validation,
@@ -59,7 +60,7 @@ def answer_of(comparison: Comparison, known: Schedule) -> dict[str, Any]:
     keep_common_validation(comparable)
     pairs = [pair for role in ("select", "report") for pair in _pairs(different, role, plan.metric)]
     rates = _rate_labels(plan, comparable)
-    inference = comparison.inference()
+    inference = _inference(comparison, measured)
     variants = [_variant(one, plan, known, inference, rates) for one in measured.values()]
     for row in variants:
         row["same_model_as"] = next((e.variant for e in entries if row["name"] in e.variants[1:]), None)
@@ -90,6 +91,12 @@ def answer_of(comparison: Comparison, known: Schedule) -> dict[str, Any]:
         "resume": comparison.resume_command if why_resume else None,
         "why_resume": why_resume,
     }
+
+
+def _inference(comparison: Comparison, measured: Mapping[str, Measured]) -> dict[str, Any]:
+    """What prediction depends on -> its speed; what cannot be right is marked."""
+    facts = [network_facts(one.runs[-1]) for one in measured.values() if one.runs]
+    return marked(comparison.inference(), {one["inference_key"]: one["flops"] for one in facts})
 
 
 def _entries(comparable: Sequence[Measured]) -> list[Entry]:
@@ -250,8 +257,14 @@ def _pareto(variants: Sequence[Mapping[str, Any]], metric: Metric) -> dict[str, 
 
     return {
         "minutes": of(lambda row: row["seconds"]["mean"] if row["seconds"] else None),
-        "inference": of(lambda row: 1 / row["inference"]["images_per_second"] if row["inference"] else None),
+        "inference": of(_seconds_an_image),
     }
+
+
+def _seconds_an_image(row: Mapping[str, Any]) -> float | None:
+    """Of many images; None where it is not known, or not stable."""
+    speed = row["inference"]
+    return 1 / speed["images_per_second"] if speed and speed.get("stability") != "unstable" else None
 
 
 RATE_PATH = "phases[tune].learning_rate"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
-import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -23,21 +21,21 @@ from headstart.features.engines import (
     pooled_features,
     pooled_label,
 )
+from headstart.features.timing import Stability, Timing, timed
 from headstart.features.torch_engine import EagerEngine
 from headstart.input_spec import InputSpec
 from headstart.models.backbone import Classifier
 
 MANY_IMAGES = 32
 SECONDS = 2.0
-"""Time spent on repetitions of each kind, after one pass that warms up."""
-FEWEST_REPETITIONS = 3
+"""Usual time of repetitions of each kind, after one pass that warms up; five times as long on a busy machine."""
 _AS_MANY_AS_IT_TAKES = 1_000_000
 """Images to come, for the choice of the engine: its set-up plays no part in how fast it answers."""
 
 
 @dataclass(frozen=True, slots=True)
 class Inference:
-    """Medians over repetitions."""
+    """Medians over repetitions, and whether they can be relied on."""
 
     images_per_second: float
     """Of many: features by the engine that `evaluate` takes for many images, and the head."""
@@ -48,10 +46,16 @@ class Inference:
     input_size: int
     """Side in pixels."""
     threads: int
+    stability: Stability = "stable"
+    """unstable: repetitions did not come to agree, because the machine was busy; the ranges say how far they varied."""
+    images_per_second_range: tuple[float, float] | None = None
+    """Slowest and quickest round."""
+    one_image_ms_range: tuple[float, float] | None = None
+    """Quickest and slowest round."""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values."""
-        return asdict(self)
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
 
 
 def inference_of(classifier: Classifier, spec: InputSpec, *, seed: int = 0) -> Inference:
@@ -64,14 +68,20 @@ def inference_of(classifier: Classifier, spec: InputSpec, *, seed: int = 0) -> I
     """
     images = _noise(spec, seed)
     eager = EagerEngine(classifier.network.eval())
-    one = 1000 * _median_seconds(lambda: eager.run(images[:1]))
+    one = _timed(lambda: eager.run(images[:1]))
     engine = _engine(classifier, images)
-    if engine is None:
-        many = _median_seconds(lambda: eager.run(images))
-    else:
-        many = _median_seconds(lambda: _answers(classifier, engine, images))
+    many = _timed(lambda: eager.run(images) if engine is None else _answers(classifier, engine, images))
     name = "torch" if engine is None else engine.name
-    return Inference(round(MANY_IMAGES / many, 2), round(one, 3), name, spec.size, torch.get_num_threads())
+    return Inference(
+        images_per_second=round(MANY_IMAGES / many.seconds, 2),
+        one_image_ms=round(1000 * one.seconds, 3),
+        engine=name,
+        input_size=spec.size,
+        threads=torch.get_num_threads(),
+        stability="unstable" if "unstable" in (one.stability, many.stability) else "stable",
+        images_per_second_range=(round(MANY_IMAGES / many.slowest, 2), round(MANY_IMAGES / many.quickest, 2)),
+        one_image_ms_range=(round(1000 * one.quickest, 3), round(1000 * one.slowest, 3)),
+    )
 
 
 def _noise(spec: InputSpec, seed: int) -> NetworkInput:
@@ -100,13 +110,10 @@ def _answers(classifier: Classifier, engine: Engine, images: NetworkInput) -> No
     head_answers(classifier, np.concatenate(rows))
 
 
-def _median_seconds(run: Callable[[], object]) -> float:
-    run()
-    seconds: list[float] = []
-    while len(seconds) < FEWEST_REPETITIONS or sum(seconds) < SECONDS:
-        started = time.perf_counter()
+def _timed(run: Callable[[], object]) -> Timing:
+    def whole() -> None:
         run()
         if torch.cuda.is_available():
             torch.cuda.synchronize()
-        seconds.append(time.perf_counter() - started)
-    return statistics.median(seconds)
+
+    return timed(whole, seconds=SECONDS)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import os
 import platform
-import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from headstart.features.engines import best_device
+from headstart.features.timing import Timing, timed
 from headstart.features.torch_engine import device_of
 from headstart.files import read_json, update_json
 from headstart.models.backbone import build_network
@@ -28,8 +28,7 @@ from headstart.models.download import home
 
 BATCH_IMAGES = 8
 SECONDS_A_NETWORK = 1.0
-"""Time spent on repetitions, after one pass that warms up."""
-FEWEST_REPETITIONS = 3
+"""Usual time of repetitions, after one pass that warms up; a busy machine is waited for up to five times as long."""
 _LONG_SECONDS = 0.2
 """One image that takes longer says enough of a heavy network."""
 _TOGETHER_SECONDS = 0.1
@@ -58,15 +57,20 @@ def machine_key() -> str:
 
 
 def measured_speeds(
-    cards: Sequence[ModelCard], *, on_card: Callable[[int], object] = lambda count: None
+    cards: Sequence[ModelCard],
+    *,
+    on_card: Callable[[int], object] = lambda count: None,
+    on_unstable: Callable[[str, tuple[float, float]], object] = lambda name, images_per_second: None,
 ) -> dict[str, float]:
     """Name of each card -> images a second on this machine; what was measured before is not measured again.
 
-    The weights do not matter to the speed and are random, so nothing is downloaded.
+    The weights do not matter to the speed and are random, so nothing is downloaded. A figure that does not become
+    stable, because the machine is busy, is not remembered.
 
     Args:
         cards: Measured one after the other, each at its own input size.
         on_card: Called with 1 after each card.
+        on_unstable: Called with the name of a card whose figure is not stable, and the least and most images a second.
 
     Raises:
         DiskFullError: the figures cannot be kept.
@@ -78,8 +82,12 @@ def measured_speeds(
         key = _key(card)
         speed = known.get(key)
         if not isinstance(speed, float | int):
-            speed = _images_per_second(card)
-            update_json(_kept_in(), partial(_with_speed, machine=machine, key=key, speed=speed))
+            timing = _timing(card)
+            speed = round(BATCH_IMAGES / timing.seconds, 2)
+            if timing.stability == "stable":
+                update_json(_kept_in(), partial(_with_speed, machine=machine, key=key, speed=speed))
+            else:
+                on_unstable(card.name, (BATCH_IMAGES / timing.slowest, BATCH_IMAGES / timing.quickest))
         known[key] = found[card.name] = speed
         on_card(1)
     return found
@@ -157,25 +165,21 @@ def _key(card: ModelCard) -> str:
     return f"{card.library}/{card.architecture}@{card.input.size}"
 
 
-def _images_per_second(card: ModelCard) -> float:
-    """Median over repetitions of one batch in NHWC memory layout, inference mode."""
+def _timing(card: ModelCard) -> Timing:
+    """Of one batch in NHWC memory layout, inference mode."""
     device = best_device()
     with torch.random.fork_rng(devices=[]):
         network = build_network(card).eval().to(device)
     images = torch.zeros(BATCH_IMAGES, card.input.channels, card.input.size, card.input.size, device=device)
     images = images.to(memory_format=torch.channels_last)
-    seconds: list[float] = []
-    with torch.inference_mode():
+
+    def run() -> None:
         network(images)
-        while len(seconds) < FEWEST_REPETITIONS or sum(seconds) < SECONDS_A_NETWORK:
-            if device.type == "cuda":
-                torch.cuda.synchronize()
-            started = time.perf_counter()
-            network(images)
-            if device.type == "cuda":
-                torch.cuda.synchronize()
-            seconds.append(time.perf_counter() - started)
-    return round(BATCH_IMAGES / statistics.median(seconds), 2)
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+
+    with torch.inference_mode():
+        return timed(run, seconds=SECONDS_A_NETWORK)
 
 
 def _kept_in() -> Path:

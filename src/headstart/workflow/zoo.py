@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from headstart.errors import ModelError, require
@@ -32,7 +33,7 @@ def list_models(query: ModelQuery, *, measure: bool = False, progress: Progress 
             remedy="narrow the search, for example with --family or --max-params",
         )
     speeds = _measured(found, progress)
-    return [_plain(card, speeds) for card in search(found, query, measured=speeds)]
+    return [_plain(card, speeds) for card in search(found, query, measured=speeds.images_per_second)]
 
 
 def show_model(name: str, *, measure: bool = False, progress: Progress = no_progress) -> dict[str, Any]:
@@ -78,16 +79,31 @@ def usage_of(card: ModelCard) -> dict[str, str]:
     return usage
 
 
-def _measured(cards: list[ModelCard], progress: Progress) -> dict[str, float]:
+@dataclass(frozen=True)
+class _Speeds:
+    """What was measured on this machine, by name of the card."""
+
+    images_per_second: dict[str, float]
+    unstable: dict[str, tuple[float, float]]
+    """Least and most images a second, where the figure did not become stable."""
+
+
+def _measured(cards: list[ModelCard], progress: Progress) -> _Speeds:
     require("torch", extra="train")
     from headstart.features.speed import measured_speeds
 
-    return measured_speeds(cards, on_card=progress("measure", len(cards)))
+    unstable: dict[str, tuple[float, float]] = {}
+    on_card = progress("measure", len(cards))
+    return _Speeds(measured_speeds(cards, on_card=on_card, on_unstable=unstable.__setitem__), unstable)
 
 
-def _plain(card: ModelCard, speeds: dict[str, float] | None = None) -> dict[str, Any]:
+def _plain(card: ModelCard, speeds: _Speeds | None = None) -> dict[str, Any]:
     raw = card.to_dict()
-    return raw if speeds is None else {**raw, "measured_images_per_second": speed_of(card, speeds)}
+    if speeds is None:
+        return raw
+    unstable = speeds.unstable.get(card.name)
+    raw["measured_images_per_second"] = speed_of(card, speeds.images_per_second)
+    return raw if unstable is None else {**raw, "measured_unstable": [round(end, 2) for end in unstable]}
 
 
 def _values(query: ModelQuery) -> dict[str, Any]:
