@@ -69,7 +69,12 @@ def _view(run: RunFacts) -> Html:
 
 
 def _findings(run: RunFacts) -> Html:
-    findings = run.data.get("findings", ())
+    findings = [*run.data.get("findings", ())]
+    known = {finding.get("what") for finding in findings}
+    for event in run.events:  # what training itself has found; a resumed run may say it twice
+        if event.get("event") == "finding" and event.get("what") not in known:
+            known.add(event.get("what"))
+            findings.append(event)
     if not findings:
         return paragraph("The check before training found nothing suspicious.", style="small")
     chips = {"error": "warm", "warning": "warm", "info": "blue"}

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +26,7 @@ from headstart.features.rows import MatrixRows, RowSource, StoredRows
 from headstart.models.backbone import Classifier
 from headstart.plan import SolvePhase
 from headstart.train.checkpoint import Candidate, copy_of
+from headstart.train.leak_findings import leak_findings
 from headstart.train.multi_depth import DepthProblem, solve_depths
 from headstart.train.observers import Observer
 from headstart.train.training_images import TrainingImages
@@ -88,21 +90,31 @@ class PooledSource:
         """Of the engine that computed the features; None without a store."""
         return self._activations.engine_name if self._activations else None
 
-    def rows(self, records: Sequence[ImageRecord], *, what: str) -> RowSource:
-        """N rows of F features, with progress told to the observer; only without a store do they lie in memory."""
+    def rows(
+        self, records: Sequence[ImageRecord], *, what: str, stops: Literal["heard", "ignored"] = "heard"
+    ) -> RowSource:
+        """N rows of F features, with progress told to the observer; only without a store do they lie in memory.
+
+        Args:
+            records: Of these images.
+            what: Name of the work.
+            stops: `ignored` does not call `after_batch`: for few images, when something is to be kept that was found.
+        """
         self._observer.work_started(what, len(records))
+        after = self._after_batch if stops == "heard" else lambda engine: None
         if self._activations is not None:
             try:
-                told, after, view = self._observer.work_done, self._after_batch, self._view
+                told, view = self._observer.work_done, self._view
                 return StoredRows(self._activations.reader(records, [view], on_images=told, after_batch=after))
             except (DiskFullError, NotWritableError) as error:
                 self._observer.noted("not_stored", {"border": POOLED, "why": str(error)})
                 self._observer.work_started(what, len(records))
-        return MatrixRows(features_of(self._classifier, records, self._images.spec, on_images=self._computed))
 
-    def _computed(self, count: int) -> None:
-        self._observer.work_done(count)
-        self._after_batch(None)
+        def computed(count: int) -> None:
+            self._observer.work_done(count)
+            after(None)
+
+        return MatrixRows(features_of(self._classifier, records, self._images.spec, on_images=computed))
 
 
 def solve_probe(
@@ -137,6 +149,8 @@ def solve_probe(
     if roles.select:
         select = source.rows(roles.select, what="features of select")
         judged, labels, records = head.probabilities_of(select), images.labels(roles.select), roles.select
+    for finding in leak_findings(images, fit, partial(source.rows, what="features of test", stops="ignored")):
+        observer.noted("finding", finding.to_dict())
     write_head(classifier, head)
     candidate = candidate_of(phase.name, judged, labels, classifier)
     return SolvedProbe(candidate, choice.strength, log_loss(judged, labels), source.engine_name, records)

@@ -1,0 +1,124 @@
+"""How near the nearest images are, as a sign of images that belong together: pure functions on arrays, no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+Array: TypeAlias = npt.NDArray[np.floating[Any]]
+Whole: TypeAlias = npt.NDArray[np.int64]
+
+MOST_COMPARED = 5000
+"""Images of a side that are compared: more tell no more, and the time grows with their square."""
+FILES_BESIDE = 2
+"""A file counts as beside another if it is no more than so many away in the order of names."""
+_BLOCK_VALUES = 2**22
+_FAR_SHARE = 0.9
+"""The cosine that this share of the test images stays below is what training images are compared with."""
+_LEAST_IMAGES = 30
+_LEAST_DIFFERENCE = 0.2
+_LEAST_TIMES_CHANCE = 4.0
+_DEVIATIONS = 5.0
+"""A share counts as higher than another only if so many standard errors lie between them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Nearness:
+    """Training images among themselves, and test images to them."""
+
+    cosine: float
+    """A tenth of the test images have a nearest training image above it."""
+    inside: float
+    """Share of the training images whose nearest other one lies above it."""
+    across: float
+    """Share of the test images."""
+    is_remarkable: bool
+    """Whether the difference is large and no chance."""
+
+
+@dataclass(frozen=True, slots=True)
+class Succession:
+    """How often the nearest image is a file beside it."""
+
+    share: float
+    chance: float
+    """What a random order of names would give."""
+    is_remarkable: bool
+
+
+def nearest(wanted_MF: Array, known_NF: Array) -> Array:  # noqa: N803 - shapes
+    """Cosine of each image with the nearest known one: (M,)."""
+    wanted, known = _unit(wanted_MF), _unit(known_NF)
+    step = max(1, _BLOCK_VALUES // len(known))
+    parts = [(wanted[start : start + step] @ known.T).max(axis=1) for start in range(0, len(wanted), step)]
+    return np.concatenate(parts)
+
+
+def nearest_others(features_NF: Array, groups_N: Whole) -> tuple[Array, Whole]:  # noqa: N803
+    """Cosine with the nearest image of another group, and which one that is: (N,) and (N,).
+
+    Args:
+        features_NF: N images x F features.
+        groups_N: Group of each, at least two.
+    """
+    cosines, which = np.empty(len(features_NF)), np.empty(len(features_NF), np.int64)
+    for rows, alike in _blocks(features_NF, groups_N):
+        which[rows] = alike.argmax(axis=1)
+        cosines[rows] = alike.max(axis=1)
+    return cosines, which
+
+
+def compare_nearness(inside_N: Array, across_M: Array) -> Nearness:  # noqa: N803
+    """Whether training images are nearer to each other than test images are to them.
+
+    Args:
+        inside_N: Cosine of each training image with the nearest other one.
+        across_M: Cosine of each test image with the nearest training image.
+    """
+    cosine = float(np.quantile(across_M, _FAR_SHARE))
+    inside, across = float((inside_N > cosine).mean()), float((across_M > cosine).mean())
+    pooled = (inside * len(inside_N) + across * len(across_M)) / (len(inside_N) + len(across_M))
+    error = np.sqrt(pooled * (1 - pooled) * (1 / len(inside_N) + 1 / len(across_M)))
+    is_enough = min(len(inside_N), len(across_M)) >= _LEAST_IMAGES
+    is_remarkable = is_enough and inside - across > max(_LEAST_DIFFERENCE, _DEVIATIONS * error)
+    return Nearness(cosine, inside, across, bool(is_remarkable))
+
+
+def succession(which_N: Whole, labels_N: Whole) -> Succession:  # noqa: N803
+    """How often the nearest image is of the same class and beside it in the order of names.
+
+    Args:
+        which_N: Position of the nearest other image of each; positions are in the order of names.
+        labels_N: Class of each.
+    """
+    place, chance = np.empty(len(labels_N), np.int64), np.empty(len(labels_N))
+    for label in np.unique(labels_N):
+        members = np.flatnonzero(labels_N == label)
+        place[members] = np.arange(len(members))
+        chance[members] = min(1.0, 2 * FILES_BESIDE / max(1, len(members) - 1))
+    is_beside = (labels_N == labels_N[which_N]) & (np.abs(place - place[which_N]) <= FILES_BESIDE)
+    share, expected = float(is_beside.mean()), float(chance.mean())
+    error = np.sqrt(expected * (1 - expected) / len(labels_N))
+    least = max(_LEAST_DIFFERENCE, _LEAST_TIMES_CHANCE * expected, expected + _DEVIATIONS * error)
+    return Succession(share, expected, bool(len(labels_N) >= _LEAST_IMAGES and share > least))
+
+
+def _blocks(features_NF: Array, groups_N: Whole) -> Iterator[tuple[slice, Array]]:  # noqa: N803
+    """(rows, cosines of these rows with all images), those of the own group at -inf."""
+    unit = _unit(features_NF)
+    step = max(1, _BLOCK_VALUES // len(unit))
+    for start in range(0, len(unit), step):
+        rows = slice(start, start + step)
+        alike = unit[rows] @ unit.T
+        alike[groups_N[rows, None] == groups_N] = -np.inf
+        yield rows, alike
+
+
+def _unit(features_NF: Array) -> Array:  # noqa: N803
+    rows = np.asarray(features_NF, np.float32)
+    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+    return np.asarray(rows / np.where(lengths > 0, lengths, 1), np.float32)

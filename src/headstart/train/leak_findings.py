@@ -1,0 +1,89 @@
+"""What the features of the probe tell of images that belong together though nobody said so: findings while training."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from headstart.data.findings import Finding
+from headstart.data.sources import ImageRecord
+from headstart.features.near_neighbours import (
+    FILES_BESIDE,
+    MOST_COMPARED,
+    Nearness,
+    Succession,
+    compare_nearness,
+    nearest,
+    nearest_others,
+    succession,
+)
+from headstart.features.rows import RowSource, matrix_of_rows
+from headstart.train.training_images import TrainingImages
+
+MOST_TEST_IMAGES = 300
+"""So many test images are compared with the training images."""
+LEAST_IMAGES = 30
+_GIVEN = ("val", "test")
+
+
+def leak_findings(
+    images: TrainingImages, fit: RowSource, rows_of: Callable[[Sequence[ImageRecord]], RowSource]
+) -> list[Finding]:
+    """Warnings where nearest images say that the figures may be too good; of at most MOST_COMPARED training images.
+
+    Near-identical images share a group already; here images of other groups are compared.
+
+    Args:
+        images: Roles and groups.
+        fit: Pooled features of the images that learn, in the order of `images.roles.fit`.
+        rows_of: Pooled features of others; asked for test images, where the user gave them.
+    """
+    records = images.roles.fit
+    some = np.arange(min(len(records), MOST_COMPARED)) * len(records) // min(len(records) or 1, MOST_COMPARED)
+    groups = np.unique([images.groups.get(records[i].id, records[i].id) for i in some], return_inverse=True)[1]
+    if len(some) < LEAST_IMAGES or len(np.unique(groups)) < 2:
+        return []
+    features = matrix_of_rows(fit.subset(some) if len(some) < len(records) else fit)
+    inside, which = nearest_others(features, groups)
+    findings = []
+    if len(some) == len(records):  # in a sample no file is beside another
+        findings += _of_succession(succession(which, images.labels(records)))
+    report = images.roles.report
+    if images.roles.reported_on in _GIVEN and len(report) >= LEAST_IMAGES:
+        drawn = np.random.default_rng(0).permutation(len(report))[:MOST_TEST_IMAGES]
+        across = nearest(matrix_of_rows(rows_of([report[i] for i in np.sort(drawn)])), features)
+        findings += _of_nearness(compare_nearness(inside, across), images.roles.reported_on)
+    return findings
+
+
+def _of_succession(found: Succession) -> list[Finding]:
+    if not found.is_remarkable:
+        return []
+    return [
+        Finding(
+            "warning",
+            "neighbouring_files",
+            f"for {found.share:.0%} of the training images the most similar other image is one of the {FILES_BESIDE} "
+            f"files before or after it by name ({found.chance:.0%} by chance): files that follow each other seem to "
+            "show the same scene, object or patient",
+            "if so, the figures of a random split are too good for new ones: name what belongs together with --group "
+            "or a column group",
+        )
+    ]
+
+
+def _of_nearness(found: Nearness, reported_on: str) -> list[Finding]:
+    if not found.is_remarkable:
+        return []
+    return [
+        Finding(
+            "warning",
+            "nearer_inside_training",
+            f"the nearest other training image has a cosine above {found.cosine:.2f} for {found.inside:.0%} of the "
+            f"training images, but for {found.across:.0%} of the images of {reported_on}: many training images belong "
+            "together",
+            "figures from inside training (validation, cross-validation) are too good: trust those of "
+            f"{reported_on}, and name what belongs together with --group or a column group",
+        )
+    ]
