@@ -171,3 +171,20 @@ def test_train_refuses_a_plan_that_needs_a_missing_step(image_folder: Path, tmp_
     assert len(caught.value.faults) == 2
     assert "take it out of `requires`" in str(caught.value)
     assert not (tmp_path / "run").exists()
+
+
+def test_whoever_waits_is_told_what_is_done_to_the_images(image_folder: Path):
+    """Every step has a name, and as many images as it announced."""
+    told: dict[str, list[int]] = {}
+
+    def progress(what: str, total: int) -> Callable[[int], object]:
+        told[what] = [total, 0]
+
+        def done(count: int) -> None:
+            told[what][1] += count
+
+        return done
+
+    recommend(str(image_folder), progress=progress)
+    assert list(told) == ["listing the images", "looking at images", "measuring the similarity to ImageNet"]
+    assert all(done == total > 0 for total, done in told.values())

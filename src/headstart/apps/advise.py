@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -96,6 +96,7 @@ def advise(
         gpu=gpu.value,
         model=model,
         group=group,
+        **_watched(data),
     )
     if out is not None:
         write_file(out, advice.plan.to_yaml())
@@ -104,6 +105,15 @@ def advise(
         show_text(json_text(answer))
     else:
         show_text(advice_text(advice, plan_file=out))
+
+
+def _watched(data: str | None) -> dict[str, Any]:
+    """Bars on stderr where images are looked at; an answer from numbers alone loads nothing for them."""
+    if data is None:
+        return {}
+    from headstart.apps import console
+
+    return {"progress": console.progress()}
 
 
 def parse_similarity(text: str | None) -> float | str | None:

@@ -20,6 +20,7 @@ from headstart.models.catalog import find_model
 from headstart.plan import DataPlan, Domain, Plan
 from headstart.request import Request
 from headstart.workflow.plans import TrainOptions, augmentation_named
+from headstart.workflow.progress import Progress, no_progress
 
 _SAID_ELSEWHERE = ("data", "domain", "augmentation", "training_images", "fit_images", "budget_seconds", "reasons")
 """Parts of a request that the situation decides."""
@@ -40,6 +41,7 @@ def recommend(
     gpu: Gpu | Literal["auto"] = "auto",
     model: str | None = None,
     group: str | None = None,
+    progress: Progress = no_progress,
 ) -> Advice:
     """What to do with a set of images, and why; with numbers alone it answers without torch.
 
@@ -59,6 +61,7 @@ def recommend(
         gpu: none, one, or auto: whether this machine has one.
         model: Decided here if None.
         group: Pattern on the paths of DATA whose group 1 names what stays on one side, as in `train`.
+        progress: Told what is being done to the images of DATA, and how far it is.
 
     Raises:
         HeadstartError: see its subclasses; with everything that is wrong with the numbers at once.
@@ -82,7 +85,7 @@ def recommend(
         from headstart.workflow.looking import look  # with numbers alone no image library is needed
 
         part = data if isinstance(data, DataPlan) else DataPlan.from_options(source=str(data), group=group)
-        seen = look(part, seed=0, domain=domain, similarity=similarity)
+        seen = look(part, seed=0, domain=domain, similarity=similarity, progress=progress)
         values, found, told, warnings = seen.values, seen.domain, seen.told, seen.warnings
     given["similarity"] = similarity
     values |= {name: value for name, value in given.items() if value is not None}

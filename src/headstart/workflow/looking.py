@@ -25,6 +25,7 @@ from headstart.domains import DOMAINS
 from headstart.errors import HeadstartError
 from headstart.plan import DataPlan, Domain
 from headstart.workflow.images import divided_by_name
+from headstart.workflow.progress import Progress, no_progress
 
 LOOKED_AT = 64
 """Images whose pixels are looked at to tell the domain, the resolution and the channels."""
@@ -47,7 +48,14 @@ class Seen:
     """Found in pixels and names; None: it was said, or is not known."""
 
 
-def look(part: DataPlan, *, seed: int, domain: str | None, similarity: float | Level | None = None) -> Seen:
+def look(
+    part: DataPlan,
+    *,
+    seed: int,
+    domain: str | None,
+    similarity: float | Level | None = None,
+    progress: Progress = no_progress,
+) -> Seen:
     """Count the images to learn from by name, and look at some of them.
 
     Args:
@@ -55,14 +63,17 @@ def look(part: DataPlan, *, seed: int, domain: str | None, similarity: float | L
         seed: Of the division.
         domain: What the user said; None or auto lets the pixels decide.
         similarity: What the user said; None measures it, where torch is installed.
+        progress: Told what is being done, and how far it is.
 
     Raises:
         DataError: there is nothing to read, or nothing to learn from.
     """
+    listed = progress("listing the images", 1)
     named = divided_by_name(part, seed=seed)
+    listed(1)
     roles = named.roles
     counts = Counter(record.label for record in roles.train)
-    headers, looks = _look_at_some(roles.train, bits=part.bits)
+    headers, looks = _look_at_some(roles.train, bits=part.bits, progress=progress)
     channels = statistics.mode([header.channels for header in headers]) if headers else 3
     seen = Seen(
         {
@@ -86,19 +97,20 @@ def look(part: DataPlan, *, seed: int, domain: str | None, similarity: float | L
     if domain in (None, "auto"):
         _tell_domain(seen, part.source, channels, looks, sorted(counts))
     if similarity is None and channels <= _MOST_COLOURS:
-        _measure_similarity(seen, roles.train)
+        _measure_similarity(seen, roles.train, progress)
     return seen
 
 
-def _measure_similarity(seen: Seen, records: Sequence[ImageRecord]) -> None:
+def _measure_similarity(seen: Seen, records: Sequence[ImageRecord], progress: Progress) -> None:
     """Put similarity to ImageNet with its reason into what was seen, or why it was not measured into its warnings."""
     if importlib.util.find_spec("torch") is None:
         seen.warnings.append('similarity was not measured, that takes torch: pip install "headstart[train]"')
         return
-    from headstart.advise.nearness import measure_similarity
+    from headstart.advise.nearness import ENOUGH_IMAGES, measure_similarity
 
     try:
-        found = measure_similarity(records)
+        told = progress("measuring the similarity to ImageNet", min(ENOUGH_IMAGES, len(records)))
+        found = measure_similarity(records, on_images=told)
     except HeadstartError as error:
         seen.warnings.append(f"similarity was not measured: {error}")
         return
@@ -135,10 +147,14 @@ def _tell_domain(seen: Seen, source: str, channels: int, looks: Sequence[Look], 
             seen.told.append(Reason("domain", text, "headstart.advise.domain_guess"))
 
 
-def _look_at_some(records: Sequence[ImageRecord], *, bits: int | None) -> tuple[list[Header], list[Look]]:
+def _look_at_some(
+    records: Sequence[ImageRecord], *, bits: int | None, progress: Progress
+) -> tuple[list[Header], list[Look]]:
     """Headers and looks of images spread evenly over the records; what cannot be read is passed over."""
     headers, looks = [], []
+    told = progress("looking at images", min(LOOKED_AT, len(records)))
     for record in _spread(records):
+        told(1)
         try:
             encoded = record.read()
         except OSError:
