@@ -71,6 +71,7 @@ KNOW_THE_PLAN = {
     "workflow.plans",
     "workflow.images",
     "workflow.planning",
+    "workflow.resume",
     "workflow.train",
     "workflow.trial",
     "apps.cli",

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -61,9 +63,49 @@ def test_new_folders_get_a_number_where_the_name_is_taken(tmp_path: Path) -> Non
     found = []
     for _ in range(3):
         found.append(new_folder(tmp_path / "runs", "photos-1"))
-        assert not found[-1].exists()
-        found[-1].mkdir(parents=True)
+        assert names(found[-1]) == []
     assert [folder.name for folder in found] == ["photos-1", "photos-1-2", "photos-1-3"]
+
+
+def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    (tmp_path / "runs").touch()
+    with pytest.raises(RunError, match=r"runs/a cannot be made \(File exists\); choose another --out"):
+        new_folder(tmp_path / "runs", "a")
+
+
+BEGINS = """
+import sys
+from pathlib import Path
+from headstart.errors import RunError
+from headstart.plan import DataPlan
+from headstart.presets import STRATEGIES, Request
+from headstart.run import Run, new_folder
+plan = STRATEGIES["probe_then_tune"](Request(DataPlan(source="photos")))
+settled = plan.settled(model_name="net:tag", input_size=224, group_names=("stem", "head"))
+sys.stdin.read(1)
+for number in range(6):
+    Run.create(new_folder(Path(sys.argv[1]), f"photos-{number}"), given=plan, settled=settled, data={"by": sys.argv[2]})
+    try:
+        Run.create(Path(sys.argv[1]) / f"out-{number}", given=plan, settled=settled, data={"by": sys.argv[2]})
+    except RunError as error:
+        assert "exists already" in str(error)
+        print(number)
+"""
+
+
+def test_processes_that_begin_together_never_share_a_run_folder(tmp_path: Path) -> None:
+    started = [
+        subprocess.Popen([sys.executable, "-c", BEGINS, str(tmp_path), name], stdin=-1, stdout=-1, text=True)
+        for name in "ab"
+    ]
+    for process in started:
+        process.stdin.write("go")
+    refused = [process.communicate()[0].split() for process in started]
+    assert [process.returncode for process in started] == [0, 0]
+    assert sorted(refused[0] + refused[1], key=int) == [str(number) for number in range(6)], "one gets each --out"
+    assert len(list(tmp_path.glob("out-*"))) == 6
+    by = [Run(folder).data()["by"] for folder in tmp_path.glob("photos-*")]
+    assert sorted(by) == ["a"] * 6 + ["b"] * 6
 
 
 def test_an_empty_folder_may_become_a_run(tmp_path: Path) -> None:

@@ -39,8 +39,9 @@ if TYPE_CHECKING:
     from headstart.workflow.plans import TrainOptions
     from headstart.workflow.probing import DepthProbe, probe
     from headstart.workflow.reporting import report
+    from headstart.workflow.resume import resume
     from headstart.workflow.shortlisting import shortlist
-    from headstart.workflow.train import TrainingAnswer, resume
+    from headstart.workflow.train import TrainingAnswer
     from headstart.workflow.train import train as fit
 
 _HOME = {
@@ -79,7 +80,7 @@ _HOME = {
     "question": ("headstart.experiments.questions", "question"),
     "recommend": ("headstart.workflow.advising", "recommend"),
     "report": ("headstart.workflow.reporting", "report"),
-    "resume": ("headstart.workflow.train", "resume"),
+    "resume": ("headstart.workflow.resume", "resume"),
     "resume_comparison": ("headstart.workflow.comparing", "resume_comparison"),
     "score": ("headstart.workflow.judge", "evaluate"),
     "scratch": ("headstart.presets", "scratch"),

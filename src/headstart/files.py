@@ -2,7 +2,7 @@
 
 `is_there`, `is_file` and `is_folder` answer for a path that a user named: one that cannot be looked at (a folder that
 may not be entered, a name that is too long) is an error that names it, because "it is not there" would be wrong.
-`has_file` answers for a file that headstart keeps for itself: one that cannot be reached is worth as much as none.
+`has_file` and `kept_paths` answer for what headstart keeps for itself: what cannot be reached is worth as much as none.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ FULL_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 """Numbers of errors that say there is no room for a file."""
 _NOT_THERE = {errno.ENOENT, errno.ENOTDIR, errno.EBADF, errno.ELOOP}
 _WAY_OUT = {
+    errno.ENOENT: "it is not there, or the folder that it should go into is not",
     errno.EACCES: "give this user the right to enter the folders above it, or choose another path",
     errno.ENAMETOOLONG: "choose a shorter name: most systems take 255 bytes for a name and 4096 for a path",
 }
@@ -87,6 +88,13 @@ def has_file(path: Path) -> bool:
     return False
 
 
+def kept_paths(folder: Path, pattern: str) -> list[Path]:
+    """What headstart keeps in a folder, in order; nothing where the folder is not there or cannot be reached."""
+    with contextlib.suppress(OSError):
+        return sorted(folder.glob(pattern))
+    return []
+
+
 def _mode(path: str | os.PathLike[str]) -> int | None:
     try:
         return Path(path).stat().st_mode
@@ -140,6 +148,8 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
                 f"the disk is full: {path} could not be saved",
                 remedy="what was saved before is whole; make room",
             ) from error
+        if isinstance(error, OSError) and error.filename == str(aside):  # nobody knows that name
+            raise type(error)(error.errno, error.strerror, str(path)) from error
         raise
     sync_folder(path.parent)
 

@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 from headstart.errors import DiskFullError, RunError
-from headstart.files import FULL_DISK, write_atomically, write_json
+from headstart.files import FULL_DISK, claim_folder, is_file, is_free, write_atomically, write_json
 from headstart.plan import Plan
 
 if TYPE_CHECKING:
@@ -35,16 +35,23 @@ if TYPE_CHECKING:
 
 
 def new_folder(parent: Path, stem: str) -> Path:
-    """A path where nothing is yet: `parent`/`stem`, with a number appended where that is taken. It is not made."""
+    """Make `parent`/`stem`, with a number appended where that is taken: empty, and nobody else's.
+
+    Raises:
+        RunError: it cannot be made.
+    """
     folder, count = parent / stem, 2
-    while folder.exists():
-        folder, count = parent / f"{stem}-{count}", count + 1
+    try:
+        while not claim_folder(folder):
+            folder, count = parent / f"{stem}-{count}", count + 1
+    except OSError as error:
+        raise RunError(f"{folder} cannot be made ({error.strerror})", remedy="choose another --out") from error
     return folder
 
 
 def resume_command(command: Literal["train", "compare"], folder: Path) -> str:
-    """What to type to go on with a folder, whatever its name holds."""
-    return f"headstart {command} --resume {shlex.quote(str(folder))}"
+    """What to type to go on with a folder, whatever its name holds and from whatever folder it is typed."""
+    return f"headstart {command} --resume {shlex.quote(str(folder.absolute()))}"
 
 
 class Run:
@@ -73,15 +80,15 @@ class Run:
         """Make the folder; everything that can be wrong with plan or data was found before.
 
         Raises:
-            RunError: the folder exists and is not empty, or cannot be made.
+            RunError: the folder exists and is not empty, another process takes it just now, or it cannot be made.
         """
         try:
-            if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            # Of two processes that both find it empty, one makes the folder for checkpoints: the run is its own.
+            if not (is_free(folder) and claim_folder(folder / "checkpoints")):
                 raise RunError(
                     f"{folder} exists already",
                     remedy=f"choose another --out, or go on with: {resume_command('train', folder)}",
                 )
-            (folder / "checkpoints").mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise RunError(f"{folder} cannot be made ({error.strerror})", remedy="choose another --out") from error
         run = cls(folder)
@@ -98,7 +105,7 @@ class Run:
         Raises:
             RunError: not a run folder.
         """
-        if not (folder / "plan.resolved.yaml").is_file():
+        if not is_file(folder / "plan.resolved.yaml"):
             raise RunError(f"{folder} is no run folder", expected="one made by headstart train")
         return cls(folder)
 
@@ -121,7 +128,7 @@ class Run:
 
     def metrics(self) -> dict[str, Any] | None:
         """metrics.json, or None before the run has ended once."""
-        return self._read_json("metrics.json") if (self.folder / "metrics.json").is_file() else None
+        return self._read_json("metrics.json") if is_file(self.folder / "metrics.json") else None
 
     def append_event(self, event: str, **values: Any) -> None:  # noqa: ANN401 - any JSON value
         """Add one line to events.jsonl.
@@ -144,7 +151,7 @@ class Run:
     def events(self) -> list[dict[str, Any]]:
         """All whole lines of events.jsonl; a line cut by a crash is left out."""
         path = self.folder / "events.jsonl"
-        if not path.is_file():
+        if not is_file(path):
             return []
         found = []
         for line in path.read_bytes().split(b"\n"):

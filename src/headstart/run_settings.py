@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from headstart.errors import RunError
+from headstart.files import is_file
 from headstart.plan_reasons import FINGERPRINTS
 from headstart.run import Run
 
@@ -24,7 +25,7 @@ def raw_plan(folder: Path) -> dict[str, Any]:
         RunError: it is missing or no YAML.
     """
     path = folder / "plan.resolved.yaml"
-    if not path.is_file():
+    if not is_file(path):
         raise RunError(
             "plan.resolved.yaml is missing: the run ended while its folder was made", remedy="start it again"
         )

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from headstart.errors import RunError
+from headstart.files import has_file, is_folder
 from headstart.run import Run, resume_command
 from headstart.run_settings import raw_plan
 
@@ -163,7 +164,7 @@ def find(folder: Path, *, now: float | None = None) -> Found:
     Raises:
         RunError: it is not there.
     """
-    if not folder.is_dir():
+    if not is_folder(folder):
         raise RunError(f"{folder} is no folder", expected="one that holds run folders, such as runs")
     runs: list[RunSummary] = []
     comparisons: list[ComparisonSummary] = []
@@ -194,7 +195,7 @@ def _walk(
     if (stat.st_dev, stat.st_ino) in seen:
         return
     seen.add((stat.st_dev, stat.st_ino))
-    if (folder / "comparison.yaml").is_file():
+    if has_file(folder / "comparison.yaml"):
         yield "comparison", folder
         if depth:
             return
@@ -208,9 +209,9 @@ def _walk(
 
 def _is_run(folder: Path, folders: Sequence[str]) -> bool:
     """A plan alone may be a file of the user's."""
-    if (folder / "plan.resolved.yaml").is_file():
+    if has_file(folder / "plan.resolved.yaml"):
         return True
-    return "checkpoints" in folders and any((folder / name).is_file() for name in ("plan.yaml", "metrics.json"))
+    return "checkpoints" in folders and any(has_file(folder / name) for name in ("plan.yaml", "metrics.json"))
 
 
 def read_run(folder: Path, *, now: float | None = None) -> RunSummary:
@@ -220,9 +221,9 @@ def read_run(folder: Path, *, now: float | None = None) -> RunSummary:
         RunError: a file is missing or damaged; it says which.
     """
     plan, environment = raw_plan(folder), _json(folder / "environment.json")
-    if not (folder / "data.json").is_file():
+    if not has_file(folder / "data.json"):
         raise RunError("data.json is missing: the run ended while its folder was made", remedy="start it again")
-    metrics = _json(folder / "metrics.json") if (folder / "metrics.json").is_file() else None
+    metrics = _json(folder / "metrics.json") if has_file(folder / "metrics.json") else None
     state, why = _state(folder, metrics, time.time() if now is None else now)
     run = Run(folder)
     try:
@@ -261,7 +262,7 @@ def _state(folder: Path, metrics: Mapping[str, Any] | None, now: float) -> tuple
         return ("stopped", f"stopped by the {stopped}; it has reported") if stopped else ("finished", "")
     if last is not None and last["event"] == "stopped":
         return "stopped", f"stopped by the {last.get('reason', 'user')}; everything is saved"
-    signs = [path for path in ("events.jsonl", "checkpoints/last.pt", "data.json") if (folder / path).is_file()]
+    signs = [path for path in ("events.jsonl", "checkpoints/last.pt", "data.json") if has_file(folder / path)]
     quiet = max(0.0, now - max((folder / path).stat().st_mtime for path in signs))
     words = f"last sign of life {_age(quiet)} ago"
     return ("running", words) if quiet < QUIET_SECONDS else ("interrupted", words)
@@ -277,7 +278,7 @@ def _age(seconds: float) -> str:
 def _last_event(folder: Path, names: Sequence[str]) -> dict[str, Any] | None:
     """The last whole line near the end of events.jsonl that is one of these."""
     path = folder / "events.jsonl"
-    if not path.is_file():
+    if not has_file(path):
         return None
     with path.open("rb") as file:
         file.seek(max(0, path.stat().st_size - _TAIL_BYTES))
@@ -319,7 +320,7 @@ def read_comparison(folder: Path) -> ComparisonSummary:
         RunError: its answer is damaged.
     """
     path = folder / "comparison.json"
-    answer = _json(path) if path.is_file() else {}
+    answer = _json(path) if has_file(path) else {}
     environment = answer.get("environment") or {}
     chosen = answer.get("chosen") or {}
     report = chosen.get("report") or {}

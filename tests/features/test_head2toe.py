@@ -161,3 +161,31 @@ def test_a_narrow_head_answers_the_same_when_it_is_widened():
     x = np.random.default_rng(0).normal(size=(5, 3))
     assert np.allclose(wide.probabilities(x), narrow.probabilities(x[:, 1:]))
     assert wide.strength == 0.3
+
+
+def test_the_choice_of_features_can_be_stopped():
+    features, labels, folds = task()
+    rows, asked = MatrixRows(features), []
+
+    def count() -> None:
+        asked.append(1)
+
+    choice = choose_features(rows, labels, CLASSES, folds, strengths=[STRENGTH], shares=[0.2], check_stop=count)
+    in_choice = len(asked)
+    solve_chosen(rows, labels, CLASSES, choice, check_stop=count)
+
+    def stop_in_solve() -> None:
+        asked.append(1)
+        if len(asked) > 20:
+            raise KeyboardInterrupt
+
+    assert in_choice > 50
+    assert len(asked) > in_choice + 10
+    for work in (
+        lambda: choose_features(rows, labels, CLASSES, folds, check_stop=stop_in_solve),
+        lambda: solve_chosen(rows, labels, CLASSES, choice, check_stop=stop_in_solve),
+    ):
+        asked.clear()
+        with pytest.raises(KeyboardInterrupt):
+            work()
+        assert len(asked) == 21

@@ -75,6 +75,46 @@ def test_a_sample_has_every_class_in_its_share():
     assert not np.array_equal(some, stratified_sample(labels, 100, seed=1))
 
 
+class Stop(Exception):
+    """Asked to stop."""
+
+
+class Asked:
+    """Raises Stop once it was asked often enough."""
+
+    def __init__(self, most: float = np.inf) -> None:
+        self.times, self.most = 0, most
+
+    def __call__(self) -> None:
+        self.times += 1
+        if self.times > self.most:
+            raise Stop
+
+
+@pytest.mark.parametrize("solver", ["logistic", "ridge"])
+@pytest.mark.parametrize("limit", [0, 2**30])
+@pytest.mark.parametrize("what", ["choose", "solve", "solve_many"])
+def test_every_solve_can_be_stopped_between_any_two_steps_and_is_otherwise_the_same(
+    solver: str, limit: int, what: str, monkeypatch: pytest.MonkeyPatch
+):
+    features, labels = clouds()
+    monkeypatch.setattr(module, "IN_MEMORY_BYTES", limit)
+    given = {"choose": (folds_of(150),), "solve": (0.01,), "solve_many": ((0.1, 0.01),)}[what]
+    heard = Asked()
+
+    def work(**options: Asked) -> object:
+        return getattr(head_problem(MatrixRows(features), labels, 3, solver=solver, **options), what)(*given)
+
+    found, plain = work(check_stop=heard), work()
+    assert repr(found) == repr(plain)
+    assert heard.times >= (10 if solver == "logistic" else 2)
+    for most in {0, heard.times // 2, heard.times - 1}:
+        asked = Asked(most)
+        with pytest.raises(Stop):
+            work(check_stop=asked)
+        assert asked.times == most + 1, "nothing goes on behind it"
+
+
 @pytest.mark.parametrize("solver", ["logistic", "ridge"])
 @pytest.mark.parametrize("limit", [0, 2**30])
 def test_many_strengths_at_once_are_each_strength_alone(solver: str, limit: int, monkeypatch: pytest.MonkeyPatch):

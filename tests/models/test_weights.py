@@ -184,7 +184,7 @@ def test_averaged_weights_are_preferred_as_timm_does(saved):
 
 
 @pytest.mark.parametrize(
-    "prefix", ["module.", "model.", "backbone.", "encoder.", "module.model.", "model.backbone.", "_orig_mod.module."]
+    "prefix", ["module.", "net.", "my_own_name.", "encoder.", "module.model.", "a.b.c.", "_orig_mod.module."]
 )
 def test_prefixes_are_taken_away(saved, prefix: str):
     network = small(2)
@@ -269,6 +269,59 @@ def test_a_pickle_that_runs_code_is_not_run(saved, tmp_path: Path):
     with pytest.raises(ModelError, match=r"cannot be read as weights .*would run code.*torch\.save\(model\.state_dict"):
         load_weights(small(), choice(file=path))
     assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("name", ["layer2.0.conv1.weight", "layer2.0.bn1.running_var", "fc.bias"])
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_value_that_is_no_finite_number_is_refused_by_name(saved, name: str, value: float):
+    state = state_of(small(1))
+    state[name].view(-1)[0] = state["layer4.0.conv1.weight"].view(-1)[0] = value
+    network = small(2)
+    with pytest.raises(ModelError) as caught:
+        load_weights(network, choice(file=saved({"model": state})))
+    first = next(one for one in state if one in (name, "layer4.0.conv1.weight"))
+    assert f"no finite numbers: 1 of {state[first].numel():,} in {first}; 1 more of {len(state)} tensors" in str(
+        caught.value
+    )
+    assert equal(network, small(2)), "nothing was filled"
+
+
+def test_a_head_that_is_left_out_may_hold_what_it_likes(saved):
+    state = state_of(small(1, num_classes=7))
+    state["fc.weight"].fill_(float("nan"))
+    report = load_weights(small(2), choice(file=saved(state)))
+    assert report.head == "other size"
+
+
+def test_a_mask_of_minus_infinities_is_no_fault(saved):
+    def masked(seed: int) -> nn.Module:
+        network = small(seed)
+        network.register_buffer("mask", torch.full((2, 2), -torch.inf))
+        return network
+
+    network = masked(2)
+    load_weights(network, choice(file=saved(state_of(masked(1)))))
+    assert equal(network, masked(1))
+
+
+@pytest.mark.parametrize("name", ["w.pth", "w.bin", "w.safetensors", "weights"])
+@pytest.mark.parametrize("kind", ["safetensors", "torch"])
+def test_the_content_and_not_the_name_says_how_a_file_is_read(tmp_path: Path, name: str, kind: str):
+    state = state_of(small(1))
+    if kind == "safetensors":
+        save_file(state, tmp_path / name)
+    else:
+        torch.save(state, tmp_path / name)
+    network = small(2)
+    load_weights(network, choice(file=tmp_path / name))
+    assert equal(network, small(1))
+
+
+@pytest.mark.parametrize("name", ["w.pth", "w.safetensors"])
+def test_a_pointer_of_git_lfs_is_named(tmp_path: Path, name: str):
+    (tmp_path / name).write_text("version https://git-lfs.github.com/spec/v1\noid sha256:ab\nsize 5\n")
+    with pytest.raises(ModelError, match=r"is a pointer of Git LFS.*git lfs pull"):
+        load_weights(small(), choice(file=tmp_path / name))
 
 
 # --- names of the authors and of older versions ----------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -16,6 +17,7 @@ from conftest import Prepared
 from headstart.errors import RunError
 from headstart.features import engines
 from headstart.features.store import ActivationStore
+from headstart.train import ending, probe
 from headstart.train.checkpoint import Candidate, load_state
 from headstart.train.choice import Outcome
 from headstart.train.ending import NO_TIME, Stopped, interrupted, leave_if_asked, why_futile
@@ -108,6 +110,58 @@ def test_a_signal_in_the_middle_of_a_fill_saves_and_a_resume_finds_the_rows(
     assert again.of(what) == whole.of(what) - 4
     assert next(count for name, count in again.found.items() if name.startswith(what)) == 4
     assert same(straight, task)
+
+
+def asks_while_solving(monkeypatch: pytest.MonkeyPatch, watch: Watch, *, solve: int) -> None:
+    """The request comes once all features are there, in the `solve`th set-up of a head."""
+    true, count = probe.head_problem, itertools.count(1)
+
+    def asking(*given: Any, **options: Any) -> Any:
+        if next(count) == solve:
+            watch.ask()
+        return true(*given, **options)
+
+    monkeypatch.setattr(probe, "head_problem", asking)
+
+
+def test_a_signal_while_the_head_is_solved_is_heard_and_a_resume_gives_the_same(
+    prepare: Callable[..., Prepared], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    straight, task = (made(prepare, tmp_path, name) for name in ("straight", "stopped"))
+    go(straight, Watch())
+    with monkeypatch.context() as patch:
+        asked = Watch()
+        asks_while_solving(patch, asked, solve=1)
+        assert go(task, asked).stopped == "signal"
+    assert load_state(task.run.checkpoint).probe is None, "not solved to its end"
+    assert go(task, Watch(), resumed=True).stopped is None
+    assert same(straight, task)
+
+
+def test_a_budget_that_ends_in_a_long_solve_of_the_head_is_kept(
+    prepare: Callable[..., Prepared], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    task = made(prepare, tmp_path, "run")
+    monkeypatch.setattr(ending, "SOLVE_GRACE_SECONDS", -1.0)
+    asked = Watch("", "budget")
+    asks_while_solving(monkeypatch, asked, solve=1)
+    with pytest.raises(RunError, match=r"before one epoch was judged.*and for the head.*raise --budget"):
+        go(task, asked)
+
+
+@pytest.mark.usefixtures("tuned_wins")
+@pytest.mark.parametrize(("grace", "solved"), [(60.0, True), (-1.0, False)])
+def test_a_refit_that_takes_longer_than_the_grace_is_left_when_the_budget_is_spent(
+    prepare: Callable[..., Prepared], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, grace: float, solved: bool
+):
+    task = made(prepare, tmp_path, "run")
+    monkeypatch.setattr(ending, "SOLVE_GRACE_SECONDS", grace)
+    asked = Watch("", "budget")
+    asks_while_solving(monkeypatch, asked, solve=2)
+    outcome = go(task, asked)
+    assert outcome.chosen.startswith("tune/")
+    assert (NO_TIME not in outcome.why) is solved
+    assert outcome.stopped == (None if solved else "budget")
 
 
 def test_a_budget_that_ends_in_the_fill_of_the_probe_leaves_nothing_to_keep_but_the_rows(

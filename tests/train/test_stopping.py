@@ -49,6 +49,25 @@ def test_signals_at_once_are_one_request_and_a_later_one_acts_as_usual(
         signal.signal(number, before)
 
 
+def test_the_first_signal_is_answered_at_once_and_only_once():
+    said: list[str] = []
+    with StopRequest(tell=said.append).listening() as stop:
+        assert said == []
+        for _ in range(3):
+            os.kill(os.getpid(), signal.SIGINT)
+        assert stop.reason == "signal"
+    assert said == ["stopping after the current step; Ctrl-C once more stops at once"]
+
+
+def test_a_signal_in_the_middle_of_a_line_is_heard_although_it_cannot_be_answered():
+    def busy(text: str) -> None:
+        raise RuntimeError("reentrant call inside <_io.BufferedWriter name='<stderr>'>")
+
+    with StopRequest(tell=busy).listening() as stop:
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert stop.reason == "signal"
+
+
 def test_a_signal_is_the_stronger_reason():
     stop = StopRequest(budget_seconds=1, started=time.monotonic() - 2)
     stop.signalled()

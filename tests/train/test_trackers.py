@@ -21,7 +21,8 @@ from headstart.train import loop, trackers
 from headstart.train.observers import EventLog, Observer
 from headstart.train.trackers import Tracker, TrackerChoice, chosen_trackers, remembered_trackers
 from headstart.workflow.plans import TrainOptions
-from headstart.workflow.train import resume, train
+from headstart.workflow.resume import resume
+from headstart.workflow.train import train
 
 PROBE, TUNE = SolvePhase(name="probe"), TrainPhase(name="tune", epochs=3, thaw="all", learning_rate=1e-3)
 METRICS = {

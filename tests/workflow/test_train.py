@@ -23,7 +23,8 @@ from headstart.run import Run
 from headstart.train import checkpoint
 from headstart.train.observers import Observer
 from headstart.workflow.plans import TrainOptions, make_plan
-from headstart.workflow.train import resume, train
+from headstart.workflow.resume import resume
+from headstart.workflow.train import train
 
 
 def options(folder: Path, **values: object) -> TrainOptions:

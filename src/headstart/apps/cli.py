@@ -18,21 +18,22 @@ from headstart.apps.advise import advise
 from headstart.apps.cache import cache
 from headstart.apps.compare import compare
 from headstart.apps.embed import embed
+from headstart.apps.exits import Commands, exit_code
 from headstart.apps.models import models
 from headstart.apps.option_words import Head, HeadSolver, SeenImages
 from headstart.apps.parsing import refuse_others
 from headstart.apps.plan_command import plan as plan_command
-from headstart.apps.printing import json_text, left_out_lines, show_text, visible_name, without_prediction
+from headstart.apps.printing import json_text, left_out_lines, show_text, without_prediction
 from headstart.apps.probe_command import probe
 from headstart.apps.report import report
 from headstart.apps.runs import runs
 from headstart.apps.shortlist import shortlist
 from headstart.apps.web import web
 from headstart.data.sources import DIGITS, EMBEDDED_DIGITS
-from headstart.errors import HeadstartError
 
 app = typer.Typer(
     name="headstart",
+    cls=Commands,
     help="Transfer learning on images: from a folder of labelled photos to a classifier that can be trusted.",
     no_args_is_help=True,
     add_completion=False,
@@ -133,7 +134,7 @@ def train(
     track: Annotated[
         list[str] | None, typer.Option("--track", help="tensorboard[:FOLDER] or mlflow[:URI]; may be given again.")
     ] = None,
-    resume: Annotated[Path | None, typer.Option("--resume", help="Go on with this run; needs no DATA.")] = None,
+    resume: Annotated[Path | None, typer.Option("--resume", help="Go on with this run; DATA if it moved.")] = None,
     as_json: of.Json = False,
 ) -> None:
     """Train a classifier, judge it, and write the bundle that `predict` and `evaluate` use."""
@@ -141,10 +142,9 @@ def train(
 
     seconds = parse_seconds(budget)
     if resume is not None:
-        refuse_others(
-            context, {"resume", "budget", "as_json"}, when="beside --resume", why="the run's own plan is used"
-        )
-        _resume(resume, budget_seconds=seconds, as_json=as_json)
+        allowed = {"resume", "data", "val", "budget", "as_json"}
+        refuse_others(context, allowed, when="beside --resume", why="the run's own plan is used")
+        _resume(resume, data, val, budget_seconds=seconds, as_json=as_json)
         return
     if plan is not None:
         allowed = {"plan", "data", "out", "budget", "track", "as_json"}
@@ -277,13 +277,15 @@ def _train_plan(
     _show(answer.metrics, as_json=as_json, text=console.training_text)
 
 
-def _resume(run: Path, *, budget_seconds: float | None, as_json: bool) -> None:
+def _resume(run: Path, data: str | None, val: str | None, *, budget_seconds: float | None, as_json: bool) -> None:
     from headstart.apps import console
-    from headstart.workflow import train as workflow
+    from headstart.workflow import resume as workflow
 
     with console.training() as observer:
         answer = workflow.resume(
             run,
+            data=data,
+            val=val,
             budget_seconds=budget_seconds,
             observer=observer,
             progress=observer.progress,
@@ -306,20 +308,7 @@ def main() -> NoReturn:
     """Run the command; a user's mistake is one line on stderr and exit code 1."""
     warnings.filterwarnings("ignore", module=r"PIL\..*")  # odd metadata and large images: checked where they are read
     _print_whatever_comes()
-    try:
-        app()
-    except HeadstartError as error:
-        print(f"headstart: {visible_name(str(error))}", file=sys.stderr)
-        sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        print(
-            "headstart: interrupted; what had begun goes on with: headstart train (or compare) --resume FOLDER",
-            file=sys.stderr,
-        )
-        sys.exit(130)
-    except BrokenPipeError:
-        sys.exit(1)
-    sys.exit(0)
+    sys.exit(exit_code(app))
 
 
 def _print_whatever_comes() -> None:

@@ -192,6 +192,8 @@ class TrainingConsole(Observer):
             self.say(f"tracked by {values['tracker']} in {values['where']}")
         elif event == "tracker_stopped":
             self.say(f"warning: {values['tracker']} is given up, training goes on: {values['why']} ({values['where']})")
+        elif event == "stopping":
+            self.say(values["how"])
         elif event == "stopped":
             self.say(f"stopping ({values['reason']}); everything is saved")
 
@@ -295,7 +297,8 @@ def training_text(metrics: Mapping[str, Any]) -> str:
     for path, reason in metrics["reasons"].items():
         lines.append(f"why {path}: {reason}")
     lines += [
-        f"{metrics['seconds']['total']:.1f} s in all",
+        f"{metrics['seconds']['total']:.1f} s in all"
+        + (f", engine {metrics['engine']}" if metrics.get("engine") else ""),
         *([_forecast_end(metrics["forecast"])] if metrics.get("forecast") else []),
         f"run:    {metrics['run']}",
         f"bundle: {metrics['bundle']}",

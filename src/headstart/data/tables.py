@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from headstart.errors import DataError
+from headstart.files import has_file
 
 if TYPE_CHECKING:
     import pyarrow
@@ -155,10 +156,7 @@ def _file(folder: Path, image: str) -> Path:
 
 def is_there(file: Path) -> bool:
     """Whether it is a file."""
-    try:
-        return file.is_file()
-    except OSError:  # a name that no file can have, or a folder that must not be looked into
-        return False
+    return has_file(file)
 
 
 def _refuse_columns(table: Path, names: Sequence[str]) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from headstart.deliver.run_facts import RunFacts, Values, read_run
 from headstart.errors import RunError
+from headstart.files import is_file, is_folder
 from headstart.run import resume_command
 
 ANSWER = "comparison.json"
@@ -86,7 +87,7 @@ def _way_on(folder: Path) -> str:
 
 def _answer(folder: Path) -> Values:
     path = folder / ANSWER
-    if not path.is_file():
+    if not is_file(path):
         raise RunError(
             f"{folder} has no {ANSWER} yet",
             expected="a comparison of which one trial has ended",
@@ -116,4 +117,4 @@ def _answer(folder: Path) -> Values:
 def _place(folder: Path, trial: Values) -> Path:
     """Where a trial's run lies: beside the answer even if the comparison was moved, else where it was written."""
     here = folder / "trials" / str(trial["trial"])
-    return here if here.is_dir() or not trial.get("run") else Path(trial["run"])
+    return here if is_folder(here) or not trial.get("run") else Path(trial["run"])

@@ -12,6 +12,7 @@ import yaml
 
 from headstart.deliver.pictures import NO_PICTURES, Pictures
 from headstart.errors import RunError
+from headstart.files import is_file
 from headstart.run import Run
 
 Values = Mapping[str, Any]
@@ -133,7 +134,7 @@ def read_run(folder: Path) -> RunFacts:
     """
     run = Run.open(folder)
     events = run.events()
-    answered = (folder / "metrics.json").is_file()
+    answered = is_file(folder / "metrics.json")
     metrics = _mapping(folder / "metrics.json", "val", "epochs", "phases", "kept", "seconds") if answered else None
     epochs = _epochs(metrics["epochs"] if metrics else _last_of_each(events))
     if not epochs:
@@ -209,7 +210,7 @@ def _epochs(rows: Sequence[Values]) -> tuple[Epoch, ...]:
 
 
 def _predictions(path: Path, classes: Sequence[str]) -> tuple[Prediction, ...]:
-    if not path.is_file():
+    if not is_file(path):
         return ()
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -238,4 +239,4 @@ def _predictions(path: Path, classes: Sequence[str]) -> tuple[Prediction, ...]:
 def _bundled_groups(folder: Path) -> tuple[str, ...]:
     """Layer groups of stage grain, where there is a bundle."""
     path = folder / "bundle" / "bundle.json"
-    return tuple(_mapping(path).get("card", {}).get("groups", ())) if path.is_file() else ()
+    return tuple(_mapping(path).get("card", {}).get("groups", ())) if is_file(path) else ()

@@ -21,7 +21,7 @@ from typing import Any, Literal
 
 from headstart.errors import RunError
 from headstart.experiments.grid import GridPlan, Trial
-from headstart.files import write_atomically, write_json
+from headstart.files import is_file, is_folder, is_there, write_atomically, write_json
 from headstart.run import Run, environment, resume_command
 
 
@@ -63,7 +63,7 @@ class Comparison:
             RunError: it exists and is not empty, or cannot be made.
         """
         try:
-            if folder.exists() and (not folder.is_dir() or any(file.name[0] != "." for file in folder.iterdir())):
+            if is_there(folder) and (not is_folder(folder) or any(file.name[0] != "." for file in folder.iterdir())):
                 raise RunError(
                     f"{folder} exists already",
                     remedy=f"choose another --out, or go on with: {resume_command('compare', folder)}",
@@ -83,7 +83,7 @@ class Comparison:
         Raises:
             RunError: not the folder of a comparison.
         """
-        if not (folder / "comparison.yaml").is_file():
+        if not is_file(folder / "comparison.yaml"):
             raise RunError(f"{folder} is no comparison", expected="a folder made by headstart compare")
         return cls(folder)
 
@@ -114,9 +114,9 @@ class Comparison:
         A folder that a kill left before its plan was settled holds nothing yet and is removed.
         """
         folder = self.run_of(trial).folder
-        if (folder / "plan.resolved.yaml").is_file() and (folder / "data.json").is_file():
+        if is_file(folder / "plan.resolved.yaml") and is_file(folder / "data.json"):
             return True
-        if folder.exists():
+        if is_there(folder):
             shutil.rmtree(folder)
         return False
 
@@ -130,7 +130,7 @@ class Comparison:
         """Remove all that a trial left, so that it is run anew."""
         folder = self.run_of(trial).folder
         (folder / "trial.json").unlink(missing_ok=True)  # first: a kill in between must not leave an end without a run
-        if folder.exists():
+        if is_there(folder):
             shutil.rmtree(folder)
 
     def inference(self) -> dict[str, Any]:

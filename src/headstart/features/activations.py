@@ -40,6 +40,7 @@ from headstart.features.shards import Tensor as StoredTensor
 from headstart.features.spent import Spent
 from headstart.features.store import EVALUATION, ActivationStore, Space, SpaceKey, row_ids
 from headstart.features.store_index import Reader
+from headstart.files import kept_paths
 from headstart.input_spec import InputSpec
 from headstart.models.backbone import Classifier
 
@@ -257,7 +258,7 @@ class Activations:
         half precision on a GPU must not become the figures that a run on a CPU reports.
         """
         asked = self._key("", "", drawn_from).describe(self.part.tensors)
-        for path in sorted(self.store.root.glob("*/space.json")):
+        for path in kept_paths(self.store.root, "*/space.json"):
             try:
                 found = json.loads(path.read_text(encoding="utf-8"))
                 engine, version = str(found["engine"]), str(found["engine_version"])

@@ -198,7 +198,7 @@ class Forecast:
                 if left < cost.once_seconds:
                     return f"{sentence}: it ends training while features for {cost.name} are computed"
                 if cost.epochs == 0:
-                    return f"{sentence}: it ends training after {cost.name}"
+                    return f"{sentence}: it ends training while the head of {cost.name} is solved"
                 each = (cost.seconds - cost.once_seconds) / cost.epochs
                 epochs = int((left - cost.once_seconds) / each) if each > 0 else 0
                 return f"{sentence}: it ends training in {cost.name} after about {epochs} of {cost.epochs} epochs"

@@ -39,6 +39,7 @@ from headstart.features.torch_engine import (
     to_tensor,
     version_on,
 )
+from headstart.files import has_file
 from headstart.input_spec import InputSpec
 from headstart.models.backbone import Classifier
 
@@ -202,9 +203,9 @@ def _onnx_engine(subject: _Subject, images_to_come: int, wanted: EngineWish, on_
         if wanted == "onnxruntime":
             raise
         return None
-    if wanted == "auto" and sooner(images_to_come, subject.rate, known, exported=kept.is_file()) == "torch":
+    if wanted == "auto" and sooner(images_to_come, subject.rate, known, exported=has_file(kept)) == "torch":
         return None
-    started, was_kept, is_lasting = time.perf_counter(), kept.is_file(), True
+    started, was_kept, is_lasting = time.perf_counter(), has_file(kept), True
     try:
         engine = OnnxEngine(subject.prefix, subject.sample, kept=kept)
         many = _repeated(subject.sample, engine.image_threads * FEW_IMAGES)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +20,7 @@ import numpy.typing as npt
 from headstart.features.head_solver import Folds, HeadProblem, Solver, head_problem, stratified_sample
 from headstart.features.linear_head import Labels, LinearHead
 from headstart.features.linear_head import Matrix as AnyMatrix
-from headstart.features.rows import Matrix, Positions, RowSource
+from headstart.features.rows import CheckStop, Matrix, Positions, RowSource, StoppableRows, never_stop
 
 Kept = npt.NDArray[np.bool_]
 """(F,) which features may have a weight."""
@@ -106,6 +107,7 @@ def choose_features(
     strengths: Sequence[float] | None = None,
     shares: Sequence[float] = SHARES,
     seed: int = 0,
+    check_stop: CheckStop = never_stop,
 ) -> FeatureChoice:
     """Cross-validate the penalty with all features, and with it how many of them are kept.
 
@@ -120,12 +122,15 @@ def choose_features(
         strengths: Candidates of the penalty; None takes the solver's own grid.
         shares: Candidates, above 0; all features are always among them.
         seed: Of the sample where there are more than CHOOSING_IMAGES.
+        check_stop: Called again and again in every solve; what it raises ends the work.
     """
+    rows = StoppableRows(rows, check_stop)
+    set_up = partial(head_problem, num_classes=num_classes, solver=solver, check_stop=check_stop)
     sample, fold_of = None, np.asarray(folds)
     if len(labels_N) > CHOOSING_IMAGES:
         sample = stratified_sample(labels_N, CHOOSING_IMAGES, seed=seed)
         rows, labels_N, fold_of = rows.subset(sample), labels_N[sample], fold_of[sample]  # noqa: N806
-    whole = head_problem(rows, labels_N, num_classes, solver=solver, seed=seed).choose(fold_of, strengths)
+    whole = set_up(rows, labels_N, seed=seed).choose(fold_of, strengths)
     if whole.sample is not None:  # so many features that even these images were too many
         sample = whole.sample if sample is None else sample[whole.sample]
         rows, labels_N, fold_of = rows.subset(whole.sample), labels_N[whole.sample], fold_of[whole.sample]  # noqa: N806
@@ -135,11 +140,11 @@ def choose_features(
     for fold in np.unique(fold_of) if smaller else ():
         inside, outside = np.flatnonzero(fold_of != fold), np.flatnonzero(fold_of == fold)
         seen, unseen = rows.subset(inside), rows.subset(outside)
-        problem = head_problem(seen, labels_N[inside], num_classes, solver=solver)
+        problem = set_up(seen, labels_N[inside])
         scores = _scores(problem, seen, whole.strength)
         for share in smaller:
             kept = most_relevant(scores, share)
-            narrow = head_problem(ColumnRows(seen, kept), labels_N[inside], num_classes, solver=solver)
+            narrow = set_up(ColumnRows(seen, kept), labels_N[inside])
             head = narrow.solve(whole.strength, temperature=whole.temperature)
             predictions[share][outside] = head.probabilities_of(ColumnRows(unseen, kept))
     losses = {share: _log_loss(predicted, labels_N) for share, predicted in predictions.items()}
@@ -154,13 +159,19 @@ def solve_chosen(
     choice: FeatureChoice,
     *,
     solver: Solver = "logistic",
+    check_stop: CheckStop = never_stop,
 ) -> LinearHead:
-    """The head on the features that score best on all these images; every other feature has weight zero."""
-    problem = head_problem(rows, labels_N, num_classes, solver=solver)
+    """The head on the features that score best on all these images; every other feature has weight zero.
+
+    What `check_stop` raises in the middle of a solve ends it.
+    """
+    rows = StoppableRows(rows, check_stop)
+    set_up = partial(head_problem, num_classes=num_classes, solver=solver, check_stop=check_stop)
+    problem = set_up(rows, labels_N)
     if choice.share == 1.0:
         return problem.solve(choice.strength, temperature=choice.temperature)
     kept = most_relevant(_scores(problem, rows, choice.strength), choice.share)
-    narrow = head_problem(ColumnRows(rows, kept), labels_N, num_classes, solver=solver)
+    narrow = set_up(ColumnRows(rows, kept), labels_N)
     return widened(narrow.solve(choice.strength, temperature=choice.temperature), kept)
 
 

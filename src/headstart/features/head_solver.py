@@ -22,7 +22,7 @@ from headstart.features.linear import choose_rotated, solve_rotated
 from headstart.features.linear_head import Labels, LinearHead, StrengthChoice
 from headstart.features.logistic_blocks import STRENGTHS, choose_in_blocks, solve_in_blocks
 from headstart.features.ridge import Ridge
-from headstart.features.rows import MatrixRows, RowSource, matrix_of_rows
+from headstart.features.rows import CheckStop, MatrixRows, RowSource, StoppableRows, matrix_of_rows, never_stop
 
 Solver: TypeAlias = Literal["logistic", "ridge"]
 Folds: TypeAlias = Sequence[int] | npt.NDArray[np.int64]
@@ -55,6 +55,7 @@ def head_problem(
     *,
     solver: Solver = "logistic",
     seed: int = 0,
+    check_stop: CheckStop = never_stop,
 ) -> HeadProblem:
     """Set a problem up; rows are read when it is first asked something.
 
@@ -64,12 +65,16 @@ def head_problem(
         num_classes: K.
         solver: logistic minimises cross-entropy; ridge squared error, exactly and in a fixed number of passes.
         seed: Of the sample on which the strength is chosen where there are very many rows.
+        check_stop: Called between blocks of rows, iterations and penalties; what it raises ends the work.
     """
+    rows = StoppableRows(rows, check_stop)
     small = 8 * rows.rows * rows.width <= IN_MEMORY_BYTES
     if solver == "ridge":
-        return RotatedRidge(rows, labels_N, num_classes) if small else Ridge(rows, labels_N, num_classes)
+        if small:
+            return RotatedRidge(rows, labels_N, num_classes, check_stop)
+        return Ridge(rows, labels_N, num_classes, check_stop=check_stop)
     if small:
-        return RotatedLogistic(rows, labels_N, num_classes)
+        return RotatedLogistic(rows, labels_N, num_classes, check_stop)
     return LogisticInBlocks(rows, labels_N, num_classes, seed)
 
 
@@ -80,6 +85,7 @@ class _Rotated:
     rows: RowSource
     labels: Labels
     num_classes: int
+    check_stop: CheckStop
 
     @cached_property
     def _found(self) -> tuple[Axes, npt.NDArray[np.float64]]:
@@ -92,19 +98,25 @@ class RotatedLogistic(_Rotated):
     def choose(self, folds: Folds, strengths: Sequence[float] | None = None) -> StrengthChoice:
         """See `linear.choose_strength`."""
         return choose_rotated(
-            *self._found, self.labels, self.num_classes, list(folds), strengths=strengths or STRENGTHS
+            *self._found,
+            self.labels,
+            self.num_classes,
+            list(folds),
+            strengths=strengths or STRENGTHS,
+            check_stop=self.check_stop,
         )
 
     def solve(self, strength: float, *, temperature: float = 1.0) -> LinearHead:
         """See `linear.solve_logistic`."""
-        head = solve_rotated(*self._found, self.labels, self.num_classes, strength=strength)
+        head = solve_rotated(*self._found, self.labels, self.num_classes, strength=strength, check_stop=self.check_stop)
         return _tempered(head, temperature)
 
     def solve_many(self, strengths: Sequence[float]) -> list[LinearHead]:
         """In the same passes over the rotated rows, in single precision."""
         axes, along = self._found
         own = own_axes(axes.variances_R)
-        heads = solve_in_blocks(MatrixRows(along), self.labels, self.num_classes, own, strengths=strengths)
+        rows = StoppableRows(MatrixRows(along), self.check_stop)
+        heads = solve_in_blocks(rows, self.labels, self.num_classes, own, strengths=strengths)
         return [axes.head(head.weight_KF, head.bias_K, head.strength) for head in heads]
 
 
@@ -115,7 +127,8 @@ class RotatedRidge(_Rotated):
     def _ridge(self) -> Ridge:
         axes, along = self._found
         ones = np.ones(len(axes.variances_R))  # standardised before they were rotated
-        return Ridge(MatrixRows(along), self.labels, self.num_classes, deviation_F=ones)
+        rows = StoppableRows(MatrixRows(along), self.check_stop)
+        return Ridge(rows, self.labels, self.num_classes, deviation_F=ones, check_stop=self.check_stop)
 
     def choose(self, folds: Folds, strengths: Sequence[float] | None = None) -> StrengthChoice:
         """See `Ridge.choose`."""

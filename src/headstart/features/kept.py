@@ -11,6 +11,7 @@ from typing import Any
 from headstart.data.preprocess import view_version
 from headstart.features.shards import Ids, Shard, Tensor, shard_paths
 from headstart.features.store_index import Index
+from headstart.files import kept_paths
 from headstart.input_spec import InputSpec
 
 
@@ -44,7 +45,7 @@ def rows_kept(
 
 
 def _indices(root: Path, asked: dict[str, Any]) -> Iterator[Index]:
-    for path in root.glob("[!.]*/space.json"):
+    for path in kept_paths(root, "[!.]*/space.json"):
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
             found = json.loads(path.read_text(encoding="utf-8"))
             if any(found[name] != value for name, value in asked.items()):

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from headstart.features.axes import Axes, own_axes, rotated
 from headstart.features.linear_head import Labels, LinearHead, Matrix, StrengthChoice, softmax
 from headstart.features.logistic_blocks import STRENGTHS, TOLERANCE, choose_in_blocks
-from headstart.features.rows import MatrixRows
+from headstart.features.rows import CheckStop, MatrixRows, StoppableRows, never_stop
 
 _ITERATIONS = 500
 
@@ -48,10 +48,12 @@ def solve_rotated(
     num_classes: int,
     *,
     strength: float,
+    check_stop: CheckStop = never_stop,
 ) -> LinearHead:
     """The same for features that were rotated into their axes already: L-BFGS in double precision.
 
-    Weights are scaled by the square root of about how much the loss bends: some ten times fewer iterations.
+    Weights are scaled by the square root of about how much the loss bends: some ten times fewer iterations. What
+    `check_stop` raises between two of them ends the solve.
     """
     from scipy.optimize import minimize
 
@@ -61,6 +63,7 @@ def solve_rotated(
     scaled_NR = rotated_NR / curvature_R  # noqa: N806
 
     def loss_and_gradient(flat: npt.NDArray[np.float64]) -> tuple[float, npt.NDArray[np.float64]]:
+        check_stop()
         weight, bias = flat[: num_classes * width].reshape(num_classes, width), flat[num_classes * width :]
         logits = scaled_NR @ weight.T + bias
         top = logits.max(axis=1, keepdims=True)
@@ -118,10 +121,11 @@ def choose_rotated(
     *,
     strengths: Sequence[float] = STRENGTHS,
     on_fit: Callable[[], object] = lambda: None,
+    check_stop: CheckStop = never_stop,
 ) -> StrengthChoice:
     """The same for features that were rotated into their axes already: all folds share them, in single precision."""
     own = own_axes(axes.variances_R)
-    rows = MatrixRows(rotated_NR)
+    rows = StoppableRows(MatrixRows(rotated_NR), check_stop)
     return choose_in_blocks(rows, labels_N, num_classes, own, folds, strengths=strengths, on_fit=on_fit)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -27,7 +28,7 @@ from headstart.errors import MissingExtraError, require
 from headstart.features.fold import apart
 from headstart.features.program import tensors_in
 from headstart.features.torch_engine import Outputs
-from headstart.files import write_atomically
+from headstart.files import has_file, kept_paths, write_atomically
 from headstart.models.download import home
 
 BATCH_IMAGES = 4
@@ -58,8 +59,8 @@ class OnnxEngine:
             MissingExtraError: ONNX Runtime is not installed.
             Exception: whatever the exporter or ONNX Runtime raise for a network they do not know.
         """
-        runtime = require("onnxruntime", extra="train")
-        if kept.is_file():
+        runtime = runtime_module()
+        if has_file(kept):
             with contextlib.suppress(OSError):  # somebody else's, or on a disk that may only be read
                 kept.touch()
         else:
@@ -129,6 +130,18 @@ def _exportable() -> Iterator[None]:
         torch._C._jit_set_onnx_log_enabled(logs)
 
 
+def runtime_module() -> Any:  # noqa: ANN401 - without types
+    """ONNX Runtime: the one place that imports it, with its telemetry off unless the user has turned it on.
+
+    From 1.29 on it keeps an identifier of the machine and events under `~/.cache/Microsoft` and may send them.
+
+    Raises:
+        MissingExtraError: it is not installed.
+    """
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+    return require("onnxruntime", extra="train")
+
+
 def version_here() -> str | None:
     """The version of an engine that is made now; None without ONNX Runtime."""
     runtime = runtime_version()
@@ -141,7 +154,7 @@ def runtime_version() -> str | None:
         with contextlib.suppress(metadata.PackageNotFoundError):
             return metadata.version(name)
     with contextlib.suppress(MissingExtraError):  # a build of somebody's own
-        return str(require("onnxruntime", extra="train").__version__)
+        return str(runtime_module().__version__)
     return None
 
 
@@ -156,7 +169,7 @@ def exported_path(prefix: nn.Module, sample: NetworkInput, *, label: str) -> Pat
     Raises:
         MissingExtraError: ONNX Runtime is not installed.
     """
-    runtime = require("onnxruntime", extra="train")
+    runtime = runtime_module()
     digest = hashlib.sha256()
     versions = f"torch {torch.__version__}, onnxruntime {runtime.__version__}, batch {BATCH_IMAGES}"
     for text in (label, versions, str(sample.shape[1:]), *_modules(prefix)):
@@ -201,7 +214,7 @@ def _keep(path: Path, prefix: nn.Module, sample: NetworkInput) -> None:
 
 def _exports(folder: Path) -> Iterator[tuple[float, int, Path]]:
     """(time of the last use, bytes, file)."""
-    for file in folder.glob("*.onnx"):
+    for file in kept_paths(folder, "*.onnx"):
         with contextlib.suppress(FileNotFoundError):  # another process let go of it
             stat = file.stat()
             yield stat.st_mtime, stat.st_size, file

@@ -16,6 +16,7 @@ from headstart.data.given_images import GivenImage, GivenImages, InputError, rec
 from headstart.data.sources import ImageRecord
 from headstart.errors import DataError, require
 from headstart.features.store import ActivationStore
+from headstart.files import is_folder
 from headstart.models.bundle import BundleInfo, load_classifier
 
 
@@ -86,7 +87,7 @@ class Predictor:
         if isinstance(image, list | tuple | set | dict) or (isinstance(image, np.ndarray) and image.ndim > 3):
             what = f"image is a {type(image).__name__} of {len(image)}"
             raise InputError(what, expected="one image", remedy="use predict_many")
-        if isinstance(image, str | os.PathLike) and Path(image).is_dir():
+        if isinstance(image, str | os.PathLike) and is_folder(image):
             raise DataError(f"{image} is a folder", expected="one image file", remedy="use predict_many")
         return self.predict_many([image])[0]
 

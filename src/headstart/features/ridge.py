@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from headstart.features.linear_head import Labels, LinearHead, StrengthChoice, softmax
 from headstart.features.moments import Doubles, Moments, moments_by_part
-from headstart.features.rows import Matrix, RowSource
+from headstart.features.rows import CheckStop, Matrix, RowSource, never_stop
 
 RIDGE_STRENGTHS = (1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0)
 """Grid of the penalty on standardised features, per image."""
@@ -43,6 +43,7 @@ class Ridge:
         num_classes: int,
         *,
         deviation_F: Doubles | None = None,  # noqa: N803
+        check_stop: CheckStop = never_stop,
     ) -> None:
         """Nothing is read yet.
 
@@ -52,7 +53,9 @@ class Ridge:
             num_classes: K.
             deviation_F: What features are divided by before they are penalised; None: their standard deviations
                 over all rows.
+            check_stop: Called after each fit; what it raises ends the work. Passes over the rows are for them to stop.
         """
+        self._check_stop = check_stop
         self._rows, self._labels, self._classes = rows, labels_N, num_classes
         self._deviation = deviation_F
         self._all: Moments | None = None
@@ -66,7 +69,7 @@ class Ridge:
         """The head at each strength, from one decomposition of the statistics; at most one pass."""
         if self._all is None:
             (self._all,) = self._moments(np.zeros(self._rows.rows, np.int64), 1)
-        return list(_fits(self._all, self._deviation_of(self._all), list(strengths)))
+        return self._fits(self._all, self._deviation_of(self._all), strengths)
 
     def choose(self, folds: npt.ArrayLike, strengths: Sequence[float] | None = None) -> StrengthChoice:
         """Cross-validate; the lowest out-of-fold log loss at its best temperature decides, among equals the stronger.
@@ -81,7 +84,7 @@ class Ridge:
         """
         parts, fold_of = np.unique(np.asarray(folds), return_inverse=True)
         tried = sorted(strengths or RIDGE_STRENGTHS, reverse=True)
-        heads = [_fits(moments, self._deviation, tried) for moments in self._training(fold_of, len(parts))]
+        heads = [self._fits(moments, self._deviation, tried) for moments in self._training(fold_of, len(parts))]
         losses: dict[float, float] = {}
         best = (tried[0], np.empty((0, self._classes), np.float32), 1.0)
         for number, strength in enumerate(tried):
@@ -95,6 +98,14 @@ class Ridge:
         strength, scores, temperature = best
         predicted = softmax(scores / np.float32(temperature))
         return StrengthChoice(strength, predicted, losses, temperature=temperature)
+
+    def _fits(self, moments: Moments, deviation_F: Doubles | None, strengths: Sequence[float]) -> list[LinearHead]:  # noqa: N803
+        """One head for each strength; with many features a fit takes seconds."""
+        heads = []
+        for head in _fits(moments, deviation_F, strengths):
+            self._check_stop()
+            heads.append(head)
+        return heads
 
     def _deviation_of(self, moments: Moments) -> Doubles:
         if self._deviation is None:
@@ -127,7 +138,7 @@ class Ridge:
         return found
 
 
-def _fits(moments: Moments, deviation_F: Doubles | None, strengths: Sequence[float]) -> list[LinearHead]:  # noqa: N803
+def _fits(moments: Moments, deviation_F: Doubles | None, strengths: Sequence[float]) -> Iterator[LinearHead]:  # noqa: N803
     """One head for each strength."""
     from scipy.linalg import solve
 
@@ -136,13 +147,11 @@ def _fits(moments: Moments, deviation_F: Doubles | None, strengths: Sequence[flo
     covariance /= moments.count * deviation[:, None] * deviation
     targets = moments.targets_scatter() / (moments.count * deviation[:, None])
     shares, diagonal = moments.class_counts_K / moments.count, np.arange(len(covariance))
-    heads = []
     plain = covariance[diagonal, diagonal].copy()
     for strength in strengths:
         covariance[diagonal, diagonal] = plain + strength
         weight = (solve(covariance, targets, assume_a="pos").T if len(plain) else targets.T) / deviation
-        heads.append(LinearHead(weight, shares - weight @ moments.mean_F, strength))
-    return heads
+        yield LinearHead(weight, shares - weight @ moments.mean_F, strength)
 
 
 def best_temperature(scores_NK: Matrix, labels_N: Labels) -> tuple[float, float]:  # noqa: N803

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
@@ -12,6 +12,9 @@ from headstart.features.store_index import Reader
 
 Matrix: TypeAlias = npt.NDArray[np.float32]
 Positions: TypeAlias = npt.NDArray[np.int64]
+
+CheckStop: TypeAlias = Callable[[], object]
+"""Called between the steps of long work; what it raises ends the work there."""
 
 BLOCK_BYTES = 8 * 2**20
 """Of a block in single precision: large enough for fast products, small beside everything else."""
@@ -100,6 +103,38 @@ class StoredRows:
     def subset(self, positions: Positions) -> StoredRows:
         """Other rows of the same reader; nothing is copied."""
         return StoredRows(self._reader, self._positions[positions])
+
+
+class StoppableRows:
+    """Rows that call `check_stop` before every block: whoever passes over them can be stopped in the middle."""
+
+    def __init__(self, rows: RowSource, check_stop: CheckStop) -> None:
+        """Look at rows; nothing is read yet."""
+        self._rows, self._check_stop = rows, check_stop
+
+    @property
+    def rows(self) -> int:
+        """N."""
+        return self._rows.rows
+
+    @property
+    def width(self) -> int:
+        """F."""
+        return self._rows.width
+
+    def blocks(self) -> Iterator[tuple[int, Matrix]]:
+        """The same blocks."""
+        for start, block in self._rows.blocks():
+            self._check_stop()
+            yield start, block
+
+    def subset(self, positions: Positions) -> StoppableRows:
+        """Some of the rows, stoppable too."""
+        return StoppableRows(self._rows.subset(positions), self._check_stop)
+
+
+def never_stop() -> None:
+    """The `check_stop` of work that nobody stops."""
 
 
 def matrix_of_rows(rows: RowSource) -> Matrix:

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Literal
 
 from headstart.errors import DiskFullError
-from headstart.files import write_json
+from headstart.files import kept_paths, write_json
 
 DEFAULT_LIMIT_BYTES = 20 * 10**9
 _SHARE_OF_DISK = 4
@@ -77,15 +77,17 @@ def write_limit(root: Path, limit_bytes: int) -> None:
 
 def free_bytes(root: Path) -> int:
     """Free on the disk that holds, or would hold, the store."""
-    there = next(folder for folder in (root, *root.absolute().parents) if folder.exists())
-    return shutil.disk_usage(there).free
+    for folder in (root, *root.absolute().parents):
+        with contextlib.suppress(OSError):  # not there, or not to be entered
+            return shutil.disk_usage(folder).free
+    return 0
 
 
 def spaces_in_use_order(root: Path) -> list[SpaceUse]:
     """All spaces, the one that was not used for longest first."""
     found = []
-    for folder in root.glob("[!.]*/"):
-        with contextlib.suppress(FileNotFoundError):  # removed by another process just now
+    for folder in kept_paths(root, "[!.]*/"):
+        with contextlib.suppress(OSError):  # removed by another process just now, or not to be entered
             used = folder / _USED
             time_used = (used if used.exists() else folder).stat().st_mtime
             found.append(SpaceUse(folder, _size(folder), time_used))
@@ -221,7 +223,7 @@ def make_room(root: Path, *, keep: Path) -> None:
 
 def sweep_removed(root: Path) -> None:
     """Finish removals that were cut short."""
-    for folder in root.glob(f".*{_GONE}"):
+    for folder in kept_paths(root, f".*{_GONE}"):
         shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -233,7 +235,10 @@ def bytes_for(root: Path, *own: Path) -> int:
         own: Their folders; none, or one that is not there yet, asks for a new space.
     """
     others = [space for space in spaces_in_use_order(root) if space.folder not in own]
-    filled = sum(_size(folder) for folder in set(own) if folder.exists())
+    filled = 0
+    for folder in set(own):
+        with contextlib.suppress(OSError):  # not there, or not to be entered
+            filled += _size(folder)
     held = sum(space.bytes for space in others if is_in_use(space.folder))
     removable = sum(space.bytes for space in others) - held
     return max(0, min(read_limit(root).bytes - held - filled, free_bytes(root) + removable))

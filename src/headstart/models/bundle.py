@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from headstart.errors import BundleError
-from headstart.files import write_atomically, write_json
+from headstart.files import is_file, is_folder, write_atomically, write_json
 from headstart.input_spec import InputSpec
 from headstart.models.catalog import ModelCard
 
@@ -79,7 +79,7 @@ def read_info(folder: Path) -> BundleInfo:
     Raises:
         BundleError: not a bundle, or one of a newer schema.
     """
-    if folder.is_dir() and not (folder / CARD_FILE).is_file() and (folder / "bundle" / CARD_FILE).is_file():
+    if is_folder(folder) and not is_file(folder / CARD_FILE) and is_file(folder / "bundle" / CARD_FILE):
         raise BundleError(f"{folder} is a run folder", remedy=f"its bundle is {folder / 'bundle'}")
     try:
         raw = json.loads((folder / CARD_FILE).read_text(encoding="utf-8"))

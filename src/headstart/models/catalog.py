@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from headstart.errors import ModelError, nearest
+from headstart.files import is_file, is_folder
 from headstart.input_spec import InputSpec
 
 Library = Literal["timm", "torchvision"]
@@ -227,7 +228,11 @@ def find_model(name: str) -> ModelChoice:
         raise _unknown(name, architecture)
     if tag.startswith("file:"):
         path = Path(tag.removeprefix("file:")).expanduser()
-        if not path.is_file():
+        if is_folder(path):
+            raise ModelError(
+                f"{path} is a folder", expected="a .safetensors or .pth file", remedy="name the file in the folder"
+            )
+        if not is_file(path):
             raise ModelError(f"weights file {path} does not exist", expected="a .safetensors or .pth file")
         return ModelChoice(cards[0], path)
     return ModelChoice(_tagged(cards, tag))

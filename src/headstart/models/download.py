@@ -25,7 +25,7 @@ from typing import Any, TypeVar
 import platformdirs
 
 from headstart.errors import DiskFullError, HeadstartError, ModelError, WeightsUnavailableError, require
-from headstart.files import FULL_DISK
+from headstart.files import FULL_DISK, has_file
 
 PAUSES_SECONDS = (1.0, 3.0)
 """Before the second and the third try."""
@@ -67,15 +67,15 @@ def from_url(url: str, file: str, *, sha256: str = "", elsewhere: Sequence[Path]
         DiskFullError: the disk is full; nothing half there is left.
     """
     path = weights_folder() / file
-    if path.is_file():
+    if has_file(path):
         return path
     for other in elsewhere:
-        if other.is_file() and is_whole(other, sha256):
+        if has_file(other) and is_whole(other, sha256):
             return other
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with _part_of(path, keep=bool(sha256)) as (part, aside):
-            if not path.is_file():  # else another process was faster
+            if not has_file(path):  # else another process was faster
                 _fill(part, url, sha256)
                 os.fsync(part.fileno())
                 aside.replace(path)

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from headstart.errors import ModelError, WeightsUnavailableError, nearest, require
+from headstart.files import has_file
 from headstart.models.download import (
     NOT_THERE,
     TIMEOUT_SECONDS,
@@ -179,7 +180,7 @@ def hub_file(repo: str, files: Sequence[str], *, sha256: str = "") -> Path:
         DiskFullError: the disk is full; nothing half there is left.
     """
     for file in files:
-        if place_by_hand(repo, file).is_file():
+        if has_file(place_by_hand(repo, file)):
             return place_by_hand(repo, file)
     hub = require("huggingface_hub", extra="train")
     name, _, revision = repo.partition("@")

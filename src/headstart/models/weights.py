@@ -13,7 +13,7 @@ import importlib
 import importlib.metadata
 import pickle
 import re
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +25,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from headstart.errors import ModelError, WeightsUnavailableError
-from headstart.files import write_atomically
+from headstart.files import has_file, write_atomically
 from headstart.models.catalog import ModelCard, ModelChoice, WeightSource
 from headstart.models.download import from_url, home
 from headstart.models.heads import head_sites
@@ -36,8 +36,6 @@ HeadFound = Literal["loaded", "missing", "other size"]
 
 _WRAPPERS = ("state_dict_ema", "model_ema", "state_dict", "model", "model_state_dict")
 """Where training programs put a state dict inside a checkpoint; averaged weights first, as timm prefers them."""
-_PREFIXES = ("module.", "_orig_mod.", "model.", "backbone.", "encoder.")
-"""What wrapping a network in another one puts before its names."""
 _HEAD_WORDS = {"fc", "head", "heads", "classifier", "linear", "projector", "projection_head", "last_linear"}
 _HEAD_WORDS |= {"heads_dist", "head_dist", "aux_head", "aux1", "aux2", "AuxLogits"}
 """First parts of names that belong to a head, whatever the network calls its own."""
@@ -46,6 +44,8 @@ _RENAMED = {
     "torchvision.models.vision_transformer": ((r"\.mlp\.linear_1\.", ".mlp.0."), (r"\.mlp\.linear_2\.", ".mlp.3.")),
 }
 """Module of a network -> what its published weights call otherwise; torchvision renames them while it loads."""
+_LFS_POINTER = b"version https://git-lfs"
+_LFS_POINTER_BYTES = 32
 _NAMED = 5
 """How many names an error shows of each kind."""
 
@@ -147,7 +147,7 @@ def _from_package(network: nn.Module, card: ModelCard) -> Tensors:
     the shapes are compared afterwards.
     """
     kept = home() / "weights" / f"{card.architecture}-{card.weights.sha256[:16]}.safetensors"
-    if kept.is_file():
+    if has_file(kept):
         try:
             return load_file(kept)
         except SafetensorError:
@@ -186,9 +186,19 @@ def _reinstall(source: WeightSource) -> str:
 
 
 def _read(path: Path) -> Tensors:
-    """The state dict in a file, taken out of whatever checkpoint it is part of."""
+    """The state dict in a file, taken out of whatever checkpoint it is part of.
+
+    The content decides how it is read: files are renamed more often than they are rewritten.
+    """
     try:
-        if path.suffix == ".safetensors":
+        with path.open("rb") as file:
+            start = file.read(_LFS_POINTER_BYTES)
+        if start.startswith(_LFS_POINTER):
+            raise ModelError(
+                f"{path} holds no weights: it is a pointer of Git LFS, which stands for the file",
+                remedy="fetch the file itself: git lfs pull",
+            )
+        if start[8:9] == b"{":  # behind the length of its table
             return load_file(path)
         # timm's checkpoints carry the options of their training; a namespace runs no code.
         with torch.serialization.safe_globals([argparse.Namespace]):
@@ -199,6 +209,8 @@ def _read(path: Path) -> Tensors:
             expected="safetensors, or a state dict saved by torch",
             remedy="where it was made: torch.save(model.state_dict(), PATH)",
         ) from error
+    except ModelError:
+        raise
     except Exception as error:  # whatever a reader of two formats makes of foreign bytes
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ModelError(
@@ -255,11 +267,38 @@ def _fit(network: nn.Module, tensors: Tensors, *, source: str, is_users: bool = 
     assert best is not None
     if best.faults or (not is_users and (best.head != "loaded" or best.head_unexpected)):
         raise _misfit(best, own, source=source, is_users=is_users)
+    _refuse_not_finite(best.tensors, {name for name, _ in network.named_parameters()}, source=source)
     state = OrderedDict(best.tensors)
     # Without versions, MNASNet refuses to load, and others rename; names are those of the network itself by now.
     state._metadata = own._metadata  # type: ignore[attr-defined]
     network.load_state_dict(state, strict=False)
     return WeightReport(source, len(best.tensors), best.head, best.head_missing, best.head_unexpected)
+
+
+def _refuse_not_finite(tensors: Tensors, parameters: set[str], *, source: str) -> None:
+    """A single NaN makes every answer one.
+
+    An infinite value is refused where the network multiplies by it; a buffer may hold a mask of minus infinities.
+
+    Raises:
+        ModelError: with the first tensor that holds such a value.
+    """
+    faults = []
+    for name, tensor in tensors.items():
+        if not tensor.is_floating_point():
+            continue
+        counts = name in parameters or name.rpartition(".")[2] in ("running_mean", "running_var")
+        bad = ~torch.isfinite(tensor) if counts else torch.isnan(tensor)
+        if bad.any():
+            faults.append((name, int(bad.sum()), tensor.numel()))
+    if faults:
+        name, count, of = faults[0]
+        others = f"; {len(faults) - 1} more of {len(tensors)} tensors hold some too" if len(faults) > 1 else ""
+        raise ModelError(
+            f"{source} holds values that are no finite numbers: {count:,} of {of:,} in {name}{others}",
+            expected="weights of a training that did not diverge",
+            remedy="take an earlier checkpoint",
+        )
 
 
 def _head_paths(network: nn.Module) -> tuple[str, ...]:
@@ -290,11 +329,15 @@ def _readings(network: nn.Module, tensors: Tensors) -> Iterator[Tensors]:
 
 
 def _without_prefixes(tensors: Tensors) -> Iterator[Tensors]:
-    """The state dict, and the same without each prefix that most of its names carry, one after another."""
+    """The state dict, and the same without the prefix that most of its names carry, one prefix after another.
+
+    Wrapping a network in another one puts the other's name for it before every name: `module.`, `net.`, `my_model.`.
+    """
     yield tensors
-    for prefix in _PREFIXES:
-        if 2 * sum(name.startswith(prefix) for name in tensors) > len(tensors):
-            bare = {name.removeprefix(prefix): tensor for name, tensor in tensors.items()}
+    firsts = Counter(name.split(".")[0] for name in tensors if "." in name)
+    for first, count in firsts.most_common(1):
+        if 2 * count > len(tensors):
+            bare = {name.removeprefix(f"{first}."): tensor for name, tensor in tensors.items()}
             if len(bare) == len(tensors):
                 yield from _without_prefixes(bare)
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from headstart.errors import RunError
 from headstart.evaluate.metrics import paired_p_value
-from headstart.files import write_atomically
+from headstart.files import is_file, write_atomically
 from headstart.train.judged import Judged
 
 
@@ -122,7 +122,7 @@ def load_state(path: Path) -> State | None:
     Raises:
         RunError: the file is damaged.
     """
-    if not path.is_file():
+    if not is_file(path):
         return None
     try:
         raw = torch.load(path, "cpu", weights_only=True)

@@ -50,7 +50,7 @@ def choose(probe: Candidate | None, best: Candidate | None, *, on: str, noise_le
     if best is None and probe is None:
         raise RunError(
             "training ended before one epoch was judged",
-            expected="time for the images' features and for an epoch, and a finite loss",
+            expected="time for the images' features and for the head or an epoch, and a finite loss",
             remedy="raise --budget, or lower the learning rate if the loss stopped being a number",
         )
     if best is None:

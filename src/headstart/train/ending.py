@@ -5,7 +5,8 @@ In the end the best weights go into the network, and its head is solved once mor
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +21,8 @@ from headstart.train.probe import refit_head
 from headstart.train.stopping import StopReason, StopRequest
 from headstart.train.training_images import TrainingImages
 
+SOLVE_GRACE_SECONDS = 2.0
+"""A spent budget lets a solve of the head go on for so long: with few images that is all of it, with a result."""
 NO_TIME = "; its head was not solved again on all of train, because the budget ran out"
 
 
@@ -39,6 +42,23 @@ def leave_if_asked(stop: StopRequest) -> None:
     """
     if (reason := stop.reason) is not None:
         raise Stopped(reason)
+
+
+@dataclass
+class SolveCheck:
+    """Asks between the steps of a solve: a signal is heard at once, a spent budget after SOLVE_GRACE_SECONDS of it."""
+
+    stop: StopRequest
+    leave: Callable[[], object]
+    """Called to look whether to stop, and to raise then."""
+    _began: float | None = None
+
+    def __call__(self) -> None:
+        """Look, once it is time."""
+        now = time.monotonic()
+        self._began = now if self._began is None else self._began
+        if self.stop.reason == "signal" or now - self._began > SOLVE_GRACE_SECONDS:
+            self.leave()
 
 
 def why_futile(probe: Candidate) -> str:
@@ -85,7 +105,7 @@ def end(
         state: All that was trained; it is saved.
         classifier: Holds the chosen weights afterwards.
         images: Who plays which role.
-        stop: Looked at while features are computed.
+        stop: Looked at while features are computed and the head is solved.
         observer: Told what was chosen.
         rows: One a phase that began.
         stopped: Why training ended before its phases did.
@@ -145,4 +165,5 @@ def _refit(
         observer=observer,
         engine=ending.engine,
         after_batch=lambda engine: leave_if_asked(stop),
+        check_stop=SolveCheck(stop, lambda: leave_if_asked(stop)),
     )

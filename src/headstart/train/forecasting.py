@@ -48,6 +48,7 @@ from headstart.features.onnx_engine import runtime_version
 from headstart.features.speed import glance, known_speed, machine_key
 from headstart.features.spent import ViewKind
 from headstart.features.store import EVALUATION, random_view, row_ids
+from headstart.files import kept_paths
 from headstart.models.augment import training_view, view_rng
 from headstart.models.backbone import Classifier, Weights
 from headstart.plan import AugmentationPlan, FrozenPartPlan, SelectionPlan, SolvePhase, TrainPhase
@@ -288,7 +289,7 @@ class Costs:
     def _kept(self, phases: Phases) -> dict[str, int]:
         """Border -> rows of this run that are stored already."""
         images = self.images
-        if images.store is None or not any(images.store.root.glob("[!.]*/space.json")):
+        if images.store is None or not kept_paths(images.store.root, "[!.]*/space.json"):
             return {}
         fit = [images.digests[record.id] for record in images.roles.fit]
         select = [images.digests[record.id] for record in images.roles.select]

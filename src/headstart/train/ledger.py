@@ -24,6 +24,7 @@ from headstart.features.cost_facts import (
 from headstart.features.measured import remember
 from headstart.features.onnx_engine import engines_folder
 from headstart.features.spent import Amounts, ViewKind
+from headstart.files import kept_paths
 from headstart.plan import Phase, SolvePhase, TrainPhase
 from headstart.train.forecasting import Costs
 from headstart.train.observers import Observer
@@ -285,7 +286,7 @@ def _views_between(before: Amounts, after: Amounts) -> int:
 def _exports() -> frozenset[tuple[str, int]]:
     """Exported networks that are kept, by name and file: using one leaves its file, making it gives another."""
     found = set()
-    for path in engines_folder().glob("*.onnx"):
+    for path in kept_paths(engines_folder(), "*.onnx"):
         with contextlib.suppress(FileNotFoundError):  # another process let go of it
             found.add((path.name, path.stat().st_ino))
     return frozenset(found)

@@ -31,7 +31,7 @@ from headstart.run import Run
 from headstart.train.batch_variation import vary_batch
 from headstart.train.checkpoint import Candidate, Progress, State, copy_of, load_state, save_state
 from headstart.train.choice import Outcome
-from headstart.train.ending import Ending, Stopped, end, interrupted, leave_if_asked, why_futile
+from headstart.train.ending import Ending, SolveCheck, Stopped, end, interrupted, leave_if_asked, why_futile
 from headstart.train.feeds import Feed, feed_for
 from headstart.train.forecasting import Costs, costs_of
 from headstart.train.frozen import FrozenCheck
@@ -122,6 +122,7 @@ class _Loop:
             engine=self.plan.engine,
             noise_level=self.plan.selection.noise_level,
             after_batch=self._after_batch,
+            check_stop=SolveCheck(self.stop, lambda: self._after_batch(None)),
         )
         self._settle_engine(solved.engine)
         self.state.progress.strength = solved.strength
@@ -384,7 +385,7 @@ class _Loop:
         save_state(self.run.checkpoint, self.state)
 
     def _after_batch(self, engine: str | None) -> None:
-        """Between two batches of what a phase computes once: a resume finds the rows and goes on with their engine."""
+        """Between batches of what a phase computes once, and between steps of a solve: a resume finds the rows."""
         self._keep_engine(engine)
         if self.stop.reason is not None:
             self.state.network = copy_of(self.classifier.network)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -16,7 +17,7 @@ from headstart.evaluate.metrics import sharpened_log_losses
 from headstart.features.head2toe import ColumnRows, Kept, choose_features, solve_chosen, widened
 from headstart.features.head_solver import Folds, Solver, head_problem
 from headstart.features.linear_head import Labels, LinearHead, Matrix
-from headstart.features.rows import Positions, RowSource
+from headstart.features.rows import CheckStop, Positions, RowSource, never_stop
 from headstart.train.checkpoint import Candidate
 
 
@@ -42,6 +43,8 @@ class DepthProblem:
     noise_level: float
     """The wider head is kept below this p-value."""
     seed: int
+    check_stop: CheckStop = never_stop
+    """Called again and again in every solve; what it raises ends the work."""
 
     @property
     def last(self) -> Kept:
@@ -76,8 +79,16 @@ def solve_depths(problem: DepthProblem) -> DepthSolution:
         solver=problem.solver,
         strengths=problem.strengths,
         seed=problem.seed,
+        check_stop=problem.check_stop,
     )
-    deep = solve_chosen(problem.fit, problem.labels, problem.num_classes, choice, solver=problem.solver)
+    deep = solve_chosen(
+        problem.fit,
+        problem.labels,
+        problem.num_classes,
+        choice,
+        solver=problem.solver,
+        check_stop=problem.check_stop,
+    )
     plain, plain_out_of_fold = _plain(problem, choice.sample)
     if problem.select is not None:
         sample = None
@@ -104,10 +115,13 @@ def solve_depths(problem: DepthProblem) -> DepthSolution:
 def _plain(problem: DepthProblem, sample: Positions | None) -> tuple[LinearHead, Matrix]:
     """The head on the last features as one on all, and its out-of-fold probabilities on the sample."""
     rows, labels, fold_of = ColumnRows(problem.fit, problem.last), problem.labels, np.asarray(problem.folds)
-    whole = head_problem(rows, labels, problem.num_classes, solver=problem.solver)
+    set_up = partial(
+        head_problem, num_classes=problem.num_classes, solver=problem.solver, check_stop=problem.check_stop
+    )
+    whole = set_up(rows, labels)
     asked = whole
     if sample is not None:
-        asked = head_problem(rows.subset(sample), labels[sample], problem.num_classes, solver=problem.solver)
+        asked = set_up(rows.subset(sample), labels[sample])
         fold_of = fold_of[sample]
     choice = asked.choose(fold_of, problem.strengths)
     head = whole.solve(choice.strength, temperature=choice.temperature)

@@ -22,7 +22,7 @@ from headstart.features.engines import features_of
 from headstart.features.head2toe import ColumnRows, widened
 from headstart.features.head_solver import HeadProblem, head_problem
 from headstart.features.linear_head import Labels, LinearHead, StrengthChoice
-from headstart.features.rows import MatrixRows, RowSource, StoredRows
+from headstart.features.rows import CheckStop, MatrixRows, RowSource, StoredRows, never_stop
 from headstart.models.backbone import Classifier
 from headstart.plan import SolvePhase
 from headstart.train.checkpoint import Candidate, copy_of
@@ -127,18 +127,20 @@ def solve_probe(
     engine: EngineWish = "auto",
     noise_level: float = 0.05,
     after_batch: Callable[[str | None], object] = lambda engine: None,
+    check_stop: CheckStop = never_stop,
 ) -> SolvedProbe:
     """Solve the head on the fit images, write it into the network, and judge it.
 
     A multi_depth head is kept where it beats the plain one on the last layer with a p-value below `noise_level`.
-    What `after_batch` raises ends the work before the head is written; see `Activations.reader`.
+    What `after_batch` raises ends the work before the head is written (see `Activations.reader`); so does what
+    `check_stop` raises in the middle of a solve.
     """
     roles = images.roles
     source = PooledSource(classifier, images, engine=engine, observer=observer, after_batch=after_batch)
     fit = source.rows(roles.fit, what="features of train")
     if classifier.head_kind == "multi_depth":
-        return _solve_depths(classifier, phase, images, source, fit, seed, noise_level, observer)
-    problem, labels = _problem(fit, roles.fit, phase, images, seed)
+        return _solve_depths(classifier, phase, images, source, fit, seed, noise_level, observer, check_stop)
+    problem, labels = _problem(fit, roles.fit, phase, images, seed, check_stop)
     choice = _choose(problem, roles.fit, phase, images, seed)
     head = problem.solve(choice.strength, temperature=choice.temperature)
     records: Sequence[ImageRecord] = roles.fit
@@ -177,6 +179,7 @@ def _solve_depths(
     seed: int,
     noise_level: float,
     observer: Observer,
+    check_stop: CheckStop,
 ) -> SolvedProbe:
     """The multi_depth head, or the plain one where it is not better beyond noise."""
     roles = images.roles
@@ -194,6 +197,7 @@ def _solve_depths(
             solver=phase.solver,
             noise_level=noise_level,
             seed=seed,
+            check_stop=check_stop,
         )
     )
     write_head(classifier, solution.head)
@@ -215,11 +219,12 @@ def refit_head(
     observer: Observer,
     engine: EngineWish = "auto",
     after_batch: Callable[[str | None], object] = lambda engine: None,
+    check_stop: CheckStop = never_stop,
 ) -> None:
     """Solve the head again on all of train, now that nothing is chosen any more, with the network as it stands.
 
     A ridge head finds its temperature out of fold once more, because scores differ with the network. A multi_depth head
-    keeps the features that it needed. What `after_batch` raises ends the work with the head as it was.
+    keeps the features that it needed. What `after_batch` or `check_stop` raises ends the work with the head as it was.
     """
     records = images.roles.train
     source = PooledSource(classifier, images, engine=engine, observer=observer, after_batch=after_batch)
@@ -228,7 +233,7 @@ def refit_head(
     if classifier.head_kind == "multi_depth":
         needed = (classifier.linear_weight() != 0).any(dim=0).cpu().numpy()
         rows = ColumnRows(rows, needed)
-    problem, _ = _problem(rows, records, phase, images, seed)
+    problem, _ = _problem(rows, records, phase, images, seed, check_stop)
     temperature = 1.0
     if phase.solver == "ridge":
         given = phase.model_copy(update={"strength": strength})
@@ -238,11 +243,17 @@ def refit_head(
 
 
 def _problem(
-    rows: RowSource, records: Sequence[ImageRecord], phase: SolvePhase, images: TrainingImages, seed: int
+    rows: RowSource,
+    records: Sequence[ImageRecord],
+    phase: SolvePhase,
+    images: TrainingImages,
+    seed: int,
+    check_stop: CheckStop,
 ) -> tuple[HeadProblem, Labels]:
     """The head that is to be found, and the class of each row."""
     labels = images.labels(records)
-    return head_problem(rows, labels, len(images.roles.classes), solver=phase.solver, seed=seed), labels
+    classes = len(images.roles.classes)
+    return head_problem(rows, labels, classes, solver=phase.solver, seed=seed, check_stop=check_stop), labels
 
 
 def _choose(

@@ -1,15 +1,23 @@
-"""Being asked to stop: by a signal or by the clock. The loop looks after every step; nothing is cut in the middle."""
+"""Being asked to stop: by a signal or by the clock. The loop looks after every step; nothing is cut in the middle.
+
+The solvers of the head look between blocks of rows and iterations, and who computes features after every batch.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Literal
+
+STOPPING = "stopping"
+"""The event of a request that was just heard."""
+HEARD = "stopping after the current step; Ctrl-C once more stops at once"
 
 StopReason = Literal["budget", "signal"]
 
@@ -21,14 +29,22 @@ _ONE_REQUEST_SECONDS = 2.0
 class StopRequest:
     """Whether to stop after the current step."""
 
-    def __init__(self, *, budget_seconds: float | None = None, started: float | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        budget_seconds: float | None = None,
+        started: float | None = None,
+        tell: Callable[[str], object] = lambda text: None,
+    ) -> None:
         """Start the clock.
 
         Args:
             budget_seconds: From `started`; None has no limit.
             started: `time.monotonic()` of the command's start; now if None. Earlier by what was spent before, where
                 several processes share the budget.
+            tell: Called with HEARD as soon as a signal comes: a step can take a while, and silence looks like deafness.
         """
+        self._tell = tell
         begun = time.monotonic() if started is None else started
         self._deadline = None if budget_seconds is None else begun + budget_seconds
         self._signalled = False
@@ -59,6 +75,9 @@ class StopRequest:
         def ask(number: int, frame: FrameType | None) -> None:
             self.signalled()
             asked.append(time.monotonic())
+            if len(asked) == 1:
+                with contextlib.suppress(RuntimeError):  # the signal came while a line was being written
+                    self._tell(HEARD)
             if asked[-1] - asked[0] > _ONE_REQUEST_SECONDS:
                 for each, handler in before.items():
                     signal.signal(each, handler)

@@ -16,6 +16,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol
 
+from headstart.files import is_there
+
 Value = str | int | float | bool
 """Of a parameter."""
 
@@ -146,7 +148,7 @@ class TensorBoard:
 def _unused(folder: Path) -> Path:
     """The folder, or with a number behind it where another run has that name."""
     found, count = folder, 2
-    while found.exists():
+    while is_there(found):
         found, count = folder.with_name(f"{folder.name}-{count}"), count + 1
     return found.absolute()
 

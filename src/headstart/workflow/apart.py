@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 from headstart.errors import HeadstartError, Interrupted, RunError
 from headstart.plan import Phase
 from headstart.train.observers import Observer
-from headstart.train.stopping import StopRequest
+from headstart.train.stopping import STOPPING, StopRequest
 
 Result = TypeVar("Result")
 
@@ -57,8 +57,9 @@ class Reported(Observer):
         self._connection.send(("phase_done", (dict(row),)))
 
     def noted(self, event: str, values: Mapping[str, Any]) -> None:
-        """Handed on."""
-        self._connection.send(("noted", (event, dict(values))))
+        """Handed on; but a signal is for the one who asked to tell: this comes in the middle of a message, maybe."""
+        if event != STOPPING:
+            self._connection.send(("noted", (event, dict(values))))
 
 
 def apart(work: Callable[[Any, Observer], Result], task: object, *, observer: Observer, stop: StopRequest) -> Result:

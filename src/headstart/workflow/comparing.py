@@ -10,7 +10,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from headstart.data.sources import is_digits
 from headstart.errors import DiskFullError, HeadstartError, Interrupted, RunError, require
 from headstart.experiments.comparison import Comparison, TrialEnd
 from headstart.experiments.grid import GridPlan, Trial, Variant
@@ -21,10 +20,10 @@ from headstart.experiments.summary import answer_of, select_values
 from headstart.models.catalog import find_model
 from headstart.run import new_folder
 from headstart.train.observers import Observer
-from headstart.train.stopping import StopRequest
+from headstart.train.stopping import STOPPING, StopRequest
 from headstart.workflow.apart import apart
 from headstart.workflow.bundle_speed import inference_of_bundle
-from headstart.workflow.images import drawn_by_name
+from headstart.workflow.images import drawn_by_name, with_absolute_paths
 from headstart.workflow.plans import refuse_by_licence, refuse_missing_steps
 from headstart.workflow.trial import TrialTask, refuse_unknown, run_trial, settle_all, whole_plan, why_no_weights
 
@@ -88,7 +87,7 @@ def resume_comparison(folder: str | Path, *, watcher: Watcher | None = None, run
 
 
 def _go_on(comparison: Comparison, watcher: Watcher, run_in: Apart) -> dict[str, Any]:
-    stop = StopRequest()
+    stop = StopRequest(tell=lambda text: watcher.noted(STOPPING, {"how": text}))
     with comparison.held(), stop.listening():
         work = _Work(comparison, comparison.plan(), watcher, run_in, stop)
         try:
@@ -97,7 +96,7 @@ def _go_on(comparison: Comparison, watcher: Watcher, run_in: Apart) -> dict[str,
                 work.measure_inference()
                 work.run(trial)
             work.measure_inference()
-        except Interrupted as stopped:
+        except (Interrupted, KeyboardInterrupt) as stopped:  # the latter by a second Ctrl-C
             work.write_answer()
             way_on = f"go on with: {comparison.resume_command}"
             raise Interrupted("stopped; everything is saved", remedy=way_on) from stopped
@@ -282,13 +281,8 @@ def _bare_task(plan: GridPlan, variant: Variant, seed: int) -> TrialTask:
 def _fixed(plan: GridPlan) -> GridPlan:
     """The same for whoever resumes it from another folder, and with one set of images that report for all seeds."""
     data = plan.data
-    paths = {name: str(Path(value).resolve()) for name in ("source", "val") if _is_path(value := getattr(data, name))}
     report_seed = plan.seeds[0] if data.report_seed is None else data.report_seed
-    return plan.model_copy(update={"data": data.model_copy(update={**paths, "report_seed": report_seed})})
-
-
-def _is_path(value: str | None) -> bool:
-    return value is not None and not is_digits(value) and Path(value).exists()
+    return plan.model_copy(update={"data": with_absolute_paths(data).model_copy(update={"report_seed": report_seed})})
 
 
 def _validated(ways: Sequence[Literal["tuned", "head only"]], *, values: int) -> Literal["auto", "held_out"]:

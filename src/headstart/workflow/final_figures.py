@@ -59,12 +59,12 @@ def final_figures(
     findings = _findings(data, outcome, judged, validation, test)
     for finding in findings:
         observer.noted("finding", finding.to_dict())
-    alarms = [_alarm(finding) for finding in findings if finding.what in (GAP, OVERCONFIDENCE)]
     metrics = {
         "run": str(run.folder),
         "bundle": str(run.bundle),
         "strategy": plan.strategy,
         "model": plan.model.name,
+        "engine": plan.engine,
         "findings": [finding.to_dict() for finding in findings],
         "val": {
             **judged.figures,
@@ -86,7 +86,7 @@ def final_figures(
             "select_accuracy": outcome.chosen_accuracy,
             "probe_select_accuracy": outcome.probe_accuracy,
         },
-        "alarms": [*alarms, *outcome.progress.alarms],
+        "alarms": [*_alarms(findings), *outcome.progress.alarms],
         "unreadable": data.facts.unreadable,
         "reasons": plan.reasons,  # with what training settled
         "stopped": outcome.stopped,
@@ -138,5 +138,10 @@ def _name(phase: str, epoch: int) -> str:
     return f"{phase}/{epoch}" if epoch else phase
 
 
-def _alarm(finding: Finding) -> dict[str, str]:
-    return {"alarm": finding.what, "text": f"{finding.evidence}; {finding.remedy}"}
+def _alarms(findings: list[Finding]) -> list[dict[str, str]]:
+    """The findings that speak against the figures themselves."""
+    return [
+        {"alarm": finding.what, "text": f"{finding.evidence}; {finding.remedy}"}
+        for finding in findings
+        if finding.what in (GAP, OVERCONFIDENCE)
+    ]

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headstart.errors import RunError, nearest
+from headstart.files import is_there
 from headstart.presets import STRATEGIES
 from headstart.run import Run
 from headstart.run_settings import Setting, differing_settings
@@ -97,7 +98,7 @@ def find_runs(folder: str | Path | None = None, query: RunQuery | None = None) -
             expected=f"one of {', '.join(STRATEGIES)}",
             remedy=nearest(query.strategy, STRATEGIES),
         )
-    nothing = folder is None and not DEFAULT_FOLDER.exists()
+    nothing = folder is None and not is_there(DEFAULT_FOLDER)
     found = Found((), (), ()) if nothing else find(Path(folder or DEFAULT_FOLDER))
     damaged = found.damaged if query.state in (None, "damaged") else ()
     return RunList(query.select(found.runs), found.comparisons, damaged, len(found.runs))

@@ -25,7 +25,7 @@ from headstart.data.splits import (
     unmatched_count,
 )
 from headstart.errors import DataError, require
-from headstart.files import is_folder
+from headstart.files import is_folder, is_there
 from headstart.input_spec import InputSpec
 from headstart.models.catalog import find_model
 from headstart.plan import DataPlan, Plan, SolvePhase
@@ -221,6 +221,16 @@ def _refuse_empty(drawn: Roles, roles: Roles) -> None:
             else "no readable image is left to judge",
             remedy="headstart check names the unreadable files",
         )
+
+
+def with_absolute_paths(data: DataPlan) -> DataPlan:
+    """The same images, named so that another working folder does not matter."""
+    paths = {
+        name: str(Path(value).resolve())
+        for name in ("source", "val")
+        if (value := getattr(data, name)) is not None and not is_digits(value) and is_there(value)
+    }
+    return data.model_copy(update=paths)
 
 
 def content_hash(data: CheckedData) -> str:

@@ -23,6 +23,7 @@ from headstart.data.splits import group_names, join_identical, limited
 from headstart.errors import DataError, HeadstartError, ModelError, PlanError, require
 from headstart.features.store import image_digest
 from headstart.features.strongest import StrongestPositions
+from headstart.files import is_file, is_folder, is_there
 from headstart.input_spec import InputSpec
 from headstart.intervals import numbered
 from headstart.models.catalog import ModelChoice, find_model
@@ -171,10 +172,10 @@ def refuse_unwritable(path: Path) -> None:
         HeadstartError: it is a folder, or lies in none, or in one where nothing can be written.
     """
     try:
-        if path.exists() and not path.is_file():
-            found = f"{path} is {'a folder' if path.is_dir() else 'not a plain file'}"
+        if is_there(path) and not is_file(path):
+            found = f"{path} is {'a folder' if is_folder(path) else 'not a plain file'}"
             raise HeadstartError(found, expected="the name of a file to write")
-        if not path.parent.is_dir():
+        if not is_folder(path.parent):
             raise HeadstartError(f"{path.parent} is no folder", remedy="make it first, or choose another file")
         with tempfile.TemporaryFile(dir=path.parent):  # tried, because permissions do not tell all that forbids it
             pass
@@ -196,12 +197,12 @@ def _checked(path: Path) -> Path:
 
 
 def _bundle_of(folder: Path) -> Path:
-    return folder / "bundle" if (folder / "bundle").is_dir() else folder
+    return folder / "bundle" if is_folder(folder / "bundle") else folder
 
 
 def _run_of(bundle: Path | None) -> Run | None:
     """The run that a bundle lies in; None where it was taken out of one."""
-    known = bundle is not None and (bundle.parent / "plan.resolved.yaml").is_file()
+    known = bundle is not None and is_file(bundle.parent / "plan.resolved.yaml")
     return Run.open(bundle.parent) if bundle is not None and known else None
 
 

@@ -14,7 +14,7 @@ from headstart.deliver.pictures import NO_PICTURES, Pictures, Thumbnails
 from headstart.deliver.run_facts import RunFacts, read_run
 from headstart.deliver.run_report import run_page
 from headstart.errors import HeadstartError, ModelError, RunError
-from headstart.files import write_atomically
+from headstart.files import is_file, is_folder, is_there, write_atomically
 from headstart.models.catalog import find_model
 
 FILE_NAME = "report.html"
@@ -62,8 +62,8 @@ def report(folders: Sequence[Path], *, out: Path | None = None, images: Images =
             expected="one run with -o",
             remedy=f"leave -o out: each gets its own {FILE_NAME} in its folder",
         )
-    if out is not None and (out.is_dir() or not out.parent.is_dir()):
-        place = f"{out} is a folder" if out.is_dir() else f"{out.parent} is no folder"
+    if out is not None and (is_folder(out) or not is_folder(out.parent)):
+        place = f"{out} is a folder" if is_folder(out) else f"{out.parent} is no folder"
         raise HeadstartError(place, expected="a file in a folder that is there", remedy="choose another -o")
     drawn = [(folder, *_whole(folder, images)) for folder in folders]
     return [_written(folder, kind, text, notes, path=out or folder / FILE_NAME) for folder, kind, text, notes in drawn]
@@ -92,11 +92,11 @@ def _whole(folder: Path, images: Images) -> tuple[Kind, str, tuple[str, ...]]:
 
 
 def _drawn(folder: Path, images: Images) -> tuple[Kind, str, tuple[str, ...]]:
-    if (folder / ANSWER).is_file() or (folder / SETTLED).is_file():
+    if is_file(folder / ANSWER) or is_file(folder / SETTLED):
         return "comparison", comparison_page(read_comparison(folder)), ()
-    if not (folder / "plan.resolved.yaml").is_file():
+    if not is_file(folder / "plan.resolved.yaml"):
         raise RunError(
-            f"{folder} is no run folder" if folder.exists() else f"{folder} does not exist",
+            f"{folder} is no run folder" if is_there(folder) else f"{folder} does not exist",
             expected="a folder made by headstart train or headstart compare",
             remedy="name the folder that --out named, or one under runs/",
         )

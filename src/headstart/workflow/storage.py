@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from pathlib import Path
@@ -25,6 +26,8 @@ def show_cache(root: Path | None = None) -> dict[str, Any]:
         root: The store; None is `$HEADSTART_HOME/store`.
     """
     folder = _root(root)
+    with explained(folder), contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        folder.stat()  # a closed folder is not an empty one
     uses = store_limit.spaces_in_use_order(folder)
     limit = store_limit.read_limit(folder)
     return {

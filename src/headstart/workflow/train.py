@@ -1,11 +1,12 @@
-"""train: folder -> plan -> training -> bundle -> figures; and going on with a run that was stopped."""
+"""train: folder -> plan -> training -> bundle -> figures."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -13,16 +14,18 @@ from typing import TYPE_CHECKING, Any
 
 from headstart.data import checks
 from headstart.data.trained_on import TrainedOn, write_trained_on
-from headstart.errors import Interrupted, ModelError, RunError, require
+from headstart.errors import DataError, Interrupted, ModelError, RunError, UnreachableError, require
+from headstart.files import is_free
+from headstart.input_spec import InputSpec
 from headstart.models.catalog import ModelChoice, find_model
 from headstart.plan import DataPlan, Plan
 from headstart.run import Run, new_folder, resume_command
 from headstart.train.observers import Observer
-from headstart.train.trackers import Tracker, TrackerChoice, chosen_trackers, remembered_trackers
+from headstart.train.trackers import Tracker, TrackerChoice, chosen_trackers
 from headstart.workflow.advising import advised
 from headstart.workflow.beside import beside
 from headstart.workflow.final_figures import final_figures
-from headstart.workflow.images import CheckedData, check_for_training, content_hash
+from headstart.workflow.images import CheckedData, check_for_training, content_hash, with_absolute_paths
 from headstart.workflow.judge import kept_features
 from headstart.workflow.planning import counted_plan
 from headstart.workflow.plans import (
@@ -85,13 +88,13 @@ def train(
     if asked is not None and asked.strategy == AUTO:
         advice = advised(asked)
         request, notes = advice.plan, [("advice", {"warning": text}) for text in advice.warnings]
-    plan = _with_budget(request if isinstance(request, Plan) else make_plan(request), budget_seconds)
+    plan = with_budget(request if isinstance(request, Plan) else make_plan(request), budget_seconds)
     refuse_missing_steps(plan)
     trackers = chosen_trackers(track)
     out = None if out is None else Path(out)
     choice = find_model(plan.model.name)
     refuse_by_licence(plan, choice)
-    if out is not None and out.exists() and (not out.is_dir() or any(out.iterdir())):
+    if out is not None and not is_free(out):
         raise RunError(
             f"{out} exists already", remedy=f"choose another --out, or go on with: {resume_command('train', out)}"
         )
@@ -101,48 +104,15 @@ def train(
         _import_what_trains(choice)
         data = reading.result()
     if isinstance(request, TrainOptions):
-        plan = _with_budget(counted_plan(request, data), budget_seconds)
+        plan = with_budget(counted_plan(request, data), budget_seconds)
     for name in options_without_effect(asked, plan) if asked is not None else ():
         notes.append(("no_effect", {"option": name, "strategy": plan.strategy}))
-    given = _Given(plan, out, trackers, notes)
-    return _train_settled(given, settle(plan, choice), choice, data, resumed=None, observer=observer, started=started)
-
-
-def resume(
-    folder: str | Path,
-    *,
-    budget_seconds: float | None = None,
-    observer: Observer | None = None,
-    progress: Progress = no_progress,
-    started: float | None = None,
-) -> TrainingAnswer:
-    """Go on with a run that was stopped, killed or out of budget; the result is the one it would have had.
-
-    `budget_seconds` takes the place of the plan's own and counts from now; infinite lifts it.
-
-    Raises:
-        RunError: not a run, its checkpoint is damaged, or its images changed.
-    """
-    started = started if started is not None else time.monotonic()
-    require("torch", extra="train")
-    run = Run.open(Path(folder))
-    trackers = remembered_trackers(run)
-    plan = _with_budget(run.plan(), budget_seconds)
-    _compute_with(run.threads())
-    data = check_for_training(plan, progress)
-    if run.data()["content"] != content_hash(data):
-        raise RunError(
-            f"the images of {plan.data.source} are not those {folder} was started with",
-            expected="the same files",
-            remedy="restore them, or start a new run",
-        )
-    choice = find_model(plan.model.name)
-    given = _Given(plan, None, trackers)
-    return _train_settled(given, plan, choice, data, resumed=run, observer=observer, started=started)
+    given = Given(plan, out, trackers, notes)
+    return train_settled(given, settle(plan, choice), choice, data, resumed=None, observer=observer, started=started)
 
 
 @dataclass(frozen=True)
-class _Given:
+class Given:
     """What was asked for, as it was."""
 
     plan: Plan
@@ -152,8 +122,8 @@ class _Given:
     """Events from before there was a run to tell them."""
 
 
-def _train_settled(
-    given: _Given,
+def train_settled(
+    given: Given,
     plan: Plan,
     choice: ModelChoice,
     data: CheckedData,
@@ -168,17 +138,14 @@ def _train_settled(
     from headstart.train.ledger import Ledger
     from headstart.train.loop import fit
     from headstart.train.observers import All, EventLog
-    from headstart.train.stopping import StopRequest
+    from headstart.train.stopping import STOPPING, StopRequest
 
     _make_deterministic()
     classifier = _build(plan, choice, num_classes=len(data.roles.classes))
     images = _training_images(plan, choice, data)
-    run = resumed or Run.create(
-        given.out or new_folder(Path("runs"), f"{data.dataset.name}-{time.strftime('%Y%m%d-%H%M%S')}"),
-        given=given.plan,
-        settled=plan,
-        data=data_json(plan.data.source, data, images.spec),
-    )
+    if resumed is None:
+        plan = _with_absolute_paths(plan, choice)
+    run = resumed or _new_run(given, plan, data, images.spec)
     ledger = Ledger(costs_of(classifier, images, started=started))
     told = All([EventLog(run), ledger, observer or Observer()])
     settings = plan.model_dump(mode="json", exclude={"reasons", "schema_version"})
@@ -191,24 +158,51 @@ def _train_settled(
     for finding in checks.find(data.dataset, data.facts, images.spec):
         if finding.level != "info":
             watchers.noted("finding", finding.to_dict())
-    stop = StopRequest(budget_seconds=plan.budget_seconds, started=started)
+    teller = observer or Observer()
+    stop = StopRequest(
+        budget_seconds=plan.budget_seconds,
+        started=started,
+        tell=lambda text: teller.noted(STOPPING, {"how": text}),
+    )
+    with _way_on(run), stop.listening(), tracker:
+        outcome = fit(plan, classifier, images, run=run, observer=watchers, stop=stop, costs=ledger.costs)
+        _raise_if_interrupted(outcome, run)
+        save_bundle(run.bundle, classifier, classes=data.roles.classes, spec=images.spec)
+        write_trained_on(run.bundle, _trained_on(plan, data))
+        digests = data.facts.digests
+        kept = kept_features(plan.phases, outcome.chosen, plan.store, plan.model.weights, digests)
+        metrics = final_figures(run, data, outcome, observer=watchers, ledger=ledger, kept=kept, started=started)
+        tracker.report(metrics)
+        return TrainingAnswer(run, metrics)
+
+
+def _with_absolute_paths(plan: Plan, choice: ModelChoice) -> Plan:
+    """The plan as a resume finds its images and weights from any folder."""
+    name = choice.name if choice.file is None else replace(choice, file=choice.file.absolute()).name
+    model = plan.model.model_copy(update={"name": name})
+    return plan.model_copy(update={"data": with_absolute_paths(plan.data), "model": model})
+
+
+def _new_run(given: Given, plan: Plan, data: CheckedData, spec: InputSpec) -> Run:
+    return Run.create(
+        given.out or new_folder(Path("runs"), f"{data.dataset.name}-{time.strftime('%Y%m%d-%H%M%S')}"),
+        given=given.plan,
+        settled=plan,
+        data=data_json(given.plan.data.source, data, spec),
+    )
+
+
+@contextmanager
+def _way_on(run: Run) -> Iterator[None]:
+    """Whatever ends training before its end: the line names the command that goes on."""
     try:
-        with stop.listening(), tracker:
-            outcome = fit(plan, classifier, images, run=run, observer=watchers, stop=stop, costs=ledger.costs)
-            _raise_if_interrupted(outcome, run)
-            save_bundle(run.bundle, classifier, classes=data.roles.classes, spec=images.spec)
-            write_trained_on(run.bundle, _trained_on(plan, data))
-            digests = data.facts.digests
-            kept = kept_features(plan.phases, outcome.chosen, plan.store, plan.model.weights, digests)
-            metrics = final_figures(run, data, outcome, observer=watchers, ledger=ledger, kept=kept, started=started)
-            tracker.report(metrics)
-            return TrainingAnswer(run, metrics)
-    except RunError as error:
-        raise type(error)(
-            error.found,
-            expected=error.expected,
-            remedy="; then ".join(filter(None, (error.remedy, f"go on with: {run.resume_command}"))),
-        ) from error
+        yield
+    except KeyboardInterrupt as stopped:  # a second Ctrl-C
+        way_on = f"go on with: {run.resume_command}"
+        raise Interrupted("stopped at once; what was saved last is whole", remedy=way_on) from stopped
+    except (RunError, DataError, UnreachableError) as error:
+        remedy = "; then ".join(filter(None, (error.remedy, f"go on with: {run.resume_command}")))
+        raise type(error)(error.found, expected=error.expected, remedy=remedy) from error
 
 
 def _build(plan: Plan, choice: ModelChoice, *, num_classes: int) -> Classifier:
@@ -295,15 +289,8 @@ def settle(plan: Plan, choice: ModelChoice) -> Plan:
     return plan.settled(model_name=choice.name, input_size=size, group_names=names, input_resize=resize)
 
 
-def _with_budget(plan: Plan, budget_seconds: float | None) -> Plan:
+def with_budget(plan: Plan, budget_seconds: float | None) -> Plan:
+    """The plan with another budget; None leaves its own, infinite lifts it."""
     if budget_seconds is None:
         return plan
     return plan.model_copy(update={"budget_seconds": None if budget_seconds == math.inf else budget_seconds})
-
-
-def _compute_with(threads: int | None) -> None:
-    """The bits of a sum depend on how many threads share it."""
-    if threads is not None:
-        import torch
-
-        torch.set_num_threads(threads)
