@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import threading
 import time
 from importlib import metadata
@@ -50,6 +52,33 @@ def test_features_are_those_of_torch(name: str) -> None:
     (found,), (expected,) = engine_of(prefix).run(IMAGES), EagerEngine(prefix).run(IMAGES)
     assert found.shape == expected.shape
     assert np.abs(found - expected).max() <= 1e-5 * np.abs(expected).max()
+
+
+RUNS = """
+import os, sys
+from pathlib import Path
+import numpy as np
+from torch import nn
+from headstart.features.onnx_engine import OnnxEngine
+images = np.zeros((2, 8, 8, 3), np.float32)
+engine = OnnxEngine(nn.Flatten(), images, kept=Path(sys.argv[1]) / "x.onnx", threads=1)
+engine.run(images)
+print(os.environ["ORT_DISABLE_TELEMETRY"])
+"""
+
+
+@pytest.mark.parametrize(("set_by_user", "value"), [({}, "1"), ({"ORT_DISABLE_TELEMETRY": "0"}, "0")])
+def test_onnx_runtime_leaves_no_identifier_unless_the_user_lets_it(
+    tmp_path: Path, set_by_user: dict[str, str], value: str
+) -> None:
+    home = tmp_path / "a fresh home"
+    home.mkdir()
+    clean = {name: text for name, text in os.environ.items() if name not in ("ORT_DISABLE_TELEMETRY", "XDG_CACHE_HOME")}
+    command, environment = [sys.executable, "-c", RUNS, str(tmp_path)], clean | {"HOME": str(home)} | set_by_user
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.stdout.split() == [value], done.stderr
+    if not set_by_user:
+        assert not (home / ".cache" / "Microsoft").exists()
 
 
 def test_torchvisions_attention_is_exported_and_the_switch_is_put_back() -> None:

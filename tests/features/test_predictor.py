@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -50,6 +52,30 @@ def test_one_by_one_and_together_agree(bundle: Path, image_folder: Path):
     assert [predictor.predict(f).probability for f in files] == pytest.approx(
         [p.probability for p in together], abs=1e-5
     )
+
+
+FORKS = """
+import multiprocessing, sys
+import torch
+import headstart
+
+torch.set_num_threads(2)
+predictor = headstart.load(sys.argv[1])
+
+def work(number):
+    return [one.label for one in predictor.predict_many([sys.argv[2]])]
+
+here = work(0)
+with multiprocessing.get_context("fork").Pool(2) as pool:
+    print(pool.map_async(work, range(2)).get(timeout=100) == [here, here], len(here))
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no fork there")
+def test_workers_forked_from_a_process_that_has_predicted_answer(bundle: Path, image_folder: Path):
+    command = [sys.executable, "-c", FORKS, str(bundle), str(image_folder)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.stdout.split() == ["True", "16"], done.stderr
 
 
 def test_an_image_in_memory_is_predicted_as_its_file_is(bundle: Path, image_folder: Path):

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from headstart.errors import ModelError, require
 from headstart.models.catalog import ModelCard, ModelChoice
 from headstart.models.execution import trace, without_weights
+from headstart.models.forks import guard_forks
 from headstart.models.grouping import layer_groups
 from headstart.models.heads import (
     AUXILIARY_LOSS_WEIGHTS,
@@ -185,6 +186,7 @@ def build_network(card: ModelCard, *, input_size: int | None = None) -> nn.Modul
     Raises:
         ModelError: the architecture cannot be built for images of that size.
     """
+    guard_forks()
     size = input_size or card.input.size
     if card.library == "timm":
         options: dict[str, Any] = {"num_classes": card.num_classes, **card.builder_options}
@@ -231,6 +233,7 @@ def pretrained(choice: ModelChoice, *, input_size: int | None = None) -> tuple[n
     Raises:
         ModelError: see `load_weights`, or the weights cannot be brought to that size.
     """
+    guard_forks()
     card, size = choice.card, input_size or choice.card.input.size
     if choice.file is None and card.library == "timm" and card.weights.kind in ("hub", "url"):
         overlay = timm_overlay(card)
