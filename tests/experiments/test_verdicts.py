@@ -150,7 +150,7 @@ def test_what_is_the_same_is_tied_without_hope() -> None:
     row = right(70, 100)
     [pair] = compare([outcomes("a", [row, row]), outcomes("b", [row, row])], on="select")
     assert (pair.difference, pair.p_value, pair.verdict, pair.further_images) == (0.0, 1.0, "tie", None)
-    assert pair.sentence == "a and b are tied: 0.0 points apart (-2.6 to +2.6); they agree on all 100 images"
+    assert pair.sentence == "a and b are tied: 0.0 points apart (-2.6 to +2.6); they are equal on all 100 images"
 
 
 def test_less_log_loss_is_better() -> None:

@@ -51,7 +51,7 @@ class Crossed:
         heaviest = self.weights.max(axis=1, keepdims=True)  # so that equal weights are 1, and a share is count / count
         shares = self.weights / heaviest
         rows = zip(self.values * shares, shares, strict=True)
-        return np.array([math.fsum(row) / math.fsum(share) for row, share in rows])
+        return np.array([math.fsum(row.tolist()) / math.fsum(share.tolist()) for row, share in rows])
 
     @property
     def mean(self) -> float:

@@ -224,7 +224,8 @@ def _pair(
     if of.metric != "log_loss":
         interval = max(interval[0], -1.0), min(interval[1], 1.0)
     is_tie = p_corrected >= LEVEL or of.gain == 0
-    needed = ENOUGH_SEEDS if is_wide_by_seeds(of.spread) else None
+    few = is_wide_by_seeds(of.spread) or (is_tie and _seeds_decide(of, level) and of.seeds < ENOUGH_SEEDS)
+    needed = ENOUGH_SEEDS if few else None
     can_tell = is_tie and mean and not needed
     further = further_images(mean, of.spread, of.images, level) if can_tell else None
     return Pair(
@@ -239,7 +240,9 @@ def _pair(
         p_corrected=p_corrected,
         verdict="tie" if is_tie else "a" if of.gain > 0 else "b",
         further_images=further,
-        sentence=_tie_sentence(of, interval, further, level, family) if is_tie else _better_sentence(of, interval),
+        sentence=_tie_sentence(of, interval, further, level, family, needed)
+        if is_tie
+        else _better_sentence(of, interval, needed),
         by_seed=tuple(map(float, of.table.seed_means)),
         seeds_needed=needed,
     )
@@ -255,24 +258,31 @@ def _in_words(of: Difference, interval: tuple[float, float]) -> tuple[str, str, 
     return first, second, f"{abs(of.gain) * scale:.{digits}f} {_UNIT[of.metric]}", span
 
 
-def _better_sentence(of: Difference, interval: tuple[float, float]) -> str:
+def _seeds_decide(of: Difference, level: float) -> bool:
+    """Whether only more seeds could decide: their effect, as far as it is known, is larger than the difference."""
+    return bool(of.table.values.any() and of.table.mean) and seeds_stand_in_the_way(of.table.mean, of.spread, level)
+
+
+def _better_sentence(of: Difference, interval: tuple[float, float], needed: int | None) -> str:
     first, second, far, span = _in_words(of, interval)
     doubt = "; with one seed each, so another seed may come out differently" if of.seeds == 1 else ""
-    if is_wide_by_seeds(of.spread):
-        doubt = f"; too few seeds to say by how much: use {ENOUGH_SEEDS}"
+    if needed is not None:
+        doubt = f"; too few seeds to say by how much: use {needed}"
     return f"{first} is better than {second} by {far} {span}{doubt}"
 
 
-def _tie_sentence(of: Difference, interval: tuple[float, float], further: int | None, level: float, family: int) -> str:
+def _tie_sentence(
+    of: Difference, interval: tuple[float, float], further: int | None, level: float, family: int, needed: int | None
+) -> str:
     first, second, far, span = _in_words(of, interval)
     many = f" once {family} pairs are corrected for" if of.p_value < LEVEL else ""
     if not of.table.values.any():
-        way_out = f"they agree on all {of.images:,} images"
-    elif is_wide_by_seeds(of.spread):
-        way_out = f"too few seeds: use {ENOUGH_SEEDS}"
+        way_out = f"they are equal on all {of.images:,} images"
+    elif needed is not None:
+        way_out = f"too few seeds: use {needed}"
     elif further is not None:
         way_out = f"about {_rounded(further):,} further images would tell them apart"
-    elif of.table.mean and seeds_stand_in_the_way(of.table.mean, of.spread, level):
+    elif _seeds_decide(of, level):
         way_out = "more images alone cannot tell them apart, because seeds differ too much: train more seeds"
     else:
         way_out = f"even {MOST_TIMES_THE_IMAGES} times as many images could not tell them apart"
