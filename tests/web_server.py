@@ -27,6 +27,6 @@ def serving(folder: Path) -> Iterator[str]:
             yield line.split()[2]
         finally:
             server.send_signal(signal.SIGINT)  # as Ctrl-C
-            told, _ = server.communicate(timeout=20)
+            told, _ = server.communicate(timeout=300)
     assert (server.returncode, told) == (0, "headstart web: ended\n")
     assert "Traceback" not in errors.read_text(), errors.read_text()

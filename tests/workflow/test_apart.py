@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -123,26 +123,28 @@ def test_it_ends_when_the_one_who_asked_is_killed(tmp_path: Path):
         "import os, sys, time; from pathlib import Path\n"
         "from headstart.train.observers import Observer; from headstart.train.stopping import StopRequest\n"
         "from headstart.workflow import apart as module; module.PRELOADED = ()\n"
-        "from test_apart import tick\n"
-        "module.apart(tick, Path(sys.argv[1]), observer=Observer(), stop=StopRequest())"
+        "from test_apart import live\n"
+        "module.apart(live, Path(sys.argv[1]), observer=Observer(), stop=StopRequest())"
     )
-    ticks = tmp_path / "ticks"
-    with subprocess.Popen([sys.executable, "-c", code, str(ticks)], cwd=Path(__file__).parent) as asking:
-        deadline = time.monotonic() + 60
-        while not ticks.exists() and time.monotonic() < deadline:
-            time.sleep(0.05)
-        asking.send_signal(signal.SIGKILL)
-    worker = int(ticks.read_text().split()[0])
-    while time.monotonic() < deadline:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(worker, 0)
-            time.sleep(0.05)
-            continue
-        return
-    pytest.fail(f"process {worker} goes on alone")
+    os.mkfifo(life := tmp_path / "life")
+    reading = os.open(life, os.O_RDONLY | os.O_NONBLOCK)  # the worker holds the other end for as long as it lives
+    try:
+        with subprocess.Popen([sys.executable, "-c", code, str(life)], cwd=Path(__file__).parent) as asking:
+            assert read_when_there(reading) == b"alive"
+            asking.send_signal(signal.SIGKILL)
+        assert read_when_there(reading) == b"", "the worker has ended: nobody holds the other end"
+    finally:
+        os.close(reading)
 
 
-def tick(task: Path, observer: Observer) -> None:
-    while True:
-        task.write_text(f"{os.getpid()} {time.monotonic()}")
-        time.sleep(0.02)
+def read_when_there(pipe: int) -> bytes:
+    """What comes next; b"" at the end. The time is for a machine that is very busy, and no part of the answer."""
+    assert select.select([pipe], [], [], 300)[0], "nothing came"
+    return os.read(pipe, 5)
+
+
+def live(task: Path, observer: Observer) -> None:
+    with task.open("wb", buffering=0) as pipe:
+        pipe.write(b"alive")
+        while True:
+            time.sleep(60)

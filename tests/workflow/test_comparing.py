@@ -190,7 +190,7 @@ def test_killed_in_a_trial_nothing_is_lost_or_repeated(image_folder: Path, tmp_p
     arguments = [*command, "compare", "grid", "--grid", str(grid_file), "--out", str(out)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     with subprocess.Popen(arguments, env=environment, stderr=subprocess.DEVNULL, start_new_session=True) as first:
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 600
         checkpoint = out / "trials" / "002-40-partial-seed0" / "checkpoints" / "last.pt"
         while not checkpoint.exists() and time.monotonic() < deadline:
             time.sleep(0.05)

@@ -244,7 +244,7 @@ def test_cross_validation_of_a_pipeline_that_makes_paths_from_where_the_process_
 def test_a_pickle_predicts_in_another_process_when_the_folder_is_gone(
     other_process: subprocess.Popen, fitted: HeadstartClassifier, images: np.ndarray
 ) -> None:
-    answer, _ = other_process.communicate(timeout=120)
+    answer, _ = other_process.communicate(timeout=600)
     assert answer.strip() == f"{fitted.predict_proba(images[:2]).tolist()} [2, 10] True False"
 
 

@@ -281,7 +281,7 @@ def test_killed_in_the_middle_of_a_phase_and_resumed_gives_the_same_weights(
     whole = train(options(folder, strategy="gradual", epochs=3, batch_size=2), out=tmp_path / "whole")
     run = tmp_path / "killed"
     process = subprocess.Popen([*command, "train", *arguments, "--out", str(run)], stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 600
     while time.monotonic() < deadline and process.poll() is None:
         epochs = [e for e in Run(run).events() if e["event"] == "epoch_done" and e["phase"] == "last_stage"]
         if epochs:

@@ -25,7 +25,7 @@ class Client:
 
     def get(self, path: str, **headers: str) -> tuple[int, dict[str, str], str]:
         """Status, headers in small letters, text."""
-        connection = HTTPConnection(self.host, self.port, timeout=20)
+        connection = HTTPConnection(self.host, self.port, timeout=300)
         try:
             connection.request("GET", path, headers=headers)
             answer = connection.getresponse()
