@@ -35,7 +35,7 @@ ARROWS: dict[str, set[str]] = {
     "plan_faults": {"errors", "plan_keys"},
     "files": {"errors"},
     "plan_sections": {"errors", "plan_faults"},
-    "plan": {"errors", "facts", "files", "plan_faults", "plan_keys", "plan_reasons", "plan_sections"},
+    "plan": {"errors", "facts", "plan_faults", "plan_keys", "plan_reasons", "plan_sections"},
     "request": {"errors", "facts", "plan", "plan_faults"},
     "hyperrule": {"facts", "plan", "request"},
     "presets": {"errors", "facts", "plan", "request", "hyperrule"},

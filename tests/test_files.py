@@ -22,6 +22,7 @@ from headstart.files import (
     is_folder,
     is_free,
     is_there,
+    kept_paths,
     locked,
     read_json,
     unreachable,
@@ -76,6 +77,19 @@ def test_a_path_behind_a_folder_that_may_not_be_entered_is_not_called_missing(
     with pytest.raises(UnreachableError, match=r"^/closed/a cannot be reached \(Permission denied\); give this user"):
         ask(Path("/closed/a"))
     assert not has_file(Path("/closed/a"))
+
+
+def test_what_is_kept_in_a_folder_that_is_closed_or_missing_is_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    for name in ("b.x", "a.x", "c.y"):
+        (tmp_path / name).touch()
+    assert [path.name for path in kept_paths(tmp_path, "*.x")] == ["a.x", "b.x"]
+    assert kept_paths(tmp_path / "new", "*") == []
+
+    def refuse(path: Path, pattern: str) -> list[Path]:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "glob", refuse)
+    assert kept_paths(tmp_path, "*.x") == []
 
 
 def test_an_error_of_the_system_names_its_path():

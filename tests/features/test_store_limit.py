@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import os
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -158,3 +160,24 @@ def test_a_space_that_is_removed_while_it_is_being_opened_is_made_again(root: Pa
     for thread in threads:
         thread.join()
     assert not faults
+
+
+def test_a_store_that_may_not_be_entered_is_empty_and_its_disk_is_that_of_a_folder_above(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def refuse(path: Path, *given: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    asked: list[Path] = []
+
+    def usage(folder: Path) -> SimpleNamespace:
+        asked.append(folder)
+        if len(asked) < 3:
+            refuse(folder)
+        return SimpleNamespace(free=5_000)
+
+    monkeypatch.setattr(Path, "glob", refuse)
+    monkeypatch.setattr(store_limit.shutil, "disk_usage", usage)
+    assert store_limit.spaces_in_use_order(root) == []
+    assert store_limit.free_bytes(root) == 5_000
+    assert asked == [root, *root.absolute().parents][:3]
