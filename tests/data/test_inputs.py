@@ -50,6 +50,7 @@ def test_one_missing_path_does_not_stop_the_others(tmp_path: Path) -> None:
         found.left_out, ("does not exist", "is empty", "leads nowhere", "neither a file", "too long"), strict=True
     ):
         assert words in found.left_out[name]
+    assert found.left_out[wanted[0]] == "does not exist"
 
 
 def test_where_nothing_is_an_image_the_first_reason_is_the_error(tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ def find_inputs(paths: Iterable[str]) -> Inputs:
             _look(text, found)
         except HeadstartError as error:
             first = first or error
-            found.left_out.setdefault(text, error.found)
+            found.left_out.setdefault(text, error.found.removeprefix(f"{text} "))
     if not found.records and first is not None:
         raise first
     return found

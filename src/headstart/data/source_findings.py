@@ -96,7 +96,7 @@ def _bare_folders(dataset: Dataset) -> list[Finding]:
             "warning",
             "class_without_images",
             f"{count_text(len(bare), 'folder')} of a class or split without an image: {shown}{_more(bare)}",
-            "add images or convert what is there; remove what is no class: training goes on without these folders",
+            "add images or convert what is there, or remove the folder if it is no class",
         )
     ]
 
