@@ -267,8 +267,17 @@ def test_command_line_options_are_these():
         ],
         "cache": ["--clear", "--json", "--limit", "--model", "--show"],
         "embed": [
-            *("--allow-noncommercial", "--input-size", "--json", "--layer", "--model", "--out", "--precision"),
-            *("--views", "-o", "data"),
+            *(
+                "--allow-noncommercial",
+                "--bits",
+                "--input-size",
+                "--json",
+                "--layer",
+                "--model",
+                "--out",
+                "--precision",
+            ),
+            *("--resize", "--views", "-o", "data"),
         ],
         "evaluate": ["--group", "--json", "--seen", "--split", "bundle", "data"],
         "plan": [

@@ -230,7 +230,7 @@ def test_the_summary_counts_what_is_there(tmp_path: Path) -> None:
     root = folder_of(tmp_path, {"train/a": 10, "train/b": 11}, width=20, height=30)
     folder_of(root, {"val/a": 12, "val/b": 10}, width=40, height=10)
     cut(root / "train" / "a" / "000.png")
-    spec = InputSpec(32, 32, "bilinear", (0.5,) * 3, (0.5,) * 3)
+    spec = InputSpec(32, 32, "bilinear", (0.5,) * 3, (0.5,) * 3, "squash")
     answer = summary(*look(root), spec)
     assert answer["images"] == 42
     assert answer["classes"] == {"a": 21, "b": 21}

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from headstart.data.checks import FileFacts, find, read_all
+from headstart.data.checks import find, read_all
 from headstart.data.findings import Finding
-from headstart.data.pixel_checks import view_facts
+from headstart.data.pixel_checks import find_in_shapes, view_facts
 from headstart.data.sources import ImageRecord, open_source
 from headstart.input_spec import InputSpec
 
@@ -168,15 +168,9 @@ def test_strips_are_named_with_the_size_of_the_first(tmp_path):
 
 
 def shapes(*sizes: tuple[int, int]) -> dict[str, Finding]:
-    records = tuple(ImageRecord(f"{'ab'[i % 2]}/{i}", "ab"[i % 2], "all") for i in range(len(sizes)))
-    facts = FileFacts(
-        records,
-        digests={r.id: r.id for r in records},
-        sizes={r.id: size for r, size in zip(records, sizes, strict=True)},
-    )
-    dataset = type("D", (), {"ignored": {}})()
-    kept = find(dataset, facts, SPEC)  # type: ignore[arg-type]
-    return {finding.what: finding for finding in kept if finding.what == "cut_off"}
+    records = [ImageRecord(f"a/{index}", "a", "all") for index in range(len(sizes))]
+    kept = find_in_shapes(records, {r.id: size for r, size in zip(records, sizes, strict=True)}, SPEC)
+    return {finding.what: finding for finding in kept}
 
 
 def test_a_crop_that_cuts_more_than_30_percent_off_most_images_is_named():

@@ -66,6 +66,7 @@ def assert_holds(space: Space, numbers, *, tolerance: float = 0.0) -> None:
         {"precision": "float16"},
         {"input": SPEC.at_size(64)},
         {"input": replace(SPEC, crop="squash")},
+        {"input": replace(SPEC, bits=12)},
     ],
     ids=str,
 )

@@ -7,9 +7,12 @@ import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from headstart.errors import BundleError, DataError, RunError
+from headstart.models.bundle import read_info
 from headstart.plan import DataPlan
 from headstart.run import Run
 from headstart.workflow.judge import evaluate, predict
@@ -225,3 +228,29 @@ def test_evaluate_says_what_of_the_data_was_not_used(bundle: Path, others: Path)
     (others / "red").mkdir()
     findings = evaluate(bundle, str(others))["findings"]
     assert [finding["what"] for finding in findings if finding["what"] in kinds] == kinds
+
+
+def test_resize_and_bits_go_into_the_bundle_and_decide_what_predict_sees(tmp_path: Path):
+    """12 bits in 16: the same pictures in 8 bits get the same answer, and those with larger values are named."""
+    rng = np.random.default_rng(0)
+    for top, name in ((1200, "dim"), (4095, "lit")):
+        for folder in ("deep", "eight"):
+            (tmp_path / folder / name).mkdir(parents=True)
+        for index in range(8):
+            values = rng.integers(0, top, (20, 60)).astype(np.uint16)
+            Image.fromarray(values).save(tmp_path / "deep" / name / f"{index}.png")
+            small = np.rint(values * (255 / 4095)).astype(np.uint8)
+            Image.fromarray(small).save(tmp_path / "eight" / name / f"{index}.png")
+    data = DataPlan(source=str(tmp_path / "deep"), bits=12)
+    options = TrainOptions(data, strategy="feature_extraction", input_size=32, resize="letterbox")
+    bundle = train(options, out=tmp_path / "run").run.bundle
+    spec = read_info(bundle).input
+    assert (spec.resize_name, spec.bits, spec.resize) == ("letterbox", 12, 32)
+    deep = {str(tmp_path / "deep" / "lit" / f"{index}.png") for index in range(8)}
+    answers, unreadable = predict(bundle, sorted(deep))
+    others, _ = predict(bundle, [name.replace("deep", "eight") for name in sorted(deep)])
+    assert [a["probabilities"] for a in answers] == [pytest.approx(o["probabilities"], abs=1e-6) for o in others]
+    assert unreadable == {}
+    Image.fromarray(np.full((20, 60), 5000, np.uint16)).save(tmp_path / "bright.png")
+    _, unreadable = predict(bundle, [str(tmp_path / "bright.png"), *sorted(deep)])
+    assert list(unreadable.values()) == ["its largest value is 5,000, and 12 bits end at 4,095; give more bits"]

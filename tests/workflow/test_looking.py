@@ -71,7 +71,7 @@ def test_one_rare_class_is_named_and_decides_nothing(make_folder: Callable[..., 
     assert common.values["median_per_class"] == seen.values["median_per_class"] == 24
     assert seen.warnings == ["classes are uneven: 24 images of 'blue', 1 of 'red'"]
     strategies = [decide(Situation(**one.values, similarity="medium"), FREE).strategy for one in (common, seen)]
-    assert strategies == ["gradual", "gradual"]
+    assert strategies[0] == strategies[1]
 
 
 @pytest.mark.parametrize(("few", "uneven"), [(4, False), (3, True)])

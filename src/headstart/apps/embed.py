@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from headstart.amounts import bytes_text
+from headstart.apps.option_words import Resize
 from headstart.apps.printing import json_text, show_text
 from headstart.errors import Interrupted
 
@@ -36,6 +37,8 @@ def embed(
     ] = "pooled",
     views: Annotated[int, typer.Option("--views", help="Random views of each image beside the plain one.")] = 0,
     input_size: Annotated[int | None, typer.Option("--input-size", help="Side in pixels.")] = None,
+    resize: Annotated[Resize | None, typer.Option("--resize", help="How an image becomes a square.")] = None,
+    bits: Annotated[int | None, typer.Option("--bits", help="Bits that deep grey images use, such as 12.")] = None,
     precision: Annotated[Precision, typer.Option("--precision", help="In which rows are kept.")] = Precision.float16,
     allow_noncommercial: Annotated[  # noqa: FBT002 - typer turns it into a flag
         bool, typer.Option("--allow-noncommercial", help="Use weights whose licence forbids commercial use.")
@@ -54,11 +57,14 @@ def embed(
         layer=layer,
         views=views,
         input_size=input_size,
+        resize=None if resize is None else resize.value,
+        bits=bits,
         precision=precision.value,
         store=None if to_file else out,
         noncommercial_weights="allow" if allow_noncommercial else "refuse",
     )
     given = {"-o": out, "--model": model, "--layer": layer, "--views": views, "--input-size": input_size}
+    given |= {"--resize": resize and resize.value, "--bits": bits}
     given |= {"--precision": precision.value, "--allow-noncommercial": allow_noncommercial}
     with console.training() as watcher:
         try:

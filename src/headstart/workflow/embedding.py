@@ -25,6 +25,7 @@ from headstart.features.cost_facts import POOLED
 from headstart.features.store import ActivationStore, image_digest
 from headstart.models.catalog import find_model
 from headstart.plan import DataPlan, NoncommercialWeights
+from headstart.request import Resize
 from headstart.workflow.feature_files import Filled, matrix_of_reader
 from headstart.workflow.images import read_watched
 from headstart.workflow.plans import TrainOptions, make_plan, refuse_by_licence
@@ -50,6 +51,10 @@ class EmbedOptions:
     """Seeded random views of each image, 0..64, beside the plain one: those that `train` makes of it."""
     input_size: int | None = None
     """Side in pixels."""
+    resize: Resize | None = None
+    """crop, squash or letterbox."""
+    bits: int | None = None
+    """Bits that grey values with more than 8 bits use."""
     precision: Literal["float16", "float32"] = "float16"
     """In which rows are kept."""
     seed: int = 0
@@ -120,6 +125,8 @@ def embed(
     layer: str = POOLED,
     views: int = 0,
     input_size: int | None = None,
+    resize: Resize | None = None,
+    bits: int | None = None,
     precision: Literal["float16", "float32"] = "float16",
     seed: int = 0,
     store: str | os.PathLike[str] | None = None,
@@ -136,6 +143,8 @@ def embed(
         layer: pooled, or the name of a layer group: what enters it, flattened (a whole map for each image).
         views: Seeded random views of each image beside the plain one.
         input_size: Side in pixels; None takes the weights' own.
+        resize: crop, squash or letterbox: how an image becomes a square; None takes the way of the weights.
+        bits: Bits that grey values with more than 8 bits use; None takes all of the file's type.
         precision: In which rows are kept; float16 rounds a row by at most 1/1024 of its length.
         seed: Of the views.
         store: Folder of the store; None is `$HEADSTART_HOME/store`.
@@ -151,6 +160,8 @@ def embed(
         layer=layer,
         views=views,
         input_size=input_size,
+        resize=resize,
+        bits=bits,
         precision=precision,
         seed=seed,
         store=None if store is None else Path(store),
@@ -190,17 +201,18 @@ class _Work:
         self._digests: dict[str, bytes] = {}
         self._plan = make_plan(
             TrainOptions(
-                DataPlan.from_options(source=options.source),
+                DataPlan.from_options(source=options.source, bits=options.bits),
                 model=options.model,
                 input_size=options.input_size,
+                resize=options.resize,
                 seed=options.seed,
                 noncommercial_weights=options.noncommercial_weights,
             )
         )
         self._choice = find_model(self._plan.model.name)
         refuse_by_licence(self._plan, self._choice)
-        size = self._plan.input.size
-        self._spec = self._choice.card.input if size == "auto" else self._choice.card.input.at_size(size)
+        asked = self._plan.input
+        self._spec = self._choice.card.input.as_requested(size=asked.size, resize=asked.resize, bits=options.bits)
 
     def rows(self) -> tuple[Reader, Reader | None]:
         """Fill the store and open what is in it; copies of a file are computed once."""
@@ -209,7 +221,7 @@ class _Work:
         try:
             self._fill(activations)
         except DataError:
-            facts = read_watched(self.records, self._progress)
+            facts = read_watched(self.records, self._progress, bits=self.options.bits)
             if not facts.unreadable:
                 raise
             self._leave_out(facts)
