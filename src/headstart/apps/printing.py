@@ -109,7 +109,7 @@ def view_text(view: Mapping[str, Any]) -> str:
         return seen
     if not cut["largest"]:
         return f"{seen}: whole"
-    median, largest = (int(100 * cut[name]) for name in ("median", "largest"))  # of a strip 99 %, never all
+    median, largest = (min(99, round(100 * cut[name])) for name in ("median", "largest"))  # never all
     return f"{seen}: {median} % of the median image is cut off, {largest} % at most"
 
 
