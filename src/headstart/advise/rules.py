@@ -294,7 +294,8 @@ def _what_it_takes(strategy: str, rule: Rule, situation: Situation) -> str:
     least, per_class = least_images(strategy, situation), situation.images_per_class
     takes, there, where = [], [], ""
     if least > situation.images:
-        where = f"at similarity {situation.nearness} and domain {situation.domain} "
+        domain = f"domain {situation.domain}" if situation.domain_is == "known" else "unknown domain"
+        where = f"at similarity {situation.nearness} and {domain} "
         takes.append(f"{least:,} images or more")
         there.append(f"{situation.images:,}")
     if rule.when.per_class_below < math.inf and per_class is not None:
