@@ -74,8 +74,10 @@ KNOW_THE_PLAN = {
     "workflow.resume",
     "workflow.train",
     "workflow.trial",
+    "workflow.estimator",
     "apps.cli",
     "apps.plan_command",
+    "apps.library",
 }
 
 

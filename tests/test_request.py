@@ -89,3 +89,47 @@ def test_what_the_user_decided_needs_no_reason(path: str, option: dict[str, Any]
     assert Request(DATA, **option).says(path)
     assert not Request(DATA).says(path)
     assert not Request(DATA, **option).says("optimizer")
+
+
+def test_a_learning_rate_scales_all_phases_and_says_so() -> None:
+    photos = DataPlan(source="photos")
+    usual, given = (STRATEGIES["gradual"](Request(photos, learning_rate=rate)) for rate in (None, 2e-3))
+    trained = [p for p in given.phases if p.kind == "train"]
+    assert [p.learning_rate for p in trained] == pytest.approx([2 * p.learning_rate for p in usual.phases[1:]])
+    assert [p.backbone_rates.top for p in trained] == pytest.approx(
+        [2 * p.backbone_rates.top for p in usual.phases[1:]]
+    )
+    assert given.reasons["phases[1].learning_rate"] == "given: learning rate 0.002; the backbone's in ratio"
+    ladder = STRATEGIES["discriminative"](Request(photos, learning_rate=5e-4))
+    assert (ladder.phases[1].learning_rate, ladder.phases[1].backbone_rates.rule) == (5e-4, "by_depth")
+    assert "the fixed ladder of the backbone stays" in ladder.reasons["phases[1].learning_rate"]
+
+
+def test_an_optimizer_and_a_weight_decay_take_the_place_of_the_planned_ones() -> None:
+    plan = STRATEGIES["full"](Request(DataPlan(source="photos"), optimizer="sgd", weight_decay=0.0))
+    assert (plan.optimizer.name, plan.optimizer.weight_decay, plan.optimizer.label_smoothing) == ("sgd", 0.0, 0.1)
+    assert (plan.reasons["optimizer.name"], plan.reasons["optimizer.weight_decay"]) == ("given: sgd", "given: 0.0")
+    assert "optimizer" not in plan.reasons
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"learning_rate": 0.0}, "learning_rate: 0 must be > 0 and <= 1"),
+        ({"weight_decay": 2.0}, r"weight_decay: 2 must be 0\.\.1"),
+        ({"optimizer": "adamv"}, "optimizer: 'adamv' must be one of adamw, adam, sgd; did you mean ada"),
+        ({"class_weight": "balance"}, "class_weight: 'balance' must be balanced, .* did you mean balanced"),
+        ({"class_weight": {"a": 0}}, r"class_weight\['a'\]: 0 must be a number > 0"),
+    ],
+)
+def test_numbers_of_training_that_are_none_are_named(given: dict[str, Any], words: str) -> None:
+    with pytest.raises(PlanError, match=words):
+        STRATEGIES["full"](Request(DataPlan(source="photos"), **given))
+
+
+def test_class_weights_stand_in_the_plan_and_not_with_a_head_that_takes_none() -> None:
+    photos = DataPlan(source="photos")
+    plan = STRATEGIES["full"](Request(photos, class_weight={"a": 2}))
+    assert type(plan).from_dict(plan.model_dump(mode="json")).class_weight == {"a": 2.0}
+    with pytest.raises(PlanError, match="class_weight: a multi_depth head is solved without weights"):
+        STRATEGIES["feature_extraction"](Request(photos, class_weight="balanced", head="multi_depth"))

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from headstart.advise.answer import Advice
     from headstart.advise.ranking import Shortlist
+    from headstart.apps.library import check, fit, recommend, report, resume, score
+    from headstart.apps.library_networks import compare, embed, probe, resume_comparison, shortlist
     from headstart.errors import HeadstartError
     from headstart.experiments.grid import GridPlan
     from headstart.experiments.questions import question
@@ -30,19 +32,11 @@ if TYPE_CHECKING:
         scratch,
     )
     from headstart.run import Run
-    from headstart.workflow.advising import recommend
-    from headstart.workflow.comparing import compare, resume_comparison
-    from headstart.workflow.embedding import Embedding, embed
+    from headstart.workflow.embedding import Embedding
     from headstart.workflow.estimator import HeadstartClassifier
-    from headstart.workflow.images import check
-    from headstart.workflow.judge import evaluate as score
     from headstart.workflow.plans import TrainOptions
-    from headstart.workflow.probing import DepthProbe, probe
-    from headstart.workflow.reporting import report
-    from headstart.workflow.resume import resume
-    from headstart.workflow.shortlisting import shortlist
+    from headstart.workflow.probing import DepthProbe
     from headstart.workflow.train import TrainingAnswer
-    from headstart.workflow.train import train as fit
 
 _HOME = {
     "Advice": ("headstart.advise.answer", "Advice"),
@@ -61,13 +55,13 @@ _HOME = {
     "TrainOptions": ("headstart.workflow.plans", "TrainOptions"),
     "TrainingAnswer": ("headstart.workflow.train", "TrainingAnswer"),
     "batch_norm": ("headstart.models.own_loop", "batch_norm"),
-    "check": ("headstart.workflow.images", "check"),
-    "compare": ("headstart.workflow.comparing", "compare"),
+    "check": ("headstart.apps.library", "check"),
+    "compare": ("headstart.apps.library_networks", "compare"),
     "discriminative": ("headstart.presets", "discriminative"),
-    "embed": ("headstart.workflow.embedding", "embed"),
+    "embed": ("headstart.apps.library_networks", "embed"),
     "feature_extraction": ("headstart.presets", "feature_extraction"),
     "find_model": ("headstart.models.catalog", "find_model"),
-    "fit": ("headstart.workflow.train", "train"),
+    "fit": ("headstart.apps.library", "fit"),
     "freeze": ("headstart.models.own_loop", "freeze"),
     "full": ("headstart.presets", "full"),
     "gradual": ("headstart.presets", "gradual"),
@@ -75,16 +69,16 @@ _HOME = {
     "load": ("headstart.features.predictor", "load"),
     "param_groups": ("headstart.models.own_loop", "param_groups"),
     "partial": ("headstart.presets", "partial"),
-    "probe": ("headstart.workflow.probing", "probe"),
+    "probe": ("headstart.apps.library_networks", "probe"),
     "probe_then_tune": ("headstart.presets", "probe_then_tune"),
     "question": ("headstart.experiments.questions", "question"),
-    "recommend": ("headstart.workflow.advising", "recommend"),
-    "report": ("headstart.workflow.reporting", "report"),
-    "resume": ("headstart.workflow.resume", "resume"),
-    "resume_comparison": ("headstart.workflow.comparing", "resume_comparison"),
-    "score": ("headstart.workflow.judge", "evaluate"),
+    "recommend": ("headstart.apps.library", "recommend"),
+    "report": ("headstart.apps.library", "report"),
+    "resume": ("headstart.apps.library", "resume"),
+    "resume_comparison": ("headstart.apps.library_networks", "resume_comparison"),
+    "score": ("headstart.apps.library", "score"),
     "scratch": ("headstart.presets", "scratch"),
-    "shortlist": ("headstart.workflow.shortlisting", "shortlist"),
+    "shortlist": ("headstart.apps.library_networks", "shortlist"),
 }
 """Public name -> module and name there. `fit` and `score`, because `train` and `evaluate` are packages."""
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import numbers
+import os
 import types
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 
@@ -60,8 +61,8 @@ def fault_of(name: str, value: object, hint: Any) -> str:  # noqa: ANN401 - a ty
     if any(_fits(value, option) for option in options):
         return ""
     words = [word for option in options if get_origin(option) is Literal for word in get_args(option)]
-    others = [_KINDS.get(option, "") for option in options if get_origin(option) is not Literal]
-    expected = ", ".join([*map(str, words), *filter(None, others)])
+    others = [_kind_of(option) for option in options if get_origin(option) is not Literal]
+    expected = ", ".join(dict.fromkeys([*map(str, words), *filter(None, others)]))
     text = f"{name}: {_shown(value)} must be {'one of ' if words else ''}{expected}"
     near = nearest(value, map(str, words)) if isinstance(value, str) and words else ""
     return text + (f"; {near}" if near else "")
@@ -94,6 +95,11 @@ _KINDS: dict[Any, str] = {
     bool: "True or False",
     Path: "a path",
     type(None): "None",
+    os.PathLike: "a path",
+    Callable: "a function",
+    Sequence: "a list",
+    Mapping: "a mapping",
+    dict: "a mapping",
 }
 
 _TESTS: dict[Any, Callable[[object], bool]] = {
@@ -113,12 +119,19 @@ def _options_of(hint: Any) -> tuple[Any, ...]:  # noqa: ANN401
     return (hint,)
 
 
+def _kind_of(option: Any) -> str:  # noqa: ANN401
+    kind = get_origin(option) or option
+    return _KINDS.get(kind) or str(getattr(kind, "__name__", kind))
+
+
 def _fits(value: object, option: Any) -> bool:  # noqa: ANN401
     if get_origin(option) is Literal:
         return value in get_args(option) if isinstance(value, str | int) and not isinstance(value, bool) else False
     if option in _TESTS:
         return _TESTS[option](value)
     kind = get_origin(option) or option
+    if kind is Sequence and isinstance(value, str | bytes):
+        return False
     return isinstance(value, kind) if isinstance(kind, type) else True
 
 

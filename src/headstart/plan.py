@@ -84,6 +84,9 @@ class Plan(Section):
     batch_size: Annotated[int, Field(ge=1, le=65_536)] = 32
     budget_seconds: Annotated[float, Field(gt=0)] | None = None
     """Wall clock from the start of the command; training stops after the step that crosses it."""
+    class_weight: Literal["balanced"] | dict[str, Annotated[float, Field(gt=0)]] | None = None
+    """How much images of each class count in the loss, of the solved head too: a weight by class name, 1 for classes
+    that are not named; balanced: in inverse proportion to their number of training images. Figures are not weighted."""
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     engine: Literal["auto", "torch", "onnxruntime"] = "auto"
     """What runs the frozen part; auto is settled when the first frozen part is computed, by what is sooner done."""

@@ -6,8 +6,11 @@ no use for, and the defaults with their reasons.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, get_args
+from numbers import Real
+from typing import Any, Literal, get_args
 
 from headstart.errors import PlanError, nearest
 from headstart.facts import RATE_PRESETS, WEIGHT_DECAY
@@ -34,6 +37,7 @@ Resize = Literal["crop", "squash", "letterbox"]
 HeadKind = Literal["linear", "mlp", "multi_depth"]
 HeadSolver = Literal["solved", "ridge", "adam"]
 PeakRates = Literal["planned", "find"]
+OptimizerName = Literal["adamw", "adam", "sgd"]
 
 _BOUNDS = (
     ("epochs", 1, 10_000),
@@ -77,6 +81,13 @@ class Request:
     budget_seconds: float | None = None
     head: HeadKind = "linear"
     head_solver: HeadSolver = "solved"
+    learning_rate: float | None = None
+    """Peak learning rate of the head in the first phase that trains; the others keep their ratio to it. None takes the
+    strategy's own."""
+    optimizer: OptimizerName | None = None
+    weight_decay: float | None = None
+    class_weight: Literal["balanced"] | Mapping[str, float] | None = None
+    """Of images in the loss; see `Plan.class_weight`."""
     reasons: tuple[tuple[str, str], ...] = ()
     """Reasons the caller already knows: (path, sentence)."""
 
@@ -95,6 +106,16 @@ class Request:
             )
         if self.resize is not None and self.resize not in get_args(Resize):
             faults.append(f"resize: {self.resize!r} must be one of {', '.join(get_args(Resize))}")
+        if self.learning_rate is not None and not 0 < self.learning_rate <= 1:
+            faults.append(f"learning_rate: {self.learning_rate:g} must be > 0 and <= 1")
+        if self.weight_decay is not None and not 0 <= self.weight_decay <= 1:
+            faults.append(f"weight_decay: {self.weight_decay:g} must be 0..1")
+        if self.optimizer is not None and self.optimizer not in get_args(OptimizerName):
+            known = get_args(OptimizerName)
+            hint = nearest(str(self.optimizer), known)
+            faults.append(
+                f"optimizer: {self.optimizer!r} must be one of {', '.join(known)}" + (f"; {hint}" * bool(hint))
+            )
         if self.peak_rates not in get_args(PeakRates):
             faults.append(f"peak_rates: {self.peak_rates!r} must be one of {', '.join(get_args(PeakRates))}")
         if faults:
@@ -112,6 +133,7 @@ class Request:
             "input.size": self.input_size,
             "input.resize": self.resize,
             "batch_size": self.batch_size,
+            "optimizer": self.optimizer if self.optimizer is not None else self.weight_decay,
         }
         return said.get(path) is not None
 
@@ -162,6 +184,8 @@ def refuse_what_has_no_use(strategy: str, request: Request) -> None:
         faults.append(f"head: head_solver ridge solves the probe; {probes}")
     if request.head == "multi_depth":
         faults += _multi_depth_faults(strategy, request)
+    if request.class_weight is not None and request.head == "multi_depth":
+        faults.append("class_weight: a multi_depth head is solved without weights; a linear or mlp head takes them")
     if request.head == "mlp" and request.head_solver == "ridge":
         faults.append("head: head_solver ridge solves one linear layer; an mlp head is trained")
     if faults:
@@ -209,6 +233,8 @@ def assemble(
     if mixup_alpha is not None:
         augmentation = augmentation.model_copy(update={"mixup_alpha": mixup_alpha})
     why = {**_default_reasons(request, phases, trained), **reasons}
+    phases, rate_reasons = _at_learning_rate(phases, request.learning_rate)
+    optimizer, optimizer_reasons = _given_optimizer(optimizer or OptimizerPlan(weight_decay=WEIGHT_DECAY), request)
     plan = Plan(
         strategy=strategy,
         data=request.data,
@@ -223,16 +249,70 @@ def assemble(
         head=HeadPlan(kind=request.head),
         phases=phases,
         augmentation=augmentation,
-        optimizer=optimizer or OptimizerPlan(weight_decay=WEIGHT_DECAY),
+        optimizer=optimizer,
         selection=SelectionPlan(when_futile=when_futile, patience_epochs=patience_epochs),
         batch_size=request.batch_size or batch_size,
         budget_seconds=request.budget_seconds,
+        class_weight=_class_weight(request.class_weight),
         seed=request.seed,
-        reasons={path: text for path, text in why.items() if not request.says(path)},
+        reasons={path: text for path, text in why.items() if not request.says(path)} | rate_reasons | optimizer_reasons,
     )
     if faults := cross_faults(plan.model_dump(mode="json")):
         raise PlanError(faults)
     return plan
+
+
+def _class_weight(given: Any) -> Literal["balanced"] | dict[str, float] | None:  # noqa: ANN401 - checked here
+    """The weights as a plan holds them.
+
+    Raises:
+        PlanError: another word, or a weight that is no number > 0.
+    """
+    if given is None:
+        return None
+    if given == "balanced":
+        return "balanced"
+    if not isinstance(given, Mapping):
+        hint = nearest(str(given), ("balanced",))
+        text = f"class_weight: {given!r:.60} must be balanced, or a weight by class name" + (f"; {hint}" * bool(hint))
+        raise PlanError([text], source="the request")
+    wrong = [name for name, weight in given.items() if not (isinstance(weight, Real) and 0 < float(weight) < math.inf)]
+    if wrong:
+        raise PlanError([f"class_weight[{wrong[0]!r}]: {given[wrong[0]]!r} must be a number > 0"], source="the request")
+    return {str(name): float(weight) for name, weight in given.items()}
+
+
+def _at_learning_rate(
+    phases: tuple[SolvePhase | TrainPhase, ...], learning_rate: float | None
+) -> tuple[tuple[SolvePhase | TrainPhase, ...], dict[str, str]]:
+    """The phases with the learning rate that was given for the head of the first that trains, and the reasons.
+
+    All others are scaled with it, those of `by_depth` excepted: that ladder is a fixed one.
+    """
+    first = next((phase.learning_rate for phase in phases if isinstance(phase, TrainPhase)), None)
+    if learning_rate is None or first is None:
+        return phases, {}
+    factor, found, reasons = learning_rate / first, list[SolvePhase | TrainPhase](), dict[str, str]()
+    for index, phase in enumerate(phases):
+        if isinstance(phase, TrainPhase):
+            rule = phase.backbone_rates
+            listed = {name: min(1.0, factor * rate) for name, rate in rule.rates.items()}
+            scaled = rule.model_copy(update={"top": min(1.0, factor * rule.top), "rates": listed})
+            backbone = (
+                "the fixed ladder of the backbone stays" if rule.rule == "by_depth" else "the backbone's in ratio"
+            )
+            reasons[f"phases[{index}].learning_rate"] = f"given: learning rate {learning_rate:g}; {backbone}"
+            rate = learning_rate if phase.learning_rate == first else min(1.0, factor * phase.learning_rate)
+            phase = phase.model_copy(update={"learning_rate": rate, "backbone_rates": scaled})
+        found.append(phase)
+    return tuple(found), reasons
+
+
+def _given_optimizer(planned: OptimizerPlan, request: Request) -> tuple[OptimizerPlan, dict[str, str]]:
+    """The optimizer with what was given of it, and the reasons."""
+    given = {"name": request.optimizer, "weight_decay": request.weight_decay}
+    said = {name: value for name, value in given.items() if value is not None}
+    return planned.model_copy(update=said), {f"optimizer.{name}": f"given: {value}" for name, value in said.items()}
 
 
 def _default_reasons(

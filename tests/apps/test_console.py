@@ -2,10 +2,42 @@
 
 from __future__ import annotations
 
+import importlib.util
+import sys
+import types
+
 import pytest
+from rich.console import Console
 
 from headstart.apps import console
 from headstart.plan import SolvePhase, TrainPhase
+
+
+def test_a_notebook_shows_bars_where_it_has_widgets(monkeypatch: pytest.MonkeyPatch):
+    shown: list[object] = []
+
+    class Output:
+        def clear_output(self, **options: object) -> None: ...
+        def close(self) -> None: ...
+        def __enter__(self) -> None: ...
+        def __exit__(self, *error: object) -> None: ...
+
+    monkeypatch.setattr(console, "_stderr", lambda: Console(force_jupyter=True))
+    monkeypatch.setitem(sys.modules, "IPython", types.ModuleType("IPython"))
+    display = types.ModuleType("IPython.display")
+    display.display = shown.append  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "IPython.display", display)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    console.TrainingConsole().progress("read", 3)
+    assert not shown
+    widgets = types.ModuleType("ipywidgets")
+    widgets.Output = Output  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "ipywidgets", widgets)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: widgets)
+    with console.training() as watcher:
+        tick = watcher.progress("read", 3)
+        tick(1)
+    assert any(isinstance(one, Output) for one in shown)
 
 
 def test_the_table_of_a_run_goes_to_stderr(capsys: pytest.CaptureFixture[str]):

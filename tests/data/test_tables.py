@@ -304,3 +304,17 @@ def test_images_that_do_not_exist_are_counted_and_the_first_is_named(folder: Pat
     message = refused(csv_of(folder, text))
     assert "3 of 4 images of" in message
     assert f"do not exist (first: cat/9.png); expected paths relative to {folder}" in message
+
+
+def test_a_column_of_sample_weights_is_read_from_both_kinds(folder: Path) -> None:
+    csv = csv_of(folder, "image,label,sample_weight\ncat/1.png,a,0.5\ndog/1.png,b,2\n")
+    assert [row.sample_weight for row in rows_of(csv)] == [0.5, 2.0]
+    columns = {"image": ["cat/1.png", "dog/1.png"], "label": ["a", "b"], "sample_weight": pa.array([0.25, 3.0])}
+    assert [row.sample_weight for row in rows_of(parquet_of(folder, columns))] == [0.25, 3.0]
+    assert {row.sample_weight for row in rows_of(csv_of(folder, "image,label\ncat/1.png,a\ndog/1.png,b\n"))} == {None}
+
+
+@pytest.mark.parametrize("weight", ["0", "-1", "", "much", "nan", "inf"])
+def test_a_sample_weight_that_is_none_is_named(weight: str, folder: Path) -> None:
+    message = refused(csv_of(folder, f"image,label,sample_weight\ncat/1.png,a,{weight}\ndog/1.png,b,1\n"))
+    assert f"the sample_weight of cat/1.png in {folder / 'images.csv'} is {weight!r}; expected a number > 0" in message

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from head_rows import clouds, folds_of
@@ -126,3 +128,81 @@ def test_many_strengths_at_once_are_each_strength_alone(solver: str, limit: int,
     for head in together:
         alone = head_problem(MatrixRows(features), labels, 3, solver=solver).solve(head.strength)
         assert np.allclose(head.probabilities(features), alone.probabilities(features), atol=1e-3)
+
+
+def weighted_case(count: int, width: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Features in single precision, labels of three unequal classes, weights from 0.2 to 5."""
+    rng = np.random.default_rng(count)
+    labels = rng.choice(3, count, p=(0.6, 0.3, 0.1))
+    centres = rng.normal(size=(3, width))
+    features = (centres[labels] + 2 * rng.normal(size=(count, width))).astype(np.float32) * 3 + 1
+    return features, labels, rng.uniform(0.2, 5, count)
+
+
+@pytest.mark.parametrize("memory", ["in memory", "in blocks"])
+@pytest.mark.parametrize(("count", "width"), [(300, 12), (30, 60)])
+def test_weighted_logistic_regression_is_that_of_scikit_learn(
+    memory: str, count: int, width: int, monkeypatch: pytest.MonkeyPatch
+):
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.preprocessing import StandardScaler
+
+    if memory == "in blocks":
+        monkeypatch.setattr(module, "IN_MEMORY_BYTES", 0)
+    (features, labels, weights), strength = weighted_case(count, width), 0.05
+    head = head_problem(MatrixRows(features), labels, 3, weights_N=weights).solve(strength)
+    scaler = StandardScaler().fit(features, sample_weight=weights)
+    z = scaler.transform(features)
+    reference = LogisticRegression(C=1 / (weights.sum() * strength), tol=1e-7, max_iter=2_000)
+    wanted = reference.fit(z, labels, sample_weight=weights).predict_proba(z)
+    assert np.abs(head.probabilities(features) - wanted).max() < 1e-3
+    unweighted = head_problem(MatrixRows(features), labels, 3).solve(strength).probabilities(features)
+    assert np.abs(unweighted - wanted).max() > 0.005, "the weights do nothing here"
+
+
+@pytest.mark.parametrize("memory", ["in memory", "in blocks"])
+@pytest.mark.parametrize(("count", "width"), [(300, 12), (30, 60)])
+def test_weighted_ridge_regression_is_that_of_scikit_learn(
+    memory: str, count: int, width: int, monkeypatch: pytest.MonkeyPatch
+):
+    from sklearn.linear_model import Ridge as Reference
+    from sklearn.preprocessing import StandardScaler
+
+    if memory == "in blocks":
+        monkeypatch.setattr(module, "IN_MEMORY_BYTES", 0)
+    features, labels, weights = weighted_case(count, width)
+    head = head_problem(MatrixRows(features), labels, 3, solver="ridge", weights_N=weights).solve(0.3)
+    z = StandardScaler().fit(features, sample_weight=weights).transform(features)
+    reference = Reference(alpha=0.3 * weights.sum()).fit(z, np.eye(3)[labels], sample_weight=weights)
+    assert np.allclose(features @ head.weight_KF.T + head.bias_K, reference.predict(z), atol=1e-4)
+
+
+@pytest.mark.parametrize("memory", ["in memory", "in blocks"])
+@pytest.mark.parametrize("solver", ["logistic", "ridge"])
+def test_a_weight_is_as_many_copies_of_the_row(memory: str, solver: Any, monkeypatch: pytest.MonkeyPatch):
+    """Penalty, temperature and out-of-fold probabilities too; the copies lie in the fold of their original."""
+    if memory == "in blocks":
+        monkeypatch.setattr(module, "IN_MEMORY_BYTES", 0)
+    features, labels, _ = weighted_case(200, 10)
+    copies = np.random.default_rng(1).integers(1, 4, 200)
+    folds, row_of = np.arange(200) % 4, np.repeat(np.arange(200), copies)
+    weighted = head_problem(MatrixRows(features), labels, 3, solver=solver, weights_N=7.0 * copies)
+    repeated = head_problem(MatrixRows(features[row_of]), labels[row_of], 3, solver=solver)
+    found, wanted = weighted.choose(folds), repeated.choose(folds[row_of])
+    assert found.strength == wanted.strength
+    assert found.losses == pytest.approx(wanted.losses, rel=1e-3)
+    assert np.abs(found.out_of_fold_NK[row_of] - wanted.out_of_fold_NK).max() < 0.01
+    ours, theirs = (p.solve(c.strength, temperature=c.temperature) for p, c in ((weighted, found), (repeated, wanted)))
+    if solver == "logistic":
+        assert np.abs(ours.probabilities(features) - theirs.probabilities(features)).max() < 1e-3
+    else:  # the one image a class that softens the targets weighs less beside more rows
+        assert found.temperature == pytest.approx(wanted.temperature, rel=0.02)
+    several = weighted.solve_many([0.1, found.strength])
+    alone = weighted.solve(found.strength)
+    assert np.abs(several[1].probabilities(features) - alone.probabilities(features)).max() < 1e-3
+
+
+@pytest.mark.parametrize("wrong", [0.0, -1.0, np.nan, np.inf])
+def test_weights_that_are_none_are_refused(wrong: float):
+    with pytest.raises(ValueError, match="weights must be finite numbers > 0"):
+        head_problem(MatrixRows(np.zeros((2, 3))), np.array([0, 1]), 2, weights_N=np.array([1.0, wrong]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -468,3 +469,22 @@ def test_few_frames_lie_between_fit_and_the_networks_forward(prepare: Callable):
     fit(task.plan, classifier, task.images, run=task.run, observer=Observer(), stop=StopRequest())
     assert depths
     assert max(depths) <= 4
+
+
+def test_weights_of_images_reach_the_loss_of_every_step(prepare: Callable, monkeypatch: pytest.MonkeyPatch):
+    task = prepare(strategy="full", epochs=1)
+    own = {r.id: 3.0 if r.label == "blue" else 1.0 for r in task.images.roles.train}
+    task.images = replace(task.images, weights=own)
+    seen: list[tuple[list[int], list[float]]] = []
+
+    def watched(outputs, labels, mixing, *, label_smoothing, weights_B):
+        seen.append((labels.tolist(), weights_B.tolist()))
+        return loop_loss(outputs, labels, mixing, label_smoothing=label_smoothing, weights_B=weights_B)
+
+    loop_loss = loop.batch_loss
+    monkeypatch.setattr(loop, "batch_loss", watched)
+    run_fit(task)
+    pairs = [pair for labels, weights in seen for pair in zip(labels, weights, strict=True)]
+    assert len(pairs) == len(task.images.roles.fit)
+    assert np.mean([weight for _, weight in pairs]) == pytest.approx(1)
+    assert {(label, round(weight / min(w for _, w in pairs), 5)) for label, weight in pairs} == {(0, 3.0), (1, 1.0)}

@@ -77,3 +77,19 @@ def test_the_losses_of_images_are_those_of_the_batch_one_by_one(mixing: Mixing, 
         for index in (slice(0, 1), mixing.partner[:1])
     )
     assert float(each[0]) == pytest.approx(mixing.share * first + (1 - mixing.share) * partner, rel=1e-5)
+
+
+def test_weights_are_factors_of_the_images_losses_and_partners_bring_their_own():
+    logits = torch.randn(4, 3, generator=torch.Generator().manual_seed(1))
+    by_class = torch.tensor([0.5, 2.0, 1.0])
+    weights = by_class[LABELS]
+    plain = Mixing(1.0, torch.arange(4))
+    loss = batch_loss([(logits, 1.0)], LABELS, plain, label_smoothing=0.0, weights_B=weights)
+    summed = F.cross_entropy(logits, LABELS, weight=by_class, reduction="sum")
+    assert loss == pytest.approx(float(summed) / 4)
+    mixing = Mixing(0.3, torch.tensor([2, 0, 3, 1]))
+    mixed = batch_loss([(logits, 1.0)], LABELS, mixing, label_smoothing=0.0, weights_B=weights)
+    others = F.cross_entropy(logits, LABELS[mixing.partner], weight=by_class, reduction="sum")
+    assert mixed == pytest.approx((0.3 * float(summed) + 0.7 * float(others)) / 4)
+    ones = batch_loss([(logits, 1.0)], LABELS, mixing, label_smoothing=0.1, weights_B=torch.ones(4))
+    assert ones == pytest.approx(float(batch_loss([(logits, 1.0)], LABELS, mixing, label_smoothing=0.1)))

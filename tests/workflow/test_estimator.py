@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas
 import pytest
+from PIL import Image
 from sklearn.base import clone, is_classifier
 from sklearn.exceptions import DataConversionWarning, NotFittedError
 from sklearn.model_selection import GridSearchCV, GroupKFold, StratifiedShuffleSplit, cross_val_score
@@ -27,9 +29,11 @@ from sklearn.utils.estimator_checks import check_estimator
 import headstart
 from conftest import make_images
 from headstart import HeadstartClassifier
+from headstart.data.tables import read_rows
 from headstart.errors import DataError, HeadstartError, Interrupted, PlanError, RunError
 from headstart.workflow import estimator as module
 from headstart.workflow.estimator import InputError
+from headstart.workflow.estimator_inputs import labels_of
 from headstart.workflow.plans import TrainOptions
 
 QUICK = {"strategy": "feature_extraction", "input_size": 32}
@@ -104,6 +108,15 @@ CANNOT_APPLY = dict.fromkeys(
     "check_fit2d_1sample": "wants a table of one row named; here any table is refused",
     "check_classifiers_one_label": "trains on one class; the workflow refuses that, there is nothing to tell apart",
     "check_supervised_y_2d": "trains on a table of random numbers; see the test of y as a column",
+    **dict.fromkeys(
+        [
+            *("check_sample_weights_pandas_series", "check_sample_weights_not_an_array", "check_sample_weights_list"),
+            *("check_sample_weights_not_overwritten", "check_sample_weight_equivalence_on_dense_data"),
+            *("check_classifiers_one_label_sample_weights", "check_class_weight_classifiers"),
+            *("check_sample_weights_shape", "check_all_zero_sample_weights_error"),
+        ],
+        NUMBERS,
+    ),
     "check_array_api_input": "trains on a table of random numbers; it is skipped where SCIPY_ARRAY_API is not set",
 }
 
@@ -136,8 +149,11 @@ def test_tags_say_what_x_is() -> None:
 def test_every_option_of_train_is_a_parameter_with_the_same_default() -> None:
     options = {field.name: field.default for field in fields(TrainOptions) if field.name != "data"}
     signature = inspect.signature(HeadstartClassifier).parameters
+    options["random_state"] = options.pop("seed")
     assert {
-        name: signature[name].default for name in signature if name not in ("out", "report_share", "track")
+        name: signature[name].default
+        for name in signature
+        if name not in ("out", "report_share", "bits", "track", "plan")
     } == options
 
 
@@ -221,7 +237,7 @@ def test_arguments_are_not_changed_and_a_repeated_path_counts_once(images: np.nd
 def test_a_search_over_strategies(images: np.ndarray, numbers: np.ndarray) -> None:
     grid = {"strategy": ["feature_extraction", "probe_then_tune"], "input_size": np.array([32])}
     search = GridSearchCV(
-        HeadstartClassifier(seed=1), grid, cv=StratifiedShuffleSplit(1, random_state=0), error_score="raise"
+        HeadstartClassifier(random_state=1), grid, cv=StratifiedShuffleSplit(1, random_state=0), error_score="raise"
     ).fit(images, numbers)
     assert search.best_score_ == 1.0
     assert search.best_estimator_.metrics_["strategy"] == search.best_params_["strategy"]
@@ -238,7 +254,7 @@ def test_cross_validation_of_a_pipeline_that_makes_paths_from_where_the_process_
     groups = np.arange(16) % 8
     options = {"params": {"classify__groups": groups}, "cv": GroupKFold(2), "error_score": "raise"}
     assert cross_val_score(pipeline, names, numbers, groups=groups, **options).tolist() == [1.0, 1.0]
-    assert pipeline.set_params(classify__seed=3).get_params()["classify__seed"] == 3
+    assert pipeline.set_params(classify__random_state=3).get_params()["classify__random_state"] == 3
 
 
 def test_a_pickle_predicts_in_another_process_when_the_folder_is_gone(
@@ -255,8 +271,8 @@ def test_copies_own_their_folders(fitted: HeadstartClassifier, images: np.ndarra
     assert (twin.metrics_, twin.get_params()) == (fitted.metrics_, fitted.get_params())
     shutil.rmtree(twin.bundle_)
     assert fitted.bundle_.is_dir()
-    fresh = pickle.loads(pickle.dumps(HeadstartClassifier(seed=4)))
-    assert (fresh.seed, hasattr(fresh, "classes_")) == (4, False)
+    fresh = pickle.loads(pickle.dumps(HeadstartClassifier(random_state=4)))
+    assert (fresh.random_state, hasattr(fresh, "classes_")) == (4, False)
 
 
 def test_out_keeps_every_fit_apart_and_a_run_there_can_be_resumed(
@@ -286,11 +302,11 @@ def refused(kind: type[Exception], x: Any, y: Any, **options: Any) -> str:
     ("x", "words"),
     [
         (np.zeros((3, 4)), "X is numpy.ndarray with shape (3, 4); expected a 1-D sequence of paths"),
-        (np.zeros((3, 8, 8, 3)), "with shape (3, 8, 8, 3)"),
+        (np.zeros((3, 8, 8, 3)), "X[0] is an array of float64 with shape (8, 8, 3); expected uint8 pixels 0..255"),
+        ([np.zeros((8, 8, 3)), "a.png"], "X[0] is an array of float64"),
         ([["a.png"], ["b.png"]], "X is list with shape (2, 1)"),
         ([1.5, 2.5], "X[0] is float 1.5; expected a 1-D sequence of paths"),
         (["a.png", None], "X[1] is NoneType None"),
-        (["a.png", b"b.png"], "X[1] is bytes b'b.png'"),
         ("a.png", "X is str with shape ()"),
         ([], "X is list with 0 paths; expected at least one"),
     ],
@@ -318,6 +334,129 @@ def test_x_that_are_no_paths_are_refused_by_fit_and_predict(x: Any, words: str, 
 )
 def test_y_that_are_no_labels_are_refused(y: Any, words: str) -> None:
     assert words in refused(ValueError, ["a.png", "b.png"], y)
+
+
+def test_images_in_memory_are_learned_and_predicted_like_files(
+    fitted: HeadstartClassifier, images: np.ndarray, numbers: np.ndarray, tmp_path: Path
+) -> None:
+    arrays = np.stack([np.asarray(Image.open(path)) for path in images])
+    model = HeadstartClassifier(**QUICK, out=tmp_path).fit(arrays, numbers)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["fit-1", "fit-1-images", "fit-1.csv"]
+    assert model.run_.plan().data.source == str(tmp_path / "fit-1.csv")
+    mixed = [images[0], Image.open(images[1]), Path(images[2]).read_bytes(), *arrays[3:]]
+    probabilities = model.predict_proba(mixed)
+    assert np.allclose(probabilities, model.predict_proba(images), atol=1e-6)
+    assert np.allclose(fitted.predict_proba(mixed), fitted.predict_proba(images), atol=1e-6)
+    elsewhere = clone(model).set_params(out=None).fit(list(arrays), numbers)
+    assert np.array_equal(elsewhere.predict_proba(mixed), probabilities), "the folder decides nothing"
+
+
+def test_a_fit_that_never_ran_leaves_no_images(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="only one class"):
+        HeadstartClassifier(**QUICK, out=tmp_path).fit(np.zeros((3, 9, 9), np.uint8)[[0, 1, 2, 0, 1]], [0] * 5)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        np.array([2, 10], object),
+        pandas.array([2, 10], dtype="Int64"),
+        pandas.Series([2, 10], dtype="Int64"),
+        pandas.Series([2, 10], dtype="category"),
+        [np.int64(2), 10],
+    ],
+)
+def test_whole_numbers_are_labels_whatever_holds_them(column: Any) -> None:
+    found = labels_of(column)
+    assert (found.tolist(), found.dtype.kind) == ([2, 10], "i")
+
+
+def test_a_missing_label_is_named_and_truth_values_and_text_stay_what_they_are() -> None:
+    for missing in (pandas.array([2, None], dtype="Int64"), np.array([2, None], object), np.array([2, True], object)):
+        with pytest.raises(ValueError, match=r"y\[1\] is|contains NaN"):
+            labels_of(missing)
+    assert labels_of(pandas.array([True, False], dtype="boolean")).dtype == bool
+    assert labels_of(pandas.Series(["a", "b"], dtype="string")).tolist() == ["a", "b"]
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """What `train` is called with; nothing is trained."""
+    seen: list[Any] = []
+
+    def train(request: Any, **options: Any) -> None:
+        table = Path(request.data.source)
+        seen.append((request, read_rows(table, {}), options))
+        raise DataError("enough")
+
+    monkeypatch.setattr(module, "train", train)
+    return seen
+
+
+def test_weights_of_images_and_classes_reach_training(
+    asked: list[Any], images: np.ndarray, numbers: np.ndarray
+) -> None:
+    weights = np.arange(16) / 4
+    model = HeadstartClassifier(class_weight={2: 3.0, np.int64(10): 1})
+    with pytest.raises(DataError, match="enough"):
+        model.fit(images, numbers, sample_weight=weights)
+    request, rows, _ = asked[0]
+    assert request.class_weight == {"2": 3.0, "10": 1}
+    assert [row.sample_weight for row in rows] == weights[1:].tolist(), "weight 0 leaves an image out"
+    with pytest.raises(DataError, match="enough"):
+        HeadstartClassifier(class_weight="balanced").fit(images, numbers)
+    assert asked[1][0].class_weight == "balanced"
+    assert {row.sample_weight for row in asked[1][1]} == {None}
+
+
+def test_options_and_random_states_reach_training(asked: list[Any], images: np.ndarray, numbers: np.ndarray) -> None:
+    state = np.random.RandomState(0)
+    for random_state in (5, np.int64(6), state, state, None, None):
+        model = HeadstartClassifier(
+            learning_rate=1e-3, optimizer="sgd", weight_decay=0.1, strategy="full", random_state=random_state
+        )
+        with pytest.raises(DataError, match="enough"):
+            model.fit(images, numbers)
+    seeds = [request.seed for request, _, _ in asked]
+    assert seeds[:2] == [5, 6]
+    assert len(set(seeds)) == 6
+    request = asked[0][0]
+    assert (request.learning_rate, request.optimizer, request.weight_decay) == (1e-3, "sgd", 0.1)
+    with pytest.raises(InputError, match="random_state='x' is not valid"):
+        HeadstartClassifier(random_state="x").fit(images, numbers)
+
+
+def test_a_plan_takes_the_place_of_the_other_parameters(
+    asked: list[Any], images: np.ndarray, numbers: np.ndarray, tmp_path: Path
+) -> None:
+    plan = headstart.partial(headstart.Request(headstart.DataPlan(source="photos"), seed=7, epochs=2))
+    (tmp_path / "plan.yaml").write_text(plan.to_yaml())
+    for given in (plan, tmp_path / "plan.yaml"):
+        model = clone(HeadstartClassifier(plan=given, budget_seconds=9))
+        with pytest.raises(DataError, match="enough"):
+            model.fit(images, numbers)
+    for request, rows, options in asked:
+        assert request == plan.changed(data=request.data)
+        assert (len(rows), options["budget_seconds"]) == (16, 9)
+    with pytest.raises(InputError, match="epochs, strategy has no effect beside plan"):
+        HeadstartClassifier(plan=plan, epochs=3, strategy="full").fit(images, numbers)
+
+
+@pytest.mark.parametrize(
+    ("weights", "words"),
+    [
+        ([1.0, -1.0], r"sample_weight\[1\] is -1; expected a finite number >= 0"),
+        ([1.0, np.nan], r"sample_weight\[1\] is nan"),
+        ([0, 0], "every sample_weight is 0"),
+        ([[1.0], [1.0]], r"sample_weight has shape \(2, 1\)"),
+        (["a", "b"], "sample_weight holds no numbers"),
+        ([1.0], r"inconsistent numbers of samples"),
+    ],
+)
+def test_weights_that_are_none_are_refused(weights: Any, words: str, images: np.ndarray) -> None:
+    with pytest.raises(ValueError, match=words):
+        HeadstartClassifier().fit(images[[0, 8]], [0, 1], sample_weight=weights)
 
 
 def test_groups_of_another_length_are_refused() -> None:

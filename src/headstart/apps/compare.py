@@ -109,9 +109,9 @@ def compare(
             base |= _said(resize=resize)
             base |= _said(augmentation=augmentation, noncommercial_weights="allow" if allow_noncommercial else None)
             shared = _said(metric=metric and metric.value, halving=halving and halving.value)
-            asked = _Asked(part, base, shared, seeds, seed, "quick" if quick else "full")
+            asked = Asked(part, base, shared, seeds, seed, "quick" if quick else "full")
             lists = {What.models: models, What.strategies: strategies, What.rates: rates}
-            plan = _plan(what, data, lists, grid, asked)
+            plan = plan_of(what, data, lists, grid, asked)
             answer = comparing.compare(plan, out=out, watcher=watcher)
     if as_json:
         show_text(json_text(answer))
@@ -120,7 +120,7 @@ def compare(
 
 
 @dataclass(frozen=True)
-class _Asked:
+class Asked:
     """Options that every kind of comparison takes, as far as they were given."""
 
     data: dict[str, Any]
@@ -137,8 +137,8 @@ class _Asked:
         return list(range(first, first + (self.seeds or usual)))
 
 
-def _plan(
-    what: What | None, data: str | None, lists: dict[What, str | None], grid: Path | None, asked: _Asked
+def plan_of(
+    what: What | None, data: str | None, lists: dict[What, str | None], grid: Path | None, asked: Asked
 ) -> GridPlan:
     """What the command line asks for."""
     from headstart.experiments.questions import question
@@ -163,7 +163,7 @@ def _plan(
     )
 
 
-def _grid_plan(grid: Path, data: str | None, asked: _Asked) -> GridPlan:
+def _grid_plan(grid: Path, data: str | None, asked: Asked) -> GridPlan:
     """A grid from its file; the command line comes before the file, and a quick look after both."""
     from headstart.experiments.grid import GridPlan
     from headstart.experiments.questions import QUICK_BASE, QUICK_DATA

@@ -20,7 +20,7 @@ from rich.progress import (
 
 from headstart.amounts import bytes_text, count_text, duration_text
 from headstart.apps.figures_text import accuracy_text, balanced_text, finding_lines
-from headstart.apps.printing import NAME_WIDTH, view_text, visible, visible_name
+from headstart.apps.printing import NAME_WIDTH, shows_bars, view_text, visible, visible_name
 from headstart.plan import Phase
 from headstart.train.observers import Observer
 
@@ -90,7 +90,7 @@ class TrainingConsole(Observer):
     def work_started(self, what: str, total: int) -> None:
         """A new bar in place of the last."""
         self.close()
-        if not self._console.is_terminal:
+        if not shows_bars(self._console):
             return
         self._bar = Progress(
             TextColumn("{task.description}"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import re
 import sys
@@ -9,9 +10,12 @@ import textwrap
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from headstart.errors import HeadstartError
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 WIDTH = 110
 """Of a line of text."""
@@ -24,6 +28,11 @@ _UNSEEN = "\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\u2060\u206
 """Control characters, marks that turn the direction of writing, spaces without width, and bytes that are no UTF-8."""
 _UNSEEN_IN_TEXT = re.compile(f"[{_UNSEEN}]")
 _UNSEEN_IN_NAME = re.compile(f"[{_UNSEEN}\t\n]")
+
+
+def shows_bars(console: Console) -> bool:
+    """Whether a bar can move there: in a terminal, and in a notebook that has widgets."""
+    return console.is_terminal or (console.is_jupyter and importlib.util.find_spec("ipywidgets") is not None)
 
 
 def json_text(answer: object) -> str:

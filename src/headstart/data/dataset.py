@@ -30,6 +30,8 @@ class ImageRecord:
     content: bytes | None = None
     group: str | None = None
     """Name of the patient, scene or page where the source says it; images with the same one belong together."""
+    weight: float | None = None
+    """How much the image counts in training, > 0, where the source says it."""
 
     def read(self) -> bytes:
         """The encoded image.

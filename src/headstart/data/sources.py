@@ -71,7 +71,10 @@ def _folder(path: Path, source: str) -> Dataset:
 
 def _table(path: Path, source: str) -> Dataset:
     rows = read_rows(path, SPLIT_FOLDERS)
-    records = [ImageRecord(row.image, row.label, row.split or WHOLE, row.file, group=row.group) for row in rows]
+    records = [
+        ImageRecord(row.image, row.label, row.split or WHOLE, row.file, group=row.group, weight=row.sample_weight)
+        for row in rows
+    ]
     missing, decimal = doubtful_labels([row.label for row in rows])
     account = Account(missing_value_labels=missing, decimal_labels=decimal)
     return Dataset(path.stem, source, tuple(sorted(records, key=lambda record: record.id)), account)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 TABLE_SUFFIXES = frozenset({".csv", ".parquet"})
 
 NEEDED = ("image", "label")
-OPTIONAL = ("split", "group")
+OPTIONAL = ("split", "group", "sample_weight")
 """Columns are found by name; all others are ignored."""
 
 ALIASES = {"file_name": "image"}
@@ -48,6 +49,8 @@ class Row:
     group: str | None
     """Images with the same one belong together; None belongs to nobody."""
     file: Path
+    sample_weight: float | None = None
+    """How much the image counts in training, > 0; None in a table without the column sample_weight."""
 
 
 def read_rows(table: Path, splits: Mapping[str, str]) -> list[Row]:
@@ -77,8 +80,9 @@ def read_rows(table: Path, splits: Mapping[str, str]) -> list[Row]:
             splits[split.strip().lower()] if in_splits else None,
             group.strip() or None,
             _file(table.parent, image),
+            _weight(table, image, weight) if "sample_weight" in columns else None,
         )
-        for image, label, split, group in cells
+        for image, label, split, group, weight in cells
     ]
     rows = _one_row_an_image(table, rows)
     _refuse_joined_labels(table, rows)
@@ -134,14 +138,36 @@ def _as_text(table: Path, name: str, column: pyarrow.ChunkedArray) -> list[str]:
     import pyarrow as pa
 
     kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
-    texts = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
-    if not any(is_kind(kind) for is_kind in (*texts, pa.types.is_integer, pa.types.is_boolean, pa.types.is_null)):
+    texts: tuple[Callable[..., bool], ...] = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
+    numbers = (pa.types.is_floating,) if name == "sample_weight" else ()
+    if not any(
+        is_kind(kind) for is_kind in (*texts, *numbers, pa.types.is_integer, pa.types.is_boolean, pa.types.is_null)
+    ):
         raise DataError(
             f"the column {name} of {table} holds values of type {column.type}",
             expected="text or whole numbers" + ("; one label per image" if name == "label" else ""),
             remedy="write the column as text",
         )
     return [cell or "" for cell in column.cast(pa.string()).to_pylist()]
+
+
+def _weight(table: Path, image: str, cell: str) -> float:
+    """A cell of the column sample_weight.
+
+    Raises:
+        DataError: it is no number > 0.
+    """
+    try:
+        weight = float(cell)
+    except ValueError:
+        weight = math.nan
+    if not (math.isfinite(weight) and weight > 0):
+        raise DataError(
+            f"the sample_weight of {image} in {table} is {cell!r}",
+            expected="a number > 0 in every row",
+            remedy="leave an image that is not to count out of the table",
+        )
+    return weight
 
 
 def _name(image: str) -> str:

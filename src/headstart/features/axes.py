@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from headstart.features.linear_head import LinearHead, Matrix
-from headstart.features.moments import SMALLEST_DEVIATION, Doubles, moments_of
+from headstart.features.moments import SMALLEST_DEVIATION, Doubles, Weights, moments_of
 from headstart.features.rows import RowSource
 
 WIDEST_ROTATED = 4096
@@ -53,23 +53,32 @@ class Axes:
         return LinearHead(weight, bias_K - weight @ self.mean_F, strength)
 
 
-def rotated(features_NF: Matrix) -> tuple[Axes, Doubles]:  # noqa: N803
+def rotated(
+    features_NF: Matrix,  # noqa: N803
+    weights_N: Weights | None = None,  # noqa: N803
+) -> tuple[Axes, Doubles]:
     """The axes of features in memory, without those that nothing varies along, and (N, R) features along them.
 
     With fewer rows than features there are fewer axes than rows, and they come from the smaller of two matrices.
+    Means, deviations and axes count each row as often as its weight says.
     """
     z_NF = np.array(features_NF, np.float64)  # noqa: N806
-    mean, deviation = z_NF.mean(axis=0), z_NF.std(axis=0)
+    if weights_N is None:
+        mean, deviation = z_NF.mean(axis=0), z_NF.std(axis=0)
+    else:
+        mean = np.average(z_NF, axis=0, weights=weights_N)
+        deviation = np.sqrt(np.average((z_NF - mean) ** 2, axis=0, weights=weights_N))
     deviation = np.where(deviation > SMALLEST_DEVIATION, deviation, 1.0)
     np.subtract(z_NF, mean, out=z_NF)
     np.divide(z_NF, deviation, out=z_NF)
     count, width = z_NF.shape
+    weighed_NF = z_NF if weights_N is None else z_NF * np.sqrt(weights_N)[:, None]  # noqa: N806
     if count < width:
-        variances, across = np.linalg.eigh(z_NF @ z_NF.T / count)
+        variances, across = np.linalg.eigh(weighed_NF @ weighed_NF.T / count)
         kept = _with_variance(variances)
-        axes = z_NF.T @ (across[:, kept] / np.sqrt(count * variances[kept]))
+        axes = weighed_NF.T @ (across[:, kept] / np.sqrt(count * variances[kept]))
     else:
-        variances, axes = np.linalg.eigh(z_NF.T @ z_NF / count)
+        variances, axes = np.linalg.eigh(weighed_NF.T @ weighed_NF / count)
         kept = _with_variance(variances)
         axes = axes[:, kept]
     return Axes(mean, deviation, variances[kept], axes), z_NF @ axes
@@ -79,14 +88,14 @@ def _with_variance(variances: Matrix) -> npt.NDArray[np.bool_]:
     return np.asarray(variances > 1e-9 * max(float(variances[-1]), 1e-9))
 
 
-def axes_of(rows: RowSource) -> Axes:
+def axes_of(rows: RowSource, weights_N: Weights | None = None) -> Axes:  # noqa: N803
     """The axes of rows that need not lie in memory, in one pass; all are kept, in single precision.
 
     Takes F x F doubles; above WIDEST_ROTATED features these keep their own axes, and it takes a few F.
     """
     if rows.width > WIDEST_ROTATED:
-        return _unrotated(rows)
-    moments = moments_of(rows, np.zeros(rows.rows, np.int64), 1)
+        return _unrotated(rows, np.ones(rows.rows) if weights_N is None else weights_N)
+    moments = moments_of(rows, np.zeros(rows.rows, np.int64), 1, weights_N)
     mean, deviation = moments.mean_F, moments.deviation_F
     correlations = moments.scatter()
     correlations /= moments.count * deviation[:, None] * deviation
@@ -94,14 +103,15 @@ def axes_of(rows: RowSource) -> Axes:
     return Axes(mean, deviation, variances.astype(np.float64), axes)
 
 
-def _unrotated(rows: RowSource) -> Axes:
+def _unrotated(rows: RowSource, weights_N: Weights) -> Axes:  # noqa: N803
     shift, sums, squares = np.zeros(rows.width), np.zeros(rows.width), np.zeros(rows.width)
     for start, block in rows.blocks():
         if start == 0:
             shift = block.mean(axis=0, dtype=np.float64)
         centred = block - shift
-        sums += centred.sum(axis=0)
-        squares += np.einsum("ij,ij->j", centred, centred)
+        weigh = weights_N[start : start + len(block)]
+        sums += weigh @ centred
+        squares += np.einsum("i,ij,ij->j", weigh, centred, centred)
     away = sums / rows.rows
     deviation = np.sqrt(np.maximum(squares / rows.rows - away**2, 0))
     varies = deviation > SMALLEST_DEVIATION

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Literal, Protocol, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,7 @@ from headstart.features.axes import Axes, axes_of, own_axes, rotated
 from headstart.features.linear import choose_rotated, solve_rotated
 from headstart.features.linear_head import Labels, LinearHead, StrengthChoice
 from headstart.features.logistic_blocks import STRENGTHS, choose_in_blocks, solve_in_blocks
+from headstart.features.moments import Weights
 from headstart.features.ridge import Ridge
 from headstart.features.rows import CheckStop, MatrixRows, RowSource, StoppableRows, matrix_of_rows, never_stop
 
@@ -56,6 +57,7 @@ def head_problem(
     solver: Solver = "logistic",
     seed: int = 0,
     check_stop: CheckStop = never_stop,
+    weights_N: npt.NDArray[np.floating[Any]] | None = None,  # noqa: N803
 ) -> HeadProblem:
     """Set a problem up; rows are read when it is first asked something.
 
@@ -66,16 +68,34 @@ def head_problem(
         solver: logistic minimises cross-entropy; ridge squared error, exactly and in a fixed number of passes.
         seed: Of the sample on which the strength is chosen where there are very many rows.
         check_stop: Called between blocks of rows, iterations and penalties; what it raises ends the work.
+        weights_N: How much each row counts, > 0, in what is minimised, in what chooses the penalty, and in means and
+            deviations; only their ratios matter. None counts all alike.
+
+    Raises:
+        ValueError: a weight that is no number > 0.
     """
+    weigh = None if weights_N is None else mean_one(weights_N)
     rows = StoppableRows(rows, check_stop)
     small = 8 * rows.rows * rows.width <= IN_MEMORY_BYTES
     if solver == "ridge":
         if small:
-            return RotatedRidge(rows, labels_N, num_classes, check_stop)
-        return Ridge(rows, labels_N, num_classes, check_stop=check_stop)
+            return RotatedRidge(rows, labels_N, num_classes, check_stop, weigh)
+        return Ridge(rows, labels_N, num_classes, check_stop=check_stop, weights_N=weigh)
     if small:
-        return RotatedLogistic(rows, labels_N, num_classes, check_stop)
-    return LogisticInBlocks(rows, labels_N, num_classes, seed)
+        return RotatedLogistic(rows, labels_N, num_classes, check_stop, weigh)
+    return LogisticInBlocks(rows, labels_N, num_classes, seed, weigh)
+
+
+def mean_one(weights_N: npt.NDArray[np.floating[Any]]) -> Weights:  # noqa: N803
+    """The weights over their mean.
+
+    Raises:
+        ValueError: one is no number > 0.
+    """
+    weigh = np.asarray(weights_N, np.float64)
+    if not (np.isfinite(weigh) & (weigh > 0)).all():
+        raise ValueError("weights must be finite numbers > 0")
+    return np.asarray(weigh / weigh.mean())
 
 
 @dataclass
@@ -86,10 +106,11 @@ class _Rotated:
     labels: Labels
     num_classes: int
     check_stop: CheckStop
+    weights: Weights | None = None
 
     @cached_property
     def _found(self) -> tuple[Axes, npt.NDArray[np.float64]]:
-        return rotated(matrix_of_rows(self.rows))
+        return rotated(matrix_of_rows(self.rows), self.weights)
 
 
 class RotatedLogistic(_Rotated):
@@ -97,18 +118,27 @@ class RotatedLogistic(_Rotated):
 
     def choose(self, folds: Folds, strengths: Sequence[float] | None = None) -> StrengthChoice:
         """See `linear.choose_strength`."""
+        labels, grid = self.labels, strengths or STRENGTHS
         return choose_rotated(
             *self._found,
-            self.labels,
+            labels,
             self.num_classes,
             list(folds),
-            strengths=strengths or STRENGTHS,
+            strengths=grid,
             check_stop=self.check_stop,
+            weights_N=self.weights,
         )
 
     def solve(self, strength: float, *, temperature: float = 1.0) -> LinearHead:
         """See `linear.solve_logistic`."""
-        head = solve_rotated(*self._found, self.labels, self.num_classes, strength=strength, check_stop=self.check_stop)
+        head = solve_rotated(
+            *self._found,
+            self.labels,
+            self.num_classes,
+            strength=strength,
+            check_stop=self.check_stop,
+            weights_N=self.weights,
+        )
         return _tempered(head, temperature)
 
     def solve_many(self, strengths: Sequence[float]) -> list[LinearHead]:
@@ -116,7 +146,7 @@ class RotatedLogistic(_Rotated):
         axes, along = self._found
         own = own_axes(axes.variances_R)
         rows = StoppableRows(MatrixRows(along), self.check_stop)
-        heads = solve_in_blocks(rows, self.labels, self.num_classes, own, strengths=strengths)
+        heads = solve_in_blocks(rows, self.labels, self.num_classes, own, strengths=strengths, weights_N=self.weights)
         return [axes.head(head.weight_KF, head.bias_K, head.strength) for head in heads]
 
 
@@ -128,7 +158,14 @@ class RotatedRidge(_Rotated):
         axes, along = self._found
         ones = np.ones(len(axes.variances_R))  # standardised before they were rotated
         rows = StoppableRows(MatrixRows(along), self.check_stop)
-        return Ridge(rows, self.labels, self.num_classes, deviation_F=ones, check_stop=self.check_stop)
+        return Ridge(
+            rows,
+            self.labels,
+            self.num_classes,
+            deviation_F=ones,
+            check_stop=self.check_stop,
+            weights_N=self.weights,
+        )
 
     def choose(self, folds: Folds, strengths: Sequence[float] | None = None) -> StrengthChoice:
         """See `Ridge.choose`."""
@@ -153,20 +190,26 @@ class LogisticInBlocks:
     labels: Labels
     num_classes: int
     seed: int
+    weights: Weights | None = None
 
     @cached_property
     def _axes(self) -> Axes:
-        return axes_of(self.rows)
+        return axes_of(self.rows, self.weights)
 
     def choose(self, folds: Folds, strengths: Sequence[float] | None = None) -> StrengthChoice:
         """See `choose_in_blocks`; on a stratified sample where there are more than SAMPLE_VALUES features."""
         grid, fold_of = strengths or STRENGTHS, np.asarray(folds)
         wanted = SAMPLE_VALUES // self.rows.width
         if self.rows.rows <= wanted:
-            return choose_in_blocks(self.rows, self.labels, self.num_classes, self._axes, fold_of, strengths=grid)
+            return choose_in_blocks(
+                self.rows, self.labels, self.num_classes, self._axes, fold_of, strengths=grid, weights_N=self.weights
+            )
         some = stratified_sample(self.labels, wanted, seed=self.seed)
         rows, labels = self.rows.subset(some), self.labels[some]
-        choice = choose_in_blocks(rows, labels, self.num_classes, self._axes, fold_of[some], strengths=grid)
+        weigh = None if self.weights is None else self.weights[some]
+        choice = choose_in_blocks(
+            rows, labels, self.num_classes, self._axes, fold_of[some], strengths=grid, weights_N=weigh
+        )
         return replace(choice, sample=some)
 
     def solve(self, strength: float, *, temperature: float = 1.0) -> LinearHead:
@@ -176,7 +219,9 @@ class LogisticInBlocks:
 
     def solve_many(self, strengths: Sequence[float]) -> list[LinearHead]:
         """See `solve_in_blocks`: the passes serve all of them."""
-        return solve_in_blocks(self.rows, self.labels, self.num_classes, self._axes, strengths=strengths)
+        return solve_in_blocks(
+            self.rows, self.labels, self.num_classes, self._axes, strengths=strengths, weights_N=self.weights
+        )
 
 
 def stratified_sample(labels_N: Labels, count: int, *, seed: int) -> npt.NDArray[np.int64]:  # noqa: N803

@@ -19,6 +19,7 @@ import numpy.typing as npt
 from headstart.features.axes import Axes
 from headstart.features.lbfgs import PAIRS, Points, Vector, minimise_together
 from headstart.features.linear_head import Labels, LinearHead, StrengthChoice, softmax
+from headstart.features.moments import Weights
 from headstart.features.rows import Matrix, RowSource
 
 STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)
@@ -52,11 +53,14 @@ class _Loss:
         *,
         fold_of_N: npt.NDArray[np.int64],  # noqa: N803
         left_out_P: npt.NDArray[np.int64],  # noqa: N803
+        weights_N: Weights | None,  # noqa: N803
     ) -> None:
         """Fit p has the penalty `strength_P[p]` and passes over the rows of fold `left_out_P[p]`."""
         self._rows, self._labels, self._classes, self._axes = rows, labels_N, num_classes, axes
         self._fold_of, self._left_out = fold_of_N, left_out_P
-        self._counts = np.array([np.count_nonzero(fold_of_N != fold) for fold in left_out_P])
+        weigh = np.ones(len(labels_N)) if weights_N is None else weights_N
+        self._weights_N = weigh.astype(np.float32)
+        self._counts = np.array([weigh[fold_of_N != fold].sum() for fold in left_out_P])
         self._curvature_PR = np.stack([axes.curvature(strength) for strength in strength_P])
         self._penalty_PR = strength_P[:, None] / self._curvature_PR**2
         self._mean = axes.mean_F.astype(np.float32)
@@ -86,7 +90,7 @@ class _Loss:
             centred = block - self._mean
             logits = centred @ raw
             logits += added
-            counted = self._fold_of[start:stop, None] != self._left_out[which]
+            counted = self._weights_N[start:stop, None] * (self._fold_of[start:stop, None] != self._left_out[which])
             losses += _residuals(logits.reshape(len(block), count, classes), self._labels[start:stop], counted)
             slope += logits.T @ centred
             bias_slope += logits.sum(axis=0, dtype=np.float64)
@@ -100,8 +104,8 @@ class _Loss:
         return values, np.concatenate([along.reshape(count, -1), bias_slope], axis=1)
 
 
-def _residuals(logits_BAK: npt.NDArray[Any], labels_B: Labels, counted_BA: npt.NDArray[np.bool_]) -> Vector:  # noqa: N803
-    """(A,) sums of cross-entropies; turns the logits into probabilities less targets, zero where not counted."""
+def _residuals(logits_BAK: npt.NDArray[Any], labels_B: Labels, counted_BA: npt.NDArray[np.float32]) -> Vector:  # noqa: N803
+    """(A,) sums of cross-entropies times weights; turns the logits into probabilities less targets, times weights."""
     everyone = np.arange(len(labels_B))
     np.subtract(logits_BAK, logits_BAK.max(axis=2, keepdims=True), out=logits_BAK)
     picked = logits_BAK[everyone, :, labels_B]
@@ -120,6 +124,7 @@ def solve_in_blocks(
     axes: Axes,
     *,
     strengths: Sequence[float],
+    weights_N: Weights | None = None,  # noqa: N803
 ) -> list[LinearHead]:
     """The head at each strength, in at most MOST_PASSES passes over the rows for all of them together.
 
@@ -129,6 +134,7 @@ def solve_in_blocks(
         num_classes: K.
         axes: Of the rows, from `axes_of`.
         strengths: Penalties, > 0.
+        weights_N: Of the rows, 1 on average; the axes must have been found with them.
     """
     found: list[LinearHead] = []
     step = _most_together(num_classes, axes)
@@ -142,6 +148,7 @@ def solve_in_blocks(
             np.asarray(some, np.float64),
             fold_of_N=np.zeros(rows.rows, np.int64),
             left_out_P=np.full(len(some), _NO_FOLD),
+            weights_N=weights_N,
         )
         start = np.zeros((len(some), num_classes * (len(axes.variances_R) + 1)))
         minima = minimise_together(loss, start, tolerance=TOLERANCE, most_looks=MOST_PASSES)
@@ -164,6 +171,7 @@ def choose_in_blocks(
     *,
     strengths: Sequence[float] = STRENGTHS,
     on_fit: Callable[[], object] = lambda: None,
+    weights_N: Weights | None = None,  # noqa: N803
 ) -> StrengthChoice:
     """Cross-validate the penalty on out-of-fold predictions; the loss decides, and among equals the stronger.
 
@@ -179,6 +187,7 @@ def choose_in_blocks(
         folds: Fold of each row.
         strengths: Candidates.
         on_fit: Called after each fit of each fold, for progress.
+        weights_N: Of the rows, 1 on average; of the loss that decides too.
     """
     parts, fold_of = np.unique(np.asarray(folds), return_inverse=True)
     width, everyone, losses = len(axes.variances_R), np.arange(rows.rows), dict[float, float]()
@@ -189,13 +198,14 @@ def choose_in_blocks(
         for first in range(0, len(parts), step):
             some = np.arange(first, min(first + step, len(parts)))
             at = np.full(len(some), strength)
-            loss = _Loss(rows, labels_N, num_classes, axes, at, fold_of_N=fold_of, left_out_P=some)
+            loss = _Loss(rows, labels_N, num_classes, axes, at, fold_of_N=fold_of, left_out_P=some, weights_N=weights_N)
             start = loss.points(weights[some], biases[some])
             found = minimise_together(loss, start, tolerance=CHOOSING_TOLERANCE, most_looks=MOST_CHOOSING_PASSES)
             weights[some], biases[some] = loss.weights(found.points_PV)
         heads = [axes.head(*fit, strength) for fit in zip(weights, biases, strict=True)]
         predicted = softmax_out_of_fold(rows, heads, fold_of)
-        loss_now = float(-np.log(np.clip(predicted[everyone, labels_N], 1e-12, 1)).mean(dtype=np.float64))
+        chances = -np.log(np.clip(predicted[everyone, labels_N], 1e-12, 1))
+        loss_now = float((chances if weights_N is None else chances * weights_N).mean(dtype=np.float64))
         for _ in parts:
             on_fit()
         no_better = bool(losses) and loss_now >= min(losses.values())

@@ -15,6 +15,8 @@ from headstart.features.rows import RowSource
 
 Doubles = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.int64]
+Weights = npt.NDArray[np.float64]
+"""(N,) how much each row counts, > 0; 1 on average, so that their sum is the number of rows."""
 
 SMALLEST_DEVIATION = 1e-8
 """A feature that varies less is constant: dividing by its deviation would make noise of it."""
@@ -22,7 +24,10 @@ SMALLEST_DEVIATION = 1e-8
 
 @dataclass(frozen=True, slots=True)
 class Moments:
-    """Sums over some rows x, of x - shift: near the mean nothing is lost to rounding."""
+    """Sums over some rows x, of x - shift: near the mean nothing is lost to rounding.
+
+    With weights every row counts as often as its weight says.
+    """
 
     shift_F: Doubles  # noqa: N815 - shapes
     """The same for all that are added or subtracted."""
@@ -84,6 +89,7 @@ def moments_by_part(
     num_classes: int,
     part_of_N: npt.ArrayLike,  # noqa: N803
     parts: int,
+    weights_N: Weights | None = None,  # noqa: N803
 ) -> list[Moments]:
     """Moments of each part, in one pass over the rows; memory is parts x F x F doubles.
 
@@ -93,6 +99,7 @@ def moments_by_part(
         num_classes: K.
         part_of_N: Part of each, 0..parts-1; another number leaves the row out.
         parts: How many parts there are.
+        weights_N: Of the rows; None counts each once.
     """
     part_of = np.asarray(part_of_N)
     width = rows.width
@@ -103,21 +110,28 @@ def moments_by_part(
         if start == 0:
             shift = block.mean(axis=0, dtype=np.float64)
         centred = block - shift
+        weigh = None if weights_N is None else weights_N[start : start + len(block)]
         here, classes = part_of[start : start + len(block)], labels_N[start : start + len(block)]
         for part in range(parts):
             inside = here == part
             mine = centred if inside.all() else centred[inside]
-            _add_products(products[part], mine)
+            own = None if weigh is None else weigh[inside]
+            _add_products(products[part], mine if own is None else mine * np.sqrt(own)[:, None])
             for label in np.unique(classes[inside]):
                 of_class = classes[inside] == label
-                counts[part, label] += np.count_nonzero(of_class)
-                sums[part, label] += mine[of_class].sum(axis=0)
+                counts[part, label] += np.count_nonzero(of_class) if own is None else own[of_class].sum()
+                sums[part, label] += mine[of_class].sum(axis=0) if own is None else own[of_class] @ mine[of_class]
     return [Moments(shift, *each) for each in zip(counts, sums, map(_mirrored, products), strict=True)]
 
 
-def moments_of(rows: RowSource, labels_N: Labels, num_classes: int) -> Moments:  # noqa: N803
+def moments_of(
+    rows: RowSource,
+    labels_N: Labels,  # noqa: N803
+    num_classes: int,
+    weights_N: Weights | None = None,  # noqa: N803
+) -> Moments:
     """Moments of all rows; see `moments_by_part`."""
-    return moments_by_part(rows, labels_N, num_classes, np.zeros(rows.rows, np.int64), 1)[0]
+    return moments_by_part(rows, labels_N, num_classes, np.zeros(rows.rows, np.int64), 1, weights_N)[0]
 
 
 def _add_products(total_FF: Doubles, rows_BF: Doubles) -> None:  # noqa: N803

@@ -3,6 +3,7 @@
 One target a class, 1 for its images and 0 for the others, all of them and the features centred. With C the covariance
 of standardised features and T theirs with the targets, W = (C + strength I)^-1 T minimises
 mean ||y - W^T z||^2 + strength * ||W||^2: scikit-learn's Ridge with alpha = N * strength on standardised features.
+With weights every mean is a weighted one.
 
 One pass adds up the statistics of every fold (`moments`), those of a fold taken from those of all give each fit of the
 cross-validation, and one pass a penalty scores the rows that it left out. A penalty is judged by the log loss of these
@@ -19,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from headstart.features.linear_head import Labels, LinearHead, StrengthChoice, softmax
-from headstart.features.moments import Doubles, Moments, moments_by_part
+from headstart.features.moments import Doubles, Moments, Weights, moments_by_part
 from headstart.features.rows import CheckStop, Matrix, RowSource, never_stop
 
 RIDGE_STRENGTHS = (1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0)
@@ -44,6 +45,7 @@ class Ridge:
         *,
         deviation_F: Doubles | None = None,  # noqa: N803
         check_stop: CheckStop = never_stop,
+        weights_N: Weights | None = None,  # noqa: N803
     ) -> None:
         """Nothing is read yet.
 
@@ -54,8 +56,9 @@ class Ridge:
             deviation_F: What features are divided by before they are penalised; None: their standard deviations
                 over all rows.
             check_stop: Called after each fit; what it raises ends the work. Passes over the rows are for them to stop.
+            weights_N: Of the rows, 1 on average.
         """
-        self._check_stop = check_stop
+        self._check_stop, self._weights = check_stop, weights_N
         self._rows, self._labels, self._classes = rows, labels_N, num_classes
         self._deviation = deviation_F
         self._all: Moments | None = None
@@ -89,7 +92,7 @@ class Ridge:
         best = (tried[0], np.empty((0, self._classes), np.float32), 1.0)
         for number, strength in enumerate(tried):
             scores = self._out_of_fold([of_fold[number] for of_fold in heads], fold_of)
-            temperature, loss = best_temperature(scores, self._labels)
+            temperature, loss = best_temperature(scores, self._labels, self._weights)
             no_better = bool(losses) and loss >= min(losses.values())
             losses[strength] = loss
             if no_better:
@@ -113,7 +116,7 @@ class Ridge:
         return self._deviation
 
     def _moments(self, part_of: npt.NDArray[np.int64], parts: int) -> list[Moments]:
-        return moments_by_part(self._rows, self._labels, self._classes, part_of, parts)
+        return moments_by_part(self._rows, self._labels, self._classes, part_of, parts, self._weights)
 
     def _training(self, fold_of: npt.NDArray[np.int64], folds: int) -> Iterator[Moments]:
         """Of the rows outside each fold in turn."""
@@ -154,7 +157,11 @@ def _fits(moments: Moments, deviation_F: Doubles | None, strengths: Sequence[flo
         yield LinearHead(weight, shares - weight @ moments.mean_F, strength)
 
 
-def best_temperature(scores_NK: Matrix, labels_N: Labels) -> tuple[float, float]:  # noqa: N803
+def best_temperature(
+    scores_NK: Matrix,  # noqa: N803
+    labels_N: Labels,  # noqa: N803
+    weights_N: Weights | None = None,  # noqa: N803
+) -> tuple[float, float]:
     """(temperature, mean log loss in nats) at which the softmax of scores / temperature suits the labels best.
 
     Newton's method on the sharpness 1 / temperature, in which the loss is convex. Targets are softened by one image a
@@ -164,8 +171,9 @@ def best_temperature(scores_NK: Matrix, labels_N: Labels) -> tuple[float, float]
     softness = classes / (count + classes)
     low, high = _SHARPNESS
     sharpness = 1.0
+    weigh = np.ones(count) if weights_N is None else weights_N
     for _ in range(_STEPS):
-        slope, bend, _ = _at(sharpness, scores_NK, labels_N, softness)
+        slope, bend, _ = _at(sharpness, scores_NK, labels_N, softness, weigh)
         # At most four times as sharp or dull: far from the optimum the loss is hardly bent at all.
         step = slope / bend if bend > 0 else np.sign(slope) * 4 * sharpness
         wanted = float(np.clip(sharpness - step, max(low, sharpness / 4), min(high, 4 * sharpness)))
@@ -173,10 +181,16 @@ def best_temperature(scores_NK: Matrix, labels_N: Labels) -> tuple[float, float]
         sharpness = wanted
         if done:
             break
-    return 1 / sharpness, _at(sharpness, scores_NK, labels_N, softness)[2]
+    return 1 / sharpness, _at(sharpness, scores_NK, labels_N, softness, weigh)[2]
 
 
-def _at(sharpness: float, scores_NK: Matrix, labels_N: Labels, softness: float) -> tuple[float, float, float]:  # noqa: N803
+def _at(
+    sharpness: float,
+    scores_NK: Matrix,  # noqa: N803
+    labels_N: Labels,  # noqa: N803
+    softness: float,
+    weights_N: Weights,  # noqa: N803
+) -> tuple[float, float, float]:
     """Slope and bend in the sharpness of the mean loss with softened targets; and the mean loss with the labels."""
     count, classes = scores_NK.shape
     slope = bend = loss = 0.0
@@ -190,7 +204,8 @@ def _at(sharpness: float, scores_NK: Matrix, labels_N: Labels, softness: float) 
         sums = exponentials.sum(axis=1, keepdims=True)
         exponentials /= sums
         mean = (exponentials * scores).sum(axis=1)
-        slope += float((mean - wanted).sum())
-        bend += float(((exponentials * scores**2).sum(axis=1) - mean**2).sum())
-        loss += float((np.log(sums[:, 0]) - sharpness * own).sum())
+        weigh = weights_N[start : start + step]
+        slope += float((weigh * (mean - wanted)).sum())
+        bend += float((weigh * ((exponentials * scores**2).sum(axis=1) - mean**2)).sum())
+        loss += float((weigh * (np.log(sums[:, 0]) - sharpness * own)).sum())
     return slope / count, bend / count, loss / count

@@ -243,7 +243,9 @@ class _Loop:
         varied, mixing = vary_batch(tensors, position=position, mixup_alpha=alpha, channel_jitter=jitter)
         outputs = self.feed.outputs(varied)
         labels = torch.from_numpy(self.images.labels(records)).to(device)
-        loss = batch_loss(outputs, labels, mixing, label_smoothing=plan.optimizer.label_smoothing)
+        smoothing, weights = plan.optimizer.label_smoothing, self.images.loss_weights(records)
+        factors = None if weights is None else torch.from_numpy(weights).to(device)
+        loss = batch_loss(outputs, labels, mixing, label_smoothing=smoothing, weights_B=factors)
         entered.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         entered.optimizer.step()

@@ -47,6 +47,7 @@ def batch_loss(
     mixing: Mixing,
     *,
     label_smoothing: float,
+    weights_B: Tensor | None = None,  # noqa: N803 - shapes
 ) -> Tensor:
     """Mean cross-entropy of a mixed batch: sum over outputs of weight * (s * CE(labels) + (1 - s) * CE(partners')).
 
@@ -55,7 +56,11 @@ def batch_loss(
         labels_B: Class indices.
         mixing: What was done to the inputs.
         label_smoothing: Share of the target that is spread over all classes.
+        weights_B: Factors of the images' losses; a partner's label counts with the partner's. None: all 1.
     """
+    if weights_B is not None:
+        losses = image_losses(outputs, labels_B, mixing, label_smoothing=label_smoothing, weights_B=weights_B)
+        return losses.mean()
     total = torch.zeros((), device=labels_B.device)
     for logits_BK, weight in outputs:  # noqa: N806 - shapes
         loss = F.cross_entropy(logits_BK, labels_B, label_smoothing=label_smoothing)
@@ -72,14 +77,18 @@ def image_losses(
     mixing: Mixing,
     *,
     label_smoothing: float,
+    weights_B: Tensor | None = None,  # noqa: N803 - shapes
 ) -> Tensor:
     """(B,) the loss of each image, whose mean is `batch_loss` up to rounding; the same arguments."""
     total_B = torch.zeros(len(labels_B), device=labels_B.device)  # noqa: N806 - shapes
+    own_B = torch.ones_like(total_B) if weights_B is None else weights_B  # noqa: N806 - shapes
     for logits_BK, weight in outputs:  # noqa: N806 - shapes
         loss_B = F.cross_entropy(logits_BK, labels_B, label_smoothing=label_smoothing, reduction="none")  # noqa: N806
+        loss_B = own_B * loss_B  # noqa: N806
         if mixing.share != 1.0:
             partners_B = labels_B[mixing.partner]  # noqa: N806 - shapes
             others_B = F.cross_entropy(logits_BK, partners_B, label_smoothing=label_smoothing, reduction="none")  # noqa: N806
+            others_B = own_B[mixing.partner] * others_B  # noqa: N806
             loss_B = mixing.share * loss_B + (1 - mixing.share) * others_B  # noqa: N806
         total_B = total_B + weight * loss_B  # noqa: N806 - shapes
     return total_B

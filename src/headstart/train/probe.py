@@ -252,8 +252,10 @@ def _problem(
 ) -> tuple[HeadProblem, Labels]:
     """The head that is to be found, and the class of each row."""
     labels = images.labels(records)
-    classes = len(images.roles.classes)
-    return head_problem(rows, labels, classes, solver=phase.solver, seed=seed, check_stop=check_stop), labels
+    classes, weights = len(images.roles.classes), images.weights_of(records)
+    return head_problem(
+        rows, labels, classes, solver=phase.solver, seed=seed, check_stop=check_stop, weights_N=weights
+    ), labels
 
 
 def _choose(

@@ -289,14 +289,17 @@ class _Search:
         jitter, smoothing = r.feed.channel_jitter, r.optimizer.label_smoothing
         varied, mixing = vary_batch(tensors, position=position, mixup_alpha=r.mixup_alpha, channel_jitter=jitter)
         labels = torch.from_numpy(r.images.labels(records)).to(varied[0].device)
+        weights = r.images.loss_weights(records)
+        factors = None if weights is None else torch.from_numpy(weights).to(labels.device)
         with torch.set_grad_enabled(learns):
             outputs = r.feed.outputs(varied)
             if learns:
                 entered.optimizer.zero_grad(set_to_none=True)
-                batch_loss(outputs, labels, mixing, label_smoothing=smoothing).backward()  # type: ignore[no-untyped-call]
+                loss = batch_loss(outputs, labels, mixing, label_smoothing=smoothing, weights_B=factors)
+                loss.backward()  # type: ignore[no-untyped-call]
                 entered.optimizer.step()
         with torch.no_grad():
-            losses = image_losses(outputs, labels, mixing, label_smoothing=smoothing)
+            losses = image_losses(outputs, labels, mixing, label_smoothing=smoothing, weights_B=factors)
         return losses.double().cpu().numpy()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -34,6 +35,8 @@ class TrainingImages:
     """In which activations are kept."""
     pixels: int = USUAL_PIXELS
     """Of a typical image: tells how long reading one will take."""
+    weights: Mapping[str, float] = field(default_factory=dict)
+    """Image id -> how much it counts in what is minimised, > 0; empty: all alike."""
     spent: Spent = field(default_factory=Spent)
     """Is told what views and stored rows take."""
 
@@ -41,6 +44,24 @@ class TrainingImages:
         """Class index of each."""
         index = {name: i for i, name in enumerate(self.roles.classes)}
         return np.array([index[record.label] for record in records], np.int64)
+
+    def weights_of(self, records: Sequence[ImageRecord]) -> npt.NDArray[np.float64] | None:
+        """(N,) how much each counts; None: all alike."""
+        if not self.weights:
+            return None
+        return np.array([self.weights[record.id] for record in records])
+
+    def loss_weights(self, records: Sequence[ImageRecord]) -> npt.NDArray[np.float32] | None:
+        """(B,) factors of the losses of a batch, 1 on average over the fit images; None: all alike.
+
+        Over a batch they need not be 1 on average: then each step follows the weighted loss of all images without bias.
+        """
+        weights = self.weights_of(records)
+        return None if weights is None else (weights / self._mean_weight).astype(np.float32)
+
+    @cached_property
+    def _mean_weight(self) -> float:
+        return float(np.mean([self.weights[record.id] for record in self.roles.fit]))
 
     def epoch_batches(self, batch_size: int, *, position: tuple[int, int, int]) -> list[list[ImageRecord]]:
         """One epoch's batches: sizes that differ by at most one image, in an order that `position` decides.

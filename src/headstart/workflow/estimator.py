@@ -1,4 +1,4 @@
-"""HeadstartClassifier: the workflow of `train` as a scikit-learn estimator that learns from paths of images."""
+"""HeadstartClassifier: the workflow of `train` as a scikit-learn estimator that learns from images or their paths."""
 
 from __future__ import annotations
 
@@ -6,56 +6,67 @@ import contextlib
 import functools
 import itertools
 import os
+import secrets
 import shutil
 import tempfile
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from inspect import signature
+from numbers import Integral
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from headstart.data.inputs import image_files
-from headstart.data.tables import is_there
-from headstart.errors import DataError, Interrupted, RunError, require
+from headstart.data.given_images import InputError, records_of
+from headstart.errors import Interrupted, RunError, require
 from headstart.features.predictor import Predictor, load
-from headstart.plan import DataPlan, Grain, NoncommercialWeights
-from headstart.presets import DEFAULT_STRATEGY, HeadKind, HeadSolver, PeakRates, Resize
+from headstart.plan import DataPlan, Grain, NoncommercialWeights, Plan
+from headstart.presets import DEFAULT_STRATEGY, HeadKind, HeadSolver, OptimizerName, PeakRates
+from headstart.request import Resize
 from headstart.run import Run
 from headstart.train.trackers import chosen_trackers
+from headstart.workflow.keywords import with_keywords
 from headstart.workflow.plans import TrainOptions
-from headstart.workflow.train import train
+from headstart.workflow.train import TrainingAnswer, train
 
 require("sklearn", extra="train")  # a missing extra is answered before the imports that need it
 
 from sklearn.base import BaseEstimator, ClassifierMixin  # noqa: E402
-from sklearn.utils import check_array, check_consistent_length, column_or_1d  # noqa: E402
-from sklearn.utils.multiclass import check_classification_targets  # noqa: E402
+from sklearn.utils import check_consistent_length  # noqa: E402
 from sklearn.utils.validation import check_is_fitted  # noqa: E402
+
+from headstart.workflow.estimator_inputs import (  # noqa: E402
+    Images,
+    images_folder,
+    images_of,
+    labels_of,
+    names_of,
+    refuse_missing,
+    weights_of,
+    write_table,
+)
 
 if TYPE_CHECKING:
     from sklearn.utils import Tags
 
-Paths = Sequence[str | os.PathLike[str]] | npt.NDArray[Any]
-"""(N,) paths of image files."""
+_NO_OPTIONS = ("plan", "random_state", "class_weight", "out", "report_share", "bits", "track")
+"""Parameters that are not among the options of `train`, or hold them in another form."""
 
-_NO_OPTIONS = ("out", "report_share", "bits", "track")
-"""Parameters that are not among the options of `train`."""
-
-
-class InputError(DataError, ValueError):
-    """X or y cannot be paths or labels; a ValueError too, because that is what callers of scikit-learn catch."""
+_BESIDE_A_PLAN = ("plan", "budget_seconds", "out", "track")
+"""Parameters that have an effect beside a plan."""
 
 
 class HeadstartClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
-    """Learns classes from image files; X is a 1-D sequence of their paths.
+    """Learns classes from images; X is a sequence of paths, uint8 arrays (H, W[, C]), PIL images or bytes of files.
 
-    `fit` does what `headstart train` does with a table of these paths and labels: it divides the images into those
+    `fit` does what `headstart train` does with a table of these images and labels: it divides the images into those
     that fit, select and report, makes a plan, trains, and judges once. A share of every class (`report_share`)
     reports and is never learned from; `metrics_["val"]` holds the figures on it. The kept network's head is solved
-    again on all the others. Which images report depends on the seed and on the paths.
+    again on all the others. Which images report depends on the seed and on the paths (of images in memory: on their
+    positions).
 
     A pickle carries the trained model and needs no folder.
     """
@@ -88,9 +99,14 @@ class HeadstartClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         head: HeadKind = "linear",
         head_solver: HeadSolver = "solved",
         batch_size: int | None = None,
-        seed: int = 0,
+        learning_rate: float | None = None,
+        optimizer: OptimizerName | None = None,
+        weight_decay: float | None = None,
+        class_weight: Literal["balanced"] | Mapping[Any, float] | None = None,
+        random_state: int | np.random.RandomState | None = 0,
         budget_seconds: float | None = None,
         report_share: float = 0.2,
+        plan: Plan | str | os.PathLike[str] | None = None,
         out: str | Path | None = None,
         track: Sequence[str] = (),
     ) -> None:
@@ -113,9 +129,17 @@ class HeadstartClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             head: linear, mlp or multi_depth.
             head_solver: solved, ridge or adam.
             batch_size: Images in a step; 32 if None.
-            seed: Of every draw.
+            learning_rate: Peak learning rate of the head in the first phase that trains; the others keep their ratio to
+                it. The strategy decides if None, as of the next two.
+            optimizer: adamw, adam or sgd.
+            weight_decay: Of the optimizer, 0..1.
+            class_weight: Of images in what is minimised, by the solved head too: balanced, or a weight by label (1 for
+                labels that are not named). Figures are not weighted.
+            random_state: Seed of every draw. None draws another one for each fit.
             budget_seconds: Of each fit; None has no limit.
             report_share: Share of the images of every class that reports, between 0 and 1.
+            plan: A plan, or the path of its YAML, in place of all parameters but budget_seconds, out and track;
+                its source is replaced by X and y.
             out: Folder in which each fit keeps a table and a run: `fit-1.csv` and `fit-1`, then `fit-2`, and so on;
                 a temporary folder if None.
             track: Places each fit is written to as well, such as `mlflow` (in `out`) or `mlflow:sqlite:///runs.db`.
@@ -136,29 +160,38 @@ class HeadstartClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.head = head
         self.head_solver = head_solver
         self.batch_size = batch_size
-        self.seed = seed
+        self.learning_rate = learning_rate
+        self.optimizer = optimizer
+        self.weight_decay = weight_decay
+        self.class_weight = class_weight
+        self.random_state = random_state
         self.budget_seconds = budget_seconds
         self.report_share = report_share
+        self.plan = plan
         self.out = out
         self.track = track
 
     def fit(
         self,
-        X: Paths,  # noqa: N803 - the name in scikit-learn
+        X: Images,  # noqa: N803 - the name in scikit-learn
         y: Sequence[Any] | npt.NDArray[Any],
         groups: Sequence[Any] | npt.NDArray[Any] | None = None,
+        sample_weight: Sequence[float] | npt.NDArray[Any] | None = None,
     ) -> Self:
-        """Train on image files.
+        """Train on images.
 
         Args:
-            X: (N,) paths; one that stands there twice counts once.
+            X: (N,) paths, uint8 arrays, PIL images or bytes of image files, of any kinds mixed; or one uint8 array
+                (N, H, W), (N, H, W, 3) or (N, H, W, 4). A path that stands there twice counts once.
             y: (N,) labels: text, whole numbers or truth values.
             groups: (N,) names of patients, scenes or pages, whose images stay on one side of every split; None and
                 NaN belong to nobody.
+            sample_weight: (N,) how much each image counts in what is minimised, >= 0; only the ratios matter. An image
+                of weight 0 is left out. Figures are not weighted.
 
         Raises:
-            ValueError: X is no 1-D sequence of paths, y holds no labels, or their lengths differ; or `track` names no
-                place and there is no `out`.
+            ValueError: X is no sequence of images, y holds no labels, weights are none, or their lengths differ; or
+                `track` names no place and there is no `out`.
             HeadstartError: what `train` refuses, such as a file that does not exist or a class with one image.
             KeyboardInterrupt: Ctrl-C or SIGTERM.
         """
@@ -167,17 +200,18 @@ class HeadstartClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 f"track={list(self.track)} writes beside a run that goes with this object",
                 remedy="set `out`, or name a place, such as mlflow:sqlite:///runs.db",
             )
-        labels, files = _labels(y), _paths(X)
-        check_consistent_length(files, labels, groups)
-        _refuse_missing(files)
+        labels, images = labels_of(y), images_of(X)
+        check_consistent_length(images, labels, groups, sample_weight)
+        refuse_missing(images)
+        weights = weights_of(sample_weight)
         classes, index = np.unique(labels, return_inverse=True)
-        names = _names(classes)
+        names = names_of(classes)
         temporary = _TemporaryFolder() if self.out is None else None
         with _claimed(temporary.path if temporary else Path(self.out or ".")) as run_folder:
             table = run_folder.with_suffix(".csv")
-            _write_table(table, files, [names[i] for i in index], groups)
+            write_table(table, images, [names[i] for i in index], groups, weights)
             try:
-                answer = train(self._options(table), out=run_folder, track=self.track)
+                answer = self._train(table, run_folder)
             except Interrupted as stopped:
                 # A search over parameters goes on after any error but this one.
                 words = str(stopped) if temporary is None else "stopped; without `out` nothing is kept"
@@ -187,35 +221,36 @@ class HeadstartClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self._trained = _Trained(self.bundle_, temporary)
         return self
 
-    def predict(self, X: Paths) -> npt.NDArray[Any]:  # noqa: N803
+    def predict(self, X: Images) -> npt.NDArray[Any]:  # noqa: N803
         """(N,) the most probable class of each image, of the dtype of `classes_`.
 
         Raises:
             NotFittedError: `fit` comes first.
-            ValueError: X is no 1-D sequence of paths.
+            ValueError: X is no sequence of images.
             DataError: a file does not exist or is no image.
         """
         best = self.predict_proba(X).argmax(axis=1)
         return np.asarray(self.classes_[best])
 
-    def predict_proba(self, X: Paths) -> npt.NDArray[np.float64]:  # noqa: N803
+    def predict_proba(self, X: Images) -> npt.NDArray[np.float64]:  # noqa: N803
         """(N, K) probabilities, columns in the order of `classes_`.
 
         Raises:
             NotFittedError: `fit` comes first.
-            ValueError: X is no 1-D sequence of paths.
+            ValueError: X is no sequence of images.
             DataError: a file does not exist or is no image.
         """
         check_is_fitted(self)
-        files = _paths(X)
-        _refuse_missing(files)
+        images = images_of(X)
+        refuse_missing(images)
         predictor = self._trained.predictor
-        columns = [predictor.classes.index(name) for name in _names(self.classes_)]
-        return predictor.probabilities(image_files(files))[:, columns]
+        columns = [predictor.classes.index(name) for name in names_of(self.classes_)]
+        return predictor.probabilities(records_of(images, name="X"))[:, columns]
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.input_tags.one_d_array, tags.input_tags.two_d_array = True, False
+        tags.input_tags.three_d_array = True
         tags.input_tags.string = True
         return tags
 
@@ -241,10 +276,60 @@ class HeadstartClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 (self.bundle_ / name).parent.mkdir(parents=True, exist_ok=True)
                 (self.bundle_ / name).write_bytes(content)
 
+    def _train(self, table: Path, run_folder: Path) -> TrainingAnswer:
+        """Train on a table, by the plan or by the other parameters.
+
+        Raises:
+            HeadstartError: as `fit` says.
+        """
+        request = self._options(table) if self.plan is None else self._plan(table)
+        budget = None if self.plan is None else self.budget_seconds
+        return train(request, out=run_folder, budget_seconds=budget, track=self.track)
+
     def _options(self, table: Path) -> TrainOptions:
         given = {k: v.item() if isinstance(v, np.generic) else v for k, v in self.get_params(deep=False).items()}
         data = DataPlan.from_options(source=str(table), report_share=given["report_share"], bits=given["bits"])
-        return TrainOptions(data, **{name: value for name, value in given.items() if name not in _NO_OPTIONS})
+        said = {name: value for name, value in given.items() if name not in _NO_OPTIONS}
+        weight = given["class_weight"]
+        if isinstance(weight, Mapping):  # classes stand in the table as text
+            weight = {names_of(np.asarray([label]))[0]: value for label, value in weight.items()}
+        options = TrainOptions(data, seed=_seed(given["random_state"]), class_weight=weight)
+        return with_keywords(options, said, where="HeadstartClassifier")
+
+    def _plan(self, table: Path) -> Plan:
+        """The given plan on these images.
+
+        Raises:
+            InputError: a parameter that has no effect beside it.
+        """
+        usual = signature(type(self)).parameters
+        odd = [
+            name
+            for name, value in self.get_params(deep=False).items()
+            if name not in _BESIDE_A_PLAN and value is not usual[name].default and value != usual[name].default
+        ]
+        if odd:
+            raise InputError(f"{', '.join(odd)} has no effect beside plan", remedy="change the plan: plan.changed(...)")
+        plan = self.plan if isinstance(self.plan, Plan) else Plan.read(Path(str(self.plan)))
+        return plan.changed(data=plan.data.model_copy(update={"source": str(table)}))
+
+
+def _seed(random_state: object) -> int:
+    """A seed as scikit-learn's conventions give it.
+
+    Raises:
+        InputError: neither a whole number, nor None, nor a RandomState.
+    """
+    if isinstance(random_state, Integral) and not isinstance(random_state, bool):
+        return int(random_state)
+    if random_state is None:
+        return secrets.randbelow(2**32)
+    if isinstance(random_state, np.random.RandomState | np.random.Generator):
+        draw = random_state.integers if isinstance(random_state, np.random.Generator) else random_state.randint
+        return int(draw(2**31 - 1))
+    raise InputError(
+        f"random_state={random_state!r:.60} is not valid", expected="a whole number, None or a RandomState"
+    )
 
 
 @dataclass
@@ -289,7 +374,9 @@ def _claimed(root: Path) -> Iterator[Path]:
         yield run_folder
     finally:
         if not run_folder.exists():
-            run_folder.with_suffix(".csv").unlink(missing_ok=True)
+            table = run_folder.with_suffix(".csv")
+            table.unlink(missing_ok=True)
+            shutil.rmtree(images_folder(table), ignore_errors=True)
 
 
 def _claim(root: Path) -> Path:
@@ -300,73 +387,3 @@ def _claim(root: Path) -> Path:
             if not run_folder.exists():
                 return run_folder
     raise AssertionError("numbers do not end")
-
-
-def _write_table(table: Path, files: Sequence[str], labels: Sequence[str], groups: Any) -> None:  # noqa: ANN401
-    """Write the images as DATA; paths are absolute, because the table does not lie with them."""
-    import pyarrow as pa
-    import pyarrow.csv
-
-    columns = {"image": [Path(file).absolute().as_posix() for file in files], "label": list(labels)}
-    if groups is not None:
-        columns["group"] = [_group_name(group) for group in groups]
-    try:
-        pa.csv.write_csv(pa.table(columns), table)
-    except UnicodeEncodeError as error:
-        raise DataError(f"{error.object!r} is not valid UTF-8", remedy="rename the file or the class") from error
-
-
-def _group_name(group: object) -> str:
-    nobody = group is None or (not isinstance(group, str) and str(group) in ("nan", "<NA>"))
-    return "" if nobody else str(group)
-
-
-def _names(classes: npt.NDArray[Any]) -> list[str]:
-    """Labels as the text that stands for them in tables and bundles."""
-    return [str(label) for label in classes.tolist()]
-
-
-def _paths(paths: Any) -> list[str]:  # noqa: ANN401 - whatever a user gives as X
-    """X as text.
-
-    Raises:
-        InputError: not 1-D, empty, or something in it is no path.
-    """
-    expected = "a 1-D sequence of paths of image files (str or Path)"
-    kind = f"{type(paths).__module__}.{type(paths).__qualname__}".removeprefix("builtins.")
-    values = np.asarray(paths, dtype=object)
-    if values.ndim != 1:
-        raise InputError(f"X is {kind} with shape {values.shape}", expected=expected)
-    if not len(values):
-        raise InputError(f"X is {kind} with 0 paths", expected="at least one")
-    for position, value in enumerate(values):
-        if not isinstance(value, str | os.PathLike):
-            raise InputError(f"X[{position}] is {type(value).__qualname__} {value!r:.60}", expected=expected)
-    return [str(os.fspath(value)) for value in values]
-
-
-def _refuse_missing(files: Sequence[str]) -> None:
-    missing = [position for position, file in enumerate(files) if not is_there(Path(file))]
-    if missing:
-        first = f"X[{missing[0]}], {files[missing[0]]:.200}"
-        raise DataError(
-            f"{len(missing)} of {len(files)} paths in X are no files (first: {first})",
-            expected=f"paths of image files, absolute or relative to {Path.cwd()}",
-        )
-
-
-def _labels(labels: Any) -> npt.NDArray[Any]:  # noqa: ANN401 - whatever a user gives as y
-    """Y as an array of one label an image.
-
-    Raises:
-        ValueError: in scikit-learn's words, or InputError where it has none.
-    """
-    if labels is None:
-        raise InputError("fit requires y to be passed, but the target y is None", expected="one label for each path")
-    checked = column_or_1d(check_array(labels, ensure_2d=False, dtype=None, input_name="y"), warn=True)
-    if checked.dtype == object:
-        for position, label in enumerate(checked):
-            if not isinstance(label, str):
-                raise InputError(f"y[{position}] is {label!r:.60}", expected="labels of one type; no label is missing")
-    check_classification_targets(checked)
-    return np.asarray(checked)

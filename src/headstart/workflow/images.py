@@ -242,6 +242,8 @@ def content_hash(data: CheckedData) -> str:
         ("report", data.roles.report),
     ):
         for record in records:
+            if record.weight is not None:
+                digest.update(f"{record.weight}\n".encode())
             digest.update(f"{role}\0{record.id}\0{record.label}\0{data.facts.digests[record.id]}\n".encode())
     return digest.hexdigest()
 

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import get_args
+from typing import Literal, get_args
 
 from headstart.data.sources import is_digits
 from headstart.domains import DOMAINS, FLIP_WARNING
 from headstart.errors import ModelError, PlanError, nearest
 from headstart.models.catalog import ModelChoice, find_model
 from headstart.plan import AugmentationPlan, DataPlan, Grain, NoncommercialWeights, Plan, Requirement, TrainPhase
-from headstart.presets import DEFAULT_STRATEGY, HeadKind, HeadSolver, PeakRates, Request, Resize, strategy_named
+from headstart.presets import (
+    DEFAULT_STRATEGY,
+    HeadKind,
+    HeadSolver,
+    OptimizerName,
+    PeakRates,
+    Request,
+    Resize,
+    strategy_named,
+)
 
 AUTO = "auto"
 """Strategy of who takes the advice: `workflow.advising` settles it, because that needs the images."""
@@ -49,6 +59,12 @@ class TrainOptions:
     head: HeadKind = "linear"
     head_solver: HeadSolver = "solved"
     batch_size: int | None = None
+    learning_rate: float | None = None
+    """Peak learning rate of the head in the first phase that trains; the others keep their ratio to it."""
+    optimizer: OptimizerName | None = None
+    weight_decay: float | None = None
+    class_weight: Literal["balanced"] | Mapping[str, float] | None = None
+    """Of images in the loss: balanced, or a weight by class name."""
     seed: int = 0
     budget_seconds: float | None = None
 
@@ -105,6 +121,10 @@ def make_plan(options: TrainOptions, *, training_images: int | None = None, fit_
             fit_images=fit_images,
             seed=options.seed,
             batch_size=options.batch_size,
+            learning_rate=options.learning_rate,
+            optimizer=options.optimizer,
+            weight_decay=options.weight_decay,
+            class_weight=options.class_weight,
             budget_seconds=None if options.budget_seconds == math.inf else options.budget_seconds,
             head=options.head,
             head_solver=options.head_solver,
@@ -127,11 +147,14 @@ def augmentation_named(name: str) -> str:
     return name
 
 
+_OF_TRAINING = ("epochs", "batch_size", "augmentation", "learning_rate", "optimizer", "weight_decay")
+
+
 def options_without_effect(options: TrainOptions, plan: Plan) -> list[str]:
     """Names, as on the command line, of options that the user set and that this plan cannot use."""
     if any(isinstance(phase, TrainPhase) for phase in plan.phases):
         return []
-    found = [name for name in ("epochs", "batch_size", "augmentation") if getattr(options, name) is not None]
+    found = [name for name in _OF_TRAINING if getattr(options, name) is not None]
     return found + ["find_rate"] * (options.peak_rates == "find")
 
 

@@ -25,6 +25,7 @@ from headstart.train.trackers import Tracker, TrackerChoice, chosen_trackers
 from headstart.workflow.advising import advised
 from headstart.workflow.beside import beside
 from headstart.workflow.final_figures import final_figures
+from headstart.workflow.image_weights import image_weights
 from headstart.workflow.images import CheckedData, check_for_training, content_hash, with_absolute_paths
 from headstart.workflow.judge import kept_features
 from headstart.workflow.planning import counted_plan
@@ -240,6 +241,7 @@ def _training_images(plan: Plan, choice: ModelChoice, data: CheckedData) -> Trai
         digests={name: bytes.fromhex(digest) for name, digest in data.facts.digests.items()},
         store=None if plan.store == "off" else ActivationStore(),
         precision="float32" if plan.store == "float32" else "float16",
+        weights=image_weights(plan.class_weight, data.roles.train, head=plan.head),
         pixels=round(median(width * height for width, height in data.facts.sizes.values())),
     )
 

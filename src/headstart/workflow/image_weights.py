@@ -1,0 +1,38 @@
+"""How much each image counts in training: its own weight times that of its class."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+from headstart.data.sources import ImageRecord
+from headstart.errors import PlanError, nearest
+from headstart.plan import HeadPlan
+
+
+def image_weights(
+    class_weight: Literal["balanced"] | Mapping[str, float] | None, records: Sequence[ImageRecord], *, head: HeadPlan
+) -> dict[str, float]:
+    """Image id -> how much it counts in training: its own weight times that of its class; empty: all alike.
+
+    balanced is scikit-learn's: images / (classes * images of the class), over all images to learn from.
+
+    Raises:
+        PlanError: a class that is not there, or a head that is solved without weights.
+    """
+    own = [1.0 if record.weight is None else record.weight for record in records]
+    counts = Counter(record.label for record in records)
+    if class_weight == "balanced":
+        of_class = {name: len(records) / (len(counts) * count) for name, count in counts.items()}
+    else:
+        of_class = dict(class_weight or {})
+        for name in of_class.keys() - counts.keys():
+            hint = nearest(name, counts)
+            text = f"class_weight: no class {name!r}, only {', '.join(sorted(counts))}" + (f"; {hint}" * bool(hint))
+            raise PlanError([text])
+    if not of_class and len(set(own)) <= 1:
+        return {}
+    if head.kind == "multi_depth":
+        raise PlanError(["head.kind: a multi_depth head is solved without weights; linear takes them"])
+    return {record.id: weight * of_class.get(record.label, 1.0) for record, weight in zip(records, own, strict=True)}

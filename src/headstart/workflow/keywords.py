@@ -1,0 +1,116 @@
+"""Options of training as keyword arguments: their names and types for editors and type checkers, and their checks.
+
+`TrainOptions` and `DataPlan` define which options there are and their defaults; a test compares them with the types
+here, and with the options of the command line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from typing import Any, Literal, TypedDict, get_type_hints
+
+from headstart.arguments import fault_of, refuse_unknown
+from headstart.errors import PlanError
+from headstart.plan import DataPlan, Domain, Grain, NoncommercialWeights
+from headstart.presets import HeadKind, HeadSolver, OptimizerName, PeakRates, Resize
+from headstart.workflow.plans import TrainOptions
+
+StrategyName = Literal[
+    "auto", "feature_extraction", "probe_then_tune", "discriminative", "gradual", "partial", "full", "scratch"
+]
+RatesName = Literal["decay_0.75", "decay_0.9", "ulmfit", "ten_fold", "by_depth", "bit"]
+AugmentationName = Literal["none", "light", "standard", "strong", "trivial"]
+
+
+class DataKeywords(TypedDict, total=False):
+    """Which images, and what they are used for; see `headstart.DataPlan`."""
+
+    val: str | None
+    group: str | None
+    unreadable: Literal["leave_out", "stop"]
+    limit_train: str | None
+    limit_test: str | None
+    bits: int | None
+    report_share: float
+    report_seed: int | None
+    select_share: float
+    validation: Literal["auto", "held_out"]
+
+
+class TrainKeywords(DataKeywords, total=False):
+    """What can be said to training; see `headstart.TrainOptions`."""
+
+    strategy: StrategyName
+    model: str | None
+    domain: Domain | None
+    input_size: int | None
+    resize: Resize | None
+    epochs: int | None
+    thaw: int | None
+    rates: RatesName | None
+    peak_rates: PeakRates
+    grain: Grain | None
+    noncommercial_weights: NoncommercialWeights
+    augmentation: AugmentationName | None
+    head: HeadKind
+    head_solver: HeadSolver
+    batch_size: int | None
+    learning_rate: float | None
+    optimizer: OptimizerName | None
+    weight_decay: float | None
+    class_weight: Literal["balanced"] | Mapping[str, float] | None
+    seed: int
+    budget_seconds: float | None
+
+
+INSTEAD: Mapping[str, str] = {
+    "allow_noncommercial": "noncommercial_weights='allow'",
+    "find_rate": "peak_rates='find'",
+    "strict": "unreadable='stop'",
+    "budget": "budget_seconds=600",
+    "quick": "extent='quick'",
+    "with_images": "images='shown'",
+    "lr": "learning_rate=1e-3",
+    "random_state": "seed=0",
+}
+"""Option of the command line, or what a user of other libraries may write -> what a keyword argument says."""
+
+
+def refuse_wrong_values(given: Mapping[str, object], hints: Mapping[str, Any]) -> None:
+    """Refuse values of another type or word than the annotations say.
+
+    Raises:
+        PlanError: with every fault at once.
+    """
+    faults = [fault for name, value in given.items() if (fault := fault_of(name, value, hints[name]))]
+    if faults:
+        raise PlanError(faults, source="the arguments")
+
+
+def with_keywords(options: TrainOptions, given: Mapping[str, Any], *, where: str) -> TrainOptions:
+    """The options with what the keyword arguments say.
+
+    Args:
+        options: Where nothing is given.
+        given: Of `TrainKeywords`.
+        where: The function, as the user calls it.
+
+    Raises:
+        ArgumentError: no such keyword.
+        PlanError: values of another type, or no such word; with every fault at once.
+    """
+    hints = get_type_hints(TrainKeywords)
+    refuse_unknown(given, hints, where=where, instead=INSTEAD)
+    refuse_wrong_values(given, hints)
+    own = {field.name for field in fields(TrainOptions)}
+    part = {name: value for name, value in given.items() if name not in own}
+    data = DataPlan.from_options(**options.data.model_dump() | part) if part else options.data
+    return replace(options, data=data, **{name: value for name, value in given.items() if name in own})
+
+
+def defaults() -> dict[str, Any]:
+    """Keyword -> default, of all keywords of training."""
+    found = {field.name: field.default for field in fields(TrainOptions)}
+    found |= {name: field.default for name, field in DataPlan.model_fields.items()}
+    return {name: found[name] for name in get_type_hints(TrainKeywords)}

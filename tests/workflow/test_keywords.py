@@ -1,0 +1,72 @@
+"""Keyword arguments of training: the same names, types and defaults as the options they stand for."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any, get_args, get_type_hints
+
+import pytest
+
+from headstart.arguments import ArgumentError
+from headstart.errors import PlanError
+from headstart.facts import RATE_PRESETS
+from headstart.plan import AugmentationPlan, DataPlan
+from headstart.presets import STRATEGIES
+from headstart.workflow.keywords import (
+    AugmentationName,
+    RatesName,
+    StrategyName,
+    TrainKeywords,
+    defaults,
+    with_keywords,
+)
+from headstart.workflow.plans import AUTO, TrainOptions
+
+PHOTOS = TrainOptions(DataPlan(source="photos"))
+
+
+def test_every_option_is_a_keyword_and_no_keyword_is_none():
+    options = {field.name for field in fields(TrainOptions)} - {"data"}
+    part = set(DataPlan.model_fields) - {"source"}
+    assert set(get_type_hints(TrainKeywords)) == options | part
+    assert with_keywords(PHOTOS, defaults(), where="fit") == PHOTOS
+
+
+def test_words_are_those_of_the_tables():
+    assert set(get_args(StrategyName)) == {*STRATEGIES, AUTO}
+    assert set(get_args(RatesName)) == set(RATE_PRESETS)
+    assert set(get_args(AugmentationName)) == set(get_args(AugmentationPlan.model_fields["preset"].annotation))
+
+
+def test_keywords_reach_the_options_and_the_data():
+    found = with_keywords(PHOTOS, {"strategy": "gradual", "epochs": 3, "limit_train": "9"}, where="fit")
+    assert (found.strategy, found.epochs, found.data.limit_train, found.data.source) == ("gradual", 3, "9", "photos")
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"strategy": "gradul"}, r"strategy: 'gradul' must be one of auto, .* did you mean gradual"),
+        ({"epochs": 2.5, "head": "lnear"}, r"the arguments has 2 faults: epochs: 2\.5 must be a whole number.*linear"),
+        ({"epochs": True}, r"epochs: True must be a whole number, None"),
+        ({"learning_rate": "1e-3"}, r"learning_rate: '1e-3' must be a number, None"),
+        ({"limit_train": "many"}, r"limit_train: .*'many' must be a count"),
+    ],
+)
+def test_wrong_values_are_named(given: dict[str, Any], words: str):
+    with pytest.raises(PlanError, match=words):
+        with_keywords(PHOTOS, given, where="fit")
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"stratgy": "full"}, r"fit has no argument 'stratgy'; .* did you mean strategy"),
+        ({"strict": True}, r"write unreadable='stop'"),
+        ({"allow_noncommercial": True}, r"write noncommercial_weights='allow'"),
+        ({"budget": "10m"}, r"write budget_seconds=600"),
+    ],
+)
+def test_unknown_names_are_answered_with_the_right_one(given: dict[str, Any], words: str):
+    with pytest.raises(ArgumentError, match=words):
+        with_keywords(PHOTOS, given, where="fit")
