@@ -86,6 +86,14 @@ def test_intervals_are_those_of_the_images_that_choose(tmp_path: Path):
     assert axis.low <= low < high <= axis.high
 
 
+def test_intervals_over_groups_take_the_place_of_those_over_images(tmp_path: Path):
+    run = read_run(make_run(tmp_path / "run", epochs=1))
+    wide = replace(run, validation_intervals={"probe": (0.3, 0.99)})
+    read = [parsed(curves_of_run(one)).all_of("text") for one in (run, wide)]
+    least = [min(float(text.split()[0]) for _, text in texts if text.endswith("%")) for texts in read]
+    assert least[1] <= 30 < least[0], "the axis holds the wide interval"
+
+
 def test_many_epochs_have_a_band_of_intervals_and_no_marks(tmp_path: Path):
     read = parsed(curves_of_run(read_run(make_run(tmp_path / "run", epochs=40))))
     assert not [a for a, _ in read.all_of("line") if a["class"] == "line whisker"]

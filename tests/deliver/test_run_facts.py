@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from headstart.deliver.run_facts import read_run
 from headstart.errors import RunError
+from headstart.intervals import wilson_interval
 from report_folders import GROUPS, make_run
 
 
@@ -93,3 +96,22 @@ def test_predictions_are_not_needed(tmp_path: Path):
     folder = make_run(tmp_path / "run")
     (folder / "predictions.parquet").unlink()
     assert read_run(folder).predictions == ()
+
+
+def test_validation_intervals_count_groups(tmp_path: Path):
+    """Ten patients of four images each, right or wrong as a whole: as sure as ten images."""
+    folder = make_run(tmp_path / "run")
+    assert read_run(folder).validation_intervals == {}
+    names = [f"{patient}/{image}.png" for patient in range(10) for image in range(4)]
+    rows = [
+        {"image": name, "epoch": epoch, "right": int(name[0]) < least}
+        for epoch, least in (("probe", 6), ("tune/1", 8))
+        for name in names
+    ]
+    pq.write_table(pa.Table.from_pylist(rows), folder / "selection.parquet")
+    data = json.loads((folder / "data.json").read_text())
+    data["group_of"] = {name: name[0] for name in names}
+    (folder / "data.json").write_text(json.dumps(data))
+    run = read_run(folder)
+    assert run.validation_intervals["probe"] == pytest.approx(wilson_interval(6, 10))
+    assert run.validation_intervals["tune/1"] == pytest.approx(wilson_interval(8, 10))

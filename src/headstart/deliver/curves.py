@@ -113,6 +113,8 @@ def curves_of_run(run: RunFacts) -> Html:
     steps = steps_of([run.epochs])
     images = run.choosing_images
     spans = {step.position: _interval(step, images) for step in steps if step.select_accuracy is not None}
+    counted = {epoch.position: run.validation_intervals.get(epoch.name) for epoch in run.epochs}
+    spans |= {place: span for place, span in counted.items() if span is not None}
     scales = scales_of(steps, intervals=list(spans.values()))
     kept = run.kept.position if run.kept else None
     return tag(

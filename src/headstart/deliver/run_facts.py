@@ -77,6 +77,8 @@ class RunFacts:
     predictions: tuple[Prediction, ...] = ()
     layer_groups: tuple[str, ...] = ()
     """All of the network, stem to head; empty where that is not known."""
+    validation_intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    """Candidate -> 95 % interval of its validation accuracy over groups; empty where every image stands alone."""
     pictures: Pictures = field(default=NO_PICTURES)
     most_names: int = 4000
     """File names that the page may hold beside those of the worst mistakes."""
@@ -156,6 +158,7 @@ def read_run(folder: Path) -> RunFacts:
         phases=tuple(phases),
         predictions=_predictions(folder / "predictions.parquet", data.get("classes", ())) if metrics else (),
         layer_groups=_bundled_groups(folder),
+        validation_intervals=_validation_intervals(folder / "selection.parquet", data) if metrics else {},
     )
 
 
@@ -234,6 +237,30 @@ def _predictions(path: Path, classes: Sequence[str]) -> tuple[Prediction, ...]:
         )
         for row in rows
     )
+
+
+def _validation_intervals(path: Path, data: Values) -> dict[str, tuple[float, float]]:
+    """Of every candidate, over groups of images; empty where every image stands alone or nothing was kept of them."""
+    group_of = data.get("group_of", {})
+    if not group_of or not path.is_file():
+        return {}
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from headstart.intervals import numbered, share_interval
+
+    try:
+        read = pq.read_table(path, columns=["image", "epoch", "right"])
+    except (OSError, pa.ArrowException):
+        return {}  # the report goes without: intervals by images are drawn
+    images, names, right = (np.asarray(read[name]) for name in ("image", "epoch", "right"))
+    together = numbered([group_of.get(image, image) for image in images])
+    found = {}
+    for name in dict.fromkeys(names):
+        of_candidate = names == name
+        found[str(name)] = share_interval(right[of_candidate].astype(bool), together[of_candidate])
+    return found
 
 
 def _bundled_groups(folder: Path) -> tuple[str, ...]:
