@@ -1,6 +1,6 @@
 """How often the interval of an accuracy holds the truth, and how often equal sets raise a false alarm, by simulation.
 
-    python benchmarks/interval_coverage.py [--draws 300]
+    python benchmarks/interval_coverage.py [--draws 200]
 
 Images of a group share their chance of being correct (beta-binomial model; the correlation is that between two images
 of one group). Beside the interval over groups stands Wilson's over images, which is right only without correlation.
@@ -99,6 +99,14 @@ def ridge(features: npt.NDArray[np.float64], signs: npt.NDArray[np.float64]) -> 
     return np.asarray(np.linalg.solve(gram, features.T @ signs))
 
 
+def calibrated(groups: Groups, rng: np.random.Generator) -> Sample:
+    """Predictions whose confidence is the chance of being correct; half of the images follow their group."""
+    count = int(groups.max()) + 1
+    confidence, own = rng.uniform(0.5, 1, count)[groups], rng.random(count)[groups]
+    luck = np.where(rng.random(len(groups)) < 0.5, own, rng.random(len(groups)))
+    return Sample("test", "", np.zeros(len(groups), int), luck < confidence, groups, confidence=confidence)
+
+
 def false_alarms(draws: int) -> None:
     """A head is really fitted: out of fold on train, then on all of train; test comes from the same source."""
     print("\n| training images | test images | groups of | false alarms: validation against test | overconfidence |")
@@ -122,7 +130,6 @@ def false_alarms(draws: int) -> None:
                     values * signs[part] > 0,
                     groups[part],
                     "images" if size == 1 else "groups",
-                    confidence=1 / (1 + np.exp(-2 * np.abs(values))),
                 )
                 for name, values, part in (
                     ("validation", scores, slice(0, train)),
@@ -130,18 +137,18 @@ def false_alarms(draws: int) -> None:
                 )
             ]
             gaps += bool(validation_gap(*sides, candidates=1, num_classes=2, divided_by="headstart"))
-            sure += bool(overconfidence(sides, num_classes=2))
+            sure += bool(overconfidence([calibrated(groups[train:], rng)], num_classes=2))
         print(f"| {train} | {test} | {size} | {gaps / draws:.3%} | {sure / draws:.3%} |", flush=True)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--draws", type=int, default=300)
+    parser.add_argument("--draws", type=int, default=200)
     draws = parser.parse_args().draws
     print("| groups | correlation | mean | least | width | mean, by images | least, by images | width, by images |")
     print("|---|---|---|---|---|---|---|---|")
     coverage(draws)
-    false_alarms(2 * draws)
+    false_alarms(draws + draws // 2)
 
 
 if __name__ == "__main__":

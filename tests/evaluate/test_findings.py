@@ -52,6 +52,7 @@ def test_a_gap_by_chance_or_of_no_size_is_not_remarked():
     assert gap(sample("validation", 18, 20), sample("test", 13, 20)) == []
     assert gap(sample("validation", 96_000, 100_000), sample("test", 93_000, 100_000)) == []
     assert gap(sample("validation", 800, 1000), sample("test", 870, 1000)) == [], "more images were learned from"
+    assert gap(sample("validation", 136, 200), sample("test", 787, 1000)) == [], "a gain beyond chance, yet usual"
     assert gap(sample("validation", 1, 1), sample("test", 0, 500)) == []
 
 

@@ -35,7 +35,10 @@ _GAP_LEVEL = 0.998
 _LARGE_GAP = 0.05
 """Smaller differences of accuracy change no decision, even where they are beyond chance."""
 _LARGE_GAIN = 0.10
-"""The same where test is better: the final head learns from more images than the one judged out of fold."""
+"""The same where test is better."""
+_USUAL_GAIN = 0.05
+"""Test is better than validation by up to this without anything amiss: the final head learns from more images than
+those that were judged out of fold or before the refit. Simulated with heads that are really fitted."""
 _OVERCONFIDENCE_CHANCE = 0.005
 """Calibrated probabilities give an accuracy so low less often than this."""
 _LARGE_OVERCONFIDENCE = 0.10
@@ -113,7 +116,8 @@ def validation_gap(
     sides = (validation.correct, validation.together), (test.correct, test.together)
     low, high = unpaired_difference_interval(*sides, level=level)
     gap = validation.accuracy - test.accuracy
-    if low <= 0 <= high or (gap < _LARGE_GAP and gap > -_LARGE_GAIN):
+    is_worse, is_better = low > 0 and gap >= _LARGE_GAP, high < -_USUAL_GAIN and gap <= -_LARGE_GAIN
+    if not (is_worse or is_better):
         return []
     near, far = unpaired_difference_interval(*sides, level=0.95)
     direction = "below" if gap > 0 else "above"
