@@ -20,7 +20,7 @@ from headstart.errors import DiskFullError, HeadstartError, Interrupted, RunErro
 from headstart.models.catalog import all_cards
 from headstart.plan import DataPlan, Plan
 from headstart.run import Run
-from headstart.train import checkpoint
+from headstart.train import checkpoint, ending
 from headstart.train.observers import Observer
 from headstart.workflow.plans import TrainOptions, make_plan
 from headstart.workflow.resume import resume
@@ -194,7 +194,11 @@ def test_an_existing_run_is_not_overwritten(image_folder: Path, tmp_path: Path):
     assert [p.name for p in (tmp_path / "run").iterdir()] == ["mine.txt"]
 
 
-def test_a_budget_ends_in_a_bundle_and_the_resume_command(image_folder: Path, tmp_path: Path):
+def test_a_budget_ends_in_a_bundle_and_the_resume_command(
+    image_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    train(options(image_folder, strategy="feature_extraction"), out=tmp_path / "before")  # its features are stored
+    monkeypatch.setattr(ending, "SOLVE_GRACE_SECONDS", 1e9)  # however busy the machine is
     asked = options(image_folder, strategy="gradual", epochs=3, budget_seconds=0.01)
     answer = train(asked, out=tmp_path / "run")
     assert answer.metrics["stopped"] == "budget"
