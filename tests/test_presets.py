@@ -125,14 +125,44 @@ def test_few_images_get_few_epochs(images: int | None, epochs: int) -> None:
     assert phase.epochs == epochs
 
 
-@pytest.mark.parametrize("strategy", TAKE_RATES)
-def test_pretrained_groups_learn_at_most_at_a_tenth_of_the_heads_rate(strategy: str) -> None:
-    phase = settled(STRATEGIES[strategy](Request(DATA))).phases[1]
-    assert isinstance(phase, TrainPhase)
+def test_discriminative_keeps_pretrained_groups_at_a_tenth_of_the_heads_rate_and_below() -> None:
+    phase = tuned(settled(STRATEGIES["discriminative"](Request(DATA))))
     *backbone, head = phase.learning_rates.values()
-    assert len(backbone) == (PARTIAL_GROUPS if strategy == "partial" else len(GROUPS) - 1)
+    assert len(backbone) == len(GROUPS) - 1
     assert max(backbone) <= head / 10 * (1 + 1e-9)
     assert backbone == sorted(backbone), "rates fall towards the stem"
+
+
+@pytest.mark.parametrize("strategy", ["full", "partial", "probe_then_tune"])
+def test_a_solved_head_is_tuned_at_the_rate_of_the_backbone_without_smoothing(strategy: str) -> None:
+    plan = STRATEGIES[strategy](Request(DATA))
+    assert set(tuned(settled(plan)).learning_rates.values()) == {3e-4}
+    assert plan.optimizer.label_smoothing == 0
+    for path in ("phases[1].learning_rate", "optimizer.label_smoothing"):
+        assert "solved" in plan.reasons[path]
+
+
+@pytest.mark.parametrize("strategy", TUNING)
+@pytest.mark.parametrize(("epochs", "rise"), [(None, 3.0), (1, 0.6), (2, 1.2), (5, 3.0), (40, 3.0)])
+def test_what_starts_from_the_solved_head_rises_over_the_first_epochs(
+    strategy: str, epochs: int | None, rise: float
+) -> None:
+    plan = STRATEGIES[strategy](Request(DATA, epochs=epochs))
+    phases = [phase for phase in plan.phases if isinstance(phase, TrainPhase)]
+    assert [phase.schedule.warmup_epochs for phase in phases] == pytest.approx([rise] * len(phases))
+    assert "linear rise over the first epochs" in plan.reasons["phases[1].schedule"]
+    assert Plan.from_dict(plan.model_dump(mode="json")) == plan
+
+
+@pytest.mark.parametrize("strategy", TUNING)
+def test_the_head_is_solved_on_an_augmented_view_too_before_it_is_tuned_on_augmented_views(strategy: str) -> None:
+    plan = STRATEGIES[strategy](Request(DATA))
+    views = [phase.head_views for phase in plan.phases if isinstance(phase, TrainPhase)]
+    assert views == [1, *[0] * (len(views) - 1)], "only where the phase behind the probe begins"
+    assert "augmented view" in plan.reasons["phases[1].head_views"]
+    plain = STRATEGIES[strategy](Request(DATA, augmentation=AugmentationPlan(preset="none")))
+    assert {phase.head_views for phase in plain.phases if isinstance(phase, TrainPhase)} == {0}
+    assert "phases[1].head_views" not in plain.reasons
 
 
 def test_gradual_thaws_one_more_stage_a_phase_at_a_tenth_of_the_rate() -> None:
@@ -187,11 +217,10 @@ def test_gradual_counts_blocks_where_blocks_are_asked_for() -> None:
 @pytest.mark.parametrize(
     ("asked", "trained"), [(None, ["stage3", "stage4", "head"]), (1, ["stage4", "head"]), (5, list(GROUPS))]
 )
-def test_partial_thaws_the_last_groups_at_a_tenth_of_the_heads_rate(asked: int | None, trained: list[str]) -> None:
+def test_partial_thaws_the_last_groups(asked: int | None, trained: list[str]) -> None:
     plan = STRATEGIES["partial"](Request(DATA, thaw=asked))
     rates = tuned(settled(plan)).learning_rates
     assert list(rates) == trained
-    assert all(rate == pytest.approx(rates["head"] / 10) for name, rate in rates.items() if name != "head")
     assert ("phases[1].thaw" in plan.reasons) == (asked is None)
     assert plan.selection.when_futile == "tune_anyway"
 
@@ -248,8 +277,8 @@ def test_named_rates_are_the_published_ones_in_every_strategy_that_takes_them(st
     assert [rate / rates[0] for rate in rates] == pytest.approx(PUBLISHED[name][: len(rates)], rel=1e-6)
     assert name in plan.reasons["phases[1].backbone_rates"]
     assert RATE_PRESETS[name].source in plan.reasons["phases[1].backbone_rates"]
-    if name in ("by_depth", "ulmfit"):
-        assert rates[0] == 1e-3
+    assert rates[0] == 1e-3
+    assert "phases[1].learning_rate" not in plan.reasons, "it spoke of the strategy's own"
 
 
 @pytest.mark.parametrize("strategy", TAKE_RATES)

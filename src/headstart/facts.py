@@ -58,7 +58,7 @@ HEAD_LEARNING_RATE = HEAD_DEPTH.learning_rate
 """A new head under AdamW."""
 
 PRETRAINED_RATE_RATIO = 0.1
-"""The ten-fold rule: pretrained layers learn at most at a tenth of the head's rate."""
+"""The ten-fold rule, for new heads: pretrained layers learn at most at a tenth of the head's rate."""
 
 WEIGHT_DECAY = 0.01
 """AdamW's decoupled weight decay (Loshchilov & Hutter 2019)."""
@@ -133,6 +133,7 @@ RATE_PRESETS: dict[str, RateFact] = {
         "every pretrained group learns at a tenth of the head's rate",
         "the ten-fold rule (rule of thumb of teaching material)",
         top_share=PRETRAINED_RATE_RATIO,
+        head_rate=HEAD_LEARNING_RATE,
     ),
     "by_depth": RateFact(
         "by_depth",

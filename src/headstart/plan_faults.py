@@ -65,11 +65,24 @@ def cross_faults(raw: dict[str, Any]) -> list[str]:
             faults.append(f"phases[{index}].kind: an mlp head cannot be solved; use kind train or head.kind linear")
         if phase.get("kind") == "train" and kind == "multi_depth":
             faults.append(f"phases[{index}].kind: a multi_depth head is solved, not trained; use head.kind linear")
+        if phase.get("kind") == "train" and _number(phase.get("head_views", 0)) > 0:
+            faults += [f"phases[{index}].head_views: {fault}" for fault in _head_views_faults(raw, phases)]
         schedule, epochs = phase.get("schedule"), phase.get("epochs")
         warmup = _number(schedule.get("warmup_epochs", 0) if isinstance(schedule, dict) else 0)
         if isinstance(epochs, int) and 0 < epochs <= warmup:
             faults.append(f"phases[{index}].schedule.warmup_epochs: {warmup:g} must be < epochs {epochs}")
     return faults + _random_weights_faults(raw.get("model"), phases) + _jitter_faults(raw, phases)
+
+
+def _head_views_faults(raw: dict[str, Any], phases: list[dict[str, Any]]) -> list[str]:
+    """Views on which a solved head is solved once more: there must be such a head, and views that vary."""
+    faults = []
+    if not any(phase.get("kind") == "solve" for phase in phases):
+        faults.append("needs a solve phase before it; without one leave it at 0")
+    augmentation = raw.get("augmentation")
+    if isinstance(augmentation, dict) and augmentation.get("preset") == "none":
+        faults.append("augmentation.preset none makes no augmented views; leave it at 0")
+    return faults
 
 
 def _jitter_faults(raw: dict[str, Any], phases: list[dict[str, Any]]) -> list[str]:

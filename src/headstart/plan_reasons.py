@@ -26,7 +26,8 @@ BEHIND: dict[str, tuple[str, ...]] = {
     "augmentation.flip": ("domain",),
     "phases[].backbone_rates": ("phases[].learning_rate",),
     "phases[].learning_rate": ("optimizer.name",),
-    "phases[].schedule": ("phases[].epochs",),
+    "phases[].schedule": ("phases[].epochs", "optimizer.name"),
+    "phases[].head_views": ("augmentation.preset",),
     "phases[].batch_norm": ("batch_size",),
     "selection.patience_epochs": ("phases",),
 }

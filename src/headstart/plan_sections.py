@@ -200,6 +200,9 @@ class TrainPhase(Section):
     affine weights do not. train: thawed groups normalise by batch and move."""
     batch_norm_affine: Literal["trained", "frozen"] = "trained"
     """Whether scale and shift of thawed BatchNorm layers learn."""
+    head_views: Annotated[int, Field(ge=0, le=64)] = 0
+    """Before the first step the solved head is solved once more, with its L2 penalty, on the plain view and this many
+    augmented views of each training image; 0 leaves it as it is."""
     frozen_part: FrozenPartPlan | Literal["auto"] = "auto"
     """auto is settled when the phase begins, by what is sooner done and what the store has room for."""
     peak_rates: Literal["planned", "find", "found"] = "planned"

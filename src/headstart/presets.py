@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, Literal, Protocol
 
 from headstart.errors import PlanError, nearest
-from headstart.facts import HEAD_LEARNING_RATE, PRETRAINED_RATE_RATIO, RATE_PRESETS, WEIGHT_DECAY
+from headstart.facts import HEAD_LEARNING_RATE, RATE_PRESETS, WEIGHT_DECAY
 from headstart.hyperrule import bit_hyperrule
 from headstart.plan import OptimizerPlan, Plan, RateRule, Schedule, TrainPhase
 from headstart.request import (
@@ -56,16 +56,28 @@ PARTIAL_GROUPS = 2
 
 SCRATCH_EPOCHS = 100
 
-_TUNED_HEAD_RATE = 3e-3
-_TUNED_BACKBONE_RATE = round(_TUNED_HEAD_RATE * PRETRAINED_RATE_RATIO, 12)
-_LABEL_SMOOTHING = 0.1
+_TUNED_RATE = 3e-4
+_SCRATCH_SMOOTHING = 0.1
 _EPOCHS_REASON = (
     f"5 passes below {FEW_TRAINING_IMAGES} training images (more would memorise them), else 10; --budget ends it sooner"
 )
-_TENTH_REASON = (
-    "a tenth of the head's rate (the ten-fold rule); 3e-4 was best of 1e-4, 3e-4, 5e-4 and 1e-3 for the whole "
-    "backbone on 1,000 CIFAR-10 images, one seed each"
+_TUNED_RATE_REASON = (
+    "3e-4 was best of 1e-4, 3e-4, 5e-4 and 1e-3 for the whole backbone on 1,000 CIFAR-10 images, one seed each"
 )
+_HEAD_RATE_REASON = (
+    "the backbone's: the ten-fold rule is for new heads, and this one is solved; a tenfold learning rate only moves it "
+    "away from its solution"
+)
+_HEAD_VIEWS_REASON = (
+    "the head is solved once more, on one augmented view beside the plain one: tuning trains on augmented views, and a "
+    "head that was solved on plain ones alone loses accuracy in the first steps"
+)
+_RISE_EPOCHS = 3.0
+_RISE_REASON = (
+    "a linear rise over the first epochs, because AdamW's first steps have full length however small gradients are, "
+    "and at the peak they would undo the solved head"
+)
+_NO_SMOOTHING_REASON = "none: the head is solved without it, and smoothing would train it away from its solution"
 
 
 class Preset(Protocol):
@@ -94,7 +106,7 @@ def feature_extraction(request: Request) -> Plan:
 
 def probe_then_tune(request: Request) -> Plan:
     """The solved linear probe first, then every layer from there (Kumar et al. 2022). The default."""
-    return _probe_and_one_cycle("probe_then_tune", request, thaw="all", tunes_always=False, reasons={})
+    return _probe_and_tune("probe_then_tune", request, thaw="all", tunes_always=False, reasons={})
 
 
 def partial(request: Request) -> Plan:
@@ -104,14 +116,14 @@ def partial(request: Request) -> Plan:
         "phases[1].thaw": f"the last {PARTIAL_GROUPS} layer groups ({grain}s): late layers hold what is special to "
         "ImageNet, early ones edges and textures that nearly every task needs; --thaw N sets another number",
     }
-    return _probe_and_one_cycle("partial", request, thaw=PARTIAL_GROUPS, tunes_always=True, reasons=reasons)
+    return _probe_and_tune("partial", request, thaw=PARTIAL_GROUPS, tunes_always=True, reasons=reasons)
 
 
 def full(request: Request) -> Plan:
     """The solved probe first, then every layer, whatever the probe says; for a large gap and enough images."""
     if request.rates == "bit":
         return bit_hyperrule(request)
-    return _probe_and_one_cycle("full", request, thaw="all", tunes_always=True, reasons={})
+    return _probe_and_tune("full", request, thaw="all", tunes_always=True, reasons={})
 
 
 def discriminative(request: Request) -> Plan:
@@ -123,8 +135,10 @@ def discriminative(request: Request) -> Plan:
         thaw=request.thaw or "all",
         learning_rate=HEAD_LEARNING_RATE,
         backbone_rates=RateRule(rule="by_depth"),
+        schedule=_rise_and_cosine(request.epochs or _default_epochs(request)),
+        head_views=_head_views(request),
     )
-    reasons = {
+    reasons = _start_reasons(tune) | {
         "phases[1].backbone_rates": "the usual ladder by relative depth, a rule of thumb of teaching material: "
         "1e-6, 5e-6, 1e-5, 5e-5, head 1e-3",
         "phases[1].epochs": _EPOCHS_REASON,
@@ -146,11 +160,13 @@ def gradual(request: Request) -> Plan:
             thaw=thaw,
             learning_rate=rate,
             backbone_rates=RateRule(rule="uniform", top=rate),
+            schedule=_rise_and_cosine(request.epochs or epochs),
+            head_views=_head_views(request) if thaw == 0 else 0,
         )
         for name, epochs, thaw, rate in steps
     )
     numbers = f"5 epochs of the head at 1e-3, 5 with the last {unit} at 1e-4, 10 with the one before at 1e-5: "
-    reasons = {
+    reasons = _start_reasons(phases[0]) | {
         "phases": ("" if request.epochs else numbers) + f"a {unit} moves only once what follows it has settled",
     }
     return assemble("gradual", request, (solved_probe(request), *phases), reasons, when_futile="tune_anyway")
@@ -182,7 +198,7 @@ def scratch(request: Request) -> Plan:
         "phases[0].schedule": "a linear rise over a twentieth of the steps, because random layers give large first "
         "gradients, then cosine",
         "phases[0].batch_norm": "train: there are no pretrained statistics to keep",
-        "optimizer.label_smoothing": "as in probe_then_tune, so that they can be compared",
+        "optimizer.label_smoothing": "0.1: a network that learns for a hundred epochs becomes too certain without",
         "selection.patience_epochs": "none: a network from random weights may stand still for many epochs and then "
         "learn, and cosine is best at its end",
     }
@@ -192,7 +208,7 @@ def scratch(request: Request) -> Plan:
         (train,),
         reasons,
         weights="random",
-        optimizer=_adamw(_LABEL_SMOOTHING),
+        optimizer=_adamw(_SCRATCH_SMOOTHING),
         patience_epochs=None,
     )
 
@@ -223,38 +239,60 @@ def strategy_named(name: str) -> Preset:
     return STRATEGIES[name]
 
 
-def _probe_and_one_cycle(
+def _probe_and_tune(
     strategy: str, request: Request, *, thaw: int | Literal["all"], tunes_always: bool, reasons: dict[str, str]
 ) -> Plan:
-    """The solved probe, then one cycle from there over the last `thaw` groups and the head."""
+    """The solved probe, then the last `thaw` groups and the head from there, at one learning rate."""
     refuse_what_has_no_use(strategy, request)
+    epochs = request.epochs or _default_epochs(request)
     tune = TrainPhase(
         name="tune",
-        epochs=request.epochs or _default_epochs(request),
+        epochs=epochs,
         thaw=request.thaw or thaw,
-        learning_rate=_TUNED_HEAD_RATE,
-        backbone_rates=RateRule(rule="uniform", top=_TUNED_BACKBONE_RATE),
-        schedule=Schedule(name="one_cycle"),
+        learning_rate=_TUNED_RATE,
+        backbone_rates=RateRule(rule="uniform", top=_TUNED_RATE),
+        schedule=_rise_and_cosine(epochs),
+        head_views=_head_views(request),
     )
-    tune, rate_reasons = _with_rates(strategy, tune, request)
     why = {
         "phases": "tuning from a solved head does not distort the features it starts from (Kumar et al. 2022); "
         "the probe is epoch 0 and stays a candidate for the best weights",
-        "phases[1].backbone_rates": _TENTH_REASON,
+        "phases[1].learning_rate": _HEAD_RATE_REASON,
+        "phases[1].backbone_rates": _TUNED_RATE_REASON,
         "phases[1].epochs": _EPOCHS_REASON,
-        "phases[1].schedule": "one cycle: the rise protects the solved head, the fall settles few-step training",
-        "selection.patience_epochs": "none: one cycle is at its worst in the middle, where the rates are high; "
-        "stopping there would keep that",
+        **_start_reasons(tune),
+        "optimizer.label_smoothing": _NO_SMOOTHING_REASON,
+        "selection.patience_epochs": "none: learning rates fall until the last epoch, and an earlier stop would keep "
+        "an epoch that was trained at high ones",
     }
+    tune, rate_reasons = _with_rates(strategy, tune, request)
+    if request.rates is not None:
+        del why["phases[1].learning_rate"]
     return assemble(
         strategy,
         request,
         (solved_probe(request), tune),
         why | reasons | rate_reasons,
-        optimizer=_adamw(_LABEL_SMOOTHING),
+        optimizer=_adamw(0.0),
         patience_epochs=None,
         when_futile="tune_anyway" if tunes_always else "skip_tuning",
     )
+
+
+def _rise_and_cosine(epochs: int) -> Schedule:
+    """A linear rise over three epochs (over 60 % of them where there are fewer than five), then cosine."""
+    return Schedule(name="cosine", warmup_epochs=min(_RISE_EPOCHS, 0.6 * epochs))
+
+
+def _head_views(request: Request) -> int:
+    """Augmented views on which the head is solved before tuning; none where training sees plain views only."""
+    return 0 if request.augmentation.preset == "none" else 1
+
+
+def _start_reasons(tune: TrainPhase) -> dict[str, str]:
+    """Why the first phase behind the probe begins as it does."""
+    reasons = {"phases[1].schedule": f"{_RISE_REASON}; then cosine, which settles few-step training"}
+    return reasons | ({"phases[1].head_views": _HEAD_VIEWS_REASON} if tune.head_views else {})
 
 
 def _with_rates(strategy: str, tune: TrainPhase, request: Request) -> tuple[TrainPhase, dict[str, str]]:
@@ -276,7 +314,9 @@ def _with_rates(strategy: str, tune: TrainPhase, request: Request) -> tuple[Trai
         reasons["model.grain"] = f"{request.rates} counts {fact.grain}s"
     if tune.schedule.name == "cosine" and fact.rule != "by_depth":
         changes["schedule"] = tune.schedule.model_copy(update={"final_rate": 0.0})
-        reasons["phases[1].schedule"] = "cosine to zero instead of 1e-6: a floor would make all groups equal at the end"
+        reasons["phases[1].schedule"] = (
+            f"{_RISE_REASON}; then cosine to zero instead of 1e-6: a floor would make all groups equal at the end"
+        )
     return tune.model_copy(update=changes), reasons
 
 

@@ -9,7 +9,7 @@ import pytest
 from head_rows import clouds, stored
 
 from headstart.features import rows as module
-from headstart.features.rows import MatrixRows, StoredRows, matrix_of_rows
+from headstart.features.rows import ChainedRows, MatrixRows, StoredRows, matrix_of_rows
 from headstart.features.shards import Tensor
 from headstart.features.store_index import Reader
 
@@ -53,3 +53,18 @@ def test_spatial_rows_are_refused():
     reader = Reader([], [Tensor((3, 2))], np.empty(0, np.int32), np.empty(0, np.int32), keeps=None)
     with pytest.raises(ValueError, match=r"rows of shape \(3, 2\) are not one vector each"):
         StoredRows(reader)
+
+
+def test_chained_rows_are_those_of_each_source_in_turn(tmp_path: Path):
+    features, _ = clouds(150)
+    half = features.astype(np.float16).astype(np.float32)
+    chain = ChainedRows([MatrixRows(half[:50]), stored(features[50:], tmp_path)])
+    assert (chain.rows, chain.width) == (150, 24)
+    starts, blocks = zip(*chain.blocks(), strict=True)
+    assert starts == (0, 40, 50, 90, 130)
+    assert np.array_equal(np.concatenate(blocks), half)
+    assert np.array_equal(matrix_of_rows(chain), half)
+    order = np.array([149, 3, 50, 49, 51, 0])
+    assert np.array_equal(matrix_of_rows(chain.subset(order)), half[order])
+    with pytest.raises(ValueError, match=r"\[24, 3\] do not stand below each other"):
+        ChainedRows([MatrixRows(half), MatrixRows(half[:, :3])])

@@ -17,8 +17,9 @@ from headstart.features.engines import features_of
 from headstart.features.linear import solve_logistic
 from headstart.models import backbone
 from headstart.models.backbone import Classifier
-from headstart.plan import Plan
+from headstart.plan import Plan, Schedule
 from headstart.train import loop, probe
+from headstart.train.below_probe import BELOW, unused_tuning
 from headstart.train.checkpoint import load_state
 from headstart.train.choice import Outcome
 from headstart.train.loop import fit
@@ -231,6 +232,7 @@ def test_groups_really_move_at_their_rates_in_the_loop(prepare: Callable, monkey
     task = prepare(strategy="full", rates="decay_0.9", grain="stage", epochs=2)
     raw = task.plan.model_dump(mode="json")
     raw["optimizer"] = {"name": "sgd", "momentum": 0.0, "weight_decay": 0.0}
+    raw["phases"][1]["schedule"] = {"name": "one_cycle"}
     raw["phases"][0]["strength"] = 10.0  # a head of small weights: steep losses would leave the numbers at such rates
     raw["phases"][1]["learning_rates"] = {name: 30 * rate for name, rate in task.plan.phases[1].learning_rates.items()}
     task.plan = Plan.from_dict(raw)
@@ -333,6 +335,30 @@ def test_naming_the_epochs_tunes_anyway_and_the_probe_stays_unless_beaten(prepar
     assert rows.phases[1]["epochs_run"] == 2
     assert outcome.chosen == "probe"
     assert "no epoch beat the solved probe beyond noise" in outcome.why
+
+
+def test_a_first_epoch_far_below_the_probe_raises_one_alarm_with_its_numbers(prepare: Callable):
+    """A hundred times the planned learning rates."""
+    task, rows = prepare(strategy="full", epochs=2, batch_size=2), Rows()
+    tune = task.plan.phases[1]
+    rates = dict.fromkeys(tune.learning_rates, 0.03)
+    wild = tune.model_copy(update={"learning_rates": rates, "schedule": Schedule(name="constant"), "head_views": 0})
+    selection = task.plan.selection.model_copy(update={"noise_level": 0.9})  # there are three images to tell by
+    task.plan = task.plan.model_copy(update={"phases": (task.plan.phases[0], wild), "selection": selection})
+    _, outcome = run_fit(task, observer=rows)
+    (alarm,) = [alarm for alarm in outcome.progress.alarms if alarm["alarm"] == BELOW]
+    assert (alarm["phase"], alarm["epoch"], alarm["probe_accuracy"]) == ("tune", 1, 1.0)
+    assert alarm["accuracy"] == outcome.progress.rows[1]["select_accuracy"] < 1
+    assert alarm["rates"] == rates
+    assert ("alarm", alarm) in rows.events
+    assert unused_tuning(outcome.phases, outcome.chosen)["epochs"] == 2
+
+
+def test_tuning_begins_with_a_head_that_knows_augmented_views(prepare: Callable):
+    rows = Rows()
+    run_fit(prepare(strategy="gradual", epochs=1), observer=rows)
+    starts = [values for event, values in rows.events if event == "head_start"]
+    assert [(start["phase"], start["views"]) for start in starts] == [("head", 1)]
 
 
 def test_the_kept_head_is_solved_on_all_of_train(prepare: Callable):

@@ -191,9 +191,6 @@ def _of_phases(phases: Sequence[SolvePhase | TrainPhase]) -> list[Reason]:
             if phase.learning_rate < HEAD_LEARNING_RATE:
                 source = RULE_OF_THUMB
                 rate = f"{phase.learning_rate:g}, a tenth of the phase before: what has learned already moves less"
-            elif phase.learning_rate > HEAD_LEARNING_RATE:
-                source = f"Smith & Topin 2018; the ten-fold rule ({RULE_OF_THUMB})"
-                rate = f"{phase.learning_rate:g} for the head at the peak of the cycle; pretrained layers get a tenth"
             found.append(Reason(f"phases[{index}].learning_rate", rate, source))
             shape = f"{phase.schedule.name}: large steps first, small ones to settle"
             found.append(Reason(f"phases[{index}].schedule", shape, "Loshchilov & Hutter 2017"))

@@ -7,8 +7,8 @@ import re
 from headstart.choice_facts import RULE_OF_THUMB
 from headstart.facts import RATE_PRESETS
 
-_ONE_CYCLE = "Smith & Topin 2018; tried on 1,000 CIFAR-10 images (docs/guide/strategies.md)"
-_UNIFORM = f"the ten-fold rule ({RULE_OF_THUMB}); measured on 1,000 CIFAR-10 images (docs/guide/strategies.md)"
+_RISE = "measured on four sets (docs/guide/strategies.md)"
+_UNIFORM = "measured on 1,000 CIFAR-10 images (docs/guide/strategies.md)"
 
 PHASES: dict[str, str] = {
     "feature_extraction": "Zeiler & Fergus 2014; Kornblith et al. 2019",
@@ -20,12 +20,14 @@ PHASES: dict[str, str] = {
 BY_PATH: dict[str, str] = {
     "model.weights": f"He et al. 2019 (object detection); the number of images: {RULE_OF_THUMB}",
     "input.size": "the weights' card",
+    "input.resize": "headstart.input_spec",
     "phases[].strength": "Kornblith et al. 2019",
     "phases[].epochs": "measured on small sets (docs/guide/strategies.md)",
     "phases[].thaw": f"Yosinski et al. 2014: features turn specific with depth; the number: {RULE_OF_THUMB}",
     "phases[].batch_norm": "measured: buffers move in layers that only have no gradients (docs/guide/strategies.md)",
     "phases[].learning_rate": "Kingma & Ba 2015, whose default for Adam it is",
     "optimizer": "Loshchilov & Hutter 2019",
+    "phases[].head_views": _RISE,
     "optimizer.label_smoothing": "Szegedy et al. 2016",
     "batch_size": "Masters & Luschi 2018",
     "augmentation.mixup_alpha": "Kolesnikov et al. 2020",
@@ -43,6 +45,11 @@ BY_STRATEGY: dict[tuple[str, str], str] = {
     ("discriminative", "selection.patience_epochs"): "Prechelt 1998",
     ("gradual", "selection.patience_epochs"): "Prechelt 1998",
     ("feature_extraction", "selection.patience_epochs"): "Prechelt 1998",
+    **{
+        (strategy, path): _RISE
+        for strategy in ("probe_then_tune", "partial", "full")
+        for path in ("phases[].learning_rate", "optimizer.label_smoothing")
+    },
     ("scratch", "phases[].backbone_rates"): RULE_OF_THUMB,
     ("scratch", "phases[].schedule"): "Loshchilov & Hutter 2017; Goyal et al. 2017",
     (
@@ -73,7 +80,7 @@ def source_of(path: str, *, strategy: str, rates: str | None = None) -> str:
     if (strategy, short) in BY_STRATEGY:
         return BY_STRATEGY[(strategy, short)]
     if short in ("phases[].schedule", "selection.patience_epochs"):
-        return _ONE_CYCLE
+        return _RISE
     if short == "phases[].backbone_rates":
         return _UNIFORM
     return BY_PATH.get(short, "headstart.presets")

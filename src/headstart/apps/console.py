@@ -292,6 +292,8 @@ def training_text(metrics: Mapping[str, Any]) -> str:
         balanced_text(val),
         f"kept: {metrics['kept']['weights']} - {metrics['kept']['why']}",
     ]
+    if unused := metrics["kept"].get("unused_tuning"):
+        lines.append(f"note: {unused['text']}")
     if metrics["unreadable"]:
         lines.append(f"left out: {len(metrics['unreadable'])} unreadable images (see data.json)")
     for path, reason in metrics["reasons"].items():

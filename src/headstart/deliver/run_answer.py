@@ -64,6 +64,7 @@ def _judged(run: RunFacts, metrics: Values) -> Html:
             f"training or choosing. Choices were made on: {val['selected_on']}.",
         ),
         paragraph(tag("strong", f"Kept: {_kept_name(run, metrics)}. "), _sentence(metrics["kept"]["why"])),
+        _unused(metrics),
         _more_to_come(run, metrics),
         _cautions(run, metrics),
         _tiles(run, metrics),
@@ -112,6 +113,11 @@ def _candidate(epoch: Epoch) -> str:
 
 def _sentence(text: str) -> str:
     return f"{text[:1].upper()}{text[1:]}."
+
+
+def _unused(metrics: Values) -> Html:
+    unused = metrics["kept"].get("unused_tuning")
+    return paragraph(_sentence(unused["text"])) if unused else NOTHING
 
 
 def _more_to_come(run: RunFacts, metrics: Values) -> Html:

@@ -220,6 +220,8 @@ def phase_cost(
     unmeasured = 0.0 if steps_stretch(start, first) in rates.measured else epochs * steps
     unmeasured += 0.0 if judging_stretch(start) in rates.measured else epochs * judging
     search = _search_seconds(phase, start, view, counts, facts, rates, terms)
+    looks = phase.head_views * counts.fit if terms.epochs_done == 0 else 0  # the head is solved on these first
+    looked, run = _pooled(looks, facts, rates, setup=0.0)
     if choice.border is None:
         views = _beside(counts.fit * view / rates.cores, steps, rates) - steps
         views += _beside(counts.select * rates.plain_view / rates.cores, judging, rates) - judging
@@ -239,13 +241,13 @@ def phase_cost(
         steps, judging = steps + counts.fit * read, judging + counts.select * read
     return PhaseCost(
         phase.name,
-        views_seconds=views,
-        frozen_seconds=frozen,
+        views_seconds=views + looked,
+        frozen_seconds=frozen + run,
         steps_seconds=epochs * steps,
         judging_seconds=epochs * judging,
         other_seconds=epochs * rates.epoch_seconds,
         search_seconds=search,
-        once_seconds=once + search,
+        once_seconds=once + search + looked + run,
         epochs=epochs,
         stored_bytes=added,
         choice=choice,

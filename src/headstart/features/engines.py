@@ -340,8 +340,9 @@ def features_of(
     *,
     on_images: Callable[[int], object] = lambda count: None,
     engine: Engine | None = None,
+    view: Callable[[ImageRecord], NetworkInput] | None = None,
 ) -> Matrix:
-    """(N, F) pooled features of the evaluation view of each image.
+    """(N, F) pooled features of one view of each image.
 
     Args:
         classifier: Whose features.
@@ -349,8 +350,9 @@ def features_of(
         spec: What the network sees of them.
         on_images: Called with the number of images just done.
         engine: Made by `choose_engine` for `pooled_features(classifier)`; None runs the network as it is.
+        view: Reads an image and makes the view; None: the one that every evaluation sees.
     """
-    return _collected(engine or EagerEngine(pooled_features(classifier)), records, spec, on_images)
+    return _collected(engine or EagerEngine(pooled_features(classifier)), records, spec, on_images, view)
 
 
 def pooled_features(classifier: Classifier) -> PooledFeatures:
@@ -360,12 +362,16 @@ def pooled_features(classifier: Classifier) -> PooledFeatures:
 
 
 def _collected(
-    engine: Engine, records: Sequence[ImageRecord], spec: InputSpec, on_images: Callable[[int], object]
+    engine: Engine,
+    records: Sequence[ImageRecord],
+    spec: InputSpec,
+    on_images: Callable[[int], object],
+    view: Callable[[ImageRecord], NetworkInput] | None = None,
 ) -> Matrix:
     """(N, ...) of one or more images, in their order."""
     found: Matrix | None = None
     done = 0
-    for chunk, (rows, *_) in outputs_of(engine, records, lambda record: read_view(record, spec)):
+    for chunk, (rows, *_) in outputs_of(engine, records, view or (lambda record: read_view(record, spec))):
         if found is None:
             found = np.empty((len(records), *rows.shape[1:]), np.float32)
         found[done : done + len(chunk)] = rows

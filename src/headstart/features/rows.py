@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
@@ -135,6 +135,46 @@ class StoppableRows:
 
 def never_stop() -> None:
     """The `check_stop` of work that nobody stops."""
+
+
+class ChainedRows:
+    """The rows of several sources, one source after the other."""
+
+    def __init__(self, sources: Sequence[RowSource]) -> None:
+        """Chain one or more sources of the same width.
+
+        Raises:
+            ValueError: their widths differ.
+        """
+        if len({source.width for source in sources}) != 1:
+            raise ValueError(f"rows of widths {[source.width for source in sources]} do not stand below each other")
+        self._sources = tuple(sources)
+        self._starts = np.cumsum([0, *(source.rows for source in sources)])
+
+    @property
+    def rows(self) -> int:
+        """N."""
+        return int(self._starts[-1])
+
+    @property
+    def width(self) -> int:
+        """F."""
+        return self._sources[0].width
+
+    def blocks(self) -> Iterator[tuple[int, Matrix]]:
+        """Those of each source in turn."""
+        for offset, source in zip(self._starts[:-1], self._sources, strict=True):
+            for start, block in source.blocks():
+                yield int(offset) + start, block
+
+    def subset(self, positions: Positions) -> MatrixRows:
+        """A copy of some rows."""
+        found = np.empty((len(positions), self.width), np.float32)
+        for number, source in enumerate(self._sources):
+            mine = np.flatnonzero((positions >= self._starts[number]) & (positions < self._starts[number + 1]))
+            if len(mine):
+                found[mine] = matrix_of_rows(source.subset(positions[mine] - self._starts[number]))
+        return MatrixRows(found)
 
 
 def matrix_of_rows(rows: RowSource) -> Matrix:

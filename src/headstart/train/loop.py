@@ -29,6 +29,7 @@ from headstart.models.layers import restore
 from headstart.plan import FrozenPartPlan, Plan, SolvePhase, TrainPhase
 from headstart.run import Run
 from headstart.train.batch_variation import vary_batch
+from headstart.train.below_probe import below_probe_alarm
 from headstart.train.checkpoint import Candidate, Progress, State, copy_of, load_state, save_state
 from headstart.train.choice import Outcome
 from headstart.train.ending import Ending, SolveCheck, Stopped, end, interrupted, leave_if_asked, why_futile
@@ -38,7 +39,7 @@ from headstart.train.frozen import FrozenCheck
 from headstart.train.judged import epoch_row
 from headstart.train.ledger import phase_row
 from headstart.train.mixup import batch_loss
-from headstart.train.moved import STILL, MovedCheck, still_alarm
+from headstart.train.moved import MovedCheck
 from headstart.train.observers import Observer
 from headstart.train.phases import ALL_EPOCHS, Entered, enter
 from headstart.train.probe import candidate_of, solve_probe
@@ -46,6 +47,7 @@ from headstart.train.rate_finder import Rehearsal, find_rates
 from headstart.train.schedules import rates_at
 from headstart.train.stopping import StopReason, StopRequest
 from headstart.train.training_images import TrainingImages
+from headstart.train.tuning_start import start_head
 
 SAVE_SECONDS = 120.0
 """Inside a long epoch the state is saved this often: more than this much work is never lost."""
@@ -141,6 +143,7 @@ class _Loop:
         started = time.monotonic()
         found = self.costs.settle(phase, self.observer)
         phase = self._settle_way(phase, found.plan)
+        start_head(self.plan, phase, progress, self.classifier, self.images, self.observer, self._after_batch)
         entered = enter(self.classifier, phase, self.plan.optimizer)
         if self.state.optimizer is not None:
             entered.optimizer.load_state_dict(self.state.optimizer)
@@ -220,19 +223,16 @@ class _Loop:
         frozen.assert_unmoved(entered.frozen(), where=where)
         entered.assert_rates(self._rates(phase, progress.step - 1, len(chunks)), where=where)
         if len(waiting) > 1:  # behind a head of zeros the first step of all moves nothing but the head
-            self._note_still(entered, moved.still())
+            self._raise_alarm(moved.alarm(phase.name, progress.epoch + 1, phase.learning_rates))
         progress.epoch_seconds += time.monotonic() - started
         return True
 
-    def _note_still(self, entered: Entered, still: list[str]) -> None:
-        """Say it once a phase: it may be right, so the run goes on."""
-        progress, phase = self.state.progress, entered.phase
-        said = any((alarm["alarm"], alarm["phase"]) == (STILL, phase.name) for alarm in progress.alarms)
-        if not still or said:
-            return
-        alarm = still_alarm(phase=phase.name, epoch=progress.epoch + 1, rates=phase.learning_rates, still=still)
-        progress.alarms.append(alarm)
-        self.observer.noted("alarm", alarm)
+    def _raise_alarm(self, alarm: dict[str, Any] | None) -> None:
+        """Each kind once a phase: it may be right, so the run goes on."""
+        alarms = self.state.progress.alarms
+        if alarm and not any((one["alarm"], one["phase"]) == (alarm["alarm"], alarm["phase"]) for one in alarms):
+            alarms.append(alarm)
+            self.observer.noted("alarm", alarm)
 
     def _train_step(self, entered: Entered, records: Sequence[ImageRecord], tensors: tuple[Tensor, ...]) -> float:
         """One optimizer step; the mean loss of the batch."""
@@ -267,17 +267,19 @@ class _Loop:
         progress.epoch += 1
         candidate = candidate_of(f"{phase.name}/{progress.epoch}", probabilities, labels, self.classifier)
         self.state.judged.add(candidate.name, select, candidate.correct, candidate.losses)
+        if self.state.best is None and self.state.probe is not None:
+            on, noise, rates = self.images.roles.selected_on, self.plan.selection.noise_level, phase.learning_rates
+            self._raise_alarm(below_probe_alarm(self.state.probe, candidate, on=on, noise_level=noise, rates=rates))
         better = self.state.best is None or candidate.is_better_than(self.state.best)
         if better:
             self.state.best = candidate
         progress.epochs_without_better = 0 if better else progress.epochs_without_better + 1
-        select_loss = log_loss(probabilities, labels)
-        progress.select_losses.append(select_loss)
+        progress.select_losses.append(log_loss(probabilities, labels))
         row = epoch_row(
             phase.name,
             progress.epoch,
             accuracy=candidate.accuracy,
-            loss=select_loss,
+            loss=progress.select_losses[-1],
             seconds=progress.epoch_seconds + time.monotonic() - started,
             train_loss=progress.loss_sum / progress.images_seen,
             rates={group["name"]: group["lr"] for group in entered.optimizer.param_groups},
@@ -329,8 +331,7 @@ class _Loop:
         self.observer.phase_done(row)
 
     def _rates(self, phase: TrainPhase, step: int, steps_per_epoch: int) -> dict[str, float]:
-        progress = self.state.progress
-        done, losses = progress.epoch * steps_per_epoch + step, progress.select_losses
+        done, losses = self.state.progress.epoch * steps_per_epoch + step, self.state.progress.select_losses
         return rates_at(phase, step=done, steps_per_epoch=steps_per_epoch, select_losses=losses)
 
     def _settle_way(self, phase: TrainPhase, way: FrozenPartPlan) -> TrainPhase:

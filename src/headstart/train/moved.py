@@ -33,6 +33,17 @@ class MovedCheck:
             if all(_print(p) == before for p, before in zip(params, self._before[name], strict=True))
         ]
 
+    def alarm(self, phase: str, epoch: int, rates: Mapping[str, float]) -> dict[str, object] | None:
+        """The alarm for groups that stood still; None if every group moved.
+
+        Args:
+            phase: Name of the phase.
+            epoch: From 1.
+            rates: Group -> peak learning rate.
+        """
+        still = self.still()
+        return still_alarm(phase=phase, epoch=epoch, rates=rates, still=still) if still else None
+
 
 def still_alarm(*, phase: str, epoch: int, rates: Mapping[str, float], still: Iterable[str]) -> dict[str, object]:
     """The alarm for groups that stood still, with its numbers and a sentence."""

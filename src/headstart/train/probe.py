@@ -15,7 +15,7 @@ from headstart.data.sources import ImageRecord
 from headstart.data.splits import deal_folds
 from headstart.errors import DiskFullError, NotWritableError
 from headstart.evaluate.metrics import log_loss, sharpened_log_losses
-from headstart.features.activations import Activations, evaluation_view, pooled_part
+from headstart.features.activations import Activations, View, evaluation_view, pooled_part
 from headstart.features.cost_facts import POOLED
 from headstart.features.engine_choice import EngineWish
 from headstart.features.engines import features_of
@@ -91,7 +91,12 @@ class PooledSource:
         return self._activations.engine_name if self._activations else None
 
     def rows(
-        self, records: Sequence[ImageRecord], *, what: str, stops: Literal["heard", "ignored"] = "heard"
+        self,
+        records: Sequence[ImageRecord],
+        *,
+        what: str,
+        stops: Literal["heard", "ignored"] = "heard",
+        view: View | None = None,
     ) -> RowSource:
         """N rows of F features, with progress told to the observer; only without a store do they lie in memory.
 
@@ -99,12 +104,14 @@ class PooledSource:
             records: Of these images.
             what: Name of the work.
             stops: `ignored` does not call `after_batch`: for few images, when something is to be kept that was found.
+            view: Of each image; None: the one that every evaluation sees.
         """
+        view = view or self._view
         self._observer.work_started(what, len(records))
         after = self._after_batch if stops == "heard" else lambda engine: None
         if self._activations is not None:
             try:
-                told, view = self._observer.work_done, self._view
+                told = self._observer.work_done
                 return StoredRows(self._activations.reader(records, [view], on_images=told, after_batch=after))
             except (DiskFullError, NotWritableError) as error:
                 self._observer.noted("not_stored", {"border": POOLED, "why": str(error)})
@@ -114,7 +121,8 @@ class PooledSource:
             self._observer.work_done(count)
             after(None)
 
-        return MatrixRows(features_of(self._classifier, records, self._images.spec, on_images=computed))
+        spec = self._images.spec
+        return MatrixRows(features_of(self._classifier, records, spec, on_images=computed, view=view.prepare))
 
 
 def solve_probe(
@@ -233,13 +241,37 @@ def refit_head(
     if classifier.head_kind == "multi_depth":
         needed = (classifier.linear_weight() != 0).any(dim=0).cpu().numpy()
         rows = ColumnRows(rows, needed)
+    head = head_on(rows, records, phase, images, strength=strength, seed=seed, check_stop=check_stop)
+    write_head(classifier, head if needed is None else widened(head, needed))
+
+
+def head_on(
+    rows: RowSource,
+    records: Sequence[ImageRecord],
+    phase: SolvePhase,
+    images: TrainingImages,
+    *,
+    strength: float,
+    seed: int,
+    check_stop: CheckStop = never_stop,
+) -> LinearHead:
+    """The head on some rows at a given penalty; a ridge head with the temperature that suits it out of fold.
+
+    Args:
+        rows: N rows of F features.
+        records: The image of each row; rows of one image stay in one fold.
+        phase: How the head is solved.
+        images: For labels and groups.
+        strength: L2 penalty, > 0.
+        seed: Of the folds.
+        check_stop: What it raises ends the solve.
+    """
     problem, _ = _problem(rows, records, phase, images, seed, check_stop)
     temperature = 1.0
     if phase.solver == "ridge":
         given = phase.model_copy(update={"strength": strength})
         temperature = _choose(problem, records, given, images, seed).temperature
-    head = problem.solve(strength, temperature=temperature)
-    write_head(classifier, head if needed is None else widened(head, needed))
+    return problem.solve(strength, temperature=temperature)
 
 
 def _problem(

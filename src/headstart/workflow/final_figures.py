@@ -80,12 +80,7 @@ def final_figures(
         "forecast": ledger.comparison(),
         "phases": outcome.phases,
         "epochs": outcome.progress.rows,
-        "kept": {
-            "weights": outcome.chosen,
-            "why": outcome.why,
-            "select_accuracy": outcome.chosen_accuracy,
-            "probe_select_accuracy": outcome.probe_accuracy,
-        },
+        "kept": _selected(outcome),
         "alarms": [*_alarms(findings), *outcome.progress.alarms],
         "unreadable": data.facts.unreadable,
         "reasons": plan.reasons,  # with what training settled
@@ -94,6 +89,19 @@ def final_figures(
     }
     run.write_metrics(metrics)
     return metrics
+
+
+def _selected(outcome: Outcome) -> dict[str, Any]:
+    """The weights in the bundle, why these, and what was trained and is not in it."""
+    from headstart.train.below_probe import unused_tuning
+
+    return {
+        "weights": outcome.chosen,
+        "why": outcome.why,
+        "select_accuracy": outcome.chosen_accuracy,
+        "probe_select_accuracy": outcome.probe_accuracy,
+        "unused_tuning": unused_tuning(outcome.phases, outcome.chosen),
+    }
 
 
 def _findings(
