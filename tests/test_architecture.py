@@ -78,6 +78,7 @@ KNOW_THE_PLAN = {
     "apps.cli",
     "apps.plan_command",
     "apps.library",
+    "apps.library_plans",
 }
 
 

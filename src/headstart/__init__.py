@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from headstart.advise.answer import Advice
     from headstart.advise.ranking import Shortlist
-    from headstart.apps.library import check, fit, recommend, report, resume, score
+    from headstart.apps.library import check, fit, report, resume, score
     from headstart.apps.library_networks import compare, embed, probe, resume_comparison, shortlist
+    from headstart.apps.library_plans import make_plan, recommend
     from headstart.errors import HeadstartError
     from headstart.experiments.grid import GridPlan
     from headstart.experiments.questions import question
@@ -67,12 +68,13 @@ _HOME = {
     "gradual": ("headstart.presets", "gradual"),
     "layer_groups": ("headstart.models.grouping", "layer_groups"),
     "load": ("headstart.features.predictor", "load"),
+    "make_plan": ("headstart.apps.library_plans", "make_plan"),
     "param_groups": ("headstart.models.own_loop", "param_groups"),
     "partial": ("headstart.presets", "partial"),
     "probe": ("headstart.apps.library_networks", "probe"),
     "probe_then_tune": ("headstart.presets", "probe_then_tune"),
     "question": ("headstart.experiments.questions", "question"),
-    "recommend": ("headstart.apps.library", "recommend"),
+    "recommend": ("headstart.apps.library_plans", "recommend"),
     "report": ("headstart.apps.library", "report"),
     "resume": ("headstart.apps.library", "resume"),
     "resume_comparison": ("headstart.apps.library_networks", "resume_comparison"),
@@ -111,6 +113,7 @@ __all__ = [
     "gradual",
     "layer_groups",
     "load",
+    "make_plan",
     "param_groups",
     "partial",
     "probe",

@@ -24,6 +24,7 @@ COMMANDS = {
     "evaluate": headstart.score,
     "check": headstart.check,
     "advise": headstart.recommend,
+    "plan": headstart.make_plan,
     "probe": headstart.probe,
     "embed": headstart.embed,
     "shortlist": headstart.shortlist,
@@ -45,6 +46,7 @@ ELSEWHERE = {
     "train": {"resume": "headstart.resume"},
     "compare": {"resume": "headstart.resume_comparison"},
     "advise": {"out": "advice.plan.to_yaml()"},
+    "plan": {"out": "made.to_yaml()"},
     "probe": {"out": "found.to_dict()", "chart": "needs the table of the command"},
     "embed": {"out": "the features are returned; `store` is its folder"},
 }
@@ -71,7 +73,7 @@ def plain(value: Any) -> Any:
 def test_the_keywords_are_the_options_of_the_command_with_the_same_defaults(name: str):
     command = typer.main.get_command(app).commands[name]  # type: ignore[attr-defined]
     keywords = dict(inspect.signature(COMMANDS[name]).parameters)
-    unused = set(keywords) - LIBRARY_ONLY - (TRAIN_ONLY if name == "train" else set())
+    unused = set(keywords) - LIBRARY_ONLY - (TRAIN_ONLY if name in ("train", "plan") else set())
     for option in command.params:
         if option.name == "as_json" or option.name in ELSEWHERE.get(name, {}):
             continue
@@ -83,7 +85,7 @@ def test_the_keywords_are_the_options_of_the_command_with_the_same_defaults(name
     assert not unused, f"headstart.{COMMANDS[name].__name__} has keywords that the command lacks: {unused}"
 
 
-DEFAULTS_ELSEWHERE = {("train", "strategy"), ("compare", "noncommercial_weights")}
+DEFAULTS_ELSEWHERE = {("train", "strategy"), ("plan", "strategy"), ("compare", "noncommercial_weights")}
 """None on the command line stands for the default that `TrainOptions` has."""
 
 

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, get_type_hin
 
 from headstart.apps.watching import Watch, watching
 from headstart.arguments import ArgumentError, fault_of, refuse_unknown
-from headstart.choice_facts import Level
 from headstart.plan import DataPlan, Domain, Plan
 from headstart.request import Resize
 from headstart.train.observers import Observer
@@ -31,7 +30,6 @@ from headstart.workflow.plans import TrainOptions
 if TYPE_CHECKING:
     from typing import Unpack
 
-    from headstart.advise.answer import Advice
     from headstart.workflow.reporting import Report
     from headstart.workflow.train import TrainingAnswer
 
@@ -70,7 +68,7 @@ def _hints(function: Callable[..., object]) -> dict[str, Any]:
     return get_type_hints(holder)
 
 
-def _with_options(function: Callable[Given, Answer]) -> Callable[Given, Answer]:
+def with_options(function: Callable[Given, Answer]) -> Callable[Given, Answer]:
     """Show each keyword of training with its default where signatures are shown: `help`, notebooks."""
     signature = inspect.signature(function)
     plain = [p for p in signature.parameters.values() if p.kind is not inspect.Parameter.VAR_KEYWORD]
@@ -88,7 +86,7 @@ def _written(hint: Any) -> str:  # noqa: ANN401
     return getattr(hint, "__forward_arg__", str(hint))
 
 
-@_with_options
+@with_options
 @checked
 def fit(
     data: PathLike | DataPlan | TrainOptions | Plan | None = None,
@@ -122,13 +120,13 @@ def fit(
     """
     from headstart.workflow.train import train
 
-    request = _request_of(data, plan, options)
+    request = request_of(data, plan, options)
     budget = options.get("budget_seconds") if isinstance(request, Plan) else None
     with watching(progress, observer) as (shown, told):
         return train(request, out=_path(out), budget_seconds=budget, track=track, observer=told, progress=shown)
 
 
-def _request_of(
+def request_of(
     data: PathLike | DataPlan | TrainOptions | Plan | None, plan: Plan | PathLike | None, options: Mapping[str, Any]
 ) -> TrainOptions | Plan:
     """What is to be trained.
@@ -298,63 +296,6 @@ def check(
             images.preview(options, Path(preview))
             answer["preview"] = os.fspath(preview)
     return answer
-
-
-@checked
-def recommend(
-    data: PathLike | DataPlan | None = None,
-    *,
-    images: int | None = None,
-    classes: int | None = None,
-    domain: Domain | Literal["auto"] | None = None,
-    similarity: float | Level | None = None,
-    unlabelled: int = 0,
-    channels: int | None = None,
-    resolution: int | None = None,
-    budget_seconds: float | None = None,
-    cores: int | None = None,
-    gpu: Literal["auto", "none", "one"] = "auto",
-    model: str | None = None,
-    group: str | None = None,
-) -> Advice:
-    """What to do with a set of images, and why; with numbers alone it answers without torch.
-
-    Args:
-        data: DATA, whose images are counted and looked at; or give `images`.
-        images: Labelled images to learn from.
-        classes: Counted in DATA if None.
-        domain: Kind of images, or auto (from pixels of DATA). None is auto with DATA, else photo.
-        similarity: To ImageNet's photos: low, medium, high or 0..1. None measures it in DATA; without DATA or torch it
-            is what the domain says.
-        unlabelled: Further images of the same kind without labels.
-        channels: 1 is grey, more than 3 are bands; read from DATA if None, else 3.
-        resolution: Median of the shorter sides in pixels; read from DATA if None.
-        budget_seconds: Wall clock; infinite: unlimited.
-        cores: Of the machine that will train; this one's if None.
-        gpu: none, one, or auto: whether this machine has one.
-        model: Decided here if None.
-        group: Pattern whose group 1 names what belongs together in DATA.
-
-    Raises:
-        HeadstartError: see its subclasses; with everything that is wrong with the numbers at once.
-    """
-    from headstart.workflow import advising
-
-    return advising.recommend(
-        os.fspath(data) if isinstance(data, os.PathLike) else data,
-        images=images,
-        classes=classes,
-        domain=domain,
-        similarity=similarity,
-        unlabelled=unlabelled,
-        channels=channels,
-        resolution=resolution,
-        budget_seconds=budget_seconds,
-        cores=cores,
-        gpu=gpu,
-        model=model,
-        group=group,
-    )
 
 
 @checked
