@@ -79,6 +79,8 @@ def embed(
     layer: str = "pooled",
     views: int = 0,
     input_size: int | None = None,
+    resize: Resize | None = None,
+    bits: int | None = None,
     precision: Literal["float16", "float32"] = "float16",
     seed: int = 0,
     store: PathLike | None = None,
@@ -95,6 +97,8 @@ def embed(
         layer: pooled: what the head reads. A layer group: what enters it.
         views: Random views of each image beside the plain one.
         input_size: Side in pixels.
+        resize: How an image becomes a square; the way of the weights if None.
+        bits: Bits that grey images of more than 8 bits use; all if None.
         precision: In which rows are kept.
         seed: Of the views.
         store: Folder of the store; None is `$HEADSTART_HOME/store`.
@@ -113,6 +117,8 @@ def embed(
             layer=layer,
             views=views,
             input_size=input_size,
+            resize=resize,
+            bits=bits,
             precision=precision,
             seed=seed,
             store=store,
