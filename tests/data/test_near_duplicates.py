@@ -88,3 +88,18 @@ def test_fewer_than_two_images_have_no_copies(count: int):
 def test_components_follow_chains_and_leave_single_ones_out():
     assert components(7, np.array([[0, 3], [3, 5], [1, 2]])) == [[0, 3, 5], [1, 2]]
     assert components(3, np.empty((0, 2), np.int64)) == []
+
+
+def test_images_that_hang_together_in_a_chain_are_no_copies(monkeypatch: pytest.MonkeyPatch):
+    """Each like the next, as solar cells are: joined, they would move dozens of different things to one side."""
+    images = {f"a/{number:02d}": scene(number) for number in range(40)}
+    chain = np.array([(number, number + 1) for number in range(12)])
+    monkeypatch.setattr(near_duplicates, "near_identical_pairs", lambda *_: chain)
+    assert found(images) == NearDuplicates()
+    monkeypatch.setattr(near_duplicates, "near_identical_pairs", lambda *_: chain[:4])
+    assert [len(group) for group in found(images).groups] == [5], (
+        "five of a burst may well be like their neighbours only"
+    )
+    everyone = np.array([(a, b) for a in range(12) for b in range(a + 1, 12)])
+    monkeypatch.setattr(near_duplicates, "near_identical_pairs", lambda *_: everyone)
+    assert [len(group) for group in found(images).groups] == [12]

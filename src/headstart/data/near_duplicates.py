@@ -54,6 +54,10 @@ MOST_TOGETHER = 20_000
 _BLOCK_VALUES = 2**22
 _LARGEST_SHARE = 0.5
 """A group with more of a class than this is not joined: it would leave nothing to divide."""
+_CHAIN_FROM = 6
+_DENSE_SHARE = 0.5
+"""In a group of six or more images at least half of the pairs that were compared match: copies of one picture nearly
+all do (planted ones: 0.5 to 1), while solar cells of many modules hang together in chains of 0.2 to 0.45."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +77,8 @@ class NearDuplicates:
 def find_near_duplicates(records: Sequence[ImageRecord], thumbnails: Mapping[str, Thumbnail]) -> NearDuplicates:
     """Groups of near-identical images, the same for the same images in any order.
 
-    Turned and mirrored copies are not found. Memory is 1 kB an image and blocks of fixed size.
+    Turned and mirrored copies are not found, nor images that only hang together in chains. Memory is 1 kB an image and
+    blocks of fixed size.
 
     Args:
         records: Images.
@@ -88,10 +93,14 @@ def find_near_duplicates(records: Sequence[ImageRecord], thumbnails: Mapping[str
     counts = Counter(record.label for record in records)
     groups: list[tuple[str, ...]] = []
     too_large: list[tuple[str, ...]] = []
-    for members in components(len(records), pairs):
+    found = components(len(records), pairs)
+    for members, matching in zip(found, _pairs_inside(found, pairs), strict=True):
         held = Counter(records[index].label for index in members)
         is_large = any(count > _LARGEST_SHARE * counts[label] for label, count in held.items())
-        (too_large if is_large else groups).append(tuple(records[index].id for index in members))
+        compared = len(members) * min(NEIGHBOURS, len(members) - 1) / 2
+        is_chain = len(members) >= _CHAIN_FROM and matching < _DENSE_SHARE * compared
+        if is_large or not is_chain:
+            (too_large if is_large else groups).append(tuple(records[index].id for index in members))
     return NearDuplicates(tuple(groups), tuple(too_large))
 
 
@@ -155,6 +164,13 @@ def components(count: int, pairs_P2: Pairs) -> list[list[int]]:  # noqa: N803
     for index in range(count):
         members[root(index)].append(index)
     return [held for held in members.values() if len(held) > 1]
+
+
+def _pairs_inside(groups: Sequence[Sequence[int]], pairs_P2: Pairs) -> list[int]:  # noqa: N803
+    """How many of the pairs lie in each group."""
+    group_of = {index: number for number, members in enumerate(groups) for index in members}
+    counts = Counter(group_of[first] for first in pairs_P2[:, 0].tolist())
+    return [counts[number] for number in range(len(groups))]
 
 
 def _candidates(images_NSS: Thumbnails, labels_N: npt.NDArray[np.int64]) -> Iterator[Pairs]:  # noqa: N803
