@@ -157,7 +157,7 @@ def test_a_refit_that_takes_longer_than_the_grace_is_left_when_the_budget_is_spe
     task = made(prepare, tmp_path, "run")
     monkeypatch.setattr(ending, "SOLVE_GRACE_SECONDS", grace)
     asked = Watch("", "budget")
-    asks_while_solving(monkeypatch, asked, solve=2)
+    asks_while_solving(monkeypatch, asked, solve=3)  # after the probe and the head that tuning starts from
     outcome = go(task, asked)
     assert outcome.chosen.startswith("tune/")
     assert (NO_TIME not in outcome.why) is solved

@@ -89,7 +89,10 @@ def solved(task: Prepared) -> Classifier:
 @pytest.fixture(scope="module")
 def task(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
     folder = make_images(tmp_path_factory.mktemp("finder") / "images")
-    return Prepared(folder, folder.parent / "run", strategy="full", epochs=1)
+    task = Prepared(folder, folder.parent / "run", strategy="full", epochs=1)
+    tune = with_factors(task.plan.phases[1], {"head": 10.0})  # far enough from the backbone's to tell the two apart
+    task.plan = task.plan.model_copy(update={"phases": (task.plan.phases[0], tune)})
+    return task
 
 
 @pytest.fixture(scope="module")
