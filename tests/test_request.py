@@ -106,7 +106,7 @@ def test_a_learning_rate_scales_all_phases_and_says_so() -> None:
 
 
 def test_an_optimizer_and_a_weight_decay_take_the_place_of_the_planned_ones() -> None:
-    plan = STRATEGIES["full"](Request(DataPlan(source="photos"), optimizer="sgd", weight_decay=0.0))
+    plan = STRATEGIES["scratch"](Request(DataPlan(source="photos"), optimizer="sgd", weight_decay=0.0))
     assert (plan.optimizer.name, plan.optimizer.weight_decay, plan.optimizer.label_smoothing) == ("sgd", 0.0, 0.1)
     assert (plan.reasons["optimizer.name"], plan.reasons["optimizer.weight_decay"]) == ("given: sgd", "given: 0.0")
     assert "optimizer" not in plan.reasons

@@ -38,7 +38,7 @@ def test_it_answers_writes_and_draws(image_folder: Path, tmp_path: Path):
     with Image.open(patches) as sheet:
         assert sheet.width > 640
     text = probed_text(answer)
-    for words in ("stem", "accuracy", "literature", "12 images of 2 classes", str(chart), str(patches)):
+    for words in ("stem", "accuracy", "rule of thumb", "12 images of 2 classes", str(chart), str(patches)):
         assert words in text
 
 

@@ -115,7 +115,7 @@ def test_a_view_is_decoded_no_larger_than_it_needs(monkeypatch: pytest.MonkeyPat
     real = loading.decode
     monkeypatch.setattr(loading, "decode", lambda encoded, **given: asked.append(given) or real(encoded, **given))
     view = read_view(ImageRecord("a/0.jpg", "a", WHOLE, content=buffer.getvalue()), spec)
-    assert asked == [{"at_least": 72}]
+    assert asked == [{"at_least": 72, "bits": None}]
     assert view.shape == (32, 32, 3)
     assert np.allclose(view[16, 16], (np.array([200, 100, 0]) / 255 - 0.5) / 0.5, atol=0.02)
 

@@ -32,6 +32,7 @@ from headstart.features.engines import (
 )
 from headstart.features.onnx_engine import OnnxEngine
 from headstart.features.torch_engine import EagerEngine, TorchEngine
+from headstart.files import read_json
 
 Images = npt.NDArray[np.float32]
 
@@ -137,7 +138,7 @@ def test_the_choice_follows_the_figures_and_is_remembered(prepare: Callable, mon
     monkeypatch.setattr(engine_choice, "EXPECTED_RELOAD_SECONDS", 3.0)
     assert chosen(60) == "onnxruntime", "3 s + 60 / 40 < 60 / 10"
     assert chosen(20) == "torch"
-    (machine,) = engine_choice.kept_figures(engine_choice._kept_in()).values()
+    (machine,) = read_json(engine_choice._kept_in()).values()
     assert machine["lite0, 32x32x3"]["onnxruntime"] == 40
 
 

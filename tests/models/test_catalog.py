@@ -114,10 +114,10 @@ def test_a_home_folder_is_understood(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert find_model("resnet18:file:~/w.pth").file == tmp_path / "w.pth"
 
 
-@pytest.mark.parametrize("tail", ["nowhere.pth", ""])
-def test_a_missing_file_is_refused(tail: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("tail", "what"), [("nowhere.pth", "does not exist"), ("", "is a folder")])
+def test_a_missing_file_is_refused(tail: str, what: str, tmp_path: Path) -> None:
     message = refused(f"resnet18:file:{tmp_path / tail}")
-    for words in (str(tmp_path), "does not exist", ".safetensors or .pth"):
+    for words in (str(tmp_path), what, ".safetensors or .pth"):
         assert words in message
 
 

@@ -433,8 +433,14 @@ def test_a_loss_that_is_no_number_ends_the_phase_and_keeps_the_best(prepare: Cal
 
 
 def test_the_budget_keeps_the_best_so_far_and_finishes(prepare: Callable):
-    task = prepare(strategy="discriminative", epochs=5)
-    _, outcome = run_fit(task, stop=StopAfter(5, reason="budget"))
+    task, rows = prepare(strategy="discriminative", epochs=5), Rows()
+
+    class OnceTuned(StopRequest):
+        @property
+        def reason(self) -> str | None:
+            return "budget" if any(row["phase"] == "tune" for row in rows.epochs) else None
+
+    _, outcome = run_fit(task, stop=OnceTuned(), observer=rows)
     assert outcome.stopped == "budget"
     assert outcome.chosen in ("probe", "tune/1")
     assert not outcome.progress.done

@@ -27,7 +27,7 @@ def test_the_public_name_is_this_function():
 
 def test_numbers_alone_are_enough():
     advice = recommend(images=500, domain="medical", channels=1, cores=2, gpu="none")
-    assert advice.strategy == "gradual"
+    assert advice.strategy == "probe_then_tune"
     assert advice.plan.data.source == "DATA"
     assert (advice.situation.hardware.cores, advice.situation.hardware.gpu) == (2, "none")
 
@@ -110,7 +110,7 @@ def test_every_option_of_train_that_a_request_knows_reaches_the_plan(
     make_folder: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ):
     """A new option must not be dropped by strategy auto without a word."""
-    monkeypatch.setattr(looking, "_measure_similarity", lambda seen, records: None)
+    monkeypatch.setattr(looking, "_measure_similarity", lambda seen, records, progress: None)
     from dataclasses import fields
 
     from headstart.request import Request

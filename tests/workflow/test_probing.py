@@ -268,7 +268,7 @@ def test_a_place_is_tried_and_left_as_it_was(tmp_path: Path):
     assert kept.read_text(encoding="utf-8") == "before"
     with pytest.raises(HeadstartError, match="/dev/null is not a plain file"):
         refuse_unwritable(Path("/dev/null"))
-    with pytest.raises(HeadstartError, match=r"cannot be written \(File name too long\)"):
+    with pytest.raises(HeadstartError, match=r"\(File name too long\)"):
         refuse_unwritable(tmp_path / f"{'x' * 300}.json")
 
 

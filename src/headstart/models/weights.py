@@ -201,8 +201,9 @@ def _read(path: Path) -> Tensors:
         if start[8:9] == b"{":  # behind the length of its table
             return load_file(path)
         # timm's checkpoints carry the options of their training; a namespace runs no code.
-        with torch.serialization.safe_globals([argparse.Namespace]):
-            loaded = torch.load(path, "cpu", weights_only=True)
+        # torch goes by the name of a path, and by the content of an open file.
+        with torch.serialization.safe_globals([argparse.Namespace]), path.open("rb") as file:
+            loaded = torch.load(file, "cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise ModelError(
             f"{path} cannot be read as weights (it is damaged, or holds more than tensors and would run code)",

@@ -10,7 +10,14 @@ import numpy as np
 
 from headstart.data.findings import Finding
 from headstart.data.splits import what_is_counted
-from headstart.evaluate.findings import GAP, OVERCONFIDENCE, Sample, overconfidence, untested_classes, validation_gap
+from headstart.evaluate.figure_findings import (
+    GAP,
+    OVERCONFIDENCE,
+    Sample,
+    overconfidence,
+    untested_classes,
+    validation_gap,
+)
 from headstart.intervals import numbered
 from headstart.run import Run
 from headstart.train.observers import Observer

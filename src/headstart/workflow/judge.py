@@ -27,7 +27,7 @@ from headstart.workflow.progress import Progress, no_progress
 from headstart.workflow.run_data import files_hash
 
 if TYPE_CHECKING:
-    from headstart.evaluate.findings import Sample
+    from headstart.evaluate.figure_findings import Sample
     from headstart.features.predictor import Kept, Predictor
 
 LeftOut: TypeAlias = Literal["name", "stop"]
@@ -203,7 +203,7 @@ class Judged:
             name: `test`, or what the images are.
             place: Where they are from, in words.
         """
-        from headstart.evaluate.findings import Sample
+        from headstart.evaluate.figure_findings import Sample
 
         predicted = np.array([max(row["probabilities"]) for row in self.rows])
         correct = np.array([row["predicted"] == row["label"] for row in self.rows])
@@ -212,7 +212,7 @@ class Judged:
 
     def findings(self, place: str) -> list[Finding]:
         """What the figures of these images alone give away."""
-        from headstart.evaluate.findings import overconfidence, untested_classes
+        from headstart.evaluate.figure_findings import overconfidence, untested_classes
 
         classes = self.figures["per_class"]
         return [*overconfidence([self.sample("test", place)], num_classes=len(classes)), *untested_classes(classes)]

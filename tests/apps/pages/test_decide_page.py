@@ -35,7 +35,7 @@ def test_the_plan_on_the_page_is_the_plan_of_the_library():
     plan = Plan.from_dict(yaml.safe_load(page.text_of(id="plan-yaml")))
     there = recommend(images=8_000, domain="medical", classes=4, cores=2, gpu="none").plan
     assert plan.data.source == "my x-rays"
-    assert plan.changed(data=there.data) == there
+    assert there.changed(data=plan.data) == plan
     assert shlex.split(page.text_of(id="train-command"))[2] == "my x-rays"
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from headstart.evaluate.findings import (
+from headstart.evaluate.figure_findings import (
     GAP,
     NO_TEST_IMAGES,
     OVERCONFIDENCE,
