@@ -136,7 +136,7 @@ def test_discriminative_keeps_pretrained_groups_at_a_tenth_of_the_heads_rate_and
 @pytest.mark.parametrize("strategy", ["full", "partial", "probe_then_tune"])
 def test_a_solved_head_is_tuned_at_the_rate_of_the_backbone_without_smoothing(strategy: str) -> None:
     plan = STRATEGIES[strategy](Request(DATA))
-    assert set(tuned(settled(plan)).learning_rates.values()) == {3e-4}
+    assert set(tuned(settled(plan)).learning_rates.values()) == {2e-4}
     assert plan.optimizer.label_smoothing == 0
     for path in ("phases[1].learning_rate", "optimizer.label_smoothing"):
         assert "solved" in plan.reasons[path]
