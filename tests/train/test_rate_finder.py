@@ -261,8 +261,8 @@ def test_rates_of_a_rule_that_has_a_top_follow_it():
     rates = {f"stage{i}": 1e-3 * 0.75 ** (3 - i) for i in range(1, 4)}
     rule = RateRule(rule="geometric", top=1e-3, factor=0.75)
     made = with_factors(settled(rule, **rates, head=3e-3), {"head": None, "backbone": 0.3})
-    assert made.backbone_rates == RateRule(rule="geometric", top=2e-4, factor=0.75)
-    assert made.learning_rates["stage1"] == pytest.approx(2e-4 * 0.75**2)
+    assert made.backbone_rates == RateRule(rule="geometric", top=3e-4, factor=0.75)
+    assert made.learning_rates["stage1"] == pytest.approx(3e-4 * 0.75**2)
     assert made.learning_rates["head"] == 3e-3
 
 
