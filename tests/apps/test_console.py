@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import io
 import sys
 import types
 
@@ -242,3 +243,26 @@ def test_what_is_noted_is_one_plain_line(capsys: pytest.CaptureFixture[str]):
         "tracked by tensorboard in runs/a/tensorboard",
         "warning: mlflow is given up, training goes on: OSError: away (http://host)",
     ]
+
+
+def test_what_is_computed_after_the_last_image_has_a_name(monkeypatch: pytest.MonkeyPatch):
+    """The head is fitted for a minute where there are many features: a bar at 714/714 would look like a standstill."""
+    terminal = Console(file=io.StringIO(), force_terminal=True)
+    monkeypatch.setattr(console, "_stderr", lambda: terminal)
+
+    def shown(watcher: console.TrainingConsole) -> str | None:
+        return None if watcher._bar is None else watcher._bar.tasks[0].description
+
+    with console.training() as watcher:
+        watcher.phase_started(0, SolvePhase())
+        watcher.work_started("features of train", 2)
+        assert shown(watcher) == "features of train"
+        watcher.work_done(2)
+        assert shown(watcher) == "fitting the linear probe: cross-validation of its L2 penalty"
+        watcher.noted("computing", {"what": "choosing features of all depths: fold 2 of 5"})
+        assert shown(watcher) == "choosing features of all depths: fold 2 of 5"
+        watcher.phase_done({"name": "probe", "ended": "solved"})
+        assert shown(watcher) is None
+        watcher.work_started("features of test", 1)
+        watcher.work_done(1)
+        assert shown(watcher) is None, "only a head is fitted after its images"

@@ -80,7 +80,10 @@ def test_the_whole_choice_is_that_of_plain_loops():
 def test_the_solved_head_is_the_references_on_its_columns_and_zero_elsewhere():
     features, labels, folds = task()
     rows = MatrixRows(features)
-    choice = choose_features(rows, labels, CLASSES, folds, strengths=[STRENGTH], shares=[0.2])
+    steps: list[str] = []
+    choice = choose_features(rows, labels, CLASSES, folds, strengths=[STRENGTH], shares=[0.2], on_step=steps.append)
+    count = len(set(folds))
+    assert steps == [f"choosing features of all depths: fold {n} of {count}" for n in range(1, count + 1)]
     assert choice.share == 0.2, "fewer features are better where most are noise"
     head = solve_chosen(rows, labels, CLASSES, choice)
     columns = best(Reference(features, labels).scores(), 0.2)

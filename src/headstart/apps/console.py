@@ -75,6 +75,7 @@ class TrainingConsole(Observer):
         self._task: Any = None
         self._header_shown = False
         self._budget: str | None = None
+        self._solving = False
 
     def progress(self, what: str, total: int) -> Callable[[int], object]:
         """Start a bar; the answer moves it on."""
@@ -111,9 +112,26 @@ class TrainingConsole(Observer):
             self._bar.advance(self._task, count)
             if self._bar.finished:
                 self.close()
+                if self._solving:  # what follows has no count, and a bar that stands still tells nothing
+                    self._computing("fitting the linear probe: cross-validation of its L2 penalty")
+
+    def _computing(self, what: str) -> None:
+        """A moving bar without an end, and the name of what is computed."""
+        self.close()
+        if self._console.is_terminal:
+            self._bar = Progress(
+                TextColumn("{task.description}"),
+                BarColumn(),
+                TimeElapsedColumn(),
+                console=self._console,
+                transient=True,
+            )
+            self._bar.start()
+            self._task = self._bar.add_task(what, total=None)
 
     def phase_started(self, index: int, phase: Phase) -> None:
         """Its name, and what it does."""
+        self._solving = phase.kind == "solve"
         what = "solve the head" if phase.kind == "solve" else f"train up to {phase.epochs} epochs"
         self.say(f"phase {index} {phase.name}: {what}")
 
@@ -151,12 +169,16 @@ class TrainingConsole(Observer):
 
     def phase_done(self, row: Mapping[str, Any]) -> None:
         """Why it ended."""
+        self._solving = False
+        self.close()
         self.say(f"phase {row['name']} ended: {row['ended']}")
 
     def noted(self, event: str, values: Mapping[str, Any]) -> None:
         """What was chosen and why."""
         if event == "chosen":
             self.say(f"kept {values['weights']}: {values['why']}")
+        elif event == "computing":
+            self._computing(values["what"])
         elif event == "resumed":
             self.say(f"going on at phase {values['phase']}, after epoch {values['epoch']}")
         elif event == "finding":

@@ -10,7 +10,7 @@ choose the features that predict it.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -108,6 +108,7 @@ def choose_features(
     shares: Sequence[float] = SHARES,
     seed: int = 0,
     check_stop: CheckStop = never_stop,
+    on_step: Callable[[str], object] = lambda what: None,
 ) -> FeatureChoice:
     """Cross-validate the penalty with all features, and with it how many of them are kept.
 
@@ -123,6 +124,7 @@ def choose_features(
         shares: Candidates, above 0; all features are always among them.
         seed: Of the sample where there are more than CHOOSING_IMAGES.
         check_stop: Called again and again in every solve; what it raises ends the work.
+        on_step: Called with what is computed next, in words, once the rows have been read.
     """
     rows = StoppableRows(rows, check_stop)
     set_up = partial(head_problem, num_classes=num_classes, solver=solver, check_stop=check_stop)
@@ -137,7 +139,8 @@ def choose_features(
     predictions = {1.0: np.asarray(whole.out_of_fold_NK, np.float64)}
     smaller = sorted({share for share in shares if share < 1.0}, reverse=True)
     predictions |= {share: np.zeros((rows.rows, num_classes)) for share in smaller}
-    for fold in np.unique(fold_of) if smaller else ():
+    for number, fold in enumerate(np.unique(fold_of) if smaller else (), start=1):
+        on_step(f"choosing features of all depths: fold {number} of {len(np.unique(fold_of))}")
         inside, outside = np.flatnonzero(fold_of != fold), np.flatnonzero(fold_of == fold)
         seen, unseen = rows.subset(inside), rows.subset(outside)
         problem = set_up(seen, labels_N[inside])

@@ -6,7 +6,7 @@ stays unless the other is better beyond noise on images that neither was fitted 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal
@@ -45,6 +45,8 @@ class DepthProblem:
     seed: int
     check_stop: CheckStop = never_stop
     """Called again and again in every solve; what it raises ends the work."""
+    on_step: Callable[[str], object] = lambda what: None
+    """Called with what is computed next, in words."""
 
     @property
     def last(self) -> Kept:
@@ -80,7 +82,9 @@ def solve_depths(problem: DepthProblem) -> DepthSolution:
         strengths=problem.strengths,
         seed=problem.seed,
         check_stop=problem.check_stop,
+        on_step=problem.on_step,
     )
+    problem.on_step("fitting the head on the chosen features of all depths")
     deep = solve_chosen(
         problem.fit,
         problem.labels,
@@ -89,6 +93,7 @@ def solve_depths(problem: DepthProblem) -> DepthSolution:
         solver=problem.solver,
         check_stop=problem.check_stop,
     )
+    problem.on_step("fitting the head on the last layer, to compare with")
     plain, plain_out_of_fold = _plain(problem, choice.sample)
     if problem.select is not None:
         sample = None

@@ -206,6 +206,7 @@ def _solve_depths(
             noise_level=noise_level,
             seed=seed,
             check_stop=check_stop,
+            on_step=lambda what: observer.noted("computing", {"what": what}),
         )
     )
     write_head(classifier, solution.head)
