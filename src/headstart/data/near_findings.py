@@ -6,6 +6,7 @@ import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from headstart.amounts import count_text
 from headstart.data.findings import Finding, ImageGroups, groups_text
 from headstart.data.near_duplicates import NearDuplicates
 from headstart.data.sources import ImageRecord
@@ -85,7 +86,7 @@ def _inside(groups: ImageGroups, images: int) -> list[Finding]:
         Finding(
             "warning" if count >= WORTH_A_WARNING * images else "info",
             "near_duplicates",
-            f"{count} of {images} images are near-identical to another ({len(groups)} groups, the largest of "
+            f"{count} of {images} images are near-identical to another ({count_text(len(groups), 'group')}, the largest of "
             f"{max(map(len, groups))}): {groups_text(groups)}",
             "they count as one scene: headstart keeps each group on one side of its own splits; "
             "headstart check DATA --near-duplicates groups.csv writes all groups to a table",
