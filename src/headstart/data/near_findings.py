@@ -82,11 +82,12 @@ def _inside(groups: ImageGroups, images: int) -> list[Finding]:
     if not groups:
         return []
     count = sum(map(len, groups))
+    joined = count_text(len(groups), "group")
     return [
         Finding(
             "warning" if count >= WORTH_A_WARNING * images else "info",
             "near_duplicates",
-            f"{count} of {images} images are near-identical to another ({count_text(len(groups), 'group')}, the largest of "
+            f"{count} of {images} images are near-identical to another ({joined}, the largest of "
             f"{max(map(len, groups))}): {groups_text(groups)}",
             "they count as one scene: headstart keeps each group on one side of its own splits; "
             "headstart check DATA --near-duplicates groups.csv writes all groups to a table",
