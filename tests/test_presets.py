@@ -143,7 +143,7 @@ def test_a_solved_head_is_tuned_at_the_rate_of_the_backbone_without_smoothing(st
 
 
 @pytest.mark.parametrize("strategy", TUNING)
-@pytest.mark.parametrize(("epochs", "rise"), [(None, 3.0), (1, 0.6), (2, 1.2), (5, 3.0), (40, 3.0)])
+@pytest.mark.parametrize(("epochs", "rise"), [(None, 2.0), (1, 0.6), (2, 1.2), (5, 2.0), (40, 2.0)])
 def test_what_starts_from_the_solved_head_rises_over_the_first_epochs(
     strategy: str, epochs: int | None, rise: float
 ) -> None:

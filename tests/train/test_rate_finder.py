@@ -90,7 +90,8 @@ def solved(task: Prepared) -> Classifier:
 def task(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
     folder = make_images(tmp_path_factory.mktemp("finder") / "images")
     task = Prepared(folder, folder.parent / "run", strategy="full", epochs=1)
-    tune = with_factors(task.plan.phases[1], {"head": 10.0})  # far enough from the backbone's to tell the two apart
+    # 3e-3 and 3e-4, whatever the preset has: far enough apart to tell the two, and near enough to be found at once.
+    tune = with_factors(task.plan.phases[1], {"head": 15.0, "backbone": 1.5})
     task.plan = task.plan.model_copy(update={"phases": (task.plan.phases[0], tune)})
     return task
 
