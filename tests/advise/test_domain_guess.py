@@ -152,7 +152,7 @@ SETS = {
 @pytest.mark.parametrize("name", SETS)
 @pytest.mark.parametrize("colours", ["own", "grey"])
 def test_no_real_set_is_called_what_it_is_not(real_data, name: str, colours: str):
-    """Grades (solar cells) and multilabel (aerial tiles) set no threshold; their statistics were seen before the last rules."""
+    """Grades (solar cells) and multilabel (aerial tiles) set no threshold, but were seen before the last rules."""
     from headstart.data.decode import decode
     from headstart.data.sources import open_source
 
