@@ -62,8 +62,8 @@ _EPOCHS_REASON = (
     f"5 passes below {FEW_TRAINING_IMAGES} training images (more would memorise them), else 10; --budget ends it sooner"
 )
 _TUNED_RATE_REASON = (
-    "2e-4: of four settings tried, 3e-4 over a longer rise fell furthest below the probe in the middle; which ends best is "
-    "not known (one seed each, docs/guide/strategies.md)"
+    "2e-4: of four settings tried, 3e-4 over a longer rise fell furthest below the probe in the middle; which ends "
+    "best is not known (one seed each, docs/guide/strategies.md)"
 )
 _HEAD_RATE_REASON = (
     "the backbone's: the ten-fold rule is for new heads, and this one is solved; a tenfold learning rate only moves it "
