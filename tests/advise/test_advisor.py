@@ -7,10 +7,10 @@ import math
 from typing import Any
 
 import pytest
-from advice_grid import BUDGETS, DOMAINS, EXPECTED, IMAGES, TWO_CORES
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from advice_grid import BUDGETS, DOMAINS, EXPECTED, IMAGES, TWO_CORES
 from headstart.advise.advisor import ANY_DATA, advise
 from headstart.advise.choices import Reason
 from headstart.advise.situation import Hardware, Situation

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from advice_grid import CLASSES, DOMAINS, IMAGES, SIMILARITIES
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from advice_grid import CLASSES, DOMAINS, IMAGES, SIMILARITIES
 from headstart.advise.rules import RULES, THAWING, TOO_FREE, When, decide, facts_text, least_images, rule_for
 from headstart.advise.situation import Situation
 from headstart.choice_facts import FEW_PER_CLASS, MEASURED, NEVER_ADVISED

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import headstart
-from advise.advice_grid import EXPECTED
+from advice_grid import EXPECTED
 from headstart.apps.advise import parse_similarity
 from headstart.errors import HeadstartError
 from headstart.plan import Plan

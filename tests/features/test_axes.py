@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from head_rows import clouds
 
+from head_rows import clouds
 from headstart.features import axes as module
 from headstart.features.axes import axes_of, own_axes, rotated
 from headstart.features.rows import MatrixRows

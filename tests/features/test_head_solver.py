@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from head_rows import clouds, folds_of
 
+from head_rows import clouds, folds_of
 from headstart.features import head_solver as module
 from headstart.features.head_solver import (
     LogisticInBlocks,

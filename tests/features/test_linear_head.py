@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from head_rows import clouds
 
+from head_rows import clouds
 from headstart.features import rows as module
 from headstart.features.linear_head import LinearHead, softmax
 from headstart.features.rows import MatrixRows

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from head_rows import clouds, folds_of, stored
 
+from head_rows import clouds, folds_of, stored
 from headstart.features import axes as axes_module
 from headstart.features import logistic_blocks, rows
 from headstart.features.axes import axes_of

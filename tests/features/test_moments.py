@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from head_rows import clouds, folds_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from head_rows import clouds, folds_of
 from headstart.features import rows as module
 from headstart.features.moments import moments_by_part, moments_of
 from headstart.features.rows import MatrixRows

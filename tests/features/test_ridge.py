@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from head_rows import clouds, folds_of, stored
 from scipy.optimize import minimize_scalar
 
+from head_rows import clouds, folds_of, stored
 from headstart.features import ridge as module
 from headstart.features import rows
 from headstart.features.linear_head import softmax

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from head_rows import clouds, stored
 
+from head_rows import clouds, stored
 from headstart.features import rows as module
 from headstart.features.rows import ChainedRows, MatrixRows, StoredRows, matrix_of_rows
 from headstart.features.shards import Tensor

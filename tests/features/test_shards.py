@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from store_rows import TENSORS, arrays_of, ids_of
 
 from headstart.errors import DiskFullError, HeadstartError
 from headstart.features import shards as module
@@ -24,6 +23,7 @@ from headstart.features.shards import (
     shard_paths,
     sweep,
 )
+from store_rows import TENSORS, arrays_of, ids_of
 
 STORED = ("float32", "float32", "int64")
 ROWS = 7

@@ -22,7 +22,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from store_rows import BATCH_ROWS, KEY, SHARD_ROWS, SPEC, TENSORS, Nursery, arrays_of, fill, ids_of
 
 from headstart.errors import DiskFullError
 from headstart.features import shards as shards_module
@@ -37,6 +36,7 @@ from headstart.features.store import (
     row_ids,
 )
 from headstart.features.store_limit import StoreFullError, is_in_use, write_limit
+from store_rows import BATCH_ROWS, KEY, SHARD_ROWS, SPEC, TENSORS, Nursery, arrays_of, fill, ids_of
 
 ROOT = Path(__file__).parents[2]
 HALF = replace(KEY, precision="float16")

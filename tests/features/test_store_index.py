@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from store_rows import ids_of
 
 from headstart.features.shards import OpenShard, Shard, Tensor
 from headstart.features.store_index import Index, Reader, as_ids
+from store_rows import ids_of
 
 TENSORS = (Tensor((4, 3)), Tensor((2,), "uint8"))
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 import pytest
-from head_rows import clouds
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize
 from scipy.stats import ortho_group
 from sklearn.covariance import ledoit_wolf
 
+from head_rows import clouds
 from headstart.features.transferability import h_score, ledoit_wolf_share, log_maximum_evidence
 
 Doubles = npt.NDArray[np.float64]

@@ -8,9 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from tracker_readers import scalars_of, texts_of
 
 from headstart.train.tracker_sinks import Mlflow, TensorBoard, mlflow_settings
+from tracker_readers import scalars_of, texts_of
 
 PARAMETERS = {"strategy": "full", "seed": 3, "phases.tune.learning_rates.layer1[0]": 3e-4}
 

@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tracker_readers import scalars_of, texts_of
 
 from headstart.errors import DiskFullError, HeadstartError, Interrupted, MissingExtraError
 from headstart.plan import DataPlan, SolvePhase, TrainPhase
@@ -23,6 +22,7 @@ from headstart.train.trackers import Tracker, TrackerChoice, chosen_trackers, re
 from headstart.workflow.plans import TrainOptions
 from headstart.workflow.resume import resume
 from headstart.workflow.train import train
+from tracker_readers import scalars_of, texts_of
 
 PROBE, TUNE = SolvePhase(name="probe"), TrainPhase(name="tune", epochs=3, thaw="all", learning_rate=1e-3)
 METRICS = {

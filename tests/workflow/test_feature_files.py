@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from filled_rows import filled_of
 
+from filled_rows import filled_of
 from headstart.errors import DataError
 from headstart.workflow import feature_files
 from headstart.workflow.feature_files import is_feature_file, write_features
