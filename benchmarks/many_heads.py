@@ -30,7 +30,8 @@ from headstart.data.checks import read_all
 from headstart.data.loading import read_view
 from headstart.data.sources import Dataset, ImageRecord, open_source
 from headstart.features.head_solver import Solver, head_problem
-from headstart.features.rows import RowSource, StoredRows
+from headstart.features.rows import RowSource
+from headstart.features.stored_rows import StoredRows
 from headstart.models.catalog import find_model
 
 NAME = "many-heads"

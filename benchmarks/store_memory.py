@@ -27,10 +27,10 @@ from typing import Any
 import numpy as np
 
 from headstart.features.head_solver import Solver, head_problem
-from headstart.features.rows import StoredRows
 from headstart.features.shards import Ids, Tensor
 from headstart.features.store import EVALUATION, ActivationStore, SpaceKey, image_digest, row_ids
 from headstart.features.store_index import Reader
+from headstart.features.stored_rows import StoredRows
 from headstart.input_spec import InputSpec
 
 KINDS = {

@@ -9,9 +9,7 @@ import pytest
 
 from head_rows import clouds, stored
 from headstart.features import rows as module
-from headstart.features.rows import ChainedRows, MatrixRows, StoredRows, matrix_of_rows
-from headstart.features.shards import Tensor
-from headstart.features.store_index import Reader
+from headstart.features.rows import ChainedRows, MatrixRows, matrix_of_rows
 
 
 @pytest.fixture(autouse=True)
@@ -47,12 +45,6 @@ def test_a_block_has_a_row_however_wide_it_is():
 def test_no_rows_and_no_features_are_no_blocks_and_empty_ones():
     assert list(MatrixRows(np.empty((0, 4))).blocks()) == []
     assert matrix_of_rows(MatrixRows(np.empty((3, 0)))).shape == (3, 0)
-
-
-def test_spatial_rows_are_refused():
-    reader = Reader([], [Tensor((3, 2))], np.empty(0, np.int32), np.empty(0, np.int32), keeps=None)
-    with pytest.raises(ValueError, match=r"rows of shape \(3, 2\) are not one vector each"):
-        StoredRows(reader)
 
 
 def test_chained_rows_are_those_of_each_source_in_turn(tmp_path: Path):

@@ -34,12 +34,12 @@ from headstart.features.engines import (
     outputs_of,
     pooled_features,
 )
-from headstart.features.rows import StoredRows
 from headstart.features.shards import ID_BYTES, Ids
 from headstart.features.shards import Tensor as StoredTensor
 from headstart.features.spent import Spent
 from headstart.features.store import EVALUATION, ActivationStore, Space, SpaceKey, row_ids
 from headstart.features.store_index import Reader
+from headstart.features.stored_rows import StoredRows
 from headstart.files import kept_paths
 from headstart.input_spec import InputSpec
 from headstart.models.backbone import Classifier

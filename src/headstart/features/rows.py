@@ -8,8 +8,6 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from headstart.features.store_index import Reader
-
 Matrix: TypeAlias = npt.NDArray[np.float32]
 Positions: TypeAlias = npt.NDArray[np.int64]
 
@@ -57,52 +55,12 @@ class MatrixRows:
 
     def blocks(self) -> Iterator[tuple[int, Matrix]]:
         """Pieces of the matrix itself."""
-        for start, stop in _spans(self.rows, self.width):
+        for start, stop in spans(self.rows, self.width):
             yield start, self._matrix[start:stop]
 
     def subset(self, positions: Positions) -> MatrixRows:
         """A copy of some rows."""
         return MatrixRows(self._matrix[positions])
-
-
-class StoredRows:
-    """Rows of pooled features in the store, read through maps of its files: memory stays flat however many there are.
-
-    They come in the order in which they were asked for, not as they lie on disk: sums then do not depend on the order
-    in which images were computed.
-    """
-
-    def __init__(self, reader: Reader, positions: Positions | None = None) -> None:
-        """Read all rows of `reader`, or those at `positions`.
-
-        Raises:
-            ValueError: its rows are not one vector each.
-        """
-        shapes = [tensor.shape for tensor in reader.tensors]
-        if len(shapes) != 1 or len(shapes[0]) != 1:
-            raise ValueError(f"rows of shape {', '.join(map(str, shapes))} are not one vector each")
-        self._reader = reader
-        self._positions = np.arange(len(reader)) if positions is None else positions
-
-    @property
-    def rows(self) -> int:
-        """N."""
-        return len(self._positions)
-
-    @property
-    def width(self) -> int:
-        """F."""
-        return self._reader.tensors[0].shape[0]
-
-    def blocks(self) -> Iterator[tuple[int, Matrix]]:
-        """Fresh arrays in single precision."""
-        for start, stop in _spans(self.rows, self.width):
-            (block,) = self._reader.take(self._positions[start:stop])
-            yield start, np.asarray(block, np.float32)
-
-    def subset(self, positions: Positions) -> StoredRows:
-        """Other rows of the same reader; nothing is copied."""
-        return StoredRows(self._reader, self._positions[positions])
 
 
 class StoppableRows:
@@ -185,7 +143,8 @@ def matrix_of_rows(rows: RowSource) -> Matrix:
     return found
 
 
-def _spans(rows: int, width: int) -> Iterator[tuple[int, int]]:
+def spans(rows: int, width: int) -> Iterator[tuple[int, int]]:
+    """(first row, one past the last row) of every block."""
     step = max(1, BLOCK_BYTES // (4 * max(1, width)))
     for start in range(0, rows, step):
         yield start, min(start + step, rows)

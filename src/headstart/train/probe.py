@@ -22,7 +22,8 @@ from headstart.features.engines import features_of
 from headstart.features.head2toe import ColumnRows, widened
 from headstart.features.head_solver import HeadProblem, head_problem
 from headstart.features.linear_head import Labels, LinearHead, StrengthChoice
-from headstart.features.rows import CheckStop, MatrixRows, RowSource, StoredRows, never_stop
+from headstart.features.rows import CheckStop, MatrixRows, RowSource, never_stop
+from headstart.features.stored_rows import StoredRows
 from headstart.models.backbone import Classifier
 from headstart.plan import SolvePhase
 from headstart.train.checkpoint import Candidate, copy_of
