@@ -18,7 +18,7 @@ from paired import MARGIN, Difference, difference, share_right
 from sets import SETS
 from sides import ACCURACY_EPOCHS, SIDES, Side
 
-from headstart.intervals import wilson_interval
+from headstart.measures.intervals import wilson_interval
 
 Epoch = Literal["last", "best"]
 

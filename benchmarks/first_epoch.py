@@ -28,7 +28,7 @@ from typing import Any
 from measured import Kept, Row, where
 from sections import replace_section
 
-from headstart.evaluate.metrics import paired_p_value
+from headstart.measures.metrics import paired_p_value
 
 ROOT = Path(__file__).parents[1]
 NAME = "first_epoch"

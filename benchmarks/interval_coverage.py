@@ -15,8 +15,8 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from headstart.evaluate.figure_findings import Sample, overconfidence, validation_gap
-from headstart.intervals import share_interval, wilson_interval
+from headstart.measures.figure_findings import Sample, overconfidence, validation_gap
+from headstart.measures.intervals import share_interval, wilson_interval
 
 Groups = npt.NDArray[np.int64]
 

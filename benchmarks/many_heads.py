@@ -29,10 +29,10 @@ from ten_thousand import MODEL, TRAIN, VAL, cifar_folder
 from headstart.data.checks import read_all
 from headstart.data.loading import read_view
 from headstart.data.sources import Dataset, ImageRecord, open_source
-from headstart.features.head_solver import Solver, head_problem
-from headstart.features.rows import RowSource
 from headstart.features.stored_rows import StoredRows
 from headstart.models.catalog import find_model
+from headstart.solvers.head_solver import Solver, head_problem
+from headstart.solvers.rows import RowSource
 
 NAME = "many-heads"
 SOLVERS: tuple[Solver, ...] = ("logistic", "ridge")

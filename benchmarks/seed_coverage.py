@@ -19,8 +19,8 @@ from typing import Literal
 import numpy as np
 from sections import replace_section
 
-from headstart.experiments.resampling import crossed, spread_of, spread_of_difference
-from headstart.experiments.seed_variance import half_width
+from headstart.measures.paired import crossed, spread_of, spread_of_difference
+from headstart.measures.seed_variance import half_width
 
 GUIDE = Path(__file__).parents[1] / "docs" / "guide" / "compare.md"
 SEEDS = (2, 3, 5)

@@ -12,8 +12,8 @@ import numpy.typing as npt
 from measured import Row
 from paired import difference, share_right
 
-from headstart.advise.agreement import kendall_tau
-from headstart.intervals import wilson_interval
+from headstart.measures.agreement import kendall_tau
+from headstart.measures.intervals import wilson_interval
 
 Truth: TypeAlias = Mapping[str, str]
 """Network -> one 1 or 0 for each image that reports: whether it is right."""

@@ -26,12 +26,12 @@ from typing import Any
 
 import numpy as np
 
-from headstart.features.head_solver import Solver, head_problem
 from headstart.features.shards import Ids, Tensor
 from headstart.features.store import EVALUATION, ActivationStore, SpaceKey, image_digest, row_ids
 from headstart.features.store_index import Reader
 from headstart.features.stored_rows import StoredRows
 from headstart.input_spec import InputSpec
+from headstart.solvers.head_solver import Solver, head_problem
 
 KINDS = {
     "spatial (ResNet-18 after layer3)": (256, 14, 14),

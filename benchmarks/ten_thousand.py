@@ -33,7 +33,7 @@ from sets import FOLDER
 from headstart.data.checks import read_all
 from headstart.data.loading import cores, read_view
 from headstart.data.sources import ImageRecord, open_source
-from headstart.intervals import wilson_interval
+from headstart.measures.intervals import wilson_interval
 
 NAME = "ten-thousand"
 PARTS = ("fill", "again", "expert")

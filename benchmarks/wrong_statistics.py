@@ -19,11 +19,11 @@ from headstart.data.loading import read_pixels
 from headstart.data.preprocess import evaluation_view
 from headstart.data.sources import ImageRecord, open_source
 from headstart.data.splits import deal
-from headstart.features.linear import choose_strength
 from headstart.input_spec import InputSpec
-from headstart.intervals import wilson_interval
+from headstart.measures.intervals import wilson_interval
 from headstart.models.backbone import build_classifier, pretrained
 from headstart.models.catalog import find_model
+from headstart.solvers.in_memory import choose_strength
 
 RIGHT = find_model("tf_efficientnet_lite0").card.input
 SPECS = {

@@ -14,8 +14,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
 
-from headstart.evaluate.metrics import judge
-from headstart.intervals import wilson_interval
+from headstart.measures.intervals import wilson_interval
+from headstart.measures.metrics import judge
 from headstart.run import environment
 
 GROUPS = ("stem", "stage1", "stage2", "stage3", "stage4", "stage5", "stage6", "stage7", "head")

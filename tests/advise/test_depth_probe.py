@@ -18,10 +18,10 @@ from headstart.advise.depth_probe import DepthCurve, beats, folds_by_group, prob
 from headstart.data.sources import ImageRecord
 from headstart.errors import DataError
 from headstart.facts import DEPTHS
-from headstart.features import head_solver
-from headstart.features.head_solver import head_problem
-from headstart.features.rows import MatrixRows
-from headstart.intervals import wilson_interval
+from headstart.measures.intervals import wilson_interval
+from headstart.solvers import head_solver
+from headstart.solvers.head_solver import head_problem
+from headstart.solvers.rows import MatrixRows
 
 KEYS = ["group", "position", "count", "detects", "literature_share", "default_action", "accuracy", "accuracy_interval"]
 KEYS += ["knn_accuracy", "knn_interval", "cka", "features"]

@@ -28,7 +28,7 @@ from headstart.advise.halving import (
     who_stays,
 )
 from headstart.data.sources import ImageRecord
-from headstart.intervals import wilson_interval
+from headstart.measures.intervals import wilson_interval
 
 
 def clouds(count: int, width: int, num_classes: int, *, spread: float = 1.5) -> tuple[np.ndarray, np.ndarray]:

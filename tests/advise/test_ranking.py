@@ -9,7 +9,7 @@ import pytest
 
 from headstart.advise.ranking import IMAGENET, PROBE, Candidate, Round, Shortlist, halve, places, scores_of
 from headstart.errors import MissingExtraError, ModelError
-from headstart.intervals import share_interval
+from headstart.measures.intervals import share_interval
 from headstart.models.catalog import ModelChoice, find_model
 
 COUNT, WIDTH = 200, 10

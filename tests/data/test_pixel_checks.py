@@ -11,9 +11,9 @@ import pytest
 from PIL import Image
 
 from headstart.data.checks import find, read_all
-from headstart.data.findings import Finding
 from headstart.data.pixel_checks import find_in_shapes, view_facts
 from headstart.data.sources import ImageRecord, open_source
+from headstart.findings import Finding
 from headstart.input_spec import InputSpec
 
 SPEC = InputSpec(224, 256, "bicubic", (0.5,) * 3, (0.5,) * 3)

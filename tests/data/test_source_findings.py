@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from headstart.data.dataset import Account, Dataset, ImageRecord, OutsideLink, Skipped, SkipReason
-from headstart.data.findings import Finding
 from headstart.data.source_findings import STRICT, find_in_source, reason_text, refuse_left_out
 from headstart.data.sources import WHOLE, open_source
 from headstart.errors import DataError
+from headstart.findings import Finding
 from image_folders import folder_of
 
 

@@ -17,7 +17,7 @@ from headstart.deliver.curves import (
     steps_of,
 )
 from headstart.deliver.run_facts import Epoch, read_run
-from headstart.intervals import wilson_interval
+from headstart.measures.intervals import wilson_interval
 from page_text import parsed
 from report_folders import make_run
 

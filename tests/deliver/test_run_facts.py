@@ -11,7 +11,7 @@ import pytest
 
 from headstart.deliver.run_facts import read_run
 from headstart.errors import RunError
-from headstart.intervals import wilson_interval
+from headstart.measures.intervals import wilson_interval
 from report_folders import GROUPS, make_run
 
 

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headstart.evaluate.metrics import balanced_accuracy, confusion_matrix
 from headstart.experiments.outcomes import (
     Answers,
     Outcomes,
@@ -20,7 +19,8 @@ from headstart.experiments.outcomes import (
     strata_of,
     summarize,
 )
-from headstart.intervals import wilson_interval
+from headstart.measures.intervals import wilson_interval
+from headstart.measures.metrics import balanced_accuracy, confusion_matrix
 
 FAST = settings(max_examples=30, deadline=None)
 

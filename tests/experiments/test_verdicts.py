@@ -11,8 +11,8 @@ import numpy.typing as npt
 import pytest
 
 from headstart.experiments.outcomes import Outcomes
-from headstart.experiments.resampling import mcnemar_p_value
 from headstart.experiments.verdicts import compare, differences
+from headstart.measures.paired import mcnemar_p_value
 
 
 def outcomes(name: str, rows: object, metric: str = "accuracy", classes: dict[str, str] | None = None) -> Outcomes:

@@ -9,7 +9,7 @@ import torch
 
 from headstart.features import answering_speed
 from headstart.features.answering_speed import inference_of
-from headstart.features.timing import Timing
+from headstart.measures.timing import Timing
 
 
 def test_many_and_one_are_measured_and_nothing_is_changed(prepare: Callable, monkeypatch: pytest.MonkeyPatch):

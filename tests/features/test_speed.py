@@ -11,8 +11,9 @@ import pytest
 import torch
 from torch import nn
 
-from headstart.features import speed, timing
-from headstart.features.timing import Timing
+from headstart.features import speed
+from headstart.measures import timing
+from headstart.measures.timing import Timing
 from headstart.models.catalog import ModelCard, find_model
 
 CARDS = [find_model(name).card for name in ("timm/test_resnet", "timm/test_vit")]

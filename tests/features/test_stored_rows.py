@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from head_rows import clouds, stored
-from headstart.features.rows import matrix_of_rows
 from headstart.features.shards import Tensor
 from headstart.features.store_index import Reader
 from headstart.features.stored_rows import StoredRows
+from headstart.solvers.rows import matrix_of_rows
 
 
 def test_spatial_rows_are_refused():

@@ -10,9 +10,9 @@ import pytest
 
 from headstart.data.sources import WHOLE, ImageRecord
 from headstart.data.splits import Roles
-from headstart.features.rows import MatrixRows
 from headstart.input_spec import InputSpec
 from headstart.models.catalog import all_cards
+from headstart.solvers.rows import MatrixRows
 from headstart.train import leak_findings as module
 from headstart.train.leak_findings import leak_findings
 from headstart.train.training_images import TrainingImages

@@ -14,10 +14,10 @@ import torch
 from conftest import Prepared, make_images
 from headstart.errors import FrozenMovedError, RunError
 from headstart.features.engines import features_of
-from headstart.features.linear import solve_logistic
 from headstart.models import backbone
 from headstart.models.backbone import Classifier
 from headstart.plan import Plan, Schedule
+from headstart.solvers.in_memory import solve_logistic
 from headstart.train import loop, probe
 from headstart.train.below_probe import BELOW, unused_tuning
 from headstart.train.checkpoint import load_state

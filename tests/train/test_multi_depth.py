@@ -11,15 +11,15 @@ import numpy as np
 import pytest
 import torch
 
-from headstart.evaluate.metrics import paired_p_value, sharpened_log_losses
 from headstart.features.engines import features_of, logits_of
-from headstart.features.linear import choose_strength, softmax, solve_logistic
 from headstart.features.predictor import load
-from headstart.features.rows import MatrixRows
 from headstart.features.store import ActivationStore
+from headstart.measures.metrics import paired_p_value, sharpened_log_losses
 from headstart.models.bundle import save_bundle
 from headstart.models.heads import DEPTHS
 from headstart.plan import SolvePhase
+from headstart.solvers.in_memory import choose_strength, softmax, solve_logistic
+from headstart.solvers.rows import MatrixRows
 from headstart.train.loop import fit
 from headstart.train.multi_depth import DepthProblem, solve_depths
 from headstart.train.observers import Observer

@@ -41,7 +41,7 @@ SMALL = {"input_size": 32, "batch_size": 4}
 @pytest.fixture(autouse=True)
 def _short_measurements(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("headstart.features.answering_speed.SECONDS", 0.01)
-    monkeypatch.setattr("headstart.features.timing.AGREE", float("inf"))  # no test depends on how busy the machine is
+    monkeypatch.setattr("headstart.measures.timing.AGREE", float("inf"))  # no test depends on how busy the machine is
 
 
 def here(work: Callable[[Any, Observer], Any], task: object, *, observer: Observer, stop: StopRequest) -> Any:

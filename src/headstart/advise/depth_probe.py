@@ -19,13 +19,13 @@ from headstart.data.sources import ImageRecord
 from headstart.data.splits import deal_folds
 from headstart.errors import DataError
 from headstart.facts import depth_of
-from headstart.features.axes import axes_of
-from headstart.features.head_solver import head_problem
-from headstart.features.logistic_blocks import choose_in_blocks
-from headstart.features.neighbours import nearest_out_of_fold, neighbours_for
-from headstart.features.rows import MatrixRows
-from headstart.features.similarity import linear_cka
-from headstart.intervals import Together, share_interval
+from headstart.measures.intervals import Together, share_interval
+from headstart.measures.neighbours import nearest_out_of_fold, neighbours_for
+from headstart.measures.similarity import linear_cka
+from headstart.solvers.axes import axes_of
+from headstart.solvers.head_solver import head_problem
+from headstart.solvers.logistic import choose_in_blocks
+from headstart.solvers.rows import MatrixRows
 
 Features: TypeAlias = Mapping[str, npt.NDArray[np.float32]]
 """Layer group -> (N, F), stem to last stage."""

@@ -17,11 +17,11 @@ import numpy.typing as npt
 
 from headstart.data.sources import ImageRecord
 from headstart.data.splits import deal, order_key
-from headstart.features.head_solver import head_problem
-from headstart.features.neighbours import nearest_out_of_fold, neighbours_for
-from headstart.features.rows import MatrixRows
-from headstart.features.transferability import h_score, log_maximum_evidence
-from headstart.intervals import Together, mean_interval, share_difference_interval, share_interval
+from headstart.measures.intervals import Together, mean_interval, share_difference_interval, share_interval
+from headstart.measures.neighbours import nearest_out_of_fold, neighbours_for
+from headstart.measures.transferability import h_score, log_maximum_evidence
+from headstart.solvers.head_solver import head_problem
+from headstart.solvers.rows import MatrixRows
 
 Features: TypeAlias = npt.NDArray[np.float32]
 Labels: TypeAlias = npt.NDArray[np.int64]

@@ -12,7 +12,7 @@ from headstart.data.loading import in_order, reader_threads
 from headstart.data.preprocess import pixels_needed
 from headstart.data.sources import ImageRecord
 from headstart.errors import DataError, require
-from headstart.features.similarity import similarity_of_overlap
+from headstart.measures.similarity import similarity_of_overlap
 from headstart.models.catalog import find_model
 from headstart.request import DEFAULT_MODEL
 

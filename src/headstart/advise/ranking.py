@@ -12,7 +12,6 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from headstart.advise.agreement import Agreement, agreement_sentences, agreements
 from headstart.advise.halving import (
     Difference,
     Features,
@@ -25,7 +24,8 @@ from headstart.advise.halving import (
     who_stays,
 )
 from headstart.errors import MissingExtraError, ModelError
-from headstart.intervals import Together
+from headstart.measures.agreement import Agreement, agreement_sentences, agreements
+from headstart.measures.intervals import Together
 from headstart.models.catalog import ModelChoice
 
 FeaturesOf: TypeAlias = Callable[["Candidate", int], Features]

@@ -12,7 +12,6 @@ from typing import Any, Literal
 
 from headstart.data.decode import UnreadableImageError, decode_with_facts
 from headstart.data.duplicates import find_duplicates
-from headstart.data.findings import Finding
 from headstart.data.near_duplicates import NearDuplicates, find_near_duplicates
 from headstart.data.near_findings import find_near_findings
 from headstart.data.pixel_checks import PixelFacts, find_in_pixels, find_in_shapes, pixel_facts, view_facts
@@ -21,6 +20,7 @@ from headstart.data.sources import WHOLE, Dataset, ImageRecord
 from headstart.data.splits import shared_groups
 from headstart.data.thumbnails import Thumbnail, thumbnail
 from headstart.errors import DataError
+from headstart.findings import Finding
 from headstart.input_spec import InputSpec
 
 FEW_IMAGES_PER_CLASS = 10

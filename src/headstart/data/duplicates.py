@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
-from headstart.data.findings import Finding, ImageGroups, groups_text
 from headstart.data.sources import ImageRecord
+from headstart.findings import Finding, ImageGroups, groups_text
 
 
 def find_duplicates(records: Sequence[ImageRecord], digests: Mapping[str, str]) -> list[Finding]:

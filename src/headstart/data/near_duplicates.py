@@ -14,7 +14,6 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from headstart.data.findings import ImageGroups
 from headstart.data.sources import ImageRecord
 from headstart.data.thumbnails import (
     COARSE_SIDE,
@@ -28,6 +27,7 @@ from headstart.data.thumbnails import (
     match,
     shrunk,
 )
+from headstart.findings import ImageGroups
 
 LEAST_MATCH = 0.8
 """Below this no two images are near-identical; of 1,797 photos and aerial tiles no different two reach 0.75."""

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from headstart.amounts import count_text
-from headstart.data.findings import Finding, ImageGroups, groups_text
 from headstart.data.near_duplicates import NearDuplicates
 from headstart.data.sources import ImageRecord
 from headstart.errors import DataError
+from headstart.findings import Finding, ImageGroups, groups_text
 
 WORTH_A_WARNING = 0.01
 """From this share of near-identical images on, the finding is a warning."""

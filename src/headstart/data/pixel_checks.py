@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from headstart.data.decode import Decoded, Pixels
-from headstart.data.findings import Finding
 from headstart.data.sources import ImageRecord
+from headstart.findings import Finding
 from headstart.input_spec import InputSpec
 
 DARK_SHARE = 1 / 8

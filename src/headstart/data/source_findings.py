@@ -8,9 +8,9 @@ from collections.abc import Sequence
 
 from headstart.amounts import count_text
 from headstart.data.dataset import Dataset, ImageRecord, Skipped, SkipReason
-from headstart.data.findings import Finding
 from headstart.data.label_tables import table_remedy
 from headstart.errors import DataError
+from headstart.findings import Finding
 
 _SHOWN = 5
 

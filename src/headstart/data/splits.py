@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 from headstart.data.sources import WHOLE, Dataset, ImageRecord
 from headstart.errors import DataError
-from headstart.intervals import Counted
+from headstart.measures.intervals import Counted
 
 VAL_PREFIX = "val:"
 """Put before the ids of images given apart with --val, so that no two images of a run share an id."""

@@ -11,7 +11,7 @@ from headstart.deliver import wording
 from headstart.deliver.markup import Html, tag
 from headstart.deliver.plot import Axis, Plot, epoch_axis, linear_axis, share_axis, starts_at
 from headstart.deliver.run_facts import Epoch, RunFacts
-from headstart.intervals import wilson_interval
+from headstart.measures.intervals import wilson_interval
 
 _CUT_FACTOR, _FIRST_FACTOR = 4.0, 2.0
 """A loss above so many times the median of all, and of first epochs, is drawn at the border: one bad epoch must not

@@ -248,7 +248,7 @@ def _validation_intervals(path: Path, data: Values) -> dict[str, tuple[float, fl
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from headstart.intervals import numbered, share_interval
+    from headstart.measures.intervals import numbered, share_interval
 
     try:
         read = pq.read_table(path, columns=["image", "epoch", "right"])

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from headstart.features.timing import Latency, implausible
+from headstart.measures.timing import Latency, implausible
 
 MOST_REPEATS = 2
 """How often a doubtful figure is measured once more before it is marked."""

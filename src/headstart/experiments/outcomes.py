@@ -9,10 +9,10 @@ from typing import Any, Literal
 
 import numpy as np
 
-from headstart.experiments import resampling
-from headstart.experiments.resampling import Floats, Ints
-from headstart.experiments.seed_variance import ENOUGH_SEEDS, is_wide_by_seeds
-from headstart.intervals import share_interval, wilson_interval
+from headstart.measures import paired
+from headstart.measures.intervals import share_interval, wilson_interval
+from headstart.measures.paired import Floats, Ints
+from headstart.measures.seed_variance import ENOUGH_SEEDS, is_wide_by_seeds
 
 Metric = Literal["accuracy", "balanced_accuracy", "log_loss"]
 
@@ -185,7 +185,7 @@ def estimate_of(outcomes: Outcomes) -> Estimate:
     images = sorted(outcomes.images)
     rows = rows_of(outcomes, images)
     values, groups = np.stack(list(rows.values())), groups_of([outcomes], images)
-    table = resampling.crossed(values, strata_of([outcomes], images), groups)
+    table = paired.crossed(values, strata_of([outcomes], images), groups)
     by_seed = tuple(map(float, table.seed_means))
     if outcomes.metric == "accuracy" and len(rows) == 1:
         correct = table.values[0] > 0
@@ -193,8 +193,8 @@ def estimate_of(outcomes: Outcomes) -> Estimate:
             return Estimate(table.mean, wilson_interval(int(correct.sum()), len(images)), by_seed)
         return Estimate(table.mean, share_interval(correct, table.groups), by_seed)
     is_share = outcomes.metric != "log_loss"
-    spread = resampling.spread_of(table, _UNSEEN_OF_SHARE if is_share else 0.0)
-    low, high = resampling.interval(table.mean, resampling.pigeonhole([table])[0], spread)
+    spread = paired.spread_of(table, _UNSEEN_OF_SHARE if is_share else 0.0)
+    low, high = paired.interval(table.mean, paired.pigeonhole([table])[0], spread)
     needed = ENOUGH_SEEDS if is_wide_by_seeds(spread) else None
     return Estimate(table.mean, (max(low, 0.0), min(high, 1.0) if is_share else high), by_seed, needed)
 
@@ -203,7 +203,7 @@ def mean_of(outcomes: Outcomes) -> float:
     """The metric, each seed counting the same."""
     images = sorted(outcomes.images)
     values = np.stack(list(rows_of(outcomes, images).values()))
-    return resampling.crossed(values, strata_of([outcomes], images)).mean
+    return paired.crossed(values, strata_of([outcomes], images)).mean
 
 
 def summarize(trials: Mapping[int, Answers], metric: Metric) -> Summary:

@@ -29,10 +29,10 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from headstart.experiments import resampling
 from headstart.experiments.outcomes import BETTER, Metric, Outcomes, mean_of
-from headstart.experiments.seed_variance import LEVEL
 from headstart.experiments.verdicts import Difference, differences
+from headstart.measures import paired
+from headstart.measures.seed_variance import LEVEL
 
 Label = Literal["diverges", "forgets", "undertrains", "sweet spot"]
 
@@ -196,7 +196,7 @@ def _gaps_to_best(curves: Sequence[RateCurve], best: RateCurve) -> dict[float, _
     """Rate -> how much worse it ends than the best; corrected over all pairs, since any could have been the best."""
     pairs = list(itertools.combinations(curves, 2))
     found = _tested([(a.epochs[-1], b.epochs[-1]) for a, b in pairs])
-    corrected, _ = resampling.holm([each.p_value for each in found])
+    corrected, _ = paired.holm([each.p_value for each in found])
     gaps = {best.rate: _Gap(0.0, 1.0)}
     for (a, b), each, p_value in zip(pairs, found, corrected, strict=True):
         if a is best:
@@ -211,8 +211,8 @@ def _starts(curves: Sequence[RateCurve]) -> dict[float, _Start]:
     started = [(curve, curve.start, _lowest_epoch(curve)) for curve in curves if curve.start is not None]
     ends = _tested([(start, curve.epochs[-1]) for curve, start, _ in started])
     falls = _tested([(start, curve.epochs[lowest]) for curve, start, lowest in started])
-    p_ends, _ = resampling.holm([each.p_value for each in ends])
-    p_falls, _ = resampling.holm(
+    p_ends, _ = paired.holm([each.p_value for each in ends])
+    p_falls, _ = paired.holm(
         [min(1.0, each.p_value * len(curve.epochs)) for each, (curve, _, _) in zip(falls, started, strict=True)]
     )
     return {

@@ -22,12 +22,12 @@ from headstart.experiments.measured_variants import (
     record_of,
 )
 from headstart.experiments.outcomes import Answers, Outcomes, outcomes_of, summarize
-from headstart.experiments.pareto import front
 from headstart.experiments.rate_labels import RateCurve, label_rates
 from headstart.experiments.recommendation import choose
 from headstart.experiments.rounds import Schedule
 from headstart.experiments.trial_record import shared, value_of
 from headstart.experiments.verdicts import Pair, compare
+from headstart.measures.pareto import front
 
 SCHEMA_VERSION = 1
 

@@ -23,10 +23,10 @@ from typing import Any, Literal
 
 import numpy as np
 
-from headstart.experiments import resampling
 from headstart.experiments.outcomes import BETTER, Metric, Outcomes, groups_of, rows_of, strata_of
-from headstart.experiments.resampling import Crossed, Floats, Ints
-from headstart.experiments.seed_variance import (
+from headstart.measures import paired
+from headstart.measures.paired import Crossed, Floats, Ints
+from headstart.measures.seed_variance import (
     ENOUGH_SEEDS,
     LEVEL,
     MOST_TIMES_THE_IMAGES,
@@ -142,7 +142,7 @@ def _tables(both: _Shared, strata: Ints, groups: Ints | None) -> _Sides:
     kept = np.isfinite(both[0]).any(axis=0)
     dense = np.unique(strata[kept], return_inverse=True)[1].astype(np.int64)
     together = None if groups is None else groups[kept]
-    a, b = (resampling.crossed(side[:, kept], dense, together) for side in both)
+    a, b = (paired.crossed(side[:, kept], dense, together) for side in both)
     return a, b
 
 
@@ -161,24 +161,24 @@ def _sign_p_values(
             if groups is None:
                 row[np.isfinite(both[0][0])] = values[0]
             else:
-                summed = resampling.by_group(values, groups)[0]
+                summed = paired.by_group(values, groups)[0]
                 row[: len(summed)] = summed
             places.append(place)
             contributions.append(row)
     if not places:
         return {}
-    return dict(zip(places, resampling.sign_flip_p_values(np.stack(contributions)).tolist(), strict=True))
+    return dict(zip(places, paired.sign_flip_p_values(np.stack(contributions)).tolist(), strict=True))
 
 
 def _difference(pair: tuple[Outcomes, Outcomes], sides: _Sides, by_signs: float | None) -> Difference:
     a, b = sides
     metric = pair[0].metric
     table = Crossed(a.values - b.values, a.weights, a.strata, a.groups)
-    spread = resampling.spread_of_difference(a, b, 0.0 if metric == "log_loss" else _UNSEEN_OF_PAIR)
+    spread = paired.spread_of_difference(a, b, 0.0 if metric == "log_loss" else _UNSEEN_OF_PAIR)
     if by_signs is not None:
         p_value = by_signs
     elif len(a.values) == 1:
-        p_value = resampling.mcnemar_p_value(int((table.values > 0).sum()), int((table.values < 0).sum()))
+        p_value = paired.mcnemar_p_value(int((table.values > 0).sum()), int((table.values < 0).sum()))
     else:
         p_value = crossed_p_value(table.mean, spread)
     return Difference(pair[0].variant, pair[1].variant, metric, table, spread, p_value)
@@ -201,8 +201,8 @@ def compare(variants: Sequence[Outcomes], on: Role) -> list[Pair]:
         raise ValueError(f"variants {names}; every name is expected once")
     alike = [(a, b) for a, b in itertools.combinations(variants, 2) if a.method == b.method]
     found = [each for each in differences(alike) if each is not None] if alike else []
-    corrected, levels = resampling.holm([each.p_value for each in found])
-    samples = resampling.pigeonhole([each.table for each in found])
+    corrected, levels = paired.holm([each.p_value for each in found])
+    samples = paired.pigeonhole([each.table for each in found])
     return [
         _pair(each, on, _interval(each, drawn), float(p), float(level), len(found))
         for each, drawn, p, level in zip(found, samples, corrected, levels, strict=True)
@@ -212,7 +212,7 @@ def compare(variants: Sequence[Outcomes], on: Role) -> list[Pair]:
 def _interval(of: Difference, samples: Floats) -> tuple[float, float]:
     """95 % interval of a difference; with several seeds the one whose test gave the p-value, so that both agree."""
     if len(of.table.values) == 1:
-        return resampling.interval(of.table.mean, samples, of.spread)
+        return paired.interval(of.table.mean, samples, of.spread)
     half = half_width(of.spread)
     return of.table.mean - half, of.table.mean + half
 

@@ -21,9 +21,9 @@ from headstart.features.engines import (
     pooled_features,
     pooled_label,
 )
-from headstart.features.timing import Stability, Timing, timed
 from headstart.features.torch_engine import EagerEngine
 from headstart.input_spec import InputSpec
+from headstart.measures.timing import Stability, Timing, timed
 from headstart.models.backbone import Classifier
 
 MANY_IMAGES = 32

@@ -19,9 +19,9 @@ import torch
 from torch import Tensor, nn
 
 from headstart.features.engines import best_device
-from headstart.features.timing import Timing, timed
 from headstart.features.torch_engine import device_of
 from headstart.files import read_json, update_json
+from headstart.measures.timing import Timing, timed
 from headstart.models.backbone import build_network
 from headstart.models.catalog import ModelCard
 from headstart.models.download import home

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from headstart.features.rows import Matrix, Positions, spans
 from headstart.features.store_index import Reader
+from headstart.solvers.rows import Matrix, Positions, spans
 
 
 class StoredRows:

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from headstart.errors import RunError
-from headstart.evaluate.metrics import paired_p_value
 from headstart.files import is_file, write_atomically
+from headstart.measures.metrics import paired_p_value
 from headstart.train.judged import Judged
 
 

@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from headstart.data.findings import Finding
 from headstart.data.sources import ImageRecord
-from headstart.features.near_neighbours import (
+from headstart.findings import Finding
+from headstart.measures.near_neighbours import (
     FILES_BESIDE,
     MOST_COMPARED,
     Nearness,
@@ -18,7 +18,7 @@ from headstart.features.near_neighbours import (
     nearest_others,
     succession,
 )
-from headstart.features.rows import RowSource, matrix_of_rows
+from headstart.solvers.rows import RowSource, matrix_of_rows
 from headstart.train.training_images import TrainingImages
 
 MOST_TEST_IMAGES = 300

@@ -21,13 +21,13 @@ import torch
 from torch import Tensor
 
 from headstart.data.sources import ImageRecord
-from headstart.evaluate.metrics import log_loss
 from headstart.features.cut import CutNetwork
-from headstart.features.linear import softmax
+from headstart.measures.metrics import log_loss
 from headstart.models.backbone import Classifier
 from headstart.models.layers import restore
 from headstart.plan import FrozenPartPlan, Plan, SolvePhase, TrainPhase
 from headstart.run import Run
+from headstart.solvers.in_memory import softmax
 from headstart.train.batch_variation import vary_batch
 from headstart.train.below_probe import below_probe_alarm
 from headstart.train.checkpoint import Candidate, Progress, State, copy_of, load_state, save_state

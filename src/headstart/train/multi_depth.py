@@ -13,11 +13,11 @@ from typing import Literal
 
 import numpy as np
 
-from headstart.evaluate.metrics import sharpened_log_losses
-from headstart.features.head2toe import ColumnRows, Kept, choose_features, solve_chosen, widened
-from headstart.features.head_solver import Folds, Solver, head_problem
-from headstart.features.linear_head import Labels, LinearHead, Matrix
-from headstart.features.rows import CheckStop, Positions, RowSource, never_stop
+from headstart.measures.metrics import sharpened_log_losses
+from headstart.solvers.head2toe import ColumnRows, Kept, choose_features, solve_chosen, widened
+from headstart.solvers.head_solver import Folds, Solver, head_problem
+from headstart.solvers.linear_head import Labels, LinearHead, Matrix
+from headstart.solvers.rows import CheckStop, Positions, RowSource, never_stop
 from headstart.train.checkpoint import Candidate
 
 

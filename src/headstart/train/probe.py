@@ -14,18 +14,18 @@ import torch
 from headstart.data.sources import ImageRecord
 from headstart.data.splits import deal_folds
 from headstart.errors import DiskFullError, NotWritableError
-from headstart.evaluate.metrics import log_loss, sharpened_log_losses
 from headstart.features.activations import Activations, View, evaluation_view, pooled_part
 from headstart.features.cost_facts import POOLED
 from headstart.features.engine_choice import EngineWish
 from headstart.features.engines import features_of
-from headstart.features.head2toe import ColumnRows, widened
-from headstart.features.head_solver import HeadProblem, head_problem
-from headstart.features.linear_head import Labels, LinearHead, StrengthChoice
-from headstart.features.rows import CheckStop, MatrixRows, RowSource, never_stop
 from headstart.features.stored_rows import StoredRows
+from headstart.measures.metrics import log_loss, sharpened_log_losses
 from headstart.models.backbone import Classifier
 from headstart.plan import SolvePhase
+from headstart.solvers.head2toe import ColumnRows, widened
+from headstart.solvers.head_solver import HeadProblem, head_problem
+from headstart.solvers.linear_head import Labels, LinearHead, StrengthChoice
+from headstart.solvers.rows import CheckStop, MatrixRows, RowSource, never_stop
 from headstart.train.checkpoint import Candidate, copy_of
 from headstart.train.leak_findings import leak_findings
 from headstart.train.multi_depth import DepthProblem, solve_depths

@@ -15,11 +15,11 @@ from headstart.data.preprocess import NetworkInput, scale
 from headstart.data.sources import ImageRecord
 from headstart.features.activations import View
 from headstart.features.engine_choice import EngineWish
-from headstart.features.rows import ChainedRows
 from headstart.features.store import random_view
 from headstart.models.augment import training_view, view_rng
 from headstart.models.backbone import Classifier
 from headstart.plan import AugmentationPlan, Phase, SolvePhase, TrainPhase
+from headstart.solvers.rows import ChainedRows
 from headstart.train.checkpoint import Progress
 from headstart.train.feeds import views_drawn_from
 from headstart.train.observers import Observer

@@ -296,7 +296,7 @@ def _validated(ways: Sequence[Literal["tuned", "head only"]], *, values: int) ->
         ways: Of each variant.
         values: Training images times features of the widest network.
     """
-    from headstart.features.head_solver import SAMPLE_VALUES
+    from headstart.solvers.head_solver import SAMPLE_VALUES
 
     in_a_sample = values > SAMPLE_VALUES and "head only" in ways
     return "held_out" if len(set(ways)) > 1 or in_a_sample else "auto"

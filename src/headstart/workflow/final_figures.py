@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from headstart.data.findings import Finding
 from headstart.data.splits import what_is_counted
-from headstart.evaluate.figure_findings import (
+from headstart.findings import Finding
+from headstart.measures.figure_findings import (
     GAP,
     OVERCONFIDENCE,
     Sample,
@@ -18,7 +18,7 @@ from headstart.evaluate.figure_findings import (
     untested_classes,
     validation_gap,
 )
-from headstart.intervals import numbered
+from headstart.measures.intervals import numbered
 from headstart.run import Run
 from headstart.train.observers import Observer
 from headstart.workflow.images import CheckedData

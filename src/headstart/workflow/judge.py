@@ -11,13 +11,13 @@ import numpy as np
 import numpy.typing as npt
 
 from headstart.data import checks
-from headstart.data.findings import Finding
 from headstart.data.inputs import find_inputs
 from headstart.data.sources import ImageRecord
 from headstart.data.splits import named_group, what_is_counted
 from headstart.data.trained_on import read_trained_on
 from headstart.errors import BundleError, DataError
-from headstart.intervals import numbered
+from headstart.findings import Finding
+from headstart.measures.intervals import numbered
 from headstart.models.bundle import read_info
 from headstart.plan import Phase, SolvePhase
 from headstart.run import Run
@@ -27,8 +27,8 @@ from headstart.workflow.progress import Progress, no_progress
 from headstart.workflow.run_data import files_hash
 
 if TYPE_CHECKING:
-    from headstart.evaluate.figure_findings import Sample
     from headstart.features.predictor import Kept, Predictor
+    from headstart.measures.figure_findings import Sample
 
 LeftOut: TypeAlias = Literal["name", "stop"]
 """What to do about files that give no prediction."""
@@ -203,7 +203,7 @@ class Judged:
             name: `test`, or what the images are.
             place: Where they are from, in words.
         """
-        from headstart.evaluate.figure_findings import Sample
+        from headstart.measures.figure_findings import Sample
 
         predicted = np.array([max(row["probabilities"]) for row in self.rows])
         correct = np.array([row["predicted"] == row["label"] for row in self.rows])
@@ -212,7 +212,7 @@ class Judged:
 
     def findings(self, place: str) -> list[Finding]:
         """What the figures of these images alone give away."""
-        from headstart.evaluate.figure_findings import overconfidence, untested_classes
+        from headstart.measures.figure_findings import overconfidence, untested_classes
 
         classes = self.figures["per_class"]
         return [*overconfidence([self.sample("test", place)], num_classes=len(classes)), *untested_classes(classes)]
@@ -235,7 +235,7 @@ def judge_records(
         kept: Where features of the images are kept.
         groups: Image id -> group, which intervals count; every image stands alone if None.
     """
-    from headstart.evaluate.metrics import judge
+    from headstart.measures.metrics import judge
 
     groups = {record.id: record.id for record in records} if groups is None else groups
     probabilities = predictor.probabilities(records, on_images=progress("evaluate", len(records)), kept=kept)

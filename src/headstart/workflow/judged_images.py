@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from headstart.data.checks import FileFacts
-from headstart.data.findings import Finding
 from headstart.data.source_findings import STRICT, find_in_source
 from headstart.data.sources import WHOLE, Dataset, ImageRecord, open_source
 from headstart.data.splits import group_names, join_identical
 from headstart.data.trained_on import TrainedOn
 from headstart.errors import DataError, HeadstartError, RunError
 from headstart.files import is_file
+from headstart.findings import Finding
 from headstart.run import Run
 from headstart.workflow.images import sources_of
 

@@ -25,7 +25,7 @@ from headstart.features.store import image_digest
 from headstart.features.strongest import StrongestPositions
 from headstart.files import is_file, is_folder, is_there
 from headstart.input_spec import InputSpec
-from headstart.intervals import numbered
+from headstart.measures.intervals import numbered
 from headstart.models.catalog import ModelChoice, find_model
 from headstart.plan import DataPlan, NoncommercialWeights
 from headstart.request import DEFAULT_MODEL

@@ -22,7 +22,7 @@ from headstart.data import checks
 from headstart.data.sources import ImageRecord
 from headstart.data.splits import Roles
 from headstart.errors import DataError, Interrupted, ModelError, PlanError, require
-from headstart.intervals import Together, numbered
+from headstart.measures.intervals import Together, numbered
 from headstart.models.catalog import ModelChoice, all_cards, find_model
 from headstart.models.search import ModelQuery, search
 from headstart.plan import DataPlan, NoncommercialWeights

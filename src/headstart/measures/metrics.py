@@ -1,0 +1,165 @@
+"""Figures of merit as pure functions of labels and probabilities. Needs numpy only."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from headstart.measures.intervals import Counted, Together, mean_interval, share_interval
+
+Labels: TypeAlias = npt.NDArray[np.int64]
+"""(N,) class indices 0..K-1."""
+Counts: TypeAlias = npt.NDArray[np.int64]
+
+_LOG_TEMPERATURES = (-2.0, 2.0)  # a perfect classifier would ask for zero
+
+
+def confusion_matrix(labels: Labels, predicted: Labels, num_classes: int) -> Counts:
+    """(K, K) counts; row = true class, column = predicted class."""
+    flat = np.bincount(labels * num_classes + predicted, minlength=num_classes**2)
+    return flat.reshape(num_classes, num_classes)
+
+
+def accuracy(confusion: Counts) -> float:
+    """Share of images on the diagonal, 0..1."""
+    return float(np.trace(confusion) / confusion.sum())
+
+
+def balanced_accuracy(confusion: Counts) -> float:
+    """Mean recall over the classes that occur, 0..1: every class counts the same however many images it has."""
+    occurs = confusion.sum(axis=1) > 0
+    return float((np.diag(confusion)[occurs] / confusion.sum(axis=1)[occurs]).mean())
+
+
+def per_class(
+    labels: Labels, predicted: Labels, classes: Sequence[str], together: Together | None = None
+) -> dict[str, dict[str, Any]]:
+    """Precision, recall and F1 of each class (0..1), 95 % intervals of the first two, and how many images there are.
+
+    A class without images has none of the three, and one that is never predicted no precision: a share of no images
+    is no figure.
+
+    Args:
+        labels: (N,).
+        predicted: (N,) class indices.
+        classes: K names.
+        together: (N,) number of the group of each image; every image stands alone if None.
+    """
+    together = np.arange(len(labels)) if together is None else together
+    correct = labels == predicted
+    found = {}
+    for index, name in enumerate(classes):
+        of_class, named = labels == index, predicted == index
+        hits, images, count = int((of_class & named).sum()), int(of_class.sum()), int(named.sum())
+        judged = images > 0
+        found[name] = {
+            "precision": hits / count if count and judged else None,
+            "recall": hits / images if judged else None,
+            "f1": 2 * hits / (images + count) if judged else None,
+            "images": images,
+            "recall_interval": list(share_interval(correct[of_class], together[of_class])) if judged else None,
+            "predicted": count,
+            "precision_interval": list(share_interval(correct[named], together[named])) if count and judged else None,
+        }
+    return found
+
+
+def log_loss(probabilities: npt.NDArray[np.floating[Any]], labels: Labels) -> float:
+    """Mean negative log-likelihood in nats of (N, K) probabilities."""
+    return float(log_losses(probabilities, labels).mean())
+
+
+def log_losses(probabilities: npt.NDArray[np.floating[Any]], labels: Labels) -> npt.NDArray[np.float64]:
+    """(N,) negative log-likelihood of each image in nats; proper, and far more sensitive than counting errors."""
+    picked = probabilities[np.arange(len(labels)), labels]
+    return np.asarray(-np.log(np.clip(picked, 1e-12, 1)), np.float64)
+
+
+def sharpened_log_losses(probabilities: npt.NDArray[np.floating[Any]], labels: Labels) -> npt.NDArray[np.float64]:
+    """(N,) log losses at the temperature that suits these images best.
+
+    Two classifiers compared so are compared by what they tell apart, not by how confident their training made
+    them (label smoothing dulls probabilities, long training sharpens them). Temperature: Guo et al. 2017.
+
+    Args:
+        probabilities: (N, K).
+        labels: (N,).
+    """
+    from scipy.optimize import minimize_scalar
+
+    logits = np.log(np.clip(probabilities, 1e-12, 1)).astype(np.float64)
+    rows = np.arange(len(labels))
+
+    def losses(log_temperature: float) -> npt.NDArray[np.float64]:
+        scaled = logits / math.exp(log_temperature)
+        top = scaled.max(axis=1)
+        sums = np.exp(scaled - top[:, None]).sum(axis=1)
+        return np.asarray(top + np.log(sums) - scaled[rows, labels], np.float64)
+
+    best = minimize_scalar(lambda t: losses(t).mean(), bounds=_LOG_TEMPERATURES, method="bounded")
+    return losses(float(best.x))
+
+
+def paired_p_value(incumbent: npt.NDArray[np.float64], challenger: npt.NDArray[np.float64]) -> float:
+    """One-sided paired t-test: chance of at least this drop of the mean loss if both were equally good.
+
+    Args:
+        incumbent: (N,) losses.
+        challenger: (N,) losses on the same images.
+    """
+    from scipy.stats import ttest_rel
+
+    drop = incumbent - challenger
+    if len(drop) < 2 or float(drop.std()) < 1e-9:
+        return 0.0 if len(drop) and float(drop.min()) > 0 else 1.0
+    return float(ttest_rel(incumbent, challenger, alternative="greater").pvalue)
+
+
+def judge(
+    probabilities: npt.NDArray[np.floating[Any]],
+    labels: Labels,
+    classes: Sequence[str],
+    *,
+    together: Together | None = None,
+    counted: Counted = "images",
+) -> dict[str, Any]:
+    """All figures of `headstart evaluate`, as plain values.
+
+    Args:
+        probabilities: (N, K).
+        labels: (N,).
+        classes: K names in the order of the columns.
+        together: (N,) number of the group of each image, which intervals count; every image stands alone if None.
+        counted: What the groups are.
+    """
+    alone = np.arange(len(labels))
+    together = alone if together is None else together
+    predicted = probabilities.argmax(axis=1).astype(np.int64)
+    confusion, correct = confusion_matrix(labels, predicted, len(classes)), labels == predicted
+    of_class = confusion.sum(axis=1)
+    confidence = probabilities.max(axis=1).astype(np.float64)
+    return {
+        "images": len(labels),
+        "accuracy": accuracy(confusion),
+        "accuracy_interval": list(share_interval(correct, together)),
+        "counted": counted,
+        "groups": None if counted == "images" else len(np.unique(together)),
+        "balanced_accuracy": balanced_accuracy(confusion),
+        "balanced_accuracy_interval": list(share_interval(correct, together, weights_N=1 / of_class[labels])),
+        "log_loss": log_loss(probabilities, labels),
+        "log_loss_interval": _finite(mean_interval(log_losses(probabilities, labels), together)),
+        "uniform_log_loss": math.log(len(classes)),
+        "mean_confidence": float(confidence.mean()),
+        "ece": None,
+        "per_class": per_class(labels, predicted, classes, together),
+        "confusion": confusion.tolist(),
+    }
+
+
+def _finite(interval: tuple[float, float]) -> list[float] | None:
+    """None where nothing is known: JSON has no infinity."""
+    return list(interval) if all(map(math.isfinite, interval)) else None

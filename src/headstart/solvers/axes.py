@@ -1,0 +1,123 @@
+"""Axes in which a linear head on standardised features is well conditioned: those of the features' covariance.
+
+In them the loss bends about as much as a feature varies, so that dividing by the square root of that makes a few steps
+of L-BFGS enough. Whatever the axes are, as long as they are at right angles, the optimum is the same.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from headstart.solvers.linear_head import LinearHead, Matrix
+from headstart.solvers.moments import SMALLEST_DEVIATION, Doubles, Weights, moments_of
+from headstart.solvers.rows import RowSource
+
+WIDEST_ROTATED = 4096
+"""More features keep their own axes: finding better ones takes a time that grows with the cube of their number."""
+
+_SOFTMAX_CURVATURE = 0.1
+"""Typical p * (1 - p) of a class probability: scales the preconditioner, not the solution."""
+
+
+@dataclass(frozen=True, slots=True)
+class Axes:
+    """Standardised features z = (x - mean) / deviation, seen along R axes at right angles."""
+
+    mean_F: Doubles  # noqa: N815 - shapes
+    deviation_F: Doubles  # noqa: N815
+    variances_R: Doubles  # noqa: N815
+    """Of z along each axis."""
+    axes_FR: Matrix | None  # noqa: N815
+    """None: the features' own axes."""
+
+    def curvature(self, strength: float) -> Doubles:
+        """(R,) square root of about how much the loss bends along each axis."""
+        return np.asarray(np.sqrt(_SOFTMAX_CURVATURE * np.maximum(self.variances_R, 0) + strength))
+
+    def raw_weights(self, weight_KR: Matrix) -> Matrix:  # noqa: N803
+        """(K, F) weights of raw features that mean the same as weights along the axes."""
+        along = weight_KR if self.axes_FR is None else weight_KR @ self.axes_FR.T
+        return np.asarray(along / self.deviation_F.astype(along.dtype))
+
+    def along_axes(self, gradient_KF: Matrix) -> Matrix:  # noqa: N803
+        """(K, R) slope in weights along the axes from the slope in weights of raw, centred features."""
+        scaled = gradient_KF / self.deviation_F.astype(gradient_KF.dtype)
+        return np.asarray(scaled if self.axes_FR is None else scaled @ self.axes_FR)
+
+    def head(self, weight_KR: Matrix, bias_K: Matrix, strength: float) -> LinearHead:  # noqa: N803
+        """The head on raw features of one on the axes, whose features are centred."""
+        weight = self.raw_weights(weight_KR)
+        return LinearHead(weight, bias_K - weight @ self.mean_F, strength)
+
+
+def rotated(
+    features_NF: Matrix,  # noqa: N803
+    weights_N: Weights | None = None,  # noqa: N803
+) -> tuple[Axes, Doubles]:
+    """The axes of features in memory, without those that nothing varies along, and (N, R) features along them.
+
+    With fewer rows than features there are fewer axes than rows, and they come from the smaller of two matrices.
+    Means, deviations and axes count each row as often as its weight says.
+    """
+    z_NF = np.array(features_NF, np.float64)  # noqa: N806
+    if weights_N is None:
+        mean, deviation = z_NF.mean(axis=0), z_NF.std(axis=0)
+    else:
+        mean = np.average(z_NF, axis=0, weights=weights_N)
+        deviation = np.sqrt(np.average((z_NF - mean) ** 2, axis=0, weights=weights_N))
+    deviation = np.where(deviation > SMALLEST_DEVIATION, deviation, 1.0)
+    np.subtract(z_NF, mean, out=z_NF)
+    np.divide(z_NF, deviation, out=z_NF)
+    count, width = z_NF.shape
+    weighed_NF = z_NF if weights_N is None else z_NF * np.sqrt(weights_N)[:, None]  # noqa: N806
+    if count < width:
+        variances, across = np.linalg.eigh(weighed_NF @ weighed_NF.T / count)
+        kept = _with_variance(variances)
+        axes = weighed_NF.T @ (across[:, kept] / np.sqrt(count * variances[kept]))
+    else:
+        variances, axes = np.linalg.eigh(weighed_NF.T @ weighed_NF / count)
+        kept = _with_variance(variances)
+        axes = axes[:, kept]
+    return Axes(mean, deviation, variances[kept], axes), z_NF @ axes
+
+
+def _with_variance(variances: Matrix) -> npt.NDArray[np.bool_]:
+    return np.asarray(variances > 1e-9 * max(float(variances[-1]), 1e-9))
+
+
+def axes_of(rows: RowSource, weights_N: Weights | None = None) -> Axes:  # noqa: N803
+    """The axes of rows that need not lie in memory, in one pass; all are kept, in single precision.
+
+    Takes F x F doubles; above WIDEST_ROTATED features these keep their own axes, and it takes a few F.
+    """
+    if rows.width > WIDEST_ROTATED:
+        return _unrotated(rows, np.ones(rows.rows) if weights_N is None else weights_N)
+    moments = moments_of(rows, np.zeros(rows.rows, np.int64), 1, weights_N)
+    mean, deviation = moments.mean_F, moments.deviation_F
+    correlations = moments.scatter()
+    correlations /= moments.count * deviation[:, None] * deviation
+    variances, axes = np.linalg.eigh(correlations.astype(np.float32))
+    return Axes(mean, deviation, variances.astype(np.float64), axes)
+
+
+def _unrotated(rows: RowSource, weights_N: Weights) -> Axes:  # noqa: N803
+    shift, sums, squares = np.zeros(rows.width), np.zeros(rows.width), np.zeros(rows.width)
+    for start, block in rows.blocks():
+        if start == 0:
+            shift = block.mean(axis=0, dtype=np.float64)
+        centred = block - shift
+        weigh = weights_N[start : start + len(block)]
+        sums += weigh @ centred
+        squares += np.einsum("i,ij,ij->j", weigh, centred, centred)
+    away = sums / rows.rows
+    deviation = np.sqrt(np.maximum(squares / rows.rows - away**2, 0))
+    varies = deviation > SMALLEST_DEVIATION
+    return Axes(shift + away, np.where(varies, deviation, 1.0), varies.astype(np.float64), None)
+
+
+def own_axes(variances_R: Doubles) -> Axes:  # noqa: N803
+    """Of features that were rotated already."""
+    return Axes(np.zeros(len(variances_R)), np.ones(len(variances_R)), variances_R, None)

@@ -1,0 +1,241 @@
+"""One way to a solved linear head, however many rows there are and whichever problem is to be solved.
+
+    problem = head_problem(rows, labels, num_classes, solver="logistic")
+    choice = problem.choose(folds)
+    head = problem.solve(choice.strength, temperature=choice.temperature)
+
+Few rows are rotated into their own axes once, in memory. Many are passed over in blocks, and memory stays flat.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, Literal, Protocol, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from headstart.solvers.axes import Axes, axes_of, own_axes, rotated
+from headstart.solvers.in_memory import choose_rotated, solve_rotated
+from headstart.solvers.linear_head import Labels, LinearHead, StrengthChoice
+from headstart.solvers.logistic import STRENGTHS, choose_in_blocks, solve_in_blocks
+from headstart.solvers.moments import Weights
+from headstart.solvers.ridge import Ridge
+from headstart.solvers.rows import CheckStop, MatrixRows, RowSource, StoppableRows, matrix_of_rows, never_stop
+
+Solver: TypeAlias = Literal["logistic", "ridge"]
+Folds: TypeAlias = Sequence[int] | npt.NDArray[np.int64]
+
+IN_MEMORY_BYTES = 64 * 2**20
+"""Features that take no more than this in double precision are solved in memory (6,500 rows of 1,280)."""
+
+SAMPLE_VALUES = 2**25
+"""With more features than this the strength of a logistic head is chosen on a sample of so many (26,000 rows of 1,280):
+a step of the grid is a factor of ten, and that many tell it as well as all."""
+
+
+class HeadProblem(Protocol):
+    """A linear head that is to be found on some rows."""
+
+    def choose(self, folds: Folds, strengths: Sequence[float] | None = None) -> StrengthChoice:
+        """Cross-validate the penalty; None takes the solver's own grid."""
+
+    def solve(self, strength: float, *, temperature: float = 1.0) -> LinearHead:
+        """The head on all rows; its logits are divided by `temperature`."""
+
+    def solve_many(self, strengths: Sequence[float]) -> list[LinearHead]:
+        """The head at each of several strengths; what they share is computed once."""
+
+
+def head_problem(
+    rows: RowSource,
+    labels_N: Labels,  # noqa: N803 - shapes
+    num_classes: int,
+    *,
+    solver: Solver = "logistic",
+    seed: int = 0,
+    check_stop: CheckStop = never_stop,
+    weights_N: npt.NDArray[np.floating[Any]] | None = None,  # noqa: N803
+) -> HeadProblem:
+    """Set a problem up; rows are read when it is first asked something.
+
+    Args:
+        rows: N rows of F features.
+        labels_N: Class of each, 0..K-1.
+        num_classes: K.
+        solver: logistic minimises cross-entropy; ridge squared error, exactly and in a fixed number of passes.
+        seed: Of the sample on which the strength is chosen where there are very many rows.
+        check_stop: Called between blocks of rows, iterations and penalties; what it raises ends the work.
+        weights_N: How much each row counts, > 0, in what is minimised, in what chooses the penalty, and in means and
+            deviations; only their ratios matter. None counts all alike.
+
+    Raises:
+        ValueError: a weight that is no number > 0.
+    """
+    weigh = None if weights_N is None else mean_one(weights_N)
+    rows = StoppableRows(rows, check_stop)
+    small = 8 * rows.rows * rows.width <= IN_MEMORY_BYTES
+    if solver == "ridge":
+        if small:
+            return RotatedRidge(rows, labels_N, num_classes, check_stop, weigh)
+        return Ridge(rows, labels_N, num_classes, check_stop=check_stop, weights_N=weigh)
+    if small:
+        return RotatedLogistic(rows, labels_N, num_classes, check_stop, weigh)
+    return LogisticInBlocks(rows, labels_N, num_classes, seed, weigh)
+
+
+def mean_one(weights_N: npt.NDArray[np.floating[Any]]) -> Weights:  # noqa: N803
+    """The weights over their mean.
+
+    Raises:
+        ValueError: one is no number > 0.
+    """
+    weigh = np.asarray(weights_N, np.float64)
+    if not (np.isfinite(weigh) & (weigh > 0)).all():
+        raise ValueError("weights must be finite numbers > 0")
+    return np.asarray(weigh / weigh.mean())
+
+
+@dataclass
+class _Rotated:
+    """Rows in memory, in their own axes; found once for the choice and the solution."""
+
+    rows: RowSource
+    labels: Labels
+    num_classes: int
+    check_stop: CheckStop
+    weights: Weights | None = None
+
+    @cached_property
+    def _found(self) -> tuple[Axes, npt.NDArray[np.float64]]:
+        return rotated(matrix_of_rows(self.rows), self.weights)
+
+
+class RotatedLogistic(_Rotated):
+    """Logistic regression in memory."""
+
+    def choose(self, folds: Folds, strengths: Sequence[float] | None = None) -> StrengthChoice:
+        """See `linear.choose_strength`."""
+        labels, grid = self.labels, strengths or STRENGTHS
+        return choose_rotated(
+            *self._found,
+            labels,
+            self.num_classes,
+            list(folds),
+            strengths=grid,
+            check_stop=self.check_stop,
+            weights_N=self.weights,
+        )
+
+    def solve(self, strength: float, *, temperature: float = 1.0) -> LinearHead:
+        """See `linear.solve_logistic`."""
+        head = solve_rotated(
+            *self._found,
+            self.labels,
+            self.num_classes,
+            strength=strength,
+            check_stop=self.check_stop,
+            weights_N=self.weights,
+        )
+        return _tempered(head, temperature)
+
+    def solve_many(self, strengths: Sequence[float]) -> list[LinearHead]:
+        """In the same passes over the rotated rows, in single precision."""
+        axes, along = self._found
+        own = own_axes(axes.variances_R)
+        rows = StoppableRows(MatrixRows(along), self.check_stop)
+        heads = solve_in_blocks(rows, self.labels, self.num_classes, own, strengths=strengths, weights_N=self.weights)
+        return [axes.head(head.weight_KF, head.bias_K, head.strength) for head in heads]
+
+
+class RotatedRidge(_Rotated):
+    """Ridge regression in memory: with fewer rows than features the statistics are as small as the rows are few."""
+
+    @cached_property
+    def _ridge(self) -> Ridge:
+        axes, along = self._found
+        ones = np.ones(len(axes.variances_R))  # standardised before they were rotated
+        rows = StoppableRows(MatrixRows(along), self.check_stop)
+        return Ridge(
+            rows,
+            self.labels,
+            self.num_classes,
+            deviation_F=ones,
+            check_stop=self.check_stop,
+            weights_N=self.weights,
+        )
+
+    def choose(self, folds: Folds, strengths: Sequence[float] | None = None) -> StrengthChoice:
+        """See `Ridge.choose`."""
+        return self._ridge.choose(folds, strengths)
+
+    def solve(self, strength: float, *, temperature: float = 1.0) -> LinearHead:
+        """See `Ridge.solve`."""
+        head = self._ridge.solve(strength, temperature=temperature)
+        return self._found[0].head(head.weight_KF, head.bias_K, strength)
+
+    def solve_many(self, strengths: Sequence[float]) -> list[LinearHead]:
+        """See `Ridge.solve_many`."""
+        axes = self._found[0]
+        return [axes.head(h.weight_KF, h.bias_K, h.strength) for h in self._ridge.solve_many(strengths)]
+
+
+@dataclass
+class LogisticInBlocks:
+    """Logistic regression in passes over blocks of rows."""
+
+    rows: RowSource
+    labels: Labels
+    num_classes: int
+    seed: int
+    weights: Weights | None = None
+
+    @cached_property
+    def _axes(self) -> Axes:
+        return axes_of(self.rows, self.weights)
+
+    def choose(self, folds: Folds, strengths: Sequence[float] | None = None) -> StrengthChoice:
+        """See `choose_in_blocks`; on a stratified sample where there are more than SAMPLE_VALUES features."""
+        grid, fold_of = strengths or STRENGTHS, np.asarray(folds)
+        wanted = SAMPLE_VALUES // self.rows.width
+        if self.rows.rows <= wanted:
+            return choose_in_blocks(
+                self.rows, self.labels, self.num_classes, self._axes, fold_of, strengths=grid, weights_N=self.weights
+            )
+        some = stratified_sample(self.labels, wanted, seed=self.seed)
+        rows, labels = self.rows.subset(some), self.labels[some]
+        weigh = None if self.weights is None else self.weights[some]
+        choice = choose_in_blocks(
+            rows, labels, self.num_classes, self._axes, fold_of[some], strengths=grid, weights_N=weigh
+        )
+        return replace(choice, sample=some)
+
+    def solve(self, strength: float, *, temperature: float = 1.0) -> LinearHead:
+        """See `solve_in_blocks`."""
+        (head,) = self.solve_many([strength])
+        return _tempered(head, temperature)
+
+    def solve_many(self, strengths: Sequence[float]) -> list[LinearHead]:
+        """See `solve_in_blocks`: the passes serve all of them."""
+        return solve_in_blocks(
+            self.rows, self.labels, self.num_classes, self._axes, strengths=strengths, weights_N=self.weights
+        )
+
+
+def stratified_sample(labels_N: Labels, count: int, *, seed: int) -> npt.NDArray[np.int64]:  # noqa: N803
+    """About `count` positions in rising order: the same share of every class, at least two of each that has them."""
+    rng = np.random.default_rng(seed)
+    share = count / len(labels_N)
+    chosen = []
+    for label in np.unique(labels_N):
+        members = np.flatnonzero(labels_N == label)
+        chosen.append(rng.permutation(members)[: max(2, round(share * len(members)))])
+    return np.sort(np.concatenate(chosen))
+
+
+def _tempered(head: LinearHead, temperature: float) -> LinearHead:
+    if temperature == 1:
+        return head
+    return LinearHead(head.weight_KF / temperature, head.bias_K / temperature, head.strength)

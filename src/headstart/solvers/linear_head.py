@@ -1,0 +1,55 @@
+"""A solved linear head, and what choosing its strength found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from headstart.solvers.rows import RowSource
+
+Matrix: TypeAlias = npt.NDArray[np.floating[Any]]
+Labels: TypeAlias = npt.NDArray[np.int64]
+
+
+def softmax(logits_NK: Matrix) -> Matrix:  # noqa: N803
+    """Rows of probabilities."""
+    shifted = np.exp(logits_NK - logits_NK.max(axis=1, keepdims=True))
+    return np.asarray(shifted / shifted.sum(axis=1, keepdims=True))
+
+
+@dataclass(frozen=True, slots=True)
+class LinearHead:
+    """A solved head in the units of the raw features."""
+
+    weight_KF: Matrix  # noqa: N815 - shapes
+    bias_K: Matrix  # noqa: N815
+    strength: float
+
+    def probabilities(self, features_NF: Matrix) -> Matrix:  # noqa: N803
+        """(N, K) softmax of the logits."""
+        return softmax(features_NF @ self.weight_KF.T + self.bias_K)
+
+    def probabilities_of(self, rows: RowSource) -> Matrix:
+        """(N, K) softmax of the logits, in one pass over the blocks; only the answer is held."""
+        found = np.empty((rows.rows, len(self.bias_K)))
+        for start, block in rows.blocks():
+            found[start : start + len(block)] = self.probabilities(block)
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class StrengthChoice:
+    """What cross-validation found."""
+
+    strength: float
+    out_of_fold_NK: Matrix  # noqa: N815
+    """Probabilities of each image from the fit that did not see it, at the chosen strength."""
+    losses: dict[float, float]
+    """Strength -> mean out-of-fold log loss in nats."""
+    temperature: float = 1.0
+    """What the logits of the solved head are to be divided by."""
+    sample: npt.NDArray[np.int64] | None = None
+    """Positions of the images that were asked, where there were too many to ask all; `out_of_fold_NK` is theirs."""

@@ -1,0 +1,211 @@
+"""Ridge regression onto classes, solved from additive statistics of the rows: exact, without iterations.
+
+One target a class, 1 for its images and 0 for the others, all of them and the features centred. With C the covariance
+of standardised features and T theirs with the targets, W = (C + strength I)^-1 T minimises
+mean ||y - W^T z||^2 + strength * ||W||^2: scikit-learn's Ridge with alpha = N * strength on standardised features.
+With weights every mean is a weighted one.
+
+One pass adds up the statistics of every fold (`moments`), those of a fold taken from those of all give each fit of the
+cross-validation, and one pass a penalty scores the rows that it left out. A penalty is judged by the log loss of these
+scores at the temperature that suits them best, as a logistic head is by its log loss: squared error asks how near
+scores are to 0 and 1, not whether they tell classes apart, and it cannot be compared between the two solvers. The
+temperature becomes part of the weights, and so the head answers with probabilities like any other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from headstart.solvers.linear_head import Labels, LinearHead, StrengthChoice, softmax
+from headstart.solvers.moments import Doubles, Moments, Weights, moments_by_part
+from headstart.solvers.rows import CheckStop, Matrix, RowSource, never_stop
+
+RIDGE_STRENGTHS = (1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0)
+"""Grid of the penalty on standardised features, per image."""
+
+_TOGETHER_BYTES = 2**28
+"""Of statistics that are held at once; where the folds' together are larger, each fold takes a pass of its own."""
+_SCORES_AT_ONCE = 2**20
+_SHARPNESS = (1e-2, 1e4)
+"""Bounds of 1 / temperature: scores lie near 0..1."""
+_STEPS = 60
+
+
+class Ridge:
+    """One-vs-rest ridge regression on some rows."""
+
+    def __init__(
+        self,
+        rows: RowSource,
+        labels_N: Labels,  # noqa: N803
+        num_classes: int,
+        *,
+        deviation_F: Doubles | None = None,  # noqa: N803
+        check_stop: CheckStop = never_stop,
+        weights_N: Weights | None = None,  # noqa: N803
+    ) -> None:
+        """Nothing is read yet.
+
+        Args:
+            rows: N rows of F features.
+            labels_N: Class of each, 0..K-1.
+            num_classes: K.
+            deviation_F: What features are divided by before they are penalised; None: their standard deviations
+                over all rows.
+            check_stop: Called after each fit; what it raises ends the work. Passes over the rows are for them to stop.
+            weights_N: Of the rows, 1 on average.
+        """
+        self._check_stop, self._weights = check_stop, weights_N
+        self._rows, self._labels, self._classes = rows, labels_N, num_classes
+        self._deviation = deviation_F
+        self._all: Moments | None = None
+
+    def solve(self, strength: float, *, temperature: float = 1.0) -> LinearHead:
+        """The head at one strength, its logits divided by `temperature`; at most one pass."""
+        (head,) = self.solve_many([strength])
+        return LinearHead(head.weight_KF / temperature, head.bias_K / temperature, strength)
+
+    def solve_many(self, strengths: Sequence[float]) -> list[LinearHead]:
+        """The head at each strength, from one decomposition of the statistics; at most one pass."""
+        if self._all is None:
+            (self._all,) = self._moments(np.zeros(self._rows.rows, np.int64), 1)
+        return self._fits(self._all, self._deviation_of(self._all), strengths)
+
+    def choose(self, folds: npt.ArrayLike, strengths: Sequence[float] | None = None) -> StrengthChoice:
+        """Cross-validate; the lowest out-of-fold log loss at its best temperature decides, among equals the stronger.
+
+        Passes over the rows: one for the statistics (one a fold and one more where they are large), and one for each
+        penalty from strong to weak until the loss rises. Memory: folds * F * F doubles or 256 MB, whichever is less,
+        and F * F; folds * strengths * K * F floats; N * K floats for the answer.
+
+        Args:
+            folds: Fold of each row.
+            strengths: Candidates; None takes RIDGE_STRENGTHS.
+        """
+        parts, fold_of = np.unique(np.asarray(folds), return_inverse=True)
+        tried = sorted(strengths or RIDGE_STRENGTHS, reverse=True)
+        heads = [self._fits(moments, self._deviation, tried) for moments in self._training(fold_of, len(parts))]
+        losses: dict[float, float] = {}
+        best = (tried[0], np.empty((0, self._classes), np.float32), 1.0)
+        for number, strength in enumerate(tried):
+            scores = self._out_of_fold([of_fold[number] for of_fold in heads], fold_of)
+            temperature, loss = best_temperature(scores, self._labels, self._weights)
+            no_better = bool(losses) and loss >= min(losses.values())
+            losses[strength] = loss
+            if no_better:
+                break
+            best = (strength, scores, temperature)
+        strength, scores, temperature = best
+        predicted = softmax(scores / np.float32(temperature))
+        return StrengthChoice(strength, predicted, losses, temperature=temperature)
+
+    def _fits(self, moments: Moments, deviation_F: Doubles | None, strengths: Sequence[float]) -> list[LinearHead]:  # noqa: N803
+        """One head for each strength; with many features a fit takes seconds."""
+        heads = []
+        for head in _fits(moments, deviation_F, strengths):
+            self._check_stop()
+            heads.append(head)
+        return heads
+
+    def _deviation_of(self, moments: Moments) -> Doubles:
+        if self._deviation is None:
+            self._deviation = moments.deviation_F
+        return self._deviation
+
+    def _moments(self, part_of: npt.NDArray[np.int64], parts: int) -> list[Moments]:
+        return moments_by_part(self._rows, self._labels, self._classes, part_of, parts, self._weights)
+
+    def _training(self, fold_of: npt.NDArray[np.int64], folds: int) -> Iterator[Moments]:
+        """Of the rows outside each fold in turn."""
+        at_once = folds * self._rows.width**2 * 8 <= _TOGETHER_BYTES
+        by_fold = self._moments(fold_of, folds) if at_once else self._moments(np.zeros_like(fold_of), 1)
+        self._all = by_fold[0]
+        for other in by_fold[1:]:
+            self._all = self._all + other
+        self._deviation_of(self._all)
+        for fold in range(folds):
+            own = by_fold[fold] if at_once else self._moments(np.where(fold_of == fold, 0, 1), 1)[0]
+            yield self._all - own
+
+    def _out_of_fold(self, heads: Sequence[LinearHead], fold_of: npt.NDArray[np.int64]) -> Matrix:
+        """(N, K) scores of each row by the head that did not see it."""
+        found = np.empty((self._rows.rows, self._classes), np.float32)
+        for start, block in self._rows.blocks():
+            here = fold_of[start : start + len(block)]
+            for fold in np.unique(here):
+                head = heads[fold]
+                found[start + np.flatnonzero(here == fold)] = block[here == fold] @ head.weight_KF.T + head.bias_K
+        return found
+
+
+def _fits(moments: Moments, deviation_F: Doubles | None, strengths: Sequence[float]) -> Iterator[LinearHead]:  # noqa: N803
+    """One head for each strength."""
+    from scipy.linalg import solve
+
+    deviation = moments.deviation_F if deviation_F is None else deviation_F
+    covariance = moments.scatter()
+    covariance /= moments.count * deviation[:, None] * deviation
+    targets = moments.targets_scatter() / (moments.count * deviation[:, None])
+    shares, diagonal = moments.class_counts_K / moments.count, np.arange(len(covariance))
+    plain = covariance[diagonal, diagonal].copy()
+    for strength in strengths:
+        covariance[diagonal, diagonal] = plain + strength
+        weight = (solve(covariance, targets, assume_a="pos").T if len(plain) else targets.T) / deviation
+        yield LinearHead(weight, shares - weight @ moments.mean_F, strength)
+
+
+def best_temperature(
+    scores_NK: Matrix,  # noqa: N803
+    labels_N: Labels,  # noqa: N803
+    weights_N: Weights | None = None,  # noqa: N803
+) -> tuple[float, float]:
+    """(temperature, mean log loss in nats) at which the softmax of scores / temperature suits the labels best.
+
+    Newton's method on the sharpness 1 / temperature, in which the loss is convex. Targets are softened by one image a
+    class (after Platt 1999): scores that make no mistake would ask for a temperature of zero, and leave no doubt.
+    """
+    count, classes = scores_NK.shape
+    softness = classes / (count + classes)
+    low, high = _SHARPNESS
+    sharpness = 1.0
+    weigh = np.ones(count) if weights_N is None else weights_N
+    for _ in range(_STEPS):
+        slope, bend, _ = _at(sharpness, scores_NK, labels_N, softness, weigh)
+        # At most four times as sharp or dull: far from the optimum the loss is hardly bent at all.
+        step = slope / bend if bend > 0 else np.sign(slope) * 4 * sharpness
+        wanted = float(np.clip(sharpness - step, max(low, sharpness / 4), min(high, 4 * sharpness)))
+        done = abs(wanted - sharpness) <= 1e-5 * sharpness
+        sharpness = wanted
+        if done:
+            break
+    return 1 / sharpness, _at(sharpness, scores_NK, labels_N, softness, weigh)[2]
+
+
+def _at(
+    sharpness: float,
+    scores_NK: Matrix,  # noqa: N803
+    labels_N: Labels,  # noqa: N803
+    softness: float,
+    weights_N: Weights,  # noqa: N803
+) -> tuple[float, float, float]:
+    """Slope and bend in the sharpness of the mean loss with softened targets; and the mean loss with the labels."""
+    count, classes = scores_NK.shape
+    slope = bend = loss = 0.0
+    step = max(1, _SCORES_AT_ONCE // classes)
+    for start in range(0, count, step):
+        scores = scores_NK[start : start + step].astype(np.float64)
+        scores -= scores.max(axis=1, keepdims=True)
+        own = scores[np.arange(len(scores)), labels_N[start : start + step]]
+        wanted = (1 - softness) * own + softness * scores.mean(axis=1)
+        exponentials = np.exp(sharpness * scores)
+        sums = exponentials.sum(axis=1, keepdims=True)
+        exponentials /= sums
+        mean = (exponentials * scores).sum(axis=1)
+        weigh = weights_N[start : start + step]
+        slope += float((weigh * (mean - wanted)).sum())
+        bend += float((weigh * ((exponentials * scores**2).sum(axis=1) - mean**2)).sum())
+        loss += float((weigh * (np.log(sums[:, 0]) - sharpness * own)).sum())
+    return slope / count, bend / count, loss / count

@@ -1,0 +1,208 @@
+"""Whatever the size, the same problem has the same solution."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from head_rows import clouds, folds_of
+from headstart.solvers import head_solver as module
+from headstart.solvers.head_solver import (
+    LogisticInBlocks,
+    RotatedLogistic,
+    RotatedRidge,
+    head_problem,
+    stratified_sample,
+)
+from headstart.solvers.in_memory import choose_strength, solve_logistic
+from headstart.solvers.ridge import Ridge
+from headstart.solvers.rows import MatrixRows
+
+KINDS = {("logistic", 0): LogisticInBlocks, ("logistic", 2**30): RotatedLogistic}
+KINDS |= {("ridge", 0): Ridge, ("ridge", 2**30): RotatedRidge}
+
+
+@pytest.mark.parametrize("solver", ["logistic", "ridge"])
+@pytest.mark.parametrize("width", [24, 300])
+def test_both_ways_choose_and_solve_the_same(solver: str, width: int, monkeypatch: pytest.MonkeyPatch):
+    features, labels = clouds(width=width)
+    found = []
+    for limit in (0, 2**30):
+        monkeypatch.setattr(module, "IN_MEMORY_BYTES", limit)
+        problem = head_problem(MatrixRows(features), labels, 3, solver=solver)
+        assert type(problem) is KINDS[solver, limit]
+        choice = problem.choose(folds_of(150))
+        found.append((choice, problem.solve(choice.strength, temperature=choice.temperature)))
+    (blocks, head), (memory, expected) = found
+    assert blocks.strength == memory.strength
+    assert blocks.temperature == pytest.approx(memory.temperature, rel=1e-3)
+    assert blocks.losses == pytest.approx(memory.losses, abs=1e-3)
+    assert np.allclose(blocks.out_of_fold_NK, memory.out_of_fold_NK, atol=1e-2)
+    assert np.allclose(head.probabilities(features), expected.probabilities(features), atol=1e-3)
+
+
+def test_small_problems_are_those_of_linear():
+    features, labels = clouds()
+    problem = head_problem(MatrixRows(features), labels, 3)
+    choice = problem.choose(folds_of(150))
+    assert choice.losses == choose_strength(features, labels, 3, folds_of(150)).losses
+    expected = solve_logistic(features, labels, 3, strength=choice.strength)
+    assert np.array_equal(problem.solve(choice.strength).weight_KF, expected.weight_KF)
+    halved = problem.solve(choice.strength, temperature=2.0)
+    assert np.allclose(halved.weight_KF * 2, expected.weight_KF)
+
+
+def test_very_many_rows_choose_on_a_sample_that_is_named(monkeypatch: pytest.MonkeyPatch):
+    features, labels = clouds(600)
+    monkeypatch.setattr(module, "IN_MEMORY_BYTES", 0)
+    monkeypatch.setattr(module, "SAMPLE_VALUES", 24 * 200)
+    problem = head_problem(MatrixRows(features), labels, 3, seed=4)
+    choice = problem.choose(folds_of(600))
+    assert choice.sample is not None
+    assert len(choice.sample) == len(choice.out_of_fold_NK) == 201  # 67 of each class
+    accuracy = np.mean(choice.out_of_fold_NK.argmax(1) == labels[choice.sample])
+    assert accuracy > 0.6
+    again = head_problem(MatrixRows(features), labels, 3, seed=4).choose(folds_of(600))
+    assert np.array_equal(again.sample, choice.sample)
+    assert problem.choose(folds_of(600), (0.7,)).strength == 0.7
+
+
+def test_a_sample_has_every_class_in_its_share():
+    labels = np.array([0] * 900 + [1] * 90 + [2] * 10 + [4])
+    some = stratified_sample(labels, 100, seed=0)
+    assert np.array_equal(some, np.unique(some))
+    assert np.bincount(labels[some], minlength=5).tolist() == [90, 9, 2, 0, 1]
+    assert not np.array_equal(some, stratified_sample(labels, 100, seed=1))
+
+
+class Stop(Exception):
+    """Asked to stop."""
+
+
+class Asked:
+    """Raises Stop once it was asked often enough."""
+
+    def __init__(self, most: float = np.inf) -> None:
+        self.times, self.most = 0, most
+
+    def __call__(self) -> None:
+        self.times += 1
+        if self.times > self.most:
+            raise Stop
+
+
+@pytest.mark.parametrize("solver", ["logistic", "ridge"])
+@pytest.mark.parametrize("limit", [0, 2**30])
+@pytest.mark.parametrize("what", ["choose", "solve", "solve_many"])
+def test_every_solve_can_be_stopped_between_any_two_steps_and_is_otherwise_the_same(
+    solver: str, limit: int, what: str, monkeypatch: pytest.MonkeyPatch
+):
+    features, labels = clouds()
+    monkeypatch.setattr(module, "IN_MEMORY_BYTES", limit)
+    given = {"choose": (folds_of(150),), "solve": (0.01,), "solve_many": ((0.1, 0.01),)}[what]
+    heard = Asked()
+
+    def work(**options: Asked) -> object:
+        return getattr(head_problem(MatrixRows(features), labels, 3, solver=solver, **options), what)(*given)
+
+    found, plain = work(check_stop=heard), work()
+    assert repr(found) == repr(plain)
+    assert heard.times >= (10 if solver == "logistic" else 2)
+    for most in {0, heard.times // 2, heard.times - 1}:
+        asked = Asked(most)
+        with pytest.raises(Stop):
+            work(check_stop=asked)
+        assert asked.times == most + 1, "nothing goes on behind it"
+
+
+@pytest.mark.parametrize("solver", ["logistic", "ridge"])
+@pytest.mark.parametrize("limit", [0, 2**30])
+def test_many_strengths_at_once_are_each_strength_alone(solver: str, limit: int, monkeypatch: pytest.MonkeyPatch):
+    features, labels = clouds()
+    monkeypatch.setattr(module, "IN_MEMORY_BYTES", limit)
+    strengths = (1e-3, 0.1, 3.0)
+    together = head_problem(MatrixRows(features), labels, 3, solver=solver).solve_many(strengths)
+    assert [head.strength for head in together] == list(strengths)
+    for head in together:
+        alone = head_problem(MatrixRows(features), labels, 3, solver=solver).solve(head.strength)
+        assert np.allclose(head.probabilities(features), alone.probabilities(features), atol=1e-3)
+
+
+def weighted_case(count: int, width: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Features in single precision, labels of three unequal classes, weights from 0.2 to 5."""
+    rng = np.random.default_rng(count)
+    labels = rng.choice(3, count, p=(0.6, 0.3, 0.1))
+    centres = rng.normal(size=(3, width))
+    features = (centres[labels] + 2 * rng.normal(size=(count, width))).astype(np.float32) * 3 + 1
+    return features, labels, rng.uniform(0.2, 5, count)
+
+
+@pytest.mark.parametrize("memory", ["in memory", "in blocks"])
+@pytest.mark.parametrize(("count", "width"), [(300, 12), (30, 60)])
+def test_weighted_logistic_regression_is_that_of_scikit_learn(
+    memory: str, count: int, width: int, monkeypatch: pytest.MonkeyPatch
+):
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.preprocessing import StandardScaler
+
+    if memory == "in blocks":
+        monkeypatch.setattr(module, "IN_MEMORY_BYTES", 0)
+    (features, labels, weights), strength = weighted_case(count, width), 0.05
+    head = head_problem(MatrixRows(features), labels, 3, weights_N=weights).solve(strength)
+    scaler = StandardScaler().fit(features, sample_weight=weights)
+    z = scaler.transform(features)
+    reference = LogisticRegression(C=1 / (weights.sum() * strength), tol=1e-7, max_iter=2_000)
+    wanted = reference.fit(z, labels, sample_weight=weights).predict_proba(z)
+    assert np.abs(head.probabilities(features) - wanted).max() < 1e-3
+    unweighted = head_problem(MatrixRows(features), labels, 3).solve(strength).probabilities(features)
+    assert np.abs(unweighted - wanted).max() > 0.005, "the weights do nothing here"
+
+
+@pytest.mark.parametrize("memory", ["in memory", "in blocks"])
+@pytest.mark.parametrize(("count", "width"), [(300, 12), (30, 60)])
+def test_weighted_ridge_regression_is_that_of_scikit_learn(
+    memory: str, count: int, width: int, monkeypatch: pytest.MonkeyPatch
+):
+    from sklearn.linear_model import Ridge as Reference
+    from sklearn.preprocessing import StandardScaler
+
+    if memory == "in blocks":
+        monkeypatch.setattr(module, "IN_MEMORY_BYTES", 0)
+    features, labels, weights = weighted_case(count, width)
+    head = head_problem(MatrixRows(features), labels, 3, solver="ridge", weights_N=weights).solve(0.3)
+    z = StandardScaler().fit(features, sample_weight=weights).transform(features)
+    reference = Reference(alpha=0.3 * weights.sum()).fit(z, np.eye(3)[labels], sample_weight=weights)
+    assert np.allclose(features @ head.weight_KF.T + head.bias_K, reference.predict(z), atol=1e-4)
+
+
+@pytest.mark.parametrize("memory", ["in memory", "in blocks"])
+@pytest.mark.parametrize("solver", ["logistic", "ridge"])
+def test_a_weight_is_as_many_copies_of_the_row(memory: str, solver: Any, monkeypatch: pytest.MonkeyPatch):
+    """Penalty, temperature and out-of-fold probabilities too; the copies lie in the fold of their original."""
+    if memory == "in blocks":
+        monkeypatch.setattr(module, "IN_MEMORY_BYTES", 0)
+    features, labels, _ = weighted_case(200, 10)
+    copies = np.random.default_rng(1).integers(1, 4, 200)
+    folds, row_of = np.arange(200) % 4, np.repeat(np.arange(200), copies)
+    weighted = head_problem(MatrixRows(features), labels, 3, solver=solver, weights_N=7.0 * copies)
+    repeated = head_problem(MatrixRows(features[row_of]), labels[row_of], 3, solver=solver)
+    found, wanted = weighted.choose(folds), repeated.choose(folds[row_of])
+    assert found.strength == wanted.strength
+    assert found.losses == pytest.approx(wanted.losses, rel=1e-3)
+    assert np.abs(found.out_of_fold_NK[row_of] - wanted.out_of_fold_NK).max() < 0.01
+    ours, theirs = (p.solve(c.strength, temperature=c.temperature) for p, c in ((weighted, found), (repeated, wanted)))
+    if solver == "logistic":
+        assert np.abs(ours.probabilities(features) - theirs.probabilities(features)).max() < 1e-3
+    else:  # the one image a class that softens the targets weighs less beside more rows
+        assert found.temperature == pytest.approx(wanted.temperature, rel=0.02)
+    several = weighted.solve_many([0.1, found.strength])
+    alone = weighted.solve(found.strength)
+    assert np.abs(several[1].probabilities(features) - alone.probabilities(features)).max() < 1e-3
+
+
+@pytest.mark.parametrize("wrong", [0.0, -1.0, np.nan, np.inf])
+def test_weights_that_are_none_are_refused(wrong: float):
+    with pytest.raises(ValueError, match="weights must be finite numbers > 0"):
+        head_problem(MatrixRows(np.zeros((2, 3))), np.array([0, 1]), 2, weights_N=np.array([1.0, wrong]))
