@@ -24,7 +24,16 @@ from headstart.data.splits import Roles
 from headstart.input_spec import InputSpec
 from headstart.models.augment import training_view, view_rng
 from headstart.models.catalog import find_model
-from headstart.plan import AugmentationPlan, DataPlan, ModelPlan, Plan, RateRule, Schedule, SelectionPlan, TrainPhase
+from headstart.plan.plan import (
+    AugmentationPlan,
+    DataPlan,
+    ModelPlan,
+    Plan,
+    RateRule,
+    Schedule,
+    SelectionPlan,
+    TrainPhase,
+)
 
 BATCH, HEAD_RATE, BACKBONE_RATE, DECAY = 32, 1e-3, 1e-4, 0.01
 PRESET, FLIP = "standard", "horizontal"
@@ -100,10 +109,10 @@ def ours(case: Case, images: Images, *, side: SideName, epochs: int, seed: int) 
     from headstart.features.store import ActivationStore
     from headstart.models.backbone import build_classifier
     from headstart.models.layers import restore
-    from headstart.run import Run
+    from headstart.runs.folder import Run
+    from headstart.runs.observers import All, EventLog
     from headstart.train.checkpoint import load_state
     from headstart.train.loop import fit
-    from headstart.train.observers import All, EventLog
     from headstart.train.stopping import StopRequest
     from headstart.train.training_images import TrainingImages
 
@@ -175,7 +184,7 @@ class Clock:
 
     def observer(self) -> Any:  # noqa: ANN401 - an Observer, whose module imports nothing heavy but is ours
         """Watches a run."""
-        from headstart.train.observers import Observer
+        from headstart.runs.observers import Observer
 
         clock = self
 

@@ -80,12 +80,12 @@ class Prepared:
     def __init__(self, folder: Path, run_folder: Path, **options: object) -> None:
         from headstart.models.backbone import group_names_of
         from headstart.models.catalog import find_model
-        from headstart.plan import DataPlan
-        from headstart.run import Run
+        from headstart.plan.plan import DataPlan
+        from headstart.runs.folder import Run
+        from headstart.runs.progress import no_progress
         from headstart.train.training_images import TrainingImages
         from headstart.workflow.images import check_for_training
         from headstart.workflow.plans import TrainOptions, make_plan
-        from headstart.workflow.progress import no_progress
 
         values = {"input_size": 32, "batch_size": 4, **options}
         plan = make_plan(TrainOptions(DataPlan(source=str(folder)), **values))

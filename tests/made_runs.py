@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from headstart.run import Run
+from headstart.runs.folder import Run
 
 STARTED = "2026-11-24T12:00:00+0000"
 

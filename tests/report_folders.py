@@ -16,7 +16,7 @@ import yaml
 
 from headstart.measures.intervals import wilson_interval
 from headstart.measures.metrics import judge
-from headstart.run import environment
+from headstart.runs.folder import environment
 
 GROUPS = ("stem", "stage1", "stage2", "stage3", "stage4", "stage5", "stage6", "stage7", "head")
 

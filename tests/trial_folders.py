@@ -8,9 +8,9 @@ from typing import Any, Literal
 
 from headstart.experiments.comparison import Comparison, TrialEnd
 from headstart.experiments.grid import GridPlan, Trial
-from headstart.plan import DataPlan
-from headstart.presets import Request, full
-from headstart.run import Run
+from headstart.plan.plan import DataPlan
+from headstart.plan.presets import Request, full
+from headstart.runs.folder import Run
 
 CLASSES = ("ants", "bees")
 

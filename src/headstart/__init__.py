@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from headstart.models.catalog import find_model
     from headstart.models.grouping import layer_groups
     from headstart.models.own_loop import batch_norm, freeze, param_groups
-    from headstart.plan import DataPlan, Plan
-    from headstart.presets import (
+    from headstart.plan.plan import DataPlan, Plan
+    from headstart.plan.presets import (
         Request,
         discriminative,
         feature_extraction,
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
         probe_then_tune,
         scratch,
     )
-    from headstart.run import Run
+    from headstart.runs.folder import Run
     from headstart.workflow.embedding import Embedding
     from headstart.workflow.estimator import HeadstartClassifier
     from headstart.workflow.plans import TrainOptions
@@ -41,45 +41,45 @@ if TYPE_CHECKING:
 
 _HOME = {
     "Advice": ("headstart.advise.answer", "Advice"),
-    "DataPlan": ("headstart.plan", "DataPlan"),
+    "DataPlan": ("headstart.plan.plan", "DataPlan"),
     "DepthProbe": ("headstart.workflow.probing", "DepthProbe"),
     "Embedding": ("headstart.workflow.embedding", "Embedding"),
     "GridPlan": ("headstart.experiments.grid", "GridPlan"),
     "HeadstartClassifier": ("headstart.workflow.estimator", "HeadstartClassifier"),
     "HeadstartError": ("headstart.errors", "HeadstartError"),
-    "Plan": ("headstart.plan", "Plan"),
+    "Plan": ("headstart.plan.plan", "Plan"),
     "Prediction": ("headstart.features.predictor", "Prediction"),
     "Predictor": ("headstart.features.predictor", "Predictor"),
-    "Request": ("headstart.presets", "Request"),
-    "Run": ("headstart.run", "Run"),
+    "Request": ("headstart.plan.presets", "Request"),
+    "Run": ("headstart.runs.folder", "Run"),
     "Shortlist": ("headstart.advise.ranking", "Shortlist"),
     "TrainOptions": ("headstart.workflow.plans", "TrainOptions"),
     "TrainingAnswer": ("headstart.workflow.train", "TrainingAnswer"),
     "batch_norm": ("headstart.models.own_loop", "batch_norm"),
     "check": ("headstart.apps.library", "check"),
     "compare": ("headstart.apps.library_networks", "compare"),
-    "discriminative": ("headstart.presets", "discriminative"),
+    "discriminative": ("headstart.plan.presets", "discriminative"),
     "embed": ("headstart.apps.library_networks", "embed"),
-    "feature_extraction": ("headstart.presets", "feature_extraction"),
+    "feature_extraction": ("headstart.plan.presets", "feature_extraction"),
     "find_model": ("headstart.models.catalog", "find_model"),
     "fit": ("headstart.apps.library", "fit"),
     "freeze": ("headstart.models.own_loop", "freeze"),
-    "full": ("headstart.presets", "full"),
-    "gradual": ("headstart.presets", "gradual"),
+    "full": ("headstart.plan.presets", "full"),
+    "gradual": ("headstart.plan.presets", "gradual"),
     "layer_groups": ("headstart.models.grouping", "layer_groups"),
     "load": ("headstart.features.predictor", "load"),
     "make_plan": ("headstart.apps.library_plans", "make_plan"),
     "param_groups": ("headstart.models.own_loop", "param_groups"),
-    "partial": ("headstart.presets", "partial"),
+    "partial": ("headstart.plan.presets", "partial"),
     "probe": ("headstart.apps.library_networks", "probe"),
-    "probe_then_tune": ("headstart.presets", "probe_then_tune"),
+    "probe_then_tune": ("headstart.plan.presets", "probe_then_tune"),
     "question": ("headstart.experiments.questions", "question"),
     "recommend": ("headstart.apps.library_plans", "recommend"),
     "report": ("headstart.apps.library", "report"),
     "resume": ("headstart.apps.library", "resume"),
     "resume_comparison": ("headstart.apps.library_networks", "resume_comparison"),
     "score": ("headstart.apps.library", "score"),
-    "scratch": ("headstart.presets", "scratch"),
+    "scratch": ("headstart.plan.presets", "scratch"),
     "shortlist": ("headstart.apps.library_networks", "shortlist"),
 }
 """Public name -> module and name there. `fit` and `score`, because `train` and `evaluate` are packages."""

@@ -16,9 +16,9 @@ from headstart.advise.choices import Reason
 from headstart.advise.situation import Hardware, Situation
 from headstart.errors import PlanError
 from headstart.features.measured import Known
-from headstart.plan import Plan, TrainPhase
-from headstart.presets import STRATEGIES
-from headstart.request import Request
+from headstart.plan.plan import Plan, TrainPhase
+from headstart.plan.presets import STRATEGIES
+from headstart.plan.request import Request
 
 
 def situation(**said: Any) -> Situation:

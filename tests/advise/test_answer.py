@@ -12,9 +12,9 @@ import pytest
 from headstart.advise.advisor import advise
 from headstart.advise.answer import Advice
 from headstart.advise.situation import Situation
-from headstart.plan import DataPlan
-from headstart.presets import STRATEGIES
-from headstart.request import Request
+from headstart.plan.plan import DataPlan
+from headstart.plan.presets import STRATEGIES
+from headstart.plan.request import Request
 
 
 def advice(**said: Any) -> Advice:

@@ -17,7 +17,7 @@ from sklearn.linear_model import LogisticRegression
 from headstart.advise.depth_probe import DepthCurve, beats, folds_by_group, probe_depths, sign_test
 from headstart.data.sources import ImageRecord
 from headstart.errors import DataError
-from headstart.facts import DEPTHS
+from headstart.knowledge.transfer import DEPTHS
 from headstart.measures.intervals import wilson_interval
 from headstart.solvers import head_solver
 from headstart.solvers.head_solver import head_problem

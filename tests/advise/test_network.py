@@ -10,7 +10,7 @@ from headstart.advise.network import NETWORK_RULES, network_for
 from headstart.advise.rules import THAWING
 from headstart.advise.situation import Hardware, Situation
 from headstart.models.catalog import find_model
-from headstart.request import DEFAULT_MODEL
+from headstart.plan.request import DEFAULT_MODEL
 
 GPU = Hardware(4, "one")
 

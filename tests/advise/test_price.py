@@ -15,9 +15,9 @@ from headstart.advise.situation import Hardware
 from headstart.features.measured import CORE_RATE, GPU_RATE, Known
 from headstart.features.network_facts import facts_of_card
 from headstart.models.catalog import find_model
-from headstart.plan import AugmentationPlan, DataPlan, Plan
-from headstart.presets import STRATEGIES
-from headstart.request import Request
+from headstart.plan.plan import AugmentationPlan, DataPlan, Plan
+from headstart.plan.presets import STRATEGIES
+from headstart.plan.request import Request
 
 CARD = find_model("tf_efficientnet_lite0").card
 NETWORK = facts_of_card(CARD, size=224)

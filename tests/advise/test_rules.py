@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from advice_grid import CLASSES, DOMAINS, IMAGES, SIMILARITIES
 from headstart.advise.rules import RULES, THAWING, TOO_FREE, When, decide, facts_text, least_images, rule_for
 from headstart.advise.situation import Situation
-from headstart.choice_facts import FEW_PER_CLASS, MEASURED, NEVER_ADVISED
-from headstart.presets import DEFAULT_STRATEGY, STRATEGIES
+from headstart.knowledge.choosing import FEW_PER_CLASS, MEASURED, NEVER_ADVISED
+from headstart.plan.presets import DEFAULT_STRATEGY, STRATEGIES
 
 FREE = dict.fromkeys(THAWING, 0.0)
 PRICES = dict(zip(THAWING, (10.0, 200.0, 150.0, 400.0, 400.0, 400.0, 4_000.0), strict=True))

@@ -16,7 +16,7 @@ import headstart
 from advice_grid import EXPECTED
 from headstart.apps.advise import parse_similarity
 from headstart.errors import HeadstartError
-from headstart.plan import Plan
+from headstart.plan.plan import Plan
 
 TWO_CORES = ("--cores", "2", "--gpu", "none")
 

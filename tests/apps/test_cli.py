@@ -15,10 +15,10 @@ import yaml
 from PIL import Image
 
 from headstart.apps import cli, option_words
-from headstart.facts import RATE_PRESETS
+from headstart.knowledge.transfer import RATE_PRESETS
 from headstart.models.catalog import all_cards
-from headstart.plan import Grain
-from headstart.presets import STRATEGIES
+from headstart.plan.plan import Grain
+from headstart.plan.presets import STRATEGIES
 
 Result = tuple[int, str, str]
 FAST = ("--input-size", "32", "--batch-size", "4")

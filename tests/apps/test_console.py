@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from headstart.apps import console
-from headstart.plan import SolvePhase, TrainPhase
+from headstart.plan.plan import SolvePhase, TrainPhase
 
 
 def test_a_notebook_shows_bars_where_it_has_widgets(monkeypatch: pytest.MonkeyPatch):

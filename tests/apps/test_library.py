@@ -14,7 +14,7 @@ import headstart
 from headstart.apps.cli import app
 from headstart.arguments import ArgumentError
 from headstart.errors import HeadstartError, PlanError
-from headstart.plan import Plan
+from headstart.plan.plan import Plan
 from headstart.workflow import train as workflow
 
 QUICK: dict[str, Any] = {"strategy": "feature_extraction", "input_size": 32}

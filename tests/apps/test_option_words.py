@@ -6,13 +6,14 @@ from typing import get_args
 
 import pytest
 
-from headstart import facts, presets
 from headstart.apps import option_words
-from headstart.domains import DOMAINS
+from headstart.knowledge import transfer
+from headstart.knowledge.domains import DOMAINS
 from headstart.models.augment import PRESETS
 from headstart.models.catalog import all_cards
 from headstart.models.search import SortKey
-from headstart.plan import Grain
+from headstart.plan import presets
+from headstart.plan.plan import Grain
 from headstart.workflow.plans import AUTO
 
 
@@ -20,7 +21,7 @@ from headstart.workflow.plans import AUTO
     ("words", "table"),
     [
         (option_words.Strategy, {AUTO, *presets.STRATEGIES}),
-        (option_words.Rates, set(facts.RATE_PRESETS)),
+        (option_words.Rates, set(transfer.RATE_PRESETS)),
         (option_words.Grain, set(get_args(Grain))),
         (option_words.DomainName, set(DOMAINS)),
         (option_words.Augmentation, {"none", *PRESETS}),

@@ -11,8 +11,8 @@ from typer.testing import CliRunner
 
 from headstart.apps.cli import app
 from headstart.apps.plan_command import written_text
-from headstart.plan import DataPlan, Plan
-from headstart.presets import Request, partial
+from headstart.plan.plan import DataPlan, Plan
+from headstart.plan.presets import Request, partial
 
 OPTIONS = ["--strategy", "partial", "--thaw", "1", "--epochs", "3", "--input-size", "32", "--seed", "7", "--strict"]
 

@@ -13,9 +13,9 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-from headstart import run_store
 from headstart.apps import runs as door
 from headstart.errors import HeadstartError
+from headstart.runs import finding
 from made_runs import make_comparison, make_run
 
 app = typer.Typer()
@@ -136,8 +136,8 @@ def test_days_are_those_of_this_machine():
 
 
 def test_words_are_those_of_the_store():
-    assert {word.value for word in door.State} == set(get_args(run_store.State))
-    assert {word.value for word in door.Sort} == set(get_args(run_store.SortKey))
+    assert {word.value for word in door.State} == set(get_args(finding.State))
+    assert {word.value for word in door.Sort} == set(get_args(finding.SortKey))
 
 
 def test_torch_is_never_imported(tmp_path: Path):

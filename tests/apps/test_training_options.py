@@ -9,7 +9,7 @@ from typing import Any
 
 from headstart.apps import training_options
 from headstart.apps.plan_command import plan
-from headstart.plan import DataPlan
+from headstart.plan.plan import DataPlan
 from headstart.workflow.plans import TrainOptions
 
 

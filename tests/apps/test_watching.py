@@ -11,7 +11,7 @@ import pytest
 from headstart.apps.console import TrainingConsole
 from headstart.apps.watching import watching
 from headstart.arguments import ArgumentError
-from headstart.train.observers import Observer
+from headstart.runs.observers import Observer
 
 EVENT = {"option": "epochs", "strategy": "feature_extraction"}
 

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from headstart.apps.cli import app
 from headstart.apps.pages import compare_page, decide_page
 from headstart.models.search import ModelQuery
-from headstart.plan import Plan
+from headstart.plan.plan import Plan
 from headstart.workflow.advising import recommend
 from headstart.workflow.zoo import list_models
 from page_text import first_values, parsed

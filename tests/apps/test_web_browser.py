@@ -18,7 +18,7 @@ import yaml
 
 from headstart.apps.pages import decide_page, look
 from headstart.models.catalog import all_cards
-from headstart.plan import Plan
+from headstart.plan.plan import Plan
 from headstart.workflow.advising import recommend
 from page_text import parsed
 from web_server import serving

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from headstart.errors import PlanError
 from headstart.experiments.grid import GridPlan, Variant, changed, rung_sizes, split_changes, trials_of
-from headstart.plan import DataPlan
-from headstart.presets import Request, full
+from headstart.plan.plan import DataPlan
+from headstart.plan.presets import Request, full
 
 YAML = """
 data: {source: photos, limit_train: 100/class}

@@ -34,7 +34,7 @@ from headstart.features.cost_facts import (
     steps_stretch,
 )
 from headstart.features.network_facts import Border, NetworkFacts
-from headstart.plan_sections import AugmentationPlan, FrozenPartPlan, SolvePhase, TrainPhase
+from headstart.plan.sections import AugmentationPlan, FrozenPartPlan, SolvePhase, TrainPhase
 
 FACTS = NetworkFacts(
     name="net@224",

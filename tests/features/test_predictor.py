@@ -18,8 +18,8 @@ from headstart.errors import BundleError, DataError, MissingExtraError
 @pytest.fixture
 def bundle(image_folder: Path, tmp_path: Path, prepare: Callable) -> Path:
     from headstart.models.bundle import save_bundle
-    from headstart.plan import SolvePhase
-    from headstart.train.observers import Observer
+    from headstart.plan.plan import SolvePhase
+    from headstart.runs.observers import Observer
     from headstart.train.probe import solve_probe
 
     task = prepare(strategy="feature_extraction")

@@ -12,12 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headstart.features.store import ActivationStore
-from headstart.plan import AugmentationPlan
+from headstart.plan.plan import AugmentationPlan
+from headstart.runs.observers import Observer
 from headstart.train.channel_jitter import jitter_channels
 from headstart.train.checkpoint import load_state
 from headstart.train.feeds import StoredFeed, feed_for
 from headstart.train.loop import fit
-from headstart.train.observers import Observer
 from headstart.train.stopping import StopRequest
 
 SHAPES = {"maps": (4, 6, 5, 5), "positions last": (4, 5, 5, 6), "tokens": (4, 9, 6), "vectors": (4, 6)}

@@ -17,12 +17,12 @@ from conftest import Prepared
 from headstart.errors import RunError
 from headstart.features import engines
 from headstart.features.store import ActivationStore
+from headstart.runs.observers import Observer
 from headstart.train import ending, probe
 from headstart.train.checkpoint import Candidate, load_state
 from headstart.train.choice import Outcome
 from headstart.train.ending import NO_TIME, Stopped, interrupted, leave_if_asked, why_futile
 from headstart.train.loop import fit
-from headstart.train.observers import Observer
 from headstart.train.stopping import StopReason, StopRequest
 
 PROBE, PHASE, REFIT = "features of train", "frozen part", "refit on all of train"

@@ -22,14 +22,14 @@ from headstart.features.measured import Known, rates_of
 from headstart.features.network_facts import expected_gain
 from headstart.features.speed import Glance
 from headstart.features.store import ActivationStore
-from headstart.plan import AugmentationPlan, FrozenPartPlan, SelectionPlan, SolvePhase, TrainPhase
+from headstart.plan.plan import AugmentationPlan, FrozenPartPlan, SelectionPlan, SolvePhase, TrainPhase
+from headstart.runs.observers import Observer
 from headstart.train import forecasting
 from headstart.train.checkpoint import load_state
 from headstart.train.feeds import feed_for
 from headstart.train.forecasting import Costs, costs_of, tried_views
 from headstart.train.ledger import Ledger
 from headstart.train.loop import fit
-from headstart.train.observers import Observer
 from headstart.train.stopping import StopRequest
 
 COMPUTED = FrozenPartPlan(way="computed")

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from headstart.data.sources import ImageRecord
-from headstart.run import Run
+from headstart.runs.folder import Run
 from headstart.train.judged import Judged, epoch_row
 
 RECORDS = [ImageRecord(name, "ant" if name < "c" else "bee", "train", lambda: b"") for name in "abcd"]

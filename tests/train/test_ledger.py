@@ -12,7 +12,7 @@ from headstart.features.cost_facts import PIXELS, frozen_stretch, judging_stretc
 from headstart.features.measured import Known, recall
 from headstart.features.onnx_engine import engines_folder
 from headstart.files import write_atomically
-from headstart.plan import SolvePhase, TrainPhase
+from headstart.plan.plan import SolvePhase, TrainPhase
 from headstart.train import forecasting
 from headstart.train.forecasting import Costs, costs_of
 from headstart.train.ledger import Ledger, phase_row

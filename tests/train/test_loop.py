@@ -16,14 +16,14 @@ from headstart.errors import FrozenMovedError, RunError
 from headstart.features.engines import features_of
 from headstart.models import backbone
 from headstart.models.backbone import Classifier
-from headstart.plan import Plan, Schedule
+from headstart.plan.plan import Plan, Schedule
+from headstart.runs.observers import Observer
 from headstart.solvers.in_memory import solve_logistic
 from headstart.train import loop, probe
 from headstart.train.below_probe import BELOW, unused_tuning
 from headstart.train.checkpoint import load_state
 from headstart.train.choice import Outcome
 from headstart.train.loop import fit
-from headstart.train.observers import Observer
 from headstart.train.phases import Entered
 from headstart.train.stopping import StopRequest
 

@@ -17,12 +17,12 @@ from headstart.features.store import ActivationStore
 from headstart.measures.metrics import paired_p_value, sharpened_log_losses
 from headstart.models.bundle import save_bundle
 from headstart.models.heads import DEPTHS
-from headstart.plan import SolvePhase
+from headstart.plan.plan import SolvePhase
+from headstart.runs.observers import Observer
 from headstart.solvers.in_memory import choose_strength, softmax, solve_logistic
 from headstart.solvers.rows import MatrixRows
 from headstart.train.loop import fit
 from headstart.train.multi_depth import DepthProblem, solve_depths
-from headstart.train.observers import Observer
 from headstart.train.probe import refit_head, solve_probe
 from headstart.train.stopping import StopRequest
 

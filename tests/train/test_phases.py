@@ -11,12 +11,12 @@ import torch
 from torch import nn
 
 from headstart.errors import RunError
-from headstart.facts import RATE_PRESETS
+from headstart.knowledge.transfer import RATE_PRESETS
 from headstart.models.backbone import Classifier, build_network, with_new_head
 from headstart.models.catalog import find_model
 from headstart.models.layers import LayerGroup
-from headstart.plan import DataPlan, OptimizerPlan, Plan, Schedule, TrainPhase
-from headstart.presets import STRATEGIES, Request
+from headstart.plan.plan import DataPlan, OptimizerPlan, Plan, Schedule, TrainPhase
+from headstart.plan.presets import STRATEGIES, Request
 from headstart.train.phases import Entered, enter
 from headstart.train.schedules import rate_at
 

@@ -13,10 +13,10 @@ import torch
 from headstart.features.engines import features_of, logits_of
 from headstart.features.store import ActivationStore
 from headstart.features.stored_rows import StoredRows
-from headstart.plan import SolvePhase
+from headstart.plan.plan import SolvePhase
+from headstart.runs.observers import Observer
 from headstart.solvers import head_solver
 from headstart.solvers.in_memory import LinearHead, softmax
-from headstart.train.observers import Observer
 from headstart.train.probe import PooledSource, refit_head, solve_probe, write_head
 from headstart.train.training_images import TrainingImages
 

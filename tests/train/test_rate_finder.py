@@ -17,11 +17,11 @@ from headstart.features.cost_facts import FEWEST_POINTS
 from headstart.features.store import ActivationStore
 from headstart.models.backbone import Classifier
 from headstart.models.layers import named_tensors
-from headstart.plan import FrozenPartPlan, Plan, RateRule, Schedule, TrainPhase
+from headstart.plan.plan import FrozenPartPlan, Plan, RateRule, Schedule, TrainPhase
+from headstart.runs.observers import Observer
 from headstart.train import rate_finder
 from headstart.train.feeds import PixelFeed, feed_for
 from headstart.train.loop import fit
-from headstart.train.observers import Observer
 from headstart.train.phases import enter
 from headstart.train.probe import solve_probe
 from headstart.train.rate_finder import FoundRates, Rehearsal, find_rates, with_factors

@@ -9,7 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headstart.plan import Schedule, TrainPhase
+from headstart.plan.plan import Schedule, TrainPhase
 from headstart.train.schedules import cosine, multi_step, one_cycle, plateau_factor, rate_at, rates_at
 
 

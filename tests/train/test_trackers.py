@@ -14,10 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headstart.errors import DiskFullError, HeadstartError, Interrupted, MissingExtraError
-from headstart.plan import DataPlan, SolvePhase, TrainPhase
-from headstart.run import Run
+from headstart.plan.plan import DataPlan, SolvePhase, TrainPhase
+from headstart.runs.folder import Run
+from headstart.runs.observers import EventLog, Observer
 from headstart.train import loop, trackers
-from headstart.train.observers import EventLog, Observer
 from headstart.train.trackers import Tracker, TrackerChoice, chosen_trackers, remembered_trackers
 from headstart.workflow.plans import TrainOptions
 from headstart.workflow.resume import resume

@@ -16,9 +16,9 @@ from headstart.features.activations import evaluation_view
 from headstart.features.engines import features_of
 from headstart.features.store import ActivationStore
 from headstart.models.layers import restore
-from headstart.plan import SolvePhase, TrainPhase
+from headstart.plan.plan import SolvePhase, TrainPhase
+from headstart.runs.observers import Observer
 from headstart.train.checkpoint import Progress, copy_of
-from headstart.train.observers import Observer
 from headstart.train.tuning_start import FIRST_VIEW, _view, start_head
 
 STRENGTH = 0.1

@@ -12,9 +12,9 @@ import pytest
 import headstart
 from headstart.advise.domain_guess import DomainGuess
 from headstart.errors import ModelError, PlanError
-from headstart.plan import DataPlan, Plan
-from headstart.presets import STRATEGIES
-from headstart.train.observers import Observer
+from headstart.plan.plan import DataPlan, Plan
+from headstart.plan.presets import STRATEGIES
+from headstart.runs.observers import Observer
 from headstart.workflow import advising, looking
 from headstart.workflow.advising import advised, advised_plan, recommend
 from headstart.workflow.plans import TrainOptions, make_plan
@@ -113,7 +113,7 @@ def test_every_option_of_train_that_a_request_knows_reaches_the_plan(
     monkeypatch.setattr(looking, "_measure_similarity", lambda seen, records, progress: None)
     from dataclasses import fields
 
-    from headstart.request import Request
+    from headstart.plan.request import Request
 
     known = {field.name for field in fields(TrainOptions)} & {field.name for field in fields(Request)}
     assert known >= {"model", "input_size", "epochs", "thaw", "rates", "grain", "head", "batch_size", "seed"}

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from headstart.errors import DataError, Interrupted, RunError
-from headstart.train.observers import Observer
+from headstart.runs.observers import Observer
 from headstart.train.stopping import StopRequest
 from headstart.workflow import apart as module
 from headstart.workflow.apart import apart
@@ -91,7 +91,7 @@ def test_what_nobody_expected_comes_back_as_one_line():
 def test_a_script_needs_no_guard(tmp_path: Path):
     """The other process does not run the script of whoever asked."""
     (tmp_path / "script.py").write_text(
-        "from headstart.train.observers import Observer; from headstart.train.stopping import StopRequest\n"
+        "from headstart.runs.observers import Observer; from headstart.train.stopping import StopRequest\n"
         "from headstart.workflow import apart as module; module.PRELOADED = ()\n"
         "import sys; sys.path.insert(0, sys.argv[1]); from test_apart import double\n"
         "print(module.apart(double, 4, observer=Observer(), stop=StopRequest())['double'])\n"
@@ -121,7 +121,7 @@ def test_a_request_to_stop_lets_it_save(tmp_path: Path):
 def test_it_ends_when_the_one_who_asked_is_killed(tmp_path: Path):
     code = (
         "import os, sys, time; from pathlib import Path\n"
-        "from headstart.train.observers import Observer; from headstart.train.stopping import StopRequest\n"
+        "from headstart.runs.observers import Observer; from headstart.train.stopping import StopRequest\n"
         "from headstart.workflow import apart as module; module.PRELOADED = ()\n"
         "from test_apart import live\n"
         "module.apart(live, Path(sys.argv[1]), observer=Observer(), stop=StopRequest())"

@@ -9,8 +9,8 @@ from collections.abc import Callable
 import pytest
 
 from headstart.errors import DataError
+from headstart.runs.progress import Progress, no_progress
 from headstart.workflow.beside import beside
-from headstart.workflow.progress import Progress, no_progress
 
 
 def test_it_runs_while_the_block_runs_and_answers_with_what_it_made() -> None:

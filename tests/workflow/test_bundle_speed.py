@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from headstart.errors import BundleError
-from headstart.plan import DataPlan
-from headstart.train.observers import Observer
+from headstart.plan.plan import DataPlan
+from headstart.runs.observers import Observer
 from headstart.workflow.bundle_speed import inference_of_bundle
 from headstart.workflow.plans import TrainOptions
 from headstart.workflow.train import train

@@ -28,7 +28,7 @@ from headstart.errors import (
 from headstart.experiments.comparison import TrialEnd
 from headstart.experiments.grid import GridPlan, Trial
 from headstart.experiments.questions import question
-from headstart.train.observers import Observer
+from headstart.runs.observers import Observer
 from headstart.train.stopping import StopRequest
 from headstart.workflow import trial as trial_module
 from headstart.workflow.comparing import Watcher, _validated, compare, resume_comparison

@@ -16,7 +16,7 @@ from headstart.features import activations as activations_module
 from headstart.features.engines import features_of
 from headstart.models.backbone import build_classifier
 from headstart.models.catalog import find_model
-from headstart.plan import DataPlan
+from headstart.plan.plan import DataPlan
 from headstart.workflow.embedding import EmbedOptions, embed, fill_store
 from headstart.workflow.plans import TrainOptions
 from headstart.workflow.storage import show_cache

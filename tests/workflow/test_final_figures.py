@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 
-from headstart.plan import DataPlan
+from headstart.plan.plan import DataPlan
 from headstart.workflow.plans import TrainOptions
 from headstart.workflow.train import train
 

@@ -8,8 +8,8 @@ import pytest
 from scipy.stats import binomtest
 
 from headstart.errors import RunError
-from headstart.plan import DataPlan
-from headstart.run_store import RunQuery
+from headstart.plan.plan import DataPlan
+from headstart.runs.finding import RunQuery
 from headstart.workflow.finding_runs import compare_runs, find_runs
 from headstart.workflow.plans import TrainOptions
 from headstart.workflow.train import train

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from headstart.run import Run
+from headstart.runs.folder import Run
 from headstart.workflow.image_differences import image_difference
 from made_runs import make_run
 

@@ -7,7 +7,7 @@ from sklearn.utils.class_weight import compute_sample_weight
 
 from headstart.data.sources import ImageRecord
 from headstart.errors import PlanError
-from headstart.plan import HeadPlan
+from headstart.plan.plan import HeadPlan
 from headstart.workflow.image_weights import image_weights
 
 LABELS = ["a"] * 6 + ["b"] * 3 + ["c"]

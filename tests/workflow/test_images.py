@@ -10,10 +10,10 @@ import pytest
 
 from headstart.data.splits import deal_folds
 from headstart.errors import DataError
-from headstart.plan import DataPlan, Plan
+from headstart.plan.plan import DataPlan, Plan
+from headstart.runs.progress import no_progress
 from headstart.workflow.images import check, check_for_training, content_hash, divided_by_name, preview, refuse_preview
 from headstart.workflow.plans import TrainOptions, make_plan
-from headstart.workflow.progress import no_progress
 from near_copies import cropped, recompressed, scene
 
 

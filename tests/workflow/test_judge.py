@@ -13,8 +13,8 @@ from PIL import Image
 
 from headstart.errors import BundleError, DataError, RunError
 from headstart.models.bundle import read_info
-from headstart.plan import DataPlan
-from headstart.run import Run
+from headstart.plan.plan import DataPlan
+from headstart.runs.folder import Run
 from headstart.workflow.judge import evaluate, predict
 from headstart.workflow.plans import TrainOptions
 from headstart.workflow.train import train

@@ -9,9 +9,9 @@ import pytest
 
 from headstart.data.trained_on import TrainedOn
 from headstart.errors import DataError
+from headstart.runs.progress import no_progress
 from headstart.workflow.images import read_watched
 from headstart.workflow.judged_images import ToJudge, counting, of_data, run_of, without_seen
-from headstart.workflow.progress import no_progress
 
 
 def seen(images: ToJudge, train: int, validation: int, group: str | None = None) -> TrainedOn:

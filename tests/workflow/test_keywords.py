@@ -9,9 +9,9 @@ import pytest
 
 from headstart.arguments import ArgumentError
 from headstart.errors import PlanError
-from headstart.facts import RATE_PRESETS
-from headstart.plan import AugmentationPlan, DataPlan
-from headstart.presets import STRATEGIES
+from headstart.knowledge.transfer import RATE_PRESETS
+from headstart.plan.plan import AugmentationPlan, DataPlan
+from headstart.plan.presets import STRATEGIES
 from headstart.workflow.keywords import (
     AugmentationName,
     RatesName,

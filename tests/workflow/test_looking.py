@@ -17,12 +17,12 @@ from headstart.data import checks
 from headstart.data.headers import Header
 from headstart.data.sources import open_source
 from headstart.errors import DataError
-from headstart.plan import DataPlan
+from headstart.plan.plan import DataPlan
+from headstart.runs.progress import no_progress
 from headstart.workflow import looking
 from headstart.workflow.images import check_for_training
 from headstart.workflow.looking import look
 from headstart.workflow.plans import TrainOptions, make_plan
-from headstart.workflow.progress import no_progress
 
 FREE = dict.fromkeys(THAWING, 0.0)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from headstart.errors import DataError, ModelError, PlanError
-from headstart.plan import DataPlan, TrainPhase
+from headstart.plan.plan import DataPlan, TrainPhase
 from headstart.workflow.images import check_for_training
 from headstart.workflow.planning import counted_plan, plan_of
 from headstart.workflow.plans import TrainOptions, make_plan

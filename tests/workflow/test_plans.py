@@ -8,7 +8,7 @@ import pytest
 
 from headstart.errors import ModelError, PlanError
 from headstart.models.catalog import ModelChoice, all_cards, find_model
-from headstart.plan import DataPlan
+from headstart.plan.plan import DataPlan
 from headstart.workflow.plans import (
     TrainOptions,
     make_plan,

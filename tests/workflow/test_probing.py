@@ -13,9 +13,9 @@ import pytest
 import headstart
 from headstart.data.sources import ImageRecord
 from headstart.errors import BundleError, DataError, HeadstartError, ModelError, PlanError
-from headstart.facts import depth_of
 from headstart.features.depth_reader import DepthReader
-from headstart.plan import DataPlan
+from headstart.knowledge.transfer import depth_of
+from headstart.plan.plan import DataPlan
 from headstart.workflow import probing
 from headstart.workflow.images import divided_by_name
 from headstart.workflow.plans import TrainOptions

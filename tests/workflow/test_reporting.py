@@ -10,7 +10,7 @@ import pytest
 
 from conftest import make_images
 from headstart.errors import HeadstartError, RunError
-from headstart.plan import DataPlan
+from headstart.plan.plan import DataPlan
 from headstart.workflow import reporting, train
 from headstart.workflow.plans import TrainOptions
 from headstart.workflow.reporting import LARGEST_BYTES, report

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from headstart.errors import DataError, Interrupted, RunError
-from headstart.plan import DataPlan, Plan
+from headstart.plan.plan import DataPlan, Plan
 from headstart.train import loop
 from headstart.workflow.plans import TrainOptions
 from headstart.workflow.resume import resume

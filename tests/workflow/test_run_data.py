@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from headstart.models.catalog import find_model
-from headstart.plan import DataPlan
+from headstart.plan.plan import DataPlan
+from headstart.runs.progress import no_progress
 from headstart.workflow.images import check_for_training
 from headstart.workflow.plans import TrainOptions, make_plan
-from headstart.workflow.progress import no_progress
 from headstart.workflow.run_data import data_json
 
 

@@ -14,12 +14,12 @@ from headstart.advise.halving import nested_order
 from headstart.errors import DataError, Interrupted, ModelError, PlanError
 from headstart.features import activations as activations_module
 from headstart.models.search import ModelQuery
-from headstart.plan import DataPlan
+from headstart.plan.plan import DataPlan
+from headstart.runs.progress import no_progress
 from headstart.workflow import shortlisting
 from headstart.workflow.candidates import CandidateNetworks
 from headstart.workflow.images import check_for_training, divided_by_name
 from headstart.workflow.plans import TrainOptions, make_plan
-from headstart.workflow.progress import no_progress
 from headstart.workflow.shortlisting import ShortlistOptions, run_shortlist
 from headstart.workflow.train import train
 

@@ -18,10 +18,10 @@ import torch
 import headstart
 from headstart.errors import DiskFullError, HeadstartError, Interrupted, RunError
 from headstart.models.catalog import all_cards
-from headstart.plan import DataPlan, Plan
-from headstart.run import Run
+from headstart.plan.plan import DataPlan, Plan
+from headstart.runs.folder import Run
+from headstart.runs.observers import Observer
 from headstart.train import checkpoint, ending
-from headstart.train.observers import Observer
 from headstart.workflow.plans import TrainOptions, make_plan
 from headstart.workflow.resume import resume
 from headstart.workflow.train import train

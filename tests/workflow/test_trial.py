@@ -11,10 +11,10 @@ import pytest
 import torch
 
 from headstart.errors import Interrupted, PlanError, RunError, WeightsUnavailableError
-from headstart.plan import DataPlan, Plan
-from headstart.run import Run
+from headstart.plan.plan import DataPlan, Plan
+from headstart.runs.folder import Run
+from headstart.runs.observers import Observer
 from headstart.train.checkpoint import trained_seconds
-from headstart.train.observers import Observer
 from headstart.workflow import trial as module
 from headstart.workflow.plans import TrainOptions
 from headstart.workflow.trial import (

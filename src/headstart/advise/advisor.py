@@ -9,21 +9,21 @@ from typing import Literal
 
 from headstart.advise.answer import Advice, Prices
 from headstart.advise.choices import Reason, Step, augmentation, batch_norm, input_size, steps
-from headstart.advise.citations import source_of
 from headstart.advise.network import network_for
 from headstart.advise.price import Cost, Machine, cost_of, machine_for, pretraining_seconds
 from headstart.advise.rules import THAWING, Decision, decide
 from headstart.advise.situation import Situation
 from headstart.amounts import duration_text
-from headstart.choice_facts import RULE_OF_THUMB, SCRATCH_IMAGES
-from headstart.facts import HEAD_LEARNING_RATE
 from headstart.features.measured import Known
 from headstart.features.network_facts import NetworkFacts, facts_of_card
+from headstart.knowledge.choosing import RULE_OF_THUMB, SCRATCH_IMAGES
+from headstart.knowledge.citations import source_of
+from headstart.knowledge.transfer import HEAD_LEARNING_RATE
 from headstart.models.catalog import ModelCard, find_model
-from headstart.plan import DataPlan, Plan, Requirement, SolvePhase, TrainPhase
-from headstart.plan_reasons import ANY_SOURCE
-from headstart.presets import STRATEGIES
-from headstart.request import Request
+from headstart.plan.plan import DataPlan, Plan, Requirement, SolvePhase, TrainPhase
+from headstart.plan.presets import STRATEGIES
+from headstart.plan.reasons import ANY_SOURCE
+from headstart.plan.request import Request
 
 ANY_DATA = DataPlan(source=ANY_SOURCE)
 """Stands in the plan where no images were named; `train DATA --plan` puts the real ones there."""

@@ -10,10 +10,10 @@ from typing import Any
 from headstart.advise.choices import Reason, Step
 from headstart.advise.price import Cost, Machine, usual_routes
 from headstart.advise.situation import Situation
-from headstart.choice_facts import SCRATCH_IMAGES
-from headstart.domains import DOMAINS
-from headstart.plan import DataPlan, Plan, TrainPhase
-from headstart.request import DEFAULT_MODEL
+from headstart.knowledge.choosing import SCRATCH_IMAGES
+from headstart.knowledge.domains import DOMAINS
+from headstart.plan.plan import DataPlan, Plan, TrainPhase
+from headstart.plan.request import DEFAULT_MODEL
 
 _DATA_OPTIONS = ("val", "group", "limit_train", "limit_test", "bits")
 """Of a `DataPlan`, what `train` has an option for."""

@@ -9,7 +9,7 @@ from typing import Literal
 from headstart.advise.rules import THAWING
 from headstart.advise.situation import Situation
 from headstart.amounts import count_text, duration_text
-from headstart.choice_facts import (
+from headstart.knowledge.choosing import (
     DOMAIN_FACTS,
     FEW_IMAGES,
     LARGE_GAP_ADVICE,
@@ -20,9 +20,9 @@ from headstart.choice_facts import (
     TINY_PIXELS,
     UNLABELLED_IMAGES,
 )
-from headstart.domains import DOMAINS, FLIP_WARNING
+from headstart.knowledge.domains import DOMAINS, FLIP_WARNING
 from headstart.models.catalog import ModelCard
-from headstart.plan import AugmentationPlan, BatchNormPolicy, Requirement
+from headstart.plan.plan import AugmentationPlan, BatchNormPolicy, Requirement
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ def input_size(situation: Situation, strategy: str, card: ModelCard) -> tuple[in
 def augmentation(situation: Situation, strategy: str) -> tuple[AugmentationPlan, tuple[Reason, ...]]:
     """How far training views vary, and why."""
     domain = DOMAINS[situation.domain]
-    preset, why, source = domain.augmentation, domain.augmentation_reason, "headstart.domains"
+    preset, why, source = domain.augmentation, domain.augmentation_reason, "headstart.knowledge.domains"
     if strategy == "feature_extraction":
         why = f"{why}; a solved head sees one plain view of each image, so it plays no part here"
     elif situation.domain == "medical" and situation.images < FEW_IMAGES:
@@ -93,7 +93,7 @@ def augmentation(situation: Situation, strategy: str) -> tuple[AugmentationPlan,
     if situation.domain_is == "unknown":
         why = "the values of photos, because the domain is unknown"
         flip_why = f"{domain.flip}, as for photos, because the domain is unknown: {FLIP_WARNING}"
-    flip = Reason("augmentation.flip", flip_why, "headstart.domains")
+    flip = Reason("augmentation.flip", flip_why, "headstart.knowledge.domains")
     return AugmentationPlan(preset=preset, flip=domain.flip), (Reason("augmentation.preset", why, source), flip)
 
 

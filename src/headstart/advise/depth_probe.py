@@ -18,7 +18,7 @@ import numpy.typing as npt
 from headstart.data.sources import ImageRecord
 from headstart.data.splits import deal_folds
 from headstart.errors import DataError
-from headstart.facts import depth_of
+from headstart.knowledge.transfer import depth_of
 from headstart.measures.intervals import Together, share_interval
 from headstart.measures.neighbours import nearest_out_of_fold, neighbours_for
 from headstart.measures.similarity import linear_cka
@@ -50,7 +50,7 @@ class GroupProbe:
     count: int
     """Groups before the head."""
     detects: str
-    """What such depths detect (`headstart.facts.DEPTHS`)."""
+    """What such depths detect (`headstart.knowledge.transfer.DEPTHS`)."""
     literature_share: float
     """Of what such depths have learned, the share that transfers: a rule of thumb of teaching material, 0..1."""
     default_action: str

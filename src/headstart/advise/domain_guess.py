@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from headstart.plan import Domain
+from headstart.plan.plan import Domain
 
 SIDE_PIXELS = 96
 """Longest side at which an image is looked at."""

@@ -6,15 +6,15 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from headstart.choice_facts import Level, similarity_level
 from headstart.data.decode import UnreadableImageError, decode
 from headstart.data.loading import in_order, reader_threads
 from headstart.data.preprocess import pixels_needed
 from headstart.data.sources import ImageRecord
 from headstart.errors import DataError, require
+from headstart.knowledge.choosing import Level, similarity_level
 from headstart.measures.similarity import similarity_of_overlap
 from headstart.models.catalog import find_model
-from headstart.request import DEFAULT_MODEL
+from headstart.plan.request import DEFAULT_MODEL
 
 ENOUGH_IMAGES = 128
 """Three draws of so many differ by 0.003 in overlap at most on the sets tried, by 0.012 on documents of many kinds."""

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from headstart.advise.rules import THAWING
 from headstart.advise.situation import Situation
-from headstart.choice_facts import MANY_IMAGES
-from headstart.request import DEFAULT_MODEL
+from headstart.knowledge.choosing import MANY_IMAGES
+from headstart.plan.request import DEFAULT_MODEL
 
 
 @dataclass(frozen=True, slots=True)

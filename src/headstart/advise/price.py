@@ -10,12 +10,12 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from headstart.advise.situation import Hardware
-from headstart.choice_facts import CLOUD_CPU, CLOUD_GPU, FROM_SCRATCH, TRANSFER, PriceFact, RouteFact
 from headstart.features.cost import forecast
 from headstart.features.cost_facts import ImageCounts, Rates, Terms
 from headstart.features.measured import CORE_RATE, GPU_RATE, USUAL_PIXELS, Known, rates_of
 from headstart.features.network_facts import NetworkFacts
-from headstart.plan import AugmentationPlan, SolvePhase, TrainPhase
+from headstart.knowledge.choosing import CLOUD_CPU, CLOUD_GPU, FROM_SCRATCH, TRANSFER, PriceFact, RouteFact
+from headstart.plan.plan import AugmentationPlan, SolvePhase, TrainPhase
 
 SSL_EPOCHS = 100
 SSL_VIEWS = 2

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from headstart.advise.situation import Nearness, Situation
 from headstart.amounts import count_text, duration_text
-from headstart.choice_facts import (
+from headstart.knowledge.choosing import (
     FEW_IMAGES,
     FEW_PER_CLASS,
     MANY_IMAGES,
@@ -24,7 +24,7 @@ from headstart.choice_facts import (
     SCRATCH_IMAGES,
     TUNABLE_IMAGES,
 )
-from headstart.plan import Domain
+from headstart.plan.plan import Domain
 
 THAWING: tuple[str, ...] = (
     "feature_extraction",

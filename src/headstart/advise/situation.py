@@ -6,9 +6,9 @@ import math
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from headstart.choice_facts import DOMAIN_FACTS, Level, similarity_level
 from headstart.errors import PlanError
-from headstart.plan import Domain
+from headstart.knowledge.choosing import DOMAIN_FACTS, Level, similarity_level
+from headstart.plan.plan import Domain
 
 Gpu = Literal["none", "one"]
 

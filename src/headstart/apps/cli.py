@@ -77,7 +77,7 @@ def check(
 ) -> None:
     """Look at the images before training: counts, unreadable files, sizes, what is suspicious."""
     from headstart.apps import console
-    from headstart.plan import DataPlan
+    from headstart.plan.plan import DataPlan
     from headstart.workflow import images, plans
 
     if preview is None:
@@ -236,7 +236,7 @@ def _train(
     source: dict[str, Any], chosen: dict[str, Any], *, out: Path | None, as_json: bool, track: Sequence[str] = ()
 ) -> None:
     from headstart.apps import console
-    from headstart.plan import DataPlan
+    from headstart.plan.plan import DataPlan
     from headstart.workflow import plans
     from headstart.workflow import train as workflow
 
@@ -258,7 +258,7 @@ def _train_plan(
     as_json: bool,
 ) -> None:
     from headstart.apps import console
-    from headstart.plan import Plan
+    from headstart.plan.plan import Plan
     from headstart.workflow import train as workflow
 
     plan = Plan.read(path)

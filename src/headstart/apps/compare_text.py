@@ -11,7 +11,7 @@ from headstart.amounts import bytes_text, count_text, duration_text
 from headstart.apps.console import TrainingConsole
 from headstart.experiments.comparison import TrialEnd
 from headstart.experiments.grid import Trial
-from headstart.plan import Phase
+from headstart.plan.plan import Phase
 from headstart.workflow.comparing import Watcher
 
 _MOST_SENTENCES = 12

@@ -21,8 +21,8 @@ from rich.progress import (
 from headstart.amounts import bytes_text, count_text, duration_text
 from headstart.apps.figures_text import accuracy_text, balanced_text, finding_lines
 from headstart.apps.printing import NAME_WIDTH, shows_bars, view_text, visible, visible_name
-from headstart.plan import Phase
-from headstart.train.observers import Observer
+from headstart.plan.plan import Phase
+from headstart.runs.observers import Observer
 
 _EPOCH_ROW = (
     "{phase:<16} {epoch:>5} {train:>10} {select:>11} {accuracy:>10} {head:>9} {backbone:>18} {seconds:>8}  {mark}"

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, get_type_hin
 
 from headstart.apps.watching import Watch, watching
 from headstart.arguments import ArgumentError, fault_of, refuse_unknown
-from headstart.plan import DataPlan, Domain, Plan
-from headstart.request import Resize
-from headstart.train.observers import Observer
+from headstart.plan.plan import DataPlan, Domain, Plan
+from headstart.plan.request import Resize
+from headstart.runs.observers import Observer
 from headstart.workflow.keywords import (
     INSTEAD,
     AugmentationName,

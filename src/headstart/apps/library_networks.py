@@ -12,8 +12,8 @@ from headstart.apps.watching import Watch, watching
 from headstart.arguments import ArgumentError, one_of
 from headstart.experiments.grid import GridPlan
 from headstart.models.search import ModelQuery
-from headstart.plan import Domain, NoncommercialWeights
-from headstart.request import Resize
+from headstart.plan.plan import Domain, NoncommercialWeights
+from headstart.plan.request import Resize
 from headstart.workflow.keywords import AugmentationName, StrategyName
 
 if TYPE_CHECKING:

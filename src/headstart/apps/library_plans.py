@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Literal
 
 from headstart.apps.library import PathLike, checked, request_of, with_options
 from headstart.apps.watching import Watch, watching
-from headstart.choice_facts import Level
-from headstart.plan import DataPlan, Domain, Plan
+from headstart.knowledge.choosing import Level
+from headstart.plan.plan import DataPlan, Domain, Plan
 from headstart.workflow.keywords import TrainKeywords
 from headstart.workflow.plans import TrainOptions
 

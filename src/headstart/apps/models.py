@@ -55,7 +55,7 @@ def models(
     """List the pretrained networks, search them, or show one."""
     from headstart.apps.cards import SHOWN, card_text, cards_text
     from headstart.models.search import ModelQuery
-    from headstart.workflow.progress import no_progress
+    from headstart.runs.progress import no_progress
     from headstart.workflow.zoo import list_models, show_model
 
     progress = _progress() if measure else no_progress

@@ -13,7 +13,7 @@ from headstart.apps.option_words import Head, HeadSolver
 from headstart.apps.printing import json_text, show_text, write_file
 
 if TYPE_CHECKING:
-    from headstart.plan import Plan
+    from headstart.plan.plan import Plan
 
 
 def plan(
@@ -47,7 +47,7 @@ def plan(
 ) -> None:
     """Write the plan of a training without training: change the file, then `headstart train --plan FILE`."""
     from headstart.apps import console
-    from headstart.plan import DataPlan
+    from headstart.plan.plan import DataPlan
     from headstart.workflow.planning import plan_of
     from headstart.workflow.plans import TrainOptions
 

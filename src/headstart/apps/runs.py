@@ -15,8 +15,8 @@ from headstart.apps.printing import json_text, show_text
 from headstart.errors import HeadstartError
 
 if TYPE_CHECKING:
-    from headstart.run_settings import Setting
-    from headstart.run_store import ComparisonSummary, RunQuery, RunSummary
+    from headstart.runs.finding import ComparisonSummary, RunQuery, RunSummary
+    from headstart.runs.settings import Setting
     from headstart.workflow.finding_runs import RunComparison, RunList
 
 
@@ -60,7 +60,7 @@ def runs(
     as_json: Annotated[bool, typer.Option("--json", help="Answer as JSON on stdout.")] = False,
 ) -> None:
     """List old runs, or compare some of them on the images they share."""
-    from headstart.run_store import RunQuery
+    from headstart.runs.finding import RunQuery
     from headstart.workflow.finding_runs import compare_runs, find_runs
 
     query = RunQuery(
@@ -106,7 +106,7 @@ def parse_since(text: str, *, now: datetime | None = None) -> datetime:
 
 def found_text(found: RunList, query: RunQuery) -> str:
     """The answer of `headstart runs`."""
-    from headstart.run_store import RunQuery
+    from headstart.runs.finding import RunQuery
 
     lines: list[str] = []
     if found.runs:

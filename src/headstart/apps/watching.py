@@ -9,8 +9,8 @@ from typing import Any, Literal, TypeAlias
 
 from headstart.apps.console import TrainingConsole
 from headstart.arguments import one_of
-from headstart.train.observers import All, Observer
-from headstart.workflow.progress import Progress
+from headstart.runs.observers import All, Observer
+from headstart.runs.progress import Progress
 
 Watch: TypeAlias = Literal["auto", "none"] | Progress
 """auto: bars and lines on stderr, in a notebook below the cell. none: nothing. Or a function that is told what begins

@@ -12,7 +12,7 @@ from headstart.deliver import wording
 from headstart.deliver.markup import Html, joined, tag
 from headstart.deliver.page import Section, command, fold, paragraph
 from headstart.deliver.run_facts import RunFacts, Values
-from headstart.plan_reasons import FINGERPRINTS
+from headstart.plan.reasons import FINGERPRINTS
 
 _MOST_PARTS = 6
 _ABSENT = object()

@@ -10,7 +10,7 @@ from pathlib import Path
 from headstart.deliver.run_facts import RunFacts, Values, read_run
 from headstart.errors import RunError
 from headstart.files import is_file, is_folder
-from headstart.run import resume_command
+from headstart.runs.folder import resume_command
 
 ANSWER = "comparison.json"
 SETTLED = "comparison.yaml"

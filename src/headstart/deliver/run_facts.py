@@ -13,7 +13,7 @@ import yaml
 from headstart.deliver.pictures import NO_PICTURES, Pictures
 from headstart.errors import RunError
 from headstart.files import is_file
-from headstart.run import Run
+from headstart.runs.folder import Run
 
 Values = Mapping[str, Any]
 

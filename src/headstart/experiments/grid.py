@@ -25,8 +25,8 @@ import yaml
 from pydantic import Field, ValidationError
 
 from headstart.errors import PlanError
-from headstart.plan_faults import sentences
-from headstart.plan_sections import DataPlan, Section
+from headstart.plan.faults import sentences
+from headstart.plan.sections import DataPlan, Section
 
 What: TypeAlias = Literal["models", "strategies", "rates", "grid"]
 Metric: TypeAlias = Literal["accuracy", "balanced_accuracy", "log_loss"]

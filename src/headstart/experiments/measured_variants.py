@@ -14,7 +14,7 @@ from headstart.experiments.outcomes import Answers
 from headstart.experiments.recommendation import Cost
 from headstart.experiments.rounds import Schedule
 from headstart.experiments.trial_record import TrialRecord, read_trial, shared
-from headstart.run import Run
+from headstart.runs.folder import Run
 
 
 @dataclass

@@ -10,7 +10,7 @@ from typing import Any
 from headstart.errors import RunError
 from headstart.experiments.grid import Metric
 from headstart.experiments.outcomes import Answers
-from headstart.run import Run
+from headstart.runs.folder import Run
 
 _SMALLEST_PROBABILITY = 1e-12
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from headstart.amounts import duration_text
-from headstart.plan_sections import AugmentationPlan
+from headstart.plan.sections import AugmentationPlan
 
 Way = Literal["stored", "computed"]
 Origin = Literal["measured", "related", "guessed"]

@@ -16,7 +16,7 @@ from torch import nn
 
 from headstart.arguments import ArgumentError, one_of, real_number
 from headstart.errors import ModelError
-from headstart.facts import depth_of
+from headstart.knowledge.transfer import depth_of
 from headstart.models import layers
 from headstart.models.grouping import layer_groups
 from headstart.models.layers import Affine, BatchNormPolicy, LayerGroup, check_names

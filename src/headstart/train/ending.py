@@ -13,10 +13,10 @@ from typing import Any
 from headstart.features.engine_choice import EngineWish
 from headstart.models.backbone import Classifier
 from headstart.models.layers import restore
-from headstart.plan import Phase, SolvePhase
+from headstart.plan.plan import Phase, SolvePhase
+from headstart.runs.observers import Observer
 from headstart.train.checkpoint import Candidate, Progress, State
 from headstart.train.choice import Outcome, choose
-from headstart.train.observers import Observer
 from headstart.train.probe import refit_head
 from headstart.train.stopping import StopReason, StopRequest
 from headstart.train.training_images import TrainingImages

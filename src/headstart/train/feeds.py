@@ -33,8 +33,8 @@ from headstart.features.store_index import Reader
 from headstart.input_spec import InputSpec
 from headstart.models.augment import AUGMENT_VERSION, training_view, view_rng
 from headstart.models.backbone import Classifier
-from headstart.plan import AugmentationPlan, FrozenPartPlan, TrainPhase
-from headstart.train.observers import Observer
+from headstart.plan.plan import AugmentationPlan, FrozenPartPlan, TrainPhase
+from headstart.runs.observers import Observer
 from headstart.train.training_images import TrainingImages
 
 Batch: TypeAlias = tuple[Sequence[ImageRecord], tuple[Tensor, ...]]

@@ -51,9 +51,9 @@ from headstart.features.store import EVALUATION, random_view, row_ids
 from headstart.files import kept_paths
 from headstart.models.augment import training_view, view_rng
 from headstart.models.backbone import Classifier, Weights
-from headstart.plan import AugmentationPlan, FrozenPartPlan, SelectionPlan, SolvePhase, TrainPhase
+from headstart.plan.plan import AugmentationPlan, FrozenPartPlan, SelectionPlan, SolvePhase, TrainPhase
+from headstart.runs.observers import Observer
 from headstart.train.feeds import border_label, graph_of_classifier, views_drawn_from
-from headstart.train.observers import Observer
 from headstart.train.training_images import TrainingImages
 
 _TRIED_IMAGES = 3

@@ -25,9 +25,9 @@ from headstart.features.measured import remember
 from headstart.features.onnx_engine import engines_folder
 from headstart.features.spent import Amounts, ViewKind
 from headstart.files import kept_paths
-from headstart.plan import Phase, SolvePhase, TrainPhase
+from headstart.plan.plan import Phase, SolvePhase, TrainPhase
+from headstart.runs.observers import Observer
 from headstart.train.forecasting import Costs
-from headstart.train.observers import Observer
 from headstart.train.phases import ALL_EPOCHS
 
 FEWEST_IMAGES = 16

@@ -25,8 +25,9 @@ from headstart.features.cut import CutNetwork
 from headstart.measures.metrics import log_loss
 from headstart.models.backbone import Classifier
 from headstart.models.layers import restore
-from headstart.plan import FrozenPartPlan, Plan, SolvePhase, TrainPhase
-from headstart.run import Run
+from headstart.plan.plan import FrozenPartPlan, Plan, SolvePhase, TrainPhase
+from headstart.runs.folder import Run
+from headstart.runs.observers import Observer
 from headstart.solvers.in_memory import softmax
 from headstart.train.batch_variation import vary_batch
 from headstart.train.below_probe import below_probe_alarm
@@ -40,7 +41,6 @@ from headstart.train.judged import epoch_row
 from headstart.train.ledger import phase_row
 from headstart.train.mixup import batch_loss
 from headstart.train.moved import MovedCheck
-from headstart.train.observers import Observer
 from headstart.train.phases import ALL_EPOCHS, Entered, enter
 from headstart.train.probe import candidate_of, solve_probe
 from headstart.train.rate_finder import Rehearsal, find_rates

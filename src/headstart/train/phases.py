@@ -13,7 +13,7 @@ from torch import Tensor
 from headstart.errors import RunError
 from headstart.models.backbone import Classifier
 from headstart.models.layers import freeze, frozen_tensors, param_groups, set_batch_norm
-from headstart.plan import OptimizerPlan, TrainPhase
+from headstart.plan.plan import OptimizerPlan, TrainPhase
 
 ALL_EPOCHS = "all epochs done"
 """Why a phase ended that nothing cut short."""

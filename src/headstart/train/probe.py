@@ -21,7 +21,8 @@ from headstart.features.engines import features_of
 from headstart.features.stored_rows import StoredRows
 from headstart.measures.metrics import log_loss, sharpened_log_losses
 from headstart.models.backbone import Classifier
-from headstart.plan import SolvePhase
+from headstart.plan.plan import SolvePhase
+from headstart.runs.observers import Observer
 from headstart.solvers.head2toe import ColumnRows, widened
 from headstart.solvers.head_solver import HeadProblem, head_problem
 from headstart.solvers.linear_head import Labels, LinearHead, StrengthChoice
@@ -29,7 +30,6 @@ from headstart.solvers.rows import CheckStop, MatrixRows, RowSource, never_stop
 from headstart.train.checkpoint import Candidate, copy_of
 from headstart.train.leak_findings import leak_findings
 from headstart.train.multi_depth import DepthProblem, solve_depths
-from headstart.train.observers import Observer
 from headstart.train.training_images import TrainingImages
 
 

@@ -26,12 +26,12 @@ from headstart.data.sources import ImageRecord
 from headstart.features.cost_facts import points_for
 from headstart.models.backbone import Classifier
 from headstart.models.layers import freeze, restore
-from headstart.plan import OptimizerPlan, RateRule, TrainPhase
+from headstart.plan.plan import OptimizerPlan, RateRule, TrainPhase
+from headstart.runs.observers import Observer
 from headstart.train.batch_variation import vary_batch
 from headstart.train.checkpoint import copy_of
 from headstart.train.feeds import Feed
 from headstart.train.mixup import batch_loss, image_losses
-from headstart.train.observers import Observer
 from headstart.train.phases import Entered, enter
 from headstart.train.range_test import (
     HIGHEST_FACTOR,

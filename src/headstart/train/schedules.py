@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from headstart.plan import Schedule, TrainPhase
+from headstart.plan.plan import Schedule, TrainPhase
 
 
 def rates_at(phase: TrainPhase, *, step: int, steps_per_epoch: int, select_losses: Sequence[float]) -> dict[str, float]:

@@ -251,7 +251,7 @@ class Mlflow:
         return str(found[0].info.run_id) if found else None
 
     def _new(self, experiment: str) -> str:
-        tags = {"headstart.token": self.memory["token"], "headstart.run": str(self._run_folder)}
+        tags = {"headstart.token": self.memory["token"], "headstart.runs.folder": str(self._run_folder)}
         return str(self._client.create_run(experiment, tags=tags, run_name=self._run_folder.name).info.run_id)
 
 

@@ -22,10 +22,10 @@ from typing import Any, Literal, Self, get_args
 
 from headstart.errors import DiskFullError, HeadstartError, Interrupted, nearest, require
 from headstart.files import write_json
-from headstart.plan import Phase
-from headstart.run import Run
-from headstart.run_settings import flat
-from headstart.train.observers import Observer
+from headstart.plan.plan import Phase
+from headstart.runs.folder import Run
+from headstart.runs.observers import Observer
+from headstart.runs.settings import flat
 from headstart.train.tracker_sinks import Mlflow, Sink, Status, TensorBoard, mlflow_settings
 
 TrackerName = Literal["tensorboard", "mlflow"]

@@ -18,11 +18,11 @@ from headstart.features.engine_choice import EngineWish
 from headstart.features.store import random_view
 from headstart.models.augment import training_view, view_rng
 from headstart.models.backbone import Classifier
-from headstart.plan import AugmentationPlan, Phase, SolvePhase, TrainPhase
+from headstart.plan.plan import AugmentationPlan, Phase, SolvePhase, TrainPhase
+from headstart.runs.observers import Observer
 from headstart.solvers.rows import ChainedRows
 from headstart.train.checkpoint import Progress
 from headstart.train.feeds import views_drawn_from
-from headstart.train.observers import Observer
 from headstart.train.probe import PooledSource, head_on, write_head
 from headstart.train.training_images import TrainingImages
 

@@ -11,16 +11,16 @@ from headstart.advise.advisor import ANY_DATA, advise
 from headstart.advise.answer import Advice
 from headstart.advise.choices import Reason
 from headstart.advise.situation import Gpu, Hardware, Situation
-from headstart.choice_facts import Level
 from headstart.data.loading import cores as own_cores
-from headstart.domains import DOMAINS
 from headstart.errors import PlanError, nearest
 from headstart.features.measured import Known, recall
+from headstart.knowledge.choosing import Level
+from headstart.knowledge.domains import DOMAINS
 from headstart.models.catalog import find_model
-from headstart.plan import DataPlan, Domain, Plan
-from headstart.request import Request
+from headstart.plan.plan import DataPlan, Domain, Plan
+from headstart.plan.request import Request
+from headstart.runs.progress import Progress, no_progress
 from headstart.workflow.plans import TrainOptions, augmentation_named
-from headstart.workflow.progress import Progress, no_progress
 
 _SAID_ELSEWHERE = ("data", "domain", "augmentation", "training_images", "fit_images", "budget_seconds", "reasons")
 """Parts of a request that the situation decides."""

@@ -19,8 +19,8 @@ from multiprocessing.connection import Connection
 from typing import Any, TypeVar
 
 from headstart.errors import HeadstartError, Interrupted, RunError
-from headstart.plan import Phase
-from headstart.train.observers import Observer
+from headstart.plan.plan import Phase
+from headstart.runs.observers import Observer
 from headstart.train.stopping import STOPPING, StopRequest
 
 Result = TypeVar("Result")

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from threading import Event
 from typing import TypeVar
 
-from headstart.workflow.progress import Progress
+from headstart.runs.progress import Progress
 
 Made = TypeVar("Made")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from headstart.train.observers import Observer
+from headstart.runs.observers import Observer
 from headstart.workflow.trial import peak_memory_bytes
 
 

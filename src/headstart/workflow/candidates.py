@@ -11,9 +11,9 @@ from headstart.advise.ranking import Candidate
 from headstart.data.sources import ImageRecord
 from headstart.errors import DiskFullError, NotWritableError, require
 from headstart.models.catalog import ModelChoice
-from headstart.plan import DataPlan, NoncommercialWeights
+from headstart.plan.plan import DataPlan, NoncommercialWeights
+from headstart.runs.progress import Progress, no_progress
 from headstart.workflow.plans import TrainOptions, make_plan, refuse_by_licence
-from headstart.workflow.progress import Progress, no_progress
 
 if TYPE_CHECKING:
     from headstart.features.activations import Activations

@@ -18,8 +18,8 @@ from headstart.experiments.measured_variants import inference_key, network_facts
 from headstart.experiments.rounds import Schedule, limit_of_share, schedule
 from headstart.experiments.summary import answer_of, select_values
 from headstart.models.catalog import find_model
-from headstart.run import new_folder
-from headstart.train.observers import Observer
+from headstart.runs.folder import new_folder
+from headstart.runs.observers import Observer
 from headstart.train.stopping import STOPPING, StopRequest
 from headstart.workflow.apart import apart
 from headstart.workflow.bundle_speed import inference_of_bundle

@@ -24,12 +24,12 @@ from headstart.errors import DataError, Interrupted, PlanError, require
 from headstart.features.cost_facts import POOLED
 from headstart.features.store import ActivationStore, image_digest
 from headstart.models.catalog import find_model
-from headstart.plan import DataPlan, NoncommercialWeights
-from headstart.request import Resize
+from headstart.plan.plan import DataPlan, NoncommercialWeights
+from headstart.plan.request import Resize
+from headstart.runs.progress import Progress, no_progress
 from headstart.workflow.feature_files import Filled, matrix_of_reader
 from headstart.workflow.images import read_watched
 from headstart.workflow.plans import TrainOptions, make_plan, refuse_by_licence
-from headstart.workflow.progress import Progress, no_progress
 
 if TYPE_CHECKING:
     from headstart.features.activations import Activations, View

@@ -23,10 +23,10 @@ import numpy.typing as npt
 from headstart.data.given_images import InputError, records_of
 from headstart.errors import Interrupted, RunError, require
 from headstart.features.predictor import Predictor, load
-from headstart.plan import DataPlan, Grain, NoncommercialWeights, Plan
-from headstart.presets import DEFAULT_STRATEGY, HeadKind, HeadSolver, OptimizerName, PeakRates
-from headstart.request import Resize
-from headstart.run import Run
+from headstart.plan.plan import DataPlan, Grain, NoncommercialWeights, Plan
+from headstart.plan.presets import DEFAULT_STRATEGY, HeadKind, HeadSolver, OptimizerName, PeakRates
+from headstart.plan.request import Resize
+from headstart.runs.folder import Run
 from headstart.train.trackers import chosen_trackers
 from headstart.workflow.keywords import with_keywords
 from headstart.workflow.plans import TrainOptions
@@ -121,7 +121,7 @@ class HeadstartClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             bits: Bits that grey values with more than 8 bits use; all of the file's type if None.
             epochs: Of every trained phase; the strategy decides if None.
             thaw: Backbone groups that learn, counted from the last; the strategy decides if None.
-            rates: Name of a preset in `headstart.facts.RATE_PRESETS`; the strategy decides if None.
+            rates: Name of a preset in `headstart.knowledge.transfer.RATE_PRESETS`; the strategy decides if None.
             peak_rates: planned, or find: range tests multiply the planned rates of head and backbone.
             grain: What a layer group is, stage or block; the rates decide if None, else stage.
             noncommercial_weights: refuse or allow weights whose licence forbids commercial use.

@@ -19,8 +19,8 @@ from headstart.measures.figure_findings import (
     validation_gap,
 )
 from headstart.measures.intervals import numbered
-from headstart.run import Run
-from headstart.train.observers import Observer
+from headstart.runs.folder import Run
+from headstart.runs.observers import Observer
 from headstart.workflow.images import CheckedData
 from headstart.workflow.judge import Judged, judge_records
 

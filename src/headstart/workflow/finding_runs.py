@@ -9,10 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from headstart.errors import RunError, nearest
 from headstart.files import is_there
-from headstart.presets import STRATEGIES
-from headstart.run import Run
-from headstart.run_settings import Setting, differing_settings
-from headstart.run_store import (
+from headstart.plan.presets import STRATEGIES
+from headstart.runs.finding import (
     DEFAULT_FOLDER,
     ComparisonSummary,
     DamagedRun,
@@ -22,6 +20,8 @@ from headstart.run_store import (
     find,
     read_run,
 )
+from headstart.runs.folder import Run
+from headstart.runs.settings import Setting, differing_settings
 from headstart.workflow.image_differences import image_difference
 
 if TYPE_CHECKING:

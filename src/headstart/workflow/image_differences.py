@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from headstart.errors import RunError
-from headstart.run import Run
-from headstart.run_settings import settings_of
+from headstart.runs.folder import Run
+from headstart.runs.settings import settings_of
 
 Files = Literal["same", "other", "unknown"]
 """unknown: the same names, of a run whose version kept no hash of the files alone."""

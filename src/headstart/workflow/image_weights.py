@@ -8,7 +8,7 @@ from typing import Literal
 
 from headstart.data.sources import ImageRecord
 from headstart.errors import PlanError, nearest
-from headstart.plan import HeadPlan
+from headstart.plan.plan import HeadPlan
 
 
 def image_weights(

@@ -28,10 +28,10 @@ from headstart.errors import DataError, require
 from headstart.files import is_folder, is_there
 from headstart.input_spec import InputSpec
 from headstart.models.catalog import find_model
-from headstart.plan import DataPlan, Plan, SolvePhase
-from headstart.request import Resize
+from headstart.plan.plan import DataPlan, Plan, SolvePhase
+from headstart.plan.request import Resize
+from headstart.runs.progress import Progress, no_progress
 from headstart.workflow.plans import TrainOptions, make_plan
-from headstart.workflow.progress import Progress, no_progress
 
 
 @dataclass(frozen=True)

@@ -19,11 +19,11 @@ from headstart.errors import BundleError, DataError
 from headstart.findings import Finding
 from headstart.measures.intervals import numbered
 from headstart.models.bundle import read_info
-from headstart.plan import Phase, SolvePhase
-from headstart.run import Run
+from headstart.plan.plan import Phase, SolvePhase
+from headstart.runs.folder import Run
+from headstart.runs.progress import Progress, no_progress
 from headstart.workflow.images import read_watched
 from headstart.workflow.judged_images import Seen, ToJudge, counting, of_data, of_run, run_of, without_seen
-from headstart.workflow.progress import Progress, no_progress
 from headstart.workflow.run_data import files_hash
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from headstart.data.trained_on import TrainedOn
 from headstart.errors import DataError, HeadstartError, RunError
 from headstart.files import is_file
 from headstart.findings import Finding
-from headstart.run import Run
+from headstart.runs.folder import Run
 from headstart.workflow.images import sources_of
 
 Seen = Literal["leave_out", "include"]

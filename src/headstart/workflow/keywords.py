@@ -12,8 +12,8 @@ from typing import Any, Literal, TypedDict, get_type_hints
 
 from headstart.arguments import fault_of, refuse_unknown
 from headstart.errors import PlanError
-from headstart.plan import DataPlan, Domain, Grain, NoncommercialWeights
-from headstart.presets import HeadKind, HeadSolver, OptimizerName, PeakRates, Resize
+from headstart.plan.plan import DataPlan, Domain, Grain, NoncommercialWeights
+from headstart.plan.presets import HeadKind, HeadSolver, OptimizerName, PeakRates, Resize
 from headstart.workflow.plans import TrainOptions
 
 StrategyName = Literal[

@@ -15,17 +15,17 @@ from typing import Any
 
 from headstart.advise.choices import Reason
 from headstart.advise.domain_guess import Look, guess_domain, look_at
-from headstart.choice_facts import Level
 from headstart.data import checks
 from headstart.data.decode import UnreadableImageError, decode
 from headstart.data.headers import Header, read_header
 from headstart.data.source_findings import STRICT, find_in_source
 from headstart.data.sources import ImageRecord, is_digits
-from headstart.domains import DOMAINS
 from headstart.errors import HeadstartError
-from headstart.plan import DataPlan, Domain
+from headstart.knowledge.choosing import Level
+from headstart.knowledge.domains import DOMAINS
+from headstart.plan.plan import DataPlan, Domain
+from headstart.runs.progress import Progress, no_progress
 from headstart.workflow.images import divided_by_name
-from headstart.workflow.progress import Progress, no_progress
 
 LOOKED_AT = 64
 """Images whose pixels are looked at to tell the domain, the resolution and the channels."""

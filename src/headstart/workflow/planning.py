@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from headstart.models.catalog import find_model
-from headstart.plan import DataPlan, Plan
+from headstart.plan.plan import DataPlan, Plan
+from headstart.runs.progress import Progress, no_progress
 from headstart.workflow.advising import advised_plan
 from headstart.workflow.images import CheckedData, check_for_training
 from headstart.workflow.plans import AUTO, TrainOptions, make_plan, refuse_by_licence, refuse_missing_steps
-from headstart.workflow.progress import Progress, no_progress
 
 
 def plan_of(request: str | TrainOptions, *, progress: Progress = no_progress) -> Plan:

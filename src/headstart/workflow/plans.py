@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from headstart.data.sources import is_digits
-from headstart.domains import DOMAINS, FLIP_WARNING
 from headstart.errors import ModelError, PlanError, nearest
+from headstart.knowledge.domains import DOMAINS, FLIP_WARNING
 from headstart.models.catalog import ModelChoice, find_model
-from headstart.plan import AugmentationPlan, DataPlan, Grain, NoncommercialWeights, Plan, Requirement, TrainPhase
-from headstart.presets import (
+from headstart.plan.plan import AugmentationPlan, DataPlan, Grain, NoncommercialWeights, Plan, Requirement, TrainPhase
+from headstart.plan.presets import (
     DEFAULT_STRATEGY,
     HeadKind,
     HeadSolver,

@@ -27,13 +27,13 @@ from headstart.files import is_file, is_folder, is_there
 from headstart.input_spec import InputSpec
 from headstart.measures.intervals import numbered
 from headstart.models.catalog import ModelChoice, find_model
-from headstart.plan import DataPlan, NoncommercialWeights
-from headstart.request import DEFAULT_MODEL
-from headstart.run import Run
+from headstart.plan.plan import DataPlan, NoncommercialWeights
+from headstart.plan.request import DEFAULT_MODEL
+from headstart.runs.folder import Run
+from headstart.runs.progress import Progress, no_progress
 from headstart.workflow.images import divided_by_name, drawn_by_name
 from headstart.workflow.patches import PATCHES_SUFFIX, Patches, draw_patches
 from headstart.workflow.plans import TrainOptions, make_plan, refuse_by_licence
-from headstart.workflow.progress import Progress, no_progress
 
 if TYPE_CHECKING:
     from torch import nn

@@ -9,12 +9,12 @@ from headstart.data.sources import is_digits
 from headstart.errors import DataError, RunError, require
 from headstart.files import is_there
 from headstart.models.catalog import find_model
-from headstart.plan import Plan
-from headstart.run import Run
-from headstart.train.observers import Observer
+from headstart.plan.plan import Plan
+from headstart.runs.folder import Run
+from headstart.runs.observers import Observer
+from headstart.runs.progress import Progress, no_progress
 from headstart.train.trackers import remembered_trackers
 from headstart.workflow.images import CheckedData, check_for_training, content_hash
-from headstart.workflow.progress import Progress, no_progress
 from headstart.workflow.train import Given, TrainingAnswer, train_settled, with_budget
 
 _SHOWN_HASH = 8

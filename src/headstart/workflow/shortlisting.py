@@ -25,11 +25,11 @@ from headstart.errors import DataError, Interrupted, ModelError, PlanError, requ
 from headstart.measures.intervals import Together, numbered
 from headstart.models.catalog import ModelChoice, all_cards, find_model
 from headstart.models.search import ModelQuery, search
-from headstart.plan import DataPlan, NoncommercialWeights
+from headstart.plan.plan import DataPlan, NoncommercialWeights
+from headstart.runs.progress import Progress, no_progress
 from headstart.workflow.candidates import CandidateNetworks
 from headstart.workflow.images import divided_by_name, joined_groups, read_watched
 from headstart.workflow.plans import TrainOptions, make_plan
-from headstart.workflow.progress import Progress, no_progress
 
 MOST_CANDIDATES = 40
 """Each must be downloaded and run: a search that finds more is refused."""

@@ -18,9 +18,10 @@ from headstart.errors import DataError, Interrupted, ModelError, RunError, Unrea
 from headstart.files import is_free
 from headstart.input_spec import InputSpec
 from headstart.models.catalog import ModelChoice, find_model
-from headstart.plan import DataPlan, Plan
-from headstart.run import Run, new_folder, resume_command
-from headstart.train.observers import Observer
+from headstart.plan.plan import DataPlan, Plan
+from headstart.runs.folder import Run, new_folder, resume_command
+from headstart.runs.observers import Observer
+from headstart.runs.progress import Progress, no_progress
 from headstart.train.trackers import Tracker, TrackerChoice, chosen_trackers
 from headstart.workflow.advising import advised
 from headstart.workflow.beside import beside
@@ -37,7 +38,6 @@ from headstart.workflow.plans import (
     refuse_by_licence,
     refuse_missing_steps,
 )
-from headstart.workflow.progress import Progress, no_progress
 from headstart.workflow.run_data import data_json
 
 if TYPE_CHECKING:
@@ -135,10 +135,10 @@ def train_settled(
 ) -> TrainingAnswer:
     """Build the network, make the run folder, train, write the bundle, judge it on the images that report."""
     from headstart.models.bundle import save_bundle
+    from headstart.runs.observers import All, EventLog
     from headstart.train.forecasting import costs_of
     from headstart.train.ledger import Ledger
     from headstart.train.loop import fit
-    from headstart.train.observers import All, EventLog
     from headstart.train.stopping import STOPPING, StopRequest
 
     _make_deterministic()

@@ -18,15 +18,15 @@ from headstart.errors import HeadstartError, PlanError, RunError, WeightsUnavail
 from headstart.experiments.comparison import TrialEnd
 from headstart.experiments.grid import Changes, changed, split_changes
 from headstart.models.catalog import find_model
-from headstart.plan import DataPlan, Plan
-from headstart.plan_faults import sentences
-from headstart.plan_reasons import FINGERPRINTS, fingerprints
-from headstart.run import Run
-from headstart.train.observers import Observer
+from headstart.plan.faults import sentences
+from headstart.plan.plan import DataPlan, Plan
+from headstart.plan.reasons import FINGERPRINTS, fingerprints
+from headstart.runs.folder import Run
+from headstart.runs.observers import Observer
+from headstart.runs.progress import Progress
 from headstart.workflow.advising import advised_plan
 from headstart.workflow.images import drawn_by_name
 from headstart.workflow.plans import AUTO, TrainOptions, make_plan
-from headstart.workflow.progress import Progress
 from headstart.workflow.resume import resume
 from headstart.workflow.train import TrainingAnswer, settle, train
 

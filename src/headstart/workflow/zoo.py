@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from headstart.errors import ModelError, require
-from headstart.facts import family_of
+from headstart.knowledge.transfer import family_of
 from headstart.models.catalog import ModelCard, all_cards, cards_of, find_model
 from headstart.models.search import ModelQuery, search, speed_of
-from headstart.workflow.progress import Progress, no_progress
+from headstart.runs.progress import Progress, no_progress
 
 MOST_MEASURED = 60
 """Measuring takes seconds for each network: a search that finds more is refused."""

@@ -10,8 +10,8 @@ import yaml
 
 from headstart.apps.pages import decide_page
 from headstart.apps.parsing import parse_seconds
-from headstart.choice_facts import FEW_IMAGES
-from headstart.plan import Plan, TrainPhase
+from headstart.knowledge.choosing import FEW_IMAGES
+from headstart.plan.plan import Plan, TrainPhase
 from headstart.workflow.advising import recommend
 from page_text import first_values, parsed
 

@@ -9,9 +9,9 @@ import pytest
 
 from headstart.advise.depth_probe import probe_depths
 from headstart.apps.pages import transfer_page
-from headstart.choice_facts import DOMAIN_FACTS, depths_in
 from headstart.errors import HeadstartError
-from headstart.facts import DEPTHS, FAMILIES, HEAD_DEPTH, IMAGENET_EFFECT
+from headstart.knowledge.choosing import DOMAIN_FACTS, depths_in
+from headstart.knowledge.transfer import DEPTHS, FAMILIES, HEAD_DEPTH, IMAGENET_EFFECT
 from headstart.models.catalog import find_model
 from headstart.workflow.probing import DepthProbe
 from page_text import first_values, parsed

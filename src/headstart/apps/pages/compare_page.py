@@ -15,10 +15,10 @@ from headstart.apps.pages import drawings, look
 from headstart.apps.pages.fields import Field, Option, choice, menu, menu_value, slider, text
 from headstart.apps.parsing import parse_count
 from headstart.errors import HeadstartError
-from headstart.facts import FAMILIES, family_of
+from headstart.knowledge.transfer import FAMILIES, family_of
 from headstart.models.catalog import ModelCard, all_cards, find_model
 from headstart.models.search import ModelQuery, SortKey, pareto_front, search
-from headstart.request import DEFAULT_MODEL
+from headstart.plan.request import DEFAULT_MODEL
 from headstart.workflow.zoo import usage_of
 
 TITLE = "Which network?"

@@ -18,7 +18,7 @@ from headstart.workflow.advising import recommend
 
 if TYPE_CHECKING:
     from headstart.advise.answer import Advice
-    from headstart.plan import Phase
+    from headstart.plan.plan import Phase
 
 TITLE = "What should I do with my images?"
 LEAD = (

@@ -15,9 +15,9 @@ from typing import Any
 
 from headstart.apps.pages import drawings, look
 from headstart.apps.pages.fields import Field, Option, choice, file, menu, menu_value
-from headstart.choice_facts import DOMAIN_FACTS, depths_in
 from headstart.errors import HeadstartError
-from headstart.facts import (
+from headstart.knowledge.choosing import DOMAIN_FACTS, depths_in
+from headstart.knowledge.transfer import (
     DEPTHS,
     FAMILIES,
     FIRST_CHOICES,
@@ -28,8 +28,8 @@ from headstart.facts import (
     depth_of,
 )
 from headstart.models.catalog import ModelCard, all_cards, find_model
-from headstart.plan import Domain
-from headstart.request import DEFAULT_MODEL
+from headstart.plan.plan import Domain
+from headstart.plan.request import DEFAULT_MODEL
 
 TITLE = "What transfers?"
 LEAD = (

@@ -1,0 +1,1 @@
+"""Facts of transfer learning as data: what layers learn, borders between strategies, domains, citations."""

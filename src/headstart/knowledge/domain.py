@@ -1,0 +1,20 @@
+"""What a domain says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Domain = Literal["photo", "medical", "satellite", "document", "industrial"]
+"""Kinds of images that have defaults of their own."""
+
+
+@dataclass(frozen=True, slots=True)
+class DomainValues:
+    """Defaults for one kind of images; anything the user sets wins."""
+
+    name: Domain
+    augmentation: Literal["none", "light", "standard", "strong", "trivial"]
+    augmentation_reason: str
+    flip: Literal["none", "horizontal", "all"]
+    flip_reason: str

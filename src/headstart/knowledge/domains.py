@@ -1,0 +1,17 @@
+"""What differs between kinds of images, as values: one file a domain, one visible table."""
+
+from __future__ import annotations
+
+from headstart.knowledge.document import DOCUMENT
+from headstart.knowledge.domain import DomainValues
+from headstart.knowledge.industrial import INDUSTRIAL
+from headstart.knowledge.medical import MEDICAL
+from headstart.knowledge.photo import PHOTO
+from headstart.knowledge.satellite import SATELLITE
+
+DOMAINS: dict[str, DomainValues] = {domain.name: domain for domain in (PHOTO, MEDICAL, SATELLITE, DOCUMENT, INDUSTRIAL)}
+
+FLIP_WARNING = "where a mirrored image means something else (writing, a body), say --domain document or medical"
+"""For who did not say what the images are."""
+
+__all__ = ["DOMAINS", "FLIP_WARNING", "DomainValues"]

@@ -1,0 +1,250 @@
+"""Every kind of folder is told apart; filters filter; hundreds of runs take no time."""
+
+from __future__ import annotations
+
+import json
+import time
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from headstart.errors import RunError
+from headstart.runs.folder import Run
+from headstart.runs.finding import QUIET_SECONDS, RunQuery, RunSummary, find, read_run
+from made_runs import STARTED, make_comparison, make_run, quiet_since
+
+
+def test_a_finished_run_in_a_line(tmp_path: Path):
+    folder = make_run(tmp_path / "one", accuracy=0.875, seed=7, strategy="full", seconds=12.5)
+    assert read_run(folder).to_dict() == {
+        "run": str(folder),
+        "started": STARTED,
+        "data": "photos",
+        "strategy": "full",
+        "model": "resnet18:in1k",
+        "state": "finished",
+        "why": "",
+        "accuracy": 0.875,
+        "accuracy_interval": [0.775, 1.0],
+        "images": 100,
+        "seconds": 12.5,
+        "seed": 7,
+        "resume": None,
+    }
+
+
+def test_a_run_that_can_go_on_says_how(tmp_path: Path):
+    by_budget = read_run(make_run(tmp_path / "budget", stopped="budget"))
+    assert (by_budget.state, by_budget.accuracy) == ("stopped", 0.9)
+    assert by_budget.why == "stopped by the budget; it has reported"
+    by_signal = read_run(
+        make_run(
+            tmp_path / "signal", accuracy=None, events=[("epoch_done", {"epoch": 1}), ("stopped", {"reason": "signal"})]
+        )
+    )
+    assert (by_signal.state, by_signal.accuracy, by_signal.images) == ("stopped", None, None)
+    assert "everything is saved" in by_signal.why
+    for run in (by_budget, by_signal):
+        assert run.resume == f"headstart train --resume {run.run}"
+
+
+@pytest.mark.parametrize("again", ["", "resumed"])
+def test_a_silent_run_was_killed_and_a_busy_one_is_left_alone(tmp_path: Path, again: str):
+    """Also where it was stopped before, and is at it again."""
+    events = [("epoch_done", {"epoch": 1})]
+    if again:
+        events = [("stopped", {"reason": "budget"}), ("resumed", {"epoch": 1})]
+    folder = make_run(tmp_path / "one", accuracy=None, events=events)
+    now = time.time()
+    busy = read_run(folder, now=now)
+    assert (busy.state, busy.resume) == ("running", None)
+    assert busy.why.startswith("last sign of life ")
+    assert busy.why.endswith(f"if it was killed: headstart train --resume {folder}")
+    quiet_since(folder, now - QUIET_SECONDS - 7200)
+    killed = read_run(folder, now=now)
+    assert (killed.state, killed.why) == ("interrupted", "last sign of life 2 h ago")
+    assert killed.resume == f"headstart train --resume {folder}"
+
+
+def test_a_reported_run_that_was_resumed_runs_again_and_keeps_its_figures(tmp_path: Path):
+    folder = make_run(tmp_path / "one", stopped="budget")
+    quiet_since(folder, time.time() - 1000)
+    Run(folder).append_event("resumed", phase=1, epoch=2)
+    run = read_run(folder)
+    assert (run.state, run.accuracy, run.resume) == ("running", 0.9, None)
+    (folder / "metrics.json").touch()
+    assert read_run(folder).state == "stopped"
+
+
+def test_a_cut_event_is_passed_over(tmp_path: Path):
+    folder = make_run(tmp_path / "one", accuracy=None, events=[("stopped", {"reason": "signal"})])
+    with (folder / "events.jsonl").open("ab") as file:
+        file.write(b'{"time": 1, "event": "resumed", "ph')
+    assert read_run(folder).state == "stopped"
+
+
+def damage(folder: Path, name: str) -> None:
+    path = folder / name
+    if name == "environment.json":
+        path.write_text("[]")
+    elif name == "data.json":
+        path.unlink()
+    elif name == "metrics.json":
+        path.write_text('{"val": {"accu')
+    else:
+        path.write_text("a: [1")
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("environment.json", "environment.json holds a list; expected a JSON object"),
+        ("data.json", "data.json is missing: the run ended while its folder was made"),
+        ("metrics.json", "metrics.json cannot be read"),
+        ("plan.resolved.yaml", "plan.resolved.yaml cannot be read"),
+    ],
+)
+def test_a_damaged_run_is_named_with_its_reason_and_hides_no_other(tmp_path: Path, name: str, reason: str):
+    make_run(tmp_path / "good")
+    damage(make_run(tmp_path / "bad"), name)
+    found = find(tmp_path)
+    assert [Path(run.run).name for run in found.runs] == ["good"]
+    assert [run.run for run in found.damaged] == [str(tmp_path / "bad")]
+    assert reason in found.damaged[0].reason
+
+
+def test_missing_values_and_missing_plans_are_damage(tmp_path: Path):
+    no_accuracy = make_run(tmp_path / "a")
+    (no_accuracy / "metrics.json").write_text('{"val": {}, "seconds": {"total": 1}}')
+    unsettled = make_run(tmp_path / "b")
+    (unsettled / "plan.resolved.yaml").unlink()
+    no_plan = make_run(tmp_path / "c")
+    (no_plan / "plan.resolved.yaml").write_text("3")
+    reasons = [run.reason for run in find(tmp_path).damaged]
+    words = ["'accuracy'", "plan.resolved.yaml is missing", "plan.resolved.yaml holds a int"]
+    assert all(word in reason for word, reason in zip(words, reasons, strict=True))
+
+
+def test_only_runs_are_taken_for_runs_and_each_once(tmp_path: Path):
+    runs = [make_run(tmp_path / name) for name in ("a", "deep/er/b")]
+    make_run(tmp_path / "far/far/far/away")
+    make_run(tmp_path / ".hidden")
+    (tmp_path / "photos" / "cats").mkdir(parents=True)
+    (tmp_path / "photos" / "plan.yaml").write_text("strategy: full")  # a plan of the user's, beside his images
+    make_run(runs[0] / "inside")
+    (tmp_path / "latest").symlink_to(runs[0])
+    (tmp_path / "round").symlink_to(tmp_path)
+    assert [run.run for run in find(tmp_path).runs] == [str(run) for run in runs]
+    assert [run.run for run in find(runs[0]).runs] == [str(runs[0])]
+    with pytest.raises(RunError, match="is no folder; expected one that holds run folders"):
+        find(tmp_path / "nowhere")
+
+
+def test_a_comparison_is_one_line_until_its_own_folder_is_searched(tmp_path: Path):
+    make_run(tmp_path / "alone")
+    folder = make_comparison(tmp_path / "compared", finished=False)
+    found = find(tmp_path)
+    assert [Path(run.run).name for run in found.runs] == ["alone"]
+    (one,) = found.comparisons
+    assert one.to_dict() == {
+        "comparison": str(folder),
+        "started": STARTED,
+        "what": "strategies",
+        "state": "unfinished",
+        "trials": 2,
+        "done": 1,
+        "chosen": "full",
+        "accuracy": 0.8,
+        "accuracy_interval": [0.7, 0.9],
+        "resume": f"headstart compare --resume {folder}",
+        "tied": 0,
+    }
+    trials = find(folder)
+    assert [Path(run.run).name for run in trials.runs] == ["001-full-seed0", "002-partial-seed0"]
+    assert trials.comparisons == found.comparisons
+
+
+def test_comparisons_in_any_condition(tmp_path: Path):
+    make_comparison(tmp_path / "a", chosen=None)
+    fresh = make_comparison(tmp_path / "b")
+    (fresh / "comparison.json").unlink()
+    (make_comparison(tmp_path / "c") / "comparison.json").write_text("{")
+    found = find(tmp_path)
+    states = {Path(one.comparison).name: (one.state, one.chosen, one.trials) for one in found.comparisons}
+    assert states == {"a": ("finished", None, 2), "b": ("unfinished", None, 0)}
+    assert [Path(run.run).name for run in found.damaged] == ["c"]
+
+
+def test_a_finished_comparison_of_which_trials_failed_says_how_to_try_them_again(tmp_path: Path):
+    folder = make_comparison(tmp_path / "my photos")
+    (of_none,) = find(tmp_path).comparisons
+    assert (of_none.state, of_none.resume) == ("finished", None)
+    path = folder / "comparison.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"resume": "headstart compare --resume elsewhere"}))
+    (of_some,) = find(tmp_path).comparisons
+    assert (of_some.state, of_some.resume) == ("finished", f"headstart compare --resume '{folder}'")
+
+
+def summary(**values: object) -> RunSummary:
+    usual = {"run": "r", "started": STARTED, "data": "photos", "strategy": "full", "model": "resnet18:in1k"}
+    more = {"state": "finished", "why": "", "accuracy": 0.9, "accuracy_interval": (0.8, 1.0), "images": 10}
+    return RunSummary(**{**usual, **more, "seconds": 5.0, "seed": 0, "resume": None, **values})
+
+
+@pytest.mark.parametrize(
+    ("query", "kept"),
+    [
+        (RunQuery(strategy="full"), "abd"),
+        (RunQuery(model="ResNet"), "ab"),
+        (RunQuery(model="in1k"), "abcd"),
+        (RunQuery(data="cats"), "c"),
+        (RunQuery(state="stopped"), "d"),
+        (RunQuery(min_accuracy=0.9), "ac"),
+        (RunQuery(since=datetime.fromisoformat("2026-11-24T13:00:00+01:00")), "abc"),
+        (RunQuery(since=datetime.fromisoformat("2026-11-24T12:00:01+00:00")), "b"),
+        (RunQuery(strategy="full", min_accuracy=0.5), "ad"),
+        (RunQuery(strategy="partial"), ""),
+    ],
+)
+def test_filters(query: RunQuery, kept: str):
+    runs = [
+        summary(run="a"),
+        summary(run="b", accuracy=None, started="2026-11-24T12:30:00+0000"),
+        summary(run="c", model="vit:in1k", data="CATS/a", strategy="gradual"),
+        summary(run="d", model="vit:in1k", state="stopped", accuracy=0.6, started="2026-11-01T00:00:00+0000"),
+    ]
+    assert sorted(run.run for run in query.select(runs)) == list(kept)
+
+
+@given(
+    st.lists(
+        st.builds(
+            summary,
+            started=st.sampled_from(["2026-11-24T12:00:00+0000", "2026-11-24T12:30:00+0100", "nonsense"]),
+            accuracy=st.none() | st.floats(0, 1),
+            seconds=st.none() | st.floats(0, 1e6),
+        )
+    )
+)
+def test_sorting_keeps_all_and_puts_what_is_unknown_last(runs: list[RunSummary]):
+    by_date, by_accuracy, by_seconds = (RunQuery(sort=key).select(runs) for key in ("date", "accuracy", "seconds"))
+    assert len(by_date) == len(by_accuracy) == len(by_seconds) == len(runs)
+    instants = ["12:00:00+0000", "12:30:00+0100", "nonsense"]
+    places = [next(i for i, text in enumerate(instants) if text in run.started) for run in by_date]
+    assert places == sorted(places)
+    known = [run.accuracy for run in by_accuracy if run.accuracy is not None]
+    assert [run.accuracy for run in by_accuracy] == [*sorted(known, reverse=True), *[None] * (len(runs) - len(known))]
+    known = [run.seconds for run in by_seconds if run.seconds is not None]
+    assert [run.seconds for run in by_seconds] == [*sorted(known), *[None] * (len(runs) - len(known))]
+
+
+def test_two_hundred_runs_take_less_than_a_second(tmp_path: Path):
+    for index in range(200):
+        make_run(tmp_path / f"run{index}", accuracy=index / 200, events=[("epoch_done", {"rates": [0.1] * 50})] * 20)
+    began = time.process_time()
+    found = find(tmp_path)
+    assert time.process_time() - began < 1.0
+    assert len(found.runs) == 200

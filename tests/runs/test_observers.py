@@ -1,0 +1,46 @@
+"""Observers are told every moment and change nothing."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+
+from headstart.plan.plan import SolvePhase
+from headstart.runs.folder import Run
+from headstart.runs.observers import All, EventLog, Observer
+
+MOMENTS = [name for name, _ in inspect.getmembers(Observer, inspect.isfunction) if not name.startswith("_")]
+
+
+class Recorder(Observer):
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+
+
+for moment in MOMENTS:
+    setattr(Recorder, moment, lambda self, *args, name=moment: self.seen.append(name))
+
+
+def test_there_are_few_moments():
+    assert 5 <= len(MOMENTS) <= 10
+
+
+def test_all_tells_everybody_every_moment_in_order(tmp_path: Path):
+    first, second = Recorder(), Recorder()
+    everybody = All([first, second])
+    arguments = {"phase_started": (0, SolvePhase()), "work_started": ("x", 1), "work_done": (1,), "noted": ("e", {})}
+    for moment in MOMENTS:
+        getattr(everybody, moment)(*arguments.get(moment, ({},)))
+    assert first.seen == second.seen == MOMENTS
+
+
+def test_events_land_in_the_run_folder(tmp_path: Path):
+    log = EventLog(Run(tmp_path))
+    log.phase_started(0, SolvePhase())
+    log.epoch_done({"epoch": 1, "select_loss": 0.5})
+    log.phase_done({"name": "probe"})
+    log.noted("chosen", {"weights": "probe"})
+    events = Run(tmp_path).events()
+    assert [e["event"] for e in events] == ["phase_started", "epoch_done", "phase_done", "chosen"]
+    assert events[1]["select_loss"] == 0.5
+    assert all(e["time"] > 0 for e in events)
