@@ -29,8 +29,8 @@ from sections import replace_section
 from headstart.data.decode import decode
 from headstart.data.preprocess import SAFE_MARGIN, evaluation_view, pixels_needed, resize_and_crop
 from headstart.data.sources import ImageRecord, open_source
-from headstart.features.speed import machine_key
 from headstart.input_spec import InputSpec
+from headstart.machine import machine_key
 from headstart.models.backbone import Classifier, build_classifier
 from headstart.models.catalog import find_model
 from headstart.solvers.in_memory import choose_strength, solve_logistic

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import headstart
-from headstart.features.speed import machine_key
+from headstart.machine import machine_key
 
 BUILD = Path(__file__).parents[1] / "build"
 CODE = (Path(headstart.__file__).parent, Path(__file__).parent)

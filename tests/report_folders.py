@@ -14,9 +14,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
 
+from headstart.machine import environment
 from headstart.measures.intervals import wilson_interval
 from headstart.measures.metrics import judge
-from headstart.runs.folder import environment
 
 GROUPS = ("stem", "stage1", "stage2", "stage3", "stage4", "stage5", "stage6", "stage7", "head")
 

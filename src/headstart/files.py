@@ -17,6 +17,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import platformdirs
+
 from headstart.errors import DiskFullError, UnreachableError
 
 _UMASK = os.umask(0)
@@ -231,3 +233,8 @@ def _is_full(folder: Path) -> bool:
     except OSError:  # it cannot even be looked at: that is what there is to say, not the room on the disk
         return False
     return state.f_bavail * state.f_frsize < 1 << 16
+
+
+def home() -> Path:
+    """`$HEADSTART_HOME`, or the platform's cache folder."""
+    return Path(os.environ.get("HEADSTART_HOME") or platformdirs.user_cache_dir("headstart"))

@@ -16,13 +16,11 @@ from headstart.features.torch_engine import (
     EagerEngine,
     TorchEngine,
     compiling_pays,
-    device_of,
-    one_core_a_thread,
-    take_one_core,
     to_arrays,
     to_tensor,
     version_on,
 )
+from headstart.machine import one_core_a_thread, take_one_core
 
 IMAGES = np.random.default_rng(0).normal(size=(3, 16, 12, 3)).astype(np.float32)
 
@@ -78,10 +76,6 @@ def test_half_precision_is_handed_out_as_single() -> None:
     assert found.dtype == np.float32
 
 
-def test_a_module_without_tensors_is_on_the_cpu() -> None:
-    assert device_of(nn.Identity()).type == "cpu"
-
-
 @pytest.fixture
 def three_threads() -> Iterator[None]:
     before = torch.get_num_threads()
@@ -93,20 +87,6 @@ def three_threads() -> Iterator[None]:
 def test_images_are_run_in_as_many_threads_as_torch_may_use(three_threads: None) -> None:
     assert TorchEngine(TwoOutputs(), IMAGES).image_threads == 3
     assert EagerEngine(TwoOutputs()).image_threads == 1  # one call after the other, as anyone would run it
-
-
-def test_a_thread_that_takes_one_core_leaves_all_others_their_number(three_threads: None) -> None:
-    def inside() -> int:
-        take_one_core()
-        take_one_core()
-        return torch.get_num_threads()
-
-    with one_core_a_thread(), ThreadPoolExecutor(1) as pool:
-        assert pool.submit(inside).result() == 1
-        assert torch.get_num_threads() == 3
-    with ThreadPoolExecutor(1) as pool:  # one that is made afterwards
-        assert pool.submit(torch.get_num_threads).result() == 3
-    assert torch.get_num_threads() == 3
 
 
 def test_rows_do_not_depend_on_how_many_threads_run_them(three_threads: None) -> None:

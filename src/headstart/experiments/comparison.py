@@ -22,7 +22,8 @@ from typing import Any, Literal
 from headstart.errors import RunError
 from headstart.experiments.grid import GridPlan, Trial
 from headstart.files import is_file, is_folder, is_there, write_atomically, write_json
-from headstart.runs.folder import Run, environment, resume_command
+from headstart.machine import environment
+from headstart.runs.folder import Run, resume_command
 
 
 @dataclass(frozen=True)

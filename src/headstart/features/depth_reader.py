@@ -20,8 +20,9 @@ from headstart.features.cut import NetworkGraph
 from headstart.features.parts import pooled
 from headstart.features.positions import PositionMap, position_map, prefix_tokens_of
 from headstart.features.receptive_field import receptive_sides
-from headstart.features.torch_engine import device_of, to_tensor
+from headstart.features.torch_engine import to_tensor
 from headstart.features.tracing import sample, still
+from headstart.machine import device_of
 from headstart.models.layers import LayerGroup, owner_by_path
 
 WIDEST = 4096

@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from headstart.errors import DiskFullError
-from headstart.files import read_json, update_json
-from headstart.models.download import home
+from headstart.files import home, read_json, update_json
 
 EngineName: TypeAlias = Literal["torch", "onnxruntime"]
 EngineWish: TypeAlias = Literal["auto", "torch", "onnxruntime"]

@@ -31,16 +31,13 @@ from headstart.features.torch_engine import (
     EagerEngine,
     Outputs,
     TorchEngine,
-    best_device,
     compiling_pays,
-    device_of,
-    one_core_a_thread,
-    take_one_core,
     to_tensor,
     version_on,
 )
 from headstart.files import has_file
 from headstart.input_spec import InputSpec
+from headstart.machine import device_of, machine_key, one_core_a_thread, take_one_core
 from headstart.models.backbone import Classifier
 
 Matrix: TypeAlias = npt.NDArray[np.float32]
@@ -193,8 +190,6 @@ def _folded(subject: _Subject, images_to_come: int) -> tuple[Engine | None, str]
 
 def _onnx_engine(subject: _Subject, images_to_come: int, wanted: EngineWish, on_note: Note) -> Engine | None:
     """None where it cannot run the prefix, gives other answers, or is done later than torch."""
-    from headstart.features.speed import machine_key  # which itself needs `best_device`
-
     machine, name = f"{machine_key()}, onnxruntime {runtime_version()}", subject.name
     known = engine_choice.recall(machine, name)
     try:
@@ -390,7 +385,6 @@ __all__ = [
     "Matrix",
     "Note",
     "Tolerance",
-    "best_device",
     "choose_engine",
     "features_of",
     "logits_of",

@@ -27,8 +27,7 @@ from headstart.features.engine_choice import EXPECTED_RELOAD_SECONDS, EXPECTED_S
 from headstart.features.kept_estimates import KeptEstimates, kept_estimates, with_ratio
 from headstart.features.network_facts import NetworkFacts, expected_gain
 from headstart.features.spent import ViewKind
-from headstart.files import read_json, update_json
-from headstart.models.download import home
+from headstart.files import home, read_json, update_json
 
 Device = Literal["cpu", "cuda"]
 

@@ -28,8 +28,7 @@ from headstart.errors import MissingExtraError, require
 from headstart.features.fold import apart
 from headstart.features.program import tensors_in
 from headstart.features.torch_engine import Outputs
-from headstart.files import has_file, kept_paths, write_atomically
-from headstart.models.download import home
+from headstart.files import has_file, home, kept_paths, write_atomically
 
 BATCH_IMAGES = 4
 """Few enough that a layer's maps stay near the core, enough to share the reading of the weights."""

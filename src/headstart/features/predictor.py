@@ -63,7 +63,7 @@ class Predictor:
         """
         require("torch", extra="train")
         from headstart.features.depths import with_depths
-        from headstart.features.engines import best_device
+        from headstart.machine import best_device
 
         self._classifier, self.info = load_classifier(folder, deepen=with_depths)
         self._classifier.network.to(best_device())

@@ -6,8 +6,6 @@ A figure belongs to one machine, one number of threads and one version of torch;
 from __future__ import annotations
 
 import contextlib
-import os
-import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,13 +16,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from headstart.features.engines import best_device
-from headstart.features.torch_engine import device_of
-from headstart.files import read_json, update_json
+from headstart.files import home, read_json, update_json
+from headstart.machine import best_device, device_of, machine_key
 from headstart.measures.timing import Timing, timed
 from headstart.models.backbone import build_network
 from headstart.models.catalog import ModelCard
-from headstart.models.download import home
 
 BATCH_IMAGES = 8
 SECONDS_A_NETWORK = 1.0
@@ -47,13 +43,6 @@ class Glance:
     """All cores on one batch, as in training; or the GPU."""
     one_core: float | None
     """One of the cores by itself: engines give each core images of its own. None on a GPU."""
-
-
-def machine_key() -> str:
-    """What a measured speed depends on beside the network."""
-    if torch.cuda.is_available():
-        return f"torch {torch.__version__}, {torch.cuda.get_device_name()}"
-    return f"torch {torch.__version__}, {_cpu_name()}, {torch.get_num_threads()} threads"
 
 
 def measured_speeds(
@@ -194,12 +183,3 @@ def _of_machine(known: Mapping[str, Any], machine: str) -> dict[str, Any]:
 def _with_speed(known: dict[str, Any], *, machine: str, key: str, speed: float) -> dict[str, Any]:
     """The file with one more speed; what other processes measured meanwhile stays."""
     return {**known, machine: {**_of_machine(known, machine), key: speed}}
-
-
-def _cpu_name() -> str:
-    """The processor as the system names it."""
-    with contextlib.suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine() or f"{os.cpu_count()} cores"

@@ -44,9 +44,8 @@ from headstart.features.shards import (
     sweep,
 )
 from headstart.features.store_index import Index, Positions, Reader, as_ids
-from headstart.files import locked, write_json
+from headstart.files import home, locked, write_json
 from headstart.input_spec import InputSpec
-from headstart.models.download import home
 
 SHARD_BYTES = 64 * 2**20
 SHARD_ROWS = 16_384

@@ -6,9 +6,6 @@ wait for each other at its end, and for as long as one of them is decoding an im
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -19,6 +16,7 @@ from torch import Tensor, nn
 from headstart.data.preprocess import NetworkInput
 from headstart.features.fold import folded
 from headstart.features.program import tensors_in
+from headstart.machine import device_of
 
 Outputs: TypeAlias = tuple[npt.NDArray[np.float32], ...]
 """What a prefix gives for a batch: one or more arrays, batch first."""
@@ -106,34 +104,3 @@ class TorchEngine:
     def _answer(self, images: NetworkInput) -> Outputs:
         with torch.inference_mode(), torch.autocast(self._device.type, torch.float16, enabled=self._gpu):
             return to_arrays(self._run(to_tensor(images, self._device)))
-
-
-@contextmanager
-def one_core_a_thread() -> Iterator[None]:
-    """While the block runs, torch takes one core in every thread but this one (see `take_one_core`)."""
-    before = torch.get_num_threads()
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)  # what threads that are still to come start with
-
-
-_of_thread = threading.local()
-
-
-def take_one_core() -> None:
-    """From now on torch runs this thread's layers on one core; the number is each thread's own."""
-    if not getattr(_of_thread, "alone", None):
-        _of_thread.alone = "yes"
-        torch.set_num_threads(1)
-
-
-def best_device() -> torch.device:
-    """A GPU if there is one."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-
-
-def device_of(prefix: nn.Module) -> torch.device:
-    """Where its tensors lie."""
-    first = next(prefix.parameters(), None)
-    return first.device if first is not None else torch.device("cpu")

@@ -22,10 +22,8 @@ from io import BufferedRandom, BufferedReader
 from pathlib import Path
 from typing import Any, TypeVar
 
-import platformdirs
-
 from headstart.errors import DiskFullError, HeadstartError, ModelError, WeightsUnavailableError, require
-from headstart.files import FULL_DISK, has_file
+from headstart.files import FULL_DISK, has_file, home
 
 PAUSES_SECONDS = (1.0, 3.0)
 """Before the second and the third try."""
@@ -41,11 +39,6 @@ _OURS = (TypeError, AttributeError, NameError, LookupError, AssertionError)
 _NOT_WRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST}
 
 Result = TypeVar("Result")
-
-
-def home() -> Path:
-    """`$HEADSTART_HOME`, or the platform's cache folder."""
-    return Path(os.environ.get("HEADSTART_HOME") or platformdirs.user_cache_dir("headstart"))
 
 
 def weights_folder() -> Path:

@@ -25,9 +25,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from headstart.errors import ModelError, WeightsUnavailableError
-from headstart.files import has_file, write_atomically
+from headstart.files import has_file, home, write_atomically
 from headstart.models.catalog import ModelCard, ModelChoice, WeightSource
-from headstart.models.download import from_url, home
+from headstart.models.download import from_url
 from headstart.models.heads import head_sites
 from headstart.models.hub import hub_file
 

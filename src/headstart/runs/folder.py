@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 from headstart.errors import DiskFullError, RunError
 from headstart.files import FULL_DISK, claim_folder, is_file, is_free, write_atomically, write_json
 from headstart.plan.plan import Plan
+from headstart.machine import environment
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -215,21 +216,3 @@ def _last_byte(file: BinaryIO) -> bytes:
     return file.read(1)
 
 
-def environment() -> dict[str, Any]:
-    """Versions, machine and command, for whoever wants to repeat the run."""
-    versions = {}
-    for package in ("headstart", "torch", "torchvision", "timm", "numpy", "scipy", "pillow", "simplejpeg"):
-        try:
-            versions[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            continue
-    torch = sys.modules.get("torch")  # asked only where something else has loaded it
-    return {
-        "versions": versions,
-        "threads": torch.get_num_threads() if torch is not None else None,
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "cpu_count": os.cpu_count(),
-        "command": sys.argv,
-        "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-    }

@@ -31,7 +31,7 @@ from headstart.features.cost_facts import (
 )
 from headstart.features.cut import CutNetwork, NetworkGraph
 from headstart.features.engine_choice import EngineWish
-from headstart.features.engines import best_device, pooled_label
+from headstart.features.engines import pooled_label
 from headstart.features.kept import rows_kept
 from headstart.features.measured import (
     UNTRIED,
@@ -45,10 +45,11 @@ from headstart.features.measured import (
 )
 from headstart.features.network_facts import Border, NetworkFacts
 from headstart.features.onnx_engine import runtime_version
-from headstart.features.speed import glance, known_speed, machine_key
+from headstart.features.speed import glance, known_speed
 from headstart.features.spent import ViewKind
 from headstart.features.store import EVALUATION, random_view, row_ids
 from headstart.files import kept_paths
+from headstart.machine import best_device, machine_key
 from headstart.models.augment import training_view, view_rng
 from headstart.models.backbone import Classifier, Weights
 from headstart.plan.plan import AugmentationPlan, FrozenPartPlan, SelectionPlan, SolvePhase, TrainPhase

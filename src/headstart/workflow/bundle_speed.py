@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from headstart.machine import peak_memory_bytes
 from headstart.runs.observers import Observer
-from headstart.workflow.trial import peak_memory_bytes
 
 
 def inference_of_bundle(bundle: Path, observer: Observer) -> dict[str, Any]:
@@ -21,7 +21,7 @@ def inference_of_bundle(bundle: Path, observer: Observer) -> dict[str, Any]:
     """
     from headstart.features.answering_speed import inference_of
     from headstart.features.depths import with_depths
-    from headstart.features.engines import best_device
+    from headstart.machine import best_device
     from headstart.models.bundle import load_classifier
 
     observer.work_started("inference", 1)

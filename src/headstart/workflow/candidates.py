@@ -106,7 +106,7 @@ class CandidateNetworks:
 
     def _built(self, name: str) -> tuple[Classifier, Activations]:
         from headstart.features.activations import Activations, pooled_part
-        from headstart.features.engines import best_device
+        from headstart.machine import best_device
         from headstart.models.backbone import build_classifier
 
         choice = self._choices[name]

@@ -253,7 +253,7 @@ class _Work:
 
     def _frozen_part(self) -> Activations:
         from headstart.features.activations import Activations, pooled_part
-        from headstart.features.engines import best_device
+        from headstart.machine import best_device
         from headstart.models.backbone import build_classifier
         from headstart.train.feeds import cut_at, frozen_part
 

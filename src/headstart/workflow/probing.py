@@ -271,7 +271,7 @@ def _readers(choice: ModelChoice, bundle: Path | None) -> tuple[DepthReader, Dep
     """Of the pretrained network and of the run's, and what both see: the run's input where there is a run."""
     from headstart.features.depth_reader import DepthReader
     from headstart.features.depths import with_depths
-    from headstart.features.engines import best_device
+    from headstart.machine import best_device
     from headstart.models.backbone import build_classifier
     from headstart.models.bundle import load_classifier, read_info
 

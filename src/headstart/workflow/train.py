@@ -209,7 +209,7 @@ def _way_on(run: Run) -> Iterator[None]:
 def _build(plan: Plan, choice: ModelChoice, *, num_classes: int) -> Classifier:
     """The network of a settled plan, on the device that will train it."""
     from headstart.features.depths import with_depths
-    from headstart.features.engines import best_device
+    from headstart.machine import best_device
     from headstart.models.backbone import build_classifier
 
     assert isinstance(plan.input.size, int)

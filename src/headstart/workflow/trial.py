@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import resource
-import sys
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -17,6 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 from headstart.errors import HeadstartError, PlanError, RunError, WeightsUnavailableError, nearest
 from headstart.experiments.comparison import TrialEnd
 from headstart.experiments.grid import Changes, changed, split_changes
+from headstart.machine import peak_memory_bytes
 from headstart.models.catalog import find_model
 from headstart.plan.faults import sentences
 from headstart.plan.plan import DataPlan, Plan
@@ -237,11 +236,3 @@ def _with_random_weights(task: TrialTask) -> TrialTask:
     trained = [index for index, phase in enumerate(whole_plan(task).phases) if phase.kind == "train"]
     changes = {**RANDOM, **{f"phases[{index}].batch_norm": "train" for index in trained}}
     return replace(task, changes={**task.changes, **changes})
-
-
-def peak_memory_bytes() -> int | None:
-    """Most that this process has held in memory so far."""
-    with contextlib.suppress(OSError, ValueError):
-        most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        return most if sys.platform == "darwin" else most * 1024
-    return None

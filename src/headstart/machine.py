@@ -1,0 +1,107 @@
+"""The machine: its device, its threads, its memory, and what a measured figure depends on beside the network.
+
+Nothing here loads torch before a function that needs it is called: commands that never compute must start at once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+import resource
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+_of_thread = threading.local()
+
+
+def best_device() -> torch.device:
+    """A GPU if there is one."""
+    import torch
+
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def device_of(network: nn.Module) -> torch.device:
+    """Where its tensors lie."""
+    import torch
+
+    first = next(network.parameters(), None)
+    return first.device if first is not None else torch.device("cpu")
+
+
+@contextmanager
+def one_core_a_thread() -> Iterator[None]:
+    """While the block runs, torch takes one core in every thread but this one (see `take_one_core`)."""
+    import torch
+
+    before = torch.get_num_threads()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)  # what threads that are still to come start with
+
+
+def take_one_core() -> None:
+    """From now on torch runs this thread's layers on one core; the number is each thread's own."""
+    import torch
+
+    if not getattr(_of_thread, "alone", None):
+        _of_thread.alone = "yes"
+        torch.set_num_threads(1)
+
+
+def machine_key() -> str:
+    """What a measured speed depends on beside the network."""
+    import torch
+
+    if torch.cuda.is_available():
+        return f"torch {torch.__version__}, {torch.cuda.get_device_name()}"
+    return f"torch {torch.__version__}, {_cpu_name()}, {torch.get_num_threads()} threads"
+
+
+def _cpu_name() -> str:
+    """The processor as the system names it."""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine() or f"{os.cpu_count()} cores"
+
+
+def peak_memory_bytes() -> int | None:
+    """Most that this process has held in memory so far."""
+    with contextlib.suppress(OSError, ValueError):
+        most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return most if sys.platform == "darwin" else most * 1024
+    return None
+
+
+def environment() -> dict[str, Any]:
+    """Versions, machine and command, for whoever wants to repeat the run."""
+    versions = {}
+    for package in ("headstart", "torch", "torchvision", "timm", "numpy", "scipy", "pillow", "simplejpeg"):
+        try:
+            versions[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    torch = sys.modules.get("torch")  # asked only where something else has loaded it
+    return {
+        "versions": versions,
+        "threads": torch.get_num_threads() if torch is not None else None,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "cpu_count": os.cpu_count(),
+        "command": sys.argv,
+        "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+    }

@@ -1,0 +1,57 @@
+"""Devices and threads of this machine, and what is written down of it."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import torch
+from torch import nn
+
+from headstart.machine import device_of, environment, machine_key, one_core_a_thread, peak_memory_bytes, take_one_core
+
+
+def test_a_module_without_tensors_is_on_the_cpu() -> None:
+    assert device_of(nn.Identity()).type == "cpu"
+
+
+@pytest.fixture
+def three_threads() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    yield
+    torch.set_num_threads(before)
+
+
+def test_a_thread_that_takes_one_core_leaves_all_others_their_number(three_threads: None) -> None:
+    def inside() -> int:
+        take_one_core()
+        take_one_core()
+        return torch.get_num_threads()
+
+    with one_core_a_thread(), ThreadPoolExecutor(1) as pool:
+        assert pool.submit(inside).result() == 1
+        assert torch.get_num_threads() == 3
+    with ThreadPoolExecutor(1) as pool:  # one that is made afterwards
+        assert pool.submit(torch.get_num_threads).result() == 3
+    assert torch.get_num_threads() == 3
+
+
+def test_a_measured_figure_belongs_to_a_version_and_a_number_of_threads(three_threads: None) -> None:
+    assert machine_key().startswith(f"torch {torch.__version__}, ")
+    assert machine_key().endswith("3 threads")
+
+
+def test_memory_is_counted_in_bytes() -> None:
+    assert 10**7 < (peak_memory_bytes() or 0) < 10**12
+
+
+def test_the_environment_names_versions_threads_and_command() -> None:
+    found = environment()
+    assert found["python"] == platform.python_version()
+    assert torch.__version__.startswith(found["versions"]["torch"])
+    assert found["threads"] == torch.get_num_threads()
+    assert found["command"] == sys.argv
