@@ -26,9 +26,9 @@ import torch
 from PIL import Image
 from sections import replace_section
 
-from headstart.data.decode import decode
+from headstart.data.decoders.raster import decode
 from headstart.data.preprocess import SAFE_MARGIN, evaluation_view, pixels_needed, resize_and_crop
-from headstart.data.sources import ImageRecord, open_source
+from headstart.data.sources.reading import ImageRecord, open_source
 from headstart.input_spec import InputSpec
 from headstart.machine import machine_key
 from headstart.models.backbone import Classifier, build_classifier

@@ -26,9 +26,9 @@ from sections import replace_section
 from sets import folder_of
 from ten_thousand import MODEL, TRAIN, VAL, cifar_folder
 
-from headstart.data.checks import read_all
+from headstart.data.checks.image_checks import read_all
 from headstart.data.loading import read_view
-from headstart.data.sources import Dataset, ImageRecord, open_source
+from headstart.data.sources.reading import Dataset, ImageRecord, open_source
 from headstart.features.stored_rows import StoredRows
 from headstart.models.catalog import find_model
 from headstart.solvers.head_solver import Solver, head_problem

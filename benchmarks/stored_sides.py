@@ -16,10 +16,10 @@ import torch
 from measured import Row
 from sets import folder_of
 
-from headstart.data.checks import read_all
+from headstart.data.checks.image_checks import read_all
 from headstart.data.loading import read_pixels, read_view
 from headstart.data.preprocess import NetworkInput, scale
-from headstart.data.sources import ImageRecord, open_source
+from headstart.data.sources.reading import ImageRecord, open_source
 from headstart.data.splits import Roles
 from headstart.input_spec import InputSpec
 from headstart.models.augment import training_view, view_rng

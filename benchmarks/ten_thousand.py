@@ -30,9 +30,9 @@ from measured import Kept, Row, in_new_process, spread, where
 from sections import replace_section
 from sets import FOLDER
 
-from headstart.data.checks import read_all
+from headstart.data.checks.image_checks import read_all
 from headstart.data.loading import cores, read_view
-from headstart.data.sources import ImageRecord, open_source
+from headstart.data.sources.reading import ImageRecord, open_source
 from headstart.measures.intervals import wilson_interval
 
 NAME = "ten-thousand"

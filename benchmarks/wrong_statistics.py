@@ -17,7 +17,7 @@ import torch
 
 from headstart.data.loading import read_pixels
 from headstart.data.preprocess import evaluation_view
-from headstart.data.sources import ImageRecord, open_source
+from headstart.data.sources.reading import ImageRecord, open_source
 from headstart.data.splits import deal
 from headstart.input_spec import InputSpec
 from headstart.measures.intervals import wilson_interval

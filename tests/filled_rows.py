@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from headstart.data.sources import ImageRecord
+from headstart.data.sources.reading import ImageRecord
 from headstart.features.shards import Tensor
 from headstart.features.store import ActivationStore, SpaceKey, image_digest, random_view, row_ids
 from headstart.input_spec import InputSpec

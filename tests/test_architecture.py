@@ -171,7 +171,8 @@ except SystemExit as stop:
         CLI.format("'models', '--max-params', '10M', '--min-top1', '75', '--sort', 'speed', '--pareto'"),
         "import headstart; headstart.Plan; headstart.Run; headstart.TrainOptions; headstart.find_model('resnet18')",
         "from headstart.workflow.plans import *; make_plan(TrainOptions(DataPlan(source='x'))).to_yaml()",
-        "import headstart.data.checks, headstart.data.preprocess, headstart.data.splits, headstart.knowledge.domains",
+        "import headstart.data.checks.image_checks, headstart.data.preprocess, headstart.data.splits",
+        "import headstart.knowledge.domains",
         "import headstart.features.cost, headstart.features.kept, headstart.features.measured",
     ],
 )

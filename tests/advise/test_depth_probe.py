@@ -15,7 +15,7 @@ from scipy.stats import binomtest
 from sklearn.linear_model import LogisticRegression
 
 from headstart.advise.depth_probe import DepthCurve, beats, folds_by_group, probe_depths, sign_test
-from headstart.data.sources import ImageRecord
+from headstart.data.sources.reading import ImageRecord
 from headstart.errors import DataError
 from headstart.knowledge.transfer import DEPTHS
 from headstart.measures.intervals import wilson_interval

@@ -153,8 +153,8 @@ SETS = {
 @pytest.mark.parametrize("colours", ["own", "grey"])
 def test_no_real_set_is_called_what_it_is_not(real_data, name: str, colours: str):
     """Grades (solar cells) and multilabel (aerial tiles) set no threshold, but were seen before the last rules."""
-    from headstart.data.decode import decode
-    from headstart.data.sources import open_source
+    from headstart.data.decoders.raster import decode
+    from headstart.data.sources.reading import open_source
 
     records = open_source(str(real_data / f"{name}.tar")).records
     some = records[5 :: len(records) // 40]

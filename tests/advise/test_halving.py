@@ -27,7 +27,7 @@ from headstart.advise.halving import (
     round_sizes,
     who_stays,
 )
-from headstart.data.sources import ImageRecord
+from headstart.data.sources.reading import ImageRecord
 from headstart.measures.intervals import wilson_interval
 
 

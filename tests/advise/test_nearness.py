@@ -11,7 +11,7 @@ import pytest
 
 from headstart.advise import nearness
 from headstart.advise.nearness import ENOUGH_IMAGES, measure_similarity
-from headstart.data.sources import ImageRecord, open_source
+from headstart.data.sources.reading import ImageRecord, open_source
 from headstart.errors import DataError
 
 

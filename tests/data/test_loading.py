@@ -16,7 +16,7 @@ from PIL import Image
 
 from headstart.data import loading
 from headstart.data.loading import batches, cores, in_order, read_pixels, read_view, reader_threads
-from headstart.data.sources import WHOLE, ImageRecord
+from headstart.data.sources.reading import WHOLE, ImageRecord
 from headstart.errors import DataError
 from headstart.input_spec import InputSpec
 

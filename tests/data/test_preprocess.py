@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from headstart.data.decode import decode
+from headstart.data.decoders.raster import decode
 from headstart.data.preprocess import (
     FILTERS,
     evaluation_view,
@@ -25,7 +25,7 @@ from headstart.data.preprocess import (
     unscale,
     view_version,
 )
-from headstart.data.sources import open_source
+from headstart.data.sources.reading import open_source
 from headstart.input_spec import InputSpec
 from headstart.models.backbone import build_classifier
 from headstart.models.catalog import find_model

@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 
 from headstart.data.redraw import redrawn, without_group_mates
-from headstart.data.sources import WHOLE, Dataset, ImageRecord
+from headstart.data.sources.reading import WHOLE, Dataset, ImageRecord
 from headstart.data.splits import Roles, assign_roles
 
 

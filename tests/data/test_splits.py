@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headstart.data.sources import WHOLE, Dataset, ImageRecord
+from headstart.data.sources.reading import WHOLE, Dataset, ImageRecord
 from headstart.data.splits import (
     Roles,
     assign_roles,

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from headstart.data.sources import ImageRecord
+from headstart.data.sources.reading import ImageRecord
 from headstart.deliver.pictures import NO_PICTURES, SIDE_PIXELS, Thumbnails
 
 

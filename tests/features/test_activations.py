@@ -12,7 +12,8 @@ import pytest
 import torch
 
 from headstart.data.loading import read_view
-from headstart.data.sources import ImageRecord, open_source
+from headstart.data.meter import Spent
+from headstart.data.sources.reading import ImageRecord, open_source
 from headstart.errors import DiskFullError
 from headstart.features import activations as module
 from headstart.features import engines as engines_module
@@ -29,7 +30,6 @@ from headstart.features.activations import (
 )
 from headstart.features.engines import features_of, head_answers
 from headstart.features.onnx_engine import version_here
-from headstart.features.spent import Spent
 from headstart.features.store import EVALUATION, ActivationStore, Writer, image_digest, random_view, row_ids
 from headstart.features.store_limit import write_limit
 from headstart.models.backbone import Classifier, build_classifier

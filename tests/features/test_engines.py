@@ -14,7 +14,7 @@ import torch
 
 from headstart.data.loading import read_pixels, read_view
 from headstart.data.preprocess import evaluation_view
-from headstart.data.sources import ImageRecord
+from headstart.data.sources.reading import ImageRecord
 from headstart.errors import DiskFullError, MissingExtraError
 from headstart.features import engine_choice, engines, onnx_engine, torch_engine
 from headstart.features.engine_choice import Rates
@@ -365,7 +365,7 @@ def test_figures_are_kept_by_the_name_of_machine_and_prefix(own_home: Path):
 def test_many_images_are_answered_by_an_engine_as_by_the_network(
     make_folder: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ):
-    from headstart.data.sources import open_source
+    from headstart.data.sources.reading import open_source
     from headstart.models.backbone import build_classifier
     from headstart.models.catalog import find_model
 

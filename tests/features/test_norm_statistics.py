@@ -11,7 +11,7 @@ from PIL import Image
 from torch import nn
 
 from headstart.data.loading import read_view
-from headstart.data.sources import ImageRecord, open_source
+from headstart.data.sources.reading import ImageRecord, open_source
 from headstart.features.norm_statistics import norm_overlap
 from headstart.input_spec import InputSpec
 from headstart.measures.similarity import gaussian_overlap

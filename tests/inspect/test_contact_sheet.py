@@ -10,7 +10,7 @@ from PIL import Image
 
 from headstart.data.loading import read_pixels
 from headstart.data.preprocess import resize_and_crop
-from headstart.data.sources import open_source
+from headstart.data.sources.reading import open_source
 from headstart.input_spec import InputSpec
 from headstart.inspect.contact_sheet import TRAINING_VIEWS, write_contact_sheet
 

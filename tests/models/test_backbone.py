@@ -11,7 +11,7 @@ import torch
 
 from headstart.data.loading import read_pixels
 from headstart.data.preprocess import evaluation_view
-from headstart.data.sources import open_source
+from headstart.data.sources.reading import open_source
 from headstart.errors import ModelError
 from headstart.input_spec import InputSpec
 from headstart.models.backbone import (

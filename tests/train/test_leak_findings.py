@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from headstart.data.sources import WHOLE, ImageRecord
+from headstart.data.sources.reading import WHOLE, ImageRecord
 from headstart.data.splits import Roles
 from headstart.input_spec import InputSpec
 from headstart.models.catalog import all_cards

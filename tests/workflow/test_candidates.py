@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from headstart.advise.ranking import Candidate
-from headstart.data.sources import ImageRecord, open_source
+from headstart.data.sources.reading import ImageRecord, open_source
 from headstart.errors import DiskFullError, ModelError
 from headstart.features import activations as activations_module
 from headstart.features.activations import Activations

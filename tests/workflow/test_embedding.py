@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import headstart
-from headstart.data.sources import open_source
+from headstart.data.sources.reading import open_source
 from headstart.errors import DataError, Interrupted, ModelError, PlanError
 from headstart.features import activations as activations_module
 from headstart.features.engines import features_of

@@ -29,7 +29,7 @@ from sklearn.utils.estimator_checks import check_estimator
 import headstart
 from conftest import make_images
 from headstart import HeadstartClassifier
-from headstart.data.tables import read_rows
+from headstart.data.sources.tables import read_rows
 from headstart.errors import DataError, HeadstartError, Interrupted, PlanError, RunError
 from headstart.workflow import estimator as module
 from headstart.workflow.estimator import InputError

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from headstart.data.given_images import InputError
-from headstart.data.tables import read_rows
+from headstart.data.sources.given_images import InputError
+from headstart.data.sources.tables import read_rows
 from headstart.workflow.estimator_inputs import images_of, weights_of, write_table
 
 PIXELS = np.zeros((2, 9, 9, 3), np.uint8)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from sklearn.utils.class_weight import compute_sample_weight
 
-from headstart.data.sources import ImageRecord
+from headstart.data.sources.reading import ImageRecord
 from headstart.errors import PlanError
 from headstart.plan.plan import HeadPlan
 from headstart.workflow.image_weights import image_weights

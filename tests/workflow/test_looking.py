@@ -13,9 +13,9 @@ from PIL import Image
 from headstart.advise.domain_guess import DomainGuess
 from headstart.advise.rules import THAWING, decide
 from headstart.advise.situation import Situation
-from headstart.data import checks
-from headstart.data.headers import Header
-from headstart.data.sources import open_source
+from headstart.data.checks import image_checks
+from headstart.data.decoders.headers import Header
+from headstart.data.sources.reading import open_source
 from headstart.errors import DataError
 from headstart.plan.plan import DataPlan
 from headstart.runs.progress import no_progress
@@ -83,7 +83,7 @@ def test_classes_are_uneven_where_check_says_so(make_folder: Callable[..., Path]
         path.unlink()
     seen = look(DataPlan(source=str(folder)), seed=0, domain="photo", similarity="medium")
     dataset = open_source(str(folder / "train"))
-    named = {finding.what for finding in checks.find(dataset, checks.read_all(dataset.records))}
+    named = {finding.what for finding in image_checks.find(dataset, image_checks.read_all(dataset.records))}
     assert ("imbalance" in named) == any("uneven" in warning for warning in seen.warnings) == uneven
 
 

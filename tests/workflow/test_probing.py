@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import headstart
-from headstart.data.sources import ImageRecord
+from headstart.data.sources.reading import ImageRecord
 from headstart.errors import BundleError, DataError, HeadstartError, ModelError, PlanError
 from headstart.features.depth_reader import DepthReader
 from headstart.knowledge.transfer import depth_of

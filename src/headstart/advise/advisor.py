@@ -204,7 +204,7 @@ def _more(
     found = []
     if situation.channels == 1:
         text = "one grey channel becomes three equal ones, in the weights' own mean and standard deviation"
-        found.append(Reason("input", text, "headstart.data.decode"))
+        found.append(Reason("input", text, "headstart.data.decoders.raster"))
     if request.head == "linear" and request.head_solver == "solved":
         text = "linear and solved: its cross-validated penalty holds it back"
         if situation.domain == "medical":

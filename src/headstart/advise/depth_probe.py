@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from headstart.data.sources import ImageRecord
+from headstart.data.sources.reading import ImageRecord
 from headstart.data.splits import deal_folds
 from headstart.errors import DataError
 from headstart.knowledge.transfer import depth_of

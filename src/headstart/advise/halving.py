@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from headstart.data.sources import ImageRecord
+from headstart.data.sources.reading import ImageRecord
 from headstart.data.splits import deal, order_key
 from headstart.measures.intervals import Together, mean_interval, share_difference_interval, share_interval
 from headstart.measures.neighbours import nearest_out_of_fold, neighbours_for

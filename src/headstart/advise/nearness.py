@@ -6,10 +6,10 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from headstart.data.decode import UnreadableImageError, decode
+from headstart.data.decoders.raster import UnreadableImageError, decode
 from headstart.data.loading import in_order, reader_threads
 from headstart.data.preprocess import pixels_needed
-from headstart.data.sources import ImageRecord
+from headstart.data.sources.reading import ImageRecord
 from headstart.errors import DataError, require
 from headstart.knowledge.choosing import Level, similarity_level
 from headstart.measures.similarity import similarity_of_overlap

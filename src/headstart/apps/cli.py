@@ -29,7 +29,7 @@ from headstart.apps.report import report
 from headstart.apps.runs import runs
 from headstart.apps.shortlist import shortlist
 from headstart.apps.web import web
-from headstart.data.sources import DIGITS, EMBEDDED_DIGITS
+from headstart.data.sources.reading import DIGITS, EMBEDDED_DIGITS
 
 app = typer.Typer(
     name="headstart",

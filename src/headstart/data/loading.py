@@ -10,9 +10,9 @@ from typing import TypeVar
 
 import numpy as np
 
-from headstart.data.decode import Pixels, UnreadableImageError, decode
+from headstart.data.decoders.raster import Pixels, UnreadableImageError, decode
 from headstart.data.preprocess import NetworkInput, evaluation_view, pixels_needed
-from headstart.data.sources import ImageRecord
+from headstart.data.sources.reading import ImageRecord
 from headstart.errors import DataError
 from headstart.input_spec import InputSpec
 

@@ -14,7 +14,7 @@ import PIL
 import simplejpeg
 from PIL import Image
 
-from headstart.data.decode import DECODE_VERSION, Pixels
+from headstart.data.decoders.raster import DECODE_VERSION, Pixels
 from headstart.input_spec import InputSpec
 
 NetworkInput: TypeAlias = npt.NDArray[np.float32]

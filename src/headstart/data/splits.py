@@ -12,7 +12,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from headstart.data.sources import WHOLE, Dataset, ImageRecord
+from headstart.data.sources.reading import WHOLE, Dataset, ImageRecord
 from headstart.errors import DataError
 from headstart.measures.intervals import Counted
 

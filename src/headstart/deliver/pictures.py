@@ -9,8 +9,8 @@ from typing import Protocol
 
 from PIL import Image
 
-from headstart.data.decode import UnreadableImageError, decode
-from headstart.data.sources import ImageRecord
+from headstart.data.decoders.raster import UnreadableImageError, decode
+from headstart.data.sources.reading import ImageRecord
 from headstart.deliver.markup import Html, tag
 
 SIDE_PIXELS = 96

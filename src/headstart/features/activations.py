@@ -15,8 +15,9 @@ import torch
 from torch import Tensor, nn
 
 from headstart.data.loading import read_view
+from headstart.data.meter import Spent
 from headstart.data.preprocess import NetworkInput, view_version
-from headstart.data.sources import ImageRecord
+from headstart.data.sources.reading import ImageRecord
 from headstart.errors import DiskFullError, NotWritableError
 from headstart.features import store_limit
 from headstart.features.cost_facts import POOLED
@@ -36,7 +37,6 @@ from headstart.features.engines import (
 )
 from headstart.features.shards import ID_BYTES, Ids
 from headstart.features.shards import Tensor as StoredTensor
-from headstart.features.spent import Spent
 from headstart.features.store import EVALUATION, ActivationStore, Space, SpaceKey, row_ids
 from headstart.features.store_index import Reader
 from headstart.features.stored_rows import StoredRows

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from headstart.data.preprocess import NetworkInput
-from headstart.data.sources import ImageRecord
+from headstart.data.sources.reading import ImageRecord
 from headstart.features.engines import (
     SAMPLE_IMAGES,
     Engine,

@@ -18,7 +18,7 @@ from torch import nn
 
 from headstart.data.loading import batches, in_order, read_view
 from headstart.data.preprocess import NetworkInput
-from headstart.data.sources import ImageRecord
+from headstart.data.sources.reading import ImageRecord
 from headstart.errors import MissingExtraError
 from headstart.features import engine_choice
 from headstart.features.cost import FEWEST_FOR_AN_ENGINE

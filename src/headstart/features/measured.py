@@ -21,12 +21,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from headstart.data.loading import cores
+from headstart.data.meter import ViewKind
 from headstart.errors import DiskFullError
 from headstart.features.cost_facts import Origin, Rates
 from headstart.features.engine_choice import EXPECTED_RELOAD_SECONDS, EXPECTED_SETUP_SECONDS
 from headstart.features.kept_estimates import KeptEstimates, kept_estimates, with_ratio
 from headstart.features.network_facts import NetworkFacts, expected_gain
-from headstart.features.spent import ViewKind
 from headstart.files import home, read_json, update_json
 
 Device = Literal["cpu", "cuda"]

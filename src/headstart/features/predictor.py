@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from headstart.arguments import ArgumentError
-from headstart.data.given_images import GivenImage, GivenImages, InputError, records_of
-from headstart.data.sources import ImageRecord
+from headstart.data.sources.given_images import GivenImage, GivenImages, InputError, records_of
+from headstart.data.sources.reading import ImageRecord
 from headstart.errors import DataError, require
 from headstart.features.store import ActivationStore
 from headstart.files import is_folder

@@ -9,10 +9,10 @@ from typing import Literal
 import numpy as np
 from PIL import Image, ImageDraw
 
-from headstart.data.decode import Pixels
+from headstart.data.decoders.raster import Pixels
 from headstart.data.loading import read_pixels, read_view
 from headstart.data.preprocess import scale, unscale
-from headstart.data.sources import ImageRecord
+from headstart.data.sources.reading import ImageRecord
 from headstart.files import write_atomically
 from headstart.input_spec import InputSpec
 from headstart.models.augment import Flip, training_view, view_rng

@@ -18,8 +18,9 @@ import torch
 from torch import Tensor
 
 from headstart.data.loading import batches, read_pixels, read_view
+from headstart.data.meter import Spent
 from headstart.data.preprocess import NetworkInput, scale
-from headstart.data.sources import ImageRecord
+from headstart.data.sources.reading import ImageRecord
 from headstart.errors import DiskFullError, ModelError, NotWritableError
 from headstart.features.activations import Activations, FrozenPart, View, evaluation_view, library_of, pooled_part
 from headstart.features.cost import views_wanted
@@ -27,7 +28,6 @@ from headstart.features.cut import CutNetwork, NetworkGraph
 from headstart.features.engine_choice import EngineWish
 from headstart.features.engines import Matrix, logits_of, to_tensor
 from headstart.features.shards import Tensor as StoredTensor
-from headstart.features.spent import Spent
 from headstart.features.store import random_view
 from headstart.features.store_index import Reader
 from headstart.input_spec import InputSpec

@@ -14,8 +14,9 @@ import numpy as np
 import torch
 
 from headstart.data.loading import read_pixels, read_view
+from headstart.data.meter import ViewKind
 from headstart.data.preprocess import scale
-from headstart.data.sources import ImageRecord
+from headstart.data.sources.reading import ImageRecord
 from headstart.errors import DataError, ModelError
 from headstart.features import engine_choice, store_limit
 from headstart.features.activations import POOLED_DEPTHS, library_of
@@ -46,7 +47,6 @@ from headstart.features.measured import (
 from headstart.features.network_facts import Border, NetworkFacts
 from headstart.features.onnx_engine import runtime_version
 from headstart.features.speed import glance, known_speed
-from headstart.features.spent import ViewKind
 from headstart.features.store import EVALUATION, random_view, row_ids
 from headstart.files import kept_paths
 from headstart.machine import best_device, machine_key

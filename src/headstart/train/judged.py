@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from headstart.data.sources import ImageRecord
+from headstart.data.sources.reading import ImageRecord
 
 
 def epoch_row(

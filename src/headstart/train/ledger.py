@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from headstart.data.meter import Amounts, ViewKind
 from headstart.features.cost_facts import (
     PIXELS,
     POOLED,
@@ -23,7 +24,6 @@ from headstart.features.cost_facts import (
 )
 from headstart.features.measured import remember
 from headstart.features.onnx_engine import engines_folder
-from headstart.features.spent import Amounts, ViewKind
 from headstart.files import kept_paths
 from headstart.plan.plan import Phase, SolvePhase, TrainPhase
 from headstart.runs.observers import Observer

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from headstart.data.sources import ImageRecord
+from headstart.data.sources.reading import ImageRecord
 from headstart.features.cut import CutNetwork
 from headstart.measures.metrics import log_loss
 from headstart.models.backbone import Classifier

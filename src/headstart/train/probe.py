@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from headstart.data.sources import ImageRecord
+from headstart.data.sources.reading import ImageRecord
 from headstart.data.splits import deal_folds
 from headstart.errors import DiskFullError, NotWritableError
 from headstart.features.activations import Activations, View, evaluation_view, pooled_part

@@ -22,7 +22,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from headstart.data.sources import ImageRecord
+from headstart.data.sources.reading import ImageRecord
 from headstart.features.cost_facts import points_for
 from headstart.models.backbone import Classifier
 from headstart.models.layers import freeze, restore

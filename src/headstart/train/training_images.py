@@ -10,11 +10,11 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from headstart.data.sources import ImageRecord
+from headstart.data.meter import Spent
+from headstart.data.sources.reading import ImageRecord
 from headstart.data.splits import Roles
 from headstart.features.activations import Precision
 from headstart.features.measured import USUAL_PIXELS
-from headstart.features.spent import Spent
 from headstart.features.store import ActivationStore
 from headstart.input_spec import InputSpec
 

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from headstart.data.loading import read_pixels
 from headstart.data.preprocess import NetworkInput, scale
-from headstart.data.sources import ImageRecord
+from headstart.data.sources.reading import ImageRecord
 from headstart.features.activations import View
 from headstart.features.engine_choice import EngineWish
 from headstart.features.store import random_view

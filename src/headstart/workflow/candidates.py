@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from headstart.advise.halving import Features
 from headstart.advise.ranking import Candidate
-from headstart.data.sources import ImageRecord
+from headstart.data.sources.reading import ImageRecord
 from headstart.errors import DiskFullError, NotWritableError, require
 from headstart.models.catalog import ModelChoice
 from headstart.plan.plan import DataPlan, NoncommercialWeights

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from headstart.data import checks
+from headstart.data.checks import image_checks
 from headstart.data.loading import reader_threads
-from headstart.data.source_findings import STRICT, find_in_source
-from headstart.data.sources import Dataset, ImageRecord, open_source
+from headstart.data.sources.reading import Dataset, ImageRecord, open_source
+from headstart.data.sources.source_findings import STRICT, find_in_source
 from headstart.errors import DataError, Interrupted, PlanError, require
 from headstart.features.cost_facts import POOLED
 from headstart.features.store import ActivationStore, image_digest
@@ -294,15 +294,15 @@ class _Work:
         self.records = [record for record in self.records if record.id in self._digests]
         self._refuse_nothing()
 
-    def _leave_out(self, facts: checks.FileFacts) -> None:
+    def _leave_out(self, facts: image_checks.FileFacts) -> None:
         self.unreadable.update(facts.unreadable)
         self.records = list(facts.readable)
         self._refuse_nothing()
 
     def _refuse_nothing(self) -> None:
         if not self.records:
-            facts = checks.FileFacts((), self.unreadable)
-            checks.refuse_unusable(facts, source=self.options.source, strict=False)
+            facts = image_checks.FileFacts((), self.unreadable)
+            image_checks.refuse_unusable(facts, source=self.options.source, strict=False)
 
     def _distinct(self) -> list[ImageRecord]:
         """One record of each file."""

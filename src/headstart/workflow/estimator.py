@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import numpy as np
 import numpy.typing as npt
 
-from headstart.data.given_images import InputError, records_of
+from headstart.data.sources.given_images import InputError, records_of
 from headstart.errors import Interrupted, RunError, require
 from headstart.features.predictor import Predictor, load
 from headstart.plan.plan import DataPlan, Grain, NoncommercialWeights, Plan

@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from headstart.data.given_images import GivenImage, InputError, encoded, is_in_memory
-from headstart.data.tables import is_there
+from headstart.data.sources.given_images import GivenImage, InputError, encoded, is_in_memory
+from headstart.data.sources.tables import is_there
 from headstart.errors import DataError, require
 
 require("sklearn", extra="train")

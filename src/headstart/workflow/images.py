@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from headstart.data import checks
-from headstart.data.near_findings import write_group_table
+from headstart.data.checks import image_checks
+from headstart.data.checks.near_findings import write_group_table
 from headstart.data.redraw import Fixed, redrawn, without_group_mates
-from headstart.data.source_findings import refuse_left_out
-from headstart.data.sources import WHOLE, Dataset, ImageRecord, is_digits, open_source
+from headstart.data.sources.reading import WHOLE, Dataset, ImageRecord, is_digits, open_source
+from headstart.data.sources.source_findings import refuse_left_out
 from headstart.data.splits import (
     VAL_PREFIX,
     Roles,
@@ -51,7 +51,7 @@ class CheckedData:
     """Images that were all read once, and what each is used for."""
 
     dataset: Dataset
-    facts: checks.FileFacts
+    facts: image_checks.FileFacts
     roles: Roles
     groups: dict[str, str]
 
@@ -95,14 +95,14 @@ def check(
             dataset, records=train + apart.records, account=dataset.account.joined(apart.account, prefix=VAL_PREFIX)
         )
     facts = read_watched(dataset.records, progress, bits=bits, near_duplicates="find")
-    answer = checks.summary(dataset, facts, _spec(plan))
+    answer = image_checks.summary(dataset, facts, _spec(plan))
     if group is not None or any(record.group for record in facts.readable):
         groups = group_names(facts.readable, DataPlan.from_options(source=source, group=group).group)
         answer["groups"] = {
             "groups": len(set(groups.values())),
             "unmatched": unmatched_count(facts.readable, groups),
         }
-        answer["findings"] = [f.to_dict() for f in checks.shared(facts.readable, groups)] + answer["findings"]
+        answer["findings"] = [f.to_dict() for f in image_checks.shared(facts.readable, groups)] + answer["findings"]
     if group_table is not None:
         groups = group_names(facts.readable, DataPlan.from_options(source=source, group=group).group)
         write_group_table(group_table, facts.readable, joined_groups(groups, facts), splits=dataset.splits())
@@ -124,7 +124,7 @@ def check_for_training(plan: Plan, progress: Progress) -> CheckedData:
         refuse_left_out(dataset)
     # Roles are drawn by name, so that only the images of a sample are read, and a file that breaks moves no other.
     facts = read_watched((*drawn.fit, *drawn.select, *drawn.report), progress, bits=part.bits, near_duplicates="find")
-    checks.refuse_unusable(facts, source=part.source, val=part.val, strict=part.unreadable == "stop")
+    image_checks.refuse_unusable(facts, source=part.source, val=part.val, strict=part.unreadable == "stop")
     groups = joined_groups({record.id: named.groups[record.id] for record in facts.readable}, facts)
     roles = _kept_apart(only(drawn, set(facts.digests)), groups, plan, named)
     _refuse_empty(drawn, roles)
@@ -133,7 +133,7 @@ def check_for_training(plan: Plan, progress: Progress) -> CheckedData:
     return CheckedData(dataset, facts, roles, groups)
 
 
-def joined_groups(groups: dict[str, str], facts: checks.FileFacts) -> dict[str, str]:
+def joined_groups(groups: dict[str, str], facts: image_checks.FileFacts) -> dict[str, str]:
     """Groups widened by what reading has found: equal files and near-identical images share one."""
     near = facts.near.names()
     return join_identical(join_identical(groups, facts.digests), {name: near.get(name, name) for name in groups})
@@ -177,7 +177,7 @@ def divided_by_name(part: DataPlan, *, seed: int, tuned: bool = False) -> NamedI
     everything = dataset.records + (val.records if val is not None else ())
     groups = group_names(everything, part.group)
     refuse_shared_groups(everything, groups)
-    checks.refuse_small_classes(dataset.of("train") or dataset.records)
+    image_checks.refuse_small_classes(dataset.of("train") or dataset.records)
     roles = assign_roles(
         dataset,
         val=val,
@@ -300,10 +300,10 @@ def read_watched(
     *,
     bits: int | None = None,
     near_duplicates: Literal["find", "ignore"] = "ignore",
-) -> checks.FileFacts:
+) -> image_checks.FileFacts:
     """Read images once, with progress; `bits` as in `decode`."""
     tick = progress("read", len(records))
-    return checks.read_all(records, bits=bits, near_duplicates=near_duplicates, on_image=lambda: tick(1))
+    return image_checks.read_all(records, bits=bits, near_duplicates=near_duplicates, on_image=lambda: tick(1))
 
 
 def sources_of(source: str, val: str | None) -> tuple[Dataset, Dataset | None]:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from headstart.data import checks
-from headstart.data.inputs import find_inputs
-from headstart.data.sources import ImageRecord
+from headstart.data.checks import image_checks
+from headstart.data.sources.inputs import find_inputs
+from headstart.data.sources.reading import ImageRecord
 from headstart.data.splits import named_group, what_is_counted
 from headstart.data.trained_on import read_trained_on
 from headstart.errors import BundleError, DataError
@@ -71,7 +71,7 @@ def evaluate(
     _refuse_unknown_classes(images, predictor.classes)
     facts = read_watched(images.records, progress, bits=predictor.info.input.bits)
     if not facts.readable:
-        checks.refuse_unusable(facts, source=images.source, strict=True)
+        image_checks.refuse_unusable(facts, source=images.source, strict=True)
     count = counting(images, facts, known)
     policy: Seen = seen or ("leave_out" if images.run is None else "include")
     records, counts, found = without_seen(facts, known, policy, images, bundle)
@@ -125,7 +125,9 @@ def _refuse_unknown_classes(images: ToJudge, classes: Sequence[str]) -> None:
         )
 
 
-def _repeated(images: ToJudge, judged: Judged, facts: checks.FileFacts) -> tuple[dict[str, Any] | None, list[Finding]]:
+def _repeated(
+    images: ToJudge, judged: Judged, facts: image_checks.FileFacts
+) -> tuple[dict[str, Any] | None, list[Finding]]:
     """(the run whose figure is repeated, and what to say if it is another one)."""
     if images.run is None:
         return None, []

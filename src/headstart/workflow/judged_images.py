@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from headstart.data.checks import FileFacts
-from headstart.data.source_findings import STRICT, find_in_source
-from headstart.data.sources import WHOLE, Dataset, ImageRecord, open_source
+from headstart.data.checks.image_checks import FileFacts
+from headstart.data.sources.reading import WHOLE, Dataset, ImageRecord, open_source
+from headstart.data.sources.source_findings import STRICT, find_in_source
 from headstart.data.splits import group_names, join_identical
 from headstart.data.trained_on import TrainedOn
 from headstart.errors import DataError, HeadstartError, RunError

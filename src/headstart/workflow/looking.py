@@ -15,11 +15,11 @@ from typing import Any
 
 from headstart.advise.choices import Reason
 from headstart.advise.domain_guess import Look, guess_domain, look_at
-from headstart.data import checks
-from headstart.data.decode import UnreadableImageError, decode
-from headstart.data.headers import Header, read_header
-from headstart.data.source_findings import STRICT, find_in_source
-from headstart.data.sources import ImageRecord, is_digits
+from headstart.data.checks import image_checks
+from headstart.data.decoders.headers import Header, read_header
+from headstart.data.decoders.raster import UnreadableImageError, decode
+from headstart.data.sources.reading import ImageRecord, is_digits
+from headstart.data.sources.source_findings import STRICT, find_in_source
 from headstart.errors import HeadstartError
 from headstart.knowledge.choosing import Level
 from headstart.knowledge.domains import DOMAINS
@@ -85,7 +85,7 @@ def look(
         }
     )
     seen.warnings += [f"{f.evidence}; {f.remedy}" for f in find_in_source(named.dataset) if f.what in STRICT]
-    if max(counts.values()) > checks.IMBALANCE_RATIO * min(counts.values()):  # as `headstart check` names it
+    if max(counts.values()) > image_checks.IMBALANCE_RATIO * min(counts.values()):  # as `headstart check` names it
         few, many = min(counts, key=lambda name: counts[name]), max(counts, key=lambda name: counts[name])
         seen.warnings.append(f"classes are uneven: {counts[many]} images of {many!r}, {counts[few]} of {few!r}")
     groups = len({named.groups[record.id] for record in roles.train})
@@ -124,10 +124,12 @@ def _tell_domain(seen: Seen, source: str, channels: int, looks: Sequence[Look], 
     """Put the domain with its reason into what was seen, or a question into its warnings."""
     if is_digits(source):
         seen.domain = "document"
-        seen.told.append(Reason("domain", "digits are writing", "headstart.data.sources"))
+        seen.told.append(Reason("domain", "digits are writing", "headstart.data.sources.reading"))
     elif channels > _MOST_COLOURS:
         seen.domain = "satellite"
-        seen.told.append(Reason("domain", f"{channels} channels are bands of a sensor", "headstart.data.headers"))
+        seen.told.append(
+            Reason("domain", f"{channels} channels are bands of a sensor", "headstart.data.decoders.headers")
+        )
     elif not looks:
         seen.values["domain_is"] = "unknown"
         seen.warnings.append(

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from headstart.advise.depth_probe import DepthCurve
-from headstart.data.decode import Pixels
+from headstart.data.decoders.raster import Pixels
 from headstart.data.loading import read_view
 from headstart.data.preprocess import unscale
-from headstart.data.sources import ImageRecord
+from headstart.data.sources.reading import ImageRecord
 from headstart.features.strongest import ChannelPeaks, StrongestPositions
 from headstart.input_spec import InputSpec
 from headstart.inspect.patch_sheet import SheetRow, write_patch_sheet

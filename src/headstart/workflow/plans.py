@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from headstart.data.sources import is_digits
+from headstart.data.sources.reading import is_digits
 from headstart.errors import ModelError, PlanError, nearest
 from headstart.knowledge.domains import DOMAINS, FLIP_WARNING
 from headstart.models.catalog import ModelChoice, find_model

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from headstart.data.listing import writable
+from headstart.data.sources.listing import writable
 from headstart.errors import DataError
 from headstart.files import is_folder, write_atomically
 

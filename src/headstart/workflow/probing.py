@@ -14,11 +14,11 @@ import numpy as np
 import numpy.typing as npt
 
 from headstart.advise.depth_probe import DepthCurve, folds_by_group, probe_depths
-from headstart.data import checks
-from headstart.data.decode import UnreadableImageError, decode
+from headstart.data.checks import image_checks
+from headstart.data.decoders.raster import UnreadableImageError, decode
 from headstart.data.loading import batches
 from headstart.data.preprocess import NetworkInput, evaluation_view, pixels_needed
-from headstart.data.sources import ImageRecord
+from headstart.data.sources.reading import ImageRecord
 from headstart.data.splits import group_names, join_identical, limited
 from headstart.errors import DataError, HeadstartError, ModelError, PlanError, require
 from headstart.features.store import image_digest
@@ -144,8 +144,8 @@ def probe(
     reader, tuned, spec = _readers(choice, folder)
     seen = _Pass(spec, [reader] if tuned is None else [reader, tuned], drawn=target is not None)
     seen.look_at(images.records, progress)
-    facts = checks.FileFacts(tuple(seen.records), seen.unreadable, seen.digests)
-    checks.refuse_unusable(facts, source=source, strict=False)
+    facts = image_checks.FileFacts(tuple(seen.records), seen.unreadable, seen.digests)
+    image_checks.refuse_unusable(facts, source=source, strict=False)
     together = join_identical({record.id: images.groups[record.id] for record in seen.records}, seen.digests)
     folds = folds_by_group(seen.records, together, seed=images.seed)
     classes = tuple(sorted({record.label for record in seen.records}))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from headstart.data.sources import ImageRecord
+from headstart.data.sources.reading import ImageRecord
 from headstart.deliver.comparison_facts import ANSWER, SETTLED, read_comparison
 from headstart.deliver.comparison_report import comparison_page
 from headstart.deliver.pictures import NO_PICTURES, Pictures, Thumbnails

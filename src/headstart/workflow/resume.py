@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from headstart.data.sources import is_digits
+from headstart.data.sources.reading import is_digits
 from headstart.errors import DataError, RunError, require
 from headstart.files import is_there
 from headstart.models.catalog import find_model

@@ -7,9 +7,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from headstart.data import checks
-from headstart.data.pixel_checks import view_facts
-from headstart.data.sources import ImageRecord
+from headstart.data.checks import image_checks
+from headstart.data.checks.pixels import view_facts
+from headstart.data.sources.reading import ImageRecord
 from headstart.input_spec import InputSpec
 from headstart.workflow.images import CheckedData, content_hash
 
@@ -42,7 +42,7 @@ def data_json(source: str, data: CheckedData, spec: InputSpec) -> dict[str, Any]
         "reported_on": roles.reported_on,
         "unreadable": data.facts.unreadable,
         "view": view_facts(data.facts.sizes, spec),
-        "findings": [finding.to_dict() for finding in checks.find(data.dataset, data.facts, spec)],
+        "findings": [finding.to_dict() for finding in image_checks.find(data.dataset, data.facts, spec)],
         "groups": len(sizes),
         # Of images that share a group with another: intervals of later comparisons count groups.
         "group_of": {image: group for image, group in data.groups.items() if sizes[group] > 1},

@@ -18,8 +18,8 @@ import numpy as np
 from headstart.advise.cautions import Circumstances, cautions
 from headstart.advise.halving import Labels, classes_in_one_group, dealt_folds, images_wanted, nested_order
 from headstart.advise.ranking import KEPT, Candidate, Shortlist, halve, places
-from headstart.data import checks
-from headstart.data.sources import ImageRecord
+from headstart.data.checks import image_checks
+from headstart.data.sources.reading import ImageRecord
 from headstart.data.splits import Roles
 from headstart.errors import DataError, Interrupted, ModelError, PlanError, require
 from headstart.measures.intervals import Together, numbered
@@ -278,7 +278,7 @@ def _sample(options: ShortlistOptions, progress: Progress) -> _Sample:
     wanted = images_wanted(len(roles.train), len(roles.classes), asked=options.images)
     some = nested_order(roles.train, seed=options.seed)[:wanted]
     facts = read_watched(some, progress, near_duplicates="find")
-    checks.refuse_unusable(facts, source=options.source, strict=False)
+    image_checks.refuse_unusable(facts, source=options.source, strict=False)
     joined = joined_groups({record.id: groups[record.id] for record in facts.readable}, facts)
     classes = tuple(sorted({record.label for record in facts.readable}))
     if len(classes) < 2 or len(set(joined.values())) < 2:

@@ -12,7 +12,7 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from headstart.data import checks
+from headstart.data.checks import image_checks
 from headstart.data.trained_on import TrainedOn, write_trained_on
 from headstart.errors import DataError, Interrupted, ModelError, RunError, UnreachableError, require
 from headstart.files import is_free
@@ -156,7 +156,7 @@ def train_settled(
         watchers.noted(event, values)
     if choice.file is not None and classifier.report is not None:
         watchers.noted("weights", asdict(classifier.report))
-    for finding in checks.find(data.dataset, data.facts, images.spec):
+    for finding in image_checks.find(data.dataset, data.facts, images.spec):
         if finding.level != "info":
             watchers.noted("finding", finding.to_dict())
     teller = observer or Observer()

@@ -1,0 +1,280 @@
+"""Looking at the files before anything is trained: what is there, what cannot be read, what is suspicious."""
+
+from __future__ import annotations
+
+import hashlib
+import shlex
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from headstart.data.checks.duplicates import find_duplicates
+from headstart.data.checks.near_duplicates import NearDuplicates, find_near_duplicates
+from headstart.data.checks.near_findings import find_near_findings
+from headstart.data.checks.pixels import PixelFacts, find_in_pixels, find_in_shapes, pixel_facts, view_facts
+from headstart.data.checks.thumbnails import Thumbnail, thumbnail
+from headstart.data.decoders.raster import UnreadableImageError, decode_with_facts
+from headstart.data.sources.reading import WHOLE, Dataset, ImageRecord
+from headstart.data.sources.source_findings import find_in_source
+from headstart.data.splits import shared_groups
+from headstart.errors import DataError
+from headstart.findings import Finding
+from headstart.input_spec import InputSpec
+
+FEW_IMAGES_PER_CLASS = 10
+"""Below this a class's figures say little."""
+IMBALANCE_RATIO = 5.0
+"""Largest over smallest class above which the imbalance is named."""
+_EXAMPLES = 5
+_READ_THREADS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class FileFacts:
+    """What one pass over the files found."""
+
+    readable: tuple[ImageRecord, ...]
+    unreadable: dict[str, str] = field(default_factory=dict)
+    """Image id -> reason."""
+    digests: dict[str, str] = field(default_factory=dict)
+    """Image id -> hash of the encoded bytes."""
+    sizes: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """Image id -> width, height in pixels."""
+    pixels: dict[str, PixelFacts] = field(default_factory=dict)
+    """Image id -> what the pixels show."""
+    near: NearDuplicates = field(default_factory=NearDuplicates)
+    """Near-identical images; empty where nobody asked for them."""
+
+
+def read_all(
+    records: Sequence[ImageRecord],
+    *,
+    bits: int | None = None,
+    near_duplicates: Literal["find", "ignore"] = "ignore",
+    on_image: Callable[[], object] = lambda: None,
+) -> FileFacts:
+    """Decode every image once, in full: only that finds a truncated file.
+
+    Args:
+        records: The images.
+        bits: Bits that deep grey values use; a file with larger values cannot be read. See `decode`.
+        near_duplicates: `find` compares small pictures of all images: some 2 ms an image and 1 kB while it lasts.
+        on_image: Called after each, for progress.
+    """
+    thumbnails: dict[str, Thumbnail] = {}
+
+    def look(record: ImageRecord) -> tuple[str, tuple[int, int], PixelFacts | str]:
+        try:
+            encoded = record.read()
+            decoded = decode_with_facts(encoded, bits=bits)
+        except (UnreadableImageError, OSError) as error:
+            return "", (0, 0), str(error)
+        if near_duplicates == "find":
+            thumbnails[record.id] = thumbnail(decoded.pixels)
+        height, width, _ = decoded.pixels.shape
+        return hashlib.blake2b(encoded, digest_size=16).hexdigest(), (width, height), pixel_facts(decoded)
+
+    readable, unreadable, digests, sizes, pixels = [], {}, {}, {}, {}
+    with ThreadPoolExecutor(_READ_THREADS) as pool:
+        for record, (digest, size, seen) in zip(records, pool.map(look, records), strict=True):
+            on_image()
+            if isinstance(seen, str):
+                unreadable[record.id] = seen
+                continue
+            readable.append(record)
+            digests[record.id], sizes[record.id], pixels[record.id] = digest, size, seen
+    near = find_near_duplicates(readable, thumbnails)
+    return FileFacts(tuple(readable), unreadable, digests, sizes, pixels, near)
+
+
+def find(dataset: Dataset, facts: FileFacts, spec: InputSpec | None = None) -> list[Finding]:
+    """Every finding that files and pixels can show, errors first.
+
+    Args:
+        dataset: Where the images are from.
+        facts: Of the images that take part.
+        spec: What the network sees of them; None: nothing is said of what its crop cuts off.
+    """
+    findings = [
+        *_untrainable(facts.readable),
+        *_unreadable(facts),
+        *find_duplicates(facts.readable, facts.digests),
+        *find_near_findings(facts.readable, facts.digests, facts.near),
+        *_class_sizes(facts.readable),
+        *find_in_pixels(facts.readable, facts.pixels),
+        *find_in_shapes(facts.readable, facts.sizes, spec),
+        *find_in_source(dataset),
+    ]
+    order = {"error": 0, "warning": 1, "info": 2}
+    return sorted(findings, key=lambda finding: order[finding.level])
+
+
+def shared(records: Sequence[ImageRecord], groups: dict[str, str]) -> list[Finding]:
+    """Groups that the given splits tear apart."""
+    names = shared_groups(records, groups)
+    if not names:
+        return []
+    return [
+        Finding(
+            "error",
+            "group_in_two_splits",
+            f"{len(names)} groups lie in more than one split: {', '.join(names[:_EXAMPLES])}",
+            "merge the split folders into one set of class folders and let --group split it",
+        )
+    ]
+
+
+def refuse_unusable(facts: FileFacts, *, source: str, val: str | None = None, strict: bool) -> None:
+    """Stop before training if the images cannot make a classifier.
+
+    Args:
+        facts: Of all images that take part.
+        source: DATA, for the message.
+        val: What was given apart to report, for the message.
+        strict: An unreadable file stops instead of being left out.
+
+    Raises:
+        DataError: with the first reason.
+    """
+    if facts.unreadable and (strict or not facts.readable):
+        name, reason = next(iter(facts.unreadable.items()))
+        raise DataError(
+            f"{len(facts.unreadable)} of {len(facts.unreadable) + len(facts.readable)} images in {source} cannot be "
+            f"read (first: {name}: {reason})",
+            remedy="repair or remove them" + (", or leave out --strict to go on without them" if strict else ""),
+        )
+    for finding in find_duplicates(facts.readable, facts.digests):
+        if finding.level == "error":
+            command = shlex.join(["headstart", "check", source, *(["--val", val] if val is not None else []), "--json"])
+            raise DataError(
+                finding.evidence,
+                expected="one label per image",
+                remedy=f"keep each image in one class; this command lists all of them: {command}",
+            )
+
+
+def refuse_small_classes(records: Sequence[ImageRecord]) -> None:
+    """Stop if the training images hold fewer than two classes, or a class with a single image.
+
+    Raises:
+        DataError: with the counts.
+    """
+    counts = Counter(record.label for record in records)
+    if len(counts) < 2:
+        name = next(iter(counts), "none")
+        below = sorted({part for record in records if (part := _folder_below(record)) is not None})
+        holds = f", {', '.join(below[:_EXAMPLES])} inside it" if len(below) > 1 else ""
+        raise DataError(
+            f"only one class to learn ({name!r}, {counts.get(name, 0)} images{holds})",
+            expected="at least two class folders with images",
+            remedy=f"if the folders inside are the classes, pass {name} as DATA" if holds else "",
+        )
+    single = sorted(name for name, count in counts.items() if count < 2)
+    if single:
+        raise DataError(
+            f"class {single[0]!r} has 1 image" + (f" (so do {len(single) - 1} others)" if len(single) > 1 else ""),
+            expected="at least 2 images in every class, so that one can be kept apart to judge",
+            remedy="add images or remove the folder",
+        )
+
+
+def _folder_below(record: ImageRecord) -> str | None:
+    """The folder inside its class folder that an image lies in."""
+    parts = record.id.split("/")
+    at = parts.index(record.label) + 1 if record.label in parts[:2] else len(parts)
+    return parts[at] if at < len(parts) - 1 else None
+
+
+def summary(dataset: Dataset, facts: FileFacts, spec: InputSpec) -> dict[str, Any]:
+    """The answer of `headstart check` as plain values.
+
+    Args:
+        dataset: Where the images are from.
+        facts: Of the images.
+        spec: What the network sees of them.
+    """
+    widths = sorted(width for width, _ in facts.sizes.values())
+    heights = sorted(height for _, height in facts.sizes.values())
+    counts = Counter(record.label for record in facts.readable)
+    return {
+        "source": dataset.source,
+        "images": len(facts.readable),
+        "classes": {name: counts[name] for name in dataset.classes()},
+        "splits": {
+            split: dict(sorted(Counter(r.label for r in facts.readable if r.split == split).items()))
+            for split in dataset.splits()
+        },
+        "unreadable": facts.unreadable,
+        "pixels": {
+            "width": [widths[0], widths[len(widths) // 2], widths[-1]] if widths else [],
+            "height": [heights[0], heights[len(heights) // 2], heights[-1]] if heights else [],
+        },
+        "view": view_facts(facts.sizes, spec),
+        "findings": [finding.to_dict() for finding in find(dataset, facts, spec)],
+    }
+
+
+def _untrainable(records: Sequence[ImageRecord]) -> list[Finding]:
+    """What training refuses."""
+    findings = []
+    training = [r for r in records if r.split in ("train", WHOLE)]
+    if not training:
+        return []
+    try:
+        refuse_small_classes(training)
+    except DataError as error:
+        findings.append(Finding("error", "untrainable", error.found, error.remedy or f"expected {error.expected}"))
+    known = {record.label for record in training}
+    unknown = sorted({record.label for record in records} - known)
+    if unknown:
+        evidence = f"classes that train does not have: {', '.join(unknown[:_EXAMPLES])}"
+        findings.append(
+            Finding("error", "unknown_class", evidence, "add training images of them, or rename the folders")
+        )
+    return findings
+
+
+def _unreadable(facts: FileFacts) -> list[Finding]:
+    if not facts.unreadable:
+        return []
+    shown = "; ".join(f"{name}: {reason}" for name, reason in list(facts.unreadable.items())[:_EXAMPLES])
+    more = len(facts.unreadable) - _EXAMPLES
+    return [
+        Finding(
+            "warning",
+            "unreadable",
+            f"{len(facts.unreadable)} images cannot be read: {shown}" + (f"; and {more} more" if more > 0 else ""),
+            "repair or remove them; training leaves them out (--strict stops instead)",
+        )
+    ]
+
+
+def _class_sizes(records: Sequence[ImageRecord]) -> list[Finding]:
+    counts = Counter(record.label for record in records)
+    if not counts:
+        return []
+    findings = []
+    small = {name: count for name, count in counts.items() if count < FEW_IMAGES_PER_CLASS}
+    if small:
+        named = ", ".join(f"{name} {count}" for name, count in list(small.items())[:_EXAMPLES])
+        findings.append(
+            Finding(
+                "warning",
+                "few_images",
+                f"{len(small)} classes have fewer than {FEW_IMAGES_PER_CLASS} images: {named}",
+                "add images; figures of these classes will be uncertain",
+            )
+        )
+    most, least = max(counts.values()), min(counts.values())
+    if most > IMBALANCE_RATIO * least:
+        findings.append(
+            Finding(
+                "warning",
+                "imbalance",
+                f"the largest class has {most} images, the smallest {least} ({most / least:.1f} times fewer)",
+                "read balanced accuracy and recall per class, not accuracy alone",
+            )
+        )
+    return findings

@@ -1,0 +1,1 @@
+"""DATA as users have it (folders, archives, tables, arrays) -> labelled images."""

@@ -1,0 +1,141 @@
+"""A folder -> everything in it: links are followed, each real folder once, and what is skipped is noted."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from pathlib import Path, PurePosixPath
+
+from headstart.data.sources.dataset import OutsideLink, SkipReason
+from headstart.data.sources.file_kinds import FIRST_BYTES, TOOL_FOLDERS, is_hidden
+from headstart.data.sources.listing import Listing, Member, writable
+from headstart.errors import DataError
+
+_Identity = tuple[int, int]
+"""Device and inode of a folder."""
+
+
+def walk_folder(root: Path) -> Listing:
+    """Everything in a folder, at any depth.
+
+    Links are followed, because sets are put together from links to folders and files that lie elsewhere. Real folders
+    come first and links after them in order of name, so that a link never takes the place of the folder itself.
+
+    Raises:
+        DataError: the folder itself may not be opened.
+    """
+    walk = _Walk(root)
+    walk.run()
+    return walk.listing
+
+
+class _Walk:
+    def __init__(self, root: Path) -> None:
+        self.listing = Listing()
+        self._root = root
+        self._real_root = os.path.realpath(root)
+        self._read_as: dict[_Identity, str] = {}
+        """Folders that were met, and under which name."""
+        self._links: deque[PurePosixPath] = deque()
+        """Links to folders that are still to be followed."""
+
+    def run(self) -> None:
+        try:
+            self._read_as[_identity(self._root.stat())] = "."
+            os.scandir(self._root).close()
+        except OSError as error:
+            raise DataError(
+                f"{self._root} cannot be opened ({error.strerror or error})", expected="a folder that you may read"
+            ) from error
+        self._enter([PurePosixPath()])
+        while self._links:
+            name = self._links.popleft()
+            if self._is_new(name):
+                self._enter([name])
+
+    def _enter(self, names: list[PurePosixPath]) -> None:
+        """Read folders and the real folders below them."""
+        while names:
+            name = names.pop()
+            if name.parts and not is_hidden(name):
+                self.listing.folders.add(name)
+            try:
+                with os.scandir(self._root / name) as found:
+                    entries = sorted(found, key=lambda entry: entry.name)
+            except OSError as error:
+                self.listing.skip(name, SkipReason.LOCKED, error.strerror or str(error))
+                continue
+            folder = os.path.realpath(self._root / name) if any(entry.is_symlink() for entry in entries) else ""
+            names += [name / entry.name for entry in entries if self._sort_in(name, entry, folder)]
+
+    def _sort_in(self, parent: PurePosixPath, entry: os.DirEntry[str], folder: str) -> bool:
+        """Sort an entry in, and say whether it is a real folder that the caller is to read.
+
+        Args:
+            parent: Name of the folder that holds it.
+            entry: A file, folder, link or something else.
+            folder: Real path of that folder.
+        """
+        name = parent / entry.name
+        try:
+            if entry.is_file():  # most are, and need no call of the system to say so
+                self._file(Member(name, Path(entry.path)))
+                if entry.is_symlink():
+                    self._note_outside(name, os.path.normpath(Path(folder) / _target(entry)))
+                return False
+            identity = _identity(entry.stat())
+        except OSError as error:
+            if entry.is_symlink():
+                self.listing.skip(name, SkipReason.DANGLING, _target(entry))
+            else:
+                self.listing.skip(name, SkipReason.LOCKED, error.strerror or str(error))
+            return False
+        if not entry.is_dir():
+            self.listing.skip(name, SkipReason.SPECIAL)
+        elif entry.name in TOOL_FOLDERS:
+            self.listing.skip(name, SkipReason.TOOL_FOLDER)
+        elif entry.is_symlink():
+            self._links.append(name)
+        else:
+            return self._read_as.setdefault(identity, name.as_posix()) == name.as_posix()
+        return False
+
+    def _file(self, member: Member) -> None:
+        def first_bytes() -> bytes:
+            with member.path.open("rb") as file:
+                return file.read(FIRST_BYTES)
+
+        self.listing.add_file(member, first_bytes)
+
+    def _is_new(self, name: PurePosixPath) -> bool:
+        """Whether a linked folder is to be read now; else it is noted why not."""
+        real = os.path.realpath(self._root / name)
+        try:
+            identity = _identity(Path(real).stat())
+        except OSError as error:  # it went away while others were read
+            self.listing.skip(name, SkipReason.DANGLING, error.strerror or real)
+            return False
+        above = self._real_root == real or self._real_root.startswith(real.rstrip(os.sep) + os.sep)
+        if above or identity in self._read_as:
+            if not is_hidden(name):
+                self.listing.folders.add(name)
+            self.listing.skip(name, SkipReason.REPEATED, real if above else self._read_as[identity])
+            return False
+        self._read_as[identity] = name.as_posix()
+        self._note_outside(name, real)
+        return True
+
+    def _note_outside(self, name: PurePosixPath, target: str) -> None:
+        if not target.startswith(self._real_root.rstrip(os.sep) + os.sep):
+            self.listing.outside_links.append(OutsideLink(writable(name.as_posix()), writable(target)))
+
+
+def _identity(status: os.stat_result) -> _Identity:
+    return status.st_dev, status.st_ino
+
+
+def _target(entry: os.DirEntry[str]) -> str:
+    try:
+        return str(Path(entry.path).readlink())
+    except OSError:
+        return "?"

@@ -1,0 +1,320 @@
+"""Tables of images: what cells mean, and what is refused in one sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet
+import pytest
+
+from headstart.data.sources.split_names import SPLIT_FOLDERS
+from headstart.data.sources.tables import Row, doubtful_labels, read_rows
+from headstart.errors import DataError
+
+IMAGES = ("cat/1.png", "cat/2.png", "dog/1.png")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Files that tables may name; a table never looks into them."""
+    for name in IMAGES:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(name.encode())
+    return tmp_path
+
+
+def csv_of(folder: Path, text: str | bytes, name: str = "images.csv") -> Path:
+    (folder / name).write_bytes(text if isinstance(text, bytes) else text.encode())
+    return folder / name
+
+
+def parquet_of(folder: Path, columns: dict[str, Any]) -> Path:
+    pa.parquet.write_table(pa.table(columns), folder / "images.parquet")
+    return folder / "images.parquet"
+
+
+def rows_of(table: Path) -> list[Row]:
+    return read_rows(table, SPLIT_FOLDERS)
+
+
+def cells(table: Path) -> list[tuple[str, str, str | None, str | None]]:
+    return [(row.image, row.label, row.split, row.group) for row in rows_of(table)]
+
+
+def refused(table: Path) -> str:
+    with pytest.raises(DataError) as caught:
+        rows_of(table)
+    assert "\n" not in str(caught.value), "one line"
+    return str(caught.value)
+
+
+def test_image_and_label_are_enough_and_paths_start_at_the_table(folder: Path) -> None:
+    rows = rows_of(csv_of(folder, "image,label\ncat/1.png,cat\ndog/1.png,dog\n"))
+    assert rows == [
+        Row("cat/1.png", "cat", None, None, folder / "cat/1.png"),
+        Row("dog/1.png", "dog", None, None, folder / "dog/1.png"),
+    ]
+
+
+def test_an_absolute_path_is_taken_as_it_is(folder: Path) -> None:
+    inner = folder / "tables"
+    inner.mkdir()
+    row = rows_of(csv_of(inner, f"image,label\n{folder}/cat/1.png,cat\n../dog/1.png,dog\n"))
+    assert [r.file.read_bytes() for r in row] == [b"cat/1.png", b"dog/1.png"]
+    assert [r.image for r in row] == [f"{folder.as_posix()}/cat/1.png", "../dog/1.png"]
+
+
+def test_columns_are_found_by_name_and_others_ignored(folder: Path) -> None:
+    text = 'width,group,label,notes,image,split\n8,p1,cat,"a, b",cat/1.png,train\n,p2,dog,é,dog/1.png,test\n'
+    assert cells(csv_of(folder, text)) == [("cat/1.png", "cat", "train", "p1"), ("dog/1.png", "dog", "test", "p2")]
+
+
+def test_labels_and_groups_are_text_whatever_they_look_like(folder: Path) -> None:
+    text = "image,label,group\ncat/1.png,01,007\ncat/2.png,1,7\ndog/1.png,NA,1e3\n"
+    assert [(label, group) for _, label, _, group in cells(csv_of(folder, text))] == [
+        ("01", "007"),
+        ("1", "7"),
+        ("NA", "1e3"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("column", "labels"),
+    [
+        (pa.array(["01", "1", "b"]), ["01", "1", "b"]),
+        (pa.array(["01", "1", "b"], pa.large_string()), ["01", "1", "b"]),
+        (pa.array(["x", "x", "y"]).dictionary_encode(), ["x", "x", "y"]),
+        (pa.array([3, -1, 3], pa.int8()), ["3", "-1", "3"]),
+        (pa.array([True, False, True]), ["true", "false", "true"]),
+    ],
+)
+def test_a_parquet_holds_what_its_types_say(column: pa.Array, labels: list[str], folder: Path) -> None:
+    nothing = pa.nulls(3)
+    table = parquet_of(
+        folder, {"image": IMAGES, "label": column, "split": nothing, "group": ["p", None, ""], "x": [1.5] * 3}
+    )
+    assert [row.label for row in rows_of(table)] == labels
+    assert [(row.split, row.group) for row in rows_of(table)] == [(None, "p"), (None, None), (None, None)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "column"),
+    [
+        ("double", pa.array([0.0, 1.0, None])),
+        ("list<element: string>", pa.array([["cat", "dog"], ["cat"], ["dog"]])),
+        ("date32", pa.array([1, 2, 3], pa.date32())),
+    ],
+)
+def test_values_that_are_no_names_are_refused_by_type(kind: str, column: pa.Array, folder: Path) -> None:
+    message = refused(parquet_of(folder, {"image": IMAGES, "label": column}))
+    for words in ("column label", "images.parquet", kind, "text or whole numbers; one label per image", "as text"):
+        assert words in message
+
+
+@pytest.mark.parametrize(("word", "split"), [*SPLIT_FOLDERS.items(), ("Train", "train"), (" VAL ", "val")])
+def test_split_words_are_those_of_split_folders(word: str, split: str, folder: Path) -> None:
+    assert cells(csv_of(folder, f"image,label,split\ncat/1.png,cat,{word}\n"))[0][2] == split
+
+
+def test_empty_cells_of_split_and_group_mean_that_there_is_none(folder: Path) -> None:
+    rows = cells(csv_of(folder, "image,label,split,group\ncat/1.png,cat,,\ndog/1.png,dog, , p1 \n"))
+    assert [(split, group) for _, _, split, group in rows] == [(None, None), (None, "p1")]
+
+
+@pytest.mark.parametrize("written", ["./cat/1.png", "cat//1.png", "cat\\1.png", ".\\cat\\1.png"])
+def test_names_have_forward_slashes(written: str, folder: Path) -> None:
+    (row,) = rows_of(csv_of(folder, f"image,label\n{written},cat\n"))
+    assert row.image == "cat/1.png"
+    assert row.file.read_bytes() == b"cat/1.png"
+
+
+@pytest.mark.parametrize("name", ["a\\b.png", "a,b.png", 'a"b.png', "a\nb.png", " a.png ", "ä.png", "no_suffix"])
+def test_odd_file_names_are_found(name: str, folder: Path) -> None:
+    (folder / name).write_bytes(b"odd")
+    quoted = name.replace('"', '""')
+    (row,) = rows_of(csv_of(folder, f'image,label\n"{quoted}",cat\n'))
+    assert row.file.read_bytes() == b"odd"
+
+
+@pytest.mark.parametrize(
+    "text", ["\ufeffimage,label\r\ncat/1.png,01\r\n", "image,label\ncat/1.png,01", "image,label\n\ncat/1.png,01\n\n"]
+)
+def test_marks_line_ends_and_empty_lines_of_spreadsheets_do_no_harm(text: str, folder: Path) -> None:
+    assert cells(csv_of(folder, text, "TABLE.CSV")) == [("cat/1.png", "01", None, None)]
+
+
+def test_a_repeated_row_counts_once(folder: Path) -> None:
+    text = "image,label,group\ncat/1.png,cat,p\ndog/1.png,dog,p\n./cat/1.png,cat,p\ncat/1.png,cat,p\n"
+    assert [row.image for row in rows_of(csv_of(folder, text))] == ["cat/1.png", "dog/1.png"]
+
+
+@pytest.mark.parametrize(
+    ("header", "words"),
+    [
+        ("file,class", ["no column image and no column label", "'file', 'class'", "rename"]),
+        ("image,Label", ["no column label, only 'image', 'Label'"]),
+        ("image, label", ["no column label, only 'image', ' label'"]),
+        ("image;label", ["'image;label'", "separate the columns by commas, not by ';'"]),
+        ("image\tlabel", ["by commas, not by '\\t'"]),
+        ("image,label,label", ["several columns label", "expected one"]),
+    ],
+)
+def test_columns_that_are_missing_or_there_twice_are_named(header: str, words: Sequence[str], folder: Path) -> None:
+    row = ",".join("x" * len(header.split(",")))
+    message = refused(csv_of(folder, f"{header}\n{row}\n"))
+    for part in ("images.csv", *words):
+        assert part in message
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", ["cannot be read as a table (Empty CSV file)", "columns image and label"]),
+        (b"image,label\n", ["has a header but no rows"]),
+        (b"image,label\ncat/1.png,cat,x\n", ["Expected 2 columns, got 3"]),
+        (b"image,label\ncat/\xff.png,cat\n", ["invalid UTF8", "UTF-8 with commas"]),
+        ("image,label\nä,b\n".encode("utf-16"), ["cannot be read as a table", "UTF-8"]),
+    ],
+)
+def test_a_file_that_is_no_table_is_refused(content: bytes, words: Sequence[str], folder: Path) -> None:
+    message = refused(csv_of(folder, content))
+    for part in ("images.csv", *words):
+        assert part in message
+    assert "cannot be read as a table" in refused(csv_of(folder, content, "images.parquet"))
+
+
+@pytest.mark.parametrize("empty", ["", "  "])
+def test_rows_without_label_or_image_are_counted_and_the_first_is_named(empty: str, folder: Path) -> None:
+    message = refused(csv_of(folder, f"image,label\ncat/1.png,cat\ncat/2.png,{empty}\ndog/1.png,{empty}\n"))
+    assert "2 rows of" in message
+    assert "have no label (first: row 2 below the header, cat/2.png); expected one label per image" in message
+    message = refused(csv_of(folder, f"image,label\ncat/1.png,cat\n{empty},dog\n"))
+    assert "1 rows of" in message
+    assert "have no image (first: row 2 below the header); expected a path" in message
+    message = refused(parquet_of(folder, {"image": IMAGES, "label": ["cat", None, "dog"]}))
+    assert "have no label (first: row 2 below the header, cat/2.png)" in message
+
+
+@pytest.mark.parametrize("word", ["holdout", "all", ""])
+def test_a_split_nobody_knows_is_refused_with_those_that_are_known(word: str, folder: Path) -> None:
+    text = f"image,label,split\ncat/1.png,cat,train\ncat/2.png,cat,{word}\ndog/1.png,dog,{word}\n"
+    message = refused(csv_of(folder, text))
+    assert f"unknown split (first: {word!r}, row 2 below the header, cat/2.png)" in message
+    for part in (
+        "2 rows of",
+        "one of train, training, val, valid, validation, dev, test, testing, eval, evaluation in every row",
+    ):
+        assert part in message
+
+
+def test_one_image_with_two_labels_is_refused(folder: Path) -> None:
+    text = "image,label\ncat/1.png,cat\ncat\\1.png,dog\ncat/1.png,bird\ndog/1.png,dog\n"
+    message = refused(csv_of(folder, text))
+    assert "1 images of" in message
+    assert "several values of label (first: cat/1.png: 'cat' and 'dog'); expected one label per image" in message
+
+
+@pytest.mark.parametrize(("column", "values"), [("split", ("train", "test")), ("group", ("p1", "p2"))])
+def test_one_image_on_two_sides_is_refused(column: str, values: tuple[str, str], folder: Path) -> None:
+    text = f"image,label,{column}\ncat/1.png,cat,{values[0]}\ncat/1.png,cat,{values[1]}\n"
+    message = refused(csv_of(folder, text))
+    assert (
+        f"several values of {column} (first: cat/1.png: {values[0]!r} and {values[1]!r}); expected one row" in message
+    )
+
+
+@pytest.mark.parametrize(
+    "joined",
+    [
+        *("cat;dog", "cat | dog", "dog|cat|dog", "cat,dog", "cat, dog", "cat+dog", "cat dog", "dog / cat", "cat&dog"),
+        *("['cat', 'dog']", "(cat,dog)", "[cat, dog]", "{'dog'; 'cat'}", "['cat' 'dog']"),
+    ],
+)
+def test_a_cell_with_several_labels_is_refused_where_nothing_else_can_be_meant(joined: str, folder: Path) -> None:
+    message = refused(csv_of(folder, f'image,label\ncat/1.png,cat\ndog/1.png,dog\ncat/2.png,"{joined}"\n'))
+    for part in ("1 rows of", f"several labels (first: cat/2.png: {joined!r})", "one label per image"):
+        assert part in message
+
+
+@pytest.mark.parametrize(
+    "name", ["cat;dog", "cat|bird", "a;b", "cat;", ";", "cat,dog", "cat/dog", "cat bird", "['cat']"]
+)
+def test_a_cell_that_may_be_a_name_is_a_label(name: str, folder: Path) -> None:
+    rows = cells(csv_of(folder, f'image,label\ncat/1.png,cat\ncat/2.png,"{name}"\ndog/1.png,"{name}"\n'))
+    assert [label for _, label, _, _ in rows] == ["cat", name, name]
+
+
+def test_lists_of_one_label_make_longer_lists_joined(folder: Path) -> None:
+    rows = "cat/1.png,['cat']\ndog/1.png,['dog']\ncat/2.png,\"['cat', 'dog']\"\n"
+    assert "1 rows of" in refused(csv_of(folder, f"image,label\n{rows}"))
+
+
+@pytest.mark.parametrize(("one", "other"), [("1", "1.0"), ("2.50", "2.5"), ("1e1", "10"), ("01", "1."), ("-0.0", "0")])
+def test_one_number_in_two_spellings_is_refused(one: str, other: str, folder: Path) -> None:
+    message = refused(csv_of(folder, f"image,label\ncat/1.png,{one}\ncat/2.png,{other}\ndog/1.png,x\n"))
+    for part in (repr(one), repr(other), "which are the same number", "one spelling of each label"):
+        assert part in message
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [("007", "07"), ("1.5", "15"), ("v1", "v1.0"), ("nan", "NaN"), ("1_0", "10")]
+)
+def test_codes_that_only_look_like_one_number_are_labels(one: str, other: str, folder: Path) -> None:
+    rows = cells(csv_of(folder, f"image,label\ncat/1.png,{one}\ncat/2.png,{other}\n"))
+    assert [label for _, label, _, _ in rows] == [one, other]
+
+
+@pytest.mark.parametrize(
+    ("labels", "missing", "decimal"),
+    [
+        (["cat"] * 6 + ["nan"], {"nan": 1}, ()),
+        (["cat"] * 6 + ["NaN"] * 6, {"NaN": 6}, ()),
+        (["cat"] * 6 + ["None"], {"None": 1}, ()),
+        (["cat"] * 6 + ["None"] * 6, {}, ()),
+        (["NA"] * 6 + ["NO"], {}, ()),
+        (["1.0", "2.0", "2."], {}, ("1.0", "2.", "2.0")),
+        (["1.0", "nan"], {"nan": 1}, ("1.0",)),
+        (["1.4", "2.0"], {}, ()),
+        ([], {}, ()),
+    ],
+)
+def test_labels_that_may_be_none_are_found(
+    labels: list[str], missing: dict[str, int], decimal: tuple[str, ...]
+) -> None:
+    assert doubtful_labels(labels) == (missing, decimal)
+
+
+def test_file_name_stands_for_image_where_that_is_not_there(folder: Path) -> None:
+    assert cells(csv_of(folder, "file_name,label\ncat/1.png,cat\n"))[0][:2] == ("cat/1.png", "cat")
+    assert cells(csv_of(folder, "file_name,image,label\nx,cat/1.png,cat\n"))[0][:2] == ("cat/1.png", "cat")
+    assert [row.image for row in rows_of(parquet_of(folder, {"file_name": IMAGES, "label": IMAGES}))] == list(IMAGES)
+
+
+def test_labels_that_differ_by_spaces_only_are_refused(folder: Path) -> None:
+    message = refused(csv_of(folder, "image,label\ncat/1.png,cat\ncat/2.png,cat \ndog/1.png,dog\n"))
+    assert "labels 'cat' and 'cat ', which differ by spaces only; expected one spelling" in message
+
+
+def test_images_that_do_not_exist_are_counted_and_the_first_is_named(folder: Path) -> None:
+    long = "0 255 " * 200
+    text = f"image,label\ncat/1.png,cat\ncat/9.png,cat\ncat,cat\n{long},dog\n"
+    message = refused(csv_of(folder, text))
+    assert "3 of 4 images of" in message
+    assert f"do not exist (first: cat/9.png); expected paths relative to {folder}" in message
+
+
+def test_a_column_of_sample_weights_is_read_from_both_kinds(folder: Path) -> None:
+    csv = csv_of(folder, "image,label,sample_weight\ncat/1.png,a,0.5\ndog/1.png,b,2\n")
+    assert [row.sample_weight for row in rows_of(csv)] == [0.5, 2.0]
+    columns = {"image": ["cat/1.png", "dog/1.png"], "label": ["a", "b"], "sample_weight": pa.array([0.25, 3.0])}
+    assert [row.sample_weight for row in rows_of(parquet_of(folder, columns))] == [0.25, 3.0]
+    assert {row.sample_weight for row in rows_of(csv_of(folder, "image,label\ncat/1.png,a\ndog/1.png,b\n"))} == {None}
+
+
+@pytest.mark.parametrize("weight", ["0", "-1", "", "much", "nan", "inf"])
+def test_a_sample_weight_that_is_none_is_named(weight: str, folder: Path) -> None:
+    message = refused(csv_of(folder, f"image,label,sample_weight\ncat/1.png,a,{weight}\ndog/1.png,b,1\n"))
+    assert f"the sample_weight of cat/1.png in {folder / 'images.csv'} is {weight!r}; expected a number > 0" in message
