@@ -16,9 +16,9 @@ from torch import nn
 
 from headstart.errors import HeadstartError, ModelError
 from headstart.features.cut import CutNetwork, NetworkGraph
-from headstart.models.backbone import Classifier, build_network, with_new_head
-from headstart.models.catalog import ModelCard
-from headstart.models.layers import LayerGroup, freeze, set_batch_norm
+from headstart.networks.backbone import Classifier, build_network, with_new_head
+from headstart.networks.cards.catalog import ModelCard
+from headstart.networks.groups.layers import LayerGroup, freeze, set_batch_norm
 
 CLASSES = 3
 SMALL_SIDES = (64, 96, 112, 128)

@@ -31,8 +31,8 @@ from headstart.data.preprocess import SAFE_MARGIN, evaluation_view, pixels_neede
 from headstart.data.sources.reading import ImageRecord, open_source
 from headstart.input_spec import InputSpec
 from headstart.machine import machine_key
-from headstart.models.backbone import Classifier, build_classifier
-from headstart.models.catalog import find_model
+from headstart.networks.backbone import Classifier, build_classifier
+from headstart.networks.cards.catalog import find_model
 from headstart.solvers.in_memory import choose_strength, solve_logistic
 
 CHOICE = find_model("tf_efficientnet_lite0")

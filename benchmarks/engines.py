@@ -28,8 +28,8 @@ from sections import replace_section
 from headstart.features.engines import pooled_features
 from headstart.features.onnx_engine import OnnxEngine, exported_path
 from headstart.features.torch_engine import EagerEngine, TorchEngine
-from headstart.models.backbone import Classifier, build_classifier
-from headstart.models.catalog import find_model
+from headstart.networks.backbone import Classifier, build_classifier
+from headstart.networks.cards.catalog import find_model
 
 NAME = "throughput"
 MODELS = ("tf_efficientnet_lite0", "mobilenet_v2", "resnet18", "resnet50")

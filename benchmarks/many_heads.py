@@ -30,7 +30,7 @@ from headstart.data.checks.image_checks import read_all
 from headstart.data.loading import read_view
 from headstart.data.sources.reading import Dataset, ImageRecord, open_source
 from headstart.features.stored_rows import StoredRows
-from headstart.models.catalog import find_model
+from headstart.networks.cards.catalog import find_model
 from headstart.solvers.head_solver import Solver, head_problem
 from headstart.solvers.rows import RowSource
 
@@ -53,7 +53,7 @@ def features(dataset: Dataset) -> tuple[RowSource, RowSource, float]:
     from headstart.features.activations import Activations, View, pooled_part
     from headstart.features.engines import SAMPLE_IMAGES
     from headstart.features.store import EVALUATION, ActivationStore
-    from headstart.models.backbone import build_classifier
+    from headstart.networks.backbone import build_classifier
 
     choice = find_model(MODEL)
     spec = choice.card.input

@@ -23,7 +23,7 @@ from headstart.data.sources.reading import ImageRecord, open_source
 from headstart.data.splits import Roles
 from headstart.input_spec import InputSpec
 from headstart.models.augment import training_view, view_rng
-from headstart.models.catalog import find_model
+from headstart.networks.cards.catalog import find_model
 from headstart.plan.plan import (
     AugmentationPlan,
     DataPlan,
@@ -107,8 +107,8 @@ def ours(case: Case, images: Images, *, side: SideName, epochs: int, seed: int) 
 
     from headstart.features.engines import logits_of
     from headstart.features.store import ActivationStore
-    from headstart.models.backbone import build_classifier
-    from headstart.models.layers import restore
+    from headstart.networks.backbone import build_classifier
+    from headstart.networks.groups.layers import restore
     from headstart.runs.folder import Run
     from headstart.runs.observers import All, EventLog
     from headstart.train.checkpoint import load_state

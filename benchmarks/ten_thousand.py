@@ -94,8 +94,8 @@ def fill(records: Sequence[ImageRecord], piece: int) -> Row:
     from headstart.features.activations import Activations, View, pooled_part
     from headstart.features.engines import SAMPLE_IMAGES, choose_engine
     from headstart.features.store import EVALUATION, ActivationStore
-    from headstart.models.backbone import build_classifier
-    from headstart.models.catalog import find_model
+    from headstart.networks.backbone import build_classifier
+    from headstart.networks.cards.catalog import find_model
 
     choice = find_model(MODEL)
     spec = choice.card.input

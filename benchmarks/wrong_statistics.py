@@ -21,8 +21,8 @@ from headstart.data.sources.reading import ImageRecord, open_source
 from headstart.data.splits import deal
 from headstart.input_spec import InputSpec
 from headstart.measures.intervals import wilson_interval
-from headstart.models.backbone import build_classifier, pretrained
-from headstart.models.catalog import find_model
+from headstart.networks.backbone import build_classifier, pretrained
+from headstart.networks.cards.catalog import find_model
 from headstart.solvers.in_memory import choose_strength
 
 RIGHT = find_model("tf_efficientnet_lite0").card.input

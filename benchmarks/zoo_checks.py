@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 import torch
 from torch import nn
 
-from headstart.models.backbone import Classifier, build_network, with_new_head
-from headstart.models.catalog import ModelCard
-from headstart.models.execution import without_weights
-from headstart.models.layers import LayerGroup, freeze, param_groups, set_batch_norm
+from headstart.networks.backbone import Classifier, build_network, with_new_head
+from headstart.networks.cards.catalog import ModelCard
+from headstart.networks.groups.layers import LayerGroup, freeze, param_groups, set_batch_norm
+from headstart.networks.groups.order import without_weights
 
 NUMERIC_BELOW = 30_000_000
 """Parameters up to which order and training step are checked by computing."""

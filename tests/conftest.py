@@ -78,8 +78,8 @@ class Prepared:
     """A settled plan with its images and a fresh network: all that `fit` takes."""
 
     def __init__(self, folder: Path, run_folder: Path, **options: object) -> None:
-        from headstart.models.backbone import group_names_of
-        from headstart.models.catalog import find_model
+        from headstart.networks.backbone import group_names_of
+        from headstart.networks.cards.catalog import find_model
         from headstart.plan.plan import DataPlan
         from headstart.runs.folder import Run
         from headstart.runs.progress import no_progress
@@ -100,7 +100,7 @@ class Prepared:
     def classifier(self):
         """A fresh network with the weights and the grain of the plan."""
         from headstart.features.depths import with_depths
-        from headstart.models.backbone import build_classifier
+        from headstart.networks.backbone import build_classifier
 
         kind = self.plan.head.kind
         made = build_classifier(

@@ -16,7 +16,7 @@ import huggingface_hub
 import huggingface_hub.constants
 import pytest
 
-from headstart.models import download
+from headstart.networks.weights import download
 
 COMMIT = "c0ffee" + "0" * 34
 

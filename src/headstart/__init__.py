@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from headstart.experiments.grid import GridPlan
     from headstart.experiments.questions import question
     from headstart.features.predictor import Prediction, Predictor, load
-    from headstart.models.catalog import find_model
-    from headstart.models.grouping import layer_groups
-    from headstart.models.own_loop import batch_norm, freeze, param_groups
+    from headstart.networks.cards.catalog import find_model
+    from headstart.networks.groups.grouping import layer_groups
+    from headstart.networks.toolbox import batch_norm, freeze, param_groups
     from headstart.plan.plan import DataPlan, Plan
     from headstart.plan.presets import (
         Request,
@@ -55,21 +55,21 @@ _HOME = {
     "Shortlist": ("headstart.advise.ranking", "Shortlist"),
     "TrainOptions": ("headstart.workflow.plans", "TrainOptions"),
     "TrainingAnswer": ("headstart.workflow.train", "TrainingAnswer"),
-    "batch_norm": ("headstart.models.own_loop", "batch_norm"),
+    "batch_norm": ("headstart.networks.toolbox", "batch_norm"),
     "check": ("headstart.apps.library", "check"),
     "compare": ("headstart.apps.library_networks", "compare"),
     "discriminative": ("headstart.plan.presets", "discriminative"),
     "embed": ("headstart.apps.library_networks", "embed"),
     "feature_extraction": ("headstart.plan.presets", "feature_extraction"),
-    "find_model": ("headstart.models.catalog", "find_model"),
+    "find_model": ("headstart.networks.cards.catalog", "find_model"),
     "fit": ("headstart.apps.library", "fit"),
-    "freeze": ("headstart.models.own_loop", "freeze"),
+    "freeze": ("headstart.networks.toolbox", "freeze"),
     "full": ("headstart.plan.presets", "full"),
     "gradual": ("headstart.plan.presets", "gradual"),
-    "layer_groups": ("headstart.models.grouping", "layer_groups"),
+    "layer_groups": ("headstart.networks.groups.grouping", "layer_groups"),
     "load": ("headstart.features.predictor", "load"),
     "make_plan": ("headstart.apps.library_plans", "make_plan"),
-    "param_groups": ("headstart.models.own_loop", "param_groups"),
+    "param_groups": ("headstart.networks.toolbox", "param_groups"),
     "partial": ("headstart.plan.presets", "partial"),
     "probe": ("headstart.apps.library_networks", "probe"),
     "probe_then_tune": ("headstart.plan.presets", "probe_then_tune"),

@@ -10,7 +10,7 @@ import pytest
 from headstart.advise.choices import Reason, augmentation, batch_norm, input_size, steps
 from headstart.advise.situation import Situation
 from headstart.knowledge.domains import DOMAINS
-from headstart.models.catalog import find_model
+from headstart.networks.cards.catalog import find_model
 
 LITE = find_model("tf_efficientnet_lite0").card
 

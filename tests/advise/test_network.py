@@ -9,7 +9,7 @@ import pytest
 from headstart.advise.network import NETWORK_RULES, network_for
 from headstart.advise.rules import THAWING
 from headstart.advise.situation import Hardware, Situation
-from headstart.models.catalog import find_model
+from headstart.networks.cards.catalog import find_model
 from headstart.plan.request import DEFAULT_MODEL
 
 GPU = Hardware(4, "one")

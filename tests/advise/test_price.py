@@ -14,7 +14,7 @@ from headstart.advise.price import (
 from headstart.advise.situation import Hardware
 from headstart.features.measured import CORE_RATE, GPU_RATE, Known
 from headstart.features.network_facts import facts_of_card
-from headstart.models.catalog import find_model
+from headstart.networks.cards.catalog import find_model
 from headstart.plan.plan import AugmentationPlan, DataPlan, Plan
 from headstart.plan.presets import STRATEGIES
 from headstart.plan.request import Request

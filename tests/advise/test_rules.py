@@ -7,7 +7,6 @@ import math
 import re
 import statistics
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +14,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from advice_grid import CLASSES, DOMAINS, IMAGES, SIMILARITIES
+from checkout import ROOT
 from headstart.advise.rules import RULES, THAWING, TOO_FREE, When, decide, facts_text, least_images, rule_for
 from headstart.advise.situation import Situation
 from headstart.knowledge.choosing import FEW_PER_CLASS, MEASURED, NEVER_ADVISED
@@ -144,7 +144,7 @@ def test_a_sentence_against_a_strategy_names_the_borders_of_the_table():
 
 
 def test_the_guide_has_the_same_table():
-    guide = Path(__file__).parents[2] / "docs" / "guide" / "advise.md"
+    guide = ROOT / "docs" / "guide" / "advise.md"
     rows = [line.strip("| ").split(" | ") for line in guide.read_text(encoding="utf-8").splitlines() if "` | " in line]
     shown = [row for row in rows if len(row) == 3 and row[1].strip("`") in THAWING]
     assert shown == [[str(rule.when), f"`{rule.strategy}`", rule.source] for rule in RULES]

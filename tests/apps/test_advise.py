@@ -14,6 +14,7 @@ import pytest
 
 import headstart
 from advice_grid import EXPECTED
+from checkout import ROOT
 from headstart.apps.advise import parse_similarity
 from headstart.errors import HeadstartError
 from headstart.plan.plan import Plan
@@ -109,7 +110,7 @@ def test_the_guide_shows_what_the_command_says(command: list[str], tmp_path: Pat
     monkeypatch.setenv("HEADSTART_HOME", str(tmp_path))  # nothing was measured yet
     from headstart.advise.rules import RULES
 
-    guide = (Path(__file__).parents[2] / "docs" / "guide" / "advise.md").read_text(encoding="utf-8")
+    guide = (ROOT / "docs" / "guide" / "advise.md").read_text(encoding="utf-8")
     said = run(command, "--images", "500", "--domain", "medical", "--channels", "1", *TWO_CORES).stdout.rstrip()
     assert "\n".join(f"    {line}".rstrip() for line in said.splitlines()) in guide
     for rule in RULES:

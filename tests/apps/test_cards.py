@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from headstart.apps.cards import card_text, cards_text
-from headstart.models.search import ModelQuery
+from headstart.networks.cards.search import ModelQuery
 from headstart.workflow.zoo import list_models, show_model
 
 

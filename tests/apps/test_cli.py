@@ -16,7 +16,7 @@ from PIL import Image
 
 from headstart.apps import cli, option_words
 from headstart.knowledge.transfer import RATE_PRESETS
-from headstart.models.catalog import all_cards
+from headstart.networks.cards.catalog import all_cards
 from headstart.plan.plan import Grain
 from headstart.plan.presets import STRATEGIES
 

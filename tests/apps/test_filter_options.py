@@ -11,7 +11,7 @@ from headstart.apps import filter_options, option_words
 from headstart.apps.models import models
 from headstart.apps.shortlist import shortlist
 from headstart.errors import HeadstartError
-from headstart.models.search import ModelQuery
+from headstart.networks.cards.search import ModelQuery
 
 NOTHING = dict.fromkeys(
     (

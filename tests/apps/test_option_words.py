@@ -10,8 +10,8 @@ from headstart.apps import option_words
 from headstart.knowledge import transfer
 from headstart.knowledge.domains import DOMAINS
 from headstart.models.augment import PRESETS
-from headstart.models.catalog import all_cards
-from headstart.models.search import SortKey
+from headstart.networks.cards.catalog import all_cards
+from headstart.networks.cards.search import SortKey
 from headstart.plan import presets
 from headstart.plan.plan import Grain
 from headstart.workflow.plans import AUTO

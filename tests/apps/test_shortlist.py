@@ -16,7 +16,7 @@ from headstart.apps.cli import app
 from headstart.apps.printing import WIDTH
 from headstart.apps.shortlist import shortlist_text
 from headstart.errors import Interrupted
-from headstart.models.search import ModelQuery
+from headstart.networks.cards.search import ModelQuery
 from headstart.workflow import shortlisting
 
 FIGURES = {

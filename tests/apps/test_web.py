@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from headstart.apps.cli import app
 from headstart.apps.pages import compare_page, decide_page
-from headstart.models.search import ModelQuery
+from headstart.networks.cards.search import ModelQuery
 from headstart.plan.plan import Plan
 from headstart.workflow.advising import recommend
 from headstart.workflow.zoo import list_models

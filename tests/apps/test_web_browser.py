@@ -17,7 +17,7 @@ import pytest
 import yaml
 
 from headstart.apps.pages import decide_page, look
-from headstart.models.catalog import all_cards
+from headstart.networks.cards.catalog import all_cards
 from headstart.plan.plan import Plan
 from headstart.workflow.advising import recommend
 from page_text import parsed

@@ -32,8 +32,8 @@ from headstart.features.engines import features_of, head_answers
 from headstart.features.onnx_engine import version_here
 from headstart.features.store import EVALUATION, ActivationStore, Writer, image_digest, random_view, row_ids
 from headstart.features.store_limit import write_limit
-from headstart.models.backbone import Classifier, build_classifier
-from headstart.models.catalog import find_model
+from headstart.networks.backbone import Classifier, build_classifier
+from headstart.networks.cards.catalog import find_model
 
 SPEC = find_model("tf_efficientnet_lite0").card.input.at_size(64)
 

@@ -7,8 +7,8 @@ import torch
 
 from headstart.features.anatomy import anatomy_of, card_facts_of
 from headstart.features.cut import NetworkGraph
-from headstart.models.backbone import Classifier, build_classifier
-from headstart.models.catalog import find_model
+from headstart.networks.backbone import Classifier, build_classifier
+from headstart.networks.cards.catalog import find_model
 
 
 def classifier_of(name: str, size: int = 64) -> Classifier:

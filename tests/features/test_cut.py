@@ -11,10 +11,10 @@ from torch import Tensor, nn
 
 from headstart.errors import ModelError
 from headstart.features.cut import NetworkGraph, cut, taps
-from headstart.models.catalog import find_model
-from headstart.models.grouping import layer_groups
-from headstart.models.heads import replace_heads
-from headstart.models.layers import LayerGroup, freeze, param_groups
+from headstart.networks.cards.catalog import find_model
+from headstart.networks.groups.grouping import layer_groups
+from headstart.networks.groups.layers import LayerGroup, freeze, param_groups
+from headstart.networks.heads import replace_heads
 
 # Every main design line; the rest by `make benchmarks`. A side stands where the network's own would take long.
 NETWORKS = {

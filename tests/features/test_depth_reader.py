@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from headstart.features.depth_reader import WIDEST, DepthReader
-from headstart.models.backbone import Classifier, build_classifier
-from headstart.models.catalog import find_model
-from headstart.models.layers import LayerGroup
+from headstart.networks.backbone import Classifier, build_classifier
+from headstart.networks.cards.catalog import find_model
+from headstart.networks.groups.layers import LayerGroup
 
 SIDE = 64
 

@@ -16,11 +16,11 @@ from headstart.features.depths import with_depths
 from headstart.features.engines import pooled_features
 from headstart.features.onnx_engine import OnnxEngine
 from headstart.features.torch_engine import EagerEngine, TorchEngine
-from headstart.models.backbone import Classifier, build_classifier
 from headstart.models.bundle import load_classifier, read_info, save_bundle
-from headstart.models.catalog import find_model
-from headstart.models.heads import DEPTHS, DepthHead, head_sites
-from headstart.models.layers import LayerGroup, assert_partition, restore
+from headstart.networks.backbone import Classifier, build_classifier
+from headstart.networks.cards.catalog import find_model
+from headstart.networks.groups.layers import LayerGroup, assert_partition, restore
+from headstart.networks.heads import DEPTHS, DepthHead, head_sites
 from headstart.train.checkpoint import copy_of
 
 SIDE = 64

@@ -366,8 +366,8 @@ def test_many_images_are_answered_by_an_engine_as_by_the_network(
     make_folder: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ):
     from headstart.data.sources.reading import open_source
-    from headstart.models.backbone import build_classifier
-    from headstart.models.catalog import find_model
+    from headstart.networks.backbone import build_classifier
+    from headstart.networks.cards.catalog import find_model
 
     folder = make_folder("many", classes=2, per_class=40, side=32)
     records = list(open_source(str(folder)).records)

@@ -8,8 +8,8 @@ from torch import Tensor, nn
 
 from headstart.features.cut import cut
 from headstart.features.fold import PooledFeatures, apart, folded
-from headstart.models.backbone import Classifier, build_classifier
-from headstart.models.catalog import find_model
+from headstart.networks.backbone import Classifier, build_classifier
+from headstart.networks.cards.catalog import find_model
 
 IMAGES = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
 

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from headstart.features.network_facts import NetworkFacts, expected_gain, facts_of_card, vigour_of
-from headstart.models.catalog import cards_of, find_model
+from headstart.networks.cards.catalog import cards_of, find_model
 
 
 def card_of(name: str):

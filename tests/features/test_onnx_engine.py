@@ -22,8 +22,8 @@ from headstart.features.engines import pooled_features
 from headstart.features.fold import PooledFeatures
 from headstart.features.onnx_engine import BATCH_IMAGES, OnnxEngine, exported_path
 from headstart.features.torch_engine import EagerEngine
-from headstart.models.backbone import Classifier, build_classifier
-from headstart.models.catalog import find_model
+from headstart.networks.backbone import Classifier, build_classifier
+from headstart.networks.cards.catalog import find_model
 
 IMAGES = np.random.default_rng(0).normal(size=(11, 64, 64, 3)).astype(np.float32)
 

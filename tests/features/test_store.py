@@ -23,6 +23,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from checkout import ROOT
 from headstart.errors import DiskFullError
 from headstart.features import shards as shards_module
 from headstart.features.half import ERROR_BOUND
@@ -38,7 +39,6 @@ from headstart.features.store import (
 from headstart.features.store_limit import StoreFullError, is_in_use, write_limit
 from store_rows import BATCH_ROWS, KEY, SHARD_ROWS, SPEC, TENSORS, Nursery, arrays_of, fill, ids_of
 
-ROOT = Path(__file__).parents[2]
 HALF = replace(KEY, precision="float16")
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import itertools
-from pathlib import Path
 from typing import get_args
 
 import pytest
 
+from checkout import ROOT
 from headstart.knowledge.choosing import (
     CLOUD_CPU,
     CLOUD_GPU,
@@ -72,7 +72,7 @@ def test_prices_say_that_they_are_assumed():
 
 
 def test_the_measured_accuracies_are_those_of_the_published_exercise():
-    page = (Path(__file__).parents[1] / "docs" / "exercises.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "exercises.md").read_text(encoding="utf-8")
     table = page[page.index("exercise-strategies:start") : page.index("exercise-strategies:end")]
     for result in MEASURED:
         low, high = result.accuracy_interval

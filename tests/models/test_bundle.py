@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from headstart.errors import BundleError
-from headstart.models.backbone import Classifier, build_classifier, build_network
 from headstart.models.bundle import load_classifier, read_info, save_bundle
-from headstart.models.catalog import find_model
+from headstart.networks.backbone import Classifier, build_classifier, build_network
+from headstart.networks.cards.catalog import find_model
 
 CHOICE = find_model("tf_efficientnet_lite0")
 CLASSES = ("ants", "bees")

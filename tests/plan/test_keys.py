@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
 
+from checkout import ROOT
 from headstart.errors import PlanError
 from headstart.plan.keys import OTHER_NAMES, key_paths, where_it_stands
 from headstart.plan.plan import Plan
@@ -28,7 +28,7 @@ def test_every_key_of_a_plan_has_its_path():
 
 
 def test_the_guide_shows_every_key():
-    guide = (Path(__file__).parents[1] / "docs" / "guide" / "plans.md").read_text(encoding="utf-8")
+    guide = (ROOT / "docs" / "guide" / "plans.md").read_text(encoding="utf-8")
     block = guide[guide.index("schema_version: 1 ") : guide.index("A reason belongs to a value")]
     missing = [path for path in PATHS if not re.search(rf"(?m)(^|[ {{]){path.rpartition('.')[2]}:", block)]
     assert missing == []

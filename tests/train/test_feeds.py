@@ -18,7 +18,7 @@ from headstart.features import activations, store_limit
 from headstart.features.cost_facts import POOLED
 from headstart.features.store import EVALUATION, ActivationStore
 from headstart.features.store_limit import spaces_in_use_order, write_limit
-from headstart.models.backbone import build_classifier
+from headstart.networks.backbone import build_classifier
 from headstart.plan.plan import AugmentationPlan, FrozenPartPlan, OptimizerPlan, TrainPhase
 from headstart.runs.observers import Observer
 from headstart.train.checkpoint import load_state

@@ -11,7 +11,7 @@ import pytest
 from headstart.data.sources.reading import WHOLE, ImageRecord
 from headstart.data.splits import Roles
 from headstart.input_spec import InputSpec
-from headstart.models.catalog import all_cards
+from headstart.networks.cards.catalog import all_cards
 from headstart.solvers.rows import MatrixRows
 from headstart.train import leak_findings as module
 from headstart.train.leak_findings import leak_findings

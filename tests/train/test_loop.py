@@ -14,8 +14,8 @@ import torch
 from conftest import Prepared, make_images
 from headstart.errors import FrozenMovedError, RunError
 from headstart.features.engines import features_of
-from headstart.models import backbone
-from headstart.models.backbone import Classifier
+from headstart.networks import backbone
+from headstart.networks.backbone import Classifier
 from headstart.plan.plan import Plan, Schedule
 from headstart.runs.observers import Observer
 from headstart.solvers.in_memory import solve_logistic

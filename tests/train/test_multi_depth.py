@@ -16,7 +16,7 @@ from headstart.features.predictor import load
 from headstart.features.store import ActivationStore
 from headstart.measures.metrics import paired_p_value, sharpened_log_losses
 from headstart.models.bundle import save_bundle
-from headstart.models.heads import DEPTHS
+from headstart.networks.heads import DEPTHS
 from headstart.plan.plan import SolvePhase
 from headstart.runs.observers import Observer
 from headstart.solvers.in_memory import choose_strength, softmax, solve_logistic

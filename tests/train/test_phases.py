@@ -12,9 +12,9 @@ from torch import nn
 
 from headstart.errors import RunError
 from headstart.knowledge.transfer import RATE_PRESETS
-from headstart.models.backbone import Classifier, build_network, with_new_head
-from headstart.models.catalog import find_model
-from headstart.models.layers import LayerGroup
+from headstart.networks.backbone import Classifier, build_network, with_new_head
+from headstart.networks.cards.catalog import find_model
+from headstart.networks.groups.layers import LayerGroup
 from headstart.plan.plan import DataPlan, OptimizerPlan, Plan, Schedule, TrainPhase
 from headstart.plan.presets import STRATEGIES, Request
 from headstart.train.phases import Entered, enter

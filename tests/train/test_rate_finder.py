@@ -15,8 +15,8 @@ import torch
 from conftest import Prepared, make_images
 from headstart.features.cost_facts import FEWEST_POINTS
 from headstart.features.store import ActivationStore
-from headstart.models.backbone import Classifier
-from headstart.models.layers import named_tensors
+from headstart.networks.backbone import Classifier
+from headstart.networks.groups.layers import named_tensors
 from headstart.plan.plan import FrozenPartPlan, Plan, RateRule, Schedule, TrainPhase
 from headstart.runs.observers import Observer
 from headstart.train import rate_finder

@@ -15,7 +15,7 @@ from conftest import Prepared, make_images
 from headstart.features.activations import evaluation_view
 from headstart.features.engines import features_of
 from headstart.features.store import ActivationStore
-from headstart.models.layers import restore
+from headstart.networks.groups.layers import restore
 from headstart.plan.plan import SolvePhase, TrainPhase
 from headstart.runs.observers import Observer
 from headstart.train.checkpoint import Progress, copy_of

@@ -15,8 +15,8 @@ from headstart.features import activations as activations_module
 from headstart.features.activations import Activations
 from headstart.features.engines import features_of
 from headstart.features.store import image_digest
-from headstart.models.backbone import build_classifier
-from headstart.models.catalog import ModelChoice, find_model
+from headstart.networks.backbone import build_classifier
+from headstart.networks.cards.catalog import ModelChoice, find_model
 from headstart.workflow import candidates as candidates_module
 from headstart.workflow.candidates import CandidateNetworks
 
@@ -106,7 +106,7 @@ def unreachable(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     def refuse(url: str, *args: object, **options: object) -> Path:
         raise ModelError(f"{url} cannot be downloaded (no route)")
 
-    return lambda: monkeypatch.setattr("headstart.models.weights.from_url", refuse)
+    return lambda: monkeypatch.setattr("headstart.networks.weights.loading.from_url", refuse)
 
 
 def test_weights_that_cannot_be_had_are_a_model_error(

@@ -276,7 +276,7 @@ def test_an_outage_is_waited_for_once_and_heals_by_a_resume(
     trials = sorted((tmp_path / "c").glob("trials/*/metrics.json"))
     before = [path.stat().st_mtime_ns for path in trials]
     with monkeypatch.context() as patch:
-        patch.setattr("headstart.models.weights.weight_file", no_file)
+        patch.setattr("headstart.networks.weights.loading.weight_file", no_file)
         answer = resume_comparison(tmp_path / "c", run_in=here)
     assert len(tries) == 2
     assert answer["resume"], "the way out stays"

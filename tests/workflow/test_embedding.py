@@ -14,8 +14,8 @@ from headstart.data.sources.reading import open_source
 from headstart.errors import DataError, Interrupted, ModelError, PlanError
 from headstart.features import activations as activations_module
 from headstart.features.engines import features_of
-from headstart.models.backbone import build_classifier
-from headstart.models.catalog import find_model
+from headstart.networks.backbone import build_classifier
+from headstart.networks.cards.catalog import find_model
 from headstart.plan.plan import DataPlan
 from headstart.workflow.embedding import EmbedOptions, embed, fill_store
 from headstart.workflow.plans import TrainOptions

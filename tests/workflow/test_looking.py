@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from checkout import ROOT
 from headstart.advise.domain_guess import DomainGuess
 from headstart.advise.rules import THAWING, decide
 from headstart.advise.situation import Situation
@@ -178,7 +179,7 @@ def test_one_class_is_refused_as_in_training(make_folder: Callable[..., Path]):
 @pytest.mark.realdata
 @pytest.mark.slow
 def test_the_guide_shows_the_similarities_of_the_real_sets(real_data: Path):
-    guide = (Path(__file__).parents[2] / "docs" / "guide" / "advise.md").read_text(encoding="utf-8")
+    guide = (ROOT / "docs" / "guide" / "advise.md").read_text(encoding="utf-8")
     published = re.findall(r"^\| `(\w+)` \| [^|]+ \| [\d.]+ \| ([\d.]+) \| (\w+) \| [^|]+ \|$", guide, re.MULTILINE)
     assert len(published) == 5
     for name, value, level in published:

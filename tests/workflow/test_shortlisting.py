@@ -13,7 +13,7 @@ import headstart
 from headstart.advise.halving import nested_order
 from headstart.errors import DataError, Interrupted, ModelError, PlanError
 from headstart.features import activations as activations_module
-from headstart.models.search import ModelQuery
+from headstart.networks.cards.search import ModelQuery
 from headstart.plan.plan import DataPlan
 from headstart.runs.progress import no_progress
 from headstart.workflow import shortlisting

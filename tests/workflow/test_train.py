@@ -17,7 +17,7 @@ import torch
 
 import headstart
 from headstart.errors import DiskFullError, HeadstartError, Interrupted, RunError
-from headstart.models.catalog import all_cards
+from headstart.networks.cards.catalog import all_cards
 from headstart.plan.plan import DataPlan, Plan
 from headstart.runs.folder import Run
 from headstart.runs.observers import Observer
@@ -152,8 +152,8 @@ def test_a_network_that_takes_no_classes_is_refused_before_the_images_are_read(i
 
 
 def test_another_network_goes_the_whole_way(image_folder: Path, tmp_path: Path):
-    from headstart.models.backbone import build_network
-    from headstart.models.catalog import find_model
+    from headstart.networks.backbone import build_network
+    from headstart.networks.cards.catalog import find_model
 
     torch.manual_seed(0)
     torch.save(build_network(find_model("resnet18").card).state_dict(), tmp_path / "w.pth")

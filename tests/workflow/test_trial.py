@@ -142,7 +142,7 @@ def test_weights_are_there_or_it_is_said_why(monkeypatch: pytest.MonkeyPatch):
     def offline(card: object) -> Path:
         raise WeightsUnavailableError("no network", remedy="put it at x")
 
-    monkeypatch.setattr("headstart.models.weights.weight_file", offline)
+    monkeypatch.setattr("headstart.networks.weights.loading.weight_file", offline)
     assert why_no_weights("tf_efficientnet_lite0:in1k", Observer()) == "no network; put it at x"
 
 

@@ -10,8 +10,8 @@ import torchvision.models
 
 from headstart.apps.cards import card_text, cards_text
 from headstart.errors import ModelError
-from headstart.models.catalog import find_model
-from headstart.models.search import ModelQuery
+from headstart.networks.cards.catalog import find_model
+from headstart.networks.cards.search import ModelQuery
 from headstart.workflow import zoo
 
 

@@ -21,7 +21,7 @@ from headstart.knowledge.choosing import (
     UNLABELLED_IMAGES,
 )
 from headstart.knowledge.domains import DOMAINS, FLIP_WARNING
-from headstart.models.catalog import ModelCard
+from headstart.networks.cards.catalog import ModelCard
 from headstart.plan.plan import AugmentationPlan, BatchNormPolicy, Requirement
 
 

@@ -13,7 +13,7 @@ from headstart.data.sources.reading import ImageRecord
 from headstart.errors import DataError, require
 from headstart.knowledge.choosing import Level, similarity_level
 from headstart.measures.similarity import similarity_of_overlap
-from headstart.models.catalog import find_model
+from headstart.networks.cards.catalog import find_model
 from headstart.plan.request import DEFAULT_MODEL
 
 ENOUGH_IMAGES = 128
@@ -59,7 +59,7 @@ def measure_similarity(
     """
     require("torch", extra="train")
     from headstart.features.norm_statistics import norm_overlap
-    from headstart.models.backbone import pretrained
+    from headstart.networks.backbone import pretrained
 
     if not records:
         raise DataError("no images to compare with ImageNet's", expected="at least one readable image")

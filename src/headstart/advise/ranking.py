@@ -26,7 +26,7 @@ from headstart.advise.halving import (
 from headstart.errors import MissingExtraError, ModelError
 from headstart.measures.agreement import Agreement, agreement_sentences, agreements
 from headstart.measures.intervals import Together
-from headstart.models.catalog import ModelChoice
+from headstart.networks.cards.catalog import ModelChoice
 
 FeaturesOf: TypeAlias = Callable[["Candidate", int], Features]
 """(network, images) -> (images, F) of the first so many images; raises what `shortlist_of` skips a network for."""

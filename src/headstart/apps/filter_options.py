@@ -9,7 +9,7 @@ import typer
 from headstart.apps.option_words import LibraryName, Sizes, Sort
 
 if TYPE_CHECKING:
-    from headstart.models.search import ModelQuery
+    from headstart.networks.cards.search import ModelQuery
 
 
 Contains = Annotated[str | None, typer.Option("--contains", help="Part of the name.")]
@@ -49,7 +49,7 @@ def model_query(
         HeadstartError: --max-params is no count.
     """
     from headstart.apps.parsing import parse_count
-    from headstart.models.search import ModelQuery
+    from headstart.networks.cards.search import ModelQuery
 
     return ModelQuery(
         max_parameters=parse_count(max_params, option="--max-params"),

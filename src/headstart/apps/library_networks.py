@@ -11,7 +11,7 @@ from headstart.apps.library import PathLike, checked
 from headstart.apps.watching import Watch, watching
 from headstart.arguments import ArgumentError, one_of
 from headstart.experiments.grid import GridPlan
-from headstart.models.search import ModelQuery
+from headstart.networks.cards.search import ModelQuery
 from headstart.plan.plan import Domain, NoncommercialWeights
 from headstart.plan.request import Resize
 from headstart.workflow.keywords import AugmentationName, StrategyName

@@ -54,7 +54,7 @@ def models(
 ) -> None:
     """List the pretrained networks, search them, or show one."""
     from headstart.apps.cards import SHOWN, card_text, cards_text
-    from headstart.models.search import ModelQuery
+    from headstart.networks.cards.search import ModelQuery
     from headstart.runs.progress import no_progress
     from headstart.workflow.zoo import list_models, show_model
 

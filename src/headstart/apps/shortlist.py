@@ -72,7 +72,7 @@ def shortlist(
 ) -> None:
     """Rank pretrained networks on your images without training, and say what such scores cannot tell."""
     from headstart.apps import console
-    from headstart.models.search import ModelQuery
+    from headstart.networks.cards.search import ModelQuery
     from headstart.workflow import shortlisting
 
     query = model_query(

@@ -42,7 +42,7 @@ from headstart.features.store_index import Reader
 from headstart.features.stored_rows import StoredRows
 from headstart.files import kept_paths
 from headstart.input_spec import InputSpec
-from headstart.models.backbone import Classifier
+from headstart.networks.backbone import Classifier
 
 Precision = Literal["float16", "float32"]
 

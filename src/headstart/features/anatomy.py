@@ -15,8 +15,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
 from headstart.features.network_facts import Border, NetworkFacts, facts_of_card
-from headstart.models.backbone import Classifier
-from headstart.models.layers import owner_by_path
+from headstart.networks.backbone import Classifier
+from headstart.networks.groups.layers import owner_by_path
 
 
 def anatomy_of(classifier: Classifier, *, size: int) -> NetworkFacts:

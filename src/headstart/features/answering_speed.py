@@ -24,7 +24,7 @@ from headstart.features.engines import (
 from headstart.features.torch_engine import EagerEngine
 from headstart.input_spec import InputSpec
 from headstart.measures.timing import Stability, Timing, timed
-from headstart.models.backbone import Classifier
+from headstart.networks.backbone import Classifier
 
 MANY_IMAGES = 32
 SECONDS = 2.0

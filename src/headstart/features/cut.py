@@ -17,8 +17,8 @@ from headstart.features.graph import graph_of
 from headstart.features.parts import Part, Taps
 from headstart.features.program import IMAGES, Program, Step, Template, Value, marks, tensors_in
 from headstart.features.tracing import MODES, Form, Mode, Trace, Untraceable, sample, still, trace_modes
-from headstart.models.heads import head_sites
-from headstart.models.layers import LayerGroup, check_names, owner_by_path
+from headstart.networks.groups.layers import LayerGroup, check_names, owner_by_path
+from headstart.networks.heads import head_sites
 
 _DROPOUTS = frozenset(
     f"{kind}{axes}" for kind in ("dropout", "alpha_dropout", "feature_alpha_dropout") for axes in ("", "1d", "2d", "3d")

@@ -23,7 +23,7 @@ from headstart.features.receptive_field import receptive_sides
 from headstart.features.torch_engine import to_tensor
 from headstart.features.tracing import sample, still
 from headstart.machine import device_of
-from headstart.models.layers import LayerGroup, owner_by_path
+from headstart.networks.groups.layers import LayerGroup, owner_by_path
 
 WIDEST = 4096
 """A longer vector is a map that was flattened: it is read from the map, pooled."""

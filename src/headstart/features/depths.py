@@ -16,9 +16,9 @@ from headstart.errors import ModelError
 from headstart.features.cut import NetworkGraph
 from headstart.features.parts import Part, pooled
 from headstart.features.tracing import sample, still
-from headstart.models.backbone import Classifier
-from headstart.models.grouping import layer_groups
-from headstart.models.heads import DEPTHS, DepthHead, HeadSite
+from headstart.networks.backbone import Classifier
+from headstart.networks.groups.grouping import layer_groups
+from headstart.networks.heads import DEPTHS, DepthHead, HeadSite
 
 WIDEST = 4096
 """A longer output is a map that was flattened, not pooled; it is left out."""

@@ -38,7 +38,7 @@ from headstart.features.torch_engine import (
 from headstart.files import has_file
 from headstart.input_spec import InputSpec
 from headstart.machine import device_of, machine_key, one_core_a_thread, take_one_core
-from headstart.models.backbone import Classifier
+from headstart.networks.backbone import Classifier
 
 Matrix: TypeAlias = npt.NDArray[np.float32]
 Note: TypeAlias = Callable[[str], object]

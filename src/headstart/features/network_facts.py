@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from headstart.models.catalog import ModelCard
+from headstart.networks.cards.catalog import ModelCard
 
 _FLOAT_BYTES = 4
 _HEAD_SHARE = 0.001

@@ -19,8 +19,8 @@ from torch import Tensor, nn
 from headstart.files import home, read_json, update_json
 from headstart.machine import best_device, device_of, machine_key
 from headstart.measures.timing import Timing, timed
-from headstart.models.backbone import build_network
-from headstart.models.catalog import ModelCard
+from headstart.networks.backbone import build_network
+from headstart.networks.cards.catalog import ModelCard
 
 BATCH_IMAGES = 8
 SECONDS_A_NETWORK = 1.0

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, Literal
 from headstart.errors import BundleError
 from headstart.files import is_file, is_folder, write_atomically, write_json
 from headstart.input_spec import InputSpec
-from headstart.models.catalog import ModelCard
+from headstart.networks.cards.catalog import ModelCard
 
 if TYPE_CHECKING:
-    from headstart.models.backbone import Classifier
+    from headstart.networks.backbone import Classifier
 
 SCHEMA_VERSION = 1
 CARD_FILE = "bundle.json"
@@ -59,7 +59,7 @@ def save_bundle(folder: Path, classifier: Classifier, *, classes: tuple[str, ...
     """
     from safetensors.torch import save_file
 
-    from headstart.models.heads import DEPTHS
+    from headstart.networks.heads import DEPTHS
 
     # Copies: some networks use one tensor under two names, which the file format refuses to guess about.
     tensors = {name: t.detach().cpu().contiguous().clone() for name, t in classifier.network.state_dict().items()}
@@ -123,9 +123,9 @@ def load_classifier(
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    from headstart.models.backbone import build_network, with_new_head
-    from headstart.models.heads import DEPTHS
-    from headstart.models.layers import restore
+    from headstart.networks.backbone import build_network, with_new_head
+    from headstart.networks.groups.layers import restore
+    from headstart.networks.heads import DEPTHS
 
     info = read_info(folder)
     if info.head == "multi_depth" and deepen is None:

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from headstart.features.engine_choice import EngineWish
-from headstart.models.backbone import Classifier
-from headstart.models.layers import restore
+from headstart.networks.backbone import Classifier
+from headstart.networks.groups.layers import restore
 from headstart.plan.plan import Phase, SolvePhase
 from headstart.runs.observers import Observer
 from headstart.train.checkpoint import Candidate, Progress, State

@@ -32,7 +32,7 @@ from headstart.features.store import random_view
 from headstart.features.store_index import Reader
 from headstart.input_spec import InputSpec
 from headstart.models.augment import AUGMENT_VERSION, training_view, view_rng
-from headstart.models.backbone import Classifier
+from headstart.networks.backbone import Classifier
 from headstart.plan.plan import AugmentationPlan, FrozenPartPlan, TrainPhase
 from headstart.runs.observers import Observer
 from headstart.train.training_images import TrainingImages

@@ -51,7 +51,7 @@ from headstart.features.store import EVALUATION, random_view, row_ids
 from headstart.files import kept_paths
 from headstart.machine import best_device, machine_key
 from headstart.models.augment import training_view, view_rng
-from headstart.models.backbone import Classifier, Weights
+from headstart.networks.backbone import Classifier, Weights
 from headstart.plan.plan import AugmentationPlan, FrozenPartPlan, SelectionPlan, SolvePhase, TrainPhase
 from headstart.runs.observers import Observer
 from headstart.train.feeds import border_label, graph_of_classifier, views_drawn_from

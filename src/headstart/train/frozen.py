@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from torch import Tensor
 
 from headstart.errors import FrozenMovedError
-from headstart.models.layers import fingerprints
+from headstart.networks.groups.layers import fingerprints
 
 
 class FrozenCheck:

@@ -23,8 +23,8 @@ from torch import Tensor
 from headstart.data.sources.reading import ImageRecord
 from headstart.features.cut import CutNetwork
 from headstart.measures.metrics import log_loss
-from headstart.models.backbone import Classifier
-from headstart.models.layers import restore
+from headstart.networks.backbone import Classifier
+from headstart.networks.groups.layers import restore
 from headstart.plan.plan import FrozenPartPlan, Plan, SolvePhase, TrainPhase
 from headstart.runs.folder import Run
 from headstart.runs.observers import Observer

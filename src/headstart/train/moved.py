@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 import torch
 from torch import Tensor
 
-from headstart.models.layers import fingerprints
+from headstart.networks.groups.layers import fingerprints
 
 STILL = "still_groups"
 """Name of the alarm."""

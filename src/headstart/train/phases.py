@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from headstart.errors import RunError
-from headstart.models.backbone import Classifier
-from headstart.models.layers import freeze, frozen_tensors, param_groups, set_batch_norm
+from headstart.networks.backbone import Classifier
+from headstart.networks.groups.layers import freeze, frozen_tensors, param_groups, set_batch_norm
 from headstart.plan.plan import OptimizerPlan, TrainPhase
 
 ALL_EPOCHS = "all epochs done"

@@ -20,7 +20,7 @@ from headstart.features.engine_choice import EngineWish
 from headstart.features.engines import features_of
 from headstart.features.stored_rows import StoredRows
 from headstart.measures.metrics import log_loss, sharpened_log_losses
-from headstart.models.backbone import Classifier
+from headstart.networks.backbone import Classifier
 from headstart.plan.plan import SolvePhase
 from headstart.runs.observers import Observer
 from headstart.solvers.head2toe import ColumnRows, widened

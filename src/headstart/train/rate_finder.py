@@ -24,8 +24,8 @@ from torch import Tensor
 
 from headstart.data.sources.reading import ImageRecord
 from headstart.features.cost_facts import points_for
-from headstart.models.backbone import Classifier
-from headstart.models.layers import freeze, restore
+from headstart.networks.backbone import Classifier
+from headstart.networks.groups.layers import freeze, restore
 from headstart.plan.plan import OptimizerPlan, RateRule, TrainPhase
 from headstart.runs.observers import Observer
 from headstart.train.batch_variation import vary_batch

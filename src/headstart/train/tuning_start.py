@@ -17,7 +17,7 @@ from headstart.features.activations import View
 from headstart.features.engine_choice import EngineWish
 from headstart.features.store import random_view
 from headstart.models.augment import training_view, view_rng
-from headstart.models.backbone import Classifier
+from headstart.networks.backbone import Classifier
 from headstart.plan.plan import AugmentationPlan, Phase, SolvePhase, TrainPhase
 from headstart.runs.observers import Observer
 from headstart.solvers.rows import ChainedRows

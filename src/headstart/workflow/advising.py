@@ -16,7 +16,7 @@ from headstart.errors import PlanError, nearest
 from headstart.features.measured import Known, recall
 from headstart.knowledge.choosing import Level
 from headstart.knowledge.domains import DOMAINS
-from headstart.models.catalog import find_model
+from headstart.networks.cards.catalog import find_model
 from headstart.plan.plan import DataPlan, Domain, Plan
 from headstart.plan.request import Request
 from headstart.runs.progress import Progress, no_progress

@@ -10,14 +10,14 @@ from headstart.advise.halving import Features
 from headstart.advise.ranking import Candidate
 from headstart.data.sources.reading import ImageRecord
 from headstart.errors import DiskFullError, NotWritableError, require
-from headstart.models.catalog import ModelChoice
+from headstart.networks.cards.catalog import ModelChoice
 from headstart.plan.plan import DataPlan, NoncommercialWeights
 from headstart.runs.progress import Progress, no_progress
 from headstart.workflow.plans import TrainOptions, make_plan, refuse_by_licence
 
 if TYPE_CHECKING:
     from headstart.features.activations import Activations
-    from headstart.models.backbone import Classifier
+    from headstart.networks.backbone import Classifier
 
 HELD_PARAMETERS = 250_000_000
 """Networks that are left stay in memory up to so many parameters together (1 GB); beyond, each round builds them."""
@@ -107,7 +107,7 @@ class CandidateNetworks:
     def _built(self, name: str) -> tuple[Classifier, Activations]:
         from headstart.features.activations import Activations, pooled_part
         from headstart.machine import best_device
-        from headstart.models.backbone import build_classifier
+        from headstart.networks.backbone import build_classifier
 
         choice = self._choices[name]
         options = TrainOptions(DataPlan(source="images"), model=name, noncommercial_weights=self._licences)

@@ -17,7 +17,7 @@ from headstart.experiments.latencies import MOST_REPEATS, Measurable, better_of,
 from headstart.experiments.measured_variants import inference_key, network_facts
 from headstart.experiments.rounds import Schedule, limit_of_share, schedule
 from headstart.experiments.summary import answer_of, select_values
-from headstart.models.catalog import find_model
+from headstart.networks.cards.catalog import find_model
 from headstart.runs.folder import new_folder
 from headstart.runs.observers import Observer
 from headstart.train.stopping import STOPPING, StopRequest

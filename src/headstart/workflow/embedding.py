@@ -23,7 +23,7 @@ from headstart.data.sources.source_findings import STRICT, find_in_source
 from headstart.errors import DataError, Interrupted, PlanError, require
 from headstart.features.cost_facts import POOLED
 from headstart.features.store import ActivationStore, image_digest
-from headstart.models.catalog import find_model
+from headstart.networks.cards.catalog import find_model
 from headstart.plan.plan import DataPlan, NoncommercialWeights
 from headstart.plan.request import Resize
 from headstart.runs.progress import Progress, no_progress
@@ -254,7 +254,7 @@ class _Work:
     def _frozen_part(self) -> Activations:
         from headstart.features.activations import Activations, pooled_part
         from headstart.machine import best_device
-        from headstart.models.backbone import build_classifier
+        from headstart.networks.backbone import build_classifier
         from headstart.train.feeds import cut_at, frozen_part
 
         classifier = build_classifier(

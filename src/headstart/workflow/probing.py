@@ -26,7 +26,7 @@ from headstart.features.strongest import StrongestPositions
 from headstart.files import is_file, is_folder, is_there
 from headstart.input_spec import InputSpec
 from headstart.measures.intervals import numbered
-from headstart.models.catalog import ModelChoice, find_model
+from headstart.networks.cards.catalog import ModelChoice, find_model
 from headstart.plan.plan import DataPlan, NoncommercialWeights
 from headstart.plan.request import DEFAULT_MODEL
 from headstart.runs.folder import Run
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from headstart.features.depth_reader import DepthReader
-    from headstart.models.backbone import Classifier
+    from headstart.networks.backbone import Classifier
 
 _BATCH_IMAGES = 16
 """The maps of all groups are held at once: 100 MB of EfficientNet-Lite0's at 224 px."""
@@ -272,8 +272,8 @@ def _readers(choice: ModelChoice, bundle: Path | None) -> tuple[DepthReader, Dep
     from headstart.features.depth_reader import DepthReader
     from headstart.features.depths import with_depths
     from headstart.machine import best_device
-    from headstart.models.backbone import build_classifier
     from headstart.models.bundle import load_classifier, read_info
+    from headstart.networks.backbone import build_classifier
 
     spec = choice.card.input
     if bundle is not None:
@@ -296,7 +296,7 @@ def _readers(choice: ModelChoice, bundle: Path | None) -> tuple[DepthReader, Dep
 
 def _without_deep_head(trained: Classifier) -> nn.Module:
     """The network as its library knows it; a multi_depth head reads the groups itself, in a forward of its own."""
-    from headstart.models.heads import DEPTHS
+    from headstart.networks.heads import DEPTHS
 
     network = trained.network
     if trained.head_kind == "multi_depth":

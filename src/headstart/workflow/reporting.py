@@ -15,7 +15,7 @@ from headstart.deliver.run_facts import RunFacts, read_run
 from headstart.deliver.run_report import run_page
 from headstart.errors import HeadstartError, ModelError, RunError
 from headstart.files import is_file, is_folder, is_there, write_atomically
-from headstart.models.catalog import find_model
+from headstart.networks.cards.catalog import find_model
 
 FILE_NAME = "report.html"
 LARGEST_BYTES = 5_000_000

@@ -23,8 +23,8 @@ from headstart.data.sources.reading import ImageRecord
 from headstart.data.splits import Roles
 from headstart.errors import DataError, Interrupted, ModelError, PlanError, require
 from headstart.measures.intervals import Together, numbered
-from headstart.models.catalog import ModelChoice, all_cards, find_model
-from headstart.models.search import ModelQuery, search
+from headstart.networks.cards.catalog import ModelChoice, all_cards, find_model
+from headstart.networks.cards.search import ModelQuery, search
 from headstart.plan.plan import DataPlan, NoncommercialWeights
 from headstart.runs.progress import Progress, no_progress
 from headstart.workflow.candidates import CandidateNetworks
@@ -80,7 +80,7 @@ def shortlist(
     Args:
         source: DATA.
         models: Names, or one text with commas between them.
-        query: In place of names: a search, `headstart.models.search.ModelQuery(max_parameters=10e6)`.
+        query: In place of names: a search, `headstart.networks.cards.search.ModelQuery(max_parameters=10e6)`.
         keep: Length of the list.
         images: Of the last round; None: 512, or more for many classes.
         group: Regular expression on the image path; what its group 1 matches stays in one fold.

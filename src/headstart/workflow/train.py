@@ -17,7 +17,7 @@ from headstart.data.trained_on import TrainedOn, write_trained_on
 from headstart.errors import DataError, Interrupted, ModelError, RunError, UnreachableError, require
 from headstart.files import is_free
 from headstart.input_spec import InputSpec
-from headstart.models.catalog import ModelChoice, find_model
+from headstart.networks.cards.catalog import ModelChoice, find_model
 from headstart.plan.plan import DataPlan, Plan
 from headstart.runs.folder import Run, new_folder, resume_command
 from headstart.runs.observers import Observer
@@ -41,7 +41,7 @@ from headstart.workflow.plans import (
 from headstart.workflow.run_data import data_json
 
 if TYPE_CHECKING:
-    from headstart.models.backbone import Classifier
+    from headstart.networks.backbone import Classifier
     from headstart.train.choice import Outcome
     from headstart.train.training_images import TrainingImages
 
@@ -210,7 +210,7 @@ def _build(plan: Plan, choice: ModelChoice, *, num_classes: int) -> Classifier:
     """The network of a settled plan, on the device that will train it."""
     from headstart.features.depths import with_depths
     from headstart.machine import best_device
-    from headstart.models.backbone import build_classifier
+    from headstart.networks.backbone import build_classifier
 
     assert isinstance(plan.input.size, int)
     classifier = build_classifier(
@@ -279,7 +279,7 @@ def settle(plan: Plan, choice: ModelChoice) -> Plan:
         ModelError: it has no layer groups.
         PlanError: the plan does not fit its groups.
     """
-    from headstart.models.backbone import group_names_of
+    from headstart.networks.backbone import group_names_of
 
     size = choice.card.input.size
     names = group_names_of(

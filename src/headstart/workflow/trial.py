@@ -16,7 +16,7 @@ from headstart.errors import HeadstartError, PlanError, RunError, WeightsUnavail
 from headstart.experiments.comparison import TrialEnd
 from headstart.experiments.grid import Changes, changed, split_changes
 from headstart.machine import peak_memory_bytes
-from headstart.models.catalog import find_model
+from headstart.networks.cards.catalog import find_model
 from headstart.plan.faults import sentences
 from headstart.plan.plan import DataPlan, Plan
 from headstart.plan.reasons import FINGERPRINTS, fingerprints
@@ -203,7 +203,7 @@ def why_no_weights(network: str, observer: Observer) -> str | None:
         network: As a settled plan names it.
         observer: Told that it begins.
     """
-    from headstart.models.weights import weight_file
+    from headstart.networks.weights.loading import weight_file
 
     observer.work_started("weights", 1)
     try:

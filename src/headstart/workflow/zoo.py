@@ -7,8 +7,8 @@ from typing import Any
 
 from headstart.errors import ModelError, require
 from headstart.knowledge.transfer import family_of
-from headstart.models.catalog import ModelCard, all_cards, cards_of, find_model
-from headstart.models.search import ModelQuery, search, speed_of
+from headstart.networks.cards.catalog import ModelCard, all_cards, cards_of, find_model
+from headstart.networks.cards.search import ModelQuery, search, speed_of
 from headstart.runs.progress import Progress, no_progress
 
 MOST_MEASURED = 60

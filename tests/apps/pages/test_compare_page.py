@@ -7,8 +7,8 @@ import re
 import pytest
 
 from headstart.apps.pages import compare_page, drawings
-from headstart.models.catalog import all_cards, find_model
-from headstart.models.search import ModelQuery, pareto_front, search
+from headstart.networks.cards.catalog import all_cards, find_model
+from headstart.networks.cards.search import ModelQuery, pareto_front, search
 from headstart.workflow.zoo import show_model
 from page_text import first_values, parsed
 

@@ -16,8 +16,8 @@ from headstart.apps.pages.fields import Field, Option, choice, menu, menu_value,
 from headstart.apps.parsing import parse_count
 from headstart.errors import HeadstartError
 from headstart.knowledge.transfer import FAMILIES, family_of
-from headstart.models.catalog import ModelCard, all_cards, find_model
-from headstart.models.search import ModelQuery, SortKey, pareto_front, search
+from headstart.networks.cards.catalog import ModelCard, all_cards, find_model
+from headstart.networks.cards.search import ModelQuery, SortKey, pareto_front, search
 from headstart.plan.request import DEFAULT_MODEL
 from headstart.workflow.zoo import usage_of
 

@@ -1,0 +1,1 @@
+"""Pretrained networks with a new head: building, layer groups, cards and weights."""

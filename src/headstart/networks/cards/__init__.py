@@ -1,0 +1,1 @@
+"""Which pretrained networks there are, as facts; without torch."""

