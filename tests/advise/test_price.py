@@ -6,12 +6,12 @@ import pytest
 
 from headstart.advise.price import (
     HEAD_START_SECONDS,
+    Hardware,
     cost_of,
     machine_for,
     pretraining_seconds,
     usual_routes,
 )
-from headstart.advise.situation import Hardware
 from headstart.features.measured import CORE_RATE, GPU_RATE, Known
 from headstart.features.network_facts import facts_of_card
 from headstart.networks.cards.catalog import find_model

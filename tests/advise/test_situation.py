@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from headstart.advise.situation import Hardware, Situation
+from headstart.advise.price import Hardware
+from headstart.advise.situation import Situation
 from headstart.errors import PlanError
 
 

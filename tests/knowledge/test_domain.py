@@ -1,24 +1,14 @@
-"""The table of domains is whole."""
+"""What a domain says is a fixed record."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import get_args
+from dataclasses import FrozenInstanceError
 
-import headstart.knowledge.domains
-from headstart.knowledge.domains import DOMAINS, DomainValues
-from headstart.plan.plan import AugmentationPlan, Domain
+import pytest
 
-
-def test_every_file_of_the_folder_and_every_name_of_a_plan_is_in_the_table():
-    files = {p.stem for p in Path(headstart.knowledge.domains.__file__).parent.glob("*.py")} - {"__init__", "domain"}
-    assert files == set(DOMAINS) == set(get_args(Domain))
-    assert len(files) == 5
+from headstart.knowledge.medical import MEDICAL
 
 
-def test_every_value_fits_a_plan_and_has_its_reason():
-    for domain in DOMAINS.values():
-        assert isinstance(domain, DomainValues)
-        AugmentationPlan(preset=domain.augmentation, flip=domain.flip)
-        assert len(domain.flip_reason) > 20
-        assert len(domain.augmentation_reason) > 20
+def test_the_values_of_a_domain_cannot_be_changed_in_place():
+    with pytest.raises(FrozenInstanceError):
+        MEDICAL.flip = "all"

@@ -1,13 +1,26 @@
-"""Every domain of the plan has its values, under its own name."""
+"""The table of domains is whole."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import get_args
 
-from headstart.knowledge.domain import Domain
-from headstart.knowledge.domains import DOMAINS
+import headstart.knowledge.domains
+from headstart.knowledge.domains import DOMAINS, DomainValues
+from headstart.plan.plan import AugmentationPlan, Domain
 
 
-def test_every_domain_has_its_values():
+def test_every_name_of_a_plan_is_in_the_table_and_has_a_file():
     assert set(DOMAINS) == set(get_args(Domain))
-    assert all(name == values.name for name, values in DOMAINS.items())
+    assert len(DOMAINS) == 5
+    for name, values in DOMAINS.items():
+        assert values.name == name
+        assert (Path(headstart.knowledge.domains.__file__).parent / f"{name}.py").is_file()
+
+
+def test_every_value_fits_a_plan_and_has_its_reason():
+    for domain in DOMAINS.values():
+        assert isinstance(domain, DomainValues)
+        AugmentationPlan(preset=domain.augmentation, flip=domain.flip)
+        assert len(domain.flip_reason) > 20
+        assert len(domain.augmentation_reason) > 20

@@ -15,14 +15,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headstart.features import activations, store_limit
-from headstart.features.cost_facts import POOLED
+from headstart.features.frozen_part import training_view_of, views_drawn_from
 from headstart.features.store import EVALUATION, ActivationStore
+from headstart.features.store_index import POOLED
 from headstart.features.store_limit import spaces_in_use_order, write_limit
 from headstart.networks.backbone import build_classifier
 from headstart.plan.plan import AugmentationPlan, FrozenPartPlan, OptimizerPlan, TrainPhase
 from headstart.runs.observers import Observer
 from headstart.train.checkpoint import load_state
-from headstart.train.feeds import PixelFeed, StoredFeed, feed_for, training_view_of, view_number, views_drawn_from
+from headstart.train.feeds import PixelFeed, StoredFeed, feed_for, view_number
 from headstart.train.loop import fit
 from headstart.train.phases import enter
 from headstart.train.probe import PooledSource

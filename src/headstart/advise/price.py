@@ -9,13 +9,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from headstart.advise.situation import Hardware
 from headstart.features.cost import forecast
 from headstart.features.cost_facts import ImageCounts, Rates, Terms
 from headstart.features.measured import CORE_RATE, GPU_RATE, USUAL_PIXELS, Known, rates_of
 from headstart.features.network_facts import NetworkFacts
 from headstart.knowledge.choosing import CLOUD_CPU, CLOUD_GPU, FROM_SCRATCH, TRANSFER, PriceFact, RouteFact
 from headstart.plan.plan import AugmentationPlan, SolvePhase, TrainPhase
+
+Gpu = Literal["none", "one"]
+
+
+@dataclass(frozen=True, slots=True)
+class Hardware:
+    """What will compute."""
+
+    cores: int = 2
+    gpu: Gpu = "none"
+
 
 SSL_EPOCHS = 100
 SSL_VIEWS = 2

@@ -3,25 +3,16 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, get_args
 
+from headstart.advise.price import Hardware
 from headstart.errors import PlanError
 from headstart.knowledge.choosing import DOMAIN_FACTS, Level, similarity_level
 from headstart.plan.plan import Domain
 
-Gpu = Literal["none", "one"]
-
 Nearness = Literal["low", "medium", "high", "unknown"]
 """Similarity as the rules see it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Hardware:
-    """What will compute."""
-
-    cores: int = 2
-    gpu: Gpu = "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +38,7 @@ class Situation:
     """Median of the images' shorter sides in pixels."""
     budget_seconds: float | None = None
     """Wall clock; None: nothing was said; infinite: unlimited."""
-    hardware: Hardware = Hardware()
+    hardware: Hardware = field(default_factory=Hardware)
 
     def __post_init__(self) -> None:
         faults = [

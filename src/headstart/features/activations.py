@@ -20,7 +20,6 @@ from headstart.data.preprocess import NetworkInput, view_version
 from headstart.data.sources.reading import ImageRecord
 from headstart.errors import DiskFullError, NotWritableError
 from headstart.features import store_limit
-from headstart.features.cost_facts import POOLED
 from headstart.features.engine_choice import EngineWish
 from headstart.features.engines import (
     FEWEST_FOR_AN_ENGINE,
@@ -38,7 +37,7 @@ from headstart.features.engines import (
 from headstart.features.shards import ID_BYTES, Ids
 from headstart.features.shards import Tensor as StoredTensor
 from headstart.features.store import EVALUATION, ActivationStore, Space, SpaceKey, row_ids
-from headstart.features.store_index import Reader
+from headstart.features.store_index import POOLED, Reader
 from headstart.features.stored_rows import StoredRows
 from headstart.files import kept_paths
 from headstart.input_spec import InputSpec

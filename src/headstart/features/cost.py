@@ -16,7 +16,6 @@ from typing import TypeAlias
 from headstart.amounts import bytes_text
 from headstart.features.cost_facts import (
     PIXELS,
-    POOLED,
     REPORTED,
     Choice,
     Forecast,
@@ -31,7 +30,9 @@ from headstart.features.cost_facts import (
     points_for,
     steps_stretch,
 )
+from headstart.features.engine_choice import FEWEST_FOR_AN_ENGINE
 from headstart.features.network_facts import Border, NetworkFacts
+from headstart.features.store_index import POOLED
 from headstart.plan.sections import AugmentationPlan, FrozenPartPlan, SolvePhase, TrainPhase
 
 Phases: TypeAlias = Sequence[SolvePhase | TrainPhase]
@@ -44,8 +45,6 @@ runs too, and measured rates differ by a fifth from one minute to the next."""
 ALIKE = 1.05
 """Times that differ by less are said to be the same."""
 
-FEWEST_FOR_AN_ENGINE = 64
-"""Fewer images are judged by the network as it is."""
 _ROW_BYTES = 16
 """What a stored row takes beside its numbers."""
 _ENGINES = ("torch", "onnxruntime")

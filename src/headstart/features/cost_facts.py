@@ -16,8 +16,6 @@ StorePrecision = Literal["float16", "float32", "off"]
 
 PIXELS = "pixels"
 """Where a phase starts that stores nothing."""
-POOLED = "pooled"
-"""Border of the features that a solved head reads."""
 REPORTED = "pooled, of images that report"
 """What `Terms.kept` calls their rows: they are kept in single precision, and only of a backbone that rests."""
 

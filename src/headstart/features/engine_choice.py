@@ -11,6 +11,9 @@ from typing import Any, Literal, TypeAlias
 from headstart.errors import DiskFullError
 from headstart.files import home, read_json, update_json
 
+FEWEST_FOR_AN_ENGINE = 64
+"""Fewer images are judged by the network as it is."""
+
 EngineName: TypeAlias = Literal["torch", "onnxruntime"]
 EngineWish: TypeAlias = Literal["auto", "torch", "onnxruntime"]
 

@@ -21,8 +21,14 @@ from headstart.data.preprocess import NetworkInput
 from headstart.data.sources.reading import ImageRecord
 from headstart.errors import MissingExtraError
 from headstart.features import engine_choice
-from headstart.features.cost import FEWEST_FOR_AN_ENGINE
-from headstart.features.engine_choice import EngineWish, Rates, in_a_line, is_of_the_moment, sooner
+from headstart.features.engine_choice import (
+    FEWEST_FOR_AN_ENGINE,
+    EngineWish,
+    Rates,
+    in_a_line,
+    is_of_the_moment,
+    sooner,
+)
 from headstart.features.fold import PooledFeatures
 from headstart.features.onnx_engine import BATCH_IMAGES as FEW_IMAGES
 from headstart.features.onnx_engine import OnnxEngine, exported_path, runtime_version, version_here

@@ -15,6 +15,9 @@ import numpy.typing as npt
 from headstart.features.half import widen
 from headstart.features.shards import ID_BYTES, Ids, Shard, Tensor
 
+POOLED = "pooled"
+"""Border of the features that a solved head reads."""
+
 Positions = npt.NDArray[np.int64]
 
 _LARGE_ROW_BYTES = 8192

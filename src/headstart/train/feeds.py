@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from importlib import metadata
 from typing import Protocol, TypeAlias
 
 import numpy as np
@@ -18,20 +17,17 @@ import torch
 from torch import Tensor
 
 from headstart.data.loading import batches, read_pixels, read_view
-from headstart.data.meter import Spent
 from headstart.data.preprocess import NetworkInput, scale
 from headstart.data.sources.reading import ImageRecord
 from headstart.errors import DiskFullError, ModelError, NotWritableError
-from headstart.features.activations import Activations, FrozenPart, View, evaluation_view, library_of, pooled_part
+from headstart.features.activations import Activations, View, evaluation_view
 from headstart.features.cost import views_wanted
-from headstart.features.cut import CutNetwork, NetworkGraph
+from headstart.features.cut import CutNetwork
 from headstart.features.engine_choice import EngineWish
 from headstart.features.engines import Matrix, logits_of, to_tensor
-from headstart.features.shards import Tensor as StoredTensor
-from headstart.features.store import random_view
+from headstart.features.frozen_part import cut_at, frozen_part, training_view_of
 from headstart.features.store_index import Reader
-from headstart.input_spec import InputSpec
-from headstart.models.augment import AUGMENT_VERSION, training_view, view_rng
+from headstart.models.augment import training_view, view_rng
 from headstart.networks.backbone import Classifier
 from headstart.plan.plan import AugmentationPlan, FrozenPartPlan, TrainPhase
 from headstart.runs.observers import Observer
@@ -289,83 +285,3 @@ def _wanted(phase: TrainPhase, classifier: Classifier, augmentation: Augmentatio
     if border in (None, classifier.group_names[0]) or phase.batch_norm != "pretrained_statistics":
         return COMPUTED
     return FrozenPartPlan(way="stored", border=border, views=views_wanted(augmentation, phase.epochs))
-
-
-def border_label(border: str) -> str:
-    """How the store names what lies before a layer group."""
-    return f"before {border}"
-
-
-def views_drawn_from(augmentation: AugmentationPlan) -> str:
-    """What decides a random view beside its name and the image, as the store writes it."""
-    version = f"augment {AUGMENT_VERSION}, torchvision {metadata.version('torchvision')}"
-    return f"{augmentation.preset}, flip {augmentation.flip}, {version}"
-
-
-def cut_at(classifier: Classifier, border: str, *, size: int) -> CutNetwork:
-    """Divide the network for images of `size`.
-
-    Raises:
-        ModelError: it cannot be cut there.
-    """
-    return graph_of_classifier(classifier, size=size).cut(border)
-
-
-def graph_of_classifier(classifier: Classifier, *, size: int) -> NetworkGraph:
-    """The steps of the network on images of `size`, from which it can be cut at every border.
-
-    Raises:
-        ModelError: they cannot be told.
-    """
-    device = next(classifier.network.parameters()).device
-    example = torch.zeros(2, classifier.card.input.channels, size, size, device=device)
-    example = example.contiguous(memory_format=torch.channels_last)
-    return NetworkGraph(classifier.network, classifier.groups, example=example)
-
-
-def frozen_part(classifier: Classifier, made: CutNetwork) -> FrozenPart:
-    """The prefix as something that can be stored; before the head it is what probes store too.
-
-    Raises:
-        ModelError: something crosses the border that is no float.
-    """
-    for crossing in made.crossing:
-        if crossing.dtype != torch.float32:
-            raise ModelError(f"a tensor of {crossing.dtype} crosses the border {made.border}")
-    tensors = tuple(StoredTensor(crossing.shape) for crossing in made.crossing)
-    pooled = pooled_part(classifier)
-    if made.border == classifier.group_names[-1] and tensors == pooled.tensors:
-        return pooled
-    return FrozenPart(made.prefix, tensors, classifier.card.name, border_label(made.border), library_of(classifier))
-
-
-def training_view_of(
-    number: int,
-    spec: InputSpec,
-    digests: Mapping[str, bytes],
-    augmentation: AugmentationPlan,
-    *,
-    seed: int,
-    spent: Spent | None = None,
-) -> View:
-    """One seeded view; a function of the image's file and not of its name, because the store knows files.
-
-    Args:
-        number: Of the view.
-        spec: What the network sees.
-        digests: Image id -> hash of its file.
-        augmentation: What varies; any preset but none.
-        seed: Of all views.
-        spent: Is told what making views takes.
-    """
-    preset, flip = augmentation.preset, augmentation.flip
-    told = Spent() if spent is None else spent
-
-    def prepare(record: ImageRecord) -> NetworkInput:
-        rng = view_rng(seed, 0, digests[record.id].hex(), number)
-        with told.view("varied"):
-            return scale(
-                training_view(read_pixels(record, bits=spec.bits), spec, preset=preset, flip=flip, rng=rng), spec
-            )
-
-    return View(random_view(seed, number), views_drawn_from(augmentation), prepare)

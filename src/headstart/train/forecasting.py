@@ -22,17 +22,11 @@ from headstart.features import engine_choice, store_limit
 from headstart.features.activations import POOLED_DEPTHS, library_of
 from headstart.features.anatomy import anatomy_of, card_facts_of
 from headstart.features.cost import Phases, choose, first_trained, forecast, resting_borders, views_wanted
-from headstart.features.cost_facts import (
-    POOLED,
-    REPORTED,
-    ImageCounts,
-    Origin,
-    Rates,
-    Terms,
-)
+from headstart.features.cost_facts import REPORTED, ImageCounts, Origin, Rates, Terms
 from headstart.features.cut import CutNetwork, NetworkGraph
 from headstart.features.engine_choice import EngineWish
 from headstart.features.engines import pooled_label
+from headstart.features.frozen_part import border_label, graph_of_classifier, views_drawn_from
 from headstart.features.kept import rows_kept
 from headstart.features.measured import (
     UNTRIED,
@@ -48,13 +42,13 @@ from headstart.features.network_facts import Border, NetworkFacts
 from headstart.features.onnx_engine import runtime_version
 from headstart.features.speed import glance, known_speed
 from headstart.features.store import EVALUATION, random_view, row_ids
+from headstart.features.store_index import POOLED
 from headstart.files import kept_paths
 from headstart.machine import best_device, machine_key
 from headstart.models.augment import training_view, view_rng
 from headstart.networks.backbone import Classifier, Weights
 from headstart.plan.plan import AugmentationPlan, FrozenPartPlan, SelectionPlan, SolvePhase, TrainPhase
 from headstart.runs.observers import Observer
-from headstart.train.feeds import border_label, graph_of_classifier, views_drawn_from
 from headstart.train.training_images import TrainingImages
 
 _TRIED_IMAGES = 3

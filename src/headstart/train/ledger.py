@@ -15,20 +15,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from headstart.data.meter import Amounts, ViewKind
-from headstart.features.cost_facts import (
-    PIXELS,
-    POOLED,
-    frozen_stretch,
-    judging_stretch,
-    steps_stretch,
-)
+from headstart.features.cost_facts import PIXELS, frozen_stretch, judging_stretch, steps_stretch
 from headstart.features.measured import remember
 from headstart.features.onnx_engine import engines_folder
+from headstart.features.store_index import POOLED
 from headstart.files import kept_paths
 from headstart.plan.plan import Phase, SolvePhase, TrainPhase
-from headstart.runs.observers import Observer
+from headstart.runs.observers import ALL_EPOCHS, Observer
 from headstart.train.forecasting import Costs
-from headstart.train.phases import ALL_EPOCHS
 
 FEWEST_IMAGES = 16
 """A stretch of fewer images says little of the next."""

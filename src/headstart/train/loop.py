@@ -27,7 +27,7 @@ from headstart.networks.backbone import Classifier
 from headstart.networks.groups.layers import restore
 from headstart.plan.plan import FrozenPartPlan, Plan, SolvePhase, TrainPhase
 from headstart.runs.folder import Run
-from headstart.runs.observers import Observer
+from headstart.runs.observers import ALL_EPOCHS, Observer
 from headstart.solvers.in_memory import softmax
 from headstart.train.batch_variation import vary_batch
 from headstart.train.below_probe import below_probe_alarm
@@ -41,7 +41,7 @@ from headstart.train.judged import epoch_row
 from headstart.train.ledger import phase_row
 from headstart.train.mixup import batch_loss
 from headstart.train.moved import MovedCheck
-from headstart.train.phases import ALL_EPOCHS, Entered, enter
+from headstart.train.phases import Entered, enter
 from headstart.train.probe import candidate_of, solve_probe
 from headstart.train.rate_finder import Rehearsal, find_rates
 from headstart.train.schedules import rates_at

@@ -15,9 +15,6 @@ from headstart.networks.backbone import Classifier
 from headstart.networks.groups.layers import freeze, frozen_tensors, param_groups, set_batch_norm
 from headstart.plan.plan import OptimizerPlan, TrainPhase
 
-ALL_EPOCHS = "all epochs done"
-"""Why a phase ended that nothing cut short."""
-
 
 @dataclass(frozen=True)
 class Entered:

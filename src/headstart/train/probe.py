@@ -15,9 +15,9 @@ from headstart.data.sources.reading import ImageRecord
 from headstart.data.splits import deal_folds
 from headstart.errors import DiskFullError, NotWritableError
 from headstart.features.activations import Activations, View, evaluation_view, pooled_part
-from headstart.features.cost_facts import POOLED
 from headstart.features.engine_choice import EngineWish
 from headstart.features.engines import features_of
+from headstart.features.store_index import POOLED
 from headstart.features.stored_rows import StoredRows
 from headstart.measures.metrics import log_loss, sharpened_log_losses
 from headstart.networks.backbone import Classifier

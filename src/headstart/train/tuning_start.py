@@ -15,6 +15,7 @@ from headstart.data.preprocess import NetworkInput, scale
 from headstart.data.sources.reading import ImageRecord
 from headstart.features.activations import View
 from headstart.features.engine_choice import EngineWish
+from headstart.features.frozen_part import views_drawn_from
 from headstart.features.store import random_view
 from headstart.models.augment import training_view, view_rng
 from headstart.networks.backbone import Classifier
@@ -22,7 +23,6 @@ from headstart.plan.plan import AugmentationPlan, Phase, SolvePhase, TrainPhase
 from headstart.runs.observers import Observer
 from headstart.solvers.rows import ChainedRows
 from headstart.train.checkpoint import Progress
-from headstart.train.feeds import views_drawn_from
 from headstart.train.probe import PooledSource, head_on, write_head
 from headstart.train.training_images import TrainingImages
 

@@ -10,7 +10,8 @@ from typing import Any, Literal
 from headstart.advise.advisor import ANY_DATA, advise
 from headstart.advise.answer import Advice
 from headstart.advise.choices import Reason
-from headstart.advise.situation import Gpu, Hardware, Situation
+from headstart.advise.price import Gpu, Hardware
+from headstart.advise.situation import Situation
 from headstart.data.loading import cores as own_cores
 from headstart.errors import PlanError, nearest
 from headstart.features.measured import Known, recall

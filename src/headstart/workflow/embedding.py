@@ -21,8 +21,8 @@ from headstart.data.loading import reader_threads
 from headstart.data.sources.reading import Dataset, ImageRecord, open_source
 from headstart.data.sources.source_findings import STRICT, find_in_source
 from headstart.errors import DataError, Interrupted, PlanError, require
-from headstart.features.cost_facts import POOLED
 from headstart.features.store import ActivationStore, image_digest
+from headstart.features.store_index import POOLED
 from headstart.networks.cards.catalog import find_model
 from headstart.plan.plan import DataPlan, NoncommercialWeights
 from headstart.plan.request import Resize
@@ -253,9 +253,9 @@ class _Work:
 
     def _frozen_part(self) -> Activations:
         from headstart.features.activations import Activations, pooled_part
+        from headstart.features.frozen_part import cut_at, frozen_part
         from headstart.machine import best_device
         from headstart.networks.backbone import build_classifier
-        from headstart.train.feeds import cut_at, frozen_part
 
         classifier = build_classifier(
             self._choice, kind="linear", num_classes=2, seed=0, input_size=self._spec.size, grain=self._plan.model.grain
@@ -317,7 +317,7 @@ class _Work:
 
     def _views(self) -> tuple[View, list[View]]:
         from headstart.features.activations import evaluation_view
-        from headstart.train.feeds import training_view_of
+        from headstart.features.frozen_part import training_view_of
 
         spec, augmentation, seed = self._spec, self._plan.augmentation, self.options.seed
         numbers = range(self.options.views)
