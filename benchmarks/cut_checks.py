@@ -14,8 +14,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from headstart.engine.prefix.cut import CutNetwork, NetworkGraph
 from headstart.errors import HeadstartError, ModelError
-from headstart.features.cut import CutNetwork, NetworkGraph
 from headstart.networks.backbone import Classifier, build_network, with_new_head
 from headstart.networks.cards.catalog import ModelCard
 from headstart.networks.groups.layers import LayerGroup, freeze, set_batch_norm

@@ -25,9 +25,9 @@ import torch
 from measured import where
 from sections import replace_section
 
-from headstart.features.engines import pooled_features
-from headstart.features.onnx_engine import OnnxEngine, exported_path
-from headstart.features.torch_engine import EagerEngine, TorchEngine
+from headstart.engine.prefix.engines import pooled_features
+from headstart.engine.prefix.onnx_engine import OnnxEngine, exported_path
+from headstart.engine.prefix.torch_engine import EagerEngine, TorchEngine
 from headstart.networks.backbone import Classifier, build_classifier
 from headstart.networks.cards.catalog import find_model
 

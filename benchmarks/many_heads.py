@@ -29,7 +29,7 @@ from ten_thousand import MODEL, TRAIN, VAL, cifar_folder
 from headstart.data.checks.image_checks import read_all
 from headstart.data.loading import read_view
 from headstart.data.sources.reading import Dataset, ImageRecord, open_source
-from headstart.features.stored_rows import StoredRows
+from headstart.engine.store.stored_rows import StoredRows
 from headstart.networks.cards.catalog import find_model
 from headstart.solvers.head_solver import Solver, head_problem
 from headstart.solvers.rows import RowSource
@@ -50,9 +50,9 @@ FOLDERS: dict[str, Callable[[], Path]] = {
 
 def features(dataset: Dataset) -> tuple[RowSource, RowSource, float]:
     """(rows of train, rows of val, seconds): computed by the best engine into an empty store."""
-    from headstart.features.activations import Activations, View, pooled_part
-    from headstart.features.engines import SAMPLE_IMAGES
-    from headstart.features.store import EVALUATION, ActivationStore
+    from headstart.engine.prefix.engines import SAMPLE_IMAGES
+    from headstart.engine.store.activations import Activations, View, pooled_part
+    from headstart.engine.store.store import EVALUATION, ActivationStore
     from headstart.networks.backbone import build_classifier
 
     choice = find_model(MODEL)

@@ -26,10 +26,10 @@ from typing import Any
 
 import numpy as np
 
-from headstart.features.shards import Ids, Tensor
-from headstart.features.store import EVALUATION, ActivationStore, SpaceKey, image_digest, row_ids
-from headstart.features.store_index import Reader
-from headstart.features.stored_rows import StoredRows
+from headstart.engine.store.index import Reader
+from headstart.engine.store.shards import Ids, Tensor
+from headstart.engine.store.store import EVALUATION, ActivationStore, SpaceKey, image_digest, row_ids
+from headstart.engine.store.stored_rows import StoredRows
 from headstart.input_spec import InputSpec
 from headstart.solvers.head_solver import Solver, head_problem
 

@@ -21,8 +21,8 @@ from headstart.data.loading import read_pixels, read_view
 from headstart.data.preprocess import NetworkInput, scale
 from headstart.data.sources.reading import ImageRecord, open_source
 from headstart.data.splits import Roles
+from headstart.engine.views import training_view, view_rng
 from headstart.input_spec import InputSpec
-from headstart.models.augment import training_view, view_rng
 from headstart.networks.cards.catalog import find_model
 from headstart.plan.plan import (
     AugmentationPlan,
@@ -105,8 +105,9 @@ def ours(case: Case, images: Images, *, side: SideName, epochs: int, seed: int) 
     import onnx  # noqa: F401 - start-up is not counted
     import onnxruntime  # noqa: F401
 
-    from headstart.features.engines import logits_of
-    from headstart.features.store import ActivationStore
+    from headstart.engine.prefix.engines import logits_of
+    from headstart.engine.store.store import ActivationStore
+    from headstart.engine.store.training_images import TrainingImages
     from headstart.networks.backbone import build_classifier
     from headstart.networks.groups.layers import restore
     from headstart.runs.folder import Run
@@ -114,7 +115,6 @@ def ours(case: Case, images: Images, *, side: SideName, epochs: int, seed: int) 
     from headstart.train.checkpoint import load_state
     from headstart.train.loop import fit
     from headstart.train.stopping import StopRequest
-    from headstart.train.training_images import TrainingImages
 
     torch.use_deterministic_algorithms(True, warn_only=True)  # as `headstart train` does
     choice, roles, size = find_model(case.model), images.roles, images.spec.size

@@ -91,9 +91,9 @@ def records_of(name: str, folder: Path, limit: int | None) -> list[ImageRecord]:
 
 def fill(records: Sequence[ImageRecord], piece: int) -> Row:
     """Seconds of the real thing and of its two bounds; the store begins empty, the engine is chosen beforehand."""
-    from headstart.features.activations import Activations, View, pooled_part
-    from headstart.features.engines import SAMPLE_IMAGES, choose_engine
-    from headstart.features.store import EVALUATION, ActivationStore
+    from headstart.engine.prefix.engines import SAMPLE_IMAGES, choose_engine
+    from headstart.engine.store.activations import Activations, View, pooled_part
+    from headstart.engine.store.store import EVALUATION, ActivationStore
     from headstart.networks.backbone import build_classifier
     from headstart.networks.cards.catalog import find_model
 

@@ -78,12 +78,12 @@ class Prepared:
     """A settled plan with its images and a fresh network: all that `fit` takes."""
 
     def __init__(self, folder: Path, run_folder: Path, **options: object) -> None:
+        from headstart.engine.store.training_images import TrainingImages
         from headstart.networks.backbone import group_names_of
         from headstart.networks.cards.catalog import find_model
         from headstart.plan.plan import DataPlan
         from headstart.runs.folder import Run
         from headstart.runs.progress import no_progress
-        from headstart.train.training_images import TrainingImages
         from headstart.workflow.images import check_for_training
         from headstart.workflow.plans import TrainOptions, make_plan
 
@@ -99,7 +99,7 @@ class Prepared:
 
     def classifier(self):
         """A fresh network with the weights and the grain of the plan."""
-        from headstart.features.depths import with_depths
+        from headstart.engine.prefix.depth_features import with_depths
         from headstart.networks.backbone import build_classifier
 
         kind = self.plan.head.kind

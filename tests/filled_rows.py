@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from headstart.data.sources.reading import ImageRecord
-from headstart.features.shards import Tensor
-from headstart.features.store import ActivationStore, SpaceKey, image_digest, random_view, row_ids
+from headstart.engine.store.shards import Tensor
+from headstart.engine.store.store import ActivationStore, SpaceKey, image_digest, random_view, row_ids
 from headstart.input_spec import InputSpec
 from headstart.workflow.feature_files import Filled
 

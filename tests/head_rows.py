@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from headstart.features.shards import Tensor
-from headstart.features.store import EVALUATION, ActivationStore, SpaceKey, image_digest, row_ids
-from headstart.features.stored_rows import StoredRows
+from headstart.engine.store.shards import Tensor
+from headstart.engine.store.store import EVALUATION, ActivationStore, SpaceKey, image_digest, row_ids
+from headstart.engine.store.stored_rows import StoredRows
 from headstart.input_spec import InputSpec
 
 KEY = SpaceKey("net", "0" * 32, "pooled", InputSpec(32, 32, "bilinear", (0.5,) * 3, (0.5,) * 3), "1", "none", "0")

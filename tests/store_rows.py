@@ -15,8 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
-from headstart.features.shards import Ids, Tensor
-from headstart.features.store import EVALUATION, ActivationStore, Space, SpaceKey, image_digest, row_ids
+from headstart.engine.store.shards import Ids, Tensor
+from headstart.engine.store.store import EVALUATION, ActivationStore, Space, SpaceKey, image_digest, row_ids
 from headstart.input_spec import InputSpec
 
 SPEC = InputSpec(32, 36, "bilinear", (0.5,), (0.5,))

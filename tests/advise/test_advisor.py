@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from advice_grid import BUDGETS, DOMAINS, EXPECTED, IMAGES, TWO_CORES
 from headstart.advise.advisor import ANY_DATA, advise
 from headstart.advise.choices import Reason
-from headstart.advise.price import Hardware
 from headstart.advise.situation import Situation
+from headstart.engine.costs.memory import Known
+from headstart.engine.costs.price import Hardware
 from headstart.errors import PlanError
-from headstart.features.measured import Known
 from headstart.plan.plan import Plan, TrainPhase
 from headstart.plan.presets import STRATEGIES
 from headstart.plan.request import Request

@@ -7,9 +7,9 @@ import math
 import pytest
 
 from headstart.advise.network import NETWORK_RULES, network_for
-from headstart.advise.price import Hardware
 from headstart.advise.rules import THAWING
 from headstart.advise.situation import Situation
+from headstart.engine.costs.price import Hardware
 from headstart.networks.cards.catalog import find_model
 from headstart.plan.request import DEFAULT_MODEL
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from headstart.advise.price import Hardware
 from headstart.advise.situation import Situation
+from headstart.engine.costs.price import Hardware
 from headstart.errors import PlanError
 
 

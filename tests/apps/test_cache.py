@@ -13,9 +13,9 @@ import typer
 from typer.testing import CliRunner, Result
 
 from headstart.apps.cache import age_text, cache, parse_bytes
+from headstart.engine.store.shards import Tensor
+from headstart.engine.store.store import EVALUATION, ActivationStore, Space, SpaceKey, image_digest, row_ids
 from headstart.errors import HeadstartError
-from headstart.features.shards import Tensor
-from headstart.features.store import EVALUATION, ActivationStore, Space, SpaceKey, image_digest, row_ids
 from headstart.input_spec import InputSpec
 
 KEY = SpaceKey("net:tag", "ab", "layer3", InputSpec(64, 64, "bilinear", (0.5,), (0.5,)), "1", "torch", "2.9")

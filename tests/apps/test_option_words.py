@@ -7,9 +7,9 @@ from typing import get_args
 import pytest
 
 from headstart.apps import option_words
+from headstart.engine.views import PRESETS
 from headstart.knowledge import transfer
 from headstart.knowledge.domains import DOMAINS
-from headstart.models.augment import PRESETS
 from headstart.networks.cards.catalog import all_cards
 from headstart.networks.cards.search import SortKey
 from headstart.plan import presets

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from headstart.features.positions import position_map
+from headstart.engine.prefix.positions import position_map
 from headstart.features.receptive_field import receptive_sides, side_holding
 
 

@@ -11,7 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headstart.features.store import ActivationStore
+from headstart.engine.store.store import ActivationStore
 from headstart.plan.plan import AugmentationPlan
 from headstart.runs.observers import Observer
 from headstart.train.channel_jitter import jitter_channels

@@ -14,9 +14,9 @@ import pytest
 import torch
 
 from conftest import Prepared
+from headstart.engine.prefix import engines
+from headstart.engine.store.store import ActivationStore
 from headstart.errors import RunError
-from headstart.features import engines
-from headstart.features.store import ActivationStore
 from headstart.runs.observers import Observer
 from headstart.train import ending, probe
 from headstart.train.checkpoint import Candidate, load_state

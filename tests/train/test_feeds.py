@@ -14,11 +14,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headstart.features import activations, store_limit
-from headstart.features.frozen_part import training_view_of, views_drawn_from
-from headstart.features.store import EVALUATION, ActivationStore
-from headstart.features.store_index import POOLED
-from headstart.features.store_limit import spaces_in_use_order, write_limit
+from headstart.engine.store import activations, limit
+from headstart.engine.store.frozen_part import training_view_of, views_drawn_from
+from headstart.engine.store.index import POOLED
+from headstart.engine.store.limit import spaces_in_use_order, write_limit
+from headstart.engine.store.store import EVALUATION, ActivationStore
 from headstart.networks.backbone import build_classifier
 from headstart.plan.plan import AugmentationPlan, FrozenPartPlan, OptimizerPlan, TrainPhase
 from headstart.runs.observers import Observer
@@ -140,7 +140,7 @@ def test_what_does_not_rest_is_not_stored(prepare: Callable, tmp_path: Path, opt
 def test_without_room_the_run_goes_on_from_pixels_and_says_so(
     prepare: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(store_limit, "bytes_for", lambda root, *own: 1000)
+    monkeypatch.setattr(limit, "bytes_for", lambda root, *own: 1000)
     _, _, _, feed, notes = made(prepare(), tmp_path / "store")
     assert isinstance(feed, PixelFeed)
     assert "do not fit" in notes.events["not_stored"]["why"]
@@ -199,7 +199,7 @@ def test_rows_at_the_same_border_are_found_also_where_the_store_is_full_of_them(
     augmentation = AugmentationPlan(preset="standard", stored_views=2)
     first = made(prepare("first"), tmp_path / "store", augmentation=augmentation)[3]
     assert isinstance(first, StoredFeed)
-    write_limit(tmp_path / "store", store_limit.stored_bytes(tmp_path / "store"))
+    write_limit(tmp_path / "store", limit.stored_bytes(tmp_path / "store"))
     monkeypatch.setattr(activations, "outputs_of", lambda *args: pytest.fail("computed again"))
     again = made(prepare("again"), tmp_path / "store", augmentation=augmentation)[3]  # the first still reads
     assert isinstance(again, StoredFeed)

@@ -10,12 +10,12 @@ import pytest
 
 from headstart.data.sources.reading import WHOLE, ImageRecord
 from headstart.data.splits import Roles
+from headstart.engine.store.training_images import TrainingImages
 from headstart.input_spec import InputSpec
 from headstart.networks.cards.catalog import all_cards
 from headstart.solvers.rows import MatrixRows
 from headstart.train import leak_findings as module
 from headstart.train.leak_findings import leak_findings
-from headstart.train.training_images import TrainingImages
 
 RNG = np.random.default_rng(0)
 SCENES = np.repeat(RNG.normal(size=(40, 8)), 5, axis=0) + 0.1 * RNG.normal(size=(200, 8))

@@ -12,8 +12,8 @@ import pytest
 import torch
 
 from conftest import Prepared, make_images
+from headstart.engine.prefix.engines import features_of
 from headstart.errors import FrozenMovedError, RunError
-from headstart.features.engines import features_of
 from headstart.networks import backbone
 from headstart.networks.backbone import Classifier
 from headstart.plan.plan import Plan, Schedule

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 import torch
 
-from headstart.features.engines import features_of, logits_of
+from headstart.engine.prefix.engines import features_of, logits_of
+from headstart.engine.store.store import ActivationStore
 from headstart.features.predictor import load
-from headstart.features.store import ActivationStore
 from headstart.measures.metrics import paired_p_value, sharpened_log_losses
 from headstart.models.bundle import save_bundle
 from headstart.networks.heads import DEPTHS
@@ -152,7 +152,7 @@ def test_the_network_answers_as_the_solved_head_and_so_does_its_bundle(
 def test_many_images_are_predicted_through_an_engine_with_the_same_answers(
     prepare: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    from headstart.features import engines
+    from headstart.engine.prefix import engines
 
     _, images, classifier = prepared(prepare, tmp_path)
     rng = torch.Generator().manual_seed(0)

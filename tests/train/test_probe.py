@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 import torch
 
-from headstart.features.engines import features_of, logits_of
-from headstart.features.store import ActivationStore
-from headstart.features.stored_rows import StoredRows
+from headstart.engine.prefix.engines import features_of, logits_of
+from headstart.engine.store.store import ActivationStore
+from headstart.engine.store.stored_rows import StoredRows
+from headstart.engine.store.training_images import TrainingImages
 from headstart.plan.plan import SolvePhase
 from headstart.runs.observers import Observer
 from headstart.solvers import head_solver
 from headstart.solvers.in_memory import LinearHead, softmax
 from headstart.train.probe import PooledSource, refit_head, solve_probe, write_head
-from headstart.train.training_images import TrainingImages
 
 
 def test_the_probe_is_judged_on_select_images_with_the_weights_it_wrote(prepare: Callable):

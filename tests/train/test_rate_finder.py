@@ -13,8 +13,8 @@ import pytest
 import torch
 
 from conftest import Prepared, make_images
-from headstart.features.cost_facts import FEWEST_POINTS
-from headstart.features.store import ActivationStore
+from headstart.engine.costs.terms import FEWEST_POINTS
+from headstart.engine.store.store import ActivationStore
 from headstart.networks.backbone import Classifier
 from headstart.networks.groups.layers import named_tensors
 from headstart.plan.plan import FrozenPartPlan, Plan, RateRule, Schedule, TrainPhase

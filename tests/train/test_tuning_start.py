@@ -12,9 +12,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 from conftest import Prepared, make_images
-from headstart.features.activations import evaluation_view
-from headstart.features.engines import features_of
-from headstart.features.store import ActivationStore
+from headstart.engine.prefix.engines import features_of
+from headstart.engine.store.activations import evaluation_view
+from headstart.engine.store.store import ActivationStore
 from headstart.networks.groups.layers import restore
 from headstart.plan.plan import SolvePhase, TrainPhase
 from headstart.runs.observers import Observer

@@ -10,11 +10,11 @@ import pytest
 
 from headstart.advise.ranking import Candidate
 from headstart.data.sources.reading import ImageRecord, open_source
+from headstart.engine.prefix.engines import features_of
+from headstart.engine.store import activations as activations_module
+from headstart.engine.store.activations import Activations
+from headstart.engine.store.store import image_digest
 from headstart.errors import DiskFullError, ModelError
-from headstart.features import activations as activations_module
-from headstart.features.activations import Activations
-from headstart.features.engines import features_of
-from headstart.features.store import image_digest
 from headstart.networks.backbone import build_classifier
 from headstart.networks.cards.catalog import ModelChoice, find_model
 from headstart.workflow import candidates as candidates_module

@@ -11,9 +11,9 @@ import pytest
 
 import headstart
 from headstart.data.sources.reading import open_source
+from headstart.engine.prefix.engines import features_of
+from headstart.engine.store import activations as activations_module
 from headstart.errors import DataError, Interrupted, ModelError, PlanError
-from headstart.features import activations as activations_module
-from headstart.features.engines import features_of
 from headstart.networks.backbone import build_classifier
 from headstart.networks.cards.catalog import find_model
 from headstart.plan.plan import DataPlan

@@ -11,8 +11,8 @@ import pytest
 
 import headstart
 from headstart.advise.halving import nested_order
+from headstart.engine.store import activations as activations_module
 from headstart.errors import DataError, Interrupted, ModelError, PlanError
-from headstart.features import activations as activations_module
 from headstart.networks.cards.search import ModelQuery
 from headstart.plan.plan import DataPlan
 from headstart.runs.progress import no_progress

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from headstart.engine.store.shards import Tensor
+from headstart.engine.store.store import EVALUATION, ActivationStore, Space, SpaceKey, image_digest, row_ids
 from headstart.errors import HeadstartError
-from headstart.features.shards import Tensor
-from headstart.features.store import EVALUATION, ActivationStore, Space, SpaceKey, image_digest, row_ids
 from headstart.input_spec import InputSpec
 from headstart.workflow.storage import SMALLEST_LIMIT_BYTES, clear_cache, limit_cache, show_cache
 

@@ -336,7 +336,7 @@ def test_a_second_head_computes_no_image_again(
     make_folder: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     """Neither to learn nor to report: features are found by the weights in the bundle and the bytes of the files."""
-    from headstart.features import activations
+    from headstart.engine.store import activations
 
     monkeypatch.setenv("HEADSTART_HOME", str(tmp_path / "home"))
     monkeypatch.setattr(activations, "FEWEST_FOR_AN_ENGINE", 1)

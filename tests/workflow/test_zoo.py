@@ -47,7 +47,7 @@ def test_too_many_to_measure_are_refused():
 
 
 def test_measured_speeds_decide_limits_order_and_front(monkeypatch: pytest.MonkeyPatch):
-    from headstart.features import speed
+    from headstart.engine.costs import speed
 
     monkeypatch.setattr(speed, "measured_speeds", lambda cards, **_: {c.name: 1e9 / c.parameters for c in cards})
     query = ModelQuery(family="squeezenet", sort="speed", min_speed=805)
@@ -57,7 +57,7 @@ def test_measured_speeds_decide_limits_order_and_front(monkeypatch: pytest.Monke
 
 
 def test_a_speed_that_is_not_stable_has_its_range(monkeypatch: pytest.MonkeyPatch):
-    from headstart.features import speed
+    from headstart.engine.costs import speed
 
     def measured(cards: Any, *, on_card: Any, on_unstable: Any) -> dict[str, float]:
         on_unstable(cards[0].name, (0.493, 12.048))

@@ -10,12 +10,12 @@ from typing import Literal
 from headstart.advise.answer import Advice, Prices
 from headstart.advise.choices import Reason, Step, augmentation, batch_norm, input_size, steps
 from headstart.advise.network import network_for
-from headstart.advise.price import Cost, Machine, cost_of, machine_for, pretraining_seconds
 from headstart.advise.rules import THAWING, Decision, decide
 from headstart.advise.situation import Situation
 from headstart.amounts import duration_text
-from headstart.features.measured import Known
-from headstart.features.network_facts import NetworkFacts, facts_of_card
+from headstart.engine.costs.memory import Known
+from headstart.engine.costs.network import NetworkFacts, facts_of_card
+from headstart.engine.costs.price import Cost, Machine, cost_of, machine_for, pretraining_seconds
 from headstart.knowledge.choosing import RULE_OF_THUMB, SCRATCH_IMAGES
 from headstart.knowledge.citations import source_of
 from headstart.knowledge.transfer import HEAD_LEARNING_RATE

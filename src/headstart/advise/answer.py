@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from headstart.advise.choices import Reason, Step
-from headstart.advise.price import Cost, Machine, usual_routes
 from headstart.advise.situation import Situation
+from headstart.engine.costs.price import Cost, Machine, usual_routes
 from headstart.knowledge.choosing import SCRATCH_IMAGES
 from headstart.knowledge.domains import DOMAINS
 from headstart.plan.plan import DataPlan, Plan, TrainPhase

@@ -11,7 +11,7 @@ import torch
 
 from headstart.data.preprocess import NetworkInput
 from headstart.data.sources.reading import ImageRecord
-from headstart.features.engines import (
+from headstart.engine.prefix.engines import (
     SAMPLE_IMAGES,
     Engine,
     choose_engine,
@@ -21,7 +21,7 @@ from headstart.features.engines import (
     pooled_features,
     pooled_label,
 )
-from headstart.features.torch_engine import EagerEngine
+from headstart.engine.prefix.torch_engine import EagerEngine
 from headstart.input_spec import InputSpec
 from headstart.measures.timing import Stability, Timing, timed
 from headstart.networks.backbone import Classifier

@@ -16,12 +16,12 @@ import torch
 from torch import Tensor, nn
 
 from headstart.data.preprocess import NetworkInput
-from headstart.features.cut import NetworkGraph
-from headstart.features.parts import pooled
-from headstart.features.positions import PositionMap, position_map, prefix_tokens_of
+from headstart.engine.prefix.cut import NetworkGraph
+from headstart.engine.prefix.parts import pooled
+from headstart.engine.prefix.positions import PositionMap, position_map, prefix_tokens_of
+from headstart.engine.prefix.torch_engine import to_tensor
+from headstart.engine.prefix.tracing import sample, still
 from headstart.features.receptive_field import receptive_sides
-from headstart.features.torch_engine import to_tensor
-from headstart.features.tracing import sample, still
 from headstart.machine import device_of
 from headstart.networks.groups.layers import LayerGroup, owner_by_path
 

@@ -17,7 +17,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from headstart.data.loading import batches, read_view
 from headstart.data.sources.reading import ImageRecord
-from headstart.features.torch_engine import to_tensor
+from headstart.engine.prefix.torch_engine import to_tensor
 from headstart.input_spec import InputSpec
 from headstart.machine import device_of
 from headstart.measures.similarity import gaussian_overlap

@@ -14,8 +14,8 @@ import numpy.typing as npt
 from headstart.arguments import ArgumentError
 from headstart.data.sources.given_images import GivenImage, GivenImages, InputError, records_of
 from headstart.data.sources.reading import ImageRecord
+from headstart.engine.store.store import ActivationStore
 from headstart.errors import DataError, require
-from headstart.features.store import ActivationStore
 from headstart.files import is_folder
 from headstart.models.bundle import BundleInfo, load_classifier
 
@@ -62,7 +62,7 @@ class Predictor:
             MissingExtraError: torch is not installed.
         """
         require("torch", extra="train")
-        from headstart.features.depths import with_depths
+        from headstart.engine.prefix.depth_features import with_depths
         from headstart.machine import best_device
 
         self._classifier, self.info = load_classifier(folder, deepen=with_depths)
@@ -134,8 +134,8 @@ class Predictor:
     def _logits(
         self, records: Sequence[ImageRecord], on_images: Callable[[int], object], kept: Kept | None
     ) -> npt.NDArray[np.float32]:
-        from headstart.features.activations import stored_answers
-        from headstart.features.engines import answers_of
+        from headstart.engine.prefix.engines import answers_of
+        from headstart.engine.store.activations import stored_answers
 
         classifier, spec = self._classifier, self.info.input
         if kept is None:

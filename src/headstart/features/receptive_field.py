@@ -14,7 +14,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from headstart.features.positions import PositionMap
+from headstart.engine.prefix.positions import PositionMap
 
 SHARE = 0.9
 """Of the gradient's energy that the square holds."""

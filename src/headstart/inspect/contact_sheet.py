@@ -13,9 +13,9 @@ from headstart.data.decoders.raster import Pixels
 from headstart.data.loading import read_pixels, read_view
 from headstart.data.preprocess import scale, unscale
 from headstart.data.sources.reading import ImageRecord
+from headstart.engine.views import Flip, training_view, view_rng
 from headstart.files import write_atomically
 from headstart.input_spec import InputSpec
-from headstart.models.augment import Flip, training_view, view_rng
 
 TRAINING_VIEWS = 5
 _GAP = 6

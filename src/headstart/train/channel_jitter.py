@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from headstart.features.parts import channel_axis
+from headstart.engine.prefix.parts import channel_axis
 
 
 def jitter_channels(tensors: tuple[Tensor, ...], *, strength: float, seed: int) -> tuple[Tensor, ...]:

@@ -10,7 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from headstart.features.engine_choice import EngineWish
+from headstart.engine.prefix.engine_choice import EngineWish
+from headstart.engine.store.training_images import TrainingImages
 from headstart.networks.backbone import Classifier
 from headstart.networks.groups.layers import restore
 from headstart.plan.plan import Phase, SolvePhase
@@ -19,7 +20,6 @@ from headstart.train.checkpoint import Candidate, Progress, State
 from headstart.train.choice import Outcome, choose
 from headstart.train.probe import refit_head
 from headstart.train.stopping import StopReason, StopRequest
-from headstart.train.training_images import TrainingImages
 
 SOLVE_GRACE_SECONDS = 2.0
 """A spent budget lets a solve of the head go on for so long: with few images that is all of it, with a result."""

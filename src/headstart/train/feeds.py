@@ -19,19 +19,19 @@ from torch import Tensor
 from headstart.data.loading import batches, read_pixels, read_view
 from headstart.data.preprocess import NetworkInput, scale
 from headstart.data.sources.reading import ImageRecord
+from headstart.engine.costs.model import views_wanted
+from headstart.engine.prefix.cut import CutNetwork
+from headstart.engine.prefix.engine_choice import EngineWish
+from headstart.engine.prefix.engines import Matrix, logits_of, to_tensor
+from headstart.engine.store.activations import Activations, View, evaluation_view
+from headstart.engine.store.frozen_part import cut_at, frozen_part, training_view_of
+from headstart.engine.store.index import Reader
+from headstart.engine.store.training_images import TrainingImages
+from headstart.engine.views import training_view, view_rng
 from headstart.errors import DiskFullError, ModelError, NotWritableError
-from headstart.features.activations import Activations, View, evaluation_view
-from headstart.features.cost import views_wanted
-from headstart.features.cut import CutNetwork
-from headstart.features.engine_choice import EngineWish
-from headstart.features.engines import Matrix, logits_of, to_tensor
-from headstart.features.frozen_part import cut_at, frozen_part, training_view_of
-from headstart.features.store_index import Reader
-from headstart.models.augment import training_view, view_rng
 from headstart.networks.backbone import Classifier
 from headstart.plan.plan import AugmentationPlan, FrozenPartPlan, TrainPhase
 from headstart.runs.observers import Observer
-from headstart.train.training_images import TrainingImages
 
 Batch: TypeAlias = tuple[Sequence[ImageRecord], tuple[Tensor, ...]]
 

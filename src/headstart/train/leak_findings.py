@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from headstart.data.sources.reading import ImageRecord
+from headstart.engine.store.training_images import TrainingImages
 from headstart.findings import Finding
 from headstart.measures.near_neighbours import (
     FILES_BESIDE,
@@ -19,7 +20,6 @@ from headstart.measures.near_neighbours import (
     succession,
 )
 from headstart.solvers.rows import RowSource, matrix_of_rows
-from headstart.train.training_images import TrainingImages
 
 MOST_TEST_IMAGES = 300
 """So many test images are compared with the training images."""

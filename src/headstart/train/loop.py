@@ -21,7 +21,10 @@ import torch
 from torch import Tensor
 
 from headstart.data.sources.reading import ImageRecord
-from headstart.features.cut import CutNetwork
+from headstart.engine.costs.forecast import Costs, costs_of
+from headstart.engine.costs.timing import phase_row
+from headstart.engine.prefix.cut import CutNetwork
+from headstart.engine.store.training_images import TrainingImages
 from headstart.measures.metrics import log_loss
 from headstart.networks.backbone import Classifier
 from headstart.networks.groups.layers import restore
@@ -35,10 +38,8 @@ from headstart.train.checkpoint import Candidate, Progress, State, copy_of, load
 from headstart.train.choice import Outcome
 from headstart.train.ending import Ending, SolveCheck, Stopped, end, interrupted, leave_if_asked, why_futile
 from headstart.train.feeds import Feed, feed_for
-from headstart.train.forecasting import Costs, costs_of
 from headstart.train.frozen import FrozenCheck
 from headstart.train.judged import epoch_row
-from headstart.train.ledger import phase_row
 from headstart.train.mixup import batch_loss
 from headstart.train.moved import MovedCheck
 from headstart.train.phases import Entered, enter
@@ -46,7 +47,6 @@ from headstart.train.probe import candidate_of, solve_probe
 from headstart.train.rate_finder import Rehearsal, find_rates
 from headstart.train.schedules import rates_at
 from headstart.train.stopping import StopReason, StopRequest
-from headstart.train.training_images import TrainingImages
 from headstart.train.tuning_start import start_head
 
 SAVE_SECONDS = 120.0

@@ -13,12 +13,13 @@ import torch
 
 from headstart.data.sources.reading import ImageRecord
 from headstart.data.splits import deal_folds
+from headstart.engine.prefix.engine_choice import EngineWish
+from headstart.engine.prefix.engines import features_of
+from headstart.engine.store.activations import Activations, View, evaluation_view, pooled_part
+from headstart.engine.store.index import POOLED
+from headstart.engine.store.stored_rows import StoredRows
+from headstart.engine.store.training_images import TrainingImages
 from headstart.errors import DiskFullError, NotWritableError
-from headstart.features.activations import Activations, View, evaluation_view, pooled_part
-from headstart.features.engine_choice import EngineWish
-from headstart.features.engines import features_of
-from headstart.features.store_index import POOLED
-from headstart.features.stored_rows import StoredRows
 from headstart.measures.metrics import log_loss, sharpened_log_losses
 from headstart.networks.backbone import Classifier
 from headstart.plan.plan import SolvePhase
@@ -30,7 +31,6 @@ from headstart.solvers.rows import CheckStop, MatrixRows, RowSource, never_stop
 from headstart.train.checkpoint import Candidate, copy_of
 from headstart.train.leak_findings import leak_findings
 from headstart.train.multi_depth import DepthProblem, solve_depths
-from headstart.train.training_images import TrainingImages
 
 
 @dataclass(frozen=True)

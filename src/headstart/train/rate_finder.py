@@ -23,7 +23,8 @@ import torch
 from torch import Tensor
 
 from headstart.data.sources.reading import ImageRecord
-from headstart.features.cost_facts import points_for
+from headstart.engine.costs.terms import points_for
+from headstart.engine.store.training_images import TrainingImages
 from headstart.networks.backbone import Classifier
 from headstart.networks.groups.layers import freeze, restore
 from headstart.plan.plan import OptimizerPlan, RateRule, TrainPhase
@@ -43,7 +44,6 @@ from headstart.train.range_test import (
     has_diverged,
     suggest,
 )
-from headstart.train.training_images import TrainingImages
 
 Losses = npt.NDArray[np.float64]
 """(B,) of the images of one batch."""

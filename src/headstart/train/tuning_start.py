@@ -13,18 +13,18 @@ from typing import Protocol
 from headstart.data.loading import read_pixels
 from headstart.data.preprocess import NetworkInput, scale
 from headstart.data.sources.reading import ImageRecord
-from headstart.features.activations import View
-from headstart.features.engine_choice import EngineWish
-from headstart.features.frozen_part import views_drawn_from
-from headstart.features.store import random_view
-from headstart.models.augment import training_view, view_rng
+from headstart.engine.prefix.engine_choice import EngineWish
+from headstart.engine.store.activations import View
+from headstart.engine.store.frozen_part import views_drawn_from
+from headstart.engine.store.store import random_view
+from headstart.engine.store.training_images import TrainingImages
+from headstart.engine.views import training_view, view_rng
 from headstart.networks.backbone import Classifier
 from headstart.plan.plan import AugmentationPlan, Phase, SolvePhase, TrainPhase
 from headstart.runs.observers import Observer
 from headstart.solvers.rows import ChainedRows
 from headstart.train.checkpoint import Progress
 from headstart.train.probe import PooledSource, head_on, write_head
-from headstart.train.training_images import TrainingImages
 
 FIRST_VIEW = 64
 """Number of the first view: those below are what phases store and train on, and the head should not know them."""

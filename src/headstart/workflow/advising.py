@@ -10,11 +10,11 @@ from typing import Any, Literal
 from headstart.advise.advisor import ANY_DATA, advise
 from headstart.advise.answer import Advice
 from headstart.advise.choices import Reason
-from headstart.advise.price import Gpu, Hardware
 from headstart.advise.situation import Situation
 from headstart.data.loading import cores as own_cores
+from headstart.engine.costs.memory import Known, recall
+from headstart.engine.costs.price import Gpu, Hardware
 from headstart.errors import PlanError, nearest
-from headstart.features.measured import Known, recall
 from headstart.knowledge.choosing import Level
 from headstart.knowledge.domains import DOMAINS
 from headstart.networks.cards.catalog import find_model

@@ -19,8 +19,8 @@ def inference_of_bundle(bundle: Path, observer: Observer) -> dict[str, Any]:
     Raises:
         BundleError: not a bundle.
     """
+    from headstart.engine.prefix.depth_features import with_depths
     from headstart.features.answering_speed import inference_of
-    from headstart.features.depths import with_depths
     from headstart.machine import best_device
     from headstart.models.bundle import load_classifier
 

@@ -16,7 +16,7 @@ from headstart.runs.progress import Progress, no_progress
 from headstart.workflow.plans import TrainOptions, make_plan, refuse_by_licence
 
 if TYPE_CHECKING:
-    from headstart.features.activations import Activations
+    from headstart.engine.store.activations import Activations
     from headstart.networks.backbone import Classifier
 
 HELD_PARAMETERS = 250_000_000
@@ -48,7 +48,7 @@ class CandidateNetworks:
             noncommercial_weights: Whether weights whose licence forbids commercial use may be used.
             progress: Told how far it is.
         """
-        from headstart.features.store import ActivationStore
+        from headstart.engine.store.store import ActivationStore
 
         self._choices, self._records, self._digests = choices, records, digests
         self._input_size, self._licences, self._progress = input_size, noncommercial_weights, progress
@@ -84,8 +84,8 @@ class CandidateNetworks:
             ModelError: weights cannot be had or used, or the network takes no images of that size.
             MissingExtraError: the network's library is not installed.
         """
-        from headstart.features.activations import evaluation_view, matrix_of
-        from headstart.features.engines import features_of
+        from headstart.engine.prefix.engines import features_of
+        from headstart.engine.store.activations import evaluation_view, matrix_of
 
         classifier, activations = self._held.get(candidate.name) or self._built(candidate.name)
         if self._holds_all:
@@ -105,7 +105,7 @@ class CandidateNetworks:
             self.computed += activations.computed - before
 
     def _built(self, name: str) -> tuple[Classifier, Activations]:
-        from headstart.features.activations import Activations, pooled_part
+        from headstart.engine.store.activations import Activations, pooled_part
         from headstart.machine import best_device
         from headstart.networks.backbone import build_classifier
 

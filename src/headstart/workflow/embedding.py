@@ -20,9 +20,9 @@ from headstart.data.checks import image_checks
 from headstart.data.loading import reader_threads
 from headstart.data.sources.reading import Dataset, ImageRecord, open_source
 from headstart.data.sources.source_findings import STRICT, find_in_source
+from headstart.engine.store.index import POOLED
+from headstart.engine.store.store import ActivationStore, image_digest
 from headstart.errors import DataError, Interrupted, PlanError, require
-from headstart.features.store import ActivationStore, image_digest
-from headstart.features.store_index import POOLED
 from headstart.networks.cards.catalog import find_model
 from headstart.plan.plan import DataPlan, NoncommercialWeights
 from headstart.plan.request import Resize
@@ -32,8 +32,8 @@ from headstart.workflow.images import read_watched
 from headstart.workflow.plans import TrainOptions, make_plan, refuse_by_licence
 
 if TYPE_CHECKING:
-    from headstart.features.activations import Activations, View
-    from headstart.features.store_index import Reader
+    from headstart.engine.store.activations import Activations, View
+    from headstart.engine.store.index import Reader
 
 MOST_VIEWS = 64
 
@@ -70,7 +70,7 @@ class Embedding:
 
     features: npt.NDArray[np.float32]
     """(N, F), of the plain view. Several or spatial tensors are flattened, side by side in the order of
-    `headstart.features.cut`."""
+    `headstart.engine.prefix.cut`."""
     ids: tuple[str, ...]
     """(N,) names of the images inside DATA."""
     labels: tuple[str, ...]
@@ -252,8 +252,8 @@ class _Work:
         }
 
     def _frozen_part(self) -> Activations:
-        from headstart.features.activations import Activations, pooled_part
-        from headstart.features.frozen_part import cut_at, frozen_part
+        from headstart.engine.store.activations import Activations, pooled_part
+        from headstart.engine.store.frozen_part import cut_at, frozen_part
         from headstart.machine import best_device
         from headstart.networks.backbone import build_classifier
 
@@ -316,8 +316,8 @@ class _Work:
                 activations.reader(distinct, views, on_images=tick)
 
     def _views(self) -> tuple[View, list[View]]:
-        from headstart.features.activations import evaluation_view
-        from headstart.features.frozen_part import training_view_of
+        from headstart.engine.store.activations import evaluation_view
+        from headstart.engine.store.frozen_part import training_view_of
 
         spec, augmentation, seed = self._spec, self._plan.augmentation, self.options.seed
         numbers = range(self.options.views)

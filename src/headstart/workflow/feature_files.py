@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from headstart.data.sources.reading import ImageRecord
+from headstart.engine.store.index import Reader
 from headstart.errors import DataError
-from headstart.features.store_index import Reader
 from headstart.files import is_folder
 
 FILE_SUFFIXES = (".npz", ".parquet")

@@ -25,9 +25,9 @@ from headstart.workflow.images import CheckedData
 from headstart.workflow.judge import Judged, judge_records
 
 if TYPE_CHECKING:
+    from headstart.engine.costs.timing import Ledger
     from headstart.features.predictor import Kept
     from headstart.train.choice import Outcome
-    from headstart.train.ledger import Ledger
 
 
 def final_figures(

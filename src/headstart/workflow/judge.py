@@ -281,8 +281,8 @@ def kept_features(
         weights: Of the plan; random ones are shared with no other run.
         digests: Image id -> hash of its bytes.
     """
+    from headstart.engine.store.store import ActivationStore
     from headstart.features.predictor import Kept
-    from headstart.features.store import ActivationStore
 
     rests = all(isinstance(phase, SolvePhase) or phase.thaw == 0 for phase in phases)
     tuned = not rests and chosen not in [phase.name for phase in phases if isinstance(phase, SolvePhase)]

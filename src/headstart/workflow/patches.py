@@ -125,7 +125,7 @@ def draw_patches(
 def _placed(
     peaks: ChannelPeaks, records: Sequence[ImageRecord], grid: tuple[int, int], side: int, size: int
 ) -> ChannelPatches:
-    from headstart.features.positions import box_around
+    from headstart.engine.prefix.positions import box_around
 
     patches = tuple(
         Patch(records[peak.image].id, box_around(peak.position, *grid, side=side, size=size), peak.activation)

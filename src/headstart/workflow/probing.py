@@ -20,8 +20,8 @@ from headstart.data.loading import batches
 from headstart.data.preprocess import NetworkInput, evaluation_view, pixels_needed
 from headstart.data.sources.reading import ImageRecord
 from headstart.data.splits import group_names, join_identical, limited
+from headstart.engine.store.store import image_digest
 from headstart.errors import DataError, HeadstartError, ModelError, PlanError, require
-from headstart.features.store import image_digest
 from headstart.features.strongest import StrongestPositions
 from headstart.files import is_file, is_folder, is_there
 from headstart.input_spec import InputSpec
@@ -269,8 +269,8 @@ def _is_same(source: str, other: str) -> bool:
 
 def _readers(choice: ModelChoice, bundle: Path | None) -> tuple[DepthReader, DepthReader | None, InputSpec]:
     """Of the pretrained network and of the run's, and what both see: the run's input where there is a run."""
+    from headstart.engine.prefix.depth_features import with_depths
     from headstart.features.depth_reader import DepthReader
-    from headstart.features.depths import with_depths
     from headstart.machine import best_device
     from headstart.models.bundle import load_classifier, read_info
     from headstart.networks.backbone import build_classifier

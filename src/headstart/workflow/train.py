@@ -41,9 +41,9 @@ from headstart.workflow.plans import (
 from headstart.workflow.run_data import data_json
 
 if TYPE_CHECKING:
+    from headstart.engine.store.training_images import TrainingImages
     from headstart.networks.backbone import Classifier
     from headstart.train.choice import Outcome
-    from headstart.train.training_images import TrainingImages
 
 
 @dataclass(frozen=True)
@@ -134,10 +134,10 @@ def train_settled(
     started: float,
 ) -> TrainingAnswer:
     """Build the network, make the run folder, train, write the bundle, judge it on the images that report."""
+    from headstart.engine.costs.forecast import costs_of
+    from headstart.engine.costs.timing import Ledger
     from headstart.models.bundle import save_bundle
     from headstart.runs.observers import All, EventLog
-    from headstart.train.forecasting import costs_of
-    from headstart.train.ledger import Ledger
     from headstart.train.loop import fit
     from headstart.train.stopping import STOPPING, StopRequest
 
@@ -208,7 +208,7 @@ def _way_on(run: Run) -> Iterator[None]:
 
 def _build(plan: Plan, choice: ModelChoice, *, num_classes: int) -> Classifier:
     """The network of a settled plan, on the device that will train it."""
-    from headstart.features.depths import with_depths
+    from headstart.engine.prefix.depth_features import with_depths
     from headstart.machine import best_device
     from headstart.networks.backbone import build_classifier
 
@@ -230,8 +230,8 @@ def _build(plan: Plan, choice: ModelChoice, *, num_classes: int) -> Classifier:
 
 def _training_images(plan: Plan, choice: ModelChoice, data: CheckedData) -> TrainingImages:
     """Roles, what the network sees of an image, and where the settled plan keeps what is frozen."""
-    from headstart.features.store import ActivationStore
-    from headstart.train.training_images import TrainingImages
+    from headstart.engine.store.store import ActivationStore
+    from headstart.engine.store.training_images import TrainingImages
 
     assert isinstance(plan.input.size, int)
     return TrainingImages(

@@ -90,7 +90,7 @@ class _Speeds:
 
 def _measured(cards: list[ModelCard], progress: Progress) -> _Speeds:
     require("torch", extra="train")
-    from headstart.features.speed import measured_speeds
+    from headstart.engine.costs.speed import measured_speeds
 
     unstable: dict[str, tuple[float, float]] = {}
     on_card = progress("measure", len(cards))

@@ -1,0 +1,120 @@
+"""A classifier whose head reads the pooled output of every layer group beside what the ordinary head reads.
+
+After Head2Toe (Evci et al. 2022): early layers hold edges and textures that the last one has let go of, and reading
+them costs nothing, because they are computed on the way. The network stays the library's own, with its own tensor
+names and its own head; one linear layer is added to it, and its answer to the network's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+
+from headstart.engine.prefix.cut import NetworkGraph
+from headstart.engine.prefix.parts import Part, pooled
+from headstart.engine.prefix.tracing import sample, still
+from headstart.errors import ModelError
+from headstart.networks.backbone import Classifier
+from headstart.networks.groups.grouping import layer_groups
+from headstart.networks.heads import DEPTHS, DepthHead, HeadSite
+
+WIDEST = 4096
+"""A longer output is a map that was flattened, not pooled; it is left out."""
+
+
+def with_depths(classifier: Classifier, size: int) -> Classifier:
+    """The same network, changed in place, with a head on the outputs of all its groups too.
+
+    Groups are those of stage grain, whatever the plan counts: a bundle says nothing of grains. A group whose pooled
+    output is what the ordinary head reads (often the last stage's) is left out, as is one wider than WIDEST.
+
+    Args:
+        classifier: With a linear head. It computes as in evaluation from now on: a head of this kind is solved.
+        size: Side of the images in pixels; it takes no others afterwards.
+
+    Raises:
+        ModelError: the steps of the network cannot be told, or no group before its head has an output to pool.
+    """
+    assert classifier.head_kind == "linear", "depths are read beside a linear head"
+    network = classifier.network
+    device = next(network.parameters()).device
+    example = torch.zeros(2, classifier.card.input.channels, size, size, device=device)
+    example = example.contiguous(memory_format=torch.channels_last)
+    try:
+        part = NetworkGraph(network, layer_groups(network), example=example).tapped()
+    except ModelError as error:
+        raise _refusal(classifier, error.found) from error
+    widths = _widths(classifier, part, example)
+    head = DepthHead(widths, classifier.num_classes).to(device).train(network.training)
+    network.add_module(DEPTHS, head)
+    network.forward = _DeepForward(network, part)
+    *backbone, last = classifier.groups
+    mains, helpers = classifier.main_sites, classifier.sites[len(classifier.main_sites) :]
+    return replace(
+        classifier,
+        groups=(*backbone, replace(last, members=(*last.members, DEPTHS))),
+        sites=(*mains, HeadSite(DEPTHS, head.in_features, "linear", "main"), *helpers),
+        shares=(*classifier.shares, 1.0),
+        head_kind="multi_depth",
+    )
+
+
+class _DeepForward:
+    """Stands in place of a network's own forward, so that one pass gives its answer and what it is added to."""
+
+    def __init__(self, network: nn.Module, part: Part) -> None:
+        self._network, self._part = network, part
+
+    def __call__(self, x_BCHW: Tensor) -> Tensor:  # noqa: N803 - shapes
+        answer, leaving = self._part(x_BCHW)
+        head = self._network.get_submodule(DEPTHS)
+        assert isinstance(head, DepthHead)
+        outputs = [_side_by_side(leaving[name]) for name in head.widths]
+        total: Tensor = answer + head(torch.cat(outputs, dim=1))
+        return total
+
+
+def _side_by_side(tensors: list[Tensor]) -> Tensor:
+    return torch.cat([pooled(tensor) for tensor in tensors], dim=1)
+
+
+def _widths(classifier: Classifier, part: Part, example: Tensor) -> dict[str, int]:
+    """Group -> length of its pooled output; looks at two images, alone and together."""
+    images = sample(example, 2)
+    with still(classifier.network):
+        whole = classifier.network(images)
+        answer, leaving = part(images)
+        last = classifier.features(images)
+        outputs = {name: _side_by_side(tensors) for name, tensors in leaving.items()}
+        alone = {name: _side_by_side(tensors) for name, tensors in part(images[1:])[1].items()}
+    if not _close(answer, whole):
+        raise _refusal(classifier, "its steps do not give its answer")
+    for name, output in outputs.items():
+        if not _close(output[1:], alone[name]):
+            raise _refusal(classifier, f"what leaves {name} depends on the other images of a batch")
+    found = {
+        name: output.shape[1]
+        for name, output in outputs.items()
+        if output.shape[1] <= WIDEST and not _same(output, last)
+    }
+    if not found:
+        raise _refusal(classifier, "no layer group before its head has an output to pool")
+    return found
+
+
+def _same(a: Tensor, b: Tensor) -> bool:
+    return a.shape == b.shape and _close(a, b)
+
+
+def _close(a: Tensor, b: Tensor) -> bool:
+    """Equal but for what another size of batch, or another order of adding, changes in the last bits."""
+    return torch.allclose(a, b, rtol=0.0, atol=1e-4 * max(float(b.abs().max()), 1e-12))
+
+
+def _refusal(classifier: Classifier, reason: str) -> ModelError:
+    return ModelError(
+        f"{classifier.card.name} cannot be read at every depth ({reason})",
+        remedy="--head linear reads its last layer only (in a plan head.kind: linear)",
+    )

@@ -1,0 +1,1 @@
+"""The activation store: outputs of frozen prefixes on disk, addressed by content."""

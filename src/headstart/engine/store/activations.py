@@ -1,0 +1,313 @@
+"""Outputs of a frozen prefix for images: from the store where they are, computed once by the best engine where not."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import metadata
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from headstart.data.loading import read_view
+from headstart.data.meter import Spent
+from headstart.data.preprocess import NetworkInput, view_version
+from headstart.data.sources.reading import ImageRecord
+from headstart.engine.prefix.engine_choice import EngineWish
+from headstart.engine.prefix.engines import (
+    FEWEST_FOR_AN_ENGINE,
+    SAMPLE_IMAGES,
+    Engine,
+    Matrix,
+    answers_of,
+    choose_engine,
+    could_run,
+    head_answers,
+    head_fault,
+    outputs_of,
+    pooled_features,
+)
+from headstart.engine.store import limit
+from headstart.engine.store.index import POOLED, Reader
+from headstart.engine.store.shards import ID_BYTES, Ids
+from headstart.engine.store.shards import Tensor as StoredTensor
+from headstart.engine.store.store import EVALUATION, ActivationStore, Space, SpaceKey, row_ids
+from headstart.engine.store.stored_rows import StoredRows
+from headstart.errors import DiskFullError, NotWritableError
+from headstart.files import kept_paths
+from headstart.input_spec import InputSpec
+from headstart.networks.backbone import Classifier
+
+Precision = Literal["float16", "float32"]
+
+POOLED_DEPTHS = "pooled at every depth"
+"""Border of the features that a multi_depth head reads."""
+
+
+@dataclass(frozen=True)
+class View:
+    """What is stored of an image: which view, and how it is made."""
+
+    name: str
+    """EVALUATION, or `store.random_view(seed, number)`."""
+    drawn_from: str
+    """What decides it beside its name and the image: evaluation, or the augmentation's settings."""
+    prepare: Callable[[ImageRecord], NetworkInput]
+    """Reads the image and makes the view."""
+
+
+def evaluation_view(spec: InputSpec, spent: Spent | None = None) -> View:
+    """What every evaluation sees of an image.
+
+    Args:
+        spec: What the network sees.
+        spent: Is told what making views takes.
+    """
+    told = Spent() if spent is None else spent
+
+    def prepare(record: ImageRecord) -> NetworkInput:
+        with told.view("plain"):
+            return read_view(record, spec)
+
+    return View(EVALUATION, EVALUATION, prepare)
+
+
+@dataclass(frozen=True)
+class FrozenPart:
+    """A prefix that rests: a function from a view to a few tensors."""
+
+    module: nn.Module
+    """(B, C, H, W) -> a tensor or a tuple of tensors, batch first."""
+    tensors: tuple[StoredTensor, ...]
+    """What it gives for one image."""
+    model: str
+    """Full name of the network."""
+    border: str
+    """Where it ends: POOLED, POOLED_DEPTHS, or the first layer group behind it."""
+    library: str
+    """Whose code it runs, and which version of it: see `library_of`."""
+    weights: str = field(init=False)
+    """Hash of every tensor that it depends on."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "weights", weights_digest(self.module))
+
+    @property
+    def label(self) -> str:
+        """For messages, and for the speeds that are remembered."""
+        return f"{self.model} up to {self.border}"
+
+
+def pooled_part(classifier: Classifier) -> FrozenPart:
+    """The whole backbone: what the head reads."""
+    shape = StoredTensor((classifier.num_features,))
+    border = POOLED_DEPTHS if classifier.head_kind == "multi_depth" else POOLED
+    return FrozenPart(pooled_features(classifier), (shape,), classifier.card.name, border, library_of(classifier))
+
+
+def library_of(classifier: Classifier) -> str:
+    """The library that its network is made by, with its version: another one may run the same weights otherwise."""
+    name = classifier.card.library
+    return f"{name} {metadata.version(name)}"
+
+
+def weights_digest(module: nn.Module) -> str:
+    """Hash of all parameters and buffers under their names; those that the output does not depend on are left out."""
+    unused: tuple[str, ...] = getattr(module, "unused", ())
+    digest = hashlib.blake2b(digest_size=16)
+    for name, tensor in sorted(_named(module)):
+        if not name.startswith(unused):
+            values = tensor.detach().cpu().contiguous()
+            digest.update(f"{name} {values.dtype} {tuple(values.shape)}\0".encode())
+            digest.update(values.flatten().view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def _named(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    yield from module.named_parameters()
+    yield from module.named_buffers()
+
+
+@dataclass
+class Activations:
+    """What a frozen part gives for images, kept in a store."""
+
+    part: FrozenPart
+    spec: InputSpec
+    digests: Mapping[str, bytes]
+    """Image id -> hash of its file, 16 bytes."""
+    store: ActivationStore
+    wanted: EngineWish = "auto"
+    precision: Precision = "float16"
+    on_note: Callable[[str], object] = lambda sentence: None
+    images_to_come: int | None = None
+    """Of the whole run, so far as is known; decides which engine pays. None: those that are asked for."""
+    engine_name: str | None = None
+    """Of the engine that computed the rows, now or when they were stored; None before any were asked for."""
+    computed: int = 0
+    """Rows that were computed by this object and given to the store; the others were there."""
+    _engine: Engine | None = None
+
+    def reader(
+        self,
+        records: Sequence[ImageRecord],
+        views: Sequence[View],
+        *,
+        on_images: Callable[[int], object] = lambda count: None,
+        after_batch: Callable[[str | None], object] = lambda engine: None,
+    ) -> Reader:
+        """Rows of all records in the first view, then in the second, and so on; what is missing is computed.
+
+        Args:
+            records: The images.
+            views: All drawn from the same.
+            on_images: Called with the number of rows that are there, then with those just computed.
+            after_batch: Called with the engine's name after each batch that was computed. What it raises ends the
+                work; all rows that were computed until then are stored.
+
+        Raises:
+            DiskFullError: they do not fit into the store or on the disk; what was stored before is whole.
+            DataError: an image cannot be read.
+        """
+        ids = self._ids(records, views)
+        if space := self._complete(ids, views[0].drawn_from):
+            self.engine_name = self.engine_name or space.key.engine
+            on_images(len(ids))
+            return space.reader(ids)
+        engine = self._engine_for(records, views)
+        space = self.store.space(self._key(engine.name, engine.version, views[0].drawn_from), self.part.tensors)
+        missing = space.missing(ids)
+        on_images(len(ids) - len(missing))
+        with space.writer() as writer:
+            for number, view in enumerate(views):
+                mine = missing[missing // len(records) == number] - number * len(records)
+                waiting = [records[position] for position in mine]
+                at = {record.id: number * len(records) + int(p) for record, p in zip(waiting, mine, strict=True)}
+                with contextlib.closing(outputs_of(engine, waiting, view.prepare)) as batches:  # and its threads
+                    for chunk, arrays in batches:
+                        writer.add(ids[[at[record.id] for record in chunk]], arrays)
+                        self.computed += len(chunk)
+                        on_images(len(chunk))
+                        after_batch(engine.name)
+        return space.reader(ids)
+
+    def room_for(self, asked: Sequence[tuple[Sequence[ImageRecord], Sequence[View]]]) -> bool:
+        """Whether the rows of all records in all views of each pair fit into the store, as far as can be told before.
+
+        Those that lie there already need no room, also where another process holds them open.
+        """
+        missing, own = 0, []
+        for records, views in asked:
+            ids = self._ids(records, views)
+            fewest, folder = len(np.unique(ids)), None
+            for space in self._spaces(views[0].drawn_from):
+                if len(left := space.missing(ids)) < fewest:
+                    fewest, folder = len(left), space.folder
+            missing += fewest
+            own += [folder] if folder is not None else []
+        size = sum(int(np.prod(tensor.shape)) * np.dtype(tensor.dtype).itemsize for tensor in self.part.tensors)
+        size = (size // 2 if self.precision == "float16" else size) + ID_BYTES
+        return missing * size <= limit.bytes_for(self.store.root, *own)
+
+    def _ids(self, records: Sequence[ImageRecord], views: Sequence[View]) -> Ids:
+        images = [self.digests[record.id] for record in records]
+        return np.concatenate([row_ids(images, view.name) for view in views])
+
+    def _engine_for(self, records: Sequence[ImageRecord], views: Sequence[View]) -> Engine:
+        if self._engine is None:
+            sample = np.stack([views[0].prepare(record) for record in records[:SAMPLE_IMAGES]])
+            self._engine = choose_engine(
+                self.part.module,
+                sample,
+                label=self.part.label,
+                images_to_come=max(len(records) * len(views), self.images_to_come or 0),
+                wanted=self.wanted,
+                on_note=self.on_note,
+            )
+            self.engine_name = self._engine.name
+        return self._engine
+
+    def _key(self, engine: str, version: str, drawn_from: str) -> SpaceKey:
+        return SpaceKey(
+            model=self.part.model,
+            weights=self.part.weights,
+            border=self.part.border,
+            input=self.spec,
+            decode=view_version(),
+            engine=engine,
+            engine_version=version,
+            precision=self.precision,
+            views=drawn_from,
+            library=self.part.library,
+        )
+
+    def _complete(self, ids: Ids, drawn_from: str) -> Space | None:
+        """A space that holds all rows already."""
+        return next((space for space in self._spaces(drawn_from) if not len(space.missing(ids))), None)
+
+    def _spaces(self, drawn_from: str) -> Iterator[Space]:
+        """Those of this function, filled by any engine that could be made here now: each was compared with the network.
+
+        Rows of another version of an engine, or of another kind of device, are not what this process would compute:
+        half precision on a GPU must not become the figures that a run on a CPU reports.
+        """
+        asked = self._key("", "", drawn_from).describe(self.part.tensors)
+        for path in kept_paths(self.store.root, "*/space.json"):
+            try:
+                found = json.loads(path.read_text(encoding="utf-8"))
+                engine, version = str(found["engine"]), str(found["engine_version"])
+            except (OSError, ValueError, KeyError, TypeError):  # cut by a crash, or just being removed
+                continue
+            same = {**found, "engine": "", "engine_version": ""}
+            same.pop("created", None)
+            if json.dumps(same, sort_keys=True) != json.dumps(asked, sort_keys=True):
+                continue
+            if self.wanted in ("auto", engine) and could_run(self.part.module, engine, version):
+                yield self.store.space(self._key(engine, version, drawn_from), self.part.tensors)
+
+
+def matrix_of(reader: Reader) -> Matrix:
+    """All rows of a reader of pooled features: (N, F)."""
+    return np.ascontiguousarray(reader.matrix(), np.float32)
+
+
+def stored_answers(
+    classifier: Classifier,
+    records: Sequence[ImageRecord],
+    spec: InputSpec,
+    *,
+    digests: Mapping[str, bytes],
+    store: ActivationStore,
+    on_images: Callable[[int], object] = lambda count: None,
+) -> Matrix:
+    """(N, K) logits as `engines.answers_of` gives them, with features that the store keeps, in single precision.
+
+    For networks whose backbone is that of many runs. Others, and networks whose answer is more than their head on their
+    features, are computed without the store.
+
+    Args:
+        classifier: As it was loaded.
+        records: The images.
+        spec: What the network sees of them.
+        digests: Image id -> hash of its file, 16 bytes.
+        store: Where rows are and will be.
+        on_images: Called with the number of images just done.
+
+    Raises:
+        DataError: an image cannot be read.
+    """
+    if classifier.answers_from_features and len(records) >= FEWEST_FOR_AN_ENGINE:
+        view = evaluation_view(spec)
+        kept = Activations(pooled_part(classifier), spec, digests, store, precision="float32")
+        with contextlib.suppress(DiskFullError, NotWritableError):
+            reader = kept.reader(records, [view], on_images=on_images)
+            few = np.stack([view.prepare(record) for record in records[:2]])
+            if not head_fault(classifier, few, reader.take(np.arange(len(few)))[0]):
+                blocks = StoredRows(reader).blocks()  # features of all images are never in memory together
+                return np.concatenate([head_answers(classifier, block) for _, block in blocks])
+    return answers_of(classifier, records, spec, on_images=on_images)

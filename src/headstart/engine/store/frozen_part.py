@@ -1,0 +1,102 @@
+"""The frozen prefix of a classifier as something that can be stored, and the views it is stored for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import metadata
+
+import torch
+
+from headstart.data.loading import read_pixels
+from headstart.data.meter import Spent
+from headstart.data.preprocess import NetworkInput, scale
+from headstart.data.sources.reading import ImageRecord
+from headstart.engine.prefix.cut import CutNetwork, NetworkGraph
+from headstart.engine.store.activations import FrozenPart, View, library_of, pooled_part
+from headstart.engine.store.shards import Tensor as StoredTensor
+from headstart.engine.store.store import random_view
+from headstart.engine.views import AUGMENT_VERSION, training_view, view_rng
+from headstart.errors import ModelError
+from headstart.input_spec import InputSpec
+from headstart.networks.backbone import Classifier
+from headstart.plan.plan import AugmentationPlan
+
+
+def border_label(border: str) -> str:
+    """How the store names what lies before a layer group."""
+    return f"before {border}"
+
+
+def views_drawn_from(augmentation: AugmentationPlan) -> str:
+    """What decides a random view beside its name and the image, as the store writes it."""
+    version = f"augment {AUGMENT_VERSION}, torchvision {metadata.version('torchvision')}"
+    return f"{augmentation.preset}, flip {augmentation.flip}, {version}"
+
+
+def cut_at(classifier: Classifier, border: str, *, size: int) -> CutNetwork:
+    """Divide the network for images of `size`.
+
+    Raises:
+        ModelError: it cannot be cut there.
+    """
+    return graph_of_classifier(classifier, size=size).cut(border)
+
+
+def graph_of_classifier(classifier: Classifier, *, size: int) -> NetworkGraph:
+    """The steps of the network on images of `size`, from which it can be cut at every border.
+
+    Raises:
+        ModelError: they cannot be told.
+    """
+    device = next(classifier.network.parameters()).device
+    example = torch.zeros(2, classifier.card.input.channels, size, size, device=device)
+    example = example.contiguous(memory_format=torch.channels_last)
+    return NetworkGraph(classifier.network, classifier.groups, example=example)
+
+
+def frozen_part(classifier: Classifier, made: CutNetwork) -> FrozenPart:
+    """The prefix as something that can be stored; before the head it is what probes store too.
+
+    Raises:
+        ModelError: something crosses the border that is no float.
+    """
+    for crossing in made.crossing:
+        if crossing.dtype != torch.float32:
+            raise ModelError(f"a tensor of {crossing.dtype} crosses the border {made.border}")
+    tensors = tuple(StoredTensor(crossing.shape) for crossing in made.crossing)
+    pooled = pooled_part(classifier)
+    if made.border == classifier.group_names[-1] and tensors == pooled.tensors:
+        return pooled
+    return FrozenPart(made.prefix, tensors, classifier.card.name, border_label(made.border), library_of(classifier))
+
+
+def training_view_of(
+    number: int,
+    spec: InputSpec,
+    digests: Mapping[str, bytes],
+    augmentation: AugmentationPlan,
+    *,
+    seed: int,
+    spent: Spent | None = None,
+) -> View:
+    """One seeded view; a function of the image's file and not of its name, because the store knows files.
+
+    Args:
+        number: Of the view.
+        spec: What the network sees.
+        digests: Image id -> hash of its file.
+        augmentation: What varies; any preset but none.
+        seed: Of all views.
+        spent: Is told what making views takes.
+    """
+    preset, flip = augmentation.preset, augmentation.flip
+    told = Spent() if spent is None else spent
+
+    def prepare(record: ImageRecord) -> NetworkInput:
+        rng = view_rng(seed, 0, digests[record.id].hex(), number)
+        with told.view("varied"):
+            return scale(
+                training_view(read_pixels(record, bits=spec.bits), spec, preset=preset, flip=flip, rng=rng), spec
+            )
+
+    return View(random_view(seed, number), views_drawn_from(augmentation), prepare)

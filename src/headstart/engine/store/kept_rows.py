@@ -1,0 +1,55 @@
+"""How many of the rows that a run will need lie in the store already, told without opening it; no torch."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from headstart.data.preprocess import view_version
+from headstart.engine.store.index import Index
+from headstart.engine.store.shards import Ids, Shard, Tensor, shard_paths
+from headstart.files import kept_paths
+from headstart.input_spec import InputSpec
+
+
+def rows_kept(
+    root: Path, ids: Ids, *, model: str, library: str, border: str, spec: InputSpec, precision: str, views: str
+) -> int:
+    """Of the rows `ids`, how many the space that has most of them holds.
+
+    For a forecast: weights and engine are not compared, and what another process removes meanwhile is not there.
+
+    Args:
+        root: The store.
+        ids: From `store.row_ids`.
+        model: The card's name.
+        library: From `activations.library_of`.
+        border: As it is written in the space's description.
+        spec: What the network sees of an image.
+        precision: float16 or float32.
+        views: What the views are drawn from.
+    """
+    asked = {
+        "model": model,
+        "library": library,
+        "border": border,
+        "input": json.loads(json.dumps(spec.to_dict())),
+        "decode": view_version(),
+        "precision": precision,
+        "views": views,
+    }
+    return max((int((where >= 0).sum()) for where, _ in (i.locate(ids) for i in _indices(root, asked))), default=0)
+
+
+def _indices(root: Path, asked: dict[str, Any]) -> Iterator[Index]:
+    for path in kept_paths(root, "[!.]*/space.json"):
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            found = json.loads(path.read_text(encoding="utf-8"))
+            if any(found[name] != value for name, value in asked.items()):
+                continue
+            tensors = [Tensor(tuple(one["shape"]), one["dtype"]) for one in found["tensors"]]
+            shards = [Shard.open(shard, tensors) for shard in shard_paths(path.parent)]
+            yield Index([shard for shard in shards if shard is not None])

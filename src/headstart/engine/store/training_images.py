@@ -1,0 +1,76 @@
+"""The images of a run as training needs them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from headstart.data.meter import Spent
+from headstart.data.sources.reading import ImageRecord
+from headstart.data.splits import Roles
+from headstart.engine.costs.memory import USUAL_PIXELS
+from headstart.engine.store.activations import Precision
+from headstart.engine.store.store import ActivationStore
+from headstart.input_spec import InputSpec
+
+
+@dataclass(frozen=True)
+class TrainingImages:
+    """Who plays which role, what the network sees of them, and where frozen activations are kept."""
+
+    roles: Roles
+    spec: InputSpec
+    groups: Mapping[str, str]
+    """Image id -> group that must stay together in folds."""
+    digests: Mapping[str, bytes] = field(default_factory=dict)
+    """Image id -> hash of its file, 16 bytes; needed where there is a store."""
+    store: ActivationStore | None = None
+    """None computes everything anew."""
+    precision: Precision = "float16"
+    """In which activations are kept."""
+    pixels: int = USUAL_PIXELS
+    """Of a typical image: tells how long reading one will take."""
+    weights: Mapping[str, float] = field(default_factory=dict)
+    """Image id -> how much it counts in what is minimised, > 0; empty: all alike."""
+    spent: Spent = field(default_factory=Spent)
+    """Is told what views and stored rows take."""
+
+    def labels(self, records: Sequence[ImageRecord]) -> npt.NDArray[np.int64]:
+        """Class index of each."""
+        index = {name: i for i, name in enumerate(self.roles.classes)}
+        return np.array([index[record.label] for record in records], np.int64)
+
+    def weights_of(self, records: Sequence[ImageRecord]) -> npt.NDArray[np.float64] | None:
+        """(N,) how much each counts; None: all alike."""
+        if not self.weights:
+            return None
+        return np.array([self.weights[record.id] for record in records])
+
+    def loss_weights(self, records: Sequence[ImageRecord]) -> npt.NDArray[np.float32] | None:
+        """(B,) factors of the losses of a batch, 1 on average over the fit images; None: all alike.
+
+        Over a batch they need not be 1 on average: then each step follows the weighted loss of all images without bias.
+        """
+        weights = self.weights_of(records)
+        return None if weights is None else (weights / self._mean_weight).astype(np.float32)
+
+    @cached_property
+    def _mean_weight(self) -> float:
+        return float(np.mean([self.weights[record.id] for record in self.roles.fit]))
+
+    def epoch_batches(self, batch_size: int, *, position: tuple[int, int, int]) -> list[list[ImageRecord]]:
+        """One epoch's batches: sizes that differ by at most one image, in an order that `position` decides.
+
+        Args:
+            batch_size: The largest.
+            position: Seed, phase and epoch.
+        """
+        records = self.roles.fit
+        order = np.random.default_rng(position).permutation(len(records))
+        parts = np.array_split(order, math.ceil(len(records) / batch_size))
+        return [[records[i] for i in part] for part in parts]

@@ -1,0 +1,482 @@
+"""Forecasts of a real network, and the way of each phase: weighed once, kept by a resume; bytes as the store has."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from headstart.engine.costs import forecast
+from headstart.engine.costs.forecast import Costs, costs_of, tried_views
+from headstart.engine.costs.memory import Known, rates_of
+from headstart.engine.costs.model import stored_bytes
+from headstart.engine.costs.network import expected_gain
+from headstart.engine.costs.speed import Glance
+from headstart.engine.costs.terms import REPORTED
+from headstart.engine.costs.timing import Ledger
+from headstart.engine.prefix.cut import NetworkGraph
+from headstart.engine.prefix.engines import choose_engine, pooled_features, pooled_label
+from headstart.engine.store import limit
+from headstart.engine.store.activations import Activations, evaluation_view, pooled_part
+from headstart.engine.store.store import ActivationStore
+from headstart.errors import DataError, ModelError
+from headstart.plan.plan import AugmentationPlan, FrozenPartPlan, SelectionPlan, SolvePhase, TrainPhase
+from headstart.runs.observers import Observer
+from headstart.train.checkpoint import load_state
+from headstart.train.feeds import feed_for
+from headstart.train.loop import fit
+from headstart.train.stopping import StopRequest
+
+COMPUTED = FrozenPartPlan(way="computed")
+
+
+class Notes(Observer):
+    """Remembers what was noted, in order."""
+
+    def __init__(self) -> None:
+        self.events: list[tuple[str, dict]] = []
+
+    def noted(self, event: str, values: dict) -> None:
+        self.events.append((event, dict(values)))
+
+    def of(self, event: str) -> list[dict]:
+        return [values for name, values in self.events if name == event]
+
+
+@pytest.fixture(autouse=True)
+def _nothing_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HEADSTART_HOME", str(tmp_path / "home"))
+
+
+def with_store(task, folder: Path):
+    digests = {name: bytes.fromhex(digest) for name, digest in task.data.facts.digests.items()}
+    return replace(task.images, digests=digests, store=ActivationStore(folder))
+
+
+def costs_for(task, folder: Path) -> Costs:
+    made = costs_of(task.classifier(), with_store(task, folder))
+    return made.under(
+        task.plan.augmentation, task.plan.selection, batch_size=task.plan.batch_size, engine="torch", seed=0
+    )
+
+
+def test_what_is_forecast_to_be_stored_is_what_the_store_writes(prepare: Callable, tmp_path: Path):
+    task = prepare(strategy="partial", epochs=2)
+    costs, notes = costs_for(task, tmp_path / "store"), Notes()
+    phase = task.plan.phases[1].model_copy(update={"head_views": 0})
+    found = costs.settle(phase, notes)
+    assert found.plan == FrozenPartPlan(way="stored", border="stage6", views=2)
+    assert notes.of("cost")[0]["border"] == "stage6"
+    feed_for(
+        phase.model_copy(update={"frozen_part": found.plan}),
+        costs.classifier,
+        costs.images,
+        augmentation=task.plan.augmentation,
+        seed=0,
+        observer=notes,
+        made=found.cut,
+    )
+    rows = 2 * costs.counts.fit + costs.counts.select
+    written = sum(path.stat().st_size for path in (tmp_path / "store").rglob("*.shard"))
+    assert stored_bytes(costs.facts.border("stage6"), rows, "float16") == pytest.approx(written, rel=0.05)
+    announced = costs.announced([phase])
+    assert announced["bytes"] <= 2 * 1280 * rows, "only the end is still to be stored"
+    assert announced["phases"][0]["once_seconds"] == 0
+
+
+def test_an_announcement_names_every_phase_and_adds_up(prepare: Callable, tmp_path: Path):
+    task = prepare(strategy="gradual", epochs=2)
+    costs = costs_for(task, tmp_path / "store")
+    made = costs.announced(task.plan.phases, budget_seconds=1e-9)
+    assert [phase["name"] for phase in made["phases"]] == [*(phase.name for phase in task.plan.phases), "end"]
+    total = made["elapsed_seconds"] + sum(phase["seconds"] for phase in made["phases"])
+    assert made["total_seconds"] == pytest.approx(total, abs=0.01)
+    assert made["rates"] == "related", "the network was tried for a moment"
+    assert made["before_seconds"] is None
+    assert (made["low_seconds"], made["kept_runs"]) == (None, 0), "no run has tested an estimate"
+    costs.known.estimates["related"] = [0.5, 1.0, 2.0]
+    again = costs.announced(task.plan.phases)
+    assert again["low_seconds"] == pytest.approx(again["total_seconds"] / 2, abs=0.01)
+    assert again["high_seconds"] == pytest.approx(2 * again["total_seconds"], abs=0.01)
+    assert again["kept_runs"] == 3
+    costs.announced_seconds = None
+    assert "is shorter than that" in made["budget"]
+    assert costs.announced(task.plan.phases, budget_seconds=1e9)["budget"] is None
+    assert costs.announced(task.plan.phases)["budget"] is None
+
+
+def test_what_is_left_if_the_probe_is_enough_is_said_where_tuning_may_be_skipped(prepare: Callable, tmp_path: Path):
+    task = prepare(strategy="partial", thaw=1, epochs=2)
+    costs = costs_for(task, tmp_path / "store")
+    costs.selection = SelectionPlan(when_futile="skip_tuning")
+    assert costs.announced(task.plan.phases)["futile_seconds"] < costs.announced(task.plan.phases)["total_seconds"]
+    assert costs.announced(task.plan.phases[1:])["futile_seconds"] is None, "the probe is done"
+    costs.selection = SelectionPlan(when_futile="tune_anyway")
+    assert costs.announced(task.plan.phases)["futile_seconds"] is None
+
+
+def test_without_room_pixels_are_taken_and_the_event_says_why(
+    prepare: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(limit, "bytes_for", lambda root, folder: 1000)
+    notes = Notes()
+    task = prepare(strategy="partial", epochs=2)
+    found = costs_for(task, tmp_path / "store").settle(task.plan.phases[1], notes)
+    assert (found.plan, found.cut) == (COMPUTED, None)
+    assert "there is room for 1 kB" in notes.of("cost")[0]["why"]
+
+
+def test_a_border_that_cannot_be_cut_gives_way_to_an_earlier_one(
+    prepare: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    original = NetworkGraph.cut
+
+    def cut(self, border: str):
+        if border == "stage6":
+            raise ModelError("not at stage6")
+        return original(self, border)
+
+    monkeypatch.setattr(NetworkGraph, "cut", cut)
+    task = prepare(strategy="partial", epochs=2)
+    costs = costs_for(task, tmp_path / "store")
+    phase = task.plan.phases[1]
+    assert costs.announced([phase])["phases"][0]["border"] == "stage6", "nobody has tried it yet"
+    found = costs.settle(phase, Notes())
+    assert found.plan.border == "stage5"
+    assert "not at stage6" in found.why
+    assert costs.announced([phase])["phases"][0]["border"] == "stage5"
+    monkeypatch.setattr(NetworkGraph, "cut", original)
+    assert costs.settle(phase, Notes()).plan.border == "stage6", "what is remembered forecasts and decides nothing"
+    assert costs.announced([phase])["phases"][0]["border"] == "stage6"
+
+
+def test_a_network_of_which_nothing_can_be_cut_is_forecast_to_store_nothing(
+    prepare: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def graph(*args: object, **options: object) -> None:
+        raise ModelError("no steps can be told")
+
+    monkeypatch.setattr(forecast, "graph_of_classifier", graph)
+    task = prepare(strategy="partial", epochs=2)
+    costs = costs_for(task, tmp_path / "store")
+    assert costs.settle(task.plan.phases[1], Notes()).plan == COMPUTED
+    assert costs.announced(task.plan.phases)["phases"][1]["frozen_part"] == "computed"
+
+
+def test_what_really_crosses_is_weighed_again(prepare: Callable, tmp_path: Path):
+    task = prepare(strategy="partial", epochs=2)
+    costs = costs_for(task, tmp_path / "store")
+    phase = task.plan.phases[1]
+    costs.announced([phase])  # looks inside
+    true = costs.facts.border("stage6").bytes_per_image
+    costs.facts = costs.facts.with_bytes("stage6", 10**12)
+    assert costs.settle(phase, Notes()).plan.border == "stage5", "nobody cuts where so much is said to cross"
+    costs.facts = costs.facts.with_bytes("stage6", 1)
+    assert costs.settle(phase, Notes()).plan.border == "stage6"
+    assert costs.facts.border("stage6").bytes_per_image == true
+
+
+def test_the_way_that_a_plan_names_is_not_weighed(prepare: Callable, tmp_path: Path):
+    task = prepare(strategy="partial", epochs=2)
+    phase = task.plan.phases[1].model_copy(update={"frozen_part": COMPUTED})
+    notes = Notes()
+    assert costs_for(task, tmp_path / "store").settle(phase, notes).plan == COMPUTED
+    assert notes.of("cost")[0]["why"] == "as the plan says"
+
+
+class StopAfter(StopRequest):
+    """Asks to stop at the n-th look."""
+
+    def __init__(self, looks: int) -> None:
+        super().__init__()
+        self.looks = looks
+
+    @property
+    def reason(self):
+        self.looks -= 1
+        return "signal" if self.looks < 0 else None
+
+
+def slow_store() -> Known:
+    """A machine on which whatever is stored takes forever."""
+    return Known({"moved": 1.0, "forward": 1e3, "training": 1e3, "torch": 1e3, "onnxruntime": 1e3}, {})
+
+
+def test_what_was_measured_here_changes_the_forecast_and_not_the_choice(prepare: Callable, tmp_path: Path):
+    """Else the same plan would train other weights once a machine has learned its rates."""
+    task = prepare(strategy="partial", thaw=1, epochs=2)
+    task.images = with_store(task, tmp_path / "store")
+    phase, found, seconds = task.plan.phases[1], [], []
+    for known in (Known(), slow_store()):
+        costs = costs_of(task.classifier(), task.images)
+        costs.known = known
+        found.append(costs.settle(phase, Observer()).plan)
+        seconds.append(costs.announced(task.plan.phases)["total_seconds"])
+    assert found[0] == found[1]
+    assert seconds[1] > 10 * seconds[0]
+
+
+@pytest.mark.parametrize("first", ["stored", "computed"])
+def test_a_resume_takes_the_same_way_though_other_rates_are_known_by_then(
+    prepare: Callable, tmp_path: Path, first: str
+):
+    states = []
+    for name in ("straight", "stopped"):
+        task = prepare(name, strategy="partial", thaw=1, epochs=2)
+        task.images = with_store(task, tmp_path / name)
+        classifier = task.classifier()
+        costs = costs_of(classifier, task.images)
+        if first == "computed":
+            costs.nominal_rates = lambda costs=costs: rates_of(slow_store(), costs.facts)
+        stop, watch = StopRequest(), Observer()
+        if name == "stopped":
+            watch.epoch_done = lambda row, stop=stop: stop.signalled() if row["epoch"] == 1 else None
+        outcome = fit(task.plan, classifier, task.images, run=task.run, observer=watch, stop=stop, costs=costs)
+        if name == "stopped":
+            assert outcome.stopped == "signal"
+            assert task.run.plan().phases[1].frozen_part.way == first
+            classifier = task.classifier()
+            costs = costs_of(classifier, task.images)
+            if first == "stored":
+                costs.nominal_rates = lambda costs=costs: rates_of(slow_store(), costs.facts)
+            plan = task.run.plan()
+            fit(plan, classifier, task.images, run=task.run, observer=Observer(), stop=StopRequest(), costs=costs)
+        assert task.run.plan().phases[1].frozen_part.way == first
+        states.append(load_state(task.run.checkpoint).network)
+    assert all(torch.equal(tensor, states[1][path]) for path, tensor in states[0].items())
+
+
+def test_a_store_that_is_too_full_after_all_changes_the_settled_way(
+    prepare: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    task = prepare(strategy="partial", thaw=1, epochs=1)
+    task.images = with_store(task, tmp_path / "store")
+    monkeypatch.setattr("headstart.engine.store.activations.Activations.room_for", lambda self, rows: False)
+    notes = Notes()
+    fit(task.plan, task.classifier(), task.images, run=task.run, observer=notes, stop=StopRequest())
+    assert notes.of("cost")[0]["way"] == "stored"
+    assert notes.of("not_stored")
+    assert task.run.plan().phases[1].frozen_part == COMPUTED
+
+
+def test_a_head_alone_needs_no_look_inside(prepare: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def never(*args: object, **options: object) -> None:
+        raise AssertionError("looked inside")
+
+    monkeypatch.setattr("headstart.engine.costs.forecast.anatomy_of", never)
+    task = prepare(strategy="feature_extraction", head_solver="adam", epochs=2)
+    costs = costs_for(task, tmp_path / "store")
+    costs.announced(task.plan.phases)
+    phase = task.plan.phases[0]
+    assert isinstance(phase, TrainPhase)
+    assert costs.settle(phase, Notes()).plan == FrozenPartPlan(way="stored", border="head", views=2)
+    few = replace(costs, augmentation=AugmentationPlan(preset="none"))
+    assert few.settle(phase, Notes()).plan.views == 1
+
+
+def test_a_trained_head_finds_the_rows_of_the_run_before(prepare: Callable, tmp_path: Path):
+    """They are stored as pooled features, because nothing else enters the head."""
+    task = prepare(strategy="feature_extraction", head_solver="adam", epochs=2)
+    costs = costs_for(task, tmp_path / "store")
+    phase = task.plan.phases[0]
+    assert costs.announced([phase])["phases"][0]["once_seconds"] > 0
+    found = costs.settle(phase, Notes())
+    options = {"augmentation": task.plan.augmentation, "seed": 0, "observer": Notes(), "made": found.cut}
+    settled = phase.model_copy(update={"frozen_part": found.plan})
+    feed_for(settled, costs.classifier, costs.images, **options)
+    for again in (phase, settled):
+        made = costs_for(task, tmp_path / "store").announced([again])["phases"][0]
+        assert (made["once_seconds"], made["bytes"], made["border"]) == (0, 0, "head")
+
+
+def test_the_rows_of_a_settled_phase_are_looked_for_where_it_keeps_them(prepare: Callable, tmp_path: Path):
+    """A resume: the plan says an earlier border and another number of views than a new run would take."""
+    task = prepare(strategy="partial", epochs=4)
+    costs = costs_for(task, tmp_path / "store")
+    way = FrozenPartPlan(way="stored", border="stage5", views=1)
+    phase = task.plan.phases[1].model_copy(update={"frozen_part": way})
+    options = {"augmentation": task.plan.augmentation, "seed": 0, "observer": Notes()}
+    feed_for(phase, costs.classifier, costs.images, **options)
+    made = costs.announced([phase], epochs_done=2)["phases"][0]
+    assert (made["once_seconds"], made["border"], made["views"], made["epochs"]) == (0, "stage5", 1, 2)
+
+
+SEEN = Glance(together=20.0, one_core=15.0)
+
+
+def test_a_repeated_run_finds_what_was_reported_on(prepare: Callable, tmp_path: Path):
+    task = prepare(strategy="partial", epochs=2)
+    images = with_store(task, tmp_path / "store")
+    classifier, report = task.classifier(), images.roles.report
+    kept = Activations(pooled_part(classifier), images.spec, images.digests, images.store, precision="float32")
+    kept.reader(report, [evaluation_view(images.spec)])
+    costs = costs_for(task, tmp_path / "store")
+    assert costs._kept([SolvePhase()])[REPORTED] == len(report) > 0
+    assert REPORTED not in costs._kept(task.plan.phases), "a tuned network has other features"
+
+
+def count_glances(monkeypatch: pytest.MonkeyPatch, found: Glance | None = SEEN) -> list[int]:
+    taken: list[int] = []
+
+    def glance(network: object, *, channels: int, size: int) -> Glance | None:
+        taken.append(size)
+        return found
+
+    monkeypatch.setattr(forecast, "glance", glance)
+    return taken
+
+
+def test_the_network_is_tried_once_and_only_if_nothing_is_known_of_it(
+    prepare: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    taken = count_glances(monkeypatch)
+    task = prepare(strategy="partial", epochs=2)
+    costs = costs_for(task, tmp_path / "store")
+    costs.announced(task.plan.phases)
+    costs.announced(task.plan.phases)
+    assert taken == [32]
+    assert costs.rates().forward == pytest.approx(20 * costs.facts.gmacs)
+    apart = (15 * torch.get_num_threads() * 20) ** 0.5 * costs.facts.gmacs
+    assert costs.rates().torch == pytest.approx(1.4 * apart), "engines give each core images of its own"
+    assert replace(costs, engine="auto").rates().onnxruntime == pytest.approx(apart * expected_gain(costs.facts.vigour))
+    known = Known()
+    known.learn("onnxruntime", 5.0, network=costs.facts)
+    probe, tune = [SolvePhase()], task.plan.phases
+    for phases, glances in ((probe, 1), (tune, 2)):  # a head needs no forward pass of the network as it is
+        again = replace(costs_for(task, tmp_path / "store"), known=known)
+        again.announced(phases)
+        assert len(taken) == glances
+    known.learn("forward", 7.0, network=costs.facts)
+    again = replace(costs_for(task, tmp_path / "store"), known=known)
+    again.announced(tune)
+    assert len(taken) == 2
+    assert again.rates().forward == 7.0
+
+
+def test_what_other_commands_measured_is_taken_before_anything_is_tried(
+    prepare: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    taken = count_glances(monkeypatch)
+    task = prepare(strategy="partial", epochs=2)
+    costs = costs_for(task, tmp_path / "store")
+    costs.engine = "auto"
+    sample = np.zeros((8, 32, 32, 3), np.float32)
+    choose_engine(pooled_features(costs.classifier), sample, label=pooled_label(costs.classifier), images_to_come=10**6)
+    (kept,) = json.loads((tmp_path / "home" / "engines.json").read_text()).values()
+    (timed,) = kept.values()
+    costs.announced(task.plan.phases)
+    assert taken == []
+    assert costs.rates().forward == pytest.approx(timed["torch"] * costs.facts.gmacs)
+    assert costs.rates().onnxruntime == pytest.approx(timed["onnxruntime"] * costs.facts.gmacs)
+    monkeypatch.setattr(forecast, "known_speed", lambda card: 50.0)
+    again = costs_for(task, tmp_path / "store")
+    again.announced(task.plan.phases)
+    assert again.rates().forward == pytest.approx(50 * again.facts.gmacs * (224 / 32) ** 2), "at the card's own size"
+
+
+def test_a_network_that_cannot_be_tried_is_guessed(prepare: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    count_glances(monkeypatch, found=None)
+    task = prepare(strategy="partial", epochs=2)
+    assert costs_for(task, tmp_path / "store").announced(task.plan.phases)["rates"] == "guessed"
+
+
+def test_views_are_tried_with_a_few_images_of_the_run(prepare: Callable, monkeypatch: pytest.MonkeyPatch):
+    task = prepare(strategy="partial", epochs=2)
+    read: list[str] = []
+    original = forecast.read_pixels
+
+    def read_pixels(record, **options):
+        read.append(record.id)
+        return original(record, **options)
+
+    monkeypatch.setattr(forecast, "read_pixels", read_pixels)
+    found = tried_views(task.images, task.plan.augmentation, ["plain", "varied"])
+    assert set(found) == {"plain", "varied"}
+    assert all(0 < seconds < 1 for seconds in found.values())
+    assert 1 <= len(set(read)) == len(read) <= 3
+
+    def broken(record, **options):
+        raise DataError("cannot be read")
+
+    monkeypatch.setattr(forecast, "read_pixels", broken)
+    assert set(tried_views(task.images, task.plan.augmentation, ["plain", "varied"])) == {"plain"}
+
+
+def test_views_are_shared_by_the_threads_that_compute(
+    prepare: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    costs = costs_for(prepare(strategy="partial", epochs=2), tmp_path / "store")
+    before = costs.nominal_rates().cores
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
+    assert costs.rates().cores == 1
+    assert costs.nominal_rates().cores == before
+
+
+def test_plain_views_alone_are_tried_where_no_others_are_needed(
+    prepare: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    asked: list[list[str]] = []
+    monkeypatch.setattr(forecast, "tried_views", lambda images, wish, kinds: asked.append(list(kinds)) or {})
+    task = prepare(strategy="partial", epochs=2)
+    costs_for(task, tmp_path / "store").announced([SolvePhase()])
+    costs_for(task, tmp_path / "store").announced(task.plan.phases)
+    known = Known()
+    known.learn_view("plain", 0.01, pixels=task.images.pixels)
+    replace(costs_for(task, tmp_path / "store"), known=known).announced(task.plan.phases)
+    assert asked == [["plain"], ["plain", "varied"], ["varied"]]
+
+
+def test_a_search_is_forecast_before_it_was_made_and_counts_random_weights(prepare: Callable, tmp_path: Path):
+    task = prepare(strategy="partial", epochs=2, peak_rates="find")
+    costs = costs_for(task, tmp_path / "store")
+    phase = task.plan.phases[1]
+    made, going_on = (costs.announced([phase], epochs_done=done)["phases"][0] for done in (0, 1))
+    assert made["search_seconds"] > 0
+    assert made["once_seconds"] > made["search_seconds"]
+    assert going_on["search_seconds"] == 0
+    assert costs._terms().weights == "pretrained"
+    random = prepare("random", strategy="scratch", epochs=2)
+    assert costs_for(random, tmp_path / "store")._terms().weights == "random"
+
+
+def test_behind_the_first_phase_the_rest_is_forecast_with_what_is_known_by_then(prepare: Callable, tmp_path: Path):
+    task = prepare(strategy="gradual", epochs=2)
+    costs, notes = costs_for(task, tmp_path / "store"), Notes()
+    first = costs.announced(task.plan.phases, budget_seconds=1e3)
+    costs.settle(task.plan.phases[1], notes)
+    again = notes.of("forecast")
+    assert len(again) == 1
+    names = [phase["name"] for phase in first["phases"]]
+    assert [phase["name"] for phase in again[0]["phases"]] == names[1:]
+    assert again[0]["before_seconds"] == first["total_seconds"]
+    costs.known.learn("moved", 10.0)  # a store that takes forever
+    costs.settle(task.plan.phases[2], notes)
+    assert notes.of("forecast")[1]["total_seconds"] > 10 * again[0]["total_seconds"]
+    assert (first["budget"], again[0]["budget"]) == (None, None)
+    assert "is shorter" in notes.of("forecast")[1]["budget"]
+    costs.settle(task.plan.phases[2], notes)
+    assert len(notes.of("forecast")) == 2, "nothing ended since"
+
+
+def test_a_run_tells_its_later_forecasts_and_keeps_the_first(prepare: Callable, tmp_path: Path):
+    task = prepare(strategy="partial", thaw=1, epochs=1)
+    task.images = with_store(task, tmp_path / "store")
+    classifier, notes = task.classifier(), Notes()
+    ledger = Ledger(costs_of(classifier, task.images))
+
+    class Both(Notes):
+        """Passes what is noted to the ledger too."""
+
+        def noted(self, event: str, values: dict) -> None:
+            notes.noted(event, values)
+            ledger.noted(event, values)
+
+    fit(task.plan, classifier, task.images, run=task.run, observer=Both(), stop=StopRequest(), costs=ledger.costs)
+    told = notes.of("forecast")
+    assert [[phase["name"] for phase in one["phases"]] for one in told] == [["probe", "tune", "end"], ["tune", "end"]]
+    assert ledger.comparison()["total_seconds"] == told[0]["total_seconds"]

@@ -1,0 +1,105 @@
+"""Costs: what is compared with hand-made sums, and what must move with what."""
+
+from __future__ import annotations
+
+import pytest
+
+from headstart.engine.costs.memory import CORE_RATE, GPU_RATE, Known
+from headstart.engine.costs.network import facts_of_card
+from headstart.engine.costs.price import (
+    HEAD_START_SECONDS,
+    Hardware,
+    cost_of,
+    machine_for,
+    pretraining_seconds,
+    usual_routes,
+)
+from headstart.networks.cards.catalog import find_model
+from headstart.plan.plan import AugmentationPlan, DataPlan, Plan
+from headstart.plan.presets import STRATEGIES
+from headstart.plan.request import Request
+
+CARD = find_model("tf_efficientnet_lite0").card
+NETWORK = facts_of_card(CARD, size=224)
+CPU, GPU = Hardware(2, "none"), Hardware(4, "one")
+
+
+def plan(strategy: str, images: int) -> Plan:
+    return STRATEGIES[strategy](Request(DataPlan(source="x"), training_images=images))
+
+
+def seconds(strategy: str, images: int, hardware: Hardware = CPU) -> float:
+    machine = machine_for(hardware, NETWORK, Known(), resolution=None)
+    return cost_of(
+        plan(strategy, images).phases,
+        images,
+        classes=None,
+        network=NETWORK,
+        machine=machine,
+        augmentation=AugmentationPlan(),
+        batch_size=32,
+    ).seconds
+
+
+def test_stated_rates_are_those_of_the_cores_and_not_of_this_machine():
+    machine = machine_for(CPU, NETWORK, Known(), resolution=None)
+    assert machine.origin == "guessed"
+    assert machine.rates.cores == 2
+    assert str(round(CORE_RATE)) in machine.assumption
+    twice = machine_for(Hardware(4, "none"), NETWORK, Known(), resolution=None)
+    assert twice.rates.training == pytest.approx(2 * machine.rates.training)
+
+
+def test_measured_rates_are_taken_and_named():
+    known = Known({"training": 7.0, "forward": 21.0})
+    known.learn_stretch(NETWORK, "judging from pixels", 0.01)
+    assert "measured on this machine with this network" in machine_for(CPU, NETWORK, known, resolution=None).assumption
+    other = machine_for(CPU, NETWORK, Known({"training": 7.0}), resolution=None)
+    assert "other networks" in other.assumption
+
+
+@pytest.mark.parametrize("strategy", sorted(STRATEGIES))
+def test_more_images_cost_more(strategy: str):
+    assert seconds(strategy, 200) < seconds(strategy, 2_000) < seconds(strategy, 20_000)
+
+
+def test_a_solved_head_is_cheapest_and_random_weights_are_dearest():
+    costs = {name: seconds(name, 2_000) for name in STRATEGIES}
+    assert min(costs, key=lambda name: costs[name]) == "feature_extraction"
+    assert max(costs, key=lambda name: costs[name]) == "scratch"
+
+
+def test_a_gpu_is_faster_and_an_hour_of_it_dearer():
+    assert seconds("full", 5_000, GPU) < seconds("full", 5_000) / 10
+    cpu, gpu = (machine_for(hardware, NETWORK, Known(), resolution=None) for hardware in (CPU, GPU))
+    assert gpu.usd(3_600) == pytest.approx(gpu.price.usd_per_hour)
+    assert cpu.usd(3_600) == pytest.approx(cpu.price.usd_per_hour)
+    assert machine_for(Hardware(8, "none"), NETWORK, Known(), resolution=None).usd(3_600) == pytest.approx(
+        4 * cpu.price.usd_per_hour
+    )
+    assert f"{GPU_RATE:,.0f}" in gpu.assumption
+
+
+def test_no_training_is_shorter_than_the_start_of_the_program():
+    assert seconds("feature_extraction", 2) > HEAD_START_SECONDS
+
+
+def test_pretraining_sees_two_views_of_every_image_a_hundred_times():
+    machine = machine_for(CPU, NETWORK, Known(), resolution=None)
+    each = NETWORK.gmacs / machine.rates.training + machine.rates.varied_view / machine.rates.cores
+    assert pretraining_seconds(1_000, NETWORK, machine) == pytest.approx(200_000 * each)
+    gpu = machine_for(GPU, NETWORK, Known(), resolution=None)
+    assert pretraining_seconds(1_000, NETWORK, gpu) < pretraining_seconds(1_000, NETWORK, machine)
+
+
+def test_small_images_are_decoded_sooner():
+    small, large = (machine_for(CPU, NETWORK, Known(), resolution=side).rates.plain_view for side in (64, 2_000))
+    assert small < large
+
+
+def test_what_the_field_says_of_both_ways():
+    routes = usual_routes()
+    assert routes["from_scratch"]["labelled_images"] == "100,000+"
+    assert routes["from_scratch"]["usd"] == "$100 to 1000+"
+    assert routes["transfer"]["labelled_images"] == "1,000 to 10,000"
+    assert (routes["from_scratch"]["risk"], routes["transfer"]["risk"]) == ("high", "low")

@@ -1,0 +1,413 @@
+"""Running networks over images: every engine gives the network's answers, and none is used that does not."""
+
+from __future__ import annotations
+
+import threading
+import tracemalloc
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+
+from headstart.data.loading import read_pixels, read_view
+from headstart.data.preprocess import evaluation_view
+from headstart.data.sources.reading import ImageRecord
+from headstart.engine.prefix import engine_choice, engines, onnx_engine, torch_engine
+from headstart.engine.prefix.engine_choice import Rates
+from headstart.engine.prefix.engines import (
+    BATCH_IMAGES,
+    SAMPLE_IMAGES,
+    SINGLE,
+    Tolerance,
+    choose_engine,
+    could_run,
+    features_of,
+    logits_of,
+    outputs_of,
+    pooled_features,
+)
+from headstart.engine.prefix.onnx_engine import OnnxEngine
+from headstart.engine.prefix.torch_engine import EagerEngine, TorchEngine
+from headstart.errors import DiskFullError, MissingExtraError
+from headstart.files import read_json
+
+Images = npt.NDArray[np.float32]
+
+
+@pytest.fixture(autouse=True)
+def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("HEADSTART_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+def sample_of(task: object) -> Images:
+    return np.stack([read_view(record, task.images.spec) for record in task.images.roles.fit[:8]])
+
+
+def test_features_through_the_head_are_the_logits(prepare: Callable):
+    task = prepare()
+    classifier = task.classifier()
+    torch.nn.init.normal_(classifier.head.weight)
+    records = task.images.roles.fit
+    features = features_of(classifier, records, task.images.spec)
+    logits = logits_of(classifier, records, task.images.spec)
+    assert features.shape == (len(records), 1280)
+    with torch.no_grad():
+        assert np.allclose(classifier.head(torch.from_numpy(features)).numpy(), logits, atol=1e-5)
+
+
+def test_batches_change_no_answer_and_progress_counts_every_image(prepare: Callable, make_folder: Callable):
+    folder = make_folder("many", classes=2, per_class=BATCH_IMAGES)
+    task = prepare(folder=folder)
+    classifier, counted = task.classifier(), []
+    records = task.images.roles.train
+    assert len(records) > BATCH_IMAGES
+    together = features_of(classifier, records, task.images.spec, on_images=counted.append)
+    assert sum(counted) == len(records)
+    alone = evaluation_view(read_pixels(records[-1]), task.images.spec)
+    with torch.inference_mode():
+        one = classifier.features(torch.from_numpy(alone[None]).permute(0, 3, 1, 2)).numpy()
+    assert np.allclose(together[-1], one[0], atol=1e-4)
+
+
+def test_training_mode_left_on_does_not_reach_the_answers(prepare: Callable):
+    task = prepare(strategy="feature_extraction", head="mlp")
+    classifier = task.classifier()
+    torch.nn.init.normal_(classifier.head[-1].weight)
+    first = logits_of(classifier, task.images.roles.fit, task.images.spec)
+    classifier.network.train()
+    assert np.array_equal(first, logits_of(classifier, task.images.roles.fit, task.images.spec))
+
+
+@pytest.mark.parametrize("wanted", ["torch", "onnxruntime"])
+def test_every_engine_gives_the_features_of_the_network_in_the_order_of_the_records(prepare: Callable, wanted: str):
+    task = prepare()
+    classifier, spec, records = task.classifier(), task.images.spec, task.images.roles.train
+    before = {name: tensor.clone() for name, tensor in classifier.network.state_dict().items()}
+    notes: list[str] = []
+    prefix = pooled_features(classifier)
+    engine = choose_engine(
+        prefix, sample_of(task), label="lite0", images_to_come=9, wanted=wanted, on_note=notes.append
+    )
+    assert engine.name == wanted
+    assert not notes
+    counted: list[int] = []
+    found = features_of(classifier, records, spec, engine=engine, on_images=counted.append)
+    expected = features_of(classifier, records, spec)
+    assert sum(counted) == len(records)
+    assert np.abs(found - expected).max() <= SINGLE.largest_difference * np.abs(expected).max()
+    assert all(torch.equal(before[name], tensor) for name, tensor in classifier.network.state_dict().items())
+
+
+def test_an_engine_with_image_threads_reads_and_runs_in_them(prepare: Callable):
+    task = prepare()
+    records, seen, here = task.images.roles.train, [], threading.get_ident()
+
+    class Counting:
+        name, version, image_threads = "onnxruntime", "", 2
+
+        def run(self, images: Images) -> tuple[Images, ...]:
+            seen.append((threading.get_ident(), len(images)))
+            return images.mean(axis=(1, 2)), images
+
+    def prepared(record: object) -> Images:
+        assert threading.get_ident() != here
+        return read_view(record, task.images.spec)
+
+    found = list(outputs_of(Counting(), records, prepared))
+    assert [record for chunk, _ in found for record in chunk] == list(records)
+    assert all(len(chunk) == len(rows) == len(maps) for chunk, (rows, maps) in found)
+    assert all(thread != here and count <= 4 for thread, count in seen)
+    expected = np.stack([read_view(record, task.images.spec) for record in records])
+    assert np.array_equal(np.concatenate([maps for _, (_, maps) in found]), expected)
+
+
+def test_the_choice_follows_the_figures_and_is_remembered(prepare: Callable, monkeypatch: pytest.MonkeyPatch):
+    task = prepare()
+    prefix, sample = pooled_features(task.classifier()), sample_of(task)
+
+    def chosen(images: int) -> str:
+        return choose_engine(prefix, sample, label="lite0", images_to_come=images).name
+
+    monkeypatch.setattr(engines, "_timed", lambda engine, images: (engine.run(images), RATES[type(engine)]))
+    assert chosen(10) == "torch"
+    assert chosen(100_000) == "onnxruntime"
+    monkeypatch.setattr(engine_choice, "EXPECTED_RELOAD_SECONDS", 3.0)
+    assert chosen(60) == "onnxruntime", "3 s + 60 / 40 < 60 / 10"
+    assert chosen(20) == "torch"
+    (machine,) = read_json(engine_choice._kept_in()).values()
+    assert machine["lite0, 32x32x3"]["onnxruntime"] == 40
+
+
+RATES = {EagerEngine: 10.0, TorchEngine: 10.0, OnnxEngine: 40.0}
+
+
+def test_an_engine_that_is_slower_after_all_is_not_used_again(prepare: Callable, monkeypatch: pytest.MonkeyPatch):
+    task = prepare()
+    prefix, sample = pooled_features(task.classifier()), sample_of(task)
+    monkeypatch.setattr(
+        engines, "_timed", lambda engine, images: (engine.run(images), 5.0 if engine.name == "onnxruntime" else 10.0)
+    )
+    options = {"label": "lite0", "images_to_come": 10**6}
+    assert choose_engine(prefix, sample, **options).name == "torch"
+    monkeypatch.setattr(engines, "OnnxEngine", lambda *given, **named: pytest.fail("tried again"))
+    assert choose_engine(prefix, sample, **options).name == "torch"
+
+
+def test_after_a_month_or_with_another_runtime_a_slower_engine_is_tried_again(
+    prepare: Callable, monkeypatch: pytest.MonkeyPatch
+):
+    task = prepare()
+    prefix, sample, tried = pooled_features(task.classifier()), sample_of(task), []
+
+    class Counting(OnnxEngine):
+        def __init__(self, *given: object, **named: object) -> None:
+            tried.append(1)
+            super().__init__(*given, **named)
+
+    monkeypatch.setattr(engines, "OnnxEngine", Counting)
+    monkeypatch.setattr(
+        engines, "_timed", lambda engine, images: (engine.run(images), 5.0 if engine.name == "onnxruntime" else 10.0)
+    )
+    options = {"label": "lite0", "images_to_come": 10**6}
+    for _ in range(2):
+        assert choose_engine(prefix, sample, **options).name == "torch"
+    assert len(tried) == 1
+    with monkeypatch.context() as patch:
+        patch.setattr(engine_choice, "LOSS_HOLDS_SECONDS", -1.0)
+        choose_engine(prefix, sample, **options)
+    assert len(tried) == 2
+    choose_engine(prefix, sample, **options)
+    assert len(tried) == 2, "what was measured anew holds again"
+    monkeypatch.setattr(engines, "runtime_version", lambda: "99.0")
+    choose_engine(prefix, sample, **options)
+    assert len(tried) == 3
+
+
+@pytest.fixture(params=[1, 6, 12])
+def threads(request: pytest.FixtureRequest) -> Iterator[int]:
+    """A pretended number of cores."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(request.param)
+    yield request.param
+    torch.set_num_threads(before)
+
+
+def test_engines_are_timed_with_images_for_every_core(prepare: Callable, monkeypatch: pytest.MonkeyPatch, threads: int):
+    task, given = prepare(), {"eager": [], "onnx": []}
+
+    class Eager(EagerEngine):
+        def run(self, images: Images) -> tuple[Images, ...]:
+            given["eager"].append(len(images))
+            return super().run(images)
+
+    class Onnx(OnnxEngine):
+        def run(self, images: Images) -> tuple[Images, ...]:
+            given["onnx"].append(len(images))
+            return super().run(images)
+
+    monkeypatch.setattr(engines, "EagerEngine", Eager)
+    monkeypatch.setattr(engines, "OnnxEngine", Onnx)
+    prefix, sample = pooled_features(task.classifier()), sample_of(task)
+    engine = choose_engine(prefix, sample, label="lite0", images_to_come=1, wanted="onnxruntime")
+    assert engine.image_threads == threads
+    of_all_cores = max(SAMPLE_IMAGES, threads * onnx_engine.BATCH_IMAGES)
+    assert given["onnx"][-1] == of_all_cores
+    assert given["eager"] == [1, min(BATCH_IMAGES, of_all_cores)]
+
+
+@pytest.mark.parametrize("error", [DiskFullError("the disk is full"), MemoryError(), RuntimeError("std::bad_alloc")])
+def test_a_disk_or_memory_that_was_full_for_once_is_not_held_against_a_network(
+    prepare: Callable, monkeypatch: pytest.MonkeyPatch, own_home: Path, error: Exception
+):
+    task, notes = prepare(), []
+    prefix, sample = pooled_features(task.classifier()), sample_of(task)
+    options = {"label": "lite0", "images_to_come": 10**6, "on_note": notes.append}
+
+    def fails(*given: object, **named: object) -> None:
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(onnx_engine, "export", fails)
+        assert choose_engine(prefix, sample, **options).name == "torch"
+    assert len(notes) == 1
+    assert "lite0 is run by torch, not by ONNX Runtime" in notes[0]
+    assert not (own_home / "engines.json").exists()
+    assert choose_engine(prefix, sample, wanted="onnxruntime", **options).name == "onnxruntime"
+    with monkeypatch.context() as patch:
+        patch.setattr(OnnxEngine, "run", fails)
+        choose_engine(prefix, sample, wanted="onnxruntime", **options)
+    assert list((own_home / "engines").glob("*.onnx")), "what was exported is whole"
+
+
+def test_a_network_that_does_not_compile_is_only_folded_and_one_that_cannot_be_folded_runs_as_it_is(
+    prepare: Callable, monkeypatch: pytest.MonkeyPatch
+):
+    """As on a GPU without a C compiler: there is none here, so that compiling is made to pay on the CPU."""
+    task, notes = prepare(), []
+    prefix, sample = pooled_features(task.classifier()), sample_of(task)
+    options = {"label": "lite0", "images_to_come": 10, "wanted": "torch", "on_note": notes.append}
+
+    def fails(*given: object, **named: object) -> Images:
+        raise RuntimeError("Failed to find C compiler.\nPlease specify via CC environment variable")
+
+    for module in (engines, torch_engine):
+        monkeypatch.setattr(module, "compiling_pays", lambda device, images: images > 5)
+    monkeypatch.setattr(torch, "compile", lambda network, **named: fails)
+    engine = choose_engine(prefix, sample, **options)
+    assert isinstance(engine, TorchEngine)
+    assert not engine.compiled
+    assert notes == ["lite0 is not compiled: Failed to find C compiler."]
+    monkeypatch.setattr(torch_engine, "folded", fails)
+    assert isinstance(choose_engine(prefix, sample, **options), EagerEngine)
+    assert notes[-1] == "lite0 is run as it is, not folded: Failed to find C compiler."
+
+
+def test_only_what_this_process_could_make_is_an_engine_of_its_own(prepare: Callable):
+    prefix = pooled_features(prepare().classifier())
+    here = torch.__version__
+    assert could_run(prefix, "torch", TorchEngine(prefix, np.zeros((1, 32, 32, 3), np.float32)).version)
+    assert could_run(prefix, "torch", EagerEngine(prefix).version)
+    assert could_run(prefix, "onnxruntime", onnx_engine.version_here() or "")
+    for name, version in [
+        ("torch", f"{here}, cuda, 3 norms folded, float16"),
+        ("torch", f"{here}1, cpu, as it is"),
+        ("torch", f"{here} as it is, cpu"),  # as it was written once
+        ("onnxruntime", f"1.0, exported by torch {here}"),
+        ("other", f"{here}, cpu, as it is"),
+        ("torch", ""),
+    ]:
+        assert not could_run(prefix, name, version), version
+
+
+def test_an_engine_that_gives_other_answers_is_not_used(prepare: Callable, monkeypatch: pytest.MonkeyPatch):
+    task = prepare()
+    prefix, sample, notes = pooled_features(task.classifier()), sample_of(task), []
+
+    class Wrong(OnnxEngine):
+        def run(self, images: Images) -> tuple[Images, ...]:
+            return tuple(1.001 * array for array in super().run(images))
+
+    monkeypatch.setattr(engines, "OnnxEngine", Wrong)
+    options = {"label": "lite0", "images_to_come": 10**6, "on_note": notes.append}
+    assert choose_engine(prefix, sample, wanted="onnxruntime", **options).name == "torch"
+    assert "lite0 is run by torch, not by ONNX Runtime: its answers differ by 1.0e-03" in notes[0]
+    assert choose_engine(prefix, sample, **options).name == "torch", "nor by itself, from now on"
+    assert len(notes) == 1
+
+
+def test_a_network_that_cannot_be_exported_is_run_by_torch(prepare: Callable):
+    class Odd(torch.nn.Module):
+        def forward(self, x_BCHW: torch.Tensor) -> torch.Tensor:
+            return torch.linalg.svdvals(x_BCHW[:, 0])
+
+    sample, notes = np.random.default_rng(0).normal(size=(3, 8, 8, 3)).astype(np.float32), []
+    engine = choose_engine(Odd(), sample, label="odd", images_to_come=10, wanted="onnxruntime", on_note=notes.append)
+    assert engine.name == "torch"
+    assert len(notes) == 1
+    assert "\n" not in notes[0]
+
+
+def test_folding_that_changes_answers_is_not_used(prepare: Callable, monkeypatch: pytest.MonkeyPatch):
+    task = prepare()
+    prefix, sample, notes = pooled_features(task.classifier()), sample_of(task), []
+    monkeypatch.setattr(engines, "SINGLE", Tolerance(0.0, 1.0))
+    engine = choose_engine(prefix, sample, label="lite0", images_to_come=1, wanted="torch", on_note=notes.append)
+    assert isinstance(engine, EagerEngine)
+    assert "lite0 is run as it is, not folded" in notes[0]
+
+
+def test_without_onnx_runtime_torch_runs_unless_the_other_is_wanted_by_name(
+    prepare: Callable, monkeypatch: pytest.MonkeyPatch
+):
+    def missing(*given: object, **named: object) -> None:
+        raise MissingExtraError("onnxruntime is not installed", remedy='pip install "headstart[train]"')
+
+    monkeypatch.setattr(engines, "exported_path", missing)
+    task = prepare()
+    prefix, sample = pooled_features(task.classifier()), sample_of(task)
+    assert choose_engine(prefix, sample, label="lite0", images_to_come=10**6).name == "torch"
+    with pytest.raises(MissingExtraError, match="pip install"):
+        choose_engine(prefix, sample, label="lite0", images_to_come=1, wanted="onnxruntime")
+
+
+@pytest.mark.parametrize(
+    ("found", "words"),
+    [
+        (np.ones((2, 3), np.float32), ""),
+        (np.ones((2, 3), np.float32) + 9e-5, ""),
+        (np.ones((2, 3), np.float32) + 2e-4, "differ by 2.0e-04"),
+        (np.full((2, 3), np.nan, np.float32), "differ by nan"),
+        (np.ones((2, 4), np.float32), "arrays of [(2, 4)], not [(2, 3)]"),
+    ],
+)
+def test_agreement_is_what_the_tolerance_says(found: Images, words: str):
+    fault = engines._fault((found,), (np.ones((2, 3), np.float32),), SINGLE)
+    assert words in fault
+    assert bool(words) == bool(fault)
+
+
+def test_a_row_may_point_nowhere_else_even_where_others_are_far_larger():
+    expected = np.array([[1e4, 0.0], [0.1, 0.0]], np.float32)
+    assert "cosine" in engines._fault((np.array([[1e4, 0.0], [0.0, 0.1]], np.float32),), (expected,), SINGLE)
+    zeros = np.zeros((2, 2), np.float32)
+    assert not engines._fault((zeros,), (zeros,), SINGLE)
+
+
+def test_figures_are_kept_by_the_name_of_machine_and_prefix(own_home: Path):
+    engine_choice.remember("machine", "prefix", Rates(1, 2, 3))
+    assert (own_home / "engines.json").is_file()
+
+
+def test_many_images_are_answered_by_an_engine_as_by_the_network(
+    make_folder: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+):
+    from headstart.data.sources.reading import open_source
+    from headstart.networks.backbone import build_classifier
+    from headstart.networks.cards.catalog import find_model
+
+    folder = make_folder("many", classes=2, per_class=40, side=32)
+    records = list(open_source(str(folder)).records)
+    choice = find_model("tf_efficientnet_lite0")
+    classifier = build_classifier(choice, kind="linear", num_classes=2, seed=0)
+    torch.nn.init.normal_(classifier.head.weight, std=0.1)
+    spec = choice.card.input.at_size(32)
+    asked: list[int] = []
+    choose = engines.choose_engine
+    monkeypatch.setattr(engines, "choose_engine", lambda *a, **o: asked.append(o["images_to_come"]) or choose(*a, **o))
+    found = engines.answers_of(classifier, records, spec)
+    expected = engines.logits_of(classifier, records, spec)
+    assert asked == [80]
+    assert np.abs(found - expected).max() <= 1e-3 * np.abs(expected).max()
+    engines.answers_of(classifier, records[:5], spec)
+    assert asked == [80]  # a few images are not worth a choice
+
+
+def test_answers_to_many_images_hold_no_features_of_all_of_them(prepare: Callable, monkeypatch: pytest.MonkeyPatch):
+    """Else a report on 60,000 images would take 300 MB of features twice."""
+    task = prepare()
+    classifier = task.classifier()
+    torch.nn.init.normal_(classifier.head.weight, std=0.1)
+    image = read_view(task.images.roles.fit[0], task.images.spec)
+    row = EagerEngine(pooled_features(classifier)).run(image[None])[0]
+    count = 6000
+
+    class Same:
+        name, version, image_threads = "onnxruntime", "", 2
+
+        def run(self, images: Images) -> tuple[Images, ...]:
+            return (np.repeat(row, len(images), axis=0),)
+
+    monkeypatch.setattr(engines, "choose_engine", lambda *given, **named: Same())
+    monkeypatch.setattr(engines, "read_view", lambda record, spec: image)
+    records = [ImageRecord(str(number), "", "all") for number in range(count)]
+    tracemalloc.start()
+    found = engines.answers_of(classifier, records, task.images.spec)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert found.shape == (count, 2)
+    assert np.allclose(found, found[0], atol=1e-4)
+    assert peak < 0.2 * count * row.nbytes

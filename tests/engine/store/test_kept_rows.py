@@ -1,0 +1,65 @@
+"""Rows that are there already are found without opening the store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from headstart.data.preprocess import view_version
+from headstart.engine.store.kept_rows import rows_kept
+from headstart.engine.store.shards import Tensor
+from headstart.engine.store.store import EVALUATION, ActivationStore, SpaceKey, random_view, row_ids
+from headstart.input_spec import InputSpec
+
+SPEC = InputSpec(32, 32, "bilinear", (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+IMAGES = [bytes([number] * 16) for number in range(12)]
+
+
+def fill(root: Path, images: list[bytes], *, weights: str = "w", border: str = "pooled") -> None:
+    key = SpaceKey("net", weights, border, SPEC, view_version(), "torch", "1", library="timm 1")
+    space = ActivationStore(root).space(key, (Tensor((4,)),))
+    with space.writer() as writer:
+        writer.add(row_ids(images, EVALUATION), [np.ones((len(images), 4), np.float32)])
+
+
+def kept(root: Path, **changes: object) -> int:
+    asked = {"model": "net", "library": "timm 1", "border": "pooled"}
+    asked |= {"spec": SPEC, "precision": "float16", "views": EVALUATION}
+    ids = changes.pop("ids", row_ids(IMAGES, EVALUATION))
+    return rows_kept(root, ids, **{**asked, **changes})
+
+
+def test_the_space_with_most_of_the_rows_counts(tmp_path: Path):
+    assert kept(tmp_path) == 0
+    fill(tmp_path, IMAGES[:3])
+    fill(tmp_path, IMAGES[:8], weights="others")
+    fill(tmp_path, IMAGES, border="before c")
+    assert kept(tmp_path) == 8
+    assert kept(tmp_path, border="before c") == 12
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"model": "other"},
+        {"library": "timm 2"},
+        {"border": "c"},
+        {"spec": SPEC.at_size(64)},
+        {"precision": "float32"},
+        {"views": "standard, flip all"},
+        {"ids": row_ids(IMAGES, random_view(0, 0))},
+    ],
+)
+def test_rows_of_something_else_do_not_count(tmp_path: Path, change: dict):
+    fill(tmp_path, IMAGES)
+    assert kept(tmp_path) == 12
+    assert kept(tmp_path, **change) == 0
+
+
+def test_a_damaged_description_is_passed_over(tmp_path: Path):
+    fill(tmp_path, IMAGES)
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "space.json").write_text("{")
+    assert kept(tmp_path) == 12
