@@ -9,6 +9,7 @@ from headstart.amounts import count_text
 from headstart.deliver import wording
 from headstart.deliver.markup import Html, joined, tag
 from headstart.deliver.page import Section, fold, paragraph, table
+from headstart.deliver.pictures import NO_PICTURES, Pictures
 from headstart.deliver.plot import share_axis, starts_at
 from headstart.deliver.run_facts import Prediction, RunFacts
 from headstart.deliver.tracks import interval_track, scale
@@ -25,7 +26,7 @@ Cell = tuple[str, str]
 """True class, predicted class."""
 
 
-def worst_section(run: RunFacts) -> Section | None:
+def worst_section(run: RunFacts, pictures: Pictures = NO_PICTURES) -> Section | None:
     """The most confident wrong answers."""
     wrong = sorted(
         (one for one in run.predictions if one.label != one.predicted),
@@ -35,7 +36,7 @@ def worst_section(run: RunFacts) -> Section | None:
         return None
     if not wrong:
         return Section("worst", "Worst mistakes", paragraph("There are none: every image was named rightly."))
-    items = [_mistake(run, one) for one in wrong[:_MOST_WORST]]
+    items = [_mistake(run, pictures, one) for one in wrong[:_MOST_WORST]]
     count = f"{len(wrong):,} of {count_text(len(run.predictions), 'image')} were named wrongly"
     parts = [
         paragraph(
@@ -47,7 +48,7 @@ def worst_section(run: RunFacts) -> Section | None:
     return Section("worst", "Worst mistakes", joined(parts))
 
 
-def _mistake(run: RunFacts, one: Prediction) -> Html:
+def _mistake(run: RunFacts, pictures: Pictures, one: Prediction) -> Html:
     true = f" ({wording.percent(one.label_probability)})" if one.label_probability is not None else ""
     text = tag(
         "span",
@@ -56,10 +57,10 @@ def _mistake(run: RunFacts, one: Prediction) -> Html:
         tag("br"),
         tag("code", one.image),
     )
-    return tag("li", run.pictures.of(one.image, f"labelled {one.label}, named {one.predicted}"), text)
+    return tag("li", pictures.of(one.image, f"labelled {one.label}, named {one.predicted}"), text)
 
 
-def confusion_section(run: RunFacts) -> Section | None:
+def confusion_section(run: RunFacts, pictures: Pictures = NO_PICTURES) -> Section | None:
     """The matrix, and the images behind every cell."""
     if run.metrics is None:
         return None
@@ -68,7 +69,7 @@ def confusion_section(run: RunFacts) -> Section | None:
     for one in run.predictions:
         behind[one.label, one.predicted].append(one)
     shown = [cell for cell in _cells(run.classes, counts) if behind.get(cell)]
-    folds = _images_behind(run, shown, behind)
+    folds = _images_behind(run, pictures, shown, behind)
     links = {cell: f"cell-{index}" for index, cell in enumerate(shown)}
     small = len(run.classes) <= _MOST_CLASSES
     parts = [
@@ -78,7 +79,7 @@ def confusion_section(run: RunFacts) -> Section | None:
         fold(f"{len(folds) - _MOST_FOLDS} more cells", tag("div", *folds[_MOST_FOLDS:], class_="folds"))
         if len(folds) > _MOST_FOLDS
         else None,
-        *(paragraph(note, style="small") for note in run.pictures.notes() if folds),
+        *(paragraph(note, style="small") for note in pictures.notes() if folds),
     ]
     return Section("confusion", "What was taken for what", joined(parts))
 
@@ -135,7 +136,9 @@ def _pairs(classes: Sequence[str], counts: Sequence[Sequence[int]], links: dict[
     return joined([intro, table(header, rows, says="Pairs that were mixed up", numeric=(2, 3))])
 
 
-def _images_behind(run: RunFacts, cells: Sequence[Cell], behind: dict[Cell, list[Prediction]]) -> list[Html]:
+def _images_behind(
+    run: RunFacts, pictures: Pictures, cells: Sequence[Cell], behind: dict[Cell, list[Prediction]]
+) -> list[Html]:
     """One fold a cell; names are given until the page has its share of them."""
     room, folds = run.most_names, []
     for index, (label, predicted) in enumerate(cells):
@@ -143,7 +146,7 @@ def _images_behind(run: RunFacts, cells: Sequence[Cell], behind: dict[Cell, list
         most = _MOST_IN_RIGHT_CELL if label == predicted else _MOST_IN_WRONG_CELL
         listed = images[: min(most, room)]
         room -= len(listed)
-        items = [_named(run, one) for one in listed]
+        items = [_named(pictures, one) for one in listed]
         if more := len(images) - len(listed):
             items.append(tag("li", tag("span", f"and {more:,} more, see predictions.parquet", class_="soft")))
         what = f"{label} named rightly" if label == predicted else f"{label} named {predicted}"
@@ -152,9 +155,9 @@ def _images_behind(run: RunFacts, cells: Sequence[Cell], behind: dict[Cell, list
     return folds
 
 
-def _named(run: RunFacts, one: Prediction) -> Html:
+def _named(pictures: Pictures, one: Prediction) -> Html:
     text = tag("span", tag("code", one.image), f" {wording.percent(one.probability)}")
-    return tag("li", run.pictures.of(one.image, f"labelled {one.label}, named {one.predicted}"), text)
+    return tag("li", pictures.of(one.image, f"labelled {one.label}, named {one.predicted}"), text)
 
 
 def classes_section(run: RunFacts) -> Section | None:

@@ -10,7 +10,6 @@ from typing import Any, Literal
 
 import yaml
 
-from headstart.deliver.pictures import NO_PICTURES, Pictures
 from headstart.errors import RunError
 from headstart.files import is_file
 from headstart.runs.folder import Run
@@ -79,7 +78,6 @@ class RunFacts:
     """All of the network, stem to head; empty where that is not known."""
     validation_intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     """Candidate -> 95 % interval of its validation accuracy over groups; empty where every image stands alone."""
-    pictures: Pictures = field(default=NO_PICTURES)
     most_names: int = 4000
     """File names that the page may hold beside those of the worst mistakes."""
 

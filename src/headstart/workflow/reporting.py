@@ -114,7 +114,7 @@ def _fitting(run: RunFacts, originals: tuple[Mapping[str, ImageRecord], str] | N
         if originals is not None:
             records, missing = originals
             pictures = Thumbnails(records, room_bytes=_PICTURES_BYTES // share, missing=missing)
-        text = run_page(replace(run, pictures=pictures, most_names=_FULL_NAMES // share))
+        text = run_page(replace(run, most_names=_FULL_NAMES // share), pictures)
         if len(text.encode()) < LARGEST_BYTES:
             break
     return text, tuple(pictures.notes()) if originals is not None else ()

@@ -88,12 +88,12 @@ def limit_cache(limit_bytes: int, root: Path | None = None) -> dict[str, Any]:
     with explained(folder):
         store_limit.write_limit(folder, limit_bytes)
         with locked(folder):
-            removed, over = limit.shrink(folder)
+            removed, over = store_limit.shrink(folder)
     return {
         "limit_bytes": limit_bytes,
         "removed": [before[use.folder] for use in removed if use.folder in before],
         "freed_bytes": sum(use.bytes for use in removed),
-        "bytes": limit.stored_bytes(folder),
+        "bytes": store_limit.stored_bytes(folder),
         "bytes_over_limit": over,
     }
 
@@ -116,7 +116,7 @@ def _plain(use: SpaceUse) -> dict[str, Any]:
         "rows": sum(count_rows(path) for path in shard_paths(use.folder)),
         "bytes": use.bytes,
         "last_used": use.last_used,
-        "in_use": os.access(use.folder, os.W_OK) and limit.is_in_use(use.folder),
+        "in_use": os.access(use.folder, os.W_OK) and store_limit.is_in_use(use.folder),
     }
 
 
