@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 import yaml
 
-from headstart.apps.pages import decide_page, look
+from headstart.apps.pages import decide_page
+from headstart.html import frame
 from headstart.networks.cards.catalog import all_cards
 from headstart.plan.plan import Plan
 from headstart.workflow.advising import recommend
@@ -258,7 +259,7 @@ def test_axe_finds_nothing_serious(watched: Watched, axe: str, mode: Any):
     page.wait_for_function("dark => document.body.classList.contains('dark') === dark", arg=mode == "dark")
     page.evaluate(axe)
     found = []
-    for name in look.PAGES:
+    for name in frame.PAGES:
         watched.open(name)
         answer = page.evaluate("axe.run(document, { resultTypes: ['violations'] })")
         found += [
@@ -275,7 +276,7 @@ def test_pages_fit_a_phone_and_a_desktop(watched: Watched, tmp_path: Path, width
     page = watched.page
     page.set_viewport_size({"width": width, "height": 844 if width == 390 else 900})
     page.emulate_media(color_scheme=mode)
-    for name in look.PAGES:
+    for name in frame.PAGES:
         watched.open(name)
         page.wait_for_timeout(60)
         page.screenshot(path=tmp_path / f"{name}-{width}-{mode}.png", full_page=True)

@@ -14,8 +14,6 @@ from typing import Any
 import pytest
 
 from headstart.apps.compare_text import comparison_text
-from headstart.deliver.comparison_facts import read_comparison
-from headstart.deliver.comparison_report import comparison_page
 from headstart.errors import (
     DiskFullError,
     HeadstartError,
@@ -28,6 +26,8 @@ from headstart.errors import (
 from headstart.experiments.comparison import TrialEnd
 from headstart.experiments.grid import GridPlan, Trial
 from headstart.experiments.questions import question
+from headstart.reports.comparison.facts import read_comparison
+from headstart.reports.comparison.report import comparison_page
 from headstart.runs.observers import Observer
 from headstart.train.stopping import StopRequest
 from headstart.workflow import trial as trial_module

@@ -9,8 +9,8 @@ from typing import Annotated, Any
 import typer
 
 from headstart.apps.printing import json_text, show_text, wrapped
-from headstart.apps.probe_chart import check_chart_path, method_text, table_rows, write_chart
 from headstart.files import write_json
+from headstart.html.depth_chart import check_chart_path, method_text, table_rows, write_chart
 
 _MOST_LEFT_OUT = 3
 

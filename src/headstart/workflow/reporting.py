@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Literal
 
 from headstart.data.sources.reading import ImageRecord
-from headstart.deliver.comparison_facts import ANSWER, SETTLED, read_comparison
-from headstart.deliver.comparison_report import comparison_page
-from headstart.deliver.pictures import NO_PICTURES, Pictures, Thumbnails
-from headstart.deliver.run_facts import RunFacts, read_run
-from headstart.deliver.run_report import run_page
 from headstart.errors import HeadstartError, ModelError, RunError
 from headstart.files import is_file, is_folder, is_there, write_atomically
+from headstart.html.pictures import NO_PICTURES, Pictures, Thumbnails
 from headstart.networks.cards.catalog import find_model
+from headstart.reports.comparison.facts import ANSWER, SETTLED, read_comparison
+from headstart.reports.comparison.report import comparison_page
+from headstart.reports.run.report import run_page
+from headstart.runs.record import RunFacts, read_run
 
 FILE_NAME = "report.html"
 LARGEST_BYTES = 5_000_000

@@ -6,7 +6,8 @@ import re
 
 import pytest
 
-from headstart.apps.pages import compare_page, drawings
+from headstart.apps.pages import compare_page
+from headstart.html import networks
 from headstart.networks.cards.catalog import all_cards, find_model
 from headstart.networks.cards.search import ModelQuery, pareto_front, search
 from headstart.workflow.zoo import show_model
@@ -148,5 +149,5 @@ def test_families_have_colours_of_their_own_and_the_rest_is_grey():
     names = ("resnet50", "vgg16", "densenet121", "efficientnet_b0", "convnext_base", "vit_b_16")
     colours = [compare_page.colour_of(find_model(name).card) for name in names]
     assert len(set(colours)) == 6
-    assert drawings.GREY not in colours
-    assert compare_page.colour_of(find_model("mobilenet_v2").card) == drawings.GREY
+    assert networks.GREY not in colours
+    assert compare_page.colour_of(find_model("mobilenet_v2").card) == networks.GREY

@@ -7,7 +7,8 @@ import re
 
 import pytest
 
-from headstart.apps.pages import compare_page, decide_page, fields, look, transfer_page
+from headstart.apps.pages import compare_page, decide_page, fields, transfer_page
+from headstart.html import frame
 from page_text import parsed
 
 ALL = (*decide_page.FIELDS, *transfer_page.FIELDS, *compare_page.FIELDS, compare_page.PICK)
@@ -68,6 +69,6 @@ def test_a_menu_keeps_its_options_in_its_value():
 def test_every_kind_is_known_to_the_script():
     kinds = {parsed(field.html).tags[0][1]["data-kind"] for field in ALL}
     assert kinds == {"stops", "choice", "menu", "number", "text", "file"}
-    script = look.resource("field.js")
+    script = frame.resource("field.js")
     for kind in kinds - {"choice", "number"}:  # these two just send what they hold
         assert f'"{kind}"' in script

@@ -11,10 +11,10 @@ from functools import cache
 from html import escape
 from typing import Any, Literal, cast, get_args
 
-from headstart.apps.pages import drawings, look
 from headstart.apps.pages.fields import Field, Option, choice, menu, menu_value, slider, text
 from headstart.apps.parsing import parse_count
 from headstart.errors import HeadstartError
+from headstart.html import frame, networks
 from headstart.knowledge.transfer import FAMILIES, family_of
 from headstart.networks.cards.catalog import ModelCard, all_cards, find_model
 from headstart.networks.cards.search import ModelQuery, SortKey, pareto_front, search
@@ -40,7 +40,7 @@ _AXES: Mapping[Cost, tuple[str, str, Literal[1, -1]]] = {
 _COLOURS = dict(
     zip(
         (family.name for family in FAMILIES),
-        (drawings.SKY, drawings.YELLOW, drawings.PURPLE, drawings.ORANGE, drawings.GREEN, drawings.VERMILLION),
+        (networks.SKY, networks.YELLOW, networks.PURPLE, networks.ORANGE, networks.GREEN, networks.VERMILLION),
         strict=True,
     )
 )
@@ -192,12 +192,12 @@ def page(values: Mapping[str, Any]) -> tuple[str, dict[str, Any], str, str]:
         filters = Filters.from_fields(values)
         cards = found_by(filters)
     except HeadstartError as error:
-        return look.failure([str(error)]), menu_value((), ""), "", ""
+        return frame.failure([str(error)]), menu_value((), ""), "", ""
     menu_now = pick(cards, values["models-pick"])
     chosen = menu_now["choice"]
     if not chosen:
         nothing = "no network fits; loosen a filter (a card that does not know a value passes no limit on it)"
-        return look.failure([nothing]), menu_now, "", ""
+        return frame.failure([nothing]), menu_now, "", ""
     front = {card.name for card in pareto_front(cards, filters.cost)}
     return _chart(filters.cost, cards, front, chosen), menu_now, usage(chosen), _rows(filters, cards, front, chosen)
 
@@ -205,13 +205,13 @@ def page(values: Mapping[str, Any]) -> tuple[str, dict[str, Any], str, str]:
 def _chart(cost: Cost, cards: Sequence[ModelCard], front: set[str], chosen: str) -> str:
     told = f"{len(cards):,} of {len(all_cards()):,} sets of weights fit; {len(front)} stand on the front."
     families = [(colour, name, "round") for name, colour in _COLOURS.items()]
-    return look.stack(
-        look.card(
+    return frame.stack(
+        frame.card(
             f"Accuracy against {_AXES[cost][1]}",
-            look.said(told, style="hs-soft"),
+            frame.said(told, style="hs-soft"),
             _scatter(cost, cards, front, chosen),
-            drawings.key([*families, (drawings.GREY, "others", "round")]),  # type: ignore[list-item]  # literals
-            look.paragraph(
+            networks.key([*families, (networks.GREY, "others", "round")]),  # type: ignore[list-item]  # literals
+            frame.paragraph(
                 "Outlined, joined by the line: no other network is both better and cheaper. Click a point, or a name "
                 "in the table, to see how to use it.",
                 style="hs-soft hs-small",
@@ -223,10 +223,10 @@ def _chart(cost: Cost, cards: Sequence[ModelCard], front: set[str], chosen: str)
 def _rows(filters: Filters, cards: Sequence[ModelCard], front: set[str], chosen: str) -> str:
     shown = cards[: filters.rows] if filters.rows else cards
     title = f"The same as a table: {len(shown):,} of {len(cards):,}"
-    command = look.text_to_copy("models-command", filters.command(), what="search")
-    return look.stack(
-        look.card(title, _table(filters, shown, front, chosen)),
-        look.card("The same search on the command line", command),
+    command = frame.text_to_copy("models-command", filters.command(), what="search")
+    return frame.stack(
+        frame.card(title, _table(filters, shown, front, chosen)),
+        frame.card("The same search on the command line", command),
     )
 
 
@@ -239,14 +239,14 @@ def cost_of(card: ModelCard, cost: Cost) -> float | None:
 
 def _scatter(cost: Cost, cards: Sequence[ModelCard], front: set[str], chosen: str) -> str:
     points = [
-        drawings.Point(
+        networks.Point(
             card.name, value, card.imagenet_top1, colour_of(card), "front" if card.name in front else "inside"
         )
         for card in cards
         if card.imagenet_top1 is not None and (value := cost_of(card, cost))
     ]
     if not points:
-        return look.paragraph("None of them has a published accuracy and this figure: see the table.")
+        return frame.paragraph("None of them has a published accuracy and this figure: see the table.")
     name, short, rising = _AXES[cost]
     across = _log_axis(name, [point.x for point in points])
     up = _percent_axis([point.y for point in points])
@@ -255,31 +255,31 @@ def _scatter(cost: Cost, cards: Sequence[ModelCard], front: set[str], chosen: st
         f"{across.ticks[-1][1]}; accuracy from {min(p.y for p in points):.1f} to {max(p.y for p in points):.1f} "
         f"percent. {len(front)} on the front. The table below has the figures."
     )
-    return drawings.scatter(points, x=across, y=up, says=says, chooses="models-pick", chosen=chosen, rising=rising)
+    return networks.scatter(points, x=across, y=up, says=says, chooses="models-pick", chosen=chosen, rising=rising)
 
 
 def colour_of(card: ModelCard) -> str:
     """The colour of a card's family; grey for those that have no fact."""
     family = family_of(card.family)
-    return drawings.GREY if family is None else _COLOURS[family.name]
+    return networks.GREY if family is None else _COLOURS[family.name]
 
 
-def _log_axis(name: str, values: Sequence[float]) -> drawings.Axis:
+def _log_axis(name: str, values: Sequence[float]) -> networks.Axis:
     low, high = min(values) * 0.85, max(values) * 1.18
     marks = [m * 10.0**p for p in range(-3, 6) for m in (1, 2, 5) if low <= m * 10.0**p <= high]
     wide = [value for value in marks if math.isclose(math.log10(value) % 1, 0, abs_tol=1e-9)]
     ticks = wide if len(marks) > 7 and len(wide) > 2 else marks or [math.sqrt(low * high)]
-    return drawings.Axis(
+    return networks.Axis(
         name, low, high, "log", tuple((value, f"{value:,.0f}" if value >= 1 else f"{value:g}") for value in ticks)
     )
 
 
-def _percent_axis(values: Sequence[float]) -> drawings.Axis:
+def _percent_axis(values: Sequence[float]) -> networks.Axis:
     low, high = max(0.0, min(values) - 1), min(100.0, max(values) + 1)
     step = next(step for step in (1, 2, 5, 10, 20) if (high - low) / step <= 8)
     first = math.ceil(low / step)
     ticks = tuple((step * at, f"{step * at} %") for at in range(first, math.floor(high / step) + 1))
-    return drawings.Axis("ImageNet accuracy", low, high, "linear", ticks)
+    return networks.Axis("ImageNet accuracy", low, high, "linear", ticks)
 
 
 _COLUMNS: tuple[tuple[str, SortKey | None], ...] = (
@@ -307,7 +307,7 @@ def _table(filters: Filters, cards: Sequence[ModelCard], front: set[str], chosen
     rows = [_row(card, front) for card in cards]
     picked = next((index for index, card in enumerate(cards) if card.name == chosen), None)
     caption = "Networks that fit. Speeds are published: CPU Intel i9-10940X one image at a time, GPU RTX 4090"
-    return look.table(caption, headings, rows, numeric=range(1, 7), picked=picked)
+    return frame.table(caption, headings, rows, numeric=range(1, 7), picked=picked)
 
 
 def _row(card: ModelCard, front: set[str]) -> tuple[str, ...]:
@@ -347,21 +347,22 @@ def usage(name: str) -> str:
         "commercial use": card.commercial_use,
     }
     lines = [
-        look.paragraph(where, style="hs-small hs-soft") + look.text_to_copy(f"use-{index}", line, what=f"{where} line")
+        frame.paragraph(where, style="hs-small hs-soft")
+        + frame.text_to_copy(f"use-{index}", line, what=f"{where} line")
         for index, (where, line) in enumerate(usage_of(card).items())
     ]
-    about = "" if family is None else look.paragraph(f"{family.name}: {family.idea}; good for {family.good_for}.")
+    about = "" if family is None else frame.paragraph(f"{family.name}: {family.idea}; good for {family.good_for}.")
     groups = f"Layer groups: {', '.join(card.groups)}." if card.groups else "It cannot be given classes."
     source = f"Licence of the weights: {card.licence}. {card.paper}"
-    return look.stack(
-        look.card(
+    return frame.stack(
+        frame.card(
             name,
-            look.facts(told),
-            look.said(f"How to use {name}"),
+            frame.facts(told),
+            frame.said(f"How to use {name}"),
             '<div style="height:14px"></div>',
             about,
             *lines,
-            look.paragraph(groups, style="hs-small hs-soft"),
-            look.paragraph(source, style="hs-small hs-soft"),
+            frame.paragraph(groups, style="hs-small hs-soft"),
+            frame.paragraph(source, style="hs-small hs-soft"),
         )
     )

@@ -10,10 +10,10 @@ from html import escape
 from typing import TYPE_CHECKING, Any, Literal
 
 from headstart.amounts import count_text, duration_text, usd_text
-from headstart.apps.pages import drawings, look
 from headstart.apps.pages.fields import Field, Option, choice, number, slider, text
 from headstart.apps.parsing import parse_seconds
 from headstart.errors import HeadstartError, PlanError
+from headstart.html import frame, networks
 from headstart.workflow.advising import recommend
 
 if TYPE_CHECKING:
@@ -163,21 +163,21 @@ def page(values: Mapping[str, str]) -> str:
         question = Question.from_fields(values)
         return answer(question, recommend(**question.arguments()))
     except PlanError as error:
-        return look.failure(error.faults)
+        return frame.failure(error.faults)
     except HeadstartError as error:
-        return look.failure([str(error)])
+        return frame.failure([str(error)])
 
 
 def answer(question: Question, advice: Advice) -> str:
     """The advice as HTML."""
-    return look.stack(
+    return frame.stack(
         _hero(advice),
         _go_on(question, advice),
-        look.card("Why", _reasons(advice)),
-        look.card("What the plan does", _phases(advice)),
-        look.card("Why not something else", _rejected(advice)),
-        *([look.card("Beside it", _steps(advice))] if advice.steps else []),
-        look.card("What the cost assumes", _assumptions(advice)),
+        frame.card("Why", _reasons(advice)),
+        frame.card("What the plan does", _phases(advice)),
+        frame.card("Why not something else", _rejected(advice)),
+        *([frame.card("Beside it", _steps(advice))] if advice.steps else []),
+        frame.card("What the cost assumes", _assumptions(advice)),
     )
 
 
@@ -195,12 +195,12 @@ def _hero(advice: Advice) -> str:
         "disk": _size(cost.disk_gb),
         "rented": usd_text(cost.usd),
     }
-    warnings = look.notice("Mind", advice.warnings) if advice.warnings else ""
+    warnings = frame.notice("Mind", advice.warnings) if advice.warnings else ""
     return (
         '<section class="hs-card hs-hero" id="hs-answer"><h2>The strategy</h2>'
         f'<p class="hs-what" data-strategy="{advice.strategy}">{escape(named(advice.strategy))}</p>'
-        f"<p>with <code>{escape(network)}</code></p>{look.facts(taken)}{warnings}"
-        f"{look.said(f'{named(advice.strategy)}, about {duration_text(cost.seconds)}')}</section>"
+        f"<p>with <code>{escape(network)}</code></p>{frame.facts(taken)}{warnings}"
+        f"{frame.said(f'{named(advice.strategy)}, about {duration_text(cost.seconds)}')}</section>"
         f'<div class="hs-brief" aria-hidden="true"><span>{escape(named(advice.strategy))}</span>'
         f"<span>about {duration_text(cost.seconds)}</span></div>"
     )
@@ -216,32 +216,32 @@ def _go_on(question: Question, advice: Advice) -> str:
     parts = []
     if plan.requires:
         missing = ", ".join(plan.requires)
-        parts.append(look.notice("Not yet", [f"train refuses this plan until it can do: {missing}"]))
+        parts.append(frame.notice("Not yet", [f"train refuses this plan until it can do: {missing}"]))
     elif advice.command_says_all:
-        parts.append(look.text_to_copy("train-command", advice.command(data), what="command", label="Copy command"))
+        parts.append(frame.text_to_copy("train-command", advice.command(data), what="command", label="Copy command"))
     from_plan = f"headstart train {shlex.quote(data)} --plan plan.yaml"
     parts += [
-        f'<div class="hs-row">{look.copy_button("plan-yaml", what="plan.yaml")}'
+        f'<div class="hs-row">{frame.copy_button("plan-yaml", what="plan.yaml")}'
         f'<span class="hs-soft">save it, then <code>{escape(from_plan)}</code></span></div>',
-        look.fold("plan", "Show plan.yaml", f'<pre id="plan-yaml" tabindex="0">{escape(plan.to_yaml())}</pre>'),
-        look.fold(
+        frame.fold("plan", "Show plan.yaml", f'<pre id="plan-yaml" tabindex="0">{escape(plan.to_yaml())}</pre>'),
+        frame.fold(
             "asked",
             "The same question on the command line",
-            look.text_to_copy("ask-command", question.command(), what="question"),
+            frame.text_to_copy("ask-command", question.command(), what="question"),
         ),
     ]
-    return look.card("Go on with", *parts)
+    return frame.card("Go on with", *parts)
 
 
 def _reasons(advice: Advice) -> str:
     """Those of the whole plan in sight, those of single phases when asked for."""
     whole = [reason for reason in advice.reasons if not reason.path.startswith("phases[")]
     single = [reason for reason in advice.reasons if reason.path.startswith("phases[")]
-    first = look.reasons((reason.path, reason.reason, reason.source) for reason in whole)
+    first = frame.reasons((reason.path, reason.reason, reason.source) for reason in whole)
     if not single:
         return first
-    more = look.reasons((reason.path, reason.reason, reason.source) for reason in single)
-    return first + look.fold("phase-reasons", f"{count_text(len(single), 'reason')} more, of single phases", more)
+    more = frame.reasons((reason.path, reason.reason, reason.source) for reason in single)
+    return first + frame.fold("phase-reasons", f"{count_text(len(single), 'reason')} more, of single phases", more)
 
 
 def _phases(advice: Advice) -> str:
@@ -252,7 +252,7 @@ def _phases(advice: Advice) -> str:
         f"Views: {views.preset}, mirrored: {views.flip}." if trains else "The head sees one plain view of each image."
     )
     headings = ("phase", "what learns", "epochs", "head's rate", "schedule")
-    return look.table("Phases of the plan, in order", headings, rows, numeric=(2, 3)) + look.paragraph(said)
+    return frame.table("Phases of the plan, in order", headings, rows, numeric=(2, 3)) + frame.paragraph(said)
 
 
 def _phase(index: int, phase: Phase) -> Sequence[str]:
@@ -283,16 +283,16 @@ def _rejected(advice: Advice) -> str:
     def row(name: str, why: str) -> tuple[str, ...]:
         seconds = costs[name].seconds
         share = 0.1 + 0.9 * (math.log(max(1.0, seconds)) - low) / (high - low) if high > low else 1.0
-        bar = drawings.meter(share, state="chosen" if name == advice.strategy else "plain")
+        bar = networks.meter(share, state="chosen" if name == advice.strategy else "plain")
         return named(name), escape(why), f"{duration_text(seconds)}{bar}"
 
     rows = [row(advice.strategy, "chosen"), *(row(name, why) for name, why in advice.rejected.items())]
     caption = "Every strategy: why not, and what it would take here (bars: logarithmic)"
-    return look.table(caption, ("strategy", "why not", "time"), rows, numeric=(2,), picked=0)
+    return frame.table(caption, ("strategy", "why not", "time"), rows, numeric=(2,), picked=0)
 
 
 def _steps(advice: Advice) -> str:
-    return look.reasons(
+    return frame.reasons(
         (f"{step.when}: {step.name.replace('_', ' ')}", step.text, step.source) for step in advice.steps
     )
 
@@ -307,4 +307,4 @@ def _assumptions(advice: Advice) -> str:
         f"{usual['risk']}; here about {duration_text(prices.scratch.seconds)}"
     )
     rows = [("machine", machine, ""), *(("assumed", sentence, "") for sentence in told["assumptions"])]
-    return look.reasons([*rows, ("from scratch instead", scratch, "")])
+    return frame.reasons([*rows, ("from scratch instead", scratch, "")])

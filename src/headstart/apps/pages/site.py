@@ -11,9 +11,10 @@ from collections.abc import Callable, Mapping, Sequence
 from types import ModuleType
 from typing import Any, Protocol
 
-from headstart.apps.pages import compare_page, decide_page, look, transfer_page
+from headstart.apps.pages import compare_page, decide_page, transfer_page
 from headstart.apps.pages.fields import Field
 from headstart.errors import HeadstartError, require
+from headstart.html import frame
 
 
 class Component(Protocol):
@@ -58,19 +59,19 @@ def blocks() -> Any:  # noqa: ANN401 - gradio.Blocks, which is imported late
     gr = require("gradio", extra="web")
     app = gr.Blocks(title="headstart", analytics_enabled=False)
     with app:
-        _html(gr, look.header())
+        _html(gr, frame.header())
         with gr.Column(elem_id="page-decide"):
             _decide(gr)
         with gr.Column(elem_id="page-transfer"):
             _transfer(gr)
         with gr.Column(elem_id="page-models"):
             _models(gr)
-        _html(gr, look.footer())
+        _html(gr, frame.footer())
     return app
 
 
 def _decide(gr: ModuleType) -> None:
-    _html(gr, look.intro(decide_page.TITLE, decide_page.LEAD))
+    _html(gr, frame.intro(decide_page.TITLE, decide_page.LEAD))
     with gr.Row(elem_classes="hs-split"):
         controls = _form(gr, decide_page.FIELDS)
         with gr.Column(elem_classes="hs-answer"):
@@ -79,7 +80,7 @@ def _decide(gr: ModuleType) -> None:
 
 
 def _transfer(gr: ModuleType) -> None:
-    _html(gr, look.intro(transfer_page.TITLE, transfer_page.LEAD))
+    _html(gr, frame.intro(transfer_page.TITLE, transfer_page.LEAD))
     with gr.Row(elem_classes="hs-split"):
         controls = _form(gr, transfer_page.FIELDS)
         with gr.Column(elem_classes="hs-answer"):
@@ -89,7 +90,7 @@ def _transfer(gr: ModuleType) -> None:
 
 
 def _models(gr: ModuleType) -> None:
-    _html(gr, look.intro(compare_page.TITLE, compare_page.LEAD))
+    _html(gr, frame.intro(compare_page.TITLE, compare_page.LEAD))
     chart, menu, usage, rows = compare_page.page(_first((*compare_page.FIELDS, compare_page.PICK)))
     with gr.Row(elem_classes="hs-split"):
         controls = _form(gr, compare_page.FIELDS)
@@ -109,7 +110,7 @@ def _html(gr: ModuleType, value: str, *, name: str | None = None) -> Component:
 
 
 def _control(gr: ModuleType, field: Field, value: object) -> Component:
-    script = look.resource("field.js")
+    script = frame.resource("field.js")
     made: Component = gr.HTML(value, html_template=field.template, js_on_load=script, apply_default_css=False)
     return made
 
@@ -200,8 +201,8 @@ def application(host: str) -> Any:  # noqa: ANN401 - fastapi.FastAPI, which is i
         mcp_server=False,
         enable_monitoring=False,
         theme=theme(gr),
-        head=f"<style>{look.resource('look.css')}</style>",
-        js=look.resource("page.js"),
+        head=f"<style>{frame.resource('look.css')}</style>",
+        js=frame.resource("page.js"),
     )
 
 

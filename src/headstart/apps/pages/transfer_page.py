@@ -13,9 +13,9 @@ from functools import cache
 from html import escape
 from typing import Any
 
-from headstart.apps.pages import drawings, look
 from headstart.apps.pages.fields import Field, Option, choice, file, menu, menu_value
 from headstart.errors import HeadstartError
+from headstart.html import frame, networks
 from headstart.knowledge.choosing import DOMAIN_FACTS, depths_in
 from headstart.knowledge.transfer import (
     DEPTHS,
@@ -92,7 +92,7 @@ class GroupShare:
     group: str
     depth: DepthFact
     """Its share is the one shown."""
-    measured: drawings.Measured | None = None
+    measured: networks.Measured | None = None
     cka: float | None = None
     """Similarity of its features before and after fine-tuning, 0..1, if a run was given."""
 
@@ -157,7 +157,7 @@ def read_probe(text: str) -> StoredProbe:
 def _group(row: Mapping[str, Any], count: int) -> GroupShare:
     low, high = row["accuracy_interval"]
     knn, cka = row["knn_accuracy"], row["cka"]
-    measured = drawings.Measured(
+    measured = networks.Measured(
         _share(row["accuracy"]), (_share(low), _share(high)), None if knn is None else _share(knn)
     )
     share = _share(row["literature_share"])
@@ -186,7 +186,7 @@ def page(values: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     try:
         return _measured(read_probe(values["transfer-probe"]), domain), menu_now
     except HeadstartError as error:
-        return look.failure([str(error)]), menu_now
+        return frame.failure([str(error)]), menu_now
 
 
 def _literature(card: ModelCard, domain: Domain, family: FamilyFact) -> str:
@@ -200,15 +200,15 @@ def _literature(card: ModelCard, domain: Domain, family: FamilyFact) -> str:
     )
     if family.name == "Vision Transformer":
         note += " The rule of thumb is for convolutional networks; blocks of attention take the row of their depth."
-    marks = [(drawings.share_colour(share), text, "square") for share, text in _KEY]
-    return look.stack(
-        look.card(
+    marks = [(networks.share_colour(share), text, "square") for share, text in _KEY]
+    return frame.stack(
+        frame.card(
             f"{card.architecture}: what carries over to {_KINDS[domain]}",
-            drawings.shares([_row(group) for group in groups]),
-            drawings.key(marks),  # type: ignore[arg-type]  # a literal in a list
-            look.paragraph(note, style="hs-soft hs-small"),
-            look.said(f"{card.architecture}: {_spoken(groups)}"),
-            look.fold("transfer-table", "The same as a table", _table(groups)),
+            networks.shares([_row(group) for group in groups]),
+            networks.key(marks),  # type: ignore[arg-type]  # a literal in a list
+            frame.paragraph(note, style="hs-soft hs-small"),
+            frame.said(f"{card.architecture}: {_spoken(groups)}"),
+            frame.fold("transfer-table", "The same as a table", _table(groups)),
         ),
         _domain_card(domain),
         _family_card(family, card),
@@ -231,7 +231,7 @@ def _spoken(groups: Sequence[GroupShare]) -> str:
     return ", ".join(f"{group.group} {group.depth.transfer_share:.0%}" for group in groups)
 
 
-def _row(group: GroupShare) -> drawings.ShareRow:
+def _row(group: GroupShare) -> networks.ShareRow:
     depth = group.depth
     shown = f"<strong>{depth.transfer_share:.0%}</strong>"
     if group.measured is not None:
@@ -245,8 +245,8 @@ def _row(group: GroupShare) -> drawings.ShareRow:
     action = f'<span class="hs-tag">{escape(depth.default_action)}</span>'
     text = f'<div class="hs-small">{escape(depth.detects)} {action}</div>'
     kind = "head" if group.is_head else "backbone"
-    block = drawings.Block(group.group, depth.transfer_share, kind)  # type: ignore[arg-type]
-    return drawings.ShareRow(block, heading, text, group.measured)
+    block = networks.Block(group.group, depth.transfer_share, kind)  # type: ignore[arg-type]
+    return networks.ShareRow(block, heading, text, group.measured)
 
 
 def _table(groups: Sequence[GroupShare]) -> str:
@@ -265,7 +265,7 @@ def _table(groups: Sequence[GroupShare]) -> str:
         for group in groups
     ]
     headings += ["probe accuracy", "interval", "kNN accuracy", "CKA to the tuned network"] if measured else []
-    return look.table("Layer groups, stem to head", headings, rows, numeric=(3, 5, 6, 7, 8, 9))
+    return frame.table("Layer groups, stem to head", headings, rows, numeric=(3, 5, 6, 7, 8, 9))
 
 
 def _figures(group: GroupShare) -> tuple[str, ...]:
@@ -283,7 +283,7 @@ def _domain_card(domain: Domain) -> str:
     rows.append(("what to do", fact.advice, fact.source))
     if fact.weights:
         rows.append(("weights of the domain", fact.weights, ""))
-    return look.card(f"About {_KINDS[domain]}", look.reasons(rows))
+    return frame.card(f"About {_KINDS[domain]}", frame.reasons(rows))
 
 
 def _family_card(family: FamilyFact, card: ModelCard) -> str:
@@ -293,38 +293,38 @@ def _family_card(family: FamilyFact, card: ModelCard) -> str:
     uses = {name: use for name, _, use in FIRST_CHOICES}
     if card.architecture in uses:
         rows.append((card.architecture, f"{card.parameters / 1e6:.0f}M parameters, for: {uses[card.architecture]}", ""))
-    return look.card(f"About {family.name}", look.reasons(rows))
+    return frame.card(f"About {family.name}", frame.reasons(rows))
 
 
 def _effect_card() -> str:
     rows = [(fact.what, f"teach {fact.teaches}", "") for fact in IMAGENET_EFFECT]
-    return look.card("Why ImageNet's weights are a head start", look.reasons(rows))
+    return frame.card("Why ImageNet's weights are a head start", frame.reasons(rows))
 
 
 def _measured(probe: StoredProbe, domain: Domain) -> str:
-    dot, bar = "var(--hs-dot)", drawings.share_colour(0.7)
-    return look.stack(
-        look.card(
+    dot, bar = "var(--hs-dot)", networks.share_colour(0.7)
+    return frame.stack(
+        frame.card(
             f"{probe.model}: measured on {probe.images:,} of your images",
-            drawings.shares([_row(group) for group in probe.groups]),
-            drawings.key(
+            networks.shares([_row(group) for group in probe.groups]),
+            networks.key(
                 [
                     (bar, "bar: share that transfers by the rule of thumb", "square"),
                     (dot, "dot and line: accuracy of a linear probe, with its interval", "round"),
                     (dot, "diamond: accuracy of nearest neighbours", "ring"),
                 ]
             ),
-            look.paragraph(
+            frame.paragraph(
                 "The two are different things on one scale: how much of a group's features other tasks can use, and "
                 "how well your classes can be told apart by what is known there.",
                 style="hs-soft hs-small",
             ),
-            look.fold("transfer-table", "The same as a table", _table(probe.groups)),
+            frame.fold("transfer-table", "The same as a table", _table(probe.groups)),
         ),
-        look.card(
+        frame.card(
             "What it says",
-            look.said(probe.sentence, style=""),
-            look.paragraph(f"Naming the largest class every time would be right for {probe.majority_share:.1%}."),
+            frame.said(probe.sentence, style=""),
+            frame.paragraph(f"Naming the largest class every time would be right for {probe.majority_share:.1%}."),
         ),
         _domain_card(domain),
     )

@@ -1,0 +1,1 @@
+"""One kit for everything that is HTML or SVG: reports, pages and charts."""

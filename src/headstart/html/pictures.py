@@ -1,0 +1,105 @@
+"""Small copies of images inside a page: nothing is loaded from elsewhere, and nothing is copied unless asked for."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Mapping
+from typing import Protocol
+
+from PIL import Image
+
+from headstart.data.decoders.raster import UnreadableImageError, decode
+from headstart.data.sources.reading import ImageRecord
+from headstart.html.markup import Html, tag
+
+SIDE_PIXELS = 96
+"""Of the longer side of a small copy."""
+_QUALITY = 72
+
+
+class Pictures(Protocol):
+    """Where a page gets its images."""
+
+    def of(self, image: str, says: str) -> Html | None:
+        """An element with a small copy of the image, or None where there is none to show."""
+
+    def notes(self) -> list[str]:
+        """Sentences about what is not shown."""
+
+
+class NoPictures:
+    """No image leaves its folder."""
+
+    def of(self, image: str, says: str) -> None:
+        """None."""
+
+    def notes(self) -> list[str]:
+        """How to get them."""
+        return ["Images are named and not shown: --with-images puts small copies of them into the page."]
+
+
+NO_PICTURES = NoPictures()
+
+
+class Thumbnails:
+    """Small JPEGs of the originals as data URIs, until the room for them is used up."""
+
+    def __init__(self, records: Mapping[str, ImageRecord], *, room_bytes: int, missing: str = "") -> None:
+        """Where the originals lie.
+
+        Args:
+            records: By id.
+            room_bytes: Of the page, for all of them together.
+            missing: A sentence that says why originals are missing, where they are.
+        """
+        self._records = records
+        self._room = room_bytes
+        self._missing = missing
+        self._made: dict[str, str | None] = {}
+        self.shown = 0
+        self.left_out = 0
+        self.unreadable = 0
+
+    def of(self, image: str, says: str) -> Html | None:
+        """The small copy, or None: no original, it cannot be read, or no room is left."""
+        uri = self._uri(image)
+        if uri is None:
+            return None
+        if len(uri) > self._room:
+            self.left_out += 1
+            return None
+        self._room -= len(uri)
+        self.shown += 1
+        return tag("img", class_="thumbnail", src=uri, alt=says)
+
+    def notes(self) -> list[str]:
+        """How many are shown, left out, or missing."""
+        said = [f"{self.shown:,} small copies of images are part of this page."]
+        if self.left_out:
+            said.append(f"{self.left_out:,} more were left out, so that the page stays small enough to send.")
+        if self._missing:
+            said.append(self._missing)
+        elif self.unreadable:
+            said.append(f"{self.unreadable:,} images are no longer where training found them, or cannot be read.")
+        return said
+
+    def _uri(self, image: str) -> str | None:
+        if image not in self._made:
+            self._made[image] = self._copied(image)
+            self.unreadable += self._made[image] is None
+        return self._made[image]
+
+    def _copied(self, image: str) -> str | None:
+        record = self._records.get(image)
+        if record is None:
+            return None
+        try:
+            pixels = decode(record.read(), at_least=SIDE_PIXELS)
+        except (OSError, UnreadableImageError):
+            return None
+        small = Image.fromarray(pixels)
+        small.thumbnail((SIDE_PIXELS, SIDE_PIXELS))
+        buffer = io.BytesIO()
+        small.save(buffer, "JPEG", quality=_QUALITY, optimize=True)
+        return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")

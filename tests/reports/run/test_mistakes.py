@@ -1,0 +1,99 @@
+"""Confusion, classes, worst mistakes."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from headstart.html import wording
+from headstart.reports.run.mistakes import classes_section, confusion_section, worst_section
+from headstart.runs.record import RunFacts, read_run
+from page_text import PageText, parsed
+from report_folders import make_run
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> RunFacts:
+    return read_run(make_run(tmp_path / "run", classes=("ants", "bees", "flies"), report_images=90))
+
+
+def body_of(section) -> PageText:
+    assert section is not None
+    return parsed(f"<div id='all'>{section.body}</div>")
+
+
+def test_every_cell_leads_to_exactly_its_images(run: RunFacts):
+    read = body_of(confusion_section(run))
+    places = {a["id"]: text for a, text in read.all_of("div") if a.get("id", "").startswith("cell-")}
+    assert run.metrics is not None
+    counts = run.metrics["val"]["confusion"]
+    cells = [(a, text) for a, text in read.all_of("td")]
+    assert [int(text) for _, text in cells] == [count for row in counts for count in row]
+    links = iter(read.all_of("a"))
+    for i, label in enumerate(run.classes):
+        for j, predicted in enumerate(run.classes):
+            if not counts[i][j]:
+                continue
+            target, text = next(links)
+            assert int(text) == counts[i][j]
+            shown = set(re.findall(r"val/\w+/\d+\.png", places[target["href"][1:]]))
+            wanted = {p.image for p in run.predictions if (p.label, p.predicted) == (label, predicted)}
+            assert shown <= wanted
+            assert len(shown) == min(len(wanted), 24 if i == j else 200)
+
+
+def test_names_are_limited_and_the_rest_is_counted(run: RunFacts):
+    read = body_of(confusion_section(replace(run, most_names=5)))
+    assert len(re.findall(r"val/\w+/\d+\.png", read.text_of(id="all"))) == 5
+    hidden = sum(int(n) for n in re.findall(r"and (\d+) more, see predictions", read.text_of(id="all")))
+    assert hidden == 85
+
+
+def test_many_classes_are_listed_as_pairs(tmp_path: Path):
+    names = [f"class{i:02d}" for i in range(30)]
+    run = read_run(make_run(tmp_path / "run", classes=names, report_images=300))
+    read = body_of(confusion_section(run))
+    assert "With 30 classes a whole matrix cannot be read" in read.text_of(id="all")
+    assert not [a for a, _ in read.all_of("table") if a.get("class") == "matrix"]
+    counts = [int(text) for a, text in read.all_of("a")]
+    assert counts == sorted(counts, reverse=True)
+    assert "more cells" in read.text_of(id="all")
+
+
+def test_the_surest_wrong_answers_come_first(run: RunFacts):
+    read = body_of(worst_section(run))
+    wrong = [p for p in run.predictions if p.label != p.predicted]
+    shown = [text for _, text in read.all_of("li")]
+    assert len(shown) == min(12, len(wrong))
+    surest = max(wrong, key=lambda p: p.probability)
+    assert shown[0] == (
+        f"named {surest.predicted}, {wording.percent(surest.probability)} sure"
+        f"labelled {surest.label} ({wording.percent(surest.label_probability)}){surest.image}"
+    )
+    assert f"{len(wrong)} of 90 images were named wrongly" in read.text_of(id="all")
+
+
+def test_without_mistakes_or_predictions(run: RunFacts):
+    right = tuple(p for p in run.predictions if p.label == p.predicted)
+    assert "There are none" in body_of(worst_section(replace(run, predictions=right))).text_of(id="all")
+    assert worst_section(replace(run, predictions=())) is None
+    assert confusion_section(replace(run, metrics=None)) is None
+    assert classes_section(replace(run, metrics=None)) is None
+    bare = body_of(confusion_section(replace(run, predictions=())))
+    assert not bare.all_of("details")
+
+
+def test_classes_with_their_intervals(run: RunFacts):
+    read = body_of(classes_section(run))
+    assert run.metrics is not None
+    figures = run.metrics["val"]["per_class"]["bees"]
+    row = next(text for _, text in read.all_of("tr") if text.startswith("bees"))
+    assert row == (
+        f"bees30{wording.percent(figures['recall'])}{wording.interval(figures['recall_interval'])}"
+        f"{wording.percent(figures['precision'])}{wording.percent(figures['f1'])}"
+    )
+    spans = [a for a, _ in read.all_of("line") if a["class"] == "span"]
+    assert len(spans) == 3

@@ -1,0 +1,60 @@
+"""Curves in their section, checks and events."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from headstart.reports.run.training import checks_section, curves_section
+from headstart.runs.record import read_run
+from page_text import parsed
+from report_folders import make_run
+
+
+def test_epochs_stand_in_a_table_with_the_kept_one_marked(tmp_path: Path):
+    run = read_run(make_run(tmp_path / "run", epochs=2))
+    read = parsed(f"<div id='all'>{curves_section(run).body}</div>")
+    rows = [(a.get("class"), text) for a, text in read.all_of("tr")]
+    assert len(rows) == 4
+    assert rows[3][0] == "picked"
+    assert rows[3][1].endswith("kept")
+    assert "3e-3" in rows[2][1]
+    assert "Epoch 0 (the diamond) is the solved head (probe)" in read.text_of(id="all")
+    assert "40 images (held-out 20% of train)" in read.text_of(id="all")
+
+
+def test_a_solved_head_alone_has_no_chart(tmp_path: Path):
+    run = read_run(make_run(tmp_path / "run"))
+    only = replace(run, epochs=run.epochs[:1])
+    body = curves_section(only).body
+    assert "There are no epochs" in body
+    assert 'class="plot"' not in body
+    checks = checks_section(only).body
+    assert "No layer was trained" in checks
+    assert "Every group that should learn moved" not in checks
+
+
+def test_the_frozen_check_says_what_was_compared(tmp_path: Path):
+    body = checks_section(read_run(make_run(tmp_path / "run", epochs=2))).body
+    assert "After each of 2 epochs every frozen weight and every statistic of BatchNorm" in body
+    assert "rested in at least one phase: stem, stage1, stage2, stage3 and stage4." in body
+    assert "no alarm" in body
+
+
+def test_events_are_sentences_and_unknown_ones_show_their_values(tmp_path: Path):
+    run = read_run(make_run(tmp_path / "run"))
+    more = (
+        {"time": 1009.0, "event": "computed_by", "engine": "onnxruntime"},
+        {"time": 1010.0, "event": "stored", "views": 2, "border": "stage6", "engine": "torch"},
+        {"time": 1011.0, "event": "cost"},
+        {"time": 1012.0, "event": "of_tomorrow", "value": "<x>"},
+        {"time": 1013.0, "event": "alarm", "text": "stem did not change"},
+    )
+    read = parsed(f"<div>{checks_section(replace(run, events=(*run.events, *more))).body}</div>")
+    rows = [text for _, text in read.all_of("tr")]
+    assert "0 sphase startedprobe: the head is solved" in rows
+    assert "9 scomputed bywhat rests is run by onnxruntime" in rows
+    assert "10 sstored2 views of each image before stage6 (torch)" in rows
+    assert "12 sof tomorrowvalue: <x>" in rows
+    assert not [row for row in rows if "epoch done" in row]
+    assert "stem did not change" in checks_section(replace(run, metrics=None, events=more)).body
