@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeAlias
 
 from exercise_curves import Curve, curves_svg
 
-from headstart.experiments.rate_labels import RateLabel, against_textbook
+from headstart.comparison.learning_rate_labels import RateLabel, against_textbook
 
 ExerciseName = Literal["models", "strategies", "rates"]
 Answer: TypeAlias = Mapping[str, Any]

@@ -112,9 +112,9 @@ def ours(case: Case, images: Images, *, side: SideName, epochs: int, seed: int) 
     from headstart.networks.groups.layers import restore
     from headstart.runs.folder import Run
     from headstart.runs.observers import All, EventLog
-    from headstart.train.checkpoint import load_state
-    from headstart.train.loop import fit
-    from headstart.train.stopping import StopRequest
+    from headstart.training.checkpoint import load_state
+    from headstart.training.loop import fit
+    from headstart.training.stopping import StopRequest
 
     torch.use_deterministic_algorithms(True, warn_only=True)  # as `headstart train` does
     choice, roles, size = find_model(case.model), images.roles, images.spec.size

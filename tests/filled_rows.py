@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from headstart.data.sources.reading import ImageRecord
+from headstart.delivery.features import Filled
 from headstart.engine.store.shards import Tensor
 from headstart.engine.store.store import ActivationStore, SpaceKey, image_digest, random_view, row_ids
 from headstart.input_spec import InputSpec
-from headstart.workflow.feature_files import Filled
 
 KEY = SpaceKey("net", "0" * 32, "before x", InputSpec(32, 32, "bilinear", (0.5,) * 3, (0.5,) * 3), "1", "none", "0")
 

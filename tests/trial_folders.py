@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from headstart.experiments.comparison import Comparison, TrialEnd
-from headstart.experiments.grid import GridPlan, Trial
+from headstart.comparison.comparison import Comparison, TrialEnd
+from headstart.comparison.grid import GridPlan, Trial
 from headstart.plan.plan import DataPlan
 from headstart.plan.presets import Request, full
 from headstart.runs.folder import Run
@@ -66,7 +66,7 @@ def write_trial(
 
 def comparison_of(folder: Path, **values: Any) -> tuple[Comparison, list[Trial]]:
     """A comparison of two models, and its trials."""
-    from headstart.experiments.grid import trials_of
+    from headstart.comparison.grid import trials_of
 
     raw = {"data": {"source": "x"}, "vary": {"model": ["one", "two"]}, "seeds": [0, 1], **values}
     plan = GridPlan.from_dict(raw, source="test")

@@ -9,15 +9,14 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from headstart.advise.answer import Advice
-    from headstart.advise.ranking import Shortlist
+    from headstart.advice.result import Advice
+    from headstart.advice.shortlist.ranking import Shortlist
     from headstart.apps.library import check, fit, report, resume, score
     from headstart.apps.library_networks import compare, embed, probe, resume_comparison, shortlist
     from headstart.apps.library_plans import make_plan, recommend
+    from headstart.comparison.grid import GridPlan
+    from headstart.comparison.questions import question
     from headstart.errors import HeadstartError
-    from headstart.experiments.grid import GridPlan
-    from headstart.experiments.questions import question
-    from headstart.features.predictor import Prediction, Predictor, load
     from headstart.networks.cards.catalog import find_model
     from headstart.networks.groups.grouping import layer_groups
     from headstart.networks.toolbox import batch_norm, freeze, param_groups
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
         probe_then_tune,
         scratch,
     )
+    from headstart.prediction.predictor import Prediction, Predictor, load
     from headstart.runs.folder import Run
     from headstart.workflow.embedding import Embedding
     from headstart.workflow.estimator import HeadstartClassifier
@@ -40,19 +40,19 @@ if TYPE_CHECKING:
     from headstart.workflow.train import TrainingAnswer
 
 _HOME = {
-    "Advice": ("headstart.advise.answer", "Advice"),
+    "Advice": ("headstart.advice.result", "Advice"),
     "DataPlan": ("headstart.plan.plan", "DataPlan"),
     "DepthProbe": ("headstart.workflow.probing", "DepthProbe"),
     "Embedding": ("headstart.workflow.embedding", "Embedding"),
-    "GridPlan": ("headstart.experiments.grid", "GridPlan"),
+    "GridPlan": ("headstart.comparison.grid", "GridPlan"),
     "HeadstartClassifier": ("headstart.workflow.estimator", "HeadstartClassifier"),
     "HeadstartError": ("headstart.errors", "HeadstartError"),
     "Plan": ("headstart.plan.plan", "Plan"),
-    "Prediction": ("headstart.features.predictor", "Prediction"),
-    "Predictor": ("headstart.features.predictor", "Predictor"),
+    "Prediction": ("headstart.prediction.predictor", "Prediction"),
+    "Predictor": ("headstart.prediction.predictor", "Predictor"),
     "Request": ("headstart.plan.presets", "Request"),
     "Run": ("headstart.runs.folder", "Run"),
-    "Shortlist": ("headstart.advise.ranking", "Shortlist"),
+    "Shortlist": ("headstart.advice.shortlist.ranking", "Shortlist"),
     "TrainOptions": ("headstart.workflow.plans", "TrainOptions"),
     "TrainingAnswer": ("headstart.workflow.train", "TrainingAnswer"),
     "batch_norm": ("headstart.networks.toolbox", "batch_norm"),
@@ -67,13 +67,13 @@ _HOME = {
     "full": ("headstart.plan.presets", "full"),
     "gradual": ("headstart.plan.presets", "gradual"),
     "layer_groups": ("headstart.networks.groups.grouping", "layer_groups"),
-    "load": ("headstart.features.predictor", "load"),
+    "load": ("headstart.prediction.predictor", "load"),
     "make_plan": ("headstart.apps.library_plans", "make_plan"),
     "param_groups": ("headstart.networks.toolbox", "param_groups"),
     "partial": ("headstart.plan.presets", "partial"),
     "probe": ("headstart.apps.library_networks", "probe"),
     "probe_then_tune": ("headstart.plan.presets", "probe_then_tune"),
-    "question": ("headstart.experiments.questions", "question"),
+    "question": ("headstart.comparison.questions", "question"),
     "recommend": ("headstart.apps.library_plans", "recommend"),
     "report": ("headstart.apps.library", "report"),
     "resume": ("headstart.apps.library", "resume"),

@@ -108,7 +108,7 @@ def test_other_words_are_no_similarity():
 def test_the_guide_shows_what_the_command_says(command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """The answer about 500 radiographs, word for word, and every row of the table of rules."""
     monkeypatch.setenv("HEADSTART_HOME", str(tmp_path))  # nothing was measured yet
-    from headstart.advise.rules import RULES
+    from headstart.advice.rules import RULES
 
     guide = (ROOT / "docs" / "guide" / "advise.md").read_text(encoding="utf-8")
     said = run(command, "--images", "500", "--domain", "medical", "--channels", "1", *TWO_CORES).stdout.rstrip()

@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from headstart.apps.cli import app
-from headstart.experiments.grid import GridPlan
+from headstart.comparison.grid import GridPlan
 from headstart.workflow import comparing
 
 

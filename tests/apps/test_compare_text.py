@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from headstart.apps.compare_text import ComparisonConsole, comparison_text
-from headstart.experiments.comparison import TrialEnd
-from headstart.experiments.rounds import Schedule
-from headstart.experiments.summary import answer_of
+from headstart.comparison.comparison import TrialEnd
+from headstart.comparison.rounds import Schedule
+from headstart.comparison.summary import answer_of
 from trial_folders import comparison_of, write_trial
 
 

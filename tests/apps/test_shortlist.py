@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from headstart.advise.halving import Judged
-from headstart.advise.ranking import IMAGENET, PROBE, Agreement, Candidate, Place, Round, Shortlist
+from headstart.advice.shortlist.halving import Judged
+from headstart.advice.shortlist.ranking import IMAGENET, PROBE, Agreement, Candidate, Place, Round, Shortlist
 from headstart.apps.cli import app
 from headstart.apps.printing import WIDTH
 from headstart.apps.shortlist import shortlist_text

@@ -13,8 +13,8 @@ from exercise_tables import section, write_curves
 from exercises import EXERCISES, command_of
 
 from headstart.apps.compare import What
-from headstart.experiments.rounds import Schedule
-from headstart.experiments.summary import answer_of
+from headstart.comparison.rounds import Schedule
+from headstart.comparison.summary import answer_of
 from trial_folders import comparison_of, write_trial
 
 

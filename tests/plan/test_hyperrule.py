@@ -10,7 +10,7 @@ from headstart.errors import PlanError
 from headstart.plan.hyperrule import EPOCHS_WITHOUT_COUNT
 from headstart.plan.plan import DataPlan, Plan, TrainPhase
 from headstart.plan.presets import STRATEGIES, Request
-from headstart.train.schedules import rate_at
+from headstart.training.learning_rates.schedules import rate_at
 
 DATA = DataPlan(source="photos")
 

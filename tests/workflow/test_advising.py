@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 import headstart
-from headstart.advise.domain_guess import DomainGuess
 from headstart.errors import ModelError, PlanError
+from headstart.inspection.domain_guess import DomainGuess
 from headstart.plan.plan import DataPlan, Plan
 from headstart.plan.presets import STRATEGIES
 from headstart.runs.observers import Observer

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from headstart.advise.ranking import Candidate
+from headstart.advice.shortlist.ranking import Candidate
 from headstart.data.sources.reading import ImageRecord, open_source
 from headstart.engine.prefix.engines import features_of
 from headstart.engine.store import activations as activations_module

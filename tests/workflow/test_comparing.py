@@ -14,6 +14,9 @@ from typing import Any
 import pytest
 
 from headstart.apps.compare_text import comparison_text
+from headstart.comparison.comparison import TrialEnd
+from headstart.comparison.grid import GridPlan, Trial
+from headstart.comparison.questions import question
 from headstart.errors import (
     DiskFullError,
     HeadstartError,
@@ -23,13 +26,10 @@ from headstart.errors import (
     RunError,
     WeightsUnavailableError,
 )
-from headstart.experiments.comparison import TrialEnd
-from headstart.experiments.grid import GridPlan, Trial
-from headstart.experiments.questions import question
 from headstart.reports.comparison.facts import read_comparison
 from headstart.reports.comparison.report import comparison_page
 from headstart.runs.observers import Observer
-from headstart.train.stopping import StopRequest
+from headstart.training.stopping import StopRequest
 from headstart.workflow import trial as trial_module
 from headstart.workflow.comparing import Watcher, _validated, compare, resume_comparison
 from headstart.workflow.plans import TrainOptions
@@ -40,7 +40,7 @@ SMALL = {"input_size": 32, "batch_size": 4}
 
 @pytest.fixture(autouse=True)
 def _short_measurements(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("headstart.features.answering_speed.SECONDS", 0.01)
+    monkeypatch.setattr("headstart.prediction.latency.SECONDS", 0.01)
     monkeypatch.setattr("headstart.measures.timing.AGREE", float("inf"))  # no test depends on how busy the machine is
 
 

@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 
 from headstart.errors import BundleError, DataError, RunError
-from headstart.models.bundle import read_info
 from headstart.plan.plan import DataPlan
+from headstart.prediction.bundle import read_info
 from headstart.runs.folder import Run
 from headstart.workflow.judge import evaluate, predict
 from headstart.workflow.plans import TrainOptions

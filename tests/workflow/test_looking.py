@@ -11,13 +11,13 @@ import pytest
 from PIL import Image
 
 from checkout import ROOT
-from headstart.advise.domain_guess import DomainGuess
-from headstart.advise.rules import THAWING, decide
-from headstart.advise.situation import Situation
+from headstart.advice.rules import THAWING, decide
+from headstart.advice.situation import Situation
 from headstart.data.checks import image_checks
 from headstart.data.decoders.headers import Header
 from headstart.data.sources.reading import open_source
 from headstart.errors import DataError
+from headstart.inspection.domain_guess import DomainGuess
 from headstart.plan.plan import DataPlan
 from headstart.runs.progress import no_progress
 from headstart.workflow import looking

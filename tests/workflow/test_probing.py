@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 import headstart
+from headstart.advice.probe.reader import DepthReader
 from headstart.data.sources.reading import ImageRecord
 from headstart.errors import BundleError, DataError, HeadstartError, ModelError, PlanError
-from headstart.features.depth_reader import DepthReader
 from headstart.knowledge.transfer import depth_of
 from headstart.plan.plan import DataPlan
 from headstart.workflow import probing

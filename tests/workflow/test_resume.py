@@ -11,7 +11,7 @@ from PIL import Image
 
 from headstart.errors import DataError, Interrupted, RunError
 from headstart.plan.plan import DataPlan, Plan
-from headstart.train import loop
+from headstart.training import loop
 from headstart.workflow.plans import TrainOptions
 from headstart.workflow.resume import resume
 from headstart.workflow.train import TrainingAnswer, train

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import headstart
-from headstart.advise.halving import nested_order
+from headstart.advice.shortlist.halving import nested_order
 from headstart.engine.store import activations as activations_module
 from headstart.errors import DataError, Interrupted, ModelError, PlanError
 from headstart.networks.cards.search import ModelQuery

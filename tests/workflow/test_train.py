@@ -21,7 +21,7 @@ from headstart.networks.cards.catalog import all_cards
 from headstart.plan.plan import DataPlan, Plan
 from headstart.runs.folder import Run
 from headstart.runs.observers import Observer
-from headstart.train import checkpoint, ending
+from headstart.training import bundling, checkpoint
 from headstart.workflow.plans import TrainOptions, make_plan
 from headstart.workflow.resume import resume
 from headstart.workflow.train import train
@@ -198,7 +198,7 @@ def test_a_budget_ends_in_a_bundle_and_the_resume_command(
     image_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     train(options(image_folder, strategy="feature_extraction"), out=tmp_path / "before")  # its features are stored
-    monkeypatch.setattr(ending, "SOLVE_GRACE_SECONDS", 1e9)  # however busy the machine is
+    monkeypatch.setattr(bundling, "SOLVE_GRACE_SECONDS", 1e9)  # however busy the machine is
     asked = options(image_folder, strategy="gradual", epochs=3, budget_seconds=0.01)
     answer = train(asked, out=tmp_path / "run")
     assert answer.metrics["stopped"] == "budget"
@@ -246,7 +246,7 @@ def test_a_full_disk_keeps_the_last_checkpoint_and_prints_how_to_go_on(
 
 
 def test_ctrl_c_saves_and_says_how_to_go_on(image_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    from headstart.train import loop
+    from headstart.training import loop
 
     real, steps = loop._Loop._train_step, []
 

@@ -14,7 +14,7 @@ from headstart.errors import Interrupted, PlanError, RunError, WeightsUnavailabl
 from headstart.plan.plan import DataPlan, Plan
 from headstart.runs.folder import Run
 from headstart.runs.observers import Observer
-from headstart.train.checkpoint import trained_seconds
+from headstart.training.checkpoint import trained_seconds
 from headstart.workflow import trial as module
 from headstart.workflow.plans import TrainOptions
 from headstart.workflow.trial import (

@@ -13,8 +13,8 @@ from headstart.apps.printing import json_text, show_text, wrapped, write_file
 from headstart.errors import HeadstartError
 
 if TYPE_CHECKING:
-    from headstart.advise.answer import Advice
-    from headstart.advise.choices import Reason
+    from headstart.advice.choices import Reason
+    from headstart.advice.result import Advice
 
 
 DETAILS = frozenset({"strength", "epochs", "optimizer", "selection.patience_epochs", "batch_size"})

@@ -202,15 +202,16 @@ def predict(
 ) -> None:
     """Say what is on images, with the probability of every class; JSON names the files without a prediction too."""
     from headstart.apps import console
-    from headstart.workflow import judge, prediction_files
+    from headstart.delivery import predictions
+    from headstart.workflow import judge
 
     if out is not None:
-        prediction_files.refuse_prediction_file(out)
+        predictions.refuse_prediction_file(out)
     answers, left_out = judge.predict(bundle, files, left_out="stop" if strict else "name", progress=console.progress())
     for line in left_out_lines(left_out):
         console.warn(line)
     if out is not None:
-        prediction_files.write_predictions(answers, list(answers[0]["probabilities"]), out)
+        predictions.write_predictions(answers, list(answers[0]["probabilities"]), out)
     if as_json:
         show_text(json_text([*({**answer, "error": None} for answer in answers), *without_prediction(left_out)]))
     elif out is not None:

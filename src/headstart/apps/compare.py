@@ -12,10 +12,10 @@ import typer
 from headstart.apps.option_words import Augmentation, DomainName, Resize, Strategy
 from headstart.apps.parsing import refuse_others
 from headstart.apps.printing import json_text, show_text
-from headstart.experiments.questions import MODELS, RATES, SEEDS, STRATEGIES
+from headstart.comparison.questions import MODELS, RATES, SEEDS, STRATEGIES
 
 if TYPE_CHECKING:
-    from headstart.experiments.grid import GridPlan
+    from headstart.comparison.grid import GridPlan
 
 
 class What(StrEnum):
@@ -141,7 +141,7 @@ def plan_of(
     what: What | None, data: str | None, lists: dict[What, str | None], grid: Path | None, asked: Asked
 ) -> GridPlan:
     """What the command line asks for."""
-    from headstart.experiments.questions import question
+    from headstart.comparison.questions import question
 
     if what is None:
         raise typer.BadParameter(f"one of {', '.join(What)} is missing", param_hint="WHAT")
@@ -165,8 +165,8 @@ def plan_of(
 
 def _grid_plan(grid: Path, data: str | None, asked: Asked) -> GridPlan:
     """A grid from its file; the command line comes before the file, and a quick look after both."""
-    from headstart.experiments.grid import GridPlan
-    from headstart.experiments.questions import QUICK_BASE, QUICK_DATA
+    from headstart.comparison.grid import GridPlan
+    from headstart.comparison.questions import QUICK_BASE, QUICK_DATA
 
     quick = asked.extent == "quick"
     seeds = asked.seeds_or(1) if asked.seeds or quick else None

@@ -9,8 +9,8 @@ from typing import Any, Self
 
 from headstart.amounts import bytes_text, count_text, duration_text
 from headstart.apps.console import TrainingConsole
-from headstart.experiments.comparison import TrialEnd
-from headstart.experiments.grid import Trial
+from headstart.comparison.comparison import TrialEnd
+from headstart.comparison.grid import Trial
 from headstart.plan.plan import Phase
 from headstart.workflow.comparing import Watcher
 

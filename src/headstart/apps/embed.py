@@ -47,8 +47,8 @@ def embed(
 ) -> None:
     """Compute what a frozen network gives for images, and keep it; a second call computes only what is missing."""
     from headstart.apps import console
+    from headstart.delivery.features import is_feature_file, write_features
     from headstart.workflow.embedding import EmbedOptions, fill_store
-    from headstart.workflow.feature_files import is_feature_file, write_features
 
     to_file = out is not None and is_feature_file(out)
     options = EmbedOptions(

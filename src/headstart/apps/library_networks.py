@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any, Literal
 from headstart.apps.library import PathLike, checked
 from headstart.apps.watching import Watch, watching
 from headstart.arguments import ArgumentError, one_of
-from headstart.experiments.grid import GridPlan
+from headstart.comparison.grid import GridPlan
 from headstart.networks.cards.search import ModelQuery
 from headstart.plan.plan import Domain, NoncommercialWeights
 from headstart.plan.request import Resize
 from headstart.workflow.keywords import AugmentationName, StrategyName
 
 if TYPE_CHECKING:
-    from headstart.advise.ranking import Shortlist
+    from headstart.advice.shortlist.ranking import Shortlist
     from headstart.workflow.embedding import Embedding
     from headstart.workflow.probing import DepthProbe
 

@@ -15,7 +15,7 @@ from headstart.workflow.plans import TrainOptions
 if TYPE_CHECKING:
     from typing import Unpack
 
-    from headstart.advise.answer import Advice
+    from headstart.advice.result import Advice
 
 
 @with_options

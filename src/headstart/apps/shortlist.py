@@ -27,8 +27,8 @@ from headstart.apps.printing import json_text, show_text, wrapped
 from headstart.errors import Interrupted
 
 if TYPE_CHECKING:
-    from headstart.advise.halving import Difference
-    from headstart.advise.ranking import Place, Shortlist
+    from headstart.advice.shortlist.halving import Difference
+    from headstart.advice.shortlist.ranking import Place, Shortlist
 
 _MOST_NAMED = 5
 """So many networks that tie are named."""

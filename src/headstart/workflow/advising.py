@@ -7,10 +7,10 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from headstart.advise.advisor import ANY_DATA, advise
-from headstart.advise.answer import Advice
-from headstart.advise.choices import Reason
-from headstart.advise.situation import Situation
+from headstart.advice.advisor import ANY_DATA, advise
+from headstart.advice.choices import Reason
+from headstart.advice.result import Advice
+from headstart.advice.situation import Situation
 from headstart.data.loading import cores as own_cores
 from headstart.engine.costs.memory import Known, recall
 from headstart.engine.costs.price import Gpu, Hardware

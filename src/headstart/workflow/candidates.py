@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from headstart.advise.halving import Features
-from headstart.advise.ranking import Candidate
+from headstart.advice.shortlist.halving import Features
+from headstart.advice.shortlist.ranking import Candidate
 from headstart.data.sources.reading import ImageRecord
 from headstart.errors import DiskFullError, NotWritableError, require
 from headstart.networks.cards.catalog import ModelChoice

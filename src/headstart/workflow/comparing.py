@@ -10,19 +10,19 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from headstart.comparison.comparison import Comparison, TrialEnd
+from headstart.comparison.grid import GridPlan, Trial, Variant
+from headstart.comparison.latencies import MOST_REPEATS, Measurable, better_of, doubtful
+from headstart.comparison.measured_variants import inference_key, network_facts
+from headstart.comparison.rounds import Schedule, limit_of_share, schedule
+from headstart.comparison.summary import answer_of, select_values
+from headstart.distributed.process import apart
 from headstart.errors import DiskFullError, HeadstartError, Interrupted, RunError, require
-from headstart.experiments.comparison import Comparison, TrialEnd
-from headstart.experiments.grid import GridPlan, Trial, Variant
-from headstart.experiments.latencies import MOST_REPEATS, Measurable, better_of, doubtful
-from headstart.experiments.measured_variants import inference_key, network_facts
-from headstart.experiments.rounds import Schedule, limit_of_share, schedule
-from headstart.experiments.summary import answer_of, select_values
 from headstart.networks.cards.catalog import find_model
+from headstart.prediction.latency_process import inference_of_bundle
 from headstart.runs.folder import new_folder
 from headstart.runs.observers import Observer
-from headstart.train.stopping import STOPPING, StopRequest
-from headstart.workflow.apart import apart
-from headstart.workflow.bundle_speed import inference_of_bundle
+from headstart.training.stopping import STOPPING, StopRequest
 from headstart.workflow.images import drawn_by_name, with_absolute_paths
 from headstart.workflow.plans import refuse_by_licence, refuse_missing_steps
 from headstart.workflow.trial import TrialTask, refuse_unknown, run_trial, settle_all, whole_plan, why_no_weights

@@ -20,6 +20,7 @@ from headstart.data.checks import image_checks
 from headstart.data.loading import reader_threads
 from headstart.data.sources.reading import Dataset, ImageRecord, open_source
 from headstart.data.sources.source_findings import STRICT, find_in_source
+from headstart.delivery.features import Filled, matrix_of_reader
 from headstart.engine.store.index import POOLED
 from headstart.engine.store.store import ActivationStore, image_digest
 from headstart.errors import DataError, Interrupted, PlanError, require
@@ -27,7 +28,6 @@ from headstart.networks.cards.catalog import find_model
 from headstart.plan.plan import DataPlan, NoncommercialWeights
 from headstart.plan.request import Resize
 from headstart.runs.progress import Progress, no_progress
-from headstart.workflow.feature_files import Filled, matrix_of_reader
 from headstart.workflow.images import read_watched
 from headstart.workflow.plans import TrainOptions, make_plan, refuse_by_licence
 

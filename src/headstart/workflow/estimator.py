@@ -22,12 +22,12 @@ import numpy.typing as npt
 
 from headstart.data.sources.given_images import InputError, records_of
 from headstart.errors import Interrupted, RunError, require
-from headstart.features.predictor import Predictor, load
 from headstart.plan.plan import DataPlan, Grain, NoncommercialWeights, Plan
 from headstart.plan.presets import DEFAULT_STRATEGY, HeadKind, HeadSolver, OptimizerName, PeakRates
 from headstart.plan.request import Resize
+from headstart.prediction.predictor import Predictor, load
 from headstart.runs.folder import Run
-from headstart.train.trackers import chosen_trackers
+from headstart.training.trackers.trackers import chosen_trackers
 from headstart.workflow.keywords import with_keywords
 from headstart.workflow.plans import TrainOptions
 from headstart.workflow.train import TrainingAnswer, train

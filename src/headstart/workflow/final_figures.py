@@ -26,8 +26,8 @@ from headstart.workflow.judge import Judged, judge_records
 
 if TYPE_CHECKING:
     from headstart.engine.costs.timing import Ledger
-    from headstart.features.predictor import Kept
-    from headstart.train.choice import Outcome
+    from headstart.prediction.predictor import Kept
+    from headstart.training.best_epoch import Outcome
 
 
 def final_figures(
@@ -51,7 +51,7 @@ def final_figures(
         kept: Where features of the test images are kept.
         started: `time.monotonic()` when the command began.
     """
-    from headstart.features.predictor import load
+    from headstart.prediction.predictor import load
 
     def watch(what: str, total: int) -> Callable[[int], object]:
         observer.work_started(what, total)
@@ -100,7 +100,7 @@ def final_figures(
 
 def _selected(outcome: Outcome) -> dict[str, Any]:
     """The weights in the bundle, why these, and what was trained and is not in it."""
-    from headstart.train.below_probe import unused_tuning
+    from headstart.training.below_probe import unused_tuning
 
     return {
         "weights": outcome.chosen,

@@ -25,7 +25,7 @@ from headstart.runs.settings import Setting, differing_settings
 from headstart.workflow.image_differences import image_difference
 
 if TYPE_CHECKING:
-    from headstart.experiments.verdicts import Pair
+    from headstart.comparison.verdicts import Pair
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,7 @@ def compare_runs(folders: Sequence[str | Path]) -> RunComparison:
     Raises:
         RunError: fewer than two, one of them has not reported, or they share no image that reports.
     """
-    from headstart.experiments.verdicts import compare
+    from headstart.comparison.verdicts import compare
 
     places = list(dict.fromkeys(Path(folder) for folder in folders))
     if len(places) < 2:
@@ -180,7 +180,7 @@ def _labels(answers: dict[str, _Answers]) -> dict[str, str]:
 
 
 def _outcomes(name: str, rows: _Answers, groups: Mapping[str, str]) -> Any:  # noqa: ANN401 - `experiments` is imported late
-    from headstart.experiments.outcomes import Outcomes
+    from headstart.comparison.outcomes import Outcomes
 
     right = {image: float(is_right) for image, (_, is_right) in rows.items()}
     together = {image: groups[image] for image in right if image in groups}

@@ -256,7 +256,7 @@ def preview(options: TrainOptions, path: Path) -> None:
     """
     refuse_preview(options.data.source, path)
     require("torch", extra="train")
-    from headstart.inspect.contact_sheet import write_contact_sheet
+    from headstart.inspection.contact_sheet import write_contact_sheet
 
     plan = make_plan(options)
     dataset = open_source(plan.data.source)

@@ -18,8 +18,8 @@ from headstart.data.trained_on import read_trained_on
 from headstart.errors import BundleError, DataError
 from headstart.findings import Finding
 from headstart.measures.intervals import numbered
-from headstart.models.bundle import read_info
 from headstart.plan.plan import Phase, SolvePhase
+from headstart.prediction.bundle import read_info
 from headstart.runs.folder import Run
 from headstart.runs.progress import Progress, no_progress
 from headstart.workflow.images import read_watched
@@ -27,8 +27,8 @@ from headstart.workflow.judged_images import Seen, ToJudge, counting, of_data, o
 from headstart.workflow.run_data import files_hash
 
 if TYPE_CHECKING:
-    from headstart.features.predictor import Kept, Predictor
     from headstart.measures.figure_findings import Sample
+    from headstart.prediction.predictor import Kept, Predictor
 
 LeftOut: TypeAlias = Literal["name", "stop"]
 """What to do about files that give no prediction."""
@@ -61,7 +61,7 @@ def evaluate(
         BundleError: no bundle, or DATA is missing.
         RunError: the test images of the run are not where training found them.
     """
-    from headstart.features.predictor import load
+    from headstart.prediction.predictor import load
 
     bundle = Path(bundle)
     run = run_of(bundle)
@@ -167,7 +167,7 @@ def predict(
     Raises:
         DataError: no file can be read; or any cannot, and `left_out` is stop.
     """
-    from headstart.features.predictor import load
+    from headstart.prediction.predictor import load
 
     inputs = find_inputs(files)
     predictor = load(bundle)
@@ -282,7 +282,7 @@ def kept_features(
         digests: Image id -> hash of its bytes.
     """
     from headstart.engine.store.store import ActivationStore
-    from headstart.features.predictor import Kept
+    from headstart.prediction.predictor import Kept
 
     rests = all(isinstance(phase, SolvePhase) or phase.thaw == 0 for phase in phases)
     tuned = not rests and chosen not in [phase.name for phase in phases if isinstance(phase, SolvePhase)]

@@ -13,14 +13,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from headstart.advise.choices import Reason
-from headstart.advise.domain_guess import Look, guess_domain, look_at
+from headstart.advice.choices import Reason
 from headstart.data.checks import image_checks
 from headstart.data.decoders.headers import Header, read_header
 from headstart.data.decoders.raster import UnreadableImageError, decode
 from headstart.data.sources.reading import ImageRecord, is_digits
 from headstart.data.sources.source_findings import STRICT, find_in_source
 from headstart.errors import HeadstartError
+from headstart.inspection.domain_guess import Look, guess_domain, look_at
 from headstart.knowledge.choosing import Level
 from headstart.knowledge.domains import DOMAINS
 from headstart.plan.plan import DataPlan, Domain
@@ -106,7 +106,7 @@ def _measure_similarity(seen: Seen, records: Sequence[ImageRecord], progress: Pr
     if importlib.util.find_spec("torch") is None:
         seen.warnings.append('similarity was not measured, that takes torch: pip install "headstart[train]"')
         return
-    from headstart.advise.nearness import ENOUGH_IMAGES, measure_similarity
+    from headstart.inspection.domain_similarity import ENOUGH_IMAGES, measure_similarity
 
     try:
         told = progress("measuring the similarity to ImageNet", min(ENOUGH_IMAGES, len(records)))
@@ -116,7 +116,7 @@ def _measure_similarity(seen: Seen, records: Sequence[ImageRecord], progress: Pr
         return
     seen.values["similarity"] = round(found.value, 3)
     seen.told.append(
-        Reason("similarity", f"{found.sentence}; --similarity says otherwise", "headstart.advise.nearness")
+        Reason("similarity", f"{found.sentence}; --similarity says otherwise", "headstart.inspection.domain_similarity")
     )
 
 
@@ -146,7 +146,7 @@ def _tell_domain(seen: Seen, source: str, channels: int, looks: Sequence[Look], 
         else:
             seen.domain = guess.domain
             text = f"looks like {guess.domain}: {guess.evidence}; --domain says otherwise"
-            seen.told.append(Reason("domain", text, "headstart.advise.domain_guess"))
+            seen.told.append(Reason("domain", text, "headstart.inspection.domain_guess"))
 
 
 def _look_at_some(

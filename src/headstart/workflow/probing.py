@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from headstart.advise.depth_probe import DepthCurve, folds_by_group, probe_depths
+from headstart.advice.probe.by_depth import DepthCurve, folds_by_group, probe_depths
 from headstart.data.checks import image_checks
 from headstart.data.decoders.raster import UnreadableImageError, decode
 from headstart.data.loading import batches
@@ -22,9 +22,10 @@ from headstart.data.sources.reading import ImageRecord
 from headstart.data.splits import group_names, join_identical, limited
 from headstart.engine.store.store import image_digest
 from headstart.errors import DataError, HeadstartError, ModelError, PlanError, require
-from headstart.features.strongest import StrongestPositions
 from headstart.files import is_file, is_folder, is_there
 from headstart.input_spec import InputSpec
+from headstart.inspection.patches import PATCHES_SUFFIX, Patches, draw_patches
+from headstart.inspection.strongest_activations import StrongestPositions
 from headstart.measures.intervals import numbered
 from headstart.networks.cards.catalog import ModelChoice, find_model
 from headstart.plan.plan import DataPlan, NoncommercialWeights
@@ -32,13 +33,12 @@ from headstart.plan.request import DEFAULT_MODEL
 from headstart.runs.folder import Run
 from headstart.runs.progress import Progress, no_progress
 from headstart.workflow.images import divided_by_name, drawn_by_name
-from headstart.workflow.patches import PATCHES_SUFFIX, Patches, draw_patches
 from headstart.workflow.plans import TrainOptions, make_plan, refuse_by_licence
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from headstart.features.depth_reader import DepthReader
+    from headstart.advice.probe.reader import DepthReader
     from headstart.networks.backbone import Classifier
 
 _BATCH_IMAGES = 16
@@ -212,7 +212,7 @@ def _model_of(bundle: Path | None, trained: Run | None) -> str | None:
         return trained.plan().model.name
     if bundle is None:
         return None
-    from headstart.models.bundle import read_info
+    from headstart.prediction.bundle import read_info
 
     return read_info(bundle).card.name
 
@@ -269,11 +269,11 @@ def _is_same(source: str, other: str) -> bool:
 
 def _readers(choice: ModelChoice, bundle: Path | None) -> tuple[DepthReader, DepthReader | None, InputSpec]:
     """Of the pretrained network and of the run's, and what both see: the run's input where there is a run."""
+    from headstart.advice.probe.reader import DepthReader
     from headstart.engine.prefix.depth_features import with_depths
-    from headstart.features.depth_reader import DepthReader
     from headstart.machine import best_device
-    from headstart.models.bundle import load_classifier, read_info
     from headstart.networks.backbone import build_classifier
+    from headstart.prediction.bundle import load_classifier, read_info
 
     spec = choice.card.input
     if bundle is not None:

@@ -13,7 +13,7 @@ from headstart.plan.plan import Plan
 from headstart.runs.folder import Run
 from headstart.runs.observers import Observer
 from headstart.runs.progress import Progress, no_progress
-from headstart.train.trackers import remembered_trackers
+from headstart.training.trackers.trackers import remembered_trackers
 from headstart.workflow.images import CheckedData, check_for_training, content_hash
 from headstart.workflow.train import Given, TrainingAnswer, train_settled, with_budget
 

@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from headstart.advise.cautions import Circumstances, cautions
-from headstart.advise.halving import Labels, classes_in_one_group, dealt_folds, images_wanted, nested_order
-from headstart.advise.ranking import KEPT, Candidate, Shortlist, halve, places
+from headstart.advice.shortlist.cautions import Circumstances, cautions
+from headstart.advice.shortlist.halving import Labels, classes_in_one_group, dealt_folds, images_wanted, nested_order
+from headstart.advice.shortlist.ranking import KEPT, Candidate, Shortlist, halve, places
 from headstart.data.checks import image_checks
 from headstart.data.sources.reading import ImageRecord
 from headstart.data.splits import Roles

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from headstart.data.checks import image_checks
 from headstart.data.trained_on import TrainedOn, write_trained_on
+from headstart.distributed.preload import beside
 from headstart.errors import DataError, Interrupted, ModelError, RunError, UnreachableError, require
 from headstart.files import is_free
 from headstart.input_spec import InputSpec
@@ -22,9 +23,8 @@ from headstart.plan.plan import DataPlan, Plan
 from headstart.runs.folder import Run, new_folder, resume_command
 from headstart.runs.observers import Observer
 from headstart.runs.progress import Progress, no_progress
-from headstart.train.trackers import Tracker, TrackerChoice, chosen_trackers
+from headstart.training.trackers.trackers import Tracker, TrackerChoice, chosen_trackers
 from headstart.workflow.advising import advised
-from headstart.workflow.beside import beside
 from headstart.workflow.final_figures import final_figures
 from headstart.workflow.image_weights import image_weights
 from headstart.workflow.images import CheckedData, check_for_training, content_hash, with_absolute_paths
@@ -43,7 +43,7 @@ from headstart.workflow.run_data import data_json
 if TYPE_CHECKING:
     from headstart.engine.store.training_images import TrainingImages
     from headstart.networks.backbone import Classifier
-    from headstart.train.choice import Outcome
+    from headstart.training.best_epoch import Outcome
 
 
 @dataclass(frozen=True)
@@ -136,10 +136,10 @@ def train_settled(
     """Build the network, make the run folder, train, write the bundle, judge it on the images that report."""
     from headstart.engine.costs.forecast import costs_of
     from headstart.engine.costs.timing import Ledger
-    from headstart.models.bundle import save_bundle
+    from headstart.prediction.bundle import save_bundle
     from headstart.runs.observers import All, EventLog
-    from headstart.train.loop import fit
-    from headstart.train.stopping import STOPPING, StopRequest
+    from headstart.training.loop import fit
+    from headstart.training.stopping import STOPPING, StopRequest
 
     _make_deterministic()
     classifier = _build(plan, choice, num_classes=len(data.roles.classes))
@@ -260,8 +260,8 @@ def _trained_on(plan: Plan, data: CheckedData) -> TrainedOn:
 def _import_what_trains(choice: ModelChoice) -> None:
     """All that training will import anyway; some two seconds."""
     require(choice.card.library, extra="train")
-    import headstart.features.predictor
-    import headstart.train.loop  # noqa: F401
+    import headstart.prediction.predictor
+    import headstart.training.loop  # noqa: F401
 
 
 def _make_deterministic() -> None:

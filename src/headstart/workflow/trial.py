@@ -12,9 +12,9 @@ from typing import Literal, TypeAlias
 
 from pydantic import TypeAdapter, ValidationError
 
+from headstart.comparison.comparison import TrialEnd
+from headstart.comparison.grid import Changes, changed, split_changes
 from headstart.errors import HeadstartError, PlanError, RunError, WeightsUnavailableError, nearest
-from headstart.experiments.comparison import TrialEnd
-from headstart.experiments.grid import Changes, changed, split_changes
 from headstart.machine import peak_memory_bytes
 from headstart.networks.cards.catalog import find_model
 from headstart.plan.faults import sentences
@@ -168,7 +168,7 @@ def _resumed(task: TrialTask, observer: Observer, started: float) -> TrialEnd:
 
     A budget is for the trial, however many processes it takes: all must have the same to be compared.
     """
-    from headstart.train.checkpoint import trained_seconds
+    from headstart.training.checkpoint import trained_seconds
 
     run, accuracy = Run(task.folder), _accuracy_of(task)
     if (metrics := run.metrics()) is not None:  # killed after its last file was written

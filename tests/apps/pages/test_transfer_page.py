@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from headstart.advise.depth_probe import probe_depths
+from headstart.advice.probe.by_depth import probe_depths
 from headstart.apps.pages import transfer_page
 from headstart.errors import HeadstartError
 from headstart.knowledge.choosing import DOMAIN_FACTS, depths_in

@@ -27,10 +27,10 @@ from headstart.engine.store.store import ActivationStore
 from headstart.errors import DataError, ModelError
 from headstart.plan.plan import AugmentationPlan, FrozenPartPlan, SelectionPlan, SolvePhase, TrainPhase
 from headstart.runs.observers import Observer
-from headstart.train.checkpoint import load_state
-from headstart.train.feeds import feed_for
-from headstart.train.loop import fit
-from headstart.train.stopping import StopRequest
+from headstart.training.checkpoint import load_state
+from headstart.training.feeds import feed_for
+from headstart.training.loop import fit
+from headstart.training.stopping import StopRequest
 
 COMPUTED = FrozenPartPlan(way="computed")
 

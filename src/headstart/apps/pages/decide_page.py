@@ -17,7 +17,7 @@ from headstart.html import frame, networks
 from headstart.workflow.advising import recommend
 
 if TYPE_CHECKING:
-    from headstart.advise.answer import Advice
+    from headstart.advice.result import Advice
     from headstart.plan.plan import Phase
 
 TITLE = "What should I do with my images?"

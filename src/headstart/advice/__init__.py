@@ -1,0 +1,1 @@
+"""Situation -> strategy, network, plan and reasons; pure rules."""

@@ -1,0 +1,237 @@
+"""advise: a situation -> strategy, network, plan, reasons, costs; pure, so that command line and page answer alike."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from headstart.advice.choices import Reason, Step, augmentation, batch_norm, input_size, steps
+from headstart.advice.network import network_for
+from headstart.advice.result import Advice, Prices
+from headstart.advice.rules import THAWING, Decision, decide
+from headstart.advice.situation import Situation
+from headstart.amounts import duration_text
+from headstart.engine.costs.memory import Known
+from headstart.engine.costs.network import NetworkFacts, facts_of_card
+from headstart.engine.costs.price import Cost, Machine, cost_of, machine_for, pretraining_seconds
+from headstart.knowledge.choosing import RULE_OF_THUMB, SCRATCH_IMAGES
+from headstart.knowledge.citations import source_of
+from headstart.knowledge.transfer import HEAD_LEARNING_RATE
+from headstart.networks.cards.catalog import ModelCard, find_model
+from headstart.plan.plan import DataPlan, Plan, Requirement, SolvePhase, TrainPhase
+from headstart.plan.presets import STRATEGIES
+from headstart.plan.reasons import ANY_SOURCE
+from headstart.plan.request import Request
+
+ANY_DATA = DataPlan(source=ANY_SOURCE)
+"""Stands in the plan where no images were named; `train DATA --plan` puts the real ones there."""
+
+ALWAYS_DECIDED = frozenset({"model.name", "input.size"})
+"""Paths whose reason is given here unless the user decided them; what a preset says of them would be of its default."""
+
+AugmentationName = Literal["none", "light", "standard", "strong", "trivial"]
+
+
+def advise(
+    situation: Situation,
+    request: Request = Request(ANY_DATA),  # noqa: B008 - immutable
+    *,
+    augment: AugmentationName | None = None,
+    known: Known | None = None,
+    told: Sequence[Reason] = (),
+    warnings: Sequence[str] = (),
+) -> Advice:
+    """Decide everything that nobody has decided.
+
+    Args:
+        situation: What is known.
+        request: What the user said; what it leaves open (model, input size, ...) is decided here. Its domain, number
+            of images, budget and augmentation are taken from the situation and from `augment`.
+        augment: Name of an augmentation preset, if the user chose one.
+        known: What runs left on the machine that will train; None where nothing ran.
+        told: Reasons that the caller knows, such as how the domain was found.
+        warnings: Sentences that the caller knows.
+
+    Raises:
+        PlanError: values contradict each other, or the advised strategy has no use for an option.
+        ModelError: no such model.
+    """
+    asked = _with_situation(request, situation, augment)
+    starts = {name: _start(name, situation, asked, known or Known()) for name in THAWING}
+    costs = {name: _cost(name, situation, start, images=situation.images) for name, start in starts.items()}
+    decision = decide(situation, {name: cost.seconds for name, cost in costs.items()})
+    start = starts[decision.strategy]
+    scratch = _cost("scratch", situation, starts["scratch"], images=max(SCRATCH_IMAGES, situation.images))
+    prices = Prices(start.machine, costs, scratch)
+    ahead, requires = steps(
+        situation,
+        pretraining_seconds=pretraining_seconds(situation.unlabelled, start.network, start.machine),
+        training_seconds=costs[decision.strategy].seconds,
+    )
+    reasons = [Reason("strategy", decision.reason, decision.source), *told, *start.reasons]
+    plan, all_reasons = _plan(situation, start.request, decision, reasons, requires, ahead, augment)
+    said = (*warnings, *_warnings(situation, decision, costs))
+    return Advice(situation, decision.strategy, plan, all_reasons, decision.rejected, prices, ahead, said)
+
+
+@dataclass(frozen=True)
+class _Start:
+    """What one strategy starts from: the network and the input size that suit it."""
+
+    request: Request
+    """With network and size."""
+    reasons: tuple[Reason, ...]
+    network: NetworkFacts
+    machine: Machine
+
+
+def _start(strategy: str, situation: Situation, request: Request, known: Known) -> _Start:
+    reasons = []
+    if request.model is None:
+        rule = network_for(situation, strategy)
+        request = replace(request, model=rule.name)
+        reasons.append(Reason("model.name", rule.reason, rule.source))
+    assert request.model is not None
+    card = find_model(request.model).card
+    if request.input_size is None:
+        size, why = input_size(situation, strategy, card)
+        request = replace(request, input_size=size)
+        reasons.append(why)
+    network = _facts(card, request.input_size or card.input.size)
+    machine = machine_for(situation.hardware, network, known, resolution=situation.resolution)
+    return _Start(request, tuple(reasons), network, machine)
+
+
+def _cost(strategy: str, situation: Situation, start: _Start, *, images: int) -> Cost:
+    """Only what every strategy understands is asked: the options of the chosen one may be refused by another."""
+    asked = start.request
+    plan = STRATEGIES[strategy](
+        Request(
+            asked.data,
+            model=asked.model,
+            epochs=None if strategy == "feature_extraction" else asked.epochs,
+            augmentation=asked.augmentation,
+            batch_size=asked.batch_size,
+            training_images=images,
+        )
+    )
+    return cost_of(
+        plan.phases,
+        images,
+        classes=situation.classes,
+        network=start.network,
+        machine=start.machine,
+        augmentation=plan.augmentation,
+        batch_size=plan.batch_size,
+    )
+
+
+def _facts(card: ModelCard, size: int) -> NetworkFacts:
+    return facts_of_card(card, size=size, groups=card.groups or ("backbone", "head"))
+
+
+def _with_situation(request: Request, situation: Situation, augment: AugmentationName | None) -> Request:
+    """The request with what the situation says of it."""
+    budget = situation.budget_seconds
+    views, _ = augmentation(situation, "full")
+    return replace(
+        request,
+        domain=situation.domain,
+        augmentation=views if augment is None else views.model_copy(update={"preset": augment}),
+        training_images=situation.images,
+        budget_seconds=None if budget is None or math.isinf(budget) else budget,
+    )
+
+
+def _plan(
+    situation: Situation,
+    request: Request,
+    decision: Decision,
+    reasons: Sequence[Reason],
+    requires: tuple[Requirement, ...],
+    ahead: Sequence[Step],
+    augment: AugmentationName | None,
+) -> tuple[Plan, tuple[Reason, ...]]:
+    """The preset's plan with what was decided beside it, and all reasons: those of the advisor, then the preset's."""
+    views, why_views = augmentation(situation, decision.strategy)
+    reasons = [*reasons, *(why for why in why_views if augment is None or why.path != "augmentation.preset")]
+    if augment is None:
+        request = replace(request, augmentation=views)
+    plan = STRATEGIES[decision.strategy](request)
+    phases, norm = list(plan.phases), batch_norm(situation, decision.strategy)
+    for index, phase in enumerate(phases):
+        if norm is not None and isinstance(phase, TrainPhase):
+            phases[index] = phase.model_copy(update={"batch_norm": norm[0]})
+            reasons = [*reasons, Reason(f"phases[{index}].batch_norm", norm[1], norm[2])]
+    reasons = [*reasons, *_more(situation, request, requires, ahead)]
+    mine = {reason.path for reason in reasons}
+    preset = [
+        Reason(path, text, source_of(path, strategy=plan.strategy, rates=request.rates))
+        for path, text in plan.reasons.items()
+        if path not in mine | ALWAYS_DECIDED
+    ]
+    known = mine | {reason.path for reason in preset}
+    everything = (*reasons, *preset, *(why for why in _of_phases(phases) if why.path not in known))
+    sentences = {reason.path: reason.sentence for reason in everything}
+    changed = {"phases": tuple(phases), "requires": requires, "reasons": sentences}
+    return plan.model_copy(update=changed), everything
+
+
+def _of_phases(phases: Sequence[SolvePhase | TrainPhase]) -> list[Reason]:
+    """Rates and schedules of trained phases, for those that no preset explains."""
+    found = []
+    for index, phase in enumerate(phases):
+        if isinstance(phase, TrainPhase):
+            rate, source = (
+                f"{phase.learning_rate:g}: Adam's default, the usual learning rate of a new head",
+                "Kingma & Ba 2015",
+            )
+            if phase.learning_rate < HEAD_LEARNING_RATE:
+                source = RULE_OF_THUMB
+                rate = f"{phase.learning_rate:g}, a tenth of the phase before: what has learned already moves less"
+            found.append(Reason(f"phases[{index}].learning_rate", rate, source))
+            shape = f"{phase.schedule.name}: large steps first, small ones to settle"
+            found.append(Reason(f"phases[{index}].schedule", shape, "Loshchilov & Hutter 2017"))
+    return found
+
+
+def _more(
+    situation: Situation, request: Request, requires: Sequence[Requirement], ahead: Sequence[Step]
+) -> list[Reason]:
+    """Reasons for channels, head and required steps."""
+    found = []
+    if situation.channels == 1:
+        text = "one grey channel becomes three equal ones, in the weights' own mean and standard deviation"
+        found.append(Reason("input", text, "headstart.data.decoders.raster"))
+    if request.head == "linear" and request.head_solver == "solved":
+        text = "linear and solved: its cross-validated penalty holds it back"
+        if situation.domain == "medical":
+            text += (
+                "; a head that is trained instead wants dropout of 0.5 and more "
+                "(--strategy feature_extraction --head mlp)"
+            )
+        found.append(Reason("head.kind", text, "Kornblith et al. 2019; Kumar et al. 2022"))
+    if needed := [step for step in ahead if step.name in requires]:
+        text = "; ".join(f"{step.name}: {step.text}" for step in needed)
+        found.append(Reason("requires", text, "; ".join(step.source for step in needed)))
+    if request.budget_seconds is not None:
+        text = f"training stops after {duration_text(request.budget_seconds)} and keeps the best so far"
+        found.append(Reason("budget_seconds", text, "what was said"))
+    return found
+
+
+def _warnings(situation: Situation, decision: Decision, costs: Mapping[str, Cost]) -> list[str]:
+    found = []
+    if decision.strategy == "feature_extraction" and situation.nearness == "low":
+        found.append("feature extraction may struggle on images so unlike those the weights were trained on")
+    seconds, allowed = costs[decision.strategy].seconds, situation.seconds_allowed
+    if seconds > allowed:
+        fits = int(situation.images * allowed / seconds / 2)
+        way = f"--limit-train {fits} would fit" if fits >= 10 * (situation.classes or 2) else "give more time"
+        found.append(
+            f"even {decision.strategy} takes about {duration_text(seconds)} here, more than {duration_text(allowed)}; "
+            f"the run stops in time with what it has; {way}"
+        )
+    return found

@@ -1,0 +1,155 @@
+"""What follows from the strategy: input size, augmentation, BatchNorm, steps before and after; pure functions."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+from headstart.advice.rules import THAWING
+from headstart.advice.situation import Situation
+from headstart.amounts import count_text, duration_text
+from headstart.knowledge.choosing import (
+    DOMAIN_FACTS,
+    FEW_IMAGES,
+    LARGE_GAP_ADVICE,
+    LARGER_INPUT_PIXELS,
+    RULE_OF_THUMB,
+    SCRATCH_IMAGES,
+    TINY_INPUT_PIXELS,
+    TINY_PIXELS,
+    UNLABELLED_IMAGES,
+)
+from headstart.knowledge.domains import DOMAINS, FLIP_WARNING
+from headstart.networks.cards.catalog import ModelCard
+from headstart.plan.plan import AugmentationPlan, BatchNormPolicy, Requirement
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why one value of the plan is what it is."""
+
+    path: str
+    reason: str
+    source: str
+
+    @property
+    def sentence(self) -> str:
+        """Reason and source in one, as a plan keeps it."""
+        return self.reason if self.source in self.reason else f"{self.reason} [{self.source}]"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Something to do beside the training that the plan describes."""
+
+    name: str
+    when: Literal["before", "after", "consider"]
+    """before: the plan counts on it. after: to compare with. consider: may help."""
+    text: str
+    source: str
+
+
+def input_size(situation: Situation, strategy: str, card: ModelCard) -> tuple[int | None, Reason]:
+    """Side of the input in pixels, None for the weights' own, and why."""
+    own, resolution = card.input.size, situation.resolution
+    if card.sizes == "fixed":
+        return None, Reason("input.size", f"{own} px: these weights take no other size", "the weights' card")
+    tunes_all = THAWING.index(strategy) >= THAWING.index("discriminative")
+    if resolution is not None and resolution < TINY_PIXELS and tunes_all and own > TINY_INPUT_PIXELS:
+        return TINY_INPUT_PIXELS, Reason(
+            "input.size",
+            f"the images' shorter sides are {resolution} px (fewer than {TINY_PIXELS}): {TINY_INPUT_PIXELS} px show "
+            "all there is, and every layer learns to read them; a third of the work of 224",
+            "Kolesnikov et al. 2020",
+        )
+    if situation.domain == "satellite":
+        there = LARGER_INPUT_PIXELS if resolution is None else min(LARGER_INPUT_PIXELS, 32 * math.ceil(resolution / 32))
+        if there > own:
+            return there, Reason(
+                "input.size",
+                f"{there} px, larger than the weights' own {own}: objects seen from above are a few pixels wide",
+                f"{RULE_OF_THUMB}; Corley et al. 2023 gained 11 points by enlarging 64 px tiles to the weights' size",
+            )
+    return None, Reason(
+        "input.size",
+        f"{own} px: the size these weights were trained at, and another must be learned",
+        "the weights' card",
+    )
+
+
+def augmentation(situation: Situation, strategy: str) -> tuple[AugmentationPlan, tuple[Reason, ...]]:
+    """How far training views vary, and why."""
+    domain = DOMAINS[situation.domain]
+    preset, why, source = domain.augmentation, domain.augmentation_reason, "headstart.knowledge.domains"
+    if strategy == "feature_extraction":
+        why = f"{why}; a solved head sees one plain view of each image, so it plays no part here"
+    elif situation.domain == "medical" and situation.images < FEW_IMAGES:
+        preset, source = "strong", f"{RULE_OF_THUMB}; Shorten & Khoshgoftaar 2019 survey what views can vary"
+        why = (
+            f"fewer than {FEW_IMAGES:,} clinical images: views vary strongly, so that layers cannot learn them by heart"
+        )
+    flip_why = domain.flip_reason
+    if situation.domain_is == "unknown":
+        why = "the values of photos, because the domain is unknown"
+        flip_why = f"{domain.flip}, as for photos, because the domain is unknown: {FLIP_WARNING}"
+    flip = Reason("augmentation.flip", flip_why, "headstart.knowledge.domains")
+    return AugmentationPlan(preset=preset, flip=domain.flip), (Reason("augmentation.preset", why, source), flip)
+
+
+def batch_norm(situation: Situation, strategy: str) -> tuple[BatchNormPolicy, str, str] | None:
+    """Policy, sentence and source where it is not the strategy's own; None leaves that."""
+    if strategy != "full" or situation.nearness != "low" or situation.images < FEW_IMAGES:
+        return None
+    return (
+        "train",
+        f"the statistics of photos do not fit images so unlike them, and {FEW_IMAGES:,} images or more estimate their "
+        "own",
+        "Li et al. 2017 (AdaBN)",
+    )
+
+
+def steps(
+    situation: Situation, *, pretraining_seconds: float, training_seconds: float
+) -> tuple[tuple[Step, ...], tuple[Requirement, ...]]:
+    """What to do before, after and perhaps, and which of it the plan requires.
+
+    Args:
+        situation: What is known.
+        pretraining_seconds: Forecast of self-supervised pretraining on all unlabelled images.
+        training_seconds: Forecast of the training itself.
+    """
+    found: list[Step] = []
+    requires: list[Requirement] = []
+    fact = DOMAIN_FACTS[situation.domain]
+    if situation.channels not in (1, 3):
+        requires.append("channel_adaptation")
+        text = f"the first layer is rebuilt from 3 to {situation.channels} channels, its weights spread over the bands"
+        found.append(Step("channel_adaptation", "before", text, "timm, which spreads the weights in the same way"))
+    if situation.nearness == "low" and situation.unlabelled >= UNLABELLED_IMAGES:
+        fits = pretraining_seconds + training_seconds <= situation.seconds_allowed
+        text = (
+            f"pretrain on {count_text(situation.unlabelled, 'unlabelled image')} of the domain, starting from the "
+            f"ImageNet weights (about {duration_text(pretraining_seconds)} here), then train from the result"
+        )
+        if fits:
+            requires.append("self_supervised_pretraining")
+        else:
+            text += f"; more than the budget of {duration_text(situation.seconds_allowed)}, so the plan does without"
+        when: Literal["before", "consider"] = "before" if fits else "consider"
+        found.append(Step("self_supervised_pretraining", when, text, "Chen & He 2021; Azizi et al. 2021"))
+    if fact.weights:
+        text = f"weights of the domain instead of ImageNet's: {fact.weights}; try both, and let the probe decide"
+        found.append(Step("domain_weights", "consider", text, fact.source))
+    if situation.domain == "medical":
+        text = "CLAHE (contrast by regions) before training, on all images alike; try with and without"
+        found.append(Step("clahe", "consider", text, "Pizer et al. 1987"))
+    if situation.nearness == "low" and situation.images >= SCRATCH_IMAGES:
+        text = (
+            f"compare with scratch: {situation.images:,} images and a large gap are where random weights may catch up"
+        )
+        found.append(Step("compare_with_scratch", "after", text, "He et al. 2019 (object detection)"))
+    if situation.nearness == "low":
+        text = f"if the result is poor: {LARGE_GAP_ADVICE}"
+        found.append(Step("if_the_result_is_poor", "after", text, RULE_OF_THUMB))
+    return tuple(found), tuple(requires)

@@ -1,0 +1,133 @@
+"""The answer of the advisor: a plan, its reasons, what was rejected, what it costs, and what else there is to do."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from headstart.advice.choices import Reason, Step
+from headstart.advice.situation import Situation
+from headstart.engine.costs.price import Cost, Machine, usual_routes
+from headstart.knowledge.choosing import SCRATCH_IMAGES
+from headstart.knowledge.domains import DOMAINS
+from headstart.plan.plan import DataPlan, Plan, TrainPhase
+from headstart.plan.request import DEFAULT_MODEL
+
+_DATA_OPTIONS = ("val", "group", "limit_train", "limit_test", "bits")
+"""Of a `DataPlan`, what `train` has an option for."""
+
+
+@dataclass(frozen=True)
+class Prices:
+    """What the advised training costs, and what it is set against."""
+
+    machine: Machine
+    costs: Mapping[str, Cost]
+    """Every strategy with its own phases, on the images of the situation."""
+    scratch: Cost
+    """Random weights on as many images as they want, at least."""
+
+    def to_dict(self, strategy: str, *, images: int) -> dict[str, Any]:
+        """Plain values for JSON, seen from the strategy that was chosen for so many images."""
+        hardware = self.machine.hardware
+        return {
+            **self.costs[strategy].to_dict(),
+            "cores": hardware.cores,
+            "gpu": hardware.gpu,
+            "rates": self.machine.origin,
+            "assumptions": [
+                self.machine.assumption,
+                f"${self.machine.price.usd_per_hour:g} an hour for {self.machine.price.machine} "
+                f"({self.machine.price.source})",
+            ],
+            "by_strategy": {name: cost.to_dict() for name, cost in self.costs.items()},
+            "from_scratch": {"images": max(SCRATCH_IMAGES, images), **self.scratch.to_dict()},
+            "usual": usual_routes(),
+        }
+
+
+@dataclass(frozen=True)
+class Advice:
+    """What to do with a set of images, and why."""
+
+    situation: Situation
+    strategy: str
+    plan: Plan
+    """What `train` runs unchanged; its `reasons` hold the same sentences."""
+    reasons: tuple[Reason, ...]
+    """The strategy's first."""
+    rejected: Mapping[str, str]
+    """Every other strategy -> why not."""
+    prices: Prices
+    steps: tuple[Step, ...]
+    warnings: tuple[str, ...]
+
+    def command(self, data: str = "DATA") -> str:
+        """The training as a command with options.
+
+        Args:
+            data: Folder or other source of the images.
+        """
+        plan, domain = self.plan, DOMAINS[self.plan.domain]
+        options = [f"--strategy {self.strategy}"]
+        options += [f"--domain {plan.domain}"] if plan.domain != "photo" else []
+        options += [f"--model {plan.model.name}"] if plan.model.name != DEFAULT_MODEL else []
+        options += [f"--input-size {plan.input.size}"] if plan.input.size != "auto" else []
+        options += [f"--resize {plan.input.resize}"] if plan.input.resize != "auto" else []
+        trains = any(isinstance(phase, TrainPhase) for phase in plan.phases)
+        if trains and plan.augmentation.preset != domain.augmentation:
+            options.append(f"--augmentation {plan.augmentation.preset}")
+        options += [f"--budget {plan.budget_seconds:.0f}s"] if plan.budget_seconds is not None else []
+        given = {name: getattr(plan.data, name) for name in _DATA_OPTIONS}
+        options += [f"--{name.replace('_', '-')} {shlex.quote(str(value))}" for name, value in given.items() if value]
+        options += ["--strict"] if plan.data.unreadable == "stop" else []
+        return f"headstart train {shlex.quote(data)} {' '.join(options)}"
+
+    @property
+    def command_says_all(self) -> bool:
+        """Whether `command` trains the same plan.
+
+        BatchNorm has no option, and most strategies keep its statistics; shares and seeds of the division have none.
+        """
+        part = self.plan.data
+        said = {name: getattr(part, name) for name in ("source", "unreadable", *_DATA_OPTIONS)}
+        if part != DataPlan(**said):
+            return False
+        usual = "train" if self.strategy == "scratch" else "pretrained_statistics"
+        return all(phase.batch_norm == usual for phase in self.plan.phases if isinstance(phase, TrainPhase))
+
+    @property
+    def model(self) -> str:
+        """Name of the network."""
+        return self.plan.model.name
+
+    @property
+    def cost(self) -> Cost:
+        """Of the advised training, without steps before and after."""
+        return self.prices.costs[self.strategy]
+
+    def to_dict(self) -> dict[str, Any]:
+        """What `headstart advise --json` prints."""
+        return {
+            "strategy": self.strategy,
+            "model": self.model,
+            "reasons": [asdict(reason) for reason in self.reasons],
+            "rejected": [{"strategy": name, "reason": why} for name, why in self.rejected.items()],
+            "plan": self.plan.model_dump(mode="json"),
+            "cost": self.prices.to_dict(self.strategy, images=self.situation.images),
+            "command": self.command(self.plan.data.source),
+            "command_says_all": self.command_says_all,
+            "steps": [asdict(step) for step in self.steps],
+            "warnings": list(self.warnings),
+            "situation": _plain(self.situation),
+        }
+
+
+def _plain(situation: Situation) -> dict[str, Any]:
+    """The situation for JSON: an unlimited budget is a word, because JSON has no infinity."""
+    values = asdict(situation)
+    if situation.budget_seconds == float("inf"):
+        values["budget_seconds"] = "unlimited"
+    return {**values, "nearness": situation.nearness, "images_per_class": situation.images_per_class}

@@ -1,0 +1,1 @@
+"""Which of many pretrained networks are worth training on a user's images."""

@@ -1,0 +1,97 @@
+"""Variants whose trials ended in the same network: one entry of a comparison, whatever they were called."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from headstart.comparison.outcomes import Answers
+from headstart.comparison.trial_record import TrialRecord
+
+PROBE = "probe"
+"""Selected checkpoint of a trial that kept the solved head on frozen features."""
+_TOLERANCE = 1e-4
+"""Of a probability, or of a log loss in nats: the same network through another engine rounds otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Variants that are one model; one row of `entries` of comparison.json."""
+
+    variants: tuple[str, ...]
+    """The cheapest first: it stands for all."""
+    why: str
+    """Why they are one model; empty for a variant that stands alone."""
+
+    @property
+    def variant(self) -> str:
+        """The one that stands for all."""
+        return self.variants[0]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values."""
+        return {"variant": self.variant, "same_model": list(self.variants[1:]), "why": self.why}
+
+
+def entries_of(records: Mapping[str, Mapping[int, TrialRecord]], seconds: Mapping[str, float]) -> list[Entry]:
+    """The different models among variants, in the order given.
+
+    Two variants are one model if they have the same seeds, and in each of them the same probabilities for the same
+    test images and the same log losses of the selected checkpoint on the same validation images.
+
+    Args:
+        records: Variant -> seed -> finished trial.
+        seconds: Variant -> time of training; the quickest stands for its entry, trials without tuning before others.
+    """
+    families: list[list[str]] = []
+    for name in records:
+        for family in families:
+            if all(_is_same(records[name], records[other]) for other in family):
+                family.append(name)
+                break
+        else:
+            families.append([name])
+
+    def cost(name: str) -> tuple[bool, float]:
+        tuned = any(record.tuned for record in records[name].values())
+        return tuned, seconds.get(name, float("inf"))
+
+    return [_entry(sorted(family, key=cost), records) for family in families]
+
+
+def probe_seeds(records: Mapping[int, TrialRecord]) -> int:
+    """Number of seeds in which the solved probe was selected although epochs were tuned."""
+    return sum(record.selected == PROBE and bool(record.tuned) for record in records.values())
+
+
+def _entry(names: Sequence[str], records: Mapping[str, Mapping[int, TrialRecord]]) -> Entry:
+    if len(names) == 1:
+        return Entry(tuple(names), "")
+    seeds = len(records[names[0]])
+    of = f"{seeds} of {seeds} seeds" if seeds > 1 else "its only seed"
+    said = [f"{name} selected the probe in {of}" for name in names if probe_seeds(records[name]) == seeds]
+    return Entry(tuple(names), "; ".join(said) or f"equal predictions in {of}")
+
+
+def _is_same(a: Mapping[int, TrialRecord], b: Mapping[int, TrialRecord]) -> bool:
+    return bool(a) and a.keys() == b.keys() and all(_is_same_network(a[seed], b[seed]) for seed in a)
+
+
+def _is_same_network(a: TrialRecord, b: TrialRecord) -> bool:
+    if not a.probabilities or a.probabilities.keys() != b.probabilities.keys():
+        return False
+    if not all(_is_close(said, b.probabilities[image]) for image, said in a.probabilities.items()):
+        return False
+    if a.method != b.method:  # judged in another way, so the losses differ even if the network does not
+        return True
+    mine, theirs = _losses(a.select), _losses(b.select)
+    return mine.keys() == theirs.keys() and _is_close([mine[image] for image in mine], [theirs[i] for i in mine])
+
+
+def _is_close(a: Sequence[float], b: Sequence[float]) -> bool:
+    return len(a) == len(b) and all(abs(x - y) <= _TOLERANCE for x, y in zip(a, b, strict=True))
+
+
+def _losses(answers: Answers) -> dict[str, float]:
+    return dict(zip(answers.images, answers.log_loss, strict=True))

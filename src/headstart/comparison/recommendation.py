@@ -1,0 +1,199 @@
+"""The variant to use, from validation images: the best where it can be told, the cheapest of a tie where it cannot."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from headstart.comparison.identical import Entry
+from headstart.comparison.outcomes import BETTER, Estimate, Metric, Outcomes, estimate_of, mean_of
+from headstart.comparison.verdicts import Pair
+
+_AS_QUICK = 1.1
+"""Times of training that differ by less than this factor are the same: parameters decide."""
+_MOST_NAMES = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a variant takes; None where it is not known."""
+
+    seconds: float | None = None
+    """Of its quickest trial: the first trial of a network also computes features that the others find."""
+    parameters: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The variant to use; fields as in `chosen` of comparison.json."""
+
+    variant: str
+    on: Literal["select"]
+    why: str
+    tied_with: tuple[str, ...]
+    headline: str
+    """The result in a sentence: who is better, or that nobody can be told from the rest."""
+    best: str
+    """With the best figure on validation images, which may be luck."""
+    not_ranked: tuple[str, ...] = ()
+    """Whose validation figures were obtained in another way, so that they are compared with none of the others."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values."""
+        return {**asdict(self), "tied_with": list(self.tied_with), "not_ranked": list(self.not_ranked)}
+
+
+def choose(
+    variants: Sequence[Outcomes],
+    pairs: Sequence[Pair],
+    costs: Mapping[str, Cost] | None = None,
+    entries: Sequence[Entry] = (),
+) -> Choice:
+    """The variant to use: among those that cannot be told from the best one, the cheapest.
+
+    Variants whose validation figures were obtained in another way than those of most are not ranked.
+
+    Args:
+        variants: As given to `compare`; at least one.
+        pairs: What `compare` said; those of test images are passed over.
+        costs: Variant -> what it takes; without, the best figure decides ties.
+        entries: All names of these models, for the headline where there is but one model.
+
+    Raises:
+        ValueError: there is no variant.
+    """
+    if not variants:
+        raise ValueError("no variant was measured; at least one is needed to choose")
+    methods = [of.method for of in variants]
+    usual = max(dict.fromkeys(methods), key=methods.count)
+    ranked = [of for of in variants if of.method == usual]
+    metric = variants[0].metric
+    best = max(ranked, key=lambda of: BETTER[metric] * mean_of(of))
+    standing = _standing(best.variant, [pair for pair in pairs if pair.on == "select"])
+    tied = [of for of in ranked if of is best or standing.get(of.variant) == "tie"]
+    chosen = best if len(tied) == 1 else cheapest(tied, costs or {}, otherwise=best)
+    not_ranked = tuple(of.variant for of in variants if of.method != usual)
+    return Choice(
+        variant=chosen.variant,
+        on="select",
+        why=_why(chosen, best, ranked, standing),
+        tied_with=tuple(of.variant for of in tied if of is not chosen),
+        headline=_same_model(entries)
+        or _headline(chosen.variant, [of.variant for of in tied], [of.variant for of in ranked], costs, standing)
+        + _unranked(not_ranked, variants, usual),
+        best=best.variant,
+        not_ranked=not_ranked,
+    )
+
+
+def cheapest(tied: Sequence[Outcomes], costs: Mapping[str, Cost], *, otherwise: Outcomes) -> Outcomes:
+    """The quickest to train; of those about as quick the one with the fewest parameters.
+
+    Args:
+        tied: Of these.
+        costs: Variant -> what it takes.
+        otherwise: Where no time is known.
+    """
+    seconds = {of.variant: s for of in tied if (s := costs.get(of.variant, Cost()).seconds) is not None}
+    if not seconds:
+        return otherwise
+    quick = [of for of in tied if seconds.get(of.variant, float("inf")) <= _AS_QUICK * min(seconds.values())]
+
+    def size(of: Outcomes) -> tuple[float, float]:
+        parameters = costs[of.variant].parameters
+        return (float("inf") if parameters is None else parameters, seconds[of.variant])
+
+    return min(quick, key=size)
+
+
+def _headline(
+    chosen: str,
+    tied: Sequence[str],
+    ranked: Sequence[str],
+    costs: Mapping[str, Cost] | None,
+    standing: Mapping[str, str],
+) -> str:
+    cheap = f"the {'cheapest' if costs else 'best on these images'} is {chosen}"
+    if len(tied) == len(ranked) > 1:
+        return f"no variant can be told from the others: {_listed(tied)} tie; {cheap}"
+    worse = [name for name in ranked if standing.get(name) == "better"]  # the best is better than these
+    if len(tied) > 1:
+        rest = f"; {_listed(worse)} {'is' if len(worse) == 1 else 'are'} worse than the best of them" if worse else ""
+        return f"{_listed(tied)} cannot be told apart; {cheap}{rest}"
+    if worse:
+        return f"{chosen} is better than {_listed(worse)}"
+    if len(ranked) > 1:
+        return f"{chosen} was compared with no other"
+    return f"{chosen} is the only model with a figure"
+
+
+def _same_model(entries: Sequence[Entry]) -> str:
+    """The headline where all variants are one model; otherwise empty."""
+    if len(entries) != 1 or len(entries[0].variants) < 2:
+        return ""
+    entry = entries[0]
+    return (
+        f"no variant can be told from the others: {_listed(entry.variants)} are one model ({entry.why}); "
+        f"the cheapest is {entry.variant}"
+    )
+
+
+def _unranked(names: Sequence[str], variants: Sequence[Outcomes], usual: str) -> str:
+    if not names:
+        return ""
+    other = next(of.method for of in variants if of.variant == names[0])
+    return (
+        f"; {_listed(names)} cannot be ranked against the rest: validated {other}, the rest {usual}; "
+        "a new comparison validates all in one way"
+    )
+
+
+def _listed(names: Sequence[str]) -> str:
+    shown = list(names[:_MOST_NAMES])
+    more = [f"{len(names) - len(shown)} more"] if len(names) > len(shown) else []
+    return ", ".join(shown + more) if len(shown + more) != 2 else " and ".join(shown + more)
+
+
+def _why(chosen: Outcomes, best: Outcomes, ranked: Sequence[Outcomes], standing: Mapping[str, str]) -> str:
+    """The figures behind the choice."""
+    metric = best.metric
+    others = [of.variant for of in ranked if of is not best]
+    named = {how: [name for name in others if standing.get(name) == how] for how in ("tie", "better", "worse", None)}
+    beaten = f"all {len(others)} others" if len(named["better"]) == len(others) > 1 else ", ".join(named["better"])
+    estimate = estimate_of(best)
+    clauses = [
+        f"{best.variant} has the best {metric.replace('_', ' ')} on the {len(best.images):,} validation images, "
+        f"{_level(estimate, metric)}, over {_seeds(best)}",
+        f"too few seeds: use {estimate.seeds_needed}" if estimate.seeds_needed else "",
+        f"beyond chance better than {beaten}" if beaten else "",
+        f"it cannot be told from {', '.join(named['tie'])}" if named["tie"] else "",
+        f"{chosen.variant}, {_level(estimate_of(chosen), metric)}, is the cheapest of them"
+        if chosen is not best
+        else "",
+        f"worse than {', '.join(named['worse'])} on what both answered" if named["worse"] else "",
+        f"no image in common with {', '.join(named[None])}" if named[None] else "",
+    ]
+    return "; ".join(filter(None, clauses))
+
+
+def _standing(best: str, pairs: Sequence[Pair]) -> dict[str, Literal["better", "worse", "tie"]]:
+    """Other variant -> how `best` stands to it."""
+    found: dict[str, Literal["better", "worse", "tie"]] = {}
+    for pair in pairs:
+        if best in (pair.a, pair.b):
+            other = pair.b if pair.a == best else pair.a
+            winner = {"a": pair.a, "b": pair.b}.get(pair.verdict)
+            found[other] = "tie" if winner is None else "better" if winner == best else "worse"
+    return found
+
+
+def _level(estimate: Estimate, metric: Metric) -> str:
+    value, (low, high) = estimate.value, estimate.interval
+    if metric == "log_loss":
+        return f"{value:.3f} nats ({low:.3f} to {high:.3f})"
+    return f"{100 * value:.1f} % ({100 * low:.1f} to {100 * high:.1f} %)"
+
+
+def _seeds(of: Outcomes) -> str:
+    return "1 seed" if len(of.by_seed) == 1 else f"{len(of.by_seed)} seeds"

@@ -1,1 +1,0 @@
-"""What a comparison of variants shows: verdicts, fronts and labels as pure functions."""

@@ -1,1 +1,0 @@
-"""The engine room: running networks over images, and solving heads on what comes out."""

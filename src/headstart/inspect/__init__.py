@@ -1,1 +1,0 @@
-"""Looking at data with the network's eyes."""

@@ -1,0 +1,1 @@
+"""Looking at images and at what a network makes of them: sheets, patches, domain, similarity."""

@@ -1,0 +1,102 @@
+"""How near a user's images are to those the weights were trained on, measured and not guessed."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from headstart.data.decoders.raster import UnreadableImageError, decode
+from headstart.data.loading import in_order, reader_threads
+from headstart.data.preprocess import pixels_needed
+from headstart.data.sources.reading import ImageRecord
+from headstart.errors import DataError, require
+from headstart.knowledge.choosing import Level, similarity_level
+from headstart.measures.similarity import similarity_of_overlap
+from headstart.networks.cards.catalog import find_model
+from headstart.plan.request import DEFAULT_MODEL
+
+ENOUGH_IMAGES = 128
+"""Three draws of so many differ by 0.003 in overlap at most on the sets tried, by 0.012 on documents of many kinds."""
+
+
+@dataclass(frozen=True, slots=True)
+class MeasuredSimilarity:
+    """Similarity to ImageNet's photos."""
+
+    value: float
+    """0..1."""
+    level: Level
+    overlap: float
+    """What was measured: mean Bhattacharyya coefficient of EfficientNet-Lite0's late BatchNorm layers, 0..1."""
+    images: int
+    """That were looked at."""
+    by_layer: tuple[tuple[str, float], ...]
+    """(BatchNorm layer, overlap), first to last."""
+
+    @property
+    def sentence(self) -> str:
+        """For a reason."""
+        return (
+            f"similarity {self.value:.2f} ({self.level}): what {self.images} of the images do to the late layers of "
+            f"EfficientNet-Lite0 overlaps by {self.overlap:.3f} with what those layers remember of ImageNet"
+        )
+
+
+def measure_similarity(
+    records: Sequence[ImageRecord], *, on_images: Callable[[int], object] = lambda count: None
+) -> MeasuredSimilarity:
+    """Measure it with the embedded network, whichever one will be trained: the scale is that network's.
+
+    Args:
+        records: The user's images; ENOUGH_IMAGES are taken in the order of a hash of their names. In place of one that
+            cannot be read comes the next.
+        on_images: Called with the number of images just done.
+
+    Raises:
+        DataError: there are none that can be read.
+        MissingExtraError: torch is not installed.
+    """
+    require("torch", extra="train")
+    from headstart.inspection.norm_statistics import norm_overlap
+    from headstart.networks.backbone import pretrained
+
+    if not records:
+        raise DataError("no images to compare with ImageNet's", expected="at least one readable image")
+    choice = find_model(DEFAULT_MODEL)
+    drawn = _readable(records, at_least=pixels_needed(choice.card.input))
+    network, _ = pretrained(choice)
+    found = norm_overlap(network, drawn, choice.card.input, on_images=on_images)
+    assert found is not None, "the embedded network has BatchNorm layers"
+    value = similarity_of_overlap(found.late)
+    layers = tuple((one.layer, one.overlap) for one in found.layers)
+    return MeasuredSimilarity(value, similarity_level(value), found.late, found.images, layers)
+
+
+def _readable(records: Sequence[ImageRecord], *, at_least: int | None) -> list[ImageRecord]:
+    """The first ENOUGH_IMAGES that can be read, in the order of a hash of their names.
+
+    Raises:
+        DataError: there is none.
+    """
+
+    def is_readable(record: ImageRecord) -> bool:
+        try:
+            decode(record.read(), at_least=at_least)
+        except (UnreadableImageError, OSError):
+            return False
+        return True
+
+    order = sorted(records, key=lambda record: hashlib.blake2b(record.id.encode()).digest())
+    drawn: list[ImageRecord] = []
+    for record, readable in in_order(is_readable, order, threads=reader_threads()):
+        drawn += [record] * readable
+        if len(drawn) == ENOUGH_IMAGES:
+            break
+    if not drawn:
+        raise DataError(
+            f"none of {len(records)} images can be read, so there is nothing to compare with ImageNet's",
+            expected="at least one readable image",
+            remedy="headstart check names them with the reason",
+        )
+    return drawn

@@ -1,0 +1,1 @@
+"""A trained classifier in use: the bundle, its predictions, its latency."""

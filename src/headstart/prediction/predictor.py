@@ -1,0 +1,171 @@
+"""Bundle + evaluation path + engine -> probabilities: the one path of predict, evaluate and serve."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from headstart.arguments import ArgumentError
+from headstart.data.sources.given_images import GivenImage, GivenImages, InputError, records_of
+from headstart.data.sources.reading import ImageRecord
+from headstart.engine.store.store import ActivationStore
+from headstart.errors import DataError, require
+from headstart.files import is_folder
+from headstart.prediction.bundle import BundleInfo, load_classifier
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """The answer for one image."""
+
+    file: str
+    """Its path; `images[POSITION]` where it was given in memory."""
+    label: str
+    """The most probable class."""
+    probability: float
+    """Of `label`, 0..1."""
+    probabilities: dict[str, float]
+    """Of every class, in class order; they sum to 1."""
+    set: tuple[str, ...] = ()
+    """Classes that cover the truth with the stated probability; empty while the bundle has no thresholds."""
+    unknown: bool | None = None
+    """Whether the image is unlike the training data; None while the bundle cannot tell."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {**asdict(self), "set": list(self.set)}
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Features of images that are kept from one judging to the next."""
+
+    store: ActivationStore
+    digests: Mapping[str, bytes]
+    """Image id -> hash of its file, 16 bytes."""
+
+
+class Predictor:
+    """A loaded bundle."""
+
+    def __init__(self, folder: Path) -> None:
+        """Load the bundle at `folder`.
+
+        Raises:
+            BundleError: not a bundle.
+            MissingExtraError: torch is not installed.
+        """
+        require("torch", extra="train")
+        from headstart.engine.prefix.depth_features import with_depths
+        from headstart.machine import best_device
+
+        self._classifier, self.info = load_classifier(folder, deepen=with_depths)
+        self._classifier.network.to(best_device())
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """In the order of the probabilities."""
+        return self.info.classes
+
+    def predict(self, image: GivenImage) -> Prediction:
+        """Predict one image.
+
+        Args:
+            image: A path, the bytes of an image file, a PIL image, or uint8 pixels (H, W), (H, W, 3) or (H, W, 4). An
+                image in memory is read as a file with the same content would be.
+
+        Raises:
+            DataError: a path does not exist or is a folder, or it is no image.
+            InputError: an array of another type or shape, or another kind of object; a ValueError too.
+        """
+        if isinstance(image, list | tuple | set | dict) or (isinstance(image, np.ndarray) and image.ndim > 3):
+            what = f"image is a {type(image).__name__} of {len(image)}"
+            raise InputError(what, expected="one image", remedy="use predict_many")
+        if isinstance(image, str | os.PathLike) and is_folder(image):
+            raise DataError(f"{image} is a folder", expected="one image file", remedy="use predict_many")
+        return self.predict_many([image])[0]
+
+    def predict_many(self, images: GivenImages) -> list[Prediction]:
+        """Predict images, in the order in which they are given.
+
+        Args:
+            images: A sequence of what `predict` takes, mixed as you like, in which a folder stands for all images in
+                it; or one array (N, H, W), (N, H, W, 3) or (N, H, W, 4) of uint8. `Prediction.file` of an image in
+                memory is `images[POSITION]`.
+
+        Raises:
+            DataError: a path does not exist, or something is no image.
+            InputError: an array of another type or shape, or another kind of object; a ValueError too.
+        """
+        records = records_of(images)
+        if not records:
+            return []
+        return self.predictions(records, self.probabilities(records))
+
+    def probabilities(
+        self,
+        records: Sequence[ImageRecord],
+        *,
+        on_images: Callable[[int], object] = lambda count: None,
+        kept: Kept | None = None,
+    ) -> npt.NDArray[np.float64]:
+        """(N, K) probabilities.
+
+        Args:
+            records: The images.
+            on_images: Called with the number of images just done.
+            kept: Where their features are kept; for a backbone that is the same in many runs.
+
+        Raises:
+            DataError: an image cannot be read.
+        """
+        from headstart.solvers.in_memory import softmax
+
+        logits = self._logits(records, on_images, kept).astype(np.float64)
+        temperature = self.info.temperature or 1.0
+        return np.asarray(softmax(logits / temperature), np.float64)
+
+    def _logits(
+        self, records: Sequence[ImageRecord], on_images: Callable[[int], object], kept: Kept | None
+    ) -> npt.NDArray[np.float32]:
+        from headstart.engine.prefix.engines import answers_of
+        from headstart.engine.store.activations import stored_answers
+
+        classifier, spec = self._classifier, self.info.input
+        if kept is None:
+            return answers_of(classifier, records, spec, on_images=on_images)
+        return stored_answers(classifier, records, spec, digests=kept.digests, store=kept.store, on_images=on_images)
+
+    def predictions(self, records: Sequence[ImageRecord], probabilities: npt.NDArray[np.float64]) -> list[Prediction]:
+        """Probabilities as answers."""
+        best = probabilities.argmax(axis=1)
+        return [
+            Prediction(
+                record.id,
+                self.classes[top],
+                float(row[top]),
+                {name: float(value) for name, value in zip(self.classes, row, strict=True)},
+            )
+            for record, row, top in zip(records, probabilities, best, strict=True)
+        ]
+
+
+def load(folder: str | Path) -> Predictor:
+    """Load a bundle: `headstart.load("runs/x/bundle").predict("a.jpg")`.
+
+    Raises:
+        BundleError: not a bundle.
+        ArgumentError: no path.
+    """
+    if not isinstance(folder, str | os.PathLike):
+        raise ArgumentError(f"folder={folder!r:.60} is not valid", expected="the path of a bundle")
+    return Predictor(Path(folder))
+
+
+__all__ = ["BundleInfo", "Kept", "Prediction", "Predictor", "load"]

@@ -1,0 +1,1 @@
+"""The training loop and what it needs: feeds, checkpoints, stopping, the selected checkpoint."""

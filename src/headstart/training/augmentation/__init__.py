@@ -1,0 +1,1 @@
+"""What is varied in a batch of images or activations while training."""

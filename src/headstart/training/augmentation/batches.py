@@ -1,0 +1,27 @@
+"""What a training step does to a batch before the network sees it: a pure function of where training stands."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from headstart.training.augmentation.channel_jitter import jitter_channels
+from headstart.training.augmentation.mixup import Mixing, draw_mixing
+from headstart.training.seeds import seed_of
+
+
+def vary_batch(
+    tensors: tuple[Tensor, ...], *, position: tuple[int, int, int, int], mixup_alpha: float, channel_jitter: float
+) -> tuple[tuple[Tensor, ...], Mixing]:
+    """Shift channels, mix images, and seed what the network draws itself (dropout).
+
+    Args:
+        tensors: (B, ...) each, what the feed gives for one batch.
+        position: Seed, phase, epoch and step.
+        mixup_alpha: As in `draw_mixing`; 0 does not mix.
+        channel_jitter: As in `jitter_channels`; 0 shifts nothing.
+    """
+    mixing = draw_mixing(len(tensors[0]), alpha=mixup_alpha, seed=seed_of("mixup", *position))
+    tensors = jitter_channels(tensors, strength=channel_jitter, seed=seed_of("channels", *position))
+    torch.manual_seed(seed_of(*position))
+    return tuple(mixing.inputs(tensor) for tensor in tensors), mixing

@@ -1,0 +1,68 @@
+"""How training ends: which weights are kept, the solved probe or the best epoch where it is better beyond noise."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from headstart.errors import RunError
+from headstart.training.checkpoint import Candidate, Progress
+from headstart.training.stopping import StopReason
+from headstart.training.validation_predictions import Judged
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How training ended. The classifier holds the chosen weights."""
+
+    stopped: StopReason | None
+    """None when every phase ended by itself."""
+    chosen: str
+    """Name of the candidate that was kept: `probe` or `PHASE/EPOCH`."""
+    why: str
+    progress: Progress
+    phases: list[dict[str, Any]]
+    """One row a phase that began: what was trained, at which rates, why it ended."""
+    probe_accuracy: float | None
+    """On the select images or out of fold, 0..1."""
+    chosen_accuracy: float | None
+    judged: Judged = field(default_factory=Judged)
+    """What every candidate said of the images that choose."""
+    confidences: npt.NDArray[np.float64] | None = None
+    """(N,) probability of the class that the chosen candidate predicted, for the same images; None if unknown."""
+
+
+def choose(probe: Candidate | None, best: Candidate | None, *, on: str, noise_level: float) -> tuple[Candidate, str]:
+    """The candidate to keep, and the sentence that says why.
+
+    Args:
+        probe: The solved head, where the plan had one.
+        best: The best epoch, where one was judged.
+        on: The images that both were judged on, in words.
+        noise_level: The best epoch replaces the probe below this p-value.
+
+    Raises:
+        RunError: nothing was ever judged.
+    """
+    if best is None and probe is None:
+        raise RunError(
+            "training ended before one epoch was judged",
+            expected="time for the images' features and for the head or an epoch, and a finite loss",
+            remedy="raise --budget, or lower the learning rate if the loss stopped being a number",
+        )
+    if best is None:
+        assert probe is not None
+        return probe, "the solved probe is the only candidate"
+    if probe is None:
+        return best, f"best of the epochs on {on}"
+    p_value = best.p_value_against(probe)
+    figures = (
+        f"{on}: accuracy {best.accuracy:.3f} to {probe.accuracy:.3f}, "
+        f"log loss at its best temperature {best.loss:.3f} to {probe.loss:.3f}, p = {p_value:.2g}"
+    )
+    if p_value < noise_level:
+        return best, f"beats the solved probe beyond noise ({figures})"
+    return probe, f"no epoch beat the solved probe beyond noise ({figures})"

@@ -1,0 +1,183 @@
+"""The state of training as one file: all that a resume needs to go on bit for bit, whole or not there at all."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from headstart.errors import RunError
+from headstart.files import is_file, write_atomically
+from headstart.measures.metrics import paired_p_value
+from headstart.training.validation_predictions import Judged
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """Weights that may be kept, and how they did on the select images."""
+
+    name: str
+    """`probe`, or `PHASE/EPOCH` with epochs from 1."""
+    correct: npt.NDArray[np.bool_]
+    """(N,) which select images it has right."""
+    losses: npt.NDArray[np.float64]
+    """(N,) log loss of each at the temperature that suits the candidate best, in nats."""
+    weights: dict[str, Tensor]
+    """The network's whole state, on the CPU."""
+    confidences: npt.NDArray[np.float64] | None = None
+    """(N,) probability of the predicted class; None in checkpoints of earlier versions."""
+
+    @property
+    def accuracy(self) -> float:
+        """On the select images, 0..1."""
+        return float(self.correct.mean())
+
+    @property
+    def loss(self) -> float:
+        """Mean of `losses`."""
+        return float(self.losses.mean())
+
+    def is_better_than(self, other: Candidate) -> bool:
+        """Fewer errors, or as many and a lower loss: the order among epochs."""
+        return (self.accuracy, -self.loss) > (other.accuracy, -other.loss)
+
+    def p_value_against(self, other: Candidate) -> float:
+        """Chance of at least this lead in log loss if both were equally good; 1 unless it also makes fewer errors."""
+        return paired_p_value(other.losses, self.losses) if self.accuracy > other.accuracy else 1.0
+
+
+@dataclass
+class Progress:
+    """Where training stands. Positions count finished work."""
+
+    phase: int = 0
+    epoch: int = 0
+    step: int = 0
+    """Steps of the current epoch that are done."""
+    loss_sum: float = 0.0
+    """Training loss summed over the images of the current epoch so far."""
+    images_seen: int = 0
+    epoch_seconds: float = 0.0
+    """Time spent in the current epoch before an interruption."""
+    select_losses: list[float] = field(default_factory=list)
+    """After each epoch of the current phase."""
+    epochs_without_better: int = 0
+    strength: float | None = None
+    """Penalty of the solved probe."""
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    """One an epoch: the per-epoch table."""
+    phases: list[dict[str, Any]] = field(default_factory=list)
+    """One a finished phase."""
+    alarms: list[dict[str, Any]] = field(default_factory=list)
+    """What looked wrong without stopping the run, each with its numbers."""
+    trained_seconds: float = 0.0
+    """Of the processes before this one, up to what each of them saved last; without reading images and setting up."""
+    done: bool = False
+    """All phases have ended; what is left is the choice, the refit and the report."""
+
+
+@dataclass
+class State:
+    """Everything that is saved."""
+
+    progress: Progress
+    network: dict[str, Tensor]
+    optimizer: dict[str, Any] | None
+    probe: Candidate | None
+    best: Candidate | None
+    """Best trained epoch so far."""
+    judged: Judged = field(default_factory=Judged)
+    """What every candidate so far said of the images that choose."""
+    taken_up: float = field(default_factory=time.monotonic)
+    """`time.monotonic()` when this process began to train from it."""
+
+
+def save_state(path: Path, state: State) -> None:
+    """Write the state in place of the last one.
+
+    Raises:
+        DiskFullError: the last one is still there.
+    """
+    trained = state.progress.trained_seconds + time.monotonic() - state.taken_up
+    raw = {
+        "progress": {**asdict(state.progress), "trained_seconds": trained},
+        "network": state.network,
+        "optimizer": state.optimizer,
+        "probe": _candidate_to_raw(state.probe),
+        "best": _candidate_to_raw(state.best),
+        "judged": state.judged.to_raw(),
+    }
+    write_atomically(path, lambda aside: torch.save(raw, aside))
+
+
+def load_state(path: Path) -> State | None:
+    """Read the last state; None if training had not saved one yet.
+
+    Raises:
+        RunError: the file is damaged.
+    """
+    if not is_file(path):
+        return None
+    try:
+        raw = torch.load(path, "cpu", weights_only=True)
+    except Exception as error:
+        raise RunError(f"{path} is damaged ({str(error).splitlines()[0]})", remedy="start the run anew") from error
+    return State(
+        Progress(**raw["progress"]),
+        raw["network"],
+        raw["optimizer"],
+        _candidate_from_raw(raw["probe"]),
+        _candidate_from_raw(raw["best"]),
+        Judged.from_raw(raw.get("judged")),
+    )
+
+
+def trained_seconds(path: Path) -> float:
+    """How long was trained for what is saved, over all processes; 0 where nothing is.
+
+    Raises:
+        RunError: the file is damaged.
+    """
+    state = load_state(path)
+    return 0.0 if state is None else state.progress.trained_seconds
+
+
+def copy_of(network: torch.nn.Module) -> dict[str, Tensor]:
+    """The network's state on the CPU, detached from what training does next."""
+    return {name: _copied(tensor.detach()) for name, tensor in network.state_dict().items()}
+
+
+def _copied(tensor: Tensor) -> Tensor:
+    """A copy on the CPU; numpy makes it, because torch wakes all its threads for each of hundreds of small tensors."""
+    if tensor.device.type != "cpu":
+        return tensor.cpu()
+    if tensor.dtype == torch.bfloat16:  # numpy has none
+        return tensor.clone()
+    return torch.from_numpy(tensor.numpy().copy(order="K"))
+
+
+def _candidate_to_raw(candidate: Candidate | None) -> dict[str, Any] | None:
+    if candidate is None:
+        return None
+    arrays = {"correct": candidate.correct, "losses": candidate.losses, "confidences": candidate.confidences}
+    tensors = {name: None if array is None else torch.from_numpy(array) for name, array in arrays.items()}
+    return {**vars(candidate), **tensors}
+
+
+def _candidate_from_raw(raw: dict[str, Any] | None) -> Candidate | None:
+    if raw is None:
+        return None
+    confidences = raw.get("confidences")
+    return Candidate(
+        raw["name"],
+        raw["correct"].numpy(),
+        raw["losses"].numpy(),
+        raw["weights"],
+        None if confidences is None else confidences.numpy(),
+    )

@@ -1,0 +1,1 @@
+"""Learning rates by layer group: parameter groups, schedules, range test and finder."""

@@ -1,0 +1,312 @@
+"""Finds the peak rates of a train phase before it begins: range tests of the head and of the backbone, then all undone.
+
+    find_rates -> head: without learning, then with its rate rising
+               -> backbone: the head at its found rate alone, then with all backbone rates rising by one factor
+
+A test rehearses the first steps of the phase: its feed, batches, views, optimizer and BatchNorm. Each test varies some
+groups and is compared with the same steps in which these groups rest, so the second test sees what the backbone adds to
+what the head does alone. The ratios between backbone groups stay as planned. What the losses mean is in
+`range_test.py`. Afterwards weights and buffers are bit for bit what they were.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from headstart.data.sources.reading import ImageRecord
+from headstart.engine.costs.terms import points_for
+from headstart.engine.store.training_images import TrainingImages
+from headstart.networks.backbone import Classifier
+from headstart.networks.groups.layers import freeze, restore
+from headstart.plan.plan import OptimizerPlan, RateRule, TrainPhase
+from headstart.runs.observers import Observer
+from headstart.training.augmentation.batches import vary_batch
+from headstart.training.augmentation.mixup import batch_loss, image_losses
+from headstart.training.checkpoint import copy_of
+from headstart.training.feeds import Feed
+from headstart.training.learning_rates.param_groups import Entered, enter
+from headstart.training.learning_rates.range_test import (
+    HIGHEST_FACTOR,
+    LOWEST_FACTOR,
+    Point,
+    Suggestion,
+    Varied,
+    factors_for,
+    has_diverged,
+    suggest,
+)
+
+Losses = npt.NDArray[np.float64]
+"""(B,) of the images of one batch."""
+
+_HIGHEST_RATE = 1.0
+"""That a plan may hold."""
+
+
+@dataclass(frozen=True)
+class Rehearsal:
+    """The first steps of a train phase, to be taken as a trial."""
+
+    classifier: Classifier
+    phase: TrainPhase
+    """Settled: every group has its planned rate."""
+    phase_number: int
+    feed: Feed
+    """Of the phase."""
+    images: TrainingImages
+    optimizer: OptimizerPlan
+    weights: Literal["pretrained", "random"]
+    """random: all groups are tested together, because a head says nothing on top of random features."""
+    batch_size: int
+    mixup_alpha: float
+    seed: int
+    epochs_before: int
+    """Of all phases: decides the views."""
+    observer: Observer
+    leave_if_asked: Callable[[], object]
+    """Called after every step; what it raises ends the search, once the network is back."""
+
+    def batches(self, count: int) -> Iterator[tuple[int, int, Sequence[ImageRecord], tuple[Tensor, ...]]]:
+        """(epoch, step, records, tensors) of the first `count` steps of the phase, going on into later epochs."""
+        epoch = 0
+        while count > 0:
+            chunks = self.images.epoch_batches(self.batch_size, position=(self.seed, self.phase_number, epoch))[:count]
+            batches = self.feed.batches(chunks, epoch=self.epochs_before + epoch)
+            for step, (records, tensors) in enumerate(batches):
+                yield epoch, step, records, tensors
+            count, epoch = count - len(chunks), epoch + 1
+
+
+@dataclass(frozen=True)
+class RateTest:
+    """One range test."""
+
+    varied: Varied
+    groups: tuple[str, ...]
+    points: tuple[Point, ...]
+    suggestion: Suggestion
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON: points as (factor, loss, baseline, noise), None for what is no number."""
+        rows = [(point.factor, point.loss, point.baseline, point.noise) for point in self.points]
+        shown = [[float(f"{value:.4g}") if math.isfinite(value) else None for value in row] for row in rows]
+        return {"varied": self.varied, "groups": list(self.groups), "points": shown, **self.suggestion.to_dict()}
+
+
+@dataclass(frozen=True)
+class FoundRates:
+    """What the tests of a phase found."""
+
+    phase: TrainPhase
+    """With the found rates, and `peak_rates` settled."""
+    planned: Mapping[str, float]
+    """Group -> peak rate, before."""
+    tests: tuple[RateTest, ...]
+    steps: int
+    """Batches that were computed, with and without learning."""
+    seconds: float
+
+    def reasons(self, path: str) -> dict[str, str]:
+        """What `Plan.reasons` says of the rates of the phase at `path`, such as `phases[1]`."""
+        said: dict[str, str] = {}
+        for test in self.tests:
+            factor, why = test.suggestion.factor, test.suggestion.why
+            for field in {"head": ("learning_rate",), "backbone": ("backbone_rates",)}.get(test.varied, _BOTH):
+                found = f"{factor:g} times the planned rate" if factor else "as planned"
+                said[f"{path}.{field}"] = f"{found}, by a learning-rate range test (Smith 2017): {why}"
+        return said
+
+    def to_dict(self) -> dict[str, Any]:
+        """The event `rates_found`."""
+        return {
+            "phase": self.phase.name,
+            "planned": dict(self.planned),
+            "rates": self.phase.learning_rates,
+            "schedule": self.phase.schedule.name,
+            "tests": [test.to_dict() for test in self.tests],
+            "steps": self.steps,
+            "seconds": round(self.seconds, 3),
+        }
+
+
+_BOTH = ("learning_rate", "backbone_rates")
+
+
+def find_rates(rehearsal: Rehearsal) -> FoundRates:
+    """Test the rates of a phase; the network is afterwards as it was, bit for bit, in evaluation mode.
+
+    A pure function of the network and of (seed, phase, epoch, step): the same again after a resume.
+
+    Raises:
+        DataError: an image cannot be read any more.
+    """
+    started, network = time.monotonic(), rehearsal.classifier.network
+    search = _Search(rehearsal, copy_of(network))
+    try:
+        tests = tuple(search.run())
+    finally:
+        network.zero_grad(set_to_none=True)
+        restore(network, search.before)
+    phase = with_factors(rehearsal.phase, {test.varied: test.suggestion.factor for test in tests})
+    return FoundRates(phase, rehearsal.phase.learning_rates, tests, search.steps, time.monotonic() - started)
+
+
+def with_factors(phase: TrainPhase, factors: Mapping[Varied, float | None]) -> TrainPhase:
+    """The phase with its rates multiplied, and `peak_rates` settled: `found`, or `planned` where nothing was.
+
+    The rates of a ladder that no factor can describe (by_depth) are listed from then on. No rate goes above 1.
+
+    Args:
+        phase: Settled.
+        factors: Of head and backbone, or of all; None leaves the planned rates.
+    """
+    *backbone, head = phase.learning_rates
+    both = factors.get("all")
+    for_head = factors.get("head", both) or 1.0
+    for_backbone = factors.get("backbone", both) or 1.0
+    rates = {name: phase.learning_rates[name] for name in (*backbone, head)}
+    for_head = min(for_head, _HIGHEST_RATE / rates[head])
+    if backbone:
+        for_backbone = min(for_backbone, _HIGHEST_RATE / max(rates[name] for name in backbone))
+    found = {name: _short(rates[name] * (for_head if name == head else for_backbone)) for name in rates}
+    rule = phase.backbone_rates
+    if rule.rule in ("uniform", "geometric"):
+        rule = rule.model_copy(update={"top": _short(rule.top * for_backbone)})
+    elif for_backbone != 1.0:
+        rule = RateRule(rule="listed", rates={name: found[name] for name in backbone})
+    return phase.model_copy(
+        update={
+            "peak_rates": "found" if any(factors.values()) else "planned",
+            "learning_rate": found[head],
+            "backbone_rates": rule,
+            "learning_rates": found,
+        }
+    )
+
+
+def _short(rate: float) -> float:
+    return float(f"{rate:.12g}")
+
+
+@dataclass
+class _Search:
+    """The tests of one phase; counts the steps it takes."""
+
+    rehearsal: Rehearsal
+    before: Mapping[str, Tensor]
+    steps: int = 0
+
+    def run(self) -> Iterator[RateTest]:
+        """One test after the other; each starts from the network as it was."""
+        planned = self.rehearsal.phase.learning_rates
+        *backbone, head = planned
+        if backbone and self.rehearsal.weights == "random":
+            yield self._test("all", (*backbone, head), beside={})
+            return
+        tested = self._test("head", (head,), beside={})
+        yield tested
+        if backbone:
+            factor = with_factors(self.rehearsal.phase, {"head": tested.suggestion.factor})
+            yield self._test("backbone", tuple(backbone), beside={head: factor.learning_rate})
+
+    def _test(self, varied: Varied, groups: tuple[str, ...], *, beside: Mapping[str, float]) -> RateTest:
+        """Vary some groups while those in `beside` learn at constant rates."""
+        r = self.rehearsal
+        images, guess = len(r.images.roles.fit), math.log(len(r.images.roles.classes))
+        count = points_for(r.phase.epochs * math.ceil(images / r.batch_size))
+        r.observer.work_started(f"{r.phase.name}: rates of the {varied}", 2 * (count + 1) * min(r.batch_size, images))
+        baseline = list(self._losses(count + 1, lambda _: beside))
+        points = self._points(groups, factors_for(count), beside, baseline, guess)
+        found = suggest(points, guess=guess, varied=varied)
+        if found.edge_lies == "above":
+            further = factors_for(count, around=HIGHEST_FACTOR / LOWEST_FACTOR)
+            points = points + self._points(groups, further, beside, baseline, guess)
+        elif found.edge_lies == "below":
+            further = factors_for(count, around=LOWEST_FACTOR / HIGHEST_FACTOR)
+            points = self._points(groups, further, beside, baseline, guess) + points
+        return RateTest(varied, groups, tuple(points), suggest(points, guess=guess, varied=varied))
+
+    def _points(
+        self,
+        groups: tuple[str, ...],
+        factors: Sequence[float],
+        beside: Mapping[str, float],
+        baseline: Sequence[Losses],
+        guess: float,
+    ) -> list[Point]:
+        """The loss after a step at each factor, until it has diverged."""
+        planned, points = self.rehearsal.phase.learning_rates, list[Point]()
+
+        def rates(step: int) -> dict[str, float]:
+            factor = factors[min(step, len(factors) - 1)]  # the last batch is only looked at
+            return {**beside, **{name: planned[name] * factor for name in groups}}
+
+        for step, losses in enumerate(self._losses(len(factors) + 1, rates)):
+            if step == 0:
+                continue  # nothing was learned yet
+            points.append(_point(factors[step - 1], losses, baseline[step]))
+            if has_diverged(points, guess=guess):
+                break
+        return points
+
+    def _losses(self, count: int, rates_at: Callable[[int], Mapping[str, float]]) -> Iterator[Losses]:
+        """Losses of each batch before its step, from the network as it was; groups without a rate rest."""
+        r = self.rehearsal
+        network = r.classifier.network
+        restore(network, self.before)
+        entered = enter(r.classifier, r.phase, r.optimizer)
+        moving = rates_at(0)
+        freeze(network, r.classifier.groups, trained=moving)  # the modes stay those of the phase; what rests is cheaper
+        for number, (epoch, step, records, tensors) in enumerate(r.batches(count)):
+            entered.set_rate({**dict.fromkeys(r.phase.learning_rates, 0.0), **rates_at(number)})
+            position = (r.seed, r.phase_number, epoch, step)
+            losses = self._step(entered, records, tensors, position=position, learns=bool(moving))
+            self.steps += 1
+            r.observer.work_done(len(records))
+            r.leave_if_asked()
+            yield losses
+
+    def _step(
+        self,
+        entered: Entered,
+        records: Sequence[ImageRecord],
+        tensors: tuple[Tensor, ...],
+        *,
+        position: tuple[int, int, int, int],
+        learns: bool,
+    ) -> Losses:
+        """A step as the loop takes it."""
+        r = self.rehearsal
+        jitter, smoothing = r.feed.channel_jitter, r.optimizer.label_smoothing
+        varied, mixing = vary_batch(tensors, position=position, mixup_alpha=r.mixup_alpha, channel_jitter=jitter)
+        labels = torch.from_numpy(r.images.labels(records)).to(varied[0].device)
+        weights = r.images.loss_weights(records)
+        factors = None if weights is None else torch.from_numpy(weights).to(labels.device)
+        with torch.set_grad_enabled(learns):
+            outputs = r.feed.outputs(varied)
+            if learns:
+                entered.optimizer.zero_grad(set_to_none=True)
+                loss = batch_loss(outputs, labels, mixing, label_smoothing=smoothing, weights_B=factors)
+                loss.backward()  # type: ignore[no-untyped-call]
+                entered.optimizer.step()
+        with torch.no_grad():
+            losses = image_losses(outputs, labels, mixing, label_smoothing=smoothing, weights_B=factors)
+        return losses.double().cpu().numpy()
+
+
+def _point(factor: float, losses: Losses, baseline: Losses) -> Point:
+    """Paired by image: what differs between images takes no part in the noise."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        difference = losses - baseline
+        single = len(difference) == 1  # one image tells no spread: as much as it changed itself
+        noise = abs(difference[0]) if single else difference.std(ddof=1) / math.sqrt(len(difference))
+        return Point(factor, float(losses.mean()), float(baseline.mean()), float(noise))

@@ -1,0 +1,1 @@
+"""The linear probe: a head fitted on frozen features, the first candidate of every run."""

@@ -1,0 +1,313 @@
+"""Solving the linear head on frozen features: the probe, and the refit of the chosen network's head."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from headstart.data.sources.reading import ImageRecord
+from headstart.data.splits import deal_folds
+from headstart.engine.prefix.engine_choice import EngineWish
+from headstart.engine.prefix.engines import features_of
+from headstart.engine.store.activations import Activations, View, evaluation_view, pooled_part
+from headstart.engine.store.index import POOLED
+from headstart.engine.store.stored_rows import StoredRows
+from headstart.engine.store.training_images import TrainingImages
+from headstart.errors import DiskFullError, NotWritableError
+from headstart.measures.metrics import log_loss, sharpened_log_losses
+from headstart.networks.backbone import Classifier
+from headstart.plan.plan import SolvePhase
+from headstart.runs.observers import Observer
+from headstart.solvers.head2toe import ColumnRows, widened
+from headstart.solvers.head_solver import HeadProblem, head_problem
+from headstart.solvers.linear_head import Labels, LinearHead, StrengthChoice
+from headstart.solvers.rows import CheckStop, MatrixRows, RowSource, never_stop
+from headstart.training.checkpoint import Candidate, copy_of
+from headstart.training.leak_findings import leak_findings
+from headstart.training.probe.multi_depth import DepthProblem, solve_depths
+
+
+@dataclass(frozen=True)
+class SolvedProbe:
+    """What solving found."""
+
+    candidate: Candidate
+    """Judged on the select images, or out of fold where there are none."""
+    strength: float
+    log_loss: float
+    """On the same images, in nats, as the head says it."""
+    engine: str | None
+    """Which engine computed the features; None without a store."""
+    judged_on: Sequence[ImageRecord]
+    """The images `candidate` was judged on, in its order."""
+    kept: str = ""
+    """Of a multi_depth head: what of it was kept, and why."""
+
+    @property
+    def summary(self) -> str:
+        """What was found, in words."""
+        return f"solved with L2 strength {self.strength:g}" + (f"; {self.kept}" if self.kept else "")
+
+
+class PooledSource:
+    """Pooled features of images by the network as it stands: from the store, or computed."""
+
+    def __init__(
+        self,
+        classifier: Classifier,
+        images: TrainingImages,
+        *,
+        engine: EngineWish,
+        observer: Observer,
+        after_batch: Callable[[str | None], object] = lambda engine: None,
+    ) -> None:
+        """Look at the network's weights once: they must not change while this is used.
+
+        Args:
+            classifier: Whose features.
+            images: With a store, or without.
+            engine: What computes them.
+            observer: Told how far it is.
+            after_batch: See `Activations.reader`; without a store there is no engine to name.
+        """
+        self._classifier, self._images, self._observer = classifier, images, observer
+        self._after_batch, self._view = after_batch, evaluation_view(images.spec, images.spent)
+        self._activations: Activations | None = None
+        if images.store is not None:
+            note = lambda text: observer.noted("engine", {"why": text})  # noqa: E731
+            self._activations = Activations(
+                pooled_part(classifier), images.spec, images.digests, images.store, engine, images.precision, note
+            )
+            self._activations.images_to_come = len(images.roles.train) + len(images.roles.report)
+
+    @property
+    def engine_name(self) -> str | None:
+        """Of the engine that computed the features; None without a store."""
+        return self._activations.engine_name if self._activations else None
+
+    def rows(
+        self,
+        records: Sequence[ImageRecord],
+        *,
+        what: str,
+        stops: Literal["heard", "ignored"] = "heard",
+        view: View | None = None,
+    ) -> RowSource:
+        """N rows of F features, with progress told to the observer; only without a store do they lie in memory.
+
+        Args:
+            records: Of these images.
+            what: Name of the work.
+            stops: `ignored` does not call `after_batch`: for few images, when something is to be kept that was found.
+            view: Of each image; None: the one that every evaluation sees.
+        """
+        view = view or self._view
+        self._observer.work_started(what, len(records))
+        after = self._after_batch if stops == "heard" else lambda engine: None
+        if self._activations is not None:
+            try:
+                told = self._observer.work_done
+                return StoredRows(self._activations.reader(records, [view], on_images=told, after_batch=after))
+            except (DiskFullError, NotWritableError) as error:
+                self._observer.noted("not_stored", {"border": POOLED, "why": str(error)})
+                self._observer.work_started(what, len(records))
+
+        def computed(count: int) -> None:
+            self._observer.work_done(count)
+            after(None)
+
+        spec = self._images.spec
+        return MatrixRows(features_of(self._classifier, records, spec, on_images=computed, view=view.prepare))
+
+
+def solve_probe(
+    classifier: Classifier,
+    phase: SolvePhase,
+    images: TrainingImages,
+    *,
+    seed: int,
+    observer: Observer,
+    engine: EngineWish = "auto",
+    noise_level: float = 0.05,
+    after_batch: Callable[[str | None], object] = lambda engine: None,
+    check_stop: CheckStop = never_stop,
+) -> SolvedProbe:
+    """Solve the head on the fit images, write it into the network, and judge it.
+
+    A multi_depth head is kept where it beats the plain one on the last layer with a p-value below `noise_level`.
+    What `after_batch` raises ends the work before the head is written (see `Activations.reader`); so does what
+    `check_stop` raises in the middle of a solve.
+    """
+    roles = images.roles
+    source = PooledSource(classifier, images, engine=engine, observer=observer, after_batch=after_batch)
+    fit = source.rows(roles.fit, what="features of train")
+    if classifier.head_kind == "multi_depth":
+        return _solve_depths(classifier, phase, images, source, fit, seed, noise_level, observer, check_stop)
+    problem, labels = _problem(fit, roles.fit, phase, images, seed, check_stop)
+    choice = _choose(problem, roles.fit, phase, images, seed)
+    head = problem.solve(choice.strength, temperature=choice.temperature)
+    records: Sequence[ImageRecord] = roles.fit
+    judged = choice.out_of_fold_NK
+    if choice.sample is not None:
+        labels, records = labels[choice.sample], [roles.fit[row] for row in choice.sample]
+        observer.noted("strength_sample", {"phase": phase.name, "images": len(labels), "of": len(roles.fit)})
+    if roles.select:
+        select = source.rows(roles.select, what="features of select")
+        judged, labels, records = head.probabilities_of(select), images.labels(roles.select), roles.select
+    for finding in leak_findings(images, fit, partial(source.rows, what="features of test", stops="ignored")):
+        observer.noted("finding", finding.to_dict())
+    write_head(classifier, head)
+    candidate = candidate_of(phase.name, judged, labels, classifier)
+    return SolvedProbe(candidate, choice.strength, log_loss(judged, labels), source.engine_name, records)
+
+
+def candidate_of(
+    name: str,
+    judged_NK: npt.NDArray[np.floating[Any]],  # noqa: N803
+    labels_N: Labels,  # noqa: N803
+    classifier: Classifier,
+) -> Candidate:
+    """The network as it stands, and how its probabilities did."""
+    correct = judged_NK.argmax(axis=1) == labels_N
+    confidences = judged_NK.max(axis=1).astype(np.float64)
+    return Candidate(name, correct, sharpened_log_losses(judged_NK, labels_N), copy_of(classifier.network), confidences)
+
+
+def _solve_depths(
+    classifier: Classifier,
+    phase: SolvePhase,
+    images: TrainingImages,
+    source: PooledSource,
+    fit: RowSource,
+    seed: int,
+    noise_level: float,
+    observer: Observer,
+    check_stop: CheckStop,
+) -> SolvedProbe:
+    """The multi_depth head, or the plain one where it is not better beyond noise."""
+    roles = images.roles
+    select = source.rows(roles.select, what="features of select") if roles.select else None
+    solution = solve_depths(
+        DepthProblem(
+            fit,
+            images.labels(roles.fit),
+            len(roles.classes),
+            classifier.num_last_features,
+            _folds(roles.fit, phase, images, seed),
+            select=None if select is None else (select, images.labels(roles.select)),
+            selected_on=roles.selected_on,
+            strengths=None if phase.strength == "auto" else (phase.strength,),
+            solver=phase.solver,
+            noise_level=noise_level,
+            seed=seed,
+            check_stop=check_stop,
+            on_step=lambda what: observer.noted("computing", {"what": what}),
+        )
+    )
+    write_head(classifier, solution.head)
+    observer.noted("head", {"phase": phase.name, "kept": solution.kept, "why": solution.why})
+    judged, labels = solution.judged_NK, solution.labels_N
+    candidate, loss = candidate_of(phase.name, judged, labels, classifier), log_loss(judged, labels)
+    kept = f"kept the {solution.kept} head: {solution.why}"
+    records = roles.select or (roles.fit if solution.sample is None else [roles.fit[row] for row in solution.sample])
+    return SolvedProbe(candidate, solution.head.strength, loss, source.engine_name, records, kept)
+
+
+def refit_head(
+    classifier: Classifier,
+    phase: SolvePhase,
+    images: TrainingImages,
+    *,
+    strength: float,
+    seed: int,
+    observer: Observer,
+    engine: EngineWish = "auto",
+    after_batch: Callable[[str | None], object] = lambda engine: None,
+    check_stop: CheckStop = never_stop,
+) -> None:
+    """Solve the head again on all of train, now that nothing is chosen any more, with the network as it stands.
+
+    A ridge head finds its temperature out of fold once more, because scores differ with the network. A multi_depth head
+    keeps the features that it needed. What `after_batch` or `check_stop` raises ends the work with the head as it was.
+    """
+    records = images.roles.train
+    source = PooledSource(classifier, images, engine=engine, observer=observer, after_batch=after_batch)
+    rows = source.rows(records, what="refit on all of train")
+    needed = None
+    if classifier.head_kind == "multi_depth":
+        needed = (classifier.linear_weight() != 0).any(dim=0).cpu().numpy()
+        rows = ColumnRows(rows, needed)
+    head = head_on(rows, records, phase, images, strength=strength, seed=seed, check_stop=check_stop)
+    write_head(classifier, head if needed is None else widened(head, needed))
+
+
+def head_on(
+    rows: RowSource,
+    records: Sequence[ImageRecord],
+    phase: SolvePhase,
+    images: TrainingImages,
+    *,
+    strength: float,
+    seed: int,
+    check_stop: CheckStop = never_stop,
+) -> LinearHead:
+    """The head on some rows at a given penalty; a ridge head with the temperature that suits it out of fold.
+
+    Args:
+        rows: N rows of F features.
+        records: The image of each row; rows of one image stay in one fold.
+        phase: How the head is solved.
+        images: For labels and groups.
+        strength: L2 penalty, > 0.
+        seed: Of the folds.
+        check_stop: What it raises ends the solve.
+    """
+    problem, _ = _problem(rows, records, phase, images, seed, check_stop)
+    temperature = 1.0
+    if phase.solver == "ridge":
+        given = phase.model_copy(update={"strength": strength})
+        temperature = _choose(problem, records, given, images, seed).temperature
+    return problem.solve(strength, temperature=temperature)
+
+
+def _problem(
+    rows: RowSource,
+    records: Sequence[ImageRecord],
+    phase: SolvePhase,
+    images: TrainingImages,
+    seed: int,
+    check_stop: CheckStop,
+) -> tuple[HeadProblem, Labels]:
+    """The head that is to be found, and the class of each row."""
+    labels = images.labels(records)
+    classes, weights = len(images.roles.classes), images.weights_of(records)
+    return head_problem(
+        rows, labels, classes, solver=phase.solver, seed=seed, check_stop=check_stop, weights_N=weights
+    ), labels
+
+
+def _choose(
+    problem: HeadProblem, records: Sequence[ImageRecord], phase: SolvePhase, images: TrainingImages, seed: int
+) -> StrengthChoice:
+    """Cross-validation in which groups stay together."""
+    folds = _folds(records, phase, images, seed)
+    return problem.choose(folds, None if phase.strength == "auto" else (phase.strength,))
+
+
+def write_head(classifier: Classifier, head: LinearHead) -> None:
+    """Put a solved head into the network."""
+    classifier.write_linear(
+        torch.from_numpy(np.asarray(head.weight_KF, np.float32)),
+        torch.from_numpy(np.asarray(head.bias_K, np.float32)),
+    )
+
+
+def _folds(records: Sequence[ImageRecord], phase: SolvePhase, images: TrainingImages, seed: int) -> list[int]:
+    """Fold of each image, by another draw than that of the roles."""
+    return deal_folds(records, dict(images.groups), most=phase.folds, seed=seed + 2)

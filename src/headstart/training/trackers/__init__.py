@@ -1,0 +1,1 @@
+"""Trackers: a run written into TensorBoard or MLflow too."""

@@ -1,0 +1,109 @@
+"""The head that tuning starts from: the probe's, solved once more on augmented views beside the plain one.
+
+The probe is solved on one plain view of each image; tuning trains on augmented ones. Where the two differ, the first
+gradients of a head solved on plain views only are the same for all images: AdamW turns them into full steps, the
+features of all images shift together, and plain views, on which everything is evaluated, fall below the probe.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from headstart.data.loading import read_pixels
+from headstart.data.preprocess import NetworkInput, scale
+from headstart.data.sources.reading import ImageRecord
+from headstart.engine.prefix.engine_choice import EngineWish
+from headstart.engine.store.activations import View
+from headstart.engine.store.frozen_part import views_drawn_from
+from headstart.engine.store.store import random_view
+from headstart.engine.store.training_images import TrainingImages
+from headstart.engine.views import training_view, view_rng
+from headstart.networks.backbone import Classifier
+from headstart.plan.plan import AugmentationPlan, Phase, SolvePhase, TrainPhase
+from headstart.runs.observers import Observer
+from headstart.solvers.rows import ChainedRows
+from headstart.training.checkpoint import Progress
+from headstart.training.probe.probe import PooledSource, head_on, write_head
+
+FIRST_VIEW = 64
+"""Number of the first view: those below are what phases store and train on, and the head should not know them."""
+
+
+class StartTerms(Protocol):
+    """What a plan says that decides the start; a plan is one."""
+
+    @property
+    def phases(self) -> Sequence[Phase]:
+        """With the one that solved the head."""
+
+    @property
+    def augmentation(self) -> AugmentationPlan:
+        """What varies between views."""
+
+    @property
+    def seed(self) -> int:
+        """Of views and folds."""
+
+    @property
+    def engine(self) -> EngineWish:
+        """What computes the features."""
+
+
+def start_head(
+    plan: StartTerms,
+    phase: TrainPhase,
+    progress: Progress,
+    classifier: Classifier,
+    images: TrainingImages,
+    observer: Observer,
+    after_batch: Callable[[str | None], object] = lambda engine: None,
+) -> None:
+    """Solve the head on the plain view and `phase.head_views` augmented views of each fit image, and write it.
+
+    Does nothing where the phase has begun already, wants no such views, or no head was solved before. What
+    `after_batch` raises ends the work with the head as it was; see `Activations.reader`.
+
+    Args:
+        plan: Or what it says of the start.
+        phase: Which is about to begin.
+        progress: Where training stands; holds the probe's L2 penalty.
+        classifier: Its head is changed in place.
+        images: Fit images are read.
+        observer: Told how far it is.
+        after_batch: Called after each batch of features that was computed.
+    """
+    if not phase.head_views or progress.epoch or progress.step or progress.strength is None:
+        return
+    solved = next(one for one in plan.phases if isinstance(one, SolvePhase))
+    source = PooledSource(classifier, images, engine=plan.engine, observer=observer, after_batch=after_batch)
+    records = images.roles.fit
+    rows = [source.rows(records, what="features of train")]
+    for number in range(FIRST_VIEW, FIRST_VIEW + phase.head_views):
+        view = _view(plan, images, number)
+        rows.append(source.rows(records, what="features of augmented views", view=view))
+    repeated = [record for _ in rows for record in records]
+    head = head_on(
+        ChainedRows(rows),
+        repeated,
+        solved,
+        images,
+        strength=progress.strength,
+        seed=plan.seed,
+        check_stop=lambda: after_batch(None),
+    )
+    write_head(classifier, head)
+    observer.noted("head_start", {"phase": phase.name, "views": phase.head_views, "images": len(records)})
+
+
+def _view(plan: StartTerms, images: TrainingImages, number: int) -> View:
+    """An augmented view; where the files' hashes are known it follows from them, as the store wants it."""
+    wish, spec, digests = plan.augmentation, images.spec, images.digests
+
+    def prepare(record: ImageRecord) -> NetworkInput:
+        of = digests[record.id].hex() if record.id in digests else record.id
+        rng = view_rng(plan.seed, 0, of, number)
+        with images.spent.view("varied"):
+            return scale(training_view(read_pixels(record), spec, preset=wish.preset, flip=wish.flip, rng=rng), spec)
+
+    return View(random_view(plan.seed, number), views_drawn_from(wish), prepare)

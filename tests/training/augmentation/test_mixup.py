@@ -1,0 +1,95 @@
+"""MixUp against the definition, draw by draw."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional as F
+
+from headstart.training.augmentation.mixup import Mixing, batch_loss, draw_mixing, image_losses
+
+X = torch.arange(24, dtype=torch.float32).reshape(4, 3, 2, 1)
+LABELS = torch.tensor([0, 1, 2, 1])
+
+
+def test_without_alpha_nothing_is_mixed():
+    mixing = draw_mixing(4, alpha=0, seed=1)
+    assert mixing.inputs(X) is X
+    logits = torch.randn(4, 3, generator=torch.Generator().manual_seed(0))
+    loss = batch_loss([(logits, 1.0)], LABELS, mixing, label_smoothing=0.1)
+    assert torch.equal(loss, F.cross_entropy(logits, LABELS, label_smoothing=0.1))
+
+
+def test_a_draw_is_a_pure_function_of_its_seed():
+    first, again, other = (draw_mixing(16, alpha=0.4, seed=seed) for seed in (5, 5, 6))
+    assert first.share == again.share != other.share
+    assert torch.equal(first.partner, again.partner)
+    assert sorted(first.partner.tolist()) == list(range(16)), "one order of the batch"
+
+
+@pytest.mark.parametrize("alpha", [0.1, 1.0, 5.0])
+def test_shares_follow_the_beta_distribution(alpha: float):
+    shares = np.array([draw_mixing(2, alpha=alpha, seed=seed).share for seed in range(4000)])
+    assert shares.mean() == pytest.approx(0.5, abs=0.03)
+    assert shares.var() == pytest.approx(1 / (4 * (2 * alpha + 1)), rel=0.1)  # of Beta(a, a)
+
+
+def test_inputs_and_loss_are_mixed_by_the_same_share_with_the_same_partners():
+    mixing = Mixing(0.3, torch.tensor([2, 0, 3, 1]))
+    mixed = mixing.inputs(X)
+    assert torch.allclose(mixed[0], 0.3 * X[0] + 0.7 * X[2])
+    assert torch.allclose(mixed[3], 0.3 * X[3] + 0.7 * X[1])
+    logits = torch.randn(4, 3, generator=torch.Generator().manual_seed(0))
+    target = 0.3 * F.one_hot(LABELS, 3) + 0.7 * F.one_hot(LABELS[mixing.partner], 3)
+    expected = -(target * logits.log_softmax(dim=1)).sum(dim=1).mean()  # one soft target: the same loss by linearity
+    assert torch.allclose(batch_loss([(logits, 1.0)], LABELS, mixing, label_smoothing=0.0), expected)
+
+
+def test_label_smoothing_spreads_both_targets():
+    mixing = Mixing(0.6, torch.tensor([1, 2, 3, 0]))
+    logits = torch.randn(4, 3, generator=torch.Generator().manual_seed(1))
+    target = 0.6 * F.one_hot(LABELS, 3) + 0.4 * F.one_hot(LABELS[mixing.partner], 3)
+    smooth = 0.8 * target + 0.2 / 3
+    expected = -(smooth * logits.log_softmax(dim=1)).sum(dim=1).mean()
+    assert torch.allclose(batch_loss([(logits, 1.0)], LABELS, mixing, label_smoothing=0.2), expected)
+
+
+def test_auxiliary_heads_count_by_their_weight():
+    main, auxiliary = torch.randn(2, 4, 3, generator=torch.Generator().manual_seed(2))
+    mixing = draw_mixing(4, alpha=0, seed=0)
+    loss = batch_loss([(main, 1.0), (auxiliary, 0.4)], LABELS, mixing, label_smoothing=0.0)
+    assert torch.allclose(loss, F.cross_entropy(main, LABELS) + 0.4 * F.cross_entropy(auxiliary, LABELS))
+
+
+@pytest.mark.parametrize("mixing", [Mixing(1.0, torch.arange(4)), Mixing(0.3, torch.tensor([2, 0, 3, 1]))])
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_the_losses_of_images_are_those_of_the_batch_one_by_one(mixing: Mixing, smoothing: float):
+    generator = torch.Generator().manual_seed(3)
+    outputs = [(torch.randn(4, 3, generator=generator), weight) for weight in (1.0, 0.4)]
+    each = image_losses(outputs, LABELS, mixing, label_smoothing=smoothing)
+    whole = batch_loss(outputs, LABELS, mixing, label_smoothing=smoothing)
+    assert each.shape == (4,)
+    assert float(each.mean()) == pytest.approx(float(whole), rel=1e-5)
+    alone = [(logits[:1], weight) for logits, weight in outputs]
+    first, partner = (
+        float(batch_loss(alone, LABELS[index], Mixing(1.0, torch.arange(1)), label_smoothing=smoothing))
+        for index in (slice(0, 1), mixing.partner[:1])
+    )
+    assert float(each[0]) == pytest.approx(mixing.share * first + (1 - mixing.share) * partner, rel=1e-5)
+
+
+def test_weights_are_factors_of_the_images_losses_and_partners_bring_their_own():
+    logits = torch.randn(4, 3, generator=torch.Generator().manual_seed(1))
+    by_class = torch.tensor([0.5, 2.0, 1.0])
+    weights = by_class[LABELS]
+    plain = Mixing(1.0, torch.arange(4))
+    loss = batch_loss([(logits, 1.0)], LABELS, plain, label_smoothing=0.0, weights_B=weights)
+    summed = F.cross_entropy(logits, LABELS, weight=by_class, reduction="sum")
+    assert loss == pytest.approx(float(summed) / 4)
+    mixing = Mixing(0.3, torch.tensor([2, 0, 3, 1]))
+    mixed = batch_loss([(logits, 1.0)], LABELS, mixing, label_smoothing=0.0, weights_B=weights)
+    others = F.cross_entropy(logits, LABELS[mixing.partner], weight=by_class, reduction="sum")
+    assert mixed == pytest.approx((0.3 * float(summed) + 0.7 * float(others)) / 4)
+    ones = batch_loss([(logits, 1.0)], LABELS, mixing, label_smoothing=0.1, weights_B=torch.ones(4))
+    assert ones == pytest.approx(float(batch_loss([(logits, 1.0)], LABELS, mixing, label_smoothing=0.1)))

@@ -1,0 +1,44 @@
+"""A group that should learn and stands still is named."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from headstart.training.guard.drift import MovedCheck, still_alarm
+
+
+def optimizer(rates: dict[str, float]) -> tuple[dict[str, nn.Linear], torch.optim.Optimizer]:
+    layers = {name: nn.Linear(3, 3) for name in rates}
+    groups = [{"params": list(layers[name].parameters()), "lr": rate, "name": name} for name, rate in rates.items()]
+    return layers, torch.optim.SGD(groups)
+
+
+def step(layers: dict[str, nn.Linear], sgd: torch.optim.Optimizer, *, through: list[str]) -> None:
+    sgd.zero_grad(set_to_none=True)
+    sum(layers[name](torch.ones(1, 3)).sum() for name in through).backward()
+    sgd.step()
+
+
+def test_groups_without_gradient_and_with_vanishing_rates_are_named():
+    layers, sgd = optimizer({"cut": 0.1, "tiny": 1e-30, "learns": 0.1})
+    check = MovedCheck(sgd)
+    step(layers, sgd, through=["tiny", "learns"])
+    assert check.still() == ["cut", "tiny"]
+
+
+def test_one_bit_of_one_parameter_is_enough():
+    layers, sgd = optimizer({"a": 0.1})
+    check = MovedCheck(sgd)
+    assert check.still() == ["a"]
+    with torch.no_grad():
+        layers["a"].bias[0] = torch.nextafter(layers["a"].bias[0], torch.tensor(9.0))
+    assert check.still() == []
+
+
+def test_the_alarm_carries_its_numbers_and_a_sentence():
+    alarm = still_alarm(phase="tune", epoch=2, rates={"a": 1e-12, "b": 1e-10, "head": 1e-3}, still=["a", "b"])
+    assert alarm["groups"] == ["a", "b"]
+    assert alarm["rates"] == {"a": 1e-12, "b": 1e-10}
+    for words in ("2 groups from a to b", "epoch 2 of tune", "1.0e-10"):
+        assert words in alarm["text"]

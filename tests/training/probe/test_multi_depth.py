@@ -1,0 +1,198 @@
+"""The head at every depth against the plain one: the better is kept, and the plain one where neither is."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from headstart.engine.prefix.engines import features_of, logits_of
+from headstart.engine.store.store import ActivationStore
+from headstart.measures.metrics import paired_p_value, sharpened_log_losses
+from headstart.networks.heads import DEPTHS
+from headstart.plan.plan import SolvePhase
+from headstart.prediction.bundle import save_bundle
+from headstart.prediction.predictor import load
+from headstart.runs.observers import Observer
+from headstart.solvers.in_memory import choose_strength, softmax, solve_logistic
+from headstart.solvers.rows import MatrixRows
+from headstart.training.loop import fit
+from headstart.training.probe.multi_depth import DepthProblem, solve_depths
+from headstart.training.probe.probe import refit_head, solve_probe
+from headstart.training.stopping import StopRequest
+
+LAST = 6
+IMAGES = 150
+
+
+def problem(*, early_tells: float, seed: int = 0, select: int = 0, **changes: object) -> DepthProblem:
+    """Three classes; the last six features tell a little, twelve early ones as much as is said."""
+    rng = np.random.default_rng(seed)
+    count = IMAGES + select
+    labels = (np.arange(count) % 3).astype(np.int64)
+    last = np.eye(3)[labels].repeat(2, axis=1) + rng.normal(size=(count, LAST))
+    early = early_tells * np.eye(3)[labels].repeat(4, axis=1) + rng.normal(size=(count, 12))
+    rows = np.concatenate([last, early], axis=1).astype(np.float32)
+    values: dict = {
+        "fit": MatrixRows(rows[:IMAGES]),
+        "labels": labels[:IMAGES],
+        "num_classes": 3,
+        "num_last_features": LAST,
+        "folds": rng.permutation(np.arange(IMAGES) % 5),
+        "select": (MatrixRows(rows[IMAGES:]), labels[IMAGES:]) if select else None,
+        "selected_on": "val",
+        "strengths": None,
+        "solver": "logistic",
+        "noise_level": 0.05,
+        "seed": 0,
+    }
+    return DepthProblem(**{**values, **changes})
+
+
+def test_early_features_that_tell_are_kept_and_the_figures_are_said():
+    solution = solve_depths(problem(early_tells=1.0))
+    assert solution.kept == "multi_depth"
+    assert np.abs(solution.head.weight_KF[:, LAST:]).max() > 0
+    assert "beats the plain head beyond noise (val: accuracy 0." in solution.why
+    assert len(solution.judged_NK) == IMAGES, "out of fold"
+
+
+@pytest.mark.parametrize("solver", ["logistic", "ridge"])
+def test_the_plain_head_stays_bit_for_bit_where_early_features_are_noise(solver: str):
+    asked = problem(early_tells=0.0, solver=solver, strengths=(0.1,))
+    solution = solve_depths(asked)
+    assert solution.kept == "linear"
+    assert not solution.head.weight_KF[:, LAST:].any()
+    assert "does not beat it beyond noise" in solution.why
+    if solver == "logistic":
+        last = asked.fit._matrix[:, :LAST]
+        expected = solve_logistic(last, asked.labels, 3, strength=0.1)
+        assert np.array_equal(solution.head.weight_KF[:, :LAST], expected.weight_KF)
+        assert np.array_equal(solution.head.bias_K, expected.bias_K)
+
+
+def test_the_decision_is_the_paired_test_on_the_select_images():
+    compared = 0
+    for seed in range(4):
+        asked = problem(early_tells=0.35, select=90, seed=seed)
+        rows, labels = asked.select
+        solution = solve_depths(asked)
+        assert len(solution.judged_NK) == len(labels) == 90
+        assert np.allclose(solution.judged_NK, solution.head.probabilities(rows._matrix))
+        never = solve_depths(replace(asked, noise_level=1e-12))
+        always = solve_depths(replace(asked, noise_level=0.999999))
+        losses = [sharpened_log_losses(s.judged_NK, labels) for s in (never, always)]
+        if never.kept == always.kept:  # not even fewer errors
+            continue
+        compared += 1
+        p_value = paired_p_value(*losses)
+        assert (solution.kept == "multi_depth") == (p_value < 0.05)
+        assert f"p = {p_value:.2g}" in solution.why
+    assert compared
+
+
+def test_its_strength_is_the_one_of_the_head_that_is_kept():
+    asked = problem(early_tells=0.0)
+    plain = choose_strength(asked.fit._matrix[:, :LAST], asked.labels, 3, list(asked.folds))
+    assert solve_depths(asked).head.strength == plain.strength
+
+
+def prepared(prepare: Callable, tmp_path: Path, **options: object):
+    """A small task with a store, and its network with a head at every depth."""
+    task = prepare(strategy="feature_extraction", head="multi_depth", **options)
+    digests = {name: bytes.fromhex(digest) for name, digest in task.data.facts.digests.items()}
+    images = replace(task.images, digests=digests, store=ActivationStore(tmp_path / "store"))
+    return task, images, task.classifier()
+
+
+def test_the_wide_vector_is_what_is_stored_and_nothing_is_computed_twice(prepare: Callable, tmp_path: Path):
+    _, images, classifier = prepared(prepare, tmp_path)
+    solve_probe(classifier, SolvePhase(), images, seed=0, observer=Observer())
+    (space,) = (tmp_path / "store").glob("*/space.json")
+    what = json.loads(space.read_text())
+    assert what["border"] == "pooled at every depth"
+    shards = sorted((tmp_path / "store").rglob("*"))
+    refit_head(classifier, SolvePhase(), images, strength=0.1, seed=0, observer=Observer())
+    assert sorted((tmp_path / "store").rglob("*")) == shards
+
+
+@pytest.mark.parametrize("noise_level", [1e-12, 1.0])
+def test_the_network_answers_as_the_solved_head_and_so_does_its_bundle(
+    prepare: Callable, tmp_path: Path, noise_level: float, monkeypatch: pytest.MonkeyPatch
+):
+    """No head makes an error on these colours, so that for the wide one to be kept the test has to be lifted."""
+    _, images, classifier = prepared(prepare, tmp_path)
+    if noise_level == 1.0:
+        from headstart.training.checkpoint import Candidate
+
+        monkeypatch.setattr(Candidate, "p_value_against", lambda self, other: 0.0)
+    solved = solve_probe(
+        classifier, SolvePhase(strength=0.1), images, seed=0, observer=Observer(), noise_level=noise_level
+    )
+    expected = "multi_depth" if noise_level == 1.0 else "linear"
+    assert f"kept the {expected} head" in solved.summary
+    assert bool(classifier.network.get_submodule(DEPTHS).weight.any()) == (expected == "multi_depth")
+    records = images.roles.fit
+    features = features_of(classifier, records, images.spec)
+    weight = classifier.linear_weight().numpy().astype(np.float64)
+    logits = logits_of(classifier, records, images.spec)
+    bias = (logits - features @ weight.T).mean(axis=0)
+    assert np.abs(features @ weight.T + bias - logits).max() < 1e-3
+    save_bundle(tmp_path / "bundle", classifier, classes=images.roles.classes, spec=images.spec)
+    predictor = load(tmp_path / "bundle")
+    assert predictor.info.head == expected
+    assert np.abs(predictor.probabilities(records) - softmax(logits.astype(np.float64))).max() < 1e-6
+
+
+def test_many_images_are_predicted_through_an_engine_with_the_same_answers(
+    prepare: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    from headstart.engine.prefix import engines
+
+    _, images, classifier = prepared(prepare, tmp_path)
+    rng = torch.Generator().manual_seed(0)
+    weight = torch.randn(2, classifier.num_features, generator=rng) / 50
+    classifier.write_linear(weight, torch.zeros(2))
+    records = images.roles.fit
+    expected = logits_of(classifier, records, images.spec)
+    monkeypatch.setattr(engines, "FEWEST_FOR_AN_ENGINE", 1)
+    found = engines.answers_of(classifier, records, images.spec)
+    assert np.abs(found - expected).max() < 1e-3 * np.abs(expected).max()
+
+
+def test_a_refit_keeps_to_the_features_that_were_needed(prepare: Callable, tmp_path: Path):
+    _, images, classifier = prepared(prepare, tmp_path)
+    needed = torch.zeros(2, classifier.num_features)
+    needed[:, 3:400] = 1.0
+    needed[1, -5:] = 1.0
+    classifier.write_linear(needed, torch.zeros(2))
+    refit_head(classifier, SolvePhase(), images, strength=0.1, seed=0, observer=Observer())
+    found = classifier.linear_weight().numpy()
+    assert not found[:, needed.sum(dim=0).numpy() == 0].any()
+    kept = needed.sum(dim=0).numpy() > 0
+    features = features_of(classifier, images.roles.train, images.spec)[:, kept]
+    expected = solve_logistic(features, images.labels(images.roles.train), 2, strength=0.1)
+    assert np.abs(found[:, kept] - expected.weight_KF).max() < 0.02 * np.abs(expected.weight_KF).max()
+
+
+def test_a_whole_run_says_which_head_was_kept_and_goes_on_after_a_stop(prepare: Callable, tmp_path: Path):
+    task, images, classifier = prepared(prepare, tmp_path)
+    events: dict[str, dict] = {}
+
+    class Notes(Observer):
+        def noted(self, event: str, values: dict) -> None:
+            events[event] = dict(values)
+
+    outcome = fit(task.plan, classifier, images, run=task.run, observer=Notes(), stop=StopRequest())
+    assert "kept the linear head: multi_depth does not beat it" in outcome.why
+    assert events["head"]["kept"] == "linear"
+    again = task.classifier()
+    resumed = fit(task.plan, again, images, run=task.run, observer=Observer(), stop=StopRequest())
+    assert resumed.why == outcome.why
+    for name, tensor in classifier.network.state_dict().items():
+        assert torch.equal(tensor, again.network.state_dict()[name]), name

@@ -1,0 +1,172 @@
+"""The solved probe: judged on images its fit did not see."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from headstart.engine.prefix.engines import features_of, logits_of
+from headstart.engine.store.store import ActivationStore
+from headstart.engine.store.stored_rows import StoredRows
+from headstart.engine.store.training_images import TrainingImages
+from headstart.plan.plan import SolvePhase
+from headstart.runs.observers import Observer
+from headstart.solvers import head_solver
+from headstart.solvers.in_memory import LinearHead, softmax
+from headstart.training.probe.probe import PooledSource, refit_head, solve_probe, write_head
+
+
+def test_the_probe_is_judged_on_select_images_with_the_weights_it_wrote(prepare: Callable):
+    task = prepare(strategy="discriminative")
+    classifier = task.classifier()
+    solved = solve_probe(classifier, SolvePhase(), task.images, seed=0, observer=Observer())
+    select = task.images.roles.select
+    logits = logits_of(classifier, select, task.images.spec)
+    labels = task.images.labels(select)
+    assert ((logits.argmax(axis=1) == labels) == solved.candidate.correct).all()
+    probabilities = softmax(logits.astype(np.float64))
+    assert solved.log_loss == pytest.approx(-np.log(probabilities[range(len(labels)), labels]).mean(), rel=1e-3)
+
+
+def test_without_select_images_the_probe_is_judged_out_of_fold(prepare: Callable):
+    task = prepare(strategy="feature_extraction")
+    assert not task.images.roles.select
+    solved = solve_probe(task.classifier(), SolvePhase(), task.images, seed=0, observer=Observer())
+    assert len(solved.candidate.correct) == len(task.images.roles.fit)
+
+
+def test_a_given_strength_is_used(prepare: Callable):
+    task = prepare(strategy="feature_extraction")
+    solved = solve_probe(task.classifier(), SolvePhase(strength=0.5), task.images, seed=0, observer=Observer())
+    assert solved.strength == 0.5
+
+
+def test_the_backbone_is_untouched(prepare: Callable):
+    task = prepare(strategy="discriminative")
+    classifier = task.classifier()
+    before = {n: t.clone() for n, t in classifier.network.state_dict().items()}
+    solved = solve_probe(classifier, SolvePhase(), task.images, seed=0, observer=Observer())
+    refit_head(classifier, SolvePhase(), task.images, strength=solved.strength, seed=0, observer=Observer())
+    moved = {n for n, t in classifier.network.state_dict().items() if not torch.equal(t, before[n])}
+    assert moved == {"classifier.weight", "classifier.bias"}
+
+
+def test_write_head_refuses_a_head_that_is_not_linear(prepare: Callable):
+    classifier = prepare(strategy="feature_extraction", head="mlp").classifier()
+    with pytest.raises(TypeError, match="one linear layer, not Sequential"):
+        write_head(classifier, LinearHead(np.zeros((2, 1280)), np.zeros(2), 1.0))
+
+
+def with_store(task, folder: Path) -> TrainingImages:
+    digests = {name: bytes.fromhex(digest) for name, digest in task.data.facts.digests.items()}
+    return replace(task.images, digests=digests, store=ActivationStore(folder))
+
+
+@pytest.mark.parametrize("with_rows", [True, False])
+def test_who_leaves_while_features_are_computed_leaves_the_head_as_it_was(
+    prepare: Callable, tmp_path: Path, with_rows: bool
+):
+    task = prepare(strategy="discriminative")
+    images = with_store(task, tmp_path / "store") if with_rows else task.images
+    classifier, doing, engines = task.classifier(), [""], set()
+    before = {name: tensor.clone() for name, tensor in classifier.network.state_dict().items()}
+
+    class Told(Observer):
+        def work_started(self, what: str, total: int) -> None:
+            doing[0] = what
+
+    class Left(Exception):
+        pass
+
+    def leave(engine: str | None) -> None:
+        engines.add(engine)
+        if doing[0] == "features of select":
+            raise Left
+
+    with pytest.raises(Left):
+        solve_probe(classifier, SolvePhase(), images, seed=0, observer=Told(), engine="torch", after_batch=leave)
+    assert engines == ({"torch"} if with_rows else {None})
+    assert all(torch.equal(tensor, before[name]) for name, tensor in classifier.network.state_dict().items())
+
+
+@pytest.mark.parametrize("solver", ["logistic", "ridge"])
+def test_stored_features_are_solved_in_blocks_with_the_same_answer(
+    solver: str, prepare: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    task = prepare(strategy="feature_extraction")
+    images, heads = with_store(task, tmp_path / "store"), []
+    classifier, phase = task.classifier(), SolvePhase(solver=solver)
+    for limit in (2**30, 0):
+        monkeypatch.setattr(head_solver, "IN_MEMORY_BYTES", limit)
+        solved = solve_probe(classifier, phase, images, seed=0, observer=Observer())
+        heads.append({name: tensor.clone() for name, tensor in classifier.head.state_dict().items()})
+        refit_head(classifier, phase, images, strength=solved.strength, seed=0, observer=Observer())
+        again = classifier.head.state_dict()
+        assert all(torch.allclose(heads[-1][name], again[name], atol=1e-3) for name in again)  # fit is all of train
+    assert isinstance(
+        PooledSource(classifier, images, engine="auto", observer=Observer()).rows(images.roles.fit, what="features"),
+        StoredRows,
+    )
+    largest = heads[0]["weight"].abs().max()
+    assert torch.allclose(heads[0]["weight"], heads[1]["weight"], atol=float(1e-2 * largest))
+
+
+def test_a_ridge_probe_answers_with_probabilities(prepare: Callable):
+    task = prepare(strategy="discriminative", head_solver="ridge")
+    assert task.plan.phases[0].solver == "ridge"
+    classifier = task.classifier()
+    solved = solve_probe(classifier, task.plan.phases[0], task.images, seed=0, observer=Observer())
+    assert solved.candidate.accuracy == 1
+    assert 0 < solved.log_loss < 0.4
+
+
+def test_a_strength_that_was_chosen_on_a_sample_is_said_and_judged_there(
+    prepare: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    class Notes(Observer):
+        def noted(self, event: str, values) -> None:
+            said[event] = values
+
+    said: dict = {}
+    task = prepare(strategy="feature_extraction")
+    monkeypatch.setattr(head_solver, "IN_MEMORY_BYTES", 0)
+    monkeypatch.setattr(head_solver, "SAMPLE_VALUES", 1280 * 8)
+    fit = len(task.images.roles.fit)
+    solved = solve_probe(
+        task.classifier(), SolvePhase(folds=2), with_store(task, tmp_path / "s"), seed=0, observer=Notes()
+    )
+    assert said["strength_sample"] == {"phase": "probe", "images": 8, "of": fit}
+    assert len(solved.candidate.correct) == 8 < fit
+
+
+def test_weights_of_images_reach_the_solved_head_and_its_refit(prepare: Callable):
+    """Against scikit-learn on the same features: loss, means and deviations are weighted."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.preprocessing import StandardScaler
+
+    task = prepare(strategy="feature_extraction")
+    records = task.images.roles.fit
+    own = dict(zip([r.id for r in records], np.random.default_rng(0).uniform(0.1, 9, len(records)), strict=True))
+    images, classifier = replace(task.images, weights=own), task.classifier()
+    features = features_of(classifier, records, images.spec)
+    labels, weights = images.labels(records), images.weights_of(records)
+    z = StandardScaler().fit(features, sample_weight=weights).transform(features)
+    # Of two classes it has one weight a feature, the difference of ours: half the penalty.
+    reference = LogisticRegression(C=2 / (weights.sum() * 0.1), tol=1e-7, max_iter=1000)
+    wanted = reference.fit(z, labels, sample_weight=weights).predict_proba(z)
+
+    def worst() -> float:
+        return float(np.abs(softmax(logits_of(classifier, records, images.spec).astype(np.float64)) - wanted).max())
+
+    phase = SolvePhase(strength=0.1)
+    solve_probe(classifier, phase, images, seed=0, observer=Observer())
+    assert worst() < 1e-3
+    solve_probe(classifier, phase, task.images, seed=0, observer=Observer())
+    assert worst() > 5e-3
+    refit_head(classifier, phase, images, strength=0.1, seed=0, observer=Observer())
+    assert worst() < 1e-3

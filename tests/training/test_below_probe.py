@@ -1,0 +1,82 @@
+"""A first tuned epoch that is worse than the probe is named, and so are epochs that were not used."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from headstart.training.below_probe import BELOW, below_probe_alarm, unused_tuning
+from headstart.training.checkpoint import Candidate
+
+RATES = {"stage6": 1e-3, "stage7": 3e-3, "head": 0.03}
+
+
+def candidate(name: str, wrong: int, loss: float, count: int = 84) -> Candidate:
+    rng = np.random.default_rng(wrong)
+    return Candidate(name, np.arange(count) >= wrong, loss + rng.uniform(0, 0.5, count), {})
+
+
+PROBE = candidate("probe", 12, 0.5)
+
+
+def alarm(first: Candidate, noise_level: float = 0.05) -> dict[str, object] | None:
+    return below_probe_alarm(PROBE, first, on="held-out 20% of train", noise_level=noise_level, rates=RATES)
+
+
+def test_a_first_epoch_below_the_probe_is_named_with_its_numbers():
+    found = alarm(candidate("tune/1", 50, 2.0))
+    assert found is not None
+    assert (found["alarm"], found["phase"], found["epoch"]) == (BELOW, "tune", 1)
+    assert found["accuracy"] == pytest.approx(34 / 84)
+    assert found["probe_accuracy"] == pytest.approx(72 / 84)
+    assert found["rates"] == RATES
+    for words in ("accuracy 0.405 after 0.857", "held-out 20% of train", "head 0.03, backbone up to 0.003"):
+        assert words in str(found["text"])
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        candidate("tune/1", 13, 0.5),
+        candidate("tune/1", 12, 2.0),
+        candidate("tune/1", 5, 0.2),
+        candidate("tune/1", 0, 9),
+    ],
+    ids=["within noise", "as many errors", "better", "fewer errors"],
+)
+def test_there_is_no_alarm_within_noise(first: Candidate):
+    assert alarm(first) is None
+
+
+def test_the_noise_level_decides():
+    first = candidate("tune/1", 50, 2.0)
+    assert alarm(first, noise_level=1e-300) is None
+
+
+def row(name: str, kind: str, epochs: int, seconds: float) -> dict[str, object]:
+    return {"name": name, "kind": kind, "epochs_run": epochs, "seconds": seconds}
+
+
+PHASES = [row("probe", "solve", 0, 3.0), row("a", "train", 5, 50.0), row("b", "train", 10, 80.0)]
+
+
+def test_epochs_that_were_not_used_are_counted():
+    assert unused_tuning(PHASES, "probe") == {
+        "epochs": 15,
+        "seconds": 130.0,
+        "text": "15 tuned epochs took 2 min 10 s and were not used; --strategy feature_extraction stops at the probe",
+    }
+
+
+@pytest.mark.parametrize(
+    ("phases", "chosen"),
+    [
+        (PHASES, "b/3"),
+        (PHASES[:1], "probe"),
+        ([PHASES[0], row("tune", "train", 0, 0.0)], "probe"),
+        (PHASES[1:], "a/2"),
+    ],
+    ids=["a tuned epoch was selected", "nothing was tuned", "tuning was skipped", "there is no probe"],
+)
+def test_nothing_is_unused_where_nothing_was_wasted(phases: list[dict[str, object]], chosen: str):
+    assert unused_tuning(phases, chosen) is None

@@ -1,0 +1,116 @@
+"""The head that tuning starts from knows augmented views too, whichever way features come, and a resume repeats it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import StandardScaler
+
+from conftest import Prepared, make_images
+from headstart.engine.prefix.engines import features_of
+from headstart.engine.store.activations import evaluation_view
+from headstart.engine.store.store import ActivationStore
+from headstart.networks.groups.layers import restore
+from headstart.plan.plan import SolvePhase, TrainPhase
+from headstart.runs.observers import Observer
+from headstart.training.checkpoint import Progress, copy_of
+from headstart.training.tuning_start import FIRST_VIEW, _view, start_head
+
+STRENGTH = 0.1
+
+
+class Noted(Observer):
+    def __init__(self) -> None:
+        self.events: list[tuple[str, dict]] = []
+
+    def noted(self, event: str, values) -> None:
+        self.events.append((event, dict(values)))
+
+
+class Task:
+    """A plan with its images, and one network that every start begins from as it was."""
+
+    def __init__(self, folder: Path) -> None:
+        prepared = Prepared(make_images(folder / "images", per_class=5), folder / "run", strategy="full", epochs=1)
+        self.plan, self.images, self.classifier = prepared.plan, prepared.images, prepared.classifier()
+        self.before = copy_of(self.classifier.network)
+        self.phase = next(one for one in self.plan.phases if isinstance(one, TrainPhase))
+
+    def start(self, progress: Progress | None = None, *, views: int = 1) -> list[tuple[str, dict]]:
+        """Start a head; what was noted."""
+        restore(self.classifier.network, self.before)
+        noted, phase = Noted(), self.phase.model_copy(update={"head_views": views})
+        start_head(self.plan, phase, progress or Progress(strength=STRENGTH), self.classifier, self.images, noted)
+        return noted.events
+
+    def head(self) -> torch.Tensor:
+        return self.classifier.linear_weight().clone()
+
+
+@pytest.fixture(scope="module")
+def task(tmp_path_factory: pytest.TempPathFactory) -> Task:
+    return Task(tmp_path_factory.mktemp("tuning_start"))
+
+
+def test_the_head_is_that_of_plain_and_augmented_views_together(task: Task):
+    """The reference: scikit-learn's logistic regression on standardised features of both views."""
+    fit, spec = task.images.roles.fit, task.images.spec
+    ((event, values),) = task.start()
+    assert (event, values) == ("head_start", {"phase": "tune", "views": 1, "images": len(fit)})
+    changed = {name for name, tensor in copy_of(task.classifier.network).items() if not tensor.equal(task.before[name])}
+    assert changed == {"classifier.weight", "classifier.bias"}
+    weight = task.head().double().numpy()
+    views = [evaluation_view(spec), _view(task.plan, task.images, FIRST_VIEW)]
+    rows = [features_of(task.classifier, fit, spec, view=view.prepare) for view in views]
+    assert not np.allclose(rows[0], rows[1]), "the second view is augmented"
+    features, labels = np.concatenate(rows).astype(np.float64), np.tile(task.images.labels(fit), 2)
+    z = StandardScaler().fit_transform(features)
+    # two columns of a softmax at half the weights say what one column says, at half of its penalty
+    reference = LogisticRegression(C=2 / (len(labels) * STRENGTH), tol=1e-8, max_iter=5000).fit(z, labels)
+    found = features @ (weight[1] - weight[0])
+    expected = z @ reference.coef_[0]
+    assert found - found.mean() == pytest.approx(expected - expected.mean(), abs=0.02)
+
+
+def test_more_views_give_another_head_and_the_same_ones_the_same(task: Task):
+    heads = []
+    for views in (1, 1, 2):
+        task.start(views=views)
+        heads.append(task.head())
+    assert torch.equal(heads[0], heads[1])
+    assert not torch.equal(heads[0], heads[2])
+
+
+def test_the_head_stays_where_there_is_nothing_to_start(task: Task):
+    inside = (Progress(strength=STRENGTH, epoch=1), Progress(strength=STRENGTH, step=3), Progress())
+    for progress, views in ((Progress(strength=STRENGTH), 0), *((one, 1) for one in inside)):
+        assert task.start(progress, views=views) == []
+        assert all(tensor.equal(task.before[name]) for name, tensor in copy_of(task.classifier.network).items())
+
+
+def test_a_store_gives_the_same_head_and_keeps_the_views(task: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    digests = {record.id: record.id.encode()[-16:].rjust(16) for record in task.images.roles.train}
+    images, features = replace(task.images, digests=digests, precision="float32"), []
+    for store in (None, ActivationStore(tmp_path / "store"), ActivationStore(tmp_path / "store")):
+        monkeypatch.setattr(task, "images", replace(images, store=store))
+        task.start()
+        plain = features_of(task.classifier, images.roles.fit, images.spec)
+        features.append(plain @ task.head().numpy().T)
+    for stored in features[1:]:
+        assert stored == pytest.approx(features[0], abs=0.02)
+    assert np.array_equal(features[1], features[2]), "read back"
+
+
+def test_a_ridge_head_starts_as_a_ridge_head(task: Task, monkeypatch: pytest.MonkeyPatch):
+    task.start()
+    logistic = task.head()
+    phases = (SolvePhase(solver="ridge"), *task.plan.phases[1:])
+    monkeypatch.setattr(task, "plan", task.plan.model_copy(update={"phases": phases}))
+    assert [event for event, _ in task.start()] == ["head_start"]
+    assert torch.isfinite(task.head()).all()
+    assert not torch.allclose(task.head(), logistic)

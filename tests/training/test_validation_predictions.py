@@ -1,0 +1,90 @@
+"""What candidates said of the images that choose: by column, in a checkpoint, in little memory."""
+
+from __future__ import annotations
+
+import tracemalloc
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import torch
+
+from headstart.data.sources.reading import ImageRecord
+from headstart.runs.folder import Run
+from headstart.training.validation_predictions import Judged, epoch_row
+
+RECORDS = [ImageRecord(name, "ant" if name < "c" else "bee", "train", lambda: b"") for name in "abcd"]
+
+
+def filled() -> Judged:
+    judged = Judged()
+    judged.add("probe", RECORDS, np.array([True, False, True, True]), np.array([0.1, 2.0, 0.2, 0.3]))
+    judged.add("tune/1", RECORDS, np.array([True, True, True, False]), np.array([0.1, 0.5, 0.2, 1.5]))
+    return judged
+
+
+def rows_of(judged: Judged, kept: str) -> list[dict[str, Any]]:
+    columns = {name: column.tolist() for name, column in judged.columns(kept).items()}
+    return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+
+
+def test_one_row_for_each_image_and_candidate():
+    rows = rows_of(filled(), "tune/1")
+    assert [(row["image"], row["epoch"]) for row in rows][3:5] == [("d", "probe"), ("a", "tune/1")]
+    assert [row["right"] for row in rows] == [True, False, True, True, True, True, True, False]
+    assert {row["epoch"] for row in rows if row["kept"]} == {"tune/1"}
+    assert rows[1]["label"] == "ant"
+    assert rows[1]["log_loss"] == pytest.approx(2.0)
+
+
+def test_a_run_writes_them(tmp_path: Path):
+    Run(tmp_path).write_selection(filled().columns("tune/1"))
+    table = pq.read_table(tmp_path / "selection.parquet")
+    kinds = {field.name: str(field.type) for field in table.schema}
+    assert kinds == {
+        "image": "string",
+        "label": "string",
+        "epoch": "string",
+        "right": "bool",
+        "log_loss": "double",
+        "kept": "bool",
+    }
+    assert table.to_pylist() == rows_of(filled(), "tune/1")
+
+
+def test_many_images_in_many_epochs_are_no_rows_in_memory(tmp_path: Path):
+    """Two dictionaries for each were 400 bytes and more."""
+    count, epochs = 10_000, 20
+    records = [ImageRecord(f"image {number}", "ant", "train", lambda: b"") for number in range(count)]
+    tracemalloc.start()
+    judged = Judged()
+    for epoch in range(epochs):
+        judged.add(f"tune/{epoch}", records, np.ones(count, bool), np.zeros(count))
+    before = tracemalloc.get_traced_memory()[0]
+    assert before < 10 * count * epochs
+    Run(tmp_path).write_selection(judged.columns("tune/3"))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak - before < 60 * count * epochs
+
+
+def test_it_survives_a_checkpoint(tmp_path: Path):
+    torch.save(filled().to_raw(), tmp_path / "x.pt")
+    again = Judged.from_raw(torch.load(tmp_path / "x.pt", weights_only=True))
+    assert rows_of(again, "probe") == rows_of(filled(), "probe")
+    assert rows_of(Judged.from_raw(None), "probe") == []
+
+
+def test_candidates_are_judged_on_the_same_images():
+    with pytest.raises(ValueError, match="3 images, not on the 4"):
+        filled().add("tune/2", RECORDS[:3], np.ones(3, bool), np.ones(3))
+
+
+def test_a_solved_head_is_an_epoch_without_training():
+    solved = epoch_row("probe", 0, accuracy=0.5, loss=1.0, seconds=2.0)
+    assert (solved["train_loss"], solved["rates"], solved["better"]) == (None, {}, True)
+    trained = epoch_row("tune", 1, accuracy=0.5, loss=1.0, seconds=2.0, train_loss=3.0, rates={"head": 1}, better=False)
+    assert list(solved) == list(trained)
+    assert (trained["train_loss"], trained["rates"], trained["better"]) == (3.0, {"head": 1}, False)
