@@ -20,7 +20,7 @@ from typing import Any
 
 def trained(data: Path, strategy: str, folder: Path, home: Path) -> dict[str, Any]:
     """The forecast of one training, with what it took."""
-    command = [sys.executable, "-m", "headstart.apps.cli", "train", str(data), "--strategy", strategy]
+    command = [sys.executable, "-m", "headstart", "train", str(data), "--strategy", strategy]
     environment = {**os.environ, "HEADSTART_HOME": str(home)}
     done = subprocess.run(
         [*command, "--out", str(folder), "--json"], env=environment, check=True, capture_output=True, text=True

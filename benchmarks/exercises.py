@@ -97,7 +97,7 @@ def run(name: str, options: argparse.Namespace) -> dict[str, Any]:
     if not options.table_only:
         command = command_of(exercise, data=data, trunk=trunk, out=out, options=options)
         print(shlex.join(command), flush=True)
-        subprocess.run([sys.executable, "-m", "headstart.apps.cli", *command[1:]], check=True)
+        subprocess.run([sys.executable, "-m", "headstart", *command[1:]], check=True)
     answer: dict[str, Any] = json.loads((out / "comparison.json").read_text(encoding="utf-8"))
     return answer
 

@@ -87,7 +87,7 @@ def measure(words: Sequence[str], source: Path) -> Row:
     environment = {**os.environ, "PYTHONPATH": str(source)}
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "run"
-        command = [sys.executable, "-m", "headstart.apps.cli", *words, "--out", str(out)]
+        command = [sys.executable, "-m", "headstart", *words, "--out", str(out)]
         started = time.perf_counter()
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
         seconds = time.perf_counter() - started

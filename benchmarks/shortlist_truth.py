@@ -72,7 +72,16 @@ def trained(name: SetName, model: str, strategy: str) -> dict[str, Any]:
     """Accuracy on the images that report, and on which of them the bundle is right."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "run"
-        words = ["-m", "headstart.apps.cli", "train", str(folder_of(name)), "--model", model, "--strategy", strategy]
+        words = [
+            "-m",
+            "headstart",
+            "train",
+            str(folder_of(name)),
+            "--model",
+            model,
+            "--strategy",
+            strategy,
+        ]
         answer, seconds = in_new_process([*words, *ASKED[name].options, "--out", str(out), "--json"], home=HOME)
         table = pq.read_table(out / "predictions.parquet", columns=["image", "label", "predicted"]).sort_by("image")
     pairs = zip(table["label"].to_pylist(), table["predicted"].to_pylist(), strict=True)
@@ -86,7 +95,7 @@ def trained(name: SetName, model: str, strategy: str) -> dict[str, Any]:
 
 def shortlisted(name: SetName, models: Sequence[str], length: int) -> dict[str, Any]:
     """The order of a shortlist of some length, and what every judge said in every round."""
-    words = ["-m", "headstart.apps.cli", "shortlist", str(folder_of(name)), "--models", ",".join(models), "--json"]
+    words = ["-m", "headstart", "shortlist", str(folder_of(name)), "--models", ",".join(models), "--json"]
     answer, seconds = in_new_process([*words, "--keep", str(length), *ASKED[name].options], home=HOME)
     return {
         "ranking": [short(row["model"]) for row in answer["ranking"]],

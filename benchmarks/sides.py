@@ -78,7 +78,7 @@ class Side:
         if self.script is None:
             size = ["--input-size", str(job.size)] if job.task == "accuracy" else []
             options = ["--seed", str(job.seed), "--json", "--out", str(out), *self.arguments, *size]
-            return ["-m", "headstart.apps.cli", "train", str(job.folder), *options]
+            return ["-m", "headstart", "train", str(job.folder), *options]
         run = self.run_epochs(job)
         by_epochs = {
             "none": [str(job.size)],

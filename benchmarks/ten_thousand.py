@@ -148,7 +148,7 @@ def train(folder: Path, home: Path, arguments: Sequence[str]) -> Row:
     """One `headstart train`: seconds of the process and of its parts, and its accuracy."""
     with tempfile.TemporaryDirectory() as scratch:
         out = ["--json", "--out", f"{scratch}/run"]
-        command = ["-m", "headstart.apps.cli", "train", str(folder), *FIRST, *arguments, *out]
+        command = ["-m", "headstart", "train", str(folder), *FIRST, *arguments, *out]
         answer, seconds = in_new_process(command, home=home)
     own = {name: round(value, 2) for name, value in answer["seconds"].items()}
     return {"seconds": seconds, "parts": own, "accuracy": answer["val"]["accuracy"], "images": answer["val"]["images"]}

@@ -71,7 +71,7 @@ def real_data() -> Path:
 @pytest.fixture
 def command() -> list[str]:
     """The command line as a user types it."""
-    return [sys.executable, "-m", "headstart.apps.cli"]
+    return [sys.executable, "-m", "headstart"]
 
 
 class Prepared:

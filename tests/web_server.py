@@ -18,7 +18,7 @@ def serving(folder: Path) -> Iterator[str]:
         folder: Where what it says on stderr is kept.
     """
     errors = folder / "stderr.txt"
-    started = [sys.executable, "-m", "headstart.apps.cli", "web", "--port", "0", "--open", "nothing"]
+    started = [sys.executable, "-m", "headstart", "web", "--port", "0", "--open", "nothing"]
     with errors.open("w") as sink, subprocess.Popen(started, stdout=subprocess.PIPE, stderr=sink, text=True) as server:
         try:
             assert server.stdout is not None

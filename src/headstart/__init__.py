@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from headstart.advice.result import Advice
     from headstart.advice.shortlist.ranking import Shortlist
-    from headstart.apps.library import check, fit, report, resume, score
-    from headstart.apps.library_networks import compare, embed, probe, resume_comparison, shortlist
-    from headstart.apps.library_plans import make_plan, recommend
+    from headstart.apps.library.networks import compare, embed, probe, resume_comparison, shortlist
+    from headstart.apps.library.plans import make_plan, recommend
+    from headstart.apps.library.training import check, fit, report, resume, score
     from headstart.comparison.grid import GridPlan
     from headstart.comparison.questions import question
     from headstart.errors import HeadstartError
@@ -34,10 +34,10 @@ if TYPE_CHECKING:
     from headstart.prediction.predictor import Prediction, Predictor, load
     from headstart.runs.folder import Run
     from headstart.workflow.embedding import Embedding
-    from headstart.workflow.estimator import HeadstartClassifier
+    from headstart.workflow.estimator.estimator import HeadstartClassifier
     from headstart.workflow.plans import TrainOptions
     from headstart.workflow.probing import DepthProbe
-    from headstart.workflow.train import TrainingAnswer
+    from headstart.workflow.training.train import TrainingAnswer
 
 _HOME = {
     "Advice": ("headstart.advice.result", "Advice"),
@@ -45,7 +45,7 @@ _HOME = {
     "DepthProbe": ("headstart.workflow.probing", "DepthProbe"),
     "Embedding": ("headstart.workflow.embedding", "Embedding"),
     "GridPlan": ("headstart.comparison.grid", "GridPlan"),
-    "HeadstartClassifier": ("headstart.workflow.estimator", "HeadstartClassifier"),
+    "HeadstartClassifier": ("headstart.workflow.estimator.estimator", "HeadstartClassifier"),
     "HeadstartError": ("headstart.errors", "HeadstartError"),
     "Plan": ("headstart.plan.plan", "Plan"),
     "Prediction": ("headstart.prediction.predictor", "Prediction"),
@@ -54,33 +54,33 @@ _HOME = {
     "Run": ("headstart.runs.folder", "Run"),
     "Shortlist": ("headstart.advice.shortlist.ranking", "Shortlist"),
     "TrainOptions": ("headstart.workflow.plans", "TrainOptions"),
-    "TrainingAnswer": ("headstart.workflow.train", "TrainingAnswer"),
+    "TrainingAnswer": ("headstart.workflow.training.train", "TrainingAnswer"),
     "batch_norm": ("headstart.networks.toolbox", "batch_norm"),
-    "check": ("headstart.apps.library", "check"),
-    "compare": ("headstart.apps.library_networks", "compare"),
+    "check": ("headstart.apps.library.training", "check"),
+    "compare": ("headstart.apps.library.networks", "compare"),
     "discriminative": ("headstart.plan.presets", "discriminative"),
-    "embed": ("headstart.apps.library_networks", "embed"),
+    "embed": ("headstart.apps.library.networks", "embed"),
     "feature_extraction": ("headstart.plan.presets", "feature_extraction"),
     "find_model": ("headstart.networks.cards.catalog", "find_model"),
-    "fit": ("headstart.apps.library", "fit"),
+    "fit": ("headstart.apps.library.training", "fit"),
     "freeze": ("headstart.networks.toolbox", "freeze"),
     "full": ("headstart.plan.presets", "full"),
     "gradual": ("headstart.plan.presets", "gradual"),
     "layer_groups": ("headstart.networks.groups.grouping", "layer_groups"),
     "load": ("headstart.prediction.predictor", "load"),
-    "make_plan": ("headstart.apps.library_plans", "make_plan"),
+    "make_plan": ("headstart.apps.library.plans", "make_plan"),
     "param_groups": ("headstart.networks.toolbox", "param_groups"),
     "partial": ("headstart.plan.presets", "partial"),
-    "probe": ("headstart.apps.library_networks", "probe"),
+    "probe": ("headstart.apps.library.networks", "probe"),
     "probe_then_tune": ("headstart.plan.presets", "probe_then_tune"),
     "question": ("headstart.comparison.questions", "question"),
-    "recommend": ("headstart.apps.library_plans", "recommend"),
-    "report": ("headstart.apps.library", "report"),
-    "resume": ("headstart.apps.library", "resume"),
-    "resume_comparison": ("headstart.apps.library_networks", "resume_comparison"),
-    "score": ("headstart.apps.library", "score"),
+    "recommend": ("headstart.apps.library.plans", "recommend"),
+    "report": ("headstart.apps.library.training", "report"),
+    "resume": ("headstart.apps.library.training", "resume"),
+    "resume_comparison": ("headstart.apps.library.networks", "resume_comparison"),
+    "score": ("headstart.apps.library.training", "score"),
     "scratch": ("headstart.plan.presets", "scratch"),
-    "shortlist": ("headstart.apps.library_networks", "shortlist"),
+    "shortlist": ("headstart.apps.library.networks", "shortlist"),
 }
 """Public name -> module and name there. `fit` and `score`, because `train` and `evaluate` are packages."""
 

@@ -179,9 +179,7 @@ def test_what_is_copied_trains(watched: Watched, image_folder: Path, tmp_path: P
     page.wait_for_function("document.getElementById('hs-told').textContent === 'plan.yaml copied'")
     (tmp_path / "plan.yaml").write_text(page.evaluate("navigator.clipboard.readText()"), encoding="utf-8")
     arguments = ["train", "--plan", str(tmp_path / "plan.yaml"), "--out", str(tmp_path / "run"), "--json"]
-    done = subprocess.run(
-        [sys.executable, "-m", "headstart.apps.cli", *arguments], capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([sys.executable, "-m", "headstart", *arguments], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)
     assert (tmp_path / "run" / "bundle" / "model.safetensors").is_file()

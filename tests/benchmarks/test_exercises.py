@@ -12,7 +12,7 @@ from exercise_curves import Curve, curves_svg
 from exercise_tables import section, write_curves
 from exercises import EXERCISES, command_of
 
-from headstart.apps.compare import What
+from headstart.apps.cli.compare import What
 from headstart.comparison.rounds import Schedule
 from headstart.comparison.summary import answer_of
 from trial_folders import comparison_of, write_trial

@@ -11,7 +11,7 @@ from headstart.plan.plan import DataPlan
 from headstart.prediction.latency_process import inference_of_bundle
 from headstart.runs.observers import Observer
 from headstart.workflow.plans import TrainOptions
-from headstart.workflow.train import train
+from headstart.workflow.training.train import train
 
 
 def test_a_bundle_is_measured(image_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

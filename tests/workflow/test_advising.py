@@ -15,10 +15,10 @@ from headstart.inspection.domain_guess import DomainGuess
 from headstart.plan.plan import DataPlan, Plan
 from headstart.plan.presets import STRATEGIES
 from headstart.runs.observers import Observer
-from headstart.workflow import advising, looking
+from headstart.workflow import advice_images, advising
 from headstart.workflow.advising import advised, advised_plan, recommend
 from headstart.workflow.plans import TrainOptions, make_plan
-from headstart.workflow.train import train
+from headstart.workflow.training.train import train
 
 
 def test_the_public_name_is_this_function():
@@ -56,12 +56,12 @@ def test_groups_go_into_the_plan_and_few_of_them_are_remarked(image_folder: Path
 
 
 def test_an_uncertain_look_is_a_question_and_no_decision(image_folder: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(looking, "guess_domain", lambda looks, **named: DomainGuess("unknown", 0.4, "grey"))
+    monkeypatch.setattr(advice_images, "guess_domain", lambda looks, **named: DomainGuess("unknown", 0.4, "grey"))
     advice = recommend(image_folder, domain="auto")
     assert advice.situation.domain == "photo"
     assert "the domain is unknown: grey" in advice.warnings[0]
     assert "as for photos, because the domain is unknown" in advice.plan.reasons["augmentation.flip"]
-    monkeypatch.setattr(looking, "guess_domain", lambda looks, **named: DomainGuess("medical", 0.9, "grey"))
+    monkeypatch.setattr(advice_images, "guess_domain", lambda looks, **named: DomainGuess("medical", 0.9, "grey"))
     assert recommend(image_folder).situation.domain == "medical"
     assert recommend(image_folder, domain="photo").situation.domain == "photo"
 
@@ -110,7 +110,7 @@ def test_every_option_of_train_that_a_request_knows_reaches_the_plan(
     make_folder: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ):
     """A new option must not be dropped by strategy auto without a word."""
-    monkeypatch.setattr(looking, "_measure_similarity", lambda seen, records, progress: None)
+    monkeypatch.setattr(advice_images, "_measure_similarity", lambda seen, records, progress: None)
     from dataclasses import fields
 
     from headstart.plan.request import Request
@@ -146,7 +146,7 @@ def test_what_the_advice_warns_of_is_told_and_kept(image_folder: Path, tmp_path:
             if event == "advice":
                 self.warnings.append(values["warning"])
 
-    monkeypatch.setattr(looking, "guess_domain", lambda looks, **named: DomainGuess("unknown", 0.4, "grey"))
+    monkeypatch.setattr(advice_images, "guess_domain", lambda looks, **named: DomainGuess("unknown", 0.4, "grey"))
     options = TrainOptions(DataPlan(source=str(image_folder)), strategy="auto", input_size=32)
     answer = train(options, out=tmp_path / "run", observer=Told())
     assert any("the domain is unknown: grey" in text for text in Told.warnings)

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from headstart.apps.compare_text import comparison_text
+from headstart.apps.cli.text.comparison import comparison_text
 from headstart.comparison.comparison import TrialEnd
 from headstart.comparison.grid import GridPlan, Trial
 from headstart.comparison.questions import question

@@ -17,10 +17,10 @@ from headstart.errors import DataError, Interrupted, ModelError, PlanError
 from headstart.networks.backbone import build_classifier
 from headstart.networks.cards.catalog import find_model
 from headstart.plan.plan import DataPlan
+from headstart.workflow.cache import show_cache
 from headstart.workflow.embedding import EmbedOptions, embed, fill_store
 from headstart.workflow.plans import TrainOptions
-from headstart.workflow.storage import show_cache
-from headstart.workflow.train import train
+from headstart.workflow.training.train import train
 
 SIZE = 32
 

@@ -20,7 +20,7 @@ from headstart.workflow import probing
 from headstart.workflow.images import divided_by_name
 from headstart.workflow.plans import TrainOptions
 from headstart.workflow.probing import probe, refuse_unwritable
-from headstart.workflow.train import train
+from headstart.workflow.training.train import train
 
 FORMAT = ["model", "data", "images", "classes", "folds", "groups", "sentence", "seconds"]
 

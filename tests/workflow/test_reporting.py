@@ -11,9 +11,10 @@ import pytest
 from conftest import make_images
 from headstart.errors import HeadstartError, RunError
 from headstart.plan.plan import DataPlan
-from headstart.workflow import reporting, train
+from headstart.workflow import reporting
 from headstart.workflow.plans import TrainOptions
 from headstart.workflow.reporting import LARGEST_BYTES, report
+from headstart.workflow.training import train
 from report_folders import make_comparison, make_run
 
 

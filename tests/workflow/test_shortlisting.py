@@ -17,11 +17,11 @@ from headstart.networks.cards.search import ModelQuery
 from headstart.plan.plan import DataPlan
 from headstart.runs.progress import no_progress
 from headstart.workflow import shortlisting
-from headstart.workflow.candidates import CandidateNetworks
 from headstart.workflow.images import check_for_training, divided_by_name
 from headstart.workflow.plans import TrainOptions, make_plan
+from headstart.workflow.shortlist_networks import CandidateNetworks
 from headstart.workflow.shortlisting import ShortlistOptions, run_shortlist
-from headstart.workflow.train import train
+from headstart.workflow.training.train import train
 
 SIZE = 32
 LITES = ["tf_efficientnet_lite0", "tf_efficientnet_lite1"]

@@ -21,7 +21,7 @@ ICON = (
 @cache
 def resource(name: str) -> str:
     """The text of a file beside this module: look.css, page.js or field.js."""
-    return resources.files("headstart.apps.pages").joinpath(name).read_text(encoding="utf-8")
+    return resources.files("headstart.html").joinpath(name).read_text(encoding="utf-8")
 
 
 def header() -> str:

@@ -40,7 +40,7 @@ class ChannelPatches:
 
     channel: int
     stands_out: float
-    """See `features.strongest.ChannelPeaks`."""
+    """See `inspection.strongest_activations.ChannelPeaks`."""
     patches: tuple[Patch, ...]
 
 

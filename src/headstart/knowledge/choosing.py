@@ -1,6 +1,6 @@
 """What is known about choosing: borders, domains and what training costs, as typed tables.
 
-The advisor, the explorers and the guide read these tables; which strategy is for what stands in `advise.rules.RULES`.
+The advisor, the explorers and the guide read these tables; which strategy is for what stands in `advice.rules.RULES`.
 Numbers are the field's usual ones unless a line says that they are an estimate or an assumption of ours.
 """
 

@@ -114,7 +114,7 @@ def load_classifier(
 
     Args:
         folder: Of the bundle.
-        deepen: Gives a classifier a multi_depth head, for images of a size: `features.depths.with_depths`.
+        deepen: Gives a classifier a multi_depth head, for images of a size: `engine.prefix.depth_features.with_depths`.
 
     Raises:
         BundleError: not a bundle, or its weights do not fit its card.

@@ -10,7 +10,7 @@ metrics.json          the answer of `headstart train --json`
 predictions.parquet   one row an image that reported
 selection.parquet     one row for each image that chooses and each candidate (the probe, every epoch)
 bundle/               the trained model
-trackers.json         where else the run is written to, if it is (see train.trackers)
+trackers.json         where else the run is written to, if it is (see training.trackers.trackers)
 """
 
 from __future__ import annotations

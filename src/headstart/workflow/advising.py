@@ -83,7 +83,7 @@ def recommend(
         part, found, warnings = ANY_DATA, None, []
         told = [Reason("domain", "the default; --domain says otherwise", "what was said")] if domain is None else []
     else:
-        from headstart.workflow.looking import look  # with numbers alone no image library is needed
+        from headstart.workflow.advice_images import look  # with numbers alone no image library is needed
 
         part = data if isinstance(data, DataPlan) else DataPlan.from_options(source=str(data), group=group)
         seen = look(part, seed=0, domain=domain, similarity=similarity, progress=progress)
@@ -107,7 +107,7 @@ def advised(options: TrainOptions) -> Advice:
     Raises:
         HeadstartError: as `make_plan`, and if the images cannot be found.
     """
-    from headstart.workflow.looking import look
+    from headstart.workflow.advice_images import look
 
     preset: Any = options.augmentation and augmentation_named(options.augmentation)
     seen = look(options.data, seed=options.seed, domain=options.domain)

@@ -326,7 +326,7 @@ class _Work:
 
     def _bytes(self) -> int:
         """Of the spaces in which these rows lie, whichever engine filled them."""
-        from headstart.workflow.storage import show_cache
+        from headstart.workflow.cache import show_cache
 
         asked = (self._part.model, self._part.border, self._spec.size, self.options.precision)
         spaces = show_cache(self.store.root)["spaces"]

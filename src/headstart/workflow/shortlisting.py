@@ -27,9 +27,9 @@ from headstart.networks.cards.catalog import ModelChoice, all_cards, find_model
 from headstart.networks.cards.search import ModelQuery, search
 from headstart.plan.plan import DataPlan, NoncommercialWeights
 from headstart.runs.progress import Progress, no_progress
-from headstart.workflow.candidates import CandidateNetworks
 from headstart.workflow.images import divided_by_name, joined_groups, read_watched
 from headstart.workflow.plans import TrainOptions, make_plan
+from headstart.workflow.shortlist_networks import CandidateNetworks
 
 MOST_CANDIDATES = 40
 """Each must be downloaded and run: a search that finds more is refused."""

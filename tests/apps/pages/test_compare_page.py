@@ -10,7 +10,7 @@ from headstart.apps.pages import compare_page
 from headstart.html import networks
 from headstart.networks.cards.catalog import all_cards, find_model
 from headstart.networks.cards.search import ModelQuery, pareto_front, search
-from headstart.workflow.zoo import show_model
+from headstart.workflow.models import show_model
 from page_text import first_values, parsed
 
 

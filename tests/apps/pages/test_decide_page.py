@@ -8,8 +8,8 @@ import shlex
 import pytest
 import yaml
 
+from headstart.apps.cli.options.parsing import parse_seconds
 from headstart.apps.pages import decide_page
-from headstart.apps.parsing import parse_seconds
 from headstart.knowledge.choosing import FEW_IMAGES
 from headstart.plan.plan import Plan, TrainPhase
 from headstart.workflow.advising import recommend

@@ -120,7 +120,7 @@ def test_settings_of_the_user_stay_and_ours_go(monkeypatch: pytest.MonkeyPatch):
 
 def test_nobody_imports_the_libraries_unasked():
     code = (
-        "import headstart.training.trackers.trackers, headstart.workflow.train, sys; "
+        "import headstart.training.trackers.trackers, headstart.workflow.training.train, sys; "
         "print({'mlflow', 'tensorboard', 'torch'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -21,8 +21,8 @@ from headstart.training import loop
 from headstart.training.trackers import trackers
 from headstart.training.trackers.trackers import Tracker, TrackerChoice, chosen_trackers, remembered_trackers
 from headstart.workflow.plans import TrainOptions
-from headstart.workflow.resume import resume
-from headstart.workflow.train import train
+from headstart.workflow.training.resume import resume
+from headstart.workflow.training.train import train
 from tracker_readers import scalars_of, texts_of
 
 PROBE, TUNE = SolvePhase(name="probe"), TrainPhase(name="tune", epochs=3, thaw="all", learning_rate=1e-3)

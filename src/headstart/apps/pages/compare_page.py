@@ -11,15 +11,15 @@ from functools import cache
 from html import escape
 from typing import Any, Literal, cast, get_args
 
+from headstart.apps.cli.options.parsing import parse_count
 from headstart.apps.pages.fields import Field, Option, choice, menu, menu_value, slider, text
-from headstart.apps.parsing import parse_count
 from headstart.errors import HeadstartError
 from headstart.html import frame, networks
 from headstart.knowledge.transfer import FAMILIES, family_of
 from headstart.networks.cards.catalog import ModelCard, all_cards, find_model
 from headstart.networks.cards.search import ModelQuery, SortKey, pareto_front, search
 from headstart.plan.request import DEFAULT_MODEL
-from headstart.workflow.zoo import usage_of
+from headstart.workflow.models import usage_of
 
 TITLE = "Which network?"
 LEAD = (

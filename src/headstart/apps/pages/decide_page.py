@@ -10,8 +10,8 @@ from html import escape
 from typing import TYPE_CHECKING, Any, Literal
 
 from headstart.amounts import count_text, duration_text, usd_text
+from headstart.apps.cli.options.parsing import parse_seconds
 from headstart.apps.pages.fields import Field, Option, choice, number, slider, text
-from headstart.apps.parsing import parse_seconds
 from headstart.errors import HeadstartError, PlanError
 from headstart.html import frame, networks
 from headstart.workflow.advising import recommend

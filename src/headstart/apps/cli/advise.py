@@ -1,0 +1,199 @@
+"""The command `headstart advise`: what to do with a set of images, and why."""
+
+from __future__ import annotations
+
+import shlex
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from headstart.apps.cli.text.printing import json_text, show_text, wrapped, write_file
+from headstart.errors import HeadstartError
+
+if TYPE_CHECKING:
+    from headstart.advice.choices import Reason
+    from headstart.advice.result import Advice
+
+
+DETAILS = frozenset({"strength", "epochs", "optimizer", "selection.patience_epochs", "batch_size"})
+"""Last part of paths whose reasons the text leaves to the plan."""
+
+
+class AdviseDomain(StrEnum):
+    """Names of the domains, and auto."""
+
+    auto = "auto"
+    photo = "photo"
+    medical = "medical"
+    satellite = "satellite"
+    document = "document"
+    industrial = "industrial"
+
+
+class GpuOption(StrEnum):
+    """What will compute."""
+
+    auto = "auto"
+    none = "none"
+    one = "one"
+
+
+def advise(
+    data: Annotated[
+        str | None, typer.Argument(metavar="[DATA]", help="Images to count and look at; or give --images.")
+    ] = None,
+    images: Annotated[int | None, typer.Option("--images", help="Labelled images to learn from.")] = None,
+    domain: Annotated[
+        AdviseDomain | None,
+        typer.Option(
+            "--domain", help="Kind of images; auto looks at DATA's pixels. Default: auto, without DATA photo."
+        ),
+    ] = None,
+    similarity: Annotated[
+        str | None,
+        typer.Option(
+            "--similarity", help="To ImageNet's photos: low, medium, high or 0..1. Default: measured in DATA."
+        ),
+    ] = None,
+    classes: Annotated[int | None, typer.Option("--classes", help="Default: counted in DATA.")] = None,
+    channels: Annotated[
+        int | None, typer.Option("--channels", help="1 is grey; more than 3 are bands. Default: as DATA, else 3.")
+    ] = None,
+    unlabelled: Annotated[int, typer.Option("--unlabelled", help="Further images without labels.")] = 0,
+    resolution: Annotated[
+        int | None, typer.Option("--resolution", help="Shorter side of the images in pixels. Default: as DATA.")
+    ] = None,
+    budget: Annotated[str | None, typer.Option("--budget", help="Wall clock: 90s, 10m, 2h or unlimited.")] = None,
+    cores: Annotated[int | None, typer.Option("--cores", help="Of the machine that will train.")] = None,
+    gpu: Annotated[GpuOption, typer.Option("--gpu", help="auto: whether this machine has one.")] = GpuOption.auto,
+    model: Annotated[str | None, typer.Option("--model", help="Default: decided too; see `headstart models`.")] = None,
+    group: Annotated[
+        str | None,
+        typer.Option("--group", help="Regular expression on the image path; what group 1 matches stays on one side."),
+    ] = None,
+    out: Annotated[Path | None, typer.Option("-o", "--out", help="Write the plan here as YAML.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Answer as JSON on stdout.")] = False,
+) -> None:
+    """Say which strategy, network and settings suit your images, why, what it costs, and why not the others."""
+    from headstart.apps.cli.options.parsing import parse_seconds
+    from headstart.workflow.advising import recommend
+
+    if (data is None) == (images is None):
+        raise typer.BadParameter("give DATA or --images, one of them", param_hint="DATA")
+    advice = recommend(
+        data,
+        images=images,
+        classes=classes,
+        domain=None if domain is None else domain.value,
+        similarity=parse_similarity(similarity),  # type: ignore[arg-type]  # the situation checks the words
+        unlabelled=unlabelled,
+        channels=channels,
+        resolution=resolution,
+        budget_seconds=parse_seconds(budget),
+        cores=cores,
+        gpu=gpu.value,
+        model=model,
+        group=group,
+        **_watched(data),
+    )
+    if out is not None:
+        write_file(out, advice.plan.to_yaml())
+    if as_json:
+        answer = advice.to_dict() | ({"plan_file": str(out)} if out is not None else {})
+        show_text(json_text(answer))
+    else:
+        show_text(advice_text(advice, plan_file=out))
+
+
+def _watched(data: str | None) -> dict[str, Any]:
+    """Bars on stderr where images are looked at; an answer from numbers alone loads nothing for them."""
+    if data is None:
+        return {}
+    from headstart.apps.cli.text import console
+
+    return {"progress": console.progress()}
+
+
+def parse_similarity(text: str | None) -> float | str | None:
+    """`low`, `medium`, `high` stay words; `0.7` becomes a number; None stays None.
+
+    Raises:
+        HeadstartError: anything else.
+    """
+    if text is None or text in ("low", "medium", "high"):
+        return text
+    try:
+        return float(text)
+    except ValueError:
+        raise HeadstartError(f"--similarity {text!r}", expected="low, medium, high or a number in 0..1") from None
+
+
+def advice_text(advice: Advice, *, plan_file: Path | None = None) -> str:
+    """The answer of `headstart advise`: the main reasons, why not, what is beside it, the cost, and how to go on."""
+    size = advice.plan.input.size
+    shown = _shown(advice)
+    lines = [
+        f"strategy  {advice.strategy}",
+        f"model     {advice.model}" + ("" if size == "auto" else f" at {size} px"),
+        "",
+        "why",
+        *(wrapped(f"{reason.path}: {reason.reason} [{reason.source}]", first="  ", rest="    ") for reason in shown),
+        f"  ({len(advice.reasons) - len(shown)} more in --json, and in the plan's reasons)",
+        "",
+        "why not",
+        *(wrapped(f"{name}: {why}", first="  ", rest="    ") for name, why in advice.rejected.items()),
+    ]
+    if advice.steps:
+        lines += ["", "beside it"]
+        lines += [
+            wrapped(f"{step.when}: {step.name}: {step.text} [{step.source}]", first="  ", rest="    ")
+            for step in advice.steps
+        ]
+    lines += ["", *_cost_lines(advice)]
+    lines += [f"warning: {warning}" for warning in advice.warnings]
+    return "\n".join([*lines, "", *_next_lines(advice, plan_file)])
+
+
+def _shown(advice: Advice) -> list[Reason]:
+    """The main reasons; phases that say the same say it once."""
+    seen: set[tuple[str, str]] = set()
+    shown = []
+    for reason in advice.reasons:
+        key = (reason.path.rpartition("]")[2], reason.reason)
+        if key not in seen and key[0].removeprefix(".") not in DETAILS:
+            seen.add(key)
+            shown.append(reason)
+    return shown
+
+
+def _cost_lines(advice: Advice) -> list[str]:
+    from headstart.amounts import duration_text, usd_text
+
+    cost, prices = advice.cost, advice.prices
+    hardware = prices.machine.hardware
+    what = f"{hardware.cores} cores" + (" and a GPU" if hardware.gpu == "one" else "")
+    usual = prices.to_dict(advice.strategy, images=advice.situation.images)["usual"]["from_scratch"]
+    return [
+        f"cost      about {duration_text(cost.seconds)} on {what}, {cost.memory_gb:.1f} GB of memory, "
+        f"{cost.disk_gb:.1f} GB of disk; rented {usd_text(cost.usd)}",
+        f"          from scratch instead: {usual['labelled_images']} labelled images, {usual['time']}, {usual['usd']} "
+        f"of GPU time, risk {usual['risk']}; here about {duration_text(prices.scratch.seconds)}",
+        f"          rates: {prices.machine.assumption}",
+        f"          price: {prices.machine.price.machine}, ${prices.machine.price.usd_per_hour:g} an hour; "
+        f"{prices.machine.price.source}",
+    ]
+
+
+def _next_lines(advice: Advice, plan_file: Path | None) -> list[str]:
+    data = advice.plan.data.source
+    lines = ["go on with"]
+    if advice.plan.requires:
+        lines = [f"go on with (train refuses the plan until it can do: {', '.join(advice.plan.requires)})"]
+    if advice.command_says_all and not advice.plan.requires:
+        lines.append(f"  {advice.command(data)}")
+    file = "plan.yaml" if plan_file is None else str(plan_file)
+    written = "" if plan_file is not None else "   (-o plan.yaml writes it)"
+    lines.append(f"  headstart train {shlex.quote(data)} --plan {shlex.quote(file)}{written}")
+    return lines

@@ -1,0 +1,190 @@
+"""The command `headstart compare`: several trainings side by side, with verdicts instead of decimals."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from headstart.apps.cli.options.parsing import refuse_others
+from headstart.apps.cli.options.words import Augmentation, DomainName, Resize, Strategy
+from headstart.apps.cli.text.printing import json_text, show_text
+from headstart.comparison.questions import MODELS, RATES, SEEDS, STRATEGIES
+
+if TYPE_CHECKING:
+    from headstart.comparison.grid import GridPlan
+
+
+class What(StrEnum):
+    """What is compared."""
+
+    models = "models"
+    strategies = "strategies"
+    rates = "rates"
+    grid = "grid"
+
+
+class Metric(StrEnum):
+    """By which figure."""
+
+    accuracy = "accuracy"
+    balanced_accuracy = "balanced_accuracy"
+    log_loss = "log_loss"
+
+
+class Halving(StrEnum):
+    """Whether weak variants are dropped early."""
+
+    none = "none"
+    successive = "successive"
+
+
+def compare(
+    context: typer.Context,
+    what: Annotated[What | None, typer.Argument(metavar="[WHAT]", help="models, strategies, rates or grid.")] = None,
+    data: Annotated[str | None, typer.Argument(metavar="[DATA]", help="As for train.")] = None,
+    models: Annotated[
+        str | None, typer.Option("--models", help=f"Names with commas between; default: {','.join(MODELS)}.")
+    ] = None,
+    strategies: Annotated[
+        str | None, typer.Option("--strategies", help=f"Names with commas between; default: {','.join(STRATEGIES)}.")
+    ] = None,
+    rates: Annotated[
+        str | None,
+        typer.Option("--rates", help=f"Learning rates of the whole network; default: {','.join(RATES)}."),
+    ] = None,
+    grid: Annotated[Path | None, typer.Option("--grid", help="YAML of what varies; see docs/guide/compare.md.")] = None,
+    model: Annotated[str | None, typer.Option("--model", help="Of all trials.")] = None,
+    strategy: Annotated[
+        Strategy | None,
+        typer.Option("--strategy", help="Of all trials; default: feature_extraction for models, full for rates."),
+    ] = None,
+    epochs: Annotated[int | None, typer.Option("--epochs", help="Of every trained phase.")] = None,
+    input_size: Annotated[int | None, typer.Option("--input-size", help="Side in pixels.")] = None,
+    resize: Annotated[
+        Resize | None, typer.Option("--resize", help="How an image becomes a square; as for train.")
+    ] = None,
+    bits: Annotated[int | None, typer.Option("--bits", help="Of deep grey images; as for train.")] = None,
+    domain: Annotated[DomainName | None, typer.Option("--domain", help="Kind of images.")] = None,
+    augmentation: Annotated[Augmentation | None, typer.Option("--augmentation", help="How far views may vary.")] = None,
+    val: Annotated[str | None, typer.Option("--val", help="Folder of class folders that reports.")] = None,
+    group: Annotated[str | None, typer.Option("--group", help="As for train.")] = None,
+    limit_train: Annotated[
+        str | None, typer.Option("--limit-train", help="Train on a seeded sample: 1000, or 100/class.")
+    ] = None,
+    limit_test: Annotated[
+        str | None, typer.Option("--limit-test", help="Report on a seeded sample: 1000, or 100/class.")
+    ] = None,
+    seeds: Annotated[int | None, typer.Option("--seeds", min=1, help="How many; default 3.")] = None,
+    seed: Annotated[int | None, typer.Option("--seed", min=0, help="The first of them; default 0.")] = None,
+    metric: Annotated[Metric | None, typer.Option("--metric", help="By which figure; default accuracy.")] = None,
+    halving: Annotated[
+        Halving | None,
+        typer.Option("--halving", help="successive: a quarter of the images first, then only the better half."),
+    ] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="One seed, 30 training images a class, 96 px, 6 epochs: a first look.")
+    ] = False,
+    allow_noncommercial: Annotated[
+        bool, typer.Option("--allow-noncommercial", help="Use weights whose licence forbids commercial use.")
+    ] = False,
+    out: Annotated[Path | None, typer.Option("--out", help="Folder; default: a new one under comparisons/.")] = None,
+    resume: Annotated[Path | None, typer.Option("--resume", help="Go on with this comparison; nothing else.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Answer as JSON on stdout.")] = False,
+) -> None:
+    """Train several ways side by side and say which is better, which are tied, and how many images would decide."""
+    from headstart.apps.cli.text.comparison import ComparisonConsole, comparison_text
+    from headstart.workflow import comparing
+
+    with ComparisonConsole() as watcher:
+        if resume is not None:
+            refuse_others(context, {"resume", "as_json"}, when="beside --resume", why="it goes on with what was begun")
+            answer = comparing.resume_comparison(resume, watcher=watcher)
+        else:
+            part = _said(val=val, group=group, limit_train=limit_train, limit_test=limit_test, bits=bits)
+            base = _said(model=model, strategy=strategy, epochs=epochs, input_size=input_size, domain=domain)
+            base |= _said(resize=resize)
+            base |= _said(augmentation=augmentation, noncommercial_weights="allow" if allow_noncommercial else None)
+            shared = _said(metric=metric and metric.value, halving=halving and halving.value)
+            asked = Asked(part, base, shared, seeds, seed, "quick" if quick else "full")
+            lists = {What.models: models, What.strategies: strategies, What.rates: rates}
+            plan = plan_of(what, data, lists, grid, asked)
+            answer = comparing.compare(plan, out=out, watcher=watcher)
+    if as_json:
+        show_text(json_text(answer))
+    else:
+        show_text(comparison_text(answer))
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Options that every kind of comparison takes, as far as they were given."""
+
+    data: dict[str, Any]
+    base: dict[str, Any]
+    shared: dict[str, Any]
+    """metric and halving."""
+    seeds: int | None
+    first_seed: int | None
+    extent: Literal["quick", "full"]
+
+    def seeds_or(self, usual: int) -> list[int]:
+        """The seeds, where nothing else says how many."""
+        first = self.first_seed or 0
+        return list(range(first, first + (self.seeds or usual)))
+
+
+def plan_of(
+    what: What | None, data: str | None, lists: dict[What, str | None], grid: Path | None, asked: Asked
+) -> GridPlan:
+    """What the command line asks for."""
+    from headstart.comparison.questions import question
+
+    if what is None:
+        raise typer.BadParameter(f"one of {', '.join(What)} is missing", param_hint="WHAT")
+    odd = [f"--{kind}" for kind, value in lists.items() if value is not None and kind != what]
+    odd += ["--grid"] if grid is not None and what != What.grid else []
+    if odd:
+        raise typer.BadParameter(f"{', '.join(odd)} does not go with {what.value}", param_hint="WHAT")
+    if what == What.grid:
+        if grid is None:
+            raise typer.BadParameter("the YAML of what varies is missing", param_hint="--grid")
+        return _grid_plan(grid, data, asked)
+    if data is None:
+        raise typer.BadParameter("DATA is missing", param_hint="DATA")
+    values = [name.strip() for name in (lists[what] or "").split(",") if name.strip()]
+    seeds = asked.seeds_or(1 if asked.extent == "quick" else SEEDS)
+    kind: Any = what.value
+    return question(
+        kind, data, values, data=asked.data, base=asked.base, seeds=seeds, extent=asked.extent, **asked.shared
+    )
+
+
+def _grid_plan(grid: Path, data: str | None, asked: Asked) -> GridPlan:
+    """A grid from its file; the command line comes before the file, and a quick look after both."""
+    from headstart.comparison.grid import GridPlan
+    from headstart.comparison.questions import QUICK_BASE, QUICK_DATA
+
+    quick = asked.extent == "quick"
+    seeds = asked.seeds_or(1) if asked.seeds or quick else None
+    plan = GridPlan.read(
+        grid,
+        data={**asked.data, **_said(source=data)} or None,
+        base=asked.base or None,
+        usual_data=QUICK_DATA if quick else None,
+        usual_base=QUICK_BASE if quick else None,
+        seeds=seeds,
+        **asked.shared,
+    )
+    if seeds is None and asked.first_seed is not None:
+        plan = plan.model_copy(update={"seeds": tuple(asked.seeds_or(len(plan.seeds)))})
+    return plan
+
+
+def _said(**options: Any) -> dict[str, Any]:  # noqa: ANN401 - values of any option
+    """Those that have a value, as plain text."""
+    said = {name: value for name, value in options.items() if value is not None}
+    return {name: value.value if isinstance(value, StrEnum) else value for name, value in said.items()}

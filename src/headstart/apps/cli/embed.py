@@ -1,0 +1,110 @@
+"""The command `headstart embed`: fills a store of features by hand, or writes them to a file."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from headstart.amounts import bytes_text
+from headstart.apps.cli.options.words import Resize
+from headstart.apps.cli.text.printing import json_text, show_text
+from headstart.errors import Interrupted
+
+
+class Precision(StrEnum):
+    """In which rows are kept."""
+
+    float16 = "float16"
+    float32 = "float32"
+
+
+def embed(
+    data: Annotated[str, typer.Argument(metavar="DATA", help="As for train; labels are only written, never used.")],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "-o", "--out", help="Folder of the store (default: the one of train), or a .npz or .parquet file."
+        ),
+    ] = None,
+    model: Annotated[str | None, typer.Option("--model", help="ARCH, ARCH:TAG or ARCH:file:PATH.")] = None,
+    layer: Annotated[
+        str, typer.Option("--layer", help="pooled: what the head reads. A layer group: what enters it.")
+    ] = "pooled",
+    views: Annotated[int, typer.Option("--views", help="Random views of each image beside the plain one.")] = 0,
+    input_size: Annotated[int | None, typer.Option("--input-size", help="Side in pixels.")] = None,
+    resize: Annotated[Resize | None, typer.Option("--resize", help="How an image becomes a square.")] = None,
+    bits: Annotated[int | None, typer.Option("--bits", help="Bits that deep grey images use, such as 12.")] = None,
+    precision: Annotated[Precision, typer.Option("--precision", help="In which rows are kept.")] = Precision.float16,
+    allow_noncommercial: Annotated[
+        bool, typer.Option("--allow-noncommercial", help="Use weights whose licence forbids commercial use.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Answer as JSON on stdout.")] = False,
+) -> None:
+    """Compute what a frozen network gives for images, and keep it; a second call computes only what is missing."""
+    from headstart.apps.cli.text import console
+    from headstart.delivery.features import is_feature_file, write_features
+    from headstart.workflow.embedding import EmbedOptions, fill_store
+
+    to_file = out is not None and is_feature_file(out)
+    options = EmbedOptions(
+        data,
+        model=model,
+        layer=layer,
+        views=views,
+        input_size=input_size,
+        resize=None if resize is None else resize.value,
+        bits=bits,
+        precision=precision.value,
+        store=None if to_file else out,
+        noncommercial_weights="allow" if allow_noncommercial else "refuse",
+    )
+    given = {"-o": out, "--model": model, "--layer": layer, "--views": views, "--input-size": input_size}
+    given |= {"--resize": resize and resize.value, "--bits": bits}
+    given |= {"--precision": precision.value, "--allow-noncommercial": allow_noncommercial}
+    with console.training() as watcher:
+        try:
+            filled = fill_store(options, progress=watcher.progress)
+        except Interrupted as stopped:
+            raise Interrupted(stopped.found, remedy=f"go on with: {command_of(data, given)}") from stopped
+    figures = dict(filled.figures)
+    if to_file and out is not None:
+        write_features(filled, out)
+        figures["file"] = str(out)
+    show_text(json_text(figures) if as_json else embedded_text(figures))
+
+
+def command_of(data: str, given: Mapping[str, object]) -> str:
+    """The command line that does the same, without what is the default."""
+    usual: Mapping[str, object] = {"--layer": "pooled", "--views": 0, "--precision": "float16"}
+    words = ["headstart", "embed", data]
+    for name, value in given.items():
+        if value is True:
+            words.append(name)
+        elif value not in (None, False) and value != usual.get(name):
+            words += [name, str(value)]
+    return shlex.join(words)
+
+
+def embedded_text(figures: Mapping[str, Any]) -> str:
+    """The answer of `headstart embed`."""
+    seconds, rows = figures["seconds"], figures["images"] * (1 + figures["views"])
+    views = "" if not figures["views"] else f" in {1 + figures['views']} views"
+    lines = [
+        f"{figures['images']:,} images{views}, {figures['model']}, {figures['border']}",
+        f"{figures['computed']:,} rows computed by {figures['engine']}, {figures['stored_before']:,} were there",
+        f"{seconds:.1f} s, {rows / max(seconds, 1e-9):.0f} rows/s, start included",
+        f"{bytes_text(figures['bytes'])} of these features in {figures['store']}",
+    ]
+    for name, reason in list(figures["unreadable"].items())[:3]:
+        lines.append(f"left out {name}: {reason}")
+    if (more := len(figures["unreadable"]) - 3) > 0:
+        lines.append(f"left out {more} more that cannot be read (see --json)")
+    lines += [f"warning: {finding['evidence']}; {finding['remedy']}" for finding in figures["findings"]]
+    if "file" in figures:
+        lines.append(f"written: {figures['file']}")
+    return "\n".join(lines)

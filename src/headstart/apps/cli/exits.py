@@ -1,0 +1,96 @@
+"""How a command ends: its exit code, and the one line on stderr where it did not do what was asked.
+
+0 done; 1 a mistake of the user or a limit of the machine (a closed folder, a full disk); 2 wrong usage, which typer
+tells; 130 stopped by Ctrl-C or SIGTERM. Only a fault of headstart itself ends in a traceback.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+import sys
+from collections.abc import Callable
+from typing import Any, TextIO
+
+from typer.core import TyperGroup
+
+from headstart.apps.cli.text.printing import visible_name
+from headstart.errors import HeadstartError, Interrupted
+from headstart.files import FULL_DISK, unreachable
+
+
+class Commands(TyperGroup):
+    """The commands of headstart: Ctrl-C in any of them says how to go on, where typer would end without a word."""
+
+    def invoke(self, ctx: Any) -> object:  # noqa: ANN401 - typer's own class, which moved between its versions
+        """Run the command.
+
+        Raises:
+            Interrupted: Ctrl-C, in a command that has nothing better to say.
+        """
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as stop:
+            again = shlex.join(["headstart", *sys.argv[1:]])
+            raise Interrupted("stopped by Ctrl-C", remedy=f"the same command starts again: {again}") from stop
+
+
+def exit_code(command: Callable[[], object]) -> int:
+    """Run a command, tell on stderr what stopped it, and return the exit code.
+
+    What was printed is written out here: where that fails (a full disk behind `>`), it must be told too.
+    """
+    try:
+        command()
+    except SystemExit as end:  # typer, after its own last word
+        code = end.code if isinstance(end.code, int) else int(end.code is not None)
+        return code or _written_out()
+    except HeadstartError as error:
+        return _told(str(error), error.exit_code)
+    except KeyboardInterrupt:  # before typer was there, or after it
+        return _told("stopped by Ctrl-C", Interrupted.exit_code)
+    except BrokenPipeError:
+        return _nobody_reads()
+    except OSError as error:
+        if error.filename is None and error.errno not in FULL_DISK:
+            raise
+        return _told_by_system(error)
+    return _written_out()
+
+
+def _written_out() -> int:
+    stdout: TextIO | None = sys.stdout  # None where it was closed before the start
+    try:
+        if stdout is not None:
+            stdout.flush()
+    except BrokenPipeError:
+        return _nobody_reads()
+    except OSError as error:
+        return _told_by_system(error)
+    return 0
+
+
+def _told_by_system(error: OSError) -> int:
+    if error.filename is not None:
+        return _told(str(unreachable(error)), 1)
+    _forget_stdout()
+    return _told(f"the answer could not be written ({error.strerror}); make room, or print it elsewhere", 1)
+
+
+def _nobody_reads() -> int:
+    """`| head` has seen enough: no fault, and nobody to tell."""
+    _forget_stdout()
+    return 1
+
+
+def _forget_stdout() -> None:
+    """What could not be written would be tried once more when Python ends, with a traceback of its own."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):  # also where it is no file
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _told(text: str, code: int) -> int:
+    with contextlib.suppress(OSError):
+        print(f"headstart: {visible_name(text)}", file=sys.stderr, flush=True)
+    return code

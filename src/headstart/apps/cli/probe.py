@@ -1,0 +1,121 @@
+"""The command `headstart probe`: how much of a network transfers to a set of images, layer group by layer group."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from headstart.apps.cli.text.printing import json_text, show_text, wrapped
+from headstart.files import write_json
+from headstart.html.depth_chart import check_chart_path, method_text, table_rows, write_chart
+
+_MOST_LEFT_OUT = 3
+
+
+def probe(
+    data: Annotated[str, typer.Argument(metavar="DATA", help="As for train; only images to learn from are looked at.")],
+    model: Annotated[
+        str | None, typer.Option("--model", help="ARCH, ARCH:TAG or ARCH:file:PATH; default: the run's, or train's.")
+    ] = None,
+    run: Annotated[
+        Path | None,
+        typer.Option("--run", help="A run on DATA: CKA says what tuning has moved. Only what it learned from is read."),
+    ] = None,
+    group: Annotated[
+        str | None,
+        typer.Option("--group", help="Regular expression on the image path; what group 1 matches stays on one side."),
+    ] = None,
+    limit: Annotated[str | None, typer.Option("--limit", help="A seeded sample: 1000, or 100/class.")] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(
+            "--seed", help="Train with the same, and no image that reports is seen. Default: the run's, or 0."
+        ),
+    ] = None,
+    out: Annotated[Path | None, typer.Option("-o", "--out", help="Write the answer here as JSON.")] = None,
+    chart: Annotated[
+        Path | None, typer.Option("--chart", help="Write a chart as .svg, or as .html with its table.")
+    ] = None,
+    patches: Annotated[
+        Path | None, typer.Option("--patches", help="Write a .png of the patches that excite each group most.")
+    ] = None,
+    allow_noncommercial: Annotated[
+        bool, typer.Option("--allow-noncommercial", help="Use weights whose licence forbids commercial use.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Answer as JSON on stdout.")] = False,
+) -> None:
+    """Measure after every layer group how well your classes can be told, and the rule of thumb for what transfers."""
+    from headstart.apps.cli.text import console
+    from headstart.workflow import probing
+
+    check_places(out, chart)
+    with console.training() as watcher:
+        found = probing.probe(
+            data,
+            model=model,
+            run=run,
+            group=group,
+            limit=limit,
+            seed=seed,
+            patches=patches,
+            noncommercial_weights="allow" if allow_noncommercial else "refuse",
+            progress=watcher.progress,
+        )
+    answer = found.to_dict()
+    if chart is not None:
+        write_chart(answer, chart)
+        answer["chart"] = str(chart)
+    if out is not None:
+        try:
+            write_json(out, answer)
+        except OSError as error:
+            raise probing.not_written(out, error) from error
+    show_text(json_text(answer) if as_json else probed_text(answer))
+
+
+def check_places(out: Path | None, chart: Path | None) -> None:
+    """Refuse files that cannot be written before anything is computed.
+
+    Raises:
+        HeadstartError: a place where no file can be written, or a chart of another kind.
+    """
+    from headstart.workflow.probing import refuse_unwritable
+
+    if chart is not None:
+        check_chart_path(chart)
+    for path in (out, chart):
+        if path is not None:
+            refuse_unwritable(path)
+
+
+def probed_text(answer: Mapping[str, Any]) -> str:
+    """The answer of `headstart probe`: the table of the chart, what it means, and what was written."""
+    rows = table_rows(answer)
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    sides = "<<" + ">" * (len(widths) - 2)
+    form = "  ".join(f"{{:{side}{width}}}" for side, width in zip(sides, widths, strict=True))
+    lines = [
+        f"{answer['model']} at {answer['input_size']} px on {answer['data']}",
+        "",
+        *(form.format(*row).rstrip() for row in rows),
+        "",
+        wrapped(answer["sentence"]),
+        "",
+        wrapped(method_text(answer)),
+        f"{answer['seconds']:.1f} s",
+    ]
+    for name, reason in list(answer["unreadable"].items())[:_MOST_LEFT_OUT]:
+        lines.append(f"left out {name}: {reason}")
+    if (more := len(answer["unreadable"]) - _MOST_LEFT_OUT) > 0:
+        lines.append(f"left out {more} more that cannot be read (see --json)")
+    drawn = answer.get("patches")
+    for name, reason in (drawn["without"] if drawn else {}).items():
+        lines.append(f"no patches of {name}: {reason}")
+    if drawn:
+        lines.append(f"patches: {drawn['file']}")
+    if "chart" in answer:
+        lines.append(f"chart: {answer['chart']}")
+    return "\n".join(lines)

@@ -1,0 +1,53 @@
+"""The command `headstart report`: one HTML file for each run or comparison, to be read and sent on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from headstart.amounts import bytes_text
+from headstart.apps.cli.text.printing import json_text, show_text
+
+if TYPE_CHECKING:
+    from headstart.workflow.reporting import Report
+
+
+def report(
+    runs: Annotated[
+        list[Path], typer.Argument(metavar="RUN...", help="Folders of runs or comparisons, finished or not.")
+    ],
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", help="Write here; for one RUN. Default: report.html in its folder.")
+    ] = None,
+    with_images: Annotated[
+        bool, typer.Option("--with-images", help="Put small copies of the images behind mistakes into the page.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Answer as JSON on stdout.")] = False,
+) -> None:
+    """Write one page a run: data, decisions, curves, mistakes, cost, and how to do it again. No network needed."""
+    from headstart.workflow import reporting
+
+    written = reporting.report(runs, out=out, images="shown" if with_images else "named")
+    answer = answer_of(written)
+    show_text(json_text(answer) if as_json else report_text(written))
+
+
+def answer_of(written: Sequence[Report]) -> dict[str, Any]:
+    """What `--json` prints."""
+    return {
+        "reports": [
+            {"run": str(one.run), "kind": one.kind, "report": str(one.path), "bytes": one.size_bytes} for one in written
+        ]
+    }
+
+
+def report_text(written: Sequence[Report]) -> str:
+    """Where the pages lie, how large they are, and what was left out."""
+    lines = []
+    for one in written:
+        lines.append(f"report of the {one.kind}: {one.path} ({bytes_text(one.size_bytes)})")
+        lines += [f"  {note}" for note in one.notes]
+    return "\n".join(lines)

@@ -1,0 +1,189 @@
+"""The command `headstart shortlist`: which of many networks are worth training on your images."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from headstart.apps.cli.options.filters import (
+    AnySize,
+    Commercial,
+    Contains,
+    Family,
+    Library,
+    MaxGmacs,
+    MaxInput,
+    MaxParams,
+    MinSpeed,
+    MinTop1,
+    TrainedOn,
+    model_query,
+)
+from headstart.apps.cli.text.printing import json_text, show_text, wrapped
+from headstart.errors import Interrupted
+
+if TYPE_CHECKING:
+    from headstart.advice.shortlist.halving import Difference
+    from headstart.advice.shortlist.ranking import Place, Shortlist
+
+_MOST_NAMED = 5
+"""So many networks that tie are named."""
+
+
+def shortlist(
+    data: Annotated[str, typer.Argument(metavar="DATA", help="As for train; what would report is not looked at.")],
+    models: Annotated[
+        str | None, typer.Option("--models", help="Names with commas between them; or search with the options below.")
+    ] = None,
+    keep: Annotated[int, typer.Option("--keep", help="Length of the list.")] = 3,
+    images: Annotated[
+        int | None, typer.Option("--images", help="Of the last round; default: 512, or more for many classes.")
+    ] = None,
+    group: Annotated[
+        str | None,
+        typer.Option("--group", help="Regular expression on the image path; what group 1 matches stays in one fold."),
+    ] = None,
+    input_size: Annotated[
+        int | None, typer.Option("--input-size", help="Side in pixels for all; default: each network's own.")
+    ] = None,
+    contains: Contains = None,
+    family: Family = None,
+    library: Library = None,
+    domain: TrainedOn = None,
+    max_params: MaxParams = None,
+    max_gmacs: MaxGmacs = None,
+    max_input: MaxInput = None,
+    min_top1: MinTop1 = None,
+    min_speed: MinSpeed = None,
+    sizes: AnySize = None,
+    commercial: Commercial = False,
+    pareto: Annotated[
+        bool, typer.Option("--pareto", help="Only those that no other beats in accuracy and parameters at once.")
+    ] = False,
+    allow_noncommercial: Annotated[
+        bool, typer.Option("--allow-noncommercial", help="Use weights whose licence forbids commercial use.")
+    ] = False,
+    seed: Annotated[int, typer.Option("--seed", help="Train with the same, and no image that reports is seen.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Answer as JSON on stdout.")] = False,
+) -> None:
+    """Rank pretrained networks on your images without training, and say what such scores cannot tell."""
+    from headstart.apps.cli.text import console
+    from headstart.networks.cards.search import ModelQuery
+    from headstart.workflow import shortlisting
+
+    query = model_query(
+        contains=contains,
+        family=family,
+        library=library,
+        domain=domain,
+        max_params=max_params,
+        max_gmacs=max_gmacs,
+        max_input=max_input,
+        min_top1=min_top1,
+        min_speed=min_speed,
+        sizes=sizes,
+        commercial=commercial,
+        pareto=pareto,
+    )
+    with console.training() as watcher:
+        try:
+            answer = shortlisting.shortlist(
+                data,
+                models or (),
+                query=None if query == ModelQuery() else query,
+                keep=keep,
+                images=images,
+                group=group,
+                input_size=input_size,
+                seed=seed,
+                noncommercial_weights="allow" if allow_noncommercial else "refuse",
+                progress=watcher.progress,
+            )
+        except Interrupted as stopped:
+            raise Interrupted(stopped.found, remedy="the same command computes only what is missing") from stopped
+    if as_json:
+        show_text(json_text(answer.to_dict()))
+    else:
+        given = {"--group": group, "--input-size": input_size, "--seed": seed or None}
+        words = [word for name, value in given.items() if value is not None for word in (name, str(value))]
+        show_text(shortlist_text(answer, words + ["--allow-noncommercial"] * allow_noncommercial))
+
+
+def shortlist_text(answer: Shortlist, shared: Sequence[str] = ()) -> str:
+    """The answer of `headstart shortlist`: the order with its scores, ties, agreement, warnings, and how to go on.
+
+    Args:
+        answer: What was found.
+        shared: Options to train with as well.
+    """
+    figures = answer.figures
+    sizes = ", ".join(f"{each.images:,}" for each in answer.rounds)
+    asked = len(answer.ranking)
+    lines = [
+        f"{asked} network{'s' * (asked != 1)} on {sizes} of {figures['images_to_learn_from']:,} images to learn from, "
+        f"{len(answer.classes)} classes; what reports ({figures['reported_on']}) was not looked at",
+        "",
+        *_table(answer),
+        "",
+        f"shortlist  {', '.join(answer.models)}",
+    ]
+    if answer.first_two is not None:
+        lines.append(wrapped(_of_two(answer.first_two, answer), rest="           "))
+    lines += [wrapped(f"agreement  {line}", rest="           ") for line in answer.agreement]
+    lines += [wrapped(f"left out   {name}: {reason}", rest="           ") for name, reason in answer.skipped.items()]
+    lines += [wrapped(f"warning: {warning}", rest="  ") for warning in answer.warnings]
+    found = "" if not figures["stored_before"] else f", {figures['stored_before']:,} were stored"
+    lines += [
+        f"{figures['seconds']:.1f} s, {figures['computed']:,} rows of features computed{found}",
+        "go on with",
+        *(f"  {shlex.join(['headstart', 'train', answer.source, '--model', name, *shared])}" for name in answer.models),
+    ]
+    return "\n".join(lines)
+
+
+def _table(answer: Shortlist) -> list[str]:
+    width = max(len("network"), *(len(_shown(place)) for place in answer.ranking))
+    lines = [
+        f"{'network':<{width}} {'images':>6} {'log loss':>8} {'accuracy (95 %)':>20} {'LogME':>7} {'H-score':>7} "
+        f"{'kNN':>5} {'ImageNet':>8} {'params':>7} {'GMACs':>6}"
+    ]
+    for place in answer.ranking:
+        one, card = place.judged, place.candidate
+        low, high = one.accuracy_interval
+        lines.append(
+            f"{_shown(place):<{width}} {place.images:>6,} {one.log_loss:>8.3f} "
+            f"{f'{one.accuracy:.3f} {low:.3f}..{high:.3f}':>20} {one.log_me:>7.3f} {one.h_score:>7.3f} "
+            f"{one.knn_accuracy:>5.3f} {_number(card.imagenet_top1, 8, 1)} {card.parameters / 1e6:>6.1f}M "
+            f"{_number(card.gmacs, 6, 2)}"
+        )
+    lines.append(
+        "log loss and accuracy: ridge probe, out of fold; a network with fewer images left before the last round"
+    )
+    return lines
+
+
+def _shown(place: Place) -> str:
+    """The name, of the user's own file without its folders."""
+    name, own, file = place.candidate.name.partition(":file:")
+    return f"{name}{own}{Path(file).name}" if own else name
+
+
+def _number(value: float | None, width: int, digits: int) -> str:
+    return f"{'-':>{width}}" if value is None else f"{value:>{width}.{digits}f}"
+
+
+def _of_two(two: Difference, answer: Shortlist) -> str:
+    low, high = two.log_loss_interval
+    worse, better = two.accuracy_interval
+    figures = (
+        f"first less second: log loss lower by {two.log_loss:.3f} ({low:.3f}..{high:.3f}), accuracy higher by "
+        f"{two.accuracy:.3f} ({worse:.3f}..{better:.3f})"
+    )
+    if not two.is_tie:
+        return f"first      {figures}"
+    tied = ", ".join(answer.tied[:_MOST_NAMED]) + (", ..." if len(answer.tied) > _MOST_NAMED else "")
+    return f"tie        {figures}; {tied} cannot be told apart here, and {answer.cheapest_tied} costs the least"

@@ -1,0 +1,200 @@
+"""What people read of a comparison: a line for each trial on stderr, tables and sentences on stdout."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any, Self
+
+from headstart.amounts import bytes_text, count_text, duration_text
+from headstart.apps.cli.text.console import TrainingConsole
+from headstart.comparison.comparison import TrialEnd
+from headstart.comparison.grid import Trial
+from headstart.plan.plan import Phase
+from headstart.workflow.comparing import Watcher
+
+_MOST_SENTENCES = 12
+
+
+class ComparisonConsole(Watcher):
+    """Bars inside a trial, where stderr is a terminal, and one line when it has ended."""
+
+    def __init__(self) -> None:
+        self._console = TrainingConsole()
+        self._now = ""
+        self._said: set[str] = set()
+
+    def __enter__(self) -> Self:
+        """Nothing is shown yet."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Take the bar away."""
+        self._console.close()
+
+    def trial_started(self, trial: Trial, *, of: int, resumed: str) -> None:
+        """Named on the bar."""
+        self._now = f"{trial.number}/{of} {trial.variant.name}, seed {trial.seed}"
+        if resumed == "resume":
+            self._console.say(f"{self._now}: going on")
+
+    def trial_ended(self, trial: Trial, end: TrialEnd, row: Mapping[str, Any]) -> None:
+        """One line."""
+        self._console.close()
+        if end.state == "failed":
+            self._console.say(f"{self._now}: failed: {end.error}")
+            return
+        accuracy = "needs download" if row["accuracy"] is None else f"{row['accuracy']:.3f}"
+        chosen = "-" if row["select_accuracy"] is None else f"{row['select_accuracy']:.3f}"
+        self._console.say(f"{self._now}: accuracy {accuracy} (select {chosen}), {duration_text(end.seconds)}")
+
+    def phase_started(self, index: int, phase: Phase) -> None:
+        """Not a line of its own: there are many."""
+
+    def work_started(self, what: str, total: int) -> None:
+        """A new bar in place of the last."""
+        self._console.work_started(f"{self._now}: {what}", total)
+
+    def work_done(self, count: int) -> None:
+        """Move the bar."""
+        self._console.work_done(count)
+
+    def noted(self, event: str, values: Mapping[str, Any]) -> None:
+        """Only what changes how the figures are to be read."""
+        if event == "no_effect" and values["option"] not in self._said:
+            self._said.add(values["option"])
+            option = values["option"].replace("_", "-")
+            self._console.say(f"warning: --{option} has no effect with {values['strategy']}")
+        elif event == "diverged":
+            self._console.say(f"{self._now}: the loss stopped being a number in epoch {values['epoch']}")
+        elif event == "not_measured":
+            self._console.say(f"warning: the speed of {values['network']} could not be measured: {values['why']}")
+        elif event == "alarm":
+            self._console.say(f"{self._now}: warning: {values['text']}")
+        elif event == "random_weights":
+            self._console.say(f"{self._now}: random weights stand in, for time and memory only: {values['why']}")
+
+
+def comparison_text(answer: Mapping[str, Any]) -> str:
+    """The end of `headstart compare`."""
+    data = answer["data"]
+    lines = [_headline(answer), "", *_table(answer), ""]
+    lines += _chosen_lines(answer)
+    sentences = [pair["sentence"] for pair in answer["pairs"] if pair["on"] == "select"]
+    if sentences:
+        lines += ["", f"on validation images ({data['selected_on']}):"]
+        lines += [f"  {sentence}" for sentence in sentences[:_MOST_SENTENCES]]
+        if (more := len(sentences) - _MOST_SENTENCES) > 0:
+            lines.append(f"  and {more} more pairs (see --json)")
+    sentences = [pair["sentence"] for pair in answer["pairs"] if pair["on"] == "report"]
+    if sentences:
+        lines += ["", f"on test images ({data['reported_on']}), which chose nothing:"]
+        lines += [f"  {sentence}" for sentence in sentences[:_MOST_SENTENCES]]
+    lines += [*_rate_lines(answer), "", *_front_lines(answer), *_unstable_lines(answer)]
+    for trial in answer["trials"]:
+        if trial["state"] == "failed":
+            lines.append(f"failed: {trial['trial']}: {trial['error']}")
+    for row in answer["variants"]:
+        if row["weights_missing"]:
+            lines.append(f"needs download: {row['name']}: {row['weights_missing']}")
+    lines += [
+        "",
+        f"{sum(t['state'] == 'done' for t in answer['trials'])} trials, {duration_text(answer['seconds'])} of training",
+        f"comparison: {answer['comparison']}",
+        f"next:       headstart report {shlex.quote(answer['comparison'])}",
+    ]
+    if answer["resume"]:
+        lines.append(f"{answer['why_resume']}: {answer['resume']}")
+    return "\n".join(lines)
+
+
+def _headline(answer: Mapping[str, Any]) -> str:
+    """The result in a line: one that is better, or that nobody can be told from the rest."""
+    chosen = answer["chosen"]
+    if chosen is None:
+        return "nothing can be chosen: no accuracy was measured"
+    return str(chosen["headline"]) + ("" if answer["finished"] else " (so far: trials are still to come)")
+
+
+def _table(answer: Mapping[str, Any]) -> list[str]:
+    rows = answer["variants"]
+    width = max(7, *(len(row["name"]) for row in rows))
+    lines = [
+        f"{'variant':<{width}} {'seeds':>5} {'accuracy':>8} {'95 % interval':>14} {'select':>7} {'train':>9} "
+        f"{'images/s':>8} {'one image':>9} {'memory':>8} {'params':>7}"
+    ]
+    entries = {entry["variant"]: entry["why"] for entry in answer["entries"]}
+    for row in rows:
+        if row["same_model_as"]:
+            why = f"same model as {row['same_model_as']}: {entries[row['same_model_as']]}"
+            time = f"; training took {duration_text(row['seconds']['mean'])}" if row["seconds"] else ""
+            lines.append(f"{row['name']:<{width}} {row['seeds_done']:>5} {why}{time}")
+            continue
+        report, select, speed = row["report"], row["select"], row["inference"]
+        accuracy = [f"{report['accuracy']:.3f}", "{:.3f}..{:.3f}".format(*report["interval"])] if report else ["-", "-"]
+        chosen = f"{select['accuracy']:.3f}" if select else "-"
+        time = duration_text(row["seconds"]["mean"]) if row["seconds"] else "-"
+        speeds = [f"{speed['images_per_second']:.0f}", f"{speed['one_image_ms']:.1f} ms"] if speed else ["-", "-"]
+        if speed and speed.get("stability") == "unstable":
+            speeds = ["unstable", "unstable"]
+        memory = bytes_text(row["peak_memory_bytes"]) if row["peak_memory_bytes"] else "-"
+        parameters = f"{row['parameters'] / 1e6:.1f}M" if row["parameters"] else "-"
+        status = "" if row["accuracy_status"] == "measured" else f"  {row['accuracy_status']}"
+        lines.append(
+            f"{row['name']:<{width}} {row['seeds_done']:>5} {accuracy[0]:>8} {accuracy[1]:>14} {chosen:>7} {time:>9} "
+            f"{speeds[0]:>8} {speeds[1]:>9} {memory:>8} {parameters:>7}{status}"
+        )
+    return lines
+
+
+def _chosen_lines(answer: Mapping[str, Any]) -> list[str]:
+    chosen = answer["chosen"]
+    if chosen is None:
+        return []
+    report = chosen["report"]
+    lines = [f"{'recommended' if chosen['tied_with'] else 'chosen'}: {chosen['variant']} - {chosen['why']}"]
+    if report:
+        low, high = report["interval"]
+        seeds = report["by_seed"]
+        apart = f", {min(seeds):.3f} to {max(seeds):.3f} by seed" if len(seeds) > 1 else ""
+        few = f"; too few seeds: use {report['seeds_needed']}" if report["seeds_needed"] else ""
+        lines.append(
+            f"its accuracy on {report['images']:,} test images: {report['accuracy']:.3f} "
+            f"(95 % interval {low:.3f}..{high:.3f}, {count_text(len(seeds), 'seed')}{apart}){few}"
+        )
+    return lines
+
+
+def _rate_lines(answer: Mapping[str, Any]) -> list[str]:
+    labelled = [row for row in answer["variants"] if row["rate"]]
+    if not labelled:
+        return []
+    return ["", "rates:", *(f"  {row['name']}: {row['rate']['label']} - {row['rate']['why']}" for row in labelled)]
+
+
+def _unstable_lines(answer: Mapping[str, Any]) -> list[str]:
+    """Speeds that are no figures: the machine was busy."""
+    found = {}
+    for row in answer["variants"]:
+        speed = row["inference"]
+        if speed and speed.get("stability") == "unstable":
+            low, high = speed.get("one_image_ms_range") or [speed["one_image_ms"]] * 2
+            least, most = speed.get("images_per_second_range") or [speed["images_per_second"]] * 2
+            found[row["model"]] = (
+                f"speed of {row['model']} is unstable: one image {low:,.0f} to {high:,.0f} ms, {least:,.0f} to "
+                f"{most:,.0f} images/s; the machine was busy. Measure again when it is idle: headstart compare "
+                f"--resume {shlex.quote(answer['comparison'])}"
+            )
+    return list(found.values())
+
+
+def _front_lines(answer: Mapping[str, Any]) -> list[str]:
+    fronts = {"accuracy and training time": "minutes", "accuracy and images/s": "inference"}
+    return [
+        f"no other variant is better in both {what}: {', '.join(answer['pareto'][key])}"
+        for what, key in fronts.items()
+        if answer["pareto"][key]
+    ]

@@ -1,0 +1,398 @@
+"""What people read: progress and tables on stderr, answers as text on stdout."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import groupby
+from typing import Any
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from headstart.amounts import bytes_text, count_text, duration_text
+from headstart.apps.cli.text.figures import accuracy_text, balanced_text, finding_lines
+from headstart.apps.cli.text.printing import NAME_WIDTH, shows_bars, view_text, visible, visible_name
+from headstart.plan.plan import Phase
+from headstart.runs.observers import Observer
+
+_EPOCH_ROW = (
+    "{phase:<16} {epoch:>5} {train:>10} {select:>11} {accuracy:>10} {head:>9} {backbone:>18} {seconds:>8}  {mark}"
+)
+
+_UNTESTED = {
+    "measured": " (not tested yet: too few runs here have shown how right such figures are)",
+    "related": " (from other networks or a short trial; too few runs here have shown how right such figures are)",
+    "guessed": " (a rough guess: nothing ran on this machine yet)",
+}
+"""What to say of an estimate by where its figures come from, until runs on this machine have tested some."""
+_WORTH_SAYING = 1.5
+"""A later forecast is shown if it differs from the one before by more than this factor."""
+
+_MOST_RUNS = 10
+"""So many groups with a rate of their own are named in one line."""
+
+
+def _stderr() -> Console:
+    return Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def warn(text: str) -> None:
+    """One line on stderr."""
+    _stderr().print(f"warning: {visible_name(text)}", markup=False)
+
+
+def progress() -> Callable[[str, int], Callable[[int], object]]:
+    """A bar for each piece of work with a known number of images, where stderr is a terminal."""
+    watcher = TrainingConsole()
+    return watcher.progress
+
+
+@contextmanager
+def training() -> Iterator[TrainingConsole]:
+    """Bars and the per-epoch table while the block runs."""
+    watcher = TrainingConsole()
+    try:
+        yield watcher
+    finally:
+        watcher.close()
+
+
+class TrainingConsole(Observer):
+    """Shows a run as it goes on."""
+
+    def __init__(self) -> None:
+        self._console = _stderr()
+        self._bar: Progress | None = None
+        self._task: Any = None
+        self._header_shown = False
+        self._budget: str | None = None
+        self._solving = False
+
+    def progress(self, what: str, total: int) -> Callable[[int], object]:
+        """Start a bar; the answer moves it on."""
+        self.work_started(what, total)
+        return self.work_done
+
+    def close(self) -> None:
+        """Take the bar away."""
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+
+    def work_started(self, what: str, total: int) -> None:
+        """A new bar in place of the last."""
+        self.close()
+        if not shows_bars(self._console):
+            return
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("images"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=self._console,
+            transient=True,
+        )
+        self._bar.start()
+        self._task = self._bar.add_task(what, total=total)
+
+    def work_done(self, count: int) -> None:
+        """Move the bar."""
+        if self._bar is not None:
+            self._bar.advance(self._task, count)
+            if self._bar.finished:
+                self.close()
+                if self._solving:  # what follows has no count, and a bar that stands still tells nothing
+                    self._computing("fitting the linear probe: cross-validation of its L2 penalty")
+
+    def _computing(self, what: str) -> None:
+        """A moving bar without an end, and the name of what is computed."""
+        self.close()
+        if self._console.is_terminal:
+            self._bar = Progress(
+                TextColumn("{task.description}"),
+                BarColumn(),
+                TimeElapsedColumn(),
+                console=self._console,
+                transient=True,
+            )
+            self._bar.start()
+            self._task = self._bar.add_task(what, total=None)
+
+    def phase_started(self, index: int, phase: Phase) -> None:
+        """Its name, and what it does."""
+        self._solving = phase.kind == "solve"
+        what = "solve the head" if phase.kind == "solve" else f"train up to {phase.epochs} epochs"
+        self.say(f"phase {index} {phase.name}: {what}")
+
+    def epoch_done(self, row: Mapping[str, Any]) -> None:
+        """One line of the table."""
+        if not self._header_shown:
+            self._header_shown = True
+            self.say(
+                _EPOCH_ROW.format(
+                    phase="phase",
+                    epoch="epoch",
+                    train="train loss",
+                    select="select loss",
+                    accuracy="select acc",
+                    head="head rate",
+                    backbone="backbone rates",
+                    seconds="seconds",
+                    mark="",
+                )
+            )
+        rates = list(row["rates"].values())
+        self.say(
+            _EPOCH_ROW.format(
+                phase=row["phase"],
+                epoch=row["epoch"],
+                train="-" if row["train_loss"] is None else f"{row['train_loss']:.4f}",
+                select=f"{row['select_loss']:.4f}",
+                accuracy=f"{row['select_accuracy']:.4f}",
+                head=f"{rates[-1]:.1e}" if rates else "solved",
+                backbone=_span(rates[:-1]),
+                seconds=f"{row['seconds']:.1f}",
+                mark="best" if row["better"] else "",
+            )
+        )
+
+    def phase_done(self, row: Mapping[str, Any]) -> None:
+        """Why it ended."""
+        self._solving = False
+        self.close()
+        self.say(f"phase {row['name']} ended: {row['ended']}")
+
+    def noted(self, event: str, values: Mapping[str, Any]) -> None:
+        """What was chosen and why."""
+        if event == "chosen":
+            self.say(f"kept {values['weights']}: {values['why']}")
+        elif event == "computing":
+            self._computing(values["what"])
+        elif event == "resumed":
+            self.say(f"going on at phase {values['phase']}, after epoch {values['epoch']}")
+        elif event == "finding":
+            self.say(f"{values['level']}: {values['evidence']}; {values['remedy']}")
+        elif event == "advice":
+            self.say(f"warning: {values['warning']}")
+        elif event == "no_effect":
+            self.say(
+                f"warning: --{values['option'].replace('_', '-')} has no effect: {values['strategy']} solves its head"
+            )
+        elif event == "no_jitter":
+            self.say(f"warning: channel_jitter has no effect in {values['phase']}: nothing is stored there")
+        elif event == "alarm":
+            self.say(f"warning: {values['text']}")
+        elif event == "weights":
+            self.say(_weights_line(values))
+        elif event == "stored":
+            views = "1 view" if values["views"] == 1 else f"{values['views']} views"
+            self.say(f"stored: {views} of each image before {values['border']} ({values['engine']}); the rest is run")
+        elif event == "strength_sample":
+            self.say(f"note: the head's strength was chosen on a sample of {values['images']:,} of {values['of']:,}")
+        elif event == "not_stored":
+            self.say(f"note: not stored, so everything is run in every epoch: {values['why']}")
+        elif event == "engine":
+            self.say(f"note: {values['why']}")
+        elif event == "forecast":
+            self._show_forecast(values)
+        elif event == "cost":
+            self.say(f"{values['phase']}: what rests is {values['way']}: {values['why']}")
+        elif event == "rates_found":
+            self.say(_found_rates_line(values))
+        elif event == "tracking":
+            self.say(f"tracked by {values['tracker']} in {values['where']}")
+        elif event == "tracker_stopped":
+            self.say(f"warning: {values['tracker']} is given up, training goes on: {values['why']} ({values['where']})")
+        elif event == "stopping":
+            self.say(values["how"])
+        elif event == "stopped":
+            self.say(f"stopping ({values['reason']}); everything is saved")
+
+    def _show_forecast(self, values: Mapping[str, Any]) -> None:
+        """The first one; a later one if it says something else, of the time or of the budget."""
+        before, total = values.get("before_seconds"), values["total_seconds"]
+        same = before is not None and max(before, total) <= _WORTH_SAYING * min(before, total)
+        if same and bool(values["budget"]) == bool(self._budget):
+            return
+        self._budget = values["budget"]
+        self.say(_forecast_line(values))
+        if self._budget:
+            self.say(f"note: {self._budget}")
+
+    def say(self, text: str) -> None:
+        """One line, above the bar."""
+        self._console.print(visible(text), markup=False)
+
+
+def _forecast_line(values: Mapping[str, Any]) -> str:
+    """`forecast: probe 6 s, tune 2 min 10 s (frozen part 40 s once, 10 epochs of 9 s), end 3 s; 120 MB stored`."""
+    said = []
+    for phase in values["phases"]:
+        text = f"{phase['name']} {duration_text(phase['seconds'])}"
+        if phase["epochs"]:
+            search = phase.get("search_seconds") or 0.0
+            once = f"rate search {duration_text(search)}, " if search else ""
+            if phase["border"]:
+                once += f"frozen part {duration_text(phase['once_seconds'] - search)} once, "
+            text += f" ({once}{count_text(phase['epochs'], 'epoch')} of {duration_text(phase['epoch_seconds'])})"
+        said.append(text)
+    line = f"forecast: {', '.join(said)}; {duration_text(values['total_seconds'])} with what has passed"
+    if (futile := values.get("futile_seconds")) is not None:
+        line += f", or {duration_text(futile)} if the probe leaves nothing to repair"
+    if before := values.get("before_seconds"):
+        line = f"now {line}, not {duration_text(before)}"
+    if values["bytes"]:
+        line += f"; {bytes_text(values['bytes'])} stored"
+    line += f"; {bytes_text(values['memory_bytes'])} of memory"
+    if not (runs := values.get("kept_runs")):
+        return line + _UNTESTED[values["rates"]]
+    low, high = duration_text(values["low_seconds"]), duration_text(values["high_seconds"])
+    return f"{line}; the last {runs} estimates here were off by as much as would make this {low} to {high}"
+
+
+def _forecast_end(values: Mapping[str, Any]) -> str:
+    """`forecast 2 min 16 s, took 2 min 30 s`, and which phases were left out or cut short."""
+    line = f"forecast {duration_text(values['total_seconds'])}, took {duration_text(values['took_seconds'])}"
+    skipped = [phase["name"] for phase in values["phases"] if not phase["took_seconds"] and phase["seconds"] > 0]
+    return line + (f" (without {', '.join(skipped)})" if skipped else "")
+
+
+def _found_rates_line(values: Mapping[str, Any]) -> str:
+    """`tune: rates searched in 12 s: head 0.003 -> 0.0012 (x0.4), backbone 0.0003 stays: the loss does not ...`."""
+    said = []
+    for test in values["tests"]:
+        what, factor = test["varied"], test["factor"]
+        planned = _spread([values["planned"][name] for name in test["groups"]])
+        found = _spread([values["rates"][name] for name in test["groups"]])
+        way = f"-> {found} (x{factor:g})" if factor else f"stays: {test['why']}"
+        said.append(f"{what} {planned} {way}")
+    return f"{values['phase']}: rates searched in {duration_text(values['seconds'])}: {', '.join(said)}"
+
+
+def _spread(rates: Sequence[float]) -> str:
+    low, high = min(rates), max(rates)
+    return f"{high:.3g}" if low == high else f"{low:.3g}..{high:.3g}"
+
+
+def _weights_line(values: Mapping[str, Any]) -> str:
+    """What a file of the user's brought: counts, and the first names of what it lacked or had besides."""
+    line = f"weights: {values['loaded']} tensors of {values['source']}; its head: {values['head']}, a new one is made"
+    for what in ("missing", "unexpected"):
+        if names := values[what]:
+            more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+            line += f"; {what}: {', '.join(names[:3])}{more}"
+    return line
+
+
+def _span(rates: Sequence[float]) -> str:
+    if not rates:
+        return "frozen"
+    low, high = min(rates), max(rates)
+    return f"{low:.1e}" if low == high else f"{low:.1e}..{high:.1e}"
+
+
+def training_text(metrics: Mapping[str, Any]) -> str:
+    """The end of `headstart train`."""
+    val = metrics["val"]
+    lines = [
+        "",
+        *finding_lines(metrics.get("findings", ())),
+        *_phase_table(metrics["phases"]),
+        "",
+        f"{accuracy_text(val)} that chose nothing ({val['reported_on']}); choices were made on: {val['selected_on']}",
+        balanced_text(val),
+        f"kept: {metrics['kept']['weights']} - {metrics['kept']['why']}",
+    ]
+    if unused := metrics["kept"].get("unused_tuning"):
+        lines.append(f"note: {unused['text']}")
+    if metrics["unreadable"]:
+        lines.append(f"left out: {len(metrics['unreadable'])} unreadable images (see data.json)")
+    for path, reason in metrics["reasons"].items():
+        lines.append(f"why {path}: {reason}")
+    lines += [
+        f"{metrics['seconds']['total']:.1f} s in all"
+        + (f", engine {metrics['engine']}" if metrics.get("engine") else ""),
+        *([_forecast_end(metrics["forecast"])] if metrics.get("forecast") else []),
+        f"run:    {metrics['run']}",
+        f"bundle: {metrics['bundle']}",
+        f"next:   headstart predict {shlex.quote(metrics['bundle'])} IMAGE",
+    ]
+    if metrics["resume"]:
+        lines.append(f"stopped by the {metrics['stopped']}; go on with: {metrics['resume']}")
+    return "\n".join(lines)
+
+
+def _phase_table(phases: Sequence[Mapping[str, Any]]) -> list[str]:
+    lines = [f"{'phase':<16} {'epochs':>6} {'select acc':>10} {'seconds':>8}  trained at peak rate"]
+    for row in phases:
+        accuracy = "-" if row["select_accuracy"] is None else f"{row['select_accuracy']:.4f}"
+        rates = _runs_of_rates(row["learning_rates"]) or "head, solved"
+        ran = row["kind"] == "solve" or row["epochs_run"] > 0
+        lines.append(
+            f"{row['name']:<16} {row['epochs_run']:>6} {accuracy:>10} {row['seconds']:>8.1f}  "
+            + (rates if ran else row["ended"])
+        )
+    return lines
+
+
+def _runs_of_rates(rates: Mapping[str, float]) -> str:
+    """`stem..layer4 0.0003, head 0.003`: neighbours with the same rate are named by the first and the last.
+
+    Where nearly every group has a rate of its own, only the ends of the backbone are named.
+    """
+    said = []
+    for rate, same in groupby(rates.items(), key=lambda item: item[1]):
+        names = [name for name, _ in same]
+        said.append(f"{names[0]}{f'..{names[-1]}' if len(names) > 1 else ''} {rate:.3g}")
+    if len(said) > _MOST_RUNS:
+        return f"{said[0]} to {said[-2]} ({len(rates) - 1} groups, see --json), {said[-1]}"
+    return ", ".join(said)
+
+
+def predictions_text(answers: Sequence[Mapping[str, Any]]) -> str:
+    """The answer of `headstart predict`."""
+    return "\n".join(f"{visible_name(a['file'])}: {visible_name(a['label'])} {a['probability']:.3f}" for a in answers)
+
+
+def check_text(answer: Mapping[str, Any]) -> str:
+    """The answer of `headstart check`."""
+    splits = [name for name in answer["splits"] if name != "all"]
+    head = f"{answer['images']} readable images, {len(answer['classes'])} classes"
+    lines = [head + (f", splits {', '.join(splits)}" if splits else "")]
+    names = {name: visible_name(name, width=NAME_WIDTH) for name in answer["classes"]}
+    width = max(map(len, names.values()), default=0)
+    for name, count in answer["classes"].items():
+        by_split = ", ".join(f"{split} {answer['splits'][split].get(name, 0)}" for split in splits)
+        lines.append(f"  {names[name]:<{width}} {count:>6}" + (f"  ({by_split})" if by_split else ""))
+    if answer["pixels"]["width"]:
+        lines.append(
+            "pixels (least, median, most): width {}, {}, {}; height {}, {}, {}".format(
+                *answer["pixels"]["width"], *answer["pixels"]["height"]
+            )
+        )
+    lines.append(view_text(answer["view"]))
+    if "groups" in answer:
+        lines.append(f"groups: {answer['groups']['groups']} ({answer['groups']['unmatched']} images are their own)")
+    for finding in answer["findings"]:
+        lines.append(
+            f"{finding['level']}: {visible_name(finding['evidence'])}\n    -> {visible_name(finding['remedy'])}"
+        )
+    if not answer["findings"]:
+        lines.append("nothing suspicious")
+    if "group_table" in answer:
+        table = answer["group_table"]
+        lines.append(f"groups: {table}; train on it with: headstart train {shlex.quote(table)}")
+    if "preview" in answer:
+        lines.append(f"preview: {answer['preview']}")
+    return "\n".join(lines)

@@ -1,0 +1,67 @@
+"""Figures of merit as people read them: what may mislead first, then accuracy, then class by class."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from headstart.amounts import counted_text
+from headstart.apps.cli.text.printing import NAME_WIDTH, visible_name
+
+
+def figures_text(figures: Mapping[str, Any]) -> str:
+    """The answer of `headstart evaluate`."""
+    lines = [*finding_lines(figures.get("findings", ())), accuracy_text(figures) + _repeats(figures)]
+    lines += [balanced_text(figures), "", *_class_table(figures["per_class"])]
+    lines += ["", "confusion (row: true class, column: predicted, in the order above)"]
+    lines += [" ".join(f"{count:>5}" for count in row) for row in figures["confusion"]]
+    if figures.get("unreadable"):
+        lines.append(f"left out: {len(figures['unreadable'])} unreadable images")
+    return "\n".join(lines)
+
+
+def finding_lines(findings: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What may mislead, each with what to do about it; an empty line ends them."""
+    lines = [f"{finding['level']}: {finding['evidence']}\n    -> {finding['remedy']}" for finding in findings]
+    return [*lines, ""] if lines else []
+
+
+def accuracy_text(figures: Mapping[str, Any]) -> str:
+    """`accuracy 0.778 (95 % interval 0.715..0.839) on 225 images of 160 groups`."""
+    counted = counted_text(figures["images"], figures.get("counted", "images"), figures.get("groups"))
+    return f"accuracy {figures['accuracy']:.3f} (95 % interval {_span(figures['accuracy_interval'])}) on {counted}"
+
+
+def balanced_text(figures: Mapping[str, Any]) -> str:
+    """`balanced accuracy 0.751 (95 % interval 0.690..0.804)`; runs of earlier versions have no interval of it."""
+    text = f"balanced accuracy {figures['balanced_accuracy']:.3f}"
+    interval = figures.get("balanced_accuracy_interval")
+    return text + (f" (95 % interval {_span(interval)})" if interval else "")
+
+
+def _repeats(figures: Mapping[str, Any]) -> str:
+    repeats = figures.get("repeats")
+    return f", the test images of {repeats['run']} once more" if repeats else ""
+
+
+def _class_table(per_class: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    names = {name: visible_name(name, width=NAME_WIDTH) for name in per_class}
+    width = max(5, *map(len, names.values()))
+    lines = [f"{'class':<{width}} {'images':>6} {'precision':>9} {'recall':>6}  {'95 % of recall':<14} {'F1':>5}"]
+    for name, row in per_class.items():
+        span = "-" if row["recall_interval"] is None else _span(row["recall_interval"])
+        lines.append(
+            f"{names[name]:<{width}} {row['images']:>6} {_share(row['precision']):>9} {_share(row['recall']):>6}  "
+            f"{span:<14} {_share(row['f1']):>5}"
+        )
+    return lines
+
+
+def _share(value: float | None) -> str:
+    """Three decimals, or a dash for a share of no images."""
+    return "-" if value is None else f"{value:.3f}"
+
+
+def _span(interval: Sequence[float]) -> str:
+    low, high = interval
+    return f"{low:.3f}..{high:.3f}"

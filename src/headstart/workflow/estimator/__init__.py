@@ -1,0 +1,1 @@
+"""The workflow of train as a scikit-learn estimator."""

@@ -1,0 +1,389 @@
+"""HeadstartClassifier: the workflow of `train` as a scikit-learn estimator that learns from images or their paths."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import itertools
+import os
+import secrets
+import shutil
+import tempfile
+import weakref
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from inspect import signature
+from numbers import Integral
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from headstart.data.sources.given_images import InputError, records_of
+from headstart.errors import Interrupted, RunError, require
+from headstart.plan.plan import DataPlan, Grain, NoncommercialWeights, Plan
+from headstart.plan.presets import DEFAULT_STRATEGY, HeadKind, HeadSolver, OptimizerName, PeakRates
+from headstart.plan.request import Resize
+from headstart.prediction.predictor import Predictor, load
+from headstart.runs.folder import Run
+from headstart.training.trackers.trackers import chosen_trackers
+from headstart.workflow.keywords import with_keywords
+from headstart.workflow.plans import TrainOptions
+from headstart.workflow.training.train import TrainingAnswer, train
+
+require("sklearn", extra="train")  # a missing extra is answered before the imports that need it
+
+from sklearn.base import BaseEstimator, ClassifierMixin  # noqa: E402
+from sklearn.utils import check_consistent_length  # noqa: E402
+from sklearn.utils.validation import check_is_fitted  # noqa: E402
+
+from headstart.workflow.estimator.inputs import (  # noqa: E402
+    Images,
+    images_folder,
+    images_of,
+    labels_of,
+    names_of,
+    refuse_missing,
+    weights_of,
+    write_table,
+)
+
+if TYPE_CHECKING:
+    from sklearn.utils import Tags
+
+_NO_OPTIONS = ("plan", "random_state", "class_weight", "out", "report_share", "bits", "track")
+"""Parameters that are not among the options of `train`, or hold them in another form."""
+
+_BESIDE_A_PLAN = ("plan", "budget_seconds", "out", "track")
+"""Parameters that have an effect beside a plan."""
+
+
+class HeadstartClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
+    """Learns classes from images; X is a sequence of paths, uint8 arrays (H, W[, C]), PIL images or bytes of files.
+
+    `fit` does what `headstart train` does with a table of these images and labels: it divides the images into those
+    that fit, select and report, makes a plan, trains, and judges once. A share of every class (`report_share`)
+    reports and is never learned from; `metrics_["val"]` holds the figures on it. The kept network's head is solved
+    again on all the others. Which images report depends on the seed and on the paths (of images in memory: on their
+    positions).
+
+    A pickle carries the trained model and needs no folder.
+    """
+
+    classes_: npt.NDArray[Any]
+    """(K,) labels, sorted, of the dtype of y."""
+    bundle_: Path
+    """Folder of the trained model, for `headstart.load` and `headstart predict`."""
+    run_: Run
+    """What `fit` left. Without `out` it goes with this object, and an unpickled one has none."""
+    metrics_: dict[str, Any]
+    """What `headstart train --json` prints; classes stand there as text."""
+    _trained: _Trained
+
+    def __init__(
+        self,
+        model: str | None = None,
+        strategy: str = DEFAULT_STRATEGY,
+        domain: str | None = None,
+        input_size: int | None = None,
+        resize: Resize | None = None,
+        bits: int | None = None,
+        epochs: int | None = None,
+        thaw: int | None = None,
+        rates: str | None = None,
+        peak_rates: PeakRates = "planned",
+        grain: Grain | None = None,
+        noncommercial_weights: NoncommercialWeights = "refuse",
+        augmentation: str | None = None,
+        head: HeadKind = "linear",
+        head_solver: HeadSolver = "solved",
+        batch_size: int | None = None,
+        learning_rate: float | None = None,
+        optimizer: OptimizerName | None = None,
+        weight_decay: float | None = None,
+        class_weight: Literal["balanced"] | Mapping[Any, float] | None = None,
+        random_state: int | np.random.RandomState | None = 0,
+        budget_seconds: float | None = None,
+        report_share: float = 0.2,
+        plan: Plan | str | os.PathLike[str] | None = None,
+        out: str | Path | None = None,
+        track: Sequence[str] = (),
+    ) -> None:
+        """Keep the parameters; `fit` checks them.
+
+        Args:
+            model: See `headstart models`; the default network if None.
+            strategy: How to train; auto takes the advice of `headstart advise`.
+            domain: photo, medical, satellite, document or industrial; photo if None.
+            input_size: Side of the input square in pixels, 32..2048; the size of the weights if None.
+            resize: crop, squash or letterbox: how an image becomes a square; the way of the weights if None.
+            bits: Bits that grey values with more than 8 bits use; all of the file's type if None.
+            epochs: Of every trained phase; the strategy decides if None.
+            thaw: Backbone groups that learn, counted from the last; the strategy decides if None.
+            rates: Name of a preset in `headstart.knowledge.transfer.RATE_PRESETS`; the strategy decides if None.
+            peak_rates: planned, or find: range tests multiply the planned rates of head and backbone.
+            grain: What a layer group is, stage or block; the rates decide if None, else stage.
+            noncommercial_weights: refuse or allow weights whose licence forbids commercial use.
+            augmentation: none, light, standard, strong or trivial; the domain decides if None.
+            head: linear, mlp or multi_depth.
+            head_solver: solved, ridge or adam.
+            batch_size: Images in a step; 32 if None.
+            learning_rate: Peak learning rate of the head in the first phase that trains; the others keep their ratio to
+                it. The strategy decides if None, as of the next two.
+            optimizer: adamw, adam or sgd.
+            weight_decay: Of the optimizer, 0..1.
+            class_weight: Of images in what is minimised, by the solved head too: balanced, or a weight by label (1 for
+                labels that are not named). Figures are not weighted.
+            random_state: Seed of every draw. None draws another one for each fit.
+            budget_seconds: Of each fit; None has no limit.
+            report_share: Share of the images of every class that reports, between 0 and 1.
+            plan: A plan, or the path of its YAML, in place of all parameters but budget_seconds, out and track;
+                its source is replaced by X and y.
+            out: Folder in which each fit keeps a table and a run: `fit-1.csv` and `fit-1`, then `fit-2`, and so on;
+                a temporary folder if None.
+            track: Places each fit is written to as well, such as `mlflow` (in `out`) or `mlflow:sqlite:///runs.db`.
+        """
+        self.model = model
+        self.strategy = strategy
+        self.domain = domain
+        self.input_size = input_size
+        self.resize = resize
+        self.bits = bits
+        self.epochs = epochs
+        self.thaw = thaw
+        self.rates = rates
+        self.peak_rates = peak_rates
+        self.grain = grain
+        self.noncommercial_weights = noncommercial_weights
+        self.augmentation = augmentation
+        self.head = head
+        self.head_solver = head_solver
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.optimizer = optimizer
+        self.weight_decay = weight_decay
+        self.class_weight = class_weight
+        self.random_state = random_state
+        self.budget_seconds = budget_seconds
+        self.report_share = report_share
+        self.plan = plan
+        self.out = out
+        self.track = track
+
+    def fit(
+        self,
+        X: Images,  # noqa: N803 - the name in scikit-learn
+        y: Sequence[Any] | npt.NDArray[Any],
+        groups: Sequence[Any] | npt.NDArray[Any] | None = None,
+        sample_weight: Sequence[float] | npt.NDArray[Any] | None = None,
+    ) -> Self:
+        """Train on images.
+
+        Args:
+            X: (N,) paths, uint8 arrays, PIL images or bytes of image files, of any kinds mixed; or one uint8 array
+                (N, H, W), (N, H, W, 3) or (N, H, W, 4). A path that stands there twice counts once.
+            y: (N,) labels: text, whole numbers or truth values.
+            groups: (N,) names of patients, scenes or pages, whose images stay on one side of every split; None and
+                NaN belong to nobody.
+            sample_weight: (N,) how much each image counts in what is minimised, >= 0; only the ratios matter. An image
+                of weight 0 is left out. Figures are not weighted.
+
+        Raises:
+            ValueError: X is no sequence of images, y holds no labels, weights are none, or their lengths differ; or
+                `track` names no place and there is no `out`.
+            HeadstartError: what `train` refuses, such as a file that does not exist or a class with one image.
+            KeyboardInterrupt: Ctrl-C or SIGTERM.
+        """
+        if self.out is None and any(choice.where is None for choice in chosen_trackers(self.track)):
+            raise InputError(
+                f"track={list(self.track)} writes beside a run that goes with this object",
+                remedy="set `out`, or name a place, such as mlflow:sqlite:///runs.db",
+            )
+        labels, images = labels_of(y), images_of(X)
+        check_consistent_length(images, labels, groups, sample_weight)
+        refuse_missing(images)
+        weights = weights_of(sample_weight)
+        classes, index = np.unique(labels, return_inverse=True)
+        names = names_of(classes)
+        temporary = _TemporaryFolder() if self.out is None else None
+        with _claimed(temporary.path if temporary else Path(self.out or ".")) as run_folder:
+            table = run_folder.with_suffix(".csv")
+            write_table(table, images, [names[i] for i in index], groups, weights)
+            try:
+                answer = self._train(table, run_folder)
+            except Interrupted as stopped:
+                # A search over parameters goes on after any error but this one.
+                words = str(stopped) if temporary is None else "stopped; without `out` nothing is kept"
+                raise KeyboardInterrupt(words) from stopped
+        self.classes_ = classes
+        self.run_, self.bundle_, self.metrics_ = answer.run, answer.run.bundle, answer.metrics
+        self._trained = _Trained(self.bundle_, temporary)
+        return self
+
+    def predict(self, X: Images) -> npt.NDArray[Any]:  # noqa: N803
+        """(N,) the most probable class of each image, of the dtype of `classes_`.
+
+        Raises:
+            NotFittedError: `fit` comes first.
+            ValueError: X is no sequence of images.
+            DataError: a file does not exist or is no image.
+        """
+        best = self.predict_proba(X).argmax(axis=1)
+        return np.asarray(self.classes_[best])
+
+    def predict_proba(self, X: Images) -> npt.NDArray[np.float64]:  # noqa: N803
+        """(N, K) probabilities, columns in the order of `classes_`.
+
+        Raises:
+            NotFittedError: `fit` comes first.
+            ValueError: X is no sequence of images.
+            DataError: a file does not exist or is no image.
+        """
+        check_is_fitted(self)
+        images = images_of(X)
+        refuse_missing(images)
+        predictor = self._trained.predictor
+        columns = [predictor.classes.index(name) for name in names_of(self.classes_)]
+        return predictor.probabilities(records_of(images, name="X"))[:, columns]
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.one_d_array, tags.input_tags.two_d_array = True, False
+        tags.input_tags.three_d_array = True
+        tags.input_tags.string = True
+        return tags
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = dict(super().__getstate__())
+        if "_trained" in state:
+            temporary = state.pop("_trained").temporary
+            if temporary is not None and "run_" in state and state["run_"].folder.is_relative_to(temporary.path):
+                del state["run_"]
+            folder = state.pop("bundle_")
+            files = sorted(path for path in folder.rglob("*") if path.is_file())
+            state["_bundle_files"] = {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        files = state.pop("_bundle_files", None)
+        super().__setstate__(state)
+        if files is not None:
+            temporary = _TemporaryFolder()
+            self.bundle_ = temporary.path / "bundle"
+            self._trained = _Trained(self.bundle_, temporary)
+            for name, content in files.items():
+                (self.bundle_ / name).parent.mkdir(parents=True, exist_ok=True)
+                (self.bundle_ / name).write_bytes(content)
+
+    def _train(self, table: Path, run_folder: Path) -> TrainingAnswer:
+        """Train on a table, by the plan or by the other parameters.
+
+        Raises:
+            HeadstartError: as `fit` says.
+        """
+        request = self._options(table) if self.plan is None else self._plan(table)
+        budget = None if self.plan is None else self.budget_seconds
+        return train(request, out=run_folder, budget_seconds=budget, track=self.track)
+
+    def _options(self, table: Path) -> TrainOptions:
+        given = {k: v.item() if isinstance(v, np.generic) else v for k, v in self.get_params(deep=False).items()}
+        data = DataPlan.from_options(source=str(table), report_share=given["report_share"], bits=given["bits"])
+        said = {name: value for name, value in given.items() if name not in _NO_OPTIONS}
+        weight = given["class_weight"]
+        if isinstance(weight, Mapping):  # classes stand in the table as text
+            weight = {names_of(np.asarray([label]))[0]: value for label, value in weight.items()}
+        options = TrainOptions(data, seed=_seed(given["random_state"]), class_weight=weight)
+        return with_keywords(options, said, where="HeadstartClassifier")
+
+    def _plan(self, table: Path) -> Plan:
+        """The given plan on these images.
+
+        Raises:
+            InputError: a parameter that has no effect beside it.
+        """
+        usual = signature(type(self)).parameters
+        odd = [
+            name
+            for name, value in self.get_params(deep=False).items()
+            if name not in _BESIDE_A_PLAN and value is not usual[name].default and value != usual[name].default
+        ]
+        if odd:
+            raise InputError(f"{', '.join(odd)} has no effect beside plan", remedy="change the plan: plan.changed(...)")
+        plan = self.plan if isinstance(self.plan, Plan) else Plan.read(Path(str(self.plan)))
+        return plan.changed(data=plan.data.model_copy(update={"source": str(table)}))
+
+
+def _seed(random_state: object) -> int:
+    """A seed as scikit-learn's conventions give it.
+
+    Raises:
+        InputError: neither a whole number, nor None, nor a RandomState.
+    """
+    if isinstance(random_state, Integral) and not isinstance(random_state, bool):
+        return int(random_state)
+    if random_state is None:
+        return secrets.randbelow(2**32)
+    if isinstance(random_state, np.random.RandomState | np.random.Generator):
+        draw = random_state.integers if isinstance(random_state, np.random.Generator) else random_state.randint
+        return int(draw(2**31 - 1))
+    raise InputError(
+        f"random_state={random_state!r:.60} is not valid", expected="a whole number, None or a RandomState"
+    )
+
+
+@dataclass
+class _Trained:
+    """A bundle, loaded when it is first asked; apart from the estimator, which asking must not change."""
+
+    bundle: Path
+    temporary: _TemporaryFolder | None
+    """Keeps the bundle's folder there."""
+
+    @functools.cached_property
+    def predictor(self) -> Predictor:
+        return load(self.bundle)
+
+
+class _TemporaryFolder:
+    """A folder that goes when this object does, or with the process that made it."""
+
+    def __init__(self) -> None:
+        self.path = Path(tempfile.mkdtemp(prefix="headstart-"))
+        weakref.finalize(self, _remove, self.path, os.getpid())
+
+
+def _remove(folder: Path, owner: int) -> None:
+    if os.getpid() == owner:  # a forked process has the object too, but not the folder
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _claimed(root: Path) -> Iterator[Path]:
+    """Name of a run folder that no other fit has; the table beside it holds the claim, and goes if no run comes of it.
+
+    Raises:
+        RunError: `root` cannot be made.
+    """
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        run_folder = _claim(root.absolute())
+    except OSError as error:
+        raise RunError(f"{root} cannot be used as out ({error.strerror})", remedy="choose another folder") from error
+    try:
+        yield run_folder
+    finally:
+        if not run_folder.exists():
+            table = run_folder.with_suffix(".csv")
+            table.unlink(missing_ok=True)
+            shutil.rmtree(images_folder(table), ignore_errors=True)
+
+
+def _claim(root: Path) -> Path:
+    for number in itertools.count(1):
+        run_folder = root / f"fit-{number}"
+        with contextlib.suppress(FileExistsError):
+            run_folder.with_suffix(".csv").touch(exist_ok=False)
+            if not run_folder.exists():
+                return run_folder
+    raise AssertionError("numbers do not end")

@@ -1,0 +1,291 @@
+"""evaluate and predict: what a bundle says of images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from headstart.data.checks import image_checks
+from headstart.data.sources.inputs import find_inputs
+from headstart.data.sources.reading import ImageRecord
+from headstart.data.splits import named_group, what_is_counted
+from headstart.data.trained_on import read_trained_on
+from headstart.errors import BundleError, DataError
+from headstart.findings import Finding
+from headstart.measures.intervals import numbered
+from headstart.plan.plan import Phase, SolvePhase
+from headstart.prediction.bundle import read_info
+from headstart.runs.folder import Run
+from headstart.runs.progress import Progress, no_progress
+from headstart.workflow.evaluated_images import Seen, ToJudge, counting, of_data, of_run, run_of, without_seen
+from headstart.workflow.images import read_watched
+from headstart.workflow.training.run_data import files_hash
+
+if TYPE_CHECKING:
+    from headstart.measures.figure_findings import Sample
+    from headstart.prediction.predictor import Kept, Predictor
+
+LeftOut: TypeAlias = Literal["name", "stop"]
+"""What to do about files that give no prediction."""
+
+
+def evaluate(
+    bundle: Path | str,
+    source: str | None = None,
+    *,
+    split: str | None = None,
+    group: str | None = None,
+    seen: Seen | None = None,
+    progress: Progress = no_progress,
+) -> dict[str, Any]:
+    """Figures of a bundle on labelled images, or of a run on its held-out test images once more.
+
+    Args:
+        bundle: Folder of the bundle, or of the run that made it.
+        source: DATA; of split folders, test (else val, else everything) is judged unless `split` says otherwise. None
+            repeats the test images of the run.
+        split: train, val or test.
+        group: Pattern whose group 1 names what belongs together, which intervals count; if None, the groups of DATA,
+            else the pattern that the bundle was trained with.
+        seen: Whether images that the bundle was trained on are judged; left out if None, but where a run's own test
+            images are repeated.
+        progress: Told how far it is.
+
+    Raises:
+        DataError: the images have classes the bundle does not know, cannot be read, or were all trained on.
+        BundleError: no bundle, or DATA is missing.
+        RunError: the test images of the run are not where training found them.
+    """
+    from headstart.prediction.predictor import load
+
+    bundle = Path(bundle)
+    run = run_of(bundle)
+    images = _images(bundle, run, source, split, group)
+    folder = run.bundle if run is not None else bundle
+    predictor, known = load(folder), read_trained_on(folder)
+    _refuse_unknown_classes(images, predictor.classes)
+    facts = read_watched(images.records, progress, bits=predictor.info.input.bits)
+    if not facts.readable:
+        image_checks.refuse_unusable(facts, source=images.source, strict=True)
+    count = counting(images, facts, known)
+    policy: Seen = seen or ("leave_out" if images.run is None else "include")
+    records, counts, found = without_seen(facts, known, policy, images, bundle)
+    kept = None if images.run is None else kept_by(images.run, facts.digests)
+    judged = judge_records(predictor, records, progress, kept=kept, groups=count.groups)
+    repeated, changed = _repeated(images, judged, facts)
+    findings = [*changed, *found, *judged.findings(images.place), *images.findings, *count.findings]
+    return {
+        "findings": [finding.to_dict() for finding in findings],
+        **judged.figures,
+        "bundle": str(folder),
+        "judged_on": images.place,
+        "group_pattern": count.pattern,
+        "seen": {**counts, "policy": policy},
+        "repeats": repeated,
+        "unreadable": facts.unreadable,
+    }
+
+
+def _images(bundle: Path, run: Run | None, source: str | None, split: str | None, group: str | None) -> ToJudge:
+    """What to judge on.
+
+    Raises:
+        BundleError: there is no DATA, and no run whose test images could be repeated.
+    """
+    if source is not None:
+        return of_data(source, split, group)
+    if run is None:
+        read_info(bundle)
+        raise BundleError(
+            f"{bundle} does not hold its test images",
+            expected="labelled images as DATA",
+            remedy="name DATA, or the run folder in place of the bundle: its test images are judged once more",
+        )
+    if split is not None:
+        raise BundleError(
+            f"--split {split} without DATA",
+            expected="no --split: without DATA the run's own test images are judged",
+            remedy="name DATA, or leave out --split",
+        )
+    images = of_run(run, bundle)
+    return images if group is None else replace(images, pattern=group)
+
+
+def _refuse_unknown_classes(images: ToJudge, classes: Sequence[str]) -> None:
+    unknown = sorted({record.label for record in images.records} - set(classes))
+    if unknown:
+        raise DataError(
+            f"{images.source} has classes the bundle does not know: {', '.join(unknown[:5])}",
+            expected=f"only {', '.join(classes)}",
+        )
+
+
+def _repeated(
+    images: ToJudge, judged: Judged, facts: image_checks.FileFacts
+) -> tuple[dict[str, Any] | None, list[Finding]]:
+    """(the run whose figure is repeated, and what to say if it is another one)."""
+    if images.run is None:
+        return None, []
+    metrics = images.run.metrics()
+    before = None if metrics is None else metrics["val"]["accuracy"]
+    repeated = {"run": str(images.run.folder), "accuracy": before}
+    if before is None or abs(before - judged.figures["accuracy"]) < 1e-12:
+        return repeated, []
+    before_hash = images.run.data().get("content_of", {}).get("report")
+    changed = before_hash is not None and before_hash != files_hash(facts.readable, facts.digests)
+    why = "the test images are not the files the run was judged on" if changed else "other versions or threads"
+    return repeated, [
+        Finding(
+            "warning",
+            "run_not_repeated",
+            f"accuracy {judged.figures['accuracy']:.4f} where the run has {before:.4f}: {why}",
+            "restore the files" if changed else "see environment.json of the run",
+        )
+    ]
+
+
+def predict(
+    bundle: Path,
+    files: Sequence[str],
+    *,
+    left_out: LeftOut = "name",
+    progress: Progress = no_progress,
+) -> tuple[list[dict[str, Any]], dict[str, str]]:
+    """(predictions, path -> reason of everything that was given and has none).
+
+    Args:
+        bundle: Folder of the bundle.
+        files: Images, or folders of images.
+        left_out: What to do about a path that gives no prediction: name it, or stop before anything is predicted.
+        progress: Told how far it is.
+
+    Raises:
+        DataError: no file can be read; or any cannot, and `left_out` is stop.
+    """
+    from headstart.prediction.predictor import load
+
+    inputs = find_inputs(files)
+    predictor = load(bundle)
+    facts = read_watched(inputs.records, progress, bits=predictor.info.input.bits)
+    missing = {**facts.unreadable, **inputs.left_out}
+    if missing and (left_out == "stop" or not facts.readable):
+        name, reason = next(iter(missing.items()))
+        count = len(missing) + len(facts.readable)
+        raise DataError(
+            f"{len(missing)} of {count} images give no prediction (first: {name}: {reason})",
+            expected="images that can be read",
+            remedy="repair or remove them" + (", or leave out --strict" if left_out == "stop" else ""),
+        )
+    probabilities = predictor.probabilities(facts.readable, on_images=progress("predict", len(facts.readable)))
+    return [p.to_dict() for p in predictor.predictions(facts.readable, probabilities)], missing
+
+
+@dataclass(frozen=True)
+class Judged:
+    """How a bundle did on labelled images."""
+
+    figures: dict[str, Any]
+    """As `metrics.judge` returns them."""
+    rows: list[dict[str, Any]]
+    """One an image: what it is, what was predicted, and the group it counts with."""
+    labels: npt.NDArray[np.int64]
+    """(N,)."""
+    together: npt.NDArray[np.int64]
+    """(N,) number of the group of each."""
+
+    def sample(self, name: str, place: str) -> Sample:
+        """The same for findings.
+
+        Args:
+            name: `test`, or what the images are.
+            place: Where they are from, in words.
+        """
+        from headstart.measures.figure_findings import Sample
+
+        predicted = np.array([max(row["probabilities"]) for row in self.rows])
+        correct = np.array([row["predicted"] == row["label"] for row in self.rows])
+        counted, loss = self.figures["counted"], self.figures["log_loss"]
+        return Sample(name, place, self.labels, correct, self.together, counted, predicted, loss)
+
+    def findings(self, place: str) -> list[Finding]:
+        """What the figures of these images alone give away."""
+        from headstart.measures.figure_findings import overconfidence, untested_classes
+
+        classes = self.figures["per_class"]
+        return [*overconfidence([self.sample("test", place)], num_classes=len(classes)), *untested_classes(classes)]
+
+
+def judge_records(
+    predictor: Predictor,
+    records: Sequence[ImageRecord],
+    progress: Progress,
+    *,
+    kept: Kept | None = None,
+    groups: Mapping[str, str] | None = None,
+) -> Judged:
+    """Figures of a bundle on labelled images.
+
+    Args:
+        predictor: The bundle.
+        records: The images.
+        progress: Told how far it is.
+        kept: Where features of the images are kept.
+        groups: Image id -> group, which intervals count; every image stands alone if None.
+    """
+    from headstart.measures.metrics import judge
+
+    groups = {record.id: record.id for record in records} if groups is None else groups
+    probabilities = predictor.probabilities(records, on_images=progress("evaluate", len(records)), kept=kept)
+    index = {name: i for i, name in enumerate(predictor.classes)}
+    labels = np.array([index[record.label] for record in records], np.int64)
+    together, counted = numbered([groups[r.id] for r in records]), what_is_counted(records, groups)
+    rows = [
+        {
+            "image": r.id,
+            "label": r.label,
+            "predicted": predictor.classes[int(p.argmax())],
+            "probabilities": p.tolist(),
+            "group": named_group(groups[r.id]),
+        }
+        for r, p in zip(records, probabilities, strict=True)
+    ]
+    figures = judge(probabilities, labels, predictor.classes, together=together, counted=counted)
+    return Judged(figures, rows, labels, together)
+
+
+def kept_by(run: Run, digests: Mapping[str, str]) -> Kept | None:
+    """Where features of the images that a run was judged on are kept, as training judged them.
+
+    Only those of the pretrained backbone are kept, which other runs share. They are found by the hash of the weights
+    that lie in the bundle, so it is judged as it lies on disk all the same.
+    """
+    plan, metrics = run.plan(), run.metrics()
+    chosen = None if metrics is None else metrics["kept"]["weights"]
+    return kept_features(plan.phases, chosen, plan.store, plan.model.weights, digests)
+
+
+def kept_features(
+    phases: Sequence[Phase], chosen: str | None, store: str, weights: str, digests: Mapping[str, str]
+) -> Kept | None:
+    """The store, if the chosen weights have the pretrained backbone.
+
+    Args:
+        phases: Of the plan.
+        chosen: Name of the candidate that was kept.
+        store: Whether features are stored; `off` keeps none.
+        weights: Of the plan; random ones are shared with no other run.
+        digests: Image id -> hash of its bytes.
+    """
+    from headstart.engine.store.store import ActivationStore
+    from headstart.prediction.predictor import Kept
+
+    rests = all(isinstance(phase, SolvePhase) or phase.thaw == 0 for phase in phases)
+    tuned = not rests and chosen not in [phase.name for phase in phases if isinstance(phase, SolvePhase)]
+    if store == "off" or tuned or weights == "random":
+        return None
+    return Kept(ActivationStore(), {name: bytes.fromhex(digest) for name, digest in digests.items()})

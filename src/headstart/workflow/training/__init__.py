@@ -1,0 +1,1 @@
+"""train: folder -> plan -> training -> bundle -> figures."""

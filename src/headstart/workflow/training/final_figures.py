@@ -1,0 +1,162 @@
+"""What a finished run answers: the bundle judged on the test images, beside how it did on the validation images."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from headstart.data.splits import what_is_counted
+from headstart.findings import Finding
+from headstart.measures.figure_findings import (
+    GAP,
+    OVERCONFIDENCE,
+    Sample,
+    overconfidence,
+    untested_classes,
+    validation_gap,
+)
+from headstart.measures.intervals import numbered
+from headstart.runs.folder import Run
+from headstart.runs.observers import Observer
+from headstart.workflow.evaluating import Judged, judge_records
+from headstart.workflow.images import CheckedData
+
+if TYPE_CHECKING:
+    from headstart.engine.costs.timing import Ledger
+    from headstart.prediction.predictor import Kept
+    from headstart.training.best_epoch import Outcome
+
+
+def final_figures(
+    run: Run,
+    data: CheckedData,
+    outcome: Outcome,
+    *,
+    observer: Observer,
+    ledger: Ledger,
+    kept: Kept | None,
+    started: float,
+) -> dict[str, Any]:
+    """What `headstart train --json` prints; writes predictions and selection of the run, and its metrics.
+
+    Args:
+        run: With its bundle, which is judged as it lies on disk.
+        data: The images.
+        outcome: How training ended.
+        observer: Told what is done and found.
+        ledger: Forecast against what was taken.
+        kept: Where features of the test images are kept.
+        started: `time.monotonic()` when the command began.
+    """
+    from headstart.prediction.predictor import load
+
+    def watch(what: str, total: int) -> Callable[[int], object]:
+        observer.work_started(what, total)
+        return observer.work_done
+
+    plan, roles = run.plan(), data.roles
+    judged = judge_records(load(run.bundle), roles.report, watch, kept=kept, groups=data.groups)
+    run.write_predictions(judged.rows)
+    run.write_selection(outcome.judged.columns(outcome.chosen))
+    test = judged.sample("test", roles.reported_on)
+    validation = _validation(data, outcome)
+    findings = _findings(data, outcome, judged, validation, test)
+    for finding in findings:
+        observer.noted("finding", finding.to_dict())
+    metrics = {
+        "run": str(run.folder),
+        "bundle": str(run.bundle),
+        "strategy": plan.strategy,
+        "model": plan.model.name,
+        "engine": plan.engine,
+        "findings": [finding.to_dict() for finding in findings],
+        "val": {
+            **judged.figures,
+            "reported_on": roles.reported_on,
+            "selected_on": roles.selected_on,
+            "calibrated_on": None,
+        },
+        "validation": None if validation is None else validation.to_dict(),
+        "seconds": {
+            "total": time.monotonic() - started,
+            **{f"phase {row['name']}": row["seconds"] for row in outcome.phases},
+        },
+        "forecast": ledger.comparison(),
+        "phases": outcome.phases,
+        "epochs": outcome.progress.rows,
+        "kept": _selected(outcome),
+        "alarms": [*_alarms(findings), *outcome.progress.alarms],
+        "unreadable": data.facts.unreadable,
+        "reasons": plan.reasons,  # with what training settled
+        "stopped": outcome.stopped,
+        "resume": run.resume_command if outcome.stopped else None,
+    }
+    run.write_metrics(metrics)
+    return metrics
+
+
+def _selected(outcome: Outcome) -> dict[str, Any]:
+    """The weights in the bundle, why these, and what was trained and is not in it."""
+    from headstart.training.below_probe import unused_tuning
+
+    return {
+        "weights": outcome.chosen,
+        "why": outcome.why,
+        "select_accuracy": outcome.chosen_accuracy,
+        "probe_select_accuracy": outcome.probe_accuracy,
+        "unused_tuning": unused_tuning(outcome.phases, outcome.chosen),
+    }
+
+
+def _findings(
+    data: CheckedData, outcome: Outcome, judged: Judged, validation: Sample | None, test: Sample
+) -> list[Finding]:
+    """What the figures give away, what decides whether to trust them first."""
+    found, classes = [], len(data.roles.classes)
+    if validation is not None:
+        found += validation_gap(
+            validation,
+            test,
+            candidates=len(outcome.judged.correct),
+            num_classes=classes,
+            divided_by="headstart" if data.roles.reported_on.startswith("held-out") else "user",
+        )
+    samples = [test] if validation is None else [test, validation]
+    return [*found, *overconfidence(samples, num_classes=classes), *untested_classes(judged.figures["per_class"])]
+
+
+def _validation(data: CheckedData, outcome: Outcome) -> Sample | None:
+    """How the selected checkpoint did on the validation images; None if a checkpoint of an earlier version lacks it."""
+    images, correct = outcome.judged.images, outcome.judged.correct.get(outcome.chosen)
+    if correct is None or not len(images):
+        return None
+    place = {name: index for index, name in enumerate(data.roles.classes)}
+    records = [record for record in (*data.roles.fit, *data.roles.select) if record.id in set(images)]
+    rows = [row for row in outcome.progress.rows if _name(row["phase"], row["epoch"]) == outcome.chosen]
+    return Sample(
+        "validation",
+        data.roles.selected_on,
+        np.array([place[label] for label in outcome.judged.labels], np.int64),
+        correct,
+        numbered([data.groups[name] for name in images]),
+        counted=what_is_counted(records, data.groups),
+        confidence=outcome.confidences,
+        log_loss=rows[-1]["select_loss"] if rows else None,
+    )
+
+
+def _name(phase: str, epoch: int) -> str:
+    """As runs name a candidate: `probe`, `tune/3`."""
+    return f"{phase}/{epoch}" if epoch else phase
+
+
+def _alarms(findings: list[Finding]) -> list[dict[str, str]]:
+    """The findings that speak against the figures themselves."""
+    return [
+        {"alarm": finding.what, "text": f"{finding.evidence}; {finding.remedy}"}
+        for finding in findings
+        if finding.what in (GAP, OVERCONFIDENCE)
+    ]

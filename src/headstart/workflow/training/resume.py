@@ -1,0 +1,110 @@
+"""Going on with a run that was stopped, from any folder, also where its images have moved."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from headstart.data.sources.reading import is_digits
+from headstart.errors import DataError, RunError, require
+from headstart.files import is_there
+from headstart.networks.cards.catalog import find_model
+from headstart.plan.plan import Plan
+from headstart.runs.folder import Run
+from headstart.runs.observers import Observer
+from headstart.runs.progress import Progress, no_progress
+from headstart.training.trackers.trackers import remembered_trackers
+from headstart.workflow.images import CheckedData, check_for_training, content_hash
+from headstart.workflow.training.train import Given, TrainingAnswer, train_settled, with_budget
+
+_SHOWN_HASH = 8
+
+
+def resume(
+    folder: str | Path,
+    *,
+    data: str | None = None,
+    val: str | None = None,
+    budget_seconds: float | None = None,
+    observer: Observer | None = None,
+    progress: Progress = no_progress,
+    started: float | None = None,
+) -> TrainingAnswer:
+    """Go on with a run that was stopped, killed or out of budget; the result is the one it would have had.
+
+    Args:
+        folder: Of the run.
+        data: Where its images lie now; None is where they were. They must be the same files.
+        val: The same for the folder that was given as `val`.
+        budget_seconds: In place of the plan's own, counted from now; infinite lifts it.
+        observer: Told what happens while training.
+        progress: Told how far the reading of images is.
+        started: `time.monotonic()` when the command began.
+
+    Raises:
+        RunError: not a run, its checkpoint is damaged, or its images changed.
+        DataError: its images are not where they were.
+    """
+    started = started if started is not None else time.monotonic()
+    require("torch", extra="train")
+    run = Run.open(Path(folder))
+    trackers = remembered_trackers(run)
+    plan = _with_images_at(run.plan(), run, data=data, val=val)
+    _compute_with(run.threads())
+    checked = check_for_training(plan, progress)
+    _refuse_others(run, checked, plan.data.source)
+    if data is not None or val is not None:
+        run.settle(plan)  # the next resume finds them without being told
+    plan = with_budget(plan, budget_seconds)
+    choice = find_model(plan.model.name)
+    given = Given(plan, None, trackers)
+    return train_settled(given, plan, choice, checked, resumed=run, observer=observer, started=started)
+
+
+def _with_images_at(plan: Plan, run: Run, *, data: str | None, val: str | None) -> Plan:
+    """The plan with images where they lie now.
+
+    Raises:
+        DataError: nothing is there.
+    """
+    moved = {"source": data, "val": val}
+    places = {
+        name: str(Path(place).absolute()) for name, place in moved.items() if place is not None and not is_digits(place)
+    }
+    plan = plan.model_copy(update={"data": plan.data.model_copy(update=places)})
+    if not is_digits(plan.data.source) and not is_there(plan.data.source):
+        command = run.resume_command.replace(" train ", " train DATA ", 1)
+        raise DataError(
+            f"{plan.data.source} does not exist",
+            expected=f"the images that {run.folder} was started with",
+            remedy=f"if they were moved, say where they are: {command}",
+        )
+    return plan
+
+
+def _refuse_others(run: Run, checked: CheckedData, source: str) -> None:
+    """Only the same files give the result that the run would have had.
+
+    Raises:
+        RunError: they are others.
+    """
+    before, now = run.data(), content_hash(checked)
+    if before["content"] == now:
+        return
+    roles = checked.roles
+    images = len(roles.fit) + len(roles.select) + len(roles.report)
+    known = sum(role["images"] for role in before.get("roles", {}).values())
+    raise RunError(
+        f"the images of {source} are not those {run.folder} was started with: {images:,} images with the hash "
+        f"{now[:_SHOWN_HASH]}, not {known:,} with {before['content'][:_SHOWN_HASH]}",
+        expected="the same files",
+        remedy="restore them, or start a new run",
+    )
+
+
+def _compute_with(threads: int | None) -> None:
+    """The bits of a sum depend on how many threads share it."""
+    if threads is not None:
+        import torch
+
+        torch.set_num_threads(threads)

@@ -1,0 +1,55 @@
+"""headstart plan: YAML on stdout or in a file, equal to the plan.yaml of the training it describes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from headstart.apps.cli.main import app
+from headstart.apps.cli.plan import written_text
+from headstart.plan.plan import DataPlan, Plan
+from headstart.plan.presets import Request, partial
+
+OPTIONS = ["--strategy", "partial", "--thaw", "1", "--epochs", "3", "--input-size", "32", "--seed", "7", "--strict"]
+
+
+def run(*words: str) -> str:
+    done = CliRunner().invoke(app, ["plan", *words], catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    return done.stdout
+
+
+def test_the_file_is_the_plan_that_was_asked_for(image_folder: Path, tmp_path: Path):
+    path = tmp_path / "plan.yaml"
+    said = run(str(image_folder), *OPTIONS, "-o", str(path))
+    plan = Plan.read(path)
+    assert (plan.strategy, plan.input.size, plan.seed, plan.data.unreadable) == ("partial", 32, 7, "stop")
+    assert (plan.phases[1].epochs, plan.phases[1].thaw) == (3, 1)
+    assert said.splitlines()[0] == f"{path}: partial with tf_efficientnet_lite0 on {image_folder}"
+    assert said.splitlines()[-1] == f"train it with: headstart train --plan {path}"
+
+
+def test_without_a_file_stdout_is_the_plan_and_json_holds_it(image_folder: Path):
+    plan = Plan.from_dict(yaml.safe_load(run(str(image_folder), *OPTIONS)))
+    answer = json.loads(run(str(image_folder), *OPTIONS, "--json"))
+    assert Plan.from_dict(answer["plan"]) == plan
+    assert answer["plan_file"] is None
+
+
+def test_a_file_that_cannot_be_written_is_one_line(image_folder: Path, tmp_path: Path):
+    from headstart.errors import HeadstartError
+
+    with pytest.raises(HeadstartError, match="choose another -o"):
+        run(str(image_folder), "-o", str(tmp_path / "not" / "there.yaml"))
+
+
+def test_phases_are_told_in_words():
+    plan = partial(Request(DataPlan(source="photos"), thaw=3, epochs=2))
+    text = written_text(plan, Path("my plan.yaml"))
+    assert "probe: the linear probe" in text
+    assert "tune: 2 epochs of the head and 3 groups" in text
+    assert "--plan 'my plan.yaml'" in text

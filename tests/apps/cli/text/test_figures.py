@@ -1,0 +1,46 @@
+"""Figures as people read them."""
+
+from __future__ import annotations
+
+from headstart.apps.cli.text.figures import figures_text, finding_lines
+
+FIGURES = {
+    "images": 10,
+    "accuracy": 0.9,
+    "accuracy_interval": [0.6, 0.98],
+    "balanced_accuracy": 0.88,
+    "per_class": {
+        "a": {"images": 10, "precision": 0.9, "recall": 0.8, "f1": 0.85, "recall_interval": [0.5, 0.9]},
+        "b": {"images": 0, "precision": None, "recall": None, "f1": None, "recall_interval": None},
+    },
+    "confusion": [[8, 2], [0, 0]],
+}
+
+
+def test_figures_show_intervals_and_undefined_ones():
+    text = figures_text(FIGURES)
+    assert "accuracy 0.900 (95 % interval 0.600..0.980) on 10 images" in text
+    assert "0.500..0.900" in text
+    assert text.splitlines()[5].split() == ["b", "0", "-", "-", "-", "-"]
+    assert [line.split() for line in text.splitlines()[-2:]] == [["8", "2"], ["0", "0"]]
+
+
+def test_it_says_what_an_interval_counts():
+    text = figures_text({**FIGURES, "counted": "groups", "groups": 4, "balanced_accuracy_interval": [0.5, 0.99]})
+    assert "on 10 images of 4 groups" in text
+    assert "balanced accuracy 0.880 (95 % interval 0.500..0.990)" in text
+    assert "on 10 images, 9 different files" in figures_text({**FIGURES, "counted": "files", "groups": 9})
+    assert "10 images, the test images of runs/a once more" in figures_text({**FIGURES, "repeats": {"run": "runs/a"}})
+
+
+def test_what_may_mislead_comes_first():
+    finding = {"level": "warning", "what": "x", "evidence": "7 of 10 images were in training", "remedy": "they are out"}
+    lines = figures_text({**FIGURES, "findings": [finding]}).splitlines()
+    assert lines[:3] == ["warning: 7 of 10 images were in training", "    -> they are out", ""]
+    assert finding_lines([]) == []
+
+
+def test_names_do_not_stretch_the_table():
+    row = FIGURES["per_class"]["a"]
+    table = figures_text({**FIGURES, "per_class": {"y" * 200: row, "\x1b": row}})
+    assert max(map(len, table.splitlines())) < 100

@@ -1,0 +1,74 @@
+"""models: searching and showing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import timm
+import torchvision.models
+
+from headstart.apps.cli.text.cards import card_text, cards_text
+from headstart.errors import ModelError
+from headstart.networks.cards.catalog import find_model
+from headstart.networks.cards.search import ModelQuery
+from headstart.workflow import models
+
+
+def test_the_list_holds_every_weight_of_both_libraries():
+    weights = sum(
+        len(torchvision.models.get_model_weights(name))
+        for name in torchvision.models.list_models(module=torchvision.models)
+    )
+    assert len(models.list_models(ModelQuery())) == weights + len(timm.list_models(pretrained=True))
+
+
+def test_a_card_comes_with_lines_that_work():
+    answer = models.show_model("resnet50:a1_in1k")
+    assert "resnet50:IMAGENET1K_V2" in answer["other_weights"]
+    assert answer["usage"]["timm"] == 'timm.create_model("resnet50.a1_in1k", pretrained=True)'
+    assert answer["usage"]["command line"] == "headstart train DATA --model resnet50:a1_in1k"
+    torchvisions = models.show_model("resnet50")["usage"]["torchvision"]
+    assert torchvisions == 'torchvision.models.get_model("resnet50", weights="IMAGENET1K_V2")'
+    import headstart  # noqa: F401 - named by the line below
+
+    options = models.usage_of(find_model("resnet18").card)["headstart"].removeprefix("headstart.fit(").removesuffix(")")
+    assert eval(options).model == "resnet18:IMAGENET1K_V1"
+
+
+def test_the_usage_says_what_a_licence_or_missing_weights_need():
+    assert models.show_model("vit_b_16:IMAGENET1K_SWAG_E2E_V1")["usage"]["command line"].endswith(
+        "--allow-noncommercial"
+    )
+    assert models.show_model("nfnet_f0")["usage"]["command line"].endswith("--model timm/nfnet_f0 --strategy scratch")
+
+
+def test_too_many_to_measure_are_refused():
+    with pytest.raises(ModelError, match=r"models are too many to measure; expected at most 60; narrow the search"):
+        models.list_models(ModelQuery(family="resnet"), measure=True)
+
+
+def test_measured_speeds_decide_limits_order_and_front(monkeypatch: pytest.MonkeyPatch):
+    from headstart.engine.costs import speed
+
+    monkeypatch.setattr(speed, "measured_speeds", lambda cards, **_: {c.name: 1e9 / c.parameters for c in cards})
+    query = ModelQuery(family="squeezenet", sort="speed", min_speed=805)
+    found = models.list_models(query, measure=True)
+    assert [card["architecture"] for card in found] == ["squeezenet1_1"]
+    assert found[0]["measured_images_per_second"] > 805
+
+
+def test_a_speed_that_is_not_stable_has_its_range(monkeypatch: pytest.MonkeyPatch):
+    from headstart.engine.costs import speed
+
+    def measured(cards: Any, *, on_card: Any, on_unstable: Any) -> dict[str, float]:
+        on_unstable(cards[0].name, (0.493, 12.048))
+        return {card.name: 1.0 for card in cards}
+
+    monkeypatch.setattr(speed, "measured_speeds", measured)
+    one = models.show_model("timm/test_vit", measure=True)
+    assert (one["measured_images_per_second"], one["measured_unstable"]) == (1.0, [0.49, 12.05])
+    assert "unstable: 0.49 to 12.05 img/s on this machine, which was busy; measure again" in card_text(one)
+    assert "unstable" in cards_text([one])
+    steady = {name: value for name, value in one.items() if name != "measured_unstable"}
+    assert "unstable" not in card_text(steady) + cards_text([steady])
