@@ -36,6 +36,7 @@ FLOORS: list[set[str]] = [
     {"inspection"},
     {"workflow"},
     {"apps"},
+    {"__main__"},
 ]
 FLOOR_OF = {package: number for number, floor in enumerate(FLOORS) for package in floor}
 

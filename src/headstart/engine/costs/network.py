@@ -1,6 +1,6 @@
 """Facts of a network that decide what its phases cost: arithmetic, and what crosses at every border; no torch.
 
-`engine.costs.network_counts` reads them off a network. Without one, a card gives them roughly: what a card does not say is spread
+`network_counts` reads them off a network. Without one, a card gives them roughly: what a card does not say is spread
 over the layer groups as it lies in most networks.
 """
 

@@ -73,7 +73,7 @@ def train(
         request: DATA, options to make a plan from, or a plan.
         out: Run folder; a new one under `runs/` if None.
         budget_seconds: In place of the plan's own; infinite lifts it.
-        track: Places the run is written to as well, such as `tensorboard` or `mlflow`; see `training.trackers.trackers`.
+        track: Places the run is written to as well, such as `tensorboard` or `mlflow`.
         observer: Told what happens while training.
         progress: Told how far the reading of images is.
         started: `time.monotonic()` when the command began, for the budget and the total.
