@@ -3,9 +3,10 @@ VENV := .venv
 PYTHON := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 PEERS := $(VENV)/.installed-peers
+PYTEST := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(PYTHON) -m pytest -n 2 --dist worksteal
 TRUNK := build/mobilenet_v2.safetensors
 
-.PHONY: env demo test check benchmarks
+.PHONY: env demo test test-slow check benchmarks
 
 env: $(STAMP)
 
@@ -21,7 +22,11 @@ demo: env
 
 # Two workers with one thread each: two with two threads each would spin against each other.
 test: env
-	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(PYTHON) -m pytest -n 2 --dist worksteal
+	$(PYTEST) -m "not slow"
+
+# What takes three seconds or more: whole runs that are killed and resumed, real image sets, browsers.
+test-slow: env
+	$(PYTEST) -m slow
 
 check: env
 	$(VENV)/bin/ruff format --check .

@@ -151,6 +151,7 @@ SETS = {
 @pytest.mark.realdata
 @pytest.mark.parametrize("name", SETS)
 @pytest.mark.parametrize("colours", ["own", "grey"])
+@pytest.mark.slow
 def test_no_real_set_is_called_what_it_is_not(real_data, name: str, colours: str):
     """Grades (solar cells) and multilabel (aerial tiles) set no threshold, but were seen before the last rules."""
     from headstart.data.decoders.raster import decode

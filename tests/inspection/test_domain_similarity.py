@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import tarfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from headstart.inspection import domain_similarity
 from headstart.inspection.domain_similarity import ENOUGH_IMAGES, measure_similarity
 
 
+@pytest.mark.slow
 def test_digits_are_far_and_the_sentence_says_what_was_measured():
     seen: list[int] = []
     records = open_source("digits").records
@@ -59,17 +59,3 @@ def test_only_where_nothing_can_be_read_is_it_an_error():
 def test_without_images_there_is_nothing_to_compare():
     with pytest.raises(DataError, match="no images"):
         measure_similarity([])
-
-
-@pytest.mark.realdata
-@pytest.mark.slow
-def test_photos_come_before_aerial_images_before_x_rays_before_documents_before_digits(real_data: Path, tmp_path: Path):
-    found = {}
-    for name in ("hymenoptera", "rsscn7", "chest_xray", "documents"):
-        with tarfile.open(real_data / f"{name}.tar") as archive:
-            archive.extractall(tmp_path / name, filter="data")
-        found[name] = measure_similarity(open_source(str(tmp_path / name)).records)
-    values = [one.value for one in found.values()]
-    assert values == sorted(values, reverse=True)
-    assert [one.level for one in found.values()] == ["high", "medium", "medium", "low"]
-    assert values[-1] > measure_similarity(open_source("digits").records).value

@@ -170,6 +170,7 @@ def weights_file(name: str, folder: Path) -> tuple[torch.nn.Module, str]:
 
 
 @pytest.mark.parametrize("name", ["vit_b_32", "timm/vit_tiny_patch16_224", "timm/swin_tiny_patch4_window7_224"])
+@pytest.mark.slow
 def test_weights_of_a_fixed_size_are_resampled_to_another(tmp_path: Path, name: str):
     source, file = weights_file(name, tmp_path)
     size = 96 if "vit" in name else 256
@@ -183,6 +184,7 @@ def test_weights_of_a_fixed_size_are_resampled_to_another(tmp_path: Path, name: 
 
 
 @pytest.mark.parametrize(("name", "size"), [("timm/mixer_s32_224", 96), ("maxvit_t", 96), ("vit_b_32", 100)])
+@pytest.mark.slow
 def test_a_size_that_a_network_cannot_take_is_refused_before_training(tmp_path: Path, name: str, size: int):
     choice = find_model(weights_file(name, tmp_path)[1])
     with pytest.raises(ModelError, match=rf"cannot be used at {size} px .*expected its own 224 px") as caught:

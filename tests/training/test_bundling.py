@@ -93,6 +93,7 @@ def same(first: Prepared, second: Prepared) -> bool:
 
 
 @pytest.mark.parametrize("what", [PROBE, PHASE])
+@pytest.mark.slow
 def test_a_signal_in_the_middle_of_a_fill_saves_and_a_resume_finds_the_rows(
     prepare: Callable[..., Prepared], tmp_path: Path, what: str
 ):
@@ -125,6 +126,7 @@ def asks_while_solving(monkeypatch: pytest.MonkeyPatch, watch: Watch, *, solve: 
     monkeypatch.setattr(probe, "head_problem", asking)
 
 
+@pytest.mark.slow
 def test_a_signal_while_the_head_is_solved_is_heard_and_a_resume_gives_the_same(
     prepare: Callable[..., Prepared], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
@@ -178,6 +180,7 @@ def test_a_budget_that_ends_in_the_fill_of_the_probe_leaves_nothing_to_keep_but_
     assert again.found[PROBE] == 4
 
 
+@pytest.mark.slow
 def test_a_budget_that_ends_in_the_fill_of_a_phase_keeps_the_probe_and_solves_it_again_from_stored_rows(
     prepare: Callable[..., Prepared], tmp_path: Path
 ):
@@ -195,6 +198,7 @@ def test_a_budget_that_ends_in_the_fill_of_a_phase_keeps_the_probe_and_solves_it
     assert next(count for name, count in again.found.items() if name.startswith(PHASE)) == 4
 
 
+@pytest.mark.slow
 def test_a_phase_that_had_begun_keeps_its_optimizer_when_it_is_left_while_rows_are_computed_again(
     prepare: Callable[..., Prepared], tmp_path: Path
 ):
@@ -218,6 +222,7 @@ def tuned_wins(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("tuned_wins")
 @pytest.mark.parametrize("with_store", [True, False])
+@pytest.mark.slow
 def test_a_budget_that_ends_in_the_refit_keeps_the_head_as_it_was_judged(
     prepare: Callable[..., Prepared], tmp_path: Path, with_store: bool
 ):
@@ -242,6 +247,7 @@ def test_a_budget_that_ends_in_the_refit_keeps_the_head_as_it_was_judged(
 
 
 @pytest.mark.usefixtures("tuned_wins")
+@pytest.mark.slow
 def test_a_signal_in_the_refit_ends_the_run_and_a_resume_goes_on_with_it(
     prepare: Callable[..., Prepared], tmp_path: Path
 ):

@@ -168,6 +168,7 @@ class Stored(Observer):
             self.not_stored.append(values)
 
 
+@pytest.mark.slow
 def test_a_phase_that_ended_makes_room_for_the_next(prepare: Callable, tmp_path: Path):
     """A store that holds what any one phase reads, and not what two of them do."""
     found = []
@@ -229,6 +230,7 @@ def test_random_views_belong_to_the_version_of_the_library_that_draws_them(
     assert views_drawn_from(augmentation) != here != EVALUATION
 
 
+@pytest.mark.slow
 def test_a_whole_run_on_stored_activations_learns_as_on_pixels_and_moves_nothing_frozen(
     prepare: Callable, tmp_path: Path
 ):
@@ -268,6 +270,7 @@ class StopAfter(StopRequest):
 
 
 @pytest.mark.parametrize("looks", [3, 9])
+@pytest.mark.slow
 def test_a_run_on_stored_activations_goes_on_bit_for_bit(prepare: Callable, tmp_path: Path, looks: int):
     states = []
     for name in ("straight", "stopped"):
@@ -284,6 +287,7 @@ def test_a_run_on_stored_activations_goes_on_bit_for_bit(prepare: Callable, tmp_
     assert states[0]["classifier.weight"].abs().max() > 0
 
 
+@pytest.mark.slow
 def test_a_home_that_may_not_be_written_costs_the_store_and_nothing_else(
     prepare: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

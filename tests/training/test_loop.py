@@ -75,6 +75,7 @@ def equal(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> bo
     return all(torch.equal(first[name], second[name]) for name in shared)
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_weights_twice_and_another_seed_others(prepare: Callable):
     results = []
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
@@ -105,6 +106,7 @@ def timeless(outcome: Outcome) -> list[dict]:
 
 
 @pytest.mark.parametrize("looks", [1, 4, 12])  # in the probe, inside an epoch, in a later phase
+@pytest.mark.slow
 def test_a_run_stopped_anywhere_goes_on_bit_for_bit(straight: tuple, prepare: Callable, looks: int):
     folder, expected_weights, expected_rows = straight
     task = prepare(folder=folder, strategy="gradual", epochs=2)
@@ -119,6 +121,7 @@ def test_a_run_stopped_anywhere_goes_on_bit_for_bit(straight: tuple, prepare: Ca
     assert timeless(outcome) == expected_rows
 
 
+@pytest.mark.slow
 def test_an_mlp_head_with_dropout_goes_on_bit_for_bit(prepare: Callable):
     options = {"strategy": "feature_extraction", "head": "mlp", "epochs": 3}
     straight, _ = run_fit(prepare("straight", **options))
@@ -214,6 +217,7 @@ def test_bit_has_no_probe_and_starts_from_zeros(prepare: Callable):
     assert {*rows.phases[0]["learning_rates"].values()} == {task.plan.phases[0].learning_rate}
 
 
+@pytest.mark.slow
 def test_mixed_batches_go_on_bit_for_bit(prepare: Callable):
     results = []
     for name, alpha, stop in (("whole", 0.4, 99), ("stopped", 0.4, 6), ("unmixed", 0.0, 99)):
@@ -373,6 +377,7 @@ def test_the_kept_head_is_solved_on_all_of_train(prepare: Callable):
     assert np.allclose(classifier.head.weight.detach().numpy(), expected.weight_KF, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_patience_ends_a_phase_also_when_the_run_was_stopped_in_between(
     prepare: Callable, monkeypatch: pytest.MonkeyPatch
 ):

@@ -55,6 +55,7 @@ def test_groups_go_into_the_plan_and_few_of_them_are_remarked(image_folder: Path
         recommend(images=500, group="(a)")
 
 
+@pytest.mark.slow
 def test_an_uncertain_look_is_a_question_and_no_decision(image_folder: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(advice_images, "guess_domain", lambda looks, **named: DomainGuess("unknown", 0.4, "grey"))
     advice = recommend(image_folder, domain="auto")

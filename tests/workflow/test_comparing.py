@@ -90,6 +90,7 @@ def features_only(folder: Path, **values: Any) -> GridPlan:
     return grid(folder, what="grid", vary=vary, base={**SMALL, "strategy": "feature_extraction"}, **values)
 
 
+@pytest.mark.slow
 def test_from_a_question_to_an_answer(image_folder: Path, tmp_path: Path):
     answer = compare(grid(image_folder), out=tmp_path / "c", run_in=here)
     assert answer == json.loads((tmp_path / "c" / "comparison.json").read_text())
@@ -162,6 +163,7 @@ def test_a_speed_that_is_not_stable_is_measured_again_and_then_marked(image_fold
     assert "unstable" not in comparison_text(again)
 
 
+@pytest.mark.slow
 def test_stopped_and_taken_up_again(image_folder: Path, tmp_path: Path):
     plan = features_only(image_folder, seeds=[3])
     with pytest.raises(Interrupted, match="headstart compare --resume"):
@@ -183,6 +185,7 @@ def test_stopped_and_taken_up_again(image_folder: Path, tmp_path: Path):
     assert answer["pairs"] == whole["pairs"]
 
 
+@pytest.mark.slow
 def test_killed_in_a_trial_nothing_is_lost_or_repeated(image_folder: Path, tmp_path: Path, command: list[str]):
     grid_file = tmp_path / "grid.yaml"
     grid_file.write_text(grid(image_folder, seeds=[0], vary={"epochs": [1, 40], "strategy": ["partial"]}).to_yaml())
@@ -207,6 +210,7 @@ def test_killed_in_a_trial_nothing_is_lost_or_repeated(image_folder: Path, tmp_p
     assert epochs == list(range(1, len(epochs) + 1)), "no epoch twice"
 
 
+@pytest.mark.slow
 def test_halving_drops_the_weaker(image_folder: Path, tmp_path: Path):
     vary = {"phases[0].strength": [0.1, 1.0, 10.0]}
     base = {"strategy": "feature_extraction", "input_size": 32}
@@ -250,6 +254,7 @@ def test_without_weights_there_is_time_and_memory_but_no_accuracy(
     assert answer["trials"][1]["accuracy"] is None
 
 
+@pytest.mark.slow
 def test_an_outage_is_waited_for_once_and_heals_by_a_resume(
     image_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
@@ -330,6 +335,7 @@ def test_a_full_disk_ends_it_and_nothing_counts_as_failed(image_folder: Path, tm
     assert [trial["state"] for trial in answer["trials"]] == ["done", "done"]
 
 
+@pytest.mark.slow
 def test_speed_that_a_kill_left_out_is_measured_by_the_next_call(image_folder: Path, tmp_path: Path):
     plan = features_only(image_folder, seeds=[0])
     compare(plan, out=tmp_path / "c", run_in=here)
@@ -338,6 +344,7 @@ def test_speed_that_a_kill_left_out_is_measured_by_the_next_call(image_folder: P
     assert all(row["inference"]["images_per_second"] > 0 for row in answer["variants"])
 
 
+@pytest.mark.slow
 def test_images_that_change_between_trials_are_told(image_folder: Path, tmp_path: Path):
     plan = features_only(image_folder, seeds=[0])
     with pytest.raises(Interrupted):
@@ -379,6 +386,7 @@ def test_where_all_trials_failed_there_is_a_report(image_folder: Path, tmp_path:
     assert "no memory" in page
 
 
+@pytest.mark.slow
 def test_no_image_chooses_in_one_seed_and_reports_in_another(image_folder: Path, tmp_path: Path):
     compare(features_only(image_folder, seeds=[0, 1]), out=tmp_path / "c", run_in=here)
     folders = sorted((tmp_path / "c" / "trials").iterdir())
@@ -388,6 +396,7 @@ def test_no_image_chooses_in_one_seed_and_reports_in_another(image_folder: Path,
     assert not report & {name for one in images for role in ("fit", "select") for name in one[role]}
 
 
+@pytest.mark.slow
 def test_rates_are_named(image_folder: Path, tmp_path: Path):
     plan = question("rates", str(image_folder), ["1e-1", "1e-4"], base={**SMALL, "epochs": 1}, seeds=[0])
     answer = compare(plan, out=tmp_path / "c", run_in=here)

@@ -96,6 +96,7 @@ def test_a_run_that_left_its_backbone_has_not_moved(
         ({"group": r"/\d(\d)"}, 5),
     ],
 )
+@pytest.mark.slow
 def test_nothing_that_a_run_reported_on_is_read(
     image_folder: Path, tmp_path: Path, counted: tuple[Counter[str], list[int]], data: dict[str, object], seed: int
 ):
@@ -127,6 +128,7 @@ def test_what_was_given_apart_to_report_or_to_choose_is_not_read(
     assert not any(name.startswith("val:") for name in reads)
 
 
+@pytest.mark.slow
 def test_groups_may_be_told_beside_a_run(image_folder: Path, tmp_path: Path):
     run = trained(image_folder, tmp_path / "run", seed=1)
     alone, paired = probe(image_folder, run=run).curve, probe(image_folder, run=run, group=r"/\d(\d)").curve
@@ -155,6 +157,7 @@ def test_a_run_of_other_images_or_another_seed_is_refused_in_one_line(
         probe(image_folder, run=run)
 
 
+@pytest.mark.slow
 def test_a_seed_divides_where_there_is_no_run(image_folder: Path, counted: tuple[Counter[str], list[int]]):
     reads, _ = counted
     seen = []
@@ -175,6 +178,7 @@ def test_what_training_moved_is_seen(make_folder: Callable[..., Path], tmp_path:
     assert "Tuning moved" in found["sentence"]
 
 
+@pytest.mark.slow
 def test_a_multi_depth_run_is_compared_by_its_backbone(image_folder: Path, tmp_path: Path):
     run = trained(image_folder, tmp_path / "run", head="multi_depth")
     found = probe(image_folder, run=run).to_dict()
@@ -225,6 +229,7 @@ def test_groups_stay_together_and_limits_hold(make_folder: Callable[..., Path]):
     assert probe(folder, group=r"/\d(\d)").curve.folds == 5
 
 
+@pytest.mark.slow
 def test_patches_are_drawn_in_the_same_pass(
     image_folder: Path, tmp_path: Path, counted: tuple[Counter[str], list[int]]
 ):
@@ -272,6 +277,7 @@ def test_a_place_is_tried_and_left_as_it_was(tmp_path: Path):
         refuse_unwritable(tmp_path / f"{'x' * 300}.json")
 
 
+@pytest.mark.slow
 def test_a_sheet_that_cannot_be_written_in_the_end_is_one_line(image_folder: Path, monkeypatch: pytest.MonkeyPatch):
     def denied(*args: object, **options: object) -> None:
         raise PermissionError(13, "Permission denied")

@@ -48,6 +48,7 @@ def pretended(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
     return asked
 
 
+@pytest.mark.slow
 def test_two_networks_are_ranked_and_training_finds_their_features(
     image_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

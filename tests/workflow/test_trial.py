@@ -118,6 +118,7 @@ class Leaving(Observer):
             raise Interrupted("killed")
 
 
+@pytest.mark.slow
 def test_a_budget_is_for_the_whole_trial_however_often_it_is_taken_up(image_folder: Path, tmp_path: Path):
     asked = task(image_folder, tmp_path / "run", strategy="partial", epochs=40, budget_seconds=3600.0)
     with pytest.raises(Interrupted):
@@ -155,6 +156,7 @@ class Notes(Observer):
 
 
 @pytest.mark.parametrize("strategy", ["feature_extraction", "partial"])
+@pytest.mark.slow
 def test_weights_that_cannot_be_had(strategy: str, image_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     asked: list[Any] = []
     train = module.train

@@ -77,6 +77,7 @@ def test_what_does_not_go_together_is_a_usage_error(arguments: list[str], messag
     assert not asked
 
 
+@pytest.mark.slow
 def test_the_whole_way(image_folder: Path, tmp_path: Path, command: list[str]):
     arguments = ["compare", "strategies", str(image_folder), "--strategies", "feature_extraction,partial"]
     arguments += ["--input-size", "32", "--epochs", "1", "--seeds", "1", "--out", str(tmp_path / "c")]

@@ -21,6 +21,7 @@ app.command()(probe)
 KEYS = ["model", "data", "images", "classes", "folds", "groups", "sentence", "seconds"]
 
 
+@pytest.mark.slow
 def test_it_answers_writes_and_draws(image_folder: Path, tmp_path: Path):
     out, chart, patches = tmp_path / "probe.json", tmp_path / "chart.svg", tmp_path / "patches.png"
     words = [str(image_folder), "-o", str(out), "--chart", str(chart), "--patches", str(patches), "--json"]

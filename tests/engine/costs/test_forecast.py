@@ -222,6 +222,7 @@ def test_what_was_measured_here_changes_the_forecast_and_not_the_choice(prepare:
 
 
 @pytest.mark.parametrize("first", ["stored", "computed"])
+@pytest.mark.slow
 def test_a_resume_takes_the_same_way_though_other_rates_are_known_by_then(
     prepare: Callable, tmp_path: Path, first: str
 ):

@@ -27,6 +27,7 @@ NETWORKS = {
 
 
 @pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.slow
 def test_at_every_border_the_parts_are_the_whole(name: str):
     verdict = cut_verdict(find_model(name).card, NETWORKS[name])
     assert verdict.holds, verdict.refused + verdict.faults

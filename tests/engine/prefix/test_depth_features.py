@@ -75,6 +75,7 @@ def test_nothing_changes_until_the_new_layer_has_weights():
         ("timm/deit_tiny_distilled_patch16_224", [192, 192, 192, 192]),
     ],
 )
+@pytest.mark.slow
 def test_the_answer_is_the_networks_and_the_layers_on_the_pooled_groups(name: str, widths: list[int]):
     side = SIDE if find_model(name).card.sizes == "any" else 224
     before, after = plain(name, side), deep(name, side)

@@ -68,6 +68,7 @@ print(os.environ["ORT_DISABLE_TELEMETRY"])
 
 
 @pytest.mark.parametrize(("set_by_user", "value"), [({}, "1"), ({"ORT_DISABLE_TELEMETRY": "0"}, "0")])
+@pytest.mark.slow
 def test_onnx_runtime_leaves_no_identifier_unless_the_user_lets_it(
     tmp_path: Path, set_by_user: dict[str, str], value: str
 ) -> None:

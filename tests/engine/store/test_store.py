@@ -255,6 +255,7 @@ def wait_until(nursery: Nursery, rows: int) -> None:
         time.sleep(0.001)
 
 
+@pytest.mark.slow
 def test_killed_twenty_times_while_it_fills_nothing_is_lost_or_wrong(store: ActivationStore, nursery: Nursery):
     """SIGKILL at any moment: what was published stays whole, and a life costs at most its one unpublished shard."""
     rows, kills, chance = 9_000, 20, random.Random(4)

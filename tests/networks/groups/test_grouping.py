@@ -42,6 +42,7 @@ def test_the_list_names_every_model_file_of_timm_once():
 
 
 @pytest.mark.parametrize("name", NUMERIC)
+@pytest.mark.slow
 def test_order_head_and_one_training_step_hold_when_computed(name: str):
     card = find_model(name).card
     assert card.parameters < NUMERIC_BELOW or name in TOO_LARGE

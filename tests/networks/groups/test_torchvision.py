@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import timm
 import torchvision.models
 
@@ -9,6 +10,7 @@ from headstart.networks.groups.order import without_weights
 from headstart.networks.groups.torchvision import SCHEMES, named_tensors_in_order, torchvision_draft
 
 
+@pytest.mark.slow
 def test_the_table_names_every_class_of_torchvision_and_no_other():
     built = [
         type(without_weights(lambda name=name: torchvision.models.get_model(name, weights=None))).__name__

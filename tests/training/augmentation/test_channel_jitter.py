@@ -115,6 +115,7 @@ class StopAfter(StopRequest):
         return "signal" if self.looks < 0 else None
 
 
+@pytest.mark.slow
 def test_a_run_with_it_learns_otherwise_and_goes_on_bit_for_bit_after_a_stop(prepare: Callable, tmp_path: Path):
     states = {}
     for name, jitter in (("without", 0.0), ("straight", 0.3), ("stopped", 0.3)):

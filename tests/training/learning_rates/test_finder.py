@@ -178,6 +178,7 @@ def test_a_search_is_left_with_the_network_put_back(task: Prepared, monkeypatch:
     assert all(torch.equal(tensor, before[name]) for name, tensor in everything(classifier).items())
 
 
+@pytest.mark.slow
 def test_a_plan_that_is_a_hundred_times_off_finds_nearly_the_same(
     task: Prepared, head_solved: Classifier, found: FoundRates
 ):
@@ -337,6 +338,7 @@ def test_training_with_found_rates_is_training_with_these_rates_planned(searched
 
 
 @pytest.mark.parametrize("looks", [28])  # in the second test
+@pytest.mark.slow
 def test_a_search_that_was_interrupted_begins_anew_and_finds_the_same(
     searched: tuple[Path, Prepared, Notes], tmp_path: Path, looks: int
 ):

@@ -75,6 +75,7 @@ def test_runs_of_one_name_share_a_tensorboard_folder_without_mixing(tmp_path: Pa
     assert places == ["run", "run-2"]
 
 
+@pytest.mark.slow
 def test_mlflow_reads_what_was_written_and_goes_on_in_the_same_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
     many = {f"p{index}": index for index in range(150)}

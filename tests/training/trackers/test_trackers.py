@@ -295,6 +295,7 @@ class Killed(BaseException):
     """Ends the process as SIGKILL would: nobody gets to say anything."""
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_in_the_same_series(image_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Killed after the first tuned epoch was written and before it was saved; no option is needed to go on."""
     saves = []

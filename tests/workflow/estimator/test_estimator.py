@@ -234,6 +234,7 @@ def test_arguments_are_not_changed_and_a_repeated_path_counts_once(images: np.nd
     assert model.get_params() == HeadstartClassifier(**QUICK).get_params()
 
 
+@pytest.mark.slow
 def test_a_search_over_strategies(images: np.ndarray, numbers: np.ndarray) -> None:
     grid = {"strategy": ["feature_extraction", "probe_then_tune"], "input_size": np.array([32])}
     search = GridSearchCV(

@@ -124,6 +124,7 @@ def test_every_strategy_goes_the_whole_way(image_folder: Path, tmp_path: Path, s
         assert metrics["val"]["accuracy"] == 1.0
 
 
+@pytest.mark.slow
 def test_a_scratch_run_is_resumed_without_weights(image_folder: Path, tmp_path: Path):
     asked = options(image_folder, strategy="scratch", epochs=2, budget_seconds=0.01)
     with pytest.raises(RunError, match=r"before one epoch was judged.*go on with: headstart train --resume"):
@@ -151,6 +152,7 @@ def test_a_network_that_takes_no_classes_is_refused_before_the_images_are_read(i
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_another_network_goes_the_whole_way(image_folder: Path, tmp_path: Path):
     from headstart.networks.backbone import build_network
     from headstart.networks.cards.catalog import find_model
@@ -194,6 +196,7 @@ def test_an_existing_run_is_not_overwritten(image_folder: Path, tmp_path: Path):
     assert [p.name for p in (tmp_path / "run").iterdir()] == ["mine.txt"]
 
 
+@pytest.mark.slow
 def test_a_budget_ends_in_a_bundle_and_the_resume_command(
     image_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
@@ -222,6 +225,7 @@ def test_resume_of_something_else_is_said(tmp_path: Path):
         resume(tmp_path)
 
 
+@pytest.mark.slow
 def test_a_full_disk_keeps_the_last_checkpoint_and_prints_how_to_go_on(
     image_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
@@ -245,6 +249,7 @@ def test_a_full_disk_keeps_the_last_checkpoint_and_prints_how_to_go_on(
     assert same_weights(whole.run.bundle, tmp_path / "run" / "bundle")
 
 
+@pytest.mark.slow
 def test_ctrl_c_saves_and_says_how_to_go_on(image_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     from headstart.training import loop
 
@@ -302,6 +307,7 @@ def test_killed_in_the_middle_of_a_phase_and_resumed_gives_the_same_weights(
 
 
 @pytest.mark.realdata
+@pytest.mark.slow
 def test_ants_and_bees_at_low_resolution_stay_near_what_the_readme_says(real_data: Path, tmp_path: Path):
     """At 128 pixels, to be quick: 0.92 on 153 images when this was written; at 224 it is 0.948."""
     data = DataPlan(source=str(real_data / "hymenoptera.tar"))
@@ -324,6 +330,7 @@ def test_strategies_on_real_images_stay_above_the_probes_interval(real_data: Pat
     assert all(phase["epochs_run"] == 1 for phase in moved)
 
 
+@pytest.mark.slow
 def test_the_same_command_twice_gives_the_same_bundle(image_folder: Path, tmp_path: Path):
     asked = options(image_folder, epochs=1)
     first, second = (train(asked, out=tmp_path / name) for name in ("a", "b"))
@@ -332,6 +339,7 @@ def test_the_same_command_twice_gives_the_same_bundle(image_folder: Path, tmp_pa
     assert kept[0] == kept[1]
 
 
+@pytest.mark.slow
 def test_a_second_head_computes_no_image_again(
     make_folder: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
