@@ -124,7 +124,7 @@ def ours(case: Case, images: Images, *, side: SideName, epochs: int, seed: int) 
     views = epochs if side == "view_an_epoch" else min(case.views, epochs)
     plan = plan_of(case, views=views, epochs=epochs, seed=seed, size=size)
     settled = plan.settled(model_name=choice.name, input_size=size, group_names=classifier.group_names)
-    facts = read_all((*roles.fit, *roles.select))
+    facts = read_all((*roles.train, *roles.validation))
     digests = {name: bytes.fromhex(digest) for name, digest in facts.digests.items()}
     groups = {record.id: record.id for record in facts.readable}
     given = TrainingImages(roles, images.spec, groups, digests, ActivationStore())
@@ -139,8 +139,8 @@ def ours(case: Case, images: Images, *, side: SideName, epochs: int, seed: int) 
     times = clock.times()
     assert times["stored"]["views"] == views, times["stored"]
     restore(classifier.network, state.network)  # `fit` leaves the best epoch; the last one is the answer
-    logits = logits_of(classifier, roles.select, images.spec)
-    return {**times, "predicted": logits.argmax(axis=1).tolist(), "truth": images.labels(roles.select).tolist()}
+    logits = logits_of(classifier, roles.validation, images.spec)
+    return {**times, "predicted": logits.argmax(axis=1).tolist(), "truth": images.labels(roles.validation).tolist()}
 
 
 def plan_of(case: Case, *, views: int, epochs: int, seed: int, size: int) -> Plan:
@@ -322,10 +322,10 @@ def theirs(case: Case, images: Images, *, side: SideName, epochs: int, seed: int
     """The hand-written loop: loader processes, channels_last, no autograd below what learns, validated every epoch."""
     torch.manual_seed(seed)
     roles, spec = images.roles, images.spec
-    train, val = (Views(part, images.labels(part), spec, seed) for part in (roles.fit, roles.select))
+    train, val = (Views(part, images.labels(part), spec, seed) for part in (roles.train, roles.validation))
     loading: dict[str, Any] = {"num_workers": 2, "persistent_workers": True}
-    train_loader = torch.utils.data.DataLoader(train, batch_sampler=Order(len(roles.fit), seed), **loading)
-    val_loader = torch.utils.data.DataLoader(val, batch_sampler=Order(len(roles.select), None), **loading)
+    train_loader = torch.utils.data.DataLoader(train, batch_sampler=Order(len(roles.train), seed), **loading)
+    val_loader = torch.utils.data.DataLoader(val, batch_sampler=Order(len(roles.validation), None), **loading)
     loop = PARTS[case.model]("all" if side == "full" else case.thaw, len(roles.classes))
     optimizer = loop.optimizer()
     predicted: list[int] = []
@@ -346,5 +346,5 @@ def theirs(case: Case, images: Images, *, side: SideName, epochs: int, seed: int
         "seconds": sum(times),
         "epoch_seconds": times,
         "predicted": predicted,
-        "truth": images.labels(roles.select).tolist(),
+        "truth": images.labels(roles.validation).tolist(),
     }

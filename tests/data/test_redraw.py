@@ -17,8 +17,8 @@ def roles_of(count: int = 50, *, seed: int = 0, tuned: bool = True) -> Roles:
         Dataset("x", "x", records),
         val=None,
         groups={r.id: r.id for r in records},
-        report_share=0.2,
-        select_share=0.2,
+        test_share=0.2,
+        validation_share=0.2,
         tuned=tuned,
         limit_train=None,
         limit_test=None,
@@ -27,7 +27,7 @@ def roles_of(count: int = 50, *, seed: int = 0, tuned: bool = True) -> Roles:
 
 
 def everything(roles: Roles) -> list[ImageRecord]:
-    return sorted((*roles.fit, *roles.select, *roles.report), key=lambda r: r.id)
+    return sorted((*roles.train, *roles.validation, *roles.test), key=lambda r: r.id)
 
 
 def bursts(roles: Roles, size: int, share: float = 1.0) -> dict[str, str]:
@@ -42,7 +42,9 @@ def bursts(roles: Roles, size: int, share: float = 1.0) -> dict[str, str]:
 
 def sides(roles: Roles, groups: dict[str, str]) -> Counter[str]:
     """Group -> on how many sides it lies."""
-    return Counter(group for held in (roles.fit, roles.select, roles.report) for group in {groups[r.id] for r in held})
+    return Counter(
+        group for held in (roles.train, roles.validation, roles.test) for group in {groups[r.id] for r in held}
+    )
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -51,19 +53,19 @@ def test_no_group_lies_on_two_sides_and_the_shares_stay(seed: int, size: int):
     before = roles_of(seed=seed)
     groups = bursts(before, size)
     assert max(sides(before, groups).values()) > 1
-    after = redrawn(before, groups, fixed="nothing", seed=seed, report_seed=None)
+    after = redrawn(before, groups, fixed="nothing", seed=seed, test_seed=None)
     assert max(sides(after, groups).values()) == 1
     assert everything(after) == everything(before)
     for label in "ab":
-        for held, old in ((after.report, before.report), (after.select, before.select)):
+        for held, old in ((after.test, before.test), (after.validation, before.validation)):
             assert 0 <= sum(r.label == label for r in held) - sum(r.label == label for r in old) < size
 
 
 def test_images_of_no_group_mostly_keep_their_side():
     before = roles_of(200)
     groups = bursts(before, 4, share=0.1)
-    after = redrawn(before, groups, fixed="nothing", seed=0, report_seed=None)
-    moved = {r.id for r in after.report} ^ {r.id for r in before.report}
+    after = redrawn(before, groups, fixed="nothing", seed=0, test_seed=None)
+    moved = {r.id for r in after.test} ^ {r.id for r in before.test}
     assert max(sides(after, groups).values()) == 1
     assert len(moved) <= 0.1 * len(everything(before))
 
@@ -71,24 +73,24 @@ def test_images_of_no_group_mostly_keep_their_side():
 def test_roles_that_tear_nothing_stay_as_they_are():
     before = roles_of()
     groups = {r.id: r.id for r in everything(before)}
-    groups |= {before.fit[0].id: "g", before.fit[1].id: "g"}
-    assert redrawn(before, groups, fixed="nothing", seed=0, report_seed=None) is before
+    groups |= {before.train[0].id: "g", before.train[1].id: "g"}
+    assert redrawn(before, groups, fixed="nothing", seed=0, test_seed=None) is before
 
 
-def test_who_reports_is_left_where_it_is_fixed_and_only_select_is_drawn_again():
+def test_a_fixed_test_set_stays_and_only_validation_is_drawn_again():
     before = roles_of()
     groups = bursts(before, 5)
-    after = redrawn(before, groups, fixed="report", seed=0, report_seed=None)
-    assert after.report == before.report
-    assert not {groups[r.id] for r in after.fit} & {groups[r.id] for r in after.select}
-    assert redrawn(before, groups, fixed="report and select", seed=0, report_seed=None) is before
+    after = redrawn(before, groups, fixed="test", seed=0, test_seed=None)
+    assert after.test == before.test
+    assert not {groups[r.id] for r in after.train} & {groups[r.id] for r in after.validation}
+    assert redrawn(before, groups, fixed="test and validation", seed=0, test_seed=None) is before
 
 
 def test_the_images_that_report_hang_on_their_own_seed_only():
     before = [roles_of(seed=7), roles_of(seed=7, tuned=False)]
     groups = bursts(before[0], 5)
     reports = [
-        redrawn(roles, groups, fixed="nothing", seed=seed, report_seed=7).report
+        redrawn(roles, groups, fixed="nothing", seed=seed, test_seed=7).test
         for seed, roles in zip((1, 2), before, strict=True)
     ]
     assert reports[0] == reports[1]
@@ -97,9 +99,9 @@ def test_the_images_that_report_hang_on_their_own_seed_only():
 def test_a_class_in_one_group_is_left_torn_and_its_mates_are_not_trained_on():
     before = roles_of()
     groups = {r.id: "one" if r.label == "a" else r.id for r in everything(before)}
-    after = redrawn(before, groups, fixed="nothing", seed=0, report_seed=None)
-    assert {r.label for r in after.fit} == {r.label for r in after.report} == {"a", "b"}
+    after = redrawn(before, groups, fixed="nothing", seed=0, test_seed=None)
+    assert {r.label for r in after.train} == {r.label for r in after.test} == {"a", "b"}
     apart = without_group_mates(after, groups, fixed="nothing")
-    assert {r.label for r in apart.fit} == {"b"}
-    assert apart.report == after.report
-    assert without_group_mates(after, groups, fixed="report and select") == after
+    assert {r.label for r in apart.train} == {"b"}
+    assert apart.test == after.test
+    assert without_group_mates(after, groups, fixed="test and validation") == after

@@ -28,7 +28,7 @@ from headstart.data.splits import (
 )
 from headstart.errors import DataError
 
-OPTIONS = {"report_share": 0.2, "select_share": 0.25, "tuned": False, "seed": 0}
+OPTIONS = {"test_share": 0.2, "validation_share": 0.25, "tuned": False, "seed": 0}
 OPTIONS |= {"limit_train": None, "limit_test": None}
 FAST = settings(max_examples=50, deadline=None)
 
@@ -162,8 +162,8 @@ def test_a_class_in_one_group_only_cannot_be_split(groups_of_a: int) -> None:
             Dataset("x", "x", tuple(records)),
             val=None,
             groups=groups,
-            report_share=0.5,
-            select_share=0.2,
+            test_share=0.5,
+            validation_share=0.2,
             tuned=False,
             limit_train=None,
             limit_test=None,
@@ -276,7 +276,7 @@ FOLDS = "out of fold in train"
 
 
 @pytest.mark.parametrize(
-    ("dataset", "tuned", "sizes", "selected_on", "reported_on"),
+    ("dataset", "tuned", "sizes", "validation_source", "test_source"),
     [
         (records_of({"a": 20, "b": 10}), False, (24, 0, 6), FOLDS, "held-out 20% of the images"),
         (records_of({"a": 20, "b": 10}), True, (18, 6, 6), "held-out 25% of train", "held-out 20% of the images"),
@@ -290,35 +290,35 @@ FOLDS = "out of fold in train"
     ],
 )
 def test_roles_of_every_combination_of_splits(
-    dataset: Sequence[ImageRecord], tuned: bool, sizes: tuple[int, int, int], selected_on: str, reported_on: str
+    dataset: Sequence[ImageRecord], tuned: bool, sizes: tuple[int, int, int], validation_source: str, test_source: str
 ) -> None:
     roles = roles_of(dataset, tuned=tuned)
-    found = (len(roles.fit), len(roles.select), len(roles.report))
+    found = (len(roles.train), len(roles.validation), len(roles.test))
     assert all(abs(ours - expected) <= 1 for ours, expected in zip(found, sizes, strict=True)), found
     assert sum(found) == len(dataset), "every image has one role"
-    assert len({*ids(roles.fit), *ids(roles.select), *ids(roles.report)}) == len(dataset), "no image has two"
-    assert roles.selected_on == selected_on
-    assert roles.reported_on == reported_on
+    assert len({*ids(roles.train), *ids(roles.validation), *ids(roles.test)}) == len(dataset), "no image has two"
+    assert roles.validation_source == validation_source
+    assert roles.test_source == test_source
     assert roles.classes == ("a", "b")
-    if selected_on == "val":
-        assert roles.train == roles.fit
+    if validation_source == "val":
+        assert roles.training_pool == roles.train
     else:
-        assert ids(roles.train) == sorted(ids(roles.fit) + ids(roles.select))
+        assert ids(roles.training_pool) == sorted(ids(roles.train) + ids(roles.validation))
 
 
 @pytest.mark.parametrize("dataset", [records_of({"a": 20, "b": 10}), ALL_SPLITS])
 def test_a_val_folder_of_the_user_reports(dataset: Sequence[ImageRecord]) -> None:
     val = [ImageRecord(f"val:{label}.png", label, "val") for label in "ab"]
     roles = roles_of(dataset, val=val, tuned=True)
-    assert roles.report == tuple(val)
-    assert roles.reported_on == "val"
-    assert len(roles.train) == 30
-    assert {record.split for record in roles.train} <= {"train", WHOLE}
+    assert roles.test == tuple(val)
+    assert roles.test_source == "val"
+    assert len(roles.training_pool) == 30
+    assert {record.split for record in roles.training_pool} <= {"train", WHOLE}
 
 
 def test_limits_bound_train_and_report_and_keep_the_classes() -> None:
     roles = roles_of(ALL_SPLITS, limit_train="3/class", limit_test="4")
-    assert (len(roles.fit), len(roles.select), len(roles.report)) == (6, 10, 4)
+    assert (len(roles.train), len(roles.validation), len(roles.test)) == (6, 10, 4)
     assert roles_of(ALL_SPLITS, limit_train="1").classes == ("a", "b")
 
 

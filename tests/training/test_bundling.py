@@ -271,7 +271,7 @@ def candidate(*right: bool) -> Candidate:
 
 def test_a_probe_with_a_mistake_is_worth_an_attempt():
     assert why_futile(candidate(True, False)) == ""
-    assert "all 2 select images right, so no epoch could make fewer errors (--epochs N" in why_futile(
+    assert "all 2 validation images right, so no epoch could make fewer errors (--epochs N" in why_futile(
         candidate(True, True)
     )
 

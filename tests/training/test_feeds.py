@@ -74,7 +74,7 @@ def test_a_step_on_stored_activations_is_a_step_on_pixels(prepare: Callable, tmp
     found = []
     for one in (pixels, feed):
         entered = enter(classifier, phase, task.plan.optimizer)
-        ((records, tensors),) = one.batches([images.roles.fit[:4]], epoch=0)
+        ((records, tensors),) = one.batches([images.roles.train[:4]], epoch=0)
         ((logits, weight),) = one.outputs(tensors)
         assert weight == 1.0
         loss = torch.nn.functional.cross_entropy(logits, torch.from_numpy(images.labels(records)))
@@ -97,7 +97,7 @@ def test_stored_views_differ_are_seeded_and_moved_through_the_counter(prepare: C
     _, _, images, feed, notes = made(prepare(), tmp_path / "store", augmentation=augmentation)
     assert isinstance(feed, StoredFeed)
     assert notes.events["stored"]["views"] == 2
-    count = len(images.roles.fit)
+    count = len(images.roles.train)
     rows = feed.training.take(np.arange(2 * count))[0]
     assert not np.allclose(rows[:count], rows[count:])
     assert images.spent.so_far().views["varied"] >= 2 * count
@@ -125,7 +125,7 @@ def test_a_phase_gets_the_border_and_the_views_that_its_plan_says(prepare: Calla
     _, _, images, feed, notes = made(prepare(), tmp_path / "store", augmentation=augmentation, frozen_part=said)
     assert (notes.events["stored"]["border"], notes.events["stored"]["views"]) == ("stage5", 2)
     assert feed.way == said
-    assert len(feed.training) == 2 * len(images.roles.fit)
+    assert len(feed.training) == 2 * len(images.roles.train)
     computed = FrozenPartPlan(way="computed")
     feed = made(prepare("other"), tmp_path / "store", frozen_part=computed)[3]
     assert isinstance(feed, PixelFeed)
@@ -226,7 +226,7 @@ def test_random_views_belong_to_the_version_of_the_library_that_draws_them(
     monkeypatch.setattr(activations, "outputs_of", lambda *given: computed.extend(given[1]) or real(*given))
     *_, again = made(prepare("again"), tmp_path / "store", augmentation=augmentation)
     assert again.events["stored"]["views"] == first.events["stored"]["views"] == 2
-    assert len(computed) == 2 * len(images.roles.fit)
+    assert len(computed) == 2 * len(images.roles.train)
     assert views_drawn_from(augmentation) != here != EVALUATION
 
 
@@ -308,12 +308,12 @@ def test_a_trained_head_reads_what_the_probe_stored(
     task = prepare()
     images = with_store(task, tmp_path / "store")
     source = PooledSource(task.classifier(), images, engine="torch", observer=Observer())
-    for records in (images.roles.fit, images.roles.select):
+    for records in (images.roles.train, images.roles.validation):
         source.rows(records, what="features")
     monkeypatch.setattr(activations, "outputs_of", lambda *args: pytest.fail("computed again"))
     other = build_classifier(task.choice, kind=kind, num_classes=2, seed=1, input_size=32)
     phase = phase_of(other, thaw=0)
     feed = feed_for(phase, other, images, augmentation=NONE, seed=0, observer=Notes())
     assert isinstance(feed, StoredFeed)
-    (_, tensors), *_ = feed.batches([images.roles.fit[:4]], epoch=0)
+    (_, tensors), *_ = feed.batches([images.roles.train[:4]], epoch=0)
     assert tensors[0].shape == (4, other.num_features)

@@ -39,7 +39,7 @@ def rows_of(records: Sequence[ImageRecord]) -> MatrixRows:
 
 
 def found(images: TrainingImages) -> dict[str, str]:
-    findings = leak_findings(images, rows_of(images.roles.fit), rows_of)
+    findings = leak_findings(images, rows_of(images.roles.train), rows_of)
     assert all(finding.level == "warning" for finding in findings)
     return {finding.what: finding.evidence for finding in findings}
 
@@ -57,7 +57,7 @@ def test_a_split_of_headstart_is_not_compared_with_training():
 
 def test_named_groups_are_not_told_again():
     images = images_of("test")
-    groups = {record.id: str(int(Path(record.id).name) // 5) for record in images.roles.fit}
+    groups = {record.id: str(int(Path(record.id).name) // 5) for record in images.roles.train}
     assert found(images_of("test", groups)) == {}
     assert found(images_of("test", dict.fromkeys(groups, "one"))) == {}
 
@@ -72,7 +72,7 @@ def test_of_many_images_a_sample_is_compared(monkeypatch: pytest.MonkeyPatch):
             asked.extend(positions.tolist())
             return super().subset(positions)
 
-    values = np.concatenate([block for _, block in rows_of(images.roles.fit).blocks()])
+    values = np.concatenate([block for _, block in rows_of(images.roles.train).blocks()])
     findings = leak_findings(images, Rows(values), rows_of)
     assert asked == list(range(0, 200, 2))
     assert [finding.what for finding in findings] == ["nearer_inside_training"]

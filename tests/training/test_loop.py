@@ -259,7 +259,7 @@ def test_groups_really_move_at_their_rates_in_the_loop(prepare: Callable, monkey
     run_fit(task)
     phase = task.plan.phases[1]
     per_epoch = len(measured) // 2
-    assert per_epoch == -(-len(task.images.roles.fit) // 4)
+    assert per_epoch == -(-len(task.images.roles.train) // 4)
     for step, row in enumerate(measured):
         rise = phase.schedule.rise_share
         at = step / len(measured)
@@ -321,9 +321,9 @@ def test_select_and_report_images_are_never_trained_on(prepare: Callable, monkey
     task = prepare(strategy="discriminative", epochs=1)
     run_fit(task)
     roles = task.images.roles
-    assert seen == {record.id for record in roles.fit}
-    assert len(roles.select) > 0
-    assert not seen & {record.id for record in (*roles.select, *roles.report)}
+    assert seen == {record.id for record in roles.train}
+    assert len(roles.validation) > 0
+    assert not seen & {record.id for record in (*roles.validation, *roles.test)}
 
 
 def test_a_probe_without_mistakes_makes_tuning_futile(prepare: Callable):
@@ -370,9 +370,9 @@ def test_the_kept_head_is_solved_on_all_of_train(prepare: Callable):
     task = prepare()
     classifier, outcome = run_fit(task)
     roles = task.images.roles
-    assert len(roles.train) == len(roles.fit) + len(roles.select)
-    features = features_of(classifier, roles.train, task.images.spec)
-    labels = task.images.labels(roles.train)
+    assert len(roles.training_pool) == len(roles.train) + len(roles.validation)
+    features = features_of(classifier, roles.training_pool, task.images.spec)
+    labels = task.images.labels(roles.training_pool)
     expected = solve_logistic(features, labels, 2, strength=outcome.progress.strength)
     assert np.allclose(classifier.head.weight.detach().numpy(), expected.weight_KF, atol=1e-5)
 
@@ -511,7 +511,7 @@ def test_few_frames_lie_between_fit_and_the_networks_forward(prepare: Callable):
 
 def test_weights_of_images_reach_the_loss_of_every_step(prepare: Callable, monkeypatch: pytest.MonkeyPatch):
     task = prepare(strategy="full", epochs=1)
-    own = {r.id: 3.0 if r.label == "blue" else 1.0 for r in task.images.roles.train}
+    own = {r.id: 3.0 if r.label == "blue" else 1.0 for r in task.images.roles.training_pool}
     task.images = replace(task.images, weights=own)
     seen: list[tuple[list[int], list[float]]] = []
 
@@ -523,6 +523,6 @@ def test_weights_of_images_reach_the_loss_of_every_step(prepare: Callable, monke
     monkeypatch.setattr(loop, "batch_loss", watched)
     run_fit(task)
     pairs = [pair for labels, weights in seen for pair in zip(labels, weights, strict=True)]
-    assert len(pairs) == len(task.images.roles.fit)
+    assert len(pairs) == len(task.images.roles.train)
     assert np.mean([weight for _, weight in pairs]) == pytest.approx(1)
     assert {(label, round(weight / min(w for _, w in pairs), 5)) for label, weight in pairs} == {(0, 3.0), (1, 1.0)}

@@ -59,7 +59,7 @@ def task(tmp_path_factory: pytest.TempPathFactory) -> Task:
 
 def test_the_head_is_that_of_plain_and_augmented_views_together(task: Task):
     """The reference: scikit-learn's logistic regression on standardised features of both views."""
-    fit, spec = task.images.roles.fit, task.images.spec
+    fit, spec = task.images.roles.train, task.images.spec
     ((event, values),) = task.start()
     assert (event, values) == ("head_start", {"phase": "tune", "views": 1, "images": len(fit)})
     changed = {name for name, tensor in copy_of(task.classifier.network).items() if not tensor.equal(task.before[name])}
@@ -94,12 +94,12 @@ def test_the_head_stays_where_there_is_nothing_to_start(task: Task):
 
 
 def test_a_store_gives_the_same_head_and_keeps_the_views(task: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    digests = {record.id: record.id.encode()[-16:].rjust(16) for record in task.images.roles.train}
+    digests = {record.id: record.id.encode()[-16:].rjust(16) for record in task.images.roles.training_pool}
     images, features = replace(task.images, digests=digests, precision="float32"), []
     for store in (None, ActivationStore(tmp_path / "store"), ActivationStore(tmp_path / "store")):
         monkeypatch.setattr(task, "images", replace(images, store=store))
         task.start()
-        plain = features_of(task.classifier, images.roles.fit, images.spec)
+        plain = features_of(task.classifier, images.roles.train, images.spec)
         features.append(plain @ task.head().numpy().T)
     for stored in features[1:]:
         assert stored == pytest.approx(features[0], abs=0.02)

@@ -32,9 +32,9 @@ def test_the_count_is_that_of_the_images_train_would_learn_from(image_folder: Pa
     part = DataPlan(source=str(image_folder))
     seen = look(part, seed=0, domain="photo", similarity="high")
     roles = check_for_training(make_plan(TrainOptions(part)), no_progress).roles
-    assert seen.values["images"] == len(roles.train)
+    assert seen.values["images"] == len(roles.training_pool)
     assert seen.values["classes"] == len(roles.classes) == 2
-    assert seen.values["median_per_class"] * 2 == len(roles.train)
+    assert seen.values["median_per_class"] * 2 == len(roles.training_pool)
     assert (seen.values["channels"], seen.values["resolution"]) == (3, 40)
     assert (seen.domain, seen.told, seen.warnings) == (None, [], [])
 

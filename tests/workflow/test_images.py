@@ -41,12 +41,12 @@ def test_check_counts_groups_and_finds_those_torn_apart(tmp_path: Path, make_fol
 
 def test_a_file_that_breaks_moves_no_other_image_to_another_role(image_folder: Path):
     before = check_for_training(plan(image_folder), no_progress).roles
-    lost = before.fit[0].id
+    lost = before.train[0].id
     (image_folder / lost).write_bytes(b"broken")
     after = check_for_training(plan(image_folder), no_progress).roles
-    assert [r.id for r in after.fit] == [r.id for r in before.fit if r.id != lost]
-    assert after.select == before.select
-    assert after.report == before.report
+    assert [r.id for r in after.train] == [r.id for r in before.train if r.id != lost]
+    assert after.validation == before.validation
+    assert after.test == before.test
 
 
 def test_copies_never_stand_on_both_sides_of_our_own_splits(image_folder: Path):
@@ -54,7 +54,7 @@ def test_copies_never_stand_on_both_sides_of_our_own_splits(image_folder: Path):
         shutil.copy(path, path.with_name(f"copy_{path.name}"))
     data = check_for_training(plan(image_folder), no_progress)
     digests = data.facts.digests
-    held = [{digests[r.id] for r in records} for records in (data.roles.fit, data.roles.select, data.roles.report)]
+    held = [{digests[r.id] for r in records} for records in (data.roles.train, data.roles.validation, data.roles.test)]
     assert not held[0] & held[1]
     assert not held[0] & held[2]
     assert not held[1] & held[2]
@@ -75,14 +75,14 @@ def test_near_identical_images_lie_on_one_side_and_in_one_group(tmp_path: Path):
         data = check_for_training(plan(tmp_path / "photos", strategy), no_progress)
         assert len(data.facts.near.groups) == 20
         roles = data.roles
-        assert len(roles.fit) + len(roles.select) + len(roles.report) == 80, "none is left out"
-        scenes = [{r.id[:4] for r in held} for held in (roles.fit, roles.select, roles.report)]
+        assert len(roles.train) + len(roles.validation) + len(roles.test) == 80, "none is left out"
+        scenes = [{r.id[:4] for r in held} for held in (roles.train, roles.validation, roles.test)]
         assert not scenes[0] & scenes[1] | scenes[0] & scenes[2] | scenes[1] & scenes[2]
-        assert 14 <= len(roles.report) <= 20
+        assert 14 <= len(roles.test) <= 20
         assert len(set(data.groups.values())) == 40
-        folds = deal_folds(roles.fit, data.groups, most=5, seed=2)
+        folds = deal_folds(roles.train, data.groups, most=5, seed=2)
         fold_of: dict[str, set[int]] = {}
-        for record, fold in zip(roles.fit, folds, strict=True):
+        for record, fold in zip(roles.train, folds, strict=True):
             fold_of.setdefault(record.id[:4], set()).add(fold)
         assert all(len(held) == 1 for held in fold_of.values()), "folds follow"
     table = tmp_path / "groups.csv"
@@ -97,16 +97,16 @@ def test_near_identical_images_lie_on_one_side_and_in_one_group(tmp_path: Path):
 def test_limits_count_what_trains_and_what_reports(make_folder: Callable):
     folder = make_folder("many", classes=3, per_class=20)
     data = check_for_training(plan(folder, limit_train="6/class", limit_test="2/class"), no_progress)
-    assert len(data.roles.train) == 18
-    assert len(data.roles.report) == 6
+    assert len(data.roles.training_pool) == 18
+    assert len(data.roles.test) == 6
     assert len(data.facts.readable) == 24, "only the sample is read"
 
 
 def test_val_given_apart_reports_and_groups_match_on_its_own_paths(tmp_path: Path, make_folder: Callable):
     train, val = make_folder("train"), make_folder("val", seed=1)
     data = check_for_training(plan(train, val=str(val)), no_progress)
-    assert {r.id for r in data.roles.report} == {f"val:{c}/{i:02d}.png" for c in ("blue", "green") for i in range(8)}
-    assert data.roles.reported_on == "val"
+    assert {r.id for r in data.roles.test} == {f"val:{c}/{i:02d}.png" for c in ("blue", "green") for i in range(8)}
+    assert data.roles.test_source == "val"
     with pytest.raises(DataError, match="lie in more than one given split"):
         check_for_training(plan(train, val=str(val), group=r"^\w+/(\d+)"), no_progress)
 
@@ -150,15 +150,15 @@ def test_images_of_one_group_alone_cannot_be_cross_validated(image_folder: Path,
 def test_images_that_report_by_a_seed_of_their_own_are_never_learned_from(make_folder: Callable):
     """In a comparison all seeds report on the same images; who looks at what train learns from sees none of them."""
     part = DataPlan(source=str(make_folder("many", per_class=30)), report_seed=7)
-    reporting = [{r.id for r in divided_by_name(part, seed=seed).roles.report} for seed in range(3)]
+    reporting = [{r.id for r in divided_by_name(part, seed=seed).roles.test} for seed in range(3)]
     assert reporting[0] == reporting[1] == reporting[2]
     looked_at: list[str] = []
     for seed in range(3):
-        looked_at += [record.id for record in divided_by_name(part, seed=seed).roles.train]
+        looked_at += [record.id for record in divided_by_name(part, seed=seed).roles.training_pool]
     assert reporting[0].isdisjoint(looked_at)
     tuned = divided_by_name(part, seed=0, tuned=True).roles
     assert tuned.select
-    assert not divided_by_name(part, seed=0).roles.select
+    assert not divided_by_name(part, seed=0).roles.validation
 
 
 def test_what_is_left_out_is_a_finding_and_stops_where_strict(image_folder: Path, make_folder: Callable):

@@ -166,7 +166,7 @@ def test_a_seed_divides_where_there_is_no_run(image_folder: Path, counted: tuple
         probe(image_folder, seed=seed)
         seen.append(set(reads))
     assert seen[0] == seen[1] != seen[2]
-    learned = divided_by_name(DataPlan(source=str(image_folder)), seed=5).roles.train
+    learned = divided_by_name(DataPlan(source=str(image_folder)), seed=5).roles.training_pool
     assert seen[2] == {record.id for record in learned}
 
 

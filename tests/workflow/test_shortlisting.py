@@ -80,7 +80,7 @@ def test_no_image_that_reports_is_looked_at(image_folder: Path, pretended: list,
     )
     headstart.shortlist(image_folder, LITES, seed=5)
     plan = make_plan(TrainOptions(DataPlan(source=str(image_folder)), seed=5))
-    reporting = {record.id for record in check_for_training(plan, no_progress).roles.report}
+    reporting = {record.id for record in check_for_training(plan, no_progress).roles.test}
     assert len(seen) == 16 - len(reporting)
     assert not reporting & set(seen)
 
@@ -142,7 +142,7 @@ def test_rounds_that_hold_one_group_are_passed_over(
 ):
     """The first images all show one patient, so no fold could be judged on them."""
     folder = make_folder("many", per_class=75, side=8)
-    wanted = nested_order(divided_by_name(DataPlan(source=str(folder)), seed=0).roles.train, seed=0)
+    wanted = nested_order(divided_by_name(DataPlan(source=str(folder)), seed=0).roles.training_pool, seed=0)
     same = {record.id for record in wanted[:80]}
     monkeypatch.setattr(
         shortlisting,
@@ -213,7 +213,7 @@ def test_images_that_cannot_tell_networks_apart_are_refused(image_folder: Path, 
 
 def test_unreadable_images_are_left_out_and_named(image_folder: Path, pretended: list):
     plan = make_plan(TrainOptions(DataPlan(source=str(image_folder))))
-    broken = check_for_training(plan, no_progress).roles.train[3]
+    broken = check_for_training(plan, no_progress).roles.training_pool[3]
     assert broken.path is not None
     broken.path.write_bytes(b"no image")
     answer = headstart.shortlist(image_folder, LITES)

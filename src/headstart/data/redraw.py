@@ -11,11 +11,11 @@ from headstart.data.sources.reading import ImageRecord
 from headstart.data.splits import Roles, hold_out_counts
 from headstart.errors import DataError
 
-Fixed = Literal["nothing", "report", "report and select"]
-"""What must stay as it is: the user gave it, or other runs report on the same images."""
+Fixed = Literal["nothing", "test", "test and validation"]
+"""What must stay as it is: the user gave it, or other runs are tested on the same images."""
 
 
-def redrawn(roles: Roles, groups: Mapping[str, str], *, fixed: Fixed, seed: int, report_seed: int | None) -> Roles:
+def redrawn(roles: Roles, groups: Mapping[str, str], *, fixed: Fixed, seed: int, test_seed: int | None) -> Roles:
     """The same images, as many of each class in each role, with every group on one side of what was drawn here.
 
     Roles that tear no group apart come back as they are. Images of small groups keep their side where they can, because
@@ -26,19 +26,21 @@ def redrawn(roles: Roles, groups: Mapping[str, str], *, fixed: Fixed, seed: int,
         groups: Image id -> group, near-identical images joined.
         fixed: Sides that are not drawn again.
         seed: Of the first draw.
-        report_seed: Of the first draw of the images that report, in place of `seed`.
+        test_seed: Of the first draw of the test images, in place of `seed`.
     """
-    if fixed == "nothing" and _are_torn(roles.report, (*roles.fit, *roles.select), groups):
-        everything = _in_order((*roles.fit, *roles.select, *roles.report))
-        drawn_by = seed if report_seed is None else report_seed
-        train, report = _held_out(everything, groups, roles.report, seed=drawn_by)
-        select: tuple[ImageRecord, ...] = ()
-        if roles.select:
-            train, select = _held_out(train, groups, roles.select, seed=seed + 1)
-        return replace(roles, fit=train, select=select, report=report) if _is_whole(roles, train, report) else roles
-    if fixed != "report and select" and _are_torn(roles.select, roles.fit, groups):
-        fit, select = _held_out(_in_order((*roles.fit, *roles.select)), groups, roles.select, seed=seed + 1)
-        return replace(roles, fit=fit, select=select) if _is_whole(roles, fit) else roles
+    if fixed == "nothing" and _are_torn(roles.test, (*roles.train, *roles.validation), groups):
+        everything = _in_order((*roles.train, *roles.validation, *roles.test))
+        drawn_by = seed if test_seed is None else test_seed
+        train, test = _held_out(everything, groups, roles.test, seed=drawn_by)
+        validation: tuple[ImageRecord, ...] = ()
+        if roles.validation:
+            train, validation = _held_out(train, groups, roles.validation, seed=seed + 1)
+        return replace(roles, train=train, validation=validation, test=test) if _is_whole(roles, train, test) else roles
+    if fixed != "test and validation" and _are_torn(roles.validation, roles.train, groups):
+        train, validation = _held_out(
+            _in_order((*roles.train, *roles.validation)), groups, roles.validation, seed=seed + 1
+        )
+        return replace(roles, train=train, validation=validation) if _is_whole(roles, train) else roles
     return roles
 
 
@@ -50,12 +52,12 @@ def without_group_mates(roles: Roles, groups: Mapping[str, str], *, fixed: Fixed
     Args:
         roles: As drawn.
         groups: Image id -> group.
-        fixed: `report` and `report and select` leave images that belong with those that report where they are.
+        fixed: `test` and `test and validation` leave images that share a group with test images where they are.
     """
-    reporting = {groups[r.id] for r in roles.report} if fixed == "nothing" else set()
-    select = tuple(r for r in roles.select if groups[r.id] not in reporting)
-    held = reporting | (set() if fixed == "report and select" else {groups[r.id] for r in select})
-    return replace(roles, fit=tuple(r for r in roles.fit if groups[r.id] not in held), select=select)
+    tested = {groups[r.id] for r in roles.test} if fixed == "nothing" else set()
+    validation = tuple(r for r in roles.validation if groups[r.id] not in tested)
+    held = tested | (set() if fixed == "test and validation" else {groups[r.id] for r in validation})
+    return replace(roles, train=tuple(r for r in roles.train if groups[r.id] not in held), validation=validation)
 
 
 def _held_out(
@@ -69,10 +71,10 @@ def _held_out(
         return tuple(r for r in records if r.id not in held), tuple(before)
 
 
-def _is_whole(roles: Roles, fit: Sequence[ImageRecord], report: Sequence[ImageRecord] | None = None) -> bool:
+def _is_whole(roles: Roles, train: Sequence[ImageRecord], test: Sequence[ImageRecord] | None = None) -> bool:
     """Whether every class is still learned, and judged where it was judged before."""
-    is_learned = {r.label for r in fit} >= {r.label for r in roles.fit}
-    return is_learned and (report is None or {r.label for r in report} >= {r.label for r in roles.report})
+    is_learned = {r.label for r in train} >= {r.label for r in roles.train}
+    return is_learned and (test is None or {r.label for r in test} >= {r.label for r in roles.test})
 
 
 def _are_torn(held: Sequence[ImageRecord], others: Sequence[ImageRecord], groups: Mapping[str, str]) -> bool:

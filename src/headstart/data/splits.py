@@ -1,4 +1,4 @@
-"""Who plays which role: fit, select, report. Stratified, by group, seeded, and a pure function of its input.
+"""The training, validation and test set of a run: stratified, by group, seeded, a pure function of the input.
 
 Images are ordered by a hash of (seed, name), never by the state of a generator, so the same image lands on the
 same side whatever else changes about the machine, and few images move when the set grows.
@@ -26,25 +26,25 @@ _GROUP = "group:"  # tells a named group from an image that is its own
 class Roles:
     """The images of a run by what they are used for; no image is in two of them."""
 
-    fit: tuple[ImageRecord, ...]
-    """Train on these."""
-    select: tuple[ImageRecord, ...]
-    """Choose between epochs on these; empty when choices are made out of fold."""
-    report: tuple[ImageRecord, ...]
-    """Touched once, for the figures."""
+    train: tuple[ImageRecord, ...]
+    """Training set: the weights are fitted on these images."""
+    validation: tuple[ImageRecord, ...]
+    """Validation set: epochs and variants are chosen on it; empty where they are chosen out-of-fold in train."""
+    test: tuple[ImageRecord, ...]
+    """Test set: used once, for the final figures."""
     classes: tuple[str, ...]
     """Class order, pinned by the training images."""
-    selected_on: str
-    """Where choices are made, in words: `val`, `held-out 20 % of train`, `out of fold in train`."""
-    reported_on: str
-    """Name of the split that reports."""
+    validation_source: str
+    """Where the validation images come from: `val`, `held-out 20% of train`, `out of fold in train`."""
+    test_source: str
+    """Where the test images come from: the name of the given split, or `held-out 20% of the images`."""
 
     @property
-    def train(self) -> tuple[ImageRecord, ...]:
-        """All images that the final head may learn from, in order of id."""
-        if self.selected_on == "val":
-            return self.fit
-        return tuple(sorted((*self.fit, *self.select), key=lambda record: record.id))
+    def training_pool(self) -> tuple[ImageRecord, ...]:
+        """Training images and the validation images held out of them, by id: a final head may be fitted on all."""
+        if self.validation_source == "val":
+            return self.train
+        return tuple(sorted((*self.train, *self.validation), key=lambda record: record.id))
 
 
 def order_key(seed: int, name: str) -> bytes:
@@ -231,57 +231,57 @@ def assign_roles(
     *,
     val: Dataset | None,
     groups: dict[str, str],
-    report_share: float,
-    select_share: float,
+    test_share: float,
+    validation_share: float,
     tuned: bool,
     limit_train: str | None,
     limit_test: str | None,
     seed: int,
-    report_seed: int | None = None,
+    test_seed: int | None = None,
 ) -> Roles:
-    """Decide the roles once.
+    """Roles of all images, decided once.
 
-    With train, val and test, val selects and test reports. With two splits, the second reports and is touched
-    once; choices are made inside train. With none, a stratified share reports.
+    With train, val and test, val is the validation set. With two splits, the second is the test set, and the validation
+    images come out of train. With none, a stratified share is the test set.
 
     Args:
         dataset: Readable images only.
-        val: Given apart by the user; reports.
+        val: Test set given apart by the user.
         groups: Image id -> group, for both data sets.
-        report_share: Held out to report when nothing is given.
-        select_share: Held out of train to choose between epochs.
+        test_share: Of the images, held out as test set where none is given.
+        validation_share: Of train, held out as validation set where none is given.
         tuned: Whether epochs must be chosen between, so that out-of-fold choices are not enough.
         limit_train: See `limited`.
         limit_test: See `limited`.
         seed: Of every draw.
-        report_seed: Of that of the images that report, in place of `seed`.
+        test_seed: Of the draw of the test images, in place of `seed`.
 
     Raises:
         DataError: an unusable set of splits; a class only val knows.
     """
-    train, select, report, reported_on = _given_splits(dataset, val)
-    if not report:
-        drawn_by = seed if report_seed is None else report_seed
-        train, report = hold_out(train, groups, share=report_share, seed=drawn_by)
-        reported_on = f"held-out {report_share:.0%} of the images"
-        _refuse_unreported_classes(train, report)
+    train, validation, test, test_source = _given_splits(dataset, val)
+    if not test:
+        drawn_by = seed if test_seed is None else test_seed
+        train, test = hold_out(train, groups, share=test_share, seed=drawn_by)
+        test_source = f"held-out {test_share:.0%} of the images"
+        _refuse_untested_classes(train, test)
     classes = tuple(sorted({record.label for record in train}))
-    _refuse_unknown_classes(classes, (*select, *report))
+    _refuse_unknown_classes(classes, (*validation, *test))
     train = limited(train, limit_train, seed=seed)
-    report = limited(report, limit_test, seed=seed)
-    selected_on = "val"
-    if not select:
-        selected_on = "out of fold in train"
+    test = limited(test, limit_test, seed=seed)
+    validation_source = "val"
+    if not validation:
+        validation_source = "out of fold in train"
         if tuned:
-            train, select = hold_out(train, groups, share=select_share, seed=seed + 1)
-            selected_on = f"held-out {select_share:.0%} of train"
-    return Roles(tuple(train), tuple(select), tuple(report), classes, selected_on, reported_on)
+            train, validation = hold_out(train, groups, share=validation_share, seed=seed + 1)
+            validation_source = f"held-out {validation_share:.0%} of train"
+    return Roles(tuple(train), tuple(validation), tuple(test), classes, validation_source, test_source)
 
 
 def _given_splits(
     dataset: Dataset, val: Dataset | None
 ) -> tuple[tuple[ImageRecord, ...], tuple[ImageRecord, ...], tuple[ImageRecord, ...], str]:
-    """(train, select, report, name of report) as far as the source brings them."""
+    """(train, validation, test, name of test) as far as the source brings them."""
     names = dataset.splits()
     if val is not None:
         train = dataset.of("train") if "train" in names else dataset.records
@@ -295,9 +295,9 @@ def _given_splits(
         )
     if names == ("train",):
         return dataset.records, (), (), ""
-    select = dataset.of("val") if "test" in names else ()
-    reported_on = names[-1]
-    return dataset.of("train"), select, dataset.of(reported_on), reported_on
+    validation = dataset.of("val") if "test" in names else ()
+    test_source = names[-1]
+    return dataset.of("train"), validation, dataset.of(test_source), test_source
 
 
 def _refuse_unknown_classes(classes: tuple[str, ...], others: Sequence[ImageRecord]) -> None:
@@ -312,8 +312,8 @@ def _refuse_unknown_classes(classes: tuple[str, ...], others: Sequence[ImageReco
         )
 
 
-def _refuse_unreported_classes(train: Sequence[ImageRecord], report: Sequence[ImageRecord]) -> None:
-    missing = sorted({record.label for record in train} - {record.label for record in report})
+def _refuse_untested_classes(train: Sequence[ImageRecord], test: Sequence[ImageRecord]) -> None:
+    missing = sorted({record.label for record in train} - {record.label for record in test})
     if missing:
         raise DataError(
             f"class {missing[0]!r} lies in a single group, so it cannot be both learned and judged",
@@ -326,9 +326,9 @@ def only(roles: Roles, ids: set[str]) -> Roles:
     """The roles without the images that are not in `ids`."""
     return replace(
         roles,
-        fit=tuple(r for r in roles.fit if r.id in ids),
-        select=tuple(r for r in roles.select if r.id in ids),
-        report=tuple(r for r in roles.report if r.id in ids),
+        train=tuple(r for r in roles.train if r.id in ids),
+        validation=tuple(r for r in roles.validation if r.id in ids),
+        test=tuple(r for r in roles.test if r.id in ids),
     )
 
 

@@ -89,7 +89,7 @@ def _reasons(row: BitRow, *, mixes: bool) -> dict[str, str]:
         "are smaller than 96 x 96, else 480 of 512, which is slow without a GPU: --input-size decides",
         "optimizer": "SGD with momentum 0.9 and no weight decay: BiT-HyperRule",
         "batch_size": "128: BiT-HyperRule for small machines; 512 in the paper",
-        "selection.patience_epochs": "none: BiT-HyperRule goes to its end; the best epoch on the select images is "
+        "selection.patience_epochs": "none: BiT-HyperRule goes to its end; the best epoch on the validation images is "
         "kept, where the paper keeps the last",
     }
     if mixes:

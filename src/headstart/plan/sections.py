@@ -250,4 +250,4 @@ class SelectionPlan(Section):
     """A tuned epoch replaces the solved probe only if it has fewer errors and a lower log loss (each at its
     best temperature) on the same images, with a one-sided paired p-value below this."""
     when_futile: Literal["skip_tuning", "tune_anyway"] = "skip_tuning"
-    """What to do when the probe makes no mistake on the select images, so that no tuned epoch can make fewer."""
+    """What to do when the probe makes no mistake on the validation images, so that no tuned epoch can make fewer."""

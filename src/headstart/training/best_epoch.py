@@ -27,7 +27,7 @@ class Outcome:
     phases: list[dict[str, Any]]
     """One row a phase that began: what was trained, at which rates, why it ended."""
     probe_accuracy: float | None
-    """On the select images or out of fold, 0..1."""
+    """On the validation images or out of fold, 0..1."""
     chosen_accuracy: float | None
     judged: Judged = field(default_factory=Judged)
     """What every candidate said of the images that choose."""

@@ -66,7 +66,7 @@ def why_futile(probe: Candidate) -> str:
     if not probe.correct.all():
         return ""
     return (
-        f"skipped: the probe has all {len(probe.correct)} select images right, so no epoch could make fewer errors "
+        f"skipped: the probe has all {len(probe.correct)} validation images right, so no epoch could make fewer errors "
         "(--epochs N tunes anyway)"
     )
 
@@ -113,11 +113,11 @@ def end(
     Raises:
         RunError: nothing was ever judged.
     """
-    chosen, why = choose(state.probe, state.best, on=images.roles.selected_on, noise_level=ending.noise_level)
+    chosen, why = choose(state.probe, state.best, on=images.roles.validation_source, noise_level=ending.noise_level)
     if ending.head == "multi_depth":
         why = state.progress.phases[0]["ended"]
     restore(classifier.network, chosen.weights)
-    whole = len(images.roles.train) > len(images.roles.fit)
+    whole = len(images.roles.training_pool) > len(images.roles.train)
     if state.progress.strength is not None and (whole or chosen is not state.probe):
         try:
             _refit(ending, state.progress.strength, classifier, images, stop, observer)

@@ -20,12 +20,12 @@ from headstart.training.validation_predictions import Judged
 
 @dataclass(frozen=True)
 class Candidate:
-    """Weights that may be kept, and how they did on the select images."""
+    """Weights that may be kept, and how they did on the validation images."""
 
     name: str
     """`probe`, or `PHASE/EPOCH` with epochs from 1."""
     correct: npt.NDArray[np.bool_]
-    """(N,) which select images it has right."""
+    """(N,) which validation images it has right."""
     losses: npt.NDArray[np.float64]
     """(N,) log loss of each at the temperature that suits the candidate best, in nats."""
     weights: dict[str, Tensor]
@@ -35,7 +35,7 @@ class Candidate:
 
     @property
     def accuracy(self) -> float:
-        """On the select images, 0..1."""
+        """On the validation images, 0..1."""
         return float(self.correct.mean())
 
     @property

@@ -1,7 +1,7 @@
 """What a training step is fed with: views of images for the whole network, or stored activations for its last part.
 
 A phase whose first groups rest with pretrained statistics computes them once: each image in a few seeded views, stored
-where the frozen part ends. From then on only what learns is run, in training as in judging the select images.
+where the frozen part ends. From then on only what learns is run, in training as in judging the validation images.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class Feed(Protocol):
         """Logits (B, K) and the weight of their loss."""
 
     def select_logits(self, on_images: Callable[[int], object]) -> Matrix:
-        """(N, K) logits of the select images."""
+        """(N, K) logits of the validation images."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ class PixelFeed:
 
     def select_logits(self, on_images: Callable[[int], object]) -> Matrix:
         """Of the whole network."""
-        return logits_of(self.classifier, self.images.roles.select, self.images.spec, on_images=on_images)
+        return logits_of(self.classifier, self.images.roles.validation, self.images.spec, on_images=on_images)
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ class StoredFeed:
     images: TrainingImages
     made: CutNetwork
     training: Reader
-    """All fit images in the first view, then in the second..."""
+    """All training images in the first view, then in the second..."""
     select: Reader
     views: int
     seed: int
@@ -130,7 +130,7 @@ class StoredFeed:
 
     def batches(self, chunks: Sequence[Sequence[ImageRecord]], *, epoch: int) -> Iterator[Batch]:
         """One of the stored views of each image, another one in each epoch until all were seen."""
-        position = {record.id: index for index, record in enumerate(self.images.roles.fit)}
+        position = {record.id: index for index, record in enumerate(self.images.roles.train)}
         count = len(position)
         for records in chunks:
             rows = [position[r.id] + count * view_number(self.seed, epoch, r.id, self.views) for r in records]
@@ -256,12 +256,12 @@ def _filled(
     observer: Observer,
     after_batch: Callable[[str | None], object],
 ) -> tuple[Reader, Reader]:
-    """(the fit images in all views, the select images in the plain one).
+    """(the training images in all views, the validation images in the plain one).
 
     Raises:
         DiskFullError: they do not fit.
     """
-    fit, select = images.roles.fit, images.roles.select
+    fit, select = images.roles.train, images.roles.validation
     if not kept.room_for([(fit, views), (select, [plain])]):
         raise DiskFullError(
             f"{len(fit) * len(views)} views do not fit into the store", remedy="headstart cache --limit"

@@ -28,7 +28,7 @@ _GIVEN = ("val", "test")
 
 
 def leak_findings(
-    images: TrainingImages, fit: RowSource, rows_of: Callable[[Sequence[ImageRecord]], RowSource]
+    images: TrainingImages, train: RowSource, rows_of: Callable[[Sequence[ImageRecord]], RowSource]
 ) -> list[Finding]:
     """Warnings where nearest images say that the figures may be too good; of at most MOST_COMPARED training images.
 
@@ -36,24 +36,24 @@ def leak_findings(
 
     Args:
         images: Roles and groups.
-        fit: Pooled features of the images that learn, in the order of `images.roles.fit`.
+        train: Pooled features of the training images, in the order of `images.roles.train`.
         rows_of: Pooled features of others; asked for test images, where the user gave them.
     """
-    records = images.roles.fit
+    records = images.roles.train
     some = np.arange(min(len(records), MOST_COMPARED)) * len(records) // min(len(records) or 1, MOST_COMPARED)
     groups = np.unique([images.groups.get(records[i].id, records[i].id) for i in some], return_inverse=True)[1]
     if len(some) < LEAST_IMAGES or len(np.unique(groups)) < 2:
         return []
-    features = matrix_of_rows(fit.subset(some) if len(some) < len(records) else fit)
+    features = matrix_of_rows(train.subset(some) if len(some) < len(records) else train)
     inside, which = nearest_others(features, groups)
     findings = []
     if len(some) == len(records):  # in a sample no file is beside another
         findings += _of_succession(succession(which, images.labels(records)))
-    report = images.roles.report
-    if images.roles.reported_on in _GIVEN and len(report) >= LEAST_IMAGES:
-        drawn = np.random.default_rng(0).permutation(len(report))[:MOST_TEST_IMAGES]
-        across = nearest(matrix_of_rows(rows_of([report[i] for i in np.sort(drawn)])), features)
-        findings += _of_nearness(compare_nearness(inside, across), images.roles.reported_on)
+    test = images.roles.test
+    if images.roles.test_source in _GIVEN and len(test) >= LEAST_IMAGES:
+        drawn = np.random.default_rng(0).permutation(len(test))[:MOST_TEST_IMAGES]
+        across = nearest(matrix_of_rows(rows_of([test[i] for i in np.sort(drawn)])), features)
+        findings += _of_nearness(compare_nearness(inside, across), images.roles.test_source)
     return findings
 
 
@@ -73,7 +73,7 @@ def _of_succession(found: Succession) -> list[Finding]:
     ]
 
 
-def _of_nearness(found: Nearness, reported_on: str) -> list[Finding]:
+def _of_nearness(found: Nearness, test_source: str) -> list[Finding]:
     if not found.is_remarkable:
         return []
     return [
@@ -81,9 +81,9 @@ def _of_nearness(found: Nearness, reported_on: str) -> list[Finding]:
             "warning",
             "nearer_inside_training",
             f"the nearest other training image has a cosine above {found.cosine:.2f} for {found.inside:.0%} of the "
-            f"training images, but for {found.across:.0%} of the images of {reported_on}: many training images belong "
+            f"training images, but for {found.across:.0%} of the images of {test_source}: many training images belong "
             "together",
             "figures from inside training (validation, cross-validation) are too good: trust those of "
-            f"{reported_on}, and name what belongs together with --group or a column group",
+            f"{test_source}, and name what belongs together with --group or a column group",
         )
     ]

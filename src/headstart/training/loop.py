@@ -252,23 +252,23 @@ class _Loop:
         return float(loss.detach())
 
     def _judge_epoch(self, entered: Entered) -> bool:
-        """Look at the select images, remember the best, start the next epoch's counts; False if answers are no numbers.
+        """Validate, remember the best epoch, start the next one's counts; False if an output is not finite.
 
         The last step of an epoch can spoil the weights after its own loss was fine.
         """
         progress, phase = self.state.progress, entered.phase
         started = time.monotonic()
-        select = self.images.roles.select
-        self.observer.work_started("select", len(select))
+        roles = self.images.roles
+        self.observer.work_started("validation", len(roles.validation))
         logits = self.feed.select_logits(self.observer.work_done)
         if not np.isfinite(logits).all():
             return False
-        probabilities, labels = softmax(logits.astype(np.float64)), self.images.labels(select)
+        probabilities, labels = softmax(logits.astype(np.float64)), self.images.labels(roles.validation)
         progress.epoch += 1
         candidate = candidate_of(f"{phase.name}/{progress.epoch}", probabilities, labels, self.classifier)
-        self.state.judged.add(candidate.name, select, candidate.correct, candidate.losses)
+        self.state.judged.add(candidate.name, roles.validation, candidate.correct, candidate.losses)
         if self.state.best is None and self.state.probe is not None:
-            on, noise, rates = self.images.roles.selected_on, self.plan.selection.noise_level, phase.learning_rates
+            on, noise, rates = roles.validation_source, self.plan.selection.noise_level, phase.learning_rates
             self._raise_alarm(below_probe_alarm(self.state.probe, candidate, on=on, noise_level=noise, rates=rates))
         better = self.state.best is None or candidate.is_better_than(self.state.best)
         if better:

@@ -59,7 +59,7 @@ def start_head(
     observer: Observer,
     after_batch: Callable[[str | None], object] = lambda engine: None,
 ) -> None:
-    """Solve the head on the plain view and `phase.head_views` augmented views of each fit image, and write it.
+    """Solve the head on the plain view and `phase.head_views` augmented views of each training image, and write it.
 
     Does nothing where the phase has begun already, wants no such views, or no head was solved before. What
     `after_batch` raises ends the work with the head as it was; see `Activations.reader`.
@@ -77,7 +77,7 @@ def start_head(
         return
     solved = next(one for one in plan.phases if isinstance(one, SolvePhase))
     source = PooledSource(classifier, images, engine=plan.engine, observer=observer, after_batch=after_batch)
-    records = images.roles.fit
+    records = images.roles.train
     rows = [source.rows(records, what="features of train")]
     for number in range(FIRST_VIEW, FIRST_VIEW + phase.head_views):
         view = _view(plan, images, number)

@@ -53,7 +53,7 @@ class Judged:
     """The images that choose, and how each candidate did on them, in the order of judging."""
 
     images: tuple[str, ...] = ()
-    """Ids; the select images, or those judged out of fold."""
+    """Ids; the validation images, or those judged out of fold."""
     labels: tuple[str, ...] = ()
     correct: dict[str, npt.NDArray[np.bool_]] = field(default_factory=dict)
     """Name of a candidate (`probe` or `PHASE/EPOCH`) -> (N,) which images it has right."""

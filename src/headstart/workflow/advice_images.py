@@ -72,12 +72,12 @@ def look(
     named = divided_by_name(part, seed=seed)
     listed(1)
     roles = named.roles
-    counts = Counter(record.label for record in roles.train)
-    headers, looks = _look_at_some(roles.train, bits=part.bits, progress=progress)
+    counts = Counter(record.label for record in roles.training_pool)
+    headers, looks = _look_at_some(roles.training_pool, bits=part.bits, progress=progress)
     channels = statistics.mode([header.channels for header in headers]) if headers else 3
     seen = Seen(
         {
-            "images": len(roles.train),
+            "images": len(roles.training_pool),
             "classes": len(counts),
             "median_per_class": statistics.median_low(counts.values()),
             "channels": channels,
@@ -88,16 +88,16 @@ def look(
     if max(counts.values()) > image_checks.IMBALANCE_RATIO * min(counts.values()):  # as `headstart check` names it
         few, many = min(counts, key=lambda name: counts[name]), max(counts, key=lambda name: counts[name])
         seen.warnings.append(f"classes are uneven: {counts[many]} images of {many!r}, {counts[few]} of {few!r}")
-    groups = len({named.groups[record.id] for record in roles.train})
-    if groups <= _FEW_GROUPS * len(roles.train):
+    groups = len({named.groups[record.id] for record in roles.training_pool})
+    if groups <= _FEW_GROUPS * len(roles.training_pool):
         seen.warnings.append(
-            f"{len(roles.train):,} images are of {groups:,} groups: images of one group are alike, so they tell less "
-            "than as many of different groups"
+            f"{len(roles.training_pool):,} images are of {groups:,} groups: images of one group are alike, so they "
+            "tell less than as many of different groups"
         )
     if domain in (None, "auto"):
         _tell_domain(seen, part.source, channels, looks, sorted(counts))
     if similarity is None and channels <= _MOST_COLOURS:
-        _measure_similarity(seen, roles.train, progress)
+        _measure_similarity(seen, roles.training_pool, progress)
     return seen
 
 

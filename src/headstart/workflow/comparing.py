@@ -241,7 +241,7 @@ class _Work:
         """What the trial's process needs to know."""
         data, bare = self.plan.data, _bare_task(self.plan, trial.variant, trial.seed)
         if trial.share < 1.0:
-            counts = Counter(record.label for record in drawn_by_name(whole_plan(bare)).roles.train)
+            counts = Counter(record.label for record in drawn_by_name(whole_plan(bare)).roles.training_pool)
             most, images = max(counts.values()), counts.total()
             limit = limit_of_share(trial.share, limit=data.limit_train, images=images, most_of_a_class=most)
             data = data.model_copy(update={"limit_train": limit})
@@ -315,7 +315,7 @@ def _refuse_faults(plan: GridPlan, watcher: Watcher, run_in: Apart) -> Literal["
         refuse_missing_steps(made)
         refuse_by_licence(made, find_model(made.model.name))
         plans.append(made)
-    images = len(drawn_by_name(plans[0]).roles.train)
+    images = len(drawn_by_name(plans[0]).roles.training_pool)
     run_in(settle_all, tasks, observer=watcher, stop=StopRequest())
     widest = max(find_model(made.model.name).card.features or 0 for made in plans)
     tuned = [any(phase.kind == "train" for phase in made.phases) for made in plans]

@@ -123,7 +123,9 @@ def check_for_training(plan: Plan, progress: Progress) -> CheckedData:
     if part.unreadable == "stop":
         refuse_left_out(dataset)
     # Roles are drawn by name, so that only the images of a sample are read, and a file that breaks moves no other.
-    facts = read_watched((*drawn.fit, *drawn.select, *drawn.report), progress, bits=part.bits, near_duplicates="find")
+    facts = read_watched(
+        (*drawn.train, *drawn.validation, *drawn.test), progress, bits=part.bits, near_duplicates="find"
+    )
     image_checks.refuse_unusable(facts, source=part.source, val=part.val, strict=part.unreadable == "stop")
     groups = joined_groups({record.id: named.groups[record.id] for record in facts.readable}, facts)
     roles = _kept_apart(only(drawn, set(facts.digests)), groups, plan, named)
@@ -144,11 +146,11 @@ def _kept_apart(drawn: Roles, groups: dict[str, str], plan: Plan, named: NamedIm
     part = plan.data
     fixed: Fixed = "nothing"
     if named.val is not None or len(named.dataset.splits()) > 1:
-        fixed = "report and select" if drawn.selected_on == "val" else "report"
+        fixed = "test and validation" if drawn.validation_source == "val" else "test"
     can_move: Fixed = fixed
     if fixed == "nothing" and part.report_seed is not None and part.limit_train is not None:
-        can_move = "report"  # other seeds read other images, but report on the same
-    roles = redrawn(drawn, groups, fixed=can_move, seed=plan.seed, report_seed=part.report_seed)
+        can_move = "test"  # other seeds read other images, but are tested on the same
+    roles = redrawn(drawn, groups, fixed=can_move, seed=plan.seed, test_seed=part.report_seed)
     return without_group_mates(roles, groups, fixed=fixed)
 
 
@@ -182,13 +184,13 @@ def divided_by_name(part: DataPlan, *, seed: int, tuned: bool = False) -> NamedI
         dataset,
         val=val,
         groups=groups,
-        report_share=part.report_share,
-        select_share=part.select_share,
+        test_share=part.report_share,
+        validation_share=part.select_share,
         tuned=tuned or part.validation == "held_out",
         limit_train=part.limit_train,
         limit_test=part.limit_test,
         seed=seed,
-        report_seed=part.report_seed,
+        test_seed=part.report_seed,
     )
     return NamedImages(dataset, val, groups, roles)
 
@@ -199,9 +201,9 @@ def _refuse_one_group(roles: Roles, groups: dict[str, str]) -> None:
     Raises:
         DataError: all images to learn from belong to one group.
     """
-    if len({groups[record.id] for record in roles.fit}) < 2:
+    if len({groups[record.id] for record in roles.train}) < 2:
         raise DataError(
-            f"all {len(roles.fit)} images to learn from belong to one group",
+            f"all {len(roles.train)} images to learn from belong to one group",
             expected="at least two groups, so that the head can be cross-validated between them",
             remedy="add images of other groups, or choose a finer --group (or column group)",
         )
@@ -213,8 +215,8 @@ def _refuse_empty(drawn: Roles, roles: Roles) -> None:
     Raises:
         DataError: with the class.
     """
-    missing = sorted(set(drawn.classes) - {record.label for record in roles.fit})
-    if missing or not roles.report:
+    missing = sorted(set(drawn.classes) - {record.label for record in roles.train})
+    if missing or not roles.test:
         raise DataError(
             f"no readable image is left to learn class {missing[0]!r}"
             if missing
@@ -237,9 +239,9 @@ def content_hash(data: CheckedData) -> str:
     """One hash of names, roles, labels and bytes of all images that take part."""
     digest = hashlib.blake2b(digest_size=16)
     for role, records in (
-        ("fit", data.roles.fit),
-        ("select", data.roles.select),
-        ("report", data.roles.report),
+        ("fit", data.roles.train),
+        ("select", data.roles.validation),
+        ("report", data.roles.test),
     ):
         for record in records:
             if record.weight is not None:

@@ -37,4 +37,4 @@ def counted_plan(options: TrainOptions, data: CheckedData) -> Plan:
     Raises:
         PlanError: an option is wrong.
     """
-    return make_plan(options, training_images=len(data.roles.train), fit_images=len(data.roles.fit))
+    return make_plan(options, training_images=len(data.roles.training_pool), fit_images=len(data.roles.train))

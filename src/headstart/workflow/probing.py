@@ -232,7 +232,7 @@ class _Images:
 def _by_itself(part: DataPlan, seed: int) -> _Images:
     """What `train` would learn from."""
     named = divided_by_name(part, seed=seed)
-    return _Images(named.roles.train, named.groups, seed)
+    return _Images(named.roles.training_pool, named.groups, seed)
 
 
 def _of_run(run: Run, asked: DataPlan, seed: int | None) -> _Images:
@@ -255,7 +255,7 @@ def _of_run(run: Run, asked: DataPlan, seed: int | None) -> _Images:
     named = drawn_by_name(plan)
     # The drawn names are not enough: the run moved images that belong together to one side.
     learned = {*images["fit"], *images["select"]}
-    drawn = (*named.roles.fit, *named.roles.select, *named.roles.report)
+    drawn = (*named.roles.train, *named.roles.validation, *named.roles.test)
     records = sorted((record for record in drawn if record.id in learned), key=lambda record: record.id)
     if not records:
         raise DataError(f"{asked.source} holds none of the images that {run.folder} has learned from")

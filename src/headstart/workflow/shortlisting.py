@@ -251,8 +251,8 @@ class _Sample:
     def figures(self) -> dict[str, Any]:
         return {
             "images": len(self.records),
-            "images_to_learn_from": len(self.roles.train),
-            "reported_on": self.roles.reported_on,
+            "images_to_learn_from": len(self.roles.training_pool),
+            "reported_on": self.roles.test_source,
             "groups": len({self.groups[record.id] for record in self.records}),
             "seed": self.seed,
             "unreadable": self.unreadable,
@@ -275,8 +275,8 @@ def _sample(options: ShortlistOptions, progress: Progress) -> _Sample:
             [f"images: {options.images} must be >= {least}, two for each of {len(roles.classes)} classes"],
             source="the request",
         )
-    wanted = images_wanted(len(roles.train), len(roles.classes), asked=options.images)
-    some = nested_order(roles.train, seed=options.seed)[:wanted]
+    wanted = images_wanted(len(roles.training_pool), len(roles.classes), asked=options.images)
+    some = nested_order(roles.training_pool, seed=options.seed)[:wanted]
     facts = read_watched(some, progress, near_duplicates="find")
     image_checks.refuse_unusable(facts, source=options.source, strict=False)
     joined = joined_groups({record.id: groups[record.id] for record in facts.readable}, facts)

@@ -68,7 +68,7 @@ def trial_plan(task: TrialTask) -> TrainOptions | Plan:
     plan = advised_plan(options) if options.strategy == AUTO else make_plan(options)
     if options.strategy != AUTO:
         roles = drawn_by_name(plan).roles
-        plan = make_plan(options, training_images=len(roles.train), fit_images=len(roles.fit))
+        plan = make_plan(options, training_images=len(roles.training_pool), fit_images=len(roles.train))
     raw = plan.model_dump(mode="json")
     written_for = fingerprints(raw)  # before values are put in place
     return Plan.from_dict(changed(raw, paths) | {FINGERPRINTS: written_for}, source="the changed plan")

@@ -313,7 +313,7 @@ SEEN = Glance(together=20.0, one_core=15.0)
 def test_a_repeated_run_finds_what_was_reported_on(prepare: Callable, tmp_path: Path):
     task = prepare(strategy="partial", epochs=2)
     images = with_store(task, tmp_path / "store")
-    classifier, report = task.classifier(), images.roles.report
+    classifier, report = task.classifier(), images.roles.test
     kept = Activations(pooled_part(classifier), images.spec, images.digests, images.store, precision="float32")
     kept.reader(report, [evaluation_view(images.spec)])
     costs = costs_for(task, tmp_path / "store")

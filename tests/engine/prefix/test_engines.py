@@ -44,14 +44,14 @@ def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def sample_of(task: object) -> Images:
-    return np.stack([read_view(record, task.images.spec) for record in task.images.roles.fit[:8]])
+    return np.stack([read_view(record, task.images.spec) for record in task.images.roles.train[:8]])
 
 
 def test_features_through_the_head_are_the_logits(prepare: Callable):
     task = prepare()
     classifier = task.classifier()
     torch.nn.init.normal_(classifier.head.weight)
-    records = task.images.roles.fit
+    records = task.images.roles.train
     features = features_of(classifier, records, task.images.spec)
     logits = logits_of(classifier, records, task.images.spec)
     assert features.shape == (len(records), 1280)
@@ -63,7 +63,7 @@ def test_batches_change_no_answer_and_progress_counts_every_image(prepare: Calla
     folder = make_folder("many", classes=2, per_class=BATCH_IMAGES)
     task = prepare(folder=folder)
     classifier, counted = task.classifier(), []
-    records = task.images.roles.train
+    records = task.images.roles.training_pool
     assert len(records) > BATCH_IMAGES
     together = features_of(classifier, records, task.images.spec, on_images=counted.append)
     assert sum(counted) == len(records)
@@ -77,15 +77,15 @@ def test_training_mode_left_on_does_not_reach_the_answers(prepare: Callable):
     task = prepare(strategy="feature_extraction", head="mlp")
     classifier = task.classifier()
     torch.nn.init.normal_(classifier.head[-1].weight)
-    first = logits_of(classifier, task.images.roles.fit, task.images.spec)
+    first = logits_of(classifier, task.images.roles.train, task.images.spec)
     classifier.network.train()
-    assert np.array_equal(first, logits_of(classifier, task.images.roles.fit, task.images.spec))
+    assert np.array_equal(first, logits_of(classifier, task.images.roles.train, task.images.spec))
 
 
 @pytest.mark.parametrize("wanted", ["torch", "onnxruntime"])
 def test_every_engine_gives_the_features_of_the_network_in_the_order_of_the_records(prepare: Callable, wanted: str):
     task = prepare()
-    classifier, spec, records = task.classifier(), task.images.spec, task.images.roles.train
+    classifier, spec, records = task.classifier(), task.images.spec, task.images.roles.training_pool
     before = {name: tensor.clone() for name, tensor in classifier.network.state_dict().items()}
     notes: list[str] = []
     prefix = pooled_features(classifier)
@@ -104,7 +104,7 @@ def test_every_engine_gives_the_features_of_the_network_in_the_order_of_the_reco
 
 def test_an_engine_with_image_threads_reads_and_runs_in_them(prepare: Callable):
     task = prepare()
-    records, seen, here = task.images.roles.train, [], threading.get_ident()
+    records, seen, here = task.images.roles.training_pool, [], threading.get_ident()
 
     class Counting:
         name, version, image_threads = "onnxruntime", "", 2
@@ -391,7 +391,7 @@ def test_answers_to_many_images_hold_no_features_of_all_of_them(prepare: Callabl
     task = prepare()
     classifier = task.classifier()
     torch.nn.init.normal_(classifier.head.weight, std=0.1)
-    image = read_view(task.images.roles.fit[0], task.images.spec)
+    image = read_view(task.images.roles.train[0], task.images.spec)
     row = EagerEngine(pooled_features(classifier)).run(image[None])[0]
     count = 6000
 

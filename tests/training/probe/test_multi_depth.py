@@ -39,13 +39,13 @@ def problem(*, early_tells: float, seed: int = 0, select: int = 0, **changes: ob
     early = early_tells * np.eye(3)[labels].repeat(4, axis=1) + rng.normal(size=(count, 12))
     rows = np.concatenate([last, early], axis=1).astype(np.float32)
     values: dict = {
-        "fit": MatrixRows(rows[:IMAGES]),
+        "train": MatrixRows(rows[:IMAGES]),
         "labels": labels[:IMAGES],
         "num_classes": 3,
         "num_last_features": LAST,
         "folds": rng.permutation(np.arange(IMAGES) % 5),
-        "select": (MatrixRows(rows[IMAGES:]), labels[IMAGES:]) if select else None,
-        "selected_on": "val",
+        "validation": (MatrixRows(rows[IMAGES:]), labels[IMAGES:]) if select else None,
+        "validation_source": "val",
         "strengths": None,
         "solver": "logistic",
         "noise_level": 0.05,
@@ -70,17 +70,17 @@ def test_the_plain_head_stays_bit_for_bit_where_early_features_are_noise(solver:
     assert not solution.head.weight_KF[:, LAST:].any()
     assert "does not beat it beyond noise" in solution.why
     if solver == "logistic":
-        last = asked.fit._matrix[:, :LAST]
+        last = asked.train._matrix[:, :LAST]
         expected = solve_logistic(last, asked.labels, 3, strength=0.1)
         assert np.array_equal(solution.head.weight_KF[:, :LAST], expected.weight_KF)
         assert np.array_equal(solution.head.bias_K, expected.bias_K)
 
 
-def test_the_decision_is_the_paired_test_on_the_select_images():
+def test_the_decision_is_the_paired_test_on_the_validation_images():
     compared = 0
     for seed in range(4):
         asked = problem(early_tells=0.35, select=90, seed=seed)
-        rows, labels = asked.select
+        rows, labels = asked.validation
         solution = solve_depths(asked)
         assert len(solution.judged_NK) == len(labels) == 90
         assert np.allclose(solution.judged_NK, solution.head.probabilities(rows._matrix))
@@ -98,7 +98,7 @@ def test_the_decision_is_the_paired_test_on_the_select_images():
 
 def test_its_strength_is_the_one_of_the_head_that_is_kept():
     asked = problem(early_tells=0.0)
-    plain = choose_strength(asked.fit._matrix[:, :LAST], asked.labels, 3, list(asked.folds))
+    plain = choose_strength(asked.train._matrix[:, :LAST], asked.labels, 3, list(asked.folds))
     assert solve_depths(asked).head.strength == plain.strength
 
 
@@ -137,7 +137,7 @@ def test_the_network_answers_as_the_solved_head_and_so_does_its_bundle(
     expected = "multi_depth" if noise_level == 1.0 else "linear"
     assert f"kept the {expected} head" in solved.summary
     assert bool(classifier.network.get_submodule(DEPTHS).weight.any()) == (expected == "multi_depth")
-    records = images.roles.fit
+    records = images.roles.train
     features = features_of(classifier, records, images.spec)
     weight = classifier.linear_weight().numpy().astype(np.float64)
     logits = logits_of(classifier, records, images.spec)
@@ -158,7 +158,7 @@ def test_many_images_are_predicted_through_an_engine_with_the_same_answers(
     rng = torch.Generator().manual_seed(0)
     weight = torch.randn(2, classifier.num_features, generator=rng) / 50
     classifier.write_linear(weight, torch.zeros(2))
-    records = images.roles.fit
+    records = images.roles.train
     expected = logits_of(classifier, records, images.spec)
     monkeypatch.setattr(engines, "FEWEST_FOR_AN_ENGINE", 1)
     found = engines.answers_of(classifier, records, images.spec)
@@ -175,8 +175,8 @@ def test_a_refit_keeps_to_the_features_that_were_needed(prepare: Callable, tmp_p
     found = classifier.linear_weight().numpy()
     assert not found[:, needed.sum(dim=0).numpy() == 0].any()
     kept = needed.sum(dim=0).numpy() > 0
-    features = features_of(classifier, images.roles.train, images.spec)[:, kept]
-    expected = solve_logistic(features, images.labels(images.roles.train), 2, strength=0.1)
+    features = features_of(classifier, images.roles.training_pool, images.spec)[:, kept]
+    expected = solve_logistic(features, images.labels(images.roles.training_pool), 2, strength=0.1)
     assert np.abs(found[:, kept] - expected.weight_KF).max() < 0.02 * np.abs(expected.weight_KF).max()
 
 

@@ -25,7 +25,7 @@ def test_the_probe_is_judged_on_select_images_with_the_weights_it_wrote(prepare:
     task = prepare(strategy="discriminative")
     classifier = task.classifier()
     solved = solve_probe(classifier, SolvePhase(), task.images, seed=0, observer=Observer())
-    select = task.images.roles.select
+    select = task.images.roles.validation
     logits = logits_of(classifier, select, task.images.spec)
     labels = task.images.labels(select)
     assert ((logits.argmax(axis=1) == labels) == solved.candidate.correct).all()
@@ -35,9 +35,9 @@ def test_the_probe_is_judged_on_select_images_with_the_weights_it_wrote(prepare:
 
 def test_without_select_images_the_probe_is_judged_out_of_fold(prepare: Callable):
     task = prepare(strategy="feature_extraction")
-    assert not task.images.roles.select
+    assert not task.images.roles.validation
     solved = solve_probe(task.classifier(), SolvePhase(), task.images, seed=0, observer=Observer())
-    assert len(solved.candidate.correct) == len(task.images.roles.fit)
+    assert len(solved.candidate.correct) == len(task.images.roles.train)
 
 
 def test_a_given_strength_is_used(prepare: Callable):
@@ -85,7 +85,7 @@ def test_who_leaves_while_features_are_computed_leaves_the_head_as_it_was(
 
     def leave(engine: str | None) -> None:
         engines.add(engine)
-        if doing[0] == "features of select":
+        if doing[0] == "features of validation":
             raise Left
 
     with pytest.raises(Left):
@@ -109,7 +109,7 @@ def test_stored_features_are_solved_in_blocks_with_the_same_answer(
         again = classifier.head.state_dict()
         assert all(torch.allclose(heads[-1][name], again[name], atol=1e-3) for name in again)  # fit is all of train
     assert isinstance(
-        PooledSource(classifier, images, engine="auto", observer=Observer()).rows(images.roles.fit, what="features"),
+        PooledSource(classifier, images, engine="auto", observer=Observer()).rows(images.roles.train, what="features"),
         StoredRows,
     )
     largest = heads[0]["weight"].abs().max()
@@ -136,7 +136,7 @@ def test_a_strength_that_was_chosen_on_a_sample_is_said_and_judged_there(
     task = prepare(strategy="feature_extraction")
     monkeypatch.setattr(head_solver, "IN_MEMORY_BYTES", 0)
     monkeypatch.setattr(head_solver, "SAMPLE_VALUES", 1280 * 8)
-    fit = len(task.images.roles.fit)
+    fit = len(task.images.roles.train)
     solved = solve_probe(
         task.classifier(), SolvePhase(folds=2), with_store(task, tmp_path / "s"), seed=0, observer=Notes()
     )
@@ -150,7 +150,7 @@ def test_weights_of_images_reach_the_solved_head_and_its_refit(prepare: Callable
     from sklearn.preprocessing import StandardScaler
 
     task = prepare(strategy="feature_extraction")
-    records = task.images.roles.fit
+    records = task.images.roles.train
     own = dict(zip([r.id for r in records], np.random.default_rng(0).uniform(0.1, 9, len(records)), strict=True))
     images, classifier = replace(task.images, weights=own), task.classifier()
     features = features_of(classifier, records, images.spec)

@@ -287,8 +287,8 @@ class Costs:
         images = self.images
         if images.store is None or not kept_paths(images.store.root, "[!.]*/space.json"):
             return {}
-        fit = [images.digests[record.id] for record in images.roles.fit]
-        select = [images.digests[record.id] for record in images.roles.select]
+        fit = [images.digests[record.id] for record in images.roles.train]
+        select = [images.digests[record.id] for record in images.roles.validation]
         found: dict[str, int] = {}
         for phase in phases:
             if isinstance(phase, SolvePhase):
@@ -304,7 +304,7 @@ class Costs:
                 rows = self._rows(label, fit, names, drawn)
                 found[border.name] = rows + self._rows(label, select, [EVALUATION], EVALUATION)
         if all(isinstance(phase, SolvePhase) or phase.thaw == 0 for phase in phases):
-            report = [images.digests[record.id] for record in images.roles.report]
+            report = [images.digests[record.id] for record in images.roles.test]
             found[REPORTED] = self._rows(self._pooled_label(), report, [EVALUATION], EVALUATION, precision="float32")
         return found
 
@@ -345,7 +345,7 @@ def tried_views(
     images: TrainingImages, augmentation: AugmentationPlan, kinds: Iterable[ViewKind]
 ) -> dict[ViewKind, float]:
     """Kind -> seconds of one core for a view of a few images of train; without a kind where an image cannot be read."""
-    fit, spec = images.roles.fit, images.spec
+    fit, spec = images.roles.train, images.spec
     chosen = [fit[round(at)] for at in np.linspace(0, len(fit) - 1, _TRIED_IMAGES)]
 
     def make(kind: ViewKind, record: ImageRecord) -> None:
@@ -385,7 +385,7 @@ def costs_of(classifier: Classifier, images: TrainingImages, *, started: float |
     expected = card_facts_of(classifier, size=images.spec.size)
     found = known.facts_of(expected.name)
     counts = ImageCounts(
-        len(roles.fit), len(roles.select), len(roles.train), len(roles.report), classes=len(roles.classes)
+        len(roles.train), len(roles.validation), len(roles.training_pool), len(roles.test), classes=len(roles.classes)
     )
     same = found is not None and found.groups == expected.groups
     facts = found if found is not None and same else expected

@@ -52,7 +52,7 @@ class TrainingImages:
         return np.array([self.weights[record.id] for record in records])
 
     def loss_weights(self, records: Sequence[ImageRecord]) -> npt.NDArray[np.float32] | None:
-        """(B,) factors of the losses of a batch, 1 on average over the fit images; None: all alike.
+        """(B,) factors of the losses of a batch, 1 on average over the training images; None: all alike.
 
         Over a batch they need not be 1 on average: then each step follows the weighted loss of all images without bias.
         """
@@ -61,7 +61,7 @@ class TrainingImages:
 
     @cached_property
     def _mean_weight(self) -> float:
-        return float(np.mean([self.weights[record.id] for record in self.roles.fit]))
+        return float(np.mean([self.weights[record.id] for record in self.roles.train]))
 
     def epoch_batches(self, batch_size: int, *, position: tuple[int, int, int]) -> list[list[ImageRecord]]:
         """One epoch's batches: sizes that differ by at most one image, in an order that `position` decides.
@@ -70,7 +70,7 @@ class TrainingImages:
             batch_size: The largest.
             position: Seed, phase and epoch.
         """
-        records = self.roles.fit
+        records = self.roles.train
         order = np.random.default_rng(position).permutation(len(records))
         parts = np.array_split(order, math.ceil(len(records) / batch_size))
         return [[records[i] for i in part] for part in parts]

@@ -221,7 +221,7 @@ class _Search:
     def _test(self, varied: Varied, groups: tuple[str, ...], *, beside: Mapping[str, float]) -> RateTest:
         """Vary some groups while those in `beside` learn at constant rates."""
         r = self.rehearsal
-        images, guess = len(r.images.roles.fit), math.log(len(r.images.roles.classes))
+        images, guess = len(r.images.roles.train), math.log(len(r.images.roles.classes))
         count = points_for(r.phase.epochs * math.ceil(images / r.batch_size))
         r.observer.work_started(f"{r.phase.name}: rates of the {varied}", 2 * (count + 1) * min(r.batch_size, images))
         baseline = list(self._losses(count + 1, lambda _: beside))

@@ -44,7 +44,7 @@ def rate_at(
         step: 0-based, counted from the start of the phase.
         steps_per_epoch: Optimizer steps of an epoch, > 0.
         epochs: Of the phase.
-        select_losses: Loss on the select images after each finished epoch of the phase (plateau reads it).
+        select_losses: Loss on the validation images after each finished epoch of the phase (plateau reads it).
     """
     total = steps_per_epoch * epochs
     warmup = round(schedule.warmup_epochs * steps_per_epoch)

@@ -25,18 +25,18 @@ from headstart.training.checkpoint import Candidate
 class DepthProblem:
     """What is to be solved, and what judges it."""
 
-    fit: RowSource
+    train: RowSource
     """N rows: what the plain head reads first, then the outputs of the groups."""
     labels: Labels
     num_classes: int
     num_last_features: int
     """Of the features, those that the plain head reads."""
     folds: Folds
-    """Of the fit rows."""
-    select: tuple[RowSource, Labels] | None
-    """Rows that judge and their classes; None judges out of fold."""
-    selected_on: str
-    """The images that judge, in words."""
+    """Of the training rows."""
+    validation: tuple[RowSource, Labels] | None
+    """Validation rows and their classes; None validates out-of-fold."""
+    validation_source: str
+    """Where the validation images come from, in words."""
     strengths: Sequence[float] | None
     """Candidates of the penalty; None takes the solver's own grid."""
     solver: Solver
@@ -51,7 +51,7 @@ class DepthProblem:
     @property
     def last(self) -> Kept:
         """Which features the plain head reads."""
-        return np.arange(self.fit.width) < self.num_last_features
+        return np.arange(self.train.width) < self.num_last_features
 
 
 @dataclass(frozen=True)
@@ -62,19 +62,19 @@ class DepthSolution:
     head: LinearHead
     """On all features; those that it does not need have weight zero."""
     judged_NK: Matrix  # noqa: N815 - shapes
-    """Probabilities of the images that judge."""
+    """Probabilities of the validation images."""
     labels_N: Labels  # noqa: N815
     """Classes of these images."""
     why: str
     """Why this one was kept, with the figures of both."""
     sample: Positions | None = None
-    """Which of the fit images judged, where it was not the select images and not all of them."""
+    """Rows of the training images that validated out-of-fold, where these were not all of them."""
 
 
 def solve_depths(problem: DepthProblem) -> DepthSolution:
     """Solve both heads, and keep the plain one unless the other is better beyond noise."""
     choice = choose_features(
-        problem.fit,
+        problem.train,
         problem.labels,
         problem.num_classes,
         problem.folds,
@@ -86,7 +86,7 @@ def solve_depths(problem: DepthProblem) -> DepthSolution:
     )
     problem.on_step("fitting the head on the chosen features of all depths")
     deep = solve_chosen(
-        problem.fit,
+        problem.train,
         problem.labels,
         problem.num_classes,
         choice,
@@ -95,9 +95,9 @@ def solve_depths(problem: DepthProblem) -> DepthSolution:
     )
     problem.on_step("fitting the head on the last layer, to compare with")
     plain, plain_out_of_fold = _plain(problem, choice.sample)
-    if problem.select is not None:
+    if problem.validation is not None:
         sample = None
-        rows, labels = problem.select
+        rows, labels = problem.validation
         deep_says, plain_says = deep.probabilities_of(rows), plain.probabilities_of(rows)
     else:
         sample = choice.sample
@@ -106,7 +106,7 @@ def solve_depths(problem: DepthProblem) -> DepthSolution:
     new, old = _candidate("multi_depth", deep_says, labels), _candidate("linear", plain_says, labels)
     p_value = new.p_value_against(old)
     figures = (
-        f"{problem.selected_on}: accuracy {new.accuracy:.3f} to {old.accuracy:.3f}, "
+        f"{problem.validation_source}: accuracy {new.accuracy:.3f} to {old.accuracy:.3f}, "
         f"log loss at its best temperature {new.loss:.3f} to {old.loss:.3f}, p = {p_value:.2g}"
     )
     if p_value < problem.noise_level:
@@ -119,7 +119,7 @@ def solve_depths(problem: DepthProblem) -> DepthSolution:
 
 def _plain(problem: DepthProblem, sample: Positions | None) -> tuple[LinearHead, Matrix]:
     """The head on the last features as one on all, and its out-of-fold probabilities on the sample."""
-    rows, labels, fold_of = ColumnRows(problem.fit, problem.last), problem.labels, np.asarray(problem.folds)
+    rows, labels, fold_of = ColumnRows(problem.train, problem.last), problem.labels, np.asarray(problem.folds)
     set_up = partial(
         head_problem, num_classes=problem.num_classes, solver=problem.solver, check_stop=problem.check_stop
     )

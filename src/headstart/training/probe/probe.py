@@ -38,7 +38,7 @@ class SolvedProbe:
     """What solving found."""
 
     candidate: Candidate
-    """Judged on the select images, or out of fold where there are none."""
+    """Judged on the validation images, or out of fold where there are none."""
     strength: float
     log_loss: float
     """On the same images, in nats, as the head says it."""
@@ -84,7 +84,7 @@ class PooledSource:
             self._activations = Activations(
                 pooled_part(classifier), images.spec, images.digests, images.store, engine, images.precision, note
             )
-            self._activations.images_to_come = len(images.roles.train) + len(images.roles.report)
+            self._activations.images_to_come = len(images.roles.training_pool) + len(images.roles.test)
 
     @property
     def engine_name(self) -> str | None:
@@ -138,7 +138,7 @@ def solve_probe(
     after_batch: Callable[[str | None], object] = lambda engine: None,
     check_stop: CheckStop = never_stop,
 ) -> SolvedProbe:
-    """Solve the head on the fit images, write it into the network, and judge it.
+    """Solve the head on the training images, write it into the network, and judge it.
 
     A multi_depth head is kept where it beats the plain one on the last layer with a p-value below `noise_level`.
     What `after_batch` raises ends the work before the head is written (see `Activations.reader`); so does what
@@ -146,21 +146,21 @@ def solve_probe(
     """
     roles = images.roles
     source = PooledSource(classifier, images, engine=engine, observer=observer, after_batch=after_batch)
-    fit = source.rows(roles.fit, what="features of train")
+    train = source.rows(roles.train, what="features of train")
     if classifier.head_kind == "multi_depth":
-        return _solve_depths(classifier, phase, images, source, fit, seed, noise_level, observer, check_stop)
-    problem, labels = _problem(fit, roles.fit, phase, images, seed, check_stop)
-    choice = _choose(problem, roles.fit, phase, images, seed)
+        return _solve_depths(classifier, phase, images, source, train, seed, noise_level, observer, check_stop)
+    problem, labels = _problem(train, roles.train, phase, images, seed, check_stop)
+    choice = _choose(problem, roles.train, phase, images, seed)
     head = problem.solve(choice.strength, temperature=choice.temperature)
-    records: Sequence[ImageRecord] = roles.fit
+    records: Sequence[ImageRecord] = roles.train
     judged = choice.out_of_fold_NK
     if choice.sample is not None:
-        labels, records = labels[choice.sample], [roles.fit[row] for row in choice.sample]
-        observer.noted("strength_sample", {"phase": phase.name, "images": len(labels), "of": len(roles.fit)})
-    if roles.select:
-        select = source.rows(roles.select, what="features of select")
-        judged, labels, records = head.probabilities_of(select), images.labels(roles.select), roles.select
-    for finding in leak_findings(images, fit, partial(source.rows, what="features of test", stops="ignored")):
+        labels, records = labels[choice.sample], [roles.train[row] for row in choice.sample]
+        observer.noted("strength_sample", {"phase": phase.name, "images": len(labels), "of": len(roles.train)})
+    if roles.validation:
+        validation = source.rows(roles.validation, what="features of validation")
+        judged, labels, records = head.probabilities_of(validation), images.labels(roles.validation), roles.validation
+    for finding in leak_findings(images, train, partial(source.rows, what="features of test", stops="ignored")):
         observer.noted("finding", finding.to_dict())
     write_head(classifier, head)
     candidate = candidate_of(phase.name, judged, labels, classifier)
@@ -184,7 +184,7 @@ def _solve_depths(
     phase: SolvePhase,
     images: TrainingImages,
     source: PooledSource,
-    fit: RowSource,
+    train: RowSource,
     seed: int,
     noise_level: float,
     observer: Observer,
@@ -192,16 +192,16 @@ def _solve_depths(
 ) -> SolvedProbe:
     """The multi_depth head, or the plain one where it is not better beyond noise."""
     roles = images.roles
-    select = source.rows(roles.select, what="features of select") if roles.select else None
+    validation = source.rows(roles.validation, what="features of validation") if roles.validation else None
     solution = solve_depths(
         DepthProblem(
-            fit,
-            images.labels(roles.fit),
+            train,
+            images.labels(roles.train),
             len(roles.classes),
             classifier.num_last_features,
-            _folds(roles.fit, phase, images, seed),
-            select=None if select is None else (select, images.labels(roles.select)),
-            selected_on=roles.selected_on,
+            _folds(roles.train, phase, images, seed),
+            validation=None if validation is None else (validation, images.labels(roles.validation)),
+            validation_source=roles.validation_source,
             strengths=None if phase.strength == "auto" else (phase.strength,),
             solver=phase.solver,
             noise_level=noise_level,
@@ -215,7 +215,9 @@ def _solve_depths(
     judged, labels = solution.judged_NK, solution.labels_N
     candidate, loss = candidate_of(phase.name, judged, labels, classifier), log_loss(judged, labels)
     kept = f"kept the {solution.kept} head: {solution.why}"
-    records = roles.select or (roles.fit if solution.sample is None else [roles.fit[row] for row in solution.sample])
+    records = roles.validation or (
+        roles.train if solution.sample is None else [roles.train[row] for row in solution.sample]
+    )
     return SolvedProbe(candidate, solution.head.strength, loss, source.engine_name, records, kept)
 
 
@@ -236,7 +238,7 @@ def refit_head(
     A ridge head finds its temperature out of fold once more, because scores differ with the network. A multi_depth head
     keeps the features that it needed. What `after_batch` or `check_stop` raises ends the work with the head as it was.
     """
-    records = images.roles.train
+    records = images.roles.training_pool
     source = PooledSource(classifier, images, engine=engine, observer=observer, after_batch=after_batch)
     rows = source.rows(records, what="refit on all of train")
     needed = None

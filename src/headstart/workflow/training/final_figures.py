@@ -58,10 +58,10 @@ def final_figures(
         return observer.work_done
 
     plan, roles = run.plan(), data.roles
-    judged = judge_records(load(run.bundle), roles.report, watch, kept=kept, groups=data.groups)
+    judged = judge_records(load(run.bundle), roles.test, watch, kept=kept, groups=data.groups)
     run.write_predictions(judged.rows)
     run.write_selection(outcome.judged.columns(outcome.chosen))
-    test = judged.sample("test", roles.reported_on)
+    test = judged.sample("test", roles.test_source)
     validation = _validation(data, outcome)
     findings = _findings(data, outcome, judged, validation, test)
     for finding in findings:
@@ -75,8 +75,8 @@ def final_figures(
         "findings": [finding.to_dict() for finding in findings],
         "val": {
             **judged.figures,
-            "reported_on": roles.reported_on,
-            "selected_on": roles.selected_on,
+            "reported_on": roles.test_source,
+            "selected_on": roles.validation_source,
             "calibrated_on": None,
         },
         "validation": None if validation is None else validation.to_dict(),
@@ -122,7 +122,7 @@ def _findings(
             test,
             candidates=len(outcome.judged.correct),
             num_classes=classes,
-            divided_by="headstart" if data.roles.reported_on.startswith("held-out") else "user",
+            divided_by="headstart" if data.roles.test_source.startswith("held-out") else "user",
         )
     samples = [test] if validation is None else [test, validation]
     return [*found, *overconfidence(samples, num_classes=classes), *untested_classes(judged.figures["per_class"])]
@@ -134,11 +134,11 @@ def _validation(data: CheckedData, outcome: Outcome) -> Sample | None:
     if correct is None or not len(images):
         return None
     place = {name: index for index, name in enumerate(data.roles.classes)}
-    records = [record for record in (*data.roles.fit, *data.roles.select) if record.id in set(images)]
+    records = [record for record in (*data.roles.train, *data.roles.validation) if record.id in set(images)]
     rows = [row for row in outcome.progress.rows if _name(row["phase"], row["epoch"]) == outcome.chosen]
     return Sample(
         "validation",
-        data.roles.selected_on,
+        data.roles.validation_source,
         np.array([place[label] for label in outcome.judged.labels], np.int64),
         correct,
         numbered([data.groups[name] for name in images]),

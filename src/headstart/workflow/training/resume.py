@@ -92,7 +92,7 @@ def _refuse_others(run: Run, checked: CheckedData, source: str) -> None:
     if before["content"] == now:
         return
     roles = checked.roles
-    images = len(roles.fit) + len(roles.select) + len(roles.report)
+    images = len(roles.train) + len(roles.validation) + len(roles.test)
     known = sum(role["images"] for role in before.get("roles", {}).values())
     raise RunError(
         f"the images of {source} are not those {run.folder} was started with: {images:,} images with the hash "

@@ -23,7 +23,7 @@ def data_json(source: str, data: CheckedData, spec: InputSpec) -> dict[str, Any]
         spec: What the network sees of an image.
     """
     roles = data.roles
-    named = {"fit": roles.fit, "select": roles.select, "report": roles.report}
+    named = {"fit": roles.train, "select": roles.validation, "report": roles.test}
     sizes = Counter(data.groups.values())
     return {
         "source": source,
@@ -38,8 +38,8 @@ def data_json(source: str, data: CheckedData, spec: InputSpec) -> dict[str, Any]
             for role, records in named.items()
         },
         "images": {role: [record.id for record in records] for role, records in named.items()},
-        "selected_on": roles.selected_on,
-        "reported_on": roles.reported_on,
+        "selected_on": roles.validation_source,
+        "reported_on": roles.test_source,
         "unreadable": data.facts.unreadable,
         "view": view_facts(data.facts.sizes, spec),
         "findings": [finding.to_dict() for finding in image_checks.find(data.dataset, data.facts, spec)],

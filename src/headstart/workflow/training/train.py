@@ -241,7 +241,7 @@ def _training_images(plan: Plan, choice: ModelChoice, data: CheckedData) -> Trai
         digests={name: bytes.fromhex(digest) for name, digest in data.facts.digests.items()},
         store=None if plan.store == "off" else ActivationStore(),
         precision="float32" if plan.store == "float32" else "float16",
-        weights=image_weights(plan.class_weight, data.roles.train, head=plan.head),
+        weights=image_weights(plan.class_weight, data.roles.training_pool, head=plan.head),
         pixels=round(median(width * height for width, height in data.facts.sizes.values())),
     )
 
@@ -253,7 +253,7 @@ def _raise_if_interrupted(outcome: Outcome, run: Run) -> None:
 
 def _trained_on(plan: Plan, data: CheckedData) -> TrainedOn:
     """What the bundle remembers of its images; validation images count as such even if the final head learned them."""
-    train, validation = ([data.facts.digests[r.id] for r in part] for part in (data.roles.fit, data.roles.select))
+    train, validation = ([data.facts.digests[r.id] for r in part] for part in (data.roles.train, data.roles.validation))
     return TrainedOn.of(train, validation, content=content_hash(data), group=plan.data.group)
 
 
