@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from headstart.advice.result import Advice
     from headstart.advice.shortlist.ranking import Shortlist
-    from headstart.apps.library.networks import compare, embed, probe, resume_comparison, shortlist
-    from headstart.apps.library.plans import make_plan, recommend
-    from headstart.apps.library.training import check, fit, report, resume, score
+    from headstart.apps.library.comparison import compare, resume_comparison
+    from headstart.apps.library.evaluation import evaluate, report
+    from headstart.apps.library.images import advise, check, embed, probe
+    from headstart.apps.library.networks import shortlist
+    from headstart.apps.library.training import make_plan, resume, train
     from headstart.comparison.grid import GridPlan
     from headstart.comparison.questions import question
     from headstart.errors import HeadstartError
@@ -37,7 +39,7 @@ if TYPE_CHECKING:
     from headstart.workflow.estimator.estimator import HeadstartClassifier
     from headstart.workflow.plans import TrainOptions
     from headstart.workflow.probing import DepthProbe
-    from headstart.workflow.training.train import TrainingAnswer
+    from headstart.workflow.training.train import TrainResult
 
 _HOME = {
     "Advice": ("headstart.advice.result", "Advice"),
@@ -54,35 +56,35 @@ _HOME = {
     "Run": ("headstart.runs.folder", "Run"),
     "Shortlist": ("headstart.advice.shortlist.ranking", "Shortlist"),
     "TrainOptions": ("headstart.workflow.plans", "TrainOptions"),
-    "TrainingAnswer": ("headstart.workflow.training.train", "TrainingAnswer"),
+    "TrainResult": ("headstart.workflow.training.train", "TrainResult"),
+    "advise": ("headstart.apps.library.images", "advise"),
     "batch_norm": ("headstart.networks.toolbox", "batch_norm"),
-    "check": ("headstart.apps.library.training", "check"),
-    "compare": ("headstart.apps.library.networks", "compare"),
+    "check": ("headstart.apps.library.images", "check"),
+    "compare": ("headstart.apps.library.comparison", "compare"),
     "discriminative": ("headstart.plan.presets", "discriminative"),
-    "embed": ("headstart.apps.library.networks", "embed"),
+    "embed": ("headstart.apps.library.images", "embed"),
+    "evaluate": ("headstart.apps.library.evaluation", "evaluate"),
     "feature_extraction": ("headstart.plan.presets", "feature_extraction"),
     "find_model": ("headstart.networks.cards.catalog", "find_model"),
-    "fit": ("headstart.apps.library.training", "fit"),
     "freeze": ("headstart.networks.toolbox", "freeze"),
     "full": ("headstart.plan.presets", "full"),
     "gradual": ("headstart.plan.presets", "gradual"),
     "layer_groups": ("headstart.networks.groups.grouping", "layer_groups"),
     "load": ("headstart.prediction.predictor", "load"),
-    "make_plan": ("headstart.apps.library.plans", "make_plan"),
+    "make_plan": ("headstart.apps.library.training", "make_plan"),
     "param_groups": ("headstart.networks.toolbox", "param_groups"),
     "partial": ("headstart.plan.presets", "partial"),
-    "probe": ("headstart.apps.library.networks", "probe"),
+    "probe": ("headstart.apps.library.images", "probe"),
     "probe_then_tune": ("headstart.plan.presets", "probe_then_tune"),
     "question": ("headstart.comparison.questions", "question"),
-    "recommend": ("headstart.apps.library.plans", "recommend"),
-    "report": ("headstart.apps.library.training", "report"),
+    "report": ("headstart.apps.library.evaluation", "report"),
     "resume": ("headstart.apps.library.training", "resume"),
-    "resume_comparison": ("headstart.apps.library.networks", "resume_comparison"),
-    "score": ("headstart.apps.library.training", "score"),
+    "resume_comparison": ("headstart.apps.library.comparison", "resume_comparison"),
     "scratch": ("headstart.plan.presets", "scratch"),
     "shortlist": ("headstart.apps.library.networks", "shortlist"),
+    "train": ("headstart.apps.library.training", "train"),
 }
-"""Public name -> module and name there. `fit` and `score`, because `train` and `evaluate` are packages."""
+"""Public name -> module and name there."""
 
 __all__ = [
     "Advice",
@@ -99,15 +101,16 @@ __all__ = [
     "Run",
     "Shortlist",
     "TrainOptions",
-    "TrainingAnswer",
+    "TrainResult",
+    "advise",
     "batch_norm",
     "check",
     "compare",
     "discriminative",
     "embed",
+    "evaluate",
     "feature_extraction",
     "find_model",
-    "fit",
     "freeze",
     "full",
     "gradual",
@@ -119,13 +122,12 @@ __all__ = [
     "probe",
     "probe_then_tune",
     "question",
-    "recommend",
     "report",
     "resume",
     "resume_comparison",
-    "score",
     "scratch",
     "shortlist",
+    "train",
 ]
 
 

@@ -11,7 +11,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from advice_grid import BUDGETS, DOMAINS, EXPECTED, IMAGES, TWO_CORES
-from headstart.advice.advisor import ANY_DATA, advise
+from headstart.advice.advisor import ANY_DATA, advice_for
 from headstart.advice.choices import Reason
 from headstart.advice.situation import Situation
 from headstart.engine.costs.memory import Known
@@ -32,7 +32,7 @@ def test_there_are_twenty_expected_answers():
 
 @pytest.mark.parametrize(("said", "right"), EXPECTED, ids=lambda value: str(value)[:60])
 def test_the_expected_answers_hold(said: dict[str, Any], right: str):
-    advice = advise(situation(**said))
+    advice = advice_for(situation(**said))
     assert advice.strategy in right.split()
     reason = advice.reasons[0]
     assert reason.path == "strategy"
@@ -41,26 +41,26 @@ def test_the_expected_answers_hold(said: dict[str, Any], right: str):
 
 
 def test_what_else_the_expected_answers_ask_for():
-    low = advise(situation(images=300, similarity="low"))
+    low = advice_for(situation(images=300, similarity="low"))
     assert low.strategy == "feature_extraction"
     assert any("may struggle" in warning for warning in low.warnings)
     assert "default of headstart train" in low.rejected["probe_then_tune"]
-    bands = advise(situation(images=20_000, domain="satellite", channels=13))
+    bands = advice_for(situation(images=20_000, domain="satellite", channels=13))
     assert bands.plan.requires == ("channel_adaptation",)
     assert bands.plan.input.size == 320
-    pages = advise(situation(images=1_000, domain="document"))
+    pages = advice_for(situation(images=1_000, domain="document"))
     assert any("DiT" in step.text for step in pages.steps)
-    unlabelled = advise(situation(images=500, domain="document", unlabelled=200_000))
+    unlabelled = advice_for(situation(images=500, domain="document", unlabelled=200_000))
     assert unlabelled.plan.requires == ("self_supervised_pretraining",)
     assert "200,000 unlabelled images" in unlabelled.plan.reasons["requires"]
-    both = advise(situation(images=500, domain="document", unlabelled=200_000, channels=4)).plan
+    both = advice_for(situation(images=500, domain="document", unlabelled=200_000, channels=4)).plan
     assert both.requires == ("channel_adaptation", "self_supervised_pretraining")
     assert all(step in both.reasons["requires"] for step in both.requires)
-    far = advise(situation(images=150_000, similarity="low", budget_seconds=math.inf))
+    far = advice_for(situation(images=150_000, similarity="low", budget_seconds=math.inf))
     assert "compare_with_scratch" in [step.name for step in far.steps]
-    grey = advise(situation(images=500, domain="medical", channels=1))
+    grey = advice_for(situation(images=500, domain="medical", channels=1))
     assert "three equal" in grey.plan.reasons["input"]
-    tight = advise(situation(images=20_000, similarity="high", budget_seconds=60.0))
+    tight = advice_for(situation(images=20_000, similarity="high", budget_seconds=60.0))
     assert "even feature_extraction takes about" in tight.warnings[0]
 
 
@@ -70,7 +70,7 @@ def test_every_cell_is_a_whole_plan_with_reasons_and_sources():
         IMAGES[::3], DOMAINS, (None, "low", "high"), (0, 50_000), (1, 3, 13), BUDGETS[1:3]
     ):
         said = {"images": images, "domain": domain, "similarity": similarity, "channels": channels}
-        advice = advise(situation(**said, unlabelled=unlabelled, budget_seconds=budget))
+        advice = advice_for(situation(**said, unlabelled=unlabelled, budget_seconds=budget))
         assert len(advice.reasons) >= 5
         assert all(reason.reason and reason.source for reason in advice.reasons)
         assert {advice.strategy, *advice.rejected} == set(STRATEGIES)
@@ -96,7 +96,7 @@ def test_every_plan_survives_yaml_and_decides_what_it_explains(
     images: int, classes: int | None, gpu: Any, budget: float | None, **said: Any
 ):
     assume(classes is None or classes <= images)
-    plan = advise(
+    plan = advice_for(
         Situation(images=images, classes=classes, budget_seconds=budget, hardware=Hardware(4, gpu), **said)
     ).plan
     raw = plan.to_yaml()
@@ -126,7 +126,7 @@ def test_with_the_real_prices_more_images_never_freeze_more(
 
     few, many = sorted((few, many))
     said = {"domain": domain, "similarity": similarity, "budget_seconds": budget}
-    first, second = (advise(situation(images=n, **said)).strategy for n in (few, many))
+    first, second = (advice_for(situation(images=n, **said)).strategy for n in (few, many))
     assert THAWING.index(first) <= THAWING.index(second)
 
 
@@ -143,7 +143,7 @@ def test_with_the_real_prices_a_smaller_budget_never_costs_more(
 ):
     small, large = sorted((small, large))
     said = {"images": images, "domain": domain, "unlabelled": 30_000, "resolution": resolution}
-    tight, loose = (advise(situation(budget_seconds=budget, **said)) for budget in (small, large))
+    tight, loose = (advice_for(situation(budget_seconds=budget, **said)) for budget in (small, large))
     assert tight.cost.seconds <= loose.cost.seconds + 1e-9
     assert tight.cost.seconds <= small or tight.strategy == "feature_extraction"
     assert len(tight.plan.requires) <= len(loose.plan.requires), "pretraining is the first thing to go"
@@ -151,7 +151,7 @@ def test_with_the_real_prices_a_smaller_budget_never_costs_more(
 
 def test_what_the_user_said_stays_and_needs_no_reason():
     request = Request(ANY_DATA, model="resnet18", input_size=96, batch_size=8, epochs=3, seed=7)
-    advice = advise(situation(images=20_000, similarity="high"), request, augment="light")
+    advice = advice_for(situation(images=20_000, similarity="high"), request, augment="light")
     plan = advice.plan
     assert (plan.model.name, plan.input.size, plan.batch_size, plan.seed) == ("resnet18", 96, 8, 7)
     assert plan.augmentation.preset == "light"
@@ -163,30 +163,30 @@ def test_what_the_user_said_stays_and_needs_no_reason():
 
 def test_an_option_the_advised_strategy_cannot_follow_is_refused_with_the_reason():
     with pytest.raises(PlanError, match=r"thaw: feature_extraction has no use for it"):
-        advise(situation(images=500, similarity="high"), Request(ANY_DATA, thaw=2))
+        advice_for(situation(images=500, similarity="high"), Request(ANY_DATA, thaw=2))
 
 
 def test_the_caller_may_know_reasons_and_warnings():
     told = [Reason("domain", "somebody looked", "a paper")]
-    advice = advise(situation(images=500), told=told, warnings=["uneven"])
+    advice = advice_for(situation(images=500), told=told, warnings=["uneven"])
     assert advice.plan.reasons["domain"] == "somebody looked [a paper]"
     assert advice.warnings[0] == "uneven"
 
 
 def test_large_gaps_estimate_their_own_statistics():
-    plan = advise(situation(images=30_000, domain="document")).plan
+    plan = advice_for(situation(images=30_000, domain="document")).plan
     assert [phase.batch_norm for phase in plan.phases if isinstance(phase, TrainPhase)] == ["train"]
     assert "AdaBN" in plan.reasons["phases[1].batch_norm"]
 
 
 def test_a_budget_goes_into_the_plan_and_an_unlimited_one_does_not():
-    assert advise(situation(images=500, budget_seconds=600.0)).plan.budget_seconds == 600.0
-    assert advise(situation(images=500, budget_seconds=math.inf)).plan.budget_seconds is None
+    assert advice_for(situation(images=500, budget_seconds=600.0)).plan.budget_seconds == 600.0
+    assert advice_for(situation(images=500, budget_seconds=math.inf)).plan.budget_seconds is None
 
 
 def test_what_was_measured_here_decides_what_fits_a_budget():
     fast = Known({"forward": 5_000.0, "training": 2_000.0, "torch": 9_000.0, "onnxruntime": 9_000.0})
     said = situation(images=6_000, similarity="high", budget_seconds=600.0)
-    assert advise(said, known=fast).strategy == "probe_then_tune"
-    assert advise(said, known=fast).prices.machine.origin == "related"
-    assert advise(said).strategy == "feature_extraction"
+    assert advice_for(said, known=fast).strategy == "probe_then_tune"
+    assert advice_for(said, known=fast).prices.machine.origin == "related"
+    assert advice_for(said).strategy == "feature_extraction"

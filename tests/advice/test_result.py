@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from headstart.advice.advisor import advise
+from headstart.advice.advisor import advice_for
 from headstart.advice.result import Advice
 from headstart.advice.situation import Situation
 from headstart.plan.plan import DataPlan
@@ -18,7 +18,7 @@ from headstart.plan.request import Request
 
 
 def advice(**said: Any) -> Advice:
-    return advise(Situation(**said))
+    return advice_for(Situation(**said))
 
 
 def test_the_keys_are_a_contract():
@@ -76,13 +76,13 @@ def test_the_command_trains_the_same_plan(said: dict[str, Any]):
 
 def test_the_command_names_what_was_said_of_the_images():
     part = DataPlan(source="x", val="my val", group=r"/(\d+)_", limit_train="100/class", unreadable="stop")
-    found = advise(Situation(images=500), Request(part))
+    found = advice_for(Situation(images=500), Request(part))
     assert "--val 'my val' --group '/(\\d+)_' --limit-train 100/class --strict" in found.command("x")
     assert found.command_says_all
-    other = advise(Situation(images=500), Request(part.model_copy(update={"report_share": 0.3})))
+    other = advice_for(Situation(images=500), Request(part.model_copy(update={"report_share": 0.3})))
     assert not other.command_says_all, "there is no option for it"
 
 
 def test_a_command_that_cannot_say_all_admits_it():
     assert not advice(images=30_000, domain="document").command_says_all
-    assert not advise(Situation(images=30_000, domain="document"), Request(DataPlan(source="x"))).command_says_all
+    assert not advice_for(Situation(images=30_000, domain="document"), Request(DataPlan(source="x"))).command_says_all

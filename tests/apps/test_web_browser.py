@@ -20,7 +20,7 @@ from headstart.apps.pages import decide_page
 from headstart.html import frame
 from headstart.networks.cards.catalog import all_cards
 from headstart.plan.plan import Plan
-from headstart.workflow.advising import recommend
+from headstart.workflow.advising import advise
 from page_text import parsed
 from web_server import serving
 
@@ -153,7 +153,7 @@ def test_the_page_answers_as_the_library_does(watched: Watched):
     watched.choose("domain", "medical")
     watched.choose("gpu", "none")
     watched.page.fill('[data-field="cores"] input', "2")
-    advice = recommend(images=8_000, domain="medical", cores=2, gpu="none")
+    advice = advise(images=8_000, domain="medical", cores=2, gpu="none")
     watched.page.wait_for_function(
         "wanted => document.getElementById('ask-command').textContent === wanted",
         arg="headstart advise --images 8000 --domain medical --cores 2 --gpu none",

@@ -16,55 +16,55 @@ from headstart.plan.plan import DataPlan, Plan
 from headstart.plan.presets import STRATEGIES
 from headstart.runs.observers import Observer
 from headstart.workflow import advice_images, advising
-from headstart.workflow.advising import advised, advised_plan, recommend
+from headstart.workflow.advising import advise, advised, advised_plan
 from headstart.workflow.plans import TrainOptions, make_plan
 from headstart.workflow.training.train import train
 
 
 def test_the_public_name_is_this_function():
-    assert headstart.recommend(images=2_000, similarity="high").strategy == "feature_extraction"
+    assert headstart.advise(images=2_000, similarity="high").strategy == "feature_extraction"
 
 
 def test_numbers_alone_are_enough():
-    advice = recommend(images=500, domain="medical", channels=1, cores=2, gpu="none")
+    advice = advise(images=500, domain="medical", channels=1, cores=2, gpu="none")
     assert advice.strategy == "probe_then_tune"
     assert advice.plan.data.source == "DATA"
     assert (advice.situation.hardware.cores, advice.situation.hardware.gpu) == (2, "none")
 
 
 def test_data_is_counted_and_what_was_said_wins(image_folder: Path):
-    advice = recommend(image_folder, similarity="high", cores=2, gpu="none")
+    advice = advise(image_folder, similarity="high", cores=2, gpu="none")
     assert advice.plan.data.source == str(image_folder)
     assert advice.situation.classes == 2
     assert advice.strategy == "feature_extraction"
-    said = recommend(str(image_folder), classes=3, channels=13, resolution=900, domain="satellite")
+    said = advise(str(image_folder), classes=3, channels=13, resolution=900, domain="satellite")
     assert (said.situation.classes, said.situation.channels, said.situation.resolution) == (3, 13, 900)
 
 
 def test_groups_go_into_the_plan_and_few_of_them_are_remarked(image_folder: Path):
-    advice = recommend(image_folder, similarity="high", group=r"(\w+/\d\d)")
+    advice = advise(image_folder, similarity="high", group=r"(\w+/\d\d)")
     assert advice.plan.data.group == r"(\w+/\d\d)"
     assert "--group" in advice.command(str(image_folder))
-    few = recommend(image_folder, similarity="high", group=r"(\w+/\d[0-3]|\w+/\d[4-7])")
+    few = advise(image_folder, similarity="high", group=r"(\w+/\d[0-3]|\w+/\d[4-7])")
     assert not any("groups" in warning for warning in few.warnings), "every image is its own group here"
     for path in sorted(image_folder.rglob("*.png")):
         path.rename(path.with_name(f"p{int(path.stem) // 4}_{path.stem}.png"))
-    few = recommend(image_folder, similarity="high", group=r"(\w+/p\d)_")
+    few = advise(image_folder, similarity="high", group=r"(\w+/p\d)_")
     assert any("images are of 2 groups" in warning for warning in few.warnings)
     with pytest.raises(PlanError, match="group: it is searched in the paths of DATA"):
-        recommend(images=500, group="(a)")
+        advise(images=500, group="(a)")
 
 
 @pytest.mark.slow
 def test_an_uncertain_look_is_a_question_and_no_decision(image_folder: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(advice_images, "guess_domain", lambda looks, **named: DomainGuess("unknown", 0.4, "grey"))
-    advice = recommend(image_folder, domain="auto")
+    advice = advise(image_folder, domain="auto")
     assert advice.situation.domain == "photo"
     assert "the domain is unknown: grey" in advice.warnings[0]
     assert "as for photos, because the domain is unknown" in advice.plan.reasons["augmentation.flip"]
     monkeypatch.setattr(advice_images, "guess_domain", lambda looks, **named: DomainGuess("medical", 0.9, "grey"))
-    assert recommend(image_folder).situation.domain == "medical"
-    assert recommend(image_folder, domain="photo").situation.domain == "photo"
+    assert advise(image_folder).situation.domain == "medical"
+    assert advise(image_folder, domain="photo").situation.domain == "photo"
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_an_uncertain_look_is_a_question_and_no_decision(image_folder: Path, mon
 )
 def test_wrong_questions_are_answered_with_the_way_out(question: dict, error: type[Exception], words: str):
     with pytest.raises(error, match=words):
-        recommend(**question)
+        advise(**question)
 
 
 def test_rates_of_this_machine_are_for_this_machine_only():
@@ -103,7 +103,7 @@ def test_auto_takes_the_advice_and_keeps_what_was_said(image_folder: Path):
     assert plan.strategy in STRATEGIES
     assert (plan.model.name, plan.input.size, plan.seed, plan.domain) == ("resnet18", 64, 5, "medical")
     assert plan.reasons["strategy"]
-    assert plan.strategy == recommend(image_folder, domain="medical", model="resnet18").strategy
+    assert plan.strategy == advise(image_folder, domain="medical", model="resnet18").strategy
     assert Plan.from_dict(plan.model_dump(mode="json")) == plan
 
 
@@ -165,7 +165,7 @@ def test_a_misspelt_augmentation_is_a_fault_whoever_settles_the_strategy(image_f
 @pytest.mark.parametrize("step", ["channel_adaptation", "self_supervised_pretraining"])
 def test_train_refuses_a_plan_that_needs_a_missing_step(image_folder: Path, tmp_path: Path, step: str):
     said = {"images": 500, "domain": "document", "unlabelled": 200_000, "channels": 13}
-    plan = recommend(**said).plan.changed(data=DataPlan(source=str(image_folder)))
+    plan = advise(**said).plan.changed(data=DataPlan(source=str(image_folder)))
     with pytest.raises(PlanError, match=f"requires: {step} is not there yet") as caught:
         train(plan, out=tmp_path / "run")
     assert len(caught.value.faults) == 2
@@ -185,6 +185,6 @@ def test_whoever_waits_is_told_what_is_done_to_the_images(image_folder: Path):
 
         return done
 
-    recommend(str(image_folder), progress=progress)
+    advise(str(image_folder), progress=progress)
     assert list(told) == ["listing the images", "looking at images", "measuring the similarity to ImageNet"]
     assert all(done == total > 0 for total, done in told.values())

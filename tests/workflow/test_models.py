@@ -32,7 +32,9 @@ def test_a_card_comes_with_lines_that_work():
     assert torchvisions == 'torchvision.models.get_model("resnet50", weights="IMAGENET1K_V2")'
     import headstart  # noqa: F401 - named by the line below
 
-    options = models.usage_of(find_model("resnet18").card)["headstart"].removeprefix("headstart.fit(").removesuffix(")")
+    options = (
+        models.usage_of(find_model("resnet18").card)["headstart"].removeprefix("headstart.train(").removesuffix(")")
+    )
     assert eval(options).model == "resnet18:IMAGENET1K_V1"
 
 

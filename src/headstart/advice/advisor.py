@@ -34,7 +34,7 @@ ALWAYS_DECIDED = frozenset({"model.name", "input.size"})
 AugmentationName = Literal["none", "light", "standard", "strong", "trivial"]
 
 
-def advise(
+def advice_for(
     situation: Situation,
     request: Request = Request(ANY_DATA),  # noqa: B008 - immutable
     *,

@@ -7,7 +7,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from headstart.advice.advisor import ANY_DATA, advise
+from headstart.advice.advisor import ANY_DATA, advice_for
 from headstart.advice.choices import Reason
 from headstart.advice.result import Advice
 from headstart.advice.situation import Situation
@@ -27,7 +27,7 @@ _SAID_ELSEWHERE = ("data", "domain", "augmentation", "training_images", "fit_ima
 """Parts of a request that the situation decides."""
 
 
-def recommend(
+def advise(
     data: str | Path | DataPlan | None = None,
     *,
     images: int | None = None,
@@ -98,7 +98,7 @@ def recommend(
         **values,
     )
     request = Request(part, model=model)
-    return advise(situation, request, known=known, told=told, warnings=warnings)
+    return advice_for(situation, request, known=known, told=told, warnings=warnings)
 
 
 def advised(options: TrainOptions) -> Advice:
@@ -122,7 +122,7 @@ def advised(options: TrainOptions) -> Advice:
         find_model(options.model)
     said = {name: getattr(options, name) for name in _shared_fields(options) if name not in _SAID_ELSEWHERE}
     request = Request(options.data, **said)
-    return advise(situation, request, augment=preset, known=known, told=seen.told, warnings=seen.warnings)
+    return advice_for(situation, request, augment=preset, known=known, told=seen.told, warnings=seen.warnings)
 
 
 def advised_plan(options: TrainOptions) -> Plan:

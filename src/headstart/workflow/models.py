@@ -66,7 +66,7 @@ def usage_of(card: ModelCard) -> dict[str, str]:
     options = f'headstart.DataPlan(source="DATA"), model="{card.name}"{strategy}{permit}'
     usage = {
         "command line": command,
-        "headstart": f"headstart.fit(headstart.TrainOptions({options}))",
+        "headstart": f"headstart.train(headstart.TrainOptions({options}))",
     }
     if card.library == "torchvision":
         usage["torchvision"] = f'torchvision.models.get_model("{card.architecture}", weights="{card.tag}")'

@@ -82,7 +82,7 @@ def make_plan(options: TrainOptions, *, training_images: int | None = None, fit_
         ModelError: no such model.
     """
     if options.strategy == AUTO:
-        way = "headstart.recommend(DATA).plan is the plan, and headstart.fit takes auto as it is"
+        way = "headstart.advise(DATA).plan is the plan, and headstart.train takes auto as it is"
         raise PlanError([f"strategy: {AUTO!r} is settled by looking at the images; {way}"], source="the options")
     preset = strategy_named(options.strategy)
     domain_name = options.domain or ("document" if is_digits(options.data.source) else "photo")

@@ -27,7 +27,7 @@ from headstart.workflow.advising import advised_plan
 from headstart.workflow.images import drawn_by_name
 from headstart.workflow.plans import AUTO, TrainOptions, make_plan
 from headstart.workflow.training.resume import resume
-from headstart.workflow.training.train import TrainingAnswer, settle, train
+from headstart.workflow.training.train import TrainResult, settle, train
 
 OPTIONS = tuple(item.name for item in fields(TrainOptions) if item.name not in ("data", "seed"))
 """What a comparison may set or vary beside paths in the plan."""
@@ -159,7 +159,7 @@ def _run_trial(task: TrialTask, observer: Observer) -> TrialEnd:
     return replace(_end_of(answer, "needs download"), missing=missing)
 
 
-def _trained(task: TrialTask, observer: Observer, started: float) -> TrainingAnswer:
+def _trained(task: TrialTask, observer: Observer, started: float) -> TrainResult:
     return train(trial_plan(task), out=task.folder, observer=observer, progress=_told(observer), started=started)
 
 
@@ -172,7 +172,7 @@ def _resumed(task: TrialTask, observer: Observer, started: float) -> TrialEnd:
 
     run, accuracy = Run(task.folder), _accuracy_of(task)
     if (metrics := run.metrics()) is not None:  # killed after its last file was written
-        return replace(_end_of(TrainingAnswer(run, metrics), accuracy), peak_memory_bytes=None)
+        return replace(_end_of(TrainResult(run, metrics), accuracy), peak_memory_bytes=None)
     started -= trained_seconds(run.checkpoint)
     answer = resume(task.folder, observer=observer, progress=_told(observer), started=started)
     return _end_of(answer, accuracy)
@@ -188,7 +188,7 @@ def _told(observer: Observer) -> Progress:
     return watch
 
 
-def _end_of(answer: TrainingAnswer, accuracy: Accuracy) -> TrialEnd:
+def _end_of(answer: TrainResult, accuracy: Accuracy) -> TrialEnd:
     metrics = answer.metrics
     phases = sum(row["seconds"] for row in metrics["phases"])
     seconds = max(metrics["seconds"]["total"], phases)

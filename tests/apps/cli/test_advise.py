@@ -43,7 +43,7 @@ def test_library_and_command_answer_alike(command: list[str], tmp_path: Path):
     answer = json.loads(done.stdout)
     assert {"strategy", "model", "reasons", "rejected", "plan", "cost", "steps", "warnings"} <= set(answer)
     assert answer.pop("plan_file") == str(tmp_path / "plan.yaml")
-    advice = headstart.recommend(
+    advice = headstart.advise(
         images=20_000, domain="document", unlabelled=30_000, budget_seconds=float("inf"), cores=2, gpu="none"
     )
     assert answer["strategy"] == advice.strategy
@@ -119,7 +119,7 @@ def test_the_guide_shows_what_the_command_says(command: list[str], tmp_path: Pat
 
 ASK = """
 import sys
-from headstart.apps import cli
+from headstart.apps.cli import main as cli
 try:
     cli.main()
 finally:

@@ -1,57 +1,22 @@
-"""The command line: shapes of answers, exit codes, and one clear line for every mistake."""
+"""The command line as a whole: its commands, names of options, and what ends it."""
 
 from __future__ import annotations
 
 import io
 import json
-import shutil
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import get_args
 
 import pytest
-import yaml
-from PIL import Image
 
+from command_line import Call, refused
 from headstart.apps.cli import main
 from headstart.apps.cli.options import words as option_words
 from headstart.knowledge.transfer import RATE_PRESETS
 from headstart.networks.cards.catalog import all_cards
 from headstart.plan.plan import Grain
 from headstart.plan.presets import STRATEGIES
-
-Result = tuple[int, str, str]
-FAST = ("--input-size", "32", "--batch-size", "4")
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Result]:
-    monkeypatch.chdir(tmp_path)
-
-    def call(*arguments: object) -> Result:
-        monkeypatch.setattr(sys, "argv", ["headstart", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stop:
-            main.main()
-        captured = capsys.readouterr()
-        return int(stop.value.code or 0), captured.out, captured.err
-
-    return call
-
-
-def refused(result: Result, *words: str, code: int = 1) -> None:
-    """One line, with the words, no traceback, nothing on stdout, no run folder."""
-    status, out, err = result
-    assert status == code, err
-    assert out == ""
-    lines = [line for line in err.splitlines() if line.strip()]
-    if code == 1:
-        assert len(lines) == 1, err
-        assert lines[0].startswith("headstart: ")
-    assert "Traceback" not in err
-    for word in words:
-        assert word in err, err
-    assert not Path("runs").exists()
 
 
 def test_a_class_name_that_the_terminal_lacks_does_not_end_a_command(
@@ -69,105 +34,12 @@ def test_a_class_name_that_the_terminal_lacks_does_not_end_a_command(
     assert "\\u65e5\\u672c\\u8a9e" in streams["stdout"].buffer.getvalue().decode("latin-1")  # type: ignore[attr-defined]
 
 
-def test_train_evaluate_predict(run: Callable[..., Result], image_folder: Path, tmp_path: Path):
-    code, out, err = run("train", image_folder, *FAST, "--out", tmp_path / "run", "--json")
-    assert code == 0
-    metrics = json.loads(out)
-    assert {"run", "bundle", "strategy", "model", "val", "seconds", "phases", "alarms"} <= set(metrics)
-    assert {"accuracy", "accuracy_interval", "images", "reported_on"} <= set(metrics["val"])
-    assert "select acc" in err
-
-    code, out, _ = run("evaluate", metrics["bundle"], image_folder, "--json")
-    answer = json.loads(out)
-    assert code == 0
-    keys = {"images", "accuracy", "accuracy_interval", "balanced_accuracy", "ece", "per_class", "confusion"}
-    assert keys <= set(answer)
-
-    code, out, _ = run("predict", metrics["bundle"], image_folder / "blue", "--json")
-    answers = json.loads(out)
-    assert code == 0
-    assert len(answers) == 8
-    assert set(answers[0]) == {"file", "label", "probability", "probabilities", "set", "unknown", "error"}
-
-    code, out, _ = run("predict", metrics["bundle"], image_folder / "blue" / "00.png")
-    assert out.strip().endswith(f"blue {answers[0]['probability']:.3f}")
-
-    code, out, _ = run("predict", metrics["bundle"], image_folder / "blue", "-o", tmp_path / "table.csv")
-    assert (code, out.strip()) == (0, f"8 predictions in {tmp_path / 'table.csv'}")
-    assert (tmp_path / "table.csv").read_text().count("\n") == 9
-    code, _, err = run("predict", metrics["bundle"], image_folder / "blue", "-o", tmp_path / "table.txt")
-    assert code == 1
-    assert "table.txt is no table by its suffix; expected one of .csv, .parquet" in err
-
-
-def test_what_is_left_out_is_said_by_train_and_predict(run: Callable[..., Result], image_folder: Path, tmp_path: Path):
-    (image_folder / "red").mkdir()
-    for index in range(7):
-        (image_folder / "blue" / f"gone{index}.png").symlink_to("nowhere")
-    train = ("train", image_folder, *FAST, "--strategy", "feature_extraction")
-    refused(run(*train, "--strict"), "red is empty", "or leave out --strict")
-    code, out, err = run(*train, "--out", tmp_path / "run", "--json")
-    assert code == 0
-    for words in ("warning: 1 folder of a class or split without an image: red is empty", "links that lead nowhere: 7"):
-        assert words in err
-    predict = ("predict", json.loads(out)["bundle"], image_folder / "blue", tmp_path / "missing.jpg")
-    code, out, err = run(*predict, "--json")
-    assert code == 0
-    rows = json.loads(out)
-    assert [(row["label"], row["error"]) for row in rows[:8]] == [("blue", None)] * 8
-    assert {row["label"] for row in rows[8:]} == {None}
-    assert {row["error"] for row in rows[8:15]} == {"a link that leads nowhere (nowhere)"}
-    assert rows[15]["file"] == str(tmp_path / "missing.jpg")
-    assert len({frozenset(row) for row in rows}) == 1, "every row has the same keys"
-    assert err.count("left out") == 6
-    assert "left out 3 more: 2 a link that leads nowhere (nowhere)" in err
-    code, out, err = run(*predict, "--strict")
-    assert (code, out) == (1, "")
-    assert "8 of 16 images give no prediction" in err
-
-
-def test_train_tells_the_story_in_words(run: Callable[..., Result], image_folder: Path):
-    code, out, _ = run("train", image_folder, *FAST)
-    assert code == 0
-    for words in ("accuracy 1.000 (95 % interval", "that chose nothing", "kept: probe", "why phases:", "next:"):
-        assert words in out
-    assert len(list(Path("runs").iterdir())) == 1
-
-
-def test_a_plan_file_trains_and_data_overrides_its_source(
-    run: Callable[..., Result], image_folder: Path, tmp_path: Path
-):
-    run("train", image_folder, *FAST, "--out", tmp_path / "first", "--json")
-    plan = yaml.safe_load((tmp_path / "first" / "plan.yaml").read_text())
-    plan["data"]["source"] = "elsewhere"
-    (tmp_path / "plan.yaml").write_text(yaml.safe_dump(plan))
-    code, out, _ = run("train", image_folder, "--plan", tmp_path / "plan.yaml", "--out", tmp_path / "second", "--json")
-    assert code == 0
-    given = yaml.safe_load((tmp_path / "second" / "plan.yaml").read_text())
-    assert given["data"]["source"] == str(image_folder)
-    assert json.loads(out)["val"]["accuracy"] == 1.0
-
-
-def test_check_as_json_and_as_text(run: Callable[..., Result], image_folder: Path):
-    code, out, _ = run("check", image_folder, "--json")
-    assert code == 0
-    assert {"images", "classes", "findings"} <= set(json.loads(out))
-    code, out, _ = run("check", image_folder, "--preview", "sheet.png", "--input-size", "32")
-    assert code == 0
-    assert "preview: sheet.png" in out
-    with Image.open("sheet.png") as sheet:
-        assert sheet.width > 200
-    refused(run("check", image_folder, "--preview", "s.jpg"), "the preview is a PNG")
-    refused(run("check", image_folder, "--preview", image_folder / "s.png"), "choose a place outside DATA")
-    refused(run("check", image_folder, "--input-size", 32, "--seed", 1), "has no effect without --preview", code=2)
-
-
-def test_filters_beside_a_name_are_refused(run: Callable[..., Result]):
+def test_filters_beside_a_name_are_refused(run: Call):
     asked = ("models", "resnet18", "--max-params", "5M", "--limit", 3)
     refused(run(*asked), "--max-params, --limit has no effect beside NAME", code=2)
 
 
-def test_models_lists_every_card(run: Callable[..., Result]):
+def test_models_lists_every_card(run: Call):
     code, out, _ = run("models", "--json")
     assert code == 0
     assert len(json.loads(out)) == len(all_cards())
@@ -175,162 +47,7 @@ def test_models_lists_every_card(run: Callable[..., Result]):
     assert len(out.splitlines()) == 2 + len(all_cards())
 
 
-def test_resume_takes_only_a_budget_and_plan_only_data(run: Callable[..., Result], tmp_path: Path):
-    refused(run("train", "--resume", tmp_path, "--epochs", 3, "--seed", 1), "--epochs, --seed has no effect", code=2)
-    refused(run("train", "x", "--plan", tmp_path, "--strategy", "gradual"), "--strategy has no effect", code=2)
-    refused(run("train"), "DATA is missing", code=2)
-    refused(run("train", "x", "--strategy", "magic"), "magic", code=2)
-
-
 def test_names_of_options_are_those_of_the_tables():
     assert [name.value for name in option_words.Strategy] == ["auto", *STRATEGIES]
     assert [name.value for name in option_words.Rates] == list(RATE_PRESETS)
     assert [name.value for name in option_words.Grain] == list(get_args(Grain))
-
-
-def test_thaw_rates_and_grain_reach_the_plan(run: Callable[..., Result], image_folder: Path, tmp_path: Path):
-    said = ("--strategy", "partial", "--thaw", 3, "--rates", "ulmfit", "--grain", "block", "--allow-noncommercial")
-    code, out, _ = run("train", image_folder, *FAST, *said, "--epochs", 1, "--out", tmp_path / "run", "--json")
-    assert code == 0
-    plan = yaml.safe_load((tmp_path / "run" / "plan.yaml").read_text())
-    assert plan["model"]["grain"] == "block"
-    assert plan["model"]["noncommercial_weights"] == "allow"
-    tune = json.loads(out)["phases"][1]
-    assert len(tune["trained"]) == 4
-    *_, last, head = tune["learning_rates"].values()
-    assert last == pytest.approx(head / 2.6)
-
-
-def test_an_option_that_a_strategy_cannot_follow_is_one_line(run: Callable[..., Result], image_folder: Path):
-    refused(run("train", image_folder, "--strategy", "gradual", "--thaw", 2), "thaw: gradual has no use for it")
-    refused(run("train", image_folder, "--strategy", "scratch", "--rates", "ulmfit"), "rates: scratch has no use")
-    refused(run("train", image_folder, "--rates", "bit"), "rates: bit goes with full, not with probe_then_tune")
-    refused(run("train", image_folder, "--strategy", "partial", "--thaw", 99), "phases[1].thaw: 99 must be <= 8")
-    refused(run("train", image_folder, "--rates", "decay"), "decay_0.75", code=2)
-
-
-def test_weights_without_commercial_use_need_permission(run: Callable[..., Result], image_folder: Path):
-    name = next(card.name for card in all_cards() if card.commercial_use == "forbidden")
-    refused(run("train", image_folder, "--model", name), "forbids commercial use", "--allow-noncommercial")
-
-
-def test_an_option_without_effect_warns(run: Callable[..., Result], image_folder: Path):
-    _, _, err = run("train", image_folder, *FAST, "--strategy", "feature_extraction", "--epochs", 3)
-    assert "warning: --epochs has no effect" in err
-
-
-# Bad input, one by one.
-
-
-def test_empty_folder(run: Callable[..., Result], tmp_path: Path):
-    (tmp_path / "empty").mkdir()
-    for command in ("check", "train"):
-        refused(run(command, tmp_path / "empty"), "is empty", "class folders")
-
-
-def test_missing_folder(run: Callable[..., Result]):
-    refused(run("train", "nowhere"), "nowhere does not exist", "expected a folder of class folders")
-
-
-def test_folder_of_text_files(run: Callable[..., Result], tmp_path: Path):
-    (tmp_path / "notes" / "a").mkdir(parents=True)
-    (tmp_path / "notes" / "a" / "x.txt").write_text("hello")
-    refused(run("train", tmp_path / "notes"), "holds no images, only 1 .txt", ".jpg")
-
-
-def test_one_class(run: Callable[..., Result], make_folder: Callable):
-    refused(run("train", make_folder("one", classes=1)), "only one class to learn ('blue', 8 images)", "at least two")
-
-
-def test_class_with_one_image(run: Callable[..., Result], image_folder: Path):
-    for path in sorted((image_folder / "green").iterdir())[1:]:
-        path.unlink()
-    refused(run("train", image_folder), "class 'green' has 1 image", "at least 2 images", "add images")
-
-
-def test_unreadable_file_is_left_out_and_counted_or_stops(run: Callable[..., Result], image_folder: Path):
-    whole = (image_folder / "blue" / "00.png").read_bytes()
-    (image_folder / "blue" / "cut.png").write_bytes(whole[: len(whole) // 2])
-    refused(run("train", image_folder, *FAST, "--strict"), "1 of 17 images", "blue/cut.png", "leave out --strict")
-    code, out, err = run("train", image_folder, *FAST, "--json")
-    assert code == 0
-    assert list(json.loads(out)["unreadable"]) == ["blue/cut.png"]
-    assert "blue/cut.png" in err
-
-
-def test_image_smaller_than_eight_pixels(run: Callable[..., Result], image_folder: Path):
-    Image.new("RGB", (7, 30)).save(image_folder / "blue" / "tiny.png")
-    refused(run("train", image_folder, *FAST, "--strict"), "blue/tiny.png: 7 x 30 pixels", "at least 8")
-
-
-def test_val_with_a_class_unknown_to_train(run: Callable[..., Result], make_folder: Callable):
-    train, val = make_folder("train"), make_folder("val", classes=3)
-    refused(run("train", train, "--val", val), "val has classes that train does not: red", "rename the folders")
-
-
-def test_unknown_model_offers_the_nearest(run: Callable[..., Result], image_folder: Path):
-    refused(run("train", image_folder, "--model", "resnet5"), "no model 'resnet5'", "did you mean", "resnet50")
-    refused(run("models", "eficientnet_lite0"), "efficientnet_lite0")
-
-
-def test_weights_of_the_wrong_architecture(run: Callable[..., Result], image_folder: Path, tmp_path: Path):
-    from safetensors.torch import save_file
-    from torch import zeros
-
-    save_file({"conv1.weight": zeros(3)}, tmp_path / "w.safetensors")
-    result = run("train", image_folder, "--model", f"resnet18:file:{tmp_path / 'w.safetensors'}")
-    refused(result, "another architecture", "expected weights of the architecture")
-
-
-def test_plan_with_five_faults_names_all_five(run: Callable[..., Result], image_folder: Path, tmp_path: Path):
-    run("train", image_folder, *FAST, "--epochs", 1, "--out", tmp_path / "first")
-    plan = yaml.safe_load((tmp_path / "first" / "plan.yaml").read_text())
-    plan["phases"][1]["learning_rate"] = -0.1
-    plan["phases"][1]["batch_norm"] = "frozen"
-    plan["input"]["size"] = 5
-    plan["optimiser"] = {}
-    del plan["model"]["name"]
-    (tmp_path / "plan.yaml").write_text(yaml.safe_dump(plan))
-    refused(
-        run("train", "--plan", tmp_path / "plan.yaml"),
-        "has 5 faults",
-        "phases[1].learning_rate: -0.1 must be > 0",
-        "phases[1].batch_norm: 'frozen' must be",
-        "input.size: 5 must be >= 32",
-        "optimiser: is no key",
-        "model.name: is missing",
-    )
-
-
-def test_plan_of_a_newer_schema(run: Callable[..., Result], tmp_path: Path):
-    (tmp_path / "plan.yaml").write_text("schema_version: 7\n")
-    refused(run("train", "--plan", tmp_path / "plan.yaml"), "7 is newer than 1", "upgrade")
-
-
-def test_several_labels_for_one_image(run: Callable[..., Result], image_folder: Path):
-    shutil.copy(image_folder / "blue" / "00.png", image_folder / "green" / "same.png")
-    command = f"headstart check {image_folder} --json"
-    refused(
-        run("train", image_folder), "several labels", "blue/00.png = green/same.png", "one label per image", command
-    )
-    answer = json.loads(run("check", image_folder, "--json")[1])
-    assert [f["images"] for f in answer["findings"] if f["what"] == "several_labels"] == [
-        [["blue/00.png", "green/same.png"]]
-    ]
-
-
-def test_group_that_matches_nothing_or_is_no_pattern(run: Callable[..., Result], image_folder: Path):
-    refused(run("train", image_folder, "--group", r"patient(\d+)"), "matches none of 16 image paths")
-    refused(run("train", image_folder, "--group", "(["), "is no regular expression")
-    refused(run("train", image_folder, "--group", "blue"), "has no group 1")
-
-
-def test_evaluate_and_predict_without_a_bundle(run: Callable[..., Result], image_folder: Path, tmp_path: Path):
-    refused(run("evaluate", tmp_path, image_folder), "is no bundle")
-    refused(run("predict", tmp_path, image_folder / "blue" / "00.png"), "is no bundle")
-
-
-def test_several_faults_in_options_come_at_once(run: Callable[..., Result], image_folder: Path):
-    refused(run("train", image_folder, "--input-size", 3, "--epochs", 0), "input_size: 3", "epochs: 0")
-    refused(run("train", image_folder, "--budget", "soon"), "--budget 'soon' is no duration")
-    refused(run("train", image_folder, "--limit-train", "half"), "limit_train: 'half' must be a count")

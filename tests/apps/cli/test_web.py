@@ -14,7 +14,7 @@ from headstart.apps.cli.main import app
 from headstart.apps.pages import compare_page, decide_page
 from headstart.networks.cards.search import ModelQuery
 from headstart.plan.plan import Plan
-from headstart.workflow.advising import recommend
+from headstart.workflow.advising import advise
 from headstart.workflow.models import list_models
 from page_text import first_values, parsed
 
@@ -78,7 +78,7 @@ def test_library_command_and_page_give_the_same_advice(said: dict[str, str]):
         name: int(said[name]) for name in ("images", "classes", "unlabelled", "channels", "resolution") if name in said
     }
     budgets = {"1m": 60.0, "4h": 14_400.0, "unlimited": float("inf")}
-    library = recommend(
+    library = advise(
         **number,
         domain=said.get("domain", "photo"),
         similarity=said.get("similarity"),

@@ -1,43 +1,22 @@
-"""The Python door to many networks and variants; its keywords are compared with the options in test_library."""
+"""The library verbs about networks."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 
 import headstart
-from headstart.arguments import ArgumentError
 from headstart.errors import HeadstartError
 
 
 @pytest.mark.parametrize(
     ("call", "words"),
     [
-        (lambda: headstart.probe("photos", allow_noncommercial=True), r"write noncommercial_weights='allow'"),
-        (lambda: headstart.embed("photos", precision="float8"), r"precision: 'float8' must be one of .* float"),
         (lambda: headstart.shortlist("photos", library="tim"), r"library: 'tim' must be one of .* did you mean timm"),
         (lambda: headstart.shortlist("photos", max_params="many"), r"max_params 'many' is no count"),
-        (lambda: headstart.compare("models", "photos", rates=[1e-3]), r"rates does not go with 'models'"),
-        (lambda: headstart.compare("rates"), r"data is missing; expected what 'rates' needs"),
     ],
 )
 def test_every_argument_is_checked(call: Callable[[], object], words: str):
     with pytest.raises(HeadstartError, match=words):
         call()
-
-
-def test_a_comparison_by_keywords_is_the_one_of_the_command(monkeypatch: pytest.MonkeyPatch):
-    from headstart.workflow import comparing
-
-    seen: list[Any] = []
-    monkeypatch.setattr(comparing, "compare", lambda plan, **rest: seen.append(plan))
-    headstart.compare("rates", "photos", rates=[1e-3, "1e-4"], seeds=2, epochs=1, limit_test="9", progress="none")
-    plan = seen[0]
-    assert list(plan.vary["rate"]) == ["0.001", "1e-4"]
-    assert (plan.seeds, plan.base["epochs"], plan.data.limit_test) == ((0, 1), 1, "9")
-    headstart.compare(plan, progress="none")
-    assert seen[1] == plan
-    with pytest.raises(ArgumentError, match="seeds has no effect beside a GridPlan"):
-        headstart.compare(plan, seeds=3)

@@ -12,7 +12,7 @@ from headstart.apps.cli.options.parsing import parse_seconds
 from headstart.apps.pages import decide_page
 from headstart.knowledge.choosing import FEW_IMAGES
 from headstart.plan.plan import Plan, TrainPhase
-from headstart.workflow.advising import recommend
+from headstart.workflow.advising import advise
 from page_text import first_values, parsed
 
 
@@ -33,7 +33,7 @@ def test_the_first_answer_is_whole():
 def test_the_plan_on_the_page_is_the_plan_of_the_library():
     page = parsed(decide_page.page(asked(images="8000", domain="medical", classes="4", data="my x-rays")))
     plan = Plan.from_dict(yaml.safe_load(page.text_of(id="plan-yaml")))
-    there = recommend(images=8_000, domain="medical", classes=4, cores=2, gpu="none").plan
+    there = advise(images=8_000, domain="medical", classes=4, cores=2, gpu="none").plan
     assert plan.data.source == "my x-rays"
     assert there.changed(data=plan.data) == plan
     assert shlex.split(page.text_of(id="train-command"))[2] == "my x-rays"
@@ -41,7 +41,7 @@ def test_the_plan_on_the_page_is_the_plan_of_the_library():
 
 def test_every_other_strategy_stands_there_with_its_reason_and_its_time():
     page = parsed(decide_page.page(asked(images="300", similarity="low")))
-    advice = recommend(images=300, domain="photo", similarity="low", cores=2, gpu="none")
+    advice = advise(images=300, domain="photo", similarity="low", cores=2, gpu="none")
     text = page.text_of(aria_label="Every strategy: why not, and what it would take here (bars: logarithmic)")
     for name, why in advice.rejected.items():
         assert decide_page.named(name) in text
@@ -49,7 +49,7 @@ def test_every_other_strategy_stands_there_with_its_reason_and_its_time():
 
 
 def test_every_reason_stands_there_with_its_source():
-    advice = recommend(images=500, domain="photo", cores=2, gpu="none")
+    advice = advise(images=500, domain="photo", cores=2, gpu="none")
     text = parsed(decide_page.page(asked())).texts[0]
     for reason in advice.reasons:
         assert reason.reason in text
@@ -60,7 +60,7 @@ def test_every_reason_stands_there_with_its_source():
 def test_phases_say_what_learns():
     partial = parsed(decide_page.page(asked(domain="satellite", images="2000")))
     rows = [text for attributes, text in partial.all_of("tr")]
-    plan = recommend(images=2_000, domain="satellite", cores=2, gpu="none").plan
+    plan = advise(images=2_000, domain="satellite", cores=2, gpu="none").plan
     trained = [phase for phase in plan.phases if isinstance(phase, TrainPhase)]
     assert any("the last 2 layer groups, and the head" in row for row in rows), rows
     assert any(f"{trained[-1].epochs}" in row and trained[-1].name in row for row in rows)

@@ -14,11 +14,11 @@ from headstart.plan.plan import DataPlan, Plan
 from headstart.training import loop
 from headstart.workflow.plans import TrainOptions
 from headstart.workflow.training.resume import resume
-from headstart.workflow.training.train import TrainingAnswer, train
+from headstart.workflow.training.train import TrainResult, train
 
 
 @pytest.fixture
-def run(image_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TrainingAnswer:
+def run(image_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TrainResult:
     """Of `photos` and a relative file of weights, begun in the folder that holds both."""
     (tmp_path / "work").mkdir()
     image_folder.rename(tmp_path / "work" / "photos")
@@ -31,7 +31,7 @@ def run(image_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     return train(asked, out="runs/first")
 
 
-def test_a_run_goes_on_from_another_folder(run: TrainingAnswer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_run_goes_on_from_another_folder(run: TrainResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     assert Plan.read(Path("runs/first/plan.yaml")).data.source == "photos", "as it was given"
     assert run.run.data()["source"] == "photos"
     assert run.run.resume_command == f"headstart train --resume {tmp_path}/work/runs/first"
@@ -43,7 +43,7 @@ def test_a_run_goes_on_from_another_folder(run: TrainingAnswer, tmp_path: Path, 
 
 
 def test_images_that_were_moved_are_taken_where_they_are_said_to_be(
-    run: TrainingAnswer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run: TrainResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     Path("photos").rename(tmp_path / "moved")
     folder = run.run.folder.absolute()
@@ -59,7 +59,7 @@ def test_images_that_were_moved_are_taken_where_they_are_said_to_be(
     assert resume(folder).metrics["val"] == run.metrics["val"], "it was remembered"
 
 
-def test_other_images_are_refused_with_both_counts_and_hashes_and_change_nothing(run: TrainingAnswer):
+def test_other_images_are_refused_with_both_counts_and_hashes_and_change_nothing(run: TrainResult):
     Path("photos").rename("others")
     Image.new("RGB", (40, 40), (1, 2, 3)).save("others/blue/new.png")
     before = run.run.plan()

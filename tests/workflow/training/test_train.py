@@ -99,9 +99,9 @@ def test_the_forecast_stands_beside_what_the_run_took(image_folder: Path, tmp_pa
 
 def test_a_string_and_a_plan_are_requests_too(image_folder: Path, tmp_path: Path):
     plan = make_plan(options(image_folder, strategy="feature_extraction"))
-    assert headstart.fit(plan, out=str(tmp_path / "a")).metrics["strategy"] == "feature_extraction"
+    assert headstart.train(plan, out=str(tmp_path / "a")).metrics["strategy"] == "feature_extraction"
     folder = tmp_path / "b"
-    assert headstart.fit(str(image_folder), out=folder).run.folder == folder
+    assert headstart.train(str(image_folder), out=folder).run.folder == folder
 
 
 @pytest.mark.parametrize(

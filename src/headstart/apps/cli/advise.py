@@ -78,11 +78,11 @@ def advise(
 ) -> None:
     """Say which strategy, network and settings suit your images, why, what it costs, and why not the others."""
     from headstart.apps.cli.options.parsing import parse_seconds
-    from headstart.workflow.advising import recommend
+    from headstart.workflow import advising
 
     if (data is None) == (images is None):
         raise typer.BadParameter("give DATA or --images, one of them", param_hint="DATA")
-    advice = recommend(
+    advice = advising.advise(
         data,
         images=images,
         classes=classes,

@@ -1,94 +1,29 @@
-"""The Python door: what `import headstart` calls, with the keyword arguments of the command line.
-
-Each function checks its arguments, calls one function of `workflow`, and shows on stderr how far it is.
-"""
+"""The library verbs `train`, `resume` and `make_plan`."""
 
 from __future__ import annotations
 
-import functools
-import inspect
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, get_type_hints
+from typing import TYPE_CHECKING, Any
 
+from headstart.apps.library.calling import PathLike, checked, path_or_none, text_or_none, with_options
 from headstart.apps.library.watching import Watch, watching
-from headstart.arguments import ArgumentError, fault_of, refuse_unknown
-from headstart.plan.plan import DataPlan, Domain, Plan
-from headstart.plan.request import Resize
+from headstart.arguments import ArgumentError
+from headstart.plan.plan import DataPlan, Plan
 from headstart.runs.observers import Observer
-from headstart.workflow.keywords import (
-    INSTEAD,
-    AugmentationName,
-    TrainKeywords,
-    defaults,
-    refuse_wrong_values,
-    with_keywords,
-)
+from headstart.workflow.keywords import TrainKeywords, with_keywords
 from headstart.workflow.plans import TrainOptions
 
 if TYPE_CHECKING:
     from typing import Unpack
 
-    from headstart.workflow.reporting import Report
-    from headstart.workflow.training.train import TrainingAnswer
-
-PathLike = str | os.PathLike[str]
-Given = ParamSpec("Given")
-Answer = TypeVar("Answer")
-
-
-def checked(function: Callable[Given, Answer]) -> Callable[Given, Answer]:
-    """The function, with the names and the types of its arguments checked; ranges are checked where they are used.
-
-    An argument `options` that takes all other keywords is left to the function.
-    """
-    signature = inspect.signature(function)
-    free = {p.name for p in signature.parameters.values() if p.kind is inspect.Parameter.VAR_KEYWORD}
-    where = f"headstart.{function.__name__}"
-
-    @functools.wraps(function)
-    def call(*args: Given.args, **kwargs: Given.kwargs) -> Answer:
-        if not free:
-            refuse_unknown(kwargs, signature.parameters, where=where, instead=INSTEAD)
-        given = signature.bind(*args, **kwargs).arguments
-        names = {name: hint for name, hint in _hints(function).items() if name in given and name not in free}
-        refuse_wrong_values({name: given[name] for name in names}, names)
-        return function(*args, **kwargs)
-
-    return call
-
-
-def _hints(function: Callable[..., object]) -> dict[str, Any]:
-    """Annotations of the arguments; that of the answer may name a module that is not loaded yet."""
-    found = dict(function.__annotations__)
-    found.pop("return", None)
-    found.pop("options", None)
-    holder = type("Holder", (), {"__annotations__": found, "__module__": function.__module__})
-    return get_type_hints(holder)
-
-
-def with_options(function: Callable[Given, Answer]) -> Callable[Given, Answer]:
-    """Show each keyword of training with its default where signatures are shown: `help`, notebooks."""
-    signature = inspect.signature(function)
-    plain = [p for p in signature.parameters.values() if p.kind is not inspect.Parameter.VAR_KEYWORD]
-    hints = TrainKeywords.__annotations__
-    options = [
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=value, annotation=_written(hints[name]))
-        for name, value in defaults().items()
-        if name not in {p.name for p in plain}
-    ]
-    function.__signature__ = signature.replace(parameters=[*plain, *options])  # type: ignore[attr-defined]
-    return function
-
-
-def _written(hint: Any) -> str:  # noqa: ANN401
-    return getattr(hint, "__forward_arg__", str(hint))
+    from headstart.workflow.training.train import TrainResult
 
 
 @with_options
 @checked
-def fit(
+def train(
     data: PathLike | DataPlan | TrainOptions | Plan | None = None,
     *,
     plan: Plan | PathLike | None = None,
@@ -97,8 +32,8 @@ def fit(
     observer: Observer | None = None,
     progress: Watch = "auto",
     **options: Unpack[TrainKeywords],
-) -> TrainingAnswer:
-    """Train a classifier on DATA, judge it, and write its bundle: `headstart.fit("photos", strategy="gradual")`.
+) -> TrainResult:
+    """Train a classifier on DATA, judge it, and write its bundle: `headstart.train("photos", strategy="gradual")`.
 
     Args:
         data: DATA: a folder, tar or table; options as one object; or a plan.
@@ -118,12 +53,14 @@ def fit(
         ArgumentError: no such argument, or arguments that do not go together; a TypeError and ValueError too.
         HeadstartError: see its subclasses; Interrupted after Ctrl-C or SIGTERM, with everything saved.
     """
-    from headstart.workflow.training.train import train
+    from headstart.workflow.training import train as workflow
 
     request = request_of(data, plan, options)
     budget = options.get("budget_seconds") if isinstance(request, Plan) else None
     with watching(progress, observer) as (shown, told):
-        return train(request, out=_path(out), budget_seconds=budget, track=track, observer=told, progress=shown)
+        return workflow.train(
+            request, out=path_or_none(out), budget_seconds=budget, track=track, observer=told, progress=shown
+        )
 
 
 def request_of(
@@ -154,7 +91,7 @@ def request_of(
     else:
         part = data if isinstance(data, DataPlan) else DataPlan.from_options(source=os.fspath(data))
         asked = TrainOptions(part)
-    return with_keywords(asked, options, where="headstart.fit")
+    return with_keywords(asked, options, where="headstart.train")
 
 
 @checked
@@ -166,7 +103,7 @@ def resume(
     budget_seconds: float | None = None,
     observer: Observer | None = None,
     progress: Watch = "auto",
-) -> TrainingAnswer:
+) -> TrainResult:
     """Go on with a run that was stopped, killed or out of budget; the result is the one it would have had.
 
     Args:
@@ -175,7 +112,7 @@ def resume(
         val: The same of a folder that reports.
         budget_seconds: In place of the plan's own, from now on; infinite lifts it.
         observer: Told what happens while training.
-        progress: As in `fit`.
+        progress: As in `train`.
 
     Raises:
         RunError: not a run, its checkpoint is damaged, or its images changed.
@@ -185,145 +122,33 @@ def resume(
     with watching(progress, observer) as (shown, told):
         return workflow.resume(
             Path(folder),
-            data=_text(data),
-            val=_text(val),
+            data=text_or_none(data),
+            val=text_or_none(val),
             budget_seconds=budget_seconds,
             observer=told,
             progress=shown,
         )
 
 
+@with_options
 @checked
-def score(
-    bundle: PathLike,
-    data: PathLike | None = None,
-    *,
-    split: Literal["train", "val", "test"] | None = None,
-    group: str | None = None,
-    seen: Literal["leave_out", "include"] | None = None,
-    progress: Watch = "auto",
-) -> dict[str, Any]:
-    """Figures of a bundle on labelled images, as `headstart evaluate --json` prints them.
+def make_plan(
+    data: PathLike | DataPlan | TrainOptions, *, progress: Watch = "auto", **options: Unpack[TrainKeywords]
+) -> Plan:
+    """The plan that `train` would begin with; nothing is trained: `headstart.make_plan("photos", strategy="partial")`.
 
     Args:
-        bundle: Folder of the bundle, or of the run that made it.
-        data: DATA; None repeats the test images of the run.
-        split: Of split folders; test, else val, else everything if None.
-        group: Pattern whose group 1 names what belongs together, which intervals count; as in training if None.
-        seen: Whether images that the bundle was trained on are judged; left out if None and there is DATA.
-        progress: As in `fit`.
+        data: DATA: a folder, tar or table; or options as one object.
+        progress: As in `train`, while the images are counted.
+        options: Those of `train`.
 
     Raises:
-        DataError: the images have classes the bundle does not know, or cannot be read.
-        BundleError: not a bundle.
+        ArgumentError: no such argument, or arguments that do not go together; a TypeError and ValueError too.
+        HeadstartError: whatever `train` would refuse before it trains.
     """
-    from headstart.workflow import evaluating
+    from headstart.workflow.planning import plan_of
 
+    request = request_of(data, None, options)
+    assert isinstance(request, TrainOptions), "without a plan there are options"
     with watching(progress) as (shown, _):
-        return evaluating.evaluate(Path(bundle), _text(data), split=split, group=group, seen=seen, progress=shown)
-
-
-@checked
-def check(
-    data: PathLike,
-    *,
-    val: PathLike | None = None,
-    group: str | None = None,
-    model: str | None = None,
-    input_size: int | None = None,
-    resize: Resize | None = None,
-    bits: int | None = None,
-    near_duplicates: PathLike | None = None,
-    preview: PathLike | None = None,
-    domain: Domain | None = None,
-    augmentation: AugmentationName | None = None,
-    seed: int = 0,
-    progress: Watch = "auto",
-) -> dict[str, Any]:
-    """What is in DATA and what is suspicious there, as `headstart check --json` prints it.
-
-    Args:
-        data: DATA.
-        val: A folder that reports, as in `fit`.
-        group: Pattern whose group 1 names what must stay together.
-        model: Whose input; the default of `fit` if None.
-        input_size: Side in pixels.
-        resize: How an image becomes a square; the way of the weights if None.
-        bits: Bits that grey images of more than 8 bits use; all if None.
-        near_duplicates: A .csv to write: image, label and group; near-identical images share one.
-        preview: A PNG to write: images exactly as the network sees them. The arguments after it are for it only.
-        domain: Kind of images; decides augmentation.
-        augmentation: How far views may vary.
-        seed: Of the views.
-        progress: As in `fit`.
-
-    Raises:
-        DataError: there is nothing to read.
-        ArgumentError: an argument that has no effect without `preview`.
-    """
-    from headstart.workflow import images
-
-    of_preview = {"domain": domain, "augmentation": augmentation}
-    odd = [name for name, value in of_preview.items() if value is not None] + ["seed"] * (seed != 0)
-    if preview is None and odd:
-        raise ArgumentError(f"{', '.join(odd)} has no effect without preview", remedy="preview='sheet.png' writes one")
-    source = os.fspath(data)
-    if preview is not None:
-        images.refuse_preview(source, Path(preview))
-    with watching(progress) as (shown, _):
-        answer = images.check(
-            source,
-            val=_text(val),
-            group=group,
-            model=model,
-            input_size=input_size,
-            resize=resize,
-            bits=bits,
-            group_table=_path(near_duplicates),
-            progress=shown,
-        )
-        if preview is not None:
-            part = DataPlan.from_options(source=source, bits=bits)
-            options = TrainOptions(
-                part,
-                model=model,
-                domain=domain,
-                augmentation=augmentation,
-                input_size=input_size,
-                resize=resize,
-                seed=seed,
-            )
-            images.preview(options, Path(preview))
-            answer["preview"] = os.fspath(preview)
-    return answer
-
-
-@checked
-def report(
-    runs: PathLike | Sequence[PathLike], *, out: PathLike | None = None, images: Literal["named", "shown"] = "named"
-) -> list[Report]:
-    """Write one HTML page for each run or comparison, `report.html` in its folder.
-
-    Args:
-        runs: Folder of a run or comparison, or several.
-        out: Another file, for a single page.
-        images: shown puts small copies of the images behind mistakes into the page.
-
-    Raises:
-        RunError: no run, a damaged file, or nothing was trained yet.
-        HeadstartError: `out` for several pages, or a file that cannot be written.
-    """
-    from headstart.workflow import reporting
-
-    folders = [runs] if isinstance(runs, str | os.PathLike) else list(runs)
-    if wrong := [fault for at, one in enumerate(folders) if (fault := fault_of(f"runs[{at}]", one, PathLike))]:
-        raise ArgumentError(wrong[0])
-    return reporting.report([Path(folder) for folder in folders], out=_path(out), images=images)
-
-
-def _path(path: PathLike | None) -> Path | None:
-    return None if path is None else Path(path)
-
-
-def _text(path: PathLike | None) -> str | None:
-    return None if path is None else os.fspath(path)
+        return plan_of(request, progress=shown)

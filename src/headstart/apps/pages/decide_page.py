@@ -14,7 +14,7 @@ from headstart.apps.cli.options.parsing import parse_seconds
 from headstart.apps.pages.fields import Field, Option, choice, number, slider, text
 from headstart.errors import HeadstartError, PlanError
 from headstart.html import frame, networks
-from headstart.workflow.advising import recommend
+from headstart.workflow.advising import advise
 
 if TYPE_CHECKING:
     from headstart.advice.result import Advice
@@ -134,7 +134,7 @@ class Question:
         return question
 
     def arguments(self) -> dict[str, Any]:
-        """Of `headstart.recommend`."""
+        """Of `headstart.advise`."""
         given = ("images", "classes", "domain", "similarity", "unlabelled", "channels", "resolution", "cores", "gpu")
         return {name: getattr(self, name) for name in given} | {"budget_seconds": parse_seconds(self.budget)}
 
@@ -161,7 +161,7 @@ def page(values: Mapping[str, str]) -> str:
     """
     try:
         question = Question.from_fields(values)
-        return answer(question, recommend(**question.arguments()))
+        return answer(question, advise(**question.arguments()))
     except PlanError as error:
         return frame.failure(error.faults)
     except HeadstartError as error:

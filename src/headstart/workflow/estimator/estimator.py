@@ -30,7 +30,7 @@ from headstart.runs.folder import Run
 from headstart.training.trackers.trackers import chosen_trackers
 from headstart.workflow.keywords import with_keywords
 from headstart.workflow.plans import TrainOptions
-from headstart.workflow.training.train import TrainingAnswer, train
+from headstart.workflow.training.train import TrainResult, train
 
 require("sklearn", extra="train")  # a missing extra is answered before the imports that need it
 
@@ -276,7 +276,7 @@ class HeadstartClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 (self.bundle_ / name).parent.mkdir(parents=True, exist_ok=True)
                 (self.bundle_ / name).write_bytes(content)
 
-    def _train(self, table: Path, run_folder: Path) -> TrainingAnswer:
+    def _train(self, table: Path, run_folder: Path) -> TrainResult:
         """Train on a table, by the plan or by the other parameters.
 
         Raises:

@@ -15,7 +15,7 @@ from headstart.runs.observers import Observer
 from headstart.runs.progress import Progress, no_progress
 from headstart.training.trackers.trackers import remembered_trackers
 from headstart.workflow.images import CheckedData, check_for_training, content_hash
-from headstart.workflow.training.train import Given, TrainingAnswer, train_settled, with_budget
+from headstart.workflow.training.train import Given, TrainResult, train_settled, with_budget
 
 _SHOWN_HASH = 8
 
@@ -29,7 +29,7 @@ def resume(
     observer: Observer | None = None,
     progress: Progress = no_progress,
     started: float | None = None,
-) -> TrainingAnswer:
+) -> TrainResult:
     """Go on with a run that was stopped, killed or out of budget; the result is the one it would have had.
 
     Args:

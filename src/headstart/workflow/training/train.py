@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class TrainingAnswer:
+class TrainResult:
     """A finished run."""
 
     run: Run
@@ -64,7 +64,7 @@ def train(
     observer: Observer | None = None,
     progress: Progress = no_progress,
     started: float | None = None,
-) -> TrainingAnswer:
+) -> TrainResult:
     """Folder -> plan -> training -> bundle -> figures.
 
     Everything that can be wrong with options, plan, data and weights is found before the run folder is made.
@@ -132,7 +132,7 @@ def train_settled(
     resumed: Run | None,
     observer: Observer | None,
     started: float,
-) -> TrainingAnswer:
+) -> TrainResult:
     """Build the network, make the run folder, train, write the bundle, judge it on the images that report."""
     from headstart.engine.costs.forecast import costs_of
     from headstart.engine.costs.timing import Ledger
@@ -174,7 +174,7 @@ def train_settled(
         kept = kept_features(plan.phases, outcome.chosen, plan.store, plan.model.weights, digests)
         metrics = final_figures(run, data, outcome, observer=watchers, ledger=ledger, kept=kept, started=started)
         tracker.report(metrics)
-        return TrainingAnswer(run, metrics)
+        return TrainResult(run, metrics)
 
 
 def _with_absolute_paths(plan: Plan, choice: ModelChoice) -> Plan:

@@ -8,7 +8,7 @@ import re
 import sys
 import textwrap
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -71,6 +71,11 @@ def left_out_lines(left_out: Mapping[str, str]) -> list[str]:
 def show_text(text: str) -> None:
     """Print to stdout, with what cannot be seen escaped."""
     print(visible(text))
+
+
+def show_result(result: Any, *, as_json: bool, text: Callable[[Any], str]) -> None:  # noqa: ANN401 - by command
+    """Print a result: as JSON, or as the text that `text` makes of it."""
+    show_text(json_text(result) if as_json else text(result))
 
 
 def visible(text: str) -> str:

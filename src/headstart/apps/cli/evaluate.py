@@ -1,0 +1,41 @@
+"""The command `headstart evaluate`: how good a bundle is on labelled images."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from headstart.apps.cli.options import training as of
+from headstart.apps.cli.options.words import SeenImages
+from headstart.apps.cli.text.printing import show_result
+
+
+def evaluate(
+    bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="Bundle or run folder that training made.")],
+    data: Annotated[
+        str | None,
+        typer.Argument(metavar="[DATA]", help=f"{of.DATA_HELP} Default: the run's own test images once more."),
+    ] = None,
+    split: Annotated[str | None, typer.Option("--split", help="train, val or test; default: test, else val.")] = None,
+    group: Annotated[
+        str | None,
+        typer.Option(
+            "--group",
+            help="Regular expression on the image path; intervals count what group 1 names. Default: as in training.",
+        ),
+    ] = None,
+    seen: Annotated[
+        SeenImages | None,
+        typer.Option("--seen", help="Images the bundle was trained on: leave_out (default with DATA) or include."),
+    ] = None,
+    as_json: of.Json = False,
+) -> None:
+    """Judge a bundle on labelled images: accuracy with its interval, figures of each class, confusion."""
+    from headstart.apps.cli.text import console, figures
+    from headstart.workflow import evaluating
+
+    policy: Any = None if seen is None else seen.value
+    answer = evaluating.evaluate(bundle, data, split=split, group=group, seen=policy, progress=console.progress())
+    show_result(answer, as_json=as_json, text=figures.figures_text)

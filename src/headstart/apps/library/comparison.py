@@ -1,0 +1,159 @@
+"""The library verbs `compare` and `resume_comparison`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from headstart.apps.library.calling import Names, PathLike, checked
+from headstart.arguments import ArgumentError, one_of
+from headstart.comparison.grid import GridPlan
+from headstart.plan.plan import Domain, NoncommercialWeights
+from headstart.plan.request import Resize
+from headstart.workflow.keywords import AugmentationName, StrategyName
+
+What = Literal["models", "strategies", "rates", "grid"]
+
+
+@checked
+def compare(
+    what: What | GridPlan,
+    data: PathLike | None = None,
+    *,
+    models: Names | None = None,
+    strategies: Names | None = None,
+    rates: Sequence[str | float] | str | None = None,
+    grid: PathLike | None = None,
+    model: str | None = None,
+    strategy: StrategyName | None = None,
+    epochs: int | None = None,
+    input_size: int | None = None,
+    resize: Resize | None = None,
+    bits: int | None = None,
+    domain: Domain | None = None,
+    augmentation: AugmentationName | None = None,
+    val: PathLike | None = None,
+    group: str | None = None,
+    limit_train: str | None = None,
+    limit_test: str | None = None,
+    seeds: int | None = None,
+    seed: int | None = None,
+    metric: Literal["accuracy", "balanced_accuracy", "log_loss"] | None = None,
+    halving: Literal["none", "successive"] | None = None,
+    extent: Literal["full", "quick"] = "full",
+    noncommercial_weights: NoncommercialWeights | None = None,
+    out: PathLike | None = None,
+    progress: Literal["auto", "none"] = "auto",
+) -> dict[str, Any]:
+    """Train several variants side by side: `headstart.compare("strategies", "photos", seeds=3)["answer"]`.
+
+    Args:
+        what: models, strategies, rates or grid; or a whole `GridPlan`, and then nothing else but `out` and `progress`.
+        data: DATA; of a grid it overrides the file's.
+        models: What is compared; the usual ones if None.
+        strategies: What is compared.
+        rates: What is compared: learning rates of the whole network.
+        grid: YAML of what varies.
+        model: Of all trials, as what follows.
+        strategy: Default: feature_extraction for models, full for rates.
+        epochs: Of every trained phase.
+        input_size: Side in pixels.
+        resize: How an image becomes a square.
+        bits: Of deep grey images.
+        domain: Kind of images.
+        augmentation: How far views may vary.
+        val: Folder of class folders that reports.
+        group: As in `train`.
+        limit_train: Train on a seeded sample: 1000, or 100/class.
+        limit_test: Report on a seeded sample.
+        seeds: How many; 3 if None.
+        seed: The first of them; 0 if None.
+        metric: By which figure; accuracy if None.
+        halving: successive: a quarter of the images first, then only the better half.
+        extent: quick: one seed, 30 training images a class, 96 px, 6 epochs.
+        noncommercial_weights: allow uses weights whose licence forbids commercial use.
+        out: Folder; a new one under comparisons/ if None.
+        progress: As in `train`.
+
+    Raises:
+        ArgumentError: arguments that do not go together.
+        HeadstartError: see its subclasses; Interrupted after Ctrl-C or SIGTERM, with everything saved.
+    """
+    lists = {"models": models, "strategies": strategies, "rates": rates}
+    part = _given(val=None if val is None else os.fspath(val), group=group)
+    part |= _given(limit_train=limit_train, limit_test=limit_test, bits=bits)
+    base = _given(model=model, strategy=strategy, epochs=epochs, input_size=input_size, domain=domain)
+    base |= _given(augmentation=augmentation, resize=resize, noncommercial_weights=noncommercial_weights)
+    shared = _given(metric=metric, halving=halving)
+    if isinstance(what, GridPlan):
+        given = _given(data=data, grid=grid, seeds=seeds, seed=seed, **lists) | part | base | shared
+        if given or extent != "full":
+            odd = ", ".join(given) or "extent"
+            raise ArgumentError(f"{odd} has no effect beside a GridPlan", remedy="change the plan")
+        return _compared(what, out, progress)
+    plan = _grid_of(what, data, lists, grid, (part, base, shared, seeds, seed, extent))
+    return _compared(plan, out, progress)
+
+
+def _grid_of(
+    what: What, data: PathLike | None, lists: Mapping[str, Any], grid: PathLike | None, asked: tuple[Any, ...]
+) -> GridPlan:
+    """The comparison that the arguments ask for.
+
+    Raises:
+        ArgumentError: a list of another question, or something is missing.
+    """
+    from headstart.apps.cli.compare import Asked, plan_of
+    from headstart.apps.cli.compare import What as Word
+
+    odd = [name for name, value in lists.items() if value is not None and name != what]
+    odd += ["grid"] if grid is not None and what != "grid" else []
+    if odd:
+        raise ArgumentError(f"{', '.join(odd)} does not go with {what!r}", remedy="leave it out")
+    if (what == "grid" and grid is None) or (what != "grid" and data is None):
+        raise ArgumentError(f"{'grid' if what == 'grid' else 'data'} is missing", expected=f"what {what!r} needs")
+    texts = {Word(name): _joined(value) for name, value in lists.items()}
+    source = None if data is None else os.fspath(data)
+    return plan_of(Word(what), source, texts, None if grid is None else Path(grid), Asked(*asked))
+
+
+def _compared(plan: GridPlan, out: PathLike | None, progress: str) -> dict[str, Any]:
+    from headstart.apps.cli.text.comparison import ComparisonConsole
+    from headstart.workflow import comparing
+
+    if one_of("progress", progress, ("auto", "none")) == "none":
+        return comparing.compare(plan, out=None if out is None else Path(out))
+    with ComparisonConsole() as watcher:
+        return comparing.compare(plan, out=None if out is None else Path(out), watcher=watcher)
+
+
+@checked
+def resume_comparison(folder: PathLike, *, progress: Literal["auto", "none"] = "auto") -> dict[str, Any]:
+    """Go on with a comparison that was stopped or killed; trials that have ended are not run again.
+
+    Args:
+        folder: Of the comparison.
+        progress: As in `train`.
+
+    Raises:
+        RunError: not a comparison, or another process works on it.
+    """
+    from headstart.apps.cli.text.comparison import ComparisonConsole
+    from headstart.workflow import comparing
+
+    if progress == "none":
+        return comparing.resume_comparison(Path(folder))
+    with ComparisonConsole() as watcher:
+        return comparing.resume_comparison(Path(folder), watcher=watcher)
+
+
+def _given(**values: Any) -> dict[str, Any]:  # noqa: ANN401
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _joined(names: Sequence[str | float] | str | None) -> str | None:
+    if names is None or isinstance(names, str):
+        return names
+    return ",".join(str(name) for name in names)

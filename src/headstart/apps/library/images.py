@@ -1,0 +1,258 @@
+"""The library verbs about images before a training: `check`, `advise`, `probe` and `embed`."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from headstart.apps.library.calling import PathLike, checked, path_or_none, text_or_none
+from headstart.apps.library.watching import Watch, watching
+from headstart.arguments import ArgumentError
+from headstart.knowledge.choosing import Level
+from headstart.plan.plan import DataPlan, Domain, NoncommercialWeights
+from headstart.plan.request import Resize
+from headstart.workflow.keywords import AugmentationName
+from headstart.workflow.plans import TrainOptions
+
+if TYPE_CHECKING:
+    from headstart.advice.result import Advice
+    from headstart.workflow.embedding import Embedding
+    from headstart.workflow.probing import DepthProbe
+
+
+@checked
+def check(
+    data: PathLike,
+    *,
+    val: PathLike | None = None,
+    group: str | None = None,
+    model: str | None = None,
+    input_size: int | None = None,
+    resize: Resize | None = None,
+    bits: int | None = None,
+    near_duplicates: PathLike | None = None,
+    preview: PathLike | None = None,
+    domain: Domain | None = None,
+    augmentation: AugmentationName | None = None,
+    seed: int = 0,
+    progress: Watch = "auto",
+) -> dict[str, Any]:
+    """What is in DATA and what is suspicious there, as `headstart check --json` prints it.
+
+    Args:
+        data: DATA.
+        val: A folder that reports, as in `train`.
+        group: Pattern whose group 1 names what must stay together.
+        model: Whose input; the default of `train` if None.
+        input_size: Side in pixels.
+        resize: How an image becomes a square; the way of the weights if None.
+        bits: Bits that grey images of more than 8 bits use; all if None.
+        near_duplicates: A .csv to write: image, label and group; near-identical images share one.
+        preview: A PNG to write: images exactly as the network sees them. The arguments after it are for it only.
+        domain: Kind of images; decides augmentation.
+        augmentation: How far views may vary.
+        seed: Of the views.
+        progress: As in `train`.
+
+    Raises:
+        DataError: there is nothing to read.
+        ArgumentError: an argument that has no effect without `preview`.
+    """
+    from headstart.workflow import images
+
+    of_preview = {"domain": domain, "augmentation": augmentation}
+    odd = [name for name, value in of_preview.items() if value is not None] + ["seed"] * (seed != 0)
+    if preview is None and odd:
+        raise ArgumentError(f"{', '.join(odd)} has no effect without preview", remedy="preview='sheet.png' writes one")
+    source = os.fspath(data)
+    if preview is not None:
+        images.refuse_preview(source, Path(preview))
+    with watching(progress) as (shown, _):
+        answer = images.check(
+            source,
+            val=text_or_none(val),
+            group=group,
+            model=model,
+            input_size=input_size,
+            resize=resize,
+            bits=bits,
+            group_table=path_or_none(near_duplicates),
+            progress=shown,
+        )
+        if preview is not None:
+            part = DataPlan.from_options(source=source, bits=bits)
+            options = TrainOptions(
+                part,
+                model=model,
+                domain=domain,
+                augmentation=augmentation,
+                input_size=input_size,
+                resize=resize,
+                seed=seed,
+            )
+            images.preview(options, Path(preview))
+            answer["preview"] = os.fspath(preview)
+    return answer
+
+
+@checked
+def advise(
+    data: PathLike | DataPlan | None = None,
+    *,
+    images: int | None = None,
+    classes: int | None = None,
+    domain: Domain | Literal["auto"] | None = None,
+    similarity: float | Level | None = None,
+    unlabelled: int = 0,
+    channels: int | None = None,
+    resolution: int | None = None,
+    budget_seconds: float | None = None,
+    cores: int | None = None,
+    gpu: Literal["auto", "none", "one"] = "auto",
+    model: str | None = None,
+    group: str | None = None,
+    progress: Watch = "auto",
+) -> Advice:
+    """What to do with a set of images, and why; with numbers alone it answers without torch.
+
+    Args:
+        data: DATA, whose images are counted and looked at; or give `images`.
+        images: Labelled images to learn from.
+        classes: Counted in DATA if None.
+        domain: Kind of images, or auto (from pixels of DATA). None is auto with DATA, else photo.
+        similarity: To ImageNet's photos: low, medium, high or 0..1. None measures it in DATA; without DATA or torch it
+            is what the domain says.
+        unlabelled: Further images of the same kind without labels.
+        channels: 1 is grey, more than 3 are bands; read from DATA if None, else 3.
+        resolution: Median of the shorter sides in pixels; read from DATA if None.
+        budget_seconds: Wall clock; infinite: unlimited.
+        cores: Of the machine that will train; this one's if None.
+        gpu: none, one, or auto: whether this machine has one.
+        model: Decided here if None.
+        group: Pattern whose group 1 names what belongs together in DATA.
+        progress: As in `train`, while the images of DATA are looked at.
+
+    Raises:
+        HeadstartError: see its subclasses; with everything that is wrong with the numbers at once.
+    """
+    from headstart.workflow import advising
+
+    with watching(progress) as (shown, _):
+        return advising.advise(
+            os.fspath(data) if isinstance(data, os.PathLike) else data,
+            images=images,
+            classes=classes,
+            domain=domain,
+            similarity=similarity,
+            unlabelled=unlabelled,
+            channels=channels,
+            resolution=resolution,
+            budget_seconds=budget_seconds,
+            cores=cores,
+            gpu=gpu,
+            model=model,
+            group=group,
+            progress=shown,
+        )
+
+
+@checked
+def probe(
+    data: PathLike,
+    *,
+    model: str | None = None,
+    run: PathLike | None = None,
+    group: str | None = None,
+    limit: str | None = None,
+    seed: int | None = None,
+    patches: PathLike | None = None,
+    noncommercial_weights: NoncommercialWeights = "refuse",
+    progress: Watch = "auto",
+) -> DepthProbe:
+    """How well a linear head and the nearest neighbours tell the classes after every layer group.
+
+    Args:
+        data: DATA; with a run the one it was trained on. Only images that `train` would learn from are looked at.
+        model: ARCH, ARCH:TAG or ARCH:file:PATH; None takes the run's, else the default of `train`.
+        run: A run of the same network: CKA says how far tuning has moved each group.
+        group: Pattern whose group 1 names what lies in one fold and counts together; None takes the run's.
+        limit: A seeded sample of these images: `100/class`, or `1000`.
+        seed: Give the one to train with, and no image that reports is seen here. None: the run's, else 0.
+        patches: A .png to be written: the patches of the images with the strongest activations in each group.
+        noncommercial_weights: refuse or allow weights whose licence forbids commercial use.
+        progress: As in `train`.
+
+    Raises:
+        HeadstartError: see its subclasses and `headstart.workflow.probing.probe`.
+    """
+    from headstart.workflow import probing
+
+    with watching(progress) as (shown, _):
+        return probing.probe(
+            data,
+            model=model,
+            run=run,
+            group=group,
+            limit=limit,
+            seed=seed,
+            patches=patches,
+            noncommercial_weights=noncommercial_weights,
+            progress=shown,
+        )
+
+
+@checked
+def embed(
+    data: PathLike,
+    *,
+    model: str | None = None,
+    layer: str = "pooled",
+    views: int = 0,
+    input_size: int | None = None,
+    resize: Resize | None = None,
+    bits: int | None = None,
+    precision: Literal["float16", "float32"] = "float16",
+    seed: int = 0,
+    store: PathLike | None = None,
+    noncommercial_weights: NoncommercialWeights = "refuse",
+    progress: Watch = "auto",
+) -> Embedding:
+    """Features of all readable images of DATA as one matrix: `headstart.embed("photos").features`.
+
+    They come from the store where they are, and are kept there; a second call only reads them.
+
+    Args:
+        data: DATA; labels are only handed on.
+        model: ARCH, ARCH:TAG or ARCH:file:PATH; None takes the default of `train`.
+        layer: pooled: what the head reads. A layer group: what enters it.
+        views: Random views of each image beside the plain one.
+        input_size: Side in pixels.
+        resize: How an image becomes a square; the way of the weights if None.
+        bits: Bits that grey images of more than 8 bits use; all if None.
+        precision: In which rows are kept.
+        seed: Of the views.
+        store: Folder of the store; None is `$HEADSTART_HOME/store`.
+        noncommercial_weights: refuse or allow weights whose licence forbids commercial use.
+        progress: As in `train`.
+
+    Raises:
+        HeadstartError: see its subclasses and `headstart.workflow.embedding.embed`.
+    """
+    from headstart.workflow import embedding
+
+    with watching(progress) as (shown, _):
+        return embedding.embed(
+            data,
+            model=model,
+            layer=layer,
+            views=views,
+            input_size=input_size,
+            resize=resize,
+            bits=bits,
+            precision=precision,
+            seed=seed,
+            store=store,
+            noncommercial_weights=noncommercial_weights,
+            progress=shown,
+        )
