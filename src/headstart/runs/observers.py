@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Literal, TypeAlias
 
 from headstart.plan.plan import Phase
 from headstart.runs.folder import Run
@@ -14,6 +14,10 @@ from headstart.plan.plan import OptimizerPlan, TrainPhase
 
 ALL_EPOCHS = "all epochs done"
 """Why a phase ended that nothing cut short."""
+
+SpanKind: TypeAlias = Literal["features", "frozen_part", "training_steps", "validation_pass", "test_images"]
+"""What a measured span computes: pooled features of images, activations at a cut point, the steps of an epoch, the
+validation pass after them, or predictions for the test images."""
 
 
 class Observer:
@@ -27,6 +31,15 @@ class Observer:
 
     def work_done(self, count: int) -> None:
         """So many more images of it are done."""
+
+    def span_started(self, kind: SpanKind) -> None:
+        """A span whose time is measured begins; spans do not overlap, and one that is never ended was left early."""
+
+    def span_advanced(self, images: int) -> None:
+        """So many more images of the span are done; the first call says that everything was set up before."""
+
+    def span_ended(self, kind: SpanKind) -> None:
+        """All images of the span are done."""
 
     def epoch_done(self, row: Mapping[str, Any]) -> None:
         """An epoch was trained, judged and saved."""
@@ -82,6 +95,21 @@ class All(Observer):
         for observer in self._observers:
             observer.work_done(count)
 
+    def span_started(self, kind: SpanKind) -> None:
+        """Passed on."""
+        for observer in self._observers:
+            observer.span_started(kind)
+
+    def span_advanced(self, images: int) -> None:
+        """Passed on."""
+        for observer in self._observers:
+            observer.span_advanced(images)
+
+    def span_ended(self, kind: SpanKind) -> None:
+        """Passed on."""
+        for observer in self._observers:
+            observer.span_ended(kind)
+
     def epoch_done(self, row: Mapping[str, Any]) -> None:
         """Passed on."""
         for observer in self._observers:
@@ -96,3 +124,24 @@ class All(Observer):
         """Passed on."""
         for observer in self._observers:
             observer.noted(event, values)
+
+
+def measured_span(observer: Observer, kind: SpanKind, what: str, images: int) -> Callable[[int], None]:
+    """The function that advances a span and its progress bar, both of which begin now.
+
+    Bars are for people and spans for the estimates of runtime: a bar without a span teaches nothing.
+
+    Args:
+        observer: Told of both; whoever begins the span tells it of the end.
+        kind: Of the span.
+        what: Title of the bar.
+        images: Length of the bar.
+    """
+    observer.work_started(what, images)
+    observer.span_started(kind)
+
+    def advance(images: int) -> None:
+        observer.work_done(images)
+        observer.span_advanced(images)
+
+    return advance

@@ -31,7 +31,7 @@ from headstart.engine.views import training_view, view_rng
 from headstart.errors import DiskFullError, ModelError, NotWritableError
 from headstart.networks.backbone import Classifier
 from headstart.plan.plan import AugmentationPlan, FrozenPartPlan, TrainPhase
-from headstart.runs.observers import Observer
+from headstart.runs.observers import Observer, measured_span
 
 Batch: TypeAlias = tuple[Sequence[ImageRecord], tuple[Tensor, ...]]
 
@@ -266,10 +266,12 @@ def _filled(
         raise DiskFullError(
             f"{len(fit) * len(views)} views do not fit into the store", remedy="headstart cache --limit"
         )
-    observer.work_started(f"frozen part up to {kept.part.border}", len(fit) * len(views) + len(select))
-    told = observer.work_done
-    training = kept.reader(fit, views, on_images=told, after_batch=after_batch)
-    return training, kept.reader(select, [plain], on_images=told, after_batch=after_batch)
+    rows = len(fit) * len(views) + len(select)
+    advance = measured_span(observer, "frozen_part", f"frozen part up to {kept.part.border}", rows)
+    training = kept.reader(fit, views, on_images=advance, after_batch=after_batch)
+    validation = kept.reader(select, [plain], on_images=advance, after_batch=after_batch)
+    observer.span_ended("frozen_part")
+    return training, validation
 
 
 def _note_without_jitter(augmentation: AugmentationPlan, phase: str, observer: Observer) -> None:

@@ -30,7 +30,7 @@ from headstart.networks.backbone import Classifier
 from headstart.networks.groups.layers import restore
 from headstart.plan.plan import FrozenPartPlan, Plan, SolvePhase, TrainPhase
 from headstart.runs.folder import Run
-from headstart.runs.observers import ALL_EPOCHS, Observer
+from headstart.runs.observers import ALL_EPOCHS, Observer, measured_span
 from headstart.solvers.in_memory import softmax
 from headstart.training.augmentation.batches import vary_batch
 from headstart.training.augmentation.mixup import batch_loss
@@ -203,6 +203,7 @@ class _Loop:
         waiting = chunks[progress.step :]
         self.observer.work_started(f"{phase.name} {progress.epoch + 1}/{phase.epochs}", sum(map(len, chunks)))
         self.observer.work_done(progress.images_seen)
+        self.observer.span_started("training_steps")
         started = saved = time.monotonic()
         for records, tensors in self.feed.batches(waiting, epoch=len(progress.rows)):
             entered.set_rate(self._rates(phase, progress.step, len(chunks)))
@@ -211,6 +212,7 @@ class _Loop:
             progress.loss_sum += loss * len(records)
             progress.images_seen += len(records)
             self.observer.work_done(len(records))
+            self.observer.span_advanced(len(records))
             if not math.isfinite(loss):
                 return False
             now = time.monotonic()
@@ -225,6 +227,7 @@ class _Loop:
         if len(waiting) > 1:  # behind a head of zeros the first step of all moves nothing but the head
             self._raise_alarm(moved.alarm(phase.name, progress.epoch + 1, phase.learning_rates))
         progress.epoch_seconds += time.monotonic() - started
+        self.observer.span_ended("training_steps")
         return True
 
     def _raise_alarm(self, alarm: dict[str, Any] | None) -> None:
@@ -259,8 +262,8 @@ class _Loop:
         progress, phase = self.state.progress, entered.phase
         started = time.monotonic()
         roles = self.images.roles
-        self.observer.work_started("validation", len(roles.validation))
-        logits = self.feed.select_logits(self.observer.work_done)
+        advance = measured_span(self.observer, "validation_pass", "validation", len(roles.validation))
+        logits = self.feed.select_logits(advance)
         if not np.isfinite(logits).all():
             return False
         probabilities, labels = softmax(logits.astype(np.float64)), self.images.labels(roles.validation)
@@ -286,6 +289,7 @@ class _Loop:
             better=better,
         )
         progress.step, progress.loss_sum, progress.images_seen, progress.epoch_seconds = 0, 0.0, 0, 0.0
+        self.observer.span_ended("validation_pass")
         self._add_row(row)
         return True
 

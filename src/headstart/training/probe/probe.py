@@ -23,7 +23,7 @@ from headstart.errors import DiskFullError, NotWritableError
 from headstart.measures.metrics import log_loss, sharpened_log_losses
 from headstart.networks.backbone import Classifier
 from headstart.plan.plan import SolvePhase
-from headstart.runs.observers import Observer
+from headstart.runs.observers import Observer, measured_span
 from headstart.solvers.head2toe import ColumnRows, widened
 from headstart.solvers.head_solver import HeadProblem, head_problem
 from headstart.solvers.linear_head import Labels, LinearHead, StrengthChoice
@@ -108,22 +108,25 @@ class PooledSource:
             view: Of each image; None: the one that every evaluation sees.
         """
         view = view or self._view
-        self._observer.work_started(what, len(records))
+        advance = measured_span(self._observer, "features", what, len(records))
         after = self._after_batch if stops == "heard" else lambda engine: None
         if self._activations is not None:
             try:
-                told = self._observer.work_done
-                return StoredRows(self._activations.reader(records, [view], on_images=told, after_batch=after))
+                reader = self._activations.reader(records, [view], on_images=advance, after_batch=after)
+                self._observer.span_ended("features")
+                return StoredRows(reader)
             except (DiskFullError, NotWritableError) as error:
                 self._observer.noted("not_stored", {"border": POOLED, "why": str(error)})
-                self._observer.work_started(what, len(records))
+                advance = measured_span(self._observer, "features", what, len(records))
 
         def computed(count: int) -> None:
-            self._observer.work_done(count)
+            advance(count)
             after(None)
 
         spec = self._images.spec
-        return MatrixRows(features_of(self._classifier, records, spec, on_images=computed, view=view.prepare))
+        rows = features_of(self._classifier, records, spec, on_images=computed, view=view.prepare)
+        self._observer.span_ended("features")
+        return MatrixRows(rows)
 
 
 def solve_probe(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,7 +20,7 @@ from headstart.measures.figure_findings import (
 )
 from headstart.measures.intervals import numbered
 from headstart.runs.folder import Run
-from headstart.runs.observers import Observer
+from headstart.runs.observers import Observer, measured_span
 from headstart.workflow.evaluating import Judged, judge_records
 from headstart.workflow.images import CheckedData
 
@@ -53,12 +53,10 @@ def final_figures(
     """
     from headstart.prediction.predictor import load
 
-    def watch(what: str, total: int) -> Callable[[int], object]:
-        observer.work_started(what, total)
-        return observer.work_done
-
     plan, roles = run.plan(), data.roles
+    watch = partial(measured_span, observer, "test_images")
     judged = judge_records(load(run.bundle), roles.test, watch, kept=kept, groups=data.groups)
+    observer.span_ended("test_images")
     run.write_predictions(judged.rows)
     run.write_selection(outcome.judged.columns(outcome.chosen))
     test = judged.sample("test", roles.test_source)
