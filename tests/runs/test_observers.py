@@ -7,7 +7,7 @@ from pathlib import Path
 
 from headstart.plan.plan import SolvePhase
 from headstart.runs.folder import Run
-from headstart.runs.observers import All, EventLog, Observer
+from headstart.runs.observers import All, EventLog, Observer, measured_span
 
 MOMENTS = [name for name, _ in inspect.getmembers(Observer, inspect.isfunction) if not name.startswith("_")]
 
@@ -29,6 +29,7 @@ def test_all_tells_everybody_every_moment_in_order(tmp_path: Path):
     first, second = Recorder(), Recorder()
     everybody = All([first, second])
     arguments = {"phase_started": (0, SolvePhase()), "work_started": ("x", 1), "work_done": (1,), "noted": ("e", {})}
+    arguments |= {"span_started": ("features",), "span_advanced": (1,), "span_ended": ("features",)}
     for moment in MOMENTS:
         getattr(everybody, moment)(*arguments.get(moment, ({},)))
     assert first.seen == second.seen == MOMENTS
@@ -44,3 +45,10 @@ def test_events_land_in_the_run_folder(tmp_path: Path):
     assert [e["event"] for e in events] == ["phase_started", "epoch_done", "phase_done", "chosen"]
     assert events[1]["select_loss"] == 0.5
     assert all(e["time"] > 0 for e in events)
+
+
+def test_a_measured_span_tells_the_bar_and_the_clock_of_the_same_images():
+    seen = Recorder()
+    advance = measured_span(seen, "features", "features of train", 12)
+    advance(5)
+    assert seen.seen == ["work_started", "span_started", "work_done", "span_advanced"]
