@@ -198,12 +198,13 @@ class _Loop:
         progress, phase = self.state.progress, entered.phase
         entered.start_epoch()
         frozen, moved = FrozenCheck(entered.frozen()), MovedCheck(entered.optimizer)
-        position = (self.plan.seed, progress.phase, progress.epoch)
-        chunks = self.images.epoch_batches(self.plan.batch_size, position=position)
+        chunks = self.images.epoch_batches(
+            self.plan.batch_size, position=(self.plan.seed, progress.phase, progress.epoch)
+        )
         waiting = chunks[progress.step :]
-        self.observer.work_started(f"{phase.name} {progress.epoch + 1}/{phase.epochs}", sum(map(len, chunks)))
+        what = f"{phase.name} {progress.epoch + 1}/{phase.epochs}"
+        advance = measured_span(self.observer, "training_steps", what, sum(map(len, chunks)))
         self.observer.work_done(progress.images_seen)
-        self.observer.span_started("training_steps")
         started = saved = time.monotonic()
         for records, tensors in self.feed.batches(waiting, epoch=len(progress.rows)):
             entered.set_rate(self._rates(phase, progress.step, len(chunks)))
@@ -211,8 +212,7 @@ class _Loop:
             progress.step += 1
             progress.loss_sum += loss * len(records)
             progress.images_seen += len(records)
-            self.observer.work_done(len(records))
-            self.observer.span_advanced(len(records))
+            advance(len(records))
             if not math.isfinite(loss):
                 return False
             now = time.monotonic()
@@ -309,8 +309,7 @@ class _Loop:
 
     def _back_to_best(self) -> None:
         """What a later phase starts from when this one stopped getting better: not from where it strayed to."""
-        best = self.state.best or self.state.probe
-        if best is not None:
+        if (best := self.state.best or self.state.probe) is not None:
             restore(self.classifier.network, best.weights)
 
     def _skip_if_futile(self, probe: Candidate) -> None:
@@ -369,8 +368,7 @@ class _Loop:
     def _settle_phase(self, phase: TrainPhase, reasons: Mapping[str, str] | None = None) -> TrainPhase:
         """Put the phase in place of the one of its name in the plan."""
         phases = tuple(phase if one.name == phase.name else one for one in self.plan.phases)
-        why = {**self.plan.reasons, **(reasons or {})}
-        self.plan = self.plan.model_copy(update={"phases": phases, "reasons": why})
+        self.plan = self.plan.model_copy(update={"phases": phases, "reasons": {**self.plan.reasons, **(reasons or {})}})
         self.run.settle(self.plan)
         return phase
 
