@@ -126,7 +126,9 @@ class All(Observer):
             observer.noted(event, values)
 
 
-def measured_span(observer: Observer, kind: SpanKind, what: str, images: int) -> Callable[[int], None]:
+def measured_span(
+    observer: Observer, kind: SpanKind, what: str, images: int, *, seen: int = 0
+) -> Callable[[int], None]:
     """The function that advances a span and its progress bar, both of which begin now.
 
     Bars are for people and spans for the estimates of runtime: a bar without a span teaches nothing.
@@ -136,8 +138,11 @@ def measured_span(observer: Observer, kind: SpanKind, what: str, images: int) ->
         kind: Of the span.
         what: Title of the bar.
         images: Length of the bar.
+        seen: How many of them an interrupted run had done; the span does not count them.
     """
     observer.work_started(what, images)
+    if seen:
+        observer.work_done(seen)
     observer.span_started(kind)
 
     def advance(images: int) -> None:

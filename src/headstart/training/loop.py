@@ -198,13 +198,11 @@ class _Loop:
         progress, phase = self.state.progress, entered.phase
         entered.start_epoch()
         frozen, moved = FrozenCheck(entered.frozen()), MovedCheck(entered.optimizer)
-        chunks = self.images.epoch_batches(
-            self.plan.batch_size, position=(self.plan.seed, progress.phase, progress.epoch)
-        )
+        position = (self.plan.seed, progress.phase, progress.epoch)
+        chunks = self.images.epoch_batches(self.plan.batch_size, position=position)
         waiting = chunks[progress.step :]
-        what = f"{phase.name} {progress.epoch + 1}/{phase.epochs}"
-        advance = measured_span(self.observer, "training_steps", what, sum(map(len, chunks)))
-        self.observer.work_done(progress.images_seen)
+        what, images = f"{phase.name} {progress.epoch + 1}/{phase.epochs}", sum(map(len, chunks))
+        advance = measured_span(self.observer, "training_steps", what, images, seen=progress.images_seen)
         started = saved = time.monotonic()
         for records, tensors in self.feed.batches(waiting, epoch=len(progress.rows)):
             entered.set_rate(self._rates(phase, progress.step, len(chunks)))
