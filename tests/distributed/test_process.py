@@ -92,8 +92,8 @@ def test_a_script_needs_no_guard(tmp_path: Path):
     """The other process does not run the script of whoever asked."""
     (tmp_path / "script.py").write_text(
         "from headstart.runs.observers import Observer; from headstart.training.stopping import StopRequest\n"
-        "from headstart.workflow import apart as module; module.PRELOADED = ()\n"
-        "import sys; sys.path.insert(0, sys.argv[1]); from test_apart import double\n"
+        "from headstart.distributed import process as module; module.PRELOADED = ()\n"
+        "import sys; sys.path.insert(0, sys.argv[1]); from test_process import double\n"
         "print(module.apart(double, 4, observer=Observer(), stop=StopRequest())['double'])\n"
     )
     arguments = [sys.executable, str(tmp_path / "script.py"), str(Path(__file__).parent)]
@@ -122,8 +122,8 @@ def test_it_ends_when_the_one_who_asked_is_killed(tmp_path: Path):
     code = (
         "import os, sys, time; from pathlib import Path\n"
         "from headstart.runs.observers import Observer; from headstart.training.stopping import StopRequest\n"
-        "from headstart.workflow import apart as module; module.PRELOADED = ()\n"
-        "from test_apart import live\n"
+        "from headstart.distributed import process as module; module.PRELOADED = ()\n"
+        "from test_process import live\n"
         "module.apart(live, Path(sys.argv[1]), observer=Observer(), stop=StopRequest())"
     )
     os.mkfifo(life := tmp_path / "life")
