@@ -227,6 +227,7 @@ def test_command_line_options_are_these():
         "train": [
             *("--allow-noncommercial", "--augmentation", "--batch-size", "--bits", "--budget", "--domain", "--epochs"),
             *(
+                "--explain",
                 "--find-rate",
                 "--grain",
                 "--group",
@@ -266,7 +267,7 @@ def test_command_line_options_are_these():
             *("--limit-train", "--model", "--out", "--rates", "--resize", "--seed", "--strategy", "--strict", "--thaw"),
             *("--val", "-o", "data"),
         ],
-        "predict": ["--json", "--out", "--strict", "-o", "bundle", "files"],
+        "predict": ["--json", "--out", "--strict", "--top", "-o", "bundle", "files"],
         "probe": [
             *("--allow-noncommercial", "--chart", "--group", "--json", "--limit", "--model", "--out", "--patches"),
             *("--run", "--seed", "-o", "data"),

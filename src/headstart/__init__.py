@@ -12,12 +12,14 @@ if TYPE_CHECKING:
     from headstart.advice.result import Advice
     from headstart.advice.shortlist.ranking import Shortlist
     from headstart.apps.library.comparison import compare, resume_comparison
-    from headstart.apps.library.evaluation import evaluate, report
+    from headstart.apps.library.evaluation import evaluate, predict, report
     from headstart.apps.library.images import advise, check, embed, probe
-    from headstart.apps.library.networks import shortlist
+    from headstart.apps.library.networks import models, shortlist
+    from headstart.apps.library.results import CheckResult, CompareResult, EvaluateResult, ModelList
     from headstart.apps.library.training import make_plan, resume, train
     from headstart.comparison.grid import GridPlan
     from headstart.comparison.questions import question
+    from headstart.delivery.predictions import Predictions
     from headstart.errors import HeadstartError
     from headstart.networks.cards.catalog import find_model
     from headstart.networks.groups.grouping import layer_groups
@@ -39,24 +41,29 @@ if TYPE_CHECKING:
     from headstart.workflow.estimator.estimator import HeadstartClassifier
     from headstart.workflow.plans import TrainOptions
     from headstart.workflow.probing import DepthProbe
-    from headstart.workflow.training.train import TrainResult
+    from headstart.workflow.training.result import TrainResult
 
 _HOME = {
     "Advice": ("headstart.advice.result", "Advice"),
+    "CheckResult": ("headstart.apps.library.results", "CheckResult"),
+    "CompareResult": ("headstart.apps.library.results", "CompareResult"),
     "DataPlan": ("headstart.plan.plan", "DataPlan"),
     "DepthProbe": ("headstart.workflow.probing", "DepthProbe"),
     "Embedding": ("headstart.workflow.embedding", "Embedding"),
+    "EvaluateResult": ("headstart.apps.library.results", "EvaluateResult"),
     "GridPlan": ("headstart.comparison.grid", "GridPlan"),
     "HeadstartClassifier": ("headstart.workflow.estimator.estimator", "HeadstartClassifier"),
     "HeadstartError": ("headstart.errors", "HeadstartError"),
+    "ModelList": ("headstart.apps.library.results", "ModelList"),
     "Plan": ("headstart.plan.plan", "Plan"),
     "Prediction": ("headstart.prediction.predictor", "Prediction"),
+    "Predictions": ("headstart.delivery.predictions", "Predictions"),
     "Predictor": ("headstart.prediction.predictor", "Predictor"),
     "Request": ("headstart.plan.presets", "Request"),
     "Run": ("headstart.runs.folder", "Run"),
     "Shortlist": ("headstart.advice.shortlist.ranking", "Shortlist"),
     "TrainOptions": ("headstart.workflow.plans", "TrainOptions"),
-    "TrainResult": ("headstart.workflow.training.train", "TrainResult"),
+    "TrainResult": ("headstart.workflow.training.result", "TrainResult"),
     "advise": ("headstart.apps.library.images", "advise"),
     "batch_norm": ("headstart.networks.toolbox", "batch_norm"),
     "check": ("headstart.apps.library.images", "check"),
@@ -72,8 +79,10 @@ _HOME = {
     "layer_groups": ("headstart.networks.groups.grouping", "layer_groups"),
     "load": ("headstart.prediction.predictor", "load"),
     "make_plan": ("headstart.apps.library.training", "make_plan"),
+    "models": ("headstart.apps.library.networks", "models"),
     "param_groups": ("headstart.networks.toolbox", "param_groups"),
     "partial": ("headstart.plan.presets", "partial"),
+    "predict": ("headstart.apps.library.evaluation", "predict"),
     "probe": ("headstart.apps.library.images", "probe"),
     "probe_then_tune": ("headstart.plan.presets", "probe_then_tune"),
     "question": ("headstart.comparison.questions", "question"),
@@ -88,14 +97,19 @@ _HOME = {
 
 __all__ = [
     "Advice",
+    "CheckResult",
+    "CompareResult",
     "DataPlan",
     "DepthProbe",
     "Embedding",
+    "EvaluateResult",
     "GridPlan",
     "HeadstartClassifier",
     "HeadstartError",
+    "ModelList",
     "Plan",
     "Prediction",
+    "Predictions",
     "Predictor",
     "Request",
     "Run",
@@ -117,8 +131,10 @@ __all__ = [
     "layer_groups",
     "load",
     "make_plan",
+    "models",
     "param_groups",
     "partial",
+    "predict",
     "probe",
     "probe_then_tune",
     "question",

@@ -53,6 +53,18 @@ def usd_text(usd: float) -> str:
     return f"${usd:,.2f}" if usd < 100 else f"${usd:,.0f}"
 
 
+def accuracy_text(accuracy: float, interval: tuple[float, float], images: int) -> str:
+    """`accuracy 0.941 (0.902..0.972) on 153 images`, for one line that stands for a result.
+
+    Args:
+        accuracy: 0..1.
+        interval: Its 95 % interval.
+        images: On which it was measured.
+    """
+    low, high = interval
+    return f"accuracy {accuracy:.3f} ({low:.3f}..{high:.3f}) on {count_text(images, 'image')}"
+
+
 def _short(amount: float) -> str:
     """One decimal, where it is not 0."""
     return f"{amount:.1f}".removesuffix(".0")
@@ -64,15 +76,16 @@ def _two(count: int, size: int, large: str, small: str) -> str:
     return " ".join(f"{amount} {unit}" for amount, unit in parts if amount)
 
 
-def counted_text(images: int, counted: str = "images", groups: int | None = None) -> str:
+def counted_text(images: int, counted: str = "images", groups: int | None = None, *, noun: str = "image") -> str:
     """What an interval counts: `225 images of 160 groups`, `225 images, 220 different files`, `225 images`.
 
     Args:
         images: How many there are.
         counted: images, groups or files; see `intervals.Counted`.
         groups: How many groups or different files there are.
+        noun: What they are called, such as `test image`.
     """
-    text = count_text(images, "image")
+    text = count_text(images, noun)
     if groups is None or counted == "images":
         return text
     if counted == "groups":

@@ -13,6 +13,7 @@ from PIL import Image
 
 import headstart
 from headstart.errors import BundleError, DataError, MissingExtraError
+from headstart.prediction.predictor import Prediction
 
 
 @pytest.fixture
@@ -119,13 +120,32 @@ def test_several_images_given_to_predict_are_refused(bundle: Path, image_folder:
         predictor.predict(np.zeros((9, 9, 3)))
     with pytest.raises(DataError, match=r"images\[1\] cannot be read: not an image"):
         predictor.predict_many([np.zeros((9, 9, 3), np.uint8), b"no image"])
-    with pytest.raises(TypeError, match="folder=3 is not valid; expected the path of a bundle"):
+    with pytest.raises(TypeError, match="folder=3 is not valid; expected the path of a run or a bundle"):
         headstart.load(3)
 
 
-def test_a_folder_given_to_predict_says_predict_many(bundle: Path, image_folder: Path):
-    with pytest.raises(DataError, match="use predict_many"):
-        headstart.load(bundle).predict(image_folder)
+def test_a_folder_or_pattern_given_to_predict_says_predict_many(bundle: Path, image_folder: Path):
+    predictor = headstart.load(bundle)
+    for several in (image_folder, image_folder / "blue" / "*.png"):
+        with pytest.raises(DataError, match=r"expected one image file; use predict_many"):
+            predictor.predict(several)
+    assert predictor.predict(image_folder / "blue" / "*03.png").label == "blue"
+
+
+def test_a_prediction_and_a_predictor_are_one_short_line(bundle: Path):
+    many = {f"class {number}": (number + 1) / 55 for number in range(10)}
+    prediction = Prediction("a.jpg", "class 9", 10 / 55, many)
+    assert prediction.top(2) == [("class 9", 10 / 55), ("class 8", 9 / 55)]
+    assert len(prediction.top(99)) == 10
+    assert repr(prediction) == "Prediction(a.jpg: class 9 0.182, class 8 0.164, class 7 0.145, ...)"
+    assert repr(headstart.load(bundle)).startswith("Predictor(2 classes: blue, green; ")
+    assert repr(headstart.load(bundle)).endswith(f"{bundle})")
+
+
+def test_a_run_without_a_bundle_says_how_to_finish_it(tmp_path: Path):
+    (tmp_path / "plan.resolved.yaml").touch()
+    with pytest.raises(BundleError, match=r"has no bundle yet: .*; finish it with: headstart train --resume"):
+        headstart.load(tmp_path)
 
 
 def test_an_unreadable_file_is_named(bundle: Path, tmp_path: Path):

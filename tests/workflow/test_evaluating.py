@@ -196,10 +196,10 @@ def test_a_source_without_splits_says_so(bundle: Path, others: Path, kind: str, 
 
 def test_predict_leaves_out_what_it_cannot_read_and_says_so(bundle: Path, image_folder: Path):
     (image_folder / "blue" / "broken.png").write_bytes(b"broken")
-    answers, unreadable = predict(bundle, [str(image_folder / "blue")])
-    assert len(answers) == 8
-    assert [Path(name).name for name in unreadable] == ["broken.png"]
-    assert set(answers[0]) == {"file", "label", "probability", "probabilities", "set", "unknown"}
+    found = predict(bundle, [str(image_folder / "blue")])
+    assert len(found) == 8
+    assert [Path(name).name for name in found.left_out] == ["broken.png"]
+    assert set(found.to_dicts()[0]) == {"file", "label", "probability", "probabilities", "set", "unknown"}
 
 
 def test_predict_with_nothing_readable_is_an_error(bundle: Path, tmp_path: Path):
@@ -208,17 +208,17 @@ def test_predict_with_nothing_readable_is_an_error(bundle: Path, tmp_path: Path)
         predict(bundle, [str(tmp_path / "x.png")])
 
 
-def test_predict_names_all_it_left_out_and_answers_for_the_others(bundle: Path, image_folder: Path, tmp_path: Path):
+def test_predict_names_all_it_left_out_and_predicts_the_others(bundle: Path, image_folder: Path, tmp_path: Path):
     (image_folder / "blue" / "notes.txt").write_text("x")
     (image_folder / "blue" / "gone.png").symlink_to("nowhere")
     (image_folder / "blue" / "00.png").rename(image_folder / "blue" / "caf\udce9")
     (image_folder / "blue" / "more").symlink_to(image_folder / "green")
     wanted = [str(image_folder / "blue"), str(tmp_path / "missing.jpg")]
-    answers, left_out = predict(bundle, wanted)
-    assert sorted(a["label"] for a in answers) == ["blue"] * 8 + ["green"] * 8
-    assert {Path(name).name for name in left_out} == {"notes.txt", "gone.png", "missing.jpg"}
+    found = predict(bundle, wanted)
+    assert sorted(found.labels) == ["blue"] * 8 + ["green"] * 8
+    assert {Path(name).name for name in found.left_out} == {"notes.txt", "gone.png", "missing.jpg"}
     with pytest.raises(DataError, match=r"3 of 19 images give no prediction \(first: .*or leave out --strict"):
-        predict(bundle, wanted, left_out="stop")
+        predict(bundle, wanted, unreadable="stop")
 
 
 def test_evaluate_says_what_of_the_data_was_not_used(bundle: Path, others: Path):

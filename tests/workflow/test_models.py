@@ -30,12 +30,8 @@ def test_a_card_comes_with_lines_that_work():
     assert answer["usage"]["command line"] == "headstart train DATA --model resnet50:a1_in1k"
     torchvisions = models.show_model("resnet50")["usage"]["torchvision"]
     assert torchvisions == 'torchvision.models.get_model("resnet50", weights="IMAGENET1K_V2")'
-    import headstart  # noqa: F401 - named by the line below
-
-    options = (
-        models.usage_of(find_model("resnet18").card)["headstart"].removeprefix("headstart.train(").removesuffix(")")
-    )
-    assert eval(options).model == "resnet18:IMAGENET1K_V1"
+    usage = models.usage_of(find_model("resnet18").card)["headstart"]
+    assert usage == 'headstart.train("DATA", model="resnet18:IMAGENET1K_V1")'
 
 
 def test_the_usage_says_what_a_licence_or_missing_weights_need():
@@ -74,3 +70,24 @@ def test_a_speed_that_is_not_stable_has_its_range(monkeypatch: pytest.MonkeyPatc
     assert "unstable" in cards_text([one])
     steady = {name: value for name, value in one.items() if name != "measured_unstable"}
     assert "unstable" not in card_text(steady) + cards_text([steady])
+
+
+def test_cards_are_found_by_a_query_or_a_name():
+    found, measured = models.find_cards(ModelQuery(family="resnet", max_parameters=12e6), speed="published")
+    assert [card.name for card in found] == [
+        row["name"] for row in models.list_models(ModelQuery(family="resnet", max_parameters=12e6))
+    ]
+    assert measured == {}
+    assert [card.name for card in models.find_cards("resnet18", speed="published")[0]] == ["resnet18:IMAGENET1K_V1"]
+
+
+def test_timed_cards_are_ordered_by_what_was_measured(monkeypatch: pytest.MonkeyPatch):
+    names = [
+        card.name for card in models.find_cards(ModelQuery(family="resnet", max_parameters=12e6), speed="published")[0]
+    ]
+    speeds = models._Speeds({name: float(place) for place, name in enumerate(names[:-1])}, {names[-1]: (1.0, 9.0)})
+    monkeypatch.setattr(models, "_measured", lambda cards, progress: speeds)
+    query = ModelQuery(family="resnet", max_parameters=12e6, sort="speed")
+    found, measured = models.find_cards(query, speed="measured")
+    assert [card.name for card in found] == [*names[-2::-1], names[-1]]
+    assert measured[names[-1]] is None

@@ -12,6 +12,7 @@ from headstart.errors import BundleError
 from headstart.files import is_file, is_folder, write_atomically, write_json
 from headstart.input_spec import InputSpec
 from headstart.networks.cards.catalog import ModelCard
+from headstart.runs.folder import resume_command
 
 if TYPE_CHECKING:
     from headstart.networks.backbone import Classifier
@@ -73,6 +74,24 @@ def save_bundle(folder: Path, classifier: Classifier, *, classes: tuple[str, ...
     write_json(folder / CARD_FILE, info.to_dict())
 
 
+def bundle_folder(folder: Path) -> Path:
+    """Folder of the bundle that a path names: of the bundle itself, or of the run that holds it.
+
+    Raises:
+        BundleError: a run whose training has not ended.
+    """
+    if is_file(folder / CARD_FILE):
+        return folder
+    if is_file(folder / "bundle" / CARD_FILE):
+        return folder / "bundle"
+    if is_file(folder / "plan.resolved.yaml"):
+        raise BundleError(
+            f"the run {folder} has no bundle yet: its training has not ended",
+            remedy=f"finish it with: {resume_command('train', folder)}",
+        )
+    return folder
+
+
 def read_info(folder: Path) -> BundleInfo:
     """Read what the bundle says of itself; needs no torch.
 
@@ -86,7 +105,7 @@ def read_info(folder: Path) -> BundleInfo:
     except (OSError, ValueError) as error:
         raise BundleError(
             f"{folder} is no bundle ({CARD_FILE} cannot be read)",
-            expected="the bundle folder that training made",
+            expected="the folder of a run or a bundle that training made",
         ) from error
     if raw.get("schema_version", 0) > SCHEMA_VERSION:
         raise BundleError(

@@ -11,18 +11,22 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from headstart.amounts import count_text
 from headstart.arguments import ArgumentError
 from headstart.data.sources.given_images import GivenImage, GivenImages, InputError, records_of
 from headstart.data.sources.reading import ImageRecord
 from headstart.engine.store.store import ActivationStore
 from headstart.errors import DataError, require
 from headstart.files import is_folder
-from headstart.prediction.bundle import BundleInfo, load_classifier
+from headstart.prediction.bundle import BundleInfo, bundle_folder, load_classifier
+
+_SHOWN_CLASSES = 3
+"""In the `repr` of a prediction or of a bundle."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Prediction:
-    """The answer for one image."""
+    """Class of one image, with the probability of every class."""
 
     file: str
     """Its path; `images[POSITION]` where it was given in memory."""
@@ -33,13 +37,23 @@ class Prediction:
     probabilities: dict[str, float]
     """Of every class, in class order; they sum to 1."""
     set: tuple[str, ...] = ()
-    """Classes that cover the truth with the stated probability; empty while the bundle has no thresholds."""
+    """Classes that hold the true one with the stated probability; empty while the bundle has no thresholds."""
     unknown: bool | None = None
     """Whether the image is unlike the training data; None while the bundle cannot tell."""
+
+    def top(self, count: int) -> list[tuple[str, float]]:
+        """(class, probability) of the most probable classes, best first; of all where there are fewer."""
+        order = sorted(self.probabilities.items(), key=lambda item: -item[1])
+        return order[:count]
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
         return {**asdict(self), "set": list(self.set)}
+
+    def __repr__(self) -> str:
+        named = ", ".join(f"{name} {value:.3f}" for name, value in self.top(_SHOWN_CLASSES))
+        more = ", ..." if len(self.probabilities) > _SHOWN_CLASSES else ""
+        return f"Prediction({self.file}: {named}{more})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,17 +69,21 @@ class Predictor:
     """A loaded bundle."""
 
     def __init__(self, folder: Path) -> None:
-        """Load the bundle at `folder`.
+        """Load a bundle.
+
+        Args:
+            folder: Of the bundle, or of the run that made it.
 
         Raises:
-            BundleError: not a bundle.
+            BundleError: not a bundle, or a run that has none yet.
             MissingExtraError: torch is not installed.
         """
         require("torch", extra="train")
         from headstart.engine.prefix.depth_features import with_depths
         from headstart.machine import best_device
 
-        self._classifier, self.info = load_classifier(folder, deepen=with_depths)
+        self.folder = bundle_folder(folder)
+        self._classifier, self.info = load_classifier(self.folder, deepen=with_depths)
         self._classifier.network.to(best_device())
 
     @property
@@ -89,7 +107,11 @@ class Predictor:
             raise InputError(what, expected="one image", remedy="use predict_many")
         if isinstance(image, str | os.PathLike) and is_folder(image):
             raise DataError(f"{image} is a folder", expected="one image file", remedy="use predict_many")
-        return self.predict_many([image])[0]
+        records = records_of([image])
+        if len(records) != 1:
+            found = f"{image!r:.200} stands for {count_text(len(records), 'image')}"
+            raise DataError(found, expected="one image file", remedy="use predict_many")
+        return self.predictions(records, self.probabilities(records))[0]
 
     def predict_many(self, images: GivenImages) -> list[Prediction]:
         """Predict images, in the order in which they are given.
@@ -143,7 +165,7 @@ class Predictor:
         return stored_answers(classifier, records, spec, digests=kept.digests, store=kept.store, on_images=on_images)
 
     def predictions(self, records: Sequence[ImageRecord], probabilities: npt.NDArray[np.float64]) -> list[Prediction]:
-        """Probabilities as answers."""
+        """One prediction an image, from (N, K) probabilities."""
         best = probabilities.argmax(axis=1)
         return [
             Prediction(
@@ -155,16 +177,23 @@ class Predictor:
             for record, row, top in zip(records, probabilities, best, strict=True)
         ]
 
+    def __repr__(self) -> str:
+        named = ", ".join(self.classes[:_SHOWN_CLASSES]) + ", ..." * (len(self.classes) > _SHOWN_CLASSES)
+        return f"Predictor({count_text(len(self.classes), 'class')}: {named}; {self.info.card.name}, {self.folder})"
 
-def load(folder: str | Path) -> Predictor:
-    """Load a bundle: `headstart.load("runs/x/bundle").predict("a.jpg")`.
+
+def load(folder: str | os.PathLike[str]) -> Predictor:
+    """Predictor of a run or a bundle: `headstart.load("runs/x").predict("a.jpg")`.
+
+    Args:
+        folder: Of a run, or of a bundle.
 
     Raises:
-        BundleError: not a bundle.
+        BundleError: not a bundle, or a run that has none yet.
         ArgumentError: no path.
     """
     if not isinstance(folder, str | os.PathLike):
-        raise ArgumentError(f"folder={folder!r:.60} is not valid", expected="the path of a bundle")
+        raise ArgumentError(f"folder={folder!r:.60} is not valid", expected="the path of a run or a bundle")
     return Predictor(Path(folder))
 
 

@@ -15,6 +15,7 @@ from headstart.data.sources.inputs import find_inputs
 from headstart.data.sources.reading import ImageRecord
 from headstart.data.splits import named_group, what_is_counted
 from headstart.data.trained_on import read_trained_on
+from headstart.delivery.predictions import Predictions
 from headstart.errors import BundleError, DataError
 from headstart.findings import Finding
 from headstart.measures.intervals import numbered
@@ -30,8 +31,8 @@ if TYPE_CHECKING:
     from headstart.measures.figure_findings import Sample
     from headstart.prediction.predictor import Kept, Predictor
 
-LeftOut: TypeAlias = Literal["name", "stop"]
-"""What to do about files that give no prediction."""
+Unreadable: TypeAlias = Literal["leave_out", "stop"]
+"""What to do about files that give no prediction: name them in the result, or stop before anything is predicted."""
 
 
 def evaluate(
@@ -153,19 +154,20 @@ def predict(
     bundle: Path,
     files: Sequence[str],
     *,
-    left_out: LeftOut = "name",
+    unreadable: Unreadable = "leave_out",
     progress: Progress = no_progress,
-) -> tuple[list[dict[str, Any]], dict[str, str]]:
-    """(predictions, path -> reason of everything that was given and has none).
+) -> Predictions:
+    """Predictions of images, and the reason for everything that was given and has none.
 
     Args:
-        bundle: Folder of the bundle.
-        files: Images, or folders of images.
-        left_out: What to do about a path that gives no prediction: name it, or stop before anything is predicted.
+        bundle: Folder of the bundle, or of the run that made it.
+        files: Images, folders, patterns such as `photos/*.jpg`, or tables with a column image.
+        unreadable: Whether a path without a prediction is left out and named, or stops before anything is predicted.
         progress: Told how far it is.
 
     Raises:
-        DataError: no file can be read; or any cannot, and `left_out` is stop.
+        BundleError: not a bundle, or a run that has none yet.
+        DataError: no file can be read; or any cannot, and `unreadable` is stop.
     """
     from headstart.prediction.predictor import load
 
@@ -173,16 +175,16 @@ def predict(
     predictor = load(bundle)
     facts = read_watched(inputs.records, progress, bits=predictor.info.input.bits)
     missing = {**facts.unreadable, **inputs.left_out}
-    if missing and (left_out == "stop" or not facts.readable):
+    if missing and (unreadable == "stop" or not facts.readable):
         name, reason = next(iter(missing.items()))
         count = len(missing) + len(facts.readable)
         raise DataError(
             f"{len(missing)} of {count} images give no prediction (first: {name}: {reason})",
             expected="images that can be read",
-            remedy="repair or remove them" + (", or leave out --strict" if left_out == "stop" else ""),
+            remedy="repair or remove them" + (", or leave out --strict" if unreadable == "stop" else ""),
         )
     probabilities = predictor.probabilities(facts.readable, on_images=progress("predict", len(facts.readable)))
-    return [p.to_dict() for p in predictor.predictions(facts.readable, probabilities)], missing
+    return Predictions(tuple(predictor.predictions(facts.readable, probabilities)), predictor.classes, missing)
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from headstart.errors import ModelError, require
 from headstart.knowledge.transfer import family_of
@@ -24,16 +24,37 @@ def list_models(query: ModelQuery, *, measure: bool = False, progress: Progress 
     """
     if not measure:
         return [_plain(card) for card in search(all_cards(), query)]
-    unordered = ModelQuery(**{**_values(query), "min_speed": None, "front": "all"})
-    found = search(all_cards(), unordered)
-    if len(found) > MOST_MEASURED:
-        raise ModelError(
-            f"{len(found)} models are too many to measure",
-            expected=f"at most {MOST_MEASURED}",
-            remedy="narrow the search, for example with --family or --max-params",
-        )
+    found = _few_enough(query)
     speeds = _measured(found, progress)
     return [_plain(card, speeds) for card in search(found, query, measured=speeds.images_per_second)]
+
+
+def find_cards(
+    query: ModelQuery | str, *, speed: Literal["published", "measured"], progress: Progress = no_progress
+) -> tuple[list[ModelCard], dict[str, float | None]]:
+    """(cards, name -> images a second on this machine): those that answer the query, or the one of a name.
+
+    Args:
+        query: What is searched, or ARCH or ARCH:TAG.
+        speed: measured times the networks; a name whose figure is not stable has None.
+        progress: Told how many were timed.
+
+    Raises:
+        ModelError: no such network or family, or too many cards to measure.
+        MissingExtraError: measuring needs torch.
+    """
+    if isinstance(query, str):
+        found = [find_model(query).card]
+    elif speed == "published":
+        found = search(all_cards(), query)
+    else:
+        found = _few_enough(query)
+    if speed == "published":
+        return found, {}
+    speeds = _measured(found, progress)
+    if not isinstance(query, str):
+        found = search(found, query, measured=speeds.images_per_second)
+    return found, {card.name: speeds.images_per_second.get(card.name) for card in found}
 
 
 def show_model(name: str, *, measure: bool = False, progress: Progress = no_progress) -> dict[str, Any]:
@@ -63,10 +84,10 @@ def usage_of(card: ModelCard) -> dict[str, str]:
     scratch = card.weights.kind == "none"
     command = f"headstart train DATA --model {card.name}{' --strategy scratch' if scratch else ''}{allow}"
     strategy = ', strategy="scratch"' if scratch else ""
-    options = f'headstart.DataPlan(source="DATA"), model="{card.name}"{strategy}{permit}'
+    options = f'"DATA", model="{card.name}"{strategy}{permit}'
     usage = {
         "command line": command,
-        "headstart": f"headstart.train(headstart.TrainOptions({options}))",
+        "headstart": f"headstart.train({options})",
     }
     if card.library == "torchvision":
         usage["torchvision"] = f'torchvision.models.get_model("{card.architecture}", weights="{card.tag}")'
@@ -77,6 +98,23 @@ def usage_of(card: ModelCard) -> dict[str, str]:
     else:
         usage["timm"] = f'timm.create_model("{card.architecture}.{card.tag}", pretrained=True)'
     return usage
+
+
+def _few_enough(query: ModelQuery) -> list[ModelCard]:
+    """Cards that may answer the query once they are timed.
+
+    Raises:
+        ModelError: too many to measure.
+    """
+    unordered = ModelQuery(**{**_values(query), "min_speed": None, "front": "all"})
+    found = search(all_cards(), unordered)
+    if len(found) > MOST_MEASURED:
+        raise ModelError(
+            f"{len(found)} models are too many to measure",
+            expected=f"at most {MOST_MEASURED}",
+            remedy="narrow the search, for example with --family or --max-params",
+        )
+    return found
 
 
 @dataclass(frozen=True)

@@ -26,8 +26,9 @@ from headstart.runs.progress import Progress
 from headstart.workflow.advising import advised_plan
 from headstart.workflow.images import drawn_by_name
 from headstart.workflow.plans import AUTO, TrainOptions, make_plan
+from headstart.workflow.training.result import TrainResult
 from headstart.workflow.training.resume import resume
-from headstart.workflow.training.train import TrainResult, settle, train
+from headstart.workflow.training.train import settle, train
 
 OPTIONS = tuple(item.name for item in fields(TrainOptions) if item.name not in ("data", "seed"))
 """What a comparison may set or vary beside paths in the plan."""

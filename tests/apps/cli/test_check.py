@@ -9,6 +9,7 @@ from pathlib import Path
 from PIL import Image
 
 from command_line import Call, refused
+from headstart.apps.cli.check import check_text
 
 
 def test_check_as_json_and_as_text(run: Call, image_folder: Path):
@@ -41,3 +42,37 @@ def test_several_labels_for_one_image(run: Call, image_folder: Path):
     assert [f["images"] for f in answer["findings"] if f["what"] == "several_labels"] == [
         [["blue/00.png", "green/same.png"]]
     ]
+
+
+def test_check_lists_classes_sizes_and_findings():
+    answer = {
+        "images": 3,
+        "classes": {"ant": 2, "bee": 1},
+        "splits": {"train": {"ant": 2}, "val": {"bee": 1}},
+        "pixels": {"width": [8, 9, 10], "height": [11, 12, 13]},
+        "groups": {"groups": 2, "unmatched": 1},
+        "view": {"size": 224, "resize": "crop", "cut": {"median": 0.432, "largest": 0.571}},
+        "findings": [{"level": "warning", "what": "x", "evidence": "seen", "remedy": "do"}],
+    }
+    text = check_text(answer)
+    for words in (
+        "3 readable images, 2 classes, splits train, val",
+        "(train 2, val 0)",
+        "width 8, 9, 10",
+        "seen",
+        "seen at 224 px (crop): 43 % of the median image is cut off, 57 % at most",
+        "-> do",
+    ):
+        assert words in text
+    assert "nothing suspicious" in check_text({**answer, "findings": []})
+
+
+def test_names_do_not_steer_the_terminal_or_stretch_tables():
+    odd = {"y" * 200: 1, "esc\x1b[31m": 2, "new\nline": 3}
+    answer = {"images": 6, "classes": odd, "splits": {}, "pixels": {"width": [], "height": []}, "findings": []}
+    answer |= {"view": {"size": 224, "resize": "crop", "cut": None}}
+    lines = check_text(answer).splitlines()
+    assert len(lines) == 6
+    assert max(map(len, lines)) < 60
+    assert "\\u001b[31m" in lines[2]
+    assert "new\\nline" in lines[3]

@@ -43,7 +43,7 @@ def test_what_is_left_out_is_said_by_train_and_predict(run: Call, image_folder: 
 def test_train_tells_the_story_in_words(run: Call, image_folder: Path):
     code, out, _ = run("train", image_folder, *FAST)
     assert code == 0
-    for words in ("accuracy 1.000 (95 % interval", "that chose nothing", "kept: probe", "why phases:", "next:"):
+    for words in ("accuracy 1.000 (95 % interval", "selected checkpoint: probe", "bundle:", "next:", "--explain"):
         assert words in out
     assert len(list(Path("runs").iterdir())) == 1
 

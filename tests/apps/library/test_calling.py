@@ -16,7 +16,9 @@ COMMANDS = {
     "evaluate": headstart.evaluate,
     "check": headstart.check,
     "advise": headstart.advise,
+    "models": headstart.models,
     "plan": headstart.make_plan,
+    "predict": headstart.predict,
     "probe": headstart.probe,
     "embed": headstart.embed,
     "shortlist": headstart.shortlist,
@@ -32,10 +34,11 @@ FLAGS = {
     "pareto": ("front", "all"),
     "quick": ("extent", "full"),
     "with_images": ("images", "named"),
+    "measure": ("speed", "published"),
 }
 """Option of the command line -> keyword, and its value where the option is not given."""
 ELSEWHERE = {
-    "train": {"resume": "headstart.resume"},
+    "train": {"resume": "headstart.resume", "explain": "result.run.plan().reasons"},
     "compare": {"resume": "headstart.resume_comparison"},
     "advise": {"out": "advice.plan.to_yaml()"},
     "plan": {"out": "made.to_yaml()"},

@@ -30,14 +30,14 @@ def test_training_in_one_call_with_keywords(image_folder: Path, tmp_path: Path, 
     assert "phase 0 probe: solve the head" in captured.err
     assert not captured.out
     figures = headstart.evaluate(answer.run.bundle, image_folder, progress="none")
-    assert figures["accuracy"] == 1.0
+    assert figures.accuracy == 1.0
     told: list[str] = []
 
     def counting(what: str, total: int) -> Callable[[int], object]:
         told.append(what)
         return lambda count: None
 
-    assert headstart.check(image_folder, progress=counting)["images"] == 16
+    assert headstart.check(image_folder, progress=counting).images == 16
     assert told == ["read"]
     assert not any(capfd.readouterr())
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import pandas
 import pytest
 
 from headstart.data.sources.inputs import find_inputs, image_files
@@ -54,9 +55,9 @@ def test_one_missing_path_does_not_stop_the_others(tmp_path: Path) -> None:
 
 
 def test_where_nothing_is_an_image_the_first_reason_is_the_error(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"nowhere\.png does not exist; expected an image file or a folder"):
+    with pytest.raises(DataError, match=r"nowhere\.png does not exist; expected an image file, a folder"):
         find_inputs([str(tmp_path / "nowhere.png"), str(tmp_path)])
-    with pytest.raises(DataError, match=r"nowhere\.png does not exist; expected an image file or a folder"):
+    with pytest.raises(DataError, match=r"nowhere\.png does not exist; expected an image file, a folder"):
         image_files([str(tmp_path / "nowhere.png")])
     (tmp_path / "notes.txt").write_text("x")
     with pytest.raises(DataError, match=r"holds no images, only 1 \.txt"):
@@ -68,3 +69,44 @@ def test_names_that_are_no_unicode_are_images_like_others(tmp_path: Path) -> Non
     records = find_inputs([str(tmp_path)]).records
     assert [os.fsencode(Path(record.id).name) for record in records] == [b"caf\xe9.png", b"ok.png"]
     assert [record.read() for record in records] == [png("caf\udce9.png"), png("ok.png")]
+
+
+def test_a_pattern_is_what_the_shell_makes_of_it(tmp_path: Path) -> None:
+    folder_of(tmp_path, ["a.png", "b.png", "c.jpg", "deep/er/d.png", "odd[1].png"])
+    names = lambda *given: [Path(r.id).name for r in find_inputs(map(str, given)).records]  # noqa: E731
+    assert names(tmp_path / "[ab].png") == ["a.png", "b.png"]
+    assert names(tmp_path / "**" / "*.png") == ["a.png", "b.png", "d.png", "odd[1].png"]
+    assert names(tmp_path / "**") == ["a.png", "b.png", "c.jpg", "d.png", "odd[1].png"], "each image once"
+    assert names(tmp_path / "de*") == ["d.png"], "a folder that matches is searched"
+    assert names(tmp_path / "odd[1].png") == ["odd[1].png"], "what exists is no pattern"
+    with pytest.raises(DataError, match=r"\*\.gif matches no file; expected an image file"):
+        find_inputs([str(tmp_path / "*.gif")])
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.parquet"])
+def test_a_table_names_images_as_it_writes_them(name: str, tmp_path: Path) -> None:
+    folder_of(tmp_path / "in", ["a.png", "b.png"])
+    frame = pandas.DataFrame({"image": ["in/b.png", str(tmp_path / "in" / "a.png"), "in/gone.png"], "age": [1, 2, 3]})
+    frame.to_csv(tmp_path / name, index=False) if name.endswith("csv") else frame.to_parquet(tmp_path / name)
+    found = find_inputs([str(tmp_path / name)])
+    assert [record.id for record in found.records] == ["in/b.png", str(tmp_path / "in" / "a.png")]
+    assert [record.read() for record in found.records] == [png("b.png"), png("a.png")]
+    assert found.left_out == {"in/gone.png": f"does not exist, though {tmp_path / name} names it"}
+    with pytest.warns(UserWarning, match="left out 1 files"):
+        assert len(image_files([str(tmp_path / name)])) == 2
+
+
+def test_a_table_without_images_says_what_it_needs(tmp_path: Path) -> None:
+    table = tmp_path / "t.csv"
+    for text, words in (
+        ("path\na.png\n", r"has no column image, only 'path'; expected a table with the column image"),
+        ("file_name\n\n\n", r"has a header but no rows|have no image"),
+        ("image\n", r"has a header but no rows"),
+        ("image,label\n,cat\n", r"1 rows of .* have no image"),
+    ):
+        table.write_text(text)
+        with pytest.raises(DataError, match=words):
+            find_inputs([str(table)])
+    table.write_text("file_name\ngone.png\n")
+    with pytest.raises(DataError, match=r"none of 1 images can be read \(first: gone\.png: does not exist"):
+        image_files([str(table)])

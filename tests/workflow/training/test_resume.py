@@ -13,8 +13,9 @@ from headstart.errors import DataError, Interrupted, RunError
 from headstart.plan.plan import DataPlan, Plan
 from headstart.training import loop
 from headstart.workflow.plans import TrainOptions
+from headstart.workflow.training.result import TrainResult
 from headstart.workflow.training.resume import resume
-from headstart.workflow.training.train import TrainResult, train
+from headstart.workflow.training.train import train
 
 
 @pytest.fixture

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,7 +11,7 @@ import typer
 
 from headstart.apps.cli.options import training as of
 from headstart.apps.cli.options.parsing import refuse_others
-from headstart.apps.cli.text.printing import show_result
+from headstart.apps.cli.text.printing import NAME_WIDTH, show_result, view_text, visible_name
 
 
 def check(
@@ -59,4 +61,37 @@ def check(
         )
         images.preview(options, preview)
         answer["preview"] = str(preview)
-    show_result(answer, as_json=as_json, text=console.check_text)
+    show_result(answer, as_json=as_json, text=check_text)
+
+
+def check_text(answer: Mapping[str, Any]) -> str:
+    """The answer of `headstart check`."""
+    splits = [name for name in answer["splits"] if name != "all"]
+    head = f"{answer['images']} readable images, {len(answer['classes'])} classes"
+    lines = [head + (f", splits {', '.join(splits)}" if splits else "")]
+    names = {name: visible_name(name, width=NAME_WIDTH) for name in answer["classes"]}
+    width = max(map(len, names.values()), default=0)
+    for name, count in answer["classes"].items():
+        by_split = ", ".join(f"{split} {answer['splits'][split].get(name, 0)}" for split in splits)
+        lines.append(f"  {names[name]:<{width}} {count:>6}" + (f"  ({by_split})" if by_split else ""))
+    if answer["pixels"]["width"]:
+        lines.append(
+            "pixels (least, median, most): width {}, {}, {}; height {}, {}, {}".format(
+                *answer["pixels"]["width"], *answer["pixels"]["height"]
+            )
+        )
+    lines.append(view_text(answer["view"]))
+    if "groups" in answer:
+        lines.append(f"groups: {answer['groups']['groups']} ({answer['groups']['unmatched']} images are their own)")
+    for finding in answer["findings"]:
+        lines.append(
+            f"{finding['level']}: {visible_name(finding['evidence'])}\n    -> {visible_name(finding['remedy'])}"
+        )
+    if not answer["findings"]:
+        lines.append("nothing suspicious")
+    if "group_table" in answer:
+        table = answer["group_table"]
+        lines.append(f"groups: {table}; train on it with: headstart train {shlex.quote(table)}")
+    if "preview" in answer:
+        lines.append(f"preview: {answer['preview']}")
+    return "\n".join(lines)

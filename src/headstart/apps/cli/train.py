@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -13,7 +14,13 @@ from headstart.apps.cli.options import training as of
 from headstart.apps.cli.options.parsing import refuse_others
 from headstart.apps.cli.options.words import Head, HeadSolver
 from headstart.apps.cli.text.printing import show_result
+from headstart.apps.cli.text.training import training_text
 from headstart.data.sources.reading import DIGITS, EMBEDDED_DIGITS
+
+if TYPE_CHECKING:
+    from headstart.plan.plan import Plan
+    from headstart.workflow.plans import TrainOptions
+    from headstart.workflow.training.result import TrainResult
 
 _STARTED = time.monotonic()
 """When the command began, for the budget and the total."""
@@ -23,8 +30,9 @@ def demo(
     as_json: of.Json = False, out: Annotated[Path | None, typer.Option("--out", help="Run folder.")] = None
 ) -> None:
     """Train on the embedded handwritten digits with the embedded weights: the whole way in about a minute."""
-    options = {"source": EMBEDDED_DIGITS if Path(DIGITS).exists() else DIGITS}
-    _train(options, {"input_size": 48, "epochs": 3, "budget_seconds": 70.0}, out=out, as_json=as_json)
+    data = {"source": EMBEDDED_DIGITS if Path(DIGITS).exists() else DIGITS}
+    options = _options(data, {"input_size": 48, "epochs": 3, "budget_seconds": 70.0})
+    _show(_train(options, out=out), as_json=as_json)
 
 
 def train(
@@ -59,63 +67,58 @@ def train(
         list[str] | None, typer.Option("--track", help="tensorboard[:FOLDER] or mlflow[:URI]; may be given again.")
     ] = None,
     resume: Annotated[Path | None, typer.Option("--resume", help="Go on with this run; DATA if it moved.")] = None,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Print the reasons of every decision too; the plan holds them anyway.")
+    ] = False,
     as_json: of.Json = False,
 ) -> None:
-    """Train a classifier, judge it, and write the bundle that `predict` and `evaluate` use."""
+    """Train a classifier, evaluate it on the test set, and write the bundle that `predict` and `evaluate` use."""
     from headstart.apps.cli.options.parsing import parse_seconds
 
-    seconds = parse_seconds(budget)
+    seconds, shown = parse_seconds(budget), {"explain", "as_json"}
     if resume is not None:
-        allowed = {"resume", "data", "val", "budget", "as_json"}
-        refuse_others(context, allowed, when="beside --resume", why="the run's own plan is used")
-        _resume(resume, data, val, budget_seconds=seconds, as_json=as_json)
-        return
-    if plan is not None:
-        allowed = {"plan", "data", "out", "budget", "track", "as_json"}
-        refuse_others(context, allowed, when="beside --plan", why="change the plan file")
-        _train_plan(plan, data, budget_seconds=seconds, track=track or (), out=out, as_json=as_json)
-        return
-    if data is None:
+        allowed = {"resume", "data", "val", "budget", *shown}
+        refuse_others(context, allowed, when="together with --resume", why="the run's own plan is used")
+        result = _resume(resume, data, val, budget_seconds=seconds)
+    elif plan is not None:
+        allowed = {"plan", "data", "out", "budget", "track", *shown}
+        refuse_others(context, allowed, when="together with --plan", why="change the plan file")
+        result = _train(_read_plan(plan, data), out=out, track=track or (), budget_seconds=seconds)
+    elif data is None:
         raise typer.BadParameter("DATA is missing (or --plan, or --resume)", param_hint="DATA")
-    source, chosen = of.said_of(context.params)
-    _train(source, chosen, track=track or (), out=out, as_json=as_json)
+    else:
+        result = _train(_options(*of.said_of(context.params)), out=out, track=track or ())
+    _show(result, as_json=as_json, reasons="shown" if explain else "hidden")
+
+
+def _options(source: Mapping[str, Any], chosen: Mapping[str, Any]) -> TrainOptions:
+    from headstart.plan.plan import DataPlan
+    from headstart.workflow.plans import TrainOptions
+
+    return TrainOptions(DataPlan.from_options(**source), **chosen)
+
+
+def _read_plan(path: Path, data: str | None) -> Plan:
+    """The plan of a file; DATA overrides its source."""
+    from headstart.plan.plan import Plan
+
+    plan = Plan.read(path)
+    return plan if data is None else plan.changed(data=plan.data.model_copy(update={"source": data}))
 
 
 def _train(
-    source: dict[str, Any], chosen: dict[str, Any], *, out: Path | None, as_json: bool, track: Sequence[str] = ()
-) -> None:
-    from headstart.apps.cli.text import console
-    from headstart.plan.plan import DataPlan
-    from headstart.workflow import plans
-    from headstart.workflow.training import train as workflow
-
-    options = plans.TrainOptions(DataPlan.from_options(**source), **chosen)
-    with console.training() as observer:
-        answer = workflow.train(
-            options, out=out, track=track, observer=observer, progress=observer.progress, started=_STARTED
-        )
-    show_result(answer.metrics, as_json=as_json, text=console.training_text)
-
-
-def _train_plan(
-    path: Path,
-    data: str | None,
+    request: TrainOptions | Plan,
     *,
-    budget_seconds: float | None,
-    track: Sequence[str],
     out: Path | None,
-    as_json: bool,
-) -> None:
+    track: Sequence[str] = (),
+    budget_seconds: float | None = None,
+) -> TrainResult:
     from headstart.apps.cli.text import console
-    from headstart.plan.plan import Plan
     from headstart.workflow.training import train as workflow
 
-    plan = Plan.read(path)
-    if data is not None:
-        plan = plan.changed(data=plan.data.model_copy(update={"source": data}))
     with console.training() as observer:
-        answer = workflow.train(
-            plan,
+        return workflow.train(
+            request,
             out=out,
             budget_seconds=budget_seconds,
             track=track,
@@ -123,15 +126,14 @@ def _train_plan(
             progress=observer.progress,
             started=_STARTED,
         )
-    show_result(answer.metrics, as_json=as_json, text=console.training_text)
 
 
-def _resume(run: Path, data: str | None, val: str | None, *, budget_seconds: float | None, as_json: bool) -> None:
+def _resume(run: Path, data: str | None, val: str | None, *, budget_seconds: float | None) -> TrainResult:
     from headstart.apps.cli.text import console
     from headstart.workflow.training import resume as workflow
 
     with console.training() as observer:
-        answer = workflow.resume(
+        return workflow.resume(
             run,
             data=data,
             val=val,
@@ -140,4 +142,7 @@ def _resume(run: Path, data: str | None, val: str | None, *, budget_seconds: flo
             progress=observer.progress,
             started=_STARTED,
         )
-    show_result(answer.metrics, as_json=as_json, text=console.training_text)
+
+
+def _show(result: TrainResult, *, as_json: bool, reasons: Literal["shown", "hidden"] = "hidden") -> None:
+    show_result(result.metrics, as_json=as_json, text=partial(training_text, reasons=reasons))

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from headstart.apps.library.calling import Names, PathLike, checked
+from headstart.apps.library.results import CompareResult
 from headstart.arguments import ArgumentError, one_of
 from headstart.comparison.grid import GridPlan
 from headstart.plan.plan import Domain, NoncommercialWeights
@@ -46,8 +47,8 @@ def compare(
     noncommercial_weights: NoncommercialWeights | None = None,
     out: PathLike | None = None,
     progress: Literal["auto", "none"] = "auto",
-) -> dict[str, Any]:
-    """Train several variants side by side: `headstart.compare("strategies", "photos", seeds=3)["answer"]`.
+) -> CompareResult:
+    """Train several variants side by side: `headstart.compare("strategies", "photos", seeds=3).chosen`.
 
     Args:
         what: models, strategies, rates or grid; or a whole `GridPlan`, and then nothing else but `out` and `progress`.
@@ -119,18 +120,18 @@ def _grid_of(
     return plan_of(Word(what), source, texts, None if grid is None else Path(grid), Asked(*asked))
 
 
-def _compared(plan: GridPlan, out: PathLike | None, progress: str) -> dict[str, Any]:
+def _compared(plan: GridPlan, out: PathLike | None, progress: str) -> CompareResult:
     from headstart.apps.cli.text.comparison import ComparisonConsole
     from headstart.workflow import comparing
 
     if one_of("progress", progress, ("auto", "none")) == "none":
-        return comparing.compare(plan, out=None if out is None else Path(out))
+        return CompareResult(comparing.compare(plan, out=None if out is None else Path(out)))
     with ComparisonConsole() as watcher:
-        return comparing.compare(plan, out=None if out is None else Path(out), watcher=watcher)
+        return CompareResult(comparing.compare(plan, out=None if out is None else Path(out), watcher=watcher))
 
 
 @checked
-def resume_comparison(folder: PathLike, *, progress: Literal["auto", "none"] = "auto") -> dict[str, Any]:
+def resume_comparison(folder: PathLike, *, progress: Literal["auto", "none"] = "auto") -> CompareResult:
     """Go on with a comparison that was stopped or killed; trials that have ended are not run again.
 
     Args:
@@ -144,9 +145,9 @@ def resume_comparison(folder: PathLike, *, progress: Literal["auto", "none"] = "
     from headstart.workflow import comparing
 
     if progress == "none":
-        return comparing.resume_comparison(Path(folder))
+        return CompareResult(comparing.resume_comparison(Path(folder)))
     with ComparisonConsole() as watcher:
-        return comparing.resume_comparison(Path(folder), watcher=watcher)
+        return CompareResult(comparing.resume_comparison(Path(folder), watcher=watcher))
 
 
 def _given(**values: Any) -> dict[str, Any]:  # noqa: ANN401

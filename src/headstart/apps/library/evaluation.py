@@ -1,15 +1,19 @@
-"""The library verbs `evaluate` and `report`."""
+"""The library verbs `evaluate`, `predict` and `report`."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from headstart.apps.library.calling import PathLike, checked, path_or_none, text_or_none
+from headstart.apps.library.results import EvaluateResult
 from headstart.apps.library.watching import Watch, watching
 from headstart.arguments import ArgumentError, fault_of
+from headstart.data.sources.given_images import GivenImages
+from headstart.delivery.predictions import Predictions
+from headstart.prediction.predictor import load
 
 if TYPE_CHECKING:
     from headstart.workflow.reporting import Report
@@ -24,8 +28,8 @@ def evaluate(
     group: str | None = None,
     seen: Literal["leave_out", "include"] | None = None,
     progress: Watch = "auto",
-) -> dict[str, Any]:
-    """Figures of a bundle on labelled images, as `headstart evaluate --json` prints them.
+) -> EvaluateResult:
+    """Figures of a bundle on labelled images: `headstart.evaluate("runs/x", "photos").accuracy`.
 
     Args:
         bundle: Folder of the bundle, or of the run that made it.
@@ -42,9 +46,62 @@ def evaluate(
     from headstart.workflow import evaluating
 
     with watching(progress) as (shown, _):
-        return evaluating.evaluate(
-            Path(bundle), text_or_none(data), split=split, group=group, seen=seen, progress=shown
+        return EvaluateResult(
+            evaluating.evaluate(Path(bundle), text_or_none(data), split=split, group=group, seen=seen, progress=shown)
         )
+
+
+@checked
+def predict(
+    bundle: PathLike,
+    files: GivenImages,
+    *,
+    out: PathLike | None = None,
+    top: int | None = None,
+    unreadable: Literal["leave_out", "stop"] = "leave_out",
+    progress: Watch = "auto",
+) -> Predictions:
+    """Classes of images: `headstart.predict("runs/x", "new/").write("predictions.csv")`.
+
+    Args:
+        bundle: Folder of the bundle, or of the run that made it.
+        files: Images: one or several of paths, folders, patterns such as `photos/*.jpg` and tables with a column image;
+            or images in memory, as `Predictor.predict_many` takes them.
+        out: A .csv or .parquet to write: file, label, probability, and one column a class.
+        top: In `out` this many classes an image instead of all.
+        unreadable: Whether a path without a prediction is left out and named in the result, or stops it before
+            anything is predicted.
+        progress: As in `train`.
+
+    Raises:
+        BundleError: not a bundle, or a run that has none yet.
+        DataError: nothing can be read, or `out` cannot be written.
+        InputError: an array of another type or shape, or another kind of object; a ValueError too.
+    """
+    from headstart.delivery.predictions import refuse_prediction_file
+    from headstart.workflow import evaluating
+
+    if out is not None:
+        refuse_prediction_file(Path(out))
+    paths = paths_of(files)
+    with watching(progress) as (shown, _):
+        if paths is not None:
+            found = evaluating.predict(Path(bundle), paths, unreadable=unreadable, progress=shown)
+        else:
+            predictor = load(bundle)
+            found = Predictions(tuple(predictor.predict_many(files)), predictor.classes)
+    if out is not None:
+        found.write(out, top=top)
+    return found
+
+
+def paths_of(files: GivenImages) -> list[str] | None:
+    """The paths, where nothing but paths was given; None where images in memory are among them."""
+    if isinstance(files, str | os.PathLike):
+        return [os.fspath(files)]
+    if isinstance(files, list | tuple) and files and all(isinstance(one, str | os.PathLike) for one in files):
+        return [os.fspath(one) for one in files if isinstance(one, str | os.PathLike)]
+    return None
 
 
 @checked

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from headstart.apps.library.calling import PathLike, checked, path_or_none, text_or_none
+from headstart.apps.library.results import CheckResult
 from headstart.apps.library.watching import Watch, watching
 from headstart.arguments import ArgumentError
 from headstart.knowledge.choosing import Level
@@ -37,8 +38,8 @@ def check(
     augmentation: AugmentationName | None = None,
     seed: int = 0,
     progress: Watch = "auto",
-) -> dict[str, Any]:
-    """What is in DATA and what is suspicious there, as `headstart check --json` prints it.
+) -> CheckResult:
+    """What is in DATA, and what is suspicious there: `headstart.check("photos").findings`.
 
     Args:
         data: DATA.
@@ -69,7 +70,7 @@ def check(
     if preview is not None:
         images.refuse_preview(source, Path(preview))
     with watching(progress) as (shown, _):
-        answer = images.check(
+        found = images.check(
             source,
             val=text_or_none(val),
             group=group,
@@ -92,8 +93,8 @@ def check(
                 seed=seed,
             )
             images.preview(options, Path(preview))
-            answer["preview"] = os.fspath(preview)
-    return answer
+            found["preview"] = os.fspath(preview)
+    return CheckResult(found)
 
 
 @checked

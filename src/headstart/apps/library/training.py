@@ -18,7 +18,7 @@ from headstart.workflow.plans import TrainOptions
 if TYPE_CHECKING:
     from typing import Unpack
 
-    from headstart.workflow.training.train import TrainResult
+    from headstart.workflow.training.result import TrainResult
 
 
 @with_options

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -10,11 +11,13 @@ from pathlib import Path
 from headstart.data.sources.dataset import WHOLE, ImageRecord, SkipReason
 from headstart.data.sources.layout import refuse_no_images
 from headstart.data.sources.source_findings import reason_text
+from headstart.data.sources.tables import TABLE_SUFFIXES, image_paths
 from headstart.data.sources.walk import walk_folder
 from headstart.errors import DataError, HeadstartError
 from headstart.files import is_file, is_folder, is_there
 
-_EXPECTED = "an image file or a folder of images"
+_EXPECTED = "an image file, a folder of images, a pattern such as 'photos/*.jpg', or a table with a column image"
+_WILDCARDS = "*?["
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,13 +25,15 @@ class Inputs:
     """Images without labels, and what was given but is none."""
 
     records: list[ImageRecord] = field(default_factory=list)
-    """In the order of the paths; those of a folder in order of name."""
+    """In the order of the paths; those of a folder or pattern in order of name, those of a table in its order."""
     left_out: dict[str, str] = field(default_factory=dict)
     """Path -> reason."""
 
 
 def find_inputs(paths: Iterable[str]) -> Inputs:
-    """Each path is an image or a folder of images, searched at any depth; links are followed.
+    """Images of paths: each is an image, a folder (searched at any depth; links are followed), a pattern or a table.
+
+    A path that exists is never a pattern, whatever marks are in its name.
 
     Raises:
         DataError: no path leads to an image.
@@ -50,13 +55,15 @@ def image_files(paths: Iterable[str]) -> list[ImageRecord]:
     """Images of paths that must all lead to one; warns of files in folders that are left out.
 
     Raises:
-        DataError: a path does not exist, or a folder holds no image.
+        DataError: a path does not exist, or a folder, a pattern or a table leads to no image.
     """
     found = Inputs()
     for text in paths:
         _look(text, found)
     if found.left_out:
         name, reason = next(iter(found.left_out.items()))
+        if not found.records:
+            raise DataError(f"none of {len(found.left_out)} images can be read (first: {name}: {reason})")
         warnings.warn(f"left out {len(found.left_out)} files (first: {name}: {reason})", stacklevel=3)
     return found.records
 
@@ -64,19 +71,50 @@ def image_files(paths: Iterable[str]) -> list[ImageRecord]:
 def _look(text: str, found: Inputs) -> None:
     path = Path(text)
     if is_folder(path):
-        listing = walk_folder(path)
-        if not listing.images:
-            refuse_no_images(text, listing.skipped)
-        names = sorted(path / member.name for member in listing.images)
-        found.records.extend(ImageRecord(str(name), "", WHOLE, name) for name in names)
-        for entry in sorted(listing.skipped, key=lambda entry: entry.name):
-            if entry.reason is not SkipReason.TOOL_FOLDER:
-                found.left_out[str(path / entry.name)] = reason_text(entry)
+        _look_into_folder(text, found)
+    elif is_file(path) and path.suffix.lower() in TABLE_SUFFIXES:
+        _look_into_table(path, found)
     elif is_file(path):
         found.records.append(ImageRecord(text, "", WHOLE, path))
     elif is_there(path):
         raise DataError(f"{text} is neither a file nor a folder", expected=_EXPECTED)
     elif path.is_symlink():
         raise DataError(f"{text} is a link that leads nowhere ({path.readlink()})", expected=_EXPECTED)
+    elif any(mark in text for mark in _WILDCARDS):
+        _look_for_pattern(text, found)
     else:
         raise DataError(f"{text} does not exist", expected=_EXPECTED)
+
+
+def _look_into_folder(text: str, found: Inputs) -> None:
+    path = Path(text)
+    listing = walk_folder(path)
+    if not listing.images:
+        refuse_no_images(text, listing.skipped)
+    names = sorted(path / member.name for member in listing.images)
+    found.records.extend(ImageRecord(str(name), "", WHOLE, name) for name in names)
+    for entry in sorted(listing.skipped, key=lambda entry: entry.name):
+        if entry.reason is not SkipReason.TOOL_FOLDER:
+            found.left_out[str(path / entry.name)] = reason_text(entry)
+
+
+def _look_into_table(table: Path, found: Inputs) -> None:
+    """Images are called as the table calls them, so that predictions can be joined to its rows."""
+    rows = image_paths(table)
+    if not rows:
+        raise DataError(f"{table} has a header but no rows", expected="one row for each image")
+    for name, file in rows:
+        if is_file(file):
+            found.records.append(ImageRecord(name, "", WHOLE, file))
+        else:
+            found.left_out[name] = f"does not exist, though {table} names it"
+
+
+def _look_for_pattern(pattern: str, found: Inputs) -> None:
+    """What the shell does with `*`, for patterns in quotes; `**` goes down at any depth."""
+    names = sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207 - Path.glob takes no absolute pattern
+    files = [name for name in names if is_file(Path(name))]
+    for name in files or names:  # `photos/**` matches folders too, whose images it matches one by one
+        _look(name, found)
+    if not names:
+        raise DataError(f"{pattern} matches no file", expected=_EXPECTED)

@@ -92,20 +92,40 @@ def read_rows(table: Path, splits: Mapping[str, str]) -> list[Row]:
     return rows
 
 
-def _columns(table: Path) -> dict[str, list[str]]:
-    """Column name -> cells as text, "" where there is none; only columns that mean something."""
+def image_paths(table: Path) -> list[tuple[str, Path]]:
+    """(path as written, file) of each row of a table, in its order; labels are not needed, and not looked at.
+
+    Args:
+        table: A .csv or .parquet with a column image (or file_name); its folder is where relative paths start.
+
+    Raises:
+        DataError: no such column, a cell of it is empty, or it cannot be read as a table.
+    """
+    columns = _columns(table, ("image",))
+    _refuse_empty_cells(table, columns, "image")
+    return [(image, _file(table.parent, image)) for image in columns["image"]]
+
+
+def _columns(table: Path, needed: Sequence[str] = NEEDED) -> dict[str, list[str]]:
+    """Column name -> cells as text, "" where there is none; only columns that mean something.
+
+    Args:
+        table: The file.
+        needed: Columns that must be there; the optional ones are read beside all of NEEDED only.
+    """
     read = _read_csv if table.suffix.lower() == ".csv" else _read_parquet
+    optional = OPTIONAL if needed is NEEDED else ()
     try:
         names, column = read(table)
         written = {other: name for name, other in ALIASES.items() if name in names and other not in names}
-        _refuse_columns(table, [*names, *written])
-        wanted = [name for name in (*NEEDED, *OPTIONAL) if name in names or name in written]
+        _refuse_columns(table, [*names, *written], needed)
+        wanted = [name for name in (*needed, *optional) if name in names or name in written]
         return {name: _as_text(table, name, column(written.get(name, name))) for name in wanted}
     except (ValueError, OSError) as error:  # pyarrow's errors are kinds of these
         reason = (str(error).splitlines() or [""])[0][:200]
         raise DataError(
             f"{table} cannot be read as a table ({reason})",
-            expected=_SHAPE,
+            expected=_shape(needed),
             remedy="save it as UTF-8 with commas and a header" if read is _read_csv else "",
         ) from error
 
@@ -185,16 +205,21 @@ def is_there(file: Path) -> bool:
     return has_file(file)
 
 
-def _refuse_columns(table: Path, names: Sequence[str]) -> None:
-    missing = [name for name in NEEDED if name not in names]
+def _shape(needed: Sequence[str]) -> str:
+    return _SHAPE if needed is NEEDED else "a table with the column image (or file_name)"
+
+
+def _refuse_columns(table: Path, names: Sequence[str], needed: Sequence[str]) -> None:
+    missing = [name for name in needed if name not in names]
     if missing:
         other = len(names) == 1 and next((mark for mark in (";", "\t", "|") if mark in names[0]), None)
         raise DataError(
             f"{table} has no column {' and no column '.join(missing)}, only {', '.join(map(repr, names)) or 'nothing'}",
-            expected=_SHAPE,
+            expected=_shape(needed),
             remedy=f"separate the columns by commas, not by {other!r}" if other else "rename the columns",
         )
-    twice = [name for name, count in Counter(names).items() if count > 1 and name in (*NEEDED, *OPTIONAL)]
+    read = (*NEEDED, *OPTIONAL) if needed is NEEDED else needed
+    twice = [name for name, count in Counter(names).items() if count > 1 and name in read]
     if twice:
         raise DataError(f"{table} has several columns {twice[0]}", expected="one", remedy="rename the others")
 

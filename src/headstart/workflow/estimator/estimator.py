@@ -30,7 +30,8 @@ from headstart.runs.folder import Run
 from headstart.training.trackers.trackers import chosen_trackers
 from headstart.workflow.keywords import with_keywords
 from headstart.workflow.plans import TrainOptions
-from headstart.workflow.training.train import TrainResult, train
+from headstart.workflow.training.result import TrainResult
+from headstart.workflow.training.train import train
 
 require("sklearn", extra="train")  # a missing extra is answered before the imports that need it
 

@@ -15,7 +15,8 @@ from headstart.runs.observers import Observer
 from headstart.runs.progress import Progress, no_progress
 from headstart.training.trackers.trackers import remembered_trackers
 from headstart.workflow.images import CheckedData, check_for_training, content_hash
-from headstart.workflow.training.train import Given, TrainResult, train_settled, with_budget
+from headstart.workflow.training.result import TrainResult
+from headstart.workflow.training.train import Given, train_settled, with_budget
 
 _SHOWN_HASH = 8
 

@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -38,21 +38,13 @@ from headstart.workflow.plans import (
 )
 from headstart.workflow.training.final_figures import final_figures
 from headstart.workflow.training.image_weights import image_weights
+from headstart.workflow.training.result import TrainResult
 from headstart.workflow.training.run_data import data_json
 
 if TYPE_CHECKING:
     from headstart.engine.store.training_images import TrainingImages
     from headstart.networks.backbone import Classifier
     from headstart.training.best_epoch import Outcome
-
-
-@dataclass(frozen=True)
-class TrainResult:
-    """A finished run."""
-
-    run: Run
-    metrics: dict[str, Any] = field(default_factory=dict)
-    """What `headstart train --json` prints."""
 
 
 def train(

@@ -143,65 +143,6 @@ def test_a_search_of_rates_has_its_place_in_the_line():
     assert "tune 2 min 10 s (rate search 15 s, 10 epochs of 9 s)" in computed
 
 
-def test_the_end_of_training_compares_with_the_forecast():
-    phases = [{**phase, "took_seconds": took} for phase, took in zip(FORECAST["phases"], (5.0, 0.0, 2.0), strict=True)]
-    made = {**FORECAST, "phases": phases, "took_seconds": 13.0}
-    assert console._forecast_end(made) == "forecast 2 min 25 s, took 13 s (without tune)"
-
-
-def test_check_lists_classes_sizes_and_findings():
-    answer = {
-        "images": 3,
-        "classes": {"ant": 2, "bee": 1},
-        "splits": {"train": {"ant": 2}, "val": {"bee": 1}},
-        "pixels": {"width": [8, 9, 10], "height": [11, 12, 13]},
-        "groups": {"groups": 2, "unmatched": 1},
-        "view": {"size": 224, "resize": "crop", "cut": {"median": 0.432, "largest": 0.571}},
-        "findings": [{"level": "warning", "what": "x", "evidence": "seen", "remedy": "do"}],
-    }
-    text = console.check_text(answer)
-    for words in (
-        "3 readable images, 2 classes, splits train, val",
-        "(train 2, val 0)",
-        "width 8, 9, 10",
-        "seen",
-        "seen at 224 px (crop): 43 % of the median image is cut off, 57 % at most",
-        "-> do",
-    ):
-        assert words in text
-    assert "nothing suspicious" in console.check_text({**answer, "findings": []})
-
-
-def test_predictions_are_one_line_each():
-    assert console.predictions_text([{"file": "a.jpg", "label": "ant", "probability": 0.98765}]) == "a.jpg: ant 0.988"
-
-
-def test_names_do_not_steer_the_terminal_or_stretch_tables(capsys: pytest.CaptureFixture[str]):
-    odd = {"y" * 200: 1, "esc\x1b[31m": 2, "new\nline": 3}
-    answer = {"images": 6, "classes": odd, "splits": {}, "pixels": {"width": [], "height": []}, "findings": []}
-    answer |= {"view": {"size": 224, "resize": "crop", "cut": None}}
-    lines = console.check_text(answer).splitlines()
-    assert len(lines) == 6
-    assert max(map(len, lines)) < 60
-    assert "\\u001b[31m" in lines[2]
-    assert "new\\nline" in lines[3]
-    predicted = console.predictions_text([{"file": "a\nb\udce9.png", "label": "\u202e", "probability": 1.0}])
-    assert predicted == "a\\nb\\udce9.png: \\u202e 1.000"
-    console.warn("left out a\nb\x1b.png")
-    assert capsys.readouterr().err == "warning: left out a\\nb\\u001b.png\n"
-
-
-def test_neighbours_with_the_same_rate_are_named_once():
-    rates = {"stem": 1e-6, "layer1": 1e-6, "layer2": 5e-6, "layer4": 1e-5, "head": 1e-3}
-    text = console._runs_of_rates(rates)
-    assert text == "stem..layer1 1e-06, layer2 5e-06, layer4 1e-05, head 0.001"
-
-
-def test_a_rate_for_each_of_many_blocks_is_one_line_with_both_ends():
-    rates = {**{f"block{i}": 1e-3 * 0.75 ** (16 - i) for i in range(16)}, "head": 1e-3}
-    assert console._runs_of_rates(rates) == "block0 1e-05 to block15 0.00075 (16 groups, see --json), head 0.001"
-
-
 def test_an_alarm_is_a_warning(capsys: pytest.CaptureFixture[str]):
     with console.training() as watcher:
         watcher.noted("alarm", {"text": "stem did not change"})
@@ -266,3 +207,8 @@ def test_what_is_computed_after_the_last_image_has_a_name(monkeypatch: pytest.Mo
         watcher.work_started("features of test", 1)
         watcher.work_done(1)
         assert shown(watcher) is None, "only a head is fitted after its images"
+
+
+def test_a_warning_does_not_steer_the_terminal(capsys: pytest.CaptureFixture[str]):
+    console.warn("left out a\nb\x1b.png")
+    assert capsys.readouterr().err == "warning: left out a\\nb\\u001b.png\n"

@@ -33,10 +33,11 @@ def test_it_says_what_an_interval_counts():
     assert "10 images, the test images of runs/a once more" in figures_text({**FIGURES, "repeats": {"run": "runs/a"}})
 
 
-def test_what_may_mislead_comes_first():
+def test_the_accuracy_comes_first_then_what_may_mislead():
     finding = {"level": "warning", "what": "x", "evidence": "7 of 10 images were in training", "remedy": "they are out"}
     lines = figures_text({**FIGURES, "findings": [finding]}).splitlines()
-    assert lines[:3] == ["warning: 7 of 10 images were in training", "    -> they are out", ""]
+    assert lines[0].startswith("accuracy 0.900")
+    assert lines[3:6] == ["warning: 7 of 10 images were in training", "    -> they are out", ""]
     assert finding_lines([]) == []
 
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from itertools import groupby
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.progress import (
@@ -19,10 +17,12 @@ from rich.progress import (
 )
 
 from headstart.amounts import bytes_text, count_text, duration_text
-from headstart.apps.cli.text.figures import accuracy_text, balanced_text, finding_lines
-from headstart.apps.cli.text.printing import NAME_WIDTH, shows_bars, view_text, visible, visible_name
+from headstart.apps.cli.text.printing import shows_bars, visible, visible_name
 from headstart.plan.plan import Phase
 from headstart.runs.observers import Observer
+
+if TYPE_CHECKING:
+    pass
 
 _EPOCH_ROW = (
     "{phase:<16} {epoch:>5} {train:>10} {select:>11} {accuracy:>10} {head:>9} {backbone:>18} {seconds:>8}  {mark}"
@@ -36,9 +36,6 @@ _UNTESTED = {
 """What to say of an estimate by where its figures come from, until runs on this machine have tested some."""
 _WORTH_SAYING = 1.5
 """A later forecast is shown if it differs from the one before by more than this factor."""
-
-_MOST_RUNS = 10
-"""So many groups with a rate of their own are named in one line."""
 
 
 def _stderr() -> Console:
@@ -261,13 +258,6 @@ def _forecast_line(values: Mapping[str, Any]) -> str:
     return f"{line}; the last {runs} estimates here were off by as much as would make this {low} to {high}"
 
 
-def _forecast_end(values: Mapping[str, Any]) -> str:
-    """`forecast 2 min 16 s, took 2 min 30 s`, and which phases were left out or cut short."""
-    line = f"forecast {duration_text(values['total_seconds'])}, took {duration_text(values['took_seconds'])}"
-    skipped = [phase["name"] for phase in values["phases"] if not phase["took_seconds"] and phase["seconds"] > 0]
-    return line + (f" (without {', '.join(skipped)})" if skipped else "")
-
-
 def _found_rates_line(values: Mapping[str, Any]) -> str:
     """`tune: rates searched in 12 s: head 0.003 -> 0.0012 (x0.4), backbone 0.0003 stays: the loss does not ...`."""
     said = []
@@ -300,99 +290,3 @@ def _span(rates: Sequence[float]) -> str:
         return "frozen"
     low, high = min(rates), max(rates)
     return f"{low:.1e}" if low == high else f"{low:.1e}..{high:.1e}"
-
-
-def training_text(metrics: Mapping[str, Any]) -> str:
-    """The end of `headstart train`."""
-    val = metrics["val"]
-    lines = [
-        "",
-        *finding_lines(metrics.get("findings", ())),
-        *_phase_table(metrics["phases"]),
-        "",
-        f"{accuracy_text(val)} that chose nothing ({val['reported_on']}); choices were made on: {val['selected_on']}",
-        balanced_text(val),
-        f"kept: {metrics['kept']['weights']} - {metrics['kept']['why']}",
-    ]
-    if unused := metrics["kept"].get("unused_tuning"):
-        lines.append(f"note: {unused['text']}")
-    if metrics["unreadable"]:
-        lines.append(f"left out: {len(metrics['unreadable'])} unreadable images (see data.json)")
-    for path, reason in metrics["reasons"].items():
-        lines.append(f"why {path}: {reason}")
-    lines += [
-        f"{metrics['seconds']['total']:.1f} s in all"
-        + (f", engine {metrics['engine']}" if metrics.get("engine") else ""),
-        *([_forecast_end(metrics["forecast"])] if metrics.get("forecast") else []),
-        f"run:    {metrics['run']}",
-        f"bundle: {metrics['bundle']}",
-        f"next:   headstart predict {shlex.quote(metrics['bundle'])} IMAGE",
-    ]
-    if metrics["resume"]:
-        lines.append(f"stopped by the {metrics['stopped']}; go on with: {metrics['resume']}")
-    return "\n".join(lines)
-
-
-def _phase_table(phases: Sequence[Mapping[str, Any]]) -> list[str]:
-    lines = [f"{'phase':<16} {'epochs':>6} {'select acc':>10} {'seconds':>8}  trained at peak rate"]
-    for row in phases:
-        accuracy = "-" if row["select_accuracy"] is None else f"{row['select_accuracy']:.4f}"
-        rates = _runs_of_rates(row["learning_rates"]) or "head, solved"
-        ran = row["kind"] == "solve" or row["epochs_run"] > 0
-        lines.append(
-            f"{row['name']:<16} {row['epochs_run']:>6} {accuracy:>10} {row['seconds']:>8.1f}  "
-            + (rates if ran else row["ended"])
-        )
-    return lines
-
-
-def _runs_of_rates(rates: Mapping[str, float]) -> str:
-    """`stem..layer4 0.0003, head 0.003`: neighbours with the same rate are named by the first and the last.
-
-    Where nearly every group has a rate of its own, only the ends of the backbone are named.
-    """
-    said = []
-    for rate, same in groupby(rates.items(), key=lambda item: item[1]):
-        names = [name for name, _ in same]
-        said.append(f"{names[0]}{f'..{names[-1]}' if len(names) > 1 else ''} {rate:.3g}")
-    if len(said) > _MOST_RUNS:
-        return f"{said[0]} to {said[-2]} ({len(rates) - 1} groups, see --json), {said[-1]}"
-    return ", ".join(said)
-
-
-def predictions_text(answers: Sequence[Mapping[str, Any]]) -> str:
-    """The answer of `headstart predict`."""
-    return "\n".join(f"{visible_name(a['file'])}: {visible_name(a['label'])} {a['probability']:.3f}" for a in answers)
-
-
-def check_text(answer: Mapping[str, Any]) -> str:
-    """The answer of `headstart check`."""
-    splits = [name for name in answer["splits"] if name != "all"]
-    head = f"{answer['images']} readable images, {len(answer['classes'])} classes"
-    lines = [head + (f", splits {', '.join(splits)}" if splits else "")]
-    names = {name: visible_name(name, width=NAME_WIDTH) for name in answer["classes"]}
-    width = max(map(len, names.values()), default=0)
-    for name, count in answer["classes"].items():
-        by_split = ", ".join(f"{split} {answer['splits'][split].get(name, 0)}" for split in splits)
-        lines.append(f"  {names[name]:<{width}} {count:>6}" + (f"  ({by_split})" if by_split else ""))
-    if answer["pixels"]["width"]:
-        lines.append(
-            "pixels (least, median, most): width {}, {}, {}; height {}, {}, {}".format(
-                *answer["pixels"]["width"], *answer["pixels"]["height"]
-            )
-        )
-    lines.append(view_text(answer["view"]))
-    if "groups" in answer:
-        lines.append(f"groups: {answer['groups']['groups']} ({answer['groups']['unmatched']} images are their own)")
-    for finding in answer["findings"]:
-        lines.append(
-            f"{finding['level']}: {visible_name(finding['evidence'])}\n    -> {visible_name(finding['remedy'])}"
-        )
-    if not answer["findings"]:
-        lines.append("nothing suspicious")
-    if "group_table" in answer:
-        table = answer["group_table"]
-        lines.append(f"groups: {table}; train on it with: headstart train {shlex.quote(table)}")
-    if "preview" in answer:
-        lines.append(f"preview: {answer['preview']}")
-    return "\n".join(lines)

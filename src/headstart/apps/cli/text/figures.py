@@ -1,22 +1,22 @@
-"""Figures of merit as people read them: what may mislead first, then accuracy, then class by class."""
+"""Figures of merit as people read them: accuracy first, then what may mislead, then class by class."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from headstart.amounts import counted_text
+from headstart.amounts import count_text, counted_text
 from headstart.apps.cli.text.printing import NAME_WIDTH, visible_name
 
 
 def figures_text(figures: Mapping[str, Any]) -> str:
-    """The answer of `headstart evaluate`."""
-    lines = [*finding_lines(figures.get("findings", ())), accuracy_text(figures) + _repeats(figures)]
-    lines += [balanced_text(figures), "", *_class_table(figures["per_class"])]
+    """What `headstart evaluate` prints: the accuracy first, then what may mislead, then class by class."""
+    lines = [accuracy_text(figures) + _repeats(figures), balanced_text(figures), ""]
+    lines += [*finding_lines(figures.get("findings", ())), *_class_table(figures["per_class"])]
     lines += ["", "confusion (row: true class, column: predicted, in the order above)"]
     lines += [" ".join(f"{count:>5}" for count in row) for row in figures["confusion"]]
     if figures.get("unreadable"):
-        lines.append(f"left out: {len(figures['unreadable'])} unreadable images")
+        lines.append(f"left out: {count_text(len(figures['unreadable']), 'unreadable image')}")
     return "\n".join(lines)
 
 
@@ -26,9 +26,14 @@ def finding_lines(findings: Sequence[Mapping[str, Any]]) -> list[str]:
     return [*lines, ""] if lines else []
 
 
-def accuracy_text(figures: Mapping[str, Any]) -> str:
-    """`accuracy 0.778 (95 % interval 0.715..0.839) on 225 images of 160 groups`."""
-    counted = counted_text(figures["images"], figures.get("counted", "images"), figures.get("groups"))
+def accuracy_text(figures: Mapping[str, Any], *, noun: str = "image") -> str:
+    """`accuracy 0.778 (95 % interval 0.715..0.839) on 225 images of 160 groups`.
+
+    Args:
+        figures: Of the images.
+        noun: What an image is called, such as `test image`.
+    """
+    counted = counted_text(figures["images"], figures.get("counted", "images"), figures.get("groups"), noun=noun)
     return f"accuracy {figures['accuracy']:.3f} (95 % interval {_span(figures['accuracy_interval'])}) on {counted}"
 
 

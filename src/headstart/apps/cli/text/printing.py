@@ -45,13 +45,15 @@ def json_text(answer: object) -> str:
     return visible(json.dumps(answer, indent=1, ensure_ascii=not has_letters, allow_nan=False))
 
 
-def without_prediction(left_out: Mapping[str, str]) -> list[dict[str, Any]]:
+def without_prediction(left_out: Mapping[str, str], *, top: int | None = None) -> list[dict[str, Any]]:
     """Files without a prediction with the keys of those that have one, so that a program that reads the list sees them.
 
     Args:
         left_out: Path -> reason.
+        top: Whether the others have the key `top`: if it is a number.
     """
-    empty = dict.fromkeys(("label", "probability", "probabilities", "set", "unknown"))
+    keys = ("label", "probability", "probabilities", "set", "unknown")
+    empty = dict.fromkeys(keys if top is None else (*keys, "top"))
     return [{"file": name, **empty, "error": reason} for name, reason in left_out.items()]
 
 

@@ -1,0 +1,194 @@
+"""Results of the library verbs whose command prints JSON: figures as attributes, one line as `repr`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, overload
+
+from headstart.amounts import accuracy_text, count_text
+from headstart.networks.cards.catalog import ModelCard
+
+if TYPE_CHECKING:
+    from headstart.workflow.reporting import Report
+
+_SHOWN_NAMES = 3
+"""In the `repr` of a list of networks."""
+
+
+@dataclass(frozen=True, repr=False)
+class EvaluateResult:
+    """Figures of a bundle on labelled images."""
+
+    metrics: dict[str, Any]
+    """What `headstart evaluate --json` prints."""
+
+    @property
+    def accuracy(self) -> float:
+        """Share of the images that are classified correctly, 0..1."""
+        return float(self.metrics["accuracy"])
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """95 % interval of the accuracy."""
+        low, high = self.metrics["accuracy_interval"]
+        return float(low), float(high)
+
+    @property
+    def balanced_accuracy(self) -> float:
+        """Mean recall of the classes, 0..1."""
+        return float(self.metrics["balanced_accuracy"])
+
+    @property
+    def images(self) -> int:
+        """Images that were evaluated."""
+        return int(self.metrics["images"])
+
+    @property
+    def per_class(self) -> dict[str, dict[str, Any]]:
+        """Class -> images, precision, recall, F1 and the interval of the recall."""
+        return dict(self.metrics["per_class"])
+
+    @property
+    def confusion(self) -> list[list[int]]:
+        """(K, K) images: a row for each true class, a column for each predicted one."""
+        return list(self.metrics["confusion"])
+
+    @property
+    def findings(self) -> list[dict[str, Any]]:
+        """What may mislead, each with what to do about it."""
+        return list(self.metrics["findings"])
+
+    @property
+    def bundle(self) -> Path:
+        """Folder of the bundle."""
+        return Path(self.metrics["bundle"])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON: what `headstart evaluate --json` prints."""
+        return self.metrics
+
+    def __repr__(self) -> str:
+        return f"EvaluateResult({accuracy_text(self.accuracy, self.interval, self.images)}, {self.bundle})"
+
+
+@dataclass(frozen=True, repr=False)
+class CheckResult:
+    """What is in DATA, and what is suspicious there."""
+
+    facts: dict[str, Any]
+    """What `headstart check --json` prints."""
+
+    @property
+    def images(self) -> int:
+        """Images that can be read."""
+        return int(self.facts["images"])
+
+    @property
+    def classes(self) -> dict[str, int]:
+        """Class -> images."""
+        return dict(self.facts["classes"])
+
+    @property
+    def findings(self) -> list[dict[str, Any]]:
+        """What is suspicious, each with its level, its evidence and what to do about it."""
+        return list(self.facts["findings"])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON: what `headstart check --json` prints."""
+        return self.facts
+
+    def __repr__(self) -> str:
+        counted = f"{count_text(self.images, 'image')}, {count_text(len(self.classes), 'class')}"
+        return f"CheckResult({counted}, {count_text(len(self.findings), 'finding')})"
+
+
+@dataclass(frozen=True, repr=False)
+class CompareResult:
+    """Several trainings side by side: which is better, which are tied, what to use."""
+
+    summary: dict[str, Any]
+    """What `headstart compare --json` prints."""
+
+    @property
+    def folder(self) -> Path:
+        """Folder of the comparison."""
+        return Path(self.summary["comparison"])
+
+    @property
+    def chosen(self) -> str | None:
+        """The variant to use; None where no accuracy was measured."""
+        chosen = self.summary["chosen"]
+        return None if chosen is None else str(chosen["variant"])
+
+    @property
+    def tied_with(self) -> tuple[str, ...]:
+        """Variants that cannot be told from it on these images."""
+        chosen = self.summary["chosen"]
+        return () if chosen is None else tuple(chosen["tied_with"])
+
+    @property
+    def headline(self) -> str:
+        """The result in a sentence."""
+        chosen = self.summary["chosen"]
+        return "nothing can be chosen: no accuracy was measured" if chosen is None else str(chosen["headline"])
+
+    @property
+    def variants(self) -> list[dict[str, Any]]:
+        """One mapping a variant: figures, seconds, memory, speed."""
+        return list(self.summary["variants"])
+
+    @property
+    def pairs(self) -> list[dict[str, Any]]:
+        """Paired tests of every two variants, each with its sentence."""
+        return list(self.summary["pairs"])
+
+    def report(self, out: str | os.PathLike[str] | None = None) -> Report:
+        """Write the comparison as one HTML page.
+
+        Args:
+            out: The file; `report.html` in the folder of the comparison if None.
+
+        Raises:
+            HeadstartError: the file cannot be written.
+        """
+        from headstart.workflow import reporting
+
+        return reporting.report([self.folder], out=None if out is None else Path(out))[0]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON: what `headstart compare --json` prints."""
+        return self.summary
+
+    def __repr__(self) -> str:
+        return f"CompareResult({self.headline}; {count_text(len(self.variants), 'variant')}, {self.folder})"
+
+
+@dataclass(frozen=True, repr=False)
+class ModelList(Sequence[ModelCard]):
+    """Cards of networks, in the order of the search."""
+
+    cards: tuple[ModelCard, ...]
+    measured: Mapping[str, float | None] = field(default_factory=dict)
+    """Name -> images a second on this machine, where it was measured; None where the figure was not stable."""
+
+    @property
+    def names(self) -> list[str]:
+        """Full names, as `model` takes them."""
+        return [card.name for card in self.cards]
+
+    @overload
+    def __getitem__(self, index: int) -> ModelCard: ...
+    @overload
+    def __getitem__(self, index: slice) -> ModelList: ...
+    def __getitem__(self, index: int | slice) -> ModelCard | ModelList:
+        return ModelList(self.cards[index], self.measured) if isinstance(index, slice) else self.cards[index]
+
+    def __len__(self) -> int:
+        return len(self.cards)
+
+    def __repr__(self) -> str:
+        named = ", ".join(self.names[:_SHOWN_NAMES]) + ", ..." * (len(self.cards) > _SHOWN_NAMES)
+        return f"ModelList({count_text(len(self.cards), 'network')}" + (f": {named})" if self.cards else ")")

@@ -1,0 +1,86 @@
+"""What `headstart train` prints when it has ended."""
+
+from __future__ import annotations
+
+from headstart.apps.cli.text import training
+from headstart.apps.cli.text.training import training_text
+
+METRICS = {
+    "run": "runs/my photos",
+    "bundle": "runs/my photos/bundle",
+    "findings": [{"level": "warning", "evidence": "twins", "remedy": "remove them"}],
+    "val": {
+        "accuracy": 0.9,
+        "accuracy_interval": [0.6, 0.98],
+        "balanced_accuracy": 0.88,
+        "images": 10,
+        "counted": "groups",
+        "groups": 4,
+        "reported_on": "held-out 20 %",
+        "selected_on": "out-of-fold in train",
+    },
+    "phases": [
+        {
+            "name": "probe",
+            "kind": "solve",
+            "epochs_run": 0,
+            "select_accuracy": 0.875,
+            "seconds": 1.25,
+            "learning_rates": {},
+            "ended": "solved",
+        }
+    ],
+    "kept": {"weights": "probe", "why": "nothing beat it"},
+    "unreadable": {"a.jpg": "cut"},
+    "reasons": {"phases": "few images", "domain": "the default"},
+    "seconds": {"total": 12.3},
+    "engine": "onnxruntime",
+    "resume": None,
+}
+
+
+def test_the_result_comes_first_then_what_to_do_with_it():
+    lines = training_text(METRICS).splitlines()
+    assert lines[:3] == [
+        "accuracy 0.900 (95 % interval 0.600..0.980) on 10 test images of 4 groups",
+        "bundle: runs/my photos/bundle",
+        "next:   headstart predict 'runs/my photos' IMAGES -o predictions.csv",
+    ]
+    text = "\n".join(lines[3:])
+    for words in (
+        "warning: twins\n    -> remove them",
+        "0.8750      1.2  head: linear probe",
+        "selected checkpoint: probe - nothing beat it",
+        "test set: held-out 20 %\nvalidation set: out-of-fold in train",
+        "left out: 1 unreadable image, named in data.json of the run",
+        "took 12 s, engine onnxruntime",
+    ):
+        assert words in text
+
+
+def test_reasons_are_printed_where_they_are_wanted():
+    assert "few images" not in training_text(METRICS)
+    text = training_text(METRICS, reasons="shown")
+    assert text.endswith("reasons\n  phases: few images\n  domain: the default")
+
+
+def test_a_run_out_of_budget_says_at_once_how_to_go_on():
+    stopped = {**METRICS, "stopped": "budget", "resume": "headstart train --resume x"}
+    assert training_text(stopped).splitlines()[3] == "stopped by the budget; resume with: headstart train --resume x"
+
+
+def test_the_end_of_training_compares_with_the_forecast():
+    phases = [{"name": name, "seconds": 6.0, "took_seconds": took} for name, took in (("probe", 5.0), ("tune", 0.0))]
+    made = {"total_seconds": 145.3, "phases": phases, "took_seconds": 13.0}
+    assert training._estimate_text(made) == "estimated 2 min 25 s; not run: tune"
+
+
+def test_neighbours_with_the_same_rate_are_named_once():
+    rates = {"stem": 1e-6, "layer1": 1e-6, "layer2": 5e-6, "layer4": 1e-5, "head": 1e-3}
+    text = training._runs_of_rates(rates)
+    assert text == "stem..layer1 1e-06, layer2 5e-06, layer4 1e-05, head 0.001"
+
+
+def test_a_rate_for_each_of_many_blocks_is_one_line_with_both_ends():
+    rates = {**{f"block{i}": 1e-3 * 0.75 ** (16 - i) for i in range(16)}, "head": 1e-3}
+    assert training._runs_of_rates(rates) == "block0 1e-05 to block15 0.00075 (16 groups, see --json), head 0.001"

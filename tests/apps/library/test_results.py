@@ -1,0 +1,66 @@
+"""Results of the library verbs: what their attributes say, and one short line as repr."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from headstart.apps.library.results import CheckResult, CompareResult, EvaluateResult, ModelList
+from headstart.networks.cards.catalog import find_model
+
+
+def test_figures_of_an_evaluation_are_attributes():
+    metrics = {
+        "accuracy": 0.9,
+        "accuracy_interval": [0.6, 0.98],
+        "balanced_accuracy": 0.88,
+        "images": 10,
+        "per_class": {"a": {"recall": 0.8}},
+        "confusion": [[9, 1], [0, 0]],
+        "findings": [{"what": "twins"}],
+        "bundle": "runs/x/bundle",
+    }
+    found = EvaluateResult(metrics)
+    assert (found.accuracy, found.interval, found.balanced_accuracy, found.images) == (0.9, (0.6, 0.98), 0.88, 10)
+    assert (found.per_class["a"]["recall"], found.confusion[0], found.findings[0]["what"]) == (0.8, [9, 1], "twins")
+    assert found.to_dict() is metrics
+    assert repr(found) == "EvaluateResult(accuracy 0.900 (0.600..0.980) on 10 images, runs/x/bundle)"
+
+
+def test_facts_of_images_are_attributes():
+    facts = {"images": 3, "classes": {"ant": 2, "bee": 1}, "findings": [{"what": "twins"}]}
+    found = CheckResult(facts)
+    assert (found.images, found.classes["ant"], found.findings[0]["what"]) == (3, 2, "twins")
+    assert found.to_dict() is facts
+    assert repr(found) == "CheckResult(3 images, 2 classes, 1 finding)"
+
+
+def test_a_comparison_says_what_to_use(monkeypatch: pytest.MonkeyPatch):
+    from headstart.workflow import reporting
+
+    chosen = {"variant": "full", "tied_with": ["partial"], "headline": "full and partial tie"}
+    summary: dict[str, Any] = {"comparison": "comparisons/x", "chosen": chosen, "variants": [{"name": "full"}]}
+    found = CompareResult(summary | {"pairs": [{"sentence": "a tie"}]})
+    assert (found.chosen, found.tied_with, found.headline) == ("full", ("partial",), "full and partial tie")
+    assert (found.variants[0]["name"], found.pairs[0]["sentence"]) == ("full", "a tie")
+    assert repr(found) == "CompareResult(full and partial tie; 1 variant, comparisons/x)"
+    asked: list[Any] = []
+    monkeypatch.setattr(reporting, "report", lambda folders, out: asked.append((folders, out)) or ["page"])
+    assert found.report("r.html") == "page"
+    assert asked == [([Path("comparisons/x")], Path("r.html"))]
+    nothing = CompareResult(summary | {"chosen": None})
+    assert (nothing.chosen, nothing.tied_with) == (None, ())
+    assert "no accuracy was measured" in repr(nothing)
+
+
+def test_a_list_of_networks_is_a_sequence_with_a_short_repr():
+    cards = tuple(find_model(name).card for name in ("resnet18", "resnet34", "resnet50", "resnet101"))
+    found = ModelList(cards, {cards[0].name: 9.5})
+    assert (found[0], found[-1], len(found)) == (cards[0], cards[3], 4)
+    assert found[1:].names == [card.name for card in cards[1:]]
+    assert found[:1].measured == {cards[0].name: 9.5}
+    assert repr(found).startswith("ModelList(4 networks: resnet18:IMAGENET1K_V1, resnet34")
+    assert repr(found).endswith(", ...)")
+    assert repr(ModelList(())) == "ModelList(0 networks)"
