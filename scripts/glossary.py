@@ -53,7 +53,7 @@ TERMS: Final = (
         "validation set, validation",
         (r"images? (that|which) (choos|select)es?", r"images? that choose", r"select images?"),
     ),
-    Term("validation set, validation", (r"select (share|logits|losses|loss)")),
+    Term("validation set, validation", (r"select (share|logits|losses|loss)",)),
     Term("test set, test", (r"images? (that|which) reports?", r"images? that reported", r"report(ed|ing) images?")),
     Term("test set, test", (r"report (share|seed)", r"reported on")),
     Term("frozen", (r"rests", r"resting", rf"(?:{_THINGS}|that|which|they) rest(?! of)")),
@@ -131,7 +131,6 @@ TERMS: Final = (
     ),
     Term("in parallel, in a background thread, next to", (r"beside",)),
     Term("in a subprocess", (r"apart(?! from)",), ("apart",)),
-    Term("the noun of what it holds", (), ()),
 )
 
 ORDINARY: Final = (
