@@ -115,6 +115,7 @@ def ours(case: Case, images: Images, *, side: SideName, epochs: int, seed: int) 
     from headstart.training.checkpoint import load_state
     from headstart.training.loop import fit
     from headstart.training.stopping import StopRequest
+    from headstart.training.training import Training
 
     torch.use_deterministic_algorithms(True, warn_only=True)  # as `headstart train` does
     choice, roles, size = find_model(case.model), images.roles, images.spec.size
@@ -133,7 +134,7 @@ def ours(case: Case, images: Images, *, side: SideName, epochs: int, seed: int) 
         clock = Clock()
         watchers = All([EventLog(run), clock.observer()])
         clock.begin()
-        fit(settled, classifier, given, run=run, observer=watchers, stop=StopRequest())
+        fit(Training(settled, classifier, given, run=run, observer=watchers, stop=StopRequest()))
         state = load_state(run.checkpoint)
     assert state is not None
     times = clock.times()

@@ -20,12 +20,12 @@ from headstart.prediction.predictor import Prediction
 def bundle(image_folder: Path, tmp_path: Path, prepare: Callable) -> Path:
     from headstart.plan.plan import SolvePhase
     from headstart.prediction.bundle import save_bundle
-    from headstart.runs.observers import Observer
-    from headstart.training.probe.probe import solve_probe
+    from headstart.training.activation_source import ActivationSource
+    from headstart.training.probe.probe import fit_probe
 
     task = prepare(strategy="feature_extraction")
     classifier = task.classifier()
-    solve_probe(classifier, SolvePhase(), task.images, seed=0, observer=Observer())
+    fit_probe(ActivationSource(classifier, task.images), SolvePhase(), seed=0)
     save_bundle(tmp_path / "bundle", classifier, classes=task.images.roles.classes, spec=task.images.spec)
     return tmp_path / "bundle"
 

@@ -18,13 +18,14 @@ from headstart.engine.prefix import engines
 from headstart.engine.store.store import ActivationStore
 from headstart.errors import RunError
 from headstart.runs.observers import Observer
-from headstart.training import bundling
+from headstart.training import stopping
 from headstart.training.best_epoch import Outcome
-from headstart.training.bundling import NO_TIME, Stopped, interrupted, leave_if_asked, why_futile
+from headstart.training.bundling import NO_TIME, interrupted, why_futile
 from headstart.training.checkpoint import Candidate, load_state
 from headstart.training.loop import fit
 from headstart.training.probe import probe
-from headstart.training.stopping import StopReason, StopRequest
+from headstart.training.stopping import Stopped, StopReason, StopRequest, leave_if_asked
+from headstart.training.training import Training
 
 PROBE, PHASE, REFIT = "features of train", "frozen part", "refit on all of train"
 
@@ -79,7 +80,7 @@ def stored(task: Prepared, folder: Path) -> Prepared:
 
 def go(task: Prepared, watch: Watch, *, resumed: bool = False) -> Outcome:
     plan = task.run.plan() if resumed else task.plan
-    return fit(plan, task.classifier(), task.images, run=task.run, observer=watch, stop=watch.stop)
+    return fit(Training(plan, task.classifier(), task.images, run=task.run, observer=watch, stop=watch.stop))
 
 
 def made(prepare: Callable[..., Prepared], folder: Path, name: str) -> Prepared:
@@ -145,7 +146,7 @@ def test_a_budget_that_ends_in_a_long_solve_of_the_head_is_kept(
     prepare: Callable[..., Prepared], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     task = made(prepare, tmp_path, "run")
-    monkeypatch.setattr(bundling, "SOLVE_GRACE_SECONDS", -1.0)
+    monkeypatch.setattr(stopping, "SOLVE_GRACE_SECONDS", -1.0)
     asked = Watch("", "budget")
     asks_while_solving(monkeypatch, asked, solve=1)
     with pytest.raises(RunError, match=r"before one epoch was judged.*and for the head.*raise --budget"):
@@ -158,7 +159,7 @@ def test_a_refit_that_takes_longer_than_the_grace_is_left_when_the_budget_is_spe
     prepare: Callable[..., Prepared], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, grace: float, solved: bool
 ):
     task = made(prepare, tmp_path, "run")
-    monkeypatch.setattr(bundling, "SOLVE_GRACE_SECONDS", grace)
+    monkeypatch.setattr(stopping, "SOLVE_GRACE_SECONDS", grace)
     asked = Watch("", "budget")
     asks_while_solving(monkeypatch, asked, solve=3)  # after the probe and the head that tuning starts from
     outcome = go(task, asked)
@@ -231,7 +232,7 @@ def test_a_budget_that_ends_in_the_refit_keeps_the_head_as_it_was_judged(
         task.images = replace(task.images, store=None)
     asked = Watch(REFIT, "budget")
     classifier = task.classifier()
-    outcome = fit(task.plan, classifier, task.images, run=task.run, observer=asked, stop=asked.stop)
+    outcome = fit(Training(task.plan, classifier, task.images, run=task.run, observer=asked, stop=asked.stop))
     assert outcome.stopped == "budget"
     assert outcome.progress.done
     assert outcome.chosen.startswith("tune/")
@@ -240,7 +241,7 @@ def test_a_budget_that_ends_in_the_refit_keeps_the_head_as_it_was_judged(
     best = load_state(task.run.checkpoint).best.weights
     assert all(torch.equal(tensor, best[name]) for name, tensor in classifier.network.state_dict().items())
     again = task.classifier()
-    outcome = fit(task.run.plan(), again, task.images, run=task.run, observer=Observer(), stop=StopRequest())
+    outcome = fit(Training(task.run.plan(), again, task.images, run=task.run))
     assert outcome.stopped is None
     assert NO_TIME not in outcome.why
     assert not torch.equal(again.network.state_dict()["classifier.weight"], best["classifier.weight"])
@@ -260,7 +261,7 @@ def test_a_signal_in_the_refit_ends_the_run_and_a_resume_goes_on_with_it(
             assert asked.events[-1] == ("stopped", {"reason": "signal"})
         classifier = task.classifier()
         plan = task.run.plan() if name == "stopped" else task.plan
-        fit(plan, classifier, task.images, run=task.run, observer=Observer(), stop=StopRequest())
+        fit(Training(plan, classifier, task.images, run=task.run))
         networks.append(classifier.network.state_dict())
     assert all(torch.equal(tensor, networks[1][name]) for name, tensor in networks[0].items())
 

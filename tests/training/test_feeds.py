@@ -22,12 +22,14 @@ from headstart.engine.store.store import EVALUATION, ActivationStore
 from headstart.networks.backbone import build_classifier
 from headstart.plan.plan import AugmentationPlan, FrozenPartPlan, OptimizerPlan, TrainPhase
 from headstart.runs.observers import Observer
+from headstart.training.activation_source import ActivationSource
 from headstart.training.checkpoint import load_state
 from headstart.training.feeds import PixelFeed, StoredFeed, feed_for, view_number
 from headstart.training.learning_rates.param_groups import enter
 from headstart.training.loop import fit
 from headstart.training.probe.probe import PooledSource
 from headstart.training.stopping import StopRequest
+from headstart.training.training import Training
 
 NONE = AugmentationPlan(preset="none")
 
@@ -58,7 +60,7 @@ def made(task, folder: Path, *, thaw: int = 1, augmentation: AugmentationPlan = 
     classifier, notes = task.classifier(), Notes()
     phase = phase_of(classifier, thaw=thaw, **options)
     images = with_store(task, folder)
-    feed = feed_for(phase, classifier, images, augmentation=augmentation, seed=0, observer=notes)
+    feed = feed_for(phase, ActivationSource(classifier, images, observer=notes), augmentation=augmentation, seed=0)
     return classifier, phase, images, feed, notes
 
 
@@ -75,7 +77,7 @@ def test_a_step_on_stored_activations_is_a_step_on_pixels(prepare: Callable, tmp
     for one in (pixels, feed):
         entered = enter(classifier, phase, task.plan.optimizer)
         ((records, tensors),) = one.batches([images.roles.train[:4]], epoch=0)
-        ((logits, weight),) = one.outputs(tensors)
+        ((logits, weight),) = classifier.weighted_logits(one.network(*tensors))
         assert weight == 1.0
         loss = torch.nn.functional.cross_entropy(logits, torch.from_numpy(images.labels(records)))
         loss.backward()
@@ -182,7 +184,7 @@ def test_a_phase_that_ended_makes_room_for_the_next(prepare: Callable, tmp_path:
             assert min(sizes) > 4000
             write_limit(root, max(sizes) + 2000)
         seen = Stored()
-        outcome = fit(task.plan, task.classifier(), task.images, run=task.run, observer=seen, stop=StopRequest())
+        outcome = fit(Training(task.plan, task.classifier(), task.images, run=task.run, observer=seen))
         assert outcome.stopped is None
         assert not seen.not_stored
         found.append(seen.phases)
@@ -244,7 +246,7 @@ def test_a_whole_run_on_stored_activations_learns_as_on_pixels_and_moves_nothing
         plan = plan.model_copy(update={"phases": (probe, *plan.phases[1:])})
         classifier = task.classifier()
         before = {name: tensor.clone() for name, tensor in classifier.network.state_dict().items()}
-        outcome = fit(plan, classifier, task.images, run=task.run, observer=Observer(), stop=StopRequest())
+        outcome = fit(Training(plan, classifier, task.images, run=task.run))
         losses.append([row["train_loss"] for row in outcome.progress.rows if row["train_loss"] is not None])
         thawed = classifier.groups[-2:]
         for path, tensor in classifier.network.state_dict().items():
@@ -269,8 +271,8 @@ class StopAfter(StopRequest):
         return "signal" if self.looks < 0 else None
 
 
-@pytest.mark.parametrize("looks", [3, 9])
 @pytest.mark.slow
+@pytest.mark.parametrize("looks", [3, 9])
 def test_a_run_on_stored_activations_goes_on_bit_for_bit(prepare: Callable, tmp_path: Path, looks: int):
     states = []
     for name in ("straight", "stopped"):
@@ -278,10 +280,10 @@ def test_a_run_on_stored_activations_goes_on_bit_for_bit(prepare: Callable, tmp_
         task.images = with_store(task, tmp_path / name)  # each computes its own
         if name == "stopped":
             classifier = task.classifier()
-            outcome = fit(task.plan, classifier, task.images, run=task.run, observer=Observer(), stop=StopAfter(looks))
+            outcome = fit(Training(task.plan, classifier, task.images, run=task.run, stop=StopAfter(looks)))
             assert outcome.stopped == "signal"
         plan = task.run.plan()  # as a resume reads it, the engine settled
-        fit(plan, task.classifier(), task.images, run=task.run, observer=Observer(), stop=StopRequest())
+        fit(Training(plan, task.classifier(), task.images, run=task.run))
         states.append(load_state(task.run.checkpoint).network)
     assert all(torch.equal(tensor, states[1][path]) for path, tensor in states[0].items())
     assert states[0]["classifier.weight"].abs().max() > 0
@@ -296,7 +298,7 @@ def test_a_home_that_may_not_be_written_costs_the_store_and_nothing_else(
     task = prepare(strategy="partial", thaw=1, epochs=1)
     task.images = with_store(task, tmp_path / "file" / "store")
     notes = Notes()
-    outcome = fit(task.plan, task.classifier(), task.images, run=task.run, observer=notes, stop=StopRequest())
+    outcome = fit(Training(task.plan, task.classifier(), task.images, run=task.run, observer=notes, stop=StopRequest()))
     assert outcome.stopped is None
     assert "cannot be written" in notes.events["not_stored"]["why"]
 
@@ -307,13 +309,13 @@ def test_a_trained_head_reads_what_the_probe_stored(
 ):
     task = prepare()
     images = with_store(task, tmp_path / "store")
-    source = PooledSource(task.classifier(), images, engine="torch", observer=Observer())
+    source = PooledSource(ActivationSource(task.classifier(), images, engine="torch"))
     for records in (images.roles.train, images.roles.validation):
         source.rows(records, what="features")
     monkeypatch.setattr(activations, "outputs_of", lambda *args: pytest.fail("computed again"))
     other = build_classifier(task.choice, kind=kind, num_classes=2, seed=1, input_size=32)
     phase = phase_of(other, thaw=0)
-    feed = feed_for(phase, other, images, augmentation=NONE, seed=0, observer=Notes())
+    feed = feed_for(phase, ActivationSource(other, images, observer=Notes()), augmentation=NONE, seed=0)
     assert isinstance(feed, StoredFeed)
     (_, tensors), *_ = feed.batches([images.roles.train[:4]], epoch=0)
     assert tensors[0].shape == (4, other.num_features)

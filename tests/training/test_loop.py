@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
 from conftest import Prepared, make_images
 from headstart.engine.prefix.engines import features_of
@@ -25,8 +25,10 @@ from headstart.training.best_epoch import Outcome
 from headstart.training.checkpoint import load_state
 from headstart.training.learning_rates.param_groups import Entered
 from headstart.training.loop import fit
+from headstart.training.phase import PhaseTraining
 from headstart.training.probe import probe
 from headstart.training.stopping import StopRequest
+from headstart.training.training import Training
 
 
 class StopAfter(StopRequest):
@@ -59,7 +61,14 @@ class Rows(Observer):
 def run_fit(task, *, stop: StopRequest | None = None, observer: Observer | None = None) -> tuple[Classifier, Outcome]:
     classifier = task.classifier()
     outcome = fit(
-        task.plan, classifier, task.images, run=task.run, observer=observer or Observer(), stop=stop or StopRequest()
+        Training(
+            task.plan,
+            classifier,
+            task.images,
+            run=task.run,
+            observer=observer or Observer(),
+            stop=stop or StopRequest(),
+        )
     )
     return classifier, outcome
 
@@ -232,7 +241,7 @@ def test_mixed_batches_go_on_bit_for_bit(prepare: Callable):
     assert not equal(results[0], results[2])
 
 
-def test_groups_really_move_at_their_rates_in_the_loop(prepare: Callable, monkeypatch: pytest.MonkeyPatch):
+def test_groups_really_move_at_their_rates_in_the_loop(prepare: Callable):
     """Under SGD without momentum a step is rate x gradient: measured for every step and group of a whole run."""
     task = prepare(strategy="full", rates="decay_0.9", grain="stage", epochs=2)
     raw = task.plan.model_dump(mode="json")
@@ -241,22 +250,25 @@ def test_groups_really_move_at_their_rates_in_the_loop(prepare: Callable, monkey
     raw["phases"][0]["strength"] = 10.0  # a head of small weights: steep losses would leave the numbers at such rates
     raw["phases"][1]["learning_rates"] = {name: 30 * rate for name, rate in task.plan.phases[1].learning_rates.items()}
     task.plan = Plan.from_dict(raw)
-    original, measured = loop._Loop._train_step, []
+    before, measured = [], []
 
-    def measure(self, entered, records, inputs):
-        groups = entered.optimizer.param_groups
-        before = [[p.detach().double().clone() for p in group["params"]] for group in groups]
-        loss = original(self, entered, records, inputs)
-        row = {}
+    def remember(optimizer, args, kwargs) -> None:
+        before[:] = [[p.detach().double().clone() for p in group["params"]] for group in optimizer.param_groups]
+
+    def measure(optimizer, args, kwargs) -> None:
+        groups, row = optimizer.param_groups, {}
         for group, old in zip(groups, before, strict=True):
             gradient = torch.cat([p.grad.double().flatten() for p in group["params"]])
             moved = torch.cat([(o - p.detach().double()).flatten() for o, p in zip(old, group["params"], strict=True)])
             row[group["name"]] = float(moved @ gradient / (gradient @ gradient))
         measured.append(row)
-        return loss
 
-    monkeypatch.setattr(loop._Loop, "_train_step", measure)
-    run_fit(task)
+    hooks = [register_optimizer_step_pre_hook(remember), register_optimizer_step_post_hook(measure)]
+    try:
+        run_fit(task)
+    finally:
+        for hook in hooks:
+            hook.remove()
     phase = task.plan.phases[1]
     per_epoch = len(measured) // 2
     assert per_epoch == -(-len(task.images.roles.train) // 4)
@@ -297,27 +309,28 @@ def test_a_group_that_stands_still_raises_one_alarm(prepare: Callable):
 
 
 def test_something_frozen_that_moves_stops_the_run(prepare: Callable, monkeypatch: pytest.MonkeyPatch):
-    original = loop._Loop._train_step
+    original, task = PhaseTraining.count_step, prepare(strategy="discriminative", epochs=1)
+    classifier = task.classifier()
 
-    def drift(self, *args):
+    def drift(self, *args) -> None:
         with torch.no_grad():
-            self.classifier.network.bn1.running_mean.add_(1e-6)
-        return original(self, *args)
+            classifier.network.bn1.running_mean.add_(1e-6)
+        original(self, *args)
 
-    monkeypatch.setattr(loop._Loop, "_train_step", drift)
+    monkeypatch.setattr(PhaseTraining, "count_step", drift)
     with pytest.raises(FrozenMovedError, match=r"bn1\.running_mean"):
-        run_fit(prepare(strategy="discriminative", epochs=1))
+        fit(Training(task.plan, classifier, task.images, run=task.run))
 
 
 def test_select_and_report_images_are_never_trained_on(prepare: Callable, monkeypatch: pytest.MonkeyPatch):
     seen: set[str] = set()
-    original = loop._Loop._train_step
+    original = PhaseTraining.targets
 
-    def watch(self, entered, records, inputs):
+    def watch(self, records):
         seen.update(record.id for record in records)
-        return original(self, entered, records, inputs)
+        return original(self, records)
 
-    monkeypatch.setattr(loop._Loop, "_train_step", watch)
+    monkeypatch.setattr(PhaseTraining, "targets", watch)
     task = prepare(strategy="discriminative", epochs=1)
     run_fit(task)
     roles = task.images.roles
@@ -396,23 +409,23 @@ def test_patience_ends_a_phase_also_when_the_run_was_stopped_in_between(
 def test_a_loss_that_is_no_number_from_the_start_leaves_nothing_to_keep(
     prepare: Callable, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(loop._Loop, "_train_step", lambda *args: float("nan"))
+    original = PhaseTraining.count_step
+    monkeypatch.setattr(PhaseTraining, "count_step", lambda self, images, loss: original(self, images, float("nan")))
     with pytest.raises(RunError, match="lower the learning rate"):
         run_fit(prepare(strategy="feature_extraction", head="mlp", epochs=3))
 
 
 def test_answers_that_are_no_numbers_end_the_phase_too(prepare: Callable, monkeypatch: pytest.MonkeyPatch):
     """The last step of an epoch can spoil the weights after its own loss was fine."""
-    original = loop._Loop._train_step
+    original = PhaseTraining.count_step
 
-    def spoil(self, entered, records, inputs):
-        loss = original(self, entered, records, inputs)
-        if self.state.progress.epoch == 1:
+    def spoil(self, images, loss) -> None:
+        original(self, images, loss)
+        if self.position[2] == 1:
             with torch.no_grad():
-                next(self.classifier.network.parameters()).fill_(float("nan"))
-        return loss
+                self.optimizer.param_groups[0]["params"][0].fill_(float("nan"))
 
-    monkeypatch.setattr(loop._Loop, "_train_step", spoil)
+    monkeypatch.setattr(PhaseTraining, "count_step", spoil)
     rows = Rows()
     task = prepare(strategy="discriminative", epochs=3)
     task.plan = task.plan.changed(batch_size=64)  # one step an epoch
@@ -423,13 +436,12 @@ def test_answers_that_are_no_numbers_end_the_phase_too(prepare: Callable, monkey
 
 
 def test_a_loss_that_is_no_number_ends_the_phase_and_keeps_the_best(prepare: Callable, monkeypatch: pytest.MonkeyPatch):
-    original = loop._Loop._train_step
+    original = PhaseTraining.count_step
 
-    def explode(self, entered, records, inputs):
-        loss = original(self, entered, records, inputs)
-        return float("nan") if self.state.progress.epoch == 1 else loss
+    def explode(self, images, loss) -> None:
+        original(self, images, float("nan") if self.position[2] == 1 else loss)
 
-    monkeypatch.setattr(loop._Loop, "_train_step", explode)
+    monkeypatch.setattr(PhaseTraining, "count_step", explode)
     rows = Rows()
     classifier, _ = run_fit(prepare(strategy="discriminative", epochs=3), observer=rows)
     assert "stopped being a number" in rows.phases[1]["ended"]
@@ -485,28 +497,6 @@ def test_every_batch_norm_policy_trains_and_moves_what_it_says(prepare: Callable
     buffers = [name for name in before if "running" in name]
     moved = [name for name in buffers if not torch.equal(before[name], after[name])]
     assert len(moved) == (0 if policy == "pretrained_statistics" else len(buffers))
-
-
-def test_few_frames_lie_between_fit_and_the_networks_forward(prepare: Callable):
-    task = prepare(strategy="discriminative", epochs=1)
-    classifier = task.classifier()
-    depths: list[int] = []
-
-    def count(module, inputs) -> None:
-        frame, names = sys._getframe(), []
-        while frame is not None:
-            names.append(frame.f_code.co_name)
-            if frame.f_code is fit.__code__:
-                break
-            frame = frame.f_back
-        own = [name for name in names if name not in ("count", "_call_impl", "_wrapped_call_impl", "inner", "fit")]
-        if module.training:
-            depths.append(len(own))
-
-    classifier.network.register_forward_pre_hook(count)
-    fit(task.plan, classifier, task.images, run=task.run, observer=Observer(), stop=StopRequest())
-    assert depths
-    assert max(depths) <= 4
 
 
 def test_weights_of_images_reach_the_loss_of_every_step(prepare: Callable, monkeypatch: pytest.MonkeyPatch):

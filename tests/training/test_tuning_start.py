@@ -18,6 +18,7 @@ from headstart.engine.store.store import ActivationStore
 from headstart.networks.groups.layers import restore
 from headstart.plan.plan import SolvePhase, TrainPhase
 from headstart.runs.observers import Observer
+from headstart.training.activation_source import ActivationSource
 from headstart.training.checkpoint import Progress, copy_of
 from headstart.training.tuning_start import FIRST_VIEW, _view, start_head
 
@@ -45,7 +46,8 @@ class Task:
         """Start a head; what was noted."""
         restore(self.classifier.network, self.before)
         noted, phase = Noted(), self.phase.model_copy(update={"head_views": views})
-        start_head(self.plan, phase, progress or Progress(strength=STRENGTH), self.classifier, self.images, noted)
+        source = ActivationSource(self.classifier, self.images, observer=noted)
+        start_head(self.plan, phase, progress or Progress(strength=STRENGTH), source)
         return noted.events
 
     def head(self) -> torch.Tensor:

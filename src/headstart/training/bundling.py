@@ -1,64 +1,22 @@
-"""How a run ends: by itself, in vain, or because it was asked to; and what is kept then.
+"""How a run ends: by itself, in vain, or because it was asked to; and which weights it ends with.
 
-In the end the best weights go into the network, and its head is solved once more where there is time.
+In the end the best weights go into the network, and its head is fitted once more on all of train where there is time.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import replace
+from functools import partial
 
-from headstart.engine.prefix.engine_choice import EngineWish
-from headstart.engine.store.training_images import TrainingImages
-from headstart.networks.backbone import Classifier
 from headstart.networks.groups.layers import restore
-from headstart.plan.plan import Phase, SolvePhase
-from headstart.runs.observers import Observer
+from headstart.plan.plan import SolvePhase
 from headstart.training.best_epoch import Outcome, choose
-from headstart.training.checkpoint import Candidate, Progress, State
+from headstart.training.checkpoint import Candidate, Progress
 from headstart.training.probe.probe import refit_head
-from headstart.training.stopping import StopReason, StopRequest
+from headstart.training.stopping import SolveCheck, Stopped, StopReason, leave_if_asked
+from headstart.training.training import Training
 
-SOLVE_GRACE_SECONDS = 2.0
-"""A spent budget lets a solve of the head go on for so long: with few images that is all of it, with a result."""
 NO_TIME = "; its head was not solved again on all of train, because the budget ran out"
-
-
-class Stopped(Exception):  # noqa: N818 - not an error
-    """Unwinds to where a run ends, with everything saved."""
-
-    def __init__(self, reason: StopReason) -> None:
-        super().__init__(reason)
-        self.reason = reason
-
-
-def leave_if_asked(stop: StopRequest) -> None:
-    """Look whether to stop.
-
-    Raises:
-        Stopped: yes.
-    """
-    if (reason := stop.reason) is not None:
-        raise Stopped(reason)
-
-
-@dataclass
-class SolveCheck:
-    """Asks between the steps of a solve: a signal is heard at once, a spent budget after SOLVE_GRACE_SECONDS of it."""
-
-    stop: StopRequest
-    leave: Callable[[], object]
-    """Called to look whether to stop, and to raise then."""
-    _began: float | None = None
-
-    def __call__(self) -> None:
-        """Look, once it is time."""
-        now = time.monotonic()
-        self._began = now if self._began is None else self._began
-        if self.stop.reason == "signal" or now - self._began > SOLVE_GRACE_SECONDS:
-            self.leave()
 
 
 def why_futile(probe: Candidate) -> str:
@@ -71,71 +29,47 @@ def why_futile(probe: Candidate) -> str:
     )
 
 
-@dataclass(frozen=True)
-class Ending:
-    """What the plan says of the end."""
-
-    phases: Sequence[Phase]
-    head: str
-    """Kind of head."""
-    noise_level: float
-    """The best epoch replaces the solved probe below this p-value."""
-    seed: int
-    engine: EngineWish
-
-
-def end(
-    ending: Ending,
-    state: State,
-    classifier: Classifier,
-    images: TrainingImages,
-    stop: StopRequest,
-    observer: Observer,
-    *,
-    rows: list[dict[str, Any]],
-    stopped: StopReason | None,
-) -> Outcome:
-    """Keep the best weights, and solve the head on all of train where the plan began with a solved one.
+def end(training: Training, *, stopped: StopReason | None) -> Outcome:
+    """Load the best weights, and fit the head on all of train where the plan began with a linear probe.
 
     That takes the features of all images, which are computed anew for a backbone that was tuned. A signal leaves in the
-    middle of it, to go on another time; where the budget is spent, the head stays as it was judged.
+    middle of it, to go on another time; where the budget is spent, the head stays as it was evaluated.
 
     Args:
-        ending: What the plan says.
-        state: All that was trained; it is saved.
-        classifier: Holds the chosen weights afterwards.
-        images: Who plays which role.
-        stop: Looked at while features are computed and the head is solved.
-        observer: Told what was chosen.
-        rows: One a phase that began.
+        training: All that was trained; its classifier holds the selected weights afterwards.
         stopped: Why training ended before its phases did.
 
     Raises:
-        RunError: nothing was ever judged.
+        RunError: nothing was ever evaluated.
     """
-    chosen, why = choose(state.probe, state.best, on=images.roles.validation_source, noise_level=ending.noise_level)
-    if ending.head == "multi_depth":
-        why = state.progress.phases[0]["ended"]
-    restore(classifier.network, chosen.weights)
+    plan, progress, state = training.plan, training.progress, training.state
+    images, observer = training.images, training.observer
+    rows = list(progress.phases)
+    if not progress.done:
+        rows.append(training.phase_row(plan.phases[progress.phase], f"stopped by the {stopped}"))
+    on, noise = images.roles.validation_source, plan.selection.noise_level
+    chosen, why = choose(state.probe, state.best, on=on, noise_level=noise)
+    if plan.head.kind == "multi_depth":
+        why = progress.phases[0]["ended"]
+    restore(training.classifier.network, chosen.weights)
     whole = len(images.roles.training_pool) > len(images.roles.train)
-    if state.progress.strength is not None and (whole or chosen is not state.probe):
+    if progress.strength is not None and (whole or chosen is not state.probe):
         try:
-            _refit(ending, state.progress.strength, classifier, images, stop, observer)
+            _refit(training, progress.strength)
         except Stopped as left:
             if left.reason != stopped:
                 observer.noted("stopped", {"reason": left.reason})
             if left.reason == "signal":
-                return interrupted(state.progress)
+                return interrupted(progress)
             stopped, why = left.reason, why + NO_TIME
     observer.noted("chosen", {"weights": chosen.name, "why": why})
-    probe_accuracy = state.probe.accuracy if state.probe else None
     return Outcome(
         stopped,
         chosen.name,
         why,
-        state.progress,
+        progress,
         rows,
-        probe_accuracy,
+        state.probe.accuracy if state.probe else None,
         chosen.accuracy,
         judged=state.judged,
         confidences=chosen.confidences,
@@ -147,23 +81,9 @@ def interrupted(progress: Progress) -> Outcome:
     return Outcome("signal", "none", "interrupted", progress, [], None, None)
 
 
-def _refit(
-    ending: Ending,
-    strength: float,
-    classifier: Classifier,
-    images: TrainingImages,
-    stop: StopRequest,
-    observer: Observer,
-) -> None:
-    phase = next(phase for phase in reversed(ending.phases) if isinstance(phase, SolvePhase))
-    refit_head(
-        classifier,
-        phase,
-        images,
-        strength=strength,
-        seed=ending.seed,
-        observer=observer,
-        engine=ending.engine,
-        after_batch=lambda engine: leave_if_asked(stop),
-        check_stop=SolveCheck(stop, lambda: leave_if_asked(stop)),
-    )
+def _refit(training: Training, strength: float) -> None:
+    """The head on all of train; unlike in a phase nothing is saved when it is left, because nothing was begun."""
+    leave = partial(leave_if_asked, training.stop)
+    phase = next(phase for phase in reversed(training.plan.phases) if isinstance(phase, SolvePhase))
+    source = replace(training.source, after_batch=lambda engine: leave())
+    refit_head(source, phase, strength=strength, seed=training.plan.seed, check_stop=SolveCheck(training.stop, leave))

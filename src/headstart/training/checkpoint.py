@@ -81,6 +81,16 @@ class Progress:
     done: bool = False
     """All phases have ended; what is left is the choice, the refit and the report."""
 
+    def start_epoch(self) -> None:
+        """Set the counts of an epoch to zero."""
+        self.step, self.loss_sum, self.images_seen, self.epoch_seconds = 0, 0.0, 0, 0.0
+
+    def start_phase(self, number: int) -> None:
+        """Set the counts of a phase to zero."""
+        self.phase, self.epoch = number, 0
+        self.select_losses, self.epochs_without_better = [], 0
+        self.start_epoch()
+
 
 @dataclass
 class State:

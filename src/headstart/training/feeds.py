@@ -14,14 +14,13 @@ from typing import Protocol, TypeAlias
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from headstart.data.loading import batches, read_pixels, read_view
 from headstart.data.preprocess import NetworkInput, scale
 from headstart.data.sources.reading import ImageRecord
 from headstart.engine.costs.model import views_wanted
 from headstart.engine.prefix.cut import CutNetwork
-from headstart.engine.prefix.engine_choice import EngineWish
 from headstart.engine.prefix.engines import Matrix, logits_of, to_tensor
 from headstart.engine.store.activations import Activations, View, evaluation_view
 from headstart.engine.store.frozen_part import cut_at, frozen_part, training_view_of
@@ -32,6 +31,7 @@ from headstart.errors import DiskFullError, ModelError, NotWritableError
 from headstart.networks.backbone import Classifier
 from headstart.plan.plan import AugmentationPlan, FrozenPartPlan, TrainPhase
 from headstart.runs.observers import Observer, measured_span
+from headstart.training.activation_source import ActivationSource
 
 Batch: TypeAlias = tuple[Sequence[ImageRecord], tuple[Tensor, ...]]
 
@@ -60,8 +60,9 @@ class Feed(Protocol):
     def batches(self, chunks: Sequence[Sequence[ImageRecord]], *, epoch: int) -> Iterator[Batch]:
         """(records, tensors) for each chunk in turn; `epoch` counts over all phases and decides the views."""
 
-    def outputs(self, tensors: tuple[Tensor, ...]) -> tuple[tuple[Tensor, float], ...]:
-        """Logits (B, K) and the weight of their loss."""
+    @property
+    def network(self) -> nn.Module:
+        """What a step runs on the tensors of a batch: the whole network, or its trainable suffix."""
 
     def select_logits(self, on_images: Callable[[int], object]) -> Matrix:
         """(N, K) logits of the validation images."""
@@ -99,9 +100,10 @@ class PixelFeed:
 
         return view
 
-    def outputs(self, tensors: tuple[Tensor, ...]) -> tuple[tuple[Tensor, float], ...]:
-        """Of the whole network."""
-        return self.classifier.weighted_logits(self.classifier.network(tensors[0]))
+    @property
+    def network(self) -> nn.Module:
+        """The whole network."""
+        return self.classifier.network
 
     def select_logits(self, on_images: Callable[[int], object]) -> Matrix:
         """Of the whole network."""
@@ -149,9 +151,10 @@ class StoredFeed:
             found.append(tensor)
         return tuple(found)
 
-    def outputs(self, tensors: tuple[Tensor, ...]) -> tuple[tuple[Tensor, float], ...]:
-        """Of the part behind the border."""
-        return self.classifier.weighted_logits(self.made.suffix(*tensors))
+    @property
+    def network(self) -> nn.Module:
+        """The trainable suffix behind the cut point."""
+        return self.made.suffix
 
     def select_logits(self, on_images: Callable[[int], object]) -> Matrix:
         """Of the part behind the border, on the evaluation views."""
@@ -182,15 +185,11 @@ def view_number(seed: int, epoch: int, image_id: str, views: int) -> int:
 
 def feed_for(
     phase: TrainPhase,
-    classifier: Classifier,
-    images: TrainingImages,
+    source: ActivationSource,
     *,
     augmentation: AugmentationPlan,
     seed: int,
-    observer: Observer,
-    engine: EngineWish = "auto",
     made: CutNetwork | None = None,
-    after_batch: Callable[[str | None], object] = lambda engine: None,
 ) -> Feed:
     """Stored activations or pixels, as the phase says.
 
@@ -199,18 +198,15 @@ def feed_for(
 
     Args:
         phase: Settled.
-        classifier: Whose phase it is.
-        images: With a store, or without.
+        source: Of the frozen activations; its observer is told which way was taken and why.
         augmentation: What varies between views.
         seed: Of the run.
-        observer: Told which way was taken and why.
-        engine: What computes the frozen part.
         made: The network cut where the phase says; None: it is cut here.
-        after_batch: See `Activations.reader`.
 
     Raises:
         DataError: an image cannot be read.
     """
+    classifier, images, observer = source.classifier, source.images, source.observer
     pixels = PixelFeed(classifier, images, augmentation, seed)
     wanted = _wanted(phase, classifier, augmentation)
     if images.store is None or wanted.border is None:
@@ -218,21 +214,14 @@ def feed_for(
         return pixels
     try:
         made = made or cut_at(classifier, wanted.border, size=images.spec.size)
-        kept = Activations(
-            frozen_part(classifier, made),
-            images.spec,
-            images.digests,
-            images.store,
-            engine,
-            images.precision,
-            lambda text: observer.noted("engine", {"why": text}),
-        )
+        kept = source.activations(frozen_part(classifier, made))
+        assert kept is not None
         plain = evaluation_view(images.spec, images.spent)
         views = [plain]
         if augmentation.preset != "none":
             numbers, spec, digests, spent = range(wanted.views), images.spec, images.digests, images.spent
             views = [training_view_of(n, spec, digests, augmentation, seed=seed, spent=spent) for n in numbers]
-        training, select = _filled(kept, images, views, plain, observer, after_batch)
+        training, select = _filled(kept, source, views, plain)
     except (
         ModelError,
         DiskFullError,
@@ -248,30 +237,23 @@ def feed_for(
     return StoredFeed(classifier, images, made, training, select, len(views), seed, name, jitter)
 
 
-def _filled(
-    kept: Activations,
-    images: TrainingImages,
-    views: Sequence[View],
-    plain: View,
-    observer: Observer,
-    after_batch: Callable[[str | None], object],
-) -> tuple[Reader, Reader]:
+def _filled(kept: Activations, source: ActivationSource, views: Sequence[View], plain: View) -> tuple[Reader, Reader]:
     """(the training images in all views, the validation images in the plain one).
 
     Raises:
         DiskFullError: they do not fit.
     """
-    fit, select = images.roles.train, images.roles.validation
-    if not kept.room_for([(fit, views), (select, [plain])]):
+    train, validation, observer = source.images.roles.train, source.images.roles.validation, source.observer
+    if not kept.room_for([(train, views), (validation, [plain])]):
         raise DiskFullError(
-            f"{len(fit) * len(views)} views do not fit into the store", remedy="headstart cache --limit"
+            f"{len(train) * len(views)} views do not fit into the store", remedy="headstart cache --limit"
         )
-    rows = len(fit) * len(views) + len(select)
+    rows = len(train) * len(views) + len(validation)
     advance = measured_span(observer, "frozen_part", f"frozen part up to {kept.part.border}", rows)
-    training = kept.reader(fit, views, on_images=advance, after_batch=after_batch)
-    validation = kept.reader(select, [plain], on_images=advance, after_batch=after_batch)
+    training_rows = kept.reader(train, views, on_images=advance, after_batch=source.after_batch)
+    validation_rows = kept.reader(validation, [plain], on_images=advance, after_batch=source.after_batch)
     observer.span_ended("frozen_part")
-    return training, validation
+    return training_rows, validation_rows
 
 
 def _note_without_jitter(augmentation: AugmentationPlan, phase: str, observer: Observer) -> None:

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from types import FrameType
 from typing import Literal
 
@@ -20,6 +21,9 @@ STOPPING = "stopping"
 HEARD = "stopping after the current step; Ctrl-C once more stops at once"
 
 StopReason = Literal["budget", "signal"]
+
+SOLVE_GRACE_SECONDS = 2.0
+"""A spent budget lets the fit of a head go on for so long: with few images that is all of it, with a result."""
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _ONE_REQUEST_SECONDS = 2.0
@@ -90,3 +94,38 @@ class StopRequest:
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+
+class Stopped(Exception):  # noqa: N818 - not an error
+    """Unwinds to where a run ends, with everything saved."""
+
+    def __init__(self, reason: StopReason) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+def leave_if_asked(stop: StopRequest) -> None:
+    """Look whether to stop.
+
+    Raises:
+        Stopped: yes.
+    """
+    if (reason := stop.reason) is not None:
+        raise Stopped(reason)
+
+
+@dataclass
+class SolveCheck:
+    """Asks between the steps of a solve: a signal is heard at once, a spent budget after SOLVE_GRACE_SECONDS of it."""
+
+    stop: StopRequest
+    leave: Callable[[], object]
+    """Called to look whether to stop, and to raise then."""
+    _began: float | None = None
+
+    def __call__(self) -> None:
+        """Look, once it is time."""
+        now = time.monotonic()
+        self._began = now if self._began is None else self._began
+        if self.stop.reason == "signal" or now - self._began > SOLVE_GRACE_SECONDS:
+            self.leave()

@@ -7,22 +7,20 @@ features of all images shift together, and plain views, on which everything is e
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 from headstart.data.loading import read_pixels
 from headstart.data.preprocess import NetworkInput, scale
 from headstart.data.sources.reading import ImageRecord
-from headstart.engine.prefix.engine_choice import EngineWish
 from headstart.engine.store.activations import View
 from headstart.engine.store.frozen_part import views_drawn_from
 from headstart.engine.store.store import random_view
 from headstart.engine.store.training_images import TrainingImages
 from headstart.engine.views import training_view, view_rng
-from headstart.networks.backbone import Classifier
 from headstart.plan.plan import AugmentationPlan, Phase, SolvePhase, TrainPhase
-from headstart.runs.observers import Observer
 from headstart.solvers.rows import ChainedRows
+from headstart.training.activation_source import ActivationSource
 from headstart.training.checkpoint import Progress
 from headstart.training.probe.probe import PooledSource, head_on, write_head
 
@@ -45,43 +43,29 @@ class StartTerms(Protocol):
     def seed(self) -> int:
         """Of views and folds."""
 
-    @property
-    def engine(self) -> EngineWish:
-        """What computes the features."""
 
+def start_head(plan: StartTerms, phase: TrainPhase, progress: Progress, source: ActivationSource) -> None:
+    """Fit the head on the plain view and `phase.head_views` augmented views of each training image, and write it.
 
-def start_head(
-    plan: StartTerms,
-    phase: TrainPhase,
-    progress: Progress,
-    classifier: Classifier,
-    images: TrainingImages,
-    observer: Observer,
-    after_batch: Callable[[str | None], object] = lambda engine: None,
-) -> None:
-    """Solve the head on the plain view and `phase.head_views` augmented views of each training image, and write it.
-
-    Does nothing where the phase has begun already, wants no such views, or no head was solved before. What
-    `after_batch` raises ends the work with the head as it was; see `Activations.reader`.
+    Does nothing where the phase has begun already, wants no such views, or no linear probe was fitted before. What
+    `source.after_batch` raises ends the work with the head as it was.
 
     Args:
         plan: Or what it says of the start.
         phase: Which is about to begin.
         progress: Where training stands; holds the probe's L2 penalty.
-        classifier: Its head is changed in place.
-        images: Fit images are read.
-        observer: Told how far it is.
-        after_batch: Called after each batch of features that was computed.
+        source: The head of its classifier is changed in place; the features of its training images are computed.
     """
     if not phase.head_views or progress.epoch or progress.step or progress.strength is None:
         return
+    classifier, images = source.classifier, source.images
     solved = next(one for one in plan.phases if isinstance(one, SolvePhase))
-    source = PooledSource(classifier, images, engine=plan.engine, observer=observer, after_batch=after_batch)
+    pooled = PooledSource(source)
     records = images.roles.train
-    rows = [source.rows(records, what="features of train")]
+    rows = [pooled.rows(records, what="features of train")]
     for number in range(FIRST_VIEW, FIRST_VIEW + phase.head_views):
         view = _view(plan, images, number)
-        rows.append(source.rows(records, what="features of augmented views", view=view))
+        rows.append(pooled.rows(records, what="features of augmented views", view=view))
     repeated = [record for _ in rows for record in records]
     head = head_on(
         ChainedRows(rows),
@@ -90,10 +74,10 @@ def start_head(
         images,
         strength=progress.strength,
         seed=plan.seed,
-        check_stop=lambda: after_batch(None),
+        check_stop=lambda: source.after_batch(None),
     )
     write_head(classifier, head)
-    observer.noted("head_start", {"phase": phase.name, "views": phase.head_views, "images": len(records)})
+    source.observer.noted("head_start", {"phase": phase.name, "views": phase.head_views, "images": len(records)})
 
 
 def _view(plan: StartTerms, images: TrainingImages, number: int) -> View:

@@ -27,10 +27,12 @@ from headstart.engine.store.store import ActivationStore
 from headstart.errors import DataError, ModelError
 from headstart.plan.plan import AugmentationPlan, FrozenPartPlan, SelectionPlan, SolvePhase, TrainPhase
 from headstart.runs.observers import Observer
+from headstart.training.activation_source import ActivationSource
 from headstart.training.checkpoint import load_state
 from headstart.training.feeds import feed_for
 from headstart.training.loop import fit
 from headstart.training.stopping import StopRequest
+from headstart.training.training import Training
 
 COMPUTED = FrozenPartPlan(way="computed")
 
@@ -72,15 +74,9 @@ def test_what_is_forecast_to_be_stored_is_what_the_store_writes(prepare: Callabl
     found = costs.settle(phase, notes)
     assert found.plan == FrozenPartPlan(way="stored", border="stage6", views=2)
     assert notes.of("cost")[0]["border"] == "stage6"
-    feed_for(
-        phase.model_copy(update={"frozen_part": found.plan}),
-        costs.classifier,
-        costs.images,
-        augmentation=task.plan.augmentation,
-        seed=0,
-        observer=notes,
-        made=found.cut,
-    )
+    source = ActivationSource(costs.classifier, costs.images, observer=notes)
+    settled = phase.model_copy(update={"frozen_part": found.plan})
+    feed_for(settled, source, augmentation=task.plan.augmentation, seed=0, made=found.cut)
     rows = 2 * costs.counts.fit + costs.counts.select
     written = sum(path.stat().st_size for path in (tmp_path / "store").rglob("*.shard"))
     assert stored_bytes(costs.facts.border("stage6"), rows, "float16") == pytest.approx(written, rel=0.05)
@@ -237,7 +233,9 @@ def test_a_resume_takes_the_same_way_though_other_rates_are_known_by_then(
         stop, watch = StopRequest(), Observer()
         if name == "stopped":
             watch.epoch_done = lambda row, stop=stop: stop.signalled() if row["epoch"] == 1 else None
-        outcome = fit(task.plan, classifier, task.images, run=task.run, observer=watch, stop=stop, costs=costs)
+        outcome = fit(
+            Training(task.plan, classifier, task.images, run=task.run, observer=watch, stop=stop, costs=costs)
+        )
         if name == "stopped":
             assert outcome.stopped == "signal"
             assert task.run.plan().phases[1].frozen_part.way == first
@@ -246,7 +244,7 @@ def test_a_resume_takes_the_same_way_though_other_rates_are_known_by_then(
             if first == "stored":
                 costs.nominal_rates = lambda costs=costs: rates_of(slow_store(), costs.facts)
             plan = task.run.plan()
-            fit(plan, classifier, task.images, run=task.run, observer=Observer(), stop=StopRequest(), costs=costs)
+            fit(Training(plan, classifier, task.images, run=task.run, costs=costs))
         assert task.run.plan().phases[1].frozen_part.way == first
         states.append(load_state(task.run.checkpoint).network)
     assert all(torch.equal(tensor, states[1][path]) for path, tensor in states[0].items())
@@ -259,7 +257,7 @@ def test_a_store_that_is_too_full_after_all_changes_the_settled_way(
     task.images = with_store(task, tmp_path / "store")
     monkeypatch.setattr("headstart.engine.store.activations.Activations.room_for", lambda self, rows: False)
     notes = Notes()
-    fit(task.plan, task.classifier(), task.images, run=task.run, observer=notes, stop=StopRequest())
+    fit(Training(task.plan, task.classifier(), task.images, run=task.run, observer=notes, stop=StopRequest()))
     assert notes.of("cost")[0]["way"] == "stored"
     assert notes.of("not_stored")
     assert task.run.plan().phases[1].frozen_part == COMPUTED
@@ -287,9 +285,9 @@ def test_a_trained_head_finds_the_rows_of_the_run_before(prepare: Callable, tmp_
     phase = task.plan.phases[0]
     assert costs.announced([phase])["phases"][0]["once_seconds"] > 0
     found = costs.settle(phase, Notes())
-    options = {"augmentation": task.plan.augmentation, "seed": 0, "observer": Notes(), "made": found.cut}
+    options = {"augmentation": task.plan.augmentation, "seed": 0, "made": found.cut}
     settled = phase.model_copy(update={"frozen_part": found.plan})
-    feed_for(settled, costs.classifier, costs.images, **options)
+    feed_for(settled, ActivationSource(costs.classifier, costs.images), **options)
     for again in (phase, settled):
         made = costs_for(task, tmp_path / "store").announced([again])["phases"][0]
         assert (made["once_seconds"], made["bytes"], made["border"]) == (0, 0, "head")
@@ -301,8 +299,8 @@ def test_the_rows_of_a_settled_phase_are_looked_for_where_it_keeps_them(prepare:
     costs = costs_for(task, tmp_path / "store")
     way = FrozenPartPlan(way="stored", border="stage5", views=1)
     phase = task.plan.phases[1].model_copy(update={"frozen_part": way})
-    options = {"augmentation": task.plan.augmentation, "seed": 0, "observer": Notes()}
-    feed_for(phase, costs.classifier, costs.images, **options)
+    options = {"augmentation": task.plan.augmentation, "seed": 0}
+    feed_for(phase, ActivationSource(costs.classifier, costs.images), **options)
     made = costs.announced([phase], epochs_done=2)["phases"][0]
     assert (made["once_seconds"], made["border"], made["views"], made["epochs"]) == (0, "stage5", 1, 2)
 
@@ -477,7 +475,11 @@ def test_a_run_tells_its_later_forecasts_and_keeps_the_first(prepare: Callable, 
             notes.noted(event, values)
             ledger.noted(event, values)
 
-    fit(task.plan, classifier, task.images, run=task.run, observer=Both(), stop=StopRequest(), costs=ledger.costs)
+    fit(
+        Training(
+            task.plan, classifier, task.images, run=task.run, observer=Both(), stop=StopRequest(), costs=ledger.costs
+        )
+    )
     told = notes.of("forecast")
     assert [[phase["name"] for phase in one["phases"]] for one in told] == [["probe", "tune", "end"], ["tune", "end"]]
     assert ledger.comparison()["total_seconds"] == told[0]["total_seconds"]

@@ -14,11 +14,13 @@ from hypothesis import strategies as st
 from headstart.engine.store.store import ActivationStore
 from headstart.plan.plan import AugmentationPlan
 from headstart.runs.observers import Observer
+from headstart.training.activation_source import ActivationSource
 from headstart.training.augmentation.channel_jitter import jitter_channels
 from headstart.training.checkpoint import load_state
 from headstart.training.feeds import StoredFeed, feed_for
 from headstart.training.loop import fit
 from headstart.training.stopping import StopRequest
+from headstart.training.training import Training
 
 SHAPES = {"maps": (4, 6, 5, 5), "positions last": (4, 5, 5, 6), "tokens": (4, 9, 6), "vectors": (4, 6)}
 CHANNELS = {"maps": 1, "positions last": 3, "tokens": 2, "vectors": 1}
@@ -122,9 +124,9 @@ def test_a_run_with_it_learns_otherwise_and_goes_on_bit_for_bit_after_a_stop(pre
         task = stored_task(prepare, tmp_path / "store", name, jitter=jitter)
         if name == "stopped":
             stop = StopAfter(3)
-            outcome = fit(task.plan, task.classifier(), task.images, run=task.run, observer=Observer(), stop=stop)
+            outcome = fit(Training(task.plan, task.classifier(), task.images, run=task.run, stop=stop))
             assert outcome.stopped == "signal"
-        fit(task.plan, task.classifier(), task.images, run=task.run, observer=Observer(), stop=StopRequest())
+        fit(Training(task.plan, task.classifier(), task.images, run=task.run))
         states[name] = load_state(task.run.checkpoint).network
     weight = "classifier.weight"
     assert not torch.equal(states["without"][weight], states["straight"][weight])
@@ -142,10 +144,12 @@ class Notes(Observer):
 def test_without_a_store_it_is_said_that_it_has_no_effect(prepare: Callable, tmp_path: Path):
     task, notes = stored_task(prepare, tmp_path / "store", "run"), Notes()
     phase = task.plan.phases[1]
-    arguments: dict = {"augmentation": JITTER, "seed": 0, "observer": notes}
-    stored = feed_for(phase, task.classifier(), task.images, **arguments)
+    arguments: dict = {"augmentation": JITTER, "seed": 0}
+    stored = feed_for(phase, ActivationSource(task.classifier(), task.images, observer=notes), **arguments)
     assert isinstance(stored, StoredFeed)
     assert (stored.channel_jitter, notes.events.get("no_jitter")) == (0.3, None)
-    pixels = feed_for(phase, task.classifier(), replace(task.images, store=None), **arguments)
+    pixels = feed_for(
+        phase, ActivationSource(task.classifier(), replace(task.images, store=None), observer=notes), **arguments
+    )
     assert pixels.channel_jitter == 0
     assert notes.events["no_jitter"] == {"phase": phase.name, "channel_jitter": 0.3}

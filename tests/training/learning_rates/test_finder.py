@@ -19,13 +19,15 @@ from headstart.networks.backbone import Classifier
 from headstart.networks.groups.layers import named_tensors
 from headstart.plan.plan import FrozenPartPlan, Plan, RateRule, Schedule, TrainPhase
 from headstart.runs.observers import Observer
+from headstart.training.activation_source import ActivationSource
 from headstart.training.feeds import PixelFeed, feed_for
 from headstart.training.learning_rates import finder
 from headstart.training.learning_rates.finder import FoundRates, Rehearsal, find_rates, with_factors
 from headstart.training.learning_rates.param_groups import enter
 from headstart.training.loop import fit
-from headstart.training.probe.probe import solve_probe
+from headstart.training.probe.probe import fit_probe
 from headstart.training.stopping import StopRequest
+from headstart.training.training import Training
 
 
 class Notes(Observer):
@@ -82,7 +84,7 @@ def rehearsal(task: Prepared, classifier: Classifier, **changes: object) -> Rehe
 
 def solved(task: Prepared) -> Classifier:
     classifier = task.classifier()
-    solve_probe(classifier, task.plan.phases[0], task.images, seed=0, observer=Observer(), noise_level=0.05)
+    fit_probe(ActivationSource(classifier, task.images), task.plan.phases[0], seed=0, noise_level=0.05)
     return classifier
 
 
@@ -221,7 +223,7 @@ def test_stored_activations_feed_a_search_as_they_feed_the_phase(
     phase = task.plan.phases[-1].model_copy(update={"frozen_part": way})
     enter(classifier, phase, task.plan.optimizer)
     augmentation = task.plan.augmentation
-    feed = feed_for(phase, classifier, images, augmentation=augmentation, seed=0, observer=Observer())
+    feed = feed_for(phase, ActivationSource(classifier, images), augmentation=augmentation, seed=0)
     before = everything(classifier)
     made = find_rates(rehearsal(task, classifier, phase=phase, feed=feed, images=images))
     assert feed.way == way
@@ -294,7 +296,7 @@ def run(task: Prepared, *, looks: int | None = None) -> Notes:
             return "signal" if self.left <= 0 else None
 
     notes = Notes()
-    fit(task.plan, task.classifier(), task.images, run=task.run, observer=notes, stop=Stop())
+    fit(Training(task.plan, task.classifier(), task.images, run=task.run, observer=notes, stop=Stop()))
     return notes
 
 

@@ -21,10 +21,12 @@ from headstart.prediction.predictor import load
 from headstart.runs.observers import Observer
 from headstart.solvers.in_memory import choose_strength, softmax, solve_logistic
 from headstart.solvers.rows import MatrixRows
+from headstart.training.activation_source import ActivationSource
 from headstart.training.loop import fit
 from headstart.training.probe.multi_depth import DepthProblem, solve_depths
-from headstart.training.probe.probe import refit_head, solve_probe
+from headstart.training.probe.probe import fit_probe, refit_head
 from headstart.training.stopping import StopRequest
+from headstart.training.training import Training
 
 LAST = 6
 IMAGES = 150
@@ -112,12 +114,12 @@ def prepared(prepare: Callable, tmp_path: Path, **options: object):
 
 def test_the_wide_vector_is_what_is_stored_and_nothing_is_computed_twice(prepare: Callable, tmp_path: Path):
     _, images, classifier = prepared(prepare, tmp_path)
-    solve_probe(classifier, SolvePhase(), images, seed=0, observer=Observer())
+    fit_probe(ActivationSource(classifier, images), SolvePhase(), seed=0)
     (space,) = (tmp_path / "store").glob("*/space.json")
     what = json.loads(space.read_text())
     assert what["border"] == "pooled at every depth"
     shards = sorted((tmp_path / "store").rglob("*"))
-    refit_head(classifier, SolvePhase(), images, strength=0.1, seed=0, observer=Observer())
+    refit_head(ActivationSource(classifier, images), SolvePhase(), strength=0.1, seed=0)
     assert sorted((tmp_path / "store").rglob("*")) == shards
 
 
@@ -131,9 +133,7 @@ def test_the_network_answers_as_the_solved_head_and_so_does_its_bundle(
         from headstart.training.checkpoint import Candidate
 
         monkeypatch.setattr(Candidate, "p_value_against", lambda self, other: 0.0)
-    solved = solve_probe(
-        classifier, SolvePhase(strength=0.1), images, seed=0, observer=Observer(), noise_level=noise_level
-    )
+    solved = fit_probe(ActivationSource(classifier, images), SolvePhase(strength=0.1), seed=0, noise_level=noise_level)
     expected = "multi_depth" if noise_level == 1.0 else "linear"
     assert f"kept the {expected} head" in solved.summary
     assert bool(classifier.network.get_submodule(DEPTHS).weight.any()) == (expected == "multi_depth")
@@ -171,7 +171,7 @@ def test_a_refit_keeps_to_the_features_that_were_needed(prepare: Callable, tmp_p
     needed[:, 3:400] = 1.0
     needed[1, -5:] = 1.0
     classifier.write_linear(needed, torch.zeros(2))
-    refit_head(classifier, SolvePhase(), images, strength=0.1, seed=0, observer=Observer())
+    refit_head(ActivationSource(classifier, images), SolvePhase(), strength=0.1, seed=0)
     found = classifier.linear_weight().numpy()
     assert not found[:, needed.sum(dim=0).numpy() == 0].any()
     kept = needed.sum(dim=0).numpy() > 0
@@ -188,11 +188,11 @@ def test_a_whole_run_says_which_head_was_kept_and_goes_on_after_a_stop(prepare: 
         def noted(self, event: str, values: dict) -> None:
             events[event] = dict(values)
 
-    outcome = fit(task.plan, classifier, images, run=task.run, observer=Notes(), stop=StopRequest())
+    outcome = fit(Training(task.plan, classifier, images, run=task.run, observer=Notes(), stop=StopRequest()))
     assert "kept the linear head: multi_depth does not beat it" in outcome.why
     assert events["head"]["kept"] == "linear"
     again = task.classifier()
-    resumed = fit(task.plan, again, images, run=task.run, observer=Observer(), stop=StopRequest())
+    resumed = fit(Training(task.plan, again, images, run=task.run))
     assert resumed.why == outcome.why
     for name, tensor in classifier.network.state_dict().items():
         assert torch.equal(tensor, again.network.state_dict()[name]), name

@@ -18,13 +18,14 @@ from headstart.plan.plan import SolvePhase
 from headstart.runs.observers import Observer
 from headstart.solvers import head_solver
 from headstart.solvers.in_memory import LinearHead, softmax
-from headstart.training.probe.probe import PooledSource, refit_head, solve_probe, write_head
+from headstart.training.activation_source import ActivationSource
+from headstart.training.probe.probe import PooledSource, fit_probe, refit_head, write_head
 
 
 def test_the_probe_is_judged_on_select_images_with_the_weights_it_wrote(prepare: Callable):
     task = prepare(strategy="discriminative")
     classifier = task.classifier()
-    solved = solve_probe(classifier, SolvePhase(), task.images, seed=0, observer=Observer())
+    solved = fit_probe(ActivationSource(classifier, task.images), SolvePhase(), seed=0)
     select = task.images.roles.validation
     logits = logits_of(classifier, select, task.images.spec)
     labels = task.images.labels(select)
@@ -36,13 +37,13 @@ def test_the_probe_is_judged_on_select_images_with_the_weights_it_wrote(prepare:
 def test_without_select_images_the_probe_is_judged_out_of_fold(prepare: Callable):
     task = prepare(strategy="feature_extraction")
     assert not task.images.roles.validation
-    solved = solve_probe(task.classifier(), SolvePhase(), task.images, seed=0, observer=Observer())
+    solved = fit_probe(ActivationSource(task.classifier(), task.images), SolvePhase(), seed=0)
     assert len(solved.candidate.correct) == len(task.images.roles.train)
 
 
 def test_a_given_strength_is_used(prepare: Callable):
     task = prepare(strategy="feature_extraction")
-    solved = solve_probe(task.classifier(), SolvePhase(strength=0.5), task.images, seed=0, observer=Observer())
+    solved = fit_probe(ActivationSource(task.classifier(), task.images), SolvePhase(strength=0.5), seed=0)
     assert solved.strength == 0.5
 
 
@@ -50,8 +51,8 @@ def test_the_backbone_is_untouched(prepare: Callable):
     task = prepare(strategy="discriminative")
     classifier = task.classifier()
     before = {n: t.clone() for n, t in classifier.network.state_dict().items()}
-    solved = solve_probe(classifier, SolvePhase(), task.images, seed=0, observer=Observer())
-    refit_head(classifier, SolvePhase(), task.images, strength=solved.strength, seed=0, observer=Observer())
+    solved = fit_probe(ActivationSource(classifier, task.images), SolvePhase(), seed=0)
+    refit_head(ActivationSource(classifier, task.images), SolvePhase(), strength=solved.strength, seed=0)
     moved = {n for n, t in classifier.network.state_dict().items() if not torch.equal(t, before[n])}
     assert moved == {"classifier.weight", "classifier.bias"}
 
@@ -89,7 +90,11 @@ def test_who_leaves_while_features_are_computed_leaves_the_head_as_it_was(
             raise Left
 
     with pytest.raises(Left):
-        solve_probe(classifier, SolvePhase(), images, seed=0, observer=Told(), engine="torch", after_batch=leave)
+        fit_probe(
+            ActivationSource(classifier, images, observer=Told(), engine="torch", after_batch=leave),
+            SolvePhase(),
+            seed=0,
+        )
     assert engines == ({"torch"} if with_rows else {None})
     assert all(torch.equal(tensor, before[name]) for name, tensor in classifier.network.state_dict().items())
 
@@ -103,13 +108,13 @@ def test_stored_features_are_solved_in_blocks_with_the_same_answer(
     classifier, phase = task.classifier(), SolvePhase(solver=solver)
     for limit in (2**30, 0):
         monkeypatch.setattr(head_solver, "IN_MEMORY_BYTES", limit)
-        solved = solve_probe(classifier, phase, images, seed=0, observer=Observer())
+        solved = fit_probe(ActivationSource(classifier, images), phase, seed=0)
         heads.append({name: tensor.clone() for name, tensor in classifier.head.state_dict().items()})
-        refit_head(classifier, phase, images, strength=solved.strength, seed=0, observer=Observer())
+        refit_head(ActivationSource(classifier, images), phase, strength=solved.strength, seed=0)
         again = classifier.head.state_dict()
         assert all(torch.allclose(heads[-1][name], again[name], atol=1e-3) for name in again)  # fit is all of train
     assert isinstance(
-        PooledSource(classifier, images, engine="auto", observer=Observer()).rows(images.roles.train, what="features"),
+        PooledSource(ActivationSource(classifier, images)).rows(images.roles.train, what="features"),
         StoredRows,
     )
     largest = heads[0]["weight"].abs().max()
@@ -120,7 +125,7 @@ def test_a_ridge_probe_answers_with_probabilities(prepare: Callable):
     task = prepare(strategy="discriminative", head_solver="ridge")
     assert task.plan.phases[0].solver == "ridge"
     classifier = task.classifier()
-    solved = solve_probe(classifier, task.plan.phases[0], task.images, seed=0, observer=Observer())
+    solved = fit_probe(ActivationSource(classifier, task.images), task.plan.phases[0], seed=0)
     assert solved.candidate.accuracy == 1
     assert 0 < solved.log_loss < 0.4
 
@@ -137,8 +142,10 @@ def test_a_strength_that_was_chosen_on_a_sample_is_said_and_judged_there(
     monkeypatch.setattr(head_solver, "IN_MEMORY_BYTES", 0)
     monkeypatch.setattr(head_solver, "SAMPLE_VALUES", 1280 * 8)
     fit = len(task.images.roles.train)
-    solved = solve_probe(
-        task.classifier(), SolvePhase(folds=2), with_store(task, tmp_path / "s"), seed=0, observer=Notes()
+    solved = fit_probe(
+        ActivationSource(task.classifier(), with_store(task, tmp_path / "s"), observer=Notes()),
+        SolvePhase(folds=2),
+        seed=0,
     )
     assert said["strength_sample"] == {"phase": "probe", "images": 8, "of": fit}
     assert len(solved.candidate.correct) == 8 < fit
@@ -164,9 +171,9 @@ def test_weights_of_images_reach_the_solved_head_and_its_refit(prepare: Callable
         return float(np.abs(softmax(logits_of(classifier, records, images.spec).astype(np.float64)) - wanted).max())
 
     phase = SolvePhase(strength=0.1)
-    solve_probe(classifier, phase, images, seed=0, observer=Observer())
+    fit_probe(ActivationSource(classifier, images), phase, seed=0)
     assert worst() < 1e-3
-    solve_probe(classifier, phase, task.images, seed=0, observer=Observer())
+    fit_probe(ActivationSource(classifier, task.images), phase, seed=0)
     assert worst() > 5e-3
-    refit_head(classifier, phase, images, strength=0.1, seed=0, observer=Observer())
+    refit_head(ActivationSource(classifier, images), phase, strength=0.1, seed=0)
     assert worst() < 1e-3

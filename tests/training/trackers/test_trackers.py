@@ -17,7 +17,7 @@ from headstart.errors import DiskFullError, HeadstartError, Interrupted, Missing
 from headstart.plan.plan import DataPlan, SolvePhase, TrainPhase
 from headstart.runs.folder import Run
 from headstart.runs.observers import EventLog, Observer
-from headstart.training import loop
+from headstart.training import training as training_module
 from headstart.training.trackers import trackers
 from headstart.training.trackers.trackers import Tracker, TrackerChoice, chosen_trackers, remembered_trackers
 from headstart.workflow.plans import TrainOptions
@@ -306,9 +306,9 @@ def test_a_killed_run_goes_on_in_the_same_series(image_folder: Path, tmp_path: P
             raise Killed
         save_state(*args)
 
-    save_state = loop.save_state
+    save_state = training_module.save_state
     with monkeypatch.context() as patch:
-        patch.setattr(loop, "save_state", save)
+        patch.setattr(training_module, "save_state", save)
         patch.setattr(Tracker, "__exit__", lambda self, *error: None)
         with pytest.raises(Killed):
             train(options(image_folder), out=tmp_path / "run", track=["tensorboard", f"mlflow:{tmp_path / 'm.db'}"])

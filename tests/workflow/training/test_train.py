@@ -21,7 +21,7 @@ from headstart.networks.cards.catalog import all_cards
 from headstart.plan.plan import DataPlan, Plan
 from headstart.runs.folder import Run
 from headstart.runs.observers import Observer
-from headstart.training import bundling, checkpoint
+from headstart.training import checkpoint, stopping
 from headstart.workflow.plans import TrainOptions, make_plan
 from headstart.workflow.training.resume import resume
 from headstart.workflow.training.train import train
@@ -201,7 +201,7 @@ def test_a_budget_ends_in_a_bundle_and_the_resume_command(
     image_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     train(options(image_folder, strategy="feature_extraction"), out=tmp_path / "before")  # its features are stored
-    monkeypatch.setattr(bundling, "SOLVE_GRACE_SECONDS", 1e9)  # however busy the machine is
+    monkeypatch.setattr(stopping, "SOLVE_GRACE_SECONDS", 1e9)  # however busy the machine is
     asked = options(image_folder, strategy="gradual", epochs=3, budget_seconds=0.01)
     answer = train(asked, out=tmp_path / "run")
     assert answer.metrics["stopped"] == "budget"
@@ -251,19 +251,19 @@ def test_a_full_disk_keeps_the_last_checkpoint_and_prints_how_to_go_on(
 
 @pytest.mark.slow
 def test_ctrl_c_saves_and_says_how_to_go_on(image_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    from headstart.training import loop
+    from headstart.training.phase import PhaseTraining
 
-    real, steps = loop._Loop._train_step, []
+    real, steps = PhaseTraining.set_learning_rates, []
 
-    def interrupted(self, *args):
+    def interrupted(self) -> None:
         steps.append(1)
         if len(steps) == 4:
             signal.raise_signal(signal.SIGINT)
-        return real(self, *args)
+        real(self)
 
     asked = options(image_folder, strategy="gradual", epochs=2)
     whole = train(asked, out=tmp_path / "whole")
-    monkeypatch.setattr(loop._Loop, "_train_step", interrupted)
+    monkeypatch.setattr(PhaseTraining, "set_learning_rates", interrupted)
     with pytest.raises(Interrupted, match=r"everything is saved; go on with: headstart train --resume") as caught:
         train(asked, out=tmp_path / "run")
     assert caught.value.exit_code == 130

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
@@ -13,9 +13,8 @@ import torch
 
 from headstart.data.sources.reading import ImageRecord
 from headstart.data.splits import deal_folds
-from headstart.engine.prefix.engine_choice import EngineWish
 from headstart.engine.prefix.engines import features_of
-from headstart.engine.store.activations import Activations, View, evaluation_view, pooled_part
+from headstart.engine.store.activations import View, evaluation_view, pooled_part
 from headstart.engine.store.index import POOLED
 from headstart.engine.store.stored_rows import StoredRows
 from headstart.engine.store.training_images import TrainingImages
@@ -23,18 +22,19 @@ from headstart.errors import DiskFullError, NotWritableError
 from headstart.measures.metrics import log_loss, sharpened_log_losses
 from headstart.networks.backbone import Classifier
 from headstart.plan.plan import SolvePhase
-from headstart.runs.observers import Observer, measured_span
+from headstart.runs.observers import measured_span
 from headstart.solvers.head2toe import ColumnRows, widened
 from headstart.solvers.head_solver import HeadProblem, head_problem
 from headstart.solvers.linear_head import Labels, LinearHead, StrengthChoice
 from headstart.solvers.rows import CheckStop, MatrixRows, RowSource, never_stop
+from headstart.training.activation_source import ActivationSource
 from headstart.training.checkpoint import Candidate, copy_of
 from headstart.training.leak_findings import leak_findings
 from headstart.training.probe.multi_depth import DepthProblem, solve_depths
 
 
 @dataclass(frozen=True)
-class SolvedProbe:
+class FittedProbe:
     """What solving found."""
 
     candidate: Candidate
@@ -58,32 +58,12 @@ class SolvedProbe:
 class PooledSource:
     """Pooled features of images by the network as it stands: from the store, or computed."""
 
-    def __init__(
-        self,
-        classifier: Classifier,
-        images: TrainingImages,
-        *,
-        engine: EngineWish,
-        observer: Observer,
-        after_batch: Callable[[str | None], object] = lambda engine: None,
-    ) -> None:
-        """Look at the network's weights once: they must not change while this is used.
-
-        Args:
-            classifier: Whose features.
-            images: With a store, or without.
-            engine: What computes them.
-            observer: Told how far it is.
-            after_batch: See `Activations.reader`; without a store there is no engine to name.
-        """
-        self._classifier, self._images, self._observer = classifier, images, observer
-        self._after_batch, self._view = after_batch, evaluation_view(images.spec, images.spent)
-        self._activations: Activations | None = None
-        if images.store is not None:
-            note = lambda text: observer.noted("engine", {"why": text})  # noqa: E731
-            self._activations = Activations(
-                pooled_part(classifier), images.spec, images.digests, images.store, engine, images.precision, note
-            )
+    def __init__(self, source: ActivationSource) -> None:
+        """Look at the network's weights once: they must not change while this is used."""
+        self._source, images = source, source.images
+        self._view = evaluation_view(images.spec, images.spent)
+        self._activations = source.activations(pooled_part(source.classifier)) if images.store is not None else None
+        if self._activations is not None:
             self._activations.images_to_come = len(images.roles.training_pool) + len(images.roles.test)
 
     @property
@@ -107,51 +87,47 @@ class PooledSource:
             stops: `ignored` does not call `after_batch`: for few images, when something is to be kept that was found.
             view: Of each image; None: the one that every evaluation sees.
         """
-        view = view or self._view
-        advance = measured_span(self._observer, "features", what, len(records))
-        after = self._after_batch if stops == "heard" else lambda engine: None
+        view, observer = view or self._view, self._source.observer
+        advance = measured_span(observer, "features", what, len(records))
+        after = self._source.after_batch if stops == "heard" else lambda engine: None
         if self._activations is not None:
             try:
                 reader = self._activations.reader(records, [view], on_images=advance, after_batch=after)
-                self._observer.span_ended("features")
+                observer.span_ended("features")
                 return StoredRows(reader)
             except (DiskFullError, NotWritableError) as error:
-                self._observer.noted("not_stored", {"border": POOLED, "why": str(error)})
-                advance = measured_span(self._observer, "features", what, len(records))
+                observer.noted("not_stored", {"border": POOLED, "why": str(error)})
+                advance = measured_span(observer, "features", what, len(records))
 
         def computed(count: int) -> None:
             advance(count)
             after(None)
 
-        spec = self._images.spec
-        rows = features_of(self._classifier, records, spec, on_images=computed, view=view.prepare)
-        self._observer.span_ended("features")
+        classifier, spec = self._source.classifier, self._source.images.spec
+        rows = features_of(classifier, records, spec, on_images=computed, view=view.prepare)
+        observer.span_ended("features")
         return MatrixRows(rows)
 
 
-def solve_probe(
-    classifier: Classifier,
+def fit_probe(
+    source: ActivationSource,
     phase: SolvePhase,
-    images: TrainingImages,
     *,
     seed: int,
-    observer: Observer,
-    engine: EngineWish = "auto",
     noise_level: float = 0.05,
-    after_batch: Callable[[str | None], object] = lambda engine: None,
     check_stop: CheckStop = never_stop,
-) -> SolvedProbe:
-    """Solve the head on the training images, write it into the network, and judge it.
+) -> FittedProbe:
+    """Fit the linear probe on the training images, write it into the network, and evaluate it.
 
     A multi_depth head is kept where it beats the plain one on the last layer with a p-value below `noise_level`.
-    What `after_batch` raises ends the work before the head is written (see `Activations.reader`); so does what
-    `check_stop` raises in the middle of a solve.
+    What `source.after_batch` raises ends the work before the head is written; so does what `check_stop` raises in the
+    middle of a fit.
     """
-    roles = images.roles
-    source = PooledSource(classifier, images, engine=engine, observer=observer, after_batch=after_batch)
-    train = source.rows(roles.train, what="features of train")
+    classifier, images, roles = source.classifier, source.images, source.images.roles
+    pooled = PooledSource(source)
+    train = pooled.rows(roles.train, what="features of train")
     if classifier.head_kind == "multi_depth":
-        return _solve_depths(classifier, phase, images, source, train, seed, noise_level, observer, check_stop)
+        return _fit_depths(source, pooled, phase, train, seed=seed, noise_level=noise_level, check_stop=check_stop)
     problem, labels = _problem(train, roles.train, phase, images, seed, check_stop)
     choice = _choose(problem, roles.train, phase, images, seed)
     head = problem.solve(choice.strength, temperature=choice.temperature)
@@ -159,15 +135,16 @@ def solve_probe(
     judged = choice.out_of_fold_NK
     if choice.sample is not None:
         labels, records = labels[choice.sample], [roles.train[row] for row in choice.sample]
-        observer.noted("strength_sample", {"phase": phase.name, "images": len(labels), "of": len(roles.train)})
+        values = {"phase": phase.name, "images": len(labels), "of": len(roles.train)}
+        source.observer.noted("strength_sample", values)
     if roles.validation:
-        validation = source.rows(roles.validation, what="features of validation")
+        validation = pooled.rows(roles.validation, what="features of validation")
         judged, labels, records = head.probabilities_of(validation), images.labels(roles.validation), roles.validation
-    for finding in leak_findings(images, train, partial(source.rows, what="features of test", stops="ignored")):
-        observer.noted("finding", finding.to_dict())
+    for finding in leak_findings(images, train, partial(pooled.rows, what="features of test", stops="ignored")):
+        source.observer.noted("finding", finding.to_dict())
     write_head(classifier, head)
     candidate = candidate_of(phase.name, judged, labels, classifier)
-    return SolvedProbe(candidate, choice.strength, log_loss(judged, labels), source.engine_name, records)
+    return FittedProbe(candidate, choice.strength, log_loss(judged, labels), pooled.engine_name, records)
 
 
 def candidate_of(
@@ -182,20 +159,19 @@ def candidate_of(
     return Candidate(name, correct, sharpened_log_losses(judged_NK, labels_N), copy_of(classifier.network), confidences)
 
 
-def _solve_depths(
-    classifier: Classifier,
+def _fit_depths(
+    source: ActivationSource,
+    pooled: PooledSource,
     phase: SolvePhase,
-    images: TrainingImages,
-    source: PooledSource,
     train: RowSource,
+    *,
     seed: int,
     noise_level: float,
-    observer: Observer,
     check_stop: CheckStop,
-) -> SolvedProbe:
+) -> FittedProbe:
     """The multi_depth head, or the plain one where it is not better beyond noise."""
-    roles = images.roles
-    validation = source.rows(roles.validation, what="features of validation") if roles.validation else None
+    classifier, images, observer, roles = source.classifier, source.images, source.observer, source.images.roles
+    validation = pooled.rows(roles.validation, what="features of validation") if roles.validation else None
     solution = solve_depths(
         DepthProblem(
             train,
@@ -221,29 +197,21 @@ def _solve_depths(
     records = roles.validation or (
         roles.train if solution.sample is None else [roles.train[row] for row in solution.sample]
     )
-    return SolvedProbe(candidate, solution.head.strength, loss, source.engine_name, records, kept)
+    return FittedProbe(candidate, solution.head.strength, loss, pooled.engine_name, records, kept)
 
 
 def refit_head(
-    classifier: Classifier,
-    phase: SolvePhase,
-    images: TrainingImages,
-    *,
-    strength: float,
-    seed: int,
-    observer: Observer,
-    engine: EngineWish = "auto",
-    after_batch: Callable[[str | None], object] = lambda engine: None,
-    check_stop: CheckStop = never_stop,
+    source: ActivationSource, phase: SolvePhase, *, strength: float, seed: int, check_stop: CheckStop = never_stop
 ) -> None:
-    """Solve the head again on all of train, now that nothing is chosen any more, with the network as it stands.
+    """Fit the head again on all of train, now that nothing is chosen any more, with the network as it stands.
 
     A ridge head finds its temperature out of fold once more, because scores differ with the network. A multi_depth head
-    keeps the features that it needed. What `after_batch` or `check_stop` raises ends the work with the head as it was.
+    keeps the features that it needed. What `source.after_batch` or `check_stop` raises ends the work with the head as
+    it was.
     """
+    classifier, images = source.classifier, source.images
     records = images.roles.training_pool
-    source = PooledSource(classifier, images, engine=engine, observer=observer, after_batch=after_batch)
-    rows = source.rows(records, what="refit on all of train")
+    rows = PooledSource(source).rows(records, what="refit on all of train")
     needed = None
     if classifier.head_kind == "multi_depth":
         needed = (classifier.linear_weight() != 0).any(dim=0).cpu().numpy()

@@ -132,6 +132,7 @@ def train_settled(
     from headstart.runs.observers import All, EventLog
     from headstart.training.loop import fit
     from headstart.training.stopping import STOPPING, StopRequest
+    from headstart.training.training import Training
 
     _make_deterministic()
     classifier = _build(plan, choice, num_classes=len(data.roles.classes))
@@ -158,7 +159,7 @@ def train_settled(
         tell=lambda text: teller.noted(STOPPING, {"how": text}),
     )
     with _way_on(run), stop.listening(), tracker:
-        outcome = fit(plan, classifier, images, run=run, observer=watchers, stop=stop, costs=ledger.costs)
+        outcome = fit(Training(plan, classifier, images, run=run, observer=watchers, stop=stop, costs=ledger.costs))
         _raise_if_interrupted(outcome, run)
         save_bundle(run.bundle, classifier, classes=data.roles.classes, spec=images.spec)
         write_trained_on(run.bundle, _trained_on(plan, data))

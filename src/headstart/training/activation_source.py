@@ -1,0 +1,35 @@
+"""Source of a run's frozen activations: network, images, engine and store, and who is told while they are made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from headstart.engine.prefix.engine_choice import EngineWish
+from headstart.engine.store.activations import Activations, FrozenPart
+from headstart.engine.store.training_images import TrainingImages
+from headstart.networks.backbone import Classifier
+from headstart.runs.observers import Observer
+
+
+@dataclass(frozen=True)
+class ActivationSource:
+    """What computing activations of a run's images takes; the network must not change while one is used."""
+
+    classifier: Classifier
+    images: TrainingImages
+    """With a store, or without."""
+    engine: EngineWish = "auto"
+    """What computes the frozen part."""
+    observer: Observer = field(default_factory=Observer)
+    """Told how far it is."""
+    after_batch: Callable[[str | None], object] = lambda engine: None
+    """See `Activations.reader`; what it raises ends the work."""
+
+    def activations(self, part: FrozenPart) -> Activations | None:
+        """The stored activations of a part of the network; None where the run has no store."""
+        images = self.images
+        if images.store is None:
+            return None
+        note = lambda text: self.observer.noted("engine", {"why": text})  # noqa: E731
+        return Activations(part, images.spec, images.digests, images.store, self.engine, images.precision, note)

@@ -1,0 +1,248 @@
+"""A train phase in progress: its optimizer and feed, and all that an epoch needs besides its steps."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from headstart.data.sources.reading import ImageRecord
+from headstart.measures.metrics import log_loss
+from headstart.plan.plan import TrainPhase
+from headstart.runs.observers import ALL_EPOCHS, measured_span
+from headstart.solvers.in_memory import softmax
+from headstart.training.below_probe import below_probe_alarm
+from headstart.training.feeds import Batch, Feed, feed_for
+from headstart.training.guard.drift import MovedCheck
+from headstart.training.guard.frozen import FrozenCheck
+from headstart.training.learning_rates.finder import Rehearsal, find_rates
+from headstart.training.learning_rates.param_groups import Entered, enter
+from headstart.training.learning_rates.schedules import rates_at
+from headstart.training.probe.probe import candidate_of
+from headstart.training.training import Training
+from headstart.training.tuning_start import start_head
+from headstart.training.validation_predictions import epoch_row
+
+SAVE_SECONDS = 120.0
+"""Inside a long epoch the state is saved this often: more than this much work is never lost."""
+
+
+@contextmanager
+def entered_phase(training: Training, phase: TrainPhase) -> Iterator[PhaseTraining]:
+    """The phase, ready for its next step, and its feed for as long as the block lasts.
+
+    The feed ends with the block, because what it reads in the store cannot make room for the next phase.
+    """
+    started, plan = time.monotonic(), training.plan
+    found = training.estimates.settle(phase, training.observer)
+    phase = training.settle_frozen_part(phase, found.plan)
+    start_head(plan, phase, training.progress, training.source)
+    entered = enter(training.classifier, phase, plan.optimizer)
+    if training.state.optimizer is not None:  # the phase had begun in another process
+        entered.optimizer.load_state_dict(training.state.optimizer)
+    feed = feed_for(phase, training.source, augmentation=plan.augmentation, seed=plan.seed, made=found.cut)
+    phase = training.settle_frozen_part(phase, feed.way)  # a store that is too full after all changes it
+    training.settle_engine(feed.engine)
+    if phase.peak_rates == "find":
+        phase = _with_found_rates(training, phase, feed)
+        entered = enter(training.classifier, phase, plan.optimizer)
+    training.progress.epoch_seconds += time.monotonic() - started
+    current = PhaseTraining(training, phase, entered, feed)
+    try:
+        yield current
+    finally:
+        current.close()
+
+
+def _with_found_rates(training: Training, phase: TrainPhase, feed: Feed) -> TrainPhase:
+    """Peak rates by range tests; they stand in the plan from then on, and a resume does not search again."""
+    plan, progress = training.plan, training.progress
+    rehearsal = Rehearsal(
+        training.classifier,
+        phase,
+        progress.phase,
+        feed,
+        training.images,
+        plan.optimizer,
+        weights=plan.model.weights,
+        batch_size=plan.batch_size,
+        mixup_alpha=plan.augmentation.mixup_alpha,
+        seed=plan.seed,
+        epochs_before=len(progress.rows),
+        observer=training.observer,
+        leave_if_asked=training.leave_if_asked,
+    )
+    found = find_rates(rehearsal)
+    training.observer.noted("rates_found", found.to_dict())
+    return training.settle_phase(found.phase, found.reasons(f"phases[{progress.phase}]"))
+
+
+class PhaseTraining:
+    """One train phase of a run, from its first step in this process to its last."""
+
+    def __init__(self, training: Training, phase: TrainPhase, entered: Entered, feed: Feed) -> None:
+        """See `entered_phase`."""
+        self._training, self._progress, self._entered = training, training.progress, entered
+        self._device = next(training.classifier.network.parameters()).device
+        self._steps_per_epoch = 0
+        self.phase = phase
+        self.optimizer = entered.optimizer
+        self.feed = feed
+        """What its steps are given."""
+        self.ended: str | None = None
+        """Why the phase is over; None while it is not."""
+        self.diverged = False
+        """Whether the loss, or what the network answers, stopped being a number."""
+
+    def close(self) -> None:
+        """Let go of feed and optimizer: the store can make room, and the next phase has the memory."""
+        del self.feed, self.optimizer, self._entered
+
+    def goes_on(self) -> bool:
+        """Whether another epoch is to be trained; `ended` says why not."""
+        patience, waited = self._training.plan.selection.patience_epochs, self._progress.epochs_without_better
+        if self.ended is None and self._progress.epoch >= self.phase.epochs:
+            self.ended = ALL_EPOCHS
+        elif self.ended is None and patience is not None and waited >= patience:
+            self.ended = f"no better epoch for {waited}"
+        return self.ended is None
+
+    def epoch_batches(self) -> Iterator[Batch]:
+        """(records, tensors) of the steps that the current epoch still has; sets modes and starts checks and clock.
+
+        Their order and their views are pure functions of (seed, phase, epoch, image), so that a resume in the middle of
+        an epoch goes on with exactly the batches that an uninterrupted run would have had.
+        """
+        training, progress, phase = self._training, self._progress, self.phase
+        self._entered.start_epoch()
+        self._frozen, self._moved = FrozenCheck(self._entered.frozen()), MovedCheck(self.optimizer)
+        position = (training.plan.seed, progress.phase, progress.epoch)
+        chunks = training.images.epoch_batches(training.plan.batch_size, position=position)
+        self._steps_per_epoch, waiting = len(chunks), chunks[progress.step :]
+        self._steps_waited = len(waiting)
+        what, images = f"{phase.name} {progress.epoch + 1}/{phase.epochs}", sum(map(len, chunks))
+        observer, seen = training.observer, progress.images_seen
+        self._advance = measured_span(observer, "training_steps", what, images, seen=seen)
+        self._started = self._saved = time.monotonic()
+        return self.feed.batches(waiting, epoch=len(progress.rows))
+
+    @property
+    def position(self) -> tuple[int, int, int, int]:
+        """Seed, phase, epoch and step: all that the random numbers of a step depend on."""
+        progress = self._progress
+        return self._training.plan.seed, progress.phase, progress.epoch, progress.step
+
+    def set_learning_rates(self) -> None:
+        """Give every group its learning rate for the next step."""
+        self._entered.set_rate(self._rates(self._progress.step))
+
+    def targets(self, records: Sequence[ImageRecord]) -> tuple[Tensor, Tensor | None]:
+        """(B,) class indices of a batch, and (B,) factors of its images' losses; None: all alike."""
+        labels, weights = self._training.images.labels(records), self._training.images.loss_weights(records)
+        factors = None if weights is None else torch.from_numpy(weights).to(self._device)
+        return torch.from_numpy(labels).to(self._device), factors
+
+    def count_step(self, images: int, loss: float) -> None:
+        """Count a step that was taken, and save inside the epoch where that is due.
+
+        Args:
+            images: Of its batch.
+            loss: Mean over them.
+
+        Raises:
+            Stopped: the run was asked to stop; everything is saved.
+        """
+        training, progress = self._training, self._progress
+        progress.step += 1
+        progress.loss_sum += loss * images
+        progress.images_seen += images
+        self._advance(images)
+        if not math.isfinite(loss):
+            self.diverged = True
+            return
+        now = time.monotonic()
+        due = training.stop.reason is not None or now - self._saved > SAVE_SECONDS
+        if due and progress.step < self._steps_per_epoch:  # after the last step the epoch is evaluated, then saved
+            progress.epoch_seconds, self._started = progress.epoch_seconds + now - self._started, now
+            training.save(optimizer=self.optimizer)
+            self._saved = time.monotonic()
+            training.leave_if_asked()
+
+    def check_epoch(self) -> None:
+        """What an epoch must not do (move what is frozen, leave the planned rates) and should (move every group).
+
+        Raises:
+            FrozenMovedError: something frozen moved.
+            RunError: a group learned at another rate than the planned one.
+        """
+        progress, phase = self._progress, self.phase
+        where = f"phase {phase.name}, epoch {progress.epoch + 1}"
+        self._frozen.assert_unmoved(self._entered.frozen(), where=where)
+        self._entered.assert_rates(self._rates(progress.step - 1), where=where)
+        if self._steps_waited > 1:  # behind a head of zeros the first step of all moves nothing but the head
+            self._training.raise_alarm(self._moved.alarm(phase.name, progress.epoch + 1, phase.learning_rates))
+        progress.epoch_seconds += time.monotonic() - self._started
+        self._training.observer.span_ended("training_steps")
+
+    def evaluate_epoch(self) -> None:
+        """The validation pass: remember the best epoch, and start the next one's counts.
+
+        The last step of an epoch can spoil the weights after its own loss was fine; then nothing is counted.
+        """
+        training, progress, state = self._training, self._progress, self._training.state
+        started, validation = time.monotonic(), training.images.roles.validation
+        advance = measured_span(training.observer, "validation_pass", "validation", len(validation))
+        logits = self.feed.select_logits(advance)
+        if not np.isfinite(logits).all():
+            self.diverged = True
+            return
+        probabilities, labels = softmax(logits.astype(np.float64)), training.images.labels(validation)
+        progress.epoch += 1
+        candidate = candidate_of(f"{self.phase.name}/{progress.epoch}", probabilities, labels, training.classifier)
+        state.judged.add(candidate.name, validation, candidate.correct, candidate.losses)
+        if state.best is None and state.probe is not None:
+            on, noise = training.images.roles.validation_source, training.plan.selection.noise_level
+            rates = self.phase.learning_rates
+            training.raise_alarm(below_probe_alarm(state.probe, candidate, on=on, noise_level=noise, rates=rates))
+        better = state.best is None or candidate.is_better_than(state.best)
+        if better:
+            state.best = candidate
+        progress.epochs_without_better = 0 if better else progress.epochs_without_better + 1
+        progress.select_losses.append(log_loss(probabilities, labels))
+        row = epoch_row(
+            self.phase.name,
+            progress.epoch,
+            accuracy=candidate.accuracy,
+            loss=progress.select_losses[-1],
+            seconds=progress.epoch_seconds + time.monotonic() - started,
+            train_loss=progress.loss_sum / progress.images_seen,
+            rates={group["name"]: group["lr"] for group in self.optimizer.param_groups},
+            better=better,
+        )
+        progress.start_epoch()
+        training.observer.span_ended("validation_pass")
+        training.add_epoch_row(row)
+
+    def end_epoch(self) -> None:
+        """Save, or end the phase where something stopped being a number.
+
+        Raises:
+            Stopped: the run was asked to stop; everything is saved.
+        """
+        training, epoch = self._training, self._progress.epoch + 1
+        if self.diverged:
+            self.ended = f"the loss stopped being a number in epoch {epoch}"
+            training.observer.noted("diverged", {"phase": self.phase.name, "epoch": epoch})
+            return
+        training.save(optimizer=self.optimizer)
+        training.leave_if_asked()
+
+    def _rates(self, step: int) -> dict[str, float]:
+        """Learning rate of every group at a step of the current epoch."""
+        done, losses = self._progress.epoch * self._steps_per_epoch + step, self._progress.select_losses
+        return rates_at(self.phase, step=done, steps_per_epoch=self._steps_per_epoch, select_losses=losses)

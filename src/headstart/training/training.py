@@ -1,0 +1,166 @@
+"""One training run: what it is given, how far it is, and what it writes down; made once and handed around."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from headstart.engine.costs.forecast import Costs, costs_of
+from headstart.engine.costs.timing import phase_row
+from headstart.engine.store.training_images import TrainingImages
+from headstart.networks.backbone import Classifier
+from headstart.networks.groups.layers import restore
+from headstart.plan.plan import FrozenPartPlan, Phase, Plan, TrainPhase
+from headstart.runs.folder import Run
+from headstart.runs.observers import Observer
+from headstart.training.activation_source import ActivationSource
+from headstart.training.checkpoint import Progress, State, copy_of, load_state, save_state
+from headstart.training.stopping import StopRequest, leave_if_asked
+
+
+@dataclass
+class Training:
+    """The record of one training run that the loop and its parts share."""
+
+    plan: Plan
+    """Settled; what is decided on the way (learning rates, frozen part, engine) is written into it."""
+    classifier: Classifier
+    """Trained in place."""
+    images: TrainingImages
+    run: Run
+    """Where plan and checkpoint are written."""
+    observer: Observer = field(default_factory=Observer)
+    stop: StopRequest = field(default_factory=StopRequest)
+    costs: Costs | None = None
+    """Estimates the phases and decides how each gets what is frozen; None starts from what is remembered."""
+    state: State = field(init=False)
+    """All that a checkpoint holds; read by `take_up`."""
+
+    @property
+    def progress(self) -> Progress:
+        """Where training stands."""
+        return self.state.progress
+
+    @property
+    def estimates(self) -> Costs:
+        """The estimates, made when they are first asked for."""
+        if self.costs is None:
+            self.costs = costs_of(self.classifier, self.images)
+        return self.costs
+
+    @property
+    def source(self) -> ActivationSource:
+        """Of frozen activations; made anew each time, because the plan's engine is decided on the way."""
+        return ActivationSource(self.classifier, self.images, self.plan.engine, self.observer, self.after_batch)
+
+    def take_up(self) -> None:
+        """Read the last checkpoint, if there is one, and announce what is to come.
+
+        Raises:
+            RunError: the checkpoint is damaged.
+        """
+        plan = self.plan
+        self.state = load_state(self.run.checkpoint) or State(Progress(), {}, None, None, None)
+        progress = self.state.progress
+        if self.state.network:
+            restore(self.classifier.network, self.state.network)
+            self.observer.noted("resumed", {"phase": progress.phase, "epoch": progress.epoch})
+        costs = self.estimates
+        costs.under(plan.augmentation, plan.selection, batch_size=plan.batch_size, engine=plan.engine, seed=plan.seed)
+        to_come, budget = plan.phases[progress.phase :], plan.budget_seconds
+        self.observer.noted("forecast", costs.announced(to_come, epochs_done=progress.epoch, budget_seconds=budget))
+
+    def save(self, *, optimizer: torch.optim.Optimizer | None) -> None:
+        """Write a checkpoint in place of the last one.
+
+        Raises:
+            DiskFullError: the last one is whole.
+        """
+        self.state.network = copy_of(self.classifier.network)
+        self.state.optimizer = optimizer.state_dict() if optimizer is not None else None
+        save_state(self.run.checkpoint, self.state)
+
+    def leave_if_asked(self) -> None:
+        """Look whether to stop, as long as there are phases left to stop.
+
+        Raises:
+            Stopped: yes.
+        """
+        if not self.progress.done:
+            leave_if_asked(self.stop)
+
+    def after_batch(self, engine: str | None) -> None:
+        """Called between batches of what a phase computes once, and between steps of a solver: resuming finds the rows.
+
+        Raises:
+            Stopped: the run was asked to stop; everything is saved.
+        """
+        self._keep_engine(engine)
+        if self.stop.reason is not None:
+            # The optimizer in the state is left alone: it may be that of a phase that had begun before this process.
+            self.state.network = copy_of(self.classifier.network)
+            save_state(self.run.checkpoint, self.state)
+            self.leave_if_asked()
+
+    def settle_phase(self, phase: TrainPhase, reasons: Mapping[str, str] | None = None) -> TrainPhase:
+        """Put the phase in place of the one of its name in the plan, so that a resume takes it as it is."""
+        phases = tuple(phase if one.name == phase.name else one for one in self.plan.phases)
+        why = {**self.plan.reasons, **(reasons or {})}
+        self.plan = self.plan.model_copy(update={"phases": phases, "reasons": why})
+        self.run.settle(self.plan)
+        return phase
+
+    def settle_frozen_part(self, phase: TrainPhase, frozen_part: FrozenPartPlan) -> TrainPhase:
+        """Write into the plan how a phase gets what is frozen."""
+        if phase.frozen_part == frozen_part:
+            return phase
+        return self.settle_phase(phase.model_copy(update={"frozen_part": frozen_part}))
+
+    def settle_engine(self, name: str | None) -> None:
+        """Say which engine computed what a phase reads."""
+        self.observer.noted("computed_by", {"engine": name})
+        self._keep_engine(name)
+
+    def _keep_engine(self, name: str | None) -> None:
+        """The first engine that computes something runs the rest of the run, a resume included.
+
+        Another one gives other last bits, and half of the activations would be of the one and half of the other.
+        """
+        if name is not None and self.plan.engine == "auto":
+            self.plan = self.plan.model_copy(update={"engine": name})
+            self.estimates.engine = self.plan.engine
+            self.run.settle(self.plan)
+
+    def add_epoch_row(self, row: dict[str, Any]) -> None:
+        """Put a line into the table of epochs."""
+        self.progress.rows.append(row)
+        self.observer.epoch_done(row)
+
+    def raise_alarm(self, alarm: dict[str, Any] | None) -> None:
+        """Note what looks wrong, each kind once a phase: it may be right, so the run goes on."""
+        alarms = self.progress.alarms
+        if alarm and not any((one["alarm"], one["phase"]) == (alarm["alarm"], alarm["phase"]) for one in alarms):
+            alarms.append(alarm)
+            self.observer.noted("alarm", alarm)
+
+    def phase_row(self, phase: Phase, reason: str) -> dict[str, Any]:
+        """The line of a phase in the table of phases."""
+        return phase_row(phase, self.progress.rows, head=self.classifier.group_names[-1], reason=reason)
+
+    def end_phase(self, phase: Phase, *, reason: str) -> None:
+        """Write the phase's line, and set the counts for the next one."""
+        progress = self.progress
+        row = self.phase_row(phase, reason)
+        progress.phases.append(row)
+        progress.start_phase(progress.phase + 1)
+        progress.done = progress.phase >= len(self.plan.phases)
+        self.observer.phase_done(row)
+
+    def restore_best(self) -> None:
+        """Load the best weights so far: what a later phase starts from when this one strayed from them."""
+        best = self.state.best or self.state.probe
+        if best is not None:
+            restore(self.classifier.network, best.weights)
