@@ -22,7 +22,7 @@ from layer_groups import networks
 from measured import Kept, code_hash
 
 from headstart.errors import HeadstartError
-from headstart.networks.cards.catalog import find_model
+from headstart.networks.cards.finding import find_model
 
 TABLE = Path(__file__).parents[1] / "docs" / "cut-coverage.md"
 

@@ -32,7 +32,7 @@ from headstart.data.sources.reading import ImageRecord, open_source
 from headstart.input_spec import InputSpec
 from headstart.machine import machine_key
 from headstart.networks.backbone import Classifier, build_classifier
-from headstart.networks.cards.catalog import find_model
+from headstart.networks.cards.finding import find_model
 from headstart.solvers.in_memory import choose_strength, solve_logistic
 
 CHOICE = find_model("tf_efficientnet_lite0")

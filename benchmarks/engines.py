@@ -29,7 +29,7 @@ from headstart.engine.prefix.engines import pooled_features
 from headstart.engine.prefix.onnx_engine import OnnxEngine, exported_path
 from headstart.engine.prefix.torch_engine import EagerEngine, TorchEngine
 from headstart.networks.backbone import Classifier, build_classifier
-from headstart.networks.cards.catalog import find_model
+from headstart.networks.cards.finding import find_model
 
 NAME = "throughput"
 MODELS = ("tf_efficientnet_lite0", "mobilenet_v2", "resnet18", "resnet50")

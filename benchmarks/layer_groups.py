@@ -21,7 +21,8 @@ from measured import Kept, code_hash
 from zoo_checks import NUMERIC_BELOW, Verdict, numeric_verdict, structural_verdict
 
 from headstart.errors import HeadstartError
-from headstart.networks.cards.catalog import ModelCard, find_model
+from headstart.networks.cards.catalog import ModelCard
+from headstart.networks.cards.finding import find_model
 
 SMALL = 96
 FAILURES = (HeadstartError, RuntimeError, AssertionError, NotImplementedError, ValueError)

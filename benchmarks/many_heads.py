@@ -30,7 +30,7 @@ from headstart.data.checks.image_checks import read_all
 from headstart.data.loading import read_view
 from headstart.data.sources.reading import Dataset, ImageRecord, open_source
 from headstart.engine.store.stored_rows import StoredRows
-from headstart.networks.cards.catalog import find_model
+from headstart.networks.cards.finding import find_model
 from headstart.solvers.head_solver import Solver, head_problem
 from headstart.solvers.rows import RowSource
 

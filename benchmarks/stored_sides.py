@@ -23,7 +23,7 @@ from headstart.data.sources.reading import ImageRecord, open_source
 from headstart.data.splits import Roles
 from headstart.engine.views import training_view, view_rng
 from headstart.input_spec import InputSpec
-from headstart.networks.cards.catalog import find_model
+from headstart.networks.cards.finding import find_model
 from headstart.plan.plan import (
     AugmentationPlan,
     DataPlan,

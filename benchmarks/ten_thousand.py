@@ -95,7 +95,7 @@ def fill(records: Sequence[ImageRecord], piece: int) -> Row:
     from headstart.engine.store.activations import Activations, View, pooled_part
     from headstart.engine.store.store import EVALUATION, ActivationStore
     from headstart.networks.backbone import build_classifier
-    from headstart.networks.cards.catalog import find_model
+    from headstart.networks.cards.finding import find_model
 
     choice = find_model(MODEL)
     spec = choice.card.input

@@ -22,7 +22,7 @@ from headstart.data.splits import deal
 from headstart.input_spec import InputSpec
 from headstart.measures.intervals import wilson_interval
 from headstart.networks.backbone import build_classifier, pretrained
-from headstart.networks.cards.catalog import find_model
+from headstart.networks.cards.finding import find_model
 from headstart.solvers.in_memory import choose_strength
 
 RIGHT = find_model("tf_efficientnet_lite0").card.input

@@ -80,7 +80,7 @@ class Prepared:
     def __init__(self, folder: Path, run_folder: Path, **options: object) -> None:
         from headstart.engine.store.training_images import TrainingImages
         from headstart.networks.backbone import group_names_of
-        from headstart.networks.cards.catalog import find_model
+        from headstart.networks.cards.finding import find_model
         from headstart.plan.plan import DataPlan
         from headstart.runs.folder import Run
         from headstart.runs.progress import no_progress

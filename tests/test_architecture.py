@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import subprocess
 import sys
 from importlib import metadata
@@ -49,7 +50,7 @@ KNOW_THE_PLAN = {
     "runs.folder",
     "advice.advisor",
     "advice.result",
-    "training.loop",
+    "training.training",
     "workflow.advising",
     "workflow.plans",
     "workflow.images",
@@ -98,6 +99,56 @@ def test_only_a_few_modules_know_the_whole_plan():
     assert knowing == KNOW_THE_PLAN
 
 
+def circles_in(graph: dict[str, set[str]]) -> list[list[str]]:
+    """Strongly connected components of more than one module (Tarjan 1972), or of one that imports itself."""
+    number: dict[str, int] = {}
+    lowest: dict[str, int] = {}
+    stack: list[str] = []
+    found: list[list[str]] = []
+
+    def visit(module: str) -> None:
+        number[module] = lowest[module] = len(number)
+        stack.append(module)
+        for target in sorted(graph[module]):
+            if target not in number:
+                visit(target)
+                lowest[module] = min(lowest[module], lowest[target])
+            elif target in stack:
+                lowest[module] = min(lowest[module], number[target])
+        if lowest[module] == number[module]:
+            circle = stack[stack.index(module) :]
+            del stack[stack.index(module) :]
+            if len(circle) > 1 or module in graph[module]:
+                found.append(sorted(circle))
+
+    for module in graph:
+        if module not in number:
+            visit(module)
+    return found
+
+
+def test_circles_are_found():
+    assert circles_in({"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": {"a"}, "e": {"e"}}) == [["b", "c"], ["e"]]
+
+
+def test_no_modules_import_each_other_in_a_circle():
+    """Imports inside functions and under TYPE_CHECKING count too: they are circles that happen to work."""
+    names = {name_of(path) for path in OWN}
+    graph = {}
+    for path in OWN:
+        targets = {target if target in names else target.rpartition(".")[0] for target in imports_of(path)}
+        graph[name_of(path)] = targets & names
+    assert sum(map(len, graph.values())) > 500
+    assert circles_in(graph) == []
+
+
+def test_no_folder_holds_more_than_twenty_modules():
+    folders = {path.parent for path in OWN}
+    assert len(folders) > 30
+    crowded = {str(folder): count for folder in folders if (count := len(list(folder.glob("*.py"))) - 1) > 20}
+    assert crowded == {}
+
+
 @pytest.mark.parametrize("path", OWN, ids=name_of)
 def test_modules_stay_small(path: Path):
     assert len(path.read_text(encoding="utf-8").splitlines()) <= 400
@@ -116,6 +167,52 @@ def test_functions_stay_under_fifty_lines(path: Path):
 def test_every_module_has_its_test_file(path: Path):
     folder = ROOT / "tests" / path.relative_to(PACKAGE).parent
     assert (folder / f"test_{path.stem}.py").is_file()
+
+
+def frames_up_to(function: object) -> list[str]:
+    """Names of the package's frames between here and a public function, innermost first; empty without it."""
+    code, names, frame = inspect.unwrap(function).__code__, [], sys._getframe(1)
+    while frame is not None:
+        if frame.f_code is code:
+            return names
+        if Path(frame.f_code.co_filename).is_relative_to(PACKAGE):
+            names.append(frame.f_code.co_name)
+        frame = frame.f_back
+    return []
+
+
+@pytest.mark.parametrize(("feed", "options"), [("pixels", {"strategy": "full"}), ("stored", {"strategy": "partial"})])
+def test_five_frames_at_most_lie_between_train_and_the_networks_forward(
+    image_folder: Path, tmp_path: Path, feed: str, options: dict
+):
+    """Every layer that runs while weights are trained, on images and on cached activations."""
+    import torch
+
+    import headstart
+    from headstart.runs.observers import Observer
+
+    depths: dict[int, list[str]] = {}
+    events: list[str] = []
+
+    class Events(Observer):
+        def noted(self, event: str, values: object) -> None:
+            events.append(event)
+
+    def count(module: object, inputs: object) -> None:
+        names = frames_up_to(headstart.train)
+        if torch.is_grad_enabled() and "fit" in names:
+            depths[len(names)] = names
+
+    hook = torch.nn.modules.module.register_module_forward_pre_hook(count)
+    try:
+        headstart.train(
+            image_folder, out=tmp_path / "run", input_size=32, batch_size=8, epochs=1, observer=Events(), **options
+        )
+    finally:
+        hook.remove()
+    assert ("stored" in events) == (feed == "stored")
+    assert depths
+    assert max(depths) <= 5, depths[max(depths)]
 
 
 def test_no_folder_hides_what_it_holds():

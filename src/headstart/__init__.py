@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from headstart.comparison.questions import question
     from headstart.delivery.predictions import Predictions
     from headstart.errors import HeadstartError
-    from headstart.networks.cards.catalog import find_model
+    from headstart.networks.cards.finding import find_model
     from headstart.networks.groups.grouping import layer_groups
     from headstart.networks.toolbox import batch_norm, freeze, param_groups
     from headstart.plan.plan import DataPlan, Plan
@@ -72,7 +72,7 @@ _HOME = {
     "embed": ("headstart.apps.library.images", "embed"),
     "evaluate": ("headstart.apps.library.evaluation", "evaluate"),
     "feature_extraction": ("headstart.plan.presets", "feature_extraction"),
-    "find_model": ("headstart.networks.cards.catalog", "find_model"),
+    "find_model": ("headstart.networks.cards.finding", "find_model"),
     "freeze": ("headstart.networks.toolbox", "freeze"),
     "full": ("headstart.plan.presets", "full"),
     "gradual": ("headstart.plan.presets", "gradual"),

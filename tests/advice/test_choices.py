@@ -10,7 +10,7 @@ import pytest
 from headstart.advice.choices import Reason, augmentation, batch_norm, input_size, steps
 from headstart.advice.situation import Situation
 from headstart.knowledge.domains import DOMAINS
-from headstart.networks.cards.catalog import find_model
+from headstart.networks.cards.finding import find_model
 
 LITE = find_model("tf_efficientnet_lite0").card
 

@@ -10,7 +10,7 @@ from headstart.advice.network import NETWORK_RULES, network_for
 from headstart.advice.rules import THAWING
 from headstart.advice.situation import Situation
 from headstart.engine.costs.price import Hardware
-from headstart.networks.cards.catalog import find_model
+from headstart.networks.cards.finding import find_model
 from headstart.plan.request import DEFAULT_MODEL
 
 GPU = Hardware(4, "one")

@@ -28,7 +28,7 @@ from headstart.data.preprocess import (
 from headstart.data.sources.reading import open_source
 from headstart.input_spec import InputSpec
 from headstart.networks.backbone import build_classifier
-from headstart.networks.cards.catalog import find_model
+from headstart.networks.cards.finding import find_model
 
 TOLERANCE = 1e-6  # in units of one deviation: the pixels are the same, only float rounding may differ
 SIZES = [(300, 500), (500, 300), (333, 257), (225, 223), (256, 256), (90, 60), (50, 171), (224, 224), (1001, 40)]

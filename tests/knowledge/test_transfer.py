@@ -108,7 +108,8 @@ def test_bit_has_its_published_rates_at_its_published_batches() -> None:
 
 
 def test_families_and_first_choices_name_what_the_catalog_has() -> None:
-    from headstart.networks.cards.catalog import all_cards, find_model
+    from headstart.networks.cards.catalog import all_cards
+    from headstart.networks.cards.finding import find_model
 
     known = {card.family for card in all_cards()}
     modules = [module for family in FAMILIES for module in family.modules]

@@ -22,7 +22,7 @@ from headstart.networks.backbone import (
     pretrained,
     with_new_head,
 )
-from headstart.networks.cards.catalog import find_model
+from headstart.networks.cards.finding import find_model
 
 IMAGENET_CLASS = {"ants": 310, "bees": 309}
 

@@ -11,7 +11,7 @@ SCRIPT = """
 import multiprocessing
 import torch
 from headstart.networks.backbone import build_network
-from headstart.networks.cards.catalog import find_model
+from headstart.networks.cards.finding import find_model
 
 images = torch.ones(4, 3, 160, 160)
 

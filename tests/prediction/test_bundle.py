@@ -10,7 +10,7 @@ import torch
 
 from headstart.errors import BundleError
 from headstart.networks.backbone import Classifier, build_classifier, build_network
-from headstart.networks.cards.catalog import find_model
+from headstart.networks.cards.finding import find_model
 from headstart.prediction.bundle import load_classifier, read_info, save_bundle
 
 CHOICE = find_model("tf_efficientnet_lite0")

@@ -15,7 +15,7 @@ from headstart.engine.prefix.engines import features_of
 from headstart.engine.store import activations as activations_module
 from headstart.errors import DataError, Interrupted, ModelError, PlanError
 from headstart.networks.backbone import build_classifier
-from headstart.networks.cards.catalog import find_model
+from headstart.networks.cards.finding import find_model
 from headstart.plan.plan import DataPlan
 from headstart.workflow.cache import show_cache
 from headstart.workflow.embedding import EmbedOptions, embed, fill_store

@@ -10,7 +10,7 @@ import torchvision.models
 
 from headstart.apps.cli.text.cards import card_text, cards_text
 from headstart.errors import ModelError
-from headstart.networks.cards.catalog import find_model
+from headstart.networks.cards.finding import find_model
 from headstart.networks.cards.search import ModelQuery
 from headstart.workflow import models
 

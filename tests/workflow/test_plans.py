@@ -7,7 +7,8 @@ import math
 import pytest
 
 from headstart.errors import ModelError, PlanError
-from headstart.networks.cards.catalog import ModelChoice, all_cards, find_model
+from headstart.networks.cards.catalog import ModelChoice, all_cards
+from headstart.networks.cards.finding import find_model
 from headstart.plan.plan import DataPlan
 from headstart.workflow.plans import (
     TrainOptions,

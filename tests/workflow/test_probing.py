@@ -188,7 +188,7 @@ def test_a_multi_depth_run_is_compared_by_its_backbone(image_folder: Path, tmp_p
 def test_a_deep_head_is_taken_off_before_groups_are_read():
     from headstart.engine.prefix.depth_features import with_depths
     from headstart.networks.backbone import build_classifier
-    from headstart.networks.cards.catalog import find_model
+    from headstart.networks.cards.finding import find_model
     from headstart.networks.heads import DEPTHS
     from headstart.workflow.probing import _without_deep_head
 

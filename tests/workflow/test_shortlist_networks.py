@@ -16,7 +16,8 @@ from headstart.engine.store.activations import Activations
 from headstart.engine.store.store import image_digest
 from headstart.errors import DiskFullError, ModelError
 from headstart.networks.backbone import build_classifier
-from headstart.networks.cards.catalog import ModelChoice, find_model
+from headstart.networks.cards.catalog import ModelChoice
+from headstart.networks.cards.finding import find_model
 from headstart.workflow import shortlist_networks as candidates_module
 from headstart.workflow.shortlist_networks import CandidateNetworks
 

@@ -19,7 +19,8 @@ from headstart.engine.costs.price import Cost, Machine, cost_of, machine_for, pr
 from headstart.knowledge.choosing import RULE_OF_THUMB, SCRATCH_IMAGES
 from headstart.knowledge.citations import source_of
 from headstart.knowledge.transfer import HEAD_LEARNING_RATE
-from headstart.networks.cards.catalog import ModelCard, find_model
+from headstart.networks.cards.catalog import ModelCard
+from headstart.networks.cards.finding import find_model
 from headstart.plan.plan import DataPlan, Plan, Requirement, SolvePhase, TrainPhase
 from headstart.plan.presets import STRATEGIES
 from headstart.plan.reasons import ANY_SOURCE

@@ -127,7 +127,7 @@ def _remembered(folder: str, changed: int) -> TrialRecord:
 
 def network_facts(run: Run) -> dict[str, Any]:
     """What a card knows of the network that a run settled on."""
-    from headstart.networks.cards.catalog import find_model
+    from headstart.networks.cards.finding import find_model
 
     plan = run.plan()
     card = find_model(plan.model.name).card

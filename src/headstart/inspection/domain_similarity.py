@@ -13,7 +13,7 @@ from headstart.data.sources.reading import ImageRecord
 from headstart.errors import DataError, require
 from headstart.knowledge.choosing import Level, similarity_level
 from headstart.measures.similarity import similarity_of_overlap
-from headstart.networks.cards.catalog import find_model
+from headstart.networks.cards.finding import find_model
 from headstart.plan.request import DEFAULT_MODEL
 
 ENOUGH_IMAGES = 128

@@ -17,7 +17,7 @@ from headstart.engine.costs.price import Gpu, Hardware
 from headstart.errors import PlanError, nearest
 from headstart.knowledge.choosing import Level
 from headstart.knowledge.domains import DOMAINS
-from headstart.networks.cards.catalog import find_model
+from headstart.networks.cards.finding import find_model
 from headstart.plan.plan import DataPlan, Domain, Plan
 from headstart.plan.request import Request
 from headstart.runs.progress import Progress, no_progress

@@ -18,7 +18,7 @@ from headstart.comparison.rounds import Schedule, limit_of_share, schedule
 from headstart.comparison.summary import answer_of, select_values
 from headstart.distributed.process import apart
 from headstart.errors import DiskFullError, HeadstartError, Interrupted, RunError, require
-from headstart.networks.cards.catalog import find_model
+from headstart.networks.cards.finding import find_model
 from headstart.prediction.latency_process import inference_of_bundle
 from headstart.runs.folder import new_folder
 from headstart.runs.observers import Observer

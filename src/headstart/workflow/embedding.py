@@ -24,7 +24,7 @@ from headstart.delivery.features import Filled, matrix_of_reader
 from headstart.engine.store.index import POOLED
 from headstart.engine.store.store import ActivationStore, image_digest
 from headstart.errors import DataError, Interrupted, PlanError, require
-from headstart.networks.cards.catalog import find_model
+from headstart.networks.cards.finding import find_model
 from headstart.plan.plan import DataPlan, NoncommercialWeights
 from headstart.plan.request import Resize
 from headstart.runs.progress import Progress, no_progress

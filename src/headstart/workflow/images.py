@@ -27,7 +27,7 @@ from headstart.data.splits import (
 from headstart.errors import DataError, require
 from headstart.files import is_folder, is_there
 from headstart.input_spec import InputSpec
-from headstart.networks.cards.catalog import find_model
+from headstart.networks.cards.finding import find_model
 from headstart.plan.plan import DataPlan, Plan, SolvePhase
 from headstart.plan.request import Resize
 from headstart.runs.progress import Progress, no_progress

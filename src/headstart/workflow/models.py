@@ -7,7 +7,8 @@ from typing import Any, Literal
 
 from headstart.errors import ModelError, require
 from headstart.knowledge.transfer import family_of
-from headstart.networks.cards.catalog import ModelCard, all_cards, cards_of, find_model
+from headstart.networks.cards.catalog import ModelCard, all_cards, cards_of
+from headstart.networks.cards.finding import find_model
 from headstart.networks.cards.search import ModelQuery, search, speed_of
 from headstart.runs.progress import Progress, no_progress
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from headstart.networks.cards.catalog import find_model
+from headstart.networks.cards.finding import find_model
 from headstart.plan.plan import DataPlan, Plan
 from headstart.runs.progress import Progress, no_progress
 from headstart.workflow.advising import advised_plan

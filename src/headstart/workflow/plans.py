@@ -10,7 +10,8 @@ from typing import Literal, get_args
 from headstart.data.sources.reading import is_digits
 from headstart.errors import ModelError, PlanError, nearest
 from headstart.knowledge.domains import DOMAINS, FLIP_WARNING
-from headstart.networks.cards.catalog import ModelChoice, find_model
+from headstart.networks.cards.catalog import ModelChoice
+from headstart.networks.cards.finding import find_model
 from headstart.plan.plan import AugmentationPlan, DataPlan, Grain, NoncommercialWeights, Plan, Requirement, TrainPhase
 from headstart.plan.presets import (
     DEFAULT_STRATEGY,

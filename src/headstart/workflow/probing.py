@@ -27,7 +27,8 @@ from headstart.input_spec import InputSpec
 from headstart.inspection.patches import PATCHES_SUFFIX, Patches, draw_patches
 from headstart.inspection.strongest_activations import StrongestPositions
 from headstart.measures.intervals import numbered
-from headstart.networks.cards.catalog import ModelChoice, find_model
+from headstart.networks.cards.catalog import ModelChoice
+from headstart.networks.cards.finding import find_model
 from headstart.plan.plan import DataPlan, NoncommercialWeights
 from headstart.plan.request import DEFAULT_MODEL
 from headstart.runs.folder import Run

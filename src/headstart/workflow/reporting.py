@@ -11,7 +11,7 @@ from headstart.data.sources.reading import ImageRecord
 from headstart.errors import HeadstartError, ModelError, RunError
 from headstart.files import is_file, is_folder, is_there, write_atomically
 from headstart.html.pictures import NO_PICTURES, Pictures, Thumbnails
-from headstart.networks.cards.catalog import find_model
+from headstart.networks.cards.finding import find_model
 from headstart.reports.comparison.facts import ANSWER, SETTLED, read_comparison
 from headstart.reports.comparison.report import comparison_page
 from headstart.reports.run.report import run_page

@@ -23,7 +23,8 @@ from headstart.data.sources.reading import ImageRecord
 from headstart.data.splits import Roles
 from headstart.errors import DataError, Interrupted, ModelError, PlanError, require
 from headstart.measures.intervals import Together, numbered
-from headstart.networks.cards.catalog import ModelChoice, all_cards, find_model
+from headstart.networks.cards.catalog import ModelChoice, all_cards
+from headstart.networks.cards.finding import find_model
 from headstart.networks.cards.search import ModelQuery, search
 from headstart.plan.plan import DataPlan, NoncommercialWeights
 from headstart.runs.progress import Progress, no_progress

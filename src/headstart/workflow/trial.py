@@ -16,7 +16,7 @@ from headstart.comparison.comparison import TrialEnd
 from headstart.comparison.grid import Changes, changed, split_changes
 from headstart.errors import HeadstartError, PlanError, RunError, WeightsUnavailableError, nearest
 from headstart.machine import peak_memory_bytes
-from headstart.networks.cards.catalog import find_model
+from headstart.networks.cards.finding import find_model
 from headstart.plan.faults import sentences
 from headstart.plan.plan import DataPlan, Plan
 from headstart.plan.reasons import FINGERPRINTS, fingerprints

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from headstart.advice.probe.reader import WIDEST, DepthReader
 from headstart.networks.backbone import Classifier, build_classifier
-from headstart.networks.cards.catalog import find_model
+from headstart.networks.cards.finding import find_model
 from headstart.networks.groups.layers import LayerGroup
 
 SIDE = 64

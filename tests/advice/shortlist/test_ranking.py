@@ -10,7 +10,8 @@ import pytest
 from headstart.advice.shortlist.ranking import IMAGENET, PROBE, Candidate, Round, Shortlist, halve, places, scores_of
 from headstart.errors import MissingExtraError, ModelError
 from headstart.measures.intervals import share_interval
-from headstart.networks.cards.catalog import ModelChoice, find_model
+from headstart.networks.cards.catalog import ModelChoice
+from headstart.networks.cards.finding import find_model
 
 COUNT, WIDTH = 200, 10
 SPREAD = {"best": 0.5, "good": 1.8, "fair": 4.0, "poor": 12.0, "none": 40.0}

@@ -8,7 +8,8 @@ import pytest
 
 from headstart.apps.pages import compare_page
 from headstart.html import networks
-from headstart.networks.cards.catalog import all_cards, find_model
+from headstart.networks.cards.catalog import all_cards
+from headstart.networks.cards.finding import find_model
 from headstart.networks.cards.search import ModelQuery, pareto_front, search
 from headstart.workflow.models import show_model
 from page_text import first_values, parsed

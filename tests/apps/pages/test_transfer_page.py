@@ -12,7 +12,7 @@ from headstart.apps.pages import transfer_page
 from headstart.errors import HeadstartError
 from headstart.knowledge.choosing import DOMAIN_FACTS, depths_in
 from headstart.knowledge.transfer import DEPTHS, FAMILIES, HEAD_DEPTH, IMAGENET_EFFECT
-from headstart.networks.cards.catalog import find_model
+from headstart.networks.cards.finding import find_model
 from headstart.workflow.probing import DepthProbe
 from page_text import first_values, parsed
 

@@ -23,7 +23,7 @@ from headstart.engine.costs.memory import (
 from headstart.engine.costs.network import NetworkFacts, facts_of_card
 from headstart.engine.costs.terms import Rates, frozen_stretch
 from headstart.files import locked
-from headstart.networks.cards.catalog import find_model
+from headstart.networks.cards.finding import find_model
 
 FACTS = NetworkFacts("net@224", 2.0, 10**7, 512, ("stem", "head"), (), 1e8, vigour=0.5)
 OTHER = replace(FACTS, name="other@224", vigour=0.25)

@@ -7,7 +7,8 @@ import json
 import pytest
 
 from headstart.engine.costs.network import NetworkFacts, expected_gain, facts_of_card, vigour_of
-from headstart.networks.cards.catalog import cards_of, find_model
+from headstart.networks.cards.catalog import cards_of
+from headstart.networks.cards.finding import find_model
 
 
 def card_of(name: str):

@@ -8,7 +8,7 @@ import torch
 from headstart.engine.costs.network_counts import anatomy_of, card_facts_of
 from headstart.engine.prefix.cut import NetworkGraph
 from headstart.networks.backbone import Classifier, build_classifier
-from headstart.networks.cards.catalog import find_model
+from headstart.networks.cards.finding import find_model
 
 
 def classifier_of(name: str, size: int = 64) -> Classifier:

@@ -14,7 +14,7 @@ from headstart.engine.costs.price import (
     pretraining_seconds,
     usual_routes,
 )
-from headstart.networks.cards.catalog import find_model
+from headstart.networks.cards.finding import find_model
 from headstart.plan.plan import AugmentationPlan, DataPlan, Plan
 from headstart.plan.presets import STRATEGIES
 from headstart.plan.request import Request

@@ -14,7 +14,8 @@ from torch import nn
 from headstart.engine.costs import speed
 from headstart.measures import timing
 from headstart.measures.timing import Timing
-from headstart.networks.cards.catalog import ModelCard, find_model
+from headstart.networks.cards.catalog import ModelCard
+from headstart.networks.cards.finding import find_model
 
 CARDS = [find_model(name).card for name in ("timm/test_resnet", "timm/test_vit")]
 

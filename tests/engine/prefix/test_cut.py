@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from headstart.engine.prefix.cut import NetworkGraph, cut, taps
 from headstart.errors import ModelError
-from headstart.networks.cards.catalog import find_model
+from headstart.networks.cards.finding import find_model
 from headstart.networks.groups.grouping import layer_groups
 from headstart.networks.groups.layers import LayerGroup, freeze, param_groups
 from headstart.networks.heads import replace_heads

@@ -17,7 +17,7 @@ from headstart.engine.prefix.onnx_engine import OnnxEngine
 from headstart.engine.prefix.torch_engine import EagerEngine, TorchEngine
 from headstart.errors import BundleError, ModelError
 from headstart.networks.backbone import Classifier, build_classifier
-from headstart.networks.cards.catalog import find_model
+from headstart.networks.cards.finding import find_model
 from headstart.networks.groups.layers import LayerGroup, assert_partition, restore
 from headstart.networks.heads import DEPTHS, DepthHead, head_sites
 from headstart.prediction.bundle import load_classifier, read_info, save_bundle

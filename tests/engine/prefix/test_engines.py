@@ -367,7 +367,7 @@ def test_many_images_are_answered_by_an_engine_as_by_the_network(
 ):
     from headstart.data.sources.reading import open_source
     from headstart.networks.backbone import build_classifier
-    from headstart.networks.cards.catalog import find_model
+    from headstart.networks.cards.finding import find_model
 
     folder = make_folder("many", classes=2, per_class=40, side=32)
     records = list(open_source(str(folder)).records)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from headstart.engine.prefix.cut import cut
 from headstart.engine.prefix.fold import PooledFeatures, apart, folded
 from headstart.networks.backbone import Classifier, build_classifier
-from headstart.networks.cards.catalog import find_model
+from headstart.networks.cards.finding import find_model
 
 IMAGES = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
 

@@ -23,7 +23,7 @@ from headstart.engine.prefix.onnx_engine import BATCH_IMAGES, OnnxEngine, export
 from headstart.engine.prefix.torch_engine import EagerEngine
 from headstart.errors import MissingExtraError
 from headstart.networks.backbone import Classifier, build_classifier
-from headstart.networks.cards.catalog import find_model
+from headstart.networks.cards.finding import find_model
 
 IMAGES = np.random.default_rng(0).normal(size=(11, 64, 64, 3)).astype(np.float32)
 

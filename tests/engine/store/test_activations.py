@@ -33,7 +33,7 @@ from headstart.engine.store.limit import write_limit
 from headstart.engine.store.store import EVALUATION, ActivationStore, Writer, image_digest, random_view, row_ids
 from headstart.errors import DiskFullError
 from headstart.networks.backbone import Classifier, build_classifier
-from headstart.networks.cards.catalog import find_model
+from headstart.networks.cards.finding import find_model
 
 SPEC = find_model("tf_efficientnet_lite0").card.input.at_size(64)
 

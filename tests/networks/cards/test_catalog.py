@@ -8,20 +8,13 @@ import re
 import sys
 from dataclasses import replace
 from importlib import metadata
-from pathlib import Path
 from types import ModuleType
 
 import pytest
 
 from checkout import ROOT
-from headstart.errors import ModelError
-from headstart.networks.cards.catalog import ModelCard, all_cards, cards_without_weights, find_model, made_with
-
-
-def refused(name: str) -> str:
-    with pytest.raises(ModelError) as caught:
-        find_model(name)
-    return str(caught.value)
+from headstart.networks.cards.catalog import ModelCard, all_cards, cards_without_weights, made_with
+from headstart.networks.cards.finding import find_model
 
 
 def test_names_are_unique_and_many() -> None:
@@ -65,25 +58,6 @@ def test_cards_survive_json_and_are_found_by_their_full_names() -> None:
         assert (choice.card, choice.file, choice.name) == (card, None, card.name)
 
 
-@pytest.mark.parametrize(
-    ("name", "full"),
-    [
-        ("tf_efficientnet_lite0", "tf_efficientnet_lite0:in1k"),
-        ("resnet18", "resnet18:IMAGENET1K_V1"),
-        ("resnet50", "resnet50:IMAGENET1K_V2"),
-        ("resnet50:IMAGENET1K_V1", "resnet50:IMAGENET1K_V1"),
-        ("resnet50:a1_in1k", "resnet50:a1_in1k"),
-        ("resnet50.a1_in1k", "resnet50:a1_in1k"),
-        ("timm/resnet50", "resnet50:a1_in1k"),
-        ("torchvision/resnet50", "resnet50:IMAGENET1K_V2"),
-        ("timm/nfnet_f0", "timm/nfnet_f0"),
-        ("convnext_atto", "convnext_atto:d2_in1k"),
-    ],
-)
-def test_a_name_means_one_set_of_weights(name: str, full: str) -> None:
-    assert find_model(name).name == full
-
-
 def test_what_licences_say_of_commercial_use() -> None:
     assert find_model("tf_efficientnet_lite0").card.commercial_use == "allowed"
     assert find_model("vit_b_16:IMAGENET1K_SWAG_E2E_V1").card.commercial_use == "forbidden"
@@ -92,55 +66,6 @@ def test_what_licences_say_of_commercial_use() -> None:
     }
     assert all(by_use.values())
     assert {card.licence for card in by_use["forbidden"]} >= {"cc-by-nc-4.0", "fair-noncommercial-research-license"}
-
-
-def test_a_file_of_the_users_goes_with_the_architecture(tmp_path: Path) -> None:
-    weights = tmp_path / "mine:v2.pth"
-    weights.write_bytes(b"x")
-    choice = find_model(f"resnet50:file:{weights}")
-    assert choice.file == weights
-    assert choice.card.architecture == "resnet50"
-    assert choice.name == f"resnet50:file:{weights}"
-    assert find_model(choice.name) == choice
-    timms = find_model(f"timm/resnet50:file:{weights}")
-    assert (timms.card.library, timms.name) == ("timm", f"timm/resnet50:file:{weights}")
-    assert find_model(f"convnext_atto:file:{weights}").name == f"convnext_atto:file:{weights}"
-
-
-def test_a_home_folder_is_understood(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "w.pth").write_bytes(b"x")
-    monkeypatch.setenv("HOME", str(tmp_path))
-    assert find_model("resnet18:file:~/w.pth").file == tmp_path / "w.pth"
-
-
-@pytest.mark.parametrize(("tail", "what"), [("nowhere.pth", "does not exist"), ("", "is a folder")])
-def test_a_missing_file_is_refused(tail: str, what: str, tmp_path: Path) -> None:
-    message = refused(f"resnet18:file:{tmp_path / tail}")
-    for words in (str(tmp_path), what, ".safetensors or .pth"):
-        assert words in message
-
-
-@pytest.mark.parametrize(
-    ("typo", "meant"),
-    [("resnet81", "resnet18"), ("ResNet50", "resnet50"), ("eficientnet_lite0", "efficientnet_lite0")],
-)
-def test_a_typo_offers_the_nearest_architecture(typo: str, meant: str) -> None:
-    message = refused(typo)
-    for words in (f"no model {typo!r}", "did you mean", meant, "headstart models lists all"):
-        assert words in message
-
-
-def test_nonsense_offers_nothing_but_the_list() -> None:
-    message = refused("00000")
-    assert "did you mean" not in message
-    known = {card.architecture for card in (*all_cards(), *cards_without_weights())}
-    assert f"lists all {len(known)} architectures" in message
-
-
-def test_an_unknown_tag_lists_those_there_are() -> None:
-    message = refused("resnet50:in22k")
-    for words in ("resnet50 has no weights 'in22k'", "IMAGENET1K_V2, IMAGENET1K_V1", "a1_in1k", "file:PATH"):
-        assert words in message
 
 
 @pytest.fixture(scope="module")

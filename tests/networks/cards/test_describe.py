@@ -7,8 +7,9 @@ import timm
 import torch
 from torch import nn
 
-from headstart.networks.cards.catalog import WeightSource, find_model
+from headstart.networks.cards.catalog import WeightSource
 from headstart.networks.cards.describe import choice_from_hub, described, gigamacs, input_of_timm, timm_card
+from headstart.networks.cards.finding import find_model
 
 
 def test_multiply_accumulates_of_layers_that_can_be_counted_by_hand():

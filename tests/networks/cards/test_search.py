@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headstart.errors import ModelError
-from headstart.networks.cards.catalog import all_cards, find_model
+from headstart.networks.cards.catalog import all_cards
+from headstart.networks.cards.finding import find_model
 from headstart.networks.cards.search import ModelQuery, pareto_front, search, speed_of
 
 

@@ -12,7 +12,7 @@ from torch import nn
 from zoo_checks import NUMERIC_BELOW, numeric_verdict, order_faults, partition_faults, structural_verdict
 
 from headstart.errors import ModelError
-from headstart.networks.cards.catalog import find_model
+from headstart.networks.cards.finding import find_model
 from headstart.networks.groups.grouping import layer_groups
 from headstart.networks.groups.order import without_weights
 

@@ -12,7 +12,7 @@ from torch import nn
 
 from headstart.errors import ModelError
 from headstart.networks.backbone import Classifier, build_network, with_new_head
-from headstart.networks.cards.catalog import find_model
+from headstart.networks.cards.finding import find_model
 from headstart.networks.groups.layers import (
     LayerGroup,
     assert_partition,

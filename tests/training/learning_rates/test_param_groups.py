@@ -13,7 +13,7 @@ from torch import nn
 from headstart.errors import RunError
 from headstart.knowledge.transfer import RATE_PRESETS
 from headstart.networks.backbone import Classifier, build_network, with_new_head
-from headstart.networks.cards.catalog import find_model
+from headstart.networks.cards.finding import find_model
 from headstart.networks.groups.layers import LayerGroup
 from headstart.plan.plan import DataPlan, OptimizerPlan, Plan, Schedule, TrainPhase
 from headstart.plan.presets import STRATEGIES, Request

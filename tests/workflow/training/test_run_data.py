@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from headstart.networks.cards.catalog import find_model
+from headstart.networks.cards.finding import find_model
 from headstart.plan.plan import DataPlan
 from headstart.runs.progress import no_progress
 from headstart.workflow.images import check_for_training

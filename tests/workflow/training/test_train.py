@@ -155,7 +155,7 @@ def test_a_network_that_takes_no_classes_is_refused_before_the_images_are_read(i
 @pytest.mark.slow
 def test_another_network_goes_the_whole_way(image_folder: Path, tmp_path: Path):
     from headstart.networks.backbone import build_network
-    from headstart.networks.cards.catalog import find_model
+    from headstart.networks.cards.finding import find_model
 
     torch.manual_seed(0)
     torch.save(build_network(find_model("resnet18").card).state_dict(), tmp_path / "w.pth")

@@ -16,7 +16,8 @@ from headstart.apps.pages.fields import Field, Option, choice, menu, menu_value,
 from headstart.errors import HeadstartError
 from headstart.html import frame, networks
 from headstart.knowledge.transfer import FAMILIES, family_of
-from headstart.networks.cards.catalog import ModelCard, all_cards, find_model
+from headstart.networks.cards.catalog import ModelCard, all_cards
+from headstart.networks.cards.finding import find_model
 from headstart.networks.cards.search import ModelQuery, SortKey, pareto_front, search
 from headstart.plan.request import DEFAULT_MODEL
 from headstart.workflow.models import usage_of

@@ -27,7 +27,8 @@ from headstart.knowledge.transfer import (
     FamilyFact,
     depth_of,
 )
-from headstart.networks.cards.catalog import ModelCard, all_cards, find_model
+from headstart.networks.cards.catalog import ModelCard, all_cards
+from headstart.networks.cards.finding import find_model
 from headstart.plan.plan import Domain
 from headstart.plan.request import DEFAULT_MODEL
 

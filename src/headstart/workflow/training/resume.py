@@ -8,7 +8,7 @@ from pathlib import Path
 from headstart.data.sources.reading import is_digits
 from headstart.errors import DataError, RunError, require
 from headstart.files import is_there
-from headstart.networks.cards.catalog import find_model
+from headstart.networks.cards.finding import find_model
 from headstart.plan.plan import Plan
 from headstart.runs.folder import Run
 from headstart.runs.observers import Observer

@@ -18,7 +18,8 @@ from headstart.distributed.preload import beside
 from headstart.errors import DataError, Interrupted, ModelError, RunError, UnreachableError, require
 from headstart.files import is_free
 from headstart.input_spec import InputSpec
-from headstart.networks.cards.catalog import ModelChoice, find_model
+from headstart.networks.cards.catalog import ModelChoice
+from headstart.networks.cards.finding import find_model
 from headstart.plan.plan import DataPlan, Plan
 from headstart.runs.folder import Run, new_folder, resume_command
 from headstart.runs.observers import Observer
