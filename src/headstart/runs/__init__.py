@@ -1,0 +1,1 @@
+"""Run folders: what a training writes, how it is read again, and who is told while it happens."""
