@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headstart.errors import RunError
-from headstart.runs.folder import Run
 from headstart.runs.finding import QUIET_SECONDS, RunQuery, RunSummary, find, read_run
+from headstart.runs.folder import Run
 from made_runs import STARTED, make_comparison, make_run, quiet_since
 
 

@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 
 from headstart.errors import RunError
 from headstart.files import write_atomically
+from headstart.machine import environment
 from headstart.plan.plan import DataPlan
 from headstart.plan.presets import STRATEGIES, Request
 from headstart.runs.folder import Run, new_folder, resume_command
-from headstart.machine import environment
 
 PLAN = STRATEGIES["probe_then_tune"](Request(DataPlan(source="photos")))
 SETTLED = PLAN.settled(model_name="net:tag", input_size=224, group_names=("stem", "head"))

@@ -9,9 +9,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from headstart.runs.record import read_run
 from headstart.errors import RunError
 from headstart.measures.intervals import wilson_interval
+from headstart.runs.record import read_run
 from report_folders import GROUPS, make_run
 
 

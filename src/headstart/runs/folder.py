@@ -17,19 +17,16 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 import shlex
-import sys
 import time
 from collections.abc import Mapping, Sequence
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 from headstart.errors import DiskFullError, RunError
 from headstart.files import FULL_DISK, claim_folder, is_file, is_free, write_atomically, write_json
-from headstart.plan.plan import Plan
 from headstart.machine import environment
+from headstart.plan.plan import Plan
 
 if TYPE_CHECKING:
     import numpy.typing as npt

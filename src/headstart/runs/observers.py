@@ -7,10 +7,6 @@ from typing import Any, Literal, TypeAlias
 
 from headstart.plan.plan import Phase
 from headstart.runs.folder import Run
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
-from headstart.plan.plan import OptimizerPlan, TrainPhase
 
 ALL_EPOCHS = "all epochs done"
 """Why a phase ended that nothing cut short."""
