@@ -148,6 +148,10 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - any public name
+    if name == "__version__":
+        from importlib import metadata
+
+        return metadata.version("headstart")
     if name not in _HOME:
         raise AttributeError(f"module 'headstart' has no attribute {name!r}")
     module, attribute = _HOME[name]

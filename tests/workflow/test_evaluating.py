@@ -231,7 +231,7 @@ def test_evaluate_says_what_of_the_data_was_not_used(bundle: Path, others: Path)
 
 
 def test_resize_and_bits_go_into_the_bundle_and_decide_what_predict_sees(tmp_path: Path):
-    """12 bits in 16: the same pictures in 8 bits get the same answer, and those with larger values are named."""
+    """12 bits in 16: the same pictures in 8 bits get the same prediction, and those with larger values are named."""
     rng = np.random.default_rng(0)
     for top, name in ((1200, "dim"), (4095, "lit")):
         for folder in ("deep", "eight"):
@@ -247,10 +247,10 @@ def test_resize_and_bits_go_into_the_bundle_and_decide_what_predict_sees(tmp_pat
     spec = read_info(bundle).input
     assert (spec.resize_name, spec.bits, spec.resize) == ("letterbox", 12, 32)
     deep = {str(tmp_path / "deep" / "lit" / f"{index}.png") for index in range(8)}
-    answers, unreadable = predict(bundle, sorted(deep))
-    others, _ = predict(bundle, [name.replace("deep", "eight") for name in sorted(deep)])
-    assert [a["probabilities"] for a in answers] == [pytest.approx(o["probabilities"], abs=1e-6) for o in others]
-    assert unreadable == {}
+    found = predict(bundle, sorted(deep))
+    others = predict(bundle, [name.replace("deep", "eight") for name in sorted(deep)])
+    assert [a.probabilities for a in found] == [pytest.approx(o.probabilities, abs=1e-6) for o in others]
+    assert found.left_out == {}
     Image.fromarray(np.full((20, 60), 5000, np.uint16)).save(tmp_path / "bright.png")
-    _, unreadable = predict(bundle, [str(tmp_path / "bright.png"), *sorted(deep)])
-    assert list(unreadable.values()) == ["its largest value is 5,000, and 12 bits end at 4,095; give more bits"]
+    found = predict(bundle, [str(tmp_path / "bright.png"), *sorted(deep)])
+    assert list(found.left_out.values()) == ["its largest value is 5,000, and 12 bits end at 4,095; give more bits"]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from headstart.apps.cli.options import training as of
 from headstart.apps.cli.text.printing import json_text, show_text, wrapped, write_file
 from headstart.errors import HeadstartError
 
@@ -41,42 +42,52 @@ class GpuOption(StrEnum):
 
 
 def advise(
-    data: Annotated[
-        str | None, typer.Argument(metavar="[DATA]", help="Images to count and look at; or give --images.")
-    ] = None,
-    images: Annotated[int | None, typer.Option("--images", help="Labelled images to learn from.")] = None,
+    data: Annotated[str | None, typer.Argument(metavar="DATA", help="Images to measure; or give --images.")] = None,
+    images: Annotated[int | None, typer.Option("--images", help="Labelled training images.")] = None,
     domain: Annotated[
         AdviseDomain | None,
         typer.Option(
-            "--domain", help="Kind of images; auto looks at DATA's pixels. Default: auto, without DATA photo."
+            "--domain", help="Domain of the images; auto measures it in DATA. Default: auto, without DATA photo."
         ),
     ] = None,
     similarity: Annotated[
         str | None,
         typer.Option(
-            "--similarity", help="To ImageNet's photos: low, medium, high or 0..1. Default: measured in DATA."
+            "--similarity", help="Domain similarity to ImageNet: low, medium, high or 0..1. Default: measured in DATA."
         ),
     ] = None,
     classes: Annotated[int | None, typer.Option("--classes", help="Default: counted in DATA.")] = None,
     channels: Annotated[
         int | None, typer.Option("--channels", help="1 is grey; more than 3 are bands. Default: as DATA, else 3.")
     ] = None,
-    unlabelled: Annotated[int, typer.Option("--unlabelled", help="Further images without labels.")] = 0,
+    unlabelled: Annotated[int, typer.Option("--unlabelled", help="Unlabelled images of the same domain.")] = 0,
     resolution: Annotated[
         int | None, typer.Option("--resolution", help="Shorter side of the images in pixels. Default: as DATA.")
     ] = None,
-    budget: Annotated[str | None, typer.Option("--budget", help="Wall clock: 90s, 10m, 2h or unlimited.")] = None,
-    cores: Annotated[int | None, typer.Option("--cores", help="Of the machine that will train.")] = None,
-    gpu: Annotated[GpuOption, typer.Option("--gpu", help="auto: whether this machine has one.")] = GpuOption.auto,
-    model: Annotated[str | None, typer.Option("--model", help="Default: decided too; see `headstart models`.")] = None,
+    budget: Annotated[str | None, typer.Option("--budget", help="Time limit: 90s, 10m, 2h or unlimited.")] = None,
+    cores: Annotated[
+        int | None, typer.Option("--cores", help="CPU cores of the training machine. Default: this one's.")
+    ] = None,
+    gpu: Annotated[
+        GpuOption, typer.Option("--gpu", help="GPU of the training machine; auto: as this one.")
+    ] = GpuOption.auto,
+    model: Annotated[
+        str | None, typer.Option("--model", help="Network; decided here if not given. See `headstart models`.")
+    ] = None,
     group: Annotated[
         str | None,
-        typer.Option("--group", help="Regular expression on the image path; what group 1 matches stays on one side."),
+        typer.Option(
+            "--group",
+            help="Regular expression on the image path; what its group 1 matches stays on one side of a split.",
+        ),
     ] = None,
     out: Annotated[Path | None, typer.Option("-o", "--out", help="Write the plan here as YAML.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Answer as JSON on stdout.")] = False,
+    as_json: of.Json = False,
 ) -> None:
-    """Say which strategy, network and settings suit your images, why, what it costs, and why not the others."""
+    """Advise on strategy, network and settings for your images.
+
+    With reasons and costs, and why not the other strategies. Nothing is trained.
+    """
     from headstart.apps.cli.options.parsing import parse_seconds
     from headstart.workflow import advising
 

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from headstart.amounts import bytes_text
+from headstart.apps.cli.options import training as of
 from headstart.apps.cli.text.printing import json_text, show_text
 from headstart.errors import HeadstartError
 
@@ -17,13 +18,13 @@ _UNITS = {"kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12, "kib": 2**10, "mi
 
 
 def cache(
-    show: Annotated[bool, typer.Option("--show", help="What is stored; the same as no option.")] = False,
-    clear: Annotated[bool, typer.Option("--clear", help="Remove it.")] = False,
-    model: Annotated[str | None, typer.Option("--model", help="With --clear: only what is of this model.")] = None,
-    limit: Annotated[str | None, typer.Option("--limit", help="How large the store may grow, such as 20GB.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Answer as JSON on stdout.")] = False,
+    show: Annotated[bool, typer.Option("--show", help="Show what is cached; the default.")] = False,
+    clear: Annotated[bool, typer.Option("--clear", help="Remove cached activations.")] = False,
+    model: Annotated[str | None, typer.Option("--model", help="With --clear: only those of this network.")] = None,
+    limit: Annotated[str | None, typer.Option("--limit", help="Largest size of the cache, such as 20GB.")] = None,
+    as_json: of.Json = False,
 ) -> None:
-    """Show the stored activations, remove them, or limit their size."""
+    """Show, clear or limit the activation cache."""
     from headstart.workflow import cache as stored
 
     asked = [name for name, given in (("--show", show), ("--clear", clear), ("--limit", limit is not None)) if given]

@@ -18,7 +18,7 @@ def check(
     context: typer.Context,
     data: of.Data,
     as_json: of.Json = False,
-    val: Annotated[str | None, typer.Option("--val", help="Folder that will report.")] = None,
+    val: Annotated[str | None, typer.Option("--val", help="Folder of class folders that is the test set.")] = None,
     group: of.Group = None,
     preview: Annotated[
         Path | None, typer.Option("--preview", help="Write a PNG of images exactly as the network sees them.")
@@ -37,14 +37,14 @@ def check(
     bits: of.Bits = None,
     seed: of.Seed = 0,
 ) -> None:
-    """Look at the images before training: counts, unreadable files, sizes, what is suspicious."""
+    """Check images before training, and name what is suspicious."""
     from headstart.apps.cli.text import console
     from headstart.plan.plan import DataPlan
     from headstart.workflow import images, plans
 
     if preview is None:
         allowed = {"data", "as_json", "val", "group", "near_duplicates", "model", "input_size", "resize", "bits"}
-        refuse_others(context, allowed, when="without --preview", why="it decides about training views")
+        refuse_others(context, allowed, when="without --preview", why="it decides about augmented views")
     else:
         images.refuse_preview(data, preview)
     seen: dict[str, Any] = {"model": model, "input_size": input_size, "resize": resize}

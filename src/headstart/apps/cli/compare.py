@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from headstart.apps.cli.options import training as of
 from headstart.apps.cli.options.parsing import refuse_others
 from headstart.apps.cli.options.words import Augmentation, DomainName, Resize, Strategy
 from headstart.apps.cli.text.printing import json_text, show_text
@@ -44,8 +45,8 @@ class Halving(StrEnum):
 
 def compare(
     context: typer.Context,
-    what: Annotated[What | None, typer.Argument(metavar="[WHAT]", help="models, strategies, rates or grid.")] = None,
-    data: Annotated[str | None, typer.Argument(metavar="[DATA]", help="As for train.")] = None,
+    what: Annotated[What | None, typer.Argument(metavar="WHAT", help="models, strategies, rates or grid.")] = None,
+    data: Annotated[str | None, typer.Argument(metavar="DATA", help="As for train.")] = None,
     models: Annotated[
         str | None, typer.Option("--models", help=f"Names with commas between; default: {','.join(MODELS)}.")
     ] = None,
@@ -57,51 +58,61 @@ def compare(
         typer.Option("--rates", help=f"Learning rates of the whole network; default: {','.join(RATES)}."),
     ] = None,
     grid: Annotated[Path | None, typer.Option("--grid", help="YAML of what varies; see docs/guide/compare.md.")] = None,
-    model: Annotated[str | None, typer.Option("--model", help="Of all trials.")] = None,
+    model: Annotated[str | None, typer.Option("--model", help="Network of all trials.")] = None,
     strategy: Annotated[
         Strategy | None,
-        typer.Option("--strategy", help="Of all trials; default: feature_extraction for models, full for rates."),
+        typer.Option(
+            "--strategy", help="Strategy of all trials; default: feature_extraction for models, full for rates."
+        ),
     ] = None,
     epochs: Annotated[int | None, typer.Option("--epochs", help="Of every trained phase.")] = None,
     input_size: Annotated[int | None, typer.Option("--input-size", help="Side in pixels.")] = None,
-    resize: Annotated[
-        Resize | None, typer.Option("--resize", help="How an image becomes a square; as for train.")
-    ] = None,
-    bits: Annotated[int | None, typer.Option("--bits", help="Of deep grey images; as for train.")] = None,
-    domain: Annotated[DomainName | None, typer.Option("--domain", help="Kind of images.")] = None,
-    augmentation: Annotated[Augmentation | None, typer.Option("--augmentation", help="How far views may vary.")] = None,
-    val: Annotated[str | None, typer.Option("--val", help="Folder of class folders that reports.")] = None,
+    resize: Annotated[Resize | None, typer.Option("--resize", help="How an image becomes a square.")] = None,
+    bits: of.Bits = None,
+    domain: Annotated[DomainName | None, typer.Option("--domain", help="Domain of the images.")] = None,
+    augmentation: Annotated[Augmentation | None, typer.Option("--augmentation", help="Augmentation preset.")] = None,
+    val: Annotated[str | None, typer.Option("--val", help="Folder of class folders that is the test set.")] = None,
     group: Annotated[str | None, typer.Option("--group", help="As for train.")] = None,
     limit_train: Annotated[
         str | None, typer.Option("--limit-train", help="Train on a seeded sample: 1000, or 100/class.")
     ] = None,
     limit_test: Annotated[
-        str | None, typer.Option("--limit-test", help="Report on a seeded sample: 1000, or 100/class.")
+        str | None,
+        typer.Option("--limit-test", help="Evaluate on a seeded sample of the test set: 1000, or 100/class."),
     ] = None,
-    seeds: Annotated[int | None, typer.Option("--seeds", min=1, help="How many; default 3.")] = None,
-    seed: Annotated[int | None, typer.Option("--seed", min=0, help="The first of them; default 0.")] = None,
-    metric: Annotated[Metric | None, typer.Option("--metric", help="By which figure; default accuracy.")] = None,
+    seeds: Annotated[int | None, typer.Option("--seeds", min=1, help="Number of seeds; default 3.")] = None,
+    seed: Annotated[int | None, typer.Option("--seed", min=0, help="The first seed; default 0.")] = None,
+    metric: Annotated[
+        Metric | None, typer.Option("--metric", help="Metric that is compared; default accuracy.")
+    ] = None,
     halving: Annotated[
         Halving | None,
-        typer.Option("--halving", help="successive: a quarter of the images first, then only the better half."),
+        typer.Option(
+            "--halving", help="successive: all variants on a quarter of the images, then only the better half on more."
+        ),
     ] = None,
     quick: Annotated[
-        bool, typer.Option("--quick", help="One seed, 30 training images a class, 96 px, 6 epochs: a first look.")
+        bool, typer.Option("--quick", help="One seed, 30 training images a class, 96 px, 6 epochs: a quick benchmark.")
     ] = False,
-    allow_noncommercial: Annotated[
-        bool, typer.Option("--allow-noncommercial", help="Use weights whose licence forbids commercial use.")
-    ] = False,
+    allow_noncommercial: of.AllowNoncommercial = False,
     out: Annotated[Path | None, typer.Option("--out", help="Folder; default: a new one under comparisons/.")] = None,
-    resume: Annotated[Path | None, typer.Option("--resume", help="Go on with this comparison; nothing else.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Answer as JSON on stdout.")] = False,
+    resume: Annotated[
+        Path | None, typer.Option("--resume", help="Resume this comparison; takes no other option.")
+    ] = None,
+    as_json: of.Json = False,
 ) -> None:
-    """Train several ways side by side and say which is better, which are tied, and how many images would decide."""
+    """Compare networks, strategies or learning rates.
+
+    Trains all variants on the same images, and says with paired tests which is better and which are tied.
+    """
     from headstart.apps.cli.text.comparison import ComparisonConsole, comparison_text
     from headstart.workflow import comparing
 
     with ComparisonConsole() as watcher:
         if resume is not None:
-            refuse_others(context, {"resume", "as_json"}, when="beside --resume", why="it goes on with what was begun")
+            refuse_others(
+                context, {"resume", "as_json"}, when="together with --resume", why="it resumes what was begun"
+            )
             answer = comparing.resume_comparison(resume, watcher=watcher)
         else:
             part = _said(val=val, group=group, limit_train=limit_train, limit_test=limit_test, bits=bits)

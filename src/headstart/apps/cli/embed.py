@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from headstart.amounts import bytes_text
+from headstart.apps.cli.options import training as of
 from headstart.apps.cli.options.words import Resize
 from headstart.apps.cli.text.printing import json_text, show_text
 from headstart.errors import Interrupted
@@ -24,28 +25,35 @@ class Precision(StrEnum):
 
 
 def embed(
-    data: Annotated[str, typer.Argument(metavar="DATA", help="As for train; labels are only written, never used.")],
+    data: Annotated[
+        str, typer.Argument(metavar="DATA", help="As for train; labels are written to the file, and not used.")
+    ],
     out: Annotated[
         Path | None,
         typer.Option(
-            "-o", "--out", help="Folder of the store (default: the one of train), or a .npz or .parquet file."
+            "-o", "--out", help="A .npz or .parquet file, or the folder of a cache. Default: the activation cache."
         ),
     ] = None,
     model: Annotated[str | None, typer.Option("--model", help="ARCH, ARCH:TAG or ARCH:file:PATH.")] = None,
     layer: Annotated[
-        str, typer.Option("--layer", help="pooled: what the head reads. A layer group: what enters it.")
+        str, typer.Option("--layer", help="pooled: input of the head. A layer group: its input.")
     ] = "pooled",
-    views: Annotated[int, typer.Option("--views", help="Random views of each image beside the plain one.")] = 0,
+    views: Annotated[
+        int, typer.Option("--views", help="Augmented views of each image, in addition to the plain one.")
+    ] = 0,
     input_size: Annotated[int | None, typer.Option("--input-size", help="Side in pixels.")] = None,
     resize: Annotated[Resize | None, typer.Option("--resize", help="How an image becomes a square.")] = None,
-    bits: Annotated[int | None, typer.Option("--bits", help="Bits that deep grey images use, such as 12.")] = None,
-    precision: Annotated[Precision, typer.Option("--precision", help="In which rows are kept.")] = Precision.float16,
-    allow_noncommercial: Annotated[
-        bool, typer.Option("--allow-noncommercial", help="Use weights whose licence forbids commercial use.")
-    ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Answer as JSON on stdout.")] = False,
+    bits: Annotated[
+        int | None, typer.Option("--bits", help="Bits that grey images of more than 8 bits use, such as 12.")
+    ] = None,
+    precision: Annotated[Precision, typer.Option("--precision", help="Of the stored features.")] = Precision.float16,
+    allow_noncommercial: of.AllowNoncommercial = False,
+    as_json: of.Json = False,
 ) -> None:
-    """Compute what a frozen network gives for images, and keep it; a second call computes only what is missing."""
+    """Compute features of images with a frozen network.
+
+    They are kept in the activation cache, so that a second call computes only what is missing.
+    """
     from headstart.apps.cli.text import console
     from headstart.delivery.features import is_feature_file, write_features
     from headstart.workflow.embedding import EmbedOptions, fill_store

@@ -13,7 +13,7 @@ from headstart.apps.cli.text.printing import show_result
 
 
 def evaluate(
-    bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="Bundle or run folder that training made.")],
+    bundle: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run, or of its bundle.")],
     data: Annotated[
         str | None,
         typer.Argument(metavar="[DATA]", help=f"{of.DATA_HELP} Default: the run's own test images once more."),
@@ -32,7 +32,10 @@ def evaluate(
     ] = None,
     as_json: of.Json = False,
 ) -> None:
-    """Judge a bundle on labelled images: accuracy with its interval, figures of each class, confusion."""
+    """Evaluate a bundle on labelled images.
+
+    Prints the accuracy with its interval, figures of each class, and the confusion matrix.
+    """
     from headstart.apps.cli.text import console, figures
     from headstart.workflow import evaluating
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import sys
 import warnings
-from typing import NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -16,6 +16,7 @@ from headstart.apps.cli.compare import compare
 from headstart.apps.cli.embed import embed
 from headstart.apps.cli.evaluate import evaluate
 from headstart.apps.cli.exits import Commands, exit_code
+from headstart.apps.cli.help import Command, version
 from headstart.apps.cli.models import models
 from headstart.apps.cli.plan import plan as plan_command
 from headstart.apps.cli.predict import predict
@@ -29,29 +30,45 @@ from headstart.apps.cli.web import web
 app = typer.Typer(
     name="headstart",
     cls=Commands,
-    help="Transfer learning on images: from a folder of labelled photos to a classifier that can be trusted.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 
-app.command()(demo)
-app.command()(check)
-app.command()(train)
-app.command()(evaluate)
-app.command()(predict)
-app.command()(advise)
-app.command()(models)
-app.command()(cache)
-app.command()(embed)
-app.command()(compare)
-app.command("plan")(plan_command)
-app.command()(probe)
-app.command()(report)
-app.command()(runs)
-app.command()(shortlist)
-app.command()(web)
+
+def _print_version(wanted: bool) -> None:  # noqa: FBT001 - as typer calls it
+    if wanted:
+        print(f"headstart {version()}")
+        raise typer.Exit
+
+
+@app.callback()
+def headstart(
+    wanted: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Transfer learning on images: from a folder of labelled photos to a classifier that can be trusted."""
+
+
+app.command(cls=Command)(demo)
+app.command(cls=Command)(check)
+app.command(cls=Command)(train)
+app.command(cls=Command)(evaluate)
+app.command(cls=Command)(predict)
+app.command(cls=Command)(advise)
+app.command(cls=Command)(models)
+app.command(cls=Command)(cache)
+app.command(cls=Command)(embed)
+app.command(cls=Command)(compare)
+app.command("plan", cls=Command)(plan_command)
+app.command(cls=Command)(probe)
+app.command(cls=Command)(report)
+app.command(cls=Command)(runs)
+app.command(cls=Command)(shortlist)
+app.command(cls=Command)(web)
 
 
 def main() -> NoReturn:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from headstart.apps.cli.options import training as of
 from headstart.apps.cli.options.filters import (
     AnySize,
     Commercial,
@@ -28,7 +29,7 @@ from headstart.apps.cli.text.printing import json_text, show_text
 
 def models(
     context: typer.Context,
-    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Show one card in full.")] = None,
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="Show one card in full.")] = None,
     contains: Contains = None,
     family: Family = None,
     library: Library = None,
@@ -50,9 +51,9 @@ def models(
         bool, typer.Option("--measure", help="Time the networks on this machine; remembered for the next time.")
     ] = False,
     limit: Annotated[int | None, typer.Option("--limit", min=1, help="Rows to show.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Answer as JSON on stdout.")] = False,
+    as_json: of.Json = False,
 ) -> None:
-    """List the pretrained networks, search them, or show one."""
+    """List, search or show pretrained networks."""
     from headstart.apps.cli.text.cards import SHOWN, card_text, cards_text
     from headstart.networks.cards.search import ModelQuery
     from headstart.runs.progress import no_progress

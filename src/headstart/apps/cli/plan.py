@@ -45,7 +45,10 @@ def plan(
     budget: of.Budget = None,
     as_json: of.Json = False,
 ) -> None:
-    """Write the plan of a training without training: change the file, then `headstart train --plan FILE`."""
+    """Write the plan of a training without training.
+
+    Change the file, then train it with `headstart train --plan FILE`.
+    """
     from headstart.apps.cli.text import console
     from headstart.plan.plan import DataPlan
     from headstart.workflow.planning import plan_of

@@ -26,7 +26,7 @@ def predict(
     files: Annotated[
         list[str],
         typer.Argument(
-            metavar="IMAGES...",
+            metavar="IMAGES",
             help="Images, folders, patterns such as 'photos/*.jpg', a .csv or .parquet with a column image, or - for "
             "paths from standard input, one a line.",
         ),
@@ -44,7 +44,7 @@ def predict(
     ] = False,
     as_json: of.Json = False,
 ) -> None:
-    """Predict the class of new images, with the probability of every class."""
+    """Predict the class of new images."""
     from headstart.apps.cli.text import console
     from headstart.delivery.predictions import refuse_prediction_file
     from headstart.workflow import evaluating

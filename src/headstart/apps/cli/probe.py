@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from headstart.apps.cli.options import training as of
 from headstart.apps.cli.text.printing import json_text, show_text, wrapped
 from headstart.files import write_json
 from headstart.html.depth_chart import check_chart_path, method_text, table_rows, write_chart
@@ -16,38 +17,42 @@ _MOST_LEFT_OUT = 3
 
 
 def probe(
-    data: Annotated[str, typer.Argument(metavar="DATA", help="As for train; only images to learn from are looked at.")],
+    data: Annotated[str, typer.Argument(metavar="DATA", help="As for train; the test set is not read.")],
     model: Annotated[
         str | None, typer.Option("--model", help="ARCH, ARCH:TAG or ARCH:file:PATH; default: the run's, or train's.")
     ] = None,
     run: Annotated[
         Path | None,
-        typer.Option("--run", help="A run on DATA: CKA says what tuning has moved. Only what it learned from is read."),
+        typer.Option(
+            "--run", help="A run on DATA: CKA shows how far fine-tuning moved each group. Its test set is not read."
+        ),
     ] = None,
     group: Annotated[
         str | None,
-        typer.Option("--group", help="Regular expression on the image path; what group 1 matches stays on one side."),
+        typer.Option(
+            "--group", help="Regular expression on the image path; what its group 1 matches stays in one fold."
+        ),
     ] = None,
     limit: Annotated[str | None, typer.Option("--limit", help="A seeded sample: 1000, or 100/class.")] = None,
     seed: Annotated[
         int | None,
-        typer.Option(
-            "--seed", help="Train with the same, and no image that reports is seen. Default: the run's, or 0."
-        ),
+        typer.Option("--seed", help="Train with the same seed to keep the test set unseen. Default: the run's, or 0."),
     ] = None,
-    out: Annotated[Path | None, typer.Option("-o", "--out", help="Write the answer here as JSON.")] = None,
+    out: Annotated[Path | None, typer.Option("-o", "--out", help="Write the result here as JSON.")] = None,
     chart: Annotated[
         Path | None, typer.Option("--chart", help="Write a chart as .svg, or as .html with its table.")
     ] = None,
     patches: Annotated[
-        Path | None, typer.Option("--patches", help="Write a .png of the patches that excite each group most.")
+        Path | None,
+        typer.Option("--patches", help="Write a .png of the patches with the strongest activations in each group."),
     ] = None,
-    allow_noncommercial: Annotated[
-        bool, typer.Option("--allow-noncommercial", help="Use weights whose licence forbids commercial use.")
-    ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Answer as JSON on stdout.")] = False,
+    allow_noncommercial: of.AllowNoncommercial = False,
+    as_json: of.Json = False,
 ) -> None:
-    """Measure after every layer group how well your classes can be told, and the rule of thumb for what transfers."""
+    """Measure how well each layer group separates your classes.
+
+    A linear probe and the nearest neighbours, out of fold, after every layer group of a frozen network.
+    """
     from headstart.apps.cli.text import console
     from headstart.workflow import probing
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from headstart.amounts import bytes_text
+from headstart.apps.cli.options import training as of
 from headstart.apps.cli.text.printing import json_text, show_text
 
 if TYPE_CHECKING:
@@ -23,11 +24,11 @@ def report(
         Path | None, typer.Option("-o", "--out", help="Write here; for one RUN. Default: report.html in its folder.")
     ] = None,
     with_images: Annotated[
-        bool, typer.Option("--with-images", help="Put small copies of the images behind mistakes into the page.")
+        bool, typer.Option("--with-images", help="Put small copies of misclassified images into the page.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Answer as JSON on stdout.")] = False,
+    as_json: of.Json = False,
 ) -> None:
-    """Write one page a run: data, decisions, curves, mistakes, cost, and how to do it again. No network needed."""
+    """Write a run or a comparison as one HTML page."""
     from headstart.workflow import reporting
 
     written = reporting.report(runs, out=out, images="shown" if with_images else "named")

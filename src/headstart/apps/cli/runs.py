@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from headstart.apps.cli.options import training as of
 from headstart.apps.cli.text.printing import json_text, show_text
 from headstart.errors import HeadstartError
 
@@ -51,15 +52,19 @@ def runs(
     state: Annotated[State | None, typer.Option("--state", help="Only runs that are so.")] = None,
     since: Annotated[str | None, typer.Option("--since", help="A day such as 2026-11-01, or an age: 12h, 7d.")] = None,
     min_accuracy: Annotated[
-        float | None, typer.Option("--min-accuracy", min=0.0, max=1.0, help="On the images that report, such as 0.9.")
+        float | None,
+        typer.Option("--min-accuracy", min=0.0, max=1.0, help="Least accuracy on the test set, such as 0.9."),
     ] = None,
     sort: Annotated[Sort, typer.Option("--sort", help="date: the newest first.")] = Sort.date,
     compare: Annotated[
-        list[Path] | None, typer.Option("--compare", metavar="RUN", help="Judge runs: --compare RUN RUN, or repeated.")
+        list[Path] | None,
+        typer.Option(
+            "--compare", metavar="RUN", help="Compare runs with paired tests: --compare RUN RUN, or repeated."
+        ),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Answer as JSON on stdout.")] = False,
+    as_json: of.Json = False,
 ) -> None:
-    """List old runs, or compare some of them on the images they share."""
+    """List runs, or compare some of them on the images they share."""
     from headstart.runs.finding import RunQuery
     from headstart.workflow.runs import compare_runs, find_runs
 

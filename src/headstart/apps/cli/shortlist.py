@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from headstart.apps.cli.options import training as of
 from headstart.apps.cli.options.filters import (
     AnySize,
     Commercial,
@@ -35,17 +36,20 @@ _MOST_NAMED = 5
 
 
 def shortlist(
-    data: Annotated[str, typer.Argument(metavar="DATA", help="As for train; what would report is not looked at.")],
+    data: Annotated[str, typer.Argument(metavar="DATA", help="As for train; the test set is not read.")],
     models: Annotated[
-        str | None, typer.Option("--models", help="Names with commas between them; or search with the options below.")
+        str | None,
+        typer.Option("--models", help="Names with commas between them; or search with the options under Search."),
     ] = None,
     keep: Annotated[int, typer.Option("--keep", help="Length of the list.")] = 3,
     images: Annotated[
-        int | None, typer.Option("--images", help="Of the last round; default: 512, or more for many classes.")
+        int | None, typer.Option("--images", help="Images of the last round; default: 512, or more for many classes.")
     ] = None,
     group: Annotated[
         str | None,
-        typer.Option("--group", help="Regular expression on the image path; what group 1 matches stays in one fold."),
+        typer.Option(
+            "--group", help="Regular expression on the image path; what its group 1 matches stays in one fold."
+        ),
     ] = None,
     input_size: Annotated[
         int | None, typer.Option("--input-size", help="Side in pixels for all; default: each network's own.")
@@ -64,13 +68,11 @@ def shortlist(
     pareto: Annotated[
         bool, typer.Option("--pareto", help="Only those that no other beats in accuracy and parameters at once.")
     ] = False,
-    allow_noncommercial: Annotated[
-        bool, typer.Option("--allow-noncommercial", help="Use weights whose licence forbids commercial use.")
-    ] = False,
-    seed: Annotated[int, typer.Option("--seed", help="Train with the same, and no image that reports is seen.")] = 0,
-    as_json: Annotated[bool, typer.Option("--json", help="Answer as JSON on stdout.")] = False,
+    allow_noncommercial: of.AllowNoncommercial = False,
+    seed: Annotated[int, typer.Option("--seed", help="Train with the same seed to keep the test set unseen.")] = 0,
+    as_json: of.Json = False,
 ) -> None:
-    """Rank pretrained networks on your images without training, and say what such scores cannot tell."""
+    """Rank pretrained networks on your images without training."""
     from headstart.apps.cli.text import console
     from headstart.networks.cards.search import ModelQuery
     from headstart.workflow import shortlisting

@@ -29,7 +29,7 @@ _STARTED = time.monotonic()
 def demo(
     as_json: of.Json = False, out: Annotated[Path | None, typer.Option("--out", help="Run folder.")] = None
 ) -> None:
-    """Train on the embedded handwritten digits with the embedded weights: the whole way in about a minute."""
+    """Train on embedded handwritten digits, in about a minute."""
     data = {"source": EMBEDDED_DIGITS if Path(DIGITS).exists() else DIGITS}
     options = _options(data, {"input_size": 48, "epochs": 3, "budget_seconds": 70.0})
     _show(_train(options, out=out), as_json=as_json)
@@ -66,13 +66,19 @@ def train(
     track: Annotated[
         list[str] | None, typer.Option("--track", help="tensorboard[:FOLDER] or mlflow[:URI]; may be given again.")
     ] = None,
-    resume: Annotated[Path | None, typer.Option("--resume", help="Go on with this run; DATA if it moved.")] = None,
+    resume: Annotated[
+        Path | None, typer.Option("--resume", help="Resume this run; name DATA only if it moved.")
+    ] = None,
     explain: Annotated[
-        bool, typer.Option("--explain", help="Print the reasons of every decision too; the plan holds them anyway.")
+        bool,
+        typer.Option("--explain", help="Print the reason of every decision; the plan and the report hold them too."),
     ] = False,
     as_json: of.Json = False,
 ) -> None:
-    """Train a classifier, evaluate it on the test set, and write the bundle that `predict` and `evaluate` use."""
+    """Train a classifier and evaluate it on the test set.
+
+    Writes a run folder, and in it the bundle that `predict` and `evaluate` use.
+    """
     from headstart.apps.cli.options.parsing import parse_seconds
 
     seconds, shown = parse_seconds(budget), {"explain", "as_json"}

@@ -25,7 +25,7 @@ def web(
     ] = None,
     open_in: Annotated[OpenIn, typer.Option("--open", help="What to open when ready.")] = OpenIn.browser,
 ) -> None:
-    """Explore in the browser: what transfers, what to do with your images, which network. Ctrl-C ends it."""
+    """Explore strategies, transfer and networks in the browser."""
     from headstart.apps.cli.text import console
     from headstart.apps.pages import site
 

@@ -14,16 +14,21 @@ if TYPE_CHECKING:
 
 Contains = Annotated[str | None, typer.Option("--contains", help="Part of the name.")]
 Family = Annotated[str | None, typer.Option("--family", help="Such as resnet, efficientnet, convnext.")]
-Library = Annotated[LibraryName | None, typer.Option("--library")]
-TrainedOn = Annotated[str | None, typer.Option("--domain", help="What the weights were trained on: photo...")]
-MaxParams = Annotated[str | None, typer.Option("--max-params", help="Such as 10M.")]
-MaxGmacs = Annotated[float | None, typer.Option("--max-gmacs", help="Billions of multiply-accumulates.")]
-MaxInput = Annotated[int | None, typer.Option("--max-input", help="Side of the input in pixels.")]
-MinTop1 = Annotated[float | None, typer.Option("--min-top1", help="ImageNet accuracy in percent.")]
-MinSpeed = Annotated[
-    float | None, typer.Option("--min-speed", help="CPU images a second, as published; of `models --measure`, here.")
+Library = Annotated[LibraryName | None, typer.Option("--library", help="Library of the network.")]
+TrainedOn = Annotated[str | None, typer.Option("--domain", help="Domain the weights were trained on, such as photo.")]
+MaxParams = Annotated[str | None, typer.Option("--max-params", help="Most parameters, such as 10M.")]
+MaxGmacs = Annotated[
+    float | None, typer.Option("--max-gmacs", help="Most GMACs: billions of multiply-accumulates an image.")
 ]
-AnySize = Annotated[Sizes | None, typer.Option("--sizes", help="any: takes images of any size.")]
+MaxInput = Annotated[int | None, typer.Option("--max-input", help="Largest input side in pixels.")]
+MinTop1 = Annotated[float | None, typer.Option("--min-top1", help="Least ImageNet top-1 accuracy in percent.")]
+MinSpeed = Annotated[
+    float | None,
+    typer.Option(
+        "--min-speed", help="Least CPU throughput in images/s, as published; with `models --measure` on this machine."
+    ),
+]
+AnySize = Annotated[Sizes | None, typer.Option("--sizes", help="any: networks that take images of any size.")]
 Commercial = Annotated[bool, typer.Option("--commercial", help="Only licences that plainly allow commercial use.")]
 
 

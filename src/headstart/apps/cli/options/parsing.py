@@ -51,7 +51,7 @@ def refuse_others(context: typer.Context, allowed: set[str], *, when: str, why: 
     Args:
         context: Of the command.
         allowed: Names of parameters that have an effect.
-        when: The others have none, such as `beside --resume`, `without --preview`.
+        when: The others have none, such as `together with --resume`, `without --preview`.
         why: In words.
 
     Raises:
