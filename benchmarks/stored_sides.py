@@ -1,4 +1,4 @@
-"""The sides of stored_views.py: headstart's loop on its store, and the same training written by hand without one."""
+"""The sides of cached_views.py: headstart's loop on its store, and the same training written by hand without one."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ from headstart.networks.cards.finding import find_model
 from headstart.plan.plan import (
     AugmentationPlan,
     DataPlan,
+    LrRule,
     ModelPlan,
     Plan,
-    RateRule,
     Schedule,
     SelectionPlan,
     TrainPhase,
@@ -52,7 +52,7 @@ class Case:
     title: str
     model: str
     weights: Literal["pretrained", "random"]
-    thaw: int
+    unfreeze: int
     epochs: int
     views: int
     goals: Mapping[SideName, float]
@@ -124,7 +124,7 @@ def ours(case: Case, images: Images, *, side: SideName, epochs: int, seed: int) 
     )
     views = epochs if side == "view_an_epoch" else min(case.views, epochs)
     plan = plan_of(case, views=views, epochs=epochs, seed=seed, size=size)
-    settled = plan.settled(model_name=choice.name, input_size=size, group_names=classifier.group_names)
+    settled = plan.resolved(model_name=choice.name, input_size=size, group_names=classifier.group_names)
     facts = read_all((*roles.train, *roles.validation))
     digests = {name: bytes.fromhex(digest) for name, digest in facts.digests.items()}
     groups = {record.id: record.id for record in facts.readable}
@@ -149,9 +149,9 @@ def plan_of(case: Case, *, views: int, epochs: int, seed: int, size: int) -> Pla
     phase = TrainPhase(
         name="tune",
         epochs=epochs,
-        thaw=case.thaw,
-        learning_rate=HEAD_RATE,
-        backbone_rates=RateRule(top=BACKBONE_RATE),
+        unfreeze=case.unfreeze,
+        head_lr=HEAD_RATE,
+        backbone_lr=LrRule(lr=BACKBONE_RATE),
         schedule=Schedule(name="constant"),
     )
     return Plan(
@@ -160,8 +160,8 @@ def plan_of(case: Case, *, views: int, epochs: int, seed: int, size: int) -> Pla
         model=ModelPlan(name=case.model, weights=case.weights),
         input={"size": size},
         phases=(phase,),
-        augmentation=AugmentationPlan(preset=PRESET, flip=FLIP, stored_views=views),
-        selection=SelectionPlan(patience_epochs=None),
+        augmentation=AugmentationPlan(preset=PRESET, flip=FLIP, cached_views=views),
+        selection=SelectionPlan(patience=None),
         batch_size=BATCH,
         seed=seed,
     )
@@ -286,27 +286,27 @@ class Loop:
         return torch.optim.AdamW(groups, weight_decay=DECAY, fused=True)
 
 
-def lite0_parts(thaw: int | Literal["all"], num_classes: int) -> Loop:
+def lite0_parts(unfreeze: int | Literal["all"], num_classes: int) -> Loop:
     from peers.lite0 import lite0
 
     net = lite0(num_classes=num_classes).to(memory_format=torch.channels_last)
     top = [net.conv_head, net.bn2, net.global_pool]
     stages = list(net.blocks)
     below = [net.conv_stem, net.bn1]
-    first = {0: len(stages), 1: len(stages) - 1, "all": 0}[thaw]
-    if thaw == "all":
+    first = {0: len(stages), 1: len(stages) - 1, "all": 0}[unfreeze]
+    if unfreeze == "all":
         return Loop(torch.nn.Identity(), net, net.classifier, normalise_by_batch=True)
     frozen, learning = [*below, *stages[:first]], [*stages[first:], *top, net.classifier]
-    if thaw == 0:
+    if unfreeze == 0:
         frozen, learning = [*frozen, *top], [net.classifier]
     return Loop(torch.nn.Sequential(*frozen), torch.nn.Sequential(*learning), net.classifier, normalise_by_batch=False)
 
 
-def resnet18_parts(thaw: int | Literal["all"], num_classes: int) -> Loop:
+def resnet18_parts(unfreeze: int | Literal["all"], num_classes: int) -> Loop:
     from torchvision.models import resnet18
 
     net = resnet18(num_classes=num_classes).to(memory_format=torch.channels_last)
-    if thaw == "all":
+    if unfreeze == "all":
         return Loop(torch.nn.Identity(), net, net.fc, normalise_by_batch=True)
     frozen = torch.nn.Sequential(net.conv1, net.bn1, net.relu, net.maxpool, net.layer1, net.layer2, net.layer3)
     learning = torch.nn.Sequential(net.layer4, net.avgpool, torch.nn.Flatten(), net.fc)
@@ -327,7 +327,7 @@ def theirs(case: Case, images: Images, *, side: SideName, epochs: int, seed: int
     loading: dict[str, Any] = {"num_workers": 2, "persistent_workers": True}
     train_loader = torch.utils.data.DataLoader(train, batch_sampler=Order(len(roles.train), seed), **loading)
     val_loader = torch.utils.data.DataLoader(val, batch_sampler=Order(len(roles.validation), None), **loading)
-    loop = PARTS[case.model]("all" if side == "full" else case.thaw, len(roles.classes))
+    loop = PARTS[case.model]("all" if side == "full" else case.unfreeze, len(roles.classes))
     optimizer = loop.optimizer()
     predicted: list[int] = []
     times = []

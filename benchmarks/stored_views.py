@@ -1,6 +1,6 @@
 """Training on stored views beside hand-written loops with the same freeze, augmentation and optimizer.
 
-    HEADSTART_DATA=FOLDER python benchmarks/stored_views.py [--cases head ...] [--sets hymenoptera ...] [--seeds N]
+    HEADSTART_DATA=FOLDER python benchmarks/cached_views.py [--cases head ...] [--sets hymenoptera ...] [--seeds N]
         [--other-seeds N] [--sides fly full] [--peer-epochs N] [--quick]
 
 - head: a linear head on EfficientNet-Lite0, 25 epochs on 4 stored views, against the same views made anew every epoch.
@@ -115,7 +115,7 @@ def section(rows: list[Row]) -> str:
     lines = [
         "## Training on stored views",
         "",
-        f"Written by `python benchmarks/stored_views.py`: ants and bees, {images}; every side in a process of its own,",
+        f"Written by `python benchmarks/cached_views.py`: ants and bees, {images}; every side in a process of its own,",
         "in turns, validated every epoch, start-up excluded, store and exports empty at first.",
         f"{where()}.",
         "",

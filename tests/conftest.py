@@ -93,7 +93,7 @@ class Prepared:
         self.data = check_for_training(plan, no_progress)
         card = self.choice.card
         groups = group_names_of(self.choice, input_size=32, grain=plan.model.grain)
-        self.plan = plan.settled(model_name=card.name, input_size=224, group_names=groups)
+        self.plan = plan.resolved(model_name=card.name, input_size=224, group_names=groups)
         self.images = TrainingImages(self.data.roles, card.input.at_size(32), self.data.groups)
         self.run = Run.create(run_folder, given=plan, settled=self.plan, data={})
 

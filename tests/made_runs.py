@@ -42,11 +42,11 @@ def make_run(
     """
     (folder / "checkpoints").mkdir(parents=True)
     values = {
-        "schema_version": 1,
+        "schema_version": 2,
         "strategy": "probe_then_tune",
         "data": {"source": "photos", "val": None},
         "model": {"name": "resnet18:in1k"},
-        "phases": [{"name": "probe", "kind": "solve"}, {"name": "tune", "epochs": 3}],
+        "phases": [{"name": "probe", "kind": "linear_probe"}, {"name": "tune", "epochs": 3}],
         "seed": 0,
         "reasons": {"seed": "nobody asked"},
         **plan,

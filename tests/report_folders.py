@@ -38,7 +38,7 @@ def make_run(
     rates = dict.fromkeys(GROUPS[5:-1], 3e-4) | {"head": 3e-3}
     rows = _epochs(rng, epochs, rates)
     phases = [
-        {"name": "probe", "kind": "solve", "trained": ["head"], "learning_rates": {}, "epochs_run": 0}
+        {"name": "probe", "kind": "linear_probe", "trained": ["head"], "learning_rates": {}, "epochs_run": 0}
         | {
             "batch_norm": "pretrained_statistics",
             "schedule": None,
@@ -54,7 +54,7 @@ def make_run(
     )
     _write(folder / "environment.json", environment() | {"command": ["/bin/headstart", "train", source], "threads": 2})
     _write(folder / "data.json", data)
-    events: list[dict[str, Any]] = [{"event": "phase_started", "index": 0, "name": "probe", "kind": "solve"}]
+    events: list[dict[str, Any]] = [{"event": "phase_started", "index": 0, "name": "probe", "kind": "linear_probe"}]
     events += [{"event": "epoch_done", **rows[0]}, {"event": "phase_done", **phases[0]}]
     events += [{"event": "phase_started", "index": 1, "name": "tune", "kind": "train"}]
     events += [{"event": "epoch_done", **row} for row in rows[1:]]
@@ -80,15 +80,15 @@ def _epochs(rng: np.random.Generator, epochs: int, rates: Mapping[str, float]) -
 
 
 def _plan(source: str, epochs: int, rates: Mapping[str, float], seed: int) -> dict[str, Any]:
-    tune = {"kind": "train", "name": "tune", "epochs": epochs, "thaw": 3, "learning_rate": 3e-3}
-    tune |= {"batch_norm": "pretrained_statistics", "schedule": {"name": "one_cycle"}, "learning_rates": dict(rates)}
+    tune = {"kind": "train", "name": "tune", "epochs": epochs, "unfreeze": 3, "head_lr": 3e-3}
+    tune |= {"batch_norm": "pretrained_statistics", "schedule": {"name": "one_cycle"}, "lr_by_group": dict(rates)}
     return {
-        "schema_version": 1,
+        "schema_version": 2,
         "strategy": "probe_then_tune",
         "data": {"source": source, "val": None},
         "model": {"name": "tf_efficientnet_lite0:in1k", "weights": "pretrained", "grain": "stage"},
         "input": {"size": 64},
-        "phases": [{"kind": "solve", "name": "probe", "strength": "auto"}, tune],
+        "phases": [{"kind": "linear_probe", "name": "probe", "l2_penalty": "auto"}, tune],
         "optimizer": {"name": "adamw", "weight_decay": 0.01},
         "batch_size": 32,
         "seed": seed,

@@ -106,7 +106,7 @@ def test_require_lets_a_broken_module_show_its_own_error(tmp_path: Path, monkeyp
     "error",
     [
         DataError("3 images", expected="4", remedy="add one"),
-        PlanError(["seed: -1 must be >= 0", "thaw: 9"], source="plan.yaml"),
+        PlanError(["seed: -1 must be >= 0", "unfreeze: 9"], source="plan.yaml"),
         Interrupted("stopped"),
     ],
 )

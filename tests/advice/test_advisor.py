@@ -106,7 +106,7 @@ def test_every_plan_survives_yaml_and_decides_what_it_explains(
         assert plan.reasons[path]
     for index, phase in enumerate(plan.phases):
         if isinstance(phase, TrainPhase):
-            for what in ("batch_norm", "schedule", "learning_rate"):
+            for what in ("batch_norm", "schedule", "head_lr"):
                 assert plan.reasons[f"phases[{index}].{what}"]
 
 
@@ -122,12 +122,12 @@ def test_with_the_real_prices_more_images_never_freeze_more(
     few: int, many: int, domain: Any, similarity: float | None, budget: float | None
 ):
     """Where no budget binds: under a budget more images cost more, and that may ask for a cheaper strategy."""
-    from headstart.advice.rules import THAWING
+    from headstart.advice.rules import UNFREEZING
 
     few, many = sorted((few, many))
     said = {"domain": domain, "similarity": similarity, "budget_seconds": budget}
     first, second = (advice_for(situation(images=n, **said)).strategy for n in (few, many))
-    assert THAWING.index(first) <= THAWING.index(second)
+    assert UNFREEZING.index(first) <= UNFREEZING.index(second)
 
 
 @settings(max_examples=40, deadline=None)
@@ -162,8 +162,8 @@ def test_what_the_user_said_stays_and_needs_no_reason():
 
 
 def test_an_option_the_advised_strategy_cannot_follow_is_refused_with_the_reason():
-    with pytest.raises(PlanError, match=r"thaw: feature_extraction has no use for it"):
-        advice_for(situation(images=500, similarity="high"), Request(ANY_DATA, thaw=2))
+    with pytest.raises(PlanError, match=r"unfreeze: feature_extraction has no use for it"):
+        advice_for(situation(images=500, similarity="high"), Request(ANY_DATA, unfreeze=2))
 
 
 def test_the_caller_may_know_reasons_and_warnings():

@@ -7,7 +7,7 @@ import math
 import pytest
 
 from headstart.advice.network import NETWORK_RULES, network_for
-from headstart.advice.rules import THAWING
+from headstart.advice.rules import UNFREEZING
 from headstart.advice.situation import Situation
 from headstart.engine.costs.price import Hardware
 from headstart.networks.cards.finding import find_model
@@ -16,7 +16,7 @@ from headstart.plan.request import DEFAULT_MODEL
 GPU = Hardware(4, "one")
 
 
-@pytest.mark.parametrize("strategy", THAWING)
+@pytest.mark.parametrize("strategy", UNFREEZING)
 def test_without_a_gpu_it_is_the_embedded_network(strategy: str):
     assert network_for(Situation(images=1_000_000, budget_seconds=math.inf), strategy).name == DEFAULT_MODEL
 

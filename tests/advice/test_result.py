@@ -79,7 +79,7 @@ def test_the_command_names_what_was_said_of_the_images():
     found = advice_for(Situation(images=500), Request(part))
     assert "--val 'my val' --group '/(\\d+)_' --limit-train 100/class --strict" in found.command("x")
     assert found.command_says_all
-    other = advice_for(Situation(images=500), Request(part.model_copy(update={"report_share": 0.3})))
+    other = advice_for(Situation(images=500), Request(part.model_copy(update={"test_fraction": 0.3})))
     assert not other.command_says_all, "there is no option for it"
 
 

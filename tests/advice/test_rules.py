@@ -15,17 +15,17 @@ from hypothesis import strategies as st
 
 from advice_grid import CLASSES, DOMAINS, IMAGES, SIMILARITIES
 from checkout import ROOT
-from headstart.advice.rules import RULES, THAWING, TOO_FREE, When, decide, facts_text, least_images, rule_for
+from headstart.advice.rules import RULES, TOO_FREE, UNFREEZING, When, decide, facts_text, least_images, rule_for
 from headstart.advice.situation import Situation
 from headstart.knowledge.choosing import FEW_PER_CLASS, MEASURED, NEVER_ADVISED
 from headstart.plan.presets import DEFAULT_STRATEGY, STRATEGIES
 
-FREE = dict.fromkeys(THAWING, 0.0)
-PRICES = dict(zip(THAWING, (10.0, 200.0, 150.0, 400.0, 400.0, 400.0, 4_000.0), strict=True))
+FREE = dict.fromkeys(UNFREEZING, 0.0)
+PRICES = dict(zip(UNFREEZING, (10.0, 200.0, 150.0, 400.0, 400.0, 400.0, 4_000.0), strict=True))
 
 
 def rank(situation: Situation, seconds: dict[str, float] = FREE) -> int:
-    return THAWING.index(decide(situation, seconds).strategy)
+    return UNFREEZING.index(decide(situation, seconds).strategy)
 
 
 def grid() -> list[Situation]:
@@ -37,8 +37,8 @@ def grid() -> list[Situation]:
     ]
 
 
-def test_the_order_of_thawing_names_every_strategy_once():
-    assert sorted(THAWING) == sorted(STRATEGIES)
+def test_the_order_of_unfreezing_names_every_strategy_once():
+    assert sorted(UNFREEZING) == sorted(STRATEGIES)
 
 
 def test_every_cell_has_one_answer_and_a_reason_against_all_others():
@@ -104,7 +104,7 @@ def test_what_a_row_says_of_numbers_is_its_own_condition():
 
 
 def table_rank(situation: Situation, **changed: Any) -> int:
-    return THAWING.index(rule_for(replace(situation, **changed)).strategy)
+    return UNFREEZING.index(rule_for(replace(situation, **changed)).strategy)
 
 
 def test_a_sentence_against_a_strategy_names_the_borders_of_the_table():
@@ -116,10 +116,10 @@ def test_a_sentence_against_a_strategy_names_the_borders_of_the_table():
         large = {"classes": None, "median_per_class": None}
         decision = decide(situation, FREE if budget is None else PRICES)
         for strategy, sentence in decision.rejected.items():
-            rank = THAWING.index(strategy)
+            rank = UNFREEZING.index(strategy)
             if strategy == "scratch" or strategy in NEVER_ADVISED or "would take about" in sentence:
                 continue
-            if rank < THAWING.index(decision.strategy):
+            if rank < UNFREEZING.index(decision.strategy):
                 assert numbers_in(sentence) <= {situation.images}, sentence
                 continue
             takes, there = sentence.split(" that takes ")[-1].split("; there are ")
@@ -146,7 +146,7 @@ def test_a_sentence_against_a_strategy_names_the_borders_of_the_table():
 def test_the_guide_has_the_same_table():
     guide = ROOT / "docs" / "guide" / "advise.md"
     rows = [line.strip("| ").split(" | ") for line in guide.read_text(encoding="utf-8").splitlines() if "` | " in line]
-    shown = [row for row in rows if len(row) == 3 and row[1].strip("`") in THAWING]
+    shown = [row for row in rows if len(row) == 3 and row[1].strip("`") in UNFREEZING]
     assert shown == [[str(rule.when), f"`{rule.strategy}`", rule.source] for rule in RULES]
 
 
@@ -225,19 +225,19 @@ def test_more_similarity_never_freezes_less(n: int, first: float, second: float,
     domain=domains,
     first=st.floats(1, 10_000),
     second=st.floats(1, 10_000),
-    prices=st.lists(st.floats(0.1, 10_000), min_size=len(THAWING), max_size=len(THAWING)),
+    prices=st.lists(st.floats(0.1, 10_000), min_size=len(UNFREEZING), max_size=len(UNFREEZING)),
 )
 def test_a_smaller_budget_never_costs_more(
     n: int, similarity: Any, domain: Any, first: float, second: float, prices: list[float]
 ):
     """Whatever the strategies cost: only the last resort, which is feature extraction, may lie above a budget."""
-    seconds = dict(zip(THAWING, prices, strict=True))
+    seconds = dict(zip(UNFREEZING, prices, strict=True))
     small, large = sorted((first, second))
     said = {"images": n, "similarity": similarity, "domain": domain}
     tight = decide(Situation(budget_seconds=small, **said), seconds).strategy
     loose = decide(Situation(budget_seconds=large, **said), seconds).strategy
-    assert THAWING.index(tight) <= THAWING.index(loose)
-    assert tight == loose or tight == THAWING[0] or seconds[tight] < seconds[loose]
+    assert UNFREEZING.index(tight) <= UNFREEZING.index(loose)
+    assert tight == loose or tight == UNFREEZING[0] or seconds[tight] < seconds[loose]
 
 
 def test_a_budget_that_is_too_small_is_the_reason():

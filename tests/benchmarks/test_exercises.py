@@ -68,7 +68,7 @@ def test_a_section_holds_the_table_the_verdicts_and_the_curves(tmp_path: Path, m
 
 def test_rates_stand_beside_the_textbook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(exercise_tables, "CURVES", tmp_path / "curves")
-    vary = {"rate": {name: {"phases[tune].learning_rate": float(name)} for name in ("1e-2", "1e-4")}}
+    vary = {"rate": {name: {"phases[tune].head_lr": float(name)} for name in ("1e-2", "1e-4")}}
     text = section("rates", answer(tmp_path / "c", what="rates", vary=vary))
     assert "| rate | by rule |" in text
     assert "| 0.0001 | " in text

@@ -20,7 +20,7 @@ data: {source: photos, limit_train: 100/class}
 base: {strategy: full, epochs: 5}
 vary:
   model: [tf_efficientnet_lite0, resnet18]
-  phases[tune].learning_rate: [1.0e-3, 1.0e-4]
+  phases[tune].head_lr: [1.0e-3, 1.0e-4]
   recipe:
     plain: {}
     smooth: {optimizer.label_smoothing: 0.1, batch_size: 64}
@@ -45,7 +45,7 @@ def test_a_file_gives_all_combinations_in_its_order(tmp_path: Path):
     assert len(variants) == 8
     assert variants[-1].changes == {
         "model": "resnet18",
-        "phases[tune].learning_rate": 1e-4,
+        "phases[tune].head_lr": 1e-4,
         "optimizer.label_smoothing": 0.1,
         "batch_size": 64,
     }
@@ -137,16 +137,16 @@ def test_values_are_put_at_paths():
     raw = changed(
         raw_plan(),
         {
-            "phases[tune].learning_rate": 0.5,
+            "phases[tune].head_lr": 0.5,
             "phases[0].folds": 3,
             "optimizer.name": "sgd",
-            "phases[tune].backbone_rates": {"rule": "uniform", "top": 0.1},
+            "phases[tune].backbone_lr": {"rule": "uniform", "lr": 0.1},
         },
     )
-    assert raw["phases"][1]["learning_rate"] == 0.5
+    assert raw["phases"][1]["head_lr"] == 0.5
     assert raw["phases"][0]["folds"] == 3
     assert raw["optimizer"]["name"] == "sgd"
-    assert raw["phases"][1]["backbone_rates"] == {"rule": "uniform", "top": 0.1}
+    assert raw["phases"][1]["backbone_lr"] == {"rule": "uniform", "lr": 0.1}
 
 
 def test_every_path_that_leads_nowhere_is_told():

@@ -19,8 +19,8 @@ def test_a_rate_is_that_of_the_whole_network():
     plan = question("rates", "photos")
     assert [variant.name for variant in plan.variants()] == list(RATES)
     assert plan.variants()[1].changes == {
-        "phases[tune].learning_rate": 1e-3,
-        "phases[tune].backbone_rates": {"rule": "uniform", "top": 1e-3},
+        "phases[tune].head_lr": 1e-3,
+        "phases[tune].backbone_lr": {"rule": "uniform", "lr": 1e-3},
     }
     assert plan.base == {"strategy": "full"}
 

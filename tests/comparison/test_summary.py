@@ -160,7 +160,7 @@ def test_a_damaged_trial_leaves_the_others_their_answer(tmp_path: Path):
 
 
 def test_rates_without_a_common_seed_have_no_label(tmp_path: Path):
-    vary = {"rate": {name: {"phases[tune].learning_rate": rate} for name, rate in (("1e-3", 1e-3), ("1e-1", 0.1))}}
+    vary = {"rate": {name: {"phases[tune].head_lr": rate} for name, rate in (("1e-3", 1e-3), ("1e-1", 0.1))}}
     comparison, trials = comparison_of(tmp_path / "c", what="rates", vary=vary)
     comparison.end(trials[0], TrialEnd("failed", error="no memory"))
     write_trial(comparison, trials[1], report=GOOD, select=POOR, epochs=[GOOD])
@@ -169,7 +169,7 @@ def test_rates_without_a_common_seed_have_no_label(tmp_path: Path):
 
 
 def test_rates_are_labelled_by_the_last_epoch(tmp_path: Path):
-    vary = {"rate": {name: {"phases[tune].learning_rate": rate} for name, rate in (("1e-3", 1e-3), ("1e-1", 0.1))}}
+    vary = {"rate": {name: {"phases[tune].head_lr": rate} for name, rate in (("1e-3", 1e-3), ("1e-1", 0.1))}}
     comparison, trials = comparison_of(tmp_path / "c", what="rates", vary=vary)
     for trial in trials:
         last = GOOD if trial.variant.name == "1e-3" else [False] * 50

@@ -47,7 +47,7 @@ def test_photos_transfer_as_the_literature_says_and_farther_domains_less():
     for moderate in ("medical", "satellite"):
         for here, photo, page in zip(depths_in(moderate), DEPTHS, depths_in("document"), strict=True):
             assert page.transfer_share < here.transfer_share < photo.transfer_share
-            assert here.learning_rate == photo.learning_rate
+            assert here.lr == photo.lr
     for domain in get_args(Domain):
         shares = [fact.transfer_share for fact in depths_in(domain)]
         assert all(early > late for early, late in itertools.pairwise(shares))

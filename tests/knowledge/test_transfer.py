@@ -15,9 +15,9 @@ from headstart.knowledge.transfer import (
     FIRST_CHOICES,
     HEAD_LEARNING_RATE,
     IMAGENET_EFFECT,
-    PRETRAINED_RATE_RATIO,
-    RATE_PRESETS,
-    bit_learning_rate,
+    LR_RULES,
+    PRETRAINED_LR_RATIO,
+    bit_lr,
     bit_row_of,
     depth_of,
     family_of,
@@ -56,13 +56,13 @@ def test_deeper_features_transfer_less_and_learn_faster() -> None:
     assert len(DEPTHS) == 4
     for shallow, deep in itertools.pairwise(DEPTHS):
         assert shallow.transfer_share > deep.transfer_share
-        assert shallow.learning_rate < deep.learning_rate
+        assert shallow.lr < deep.lr
     assert all(0 < fact.transfer_share < 1 for fact in DEPTHS)
-    assert [fact.learning_rate for fact in DEPTHS] == [1e-6, 5e-6, 1e-5, 5e-5]
+    assert [fact.lr for fact in DEPTHS] == [1e-6, 5e-6, 1e-5, 5e-5]
 
 
 def test_the_ladder_keeps_the_ten_fold_rule() -> None:
-    assert max(fact.learning_rate for fact in DEPTHS) <= HEAD_LEARNING_RATE * PRETRAINED_RATE_RATIO
+    assert max(fact.lr for fact in DEPTHS) <= HEAD_LEARNING_RATE * PRETRAINED_LR_RATIO
 
 
 @pytest.mark.parametrize(
@@ -76,13 +76,13 @@ def test_the_ladder_keeps_the_ten_fold_rule() -> None:
     ],
 )
 def test_rates_are_the_published_numbers(name: str, share: float, factor: float, grain: str | None) -> None:
-    fact = RATE_PRESETS[name]
-    assert (fact.top_share, fact.factor, fact.grain) == (share, factor, grain)
+    fact = LR_RULES[name]
+    assert (fact.top_ratio, fact.decay, fact.grain) == (share, factor, grain)
 
 
 def test_every_preset_of_rates_says_what_it_does_and_whose_it_is() -> None:
-    assert len(RATE_PRESETS) == 6
-    for fact in RATE_PRESETS.values():
+    assert len(LR_RULES) == 6
+    for fact in LR_RULES.values():
         assert len(fact.sentence) > 20
         assert fact.source
 
@@ -102,9 +102,9 @@ def test_milestones_of_bit_lie_between_warm_up_and_end() -> None:
 
 
 def test_bit_has_its_published_rates_at_its_published_batches() -> None:
-    assert bit_learning_rate(128) == 0.001
-    assert bit_learning_rate(512) == 0.003
-    assert bit_learning_rate(1) < bit_learning_rate(64) < bit_learning_rate(128)
+    assert bit_lr(128) == 0.001
+    assert bit_lr(512) == 0.003
+    assert bit_lr(1) < bit_lr(64) < bit_lr(128)
 
 
 def test_families_and_first_choices_name_what_the_catalog_has() -> None:

@@ -10,16 +10,21 @@ from headstart.errors import PlanError
 from headstart.plan.faults import cross_faults, schema_fault
 from headstart.plan.plan import Plan
 
-TRAIN = {"kind": "train", "name": "tune", "epochs": 5, "thaw": "all", "learning_rate": 1e-3}
+TRAIN = {"kind": "train", "name": "tune", "epochs": 5, "unfreeze": "all", "head_lr": 1e-3}
 
 
 def plan(**changes: Any) -> dict[str, Any]:
-    base = {"strategy": "s", "data": {"source": "d"}, "model": {"name": "m"}, "phases": [{"kind": "solve"}, TRAIN]}
+    base = {
+        "strategy": "s",
+        "data": {"source": "d"},
+        "model": {"name": "m"},
+        "phases": [{"kind": "linear_probe"}, TRAIN],
+    }
     return base | changes
 
 
 def phase(**changes: Any) -> dict[str, Any]:
-    return plan(phases=[{"kind": "solve"}, TRAIN | changes])
+    return plan(phases=[{"kind": "linear_probe"}, TRAIN | changes])
 
 
 def faults_of(raw: Any) -> tuple[str, ...]:
@@ -30,7 +35,9 @@ def faults_of(raw: Any) -> tuple[str, ...]:
 
 def test_the_base_of_these_tests_has_no_fault() -> None:
     assert Plan.from_dict(plan()).phases[1].name == "tune"
-    assert Plan.from_dict(phase(thaw=1) | {"augmentation": {"channel_jitter": 0.1}}).augmentation.channel_jitter == 0.1
+    assert (
+        Plan.from_dict(phase(unfreeze=1) | {"augmentation": {"channel_jitter": 0.1}}).augmentation.channel_jitter == 0.1
+    )
 
 
 @pytest.mark.parametrize(
@@ -38,19 +45,19 @@ def test_the_base_of_these_tests_has_no_fault() -> None:
     [
         (plan(seed=-1), "seed: -1 must be >= 0"),
         (plan(seed=2**32), f"seed: {2**32} must be < {2**32}"),
-        (phase(learning_rate=-0.1), "phases[1].learning_rate: -0.1 must be > 0.0"),
-        (phase(learning_rate=2), "phases[1].learning_rate: 2 must be <= 1.0"),
+        (phase(head_lr=-0.1), "phases[1].head_lr: -0.1 must be > 0.0"),
+        (phase(head_lr=2), "phases[1].head_lr: 2 must be <= 1.0"),
         (phase(epochs=0), "phases[1].epochs: 0 must be >= 1"),
-        (phase(schedule={"rise_share": 1}), "phases[1].schedule.rise_share: 1 must be < 1.0"),
-        (phase(backbone_rates={"rates": {"stem": 0}}), "phases[1].backbone_rates.rates.stem: 0 must be > 0.0"),
+        (phase(schedule={"pct_start": 1}), "phases[1].schedule.pct_start: 1 must be < 1.0"),
+        (phase(backbone_lr={"groups": {"stem": 0}}), "phases[1].backbone_lr.groups.stem: 0 must be > 0.0"),
         (plan(input={"size": 5}), "input.size: 5 must be >= 32 or 5 must be 'auto'"),
-        (phase(thaw=-1), "phases[1].thaw: -1 must be >= 0 or -1 must be 'all'"),
+        (phase(unfreeze=-1), "phases[1].unfreeze: -1 must be >= 0 or -1 must be 'all'"),
         (plan(data={}), "data.source: is missing"),
         (
             plan(data={"source": "d", "sauce": 1}),
             "data.sauce: is no key of a plan ('sauce' is unknown here); did you mean data.source?",
         ),
-        (plan(phases=[TRAIN | {"learning_rate": -1}]), "phases[0].learning_rate: -1 must be > 0.0"),
+        (plan(phases=[TRAIN | {"head_lr": -1}]), "phases[0].head_lr: -1 must be > 0.0"),
         (plan(colour="red"), "colour: is no key of a plan ('colour' is unknown here)"),
         (phase(speed=1), "phases[1].speed: is no key of a plan ('speed' is unknown here); did you mean seed?"),
         (plan(augmentation={"mixup_alpha": -1}), "augmentation.mixup_alpha: -1 must be >= 0.0"),
@@ -76,7 +83,7 @@ def test_one_fault_gives_one_sentence_with_its_path(raw: dict[str, Any], fault: 
         (plan(data={"source": "d", "limit_train": "0"}), ["data.limit_train: '0'", "1000 or 100/class"]),
         (plan(batch_size="many"), ["batch_size: 'many'", "valid integer"]),
         (plan(phases=[]), ["phases:", "at least 1"]),
-        (plan(phases=[{"kind": "tune"}]), ["phases[0]", "'solve', 'train'"]),
+        (plan(phases=[{"kind": "tune"}]), ["phases[0]", "'linear_probe', 'train'"]),
         (plan(phases=[{}]), ["phases[0]", "kind"]),
     ],
 )
@@ -90,7 +97,7 @@ def test_sentence_says_value_and_expectation(raw: dict[str, Any], words: list[st
 def test_faults_come_in_the_order_of_the_file_with_those_between_values_last() -> None:
     raw = plan(
         data={"source": ""},
-        phases=[TRAIN | {"epochs": 0}, {"kind": "solve"}],
+        phases=[TRAIN | {"epochs": 0}, {"kind": "linear_probe"}],
         seed=-1,
     )
     found = faults_of(raw)
@@ -104,16 +111,19 @@ def test_faults_come_in_the_order_of_the_file_with_those_between_values_last() -
         (plan(phases=[TRAIN, TRAIN]), ["phases[1].name: 'tune'", "earlier phase"]),
         (plan(head={"kind": "mlp"}), ["phases[0].kind", "mlp head cannot be solved", "head.kind linear"]),
         (plan(head={"kind": "multi_depth"}), ["phases[1].kind", "is solved, not trained", "head.kind linear"]),
-        (plan(augmentation={"channel_jitter": 0.1}), ["augmentation.channel_jitter: no phase", "thaws less than all"]),
         (
-            phase(thaw=1, batch_norm="train") | {"augmentation": {"channel_jitter": 0.1}},
+            plan(augmentation={"channel_jitter": 0.1}),
+            ["augmentation.channel_jitter: no phase", "unfreezes less than all"],
+        ),
+        (
+            phase(unfreeze=1, batch_norm="train") | {"augmentation": {"channel_jitter": 0.1}},
             ["augmentation.channel_jitter", "batch_norm pretrained_statistics"],
         ),
         (
-            phase(thaw=1) | {"augmentation": {"channel_jitter": 0.1}, "store": "off"},
-            ["augmentation.channel_jitter: store off keeps", "store float16"],
+            phase(unfreeze=1) | {"augmentation": {"channel_jitter": 0.1}, "store": "off"},
+            ["augmentation.channel_jitter: activation_cache is off", "float16 or float32"],
         ),
-        (plan(phases=[TRAIN, {"kind": "solve"}]), ["phases[1].kind", "must come first", "phase 1"]),
+        (plan(phases=[TRAIN, {"kind": "linear_probe"}]), ["phases[1].kind", "must come first", "phase 1"]),
         (phase(schedule={"warmup_epochs": 5}), ["phases[1].schedule.warmup_epochs: 5 must be < epochs 5"]),
         (phase(schedule={"warmup_epochs": "1e1"}), ["phases[1].schedule.warmup_epochs", "must be < epochs 5"]),
     ],
@@ -127,7 +137,7 @@ def test_faults_between_values(raw: dict[str, Any], words: list[str]) -> None:
 
 def test_a_missing_name_is_not_called_a_duplicate_too() -> None:
     nameless = {key: value for key, value in TRAIN.items() if key != "name"}
-    assert faults_of(plan(phases=[{"kind": "solve"}, nameless])) == ("phases[1].name: is missing",)
+    assert faults_of(plan(phases=[{"kind": "linear_probe"}, nameless])) == ("phases[1].name: is missing",)
 
 
 RANDOM = {"name": "m", "weights": "random"}
@@ -136,7 +146,7 @@ RANDOM = {"name": "m", "weights": "random"}
 def test_random_weights_have_no_pretrained_statistics() -> None:
     found = faults_of(plan(model=RANDOM))
     assert found == ("phases[1].batch_norm: random weights have no pretrained statistics; use train",)
-    for changes in ({"batch_norm": "train"}, {"batch_norm": "adapt_statistics"}, {"thaw": 0}):
+    for changes in ({"batch_norm": "train"}, {"batch_norm": "adapt_statistics"}, {"unfreeze": 0}):
         assert Plan.from_dict(phase(**changes) | {"model": RANDOM}).model.weights == "random"
 
 
@@ -149,10 +159,10 @@ def test_random_weights_read_no_file() -> None:
 
 
 def test_a_probe_on_random_features_is_no_fault() -> None:
-    assert Plan.from_dict(plan(model=RANDOM, phases=[{"kind": "solve"}])).model.weights == "random"
+    assert Plan.from_dict(plan(model=RANDOM, phases=[{"kind": "linear_probe"}])).model.weights == "random"
 
 
-@pytest.mark.parametrize("phases", [None, 3, "solve", [3, None], {"kind": "solve"}])
+@pytest.mark.parametrize("phases", [None, 3, "linear_probe", [3, None], {"kind": "linear_probe"}])
 def test_cross_faults_bear_phases_of_any_shape(phases: Any) -> None:
     assert cross_faults({"phases": phases, "head": 3}) == []
 

@@ -16,7 +16,7 @@ DATA = DataPlan(source="photos")
 
 
 def bit(**options: object) -> tuple[Plan, TrainPhase]:
-    plan = STRATEGIES["full"](Request(DATA, rates="bit", **options))
+    plan = STRATEGIES["full"](Request(DATA, lr_rule="bit", **options))
     (phase,) = plan.phases
     assert isinstance(phase, TrainPhase)
     return plan, phase
@@ -50,7 +50,7 @@ def test_the_schedule_is_the_published_one_step_by_step(images: int, steps: int)
     for step in range(0, taken, max(1, steps // 1000)):
         rate = rate_at(
             phase.schedule,
-            peak=phase.learning_rate,
+            peak=phase.head_lr,
             step=step,
             steps_per_epoch=per_epoch,
             epochs=phase.epochs,
@@ -68,16 +68,16 @@ def test_the_rule_is_sgd_at_one_rate_from_a_head_of_zeros() -> None:
     assert (plan.optimizer.name, plan.optimizer.momentum, plan.optimizer.weight_decay) == ("sgd", 0.9, 0.0)
     assert plan.optimizer.label_smoothing == 0
     assert plan.batch_size == 128
-    rates = plan.settled(model_name="n", input_size=224, group_names=("stem", "a", "head")).phases[0].learning_rates
+    rates = plan.resolved(model_name="n", input_size=224, group_names=("stem", "a", "head")).phases[0].lr_by_group
     assert rates == {"stem": 0.001, "a": 0.001, "head": 0.001}
-    assert phase.thaw == "all"
+    assert phase.unfreeze == "all"
 
 
 @pytest.mark.parametrize(("batch_size", "rate"), [(128, 0.001), (512, 0.003), (1024, 0.003), (32, 0.00025)])
 def test_both_published_batches_have_their_published_rate(batch_size: int, rate: float) -> None:
     plan, phase = bit(training_images=1000, batch_size=batch_size)
     assert plan.batch_size == batch_size
-    assert phase.learning_rate == pytest.approx(rate)
+    assert phase.head_lr == pytest.approx(rate)
     assert "batch_size" not in plan.reasons
 
 
@@ -111,7 +111,7 @@ def test_epochs_of_the_user_keep_the_shape() -> None:
 def test_what_differs_from_the_paper_is_said() -> None:
     plan, _ = bit()
     assert "128 of 160" in plan.reasons["input.size"]
-    assert "keeps the last" in plan.reasons["selection.patience_epochs"]
+    assert "keeps the last" in plan.reasons["selection.patience"]
     assert "no BatchNorm" in plan.reasons["phases[0].batch_norm"]
     assert "random crops and flips" in plan.reasons["phases"]
 
@@ -124,5 +124,5 @@ def test_its_head_is_its_own(option: dict[str, str]) -> None:
 
 @pytest.mark.parametrize("strategy", ["probe_then_tune", "discriminative", "partial"])
 def test_other_strategies_say_where_it_goes(strategy: str) -> None:
-    with pytest.raises(PlanError, match=f"rates: bit goes with full, not with {strategy}"):
-        STRATEGIES[strategy](Request(DATA, rates="bit"))
+    with pytest.raises(PlanError, match=f"lr_rule: bit goes with full, not with {strategy}"):
+        STRATEGIES[strategy](Request(DATA, lr_rule="bit"))

@@ -18,10 +18,10 @@ def test_every_key_of_a_plan_has_its_path():
     assert {
         "batch_size",
         "optimizer.weight_decay",
-        "phases[].learning_rate",
-        "phases[].strength",
+        "phases[].head_lr",
+        "phases[].l2_penalty",
         "phases[].schedule.warmup_epochs",
-        "phases[].backbone_rates.top",
+        "phases[].backbone_lr.lr",
         "data.group",
     } <= set(PATHS)
     assert len(PATHS) == len(set(PATHS))
@@ -29,7 +29,7 @@ def test_every_key_of_a_plan_has_its_path():
 
 def test_the_guide_shows_every_key():
     guide = (ROOT / "docs" / "guide" / "plans.md").read_text(encoding="utf-8")
-    block = guide[guide.index("schema_version: 1 ") : guide.index("A reason belongs to a value")]
+    block = guide[guide.index("schema_version: 2 ") : guide.index("A reason belongs to a value")]
     missing = [path for path in PATHS if not re.search(rf"(?m)(^|[ {{]){path.rpartition('.')[2]}:", block)]
     assert missing == []
 
@@ -42,8 +42,8 @@ def test_every_other_name_leads_to_keys_that_exist():
 @pytest.mark.parametrize(
     ("key", "place"),
     [
-        ("lr", "phases[].learning_rate"),
-        ("learning_rate", "phases[].learning_rate"),
+        ("lr", "phases[].head_lr"),
+        ("learning_rate", "phases[].head_lr"),
         ("epochs", "phases[].epochs"),
         ("weight_decay", "optimizer.weight_decay"),
         ("imgsz", "input.size"),
@@ -65,9 +65,9 @@ def test_a_plan_with_the_learning_rate_in_the_optimizer_is_told_where_it_is():
         "data": {"source": "photos"},
         "model": {"name": "resnet18"},
         "optimizer": {"lr": 1e-3},
-        "phases": [{"kind": "solve"}],
+        "phases": [{"kind": "linear_probe"}],
     }
     with pytest.raises(PlanError) as caught:
         Plan.from_dict(raw)
     assert "optimizer.lr: is no key of a plan" in str(caught.value)
-    assert "did you mean phases[].learning_rate" in str(caught.value)
+    assert "did you mean phases[].head_lr" in str(caught.value)

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from headstart.errors import PlanError
-from headstart.knowledge.transfer import RATE_PRESETS
-from headstart.plan.plan import AugmentationPlan, DataPlan, Plan, SolvePhase, TrainPhase
+from headstart.knowledge.transfer import LR_RULES
+from headstart.plan.plan import AugmentationPlan, DataPlan, Plan, ProbePhase, TrainPhase
 from headstart.plan.presets import (
     DEFAULT_MODEL,
     DEFAULT_STRATEGY,
@@ -25,12 +25,12 @@ DATA = DataPlan(source="photos")
 GROUPS = ("stem", "stage1", "stage2", "stage3", "stage4", "head")
 TUNING = sorted(set(STRATEGIES) - {"feature_extraction", "scratch"})
 TAKE_RATES = ["discriminative", "full", "partial", "probe_then_tune"]
-SHARED_RATES = sorted(set(RATE_PRESETS) - {"bit"})
+SHARED_RATES = sorted(set(LR_RULES) - {"bit"})
 EVERY = pytest.mark.parametrize("strategy", sorted(STRATEGIES))
 
 
-def settled(plan: Plan) -> Plan:
-    return plan.settled(model_name="net:tag", input_size=224, group_names=GROUPS)
+def resolved(plan: Plan) -> Plan:
+    return plan.resolved(model_name="net:tag", input_size=224, group_names=GROUPS)
 
 
 def tuned(plan: Plan) -> TrainPhase:
@@ -58,7 +58,7 @@ def test_a_strategy_makes_a_valid_plan_of_its_name(strategy: str) -> None:
     assert Plan.from_dict(plan.model_dump(mode="json")) == plan
     assert plan.strategy == strategy
     assert plan.model.name == DEFAULT_MODEL
-    assert len(settled(plan).phases) == len(plan.phases) >= 1
+    assert len(resolved(plan).phases) == len(plan.phases) >= 1
 
 
 @EVERY
@@ -91,15 +91,15 @@ def test_every_defaulted_value_has_a_reason_and_every_reason_a_value(strategy: s
     assert "model.name" in plan.reasons
     assert "input.size" in plan.reasons
     for index, phase in enumerate(plan.phases):
-        keys = ["strength"] if isinstance(phase, SolvePhase) else ["epochs", "batch_norm"]
+        keys = ["l2_penalty"] if isinstance(phase, ProbePhase) else ["epochs", "batch_norm"]
         for key in keys:
             assert explained(plan, f"phases[{index}].{key}"), f"phases[{index}].{key}"
     if any(isinstance(phase, TrainPhase) for phase in plan.phases):
-        for path in ("optimizer", "batch_size", "selection.patience_epochs"):
+        for path in ("optimizer", "batch_size", "selection.patience"):
             assert path in plan.reasons
     assert len(plan.reasons) >= 4
     for path, reason in plan.reasons.items():
-        assert value_at(plan, path) is not None or path == "selection.patience_epochs", path
+        assert value_at(plan, path) is not None or path == "selection.patience", path
         assert len(reason) > 10, path
 
 
@@ -112,8 +112,8 @@ def test_epochs_the_user_set_have_no_reason(strategy: str) -> None:
 
 
 def test_naming_the_epochs_asks_for_tuning_even_when_it_is_futile() -> None:
-    assert STRATEGIES["probe_then_tune"](Request(DATA)).selection.when_futile == "skip_tuning"
-    assert STRATEGIES["probe_then_tune"](Request(DATA, epochs=3)).selection.when_futile == "tune_anyway"
+    assert STRATEGIES["probe_then_tune"](Request(DATA)).selection.when_cannot_improve == "skip_tuning"
+    assert STRATEGIES["probe_then_tune"](Request(DATA, epochs=3)).selection.when_cannot_improve == "tune_anyway"
 
 
 @pytest.mark.parametrize(
@@ -126,8 +126,8 @@ def test_few_images_get_few_epochs(images: int | None, epochs: int) -> None:
 
 
 def test_discriminative_keeps_pretrained_groups_at_a_tenth_of_the_heads_rate_and_below() -> None:
-    phase = tuned(settled(STRATEGIES["discriminative"](Request(DATA))))
-    *backbone, head = phase.learning_rates.values()
+    phase = tuned(resolved(STRATEGIES["discriminative"](Request(DATA))))
+    *backbone, head = phase.lr_by_group.values()
     assert len(backbone) == len(GROUPS) - 1
     assert max(backbone) <= head / 10 * (1 + 1e-9)
     assert backbone == sorted(backbone), "rates fall towards the stem"
@@ -136,9 +136,9 @@ def test_discriminative_keeps_pretrained_groups_at_a_tenth_of_the_heads_rate_and
 @pytest.mark.parametrize("strategy", ["full", "partial", "probe_then_tune"])
 def test_a_solved_head_is_tuned_at_the_rate_of_the_backbone_without_smoothing(strategy: str) -> None:
     plan = STRATEGIES[strategy](Request(DATA))
-    assert set(tuned(settled(plan)).learning_rates.values()) == {2e-4}
+    assert set(tuned(resolved(plan)).lr_by_group.values()) == {2e-4}
     assert plan.optimizer.label_smoothing == 0
-    for path in ("phases[1].learning_rate", "optimizer.label_smoothing"):
+    for path in ("phases[1].head_lr", "optimizer.label_smoothing"):
         assert "solved" in plan.reasons[path]
 
 
@@ -157,28 +157,28 @@ def test_what_starts_from_the_solved_head_rises_over_the_first_epochs(
 @pytest.mark.parametrize("strategy", TUNING)
 def test_the_head_is_solved_on_an_augmented_view_too_before_it_is_tuned_on_augmented_views(strategy: str) -> None:
     plan = STRATEGIES[strategy](Request(DATA))
-    views = [phase.head_views for phase in plan.phases if isinstance(phase, TrainPhase)]
+    views = [phase.head_refit_views for phase in plan.phases if isinstance(phase, TrainPhase)]
     assert views == [1, *[0] * (len(views) - 1)], "only where the phase behind the probe begins"
-    assert "augmented view" in plan.reasons["phases[1].head_views"]
+    assert "augmented view" in plan.reasons["phases[1].head_refit_views"]
     plain = STRATEGIES[strategy](Request(DATA, augmentation=AugmentationPlan(preset="none")))
-    assert {phase.head_views for phase in plain.phases if isinstance(phase, TrainPhase)} == {0}
-    assert "phases[1].head_views" not in plain.reasons
+    assert {phase.head_refit_views for phase in plain.phases if isinstance(phase, TrainPhase)} == {0}
+    assert "phases[1].head_refit_views" not in plain.reasons
 
 
-def test_gradual_thaws_one_more_stage_a_phase_at_a_tenth_of_the_rate() -> None:
-    phases = settled(STRATEGIES["gradual"](Request(DATA))).phases
-    assert [list(phase.learning_rates) for phase in phases[1:]] == [
+def test_gradual_unfreezes_one_more_stage_a_phase_at_a_tenth_of_the_rate() -> None:
+    phases = resolved(STRATEGIES["gradual"](Request(DATA))).phases
+    assert [list(phase.lr_by_group) for phase in phases[1:]] == [
         ["head"],
         ["stage4", "head"],
         ["stage3", "stage4", "head"],
     ]
-    assert [phase.learning_rate for phase in phases[1:]] == pytest.approx([1e-3, 1e-4, 1e-5])
+    assert [phase.head_lr for phase in phases[1:]] == pytest.approx([1e-3, 1e-4, 1e-5])
     assert [phase.epochs for phase in phases[1:]] == [5, 5, 10]
 
 
 @pytest.mark.parametrize("strategy", TUNING)
 def test_tuning_starts_from_the_solved_probe(strategy: str) -> None:
-    assert isinstance(STRATEGIES[strategy](Request(DATA)).phases[0], SolvePhase)
+    assert isinstance(STRATEGIES[strategy](Request(DATA)).phases[0], ProbePhase)
 
 
 @pytest.mark.parametrize("strategy", TUNING)
@@ -194,7 +194,7 @@ def test_a_head_that_cannot_be_solved_does_not_go_with_the_probe(
         assert words in str(caught.value)
     (phase,) = STRATEGIES["feature_extraction"](Request(DATA, **options)).phases
     assert isinstance(phase, TrainPhase)
-    assert phase.thaw == 0
+    assert phase.unfreeze == 0
 
 
 @pytest.mark.parametrize("strategy", [*TUNING, "scratch"])
@@ -203,7 +203,7 @@ def test_a_head_at_every_depth_goes_with_layers_that_rest(strategy: str) -> None
         STRATEGIES[strategy](Request(DATA, head="multi_depth"))
     plan = STRATEGIES["feature_extraction"](Request(DATA, head="multi_depth", head_solver="ridge"))
     assert plan.head.kind == "multi_depth"
-    assert [phase.kind for phase in plan.phases] == ["solve"]
+    assert [phase.kind for phase in plan.phases] == ["linear_probe"]
     with pytest.raises(PlanError, match="a multi_depth head is solved"):
         STRATEGIES["feature_extraction"](Request(DATA, head="multi_depth", head_solver="adam"))
 
@@ -217,31 +217,31 @@ def test_gradual_counts_blocks_where_blocks_are_asked_for() -> None:
 @pytest.mark.parametrize(
     ("asked", "trained"), [(None, ["stage3", "stage4", "head"]), (1, ["stage4", "head"]), (5, list(GROUPS))]
 )
-def test_partial_thaws_the_last_groups(asked: int | None, trained: list[str]) -> None:
-    plan = STRATEGIES["partial"](Request(DATA, thaw=asked))
-    rates = tuned(settled(plan)).learning_rates
+def test_partial_unfreezes_the_last_groups(asked: int | None, trained: list[str]) -> None:
+    plan = STRATEGIES["partial"](Request(DATA, unfreeze=asked))
+    rates = tuned(resolved(plan)).lr_by_group
     assert list(rates) == trained
-    assert ("phases[1].thaw" in plan.reasons) == (asked is None)
-    assert plan.selection.when_futile == "tune_anyway"
+    assert ("phases[1].unfreeze" in plan.reasons) == (asked is None)
+    assert plan.selection.when_cannot_improve == "tune_anyway"
 
 
 def test_full_is_the_default_that_always_tunes() -> None:
     default, full = (STRATEGIES[name](Request(DATA)) for name in ("probe_then_tune", "full"))
-    assert full.selection.when_futile == "tune_anyway"
-    assert default.selection.when_futile == "skip_tuning"
+    assert full.selection.when_cannot_improve == "tune_anyway"
+    assert default.selection.when_cannot_improve == "skip_tuning"
     same = full.model_copy(update={"strategy": default.strategy, "selection": default.selection})
     assert same == default
 
 
 def test_scratch_protects_nothing_and_reads_no_weights() -> None:
     plan = STRATEGIES["scratch"](Request(DATA))
-    phase = tuned(settled(plan))
+    phase = tuned(resolved(plan))
     assert plan.model.weights == "random"
-    assert len(set(phase.learning_rates.values())) == 1
-    assert list(phase.learning_rates) == list(GROUPS)
-    assert (phase.batch_norm, phase.epochs, plan.selection.patience_epochs) == ("train", SCRATCH_EPOCHS, None)
+    assert len(set(phase.lr_by_group.values())) == 1
+    assert list(phase.lr_by_group) == list(GROUPS)
+    assert (phase.batch_norm, phase.epochs, plan.selection.patience) == ("train", SCRATCH_EPOCHS, None)
     assert 0 < phase.schedule.warmup_epochs < phase.epochs
-    assert "ten-fold rule" in plan.reasons["phases[0].backbone_rates"]
+    assert "ten-fold rule" in plan.reasons["phases[0].backbone_lr"]
     for epochs in (1, 2, 10_000):
         assert tuned(STRATEGIES["scratch"](Request(DATA, epochs=epochs))).schedule.warmup_epochs < epochs
     assert STRATEGIES["scratch"](Request(DATA, head="mlp")).head.kind == "mlp"
@@ -253,9 +253,9 @@ def test_scratch_refuses_a_file_of_weights_it_would_not_read() -> None:
 
 
 @pytest.mark.parametrize("strategy", ["probe_then_tune", "discriminative", "partial"])
-def test_thaw_counts_the_groups_that_learn(strategy: str) -> None:
-    phase = tuned(settled(STRATEGIES[strategy](Request(DATA, thaw=3))))
-    assert list(phase.learning_rates) == ["stage2", "stage3", "stage4", "head"]
+def test_unfreeze_counts_the_groups_that_learn(strategy: str) -> None:
+    phase = tuned(resolved(STRATEGIES[strategy](Request(DATA, unfreeze=3))))
+    assert list(phase.lr_by_group) == ["stage2", "stage3", "stage4", "head"]
 
 
 # Rates as the papers give them, from the rate of the head down to the stem.
@@ -271,37 +271,37 @@ PUBLISHED = {
 @pytest.mark.parametrize("strategy", TAKE_RATES)
 @pytest.mark.parametrize("name", SHARED_RATES)
 def test_named_rates_are_the_published_ones_in_every_strategy_that_takes_them(strategy: str, name: str) -> None:
-    plan = STRATEGIES[strategy](Request(DATA, rates=name))
-    rates = list(tuned(settled(plan)).learning_rates.values())[::-1]
+    plan = STRATEGIES[strategy](Request(DATA, lr_rule=name))
+    rates = list(tuned(resolved(plan)).lr_by_group.values())[::-1]
     assert len(rates) == (1 + PARTIAL_GROUPS if strategy == "partial" else len(GROUPS))
     assert [rate / rates[0] for rate in rates] == pytest.approx(PUBLISHED[name][: len(rates)], rel=1e-6)
-    assert name in plan.reasons["phases[1].backbone_rates"]
-    assert RATE_PRESETS[name].source in plan.reasons["phases[1].backbone_rates"]
+    assert name in plan.reasons["phases[1].backbone_lr"]
+    assert LR_RULES[name].source in plan.reasons["phases[1].backbone_lr"]
     assert rates[0] == 1e-3
-    assert "phases[1].learning_rate" not in plan.reasons, "it spoke of the strategy's own"
+    assert "phases[1].head_lr" not in plan.reasons, "it spoke of the strategy's own"
 
 
 @pytest.mark.parametrize("strategy", TAKE_RATES)
 def test_decay_counts_blocks_unless_told_otherwise(strategy: str) -> None:
-    plan = STRATEGIES[strategy](Request(DATA, rates="decay_0.75"))
+    plan = STRATEGIES[strategy](Request(DATA, lr_rule="decay_0.75"))
     assert plan.model.grain == "block"
     assert "blocks" in plan.reasons["model.grain"]
-    coarse = STRATEGIES[strategy](Request(DATA, rates="decay_0.75", grain="stage"))
+    coarse = STRATEGIES[strategy](Request(DATA, lr_rule="decay_0.75", grain="stage"))
     assert coarse.model.grain == "stage"
     assert "model.grain" not in coarse.reasons
-    assert STRATEGIES[strategy](Request(DATA, rates="ulmfit")).model.grain == "stage"
+    assert STRATEGIES[strategy](Request(DATA, lr_rule="ulmfit")).model.grain == "stage"
 
 
 def test_partial_says_what_it_counts() -> None:
-    assert "(blocks)" in STRATEGIES["partial"](Request(DATA, rates="decay_0.9")).reasons["phases[1].thaw"]
-    assert "(stages)" in STRATEGIES["partial"](Request(DATA)).reasons["phases[1].thaw"]
+    assert "(blocks)" in STRATEGIES["partial"](Request(DATA, lr_rule="decay_0.9")).reasons["phases[1].unfreeze"]
+    assert "(stages)" in STRATEGIES["partial"](Request(DATA)).reasons["phases[1].unfreeze"]
 
 
 def test_a_ratio_of_rates_has_no_floor_that_would_end_it() -> None:
-    plan = STRATEGIES["discriminative"](Request(DATA, rates="ulmfit"))
-    assert tuned(plan).schedule.final_rate == 0
+    plan = STRATEGIES["discriminative"](Request(DATA, lr_rule="ulmfit"))
+    assert tuned(plan).schedule.final_lr == 0
     assert "floor" in plan.reasons["phases[1].schedule"]
-    assert tuned(STRATEGIES["discriminative"](Request(DATA, rates="by_depth"))) == tuned(
+    assert tuned(STRATEGIES["discriminative"](Request(DATA, lr_rule="by_depth"))) == tuned(
         STRATEGIES["discriminative"](Request(DATA))
     )
 
@@ -333,9 +333,9 @@ def test_every_strategy_describes_itself_in_one_line(strategy: str) -> None:
 
 @pytest.mark.parametrize("strategy", [*TUNING, "feature_extraction"])
 def test_the_probe_is_solved_in_the_way_that_was_asked_for(strategy: str) -> None:
-    for asked, solver in (("solved", "logistic"), ("ridge", "ridge")):
+    for asked, solver in (("logistic", "logistic"), ("ridge", "ridge")):
         plan = STRATEGIES[strategy](Request(DATA, head_solver=asked))
-        assert isinstance(plan.phases[0], SolvePhase)
+        assert isinstance(plan.phases[0], ProbePhase)
         assert plan.phases[0].solver == solver
         assert plan.phases[1:] == STRATEGIES[strategy](Request(DATA)).phases[1:]
 
@@ -344,7 +344,7 @@ def test_the_probe_is_solved_in_the_way_that_was_asked_for(strategy: str) -> Non
     ("strategy", "options", "words"),
     [
         ("scratch", {}, "scratch trains its head with the rest"),
-        ("full", {"rates": "bit"}, "starts from zeros"),
+        ("full", {"lr_rule": "bit"}, "starts from zeros"),
         ("feature_extraction", {"head": "mlp"}, "an mlp head is trained"),
     ],
 )

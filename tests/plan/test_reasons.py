@@ -37,9 +37,9 @@ def edited(plan: Plan, path: str, value: Any) -> Plan:
 @pytest.mark.parametrize(
     ("path", "value", "gone"),
     [
-        ("optimizer.name", "sgd", {"optimizer", "phases[1].learning_rate"}),
+        ("optimizer.name", "sgd", {"optimizer", "phases[1].head_lr"}),
         ("batch_size", 16, {"batch_size", "phases[1].batch_norm"}),
-        ("phases[1].learning_rate", 0.001, {"phases", "phases[1].learning_rate", "phases[1].backbone_rates"}),
+        ("phases[1].head_lr", 0.001, {"phases", "phases[1].head_lr", "phases[1].backbone_lr"}),
         ("phases[1].epochs", 7, {"phases", "phases[1].epochs", "phases[1].schedule"}),
         ("model.name", "resnet18", {"model.name", "input.size"}),
         ("domain", "medical", {"domain", "augmentation.flip", "augmentation.preset"}),
@@ -51,7 +51,7 @@ def test_what_is_edited_in_the_file_loses_its_reason(path: str, value: Any, gone
     lost = set(plan.reasons) - set(edited(plan, path, value).reasons)
     assert gone & set(plan.reasons) <= lost
     assert path not in edited(plan, path, value).reasons
-    unrelated = {"phases[0].strength"} - gone
+    unrelated = {"phases[0].l2_penalty"} - gone
     assert not unrelated & lost
 
 

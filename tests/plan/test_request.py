@@ -7,26 +7,26 @@ from typing import Any
 import pytest
 
 from headstart.errors import PlanError
-from headstart.knowledge.transfer import RATE_PRESETS
+from headstart.knowledge.transfer import LR_RULES
 from headstart.plan.plan import DataPlan
 from headstart.plan.presets import STRATEGIES
 from headstart.plan.request import NO_USE_FOR, Request
 
 DATA = DataPlan(source="photos")
-EXAMPLES: dict[str, Any] = {"thaw": 2, "rates": "ulmfit", "grain": "block"}
+EXAMPLES: dict[str, Any] = {"unfreeze": 2, "lr_rule": "ulmfit", "grain": "block"}
 
 
 @pytest.mark.parametrize("strategy", sorted(STRATEGIES))
 def test_rates_are_found_in_every_phase_that_trains(strategy: str) -> None:
-    plain, found = (STRATEGIES[strategy](Request(DATA, peak_rates=wish)) for wish in ("planned", "find"))
+    plain, found = (STRATEGIES[strategy](Request(DATA, peak_lr=wish)) for wish in ("planned", "find"))
     for before, after in zip(plain.phases, found.phases, strict=True):
-        assert getattr(before, "peak_rates", None) == (None if before.kind == "solve" else "planned")
-        assert after == (before if before.kind == "solve" else before.model_copy(update={"peak_rates": "find"}))
+        assert getattr(before, "peak_lr", None) == (None if before.kind == "linear_probe" else "planned")
+        assert after == (before if before.kind == "linear_probe" else before.model_copy(update={"peak_lr": "find"}))
 
 
 def test_an_unknown_way_to_peak_rates_is_a_fault() -> None:
-    with pytest.raises(PlanError, match="peak_rates: 'found' must be one of planned, find"):
-        Request(DATA, peak_rates="found")  # type: ignore[arg-type]
+    with pytest.raises(PlanError, match="peak_lr: 'found' must be one of planned, find"):
+        Request(DATA, peak_lr="found")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("strategy", "option"), [(s, o) for s, options in NO_USE_FOR.items() for o in options])
@@ -44,8 +44,8 @@ def test_an_option_is_refused_or_changes_the_plan(strategy: str, option: str) ->
         return
     first, second = (STRATEGIES[strategy](Request(DATA, **said)) for said in ({}, {option: EXAMPLES[option]}))
     changed = {name for name in type(first).model_fields if getattr(first, name) != getattr(second, name)}
-    if (strategy, option) == ("partial", "thaw"):
-        assert changed == {"reasons"}, "two groups are what it thaws anyway"
+    if (strategy, option) == ("partial", "unfreeze"):
+        assert changed == {"reasons"}, "two groups are what it unfreezes anyway"
     else:
         assert changed - {"reasons"}
 
@@ -53,7 +53,7 @@ def test_an_option_is_refused_or_changes_the_plan(strategy: str, option: str) ->
 def test_all_options_without_use_are_named_at_once() -> None:
     with pytest.raises(PlanError) as caught:
         STRATEGIES["feature_extraction"](Request(DATA, **EXAMPLES))
-    assert [fault.split(":")[0] for fault in caught.value.faults] == ["thaw", "rates", "grain"]
+    assert [fault.split(":")[0] for fault in caught.value.faults] == ["unfreeze", "lr_rule", "grain"]
 
 
 def test_tables_name_only_what_there_is() -> None:
@@ -63,8 +63,13 @@ def test_tables_name_only_what_there_is() -> None:
 
 def test_unknown_rates_are_answered_with_the_nearest() -> None:
     with pytest.raises(PlanError) as caught:
-        Request(DATA, rates="ulm_fit", thaw=0)
-    for words in ("thaw: 0 must be 1..10000", "rates: 'ulm_fit' must be one of", *RATE_PRESETS, "did you mean ulmfit"):
+        Request(DATA, lr_rule="ulm_fit", unfreeze=0)
+    for words in (
+        "unfreeze: 0 must be 1..10000",
+        "lr_rule: 'ulm_fit' must be one of",
+        *LR_RULES,
+        "did you mean ulmfit",
+    ):
         assert words in str(caught.value)
 
 
@@ -82,7 +87,7 @@ def test_a_permission_goes_into_the_plan() -> None:
         ("input.size", {"input_size": 64}),
         ("batch_size", {"batch_size": 8}),
         ("phases[1].epochs", {"epochs": 3}),
-        ("phases[1].thaw", {"thaw": 3}),
+        ("phases[1].unfreeze", {"unfreeze": 3}),
     ],
 )
 def test_what_the_user_decided_needs_no_reason(path: str, option: dict[str, Any]) -> None:
@@ -93,16 +98,14 @@ def test_what_the_user_decided_needs_no_reason(path: str, option: dict[str, Any]
 
 def test_a_learning_rate_scales_all_phases_and_says_so() -> None:
     photos = DataPlan(source="photos")
-    usual, given = (STRATEGIES["gradual"](Request(photos, learning_rate=rate)) for rate in (None, 2e-3))
+    usual, given = (STRATEGIES["gradual"](Request(photos, lr=rate)) for rate in (None, 2e-3))
     trained = [p for p in given.phases if p.kind == "train"]
-    assert [p.learning_rate for p in trained] == pytest.approx([2 * p.learning_rate for p in usual.phases[1:]])
-    assert [p.backbone_rates.top for p in trained] == pytest.approx(
-        [2 * p.backbone_rates.top for p in usual.phases[1:]]
-    )
-    assert given.reasons["phases[1].learning_rate"] == "given: learning rate 0.002; the backbone's in ratio"
-    ladder = STRATEGIES["discriminative"](Request(photos, learning_rate=5e-4))
-    assert (ladder.phases[1].learning_rate, ladder.phases[1].backbone_rates.rule) == (5e-4, "by_depth")
-    assert "the fixed ladder of the backbone stays" in ladder.reasons["phases[1].learning_rate"]
+    assert [p.head_lr for p in trained] == pytest.approx([2 * p.head_lr for p in usual.phases[1:]])
+    assert [p.backbone_lr.lr for p in trained] == pytest.approx([2 * p.backbone_lr.lr for p in usual.phases[1:]])
+    assert given.reasons["phases[1].head_lr"] == "given: learning rate 0.002; the backbone's in ratio"
+    ladder = STRATEGIES["discriminative"](Request(photos, lr=5e-4))
+    assert (ladder.phases[1].head_lr, ladder.phases[1].backbone_lr.rule) == (5e-4, "by_depth")
+    assert "the fixed ladder of the backbone stays" in ladder.reasons["phases[1].head_lr"]
 
 
 def test_an_optimizer_and_a_weight_decay_take_the_place_of_the_planned_ones() -> None:
@@ -115,7 +118,7 @@ def test_an_optimizer_and_a_weight_decay_take_the_place_of_the_planned_ones() ->
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ({"learning_rate": 0.0}, "learning_rate: 0 must be > 0 and <= 1"),
+        ({"lr": 0.0}, "lr: 0 must be > 0 and <= 1"),
         ({"weight_decay": 2.0}, r"weight_decay: 2 must be 0\.\.1"),
         ({"optimizer": "adamv"}, "optimizer: 'adamv' must be one of adamw, adam, sgd; did you mean ada"),
         ({"class_weight": "balance"}, "class_weight: 'balance' must be balanced, .* did you mean balanced"),

@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from headstart.plan import plan, sections
-from headstart.plan.sections import AugmentationPlan, FrozenPartPlan, ModelPlan, Schedule, Section
+from headstart.plan.sections import AugmentationPlan, FrozenPrefixPlan, ModelPlan, Schedule, Section
 
 
 def test_every_section_is_frozen_and_knows_its_keys() -> None:
@@ -47,11 +47,16 @@ def test_augmentation_outside_its_range_is_refused(wrong: dict[str, Any]) -> Non
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"way": "stored"}, {"way": "stored", "border": "a"}, {"way": "computed", "border": "a"}, {"way": "kept"}],
+    [
+        {"activations": "cached"},
+        {"activations": "cached", "cut_point": "a"},
+        {"activations": "computed", "cut_point": "a"},
+        {"activations": "kept"},
+    ],
 )
 def test_stored_says_where_and_how_many_views_and_computed_neither(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
-        FrozenPartPlan(**wrong)
-    assert FrozenPartPlan(way="stored", border="a", views=3).views == 3
-    assert AugmentationPlan().stored_views == "auto"
-    assert AugmentationPlan(stored_views=4).stored_views == 4
+        FrozenPrefixPlan(**wrong)
+    assert FrozenPrefixPlan(activations="cached", cut_point="a", views=3).views == 3
+    assert AugmentationPlan().cached_views == "auto"
+    assert AugmentationPlan(cached_views=4).cached_views == 4

@@ -18,14 +18,14 @@ from headstart.prediction.predictor import Prediction
 
 @pytest.fixture
 def bundle(image_folder: Path, tmp_path: Path, prepare: Callable) -> Path:
-    from headstart.plan.plan import SolvePhase
+    from headstart.plan.plan import ProbePhase
     from headstart.prediction.bundle import save_bundle
     from headstart.training.activation_source import ActivationSource
     from headstart.training.probe.probe import fit_probe
 
     task = prepare(strategy="feature_extraction")
     classifier = task.classifier()
-    fit_probe(ActivationSource(classifier, task.images), SolvePhase(), seed=0)
+    fit_probe(ActivationSource(classifier, task.images), ProbePhase(), seed=0)
     save_bundle(tmp_path / "bundle", classifier, classes=task.images.roles.classes, spec=task.images.spec)
     return tmp_path / "bundle"
 

@@ -23,7 +23,7 @@ from headstart.plan.presets import STRATEGIES, Request
 from headstart.runs.folder import Run, new_folder, resume_command
 
 PLAN = STRATEGIES["probe_then_tune"](Request(DataPlan(source="photos")))
-SETTLED = PLAN.settled(model_name="net:tag", input_size=224, group_names=("stem", "head"))
+SETTLED = PLAN.resolved(model_name="net:tag", input_size=224, group_names=("stem", "head"))
 
 
 def make_run(folder: Path) -> Run:
@@ -82,7 +82,7 @@ from headstart.plan.plan import DataPlan
 from headstart.plan.presets import STRATEGIES, Request
 from headstart.runs.folder import Run, new_folder
 plan = STRATEGIES["probe_then_tune"](Request(DataPlan(source="photos")))
-settled = plan.settled(model_name="net:tag", input_size=224, group_names=("stem", "head"))
+settled = plan.resolved(model_name="net:tag", input_size=224, group_names=("stem", "head"))
 sys.stdin.read(1)
 for number in range(6):
     Run.create(new_folder(Path(sys.argv[1]), f"photos-{number}"), given=plan, settled=settled, data={"by": sys.argv[2]})

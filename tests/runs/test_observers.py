@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from pathlib import Path
 
-from headstart.plan.plan import SolvePhase
+from headstart.plan.plan import ProbePhase
 from headstart.runs.folder import Run
 from headstart.runs.observers import All, EventLog, Observer, measured_span
 
@@ -28,7 +28,7 @@ def test_there_are_few_moments():
 def test_all_tells_everybody_every_moment_in_order(tmp_path: Path):
     first, second = Recorder(), Recorder()
     everybody = All([first, second])
-    arguments = {"phase_started": (0, SolvePhase()), "work_started": ("x", 1), "work_done": (1,), "noted": ("e", {})}
+    arguments = {"phase_started": (0, ProbePhase()), "work_started": ("x", 1), "work_done": (1,), "noted": ("e", {})}
     arguments |= {"span_started": ("features",), "span_advanced": (1,), "span_ended": ("features",)}
     for moment in MOMENTS:
         getattr(everybody, moment)(*arguments.get(moment, ({},)))
@@ -37,7 +37,7 @@ def test_all_tells_everybody_every_moment_in_order(tmp_path: Path):
 
 def test_events_land_in_the_run_folder(tmp_path: Path):
     log = EventLog(Run(tmp_path))
-    log.phase_started(0, SolvePhase())
+    log.phase_started(0, ProbePhase())
     log.epoch_done({"epoch": 1, "select_loss": 0.5})
     log.phase_done({"name": "probe"})
     log.noted("chosen", {"weights": "probe"})

@@ -30,13 +30,13 @@ def test_every_value_of_a_plan_is_in_the_table():
 
 
 def test_only_what_differs_is_told(tmp_path: Path):
-    phases = [{"name": "tune", "epochs": 5, "learning_rate": 1e-3}]
+    phases = [{"name": "tune", "epochs": 5, "head_lr": 1e-3}]
     runs = [Run(make_run(tmp_path / "a")), Run(make_run(tmp_path / "b", seed=1, phases=phases))]
     assert settings_of(runs[0])["seed"] == 0
     assert differing_settings(runs) == {
-        "phases.probe.kind": ("solve", None),
+        "phases.probe.kind": ("linear_probe", None),
         "phases.tune.epochs": (3, 5),
-        "phases.tune.learning_rate": (None, 1e-3),
+        "phases.tune.head_lr": (None, 1e-3),
         "seed": (0, 1),
     }
     assert differing_settings([runs[0], runs[0]]) == {}

@@ -19,8 +19,10 @@ def candidate(name: str, wrong: int, loss: float, count: int = 84) -> Candidate:
 PROBE = candidate("probe", 12, 0.5)
 
 
-def alarm(first: Candidate, noise_level: float = 0.05) -> dict[str, object] | None:
-    return below_probe_alarm(PROBE, first, on="held-out 20% of train", noise_level=noise_level, rates=RATES)
+def alarm(first: Candidate, significance_level: float = 0.05) -> dict[str, object] | None:
+    return below_probe_alarm(
+        PROBE, first, on="held-out 20% of train", significance_level=significance_level, rates=RATES
+    )
 
 
 def test_a_first_epoch_below_the_probe_is_named_with_its_numbers():
@@ -50,14 +52,14 @@ def test_there_is_no_alarm_within_noise(first: Candidate):
 
 def test_the_noise_level_decides():
     first = candidate("tune/1", 50, 2.0)
-    assert alarm(first, noise_level=1e-300) is None
+    assert alarm(first, significance_level=1e-300) is None
 
 
 def row(name: str, kind: str, epochs: int, seconds: float) -> dict[str, object]:
     return {"name": name, "kind": kind, "epochs_run": epochs, "seconds": seconds}
 
 
-PHASES = [row("probe", "solve", 0, 3.0), row("a", "train", 5, 50.0), row("b", "train", 10, 80.0)]
+PHASES = [row("probe", "linear_probe", 0, 3.0), row("a", "train", 5, 50.0), row("b", "train", 10, 80.0)]
 
 
 def test_epochs_that_were_not_used_are_counted():

@@ -28,15 +28,15 @@ PROBE, BETTER, EQUAL = candidate("probe", 20, 0.6), candidate("tune/3", 10, 0.2)
     ],
 )
 def test_the_probe_stays_unless_it_is_beaten(probe, best, kept, words: str):
-    chosen, why = choose(probe, best, on="val", noise_level=0.05)
+    chosen, why = choose(probe, best, on="val", significance_level=0.05)
     assert chosen is kept
     assert words in why
 
 
 def test_the_noise_level_decides():
-    assert choose(PROBE, BETTER, on="val", noise_level=1e-300)[0] is PROBE
+    assert choose(PROBE, BETTER, on="val", significance_level=1e-300)[0] is PROBE
 
 
 def test_nothing_to_keep_says_what_to_change():
     with pytest.raises(RunError, match=r"before one epoch was judged.*lower the learning rate"):
-        choose(None, None, on="val", noise_level=0.05)
+        choose(None, None, on="val", significance_level=0.05)

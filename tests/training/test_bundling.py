@@ -84,7 +84,7 @@ def go(task: Prepared, watch: Watch, *, resumed: bool = False) -> Outcome:
 
 
 def made(prepare: Callable[..., Prepared], folder: Path, name: str) -> Prepared:
-    return stored(prepare(name, strategy="partial", thaw=1, epochs=2), folder / f"store of {name}")
+    return stored(prepare(name, strategy="partial", unfreeze=1, epochs=2), folder / f"store of {name}")
 
 
 def same(first: Prepared, second: Prepared) -> bool:

@@ -20,7 +20,7 @@ from headstart.engine.store.index import POOLED
 from headstart.engine.store.limit import spaces_in_use_order, write_limit
 from headstart.engine.store.store import EVALUATION, ActivationStore
 from headstart.networks.backbone import build_classifier
-from headstart.plan.plan import AugmentationPlan, FrozenPartPlan, OptimizerPlan, TrainPhase
+from headstart.plan.plan import AugmentationPlan, FrozenPrefixPlan, OptimizerPlan, TrainPhase
 from headstart.runs.observers import Observer
 from headstart.training.activation_source import ActivationSource
 from headstart.training.checkpoint import load_state
@@ -49,26 +49,26 @@ def with_store(task, folder: Path):
     return replace(task.images, digests=digests, store=ActivationStore(folder))
 
 
-def phase_of(classifier, *, thaw: int, **options: object) -> TrainPhase:
-    names = classifier.group_names[len(classifier.group_names) - 1 - thaw :]
+def phase_of(classifier, *, unfreeze: int, **options: object) -> TrainPhase:
+    names = classifier.group_names[len(classifier.group_names) - 1 - unfreeze :]
     return TrainPhase(
-        name="tune", epochs=3, thaw=thaw, learning_rate=1e-2, learning_rates=dict.fromkeys(names, 1e-2), **options
+        name="tune", epochs=3, unfreeze=unfreeze, head_lr=1e-2, lr_by_group=dict.fromkeys(names, 1e-2), **options
     )
 
 
-def made(task, folder: Path, *, thaw: int = 1, augmentation: AugmentationPlan = NONE, **options: object):
+def made(task, folder: Path, *, unfreeze: int = 1, augmentation: AugmentationPlan = NONE, **options: object):
     classifier, notes = task.classifier(), Notes()
-    phase = phase_of(classifier, thaw=thaw, **options)
+    phase = phase_of(classifier, unfreeze=unfreeze, **options)
     images = with_store(task, folder)
     feed = feed_for(phase, ActivationSource(classifier, images, observer=notes), augmentation=augmentation, seed=0)
     return classifier, phase, images, feed, notes
 
 
-@pytest.mark.parametrize("thaw", [0, 1, 3])
-def test_a_step_on_stored_activations_is_a_step_on_pixels(prepare: Callable, tmp_path: Path, thaw: int):
+@pytest.mark.parametrize("unfreeze", [0, 1, 3])
+def test_a_step_on_stored_activations_is_a_step_on_pixels(prepare: Callable, tmp_path: Path, unfreeze: int):
     """Same loss and same gradients, up to the half precision in which activations are kept."""
     task = prepare()
-    classifier, phase, images, feed, notes = made(task, tmp_path / "store", thaw=thaw)
+    classifier, phase, images, feed, notes = made(task, tmp_path / "store", unfreeze=unfreeze)
     assert isinstance(feed, StoredFeed)
     assert notes.events["stored"]["views"] == 1
     pixels = PixelFeed(classifier, images, NONE, 0)
@@ -95,7 +95,7 @@ def test_a_step_on_stored_activations_is_a_step_on_pixels(prepare: Callable, tmp
 
 
 def test_stored_views_differ_are_seeded_and_moved_through_the_counter(prepare: Callable, tmp_path: Path):
-    augmentation = AugmentationPlan(preset="standard", stored_views=2)
+    augmentation = AugmentationPlan(preset="standard", cached_views=2)
     _, _, images, feed, notes = made(prepare(), tmp_path / "store", augmentation=augmentation)
     assert isinstance(feed, StoredFeed)
     assert notes.events["stored"]["views"] == 2
@@ -122,19 +122,19 @@ def test_images_and_tours_have_orders_of_their_own_in_which_every_view_comes_as_
 
 
 def test_a_phase_gets_the_border_and_the_views_that_its_plan_says(prepare: Callable, tmp_path: Path):
-    said = FrozenPartPlan(way="stored", border="stage5", views=2)
+    said = FrozenPrefixPlan(activations="cached", cut_point="stage5", views=2)
     augmentation = AugmentationPlan(preset="standard")
-    _, _, images, feed, notes = made(prepare(), tmp_path / "store", augmentation=augmentation, frozen_part=said)
+    _, _, images, feed, notes = made(prepare(), tmp_path / "store", augmentation=augmentation, frozen_prefix=said)
     assert (notes.events["stored"]["border"], notes.events["stored"]["views"]) == ("stage5", 2)
     assert feed.way == said
     assert len(feed.training) == 2 * len(images.roles.train)
-    computed = FrozenPartPlan(way="computed")
-    feed = made(prepare("other"), tmp_path / "store", frozen_part=computed)[3]
+    computed = FrozenPrefixPlan(activations="computed")
+    feed = made(prepare("other"), tmp_path / "store", frozen_prefix=computed)[3]
     assert isinstance(feed, PixelFeed)
     assert feed.way == computed
 
 
-@pytest.mark.parametrize("options", [{"batch_norm": "adapt_statistics"}, {"batch_norm": "train"}, {"thaw": 8}])
+@pytest.mark.parametrize("options", [{"batch_norm": "adapt_statistics"}, {"batch_norm": "train"}, {"unfreeze": 8}])
 def test_what_does_not_rest_is_not_stored(prepare: Callable, tmp_path: Path, options: dict):
     assert isinstance(made(prepare(), tmp_path / "store", **options)[3], PixelFeed)
 
@@ -199,7 +199,7 @@ def test_a_phase_that_ended_makes_room_for_the_next(prepare: Callable, tmp_path:
 def test_rows_at_the_same_border_are_found_also_where_the_store_is_full_of_them(
     prepare: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    augmentation = AugmentationPlan(preset="standard", stored_views=2)
+    augmentation = AugmentationPlan(preset="standard", cached_views=2)
     first = made(prepare("first"), tmp_path / "store", augmentation=augmentation)[3]
     assert isinstance(first, StoredFeed)
     write_limit(tmp_path / "store", limit.stored_bytes(tmp_path / "store"))
@@ -213,7 +213,7 @@ def test_random_views_belong_to_the_version_of_the_library_that_draws_them(
     prepare: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     """Another torchvision may turn and shift otherwise; the plain view is not its work."""
-    augmentation = AugmentationPlan(preset="standard", stored_views=2)
+    augmentation = AugmentationPlan(preset="standard", cached_views=2)
     task = prepare()
     *_, first = made(task, tmp_path / "store", augmentation=augmentation)
     images = with_store(task, tmp_path / "store")
@@ -238,19 +238,19 @@ def test_a_whole_run_on_stored_activations_learns_as_on_pixels_and_moves_nothing
 ):
     losses = []
     for name in ("pixels", "stored"):
-        task = prepare(name, strategy="partial", thaw=1, epochs=2, augmentation="none")
+        task = prepare(name, strategy="partial", unfreeze=1, epochs=2, augmentation="none")
         if name == "stored":
             task.images = with_store(task, tmp_path / "store")
         plan = task.plan.changed(optimizer=OptimizerPlan(name="sgd"))  # Adam takes rounding for a direction
-        probe = plan.phases[0].model_copy(update={"strength": 1.0})
+        probe = plan.phases[0].model_copy(update={"l2_penalty": 1.0})
         plan = plan.model_copy(update={"phases": (probe, *plan.phases[1:])})
         classifier = task.classifier()
         before = {name: tensor.clone() for name, tensor in classifier.network.state_dict().items()}
         outcome = fit(Training(plan, classifier, task.images, run=task.run))
         losses.append([row["train_loss"] for row in outcome.progress.rows if row["train_loss"] is not None])
-        thawed = classifier.groups[-2:]
+        unfrozen = classifier.groups[-2:]
         for path, tensor in classifier.network.state_dict().items():
-            if not any(group.owns(path) for group in thawed):
+            if not any(group.owns(path) for group in unfrozen):
                 assert torch.equal(tensor, before[path]), path
     assert task.run.plan().engine in ("torch", "onnxruntime")
     assert len(losses[1]) == 2
@@ -295,7 +295,7 @@ def test_a_home_that_may_not_be_written_costs_the_store_and_nothing_else(
 ):
     (tmp_path / "file").write_text("not a folder")
     monkeypatch.setenv("HEADSTART_HOME", str(tmp_path / "file"))
-    task = prepare(strategy="partial", thaw=1, epochs=1)
+    task = prepare(strategy="partial", unfreeze=1, epochs=1)
     task.images = with_store(task, tmp_path / "file" / "store")
     notes = Notes()
     outcome = fit(Training(task.plan, task.classifier(), task.images, run=task.run, observer=notes, stop=StopRequest()))
@@ -314,7 +314,7 @@ def test_a_trained_head_reads_what_the_probe_stored(
         source.rows(records, what="features")
     monkeypatch.setattr(activations, "outputs_of", lambda *args: pytest.fail("computed again"))
     other = build_classifier(task.choice, kind=kind, num_classes=2, seed=1, input_size=32)
-    phase = phase_of(other, thaw=0)
+    phase = phase_of(other, unfreeze=0)
     feed = feed_for(phase, ActivationSource(other, images, observer=Notes()), augmentation=NONE, seed=0)
     assert isinstance(feed, StoredFeed)
     (_, tensors), *_ = feed.batches([images.roles.train[:4]], epoch=0)

@@ -152,7 +152,7 @@ def test_each_phase_trains_what_the_plan_says_at_its_rates(prepare: Callable):
     assert [list(row["rates"]) for row in rows.epochs[1:]] == [p["trained"] for p in rows.phases[1:]]
 
 
-def test_frozen_groups_are_bit_identical_and_thawed_ones_moved(prepare: Callable):
+def test_frozen_groups_are_bit_identical_and_unfrozen_ones_moved(prepare: Callable):
     task = prepare(strategy="gradual", epochs=1)
     before = weights(task.classifier())
     run_fit(task)
@@ -172,14 +172,14 @@ def test_frozen_groups_are_bit_identical_and_thawed_ones_moved(prepare: Callable
     ("options", "moving"),
     [
         ({"strategy": "partial"}, ["stage6", "stage7", "head"]),
-        ({"strategy": "partial", "thaw": 1}, ["stage7", "head"]),
-        ({"strategy": "discriminative", "thaw": 3}, ["stage5", "stage6", "stage7", "head"]),
+        ({"strategy": "partial", "unfreeze": 1}, ["stage7", "head"]),
+        ({"strategy": "discriminative", "unfreeze": 3}, ["stage5", "stage6", "stage7", "head"]),
         ({"strategy": "full"}, ["stem", *(f"stage{i}" for i in range(1, 8)), "head"]),
-        ({"strategy": "full", "rates": "bit"}, ["stem", *(f"stage{i}" for i in range(1, 8)), "head"]),
+        ({"strategy": "full", "lr_rule": "bit"}, ["stem", *(f"stage{i}" for i in range(1, 8)), "head"]),
         ({"strategy": "scratch"}, ["stem", *(f"stage{i}" for i in range(1, 8)), "head"]),
     ],
 )
-def test_exactly_the_thawed_groups_move(prepare: Callable, options: dict, moving: list[str]):
+def test_exactly_the_unfrozen_groups_move(prepare: Callable, options: dict, moving: list[str]):
     task = prepare(epochs=1, **options)
     before, groups = weights(task.classifier()), task.classifier().groups
     _, outcome = run_fit(task)
@@ -192,7 +192,7 @@ def test_exactly_the_thawed_groups_move(prepare: Callable, options: dict, moving
 
 
 def test_blocks_are_groups_where_the_plan_says_so(prepare: Callable):
-    task = prepare(strategy="partial", grain="block", thaw=3, epochs=1)
+    task = prepare(strategy="partial", grain="block", unfreeze=3, epochs=1)
     _, outcome = run_fit(task)
     trained = outcome.phases[-1]["trained"]
     assert len(trained) == 4
@@ -217,13 +217,13 @@ def test_scratch_reads_no_weights_and_moves_statistics(prepare: Callable, monkey
 
 
 def test_bit_has_no_probe_and_starts_from_zeros(prepare: Callable):
-    task = prepare(strategy="full", rates="bit", epochs=2)
+    task = prepare(strategy="full", lr_rule="bit", epochs=2)
     assert not task.classifier().head.weight.any()
     rows = Rows()
     run_fit(task, observer=rows)
     assert [phase["name"] for phase in rows.phases] == ["tune"]
     assert rows.phases[0]["schedule"] == "multi_step"
-    assert {*rows.phases[0]["learning_rates"].values()} == {task.plan.phases[0].learning_rate}
+    assert {*rows.phases[0]["learning_rates"].values()} == {task.plan.phases[0].head_lr}
 
 
 @pytest.mark.slow
@@ -243,12 +243,12 @@ def test_mixed_batches_go_on_bit_for_bit(prepare: Callable):
 
 def test_groups_really_move_at_their_rates_in_the_loop(prepare: Callable):
     """Under SGD without momentum a step is rate x gradient: measured for every step and group of a whole run."""
-    task = prepare(strategy="full", rates="decay_0.9", grain="stage", epochs=2)
+    task = prepare(strategy="full", lr_rule="decay_0.9", grain="stage", epochs=2)
     raw = task.plan.model_dump(mode="json")
     raw["optimizer"] = {"name": "sgd", "momentum": 0.0, "weight_decay": 0.0}
     raw["phases"][1]["schedule"] = {"name": "one_cycle"}
-    raw["phases"][0]["strength"] = 10.0  # a head of small weights: steep losses would leave the numbers at such rates
-    raw["phases"][1]["learning_rates"] = {name: 30 * rate for name, rate in task.plan.phases[1].learning_rates.items()}
+    raw["phases"][0]["l2_penalty"] = 10.0  # a head of small weights: steep losses would leave the numbers at such rates
+    raw["phases"][1]["lr_by_group"] = {name: 30 * rate for name, rate in task.plan.phases[1].lr_by_group.items()}
     task.plan = Plan.from_dict(raw)
     before, measured = [], []
 
@@ -273,14 +273,14 @@ def test_groups_really_move_at_their_rates_in_the_loop(prepare: Callable):
     per_epoch = len(measured) // 2
     assert per_epoch == -(-len(task.images.roles.train) // 4)
     for step, row in enumerate(measured):
-        rise = phase.schedule.rise_share
+        rise = phase.schedule.pct_start
         at = step / len(measured)
         shape = (
             0.04 + 0.96 * (1 - np.cos(np.pi * at / rise)) / 2
             if at < rise
             else 1e-5 + (1 - 1e-5) * (1 + np.cos(np.pi * (at - rise) / (1 - rise))) / 2
         )
-        expected = {name: peak * shape for name, peak in phase.learning_rates.items()}
+        expected = {name: peak * shape for name, peak in phase.lr_by_group.items()}
         assert row == pytest.approx(expected, rel=0.02), step
 
 
@@ -297,7 +297,7 @@ def test_a_rate_that_is_not_the_planned_one_stops_the_run(prepare: Callable, mon
 def test_a_group_that_stands_still_raises_one_alarm(prepare: Callable):
     task = prepare(strategy="discriminative", epochs=2)
     raw = task.plan.model_dump(mode="json")
-    raw["phases"][1]["learning_rates"] |= {"stem": 1e-30, "stage1": 1e-30}
+    raw["phases"][1]["lr_by_group"] |= {"stem": 1e-30, "stage1": 1e-30}
     raw["phases"][1]["schedule"]["name"] = "constant"
     task.plan = Plan.from_dict(raw)
     rows = Rows()
@@ -359,9 +359,9 @@ def test_a_first_epoch_far_below_the_probe_raises_one_alarm_with_its_numbers(pre
     """A hundred times the planned learning rates."""
     task, rows = prepare(strategy="full", epochs=2, batch_size=2), Rows()
     tune = task.plan.phases[1]
-    rates = dict.fromkeys(tune.learning_rates, 0.03)
-    wild = tune.model_copy(update={"learning_rates": rates, "schedule": Schedule(name="constant"), "head_views": 0})
-    selection = task.plan.selection.model_copy(update={"noise_level": 0.9})  # there are three images to tell by
+    rates = dict.fromkeys(tune.lr_by_group, 0.03)
+    wild = tune.model_copy(update={"lr_by_group": rates, "schedule": Schedule(name="constant"), "head_refit_views": 0})
+    selection = task.plan.selection.model_copy(update={"significance_level": 0.9})  # there are three images to tell by
     task.plan = task.plan.model_copy(update={"phases": (task.plan.phases[0], wild), "selection": selection})
     _, outcome = run_fit(task, observer=rows)
     (alarm,) = [alarm for alarm in outcome.progress.alarms if alarm["alarm"] == BELOW]
@@ -397,7 +397,7 @@ def test_patience_ends_a_phase_also_when_the_run_was_stopped_in_between(
     monkeypatch.setattr(probe, "sharpened_log_losses", lambda probabilities, labels: np.ones(len(labels)))
     for name, stop in (("straight", StopRequest()), ("stopped", StopAfter(13))):
         task = prepare(name, strategy="feature_extraction", head_solver="adam", epochs=30)
-        task.plan = task.plan.changed(selection=task.plan.selection.model_copy(update={"patience_epochs": 2}))
+        task.plan = task.plan.changed(selection=task.plan.selection.model_copy(update={"patience": 2}))
         _, outcome = run_fit(task, stop=stop)
         if outcome.stopped:
             _, outcome = run_fit(task)

@@ -63,8 +63,8 @@ def test_ten_steps_give_the_weights_of_an_independent_plain_torch_loop(prepare: 
     task = prepare(folder=folder, model="resnet18", strategy="full", seed=SEED, epochs=EPOCHS, augmentation="none")
     raw = task.plan.model_dump(mode="json")
     (phase,) = [one for one in raw["phases"] if one["kind"] == "train"]
-    raw["phases"] = [phase | {"learning_rates": RATES, "head_views": 0, "batch_norm": "pretrained_statistics"}]
-    raw["phases"][0]["schedule"] = {"name": "cosine", "final_rate": FINAL_RATE}
+    raw["phases"] = [phase | {"lr_by_group": RATES, "head_refit_views": 0, "batch_norm": "pretrained_statistics"}]
+    raw["phases"][0]["schedule"] = {"name": "cosine", "final_lr": FINAL_RATE}
     raw["optimizer"] = {"name": "adamw", "weight_decay": WEIGHT_DECAY}
     task.plan = Plan.from_dict(raw)
     # No file of weights is read here. A plan made by hand may not freeze the statistics of random weights; a test may.

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from headstart.plan.plan import FrozenPartPlan
+from headstart.plan.plan import FrozenPrefixPlan
 from headstart.runs.observers import Observer
 from headstart.training.checkpoint import Candidate, copy_of, load_state
 from headstart.training.stopping import Stopped, StopRequest
@@ -31,14 +31,14 @@ def training_of(task, **options) -> Training:
 def test_what_is_decided_on_the_way_stands_in_the_plan_of_the_run(prepare: Callable):
     training = training_of(prepare(strategy="partial", epochs=1))
     number, phase = next((n, one) for n, one in enumerate(training.plan.phases) if one.kind == "train")
-    frozen_part = FrozenPartPlan(way="stored", border="stage6", views=2)
+    frozen_part = FrozenPrefixPlan(activations="cached", cut_point="stage6", views=2)
     settled = training.settle_frozen_part(phase, frozen_part)
     assert training.settle_frozen_part(settled, frozen_part) is settled
     training.settle_engine("torch")
     training.settle_engine("onnxruntime")  # the first engine runs all of a run
-    assert training.plan.phases[number].frozen_part == frozen_part
+    assert training.plan.phases[number].frozen_prefix == frozen_part
     assert training.source.engine == training.run.plan().engine == "torch"
-    assert training.run.plan().phases[number].frozen_part == frozen_part
+    assert training.run.plan().phases[number].frozen_prefix == frozen_part
 
 
 def test_an_alarm_is_raised_once_a_phase(prepare: Callable):

@@ -16,7 +16,7 @@ from headstart.engine.prefix.engines import features_of
 from headstart.engine.store.activations import evaluation_view
 from headstart.engine.store.store import ActivationStore
 from headstart.networks.groups.layers import restore
-from headstart.plan.plan import SolvePhase, TrainPhase
+from headstart.plan.plan import ProbePhase, TrainPhase
 from headstart.runs.observers import Observer
 from headstart.training.activation_source import ActivationSource
 from headstart.training.checkpoint import Progress, copy_of
@@ -45,7 +45,7 @@ class Task:
     def start(self, progress: Progress | None = None, *, views: int = 1) -> list[tuple[str, dict]]:
         """Start a head; what was noted."""
         restore(self.classifier.network, self.before)
-        noted, phase = Noted(), self.phase.model_copy(update={"head_views": views})
+        noted, phase = Noted(), self.phase.model_copy(update={"head_refit_views": views})
         source = ActivationSource(self.classifier, self.images, observer=noted)
         start_head(self.plan, phase, progress or Progress(strength=STRENGTH), source)
         return noted.events
@@ -111,7 +111,7 @@ def test_a_store_gives_the_same_head_and_keeps_the_views(task: Task, tmp_path: P
 def test_a_ridge_head_starts_as_a_ridge_head(task: Task, monkeypatch: pytest.MonkeyPatch):
     task.start()
     logistic = task.head()
-    phases = (SolvePhase(solver="ridge"), *task.plan.phases[1:])
+    phases = (ProbePhase(solver="ridge"), *task.plan.phases[1:])
     monkeypatch.setattr(task, "plan", task.plan.model_copy(update={"phases": phases}))
     assert [event for event, _ in task.start()] == ["head_start"]
     assert torch.isfinite(task.head()).all()

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from checkout import ROOT
-from headstart.advice.rules import THAWING, decide
+from headstart.advice.rules import UNFREEZING, decide
 from headstart.advice.situation import Situation
 from headstart.data.checks import image_checks
 from headstart.data.decoders.headers import Header
@@ -25,7 +25,7 @@ from headstart.workflow.advice_images import look
 from headstart.workflow.images import check_for_training
 from headstart.workflow.plans import TrainOptions, make_plan
 
-FREE = dict.fromkeys(THAWING, 0.0)
+FREE = dict.fromkeys(UNFREEZING, 0.0)
 
 
 def test_the_count_is_that_of_the_images_train_would_learn_from(image_folder: Path):

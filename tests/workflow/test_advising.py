@@ -117,12 +117,12 @@ def test_every_option_of_train_that_a_request_knows_reaches_the_plan(
     from headstart.plan.request import Request
 
     known = {field.name for field in fields(TrainOptions)} & {field.name for field in fields(Request)}
-    assert known >= {"model", "input_size", "epochs", "thaw", "rates", "grain", "head", "batch_size", "seed"}
+    assert known >= {"model", "input_size", "epochs", "unfreeze", "lr_rule", "grain", "head", "batch_size", "seed"}
     part = DataPlan(source=str(make_folder("few", per_class=20)))
-    said = {"epochs": 3, "thaw": 1, "batch_size": 4, "augmentation": "light", "budget_seconds": math.inf}
+    said = {"epochs": 3, "unfreeze": 1, "batch_size": 4, "augmentation": "light", "budget_seconds": math.inf}
     plan = advised_plan(TrainOptions(part, strategy="auto", domain="photo", **said))
     assert plan.strategy == "probe_then_tune"
-    assert (plan.phases[1].epochs, plan.phases[1].thaw, plan.batch_size) == (3, 1, 4)
+    assert (plan.phases[1].epochs, plan.phases[1].unfreeze, plan.batch_size) == (3, 1, 4)
     assert (plan.augmentation.preset, plan.budget_seconds) == ("light", None)
 
 

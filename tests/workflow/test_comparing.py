@@ -86,7 +86,7 @@ class Watching(Watcher):
 
 def features_only(folder: Path, **values: Any) -> GridPlan:
     """The quickest: two heads on the same stored features."""
-    vary = {"head_solver": ["solved", "ridge"]}
+    vary = {"head_solver": ["logistic", "ridge"]}
     return grid(folder, what="grid", vary=vary, base={**SMALL, "strategy": "feature_extraction"}, **values)
 
 
@@ -212,7 +212,7 @@ def test_killed_in_a_trial_nothing_is_lost_or_repeated(image_folder: Path, tmp_p
 
 @pytest.mark.slow
 def test_halving_drops_the_weaker(image_folder: Path, tmp_path: Path):
-    vary = {"phases[0].strength": [0.1, 1.0, 10.0]}
+    vary = {"phases[0].l2_penalty": [0.1, 1.0, 10.0]}
     base = {"strategy": "feature_extraction", "input_size": 32}
     plan = grid(image_folder, what="grid", vary=vary, base=base, seeds=[0], halving="successive")
     answer = compare(plan, out=tmp_path / "c", run_in=here)
@@ -304,7 +304,7 @@ def test_an_outage_is_waited_for_once_and_heals_by_a_resume(
         ({"vary": {"stratgy": ["full", "partial"]}}, PlanError, "stratgy: is no option"),
         ({"vary": {"model": ["resnet18", "resnet181"]}}, ModelError, "resnet181"),
         ({"vary": {"phases[tune].rate": [1, 2]}}, PlanError, "leads nowhere"),
-        ({"vary": {"thaw": [1, 99]}, "base": {**SMALL, "strategy": "partial"}}, PlanError, "99"),
+        ({"vary": {"unfreeze": [1, 99]}, "base": {**SMALL, "strategy": "partial"}}, PlanError, "99"),
         ({"vary": {"epochs": [1, "many"]}}, PlanError, "many"),
     ],
 )

@@ -149,7 +149,7 @@ def test_images_of_one_group_alone_cannot_be_cross_validated(image_folder: Path,
 
 def test_images_that_report_by_a_seed_of_their_own_are_never_learned_from(make_folder: Callable):
     """In a comparison all seeds report on the same images; who looks at what train learns from sees none of them."""
-    part = DataPlan(source=str(make_folder("many", per_class=30)), report_seed=7)
+    part = DataPlan(source=str(make_folder("many", per_class=30)), test_seed=7)
     reporting = [{r.id for r in divided_by_name(part, seed=seed).roles.test} for seed in range(3)]
     assert reporting[0] == reporting[1] == reporting[2]
     looked_at: list[str] = []

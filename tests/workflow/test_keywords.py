@@ -9,12 +9,12 @@ import pytest
 
 from headstart.arguments import ArgumentError
 from headstart.errors import PlanError
-from headstart.knowledge.transfer import RATE_PRESETS
+from headstart.knowledge.transfer import LR_RULES
 from headstart.plan.plan import AugmentationPlan, DataPlan
 from headstart.plan.presets import STRATEGIES
 from headstart.workflow.keywords import (
     AugmentationName,
-    RatesName,
+    LrRuleName,
     StrategyName,
     TrainKeywords,
     defaults,
@@ -34,7 +34,7 @@ def test_every_option_is_a_keyword_and_no_keyword_is_none():
 
 def test_words_are_those_of_the_tables():
     assert set(get_args(StrategyName)) == {*STRATEGIES, AUTO}
-    assert set(get_args(RatesName)) == set(RATE_PRESETS)
+    assert set(get_args(LrRuleName)) == set(LR_RULES)
     assert set(get_args(AugmentationName)) == set(get_args(AugmentationPlan.model_fields["preset"].annotation))
 
 
@@ -49,7 +49,7 @@ def test_keywords_reach_the_options_and_the_data():
         ({"strategy": "gradul"}, r"strategy: 'gradul' must be one of auto, .* did you mean gradual"),
         ({"epochs": 2.5, "head": "lnear"}, r"the arguments has 2 faults: epochs: 2\.5 must be a whole number.*linear"),
         ({"epochs": True}, r"epochs: True must be a whole number, None"),
-        ({"learning_rate": "1e-3"}, r"learning_rate: '1e-3' must be a number, None"),
+        ({"lr": "1e-3"}, r"lr: '1e-3' must be a number, None"),
         ({"limit_train": "many"}, r"limit_train: .*'many' must be a count"),
     ],
 )

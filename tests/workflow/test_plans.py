@@ -65,22 +65,22 @@ def test_an_infinite_budget_is_none():
 
 
 def test_options_that_a_solved_head_cannot_use_are_named():
-    asked = options(strategy="feature_extraction", epochs=3, augmentation="strong", peak_rates="find")
-    assert options_without_effect(asked, make_plan(asked)) == ["epochs", "augmentation", "find_rate"]
-    tuned = options(epochs=3, augmentation="strong", peak_rates="find")
+    asked = options(strategy="feature_extraction", epochs=3, augmentation="strong", peak_lr="find")
+    assert options_without_effect(asked, make_plan(asked)) == ["epochs", "augmentation", "find_lr"]
+    tuned = options(epochs=3, augmentation="strong", peak_lr="find")
     assert options_without_effect(tuned, make_plan(tuned)) == []
 
 
-def test_thaw_rates_grain_and_permission_reach_the_plan():
-    said = {"thaw": 3, "rates": "decay_0.9", "grain": "stage", "noncommercial_weights": "allow"}
+def test_unfreeze_rates_grain_and_permission_reach_the_plan():
+    said = {"unfreeze": 3, "lr_rule": "decay_0.9", "grain": "stage", "noncommercial_weights": "allow"}
     plan = make_plan(options(strategy="partial", **said))
-    assert plan.phases[1].thaw == 3
-    assert plan.phases[1].backbone_rates.factor == 0.9
+    assert plan.phases[1].unfreeze == 3
+    assert plan.phases[1].backbone_lr.decay == 0.9
     assert (plan.model.grain, plan.model.noncommercial_weights) == ("stage", "allow")
 
 
 def test_steps_of_bit_are_counted_on_the_images_of_an_epoch():
-    asked = options(strategy="full", rates="bit")
+    asked = options(strategy="full", lr_rule="bit")
     assert make_plan(asked, training_images=244, fit_images=195).phases[0].epochs == 250
 
 

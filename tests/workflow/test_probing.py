@@ -91,7 +91,7 @@ def test_a_run_that_left_its_backbone_has_not_moved(
     ("data", "seed"),
     [
         ({}, 3),
-        ({"report_seed": 7, "report_share": 0.4}, 2),
+        ({"test_seed": 7, "test_fraction": 0.4}, 2),
         ({"limit_train": "3/class"}, 4),
         ({"group": r"/\d(\d)"}, 5),
     ],

@@ -40,7 +40,7 @@ def test_a_run_as_train_writes_it(image_folder: Path, tmp_path: Path):
     options = TrainOptions(
         DataPlan.from_options(source=str(image_folder)),
         strategy="partial",
-        thaw=1,
+        unfreeze=1,
         epochs=1,
         input_size=32,
         batch_size=4,

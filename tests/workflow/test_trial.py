@@ -41,10 +41,10 @@ def test_options_alone_stay_options(image_folder: Path, tmp_path: Path):
 
 
 def test_values_at_paths_make_a_plan_that_knows_how_many_images_there_are(image_folder: Path, tmp_path: Path):
-    changes = {"phases[tune].learning_rate": 0.5, "phases[tune].backbone_rates": {"rule": "uniform", "top": 0.5}}
+    changes = {"phases[tune].head_lr": 0.5, "phases[tune].backbone_lr": {"rule": "uniform", "lr": 0.5}}
     made = trial_plan(task(image_folder, tmp_path, strategy="full", **changes))
     assert isinstance(made, Plan)
-    assert made.phases[1].learning_rate == 0.5
+    assert made.phases[1].head_lr == 0.5
     assert made.phases[1].epochs == 5, "few images: five passes"
     assert not [path for path in made.reasons if path.startswith("phases[1].backbone")], "the reason was another's"
     assert "optimizer" in made.reasons
@@ -53,10 +53,10 @@ def test_values_at_paths_make_a_plan_that_knows_how_many_images_there_are(image_
 
 
 def test_faults_of_a_changed_plan_are_told(image_folder: Path, tmp_path: Path):
-    with pytest.raises(PlanError, match=r"phases\[1\].learning_rate: 7"):
-        trial_plan(task(image_folder, tmp_path, strategy="full", **{"phases[tune].learning_rate": 7}))
+    with pytest.raises(PlanError, match=r"phases\[1\].head_lr: 7"):
+        trial_plan(task(image_folder, tmp_path, strategy="full", **{"phases[tune].head_lr": 7}))
     with pytest.raises(PlanError, match="leads nowhere"):
-        trial_plan(task(image_folder, tmp_path, **{"phases[tune].learning_rate": 0.1}))
+        trial_plan(task(image_folder, tmp_path, **{"phases[tune].head_lr": 0.1}))
 
 
 def test_slips_of_the_pen_are_told():
@@ -96,7 +96,7 @@ def test_what_is_no_error_of_ours_is_one_line_and_a_file(
 
 def test_a_network_that_cannot_do_it_is_told_before_anything_is_trained(image_folder: Path, tmp_path: Path):
     good = task(image_folder, tmp_path, strategy="partial")
-    bad = task(image_folder, tmp_path, strategy="partial", thaw=99)
+    bad = task(image_folder, tmp_path, strategy="partial", unfreeze=99)
     settle_all([good], Observer())
     with pytest.raises(PlanError, match="99"):
         settle_all([good, bad], Observer())

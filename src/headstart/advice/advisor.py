@@ -10,7 +10,7 @@ from typing import Literal
 from headstart.advice.choices import Reason, Step, augmentation, batch_norm, input_size, steps
 from headstart.advice.network import network_for
 from headstart.advice.result import Advice, Prices
-from headstart.advice.rules import THAWING, Decision, decide
+from headstart.advice.rules import UNFREEZING, Decision, decide
 from headstart.advice.situation import Situation
 from headstart.amounts import duration_text
 from headstart.engine.costs.memory import Known
@@ -21,7 +21,7 @@ from headstart.knowledge.citations import source_of
 from headstart.knowledge.transfer import HEAD_LEARNING_RATE
 from headstart.networks.cards.catalog import ModelCard
 from headstart.networks.cards.finding import find_model
-from headstart.plan.plan import DataPlan, Plan, Requirement, SolvePhase, TrainPhase
+from headstart.plan.plan import DataPlan, Plan, ProbePhase, Requirement, TrainPhase
 from headstart.plan.presets import STRATEGIES
 from headstart.plan.reasons import ANY_SOURCE
 from headstart.plan.request import Request
@@ -60,7 +60,7 @@ def advice_for(
         ModelError: no such model.
     """
     asked = _with_situation(request, situation, augment)
-    starts = {name: _start(name, situation, asked, known or Known()) for name in THAWING}
+    starts = {name: _start(name, situation, asked, known or Known()) for name in UNFREEZING}
     costs = {name: _cost(name, situation, start, images=situation.images) for name, start in starts.items()}
     decision = decide(situation, {name: cost.seconds for name, cost in costs.items()})
     start = starts[decision.strategy]
@@ -169,7 +169,7 @@ def _plan(
     reasons = [*reasons, *_more(situation, request, requires, ahead)]
     mine = {reason.path for reason in reasons}
     preset = [
-        Reason(path, text, source_of(path, strategy=plan.strategy, rates=request.rates))
+        Reason(path, text, source_of(path, strategy=plan.strategy, lr_rule=request.lr_rule))
         for path, text in plan.reasons.items()
         if path not in mine | ALWAYS_DECIDED
     ]
@@ -180,19 +180,19 @@ def _plan(
     return plan.model_copy(update=changed), everything
 
 
-def _of_phases(phases: Sequence[SolvePhase | TrainPhase]) -> list[Reason]:
+def _of_phases(phases: Sequence[ProbePhase | TrainPhase]) -> list[Reason]:
     """Rates and schedules of trained phases, for those that no preset explains."""
     found = []
     for index, phase in enumerate(phases):
         if isinstance(phase, TrainPhase):
             rate, source = (
-                f"{phase.learning_rate:g}: Adam's default, the usual learning rate of a new head",
+                f"{phase.head_lr:g}: Adam's default, the usual learning rate of a new head",
                 "Kingma & Ba 2015",
             )
-            if phase.learning_rate < HEAD_LEARNING_RATE:
+            if phase.head_lr < HEAD_LEARNING_RATE:
                 source = RULE_OF_THUMB
-                rate = f"{phase.learning_rate:g}, a tenth of the phase before: what has learned already moves less"
-            found.append(Reason(f"phases[{index}].learning_rate", rate, source))
+                rate = f"{phase.head_lr:g}, a tenth of the phase before: what has learned already moves less"
+            found.append(Reason(f"phases[{index}].head_lr", rate, source))
             shape = f"{phase.schedule.name}: large steps first, small ones to settle"
             found.append(Reason(f"phases[{index}].schedule", shape, "Loshchilov & Hutter 2017"))
     return found
@@ -206,7 +206,7 @@ def _more(
     if situation.channels == 1:
         text = "one grey channel becomes three equal ones, in the weights' own mean and standard deviation"
         found.append(Reason("input", text, "headstart.data.decoders.raster"))
-    if request.head == "linear" and request.head_solver == "solved":
+    if request.head == "linear" and request.head_solver == "logistic":
         text = "linear and solved: its cross-validated penalty holds it back"
         if situation.domain == "medical":
             text += (

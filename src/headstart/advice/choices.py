@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from headstart.advice.rules import THAWING
+from headstart.advice.rules import UNFREEZING
 from headstart.advice.situation import Situation
 from headstart.amounts import count_text, duration_text
 from headstart.knowledge.choosing import (
@@ -55,7 +55,7 @@ def input_size(situation: Situation, strategy: str, card: ModelCard) -> tuple[in
     own, resolution = card.input.size, situation.resolution
     if card.sizes == "fixed":
         return None, Reason("input.size", f"{own} px: these weights take no other size", "the weights' card")
-    tunes_all = THAWING.index(strategy) >= THAWING.index("discriminative")
+    tunes_all = UNFREEZING.index(strategy) >= UNFREEZING.index("discriminative")
     if resolution is not None and resolution < TINY_PIXELS and tunes_all and own > TINY_INPUT_PIXELS:
         return TINY_INPUT_PIXELS, Reason(
             "input.size",

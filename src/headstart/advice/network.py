@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from headstart.advice.rules import THAWING
+from headstart.advice.rules import UNFREEZING
 from headstart.advice.situation import Situation
 from headstart.knowledge.choosing import MANY_IMAGES
 from headstart.plan.request import DEFAULT_MODEL
@@ -27,7 +27,7 @@ class NetworkRule:
 
 def mostly_frozen(strategy: str) -> bool:
     """Whether at most the last stages learn."""
-    return THAWING.index(strategy) <= THAWING.index("partial")
+    return UNFREEZING.index(strategy) <= UNFREEZING.index("partial")
 
 
 NETWORK_RULES: tuple[NetworkRule, ...] = (

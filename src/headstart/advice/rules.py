@@ -26,7 +26,7 @@ from headstart.knowledge.choosing import (
 )
 from headstart.plan.plan import Domain
 
-THAWING: tuple[str, ...] = (
+UNFREEZING: tuple[str, ...] = (
     "feature_extraction",
     "gradual",
     "partial",
@@ -185,13 +185,13 @@ def decide(situation: Situation, seconds: Mapping[str, float]) -> Decision:
 
     Args:
         situation: What is known.
-        seconds: Expected time of every strategy of `THAWING` on the machine that will train.
+        seconds: Expected time of every strategy of `UNFREEZING` on the machine that will train.
     """
     rule = rule_for(situation)
     allowed = situation.seconds_allowed
     # Strategies that freeze as much or more, from the wanted one up; the cheapest is the last resort.
-    candidates = [name for name in THAWING[THAWING.index(rule.strategy) :: -1] if name not in NEVER_ADVISED]
-    chosen = next((name for name in candidates if seconds[name] <= allowed), THAWING[0])
+    candidates = [name for name in UNFREEZING[UNFREEZING.index(rule.strategy) :: -1] if name not in NEVER_ADVISED]
+    chosen = next((name for name in candidates if seconds[name] <= allowed), UNFREEZING[0])
     reason, source = f"{facts_text(situation)}: {rule.reason}", rule.source
     if chosen != rule.strategy:
         reason += (
@@ -199,7 +199,7 @@ def decide(situation: Situation, seconds: Mapping[str, float]) -> Decision:
             f"budget of {duration_text(allowed)}, so it is {chosen} (about {duration_text(seconds[chosen])})"
         )
         source += "; budget, and the forecast of headstart.engine.costs.price"
-    others = {name: why_not(name, chosen, rule, situation, seconds) for name in THAWING if name != chosen}
+    others = {name: why_not(name, chosen, rule, situation, seconds) for name in UNFREEZING if name != chosen}
     return Decision(chosen, reason, source, rule.strategy, others)
 
 
@@ -217,11 +217,11 @@ def least_images(strategy: str, situation: Situation) -> int:
     """
     like = replace(situation, classes=None, median_per_class=None)
     borders = {border for rule in RULES for border in (rule.when.least, rule.when.below) if 0 < border < math.inf}
-    rank = THAWING.index(strategy)
+    rank = UNFREEZING.index(strategy)
     return next(
         images
         for images in sorted({1, *map(int, borders)})
-        if THAWING.index(rule_for(replace(like, images=images)).strategy) >= rank
+        if UNFREEZING.index(rule_for(replace(like, images=images)).strategy) >= rank
     )
 
 
@@ -246,14 +246,14 @@ def why_not(strategy: str, chosen: str, rule: Rule, situation: Situation, second
         return _why_not_scratch(situation)
     if strategy in NEVER_ADVISED:
         return NEVER_ADVISED[strategy]
-    rank = THAWING.index(strategy)
-    if seconds[strategy] > situation.seconds_allowed and rank > THAWING.index(chosen):
+    rank = UNFREEZING.index(strategy)
+    if seconds[strategy] > situation.seconds_allowed and rank > UNFREEZING.index(chosen):
         said = "the rules would take it, but it" if strategy == rule.strategy else "it"
         return (
             f"{said} would take about {duration_text(seconds[strategy])} here, more than the budget of "
             f"{duration_text(situation.seconds_allowed)}"
         )
-    if rank < THAWING.index(chosen):
+    if rank < UNFREEZING.index(chosen):
         return TOO_FROZEN[strategy].format(**_words(situation, chosen))
     return f"{TOO_FREE[strategy]}; {_what_it_takes(strategy, rule, situation)}"
 

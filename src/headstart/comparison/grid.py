@@ -5,7 +5,7 @@ data: {source: photos, limit_train: 100/class}
 base: {strategy: full, epochs: 5}                    # options of `headstart train`
 vary:
   model: [tf_efficientnet_lite0, resnet18]           # an option of train
-  phases[tune].learning_rate: [1.0e-3, 1.0e-4]       # or a path in the plan; a phase by its name or number
+  phases[tune].head_lr: [1.0e-3, 1.0e-4]       # or a path in the plan; a phase by its name or number
   recipe:                                            # or several changes under one name
     plain: {}
     smooth: {optimizer.label_smoothing: 0.1, batch_size: 64}
@@ -191,7 +191,7 @@ def split_changes(changes: Mapping[str, Any], options: Sequence[str]) -> tuple[C
 
 
 def changed(raw: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """A plan as plain values with values put at paths such as `phases[tune].learning_rate`.
+    """A plan as plain values with values put at paths such as `phases[tune].head_lr`.
 
     Args:
         raw: `Plan.model_dump(mode="json")`; it is changed in place and returned.
@@ -221,7 +221,7 @@ def changed(raw: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _steps(path: str) -> list[str]:
-    """`phases[tune].learning_rate` -> phases, tune, learning_rate."""
+    """`phases[tune].head_lr` -> phases, tune, head_lr."""
     found: list[str] = []
     for part in path.split("."):
         match = _STEP.fullmatch(part)

@@ -90,7 +90,7 @@ def _refuse_equal(rates: Sequence[str]) -> None:
     """
     seen: dict[float, str] = {}
     for text in rates:
-        rate = rate_changes(text)["phases[tune].learning_rate"]
+        rate = rate_changes(text)["phases[tune].head_lr"]
         if rate in seen:
             raise PlanError([f"rates: {seen[rate]} and {text} are the same"], source="the question")
         seen[rate] = text
@@ -109,6 +109,6 @@ def rate_changes(text: str) -> dict[str, Any]:
     if not 0 < rate <= 1:
         raise PlanError([f"rates: {text!r} must be a number > 0 and <= 1, such as 1e-4"], source="the question")
     return {
-        "phases[tune].learning_rate": rate,
-        "phases[tune].backbone_rates": {"rule": "uniform", "top": rate},
+        "phases[tune].head_lr": rate,
+        "phases[tune].backbone_lr": {"rule": "uniform", "lr": rate},
     }

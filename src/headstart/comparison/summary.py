@@ -267,7 +267,7 @@ def _seconds_an_image(row: Mapping[str, Any]) -> float | None:
     return 1 / speed["images_per_second"] if speed and speed.get("stability") != "unstable" else None
 
 
-RATE_PATH = "phases[tune].learning_rate"
+RATE_PATH = "phases[tune].head_lr"
 
 
 def _rate_labels(plan: GridPlan, comparable: Sequence[Measured]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from headstart.knowledge.choosing import RULE_OF_THUMB
-from headstart.knowledge.transfer import RATE_PRESETS
+from headstart.knowledge.transfer import LR_RULES
 
 _RISE = "measured on four sets (docs/guide/strategies.md)"
 _UNIFORM = "measured on 1,000 CIFAR-10 images (docs/guide/strategies.md)"
@@ -21,13 +21,13 @@ BY_PATH: dict[str, str] = {
     "model.weights": f"He et al. 2019 (object detection); the number of images: {RULE_OF_THUMB}",
     "input.size": "the weights' card",
     "input.resize": "headstart.input_spec",
-    "phases[].strength": "Kornblith et al. 2019",
+    "phases[].l2_penalty": "Kornblith et al. 2019",
     "phases[].epochs": "measured on small sets (docs/guide/strategies.md)",
-    "phases[].thaw": f"Yosinski et al. 2014: features turn specific with depth; the number: {RULE_OF_THUMB}",
+    "phases[].unfreeze": f"Yosinski et al. 2014: features turn specific with depth; the number: {RULE_OF_THUMB}",
     "phases[].batch_norm": "measured: buffers move in layers that only have no gradients (docs/guide/strategies.md)",
-    "phases[].learning_rate": "Kingma & Ba 2015, whose default for Adam it is",
+    "phases[].head_lr": "Kingma & Ba 2015, whose default for Adam it is",
     "optimizer": "Loshchilov & Hutter 2019",
-    "phases[].head_views": _RISE,
+    "phases[].head_refit_views": _RISE,
     "optimizer.label_smoothing": "Szegedy et al. 2016",
     "batch_size": "Masters & Luschi 2018",
     "augmentation.mixup_alpha": "Kolesnikov et al. 2020",
@@ -40,47 +40,47 @@ BY_PATH: dict[str, str] = {
 BY_STRATEGY: dict[tuple[str, str], str] = {
     (
         "discriminative",
-        "phases[].backbone_rates",
+        "phases[].backbone_lr",
     ): f"Howard & Ruder 2018 for the idea (on text); numbers: {RULE_OF_THUMB}",
-    ("discriminative", "selection.patience_epochs"): "Prechelt 1998",
-    ("gradual", "selection.patience_epochs"): "Prechelt 1998",
-    ("feature_extraction", "selection.patience_epochs"): "Prechelt 1998",
+    ("discriminative", "selection.patience"): "Prechelt 1998",
+    ("gradual", "selection.patience"): "Prechelt 1998",
+    ("feature_extraction", "selection.patience"): "Prechelt 1998",
     **{
         (strategy, path): _RISE
         for strategy in ("probe_then_tune", "partial", "full")
-        for path in ("phases[].learning_rate", "optimizer.label_smoothing")
+        for path in ("phases[].head_lr", "optimizer.label_smoothing")
     },
-    ("scratch", "phases[].backbone_rates"): RULE_OF_THUMB,
+    ("scratch", "phases[].backbone_lr"): RULE_OF_THUMB,
     ("scratch", "phases[].schedule"): "Loshchilov & Hutter 2017; Goyal et al. 2017",
     (
         "scratch",
         "phases[].epochs",
     ): f"He et al. 2019 train random weights up to six times as long; the number: {RULE_OF_THUMB}",
     ("scratch", "phases[].batch_norm"): "Ioffe & Szegedy 2015",
-    ("scratch", "selection.patience_epochs"): "Loshchilov & Hutter 2017",
+    ("scratch", "selection.patience"): "Loshchilov & Hutter 2017",
 }
 """(strategy, path) -> source, before BY_PATH."""
 
 
-def source_of(path: str, *, strategy: str, rates: str | None = None) -> str:
+def source_of(path: str, *, strategy: str, lr_rule: str | None = None) -> str:
     """Where the sentence that a preset wrote for a path comes from.
 
     Args:
         path: As in `Plan.reasons`.
         strategy: Whose plan it is.
-        rates: Name of the preset of rates the user asked for.
+        lr_rule: Name of the learning-rate rule that was given.
     """
     short = re.sub(r"\[\d+\]", "[]", path)
-    if rates is not None and short in ("phases[].backbone_rates", "model.grain", "phases[].schedule"):
-        return RATE_PRESETS[rates].source
-    if rates == "bit":
-        return RATE_PRESETS["bit"].source
+    if lr_rule is not None and short in ("phases[].backbone_lr", "model.grain", "phases[].schedule"):
+        return LR_RULES[lr_rule].source
+    if lr_rule == "bit":
+        return LR_RULES["bit"].source
     if short == "phases":
         return PHASES.get(strategy, "Kumar et al. 2022")
     if (strategy, short) in BY_STRATEGY:
         return BY_STRATEGY[(strategy, short)]
-    if short in ("phases[].schedule", "selection.patience_epochs"):
+    if short in ("phases[].schedule", "selection.patience"):
         return _RISE
-    if short == "phases[].backbone_rates":
+    if short == "phases[].backbone_lr":
         return _UNIFORM
     return BY_PATH.get(short, "headstart.plan.presets")

@@ -38,7 +38,7 @@ class DepthFact:
     transfer_share: float
     """Share of the features that is useful for another task, 0..1."""
     default_action: str
-    learning_rate: float
+    lr: float
     """Peak rate with AdamW under discriminative fine-tuning."""
 
 
@@ -54,16 +54,16 @@ teaching material; Yosinski et al. 2014 show the order (general first, specific 
 HEAD_DEPTH = DepthFact("fully connected", "decision boundaries of the source classes", 0.0, "always replace", 1e-3)
 """What follows the last stage; from the same sources."""
 
-HEAD_LEARNING_RATE = HEAD_DEPTH.learning_rate
+HEAD_LEARNING_RATE = HEAD_DEPTH.lr
 """A new head under AdamW."""
 
-PRETRAINED_RATE_RATIO = 0.1
+PRETRAINED_LR_RATIO = 0.1
 """The ten-fold rule, for new heads: pretrained layers learn at most at a tenth of the head's rate."""
 
 WEIGHT_DECAY = 0.01
 """AdamW's decoupled weight decay (Loshchilov & Hutter 2019)."""
 
-SMALLEST_USEFUL_RATE = 1e-8
+SMALLEST_USEFUL_LR = 1e-8
 """AdamW moves a weight by about the rate, and float32 numbers around 0.1 are 7e-9 apart: smaller steps get lost."""
 
 
@@ -82,36 +82,36 @@ def depth_of(position: int, count: int) -> DepthFact:
 
 
 @dataclass(frozen=True, slots=True)
-class RateFact:
-    """A published way to give every layer group its learning rate; see `RATE_PRESETS`."""
+class LrRuleFact:
+    """A published way to give every layer group its learning rate; see `LR_RULES`."""
 
-    rule: Literal["uniform", "geometric", "by_depth"]
-    """uniform: one rate for the backbone. geometric: falls from group to group. by_depth: the rates of `DEPTHS`."""
+    rule: Literal["uniform", "layer_decay", "by_depth"]
+    """uniform: one rate for the backbone. layer_decay: falls from group to group. by_depth: the rates of `DEPTHS`."""
     sentence: str
     source: str
-    top_share: float = 1.0
+    top_ratio: float = 1.0
     """Rate of the last backbone group as a share of the head's (not for by_depth)."""
-    factor: float = 1.0
-    """geometric: a group's rate is that of the group after it times this."""
-    head_rate: float | None = None
+    decay: float = 1.0
+    """layer_decay: a group's rate is that of the group after it times this."""
+    head_lr: float | None = None
     """Peak rate of the head that belongs to the rule; None leaves the strategy's own."""
     grain: Literal["stage", "block"] | None = None
     """What the rule counts as a layer, if it says; None takes the groups as they are."""
 
 
-def _decay(factor: float, source: str) -> RateFact:
-    return RateFact(
-        "geometric",
-        f"each block learns at {factor:g} of the rate of the block after it, the head being the layer after the last",
+def _decay(decay: float, source: str) -> LrRuleFact:
+    return LrRuleFact(
+        "layer_decay",
+        f"each block learns at {decay:g} of the rate of the block after it, the head being the layer after the last",
         source,
-        top_share=factor,
-        factor=factor,
-        head_rate=HEAD_LEARNING_RATE,
+        top_ratio=decay,
+        decay=decay,
+        head_lr=HEAD_LEARNING_RATE,
         grain="block",
     )
 
 
-RATE_PRESETS: dict[str, RateFact] = {
+LR_RULES: dict[str, LrRuleFact] = {
     "decay_0.75": _decay(
         0.75,
         "layer-wise decay: Clark et al. 2020; Bao et al. 2022; 0.75 is the default of timm's param_groups_layer_decay",
@@ -119,29 +119,29 @@ RATE_PRESETS: dict[str, RateFact] = {
     "decay_0.9": _decay(
         0.9, "layer-wise decay: Clark et al. 2020, who use 0.9 for the large model; AutoGluon's default"
     ),
-    "ulmfit": RateFact(
-        "geometric",
+    "ulmfit": LrRuleFact(
+        "layer_decay",
         "each group learns at the rate of the group after it, the head included, divided by 2.6; "
         "the last groups go above the ten-fold rule",
         "Howard & Ruder 2018 (on text)",
-        top_share=1 / 2.6,
-        factor=1 / 2.6,
-        head_rate=HEAD_LEARNING_RATE,
+        top_ratio=1 / 2.6,
+        decay=1 / 2.6,
+        head_lr=HEAD_LEARNING_RATE,
     ),
-    "ten_fold": RateFact(
+    "ten_fold": LrRuleFact(
         "uniform",
         "every pretrained group learns at a tenth of the head's rate",
         "the ten-fold rule (rule of thumb of teaching material)",
-        top_share=PRETRAINED_RATE_RATIO,
-        head_rate=HEAD_LEARNING_RATE,
+        top_ratio=PRETRAINED_LR_RATIO,
+        head_lr=HEAD_LEARNING_RATE,
     ),
-    "by_depth": RateFact(
+    "by_depth": LrRuleFact(
         "by_depth",
         "each quarter of the backbone has its own rate: 1e-6, 5e-6, 1e-5, 5e-5, and the head 1e-3",
         "the usual discriminative ladder (rule of thumb of teaching material)",
-        head_rate=HEAD_LEARNING_RATE,
+        head_lr=HEAD_LEARNING_RATE,
     ),
-    "bit": RateFact(
+    "bit": LrRuleFact(
         "uniform",
         "one rate for all layers, the head included; the rule also sets optimizer, batch size, steps and schedule",
         "BiT-HyperRule: Kolesnikov et al. 2020",
@@ -183,7 +183,7 @@ def bit_row_of(images: int) -> BitRow:
     return next(row for row in BIT_ROWS if images < row.images_below)
 
 
-def bit_learning_rate(batch_size: int) -> float:
+def bit_lr(batch_size: int) -> float:
     """0.001 at a batch of 128 and 0.003 at 512, as published; in proportion to the batch elsewhere, at most 0.003."""
     return min(0.003, 0.001 * batch_size / BIT_BATCH_SIZE)
 

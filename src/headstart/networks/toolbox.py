@@ -246,7 +246,7 @@ def param_groups(
     top = 0.0 if by_depth else real_number("backbone", backbone, above=0)
     for position, group in enumerate(stages):
         planned[group.name] = (
-            depth_of(position, len(stages)).learning_rate if by_depth else top * decay ** (len(stages) - 1 - position)
+            depth_of(position, len(stages)).lr if by_depth else top * decay ** (len(stages) - 1 - position)
         )
     made = layers.param_groups(model, found, {**planned, **given})
     if not made:

@@ -55,18 +55,18 @@ def cross_faults(raw: dict[str, Any]) -> list[str]:
     head = raw.get("head")
     kind = head.get("kind", "linear") if isinstance(head, dict) else "linear"
     faults = []
-    names = [phase.get("name", "probe" if phase.get("kind") == "solve" else None) for phase in phases]
+    names = [phase.get("name", "probe" if phase.get("kind") == "linear_probe" else None) for phase in phases]
     for index, phase in enumerate(phases):
         if names[index] is not None and names[index] in names[:index]:
             faults.append(f"phases[{index}].name: {names[index]!r} is the name of an earlier phase too")
-        if phase.get("kind") == "solve" and index > 0:
+        if phase.get("kind") == "linear_probe" and index > 0:
             faults.append(f"phases[{index}].kind: a solve phase must come first; here it is phase {index}")
-        if phase.get("kind") == "solve" and kind == "mlp":
+        if phase.get("kind") == "linear_probe" and kind == "mlp":
             faults.append(f"phases[{index}].kind: an mlp head cannot be solved; use kind train or head.kind linear")
         if phase.get("kind") == "train" and kind == "multi_depth":
             faults.append(f"phases[{index}].kind: a multi_depth head is solved, not trained; use head.kind linear")
-        if phase.get("kind") == "train" and _number(phase.get("head_views", 0)) > 0:
-            faults += [f"phases[{index}].head_views: {fault}" for fault in _head_views_faults(raw, phases)]
+        if phase.get("kind") == "train" and _number(phase.get("head_refit_views", 0)) > 0:
+            faults += [f"phases[{index}].head_refit_views: {fault}" for fault in _head_views_faults(raw, phases)]
         schedule, epochs = phase.get("schedule"), phase.get("epochs")
         warmup = _number(schedule.get("warmup_epochs", 0) if isinstance(schedule, dict) else 0)
         if isinstance(epochs, int) and 0 < epochs <= warmup:
@@ -77,7 +77,7 @@ def cross_faults(raw: dict[str, Any]) -> list[str]:
 def _head_views_faults(raw: dict[str, Any], phases: list[dict[str, Any]]) -> list[str]:
     """Views on which a solved head is solved once more: there must be such a head, and views that vary."""
     faults = []
-    if not any(phase.get("kind") == "solve" for phase in phases):
+    if not any(phase.get("kind") == "linear_probe" for phase in phases):
         faults.append("needs a solve phase before it; without one leave it at 0")
     augmentation = raw.get("augmentation")
     if isinstance(augmentation, dict) and augmentation.get("preset") == "none":
@@ -91,19 +91,21 @@ def _jitter_faults(raw: dict[str, Any], phases: list[dict[str, Any]]) -> list[st
     jitter = augmentation.get("channel_jitter", 0) if isinstance(augmentation, dict) else 0
     if not _number(jitter) > 0:
         return []
-    if raw.get("store") == "off":
-        return ["augmentation.channel_jitter: store off keeps no activations to vary; use store float16 or float32"]
+    if raw.get("activation_cache") == "off":
+        return [
+            "augmentation.channel_jitter: activation_cache is off, so there is nothing to shift; use float16 or float32"
+        ]
     frozen = [
         phase.get("kind") == "train"
-        and phase.get("thaw") != "all"
+        and phase.get("unfreeze") != "all"
         and phase.get("batch_norm", "pretrained_statistics") == "pretrained_statistics"
         for phase in phases
     ]
     if any(frozen):
         return []
     return [
-        "augmentation.channel_jitter: no phase trains on stored activations; it needs a train phase that thaws less "
-        "than all, with batch_norm pretrained_statistics"
+        "augmentation.channel_jitter: no phase trains on cached activations; it needs a train phase that unfreezes "
+        "less than all, with batch_norm pretrained_statistics"
     ]
 
 
@@ -115,7 +117,7 @@ def _random_weights_faults(model: object, phases: list[dict[str, Any]]) -> list[
     if ":file:" in str(model.get("name")):
         faults.append("model.weights: random reads no file; leave it out, or leave :file:PATH out of model.name")
     for index, phase in enumerate(phases):
-        learns = phase.get("kind") == "train" and phase.get("thaw") != 0
+        learns = phase.get("kind") == "train" and phase.get("unfreeze") != 0
         if learns and phase.get("batch_norm", "pretrained_statistics") == "pretrained_statistics":
             faults.append(f"phases[{index}].batch_norm: random weights have no pretrained statistics; use train")
     return faults

@@ -13,12 +13,12 @@ from headstart.knowledge.transfer import (
     BIT_MIXUP_FROM_IMAGES,
     BIT_MOMENTUM,
     BIT_ROWS,
-    RATE_PRESETS,
+    LR_RULES,
     BitRow,
-    bit_learning_rate,
+    bit_lr,
     bit_row_of,
 )
-from headstart.plan.plan import OptimizerPlan, Plan, RateRule, Schedule, TrainPhase
+from headstart.plan.plan import LrRule, OptimizerPlan, Plan, Schedule, TrainPhase
 from headstart.plan.request import Request, assemble, refuse_what_has_no_use
 
 EPOCHS_WITHOUT_COUNT = 10
@@ -31,15 +31,15 @@ def bit_hyperrule(request: Request) -> Plan:
     images = request.training_images
     row = BIT_ROWS[0] if images is None else bit_row_of(images)
     batch_size = request.batch_size or BIT_BATCH_SIZE
-    rate = bit_learning_rate(batch_size)
+    lr = bit_lr(batch_size)
     own_epochs, why_epochs = _epochs(request, row, batch_size)
     epochs = request.epochs or own_epochs
     tune = TrainPhase(
         name="tune",
         epochs=epochs,
-        thaw="all",
-        learning_rate=rate,
-        backbone_rates=RateRule(rule="uniform", top=rate),
+        unfreeze="all",
+        head_lr=lr,
+        backbone_lr=LrRule(rule="uniform", lr=lr),
         schedule=Schedule(
             name="multi_step",
             warmup_epochs=epochs * row.warmup_steps / row.steps,
@@ -53,7 +53,7 @@ def bit_hyperrule(request: Request) -> Plan:
         (tune,),
         _reasons(row, mixes=mixes) | {"phases[0].epochs": why_epochs},
         optimizer=OptimizerPlan(name="sgd", momentum=BIT_MOMENTUM, weight_decay=0.0),
-        patience_epochs=None,
+        patience=None,
         batch_size=BIT_BATCH_SIZE,
         mixup_alpha=BIT_MIXUP_ALPHA if mixes else None,
     )
@@ -74,13 +74,13 @@ def _epochs(request: Request, row: BitRow, batch_size: int) -> tuple[int, str]:
 
 
 def _reasons(row: BitRow, *, mixes: bool) -> dict[str, str]:
-    fact = RATE_PRESETS["bit"]
+    fact = LR_RULES["bit"]
     milestones = ", ".join(f"{step:,}" for step in row.milestones)
     reasons = {
         "phases": "no probe: in BiT-HyperRule the head starts from zeros; its views are random crops and flips, here "
         "they are what augmentation says",
-        "phases[0].learning_rate": "0.001 at a batch of 128 and 0.003 at 512, as published; in proportion elsewhere",
-        "phases[0].backbone_rates": f"bit: {fact.sentence} ({fact.source})",
+        "phases[0].head_lr": "0.001 at a batch of 128 and 0.003 at 512, as published; in proportion elsewhere",
+        "phases[0].backbone_lr": f"bit: {fact.sentence} ({fact.source})",
         "phases[0].schedule": f"a linear rise over {row.warmup_steps} of {row.steps:,} steps, then a tenth of the rate "
         f"from steps {milestones} on; kept as shares of the steps that are taken",
         "phases[0].batch_norm": "the paper's networks have no BatchNorm; where there is some, its pretrained "
@@ -89,7 +89,7 @@ def _reasons(row: BitRow, *, mixes: bool) -> dict[str, str]:
         "are smaller than 96 x 96, else 480 of 512, which is slow without a GPU: --input-size decides",
         "optimizer": "SGD with momentum 0.9 and no weight decay: BiT-HyperRule",
         "batch_size": "128: BiT-HyperRule for small machines; 512 in the paper",
-        "selection.patience_epochs": "none: BiT-HyperRule goes to its end; the best epoch on the validation images is "
+        "selection.patience": "none: BiT-HyperRule goes to its end; the best epoch on the validation images is "
         "kept, where the paper keeps the last",
     }
     if mixes:

@@ -10,14 +10,19 @@ from typing import get_args
 from pydantic import BaseModel
 
 OTHER_NAMES: dict[str, tuple[str, ...]] = {
-    "lr": ("phases[].learning_rate", "phases[].backbone_rates.top"),
-    "learning_rate": ("phases[].learning_rate", "phases[].backbone_rates.top"),
+    "lr": ("phases[].head_lr", "phases[].backbone_lr.lr"),
+    "learning_rate": ("phases[].head_lr", "phases[].backbone_lr.lr"),
+    "max_lr": ("phases[].head_lr", "phases[].backbone_lr.lr"),
+    "layer_decay": ("phases[].backbone_lr.decay",),
     "lr_scheduler": ("phases[].schedule.name",),
     "scheduler": ("phases[].schedule.name",),
+    "sched": ("phases[].schedule.name",),
     "warmup": ("phases[].schedule.warmup_epochs",),
+    "min_lr": ("phases[].schedule.final_lr", "phases[].schedule.plateau_min_lr"),
+    "eta_min": ("phases[].schedule.final_lr",),
     "num_epochs": ("phases[].epochs",),
-    "unfreeze": ("phases[].thaw",),
-    "freeze": ("phases[].thaw",),
+    "freeze": ("phases[].unfreeze",),
+    "l2": ("phases[].l2_penalty",),
     "wd": ("optimizer.weight_decay",),
     "opt": ("optimizer.name",),
     "smoothing": ("optimizer.label_smoothing",),
@@ -28,13 +33,16 @@ OTHER_NAMES: dict[str, tuple[str, ...]] = {
     "input_size": ("input.size",),
     "mixup": ("augmentation.mixup_alpha",),
     "augment": ("augmentation.preset",),
-    "patience": ("selection.patience_epochs",),
+    "early_stopping": ("selection.patience",),
     "budget": ("budget_seconds",),
     "time_limit": ("budget_seconds",),
     "arch": ("model.name",),
     "architecture": ("model.name",),
     "backbone": ("model.name",),
     "pretrained": ("model.weights",),
+    "test_size": ("data.test_fraction",),
+    "val_size": ("data.validation_fraction",),
+    "val_split": ("data.validation_fraction",),
 }
 """What peers and people call a key -> where the plan has it."""
 
@@ -51,7 +59,7 @@ def key_paths(section: type[BaseModel], prefix: str = "") -> tuple[str, ...]:
 
 
 def where_it_stands(key: str, paths: Sequence[str]) -> str:
-    """`; did you mean phases[].learning_rate?`, or nothing where the key is like no other.
+    """`; did you mean phases[].head_lr?`, or nothing where the key is like no other.
 
     Args:
         key: As written, without its section.

@@ -1,7 +1,7 @@
 """The Plan: everything a run does, typed, frozen, complete, and checked when it is read.
 
 A plan is made by a preset (or by hand as YAML), kept beside the result, and never changed in place:
-`settled` returns a new plan in which every `auto` has its value.
+`resolved` returns a new plan in which every `auto` has its value.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pydantic import Field, ValidationError
 
 from headstart.errors import PlanError
 from headstart.knowledge.domain import Domain
-from headstart.knowledge.transfer import SMALLEST_USEFUL_RATE, depth_of
+from headstart.knowledge.transfer import SMALLEST_USEFUL_LR, depth_of
 from headstart.plan.faults import cross_faults, schema_fault, sentences
 from headstart.plan.keys import key_paths
 from headstart.plan.reasons import ANY_SOURCE, FINGERPRINTS, fingerprints, reasons_still_true, value_at
@@ -23,22 +23,23 @@ from headstart.plan.sections import (
     AugmentationPlan,
     BatchNormPolicy,
     DataPlan,
-    FrozenPartPlan,
+    FrozenPrefixPlan,
     Grain,
     HeadPlan,
     InputPlan,
+    LrRule,
     ModelPlan,
     NoncommercialWeights,
     OptimizerPlan,
     Phase,
-    RateRule,
+    ProbePhase,
     Requirement,
     Schedule,
     Section,
     SelectionPlan,
-    SolvePhase,
     TrainPhase,
 )
+from headstart.plan.upgrade import upgraded
 
 __all__ = [
     "SCHEMA_VERSION",
@@ -46,31 +47,31 @@ __all__ = [
     "BatchNormPolicy",
     "DataPlan",
     "Domain",
-    "FrozenPartPlan",
+    "FrozenPrefixPlan",
     "Grain",
     "HeadPlan",
     "InputPlan",
+    "LrRule",
     "ModelPlan",
     "NoncommercialWeights",
     "OptimizerPlan",
     "Phase",
     "Plan",
-    "RateRule",
+    "ProbePhase",
     "Requirement",
     "Schedule",
     "Section",
     "SelectionPlan",
-    "SolvePhase",
     "TrainPhase",
 ]
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 class Plan(Section):
     """Everything a run does."""
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[2] = 2
     strategy: str = Field(min_length=1)
     data: DataPlan
     domain: Domain = "photo"
@@ -89,18 +90,20 @@ class Plan(Section):
     that are not named; balanced: in inverse proportion to their number of training images. Figures are not weighted."""
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     engine: Literal["auto", "torch", "onnxruntime"] = "auto"
-    """What runs the frozen part; auto is settled when the first frozen part is computed, by what is sooner done."""
-    store: Literal["float16", "float32", "off"] = "float16"
-    """What is frozen is computed once and kept under $HEADSTART_HOME/store, in half precision (values outside its range
-    in single) or in single precision; off: it is computed every time."""
+    """What runs the frozen prefix; auto is resolved when the first activations are computed, by what is faster."""
+    activation_cache: Literal["float16", "float32", "off"] = "float16"
+    """Activations of the frozen prefix are computed once and kept under $HEADSTART_HOME/store, in half precision
+    (values outside its range in single) or in single precision; off: they are computed in every epoch."""
     requires: tuple[Requirement, ...] = ()
     """Steps that the plan counts on; `train` refuses a plan with one that it cannot do, and names it."""
     reasons: dict[str, str] = Field(default_factory=dict)
-    """Path of a value nobody asked for -> one sentence why it is what it is; see `headstart.plan.reasons`."""
+    """Path of a value that was not given -> one sentence why it is what it is; see `headstart.plan.reasons`."""
 
     @classmethod
     def from_dict(cls, raw: Any, *, source: str = "plan") -> Plan:  # noqa: ANN401 - whatever YAML holds
         """Check and build; reasons whose values were changed since they were written are left out.
+
+        A plan of schema version 1 is upgraded; see `headstart.plan.upgrade`.
 
         Raises:
             PlanError: with every fault at once, each as `path: sentence`.
@@ -109,7 +112,9 @@ class Plan(Section):
             raise PlanError([f"the file holds {type(raw).__name__}, not a mapping of keys"], source=source)
         if fault := schema_fault(raw, SCHEMA_VERSION):
             raise PlanError([fault], source=source)
-        raw = dict(raw)
+        if raw.get("schema_version") == 1:
+            source += " (upgraded from schema version 1)"
+        raw = upgraded(raw)
         written_for = raw.pop(FINGERPRINTS, None) or {}
         try:
             plan, faults = cls.model_validate(raw), []
@@ -161,7 +166,7 @@ class Plan(Section):
     def _with_reasons(self, reasons: dict[str, str]) -> Plan:
         return self if reasons == self.reasons else self.model_copy(update={"reasons": reasons})
 
-    def settled(
+    def resolved(
         self,
         *,
         model_name: str,
@@ -178,21 +183,21 @@ class Plan(Section):
             input_resize: How the weights want an image made square.
 
         Raises:
-            PlanError: a listed rate names no group, or a phase thaws more groups than there are.
+            PlanError: a learning rate names no group, or a phase unfreezes more groups than there are.
         """
         faults: list[str] = []
-        phases: list[SolvePhase | TrainPhase] = []
+        phases: list[ProbePhase | TrainPhase] = []
         reasons = dict(self.reasons)
         for index, phase in enumerate(self.phases):
-            if isinstance(phase, SolvePhase):
+            if isinstance(phase, ProbePhase):
                 phases.append(phase)
                 continue
-            rates, phase_faults = _group_rates(phase, group_names)
-            phase_faults += _frozen_part_faults(phase, group_names, trained=tuple(rates))
+            lrs, phase_faults = _lr_by_group(phase, group_names)
+            phase_faults += _frozen_prefix_faults(phase, group_names, trained=tuple(lrs))
             faults += [f"phases[{index}].{fault}" for fault in phase_faults]
-            phases.append(phase.model_copy(update={"learning_rates": rates}))
-            if warning := _too_small(rates):
-                reasons[f"phases[{index}].learning_rates"] = warning
+            phases.append(phase.model_copy(update={"lr_by_group": lrs}))
+            if warning := _too_small(lrs):
+                reasons[f"phases[{index}].lr_by_group"] = warning
         if faults:
             raise PlanError(faults)
         return self.model_copy(
@@ -208,61 +213,61 @@ class Plan(Section):
         )
 
 
-def _group_rates(phase: TrainPhase, group_names: Sequence[str]) -> tuple[dict[str, float], list[str]]:
-    """Peak rate of each trained group, stem to head, and the faults found on the way."""
+def _lr_by_group(phase: TrainPhase, group_names: Sequence[str]) -> tuple[dict[str, float], list[str]]:
+    """Peak learning rate of each trainable group, stem to head, and the faults found on the way."""
     *backbone, head = group_names
-    rule = phase.backbone_rates
-    count = len(backbone) if phase.thaw == "all" else phase.thaw
+    rule = phase.backbone_lr
+    count = len(backbone) if phase.unfreeze == "all" else phase.unfreeze
     if count > len(backbone):
-        return {}, [f"thaw: {count} must be <= {len(backbone)}, the backbone groups ({', '.join(backbone)})"]
-    thawed = backbone[len(backbone) - count :]
-    if rule.rule == "listed":
-        unknown = [name for name in rule.rates if name not in thawed]
-        missing = [name for name in thawed if name not in rule.rates]
+        return {}, [f"unfreeze: {count} must be <= {len(backbone)}, the backbone groups ({', '.join(backbone)})"]
+    unfrozen = backbone[len(backbone) - count :]
+    if rule.rule == "by_group":
+        unknown = [name for name in rule.groups if name not in unfrozen]
+        missing = [name for name in unfrozen if name not in rule.groups]
         if unknown or missing:
             return {}, [
-                f"backbone_rates.rates: must name exactly {', '.join(thawed) or 'nothing'}; "
+                f"backbone_lr.groups: must name exactly {', '.join(unfrozen) or 'nothing'}; "
                 f"unknown: {', '.join(unknown) or '-'}; missing: {', '.join(missing) or '-'}"
             ]
-    rates = {
-        name: _rate_of(rule, name, position, len(backbone)) for position, name in enumerate(backbone) if name in thawed
+    lrs = {
+        name: _lr_of(rule, name, position, len(backbone)) for position, name in enumerate(backbone) if name in unfrozen
     }
-    return {**rates, head: phase.learning_rate}, []
+    return {**lrs, head: phase.head_lr}, []
 
 
-def _frozen_part_faults(phase: TrainPhase, group_names: Sequence[str], *, trained: Sequence[str]) -> list[str]:
-    """What is stored must rest: a border that someone set lies before everything that learns."""
-    wanted = phase.frozen_part
-    if wanted == "auto" or wanted.border is None or not trained:
+def _frozen_prefix_faults(phase: TrainPhase, group_names: Sequence[str], *, trained: Sequence[str]) -> list[str]:
+    """Faults of a cut point that was given: it must lie before every trainable group."""
+    given = phase.frozen_prefix
+    if given == "auto" or given.cut_point is None or not trained:
         return []
     allowed = group_names[1 : group_names.index(trained[0]) + 1]
     if phase.batch_norm != "pretrained_statistics":
-        return [f"frozen_part.way: stored needs batch_norm pretrained_statistics, not {phase.batch_norm}"]
-    if wanted.border not in allowed:
-        names = ", ".join(allowed) or "nothing: the first group learns"
-        return [f"frozen_part.border: {wanted.border!r} must be one of {names}"]
+        return [f"frozen_prefix.activations: cached needs batch_norm pretrained_statistics, not {phase.batch_norm}"]
+    if given.cut_point not in allowed:
+        names = ", ".join(allowed) or "nothing: the first group is trainable"
+        return [f"frozen_prefix.cut_point: {given.cut_point!r} must be one of {names}"]
     return []
 
 
-def _too_small(rates: dict[str, float]) -> str | None:
-    """The sentence for rates that hardly move a weight, or None; they are used as planned all the same."""
-    small = [name for name, rate in rates.items() if rate < SMALLEST_USEFUL_RATE]
+def _too_small(lrs: dict[str, float]) -> str | None:
+    """A warning about learning rates that hardly move a weight, or None; they are used as planned all the same."""
+    small = [name for name, lr in lrs.items() if lr < SMALLEST_USEFUL_LR]
     if not small:
         return None
     last = f" to {small[-1]}" if len(small) > 1 else ""
     return (
-        f"{small[0]}{last} ({len(small)} of {len(rates)} groups) have peak rates below {SMALLEST_USEFUL_RATE:g}, the "
-        f"smallest {min(rates.values()):.1e}: rounding swallows most of such steps, so they stay nearly frozen; "
-        "a factor nearer to 1 or a coarser grain moves them"
+        f"{small[0]}{last} ({len(small)} of {len(lrs)} groups) have peak learning rates below {SMALLEST_USEFUL_LR:g}, "
+        f"the smallest {min(lrs.values()):.1e}: most of such steps are lost to rounding, so they stay nearly frozen; "
+        "a decay nearer to 1 or a coarser grain moves them"
     )
 
 
-def _rate_of(rule: RateRule, name: str, position: int, count: int) -> float:
-    """Peak rate of backbone group `position` (0 = stem) of `count`."""
-    if rule.rule == "geometric":
-        return rule.top * rule.factor ** (count - 1 - position)
+def _lr_of(rule: LrRule, name: str, position: int, count: int) -> float:
+    """Peak learning rate of backbone group `position` (0 = stem) of `count`."""
+    if rule.rule == "layer_decay":
+        return rule.lr * rule.decay ** (count - 1 - position)
     if rule.rule == "by_depth":
-        return depth_of(position, count).learning_rate
-    if rule.rule == "listed":
-        return rule.rates[name]
-    return rule.top
+        return depth_of(position, count).lr
+    if rule.rule == "by_group":
+        return rule.groups[name]
+    return rule.lr

@@ -8,15 +8,15 @@ from __future__ import annotations
 from typing import Any, Literal, Protocol
 
 from headstart.errors import PlanError, nearest
-from headstart.knowledge.transfer import HEAD_LEARNING_RATE, RATE_PRESETS, WEIGHT_DECAY
+from headstart.knowledge.transfer import HEAD_LEARNING_RATE, LR_RULES, WEIGHT_DECAY
 from headstart.plan.hyperrule import bit_hyperrule
-from headstart.plan.plan import OptimizerPlan, Plan, RateRule, Schedule, TrainPhase
+from headstart.plan.plan import LrRule, OptimizerPlan, Plan, Schedule, TrainPhase
 from headstart.plan.request import (
     DEFAULT_MODEL,
     HeadKind,
     HeadSolver,
     OptimizerName,
-    PeakRates,
+    PeakLr,
     Request,
     Resize,
     assemble,
@@ -34,7 +34,7 @@ __all__ = [
     "HeadKind",
     "HeadSolver",
     "OptimizerName",
-    "PeakRates",
+    "PeakLr",
     "Preset",
     "Request",
     "Resize",
@@ -52,20 +52,20 @@ FEW_TRAINING_IMAGES = 500
 """Below this a tuned network has seen everything it can learn after a few passes."""
 
 PARTIAL_GROUPS = 2
-"""Groups that `partial` thaws unless told otherwise."""
+"""Groups that `partial` unfreezes unless told otherwise."""
 
 SCRATCH_EPOCHS = 100
 
-_TUNED_RATE = 2e-4
+_TUNED_LR = 2e-4
 _SCRATCH_SMOOTHING = 0.1
 _EPOCHS_REASON = (
     f"5 passes below {FEW_TRAINING_IMAGES} training images (more would memorise them), else 10; --budget ends it sooner"
 )
-_TUNED_RATE_REASON = (
+_TUNED_LR_REASON = (
     "2e-4: of four settings tried, 3e-4 over a longer rise fell furthest below the probe in the middle; which ends "
     "best is not known (one seed each, docs/guide/strategies.md)"
 )
-_HEAD_RATE_REASON = (
+_HEAD_LR_REASON = (
     "the backbone's: the ten-fold rule is for new heads, and this one is solved; a tenfold learning rate only moves it "
     "away from its solution"
 )
@@ -97,9 +97,9 @@ def feature_extraction(request: Request) -> Plan:
             "not trained, so augmentation and learning rates play no part",
         }
         return assemble("feature_extraction", request, (solved_probe(request),), reasons)
-    train = TrainPhase(name="head", epochs=request.epochs or 20, thaw=0, learning_rate=HEAD_LEARNING_RATE)
+    train = TrainPhase(name="head", epochs=request.epochs or 20, unfreeze=0, head_lr=HEAD_LEARNING_RATE)
     reasons = {
-        "phases[0].learning_rate": "the usual rate of a new head under AdamW",
+        "phases[0].head_lr": "the usual rate of a new head under AdamW",
         "phases[0].epochs": "a head alone needs some twenty passes; early stopping ends it sooner",
     }
     return assemble("feature_extraction", request, (train,), reasons)
@@ -107,24 +107,24 @@ def feature_extraction(request: Request) -> Plan:
 
 def probe_then_tune(request: Request) -> Plan:
     """The solved linear probe first, then every layer from there (Kumar et al. 2022). The default."""
-    return _probe_and_tune("probe_then_tune", request, thaw="all", tunes_always=False, reasons={})
+    return _probe_and_tune("probe_then_tune", request, unfreeze="all", tunes_always=False, reasons={})
 
 
 def partial(request: Request) -> Plan:
     """The solved probe first, then the last few layer groups and the head; what comes before stays as it is."""
-    grain = request.grain or (RATE_PRESETS[request.rates].grain if request.rates in RATE_PRESETS else None) or "stage"
+    grain = request.grain or (LR_RULES[request.lr_rule].grain if request.lr_rule in LR_RULES else None) or "stage"
     reasons = {
-        "phases[1].thaw": f"the last {PARTIAL_GROUPS} layer groups ({grain}s): late layers hold what is special to "
-        "ImageNet, early ones edges and textures that nearly every task needs; --thaw N sets another number",
+        "phases[1].unfreeze": f"the last {PARTIAL_GROUPS} layer groups ({grain}s): late layers hold what is special to "
+        "ImageNet, early ones edges and textures that nearly every task needs; --unfreeze N sets another number",
     }
-    return _probe_and_tune("partial", request, thaw=PARTIAL_GROUPS, tunes_always=True, reasons=reasons)
+    return _probe_and_tune("partial", request, unfreeze=PARTIAL_GROUPS, tunes_always=True, reasons=reasons)
 
 
 def full(request: Request) -> Plan:
     """The solved probe first, then every layer, whatever the probe says; for a large gap and enough images."""
-    if request.rates == "bit":
+    if request.lr_rule == "bit":
         return bit_hyperrule(request)
-    return _probe_and_tune("full", request, thaw="all", tunes_always=True, reasons={})
+    return _probe_and_tune("full", request, unfreeze="all", tunes_always=True, reasons={})
 
 
 def discriminative(request: Request) -> Plan:
@@ -133,20 +133,20 @@ def discriminative(request: Request) -> Plan:
     tune = TrainPhase(
         name="tune",
         epochs=request.epochs or _default_epochs(request),
-        thaw=request.thaw or "all",
-        learning_rate=HEAD_LEARNING_RATE,
-        backbone_rates=RateRule(rule="by_depth"),
+        unfreeze=request.unfreeze or "all",
+        head_lr=HEAD_LEARNING_RATE,
+        backbone_lr=LrRule(rule="by_depth"),
         schedule=_rise_and_cosine(request.epochs or _default_epochs(request)),
-        head_views=_head_views(request),
+        head_refit_views=_head_views(request),
     )
     reasons = _start_reasons(tune) | {
-        "phases[1].backbone_rates": "the usual ladder by relative depth, a rule of thumb of teaching material: "
+        "phases[1].backbone_lr": "the usual ladder by relative depth, a rule of thumb of teaching material: "
         "1e-6, 5e-6, 1e-5, 5e-5, head 1e-3",
         "phases[1].epochs": _EPOCHS_REASON,
     }
-    tune, rate_reasons = _with_rates("discriminative", tune, request)
+    tune, lr_reasons = _with_lr_rule("discriminative", tune, request)
     phases = (solved_probe(request), tune)
-    return assemble("discriminative", request, phases, reasons | rate_reasons, when_futile="tune_anyway")
+    return assemble("discriminative", request, phases, reasons | lr_reasons, when_cannot_improve="tune_anyway")
 
 
 def gradual(request: Request) -> Plan:
@@ -158,19 +158,19 @@ def gradual(request: Request) -> Plan:
         TrainPhase(
             name=name,
             epochs=request.epochs or epochs,
-            thaw=thaw,
-            learning_rate=rate,
-            backbone_rates=RateRule(rule="uniform", top=rate),
+            unfreeze=unfreeze,
+            head_lr=rate,
+            backbone_lr=LrRule(rule="uniform", lr=rate),
             schedule=_rise_and_cosine(request.epochs or epochs),
-            head_views=_head_views(request) if thaw == 0 else 0,
+            head_refit_views=_head_views(request) if unfreeze == 0 else 0,
         )
-        for name, epochs, thaw, rate in steps
+        for name, epochs, unfreeze, rate in steps
     )
     numbers = f"5 epochs of the head at 1e-3, 5 with the last {unit} at 1e-4, 10 with the one before at 1e-5: "
     reasons = _start_reasons(phases[0]) | {
         "phases": ("" if request.epochs else numbers) + f"a {unit} moves only once what follows it has settled",
     }
-    return assemble("gradual", request, (solved_probe(request), *phases), reasons, when_futile="tune_anyway")
+    return assemble("gradual", request, (solved_probe(request), *phases), reasons, when_cannot_improve="tune_anyway")
 
 
 def scratch(request: Request) -> Plan:
@@ -180,9 +180,9 @@ def scratch(request: Request) -> Plan:
     train = TrainPhase(
         name="train",
         epochs=epochs,
-        thaw="all",
-        learning_rate=HEAD_LEARNING_RATE,
-        backbone_rates=RateRule(rule="uniform", top=HEAD_LEARNING_RATE),
+        unfreeze="all",
+        head_lr=HEAD_LEARNING_RATE,
+        backbone_lr=LrRule(rule="uniform", lr=HEAD_LEARNING_RATE),
         schedule=Schedule(name="cosine", warmup_epochs=epochs / 20),
         batch_norm="train",
     )
@@ -191,8 +191,8 @@ def scratch(request: Request) -> Plan:
         "model.weights": "random: the baseline to compare with; to be good alone it wants 100,000 labelled images "
         "or more",
         "input.size": "the size the pretrained weights of this network want, so that the comparison is like for like",
-        "phases[0].learning_rate": "AdamW's usual rate for random weights",
-        "phases[0].backbone_rates": "one rate for every layer: the ten-fold rule protects pretrained features, and "
+        "phases[0].head_lr": "AdamW's usual rate for random weights",
+        "phases[0].backbone_lr": "one rate for every layer: the ten-fold rule protects pretrained features, and "
         "there are none",
         "phases[0].epochs": f"{SCRATCH_EPOCHS} passes, ten times what tuning takes: edges and textures must be learned "
         "too; --budget ends it sooner",
@@ -200,7 +200,7 @@ def scratch(request: Request) -> Plan:
         "gradients, then cosine",
         "phases[0].batch_norm": "train: there are no pretrained statistics to keep",
         "optimizer.label_smoothing": "0.1: a network that learns for a hundred epochs becomes too certain without",
-        "selection.patience_epochs": "none: a network from random weights may stand still for many epochs and then "
+        "selection.patience": "none: a network from random weights may stand still for many epochs and then "
         "learn, and cosine is best at its end",
     }
     return assemble(
@@ -210,7 +210,7 @@ def scratch(request: Request) -> Plan:
         reasons,
         weights="random",
         optimizer=_adamw(_SCRATCH_SMOOTHING),
-        patience_epochs=None,
+        patience=None,
     )
 
 
@@ -241,42 +241,42 @@ def strategy_named(name: str) -> Preset:
 
 
 def _probe_and_tune(
-    strategy: str, request: Request, *, thaw: int | Literal["all"], tunes_always: bool, reasons: dict[str, str]
+    strategy: str, request: Request, *, unfreeze: int | Literal["all"], tunes_always: bool, reasons: dict[str, str]
 ) -> Plan:
-    """The solved probe, then the last `thaw` groups and the head from there, at one learning rate."""
+    """The solved probe, then the last `unfreeze` groups and the head from there, at one learning rate."""
     refuse_what_has_no_use(strategy, request)
     epochs = request.epochs or _default_epochs(request)
     tune = TrainPhase(
         name="tune",
         epochs=epochs,
-        thaw=request.thaw or thaw,
-        learning_rate=_TUNED_RATE,
-        backbone_rates=RateRule(rule="uniform", top=_TUNED_RATE),
+        unfreeze=request.unfreeze or unfreeze,
+        head_lr=_TUNED_LR,
+        backbone_lr=LrRule(rule="uniform", lr=_TUNED_LR),
         schedule=_rise_and_cosine(epochs),
-        head_views=_head_views(request),
+        head_refit_views=_head_views(request),
     )
     why = {
         "phases": "tuning from a solved head does not distort the features it starts from (Kumar et al. 2022); "
         "the probe is epoch 0 and stays a candidate for the best weights",
-        "phases[1].learning_rate": _HEAD_RATE_REASON,
-        "phases[1].backbone_rates": _TUNED_RATE_REASON,
+        "phases[1].head_lr": _HEAD_LR_REASON,
+        "phases[1].backbone_lr": _TUNED_LR_REASON,
         "phases[1].epochs": _EPOCHS_REASON,
         **_start_reasons(tune),
         "optimizer.label_smoothing": _NO_SMOOTHING_REASON,
-        "selection.patience_epochs": "none: learning rates fall until the last epoch, and an earlier stop would keep "
+        "selection.patience": "none: learning rates fall until the last epoch, and an earlier stop would keep "
         "an epoch that was trained at high ones",
     }
-    tune, rate_reasons = _with_rates(strategy, tune, request)
-    if request.rates is not None:
-        del why["phases[1].learning_rate"]
+    tune, lr_reasons = _with_lr_rule(strategy, tune, request)
+    if request.lr_rule is not None:
+        del why["phases[1].head_lr"]
     return assemble(
         strategy,
         request,
         (solved_probe(request), tune),
-        why | reasons | rate_reasons,
+        why | reasons | lr_reasons,
         optimizer=_adamw(0.0),
-        patience_epochs=None,
-        when_futile="tune_anyway" if tunes_always else "skip_tuning",
+        patience=None,
+        when_cannot_improve="tune_anyway" if tunes_always else "skip_tuning",
     )
 
 
@@ -293,28 +293,30 @@ def _head_views(request: Request) -> int:
 def _start_reasons(tune: TrainPhase) -> dict[str, str]:
     """Why the first phase behind the probe begins as it does."""
     reasons = {"phases[1].schedule": f"{_RISE_REASON}; then cosine, which settles few-step training"}
-    return reasons | ({"phases[1].head_views": _HEAD_VIEWS_REASON} if tune.head_views else {})
+    return reasons | ({"phases[1].head_refit_views": _HEAD_VIEWS_REASON} if tune.head_refit_views else {})
 
 
-def _with_rates(strategy: str, tune: TrainPhase, request: Request) -> tuple[TrainPhase, dict[str, str]]:
+def _with_lr_rule(strategy: str, tune: TrainPhase, request: Request) -> tuple[TrainPhase, dict[str, str]]:
     """The phase with the rates the user named, and their reasons; as it is if none were named."""
-    if request.rates is None:
+    if request.lr_rule is None:
         return tune, {}
-    if request.rates == "bit":
-        found = f"rates: bit goes with full, not with {strategy}: it is a whole recipe that trains every layer at one "
+    if request.lr_rule == "bit":
+        found = (
+            f"lr_rule: bit goes with full, not with {strategy}: it is a whole recipe that trains every layer at one "
+        )
         raise PlanError([f"{found}rate with SGD, from a head of zeros instead of the probe"], source="the request")
-    fact = RATE_PRESETS[request.rates]
-    head_rate = fact.head_rate or tune.learning_rate
-    rule = RateRule(rule=fact.rule)
+    fact = LR_RULES[request.lr_rule]
+    head_lr = fact.head_lr or tune.head_lr
+    rule = LrRule(rule=fact.rule)
     if fact.rule != "by_depth":
-        top, factor = round(head_rate * fact.top_share, 12), round(fact.factor, 12)
-        rule = RateRule(rule=fact.rule, top=top, factor=factor)
-    changes: dict[str, Any] = {"learning_rate": head_rate, "backbone_rates": rule}
-    reasons = {"phases[1].backbone_rates": f"{request.rates}: {fact.sentence} ({fact.source})"}
+        lr, decay = round(head_lr * fact.top_ratio, 12), round(fact.decay, 12)
+        rule = LrRule(rule=fact.rule, lr=lr, decay=decay)
+    changes: dict[str, Any] = {"head_lr": head_lr, "backbone_lr": rule}
+    reasons = {"phases[1].backbone_lr": f"{request.lr_rule}: {fact.sentence} ({fact.source})"}
     if fact.grain is not None:
-        reasons["model.grain"] = f"{request.rates} counts {fact.grain}s"
+        reasons["model.grain"] = f"{request.lr_rule} counts {fact.grain}s"
     if tune.schedule.name == "cosine" and fact.rule != "by_depth":
-        changes["schedule"] = tune.schedule.model_copy(update={"final_rate": 0.0})
+        changes["schedule"] = tune.schedule.model_copy(update={"final_lr": 0.0})
         reasons["phases[1].schedule"] = (
             f"{_RISE_REASON}; then cosine to zero instead of 1e-6: a floor would make all groups equal at the end"
         )

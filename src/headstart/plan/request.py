@@ -13,7 +13,7 @@ from numbers import Real
 from typing import Any, Literal, get_args
 
 from headstart.errors import PlanError, nearest
-from headstart.knowledge.transfer import RATE_PRESETS, WEIGHT_DECAY
+from headstart.knowledge.transfer import LR_RULES, WEIGHT_DECAY
 from headstart.plan.faults import cross_faults
 from headstart.plan.plan import (
     AugmentationPlan,
@@ -26,8 +26,8 @@ from headstart.plan.plan import (
     NoncommercialWeights,
     OptimizerPlan,
     Plan,
+    ProbePhase,
     SelectionPlan,
-    SolvePhase,
     TrainPhase,
 )
 
@@ -35,8 +35,8 @@ DEFAULT_MODEL = "tf_efficientnet_lite0"
 
 Resize = Literal["crop", "squash", "letterbox"]
 HeadKind = Literal["linear", "mlp", "multi_depth"]
-HeadSolver = Literal["solved", "ridge", "adam"]
-PeakRates = Literal["planned", "find"]
+HeadSolver = Literal["logistic", "ridge", "adam"]
+PeakLr = Literal["planned", "find"]
 OptimizerName = Literal["adamw", "adam", "sgd"]
 
 _BOUNDS = (
@@ -44,7 +44,7 @@ _BOUNDS = (
     ("input_size", 32, 2048),
     ("batch_size", 1, 65_536),
     ("seed", 0, 2**32 - 1),
-    ("thaw", 1, 10_000),
+    ("unfreeze", 1, 10_000),
 )
 
 
@@ -63,11 +63,11 @@ class Request:
     """How an image becomes a square; None takes the way of the weights."""
     epochs: int | None = None
     """Epochs of every trained phase; None takes the strategy's own."""
-    thaw: int | None = None
+    unfreeze: int | None = None
     """How many backbone groups learn, counted from the last; None takes the strategy's own."""
-    rates: str | None = None
-    """Name of a preset in `facts.RATE_PRESETS`; None takes the strategy's own rates."""
-    peak_rates: PeakRates = "planned"
+    lr_rule: str | None = None
+    """Name of a preset in `knowledge.transfer.LR_RULES`; None takes the strategy's own rates."""
+    peak_lr: PeakLr = "planned"
     """find: each phase that trains finds its peak rates when it begins, from the planned ones."""
     grain: Grain | None = None
     """What a layer group is; None takes what the rates want, else stages."""
@@ -80,8 +80,8 @@ class Request:
     batch_size: int | None = None
     budget_seconds: float | None = None
     head: HeadKind = "linear"
-    head_solver: HeadSolver = "solved"
-    learning_rate: float | None = None
+    head_solver: HeadSolver = "logistic"
+    lr: float | None = None
     """Peak learning rate of the head in the first phase that trains; the others keep their ratio to it. None takes the
     strategy's own."""
     optimizer: OptimizerName | None = None
@@ -99,15 +99,15 @@ class Request:
         ]
         if self.budget_seconds is not None and self.budget_seconds <= 0:
             faults.append(f"budget: {self.budget_seconds:g} s must be > 0")
-        if self.rates is not None and self.rates not in RATE_PRESETS:
-            hint = nearest(self.rates, RATE_PRESETS)
+        if self.lr_rule is not None and self.lr_rule not in LR_RULES:
+            hint = nearest(self.lr_rule, LR_RULES)
             faults.append(
-                f"rates: {self.rates!r} must be one of {', '.join(RATE_PRESETS)}" + (f"; {hint}" * bool(hint))
+                f"lr_rule: {self.lr_rule!r} must be one of {', '.join(LR_RULES)}" + (f"; {hint}" * bool(hint))
             )
         if self.resize is not None and self.resize not in get_args(Resize):
             faults.append(f"resize: {self.resize!r} must be one of {', '.join(get_args(Resize))}")
-        if self.learning_rate is not None and not 0 < self.learning_rate <= 1:
-            faults.append(f"learning_rate: {self.learning_rate:g} must be > 0 and <= 1")
+        if self.lr is not None and not 0 < self.lr <= 1:
+            faults.append(f"lr: {self.lr:g} must be > 0 and <= 1")
         if self.weight_decay is not None and not 0 <= self.weight_decay <= 1:
             faults.append(f"weight_decay: {self.weight_decay:g} must be 0..1")
         if self.optimizer is not None and self.optimizer not in get_args(OptimizerName):
@@ -116,8 +116,8 @@ class Request:
             faults.append(
                 f"optimizer: {self.optimizer!r} must be one of {', '.join(known)}" + (f"; {hint}" * bool(hint))
             )
-        if self.peak_rates not in get_args(PeakRates):
-            faults.append(f"peak_rates: {self.peak_rates!r} must be one of {', '.join(get_args(PeakRates))}")
+        if self.peak_lr not in get_args(PeakLr):
+            faults.append(f"peak_lr: {self.peak_lr!r} must be one of {', '.join(get_args(PeakLr))}")
         if faults:
             raise PlanError(faults, source="the request")
 
@@ -125,8 +125,8 @@ class Request:
         """Whether the user decided the value at this path of the plan, so that it needs no reason."""
         if path.endswith(".epochs"):
             return self.epochs is not None
-        if path.endswith(".thaw"):
-            return self.thaw is not None
+        if path.endswith(".unfreeze"):
+            return self.unfreeze is not None
         said = {
             "model.name": self.model,
             "model.grain": self.grain,
@@ -140,18 +140,18 @@ class Request:
 
 NO_USE_FOR: dict[str, dict[str, str]] = {
     "feature_extraction": {
-        "thaw": "the whole backbone stays frozen; --strategy partial thaws the last N groups",
-        "rates": "no pretrained group learns",
+        "unfreeze": "the whole backbone stays frozen; --strategy partial unfreezes the last N groups",
+        "lr_rule": "no pretrained group learns",
         "grain": "no pretrained group learns",
     },
     "gradual": {
-        "thaw": "its phases thaw one group more each",
-        "rates": "each of its phases has its own rate, a tenth of the one before",
+        "unfreeze": "its phases unfreeze one group more each",
+        "lr_rule": "each of its phases has its own rate, a tenth of the one before",
     },
-    "full": {"thaw": "every group learns; --strategy partial thaws the last N"},
+    "full": {"unfreeze": "every group learns; --strategy partial unfreezes the last N"},
     "scratch": {
-        "thaw": "random layers must all learn",
-        "rates": "rates by layer protect pretrained features, and random weights have none",
+        "unfreeze": "random layers must all learn",
+        "lr_rule": "rates by layer protect pretrained features, and random weights have none",
     },
 }
 """Strategy -> option it has no use for -> why. An option never does nothing silently."""
@@ -169,7 +169,7 @@ def refuse_what_has_no_use(strategy: str, request: Request) -> None:
         if getattr(request, option) is not None
     ]
     probes = f"{strategy} starts from the solved linear probe"
-    if strategy == "full" and request.rates == "bit":
+    if strategy == "full" and request.lr_rule == "bit":
         probes = "BiT-HyperRule has one linear layer that starts from zeros"
     if request.head == "mlp" and strategy not in ("feature_extraction", "scratch"):
         faults.append(f"head: an mlp head goes with feature_extraction or scratch; {probes}")
@@ -180,7 +180,7 @@ def refuse_what_has_no_use(strategy: str, request: Request) -> None:
         faults.append(
             "head: head_solver ridge solves a head on pretrained features; scratch trains its head with the rest"
         )
-    elif request.head_solver == "ridge" and request.rates == "bit":
+    elif request.head_solver == "ridge" and request.lr_rule == "bit":
         faults.append(f"head: head_solver ridge solves the probe; {probes}")
     if request.head == "multi_depth":
         faults += _multi_depth_faults(strategy, request)
@@ -200,21 +200,21 @@ def _multi_depth_faults(strategy: str, request: Request) -> list[str]:
     return []
 
 
-def solved_probe(request: Request) -> SolvePhase:
+def solved_probe(request: Request) -> ProbePhase:
     """The phase that solves the head, in the way the user chose."""
-    return SolvePhase(solver="ridge" if request.head_solver == "ridge" else "logistic")
+    return ProbePhase(solver="ridge" if request.head_solver == "ridge" else "logistic")
 
 
 def assemble(
     strategy: str,
     request: Request,
-    phases: tuple[SolvePhase | TrainPhase, ...],
+    phases: tuple[ProbePhase | TrainPhase, ...],
     reasons: dict[str, str],
     *,
     weights: Literal["pretrained", "random"] = "pretrained",
     optimizer: OptimizerPlan | None = None,
-    patience_epochs: int | None = 5,
-    when_futile: Literal["skip_tuning", "tune_anyway"] = "skip_tuning",
+    patience: int | None = 5,
+    when_cannot_improve: Literal["skip_tuning", "tune_anyway"] = "skip_tuning",
     batch_size: int = 32,
     mixup_alpha: float | None = None,
 ) -> Plan:
@@ -224,16 +224,16 @@ def assemble(
         PlanError: values of the request contradict each other.
     """
     trained = [index for index, phase in enumerate(phases) if isinstance(phase, TrainPhase)]
-    found = {"peak_rates": request.peak_rates}
+    found = {"peak_lr": request.peak_lr}
     phases = tuple(p.model_copy(update=found) if isinstance(p, TrainPhase) else p for p in phases)
-    rates = RATE_PRESETS.get(request.rates or "")
+    rates = LR_RULES.get(request.lr_rule or "")
     if trained and request.epochs is not None:
-        when_futile = "tune_anyway"  # whoever names the epochs wants to see them
+        when_cannot_improve = "tune_anyway"  # whoever names the epochs wants to see them
     augmentation = request.augmentation
     if mixup_alpha is not None:
         augmentation = augmentation.model_copy(update={"mixup_alpha": mixup_alpha})
     why = {**_default_reasons(request, phases, trained), **reasons}
-    phases, rate_reasons = _at_learning_rate(phases, request.learning_rate)
+    phases, rate_reasons = _at_lr(phases, request.lr)
     optimizer, optimizer_reasons = _given_optimizer(optimizer or OptimizerPlan(weight_decay=WEIGHT_DECAY), request)
     plan = Plan(
         strategy=strategy,
@@ -250,7 +250,7 @@ def assemble(
         phases=phases,
         augmentation=augmentation,
         optimizer=optimizer,
-        selection=SelectionPlan(when_futile=when_futile, patience_epochs=patience_epochs),
+        selection=SelectionPlan(when_cannot_improve=when_cannot_improve, patience=patience),
         batch_size=request.batch_size or batch_size,
         budget_seconds=request.budget_seconds,
         class_weight=_class_weight(request.class_weight),
@@ -282,28 +282,28 @@ def _class_weight(given: Any) -> Literal["balanced"] | dict[str, float] | None: 
     return {str(name): float(weight) for name, weight in given.items()}
 
 
-def _at_learning_rate(
-    phases: tuple[SolvePhase | TrainPhase, ...], learning_rate: float | None
-) -> tuple[tuple[SolvePhase | TrainPhase, ...], dict[str, str]]:
+def _at_lr(
+    phases: tuple[ProbePhase | TrainPhase, ...], lr: float | None
+) -> tuple[tuple[ProbePhase | TrainPhase, ...], dict[str, str]]:
     """The phases with the learning rate that was given for the head of the first that trains, and the reasons.
 
     All others are scaled with it, those of `by_depth` excepted: that ladder is a fixed one.
     """
-    first = next((phase.learning_rate for phase in phases if isinstance(phase, TrainPhase)), None)
-    if learning_rate is None or first is None:
+    first = next((phase.head_lr for phase in phases if isinstance(phase, TrainPhase)), None)
+    if lr is None or first is None:
         return phases, {}
-    factor, found, reasons = learning_rate / first, list[SolvePhase | TrainPhase](), dict[str, str]()
+    factor, found, reasons = lr / first, list[ProbePhase | TrainPhase](), dict[str, str]()
     for index, phase in enumerate(phases):
         if isinstance(phase, TrainPhase):
-            rule = phase.backbone_rates
-            listed = {name: min(1.0, factor * rate) for name, rate in rule.rates.items()}
-            scaled = rule.model_copy(update={"top": min(1.0, factor * rule.top), "rates": listed})
+            rule = phase.backbone_lr
+            groups = {name: min(1.0, factor * rate) for name, rate in rule.groups.items()}
+            scaled = rule.model_copy(update={"lr": min(1.0, factor * rule.lr), "groups": groups})
             backbone = (
                 "the fixed ladder of the backbone stays" if rule.rule == "by_depth" else "the backbone's in ratio"
             )
-            reasons[f"phases[{index}].learning_rate"] = f"given: learning rate {learning_rate:g}; {backbone}"
-            rate = learning_rate if phase.learning_rate == first else min(1.0, factor * phase.learning_rate)
-            phase = phase.model_copy(update={"learning_rate": rate, "backbone_rates": scaled})
+            reasons[f"phases[{index}].head_lr"] = f"given: learning rate {lr:g}; {backbone}"
+            rate = lr if phase.head_lr == first else min(1.0, factor * phase.head_lr)
+            phase = phase.model_copy(update={"head_lr": rate, "backbone_lr": scaled})
         found.append(phase)
     return tuple(found), reasons
 
@@ -316,7 +316,7 @@ def _given_optimizer(planned: OptimizerPlan, request: Request) -> tuple[Optimize
 
 
 def _default_reasons(
-    request: Request, phases: tuple[SolvePhase | TrainPhase, ...], trained: list[int]
+    request: Request, phases: tuple[ProbePhase | TrainPhase, ...], trained: list[int]
 ) -> dict[str, str]:
     """Reasons for what no strategy decides, those of the caller first."""
     why = dict(request.reasons)
@@ -325,14 +325,14 @@ def _default_reasons(
     why["input.resize"] = (
         "the way these weights were evaluated; headstart check says how much of your images it cuts off"
     )
-    if isinstance(phases[0], SolvePhase):
-        why["phases[0].strength"] = "cross-validated on out-of-fold predictions inside the training images"
+    if isinstance(phases[0], ProbePhase):
+        why["phases[0].l2_penalty"] = "cross-validated on out-of-fold predictions inside the training images"
     if trained:
         why["optimizer"] = (
             "AdamW: its best weight decay depends less on the learning rate than that of Adam with an L2 penalty "
             f"(Loshchilov & Hutter 2019); {WEIGHT_DECAY:g} is PyTorch's default"
         )
-        why["selection.patience_epochs"] = "five epochs without a better one end a phase"
+        why["selection.patience"] = "five epochs without a better one end a phase"
         why["batch_size"] = "32 images: enough steps on small sets, and it fits any machine"
     for index in trained:
         why[f"phases[{index}].batch_norm"] = (

@@ -24,29 +24,29 @@ class Section(BaseModel):
 
 
 class DataPlan(Section):
-    """Which images, and who plays which role."""
+    """Which images, and how they are split into train, validation and test."""
 
     source: str = Field(min_length=1)
     """Folder, tar file or name of an embedded set."""
     val: str | None = None
-    """A folder of class folders that reports; None lets the source's own splits or a seeded one decide."""
+    """A folder of class folders that is the test set; None: the source's own splits, or a seeded one."""
     group: str | None = None
     """Regular expression on the image path; images with the same group 1 stay on one side of every split."""
     unreadable: Literal["leave_out", "stop"] = "leave_out"
     limit_train: str | None = None
     """`100/class` or `1000`: train on a seeded sample of this many images."""
     limit_test: str | None = None
-    """The same for the images that report."""
-    report_share: Annotated[float, Field(gt=0, lt=1)] = 0.2
-    """Share of the images that reports when the source brings no split."""
-    report_seed: Annotated[int, Field(ge=0, lt=2**32)] | None = None
-    """Draws the images that report when the source brings no split; None takes the plan's seed. One for several runs
-    with seeds of their own: no image then chooses in one run and reports in another."""
+    """The same for the test set."""
+    test_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.2
+    """Fraction of the images held out as the test set where the source has no split."""
+    test_seed: Annotated[int, Field(ge=0, lt=2**32)] | None = None
+    """Seed of the test set where the source has no split; None: the plan's seed. Runs with seeds of their own share one
+    test set if they share this seed: no image is then in the validation set of one and the test set of another."""
     bits: Annotated[int, Field(ge=1, le=16)] | None = None
     """Bits that grey values with more than 8 bits use, the same for all files: 12 makes 4,095 white. None: all bits of
     the file's type, so that values that use a part of it are dark."""
-    select_share: Annotated[float, Field(gt=0, lt=1)] = 0.2
-    """Share of the training images that chooses between epochs when no other split can."""
+    validation_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.2
+    """Fraction of the training images held out as the validation set where no other split can be it."""
     validation: Literal["auto", "held_out"] = "auto"
     """auto: out-of-fold in train where only a head is fitted, held out of train where epochs are selected. held_out:
     always held out, so that both can be compared on the same validation images."""
@@ -91,7 +91,7 @@ class ModelPlan(Section):
     weights: Literal["pretrained", "random"] = "pretrained"
     """random: nothing is read or downloaded; the name then gives the architecture and what it expects of an image."""
     grain: Grain = "stage"
-    """How finely the network is cut into the layer groups that phases count (`thaw`) and rates name."""
+    """Size of the layer groups that phases count (`unfreeze`) and to which learning rates belong."""
     noncommercial_weights: NoncommercialWeights = "refuse"
     """Whether weights whose licence forbids commercial use may be used."""
 
@@ -115,32 +115,34 @@ class HeadPlan(Section):
     layer groups (of stage grain) beside what the ordinary head reads."""
 
 
-class RateRule(Section):
-    """Peak learning rates of the thawed backbone groups."""
+class LrRule(Section):
+    """Peak learning rates of the unfrozen backbone groups."""
 
-    rule: Literal["uniform", "geometric", "by_depth", "listed"] = "uniform"
-    """uniform: all at `top`. geometric: the last stage at `top`, each group before it at the rate times `factor`.
-    by_depth: the usual ladder's learning rate at that relative depth. listed: `rates`, by group name."""
-    top: Annotated[float, Field(gt=0, le=1)] = 1e-4
-    factor: Annotated[float, Field(gt=0, le=1)] = 1.0
-    rates: dict[str, Annotated[float, Field(gt=0, le=1)]] = {}
+    rule: Literal["uniform", "layer_decay", "by_depth", "by_group"] = "uniform"
+    """uniform: `lr` for all. layer_decay: `lr` for the last group, and for each group before it the learning rate of
+    the group after it times `decay`. by_depth: the usual discriminative learning rate at that relative depth.
+    by_group: `groups` names them."""
+    lr: Annotated[float, Field(gt=0, le=1)] = 1e-4
+    decay: Annotated[float, Field(gt=0, le=1)] = 1.0
+    groups: dict[str, Annotated[float, Field(gt=0, le=1)]] = {}
 
 
 class Schedule(Section):
-    """How every group's rate moves from its peak; all groups share the shape."""
+    """Learning-rate schedule; all layer groups share its shape, each scaled to its own peak."""
 
     name: Literal["cosine", "one_cycle", "plateau", "multi_step", "constant"] = "cosine"
     warmup_epochs: Annotated[float, Field(ge=0)] = 0.0
-    """Linear rise from zero before the shape starts (one_cycle has its own rise)."""
-    final_rate: Annotated[float, Field(ge=0)] = 1e-6
+    """Linear warm-up from zero before the shape starts (one_cycle has its own)."""
+    final_lr: Annotated[float, Field(ge=0)] = 1e-6
     """cosine ends here; a group whose peak is lower stays at its peak."""
-    rise_share: Annotated[float, Field(gt=0, lt=1)] = 0.3
-    """one_cycle: share of the steps that rises."""
+    pct_start: Annotated[float, Field(gt=0, lt=1)] = 0.3
+    """one_cycle: fraction of the steps in which the learning rate rises, as in PyTorch's OneCycleLR."""
     plateau_factor: Annotated[float, Field(gt=0, lt=1)] = 0.5
     plateau_patience_epochs: Annotated[int, Field(ge=0)] = 5
-    plateau_minimum: Annotated[float, Field(ge=0)] = 1e-7
+    plateau_min_lr: Annotated[float, Field(ge=0)] = 1e-7
     milestones: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = (0.3, 0.6, 0.9)
-    """multi_step: shares of the phase's steps, warm-up included, at which the rate is multiplied; rising."""
+    """multi_step: fractions of the phase's steps, warm-up included, at which the learning rate is multiplied by
+    `milestone_factor`; rising."""
     milestone_factor: Annotated[float, Field(gt=0, lt=1)] = 0.1
 
     @field_validator("milestones")
@@ -151,83 +153,85 @@ class Schedule(Section):
         return milestones
 
 
-class SolvePhase(Section):
-    """The linear head as the solution of a convex problem on frozen features; no epochs, no learning rate."""
+class ProbePhase(Section):
+    """Linear probe: a linear head on frozen features, fitted as a convex problem; no epochs, no learning rate."""
 
-    kind: Literal["solve"] = "solve"
+    kind: Literal["linear_probe"] = "linear_probe"
     name: str = Field(default="probe", min_length=1)
-    strength: Annotated[float, Field(gt=0)] | Literal["auto"] = "auto"
-    """L2 penalty on standardised features; auto is cross-validated on out-of-fold predictions."""
+    l2_penalty: Annotated[float, Field(gt=0)] | Literal["auto"] = "auto"
+    """On weights of standardised features; auto is cross-validated on out-of-fold predictions."""
     folds: Annotated[int, Field(ge=2, le=20)] = 5
     solver: Literal["logistic", "ridge"] = "logistic"
-    """logistic: cross-entropy, by L-BFGS. ridge: squared error onto the classes, exactly; one temperature makes its
-    answers probabilities."""
+    """logistic: cross-entropy, by L-BFGS. ridge: squared error on one-hot classes, in closed form; a temperature turns
+    its scores into probabilities."""
 
 
-class FrozenPartPlan(Section):
-    """How a phase gets what lies before its first trained group."""
+class FrozenPrefixPlan(Section):
+    """How a phase gets the output of the frozen prefix: the layers before its first trainable group."""
 
-    way: Literal["stored", "computed"]
-    """stored: once, as activations at the border, and only what lies behind it is run. computed: in every epoch."""
-    border: str | None = None
-    """stored: the layer group before which the network is cut."""
+    activations: Literal["cached", "computed"]
+    """cached: computed once and kept at the cut point, so that only the trainable suffix runs. computed: in every
+    epoch."""
+    cut_point: str | None = None
+    """cached: the layer group before which the network is cut."""
     views: Annotated[int, Field(ge=0, le=64)] = 0
-    """stored: of each training image."""
+    """cached: augmented views of each training image."""
 
     @model_validator(mode="after")
-    def _stored_has_a_border(self) -> FrozenPartPlan:
-        stored = self.way == "stored"
-        if stored != (self.border is not None) or stored != (self.views > 0):
-            raise ValueError("stored needs a border and at least one view, computed has neither")
+    def _cached_has_a_cut_point(self) -> FrozenPrefixPlan:
+        cached = self.activations == "cached"
+        if cached != (self.cut_point is not None) or cached != (self.views > 0):
+            raise ValueError("cached needs a cut_point and at least one view, computed has neither")
         return self
 
 
 class TrainPhase(Section):
-    """A number of epochs in which some groups learn."""
+    """A number of epochs in which the head and some backbone groups are trained."""
 
     kind: Literal["train"] = "train"
     name: str = Field(min_length=1)
     epochs: Annotated[int, Field(ge=1, le=10_000)]
-    thaw: Annotated[int, Field(ge=0)] | Literal["all"]
-    """How many backbone groups learn beside the head, counted from the last stage."""
-    learning_rate: Annotated[float, Field(gt=0, le=1)]
-    """Peak rate of the head."""
-    backbone_rates: RateRule = RateRule()
+    unfreeze: Annotated[int, Field(ge=0)] | Literal["all"]
+    """How many backbone groups are trainable besides the head, counted from the last one."""
+    head_lr: Annotated[float, Field(gt=0, le=1)]
+    """Peak learning rate of the head."""
+    backbone_lr: LrRule = LrRule()
     schedule: Schedule = Schedule()
     batch_norm: BatchNormPolicy = "pretrained_statistics"
     """pretrained_statistics: evaluation mode on every step, no buffer moves. adapt_statistics: buffers move,
-    affine weights do not. train: thawed groups normalise by batch and move."""
+    affine weights do not. train: unfrozen groups normalise by batch, and their buffers move."""
     batch_norm_affine: Literal["trained", "frozen"] = "trained"
-    """Whether scale and shift of thawed BatchNorm layers learn."""
-    head_views: Annotated[int, Field(ge=0, le=64)] = 0
-    """Before the first step the solved head is solved once more, with its L2 penalty, on the plain view and this many
+    """Whether scale and shift of unfrozen BatchNorm layers are trained."""
+    head_refit_views: Annotated[int, Field(ge=0, le=64)] = 0
+    """Before the first step the linear probe is fitted again, with its L2 penalty, on the plain view and this many
     augmented views of each training image; 0 leaves it as it is."""
-    frozen_part: FrozenPartPlan | Literal["auto"] = "auto"
-    """auto is settled when the phase begins, by what is sooner done and what the store has room for."""
-    peak_rates: Literal["planned", "find", "found"] = "planned"
-    """planned: as they stand here. find: range tests multiply those of the head and of the backbone when the phase
-    begins; it is then settled as found, or as planned where they found nothing useful."""
-    learning_rates: dict[str, float] = {}
-    """Settled: group name -> peak rate, stem to head; empty until the network is known."""
+    frozen_prefix: FrozenPrefixPlan | Literal["auto"] = "auto"
+    """auto is resolved when the phase begins, by what is faster and what the activation cache has room for."""
+    peak_lr: Literal["planned", "find", "found"] = "planned"
+    """planned: as they stand here. find: learning-rate range tests multiply those of the head and of the backbone when
+    the phase begins; it is then resolved to found, or to planned where they found nothing useful."""
+    lr_by_group: dict[str, float] = {}
+    """Resolved: group name -> peak learning rate, stem to head; empty until the network is known."""
 
 
-Phase = Annotated[SolvePhase | TrainPhase, Field(discriminator="kind")]
+Phase = Annotated[ProbePhase | TrainPhase, Field(discriminator="kind")]
 
 
 class AugmentationPlan(Section):
-    """What varies between two views of one training image."""
+    """Random changes from one view of a training image to the next."""
 
     preset: Literal["none", "light", "standard", "strong", "trivial"] = "standard"
     flip: Literal["none", "horizontal", "all"] = "horizontal"
     """Mirrored views; none where a mirrored image means something else, all where there is no up."""
     mixup_alpha: Annotated[float, Field(ge=0, le=10)] = 0.0
     """Each training batch is mixed with itself in another order, by a share from Beta(alpha, alpha); 0: not at all."""
-    stored_views: Annotated[int, Field(ge=1, le=64)] | Literal["auto"] = "auto"
-    """Views of a training image that are stored where a phase leaves a frozen prefix; epochs see them in turn. auto:
-    four, or as many as there are epochs or room for. With as many as epochs nothing is lost to views made anew."""
+    cached_views: Annotated[int, Field(ge=1, le=64)] | Literal["auto"] = "auto"
+    """Augmented views of a training image whose activations are cached where a phase has a frozen prefix; epochs take
+    them in turn. auto: four, or fewer where there are fewer epochs or no room. With one for each epoch training sees
+    as many different views as without a cache."""
     channel_jitter: Annotated[float, Field(ge=0, le=1)] = 0.0
-    """Each channel of the stored activations of an image is shifted by a draw of its own, at most this many standard
-    deviations of them, anew in each step; 0: not at all. Has nothing to vary where nothing is stored."""
+    """Each channel of the cached activations of an image is shifted by a draw of its own, at most this many standard
+    deviations of them, anew in each step; 0: not at all. Needs a phase that trains on cached activations."""
 
 
 class OptimizerPlan(Section):
@@ -242,12 +246,13 @@ class OptimizerPlan(Section):
 
 
 class SelectionPlan(Section):
-    """Which weights are kept, judged on images that do not report."""
+    """Which checkpoint is selected, on validation images."""
 
-    patience_epochs: Annotated[int, Field(ge=1)] | None = 5
-    """A phase ends after this many epochs without a better one; None never stops early."""
-    noise_level: Annotated[float, Field(gt=0, lt=1)] = 0.05
-    """A tuned epoch replaces the solved probe only if it has fewer errors and a lower log loss (each at its
+    patience: Annotated[int, Field(ge=1)] | None = 5
+    """Early stopping: a phase ends after this many epochs without a better one; None never stops early."""
+    significance_level: Annotated[float, Field(gt=0, lt=1)] = 0.05
+    """A tuned epoch replaces the linear probe only if it has fewer errors and a lower log loss (each at its
     best temperature) on the same images, with a one-sided paired p-value below this."""
-    when_futile: Literal["skip_tuning", "tune_anyway"] = "skip_tuning"
-    """What to do when the probe makes no mistake on the validation images, so that no tuned epoch can make fewer."""
+    when_cannot_improve: Literal["skip_tuning", "tune_anyway"] = "skip_tuning"
+    """What to do when the linear probe classifies every validation image correctly, so that no tuned epoch can be
+    better."""

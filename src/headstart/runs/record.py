@@ -12,6 +12,7 @@ import yaml
 
 from headstart.errors import RunError
 from headstart.files import is_file
+from headstart.plan.upgrade import upgraded
 from headstart.runs.folder import Run
 
 Values = Mapping[str, Any]
@@ -147,7 +148,7 @@ def read_run(folder: Path) -> RunFacts:
     phases = metrics["phases"] if metrics else _phases(events)
     return RunFacts(
         folder=folder,
-        plan=_mapping(folder / "plan.resolved.yaml", "strategy", "model", "phases", "data"),
+        plan=upgraded(_mapping(folder / "plan.resolved.yaml", "strategy", "model", "phases", "data")),
         data=data,
         environment=_mapping(folder / "environment.json"),
         events=tuple(events),

@@ -11,6 +11,7 @@ import yaml
 from headstart.errors import RunError
 from headstart.files import is_file
 from headstart.plan.reasons import FINGERPRINTS
+from headstart.plan.upgrade import upgraded
 from headstart.runs.folder import Run
 
 Setting = str | int | float | bool
@@ -19,7 +20,7 @@ _YAML = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # twenty times as quick w
 
 
 def raw_plan(folder: Path) -> dict[str, Any]:
-    """Values of the settled plan, not checked: a plan of another version can be shown too.
+    """Values of the resolved plan, not checked: a plan of a newer version can be shown too.
 
     Raises:
         RunError: it is missing or no YAML.
@@ -35,7 +36,7 @@ def raw_plan(folder: Path) -> dict[str, Any]:
         raise RunError(f"plan.resolved.yaml cannot be read ({_first_line(error)})") from error
     if not isinstance(plan, dict):
         raise RunError(f"plan.resolved.yaml holds a {type(plan).__name__}", expected="the settings of a plan")
-    return plan
+    return upgraded(plan)
 
 
 def _first_line(error: Exception) -> str:

@@ -13,7 +13,7 @@ BELOW = "first_epoch_below_probe"
 
 
 def below_probe_alarm(
-    probe: Candidate, first: Candidate, *, on: str, noise_level: float, rates: Mapping[str, float]
+    probe: Candidate, first: Candidate, *, on: str, significance_level: float, rates: Mapping[str, float]
 ) -> dict[str, object] | None:
     """The alarm for a first tuned epoch that is worse than the probe beyond noise, with its numbers; None if it is not.
 
@@ -25,11 +25,11 @@ def below_probe_alarm(
         probe: The solved head on the pretrained features.
         first: The network after the first tuned epoch, evaluated on the same images.
         on: These images, in words.
-        noise_level: 0..1.
+        significance_level: 0..1.
         rates: Layer group -> peak learning rate of the phase.
     """
     p_value = probe.p_value_against(first)
-    if p_value >= noise_level:
+    if p_value >= significance_level:
         return None
     phase, _, epoch = first.name.partition("/")
     *backbone, head = rates.values()
@@ -56,7 +56,7 @@ def unused_tuning(phases: Sequence[Mapping[str, Any]], chosen: str) -> dict[str,
         chosen: Name of the selected candidate.
     """
     tuned = [row for row in phases if row["kind"] == "train" and row["epochs_run"]]
-    if not tuned or chosen not in [row["name"] for row in phases if row["kind"] == "solve"]:
+    if not tuned or chosen not in [row["name"] for row in phases if row["kind"] != "train"]:
         return None
     epochs, seconds = sum(row["epochs_run"] for row in tuned), sum(row["seconds"] for row in tuned)
     was = "was" if epochs == 1 else "were"

@@ -35,14 +35,16 @@ class Outcome:
     """(N,) probability of the class that the chosen candidate predicted, for the same images; None if unknown."""
 
 
-def choose(probe: Candidate | None, best: Candidate | None, *, on: str, noise_level: float) -> tuple[Candidate, str]:
+def choose(
+    probe: Candidate | None, best: Candidate | None, *, on: str, significance_level: float
+) -> tuple[Candidate, str]:
     """The candidate to keep, and the sentence that says why.
 
     Args:
         probe: The solved head, where the plan had one.
         best: The best epoch, where one was judged.
         on: The images that both were judged on, in words.
-        noise_level: The best epoch replaces the probe below this p-value.
+        significance_level: The best epoch replaces the probe below this p-value.
 
     Raises:
         RunError: nothing was ever judged.
@@ -63,6 +65,6 @@ def choose(probe: Candidate | None, best: Candidate | None, *, on: str, noise_le
         f"{on}: accuracy {best.accuracy:.3f} to {probe.accuracy:.3f}, "
         f"log loss at its best temperature {best.loss:.3f} to {probe.loss:.3f}, p = {p_value:.2g}"
     )
-    if p_value < noise_level:
+    if p_value < significance_level:
         return best, f"beats the solved probe beyond noise ({figures})"
     return probe, f"no epoch beat the solved probe beyond noise ({figures})"

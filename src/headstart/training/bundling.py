@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import partial
 
 from headstart.networks.groups.layers import restore
-from headstart.plan.plan import SolvePhase
+from headstart.plan.plan import ProbePhase
 from headstart.training.best_epoch import Outcome, choose
 from headstart.training.checkpoint import Candidate, Progress
 from headstart.training.probe.probe import refit_head
@@ -47,8 +47,8 @@ def end(training: Training, *, stopped: StopReason | None) -> Outcome:
     rows = list(progress.phases)
     if not progress.done:
         rows.append(training.phase_row(plan.phases[progress.phase], f"stopped by the {stopped}"))
-    on, noise = images.roles.validation_source, plan.selection.noise_level
-    chosen, why = choose(state.probe, state.best, on=on, noise_level=noise)
+    on, noise = images.roles.validation_source, plan.selection.significance_level
+    chosen, why = choose(state.probe, state.best, on=on, significance_level=noise)
     if plan.head.kind == "multi_depth":
         why = progress.phases[0]["ended"]
     restore(training.classifier.network, chosen.weights)
@@ -84,6 +84,6 @@ def interrupted(progress: Progress) -> Outcome:
 def _refit(training: Training, strength: float) -> None:
     """The head on all of train; unlike in a phase nothing is saved when it is left, because nothing was begun."""
     leave = partial(leave_if_asked, training.stop)
-    phase = next(phase for phase in reversed(training.plan.phases) if isinstance(phase, SolvePhase))
+    phase = next(phase for phase in reversed(training.plan.phases) if isinstance(phase, ProbePhase))
     source = replace(training.source, after_batch=lambda engine: leave())
     refit_head(source, phase, strength=strength, seed=training.plan.seed, check_stop=SolveCheck(training.stop, leave))

@@ -29,7 +29,7 @@ from headstart.engine.store.training_images import TrainingImages
 from headstart.engine.views import training_view, view_rng
 from headstart.errors import DiskFullError, ModelError, NotWritableError
 from headstart.networks.backbone import Classifier
-from headstart.plan.plan import AugmentationPlan, FrozenPartPlan, TrainPhase
+from headstart.plan.plan import AugmentationPlan, FrozenPrefixPlan, TrainPhase
 from headstart.runs.observers import Observer, measured_span
 from headstart.training.activation_source import ActivationSource
 
@@ -38,7 +38,7 @@ Batch: TypeAlias = tuple[Sequence[ImageRecord], tuple[Tensor, ...]]
 SELECT_IMAGES = 256
 """Stored rows that are judged at once."""
 
-COMPUTED = FrozenPartPlan(way="computed")
+COMPUTED = FrozenPrefixPlan(activations="computed")
 """Nothing is stored."""
 
 
@@ -50,7 +50,7 @@ class Feed(Protocol):
         """Which engine computed what is stored; None: nothing is."""
 
     @property
-    def way(self) -> FrozenPartPlan:
+    def way(self) -> FrozenPrefixPlan:
         """What is stored, as a settled plan says it."""
 
     @property
@@ -77,7 +77,7 @@ class PixelFeed:
     augmentation: AugmentationPlan
     seed: int
     engine: str | None = None
-    way: FrozenPartPlan = COMPUTED
+    way: FrozenPrefixPlan = COMPUTED
     channel_jitter: float = 0.0
 
     def batches(self, chunks: Sequence[Sequence[ImageRecord]], *, epoch: int) -> Iterator[Batch]:
@@ -126,9 +126,9 @@ class StoredFeed:
     channel_jitter: float = 0.0
 
     @property
-    def way(self) -> FrozenPartPlan:
+    def way(self) -> FrozenPrefixPlan:
         """The border, and how many views."""
-        return FrozenPartPlan(way="stored", border=self.made.border, views=self.views)
+        return FrozenPrefixPlan(activations="cached", cut_point=self.made.border, views=self.views)
 
     def batches(self, chunks: Sequence[Sequence[ImageRecord]], *, epoch: int) -> Iterator[Batch]:
         """One of the stored views of each image, another one in each epoch until all were seen."""
@@ -209,11 +209,11 @@ def feed_for(
     classifier, images, observer = source.classifier, source.images, source.observer
     pixels = PixelFeed(classifier, images, augmentation, seed)
     wanted = _wanted(phase, classifier, augmentation)
-    if images.store is None or wanted.border is None:
+    if images.store is None or wanted.cut_point is None:
         _note_without_jitter(augmentation, phase.name, observer)
         return pixels
     try:
-        made = made or cut_at(classifier, wanted.border, size=images.spec.size)
+        made = made or cut_at(classifier, wanted.cut_point, size=images.spec.size)
         kept = source.activations(frozen_part(classifier, made))
         assert kept is not None
         plain = evaluation_view(images.spec, images.spent)
@@ -227,7 +227,7 @@ def feed_for(
         DiskFullError,
         NotWritableError,
     ) as error:  # no cut there, or no room: slower, and the same in the end
-        observer.noted("not_stored", {"phase": phase.name, "border": wanted.border, "why": str(error)})
+        observer.noted("not_stored", {"phase": phase.name, "border": wanted.cut_point, "why": str(error)})
         _note_without_jitter(augmentation, phase.name, observer)
         return pixels
     name = kept.engine_name
@@ -261,11 +261,11 @@ def _note_without_jitter(augmentation: AugmentationPlan, phase: str, observer: O
         observer.noted("no_jitter", {"phase": phase, "channel_jitter": augmentation.channel_jitter})
 
 
-def _wanted(phase: TrainPhase, classifier: Classifier, augmentation: AugmentationPlan) -> FrozenPartPlan:
+def _wanted(phase: TrainPhase, classifier: Classifier, augmentation: AugmentationPlan) -> FrozenPrefixPlan:
     """What the phase says; for `auto` the latest border that rests."""
-    if phase.frozen_part != "auto":
-        return phase.frozen_part
-    border = next((name for name in classifier.group_names if name in phase.learning_rates), None)
+    if phase.frozen_prefix != "auto":
+        return phase.frozen_prefix
+    border = next((name for name in classifier.group_names if name in phase.lr_by_group), None)
     if border in (None, classifier.group_names[0]) or phase.batch_norm != "pretrained_statistics":
         return COMPUTED
-    return FrozenPartPlan(way="stored", border=border, views=views_wanted(augmentation, phase.epochs))
+    return FrozenPrefixPlan(activations="cached", cut_point=border, views=views_wanted(augmentation, phase.epochs))

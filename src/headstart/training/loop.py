@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import time
 
-from headstart.plan.plan import SolvePhase
+from headstart.plan.plan import ProbePhase
 from headstart.runs.observers import ALL_EPOCHS
 from headstart.training.augmentation.batches import vary_batch
 from headstart.training.augmentation.mixup import batch_loss
@@ -44,7 +44,7 @@ def fit(training: Training) -> Outcome:
         while not training.progress.done:
             planned = training.plan.phases[training.progress.phase]
             training.observer.phase_started(training.progress.phase, planned)
-            if isinstance(planned, SolvePhase):
+            if isinstance(planned, ProbePhase):
                 fit_probe_phase(training, planned)
                 continue
             with entered_phase(training, planned) as phase:
@@ -84,14 +84,14 @@ def fit(training: Training) -> Outcome:
     return end(training, stopped=stopped)
 
 
-def fit_probe_phase(training: Training, phase: SolvePhase) -> None:
+def fit_probe_phase(training: Training, phase: ProbePhase) -> None:
     """The linear probe in one go; a candidate for the selected checkpoint."""
     started = time.monotonic()
     fitted = fit_probe(
         training.source,
         phase,
         seed=training.plan.seed,
-        noise_level=training.plan.selection.noise_level,
+        significance_level=training.plan.selection.significance_level,
         check_stop=SolveCheck(training.stop, lambda: training.after_batch(None)),
     )
     training.settle_engine(fitted.engine)
@@ -109,7 +109,7 @@ def fit_probe_phase(training: Training, phase: SolvePhase) -> None:
 def _skip_if_futile(training: Training, probe: Candidate) -> None:
     """End here if no tuned epoch could make fewer errors than the probe."""
     plan, progress = training.plan, training.progress
-    if progress.done or plan.selection.when_futile == "tune_anyway" or not (why := why_futile(probe)):
+    if progress.done or plan.selection.when_cannot_improve == "tune_anyway" or not (why := why_futile(probe)):
         return
     for phase in plan.phases[progress.phase :]:
         training.end_phase(phase, reason=why)

@@ -48,7 +48,7 @@ def entered_phase(training: Training, phase: TrainPhase) -> Iterator[PhaseTraini
     feed = feed_for(phase, training.source, augmentation=plan.augmentation, seed=plan.seed, made=found.cut)
     phase = training.settle_frozen_part(phase, feed.way)  # a store that is too full after all changes it
     training.settle_engine(feed.engine)
-    if phase.peak_rates == "find":
+    if phase.peak_lr == "find":
         phase = _with_found_rates(training, phase, feed)
         entered = enter(training.classifier, phase, plan.optimizer)
     training.progress.epoch_seconds += time.monotonic() - started
@@ -105,7 +105,7 @@ class PhaseTraining:
 
     def goes_on(self) -> bool:
         """Whether another epoch is to be trained; `ended` says why not."""
-        patience, waited = self._training.plan.selection.patience_epochs, self._progress.epochs_without_better
+        patience, waited = self._training.plan.selection.patience, self._progress.epochs_without_better
         if self.ended is None and self._progress.epoch >= self.phase.epochs:
             self.ended = ALL_EPOCHS
         elif self.ended is None and patience is not None and waited >= patience:
@@ -185,7 +185,7 @@ class PhaseTraining:
         self._frozen.assert_unmoved(self._entered.frozen(), where=where)
         self._entered.assert_rates(self._rates(progress.step - 1), where=where)
         if self._steps_waited > 1:  # behind a head of zeros the first step of all moves nothing but the head
-            self._training.raise_alarm(self._moved.alarm(phase.name, progress.epoch + 1, phase.learning_rates))
+            self._training.raise_alarm(self._moved.alarm(phase.name, progress.epoch + 1, phase.lr_by_group))
         progress.epoch_seconds += time.monotonic() - self._started
         self._training.observer.span_ended("training_steps")
 
@@ -206,9 +206,11 @@ class PhaseTraining:
         candidate = candidate_of(f"{self.phase.name}/{progress.epoch}", probabilities, labels, training.classifier)
         state.judged.add(candidate.name, validation, candidate.correct, candidate.losses)
         if state.best is None and state.probe is not None:
-            on, noise = training.images.roles.validation_source, training.plan.selection.noise_level
-            rates = self.phase.learning_rates
-            training.raise_alarm(below_probe_alarm(state.probe, candidate, on=on, noise_level=noise, rates=rates))
+            on, noise = training.images.roles.validation_source, training.plan.selection.significance_level
+            rates = self.phase.lr_by_group
+            training.raise_alarm(
+                below_probe_alarm(state.probe, candidate, on=on, significance_level=noise, rates=rates)
+            )
         better = state.best is None or candidate.is_better_than(state.best)
         if better:
             state.best = candidate

@@ -13,7 +13,7 @@ from headstart.engine.costs.timing import phase_row
 from headstart.engine.store.training_images import TrainingImages
 from headstart.networks.backbone import Classifier
 from headstart.networks.groups.layers import restore
-from headstart.plan.plan import FrozenPartPlan, Phase, Plan, TrainPhase
+from headstart.plan.plan import FrozenPrefixPlan, Phase, Plan, TrainPhase
 from headstart.runs.folder import Run
 from headstart.runs.observers import Observer
 from headstart.training.activation_source import ActivationSource
@@ -113,11 +113,11 @@ class Training:
         self.run.settle(self.plan)
         return phase
 
-    def settle_frozen_part(self, phase: TrainPhase, frozen_part: FrozenPartPlan) -> TrainPhase:
+    def settle_frozen_part(self, phase: TrainPhase, frozen_part: FrozenPrefixPlan) -> TrainPhase:
         """Write into the plan how a phase gets what is frozen."""
-        if phase.frozen_part == frozen_part:
+        if phase.frozen_prefix == frozen_part:
             return phase
-        return self.settle_phase(phase.model_copy(update={"frozen_part": frozen_part}))
+        return self.settle_phase(phase.model_copy(update={"frozen_prefix": frozen_part}))
 
     def settle_engine(self, name: str | None) -> None:
         """Say which engine computed what a phase reads."""

@@ -18,7 +18,7 @@ from headstart.engine.store.frozen_part import views_drawn_from
 from headstart.engine.store.store import random_view
 from headstart.engine.store.training_images import TrainingImages
 from headstart.engine.views import training_view, view_rng
-from headstart.plan.plan import AugmentationPlan, Phase, SolvePhase, TrainPhase
+from headstart.plan.plan import AugmentationPlan, Phase, ProbePhase, TrainPhase
 from headstart.solvers.rows import ChainedRows
 from headstart.training.activation_source import ActivationSource
 from headstart.training.checkpoint import Progress
@@ -45,7 +45,7 @@ class StartTerms(Protocol):
 
 
 def start_head(plan: StartTerms, phase: TrainPhase, progress: Progress, source: ActivationSource) -> None:
-    """Fit the head on the plain view and `phase.head_views` augmented views of each training image, and write it.
+    """Fit the head on the plain view and `phase.head_refit_views` augmented views of each training image, and write it.
 
     Does nothing where the phase has begun already, wants no such views, or no linear probe was fitted before. What
     `source.after_batch` raises ends the work with the head as it was.
@@ -56,14 +56,14 @@ def start_head(plan: StartTerms, phase: TrainPhase, progress: Progress, source: 
         progress: Where training stands; holds the probe's L2 penalty.
         source: The head of its classifier is changed in place; the features of its training images are computed.
     """
-    if not phase.head_views or progress.epoch or progress.step or progress.strength is None:
+    if not phase.head_refit_views or progress.epoch or progress.step or progress.strength is None:
         return
     classifier, images = source.classifier, source.images
-    solved = next(one for one in plan.phases if isinstance(one, SolvePhase))
+    solved = next(one for one in plan.phases if isinstance(one, ProbePhase))
     pooled = PooledSource(source)
     records = images.roles.train
     rows = [pooled.rows(records, what="features of train")]
-    for number in range(FIRST_VIEW, FIRST_VIEW + phase.head_views):
+    for number in range(FIRST_VIEW, FIRST_VIEW + phase.head_refit_views):
         view = _view(plan, images, number)
         rows.append(pooled.rows(records, what="features of augmented views", view=view))
     repeated = [record for _ in rows for record in records]
@@ -77,7 +77,7 @@ def start_head(plan: StartTerms, phase: TrainPhase, progress: Progress, source: 
         check_stop=lambda: source.after_batch(None),
     )
     write_head(classifier, head)
-    source.observer.noted("head_start", {"phase": phase.name, "views": phase.head_views, "images": len(records)})
+    source.observer.noted("head_start", {"phase": phase.name, "views": phase.head_refit_views, "images": len(records)})
 
 
 def _view(plan: StartTerms, images: TrainingImages, number: int) -> View:

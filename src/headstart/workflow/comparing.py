@@ -281,8 +281,8 @@ def _bare_task(plan: GridPlan, variant: Variant, seed: int) -> TrialTask:
 def _fixed(plan: GridPlan) -> GridPlan:
     """The same for whoever resumes it from another folder, and with one set of images that report for all seeds."""
     data = plan.data
-    report_seed = plan.seeds[0] if data.report_seed is None else data.report_seed
-    return plan.model_copy(update={"data": with_absolute_paths(data).model_copy(update={"report_seed": report_seed})})
+    test_seed = plan.seeds[0] if data.test_seed is None else data.test_seed
+    return plan.model_copy(update={"data": with_absolute_paths(data).model_copy(update={"test_seed": test_seed})})
 
 
 def _validated(ways: Sequence[Literal["tuned", "head only"]], *, values: int) -> Literal["auto", "held_out"]:

@@ -19,7 +19,7 @@ from headstart.delivery.predictions import Predictions
 from headstart.errors import BundleError, DataError
 from headstart.findings import Finding
 from headstart.measures.intervals import numbered
-from headstart.plan.plan import Phase, SolvePhase
+from headstart.plan.plan import Phase, ProbePhase
 from headstart.prediction.bundle import read_info
 from headstart.runs.folder import Run
 from headstart.runs.progress import Progress, no_progress
@@ -268,7 +268,7 @@ def kept_by(run: Run, digests: Mapping[str, str]) -> Kept | None:
     """
     plan, metrics = run.plan(), run.metrics()
     chosen = None if metrics is None else metrics["kept"]["weights"]
-    return kept_features(plan.phases, chosen, plan.store, plan.model.weights, digests)
+    return kept_features(plan.phases, chosen, plan.activation_cache, plan.model.weights, digests)
 
 
 def kept_features(
@@ -286,8 +286,8 @@ def kept_features(
     from headstart.engine.store.store import ActivationStore
     from headstart.prediction.predictor import Kept
 
-    rests = all(isinstance(phase, SolvePhase) or phase.thaw == 0 for phase in phases)
-    tuned = not rests and chosen not in [phase.name for phase in phases if isinstance(phase, SolvePhase)]
+    rests = all(isinstance(phase, ProbePhase) or phase.unfreeze == 0 for phase in phases)
+    tuned = not rests and chosen not in [phase.name for phase in phases if isinstance(phase, ProbePhase)]
     if store == "off" or tuned or weights == "random":
         return None
     return Kept(ActivationStore(), {name: bytes.fromhex(digest) for name, digest in digests.items()})

@@ -16,12 +16,12 @@ Files = Literal["same", "other", "unknown"]
 _ROLES = {"fit": "training", "select": "validation", "report": "test"}
 _DIVIDING = {
     "seed": "seed",
-    "data.report_seed": "report_seed",
+    "data.test_seed": "test_seed",
     "data.group": "group",
     "data.limit_train": "limit_train",
     "data.limit_test": "limit_test",
-    "data.report_share": "report_share",
-    "data.select_share": "select_share",
+    "data.test_fraction": "test_fraction",
+    "data.validation_fraction": "validation_fraction",
     "data.validation": "validation",
     "data.val": "val",
     "strategy": "strategy",

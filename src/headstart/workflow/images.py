@@ -28,7 +28,7 @@ from headstart.errors import DataError, require
 from headstart.files import is_folder, is_there
 from headstart.input_spec import InputSpec
 from headstart.networks.cards.finding import find_model
-from headstart.plan.plan import DataPlan, Plan, SolvePhase
+from headstart.plan.plan import DataPlan, Plan, ProbePhase
 from headstart.plan.request import Resize
 from headstart.runs.progress import Progress, no_progress
 from headstart.workflow.plans import TrainOptions, make_plan
@@ -130,7 +130,7 @@ def check_for_training(plan: Plan, progress: Progress) -> CheckedData:
     groups = joined_groups({record.id: named.groups[record.id] for record in facts.readable}, facts)
     roles = _kept_apart(only(drawn, set(facts.digests)), groups, plan, named)
     _refuse_empty(drawn, roles)
-    if any(isinstance(phase, SolvePhase) for phase in plan.phases):
+    if any(isinstance(phase, ProbePhase) for phase in plan.phases):
         _refuse_one_group(roles, groups)
     return CheckedData(dataset, facts, roles, groups)
 
@@ -148,9 +148,9 @@ def _kept_apart(drawn: Roles, groups: dict[str, str], plan: Plan, named: NamedIm
     if named.val is not None or len(named.dataset.splits()) > 1:
         fixed = "test and validation" if drawn.validation_source == "val" else "test"
     can_move: Fixed = fixed
-    if fixed == "nothing" and part.report_seed is not None and part.limit_train is not None:
+    if fixed == "nothing" and part.test_seed is not None and part.limit_train is not None:
         can_move = "test"  # other seeds read other images, but are tested on the same
-    roles = redrawn(drawn, groups, fixed=can_move, seed=plan.seed, test_seed=part.report_seed)
+    roles = redrawn(drawn, groups, fixed=can_move, seed=plan.seed, test_seed=part.test_seed)
     return without_group_mates(roles, groups, fixed=fixed)
 
 
@@ -160,7 +160,7 @@ def drawn_by_name(plan: Plan) -> NamedImages:
     Raises:
         DataError: there is nothing to read, or too little.
     """
-    tuned = not all(isinstance(phase, SolvePhase) for phase in plan.phases)
+    tuned = not all(isinstance(phase, ProbePhase) for phase in plan.phases)
     return divided_by_name(plan.data, seed=plan.seed, tuned=tuned)
 
 
@@ -184,13 +184,13 @@ def divided_by_name(part: DataPlan, *, seed: int, tuned: bool = False) -> NamedI
         dataset,
         val=val,
         groups=groups,
-        test_share=part.report_share,
-        validation_share=part.select_share,
+        test_share=part.test_fraction,
+        validation_share=part.validation_fraction,
         tuned=tuned or part.validation == "held_out",
         limit_train=part.limit_train,
         limit_test=part.limit_test,
         seed=seed,
-        test_seed=part.report_seed,
+        test_seed=part.test_seed,
     )
     return NamedImages(dataset, val, groups, roles)
 

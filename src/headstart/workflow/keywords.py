@@ -13,13 +13,13 @@ from typing import Any, Literal, TypedDict, get_type_hints
 from headstart.arguments import fault_of, refuse_unknown
 from headstart.errors import PlanError
 from headstart.plan.plan import DataPlan, Domain, Grain, NoncommercialWeights
-from headstart.plan.presets import HeadKind, HeadSolver, OptimizerName, PeakRates, Resize
+from headstart.plan.presets import HeadKind, HeadSolver, OptimizerName, PeakLr, Resize
 from headstart.workflow.plans import TrainOptions
 
 StrategyName = Literal[
     "auto", "feature_extraction", "probe_then_tune", "discriminative", "gradual", "partial", "full", "scratch"
 ]
-RatesName = Literal["decay_0.75", "decay_0.9", "ulmfit", "ten_fold", "by_depth", "bit"]
+LrRuleName = Literal["decay_0.75", "decay_0.9", "ulmfit", "ten_fold", "by_depth", "bit"]
 AugmentationName = Literal["none", "light", "standard", "strong", "trivial"]
 
 
@@ -32,9 +32,9 @@ class DataKeywords(TypedDict, total=False):
     limit_train: str | None
     limit_test: str | None
     bits: int | None
-    report_share: float
-    report_seed: int | None
-    select_share: float
+    test_fraction: float
+    test_seed: int | None
+    validation_fraction: float
     validation: Literal["auto", "held_out"]
 
 
@@ -47,16 +47,16 @@ class TrainKeywords(DataKeywords, total=False):
     input_size: int | None
     resize: Resize | None
     epochs: int | None
-    thaw: int | None
-    rates: RatesName | None
-    peak_rates: PeakRates
+    unfreeze: int | None
+    lr_rule: LrRuleName | None
+    peak_lr: PeakLr
     grain: Grain | None
     noncommercial_weights: NoncommercialWeights
     augmentation: AugmentationName | None
     head: HeadKind
     head_solver: HeadSolver
     batch_size: int | None
-    learning_rate: float | None
+    lr: float | None
     optimizer: OptimizerName | None
     weight_decay: float | None
     class_weight: Literal["balanced"] | Mapping[str, float] | None
@@ -66,12 +66,12 @@ class TrainKeywords(DataKeywords, total=False):
 
 INSTEAD: Mapping[str, str] = {
     "allow_noncommercial": "noncommercial_weights='allow'",
-    "find_rate": "peak_rates='find'",
+    "find_lr": "peak_lr='find'",
     "strict": "unreadable='stop'",
     "budget": "budget_seconds=600",
     "quick": "extent='quick'",
     "with_images": "images='shown'",
-    "lr": "learning_rate=1e-3",
+    "learning_rate": "lr=1e-3",
     "random_state": "seed=0",
 }
 """Option of the command line, or what a user of other libraries may write -> what a keyword argument says."""

@@ -18,7 +18,7 @@ from headstart.plan.presets import (
     HeadKind,
     HeadSolver,
     OptimizerName,
-    PeakRates,
+    PeakLr,
     Request,
     Resize,
     strategy_named,
@@ -48,19 +48,19 @@ class TrainOptions:
     resize: Resize | None = None
     """crop, squash or letterbox: how an image becomes a square."""
     epochs: int | None = None
-    thaw: int | None = None
+    unfreeze: int | None = None
     """Backbone groups that learn, counted from the last."""
-    rates: str | None = None
-    """Name of a preset in `facts.RATE_PRESETS`."""
-    peak_rates: PeakRates = "planned"
-    """find: range tests multiply the planned rates of head and backbone when a phase begins (`--find-rate`)."""
+    lr_rule: str | None = None
+    """Name of a preset in `knowledge.transfer.LR_RULES`."""
+    peak_lr: PeakLr = "planned"
+    """find: range tests multiply the planned rates of head and backbone when a phase begins (`--find-lr`)."""
     grain: Grain | None = None
     noncommercial_weights: NoncommercialWeights = "refuse"
     augmentation: str | None = None
     head: HeadKind = "linear"
-    head_solver: HeadSolver = "solved"
+    head_solver: HeadSolver = "logistic"
     batch_size: int | None = None
-    learning_rate: float | None = None
+    lr: float | None = None
     """Peak learning rate of the head in the first phase that trains; the others keep their ratio to it."""
     optimizer: OptimizerName | None = None
     weight_decay: float | None = None
@@ -113,16 +113,16 @@ def make_plan(options: TrainOptions, *, training_images: int | None = None, fit_
             input_size=options.input_size,
             resize=options.resize,
             epochs=options.epochs,
-            thaw=options.thaw,
-            rates=options.rates,
-            peak_rates=options.peak_rates,
+            unfreeze=options.unfreeze,
+            lr_rule=options.lr_rule,
+            peak_lr=options.peak_lr,
             grain=options.grain,
             noncommercial_weights=options.noncommercial_weights,
             training_images=training_images,
             fit_images=fit_images,
             seed=options.seed,
             batch_size=options.batch_size,
-            learning_rate=options.learning_rate,
+            lr=options.lr,
             optimizer=options.optimizer,
             weight_decay=options.weight_decay,
             class_weight=options.class_weight,
@@ -148,7 +148,7 @@ def augmentation_named(name: str) -> str:
     return name
 
 
-_OF_TRAINING = ("epochs", "batch_size", "augmentation", "learning_rate", "optimizer", "weight_decay")
+_OF_TRAINING = ("epochs", "batch_size", "augmentation", "lr", "optimizer", "weight_decay")
 
 
 def options_without_effect(options: TrainOptions, plan: Plan) -> list[str]:
@@ -156,7 +156,7 @@ def options_without_effect(options: TrainOptions, plan: Plan) -> list[str]:
     if any(isinstance(phase, TrainPhase) for phase in plan.phases):
         return []
     found = [name for name in _OF_TRAINING if getattr(options, name) is not None]
-    return found + ["find_rate"] * (options.peak_rates == "find")
+    return found + ["find_lr"] * (options.peak_lr == "find")
 
 
 def refuse_missing_steps(plan: Plan) -> None:

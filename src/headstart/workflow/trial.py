@@ -91,7 +91,7 @@ def settle_all(tasks: Sequence[TrialTask], observer: Observer) -> None:
     """Fit the plans of all variants to their networks, so that what cannot work is told before anything is trained.
 
     Raises:
-        HeadstartError: a network without groups, a size it does not take, more groups to thaw than there are.
+        HeadstartError: a network without groups, a size it does not take, more groups to unfreeze than there are.
     """
     observer.work_started("networks", len(tasks))
     for task in tasks:

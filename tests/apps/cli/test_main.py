@@ -13,7 +13,7 @@ import pytest
 from command_line import Call, refused
 from headstart.apps.cli import main
 from headstart.apps.cli.options import words as option_words
-from headstart.knowledge.transfer import RATE_PRESETS
+from headstart.knowledge.transfer import LR_RULES
 from headstart.networks.cards.catalog import all_cards
 from headstart.plan.plan import Grain
 from headstart.plan.presets import STRATEGIES
@@ -49,5 +49,5 @@ def test_models_lists_every_card(run: Call):
 
 def test_names_of_options_are_those_of_the_tables():
     assert [name.value for name in option_words.Strategy] == ["auto", *STRATEGIES]
-    assert [name.value for name in option_words.Rates] == list(RATE_PRESETS)
+    assert [name.value for name in option_words.Rates] == list(LR_RULES)
     assert [name.value for name in option_words.Grain] == list(get_args(Grain))

@@ -14,7 +14,7 @@ from headstart.apps.cli.plan import written_text
 from headstart.plan.plan import DataPlan, Plan
 from headstart.plan.presets import Request, partial
 
-OPTIONS = ["--strategy", "partial", "--thaw", "1", "--epochs", "3", "--input-size", "32", "--seed", "7", "--strict"]
+OPTIONS = ["--strategy", "partial", "--unfreeze", "1", "--epochs", "3", "--input-size", "32", "--seed", "7", "--strict"]
 
 
 def run(*words: str) -> str:
@@ -28,7 +28,7 @@ def test_the_file_is_the_plan_that_was_asked_for(image_folder: Path, tmp_path: P
     said = run(str(image_folder), *OPTIONS, "-o", str(path))
     plan = Plan.read(path)
     assert (plan.strategy, plan.input.size, plan.seed, plan.data.unreadable) == ("partial", 32, 7, "stop")
-    assert (plan.phases[1].epochs, plan.phases[1].thaw) == (3, 1)
+    assert (plan.phases[1].epochs, plan.phases[1].unfreeze) == (3, 1)
     assert said.splitlines()[0] == f"{path}: partial with tf_efficientnet_lite0 on {image_folder}"
     assert said.splitlines()[-1] == f"train it with: headstart train --plan {path}"
 
@@ -48,7 +48,7 @@ def test_a_file_that_cannot_be_written_is_one_line(image_folder: Path, tmp_path:
 
 
 def test_phases_are_told_in_words():
-    plan = partial(Request(DataPlan(source="photos"), thaw=3, epochs=2))
+    plan = partial(Request(DataPlan(source="photos"), unfreeze=3, epochs=2))
     text = written_text(plan, Path("my plan.yaml"))
     assert "probe: the linear probe" in text
     assert "tune: 2 epochs of the head and 3 groups" in text

@@ -67,8 +67,18 @@ def test_resume_takes_only_a_budget_and_plan_only_data(run: Call, tmp_path: Path
     refused(run("train", "x", "--strategy", "magic"), "magic", code=2)
 
 
-def test_thaw_rates_and_grain_reach_the_plan(run: Call, image_folder: Path, tmp_path: Path):
-    said = ("--strategy", "partial", "--thaw", 3, "--rates", "ulmfit", "--grain", "block", "--allow-noncommercial")
+def test_unfreeze_rates_and_grain_reach_the_plan(run: Call, image_folder: Path, tmp_path: Path):
+    said = (
+        "--strategy",
+        "partial",
+        "--unfreeze",
+        3,
+        "--lr-rule",
+        "ulmfit",
+        "--grain",
+        "block",
+        "--allow-noncommercial",
+    )
     code, out, _ = run("train", image_folder, *FAST, *said, "--epochs", 1, "--out", tmp_path / "run", "--json")
     assert code == 0
     plan = yaml.safe_load((tmp_path / "run" / "plan.yaml").read_text())
@@ -81,11 +91,13 @@ def test_thaw_rates_and_grain_reach_the_plan(run: Call, image_folder: Path, tmp_
 
 
 def test_an_option_that_a_strategy_cannot_follow_is_one_line(run: Call, image_folder: Path):
-    refused(run("train", image_folder, "--strategy", "gradual", "--thaw", 2), "thaw: gradual has no use for it")
-    refused(run("train", image_folder, "--strategy", "scratch", "--rates", "ulmfit"), "rates: scratch has no use")
-    refused(run("train", image_folder, "--rates", "bit"), "rates: bit goes with full, not with probe_then_tune")
-    refused(run("train", image_folder, "--strategy", "partial", "--thaw", 99), "phases[1].thaw: 99 must be <= 8")
-    refused(run("train", image_folder, "--rates", "decay"), "decay_0.75", code=2)
+    refused(run("train", image_folder, "--strategy", "gradual", "--unfreeze", 2), "unfreeze: gradual has no use for it")
+    refused(run("train", image_folder, "--strategy", "scratch", "--lr-rule", "ulmfit"), "rates: scratch has no use")
+    refused(run("train", image_folder, "--lr-rule", "bit"), "rates: bit goes with full, not with probe_then_tune")
+    refused(
+        run("train", image_folder, "--strategy", "partial", "--unfreeze", 99), "phases[1].unfreeze: 99 must be <= 8"
+    )
+    refused(run("train", image_folder, "--lr-rule", "decay"), "decay_0.75", code=2)
 
 
 def test_weights_without_commercial_use_need_permission(run: Call, image_folder: Path):
@@ -158,7 +170,7 @@ def test_weights_of_the_wrong_architecture(run: Call, image_folder: Path, tmp_pa
 def test_plan_with_five_faults_names_all_five(run: Call, image_folder: Path, tmp_path: Path):
     run("train", image_folder, *FAST, "--epochs", 1, "--out", tmp_path / "first")
     plan = yaml.safe_load((tmp_path / "first" / "plan.yaml").read_text())
-    plan["phases"][1]["learning_rate"] = -0.1
+    plan["phases"][1]["head_lr"] = -0.1
     plan["phases"][1]["batch_norm"] = "frozen"
     plan["input"]["size"] = 5
     plan["optimiser"] = {}
@@ -167,7 +179,7 @@ def test_plan_with_five_faults_names_all_five(run: Call, image_folder: Path, tmp
     refused(
         run("train", "--plan", tmp_path / "plan.yaml"),
         "has 5 faults",
-        "phases[1].learning_rate: -0.1 must be > 0",
+        "phases[1].head_lr: -0.1 must be > 0",
         "phases[1].batch_norm: 'frozen' must be",
         "input.size: 5 must be >= 32",
         "optimiser: is no key",

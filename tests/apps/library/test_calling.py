@@ -27,7 +27,7 @@ COMMANDS = {
 }
 FLAGS = {
     "allow_noncommercial": ("noncommercial_weights", "refuse"),
-    "find_rate": ("peak_rates", "planned"),
+    "find_lr": ("peak_lr", "planned"),
     "strict": ("unreadable", "leave_out"),
     "budget": ("budget_seconds", None),
     "commercial": ("commercial_use", None),
@@ -48,12 +48,12 @@ ELSEWHERE = {
 """Options whose place in Python is another one."""
 LIBRARY_ONLY = {"progress", "observer", "seed", "store", "query", "noncommercial_weights"}
 TRAIN_ONLY = {
-    "learning_rate",
+    "lr",
     "optimizer",
     "weight_decay",
-    "report_share",
-    "report_seed",
-    "select_share",
+    "test_fraction",
+    "test_seed",
+    "validation_fraction",
     "class_weight",
     "validation",
 }

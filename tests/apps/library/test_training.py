@@ -62,8 +62,8 @@ def test_a_plan_is_taken_as_object_or_file_and_data_overrides_its_source(
 def test_a_plan_is_made_and_nothing_trained(image_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
-    plan = headstart.make_plan(image_folder, strategy="partial", thaw=1, epochs=3, progress="none")
-    assert (plan.strategy, plan.phases[1].epochs, plan.phases[1].thaw) == ("partial", 3, 1)
+    plan = headstart.make_plan(image_folder, strategy="partial", unfreeze=1, epochs=3, progress="none")
+    assert (plan.strategy, plan.phases[1].epochs, plan.phases[1].unfreeze) == ("partial", 3, 1)
     assert list((tmp_path / "here").iterdir()) == []
     with pytest.raises(ArgumentError, match="did you mean strategy"):
         headstart.make_plan(image_folder, stratgy="partial")

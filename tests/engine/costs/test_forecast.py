@@ -25,7 +25,7 @@ from headstart.engine.store import limit
 from headstart.engine.store.activations import Activations, evaluation_view, pooled_part
 from headstart.engine.store.store import ActivationStore
 from headstart.errors import DataError, ModelError
-from headstart.plan.plan import AugmentationPlan, FrozenPartPlan, SelectionPlan, SolvePhase, TrainPhase
+from headstart.plan.plan import AugmentationPlan, FrozenPrefixPlan, ProbePhase, SelectionPlan, TrainPhase
 from headstart.runs.observers import Observer
 from headstart.training.activation_source import ActivationSource
 from headstart.training.checkpoint import load_state
@@ -34,7 +34,7 @@ from headstart.training.loop import fit
 from headstart.training.stopping import StopRequest
 from headstart.training.training import Training
 
-COMPUTED = FrozenPartPlan(way="computed")
+COMPUTED = FrozenPrefixPlan(activations="computed")
 
 
 class Notes(Observer):
@@ -70,12 +70,12 @@ def costs_for(task, folder: Path) -> Costs:
 def test_what_is_forecast_to_be_stored_is_what_the_store_writes(prepare: Callable, tmp_path: Path):
     task = prepare(strategy="partial", epochs=2)
     costs, notes = costs_for(task, tmp_path / "store"), Notes()
-    phase = task.plan.phases[1].model_copy(update={"head_views": 0})
+    phase = task.plan.phases[1].model_copy(update={"head_refit_views": 0})
     found = costs.settle(phase, notes)
-    assert found.plan == FrozenPartPlan(way="stored", border="stage6", views=2)
-    assert notes.of("cost")[0]["border"] == "stage6"
+    assert found.plan == FrozenPrefixPlan(activations="cached", cut_point="stage6", views=2)
+    assert notes.of("cost")[0]["cut_point"] == "stage6"
     source = ActivationSource(costs.classifier, costs.images, observer=notes)
-    settled = phase.model_copy(update={"frozen_part": found.plan})
+    settled = phase.model_copy(update={"frozen_prefix": found.plan})
     feed_for(settled, source, augmentation=task.plan.augmentation, seed=0, made=found.cut)
     rows = 2 * costs.counts.fit + costs.counts.select
     written = sum(path.stat().st_size for path in (tmp_path / "store").rglob("*.shard"))
@@ -107,12 +107,12 @@ def test_an_announcement_names_every_phase_and_adds_up(prepare: Callable, tmp_pa
 
 
 def test_what_is_left_if_the_probe_is_enough_is_said_where_tuning_may_be_skipped(prepare: Callable, tmp_path: Path):
-    task = prepare(strategy="partial", thaw=1, epochs=2)
+    task = prepare(strategy="partial", unfreeze=1, epochs=2)
     costs = costs_for(task, tmp_path / "store")
-    costs.selection = SelectionPlan(when_futile="skip_tuning")
+    costs.selection = SelectionPlan(when_cannot_improve="skip_tuning")
     assert costs.announced(task.plan.phases)["futile_seconds"] < costs.announced(task.plan.phases)["total_seconds"]
     assert costs.announced(task.plan.phases[1:])["futile_seconds"] is None, "the probe is done"
-    costs.selection = SelectionPlan(when_futile="tune_anyway")
+    costs.selection = SelectionPlan(when_cannot_improve="tune_anyway")
     assert costs.announced(task.plan.phases)["futile_seconds"] is None
 
 
@@ -143,11 +143,11 @@ def test_a_border_that_cannot_be_cut_gives_way_to_an_earlier_one(
     phase = task.plan.phases[1]
     assert costs.announced([phase])["phases"][0]["border"] == "stage6", "nobody has tried it yet"
     found = costs.settle(phase, Notes())
-    assert found.plan.border == "stage5"
+    assert found.plan.cut_point == "stage5"
     assert "not at stage6" in found.why
     assert costs.announced([phase])["phases"][0]["border"] == "stage5"
     monkeypatch.setattr(NetworkGraph, "cut", original)
-    assert costs.settle(phase, Notes()).plan.border == "stage6", "what is remembered forecasts and decides nothing"
+    assert costs.settle(phase, Notes()).plan.cut_point == "stage6", "what is remembered forecasts and decides nothing"
     assert costs.announced([phase])["phases"][0]["border"] == "stage6"
 
 
@@ -171,15 +171,15 @@ def test_what_really_crosses_is_weighed_again(prepare: Callable, tmp_path: Path)
     costs.announced([phase])  # looks inside
     true = costs.facts.border("stage6").bytes_per_image
     costs.facts = costs.facts.with_bytes("stage6", 10**12)
-    assert costs.settle(phase, Notes()).plan.border == "stage5", "nobody cuts where so much is said to cross"
+    assert costs.settle(phase, Notes()).plan.cut_point == "stage5", "nobody cuts where so much is said to cross"
     costs.facts = costs.facts.with_bytes("stage6", 1)
-    assert costs.settle(phase, Notes()).plan.border == "stage6"
+    assert costs.settle(phase, Notes()).plan.cut_point == "stage6"
     assert costs.facts.border("stage6").bytes_per_image == true
 
 
 def test_the_way_that_a_plan_names_is_not_weighed(prepare: Callable, tmp_path: Path):
     task = prepare(strategy="partial", epochs=2)
-    phase = task.plan.phases[1].model_copy(update={"frozen_part": COMPUTED})
+    phase = task.plan.phases[1].model_copy(update={"frozen_prefix": COMPUTED})
     notes = Notes()
     assert costs_for(task, tmp_path / "store").settle(phase, notes).plan == COMPUTED
     assert notes.of("cost")[0]["why"] == "as the plan says"
@@ -205,7 +205,7 @@ def slow_store() -> Known:
 
 def test_what_was_measured_here_changes_the_forecast_and_not_the_choice(prepare: Callable, tmp_path: Path):
     """Else the same plan would train other weights once a machine has learned its rates."""
-    task = prepare(strategy="partial", thaw=1, epochs=2)
+    task = prepare(strategy="partial", unfreeze=1, epochs=2)
     task.images = with_store(task, tmp_path / "store")
     phase, found, seconds = task.plan.phases[1], [], []
     for known in (Known(), slow_store()):
@@ -224,7 +224,7 @@ def test_a_resume_takes_the_same_way_though_other_rates_are_known_by_then(
 ):
     states = []
     for name in ("straight", "stopped"):
-        task = prepare(name, strategy="partial", thaw=1, epochs=2)
+        task = prepare(name, strategy="partial", unfreeze=1, epochs=2)
         task.images = with_store(task, tmp_path / name)
         classifier = task.classifier()
         costs = costs_of(classifier, task.images)
@@ -238,14 +238,14 @@ def test_a_resume_takes_the_same_way_though_other_rates_are_known_by_then(
         )
         if name == "stopped":
             assert outcome.stopped == "signal"
-            assert task.run.plan().phases[1].frozen_part.way == first
+            assert task.run.plan().phases[1].frozen_prefix.activations == first
             classifier = task.classifier()
             costs = costs_of(classifier, task.images)
             if first == "stored":
                 costs.nominal_rates = lambda costs=costs: rates_of(slow_store(), costs.facts)
             plan = task.run.plan()
             fit(Training(plan, classifier, task.images, run=task.run, costs=costs))
-        assert task.run.plan().phases[1].frozen_part.way == first
+        assert task.run.plan().phases[1].frozen_prefix.activations == first
         states.append(load_state(task.run.checkpoint).network)
     assert all(torch.equal(tensor, states[1][path]) for path, tensor in states[0].items())
 
@@ -253,14 +253,14 @@ def test_a_resume_takes_the_same_way_though_other_rates_are_known_by_then(
 def test_a_store_that_is_too_full_after_all_changes_the_settled_way(
     prepare: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    task = prepare(strategy="partial", thaw=1, epochs=1)
+    task = prepare(strategy="partial", unfreeze=1, epochs=1)
     task.images = with_store(task, tmp_path / "store")
     monkeypatch.setattr("headstart.engine.store.activations.Activations.room_for", lambda self, rows: False)
     notes = Notes()
     fit(Training(task.plan, task.classifier(), task.images, run=task.run, observer=notes, stop=StopRequest()))
-    assert notes.of("cost")[0]["way"] == "stored"
+    assert notes.of("cost")[0]["activations"] == "cached"
     assert notes.of("not_stored")
-    assert task.run.plan().phases[1].frozen_part == COMPUTED
+    assert task.run.plan().phases[1].frozen_prefix == COMPUTED
 
 
 def test_a_head_alone_needs_no_look_inside(prepare: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -273,7 +273,7 @@ def test_a_head_alone_needs_no_look_inside(prepare: Callable, tmp_path: Path, mo
     costs.announced(task.plan.phases)
     phase = task.plan.phases[0]
     assert isinstance(phase, TrainPhase)
-    assert costs.settle(phase, Notes()).plan == FrozenPartPlan(way="stored", border="head", views=2)
+    assert costs.settle(phase, Notes()).plan == FrozenPrefixPlan(activations="cached", cut_point="head", views=2)
     few = replace(costs, augmentation=AugmentationPlan(preset="none"))
     assert few.settle(phase, Notes()).plan.views == 1
 
@@ -286,7 +286,7 @@ def test_a_trained_head_finds_the_rows_of_the_run_before(prepare: Callable, tmp_
     assert costs.announced([phase])["phases"][0]["once_seconds"] > 0
     found = costs.settle(phase, Notes())
     options = {"augmentation": task.plan.augmentation, "seed": 0, "made": found.cut}
-    settled = phase.model_copy(update={"frozen_part": found.plan})
+    settled = phase.model_copy(update={"frozen_prefix": found.plan})
     feed_for(settled, ActivationSource(costs.classifier, costs.images), **options)
     for again in (phase, settled):
         made = costs_for(task, tmp_path / "store").announced([again])["phases"][0]
@@ -297,8 +297,8 @@ def test_the_rows_of_a_settled_phase_are_looked_for_where_it_keeps_them(prepare:
     """A resume: the plan says an earlier border and another number of views than a new run would take."""
     task = prepare(strategy="partial", epochs=4)
     costs = costs_for(task, tmp_path / "store")
-    way = FrozenPartPlan(way="stored", border="stage5", views=1)
-    phase = task.plan.phases[1].model_copy(update={"frozen_part": way})
+    way = FrozenPrefixPlan(activations="cached", cut_point="stage5", views=1)
+    phase = task.plan.phases[1].model_copy(update={"frozen_prefix": way})
     options = {"augmentation": task.plan.augmentation, "seed": 0}
     feed_for(phase, ActivationSource(costs.classifier, costs.images), **options)
     made = costs.announced([phase], epochs_done=2)["phases"][0]
@@ -315,7 +315,7 @@ def test_a_repeated_run_finds_what_was_reported_on(prepare: Callable, tmp_path: 
     kept = Activations(pooled_part(classifier), images.spec, images.digests, images.store, precision="float32")
     kept.reader(report, [evaluation_view(images.spec)])
     costs = costs_for(task, tmp_path / "store")
-    assert costs._kept([SolvePhase()])[REPORTED] == len(report) > 0
+    assert costs._kept([ProbePhase()])[REPORTED] == len(report) > 0
     assert REPORTED not in costs._kept(task.plan.phases), "a tuned network has other features"
 
 
@@ -345,7 +345,7 @@ def test_the_network_is_tried_once_and_only_if_nothing_is_known_of_it(
     assert replace(costs, engine="auto").rates().onnxruntime == pytest.approx(apart * expected_gain(costs.facts.vigour))
     known = Known()
     known.learn("onnxruntime", 5.0, network=costs.facts)
-    probe, tune = [SolvePhase()], task.plan.phases
+    probe, tune = [ProbePhase()], task.plan.phases
     for phases, glances in ((probe, 1), (tune, 2)):  # a head needs no forward pass of the network as it is
         again = replace(costs_for(task, tmp_path / "store"), known=known)
         again.announced(phases)
@@ -422,7 +422,7 @@ def test_plain_views_alone_are_tried_where_no_others_are_needed(
     asked: list[list[str]] = []
     monkeypatch.setattr(forecast, "tried_views", lambda images, wish, kinds: asked.append(list(kinds)) or {})
     task = prepare(strategy="partial", epochs=2)
-    costs_for(task, tmp_path / "store").announced([SolvePhase()])
+    costs_for(task, tmp_path / "store").announced([ProbePhase()])
     costs_for(task, tmp_path / "store").announced(task.plan.phases)
     known = Known()
     known.learn_view("plain", 0.01, pixels=task.images.pixels)
@@ -431,7 +431,7 @@ def test_plain_views_alone_are_tried_where_no_others_are_needed(
 
 
 def test_a_search_is_forecast_before_it_was_made_and_counts_random_weights(prepare: Callable, tmp_path: Path):
-    task = prepare(strategy="partial", epochs=2, peak_rates="find")
+    task = prepare(strategy="partial", epochs=2, peak_lr="find")
     costs = costs_for(task, tmp_path / "store")
     phase = task.plan.phases[1]
     made, going_on = (costs.announced([phase], epochs_done=done)["phases"][0] for done in (0, 1))
@@ -463,7 +463,7 @@ def test_behind_the_first_phase_the_rest_is_forecast_with_what_is_known_by_then(
 
 
 def test_a_run_tells_its_later_forecasts_and_keeps_the_first(prepare: Callable, tmp_path: Path):
-    task = prepare(strategy="partial", thaw=1, epochs=1)
+    task = prepare(strategy="partial", unfreeze=1, epochs=1)
     task.images = with_store(task, tmp_path / "store")
     classifier, notes = task.classifier(), Notes()
     ledger = Ledger(costs_of(classifier, task.images))

@@ -34,7 +34,7 @@ from headstart.engine.costs.terms import (
     points_for,
     steps_stretch,
 )
-from headstart.plan.sections import AugmentationPlan, FrozenPartPlan, SolvePhase, TrainPhase
+from headstart.plan.sections import AugmentationPlan, FrozenPrefixPlan, ProbePhase, TrainPhase
 
 FACTS = NetworkFacts(
     name="net@224",
@@ -71,11 +71,11 @@ COMPUTED = Choice("computed", None, 0, 0, "")
 
 
 def terms(*, views: int | str = "auto", preset: str = "standard", **options: object) -> Terms:
-    return Terms(AugmentationPlan(preset=preset, stored_views=views), batch_size=32, **options)
+    return Terms(AugmentationPlan(preset=preset, cached_views=views), batch_size=32, **options)
 
 
-def phase(thaw: int = 1, epochs: int = 10, **options: object) -> TrainPhase:
-    return TrainPhase(name="tune", epochs=epochs, thaw=thaw, learning_rate=1e-3, **options)
+def phase(unfreeze: int = 1, epochs: int = 10, **options: object) -> TrainPhase:
+    return TrainPhase(name="tune", epochs=epochs, unfreeze=unfreeze, head_lr=1e-3, **options)
 
 
 class Machine:
@@ -185,13 +185,13 @@ SEARCHES = {
 
 @pytest.mark.parametrize("name", SEARCHES)
 def test_with_exact_rates_a_search_takes_what_the_machine_takes(name: str):
-    thaw, border, weights, tests = SEARCHES[name]
-    one = phase(thaw, peak_rates="find")
+    unfreeze, border, weights, tests = SEARCHES[name]
+    one = phase(unfreeze, peak_lr="find")
     way = COMPUTED if border is None else Choice("stored", border, 2, 0, "")
     said = terms(weights=weights)
     found, planned = (
         phase_cost(each, way, COUNTS, FACTS, RATES, said)
-        for each in (one, one.model_copy(update={"peak_rates": "planned"}))
+        for each in (one, one.model_copy(update={"peak_lr": "planned"}))
     )
     steps = points_for(10 * 25) + 1
     took = Machine(RATES).searched(tests, steps, FACTS.border(border) if border else None)
@@ -202,13 +202,13 @@ def test_with_exact_rates_a_search_takes_what_the_machine_takes(name: str):
 
 def test_a_phase_that_goes_on_or_has_found_its_rates_searches_no_more():
     way = Choice("stored", "c", 2, 0, "")
-    for one, said in ((phase(peak_rates="found"), terms()), (phase(peak_rates="find"), terms(epochs_done=1))):
+    for one, said in ((phase(peak_lr="found"), terms()), (phase(peak_lr="find"), terms(epochs_done=1))):
         assert phase_cost(one, way, COUNTS, FACTS, RATES, said).search_seconds == 0
 
 
 def test_batches_of_a_search_are_no_larger_than_the_images():
     few = replace(COUNTS, fit=10)
-    made = phase_cost(phase(0, peak_rates="find"), Choice("stored", "head", 1, 0, ""), few, FACTS, RATES, terms())
+    made = phase_cost(phase(0, peak_lr="find"), Choice("stored", "head", 1, 0, ""), few, FACTS, RATES, terms())
     read = 21 * 10 * 2 * (2_048 / 2 + 16) / RATES.moved
     assert made.search_seconds == pytest.approx(21 * 10 * RATES.step_seconds / 32 + read)
 
@@ -226,12 +226,12 @@ rates = st.builds(
 
 @given(counts, rates, st.integers(0, 3), st.integers(1, 30), st.integers(1, 8), st.floats(0, 1e12))
 def test_stored_is_chosen_exactly_where_it_fits_and_is_not_slower(
-    counts: ImageCounts, rates: Rates, thaw: int, epochs: int, views: int, room: float
+    counts: ImageCounts, rates: Rates, unfreeze: int, epochs: int, views: int, room: float
 ):
     """With the number of views given, against every way tried by hand."""
     said = terms(views=views, room_bytes=room)
     wanted = min(views, epochs)
-    one = phase(thaw, epochs)
+    one = phase(unfreeze, epochs)
     ways = {}
     for border in resting_borders(one, FACTS):
         size = stored_bytes(border, counts.fit * wanted + counts.select, "float16")
@@ -261,17 +261,17 @@ def test_fewer_views_are_stored_only_where_more_do_not_fit(counts: ImageCounts, 
 
 @given(counts, rates, st.integers(1, 3), st.integers(1, 20), st.integers(1, 7))
 def test_more_images_epochs_or_views_never_cost_less(
-    counts: ImageCounts, rates: Rates, thaw: int, epochs: int, views: int
+    counts: ImageCounts, rates: Rates, unfreeze: int, epochs: int, views: int
 ):
     def seconds(counts: ImageCounts, epochs: int, views: int) -> float:
-        way = Choice("stored", first_trained(phase(thaw), FACTS), views, 0, "")
-        return phase_cost(phase(thaw, epochs), way, counts, FACTS, rates, terms()).seconds
+        way = Choice("stored", first_trained(phase(unfreeze), FACTS), views, 0, "")
+        return phase_cost(phase(unfreeze, epochs), way, counts, FACTS, rates, terms()).seconds
 
     base = seconds(counts, epochs, views)
     assert seconds(replace(counts, fit=2 * counts.fit), epochs, views) > base
     assert seconds(counts, epochs + 1, views) > base
     assert seconds(counts, epochs, views + 1) > base
-    plain = [forecast([SolvePhase(), phase(thaw, n)], counts, FACTS, rates, terms()).seconds for n in (epochs, 40)]
+    plain = [forecast([ProbePhase(), phase(unfreeze, n)], counts, FACTS, rates, terms()).seconds for n in (epochs, 40)]
     assert plain[0] < plain[1]
 
 
@@ -309,8 +309,8 @@ def test_nothing_rests_where_all_learns_or_statistics_move_and_nothing_is_kept_w
 def test_the_first_trained_group_is_told_from_rates_or_from_a_count():
     assert first_trained(phase(0), FACTS) == "head"
     assert first_trained(phase(2), FACTS) == "b"
-    assert first_trained(phase(1).model_copy(update={"thaw": "all"}), FACTS) == "stem"
-    assert first_trained(phase(0, learning_rates={"c": 1e-3, "head": 1e-3}), FACTS) == "c"
+    assert first_trained(phase(1).model_copy(update={"unfreeze": "all"}), FACTS) == "stem"
+    assert first_trained(phase(0, lr_by_group={"c": 1e-3, "head": 1e-3}), FACTS) == "c"
 
 
 @pytest.mark.parametrize(
@@ -318,7 +318,7 @@ def test_the_first_trained_group_is_told_from_rates_or_from_a_count():
     [("none", "auto", 9, 1), ("standard", "auto", 9, 4), ("standard", "auto", 2, 2), ("light", 8, 9, 8)],
 )
 def test_views_are_those_that_were_asked_for_but_never_more_than_epochs(preset, views, epochs, wanted):
-    assert views_wanted(AugmentationPlan(preset=preset, stored_views=views), epochs) == wanted
+    assert views_wanted(AugmentationPlan(preset=preset, cached_views=views), epochs) == wanted
 
 
 def test_room_that_one_phase_takes_is_not_there_for_the_next():
@@ -337,7 +337,7 @@ def test_epochs_that_are_done_are_not_forecast_again():
 
 def test_a_probe_alone_ends_cheaper_than_a_tuned_network():
     probe, both = (
-        forecast(phases, COUNTS, FACTS, RATES, terms()) for phases in ([SolvePhase()], [SolvePhase(), phase()])
+        forecast(phases, COUNTS, FACTS, RATES, terms()) for phases in ([ProbePhase()], [ProbePhase(), phase()])
     )
     assert probe.phases[-1].name == both.phases[-1].name == "end"
     assert probe.phases[-1].seconds < both.phases[-1].seconds
@@ -348,7 +348,7 @@ def test_a_probe_alone_ends_cheaper_than_a_tuned_network():
 
 
 def test_memory_grows_with_what_learns_and_with_the_batch():
-    sizes = [memory_bytes([phase(thaw)], FACTS, terms()) for thaw in (0, 1, 2, 4)]
+    sizes = [memory_bytes([phase(unfreeze)], FACTS, terms()) for unfreeze in (0, 1, 2, 4)]
     assert sizes == sorted(sizes)
     assert sizes[0] < sizes[-1]
     large = replace(terms(), batch_size=128)
@@ -356,12 +356,12 @@ def test_memory_grows_with_what_learns_and_with_the_batch():
 
 
 def test_the_way_that_a_phase_took_is_what_a_resume_forecasts():
-    stored = phase(frozen_part=FrozenPartPlan(way="stored", border="b", views=3))
+    stored = phase(frozen_prefix=FrozenPrefixPlan(activations="cached", cut_point="b", views=3))
     kept = {"b": COUNTS.fit * 3 + COUNTS.select}
     made = forecast([stored], COUNTS, FACTS, RATES, terms(epochs_done=4, kept=kept, room_bytes=0.0), chosen_by=RATES)
     way = made.phases[0].choice
     assert (way.way, way.border, way.views, made.phases[0].once_seconds) == ("stored", "b", 3, 0)
-    computed = phase(frozen_part=FrozenPartPlan(way="computed"))
+    computed = phase(frozen_prefix=FrozenPrefixPlan(activations="computed"))
     assert forecast([phase()], COUNTS, FACTS, RATES, terms()).phases[0].choice.way == "stored"
     assert forecast([computed], COUNTS, FACTS, RATES, terms()).phases[0].choice.way == "computed"
     assert forecast([stored], COUNTS, FACTS, RATES, terms(store="off")).phases[0].choice.way == "computed"
@@ -373,13 +373,13 @@ def test_a_border_that_cannot_be_cut_is_none_in_a_forecast():
 
 
 def test_a_forecast_counts_as_measured_only_where_what_it_needs_was_measured():
-    def origin(*stretches: str, phases: Sequence[SolvePhase | TrainPhase]) -> str:
+    def origin(*stretches: str, phases: Sequence[ProbePhase | TrainPhase]) -> str:
         known = replace(RATES, measured=dict.fromkeys(stretches, 0.01), origin="measured" if stretches else "related")
         return forecast(phases, COUNTS, FACTS, known, terms(), chosen_by=RATES).origin
 
     pooled, frozen = frozen_stretch("pooled", "onnxruntime"), frozen_stretch("c", "torch")
     steps, judging = steps_stretch("c", "c"), judging_stretch("c")
-    tune, probe = [phase()], [SolvePhase()]
+    tune, probe = [phase()], [ProbePhase()]
     assert origin(phases=tune) == "related"
     assert origin(pooled, phases=tune) == "related", "no step was ever timed"
     assert origin(pooled, frozen, judging, phases=tune) == "related"
@@ -410,7 +410,7 @@ def test_a_choice_says_a_ratio_and_no_seconds_of_a_machine_that_nobody_has():
 def test_images_that_report_and_are_kept_take_nothing_to_judge():
     def end(report: int, kept: int):
         counts = replace(COUNTS, report=report)
-        return forecast([SolvePhase()], counts, FACTS, RATES, terms(kept={REPORTED: kept})).phases[-1]
+        return forecast([ProbePhase()], counts, FACTS, RATES, terms(kept={REPORTED: kept})).phases[-1]
 
     assert end(300, 300).seconds == pytest.approx(RATES.end_seconds)
     assert end(300, 0).seconds > end(300, 200).seconds > end(300, 300).seconds

@@ -15,7 +15,7 @@ from headstart.engine.costs.terms import PIXELS, frozen_stretch, judging_stretch
 from headstart.engine.costs.timing import Ledger, phase_row
 from headstart.engine.prefix.onnx_engine import engines_folder
 from headstart.files import write_atomically
-from headstart.plan.plan import SolvePhase, TrainPhase
+from headstart.plan.plan import ProbePhase, TrainPhase
 
 VIEW, FROZEN, STEP, JUDGE, READ, GAP, SETUP, SOLVING = 0.02, 0.05, 0.03, 0.01, 0.004, 0.5, 3.0, 2.0
 """Seconds: of one core a view, an image frozen, stepped, judged and read; between epochs; of setting up; of a head."""
@@ -52,7 +52,7 @@ class Player:
             self.ledger.work_done(1)
 
     def probe(self, count: int, *, export: Path | None = None) -> None:
-        self.ledger.phase_started(0, SolvePhase())
+        self.ledger.phase_started(0, ProbePhase())
         if export is not None:
             export.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(export, lambda aside: aside.write_text("a network"))
@@ -86,7 +86,7 @@ def played(prepare: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     costs.announced(task.plan.phases)  # looks inside the network
     ledger = Ledger(costs, clock=clock)
     ledger.noted("forecast", costs.announced(task.plan.phases))
-    return Player(costs, ledger, clock), task.plan.phases[1].model_copy(update={"head_views": 0})
+    return Player(costs, ledger, clock), task.plan.phases[1].model_copy(update={"head_refit_views": 0})
 
 
 def test_stored_phases_are_taken_apart_into_their_rates(played: tuple[Player, TrainPhase]):
@@ -229,9 +229,9 @@ def test_a_few_images_teach_nothing(played: tuple[Player, TrainPhase]):
 
 
 def test_a_row_sums_up_a_phase():
-    phase = TrainPhase(name="tune", epochs=2, thaw=0, learning_rate=1e-3, learning_rates={"head": 1e-3})
+    phase = TrainPhase(name="tune", epochs=2, unfreeze=0, head_lr=1e-3, lr_by_group={"head": 1e-3})
     rows = [{"phase": name, "select_accuracy": 0.5, "seconds": 2.0} for name in ("probe", "tune", "tune")]
     row = phase_row(phase, rows, head="head", reason="done")
     assert (row["epochs_run"], row["seconds"], row["trained"], row["ended"]) == (2, 4.0, ["head"], "done")
-    solved = phase_row(SolvePhase(), rows, head="head", reason="solved")
+    solved = phase_row(ProbePhase(), rows, head="head", reason="solved")
     assert (solved["epochs_run"], solved["trained"], solved["schedule"]) == (0, ["head"], None)

@@ -157,18 +157,18 @@ def test_adapt_statistics_moves_every_buffer_and_no_affine_weight(classifier: Cl
     assert all(classifier.groups[-1].owns(name) for name in moved)
 
 
-def test_train_moves_buffers_of_thawed_groups_only(classifier: Classifier):
+def test_train_moves_buffers_of_unfrozen_groups_only(classifier: Classifier):
     with_random_head(classifier)
     before = buffers_of(classifier.network)
-    thawed = classifier.group_names[-2:]
-    step(classifier, policy="train", trained=thawed)
+    unfrozen = classifier.group_names[-2:]
+    step(classifier, policy="train", trained=unfrozen)
     after = buffers_of(classifier.network)
     for name, digest in before.items():
         owner = next(group.name for group in classifier.groups if group.owns(name))
-        assert (after[name] != digest) == (owner in thawed), name
+        assert (after[name] != digest) == (owner in unfrozen), name
 
 
-def test_frozen_affine_keeps_scale_and_shift_of_thawed_norms(classifier: Classifier):
+def test_frozen_affine_keeps_scale_and_shift_of_unfrozen_norms(classifier: Classifier):
     with_random_head(classifier)
     state = copy.deepcopy(classifier.network.state_dict())
     step(classifier, policy="pretrained_statistics", affine="frozen", trained=classifier.group_names)

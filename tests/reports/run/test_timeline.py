@@ -52,7 +52,7 @@ def test_many_blocks_are_joined_where_they_are_treated_alike(tmp_path: Path):
     run = read_run(make_run(tmp_path / "run"))
     names = tuple(f"block{i}" for i in range(30))
     rates = dict.fromkeys(names[20:], 1e-4) | {"head": 1e-3}
-    phases = [run.plan["phases"][0], {**run.plan["phases"][1], "learning_rates": rates}]
+    phases = [run.plan["phases"][0], {**run.plan["phases"][1], "lr_by_group": rates}]
     many = replace(run, layer_groups=(*names, "head"), plan={**run.plan, "phases": phases})
     rows = rows_of(many, columns_of(many))
     assert [(row.name, row.groups) for row in rows] == [

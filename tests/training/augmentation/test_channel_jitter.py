@@ -96,7 +96,7 @@ JITTER = AugmentationPlan(preset="none", channel_jitter=0.3)
 
 
 def stored_task(prepare: Callable, folder: Path, name: str, *, jitter: float = 0.3):
-    task = prepare(name, strategy="partial", thaw=1, epochs=2, augmentation="none")
+    task = prepare(name, strategy="partial", unfreeze=1, epochs=2, augmentation="none")
     digests = {key: bytes.fromhex(digest) for key, digest in task.data.facts.digests.items()}
     task.images = replace(task.images, digests=digests, store=ActivationStore(folder))
     task.plan = task.plan.changed(augmentation=JITTER.model_copy(update={"channel_jitter": jitter}))

@@ -17,7 +17,7 @@ from headstart.engine.costs.terms import FEWEST_POINTS
 from headstart.engine.store.store import ActivationStore
 from headstart.networks.backbone import Classifier
 from headstart.networks.groups.layers import named_tensors
-from headstart.plan.plan import FrozenPartPlan, Plan, RateRule, Schedule, TrainPhase
+from headstart.plan.plan import FrozenPrefixPlan, LrRule, Plan, Schedule, TrainPhase
 from headstart.runs.observers import Observer
 from headstart.training.activation_source import ActivationSource
 from headstart.training.feeds import PixelFeed, feed_for
@@ -84,7 +84,7 @@ def rehearsal(task: Prepared, classifier: Classifier, **changes: object) -> Rehe
 
 def solved(task: Prepared) -> Classifier:
     classifier = task.classifier()
-    fit_probe(ActivationSource(classifier, task.images), task.plan.phases[0], seed=0, noise_level=0.05)
+    fit_probe(ActivationSource(classifier, task.images), task.plan.phases[0], seed=0, significance_level=0.05)
     return classifier
 
 
@@ -189,8 +189,8 @@ def test_a_plan_that_is_a_hundred_times_off_finds_nearly_the_same(
     assert isinstance(phase, TrainPhase)
     planned = with_factors(phase, {"backbone": 0.01})
     low = find_rates(rehearsal(task, head_solved, phase=planned))
-    assert low.phase.learning_rates["head"] == found.phase.learning_rates["head"], "the first test is the same"
-    ratio = low.phase.learning_rates["stage7"] / found.phase.learning_rates["stage7"]
+    assert low.phase.lr_by_group["head"] == found.phase.lr_by_group["head"], "the first test is the same"
+    ratio = low.phase.lr_by_group["stage7"] / found.phase.lr_by_group["stage7"]
     assert 0.2 < ratio < 5, "it was planned at a hundredth"
 
 
@@ -202,10 +202,10 @@ def test_random_weights_are_tested_in_one(task: Prepared, monkeypatch: pytest.Mo
 
 def test_a_head_that_learns_alone_is_tested_alone(task: Prepared, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(finder, "points_for", lambda steps: 3)
-    phase = task.plan.phases[-1].model_copy(update={"thaw": 0, "learning_rates": {"head": 1e-3}})
+    phase = task.plan.phases[-1].model_copy(update={"unfreeze": 0, "learning_rates": {"head": 1e-3}})
     made = find_rates(rehearsal(task, task.classifier(), phase=phase))
     assert [test.varied for test in made.tests] == ["head"]
-    assert set(made.phase.learning_rates) == {"head"}
+    assert set(made.phase.lr_by_group) == {"head"}
 
 
 def test_stored_activations_feed_a_search_as_they_feed_the_phase(
@@ -219,8 +219,8 @@ def test_stored_activations_feed_a_search_as_they_feed_the_phase(
         store=ActivationStore(tmp_path / "store"),
     )
     classifier = task.classifier()
-    way = FrozenPartPlan(way="stored", border="stage6", views=2)
-    phase = task.plan.phases[-1].model_copy(update={"frozen_part": way})
+    way = FrozenPrefixPlan(activations="cached", cut_point="stage6", views=2)
+    phase = task.plan.phases[-1].model_copy(update={"frozen_prefix": way})
     enter(classifier, phase, task.plan.optimizer)
     augmentation = task.plan.augmentation
     feed = feed_for(phase, ActivationSource(classifier, images), augmentation=augmentation, seed=0)
@@ -241,49 +241,49 @@ def test_a_batch_of_one_image_has_a_noise_too(task: Prepared, monkeypatch: pytes
 LADDER = {"stem": 1e-6, "layer4": 5e-5, "head": 1e-3}
 
 
-def settled(rule: RateRule, **rates: float) -> TrainPhase:
+def settled(rule: LrRule, **rates: float) -> TrainPhase:
     return TrainPhase(
         name="tune",
         epochs=1,
-        thaw="all",
-        learning_rate=rates["head"],
-        backbone_rates=rule,
+        unfreeze="all",
+        head_lr=rates["head"],
+        backbone_lr=rule,
         schedule=Schedule(name="one_cycle"),
-        peak_rates="find",
-        learning_rates=rates,
+        peak_lr="find",
+        lr_by_group=rates,
     )
 
 
 def test_a_ladder_keeps_its_shape_and_is_listed():
-    made = with_factors(settled(RateRule(rule="by_depth"), **LADDER), {"head": 0.5, "backbone": 4.0})
+    made = with_factors(settled(LrRule(rule="by_depth"), **LADDER), {"head": 0.5, "backbone": 4.0})
     assert made.learning_rates == {"stem": 4e-6, "layer4": 2e-4, "head": 5e-4}
-    assert (made.learning_rate, made.peak_rates) == (5e-4, "found")
-    assert made.backbone_rates == RateRule(rule="listed", rates={"stem": 4e-6, "layer4": 2e-4})
+    assert (made.learning_rate, made.peak_lr) == (5e-4, "found")
+    assert made.backbone_lr == LrRule(rule="by_group", rates={"stem": 4e-6, "layer4": 2e-4})
 
 
 def test_rates_of_a_rule_that_has_a_top_follow_it():
     rates = {f"stage{i}": 1e-3 * 0.75 ** (3 - i) for i in range(1, 4)}
-    rule = RateRule(rule="geometric", top=1e-3, factor=0.75)
+    rule = LrRule(rule="layer_decay", top=1e-3, factor=0.75)
     made = with_factors(settled(rule, **rates, head=3e-3), {"head": None, "backbone": 0.3})
-    assert made.backbone_rates == RateRule(rule="geometric", top=3e-4, factor=0.75)
+    assert made.backbone_lr == LrRule(rule="layer_decay", top=3e-4, factor=0.75)
     assert made.learning_rates["stage1"] == pytest.approx(3e-4 * 0.75**2)
     assert made.learning_rates["head"] == 3e-3
 
 
 def test_one_factor_for_all():
-    made = with_factors(settled(RateRule(top=1e-3), stem=1e-3, head=1e-3), {"all": 2.5})
+    made = with_factors(settled(LrRule(lr=1e-3), stem=1e-3, head=1e-3), {"all": 2.5})
     assert made.learning_rates == {"stem": 2.5e-3, "head": 2.5e-3}
 
 
 def test_no_rate_goes_above_one_and_the_ladder_stays_a_ladder():
-    made = with_factors(settled(RateRule(rule="by_depth"), stem=0.01, layer4=0.5, head=0.3), {"all": 20.0})
+    made = with_factors(settled(LrRule(rule="by_depth"), stem=0.01, layer4=0.5, head=0.3), {"all": 20.0})
     assert made.learning_rates == {"stem": 0.02, "layer4": 1.0, "head": 1.0}
 
 
 def test_where_nothing_was_found_the_plan_stays():
-    phase = settled(RateRule(rule="by_depth"), **LADDER)
+    phase = settled(LrRule(rule="by_depth"), **LADDER)
     made = with_factors(phase, {"head": None, "backbone": None})
-    assert made == phase.model_copy(update={"peak_rates": "planned"})
+    assert made == phase.model_copy(update={"peak_lr": "planned"})
 
 
 def run(task: Prepared, *, looks: int | None = None) -> Notes:
@@ -304,7 +304,7 @@ def run(task: Prepared, *, looks: int | None = None) -> Notes:
 def searched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Prepared, Notes]]:
     """A whole run that found its rates, in fewer steps than usual."""
     folder = make_images(tmp_path_factory.mktemp("searched") / "images", per_class=6)
-    task = Prepared(folder, folder.parent / "run", strategy="full", epochs=1, peak_rates="find")
+    task = Prepared(folder, folder.parent / "run", strategy="full", epochs=1, peak_lr="find")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(finder, "points_for", lambda steps: POINTS)
         yield folder, task, run(task)
@@ -316,11 +316,11 @@ def test_the_settled_plan_holds_what_was_found_and_why(searched: tuple[Path, Pre
     plan = task.run.plan()
     phase = plan.phases[-1]
     assert isinstance(phase, TrainPhase)
-    assert phase.peak_rates == "found"
-    assert phase.learning_rates == event["rates"] != event["planned"]
-    assert (phase.learning_rate, phase.backbone_rates.top) == (event["rates"]["head"], event["rates"]["stage7"])
-    assert "range test (Smith 2017)" in plan.reasons["phases[1].learning_rate"]
-    assert "range test (Smith 2017)" in plan.reasons["phases[1].backbone_rates"]
+    assert phase.peak_lr == "found"
+    assert phase.lr_by_group == event["rates"] != event["planned"]
+    assert (phase.head_lr, phase.backbone_lr.top) == (event["rates"]["head"], event["rates"]["stage7"])
+    assert "range test (Smith 2017)" in plan.reasons["phases[1].head_lr"]
+    assert "range test (Smith 2017)" in plan.reasons["phases[1].backbone_lr"]
     assert notes.work.index("tune: rates of the head") < notes.work.index("tune: rates of the backbone")
     assert all(len(row) == 4 for test in event["tests"] for row in test["points"])
     learned = sum(len(test["points"]) for test in event["tests"])
@@ -345,9 +345,9 @@ def test_a_search_that_was_interrupted_begins_anew_and_finds_the_same(
     searched: tuple[Path, Prepared, Notes], tmp_path: Path, looks: int
 ):
     folder, task, notes = searched
-    again = Prepared(folder, tmp_path / "run", strategy="full", epochs=1, peak_rates="find")
+    again = Prepared(folder, tmp_path / "run", strategy="full", epochs=1, peak_lr="find")
     assert run(again, looks=looks).found() == []
-    assert again.run.plan().phases[-1].peak_rates == "find"
+    assert again.run.plan().phases[-1].peak_lr == "find"
     again.plan = again.run.plan()
     assert run(again).found() == notes.found()
     first, second = (torch.load(t.run.checkpoint, weights_only=True)["network"] for t in (task, again))

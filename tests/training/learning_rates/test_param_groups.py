@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from headstart.errors import RunError
-from headstart.knowledge.transfer import RATE_PRESETS
+from headstart.knowledge.transfer import LR_RULES
 from headstart.networks.backbone import Classifier, build_network, with_new_head
 from headstart.networks.cards.finding import find_model
 from headstart.networks.groups.layers import LayerGroup
@@ -29,7 +29,7 @@ def classifier() -> Classifier:
 
 
 def phase(rates: dict[str, float], **changes: str) -> TrainPhase:
-    return TrainPhase(name="p", epochs=1, thaw=len(rates) - 1, learning_rate=1e-3, learning_rates=rates, **changes)
+    return TrainPhase(name="p", epochs=1, unfreeze=len(rates) - 1, head_lr=1e-3, lr_by_group=rates, **changes)
 
 
 def test_exactly_the_named_groups_learn_each_at_its_own_rate(classifier: Classifier):
@@ -66,7 +66,7 @@ def test_start_epoch_restores_modes_after_an_evaluation(classifier: Classifier):
     assert classifier.network.bn1.training
 
 
-def test_a_later_phase_thaws_what_an_earlier_one_froze(classifier: Classifier):
+def test_a_later_phase_unfreezes_what_an_earlier_one_froze(classifier: Classifier):
     enter(classifier, phase({"head": 1e-3}), OptimizerPlan())
     assert not classifier.network.layer4[0].conv1.weight.requires_grad
     enter(classifier, phase({"layer4": 1e-4, "head": 1e-3}), OptimizerPlan())
@@ -103,7 +103,7 @@ def planned_phase(rates: str, schedule: Schedule) -> TrainPhase:
     plan = STRATEGIES["full"](Request(DataPlan(source="x"), rates=rates, epochs=EPOCHS, training_images=16))
     raw = plan.model_dump(mode="json")
     raw["phases"][-1]["schedule"] = schedule.model_dump(mode="json")
-    settled = Plan.from_dict(raw).settled(model_name="tiny", input_size=32, group_names=NAMES).phases[-1]
+    settled = Plan.from_dict(raw).resolved(model_name="tiny", input_size=32, group_names=NAMES).phases[-1]
     assert isinstance(settled, TrainPhase)
     return settled
 
@@ -119,7 +119,7 @@ SHARES = {
 }
 SCHEDULES = {
     "constant": (Schedule(name="constant"), lambda at: 1.0),
-    "cosine": (Schedule(name="cosine", final_rate=0), lambda at: (1 + math.cos(math.pi * at)) / 2),
+    "cosine": (Schedule(name="cosine", final_lr=0), lambda at: (1 + math.cos(math.pi * at)) / 2),
     "one_cycle": (
         Schedule(name="one_cycle"),
         lambda at: (
@@ -131,14 +131,14 @@ SCHEDULES = {
     "multi_step": (Schedule(name="multi_step"), lambda at: 10.0 ** -((at >= 0.3) + (at >= 0.6) + (at >= 0.9))),
     # One reduction after every epoch but the first, whose loss is the first minimum.
     "plateau": (
-        Schedule(name="plateau", plateau_patience_epochs=0, plateau_minimum=0),
+        Schedule(name="plateau", plateau_patience_epochs=0, plateau_min_lr=0),
         lambda at: 0.5 ** max(0, int(at * EPOCHS + 1e-9) - 1),
     ),
 }
 
 
 @pytest.mark.parametrize("name", sorted(SCHEDULES))
-@pytest.mark.parametrize("rates", sorted(RATE_PRESETS))
+@pytest.mark.parametrize("rates", sorted(LR_RULES))
 def test_every_group_moves_at_its_planned_rate_under_every_schedule(rates: str, name: str):
     schedule, shape = SCHEDULES[name]
     phase, classifier = planned_phase(rates, schedule), tiny()
@@ -154,11 +154,11 @@ def test_every_group_moves_at_its_planned_rate_under_every_schedule(rates: str, 
                 epochs=EPOCHS,
                 select_losses=[1.0] * (step // STEPS),
             )
-            for group, peak in phase.learning_rates.items()
+            for group, peak in phase.lr_by_group.items()
         }
         entered.set_rate(planned)
         measured = measured_rates(classifier.network, entered.optimizer, x)
-        expected = [phase.learning_rate * share * shape(step / (STEPS * EPOCHS)) for share in SHARES[rates]]
+        expected = [phase.head_lr * share * shape(step / (STEPS * EPOCHS)) for share in SHARES[rates]]
         assert [measured[group] for group in reversed(NAMES)] == pytest.approx(expected, rel=1e-5), step
         entered.assert_rates(planned, where="here")
 
@@ -180,7 +180,7 @@ def measured_rates(network: Tiny, optimizer: torch.optim.Optimizer, x: torch.Ten
 
 
 def test_all_presets_and_schedules_of_the_plan_are_measured():
-    assert set(SHARES) == set(RATE_PRESETS)
+    assert set(SHARES) == set(LR_RULES)
     assert set(SCHEDULES) == set(get_args(Schedule.model_fields["name"].annotation))
 
 
@@ -190,7 +190,7 @@ def entered_tiny() -> Entered:
 
 def test_another_rate_than_the_planned_one_stops_the_run():
     entered = entered_tiny()
-    planned = dict(entered.phase.learning_rates)
+    planned = dict(entered.phase.lr_by_group)
     entered.assert_rates(planned, where="phase tune, epoch 1")
     entered.optimizer.param_groups[2]["lr"] *= 2
     with pytest.raises(RunError, match=r"did not follow the plan in phase tune, epoch 1 \(two at .* instead of"):
@@ -202,18 +202,18 @@ def test_a_factor_beside_the_rate_stops_the_run():
     entered = entered_tiny()
     entered.optimizer.param_groups[0]["lr_scale"] = 0.1
     with pytest.raises(RunError, match="stem at"):
-        entered.assert_rates(entered.phase.learning_rates, where="here")
+        entered.assert_rates(entered.phase.lr_by_group, where="here")
 
 
 def test_an_optimizer_that_misses_or_keeps_a_parameter_stops_the_run():
     entered = entered_tiny()
     entered.optimizer.param_groups[0]["params"].pop()
     with pytest.raises(RunError, match="9 parameters in the optimizer instead of the 10 that learn"):
-        entered.assert_rates(entered.phase.learning_rates, where="here")
+        entered.assert_rates(entered.phase.lr_by_group, where="here")
     entered = entered_tiny()
     entered.classifier.network.layers["stem"].bias.requires_grad = False
     with pytest.raises(RunError, match="10 parameters in the optimizer instead of the 9 that learn"):
-        entered.assert_rates(entered.phase.learning_rates, where="here")
+        entered.assert_rates(entered.phase.lr_by_group, where="here")
 
 
 def test_backward_ends_at_the_first_group_that_learns(classifier: Classifier):

@@ -32,7 +32,7 @@ def torch_rates(make, *, peak: float = 1e-3, count: int = 35) -> list[float]:
 
 def test_every_group_follows_the_shape_from_its_own_peak():
     schedule, peaks = Schedule(name="one_cycle"), {"stage7": 1e-4, "head": 1e-3}
-    phase = TrainPhase(name="tune", epochs=5, thaw=1, learning_rate=1e-3, schedule=schedule, learning_rates=peaks)
+    phase = TrainPhase(name="tune", epochs=5, unfreeze=1, head_lr=1e-3, schedule=schedule, lr_by_group=peaks)
     for step in (0, 10, 34):
         found = rates_at(phase, step=step, steps_per_epoch=7, select_losses=[])
         assert found == {name: rates(schedule, peak=peak)[step] for name, peak in peaks.items()}
@@ -72,7 +72,7 @@ def test_plateau_equals_torchs_reduce_on_plateau(losses: list[float], patience: 
 
 
 def test_plateau_stops_at_its_minimum():
-    schedule = Schedule(name="plateau", plateau_patience_epochs=0, plateau_minimum=1e-4)
+    schedule = Schedule(name="plateau", plateau_patience_epochs=0, plateau_min_lr=1e-4)
     found = rate_at(schedule, peak=1e-3, step=0, steps_per_epoch=1, epochs=50, select_losses=[1.0] * 20)
     assert found == 1e-4
 
@@ -97,14 +97,14 @@ def test_multi_step_counts_its_milestones_from_the_first_step_of_the_warm_up():
 @given(position=st.floats(0, 1), peak=st.floats(1e-8, 1))
 def test_no_shape_leaves_zero_to_peak(position: float, peak: float):
     assert 0 < cosine(peak, position, floor=1e-6) <= peak * (1 + 1e-9)
-    assert 0 < one_cycle(peak, position, rise_share=0.3) <= peak * (1 + 1e-9)
+    assert 0 < one_cycle(peak, position, pct_start=0.3) <= peak * (1 + 1e-9)
     assert 0 < multi_step(peak, position, milestones=(0.3, 0.6, 0.9), factor=0.1) <= peak
 
 
 @given(name=st.sampled_from(["cosine", "one_cycle", "plateau", "multi_step", "constant"]), step=st.integers(0, 34))
 def test_groups_keep_their_ratio_above_the_floors(name: str, step: int):
     """One shape for all: the planned ratio of two groups holds at every step."""
-    schedule = Schedule(name=name, final_rate=0.0)
+    schedule = Schedule(name=name, final_lr=0.0)
     high, low = (
         rate_at(schedule, peak=p, step=step, steps_per_epoch=7, epochs=5, select_losses=[]) for p in (1e-2, 1e-3)
     )

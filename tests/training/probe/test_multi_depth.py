@@ -15,7 +15,7 @@ from headstart.engine.prefix.engines import features_of, logits_of
 from headstart.engine.store.store import ActivationStore
 from headstart.measures.metrics import paired_p_value, sharpened_log_losses
 from headstart.networks.heads import DEPTHS
-from headstart.plan.plan import SolvePhase
+from headstart.plan.plan import ProbePhase
 from headstart.prediction.bundle import save_bundle
 from headstart.prediction.predictor import load
 from headstart.runs.observers import Observer
@@ -50,7 +50,7 @@ def problem(*, early_tells: float, seed: int = 0, select: int = 0, **changes: ob
         "validation_source": "val",
         "strengths": None,
         "solver": "logistic",
-        "noise_level": 0.05,
+        "significance_level": 0.05,
         "seed": 0,
     }
     return DepthProblem(**{**values, **changes})
@@ -86,8 +86,8 @@ def test_the_decision_is_the_paired_test_on_the_validation_images():
         solution = solve_depths(asked)
         assert len(solution.judged_NK) == len(labels) == 90
         assert np.allclose(solution.judged_NK, solution.head.probabilities(rows._matrix))
-        never = solve_depths(replace(asked, noise_level=1e-12))
-        always = solve_depths(replace(asked, noise_level=0.999999))
+        never = solve_depths(replace(asked, significance_level=1e-12))
+        always = solve_depths(replace(asked, significance_level=0.999999))
         losses = [sharpened_log_losses(s.judged_NK, labels) for s in (never, always)]
         if never.kept == always.kept:  # not even fewer errors
             continue
@@ -114,27 +114,29 @@ def prepared(prepare: Callable, tmp_path: Path, **options: object):
 
 def test_the_wide_vector_is_what_is_stored_and_nothing_is_computed_twice(prepare: Callable, tmp_path: Path):
     _, images, classifier = prepared(prepare, tmp_path)
-    fit_probe(ActivationSource(classifier, images), SolvePhase(), seed=0)
+    fit_probe(ActivationSource(classifier, images), ProbePhase(), seed=0)
     (space,) = (tmp_path / "store").glob("*/space.json")
     what = json.loads(space.read_text())
     assert what["border"] == "pooled at every depth"
     shards = sorted((tmp_path / "store").rglob("*"))
-    refit_head(ActivationSource(classifier, images), SolvePhase(), strength=0.1, seed=0)
+    refit_head(ActivationSource(classifier, images), ProbePhase(), strength=0.1, seed=0)
     assert sorted((tmp_path / "store").rglob("*")) == shards
 
 
-@pytest.mark.parametrize("noise_level", [1e-12, 1.0])
+@pytest.mark.parametrize("significance_level", [1e-12, 1.0])
 def test_the_network_answers_as_the_solved_head_and_so_does_its_bundle(
-    prepare: Callable, tmp_path: Path, noise_level: float, monkeypatch: pytest.MonkeyPatch
+    prepare: Callable, tmp_path: Path, significance_level: float, monkeypatch: pytest.MonkeyPatch
 ):
     """No head makes an error on these colours, so that for the wide one to be kept the test has to be lifted."""
     _, images, classifier = prepared(prepare, tmp_path)
-    if noise_level == 1.0:
+    if significance_level == 1.0:
         from headstart.training.checkpoint import Candidate
 
         monkeypatch.setattr(Candidate, "p_value_against", lambda self, other: 0.0)
-    solved = fit_probe(ActivationSource(classifier, images), SolvePhase(strength=0.1), seed=0, noise_level=noise_level)
-    expected = "multi_depth" if noise_level == 1.0 else "linear"
+    solved = fit_probe(
+        ActivationSource(classifier, images), ProbePhase(strength=0.1), seed=0, significance_level=significance_level
+    )
+    expected = "multi_depth" if significance_level == 1.0 else "linear"
     assert f"kept the {expected} head" in solved.summary
     assert bool(classifier.network.get_submodule(DEPTHS).weight.any()) == (expected == "multi_depth")
     records = images.roles.train
@@ -171,7 +173,7 @@ def test_a_refit_keeps_to_the_features_that_were_needed(prepare: Callable, tmp_p
     needed[:, 3:400] = 1.0
     needed[1, -5:] = 1.0
     classifier.write_linear(needed, torch.zeros(2))
-    refit_head(ActivationSource(classifier, images), SolvePhase(), strength=0.1, seed=0)
+    refit_head(ActivationSource(classifier, images), ProbePhase(), strength=0.1, seed=0)
     found = classifier.linear_weight().numpy()
     assert not found[:, needed.sum(dim=0).numpy() == 0].any()
     kept = needed.sum(dim=0).numpy() > 0

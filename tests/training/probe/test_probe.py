@@ -14,7 +14,7 @@ from headstart.engine.prefix.engines import features_of, logits_of
 from headstart.engine.store.store import ActivationStore
 from headstart.engine.store.stored_rows import StoredRows
 from headstart.engine.store.training_images import TrainingImages
-from headstart.plan.plan import SolvePhase
+from headstart.plan.plan import ProbePhase
 from headstart.runs.observers import Observer
 from headstart.solvers import head_solver
 from headstart.solvers.in_memory import LinearHead, softmax
@@ -25,7 +25,7 @@ from headstart.training.probe.probe import PooledSource, fit_probe, refit_head, 
 def test_the_probe_is_judged_on_select_images_with_the_weights_it_wrote(prepare: Callable):
     task = prepare(strategy="discriminative")
     classifier = task.classifier()
-    solved = fit_probe(ActivationSource(classifier, task.images), SolvePhase(), seed=0)
+    solved = fit_probe(ActivationSource(classifier, task.images), ProbePhase(), seed=0)
     select = task.images.roles.validation
     logits = logits_of(classifier, select, task.images.spec)
     labels = task.images.labels(select)
@@ -37,13 +37,13 @@ def test_the_probe_is_judged_on_select_images_with_the_weights_it_wrote(prepare:
 def test_without_select_images_the_probe_is_judged_out_of_fold(prepare: Callable):
     task = prepare(strategy="feature_extraction")
     assert not task.images.roles.validation
-    solved = fit_probe(ActivationSource(task.classifier(), task.images), SolvePhase(), seed=0)
+    solved = fit_probe(ActivationSource(task.classifier(), task.images), ProbePhase(), seed=0)
     assert len(solved.candidate.correct) == len(task.images.roles.train)
 
 
 def test_a_given_strength_is_used(prepare: Callable):
     task = prepare(strategy="feature_extraction")
-    solved = fit_probe(ActivationSource(task.classifier(), task.images), SolvePhase(strength=0.5), seed=0)
+    solved = fit_probe(ActivationSource(task.classifier(), task.images), ProbePhase(strength=0.5), seed=0)
     assert solved.strength == 0.5
 
 
@@ -51,8 +51,8 @@ def test_the_backbone_is_untouched(prepare: Callable):
     task = prepare(strategy="discriminative")
     classifier = task.classifier()
     before = {n: t.clone() for n, t in classifier.network.state_dict().items()}
-    solved = fit_probe(ActivationSource(classifier, task.images), SolvePhase(), seed=0)
-    refit_head(ActivationSource(classifier, task.images), SolvePhase(), strength=solved.strength, seed=0)
+    solved = fit_probe(ActivationSource(classifier, task.images), ProbePhase(), seed=0)
+    refit_head(ActivationSource(classifier, task.images), ProbePhase(), strength=solved.strength, seed=0)
     moved = {n for n, t in classifier.network.state_dict().items() if not torch.equal(t, before[n])}
     assert moved == {"classifier.weight", "classifier.bias"}
 
@@ -92,7 +92,7 @@ def test_who_leaves_while_features_are_computed_leaves_the_head_as_it_was(
     with pytest.raises(Left):
         fit_probe(
             ActivationSource(classifier, images, observer=Told(), engine="torch", after_batch=leave),
-            SolvePhase(),
+            ProbePhase(),
             seed=0,
         )
     assert engines == ({"torch"} if with_rows else {None})
@@ -105,7 +105,7 @@ def test_stored_features_are_solved_in_blocks_with_the_same_answer(
 ):
     task = prepare(strategy="feature_extraction")
     images, heads = with_store(task, tmp_path / "store"), []
-    classifier, phase = task.classifier(), SolvePhase(solver=solver)
+    classifier, phase = task.classifier(), ProbePhase(solver=solver)
     for limit in (2**30, 0):
         monkeypatch.setattr(head_solver, "IN_MEMORY_BYTES", limit)
         solved = fit_probe(ActivationSource(classifier, images), phase, seed=0)
@@ -144,7 +144,7 @@ def test_a_strength_that_was_chosen_on_a_sample_is_said_and_judged_there(
     fit = len(task.images.roles.train)
     solved = fit_probe(
         ActivationSource(task.classifier(), with_store(task, tmp_path / "s"), observer=Notes()),
-        SolvePhase(folds=2),
+        ProbePhase(folds=2),
         seed=0,
     )
     assert said["strength_sample"] == {"phase": "probe", "images": 8, "of": fit}
@@ -170,7 +170,7 @@ def test_weights_of_images_reach_the_solved_head_and_its_refit(prepare: Callable
     def worst() -> float:
         return float(np.abs(softmax(logits_of(classifier, records, images.spec).astype(np.float64)) - wanted).max())
 
-    phase = SolvePhase(strength=0.1)
+    phase = ProbePhase(strength=0.1)
     fit_probe(ActivationSource(classifier, images), phase, seed=0)
     assert worst() < 1e-3
     fit_probe(ActivationSource(classifier, task.images), phase, seed=0)

@@ -12,7 +12,7 @@ import pytest
 from headstart.training.trackers.sinks import Mlflow, TensorBoard, mlflow_settings
 from tracker_readers import scalars_of, texts_of
 
-PARAMETERS = {"strategy": "full", "seed": 3, "phases.tune.learning_rates.layer1[0]": 3e-4}
+PARAMETERS = {"strategy": "full", "seed": 3, "phases.tune.lr_by_group.layer1[0]": 3e-4}
 
 
 def parameters_of(folder: Path) -> list[dict[str, object]]:
@@ -89,7 +89,7 @@ def test_mlflow_reads_what_was_written_and_goes_on_in_the_same_run(tmp_path: Pat
     (experiment,) = [one for one in client.search_experiments() if one.name == "headstart"]
     (run,) = client.search_runs([experiment.experiment_id])
     assert (run.info.run_name, run.info.status, run.data.tags["headstart.status"]) == ("one", "KILLED", "interrupted")
-    assert run.data.params["phases.tune.learning_rates.layer1_0_"] == "0.0003"
+    assert run.data.params["phases.tune.lr_by_group.layer1_0_"] == "0.0003"
     assert len(run.data.params) == 153
     assert run.data.metrics == {"select_loss": 0.5, "rate/head": 1e-3}
     assert run.data.tags["headstart.alarms.0"] == "still"

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headstart.errors import DiskFullError, HeadstartError, Interrupted, MissingExtraError
-from headstart.plan.plan import DataPlan, SolvePhase, TrainPhase
+from headstart.plan.plan import DataPlan, ProbePhase, TrainPhase
 from headstart.runs.folder import Run
 from headstart.runs.observers import EventLog, Observer
 from headstart.training import training as training_module
@@ -25,7 +25,7 @@ from headstart.workflow.training.resume import resume
 from headstart.workflow.training.train import train
 from tracker_readers import scalars_of, texts_of
 
-PROBE, TUNE = SolvePhase(name="probe"), TrainPhase(name="tune", epochs=3, thaw="all", learning_rate=1e-3)
+PROBE, TUNE = ProbePhase(name="probe"), TrainPhase(name="tune", epochs=3, unfreeze="all", head_lr=1e-3)
 METRICS = {
     "val": {"accuracy": 0.9, "accuracy_interval": [0.8, 0.95], "balanced_accuracy": 0.85, "ece": None},
     "seconds": {"total": 12.0},

@@ -153,7 +153,7 @@ def test_every_option_of_train_is_a_parameter_with_the_same_default() -> None:
     assert {
         name: signature[name].default
         for name in signature
-        if name not in ("out", "report_share", "bits", "track", "plan")
+        if name not in ("out", "test_fraction", "bits", "track", "plan")
     } == options
 
 
@@ -206,7 +206,7 @@ def test_the_figures_are_those_of_a_run_whose_report_images_were_never_learned_f
 
 def test_groups_stay_on_one_side(images: np.ndarray, colours: np.ndarray) -> None:
     groups = [int(Path(path).stem) % 4 if "blue" in path else None for path in images]
-    model = HeadstartClassifier(**QUICK, report_share=0.5).fit(images, colours, groups=groups)
+    model = HeadstartClassifier(**QUICK, test_fraction=0.5).fit(images, colours, groups=groups)
     group_of = {path: group for path, group in zip(images, groups, strict=True) if group is not None}
     held = [{group_of[path] for path in paths if path in group_of} for paths in model.run_.data()["images"].values()]
     assert len(held[0]) == len(held[2]) == 2
@@ -415,7 +415,7 @@ def test_options_and_random_states_reach_training(asked: list[Any], images: np.n
     state = np.random.RandomState(0)
     for random_state in (5, np.int64(6), state, state, None, None):
         model = HeadstartClassifier(
-            learning_rate=1e-3, optimizer="sgd", weight_decay=0.1, strategy="full", random_state=random_state
+            lr=1e-3, optimizer="sgd", weight_decay=0.1, strategy="full", random_state=random_state
         )
         with pytest.raises(DataError, match="enough"):
             model.fit(images, numbers)
@@ -423,7 +423,7 @@ def test_options_and_random_states_reach_training(asked: list[Any], images: np.n
     assert seeds[:2] == [5, 6]
     assert len(set(seeds)) == 6
     request = asked[0][0]
-    assert (request.learning_rate, request.optimizer, request.weight_decay) == (1e-3, "sgd", 0.1)
+    assert (request.lr, request.optimizer, request.weight_decay) == (1e-3, "sgd", 0.1)
     with pytest.raises(InputError, match="random_state='x' is not valid"):
         HeadstartClassifier(random_state="x").fit(images, numbers)
 
@@ -491,7 +491,7 @@ def test_what_the_workflow_refuses_comes_through_unchanged(
     ("options", "kind", "words"),
     [
         ({"strategy": "gradul"}, PlanError, "did you mean gradual"),
-        ({"report_share": 1.0}, PlanError, "report_share"),
+        ({"test_fraction": 1.0}, PlanError, "test_fraction"),
         ({"model": "resnet81"}, HeadstartError, "no model"),
         ({"out": __file__}, RunError, "choose another folder"),
     ],

@@ -61,7 +61,7 @@ def test_the_run_folder_says_who_did_what(image_folder: Path, tmp_path: Path):
     assert Plan.read(run.folder / "plan.yaml").input.size == 32
     settled = run.plan()
     assert settled.engine in ("torch", "onnxruntime")  # what computed the frozen part first
-    assert set(settled.phases[1].learning_rates.values()) == {settled.phases[1].learning_rate}
+    assert set(settled.phases[1].lr_by_group.values()) == {settled.phases[1].head_lr}
     rows = pyarrow.parquet.read_table(run.folder / "predictions.parquet").to_pylist()
     assert {row["image"] for row in rows} == images[2]
     assert np.allclose([sum(row["probabilities"]) for row in rows], 1)
@@ -81,7 +81,7 @@ def test_the_forecast_stands_beside_what_the_run_took(image_folder: Path, tmp_pa
         def phase_done(self, row: Mapping[str, Any]) -> None:
             signal.raise_signal(signal.SIGTERM)
 
-    asked = options(image_folder, strategy="partial", thaw=1, epochs=2, budget_seconds=3600.0)
+    asked = options(image_folder, strategy="partial", unfreeze=1, epochs=2, budget_seconds=3600.0)
     with pytest.raises(Interrupted):
         train(asked, out=tmp_path / "run", observer=UntilTheProbe())
     again = resume(tmp_path / "run", budget_seconds=float("inf"))
@@ -91,10 +91,10 @@ def test_the_forecast_stands_beside_what_the_run_took(image_folder: Path, tmp_pa
     assert made["took_seconds"] == pytest.approx(again.metrics["seconds"]["total"], abs=0.5)
     assert made["bytes"] > 0
     assert made["budget"] is None
-    settled = again.run.plan().phases[1].frozen_part
+    settled = again.run.plan().phases[1].frozen_prefix
     cost = [event for event in again.run.events() if event["event"] == "cost"]
-    assert cost[-1]["way"] == settled.way == "stored"
-    assert cost[-1]["border"] == settled.border == "stage7"
+    assert (cost[-1]["activations"], settled.activations) == ("cached", "cached")
+    assert cost[-1]["cut_point"] == settled.cut_point == "stage7"
 
 
 def test_a_string_and_a_plan_are_requests_too(image_folder: Path, tmp_path: Path):
@@ -137,7 +137,7 @@ def test_a_scratch_run_is_resumed_without_weights(image_folder: Path, tmp_path: 
 
 
 def test_blocks_and_rates_go_the_whole_way(image_folder: Path, tmp_path: Path):
-    asked = options(image_folder, strategy="full", rates="decay_0.75", epochs=1)
+    asked = options(image_folder, strategy="full", lr_rule="decay_0.75", epochs=1)
     answer = train(asked, out=tmp_path / "run")
     *backbone, head = answer.metrics["phases"][1]["learning_rates"].values()
     assert len(backbone) > 15

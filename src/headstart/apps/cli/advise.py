@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from headstart.advice.result import Advice
 
 
-DETAILS = frozenset({"strength", "epochs", "optimizer", "selection.patience_epochs", "batch_size"})
+DETAILS = frozenset({"l2_penalty", "epochs", "optimizer", "selection.patience", "batch_size"})
 """Last part of paths whose reasons the text leaves to the plan."""
 
 

@@ -23,16 +23,16 @@ def plan(
     out: Annotated[Path | None, typer.Option("-o", "--out", help="File to write; default: YAML on stdout.")] = None,
     model: of.Model = None,
     epochs: of.Epochs = None,
-    thaw: of.Thaw = None,
-    rates: of.RatesOption = None,
+    unfreeze: of.Unfreeze = None,
+    lr_rule: of.LrRuleOption = None,
     grain: of.GrainOption = None,
-    find_rate: of.FindRate = False,
+    find_lr: of.FindLr = False,
     allow_noncommercial: of.AllowNoncommercial = False,
     domain: of.DomainOption = None,
     val: of.Val = None,
     group: of.Group = None,
     head: of.HeadOption = Head.linear,
-    head_solver: of.HeadSolverOption = HeadSolver.solved,
+    head_solver: of.HeadSolverOption = HeadSolver.logistic,
     augmentation: of.AugmentationOption = None,
     input_size: of.InputSize = None,
     resize: of.ResizeOption = None,
@@ -69,9 +69,13 @@ def written_text(plan: Plan, path: Path) -> str:
     """Where the plan lies, what it does phase by phase, and the command that carries it out."""
     lines = [f"{path}: {plan.strategy} with {plan.model.name} on {plan.data.source}"]
     for phase in plan.phases:
-        if phase.kind == "solve":
+        if phase.kind == "linear_probe":
             lines.append(f"  {phase.name}: the linear probe, fitted on frozen features")
             continue
-        trained = "every layer" if phase.thaw == "all" else "the head" + f" and {phase.thaw} groups" * bool(phase.thaw)
-        lines.append(f"  {phase.name}: {phase.epochs} epochs of {trained}, peak lr of the head {phase.learning_rate:g}")
+        trained = (
+            "every layer"
+            if phase.unfreeze == "all"
+            else "the head" + f" and {phase.unfreeze} groups" * bool(phase.unfreeze)
+        )
+        lines.append(f"  {phase.name}: {phase.epochs} epochs of {trained}, peak lr of the head {phase.head_lr:g}")
     return "\n".join([*lines, f"train it with: headstart train --plan {shlex.quote(str(path))}"])

@@ -44,10 +44,10 @@ def train(
         observer: Told what happens while training.
         progress: auto shows bars and epochs on stderr or in a notebook, none shows nothing.
         options: The options of `headstart train`, by the names of `headstart.TrainOptions` and `headstart.DataPlan`:
-            strategy, model, domain, input_size, epochs, thaw, rates, peak_rates, grain, noncommercial_weights,
-            augmentation, head, head_solver, batch_size, learning_rate, optimizer, weight_decay, seed, budget_seconds,
-            val, group, unreadable, limit_train, limit_test, bits, report_share,
-            report_seed, select_share, validation, resize, class_weight.
+            strategy, model, domain, input_size, epochs, unfreeze, lr_rule, peak_lr, grain, noncommercial_weights,
+            augmentation, head, head_solver, batch_size, lr, optimizer, weight_decay, seed, budget_seconds,
+            val, group, unreadable, limit_train, limit_test, bits, test_fraction,
+            test_seed, validation_fraction, validation, resize, class_weight.
 
     Raises:
         ArgumentError: no such argument, or arguments that do not go together; a TypeError and ValueError too.

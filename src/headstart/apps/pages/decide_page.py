@@ -256,23 +256,23 @@ def _phases(advice: Advice) -> str:
 
 
 def _phase(index: int, phase: Phase) -> Sequence[str]:
-    if phase.kind == "solve":
+    if phase.kind == "linear_probe":
         return f"{index}. {escape(phase.name)}", "the head, solved on frozen features", "-", "-", "-"
     return (
         f"{index}. {escape(phase.name)}",
-        _learning(phase.thaw),
+        _learning(phase.unfreeze),
         str(phase.epochs),
-        f"{phase.learning_rate:g}",
+        f"{phase.head_lr:g}",
         phase.schedule.name.replace("_", "-"),
     )
 
 
-def _learning(thaw: int | Literal["all"]) -> str:
-    if thaw == "all":
+def _learning(unfreeze: int | Literal["all"]) -> str:
+    if unfreeze == "all":
         return "every layer group, and the head"
-    if thaw == 0:
+    if unfreeze == 0:
         return "the head"
-    return "the last layer group, and the head" if thaw == 1 else f"the last {thaw} layer groups, and the head"
+    return "the last layer group, and the head" if unfreeze == 1 else f"the last {unfreeze} layer groups, and the head"
 
 
 def _rejected(advice: Advice) -> str:

@@ -163,7 +163,7 @@ def _group(row: Mapping[str, Any], count: int) -> GroupShare:
     )
     share = _share(row["literature_share"])
     depth = depth_of(int(row["position"]), int(row.get("count", count)))
-    placed = DepthFact(depth.name, depth.detects, share, depth.default_action, depth.learning_rate)
+    placed = DepthFact(depth.name, depth.detects, share, depth.default_action, depth.lr)
     return GroupShare(str(row["group"]), placed, measured, None if cka is None else _share(cka))
 
 
@@ -260,7 +260,7 @@ def _table(groups: Sequence[GroupShare]) -> str:
             escape(group.depth.detects),
             f"{group.depth.transfer_share:.1%}",
             escape(group.depth.default_action),
-            f"{group.depth.learning_rate:g}",
+            f"{group.depth.lr:g}",
             *(_figures(group) if measured else ()),
         ]
         for group in groups

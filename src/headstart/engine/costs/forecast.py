@@ -49,7 +49,7 @@ from headstart.errors import DataError, ModelError
 from headstart.files import kept_paths
 from headstart.machine import best_device, machine_key
 from headstart.networks.backbone import Classifier, Weights
-from headstart.plan.plan import AugmentationPlan, FrozenPartPlan, SelectionPlan, SolvePhase, TrainPhase
+from headstart.plan.plan import AugmentationPlan, FrozenPrefixPlan, ProbePhase, SelectionPlan, TrainPhase
 from headstart.runs.observers import Observer
 
 _TRIED_IMAGES = 3
@@ -62,7 +62,7 @@ _TRIED_SECONDS = 0.03
 class Settled:
     """How a phase gets what rests, decided once."""
 
-    plan: FrozenPartPlan
+    plan: FrozenPrefixPlan
     cut: CutNetwork | None
     """Where the network was cut to decide it."""
     why: str
@@ -170,8 +170,8 @@ class Costs:
 
     def _if_futile(self, phases: Phases, terms: Terms) -> float | None:
         """Seconds if tuning is skipped because the probe leaves nothing to repair; None where it is not skipped."""
-        solved = [phase for phase in phases if isinstance(phase, SolvePhase)]
-        if self.selection.when_futile == "tune_anyway" or not solved or len(solved) == len(phases):
+        solved = [phase for phase in phases if isinstance(phase, ProbePhase)]
+        if self.selection.when_cannot_improve == "tune_anyway" or not solved or len(solved) == len(phases):
             return None
         return forecast(solved, self.counts, self.facts, self.rates(), terms).seconds
 
@@ -180,8 +180,8 @@ class Costs:
 
         Behind a phase that has ended, the rest is forecast once more with what is known by then.
         """
-        wanted = phase.frozen_part
-        if isinstance(wanted, FrozenPartPlan):
+        wanted = phase.frozen_prefix
+        if isinstance(wanted, FrozenPrefixPlan):
             found = Settled(wanted, None, "as the plan says")
         else:
             found = self._weighed(phase)
@@ -189,7 +189,7 @@ class Costs:
         names = [one.name for one in self.to_come]
         if phase.name in names[1:]:
             rest = self.to_come[names.index(phase.name) + 1 :]
-            now = phase.model_copy(update={"frozen_part": found.plan})
+            now = phase.model_copy(update={"frozen_prefix": found.plan})
             observer.noted("forecast", self.announced([now, *rest], budget_seconds=self.budget_seconds))
         return found
 
@@ -207,7 +207,7 @@ class Costs:
         while True:
             choice = choose(phase, self.counts, self.facts, self.nominal_rates(), terms)
             if choice.border is None:
-                return Settled(FrozenPartPlan(way="computed"), None, "; ".join([*why, choice.why]))
+                return Settled(FrozenPrefixPlan(activations="computed"), None, "; ".join([*why, choice.why]))
             try:
                 graph = graph or self._graph()
                 cut = graph.cut(choice.border)
@@ -216,14 +216,14 @@ class Costs:
                 if graph is None:
                     for name in self.facts.groups[1:]:
                         self.known.learn_cut(self.facts, name, works=False)
-                    return Settled(FrozenPartPlan(way="computed"), None, str(error))
+                    return Settled(FrozenPrefixPlan(activations="computed"), None, str(error))
                 self.known.learn_cut(self.facts, choice.border, works=False)
                 terms = replace(terms, uncut=terms.uncut | {choice.border})
                 continue
             self.known.learn_cut(self.facts, choice.border, works=True)
             crossing = sum(one.bytes_per_image for one in cut.crossing)
             if crossing == self.facts.border(choice.border).bytes_per_image or choice.border in seen:
-                plan = FrozenPartPlan(way="stored", border=choice.border, views=choice.views)
+                plan = FrozenPrefixPlan(activations="cached", cut_point=choice.border, views=choice.views)
                 return Settled(plan, cut, "; ".join([*why, choice.why]))
             seen.add(choice.border)
             self.facts = self.facts.with_bytes(choice.border, crossing)
@@ -291,10 +291,10 @@ class Costs:
         select = [images.digests[record.id] for record in images.roles.validation]
         found: dict[str, int] = {}
         for phase in phases:
-            if isinstance(phase, SolvePhase):
+            if isinstance(phase, ProbePhase):
                 found[POOLED] = self._rows(self._pooled_label(), fit + select, [EVALUATION], EVALUATION)
                 continue
-            said = phase.frozen_part
+            said = phase.frozen_prefix
             views = views_wanted(self.augmentation, phase.epochs) if said == "auto" else said.views
             plain = self.augmentation.preset == "none"
             names = [EVALUATION] if plain else [random_view(self.seed, number) for number in range(views)]
@@ -303,16 +303,16 @@ class Costs:
                 label = self._label(border)
                 rows = self._rows(label, fit, names, drawn)
                 found[border.name] = rows + self._rows(label, select, [EVALUATION], EVALUATION)
-        if all(isinstance(phase, SolvePhase) or phase.thaw == 0 for phase in phases):
+        if all(isinstance(phase, ProbePhase) or phase.unfreeze == 0 for phase in phases):
             report = [images.digests[record.id] for record in images.roles.test]
             found[REPORTED] = self._rows(self._pooled_label(), report, [EVALUATION], EVALUATION, precision="float32")
         return found
 
     def _borders_of(self, phase: TrainPhase) -> tuple[Border, ...]:
         """Where the phase keeps what rests, as far as that is known before it begins; one or none."""
-        if phase.frozen_part == "auto":
+        if phase.frozen_prefix == "auto":
             return resting_borders(phase, self.facts)[-1:]
-        return tuple(border for border in self.facts.borders if border.name == phase.frozen_part.border)
+        return tuple(border for border in self.facts.borders if border.name == phase.frozen_prefix.cut_point)
 
     def _pooled_label(self) -> str:
         return POOLED_DEPTHS if self.classifier.head_kind == "multi_depth" else POOLED

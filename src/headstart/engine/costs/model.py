@@ -33,9 +33,9 @@ from headstart.engine.costs.terms import (
 )
 from headstart.engine.prefix.engine_choice import FEWEST_FOR_AN_ENGINE
 from headstart.engine.store.index import POOLED
-from headstart.plan.sections import AugmentationPlan, FrozenPartPlan, SolvePhase, TrainPhase
+from headstart.plan.sections import AugmentationPlan, FrozenPrefixPlan, ProbePhase, TrainPhase
 
-Phases: TypeAlias = Sequence[SolvePhase | TrainPhase]
+Phases: TypeAlias = Sequence[ProbePhase | TrainPhase]
 
 MOST_VIEWS = 4
 """Views of an image that are stored where nobody says how many."""
@@ -82,7 +82,7 @@ def forecast(
     for number, phase in enumerate(phases):
         done = terms.epochs_done if number == 0 else 0
         left = replace(terms, room_bytes=room, epochs_done=done)
-        if isinstance(phase, SolvePhase):
+        if isinstance(phase, ProbePhase):
             cost = _solving(phase, counts, facts, rates, left)
         else:
             fresh = left if chosen_by is None else replace(left, kept={}, epochs_done=0)
@@ -96,13 +96,13 @@ def forecast(
 
 def _settled(phase: TrainPhase, counts: ImageCounts, facts: NetworkFacts, terms: Terms) -> Choice | None:
     """What the plan says already: a phase that goes on takes the way it took."""
-    said = phase.frozen_part
-    if not isinstance(said, FrozenPartPlan):
+    said = phase.frozen_prefix
+    if not isinstance(said, FrozenPrefixPlan):
         return None
-    if said.border is None or terms.store == "off" or said.border not in facts.groups[1:]:
+    if said.cut_point is None or terms.store == "off" or said.cut_point not in facts.groups[1:]:
         return Choice("computed", None, 0, 0, "as the plan says")
-    size = stored_bytes(facts.border(said.border), counts.fit * said.views + counts.select, terms.store)
-    return Choice("stored", said.border, said.views, size, "as the plan says")
+    size = stored_bytes(facts.border(said.cut_point), counts.fit * said.views + counts.select, terms.store)
+    return Choice("stored", said.cut_point, said.views, size, "as the plan says")
 
 
 def _origin(costs: Sequence[PhaseCost], rates: Rates) -> Origin:
@@ -176,23 +176,23 @@ def resting_borders(phase: TrainPhase, facts: NetworkFacts) -> tuple[Border, ...
 
 
 def first_trained(phase: TrainPhase, facts: NetworkFacts) -> str:
-    """The first layer group that learns, by name; needs a settled phase or a count of thawed groups."""
-    if phase.learning_rates:
-        return next(name for name in facts.groups if name in phase.learning_rates)
-    thawed = len(facts.groups) - 1 if phase.thaw == "all" else phase.thaw
-    return facts.groups[max(0, len(facts.groups) - 1 - thawed)]
+    """The first layer group that learns, by name; needs a settled phase or a count of unfrozen groups."""
+    if phase.lr_by_group:
+        return next(name for name in facts.groups if name in phase.lr_by_group)
+    unfrozen = len(facts.groups) - 1 if phase.unfreeze == "all" else phase.unfreeze
+    return facts.groups[max(0, len(facts.groups) - 1 - unfrozen)]
 
 
 def views_wanted(augmentation: AugmentationPlan, epochs: int) -> int:
     """How many views of an image are stored where there is room: never more than epochs that could see them."""
     if augmentation.preset == "none":
         return 1
-    return min(MOST_VIEWS if augmentation.stored_views == "auto" else augmentation.stored_views, epochs)
+    return min(MOST_VIEWS if augmentation.cached_views == "auto" else augmentation.cached_views, epochs)
 
 
 def _views_to_try(augmentation: AugmentationPlan, epochs: int) -> Iterator[int]:
     wanted = views_wanted(augmentation, epochs)
-    fewest = 1 if augmentation.stored_views == "auto" else wanted
+    fewest = 1 if augmentation.cached_views == "auto" else wanted
     yield from range(wanted, fewest - 1, -1)
 
 
@@ -219,7 +219,7 @@ def phase_cost(
     unmeasured = 0.0 if steps_stretch(start, first) in rates.measured else epochs * steps
     unmeasured += 0.0 if judging_stretch(start) in rates.measured else epochs * judging
     search = _search_seconds(phase, start, view, counts, facts, rates, terms)
-    looks = phase.head_views * counts.fit if terms.epochs_done == 0 else 0  # the head is solved on these first
+    looks = phase.head_refit_views * counts.fit if terms.epochs_done == 0 else 0  # the head is solved on these first
     looked, run = _pooled(looks, facts, rates, setup=0.0)
     if choice.border is None:
         views = _beside(counts.fit * view / rates.cores, steps, rates) - steps
@@ -267,7 +267,7 @@ def _search_seconds(
 
     A test whose edge lies outside runs a third time, which nobody knows before.
     """
-    if phase.peak_rates != "find" or terms.epochs_done > 0 or counts.fit == 0:
+    if phase.peak_lr != "find" or terms.epochs_done > 0 or counts.fit == 0:
         return 0.0
     points = points_for(phase.epochs * math.ceil(counts.fit / terms.batch_size))
     images = (points + 1) * min(terms.batch_size, counts.fit)
@@ -298,7 +298,7 @@ def memory_bytes(phases: Phases, facts: NetworkFacts, terms: Terms) -> int:
     return int(_LIBRARIES_BYTES + weights + most)
 
 
-def _solving(phase: SolvePhase, counts: ImageCounts, facts: NetworkFacts, rates: Rates, terms: Terms) -> PhaseCost:
+def _solving(phase: ProbePhase, counts: ImageCounts, facts: NetworkFacts, rates: Rates, terms: Terms) -> PhaseCost:
     kept = terms.kept.get(POOLED, 0) if terms.store != "off" else 0
     missing = max(0, counts.fit + counts.select - kept)
     views, frozen = _pooled(missing, facts, rates, setup=_setup_of(POOLED, rates))
@@ -318,7 +318,7 @@ def _solving(phase: SolvePhase, counts: ImageCounts, facts: NetworkFacts, rates:
 def _end(phases: Phases, counts: ImageCounts, facts: NetworkFacts, rates: Rates, terms: Terms) -> PhaseCost:
     """The head once more on all of train, the bundle, and its judgement."""
     tuned = any(isinstance(phase, TrainPhase) for phase in phases)
-    solved = any(isinstance(phase, SolvePhase) for phase in phases) or terms.epochs_done > 0
+    solved = any(isinstance(phase, ProbePhase) for phase in phases) or terms.epochs_done > 0
     rows = 0
     if solved:  # the features of a tuned network are new ones
         rows = counts.train if tuned else max(0, counts.train - counts.fit - counts.select)

@@ -14,7 +14,7 @@ from headstart.engine.costs.model import forecast
 from headstart.engine.costs.network import NetworkFacts
 from headstart.engine.costs.terms import ImageCounts, Rates, Terms
 from headstart.knowledge.choosing import CLOUD_CPU, CLOUD_GPU, FROM_SCRATCH, TRANSFER, PriceFact, RouteFact
-from headstart.plan.plan import AugmentationPlan, SolvePhase, TrainPhase
+from headstart.plan.plan import AugmentationPlan, ProbePhase, TrainPhase
 
 Gpu = Literal["none", "one"]
 
@@ -111,7 +111,7 @@ def machine_for(hardware: Hardware, network: NetworkFacts, known: Known, *, reso
 
 
 def cost_of(
-    phases: Sequence[SolvePhase | TrainPhase],
+    phases: Sequence[ProbePhase | TrainPhase],
     images: int,
     *,
     classes: int | None,

@@ -21,7 +21,7 @@ from headstart.engine.costs.terms import PIXELS, frozen_stretch, judging_stretch
 from headstart.engine.prefix.onnx_engine import engines_folder
 from headstart.engine.store.index import POOLED
 from headstart.files import kept_paths
-from headstart.plan.plan import Phase, SolvePhase, TrainPhase
+from headstart.plan.plan import Phase, ProbePhase, TrainPhase
 from headstart.runs.observers import ALL_EPOCHS, Observer
 
 FEWEST_IMAGES = 16
@@ -34,7 +34,7 @@ _VIEW_KINDS: tuple[ViewKind, ...] = ("plain", "varied")
 
 
 def phase_row(
-    phase: SolvePhase | TrainPhase, rows: Sequence[Mapping[str, Any]], *, head: str, reason: str
+    phase: ProbePhase | TrainPhase, rows: Sequence[Mapping[str, Any]], *, head: str, reason: str
 ) -> dict[str, Any]:
     """What was trained, at which peak rates, for how long, and why it ended.
 
@@ -45,7 +45,7 @@ def phase_row(
         reason: Why it ended.
     """
     mine = [row for row in rows if row["phase"] == phase.name]
-    rates = phase.learning_rates if isinstance(phase, TrainPhase) else {}
+    rates = phase.lr_by_group if isinstance(phase, TrainPhase) else {}
     return {
         "name": phase.name,
         "kind": phase.kind,
@@ -150,7 +150,7 @@ class Ledger(Observer):
             spent = self.costs.images.spent.so_far()
             self._take(self._judging, judging, judging.images, until=now, spent=spent)
             self._work, self._epoch_ended = [], now
-        elif self._phase is not None and self._phase.kind == "solve":
+        elif self._phase is not None and self._phase.kind == "linear_probe":
             for work in self._work:
                 self._computed(work, POOLED, 1.0, self._engine)
             counts = self.costs.counts
@@ -227,7 +227,7 @@ class Ledger(Observer):
     def _learn_epochs(self, phase: TrainPhase) -> None:
         """The median epoch: the first one warms up, any may be disturbed."""
         costs, facts = self.costs, self.costs.facts
-        first = next(name for name in facts.groups if name in phase.learning_rates)
+        first = next(name for name in facts.groups if name in phase.lr_by_group)
         behind = 1.0 - facts.share_before(first)
         if self._gaps:
             costs.known.learn("epoch_seconds", statistics.median(self._gaps))

@@ -75,7 +75,7 @@ def columns_of(run: RunFacts) -> tuple[Column, ...]:
 
 
 def _column(phase: Values, row: Values | None, run: RunFacts) -> Column:
-    solve = phase["kind"] == "solve"
+    solve = phase["kind"] == "linear_probe"
     ran = sum(epoch.phase == phase["name"] and epoch.number > 0 for epoch in run.epochs)
     state: Literal["ended", "planned", "left out"] = "planned" if row is None else "ended"
     if row is not None and not solve and not row["epochs_run"]:
@@ -86,7 +86,7 @@ def _column(phase: Values, row: Values | None, run: RunFacts) -> Column:
         kind="solve" if solve else "train",
         epochs=1 if solve else (ran if state == "ended" else phase["epochs"]) or 1,
         state=state,
-        rates={} if solve else phase.get("learning_rates") or {},
+        rates={} if solve else phase.get("lr_by_group") or {},
         note=note,
         batch_norm="pretrained_statistics" if solve else phase.get("batch_norm", ""),
         schedule=None if solve else phase.get("schedule", {}).get("name"),
@@ -110,7 +110,7 @@ def _groups(run: RunFacts, columns: Sequence[Column]) -> list[str]:
     known = list(run.layer_groups)
     if set(named) <= set(known):
         return known
-    whole = any(phase.get("thaw") == "all" for phase in run.plan["phases"])
+    whole = any(phase.get("unfreeze") == "all" for phase in run.plan["phases"])
     return named if whole else [EARLIER, *named]
 
 

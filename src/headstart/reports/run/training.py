@@ -135,13 +135,13 @@ def _told(event: Values) -> str:
 
 
 _SENTENCES: Mapping[str, Callable[[Values], str]] = {
-    "phase_started": lambda e: f"{e['name']}: {'the head is solved' if e['kind'] == 'solve' else 'training'}",
+    "phase_started": lambda e: f"{e['name']}: {'training' if e['kind'] == 'train' else 'the head is solved'}",
     "phase_done": lambda e: f"{e['name']}: {e['ended']}",
     "computed_by": lambda e: (
         f"what rests is run by {e['engine']}" if e["engine"] else "nothing rests, so nothing is kept"
     ),
     "chosen": lambda e: f"{e['weights']}: {e['why']}",
-    "cost": lambda e: f"{e['phase']}: what rests is {e['way']}: {e['why']}",
+    "cost": lambda e: f"{e['phase']}: frozen prefix: {e.get('activations') or e['way']}: {e['why']}",  # way: old runs
     "stored": lambda e: f"{count_text(e['views'], 'view')} of each image before {e['border']} ({e['engine']})",
     "not_stored": lambda e: f"everything is run in every epoch: {e['why']}",
     "engine": lambda e: str(e["why"]),

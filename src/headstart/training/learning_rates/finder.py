@@ -27,7 +27,7 @@ from headstart.engine.costs.terms import points_for
 from headstart.engine.store.training_images import TrainingImages
 from headstart.networks.backbone import Classifier
 from headstart.networks.groups.layers import freeze, restore
-from headstart.plan.plan import OptimizerPlan, RateRule, TrainPhase
+from headstart.plan.plan import LrRule, OptimizerPlan, TrainPhase
 from headstart.runs.observers import Observer
 from headstart.training.augmentation.batches import vary_batch
 from headstart.training.augmentation.mixup import batch_loss, image_losses
@@ -107,7 +107,7 @@ class FoundRates:
     """What the tests of a phase found."""
 
     phase: TrainPhase
-    """With the found rates, and `peak_rates` settled."""
+    """With the found rates, and `peak_lr` settled."""
     planned: Mapping[str, float]
     """Group -> peak rate, before."""
     tests: tuple[RateTest, ...]
@@ -120,7 +120,7 @@ class FoundRates:
         said: dict[str, str] = {}
         for test in self.tests:
             factor, why = test.suggestion.factor, test.suggestion.why
-            for field in {"head": ("learning_rate",), "backbone": ("backbone_rates",)}.get(test.varied, _BOTH):
+            for field in {"head": ("head_lr",), "backbone": ("backbone_lr",)}.get(test.varied, _BOTH):
                 found = f"{factor:g} times the planned rate" if factor else "as planned"
                 said[f"{path}.{field}"] = f"{found}, by a learning-rate range test (Smith 2017): {why}"
         return said
@@ -130,7 +130,7 @@ class FoundRates:
         return {
             "phase": self.phase.name,
             "planned": dict(self.planned),
-            "rates": self.phase.learning_rates,
+            "rates": self.phase.lr_by_group,
             "schedule": self.phase.schedule.name,
             "tests": [test.to_dict() for test in self.tests],
             "steps": self.steps,
@@ -138,7 +138,7 @@ class FoundRates:
         }
 
 
-_BOTH = ("learning_rate", "backbone_rates")
+_BOTH = ("head_lr", "backbone_lr")
 
 
 def find_rates(rehearsal: Rehearsal) -> FoundRates:
@@ -157,11 +157,11 @@ def find_rates(rehearsal: Rehearsal) -> FoundRates:
         network.zero_grad(set_to_none=True)
         restore(network, search.before)
     phase = with_factors(rehearsal.phase, {test.varied: test.suggestion.factor for test in tests})
-    return FoundRates(phase, rehearsal.phase.learning_rates, tests, search.steps, time.monotonic() - started)
+    return FoundRates(phase, rehearsal.phase.lr_by_group, tests, search.steps, time.monotonic() - started)
 
 
 def with_factors(phase: TrainPhase, factors: Mapping[Varied, float | None]) -> TrainPhase:
-    """The phase with its rates multiplied, and `peak_rates` settled: `found`, or `planned` where nothing was.
+    """The phase with its rates multiplied, and `peak_lr` settled: `found`, or `planned` where nothing was.
 
     The rates of a ladder that no factor can describe (by_depth) are listed from then on. No rate goes above 1.
 
@@ -169,26 +169,26 @@ def with_factors(phase: TrainPhase, factors: Mapping[Varied, float | None]) -> T
         phase: Settled.
         factors: Of head and backbone, or of all; None leaves the planned rates.
     """
-    *backbone, head = phase.learning_rates
+    *backbone, head = phase.lr_by_group
     both = factors.get("all")
     for_head = factors.get("head", both) or 1.0
     for_backbone = factors.get("backbone", both) or 1.0
-    rates = {name: phase.learning_rates[name] for name in (*backbone, head)}
+    rates = {name: phase.lr_by_group[name] for name in (*backbone, head)}
     for_head = min(for_head, _HIGHEST_RATE / rates[head])
     if backbone:
         for_backbone = min(for_backbone, _HIGHEST_RATE / max(rates[name] for name in backbone))
     found = {name: _short(rates[name] * (for_head if name == head else for_backbone)) for name in rates}
-    rule = phase.backbone_rates
-    if rule.rule in ("uniform", "geometric"):
-        rule = rule.model_copy(update={"top": _short(rule.top * for_backbone)})
+    rule = phase.backbone_lr
+    if rule.rule in ("uniform", "layer_decay"):
+        rule = rule.model_copy(update={"lr": _short(rule.lr * for_backbone)})
     elif for_backbone != 1.0:
-        rule = RateRule(rule="listed", rates={name: found[name] for name in backbone})
+        rule = LrRule(rule="by_group", groups={name: found[name] for name in backbone})
     return phase.model_copy(
         update={
-            "peak_rates": "found" if any(factors.values()) else "planned",
-            "learning_rate": found[head],
-            "backbone_rates": rule,
-            "learning_rates": found,
+            "peak_lr": "found" if any(factors.values()) else "planned",
+            "head_lr": found[head],
+            "backbone_lr": rule,
+            "lr_by_group": found,
         }
     )
 
@@ -207,7 +207,7 @@ class _Search:
 
     def run(self) -> Iterator[RateTest]:
         """One test after the other; each starts from the network as it was."""
-        planned = self.rehearsal.phase.learning_rates
+        planned = self.rehearsal.phase.lr_by_group
         *backbone, head = planned
         if backbone and self.rehearsal.weights == "random":
             yield self._test("all", (*backbone, head), beside={})
@@ -216,7 +216,7 @@ class _Search:
         yield tested
         if backbone:
             factor = with_factors(self.rehearsal.phase, {"head": tested.suggestion.factor})
-            yield self._test("backbone", tuple(backbone), beside={head: factor.learning_rate})
+            yield self._test("backbone", tuple(backbone), beside={head: factor.head_lr})
 
     def _test(self, varied: Varied, groups: tuple[str, ...], *, beside: Mapping[str, float]) -> RateTest:
         """Vary some groups while those in `beside` learn at constant rates."""
@@ -244,7 +244,7 @@ class _Search:
         guess: float,
     ) -> list[Point]:
         """The loss after a step at each factor, until it has diverged."""
-        planned, points = self.rehearsal.phase.learning_rates, list[Point]()
+        planned, points = self.rehearsal.phase.lr_by_group, list[Point]()
 
         def rates(step: int) -> dict[str, float]:
             factor = factors[min(step, len(factors) - 1)]  # the last batch is only looked at
@@ -267,7 +267,7 @@ class _Search:
         moving = rates_at(0)
         freeze(network, r.classifier.groups, trained=moving)  # the modes stay those of the phase; what rests is cheaper
         for number, (epoch, step, records, tensors) in enumerate(r.batches(count)):
-            entered.set_rate({**dict.fromkeys(r.phase.learning_rates, 0.0), **rates_at(number)})
+            entered.set_rate({**dict.fromkeys(r.phase.lr_by_group, 0.0), **rates_at(number)})
             position = (r.seed, r.phase_number, epoch, step)
             losses = self._step(entered, records, tensors, position=position, learns=bool(moving))
             self.steps += 1

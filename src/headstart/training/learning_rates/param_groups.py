@@ -64,9 +64,9 @@ class Entered:
 
 def enter(classifier: Classifier, phase: TrainPhase, optimizer: OptimizerPlan) -> Entered:
     """Freeze, set BatchNorm, and build the optimizer over exactly what learns."""
-    freeze(classifier.network, classifier.groups, trained=phase.learning_rates)
+    freeze(classifier.network, classifier.groups, trained=phase.lr_by_group)
     _set_modes(classifier, phase)
-    groups = param_groups(classifier.network, classifier.groups, phase.learning_rates)
+    groups = param_groups(classifier.network, classifier.groups, phase.lr_by_group)
     return Entered(phase, classifier, _make_optimizer(groups, optimizer))
 
 
@@ -81,7 +81,7 @@ def _set_modes(classifier: Classifier, phase: TrainPhase) -> None:
         classifier.groups,
         policy=phase.batch_norm,
         affine=phase.batch_norm_affine,
-        trained=phase.learning_rates,
+        trained=phase.lr_by_group,
     )
 
 

@@ -23,7 +23,7 @@ def rates_at(phase: TrainPhase, *, step: int, steps_per_epoch: int, select_losse
             epochs=phase.epochs,
             select_losses=select_losses,
         )
-        for name, peak in phase.learning_rates.items()
+        for name, peak in phase.lr_by_group.items()
     }
 
 
@@ -52,14 +52,14 @@ def rate_at(
         return peak * (step + 1) / warmup
     position = (step - warmup) / max(1, total - warmup)
     if schedule.name == "cosine":
-        return cosine(peak, position, floor=schedule.final_rate)
+        return cosine(peak, position, floor=schedule.final_lr)
     if schedule.name == "one_cycle":
-        return one_cycle(peak, position, rise_share=schedule.rise_share)
+        return one_cycle(peak, position, pct_start=schedule.pct_start)
     if schedule.name == "plateau":
         factor = plateau_factor(
             select_losses, factor=schedule.plateau_factor, patience_epochs=schedule.plateau_patience_epochs
         )
-        return max(peak * factor, min(peak, schedule.plateau_minimum))
+        return max(peak * factor, min(peak, schedule.plateau_min_lr))
     if schedule.name == "multi_step":
         return multi_step(peak, step / total, milestones=schedule.milestones, factor=schedule.milestone_factor)
     return peak
@@ -80,13 +80,13 @@ def cosine(peak: float, position: float, *, floor: float) -> float:
 
 
 def one_cycle(
-    peak: float, position: float, *, rise_share: float, start_divisor: float = 25.0, end_divisor: float = 1e5
+    peak: float, position: float, *, pct_start: float, start_divisor: float = 25.0, end_divisor: float = 1e5
 ) -> float:
     """Cosine rise from peak / 25 over the first share, then cosine fall to peak / 1e5 (Smith & Topin 2018)."""
-    if position < rise_share:
+    if position < pct_start:
         start = peak / start_divisor
-        return start + (peak - start) * (1 - math.cos(math.pi * position / rise_share)) / 2
-    return cosine(peak, (position - rise_share) / (1 - rise_share), floor=peak / end_divisor)
+        return start + (peak - start) * (1 - math.cos(math.pi * position / pct_start)) / 2
+    return cosine(peak, (position - pct_start) / (1 - pct_start), floor=peak / end_divisor)
 
 
 def multi_step(peak: float, position: float, *, milestones: Sequence[float], factor: float) -> float:

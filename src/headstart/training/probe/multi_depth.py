@@ -40,7 +40,7 @@ class DepthProblem:
     strengths: Sequence[float] | None
     """Candidates of the penalty; None takes the solver's own grid."""
     solver: Solver
-    noise_level: float
+    significance_level: float
     """The wider head is kept below this p-value."""
     seed: int
     check_stop: CheckStop = never_stop
@@ -109,7 +109,7 @@ def solve_depths(problem: DepthProblem) -> DepthSolution:
         f"{problem.validation_source}: accuracy {new.accuracy:.3f} to {old.accuracy:.3f}, "
         f"log loss at its best temperature {new.loss:.3f} to {old.loss:.3f}, p = {p_value:.2g}"
     )
-    if p_value < problem.noise_level:
+    if p_value < problem.significance_level:
         features = "all features" if choice.share == 1.0 else f"the best {choice.share:.0%} of all features"
         why = f"on {features}, it beats the plain head beyond noise ({figures})"
         return DepthSolution("multi_depth", deep, deep_says, labels, why, sample)

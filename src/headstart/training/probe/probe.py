@@ -21,7 +21,7 @@ from headstart.engine.store.training_images import TrainingImages
 from headstart.errors import DiskFullError, NotWritableError
 from headstart.measures.metrics import log_loss, sharpened_log_losses
 from headstart.networks.backbone import Classifier
-from headstart.plan.plan import SolvePhase
+from headstart.plan.plan import ProbePhase
 from headstart.runs.observers import measured_span
 from headstart.solvers.head2toe import ColumnRows, widened
 from headstart.solvers.head_solver import HeadProblem, head_problem
@@ -111,15 +111,15 @@ class PooledSource:
 
 def fit_probe(
     source: ActivationSource,
-    phase: SolvePhase,
+    phase: ProbePhase,
     *,
     seed: int,
-    noise_level: float = 0.05,
+    significance_level: float = 0.05,
     check_stop: CheckStop = never_stop,
 ) -> FittedProbe:
     """Fit the linear probe on the training images, write it into the network, and evaluate it.
 
-    A multi_depth head is kept where it beats the plain one on the last layer with a p-value below `noise_level`.
+    A multi_depth head is kept where it beats the plain one on the last layer with a p-value below `significance_level`.
     What `source.after_batch` raises ends the work before the head is written; so does what `check_stop` raises in the
     middle of a fit.
     """
@@ -127,7 +127,9 @@ def fit_probe(
     pooled = PooledSource(source)
     train = pooled.rows(roles.train, what="features of train")
     if classifier.head_kind == "multi_depth":
-        return _fit_depths(source, pooled, phase, train, seed=seed, noise_level=noise_level, check_stop=check_stop)
+        return _fit_depths(
+            source, pooled, phase, train, seed=seed, significance_level=significance_level, check_stop=check_stop
+        )
     problem, labels = _problem(train, roles.train, phase, images, seed, check_stop)
     choice = _choose(problem, roles.train, phase, images, seed)
     head = problem.solve(choice.strength, temperature=choice.temperature)
@@ -162,11 +164,11 @@ def candidate_of(
 def _fit_depths(
     source: ActivationSource,
     pooled: PooledSource,
-    phase: SolvePhase,
+    phase: ProbePhase,
     train: RowSource,
     *,
     seed: int,
-    noise_level: float,
+    significance_level: float,
     check_stop: CheckStop,
 ) -> FittedProbe:
     """The multi_depth head, or the plain one where it is not better beyond noise."""
@@ -181,9 +183,9 @@ def _fit_depths(
             _folds(roles.train, phase, images, seed),
             validation=None if validation is None else (validation, images.labels(roles.validation)),
             validation_source=roles.validation_source,
-            strengths=None if phase.strength == "auto" else (phase.strength,),
+            strengths=None if phase.l2_penalty == "auto" else (phase.l2_penalty,),
             solver=phase.solver,
-            noise_level=noise_level,
+            significance_level=significance_level,
             seed=seed,
             check_stop=check_stop,
             on_step=lambda what: observer.noted("computing", {"what": what}),
@@ -201,7 +203,7 @@ def _fit_depths(
 
 
 def refit_head(
-    source: ActivationSource, phase: SolvePhase, *, strength: float, seed: int, check_stop: CheckStop = never_stop
+    source: ActivationSource, phase: ProbePhase, *, strength: float, seed: int, check_stop: CheckStop = never_stop
 ) -> None:
     """Fit the head again on all of train, now that nothing is chosen any more, with the network as it stands.
 
@@ -223,7 +225,7 @@ def refit_head(
 def head_on(
     rows: RowSource,
     records: Sequence[ImageRecord],
-    phase: SolvePhase,
+    phase: ProbePhase,
     images: TrainingImages,
     *,
     strength: float,
@@ -244,7 +246,7 @@ def head_on(
     problem, _ = _problem(rows, records, phase, images, seed, check_stop)
     temperature = 1.0
     if phase.solver == "ridge":
-        given = phase.model_copy(update={"strength": strength})
+        given = phase.model_copy(update={"l2_penalty": strength})
         temperature = _choose(problem, records, given, images, seed).temperature
     return problem.solve(strength, temperature=temperature)
 
@@ -252,7 +254,7 @@ def head_on(
 def _problem(
     rows: RowSource,
     records: Sequence[ImageRecord],
-    phase: SolvePhase,
+    phase: ProbePhase,
     images: TrainingImages,
     seed: int,
     check_stop: CheckStop,
@@ -266,11 +268,11 @@ def _problem(
 
 
 def _choose(
-    problem: HeadProblem, records: Sequence[ImageRecord], phase: SolvePhase, images: TrainingImages, seed: int
+    problem: HeadProblem, records: Sequence[ImageRecord], phase: ProbePhase, images: TrainingImages, seed: int
 ) -> StrengthChoice:
     """Cross-validation in which groups stay together."""
     folds = _folds(records, phase, images, seed)
-    return problem.choose(folds, None if phase.strength == "auto" else (phase.strength,))
+    return problem.choose(folds, None if phase.l2_penalty == "auto" else (phase.l2_penalty,))
 
 
 def write_head(classifier: Classifier, head: LinearHead) -> None:
@@ -281,6 +283,6 @@ def write_head(classifier: Classifier, head: LinearHead) -> None:
     )
 
 
-def _folds(records: Sequence[ImageRecord], phase: SolvePhase, images: TrainingImages, seed: int) -> list[int]:
+def _folds(records: Sequence[ImageRecord], phase: ProbePhase, images: TrainingImages, seed: int) -> list[int]:
     """Fold of each image, by another draw than that of the roles."""
     return deal_folds(records, dict(images.groups), most=phase.folds, seed=seed + 2)

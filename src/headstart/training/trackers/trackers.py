@@ -155,7 +155,7 @@ class Tracker(Observer):
         """Its marker goes with its first epoch."""
         self._phase = index
         if not any(name == phase.name for name, _ in self._steps):
-            what = "solves the head" if phase.kind == "solve" else f"trains up to {phase.epochs} epochs"
+            what = "solves the head" if phase.kind == "linear_probe" else f"trains up to {phase.epochs} epochs"
             self._mark("phases", f"phase {index} {phase.name} begins: {what}")
 
     def epoch_done(self, row: Mapping[str, Any]) -> None:

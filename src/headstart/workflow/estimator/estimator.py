@@ -23,7 +23,7 @@ import numpy.typing as npt
 from headstart.data.sources.given_images import InputError, records_of
 from headstart.errors import Interrupted, RunError, require
 from headstart.plan.plan import DataPlan, Grain, NoncommercialWeights, Plan
-from headstart.plan.presets import DEFAULT_STRATEGY, HeadKind, HeadSolver, OptimizerName, PeakRates
+from headstart.plan.presets import DEFAULT_STRATEGY, HeadKind, HeadSolver, OptimizerName, PeakLr
 from headstart.plan.request import Resize
 from headstart.prediction.predictor import Predictor, load
 from headstart.runs.folder import Run
@@ -53,7 +53,7 @@ from headstart.workflow.estimator.inputs import (  # noqa: E402
 if TYPE_CHECKING:
     from sklearn.utils import Tags
 
-_NO_OPTIONS = ("plan", "random_state", "class_weight", "out", "report_share", "bits", "track")
+_NO_OPTIONS = ("plan", "random_state", "class_weight", "out", "test_fraction", "bits", "track")
 """Parameters that are not among the options of `train`, or hold them in another form."""
 
 _BESIDE_A_PLAN = ("plan", "budget_seconds", "out", "track")
@@ -64,7 +64,7 @@ class HeadstartClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """Learns classes from images; X is a sequence of paths, uint8 arrays (H, W[, C]), PIL images or bytes of files.
 
     `fit` does what `headstart train` does with a table of these images and labels: it divides the images into those
-    that fit, select and report, makes a plan, trains, and judges once. A share of every class (`report_share`)
+    that fit, select and report, makes a plan, trains, and judges once. A share of every class (`test_fraction`)
     reports and is never learned from; `metrics_["val"]` holds the figures on it. The kept network's head is solved
     again on all the others. Which images report depends on the seed and on the paths (of images in memory: on their
     positions).
@@ -91,22 +91,22 @@ class HeadstartClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         resize: Resize | None = None,
         bits: int | None = None,
         epochs: int | None = None,
-        thaw: int | None = None,
-        rates: str | None = None,
-        peak_rates: PeakRates = "planned",
+        unfreeze: int | None = None,
+        lr_rule: str | None = None,
+        peak_lr: PeakLr = "planned",
         grain: Grain | None = None,
         noncommercial_weights: NoncommercialWeights = "refuse",
         augmentation: str | None = None,
         head: HeadKind = "linear",
-        head_solver: HeadSolver = "solved",
+        head_solver: HeadSolver = "logistic",
         batch_size: int | None = None,
-        learning_rate: float | None = None,
+        lr: float | None = None,
         optimizer: OptimizerName | None = None,
         weight_decay: float | None = None,
         class_weight: Literal["balanced"] | Mapping[Any, float] | None = None,
         random_state: int | np.random.RandomState | None = 0,
         budget_seconds: float | None = None,
-        report_share: float = 0.2,
+        test_fraction: float = 0.2,
         plan: Plan | str | os.PathLike[str] | None = None,
         out: str | Path | None = None,
         track: Sequence[str] = (),
@@ -121,16 +121,16 @@ class HeadstartClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             resize: crop, squash or letterbox: how an image becomes a square; the way of the weights if None.
             bits: Bits that grey values with more than 8 bits use; all of the file's type if None.
             epochs: Of every trained phase; the strategy decides if None.
-            thaw: Backbone groups that learn, counted from the last; the strategy decides if None.
-            rates: Name of a preset in `headstart.knowledge.transfer.RATE_PRESETS`; the strategy decides if None.
-            peak_rates: planned, or find: range tests multiply the planned rates of head and backbone.
+            unfreeze: Backbone groups that learn, counted from the last; the strategy decides if None.
+            lr_rule: Name of a preset in `headstart.knowledge.transfer.LR_RULES`; the strategy decides if None.
+            peak_lr: planned, or find: range tests multiply the planned rates of head and backbone.
             grain: What a layer group is, stage or block; the rates decide if None, else stage.
             noncommercial_weights: refuse or allow weights whose licence forbids commercial use.
             augmentation: none, light, standard, strong or trivial; the domain decides if None.
             head: linear, mlp or multi_depth.
             head_solver: solved, ridge or adam.
             batch_size: Images in a step; 32 if None.
-            learning_rate: Peak learning rate of the head in the first phase that trains; the others keep their ratio to
+            lr: Peak learning rate of the head in the first phase that trains; the others keep their ratio to
                 it. The strategy decides if None, as of the next two.
             optimizer: adamw, adam or sgd.
             weight_decay: Of the optimizer, 0..1.
@@ -138,7 +138,7 @@ class HeadstartClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 labels that are not named). Figures are not weighted.
             random_state: Seed of every draw. None draws another one for each fit.
             budget_seconds: Of each fit; None has no limit.
-            report_share: Share of the images of every class that reports, between 0 and 1.
+            test_fraction: Share of the images of every class that reports, between 0 and 1.
             plan: A plan, or the path of its YAML, in place of all parameters but budget_seconds, out and track;
                 its source is replaced by X and y.
             out: Folder in which each fit keeps a table and a run: `fit-1.csv` and `fit-1`, then `fit-2`, and so on;
@@ -152,22 +152,22 @@ class HeadstartClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.resize = resize
         self.bits = bits
         self.epochs = epochs
-        self.thaw = thaw
-        self.rates = rates
-        self.peak_rates = peak_rates
+        self.unfreeze = unfreeze
+        self.lr_rule = lr_rule
+        self.peak_lr = peak_lr
         self.grain = grain
         self.noncommercial_weights = noncommercial_weights
         self.augmentation = augmentation
         self.head = head
         self.head_solver = head_solver
         self.batch_size = batch_size
-        self.learning_rate = learning_rate
+        self.lr = lr
         self.optimizer = optimizer
         self.weight_decay = weight_decay
         self.class_weight = class_weight
         self.random_state = random_state
         self.budget_seconds = budget_seconds
-        self.report_share = report_share
+        self.test_fraction = test_fraction
         self.plan = plan
         self.out = out
         self.track = track
@@ -289,7 +289,7 @@ class HeadstartClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def _options(self, table: Path) -> TrainOptions:
         given = {k: v.item() if isinstance(v, np.generic) else v for k, v in self.get_params(deep=False).items()}
-        data = DataPlan.from_options(source=str(table), report_share=given["report_share"], bits=given["bits"])
+        data = DataPlan.from_options(source=str(table), test_fraction=given["test_fraction"], bits=given["bits"])
         said = {name: value for name, value in given.items() if name not in _NO_OPTIONS}
         weight = given["class_weight"]
         if isinstance(weight, Mapping):  # classes stand in the table as text

@@ -165,7 +165,7 @@ def train_settled(
         save_bundle(run.bundle, classifier, classes=data.roles.classes, spec=images.spec)
         write_trained_on(run.bundle, _trained_on(plan, data))
         digests = data.facts.digests
-        kept = kept_features(plan.phases, outcome.chosen, plan.store, plan.model.weights, digests)
+        kept = kept_features(plan.phases, outcome.chosen, plan.activation_cache, plan.model.weights, digests)
         metrics = final_figures(run, data, outcome, observer=watchers, ledger=ledger, kept=kept, started=started)
         tracker.report(metrics)
         return TrainResult(run, metrics)
@@ -233,8 +233,8 @@ def _training_images(plan: Plan, choice: ModelChoice, data: CheckedData) -> Trai
         choice.card.input.as_requested(size=plan.input.size, resize=plan.input.resize, bits=plan.data.bits),
         data.groups,
         digests={name: bytes.fromhex(digest) for name, digest in data.facts.digests.items()},
-        store=None if plan.store == "off" else ActivationStore(),
-        precision="float32" if plan.store == "float32" else "float16",
+        store=None if plan.activation_cache == "off" else ActivationStore(),
+        precision="float32" if plan.activation_cache == "float32" else "float16",
         weights=image_weights(plan.class_weight, data.roles.training_pool, head=plan.head),
         pixels=round(median(width * height for width, height in data.facts.sizes.values())),
     )
@@ -282,7 +282,7 @@ def settle(plan: Plan, choice: ModelChoice) -> Plan:
     if len(names) < 2:
         raise ModelError(f"{choice.name} cannot be given classes", expected="a network that ends in a classifier")
     resize = choice.card.input.resize_name
-    return plan.settled(model_name=choice.name, input_size=size, group_names=names, input_resize=resize)
+    return plan.resolved(model_name=choice.name, input_size=size, group_names=names, input_resize=resize)
 
 
 def with_budget(plan: Plan, budget_seconds: float | None) -> Plan:

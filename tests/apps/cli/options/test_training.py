@@ -25,7 +25,7 @@ def parameters(**said: Any) -> dict[str, Any]:
 def test_every_option_arrives_somewhere():
     """One option changed at a time changes what is asked for."""
     plain = training.said_of(parameters())
-    other = {"find_rate": True, "allow_noncommercial": True, "strict": True, "budget": "10m", "seed": 3}
+    other = {"find_lr": True, "allow_noncommercial": True, "strict": True, "budget": "10m", "seed": 3}
     for name in parameters():
         value = other.get(name, "something else")
         assert training.said_of(parameters(**{name: value})) != plain, name

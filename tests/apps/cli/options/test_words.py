@@ -21,7 +21,7 @@ from headstart.workflow.plans import AUTO
     ("words", "table"),
     [
         (words.Strategy, {AUTO, *presets.STRATEGIES}),
-        (words.Rates, set(transfer.RATE_PRESETS)),
+        (words.LrRule, set(transfer.LR_RULES)),
         (words.Grain, set(get_args(Grain))),
         (words.DomainName, set(DOMAINS)),
         (words.Augmentation, {"none", *PRESETS}),

@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from headstart.apps.cli.text import console
-from headstart.plan.plan import SolvePhase, TrainPhase
+from headstart.plan.plan import ProbePhase, TrainPhase
 
 
 def test_a_notebook_shows_bars_where_it_has_widgets(monkeypatch: pytest.MonkeyPatch):
@@ -43,11 +43,11 @@ def test_a_notebook_shows_bars_where_it_has_widgets(monkeypatch: pytest.MonkeyPa
 
 def test_the_table_of_a_run_goes_to_stderr(capsys: pytest.CaptureFixture[str]):
     with console.training() as watcher:
-        watcher.phase_started(0, SolvePhase())
+        watcher.phase_started(0, ProbePhase())
         watcher.progress("features", 3)(3)
         row = {"phase": "probe", "epoch": 0, "train_loss": None, "select_loss": 0.5, "select_accuracy": 0.75}
         watcher.epoch_done({**row, "rates": {}, "better": True, "seconds": 1.0})
-        watcher.phase_started(1, TrainPhase(name="tune", epochs=2, thaw="all", learning_rate=1e-3))
+        watcher.phase_started(1, TrainPhase(name="tune", epochs=2, unfreeze="all", head_lr=1e-3))
         rates = {"stem": 1e-6, "layer1": 1e-5, "head": 1e-3}
         watcher.epoch_done({**row, "epoch": 1, "train_loss": 0.9, "rates": rates, "better": False, "seconds": 2.0})
         watcher.phase_done({"name": "tune", "ended": "all epochs done"})
@@ -82,7 +82,7 @@ def test_a_forecast_is_one_line_and_a_short_budget_one_sentence(capsys: pytest.C
     with console.training() as watcher:
         watcher.noted("forecast", FORECAST)
         watcher.noted("forecast", {**FORECAST, "rates": "guessed", "budget": "the budget ends it sooner"})
-        watcher.noted("cost", {"phase": "tune", "way": "stored", "why": "it is sooner done"})
+        watcher.noted("cost", {"phase": "tune", "activations": "cached", "why": "it is sooner done"})
     captured = capsys.readouterr()
     lines = captured.err.splitlines()
     assert captured.out == ""
@@ -195,7 +195,7 @@ def test_what_is_computed_after_the_last_image_has_a_name(monkeypatch: pytest.Mo
         return None if watcher._bar is None else watcher._bar.tasks[0].description
 
     with console.training() as watcher:
-        watcher.phase_started(0, SolvePhase())
+        watcher.phase_started(0, ProbePhase())
         watcher.work_started("features of train", 2)
         assert shown(watcher) == "features of train"
         watcher.work_done(2)

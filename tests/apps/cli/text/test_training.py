@@ -22,7 +22,7 @@ METRICS = {
     "phases": [
         {
             "name": "probe",
-            "kind": "solve",
+            "kind": "linear_probe",
             "epochs_run": 0,
             "select_accuracy": 0.875,
             "seconds": 1.25,

@@ -8,7 +8,16 @@ from typing import Annotated, Any
 import typer
 
 from headstart.apps.cli.options.parsing import parse_seconds
-from headstart.apps.cli.options.words import Augmentation, DomainName, Grain, Head, HeadSolver, Rates, Resize, Strategy
+from headstart.apps.cli.options.words import (
+    Augmentation,
+    DomainName,
+    Grain,
+    Head,
+    HeadSolver,
+    LrRule,
+    Resize,
+    Strategy,
+)
 
 DATA_HELP = "Folder of class folders, of train/val/test folders of class folders, a .tar of either, or `digits`."
 
@@ -19,13 +28,13 @@ StrategyOption = Annotated[
 ]
 Model = Annotated[str | None, typer.Option("--model", help="ARCH, ARCH:TAG or ARCH:file:PATH; see `headstart models`.")]
 Epochs = Annotated[int | None, typer.Option("--epochs", help="Of every trained phase.")]
-Thaw = Annotated[
-    int | None, typer.Option("--thaw", help="Layer groups that learn beside the head, from the last; see --grain.")
+Unfreeze = Annotated[
+    int | None, typer.Option("--unfreeze", help="Layer groups that learn beside the head, from the last; see --grain.")
 ]
-RatesOption = Annotated[Rates | None, typer.Option("--rates", help="How groups share the learning rate.")]
+LrRuleOption = Annotated[LrRule | None, typer.Option("--lr-rule", help="How groups share the learning rate.")]
 GrainOption = Annotated[Grain | None, typer.Option("--grain", help="What a layer group is; default: stage.")]
-FindRate = Annotated[
-    bool, typer.Option("--find-rate", help="Search the learning rates of head and backbone before training.")
+FindLr = Annotated[
+    bool, typer.Option("--find-lr", help="Search the learning rates of head and backbone before training.")
 ]
 AllowNoncommercial = Annotated[
     bool, typer.Option("--allow-noncommercial", help="Use weights whose licence forbids commercial use.")
@@ -55,7 +64,9 @@ ResizeOption = Annotated[
 Bits = Annotated[
     int | None, typer.Option("--bits", help="Bits that grey images of more than 8 bits use, such as 12; default: all.")
 ]
-BatchSize = Annotated[int | None, typer.Option("--batch-size", help="Images a step; default 32, with --rates bit 128.")]
+BatchSize = Annotated[
+    int | None, typer.Option("--batch-size", help="Images a step; default 32, with --lr-rule bit 128.")
+]
 LimitTrain = Annotated[str | None, typer.Option("--limit-train", help="Train on a seeded sample: 1000, or 100/class.")]
 LimitTest = Annotated[str | None, typer.Option("--limit-test", help="Report on a seeded sample: 1000, or 100/class.")]
 Strict = Annotated[
@@ -74,8 +85,8 @@ _AS_THEY_ARE = (
     "input_size",
     "resize",
     "epochs",
-    "thaw",
-    "rates",
+    "unfreeze",
+    "lr_rule",
     "grain",
     "augmentation",
     "head",
@@ -97,7 +108,7 @@ def said_of(parameters: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, An
     source = {"source": parameters["data"], **{name: parameters[name] for name in _OF_DATA}}
     source["unreadable"] = "stop" if parameters["strict"] else "leave_out"
     chosen = {name: parameters[name] for name in _AS_THEY_ARE}
-    chosen["peak_rates"] = "find" if parameters["find_rate"] else "planned"
+    chosen["peak_lr"] = "find" if parameters["find_lr"] else "planned"
     chosen["noncommercial_weights"] = "allow" if parameters["allow_noncommercial"] else "refuse"
     chosen["budget_seconds"] = parse_seconds(parameters["budget"])
     if parameters["strategy"] is not None:

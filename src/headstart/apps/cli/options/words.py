@@ -18,8 +18,8 @@ class Strategy(StrEnum):
     scratch = "scratch"
 
 
-class Rates(StrEnum):
-    """Names of the presets of rates; the table of values is facts.RATE_PRESETS."""
+class LrRule(StrEnum):
+    """Names of the learning-rate rules; the table of values is knowledge.transfer.LR_RULES."""
 
     decay_75 = "decay_0.75"
     decay_90 = "decay_0.9"
@@ -82,7 +82,7 @@ class Head(StrEnum):
 class HeadSolver(StrEnum):
     """How a linear head is found."""
 
-    solved = "solved"
+    logistic = "logistic"
     ridge = "ridge"
     adam = "adam"
 

@@ -128,8 +128,8 @@ class TrainingConsole(Observer):
 
     def phase_started(self, index: int, phase: Phase) -> None:
         """Its name, and what it does."""
-        self._solving = phase.kind == "solve"
-        what = "solve the head" if phase.kind == "solve" else f"train up to {phase.epochs} epochs"
+        self._solving = phase.kind == "linear_probe"
+        what = "solve the head" if phase.kind == "linear_probe" else f"train up to {phase.epochs} epochs"
         self.say(f"phase {index} {phase.name}: {what}")
 
     def epoch_done(self, row: Mapping[str, Any]) -> None:
@@ -204,7 +204,9 @@ class TrainingConsole(Observer):
         elif event == "forecast":
             self._show_forecast(values)
         elif event == "cost":
-            self.say(f"{values['phase']}: what rests is {values['way']}: {values['why']}")
+            self.say(
+                f"{values['phase']}: activations of the frozen prefix are {values['activations']}: {values['why']}"
+            )
         elif event == "rates_found":
             self.say(_found_rates_line(values))
         elif event == "tracking":

@@ -66,7 +66,7 @@ def _phase_table(phases: Sequence[Mapping[str, Any]]) -> list[str]:
     for row in phases:
         accuracy = "-" if row["select_accuracy"] is None else f"{row['select_accuracy']:.4f}"
         rates = _runs_of_rates(row["learning_rates"]) or "head: linear probe"
-        ran = row["kind"] == "solve" or row["epochs_run"] > 0
+        ran = row["kind"] != "train" or row["epochs_run"] > 0
         lines.append(
             f"{row['name']:<16} {row['epochs_run']:>6} {accuracy:>12} {row['seconds']:>8.1f}  "
             + (rates if ran else row["ended"])
