@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from headstart.apps.library.results import CheckResult, CompareResult, EvaluateResult, ModelList
-from headstart.networks.cards.catalog import find_model
+from headstart.networks.cards.finding import find_model
 
 
 def test_figures_of_an_evaluation_are_attributes():

@@ -94,7 +94,7 @@ def test_a_forecast_is_one_line_and_a_short_budget_one_sentence(capsys: pytest.C
     assert lines[1].startswith(said)
     assert "rough guess" in lines[1]
     assert lines[2] == "note: the budget ends it sooner"
-    assert lines[3] == "tune: what rests is stored: it is sooner done"
+    assert lines[3] == "tune: activations of the frozen prefix are cached: it is sooner done"
     with console.training() as watcher:
         watcher.noted("forecast", {**FORECAST, "futile_seconds": 15.0})
     assert "with what has passed, or 15 s if the probe leaves nothing to repair; 120 MB" in capsys.readouterr().err
