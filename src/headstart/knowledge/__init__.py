@@ -1,1 +1,1 @@
-"""Facts of transfer learning as data: what layers learn, borders between strategies, domains, citations."""
+"""Facts of transfer learning as data: what depths have learned, thresholds between strategies, domains, citations."""
