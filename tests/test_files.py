@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from headstart import files
-from headstart.errors import DiskFullError, UnreachableError
+from headstart.errors import DiskFullError, HeadstartError, UnreachableError
 from headstart.files import (
     claim_folder,
     has_file,
@@ -25,6 +25,7 @@ from headstart.files import (
     kept_paths,
     locked,
     read_json,
+    refuse_unwritable,
     unreachable,
     update_json,
     write_atomically,
@@ -247,3 +248,16 @@ def test_json_that_cannot_be_written_leaves_the_old_file(tmp_path: Path) -> None
     with pytest.raises(ValueError, match="JSON"):
         write_json(path, {"loss": float("nan")})
     assert json.loads(path.read_text(encoding="utf-8")) == {"klasse": "dög"}
+
+
+def test_a_place_is_tried_and_left_as_it_was(tmp_path: Path):
+    kept = tmp_path / "kept.json"
+    kept.write_text("before", encoding="utf-8")
+    refuse_unwritable(kept)
+    refuse_unwritable(tmp_path / "new.json")
+    assert [path.name for path in tmp_path.iterdir()] == ["kept.json"]
+    assert kept.read_text(encoding="utf-8") == "before"
+    with pytest.raises(HeadstartError, match="/dev/null is not a plain file"):
+        refuse_unwritable(Path("/dev/null"))
+    with pytest.raises(HeadstartError, match=r"\(File name too long\)"):
+        refuse_unwritable(tmp_path / f"{'x' * 300}.json")

@@ -13,13 +13,14 @@ import fcntl
 import json
 import os
 import stat
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import platformdirs
 
-from headstart.errors import DiskFullError, UnreachableError
+from headstart.errors import DiskFullError, HeadstartError, UnreachableError
 
 _UMASK = os.umask(0)
 os.umask(_UMASK)
@@ -238,3 +239,26 @@ def _is_full(folder: Path) -> bool:
 def home() -> Path:
     """`$HEADSTART_HOME`, or the platform's cache folder."""
     return Path(os.environ.get("HEADSTART_HOME") or platformdirs.user_cache_dir("headstart"))
+
+
+def refuse_unwritable(path: Path) -> None:
+    """Find out whether a file can be written there, before anything is computed; nothing is left behind.
+
+    Raises:
+        HeadstartError: it is a folder, or lies in none, or in one where nothing can be written.
+    """
+    try:
+        if is_there(path) and not is_file(path):
+            found = f"{path} is {'a folder' if is_folder(path) else 'not a plain file'}"
+            raise HeadstartError(found, expected="the name of a file to write")
+        if not is_folder(path.parent):
+            raise HeadstartError(f"{path.parent} is no folder", remedy="make it first, or choose another file")
+        with tempfile.TemporaryFile(dir=path.parent):  # tried, because permissions do not tell all that forbids it
+            pass
+    except OSError as error:
+        raise not_written(path, error) from error
+
+
+def not_written(path: Path, error: OSError) -> HeadstartError:
+    """What to raise where a file could not be written."""
+    return HeadstartError(f"{path} cannot be written ({error.strerror or error})", remedy="choose another file")

@@ -19,7 +19,7 @@ from headstart.plan.plan import DataPlan
 from headstart.workflow import probing
 from headstart.workflow.images import divided_by_name
 from headstart.workflow.plans import TrainOptions
-from headstart.workflow.probing import probe, refuse_unwritable
+from headstart.workflow.probing import probe
 from headstart.workflow.training.train import train
 
 FORMAT = ["model", "data", "images", "classes", "folds", "groups", "sentence", "seconds"]
@@ -262,19 +262,6 @@ def test_what_cannot_be_is_said_before_anything_is_run(image_folder: Path, tmp_p
         probe(image_folder, model="resnet1888")
     with pytest.raises(BundleError, match="is no bundle"):
         probe(image_folder, run=tmp_path)
-
-
-def test_a_place_is_tried_and_left_as_it_was(tmp_path: Path):
-    kept = tmp_path / "kept.json"
-    kept.write_text("before", encoding="utf-8")
-    refuse_unwritable(kept)
-    refuse_unwritable(tmp_path / "new.json")
-    assert [path.name for path in tmp_path.iterdir()] == ["kept.json"]
-    assert kept.read_text(encoding="utf-8") == "before"
-    with pytest.raises(HeadstartError, match="/dev/null is not a plain file"):
-        refuse_unwritable(Path("/dev/null"))
-    with pytest.raises(HeadstartError, match=r"\(File name too long\)"):
-        refuse_unwritable(tmp_path / f"{'x' * 300}.json")
 
 
 @pytest.mark.slow

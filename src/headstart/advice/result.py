@@ -9,6 +9,7 @@ from typing import Any
 
 from headstart.advice.choices import Reason, Step
 from headstart.advice.situation import Situation
+from headstart.amounts import count_text, duration_text
 from headstart.engine.costs.price import Cost, Machine, usual_routes
 from headstart.knowledge.choosing import SCRATCH_IMAGES
 from headstart.knowledge.domains import DOMAINS
@@ -48,7 +49,7 @@ class Prices:
         }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Advice:
     """What to do with a set of images, and why."""
 
@@ -107,6 +108,10 @@ class Advice:
     def cost(self) -> Cost:
         """Of the advised training, without steps before and after."""
         return self.prices.costs[self.strategy]
+
+    def __repr__(self) -> str:
+        images = count_text(self.situation.images, "image")
+        return f"Advice({self.strategy} with {self.model} for {images}, about {duration_text(self.cost.seconds)})"
 
     def to_dict(self) -> dict[str, Any]:
         """What `headstart advise --json` prints."""

@@ -24,6 +24,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 import yaml
 from pydantic import Field, ValidationError
 
+from headstart.amounts import count_text
 from headstart.errors import PlanError
 from headstart.plan.faults import sentences
 from headstart.plan.sections import DataPlan, Section
@@ -59,6 +60,10 @@ class GridPlan(Section):
     missing_weights: Literal["random", "fail"] = "random"
     """Networks whose weights cannot be had run with random ones for time, memory and speed; their accuracy is not
     reported. fail: such a trial fails."""
+
+    def __repr__(self) -> str:
+        varied = ", ".join(f"{len(values)} of {name}" for name, values in self.vary.items())
+        return f"GridPlan({self.what} on {self.data.source}: {varied}, {count_text(len(self.seeds), 'seed')})"
 
     @classmethod
     def from_dict(cls, raw: Any, *, source: str) -> GridPlan:  # noqa: ANN401 - whatever YAML holds

@@ -99,6 +99,10 @@ class Plan(Section):
     reasons: dict[str, str] = Field(default_factory=dict)
     """Path of a value that was not given -> one sentence why it is what it is; see `headstart.plan.reasons`."""
 
+    def __repr__(self) -> str:
+        phases = [f"{one.name} ({one.epochs} epochs)" if one.kind == "train" else one.name for one in self.phases]
+        return f"Plan({self.strategy} with {self.model.name} on {self.data.source}: {', '.join(phases)})"
+
     @classmethod
     def from_dict(cls, raw: Any, *, source: str = "plan") -> Plan:  # noqa: ANN401 - whatever YAML holds
         """Check and build; reasons whose values were changed since they were written are left out.

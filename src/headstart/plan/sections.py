@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -21,6 +22,13 @@ class Section(BaseModel):
     """Base of all parts of a plan: immutable, and an unknown key is a fault."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        """What differs from the defaults: a plan has a hundred values."""
+        usual = {name: one.get_default(call_default_factory=True) for name, one in type(self).model_fields.items()}
+        for name, value in super().__repr_args__():
+            if name is None or value != usual.get(name):
+                yield name, value
 
 
 class DataPlan(Section):

@@ -58,6 +58,9 @@ class Run:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
+    def __repr__(self) -> str:
+        return f"Run({self.folder})"
+
     @property
     def bundle(self) -> Path:
         """Where the trained model lies."""

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from headstart.amounts import count_text
 from headstart.data.checks import image_checks
 from headstart.data.loading import reader_threads
 from headstart.data.sources.reading import Dataset, ImageRecord, open_source
@@ -64,7 +65,7 @@ class EmbedOptions:
     noncommercial_weights: NoncommercialWeights = "refuse"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Embedding:
     """Features of images, with what they are of."""
 
@@ -84,6 +85,11 @@ class Embedding:
     """pooled, or before which layer group."""
     unreadable: dict[str, str] = field(default_factory=dict)
     """Image id -> reason of those that are left out."""
+
+    def __repr__(self) -> str:
+        images, features = self.features.shape
+        views = f", {count_text(len(self.views), 'view')}" if len(self.views) else ""
+        return f"Embedding({images:,} images x {features:,} features{views}, {self.model}, {self.border})"
 
 
 def fill_store(options: EmbedOptions, *, progress: Progress = no_progress) -> Filled:

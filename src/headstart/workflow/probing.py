@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -13,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from headstart.advice.probe.by_depth import DepthCurve, folds_by_group, probe_depths
+from headstart.advice.probe.by_depth import DepthCurve, GroupProbe, folds_by_group, probe_depths
+from headstart.amounts import accuracy_text
 from headstart.data.checks import image_checks
 from headstart.data.decoders.raster import UnreadableImageError, decode
 from headstart.data.loading import batches
@@ -22,7 +22,7 @@ from headstart.data.sources.reading import ImageRecord
 from headstart.data.splits import group_names, join_identical, limited
 from headstart.engine.store.store import image_digest
 from headstart.errors import DataError, HeadstartError, ModelError, PlanError, require
-from headstart.files import is_file, is_folder, is_there
+from headstart.files import is_file, is_folder, not_written, refuse_unwritable
 from headstart.input_spec import InputSpec
 from headstart.inspection.patches import PATCHES_SUFFIX, Patches, draw_patches
 from headstart.inspection.strongest_activations import StrongestPositions
@@ -46,9 +46,9 @@ _BATCH_IMAGES = 16
 """The maps of all groups are held at once: 100 MB of EfficientNet-Lite0's at 224 px."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class DepthProbe:
-    """What probing a network on images found."""
+    """Accuracy of a linear probe and of nearest neighbours after every layer group of a network."""
 
     curve: DepthCurve
     model: str
@@ -70,6 +70,34 @@ class DepthProbe:
     def sentence(self) -> str:
         """What the curve means, in words."""
         return self.curve.sentence
+
+    @property
+    def best(self) -> str:
+        """The layer group with the highest accuracy."""
+        return self.curve.best
+
+    @property
+    def accuracy(self) -> float:
+        """Of a linear probe on the best layer group, out of fold, 0..1."""
+        return self._best.accuracy
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """95 % interval of the accuracy."""
+        return self._best.accuracy_interval
+
+    @property
+    def images(self) -> int:
+        """Images that were probed."""
+        return self.curve.images
+
+    @property
+    def _best(self) -> GroupProbe:
+        return next(one for one in self.curve.groups if one.group == self.curve.best)
+
+    def __repr__(self) -> str:
+        figures = accuracy_text(self.accuracy, self.interval, self.images)
+        return f"DepthProbe({self.model}: best at {self.best}, {figures}, {self.data})"
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -164,29 +192,6 @@ def probe(
     told = None if run is None else os.fspath(run)
     seconds = time.monotonic() - started
     return DepthProbe(curve, choice.name, source, classes, told, spec.size, seen.unreadable, seconds, drawn)
-
-
-def refuse_unwritable(path: Path) -> None:
-    """Find out whether a file can be written there, before anything is computed; nothing is left behind.
-
-    Raises:
-        HeadstartError: it is a folder, or lies in none, or in one where nothing can be written.
-    """
-    try:
-        if is_there(path) and not is_file(path):
-            found = f"{path} is {'a folder' if is_folder(path) else 'not a plain file'}"
-            raise HeadstartError(found, expected="the name of a file to write")
-        if not is_folder(path.parent):
-            raise HeadstartError(f"{path.parent} is no folder", remedy="make it first, or choose another file")
-        with tempfile.TemporaryFile(dir=path.parent):  # tried, because permissions do not tell all that forbids it
-            pass
-    except OSError as error:
-        raise not_written(path, error) from error
-
-
-def not_written(path: Path, error: OSError) -> HeadstartError:
-    """What to raise where a file could not be written."""
-    return HeadstartError(f"{path} cannot be written ({error.strerror or error})", remedy="choose another file")
 
 
 def _checked(path: Path) -> Path:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+import headstart
 from headstart.apps.library.results import CheckResult, CompareResult, EvaluateResult, ModelList
 from headstart.networks.cards.finding import find_model
 
@@ -64,3 +66,25 @@ def test_a_list_of_networks_is_a_sequence_with_a_short_repr():
     assert repr(found).startswith("ModelList(4 networks: resnet18:IMAGENET1K_V1, resnet34")
     assert repr(found).endswith(", ...)")
     assert repr(ModelList(())) == "ModelList(0 networks)"
+
+
+def short(shown: object, *words: str) -> bool:
+    """Whether a repr is one line with these words, and not a page."""
+    text = repr(shown)
+    return len(text) < 200 and "\n" not in text and all(word in text for word in words)
+
+
+def test_what_is_made_without_training_is_one_short_line():
+    advice = headstart.advise(images=800, similarity="high", cores=2, gpu="none")
+    assert short(advice, "feature_extraction", "800 images")
+    assert short(advice.plan, "feature_extraction", "probe")
+    plan = headstart.full(headstart.Request(headstart.DataPlan(source="photos"), epochs=7))
+    assert short(plan, "Plan(full with ", " on photos: ", "(7 epochs)")
+    assert repr(headstart.DataPlan(source="photos", bits=12)) == "DataPlan(source='photos', bits=12)"
+    grid = headstart.question("strategies", "photos", [], seeds=[0, 1])
+    assert short(grid, "strategies on photos", "4 of strategy", "2 seeds")
+    assert repr(headstart.Run(Path("runs/x"))) == "Run(runs/x)"
+    assert short(headstart.HeadstartClassifier(epochs=3), "epochs=3")
+    rows = np.zeros((3, 1280), np.float32)
+    found = headstart.Embedding(rows, ("a",) * 3, ("b",) * 3, ("all",) * 3, rows[:0], "resnet18", "pooled")
+    assert repr(found) == "Embedding(3 images x 1,280 features, resnet18, pooled)"

@@ -23,6 +23,7 @@ from headstart.advice.shortlist.halving import (
     round_sizes,
     who_stays,
 )
+from headstart.amounts import count_text
 from headstart.errors import MissingExtraError, ModelError
 from headstart.measures.agreement import Agreement, agreement_sentences, agreements
 from headstart.measures.intervals import Together
@@ -114,9 +115,9 @@ class Place:
         }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Shortlist:
-    """The answer."""
+    """Networks worth training on a set of images, best first."""
 
     source: str
     """DATA."""
@@ -168,6 +169,10 @@ class Shortlist:
     @property
     def _finalists(self) -> list[Place]:
         return [place for place in self.ranking if place.images == self.ranking[0].images]
+
+    def __repr__(self) -> str:
+        networks = count_text(len(self.ranking), "network")
+        return f"Shortlist({', '.join(self.models)}; {networks} on {count_text(self.rounds[-1].images, 'image')})"
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""

@@ -10,7 +10,7 @@ import typer
 
 from headstart.apps.cli.options import training as of
 from headstart.apps.cli.text.printing import json_text, show_text, wrapped
-from headstart.files import write_json
+from headstart.files import not_written, refuse_unwritable, write_json
 from headstart.html.depth_chart import check_chart_path, method_text, table_rows, write_chart
 
 _MOST_LEFT_OUT = 3
@@ -77,7 +77,7 @@ def probe(
         try:
             write_json(out, answer)
         except OSError as error:
-            raise probing.not_written(out, error) from error
+            raise not_written(out, error) from error
     show_text(json_text(answer) if as_json else probed_text(answer))
 
 
@@ -87,8 +87,6 @@ def check_places(out: Path | None, chart: Path | None) -> None:
     Raises:
         HeadstartError: a place where no file can be written, or a chart of another kind.
     """
-    from headstart.workflow.probing import refuse_unwritable
-
     if chart is not None:
         check_chart_path(chart)
     for path in (out, chart):
