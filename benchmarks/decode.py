@@ -33,7 +33,7 @@ from headstart.input_spec import InputSpec
 from headstart.machine import machine_key
 from headstart.networks.backbone import Classifier, build_classifier
 from headstart.networks.cards.finding import find_model
-from headstart.solvers.in_memory import choose_strength, solve_logistic
+from headstart.solvers.in_memory import choose_l2_penalty, solve_logistic
 
 CHOICE = find_model("tf_efficientnet_lite0")
 SPEC = CHOICE.card.input
@@ -177,8 +177,8 @@ def print_answers(classifier: Classifier) -> None:
     for solved, asked in (("whole", "whole"), ("reduced", "reduced"), ("reduced", "whole")):
         x = found[solved]
         folds = [i % 5 for i in range(X_RAYS_TO_SOLVE)]
-        strength = choose_strength(x[fit], labels[fit], len(classes), folds).strength
-        head = solve_logistic(x[fit], labels[fit], len(classes), strength=strength)
+        strength = choose_l2_penalty(x[fit], labels[fit], len(classes), folds).l2_penalty
+        head = solve_logistic(x[fit], labels[fit], len(classes), l2_penalty=strength)
         answers = head.probabilities(found[asked][rest])
         base = answers if base is None else base
         change = np.abs(answers - base).max(axis=1)

@@ -2,8 +2,8 @@
 
     HEADSTART_DATA=FOLDER python benchmarks/many_heads.py [--rounds N] [--quick]
 
-In one process: features of all images into an empty store, then one head (logistic, L2 strength 0.1), then twenty
-(logistic and ridge, ten strengths each), every one solved on train and judged on val. The engine is chosen beforehand,
+In one process: features of all images into an empty store, then one head (logistic, L2 penalty 0.1), then twenty
+(logistic and ridge, ten penalties each), each fitted on train and evaluated on val. The engine is chosen beforehand,
 which makes the pass shorter and the comparison harder. On ants and bees, where a head takes next to nothing, and on the
 10,000 CIFAR-10 images of ten_thousand.py, where it does not. What is done is kept in build/many-heads.jsonl. Writes its
 section of docs/benchmarks.md.
@@ -36,8 +36,8 @@ from headstart.solvers.rows import RowSource
 
 NAME = "many-heads"
 SOLVERS: tuple[Solver, ...] = ("logistic", "ridge")
-STRENGTHS = tuple(float(value) for value in np.geomspace(1e-4, 10, 10))
-SETTINGS: tuple[tuple[Solver, float], ...] = tuple(product(SOLVERS, STRENGTHS))
+L2_PENALTIES = tuple(float(value) for value in np.geomspace(1e-4, 10, 10))
+SETTINGS: tuple[tuple[Solver, float], ...] = tuple(product(SOLVERS, L2_PENALTIES))
 ONE: tuple[tuple[Solver, float], ...] = (("logistic", 0.1),)
 MOST = 1.2
 SOLVES_A_ROUND = 3
@@ -77,7 +77,7 @@ def solved(
     problems = {solver: head_problem(rows[0], labels[0], k, solver=solver) for solver, _ in settings}
     accuracies = []
     for solver, problem in problems.items():
-        for head in problem.solve_many([strength for other, strength in settings if other == solver]):
+        for head in problem.solve_many([l2_penalty for other, l2_penalty in settings if other == solver]):
             right = head.probabilities_of(rows[1]).argmax(axis=1) == labels[1]
             accuracies.append(float(right.mean()))
     return time.perf_counter() - started, accuracies

@@ -131,7 +131,7 @@ def solve(reader: Reader, peak: Peak) -> dict[str, float]:
         with peak.watching():
             problem = head_problem(rows, labels, CLASSES, solver=solver)
             choice = problem.choose(folds)
-            problem.solve(choice.strength, temperature=choice.temperature).probabilities_of(rows)
+            problem.solve(choice.l2_penalty, temperature=choice.temperature).probabilities_of(rows)
         seconds[solver] = time.perf_counter() - began
     return seconds
 

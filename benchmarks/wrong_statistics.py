@@ -23,7 +23,7 @@ from headstart.input_spec import InputSpec
 from headstart.measures.intervals import wilson_interval
 from headstart.networks.backbone import build_classifier, pretrained
 from headstart.networks.cards.finding import find_model
-from headstart.solvers.in_memory import choose_strength
+from headstart.solvers.in_memory import choose_l2_penalty
 
 RIGHT = find_model("tf_efficientnet_lite0").card.input
 SPECS = {
@@ -65,7 +65,7 @@ def probed(records: list[ImageRecord], spec: InputSpec) -> np.ndarray:
             features.append(classifier.features(views(records[start : start + BATCH_IMAGES], spec)).numpy())
     labels = np.array([classes.index(record.label) for record in records])
     folds = deal(records, {record.id: record.id for record in records}, parts=5, seed=0)
-    return choose_strength(np.concatenate(features), labels, len(classes), folds).out_of_fold_NK.argmax(1) == labels
+    return choose_l2_penalty(np.concatenate(features), labels, len(classes), folds).out_of_fold_NK.argmax(1) == labels
 
 
 def main() -> None:

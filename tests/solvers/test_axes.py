@@ -29,7 +29,7 @@ def test_a_head_along_the_axes_answers_the_same_on_raw_features():
     rng = np.random.default_rng(0)
     weight, bias = rng.normal(0, 1, (3, len(axes.variances_R))), rng.normal(0, 1, 3)
     head = axes.head(weight, bias, 0.5)
-    assert head.strength == 0.5
+    assert head.l2_penalty == 0.5
     assert np.allclose(features @ head.weight_KF.T + head.bias_K, along @ weight.T + bias, atol=1e-5)
 
 

@@ -70,7 +70,7 @@ def test_the_whole_choice_is_that_of_plain_loops():
             head = Reference(features[inside][:, columns], labels[inside])
             expected[share][outside] = head.probabilities(features[outside][:, columns])
     losses = {s: float(-np.log(p[np.arange(len(labels)), labels]).mean()) for s, p in expected.items()}
-    choice = choose_features(MatrixRows(features), labels, CLASSES, folds, strengths=[STRENGTH], shares=SHARES)
+    choice = choose_features(MatrixRows(features), labels, CLASSES, folds, l2_penalties=[STRENGTH], shares=SHARES)
     assert choice.losses == pytest.approx(losses, rel=5e-3)
     assert choice.share == min(losses, key=losses.__getitem__)
     assert np.abs(choice.out_of_fold_NK - expected[choice.share]).max() < 5e-3
@@ -81,7 +81,7 @@ def test_the_solved_head_is_the_references_on_its_columns_and_zero_elsewhere():
     features, labels, folds = task()
     rows = MatrixRows(features)
     steps: list[str] = []
-    choice = choose_features(rows, labels, CLASSES, folds, strengths=[STRENGTH], shares=[0.2], on_step=steps.append)
+    choice = choose_features(rows, labels, CLASSES, folds, l2_penalties=[STRENGTH], shares=[0.2], on_step=steps.append)
     count = len(set(folds))
     assert steps == [f"choosing features of all depths: fold {n} of {count}" for n in range(1, count + 1)]
     assert choice.share == 0.2, "fewer features are better where most are noise"
@@ -97,7 +97,7 @@ def test_all_features_are_kept_where_all_tell():
     rng = np.random.default_rng(1)
     labels = (np.arange(90) % 3).astype(np.int64)
     features = (np.eye(3)[labels].repeat(4, axis=1) + rng.normal(size=(90, 12))).astype(np.float32)
-    choice = choose_features(MatrixRows(features), labels, 3, np.arange(90) % 5, strengths=[0.1])
+    choice = choose_features(MatrixRows(features), labels, 3, np.arange(90) % 5, l2_penalties=[0.1])
     assert choice.share == 1.0
     assert (np.abs(solve_chosen(MatrixRows(features), labels, 3, choice).weight_KF) > 0).all()
 
@@ -107,14 +107,14 @@ def test_no_image_helps_to_choose_the_features_that_predict_it():
     rng = np.random.default_rng(2)
     labels = (np.arange(60) % 2).astype(np.int64)
     features = rng.normal(size=(60, 400)).astype(np.float32)
-    choice = choose_features(MatrixRows(features), labels, 2, np.arange(60) % 5, strengths=[1.0], shares=[0.1])
+    choice = choose_features(MatrixRows(features), labels, 2, np.arange(60) % 5, l2_penalties=[1.0], shares=[0.1])
     assert min(choice.losses.values()) > 0.6
 
 
 def test_many_images_choose_on_a_sample_of_every_class(monkeypatch: pytest.MonkeyPatch):
     features, labels, folds = task(images=300)
     monkeypatch.setattr(head2toe, "CHOOSING_IMAGES", 90)
-    choice = choose_features(MatrixRows(features), labels, CLASSES, folds, strengths=[STRENGTH], seed=4)
+    choice = choose_features(MatrixRows(features), labels, CLASSES, folds, l2_penalties=[STRENGTH], seed=4)
     assert choice.sample is not None
     assert np.bincount(labels[choice.sample]).tolist() == [30, 30, 30]
     assert choice.out_of_fold_NK.shape == (90, CLASSES)
@@ -163,7 +163,7 @@ def test_a_narrow_head_answers_the_same_when_it_is_widened():
     wide = widened(narrow, np.array([False, True, True]))
     x = np.random.default_rng(0).normal(size=(5, 3))
     assert np.allclose(wide.probabilities(x), narrow.probabilities(x[:, 1:]))
-    assert wide.strength == 0.3
+    assert wide.l2_penalty == 0.3
 
 
 def test_the_choice_of_features_can_be_stopped():
@@ -173,7 +173,7 @@ def test_the_choice_of_features_can_be_stopped():
     def count() -> None:
         asked.append(1)
 
-    choice = choose_features(rows, labels, CLASSES, folds, strengths=[STRENGTH], shares=[0.2], check_stop=count)
+    choice = choose_features(rows, labels, CLASSES, folds, l2_penalties=[STRENGTH], shares=[0.2], check_stop=count)
     in_choice = len(asked)
     solve_chosen(rows, labels, CLASSES, choice, check_stop=count)
 

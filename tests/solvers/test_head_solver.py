@@ -16,7 +16,7 @@ from headstart.solvers.head_solver import (
     head_problem,
     stratified_sample,
 )
-from headstart.solvers.in_memory import choose_strength, solve_logistic
+from headstart.solvers.in_memory import choose_l2_penalty, solve_logistic
 from headstart.solvers.ridge import Ridge
 from headstart.solvers.rows import MatrixRows
 
@@ -34,9 +34,9 @@ def test_both_ways_choose_and_solve_the_same(solver: str, width: int, monkeypatc
         problem = head_problem(MatrixRows(features), labels, 3, solver=solver)
         assert type(problem) is KINDS[solver, limit]
         choice = problem.choose(folds_of(150))
-        found.append((choice, problem.solve(choice.strength, temperature=choice.temperature)))
+        found.append((choice, problem.solve(choice.l2_penalty, temperature=choice.temperature)))
     (blocks, head), (memory, expected) = found
-    assert blocks.strength == memory.strength
+    assert blocks.l2_penalty == memory.l2_penalty
     assert blocks.temperature == pytest.approx(memory.temperature, rel=1e-3)
     assert blocks.losses == pytest.approx(memory.losses, abs=1e-3)
     assert np.allclose(blocks.out_of_fold_NK, memory.out_of_fold_NK, atol=1e-2)
@@ -47,10 +47,10 @@ def test_small_problems_are_those_of_linear():
     features, labels = clouds()
     problem = head_problem(MatrixRows(features), labels, 3)
     choice = problem.choose(folds_of(150))
-    assert choice.losses == choose_strength(features, labels, 3, folds_of(150)).losses
-    expected = solve_logistic(features, labels, 3, strength=choice.strength)
-    assert np.array_equal(problem.solve(choice.strength).weight_KF, expected.weight_KF)
-    halved = problem.solve(choice.strength, temperature=2.0)
+    assert choice.losses == choose_l2_penalty(features, labels, 3, folds_of(150)).losses
+    expected = solve_logistic(features, labels, 3, l2_penalty=choice.l2_penalty)
+    assert np.array_equal(problem.solve(choice.l2_penalty).weight_KF, expected.weight_KF)
+    halved = problem.solve(choice.l2_penalty, temperature=2.0)
     assert np.allclose(halved.weight_KF * 2, expected.weight_KF)
 
 
@@ -66,7 +66,7 @@ def test_very_many_rows_choose_on_a_sample_that_is_named(monkeypatch: pytest.Mon
     assert accuracy > 0.6
     again = head_problem(MatrixRows(features), labels, 3, seed=4).choose(folds_of(600))
     assert np.array_equal(again.sample, choice.sample)
-    assert problem.choose(folds_of(600), (0.7,)).strength == 0.7
+    assert problem.choose(folds_of(600), (0.7,)).l2_penalty == 0.7
 
 
 def test_a_sample_has_every_class_in_its_share():
@@ -122,11 +122,11 @@ def test_every_solve_can_be_stopped_between_any_two_steps_and_is_otherwise_the_s
 def test_many_strengths_at_once_are_each_strength_alone(solver: str, limit: int, monkeypatch: pytest.MonkeyPatch):
     features, labels = clouds()
     monkeypatch.setattr(module, "IN_MEMORY_BYTES", limit)
-    strengths = (1e-3, 0.1, 3.0)
-    together = head_problem(MatrixRows(features), labels, 3, solver=solver).solve_many(strengths)
-    assert [head.strength for head in together] == list(strengths)
+    l2_penalties = (1e-3, 0.1, 3.0)
+    together = head_problem(MatrixRows(features), labels, 3, solver=solver).solve_many(l2_penalties)
+    assert [head.l2_penalty for head in together] == list(l2_penalties)
     for head in together:
-        alone = head_problem(MatrixRows(features), labels, 3, solver=solver).solve(head.strength)
+        alone = head_problem(MatrixRows(features), labels, 3, solver=solver).solve(head.l2_penalty)
         assert np.allclose(head.probabilities(features), alone.probabilities(features), atol=1e-3)
 
 
@@ -149,14 +149,14 @@ def test_weighted_logistic_regression_is_that_of_scikit_learn(
 
     if memory == "in blocks":
         monkeypatch.setattr(module, "IN_MEMORY_BYTES", 0)
-    (features, labels, weights), strength = weighted_case(count, width), 0.05
-    head = head_problem(MatrixRows(features), labels, 3, weights_N=weights).solve(strength)
+    (features, labels, weights), l2_penalty = weighted_case(count, width), 0.05
+    head = head_problem(MatrixRows(features), labels, 3, weights_N=weights).solve(l2_penalty)
     scaler = StandardScaler().fit(features, sample_weight=weights)
     z = scaler.transform(features)
-    reference = LogisticRegression(C=1 / (weights.sum() * strength), tol=1e-7, max_iter=2_000)
+    reference = LogisticRegression(C=1 / (weights.sum() * l2_penalty), tol=1e-7, max_iter=2_000)
     wanted = reference.fit(z, labels, sample_weight=weights).predict_proba(z)
     assert np.abs(head.probabilities(features) - wanted).max() < 1e-3
-    unweighted = head_problem(MatrixRows(features), labels, 3).solve(strength).probabilities(features)
+    unweighted = head_problem(MatrixRows(features), labels, 3).solve(l2_penalty).probabilities(features)
     assert np.abs(unweighted - wanted).max() > 0.005, "the weights do nothing here"
 
 
@@ -189,16 +189,18 @@ def test_a_weight_is_as_many_copies_of_the_row(memory: str, solver: Any, monkeyp
     weighted = head_problem(MatrixRows(features), labels, 3, solver=solver, weights_N=7.0 * copies)
     repeated = head_problem(MatrixRows(features[row_of]), labels[row_of], 3, solver=solver)
     found, wanted = weighted.choose(folds), repeated.choose(folds[row_of])
-    assert found.strength == wanted.strength
+    assert found.l2_penalty == wanted.l2_penalty
     assert found.losses == pytest.approx(wanted.losses, rel=1e-3)
     assert np.abs(found.out_of_fold_NK[row_of] - wanted.out_of_fold_NK).max() < 0.01
-    ours, theirs = (p.solve(c.strength, temperature=c.temperature) for p, c in ((weighted, found), (repeated, wanted)))
+    ours, theirs = (
+        p.solve(c.l2_penalty, temperature=c.temperature) for p, c in ((weighted, found), (repeated, wanted))
+    )
     if solver == "logistic":
         assert np.abs(ours.probabilities(features) - theirs.probabilities(features)).max() < 1e-3
     else:  # the one image a class that softens the targets weighs less beside more rows
         assert found.temperature == pytest.approx(wanted.temperature, rel=0.02)
-    several = weighted.solve_many([0.1, found.strength])
-    alone = weighted.solve(found.strength)
+    several = weighted.solve_many([0.1, found.l2_penalty])
+    alone = weighted.solve(found.l2_penalty)
     assert np.abs(several[1].probabilities(features) - alone.probabilities(features)).max() < 1e-3
 
 

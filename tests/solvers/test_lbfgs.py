@@ -10,86 +10,86 @@ from headstart.solvers.lbfgs import minimise_together
 
 
 def quadratics(seed: int = 0, problems: int = 4, width: int = 12):
-    """Bowls of very different shapes: (look, their lowest points, numbers looked at)."""
+    """Bowls of very different shapes: (evaluate, their lowest points, numbers of the problems evaluated)."""
     rng = np.random.default_rng(seed)
     bowls = [rng.normal(0, 1, (width, width)) for _ in range(problems)]
     bowls = [bowl @ bowl.T + 0.1 * 10**index * np.eye(width) for index, bowl in enumerate(bowls)]
     lowest = rng.normal(0, 1, (problems, width))
     asked: list[list[int]] = []
 
-    def look(points, which):
+    def evaluate(points, which):
         asked.append(which.tolist())
         away = points - lowest[which]
         slopes = np.stack([bowls[number] @ row for number, row in zip(which, away, strict=True)])
         return 0.5 * (away * slopes).sum(axis=1), slopes
 
-    return look, lowest, asked
+    return evaluate, lowest, asked
 
 
-def test_each_problem_reaches_its_own_minimum_and_rests_there():
-    look, lowest, asked = quadratics()
-    found = minimise_together(look, np.zeros((4, 12)), tolerance=1e-8, most_looks=500)
+def test_each_problem_converges_to_its_own_minimum():
+    evaluate, lowest, asked = quadratics()
+    found = minimise_together(evaluate, np.zeros((4, 12)), tolerance=1e-8, max_evaluations=500)
     assert np.allclose(found.points_PV, lowest, atol=1e-6)
-    assert found.looks == len(asked) < 500
+    assert found.evaluations == len(asked) < 500
     assert asked[0] == [0, 1, 2, 3]
-    assert len(asked[-1]) < 4  # the others had come to rest
+    assert len(asked[-1]) < 4  # the others had converged
 
 
 def test_a_curved_valley_ends_where_scipy_ends():
     start = np.array([[-1.2, 1.0, -0.5, 2.0]])
 
-    def look(points, which):
+    def evaluate(points, which):
         return np.array([rosen(points[0])]), rosen_der(points[0])[None]
 
-    found = minimise_together(look, start, tolerance=1e-7, most_looks=500)
+    found = minimise_together(evaluate, start, tolerance=1e-7, max_evaluations=500)
     expected = minimize(rosen, start[0], jac=rosen_der, method="L-BFGS-B", options={"gtol": 1e-9, "ftol": 1e-15})
     assert np.allclose(found.points_PV[0], expected.x, atol=1e-4)
 
 
 def test_together_and_alone_are_the_same_bits():
-    look, _, _ = quadratics()
-    together = minimise_together(look, np.ones((4, 12)), tolerance=1e-6, most_looks=100)
+    evaluate, _, _ = quadratics()
+    together = minimise_together(evaluate, np.ones((4, 12)), tolerance=1e-6, max_evaluations=100)
     for number in range(4):
 
         def alone(points, which, number=number):
-            return look(points, which + number)
+            return evaluate(points, which + number)
 
-        single = minimise_together(alone, np.ones((1, 12)), tolerance=1e-6, most_looks=100)
+        single = minimise_together(alone, np.ones((1, 12)), tolerance=1e-6, max_evaluations=100)
         assert np.array_equal(single.points_PV[0], together.points_PV[number])
 
 
-def test_it_stops_after_so_many_looks_with_the_best_so_far():
-    look, _, asked = quadratics()
-    found = minimise_together(look, np.zeros((4, 12)), tolerance=1e-12, most_looks=5)
-    assert found.looks == len(asked) == 5
-    before, after = (look(points, np.arange(4))[0] for points in (np.zeros((4, 12)), found.points_PV))
+def test_it_stops_at_the_limit_of_evaluations_with_the_best_points_so_far():
+    evaluate, _, asked = quadratics()
+    found = minimise_together(evaluate, np.zeros((4, 12)), tolerance=1e-12, max_evaluations=5)
+    assert found.evaluations == len(asked) == 5
+    before, after = (evaluate(points, np.arange(4))[0] for points in (np.zeros((4, 12)), found.points_PV))
     assert (after < before).all()
 
 
 def test_values_that_are_rounded_do_not_keep_it_going():
-    look, lowest, _ = quadratics()
+    evaluate, lowest, _ = quadratics()
 
     def rounded(points, which):
-        values, slopes = look(points, which)
+        values, slopes = evaluate(points, which)
         noise = np.random.default_rng(0).normal(0, 1e-7, slopes.shape)
         return (values + 100).astype(np.float32).astype(np.float64), slopes + noise
 
-    found = minimise_together(rounded, np.zeros((4, 12)), tolerance=1e-9, most_looks=2000)
-    assert found.looks < 500
+    found = minimise_together(rounded, np.zeros((4, 12)), tolerance=1e-9, max_evaluations=2000)
+    assert found.evaluations < 500
     assert np.allclose(found.points_PV, lowest, atol=1e-2)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_a_value_that_is_no_number_ends_it_at_the_last_good_point(value: float):
-    def look(points, which):
+    def evaluate(points, which):
         good = np.abs(points[:, 0]) < 0.5
         return np.where(good, points[:, 0], value), np.ones_like(points)
 
-    found = minimise_together(look, np.zeros((1, 1)), tolerance=1e-6, most_looks=100)
+    found = minimise_together(evaluate, np.zeros((1, 1)), tolerance=1e-6, max_evaluations=100)
     assert abs(found.points_PV[0, 0]) < 0.5
-    assert found.looks < 100 or found.points_PV[0, 0] < -0.45
+    assert found.evaluations < 100 or found.points_PV[0, 0] < -0.45
 
 
-def test_a_start_at_the_minimum_needs_one_look():
-    look, lowest, _ = quadratics()
-    assert minimise_together(look, lowest.copy(), tolerance=1e-9, most_looks=9).looks == 1
+def test_a_start_at_the_minimum_needs_one_evaluation():
+    evaluate, lowest, _ = quadratics()
+    assert minimise_together(evaluate, lowest.copy(), tolerance=1e-9, max_evaluations=9).evaluations == 1

@@ -11,8 +11,8 @@ from head_rows import clouds, folds_of, stored
 from headstart.solvers import axes as axes_module
 from headstart.solvers import logistic, rows
 from headstart.solvers.axes import axes_of
-from headstart.solvers.in_memory import choose_strength, solve_logistic
-from headstart.solvers.logistic import STRENGTHS, choose_in_blocks, solve_in_blocks
+from headstart.solvers.in_memory import choose_l2_penalty, solve_logistic
+from headstart.solvers.logistic import L2_PENALTIES, choose_in_blocks, solve_in_blocks
 from headstart.solvers.rows import MatrixRows
 
 
@@ -21,20 +21,20 @@ def _small_blocks(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(rows, "BLOCK_BYTES", 4 * 24 * 32)
 
 
-@pytest.mark.parametrize("strength", [1e-3, 1e-1, 1.0])
+@pytest.mark.parametrize("l2_penalty", [1e-3, 1e-1, 1.0])
 @pytest.mark.parametrize("num_classes", [2, 5])
-def test_the_optimum_is_that_of_the_rows_in_memory_and_of_sklearn(strength: float, num_classes: int, tmp_path: Path):
+def test_the_optimum_is_that_of_the_rows_in_memory_and_of_sklearn(l2_penalty: float, num_classes: int, tmp_path: Path):
     from sklearn.linear_model import LogisticRegression
 
     features, labels = clouds(num_classes=num_classes)
     half = features.astype(np.float16).astype(np.float32)
-    expected = solve_logistic(half, labels, num_classes, strength=strength)
+    expected = solve_logistic(half, labels, num_classes, l2_penalty=l2_penalty)
     deviation = half.std(0, dtype=np.float64)
     z = (half - half.mean(0, dtype=np.float64)) / deviation
     scale = 2 if num_classes == 2 else 1  # scikit-learn then solves for one logit
-    model = LogisticRegression(C=scale / (len(labels) * strength), tol=1e-9, max_iter=5000).fit(z, labels)
+    model = LogisticRegression(C=scale / (len(labels) * l2_penalty), tol=1e-9, max_iter=5000).fit(z, labels)
     for source in (MatrixRows(half), stored(features, tmp_path)):
-        (head,) = solve_in_blocks(source, labels, num_classes, axes_of(source), strengths=[strength])
+        (head,) = solve_in_blocks(source, labels, num_classes, axes_of(source), l2_penalties=[l2_penalty])
         largest = np.abs(expected.weight_KF * deviation).max()
         assert np.abs((head.weight_KF - expected.weight_KF) * deviation).max() < 5e-3 * largest
         assert np.abs(head.probabilities(half) - expected.probabilities(half)).max() < 2e-4
@@ -43,21 +43,21 @@ def test_the_optimum_is_that_of_the_rows_in_memory_and_of_sklearn(strength: floa
 
 def test_more_features_than_rows_and_features_on_their_own_axes(monkeypatch: pytest.MonkeyPatch):
     features, labels = clouds(40, 90)
-    expected = solve_logistic(features, labels, 3, strength=0.05).probabilities(features)
+    expected = solve_logistic(features, labels, 3, l2_penalty=0.05).probabilities(features)
     for widest in (4096, 10):
         monkeypatch.setattr(axes_module, "WIDEST_ROTATED", widest)
         source = MatrixRows(features)
-        (head,) = solve_in_blocks(source, labels, 3, axes_of(source), strengths=[0.05])
+        (head,) = solve_in_blocks(source, labels, 3, axes_of(source), l2_penalties=[0.05])
         assert np.abs(head.probabilities(features) - expected).max() < 1e-3
 
 
 def test_the_choice_is_that_of_the_rows_in_memory():
     features, labels = clouds(200)
     folds = folds_of(200)
-    expected = choose_strength(features, labels, 3, folds)
+    expected = choose_l2_penalty(features, labels, 3, folds)
     source, fits = MatrixRows(features), []
     choice = choose_in_blocks(source, labels, 3, axes_of(source), folds, on_fit=lambda: fits.append(1))
-    assert choice.strength == expected.strength
+    assert choice.l2_penalty == expected.l2_penalty
     assert choice.losses == pytest.approx(expected.losses, abs=1e-4)
     assert np.allclose(choice.out_of_fold_NK, expected.out_of_fold_NK, atol=5e-3)
     assert len(fits) == 5 * len(choice.losses)
@@ -70,7 +70,7 @@ def test_folds_fitted_one_after_the_other_give_the_same(monkeypatch: pytest.Monk
     together = choose_in_blocks(source, labels, 3, axes, folds_of(150))
     monkeypatch.setattr(logistic, "_TOGETHER_BYTES", 1)
     alone = choose_in_blocks(source, labels, 3, axes, folds_of(150))
-    assert alone.strength == together.strength
+    assert alone.l2_penalty == together.l2_penalty
     assert np.allclose(alone.out_of_fold_NK, together.out_of_fold_NK, atol=1e-3)
 
 
@@ -86,17 +86,17 @@ def test_passes_are_counted_and_few():
     source = Counted(features)
     axes = axes_of(source)
     choice = choose_in_blocks(source, labels, 3, axes, folds_of(200))
-    limit = len(STRENGTHS) * (logistic.MOST_CHOOSING_PASSES + 1)
+    limit = len(L2_PENALTIES) * (logistic.MOST_CHOOSING_PASSES + 1)
     assert Counted.passes < limit / 3
     before = Counted.passes
-    solve_in_blocks(source, labels, 3, axes, strengths=[choice.strength])
+    solve_in_blocks(source, labels, 3, axes, l2_penalties=[choice.l2_penalty])
     assert Counted.passes - before < 60
 
 
 def test_a_single_strength_is_taken_and_judged():
     features, labels = clouds()
     source = MatrixRows(features)
-    choice = choose_in_blocks(source, labels, 3, axes_of(source), folds_of(150), strengths=(0.3,))
-    assert choice.strength == 0.3
+    choice = choose_in_blocks(source, labels, 3, axes_of(source), folds_of(150), l2_penalties=(0.3,))
+    assert choice.l2_penalty == 0.3
     picked = choice.out_of_fold_NK[np.arange(150), labels]
     assert choice.losses == {0.3: pytest.approx(-np.log(picked).mean(), rel=1e-5)}

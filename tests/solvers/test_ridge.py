@@ -26,18 +26,18 @@ def standardised(features):
     return (x - x.mean(0)) / x.std(0)
 
 
-@pytest.mark.parametrize("strength", [1e-3, 0.1, 10.0])
-def test_the_head_equals_sklearns_ridge(strength: float, tmp_path: Path):
+@pytest.mark.parametrize("l2_penalty", [1e-3, 0.1, 10.0])
+def test_the_head_equals_sklearns_ridge(l2_penalty: float, tmp_path: Path):
     from sklearn.linear_model import Ridge as Reference
     from sklearn.linear_model import RidgeClassifier
 
     features, labels = clouds()
     half = features.astype(np.float16).astype(np.float32)
     z = standardised(half)
-    reference = Reference(alpha=150 * strength).fit(z, np.eye(3)[labels])
-    classifier = RidgeClassifier(alpha=150 * strength).fit(z, labels)
+    reference = Reference(alpha=150 * l2_penalty).fit(z, np.eye(3)[labels])
+    classifier = RidgeClassifier(alpha=150 * l2_penalty).fit(z, labels)
     for source in (MatrixRows(half), stored(features, tmp_path)):
-        head = Ridge(source, labels, 3).solve(strength)
+        head = Ridge(source, labels, 3).solve(l2_penalty)
         scores = half @ head.weight_KF.T + head.bias_K
         assert np.allclose(head.weight_KF * half.std(0, dtype=np.float64), reference.coef_, rtol=1e-6, atol=1e-8)
         assert np.allclose(scores, reference.predict(z), atol=1e-6)
@@ -77,26 +77,26 @@ def test_the_lowest_loss_decides_in_a_fixed_number_of_passes():
     features, labels = clouds(200)
     problem = Ridge(Counted(features), labels, 3)
     choice = problem.choose(folds_of(200))
-    assert choice.strength == min(choice.losses, key=lambda strength: choice.losses[strength])
+    assert choice.l2_penalty == min(choice.losses, key=lambda l2_penalty: choice.losses[l2_penalty])
     assert Counted.passes == 1 + len(choice.losses)
-    problem.solve(choice.strength)
+    problem.solve(choice.l2_penalty)
     assert Counted.passes == 1 + len(choice.losses)  # the sums of all rows are there already
     picked = choice.out_of_fold_NK[np.arange(200), labels]
-    assert choice.losses[choice.strength] == pytest.approx(-np.log(picked).mean(), rel=1e-4)
+    assert choice.losses[choice.l2_penalty] == pytest.approx(-np.log(picked).mean(), rel=1e-4)
 
 
 def test_the_temperature_becomes_part_of_the_weights_and_the_log_loss_is_that_of_a_good_head():
-    from headstart.solvers.in_memory import choose_strength
+    from headstart.solvers.in_memory import choose_l2_penalty
 
     features, labels = clouds(400)
     folds = folds_of(400)
     problem = Ridge(MatrixRows(features), labels, 3)
     choice = problem.choose(folds)
-    plain = problem.solve(choice.strength)
-    sharp = problem.solve(choice.strength, temperature=choice.temperature)
+    plain = problem.solve(choice.l2_penalty)
+    sharp = problem.solve(choice.l2_penalty, temperature=choice.temperature)
     assert np.allclose(sharp.weight_KF * choice.temperature, plain.weight_KF)
 
-    logistic = choose_strength(features, labels, 3, folds)
+    logistic = choose_l2_penalty(features, labels, 3, folds)
     assert min(choice.losses.values()) < 1.15 * min(logistic.losses.values())
     own = -np.log(sharp.probabilities(features)[np.arange(400), labels]).mean()
     raw = -np.log(plain.probabilities(features)[np.arange(400), labels]).mean()
@@ -142,7 +142,7 @@ def test_a_class_without_rows_and_constant_features_do_no_harm():
     features[:, 1] = 7
     problem = Ridge(MatrixRows(features), labels, 3)
     choice = problem.choose(folds_of(90))
-    head = problem.solve(choice.strength, temperature=choice.temperature)
+    head = problem.solve(choice.l2_penalty, temperature=choice.temperature)
     assert np.isfinite(head.weight_KF).all()
     assert np.allclose(head.weight_KF[:, 1], 0)
     assert head.probabilities(features)[:, 2].max() < 0.3

@@ -386,7 +386,7 @@ def test_the_kept_head_is_solved_on_all_of_train(prepare: Callable):
     assert len(roles.training_pool) == len(roles.train) + len(roles.validation)
     features = features_of(classifier, roles.training_pool, task.images.spec)
     labels = task.images.labels(roles.training_pool)
-    expected = solve_logistic(features, labels, 2, strength=outcome.progress.strength)
+    expected = solve_logistic(features, labels, 2, l2_penalty=outcome.progress.strength)
     assert np.allclose(classifier.head.weight.detach().numpy(), expected.weight_KF, atol=1e-5)
 
 

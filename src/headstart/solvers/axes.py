@@ -33,9 +33,9 @@ class Axes:
     axes_FR: Matrix | None  # noqa: N815
     """None: the features' own axes."""
 
-    def curvature(self, strength: float) -> Doubles:
+    def curvature(self, l2_penalty: float) -> Doubles:
         """(R,) square root of about how much the loss bends along each axis."""
-        return np.asarray(np.sqrt(_SOFTMAX_CURVATURE * np.maximum(self.variances_R, 0) + strength))
+        return np.asarray(np.sqrt(_SOFTMAX_CURVATURE * np.maximum(self.variances_R, 0) + l2_penalty))
 
     def raw_weights(self, weight_KR: Matrix) -> Matrix:  # noqa: N803
         """(K, F) weights of raw features that mean the same as weights along the axes."""
@@ -47,10 +47,10 @@ class Axes:
         scaled = gradient_KF / self.deviation_F.astype(gradient_KF.dtype)
         return np.asarray(scaled if self.axes_FR is None else scaled @ self.axes_FR)
 
-    def head(self, weight_KR: Matrix, bias_K: Matrix, strength: float) -> LinearHead:  # noqa: N803
+    def head(self, weight_KR: Matrix, bias_K: Matrix, l2_penalty: float) -> LinearHead:  # noqa: N803
         """The head on raw features of one on the axes, whose features are centred."""
         weight = self.raw_weights(weight_KR)
-        return LinearHead(weight, bias_K - weight @ self.mean_F, strength)
+        return LinearHead(weight, bias_K - weight @ self.mean_F, l2_penalty)
 
 
 def rotated(

@@ -1,8 +1,8 @@
 """Which of many features a linear head needs: those whose weights are large when all are there.
 
-Head2Toe (Evci et al. 2022): a head is solved on the features of every depth, each feature is scored by the norm of
-its weights over the classes, and the head is solved again on the best share of them. Here features are standardised
-by the solver, which takes the place of the paper's unit norm for each layer, the first solve is penalised by L2, and
+Head2Toe (Evci et al. 2022): a head is fitted on the features of every depth, each feature is scored by the norm of
+its weights over the classes, and the head is fitted again on the best share of them. Here features are standardised
+by the solver, which takes the place of the paper's unit norm for each layer, the first fit is penalised by L2, and
 share and penalty are chosen on out-of-fold predictions; scores are taken inside each fold, so that no image helps to
 choose the features that predict it.
 """
@@ -22,7 +22,7 @@ from headstart.solvers.linear_head import Labels, LinearHead
 from headstart.solvers.linear_head import Matrix as AnyMatrix
 from headstart.solvers.rows import CheckStop, Matrix, Positions, RowSource, StoppableRows, never_stop
 
-Kept = npt.NDArray[np.bool_]
+FeatureMask = npt.NDArray[np.bool_]
 """(F,) which features may have a weight."""
 
 SHARES = (0.1, 0.25, 0.5, 1.0)
@@ -35,7 +35,7 @@ CHOOSING_IMAGES = 4000
 class ColumnRows:
     """Some features of rows."""
 
-    def __init__(self, rows: RowSource, kept_F: Kept) -> None:  # noqa: N803 - shapes
+    def __init__(self, rows: RowSource, kept_F: FeatureMask) -> None:  # noqa: N803 - shapes
         """Look at rows of F features through a mask; nothing is read yet."""
         self._rows, self._kept = rows, kept_F
         self.width = int(np.count_nonzero(kept_F))
@@ -58,20 +58,20 @@ class ColumnRows:
 
 @dataclass(frozen=True, slots=True)
 class FeatureChoice:
-    """What cross-validation found."""
+    """The share of features and the L2 penalty that cross-validation chose."""
 
     share: float
     """Of the features, 0..1."""
-    strength: float
-    """Penalty of the solves."""
+    l2_penalty: float
+    """L2 penalty of all fits."""
     temperature: float
-    """What the logits of the solved head are to be divided by."""
+    """Divides the logits of the fitted head."""
     out_of_fold_NK: AnyMatrix  # noqa: N815
     """Probabilities of each image from the fit that saw neither it nor, in scoring features, its label."""
     losses: dict[float, float]
     """Share -> mean out-of-fold log loss in nats."""
     sample: Positions | None = None
-    """Positions of the images that were asked, where there were too many to ask all; `out_of_fold_NK` is theirs."""
+    """Positions of the images that validated, where there were too many to use all; `out_of_fold_NK` is theirs."""
 
 
 def relevance(head: LinearHead, deviation_F: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:  # noqa: N803
@@ -84,7 +84,7 @@ def relevance(head: LinearHead, deviation_F: npt.NDArray[np.float64]) -> npt.NDA
     return np.asarray(np.linalg.norm(head.weight_KF, axis=0) * deviation_F, np.float64)
 
 
-def most_relevant(relevance_F: npt.NDArray[np.float64], share: float) -> Kept:  # noqa: N803
+def most_relevant(relevance_F: npt.NDArray[np.float64], share: float) -> FeatureMask:  # noqa: N803
     """Which features belong to the best share, rounded up; among equals the earlier ones.
 
     Args:
@@ -104,7 +104,7 @@ def choose_features(
     folds: Folds,
     *,
     solver: Solver = "logistic",
-    strengths: Sequence[float] | None = None,
+    l2_penalties: Sequence[float] | None = None,
     shares: Sequence[float] = SHARES,
     seed: int = 0,
     check_stop: CheckStop = never_stop,
@@ -120,10 +120,10 @@ def choose_features(
         num_classes: K.
         folds: Fold of each row, from `splits.deal`, so that groups stay together.
         solver: Of all solves.
-        strengths: Candidates of the penalty; None takes the solver's own grid.
+        l2_penalties: Candidates of the penalty; None takes the solver's own grid.
         shares: Candidates, above 0; all features are always among them.
         seed: Of the sample where there are more than CHOOSING_IMAGES.
-        check_stop: Called again and again in every solve; what it raises ends the work.
+        check_stop: Called again and again in every fit; what it raises ends the work.
         on_step: Called with what is computed next, in words, once the rows have been read.
     """
     rows = StoppableRows(rows, check_stop)
@@ -132,7 +132,7 @@ def choose_features(
     if len(labels_N) > CHOOSING_IMAGES:
         sample = stratified_sample(labels_N, CHOOSING_IMAGES, seed=seed)
         rows, labels_N, fold_of = rows.subset(sample), labels_N[sample], fold_of[sample]  # noqa: N806
-    whole = set_up(rows, labels_N, seed=seed).choose(fold_of, strengths)
+    whole = set_up(rows, labels_N, seed=seed).choose(fold_of, l2_penalties)
     if whole.sample is not None:  # so many features that even these images were too many
         sample = whole.sample if sample is None else sample[whole.sample]
         rows, labels_N, fold_of = rows.subset(whole.sample), labels_N[whole.sample], fold_of[whole.sample]  # noqa: N806
@@ -144,15 +144,15 @@ def choose_features(
         inside, outside = np.flatnonzero(fold_of != fold), np.flatnonzero(fold_of == fold)
         seen, unseen = rows.subset(inside), rows.subset(outside)
         problem = set_up(seen, labels_N[inside])
-        scores = _scores(problem, seen, whole.strength)
+        scores = _scores(problem, seen, whole.l2_penalty)
         for share in smaller:
             kept = most_relevant(scores, share)
             narrow = set_up(ColumnRows(seen, kept), labels_N[inside])
-            head = narrow.solve(whole.strength, temperature=whole.temperature)
+            head = narrow.solve(whole.l2_penalty, temperature=whole.temperature)
             predictions[share][outside] = head.probabilities_of(ColumnRows(unseen, kept))
     losses = {share: _log_loss(predicted, labels_N) for share, predicted in predictions.items()}
     share = min(losses, key=lambda share: (losses[share], -share))
-    return FeatureChoice(share, whole.strength, whole.temperature, predictions[share], losses, sample)
+    return FeatureChoice(share, whole.l2_penalty, whole.temperature, predictions[share], losses, sample)
 
 
 def solve_chosen(
@@ -166,19 +166,19 @@ def solve_chosen(
 ) -> LinearHead:
     """The head on the features that score best on all these images; every other feature has weight zero.
 
-    What `check_stop` raises in the middle of a solve ends it.
+    What `check_stop` raises in the middle of a fit ends it.
     """
     rows = StoppableRows(rows, check_stop)
     set_up = partial(head_problem, num_classes=num_classes, solver=solver, check_stop=check_stop)
     problem = set_up(rows, labels_N)
     if choice.share == 1.0:
-        return problem.solve(choice.strength, temperature=choice.temperature)
-    kept = most_relevant(_scores(problem, rows, choice.strength), choice.share)
+        return problem.solve(choice.l2_penalty, temperature=choice.temperature)
+    kept = most_relevant(_scores(problem, rows, choice.l2_penalty), choice.share)
     narrow = set_up(ColumnRows(rows, kept), labels_N)
-    return widened(narrow.solve(choice.strength, temperature=choice.temperature), kept)
+    return widened(narrow.solve(choice.l2_penalty, temperature=choice.temperature), kept)
 
 
-def widened(head: LinearHead, kept_F: Kept) -> LinearHead:  # noqa: N803
+def widened(head: LinearHead, kept_F: FeatureMask) -> LinearHead:  # noqa: N803
     """A head on some features as one on all: the others have weight zero.
 
     Args:
@@ -187,11 +187,11 @@ def widened(head: LinearHead, kept_F: Kept) -> LinearHead:  # noqa: N803
     """
     weight = np.zeros((len(head.bias_K), len(kept_F)))
     weight[:, kept_F] = head.weight_KF
-    return LinearHead(weight, head.bias_K, head.strength)
+    return LinearHead(weight, head.bias_K, head.l2_penalty)
 
 
-def _scores(problem: HeadProblem, rows: RowSource, strength: float) -> npt.NDArray[np.float64]:
-    return relevance(problem.solve(strength), deviations_of(rows))
+def _scores(problem: HeadProblem, rows: RowSource, l2_penalty: float) -> npt.NDArray[np.float64]:
+    return relevance(problem.solve(l2_penalty), deviations_of(rows))
 
 
 def deviations_of(rows: RowSource) -> npt.NDArray[np.float64]:

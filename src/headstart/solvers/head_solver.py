@@ -1,8 +1,8 @@
-"""One way to a solved linear head, however many rows there are and whichever problem is to be solved.
+"""Linear probes behind one interface, however many rows there are and whichever loss is minimised.
 
     problem = head_problem(rows, labels, num_classes, solver="logistic")
     choice = problem.choose(folds)
-    head = problem.solve(choice.strength, temperature=choice.temperature)
+    head = problem.solve(choice.l2_penalty, temperature=choice.temperature)
 
 Few rows are rotated into their own axes once, in memory. Many are passed over in blocks, and memory stays flat.
 """
@@ -19,8 +19,8 @@ import numpy.typing as npt
 
 from headstart.solvers.axes import Axes, axes_of, own_axes, rotated
 from headstart.solvers.in_memory import choose_rotated, solve_rotated
-from headstart.solvers.linear_head import Labels, LinearHead, StrengthChoice
-from headstart.solvers.logistic import STRENGTHS, choose_in_blocks, solve_in_blocks
+from headstart.solvers.linear_head import Labels, LinearHead, PenaltyChoice
+from headstart.solvers.logistic import L2_PENALTIES, choose_in_blocks, solve_in_blocks
 from headstart.solvers.moments import Weights
 from headstart.solvers.ridge import Ridge
 from headstart.solvers.rows import CheckStop, MatrixRows, RowSource, StoppableRows, matrix_of_rows, never_stop
@@ -32,21 +32,21 @@ IN_MEMORY_BYTES = 64 * 2**20
 """Features that take no more than this in double precision are solved in memory (6,500 rows of 1,280)."""
 
 SAMPLE_VALUES = 2**25
-"""With more features than this the strength of a logistic head is chosen on a sample of so many (26,000 rows of 1,280):
+"""With more features than this the penalty of a logistic head is chosen on a sample of so many (26,000 rows of 1,280):
 a step of the grid is a factor of ten, and that many tell it as well as all."""
 
 
 class HeadProblem(Protocol):
-    """A linear head that is to be found on some rows."""
+    """The task of fitting a linear head on some rows."""
 
-    def choose(self, folds: Folds, strengths: Sequence[float] | None = None) -> StrengthChoice:
+    def choose(self, folds: Folds, l2_penalties: Sequence[float] | None = None) -> PenaltyChoice:
         """Cross-validate the penalty; None takes the solver's own grid."""
 
-    def solve(self, strength: float, *, temperature: float = 1.0) -> LinearHead:
+    def solve(self, l2_penalty: float, *, temperature: float = 1.0) -> LinearHead:
         """The head on all rows; its logits are divided by `temperature`."""
 
-    def solve_many(self, strengths: Sequence[float]) -> list[LinearHead]:
-        """The head at each of several strengths; what they share is computed once."""
+    def solve_many(self, l2_penalties: Sequence[float]) -> list[LinearHead]:
+        """The head at each of several penalties; what they share is computed once."""
 
 
 def head_problem(
@@ -59,14 +59,14 @@ def head_problem(
     check_stop: CheckStop = never_stop,
     weights_N: npt.NDArray[np.floating[Any]] | None = None,  # noqa: N803
 ) -> HeadProblem:
-    """Set a problem up; rows are read when it is first asked something.
+    """The problem of a linear head on these rows; nothing is read before it is first used.
 
     Args:
         rows: N rows of F features.
         labels_N: Class of each, 0..K-1.
         num_classes: K.
         solver: logistic minimises cross-entropy; ridge squared error, exactly and in a fixed number of passes.
-        seed: Of the sample on which the strength is chosen where there are very many rows.
+        seed: Of the sample on which the penalty is chosen where there are very many rows.
         check_stop: Called between blocks of rows, iterations and penalties; what it raises ends the work.
         weights_N: How much each row counts, > 0, in what is minimised, in what chooses the penalty, and in means and
             deviations; only their ratios matter. None counts all alike.
@@ -116,38 +116,40 @@ class _Rotated:
 class RotatedLogistic(_Rotated):
     """Logistic regression in memory."""
 
-    def choose(self, folds: Folds, strengths: Sequence[float] | None = None) -> StrengthChoice:
-        """See `linear.choose_strength`."""
-        labels, grid = self.labels, strengths or STRENGTHS
+    def choose(self, folds: Folds, l2_penalties: Sequence[float] | None = None) -> PenaltyChoice:
+        """See `in_memory.choose_l2_penalty`."""
+        labels, grid = self.labels, l2_penalties or L2_PENALTIES
         return choose_rotated(
             *self._found,
             labels,
             self.num_classes,
             list(folds),
-            strengths=grid,
+            l2_penalties=grid,
             check_stop=self.check_stop,
             weights_N=self.weights,
         )
 
-    def solve(self, strength: float, *, temperature: float = 1.0) -> LinearHead:
-        """See `linear.solve_logistic`."""
+    def solve(self, l2_penalty: float, *, temperature: float = 1.0) -> LinearHead:
+        """See `in_memory.solve_logistic`."""
         head = solve_rotated(
             *self._found,
             self.labels,
             self.num_classes,
-            strength=strength,
+            l2_penalty=l2_penalty,
             check_stop=self.check_stop,
             weights_N=self.weights,
         )
         return _tempered(head, temperature)
 
-    def solve_many(self, strengths: Sequence[float]) -> list[LinearHead]:
+    def solve_many(self, l2_penalties: Sequence[float]) -> list[LinearHead]:
         """In the same passes over the rotated rows, in single precision."""
         axes, along = self._found
         own = own_axes(axes.variances_R)
         rows = StoppableRows(MatrixRows(along), self.check_stop)
-        heads = solve_in_blocks(rows, self.labels, self.num_classes, own, strengths=strengths, weights_N=self.weights)
-        return [axes.head(head.weight_KF, head.bias_K, head.strength) for head in heads]
+        heads = solve_in_blocks(
+            rows, self.labels, self.num_classes, own, l2_penalties=l2_penalties, weights_N=self.weights
+        )
+        return [axes.head(head.weight_KF, head.bias_K, head.l2_penalty) for head in heads]
 
 
 class RotatedRidge(_Rotated):
@@ -167,19 +169,19 @@ class RotatedRidge(_Rotated):
             weights_N=self.weights,
         )
 
-    def choose(self, folds: Folds, strengths: Sequence[float] | None = None) -> StrengthChoice:
+    def choose(self, folds: Folds, l2_penalties: Sequence[float] | None = None) -> PenaltyChoice:
         """See `Ridge.choose`."""
-        return self._ridge.choose(folds, strengths)
+        return self._ridge.choose(folds, l2_penalties)
 
-    def solve(self, strength: float, *, temperature: float = 1.0) -> LinearHead:
+    def solve(self, l2_penalty: float, *, temperature: float = 1.0) -> LinearHead:
         """See `Ridge.solve`."""
-        head = self._ridge.solve(strength, temperature=temperature)
-        return self._found[0].head(head.weight_KF, head.bias_K, strength)
+        head = self._ridge.solve(l2_penalty, temperature=temperature)
+        return self._found[0].head(head.weight_KF, head.bias_K, l2_penalty)
 
-    def solve_many(self, strengths: Sequence[float]) -> list[LinearHead]:
+    def solve_many(self, l2_penalties: Sequence[float]) -> list[LinearHead]:
         """See `Ridge.solve_many`."""
         axes = self._found[0]
-        return [axes.head(h.weight_KF, h.bias_K, h.strength) for h in self._ridge.solve_many(strengths)]
+        return [axes.head(h.weight_KF, h.bias_K, h.l2_penalty) for h in self._ridge.solve_many(l2_penalties)]
 
 
 @dataclass
@@ -196,31 +198,31 @@ class LogisticInBlocks:
     def _axes(self) -> Axes:
         return axes_of(self.rows, self.weights)
 
-    def choose(self, folds: Folds, strengths: Sequence[float] | None = None) -> StrengthChoice:
+    def choose(self, folds: Folds, l2_penalties: Sequence[float] | None = None) -> PenaltyChoice:
         """See `choose_in_blocks`; on a stratified sample where there are more than SAMPLE_VALUES features."""
-        grid, fold_of = strengths or STRENGTHS, np.asarray(folds)
+        grid, fold_of = l2_penalties or L2_PENALTIES, np.asarray(folds)
         wanted = SAMPLE_VALUES // self.rows.width
         if self.rows.rows <= wanted:
             return choose_in_blocks(
-                self.rows, self.labels, self.num_classes, self._axes, fold_of, strengths=grid, weights_N=self.weights
+                self.rows, self.labels, self.num_classes, self._axes, fold_of, l2_penalties=grid, weights_N=self.weights
             )
         some = stratified_sample(self.labels, wanted, seed=self.seed)
         rows, labels = self.rows.subset(some), self.labels[some]
         weigh = None if self.weights is None else self.weights[some]
         choice = choose_in_blocks(
-            rows, labels, self.num_classes, self._axes, fold_of[some], strengths=grid, weights_N=weigh
+            rows, labels, self.num_classes, self._axes, fold_of[some], l2_penalties=grid, weights_N=weigh
         )
         return replace(choice, sample=some)
 
-    def solve(self, strength: float, *, temperature: float = 1.0) -> LinearHead:
+    def solve(self, l2_penalty: float, *, temperature: float = 1.0) -> LinearHead:
         """See `solve_in_blocks`."""
-        (head,) = self.solve_many([strength])
+        (head,) = self.solve_many([l2_penalty])
         return _tempered(head, temperature)
 
-    def solve_many(self, strengths: Sequence[float]) -> list[LinearHead]:
+    def solve_many(self, l2_penalties: Sequence[float]) -> list[LinearHead]:
         """See `solve_in_blocks`: the passes serve all of them."""
         return solve_in_blocks(
-            self.rows, self.labels, self.num_classes, self._axes, strengths=strengths, weights_N=self.weights
+            self.rows, self.labels, self.num_classes, self._axes, l2_penalties=l2_penalties, weights_N=self.weights
         )
 
 
@@ -238,4 +240,4 @@ def stratified_sample(labels_N: Labels, count: int, *, seed: int) -> npt.NDArray
 def _tempered(head: LinearHead, temperature: float) -> LinearHead:
     if temperature == 1:
         return head
-    return LinearHead(head.weight_KF / temperature, head.bias_K / temperature, head.strength)
+    return LinearHead(head.weight_KF / temperature, head.bias_K / temperature, head.l2_penalty)

@@ -1,6 +1,6 @@
-"""L-BFGS on several convex problems at once: they are looked at together, so that one pass over the data serves all.
+"""L-BFGS on several convex problems at once: they are evaluated together, so that one pass over the data serves all.
 
-Liu & Nocedal 1989. The problems know nothing of each other; one that came to its minimum is left out of later looks.
+Liu & Nocedal 1989. The problems know nothing of each other; one that has converged is left out of later evaluations.
 For losses in single precision: a step that makes the loss no worse than rounding does is taken.
 """
 
@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 Vector: TypeAlias = npt.NDArray[np.float64]
 Points: TypeAlias = npt.NDArray[np.float64]
-Look: TypeAlias = Callable[[Points, npt.NDArray[np.int64]], tuple[Vector, Points]]
+Evaluate: TypeAlias = Callable[[Points, npt.NDArray[np.int64]], tuple[Vector, Points]]
 """(A, V) points, (A,) numbers of their problems -> (A,) values, (A, V) gradients."""
 
 PAIRS = 10
@@ -30,33 +30,35 @@ _MOST_SHORTENED = 12
 
 @dataclass(frozen=True, slots=True)
 class Minima:
-    """Where the problems came to rest."""
+    """The best points found for the problems."""
 
     points_PV: Points  # noqa: N815 - shapes
-    looks: int
-    """How many times the problems were looked at together: passes over the data."""
+    evaluations: int
+    """How many times the problems were evaluated together: passes over the data."""
 
 
-def minimise_together(look: Look, start_PV: Points, *, tolerance: float, most_looks: int) -> Minima:  # noqa: N803
-    """Minimise P convex functions of V variables each.
+def minimise_together(evaluate: Evaluate, start_PV: Points, *, tolerance: float, max_evaluations: int) -> Minima:  # noqa: N803
+    """The minima of P convex functions of V variables each.
 
     Args:
-        look: Values and gradients of some of them.
-        start_PV: Where each begins; near its minimum saves looks.
+        evaluate: Values and gradients of some of them.
+        start_PV: Where each begins; near its minimum saves evaluations.
         tolerance: Largest component of a gradient that counts as none.
-        most_looks: Then the best points so far are the answer.
+        max_evaluations: Then the best points so far are returned.
     """
     descents = [_Descent(start.copy(), tolerance) for start in start_PV]
-    looks = 0
-    while looks < most_looks:
-        which = np.array([number for number, one in enumerate(descents) if not one.rests], np.int64)
+    evaluations = 0
+    while evaluations < max_evaluations:
+        # Converged problems drop out of the batch, so a pass costs only what the unfinished ones need.
+        which = np.array([number for number, one in enumerate(descents) if not one.has_converged], np.int64)
         if not len(which):
             break
-        values, gradients = look(np.stack([descents[number].trial_V for number in which]), which)
-        looks += 1
+        values, gradients = evaluate(np.stack([descents[number].trial_V for number in which]), which)
+        evaluations += 1
+        # `see` takes one value at a time: the line search of a problem does not wait for that of another.
         for number, value, gradient in zip(which, values, gradients, strict=True):
             descents[number].see(float(value), gradient)
-    return Minima(np.stack([one.best_V for one in descents]), looks)
+    return Minima(np.stack([one.best_V for one in descents]), evaluations)
 
 
 @dataclass
@@ -64,9 +66,9 @@ class _Descent:
     """One problem on its way down."""
 
     trial_V: Vector  # noqa: N815
-    """Where it wants to be looked at next."""
+    """The point to evaluate next."""
     tolerance: float
-    rests: bool = False
+    has_converged: bool = False
     _point: Vector | None = None
     _value: float = 0.0
     _gradient: Vector = field(default_factory=lambda: np.empty(0))
@@ -87,31 +89,39 @@ class _Descent:
         if self._point is None:
             self._accept(value, gradient)
             return
+        # Armijo's condition plus a rounding allowance: in single precision the loss of a good step near the minimum may
+        # look a little larger, and without this allowance the search would shorten good steps to nothing.
         allowed = self._value + _SUFFICIENT * self._step * self._slope + _ROUNDING * abs(self._value)
         if value <= allowed:
             step, change = self.trial_V - self._point, gradient - self._gradient
+            # Only pairs with positive curvature keep the inverse Hessian positive definite (Nocedal & Wright 2006,
+            # section 6.1); rounding can make the product of a convex loss negative.
             if (product := float(step @ change)) > 0:
                 self._pairs.append((step, change, 1 / product))
             self._accept(value, gradient)
             return
         self._shortened += 1
         if self._shortened > _MOST_SHORTENED:  # rounding hides what is left
-            self.rests = True
+            self.has_converged = True
             return
         # The lowest point of the parabola through both values and the slope; an infinite value shortens most.
         bend = value - self._value - self._step * self._slope
         lowest = -self._slope * self._step**2 / (2 * bend) if np.isfinite(bend) else 0.0
+        # Clipped as in Dennis & Schnabel (1983, algorithm 6.3.1): a parabola through rounded values may put its lowest
+        # point at once at 0 or beyond the step.
         self._step = float(np.clip(lowest, 0.1 * self._step, 0.5 * self._step))
         self.trial_V = self._point + self._step * self._direction
 
     def _accept(self, value: float, gradient: Vector) -> None:
         self._point, self._value, self._gradient = self.trial_V, value, gradient
+        # The full step first: L-BFGS directions are scaled, and near the minimum 1 is accepted almost always.
         self._shortened, self._step = 0, 1.0
         if not np.abs(gradient).max(initial=0.0) > self.tolerance:  # also where it is not a number
-            self.rests = True
+            self.has_converged = True
             return
         self._direction = -self._newton_like(gradient)
         self._slope = float(self._direction @ gradient)
+        # Stored pairs that give no direction of descent are stale or rounded away: start anew from steepest descent.
         if self._slope >= 0:
             self._pairs.clear()
             self._direction, self._slope = -gradient, -float(gradient @ gradient)
@@ -119,11 +129,15 @@ class _Descent:
 
     def _newton_like(self, gradient: Vector) -> Vector:
         """The inverse of the remembered bends times the gradient, by two passes over the pairs."""
+        # The two-loop recursion (Nocedal 1980): the inverse Hessian is never formed, only its product with the
+        # gradient.
         found, shares = gradient.copy(), []
         for step, change, inverse in reversed(self._pairs):
             share = inverse * float(step @ found)
             found -= share * change
             shares.append(share)
+        # The initial inverse Hessian is (s'y / y'y) I, the curvature of the latest step (Liu & Nocedal 1989, scaling
+        # M3).
         if self._pairs:
             step, change, inverse = self._pairs[-1]
             found /= inverse * float(change @ change)

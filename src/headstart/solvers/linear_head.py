@@ -1,4 +1,4 @@
-"""A solved linear head, and what choosing its strength found."""
+"""A linear probe, and the result of choosing its L2 penalty."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ def softmax(logits_NK: Matrix) -> Matrix:  # noqa: N803
 
 @dataclass(frozen=True, slots=True)
 class LinearHead:
-    """A solved head in the units of the raw features."""
+    """A linear probe: weights and biases in the units of the raw features."""
 
     weight_KF: Matrix  # noqa: N815 - shapes
     bias_K: Matrix  # noqa: N815
-    strength: float
+    l2_penalty: float
 
     def probabilities(self, features_NF: Matrix) -> Matrix:  # noqa: N803
         """(N, K) softmax of the logits."""
         return softmax(features_NF @ self.weight_KF.T + self.bias_K)
 
     def probabilities_of(self, rows: RowSource) -> Matrix:
-        """(N, K) softmax of the logits, in one pass over the blocks; only the answer is held."""
+        """(N, K) softmax of the logits, in one pass over the blocks; only the probabilities are held."""
         found = np.empty((rows.rows, len(self.bias_K)))
         for start, block in rows.blocks():
             found[start : start + len(block)] = self.probabilities(block)
@@ -41,15 +41,15 @@ class LinearHead:
 
 
 @dataclass(frozen=True, slots=True)
-class StrengthChoice:
-    """What cross-validation found."""
+class PenaltyChoice:
+    """The L2 penalty that cross-validation chose."""
 
-    strength: float
+    l2_penalty: float
     out_of_fold_NK: Matrix  # noqa: N815
-    """Probabilities of each image from the fit that did not see it, at the chosen strength."""
+    """Probabilities of each image from the fit that did not see it, at the chosen penalty."""
     losses: dict[float, float]
-    """Strength -> mean out-of-fold log loss in nats."""
+    """L2 penalty -> mean out-of-fold log loss in nats."""
     temperature: float = 1.0
-    """What the logits of the solved head are to be divided by."""
+    """Divides the logits of the fitted head."""
     sample: npt.NDArray[np.int64] | None = None
-    """Positions of the images that were asked, where there were too many to ask all; `out_of_fold_NK` is theirs."""
+    """Positions of the images that validated, where there were too many to use all; `out_of_fold_NK` is theirs."""

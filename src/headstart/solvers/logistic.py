@@ -2,10 +2,10 @@
 
 Loss and gradient are added up block by block, always in the same order, products in single precision and sums in
 double; L-BFGS on preconditioned weights does the rest. The fits of a cross-validation differ only in which rows they
-leave out, so all of them are looked at in the same pass: reading and centring a block is shared, and five narrow
+leave out, so all of them are evaluated in the same pass: reading and centring a block is shared, and five narrow
 products become one wide one.
 
-The optimum is that of `linear.solve_logistic`: mean cross-entropy + strength / 2 * ||W||^2 in standardised features.
+The optimum is that of `in_memory.solve_logistic`: mean cross-entropy + l2_penalty / 2 * ||W||^2, features standardised.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ import numpy.typing as npt
 
 from headstart.solvers.axes import Axes
 from headstart.solvers.lbfgs import PAIRS, Points, Vector, minimise_together
-from headstart.solvers.linear_head import Labels, LinearHead, StrengthChoice, softmax
+from headstart.solvers.linear_head import Labels, LinearHead, PenaltyChoice, softmax
 from headstart.solvers.moments import Weights
 from headstart.solvers.rows import Matrix, RowSource
 
-STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)
+L2_PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)
 """Grid of the L2 penalty; per image and on standardised features, so it means the same on any set and network."""
 
 TOLERANCE = 1e-5
@@ -49,20 +49,23 @@ class _Loss:
         labels_N: Labels,  # noqa: N803 - shapes
         num_classes: int,
         axes: Axes,
-        strength_P: npt.NDArray[np.float64],  # noqa: N803
+        l2_penalty_P: npt.NDArray[np.float64],  # noqa: N803
         *,
         fold_of_N: npt.NDArray[np.int64],  # noqa: N803
         left_out_P: npt.NDArray[np.int64],  # noqa: N803
         weights_N: Weights | None,  # noqa: N803
     ) -> None:
-        """Fit p has the penalty `strength_P[p]` and passes over the rows of fold `left_out_P[p]`."""
+        """Fit p has the penalty `l2_penalty_P[p]` and passes over the rows of fold `left_out_P[p]`."""
         self._rows, self._labels, self._classes, self._axes = rows, labels_N, num_classes, axes
         self._fold_of, self._left_out = fold_of_N, left_out_P
         weigh = np.ones(len(labels_N)) if weights_N is None else weights_N
         self._weights_N = weigh.astype(np.float32)
         self._counts = np.array([weigh[fold_of_N != fold].sum() for fold in left_out_P])
-        self._curvature_PR = np.stack([axes.curvature(strength) for strength in strength_P])
-        self._penalty_PR = strength_P[:, None] / self._curvature_PR**2
+        self._curvature_PR = np.stack([axes.curvature(l2_penalty) for l2_penalty in l2_penalty_P])
+        # With v = w * curvature the Hessian in v is near the identity, so the penalty on w becomes a penalty on v /
+        # curvature.
+        self._penalty_PR = l2_penalty_P[:, None] / self._curvature_PR**2
+        # Single precision like the blocks: a double here would turn every block into doubles when it is centred.
         self._mean = axes.mean_F.astype(np.float32)
 
     def weights(self, points_AV: Points, which: npt.NDArray[np.int64] | None = None) -> tuple[Points, Points]:  # noqa: N803
@@ -81,7 +84,9 @@ class _Loss:
         count, classes = len(points_AV), self._classes
         weights, biases = self.weights(points_AV, which)
         curvature, penalty = self._curvature_PR[which, None], self._penalty_PR[which, None]
+        # Weights of all fits side by side make one (F, A * K) matrix, so that a block is multiplied once for all fits.
         flat = weights.reshape(count * classes, -1).astype(np.float32)
+        # The axes are applied to the few weights, not to the many rows: rotating blocks would cost F * F a row.
         raw = np.asarray(self._axes.raw_weights(flat).T, np.float32)
         added = biases.reshape(-1).astype(np.float32)
         losses, slope, bias_slope = np.zeros(count), np.zeros((count * classes, len(raw))), np.zeros(count * classes)
@@ -90,12 +95,19 @@ class _Loss:
             centred = block - self._mean
             logits = centred @ raw
             logits += added
+            # A fit counts a row unless it lies in the fold it leaves out: factor 0 removes it from loss and gradient
+            # alike.
             counted = self._weights_N[start:stop, None] * (self._fold_of[start:stop, None] != self._left_out[which])
             losses += _residuals(logits.reshape(len(block), count, classes), self._labels[start:stop], counted)
+            # `logits` now holds (probability - target) * weight, the residual whose product with the features is the
+            # gradient.
             slope += logits.T @ centred
+            # Biases sum thousands of residuals of both signs that cancel near the optimum; single precision would not
+            # see the rest.
             bias_slope += logits.sum(axis=0, dtype=np.float64)
         counts = self._counts[which]
         along = self._axes.along_axes(slope.astype(np.float32)).astype(np.float64).reshape(weights.shape)
+        # By the chain rule the gradient in the scaled variables is the one in the weights over the curvature.
         along /= curvature * counts[:, None, None]
         scaled = weights * curvature
         along += penalty * scaled
@@ -107,7 +119,9 @@ class _Loss:
 def _residuals(logits_BAK: npt.NDArray[Any], labels_B: Labels, counted_BA: npt.NDArray[np.float32]) -> Vector:  # noqa: N803
     """(A,) sums of cross-entropies times weights; turns the logits into probabilities less targets, times weights."""
     everyone = np.arange(len(labels_B))
+    # Subtracting the maximum first keeps exp from overflowing and changes neither loss nor probabilities.
     np.subtract(logits_BAK, logits_BAK.max(axis=2, keepdims=True), out=logits_BAK)
+    # The target's logit must be read before the array is overwritten by its exponentials.
     picked = logits_BAK[everyone, :, labels_B]
     np.exp(logits_BAK, out=logits_BAK)
     sums = logits_BAK.sum(axis=2)
@@ -123,23 +137,23 @@ def solve_in_blocks(
     num_classes: int,
     axes: Axes,
     *,
-    strengths: Sequence[float],
+    l2_penalties: Sequence[float],
     weights_N: Weights | None = None,  # noqa: N803
 ) -> list[LinearHead]:
-    """The head at each strength, in at most MOST_PASSES passes over the rows for all of them together.
+    """The head at each L2 penalty, in at most MOST_PASSES passes over the rows for all of them together.
 
     Args:
         rows: N rows of F features.
         labels_N: Class of each, 0..K-1.
         num_classes: K.
         axes: Of the rows, from `axes_of`.
-        strengths: Penalties, > 0.
+        l2_penalties: Penalties, > 0.
         weights_N: Of the rows, 1 on average; the axes must have been found with them.
     """
     found: list[LinearHead] = []
     step = _most_together(num_classes, axes)
-    for first in range(0, len(strengths), step):
-        some = strengths[first : first + step]
+    for first in range(0, len(l2_penalties), step):
+        some = l2_penalties[first : first + step]
         loss = _Loss(
             rows,
             labels_N,
@@ -147,18 +161,22 @@ def solve_in_blocks(
             axes,
             np.asarray(some, np.float64),
             fold_of_N=np.zeros(rows.rows, np.int64),
+            # No fold is left out: all rows have fold 0, and -1 is no row's fold.
             left_out_P=np.full(len(some), _NO_FOLD),
             weights_N=weights_N,
         )
+        # Start from zero, not from the neighbouring penalty: the result must not depend on which penalties are asked
+        # together.
         start = np.zeros((len(some), num_classes * (len(axes.variances_R) + 1)))
-        minima = minimise_together(loss, start, tolerance=TOLERANCE, most_looks=MOST_PASSES)
+        minima = minimise_together(loss, start, tolerance=TOLERANCE, max_evaluations=MOST_PASSES)
         weights, biases = loss.weights(minima.points_PV)
-        found += [axes.head(w, b, strength) for w, b, strength in zip(weights, biases, some, strict=True)]
+        found += [axes.head(w, b, l2_penalty) for w, b, l2_penalty in zip(weights, biases, some, strict=True)]
     return found
 
 
 def _most_together(num_classes: int, axes: Axes) -> int:
     """Fits whose steps L-BFGS can remember at once."""
+    # L-BFGS keeps a step and a gradient change, both doubles, for each of PAIRS pairs and every variable: 16 bytes.
     return max(1, int(_TOGETHER_BYTES // (16 * PAIRS * num_classes * (len(axes.variances_R) + 1))))
 
 
@@ -169,14 +187,14 @@ def choose_in_blocks(
     axes: Axes,
     folds: npt.ArrayLike,
     *,
-    strengths: Sequence[float] = STRENGTHS,
+    l2_penalties: Sequence[float] = L2_PENALTIES,
     on_fit: Callable[[], object] = lambda: None,
     weights_N: Weights | None = None,  # noqa: N803
-) -> StrengthChoice:
+) -> PenaltyChoice:
     """Cross-validate the penalty on out-of-fold predictions; the loss decides, and among equals the stronger.
 
     Tried from strong to weak until the loss rises, each from the solution before. At most
-    len(strengths) * (MOST_CHOOSING_PASSES + 1) passes over the rows, ten times fewer as a rule; with very many classes
+    len(l2_penalties) * (MOST_CHOOSING_PASSES + 1) passes over the rows, a tenth of it as a rule; with very many classes
     times the folds. The scale of a feature is taken from all rows: it is a unit, and knows no label.
 
     Args:
@@ -185,36 +203,40 @@ def choose_in_blocks(
         num_classes: K.
         axes: Of the rows.
         folds: Fold of each row.
-        strengths: Candidates.
+        l2_penalties: Candidates.
         on_fit: Called after each fit of each fold, for progress.
         weights_N: Of the rows, 1 on average; of the loss that decides too.
     """
     parts, fold_of = np.unique(np.asarray(folds), return_inverse=True)
     width, everyone, losses = len(axes.variances_R), np.arange(rows.rows), dict[float, float]()
     weights, biases = np.zeros((len(parts), num_classes, width)), np.zeros((len(parts), num_classes))
-    best, best_predicted = strengths[-1], np.empty((0, num_classes), np.float32)
+    best, best_predicted = l2_penalties[-1], np.empty((0, num_classes), np.float32)
     step = _most_together(num_classes, axes)
-    for strength in sorted(strengths, reverse=True):
+    # Strong penalties have small, well conditioned solutions: each is a good start for the next weaker one.
+    for l2_penalty in sorted(l2_penalties, reverse=True):
         for first in range(0, len(parts), step):
             some = np.arange(first, min(first + step, len(parts)))
-            at = np.full(len(some), strength)
+            at = np.full(len(some), l2_penalty)
             loss = _Loss(rows, labels_N, num_classes, axes, at, fold_of_N=fold_of, left_out_P=some, weights_N=weights_N)
             start = loss.points(weights[some], biases[some])
-            found = minimise_together(loss, start, tolerance=CHOOSING_TOLERANCE, most_looks=MOST_CHOOSING_PASSES)
+            found = minimise_together(loss, start, tolerance=CHOOSING_TOLERANCE, max_evaluations=MOST_CHOOSING_PASSES)
+            # Weights, not the scaled variables, are carried over: the scale (curvature) differs between penalties.
             weights[some], biases[some] = loss.weights(found.points_PV)
-        heads = [axes.head(*fit, strength) for fit in zip(weights, biases, strict=True)]
+        heads = [axes.head(*fit, l2_penalty) for fit in zip(weights, biases, strict=True)]
         predicted = softmax_out_of_fold(rows, heads, fold_of)
+        # Clipped: a single probability rounded to 0 would make the mean loss infinite.
         chances = -np.log(np.clip(predicted[everyone, labels_N], 1e-12, 1))
         loss_now = float((chances if weights_N is None else chances * weights_N).mean(dtype=np.float64))
         for _ in parts:
             on_fit()
+        # `>=`, so that of equal losses the stronger penalty, tried first, stays.
         no_better = bool(losses) and loss_now >= min(losses.values())
-        losses[strength] = loss_now
+        losses[l2_penalty] = loss_now
         if no_better:
             # The loss falls and then rises as the penalty weakens, and weak fits are the slow ones.
             break
-        best, best_predicted = strength, predicted
-    return StrengthChoice(best, best_predicted, losses)
+        best, best_predicted = l2_penalty, predicted
+    return PenaltyChoice(best, best_predicted, losses)
 
 
 def softmax_out_of_fold(rows: RowSource, heads: Sequence[LinearHead], fold_of_N: npt.NDArray[np.int64]) -> Matrix:  # noqa: N803
@@ -227,4 +249,4 @@ def softmax_out_of_fold(rows: RowSource, heads: Sequence[LinearHead], fold_of_N:
     return found
 
 
-__all__ = ["STRENGTHS", "choose_in_blocks", "softmax", "solve_in_blocks"]
+__all__ = ["L2_PENALTIES", "choose_in_blocks", "softmax", "solve_in_blocks"]

@@ -1,8 +1,8 @@
 """Ridge regression onto classes, solved from additive statistics of the rows: exact, without iterations.
 
 One target a class, 1 for its images and 0 for the others, all of them and the features centred. With C the covariance
-of standardised features and T theirs with the targets, W = (C + strength I)^-1 T minimises
-mean ||y - W^T z||^2 + strength * ||W||^2: scikit-learn's Ridge with alpha = N * strength on standardised features.
+of standardised features and T theirs with the targets, W = (C + l2_penalty I)^-1 T minimises
+mean ||y - W^T z||^2 + l2_penalty * ||W||^2: scikit-learn's Ridge with alpha = N * l2_penalty on standardised features.
 With weights every mean is a weighted one.
 
 One pass adds up the statistics of every fold (`moments`), those of a fold taken from those of all give each fit of the
@@ -19,11 +19,11 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from headstart.solvers.linear_head import Labels, LinearHead, StrengthChoice, softmax
+from headstart.solvers.linear_head import Labels, LinearHead, PenaltyChoice, softmax
 from headstart.solvers.moments import Doubles, Moments, Weights, moments_by_part
 from headstart.solvers.rows import CheckStop, Matrix, RowSource, never_stop
 
-RIDGE_STRENGTHS = (1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0)
+RIDGE_L2_PENALTIES = (1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0)
 """Grid of the penalty on standardised features, per image."""
 
 _TOGETHER_BYTES = 2**28
@@ -63,49 +63,49 @@ class Ridge:
         self._deviation = deviation_F
         self._all: Moments | None = None
 
-    def solve(self, strength: float, *, temperature: float = 1.0) -> LinearHead:
-        """The head at one strength, its logits divided by `temperature`; at most one pass."""
-        (head,) = self.solve_many([strength])
-        return LinearHead(head.weight_KF / temperature, head.bias_K / temperature, strength)
+    def solve(self, l2_penalty: float, *, temperature: float = 1.0) -> LinearHead:
+        """The head at one L2 penalty, its logits divided by `temperature`; at most one pass."""
+        (head,) = self.solve_many([l2_penalty])
+        return LinearHead(head.weight_KF / temperature, head.bias_K / temperature, l2_penalty)
 
-    def solve_many(self, strengths: Sequence[float]) -> list[LinearHead]:
-        """The head at each strength, from one decomposition of the statistics; at most one pass."""
+    def solve_many(self, l2_penalties: Sequence[float]) -> list[LinearHead]:
+        """The head at each L2 penalty, from one decomposition of the statistics; at most one pass."""
         if self._all is None:
             (self._all,) = self._moments(np.zeros(self._rows.rows, np.int64), 1)
-        return self._fits(self._all, self._deviation_of(self._all), strengths)
+        return self._fits(self._all, self._deviation_of(self._all), l2_penalties)
 
-    def choose(self, folds: npt.ArrayLike, strengths: Sequence[float] | None = None) -> StrengthChoice:
+    def choose(self, folds: npt.ArrayLike, l2_penalties: Sequence[float] | None = None) -> PenaltyChoice:
         """Cross-validate; the lowest out-of-fold log loss at its best temperature decides, among equals the stronger.
 
         Passes over the rows: one for the statistics (one a fold and one more where they are large), and one for each
         penalty from strong to weak until the loss rises. Memory: folds * F * F doubles or 256 MB, whichever is less,
-        and F * F; folds * strengths * K * F floats; N * K floats for the answer.
+        and F * F; folds * l2_penalties * K * F floats; N * K floats for the answer.
 
         Args:
             folds: Fold of each row.
-            strengths: Candidates; None takes RIDGE_STRENGTHS.
+            l2_penalties: Candidates; None takes RIDGE_L2_PENALTIES.
         """
         parts, fold_of = np.unique(np.asarray(folds), return_inverse=True)
-        tried = sorted(strengths or RIDGE_STRENGTHS, reverse=True)
+        tried = sorted(l2_penalties or RIDGE_L2_PENALTIES, reverse=True)
         heads = [self._fits(moments, self._deviation, tried) for moments in self._training(fold_of, len(parts))]
         losses: dict[float, float] = {}
         best = (tried[0], np.empty((0, self._classes), np.float32), 1.0)
-        for number, strength in enumerate(tried):
+        for number, l2_penalty in enumerate(tried):
             scores = self._out_of_fold([of_fold[number] for of_fold in heads], fold_of)
             temperature, loss = best_temperature(scores, self._labels, self._weights)
             no_better = bool(losses) and loss >= min(losses.values())
-            losses[strength] = loss
+            losses[l2_penalty] = loss
             if no_better:
                 break
-            best = (strength, scores, temperature)
-        strength, scores, temperature = best
+            best = (l2_penalty, scores, temperature)
+        l2_penalty, scores, temperature = best
         predicted = softmax(scores / np.float32(temperature))
-        return StrengthChoice(strength, predicted, losses, temperature=temperature)
+        return PenaltyChoice(l2_penalty, predicted, losses, temperature=temperature)
 
-    def _fits(self, moments: Moments, deviation_F: Doubles | None, strengths: Sequence[float]) -> list[LinearHead]:  # noqa: N803
-        """One head for each strength; with many features a fit takes seconds."""
+    def _fits(self, moments: Moments, deviation_F: Doubles | None, l2_penalties: Sequence[float]) -> list[LinearHead]:  # noqa: N803
+        """One head for each L2 penalty; with many features a fit takes seconds."""
         heads = []
-        for head in _fits(moments, deviation_F, strengths):
+        for head in _fits(moments, deviation_F, l2_penalties):
             self._check_stop()
             heads.append(head)
         return heads
@@ -141,8 +141,8 @@ class Ridge:
         return found
 
 
-def _fits(moments: Moments, deviation_F: Doubles | None, strengths: Sequence[float]) -> Iterator[LinearHead]:  # noqa: N803
-    """One head for each strength."""
+def _fits(moments: Moments, deviation_F: Doubles | None, l2_penalties: Sequence[float]) -> Iterator[LinearHead]:  # noqa: N803
+    """One head for each L2 penalty."""
     from scipy.linalg import solve
 
     deviation = moments.deviation_F if deviation_F is None else deviation_F
@@ -151,10 +151,10 @@ def _fits(moments: Moments, deviation_F: Doubles | None, strengths: Sequence[flo
     targets = moments.targets_scatter() / (moments.count * deviation[:, None])
     shares, diagonal = moments.class_counts_K / moments.count, np.arange(len(covariance))
     plain = covariance[diagonal, diagonal].copy()
-    for strength in strengths:
-        covariance[diagonal, diagonal] = plain + strength
+    for l2_penalty in l2_penalties:
+        covariance[diagonal, diagonal] = plain + l2_penalty
         weight = (solve(covariance, targets, assume_a="pos").T if len(plain) else targets.T) / deviation
-        yield LinearHead(weight, shares - weight @ moments.mean_F, strength)
+        yield LinearHead(weight, shares - weight @ moments.mean_F, l2_penalty)
 
 
 def best_temperature(

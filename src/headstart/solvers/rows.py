@@ -15,7 +15,7 @@ CheckStop: TypeAlias = Callable[[], object]
 """Called between the steps of long work; what it raises ends the work there."""
 
 BLOCK_BYTES = 8 * 2**20
-"""Of a block in single precision: large enough for fast products, small beside everything else."""
+"""Of a block in single precision: large enough for fast products, small next to everything else."""
 
 
 class RowSource(Protocol):

@@ -57,7 +57,7 @@ def curve_of(signals: Sequence[float], tuned: dict[str, np.ndarray] | None = Non
 def test_accuracy_is_that_of_scikit_learn_at_the_same_penalty():
     features, labels, folds = separated(1.5), labels_of(), folds_of()
     (found,) = probe_depths({"stem": features}, labels, folds, ALONE, names=["stem"]).groups
-    strength = head_problem(MatrixRows(features), labels, 3).choose(folds).strength
+    strength = head_problem(MatrixRows(features), labels, 3).choose(folds).l2_penalty
     standard = (features - features.mean(axis=0)) / features.std(axis=0)
     right = 0
     for fold in range(5):

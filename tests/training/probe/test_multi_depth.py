@@ -19,7 +19,7 @@ from headstart.plan.plan import ProbePhase
 from headstart.prediction.bundle import save_bundle
 from headstart.prediction.predictor import load
 from headstart.runs.observers import Observer
-from headstart.solvers.in_memory import choose_strength, softmax, solve_logistic
+from headstart.solvers.in_memory import choose_l2_penalty, softmax, solve_logistic
 from headstart.solvers.rows import MatrixRows
 from headstart.training.activation_source import ActivationSource
 from headstart.training.loop import fit
@@ -73,7 +73,7 @@ def test_the_plain_head_stays_bit_for_bit_where_early_features_are_noise(solver:
     assert "does not beat it beyond noise" in solution.why
     if solver == "logistic":
         last = asked.train._matrix[:, :LAST]
-        expected = solve_logistic(last, asked.labels, 3, strength=0.1)
+        expected = solve_logistic(last, asked.labels, 3, l2_penalty=0.1)
         assert np.array_equal(solution.head.weight_KF[:, :LAST], expected.weight_KF)
         assert np.array_equal(solution.head.bias_K, expected.bias_K)
 
@@ -100,8 +100,8 @@ def test_the_decision_is_the_paired_test_on_the_validation_images():
 
 def test_its_strength_is_the_one_of_the_head_that_is_kept():
     asked = problem(early_tells=0.0)
-    plain = choose_strength(asked.train._matrix[:, :LAST], asked.labels, 3, list(asked.folds))
-    assert solve_depths(asked).head.strength == plain.strength
+    plain = choose_l2_penalty(asked.train._matrix[:, :LAST], asked.labels, 3, list(asked.folds))
+    assert solve_depths(asked).head.l2_penalty == plain.l2_penalty
 
 
 def prepared(prepare: Callable, tmp_path: Path, **options: object):
@@ -178,7 +178,7 @@ def test_a_refit_keeps_to_the_features_that_were_needed(prepare: Callable, tmp_p
     assert not found[:, needed.sum(dim=0).numpy() == 0].any()
     kept = needed.sum(dim=0).numpy() > 0
     features = features_of(classifier, images.roles.training_pool, images.spec)[:, kept]
-    expected = solve_logistic(features, images.labels(images.roles.training_pool), 2, strength=0.1)
+    expected = solve_logistic(features, images.labels(images.roles.training_pool), 2, l2_penalty=0.1)
     assert np.abs(found[:, kept] - expected.weight_KF).max() < 0.02 * np.abs(expected.weight_KF).max()
 
 

@@ -186,8 +186,8 @@ def _probed(rows: MatrixRows, labels_N: Labels, folds_N: Labels, classes: int) -
     """Whether a linear head that has not seen an image's fold tells it rightly."""
     choice = head_problem(rows, labels_N, classes).choose(folds_N)
     if choice.sample is not None:  # of very many images only some were asked for the strength: now all are
-        strengths = (choice.strength,)
-        choice = choose_in_blocks(rows, labels_N, classes, axes_of(rows), folds_N, strengths=strengths)
+        strengths = (choice.l2_penalty,)
+        choice = choose_in_blocks(rows, labels_N, classes, axes_of(rows), folds_N, l2_penalties=strengths)
     told: Right = choice.out_of_fold_NK.argmax(axis=1) == labels_N
     return told
 

@@ -216,7 +216,7 @@ def judge_features(
         losses_N=-np.log(np.clip(said, _SMALLEST, 1)),
         correct_N=right,
         accuracy_interval=share_interval(right, together_N),
-        strength=choice.strength,
+        strength=choice.l2_penalty,
         log_me=log_maximum_evidence(features_NF, labels_N),
         h_score=h_score(features_NF, labels_N),
         knn_accuracy=float((near == labels_N).mean()),

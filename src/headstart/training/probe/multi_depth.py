@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 
 from headstart.measures.metrics import sharpened_log_losses
-from headstart.solvers.head2toe import ColumnRows, Kept, choose_features, solve_chosen, widened
+from headstart.solvers.head2toe import ColumnRows, FeatureMask, choose_features, solve_chosen, widened
 from headstart.solvers.head_solver import Folds, Solver, head_problem
 from headstart.solvers.linear_head import Labels, LinearHead, Matrix
 from headstart.solvers.rows import CheckStop, Positions, RowSource, never_stop
@@ -49,7 +49,7 @@ class DepthProblem:
     """Called with what is computed next, in words."""
 
     @property
-    def last(self) -> Kept:
+    def last(self) -> FeatureMask:
         """Which features the plain head reads."""
         return np.arange(self.train.width) < self.num_last_features
 
@@ -79,7 +79,7 @@ def solve_depths(problem: DepthProblem) -> DepthSolution:
         problem.num_classes,
         problem.folds,
         solver=problem.solver,
-        strengths=problem.strengths,
+        l2_penalties=problem.strengths,
         seed=problem.seed,
         check_stop=problem.check_stop,
         on_step=problem.on_step,
@@ -129,7 +129,7 @@ def _plain(problem: DepthProblem, sample: Positions | None) -> tuple[LinearHead,
         asked = set_up(rows.subset(sample), labels[sample])
         fold_of = fold_of[sample]
     choice = asked.choose(fold_of, problem.strengths)
-    head = whole.solve(choice.strength, temperature=choice.temperature)
+    head = whole.solve(choice.l2_penalty, temperature=choice.temperature)
     return widened(head, problem.last), choice.out_of_fold_NK
 
 

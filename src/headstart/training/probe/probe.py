@@ -25,7 +25,7 @@ from headstart.plan.plan import ProbePhase
 from headstart.runs.observers import measured_span
 from headstart.solvers.head2toe import ColumnRows, widened
 from headstart.solvers.head_solver import HeadProblem, head_problem
-from headstart.solvers.linear_head import Labels, LinearHead, StrengthChoice
+from headstart.solvers.linear_head import Labels, LinearHead, PenaltyChoice
 from headstart.solvers.rows import CheckStop, MatrixRows, RowSource, never_stop
 from headstart.training.activation_source import ActivationSource
 from headstart.training.checkpoint import Candidate, copy_of
@@ -132,7 +132,7 @@ def fit_probe(
         )
     problem, labels = _problem(train, roles.train, phase, images, seed, check_stop)
     choice = _choose(problem, roles.train, phase, images, seed)
-    head = problem.solve(choice.strength, temperature=choice.temperature)
+    head = problem.solve(choice.l2_penalty, temperature=choice.temperature)
     records: Sequence[ImageRecord] = roles.train
     judged = choice.out_of_fold_NK
     if choice.sample is not None:
@@ -146,7 +146,7 @@ def fit_probe(
         source.observer.noted("finding", finding.to_dict())
     write_head(classifier, head)
     candidate = candidate_of(phase.name, judged, labels, classifier)
-    return FittedProbe(candidate, choice.strength, log_loss(judged, labels), pooled.engine_name, records)
+    return FittedProbe(candidate, choice.l2_penalty, log_loss(judged, labels), pooled.engine_name, records)
 
 
 def candidate_of(
@@ -199,7 +199,7 @@ def _fit_depths(
     records = roles.validation or (
         roles.train if solution.sample is None else [roles.train[row] for row in solution.sample]
     )
-    return FittedProbe(candidate, solution.head.strength, loss, pooled.engine_name, records, kept)
+    return FittedProbe(candidate, solution.head.l2_penalty, loss, pooled.engine_name, records, kept)
 
 
 def refit_head(
@@ -269,7 +269,7 @@ def _problem(
 
 def _choose(
     problem: HeadProblem, records: Sequence[ImageRecord], phase: ProbePhase, images: TrainingImages, seed: int
-) -> StrengthChoice:
+) -> PenaltyChoice:
     """Cross-validation in which groups stay together."""
     folds = _folds(records, phase, images, seed)
     return problem.choose(folds, None if phase.l2_penalty == "auto" else (phase.l2_penalty,))
