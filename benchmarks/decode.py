@@ -33,7 +33,8 @@ from headstart.input_spec import InputSpec
 from headstart.machine import machine_key
 from headstart.networks.backbone import Classifier, build_classifier
 from headstart.networks.cards.finding import find_model
-from headstart.solvers.in_memory import choose_l2_penalty, solve_logistic
+from headstart.solvers.head_solver import head_problem
+from headstart.solvers.rows import MatrixRows
 
 CHOICE = find_model("tf_efficientnet_lite0")
 SPEC = CHOICE.card.input
@@ -177,8 +178,8 @@ def print_answers(classifier: Classifier) -> None:
     for solved, asked in (("whole", "whole"), ("reduced", "reduced"), ("reduced", "whole")):
         x = found[solved]
         folds = [i % 5 for i in range(X_RAYS_TO_SOLVE)]
-        strength = choose_l2_penalty(x[fit], labels[fit], len(classes), folds).l2_penalty
-        head = solve_logistic(x[fit], labels[fit], len(classes), l2_penalty=strength)
+        problem = head_problem(MatrixRows(x[fit]), labels[fit], len(classes))
+        head = problem.solve(problem.choose(folds).l2_penalty)
         answers = head.probabilities(found[asked][rest])
         base = answers if base is None else base
         change = np.abs(answers - base).max(axis=1)

@@ -23,7 +23,8 @@ from headstart.input_spec import InputSpec
 from headstart.measures.intervals import wilson_interval
 from headstart.networks.backbone import build_classifier, pretrained
 from headstart.networks.cards.finding import find_model
-from headstart.solvers.in_memory import choose_l2_penalty
+from headstart.solvers.head_solver import head_problem
+from headstart.solvers.rows import MatrixRows
 
 RIGHT = find_model("tf_efficientnet_lite0").card.input
 SPECS = {
@@ -65,7 +66,8 @@ def probed(records: list[ImageRecord], spec: InputSpec) -> np.ndarray:
             features.append(classifier.features(views(records[start : start + BATCH_IMAGES], spec)).numpy())
     labels = np.array([classes.index(record.label) for record in records])
     folds = deal(records, {record.id: record.id for record in records}, parts=5, seed=0)
-    return choose_l2_penalty(np.concatenate(features), labels, len(classes), folds).out_of_fold_NK.argmax(1) == labels
+    problem = head_problem(MatrixRows(np.concatenate(features)), labels, len(classes))
+    return problem.choose(folds).out_of_fold_NK.argmax(1) == labels
 
 
 def main() -> None:

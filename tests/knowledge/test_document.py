@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from headstart.knowledge.document import DOCUMENT
 from headstart.knowledge.domains import DOMAINS
+from mirror_images import mirror_images_of
 
 
-def test_flips_are_right_for_document():
-    """Why: mirrored writing is no writing."""
+def test_no_view_of_a_document_plan_is_ever_mirrored():
+    """Mirrored writing is no writing."""
     assert DOMAINS["document"] is DOCUMENT
-    assert DOCUMENT.flip == "none"
-    assert "document" in DOCUMENT.flip_reason or "aerial" in DOCUMENT.flip_reason
-    assert DOCUMENT.augmentation == "standard"
+    assert mirror_images_of("document") == {"as it is"}

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from headstart.knowledge.domains import DOMAINS
 from headstart.knowledge.industrial import INDUSTRIAL
+from mirror_images import mirror_images_of
 
 
-def test_flips_are_right_for_industrial():
-    """Why: a defect is one in every mirror image; nothing is said of a body, and who needs one side is told how."""
+def test_views_of_an_industrial_plan_are_mirrored_in_every_way():
+    """A defect means the same in every mirror image."""
     assert DOMAINS["industrial"] is INDUSTRIAL
-    assert INDUSTRIAL.flip == "all"
-    assert "augmentation.flip: none" in INDUSTRIAL.flip_reason
-    assert "body" not in INDUSTRIAL.flip_reason + INDUSTRIAL.augmentation_reason
-    assert INDUSTRIAL.augmentation == "standard"
+    assert mirror_images_of("industrial") == {"as it is", "left to right", "upside down", "both"}

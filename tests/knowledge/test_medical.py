@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from headstart.knowledge.domains import DOMAINS
 from headstart.knowledge.medical import MEDICAL
+from mirror_images import mirror_images_of
 
 
-def test_flips_are_right_for_medical():
-    """Why: left and right mean something in a body."""
+def test_no_view_of_a_medical_plan_is_ever_mirrored():
+    """Left and right mean something in a body."""
     assert DOMAINS["medical"] is MEDICAL
-    assert MEDICAL.flip == "none"
-    assert "medical" in MEDICAL.flip_reason or "aerial" in MEDICAL.flip_reason
-    assert MEDICAL.augmentation == "standard"
+    assert mirror_images_of("medical") == {"as it is"}

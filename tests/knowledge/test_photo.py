@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from headstart.knowledge.domains import DOMAINS
 from headstart.knowledge.photo import PHOTO
+from mirror_images import mirror_images_of
 
 
-def test_flips_are_right_for_photo():
-    """Why: a mirrored photo is a photo, an upside-down one is not."""
+def test_half_the_views_of_a_photo_plan_are_mirrored_left_to_right():
+    """A mirrored scene is as likely as the scene, an upside-down one is not."""
     assert DOMAINS["photo"] is PHOTO
-    assert PHOTO.flip == "horizontal"
-    assert "photo" in PHOTO.flip_reason or "aerial" in PHOTO.flip_reason
-    assert PHOTO.augmentation == "standard"
+    assert mirror_images_of("photo") == {"as it is", "left to right"}

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from headstart.knowledge.domains import DOMAINS
 from headstart.knowledge.satellite import SATELLITE
+from mirror_images import mirror_images_of
 
 
-def test_flips_are_right_for_satellite():
-    """Why: from above there is no up."""
+def test_views_of_a_satellite_plan_are_mirrored_in_every_way():
+    """Seen from above there is no up."""
     assert DOMAINS["satellite"] is SATELLITE
-    assert SATELLITE.flip == "all"
-    assert "satellite" in SATELLITE.flip_reason or "aerial" in SATELLITE.flip_reason
-    assert SATELLITE.augmentation == "standard"
+    assert mirror_images_of("satellite") == {"as it is", "left to right", "upside down", "both"}

@@ -16,9 +16,9 @@ from headstart.solvers.head_solver import (
     head_problem,
     stratified_sample,
 )
-from headstart.solvers.in_memory import choose_l2_penalty, solve_logistic
 from headstart.solvers.ridge import Ridge
 from headstart.solvers.rows import MatrixRows
+from matrix_heads import choose_l2_penalty, solve_logistic
 
 KINDS = {("logistic", 0): LogisticInBlocks, ("logistic", 2**30): RotatedLogistic}
 KINDS |= {("ridge", 0): Ridge, ("ridge", 2**30): RotatedRidge}

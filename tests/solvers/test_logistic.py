@@ -11,9 +11,9 @@ from head_rows import clouds, folds_of, stored
 from headstart.solvers import axes as axes_module
 from headstart.solvers import logistic, rows
 from headstart.solvers.axes import axes_of
-from headstart.solvers.in_memory import choose_l2_penalty, solve_logistic
 from headstart.solvers.logistic import L2_PENALTIES, choose_in_blocks, solve_in_blocks
 from headstart.solvers.rows import MatrixRows
+from matrix_heads import choose_l2_penalty, solve_logistic
 
 
 @pytest.fixture(autouse=True)
@@ -55,12 +55,11 @@ def test_the_choice_is_that_of_the_rows_in_memory():
     features, labels = clouds(200)
     folds = folds_of(200)
     expected = choose_l2_penalty(features, labels, 3, folds)
-    source, fits = MatrixRows(features), []
-    choice = choose_in_blocks(source, labels, 3, axes_of(source), folds, on_fit=lambda: fits.append(1))
+    source = MatrixRows(features)
+    choice = choose_in_blocks(source, labels, 3, axes_of(source), folds)
     assert choice.l2_penalty == expected.l2_penalty
     assert choice.losses == pytest.approx(expected.losses, abs=1e-4)
     assert np.allclose(choice.out_of_fold_NK, expected.out_of_fold_NK, atol=5e-3)
-    assert len(fits) == 5 * len(choice.losses)
 
 
 def test_folds_fitted_one_after_the_other_give_the_same(monkeypatch: pytest.MonkeyPatch):

@@ -86,7 +86,7 @@ def test_the_lowest_loss_decides_in_a_fixed_number_of_passes():
 
 
 def test_the_temperature_becomes_part_of_the_weights_and_the_log_loss_is_that_of_a_good_head():
-    from headstart.solvers.in_memory import choose_l2_penalty
+    from matrix_heads import choose_l2_penalty
 
     features, labels = clouds(400)
     folds = folds_of(400)

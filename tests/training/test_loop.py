@@ -18,7 +18,6 @@ from headstart.networks import backbone
 from headstart.networks.backbone import Classifier
 from headstart.plan.plan import Plan, Schedule
 from headstart.runs.observers import Observer
-from headstart.solvers.in_memory import solve_logistic
 from headstart.training import loop
 from headstart.training.below_probe import BELOW, unused_tuning
 from headstart.training.best_epoch import Outcome
@@ -29,6 +28,7 @@ from headstart.training.phase import PhaseTraining
 from headstart.training.probe import probe
 from headstart.training.stopping import StopRequest
 from headstart.training.training import Training
+from matrix_heads import solve_logistic
 
 
 class StopAfter(StopRequest):

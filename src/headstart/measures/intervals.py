@@ -15,6 +15,8 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from headstart.measures.binomial import binomial_tail
+
 Together: TypeAlias = npt.NDArray[np.int64]
 """(N,) number of the patient, scene or book that each image is of."""
 Values: TypeAlias = npt.NDArray[np.bool_] | npt.NDArray[np.floating[Any]]
@@ -115,12 +117,10 @@ def chance_of_share_below(right_N: npt.NDArray[np.bool_], together_N: Together, 
         together_N: Number of the group of each; independent images are counted.
         truth: Share, 0..1.
     """
-    from scipy.special import betainc
-
     count, share = independent_images(right_N, together_N), float(right_N.mean())
     if share >= truth:
         return 1.0
-    return float(betainc(count * (1 - share), count * share + 1, 1 - truth))
+    return binomial_tail(count * share, count, share=truth)
 
 
 def unpaired_difference_interval(

@@ -20,6 +20,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from headstart.measures.binomial import sign_test
 from headstart.measures.seed_variance import LEVEL, SEED_SHARE, Spread, half_width
 
 Floats: TypeAlias = npt.NDArray[np.float64]
@@ -204,10 +205,7 @@ def mcnemar_p_value(only_a: int, only_b: int) -> float:
         only_a: Images that only a has right.
         only_b: Images that only b has right.
     """
-    from scipy.special import bdtr
-
-    apart = only_a + only_b
-    return min(1.0, 2 * float(bdtr(min(only_a, only_b), apart, 0.5))) if apart else 1.0
+    return min(1.0, 2 * sign_test(max(only_a, only_b), min(only_a, only_b)))
 
 
 def sign_flip_p_values(contributions: Floats) -> Floats:

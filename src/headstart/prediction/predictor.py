@@ -147,7 +147,7 @@ class Predictor:
         Raises:
             DataError: an image cannot be read.
         """
-        from headstart.solvers.in_memory import softmax
+        from headstart.solvers.linear_head import softmax
 
         logits = self._logits(records, on_images, kept).astype(np.float64)
         temperature = self.info.temperature or 1.0

@@ -117,7 +117,7 @@ class RotatedLogistic(_Rotated):
     """Logistic regression in memory."""
 
     def choose(self, folds: Folds, l2_penalties: Sequence[float] | None = None) -> PenaltyChoice:
-        """See `in_memory.choose_l2_penalty`."""
+        """See `choose_rotated`."""
         labels, grid = self.labels, l2_penalties or L2_PENALTIES
         return choose_rotated(
             *self._found,
@@ -130,7 +130,7 @@ class RotatedLogistic(_Rotated):
         )
 
     def solve(self, l2_penalty: float, *, temperature: float = 1.0) -> LinearHead:
-        """See `in_memory.solve_logistic`."""
+        """See `solve_rotated`."""
         head = solve_rotated(
             *self._found,
             self.labels,

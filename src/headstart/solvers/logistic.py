@@ -5,12 +5,12 @@ double; L-BFGS on preconditioned weights does the rest. The fits of a cross-vali
 leave out, so all of them are evaluated in the same pass: reading and centring a block is shared, and five narrow
 products become one wide one.
 
-The optimum is that of `in_memory.solve_logistic`: mean cross-entropy + l2_penalty / 2 * ||W||^2, features standardised.
+The optimum is that of `in_memory.solve_rotated`: mean cross-entropy + l2_penalty / 2 * ||W||^2, features standardised.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from headstart.solvers.axes import Axes
 from headstart.solvers.lbfgs import PAIRS, Points, Vector, minimise_together
-from headstart.solvers.linear_head import Labels, LinearHead, PenaltyChoice, softmax
+from headstart.solvers.linear_head import Labels, LinearHead, PenaltyChoice
 from headstart.solvers.moments import Weights
 from headstart.solvers.rows import Matrix, RowSource
 
@@ -188,7 +188,6 @@ def choose_in_blocks(
     folds: npt.ArrayLike,
     *,
     l2_penalties: Sequence[float] = L2_PENALTIES,
-    on_fit: Callable[[], object] = lambda: None,
     weights_N: Weights | None = None,  # noqa: N803
 ) -> PenaltyChoice:
     """Cross-validate the penalty on out-of-fold predictions; the loss decides, and among equals the stronger.
@@ -204,7 +203,6 @@ def choose_in_blocks(
         axes: Of the rows.
         folds: Fold of each row.
         l2_penalties: Candidates.
-        on_fit: Called after each fit of each fold, for progress.
         weights_N: Of the rows, 1 on average; of the loss that decides too.
     """
     parts, fold_of = np.unique(np.asarray(folds), return_inverse=True)
@@ -227,8 +225,6 @@ def choose_in_blocks(
         # Clipped: a single probability rounded to 0 would make the mean loss infinite.
         chances = -np.log(np.clip(predicted[everyone, labels_N], 1e-12, 1))
         loss_now = float((chances if weights_N is None else chances * weights_N).mean(dtype=np.float64))
-        for _ in parts:
-            on_fit()
         # `>=`, so that of equal losses the stronger penalty, tried first, stays.
         no_better = bool(losses) and loss_now >= min(losses.values())
         losses[l2_penalty] = loss_now
@@ -247,6 +243,3 @@ def softmax_out_of_fold(rows: RowSource, heads: Sequence[LinearHead], fold_of_N:
         for fold in np.unique(here):
             found[start + np.flatnonzero(here == fold)] = heads[fold].probabilities(block[here == fold])
     return found
-
-
-__all__ = ["L2_PENALTIES", "choose_in_blocks", "softmax", "solve_in_blocks"]

@@ -15,7 +15,7 @@ from headstart.data.sources.reading import ImageRecord
 from headstart.measures.metrics import log_loss
 from headstart.plan.plan import TrainPhase
 from headstart.runs.observers import ALL_EPOCHS, measured_span
-from headstart.solvers.in_memory import softmax
+from headstart.solvers.linear_head import softmax
 from headstart.training.below_probe import below_probe_alarm
 from headstart.training.feeds import Batch, Feed, feed_for
 from headstart.training.guard.drift import MovedCheck

@@ -9,12 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from scipy.stats import binomtest
 from sklearn.linear_model import LogisticRegression
 
-from headstart.advice.probe.by_depth import DepthCurve, beats, folds_by_group, probe_depths, sign_test
+from headstart.advice.probe.by_depth import DepthCurve, beats, folds_by_group, probe_depths
 from headstart.data.sources.reading import ImageRecord
 from headstart.errors import DataError
 from headstart.knowledge.transfer import DEPTHS
@@ -146,12 +143,6 @@ def test_cka_says_what_tuning_has_moved():
     assert "Tuning moved stage3 most" in found.sentence
     still = probe_depths(features, labels_of(), folds_of(), ALONE, names=NAMES, tuned=features)
     assert "left its backbone as it was pretrained" in still.sentence
-
-
-@given(st.integers(0, 300), st.integers(0, 300))
-def test_the_sign_test_is_scipys(wins: int, losses: int):
-    expected = 1.0 if wins + losses == 0 else binomtest(wins, wins + losses, alternative="greater").pvalue
-    assert sign_test(wins, losses) == pytest.approx(expected, abs=1e-12)
 
 
 def test_only_differences_beyond_chance_count():

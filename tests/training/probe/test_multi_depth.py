@@ -19,7 +19,7 @@ from headstart.plan.plan import ProbePhase
 from headstart.prediction.bundle import save_bundle
 from headstart.prediction.predictor import load
 from headstart.runs.observers import Observer
-from headstart.solvers.in_memory import choose_l2_penalty, softmax, solve_logistic
+from headstart.solvers.linear_head import softmax
 from headstart.solvers.rows import MatrixRows
 from headstart.training.activation_source import ActivationSource
 from headstart.training.loop import fit
@@ -27,6 +27,7 @@ from headstart.training.probe.multi_depth import DepthProblem, solve_depths
 from headstart.training.probe.probe import fit_probe, refit_head
 from headstart.training.stopping import StopRequest
 from headstart.training.training import Training
+from matrix_heads import choose_l2_penalty, solve_logistic
 
 LAST = 6
 IMAGES = 150

@@ -17,7 +17,7 @@ from headstart.engine.store.training_images import TrainingImages
 from headstart.plan.plan import ProbePhase
 from headstart.runs.observers import Observer
 from headstart.solvers import head_solver
-from headstart.solvers.in_memory import LinearHead, softmax
+from headstart.solvers.linear_head import LinearHead, softmax
 from headstart.training.activation_source import ActivationSource
 from headstart.training.probe.probe import PooledSource, fit_probe, refit_head, write_head
 

@@ -7,7 +7,6 @@ says transfers, a rule of thumb. Pure functions of features: no network is run h
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, TypeAlias
@@ -19,6 +18,7 @@ from headstart.data.sources.reading import ImageRecord
 from headstart.data.splits import deal_folds
 from headstart.errors import DataError
 from headstart.knowledge.transfer import depth_of
+from headstart.measures.binomial import sign_test
 from headstart.measures.intervals import Together, share_interval
 from headstart.measures.neighbours import nearest_out_of_fold, neighbours_for
 from headstart.measures.similarity import linear_cka
@@ -205,17 +205,6 @@ def beats(a_N: Right, b_N: Right, together_N: Together) -> bool:  # noqa: N803 -
     _, group_of = np.unique(together_N, return_inverse=True)
     more = np.bincount(group_of, weights=a_N.astype(np.float64) - b_N)
     return sign_test(int((more > 0).sum()), int((more < 0).sum())) < CHANCE
-
-
-def sign_test(wins: int, losses: int) -> float:
-    """Chance of at least so many wins if each of wins + losses were a fair coin: exact."""
-    total = wins + losses
-    ways = math.comb(total, wins)
-    summed = 0
-    for count in range(wins, total + 1):
-        summed += ways
-        ways = ways * (total - count) // (count + 1)
-    return float(summed / 2**total)
 
 
 def _of_depth(curve: DepthCurve) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from headstart.errors import ModelError, nearest
+from headstart.measures.pareto import front
 from headstart.networks.cards.catalog import CommercialUse, Library, ModelCard
 
 SortKey = Literal["parameters", "top1", "gmacs", "speed", "gpu_speed", "input_size", "name"]
@@ -134,11 +135,14 @@ def pareto_front(
     """
     cost: SortKey = "parameters" if sort in ("top1", "name") else sort
     price: Callable[[ModelCard], float] = lambda card: _order(card, cost, measured)  # noqa: E731
-    known = [card for card in cards if card.imagenet_top1 is not None and price(card) < math.inf]
-    front: list[ModelCard] = []
-    best = -math.inf
-    for card in sorted(known, key=lambda card: (price(card), -(card.imagenet_top1 or 0.0), card.name)):
-        if (card.imagenet_top1 or 0.0) > best:
-            front.append(card)
-            best = card.imagenet_top1 or 0.0
-    return front
+    named = sorted(cards, key=lambda card: card.name)
+    points = {
+        card.name: (price(card), card.imagenet_top1)
+        for card in named
+        if card.imagenet_top1 is not None and price(card) < math.inf
+    }
+    kept: dict[tuple[float, float], str] = {}
+    for name in front(points):
+        kept.setdefault(points[name], name)  # of equal cards the first name stands for all
+    by_name = {card.name: card for card in named}
+    return [by_name[name] for name in kept.values()]
