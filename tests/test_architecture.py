@@ -82,6 +82,15 @@ def imports_of(path: Path) -> set[str]:
     return found
 
 
+def test_images_are_decoded_in_one_place():
+    """A new format is taught once: whoever needs pixels asks `data.loading`, which alone knows the decoder."""
+    decoder = "data.decoders.raster"
+    knowing = {
+        name_of(path) for path in OWN if {f"{decoder}.decode", f"{decoder}.decode_with_facts"} & imports_of(path)
+    }
+    assert knowing == {"data.loading"}
+
+
 def test_all_modules_are_seen():
     assert len(OWN) >= 65
 

@@ -15,7 +15,18 @@ import pytest
 from PIL import Image
 
 from headstart.data import loading
-from headstart.data.loading import batches, cores, in_order, read_pixels, read_view, reader_threads
+from headstart.data.decoders.raster import Decoded
+from headstart.data.loading import (
+    ImageFault,
+    ReadImage,
+    batches,
+    cores,
+    in_order,
+    read_image,
+    read_pixels,
+    read_view,
+    reader_threads,
+)
 from headstart.data.sources.reading import WHOLE, ImageRecord
 from headstart.errors import DataError
 from headstart.input_spec import InputSpec
@@ -104,6 +115,23 @@ def test_a_file_that_is_gone_is_named(tmp_path: Path) -> None:
         read_pixels(ImageRecord("a/gone.png", "a", WHOLE, tmp_path / "gone.png"))
 
 
+def test_an_image_is_read_or_has_a_fault_that_says_why(tmp_path: Path) -> None:
+    buffer = io.BytesIO()
+    Image.new("L", (20, 10), 90).save(buffer, "PNG")
+    whole = buffer.getvalue()
+    found = read_image(ImageRecord("a/0.png", "a", WHOLE, content=whole))
+    assert isinstance(found, ReadImage)
+    assert (found.encoded, found.decoded.kind, found.pixels.shape) == (whole, "PNG", (10, 20, 3))
+    half = read_image(ImageRecord("a/1.png", "a", WHOLE, content=whole[:45]))
+    assert isinstance(half, ImageFault)
+    assert "truncated" in half.reason
+    assert half.encoded == whole[:45], "its header can still be read"
+    gone = read_image(ImageRecord("a/2.png", "a", WHOLE, tmp_path / "2.png"))
+    assert isinstance(gone, ImageFault)
+    assert gone.encoded == b""
+    assert "2.png" in gone.reason
+
+
 def test_there_is_a_thread_to_read_and_no_crowd() -> None:
     assert 1 <= reader_threads() <= 8
 
@@ -112,8 +140,13 @@ def test_a_view_is_decoded_no_larger_than_it_needs(monkeypatch: pytest.MonkeyPat
     buffer = io.BytesIO()
     Image.new("RGB", (800, 600), (200, 100, 0)).save(buffer, "JPEG", quality=95)
     spec, asked = InputSpec(32, 36, "bilinear", (0.5,) * 3, (0.5,) * 3), []
-    real = loading.decode
-    monkeypatch.setattr(loading, "decode", lambda encoded, **given: asked.append(given) or real(encoded, **given))
+    real = loading.decode_with_facts
+
+    def decode_with_facts(encoded: bytes, **given: int | None) -> Decoded:
+        asked.append(given)
+        return real(encoded, **given)
+
+    monkeypatch.setattr(loading, "decode_with_facts", decode_with_facts)
     view = read_view(ImageRecord("a/0.jpg", "a", WHOLE, content=buffer.getvalue()), spec)
     assert asked == [{"at_least": 72, "bits": None}]
     assert view.shape == (32, 32, 3)

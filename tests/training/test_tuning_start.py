@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 from conftest import Prepared, make_images
+from headstart.data.preprocess import unscale
+from headstart.data.sources.reading import WHOLE, ImageRecord
 from headstart.engine.prefix.engines import features_of
 from headstart.engine.store.activations import evaluation_view
 from headstart.engine.store.store import ActivationStore
@@ -116,3 +120,13 @@ def test_a_ridge_head_starts_as_a_ridge_head(task: Task, monkeypatch: pytest.Mon
     assert [event for event, _ in task.start()] == ["head_start"]
     assert torch.isfinite(task.head()).all()
     assert not torch.allclose(task.head(), logistic)
+
+
+def test_augmented_views_of_deep_grey_images_use_the_bits_that_the_plan_names(task: Task):
+    """2048 is the middle of 12 bits, and nearly black of 16."""
+    buffer = io.BytesIO()
+    Image.fromarray(np.full((40, 40), 2048, np.uint16)).save(buffer, "PNG")
+    record = ImageRecord("blue/deep.png", "blue", WHOLE, content=buffer.getvalue())
+    images = replace(task.images, spec=replace(task.images.spec, bits=12))
+    view = _view(task.plan, images, FIRST_VIEW).prepare(record)
+    assert unscale(view, images.spec).mean() > 100

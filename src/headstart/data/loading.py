@@ -1,4 +1,8 @@
-"""Images in batches, prepared ahead in threads while the network computes."""
+"""The one reader of images, and images in batches, prepared ahead in threads while the network computes.
+
+Training, embedding, probing, checking, looking and previews all read an image with `read_image`: what a file of a new
+kind becomes, or why it cannot be read, is decided behind it and nowhere else.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +10,12 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
 
-from headstart.data.decoders.raster import Pixels, UnreadableImageError, decode
+from headstart.data.decoders.raster import Decoded, Pixels, UnreadableImageError, decode_with_facts
 from headstart.data.preprocess import NetworkInput, evaluation_view, pixels_needed
 from headstart.data.sources.reading import ImageRecord
 from headstart.errors import DataError
@@ -33,21 +38,57 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def read_pixels(record: ImageRecord, *, at_least: int | None = None, bits: int | None = None) -> Pixels:
-    """Decode one image.
+@dataclass(frozen=True, slots=True)
+class ReadImage:
+    """An image that was read."""
+
+    encoded: bytes
+    """The file's bytes."""
+    decoded: Decoded
+    """Its pixels, and what the file held before they had 8 bits."""
+
+    @property
+    def pixels(self) -> Pixels:
+        """Height x width x 3, RGB, 0..255."""
+        return self.decoded.pixels
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFault:
+    """Why an image cannot be read."""
+
+    reason: str
+    """Without the name of the image."""
+    encoded: bytes = b""
+    """The file's bytes where the file is there: its header may be whole."""
+
+
+def read_image(record: ImageRecord, *, at_least: int | None = None, bits: int | None = None) -> ReadImage | ImageFault:
+    """The pixels of an image, or the reason why there are none.
 
     Args:
         record: Which one.
         at_least: Pixels that the shorter side must keep; None keeps all. See `decode`.
         bits: Bits that deep grey values use. See `decode`.
+    """
+    encoded = b""
+    try:
+        encoded = record.read()
+        return ReadImage(encoded, decode_with_facts(encoded, at_least=at_least, bits=bits))
+    except (UnreadableImageError, OSError) as error:
+        return ImageFault(str(error), encoded)
+
+
+def read_pixels(record: ImageRecord, *, at_least: int | None = None, bits: int | None = None) -> Pixels:
+    """The pixels of an image; for those who cannot go on without it. See `read_image`.
 
     Raises:
         DataError: it cannot be read; names the file and the reason.
     """
-    try:
-        return decode(record.read(), at_least=at_least, bits=bits)
-    except (UnreadableImageError, OSError) as error:
-        raise DataError(f"{record.id} cannot be read: {error}", expected="an image file") from error
+    found = read_image(record, at_least=at_least, bits=bits)
+    if isinstance(found, ImageFault):
+        raise DataError(f"{record.id} cannot be read: {found.reason}", expected="an image file")
+    return found.pixels
 
 
 def read_view(record: ImageRecord, spec: InputSpec) -> NetworkInput:

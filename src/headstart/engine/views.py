@@ -18,6 +18,9 @@ from PIL import Image
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional as F
 
+from headstart.data.loading import read_pixels
+from headstart.data.preprocess import NetworkInput, scale
+from headstart.data.sources.reading import ImageRecord
 from headstart.input_spec import InputSpec
 
 Flip = Literal["none", "horizontal", "all"]
@@ -98,6 +101,25 @@ def training_view(
     if strength.erase_probability and rng.random() < strength.erase_probability:
         values = _erase(values, rng)
     return values
+
+
+def augmented_input(
+    record: ImageRecord, spec: InputSpec, *, preset: PresetName, flip: Flip, rng: np.random.Generator
+) -> NetworkInput:
+    """One augmented view of an image as the network sees it: read in full, varied, normalised.
+
+    Args:
+        record: The image.
+        spec: What the network sees.
+        preset: Any but none.
+        flip: See `training_view`.
+        rng: See `view_rng`.
+
+    Raises:
+        DataError: it cannot be read; names the file and the reason.
+    """
+    pixels = read_pixels(record, bits=spec.bits)
+    return scale(training_view(pixels, spec, preset=preset, flip=flip, rng=rng), spec)
 
 
 def _random_square(

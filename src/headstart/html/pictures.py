@@ -9,7 +9,7 @@ from typing import Protocol
 
 from PIL import Image
 
-from headstart.data.decoders.raster import UnreadableImageError, decode
+from headstart.data.loading import ImageFault, read_image
 from headstart.data.sources.reading import ImageRecord
 from headstart.html.markup import Html, tag
 
@@ -94,11 +94,10 @@ class Thumbnails:
         record = self._records.get(image)
         if record is None:
             return None
-        try:
-            pixels = decode(record.read(), at_least=SIDE_PIXELS)
-        except (OSError, UnreadableImageError):
+        found = read_image(record, at_least=SIDE_PIXELS)
+        if isinstance(found, ImageFault):
             return None
-        small = Image.fromarray(pixels)
+        small = Image.fromarray(found.pixels)
         small.thumbnail((SIDE_PIXELS, SIDE_PIXELS))
         buffer = io.BytesIO()
         small.save(buffer, "JPEG", quality=_QUALITY, optimize=True)

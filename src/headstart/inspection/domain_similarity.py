@@ -6,8 +6,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from headstart.data.decoders.raster import UnreadableImageError, decode
-from headstart.data.loading import in_order, reader_threads
+from headstart.data.loading import ReadImage, in_order, read_image, reader_threads
 from headstart.data.preprocess import pixels_needed
 from headstart.data.sources.reading import ImageRecord
 from headstart.errors import DataError, require
@@ -81,11 +80,7 @@ def _readable(records: Sequence[ImageRecord], *, at_least: int | None) -> list[I
     """
 
     def is_readable(record: ImageRecord) -> bool:
-        try:
-            decode(record.read(), at_least=at_least)
-        except (UnreadableImageError, OSError):
-            return False
-        return True
+        return isinstance(read_image(record, at_least=at_least), ReadImage)
 
     order = sorted(records, key=lambda record: hashlib.blake2b(record.id.encode()).digest())
     drawn: list[ImageRecord] = []

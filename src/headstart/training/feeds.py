@@ -16,8 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from headstart.data.loading import batches, read_pixels, read_view
-from headstart.data.preprocess import NetworkInput, scale
+from headstart.data.loading import batches, read_view
+from headstart.data.preprocess import NetworkInput
 from headstart.data.sources.reading import ImageRecord
 from headstart.engine.costs.model import views_wanted
 from headstart.engine.prefix.cut import CutNetwork
@@ -26,7 +26,7 @@ from headstart.engine.store.activations import Activations, View, evaluation_vie
 from headstart.engine.store.frozen_part import cut_at, frozen_part, training_view_of
 from headstart.engine.store.index import Reader
 from headstart.engine.store.training_images import TrainingImages
-from headstart.engine.views import training_view, view_rng
+from headstart.engine.views import augmented_input, view_rng
 from headstart.errors import DiskFullError, ModelError, NotWritableError
 from headstart.networks.backbone import Classifier
 from headstart.plan.plan import AugmentationPlan, FrozenPrefixPlan, TrainPhase
@@ -95,8 +95,7 @@ class PixelFeed:
                     return read_view(record, spec)
             rng = view_rng(self.seed, epoch, record.id)
             with self.images.spent.view("varied"):
-                pixels = read_pixels(record, bits=spec.bits)
-                return scale(training_view(pixels, spec, preset=wish.preset, flip=wish.flip, rng=rng), spec)
+                return augmented_input(record, spec, preset=wish.preset, flip=wish.flip, rng=rng)
 
         return view
 

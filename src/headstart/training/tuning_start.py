@@ -10,14 +10,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from headstart.data.loading import read_pixels
-from headstart.data.preprocess import NetworkInput, scale
+from headstart.data.preprocess import NetworkInput
 from headstart.data.sources.reading import ImageRecord
 from headstart.engine.store.activations import View
 from headstart.engine.store.frozen_part import views_drawn_from
 from headstart.engine.store.store import random_view
 from headstart.engine.store.training_images import TrainingImages
-from headstart.engine.views import training_view, view_rng
+from headstart.engine.views import augmented_input, view_rng
 from headstart.plan.plan import AugmentationPlan, Phase, ProbePhase, TrainPhase
 from headstart.solvers.rows import ChainedRows
 from headstart.training.activation_source import ActivationSource
@@ -88,6 +87,6 @@ def _view(plan: StartTerms, images: TrainingImages, number: int) -> View:
         of = digests[record.id].hex() if record.id in digests else record.id
         rng = view_rng(plan.seed, 0, of, number)
         with images.spent.view("varied"):
-            return scale(training_view(read_pixels(record), spec, preset=wish.preset, flip=wish.flip, rng=rng), spec)
+            return augmented_input(record, spec, preset=wish.preset, flip=wish.flip, rng=rng)
 
     return View(random_view(plan.seed, number), views_drawn_from(wish), prepare)

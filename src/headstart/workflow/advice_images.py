@@ -16,7 +16,7 @@ from typing import Any
 from headstart.advice.choices import Reason
 from headstart.data.checks import image_checks
 from headstart.data.decoders.headers import Header, read_header
-from headstart.data.decoders.raster import UnreadableImageError, decode
+from headstart.data.loading import ReadImage, read_image
 from headstart.data.sources.reading import ImageRecord, is_digits
 from headstart.data.sources.source_findings import STRICT, find_in_source
 from headstart.errors import HeadstartError
@@ -157,18 +157,13 @@ def _look_at_some(
     told = progress("looking at images", min(LOOKED_AT, len(records)))
     for record in _spread(records):
         told(1)
-        try:
-            encoded = record.read()
-        except OSError:
-            continue
-        header = read_header(encoded)
+        found = read_image(record, at_least=_LOOK_PIXELS, bits=bits)
+        header = read_header(found.encoded)
         if header is None:
             continue
-        headers.append(header)
-        try:
-            looks.append(look_at(decode(encoded, at_least=_LOOK_PIXELS, bits=bits)))
-        except UnreadableImageError:
-            continue
+        headers.append(header)  # also of images that cannot be decoded: bands of a sensor, for one
+        if isinstance(found, ReadImage):
+            looks.append(look_at(found.pixels))
     return headers, looks
 
 

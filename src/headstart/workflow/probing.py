@@ -15,8 +15,7 @@ import numpy.typing as npt
 from headstart.advice.probe.by_depth import DepthCurve, GroupProbe, folds_by_group, probe_depths
 from headstart.amounts import accuracy_text
 from headstart.data.checks import image_checks
-from headstart.data.decoders.raster import UnreadableImageError, decode
-from headstart.data.loading import batches
+from headstart.data.loading import ImageFault, batches, read_image
 from headstart.data.preprocess import NetworkInput, evaluation_view, pixels_needed
 from headstart.data.sources.reading import ImageRecord
 from headstart.data.splits import group_names, join_identical, limited
@@ -361,14 +360,12 @@ class _Pass:
 
     def _prepare(self, record: ImageRecord) -> NetworkInput:
         """The evaluation view; of what cannot be read an empty one, and the reason is kept. Called from threads."""
-        try:
-            encoded = record.read()
-            pixels = decode(encoded, at_least=pixels_needed(self.spec), bits=self.spec.bits)
-        except (UnreadableImageError, OSError) as error:
-            self.unreadable[record.id] = str(error)
+        found = read_image(record, at_least=pixels_needed(self.spec), bits=self.spec.bits)
+        if isinstance(found, ImageFault):
+            self.unreadable[record.id] = found.reason
             return np.zeros((self.spec.size, self.spec.size, self.spec.channels), np.float32)
-        self.digests[record.id] = image_digest(encoded).hex()
-        return evaluation_view(pixels, self.spec)
+        self.digests[record.id] = image_digest(found.encoded).hex()
+        return evaluation_view(found.pixels, self.spec)
 
     def _run(self, records: Sequence[ImageRecord], inputs: NetworkInput) -> None:
         numbers = np.arange(len(self.records), len(self.records) + len(records))

@@ -15,7 +15,7 @@ from headstart.data.checks.near_duplicates import NearDuplicates, find_near_dupl
 from headstart.data.checks.near_findings import find_near_findings
 from headstart.data.checks.pixels import PixelFacts, find_in_pixels, find_in_shapes, pixel_facts, view_facts
 from headstart.data.checks.thumbnails import Thumbnail, thumbnail
-from headstart.data.decoders.raster import UnreadableImageError, decode_with_facts
+from headstart.data.loading import ImageFault, read_image
 from headstart.data.sources.reading import WHOLE, Dataset, ImageRecord
 from headstart.data.sources.source_findings import find_in_source
 from headstart.data.splits import shared_groups
@@ -66,15 +66,13 @@ def read_all(
     thumbnails: dict[str, Thumbnail] = {}
 
     def look(record: ImageRecord) -> tuple[str, tuple[int, int], PixelFacts | str]:
-        try:
-            encoded = record.read()
-            decoded = decode_with_facts(encoded, bits=bits)
-        except (UnreadableImageError, OSError) as error:
-            return "", (0, 0), str(error)
+        found = read_image(record, bits=bits)
+        if isinstance(found, ImageFault):
+            return "", (0, 0), found.reason
         if near_duplicates == "find":
-            thumbnails[record.id] = thumbnail(decoded.pixels)
-        height, width, _ = decoded.pixels.shape
-        return hashlib.blake2b(encoded, digest_size=16).hexdigest(), (width, height), pixel_facts(decoded)
+            thumbnails[record.id] = thumbnail(found.pixels)
+        height, width, _ = found.pixels.shape
+        return hashlib.blake2b(found.encoded, digest_size=16).hexdigest(), (width, height), pixel_facts(found.decoded)
 
     readable, unreadable, digests, sizes, pixels = [], {}, {}, {}, {}
     with ThreadPoolExecutor(_READ_THREADS) as pool:

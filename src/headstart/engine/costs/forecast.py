@@ -13,9 +13,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from headstart.data.loading import read_pixels, read_view
+from headstart.data.loading import read_view
 from headstart.data.meter import ViewKind
-from headstart.data.preprocess import scale
 from headstart.data.sources.reading import ImageRecord
 from headstart.engine.costs.memory import (
     UNTRIED,
@@ -44,7 +43,7 @@ from headstart.engine.store.index import POOLED
 from headstart.engine.store.kept_rows import rows_kept
 from headstart.engine.store.store import EVALUATION, random_view, row_ids
 from headstart.engine.store.training_images import TrainingImages
-from headstart.engine.views import training_view, view_rng
+from headstart.engine.views import augmented_input, view_rng
 from headstart.errors import DataError, ModelError
 from headstart.files import kept_paths
 from headstart.machine import best_device, machine_key
@@ -352,8 +351,8 @@ def tried_views(
         if kind == "plain":
             read_view(record, spec)
             return
-        rng, pixels = view_rng(0, 0, record.id), read_pixels(record, bits=spec.bits)
-        scale(training_view(pixels, spec, preset=augmentation.preset, flip=augmentation.flip, rng=rng), spec)
+        rng = view_rng(0, 0, record.id)
+        augmented_input(record, spec, preset=augmentation.preset, flip=augmentation.flip, rng=rng)
 
     found: dict[ViewKind, float] = {}
     for kind in kinds:

@@ -7,15 +7,14 @@ from importlib import metadata
 
 import torch
 
-from headstart.data.loading import read_pixels
 from headstart.data.meter import Spent
-from headstart.data.preprocess import NetworkInput, scale
+from headstart.data.preprocess import NetworkInput
 from headstart.data.sources.reading import ImageRecord
 from headstart.engine.prefix.cut import CutNetwork, NetworkGraph
 from headstart.engine.store.activations import FrozenPart, View, library_of, pooled_part
 from headstart.engine.store.shards import Tensor as StoredTensor
 from headstart.engine.store.store import random_view
-from headstart.engine.views import AUGMENT_VERSION, training_view, view_rng
+from headstart.engine.views import AUGMENT_VERSION, augmented_input, view_rng
 from headstart.errors import ModelError
 from headstart.input_spec import InputSpec
 from headstart.networks.backbone import Classifier
@@ -95,8 +94,6 @@ def training_view_of(
     def prepare(record: ImageRecord) -> NetworkInput:
         rng = view_rng(seed, 0, digests[record.id].hex(), number)
         with told.view("varied"):
-            return scale(
-                training_view(read_pixels(record, bits=spec.bits), spec, preset=preset, flip=flip, rng=rng), spec
-            )
+            return augmented_input(record, spec, preset=preset, flip=flip, rng=rng)
 
     return View(random_view(seed, number), views_drawn_from(augmentation), prepare)
