@@ -1,4 +1,4 @@
-"""The answer of an exercise as a section of docs/exercises.md: table, verdicts, curves, where it ran."""
+"""Result of an exercise as a section of docs/exercises.md: table, verdicts, curves, where it ran."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from typing import Any, Literal, TypeAlias
 
 from exercise_curves import Curve, curves_svg
 
-from headstart.comparison.learning_rate_labels import RateLabel, against_textbook
+from headstart.comparison.learning_rate_labels import LearningRateLabel, compare_with_textbook
 
-ExerciseName = Literal["models", "strategies", "rates"]
+ExerciseName = Literal["models", "strategies", "learning_rates"]
 Answer: TypeAlias = Mapping[str, Any]
 
 TITLES: dict[ExerciseName, str] = {
     "models": "Three models by feature extraction",
     "strategies": "Three strategies and the default on 1,000 images",
-    "rates": "Five learning rates",
+    "learning_rates": "Five learning rates",
 }
 CURVES = Path(__file__).parents[1] / "docs" / "exercises"
 
@@ -28,10 +28,10 @@ def section(name: ExerciseName, answer: Answer) -> str:
     """Markdown; `write_curves` makes the file that it shows."""
     lines = [f"### Measured: {TITLES[name]}", "", *_where(name, answer), "", *_table(name, answer), ""]
     lines += _verdicts(answer)
-    if name == "rates":
+    if name == "learning_rates":
         lines += ["", *_labels(answer)]
     if name != "models":
-        alt = "Accuracy on the images that choose, and losses, by epoch: a column for each variant"
+        alt = "Validation accuracy and losses by epoch, a column for each variant"
         lines += ["", f"![{alt}](exercises/{name}.svg)"]
     return "\n".join(lines)
 
@@ -41,11 +41,11 @@ def _where(name: ExerciseName, answer: Answer) -> list[str]:
     versions = ", ".join(f"{key} {environment['versions'][key]}" for key in ("torch", "timm", "headstart"))
     done = sum(trial["state"] == "done" for trial in answer["trials"])
     unfinished = "" if answer["finished"] else " Not finished: the table holds what was done."
-    held_out = data["select_images"] if "held-out" in data["selected_on"] else 0
-    chosen_on = f"{held_out} of them choose where epochs are trained" if held_out else "which choose out of fold"
+    held_out = data["validation_images"] if "held-out" in data["validated_on"] else 0
+    validated_on = f"{held_out} of them for validation" if held_out else "validated out of fold"
     words = (
-        f"Written by `python benchmarks/exercises.py {name}`: {data['fit_images'] + held_out:,} labelled images "
-        f"({chosen_on}), {data['report_images']:,} others report. {done} trials, {answer['seconds'] / 60:.0f} minutes "
+        f"Written by `python benchmarks/exercises.py {name}`: {data['train_images'] + held_out:,} labelled images "
+        f"({validated_on}), {data['test_images']:,} test images. {done} trials, {answer['seconds'] / 60:.0f} minutes "
         f"of training on {environment['cpu_count']} cores ({versions}).{unfinished} Intervals are 95 %, over images "
         "and seeds."
     )
@@ -53,18 +53,18 @@ def _where(name: ExerciseName, answer: Answer) -> list[str]:
 
 
 def _table(name: ExerciseName, answer: Answer) -> list[str]:
-    last = {row["name"]: _last_select(row, answer) for row in answer["variants"]}
+    last = {row["name"]: _last_validation(row, answer) for row in answer["variants"]}
     shows_last = name != "models"
-    head = ["", "seeds", "accuracy, images that report", "images that choose"]
-    head += ["the same, last epoch"] if shows_last else []
-    head += ["training", "images/s", "one image", "memory, training", "memory, answering", "parameters"]
+    head = ["", "seeds", "test accuracy", "validation accuracy"]
+    head += ["validation accuracy, last epoch"] if shows_last else []
+    head += ["training time", "images/s", "latency", "training memory", "prediction memory", "parameters"]
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     for row in answer["variants"]:
-        report, select, speed = row["report"], row["select"], row["inference"]
+        test, validation, speed = row["test"], row["validation"], row["inference"]
         status = row["accuracy_status"]
         cells = [_short(row["name"]), str(row["seeds_done"])]
-        cells.append("{:.3f} ({:.3f}..{:.3f})".format(report["accuracy"], *report["interval"]) if report else status)
-        cells.append(f"{select['accuracy']:.3f}" if select else "-")
+        cells.append("{:.3f} ({:.3f}..{:.3f})".format(test["accuracy"], *test["interval"]) if test else status)
+        cells.append(f"{validation['accuracy']:.3f}" if validation else "-")
         if shows_last:
             cells.append(f"{last[row['name']]:.3f}" if last[row["name"]] is not None else "-")
         cells.append(_minutes(row["seconds"]["mean"]) if row["seconds"] else "-")
@@ -80,19 +80,21 @@ def _verdicts(answer: Answer) -> list[str]:
     chosen = answer["chosen"]
     lines = []
     if chosen is not None:
-        lines += [f"Chosen on the images that choose: **{_short(chosen['variant'])}**. {_short(chosen['why'])}.", ""]
-    lines += ["On the images that report, which chose nothing:", ""]
-    lines += [f"- {_short(pair['sentence'])}" for pair in answer["pairs"] if pair["on"] == "report"]
+        lines += [f"Recommended by validation accuracy: **{_short(chosen['variant'])}**. {_short(chosen['why'])}.", ""]
+    lines += ["On test images:", ""]
+    lines += [f"- {_short(pair['sentence'])}" for pair in answer["pairs"] if pair["on"] == "test"]
     return lines
 
 
 def _labels(answer: Answer) -> list[str]:
-    rows = [row["rate"] for row in answer["variants"] if row["rate"]]
-    expectations = against_textbook([RateLabel(**row) for row in rows])
-    lines = ["| rate | by rule | why | the textbook says | holds |", "|---|---|---|---|---|"]
+    rows = [row["learning_rate_label"] for row in answer["variants"] if row["learning_rate_label"]]
+    expectations = compare_with_textbook([LearningRateLabel(**row) for row in rows])
+    lines = ["| learning rate | by rule | reason | the textbook says | holds |", "|---|---|---|---|---|"]
     for row, expected in zip(rows, expectations, strict=True):
         holds = "-" if expected.expected is None else "yes" if expected.holds else "no"
-        lines.append(f"| {row['rate']:g} | {row['label']} | {row['why']} | {expected.expected or '-'} | {holds} |")
+        lines.append(
+            f"| {row['learning_rate']:g} | {row['label']} | {row['why']} | {expected.expected or '-'} | {holds} |"
+        )
     return lines
 
 
@@ -117,8 +119,8 @@ def _epochs(trial: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
     return epochs
 
 
-def _last_select(row: Mapping[str, Any], answer: Answer) -> float | None:
-    """Mean over seeds of the accuracy on the images that choose after the last epoch, whatever was kept."""
+def _last_validation(row: Mapping[str, Any], answer: Answer) -> float | None:
+    """Mean over seeds of the validation accuracy after the last epoch, whichever checkpoint was selected."""
     runs = [_epochs(trial) for trial in answer["trials"] if _is_whole(trial, row["name"])]
     tuned = [epochs[-1]["select_accuracy"] for epochs in runs if epochs[-1]["epoch"] > 0]
     return fmean(tuned) if tuned else None

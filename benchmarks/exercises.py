@@ -1,15 +1,15 @@
 """The three exercises on CIFAR-10: which network, which strategy, which learning rate. Each is one command.
 
-    HEADSTART_DATA=FOLDER python benchmarks/exercises.py models|strategies|rates [--quick] [--seeds N] [--first-seed N]
+    HEADSTART_DATA=FOLDER python benchmarks/exercises.py WHAT [--quick] [--seeds N] [--first-seed N]
 
 FOLDER holds cifar10.tar (folders train and test of class folders). 1,000 labelled images, 100 of each class, teach;
-2,000 others report. The command that does the same by hand is printed first. An interrupted exercise goes on where it
+2,000 are test images. The command that does the same by hand is printed first. An interrupted exercise goes on where it
 was. The full form writes its section of docs/exercises.md; --quick takes at most five minutes and writes nothing.
 
 - models: feature extraction with three networks whose weights can be had offline, and three whose weights would have
   to be downloaded: they run with random weights for time, memory and speed.
 - strategies: feature extraction, discriminative, gradual, and headstart's default.
-- rates: one learning rate for the whole network, from 1e-2 to 1e-6.
+- learning_rates: one learning rate for the whole network, from 1e-2 to 1e-6.
 """
 
 from __future__ import annotations
@@ -59,8 +59,8 @@ EXERCISES: dict[str, Exercise] = {
         3,
         ("feature_extraction", "discriminative", "gradual", "probe_then_tune"),
     ),
-    "rates": Exercise(
-        "rates",
+    "learning_rates": Exercise(
+        "learning_rates",
         ("1e-2", "1e-3", "1e-4", "1e-5", "1e-6"),
         ("--input-size", "128"),
         3,

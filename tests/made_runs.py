@@ -83,7 +83,7 @@ def make_comparison(folder: Path, *, finished: bool = True, chosen: str | None =
         "what": "strategies",
         "finished": finished,
         "trials": [{"state": "done"}, {"state": "to_come"}],
-        "chosen": chosen and {"variant": chosen, "report": {"accuracy": 0.8, "interval": [0.7, 0.9]}},
+        "chosen": chosen and {"variant": chosen, "test": {"accuracy": 0.8, "interval": [0.7, 0.9]}},
         "environment": {"started": STARTED},
     }
     (folder / "comparison.json").write_text(json.dumps(answer))

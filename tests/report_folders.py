@@ -166,6 +166,10 @@ def _finish(
     _write(folder / "bundle" / "bundle.json", {"card": {"groups": list(GROUPS)}})
 
 
+_ROLES = {"train": "fit", "validation": "select", "test": "report"}
+"""Role in comparison.json -> role in data.json."""
+
+
 def make_comparison(
     folder: Path,
     runs: Mapping[str, Sequence[Path]],
@@ -187,11 +191,11 @@ def make_comparison(
         metrics = _read(run / "metrics.json")
         trials.append(
             {"trial": trial, "run": str(folder / "trials" / trial), "variant": name, "seed": seed, "rung": 1.0}
-            | {"state": "done", "accuracy": metrics["val"]["accuracy"], "error": None}
-            | {"select_accuracy": metrics["kept"]["select_accuracy"]}
+            | {"state": "done", "test_accuracy": metrics["val"]["accuracy"], "error": None}
+            | {"validation_accuracy": metrics["kept"]["select_accuracy"]}
             | {"seconds": metrics["seconds"]["total"], "peak_memory_bytes": 500_000_000 + index}
         )
-    none = dict.fromkeys(("accuracy", "select_accuracy", "seconds", "peak_memory_bytes"))
+    none = dict.fromkeys(("test_accuracy", "validation_accuracy", "seconds", "peak_memory_bytes"))
     last = {"run": "gone", "variant": "resnet50", "seed": 0, "rung": 1.0, **none}
     trials.append({"trial": "090-resnet50-seed0", **last, "state": "failed", "error": "RunError: <out> of memory"})
     if not finished:
@@ -208,30 +212,31 @@ def make_comparison(
     front = [
         v["name"]
         for i, v in enumerate(by_accuracy)
-        if all(v["report"]["accuracy"] > w["report"]["accuracy"] for w in by_accuracy[:i])
+        if all(v["test"]["accuracy"] > w["test"]["accuracy"] for w in by_accuracy[:i])
     ]
     _write(
         folder / "comparison.json",
         {
             "kind": "comparison",
-            "schema_version": 1,
+            "schema_version": 2,
             "comparison": str(folder),
             "what": what,
             "finished": finished,
             "metric": "accuracy",
             "seeds": list(range(most)),
             "halving": "none",
-            "data": {key: data[key] for key in ("source", "classes", "selected_on", "reported_on")}
-            | {f"{role}_images": count for role, count in counts.items()},
+            "data": {key: data[key] for key in ("source", "classes")}
+            | {"validated_on": data["selected_on"], "tested_on": data["reported_on"]}
+            | {f"{name}_images": counts[role] for name, role in _ROLES.items()},
             "trials": trials,
             "variants": variants,
             "pairs": _pairs(variants[:-1], counts),
             "chosen": {
                 "variant": names[0],
-                "on": "select",
-                "why": "it names most of them rightly",
+                "on": "validation",
+                "why": "it has the best accuracy",
                 "tied_with": names[1:2],
-                "report": variants[0]["report"],
+                "test": variants[0]["test"],
             },
             "pareto": {"minutes": front, "inference": names[:2]},
             "seconds": 123.0,
@@ -260,8 +265,8 @@ def _variant(
         "weights": "pretrained" if trials else "random",
         "seeds_done": len(trials),
         "accuracy_status": "measured" if trials else "needs download",
-        "report": _figures([t["accuracy"] for t in trials], counts["report"]) if trials else None,
-        "select": _figures([t["select_accuracy"] for t in trials], counts["select"] or counts["fit"])
+        "test": _figures([t["test_accuracy"] for t in trials], counts["report"]) if trials else None,
+        "validation": _figures([t["validation_accuracy"] for t in trials], counts["select"] or counts["fit"])
         if trials
         else None,
         "seconds": {"mean": 12.5 * (index + 1), "by_seed": [t["seconds"] for t in trials]},
@@ -269,10 +274,15 @@ def _variant(
         "parameters": 4_652_008,
         "flops": 385_000_000,
         "inference": {**speed, "engine": "onnxruntime", "input_size": 64, "threads": 2},
-        "rate": None,
+        "learning_rate_label": None,
     }
     if rate is not None:
-        variant["rate"] = {"rate": rate[0], "label": rate[1], "why": f"the rule for {rate[1]} holds", "figures": {}}
+        variant["learning_rate_label"] = {
+            "learning_rate": rate[0],
+            "label": rate[1],
+            "why": f"the rule for {rate[1]} holds",
+            "figures": {},
+        }
     return variant
 
 
@@ -283,7 +293,7 @@ def _figures(shares: Sequence[float], images: int) -> dict[str, Any]:
         "accuracy": mean,
         "interval": [low, high],
         "images": images,
-        "answers": images * len(shares),
+        "predictions": images * len(shares),
         "by_seed": list(shares),
         "value": mean,
     }
@@ -292,13 +302,13 @@ def _figures(shares: Sequence[float], images: int) -> dict[str, Any]:
 def _pairs(variants: Sequence[Mapping[str, Any]], counts: Mapping[str, int]) -> list[dict[str, Any]]:
     found = []
     for a, b in itertools.combinations(variants, 2):
-        for on in ("select", "report"):
+        for on in ("validation", "test"):
             difference = a[on]["accuracy"] - b[on]["accuracy"]
             tie = abs(difference) < 0.05
             verdict = "tie" if tie else "a" if difference > 0 else "b"
             said = "tie" if tie else f"differ by {100 * difference:+.1f} points"
             found.append(
-                {"a": a["name"], "b": b["name"], "on": on, "difference": difference, "images": counts[on]}
+                {"a": a["name"], "b": b["name"], "on": on, "difference": difference, "images": counts[_ROLES[on]]}
                 | {
                     "interval": [difference - 0.04, difference + 0.04],
                     "seeds": 2,

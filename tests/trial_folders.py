@@ -19,8 +19,8 @@ def write_trial(
     comparison: Comparison,
     trial: Trial,
     *,
-    report: Sequence[bool],
-    select: Sequence[bool],
+    test: Sequence[bool],
+    validation: Sequence[bool],
     epochs: Sequence[Sequence[bool]] = (),
     seconds: float = 10.0,
     accuracy: Literal["measured", "needs download"] = "measured",
@@ -32,7 +32,7 @@ def write_trial(
 ) -> Run:
     """A finished trial with these right and wrong answers; image i is an ant if i is even.
 
-    `select` are the answers of the solved head; where there are `epochs`, the last of them was kept, if not `selected`.
+    `validation` is of the linear probe; of `epochs` the last is selected, if not `selected`.
     `sure` is the probability of each answer on test images; `fit` the number of training images.
     """
     plan = full(Request(data=DataPlan(source="x"), model="resnet18", input_size=64))
@@ -40,25 +40,25 @@ def write_trial(
         comparison.run_of(trial).folder,
         given=plan,
         settled=plan,
-        data=_data(len(report), len(select), selected_on, fit),
+        data=_data(len(test), len(validation), selected_on, fit),
     )
-    run.write_predictions([_prediction(index, right, sure) for index, right in enumerate(report)])
-    judged = {"probe": select, **{f"tune/{number}": right for number, right in enumerate(epochs, start=1)}}
+    run.write_predictions([_prediction(index, correct, sure) for index, correct in enumerate(test)])
+    judged = {"probe": validation, **{f"tune/{number}": correct for number, correct in enumerate(epochs, start=1)}}
     kept = selected or list(judged)[-1]
     rows = [
         {
             "image": f"select/{index}",
             "label": _label(index),
             "epoch": name,
-            "right": bool(right),
-            "log_loss": 0.1 if right else 2.0,
+            "right": bool(correct),
+            "log_loss": 0.1 if correct else 2.0,
             "kept": name == kept,
         }
         for name, answers in judged.items()
-        for index, right in enumerate(answers)
+        for index, correct in enumerate(answers)
     ]
     run.write_selection({column: [row[column] for row in rows] for column in rows[0]})
-    run.write_metrics(_metrics(report, judged[kept], kept, len(epochs), seconds))
+    run.write_metrics(_metrics(test, judged[kept], kept, len(epochs), seconds))
     end = TrialEnd("done", accuracy=accuracy, seconds=seconds, peak_memory_bytes=1000, missing=dict(missing or {}))
     comparison.end(trial, end)
     return run
@@ -77,15 +77,15 @@ def _label(index: int) -> str:
     return CLASSES[index % 2]
 
 
-def _prediction(index: int, right: bool, sure: float) -> dict[str, Any]:
+def _prediction(index: int, correct: bool, sure: float) -> dict[str, Any]:
     label = _label(index)
-    predicted = label if right else CLASSES[1 - index % 2]
+    predicted = label if correct else CLASSES[1 - index % 2]
     probabilities = [sure if name == predicted else 1 - sure for name in CLASSES]
     return {"image": f"report/{index}", "label": label, "predicted": predicted, "probabilities": probabilities}
 
 
-def _data(report: int, select: int, selected_on: str, fit: int) -> dict[str, Any]:
-    roles = {"fit": fit, "select": select, "report": report}
+def _data(test: int, validation: int, selected_on: str, fit: int) -> dict[str, Any]:
+    roles = {"fit": fit, "select": validation, "report": test}
     return {
         "classes": list(CLASSES),
         "roles": {role: {"images": count, "classes": {}} for role, count in roles.items()},
@@ -95,12 +95,12 @@ def _data(report: int, select: int, selected_on: str, fit: int) -> dict[str, Any
 
 
 def _metrics(
-    report: Sequence[bool], kept_answers: Sequence[bool], kept: str, epochs: int, seconds: float
+    test: Sequence[bool], predictions: Sequence[bool], kept: str, epochs: int, seconds: float
 ) -> dict[str, Any]:
     return {
         "strategy": "full",
-        "val": {"accuracy": sum(report) / len(report)},
-        "kept": {"weights": kept, "select_accuracy": sum(kept_answers) / len(kept_answers)},
+        "val": {"accuracy": sum(test) / len(test)},
+        "kept": {"weights": kept, "select_accuracy": sum(predictions) / len(predictions)},
         "epochs": [{"train_loss": None}, *({"train_loss": 1.0 / number} for number in range(1, epochs + 1))],
         "phases": [{"ended": "all epochs done"}],
         "seconds": {"total": seconds},

@@ -49,7 +49,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     rates = dict(
         zip(runs, [(1e-2, "diverges"), (1e-3, "forgets"), (1e-4, "sweet spot"), (1e-6, "undertrains")], strict=True)
     )
-    comparison = make_comparison(folder / "comparison", runs, what="rates", finished=False, rates=rates)
+    comparison = make_comparison(folder / "comparison", runs, what="learning_rates", finished=False, rates=rates)
     written = report([run, killed, many, comparison]) + report([images], images="shown")
     return {one.run.name: one.path for one in written}
 

@@ -13,8 +13,8 @@ from exercise_tables import section, write_curves
 from exercises import EXERCISES, command_of
 
 from headstart.apps.cli.compare import What
-from headstart.comparison.rounds import Schedule
-from headstart.comparison.summary import answer_of
+from headstart.comparison.rounds import TrialSchedule
+from headstart.comparison.summary import comparison_result
 from trial_folders import comparison_of, write_trial
 
 
@@ -29,19 +29,23 @@ def test_each_exercise_is_one_command(tmp_path: Path):
     assert "mobilenet_v2:file:trunk.safetensors" in words[5]
     assert words[words.index("--limit-train") + 1] == "100/class"
     assert {exercise.what for exercise in EXERCISES.values()} < set(What)
-    again = command_of(EXERCISES["rates"], **places, options=options(seeds=1, first_seed=7))
+    again = command_of(EXERCISES["learning_rates"], **places, options=options(seeds=1, first_seed=7))
     assert again[again.index("--seed") + 1] == "7"
     assert "--quick" in command_of(EXERCISES["strategies"], **places, options=options(quick=True))
     (tmp_path / "comparison.yaml").write_text("")
-    assert command_of(EXERCISES["rates"], **places, options=options())[:3] == ["headstart", "compare", "--resume"]
+    assert command_of(EXERCISES["learning_rates"], **places, options=options())[:3] == [
+        "headstart",
+        "compare",
+        "--resume",
+    ]
 
 
 def answer(folder: Path, **values: object) -> dict:
     comparison, trials = comparison_of(folder, **values)
     for trial in trials:
-        right = 45 - 15 * (trial.number % 2) + trial.seed
-        answers = [True] * right + [False] * (50 - right)
-        run = write_trial(comparison, trial, report=answers, select=answers, epochs=[answers, answers])
+        correct = 45 - 15 * (trial.number % 2) + trial.seed
+        answers = [True] * correct + [False] * (50 - correct)
+        run = write_trial(comparison, trial, test=answers, validation=answers, epochs=[answers, answers])
         metrics = run.metrics()
         assert metrics is not None
         losses = (None, 1.0, 0.5)
@@ -50,7 +54,7 @@ def answer(folder: Path, **values: object) -> dict:
             {"epoch": n, "train_loss": loss, "select_loss": 1.0, "select_accuracy": 0.5 + 0.1 * n} for n, loss in rows
         ]
         run.write_metrics({**metrics, "epochs": epochs})
-    return answer_of(comparison, Schedule(tuple(trials), {}, 0))
+    return comparison_result(comparison, TrialSchedule(tuple(trials), {}, 0))
 
 
 def test_a_section_holds_the_table_the_verdicts_and_the_curves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -60,8 +64,8 @@ def test_a_section_holds_the_table_the_verdicts_and_the_curves(tmp_path: Path, m
     assert not (tmp_path / "curves").exists(), "a quick look writes nothing"
     write_curves("strategies", found)
     assert "| one | 2 | " in text
-    assert "0.700" in text, "the last epoch's accuracy on the images that choose"
-    assert "On the images that report, which chose nothing:" in text
+    assert "0.700" in text, "the last epoch's validation accuracy"
+    assert "On test images:" in text
     root = ET.fromstring((tmp_path / "curves" / "strategies.svg").read_text())
     assert root.attrib["role"] == "img"
 
@@ -69,8 +73,8 @@ def test_a_section_holds_the_table_the_verdicts_and_the_curves(tmp_path: Path, m
 def test_rates_stand_beside_the_textbook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(exercise_tables, "CURVES", tmp_path / "curves")
     vary = {"rate": {name: {"phases[tune].head_lr": float(name)} for name in ("1e-2", "1e-4")}}
-    text = section("rates", answer(tmp_path / "c", what="rates", vary=vary))
-    assert "| rate | by rule |" in text
+    text = section("learning_rates", answer(tmp_path / "c", what="learning_rates", vary=vary))
+    assert "| learning rate | by rule |" in text
     assert "| 0.0001 | " in text
 
 

@@ -74,7 +74,7 @@ def test_nothing_is_overwritten(tmp_path: Path):
     (tmp_path / "c" / "mine.txt").write_text("x")
     with pytest.raises(RunError, match=r"exists already.*--resume"):
         Comparison.create(tmp_path / "c", PLAN)
-    with pytest.raises(RunError, match="is no comparison"):
+    with pytest.raises(RunError, match="is not the folder of a comparison"):
         Comparison.open(tmp_path / "c")
     (tmp_path / "d").mkdir()
     Comparison.create(tmp_path / "d", PLAN)  # what a kill left too early holds nothing

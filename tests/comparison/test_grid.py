@@ -81,7 +81,7 @@ def test_what_is_usual_stands_behind_the_file_and_what_varies(tmp_path: Path):
         ({"vary": {"strategy": ["full"]}}, "at least two variants"),
         ({"vary": {"strategy": ["full", "full"]}}, "two variants are called 'full'"),
         ({"base": {"strategy": "full"}}, "base.strategy: varies already"),
-        ({"seeds": [1, 1]}, "names one twice"),
+        ({"seeds": [1, 1]}, "names a seed twice"),
         ({"halving": "successive"}, "three or more"),
         ({"vary": {"epochs": [1, 2], "recipe": {"a": {"epochs": 3}, "b": {}}}}, "epochs and recipe both set epochs"),
         ({"seeds": []}, "seeds"),

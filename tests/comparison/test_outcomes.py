@@ -10,14 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headstart.comparison.outcomes import (
-    Answers,
     Outcomes,
+    TrialPredictions,
     estimate_of,
     mean_of,
     outcomes_of,
-    rows_of,
     strata_of,
     summarize,
+    values_by_seed,
 )
 from headstart.measures.intervals import wilson_interval
 from headstart.measures.metrics import balanced_accuracy, confusion_matrix
@@ -25,9 +25,9 @@ from headstart.measures.metrics import balanced_accuracy, confusion_matrix
 FAST = settings(max_examples=30, deadline=None)
 
 
-def answers(right: object, labels: list[str] | None = None, loss: float = 0.5) -> Answers:
+def answers(right: object, labels: list[str] | None = None, loss: float = 0.5) -> TrialPredictions:
     row = [bool(value) for value in np.asarray(right)]
-    return Answers([f"{i}.png" for i in range(len(row))], labels or ["ant"] * len(row), row, [loss] * len(row))
+    return TrialPredictions([f"{i}.png" for i in range(len(row))], labels or ["ant"] * len(row), row, [loss] * len(row))
 
 
 @FAST
@@ -35,7 +35,9 @@ def answers(right: object, labels: list[str] | None = None, loss: float = 0.5) -
 def test_means_are_those_of_the_metrics(count: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
     labels, predicted = rng.integers(0, 3, count), rng.integers(0, 3, count)
-    of = Answers([str(i) for i in range(count)], [str(n) for n in labels], list(labels == predicted), [0.7] * count)
+    of = TrialPredictions(
+        [str(i) for i in range(count)], [str(n) for n in labels], list(labels == predicted), [0.7] * count
+    )
     expected = balanced_accuracy(confusion_matrix(labels, predicted, 3))
     assert mean_of(outcomes_of("v", {0: of}, "balanced_accuracy")) == pytest.approx(expected)
     assert mean_of(outcomes_of("v", {0: of}, "accuracy")) == pytest.approx(np.mean(labels == predicted))
@@ -71,7 +73,7 @@ def test_interval_of_several_seeds_covers_another_seeds_and_images_truth(metric:
         else:
             losses = {s: rng.exponential(mean, 150) for s, mean in enumerate(means)}
             trials = {
-                s: Answers([str(i) for i in range(150)], ["ant"] * 150, [True] * 150, list(row))
+                s: TrialPredictions([str(i) for i in range(150)], ["ant"] * 150, [True] * 150, list(row))
                 for s, row in losses.items()
             }
         low, high = estimate_of(outcomes_of("v", trials, metric)).interval  # type: ignore[arg-type]
@@ -83,7 +85,7 @@ def test_summary_has_accuracy_beside_the_metric_of_the_comparison() -> None:
     trials = {1: answers([1, 1, 0, 1], loss=0.2), 0: answers([1, 1, 1, 1], loss=0.4)}
     found = summarize(trials, "log_loss").to_dict()
     assert found["accuracy"] == 0.875
-    assert (found["images"], found["answers"]) == (4, 8)
+    assert (found["images"], found["predictions"]) == (4, 8)
     assert found["by_seed"] == [1.0, 0.75]  # by number of the seed
     assert found["value"] == pytest.approx(0.3)
     assert found["value_by_seed"] == pytest.approx([0.4, 0.2])
@@ -92,16 +94,16 @@ def test_summary_has_accuracy_beside_the_metric_of_the_comparison() -> None:
 
 
 def test_rows_know_what_was_not_answered() -> None:
-    found = rows_of(Outcomes("v", "accuracy", {2: {"a": 1.0}, 0: {"b": 0.0}}, {}), ["a", "b"])
+    found = values_by_seed(Outcomes("v", "accuracy", {2: {"a": 1.0}, 0: {"b": 0.0}}, {}), ["a", "b"])
     assert list(found) == [0, 2]
     assert np.array_equal(np.stack(list(found.values())), [[math.nan, 0], [1, math.nan]], equal_nan=True)
 
 
 def test_what_cannot_be_judged_is_refused() -> None:
     with pytest.raises(ValueError, match=r"columns of \[2, 1, 2, 2\] rows with 2 images; one row an image"):
-        Answers(["a", "b"], ["ant"], [True, False], [0.1, 0.2])
+        TrialPredictions(["a", "b"], ["ant"], [True, False], [0.1, 0.2])
     with pytest.raises(ValueError, match="with 1 images; one row an image is expected"):
-        Answers(["a", "a"], ["ant"] * 2, [True, False], [0.1, 0.2])
+        TrialPredictions(["a", "a"], ["ant"] * 2, [True, False], [0.1, 0.2])
     with pytest.raises(ValueError, match="v has no seed"):
         Outcomes("v", "accuracy", {}, {})
     with pytest.raises(ValueError, match="seed 3 of v has no image, or a value that is no finite number"):
@@ -121,7 +123,7 @@ def test_seeds_that_agree_by_luck_are_not_surer_than_their_images_allow():
     for seed in range(3):
         images = [f"{seed}/{number}" for number in range(400)]
         right = [number < 290 for number in range(400)]
-        trials[seed] = Answers(images, ["a"] * 400, right, [0.5] * 400)
+        trials[seed] = TrialPredictions(images, ["a"] * 400, right, [0.5] * 400)
     low, high = summarize(trials, "accuracy").interval
     expected = 1.96 * np.sqrt(0.725 * 0.275 / 1200)
     assert expected < (high - low) / 2 < 1.5 * expected

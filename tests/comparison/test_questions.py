@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from headstart.comparison.questions import RATES, question, rate_changes
+from headstart.comparison.questions import COMPARED_LEARNING_RATES, learning_rate_changes, question
 from headstart.errors import PlanError
 
 
@@ -16,8 +16,8 @@ def test_models_are_compared_by_features_unless_something_else_is_said():
 
 
 def test_a_rate_is_that_of_the_whole_network():
-    plan = question("rates", "photos")
-    assert [variant.name for variant in plan.variants()] == list(RATES)
+    plan = question("learning_rates", "photos")
+    assert [variant.name for variant in plan.variants()] == list(COMPARED_LEARNING_RATES)
     assert plan.variants()[1].changes == {
         "phases[tune].head_lr": 1e-3,
         "phases[tune].backbone_lr": {"rule": "uniform", "lr": 1e-3},
@@ -35,17 +35,17 @@ def test_a_quick_look_sets_what_nobody_said():
 
 @pytest.mark.parametrize("text", ["fast", "0", "-1e-3", "2", "nan"])
 def test_what_is_no_rate_is_told(text: str):
-    with pytest.raises(PlanError, match="rates"):
-        rate_changes(text)
+    with pytest.raises(PlanError, match="learning_rates"):
+        learning_rate_changes(text)
 
 
 def test_the_same_rate_written_twice_is_told():
     with pytest.raises(PlanError, match=r"1e-3 and 0.001 are the same"):
-        question("rates", "photos", ["1e-3", "0.001"])
+        question("learning_rates", "photos", ["1e-3", "0.001"])
 
 
 def test_what_varies_is_not_fixed_beside_it():
-    with pytest.raises(PlanError, match="is what varies"):
+    with pytest.raises(PlanError, match="varies; name the"):
         question("strategies", "photos", base={"strategy": "full"})
-    with pytest.raises(PlanError, match="must be one of models, strategies, rates"):
+    with pytest.raises(PlanError, match="must be one of models, strategies, learning_rates"):
         question("colours", "photos")  # type: ignore[arg-type]

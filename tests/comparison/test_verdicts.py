@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pytest
 
 from headstart.comparison.outcomes import Outcomes
-from headstart.comparison.verdicts import compare, differences
+from headstart.comparison.verdicts import compare_pairs, differences
 from headstart.measures.paired import mcnemar_p_value
 
 
@@ -33,33 +33,33 @@ def recipe(rng: np.random.Generator, base: npt.NDArray[np.float64], seeds: int, 
 
 
 def test_one_seed_is_mcnemars_test_and_says_so() -> None:
-    [pair] = compare([outcomes("full", right(90, 100)), outcomes("probe", right(60, 100, 20))], on="report")
-    assert (pair.images, pair.seeds, pair.on) == (100, 1, "report")
+    [pair] = compare_pairs([outcomes("full", right(90, 100)), outcomes("probe", right(60, 100, 20))], on="test")
+    assert (pair.images, pair.seeds, pair.on) == (100, 1, "test")
     assert pair.difference == pytest.approx(0.3)
     assert pair.p_value == pair.p_corrected == mcnemar_p_value(30, 0)
     assert pair.verdict == "a"
     assert pair.further_images is None
     assert re.fullmatch(
         r"full is better than probe by 30\.0 points \(\+2\d\.\d to \+3\d\.\d\); "
-        "with one seed each, so another seed may come out differently",
+        "one seed each: another seed may give another result",
         pair.sentence,
     )
 
 
 def test_the_one_that_is_ahead_comes_first_in_the_sentence() -> None:
-    [pair] = compare([outcomes("probe", right(50, 100)), outcomes("full", right(54, 100, 1))], on="select")
+    [pair] = compare_pairs([outcomes("probe", right(50, 100)), outcomes("full", right(54, 100, 1))], on="validation")
     assert pair.verdict == "tie"
     assert pair.difference == pytest.approx(-0.04)
     assert -0.1 < pair.interval[0] < -0.04 < pair.interval[1] < 0.02
     assert pair.sentence.startswith("full and probe are tied: 4.0 points apart (")
     assert pair.further_images is not None
-    assert pair.sentence.endswith(" further images would tell them apart")
+    assert pair.sentence.endswith(" further images would decide")
 
 
 def test_further_images_decide_what_they_are_said_to_decide() -> None:
     """On 400 images a tie of 2 points (10 % of images apart); with as many more as it asks for, a verdict in 80 %."""
     side_a, side_b = right(352, 400), np.r_[right(336, 352), right(24, 48)]
-    [tie] = compare([outcomes("a", side_a), outcomes("b", side_b)], on="select")
+    [tie] = compare_pairs([outcomes("a", side_a), outcomes("b", side_b)], on="validation")
     assert (tie.verdict, tie.difference) == ("tie", pytest.approx(-0.02))
     assert tie.further_images is not None
     rng, decided = np.random.default_rng(0), 0
@@ -75,7 +75,7 @@ def test_several_seeds_find_a_large_difference_and_tie_equals() -> None:
     rng = np.random.default_rng(1)
     base = rng.normal(1.0, 1, 800)
     variants = [outcomes(name, recipe(rng, base, 3, better)) for name, better in (("a", 0), ("b", 0), ("c", 0.5))]
-    ab, ac, bc = compare(variants, on="select")
+    ab, ac, bc = compare_pairs(variants, on="validation")
     assert (ab.verdict, ac.verdict, bc.verdict) == ("tie", "b", "b")
     assert ac.seeds == 3
     assert "seed" not in ac.sentence
@@ -87,11 +87,11 @@ def test_seeds_that_differ_ask_for_seeds_not_images() -> None:
     rng = np.random.default_rng(2)
     for levels, way_out in (
         ([0.95, 0.75, 0.85], "too few seeds: use 5"),
-        ([0.95, 0.75, 0.85, 0.7, 0.9], "because seeds differ too much: train more seeds"),
+        ([0.95, 0.75, 0.85, 0.7, 0.9], "because results differ too much between seeds: train more seeds"),
     ):
         noisy = rng.random((len(levels), 3000)) < np.array(levels)[:, None]
         calm = rng.random((len(levels), 3000)) < 0.80
-        [pair] = compare([outcomes("noisy", noisy), outcomes("calm", calm)], on="select")
+        [pair] = compare_pairs([outcomes("noisy", noisy), outcomes("calm", calm)], on="validation")
         assert (pair.verdict, pair.further_images) == ("tie", None)
         assert pair.sentence.endswith(way_out)
         assert pair.seeds_needed == (5 if len(levels) < 5 else None)
@@ -109,7 +109,7 @@ def test_two_seeds_give_an_interval_that_can_be_used() -> None:
             for seed in (0, 1)
         }
         sides.append(Outcomes(name, "accuracy", by_seed, {}))
-    [pair] = compare(sides, on="select")
+    [pair] = compare_pairs(sides, on="validation")
     assert pair.verdict == "tie"
     assert pair.interval[1] - pair.interval[0] < 0.25
     assert pair.further_images is None or pair.further_images <= 20 * pair.images
@@ -117,9 +117,9 @@ def test_two_seeds_give_an_interval_that_can_be_used() -> None:
 
 def test_a_tie_of_many_images_names_no_absurd_number() -> None:
     side_a, side_b = right(501, 1000), np.r_[right(400, 500), right(100, 500)]
-    [pair] = compare([outcomes("a", side_a), outcomes("b", side_b)], on="report")
+    [pair] = compare_pairs([outcomes("a", side_a), outcomes("b", side_b)], on="test")
     assert (pair.verdict, pair.further_images) == ("tie", None)
-    assert pair.sentence.endswith("even 20 times as many images could not tell them apart")
+    assert pair.sentence.endswith("even 20 times as many images would not decide")
 
 
 def test_figures_of_different_ways_are_no_pair() -> None:
@@ -129,7 +129,7 @@ def test_figures_of_different_ways_are_no_pair() -> None:
             [("a", "out of fold in train"), ("b", "held-out 20% of train"), ("c", "held-out 20% of train")]
         )
     )
-    assert [(pair.a, pair.b) for pair in compare([a, b, c], on="select")] == [("b", "c")]
+    assert [(pair.a, pair.b) for pair in compare_pairs([a, b, c], on="validation")] == [("b", "c")]
 
 
 def test_a_group_counts_as_one_image() -> None:
@@ -138,8 +138,8 @@ def test_a_group_counts_as_one_image() -> None:
     alone = [outcomes("a", a), outcomes("b", b)]
     together = {f"{i:05}": str(i // 10) for i in range(120)}
     [image], [patient] = (
-        compare(alone, on="report"),
-        compare([replace(of, groups=together) for of in alone], on="report"),
+        compare_pairs(alone, on="test"),
+        compare_pairs([replace(of, groups=together) for of in alone], on="test"),
     )
     assert (image.verdict, patient.verdict) == ("a", "tie")
     assert patient.p_value == pytest.approx(0.5, abs=0.03), "two patients: all four signs are equally likely"
@@ -148,7 +148,7 @@ def test_a_group_counts_as_one_image() -> None:
 
 def test_what_is_the_same_is_tied_without_hope() -> None:
     row = right(70, 100)
-    [pair] = compare([outcomes("a", [row, row]), outcomes("b", [row, row])], on="select")
+    [pair] = compare_pairs([outcomes("a", [row, row]), outcomes("b", [row, row])], on="validation")
     assert (pair.difference, pair.p_value, pair.verdict, pair.further_images) == (0.0, 1.0, "tie", None)
     assert pair.sentence == "a and b are tied: 0.0 points apart (-2.6 to +2.6); they are equal on all 100 images"
 
@@ -157,19 +157,19 @@ def test_less_log_loss_is_better() -> None:
     rng = np.random.default_rng(3)
     base = rng.exponential(0.4, 300)
     low, high = outcomes("low", base, "log_loss"), outcomes("high", base + rng.exponential(0.2, 300), "log_loss")
-    [pair] = compare([low, high], on="select")
+    [pair] = compare_pairs([low, high], on="validation")
     assert pair.verdict == "a"
     assert pair.difference < 0
     assert pair.p_value == 1e-4
     assert re.match(r"low is better than high by 0\.\d{3} nats of log loss \(\+0\.\d{3} to \+0\.\d{3}\)", pair.sentence)
-    assert compare([high, low], on="select")[0].verdict == "b"
+    assert compare_pairs([high, low], on="validation")[0].verdict == "b"
 
 
 def test_balanced_accuracy_gives_a_rare_class_its_weight() -> None:
     classes = {f"{i:05}": "rare" if i < 20 else "common" for i in range(200)}
     finds_rare = outcomes("rare", np.r_[np.ones(20), right(150, 180)], "balanced_accuracy", classes)
     finds_common = outcomes("common", np.r_[np.zeros(20), np.ones(180)], "balanced_accuracy", classes)
-    [pair] = compare([finds_rare, finds_common], on="select")
+    [pair] = compare_pairs([finds_rare, finds_common], on="validation")
     assert pair.difference == pytest.approx((1 + 150 / 180) / 2 - 0.5)
     assert pair.verdict == "a"
     assert "points of balanced accuracy" in pair.sentence
@@ -182,18 +182,18 @@ def test_only_common_seeds_and_images_count() -> None:
     assert found is not None
     assert (found.images, found.seeds) == (2, 2)
     assert found.table.mean == 0.5  # seed 0: 1, seed 1: 0
-    assert compare([a, Outcomes("c", "accuracy", {9: {"x": 1.0}}, {})], on="select") == []
+    assert compare_pairs([a, Outcomes("c", "accuracy", {9: {"x": 1.0}}, {})], on="validation") == []
 
 
 def test_pairs_are_those_of_the_contract() -> None:
-    [pair] = compare([outcomes("a", right(9, 10)), outcomes("b", right(8, 10))], on="select")
+    [pair] = compare_pairs([outcomes("a", right(9, 10)), outcomes("b", right(8, 10))], on="validation")
     assert list(pair.to_dict()) == [
         *("a", "b", "on", "difference", "interval", "images", "seeds", "p_value", "p_corrected", "verdict"),
         *("further_images", "sentence", "by_seed", "seeds_needed"),
     ]
     assert isinstance(pair.to_dict()["interval"], list)
     with pytest.raises(ValueError, match="every name is expected once"):
-        compare([outcomes("a", [1.0]), outcomes("a", [0.0])], on="select")
+        compare_pairs([outcomes("a", [1.0]), outcomes("a", [0.0])], on="validation")
 
 
 def test_fifteen_variants_are_compared_in_seconds_and_always_alike() -> None:
@@ -201,11 +201,11 @@ def test_fifteen_variants_are_compared_in_seconds_and_always_alike() -> None:
     base = rng.normal(1.0, 1, 2000)
     variants = [outcomes(f"v{i}", recipe(rng, base, 3, 0.02 * i)) for i in range(15)]
     start = time.process_time()
-    pairs = compare(variants, on="select")
+    pairs = compare_pairs(variants, on="validation")
     assert time.process_time() - start < 10
     assert len(pairs) == 105
     # what a pair shows is its own, whoever else is compared; only the correction knows the others
-    [alone] = compare([variants[3], variants[8]], on="select")
+    [alone] = compare_pairs([variants[3], variants[8]], on="validation")
     among = next(pair for pair in pairs if (pair.a, pair.b) == ("v3", "v8"))
     assert (alone.interval, alone.p_value) == (among.interval, among.p_value)
     assert alone.p_corrected <= among.p_corrected

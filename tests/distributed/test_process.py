@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from headstart.distributed import process as module
-from headstart.distributed.process import apart
+from headstart.distributed.process import run_in_subprocess
 from headstart.errors import DataError, Interrupted, RunError
 from headstart.runs.observers import Observer
 from headstart.training.stopping import StopRequest
@@ -71,21 +71,21 @@ def _nothing_preloaded(monkeypatch: pytest.MonkeyPatch):
 
 def test_what_is_returned_and_reported_comes_back():
     watching = Watching()
-    found = apart(double, 21, observer=watching, stop=StopRequest())
+    found = run_in_subprocess(double, 21, observer=watching, stop=StopRequest())
     assert found["double"] == 42
     assert found["process"] != os.getpid()
     assert watching.seen == [("doubling", 1), ("seen", {"task": 21}), 1]
 
 
 def test_errors_come_back_whole():
-    with pytest.raises(DataError, match="nothing there; expected images; look again") as told:
-        apart(fail, None, observer=Observer(), stop=StopRequest())
-    assert told.value.remedy == "look again"
+    with pytest.raises(DataError, match="nothing there; expected images; look again") as terminated:
+        run_in_subprocess(fail, None, observer=Observer(), stop=StopRequest())
+    assert terminated.value.remedy == "look again"
 
 
 def test_what_nobody_expected_comes_back_as_one_line():
     with pytest.raises(RunError, match=r"^ZeroDivisionError: by zero$"):
-        apart(stumble, None, observer=Observer(), stop=StopRequest())
+        run_in_subprocess(stumble, None, observer=Observer(), stop=StopRequest())
 
 
 def test_a_script_needs_no_guard(tmp_path: Path):
@@ -94,7 +94,7 @@ def test_a_script_needs_no_guard(tmp_path: Path):
         "from headstart.runs.observers import Observer; from headstart.training.stopping import StopRequest\n"
         "from headstart.distributed import process as module; module.PRELOADED = ()\n"
         "import sys; sys.path.insert(0, sys.argv[1]); from test_process import double\n"
-        "print(module.apart(double, 4, observer=Observer(), stop=StopRequest())['double'])\n"
+        "print(module.run_in_subprocess(double, 4, observer=Observer(), stop=StopRequest())['double'])\n"
     )
     arguments = [sys.executable, str(tmp_path / "script.py"), str(Path(__file__).parent)]
     done = subprocess.run(arguments, capture_output=True, text=True, check=False)
@@ -103,7 +103,7 @@ def test_a_script_needs_no_guard(tmp_path: Path):
 
 def test_a_process_that_is_killed_is_told():
     with pytest.raises(RunError, match=r"killed by SIGKILL.*memory"):
-        apart(die, None, observer=Observer(), stop=StopRequest())
+        run_in_subprocess(die, None, observer=Observer(), stop=StopRequest())
 
 
 def test_a_request_to_stop_lets_it_save(tmp_path: Path):
@@ -114,7 +114,7 @@ def test_a_request_to_stop_lets_it_save(tmp_path: Path):
             stop.signalled()
 
     with pytest.raises(Interrupted):
-        apart(save_when_asked, tmp_path / "file", observer=Stopping(), stop=stop)
+        run_in_subprocess(save_when_asked, tmp_path / "file", observer=Stopping(), stop=stop)
     assert (tmp_path / "file").read_text() == "saved"
 
 
@@ -124,7 +124,7 @@ def test_it_ends_when_the_one_who_asked_is_killed(tmp_path: Path):
         "from headstart.runs.observers import Observer; from headstart.training.stopping import StopRequest\n"
         "from headstart.distributed import process as module; module.PRELOADED = ()\n"
         "from test_process import live\n"
-        "module.apart(live, Path(sys.argv[1]), observer=Observer(), stop=StopRequest())"
+        "module.run_in_subprocess(live, Path(sys.argv[1]), observer=Observer(), stop=StopRequest())"
     )
     os.mkfifo(life := tmp_path / "life")
     reading = os.open(life, os.O_RDONLY | os.O_NONBLOCK)  # the worker holds the other end for as long as it lives

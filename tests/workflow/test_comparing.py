@@ -26,7 +26,7 @@ from headstart.errors import (
     RunError,
     WeightsUnavailableError,
 )
-from headstart.reports.comparison.facts import read_comparison
+from headstart.reports.comparison.facts import read_comparison_facts
 from headstart.reports.comparison.report import comparison_page
 from headstart.runs.observers import Observer
 from headstart.training.stopping import StopRequest
@@ -108,10 +108,10 @@ def test_from_a_question_to_an_answer(image_folder: Path, tmp_path: Path):
         [["feature_extraction, 1"]],
     )
     assert answer["pairs"] == [], "a network is not compared with itself"
-    assert answer["chosen"]["headline"].startswith("no variant can be told from the others: ")
+    assert answer["chosen"]["headline"].startswith("no variant is significantly better than the others: ")
     assert set(answer["pareto"]) == {"minutes", "inference"}
-    assert answer["data"]["report_images"] == 4
-    assert answer["data"]["selected_on"] == "held-out 20% of train", "for the solved head as well"
+    assert answer["data"]["test_images"] == 4
+    assert answer["data"]["validated_on"] == "held-out 20% of train", "for the solved head as well"
     by_strategy = [
         [t["select_accuracy"] for t in answer["trials"] if name in t["variant"]] for name in ("feat", "part")
     ]
@@ -276,7 +276,7 @@ def test_an_outage_is_waited_for_once_and_heals_by_a_resume(
     assert len(tries) == 1
     assert [row["accuracy_status"] for row in answer["variants"]] == ["needs download"] * 2
     assert answer["variants"][0]["weights_missing"] == "no network; put it at x"
-    assert answer["why_resume"] == "4 trials lack their weights; once more with"
+    assert answer["why_resume"] == "4 trials lack pretrained weights; try again with"
 
     trials = sorted((tmp_path / "c").glob("trials/*/metrics.json"))
     before = [path.stat().st_mtime_ns for path in trials]
@@ -370,7 +370,7 @@ def test_stopped_before_the_first_trial_ended_there_is_an_answer_that_says_how_t
         compare(features_only(image_folder, seeds=[0]), out=out, watcher=Watching(fail_at=1), run_in=here)
     assert json.loads((out / "comparison.json").read_text())["trials_to_come"] == 2
     with pytest.raises(RunError, match=rf"no trial that ended yet; .*headstart compare --resume '{out}'"):
-        read_comparison(out)
+        read_comparison_facts(out)
 
 
 def test_where_all_trials_failed_there_is_a_report(image_folder: Path, tmp_path: Path):
@@ -381,7 +381,7 @@ def test_where_all_trials_failed_there_is_a_report(image_folder: Path, tmp_path:
 
     with pytest.raises(RunError, match=r"could be run: no memory; once that is mended, go on with: headstart compare"):
         compare(features_only(image_folder, seeds=[0]), out=tmp_path / "c", run_in=broken)
-    page = comparison_page(read_comparison(tmp_path / "c"))
+    page = comparison_page(read_comparison_facts(tmp_path / "c"))
     assert "001-solved-seed0" in page
     assert "no memory" in page
 
@@ -400,6 +400,6 @@ def test_no_image_chooses_in_one_seed_and_reports_in_another(image_folder: Path,
 def test_rates_are_named(image_folder: Path, tmp_path: Path):
     plan = question("rates", str(image_folder), ["1e-1", "1e-4"], base={**SMALL, "epochs": 1}, seeds=[0])
     answer = compare(plan, out=tmp_path / "c", run_in=here)
-    labels = {row["name"]: row["rate"]["label"] for row in answer["variants"]}
+    labels = {row["name"]: row["learning_rate_label"]["label"] for row in answer["variants"]}
     assert set(labels) == {"1e-1", "1e-4"}
     assert labels["1e-4"] in ("sweet spot", "undertrains")

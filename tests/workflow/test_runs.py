@@ -78,7 +78,7 @@ def test_the_verdict_is_that_of_an_exact_test_on_shared_images(tmp_path: Path):
     assert compared.settings == {"seed": (0, 1)}
     answer = compared.to_dict()
     assert [run["name"] for run in answer["runs"]] == ["a", "b"]
-    assert answer["pairs"][0]["on"] == "report"
+    assert answer["pairs"][0]["on"] == "test"
 
 
 def test_three_runs_are_judged_in_pairs_and_names_are_told_apart(tmp_path: Path):

@@ -1,10 +1,10 @@
-"""A Comparison is one folder: what is compared, a run folder for every trial, and the answer so far.
+"""Folder of a comparison: its plan, a run folder for every trial, and the result so far.
 
-comparison.yaml      what is compared, settled when it begins; what a resume reads
+comparison.yaml      plan, resolved when the comparison begins; read on resume
 environment.json     versions, machine, command
-trials/NNN-.../      each an ordinary run folder, and trial.json beside it once the trial has ended
-inference.json       speed and memory of prediction, by variant
-comparison.json      the answer, written anew after every trial
+trials/NNN-.../      each an ordinary run folder, and trial.json in it once the trial has ended
+inference.json       throughput, latency and memory of prediction, by network
+comparison.json      the result, written anew after every trial
 """
 
 from __future__ import annotations
@@ -28,21 +28,21 @@ from headstart.runs.folder import Run, resume_command
 
 @dataclass(frozen=True)
 class TrialEnd:
-    """How a trial ended; kept in trial.json, so that it is never run again."""
+    """End of a trial; kept in trial.json, so that it is never run again."""
 
     state: Literal["done", "failed"]
     error: str | None = None
-    """Of a failed one, in a line."""
+    """Message of a failed trial, in a line."""
     accuracy: Literal["measured", "needs download"] = "measured"
-    """needs download: random weights stood in for those that could not be had."""
+    """needs download: random weights were used because the pretrained ones were unavailable."""
     seconds: float = 0.0
-    """Wall clock of training and judging, without imports; of a resumed trial that of all its parts that were saved."""
+    """Wall-clock time of training and evaluation, without imports; of a resumed trial, of all its saved parts."""
     peak_memory_bytes: int | None = None
-    """Most that the process held in memory, its libraries included."""
+    """Peak memory of the process, libraries included."""
     resumed: int = 0
-    """How often it was taken up again."""
+    """How often it was resumed."""
     missing: dict[str, str] = field(default_factory=dict)
-    """Network -> why its weights could not be had, and the way out; empty where they could."""
+    """Network -> reason why its weights are unavailable, and the way out; empty if they are not."""
 
 
 class Comparison:
@@ -53,12 +53,12 @@ class Comparison:
 
     @property
     def resume_command(self) -> str:
-        """What to type to go on."""
+        """Command that resumes the comparison."""
         return resume_command("compare", self.folder)
 
     @classmethod
     def create(cls, folder: Path, plan: GridPlan) -> Comparison:
-        """Make the folder.
+        """New comparison in a new folder.
 
         Raises:
             RunError: it exists and is not empty, or cannot be made.
@@ -67,41 +67,41 @@ class Comparison:
             if is_there(folder) and (not is_folder(folder) or any(file.name[0] != "." for file in folder.iterdir())):
                 raise RunError(
                     f"{folder} exists already",
-                    remedy=f"choose another --out, or go on with: {resume_command('compare', folder)}",
+                    remedy=f"choose another --out, or resume it with: {resume_command('compare', folder)}",
                 )
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise RunError(f"{folder} cannot be made ({error.strerror})", remedy="choose another --out") from error
-        # The plan goes first: with it a folder can be taken up again, without it a new comparison may begin there.
+        # The plan goes first: with it a folder can be resumed, without it a new comparison may begin there.
         write_atomically(folder / "comparison.yaml", lambda aside: aside.write_text(plan.to_yaml(), encoding="utf-8"))
         write_json(folder / "environment.json", environment())
         return cls(folder)
 
     @classmethod
     def open(cls, folder: Path) -> Comparison:
-        """An existing comparison.
+        """Comparison of an existing folder.
 
         Raises:
             RunError: not the folder of a comparison.
         """
         if not is_file(folder / "comparison.yaml"):
-            raise RunError(f"{folder} is no comparison", expected="a folder made by headstart compare")
+            raise RunError(f"{folder} is not the folder of a comparison", expected="a folder made by headstart compare")
         return cls(folder)
 
     def plan(self) -> GridPlan:
-        """What is compared."""
+        """Plan of the comparison."""
         return GridPlan.read(self.folder / "comparison.yaml")
 
     def environment(self) -> dict[str, Any]:
-        """Where it was begun."""
+        """Versions, machine and command when it began."""
         return self._read("environment.json") or {}
 
     def run_of(self, trial: Trial) -> Run:
-        """The run folder of a trial, whether it is there or not."""
+        """Run folder of a trial, which need not exist."""
         return Run(self.folder / "trials" / trial.name)
 
     def end_of(self, trial: Trial) -> TrialEnd | None:
-        """How a trial ended; None while it has not."""
+        """End of a trial; None while it has not ended."""
         found = self._read(f"trials/{trial.name}/trial.json")
         try:
             return TrialEnd(**found) if found else None
@@ -110,9 +110,9 @@ class Comparison:
             raise RunError(f"{name} was written by another version ({error})", remedy="remove it") from error
 
     def started(self, trial: Trial) -> bool:
-        """Whether a trial was begun and can be taken up again.
+        """Whether a trial was begun and can be resumed.
 
-        A folder that a kill left before its plan was settled holds nothing yet and is removed.
+        A folder whose process was killed before the plan was resolved holds nothing and is removed.
         """
         folder = self.run_of(trial).folder
         if is_file(folder / "plan.resolved.yaml") and is_file(folder / "data.json"):
@@ -122,33 +122,33 @@ class Comparison:
         return False
 
     def end(self, trial: Trial, end: TrialEnd) -> None:
-        """Remember how a trial ended."""
+        """Write trial.json."""
         folder = self.run_of(trial).folder
         folder.mkdir(parents=True, exist_ok=True)
         write_json(folder / "trial.json", asdict(end))
 
     def discard(self, trial: Trial) -> None:
-        """Remove all that a trial left, so that it is run anew."""
+        """Remove the folder of a trial, so that it is run anew."""
         folder = self.run_of(trial).folder
         (folder / "trial.json").unlink(missing_ok=True)  # first: a kill in between must not leave an end without a run
         if is_there(folder):
             shutil.rmtree(folder)
 
     def inference(self) -> dict[str, Any]:
-        """Name of a variant -> speed and memory of prediction."""
+        """Network and input size -> throughput, latency and memory of prediction."""
         return self._read("inference.json") or {}
 
     def write_inference(self, figures: Mapping[str, Any]) -> None:
-        """Keep them."""
+        """Write inference.json."""
         write_json(self.folder / "inference.json", dict(figures))
 
-    def write_answer(self, answer: Mapping[str, Any]) -> None:
+    def write_result(self, result: Mapping[str, Any]) -> None:
         """Write comparison.json."""
-        write_json(self.folder / "comparison.json", dict(answer))
+        write_json(self.folder / "comparison.json", dict(result))
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Only one process works on a comparison; a kill lets go of it.
+        """Lock of the folder: one process works on a comparison; the lock of a killed process is released.
 
         Raises:
             RunError: another one does.
@@ -164,7 +164,7 @@ class Comparison:
                 raise RunError(
                     f"{self.folder} is being worked on by another process", remedy="wait for it, or stop it"
                 ) from error
-            except OSError:  # a file system without locks: nobody can be kept away
+            except OSError:  # a file system without locks: work without one
                 pass
             yield
 

@@ -1,4 +1,4 @@
-"""What is compared: a base, what varies, and over which seeds. Written as YAML, read with every fault at once.
+"""Plan of a comparison: a base, variants and seeds. Written as YAML, read with all faults at once.
 
 what: grid
 data: {source: photos, limit_train: 100/class}
@@ -29,37 +29,37 @@ from headstart.errors import PlanError
 from headstart.plan.faults import sentences
 from headstart.plan.sections import DataPlan, Section
 
-What: TypeAlias = Literal["models", "strategies", "rates", "grid"]
+ComparisonKind: TypeAlias = Literal["models", "strategies", "learning_rates", "grid"]
 Metric: TypeAlias = Literal["accuracy", "balanced_accuracy", "log_loss"]
 Changes: TypeAlias = dict[str, Any]
 """Option of `train` or path in the plan -> value."""
 
 RUNG_SHARES = (0.25, 0.5, 1.0)
-"""Successive halving (Jamieson & Talwalkar 2016): shares of the training images that every round learns from."""
+"""Successive halving (Jamieson & Talwalkar 2016): shares of the training images by round."""
 
 _STEP = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)((?:\[[^\[\]]+\])*)")
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9._=+-]+")
 
 
 class GridPlan(Section):
-    """Everything a comparison does; kept in its folder as comparison.yaml."""
+    """Plan of a comparison; kept in its folder as comparison.yaml."""
 
     schema_version: Literal[1] = 1
-    what: What = "grid"
+    what: ComparisonKind = "grid"
     data: DataPlan
     base: dict[str, Any] = Field(default_factory=dict)
-    """Options of `train` that all trials share."""
+    """Options of `train` of all trials."""
     vary: Annotated[dict[str, list[Any] | dict[str, dict[str, Any]]], Field(min_length=1)]
-    """What varies -> its values, or names of several changes at once. Trials are all combinations."""
+    """Option or path -> its values, or names of several changes at once. Trials are all combinations."""
     seeds: Annotated[tuple[Annotated[int, Field(ge=0, lt=2**32)], ...], Field(min_length=1)] = (0, 1, 2)
-    """Each decides splits, samples, order, views and heads of one round; the first is done for all variants first."""
+    """Each decides splits, samples, order, augmented views and initial heads; trials of the first seed run first."""
     metric: Metric = "accuracy"
-    """What is compared, on the images that choose and on those that report."""
+    """Metric by which variants are compared, on validation and on test images."""
     halving: Literal["none", "successive"] = "none"
-    """successive: all variants learn from a quarter of the images, the better half from a half, and so on."""
+    """successive: all variants train on a quarter of the images, the better half on a half, and so on."""
     missing_weights: Literal["random", "fail"] = "random"
-    """Networks whose weights cannot be had run with random ones for time, memory and speed; their accuracy is not
-    reported. fail: such a trial fails."""
+    """random: networks whose weights are unavailable run with random ones for time, memory and latency; their accuracy
+    is not reported. fail: such a trial fails."""
 
     def __repr__(self) -> str:
         varied = ", ".join(f"{len(values)} of {name}" for name, values in self.vary.items())
@@ -67,7 +67,7 @@ class GridPlan(Section):
 
     @classmethod
     def from_dict(cls, raw: Any, *, source: str) -> GridPlan:  # noqa: ANN401 - whatever YAML holds
-        """Check and build.
+        """Plan from plain values, checked.
 
         Raises:
             PlanError: with every fault.
@@ -83,9 +83,9 @@ class GridPlan(Section):
 
     @classmethod
     def read(cls, path: Path, **replaced: Any) -> GridPlan:  # noqa: ANN401 - values of any key
-        """Read YAML; `replaced` takes the place of keys in it, but for None. Of data and base it replaces keys inside.
+        """Plan read from YAML; `replaced` overrides its keys, except None; of data and base only keys inside.
 
-        Keys `usual_data` and `usual_base` hold what is taken where the file says nothing.
+        `usual_data` and `usual_base` hold defaults for keys that the file does not set.
 
         Raises:
             PlanError: the file cannot be read, is not YAML, or has faults.
@@ -110,11 +110,11 @@ class GridPlan(Section):
         return cls.from_dict(raw, source=str(path))
 
     def to_yaml(self) -> str:
-        """YAML that `read` turns into an equal plan."""
+        """YAML text that `read` turns into an equal plan."""
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=110)
 
     def refuse_contradictions(self, source: str) -> None:
-        """Faults that only show between keys.
+        """Refuse keys that contradict each other.
 
         Raises:
             PlanError: with every fault.
@@ -122,7 +122,7 @@ class GridPlan(Section):
         faults = [f"vary.{key}: has no values" for key, values in self.vary.items() if not values]
         faults += [f"base.{key}: varies already" for key in self.base if key in self.vary]
         if len(set(self.seeds)) < len(self.seeds):
-            faults.append(f"seeds: {list(self.seeds)} names one twice")
+            faults.append(f"seeds: {list(self.seeds)} names a seed twice")
         for one, other in itertools.combinations(self.vary, 2):
             both = _keys(one, self.vary[one]) & _keys(other, self.vary[other])
             faults += [f"vary: {one} and {other} both set {key}" for key in sorted(both)]
@@ -138,13 +138,13 @@ class GridPlan(Section):
             raise PlanError(faults, source=source)
 
     def variants(self) -> list[Variant]:
-        """All combinations of what varies, in the order of the file."""
+        """Variants: all combinations of values, in the order of the file."""
         return [_joined(parts) for parts in itertools.product(*map(_options, self.vary, self.vary.values()))]
 
 
 @dataclass(frozen=True)
 class Variant:
-    """One combination."""
+    """One combination of values."""
 
     name: str
     changes: Changes
@@ -152,7 +152,7 @@ class Variant:
 
 @dataclass(frozen=True)
 class Trial:
-    """One run of one variant."""
+    """One run of one variant with one seed."""
 
     number: int
     """From 1, in the order of running."""
@@ -163,23 +163,23 @@ class Trial:
 
     @property
     def name(self) -> str:
-        """Of its folder."""
+        """Name of its folder."""
         safe = _NOT_IN_NAMES.sub("-", self.variant.name).strip("-")[:60] or "variant"
         part = "" if self.share == 1 else f"-{self.share:.0%}".replace("%", "pc")
         return f"{self.number:03d}-{safe}-seed{self.seed}{part}"
 
 
 def trials_of(variants: Sequence[Variant], seeds: Sequence[int]) -> list[Trial]:
-    """Seed 1 of everything first, so that half a table is a whole one with fewer seeds."""
+    """Trials, the first seed of all variants first: half a comparison is a whole one with fewer seeds."""
     pairs = itertools.product(seeds, variants)
     return [Trial(number, variant, seed) for number, (seed, variant) in enumerate(pairs, start=1)]
 
 
 def rung_sizes(variants: int) -> list[tuple[float, int]]:
-    """Successive halving: (share of the training images, variants that run) of every round; the last has two or more.
+    """(share of the training images, number of variants) of each round of successive halving; two or more in the last.
 
     Args:
-        variants: How many there are at the start, >= 2.
+        variants: Number of variants at the start, >= 2.
     """
     return [(share, max(2, -(-variants // 2**index))) for index, share in enumerate(RUNG_SHARES)]
 
@@ -196,14 +196,14 @@ def split_changes(changes: Mapping[str, Any], options: Sequence[str]) -> tuple[C
 
 
 def changed(raw: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """A plan as plain values with values put at paths such as `phases[tune].head_lr`.
+    """Plan as plain values with changes at paths such as `phases[tune].head_lr`.
 
     Args:
         raw: `Plan.model_dump(mode="json")`; it is changed in place and returned.
         changes: Path -> value; the value replaces what is there, a mapping too.
 
     Raises:
-        PlanError: with every path that leads nowhere.
+        PlanError: with every path that does not exist in the plan.
     """
     faults = []
     for path, value in changes.items():
@@ -219,7 +219,9 @@ def changed(raw: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
             else:
                 raise KeyError(last)
         except (KeyError, IndexError, TypeError, ValueError) as error:
-            faults.append(f"{path}: leads nowhere in this plan ({error}); headstart train writes plan.yaml to look at")
+            faults.append(
+                f"{path}: is not in this plan ({error}); headstart train writes a plan.yaml that shows its keys"
+            )
     if faults:
         raise PlanError(faults, source="the changes")
     return raw
@@ -241,7 +243,7 @@ def _inside(place: Any, step: str) -> Any:  # noqa: ANN401 - plain values
 
 
 def _index(items: Sequence[Any], step: str) -> int:
-    """Of a phase by number or by name."""
+    """Index of a phase, given by number or name."""
     if step.lstrip("-").isdigit():
         if not 0 <= int(step) < len(items):
             raise IndexError(f"there are {len(items)}")
@@ -257,7 +259,7 @@ def _mapping(value: Any) -> dict[str, Any]:  # noqa: ANN401 - whatever YAML hold
 
 
 def _keys(name: str, values: Any) -> set[str]:  # noqa: ANN401 - whatever YAML holds
-    """What an axis sets."""
+    """Keys that one entry of `vary` sets."""
     if isinstance(values, dict):
         return {key for changes in values.values() if isinstance(changes, dict) for key in changes}
     return {name}

@@ -1,4 +1,4 @@
-"""Variants whose trials ended in the same network: one entry of a comparison, whatever they were called."""
+"""Variants whose trials selected the same network: one entry of a comparison."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from headstart.comparison.outcomes import Answers
+from headstart.comparison.outcomes import TrialPredictions
 from headstart.comparison.trial_record import TrialRecord
 
 PROBE = "probe"
-"""Selected checkpoint of a trial that kept the solved head on frozen features."""
+"""Name of the selected checkpoint where it is the linear probe on frozen features."""
 _TOLERANCE = 1e-4
-"""Of a probability, or of a log loss in nats: the same network through another engine rounds otherwise."""
+"""Of a probability, or of a log loss in nats: the same network rounds differently in another engine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,13 +20,13 @@ class Entry:
     """Variants that are one model; one row of `entries` of comparison.json."""
 
     variants: tuple[str, ...]
-    """The cheapest first: it stands for all."""
+    """The cheapest first; it represents the others."""
     why: str
-    """Why they are one model; empty for a variant that stands alone."""
+    """Reason why they are one model; empty for an entry of one variant."""
 
     @property
     def variant(self) -> str:
-        """The one that stands for all."""
+        """The variant that represents the entry."""
         return self.variants[0]
 
     def to_dict(self) -> dict[str, Any]:
@@ -35,14 +35,14 @@ class Entry:
 
 
 def entries_of(records: Mapping[str, Mapping[int, TrialRecord]], seconds: Mapping[str, float]) -> list[Entry]:
-    """The different models among variants, in the order given.
+    """Entries, one for each different model, in the order given.
 
     Two variants are one model if they have the same seeds, and in each of them the same probabilities for the same
     test images and the same log losses of the selected checkpoint on the same validation images.
 
     Args:
         records: Variant -> seed -> finished trial.
-        seconds: Variant -> time of training; the quickest stands for its entry, trials without tuning before others.
+        seconds: Variant -> time of training; the quickest represents its entry, variants without tuning first.
     """
     families: list[list[str]] = []
     for name in records:
@@ -61,7 +61,7 @@ def entries_of(records: Mapping[str, Mapping[int, TrialRecord]], seconds: Mappin
 
 
 def probe_seeds(records: Mapping[int, TrialRecord]) -> int:
-    """Number of seeds in which the solved probe was selected although epochs were tuned."""
+    """Number of seeds in which the linear probe was selected although epochs were trained."""
     return sum(record.selected == PROBE and bool(record.tuned) for record in records.values())
 
 
@@ -70,8 +70,8 @@ def _entry(names: Sequence[str], records: Mapping[str, Mapping[int, TrialRecord]
         return Entry(tuple(names), "")
     seeds = len(records[names[0]])
     of = f"{seeds} of {seeds} seeds" if seeds > 1 else "its only seed"
-    said = [f"{name} selected the probe in {of}" for name in names if probe_seeds(records[name]) == seeds]
-    return Entry(tuple(names), "; ".join(said) or f"equal predictions in {of}")
+    probes = [f"{name} selected the linear probe in {of}" for name in names if probe_seeds(records[name]) == seeds]
+    return Entry(tuple(names), "; ".join(probes) or f"equal predictions in {of}")
 
 
 def _is_same(a: Mapping[int, TrialRecord], b: Mapping[int, TrialRecord]) -> bool:
@@ -81,11 +81,11 @@ def _is_same(a: Mapping[int, TrialRecord], b: Mapping[int, TrialRecord]) -> bool
 def _is_same_network(a: TrialRecord, b: TrialRecord) -> bool:
     if not a.probabilities or a.probabilities.keys() != b.probabilities.keys():
         return False
-    if not all(_is_close(said, b.probabilities[image]) for image, said in a.probabilities.items()):
+    if not all(_is_close(row, b.probabilities[image]) for image, row in a.probabilities.items()):
         return False
-    if a.method != b.method:  # judged in another way, so the losses differ even if the network does not
+    if a.method != b.method:  # validated in another way, so the losses differ even if the network does not
         return True
-    mine, theirs = _losses(a.select), _losses(b.select)
+    mine, theirs = _losses(a.validation), _losses(b.validation)
     return mine.keys() == theirs.keys() and _is_close([mine[image] for image in mine], [theirs[i] for i in mine])
 
 
@@ -93,5 +93,5 @@ def _is_close(a: Sequence[float], b: Sequence[float]) -> bool:
     return len(a) == len(b) and all(abs(x - y) <= _TOLERANCE for x, y in zip(a, b, strict=True))
 
 
-def _losses(answers: Answers) -> dict[str, float]:
-    return dict(zip(answers.images, answers.log_loss, strict=True))
+def _losses(predictions: TrialPredictions) -> dict[str, float]:
+    return dict(zip(predictions.images, predictions.log_loss, strict=True))

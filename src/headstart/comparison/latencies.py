@@ -1,6 +1,6 @@
-"""Speeds of prediction of several networks beside each other: which to measure again, which to mark.
+"""Throughput and latency of several networks: which to measure again, which to mark as unstable.
 
-A busy machine makes a small network look slower than a large one. Figures as in `inference` of comparison.json.
+On a busy machine a small network may seem slower than a large one. Figures as in `inference` of comparison.json.
 """
 
 from __future__ import annotations
@@ -13,24 +13,24 @@ from typing import Any
 from headstart.measures.timing import Latency, implausible
 
 MOST_REPEATS = 2
-"""How often a doubtful figure is measured once more before it is marked."""
+"""Repetitions of a doubtful measurement before it is marked."""
 _FIGURES = ("images_per_second", "one_image_ms")
 
 
 @dataclass(frozen=True, slots=True)
 class Measurable:
-    """A network whose speed of prediction can be measured."""
+    """A network whose throughput and latency can be measured."""
 
     bundle: Path
     macs: float | None
-    """Of one image; None where they are not known."""
+    """Multiply-accumulates of one image; None if unknown."""
 
 
 def doubtful(figures: Mapping[str, Mapping[str, Any]], macs: Mapping[str, float | None]) -> set[str]:
-    """Networks whose figure is not stable, or far slower than that of a network that computes as much or more.
+    """Names of networks whose latency is not stable, or far higher than that of a network with as many MACs or more.
 
     Args:
-        figures: Name -> what was measured.
+        figures: Name -> measured figures.
         macs: Name -> multiply-accumulates of one image.
     """
     known = {name: Latency(one["one_image_ms"], macs[name]) for name, one in figures.items() if name in macs}
@@ -39,7 +39,7 @@ def doubtful(figures: Mapping[str, Mapping[str, Any]], macs: Mapping[str, float 
 
 
 def better_of(before: Mapping[str, Any] | None, now: Mapping[str, Any]) -> dict[str, Any]:
-    """Of two measurements the stable one, else the quicker one, with ranges over both.
+    """The stable one of two measurements, else the quicker one, with ranges over both.
 
     Args:
         before: None if it is the first.

@@ -1,20 +1,19 @@
-"""What a variant answered, image by image and seed by seed, and what that says of it alone."""
+"""Results of a variant by image and seed, and its metrics with intervals."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
+from headstart.comparison.grid import Metric
 from headstart.measures import paired
 from headstart.measures.intervals import share_interval, wilson_interval
 from headstart.measures.paired import Floats, Ints
 from headstart.measures.seed_variance import ENOUGH_SEEDS, is_wide_by_seeds
-
-Metric = Literal["accuracy", "balanced_accuracy", "log_loss"]
 
 BETTER: dict[Metric, float] = {"accuracy": 1.0, "balanced_accuracy": 1.0, "log_loss": -1.0}
 """1 where more is better, -1 where less is."""
@@ -22,24 +21,24 @@ _UNSEEN_OF_SHARE = 2.0  # images, see `resampling.spread_of`
 
 
 @dataclass(frozen=True, slots=True)
-class Answers:
-    """What one trial answered: four columns of the same length, a row for each image."""
+class TrialPredictions:
+    """Predictions of one trial: four columns of the same length, a row for each image."""
 
     images: Sequence[str]
     labels: Sequence[str]
-    right: Sequence[bool]
+    correct: Sequence[bool]
     log_loss: Sequence[float]
-    """Nats, of each image."""
+    """Of each image, in nats."""
     groups: Mapping[str, str] = field(default_factory=dict)
-    """Image -> its patient or scene, for images that share one with another; the rest stand alone."""
+    """Image -> its patient or scene, for images that share one with another; the others are groups of one."""
 
     def __post_init__(self) -> None:
-        """Columns must fit, images be unique.
+        """Check that columns have one length and images are unique.
 
         Raises:
             ValueError: they do not, or there is none.
         """
-        rows = [len(column) for column in (self.images, self.labels, self.right, self.log_loss)]
+        rows = [len(column) for column in (self.images, self.labels, self.correct, self.log_loss)]
         if len({*rows, len(set(self.images))}) != 1 or not rows[0]:
             raise ValueError(
                 f"columns of {rows} rows with {len(set(self.images))} images; one row an image is expected"
@@ -48,22 +47,22 @@ class Answers:
 
 @dataclass(frozen=True, slots=True)
 class Outcomes:
-    """One variant's value on every image it answered, by seed."""
+    """Values of one variant on each of its images, by seed."""
 
     variant: str
     metric: Metric
     by_seed: Mapping[int, Mapping[str, float]]
-    """Seed -> image -> 1 right, 0 wrong, or the log loss in nats."""
+    """Seed -> image -> 1 correct, 0 misclassified, or the log loss in nats."""
     classes: Mapping[str, str]
     """Image -> class, so that every class counts the same in balanced accuracy. Empty for other metrics."""
     groups: Mapping[str, str] = field(default_factory=dict)
-    """Image -> its patient or scene, for images that share one with another; the rest stand alone."""
+    """Image -> its patient or scene, for images that share one with another; the others are groups of one."""
     method: str = ""
     """How the images were classified, in words, such as `out of fold in train`: only figures that were obtained in the
     same way are compared."""
 
     def __post_init__(self) -> None:
-        """Every seed answers at least one image, with a finite value.
+        """Check that every seed has at least one image, with a finite value.
 
         Raises:
             ValueError: it does not, or an image of balanced accuracy has no class.
@@ -79,7 +78,7 @@ class Outcomes:
 
     @property
     def images(self) -> set[str]:
-        """All images that were answered in any seed."""
+        """Images of all seeds."""
         return {image for values in self.by_seed.values() for image in values}
 
 
@@ -92,43 +91,43 @@ class Estimate:
     by_seed: tuple[float, ...]
     """In the order of the seeds' numbers."""
     seeds_needed: int | None = None
-    """How many seeds to use where too few make the interval too wide to be of use."""
+    """Number of seeds to use where too few make the interval too wide; None where they are enough."""
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """One variant on one role's images; `to_dict` is `select` and `report` of comparison.json."""
+    """Metrics of one variant on the images of one role; `to_dict` is `validation` and `test` of comparison.json."""
 
     accuracy: float
     interval: tuple[float, float]
     images: int
-    answers: int
+    predictions: int
     """Images times seeds."""
     by_seed: tuple[float, ...]
     """Accuracies, in the order of the seeds' numbers."""
     value: float
-    """Of the metric that is compared by, and so are the next two."""
+    """Of the metric by which variants are compared; so are the next two."""
     value_interval: tuple[float, float]
     value_by_seed: tuple[float, ...]
     seeds_needed: int | None = None
-    """How many seeds to use where too few make an interval too wide to be of use; None where they are enough."""
+    """Number of seeds to use where too few make an interval too wide; None where they are enough."""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values."""
         return {name: list(v) if isinstance(v, tuple) else v for name, v in asdict(self).items()}
 
 
-def outcomes_of(variant: str, trials: Mapping[int, Answers], metric: Metric, method: str = "") -> Outcomes:
-    """The values of `metric` of a variant's trials.
+def outcomes_of(variant: str, trials: Mapping[int, TrialPredictions], metric: Metric, method: str = "") -> Outcomes:
+    """Values of `metric` of a variant's trials.
 
     Args:
         variant: Its name.
-        trials: Seed -> what that trial answered.
-        metric: What to compare by.
+        trials: Seed -> predictions of that trial.
+        metric: By which variants are compared.
         method: How the images were classified.
     """
     by_seed = {
-        seed: dict(zip(of.images, map(float, of.log_loss if metric == "log_loss" else of.right), strict=True))
+        seed: dict(zip(of.images, map(float, of.log_loss if metric == "log_loss" else of.correct), strict=True))
         for seed, of in trials.items()
     }
     classes: dict[str, str] = {}
@@ -139,8 +138,8 @@ def outcomes_of(variant: str, trials: Mapping[int, Answers], metric: Metric, met
     return Outcomes(variant, metric, by_seed, classes, groups, method)
 
 
-def rows_of(outcomes: Outcomes, images: Sequence[str]) -> dict[int, Floats]:
-    """Seed, from the smallest on -> (N,) values of `images`, NaN where one was not answered."""
+def values_by_seed(outcomes: Outcomes, images: Sequence[str]) -> dict[int, Floats]:
+    """Seed, from the smallest on -> (N,) values of `images`, NaN where there is none."""
     return {
         seed: np.array([outcomes.by_seed[seed].get(image, math.nan) for image in images], np.float64)
         for seed in sorted(outcomes.by_seed)
@@ -168,7 +167,7 @@ def strata_of(everyone: Sequence[Outcomes], images: Sequence[str]) -> Ints:
 
 
 def groups_of(everyone: Sequence[Outcomes], images: Sequence[str]) -> Ints | None:
-    """(N,) number of each image's group; None where every image stands alone."""
+    """(N,) number of each image's group; None where no images share a group."""
     named = {image: group for of in everyone for image, group in of.groups.items()}
     if not named:
         return None
@@ -178,12 +177,12 @@ def groups_of(everyone: Sequence[Outcomes], images: Sequence[str]) -> Ints | Non
 
 
 def estimate_of(outcomes: Outcomes) -> Estimate:
-    """Mean over seeds and its interval: Wilson's for the accuracy of one seed, otherwise that of `seed_variance`.
+    """Mean of the metric over seeds, with its interval: Wilson's for the accuracy of one seed, else by `seed_variance`.
 
     With one seed it is over images (or their groups) only, with several over images and seeds.
     """
     images = sorted(outcomes.images)
-    rows = rows_of(outcomes, images)
+    rows = values_by_seed(outcomes, images)
     values, groups = np.stack(list(rows.values())), groups_of([outcomes], images)
     table = paired.crossed(values, strata_of([outcomes], images), groups)
     by_seed = tuple(map(float, table.seed_means))
@@ -200,17 +199,17 @@ def estimate_of(outcomes: Outcomes) -> Estimate:
 
 
 def mean_of(outcomes: Outcomes) -> float:
-    """The metric, each seed counting the same."""
+    """Mean of the metric over seeds, each seed with the same weight."""
     images = sorted(outcomes.images)
-    values = np.stack(list(rows_of(outcomes, images).values()))
+    values = np.stack(list(values_by_seed(outcomes, images).values()))
     return paired.crossed(values, strata_of([outcomes], images)).mean
 
 
-def summarize(trials: Mapping[int, Answers], metric: Metric) -> Summary:
-    """One variant by itself: its accuracy, and the metric that is compared by.
+def summarize(trials: Mapping[int, TrialPredictions], metric: Metric) -> Summary:
+    """Accuracy of one variant, and the metric by which variants are compared.
 
     Args:
-        trials: Seed -> what that trial answered on the images of one role; at least one.
+        trials: Seed -> predictions of that trial for the images of one role; at least one.
         metric: What `value` is of.
     """
     accuracy = estimate_of(outcomes_of("this variant", trials, "accuracy"))
@@ -219,7 +218,7 @@ def summarize(trials: Mapping[int, Answers], metric: Metric) -> Summary:
         accuracy=accuracy.value,
         interval=accuracy.interval,
         images=len({image for of in trials.values() for image in of.images}),
-        answers=sum(len(of.images) for of in trials.values()),
+        predictions=sum(len(of.images) for of in trials.values()),
         by_seed=accuracy.by_seed,
         value=value.value,
         value_interval=value.interval,

@@ -1,4 +1,4 @@
-"""The variant to use, from validation images: the best where it can be told, the cheapest of a tie where it cannot."""
+"""Recommended variant, by validation images: the best one, or the cheapest where several tie with the best."""
 
 from __future__ import annotations
 
@@ -6,59 +6,60 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from headstart.comparison.grid import Metric
 from headstart.comparison.identical import Entry
-from headstart.comparison.outcomes import BETTER, Estimate, Metric, Outcomes, estimate_of, mean_of
+from headstart.comparison.outcomes import BETTER, Estimate, Outcomes, estimate_of, mean_of
 from headstart.comparison.verdicts import Pair
 
 _AS_QUICK = 1.1
-"""Times of training that differ by less than this factor are the same: parameters decide."""
+"""Training times that differ by less than this factor count as equal: parameters decide."""
 _MOST_NAMES = 6
 
 
 @dataclass(frozen=True, slots=True)
-class Cost:
-    """What a variant takes; None where it is not known."""
+class VariantCost:
+    """Cost of a variant; None if unknown."""
 
     seconds: float | None = None
-    """Of its quickest trial: the first trial of a network also computes features that the others find."""
+    """Training time of its quickest trial: the first one of a network also computes features that others reuse."""
     parameters: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
-    """The variant to use; fields as in `chosen` of comparison.json."""
+class Recommendation:
+    """Recommended variant; fields as in `chosen` of comparison.json."""
 
     variant: str
-    on: Literal["select"]
+    on: Literal["validation"]
     why: str
     tied_with: tuple[str, ...]
     headline: str
-    """The result in a sentence: who is better, or that nobody can be told from the rest."""
+    """Result in a sentence: which variant is better, or that no difference is significant."""
     best: str
-    """With the best figure on validation images, which may be luck."""
+    """Variant with the best validation metric, which may be chance."""
     not_ranked: tuple[str, ...] = ()
-    """Whose validation figures were obtained in another way, so that they are compared with none of the others."""
+    """Variants that were validated in another way, so that they are not compared with the others."""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values."""
         return {**asdict(self), "tied_with": list(self.tied_with), "not_ranked": list(self.not_ranked)}
 
 
-def choose(
+def recommend(
     variants: Sequence[Outcomes],
     pairs: Sequence[Pair],
-    costs: Mapping[str, Cost] | None = None,
+    costs: Mapping[str, VariantCost] | None = None,
     entries: Sequence[Entry] = (),
-) -> Choice:
-    """The variant to use: among those that cannot be told from the best one, the cheapest.
+) -> Recommendation:
+    """Recommended variant: the cheapest among those not significantly worse than the best.
 
-    Variants whose validation figures were obtained in another way than those of most are not ranked.
+    Variants that were validated in another way than most are not ranked.
 
     Args:
-        variants: As given to `compare`; at least one.
-        pairs: What `compare` said; those of test images are passed over.
-        costs: Variant -> what it takes; without, the best figure decides ties.
-        entries: All names of these models, for the headline where there is but one model.
+        variants: As given to `compare_pairs`; at least one.
+        pairs: Verdicts of `compare_pairs`; those on test images are ignored.
+        costs: Variant -> its cost; without costs the best metric decides ties.
+        entries: Variants by model, for the headline where there is only one model.
 
     Raises:
         ValueError: there is no variant.
@@ -70,13 +71,13 @@ def choose(
     ranked = [of for of in variants if of.method == usual]
     metric = variants[0].metric
     best = max(ranked, key=lambda of: BETTER[metric] * mean_of(of))
-    standing = _standing(best.variant, [pair for pair in pairs if pair.on == "select"])
+    standing = _standing(best.variant, [pair for pair in pairs if pair.on == "validation"])
     tied = [of for of in ranked if of is best or standing.get(of.variant) == "tie"]
     chosen = best if len(tied) == 1 else cheapest(tied, costs or {}, otherwise=best)
     not_ranked = tuple(of.variant for of in variants if of.method != usual)
-    return Choice(
+    return Recommendation(
         variant=chosen.variant,
-        on="select",
+        on="validation",
         why=_why(chosen, best, ranked, standing),
         tied_with=tuple(of.variant for of in tied if of is not chosen),
         headline=_same_model(entries)
@@ -87,15 +88,15 @@ def choose(
     )
 
 
-def cheapest(tied: Sequence[Outcomes], costs: Mapping[str, Cost], *, otherwise: Outcomes) -> Outcomes:
-    """The quickest to train; of those about as quick the one with the fewest parameters.
+def cheapest(tied: Sequence[Outcomes], costs: Mapping[str, VariantCost], *, otherwise: Outcomes) -> Outcomes:
+    """Tied variant that trains fastest; among about equally fast ones the one with the fewest parameters.
 
     Args:
-        tied: Of these.
-        costs: Variant -> what it takes.
-        otherwise: Where no time is known.
+        tied: Variants to pick from.
+        costs: Variant -> its cost.
+        otherwise: Returned where no training time is known.
     """
-    seconds = {of.variant: s for of in tied if (s := costs.get(of.variant, Cost()).seconds) is not None}
+    seconds = {of.variant: s for of in tied if (s := costs.get(of.variant, VariantCost()).seconds) is not None}
     if not seconds:
         return otherwise
     quick = [of for of in tied if seconds.get(of.variant, float("inf")) <= _AS_QUICK * min(seconds.values())]
@@ -111,16 +112,16 @@ def _headline(
     chosen: str,
     tied: Sequence[str],
     ranked: Sequence[str],
-    costs: Mapping[str, Cost] | None,
+    costs: Mapping[str, VariantCost] | None,
     standing: Mapping[str, str],
 ) -> str:
     cheap = f"the {'cheapest' if costs else 'best on these images'} is {chosen}"
     if len(tied) == len(ranked) > 1:
-        return f"no variant can be told from the others: {_listed(tied)} tie; {cheap}"
+        return f"no variant is significantly better than the others: {_listed(tied)} tie; {cheap}"
     worse = [name for name in ranked if standing.get(name) == "better"]  # the best is better than these
     if len(tied) > 1:
         rest = f"; {_listed(worse)} {'is' if len(worse) == 1 else 'are'} worse than the best of them" if worse else ""
-        return f"{_listed(tied)} cannot be told apart; {cheap}{rest}"
+        return f"{_listed(tied)} are tied; {cheap}{rest}"
     if worse:
         return f"{chosen} is better than {_listed(worse)}"
     if len(ranked) > 1:
@@ -129,14 +130,11 @@ def _headline(
 
 
 def _same_model(entries: Sequence[Entry]) -> str:
-    """The headline where all variants are one model; otherwise empty."""
+    """Headline where all variants are one model; otherwise empty."""
     if len(entries) != 1 or len(entries[0].variants) < 2:
         return ""
     entry = entries[0]
-    return (
-        f"no variant can be told from the others: {_listed(entry.variants)} are one model ({entry.why}); "
-        f"the cheapest is {entry.variant}"
-    )
+    return f"all variants are one model: {_listed(entry.variants)} ({entry.why}); the cheapest is {entry.variant}"
 
 
 def _unranked(names: Sequence[str], variants: Sequence[Outcomes], usual: str) -> str:
@@ -144,8 +142,8 @@ def _unranked(names: Sequence[str], variants: Sequence[Outcomes], usual: str) ->
         return ""
     other = next(of.method for of in variants if of.variant == names[0])
     return (
-        f"; {_listed(names)} cannot be ranked against the rest: validated {other}, the rest {usual}; "
-        "a new comparison validates all in one way"
+        f"; {_listed(names)} cannot be ranked against the others: validated {other}, the others {usual}; "
+        "a new comparison validates all variants in one way"
     )
 
 
@@ -156,7 +154,7 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _why(chosen: Outcomes, best: Outcomes, ranked: Sequence[Outcomes], standing: Mapping[str, str]) -> str:
-    """The figures behind the choice."""
+    """Reason for the recommendation, with figures."""
     metric = best.metric
     others = [of.variant for of in ranked if of is not best]
     named = {how: [name for name in others if standing.get(name) == how] for how in ("tie", "better", "worse", None)}
@@ -166,19 +164,19 @@ def _why(chosen: Outcomes, best: Outcomes, ranked: Sequence[Outcomes], standing:
         f"{best.variant} has the best {metric.replace('_', ' ')} on the {len(best.images):,} validation images, "
         f"{_level(estimate, metric)}, over {_seeds(best)}",
         f"too few seeds: use {estimate.seeds_needed}" if estimate.seeds_needed else "",
-        f"beyond chance better than {beaten}" if beaten else "",
-        f"it cannot be told from {', '.join(named['tie'])}" if named["tie"] else "",
+        f"significantly better than {beaten}" if beaten else "",
+        f"tied with {', '.join(named['tie'])}" if named["tie"] else "",
         f"{chosen.variant}, {_level(estimate_of(chosen), metric)}, is the cheapest of them"
         if chosen is not best
         else "",
-        f"worse than {', '.join(named['worse'])} on what both answered" if named["worse"] else "",
+        f"worse than {', '.join(named['worse'])} on their common images" if named["worse"] else "",
         f"no image in common with {', '.join(named[None])}" if named[None] else "",
     ]
     return "; ".join(filter(None, clauses))
 
 
 def _standing(best: str, pairs: Sequence[Pair]) -> dict[str, Literal["better", "worse", "tie"]]:
-    """Other variant -> how `best` stands to it."""
+    """Other variant -> verdict on `best` against it."""
     found: dict[str, Literal["better", "worse", "tie"]] = {}
     for pair in pairs:
         if best in (pair.a, pair.b):

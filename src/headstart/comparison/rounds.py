@@ -1,4 +1,4 @@
-"""Which trials there are: all of them at once, or round by round where successive halving drops the weaker half."""
+"""Schedule of trials: all of them at once, or round by round with successive halving."""
 
 from __future__ import annotations
 
@@ -8,37 +8,37 @@ from dataclasses import dataclass
 from headstart.comparison.grid import GridPlan, Trial, Variant, rung_sizes, trials_of
 
 ValuesOf = Callable[[Sequence[Trial]], Mapping[str, float | None]]
-"""Variant -> how good it was in one round on the images that choose, larger is better; None if it failed.
+"""Variant -> validation metric in one round, larger is better; None if it failed.
 
-Of all trials of the round at once: what one variant answered says little beside the answers of another to other images.
+Called with all trials of the round, because only metrics on the same images can be compared.
 """
 
 
 @dataclass(frozen=True)
-class Schedule:
+class TrialSchedule:
     """The trials that are known so far, in the order of running."""
 
     trials: tuple[Trial, ...]
     dropped: dict[str, float]
-    """Variants that left the race -> share of the training images that they had learned from."""
+    """Dropped variants -> share of the training images on which they were trained."""
     to_come: int
-    """Trials of later rounds, which are not known yet."""
+    """Number of trials of later rounds, whose variants are not known yet."""
 
 
-def schedule(plan: GridPlan, *, has_ended: Callable[[Trial], bool], values_of: ValuesOf) -> Schedule:
-    """The trials of a comparison; of successive halving those of the rounds whose variants are settled.
+def schedule(plan: GridPlan, *, has_ended: Callable[[Trial], bool], values_of: ValuesOf) -> TrialSchedule:
+    """Trials of a comparison; with successive halving, those of the rounds whose variants are known.
 
-    A round of few images runs with the first seed only; the last, on all images, with all seeds. What failed is dropped
-    first. The answer depends only on how the trials before ended, so a resume finds the same.
+    A round of few images runs with the first seed only; the last, on all images, with all seeds. Failed variants are
+    dropped first. The schedule depends only on the results of earlier trials, so a resume finds the same.
 
     Args:
         plan: What is compared.
         has_ended: Whether a trial has ended.
-        values_of: Of the trials of a round, which have all ended.
+        values_of: Validation metrics of the trials of a round, which have all ended.
     """
     variants = plan.variants()
     if plan.halving == "none":
-        return Schedule(tuple(trials_of(variants, plan.seeds)), {}, 0)
+        return TrialSchedule(tuple(trials_of(variants, plan.seeds)), {}, 0)
     known: list[Trial] = []
     last_round: list[Trial] = []
     dropped: dict[str, float] = {}
@@ -56,18 +56,18 @@ def schedule(plan: GridPlan, *, has_ended: Callable[[Trial], bool], values_of: V
         known += last_round
         if not all(map(has_ended, last_round)):
             left = [(places, plan.seeds if later == 1.0 else plan.seeds[:1]) for later, places in rungs[index + 1 :]]
-            return Schedule(tuple(known), dropped, sum(count * len(seeds) for count, seeds in left))
-    return Schedule(tuple(known), dropped, 0)
+            return TrialSchedule(tuple(known), dropped, sum(count * len(seeds) for count, seeds in left))
+    return TrialSchedule(tuple(known), dropped, 0)
 
 
 def limit_of_share(share: float, *, limit: str | None, images: int, most_of_a_class: int) -> str:
-    """`--limit-train` for a share of the training images.
+    """Value of `--limit-train` for a share of the training images.
 
     Args:
         share: Of the training images, above 0 and at most 1.
         limit: The limit of the whole comparison, such as 100/class.
-        images: Training images that there are.
-        most_of_a_class: Of the largest class.
+        images: Number of training images.
+        most_of_a_class: Number of images of the largest class.
     """
     per_class = limit is not None and limit.endswith("/class")
     count = max(1, round((most_of_a_class if per_class else images) * share))
@@ -77,10 +77,10 @@ def limit_of_share(share: float, *, limit: str | None, images: int, most_of_a_cl
 def _best(
     variants: Sequence[Variant], places: int, last_round: Sequence[Trial], values_of: ValuesOf
 ) -> tuple[list[Variant], list[Variant]]:
-    """(those that go on, those that do not), judged by the last round; in the order of the plan."""
+    """(variants that continue, dropped variants) by the last round, in the order of the plan."""
     if not last_round:
         return list(variants), []
     values = values_of(last_round)
     ranked = sorted(variants, key=lambda variant: (values[variant.name] is None, -(values[variant.name] or 0.0)))
-    chosen = {variant.name for variant in ranked[:places]}
-    return [v for v in variants if v.name in chosen], [v for v in variants if v.name not in chosen]
+    remaining = {variant.name for variant in ranked[:places]}
+    return [v for v in variants if v.name in remaining], [v for v in variants if v.name not in remaining]

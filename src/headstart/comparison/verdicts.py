@@ -1,14 +1,13 @@
-"""Who is better and who is tied: variants in pairs, on the images and seeds that both answered.
+"""Verdicts on pairs of variants: better or tied, on the images and seeds that both have.
 
 Tests of a pair, two-sided:
 
 - One seed, accuracy: McNemar's exact test; another metric, or images in groups: random signs over images or groups.
-  Both speak of these two trained networks. Of how another seed would have come out nothing is known, and the sentence
-  says so.
-- Several seeds: images and seeds are both chance (see `seed_variance`), so the verdict is about the two recipes. Two or
-  three seeds find only differences that are large beside what seeds differ by.
+  Both hold for these two trained networks. They do not hold for other seeds, and the sentence says so.
+- Several seeds: images and seeds are both random (see `seed_variance`), so the verdict is about the two recipes. Two
+  or three seeds find only differences that are large compared with those between seeds.
 
-Validation figures that were obtained in different ways (out of fold, held out) are no pair.
+Validation metrics that were obtained in different ways (out of fold, held out) are not paired.
 
 All pairs of one call are a family, corrected by Holm: 5 % is the chance of any wrong verdict among them. The interval
 of a pair is that of the pair alone, so it may leave out 0 where many pairs make the verdict a tie.
@@ -23,7 +22,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from headstart.comparison.outcomes import BETTER, Metric, Outcomes, groups_of, rows_of, strata_of
+from headstart.comparison.grid import Metric
+from headstart.comparison.outcomes import BETTER, Outcomes, groups_of, strata_of, values_by_seed
 from headstart.measures import paired
 from headstart.measures.paired import Crossed, Floats, Ints
 from headstart.measures.seed_variance import (
@@ -39,7 +39,7 @@ from headstart.measures.seed_variance import (
 )
 
 Verdict = Literal["a", "b", "tie"]
-Role = Literal["select", "report"]
+Role = Literal["validation", "test"]
 
 _UNSEEN_OF_PAIR = 1.0  # images, see `resampling.spread_of`
 _UNIT: dict[Metric, str] = {
@@ -50,8 +50,8 @@ _UNIT: dict[Metric, str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
-    """Two variants on what both answered, before anything is known of other pairs."""
+class PairDifference:
+    """Difference of two variants on their common images and seeds, not corrected for other pairs."""
 
     a: str
     b: str
@@ -63,23 +63,23 @@ class Difference:
 
     @property
     def images(self) -> int:
-        """Images that both answered in at least one seed."""
+        """Number of images that both have in at least one seed."""
         return len(self.table.strata)
 
     @property
     def seeds(self) -> int:
-        """Seeds in which they did."""
+        """Number of common seeds."""
         return len(self.table.values)
 
     @property
     def gain(self) -> float:
-        """How much better a is than b: > 0 better, < 0 worse, whatever the metric."""
+        """Gain of a over b: > 0 if a is better, < 0 if worse, for every metric."""
         return self.table.mean * BETTER[self.metric]
 
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """The verdict on two variants; fields as in `pairs` of comparison.json."""
+    """Verdict on two variants; fields as in `pairs` of comparison.json."""
 
     a: str
     b: str
@@ -87,34 +87,34 @@ class Pair:
     difference: float
     """Metric of a minus that of b: shares -1..1, or nats (where less is better)."""
     interval: tuple[float, float]
-    """95 %, of this pair alone."""
+    """95 % interval, of this pair alone."""
     images: int
     seeds: int
     p_value: float
     p_corrected: float
     verdict: Verdict
     further_images: int | None
-    """How many more images would decide a tie; None where it is decided, or where images cannot decide it."""
+    """Number of further images that would decide a tie; None where there is none, or where images cannot decide it."""
     sentence: str
     by_seed: tuple[float, ...] = ()
     """The difference in each seed, in the order of the seeds' numbers."""
     seeds_needed: int | None = None
-    """How many seeds to use where too few make the interval too wide to be of use; None where they are enough."""
+    """Number of seeds to use where too few make the interval too wide; None where they are enough."""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values."""
         return {**asdict(self), "interval": list(self.interval), "by_seed": list(self.by_seed)}
 
 
-def differences(pairs: Sequence[tuple[Outcomes, Outcomes]]) -> list[Difference | None]:
-    """Each pair's difference with its own p-value, not corrected; None where no seed has an image of both.
+def differences(pairs: Sequence[tuple[Outcomes, Outcomes]]) -> list[PairDifference | None]:
+    """Differences of the pairs with uncorrected p-values; None where they share no image in any seed.
 
     Raises:
         ValueError: metrics differ, or the classes of an image do.
     """
     everyone = list({id(side): side for pair in pairs for side in pair}.values())
     images = sorted(set().union(*(side.images for side in everyone)))
-    rows = {id(side): rows_of(side, images) for side in everyone}
+    rows = {id(side): values_by_seed(side, images) for side in everyone}
     strata, groups = strata_of(everyone, images), groups_of(everyone, images)
     shared = [_shared(rows[id(a)], rows[id(b)]) for a, b in pairs]
     tables = [None if both is None else _tables(both, strata, groups) for both in shared]
@@ -130,7 +130,7 @@ _Sides = tuple[Crossed, Crossed]
 
 
 def _shared(rows_a: dict[int, Floats], rows_b: dict[int, Floats]) -> _Shared | None:
-    """(S, N) values of both, NaN unless both answered; without seeds that have none."""
+    """(S, N) values of both, NaN unless both have one; without seeds that have none."""
     seeds = [s for s in rows_a if s in rows_b and bool(np.isfinite(rows_a[s] + rows_b[s]).any())]
     if not seeds:
         return None
@@ -139,17 +139,17 @@ def _shared(rows_a: dict[int, Floats], rows_b: dict[int, Floats]) -> _Shared | N
 
 
 def _tables(both: _Shared, strata: Ints, groups: Ints | None) -> _Sides:
-    kept = np.isfinite(both[0]).any(axis=0)
-    dense = np.unique(strata[kept], return_inverse=True)[1].astype(np.int64)
-    together = None if groups is None else groups[kept]
-    a, b = (paired.crossed(side[:, kept], dense, together) for side in both)
+    common = np.isfinite(both[0]).any(axis=0)
+    dense = np.unique(strata[common], return_inverse=True)[1].astype(np.int64)
+    together = None if groups is None else groups[common]
+    a, b = (paired.crossed(side[:, common], dense, together) for side in both)
     return a, b
 
 
 def _sign_p_values(
     metrics: Sequence[Metric], tables: Sequence[_Sides | None], shared: Sequence[_Shared | None], images: int
 ) -> dict[int, float]:
-    """Place of each pair that is tested by signs -> its p-value; all of them share the flips. A group has one sign."""
+    """Index of each pair tested by random signs -> its p-value; all pairs share the signs. A group has one sign."""
     places, contributions = [], []
     for place, (sides, both) in enumerate(zip(tables, shared, strict=True)):
         if not sides or not both or len(sides[0].values) > 1:
@@ -170,7 +170,7 @@ def _sign_p_values(
     return dict(zip(places, paired.sign_flip_p_values(np.stack(contributions)).tolist(), strict=True))
 
 
-def _difference(pair: tuple[Outcomes, Outcomes], sides: _Sides, by_signs: float | None) -> Difference:
+def _difference(pair: tuple[Outcomes, Outcomes], sides: _Sides, by_signs: float | None) -> PairDifference:
     a, b = sides
     metric = pair[0].metric
     table = Crossed(a.values - b.values, a.weights, a.strata, a.groups)
@@ -181,17 +181,17 @@ def _difference(pair: tuple[Outcomes, Outcomes], sides: _Sides, by_signs: float 
         p_value = paired.mcnemar_p_value(int((table.values > 0).sum()), int((table.values < 0).sum()))
     else:
         p_value = crossed_p_value(table.mean, spread)
-    return Difference(pair[0].variant, pair[1].variant, metric, table, spread, p_value)
+    return PairDifference(pair[0].variant, pair[1].variant, metric, table, spread, p_value)
 
 
-def compare(variants: Sequence[Outcomes], on: Role) -> list[Pair]:
-    """Every pair's verdict, in the order given.
+def compare_pairs(variants: Sequence[Outcomes], on: Role) -> list[Pair]:
+    """Verdicts on all pairs, in the order given.
 
-    Left out are pairs without a common image in a common seed, and pairs whose figures were obtained in different ways.
+    Pairs without a common image in a common seed, and pairs validated in different ways, are left out.
 
     Args:
         variants: With unique names and one metric.
-        on: The role of the images they answered.
+        on: Role of the images.
 
     Raises:
         ValueError: a name occurs twice, metrics differ, or the classes of an image do.
@@ -209,7 +209,7 @@ def compare(variants: Sequence[Outcomes], on: Role) -> list[Pair]:
     ]
 
 
-def _interval(of: Difference, samples: Floats) -> tuple[float, float]:
+def _interval(of: PairDifference, samples: Floats) -> tuple[float, float]:
     """95 % interval of a difference; with several seeds the one whose test gave the p-value, so that both agree."""
     if len(of.table.values) == 1:
         return paired.interval(of.table.mean, samples, of.spread)
@@ -218,7 +218,7 @@ def _interval(of: Difference, samples: Floats) -> tuple[float, float]:
 
 
 def _pair(
-    of: Difference, on: Role, interval: tuple[float, float], p_corrected: float, level: float, family: int
+    of: PairDifference, on: Role, interval: tuple[float, float], p_corrected: float, level: float, family: int
 ) -> Pair:
     mean = of.table.mean
     if of.metric != "log_loss":
@@ -248,8 +248,8 @@ def _pair(
     )
 
 
-def _in_words(of: Difference, interval: tuple[float, float]) -> tuple[str, str, str, str]:
-    """(the one ahead, the other, how far, the interval of how far), where > 0 means that the first is better."""
+def _in_words(of: PairDifference, interval: tuple[float, float]) -> tuple[str, str, str, str]:
+    """(better variant, other variant, difference, its interval) as text; > 0 means that the first is better."""
     scale, digits = (1.0, 3) if of.metric == "log_loss" else (100.0, 1)
     first, second = (of.a, of.b) if of.gain >= 0 else (of.b, of.a)
     turned = BETTER[of.metric] * (1 if of.gain >= 0 else -1)
@@ -258,21 +258,26 @@ def _in_words(of: Difference, interval: tuple[float, float]) -> tuple[str, str, 
     return first, second, f"{abs(of.gain) * scale:.{digits}f} {_UNIT[of.metric]}", span
 
 
-def _seeds_decide(of: Difference, level: float) -> bool:
-    """Whether only more seeds could decide: their effect, as far as it is known, is larger than the difference."""
+def _seeds_decide(of: PairDifference, level: float) -> bool:
+    """Whether only more seeds could decide: the estimated seed effect is larger than the difference."""
     return bool(of.table.values.any() and of.table.mean) and seeds_stand_in_the_way(of.table.mean, of.spread, level)
 
 
-def _better_sentence(of: Difference, interval: tuple[float, float], needed: int | None) -> str:
+def _better_sentence(of: PairDifference, interval: tuple[float, float], needed: int | None) -> str:
     first, second, far, span = _in_words(of, interval)
-    doubt = "; with one seed each, so another seed may come out differently" if of.seeds == 1 else ""
+    doubt = "; one seed each: another seed may give another result" if of.seeds == 1 else ""
     if needed is not None:
         doubt = f"; too few seeds to say by how much: use {needed}"
     return f"{first} is better than {second} by {far} {span}{doubt}"
 
 
 def _tie_sentence(
-    of: Difference, interval: tuple[float, float], further: int | None, level: float, family: int, needed: int | None
+    of: PairDifference,
+    interval: tuple[float, float],
+    further: int | None,
+    level: float,
+    family: int,
+    needed: int | None,
 ) -> str:
     first, second, far, span = _in_words(of, interval)
     many = f" once {family} pairs are corrected for" if of.p_value < LEVEL else ""
@@ -281,15 +286,15 @@ def _tie_sentence(
     elif needed is not None:
         way_out = f"too few seeds: use {needed}"
     elif further is not None:
-        way_out = f"about {_rounded(further):,} further images would tell them apart"
+        way_out = f"about {_rounded(further):,} further images would decide"
     elif _seeds_decide(of, level):
-        way_out = "more images alone cannot tell them apart, because seeds differ too much: train more seeds"
+        way_out = "more images alone cannot decide, because results differ too much between seeds: train more seeds"
     else:
-        way_out = f"even {MOST_TIMES_THE_IMAGES} times as many images could not tell them apart"
+        way_out = f"even {MOST_TIMES_THE_IMAGES} times as many images would not decide"
     return f"{first} and {second} are tied{many}: {far} apart {span}; {way_out}"
 
 
 def _rounded(count: int) -> int:
-    """Two leading digits: more would promise what a forecast cannot keep."""
+    """Count rounded to two digits: the estimate is no more precise."""
     unit: int = 10 ** max(len(str(count)) - 2, 0)
     return round(count / unit) * unit

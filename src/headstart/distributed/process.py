@@ -1,8 +1,8 @@
-"""Work in a process of its own: it starts with the libraries loaded, its memory is its own, and a crash ends only it.
+"""Work in a subprocess, which starts with the libraries loaded, has its own memory, and may crash alone.
 
-The process is forked from a server that has imported torch and trained nothing, so it begins in milliseconds and its
-peak memory is that of the work. It dies with whoever asked for the work, however that dies: nobody may write to a run
-folder that somebody else takes up again.
+The subprocess is forked from a server that has imported torch and trained nothing, so it begins in milliseconds and its
+peak memory is that of the work. It ends with its parent, however that ends: two processes must never write to one run
+folder.
 """
 
 from __future__ import annotations
@@ -23,53 +23,55 @@ from headstart.plan.plan import Phase
 from headstart.runs.observers import Observer
 from headstart.training.stopping import STOPPING, StopRequest
 
-Result = TypeVar("Result")
+WorkResult = TypeVar("WorkResult")
 
 PRELOADED = ("headstart.training.loop", "headstart.prediction.predictor", "headstart.prediction.latency", "timm")
-_LOOK_SECONDS = 0.2
-"""How often a request to stop is looked for."""
+_POLL_SECONDS = 0.2
+"""Interval between checks for a request to stop."""
 
 
-class Reported(Observer):
-    """Hands every moment on to another process."""
+class ForwardingObserver(Observer):
+    """Observer that forwards every event to the parent process."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     def phase_started(self, index: int, phase: Phase) -> None:
-        """Handed on."""
+        """Forward the event."""
         self._connection.send(("phase_started", (index, phase)))
 
     def work_started(self, what: str, total: int) -> None:
-        """Handed on."""
+        """Forward the event."""
         self._connection.send(("work_started", (what, total)))
 
     def work_done(self, count: int) -> None:
-        """Handed on."""
+        """Forward the event."""
         self._connection.send(("work_done", (count,)))
 
     def epoch_done(self, row: Mapping[str, Any]) -> None:
-        """Handed on."""
+        """Forward the event."""
         self._connection.send(("epoch_done", (dict(row),)))
 
     def phase_done(self, row: Mapping[str, Any]) -> None:
-        """Handed on."""
+        """Forward the event."""
         self._connection.send(("phase_done", (dict(row),)))
 
     def noted(self, event: str, values: Mapping[str, Any]) -> None:
-        """Handed on; but a signal is for the one who asked to tell: this comes in the middle of a message, maybe."""
+        """Forward the event, except stopping: it comes from a signal handler, perhaps in the middle of a message."""
         if event != STOPPING:
             self._connection.send(("noted", (event, dict(values))))
 
 
-def apart(work: Callable[[Any, Observer], Result], task: object, *, observer: Observer, stop: StopRequest) -> Result:
-    """What `work(task, observer)` returns, done in another process.
+def run_in_subprocess(
+    work: Callable[[Any, Observer], WorkResult], task: object, *, observer: Observer, stop: StopRequest
+) -> WorkResult:
+    """Result of `work(task, observer)`, run in a subprocess.
 
     Args:
-        work: A function of a module.
-        task: Can be pickled, as what `work` returns.
-        observer: Told here what the other process reports.
-        stop: A request by signal is handed on as SIGTERM, once; the work then saves and ends.
+        work: Function of a module.
+        task: Its argument; it and the result can be pickled.
+        observer: Receives the events of the subprocess.
+        stop: A request by signal is forwarded as SIGTERM, once; the work then saves and ends.
 
     Raises:
         HeadstartError: as `work`; Interrupted if it was stopped; RunError if its process died.
@@ -78,37 +80,37 @@ def apart(work: Callable[[Any, Observer], Result], task: object, *, observer: Ob
     context: Any = multiprocessing.get_context(method)
     context.set_forkserver_preload(list(PRELOADED))
     here, there = context.Pipe()
-    process = context.Process(target=_in_another, args=(work, task, there))
+    process = context.Process(target=_run_and_send, args=(work, task, there))
     with _without_main():
         process.start()
     there.close()
     try:
-        kind, value = _followed(here, process, observer, stop)
+        kind, value = _receive(here, process, observer, stop)
     finally:
-        here.close()  # the other process ends itself when it notices
+        here.close()  # the subprocess ends itself when it notices
         process.join()
     if kind == "returned":
-        found: Result = value
+        found: WorkResult = value
         return found
     if kind == "raised":
         raise value
     if stop.reason == "signal":
         raise Interrupted("stopped", remedy="")
     raise RunError(
-        f"the process that did it {_ending(process.exitcode)}",
+        f"the subprocess {_death_text(process.exitcode)}",
         remedy="if it was killed, memory may have run out: a smaller --batch-size or --input-size needs less",
     )
 
 
-def _followed(here: Connection, process: Any, observer: Observer, stop: StopRequest) -> tuple[str, Any]:  # noqa: ANN401
-    """Messages up to the last; ("died", None) if there is none."""
-    told = False
+def _receive(here: Connection, process: Any, observer: Observer, stop: StopRequest) -> tuple[str, Any]:  # noqa: ANN401
+    """Last message of the subprocess; ("died", None) if there is none."""
+    terminated = False
     while True:
-        if stop.reason == "signal" and not told:
-            told = True
+        if stop.reason == "signal" and not terminated:
+            terminated = True
             process.terminate()
         try:
-            if not here.poll(_LOOK_SECONDS):
+            if not here.poll(_POLL_SECONDS):
                 continue
             kind, value = here.recv()
         except (EOFError, ConnectionResetError):
@@ -118,21 +120,21 @@ def _followed(here: Connection, process: Any, observer: Observer, stop: StopRequ
         getattr(observer, kind)(*value)
 
 
-def _ending(exit_code: int | None) -> str:
+def _death_text(exit_code: int | None) -> str:
     if exit_code is not None and exit_code < 0:
         with contextlib.suppress(ValueError):
             return f"was killed by {signal.Signals(-exit_code).name}"
     return f"ended with exit code {exit_code}"
 
 
-def _in_another(work: Callable[[Any, Observer], Any], task: object, connection: Connection) -> None:
-    """What the other process does."""
-    os.setpgrp()  # Ctrl-C reaches the one who asked, who hands it on
-    threading.Thread(target=_end_with, args=(connection,), daemon=True).start()
+def _run_and_send(work: Callable[[Any, Observer], Any], task: object, connection: Connection) -> None:
+    """Run the work in the subprocess and send its result."""
+    os.setpgrp()  # Ctrl-C reaches the parent, which forwards it
+    threading.Thread(target=_exit_with_parent, args=(connection,), daemon=True).start()
     try:
-        value = work(task, Reported(connection))
+        value = work(task, ForwardingObserver(connection))
         connection.send(("returned", value))
-    except BrokenPipeError:  # nobody is there any more
+    except BrokenPipeError:  # the parent has ended
         os._exit(1)
     except HeadstartError as error:
         connection.send(("raised", error))
@@ -143,7 +145,7 @@ def _in_another(work: Callable[[Any, Observer], Any], task: object, connection: 
 
 @contextlib.contextmanager
 def _without_main() -> Iterator[None]:
-    """The other process does not run the user's script again: nothing of it is needed there."""
+    """Keep the subprocess from running the user's script again: nothing of it is needed there."""
     main = sys.modules["__main__"]
     sys.modules["__main__"] = types.ModuleType("__main__")
     try:
@@ -152,8 +154,8 @@ def _without_main() -> Iterator[None]:
         sys.modules["__main__"] = main
 
 
-def _end_with(connection: Connection) -> None:
-    """Waits for nothing but the end of the other side."""
+def _exit_with_parent(connection: Connection) -> None:
+    """Kill this process when its parent ends."""
     with contextlib.suppress(OSError, EOFError):
         connection.recv()
     os.kill(os.getpid(), signal.SIGKILL)

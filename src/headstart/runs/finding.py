@@ -323,7 +323,7 @@ def read_comparison(folder: Path) -> ComparisonSummary:
     answer = _json(path) if has_file(path) else {}
     environment = answer.get("environment") or {}
     chosen = answer.get("chosen") or {}
-    report = chosen.get("report") or {}
+    test = chosen.get("test") or {}
     finished = bool(answer.get("finished"))
     trials = answer.get("trials") or []
     try:
@@ -335,8 +335,8 @@ def read_comparison(folder: Path) -> ComparisonSummary:
             trials=len(trials),
             done=sum(trial["state"] == "done" for trial in trials),
             chosen=chosen.get("variant"),
-            accuracy=report.get("accuracy"),
-            accuracy_interval=_interval(report["interval"]) if report.get("interval") else None,
+            accuracy=test.get("accuracy"),
+            accuracy_interval=_interval(test["interval"]) if test.get("interval") else None,
             # Made anew: the folder may have been moved since the answer was written.
             resume=resume_command("compare", folder) if answer.get("resume") or not finished else None,
             tied=len(chosen.get("tied_with") or ()),

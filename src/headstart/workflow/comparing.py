@@ -1,4 +1,4 @@
-"""compare: trials one after the other, each in a process of its own, and the answer after each."""
+"""compare: trials one after the other, each in a subprocess, and the result written after each."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from headstart.comparison.comparison import Comparison, TrialEnd
 from headstart.comparison.grid import GridPlan, Trial, Variant
 from headstart.comparison.latencies import MOST_REPEATS, Measurable, better_of, doubtful
 from headstart.comparison.measured_variants import inference_key, network_facts
-from headstart.comparison.rounds import Schedule, limit_of_share, schedule
-from headstart.comparison.summary import answer_of, select_values
-from headstart.distributed.process import apart
+from headstart.comparison.rounds import TrialSchedule, limit_of_share, schedule
+from headstart.comparison.summary import comparison_result, validation_values
+from headstart.distributed.process import run_in_subprocess
 from headstart.errors import DiskFullError, HeadstartError, Interrupted, RunError, require
 from headstart.networks.cards.finding import find_model
 from headstart.prediction.latency_process import inference_of_bundle
@@ -25,21 +25,21 @@ from headstart.runs.observers import Observer
 from headstart.training.stopping import STOPPING, StopRequest
 from headstart.workflow.images import drawn_by_name, with_absolute_paths
 from headstart.workflow.plans import refuse_by_licence, refuse_missing_steps
-from headstart.workflow.trial import TrialTask, refuse_unknown, run_trial, settle_all, whole_plan, why_no_weights
+from headstart.workflow.trial import TrialTask, refuse_unknown, resolve_all, run_trial, whole_plan, why_no_weights
 
 
 class Watcher(Observer):
-    """Watches the trials beside what each of them tells."""
+    """Observer of a comparison: of its trials and of the events within each."""
 
     def trial_started(self, trial: Trial, *, of: int, resumed: str) -> None:
-        """A trial begins; `resumed` says whether it is taken up again: anew or resume."""
+        """Called when a trial begins; `resumed` is anew or resume."""
 
     def trial_ended(self, trial: Trial, end: TrialEnd, row: Mapping[str, Any]) -> None:
-        """It has ended; `row` is its row of the answer."""
+        """Called when it has ended; `row` is its row of the result."""
 
 
-class Apart(Protocol):
-    """Does work in another process; tests do it here."""
+class RunInSubprocess(Protocol):
+    """Function that runs work in a subprocess; tests run it in this process."""
 
     def __call__(
         self, work: Callable[[Any, Observer], Any], task: object, *, observer: Observer, stop: StopRequest
@@ -48,34 +48,40 @@ class Apart(Protocol):
 
 
 def compare(
-    plan: GridPlan, *, out: str | Path | None = None, watcher: Watcher | None = None, run_in: Apart = apart
+    plan: GridPlan,
+    *,
+    out: str | Path | None = None,
+    watcher: Watcher | None = None,
+    run_in: RunInSubprocess = run_in_subprocess,
 ) -> dict[str, Any]:
-    """Run all trials of a comparison, judge them, and say what is better, what is tied, and what to take.
+    """Result of a comparison: all its trials are run and evaluated, its variants compared.
 
-    Options, paths in plans, data and licences are checked before anything is made.
+    Options, paths in plans, data and licences are checked before any folder is made.
 
     Args:
-        plan: What is compared.
+        plan: Plan of the comparison.
         out: Folder; a new one under `comparisons/` if None.
-        watcher: Told what happens.
-        run_in: Where a trial runs: a process of its own.
+        watcher: Receives events.
+        run_in: Where a trial runs: in a subprocess.
 
     Raises:
         HeadstartError: see its subclasses; Interrupted after Ctrl-C or SIGTERM, with everything saved.
     """
     watcher = watcher or Watcher()
-    plan = _fixed(plan)
+    plan = _with_common_test_set(plan)
     validation = _refuse_faults(plan, watcher, run_in)
     plan = plan.model_copy(update={"data": plan.data.model_copy(update={"validation": validation})})
     stem = f"{plan.what}-{time.strftime('%Y%m%d-%H%M%S')}"
     folder = Path(out) if out is not None else new_folder(Path("comparisons"), stem)
-    return _go_on(Comparison.create(folder, plan), watcher, run_in)
+    return _run_pending(Comparison.create(folder, plan), watcher, run_in)
 
 
-def resume_comparison(folder: str | Path, *, watcher: Watcher | None = None, run_in: Apart = apart) -> dict[str, Any]:
-    """Go on with a comparison that was stopped or killed; trials that have ended are not run again.
+def resume_comparison(
+    folder: str | Path, *, watcher: Watcher | None = None, run_in: RunInSubprocess = run_in_subprocess
+) -> dict[str, Any]:
+    """Result of a comparison that is resumed; trials that have ended are not run again.
 
-    Those that failed are, and those that lacked their weights, if these can be had now.
+    Failed trials are, and those that lacked pretrained weights, if these are available now.
 
     Raises:
         RunError: not a comparison, or another process works on it.
@@ -83,72 +89,72 @@ def resume_comparison(folder: str | Path, *, watcher: Watcher | None = None, run
     watcher = watcher or Watcher()
     comparison = Comparison.open(Path(folder))
     _refuse_faults(comparison.plan(), watcher, run_in)
-    return _go_on(comparison, watcher, run_in)
+    return _run_pending(comparison, watcher, run_in)
 
 
-def _go_on(comparison: Comparison, watcher: Watcher, run_in: Apart) -> dict[str, Any]:
+def _run_pending(comparison: Comparison, watcher: Watcher, run_in: RunInSubprocess) -> dict[str, Any]:
     stop = StopRequest(tell=lambda text: watcher.noted(STOPPING, {"how": text}))
     with comparison.held(), stop.listening():
-        work = _Work(comparison, comparison.plan(), watcher, run_in, stop)
+        work = _PendingWork(comparison, comparison.plan(), watcher, run_in, stop)
         try:
-            work.write_answer()  # whoever looks finds one, even if the first trial is killed
+            work.write_result()  # there is a result even if the first trial is killed
             while (trial := work.next_trial()) is not None:
                 work.measure_inference()
                 work.run(trial)
             work.measure_inference()
         except (Interrupted, KeyboardInterrupt) as stopped:  # the latter by a second Ctrl-C
-            work.write_answer()
-            way_on = f"go on with: {comparison.resume_command}"
+            work.write_result()
+            way_on = f"resume with: {comparison.resume_command}"
             raise Interrupted("stopped; everything is saved", remedy=way_on) from stopped
         except DiskFullError as error:
-            # Not the remedy of the trial's own error: that names the command for a run that stands alone.
-            way_on = f"what was saved before is whole; make room, then go on with: {comparison.resume_command}"
+            # Not the remedy of the trial's error: that names the command for a single run.
+            way_on = f"what was saved before is intact; free some space, then resume with: {comparison.resume_command}"
             raise DiskFullError(error.found, remedy=way_on) from error
-        answer = work.write_answer()
-    if not any(row["state"] == "done" for row in answer["trials"]):
+        result = work.write_result()
+    if not any(row["state"] == "done" for row in result["trials"]):
         raise RunError(
-            f"no trial of {comparison.folder} could be run: {answer['trials'][0]['error']}",
-            remedy=f"once that is mended, go on with: {comparison.resume_command}",
+            f"no trial of {comparison.folder} could be run: {result['trials'][0]['error']}",
+            remedy=f"once that is fixed, resume with: {comparison.resume_command}",
         )
-    return answer
+    return result
 
 
 @dataclass
-class _Work:
-    """What is left of a comparison, one piece after the other."""
+class _PendingWork:
+    """Remaining work of a comparison."""
 
     comparison: Comparison
     plan: GridPlan
     watcher: Watcher
-    run_in: Apart
+    run_in: RunInSubprocess
     stop: StopRequest
     tried: set[str] = field(default_factory=set)
-    """Trials, and networks whose speed could not be measured, that had their turn in this call."""
+    """Trials, and networks whose latency could not be measured, that were tried in this call."""
     again: Counter[str] = field(default_factory=Counter)
-    """How often the speed of a network was measured once more in this call."""
+    """Repeated latency measurements of each network in this call."""
     unavailable: dict[str, str] = field(default_factory=dict)
-    """Network -> why its weights could not be had in this call: one outage is waited for once."""
+    """Network -> reason why its weights are unavailable; each is tried once in this call."""
 
-    def known(self) -> Schedule:
-        """The trials that are known so far."""
+    def known(self) -> TrialSchedule:
+        """Trials that are known so far."""
         return schedule(
             self.plan,
             has_ended=self._has_ended,
-            values_of=lambda trials: select_values(self.comparison, trials, self.plan.metric),
+            values_of=lambda trials: validation_values(self.comparison, trials, self.plan.metric),
         )
 
     def next_trial(self) -> Trial | None:
-        """The first that has not ended."""
+        """First trial that has not ended."""
         return next((trial for trial in self.known().trials if not self._has_ended(trial)), None)
 
-    def write_answer(self) -> dict[str, Any]:
-        """comparison.json, as far as things are."""
-        answer = answer_of(self.comparison, self.known())
-        self.comparison.write_answer(answer)
-        return answer
+    def write_result(self) -> dict[str, Any]:
+        """Content of comparison.json, written anew."""
+        result = comparison_result(self.comparison, self.known())
+        self.comparison.write_result(result)
+        return result
 
     def run(self, trial: Trial) -> None:
-        """Run one trial to its end; a failure is an end too, a full disk is not."""
+        """Run one trial; a failure ends the trial, a full disk stops the comparison."""
         start: Literal["anew", "resume"] = "resume" if self.comparison.started(trial) else "anew"
         before = self.comparison.end_of(trial)
         lacks_weights = before is not None and before.accuracy == "needs download"
@@ -172,8 +178,8 @@ class _Work:
         self.tried.add(trial.name)
         self.unavailable |= end.missing
         self.comparison.end(trial, end)
-        answer = self.write_answer()
-        row = next(row for row in answer["trials"] if row["trial"] == trial.name)
+        result = self.write_result()
+        row = next(row for row in result["trials"] if row["trial"] == trial.name)
         self.watcher.trial_ended(trial, end, row)
 
     def _ended(self, trial: Trial, start: Literal["anew", "resume"]) -> TrialEnd:
@@ -181,7 +187,7 @@ class _Work:
         return end
 
     def _with_weights(self, trial: Trial, before: TrialEnd) -> TrialEnd:
-        """Of a trial with random weights: the end of a new run if the real ones can be had now, else the one before."""
+        """End of a new run if pretrained weights are available now, else the one with random weights."""
         network = self.comparison.run_of(trial).plan().model.name
         if network in self.unavailable:
             return before
@@ -193,9 +199,9 @@ class _Work:
         return self._ended(trial, "anew")
 
     def measure_inference(self) -> None:
-        """Speed and memory of prediction, once for each network: strategies and rates do not change them.
+        """Measure throughput, latency and memory of prediction once for each network: strategies do not change them.
 
-        A figure that is not stable, or that cannot be right beside those of the others, is measured again.
+        Figures that are unstable, or implausible compared with those of other networks, are measured again.
         """
         bundles = self._bundles()
         for key in bundles:
@@ -207,7 +213,7 @@ class _Work:
                 self._measure(key, bundles[key])
 
     def _bundles(self) -> dict[str, Measurable]:
-        """What prediction depends on -> a bundle to measure it with."""
+        """Key of throughput and latency -> bundle with which they are measured."""
         found: dict[str, Measurable] = {}
         for trial in self.known().trials:
             end, run = self.comparison.end_of(trial), self.comparison.run_of(trial)
@@ -230,7 +236,7 @@ class _Work:
         self.comparison.write_inference({**known, key: better_of(known.get(key), figures)})
 
     def _has_ended(self, trial: Trial) -> bool:
-        """What failed or lacked weights in an earlier call is tried once more; not in a race, where others went on."""
+        """Whether a trial has ended; failed ones and those without weights are retried, except in halving rounds."""
         end = self.comparison.end_of(trial)
         if end is None:
             return False
@@ -238,7 +244,7 @@ class _Work:
         return is_whole or trial.share < 1.0 or trial.name in self.tried
 
     def _task(self, trial: Trial, start: Literal["anew", "resume"]) -> TrialTask:
-        """What the trial's process needs to know."""
+        """Task of a trial, for its subprocess."""
         data, bare = self.plan.data, _bare_task(self.plan, trial.variant, trial.seed)
         if trial.share < 1.0:
             counts = Counter(record.label for record in drawn_by_name(whole_plan(bare)).roles.training_pool)
@@ -249,9 +255,9 @@ class _Work:
         return replace(bare, folder=folder, data=data, start=start, unavailable=dict(self.unavailable))
 
     def _refuse_other_images(self, trial: Trial) -> None:
-        """Trials with the same seed and roles must have seen the same files: verdicts compare image by image.
+        """Refuse a trial whose files differ from those of another with the same seed: verdicts compare image by image.
 
-        A trial that saw others is removed, so that it is run anew once the files are those of before.
+        Such a trial is removed, so that it is run anew once the files are restored.
 
         Raises:
             RunError: files were added, removed, changed or given another class since an earlier trial.
@@ -268,8 +274,8 @@ class _Work:
                 raise RunError(
                     f"the images of {mine['source']} changed between the trials {other.name} and {trial.name}",
                     expected="the same files for all trials",
-                    remedy=f"restore them, then go on with: {self.comparison.resume_command}; "
-                    "or start a new comparison on those of now",
+                    remedy=f"restore them, then resume with: {self.comparison.resume_command}; "
+                    "or start a new comparison on the present files",
                 )
 
 
@@ -278,22 +284,22 @@ def _bare_task(plan: GridPlan, variant: Variant, seed: int) -> TrialTask:
     return TrialTask(Path(), plan.data, seed, changes, missing_weights=plan.missing_weights)
 
 
-def _fixed(plan: GridPlan) -> GridPlan:
-    """The same for whoever resumes it from another folder, and with one set of images that report for all seeds."""
+def _with_common_test_set(plan: GridPlan) -> GridPlan:
+    """Plan with absolute paths, and with one test set for all seeds."""
     data = plan.data
     test_seed = plan.seeds[0] if data.test_seed is None else data.test_seed
     return plan.model_copy(update={"data": with_absolute_paths(data).model_copy(update={"test_seed": test_seed})})
 
 
-def _validated(ways: Sequence[Literal["tuned", "head only"]], *, values: int) -> Literal["auto", "held_out"]:
-    """How all variants can be validated on the same images in the same way.
+def _common_validation(ways: Sequence[Literal["tuned", "head only"]], *, values: int) -> Literal["auto", "held_out"]:
+    """Validation that is the same for all variants.
 
-    A solved head is usually validated out-of-fold in all of train, or in a sample of it where features are many; a
-    tuned network on images held out of train. The two are different figures. Where variants would differ in this, all
-    of them hold out the same images, the solved heads too.
+    A linear probe is usually validated out-of-fold in all of train, or in a sample of it where features are many; a
+    tuned network on images held out of train. The two metrics cannot be compared. Where variants would differ in this,
+    the same images are held out for all of them, for linear probes too.
 
     Args:
-        ways: Of each variant.
+        ways: Of each variant: whether epochs are trained, or the head only.
         values: Training images times features of the widest network.
     """
     from headstart.solvers.head_solver import SAMPLE_VALUES
@@ -302,9 +308,9 @@ def _validated(ways: Sequence[Literal["tuned", "head only"]], *, values: int) ->
     return "held_out" if len(set(ways)) > 1 or in_a_sample else "auto"
 
 
-def _refuse_faults(plan: GridPlan, watcher: Watcher, run_in: Apart) -> Literal["auto", "held_out"]:
-    """What is wrong with any variant is found before a folder is made; how to validate all alike, if nothing is."""
-    if importlib.util.find_spec("torch") is None:  # not imported: this process only waits for others
+def _refuse_faults(plan: GridPlan, watcher: Watcher, run_in: RunInSubprocess) -> Literal["auto", "held_out"]:
+    """Validation for all variants; any fault of a variant is raised before a folder is made."""
+    if importlib.util.find_spec("torch") is None:  # not imported: this process only waits for subprocesses
         require("torch", extra="train")
     refuse_unknown(plan.base)
     tasks = [_bare_task(plan, variant, plan.seeds[0]) for variant in plan.variants()]
@@ -316,7 +322,7 @@ def _refuse_faults(plan: GridPlan, watcher: Watcher, run_in: Apart) -> Literal["
         refuse_by_licence(made, find_model(made.model.name))
         plans.append(made)
     images = len(drawn_by_name(plans[0]).roles.training_pool)
-    run_in(settle_all, tasks, observer=watcher, stop=StopRequest())
+    run_in(resolve_all, tasks, observer=watcher, stop=StopRequest())
     widest = max(find_model(made.model.name).card.features or 0 for made in plans)
     tuned = [any(phase.kind == "train" for phase in made.phases) for made in plans]
-    return _validated(["tuned" if one else "head only" for one in tuned], values=images * widest)
+    return _common_validation(["tuned" if one else "head only" for one in tuned], values=images * widest)

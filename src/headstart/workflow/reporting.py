@@ -12,7 +12,7 @@ from headstart.errors import HeadstartError, ModelError, RunError
 from headstart.files import is_file, is_folder, is_there, write_atomically
 from headstart.html.pictures import NO_PICTURES, Pictures, Thumbnails
 from headstart.networks.cards.finding import find_model
-from headstart.reports.comparison.facts import ANSWER, SETTLED, read_comparison
+from headstart.reports.comparison.facts import PLAN_FILE, RESULT_FILE, read_comparison_facts
 from headstart.reports.comparison.report import comparison_page
 from headstart.reports.run.report import run_page
 from headstart.runs.record import RunFacts, read_run
@@ -92,8 +92,8 @@ def _whole(folder: Path, images: Images) -> tuple[Kind, str, tuple[str, ...]]:
 
 
 def _drawn(folder: Path, images: Images) -> tuple[Kind, str, tuple[str, ...]]:
-    if is_file(folder / ANSWER) or is_file(folder / SETTLED):
-        return "comparison", comparison_page(read_comparison(folder)), ()
+    if is_file(folder / RESULT_FILE) or is_file(folder / PLAN_FILE):
+        return "comparison", comparison_page(read_comparison_facts(folder)), ()
     if not is_file(folder / "plan.resolved.yaml"):
         raise RunError(
             f"{folder} is no run folder" if is_there(folder) else f"{folder} does not exist",

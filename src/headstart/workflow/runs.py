@@ -115,7 +115,7 @@ def compare_runs(folders: Sequence[str | Path]) -> RunComparison:
     Raises:
         RunError: fewer than two, one of them has not reported, or they share no image that reports.
     """
-    from headstart.comparison.verdicts import compare
+    from headstart.comparison.verdicts import compare_pairs
 
     places = list(dict.fromkeys(Path(folder) for folder in folders))
     if len(places) < 2:
@@ -131,7 +131,7 @@ def compare_runs(folders: Sequence[str | Path]) -> RunComparison:
     shared = set.intersection(*(set(rows) for rows in answers.values()))
     groups = [run.data().get("group_of") or {} for run in runs]
     outcomes = [_outcomes(name, rows, of) for (name, rows), of in zip(answers.items(), groups, strict=True)]
-    pairs = compare(outcomes, on="report")
+    pairs = compare_pairs(outcomes, on="test")
     if not pairs:
         raise RunError(
             f"{' and '.join(names)} share none of their {len(labels):,} images that report",

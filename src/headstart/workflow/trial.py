@@ -1,4 +1,4 @@
-"""One trial of a comparison: options and changes -> plan -> a run folder, begun or taken up again."""
+"""One trial of a comparison: options and changes -> plan -> run folder, new or resumed."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from headstart.workflow.training.resume import resume
 from headstart.workflow.training.train import settle, train
 
 OPTIONS = tuple(item.name for item in fields(TrainOptions) if item.name not in ("data", "seed"))
-"""What a comparison may set or vary beside paths in the plan."""
+"""Options that a comparison may set or vary, in addition to paths in the plan."""
 
 RANDOM = {"model.weights": "random"}
 Accuracy: TypeAlias = Literal["measured", "needs download"]
@@ -39,10 +39,10 @@ Accuracy: TypeAlias = Literal["measured", "needs download"]
 
 @dataclass(frozen=True)
 class TrialTask:
-    """What a process needs to know to run one trial."""
+    """Task of the subprocess of one trial."""
 
     folder: Path
-    """Of its run."""
+    """Folder of its run."""
     data: DataPlan
     seed: int
     changes: Changes = field(default_factory=dict)
@@ -50,14 +50,14 @@ class TrialTask:
     start: Literal["anew", "resume"] = "anew"
     missing_weights: Literal["random", "fail"] = "random"
     unavailable: Mapping[str, str] = field(default_factory=dict)
-    """Network -> why its weights could not be had a moment ago: they are not tried again."""
+    """Network -> reason why its weights are unavailable: they are not tried again."""
 
 
 def trial_plan(task: TrialTask) -> TrainOptions | Plan:
-    """What `train` is asked for: options where that is all there is, else the plan with values put at paths.
+    """Options of `train`; a plan with changed values if any change is a path in the plan.
 
     Raises:
-        PlanError: an option has no such value, or a path leads nowhere.
+        PlanError: an option has no such value, or a path is not in the plan.
     """
     named, paths = split_changes(task.changes, OPTIONS)
     try:
@@ -76,7 +76,7 @@ def trial_plan(task: TrialTask) -> TrainOptions | Plan:
 
 
 def whole_plan(task: TrialTask) -> Plan:
-    """The plan of a trial, advice taken where its strategy is auto.
+    """Plan of a trial, with the advised strategy if it is auto.
 
     Raises:
         HeadstartError: as `trial_plan`, and if the images cannot be found.
@@ -87,8 +87,8 @@ def whole_plan(task: TrialTask) -> Plan:
     return advised_plan(made) if made.strategy == AUTO else make_plan(made)
 
 
-def settle_all(tasks: Sequence[TrialTask], observer: Observer) -> None:
-    """Fit the plans of all variants to their networks, so that what cannot work is told before anything is trained.
+def resolve_all(tasks: Sequence[TrialTask], observer: Observer) -> None:
+    """Resolve the plans of all variants against their networks, so that faults are found before training.
 
     Raises:
         HeadstartError: a network without groups, a size it does not take, more groups to unfreeze than there are.
@@ -101,7 +101,7 @@ def settle_all(tasks: Sequence[TrialTask], observer: Observer) -> None:
 
 
 def refuse_unknown(changes: Changes) -> None:
-    """A key that is neither an option nor looks like a path is a slip of the pen.
+    """Refuse keys that are neither options nor paths in the plan.
 
     Raises:
         PlanError: with every such key.
@@ -113,14 +113,14 @@ def refuse_unknown(changes: Changes) -> None:
         if key not in OPTIONS and (first not in sections or first in ("data", "seed", "schema_version", "reasons")):
             hint = nearest(key, [*OPTIONS, *sections])
             faults.append(
-                f"{key}: is no option of headstart train and no path in a plan" + (f"; {hint}" if hint else "")
+                f"{key}: is neither an option of headstart train nor a path in a plan" + (f"; {hint}" if hint else "")
             )
     if faults:
         raise PlanError(faults, source="what is compared")
 
 
 def run_trial(task: TrialTask, observer: Observer) -> TrialEnd:
-    """Train, judge, and say how it ended; weights that cannot be had are replaced by random ones where that is wanted.
+    """End of a trial that is trained and evaluated; missing weights are replaced by random ones if the task allows it.
 
     Raises:
         HeadstartError: as `train`; Interrupted after SIGTERM, with everything saved.
@@ -131,11 +131,11 @@ def run_trial(task: TrialTask, observer: Observer) -> TrialEnd:
         raise
     except Exception as error:
         lines = (str(error).strip() or type(error).__name__).splitlines()
-        kept = task.folder / "traceback.txt"
+        path = task.folder / "traceback.txt"
         with contextlib.suppress(OSError):
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            kept.write_text(traceback.format_exc(), encoding="utf-8")
-        remedy = f"{kept} has the details; if memory ran out, a smaller --batch-size or --input-size needs less"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(traceback.format_exc(), encoding="utf-8")
+        remedy = f"{path} has the details; if memory ran out, a smaller --batch-size or --input-size needs less"
         raise RunError(f"{type(error).__name__}: {lines[0]}", remedy=remedy) from error
 
 
@@ -155,19 +155,23 @@ def _run_trial(task: TrialTask, observer: Observer) -> TrialEnd:
     missing = {network: why}
     if task.missing_weights == "fail":
         return TrialEnd("failed", error=why, missing=missing)
-    observer.noted("random_weights", {"why": why if known is None else f"those of {network} cannot be had, as before"})
-    answer = _trained(_with_random_weights(task), observer, time.monotonic())  # tries to download are no training
-    return replace(_end_of(answer, "needs download"), missing=missing)
+    observer.noted(
+        "random_weights", {"why": why if known is None else f"those of {network} are unavailable, as before"}
+    )
+    result = _trained(
+        _with_random_weights(task), observer, time.monotonic()
+    )  # the download is not part of the training time
+    return replace(_end_of(result, "needs download"), missing=missing)
 
 
 def _trained(task: TrialTask, observer: Observer, started: float) -> TrainResult:
-    return train(trial_plan(task), out=task.folder, observer=observer, progress=_told(observer), started=started)
+    return train(trial_plan(task), out=task.folder, observer=observer, progress=_progress_to(observer), started=started)
 
 
 def _resumed(task: TrialTask, observer: Observer, started: float) -> TrialEnd:
-    """The end of a trial that was begun by a process before this one.
+    """End of a resumed trial.
 
-    A budget is for the trial, however many processes it takes: all must have the same to be compared.
+    A budget is for the whole trial, however often it is resumed: all trials must have the same to be compared.
     """
     from headstart.training.checkpoint import trained_seconds
 
@@ -175,12 +179,12 @@ def _resumed(task: TrialTask, observer: Observer, started: float) -> TrialEnd:
     if (metrics := run.metrics()) is not None:  # killed after its last file was written
         return replace(_end_of(TrainResult(run, metrics), accuracy), peak_memory_bytes=None)
     started -= trained_seconds(run.checkpoint)
-    answer = resume(task.folder, observer=observer, progress=_told(observer), started=started)
-    return _end_of(answer, accuracy)
+    result = resume(task.folder, observer=observer, progress=_progress_to(observer), started=started)
+    return _end_of(result, accuracy)
 
 
-def _told(observer: Observer) -> Progress:
-    """How far the reading of images is, told to an observer."""
+def _progress_to(observer: Observer) -> Progress:
+    """Progress of reading images, passed on to an observer."""
 
     def watch(what: str, total: int) -> Callable[[int], object]:
         observer.work_started(what, total)
@@ -189,20 +193,20 @@ def _told(observer: Observer) -> Progress:
     return watch
 
 
-def _end_of(answer: TrainResult, accuracy: Accuracy) -> TrialEnd:
-    metrics = answer.metrics
+def _end_of(result: TrainResult, accuracy: Accuracy) -> TrialEnd:
+    metrics = result.metrics
     phases = sum(row["seconds"] for row in metrics["phases"])
     seconds = max(metrics["seconds"]["total"], phases)
-    resumed = sum(event["event"] == "resumed" for event in answer.run.events())
+    resumed = sum(event["event"] == "resumed" for event in result.run.events())
     return TrialEnd("done", accuracy=accuracy, seconds=seconds, peak_memory_bytes=peak_memory_bytes(), resumed=resumed)
 
 
 def why_no_weights(network: str, observer: Observer) -> str | None:
-    """Bring the weights of a network to this machine; why that cannot be done, with the way out, or None.
+    """Reason why the weights of a network are unavailable, with the way out; None once they are downloaded.
 
     Args:
-        network: As a settled plan names it.
-        observer: Told that it begins.
+        network: As a resolved plan names it.
+        observer: Receives the progress.
     """
     from headstart.networks.weights.loading import weight_file
 
@@ -218,22 +222,22 @@ def why_no_weights(network: str, observer: Observer) -> str | None:
 
 
 def _network_of(task: TrialTask) -> str:
-    """By its full name, so that one network is one however it was asked for."""
+    """Full name of the network, whichever way it was given."""
     name = whole_plan(task).model.name
-    with contextlib.suppress(WeightsUnavailableError):  # of a repository that cannot be asked
+    with contextlib.suppress(WeightsUnavailableError):  # of a repository that is unreachable
         return find_model(name).name
     return name
 
 
 def _accuracy_of(task: TrialTask) -> Accuracy:
-    """Needs download where a trial that is taken up again has random weights that nobody asked for."""
+    """Needs download if a resumed trial has random weights that were not requested."""
     if task.start == "anew" or Run(task.folder).plan().model.weights == "pretrained":
         return "measured"
     return "measured" if whole_plan(task).model.weights == "random" else "needs download"
 
 
 def _with_random_weights(task: TrialTask) -> TrialTask:
-    """The same from random weights: as there are no statistics to keep, trained phases normalise by batch."""
+    """Task with random weights: without pretrained statistics, BatchNorm uses those of the batch in trained phases."""
     trained = [index for index, phase in enumerate(whole_plan(task).phases) if phase.kind == "train"]
     changes = {**RANDOM, **{f"phases[{index}].batch_norm": "train" for index in trained}}
     return replace(task, changes={**task.changes, **changes})

@@ -36,7 +36,10 @@ def ask(*arguments: str) -> Any:
 def test_the_three_questions(asked: list[GridPlan]):
     assert ask("models", "photos", "--models", "a, b", "--seeds", "2", "--limit-train", "5/class").exit_code == 0
     assert ask("strategies", "photos", "--metric", "log_loss", "--halving", "successive").exit_code == 0
-    assert ask("rates", "photos", "--rates", "1e-2,1e-3", "--seed", "7", "--model", "resnet18").exit_code == 0
+    assert (
+        ask("learning_rates", "photos", "--learning-rates", "1e-2,1e-3", "--seed", "7", "--model", "resnet18").exit_code
+        == 0
+    )
     models, strategies, rates = asked
     assert [variant.name for variant in models.variants()] == ["a", "b"]
     assert (models.seeds, models.data.limit_train) == ((0, 1), "5/class")
@@ -64,7 +67,7 @@ def test_a_grid_file_and_what_the_line_changes(asked: list[GridPlan], tmp_path: 
         ([], "WHAT"),
         (["models"], "DATA"),
         (["grid"], "--grid"),
-        (["models", "x", "--rates", "1"], "--rates does not go with models"),
+        (["models", "x", "--learning-rates", "1"], "--learning-rates does not go with models"),
         (["strategies", "x", "--grid", "g.yaml"], "--grid does not go with strategies"),
         (["models", "x", "--resume", "y", "--seeds", "2"], "has no effect together with --resume"),
         (["models", "x", "--augmentation", "much"], "augmentation"),
@@ -84,7 +87,7 @@ def test_the_whole_way(image_folder: Path, tmp_path: Path, command: list[str]):
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run([*command, *arguments], capture_output=True, text=True, env=environment, check=False)
     assert done.returncode == 0, done.stderr
-    assert "1/2 feature_extraction, seed 0: accuracy" in done.stderr
+    assert "1/2 feature_extraction, seed 0: test accuracy" in done.stderr
     assert "chosen: " in done.stdout
     assert "partial" in done.stdout
     assert f"headstart report {tmp_path / 'c'}" in done.stdout

@@ -17,9 +17,11 @@ def test_a_comparison_by_keywords_is_the_one_of_the_command(monkeypatch: pytest.
 
     seen: list[Any] = []
     monkeypatch.setattr(comparing, "compare", lambda plan, **rest: seen.append(plan))
-    headstart.compare("rates", "photos", rates=[1e-3, "1e-4"], seeds=2, epochs=1, limit_test="9", progress="none")
+    headstart.compare(
+        "learning_rates", "photos", learning_rates=[1e-3, "1e-4"], seeds=2, epochs=1, limit_test="9", progress="none"
+    )
     plan = seen[0]
-    assert list(plan.vary["rate"]) == ["0.001", "1e-4"]
+    assert list(plan.vary["learning_rate"]) == ["0.001", "1e-4"]
     assert (plan.seeds, plan.base["epochs"], plan.data.limit_test) == ((0, 1), 1, "9")
     headstart.compare(plan, progress="none")
     assert seen[1] == plan
@@ -30,8 +32,8 @@ def test_a_comparison_by_keywords_is_the_one_of_the_command(monkeypatch: pytest.
 @pytest.mark.parametrize(
     ("call", "words"),
     [
-        (lambda: headstart.compare("models", "photos", rates=[1e-3]), r"rates does not go with 'models'"),
-        (lambda: headstart.compare("rates"), r"data is missing; expected what 'rates' needs"),
+        (lambda: headstart.compare("models", "photos", learning_rates=[1e-3]), r"rates does not go with 'models'"),
+        (lambda: headstart.compare("learning_rates"), r"data is missing; expected what 'learning_rates' needs"),
         (
             lambda: headstart.compare("strategy", "photos"),
             r"what: 'strategy' must be one of .* did you mean strategies",

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from headstart.errors import RunError
-from headstart.reports.comparison.facts import read_comparison
+from headstart.reports.comparison.facts import read_comparison_facts
 from report_folders import make_comparison, make_run
 
 
@@ -25,7 +25,7 @@ def change(folder: Path, **values: object) -> None:
 
 
 def test_runs_are_found_by_variant_and_seed(folder: Path):
-    comparison = read_comparison(folder)
+    comparison = read_comparison_facts(folder)
     assert [one["name"] for one in comparison.variants] == ["a", "b", "resnet50"]
     assert comparison.number("b") == 2
     assert [run.plan["seed"] for run in comparison.runs_of("a")] == [0, 1]
@@ -38,19 +38,19 @@ def test_runs_are_found_by_variant_and_seed(folder: Path):
 def test_a_comparison_that_was_moved_still_finds_its_trials(folder: Path, tmp_path: Path):
     moved = tmp_path / "elsewhere"
     shutil.move(folder, moved)
-    assert len(read_comparison(moved).runs) == 4
+    assert len(read_comparison_facts(moved).runs) == 4
 
 
 def test_early_rungs_are_no_curves(folder: Path):
     trials = json.loads((folder / "comparison.json").read_text(encoding="utf-8"))["trials"]
     trials[0]["rung"] = 0.25
     change(folder, trials=trials)
-    assert [run.plan["seed"] for run in read_comparison(folder).runs_of("a")] == [1]
+    assert [run.plan["seed"] for run in read_comparison_facts(folder).runs_of("a")] == [1]
 
 
 def test_runs_that_are_gone_are_said(folder: Path):
     shutil.rmtree(folder / "trials" / "001-a-seed0")
-    comparison = read_comparison(folder)
+    comparison = read_comparison_facts(folder)
     assert list(comparison.missing) == ["001-a-seed0"]
     assert "is no run folder" in comparison.missing["001-a-seed0"]
     assert len(comparison.runs) == 3
@@ -59,21 +59,24 @@ def test_runs_that_are_gone_are_said(folder: Path):
 def test_errors_teach(folder: Path):
     trials = json.loads((folder / "comparison.json").read_text(encoding="utf-8"))["trials"]
     change(folder, trials=[{**trial, "state": "to_come"} for trial in trials])
-    way_on = rf"go on with: headstart compare --resume {folder}"
-    with pytest.raises(RunError, match=rf"no trial that ended yet; .* {way_on}"):
-        read_comparison(folder)
-    change(folder, schema_version=2)
-    with pytest.raises(RunError, match="schema version 2; expected 1; pip install --upgrade"):
-        read_comparison(folder)
-    (folder / "comparison.json").write_text('{"kind": "comparison", "schema_version": 1}', encoding="utf-8")
+    way_on = rf"resume it with: headstart compare --resume {folder}"
+    with pytest.raises(RunError, match=rf"no finished trial yet; .* {way_on}"):
+        read_comparison_facts(folder)
+    change(folder, schema_version=1)
+    with pytest.raises(RunError, match=rf"schema version 1; expected 2; it is rewritten by: .*--resume {folder}"):
+        read_comparison_facts(folder)
+    change(folder, schema_version=3)
+    with pytest.raises(RunError, match="schema version 3; expected 2; pip install --upgrade"):
+        read_comparison_facts(folder)
+    (folder / "comparison.json").write_text('{"kind": "comparison", "schema_version": 2}', encoding="utf-8")
     with pytest.raises(RunError, match="damaged: what, finished, metric"):
-        read_comparison(folder)
+        read_comparison_facts(folder)
     (folder / "comparison.json").write_text("[]", encoding="utf-8")
-    with pytest.raises(RunError, match="is no answer of a comparison"):
-        read_comparison(folder)
+    with pytest.raises(RunError, match="is not the result of a comparison"):
+        read_comparison_facts(folder)
     (folder / "comparison.json").write_text("{", encoding="utf-8")
     with pytest.raises(RunError, match="cannot be read"):
-        read_comparison(folder)
+        read_comparison_facts(folder)
     (folder / "comparison.json").unlink()
     with pytest.raises(RunError, match=rf"has no comparison\.json yet; .* {way_on}"):
-        read_comparison(folder)
+        read_comparison_facts(folder)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from headstart.reports.comparison.facts import read_comparison
+from headstart.reports.comparison.facts import read_comparison_facts
 from headstart.reports.comparison.report import COMPARISON_SECTIONS, comparison_page
 from page_text import parsed
 from report_folders import make_comparison, make_run
@@ -16,7 +16,7 @@ from report_folders import make_comparison, make_run
 @pytest.mark.parametrize("finished", [True, False])
 def test_it_is_a_whole_page(tmp_path: Path, finished: bool):
     runs = {"a": [make_run(tmp_path / "a")], "b": [make_run(tmp_path / "b", seed=1)]}
-    comparison = read_comparison(make_comparison(tmp_path / "c", runs, finished=finished))
+    comparison = read_comparison_facts(make_comparison(tmp_path / "c", runs, finished=finished))
     html = comparison_page(comparison)
     read = parsed(html.removeprefix("<!doctype html>\n"))
     titles = [text for _, text in read.all_of("h2")]
@@ -28,9 +28,9 @@ def test_it_is_a_whole_page(tmp_path: Path, finished: bool):
 def test_names_never_become_markup(tmp_path: Path):
     evil = "<script>alert(1)<|script>"
     runs = {evil: [make_run(tmp_path / "a", classes=(evil, '"><img src=x>'))]}
-    comparison = read_comparison(make_comparison(tmp_path / "c", runs))
-    chosen = {**comparison.answer["chosen"], "why": evil, "tied_with": [evil]}
-    html = comparison_page(replace(comparison, answer={**comparison.answer, "chosen": chosen, "command": evil}))
+    comparison = read_comparison_facts(make_comparison(tmp_path / "c", runs))
+    chosen = {**comparison.result["chosen"], "why": evil, "tied_with": [evil]}
+    html = comparison_page(replace(comparison, result={**comparison.result, "chosen": chosen, "command": evil}))
     read = parsed(html.removeprefix("<!doctype html>\n"))
     assert not read.all_of("script")
     assert not read.all_of("img")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from headstart.reports.comparison.facts import ComparisonFacts, read_comparison
+from headstart.reports.comparison.facts import ComparisonFacts, read_comparison_facts
 from headstart.reports.comparison.tradeoffs import tradeoffs_section
 from page_text import parsed
 from report_folders import make_comparison, make_run
@@ -16,20 +16,20 @@ from report_folders import make_comparison, make_run
 @pytest.fixture
 def comparison(tmp_path: Path) -> ComparisonFacts:
     runs = {f"v{i}": [make_run(tmp_path / f"{i}", seed=i)] for i in range(3)}
-    return read_comparison(make_comparison(tmp_path / "c", runs))
+    return read_comparison_facts(make_comparison(tmp_path / "c", runs))
 
 
 def test_two_charts_with_their_fronts(comparison: ComparisonFacts):
     pareto = {"minutes": ["v0", "v2"], "inference": ["v0"]}
-    section = tradeoffs_section(replace(comparison, answer={**comparison.answer, "pareto": pareto}))
+    section = tradeoffs_section(replace(comparison, result={**comparison.result, "pareto": pareto}))
     assert section is not None
     read = parsed(f"<div id='all'>{section.body}</div>")
     charts = [a for a, _ in read.all_of("svg") if a.get("class") == "plot"]
     assert [chart["aria-label"].split(".")[0] for chart in charts] == [
-        "Accuracy and time to train",
-        "Accuracy and speed",
+        "Accuracy and training time",
+        "Accuracy and throughput",
     ]
-    assert "On the front: v0 and v2." in charts[0]["aria-label"]
+    assert "On the Pareto front: v0 and v2." in charts[0]["aria-label"]
     spots = [a["class"] for a, _ in read.all_of("circle")]
     assert sorted(spots) == ["spot", "spot", "spot", "spot on", "spot on", "spot on"]
     assert len([a for a, _ in read.all_of("path") if a["class"] == "line front"]) == 1
@@ -38,5 +38,5 @@ def test_two_charts_with_their_fronts(comparison: ComparisonFacts):
 
 
 def test_a_single_variant_needs_no_chart(comparison: ComparisonFacts):
-    one = {**comparison.answer, "variants": comparison.variants[:1]}
-    assert tradeoffs_section(replace(comparison, answer=one)) is None
+    one = {**comparison.result, "variants": comparison.variants[:1]}
+    assert tradeoffs_section(replace(comparison, result=one)) is None

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from headstart.reports.comparison.facts import ComparisonFacts, read_comparison
+from headstart.reports.comparison.facts import ComparisonFacts, read_comparison_facts
 from headstart.reports.comparison.trials import (
     comparison_again_section,
     comparison_data_section,
@@ -21,7 +21,7 @@ from report_folders import make_comparison, make_run
 @pytest.fixture
 def comparison(tmp_path: Path) -> ComparisonFacts:
     runs = {f"v{i}": [make_run(tmp_path / f"{i}{s}", seed=s, epochs=2 + i) for s in range(2)] for i in range(2)}
-    return read_comparison(make_comparison(tmp_path / "c", runs, finished=False))
+    return read_comparison_facts(make_comparison(tmp_path / "c", runs, finished=False))
 
 
 def test_curves_of_each_variant_have_bands_and_common_axes(comparison: ComparisonFacts):
@@ -30,7 +30,7 @@ def test_curves_of_each_variant_have_bands_and_common_axes(comparison: Compariso
     read = parsed(f"<div id='all'>{section.body}</div>")
     charts = [a for a, _ in read.all_of("svg") if a.get("class") == "plot"]
     assert len(charts) == 4
-    assert "bands reach from the least to the most of 2 seeds" in read.text_of(id="all")
+    assert "Lines are means over 2 seeds, bands their range." in read.text_of(id="all")
     ticks = [text for a, text in read.all_of("text") if a["class"] == "tick" and text.endswith("%")]
     assert len(set(ticks)) * 2 == len(ticks), "both charts of accuracy have the same ticks"
     assert any(a["class"] == "band two" for a, _ in read.all_of("path"))
@@ -51,15 +51,18 @@ def test_the_images_and_the_command(comparison: ComparisonFacts):
     assert section is not None
     read = parsed(f"<div id='all'>{section.body}</div>")
     text = read.text_of(id="all")
-    assert "Every trial learned from 32 images, and 40 images (val) reported." in text
+    assert (
+        "Training set: 32 images. Validation: held-out 20% of train. Test set: 40 images (val), used for nothing else."
+        in text
+    )
     assert "2 files are the same" in text
     assert "1 image could not be read" in text
     assert len(read.all_of("tr")) == 3
     bare = comparison_data_section(replace(comparison, runs={}))
     assert bare is not None
     assert "Classes: ants and bees." in bare.body
-    unknown = {"source": "photos", "classes": [], "fit_images": None}
-    assert comparison_data_section(replace(comparison, answer={**comparison.answer, "data": unknown})) is None
+    unknown = {"source": "photos", "classes": [], "train_images": None}
+    assert comparison_data_section(replace(comparison, result={**comparison.result, "data": unknown})) is None
     again = comparison_again_section(comparison).body
     assert "headstart compare strategies photos --seeds 2" in again
     assert "comparison.yaml" in again

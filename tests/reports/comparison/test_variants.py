@@ -9,8 +9,13 @@ from pathlib import Path
 import pytest
 
 from headstart.html import wording
-from headstart.reports.comparison.facts import ComparisonFacts, read_comparison
-from headstart.reports.comparison.variants import forest_section, pairs_section, rates_section, variants_section
+from headstart.reports.comparison.facts import ComparisonFacts, read_comparison_facts
+from headstart.reports.comparison.variants import (
+    forest_section,
+    learning_rates_section,
+    pairs_section,
+    variants_section,
+)
 from page_text import PageText, parsed
 from report_folders import make_comparison, make_run
 
@@ -19,7 +24,7 @@ from report_folders import make_comparison, make_run
 def comparison(tmp_path: Path) -> ComparisonFacts:
     runs = {f"v{i}": [make_run(tmp_path / f"{i}{s}", seed=3 * i + s) for s in range(2)] for i in range(3)}
     rates = {"v0": (1e-2, "diverges"), "v1": (1e-4, "sweet spot"), "v2": (1e-6, "undertrains")}
-    return read_comparison(make_comparison(tmp_path / "c", runs, what="rates", rates=rates))
+    return read_comparison_facts(make_comparison(tmp_path / "c", runs, what="learning_rates", rates=rates))
 
 
 def body_of(section) -> PageText:
@@ -30,11 +35,11 @@ def body_of(section) -> PageText:
 def test_the_table_has_a_row_for_each_variant(comparison: ComparisonFacts):
     read = body_of(variants_section(comparison))
     rows = [(a.get("class"), text) for a, text in read.all_of("tr")]
-    report = comparison.variants[0]["report"]
+    test = comparison.variants[0]["test"]
     assert rows[1] == (
         "picked",
-        f"1 v0{wording.percent(report['accuracy'])}{wording.interval(report['interval'])}"
-        f"{wording.percent(comparison.variants[0]['select']['accuracy'])}212 s9012.5 ms500 MB4.65 M",
+        f"1 v0{wording.percent(test['accuracy'])}{wording.interval(test['interval'])}"
+        f"{wording.percent(comparison.variants[0]['validation']['accuracy'])}212 s9012.5 ms500 MB4.65 M",
     )
     assert rows[4][1].startswith("4 resnet50needs download\u2013")
     assert "by onnxruntime with 2 threads" in read.text_of(id="all")
@@ -46,7 +51,7 @@ def test_one_model_of_two_names_says_so_and_a_speed_that_is_no_figure_has_its_ra
     ranges = {"one_image_ms_range": [83, 2029], "images_per_second_range": [2, 40]}
     first, second, *rest = comparison.variants
     variants = [{**first, "inference": {**speed, **ranges}}, {**second, "same_model_as": first["name"]}, *rest]
-    told = replace(comparison, answer={**comparison.answer, "variants": variants})
+    told = replace(comparison, result={**comparison.result, "variants": variants})
     rows = [text for _, text in body_of(variants_section(told)).all_of("tr")]
     assert "unstable: 2 to 40" in rows[1]
     assert "unstable: 83 to 2,029 ms" in rows[1]
@@ -57,36 +62,36 @@ def test_one_model_of_two_names_says_so_and_a_speed_that_is_no_figure_has_its_ra
 
 
 def test_another_metric_has_its_column(comparison: ComparisonFacts):
-    other = replace(comparison, answer={**comparison.answer, "metric": "balanced_accuracy"})
+    other = replace(comparison, result={**comparison.result, "metric": "balanced_accuracy"})
     read = body_of(variants_section(other))
     assert "balanced accuracy" in read.all_of("tr")[0][1]
-    assert f"{comparison.variants[0]['report']['value']:.3f}" in read.all_of("tr")[1][1]
+    assert f"{comparison.variants[0]['test']['value']:.3f}" in read.all_of("tr")[1][1]
 
 
 def test_the_forest_has_the_best_first_on_one_scale(comparison: ComparisonFacts):
     read = body_of(forest_section(comparison))
     shown = [text for a, text in read.all_of("span") if a.get("class") == "value"]
-    best = max(one["report"]["accuracy"] for one in comparison.variants if one["report"])
+    best = max(one["test"]["accuracy"] for one in comparison.variants if one["test"])
     assert shown[0].startswith(wording.percent(best))
     assert len(shown) == 3, "what needs a download has no accuracy"
     dots = [float(a["cx"][:-1]) for a, _ in read.all_of("circle") if a["class"] == "dot"]
     assert dots == sorted(dots, reverse=True)
     assert len([a for a, _ in read.all_of("circle") if a["class"] == "seed"]) == 6
-    none = [{**one, "report": None} for one in comparison.variants]
-    assert forest_section(replace(comparison, answer={**comparison.answer, "variants": none})) is None
+    none = [{**one, "test": None} for one in comparison.variants]
+    assert forest_section(replace(comparison, result={**comparison.result, "variants": none})) is None
 
 
 def test_pairs_as_matrix_and_sentences(comparison: ComparisonFacts):
     pair = {
         "a": "v0",
         "b": "v1",
-        "on": "select",
+        "on": "validation",
         "verdict": "a",
         "sentence": "v0 is better than v1",
     }
     tie = {**pair, "b": "v2", "verdict": "tie", "sentence": "v0 and v2 are tied"}
     said = {**pair, "a": "v1", "b": "v2", "verdict": "b", "sentence": "As it was <said>."}
-    read = body_of(pairs_section(replace(comparison, answer={**comparison.answer, "pairs": [pair, tie, said]})))
+    read = body_of(pairs_section(replace(comparison, result={**comparison.result, "pairs": [pair, tie, said]})))
     rows = [text for _, text in read.all_of("tr")]
     assert rows == ["row against columnv0v1v2", "v0\u2013bettertie", "v1worse\u2013worse", "v2tiebetter\u2013"]
     assert [text for _, text in read.all_of("li")] == [
@@ -94,15 +99,15 @@ def test_pairs_as_matrix_and_sentences(comparison: ComparisonFacts):
         "v0 and v2 are tied",
         "As it was <said>.",
     ]
-    assert pairs_section(replace(comparison, answer={**comparison.answer, "pairs": []})) is None
+    assert pairs_section(replace(comparison, result={**comparison.result, "pairs": []})) is None
 
 
 def test_many_variants_have_no_matrix_but_all_sentences(comparison: ComparisonFacts):
     names = [f"v{i}" for i in range(12)]
     variants = [{**comparison.variants[0], "name": name} for name in names]
-    pair = {"on": "select", "difference": 0.0, "interval": [0, 0], "verdict": "tie", "sentence": "A tie."}
+    pair = {"on": "validation", "difference": 0.0, "interval": [0, 0], "verdict": "tie", "sentence": "A tie."}
     pairs = [{**pair, "a": a, "b": b} for a, b in pairwise(names)]
-    many = replace(comparison, answer={**comparison.answer, "variants": variants, "pairs": pairs})
+    many = replace(comparison, result={**comparison.result, "variants": variants, "pairs": pairs})
     read = body_of(pairs_section(many))
     assert not read.all_of("table")
     assert read.all_of("summary")[0][1] == "All 11 pairs as sentences"
@@ -110,7 +115,7 @@ def test_many_variants_have_no_matrix_but_all_sentences(comparison: ComparisonFa
 
 
 def test_rates_are_named_with_their_reason(comparison: ComparisonFacts):
-    read = body_of(rates_section(comparison))
+    read = body_of(learning_rates_section(comparison))
     rows = [text for _, text in read.all_of("tr")]
     assert [row[:4] for row in rows[1:]] == ["1e-2", "1e-4", "1e-6"]
     assert rows[2].endswith("the rule for sweet spot holds")
@@ -118,5 +123,5 @@ def test_rates_are_named_with_their_reason(comparison: ComparisonFacts):
     assert chart["aria-label"].startswith("Accuracy by learning rate. 1e-6 ")
     marks = [float(a["x"][:-1]) for a, _ in read.all_of("svg") if a.get("class") == "at"]
     assert marks[1] - marks[0] == pytest.approx(marks[2] - marks[1], abs=0.02), "equal factors are equally far apart"
-    plain = [{**one, "rate": None} for one in comparison.variants]
-    assert rates_section(replace(comparison, answer={**comparison.answer, "variants": plain})) is None
+    plain = [{**one, "learning_rate_label": None} for one in comparison.variants]
+    assert learning_rates_section(replace(comparison, result={**comparison.result, "variants": plain})) is None

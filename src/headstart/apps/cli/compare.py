@@ -13,7 +13,7 @@ from headstart.apps.cli.options import training as of
 from headstart.apps.cli.options.parsing import refuse_others
 from headstart.apps.cli.options.words import Augmentation, DomainName, Resize, Strategy
 from headstart.apps.cli.text.printing import json_text, show_text
-from headstart.comparison.questions import MODELS, RATES, SEEDS, STRATEGIES
+from headstart.comparison.questions import COMPARED_LEARNING_RATES, COMPARED_MODELS, COMPARED_STRATEGIES, DEFAULT_SEEDS
 
 if TYPE_CHECKING:
     from headstart.comparison.grid import GridPlan
@@ -24,7 +24,7 @@ class What(StrEnum):
 
     models = "models"
     strategies = "strategies"
-    rates = "rates"
+    learning_rates = "learning_rates"
     grid = "grid"
 
 
@@ -45,25 +45,29 @@ class Halving(StrEnum):
 
 def compare(
     context: typer.Context,
-    what: Annotated[What | None, typer.Argument(metavar="WHAT", help="models, strategies, rates or grid.")] = None,
+    what: Annotated[
+        What | None, typer.Argument(metavar="WHAT", help="models, strategies, learning_rates or grid.")
+    ] = None,
     data: Annotated[str | None, typer.Argument(metavar="DATA", help="As for train.")] = None,
     models: Annotated[
-        str | None, typer.Option("--models", help=f"Names with commas between; default: {','.join(MODELS)}.")
+        str | None, typer.Option("--models", help=f"Names with commas between; default: {','.join(COMPARED_MODELS)}.")
     ] = None,
     strategies: Annotated[
-        str | None, typer.Option("--strategies", help=f"Names with commas between; default: {','.join(STRATEGIES)}.")
-    ] = None,
-    rates: Annotated[
         str | None,
-        typer.Option("--rates", help=f"Learning rates of the whole network; default: {','.join(RATES)}."),
+        typer.Option("--strategies", help=f"Names with commas between; default: {','.join(COMPARED_STRATEGIES)}."),
+    ] = None,
+    learning_rates: Annotated[
+        str | None,
+        typer.Option(
+            "--learning-rates",
+            help=f"Learning rates of the whole network; default: {','.join(COMPARED_LEARNING_RATES)}.",
+        ),
     ] = None,
     grid: Annotated[Path | None, typer.Option("--grid", help="YAML of what varies; see docs/guide/compare.md.")] = None,
     model: Annotated[str | None, typer.Option("--model", help="Network of all trials.")] = None,
     strategy: Annotated[
         Strategy | None,
-        typer.Option(
-            "--strategy", help="Strategy of all trials; default: feature_extraction for models, full for rates."
-        ),
+        typer.Option("--strategy", help="Strategy of all trials; default: feature_extraction for models, else full."),
     ] = None,
     epochs: Annotated[int | None, typer.Option("--epochs", help="Of every trained phase.")] = None,
     input_size: Annotated[int | None, typer.Option("--input-size", help="Side in pixels.")] = None,
@@ -121,7 +125,7 @@ def compare(
             base |= _said(augmentation=augmentation, noncommercial_weights="allow" if allow_noncommercial else None)
             shared = _said(metric=metric and metric.value, halving=halving and halving.value)
             asked = Asked(part, base, shared, seeds, seed, "quick" if quick else "full")
-            lists = {What.models: models, What.strategies: strategies, What.rates: rates}
+            lists = {What.models: models, What.strategies: strategies, What.learning_rates: learning_rates}
             plan = plan_of(what, data, lists, grid, asked)
             answer = comparing.compare(plan, out=out, watcher=watcher)
     if as_json:
@@ -156,7 +160,7 @@ def plan_of(
 
     if what is None:
         raise typer.BadParameter(f"one of {', '.join(What)} is missing", param_hint="WHAT")
-    odd = [f"--{kind}" for kind, value in lists.items() if value is not None and kind != what]
+    odd = [f"--{kind.replace('_', '-')}" for kind, value in lists.items() if value is not None and kind != what]
     odd += ["--grid"] if grid is not None and what != What.grid else []
     if odd:
         raise typer.BadParameter(f"{', '.join(odd)} does not go with {what.value}", param_hint="WHAT")
@@ -167,7 +171,7 @@ def plan_of(
     if data is None:
         raise typer.BadParameter("DATA is missing", param_hint="DATA")
     values = [name.strip() for name in (lists[what] or "").split(",") if name.strip()]
-    seeds = asked.seeds_or(1 if asked.extent == "quick" else SEEDS)
+    seeds = asked.seeds_or(1 if asked.extent == "quick" else DEFAULT_SEEDS)
     kind: Any = what.value
     return question(
         kind, data, values, data=asked.data, base=asked.base, seeds=seeds, extent=asked.extent, **asked.shared

@@ -10,22 +10,20 @@ from typing import Any, Literal
 from headstart.apps.library.calling import Names, PathLike, checked
 from headstart.apps.library.results import CompareResult
 from headstart.arguments import ArgumentError, one_of
-from headstart.comparison.grid import GridPlan
+from headstart.comparison.grid import ComparisonKind, GridPlan
 from headstart.plan.plan import Domain, NoncommercialWeights
 from headstart.plan.request import Resize
 from headstart.workflow.keywords import AugmentationName, StrategyName
 
-What = Literal["models", "strategies", "rates", "grid"]
-
 
 @checked
 def compare(
-    what: What | GridPlan,
+    what: ComparisonKind | GridPlan,
     data: PathLike | None = None,
     *,
     models: Names | None = None,
     strategies: Names | None = None,
-    rates: Sequence[str | float] | str | None = None,
+    learning_rates: Sequence[str | float] | str | None = None,
     grid: PathLike | None = None,
     model: str | None = None,
     strategy: StrategyName | None = None,
@@ -51,14 +49,14 @@ def compare(
     """Train several variants side by side: `headstart.compare("strategies", "photos", seeds=3).chosen`.
 
     Args:
-        what: models, strategies, rates or grid; or a whole `GridPlan`, and then nothing else but `out` and `progress`.
+        what: models, strategies, learning_rates or grid; or a whole `GridPlan`, then with `out` and `progress` only.
         data: DATA; of a grid it overrides the file's.
-        models: What is compared; the usual ones if None.
-        strategies: What is compared.
-        rates: What is compared: learning rates of the whole network.
+        models: ComparisonKind is compared; the usual ones if None.
+        strategies: ComparisonKind is compared.
+        learning_rates: ComparisonKind is compared: learning rates of the whole network.
         grid: YAML of what varies.
         model: Of all trials, as what follows.
-        strategy: Default: feature_extraction for models, full for rates.
+        strategy: Default: feature_extraction for models, full for learning rates.
         epochs: Of every trained phase.
         input_size: Side in pixels.
         resize: How an image becomes a square.
@@ -82,7 +80,7 @@ def compare(
         ArgumentError: arguments that do not go together.
         HeadstartError: see its subclasses; Interrupted after Ctrl-C or SIGTERM, with everything saved.
     """
-    lists = {"models": models, "strategies": strategies, "rates": rates}
+    lists = {"models": models, "strategies": strategies, "learning_rates": learning_rates}
     part = _given(val=None if val is None else os.fspath(val), group=group)
     part |= _given(limit_train=limit_train, limit_test=limit_test, bits=bits)
     base = _given(model=model, strategy=strategy, epochs=epochs, input_size=input_size, domain=domain)
@@ -99,7 +97,7 @@ def compare(
 
 
 def _grid_of(
-    what: What, data: PathLike | None, lists: Mapping[str, Any], grid: PathLike | None, asked: tuple[Any, ...]
+    what: ComparisonKind, data: PathLike | None, lists: Mapping[str, Any], grid: PathLike | None, asked: tuple[Any, ...]
 ) -> GridPlan:
     """The comparison that the arguments ask for.
 

@@ -1,4 +1,4 @@
-"""What a comparison folder tells: its answer, and the runs of its trials as far as they are there."""
+"""Contents of a comparison folder: its result, and the runs of its trials that can be read."""
 
 from __future__ import annotations
 
@@ -12,85 +12,85 @@ from headstart.files import is_file, is_folder
 from headstart.runs.folder import resume_command
 from headstart.runs.record import RunFacts, Values, read_run
 
-ANSWER = "comparison.json"
-SETTLED = "comparison.yaml"
-SCHEMA_VERSION = 1
+RESULT_FILE = "comparison.json"
+PLAN_FILE = "comparison.yaml"
+KNOWN_SCHEMA = 2
 _NEEDED = ("what", "finished", "metric", "seeds", "data", "trials", "variants", "pairs", "pareto")
 
 
 @dataclass(frozen=True)
 class ComparisonFacts:
-    """One comparison; sections read it, and nothing else."""
+    """Contents of one comparison folder; the only input of the sections."""
 
     folder: Path
-    answer: Values
+    result: Values
     """comparison.json."""
     runs: Mapping[str, RunFacts]
-    """Trial -> its run, where it can be read."""
+    """Trial -> its run, if it can be read."""
     missing: Mapping[str, str]
-    """Trial that is done -> why its run cannot be read."""
+    """Finished trial -> reason why its run cannot be read."""
 
     @property
     def name(self) -> str:
-        """Of the folder."""
+        """Name of the folder."""
         return self.folder.resolve().name
 
     @property
     def variants(self) -> Sequence[Values]:
-        """What is compared, in the order of the comparison."""
-        return list(self.answer["variants"])
+        """Rows of `variants`, in the order of the comparison."""
+        return list(self.result["variants"])
 
     def number(self, variant: str) -> int:
-        """The number by which drawings name a variant, from 1."""
+        """Number of a variant in charts, from 1."""
         return [one["name"] for one in self.variants].index(variant) + 1
 
     def variant(self, name: str) -> Values | None:
-        """One of them."""
+        """Row of one variant; None if there is none of that name."""
         return next((one for one in self.variants if one["name"] == name), None)
 
     def runs_of(self, variant: str) -> list[RunFacts]:
-        """Runs on all training images of one variant, by seed."""
+        """Runs of one variant on all training images, by seed."""
         trials = sorted(
-            (t for t in self.answer["trials"] if t["variant"] == variant and (t.get("rung") or 1.0) == 1.0),
+            (t for t in self.result["trials"] if t["variant"] == variant and (t.get("rung") or 1.0) == 1.0),
             key=lambda trial: trial["seed"],
         )
         return [self.runs[t["trial"]] for t in trials if t["trial"] in self.runs]
 
 
-def read_comparison(folder: Path) -> ComparisonFacts:
-    """Read a comparison folder; runs that are gone or damaged are said, not an error.
+def read_comparison_facts(folder: Path) -> ComparisonFacts:
+    """Contents of a comparison folder; runs that are missing or damaged are listed, not an error.
 
     Raises:
         RunError: comparison.json is not there, damaged or newer, or no trial has ended yet.
     """
-    answer = _answer(folder)
-    if all(trial["state"] == "to_come" for trial in answer["trials"]):
+    result = _result(folder)
+    if all(trial["state"] == "to_come" for trial in result["trials"]):
         raise RunError(
-            f"{folder} has no trial that ended yet",
-            expected="a comparison with at least one",
+            f"{folder} has no finished trial yet",
+            expected="a comparison with at least one finished trial",
             remedy=_way_on(folder),
         )
     runs, missing = {}, {}
-    for trial in answer["trials"]:
+    for trial in result["trials"]:
         if trial["state"] != "done":
             continue
         try:
             runs[trial["trial"]] = read_run(_place(folder, trial))
         except RunError as error:
             missing[trial["trial"]] = error.found
-    return ComparisonFacts(folder, answer, runs, missing)
+    return ComparisonFacts(folder, result, runs, missing)
 
 
 def _way_on(folder: Path) -> str:
-    return f"wait for its first trial, or if it was stopped, go on with: {resume_command('compare', folder)}"
+    return f"wait for its first trial, or if it was stopped, resume it with: {resume_command('compare', folder)}"
 
 
-def _answer(folder: Path) -> Values:
-    path = folder / ANSWER
+def _result(folder: Path) -> Values:
+    path = folder / RESULT_FILE
     if not is_file(path):
         raise RunError(
-            f"{folder} has no {ANSWER} yet",
-            expected="a comparison of which one trial has ended",
+            f"{folder} has no {RESULT_FILE} yet",
+            expected="a comparison with at least one finished trial",
             remedy=_way_on(folder),
         )
     whole = {
@@ -98,23 +98,25 @@ def _answer(folder: Path) -> Values:
         "remedy": f"it is rewritten by: {resume_command('compare', folder)}",
     }
     try:
-        answer = json.loads(path.read_text(encoding="utf-8"))
+        result = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise RunError(f"{path} cannot be read ({str(error).splitlines()[0]})", **whole) from error
-    if not isinstance(answer, dict) or answer.get("kind") != "comparison":
-        raise RunError(f"{path} is damaged: it is no answer of a comparison", **whole)
-    if answer.get("schema_version") != SCHEMA_VERSION:
+    if not isinstance(result, dict) or result.get("kind") != "comparison":
+        raise RunError(f"{path} is damaged: it is not the result of a comparison", **whole)
+    version = result.get("schema_version")
+    if version != KNOWN_SCHEMA:
+        is_newer = isinstance(version, int) and version > KNOWN_SCHEMA
         raise RunError(
-            f"{path} has schema version {answer.get('schema_version')!r}",
-            expected=str(SCHEMA_VERSION),
-            remedy="pip install --upgrade headstart",
+            f"{path} has schema version {version!r}",
+            expected=str(KNOWN_SCHEMA),
+            remedy="pip install --upgrade headstart" if is_newer else whole["remedy"],
         )
-    if missing := [name for name in _NEEDED if name not in answer]:
+    if missing := [name for name in _NEEDED if name not in result]:
         raise RunError(f"{path} is damaged: {', '.join(missing)} is missing", **whole)
-    return answer
+    return result
 
 
 def _place(folder: Path, trial: Values) -> Path:
-    """Where a trial's run lies: beside the answer even if the comparison was moved, else where it was written."""
+    """Folder of a trial's run: next to the result even if the comparison was moved, else where it was written."""
     here = folder / "trials" / str(trial["trial"])
     return here if is_folder(here) or not trial.get("run") else Path(trial["run"])

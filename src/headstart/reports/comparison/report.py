@@ -1,4 +1,4 @@
-"""The report of a comparison: its answer, then its sections in order."""
+"""HTML report of a comparison: the result, then its sections in order."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from headstart.html.page import Section, page
 from headstart.reports.comparison.facts import ComparisonFacts
-from headstart.reports.comparison.result import comparison_answer, comparison_kind, comparison_title
+from headstart.reports.comparison.result import comparison_kind, comparison_result_card, comparison_title
 from headstart.reports.comparison.tradeoffs import tradeoffs_section
 from headstart.reports.comparison.trials import (
     comparison_again_section,
@@ -14,24 +14,29 @@ from headstart.reports.comparison.trials import (
     trials_section,
     variant_curves_section,
 )
-from headstart.reports.comparison.variants import forest_section, pairs_section, rates_section, variants_section
+from headstart.reports.comparison.variants import (
+    forest_section,
+    learning_rates_section,
+    pairs_section,
+    variants_section,
+)
 
 COMPARISON_SECTIONS: tuple[Callable[[ComparisonFacts], Section | None], ...] = (
     variants_section,
     forest_section,
     pairs_section,
-    rates_section,
+    learning_rates_section,
     tradeoffs_section,
     variant_curves_section,
     comparison_data_section,
     trials_section,
     comparison_again_section,
 )
-"""In the order of the page. A section that has nothing to say is None. To add one, add it here."""
+"""Sections in the order of the page; empty ones return None. Add new ones here."""
 
 
 def comparison_page(comparison: ComparisonFacts) -> str:
-    """The whole HTML file."""
+    """HTML of the whole report."""
     sections = [section for make in COMPARISON_SECTIONS if (section := make(comparison)) is not None]
-    top = comparison_answer(comparison)
+    top = comparison_result_card(comparison)
     return page(title=comparison_title(comparison), kind=comparison_kind(comparison), top=top, sections=sections)

@@ -1,4 +1,4 @@
-"""What accuracy costs: against minutes of training and against speed of prediction, with the front of each."""
+"""Pareto charts: accuracy against training time and against throughput."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from headstart.reports.comparison.facts import ComparisonFacts
 
 
 @dataclass(frozen=True, slots=True)
-class Point:
-    """A variant in a chart."""
+class TradeoffPoint:
+    """Point of one variant in a chart."""
 
     number: int
     name: str
@@ -25,12 +25,12 @@ class Point:
 
 
 def tradeoffs_section(comparison: ComparisonFacts) -> Section | None:
-    """Two charts; a variant on the front is beaten by no other in both directions."""
+    """Section with both charts; no other variant beats one on the front in both directions."""
     minutes = _points(comparison, "minutes")
     speeds = _points(comparison, "inference")
     figures = [
-        _figure(minutes, comparison.answer["pareto"].get("minutes") or [], "Accuracy and time to train", "minutes"),
-        _figure(speeds, comparison.answer["pareto"].get("inference") or [], "Accuracy and speed", "inference"),
+        _figure(minutes, comparison.result["pareto"].get("minutes") or [], "Accuracy and training time", "minutes"),
+        _figure(speeds, comparison.result["pareto"].get("inference") or [], "Accuracy and throughput", "inference"),
     ]
     drawn = [figure for figure in figures if figure is not None]
     if not drawn:
@@ -39,18 +39,18 @@ def tradeoffs_section(comparison: ComparisonFacts) -> Section | None:
     key = ", ".join(f"{number} {name}" for number, name in sorted(numbers.items()))
     parts = [
         paragraph(
-            "Filled: on the front, where no other variant is both more accurate and cheaper. Upright lines: 95\u00a0% "
-            f"intervals of accuracy on the images that report. {key}."
+            "Filled: on the Pareto front, where no other variant is both more accurate and cheaper. Vertical lines: "
+            f"95\u00a0% intervals of test accuracy. {key}."
         ),
         tag("div", *drawn, class_="charts"),
     ]
-    return Section("tradeoffs", "What accuracy costs", joined(parts))
+    return Section("tradeoffs", "Accuracy and cost", joined(parts))
 
 
-def _points(comparison: ComparisonFacts, against: str) -> list[Point]:
+def _points(comparison: ComparisonFacts, against: str) -> list[TradeoffPoint]:
     found = []
     for one in comparison.variants:
-        report = one.get("report")
+        test = one.get("test")
         if against == "minutes":
             value = (one.get("seconds") or {}).get("mean")
             text = wording.duration(value)
@@ -58,14 +58,16 @@ def _points(comparison: ComparisonFacts, against: str) -> list[Point]:
             speed = one.get("inference") or {}
             value = None if speed.get("stability") == "unstable" else speed.get("images_per_second")
             text = f"{value:,.0f} images/s" if value else ""
-        if report is not None and value:
-            low, high = report["interval"]
+        if test is not None and value:
+            low, high = test["interval"]
             x = value / 60 if against == "minutes" else value
-            found.append(Point(comparison.number(one["name"]), one["name"], x, report["accuracy"], (low, high), text))
+            found.append(
+                TradeoffPoint(comparison.number(one["name"]), one["name"], x, test["accuracy"], (low, high), text)
+            )
     return found
 
 
-def _figure(points: Sequence[Point], front: Sequence[str], title: str, against: str) -> Html | None:
+def _figure(points: Sequence[TradeoffPoint], front: Sequence[str], title: str, against: str) -> Html | None:
     if len(points) < 2:
         return None
     y = share_axis([share for point in points for share in point.interval])
@@ -75,7 +77,9 @@ def _figure(points: Sequence[Point], front: Sequence[str], title: str, against: 
         lambda value: f"{value:.2g}" if value < 100 else f"{value:,.0f}",
     )
     plot = Plot(x, y, height=270)
-    plot.axis_name("minutes to train (logarithmic)" if against == "minutes" else "images/s predicted (logarithmic)")
+    plot.axis_name(
+        "training time in minutes (logarithmic)" if against == "minutes" else "throughput in images/s (logarithmic)"
+    )
     on_front = [point for point in points if point.name in front]
     for start, end in zip(on_front_sorted := sorted(on_front, key=lambda p: p.x), on_front_sorted[1:], strict=False):
         corner = (end.x, start.accuracy) if against == "minutes" else (start.x, end.accuracy)
@@ -84,9 +88,9 @@ def _figure(points: Sequence[Point], front: Sequence[str], title: str, against: 
         plot.bar(point.x, *point.interval, "whisker")
     for point in sorted(points, key=lambda p: p.name in front):
         style = "spot on" if point.name in front else "spot"
-        says = f"{point.name}: {wording.percent(point.accuracy)}, {point.x_text}"
-        plot.badge(point.x, point.accuracy, str(point.number), style, says)
-    told = "; ".join(f"{p.number} {p.name}: {wording.percent(p.accuracy)}, {p.x_text}" for p in points)
-    fronted = f" On the front: {wording.listed(front)}." if front else ""
-    caption = tag("figcaption", tag("strong", title), f"{fronted.strip()}{starts_at(y)}")
-    return tag("figure", caption, plot.svg(title, f"{told}.{fronted}"))
+        description = f"{point.name}: {wording.percent(point.accuracy)}, {point.x_text}"
+        plot.badge(point.x, point.accuracy, str(point.number), style, description)
+    summary = "; ".join(f"{p.number} {p.name}: {wording.percent(p.accuracy)}, {p.x_text}" for p in points)
+    front_text = f" On the Pareto front: {wording.listed(front)}." if front else ""
+    caption = tag("figcaption", tag("strong", title), f"{front_text.strip()}{starts_at(y)}")
+    return tag("figure", caption, plot.svg(title, f"{summary}.{front_text}"))

@@ -1,4 +1,4 @@
-"""How each trial of a comparison went, and what is needed to do it again."""
+"""Sections on trials: their curves, images, results, and how to reproduce them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _STATES = {"done": "good", "failed": "warm"}
 
 
 def variant_curves_section(comparison: ComparisonFacts) -> Section | None:
-    """Small charts on common axes, one pair a variant, with the band of its seeds."""
+    """Section of small charts on common axes, one pair for each variant, with the range over its seeds."""
     steps = {
         one["name"]: steps_of([run.epochs for run in comparison.runs_of(one["name"])]) for one in comparison.variants
     }
@@ -24,43 +24,42 @@ def variant_curves_section(comparison: ComparisonFacts) -> Section | None:
         return None
     scales = scales_of([step for found in shown.values() for step in found])
     seeds = max(len(comparison.runs_of(name)) for name in shown)
-    band = f"Lines are means and bands reach from the least to the most of {seeds} seeds. " if seeds > 1 else ""
+    band = f"Lines are means over {seeds} seeds, bands their range. " if seeds > 1 else ""
     accuracy_caption, loss_caption = captions(scales)
     titles = {name: f"{comparison.number(name)} {name}" for name in shown}
     parts = [
         paragraph(
-            f"{band}All charts of a kind have the same axes. Epoch 0 (a diamond) is a solved head. Training loss is "
-            "measured on altered views while weights change, so compare its direction rather than its height."
+            f"{band}All charts of a kind have the same axes. Epoch 0 (a diamond) is the linear probe. Training loss is "
+            "measured on augmented views while weights change, so compare its trend, not its value."
         ),
-        tag("h3", "Accuracy on the images that choose"),
+        tag("h3", "Validation accuracy"),
         paragraph(accuracy_caption, style="small"),
         tag(
             "div", *(accuracy_of_variant(titles[name], found, scales) for name, found in shown.items()), class_="charts"
         ),
         tag("h3", "Loss"),
         paragraph(loss_caption, style="small"),
-        key([("one", "images that choose"), ("two", "training")]),
+        key([("one", "validation"), ("two", "training")]),
         tag("div", *(loss_of_variant(titles[name], found, scales) for name, found in shown.items()), class_="charts"),
     ]
-    return Section("curves", "How learning went", joined(parts))
+    return Section("curves", "Training curves", joined(parts))
 
 
 def comparison_data_section(comparison: ComparisonFacts) -> Section | None:
-    """The images, as the comparison and the first run that can be read tell them; None where no trial could tell."""
-    data = comparison.answer["data"]
-    if data.get("fit_images") is None:
+    """Section on the images, from the comparison and the first readable run; None where no trial has them."""
+    data = comparison.result["data"]
+    if data.get("train_images") is None:
         return None
     run = next(iter(comparison.runs.values()), None)
     text = (
-        f" Every trial learned from {count_text(data['fit_images'], 'image')}, and "
-        f"{count_text(data['report_images'], 'image')} ({data['reported_on']}) reported. Choices were made on: "
-        f"{data['selected_on']}. No image that reports has another role."
+        f" Training set: {count_text(data['train_images'], 'image')}. Validation: {data['validated_on']}. Test set: "
+        f"{count_text(data['test_images'], 'image')} ({data['tested_on']}), used for nothing else."
     )
     findings = run.data.get("findings", ()) if run is not None else ()
     unreadable = len(run.data.get("unreadable", ())) if run is not None else 0
     notes = [f"{finding['evidence']}. {finding['remedy']}." for finding in findings]
     if unreadable:
-        notes.append(f"{count_text(unreadable, 'image')} could not be read and took no part.")
+        notes.append(f"{count_text(unreadable, 'image')} could not be read and were left out.")
     parts = [
         paragraph("From ", tag("code", str(data["source"])), ".", text),
         _class_table(comparison),
@@ -72,10 +71,8 @@ def comparison_data_section(comparison: ComparisonFacts) -> Section | None:
 def _class_table(comparison: ComparisonFacts) -> Html:
     run = next(iter(comparison.runs.values()), None)
     if run is None:
-        return paragraph(f"Classes: {wording.listed(comparison.answer['data']['classes'], most=40)}.")
-    roles = [
-        (role, name) for role, name in (("fit", "to learn from"), ("select", "to choose on"), ("report", "to report"))
-    ]
+        return paragraph(f"Classes: {wording.listed(comparison.result['data']['classes'], most=40)}.")
+    roles = [(role, name) for role, name in (("fit", "train"), ("select", "validation"), ("report", "test"))]
     roles = [(role, name) for role, name in roles if run.data["roles"].get(role, {}).get("images")]
     rows = [[name, *(f"{run.data['roles'][r]['classes'].get(name, 0):,}" for r, _ in roles)] for name in run.classes]
     says = "Images by class and role in the first trial"
@@ -83,20 +80,20 @@ def _class_table(comparison: ComparisonFacts) -> Html:
 
 
 def trials_section(comparison: ComparisonFacts) -> Section:
-    """Every trial in the order in which they were run."""
-    rows = [_trial_row(trial) for trial in comparison.answer["trials"]]
-    header = ["trial", "variant", "seed", "images", "state", "choosing", "report", "time", "memory"]
+    """Table of all trials, in the order of running."""
+    rows = [_trial_row(trial) for trial in comparison.result["trials"]]
+    header = ["trial", "variant", "seed", "images", "state", "validation accuracy", "test accuracy", "time", "memory"]
     wrong = [
         tag("li", tag("b", trial["trial"]), f": {trial['error']}")
-        for trial in comparison.answer["trials"]
+        for trial in comparison.result["trials"]
         if trial.get("error")
     ]
     parts = [
         table(header, rows, says="Trials", numeric=(2, 3, 5, 6, 7, 8)),
-        joined([tag("h3", "What went wrong"), tag("ul", *wrong, class_="plain")]) if wrong else None,
-        paragraph("Images: the share of the training images that a trial learned from.", style="small"),
+        joined([tag("h3", "Errors"), tag("ul", *wrong, class_="plain")]) if wrong else None,
+        paragraph("Images: share of the training images that a trial used.", style="small"),
     ]
-    return Section("trials", "Every trial", joined(parts))
+    return Section("trials", "All trials", joined(parts))
 
 
 def _trial_row(trial: Values) -> list[str | None]:
@@ -106,24 +103,24 @@ def _trial_row(trial: Values) -> list[str | None]:
         str(trial["seed"]),
         f"{100 * (trial.get('rung') or 1.0):.0f} %",
         tag("span", trial["state"].replace("_", " "), class_=f"chip {_STATES.get(trial['state'], '')}".strip()),
-        wording.percent(trial.get("select_accuracy")),
-        wording.percent(trial.get("accuracy")),
+        wording.percent(trial.get("validation_accuracy")),
+        wording.percent(trial.get("test_accuracy")),
         wording.duration(trial.get("seconds")),
         wording.size(trial.get("peak_memory_bytes")),
     ]
 
 
 def comparison_again_section(comparison: ComparisonFacts) -> Section:
-    """The command and the machine."""
-    given = command_line(comparison.answer.get("command") or ())
-    environment = comparison.answer.get("environment") or {}
+    """Section with the command, plan and machine."""
+    given = command_line(comparison.result.get("command") or ())
+    environment = comparison.result.get("environment") or {}
     parts = [
-        joined([paragraph("The command as it was typed:"), command(given)]) if given else NOTHING,
+        joined([paragraph("Command:"), command(given)]) if given else NOTHING,
         paragraph(
-            "What was compared was settled when the comparison began and lies in ",
+            "The plan of the comparison, resolved when it began, is ",
             tag("code", str(comparison.folder / "comparison.yaml")),
-            "; each trial is an ordinary run, of which headstart report makes a page of its own.",
+            "; each trial is an ordinary run, and headstart report RUN writes its report.",
         ),
         environment_table(environment),
     ]
-    return Section("again", "To do it again", joined(parts))
+    return Section("again", "How to reproduce it", joined(parts))

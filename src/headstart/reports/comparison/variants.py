@@ -1,4 +1,4 @@
-"""What was compared: the table of variants, their accuracies with intervals, who beats whom, and what rates do."""
+"""Sections on variants: their table, accuracies with intervals, pairwise verdicts, and labels of learning rates."""
 
 from __future__ import annotations
 
@@ -14,30 +14,30 @@ from headstart.reports.comparison.facts import ComparisonFacts
 from headstart.reports.comparison.result import METRICS, NEEDS_DOWNLOAD, what_of
 from headstart.runs.record import Values
 
-_RATE_CHIPS = {"sweet spot": "good", "diverges": "warm", "forgets": "warm", "undertrains": "blue"}
+_LABEL_CHIPS = {"sweet spot": "good", "diverges": "warm", "forgets": "warm", "undertrains": "blue"}
 _MOST_IN_MATRIX = 10
 _LONGEST_ON_A_LINE = 28
 _ROOM_BELOW = 0.15
-"""Of the range of intervals, for names below them."""
+"""Space for names below the intervals, as a share of their range."""
 
 
 def variants_section(comparison: ComparisonFacts) -> Section:
-    """One row a variant."""
+    """Section with the table of variants."""
     rows = [_variant_row(comparison, one) for one in comparison.variants]
-    chosen = (comparison.answer.get("chosen") or {}).get("variant")
+    chosen = (comparison.result.get("chosen") or {}).get("variant")
     picked = [index for index, one in enumerate(comparison.variants) if one["name"] == chosen]
-    extra = [] if comparison.answer["metric"] == "accuracy" else [METRICS[comparison.answer["metric"]]]
-    header = ["variant", "accuracy, report", *extra, "accuracy, choosing", "seeds", "time a trial"]
-    header += ["images/s", "one image", "memory, training", "parameters"]
+    extra = [] if comparison.result["metric"] == "accuracy" else [METRICS[comparison.result["metric"]]]
+    header = ["variant", "test accuracy", *extra, "validation accuracy", "seeds", "time per trial"]
+    header += ["images/s", "latency", "training memory", "parameters"]
     changes = [_changes_line(one) for one in comparison.variants if one.get("changes")]
     parts = [
         paragraph(
-            "Accuracy is on the images that report, pooled over seeds, with its 95\u00a0% interval; the choice "
-            f"was made by the column beside it, on other images. Images/s and one image are "
+            "Test accuracy is a mean over seeds with its 95\u00a0% interval; the recommendation is based on the "
+            "validation metric, on other images. Images/s (throughput) and latency (one image) are of "
             f"prediction{_measured_how(comparison)}."
         ),
         table(header, rows, says="Variants", numeric=range(1, len(header)), picked=picked),
-        fold("What each variant changes in the plan", tag("ul", *changes, class_="plain")) if changes else None,
+        fold("Changes of each variant", tag("ul", *changes, class_="plain")) if changes else None,
     ]
     return Section("variants", f"The {what_of(comparison)}", joined(parts))
 
@@ -51,7 +51,7 @@ def _measured_how(comparison: ComparisonFacts) -> str:
 
 
 def _variant_row(comparison: ComparisonFacts, one: Values) -> list[str | None]:
-    report, select, speed = one.get("report"), one.get("select"), one.get("inference") or {}
+    test, validation, speed = one.get("test"), one.get("validation"), one.get("inference") or {}
     chip = tag("span", str(comparison.number(one["name"])), class_="chip")
     name = tag("span", chip, f" {one['name']}", class_="nowrap" if len(one["name"]) <= _LONGEST_ON_A_LINE else None)
     if one.get("same_model_as"):
@@ -59,21 +59,19 @@ def _variant_row(comparison: ComparisonFacts, one: Values) -> list[str | None]:
         name = tag("span", name, " ", chip)
     status = one.get("accuracy_status")
     accuracy = tag("span", status or "\u2013", class_="soft")
-    if report:
-        small = tag("small", wording.interval(report["interval"]))
-        accuracy = tag("span", tag("b", wording.percent(report["accuracy"])), small, class_="figure")
+    if test:
+        small = tag("small", wording.interval(test["interval"]))
+        accuracy = tag("span", tag("b", wording.percent(test["accuracy"])), small, class_="figure")
     if status == NEEDS_DOWNLOAD:
         accuracy = tag("span", NEEDS_DOWNLOAD, class_="soft")
     measured = (
-        []
-        if comparison.answer["metric"] == "accuracy"
-        else [wording.number(report.get("value")) if report else "\u2013"]
+        [] if comparison.result["metric"] == "accuracy" else [wording.number(test.get("value")) if test else "\u2013"]
     )
     return [
         name,
         accuracy,
         *measured,
-        wording.percent(select["accuracy"]) if select else "\u2013",
+        wording.percent(validation["accuracy"]) if validation else "\u2013",
         str(one.get("seeds_done", 0)),
         wording.duration((one.get("seconds") or {}).get("mean")),
         *_speeds(speed),
@@ -83,7 +81,7 @@ def _variant_row(comparison: ComparisonFacts, one: Values) -> list[str | None]:
 
 
 def _speeds(speed: Values) -> tuple[str, str]:
-    """Images a second and time of one image; a range where the machine was too busy for a figure."""
+    """Throughput and latency as text; ranges where they were unstable."""
     if speed.get("stability") == "unstable":
         least, most = speed.get("images_per_second_range") or [speed["images_per_second"]] * 2
         low, high = speed.get("one_image_ms_range") or [speed["one_image_ms"]] * 2
@@ -100,59 +98,59 @@ def _changes_line(one: Values) -> Html:
 
 
 def forest_section(comparison: ComparisonFacts) -> Section | None:
-    """Accuracies with their intervals on one scale, the best first."""
-    shown = [one for one in comparison.variants if one.get("report") and not one.get("same_model_as")]
+    """Section of test accuracies with intervals on one scale, the best first."""
+    shown = [one for one in comparison.variants if one.get("test") and not one.get("same_model_as")]
     if not shown:
         return None
-    shown.sort(key=lambda one: -one["report"]["accuracy"])
-    axis = share_axis([share for one in shown for share in (*one["report"]["interval"], *_seeds(one))])
+    shown.sort(key=lambda one: -one["test"]["accuracy"])
+    axis = share_axis([share for one in shown for share in (*one["test"]["interval"], *_seeds(one))])
     items = [_forest_item(comparison, one, axis) for one in shown]
     items.append(tag("li", tag("span"), scale(axis, most=5), tag("span"), aria_hidden="true"))
     parts = [
         paragraph(
-            "Dot: accuracy on the images that report, pooled over seeds. Line: 95\u00a0% interval. Small dots below: "
-            f"single seeds. Where lines overlap widely, the order may be luck.{starts_at(axis)}"
+            "Dot: test accuracy, mean over seeds. Line: 95\u00a0% interval. Small dots below: "
+            f"single seeds. Where intervals overlap widely, the order may be chance.{starts_at(axis)}"
         ),
         tag("ul", *items, class_="forest"),
     ]
-    return Section("forest", "Accuracies with their intervals", joined(parts))
+    return Section("forest", "Test accuracy with 95\u00a0% intervals", joined(parts))
 
 
 def _seeds(one: Values) -> Sequence[float]:
-    return [share for share in one["report"].get("by_seed") or () if share is not None]
+    return [share for share in one["test"].get("by_seed") or () if share is not None]
 
 
 def _forest_item(comparison: ComparisonFacts, one: Values, axis: Axis) -> Html:
-    report = one["report"]
+    test = one["test"]
     seeds = _seeds(one)
     figure = tag(
         "span",
-        tag("b", wording.percent(report["accuracy"])),
-        tag("small", wording.interval(report["interval"])),
+        tag("b", wording.percent(test["accuracy"])),
+        tag("small", wording.interval(test["interval"])),
         class_="value",
     )
     name = tag("span", tag("span", str(comparison.number(one["name"])), class_="chip"), " ", tag("b", one["name"]))
-    track = interval_track(axis, report["interval"], report["accuracy"], also=seeds if len(seeds) > 1 else ())
+    track = interval_track(axis, test["interval"], test["accuracy"], also=seeds if len(seeds) > 1 else ())
     return tag("li", name, track, figure)
 
 
 def pairs_section(comparison: ComparisonFacts) -> Section | None:
-    """Every two variants: better, worse, or a tie and how many images would decide it."""
-    pairs = comparison.answer["pairs"]
+    """Section of pairwise verdicts: better, worse, or a tie and how many images would decide it."""
+    pairs = comparison.result["pairs"]
     if not pairs:
         return None
-    metric = METRICS[comparison.answer["metric"]]
+    metric = METRICS[comparison.result["metric"]]
     parts = [
         paragraph(
             f"Each pair was compared by {metric} on the same images and seeds, and the p-values were corrected for the "
-            "number of pairs. A tie is an answer: these images cannot tell the two apart."
+            "number of pairs (Holm). A tie: no significant difference on these images."
         )
     ]
-    for on, title in (("select", "On the images that choose"), ("report", "On the images that report")):
+    for on, title in (("validation", "Validation images"), ("test", "Test images")):
         found = [pair for pair in pairs if pair["on"] == on]
         if found:
             parts += [tag("h3", title), _matrix(comparison, found, title), _sentences(found)]
-    return Section("pairs", "Who beats whom", joined(parts))
+    return Section("pairs", "Pairwise comparison", joined(parts))
 
 
 def _matrix(comparison: ComparisonFacts, pairs: Sequence[Values], title: str) -> Html:
@@ -202,47 +200,72 @@ def _sentences(pairs: Sequence[Values]) -> Html:
     )
 
 
-def rates_section(comparison: ComparisonFacts) -> Section | None:
-    """Rates named by rule, with accuracy over the logarithm of the rate."""
-    rated = sorted((one for one in comparison.variants if one.get("rate")), key=lambda one: -one["rate"]["rate"])
-    if not rated:
+def learning_rates_section(comparison: ComparisonFacts) -> Section | None:
+    """Section of learning rates labelled by rule, with accuracy over the logarithm of the rate."""
+    labelled = sorted(
+        (one for one in comparison.variants if one.get("learning_rate_label")),
+        key=lambda one: -one["learning_rate_label"]["learning_rate"],
+    )
+    if not labelled:
         return None
     rows: list[list[str | None]] = [
         [
-            wording.rate(one["rate"]["rate"]),
-            tag("span", one["rate"]["label"], class_=f"chip {_RATE_CHIPS.get(one['rate']['label'], '')}"),
-            wording.percent(one["report"]["accuracy"]) if one.get("report") else "\u2013",
-            one["rate"]["why"],
+            wording.rate(one["learning_rate_label"]["learning_rate"]),
+            tag(
+                "span",
+                one["learning_rate_label"]["label"],
+                class_=f"chip {_LABEL_CHIPS.get(one['learning_rate_label']['label'], '')}",
+            ),
+            wording.percent(one["test"]["accuracy"]) if one.get("test") else "\u2013",
+            one["learning_rate_label"]["why"],
         ]
-        for one in rated
+        for one in labelled
     ]
     parts = [
-        paragraph("Each rate was named by a rule that looks at its curves, not by eye; the last column says why."),
-        _rate_chart(rated),
-        table(["rate", "named", "accuracy, report", "why"], rows, says="Rates and their names", numeric=(2,)),
+        paragraph("Each learning rate is labelled by a rule from its curves; the last column gives the reason."),
+        _learning_rate_chart(labelled),
+        table(
+            ["learning rate", "label", "test accuracy", "reason"],
+            rows,
+            says="Learning rates and their labels",
+            numeric=(2,),
+        ),
     ]
-    return Section("rates", "What each learning rate does", joined(parts))
+    return Section("learning-rates", "Learning rates", joined(parts))
 
 
-def _rate_chart(rated: Sequence[Values]) -> Html | None:
-    shown = [one for one in reversed(rated) if one.get("report") and one["rate"]["rate"] > 0]
+def _learning_rate_chart(labelled: Sequence[Values]) -> Html | None:
+    shown = [one for one in reversed(labelled) if one.get("test") and one["learning_rate_label"]["learning_rate"] > 0]
     if len(shown) < 2:
         return None
-    ends = [share for one in shown for share in one["report"]["interval"]]
+    ends = [share for one in shown for share in one["test"]["interval"]]
     below = min(ends) - _ROOM_BELOW * (max(ends) - min(ends))
     y = share_axis([max(0.0, below), *ends])
-    rates = [one["rate"]["rate"] for one in shown]
+    rates = [one["learning_rate_label"]["learning_rate"] for one in shown]
     plot = Plot(log_axis(rates[0] * 0.7, rates[-1] * 1.4, wording.rate), y, height=230, top=26)
     plot.axis_name("peak learning rate (logarithmic)")
-    points = [(one["rate"]["rate"], one["report"]["accuracy"]) for one in shown]
+    points = [(one["learning_rate_label"]["learning_rate"], one["test"]["accuracy"]) for one in shown]
     plot.line(points, "one thin")
     for index, (one, (x, share)) in enumerate(zip(shown, points, strict=True)):
-        low, high = one["report"]["interval"]
+        low, high = one["test"]["interval"]
         plot.bar(x, low, high, "whisker")
-        plot.mark(x, share, "circle", "one", f"{wording.rate(x)}: {wording.percent(share)}, {one['rate']['label']}")
-        end, apart = (high, -7) if index % 2 == 0 else (low, 16)  # neighbours' names on two heights
+        plot.mark(
+            x,
+            share,
+            "circle",
+            "one",
+            f"{wording.rate(x)}: {wording.percent(share)}, {one['learning_rate_label']['label']}",
+        )
+        end, shift = (high, -7) if index % 2 == 0 else (low, 16)  # labels of neighbours at two heights
         last = one is shown[-1]
-        plot.text(x, end, one["rate"]["label"], dy=apart, dx=8 if last else 0, anchor="end" if last else "middle")
+        plot.text(
+            x,
+            end,
+            one["learning_rate_label"]["label"],
+            dy=shift,
+            dx=8 if last else 0,
+            anchor="end" if last else "middle",
+        )
     says = "; ".join(f"{wording.rate(x)} {wording.percent(share)}" for x, share in points)
-    caption = f"Accuracy on the images that report, with 95\u00a0% intervals.{starts_at(y)}"
+    caption = f"Test accuracy with 95\u00a0% intervals.{starts_at(y)}"
     return tag("figure", tag("figcaption", caption), plot.svg("Accuracy by learning rate", says))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from headstart.data.checks import image_checks
 from headstart.data.trained_on import TrainedOn, write_trained_on
-from headstart.distributed.preload import beside
+from headstart.distributed.background import in_background_thread
 from headstart.errors import DataError, Interrupted, ModelError, RunError, UnreachableError, require
 from headstart.files import is_free
 from headstart.input_spec import InputSpec
@@ -93,7 +93,7 @@ def train(
             f"{out} exists already", remedy=f"choose another --out, or go on with: {resume_command('train', out)}"
         )
     require("torch", extra="train")
-    with beside(partial(check_for_training, plan), progress) as reading:
+    with in_background_thread(partial(check_for_training, plan), progress) as reading:
         settle(plan, choice)  # faults of the plan end it before all images are read
         _import_what_trains(choice)
         data = reading.result()
@@ -142,10 +142,10 @@ def train_settled(
         plan = _with_absolute_paths(plan, choice)
     run = resumed or _new_run(given, plan, data, images.spec)
     ledger = Ledger(costs_of(classifier, images, started=started))
-    told = All([EventLog(run), ledger, observer or Observer()])
+    counted = All([EventLog(run), ledger, observer or Observer()])
     settings = plan.model_dump(mode="json", exclude={"reasons", "schema_version"})
-    tracker = Tracker(run, given.trackers, parameters=settings, tell=told)
-    watchers = All([told, tracker])
+    tracker = Tracker(run, given.trackers, parameters=settings, tell=counted)
+    watchers = All([counted, tracker])
     for event, values in given.notes:
         watchers.noted(event, values)
     if choice.file is not None and classifier.report is not None:

@@ -1,4 +1,4 @@
-"""What people read of a comparison: a line for each trial on stderr, tables and sentences on stdout."""
+"""Text of a comparison: a line for each trial on stderr, tables and sentences on stdout."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ class ComparisonConsole(Watcher):
         self._console.close()
 
     def trial_started(self, trial: Trial, *, of: int, resumed: str) -> None:
-        """Named on the bar."""
+        """Name the trial on the bar."""
         self._now = f"{trial.number}/{of} {trial.variant.name}, seed {trial.seed}"
         if resumed == "resume":
-            self._console.say(f"{self._now}: going on")
+            self._console.say(f"{self._now}: resumed")
 
     def trial_ended(self, trial: Trial, end: TrialEnd, row: Mapping[str, Any]) -> None:
         """One line."""
@@ -47,12 +47,14 @@ class ComparisonConsole(Watcher):
         if end.state == "failed":
             self._console.say(f"{self._now}: failed: {end.error}")
             return
-        accuracy = "needs download" if row["accuracy"] is None else f"{row['accuracy']:.3f}"
-        chosen = "-" if row["select_accuracy"] is None else f"{row['select_accuracy']:.3f}"
-        self._console.say(f"{self._now}: accuracy {accuracy} (select {chosen}), {duration_text(end.seconds)}")
+        accuracy = "needs download" if row["test_accuracy"] is None else f"{row['test_accuracy']:.3f}"
+        validation = "-" if row["validation_accuracy"] is None else f"{row['validation_accuracy']:.3f}"
+        self._console.say(
+            f"{self._now}: test accuracy {accuracy} (validation {validation}), {duration_text(end.seconds)}"
+        )
 
     def phase_started(self, index: int, phase: Phase) -> None:
-        """Not a line of its own: there are many."""
+        """No line for phases: there are many."""
 
     def work_started(self, what: str, total: int) -> None:
         """A new bar in place of the last."""
@@ -63,35 +65,37 @@ class ComparisonConsole(Watcher):
         self._console.work_done(count)
 
     def noted(self, event: str, values: Mapping[str, Any]) -> None:
-        """Only what changes how the figures are to be read."""
+        """Print only events that change the meaning of results."""
         if event == "no_effect" and values["option"] not in self._said:
             self._said.add(values["option"])
             option = values["option"].replace("_", "-")
             self._console.say(f"warning: --{option} has no effect with {values['strategy']}")
         elif event == "diverged":
-            self._console.say(f"{self._now}: the loss stopped being a number in epoch {values['epoch']}")
+            self._console.say(f"{self._now}: the loss became NaN or infinite in epoch {values['epoch']}")
         elif event == "not_measured":
-            self._console.say(f"warning: the speed of {values['network']} could not be measured: {values['why']}")
+            self._console.say(
+                f"warning: throughput and latency of {values['network']} could not be measured: {values['why']}"
+            )
         elif event == "alarm":
             self._console.say(f"{self._now}: warning: {values['text']}")
         elif event == "random_weights":
-            self._console.say(f"{self._now}: random weights stand in, for time and memory only: {values['why']}")
+            self._console.say(f"{self._now}: random weights are used, for time and memory only: {values['why']}")
 
 
 def comparison_text(answer: Mapping[str, Any]) -> str:
-    """The end of `headstart compare`."""
+    """Text of a result, printed at the end of `headstart compare`."""
     data = answer["data"]
     lines = [_headline(answer), "", *_table(answer), ""]
     lines += _chosen_lines(answer)
-    sentences = [pair["sentence"] for pair in answer["pairs"] if pair["on"] == "select"]
+    sentences = [pair["sentence"] for pair in answer["pairs"] if pair["on"] == "validation"]
     if sentences:
-        lines += ["", f"on validation images ({data['selected_on']}):"]
+        lines += ["", f"on validation images ({data['validated_on']}):"]
         lines += [f"  {sentence}" for sentence in sentences[:_MOST_SENTENCES]]
         if (more := len(sentences) - _MOST_SENTENCES) > 0:
             lines.append(f"  and {more} more pairs (see --json)")
-    sentences = [pair["sentence"] for pair in answer["pairs"] if pair["on"] == "report"]
+    sentences = [pair["sentence"] for pair in answer["pairs"] if pair["on"] == "test"]
     if sentences:
-        lines += ["", f"on test images ({data['reported_on']}), which chose nothing:"]
+        lines += ["", f"on test images ({data['tested_on']}):"]
         lines += [f"  {sentence}" for sentence in sentences[:_MOST_SENTENCES]]
     lines += [*_rate_lines(answer), "", *_front_lines(answer), *_unstable_lines(answer)]
     for trial in answer["trials"]:
@@ -112,19 +116,19 @@ def comparison_text(answer: Mapping[str, Any]) -> str:
 
 
 def _headline(answer: Mapping[str, Any]) -> str:
-    """The result in a line: one that is better, or that nobody can be told from the rest."""
+    """Result in a line: which variant is better, or that no difference is significant."""
     chosen = answer["chosen"]
     if chosen is None:
-        return "nothing can be chosen: no accuracy was measured"
-    return str(chosen["headline"]) + ("" if answer["finished"] else " (so far: trials are still to come)")
+        return "no recommendation: no accuracy was measured"
+    return str(chosen["headline"]) + ("" if answer["finished"] else " (so far: not all trials are finished)")
 
 
 def _table(answer: Mapping[str, Any]) -> list[str]:
     rows = answer["variants"]
     width = max(7, *(len(row["name"]) for row in rows))
     lines = [
-        f"{'variant':<{width}} {'seeds':>5} {'accuracy':>8} {'95 % interval':>14} {'select':>7} {'train':>9} "
-        f"{'images/s':>8} {'one image':>9} {'memory':>8} {'params':>7}"
+        f"{'variant':<{width}} {'seeds':>5} {'test':>8} {'95 % interval':>14} {'valid.':>7} {'training':>9} "
+        f"{'images/s':>8} {'latency':>9} {'memory':>8} {'params':>7}"
     ]
     entries = {entry["variant"]: entry["why"] for entry in answer["entries"]}
     for row in rows:
@@ -133,9 +137,9 @@ def _table(answer: Mapping[str, Any]) -> list[str]:
             time = f"; training took {duration_text(row['seconds']['mean'])}" if row["seconds"] else ""
             lines.append(f"{row['name']:<{width}} {row['seeds_done']:>5} {why}{time}")
             continue
-        report, select, speed = row["report"], row["select"], row["inference"]
-        accuracy = [f"{report['accuracy']:.3f}", "{:.3f}..{:.3f}".format(*report["interval"])] if report else ["-", "-"]
-        chosen = f"{select['accuracy']:.3f}" if select else "-"
+        test, validation, speed = row["test"], row["validation"], row["inference"]
+        accuracy = [f"{test['accuracy']:.3f}", "{:.3f}..{:.3f}".format(*test["interval"])] if test else ["-", "-"]
+        valid = f"{validation['accuracy']:.3f}" if validation else "-"
         time = duration_text(row["seconds"]["mean"]) if row["seconds"] else "-"
         speeds = [f"{speed['images_per_second']:.0f}", f"{speed['one_image_ms']:.1f} ms"] if speed else ["-", "-"]
         if speed and speed.get("stability") == "unstable":
@@ -144,7 +148,7 @@ def _table(answer: Mapping[str, Any]) -> list[str]:
         parameters = f"{row['parameters'] / 1e6:.1f}M" if row["parameters"] else "-"
         status = "" if row["accuracy_status"] == "measured" else f"  {row['accuracy_status']}"
         lines.append(
-            f"{row['name']:<{width}} {row['seeds_done']:>5} {accuracy[0]:>8} {accuracy[1]:>14} {chosen:>7} {time:>9} "
+            f"{row['name']:<{width}} {row['seeds_done']:>5} {accuracy[0]:>8} {accuracy[1]:>14} {valid:>7} {time:>9} "
             f"{speeds[0]:>8} {speeds[1]:>9} {memory:>8} {parameters:>7}{status}"
         )
     return lines
@@ -154,29 +158,36 @@ def _chosen_lines(answer: Mapping[str, Any]) -> list[str]:
     chosen = answer["chosen"]
     if chosen is None:
         return []
-    report = chosen["report"]
+    test = chosen["test"]
     lines = [f"{'recommended' if chosen['tied_with'] else 'chosen'}: {chosen['variant']} - {chosen['why']}"]
-    if report:
-        low, high = report["interval"]
-        seeds = report["by_seed"]
-        apart = f", {min(seeds):.3f} to {max(seeds):.3f} by seed" if len(seeds) > 1 else ""
-        few = f"; too few seeds: use {report['seeds_needed']}" if report["seeds_needed"] else ""
+    if test:
+        low, high = test["interval"]
+        seeds = test["by_seed"]
+        spread = f", {min(seeds):.3f} to {max(seeds):.3f} by seed" if len(seeds) > 1 else ""
+        few = f"; too few seeds: use {test['seeds_needed']}" if test["seeds_needed"] else ""
         lines.append(
-            f"its accuracy on {report['images']:,} test images: {report['accuracy']:.3f} "
-            f"(95 % interval {low:.3f}..{high:.3f}, {count_text(len(seeds), 'seed')}{apart}){few}"
+            f"its test accuracy on {test['images']:,} images: {test['accuracy']:.3f} "
+            f"(95 % interval {low:.3f}..{high:.3f}, {count_text(len(seeds), 'seed')}{spread}){few}"
         )
     return lines
 
 
 def _rate_lines(answer: Mapping[str, Any]) -> list[str]:
-    labelled = [row for row in answer["variants"] if row["rate"]]
+    labelled = [row for row in answer["variants"] if row["learning_rate_label"]]
     if not labelled:
         return []
-    return ["", "rates:", *(f"  {row['name']}: {row['rate']['label']} - {row['rate']['why']}" for row in labelled)]
+    return [
+        "",
+        "learning rates:",
+        *(
+            f"  {row['name']}: {row['learning_rate_label']['label']} - {row['learning_rate_label']['why']}"
+            for row in labelled
+        ),
+    ]
 
 
 def _unstable_lines(answer: Mapping[str, Any]) -> list[str]:
-    """Speeds that are no figures: the machine was busy."""
+    """Lines on unstable throughput and latency."""
     found = {}
     for row in answer["variants"]:
         speed = row["inference"]
@@ -184,7 +195,7 @@ def _unstable_lines(answer: Mapping[str, Any]) -> list[str]:
             low, high = speed.get("one_image_ms_range") or [speed["one_image_ms"]] * 2
             least, most = speed.get("images_per_second_range") or [speed["images_per_second"]] * 2
             found[row["model"]] = (
-                f"speed of {row['model']} is unstable: one image {low:,.0f} to {high:,.0f} ms, {least:,.0f} to "
+                f"prediction with {row['model']} is unstable: latency {low:,.0f} to {high:,.0f} ms, {least:,.0f} to "
                 f"{most:,.0f} images/s; the machine was busy. Measure again when it is idle: headstart compare "
                 f"--resume {shlex.quote(answer['comparison'])}"
             )
@@ -192,9 +203,9 @@ def _unstable_lines(answer: Mapping[str, Any]) -> list[str]:
 
 
 def _front_lines(answer: Mapping[str, Any]) -> list[str]:
-    fronts = {"accuracy and training time": "minutes", "accuracy and images/s": "inference"}
+    fronts = {"accuracy and training time": "minutes", "accuracy and throughput": "inference"}
     return [
-        f"no other variant is better in both {what}: {', '.join(answer['pareto'][key])}"
+        f"Pareto front of {what}: {', '.join(answer['pareto'][key])}"
         for what, key in fronts.items()
         if answer["pareto"][key]
     ]

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from headstart.distributed.preload import beside
+from headstart.distributed.background import in_background_thread
 from headstart.errors import DataError
 from headstart.runs.progress import Progress, no_progress
 
@@ -20,7 +20,7 @@ def test_it_runs_while_the_block_runs_and_answers_with_what_it_made() -> None:
         assert inside.wait(10)
         return "made"
 
-    with beside(work, no_progress) as answer:
+    with in_background_thread(work, no_progress) as answer:
         inside.set()  # a work that ran before or after the block would wait for ever
         assert answer.result() == "made"
 
@@ -36,7 +36,7 @@ def test_its_progress_is_told() -> None:
         tick(1)
         tick(1)
 
-    with beside(work, watch) as answer:
+    with in_background_thread(work, watch) as answer:
         answer.result()
     assert seen == [("read", 2, 1), ("read", 2, 1)]
 
@@ -45,7 +45,7 @@ def test_its_error_is_the_users_to_read() -> None:
     def work(progress: Progress) -> None:
         raise DataError("nothing there")
 
-    with pytest.raises(DataError, match="nothing there"), beside(work, no_progress) as answer:
+    with pytest.raises(DataError, match="nothing there"), in_background_thread(work, no_progress) as answer:
         answer.result()
 
 
@@ -62,7 +62,7 @@ def test_a_block_that_fails_stops_it_at_its_next_image(error: type[BaseException
             done += 1
 
     def fail() -> None:
-        with beside(work, no_progress):
+        with in_background_thread(work, no_progress):
             time.sleep(0.05)
             raise error
 

@@ -1,4 +1,4 @@
-"""Two things at once: images are decoded outside the interpreter lock while libraries are imported under it."""
+"""Work in a background thread: images are decoded outside the interpreter lock while libraries are imported."""
 
 from __future__ import annotations
 
@@ -10,35 +10,37 @@ from typing import TypeVar
 
 from headstart.runs.progress import Progress
 
-Made = TypeVar("Made")
+BackgroundResult = TypeVar("BackgroundResult")
 
 
 class _Abandoned(Exception):  # noqa: N818 - not an error
-    """Ends work that nobody waits for any more."""
+    """Ends work whose result is no longer needed."""
 
 
 @contextmanager
-def beside(work: Callable[[Progress], Made], progress: Progress) -> Iterator[Future[Made]]:
-    """Run `work` in a thread while the block runs.
+def in_background_thread(
+    work: Callable[[Progress], BackgroundResult], progress: Progress
+) -> Iterator[Future[BackgroundResult]]:
+    """Future of `work`, which runs in a background thread while the block runs.
 
-    `result()` of what the block gets waits for the work and raises its errors. A block that ends with an
-    error or Ctrl-C stops the work when it next tells its progress.
+    `result()` waits for the work and raises its errors. A block that ends with an error or Ctrl-C stops the
+    work when it next reports progress.
 
     Args:
-        work: Called with the progress it must tell how far it is.
-        progress: Is told, from that thread.
+        work: Called with the progress that it must report to.
+        progress: Called from that thread.
     """
     abandoned = Event()
 
     def watched(what: str, total: int) -> Callable[[int], object]:
         tick = progress(what, total)
 
-        def told(count: int) -> object:
+        def counted(count: int) -> object:
             if abandoned.is_set():
                 raise _Abandoned
             return tick(count)
 
-        return told
+        return counted
 
     with ThreadPoolExecutor(1) as pool:
         try:
