@@ -312,8 +312,8 @@ def test_command_line_options_are_these():
             "--halving",
             *("--input-size", "--json", "--limit-test", "--limit-train", "--metric", "--model", "--models", "--out"),
             *(
+                "--learning-rates",
                 "--quick",
-                "--rates",
                 "--resize",
                 "--resume",
                 "--seed",
