@@ -310,9 +310,9 @@ def test_command_line_options_are_these():
         "compare": [
             *("--allow-noncommercial", "--augmentation", "--bits", "--domain", "--epochs", "--grid", "--group"),
             "--halving",
-            *("--input-size", "--json", "--limit-test", "--limit-train", "--metric", "--model", "--models", "--out"),
+            *("--input-size", "--json", "--learning-rates", "--limit-test", "--limit-train", "--metric", "--model"),
+            *("--models", "--out"),
             *(
-                "--learning-rates",
                 "--quick",
                 "--resize",
                 "--resume",
