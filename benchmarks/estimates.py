@@ -19,13 +19,13 @@ from typing import Any
 
 
 def trained(data: Path, strategy: str, folder: Path, home: Path) -> dict[str, Any]:
-    """The forecast of one training, with what it took."""
+    """The estimates of one training, with its measured times."""
     command = [sys.executable, "-m", "headstart", "train", str(data), "--strategy", strategy]
     environment = {**os.environ, "HEADSTART_HOME": str(home)}
     done = subprocess.run(
         [*command, "--out", str(folder), "--json"], env=environment, check=True, capture_output=True, text=True
     )
-    made: dict[str, Any] = json.loads(done.stdout)["forecast"]
+    made: dict[str, Any] = json.loads(done.stdout)["estimates"]
     return made
 
 
@@ -35,17 +35,17 @@ def main() -> None:
     parser.add_argument("--strategies", nargs="+", default=["feature_extraction", "partial"])
     parser.add_argument("--runs", type=int, default=4)
     asked = parser.parse_args()
-    print("set, strategy, run, figures from, estimated s, range kept by earlier runs s, took s, took / estimated")
+    print("set, strategy, run, figures from, estimated s, range by past estimates s, measured s, measured / estimated")
     for name in asked.sets:
         data = Path(os.environ["HEADSTART_DATA"]) / f"{name}.tar"
         for strategy in asked.strategies:
             with tempfile.TemporaryDirectory() as home:
                 for run in range(asked.runs):
                     made = trained(data, strategy, Path(home) / f"run{run}", Path(home))
-                    said, took = made["total_seconds"], made["took_seconds"]
-                    kept = f"{made['low_seconds']:.1f}..{made['high_seconds']:.1f}" if made["kept_runs"] else "-"
+                    said, took = made["total_seconds"], made["measured_seconds"]
+                    kept = f"{made['low_seconds']:.1f}..{made['high_seconds']:.1f}" if made["past_runs"] else "-"
                     print(
-                        f"{name}, {strategy}, {run + 1}, {made['rates']}, {said:.1f}, {kept}, {took:.1f}, "
+                        f"{name}, {strategy}, {run + 1}, {made['speeds']}, {said:.1f}, {kept}, {took:.1f}, "
                         f"{took / said:.2f}",
                         flush=True,
                     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from headstart.engine.costs.price import Hardware
+from headstart.engine.costs.training_cost import Hardware
 
 EXPECTED: tuple[tuple[dict[str, Any], str], ...] = (
     ({"images": 50, "similarity": "high", "classes": 10}, "feature_extraction"),

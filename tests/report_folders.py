@@ -144,15 +144,21 @@ def _finish(
         for name, label, p in zip(images, labels, probabilities, strict=True)
     ]
     pq.write_table(pa.Table.from_pylist(predictions), folder / "predictions.parquet")
-    timed = [{"name": p["name"], "seconds": 3.0, "took_seconds": p["seconds"]} for p in phases]
-    forecast = {"elapsed_seconds": 1.0, "phases": timed, "total_seconds": 7.0, "took_seconds": 12.5, "bytes": 1000}
+    timed = [{"name": p["name"], "seconds": 3.0, "measured_seconds": p["seconds"]} for p in phases]
+    estimates = {
+        "elapsed_seconds": 1.0,
+        "phases": timed,
+        "total_seconds": 7.0,
+        "measured_seconds": 12.5,
+        "stored_bytes": 1000,
+    }
     _write(
         folder / "metrics.json",
         {
             "run": str(folder),
             "val": {**judge(probabilities, labels, classes), "reported_on": "val", "selected_on": data["selected_on"]},
             "seconds": {"total": 12.5},
-            "forecast": {**forecast, "memory_bytes": 5e8, "rates": "guessed"},
+            "estimates": {**estimates, "memory_bytes": 5e8, "speeds": "guessed"},
             "phases": [{**phase, "select_accuracy": 0.8} for phase in phases],
             "epochs": list(rows),
             "kept": {"weights": kept, "why": "beats the solved probe beyond noise", "select_accuracy": 0.85},

@@ -14,8 +14,8 @@ from advice_grid import BUDGETS, DOMAINS, EXPECTED, IMAGES, TWO_CORES
 from headstart.advice.advisor import ANY_DATA, advice_for
 from headstart.advice.choices import Reason
 from headstart.advice.situation import Situation
-from headstart.engine.costs.memory import Known
-from headstart.engine.costs.price import Hardware
+from headstart.engine.costs.memory import Measurements
+from headstart.engine.costs.training_cost import Hardware
 from headstart.errors import PlanError
 from headstart.plan.plan import Plan, TrainPhase
 from headstart.plan.presets import STRATEGIES
@@ -185,7 +185,7 @@ def test_a_budget_goes_into_the_plan_and_an_unlimited_one_does_not():
 
 
 def test_what_was_measured_here_decides_what_fits_a_budget():
-    fast = Known({"forward": 5_000.0, "training": 2_000.0, "torch": 9_000.0, "onnxruntime": 9_000.0})
+    fast = Measurements({"forward": 5_000.0, "training": 2_000.0, "torch": 9_000.0, "onnxruntime": 9_000.0})
     said = situation(images=6_000, similarity="high", budget_seconds=600.0)
     assert advice_for(said, known=fast).strategy == "probe_then_tune"
     assert advice_for(said, known=fast).prices.machine.origin == "related"

@@ -9,7 +9,7 @@ import pytest
 from headstart.advice.network import NETWORK_RULES, network_for
 from headstart.advice.rules import UNFREEZING
 from headstart.advice.situation import Situation
-from headstart.engine.costs.price import Hardware
+from headstart.engine.costs.training_cost import Hardware
 from headstart.networks.cards.finding import find_model
 from headstart.plan.request import DEFAULT_MODEL
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from headstart.advice.situation import Situation
-from headstart.engine.costs.price import Hardware
+from headstart.engine.costs.training_cost import Hardware
 from headstart.errors import PlanError
 
 

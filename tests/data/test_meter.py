@@ -15,7 +15,7 @@ def test_spending_is_counted_from_many_threads():
 
     def work() -> None:
         for _ in range(50):
-            with spent.view("varied"):
+            with spent.view("augmented"):
                 sum(range(200))
             spent.moved(10, 0.5)
 
@@ -25,9 +25,9 @@ def test_spending_is_counted_from_many_threads():
     for thread in threads:
         thread.join()
     found = spent.so_far()
-    assert (found.views["varied"], found.views["plain"], found.moved_bytes) == (200, 0, 2000)
+    assert (found.views["augmented"], found.views["plain"], found.moved_bytes) == (200, 0, 2000)
     assert found.moved_seconds == pytest.approx(100.0)
-    assert found.view_seconds["varied"] > 0
+    assert found.view_seconds["augmented"] > 0
 
 
 def test_what_waits_is_not_counted_as_work_of_a_core():

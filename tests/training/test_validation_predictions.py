@@ -12,8 +12,9 @@ import pytest
 import torch
 
 from headstart.data.sources.reading import ImageRecord
+from headstart.plan.plan import ProbePhase, TrainPhase
 from headstart.runs.folder import Run
-from headstart.training.validation_predictions import Judged, epoch_row
+from headstart.training.validation_predictions import Judged, epoch_row, phase_row
 
 RECORDS = [ImageRecord(name, "ant" if name < "c" else "bee", "train", lambda: b"") for name in "abcd"]
 
@@ -88,3 +89,12 @@ def test_a_solved_head_is_an_epoch_without_training():
     trained = epoch_row("tune", 1, accuracy=0.5, loss=1.0, seconds=2.0, train_loss=3.0, rates={"head": 1}, better=False)
     assert list(solved) == list(trained)
     assert (trained["train_loss"], trained["rates"], trained["better"]) == (3.0, {"head": 1}, False)
+
+
+def test_a_row_sums_up_a_phase():
+    phase = TrainPhase(name="tune", epochs=2, unfreeze=0, head_lr=1e-3, lr_by_group={"head": 1e-3})
+    rows = [{"phase": name, "select_accuracy": 0.5, "seconds": 2.0} for name in ("probe", "tune", "tune")]
+    row = phase_row(phase, rows, head="head", reason="done")
+    assert (row["epochs_run"], row["seconds"], row["trained"], row["ended"]) == (2, 4.0, ["head"], "done")
+    solved = phase_row(ProbePhase(), rows, head="head", reason="solved")
+    assert (solved["epochs_run"], solved["trained"], solved["schedule"]) == (0, ["head"], None)

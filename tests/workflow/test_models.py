@@ -47,9 +47,11 @@ def test_too_many_to_measure_are_refused():
 
 
 def test_measured_speeds_decide_limits_order_and_front(monkeypatch: pytest.MonkeyPatch):
-    from headstart.engine.costs import speed
+    from headstart.engine.costs import throughput
 
-    monkeypatch.setattr(speed, "measured_speeds", lambda cards, **_: {c.name: 1e9 / c.parameters for c in cards})
+    monkeypatch.setattr(
+        throughput, "measured_throughputs", lambda cards, **_: {c.name: 1e9 / c.parameters for c in cards}
+    )
     query = ModelQuery(family="squeezenet", sort="speed", min_speed=805)
     found = models.list_models(query, measure=True)
     assert [card["architecture"] for card in found] == ["squeezenet1_1"]
@@ -57,13 +59,13 @@ def test_measured_speeds_decide_limits_order_and_front(monkeypatch: pytest.Monke
 
 
 def test_a_speed_that_is_not_stable_has_its_range(monkeypatch: pytest.MonkeyPatch):
-    from headstart.engine.costs import speed
+    from headstart.engine.costs import throughput
 
     def measured(cards: Any, *, on_card: Any, on_unstable: Any) -> dict[str, float]:
         on_unstable(cards[0].name, (0.493, 12.048))
         return {card.name: 1.0 for card in cards}
 
-    monkeypatch.setattr(speed, "measured_speeds", measured)
+    monkeypatch.setattr(throughput, "measured_throughputs", measured)
     one = models.show_model("timm/test_vit", measure=True)
     assert (one["measured_images_per_second"], one["measured_unstable"]) == (1.0, [0.49, 12.05])
     assert "unstable: 0.49 to 12.05 img/s on this machine, which was busy; measure again" in card_text(one)

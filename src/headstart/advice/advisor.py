@@ -13,9 +13,15 @@ from headstart.advice.result import Advice, Prices
 from headstart.advice.rules import UNFREEZING, Decision, decide
 from headstart.advice.situation import Situation
 from headstart.amounts import duration_text
-from headstart.engine.costs.memory import Known
+from headstart.engine.costs.memory import Measurements
 from headstart.engine.costs.network import NetworkFacts, facts_of_card
-from headstart.engine.costs.price import Cost, Machine, cost_of, machine_for, pretraining_seconds
+from headstart.engine.costs.training_cost import (
+    TrainingCost,
+    TrainingMachine,
+    cost_of,
+    machine_for,
+    pretraining_seconds,
+)
 from headstart.knowledge.choosing import RULE_OF_THUMB, SCRATCH_IMAGES
 from headstart.knowledge.citations import source_of
 from headstart.knowledge.transfer import HEAD_LEARNING_RATE
@@ -40,7 +46,7 @@ def advice_for(
     request: Request = Request(ANY_DATA),  # noqa: B008 - immutable
     *,
     augment: AugmentationName | None = None,
-    known: Known | None = None,
+    known: Measurements | None = None,
     told: Sequence[Reason] = (),
     warnings: Sequence[str] = (),
 ) -> Advice:
@@ -60,7 +66,7 @@ def advice_for(
         ModelError: no such model.
     """
     asked = _with_situation(request, situation, augment)
-    starts = {name: _start(name, situation, asked, known or Known()) for name in UNFREEZING}
+    starts = {name: _start(name, situation, asked, known or Measurements()) for name in UNFREEZING}
     costs = {name: _cost(name, situation, start, images=situation.images) for name, start in starts.items()}
     decision = decide(situation, {name: cost.seconds for name, cost in costs.items()})
     start = starts[decision.strategy]
@@ -85,10 +91,10 @@ class _Start:
     """With network and size."""
     reasons: tuple[Reason, ...]
     network: NetworkFacts
-    machine: Machine
+    machine: TrainingMachine
 
 
-def _start(strategy: str, situation: Situation, request: Request, known: Known) -> _Start:
+def _start(strategy: str, situation: Situation, request: Request, known: Measurements) -> _Start:
     reasons = []
     if request.model is None:
         rule = network_for(situation, strategy)
@@ -105,7 +111,7 @@ def _start(strategy: str, situation: Situation, request: Request, known: Known) 
     return _Start(request, tuple(reasons), network, machine)
 
 
-def _cost(strategy: str, situation: Situation, start: _Start, *, images: int) -> Cost:
+def _cost(strategy: str, situation: Situation, start: _Start, *, images: int) -> TrainingCost:
     """Only what every strategy understands is asked: the options of the chosen one may be refused by another."""
     asked = start.request
     plan = STRATEGIES[strategy](
@@ -223,7 +229,7 @@ def _more(
     return found
 
 
-def _warnings(situation: Situation, decision: Decision, costs: Mapping[str, Cost]) -> list[str]:
+def _warnings(situation: Situation, decision: Decision, costs: Mapping[str, TrainingCost]) -> list[str]:
     found = []
     if decision.strategy == "feature_extraction" and situation.nearness == "low":
         found.append("feature extraction may struggle on images so unlike those the weights were trained on")

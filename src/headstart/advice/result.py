@@ -10,7 +10,7 @@ from typing import Any
 from headstart.advice.choices import Reason, Step
 from headstart.advice.situation import Situation
 from headstart.amounts import count_text, duration_text
-from headstart.engine.costs.price import Cost, Machine, usual_routes
+from headstart.engine.costs.training_cost import TrainingCost, TrainingMachine, usual_routes
 from headstart.knowledge.choosing import SCRATCH_IMAGES
 from headstart.knowledge.domains import DOMAINS
 from headstart.plan.plan import DataPlan, Plan, TrainPhase
@@ -24,10 +24,10 @@ _DATA_OPTIONS = ("val", "group", "limit_train", "limit_test", "bits")
 class Prices:
     """What the advised training costs, and what it is set against."""
 
-    machine: Machine
-    costs: Mapping[str, Cost]
+    machine: TrainingMachine
+    costs: Mapping[str, TrainingCost]
     """Every strategy with its own phases, on the images of the situation."""
-    scratch: Cost
+    scratch: TrainingCost
     """Random weights on as many images as they want, at least."""
 
     def to_dict(self, strategy: str, *, images: int) -> dict[str, Any]:
@@ -37,11 +37,11 @@ class Prices:
             **self.costs[strategy].to_dict(),
             "cores": hardware.cores,
             "gpu": hardware.gpu,
-            "rates": self.machine.origin,
+            "speeds": self.machine.origin,
             "assumptions": [
                 self.machine.assumption,
-                f"${self.machine.price.usd_per_hour:g} an hour for {self.machine.price.machine} "
-                f"({self.machine.price.source})",
+                f"${self.machine.rented.usd_per_hour:g} an hour for {self.machine.rented.machine} "
+                f"({self.machine.rented.source})",
             ],
             "by_strategy": {name: cost.to_dict() for name, cost in self.costs.items()},
             "from_scratch": {"images": max(SCRATCH_IMAGES, images), **self.scratch.to_dict()},
@@ -105,7 +105,7 @@ class Advice:
         return self.plan.model.name
 
     @property
-    def cost(self) -> Cost:
+    def cost(self) -> TrainingCost:
         """Of the advised training, without steps before and after."""
         return self.prices.costs[self.strategy]
 

@@ -198,7 +198,7 @@ def decide(situation: Situation, seconds: Mapping[str, float]) -> Decision:
             f". But {rule.strategy} would take about {duration_text(seconds[rule.strategy])} here, more than the "
             f"budget of {duration_text(allowed)}, so it is {chosen} (about {duration_text(seconds[chosen])})"
         )
-        source += "; budget, and the forecast of headstart.engine.costs.price"
+        source += "; budget, and the estimate of headstart.engine.costs.training_cost"
     others = {name: why_not(name, chosen, rule, situation, seconds) for name in UNFREEZING if name != chosen}
     return Decision(chosen, reason, source, rule.strategy, others)
 

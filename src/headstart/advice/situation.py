@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
-from headstart.engine.costs.price import Hardware
+from headstart.engine.costs.training_cost import Hardware
 from headstart.errors import PlanError
 from headstart.knowledge.choosing import DOMAIN_FACTS, Level, similarity_level
 from headstart.plan.plan import Domain

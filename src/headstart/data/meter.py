@@ -1,20 +1,20 @@
-"""A stopwatch for what threads spend on views of images and on reading stored rows."""
+"""A meter of the time that threads spend on views of images and on reading cached activations."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
-ViewKind = Literal["plain", "varied"]
+ViewKind = Literal["plain", "augmented"]
 
 
 @dataclass(frozen=True, slots=True)
-class Amounts:
-    """What was spent on views and on the store, so far."""
+class MeterReading:
+    """Views made and bytes read from the store so far, with their seconds."""
 
     views: Mapping[ViewKind, int]
     view_seconds: Mapping[ViewKind, float]
@@ -26,18 +26,23 @@ class Amounts:
 class Spent:
     """Counts what views and reading stored rows take; may be told from several threads."""
 
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._views: dict[ViewKind, int] = {"plain": 0, "varied": 0}
-        self._view_seconds: dict[ViewKind, float] = {"plain": 0.0, "varied": 0.0}
+    def __init__(self, *, clock: Callable[[], float] = time.thread_time) -> None:
+        """Start at nothing.
+
+        Args:
+            clock: Seconds that the calling thread has computed.
+        """
+        self._lock, self._clock = threading.Lock(), clock
+        self._views: dict[ViewKind, int] = {"plain": 0, "augmented": 0}
+        self._view_seconds: dict[ViewKind, float] = {"plain": 0.0, "augmented": 0.0}
         self._moved_bytes, self._moved_seconds = 0, 0.0
 
     @contextmanager
     def view(self, kind: ViewKind) -> Iterator[None]:
         """One view is made while the block runs, in this thread."""
-        started = time.thread_time()
+        started = self._clock()
         yield
-        seconds = time.thread_time() - started
+        seconds = self._clock() - started
         with self._lock:
             self._views[kind] += 1
             self._view_seconds[kind] += seconds
@@ -48,7 +53,7 @@ class Spent:
             self._moved_bytes += count
             self._moved_seconds += seconds
 
-    def so_far(self) -> Amounts:
+    def so_far(self) -> MeterReading:
         """A copy."""
         with self._lock:
-            return Amounts(dict(self._views), dict(self._view_seconds), self._moved_bytes, self._moved_seconds)
+            return MeterReading(dict(self._views), dict(self._view_seconds), self._moved_bytes, self._moved_seconds)

@@ -52,7 +52,7 @@ def unused_tuning(phases: Sequence[Mapping[str, Any]], chosen: str) -> dict[str,
     """Epochs, seconds and a sentence where epochs were trained and the probe was selected all the same; else None.
 
     Args:
-        phases: Rows of the phases that began, as `ledger.phase_row` makes them.
+        phases: Rows of the phases that began, as `phase_row` makes them.
         chosen: Name of the selected candidate.
     """
     tuned = [row for row in phases if row["kind"] == "train" and row["epochs_run"]]

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from headstart.data.loading import batches, read_view
 from headstart.data.preprocess import NetworkInput
 from headstart.data.sources.reading import ImageRecord
-from headstart.engine.costs.model import views_wanted
+from headstart.engine.costs.estimate import views_to_cache
 from headstart.engine.prefix.cut import CutNetwork
 from headstart.engine.prefix.engines import Matrix, logits_of, to_tensor
 from headstart.engine.store.activations import Activations, View, evaluation_view
@@ -94,7 +94,7 @@ class PixelFeed:
                 with self.images.spent.view("plain"):
                     return read_view(record, spec)
             rng = view_rng(self.seed, epoch, record.id)
-            with self.images.spent.view("varied"):
+            with self.images.spent.view("augmented"):
                 return augmented_input(record, spec, preset=wish.preset, flip=wish.flip, rng=rng)
 
         return view
@@ -193,7 +193,7 @@ def feed_for(
     """Stored activations or pixels, as the phase says.
 
     Where it says `auto`, activations are stored at the border of its first trained group, if what lies before it rests
-    with pretrained statistics; `forecasting.Costs.settle` weighs that against the other ways.
+    with pretrained statistics; `RunEstimates.resolve` compares that with the other ways.
 
     Args:
         phase: Settled.
@@ -267,4 +267,4 @@ def _wanted(phase: TrainPhase, classifier: Classifier, augmentation: Augmentatio
     border = next((name for name in classifier.group_names if name in phase.lr_by_group), None)
     if border in (None, classifier.group_names[0]) or phase.batch_norm != "pretrained_statistics":
         return COMPUTED
-    return FrozenPrefixPlan(activations="cached", cut_point=border, views=views_wanted(augmentation, phase.epochs))
+    return FrozenPrefixPlan(activations="cached", cut_point=border, views=views_to_cache(augmentation, phase.epochs))

@@ -39,7 +39,7 @@ def entered_phase(training: Training, phase: TrainPhase) -> Iterator[PhaseTraini
     The feed ends with the block, because what it reads in the store cannot make room for the next phase.
     """
     started, plan = time.monotonic(), training.plan
-    found = training.estimates.settle(phase, training.observer)
+    found = training.estimates.resolve(phase, training.observer)
     phase = training.settle_frozen_part(phase, found.plan)
     start_head(plan, phase, training.progress, training.source)
     entered = enter(training.classifier, phase, plan.optimizer)

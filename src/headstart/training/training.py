@@ -8,8 +8,7 @@ from typing import Any
 
 import torch
 
-from headstart.engine.costs.forecast import Costs, costs_of
-from headstart.engine.costs.timing import phase_row
+from headstart.engine.costs.run_estimate import RunEstimates, run_estimates
 from headstart.engine.store.training_images import TrainingImages
 from headstart.networks.backbone import Classifier
 from headstart.networks.groups.layers import restore
@@ -19,6 +18,7 @@ from headstart.runs.observers import Observer
 from headstart.training.activation_source import ActivationSource
 from headstart.training.checkpoint import Progress, State, copy_of, load_state, save_state
 from headstart.training.stopping import StopRequest, leave_if_asked
+from headstart.training.validation_predictions import phase_row
 
 
 @dataclass
@@ -34,7 +34,7 @@ class Training:
     """Where plan and checkpoint are written."""
     observer: Observer = field(default_factory=Observer)
     stop: StopRequest = field(default_factory=StopRequest)
-    costs: Costs | None = None
+    costs: RunEstimates | None = None
     """Estimates the phases and decides how each gets what is frozen; None starts from what is remembered."""
     state: State = field(init=False)
     """All that a checkpoint holds; read by `take_up`."""
@@ -45,10 +45,10 @@ class Training:
         return self.state.progress
 
     @property
-    def estimates(self) -> Costs:
+    def estimates(self) -> RunEstimates:
         """The estimates, made when they are first asked for."""
         if self.costs is None:
-            self.costs = costs_of(self.classifier, self.images)
+            self.costs = run_estimates(self.classifier, self.images)
         return self.costs
 
     @property
@@ -71,7 +71,7 @@ class Training:
         costs = self.estimates
         costs.under(plan.augmentation, plan.selection, batch_size=plan.batch_size, engine=plan.engine, seed=plan.seed)
         to_come, budget = plan.phases[progress.phase :], plan.budget_seconds
-        self.observer.noted("forecast", costs.announced(to_come, epochs_done=progress.epoch, budget_seconds=budget))
+        self.observer.noted("estimates", costs.announced(to_come, epochs_done=progress.epoch, budget_seconds=budget))
 
     def save(self, *, optimizer: torch.optim.Optimizer | None) -> None:
         """Write a checkpoint in place of the last one.

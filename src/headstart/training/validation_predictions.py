@@ -11,6 +11,7 @@ import numpy.typing as npt
 import torch
 
 from headstart.data.sources.reading import ImageRecord
+from headstart.plan.plan import ProbePhase, TrainPhase
 
 
 def epoch_row(
@@ -45,6 +46,33 @@ def epoch_row(
         "rates": dict(rates or {}),
         "better": better,
         "seconds": seconds,
+    }
+
+
+def phase_row(
+    phase: ProbePhase | TrainPhase, rows: Sequence[Mapping[str, Any]], *, head: str, reason: str
+) -> dict[str, Any]:
+    """One row of the table of phases: what was trained, with which peak learning rates, for how long, why it ended.
+
+    Args:
+        phase: Which one.
+        rows: Of all epochs of the run, from `epoch_row`.
+        head: Name of the last layer group.
+        reason: Why it ended.
+    """
+    mine = [row for row in rows if row["phase"] == phase.name]
+    rates = phase.lr_by_group if isinstance(phase, TrainPhase) else {}
+    return {
+        "name": phase.name,
+        "kind": phase.kind,
+        "trained": list(rates) or [head],
+        "learning_rates": rates,
+        "batch_norm": phase.batch_norm if isinstance(phase, TrainPhase) else "pretrained_statistics",
+        "schedule": phase.schedule.name if isinstance(phase, TrainPhase) else None,
+        "epochs_run": len(mine) if phase.kind == "train" else 0,
+        "select_accuracy": max((r["select_accuracy"] for r in mine), default=None),
+        "seconds": sum(r["seconds"] for r in mine),
+        "ended": reason,
     }
 
 

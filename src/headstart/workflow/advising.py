@@ -12,8 +12,8 @@ from headstart.advice.choices import Reason
 from headstart.advice.result import Advice
 from headstart.advice.situation import Situation
 from headstart.data.loading import cores as own_cores
-from headstart.engine.costs.memory import Known, recall
-from headstart.engine.costs.price import Gpu, Hardware
+from headstart.engine.costs.memory import Measurements, recall
+from headstart.engine.costs.training_cost import Gpu, Hardware
 from headstart.errors import PlanError, nearest
 from headstart.knowledge.choosing import Level
 from headstart.knowledge.domains import DOMAINS
@@ -150,7 +150,7 @@ def _domain(name: str | None) -> Domain:
     return DOMAINS[name].name
 
 
-def _hardware(cores: int | None, gpu: Gpu | Literal["auto"]) -> tuple[Hardware, Known | None]:
+def _hardware(cores: int | None, gpu: Gpu | Literal["auto"]) -> tuple[Hardware, Measurements | None]:
     """The machine that will train, and what runs left on it if it is this one."""
     here = Hardware(own_cores(), "one" if _has_gpu() else "none")
     asked = replace(

@@ -129,11 +129,11 @@ class _Speeds:
 
 def _measured(cards: list[ModelCard], progress: Progress) -> _Speeds:
     require("torch", extra="train")
-    from headstart.engine.costs.speed import measured_speeds
+    from headstart.engine.costs.throughput import measured_throughputs
 
     unstable: dict[str, tuple[float, float]] = {}
     on_card = progress("measure", len(cards))
-    return _Speeds(measured_speeds(cards, on_card=on_card, on_unstable=unstable.__setitem__), unstable)
+    return _Speeds(measured_throughputs(cards, on_card=on_card, on_unstable=unstable.__setitem__), unstable)
 
 
 def _plain(card: ModelCard, speeds: _Speeds | None = None) -> dict[str, Any]:

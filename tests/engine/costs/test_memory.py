@@ -1,32 +1,33 @@
-"""What is remembered of a machine, and the rates that follow."""
+"""One file remembers a machine: nothing is lost between processes, a damaged file counts as none, past estimates."""
 
 from __future__ import annotations
 
 import json
+import math
 import threading
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from headstart.engine.costs.memory import (
-    CORE_RATE,
-    FIGURES,
-    GPU_RATE,
-    Known,
-    Trial,
-    nominal_rates,
-    rates_of,
+    FEWEST_RATIOS,
+    MOST_RATIOS,
+    Measurements,
     recall,
+    recall_value,
     remember,
+    remember_value,
 )
-from headstart.engine.costs.network import NetworkFacts, facts_of_card
-from headstart.engine.costs.terms import Rates, frozen_stretch
+from headstart.engine.costs.network import NetworkFacts
 from headstart.files import locked
-from headstart.networks.cards.finding import find_model
 
-FACTS = NetworkFacts("net@224", 2.0, 10**7, 512, ("stem", "head"), (), 1e8, vigour=0.5)
-OTHER = replace(FACTS, name="other@224", vigour=0.25)
+FACTS = NetworkFacts("net@224", 2.0, 10**7, 512, ("stem", "head"), (), 1e8)
+OTHER = replace(FACTS, name="other@224")
+
+ratios = st.lists(st.floats(0.01, 100.0), max_size=2 * MOST_RATIOS)
 
 
 @pytest.fixture
@@ -35,21 +36,37 @@ def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_what_is_remembered_comes_back_for_its_machine_and_for_whoever_asks_for_the_last(own_home: Path):
-    assert recall("a") == recall() == Known()
-    known = Known()
-    known.learn("moved", 1e9)
-    known.learn_stretch(FACTS, "steps", 0.01)
-    known.learn_facts(FACTS)
-    remember("a", known)
-    remember("b", Known({"moved": 1.0}, {}))
-    assert recall("a") == known
+def with_store(value: float) -> Measurements:
+    measured = Measurements()
+    measured.learn("store", value)
+    return measured
+
+
+def test_what_is_remembered_comes_back_for_its_machine_and_by_default_for_the_last_one(own_home: Path):
+    assert recall("a") == recall() == Measurements()
+    measured = with_store(1e9)
+    measured.learn("steps", 0.01, network=FACTS.name)
+    measured.learn_facts(FACTS)
+    measured.learn_cut(FACTS.name, "head", works=False)
+    remember("a", measured)
+    remember("b", with_store(1.0))
+    assert recall("a") == measured
     assert recall("a").facts_of("net@224") == FACTS
-    assert recall() == Known({"moved": 1.0}, {})
+    assert recall("a").figures_of("net@224") == {"steps": 0.01}
+    assert recall() == with_store(1.0)
     assert recall("a").facts_of("unknown@224") is None
 
 
-ANOTHER_FORMAT = '{"latest": "a", "machines": {"a": {"figures": {"onnxruntime": 1.0}, "networks": {}}}}'
+def test_everything_lies_in_one_file_of_plain_json(own_home: Path):
+    remember("a", with_store(2.0))
+    remember_value("a", "throughputs", "timm/net@224", 30.0)
+    remember_value("b", "engines", "part", {"torch": 1.0})
+    assert [path.name for path in own_home.iterdir() if path.name != ".lock"] == ["measurements.json"]
+    found = json.loads((own_home / "measurements.json").read_text())
+    assert found["latest"] == "a", "the machine that trained last"
+    assert (recall("a").figures, recall_value("a", "throughputs", "timm/net@224")) == ({"store": 2.0}, 30.0)
+    assert recall_value("b", "engines", "part") == {"torch": 1.0}
+    assert recall_value("b", "engines", "another") is recall_value("c", "engines", "part") is None
 
 
 @pytest.mark.parametrize(
@@ -57,253 +74,177 @@ ANOTHER_FORMAT = '{"latest": "a", "machines": {"a": {"figures": {"onnxruntime": 
     [
         "",
         "[]",
-        '{"format": 2, "machines": 3}',
-        '{"format": 2, "latest": "a", "machines": {"a": {"figures": 1}}}',
-        '{"format": 2, "latest": "a", "machines": {"a": {"figures": {"moved": "x"}, "networks": {}}}}',
-        ANOTHER_FORMAT,
+        '{"format": 1, "machines": 3}',
+        '{"format": 1, "latest": "a", "machines": {"a": 3}}',
+        '{"format": 1, "latest": "a", "machines": {"a": {"figures": 1, "engines": [1, 2]}}}',
+        '{"format": 1, "latest": "a", "machines": {"a": {"figures": {"store": "x"}, "networks": {}}}}',
+        '{"format": 1, "latest": "a", "machines": {"a": {"estimates": {"measured": 3}}}}',
+        '{"format": 99, "latest": "a", "machines": {"a": {"figures": {"store": 1.0}}}}',
+        '{"latest": ["a"], "machines": {"a": {"figures": {"store": 1.0}}}}',
     ],
 )
 def test_a_damaged_file_counts_as_none(own_home: Path, text: str):
-    (own_home / "rates.json").write_text(text)
-    assert recall("a") == recall() == Known()
-    remember("a", Known({"moved": 2.0}, {}))
-    assert recall("a").figures == {"moved": 2.0}
+    (own_home / "measurements.json").write_text(text)
+    assert recall("a") == recall() == Measurements()
+    assert recall_value("a", "engines", "part") is None
+    remember("a", with_store(2.0))
+    remember_value("a", "engines", "part", 1)
+    assert (recall("a").figures, recall_value("a", "engines", "part")) == ({"store": 2.0}, 1)
 
 
 def test_a_home_that_may_not_be_written_costs_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("HEADSTART_HOME", str(tmp_path / "file"))
-    remember("a", Known({"moved": 2.0}, {}))
-    assert recall("a") == Known()
+    remember("a", with_store(2.0))
+    assert recall("a") == Measurements()
+
+
+def test_a_home_without_a_lock_is_read_all_the_same(own_home: Path):
+    remember("a", with_store(2.0))
+    (own_home / ".lock").unlink()
+    (own_home / ".lock").mkdir()  # nobody can open it for writing, not even an administrator
+    assert recall("a").figures == {"store": 2.0}
 
 
 def test_a_new_measurement_moves_most_of_the_way_and_nonsense_moves_nothing():
-    known = Known()
-    known.learn("moved", 100.0)
-    known.learn("moved", 200.0)
-    assert known.figures["moved"] == pytest.approx(170.0)
+    known = with_store(100.0)
+    known.learn("store", 200.0)
+    assert known.figures["store"] == pytest.approx(170.0)
     for wrong in (0.0, -1.0, float("nan"), float("inf")):
-        known.learn("moved", wrong)
-    assert known.figures["moved"] == pytest.approx(170.0)
+        known.learn("store", wrong)
+    assert known.figures["store"] == pytest.approx(170.0)
 
 
 def test_two_runs_at_once_keep_what_the_other_learned(own_home: Path):
-    first = recall("a")
-    first.learn("moved", 1e9)
-    first.learn_stretch(FACTS, "steps", 0.5)
+    first = with_store(1e9)
+    first.learn("steps", 0.5, network=FACTS.name)
     remember("a", first)
     one, two = recall("a"), recall("a")
-    one.learn("solved", 3e7)
-    one.learn_stretch(FACTS, "judging", 0.1)
+    one.learn("head", 3e7)
+    one.learn("validation", 0.1, network=FACTS.name)
     one.learn_facts(FACTS)
-    remember("b", Known({"moved": 1.0}, {}))
+    remember("b", with_store(1.0))
     remember("a", one)
-    two.learn("moved", 3e9)
-    two.learn_stretch(FACTS, "frozen", 0.2)
-    two.learn_stretch(OTHER, "steps", 0.7)
-    two.learn_cut(FACTS, "head", works=False)
+    two.learn("store", 3e9)
+    two.learn("frozen", 0.2, network=FACTS.name)
+    two.learn("steps", 0.7, network=OTHER.name)
+    two.learn_cut(FACTS.name, "head", works=False)
     remember("a", two)
     both = recall("a")
-    assert both.figures == {"moved": pytest.approx(2.4e9), "solved": 3e7}
-    assert both.stretches_of(FACTS.name) == {"steps": 0.5, "judging": 0.1, "frozen": 0.2}
-    assert both.stretches_of(OTHER.name) == {"steps": 0.7}
+    assert (both.figures["store"], both.figures["head"]) == (pytest.approx(2.4e9), 3e7)
+    assert both.figures_of(FACTS.name) == {"steps": 0.5, "validation": 0.1, "frozen": 0.2}
+    assert both.figures_of(OTHER.name) == {"steps": 0.7}
     assert (both.facts_of(FACTS.name), both.uncut_of(FACTS.name)) == (FACTS, {"head"})
     one.learn("end_seconds", 0.9)
     remember("a", one)
     assert recall("a").figures == {**both.figures, "end_seconds": 0.9}, "what one had read before is no news"
-    assert recall("b").figures == {"moved": 1.0}
+    assert recall("b").figures == {"store": 1.0}
 
 
-def test_remembering_waits_for_who_is_remembering(own_home: Path):
+def test_a_figure_that_came_back_to_its_first_value_is_written_too(own_home: Path):
+    remember("a", with_store(1000.0))
+    mine = recall("a")
+    mine.figures["store"] = 1500.0
+    mine.changed.add(("figures", "store"))
+    remember("a", mine)
+    mine.figures["store"] = 1000.0
+    mine.changed.add(("figures", "store"))
+    remember("a", mine)
+    assert recall("a").figures == {"store": 1000.0}
+
+
+@pytest.mark.parametrize(
+    "work",
+    [
+        lambda: remember("a", with_store(2.0)),
+        lambda: remember_value("a", "engines", "part", 1),
+        lambda: recall("a"),
+        lambda: recall_value("a", "engines", "part"),
+    ],
+    ids=["remember", "remember_value", "recall", "recall_value"],
+)
+def test_whoever_reads_or_writes_waits_for_who_is_writing(own_home: Path, work):
+    remember("b", with_store(2.0))
     done: list[str] = []
-
-    def work() -> None:
-        remember("a", Known({"moved": 2.0}, {}))
-        done.append("remembered")
-
-    thread = threading.Thread(target=work)
+    thread = threading.Thread(target=lambda: (work(), done.append("done")))
     with locked(own_home):
         thread.start()
-        thread.join(0.3)
+        thread.join(0.1)
         assert not done
     thread.join()
-    assert recall("a").figures == {"moved": 2.0}
+    assert done
 
 
-def test_another_network_is_expected_to_run_as_much_slower_as_its_kind():
-    known = Known()
-    known.learn("forward", 10.0, network=FACTS)
-    same, other = (rates_of(known, one, gemm=1e9) for one in (FACTS, OTHER))
-    assert (same.forward, other.forward) == (10.0, 5.0)
-    assert same.origin == "related"
-    assert same.training == pytest.approx(10 / 3)
-    assert same.torch > same.forward
-    known.learn_stretch(FACTS, frozen_stretch("pooled", "torch"), 0.3)
-    assert rates_of(known, FACTS).origin == "measured"
-    assert rates_of(known, FACTS).measured == {frozen_stretch("pooled", "torch"): 0.3}
-    assert rates_of(known, OTHER).origin == "related"
+def test_values_remembered_at_the_same_time_are_all_kept(own_home: Path):
+    threads = [
+        threading.Thread(target=remember_value, args=(machine, section, str(number), number))
+        for machine in ("a", "b")
+        for section in ("engines", "throughputs")
+        for number in range(5)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    found = json.loads((own_home / "measurements.json").read_text())["machines"]
+    expected = {str(number): number for number in range(5)}
+    assert all(found[machine] == {"engines": expected, "throughputs": expected} for machine in ("a", "b"))
 
 
-def test_what_a_network_did_itself_says_more_than_what_others_did():
-    known = Known()
-    known.learn("forward", 10.0, network=FACTS)
-    known.learn("forward", 100.0, network=OTHER)
-    assert rates_of(known, FACTS).forward == 10.0
-    assert rates_of(known, OTHER).forward == 100.0
-    third = replace(FACTS, name="third@224")
-    assert rates_of(known, third).forward > 100.0, "of a higher vigour than the one that was measured last"
-    known.learn("onnxruntime", 30.0, network=FACTS)
-    assert rates_of(known, FACTS).onnxruntime == 30.0
-    assert rates_of(known, FACTS).training == pytest.approx(10 / 3)
+def test_a_cut_that_works_after_all_is_believed():
+    known = Measurements()
+    known.learn_cut("net", "head", works=False)
+    known.learn_cut("net", "layer4", works=False)
+    known.learn_cut("net", "head", works=True)
+    assert known.uncut_of("net") == {"layer4"}
 
 
-def test_a_trial_counts_until_a_run_has_measured_and_for_nobody_else():
-    trial = Trial({"forward": 50.0}, {"plain": 0.004})
-    known = Known()
-    tried = rates_of(known, FACTS, pixels=2**18, trial=trial)
-    assert (tried.forward, tried.training, tried.plain_view) == (50.0, pytest.approx(50 / 3), 0.004)
-    assert tried.varied_view > tried.plain_view, "the other kind is dearer, as usual"
-    assert tried.origin == "related"
-    assert known == Known()
-    known.learn("forward", 10.0, network=FACTS)
-    known.learn_view("plain", 0.009, pixels=2**18)
-    after = rates_of(known, FACTS, pixels=2**18, trial=trial)
-    assert (after.forward, after.plain_view) == (10.0, pytest.approx(0.009))
-    known.learn("training", 9.0, network=OTHER)
-    assert rates_of(Known(known.figures, {}), FACTS, trial=trial).training == pytest.approx(50 / 3)
-
-
-MEASURED = {
-    "efficientnet_lite0": (80.1, 114.2, 395.6),
-    "timm/mobilenetv2_100.ra_in1k": (97.9, 165.0, 465.4),
-    "timm/resnet18.a1_in1k": (91.4, 103.1, 130.9),
-    "timm/resnet50.a1_in1k": (31.3, 43.2, 58.9),
-}
-"""Images a second at 224 px, eager in NHWC, folded, ONNX Runtime: docs/benchmarks.md, two cores."""
-
-
-@pytest.mark.parametrize("name", MEASURED)
-def test_ratios_are_those_of_the_table_of_measured_networks(name: str):
-    """From the forward pass alone, what a glance gives: folded PyTorch and ONNX Runtime within a factor of 1.6."""
-    facts = facts_of_card(find_model(name).card, size=224)
-    eager, folded, onnxruntime = (speed * facts.gmacs for speed in MEASURED[name])
-    expected = rates_of(Known(), facts, trial=Trial({"forward": eager}))
-    assert 1 / 1.6 < expected.torch / folded < 1.6
-    assert 1 / 1.6 < expected.onnxruntime / onnxruntime < 1.6
-    stated = rates_of(Known(), facts, gemm=2 * CORE_RATE)
-    assert 1 / 2 < stated.forward / eager < 2, "even without a glance"
-    assert 1 / 2 < stated.onnxruntime / onnxruntime < 2
-
-
-@pytest.mark.parametrize("name", MEASURED)
-@pytest.mark.parametrize("other", MEASURED)
-def test_one_network_of_the_table_tells_of_the_others(name: str, other: str):
-    one, two = (facts_of_card(find_model(key).card, size=224) for key in (name, other))
-    for figure, at in (("forward", 0), ("onnxruntime", 2)):
-        known = Known()
-        known.learn(figure, MEASURED[other][at] * two.gmacs, network=two)
-        found = getattr(rates_of(known, one), figure) / (MEASURED[name][at] * one.gmacs)
-        assert 1 / 1.7 < found < 1.7
-
-
-def test_where_nothing_ran_usual_cores_tell():
-    slow, fast = (rates_of(Known(), FACTS, gemm=gemm) for gemm in (10.0, 100.0))
-    assert slow.origin == "guessed"
-    assert fast.forward == pytest.approx(10 * slow.forward)
-    assert 0 < fast.training < fast.forward < fast.torch < fast.onnxruntime
-    usual = rates_of(Known(), FACTS)
-    assert usual.forward == pytest.approx(rates_of(Known(), FACTS, gemm=usual.cores * CORE_RATE).forward)
-    gpu = rates_of(Known(), FACTS, device="cuda")
-    assert gpu.forward == pytest.approx(rates_of(Known(), FACTS, gemm=GPU_RATE, device="cuda").forward)
-    assert gpu.forward > 10 * usual.forward / usual.cores
-    assert (gpu.onnxruntime, gpu.decoding) == (0, "beside")
-
-
-def test_a_resnet_50_trains_on_the_stated_gpu_as_on_an_a10g():
-    facts = facts_of_card(find_model("timm/resnet50.a1_in1k").card, size=224)
-    assert rates_of(Known(), facts, device="cuda").training / facts.gmacs == pytest.approx(240, rel=0.05)
-
-
-BEFORE = {"moved": 5e8, "solved": 2e6, "step_seconds": 2e-3, "epoch_seconds": 0.1, "end_seconds": 0.5}
-BEFORE |= {"setup_seconds": 2.0, "reload_seconds": 0.5}
-NOMINAL = {
-    ("efficientnet_lite0", 200_000): (0.009, 10.429290666666665, 18.623733333333334, 7.449493333333333),
-    ("efficientnet_lite0", 12_000_000): (0.481, 10.429290666666665, 18.623733333333334, 7.449493333333333),
-    ("resnet18", 200_000): (0.009, 15.68, 28.0, 11.2),
-}
-
-
-@pytest.mark.parametrize(("name", "pixels"), NOMINAL)
-@pytest.mark.parametrize("device", ["cpu", "cuda"])
-def test_what_plans_are_chosen_by_never_changes(name: str, pixels: int, device: str):
-    """Written down when rates were guessed otherwise: other nominal rates would train other weights for old plans."""
-    view, torch, onnxruntime, forward = NOMINAL[name, pixels]
-    made = nominal_rates(facts_of_card(find_model(name).card, size=224), pixels=pixels, device=device)
-    expected = Rates(
-        cores=made.cores,
-        plain_view=pytest.approx(view),
-        varied_view=pytest.approx(view),
-        torch=pytest.approx(torch),
-        onnxruntime=pytest.approx(onnxruntime) if device == "cpu" else 0.0,
-        forward=pytest.approx(forward),
-        training=pytest.approx(forward / 3),
-        decoding="shares_cores" if device == "cpu" else "beside",
-        **BEFORE,
-    )
-    assert made == expected
-
-
-def test_views_of_larger_images_take_longer_and_nearest_sizes_are_asked():
-    known = Known()
-    guessed = [rates_of(known, FACTS, pixels=pixels, gemm=1.0).plain_view for pixels in (10**4, 10**6)]
-    assert guessed[0] < guessed[1]
-    known.learn_view("plain", 0.01, pixels=2**18)
-    known.learn_view("plain", 1.0, pixels=2**24)
-    found = rates_of(known, FACTS, pixels=2**19, gemm=1.0)
-    usual = rates_of(Known(), FACTS, pixels=2**19, gemm=1.0)
-    assert 0.01 < found.plain_view < 0.02, "of twice the pixels, but what each image takes is not doubled"
-    ratio = usual.varied_view / usual.plain_view
-    assert found.varied_view / found.plain_view == pytest.approx(ratio), "the other kind, where this one was not seen"
-
-
-def test_small_images_say_little_of_photos():
-    """CIFAR's 1,024 pixels take 0.7 ms, photos of 200,000 take 2 to 4."""
-    known = Known()
-    known.learn_view("plain", 0.0007, pixels=1024)
-    assert 0.0005 < rates_of(known, FACTS, pixels=200_000).plain_view < 0.004
-    assert known.has_seen("plain", pixels=1500)
-    assert not known.has_seen("plain", pixels=200_000)
-    assert not known.has_seen("varied", pixels=1024)
-    tried = rates_of(known, FACTS, pixels=200_000, trial=Trial(views={"plain": 0.1}))
-    assert tried.plain_view == 0.1
-
-
-def test_every_figure_is_one_of_rates():
-    assert set(FIGURES) <= set(Rates.__dataclass_fields__)
-
-
-def test_how_right_estimates_were_is_remembered_for_each_origin_of_their_figures(own_home: Path):
-    for took in (8.0, 12.0, 30.0):
+def test_errors_of_estimates_are_remembered_for_each_origin_of_their_figures(own_home: Path):
+    for measured in (8.0, 12.0, 30.0):
         known = recall("a")
-        known.learn_estimate("related", estimated=10.0, took=took)
+        known.learn_estimate("related", estimated=10.0, measured=measured)
         remember("a", known)
-    kept = recall("a").kept_estimates("related")
-    assert kept is not None
-    assert (kept.runs, kept.low, kept.high) == (3, 0.8, 3.0)
-    assert recall("a").kept_estimates("measured") is None, "figures of another origin say nothing of these"
-    assert recall("b").kept_estimates("related") is None, "nor does another machine"
+    past = recall("a").past_estimates("related")
+    assert past is not None
+    assert (past.runs, past.low, past.high) == (3, 0.8, 3.0)
+    assert recall("a").past_estimates("measured") is None, "figures of another origin say nothing of these"
+    assert recall("b").past_estimates("related") is None, "nor does another machine"
 
 
 def test_runs_that_end_at_the_same_time_both_count(own_home: Path):
     first, second = recall("a"), recall("a")
-    first.learn_estimate("measured", estimated=1.0, took=1.0)
-    second.learn_estimate("measured", estimated=1.0, took=2.0)
+    first.learn_estimate("measured", estimated=1.0, measured=1.0)
+    second.learn_estimate("measured", estimated=1.0, measured=2.0)
     remember("a", first)
     remember("a", second)
     remember("a", second)
-    assert recall("a").estimates["measured"][:2] == [1.0, 2.0]
+    assert recall("a").estimates["measured"] == [1.0, 2.0]
 
 
-def test_rates_are_plain_json(own_home: Path):
-    remember("a", Known({"moved": 2.0}, {}))
-    assert json.loads((own_home / "rates.json").read_text())["latest"] == "a"
+@given(ratios)
+def test_the_range_holds_for_each_of_the_last_runs_and_too_few_have_none(ratios: list[float]):
+    past, last = Measurements(estimates={"measured": ratios}).past_estimates("measured"), ratios[-MOST_RATIOS:]
+    if past is None:
+        assert len(ratios) < FEWEST_RATIOS
+        return
+    assert past.runs == len(last)
+    assert all(past.low <= ratio <= past.high for ratio in last)
+    assert past.low in last
+    assert past.high in last
+
+
+@given(ratios, st.floats(0.1, 1e6), st.floats(0.1, 1e6))
+def test_the_newest_run_is_never_forgotten(ratios: list[float], estimated: float, measured: float):
+    known = Measurements(estimates={"measured": ratios})
+    known.learn_estimate("measured", estimated=estimated, measured=measured)
+    assert known.estimates["measured"][-1] == measured / estimated
+    assert len(known.estimates["measured"]) <= MOST_RATIOS
+
+
+@pytest.mark.parametrize("odd", [0.0, -1.0, math.nan, math.inf])
+def test_times_that_are_none_teach_nothing(odd: float):
+    known = Measurements()
+    known.learn_estimate("measured", estimated=odd, measured=1.0)
+    known.learn_estimate("measured", estimated=1.0, measured=odd)
+    assert known.estimates == {}
+    assert known.tested == []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from headstart.engine.costs.network_counts import anatomy_of, card_facts_of
+from headstart.engine.costs.network_counts import card_facts_of, counted_facts_of
 from headstart.engine.prefix.cut import NetworkGraph
 from headstart.networks.backbone import Classifier, build_classifier
 from headstart.networks.cards.finding import find_model
@@ -18,16 +18,16 @@ def classifier_of(name: str, size: int = 64) -> Classifier:
 @pytest.mark.parametrize("name", ["efficientnet_lite0", "resnet18", "shufflenet_v2_x0_5"])
 def test_crossing_bytes_are_those_of_the_cut(name: str):
     made = classifier_of(name)
-    facts = anatomy_of(made, size=64)
+    facts = counted_facts_of(made, size=64)
     graph = NetworkGraph(made.network, made.groups, example=torch.zeros(2, 3, 64, 64))
-    for border in (facts.borders[len(facts.borders) // 2], facts.borders[-2], facts.borders[-1]):
-        crossing = sum(one.bytes_per_image for one in graph.cut(border.name).crossing)
-        assert border.bytes_per_image == pytest.approx(crossing, rel=0.02), border.name
+    for point in (facts.cut_points[len(facts.cut_points) // 2], *facts.cut_points[-2:]):
+        crossing = sum(one.bytes_per_image for one in graph.cut(point.name).crossing)
+        assert point.bytes_per_image == pytest.approx(crossing, rel=0.02), point.name
 
 
-def test_arithmetic_is_counted_by_group():
+def test_macs_are_counted_by_group():
     """ResNet-18's four stages by hand: 64 channels at 56 x 56 in four 3x3 convolutions, and so on at 224 pixels."""
-    facts = anatomy_of(classifier_of("resnet18", 224), size=224)
+    facts = counted_facts_of(classifier_of("resnet18", 224), size=224)
     first = 4 * 56 * 56 * 64 * 64 * 9 / 1e9
     assert (facts.share_before("layer2") - facts.share_before("layer1")) * facts.gmacs == pytest.approx(first, rel=1e-3)
     assert facts.gmacs == pytest.approx(1.814, rel=1e-3)
@@ -39,7 +39,7 @@ def test_the_network_is_as_before_and_the_card_answers_where_it_cannot_run():
     made = classifier_of("resnet18")
     made.network.train()
     before = {name: tensor.clone() for name, tensor in made.network.state_dict().items()}
-    anatomy_of(made, size=64)
+    counted_facts_of(made, size=64)
     assert made.network.training
     assert all(torch.equal(tensor, before[name]) for name, tensor in made.network.state_dict().items())
 
@@ -47,5 +47,5 @@ def test_the_network_is_as_before_and_the_card_answers_where_it_cannot_run():
         raise RuntimeError("no")
 
     made.network.forward = refuse
-    assert anatomy_of(made, size=64) == card_facts_of(made, size=64)
-    assert not anatomy_of(made, size=64).counted
+    assert counted_facts_of(made, size=64) == card_facts_of(made, size=64)
+    assert not counted_facts_of(made, size=64).counted

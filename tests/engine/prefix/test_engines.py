@@ -16,7 +16,7 @@ from headstart.data.loading import read_pixels, read_view
 from headstart.data.preprocess import evaluation_view
 from headstart.data.sources.reading import ImageRecord
 from headstart.engine.prefix import engine_choice, engines, onnx_engine, torch_engine
-from headstart.engine.prefix.engine_choice import Rates
+from headstart.engine.prefix.engine_choice import recall_engines
 from headstart.engine.prefix.engines import (
     BATCH_IMAGES,
     SAMPLE_IMAGES,
@@ -32,7 +32,7 @@ from headstart.engine.prefix.engines import (
 from headstart.engine.prefix.onnx_engine import OnnxEngine
 from headstart.engine.prefix.torch_engine import EagerEngine, TorchEngine
 from headstart.errors import DiskFullError, MissingExtraError
-from headstart.files import read_json
+from headstart.machine import machine_key
 
 Images = npt.NDArray[np.float32]
 
@@ -138,8 +138,9 @@ def test_the_choice_follows_the_figures_and_is_remembered(prepare: Callable, mon
     monkeypatch.setattr(engine_choice, "EXPECTED_RELOAD_SECONDS", 3.0)
     assert chosen(60) == "onnxruntime", "3 s + 60 / 40 < 60 / 10"
     assert chosen(20) == "torch"
-    (machine,) = read_json(engine_choice._kept_in()).values()
-    assert machine["lite0, 32x32x3"]["onnxruntime"] == 40
+    kept = recall_engines(machine_key(), f"lite0, 32x32x3, onnxruntime {onnx_engine.runtime_version()}")
+    assert kept is not None
+    assert kept.onnxruntime == 40
 
 
 RATES = {EagerEngine: 10.0, TorchEngine: 10.0, OnnxEngine: 40.0}
@@ -235,7 +236,7 @@ def test_a_disk_or_memory_that_was_full_for_once_is_not_held_against_a_network(
         assert choose_engine(prefix, sample, **options).name == "torch"
     assert len(notes) == 1
     assert "lite0 is run by torch, not by ONNX Runtime" in notes[0]
-    assert not (own_home / "engines.json").exists()
+    assert not (own_home / "measurements.json").exists()
     assert choose_engine(prefix, sample, wanted="onnxruntime", **options).name == "onnxruntime"
     with monkeypatch.context() as patch:
         patch.setattr(OnnxEngine, "run", fails)
@@ -355,11 +356,6 @@ def test_a_row_may_point_nowhere_else_even_where_others_are_far_larger():
     assert "cosine" in engines._fault((np.array([[1e4, 0.0], [0.0, 0.1]], np.float32),), (expected,), SINGLE)
     zeros = np.zeros((2, 2), np.float32)
     assert not engines._fault((zeros,), (zeros,), SINGLE)
-
-
-def test_figures_are_kept_by_the_name_of_machine_and_prefix(own_home: Path):
-    engine_choice.remember("machine", "prefix", Rates(1, 2, 3))
-    assert (own_home / "engines.json").is_file()
 
 
 def test_many_images_are_answered_by_an_engine_as_by_the_network(

@@ -1,4 +1,4 @@
-"""Forecast against truth, and what is needed to do it again."""
+"""Estimated and measured time, and what is needed to do it again."""
 
 from __future__ import annotations
 
@@ -13,31 +13,31 @@ from page_text import parsed
 from report_folders import make_run
 
 
-def test_forecast_and_truth_stand_side_by_side(tmp_path: Path):
+def test_estimated_and_measured_times_stand_side_by_side(tmp_path: Path):
     run = read_run(make_run(tmp_path / "run"))
     section = cost_section(run)
     assert section is not None
     read = parsed(f"<div id='all'>{section.body}</div>")
     rows = [text for _, text in read.all_of("tr")]
     assert rows[1:] == ["probe3 s2.5 s", "tune3 s9 s", "before the first phase1 s1 s", "all7 s12 s"]
-    assert "7 s were forecast, 12 s it took: 1.8 times as long. Nothing had run" in read.text_of(id="all")
+    assert "estimated 7 s, measured 12 s: 1.8 times as long. Nothing had run" in read.text_of(id="all")
     widths = [a["style"] for a, _ in read.all_of("span") if "style" in a]
     assert widths == ["width:33.3%", "width:27.8%", "width:33.3%", "width:100.0%"]
 
 
 @pytest.mark.parametrize(
-    ("took", "says"), [(7.5, "within a quarter"), (2.0, "3.5 times as fast"), (0.0, "0 s it took.")]
+    ("took", "says"), [(7.5, "within a quarter"), (2.0, "3.5 times as fast"), (0.0, "measured 0 s.")]
 )
 def test_how_far_off(tmp_path: Path, took: float, says: str):
     run = read_run(make_run(tmp_path / "run"))
     assert run.metrics is not None
-    forecast = {**run.metrics["forecast"], "took_seconds": took}
-    section = cost_section(replace(run, metrics={**run.metrics, "forecast": forecast}))
+    estimates = {**run.metrics["estimates"], "measured_seconds": took}
+    section = cost_section(replace(run, metrics={**run.metrics, "estimates": estimates}))
     assert section is not None
     assert says in section.body
 
 
-def test_no_forecast_no_section(tmp_path: Path):
+def test_no_estimates_no_section(tmp_path: Path):
     run = read_run(make_run(tmp_path / "run", ends="killed"))
     assert cost_section(run) is None
 

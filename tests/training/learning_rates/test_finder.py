@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from headstart.engine.costs.terms import FEWEST_POINTS
 
 from conftest import Prepared, make_images
-from headstart.engine.costs.terms import FEWEST_POINTS
 from headstart.engine.store.store import ActivationStore
 from headstart.networks.backbone import Classifier
 from headstart.networks.groups.layers import named_tensors

@@ -76,7 +76,7 @@ def test_the_run_folder_says_who_did_what(image_folder: Path, tmp_path: Path):
     assert run.events()[-1]["event"] == "chosen"
 
 
-def test_the_forecast_stands_beside_what_the_run_took(image_folder: Path, tmp_path: Path):
+def test_estimates_stand_beside_measured_times(image_folder: Path, tmp_path: Path):
     class UntilTheProbe(Observer):
         def phase_done(self, row: Mapping[str, Any]) -> None:
             signal.raise_signal(signal.SIGTERM)
@@ -85,10 +85,10 @@ def test_the_forecast_stands_beside_what_the_run_took(image_folder: Path, tmp_pa
     with pytest.raises(Interrupted):
         train(asked, out=tmp_path / "run", observer=UntilTheProbe())
     again = resume(tmp_path / "run", budget_seconds=float("inf"))
-    made = again.metrics["forecast"]
+    made = again.metrics["estimates"]
     assert [phase["name"] for phase in made["phases"]] == ["tune", "end"], "of what was still to come"
-    assert all(phase["seconds"] > 0 and phase["took_seconds"] > 0 for phase in made["phases"])
-    assert made["took_seconds"] == pytest.approx(again.metrics["seconds"]["total"], abs=0.5)
+    assert all(phase["seconds"] > 0 and phase["measured_seconds"] > 0 for phase in made["phases"])
+    assert made["measured_seconds"] == pytest.approx(again.metrics["seconds"]["total"], abs=0.5)
     assert made["bytes"] > 0
     assert made["budget"] is None
     settled = again.run.plan().phases[1].frozen_prefix

@@ -1,4 +1,4 @@
-"""Counts a network's arithmetic group by group, and what crosses every border, in a pass that computes nothing.
+"""MACs of a network group by group, and activations at every cut point, counted in a pass that computes nothing.
 
 The pass runs on the meta device and sees every operation: some 60 ms for EfficientNet-Lite0, with any weights.
 """
@@ -14,13 +14,13 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
-from headstart.engine.costs.network import Border, NetworkFacts, facts_of_card
+from headstart.engine.costs.network import CutPoint, NetworkFacts, facts_of_card
 from headstart.networks.backbone import Classifier
 from headstart.networks.groups.layers import owner_by_path
 
 
-def anatomy_of(classifier: Classifier, *, size: int) -> NetworkFacts:
-    """Facts of the network as it is; where it cannot run without values, what its card lets expect.
+def counted_facts_of(classifier: Classifier, *, size: int) -> NetworkFacts:
+    """Facts of the network as it is; where it cannot run without values, those of its card.
 
     Args:
         classifier: With its head; not changed.
@@ -38,7 +38,7 @@ def anatomy_of(classifier: Classifier, *, size: int) -> NetworkFacts:
     try:
         with torch.no_grad(), watched:
             torch.func.functional_call(network.eval(), stand_ins, (images,))
-    except Exception:  # whatever a foreign forward raises: a rough forecast is better than none
+    except Exception:  # whatever a foreign forward raises: a rough estimate is better than none
         return expected
     finally:
         for module, mode in modes:
@@ -47,7 +47,7 @@ def anatomy_of(classifier: Classifier, *, size: int) -> NetworkFacts:
 
 
 def card_facts_of(classifier: Classifier, *, size: int) -> NetworkFacts:
-    """What the card lets expect, with the groups and the parameters that the network has."""
+    """Facts of the card, with the groups and the parameters that the network has."""
     parameters = sum(parameter.numel() for parameter in classifier.network.parameters())
     expected = facts_of_card(classifier.card, size=size, groups=classifier.group_names)
     return replace(expected, parameters=parameters, features=classifier.num_features)
@@ -57,12 +57,12 @@ def _counted(expected: NetworkFacts, watched: _Operations) -> NetworkFacts:
     total = sum(watched.multiplications.values())
     if not total:
         return expected
-    borders = []
+    cut_points = []
     for number, name in enumerate(expected.groups[1:], start=1):
         before = sum(count for group, count in watched.multiplications.items() if group < number)
-        borders.append(Border(name, before / total, watched.crossing(number)))
+        cut_points.append(CutPoint(name, before / total, watched.crossing(number)))
     held = float(sum(watched.sizes.values()))
-    return replace(expected, gmacs=total / 1e9, borders=tuple(borders), held_bytes=held, counted=True)
+    return replace(expected, gmacs=total / 1e9, cut_points=tuple(cut_points), held_bytes=held, counted=True)
 
 
 class _Operations(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -71,7 +71,7 @@ class _Operations(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __init__(self, owner: dict[int, int]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.multiplications: dict[int, int] = {}
-        """Group number -> multiply-accumulates."""
+        """Group number -> MACs."""
         self.sizes: dict[int, int] = {}
         """Storage -> bytes."""
         self._owner = owner
@@ -81,9 +81,9 @@ class _Operations(TorchDispatchMode):  # type: ignore[no-untyped-call]
         """Keeps storages from being given to others."""
         self._now = 0
 
-    def crossing(self, border: int) -> int:
-        """Bytes that are made before the group number `border` and read in it or behind it."""
-        return sum(self.sizes[s] for s, made in self._made.items() if made < border <= self._read.get(s, -1))
+    def crossing(self, group: int) -> int:
+        """Bytes that are made before the group number `group` and read in it or behind it."""
+        return sum(self.sizes[s] for s, made in self._made.items() if made < group <= self._read.get(s, -1))
 
     def __torch_dispatch__(
         self,

@@ -1,8 +1,7 @@
-"""Keeps the account of a run: what each phase took beside its forecast, and from it what the next forecast knows.
+"""The timing observer of a run: measured time of each phase beside its estimate, and speeds for the next estimate.
 
-It only watches: from the moments that observers are told, and from what views and stored rows took, it takes apart
-where the time went. Every phase that ends is taken in under $HEADSTART_HOME, so that a run that is killed has taught
-something too.
+It reads the spans that the loop marks, and the meter of views and stored rows; progress bars teach it nothing. Every
+phase that ends is remembered at once, so that a run that is killed has taught something too.
 """
 
 from __future__ import annotations
@@ -10,107 +9,75 @@ from __future__ import annotations
 import contextlib
 import statistics
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from headstart.data.meter import Amounts, ViewKind
-from headstart.engine.costs.forecast import Costs
+from headstart.data.meter import MeterReading, ViewKind
 from headstart.engine.costs.memory import remember
-from headstart.engine.costs.terms import PIXELS, frozen_stretch, judging_stretch, steps_stretch
+from headstart.engine.costs.network import PIXELS
+from headstart.engine.costs.run_estimate import RunEstimates
+from headstart.engine.costs.speeds import frozen_span, learn_speed, learn_view, steps_span, validation_span
 from headstart.engine.prefix.onnx_engine import engines_folder
 from headstart.engine.store.index import POOLED
 from headstart.files import kept_paths
-from headstart.plan.plan import Phase, ProbePhase, TrainPhase
-from headstart.runs.observers import ALL_EPOCHS, Observer
+from headstart.plan.plan import Phase, TrainPhase
+from headstart.runs.observers import ALL_EPOCHS, Observer, SpanKind
 
 FEWEST_IMAGES = 16
-"""A stretch of fewer images says little of the next."""
+"""A span of fewer images says little of the next."""
 _LEAST_SHARE = 0.1
-"""Of the arithmetic: what lies behind a later border says nothing of its rate."""
+"""Of the MACs: a part with fewer says nothing of the network's speed."""
 _LEAST_BYTES = 10**7
-"""Reading less says nothing of the store's rate."""
-_VIEW_KINDS: tuple[ViewKind, ...] = ("plain", "varied")
-
-
-def phase_row(
-    phase: ProbePhase | TrainPhase, rows: Sequence[Mapping[str, Any]], *, head: str, reason: str
-) -> dict[str, Any]:
-    """What was trained, at which peak rates, for how long, and why it ended.
-
-    Args:
-        phase: Which one.
-        rows: Of all epochs of the run.
-        head: Name of the last layer group.
-        reason: Why it ended.
-    """
-    mine = [row for row in rows if row["phase"] == phase.name]
-    rates = phase.lr_by_group if isinstance(phase, TrainPhase) else {}
-    return {
-        "name": phase.name,
-        "kind": phase.kind,
-        "trained": list(rates) or [head],
-        "learning_rates": rates,
-        "batch_norm": phase.batch_norm if isinstance(phase, TrainPhase) else "pretrained_statistics",
-        "schedule": phase.schedule.name if isinstance(phase, TrainPhase) else None,
-        "epochs_run": len(mine) if phase.kind == "train" else 0,
-        "select_accuracy": max((r["select_accuracy"] for r in mine), default=None),
-        "seconds": sum(r["seconds"] for r in mine),
-        "ended": reason,
-    }
+"""Reading less says nothing of the store's speed."""
+_VIEW_KINDS: tuple[ViewKind, ...] = ("plain", "augmented")
 
 
 @dataclass
-class _Work:
-    """Something with a known number of images, from its beginning to the last that was told of it."""
+class _Span:
+    """What the marks of one span and the meter said; `first` and `last` are those of its advances."""
 
+    kind: SpanKind
     began: float
-    spent_began: Amounts
+    meter_began: MeterReading
     first: float | None = None
-    """When the first images were told: everything was set up by then."""
+    """When the first images were done: everything was set up by then."""
     last: float = 0.0
-    first_images: int = 0
     images: int = 0
-    spent_first: Amounts | None = None
-    spent_last: Amounts | None = None
+    meter_first: MeterReading | None = None
+    meter_last: MeterReading | None = None
 
 
-class Ledger(Observer):
-    """Watches one run. `comparison` says in the end how right the forecast was."""
+class TimingObserver(Observer):
+    """Watches one run; `comparison` puts the measured times beside the first estimates."""
 
-    def __init__(self, costs: Costs, *, clock: Callable[[], float] = time.monotonic) -> None:
-        """Start the account.
+    def __init__(self, estimates: RunEstimates, *, clock: Callable[[], float] = time.monotonic) -> None:
+        """Start the clock.
 
         Args:
-            costs: Of the run; learns what is measured.
+            estimates: Of the run; learn what is measured.
             clock: Seconds that only grow.
         """
-        self.costs = costs
+        self.estimates = estimates
         self._clock = clock
-        self._forecast: Mapping[str, Any] = {}
-        self._took: dict[str, float] = {}
-        self._phase: Phase | None = None
-        self._began = self._ended = clock()
-        self._work: list[_Work] = []
-        self._start, self._engine = PIXELS, ""
-        self._exports = _exports()
+        self._announced: Mapping[str, Any] = {}
+        self._measured: dict[str, float] = {}
+        self._ended = clock()
         self._ended_early = False
-        """Whether anything was left out, so that the estimate of the whole cannot be compared with what it took."""
+        """Whether anything was left out, so that the total cannot be compared with its estimate."""
         self._skipped = False
-        self._steps: list[float] = []
-        self._judging: list[float] = []
-        self._gaps: list[float] = []
-        self._epoch_ended: float | None = None
+        self._begin_phase(None)
 
     def noted(self, event: str, values: Mapping[str, Any]) -> None:
-        """The forecast, and which way a phase took."""
-        if event == "forecast":
-            if not self._forecast:  # later ones know more, but the first is what was promised
-                self._forecast, self._ended = values, self._clock()
-            self._forecast = {**self._forecast, "budget": values["budget"]}
+        """Estimates, cut points and engines of a phase, and whether anything is left out."""
+        if event == "estimates":
+            if not self._announced:  # later ones know more, but the first is what was promised
+                self._announced, self._ended = values, self._clock()
+            self._announced = {**self._announced, "budget": values["budget"]}
         elif event == "stored":
             self._start = values["border"]
-            self._filled(values["border"], values["engine"])
+            share = self.estimates.facts.share_before(self._start)
+            self._learn_frozen("frozen_part", self._start, share, values["engine"])
         elif event == "computed_by":
             self._engine = values["engine"]
         elif event in ("stopped", "diverged"):
@@ -118,163 +85,156 @@ class Ledger(Observer):
 
     def phase_started(self, index: int, phase: Phase) -> None:
         """Its clock starts."""
-        self._phase, self._began = phase, self._clock()
-        self._work, self._start, self._engine, self._exports = [], PIXELS, "", _exports()
-        self._steps, self._judging, self._gaps, self._epoch_ended = [], [], [], None
+        self._begin_phase(phase)
 
-    def work_started(self, what: str, total: int) -> None:
-        """What was before has ended."""
+    def _begin_phase(self, phase: Phase | None) -> None:
+        self._phase, self._began = phase, self._clock()
+        self._spans, self._start, self._engine, self._exports = list[_Span](), PIXELS, "", _exports()
+        self._steps, self._validation, self._gaps = list[float](), list[float](), list[float]()
+        self._epoch_ended: float | None = None
+
+    def span_started(self, kind: SpanKind) -> None:
+        """Its clock starts; between two epochs there was nothing else to measure."""
         now = self._clock()
         if self._epoch_ended is not None:
             self._gaps.append(now - self._epoch_ended)
             self._epoch_ended = None
-        self._work.append(_Work(now, self.costs.images.spent.so_far(), last=now))
+        self._spans.append(_Span(kind, now, self._meter(), last=now))
 
-    def work_done(self, count: int) -> None:
+    def span_advanced(self, images: int) -> None:
         """Some images further."""
-        if not self._work:
-            return
-        work, now, spent = self._work[-1], self._clock(), self.costs.images.spent.so_far()
-        if work.first is None:
-            work.first, work.first_images, work.spent_first = now, count, spent
-        work.last, work.spent_last = now, spent
-        work.images += count
+        span, now, meter = self._spans[-1], self._clock(), self._meter()
+        if span.first is None:
+            span.first, span.meter_first = now, meter
+        span.last, span.meter_last = now, meter
+        span.images += images
+
+    def span_ended(self, kind: SpanKind) -> None:
+        """Seconds an image of training steps or a validation pass, without making or reading what they compute on."""
+        span, now, meter = self._spans[-1], self._clock(), self._meter()
+        if kind in ("training_steps", "validation_pass") and span.images >= FEWEST_IMAGES:
+            besides = self._view_seconds(span.meter_began, meter) + meter.moved_seconds - span.meter_began.moved_seconds
+            each = max(0.0, now - span.began - besides) / span.images
+            (self._steps if kind == "training_steps" else self._validation).append(each)
 
     def epoch_done(self, row: Mapping[str, Any]) -> None:
-        """An epoch of steps and judging, or a solved head."""
-        now = self._clock()
-        if isinstance(self._phase, TrainPhase) and len(self._work) >= 2:
-            steps, judging = self._work[-2:]
-            told_before = steps.first_images  # of an epoch that goes on
-            self._take(self._steps, steps, steps.images - told_before, until=judging.began, spent=judging.spent_began)
-            spent = self.costs.images.spent.so_far()
-            self._take(self._judging, judging, judging.images, until=now, spent=spent)
-            self._work, self._epoch_ended = [], now
-        elif self._phase is not None and self._phase.kind == "linear_probe":
-            for work in self._work:
-                self._computed(work, POOLED, 1.0, self._engine)
-            counts = self.costs.counts
-            numbers = counts.fit * self.costs.facts.features * max(counts.classes, 2)
-            self._learn_solving(numbers, now - self._began - sum(work.last - work.began for work in self._work))
+        """An epoch of steps and its validation pass, or a fitted linear probe."""
+        now, estimates = self._clock(), self.estimates
+        if isinstance(self._phase, TrainPhase):
+            self._epoch_ended = now
+        elif self._phase is not None:
+            self._learn_frozen("features", POOLED, 1.0, self._engine)
+            numbers = estimates.counts.train * estimates.facts.features * max(estimates.counts.classes, 2)
+            self._learn_head(numbers, now - self._began - self._in_spans())
 
     def phase_done(self, row: Mapping[str, Any]) -> None:
-        """What it took goes beside its forecast; what it taught is kept."""
+        """Its measured time goes beside its estimate, and its speeds are remembered."""
         now = self._clock()
         if self._phase is not None and row["name"] == self._phase.name:
-            self._took[row["name"]] = now - self._began
+            self._measured[row["name"]] = now - self._began
             if isinstance(self._phase, TrainPhase):
                 self._learn_epochs(self._phase)
                 self._ended_early |= row.get("ended", ALL_EPOCHS) != ALL_EPOCHS
-            self._learn_views()
-            remember(self.costs.machine, self.costs.known)
-            self._phase = None
+            self._learn_meter()
+            remember(self.estimates.machine, self.estimates.known)
         else:
-            self._took.setdefault(row["name"], 0.0)
+            self._measured.setdefault(row["name"], 0.0)
             self._skipped = True
-        self._ended, self._work = now, []
+        self._begin_phase(None)
+        self._ended = now
 
     def comparison(self) -> dict[str, Any]:
-        """The forecast with `took_seconds` beside it, of this process; call when the run has ended."""
-        now = self._clock()
+        """The first estimates with `measured_seconds` beside them, of this process; call when the run has ended."""
+        now, known = self._clock(), self.estimates.known
+        total = now - self.estimates.started
         if self._phase is not None:  # stopped in the middle of it
-            self._took[self._phase.name] = now - self._began
+            self._measured[self._phase.name] = now - self._began
         else:
-            self._took["end"] = now - self._ended
-            self.costs.known.learn("end_seconds", now - self._ended - sum(w.last - w.began for w in self._work))
-            self._learn_estimate(now - self.costs.started)
-            remember(self.costs.machine, self.costs.known)
+            self._measured["end"] = now - self._ended
+            known.learn("end_seconds", now - self._ended - self._in_spans())
+            estimated = self._announced.get("without_tuning_seconds" if self._skipped else "total_seconds")
+            if not self._ended_early and estimated is not None:
+                known.learn_estimate(self._announced["speeds"], estimated=estimated, measured=total)
+            remember(self.estimates.machine, known)
         phases = [
-            {**phase, "took_seconds": round(self._took[phase["name"]], 3) if phase["name"] in self._took else None}
-            for phase in self._forecast.get("phases", ())
+            {**phase, "measured_seconds": None if (s := self._measured.get(phase["name"])) is None else round(s, 3)}
+            for phase in self._announced.get("phases", ())
         ]
-        return {**self._forecast, "phases": phases, "took_seconds": round(now - self.costs.started, 3)}
+        return {**self._announced, "phases": phases, "measured_seconds": round(total, 3)}
 
-    def _learn_estimate(self, took: float) -> None:
-        """How right the first estimate was, where everything was done that it counted."""
-        estimated = self._forecast.get("futile_seconds" if self._skipped else "total_seconds")
-        if not self._ended_early and estimated is not None:
-            self.costs.known.learn_estimate(self._forecast["rates"], estimated=estimated, took=took)
-
-    def _filled(self, border: str, engine: str) -> None:
-        """Frozen parts were computed: all work of the phase so far."""
-        share = self.costs.facts.share_before(border)
-        for work in self._work:
-            self._computed(work, border, share, engine)
-        self._work = []
-
-    def _computed(self, work: _Work, border: str, share: float, engine: str) -> None:
-        """Seconds an image of a frozen part, without the views; and of setting its engine up."""
-        if work.first is None or work.spent_first is None or work.spent_last is None:
-            return
-        made = _views_between(work.spent_first, work.spent_last)
-        if made < FEWEST_IMAGES or engine not in ("torch", "onnxruntime"):
-            return
-        costs, setup = self.costs, work.first - work.began
-        if engine == "onnxruntime" and work is self._work[0]:  # later ones find it ready
-            costs.known.learn("setup_seconds" if _exports() - self._exports else "reload_seconds", setup)
-        each = (work.last - work.first - self._view_seconds(work.spent_first, work.spent_last)) / made
-        costs.known.learn_stretch(costs.facts, frozen_stretch(border, engine), each)
-        if share >= _LEAST_SHARE and each > 0:
-            costs.known.learn(engine, share * costs.facts.gmacs / each, network=costs.facts)
-
-    def _take(self, seconds: list[float], work: _Work, images: int, *, until: float, spent: Amounts) -> None:
-        """Seconds an image of steps or judging, without making or reading what they compute on."""
-        if images < FEWEST_IMAGES:
-            return
-        outside = self._view_seconds(work.spent_began, spent) + spent.moved_seconds - work.spent_began.moved_seconds
-        seconds.append(max(0.0, until - work.began - outside) / images)
+    def _learn_frozen(self, kind: SpanKind, cut_point: str, share: float, engine: str) -> None:
+        """Seconds an image of a frozen part, without views, from all spans of a kind; and of its engine's set-up."""
+        known, facts = self.estimates.known, self.estimates.facts
+        for number, span in enumerate(one for one in self._spans if one.kind == kind):
+            if span.first is None or span.meter_first is None or span.meter_last is None:
+                continue
+            before, after = span.meter_first, span.meter_last
+            made = sum(after.views[view] - before.views[view] for view in _VIEW_KINDS)
+            if made < FEWEST_IMAGES or engine not in ("torch", "onnxruntime"):
+                continue
+            if engine == "onnxruntime" and number == 0:  # later ones find it ready
+                was_exported = bool(_exports() - self._exports)
+                known.learn("setup_seconds" if was_exported else "reload_seconds", span.first - span.began)
+            each = (span.last - span.first - self._view_seconds(before, after)) / made
+            known.learn(frozen_span(cut_point, engine), each, network=facts.name)
+            if share >= _LEAST_SHARE and each > 0:
+                learn_speed(known, engine, share * facts.gmacs / each, facts)
 
     def _learn_epochs(self, phase: TrainPhase) -> None:
         """The median epoch: the first one warms up, any may be disturbed."""
-        costs, facts = self.costs, self.costs.facts
+        known, facts, start = self.estimates.known, self.estimates.facts, self._start
         first = next(name for name in facts.groups if name in phase.lr_by_group)
-        behind = 1.0 - facts.share_before(first)
         if self._gaps:
-            costs.known.learn("epoch_seconds", statistics.median(self._gaps))
-        if self._judging:
-            each = statistics.median(self._judging)
-            share = 1.0 if self._start == PIXELS else 1.0 - facts.share_before(self._start)
-            costs.known.learn_stretch(facts, judging_stretch(self._start), each)
+            known.learn("epoch_seconds", statistics.median(self._gaps))
+        if self._validation:
+            each = statistics.median(self._validation)
+            share = 1.0 - facts.share_before(start)
+            known.learn(validation_span(start), each, network=facts.name)
             if share >= _LEAST_SHARE and each > 0:
-                costs.known.learn("forward", share * facts.gmacs / each, network=facts)
+                learn_speed(known, "forward", share * facts.gmacs / each, facts)
         if not self._steps:
             return
         each = statistics.median(self._steps)
-        costs.known.learn_stretch(facts, steps_stretch(self._start, first), each)
-        rests = 1.0 - behind - (0.0 if self._start == PIXELS else facts.share_before(self._start))
-        learning = each - rests * facts.gmacs / costs.rates().forward
-        if behind >= _LEAST_SHARE and learning > 0:
-            costs.known.learn("training", behind * facts.gmacs / learning, network=facts)
-        elif behind < _LEAST_SHARE and rests < _LEAST_SHARE:
-            costs.known.learn("step_seconds", each * min(costs.batch_size, costs.counts.fit))
+        known.learn(steps_span(start, first), each, network=facts.name)
+        trained = 1.0 - facts.share_before(first)
+        frozen = facts.share_before(first) - facts.share_before(start)
+        of_trained = each - frozen * facts.gmacs / self.estimates.speeds().forward
+        if trained >= _LEAST_SHARE and of_trained > 0:
+            learn_speed(known, "training", trained * facts.gmacs / of_trained, facts)
+        elif trained < _LEAST_SHARE and frozen < _LEAST_SHARE:
+            known.learn("step_seconds", each * min(self.estimates.batch_size, self.estimates.counts.train))
 
-    def _learn_solving(self, numbers: int, seconds: float) -> None:
-        """Of few numbers the seconds say what any head takes, of many how fast numbers go."""
-        rates = self.costs.rates()
-        by_numbers = numbers / rates.solved
-        if by_numbers < rates.solving_seconds:
-            self.costs.known.learn("solving_seconds", seconds - by_numbers)
+    def _learn_head(self, numbers: int, seconds: float) -> None:
+        """Few numbers tell the seconds of any head, many the speed of numbers."""
+        speeds, known = self.estimates.speeds(), self.estimates.known
+        by_numbers = numbers / speeds.head
+        if by_numbers < speeds.head_seconds:
+            known.learn("head_seconds", seconds - by_numbers)
         else:
-            self.costs.known.learn("solved", numbers / max(seconds - rates.solving_seconds, seconds / 2, 1e-9))
+            known.learn("head", numbers / max(seconds - speeds.head_seconds, seconds / 2, 1e-9))
 
-    def _learn_views(self) -> None:
-        spent, costs = self.costs.images.spent.so_far(), self.costs
+    def _learn_meter(self) -> None:
+        meter, estimates = self._meter(), self.estimates
         for kind in _VIEW_KINDS:
-            if spent.views[kind] >= FEWEST_IMAGES:
-                costs.known.learn_view(kind, spent.view_seconds[kind] / spent.views[kind], pixels=costs.images.pixels)
-        if spent.moved_bytes >= _LEAST_BYTES:
-            costs.known.learn("moved", spent.moved_bytes / max(spent.moved_seconds, 1e-9))
+            if meter.views[kind] >= FEWEST_IMAGES:
+                each = meter.view_seconds[kind] / meter.views[kind]
+                learn_view(estimates.known, kind, each, pixels=estimates.images.pixels)
+        if meter.moved_bytes >= _LEAST_BYTES:
+            estimates.known.learn("store", meter.moved_bytes / max(meter.moved_seconds, 1e-9))
 
-    def _view_seconds(self, before: Amounts, after: Amounts) -> float:
-        """Of wall clock, with all cores at it; nothing where another device computes meanwhile."""
-        rates = self.costs.rates()
-        if rates.decoding == "beside":
+    def _meter(self) -> MeterReading:
+        return self.estimates.images.spent.so_far()
+
+    def _in_spans(self) -> float:
+        """Seconds of the spans since the phase began or the last one ended."""
+        return sum(span.last - span.began for span in self._spans)
+
+    def _view_seconds(self, before: MeterReading, after: MeterReading) -> float:
+        """Of wall clock, with all cores at it; none where another device computes meanwhile."""
+        speeds = self.estimates.speeds()
+        if speeds.decoding == "in_parallel":
             return 0.0
-        return sum(after.view_seconds[kind] - before.view_seconds[kind] for kind in _VIEW_KINDS) / rates.cores
-
-
-def _views_between(before: Amounts, after: Amounts) -> int:
-    return sum(after.views[kind] - before.views[kind] for kind in _VIEW_KINDS)
+        return sum(after.view_seconds[kind] - before.view_seconds[kind] for kind in _VIEW_KINDS) / speeds.cores
 
 
 def _exports() -> frozenset[tuple[str, int]]:

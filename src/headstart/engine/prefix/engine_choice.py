@@ -1,18 +1,17 @@
-"""Which engine is sooner done, set-up included; measured rates are remembered for the machine."""
+"""The engine that is done first with a frozen part, set-up included; measured throughputs are remembered."""
 
 from __future__ import annotations
 
 import contextlib
 import time
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
+from headstart.engine.costs.memory import recall_value, remember_value
 from headstart.errors import DiskFullError
-from headstart.files import home, read_json, update_json
 
 FEWEST_FOR_AN_ENGINE = 64
-"""Fewer images are judged by the network as it is."""
+"""Fewer images are run through the network as it is."""
 
 EngineName: TypeAlias = Literal["torch", "onnxruntime"]
 EngineWish: TypeAlias = Literal["auto", "torch", "onnxruntime"]
@@ -30,13 +29,13 @@ _NO_MEMORY = ("bad_alloc", "bad allocation", "allocate memory", "not enough memo
 
 
 @dataclass(frozen=True, slots=True)
-class Rates:
-    """What was measured of one prefix on this machine."""
+class EngineThroughputs:
+    """The throughput of both engines with one frozen part on this machine."""
 
     torch: float
     """Images a second."""
     onnxruntime: float
-    """Images a second; 0 if it does not run there or gives other answers."""
+    """Images a second; 0 if it does not run there or gives other outputs."""
     setup_seconds: float
     """To export it."""
     measured_at: float = field(default_factory=time.time, compare=False)
@@ -44,11 +43,11 @@ class Rates:
 
     @property
     def is_outdated(self) -> bool:
-        """Whether they speak against ONNX Runtime, and too long ago: nobody has tried it since."""
+        """Whether they speak against ONNX Runtime, and too long ago to be believed."""
         return self.onnxruntime <= self.torch and time.time() - self.measured_at > LOSS_HOLDS_SECONDS
 
 
-def sooner(images: int, torch_rate: float, known: Rates | None, *, exported: bool) -> EngineName:
+def sooner(images: int, torch_rate: float, known: EngineThroughputs | None, *, exported: bool) -> EngineName:
     """The engine that is done first: N / rate, for ONNX Runtime plus its set-up.
 
     Args:
@@ -66,24 +65,19 @@ def sooner(images: int, torch_rate: float, known: Rates | None, *, exported: boo
     return "onnxruntime" if setup + images / rate < images / torch_rate else "torch"
 
 
-def recall(machine: str, prefix: str) -> Rates | None:
-    """What was measured for a prefix of this name on this machine with these versions, if it still holds."""
+def recall_engines(machine: str, part: str) -> EngineThroughputs | None:
+    """What was measured of a frozen part of this name on this machine with these versions, if it still holds."""
     with contextlib.suppress(KeyError, TypeError):
-        rates = Rates(**{"measured_at": 0.0, **read_json(_kept_in())[machine][prefix]})
+        rates = EngineThroughputs(**{"measured_at": 0.0, **recall_value(machine, "engines", part)})
         return None if rates.is_outdated else rates
     return None
 
 
-def remember(machine: str, prefix: str, rates: Rates) -> None:
+def remember_engines(machine: str, part: str, rates: EngineThroughputs) -> None:
     """Keep figures for later runs; a full or read-only disk only means that they are measured again."""
     figures = {name: round(value, 3) for name, value in asdict(rates).items()}
-
-    def with_rates(known: dict[str, Any]) -> dict[str, Any]:
-        mine = known.get(machine)
-        return {**known, machine: {**(mine if isinstance(mine, dict) else {}), prefix: figures}}
-
     with contextlib.suppress(OSError, DiskFullError):
-        update_json(_kept_in(), with_rates)
+        remember_value(machine, "engines", part, figures)
 
 
 def is_of_the_moment(error: Exception) -> bool:
@@ -96,7 +90,3 @@ def is_of_the_moment(error: Exception) -> bool:
 def in_a_line(error: Exception) -> str:
     """What an exporter, a compiler or a runtime complains of, for a note."""
     return (str(error).strip() or type(error).__name__).splitlines()[0]
-
-
-def _kept_in() -> Path:
-    return home() / "engines.json"

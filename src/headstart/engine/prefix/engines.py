@@ -22,8 +22,8 @@ from headstart.data.sources.reading import ImageRecord
 from headstart.engine.prefix import engine_choice
 from headstart.engine.prefix.engine_choice import (
     FEWEST_FOR_AN_ENGINE,
+    EngineThroughputs,
     EngineWish,
-    Rates,
     in_a_line,
     is_of_the_moment,
     sooner,
@@ -196,8 +196,8 @@ def _folded(subject: _Subject, images_to_come: int) -> tuple[Engine | None, str]
 
 def _onnx_engine(subject: _Subject, images_to_come: int, wanted: EngineWish, on_note: Note) -> Engine | None:
     """None where it cannot run the prefix, gives other answers, or is done later than torch."""
-    machine, name = f"{machine_key()}, onnxruntime {runtime_version()}", subject.name
-    known = engine_choice.recall(machine, name)
+    machine, name = machine_key(), f"{subject.name}, onnxruntime {runtime_version()}"
+    known = engine_choice.recall_engines(machine, name)
     try:
         kept = exported_path(subject.prefix, subject.sample, label=subject.label)
     except MissingExtraError:
@@ -219,11 +219,11 @@ def _onnx_engine(subject: _Subject, images_to_come: int, wanted: EngineWish, on_
     if fault:
         on_note(f"{subject.label} is run by torch, not by ONNX Runtime: {fault}")
         if is_lasting and not was_kept:  # a kept file may have been damaged: that says nothing of the network
-            engine_choice.remember(machine, name, Rates(subject.rate, 0.0, 0.0))
+            engine_choice.remember_engines(machine, name, EngineThroughputs(subject.rate, 0.0, 0.0))
         return None
     setup = max(time.perf_counter() - started, known.setup_seconds if known else 0.0)
     _, rate = _timed(engine, many)
-    engine_choice.remember(machine, name, Rates(subject.rate, rate, setup))
+    engine_choice.remember_engines(machine, name, EngineThroughputs(subject.rate, rate, setup))
     return engine if wanted == "onnxruntime" or rate > subject.rate else None
 
 

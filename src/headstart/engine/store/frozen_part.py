@@ -93,7 +93,7 @@ def training_view_of(
 
     def prepare(record: ImageRecord) -> NetworkInput:
         rng = view_rng(seed, 0, digests[record.id].hex(), number)
-        with told.view("varied"):
+        with told.view("augmented"):
             return augmented_input(record, spec, preset=preset, flip=flip, rng=rng)
 
     return View(random_view(seed, number), views_drawn_from(augmentation), prepare)

@@ -1,4 +1,4 @@
-"""How many of the rows that a run will need lie in the store already, told without opening it; no torch."""
+"""Number of rows that a run will need and that are in the store already, counted without opening it; no torch."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from headstart.input_spec import InputSpec
 def rows_kept(
     root: Path, ids: Ids, *, model: str, library: str, border: str, spec: InputSpec, precision: str, views: str
 ) -> int:
-    """Of the rows `ids`, how many the space that has most of them holds.
+    """Number of the rows `ids` in the space that has most of them.
 
-    For a forecast: weights and engine are not compared, and what another process removes meanwhile is not there.
+    For an estimate: weights and engine are not compared.
 
     Args:
         root: The store.
@@ -32,7 +32,7 @@ def rows_kept(
         precision: float16 or float32.
         views: What the views are drawn from.
     """
-    asked = {
+    wanted = {
         "model": model,
         "library": library,
         "border": border,
@@ -41,14 +41,14 @@ def rows_kept(
         "precision": precision,
         "views": views,
     }
-    return max((int((where >= 0).sum()) for where, _ in (i.locate(ids) for i in _indices(root, asked))), default=0)
+    return max((int((where >= 0).sum()) for where, _ in (i.locate(ids) for i in _indices(root, wanted))), default=0)
 
 
-def _indices(root: Path, asked: dict[str, Any]) -> Iterator[Index]:
+def _indices(root: Path, wanted: dict[str, Any]) -> Iterator[Index]:
     for path in kept_paths(root, "[!.]*/space.json"):
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
             found = json.loads(path.read_text(encoding="utf-8"))
-            if any(found[name] != value for name, value in asked.items()):
+            if any(found[name] != value for name, value in wanted.items()):
                 continue
             tensors = [Tensor(tuple(one["shape"]), one["dtype"]) for one in found["tensors"]]
             shards = [Shard.open(shard, tensors) for shard in shard_paths(path.parent)]

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from headstart.data.meter import Spent
 from headstart.data.sources.reading import ImageRecord
 from headstart.data.splits import Roles
-from headstart.engine.costs.memory import USUAL_PIXELS
+from headstart.engine.costs.speeds import USUAL_PIXELS
 from headstart.engine.store.activations import Precision
 from headstart.engine.store.store import ActivationStore
 from headstart.input_spec import InputSpec

@@ -1,4 +1,4 @@
-"""What it cost against what was forecast, and what is needed to do it again."""
+"""Section of the report on estimated and measured time, and section on how to repeat the run."""
 
 from __future__ import annotations
 
@@ -12,50 +12,52 @@ from headstart.html.page import Section, command, paragraph, table
 from headstart.html.tracks import bar
 from headstart.runs.record import RunFacts, Values
 
-_RATES_FROM = {
-    "measured": "The forecast went by what this network took on this machine before.",
-    "related": "The forecast went by other networks or a short trial on this machine.",
-    "guessed": "Nothing had run on this machine before, so the forecast was a rough guess.",
+_SPEEDS_FROM = {
+    "measured": "The estimate used speeds of this network that were measured on this machine before.",
+    "related": "The estimate used speeds of other networks or a quick benchmark on this machine.",
+    "guessed": "Nothing had run on this machine before, so the estimate was a rough guess.",
 }
 
 
 def cost_section(run: RunFacts) -> Section | None:
-    """Forecast and truth, phase by phase."""
-    forecast = (run.metrics or {}).get("forecast")
-    if not forecast:
+    """Estimated and measured time, phase by phase; None for a run without estimates."""
+    estimates = (run.metrics or {}).get("estimates")
+    if not estimates:
         return None
-    phases = forecast["phases"]
-    longest = max([max(phase["seconds"], phase.get("took_seconds") or 0.0) for phase in phases], default=1.0) or 1.0
+    phases = estimates["phases"]
+    longest = max([max(phase["seconds"], phase.get("measured_seconds") or 0.0) for phase in phases], default=1.0) or 1.0
     rows = [_row(phase, longest) for phase in phases]
-    before = forecast["elapsed_seconds"]
+    before = estimates["elapsed_seconds"]
     rows.append(["before the first phase", wording.duration(before), wording.duration(before), None])
-    rows.append(["all", wording.duration(forecast["total_seconds"]), wording.duration(forecast["took_seconds"]), None])
+    rows.append(
+        ["all", wording.duration(estimates["total_seconds"]), wording.duration(estimates["measured_seconds"]), None]
+    )
     parts = [
-        paragraph(f"{_verdict(forecast)} {_RATES_FROM.get(forecast['rates'], '')}"),
+        paragraph(f"{_verdict(estimates)} {_SPEEDS_FROM.get(estimates['speeds'], '')}"),
         table(
-            ["phase", "forecast", "took", "forecast (striped) and truth (full)"],
+            ["phase", "estimated", "measured", "estimated (striped) and measured (full)"],
             rows,
-            says="Forecast and truth by phase",
+            says="Estimated and measured time by phase",
             numeric=(1, 2),
         ),
         paragraph(
-            f"Memory was forecast at {wording.size(forecast['memory_bytes'])}; the store at "
-            f"{wording.size(forecast['bytes'])}.",
+            f"Memory was estimated at {wording.size(estimates['memory_bytes'])}; the store at "
+            f"{wording.size(estimates['stored_bytes'])}.",
             style="small",
         ),
     ]
-    return Section("cost", "Time: forecast and truth", joined(parts))
+    return Section("cost", "Time: estimated and measured", joined(parts))
 
 
 def _row(phase: Values, longest: float) -> list[str | None]:
-    took = phase.get("took_seconds")
+    took = phase.get("measured_seconds")
     bars = joined([bar(phase["seconds"] / longest, "two striped"), bar((took or 0.0) / longest)])
     return [phase["name"], wording.duration(phase["seconds"]), wording.duration(took) if took else "did not run", bars]
 
 
-def _verdict(forecast: Values) -> str:
-    said, took = forecast["total_seconds"], forecast["took_seconds"]
-    ends = f"{wording.duration(said)} were forecast, {wording.duration(took)} it took"
+def _verdict(estimates: Values) -> str:
+    said, took = estimates["total_seconds"], estimates["measured_seconds"]
+    ends = f"estimated {wording.duration(said)}, measured {wording.duration(took)}"
     if not said or not took:
         return f"{ends}."
     ratio = took / said

@@ -12,7 +12,7 @@ from headstart.reports.run.curves import curves_of_run
 from headstart.reports.run.timeline import columns_of, rows_of
 from headstart.runs.record import Epoch, RunFacts, Values
 
-_TOLD_ELSEWHERE = frozenset({"epoch_done", "forecast", "finding"})
+_TOLD_ELSEWHERE = frozenset({"epoch_done", "estimates", "finding"})
 _MOST_VALUES = 6
 
 

@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 
 from headstart.data.sources.reading import ImageRecord
-from headstart.engine.costs.terms import points_for
+from headstart.engine.costs.estimate import points_for
 from headstart.engine.store.training_images import TrainingImages
 from headstart.networks.backbone import Classifier
 from headstart.networks.groups.layers import freeze, restore

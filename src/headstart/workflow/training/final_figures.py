@@ -25,7 +25,7 @@ from headstart.workflow.evaluating import Judged, judge_records
 from headstart.workflow.images import CheckedData
 
 if TYPE_CHECKING:
-    from headstart.engine.costs.timing import Ledger
+    from headstart.engine.costs.timing import TimingObserver
     from headstart.prediction.predictor import Kept
     from headstart.training.best_epoch import Outcome
 
@@ -36,7 +36,7 @@ def final_figures(
     outcome: Outcome,
     *,
     observer: Observer,
-    ledger: Ledger,
+    timing: TimingObserver,
     kept: Kept | None,
     started: float,
 ) -> dict[str, Any]:
@@ -47,7 +47,7 @@ def final_figures(
         data: The images.
         outcome: How training ended.
         observer: Told what is done and found.
-        ledger: Forecast against what was taken.
+        timing: Estimates beside measured times.
         kept: Where features of the test images are kept.
         started: `time.monotonic()` when the command began.
     """
@@ -82,7 +82,7 @@ def final_figures(
             "total": time.monotonic() - started,
             **{f"phase {row['name']}": row["seconds"] for row in outcome.phases},
         },
-        "forecast": ledger.comparison(),
+        "estimates": timing.comparison(),
         "phases": outcome.phases,
         "epochs": outcome.progress.rows,
         "kept": _selected(outcome),

@@ -127,8 +127,8 @@ def train_settled(
     started: float,
 ) -> TrainResult:
     """Build the network, make the run folder, train, write the bundle, judge it on the images that report."""
-    from headstart.engine.costs.forecast import costs_of
-    from headstart.engine.costs.timing import Ledger
+    from headstart.engine.costs.run_estimate import run_estimates
+    from headstart.engine.costs.timing import TimingObserver
     from headstart.prediction.bundle import save_bundle
     from headstart.runs.observers import All, EventLog
     from headstart.training.loop import fit
@@ -141,8 +141,8 @@ def train_settled(
     if resumed is None:
         plan = _with_absolute_paths(plan, choice)
     run = resumed or _new_run(given, plan, data, images.spec)
-    ledger = Ledger(costs_of(classifier, images, started=started))
-    counted = All([EventLog(run), ledger, observer or Observer()])
+    timing = TimingObserver(run_estimates(classifier, images, started=started))
+    counted = All([EventLog(run), timing, observer or Observer()])
     settings = plan.model_dump(mode="json", exclude={"reasons", "schema_version"})
     tracker = Tracker(run, given.trackers, parameters=settings, tell=counted)
     watchers = All([counted, tracker])
@@ -160,13 +160,13 @@ def train_settled(
         tell=lambda text: teller.noted(STOPPING, {"how": text}),
     )
     with _way_on(run), stop.listening(), tracker:
-        outcome = fit(Training(plan, classifier, images, run=run, observer=watchers, stop=stop, costs=ledger.costs))
+        outcome = fit(Training(plan, classifier, images, run=run, observer=watchers, stop=stop, costs=timing.estimates))
         _raise_if_interrupted(outcome, run)
         save_bundle(run.bundle, classifier, classes=data.roles.classes, spec=images.spec)
         write_trained_on(run.bundle, _trained_on(plan, data))
         digests = data.facts.digests
         kept = kept_features(plan.phases, outcome.chosen, plan.activation_cache, plan.model.weights, digests)
-        metrics = final_figures(run, data, outcome, observer=watchers, ledger=ledger, kept=kept, started=started)
+        metrics = final_figures(run, data, outcome, observer=watchers, timing=timing, kept=kept, started=started)
         tracker.report(metrics)
         return TrainResult(run, metrics)
 

@@ -71,7 +71,7 @@ def test_one_line_for_each_trial(tmp_path: Path, capsys: pytest.CaptureFixture[s
     with ComparisonConsole() as console:
         console.trial_started(trials[0], of=2, resumed="resume")
         console.phase_started(0, None)  # type: ignore[arg-type]
-        console.noted("forecast", {})
+        console.noted("estimates", {})
         console.noted("random_weights", {"why": "no network"})
         console.trial_ended(
             trials[0], TrialEnd("done", seconds=3), {"test_accuracy": None, "validation_accuracy": None}

@@ -63,32 +63,32 @@ def test_the_table_of_a_run_goes_to_stderr(capsys: pytest.CaptureFixture[str]):
     assert captured.err.count("select loss") == 1, "one header"
 
 
-FORECAST = {
+ESTIMATES = {
     "elapsed_seconds": 6.0,
     "phases": [
-        {"name": "probe", "seconds": 6.1, "once_seconds": 5.0, "epochs": 0, "epoch_seconds": None, "border": None},
-        {"name": "tune", "seconds": 130, "once_seconds": 40, "epochs": 10, "epoch_seconds": 9.0, "border": "stage7"},
-        {"name": "end", "seconds": 3.2, "once_seconds": 0, "epochs": 0, "epoch_seconds": None, "border": None},
+        {"name": "probe", "seconds": 6.1, "once_seconds": 5.0, "epochs": 0, "epoch_seconds": None, "cut_point": None},
+        {"name": "tune", "seconds": 130, "once_seconds": 40, "epochs": 10, "epoch_seconds": 9.0, "cut_point": "stage7"},
+        {"name": "end", "seconds": 3.2, "once_seconds": 0, "epochs": 0, "epoch_seconds": None, "cut_point": None},
     ],
     "total_seconds": 145.3,
-    "bytes": 120_000_000,
+    "stored_bytes": 120_000_000,
     "memory_bytes": 1_200_000_000,
-    "rates": "measured",
+    "speeds": "measured",
     "budget": None,
 }
 
 
-def test_a_forecast_is_one_line_and_a_short_budget_one_sentence(capsys: pytest.CaptureFixture[str]):
+def test_an_estimate_is_one_line_and_a_short_budget_one_sentence(capsys: pytest.CaptureFixture[str]):
     with console.training() as watcher:
-        watcher.noted("forecast", FORECAST)
-        watcher.noted("forecast", {**FORECAST, "rates": "guessed", "budget": "the budget ends it sooner"})
+        watcher.noted("estimates", ESTIMATES)
+        watcher.noted("estimates", {**ESTIMATES, "speeds": "guessed", "budget": "the budget ends it sooner"})
         watcher.noted("cost", {"phase": "tune", "activations": "cached", "why": "it is sooner done"})
     captured = capsys.readouterr()
     lines = captured.err.splitlines()
     assert captured.out == ""
     said = (
-        "forecast: probe 6.1 s, tune 2 min 10 s (frozen part 40 s once, 10 epochs of 9 s), end 3.2 s; 2 min 25 s with "
-        "what has passed; 120 MB stored; 1.2 GB of memory"
+        "estimate: probe 6.1 s, tune 2 min 10 s (frozen part 40 s once, 10 epochs of 9 s), end 3.2 s; 2 min 25 s in "
+        "total; 120 MB stored; 1.2 GB of memory"
     )
     assert lines[0] == f"{said} (not tested yet: too few runs here have shown how right such figures are)"
     assert lines[1].startswith(said)
@@ -96,50 +96,50 @@ def test_a_forecast_is_one_line_and_a_short_budget_one_sentence(capsys: pytest.C
     assert lines[2] == "note: the budget ends it sooner"
     assert lines[3] == "tune: activations of the frozen prefix are cached: it is sooner done"
     with console.training() as watcher:
-        watcher.noted("forecast", {**FORECAST, "futile_seconds": 15.0})
-    assert "with what has passed, or 15 s if the probe leaves nothing to repair; 120 MB" in capsys.readouterr().err
+        watcher.noted("estimates", {**ESTIMATES, "without_tuning_seconds": 15.0})
+    assert "in total, or 15 s if tuning cannot improve on the linear probe; 120 MB" in capsys.readouterr().err
 
 
 def test_only_what_earlier_runs_kept_is_promised(capsys: pytest.CaptureFixture[str]):
-    kept = {"low_seconds": 100.0, "high_seconds": 250.0, "kept_runs": 7}
+    kept = {"low_seconds": 100.0, "high_seconds": 250.0, "past_runs": 7}
     with console.training() as watcher:
-        watcher.noted("forecast", {**FORECAST, "rates": "related", **kept})
+        watcher.noted("estimates", {**ESTIMATES, "speeds": "related", **kept})
     line = capsys.readouterr().err.splitlines()[0]
-    assert line.endswith("the last 7 estimates here were off by as much as would make this 1 min 40 s to 4 min 10 s")
+    assert line.endswith("by the errors of the last 7 estimates on this machine it is 1 min 40 s to 4 min 10 s")
 
 
-def test_a_later_forecast_is_shown_only_if_it_says_something_else(capsys: pytest.CaptureFixture[str]):
-    rest = {**FORECAST, "phases": FORECAST["phases"][1:], "before_seconds": 145.3}
+def test_a_later_estimate_is_shown_only_if_it_says_something_else(capsys: pytest.CaptureFixture[str]):
+    rest = {**ESTIMATES, "phases": ESTIMATES["phases"][1:], "previous_total_seconds": 145.3}
     shown = {}
     for total in (100, 210, 90, 230):
         with console.training() as watcher:
-            watcher.noted("forecast", FORECAST)
+            watcher.noted("estimates", ESTIMATES)
             capsys.readouterr()
-            watcher.noted("forecast", {**rest, "total_seconds": total})
+            watcher.noted("estimates", {**rest, "total_seconds": total})
             shown[total] = capsys.readouterr().err
     assert (shown[100], shown[210]) == ("", "")
-    assert shown[90].startswith("now forecast: tune 2 min 10 s (frozen part 40 s once")
-    assert "1 min 30 s with what has passed, not 2 min 25 s; 120 MB" in shown[90]
-    assert "3 min 50 s with what has passed" in shown[230]
+    assert shown[90].startswith("now estimate: tune 2 min 10 s (frozen part 40 s once")
+    assert "1 min 30 s in total, not 2 min 25 s; 120 MB" in shown[90]
+    assert "3 min 50 s in total" in shown[230]
 
 
 def test_a_budget_that_ends_it_after_all_is_said_and_one_that_does_not_any_more_too(capsys: pytest.CaptureFixture[str]):
-    ends = {**FORECAST, "before_seconds": 145.3, "budget": "the budget ends it sooner"}
+    ends = {**ESTIMATES, "previous_total_seconds": 145.3, "budget": "the budget ends it sooner"}
     with console.training() as watcher:
-        watcher.noted("forecast", FORECAST)
-        watcher.noted("forecast", ends)
-        watcher.noted("forecast", {**ends, "budget": "the budget ends it an epoch later"})
-        watcher.noted("forecast", {**ends, "budget": None})
+        watcher.noted("estimates", ESTIMATES)
+        watcher.noted("estimates", ends)
+        watcher.noted("estimates", {**ends, "budget": "the budget ends it an epoch later"})
+        watcher.noted("estimates", {**ends, "budget": None})
     lines = capsys.readouterr().err.splitlines()
-    assert [line.split(":")[0] for line in lines] == ["forecast", "now forecast", "note", "now forecast"]
+    assert [line.split(":")[0] for line in lines] == ["estimate", "now estimate", "note", "now estimate"]
     assert lines[2] == "note: the budget ends it sooner"
 
 
 def test_a_search_of_rates_has_its_place_in_the_line():
-    tune = {**FORECAST["phases"][1], "search_seconds": 15.0, "once_seconds": 55}
-    stored = console._forecast_line({**FORECAST, "phases": [tune]})
+    tune = {**ESTIMATES["phases"][1], "search_seconds": 15.0, "once_seconds": 55}
+    stored = console._estimate_line({**ESTIMATES, "phases": [tune]})
     assert "tune 2 min 10 s (rate search 15 s, frozen part 40 s once, 10 epochs of 9 s)" in stored
-    computed = console._forecast_line({**FORECAST, "phases": [{**tune, "border": None, "once_seconds": 15}]})
+    computed = console._estimate_line({**ESTIMATES, "phases": [{**tune, "cut_point": None, "once_seconds": 15}]})
     assert "tune 2 min 10 s (rate search 15 s, 10 epochs of 9 s)" in computed
 
 

@@ -69,9 +69,11 @@ def test_a_run_out_of_budget_says_at_once_how_to_go_on():
     assert training_text(stopped).splitlines()[3] == "stopped by the budget; resume with: headstart train --resume x"
 
 
-def test_the_end_of_training_compares_with_the_forecast():
-    phases = [{"name": name, "seconds": 6.0, "took_seconds": took} for name, took in (("probe", 5.0), ("tune", 0.0))]
-    made = {"total_seconds": 145.3, "phases": phases, "took_seconds": 13.0}
+def test_the_end_of_training_compares_with_the_estimate():
+    phases = [
+        {"name": name, "seconds": 6.0, "measured_seconds": took} for name, took in (("probe", 5.0), ("tune", 0.0))
+    ]
+    made = {"total_seconds": 145.3, "phases": phases, "measured_seconds": 13.0}
     assert training._estimate_text(made) == "estimated 2 min 25 s; not run: tune"
 
 

@@ -30,12 +30,12 @@ _EPOCH_ROW = (
 
 _UNTESTED = {
     "measured": " (not tested yet: too few runs here have shown how right such figures are)",
-    "related": " (from other networks or a short trial; too few runs here have shown how right such figures are)",
+    "related": " (from other networks or a quick benchmark; too few runs here have shown how right such figures are)",
     "guessed": " (a rough guess: nothing ran on this machine yet)",
 }
 """What to say of an estimate by where its figures come from, until runs on this machine have tested some."""
 _WORTH_SAYING = 1.5
-"""A later forecast is shown if it differs from the one before by more than this factor."""
+"""A later estimate is shown if it differs from the one before by more than this factor."""
 
 
 def _stderr() -> Console:
@@ -201,8 +201,8 @@ class TrainingConsole(Observer):
             self.say(f"note: not stored, so everything is run in every epoch: {values['why']}")
         elif event == "engine":
             self.say(f"note: {values['why']}")
-        elif event == "forecast":
-            self._show_forecast(values)
+        elif event == "estimates":
+            self._show_estimates(values)
         elif event == "cost":
             self.say(
                 f"{values['phase']}: activations of the frozen prefix are {values['activations']}: {values['why']}"
@@ -218,14 +218,14 @@ class TrainingConsole(Observer):
         elif event == "stopped":
             self.say(f"stopping ({values['reason']}); everything is saved")
 
-    def _show_forecast(self, values: Mapping[str, Any]) -> None:
+    def _show_estimates(self, values: Mapping[str, Any]) -> None:
         """The first one; a later one if it says something else, of the time or of the budget."""
-        before, total = values.get("before_seconds"), values["total_seconds"]
+        before, total = values.get("previous_total_seconds"), values["total_seconds"]
         same = before is not None and max(before, total) <= _WORTH_SAYING * min(before, total)
         if same and bool(values["budget"]) == bool(self._budget):
             return
         self._budget = values["budget"]
-        self.say(_forecast_line(values))
+        self.say(_estimate_line(values))
         if self._budget:
             self.say(f"note: {self._budget}")
 
@@ -234,30 +234,30 @@ class TrainingConsole(Observer):
         self._console.print(visible(text), markup=False)
 
 
-def _forecast_line(values: Mapping[str, Any]) -> str:
-    """`forecast: probe 6 s, tune 2 min 10 s (frozen part 40 s once, 10 epochs of 9 s), end 3 s; 120 MB stored`."""
+def _estimate_line(values: Mapping[str, Any]) -> str:
+    """`estimate: probe 6 s, tune 2 min 10 s (frozen part 40 s once, 10 epochs of 9 s), end 3 s; 120 MB stored`."""
     said = []
     for phase in values["phases"]:
         text = f"{phase['name']} {duration_text(phase['seconds'])}"
         if phase["epochs"]:
             search = phase.get("search_seconds") or 0.0
             once = f"rate search {duration_text(search)}, " if search else ""
-            if phase["border"]:
+            if phase["cut_point"]:
                 once += f"frozen part {duration_text(phase['once_seconds'] - search)} once, "
             text += f" ({once}{count_text(phase['epochs'], 'epoch')} of {duration_text(phase['epoch_seconds'])})"
         said.append(text)
-    line = f"forecast: {', '.join(said)}; {duration_text(values['total_seconds'])} with what has passed"
-    if (futile := values.get("futile_seconds")) is not None:
-        line += f", or {duration_text(futile)} if the probe leaves nothing to repair"
-    if before := values.get("before_seconds"):
+    line = f"estimate: {', '.join(said)}; {duration_text(values['total_seconds'])} in total"
+    if (skipped := values.get("without_tuning_seconds")) is not None:
+        line += f", or {duration_text(skipped)} if tuning cannot improve on the linear probe"
+    if before := values.get("previous_total_seconds"):
         line = f"now {line}, not {duration_text(before)}"
-    if values["bytes"]:
-        line += f"; {bytes_text(values['bytes'])} stored"
+    if values["stored_bytes"]:
+        line += f"; {bytes_text(values['stored_bytes'])} stored"
     line += f"; {bytes_text(values['memory_bytes'])} of memory"
-    if not (runs := values.get("kept_runs")):
-        return line + _UNTESTED[values["rates"]]
+    if not (runs := values.get("past_runs")):
+        return line + _UNTESTED[values["speeds"]]
     low, high = duration_text(values["low_seconds"]), duration_text(values["high_seconds"])
-    return f"{line}; the last {runs} estimates here were off by as much as would make this {low} to {high}"
+    return f"{line}; by the errors of the last {runs} estimates on this machine it is {low} to {high}"
 
 
 def _found_rates_line(values: Mapping[str, Any]) -> str:

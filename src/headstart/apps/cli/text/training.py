@@ -57,7 +57,7 @@ def _detail_lines(metrics: Mapping[str, Any]) -> list[str]:
     if unreadable := metrics["unreadable"]:
         lines.append(f"left out: {count_text(len(unreadable), 'unreadable image')}, named in data.json of the run")
     engine = f", engine {metrics['engine']}" if metrics.get("engine") else ""
-    estimated = f" ({_estimate_text(metrics['forecast'])})" if metrics.get("forecast") else ""
+    estimated = f" ({_estimate_text(metrics['estimates'])})" if metrics.get("estimates") else ""
     return [*lines, f"took {duration_text(metrics['seconds']['total'])}{estimated}{engine}"]
 
 
@@ -91,5 +91,5 @@ def _runs_of_rates(rates: Mapping[str, float]) -> str:
 def _estimate_text(values: Mapping[str, Any]) -> str:
     """`estimated 2 min 16 s`, and which phases were not run after all."""
     line = f"estimated {duration_text(values['total_seconds'])}"
-    skipped = [phase["name"] for phase in values["phases"] if not phase["took_seconds"] and phase["seconds"] > 0]
+    skipped = [phase["name"] for phase in values["phases"] if not phase["measured_seconds"] and phase["seconds"] > 0]
     return line + (f"; not run: {', '.join(skipped)}" if skipped else "")

@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
-from headstart.engine.costs import forecast
-from headstart.engine.costs.forecast import Costs, costs_of, tried_views
-from headstart.engine.costs.memory import Known, rates_of
-from headstart.engine.costs.model import stored_bytes
+from headstart.engine.costs import quick_benchmark, run_estimate
+from headstart.engine.costs.estimate import stored_bytes
+from headstart.engine.costs.memory import Measurements
 from headstart.engine.costs.network import expected_gain
-from headstart.engine.costs.speed import Glance
-from headstart.engine.costs.terms import REPORTED
-from headstart.engine.costs.timing import Ledger
+from headstart.engine.costs.phase_estimate import TEST_ROWS
+from headstart.engine.costs.quick_benchmark import QuickThroughput
+from headstart.engine.costs.run_estimate import RunEstimates, run_estimates
+from headstart.engine.costs.speeds import learn_speed, learn_view, speeds_of
+from headstart.engine.costs.timing import TimingObserver
 from headstart.engine.prefix.cut import NetworkGraph
-from headstart.engine.prefix.engines import choose_engine, pooled_features, pooled_label
 from headstart.engine.store import limit
 from headstart.engine.store.activations import Activations, evaluation_view, pooled_part
 from headstart.engine.store.store import ActivationStore
-from headstart.errors import DataError, ModelError
+from headstart.errors import ModelError
 from headstart.plan.plan import AugmentationPlan, FrozenPrefixPlan, ProbePhase, SelectionPlan, TrainPhase
 from headstart.runs.observers import Observer
 from headstart.training.activation_source import ActivationSource
@@ -60,28 +58,28 @@ def with_store(task, folder: Path):
     return replace(task.images, digests=digests, store=ActivationStore(folder))
 
 
-def costs_for(task, folder: Path) -> Costs:
-    made = costs_of(task.classifier(), with_store(task, folder))
+def costs_for(task, folder: Path) -> RunEstimates:
+    made = run_estimates(task.classifier(), with_store(task, folder))
     return made.under(
         task.plan.augmentation, task.plan.selection, batch_size=task.plan.batch_size, engine="torch", seed=0
     )
 
 
-def test_what_is_forecast_to_be_stored_is_what_the_store_writes(prepare: Callable, tmp_path: Path):
+def test_estimated_bytes_are_those_that_the_store_writes(prepare: Callable, tmp_path: Path):
     task = prepare(strategy="partial", epochs=2)
     costs, notes = costs_for(task, tmp_path / "store"), Notes()
     phase = task.plan.phases[1].model_copy(update={"head_refit_views": 0})
-    found = costs.settle(phase, notes)
+    found = costs.resolve(phase, notes)
     assert found.plan == FrozenPrefixPlan(activations="cached", cut_point="stage6", views=2)
     assert notes.of("cost")[0]["cut_point"] == "stage6"
     source = ActivationSource(costs.classifier, costs.images, observer=notes)
     settled = phase.model_copy(update={"frozen_prefix": found.plan})
     feed_for(settled, source, augmentation=task.plan.augmentation, seed=0, made=found.cut)
-    rows = 2 * costs.counts.fit + costs.counts.select
+    rows = 2 * costs.counts.train + costs.counts.validation
     written = sum(path.stat().st_size for path in (tmp_path / "store").rglob("*.shard"))
-    assert stored_bytes(costs.facts.border("stage6"), rows, "float16") == pytest.approx(written, rel=0.05)
+    assert stored_bytes(costs.facts.cut_point("stage6"), rows, "float16") == pytest.approx(written, rel=0.05)
     announced = costs.announced([phase])
-    assert announced["bytes"] <= 2 * 1280 * rows, "only the end is still to be stored"
+    assert announced["stored_bytes"] <= 2 * 1280 * rows, "only the end is still to be stored"
     assert announced["phases"][0]["once_seconds"] == 0
 
 
@@ -92,14 +90,14 @@ def test_an_announcement_names_every_phase_and_adds_up(prepare: Callable, tmp_pa
     assert [phase["name"] for phase in made["phases"]] == [*(phase.name for phase in task.plan.phases), "end"]
     total = made["elapsed_seconds"] + sum(phase["seconds"] for phase in made["phases"])
     assert made["total_seconds"] == pytest.approx(total, abs=0.01)
-    assert made["rates"] == "related", "the network was tried for a moment"
-    assert made["before_seconds"] is None
-    assert (made["low_seconds"], made["kept_runs"]) == (None, 0), "no run has tested an estimate"
+    assert made["speeds"] == "related", "the network was tried for a moment"
+    assert made["previous_total_seconds"] is None
+    assert (made["low_seconds"], made["past_runs"]) == (None, 0), "no run has tested an estimate"
     costs.known.estimates["related"] = [0.5, 1.0, 2.0]
     again = costs.announced(task.plan.phases)
     assert again["low_seconds"] == pytest.approx(again["total_seconds"] / 2, abs=0.01)
     assert again["high_seconds"] == pytest.approx(2 * again["total_seconds"], abs=0.01)
-    assert again["kept_runs"] == 3
+    assert again["past_runs"] == 3
     costs.announced_seconds = None
     assert "is shorter than that" in made["budget"]
     assert costs.announced(task.plan.phases, budget_seconds=1e9)["budget"] is None
@@ -110,10 +108,12 @@ def test_what_is_left_if_the_probe_is_enough_is_said_where_tuning_may_be_skipped
     task = prepare(strategy="partial", unfreeze=1, epochs=2)
     costs = costs_for(task, tmp_path / "store")
     costs.selection = SelectionPlan(when_cannot_improve="skip_tuning")
-    assert costs.announced(task.plan.phases)["futile_seconds"] < costs.announced(task.plan.phases)["total_seconds"]
-    assert costs.announced(task.plan.phases[1:])["futile_seconds"] is None, "the probe is done"
+    assert (
+        costs.announced(task.plan.phases)["without_tuning_seconds"] < costs.announced(task.plan.phases)["total_seconds"]
+    )
+    assert costs.announced(task.plan.phases[1:])["without_tuning_seconds"] is None, "the probe is done"
     costs.selection = SelectionPlan(when_cannot_improve="tune_anyway")
-    assert costs.announced(task.plan.phases)["futile_seconds"] is None
+    assert costs.announced(task.plan.phases)["without_tuning_seconds"] is None
 
 
 def test_without_room_pixels_are_taken_and_the_event_says_why(
@@ -122,12 +122,12 @@ def test_without_room_pixels_are_taken_and_the_event_says_why(
     monkeypatch.setattr(limit, "bytes_for", lambda root, folder: 1000)
     notes = Notes()
     task = prepare(strategy="partial", epochs=2)
-    found = costs_for(task, tmp_path / "store").settle(task.plan.phases[1], notes)
+    found = costs_for(task, tmp_path / "store").resolve(task.plan.phases[1], notes)
     assert (found.plan, found.cut) == (COMPUTED, None)
     assert "there is room for 1 kB" in notes.of("cost")[0]["why"]
 
 
-def test_a_border_that_cannot_be_cut_gives_way_to_an_earlier_one(
+def test_a_cut_point_that_cannot_be_cut_gives_way_to_an_earlier_one(
     prepare: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     original = NetworkGraph.cut
@@ -141,27 +141,29 @@ def test_a_border_that_cannot_be_cut_gives_way_to_an_earlier_one(
     task = prepare(strategy="partial", epochs=2)
     costs = costs_for(task, tmp_path / "store")
     phase = task.plan.phases[1]
-    assert costs.announced([phase])["phases"][0]["border"] == "stage6", "nobody has tried it yet"
-    found = costs.settle(phase, Notes())
+    assert costs.announced([phase])["phases"][0]["cut_point"] == "stage6", "nobody has tried it yet"
+    found = costs.resolve(phase, Notes())
     assert found.plan.cut_point == "stage5"
     assert "not at stage6" in found.why
-    assert costs.announced([phase])["phases"][0]["border"] == "stage5"
+    assert costs.announced([phase])["phases"][0]["cut_point"] == "stage5"
     monkeypatch.setattr(NetworkGraph, "cut", original)
-    assert costs.settle(phase, Notes()).plan.cut_point == "stage6", "what is remembered forecasts and decides nothing"
-    assert costs.announced([phase])["phases"][0]["border"] == "stage6"
+    assert costs.resolve(phase, Notes()).plan.cut_point == "stage6", (
+        "what is remembered changes estimates and decides nothing"
+    )
+    assert costs.announced([phase])["phases"][0]["cut_point"] == "stage6"
 
 
-def test_a_network_of_which_nothing_can_be_cut_is_forecast_to_store_nothing(
+def test_a_network_of_which_nothing_can_be_cut_is_estimated_to_store_nothing(
     prepare: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     def graph(*args: object, **options: object) -> None:
         raise ModelError("no steps can be told")
 
-    monkeypatch.setattr(forecast, "graph_of_classifier", graph)
+    monkeypatch.setattr(run_estimate, "graph_of_classifier", graph)
     task = prepare(strategy="partial", epochs=2)
     costs = costs_for(task, tmp_path / "store")
-    assert costs.settle(task.plan.phases[1], Notes()).plan == COMPUTED
-    assert costs.announced(task.plan.phases)["phases"][1]["frozen_part"] == "computed"
+    assert costs.resolve(task.plan.phases[1], Notes()).plan == COMPUTED
+    assert costs.announced(task.plan.phases)["phases"][1]["activations"] == "computed"
 
 
 def test_what_really_crosses_is_weighed_again(prepare: Callable, tmp_path: Path):
@@ -169,19 +171,19 @@ def test_what_really_crosses_is_weighed_again(prepare: Callable, tmp_path: Path)
     costs = costs_for(task, tmp_path / "store")
     phase = task.plan.phases[1]
     costs.announced([phase])  # looks inside
-    true = costs.facts.border("stage6").bytes_per_image
+    true = costs.facts.cut_point("stage6").bytes_per_image
     costs.facts = costs.facts.with_bytes("stage6", 10**12)
-    assert costs.settle(phase, Notes()).plan.cut_point == "stage5", "nobody cuts where so much is said to cross"
+    assert costs.resolve(phase, Notes()).plan.cut_point == "stage5", "nobody cuts where so much is said to cross"
     costs.facts = costs.facts.with_bytes("stage6", 1)
-    assert costs.settle(phase, Notes()).plan.cut_point == "stage6"
-    assert costs.facts.border("stage6").bytes_per_image == true
+    assert costs.resolve(phase, Notes()).plan.cut_point == "stage6"
+    assert costs.facts.cut_point("stage6").bytes_per_image == true
 
 
 def test_the_way_that_a_plan_names_is_not_weighed(prepare: Callable, tmp_path: Path):
     task = prepare(strategy="partial", epochs=2)
     phase = task.plan.phases[1].model_copy(update={"frozen_prefix": COMPUTED})
     notes = Notes()
-    assert costs_for(task, tmp_path / "store").settle(phase, notes).plan == COMPUTED
+    assert costs_for(task, tmp_path / "store").resolve(phase, notes).plan == COMPUTED
     assert notes.of("cost")[0]["why"] == "as the plan says"
 
 
@@ -198,28 +200,28 @@ class StopAfter(StopRequest):
         return "signal" if self.looks < 0 else None
 
 
-def slow_store() -> Known:
+def slow_store() -> Measurements:
     """A machine on which whatever is stored takes forever."""
-    return Known({"moved": 1.0, "forward": 1e3, "training": 1e3, "torch": 1e3, "onnxruntime": 1e3}, {})
+    return Measurements({"store": 1.0, "forward": 1e3, "training": 1e3, "torch": 1e3, "onnxruntime": 1e3})
 
 
-def test_what_was_measured_here_changes_the_forecast_and_not_the_choice(prepare: Callable, tmp_path: Path):
-    """Else the same plan would train other weights once a machine has learned its rates."""
+def test_what_was_measured_here_changes_the_estimate_and_not_the_choice(prepare: Callable, tmp_path: Path):
+    """Else the same plan would train other weights once a machine has learned its speeds."""
     task = prepare(strategy="partial", unfreeze=1, epochs=2)
     task.images = with_store(task, tmp_path / "store")
     phase, found, seconds = task.plan.phases[1], [], []
-    for known in (Known(), slow_store()):
-        costs = costs_of(task.classifier(), task.images)
+    for known in (Measurements(), slow_store()):
+        costs = run_estimates(task.classifier(), task.images)
         costs.known = known
-        found.append(costs.settle(phase, Observer()).plan)
+        found.append(costs.resolve(phase, Observer()).plan)
         seconds.append(costs.announced(task.plan.phases)["total_seconds"])
     assert found[0] == found[1]
     assert seconds[1] > 10 * seconds[0]
 
 
-@pytest.mark.parametrize("first", ["stored", "computed"])
+@pytest.mark.parametrize("first", ["cached", "computed"])
 @pytest.mark.slow
-def test_a_resume_takes_the_same_way_though_other_rates_are_known_by_then(
+def test_a_resume_takes_the_same_way_though_other_speeds_are_known_by_then(
     prepare: Callable, tmp_path: Path, first: str
 ):
     states = []
@@ -227,9 +229,9 @@ def test_a_resume_takes_the_same_way_though_other_rates_are_known_by_then(
         task = prepare(name, strategy="partial", unfreeze=1, epochs=2)
         task.images = with_store(task, tmp_path / name)
         classifier = task.classifier()
-        costs = costs_of(classifier, task.images)
+        costs = run_estimates(classifier, task.images)
         if first == "computed":
-            costs.nominal_rates = lambda costs=costs: rates_of(slow_store(), costs.facts)
+            costs.nominal_speeds = lambda costs=costs: speeds_of(slow_store(), costs.facts)
         stop, watch = StopRequest(), Observer()
         if name == "stopped":
             watch.epoch_done = lambda row, stop=stop: stop.signalled() if row["epoch"] == 1 else None
@@ -240,9 +242,9 @@ def test_a_resume_takes_the_same_way_though_other_rates_are_known_by_then(
             assert outcome.stopped == "signal"
             assert task.run.plan().phases[1].frozen_prefix.activations == first
             classifier = task.classifier()
-            costs = costs_of(classifier, task.images)
-            if first == "stored":
-                costs.nominal_rates = lambda costs=costs: rates_of(slow_store(), costs.facts)
+            costs = run_estimates(classifier, task.images)
+            if first == "cached":
+                costs.nominal_speeds = lambda costs=costs: speeds_of(slow_store(), costs.facts)
             plan = task.run.plan()
             fit(Training(plan, classifier, task.images, run=task.run, costs=costs))
         assert task.run.plan().phases[1].frozen_prefix.activations == first
@@ -250,7 +252,7 @@ def test_a_resume_takes_the_same_way_though_other_rates_are_known_by_then(
     assert all(torch.equal(tensor, states[1][path]) for path, tensor in states[0].items())
 
 
-def test_a_store_that_is_too_full_after_all_changes_the_settled_way(
+def test_a_store_that_is_too_full_after_all_changes_the_resolved_way(
     prepare: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     task = prepare(strategy="partial", unfreeze=1, epochs=1)
@@ -267,15 +269,15 @@ def test_a_head_alone_needs_no_look_inside(prepare: Callable, tmp_path: Path, mo
     def never(*args: object, **options: object) -> None:
         raise AssertionError("looked inside")
 
-    monkeypatch.setattr("headstart.engine.costs.forecast.anatomy_of", never)
+    monkeypatch.setattr("headstart.engine.costs.run_estimate.counted_facts_of", never)
     task = prepare(strategy="feature_extraction", head_solver="adam", epochs=2)
     costs = costs_for(task, tmp_path / "store")
     costs.announced(task.plan.phases)
     phase = task.plan.phases[0]
     assert isinstance(phase, TrainPhase)
-    assert costs.settle(phase, Notes()).plan == FrozenPrefixPlan(activations="cached", cut_point="head", views=2)
+    assert costs.resolve(phase, Notes()).plan == FrozenPrefixPlan(activations="cached", cut_point="head", views=2)
     few = replace(costs, augmentation=AugmentationPlan(preset="none"))
-    assert few.settle(phase, Notes()).plan.views == 1
+    assert few.resolve(phase, Notes()).plan.views == 1
 
 
 def test_a_trained_head_finds_the_rows_of_the_run_before(prepare: Callable, tmp_path: Path):
@@ -284,16 +286,16 @@ def test_a_trained_head_finds_the_rows_of_the_run_before(prepare: Callable, tmp_
     costs = costs_for(task, tmp_path / "store")
     phase = task.plan.phases[0]
     assert costs.announced([phase])["phases"][0]["once_seconds"] > 0
-    found = costs.settle(phase, Notes())
+    found = costs.resolve(phase, Notes())
     options = {"augmentation": task.plan.augmentation, "seed": 0, "made": found.cut}
     settled = phase.model_copy(update={"frozen_prefix": found.plan})
     feed_for(settled, ActivationSource(costs.classifier, costs.images), **options)
     for again in (phase, settled):
         made = costs_for(task, tmp_path / "store").announced([again])["phases"][0]
-        assert (made["once_seconds"], made["bytes"], made["border"]) == (0, 0, "head")
+        assert (made["once_seconds"], made["stored_bytes"], made["cut_point"]) == (0, 0, "head")
 
 
-def test_the_rows_of_a_settled_phase_are_looked_for_where_it_keeps_them(prepare: Callable, tmp_path: Path):
+def test_the_rows_of_a_resolved_phase_are_looked_for_where_it_keeps_them(prepare: Callable, tmp_path: Path):
     """A resume: the plan says an earlier border and another number of views than a new run would take."""
     task = prepare(strategy="partial", epochs=4)
     costs = costs_for(task, tmp_path / "store")
@@ -302,10 +304,10 @@ def test_the_rows_of_a_settled_phase_are_looked_for_where_it_keeps_them(prepare:
     options = {"augmentation": task.plan.augmentation, "seed": 0}
     feed_for(phase, ActivationSource(costs.classifier, costs.images), **options)
     made = costs.announced([phase], epochs_done=2)["phases"][0]
-    assert (made["once_seconds"], made["border"], made["views"], made["epochs"]) == (0, "stage5", 1, 2)
+    assert (made["once_seconds"], made["cut_point"], made["views"], made["epochs"]) == (0, "stage5", 1, 2)
 
 
-SEEN = Glance(together=20.0, one_core=15.0)
+SEEN = QuickThroughput(together=20.0, one_core=15.0)
 
 
 def test_a_repeated_run_finds_what_was_reported_on(prepare: Callable, tmp_path: Path):
@@ -315,122 +317,81 @@ def test_a_repeated_run_finds_what_was_reported_on(prepare: Callable, tmp_path: 
     kept = Activations(pooled_part(classifier), images.spec, images.digests, images.store, precision="float32")
     kept.reader(report, [evaluation_view(images.spec)])
     costs = costs_for(task, tmp_path / "store")
-    assert costs._kept([ProbePhase()])[REPORTED] == len(report) > 0
-    assert REPORTED not in costs._kept(task.plan.phases), "a tuned network has other features"
+    assert costs._stored([ProbePhase()])[TEST_ROWS] == len(report) > 0
+    assert TEST_ROWS not in costs._stored(task.plan.phases), "a tuned network has other features"
 
 
-def count_glances(monkeypatch: pytest.MonkeyPatch, found: Glance | None = SEEN) -> list[int]:
+def count_benchmarks(monkeypatch: pytest.MonkeyPatch, found: QuickThroughput | None = SEEN) -> list[int]:
     taken: list[int] = []
 
-    def glance(network: object, *, channels: int, size: int) -> Glance | None:
+    def benchmark(network: object, *, channels: int, size: int) -> QuickThroughput | None:
         taken.append(size)
         return found
 
-    monkeypatch.setattr(forecast, "glance", glance)
+    monkeypatch.setattr(quick_benchmark, "quick_throughput", benchmark)
     return taken
 
 
 def test_the_network_is_tried_once_and_only_if_nothing_is_known_of_it(
     prepare: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    taken = count_glances(monkeypatch)
+    taken = count_benchmarks(monkeypatch)
     task = prepare(strategy="partial", epochs=2)
     costs = costs_for(task, tmp_path / "store")
     costs.announced(task.plan.phases)
     costs.announced(task.plan.phases)
     assert taken == [32]
-    assert costs.rates().forward == pytest.approx(20 * costs.facts.gmacs)
+    assert costs.speeds().forward == pytest.approx(20 * costs.facts.gmacs)
     apart = (15 * torch.get_num_threads() * 20) ** 0.5 * costs.facts.gmacs
-    assert costs.rates().torch == pytest.approx(1.4 * apart), "engines give each core images of its own"
-    assert replace(costs, engine="auto").rates().onnxruntime == pytest.approx(apart * expected_gain(costs.facts.vigour))
-    known = Known()
-    known.learn("onnxruntime", 5.0, network=costs.facts)
+    assert costs.speeds().torch == pytest.approx(1.4 * apart), "engines give each core images of its own"
+    assert replace(costs, engine="auto").speeds().onnxruntime == pytest.approx(
+        apart * expected_gain(costs.facts.utilisation)
+    )
+    known = Measurements()
+    learn_speed(known, "onnxruntime", 5.0, costs.facts)
     probe, tune = [ProbePhase()], task.plan.phases
-    for phases, glances in ((probe, 1), (tune, 2)):  # a head needs no forward pass of the network as it is
+    for phases, benchmarks in ((probe, 1), (tune, 2)):  # a head needs no forward pass of the network as it is
         again = replace(costs_for(task, tmp_path / "store"), known=known)
         again.announced(phases)
-        assert len(taken) == glances
-    known.learn("forward", 7.0, network=costs.facts)
+        assert len(taken) == benchmarks
+    learn_speed(known, "forward", 7.0, costs.facts)
     again = replace(costs_for(task, tmp_path / "store"), known=known)
     again.announced(tune)
     assert len(taken) == 2
-    assert again.rates().forward == 7.0
-
-
-def test_what_other_commands_measured_is_taken_before_anything_is_tried(
-    prepare: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    taken = count_glances(monkeypatch)
-    task = prepare(strategy="partial", epochs=2)
-    costs = costs_for(task, tmp_path / "store")
-    costs.engine = "auto"
-    sample = np.zeros((8, 32, 32, 3), np.float32)
-    choose_engine(pooled_features(costs.classifier), sample, label=pooled_label(costs.classifier), images_to_come=10**6)
-    (kept,) = json.loads((tmp_path / "home" / "engines.json").read_text()).values()
-    (timed,) = kept.values()
-    costs.announced(task.plan.phases)
-    assert taken == []
-    assert costs.rates().forward == pytest.approx(timed["torch"] * costs.facts.gmacs)
-    assert costs.rates().onnxruntime == pytest.approx(timed["onnxruntime"] * costs.facts.gmacs)
-    monkeypatch.setattr(forecast, "known_speed", lambda card: 50.0)
-    again = costs_for(task, tmp_path / "store")
-    again.announced(task.plan.phases)
-    assert again.rates().forward == pytest.approx(50 * again.facts.gmacs * (224 / 32) ** 2), "at the card's own size"
+    assert again.speeds().forward == 7.0
 
 
 def test_a_network_that_cannot_be_tried_is_guessed(prepare: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    count_glances(monkeypatch, found=None)
+    count_benchmarks(monkeypatch, found=None)
     task = prepare(strategy="partial", epochs=2)
-    assert costs_for(task, tmp_path / "store").announced(task.plan.phases)["rates"] == "guessed"
-
-
-def test_views_are_tried_with_a_few_images_of_the_run(prepare: Callable, monkeypatch: pytest.MonkeyPatch):
-    task = prepare(strategy="partial", epochs=2)
-    read: list[str] = []
-    original = forecast.read_pixels
-
-    def read_pixels(record, **options):
-        read.append(record.id)
-        return original(record, **options)
-
-    monkeypatch.setattr(forecast, "read_pixels", read_pixels)
-    found = tried_views(task.images, task.plan.augmentation, ["plain", "varied"])
-    assert set(found) == {"plain", "varied"}
-    assert all(0 < seconds < 1 for seconds in found.values())
-    assert 1 <= len(set(read)) == len(read) <= 3
-
-    def broken(record, **options):
-        raise DataError("cannot be read")
-
-    monkeypatch.setattr(forecast, "read_pixels", broken)
-    assert set(tried_views(task.images, task.plan.augmentation, ["plain", "varied"])) == {"plain"}
+    assert costs_for(task, tmp_path / "store").announced(task.plan.phases)["speeds"] == "guessed"
 
 
 def test_views_are_shared_by_the_threads_that_compute(
     prepare: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     costs = costs_for(prepare(strategy="partial", epochs=2), tmp_path / "store")
-    before = costs.nominal_rates().cores
+    before = costs.nominal_speeds().cores
     monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
-    assert costs.rates().cores == 1
-    assert costs.nominal_rates().cores == before
+    assert costs.speeds().cores == 1
+    assert costs.nominal_speeds().cores == before
 
 
 def test_plain_views_alone_are_tried_where_no_others_are_needed(
     prepare: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     asked: list[list[str]] = []
-    monkeypatch.setattr(forecast, "tried_views", lambda images, wish, kinds: asked.append(list(kinds)) or {})
+    monkeypatch.setattr(run_estimate, "benchmarked_views", lambda images, wish, kinds: asked.append(list(kinds)) or {})
     task = prepare(strategy="partial", epochs=2)
     costs_for(task, tmp_path / "store").announced([ProbePhase()])
     costs_for(task, tmp_path / "store").announced(task.plan.phases)
-    known = Known()
-    known.learn_view("plain", 0.01, pixels=task.images.pixels)
+    known = Measurements()
+    learn_view(known, "plain", 0.01, pixels=task.images.pixels)
     replace(costs_for(task, tmp_path / "store"), known=known).announced(task.plan.phases)
-    assert asked == [["plain"], ["plain", "varied"], ["varied"]]
+    assert asked == [["plain"], ["plain", "augmented"], ["augmented"]]
 
 
-def test_a_search_is_forecast_before_it_was_made_and_counts_random_weights(prepare: Callable, tmp_path: Path):
+def test_a_search_is_estimated_before_it_was_made_and_counts_random_weights(prepare: Callable, tmp_path: Path):
     task = prepare(strategy="partial", epochs=2, peak_lr="find")
     costs = costs_for(task, tmp_path / "store")
     phase = task.plan.phases[1]
@@ -438,48 +399,54 @@ def test_a_search_is_forecast_before_it_was_made_and_counts_random_weights(prepa
     assert made["search_seconds"] > 0
     assert made["once_seconds"] > made["search_seconds"]
     assert going_on["search_seconds"] == 0
-    assert costs._terms().weights == "pretrained"
+    assert costs._settings().weights == "pretrained"
     random = prepare("random", strategy="scratch", epochs=2)
-    assert costs_for(random, tmp_path / "store")._terms().weights == "random"
+    assert costs_for(random, tmp_path / "store")._settings().weights == "random"
 
 
-def test_behind_the_first_phase_the_rest_is_forecast_with_what_is_known_by_then(prepare: Callable, tmp_path: Path):
+def test_behind_the_first_phase_the_rest_is_estimated_with_what_is_known_by_then(prepare: Callable, tmp_path: Path):
     task = prepare(strategy="gradual", epochs=2)
     costs, notes = costs_for(task, tmp_path / "store"), Notes()
     first = costs.announced(task.plan.phases, budget_seconds=1e3)
-    costs.settle(task.plan.phases[1], notes)
-    again = notes.of("forecast")
+    costs.resolve(task.plan.phases[1], notes)
+    again = notes.of("estimates")
     assert len(again) == 1
     names = [phase["name"] for phase in first["phases"]]
     assert [phase["name"] for phase in again[0]["phases"]] == names[1:]
-    assert again[0]["before_seconds"] == first["total_seconds"]
-    costs.known.learn("moved", 10.0)  # a store that takes forever
-    costs.settle(task.plan.phases[2], notes)
-    assert notes.of("forecast")[1]["total_seconds"] > 10 * again[0]["total_seconds"]
+    assert again[0]["previous_total_seconds"] == first["total_seconds"]
+    costs.known.learn("store", 10.0)  # a store that takes forever
+    costs.resolve(task.plan.phases[2], notes)
+    assert notes.of("estimates")[1]["total_seconds"] > 10 * again[0]["total_seconds"]
     assert (first["budget"], again[0]["budget"]) == (None, None)
-    assert "is shorter" in notes.of("forecast")[1]["budget"]
-    costs.settle(task.plan.phases[2], notes)
-    assert len(notes.of("forecast")) == 2, "nothing ended since"
+    assert "is shorter" in notes.of("estimates")[1]["budget"]
+    costs.resolve(task.plan.phases[2], notes)
+    assert len(notes.of("estimates")) == 2, "nothing ended since"
 
 
-def test_a_run_tells_its_later_forecasts_and_keeps_the_first(prepare: Callable, tmp_path: Path):
+def test_a_run_tells_its_later_estimates_and_keeps_the_first(prepare: Callable, tmp_path: Path):
     task = prepare(strategy="partial", unfreeze=1, epochs=1)
     task.images = with_store(task, tmp_path / "store")
     classifier, notes = task.classifier(), Notes()
-    ledger = Ledger(costs_of(classifier, task.images))
+    timing = TimingObserver(run_estimates(classifier, task.images))
 
     class Both(Notes):
-        """Passes what is noted to the ledger too."""
+        """Passes what is noted to the timing observer too."""
 
         def noted(self, event: str, values: dict) -> None:
             notes.noted(event, values)
-            ledger.noted(event, values)
+            timing.noted(event, values)
 
     fit(
         Training(
-            task.plan, classifier, task.images, run=task.run, observer=Both(), stop=StopRequest(), costs=ledger.costs
+            task.plan,
+            classifier,
+            task.images,
+            run=task.run,
+            observer=Both(),
+            stop=StopRequest(),
+            costs=timing.estimates,
         )
     )
-    told = notes.of("forecast")
+    told = notes.of("estimates")
     assert [[phase["name"] for phase in one["phases"]] for one in told] == [["probe", "tune", "end"], ["tune", "end"]]
-    assert ledger.comparison()["total_seconds"] == told[0]["total_seconds"]
+    assert timing.comparison()["total_seconds"] == told[0]["total_seconds"]

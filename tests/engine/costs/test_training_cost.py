@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from headstart.engine.costs.memory import CORE_RATE, GPU_RATE, Known
+from headstart.engine.costs.memory import Measurements
 from headstart.engine.costs.network import facts_of_card
-from headstart.engine.costs.price import (
+from headstart.engine.costs.speeds import CORE_SPEED, GPU_SPEED
+from headstart.engine.costs.training_cost import (
     HEAD_START_SECONDS,
     Hardware,
     cost_of,
@@ -29,7 +30,7 @@ def plan(strategy: str, images: int) -> Plan:
 
 
 def seconds(strategy: str, images: int, hardware: Hardware = CPU) -> float:
-    machine = machine_for(hardware, NETWORK, Known(), resolution=None)
+    machine = machine_for(hardware, NETWORK, Measurements(), resolution=None)
     return cost_of(
         plan(strategy, images).phases,
         images,
@@ -41,20 +42,20 @@ def seconds(strategy: str, images: int, hardware: Hardware = CPU) -> float:
     ).seconds
 
 
-def test_stated_rates_are_those_of_the_cores_and_not_of_this_machine():
-    machine = machine_for(CPU, NETWORK, Known(), resolution=None)
+def test_usual_speeds_are_those_of_the_cores_and_not_of_this_machine():
+    machine = machine_for(CPU, NETWORK, Measurements(), resolution=None)
     assert machine.origin == "guessed"
-    assert machine.rates.cores == 2
-    assert str(round(CORE_RATE)) in machine.assumption
-    twice = machine_for(Hardware(4, "none"), NETWORK, Known(), resolution=None)
-    assert twice.rates.training == pytest.approx(2 * machine.rates.training)
+    assert machine.speeds.cores == 2
+    assert str(round(CORE_SPEED)) in machine.assumption
+    twice = machine_for(Hardware(4, "none"), NETWORK, Measurements(), resolution=None)
+    assert twice.speeds.training == pytest.approx(2 * machine.speeds.training)
 
 
-def test_measured_rates_are_taken_and_named():
-    known = Known({"training": 7.0, "forward": 21.0})
-    known.learn_stretch(NETWORK, "judging from pixels", 0.01)
+def test_measured_speeds_are_taken_and_named():
+    known = Measurements({"training": 7.0, "forward": 21.0})
+    known.learn("validation from pixels", 0.01, network=NETWORK.name)
     assert "measured on this machine with this network" in machine_for(CPU, NETWORK, known, resolution=None).assumption
-    other = machine_for(CPU, NETWORK, Known({"training": 7.0}), resolution=None)
+    other = machine_for(CPU, NETWORK, Measurements({"training": 7.0}), resolution=None)
     assert "other networks" in other.assumption
 
 
@@ -71,13 +72,13 @@ def test_a_solved_head_is_cheapest_and_random_weights_are_dearest():
 
 def test_a_gpu_is_faster_and_an_hour_of_it_dearer():
     assert seconds("full", 5_000, GPU) < seconds("full", 5_000) / 10
-    cpu, gpu = (machine_for(hardware, NETWORK, Known(), resolution=None) for hardware in (CPU, GPU))
-    assert gpu.usd(3_600) == pytest.approx(gpu.price.usd_per_hour)
-    assert cpu.usd(3_600) == pytest.approx(cpu.price.usd_per_hour)
-    assert machine_for(Hardware(8, "none"), NETWORK, Known(), resolution=None).usd(3_600) == pytest.approx(
-        4 * cpu.price.usd_per_hour
+    cpu, gpu = (machine_for(hardware, NETWORK, Measurements(), resolution=None) for hardware in (CPU, GPU))
+    assert gpu.usd(3_600) == pytest.approx(gpu.rented.usd_per_hour)
+    assert cpu.usd(3_600) == pytest.approx(cpu.rented.usd_per_hour)
+    assert machine_for(Hardware(8, "none"), NETWORK, Measurements(), resolution=None).usd(3_600) == pytest.approx(
+        4 * cpu.rented.usd_per_hour
     )
-    assert f"{GPU_RATE:,.0f}" in gpu.assumption
+    assert f"{GPU_SPEED:,.0f}" in gpu.assumption
 
 
 def test_no_training_is_shorter_than_the_start_of_the_program():
@@ -85,15 +86,17 @@ def test_no_training_is_shorter_than_the_start_of_the_program():
 
 
 def test_pretraining_sees_two_views_of_every_image_a_hundred_times():
-    machine = machine_for(CPU, NETWORK, Known(), resolution=None)
-    each = NETWORK.gmacs / machine.rates.training + machine.rates.varied_view / machine.rates.cores
+    machine = machine_for(CPU, NETWORK, Measurements(), resolution=None)
+    each = NETWORK.gmacs / machine.speeds.training + machine.speeds.augmented_view / machine.speeds.cores
     assert pretraining_seconds(1_000, NETWORK, machine) == pytest.approx(200_000 * each)
-    gpu = machine_for(GPU, NETWORK, Known(), resolution=None)
+    gpu = machine_for(GPU, NETWORK, Measurements(), resolution=None)
     assert pretraining_seconds(1_000, NETWORK, gpu) < pretraining_seconds(1_000, NETWORK, machine)
 
 
 def test_small_images_are_decoded_sooner():
-    small, large = (machine_for(CPU, NETWORK, Known(), resolution=side).rates.plain_view for side in (64, 2_000))
+    small, large = (
+        machine_for(CPU, NETWORK, Measurements(), resolution=side).speeds.plain_view for side in (64, 2_000)
+    )
     assert small < large
 
 

@@ -1,0 +1,331 @@
+"""Estimates of one run: announced before each phase, and how each phase gets the activations of its frozen part."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from headstart.data.meter import ViewKind
+from headstart.engine.costs.estimate import Estimator, Phases, first_trained, frozen_cut_points, views_to_cache
+from headstart.engine.costs.memory import Measurements, recall
+from headstart.engine.costs.network import CutPoint, NetworkFacts
+from headstart.engine.costs.network_counts import card_facts_of, counted_facts_of
+from headstart.engine.costs.phase_estimate import TEST_ROWS, Estimate, ImageCounts, Settings
+from headstart.engine.costs.quick_benchmark import benchmarked_speeds, benchmarked_views
+from headstart.engine.costs.speeds import (
+    NO_BENCHMARK,
+    BenchmarkedSpeeds,
+    DeviceKind,
+    Speeds,
+    has_seen,
+    nominal_speeds,
+    own_speeds,
+    speeds_of,
+)
+from headstart.engine.prefix.cut import CutNetwork, NetworkGraph
+from headstart.engine.prefix.engine_choice import EngineWish
+from headstart.engine.store import limit
+from headstart.engine.store.activations import POOLED_DEPTHS, library_of
+from headstart.engine.store.frozen_part import border_label, graph_of_classifier, views_drawn_from
+from headstart.engine.store.index import POOLED
+from headstart.engine.store.kept_rows import rows_kept
+from headstart.engine.store.store import EVALUATION, random_view, row_ids
+from headstart.engine.store.training_images import TrainingImages
+from headstart.errors import ModelError
+from headstart.files import kept_paths
+from headstart.machine import best_device, machine_key
+from headstart.networks.backbone import Classifier, Weights
+from headstart.plan.plan import AugmentationPlan, FrozenPrefixPlan, ProbePhase, SelectionPlan, TrainPhase
+from headstart.runs.observers import Observer
+
+
+@dataclass(frozen=True)
+class ResolvedFrozenPrefix:
+    """How a phase gets the activations of its frozen part, decided once."""
+
+    plan: FrozenPrefixPlan
+    cut: CutNetwork | None
+    """The network as it was cut to decide it."""
+    why: str
+
+
+@dataclass
+class RunEstimates:
+    """Facts, counts and speeds of one run; what is measured while it goes on is in `known`."""
+
+    classifier: Classifier
+    images: TrainingImages
+    machine: str
+    known: Measurements
+    facts: NetworkFacts
+    counts: ImageCounts
+    started: float
+    """`time.monotonic()` when the command began."""
+    augmentation: AugmentationPlan = field(default_factory=AugmentationPlan)
+    selection: SelectionPlan = field(default_factory=SelectionPlan)
+    batch_size: int = 32
+    engine: EngineWish = "auto"
+    seed: int = 0
+    benchmark: BenchmarkedSpeeds | None = None
+    """None: the quick benchmark before the first estimate is still to come."""
+    to_come: Phases = ()
+    """As they were announced last."""
+    budget_seconds: float | None = None
+    """Of them, from the start of the command."""
+    announced_seconds: float | None = None
+    """In total, by the last announcement."""
+
+    def under(
+        self,
+        augmentation: AugmentationPlan,
+        selection: SelectionPlan,
+        *,
+        batch_size: int,
+        engine: EngineWish,
+        seed: int,
+    ) -> RunEstimates:
+        """This, with what the plan says from now on."""
+        self.augmentation, self.selection = augmentation, selection
+        self.batch_size, self.engine, self.seed = batch_size, engine, seed
+        return self
+
+    def speeds(self) -> Speeds:
+        """As they are known now."""
+        device = _device()
+        benchmark = self.benchmark or NO_BENCHMARK
+        found = speeds_of(self.known, self.facts, pixels=self.images.pixels, device=device, benchmark=benchmark)
+        if device == "cpu":  # engines make views in the threads that compute
+            found = replace(found, cores=min(found.cores, torch.get_num_threads()))
+        return replace(found, onnxruntime=0.0) if self.engine == "torch" else found
+
+    def nominal_speeds(self) -> Speeds:
+        """Of a usual machine, whatever was measured here: for choices that the trained weights depend on.
+
+        A stored view is another view than one that is made anew, so a choice by the clock would give other weights to
+        the same plan from one run to the next.
+        """
+        found = nominal_speeds(self.facts, pixels=self.images.pixels, device=_device())
+        return replace(found, onnxruntime=0.0) if self.engine == "torch" else found
+
+    def announced(self, phases: Phases, *, epochs_done: int = 0, budget_seconds: float | None = None) -> dict[str, Any]:
+        """Estimates of the phases that are to come, as an event.
+
+        Args:
+            phases: Resolved; the first may have begun.
+            epochs_done: Of the first.
+            budget_seconds: From the start of the command; the event says what it will cut off.
+        """
+        self._look_inside_for(phases)
+        self._benchmark(phases)
+        uncut = self.known.uncut_of(self.facts.name)
+        settings = replace(self._settings(), epochs_done=epochs_done, stored=self._stored(phases), uncut=uncut)
+        estimator = Estimator(self.counts, self.facts, self.speeds(), settings)
+        made = estimator.estimate(phases, chosen_by=self.nominal_speeds())
+        elapsed = time.monotonic() - self.started
+        total = elapsed + made.seconds
+        short = budget_seconds is not None and budget_seconds < total
+        skipped = self._without_tuning(phases, estimator)
+        before, self.announced_seconds = self.announced_seconds, total
+        self.to_come, self.budget_seconds = tuple(phases), budget_seconds
+        return {
+            "elapsed_seconds": round(elapsed, 3),
+            "phases": [one.to_dict() for one in made.phases],
+            "total_seconds": round(total, 3),
+            "without_tuning_seconds": None if skipped is None else round(elapsed + skipped.seconds, 3),
+            "previous_total_seconds": None if before is None else round(before, 3),
+            "stored_bytes": made.stored_bytes,
+            "memory_bytes": made.memory_bytes,
+            "speeds": made.origin,
+            **self._range(made, total),
+            "budget": made.cut_off(elapsed, budget_seconds) if budget_seconds is not None and short else None,
+        }
+
+    def _range(self, made: Estimate, seconds: float) -> dict[str, Any]:
+        """The range of past estimates of this origin around these seconds; none after too few runs."""
+        past = self.known.past_estimates(made.origin)
+        return {
+            "low_seconds": None if past is None else round(seconds * past.low, 3),
+            "high_seconds": None if past is None else round(seconds * past.high, 3),
+            "past_runs": 0 if past is None else past.runs,
+        }
+
+    def _without_tuning(self, phases: Phases, estimator: Estimator) -> Estimate | None:
+        """If tuning is skipped because it cannot improve on the probe; None where it is not skipped."""
+        solved = [phase for phase in phases if isinstance(phase, ProbePhase)]
+        if self.selection.when_cannot_improve == "tune_anyway" or not solved or len(solved) == len(phases):
+            return None
+        return estimator.estimate(solved)
+
+    def resolve(self, phase: TrainPhase, observer: Observer) -> ResolvedFrozenPrefix:
+        """Stored or computed, cut where and in how many views; the same again where the plan says it already.
+
+        Behind a phase that has ended, all that is to come is estimated once more with what is known by then.
+        """
+        planned = phase.frozen_prefix
+        if isinstance(planned, FrozenPrefixPlan):
+            found = ResolvedFrozenPrefix(planned, None, "as the plan says")
+        else:
+            found = self._chosen(phase)
+        observer.noted("cost", {"phase": phase.name, **found.plan.model_dump(), "why": found.why})
+        names = [one.name for one in self.to_come]
+        if phase.name in names[1:]:
+            later = self.to_come[names.index(phase.name) + 1 :]
+            now = phase.model_copy(update={"frozen_prefix": found.plan})
+            observer.noted("estimates", self.announced([now, *later], budget_seconds=self.budget_seconds))
+        return found
+
+    def _chosen(self, phase: TrainPhase) -> ResolvedFrozenPrefix:
+        """What is done sooner on a usual machine.
+
+        The choice is made with the expected activations, then the network is cut there: if it cannot be, or if the
+        activations have another size than expected, the choice is made once more.
+        """
+        self._look_inside_for([phase])
+        settings, why, seen = self._settings(), list[str](), set[str]()
+        graph: NetworkGraph | None = None
+        while True:
+            choice = Estimator(self.counts, self.facts, self.nominal_speeds(), settings).choose(phase)
+            name = choice.cut_point
+            if name is None:
+                return ResolvedFrozenPrefix(
+                    FrozenPrefixPlan(activations="computed"), None, "; ".join([*why, choice.why])
+                )
+            try:
+                graph = graph or graph_of_classifier(self.classifier, size=self.images.spec.size)
+                cut = graph.cut(name)
+            except ModelError as error:
+                if graph is None:
+                    for group in self.facts.groups[1:]:
+                        self.known.learn_cut(self.facts.name, group, works=False)
+                    return ResolvedFrozenPrefix(FrozenPrefixPlan(activations="computed"), None, str(error))
+                why.append(str(error))
+                self.known.learn_cut(self.facts.name, name, works=False)
+                settings = replace(settings, uncut=settings.uncut | {name})
+                continue
+            self.known.learn_cut(self.facts.name, name, works=True)
+            crossing = sum(one.bytes_per_image for one in cut.crossing)
+            if crossing == self.facts.cut_point(name).bytes_per_image or name in seen:
+                plan = FrozenPrefixPlan(activations="cached", cut_point=name, views=choice.views)
+                return ResolvedFrozenPrefix(plan, cut, "; ".join([*why, choice.why]))
+            seen.add(name)
+            self.facts = self.facts.with_bytes(name, crossing)
+
+    def _look_inside_for(self, phases: Phases) -> None:
+        """Count inside the network, where a phase may be cut inside it and no run has counted yet."""
+        ends = (self.facts.groups[0], self.facts.groups[-1])
+        train = [phase for phase in phases if isinstance(phase, TrainPhase)]
+        if self.facts.counted or not any(first_trained(phase, self.facts) not in ends for phase in train):
+            return
+        self.facts = counted_facts_of(self.classifier, size=self.images.spec.size)
+        self.known.learn_facts(self.facts)
+
+    def _benchmark(self, phases: Phases) -> None:
+        """Once, and only what no run here has measured."""
+        if self.benchmark is not None:
+            return
+        images, own = self.images, own_speeds(self.known, self.facts.name)
+        trains = any(isinstance(phase, TrainPhase) for phase in phases)
+        speeds: dict[str, float] = {}
+        if "forward" not in own and (trains or not own):
+            speeds = benchmarked_speeds(self.classifier, self.facts, machine=self.machine, size=images.spec.size)
+        kinds: list[ViewKind] = ["plain"]
+        if trains and self.augmentation.preset != "none":
+            kinds.append("augmented")
+        unseen = [kind for kind in kinds if not has_seen(self.known, kind, pixels=images.pixels)]
+        self.benchmark = BenchmarkedSpeeds(speeds, benchmarked_views(images, self.augmentation, unseen))
+
+    def _settings(self) -> Settings:
+        store = self.images.store
+        weights: Weights = "random" if self.classifier.report is None else "pretrained"
+        if store is None:
+            return Settings(self.augmentation, self.batch_size, store="off", room_bytes=0.0, weights=weights)
+        room = float(limit.bytes_for(store.root, store.root / "not there yet"))
+        return Settings(self.augmentation, self.batch_size, self.images.precision, room, weights=weights)
+
+    def _stored(self, phases: Phases) -> dict[str, int]:
+        """Cut point -> rows of this run that are in the store already."""
+        images = self.images
+        if images.store is None or not kept_paths(images.store.root, "[!.]*/space.json"):
+            return {}
+        train = [images.digests[record.id] for record in images.roles.train]
+        validation = [images.digests[record.id] for record in images.roles.validation]
+        found: dict[str, int] = {}
+        for phase in phases:
+            if isinstance(phase, ProbePhase):
+                found[POOLED] = self._rows(self._pooled_label(), train + validation, [EVALUATION], EVALUATION)
+                continue
+            said = phase.frozen_prefix
+            views = views_to_cache(self.augmentation, phase.epochs) if said == "auto" else said.views
+            plain = self.augmentation.preset == "none"
+            names = [EVALUATION] if plain else [random_view(self.seed, number) for number in range(views)]
+            drawn = EVALUATION if plain else views_drawn_from(self.augmentation)
+            for point in self._cut_points_of(phase):
+                label = self._label(point)
+                rows = self._rows(label, train, names, drawn)
+                found[point.name] = rows + self._rows(label, validation, [EVALUATION], EVALUATION)
+        if all(isinstance(phase, ProbePhase) or phase.unfreeze == 0 for phase in phases):
+            test = [images.digests[record.id] for record in images.roles.test]
+            found[TEST_ROWS] = self._rows(self._pooled_label(), test, [EVALUATION], EVALUATION, precision="float32")
+        return found
+
+    def _cut_points_of(self, phase: TrainPhase) -> tuple[CutPoint, ...]:
+        """Where the phase stores activations, as far as that is known before it begins; one or none."""
+        if phase.frozen_prefix == "auto":
+            return frozen_cut_points(phase, self.facts)[-1:]
+        return tuple(point for point in self.facts.cut_points if point.name == phase.frozen_prefix.cut_point)
+
+    def _pooled_label(self) -> str:
+        return POOLED_DEPTHS if self.classifier.head_kind == "multi_depth" else POOLED
+
+    def _label(self, point: CutPoint) -> str:
+        """The store's name of the activations: pooled features where nothing else enters the head."""
+        at_head = point.name == self.facts.groups[-1]
+        same = at_head and point.bytes_per_image == self.facts.pooled.bytes_per_image
+        return self._pooled_label() if same else border_label(point.name)
+
+    def _rows(
+        self, label: str, digests: list[bytes], names: list[str], drawn_from: str, precision: str | None = None
+    ) -> int:
+        assert self.images.store is not None
+        if not digests:
+            return 0
+        return rows_kept(
+            self.images.store.root,
+            np.concatenate([row_ids(digests, name) for name in names]),
+            model=self.classifier.card.name,
+            library=library_of(self.classifier),
+            border=label,
+            spec=self.images.spec,
+            precision=precision or self.images.precision,
+            views=drawn_from,
+        )
+
+
+def _device() -> DeviceKind:
+    return "cuda" if best_device().type == "cuda" else "cpu"
+
+
+def run_estimates(classifier: Classifier, images: TrainingImages, *, started: float | None = None) -> RunEstimates:
+    """Estimates of a run that is about to begin.
+
+    Args:
+        classifier: That will be trained.
+        images: On which.
+        started: `time.monotonic()` when the command began; now if None.
+    """
+    machine, roles = machine_key(), images.roles
+    known = recall(machine)
+    expected = card_facts_of(classifier, size=images.spec.size)
+    found = known.facts_of(expected.name)
+    counts = ImageCounts(
+        len(roles.train), len(roles.validation), len(roles.training_pool), len(roles.test), classes=len(roles.classes)
+    )
+    same = found is not None and found.groups == expected.groups
+    facts = found if found is not None and same else expected
+    return RunEstimates(
+        classifier, images, machine, known, facts, counts, time.monotonic() if started is None else started
+    )

@@ -1,0 +1,265 @@
+"""Speeds of one network on one machine: measured ones where there are any, else what follows for them; no torch.
+
+The speeds of a network are, in this order: its own, measured by runs or by the quick benchmark; those of other
+networks, scaled by how much of the machine their kinds use; those of usual cores. What is missing follows from the
+others by ratios that were measured (docs/benchmarks.md).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from typing import Literal, TypeAlias
+
+from headstart.data.loading import cores
+from headstart.data.meter import ViewKind
+from headstart.engine.costs.memory import Measurements, Origin
+from headstart.engine.costs.network import NetworkFacts, expected_gain
+from headstart.engine.prefix.engine_choice import EXPECTED_RELOAD_SECONDS, EXPECTED_SETUP_SECONDS
+
+DeviceKind: TypeAlias = Literal["cpu", "cuda"]
+
+USUAL_PIXELS = 200_000
+"""Of an image of unknown size: 500 x 400."""
+CORE_SPEED = 50.0
+"""Billions of MACs a second of one core in a product of matrices, where nothing ran yet: AVX2."""
+GPU_SPEED = 10_000.0
+"""The same of a GPU."""
+
+_OF_A_KIND = ("torch", "onnxruntime", "forward", "training")
+"""Speeds that depend on the kind of network; for other networks they are kept as those of utilisation 1."""
+_BACKWARD = 3.0
+"""Forward and backward, in forward passes."""
+_FOLDED_GAIN = 1.4
+"""How much faster a frozen part is than the network as it is, BatchNorm folded: 1.1 to 1.7 for four networks."""
+_REACHED: Mapping[DeviceKind, float] = {"cpu": 1.4, "cuda": 0.32}
+"""The forward pass of a network of utilisation 1 against a product of matrices: 1.3 to 2.0 for four networks on two
+cores; on a GPU ResNet-50 trains 240 images a second where GPU_SPEED holds, as an A10G does in single precision."""
+_USUAL = {
+    "store": 5e8,
+    "head": 4e7,
+    "head_seconds": 0.25,
+    "step_seconds": 2e-3,
+    "epoch_seconds": 0.1,
+    "end_seconds": 0.5,
+}
+_VIEW_SECONDS: Mapping[ViewKind, tuple[float, float]] = {"plain": (1e-3, 4e-9), "augmented": (2e-3, 7e-9)}
+"""Of one core, and besides for each pixel of the file: evaluation views decode no more than they need."""
+_SAME_SIZE = 1
+"""Powers of two by which images may differ in pixels, and a view of one still tells the seconds of the other."""
+
+
+@dataclass(frozen=True)
+class Speeds:
+    """How fast one network is on one machine; every figure > 0 but where it says otherwise."""
+
+    cores: int
+    plain_view: float
+    """Seconds of one core to read an image and make its evaluation view."""
+    augmented_view: float
+    """The same of a training view."""
+    torch: float
+    """Billions of MACs a second of a frozen part in PyTorch."""
+    onnxruntime: float
+    """The same in ONNX Runtime; 0: it is not used here."""
+    setup_seconds: float
+    """Until ONNX Runtime gives its first outputs, >= 0."""
+    reload_seconds: float
+    """The same where the exported network is kept from an earlier run, >= 0."""
+    forward: float
+    """Billions of MACs a second of the network as it is, without gradients."""
+    training: float
+    """The same of a trainable part, forward and backward; MACs are those of its forward pass."""
+    store: float
+    """Bytes a second to and from the activation store."""
+    head: float
+    """Images x features x classes a second, from features to a linear probe with a cross-validated L2 penalty."""
+    step_seconds: float
+    """Of a step besides its MACs, >= 0."""
+    epoch_seconds: float
+    """Of an epoch besides its steps and its validation pass (checks, saving), >= 0."""
+    end_seconds: float
+    """Of the end of a run besides its images (writing the bundle, loading it), >= 0."""
+    head_seconds: float = 0.25
+    """Of a linear probe besides its numbers, >= 0."""
+    decoding: Literal["shares_cores", "in_parallel"] = "shares_cores"
+    """in_parallel: views are made while another device computes."""
+    measured: Mapping[str, float] = field(default_factory=dict)
+    """Span of this network -> seconds an image; see `frozen_span`, `steps_span` and `validation_span`."""
+    origin: Origin = "guessed"
+
+
+@dataclass(frozen=True, slots=True)
+class BenchmarkedSpeeds:
+    """What the quick benchmark before a run measured; counts until a run has measured it."""
+
+    speeds: Mapping[str, float] = field(default_factory=dict)
+    """Of one network: some of forward, torch, onnxruntime; billions of MACs a second."""
+    views: Mapping[ViewKind, float] = field(default_factory=dict)
+    """Seconds of one core, for images of the run's size."""
+
+
+NO_BENCHMARK = BenchmarkedSpeeds()
+
+
+def frozen_span(cut_point: str, engine: str) -> str:
+    """Name of the seconds an image that an engine takes up to a cut point, without views and set-up."""
+    return f"frozen part up to {cut_point} ({engine})"
+
+
+def steps_span(start: str, first: str) -> str:
+    """Name of the seconds an image of training steps from PIXELS or a cut point; `first` is the first trained group."""
+    return f"steps from {start}, trained from {first}"
+
+
+def validation_span(start: str) -> str:
+    """Name of the seconds an image of a validation pass from PIXELS or a cut point."""
+    return f"validation from {start}"
+
+
+def learn_speed(measured: Measurements, name: str, value: float, network: NetworkFacts) -> None:
+    """Take in a speed that depends on the kind of network: for this network, and for others by its utilisation."""
+    measured.learn(name, value, network=network.name)
+    measured.learn(name, value / _kind_scale(name, network.utilisation))
+
+
+def learn_view(measured: Measurements, kind: ViewKind, seconds: float, *, pixels: int) -> None:
+    """Take in the seconds of one core for a view of images of that size."""
+    measured.learn(f"{kind} view {_size_class(pixels)}", seconds)
+
+
+def has_seen(measured: Measurements, kind: ViewKind, *, pixels: int) -> bool:
+    """Whether views of images of about that size were measured."""
+    return any(abs(size - _size_class(pixels)) <= _SAME_SIZE for size in _seen(measured.figures, kind))
+
+
+def own_speeds(known: Measurements, network: str) -> dict[str, float]:
+    """Speeds that were measured with a network itself."""
+    return {name: value for name, value in known.figures_of(network).items() if name in _OF_A_KIND}
+
+
+def speeds_of(
+    known: Measurements,
+    network: NetworkFacts,
+    *,
+    pixels: int = USUAL_PIXELS,
+    gemm: float | None = None,
+    device: DeviceKind = "cpu",
+    benchmark: BenchmarkedSpeeds = NO_BENCHMARK,
+) -> Speeds:
+    """The speeds of a network on the machine of `known`.
+
+    Args:
+        known: What was measured there.
+        network: Which one, at which size.
+        pixels: Of a typical image.
+        gemm: Billions of MACs a second in a product of matrices, for where nothing ran; None is usual.
+        device: Where the network runs.
+        benchmark: Of this network and these images.
+    """
+    figures, own = known.figures, {**benchmark.speeds, **own_speeds(known, network.name)}
+    spans = {name: value for name, value in known.figures_of(network.name).items() if name not in _OF_A_KIND}
+    related = {name: figures[name] * _kind_scale(name, network.utilisation) for name in _OF_A_KIND if name in figures}
+    origin: Origin = "measured" if spans else "related"
+    if not own and not related:
+        gemm = gemm or (GPU_SPEED if device == "cuda" else CORE_SPEED * cores())
+        origin, related = "guessed", {"forward": _REACHED[device] * gemm * network.utilisation}
+    speeds = completed(own or related, network.utilisation)
+    if not _uses_onnxruntime(device):
+        speeds["onnxruntime"] = 0.0
+    return Speeds(
+        cores=cores(),
+        plain_view=_view_seconds(figures, "plain", pixels, benchmark),
+        augmented_view=_view_seconds(figures, "augmented", pixels, benchmark),
+        setup_seconds=figures.get("setup_seconds", EXPECTED_SETUP_SECONDS),
+        reload_seconds=figures.get("reload_seconds", EXPECTED_RELOAD_SECONDS),
+        decoding="in_parallel" if device == "cuda" else "shares_cores",
+        measured=spans,
+        origin=origin,
+        **speeds,
+        **{name: figures.get(name, value) for name, value in _USUAL.items()},
+    )
+
+
+def nominal_speeds(network: NetworkFacts, *, pixels: int, device: DeviceKind) -> Speeds:
+    """Speeds of no real machine, the same on all: they make the choices that the trained weights depend on.
+
+    They are further from most machines than what `speeds_of` expects, and stay as they are: others would store other
+    views for the plans of before, and so train other weights.
+    """
+    forward = 0.8 / 2.5 * 100.0 * network.utilisation
+    view = 1e-3 + 4e-8 * pixels
+    return Speeds(
+        cores=cores(),
+        plain_view=view,
+        augmented_view=view,
+        torch=1.4 * forward,
+        onnxruntime=2.5 * forward if _uses_onnxruntime(device) else 0.0,
+        setup_seconds=2.0,
+        reload_seconds=0.5,
+        forward=forward,
+        training=forward / 3,
+        store=5e8,
+        head=2e6,
+        step_seconds=2e-3,
+        epoch_seconds=0.1,
+        end_seconds=0.5,
+        decoding="in_parallel" if device == "cuda" else "shares_cores",
+    )
+
+
+def completed(known: Mapping[str, float], utilisation: float) -> dict[str, float]:
+    """forward, training, torch and onnxruntime, from at least one of them: what is missing by the usual ratios.
+
+    Args:
+        known: Billions of MACs a second of one network.
+        utilisation: Of its kind, 0..1.
+    """
+    ratios = {
+        "onnxruntime": expected_gain(utilisation),
+        "torch": _FOLDED_GAIN,
+        "forward": 1.0,
+        "training": 1.0 / _BACKWARD,
+    }
+    # Nearest first: of a network with gradients the one without says more than an engine of its own kind.
+    nearest = next(name for name in ("forward", "training", "torch", "onnxruntime") if name in known)
+    return {name: known.get(name, known[nearest] / ratios[nearest] * ratio) for name, ratio in ratios.items()}
+
+
+def _uses_onnxruntime(device: DeviceKind) -> bool:
+    return device == "cpu" and find_spec("onnxruntime") is not None
+
+
+def _kind_scale(name: str, utilisation: float) -> float:
+    """What one of _OF_A_KIND is divided by, so that it says something of networks of other kinds."""
+    return utilisation * expected_gain(utilisation) if name == "onnxruntime" else utilisation
+
+
+def _view_seconds(figures: Mapping[str, float], kind: ViewKind, pixels: int, benchmark: BenchmarkedSpeeds) -> float:
+    """Of images of this size where they were seen; else in proportion, from other sizes or from the other kind."""
+    other: ViewKind = "plain" if kind == "augmented" else "augmented"
+    size = _size_class(pixels)
+    for one in (kind, other):
+        seen, benchmarked = _seen(figures, one), benchmark.views.get(one)
+        nearest = min(seen, key=lambda found: abs(found - size), default=None)
+        if nearest is not None and (benchmarked is None or abs(nearest - size) <= _SAME_SIZE):
+            return seen[nearest] * _usual_view_seconds(kind, 2**size) / _usual_view_seconds(one, 2**nearest)
+        if benchmarked is not None:
+            return benchmarked * _usual_view_seconds(kind, pixels) / _usual_view_seconds(one, pixels)
+    return _usual_view_seconds(kind, pixels)
+
+
+def _usual_view_seconds(kind: ViewKind, pixels: int) -> float:
+    each, of_a_pixel = _VIEW_SECONDS[kind]
+    return each + of_a_pixel * pixels
+
+
+def _seen(figures: Mapping[str, float], kind: ViewKind) -> dict[int, float]:
+    """Size class of images -> seconds of a view."""
+    return {int(name.split()[-1]): value for name, value in figures.items() if name.startswith(f"{kind} view ")}
+
+
+def _size_class(pixels: int) -> int:
+    return round(math.log2(max(pixels, 1)))
