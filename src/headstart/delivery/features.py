@@ -23,7 +23,7 @@ _OTHER_FILES = frozenset(
         *(".feather", ".arrow", ".safetensors", ".xlsx", ".zip", ".mat"),
     }
 )
-"""Suffixes of which nobody means a folder."""
+"""Suffixes of files in formats that are not written."""
 _BLOCK_BYTES = 8 * 2**20
 
 
@@ -45,11 +45,11 @@ def is_feature_file(out: Path) -> bool:
 
 @dataclass(frozen=True)
 class Filled:
-    """A store that holds all rows."""
+    """Features of all images in a cache."""
 
     records: tuple[ImageRecord, ...]
     plain: Reader
-    varied: Reader | None
+    augmented: Reader | None
     """All images in the first random view, then in the second, and so on."""
     figures: dict[str, Any]
     """What `headstart embed --json` prints."""
@@ -87,8 +87,8 @@ def _write_npz(filled: Filled, path: Path) -> None:
         "labels": np.array([record.label for record in filled.records]),
         "splits": np.array([record.split for record in filled.records]),
     }
-    if filled.varied is not None:
-        arrays["views"] = matrix_of_reader(filled.varied).reshape(-1, *features.shape)
+    if filled.augmented is not None:
+        arrays["views"] = matrix_of_reader(filled.augmented).reshape(-1, *features.shape)
     with path.open("wb") as file:
         np.savez(file, **arrays)
 
@@ -102,7 +102,7 @@ def _write_parquet(filled: Filled, path: Path) -> None:
     columns = [(name, pa.string()) for name in ("image", "label", "split")]
     schema = pa.schema([*columns, ("view", pa.int32()), ("features", pa.list_(pa.float32(), width))])
     with pa.parquet.ParquetWriter(path, schema) as writer:
-        for reader, first_view in ((filled.plain, 0), (filled.varied, 1)):
+        for reader, first_view in ((filled.plain, 0), (filled.augmented, 1)):
             if reader is None:
                 continue
             for positions, block in _flat_blocks(reader):

@@ -1,4 +1,4 @@
-"""Bundle + evaluation path + engine -> probabilities: the one path of predict, evaluate and serve."""
+"""Predictions of a bundle: probabilities of images by the one path of predict, evaluate and serve."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Prediction:
     set: tuple[str, ...] = ()
     """Classes that hold the true one with the stated probability; empty while the bundle has no thresholds."""
     unknown: bool | None = None
-    """Whether the image is unlike the training data; None while the bundle cannot tell."""
+    """Whether the image is unlike the training data; None while the bundle has no threshold for it."""
 
     def top(self, count: int) -> list[tuple[str, float]]:
         """(class, probability) of the most probable classes, best first; of all where there are fewer."""
@@ -57,8 +57,8 @@ class Prediction:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
-    """Features of images that are kept from one judging to the next."""
+class CachedFeatures:
+    """Features of images in the activation cache, found by the hash of each file."""
 
     store: ActivationStore
     digests: Mapping[str, bytes]
@@ -135,34 +135,36 @@ class Predictor:
         records: Sequence[ImageRecord],
         *,
         on_images: Callable[[int], object] = lambda count: None,
-        kept: Kept | None = None,
+        cached: CachedFeatures | None = None,
     ) -> npt.NDArray[np.float64]:
         """(N, K) probabilities.
 
         Args:
             records: The images.
             on_images: Called with the number of images just done.
-            kept: Where their features are kept; for a backbone that is the same in many runs.
+            cached: Cache of their features; for a backbone that is the same in many runs.
 
         Raises:
             DataError: an image cannot be read.
         """
         from headstart.solvers.linear_head import softmax
 
-        logits = self._logits(records, on_images, kept).astype(np.float64)
+        logits = self._logits(records, on_images, cached).astype(np.float64)
         temperature = self.info.temperature or 1.0
         return np.asarray(softmax(logits / temperature), np.float64)
 
     def _logits(
-        self, records: Sequence[ImageRecord], on_images: Callable[[int], object], kept: Kept | None
+        self, records: Sequence[ImageRecord], on_images: Callable[[int], object], cached: CachedFeatures | None
     ) -> npt.NDArray[np.float32]:
         from headstart.engine.prefix.engines import answers_of
         from headstart.engine.store.activations import stored_answers
 
         classifier, spec = self._classifier, self.info.input
-        if kept is None:
+        if cached is None:
             return answers_of(classifier, records, spec, on_images=on_images)
-        return stored_answers(classifier, records, spec, digests=kept.digests, store=kept.store, on_images=on_images)
+        return stored_answers(
+            classifier, records, spec, digests=cached.digests, store=cached.store, on_images=on_images
+        )
 
     def predictions(self, records: Sequence[ImageRecord], probabilities: npt.NDArray[np.float64]) -> list[Prediction]:
         """One prediction an image, from (N, K) probabilities."""
@@ -197,4 +199,4 @@ def load(folder: str | os.PathLike[str]) -> Predictor:
     return Predictor(Path(folder))
 
 
-__all__ = ["BundleInfo", "Kept", "Prediction", "Predictor", "load"]
+__all__ = ["BundleInfo", "CachedFeatures", "Prediction", "Predictor", "load"]

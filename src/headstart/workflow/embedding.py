@@ -180,8 +180,8 @@ def embedding_of(filled: Filled) -> Embedding:
     """All rows of a filled store in memory."""
     features, count = matrix_of_reader(filled.plain), len(filled.records)
     views = np.empty((0, *features.shape), np.float32)
-    if filled.varied is not None:
-        views = matrix_of_reader(filled.varied).reshape(-1, count, features.shape[1])
+    if filled.augmented is not None:
+        views = matrix_of_reader(filled.augmented).reshape(-1, count, features.shape[1])
     return Embedding(
         features,
         ids=tuple(record.id for record in filled.records),

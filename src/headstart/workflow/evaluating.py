@@ -29,7 +29,7 @@ from headstart.workflow.training.run_data import files_hash
 
 if TYPE_CHECKING:
     from headstart.measures.figure_findings import Sample
-    from headstart.prediction.predictor import Kept, Predictor
+    from headstart.prediction.predictor import CachedFeatures, Predictor
 
 Unreadable: TypeAlias = Literal["leave_out", "stop"]
 """What to do about files that give no prediction: name them in the result, or stop before anything is predicted."""
@@ -227,7 +227,7 @@ def judge_records(
     records: Sequence[ImageRecord],
     progress: Progress,
     *,
-    kept: Kept | None = None,
+    kept: CachedFeatures | None = None,
     groups: Mapping[str, str] | None = None,
 ) -> Judged:
     """Figures of a bundle on labelled images.
@@ -242,7 +242,7 @@ def judge_records(
     from headstart.measures.metrics import judge
 
     groups = {record.id: record.id for record in records} if groups is None else groups
-    probabilities = predictor.probabilities(records, on_images=progress("evaluate", len(records)), kept=kept)
+    probabilities = predictor.probabilities(records, on_images=progress("evaluate", len(records)), cached=kept)
     index = {name: i for i, name in enumerate(predictor.classes)}
     labels = np.array([index[record.label] for record in records], np.int64)
     together, counted = numbered([groups[r.id] for r in records]), what_is_counted(records, groups)
@@ -260,7 +260,7 @@ def judge_records(
     return Judged(figures, rows, labels, together)
 
 
-def kept_by(run: Run, digests: Mapping[str, str]) -> Kept | None:
+def kept_by(run: Run, digests: Mapping[str, str]) -> CachedFeatures | None:
     """Where features of the images that a run was judged on are kept, as training judged them.
 
     Only those of the pretrained backbone are kept, which other runs share. They are found by the hash of the weights
@@ -273,7 +273,7 @@ def kept_by(run: Run, digests: Mapping[str, str]) -> Kept | None:
 
 def kept_features(
     phases: Sequence[Phase], chosen: str | None, store: str, weights: str, digests: Mapping[str, str]
-) -> Kept | None:
+) -> CachedFeatures | None:
     """The store, if the chosen weights have the pretrained backbone.
 
     Args:
@@ -284,10 +284,10 @@ def kept_features(
         digests: Image id -> hash of its bytes.
     """
     from headstart.engine.store.store import ActivationStore
-    from headstart.prediction.predictor import Kept
+    from headstart.prediction.predictor import CachedFeatures
 
     rests = all(isinstance(phase, ProbePhase) or phase.unfreeze == 0 for phase in phases)
     tuned = not rests and chosen not in [phase.name for phase in phases if isinstance(phase, ProbePhase)]
     if store == "off" or tuned or weights == "random":
         return None
-    return Kept(ActivationStore(), {name: bytes.fromhex(digest) for name, digest in digests.items()})
+    return CachedFeatures(ActivationStore(), {name: bytes.fromhex(digest) for name, digest in digests.items()})

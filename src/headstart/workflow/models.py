@@ -17,7 +17,7 @@ MOST_MEASURED = 60
 
 
 def list_models(query: ModelQuery, *, measure: bool = False, progress: Progress = no_progress) -> list[dict[str, Any]]:
-    """Cards that answer the query, as plain values; with `measure`, also this machine's images a second.
+    """Cards that match the query, as plain values; with `measure`, also this machine's images a second.
 
     Raises:
         ModelError: no such family, or too many cards to measure.
@@ -33,7 +33,7 @@ def list_models(query: ModelQuery, *, measure: bool = False, progress: Progress 
 def find_cards(
     query: ModelQuery | str, *, speed: Literal["published", "measured"], progress: Progress = no_progress
 ) -> tuple[list[ModelCard], dict[str, float | None]]:
-    """(cards, name -> images a second on this machine): those that answer the query, or the one of a name.
+    """(cards, name -> images a second on this machine): those that match the query, or the one of a name.
 
     Args:
         query: What is searched, or ARCH or ARCH:TAG.
@@ -102,7 +102,7 @@ def usage_of(card: ModelCard) -> dict[str, str]:
 
 
 def _few_enough(query: ModelQuery) -> list[ModelCard]:
-    """Cards that may answer the query once they are timed.
+    """Cards that may match the query once they are timed.
 
     Raises:
         ModelError: too many to measure.

@@ -49,9 +49,9 @@ def run(*arguments: str) -> Result:
 def test_an_empty_store_says_so(home: Path):
     done = run()
     assert done.exit_code == 0
-    assert "nothing is stored" in done.stdout
+    assert "the activation cache is empty" in done.stdout
     assert str(home / "store") in done.stdout
-    assert "nobody set one" in done.stdout
+    assert "the default; headstart cache --limit" in done.stdout
 
 
 def test_the_table_has_a_line_for_each_space_and_the_sums():
@@ -60,7 +60,7 @@ def test_the_table_has_a_line_for_each_space_and_the_sums():
     done = run("--show")
     assert done.stdout == run().stdout
     lines = done.stdout.splitlines()
-    assert lines[0].split() == ["model", "border", "input", "views", "precision", "rows", "size", "last", "used"]
+    assert lines[0].split() == ["model", "cut", "point", "input", "views", "precision", "rows", "size", "last", "used"]
     rows = {line.split()[0]: line for line in lines[1:3]}
     assert rows["net:tag"].split()[1:] == [
         "layer3",
@@ -85,7 +85,7 @@ def test_clear_prints_what_was_freed():
     held = fill(model="held:tag")
     done = run("--clear")
     assert "other:tag" in done.stdout
-    assert "kept held:tag: a running process uses it" in done.stdout
+    assert "not removed: held:tag, which a running process uses" in done.stdout
     assert done.stdout.splitlines()[-1] == "2.02 MB freed"
     assert held.rows == 1000
 
@@ -97,7 +97,7 @@ def test_limit_is_set_and_shown(home: Path):
     lines = done.stdout.splitlines()
     assert lines[1].startswith("old:tag")
     assert lines[2:5] == ["limit 1 MB", "2.02 MB freed", "2.02 MB stored"]
-    assert "over the limit: running processes use it" in lines[5]
+    assert "over the limit: running processes use them" in lines[5]
     assert json.loads((home / "store" / "limit.json").read_text()) == {"bytes": 10**6}
     assert "limit 1 MB\n" in run().stdout
     assert json.loads(run("--json").stdout)["limit_bytes"] == 10**6

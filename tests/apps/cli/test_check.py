@@ -60,11 +60,11 @@ def test_check_lists_classes_sizes_and_findings():
         "(train 2, val 0)",
         "width 8, 9, 10",
         "seen",
-        "seen at 224 px (crop): 43 % of the median image is cut off, 57 % at most",
+        "input 224 px (crop): 43 % of the median image is cut off, 57 % at most",
         "-> do",
     ):
         assert words in text
-    assert "nothing suspicious" in check_text({**answer, "findings": []})
+    assert "nothing suspicious was found" in check_text({**answer, "findings": []})
 
 
 def test_names_do_not_steer_the_terminal_or_stretch_tables():

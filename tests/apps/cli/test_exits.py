@@ -40,7 +40,7 @@ def raising(error: BaseException) -> Callable[[], object]:
             1,
             "headstart: " + "x" * 120 + "... (300 letters)",
         ),
-        (OSError(errno.ENOSPC, "No space left on device"), 1, "headstart: the answer could not be written (No space"),
+        (OSError(errno.ENOSPC, "No space left on device"), 1, "headstart: the result could not be written (No space"),
         (SystemExit(2), 2, ""),
         (BrokenPipeError(), 1, ""),
     ],
@@ -88,7 +88,7 @@ def test_a_full_disk_behind_the_answer_is_one_line():
         done = subprocess.run([*HEADSTART, "models", "resnet18"], stdout=full, stderr=-1, text=True, check=False)
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1
-    assert done.stderr.startswith("headstart: the answer could not be written (No space left on device)")
+    assert done.stderr.startswith("headstart: the result could not be written (No space left on device)")
 
 
 INTERRUPTIBLE = """

@@ -59,7 +59,7 @@ def test_filters_reach_the_query(folder: Path):
     assert names("--sort", "accuracy") == ["second", "first", "third"]
     assert names("--sort", "seconds") == ["first", "second", "third"]
     assert names("--model", "vit") == names("--data", "cats") == []
-    assert ask(folder, "--model", "vit").stdout == "none of 3 runs passes; leave a filter out\n"
+    assert ask(folder, "--model", "vit").stdout == "none of 3 runs matches; leave out a filter\n"
 
 
 def test_json_has_what_is_promised(folder: Path):
@@ -95,13 +95,13 @@ def test_comparing_two_runs(tmp_path: Path):
     )
     text = ask("--compare", a, b).stdout
     assert text == ask("--compare", a, "--compare", b).stdout
-    assert "on the 30 images that all of them report:\n  a is better than b by 100.0 points" in text
+    assert "on the 30 test images that all of them share:\n  a is better than b by 100.0 points" in text
     assert "images of a and b: which images took part is not known" in text
     assert "settings that differ:\nsetting  a  b\nseed     0  1\n" in text
     answer = json.loads(ask("--compare", a, b, "--json").stdout)
     assert (answer["pairs"][0]["verdict"], answer["settings"]) == ("a", {"seed": [0, 1]})
     three = ask("--compare", a, b, make_run(tmp_path / "c", answers=images)).stdout
-    assert "every two of them, on the images that both report:" in three
+    assert "pairs, on the test images that both share:" in three
     assert three.count("[30 images]") == 3
 
 
@@ -113,7 +113,7 @@ def test_runs_that_are_alike_have_no_setting_to_show(tmp_path: Path):
 def test_options_without_effect_are_refused(folder: Path):
     both = ask(folder / "first", "--compare", folder / "second", "--strategy", "full")
     assert both.exit_code == 2
-    assert "have no effect beside it" in both.stderr
+    assert "have no effect together" in both.stderr
     assert ask(folder, folder).exit_code == 2
     assert isinstance(ask(folder / "none").exception, HeadstartError)
 

@@ -55,10 +55,9 @@ def test_the_text_shows_the_order_the_list_and_how_to_go_on():
     )
     text = shortlist_text(answer, ["--group", "(a b)"])
     lines = text.splitlines()
-    assert lines[0].startswith(
-        "3 networks on 128 of 900 images to learn from, 2 classes; what reports (val) was not looked at"
-    )
-    row = next(line for line in lines if line.startswith("first "))
+    assert lines[0].startswith("shortlist  first, resnet18:file:/far/away/mine.pth")
+    assert "3 networks on 128 of 900 training images, 2 classes; the test set (val) was not read" in lines
+    row = next(line for line in lines if line.startswith("first ") and "first less" not in line)
     assert row.split() == [
         "first",
         "128",
@@ -79,7 +78,7 @@ def test_the_text_shows_the_order_the_list_and_how_to_go_on():
     assert any(line.startswith("agreement  on 128 images") for line in lines)
     assert any(line.startswith("left out   gone: its weights") for line in lines)
     assert "warning: mind this" in lines
-    assert "12.0 s, 200 rows of features computed, 56 were stored" in lines
+    assert "12.0 s, 200 rows of features computed, 56 were cached" in lines
     assert lines[-2] == "  headstart train 'my photos' --model first --group '(a b)'"
     assert len(lines[-1]) > 0
 

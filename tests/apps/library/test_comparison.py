@@ -25,7 +25,7 @@ def test_a_comparison_by_keywords_is_the_one_of_the_command(monkeypatch: pytest.
     assert (plan.seeds, plan.base["epochs"], plan.data.limit_test) == ((0, 1), 1, "9")
     headstart.compare(plan, progress="none")
     assert seen[1] == plan
-    with pytest.raises(ArgumentError, match="seeds has no effect beside a GridPlan"):
+    with pytest.raises(ArgumentError, match="seeds has no effect together with a GridPlan"):
         headstart.compare(plan, seeds=3)
 
 

@@ -83,7 +83,7 @@ PLAN = headstart.full(headstart.Request(headstart.DataPlan(source="photos")))
         (lambda: headstart.train(), r"no images are given; expected DATA"),
         (
             lambda: headstart.train("photos", plan="a.yaml", epochs=3),
-            r"epochs has no effect beside a plan; change the pl",
+            r"epochs has no effect together with a plan; change the pl",
         ),
         (lambda: headstart.train(PLAN, plan=PLAN), r"both data and plan are plans"),
         (lambda: headstart.train("photos", progress="bars"), r"progress: 'bars' must be one of auto, none"),

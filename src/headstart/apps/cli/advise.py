@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 DETAILS = frozenset({"l2_penalty", "epochs", "optimizer", "selection.patience", "batch_size"})
-"""Last part of paths whose reasons the text leaves to the plan."""
+"""Last part of paths whose reasons stand in the plan only."""
 
 
 class AdviseDomain(StrEnum):
@@ -112,14 +112,14 @@ def advise(
     if out is not None:
         write_file(out, advice.plan.to_yaml())
     if as_json:
-        answer = advice.to_dict() | ({"plan_file": str(out)} if out is not None else {})
-        show_text(json_text(answer))
+        result = advice.to_dict() | ({"plan_file": str(out)} if out is not None else {})
+        show_text(json_text(result))
     else:
         show_text(advice_text(advice, plan_file=out))
 
 
 def _watched(data: str | None) -> dict[str, Any]:
-    """Bars on stderr where images are looked at; an answer from numbers alone loads nothing for them."""
+    """Bars on stderr where images are read; advice from numbers alone loads nothing for them."""
     if data is None:
         return {}
     from headstart.apps.cli.text import console
@@ -142,7 +142,7 @@ def parse_similarity(text: str | None) -> float | str | None:
 
 
 def advice_text(advice: Advice, *, plan_file: Path | None = None) -> str:
-    """The answer of `headstart advise`: the main reasons, why not, what is beside it, the cost, and how to go on."""
+    """Advice as text: strategy and network, reasons, rejected strategies, further steps, cost, and the next command."""
     size = advice.plan.input.size
     shown = _shown(advice)
     lines = [
@@ -157,7 +157,7 @@ def advice_text(advice: Advice, *, plan_file: Path | None = None) -> str:
         *(wrapped(f"{name}: {why}", first="  ", rest="    ") for name, why in advice.rejected.items()),
     ]
     if advice.steps:
-        lines += ["", "beside it"]
+        lines += ["", "further steps"]
         lines += [
             wrapped(f"{step.when}: {step.name}: {step.text} [{step.source}]", first="  ", rest="    ")
             for step in advice.steps
@@ -168,7 +168,7 @@ def advice_text(advice: Advice, *, plan_file: Path | None = None) -> str:
 
 
 def _shown(advice: Advice) -> list[Reason]:
-    """The main reasons; phases that say the same say it once."""
+    """The main reasons, each once where several phases have it."""
     seen: set[tuple[str, str]] = set()
     shown = []
     for reason in advice.reasons:
@@ -199,9 +199,9 @@ def _cost_lines(advice: Advice) -> list[str]:
 
 def _next_lines(advice: Advice, plan_file: Path | None) -> list[str]:
     data = advice.plan.data.source
-    lines = ["go on with"]
+    lines = ["next"]
     if advice.plan.requires:
-        lines = [f"go on with (train refuses the plan until it can do: {', '.join(advice.plan.requires)})"]
+        lines = [f"next (train refuses the plan, because it cannot yet do: {', '.join(advice.plan.requires)})"]
     if advice.command_says_all and not advice.plan.requires:
         lines.append(f"  {advice.command(data)}")
     file = "plan.yaml" if plan_file is None else str(plan_file)

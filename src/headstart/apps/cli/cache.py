@@ -1,4 +1,4 @@
-"""The command `headstart cache`: what is stored, and how much may be."""
+"""The command `headstart cache`: size, content and limit of the activation cache."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ def cache(
     if model is not None and not clear:
         raise typer.BadParameter("has an effect only with --clear", param_hint="--model")
     if clear:
-        answer, text = stored.clear_cache(model), cleared_text
+        result, text = stored.clear_cache(model), cleared_text
     elif limit is not None:
-        answer, text = stored.limit_cache(parse_bytes(limit)), limited_text
+        result, text = stored.limit_cache(parse_bytes(limit)), limited_text
     else:
-        answer, text = stored.show_cache(), shown_text
-    show_text(json_text(answer) if as_json else text(answer))
+        result, text = stored.show_cache(), shown_text
+    show_text(json_text(result) if as_json else text(result))
 
 
 def parse_bytes(text: str) -> int:
@@ -61,35 +61,35 @@ def age_text(seconds: float) -> str:
     return "just now"
 
 
-def shown_text(answer: Mapping[str, Any]) -> str:
-    """The answer of `headstart cache`."""
-    by = "" if answer["limit_set_by"] == "user" else " (nobody set one; headstart cache --limit 20GB does)"
+def shown_text(result: Mapping[str, Any]) -> str:
+    """Result of `headstart cache`."""
+    by = "" if result["limit_set_by"] == "user" else " (the default; headstart cache --limit 20GB changes it)"
     sums = [
-        f"{bytes_text(answer['bytes'])} in {answer['store']}",
-        f"limit {bytes_text(answer['limit_bytes'])}{by}",
-        f"{bytes_text(answer['free_disk_bytes'])} free on the disk",
+        f"{bytes_text(result['bytes'])} in {result['store']}",
+        f"limit {bytes_text(result['limit_bytes'])}{by}",
+        f"{bytes_text(result['free_disk_bytes'])} free on the disk",
     ]
-    return "\n".join([*(_table(answer["spaces"]) if answer["spaces"] else ["nothing is stored"]), *sums])
+    return "\n".join([*(_table(result["spaces"]) if result["spaces"] else ["the activation cache is empty"]), *sums])
 
 
-def cleared_text(answer: Mapping[str, Any]) -> str:
-    """The answer of `headstart cache --clear`."""
-    return "\n".join([*_table(answer["removed"]), *_kept(answer), f"{bytes_text(answer['freed_bytes'])} freed"])
+def cleared_text(result: Mapping[str, Any]) -> str:
+    """Result of `headstart cache --clear`."""
+    return "\n".join([*_table(result["removed"]), *_in_use(result), f"{bytes_text(result['freed_bytes'])} freed"])
 
 
-def limited_text(answer: Mapping[str, Any]) -> str:
-    """The answer of `headstart cache --limit`."""
-    lines = [*_table(answer["removed"]), f"limit {bytes_text(answer['limit_bytes'])}"]
-    if answer["removed"]:
-        lines.append(f"{bytes_text(answer['freed_bytes'])} freed")
-    lines.append(f"{bytes_text(answer['bytes'])} stored")
-    if over := answer["bytes_over_limit"]:
-        lines.append(f"that is {bytes_text(over)} over the limit: running processes use it, and can add nothing to it")
+def limited_text(result: Mapping[str, Any]) -> str:
+    """Result of `headstart cache --limit`."""
+    lines = [*_table(result["removed"]), f"limit {bytes_text(result['limit_bytes'])}"]
+    if result["removed"]:
+        lines.append(f"{bytes_text(result['freed_bytes'])} freed")
+    lines.append(f"{bytes_text(result['bytes'])} stored")
+    if over := result["bytes_over_limit"]:
+        lines.append(f"{bytes_text(over)} over the limit: running processes use them, and nothing can be added")
     return "\n".join(lines)
 
 
-def _kept(answer: Mapping[str, Any]) -> list[str]:
-    return [f"kept {_name(space)}: a running process uses it" for space in answer["kept_in_use"]]
+def _in_use(result: Mapping[str, Any]) -> list[str]:
+    return [f"not removed: {_name(space)}, which a running process uses" for space in result["kept_in_use"]]
 
 
 def _name(space: Mapping[str, Any]) -> str:
@@ -97,7 +97,7 @@ def _name(space: Mapping[str, Any]) -> str:
 
 
 def _table(spaces: Sequence[Mapping[str, Any]]) -> list[str]:
-    rows: list[tuple[str, ...]] = [("model", "border", "input", "views", "precision", "rows", "size", "last used")]
+    rows: list[tuple[str, ...]] = [("model", "cut point", "input", "views", "precision", "rows", "size", "last used")]
     for space in spaces:
         used = "in use" if space["in_use"] else age_text(time.time() - space["last_used"])
         rows.append(

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from headstart.amounts import count_text
 from headstart.apps.cli.options import training as of
 from headstart.apps.cli.options.parsing import refuse_others
 from headstart.apps.cli.text.printing import NAME_WIDTH, show_result, view_text, visible_name
@@ -48,7 +49,7 @@ def check(
     else:
         images.refuse_preview(data, preview)
     seen: dict[str, Any] = {"model": model, "input_size": input_size, "resize": resize}
-    answer = images.check(
+    result = images.check(
         data, val=val, group=group, bits=bits, group_table=near_duplicates, progress=console.progress(), **seen
     )
     if preview is not None:
@@ -60,38 +61,39 @@ def check(
             **seen,
         )
         images.preview(options, preview)
-        answer["preview"] = str(preview)
-    show_result(answer, as_json=as_json, text=check_text)
+        result["preview"] = str(preview)
+    show_result(result, as_json=as_json, text=check_text)
 
 
-def check_text(answer: Mapping[str, Any]) -> str:
-    """The answer of `headstart check`."""
-    splits = [name for name in answer["splits"] if name != "all"]
-    head = f"{answer['images']} readable images, {len(answer['classes'])} classes"
+def check_text(result: Mapping[str, Any]) -> str:
+    """Counts, sizes and findings of `headstart check`."""
+    splits = [name for name in result["splits"] if name != "all"]
+    head = f"{result['images']} readable images, {len(result['classes'])} classes"
     lines = [head + (f", splits {', '.join(splits)}" if splits else "")]
-    names = {name: visible_name(name, width=NAME_WIDTH) for name in answer["classes"]}
+    names = {name: visible_name(name, width=NAME_WIDTH) for name in result["classes"]}
     width = max(map(len, names.values()), default=0)
-    for name, count in answer["classes"].items():
-        by_split = ", ".join(f"{split} {answer['splits'][split].get(name, 0)}" for split in splits)
+    for name, count in result["classes"].items():
+        by_split = ", ".join(f"{split} {result['splits'][split].get(name, 0)}" for split in splits)
         lines.append(f"  {names[name]:<{width}} {count:>6}" + (f"  ({by_split})" if by_split else ""))
-    if answer["pixels"]["width"]:
+    if result["pixels"]["width"]:
         lines.append(
-            "pixels (least, median, most): width {}, {}, {}; height {}, {}, {}".format(
-                *answer["pixels"]["width"], *answer["pixels"]["height"]
+            "pixels (min, median, max): width {}, {}, {}; height {}, {}, {}".format(
+                *result["pixels"]["width"], *result["pixels"]["height"]
             )
         )
-    lines.append(view_text(answer["view"]))
-    if "groups" in answer:
-        lines.append(f"groups: {answer['groups']['groups']} ({answer['groups']['unmatched']} images are their own)")
-    for finding in answer["findings"]:
+    lines.append(view_text(result["view"]))
+    if "groups" in result:
+        alone = count_text(result["groups"]["unmatched"], "image")
+        lines.append(f"groups: {result['groups']['groups']} ({alone} without a group)")
+    for finding in result["findings"]:
         lines.append(
             f"{finding['level']}: {visible_name(finding['evidence'])}\n    -> {visible_name(finding['remedy'])}"
         )
-    if not answer["findings"]:
-        lines.append("nothing suspicious")
-    if "group_table" in answer:
-        table = answer["group_table"]
+    if not result["findings"]:
+        lines.append("nothing suspicious was found")
+    if "group_table" in result:
+        table = result["group_table"]
         lines.append(f"groups: {table}; train on it with: headstart train {shlex.quote(table)}")
-    if "preview" in answer:
-        lines.append(f"preview: {answer['preview']}")
+    if "preview" in result:
+        lines.append(f"preview: {result['preview']}")
     return "\n".join(lines)

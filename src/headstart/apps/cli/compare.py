@@ -1,4 +1,4 @@
-"""The command `headstart compare`: several trainings side by side, with verdicts instead of decimals."""
+"""The command `headstart compare`: several trainings on the same images, with paired tests."""
 
 from __future__ import annotations
 
@@ -117,25 +117,25 @@ def compare(
             refuse_others(
                 context, {"resume", "as_json"}, when="together with --resume", why="it resumes what was begun"
             )
-            answer = comparing.resume_comparison(resume, watcher=watcher)
+            result = comparing.resume_comparison(resume, watcher=watcher)
         else:
             part = _said(val=val, group=group, limit_train=limit_train, limit_test=limit_test, bits=bits)
             base = _said(model=model, strategy=strategy, epochs=epochs, input_size=input_size, domain=domain)
             base |= _said(resize=resize)
             base |= _said(augmentation=augmentation, noncommercial_weights="allow" if allow_noncommercial else None)
             shared = _said(metric=metric and metric.value, halving=halving and halving.value)
-            asked = Asked(part, base, shared, seeds, seed, "quick" if quick else "full")
+            options = ComparisonOptions(part, base, shared, seeds, seed, "quick" if quick else "full")
             lists = {What.models: models, What.strategies: strategies, What.learning_rates: learning_rates}
-            plan = plan_of(what, data, lists, grid, asked)
-            answer = comparing.compare(plan, out=out, watcher=watcher)
+            plan = plan_of(what, data, lists, grid, options)
+            result = comparing.compare(plan, out=out, watcher=watcher)
     if as_json:
-        show_text(json_text(answer))
+        show_text(json_text(result))
     else:
-        show_text(comparison_text(answer))
+        show_text(comparison_text(result))
 
 
 @dataclass(frozen=True)
-class Asked:
+class ComparisonOptions:
     """Options that every kind of comparison takes, as far as they were given."""
 
     data: dict[str, Any]
@@ -153,9 +153,9 @@ class Asked:
 
 
 def plan_of(
-    what: What | None, data: str | None, lists: dict[What, str | None], grid: Path | None, asked: Asked
+    what: What | None, data: str | None, lists: dict[What, str | None], grid: Path | None, options: ComparisonOptions
 ) -> GridPlan:
-    """What the command line asks for."""
+    """Plan of the comparison that the options describe."""
     from headstart.comparison.questions import question
 
     if what is None:
@@ -167,35 +167,35 @@ def plan_of(
     if what == What.grid:
         if grid is None:
             raise typer.BadParameter("the YAML of what varies is missing", param_hint="--grid")
-        return _grid_plan(grid, data, asked)
+        return _grid_plan(grid, data, options)
     if data is None:
         raise typer.BadParameter("DATA is missing", param_hint="DATA")
     values = [name.strip() for name in (lists[what] or "").split(",") if name.strip()]
-    seeds = asked.seeds_or(1 if asked.extent == "quick" else DEFAULT_SEEDS)
+    seeds = options.seeds_or(1 if options.extent == "quick" else DEFAULT_SEEDS)
     kind: Any = what.value
     return question(
-        kind, data, values, data=asked.data, base=asked.base, seeds=seeds, extent=asked.extent, **asked.shared
+        kind, data, values, data=options.data, base=options.base, seeds=seeds, extent=options.extent, **options.shared
     )
 
 
-def _grid_plan(grid: Path, data: str | None, asked: Asked) -> GridPlan:
-    """A grid from its file; the command line comes before the file, and a quick look after both."""
+def _grid_plan(grid: Path, data: str | None, options: ComparisonOptions) -> GridPlan:
+    """Plan of a grid: options of the command line override its file, and the file overrides those of --quick."""
     from headstart.comparison.grid import GridPlan
     from headstart.comparison.questions import QUICK_BASE, QUICK_DATA
 
-    quick = asked.extent == "quick"
-    seeds = asked.seeds_or(1) if asked.seeds or quick else None
+    quick = options.extent == "quick"
+    seeds = options.seeds_or(1) if options.seeds or quick else None
     plan = GridPlan.read(
         grid,
-        data={**asked.data, **_said(source=data)} or None,
-        base=asked.base or None,
+        data={**options.data, **_said(source=data)} or None,
+        base=options.base or None,
         usual_data=QUICK_DATA if quick else None,
         usual_base=QUICK_BASE if quick else None,
         seeds=seeds,
-        **asked.shared,
+        **options.shared,
     )
-    if seeds is None and asked.first_seed is not None:
-        plan = plan.model_copy(update={"seeds": tuple(asked.seeds_or(len(plan.seeds)))})
+    if seeds is None and options.first_seed is not None:
+        plan = plan.model_copy(update={"seeds": tuple(options.seeds_or(len(plan.seeds)))})
     return plan
 
 

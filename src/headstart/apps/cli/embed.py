@@ -1,4 +1,4 @@
-"""The command `headstart embed`: fills a store of features by hand, or writes them to a file."""
+"""The command `headstart embed`: features of images, in the activation cache or in a file."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from headstart.errors import Interrupted
 
 
 class Precision(StrEnum):
-    """In which rows are kept."""
+    """Precision of cached activations."""
 
     float16 = "float16"
     float32 = "float32"
@@ -78,7 +78,7 @@ def embed(
         try:
             filled = fill_store(options, progress=watcher.progress)
         except Interrupted as stopped:
-            raise Interrupted(stopped.found, remedy=f"go on with: {command_of(data, given)}") from stopped
+            raise Interrupted(stopped.found, remedy=f"resume with: {command_of(data, given)}") from stopped
     figures = dict(filled.figures)
     if to_file and out is not None:
         write_features(filled, out)
@@ -99,12 +99,12 @@ def command_of(data: str, given: Mapping[str, object]) -> str:
 
 
 def embedded_text(figures: Mapping[str, Any]) -> str:
-    """The answer of `headstart embed`."""
+    """What was computed, how long it took, and where it is."""
     seconds, rows = figures["seconds"], figures["images"] * (1 + figures["views"])
     views = "" if not figures["views"] else f" in {1 + figures['views']} views"
     lines = [
         f"{figures['images']:,} images{views}, {figures['model']}, {figures['border']}",
-        f"{figures['computed']:,} rows computed by {figures['engine']}, {figures['stored_before']:,} were there",
+        f"{figures['computed']:,} rows computed by {figures['engine']}, {figures['stored_before']:,} were cached",
         f"{seconds:.1f} s, {rows / max(seconds, 1e-9):.0f} rows/s, start included",
         f"{bytes_text(figures['bytes'])} of these features in {figures['store']}",
     ]

@@ -1,4 +1,4 @@
-"""How a command ends: its exit code, and the one line on stderr where it did not do what was asked.
+"""How a command ends: its exit code, and one line on stderr where it failed.
 
 0 done; 1 a mistake of the user or a limit of the machine (a closed folder, a full disk); 2 wrong usage, which typer
 tells; 130 stopped by Ctrl-C or SIGTERM. Only a fault of headstart itself ends in a traceback.
@@ -37,7 +37,7 @@ class Commands(TyperGroup):
 
 
 def exit_code(command: Callable[[], object]) -> int:
-    """Run a command, tell on stderr what stopped it, and return the exit code.
+    """Exit code of a command; what stopped it is printed on stderr.
 
     What was printed is written out here: where that fails (a full disk behind `>`), it must be told too.
     """
@@ -47,15 +47,15 @@ def exit_code(command: Callable[[], object]) -> int:
         code = end.code if isinstance(end.code, int) else int(end.code is not None)
         return code or _written_out()
     except HeadstartError as error:
-        return _told(str(error), error.exit_code)
+        return _printed(str(error), error.exit_code)
     except KeyboardInterrupt:  # before typer was there, or after it
-        return _told("stopped by Ctrl-C", Interrupted.exit_code)
+        return _printed("stopped by Ctrl-C", Interrupted.exit_code)
     except BrokenPipeError:
         return _nobody_reads()
     except OSError as error:
         if error.filename is None and error.errno not in FULL_DISK:
             raise
-        return _told_by_system(error)
+        return _system_error(error)
     return _written_out()
 
 
@@ -67,15 +67,15 @@ def _written_out() -> int:
     except BrokenPipeError:
         return _nobody_reads()
     except OSError as error:
-        return _told_by_system(error)
+        return _system_error(error)
     return 0
 
 
-def _told_by_system(error: OSError) -> int:
+def _system_error(error: OSError) -> int:
     if error.filename is not None:
-        return _told(str(unreachable(error)), 1)
+        return _printed(str(unreachable(error)), 1)
     _forget_stdout()
-    return _told(f"the answer could not be written ({error.strerror}); make room, or print it elsewhere", 1)
+    return _printed(f"the result could not be written ({error.strerror}); make room, or print it elsewhere", 1)
 
 
 def _nobody_reads() -> int:
@@ -90,7 +90,7 @@ def _forget_stdout() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _told(text: str, code: int) -> int:
+def _printed(text: str, code: int) -> int:
     with contextlib.suppress(OSError):
         print(f"headstart: {visible_name(text)}", file=sys.stderr, flush=True)
     return code

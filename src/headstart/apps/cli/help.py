@@ -21,7 +21,7 @@ PANELS: Mapping[str, tuple[str, ...]] = {
         *("resize", "classes", "channels", "unlabelled", "resolution", "near_duplicates", "preview", "data"),
     ),
     "Training": (
-        *("unfreeze", "thaw", "lr", "head_lr", "rates", "grain", "find_rate", "head", "head_solver"),
+        *("unfreeze", "lr", "head_lr", "learning_rates", "lr_rule", "grain", "find_lr", "head", "head_solver"),
         *("augmentation", "batch_size", "optimizer", "weight_decay", "patience", "allow_noncommercial"),
     ),
     "Search": (

@@ -61,7 +61,9 @@ def models(
 
     progress = _progress() if measure else no_progress
     if name is not None:
-        refuse_others(context, {"name", "measure", "as_json"}, when="beside NAME", why="one card is shown in full")
+        refuse_others(
+            context, {"name", "measure", "as_json"}, when="together with NAME", why="one card is shown in full"
+        )
         card = show_model(name, measure=measure, progress=progress)
         show_text(json_text(card) if as_json else card_text(card))
         return

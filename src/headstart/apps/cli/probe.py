@@ -69,16 +69,16 @@ def probe(
             noncommercial_weights="allow" if allow_noncommercial else "refuse",
             progress=watcher.progress,
         )
-    answer = found.to_dict()
+    result = found.to_dict()
     if chart is not None:
-        write_chart(answer, chart)
-        answer["chart"] = str(chart)
+        write_chart(result, chart)
+        result["chart"] = str(chart)
     if out is not None:
         try:
-            write_json(out, answer)
+            write_json(out, result)
         except OSError as error:
             raise not_written(out, error) from error
-    show_text(json_text(answer) if as_json else probed_text(answer))
+    show_text(json_text(result) if as_json else probed_text(result))
 
 
 def check_places(out: Path | None, chart: Path | None) -> None:
@@ -94,31 +94,31 @@ def check_places(out: Path | None, chart: Path | None) -> None:
             refuse_unwritable(path)
 
 
-def probed_text(answer: Mapping[str, Any]) -> str:
-    """The answer of `headstart probe`: the table of the chart, what it means, and what was written."""
-    rows = table_rows(answer)
+def probed_text(result: Mapping[str, Any]) -> str:
+    """Depth probe as text: what it means, the table of the chart, and the files that were written."""
+    rows = table_rows(result)
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     sides = "<<" + ">" * (len(widths) - 2)
     form = "  ".join(f"{{:{side}{width}}}" for side, width in zip(sides, widths, strict=True))
     lines = [
-        f"{answer['model']} at {answer['input_size']} px on {answer['data']}",
+        wrapped(result["sentence"]),
+        "",
+        f"{result['model']} at {result['input_size']} px on {result['data']}",
         "",
         *(form.format(*row).rstrip() for row in rows),
         "",
-        wrapped(answer["sentence"]),
-        "",
-        wrapped(method_text(answer)),
-        f"{answer['seconds']:.1f} s",
+        wrapped(method_text(result)),
+        f"{result['seconds']:.1f} s",
     ]
-    for name, reason in list(answer["unreadable"].items())[:_MOST_LEFT_OUT]:
+    for name, reason in list(result["unreadable"].items())[:_MOST_LEFT_OUT]:
         lines.append(f"left out {name}: {reason}")
-    if (more := len(answer["unreadable"]) - _MOST_LEFT_OUT) > 0:
+    if (more := len(result["unreadable"]) - _MOST_LEFT_OUT) > 0:
         lines.append(f"left out {more} more that cannot be read (see --json)")
-    drawn = answer.get("patches")
+    drawn = result.get("patches")
     for name, reason in (drawn["without"] if drawn else {}).items():
         lines.append(f"no patches of {name}: {reason}")
     if drawn:
         lines.append(f"patches: {drawn['file']}")
-    if "chart" in answer:
-        lines.append(f"chart: {answer['chart']}")
+    if "chart" in result:
+        lines.append(f"chart: {result['chart']}")
     return "\n".join(lines)

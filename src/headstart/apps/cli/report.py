@@ -1,4 +1,4 @@
-"""The command `headstart report`: one HTML file for each run or comparison, to be read and sent on."""
+"""The command `headstart report`: one HTML file for each run or comparison, that needs no network."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ def report(
     from headstart.workflow import reporting
 
     written = reporting.report(runs, out=out, images="shown" if with_images else "named")
-    answer = answer_of(written)
-    show_text(json_text(answer) if as_json else report_text(written))
+    result = result_of(written)
+    show_text(json_text(result) if as_json else report_text(written))
 
 
-def answer_of(written: Sequence[Report]) -> dict[str, Any]:
+def result_of(written: Sequence[Report]) -> dict[str, Any]:
     """What `--json` prints."""
     return {
         "reports": [
@@ -46,7 +46,7 @@ def answer_of(written: Sequence[Report]) -> dict[str, Any]:
 
 
 def report_text(written: Sequence[Report]) -> str:
-    """Where the pages lie, how large they are, and what was left out."""
+    """Files and sizes of the pages, and what was left out of them."""
     lines = []
     for one in written:
         lines.append(f"report of the {one.kind}: {one.path} ({bytes_text(one.size_bytes)})")

@@ -1,4 +1,4 @@
-"""The command `headstart runs`: old runs, filtered, sorted and compared."""
+"""The command `headstart runs`: runs, filtered, sorted and compared."""
 
 from __future__ import annotations
 
@@ -79,12 +79,12 @@ def runs(
     )
     if compare:
         if query != RunQuery():
-            raise typer.BadParameter("filters and --sort have no effect beside it", param_hint="--compare")
+            raise typer.BadParameter("filters and --sort have no effect together with it", param_hint="--compare")
         compared = compare_runs([*compare, *(folders or ())])
         show_text(json_text(compared.to_dict()) if as_json else compared_text(compared))
         return
     if folders and len(folders) > 1:
-        raise typer.BadParameter("give one folder, or runs behind --compare", param_hint="FOLDER")
+        raise typer.BadParameter("give one folder, or runs after --compare", param_hint="FOLDER")
     found = find_runs(folders[0] if folders else None, query)
     show_text(json_text(found.to_dict()) if as_json else found_text(found, query))
 
@@ -110,7 +110,7 @@ def parse_since(text: str, *, now: datetime | None = None) -> datetime:
 
 
 def found_text(found: RunList, query: RunQuery) -> str:
-    """The answer of `headstart runs`."""
+    """Runs as a table, then what is not finished, comparisons, and damaged runs."""
     from headstart.runs.finding import RunQuery
 
     lines: list[str] = []
@@ -119,7 +119,7 @@ def found_text(found: RunList, query: RunQuery) -> str:
     elif query.state == "damaged":
         lines += [] if found.damaged else ["no damaged runs here"]
     elif found.searched:
-        lines.append(f"none of {found.searched} runs passes; leave a filter out")
+        lines.append(f"none of {found.searched} runs matches; leave out a filter")
     elif not found.damaged and not found.comparisons:
         lines.append("no runs here; headstart train DATA makes one under runs/")
     if open_runs := [run for run in found.runs if run.state != "finished"]:
@@ -165,11 +165,11 @@ def _comparison_line(of: ComparisonSummary) -> str:
 
 
 def compared_text(compared: RunComparison) -> str:
-    """The answer of `headstart runs --compare`."""
+    """Runs side by side: paired tests, and the settings that differ."""
     lines = _table(("name", *_HEADS), [(n, *_row(r)) for n, r in zip(compared.names, compared.runs, strict=True)])
-    lines += ["", f"on the {compared.shared_images:,} images that all of them report:"]
+    lines += ["", f"on the {compared.shared_images:,} test images that all of them share:"]
     if len(compared.runs) > 2:
-        lines[-1] = "every two of them, on the images that both report:"
+        lines[-1] = "pairs, on the test images that both share:"
     lines += [f"  {pair.sentence} [{pair.images:,} images]" for pair in compared.pairs]
     lines += [f"  images of {sentence}" for sentence in compared.image_differences]
     if compared.settings:

@@ -1,4 +1,4 @@
-"""The command `headstart shortlist`: which of many networks are worth training on your images."""
+"""The command `headstart shortlist`: networks worth training on your images."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from headstart.amounts import count_text
 from headstart.apps.cli.options import training as of
 from headstart.apps.cli.options.filters import (
     AnySize,
@@ -93,7 +94,7 @@ def shortlist(
     )
     with console.training() as watcher:
         try:
-            answer = shortlisting.shortlist(
+            result = shortlisting.shortlist(
                 data,
                 models or (),
                 query=None if query == ModelQuery() else query,
@@ -108,52 +109,53 @@ def shortlist(
         except Interrupted as stopped:
             raise Interrupted(stopped.found, remedy="the same command computes only what is missing") from stopped
     if as_json:
-        show_text(json_text(answer.to_dict()))
+        show_text(json_text(result.to_dict()))
     else:
         given = {"--group": group, "--input-size": input_size, "--seed": seed or None}
         words = [word for name, value in given.items() if value is not None for word in (name, str(value))]
-        show_text(shortlist_text(answer, words + ["--allow-noncommercial"] * allow_noncommercial))
+        show_text(shortlist_text(result, words + ["--allow-noncommercial"] * allow_noncommercial))
 
 
-def shortlist_text(answer: Shortlist, shared: Sequence[str] = ()) -> str:
-    """The answer of `headstart shortlist`: the order with its scores, ties, agreement, warnings, and how to go on.
+def shortlist_text(result: Shortlist, shared: Sequence[str] = ()) -> str:
+    """Shortlist as text: the networks, then their scores, agreement, warnings, and the next commands.
 
     Args:
-        answer: What was found.
+        result: What was found.
         shared: Options to train with as well.
     """
-    figures = answer.figures
-    sizes = ", ".join(f"{each.images:,}" for each in answer.rounds)
-    asked = len(answer.ranking)
-    lines = [
-        f"{asked} network{'s' * (asked != 1)} on {sizes} of {figures['images_to_learn_from']:,} images to learn from, "
-        f"{len(answer.classes)} classes; what reports ({figures['reported_on']}) was not looked at",
+    figures = result.figures
+    sizes = ", ".join(f"{each.images:,}" for each in result.rounds)
+    networks = count_text(len(result.ranking), "network")
+    lines = [f"shortlist  {', '.join(result.models)}"]
+    if result.first_two is not None:
+        lines.append(wrapped(_of_two(result.first_two, result), rest="           "))
+    lines += [
         "",
-        *_table(answer),
+        f"{networks} on {sizes} of {figures['images_to_learn_from']:,} training images, "
+        f"{count_text(len(result.classes), 'class')}; the test set ({figures['reported_on']}) was not read",
         "",
-        f"shortlist  {', '.join(answer.models)}",
+        *_table(result),
+        "",
     ]
-    if answer.first_two is not None:
-        lines.append(wrapped(_of_two(answer.first_two, answer), rest="           "))
-    lines += [wrapped(f"agreement  {line}", rest="           ") for line in answer.agreement]
-    lines += [wrapped(f"left out   {name}: {reason}", rest="           ") for name, reason in answer.skipped.items()]
-    lines += [wrapped(f"warning: {warning}", rest="  ") for warning in answer.warnings]
-    found = "" if not figures["stored_before"] else f", {figures['stored_before']:,} were stored"
+    lines += [wrapped(f"agreement  {line}", rest="           ") for line in result.agreement]
+    lines += [wrapped(f"left out   {name}: {reason}", rest="           ") for name, reason in result.skipped.items()]
+    lines += [wrapped(f"warning: {warning}", rest="  ") for warning in result.warnings]
+    found = "" if not figures["stored_before"] else f", {figures['stored_before']:,} were cached"
     lines += [
         f"{figures['seconds']:.1f} s, {figures['computed']:,} rows of features computed{found}",
-        "go on with",
-        *(f"  {shlex.join(['headstart', 'train', answer.source, '--model', name, *shared])}" for name in answer.models),
+        "next",
+        *(f"  {shlex.join(['headstart', 'train', result.source, '--model', name, *shared])}" for name in result.models),
     ]
     return "\n".join(lines)
 
 
-def _table(answer: Shortlist) -> list[str]:
-    width = max(len("network"), *(len(_shown(place)) for place in answer.ranking))
+def _table(result: Shortlist) -> list[str]:
+    width = max(len("network"), *(len(_shown(place)) for place in result.ranking))
     lines = [
         f"{'network':<{width}} {'images':>6} {'log loss':>8} {'accuracy (95 %)':>20} {'LogME':>7} {'H-score':>7} "
         f"{'kNN':>5} {'ImageNet':>8} {'params':>7} {'GMACs':>6}"
     ]
-    for place in answer.ranking:
+    for place in result.ranking:
         one, card = place.judged, place.candidate
         low, high = one.accuracy_interval
         lines.append(
@@ -178,7 +180,7 @@ def _number(value: float | None, width: int, digits: int) -> str:
     return f"{'-':>{width}}" if value is None else f"{value:>{width}.{digits}f}"
 
 
-def _of_two(two: Difference, answer: Shortlist) -> str:
+def _of_two(two: Difference, result: Shortlist) -> str:
     low, high = two.log_loss_interval
     worse, better = two.accuracy_interval
     figures = (
@@ -187,5 +189,5 @@ def _of_two(two: Difference, answer: Shortlist) -> str:
     )
     if not two.is_tie:
         return f"first      {figures}"
-    tied = ", ".join(answer.tied[:_MOST_NAMED]) + (", ..." if len(answer.tied) > _MOST_NAMED else "")
-    return f"tie        {figures}; {tied} cannot be told apart here, and {answer.cheapest_tied} costs the least"
+    tied = ", ".join(result.tied[:_MOST_NAMED]) + (", ..." if len(result.tied) > _MOST_NAMED else "")
+    return f"tie        {figures}; {tied} cannot be told apart here, and {result.cheapest_tied} costs the least"

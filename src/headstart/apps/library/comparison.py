@@ -46,7 +46,7 @@ def compare(
     out: PathLike | None = None,
     progress: Literal["auto", "none"] = "auto",
 ) -> CompareResult:
-    """Train several variants side by side: `headstart.compare("strategies", "photos", seeds=3).chosen`.
+    """Comparison of several trainings on the same images: `headstart.compare("strategies", "photos", seeds=3).chosen`.
 
     Args:
         what: models, strategies, learning_rates or grid; or a whole `GridPlan`, then with `out` and `progress` only.
@@ -60,16 +60,16 @@ def compare(
         epochs: Of every trained phase.
         input_size: Side in pixels.
         resize: How an image becomes a square.
-        bits: Of deep grey images.
-        domain: Kind of images.
-        augmentation: How far views may vary.
-        val: Folder of class folders that reports.
+        bits: Bits that grey images of more than 8 bits use.
+        domain: Domain of the images.
+        augmentation: Augmentation preset.
+        val: Folder of class folders that is the test set.
         group: As in `train`.
         limit_train: Train on a seeded sample: 1000, or 100/class.
-        limit_test: Report on a seeded sample.
+        limit_test: Evaluate on a seeded sample of the test set.
         seeds: How many; 3 if None.
         seed: The first of them; 0 if None.
-        metric: By which figure; accuracy if None.
+        metric: What is compared; accuracy if None.
         halving: successive: a quarter of the images first, then only the better half.
         extent: quick: one seed, 30 training images a class, 96 px, 6 epochs.
         noncommercial_weights: allow uses weights whose licence forbids commercial use.
@@ -90,21 +90,21 @@ def compare(
         given = _given(data=data, grid=grid, seeds=seeds, seed=seed, **lists) | part | base | shared
         if given or extent != "full":
             odd = ", ".join(given) or "extent"
-            raise ArgumentError(f"{odd} has no effect beside a GridPlan", remedy="change the plan")
+            raise ArgumentError(f"{odd} has no effect together with a GridPlan", remedy="change the plan")
         return _compared(what, out, progress)
     plan = _grid_of(what, data, lists, grid, (part, base, shared, seeds, seed, extent))
     return _compared(plan, out, progress)
 
 
 def _grid_of(
-    what: ComparisonKind, data: PathLike | None, lists: Mapping[str, Any], grid: PathLike | None, asked: tuple[Any, ...]
+    what: ComparisonKind, data: PathLike | None, lists: Mapping[str, Any], grid: PathLike | None, given: tuple[Any, ...]
 ) -> GridPlan:
-    """The comparison that the arguments ask for.
+    """Plan of the comparison that the arguments describe.
 
     Raises:
         ArgumentError: a list of another question, or something is missing.
     """
-    from headstart.apps.cli.compare import Asked, plan_of
+    from headstart.apps.cli.compare import ComparisonOptions, plan_of
     from headstart.apps.cli.compare import What as Word
 
     odd = [name for name, value in lists.items() if value is not None and name != what]
@@ -115,7 +115,7 @@ def _grid_of(
         raise ArgumentError(f"{'grid' if what == 'grid' else 'data'} is missing", expected=f"what {what!r} needs")
     texts = {Word(name): _joined(value) for name, value in lists.items()}
     source = None if data is None else os.fspath(data)
-    return plan_of(Word(what), source, texts, None if grid is None else Path(grid), Asked(*asked))
+    return plan_of(Word(what), source, texts, None if grid is None else Path(grid), ComparisonOptions(*given))
 
 
 def _compared(plan: GridPlan, out: PathLike | None, progress: str) -> CompareResult:
@@ -130,7 +130,7 @@ def _compared(plan: GridPlan, out: PathLike | None, progress: str) -> CompareRes
 
 @checked
 def resume_comparison(folder: PathLike, *, progress: Literal["auto", "none"] = "auto") -> CompareResult:
-    """Go on with a comparison that was stopped or killed; trials that have ended are not run again.
+    """Resume a comparison that was stopped or killed; trials that have ended are not run again.
 
     Args:
         folder: Of the comparison.

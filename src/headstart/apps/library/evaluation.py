@@ -33,10 +33,10 @@ def evaluate(
 
     Args:
         bundle: Folder of the bundle, or of the run that made it.
-        data: DATA; None repeats the test images of the run.
+        data: DATA; None evaluates the test set of the run again.
         split: Of split folders; test, else val, else everything if None.
         group: Pattern whose group 1 names what belongs together, which intervals count; as in training if None.
-        seen: Whether images that the bundle was trained on are judged; left out if None and there is DATA.
+        seen: Whether images that the bundle was trained on are evaluated; left out if None and there is DATA.
         progress: As in `train`.
 
     Raises:
@@ -113,7 +113,7 @@ def report(
     Args:
         runs: Folder of a run or comparison, or several.
         out: Another file, for a single page.
-        images: shown puts small copies of the images behind mistakes into the page.
+        images: shown puts small copies of misclassified images into the page.
 
     Raises:
         RunError: no run, a damaged file, or nothing was trained yet.

@@ -43,17 +43,17 @@ def check(
 
     Args:
         data: DATA.
-        val: A folder that reports, as in `train`.
+        val: A folder of class folders that is the test set, as in `train`.
         group: Pattern whose group 1 names what must stay together.
         model: Whose input; the default of `train` if None.
         input_size: Side in pixels.
-        resize: How an image becomes a square; the way of the weights if None.
+        resize: How an image becomes a square; as the weights need it if None.
         bits: Bits that grey images of more than 8 bits use; all if None.
         near_duplicates: A .csv to write: image, label and group; near-identical images share one.
-        preview: A PNG to write: images exactly as the network sees them. The arguments after it are for it only.
-        domain: Kind of images; decides augmentation.
-        augmentation: How far views may vary.
-        seed: Of the views.
+        preview: A PNG to write: images exactly as they enter the network. The arguments after it are for it only.
+        domain: Domain of the images; decides augmentation.
+        augmentation: Augmentation preset.
+        seed: Of the augmented views.
         progress: As in `train`.
 
     Raises:
@@ -115,24 +115,24 @@ def advise(
     group: str | None = None,
     progress: Watch = "auto",
 ) -> Advice:
-    """What to do with a set of images, and why; with numbers alone it answers without torch.
+    """Advice on strategy, network and settings for a set of images; needs no torch where only numbers are given.
 
     Args:
-        data: DATA, whose images are counted and looked at; or give `images`.
-        images: Labelled images to learn from.
+        data: DATA, whose images are counted and measured; or give `images`.
+        images: Labelled training images.
         classes: Counted in DATA if None.
-        domain: Kind of images, or auto (from pixels of DATA). None is auto with DATA, else photo.
+        domain: Domain of the images, or auto (from pixels of DATA). None is auto with DATA, else photo.
         similarity: To ImageNet's photos: low, medium, high or 0..1. None measures it in DATA; without DATA or torch it
-            is what the domain says.
-        unlabelled: Further images of the same kind without labels.
+            follows from the domain.
+        unlabelled: Unlabelled images of the same domain.
         channels: 1 is grey, more than 3 are bands; read from DATA if None, else 3.
         resolution: Median of the shorter sides in pixels; read from DATA if None.
-        budget_seconds: Wall clock; infinite: unlimited.
+        budget_seconds: Time limit; infinite: unlimited.
         cores: Of the machine that will train; this one's if None.
         gpu: none, one, or auto: whether this machine has one.
-        model: Decided here if None.
+        model: Network; decided here if None.
         group: Pattern whose group 1 names what belongs together in DATA.
-        progress: As in `train`, while the images of DATA are looked at.
+        progress: As in `train`, while the images of DATA are read.
 
     Raises:
         HeadstartError: see its subclasses; with everything that is wrong with the numbers at once.
@@ -171,15 +171,15 @@ def probe(
     noncommercial_weights: NoncommercialWeights = "refuse",
     progress: Watch = "auto",
 ) -> DepthProbe:
-    """How well a linear head and the nearest neighbours tell the classes after every layer group.
+    """Accuracy of a linear probe and of the nearest neighbours after every layer group.
 
     Args:
-        data: DATA; with a run the one it was trained on. Only images that `train` would learn from are looked at.
+        data: DATA; with a run the one it was trained on. The test set is not read.
         model: ARCH, ARCH:TAG or ARCH:file:PATH; None takes the run's, else the default of `train`.
-        run: A run of the same network: CKA says how far tuning has moved each group.
-        group: Pattern whose group 1 names what lies in one fold and counts together; None takes the run's.
+        run: A run of the same network: CKA shows how far fine-tuning has moved each group.
+        group: Pattern whose group 1 names what stays in one fold; None takes the run's.
         limit: A seeded sample of these images: `100/class`, or `1000`.
-        seed: Give the one to train with, and no image that reports is seen here. None: the run's, else 0.
+        seed: Train with the same seed to keep the test set unseen. None: the run's, else 0.
         patches: A .png to be written: the patches of the images with the strongest activations in each group.
         noncommercial_weights: refuse or allow weights whose licence forbids commercial use.
         progress: As in `train`.
@@ -221,19 +221,19 @@ def embed(
 ) -> Embedding:
     """Features of all readable images of DATA as one matrix: `headstart.embed("photos").features`.
 
-    They come from the store where they are, and are kept there; a second call only reads them.
+    They are kept in the activation cache; a second call only reads them.
 
     Args:
-        data: DATA; labels are only handed on.
+        data: DATA; labels are returned and not used.
         model: ARCH, ARCH:TAG or ARCH:file:PATH; None takes the default of `train`.
-        layer: pooled: what the head reads. A layer group: what enters it.
-        views: Random views of each image beside the plain one.
+        layer: pooled: input of the head. A layer group: its input.
+        views: Augmented views of each image, in addition to the plain one.
         input_size: Side in pixels.
-        resize: How an image becomes a square; the way of the weights if None.
+        resize: How an image becomes a square; as the weights need it if None.
         bits: Bits that grey images of more than 8 bits use; all if None.
-        precision: In which rows are kept.
-        seed: Of the views.
-        store: Folder of the store; None is `$HEADSTART_HOME/store`.
+        precision: Of cached features.
+        seed: Of the augmented views.
+        store: Folder of the cache; None is `$HEADSTART_HOME/store`.
         noncommercial_weights: refuse or allow weights whose licence forbids commercial use.
         progress: As in `train`.
 

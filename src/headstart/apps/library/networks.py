@@ -118,11 +118,11 @@ def shortlist(
     """Networks worth training on DATA, best first: `headstart.shortlist("photos", ["resnet18", "resnet50"]).models`.
 
     Args:
-        data: DATA; images that would report are not looked at.
+        data: DATA; the test set is not read.
         models: Names, or one text with commas between them; or search the catalog with what follows.
         query: A search as one object.
         keep: Length of the list.
-        images: Of the last round; None: 512, or more for many classes.
+        images: Images of the last round; None: 512, or more for many classes.
         group: Regular expression on the image path; what its group 1 matches stays in one fold.
         input_size: Side in pixels for all; None takes each network's own.
         contains: Part of the name.
@@ -137,14 +137,14 @@ def shortlist(
         sizes: any: takes images of any size.
         commercial_use: allowed: only licences that plainly allow it.
         front: pareto keeps what no other beats in accuracy and parameters at once.
-        seed: Give `train` the same, and no image that reports was seen here.
-        store: Folder of the store; None is `$HEADSTART_HOME/store`.
+        seed: Train with the same seed to keep the test set unseen.
+        store: Folder of the cache; None is `$HEADSTART_HOME/store`.
         noncommercial_weights: refuse skips weights whose licence forbids commercial use.
         progress: As in `train`.
 
     Raises:
-        ArgumentError: a query and words of one.
-        HeadstartError: see its subclasses; Interrupted after Ctrl-C, with all features kept.
+        ArgumentError: a query together with keywords of a search.
+        HeadstartError: see its subclasses; Interrupted after Ctrl-C, with all features cached.
     """
     from headstart.workflow import shortlisting
 
@@ -164,7 +164,7 @@ def shortlist(
     )
     if wanted != ModelQuery():
         if query is not None:
-            raise ArgumentError("a query and words that search are given", remedy="give one of them")
+            raise ArgumentError("both a query and keywords of a search are given", remedy="give one of them")
         query = wanted
     with watching(progress) as (shown, _):
         return shortlisting.shortlist(

@@ -125,7 +125,7 @@ class CompareResult:
 
     @property
     def tied_with(self) -> tuple[str, ...]:
-        """Variants that cannot be told from it on these images."""
+        """Variants that are not significantly different from it on these images."""
         chosen = self.summary["chosen"]
         return () if chosen is None else tuple(chosen["tied_with"])
 
@@ -133,7 +133,7 @@ class CompareResult:
     def headline(self) -> str:
         """The result in a sentence."""
         chosen = self.summary["chosen"]
-        return "nothing can be chosen: no accuracy was measured" if chosen is None else str(chosen["headline"])
+        return "no recommendation: no accuracy was measured" if chosen is None else str(chosen["headline"])
 
     @property
     def variants(self) -> list[dict[str, Any]]:

@@ -33,7 +33,7 @@ def train(
     progress: Watch = "auto",
     **options: Unpack[TrainKeywords],
 ) -> TrainResult:
-    """Train a classifier on DATA, judge it, and write its bundle: `headstart.train("photos", strategy="gradual")`.
+    """Train a classifier and evaluate it on the test set: `headstart.train("photos", strategy="gradual").accuracy`.
 
     Args:
         data: DATA: a folder, tar or table; options as one object; or a plan.
@@ -41,7 +41,7 @@ def train(
             `budget_seconds` its budget.
         out: Run folder; a new one under `runs/` if None.
         track: Places the run is written to as well, such as `tensorboard` or `mlflow`.
-        observer: Told what happens while training.
+        observer: Receives the events of training.
         progress: auto shows bars and epochs on stderr or in a notebook, none shows nothing.
         options: The options of `headstart train`, by the names of `headstart.TrainOptions` and `headstart.DataPlan`:
             strategy, model, domain, input_size, epochs, unfreeze, lr_rule, peak_lr, grain, noncommercial_weights,
@@ -66,10 +66,10 @@ def train(
 def request_of(
     data: PathLike | DataPlan | TrainOptions | Plan | None, plan: Plan | PathLike | None, options: Mapping[str, Any]
 ) -> TrainOptions | Plan:
-    """What is to be trained.
+    """Plan, or options to make one from.
 
     Raises:
-        ArgumentError: no images, two plans, or options beside a plan.
+        ArgumentError: no images, two plans, or options together with a plan.
     """
     if isinstance(data, Plan):
         if plan is not None:
@@ -78,7 +78,7 @@ def request_of(
     if plan is not None:
         odd = sorted(set(options) - {"budget_seconds"})
         if odd or isinstance(data, TrainOptions | DataPlan):
-            found = f"{', '.join(odd) or type(data).__name__} has no effect beside a plan"
+            found = f"{', '.join(odd) or type(data).__name__} has no effect together with a plan"
             raise ArgumentError(found, remedy="change the plan: plan.changed(...), or its YAML")
         found_plan = plan if isinstance(plan, Plan) else Plan.read(Path(plan))
         if data is None:
@@ -104,14 +104,14 @@ def resume(
     observer: Observer | None = None,
     progress: Watch = "auto",
 ) -> TrainResult:
-    """Go on with a run that was stopped, killed or out of budget; the result is the one it would have had.
+    """Resume a run that was stopped, killed or out of budget; the result is the same as without a stop.
 
     Args:
         folder: Of the run.
-        data: Where its images lie now, if they moved.
-        val: The same of a folder that reports.
+        data: Where its images are now, if they moved.
+        val: The same of the folder of the test set.
         budget_seconds: In place of the plan's own, from now on; infinite lifts it.
-        observer: Told what happens while training.
+        observer: Receives the events of training.
         progress: As in `train`.
 
     Raises:

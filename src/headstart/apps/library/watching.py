@@ -13,8 +13,8 @@ from headstart.runs.observers import All, Observer
 from headstart.runs.progress import Progress
 
 Watch: TypeAlias = Literal["auto", "none"] | Progress
-"""auto: bars and lines on stderr, in a notebook below the cell. none: nothing. Or a function that is told what begins
-and how much it is, and answers with one that is told how much was done."""
+"""auto: bars and lines on stderr, in a notebook below the cell. none: nothing. Or a function that is called with what
+begins and how much it is, and returns one that is called with how much was done."""
 
 
 @contextmanager
@@ -23,7 +23,7 @@ def watching(watch: Watch, observer: Observer | None = None) -> Iterator[tuple[P
 
     Args:
         watch: See `Watch`.
-        observer: Of the caller, told as well.
+        observer: Of the caller; receives the events too.
 
     Raises:
         ArgumentError: no such word.

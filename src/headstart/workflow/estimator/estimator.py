@@ -1,4 +1,4 @@
-"""HeadstartClassifier: the workflow of `train` as a scikit-learn estimator that learns from images or their paths."""
+"""HeadstartClassifier: the workflow of `train` as a scikit-learn estimator on images or their paths."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from headstart.workflow.plans import TrainOptions
 from headstart.workflow.training.result import TrainResult
 from headstart.workflow.training.train import train
 
-require("sklearn", extra="train")  # a missing extra is answered before the imports that need it
+require("sklearn", extra="train")  # a missing extra is named before the imports that need it
 
 from sklearn.base import BaseEstimator, ClassifierMixin  # noqa: E402
 from sklearn.utils import check_consistent_length  # noqa: E402
@@ -56,18 +56,18 @@ if TYPE_CHECKING:
 _NO_OPTIONS = ("plan", "random_state", "class_weight", "out", "test_fraction", "bits", "track")
 """Parameters that are not among the options of `train`, or hold them in another form."""
 
-_BESIDE_A_PLAN = ("plan", "budget_seconds", "out", "track")
-"""Parameters that have an effect beside a plan."""
+_WITH_A_PLAN = ("plan", "budget_seconds", "out", "track")
+"""Parameters that have an effect together with a plan."""
 
 
 class HeadstartClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
-    """Learns classes from images; X is a sequence of paths, uint8 arrays (H, W[, C]), PIL images or bytes of files.
+    """Classifier of images; X is a sequence of paths, uint8 arrays (H, W[, C]), PIL images or bytes of files.
 
-    `fit` does what `headstart train` does with a table of these images and labels: it divides the images into those
-    that fit, select and report, makes a plan, trains, and judges once. A share of every class (`test_fraction`)
-    reports and is never learned from; `metrics_["val"]` holds the figures on it. The kept network's head is solved
-    again on all the others. Which images report depends on the seed and on the paths (of images in memory: on their
-    positions).
+    `fit` does what `headstart train` does with a table of these images and labels: it divides the images into a
+    training, a validation and a test set, makes a plan, trains, and evaluates once. The test set is a share of every
+    class (`test_fraction`) and is used for nothing else; `metrics_["val"]` holds its figures. The head of the selected
+    checkpoint is fitted again on all other images. Which images are in the test set depends on the seed and on the
+    paths (of images in memory: on their positions).
 
     A pickle carries the trained model and needs no folder.
     """
@@ -77,9 +77,9 @@ class HeadstartClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     bundle_: Path
     """Folder of the trained model, for `headstart.load` and `headstart predict`."""
     run_: Run
-    """What `fit` left. Without `out` it goes with this object, and an unpickled one has none."""
+    """Run of the last `fit`. Without `out` it is removed with this object, and an unpickled object has none."""
     metrics_: dict[str, Any]
-    """What `headstart train --json` prints; classes stand there as text."""
+    """What `headstart train --json` prints; classes are text there."""
     _trained: _Trained
 
     def __init__(
@@ -111,20 +111,20 @@ class HeadstartClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         out: str | Path | None = None,
         track: Sequence[str] = (),
     ) -> None:
-        """Keep the parameters; `fit` checks them.
+        """Store the parameters; `fit` checks them.
 
         Args:
             model: See `headstart models`; the default network if None.
             strategy: How to train; auto takes the advice of `headstart advise`.
             domain: photo, medical, satellite, document or industrial; photo if None.
             input_size: Side of the input square in pixels, 32..2048; the size of the weights if None.
-            resize: crop, squash or letterbox: how an image becomes a square; the way of the weights if None.
+            resize: crop, squash or letterbox: how an image becomes a square; as the weights need it if None.
             bits: Bits that grey values with more than 8 bits use; all of the file's type if None.
             epochs: Of every trained phase; the strategy decides if None.
-            unfreeze: Backbone groups that learn, counted from the last; the strategy decides if None.
+            unfreeze: Trainable backbone groups, counted from the last; the strategy decides if None.
             lr_rule: Name of a preset in `headstart.knowledge.transfer.LR_RULES`; the strategy decides if None.
-            peak_lr: planned, or find: range tests multiply the planned rates of head and backbone.
-            grain: What a layer group is, stage or block; the rates decide if None, else stage.
+            peak_lr: planned, or find: range tests multiply the planned learning rates of head and backbone.
+            grain: What a layer group is, stage or block; `lr_rule` decides if None, else stage.
             noncommercial_weights: refuse or allow weights whose licence forbids commercial use.
             augmentation: none, light, standard, strong or trivial; the domain decides if None.
             head: linear, mlp or multi_depth.
@@ -134,11 +134,11 @@ class HeadstartClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 it. The strategy decides if None, as of the next two.
             optimizer: adamw, adam or sgd.
             weight_decay: Of the optimizer, 0..1.
-            class_weight: Of images in what is minimised, by the solved head too: balanced, or a weight by label (1 for
+            class_weight: Of images in the loss, of the linear probe too: balanced, or a weight by label (1 for
                 labels that are not named). Figures are not weighted.
             random_state: Seed of every draw. None draws another one for each fit.
             budget_seconds: Of each fit; None has no limit.
-            test_fraction: Share of the images of every class that reports, between 0 and 1.
+            test_fraction: Share of every class that is the test set, between 0 and 1.
             plan: A plan, or the path of its YAML, in place of all parameters but budget_seconds, out and track;
                 its source is replaced by X and y.
             out: Folder in which each fit keeps a table and a run: `fit-1.csv` and `fit-1`, then `fit-2`, and so on;
@@ -186,7 +186,7 @@ class HeadstartClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 (N, H, W), (N, H, W, 3) or (N, H, W, 4). A path that stands there twice counts once.
             y: (N,) labels: text, whole numbers or truth values.
             groups: (N,) names of patients, scenes or pages, whose images stay on one side of every split; None and
-                NaN belong to nobody.
+                NaN stand alone.
             sample_weight: (N,) how much each image counts in what is minimised, >= 0; only the ratios matter. An image
                 of weight 0 is left out. Figures are not weighted.
 
@@ -198,7 +198,7 @@ class HeadstartClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """
         if self.out is None and any(choice.where is None for choice in chosen_trackers(self.track)):
             raise InputError(
-                f"track={list(self.track)} writes beside a run that goes with this object",
+                f"track={list(self.track)} writes a run that is removed with this object",
                 remedy="set `out`, or name a place, such as mlflow:sqlite:///runs.db",
             )
         labels, images = labels_of(y), images_of(X)
@@ -212,13 +212,13 @@ class HeadstartClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             table = run_folder.with_suffix(".csv")
             write_table(table, images, [names[i] for i in index], groups, weights)
             try:
-                answer = self._train(table, run_folder)
+                result = self._train(table, run_folder)
             except Interrupted as stopped:
-                # A search over parameters goes on after any error but this one.
-                words = str(stopped) if temporary is None else "stopped; without `out` nothing is kept"
+                # A search over parameters continues after any other error.
+                words = str(stopped) if temporary is None else "stopped; without `out` nothing is saved"
                 raise KeyboardInterrupt(words) from stopped
         self.classes_ = classes
-        self.run_, self.bundle_, self.metrics_ = answer.run, answer.run.bundle, answer.metrics
+        self.run_, self.bundle_, self.metrics_ = result.run, result.bundle, result.metrics
         self._trained = _Trained(self.bundle_, temporary)
         return self
 
@@ -301,16 +301,18 @@ class HeadstartClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """The given plan on these images.
 
         Raises:
-            InputError: a parameter that has no effect beside it.
+            InputError: a parameter that has no effect together with it.
         """
         usual = signature(type(self)).parameters
         odd = [
             name
             for name, value in self.get_params(deep=False).items()
-            if name not in _BESIDE_A_PLAN and value is not usual[name].default and value != usual[name].default
+            if name not in _WITH_A_PLAN and value is not usual[name].default and value != usual[name].default
         ]
         if odd:
-            raise InputError(f"{', '.join(odd)} has no effect beside plan", remedy="change the plan: plan.changed(...)")
+            raise InputError(
+                f"{', '.join(odd)} has no effect together with plan", remedy="change the plan: plan.changed(...)"
+            )
         plan = self.plan if isinstance(self.plan, Plan) else Plan.read(Path(str(self.plan)))
         return plan.changed(data=plan.data.model_copy(update={"source": str(table)}))
 
@@ -335,11 +337,11 @@ def _seed(random_state: object) -> int:
 
 @dataclass
 class _Trained:
-    """A bundle, loaded when it is first asked; apart from the estimator, which asking must not change."""
+    """A bundle, loaded on first use; not part of the estimator, which `predict` must not change."""
 
     bundle: Path
     temporary: _TemporaryFolder | None
-    """Keeps the bundle's folder there."""
+    """Keeps the folder of the bundle from being removed."""
 
     @functools.cached_property
     def predictor(self) -> Predictor:
@@ -347,7 +349,7 @@ class _Trained:
 
 
 class _TemporaryFolder:
-    """A folder that goes when this object does, or with the process that made it."""
+    """A folder that is removed with this object, or with the process that made it."""
 
     def __init__(self) -> None:
         self.path = Path(tempfile.mkdtemp(prefix="headstart-"))
@@ -361,7 +363,7 @@ def _remove(folder: Path, owner: int) -> None:
 
 @contextlib.contextmanager
 def _claimed(root: Path) -> Iterator[Path]:
-    """Name of a run folder that no other fit has; the table beside it holds the claim, and goes if no run comes of it.
+    """Run folder of its own for a fit; the table next to it holds the claim, and is removed if no run is made.
 
     Raises:
         RunError: `root` cannot be made.

@@ -26,7 +26,7 @@ from headstart.workflow.images import CheckedData
 
 if TYPE_CHECKING:
     from headstart.engine.costs.timing import TimingObserver
-    from headstart.prediction.predictor import Kept
+    from headstart.prediction.predictor import CachedFeatures
     from headstart.training.best_epoch import Outcome
 
 
@@ -37,7 +37,7 @@ def final_figures(
     *,
     observer: Observer,
     timing: TimingObserver,
-    kept: Kept | None,
+    kept: CachedFeatures | None,
     started: float,
 ) -> dict[str, Any]:
     """What `headstart train --json` prints; writes predictions and selection of the run, and its metrics.

@@ -30,7 +30,7 @@ def test_it_says_what_an_interval_counts():
     assert "on 10 images of 4 groups" in text
     assert "balanced accuracy 0.880 (95 % interval 0.500..0.990)" in text
     assert "on 10 images, 9 different files" in figures_text({**FIGURES, "counted": "files", "groups": 9})
-    assert "10 images, the test images of runs/a once more" in figures_text({**FIGURES, "repeats": {"run": "runs/a"}})
+    assert "10 images, the test set of runs/a" in figures_text({**FIGURES, "repeats": {"run": "runs/a"}})
 
 
 def test_the_accuracy_comes_first_then_what_may_mislead():

@@ -84,7 +84,7 @@ def test_files_left_out_are_named_and_counted_by_reason():
 
 def test_what_is_cut_off_is_said_in_percent_and_never_all_of_it():
     view = {"size": 224, "resize": "crop", "bits": None, "cut": {"median": 0.424, "largest": 0.9997}}
-    assert view_text(view) == "seen at 224 px (crop): 42 % of the median image is cut off, 99 % at most"
+    assert view_text(view) == "input 224 px (crop): 42 % of the median image is cut off, 99 % at most"
     view |= {"resize": "squash", "cut": {"median": 0.0, "largest": 0.0}}
-    assert view_text(view) == "seen at 224 px (squash): whole"
-    assert view_text(view | {"cut": None}) == "seen at 224 px (squash)"
+    assert view_text(view) == "input 224 px (squash): the whole image"
+    assert view_text(view | {"cut": None}) == "input 224 px (squash)"

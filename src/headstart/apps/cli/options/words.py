@@ -1,4 +1,4 @@
-"""What an option of the command line may be, where it is one of a few words; each table of values lies elsewhere."""
+"""Words that options of the command line take; the tables of values are in the packages named here."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Augmentation(StrEnum):
 
 
 class SeenImages(StrEnum):
-    """What becomes of images that a bundle was trained on; the type is workflow.judged_images.Seen."""
+    """What to do with images that a bundle was trained on; the type is workflow.evaluated_images.Seen."""
 
     leave_out = "leave_out"
     include = "include"

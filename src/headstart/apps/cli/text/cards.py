@@ -6,18 +6,18 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 SHOWN = 40
-"""Rows of a list that nobody narrowed."""
+"""Rows of a list without filters."""
 
 
 def cards_text(cards: Sequence[Mapping[str, Any]], *, limit: int | None = None) -> str:
-    """The answer of `headstart models`: one line a card.
+    """Table of model cards, one line each.
 
     Args:
         cards: In the order to show.
         limit: Rows to show; None shows all.
     """
     if not cards:
-        return "no model fits; loosen a limit (a card that does not know a value passes no limit on it)"
+        return "no model fits; loosen a limit (a card without a value passes no limit on it)"
     shown = cards[:limit] if limit else cards
     measured = "measured_images_per_second" in cards[0]
     speed = "img/s here" if measured else "img/s CPU*"
@@ -101,7 +101,7 @@ def _resize(spec: Mapping[str, Any]) -> str:
     how: dict[str, str] = {
         "center": f"the middle, after the shorter side was brought to {spec['resize']}",
         "squash": f"bent to a square of {spec['resize']}",
-        "border": f"whole, the longer side brought to {spec['resize']}, with a border",
+        "border": f"whole, the longer side brought to {spec['resize']}, padded to a square",
     }
     return how[spec["crop"]]
 

@@ -82,55 +82,55 @@ class ComparisonConsole(Watcher):
             self._console.say(f"{self._now}: random weights are used, for time and memory only: {values['why']}")
 
 
-def comparison_text(answer: Mapping[str, Any]) -> str:
+def comparison_text(result: Mapping[str, Any]) -> str:
     """Text of a result, printed at the end of `headstart compare`."""
-    data = answer["data"]
-    lines = [_headline(answer), "", *_table(answer), ""]
-    lines += _chosen_lines(answer)
-    sentences = [pair["sentence"] for pair in answer["pairs"] if pair["on"] == "validation"]
+    data = result["data"]
+    lines = [_headline(result), "", *_table(result), ""]
+    lines += _chosen_lines(result)
+    sentences = [pair["sentence"] for pair in result["pairs"] if pair["on"] == "validation"]
     if sentences:
         lines += ["", f"on validation images ({data['validated_on']}):"]
         lines += [f"  {sentence}" for sentence in sentences[:_MOST_SENTENCES]]
         if (more := len(sentences) - _MOST_SENTENCES) > 0:
             lines.append(f"  and {more} more pairs (see --json)")
-    sentences = [pair["sentence"] for pair in answer["pairs"] if pair["on"] == "test"]
+    sentences = [pair["sentence"] for pair in result["pairs"] if pair["on"] == "test"]
     if sentences:
         lines += ["", f"on test images ({data['tested_on']}):"]
         lines += [f"  {sentence}" for sentence in sentences[:_MOST_SENTENCES]]
-    lines += [*_rate_lines(answer), "", *_front_lines(answer), *_unstable_lines(answer)]
-    for trial in answer["trials"]:
+    lines += [*_rate_lines(result), "", *_front_lines(result), *_unstable_lines(result)]
+    for trial in result["trials"]:
         if trial["state"] == "failed":
             lines.append(f"failed: {trial['trial']}: {trial['error']}")
-    for row in answer["variants"]:
+    for row in result["variants"]:
         if row["weights_missing"]:
             lines.append(f"needs download: {row['name']}: {row['weights_missing']}")
     lines += [
         "",
-        f"{sum(t['state'] == 'done' for t in answer['trials'])} trials, {duration_text(answer['seconds'])} of training",
-        f"comparison: {answer['comparison']}",
-        f"next:       headstart report {shlex.quote(answer['comparison'])}",
+        f"{sum(t['state'] == 'done' for t in result['trials'])} trials, {duration_text(result['seconds'])} of training",
+        f"comparison: {result['comparison']}",
+        f"next:       headstart report {shlex.quote(result['comparison'])}",
     ]
-    if answer["resume"]:
-        lines.append(f"{answer['why_resume']}: {answer['resume']}")
+    if result["resume"]:
+        lines.append(f"{result['why_resume']}: {result['resume']}")
     return "\n".join(lines)
 
 
-def _headline(answer: Mapping[str, Any]) -> str:
+def _headline(result: Mapping[str, Any]) -> str:
     """Result in a line: which variant is better, or that no difference is significant."""
-    chosen = answer["chosen"]
+    chosen = result["chosen"]
     if chosen is None:
         return "no recommendation: no accuracy was measured"
-    return str(chosen["headline"]) + ("" if answer["finished"] else " (so far: not all trials are finished)")
+    return str(chosen["headline"]) + ("" if result["finished"] else " (so far: not all trials are finished)")
 
 
-def _table(answer: Mapping[str, Any]) -> list[str]:
-    rows = answer["variants"]
+def _table(result: Mapping[str, Any]) -> list[str]:
+    rows = result["variants"]
     width = max(7, *(len(row["name"]) for row in rows))
     lines = [
         f"{'variant':<{width}} {'seeds':>5} {'test':>8} {'95 % interval':>14} {'valid.':>7} {'training':>9} "
         f"{'images/s':>8} {'latency':>9} {'memory':>8} {'params':>7}"
     ]
-    entries = {entry["variant"]: entry["why"] for entry in answer["entries"]}
+    entries = {entry["variant"]: entry["why"] for entry in result["entries"]}
     for row in rows:
         if row["same_model_as"]:
             why = f"same model as {row['same_model_as']}: {entries[row['same_model_as']]}"
@@ -154,8 +154,8 @@ def _table(answer: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def _chosen_lines(answer: Mapping[str, Any]) -> list[str]:
-    chosen = answer["chosen"]
+def _chosen_lines(result: Mapping[str, Any]) -> list[str]:
+    chosen = result["chosen"]
     if chosen is None:
         return []
     test = chosen["test"]
@@ -172,8 +172,8 @@ def _chosen_lines(answer: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def _rate_lines(answer: Mapping[str, Any]) -> list[str]:
-    labelled = [row for row in answer["variants"] if row["learning_rate_label"]]
+def _rate_lines(result: Mapping[str, Any]) -> list[str]:
+    labelled = [row for row in result["variants"] if row["learning_rate_label"]]
     if not labelled:
         return []
     return [
@@ -186,10 +186,10 @@ def _rate_lines(answer: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _unstable_lines(answer: Mapping[str, Any]) -> list[str]:
+def _unstable_lines(result: Mapping[str, Any]) -> list[str]:
     """Lines on unstable throughput and latency."""
     found = {}
-    for row in answer["variants"]:
+    for row in result["variants"]:
         speed = row["inference"]
         if speed and speed.get("stability") == "unstable":
             low, high = speed.get("one_image_ms_range") or [speed["one_image_ms"]] * 2
@@ -197,15 +197,15 @@ def _unstable_lines(answer: Mapping[str, Any]) -> list[str]:
             found[row["model"]] = (
                 f"prediction with {row['model']} is unstable: latency {low:,.0f} to {high:,.0f} ms, {least:,.0f} to "
                 f"{most:,.0f} images/s; the machine was busy. Measure again when it is idle: headstart compare "
-                f"--resume {shlex.quote(answer['comparison'])}"
+                f"--resume {shlex.quote(result['comparison'])}"
             )
     return list(found.values())
 
 
-def _front_lines(answer: Mapping[str, Any]) -> list[str]:
+def _front_lines(result: Mapping[str, Any]) -> list[str]:
     fronts = {"accuracy and training time": "minutes", "accuracy and throughput": "inference"}
     return [
-        f"Pareto front of {what}: {', '.join(answer['pareto'][key])}"
+        f"Pareto front of {what}: {', '.join(result['pareto'][key])}"
         for what, key in fronts.items()
-        if answer["pareto"][key]
+        if result["pareto"][key]
     ]

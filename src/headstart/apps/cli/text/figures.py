@@ -46,7 +46,7 @@ def balanced_text(figures: Mapping[str, Any]) -> str:
 
 def _repeats(figures: Mapping[str, Any]) -> str:
     repeats = figures.get("repeats")
-    return f", the test images of {repeats['run']} once more" if repeats else ""
+    return f", the test set of {repeats['run']}" if repeats else ""
 
 
 def _class_table(per_class: Mapping[str, Mapping[str, Any]]) -> list[str]:

@@ -35,14 +35,14 @@ def shows_bars(console: Console) -> bool:
     return console.is_terminal or (console.is_jupyter and importlib.util.find_spec("ipywidgets") is not None)
 
 
-def json_text(answer: object) -> str:
-    """Indented, in the user's own letters where stdout has them; numbers that are none are a mistake of ours and raise.
+def json_text(result: object) -> str:
+    """Indented, in the user's own letters where stdout has them; a NaN is a fault of headstart and raises.
 
     Bytes of a file name that are no UTF-8 are escaped, so that the text is always JSON: `os.fsencode` of what a reader
     gets is the name on the disk.
     """
     has_letters = (sys.stdout.encoding or "utf-8").lower().startswith("utf")
-    return visible(json.dumps(answer, indent=1, ensure_ascii=not has_letters, allow_nan=False))
+    return visible(json.dumps(result, indent=1, ensure_ascii=not has_letters, allow_nan=False))
 
 
 def without_prediction(left_out: Mapping[str, str], *, top: int | None = None) -> list[dict[str, Any]]:
@@ -118,13 +118,13 @@ def wrapped(text: str, *, first: str = "", rest: str = "") -> str:
 
 
 def view_text(view: Mapping[str, Any]) -> str:
-    """What the network sees: `seen at 224 px (crop): 43% of the median image is cut off, 57% at most`."""
-    seen = f"seen at {view['size']} px ({view['resize']})"
+    """What the network gets: `input 224 px (crop): 43 % of the median image is cut off, 57 % at most`."""
+    seen = f"input {view['size']} px ({view['resize']})"
     cut = view["cut"]
     if not cut:
         return seen
     if not cut["largest"]:
-        return f"{seen}: whole"
+        return f"{seen}: the whole image"
     median, largest = (min(99, round(100 * cut[name])) for name in ("median", "largest"))  # never all
     return f"{seen}: {median} % of the median image is cut off, {largest} % at most"
 
