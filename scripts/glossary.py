@@ -134,7 +134,8 @@ TERMS: Final = (
 )
 
 ORDINARY: Final = (
-    r"(tell|tells|telling|told|take|takes|taken|set|far|points?|seconds|hours) (\w+ ){0,2}apart",
+    r"(tell|tells|telling|told|tear|torn|take|takes|taken|keep|kept|set|far|points?|hours) (\w+ ){0,2}apart",
+    r"letterbox\w* \(border\)",
     r"<summary>answers?",
     r"questions? and answers?",
     r"(with|of) a border",

@@ -18,7 +18,7 @@ Where "no harm beyond noise" ends was tried first as the edge and is too strict:
 harm at first, and ten epochs later the rates that do some are the better ones (short-horizon bias: Wu et al. 2018).
 Of the edge, Smith takes nearly all, and a tenth is the usual caution. A solved head is at its best already and has only
 to follow, so it keeps the tenth; in the backbone there is something to gain, and a third, between the two, is taken.
-`docs/guide/find-rate.md` has the figures that decided it.
+`docs/guide/find-lr.md` has the figures that decided it.
 """
 
 from __future__ import annotations
