@@ -157,7 +157,7 @@ def test_images_that_report_by_a_seed_of_their_own_are_never_learned_from(make_f
         looked_at += [record.id for record in divided_by_name(part, seed=seed).roles.training_pool]
     assert reporting[0].isdisjoint(looked_at)
     tuned = divided_by_name(part, seed=0, tuned=True).roles
-    assert tuned.select
+    assert tuned.validation
     assert not divided_by_name(part, seed=0).roles.validation
 
 
