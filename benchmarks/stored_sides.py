@@ -34,6 +34,7 @@ from headstart.plan.plan import (
     SelectionPlan,
     TrainPhase,
 )
+from headstart.runs.event import Event
 
 BATCH, HEAD_RATE, BACKBONE_RATE, DECAY = 32, 1e-3, 1e-4, 0.01
 PRESET, FLIP = "standard", "horizontal"
@@ -190,11 +191,12 @@ class Clock:
         clock = self
 
         class Watch(Observer):
-            def noted(self, event: str, values: Mapping[str, Any]) -> None:
-                clock.tick(event)
-                if event == "not_stored":
-                    raise RuntimeError(f"nothing was stored: {dict(values)}")
-                if event == "stored":
+            def noted(self, event: Event) -> None:
+                clock.tick(event.event)
+                if event.event == "not_cached":
+                    raise RuntimeError(event.sentence())
+                if event.event == "activations_cached":
+                    values = event.to_dict()
                     clock._stored = {name: values[name] for name in ("border", "views", "engine")}
 
             def epoch_done(self, row: Mapping[str, Any]) -> None:

@@ -38,15 +38,17 @@ def make_run(
     rates = dict.fromkeys(GROUPS[5:-1], 3e-4) | {"head": 3e-3}
     rows = _epochs(rng, epochs, rates)
     phases = [
-        {"name": "probe", "kind": "linear_probe", "trained": ["head"], "learning_rates": {}, "epochs_run": 0}
+        {"name": "probe", "kind": "linear_probe", "trained": ["head"], "lr": {}, "epochs_run": 0}
         | {
             "batch_norm": "pretrained_statistics",
             "schedule": None,
             "seconds": 2.5,
-            "ended": "solved with L2 strength 1",
+            "ended": "fitted with an L2 penalty of 1",
+            "validation_accuracy": 0.8,
         },
-        {"name": "tune", "kind": "train", "trained": list(rates), "learning_rates": rates, "epochs_run": epochs}
-        | {"batch_norm": "pretrained_statistics", "schedule": "one_cycle", "seconds": 9.0, "ended": "all epochs done"},
+        {"name": "tune", "kind": "train", "trained": list(rates), "lr": rates, "epochs_run": epochs}
+        | {"batch_norm": "pretrained_statistics", "schedule": "one_cycle", "seconds": 9.0, "ended": "all epochs done"}
+        | {"validation_accuracy": 0.8},
     ]
     data = _data(classes, report_images, source)
     (folder / "plan.resolved.yaml").write_text(
@@ -59,7 +61,10 @@ def make_run(
     events += [{"event": "phase_started", "index": 1, "name": "tune", "kind": "train"}]
     events += [{"event": "epoch_done", **row} for row in rows[1:]]
     if ends == "finished":
-        events += [{"event": "phase_done", **phases[1]}, {"event": "chosen", "weights": kept, "why": "it is best"}]
+        events += [
+            {"event": "phase_done", **phases[1]},
+            {"event": "checkpoint_selected", "checkpoint": kept, "reason": "it is best"},
+        ]
     elif ends != "killed":
         events.append({"event": "stopped", "reason": ends})
     lines = [json.dumps({"time": 1000.0 + index, **event}) for index, event in enumerate(events)]
@@ -70,13 +75,15 @@ def make_run(
 
 
 def _epochs(rng: np.random.Generator, epochs: int, rates: Mapping[str, float]) -> list[dict[str, Any]]:
-    rows = [{"phase": "probe", "epoch": 0, "train_loss": None, "select_loss": 0.5, "select_accuracy": 0.8, "rates": {}}]
+    rows = [
+        {"phase": "probe", "epoch": 0, "train_loss": None, "validation_loss": 0.5, "validation_accuracy": 0.8, "lr": {}}
+    ]
     for number in range(1, epochs + 1):
-        row = {"phase": "tune", "epoch": number, "train_loss": 0.9 / number, "rates": dict(rates)}
-        row |= {"select_loss": 0.6 / number + 0.1, "select_accuracy": min(0.975, 0.75 + 0.05 * number)}
-        row["select_accuracy"] -= float(rng.integers(0, 3)) * 0.025
+        row = {"phase": "tune", "epoch": number, "train_loss": 0.9 / number, "lr": dict(rates)}
+        row |= {"validation_loss": 0.6 / number + 0.1, "validation_accuracy": min(0.975, 0.75 + 0.05 * number)}
+        row["validation_accuracy"] -= float(rng.integers(0, 3)) * 0.025
         rows.append(row)
-    return [{**row, "better": True, "seconds": 1.5} for row in rows]
+    return [{**row, "improved": True, "seconds": 1.5} for row in rows]
 
 
 def _plan(source: str, epochs: int, rates: Mapping[str, float], seed: int) -> dict[str, Any]:
@@ -159,7 +166,7 @@ def _finish(
             "val": {**judge(probabilities, labels, classes), "reported_on": "val", "selected_on": data["selected_on"]},
             "seconds": {"total": 12.5},
             "estimates": {**estimates, "memory_bytes": 5e8, "speeds": "guessed"},
-            "phases": [{**phase, "select_accuracy": 0.8} for phase in phases],
+            "phases": list(phases),
             "epochs": list(rows),
             "kept": {"weights": kept, "why": "beats the solved probe beyond noise", "select_accuracy": 0.85},
             "alarms": [],

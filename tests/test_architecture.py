@@ -198,14 +198,15 @@ def test_five_frames_at_most_lie_between_train_and_the_networks_forward(
     import torch
 
     import headstart
+    from headstart.runs.event import Event
     from headstart.runs.observers import Observer
 
     depths: dict[int, list[str]] = {}
     events: list[str] = []
 
     class Events(Observer):
-        def noted(self, event: str, values: object) -> None:
-            events.append(event)
+        def noted(self, event: Event) -> None:
+            events.append(event.event)
 
     def count(module: object, inputs: object) -> None:
         names = frames_up_to(headstart.train)
@@ -219,7 +220,7 @@ def test_five_frames_at_most_lie_between_train_and_the_networks_forward(
         )
     finally:
         hook.remove()
-    assert ("stored" in events) == (feed == "stored")
+    assert ("activations_cached" in events) == (feed == "stored")
     assert depths
     assert max(depths) <= 5, depths[max(depths)]
 

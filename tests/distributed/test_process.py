@@ -16,13 +16,15 @@ import pytest
 from headstart.distributed import process as module
 from headstart.distributed.process import run_in_subprocess
 from headstart.errors import DataError, Interrupted, RunError
+from headstart.runs.event import Event
+from headstart.runs.events import Computing
 from headstart.runs.observers import Observer
 from headstart.training.stopping import StopRequest
 
 
 def double(task: int, observer: Observer) -> dict[str, int]:
     observer.work_started("doubling", 1)
-    observer.noted("seen", {"task": task})
+    observer.noted(Computing(f"task {task}"))
     observer.work_done(1)
     return {"double": 2 * task, "process": os.getpid()}
 
@@ -42,7 +44,7 @@ def die(task: Any, observer: Observer) -> None:
 def save_when_asked(task: Path, observer: Observer) -> None:
     stop = StopRequest()
     with stop.listening():
-        observer.noted("listening", {})
+        observer.noted(Computing("listening"))
         while stop.reason is None:
             time.sleep(0.01)
     task.write_text("saved")
@@ -59,8 +61,8 @@ class Watching(Observer):
     def work_done(self, count: int) -> None:
         self.seen.append(count)
 
-    def noted(self, event: str, values: Any) -> None:
-        self.seen.append((event, values))
+    def noted(self, event: Event) -> None:
+        self.seen.append(event)
 
 
 @pytest.fixture(autouse=True)
@@ -74,7 +76,7 @@ def test_what_is_returned_and_reported_comes_back():
     found = run_in_subprocess(double, 21, observer=watching, stop=StopRequest())
     assert found["double"] == 42
     assert found["process"] != os.getpid()
-    assert watching.seen == [("doubling", 1), ("seen", {"task": 21}), 1]
+    assert watching.seen == [("doubling", 1), Computing("task 21"), 1]
 
 
 def test_errors_come_back_whole():
@@ -110,7 +112,7 @@ def test_a_request_to_stop_lets_it_save(tmp_path: Path):
     stop = StopRequest()
 
     class Stopping(Observer):
-        def noted(self, event: str, values: object) -> None:
+        def noted(self, event: Event) -> None:
             stop.signalled()
 
     with pytest.raises(Interrupted):

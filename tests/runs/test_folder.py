@@ -143,8 +143,10 @@ def test_events_come_back_in_order_with_their_time(tmp_path: Path) -> None:
     for epoch in range(3):
         run.append_event("epoch", epoch=epoch, loss=0.5)
     found = run.events()
-    assert [(e["event"], e["epoch"], e["loss"]) for e in found] == [("epoch", i, 0.5) for i in range(3)]
-    assert all(abs(e["time"] - found[0]["time"]) < 60 for e in found)
+    assert [(line.name, line.event.to_dict()) for line in found] == [
+        ("epoch", {"epoch": i, "loss": 0.5}) for i in range(3)
+    ]
+    assert all(abs(line.time - found[0].time) < 60 for line in found)
 
 
 @settings(max_examples=50, deadline=None)
@@ -152,14 +154,14 @@ def test_events_come_back_in_order_with_their_time(tmp_path: Path) -> None:
 def test_events_keep_any_text(text: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     run = Run(tmp_path_factory.mktemp("run"))
     run.append_event("warning", file=text)
-    assert [event["file"] for event in run.events()] == [text]
+    assert [line.event.to_dict()["file"] for line in run.events()] == [text]
 
 
 @pytest.mark.parametrize("name", ["a\u2028b.png", "a\x85b.png"])
 def test_a_line_separator_in_a_file_name_does_not_cut_an_event(name: str, tmp_path: Path) -> None:
     run = Run(tmp_path)
     run.append_event("warning", file=name)
-    assert [event["file"] for event in run.events()] == [name]
+    assert [line.event.to_dict()["file"] for line in run.events()] == [name]
 
 
 def cut(run: Run, last_bytes: int) -> None:
@@ -173,7 +175,7 @@ def test_a_cut_last_line_is_left_out(last_bytes: int, tmp_path: Path) -> None:
     run.append_event("a", n=1)
     run.append_event("b", n=2)
     cut(run, last_bytes)
-    assert [event["event"] for event in run.events()] == ["a"]
+    assert [line.name for line in run.events()] == ["a"]
 
 
 def test_a_line_cut_inside_a_letter_is_left_out(tmp_path: Path) -> None:
@@ -181,7 +183,7 @@ def test_a_line_cut_inside_a_letter_is_left_out(tmp_path: Path) -> None:
     run.append_event("a")
     run.append_event("b", file="ü")
     cut(run, len('\xbc"}\n'))  # the second of the two bytes of ü, and the end of the line
-    assert [event["event"] for event in run.events()] == ["a"]
+    assert [line.name for line in run.events()] == ["a"]
 
 
 def test_what_is_appended_after_a_cut_line_is_kept(tmp_path: Path) -> None:
@@ -190,7 +192,7 @@ def test_what_is_appended_after_a_cut_line_is_kept(tmp_path: Path) -> None:
     run.append_event("b")
     cut(run, 5)
     run.append_event("resumed")
-    assert [event["event"] for event in run.events()] == ["a", "resumed"]
+    assert [line.name for line in run.events()] == ["a", "resumed"]
 
 
 def test_predictions_read_back(tmp_path: Path) -> None:

@@ -18,16 +18,16 @@ from report_folders import GROUPS, make_run
 def test_a_finished_run(tmp_path: Path):
     run = read_run(make_run(tmp_path / "run", epochs=3))
     assert run.state == "finished"
-    assert [(epoch.position, epoch.name) for epoch in run.epochs] == [
+    assert [(epoch.position, epoch.row.checkpoint) for epoch in run.epochs] == [
         (0, "probe"),
         (1, "tune/1"),
         (2, "tune/2"),
         (3, "tune/3"),
     ]
-    assert run.kept is run.epochs[2]
+    assert run.selected is run.epochs[2]
     assert run.classes == ("ants", "bees")
     assert run.images("report") == len(run.predictions) == 40
-    assert run.choosing_images == run.images("select") == 40
+    assert run.validation_images == run.images("select") == 40
     assert run.largest_share == 0.5
     assert run.layer_groups == GROUPS
     for one in run.predictions:
@@ -46,20 +46,20 @@ def test_unfinished_runs(tmp_path: Path, ends: str, state: str):
     assert run.state == state
     assert len(run.epochs) == 4
     assert (run.metrics is None) == (ends != "budget")
-    assert (run.kept is None) == (ends != "budget")
+    assert (run.selected is None) == (ends != "budget")
     assert run.resume_command == f"headstart train --resume {tmp_path / 'run'}"
 
 
 def test_an_epoch_trained_again_after_a_crash_counts_once(tmp_path: Path):
     folder = make_run(tmp_path / "run", ends="killed", epochs=2)
     again = {"event": "epoch_done", "phase": "tune", "epoch": 2, "train_loss": 0.1, "select_loss": 0.2}
-    again |= {"select_accuracy": 0.9, "rates": {}, "seconds": 1.0, "time": 2000.0}
+    again |= {"select_accuracy": 0.9, "rates": {}, "better": True, "seconds": 1.0, "time": 2000.0}
     resumed = {"event": "resumed", "phase": 1, "epoch": 1, "time": 1999.0}
     with (folder / "events.jsonl").open("a", encoding="utf-8") as file:
         file.write(json.dumps(resumed) + "\n" + json.dumps(again) + '\n{"event": "epoch_')
     run = read_run(folder)
-    assert [epoch.name for epoch in run.epochs] == ["probe", "tune/1", "tune/2"]
-    assert run.epochs[-1].select_loss == 0.2
+    assert [epoch.row.checkpoint for epoch in run.epochs] == ["probe", "tune/1", "tune/2"]
+    assert run.epochs[-1].row.validation_loss == 0.2
 
 
 @pytest.mark.parametrize(

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 import pytest
 
-from headstart.training.below_probe import BELOW, below_probe_alarm, unused_tuning
+from headstart.runs.training_events import PhaseDone
+from headstart.runs.warnings import BelowProbe
+from headstart.training.below_probe import below_probe_alarm, unused_tuning
 from headstart.training.checkpoint import Candidate
 
 RATES = {"stage6": 1e-3, "stage7": 3e-3, "head": 0.03}
@@ -19,7 +23,7 @@ def candidate(name: str, wrong: int, loss: float, count: int = 84) -> Candidate:
 PROBE = candidate("probe", 12, 0.5)
 
 
-def alarm(first: Candidate, significance_level: float = 0.05) -> dict[str, object] | None:
+def alarm(first: Candidate, significance_level: float = 0.05) -> BelowProbe | None:
     return below_probe_alarm(
         PROBE, first, on="held-out 20% of train", significance_level=significance_level, rates=RATES
     )
@@ -28,12 +32,12 @@ def alarm(first: Candidate, significance_level: float = 0.05) -> dict[str, objec
 def test_a_first_epoch_below_the_probe_is_named_with_its_numbers():
     found = alarm(candidate("tune/1", 50, 2.0))
     assert found is not None
-    assert (found["alarm"], found["phase"], found["epoch"]) == (BELOW, "tune", 1)
-    assert found["accuracy"] == pytest.approx(34 / 84)
-    assert found["probe_accuracy"] == pytest.approx(72 / 84)
-    assert found["rates"] == RATES
+    assert (found.event, found.phase, found.epoch) == ("first_epoch_below_probe", "tune", 1)
+    assert found.accuracy == pytest.approx(34 / 84)
+    assert found.probe_accuracy == pytest.approx(72 / 84)
+    assert found.lr == RATES
     for words in ("accuracy 0.405 after 0.857", "held-out 20% of train", "head 0.03, backbone up to 0.003"):
-        assert words in str(found["text"])
+        assert words in found.sentence()
 
 
 @pytest.mark.parametrize(
@@ -55,8 +59,8 @@ def test_the_noise_level_decides():
     assert alarm(first, significance_level=1e-300) is None
 
 
-def row(name: str, kind: str, epochs: int, seconds: float) -> dict[str, object]:
-    return {"name": name, "kind": kind, "epochs_run": epochs, "seconds": seconds}
+def row(name: str, kind: Literal["linear_probe", "train"], epochs: int, seconds: float) -> PhaseDone:
+    return PhaseDone(name, kind, ["head"], {}, "pretrained_statistics", None, epochs, 0.5, seconds, "done")
 
 
 PHASES = [row("probe", "linear_probe", 0, 3.0), row("a", "train", 5, 50.0), row("b", "train", 10, 80.0)]
@@ -80,5 +84,5 @@ def test_epochs_that_were_not_used_are_counted():
     ],
     ids=["a tuned epoch was selected", "nothing was tuned", "tuning was skipped", "there is no probe"],
 )
-def test_nothing_is_unused_where_nothing_was_wasted(phases: list[dict[str, object]], chosen: str):
+def test_nothing_is_unused_where_nothing_was_wasted(phases: list[PhaseDone], chosen: str):
     assert unused_tuning(phases, chosen) is None

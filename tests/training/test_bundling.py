@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from conftest import Prepared
 from headstart.engine.prefix import engines
 from headstart.engine.store.store import ActivationStore
 from headstart.errors import RunError
+from headstart.runs.event import Event
 from headstart.runs.observers import Observer
 from headstart.training import stopping
 from headstart.training.best_epoch import Outcome
@@ -64,8 +65,8 @@ class Watch(Observer):
         else:
             self.stop._deadline = time.monotonic()
 
-    def noted(self, event: str, values: Mapping[str, Any]) -> None:
-        self.events.append((event, dict(values)))
+    def noted(self, event: Event) -> None:
+        self.events.append((event.event, event.to_dict()))
 
     def of(self, what: str) -> int:
         """Images that were computed for a piece of work."""
@@ -189,7 +190,7 @@ def test_a_budget_that_ends_in_the_fill_of_a_phase_keeps_the_probe_and_solves_it
     asked = Watch(PHASE, "budget")
     outcome = go(task, asked)
     assert (outcome.stopped, outcome.chosen) == ("budget", "probe")
-    assert outcome.phases[-1]["ended"] == "stopped by the budget"
+    assert outcome.phases[-1].ended == "stopped by the budget"
     assert NO_TIME not in outcome.why
     assert asked.of(PHASE) == 4
     assert asked.of(REFIT) == 0
@@ -206,7 +207,7 @@ def test_a_phase_that_had_begun_keeps_its_optimizer_when_it_is_left_while_rows_a
     straight, task = (made(prepare, tmp_path, name) for name in ("straight", "stopped"))
     go(straight, Watch())
     inside = Watch()
-    inside.epoch_done = lambda row: inside.ask() if row["epoch"] == 1 else None
+    inside.epoch_done = lambda row: inside.ask() if row.epoch == 1 else None
     assert go(task, inside).stopped == "signal"
     task = stored(task, tmp_path / "elsewhere")
     assert go(task, Watch(PHASE), resumed=True).stopped == "signal"

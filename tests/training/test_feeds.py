@@ -21,6 +21,8 @@ from headstart.engine.store.limit import spaces_in_use_order, write_limit
 from headstart.engine.store.store import EVALUATION, ActivationStore
 from headstart.networks.backbone import build_classifier
 from headstart.plan.plan import AugmentationPlan, FrozenPrefixPlan, OptimizerPlan, TrainPhase
+from headstart.runs.event import Event
+from headstart.runs.events import ActivationsCached, NotCached
 from headstart.runs.observers import Observer
 from headstart.training.activation_source import ActivationSource
 from headstart.training.checkpoint import load_state
@@ -40,8 +42,8 @@ class Notes(Observer):
     def __init__(self) -> None:
         self.events: dict[str, dict] = {}
 
-    def noted(self, event: str, values: dict) -> None:
-        self.events[event] = values
+    def noted(self, event: Event) -> None:
+        self.events[event.event] = event.to_dict()
 
 
 def with_store(task, folder: Path):
@@ -70,7 +72,7 @@ def test_a_step_on_stored_activations_is_a_step_on_pixels(prepare: Callable, tmp
     task = prepare()
     classifier, phase, images, feed, notes = made(task, tmp_path / "store", unfreeze=unfreeze)
     assert isinstance(feed, StoredFeed)
-    assert notes.events["stored"]["views"] == 1
+    assert notes.events["activations_cached"]["views"] == 1
     pixels = PixelFeed(classifier, images, NONE, 0)
     torch.nn.init.normal_(classifier.head.weight, std=0.1)
     found = []
@@ -98,7 +100,7 @@ def test_stored_views_differ_are_seeded_and_moved_through_the_counter(prepare: C
     augmentation = AugmentationPlan(preset="standard", cached_views=2)
     _, _, images, feed, notes = made(prepare(), tmp_path / "store", augmentation=augmentation)
     assert isinstance(feed, StoredFeed)
-    assert notes.events["stored"]["views"] == 2
+    assert notes.events["activations_cached"]["views"] == 2
     count = len(images.roles.train)
     rows = feed.training.take(np.arange(2 * count))[0]
     assert not np.allclose(rows[:count], rows[count:])
@@ -125,7 +127,7 @@ def test_a_phase_gets_the_border_and_the_views_that_its_plan_says(prepare: Calla
     said = FrozenPrefixPlan(activations="cached", cut_point="stage5", views=2)
     augmentation = AugmentationPlan(preset="standard")
     _, _, images, feed, notes = made(prepare(), tmp_path / "store", augmentation=augmentation, frozen_prefix=said)
-    assert (notes.events["stored"]["border"], notes.events["stored"]["views"]) == ("stage5", 2)
+    assert (notes.events["activations_cached"]["border"], notes.events["activations_cached"]["views"]) == ("stage5", 2)
     assert feed.way == said
     assert len(feed.training) == 2 * len(images.roles.train)
     computed = FrozenPrefixPlan(activations="computed")
@@ -145,7 +147,7 @@ def test_without_room_the_run_goes_on_from_pixels_and_says_so(
     monkeypatch.setattr(limit, "bytes_for", lambda root, *own: 1000)
     _, _, _, feed, notes = made(prepare(), tmp_path / "store")
     assert isinstance(feed, PixelFeed)
-    assert "do not fit" in notes.events["not_stored"]["why"]
+    assert "do not fit" in notes.events["not_cached"]["why"]
 
 
 def bytes_of(root: Path, border: str) -> int:
@@ -161,13 +163,13 @@ class Stored(Observer):
 
     def __init__(self) -> None:
         self.phases: list[tuple[str, str, int]] = []
-        self.not_stored: list[dict] = []
+        self.not_cached: list[NotCached] = []
 
-    def noted(self, event: str, values: dict) -> None:
-        if event == "stored":
-            self.phases.append((values["phase"], values["border"], values["views"]))
-        elif event == "not_stored":
-            self.not_stored.append(values)
+    def noted(self, event: Event) -> None:
+        if isinstance(event, ActivationsCached):
+            self.phases.append((event.phase, event.border, event.views))
+        elif isinstance(event, NotCached):
+            self.not_cached.append(event)
 
 
 @pytest.mark.slow
@@ -186,7 +188,7 @@ def test_a_phase_that_ended_makes_room_for_the_next(prepare: Callable, tmp_path:
         seen = Stored()
         outcome = fit(Training(task.plan, task.classifier(), task.images, run=task.run, observer=seen))
         assert outcome.stopped is None
-        assert not seen.not_stored
+        assert not seen.not_cached
         found.append(seen.phases)
     assert [(phase, border) for phase, border, _ in found[0]] == [
         ("head", "head"),
@@ -227,7 +229,7 @@ def test_random_views_belong_to_the_version_of_the_library_that_draws_them(
     real = activations.outputs_of
     monkeypatch.setattr(activations, "outputs_of", lambda *given: computed.extend(given[1]) or real(*given))
     *_, again = made(prepare("again"), tmp_path / "store", augmentation=augmentation)
-    assert again.events["stored"]["views"] == first.events["stored"]["views"] == 2
+    assert again.events["activations_cached"]["views"] == first.events["activations_cached"]["views"] == 2
     assert len(computed) == 2 * len(images.roles.train)
     assert views_drawn_from(augmentation) != here != EVALUATION
 
@@ -247,7 +249,7 @@ def test_a_whole_run_on_stored_activations_learns_as_on_pixels_and_moves_nothing
         classifier = task.classifier()
         before = {name: tensor.clone() for name, tensor in classifier.network.state_dict().items()}
         outcome = fit(Training(plan, classifier, task.images, run=task.run))
-        losses.append([row["train_loss"] for row in outcome.progress.rows if row["train_loss"] is not None])
+        losses.append([row.train_loss for row in outcome.progress.rows if row.train_loss is not None])
         unfrozen = classifier.groups[-2:]
         for path, tensor in classifier.network.state_dict().items():
             if not any(group.owns(path) for group in unfrozen):
@@ -300,7 +302,7 @@ def test_a_home_that_may_not_be_written_costs_the_store_and_nothing_else(
     notes = Notes()
     outcome = fit(Training(task.plan, task.classifier(), task.images, run=task.run, observer=notes, stop=StopRequest()))
     assert outcome.stopped is None
-    assert "cannot be written" in notes.events["not_stored"]["why"]
+    assert "cannot be written" in notes.events["not_cached"]["why"]
 
 
 @pytest.mark.parametrize("kind", ["linear", "mlp"])

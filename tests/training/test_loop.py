@@ -17,9 +17,10 @@ from headstart.errors import FrozenMovedError, RunError
 from headstart.networks import backbone
 from headstart.networks.backbone import Classifier
 from headstart.plan.plan import Plan, Schedule
+from headstart.runs.event import Event
 from headstart.runs.observers import Observer
 from headstart.training import loop
-from headstart.training.below_probe import BELOW, unused_tuning
+from headstart.training.below_probe import unused_tuning
 from headstart.training.best_epoch import Outcome
 from headstart.training.checkpoint import load_state
 from headstart.training.learning_rates.param_groups import Entered
@@ -49,13 +50,13 @@ class Rows(Observer):
         self.epochs, self.phases, self.events = [], [], []
 
     def epoch_done(self, row) -> None:
-        self.epochs.append(dict(row))
+        self.epochs.append(row.to_dict())
 
     def phase_done(self, row) -> None:
-        self.phases.append(dict(row))
+        self.phases.append(row.to_dict())
 
-    def noted(self, event, values) -> None:
-        self.events.append((event, dict(values)))
+    def noted(self, event: Event) -> None:
+        self.events.append((event.event, event.to_dict()))
 
 
 def run_fit(task, *, stop: StopRequest | None = None, observer: Observer | None = None) -> tuple[Classifier, Outcome]:
@@ -111,7 +112,7 @@ def trained(task: Prepared) -> dict[str, torch.Tensor]:
 
 
 def timeless(outcome: Outcome) -> list[dict]:
-    return [{key: value for key, value in row.items() if key != "seconds"} for row in outcome.progress.rows]
+    return [replace(row, seconds=0.0) for row in outcome.progress.rows]
 
 
 @pytest.mark.parametrize("looks", [1, 4, 12])  # in the probe, inside an epoch, in a later phase
@@ -143,13 +144,13 @@ def test_an_mlp_head_with_dropout_goes_on_bit_for_bit(prepare: Callable):
 def test_each_phase_trains_what_the_plan_says_at_its_rates(prepare: Callable):
     rows = Rows()
     run_fit(prepare(strategy="gradual", epochs=1), observer=rows)
-    assert [(p["name"], p["trained"], p["learning_rates"]) for p in rows.phases] == [
+    assert [(p["name"], p["trained"], p["lr"]) for p in rows.phases] == [
         ("probe", ["head"], {}),
         ("head", ["head"], {"head": 1e-3}),
         ("last_stage", ["stage7", "head"], {"stage7": 1e-4, "head": 1e-4}),
         ("last_two_stages", ["stage6", "stage7", "head"], {"stage6": 1e-5, "stage7": 1e-5, "head": 1e-5}),
     ]
-    assert [list(row["rates"]) for row in rows.epochs[1:]] == [p["trained"] for p in rows.phases[1:]]
+    assert [list(row["lr"]) for row in rows.epochs[1:]] == [p["trained"] for p in rows.phases[1:]]
 
 
 def test_frozen_groups_are_bit_identical_and_unfrozen_ones_moved(prepare: Callable):
@@ -223,7 +224,7 @@ def test_bit_has_no_probe_and_starts_from_zeros(prepare: Callable):
     run_fit(task, observer=rows)
     assert [phase["name"] for phase in rows.phases] == ["tune"]
     assert rows.phases[0]["schedule"] == "multi_step"
-    assert {*rows.phases[0]["learning_rates"].values()} == {task.plan.phases[0].head_lr}
+    assert {*rows.phases[0]["lr"].values()} == {task.plan.phases[0].head_lr}
 
 
 @pytest.mark.slow
@@ -304,7 +305,8 @@ def test_a_group_that_stands_still_raises_one_alarm(prepare: Callable):
     _, outcome = run_fit(task, observer=rows)
     (alarm,) = outcome.progress.alarms
     assert (alarm["phase"], alarm["epoch"], alarm["groups"]) == ("tune", 1, ["stem", "stage1"])
-    assert [values for event, values in rows.events if event == "alarm"] == [alarm]
+    (noted,) = [values for event, values in rows.events if event == "groups_unchanged"]
+    assert {**noted, "groups": list(noted["groups"])}.items() <= {**alarm, "groups": list(alarm["groups"])}.items()
     assert load_state(task.run.checkpoint).progress.alarms == [alarm]
 
 
@@ -364,18 +366,18 @@ def test_a_first_epoch_far_below_the_probe_raises_one_alarm_with_its_numbers(pre
     selection = task.plan.selection.model_copy(update={"significance_level": 0.9})  # there are three images to tell by
     task.plan = task.plan.model_copy(update={"phases": (task.plan.phases[0], wild), "selection": selection})
     _, outcome = run_fit(task, observer=rows)
-    (alarm,) = [alarm for alarm in outcome.progress.alarms if alarm["alarm"] == BELOW]
+    (alarm,) = [alarm for alarm in outcome.progress.alarms if alarm["kind"] == "first_epoch_below_probe"]
     assert (alarm["phase"], alarm["epoch"], alarm["probe_accuracy"]) == ("tune", 1, 1.0)
-    assert alarm["accuracy"] == outcome.progress.rows[1]["select_accuracy"] < 1
-    assert alarm["rates"] == rates
-    assert ("alarm", alarm) in rows.events
+    assert alarm["accuracy"] == outcome.progress.rows[1].validation_accuracy < 1
+    assert alarm["lr"] == rates
+    assert next(values for event, values in rows.events if event == alarm["kind"]).items() <= alarm.items()
     assert unused_tuning(outcome.phases, outcome.chosen)["epochs"] == 2
 
 
 def test_tuning_begins_with_a_head_that_knows_augmented_views(prepare: Callable):
     rows = Rows()
     run_fit(prepare(strategy="gradual", epochs=1), observer=rows)
-    starts = [values for event, values in rows.events if event == "head_start"]
+    starts = [values for event, values in rows.events if event == "head_fitted_on_views"]
     assert [(start["phase"], start["views"]) for start in starts] == [("head", 1)]
 
 
@@ -431,7 +433,7 @@ def test_answers_that_are_no_numbers_end_the_phase_too(prepare: Callable, monkey
     task.plan = task.plan.changed(batch_size=64)  # one step an epoch
     classifier, outcome = run_fit(task, observer=rows)
     assert "stopped being a number in epoch 2" in rows.phases[1]["ended"]
-    assert [row["epoch"] for row in outcome.progress.rows] == [0, 1]
+    assert [row.epoch for row in outcome.progress.rows] == [0, 1]
     assert all(torch.isfinite(p).all() for p in classifier.network.parameters())
 
 

@@ -8,7 +8,9 @@ import pytest
 import torch
 
 from headstart.plan.plan import FrozenPrefixPlan
+from headstart.runs.event import Event
 from headstart.runs.observers import Observer
+from headstart.runs.warnings import GroupsUnchanged
 from headstart.training.checkpoint import Candidate, copy_of, load_state
 from headstart.training.stopping import Stopped, StopRequest
 from headstart.training.training import Training
@@ -18,8 +20,8 @@ class Events(Observer):
     def __init__(self) -> None:
         self.noted_events: list[str] = []
 
-    def noted(self, event, values) -> None:
-        self.noted_events.append(event)
+    def noted(self, event: Event) -> None:
+        self.noted_events.append(event.event)
 
 
 def training_of(task, **options) -> Training:
@@ -45,10 +47,10 @@ def test_an_alarm_is_raised_once_a_phase(prepare: Callable):
     events = Events()
     training = training_of(prepare(), observer=events)
     for phase in ("tune", "tune", "later"):
-        training.raise_alarm({"alarm": "still_groups", "phase": phase})
+        training.raise_alarm(GroupsUnchanged(phase, 1, ("stem",), {"stem": 1e-9}))
     training.raise_alarm(None)
     assert [alarm["phase"] for alarm in training.progress.alarms] == ["tune", "later"]
-    assert events.noted_events.count("alarm") == 2
+    assert events.noted_events.count("groups_unchanged") == 2
 
 
 def test_a_request_to_stop_is_followed_after_saving_and_only_while_there_is_something_left_to_train(prepare: Callable):

@@ -21,6 +21,7 @@ from headstart.engine.store.activations import evaluation_view
 from headstart.engine.store.store import ActivationStore
 from headstart.networks.groups.layers import restore
 from headstart.plan.plan import ProbePhase, TrainPhase
+from headstart.runs.event import Event
 from headstart.runs.observers import Observer
 from headstart.training.activation_source import ActivationSource
 from headstart.training.checkpoint import Progress, copy_of
@@ -33,8 +34,8 @@ class Noted(Observer):
     def __init__(self) -> None:
         self.events: list[tuple[str, dict]] = []
 
-    def noted(self, event: str, values) -> None:
-        self.events.append((event, dict(values)))
+    def noted(self, event: Event) -> None:
+        self.events.append((event.event, event.to_dict()))
 
 
 class Task:
@@ -67,7 +68,7 @@ def test_the_head_is_that_of_plain_and_augmented_views_together(task: Task):
     """The reference: scikit-learn's logistic regression on standardised features of both views."""
     fit, spec = task.images.roles.train, task.images.spec
     ((event, values),) = task.start()
-    assert (event, values) == ("head_start", {"phase": "tune", "views": 1, "images": len(fit)})
+    assert (event, values) == ("head_fitted_on_views", {"phase": "tune", "views": 1, "images": len(fit)})
     changed = {name for name, tensor in copy_of(task.classifier.network).items() if not tensor.equal(task.before[name])}
     assert changed == {"classifier.weight", "classifier.bias"}
     weight = task.head().double().numpy()
@@ -117,7 +118,7 @@ def test_a_ridge_head_starts_as_a_ridge_head(task: Task, monkeypatch: pytest.Mon
     logistic = task.head()
     phases = (ProbePhase(solver="ridge"), *task.plan.phases[1:])
     monkeypatch.setattr(task, "plan", task.plan.model_copy(update={"phases": phases}))
-    assert [event for event, _ in task.start()] == ["head_start"]
+    assert [event for event, _ in task.start()] == ["head_fitted_on_views"]
     assert torch.isfinite(task.head()).all()
     assert not torch.allclose(task.head(), logistic)
 

@@ -14,7 +14,8 @@ import torch
 from headstart.data.sources.reading import ImageRecord
 from headstart.plan.plan import ProbePhase, TrainPhase
 from headstart.runs.folder import Run
-from headstart.training.validation_predictions import Judged, epoch_row, phase_row
+from headstart.runs.training_events import EpochDone
+from headstart.training.validation_predictions import Judged, phase_row
 
 RECORDS = [ImageRecord(name, "ant" if name < "c" else "bee", "train", lambda: b"") for name in "abcd"]
 
@@ -83,18 +84,10 @@ def test_candidates_are_judged_on_the_same_images():
         filled().add("tune/2", RECORDS[:3], np.ones(3, bool), np.ones(3))
 
 
-def test_a_solved_head_is_an_epoch_without_training():
-    solved = epoch_row("probe", 0, accuracy=0.5, loss=1.0, seconds=2.0)
-    assert (solved["train_loss"], solved["rates"], solved["better"]) == (None, {}, True)
-    trained = epoch_row("tune", 1, accuracy=0.5, loss=1.0, seconds=2.0, train_loss=3.0, rates={"head": 1}, better=False)
-    assert list(solved) == list(trained)
-    assert (trained["train_loss"], trained["rates"], trained["better"]) == (3.0, {"head": 1}, False)
-
-
 def test_a_row_sums_up_a_phase():
     phase = TrainPhase(name="tune", epochs=2, unfreeze=0, head_lr=1e-3, lr_by_group={"head": 1e-3})
-    rows = [{"phase": name, "select_accuracy": 0.5, "seconds": 2.0} for name in ("probe", "tune", "tune")]
+    rows = [EpochDone(name, 1, None, 0.5, 0.5, {}, improved=True, seconds=2.0) for name in ("probe", "tune", "tune")]
     row = phase_row(phase, rows, head="head", reason="done")
-    assert (row["epochs_run"], row["seconds"], row["trained"], row["ended"]) == (2, 4.0, ["head"], "done")
-    solved = phase_row(ProbePhase(), rows, head="head", reason="solved")
-    assert (solved["epochs_run"], solved["trained"], solved["schedule"]) == (0, ["head"], None)
+    assert (row.epochs_run, row.seconds, row.trained, row.ended) == (2, 4.0, ["head"], "done")
+    probe = phase_row(ProbePhase(), rows, head="head", reason="fitted")
+    assert (probe.epochs_run, probe.trained, probe.schedule) == (0, ["head"], None)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -14,7 +13,9 @@ from headstart.errors import ModelError, PlanError
 from headstart.inspection.domain_guess import DomainGuess
 from headstart.plan.plan import DataPlan, Plan
 from headstart.plan.presets import STRATEGIES
+from headstart.runs.event import Event
 from headstart.runs.observers import Observer
+from headstart.runs.warnings import AdviceWarning
 from headstart.workflow import advice_images, advising
 from headstart.workflow.advising import advise, advised, advised_plan
 from headstart.workflow.plans import TrainOptions, make_plan
@@ -143,15 +144,15 @@ def test_what_the_advice_warns_of_is_told_and_kept(image_folder: Path, tmp_path:
     class Told(Observer):
         warnings: list[str] = []  # noqa: RUF012 - of one test
 
-        def noted(self, event: str, values: Mapping[str, Any]) -> None:
-            if event == "advice":
-                self.warnings.append(values["warning"])
+        def noted(self, event: Event) -> None:
+            if isinstance(event, AdviceWarning):
+                self.warnings.append(event.text)
 
     monkeypatch.setattr(advice_images, "guess_domain", lambda looks, **named: DomainGuess("unknown", 0.4, "grey"))
     options = TrainOptions(DataPlan(source=str(image_folder)), strategy="auto", input_size=32)
     answer = train(options, out=tmp_path / "run", observer=Told())
     assert any("the domain is unknown: grey" in text for text in Told.warnings)
-    assert Told.warnings == [event["warning"] for event in answer.run.events() if event["event"] == "advice"]
+    assert Told.warnings == [line.event.text for line in answer.run.events() if isinstance(line.event, AdviceWarning)]
     assert Told.warnings == list(advised(options).warnings)
 
 

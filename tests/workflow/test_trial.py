@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,8 +11,10 @@ import torch
 
 from headstart.errors import Interrupted, PlanError, RunError, WeightsUnavailableError
 from headstart.plan.plan import DataPlan, Plan
+from headstart.runs.event import Event
 from headstart.runs.folder import Run
 from headstart.runs.observers import Observer
+from headstart.runs.training_events import EpochDone
 from headstart.training.checkpoint import trained_seconds
 from headstart.workflow import trial as module
 from headstart.workflow.plans import TrainOptions
@@ -113,8 +114,8 @@ def test_values_of_the_wrong_kind_are_told(changes: dict[str, Any], image_folder
 class Leaving(Observer):
     """Killed in an epoch, before it is saved."""
 
-    def epoch_done(self, row: Mapping[str, Any]) -> None:
-        if row["epoch"] == 3:
+    def epoch_done(self, row: EpochDone) -> None:
+        if row.epoch == 3:
             raise Interrupted("killed")
 
 
@@ -151,8 +152,8 @@ class Notes(Observer):
     def __init__(self) -> None:
         self.events: list[str] = []
 
-    def noted(self, event: str, values: object) -> None:
-        self.events.append(event)
+    def noted(self, event: Event) -> None:
+        self.events.append(event.event)
 
 
 @pytest.mark.parametrize("strategy", ["feature_extraction", "partial"])

@@ -14,14 +14,17 @@ import signal
 import sys
 import threading
 import types
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection
 from typing import Any, TypeVar
 
 from headstart.errors import HeadstartError, Interrupted, RunError
 from headstart.plan.plan import Phase
+from headstart.runs.event import Event
+from headstart.runs.events import Stopping
 from headstart.runs.observers import Observer
-from headstart.training.stopping import STOPPING, StopRequest
+from headstart.runs.training_events import EpochDone, PhaseDone
+from headstart.training.stopping import StopRequest
 
 WorkResult = TypeVar("WorkResult")
 
@@ -48,18 +51,18 @@ class ForwardingObserver(Observer):
         """Forward the event."""
         self._connection.send(("work_done", (count,)))
 
-    def epoch_done(self, row: Mapping[str, Any]) -> None:
+    def epoch_done(self, row: EpochDone) -> None:
         """Forward the event."""
-        self._connection.send(("epoch_done", (dict(row),)))
+        self._connection.send(("epoch_done", (row,)))
 
-    def phase_done(self, row: Mapping[str, Any]) -> None:
+    def phase_done(self, row: PhaseDone) -> None:
         """Forward the event."""
-        self._connection.send(("phase_done", (dict(row),)))
+        self._connection.send(("phase_done", (row,)))
 
-    def noted(self, event: str, values: Mapping[str, Any]) -> None:
+    def noted(self, event: Event) -> None:
         """Forward the event, except stopping: it comes from a signal handler, perhaps in the middle of a message."""
-        if event != STOPPING:
-            self._connection.send(("noted", (event, dict(values))))
+        if not isinstance(event, Stopping):
+            self._connection.send(("noted", (event,)))
 
 
 def run_in_subprocess(

@@ -27,6 +27,7 @@ from headstart.errors import DiskFullError, RunError
 from headstart.files import FULL_DISK, claim_folder, is_file, is_free, write_atomically, write_json
 from headstart.machine import environment
 from headstart.plan.plan import Plan
+from headstart.runs.event_lines import LoggedEvent, event_of
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -149,7 +150,7 @@ class Run:
                 raise DiskFullError(f"the disk is full: {path} could not be written", remedy="make room") from error
             raise
 
-    def events(self) -> list[dict[str, Any]]:
+    def events(self) -> list[LoggedEvent]:
         """All whole lines of events.jsonl; a line cut by a crash is left out."""
         path = self.folder / "events.jsonl"
         if not is_file(path):
@@ -157,9 +158,11 @@ class Run:
         found = []
         for line in path.read_bytes().split(b"\n"):
             try:
-                found.append(json.loads(line))
+                row = json.loads(line)
             except ValueError:  # also the Unicode kind: a line cut inside a letter
                 continue
+            if isinstance(row, dict):
+                found.append(event_of(row))
         return found
 
     def write_metrics(self, metrics: Mapping[str, Any]) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Literal, TypeAlias
+from collections.abc import Callable, Iterable
+from typing import Literal, TypeAlias
 
 from headstart.plan.plan import Phase
+from headstart.runs.event import Event
 from headstart.runs.folder import Run
+from headstart.runs.training_events import EpochDone, PhaseDone, PhaseStarted
 
 ALL_EPOCHS = "all epochs done"
 """Why a phase ended that nothing cut short."""
@@ -37,14 +39,14 @@ class Observer:
     def span_ended(self, kind: SpanKind) -> None:
         """All images of the span are done."""
 
-    def epoch_done(self, row: Mapping[str, Any]) -> None:
-        """An epoch was trained, judged and saved."""
+    def epoch_done(self, row: EpochDone) -> None:
+        """An epoch was trained, validated and saved."""
 
-    def phase_done(self, row: Mapping[str, Any]) -> None:
-        """A phase ended; the row says what was trained, at which rate, and why it ended."""
+    def phase_done(self, row: PhaseDone) -> None:
+        """A phase ended; the row says what was trained, at which learning rates, and why it ended."""
 
-    def noted(self, event: str, values: Mapping[str, Any]) -> None:
-        """Anything else worth keeping: what was chosen, skipped, saved."""
+    def noted(self, event: Event) -> None:
+        """Anything else worth keeping: what was selected, skipped, saved."""
 
 
 class EventLog(Observer):
@@ -55,19 +57,19 @@ class EventLog(Observer):
 
     def phase_started(self, index: int, phase: Phase) -> None:
         """One line."""
-        self._run.append_event("phase_started", index=index, name=phase.name, kind=phase.kind)
+        self.noted(PhaseStarted.of(index, phase))
 
-    def epoch_done(self, row: Mapping[str, Any]) -> None:
+    def epoch_done(self, row: EpochDone) -> None:
         """One line."""
-        self._run.append_event("epoch_done", **row)
+        self.noted(row)
 
-    def phase_done(self, row: Mapping[str, Any]) -> None:
+    def phase_done(self, row: PhaseDone) -> None:
         """One line."""
-        self._run.append_event("phase_done", **row)
+        self.noted(row)
 
-    def noted(self, event: str, values: Mapping[str, Any]) -> None:
+    def noted(self, event: Event) -> None:
         """One line."""
-        self._run.append_event(event, **values)
+        self._run.append_event(event.event, **event.to_dict())
 
 
 class All(Observer):
@@ -106,20 +108,20 @@ class All(Observer):
         for observer in self._observers:
             observer.span_ended(kind)
 
-    def epoch_done(self, row: Mapping[str, Any]) -> None:
+    def epoch_done(self, row: EpochDone) -> None:
         """Passed on."""
         for observer in self._observers:
             observer.epoch_done(row)
 
-    def phase_done(self, row: Mapping[str, Any]) -> None:
+    def phase_done(self, row: PhaseDone) -> None:
         """Passed on."""
         for observer in self._observers:
             observer.phase_done(row)
 
-    def noted(self, event: str, values: Mapping[str, Any]) -> None:
+    def noted(self, event: Event) -> None:
         """Passed on."""
         for observer in self._observers:
-            observer.noted(event, values)
+            observer.noted(event)
 
 
 def measured_span(

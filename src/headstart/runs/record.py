@@ -13,7 +13,11 @@ import yaml
 from headstart.errors import RunError
 from headstart.files import is_file
 from headstart.plan.upgrade import upgraded
+from headstart.runs.event_lines import LoggedEvent
+from headstart.runs.events import Resumed, RunStopped
 from headstart.runs.folder import Run
+from headstart.runs.training_events import EpochDone, PhaseDone
+from headstart.runs.upgrade import upgraded_epoch, upgraded_phase
 
 Values = Mapping[str, Any]
 
@@ -23,27 +27,16 @@ State = Literal["finished", "out of budget", "stopped", "under way"]
 
 @dataclass(frozen=True, slots=True)
 class Epoch:
-    """One candidate for the best weights: an epoch, or the solved head."""
+    """One candidate for the selected checkpoint: an epoch, or the linear probe."""
 
     position: int
-    """Place among all; a solved head at the beginning is 0, the first epoch 1."""
-    phase: str
-    number: int
-    """Within its phase, from 1; 0 for a solved head."""
-    train_loss: float | None
-    """Mean over the epoch's steps, in nats; None for a solved head."""
-    select_loss: float | None
-    """On the images that choose, in nats."""
-    select_accuracy: float | None
-    """On the same, 0..1."""
-    rates: Mapping[str, float]
-    """Of the epoch's last step, by layer group."""
-    seconds: float
+    """Place among all; a probe at the beginning is 0, the first epoch 1."""
+    row: EpochDone
 
     @property
-    def name(self) -> str:
-        """As runs name a candidate: `probe`, `tune/3`."""
-        return f"{self.phase}/{self.number}" if self.number else self.phase
+    def number(self) -> int:
+        """Within its phase, from 1; 0 for a linear probe."""
+        return self.row.epoch
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +61,11 @@ class RunFacts:
     """plan.resolved.yaml."""
     data: Values
     environment: Values
-    events: Sequence[Values]
+    events: Sequence[LoggedEvent]
     metrics: Values | None
     """None before the run has ended once."""
     epochs: tuple[Epoch, ...]
-    phases: tuple[Values, ...]
+    phases: tuple[PhaseDone, ...]
     """One row a phase that ended (or began, where the run has an answer)."""
     predictions: tuple[Prediction, ...] = ()
     layer_groups: tuple[str, ...] = ()
@@ -97,8 +90,8 @@ class RunFacts:
         """How far it is."""
         if self.metrics is not None:
             return "out of budget" if self.metrics.get("stopped") else "finished"
-        last = next((e for e in reversed(self.events) if e.get("event") in ("stopped", "resumed")), {})
-        return "stopped" if last.get("event") == "stopped" else "under way"
+        ends = [line.event for line in self.events if isinstance(line.event, RunStopped | Resumed)]
+        return "stopped" if ends and isinstance(ends[-1], RunStopped) else "under way"
 
     @property
     def resume_command(self) -> str:
@@ -106,18 +99,18 @@ class RunFacts:
         return Run(self.folder).resume_command
 
     @property
-    def kept(self) -> Epoch | None:
-        """The epoch whose weights were kept."""
+    def selected(self) -> Epoch | None:
+        """The epoch whose weights are in the bundle."""
         name = ((self.metrics or {}).get("kept") or {}).get("weights")
-        return next((epoch for epoch in self.epochs if epoch.name == name), None)
+        return next((epoch for epoch in self.epochs if epoch.row.checkpoint == name), None)
 
     def images(self, role: Literal["fit", "select", "report"]) -> int:
         """How many images play a role."""
         return int(self.data.get("roles", {}).get(role, {}).get("images", 0))
 
     @property
-    def choosing_images(self) -> int:
-        """On how many images candidates were judged: those held out, else those learned from, out of fold."""
+    def validation_images(self) -> int:
+        """How many images validated the candidates: those held out, else the training images, out-of-fold."""
         return self.images("select") or self.images("fit")
 
     @property
@@ -137,7 +130,9 @@ def read_run(folder: Path) -> RunFacts:
     events = run.events()
     answered = is_file(folder / "metrics.json")
     metrics = _mapping(folder / "metrics.json", "val", "epochs", "phases", "kept", "seconds") if answered else None
-    epochs = _epochs(metrics["epochs"] if metrics else _last_of_each(events))
+    epochs = _epochs(
+        [EpochDone.from_dict(upgraded_epoch(row)) for row in metrics["epochs"]] if metrics else _last_of_each(events)
+    )
     if not epochs:
         raise RunError(
             f"{folder} has trained nothing yet",
@@ -145,7 +140,7 @@ def read_run(folder: Path) -> RunFacts:
             remedy=f"go on with: {run.resume_command}",
         )
     data = _mapping(folder / "data.json", "source", "classes", "roles", "selected_on", "reported_on")
-    phases = metrics["phases"] if metrics else _phases(events)
+    phases = [PhaseDone.from_dict(upgraded_phase(row)) for row in metrics["phases"]] if metrics else _phases(events)
     return RunFacts(
         folder=folder,
         plan=upgraded(_mapping(folder / "plan.resolved.yaml", "strategy", "model", "phases", "data")),
@@ -180,35 +175,19 @@ def _mapping(path: Path, *names: str) -> dict[str, Any]:
     return value
 
 
-def _last_of_each(events: Sequence[Values]) -> list[Values]:
+def _last_of_each(events: Sequence[LoggedEvent]) -> list[EpochDone]:
     """Rows of epochs; one that was trained again after a crash counts as it was the last time."""
-    rows: dict[tuple[str, int], Values] = {}
-    for event in events:
-        if event.get("event") == "epoch_done":
-            rows[event["phase"], event["epoch"]] = event
-    return list(rows.values())
+    rows = [line.event for line in events if isinstance(line.event, EpochDone)]
+    return list({(row.phase, row.epoch): row for row in rows}.values())
 
 
-def _phases(events: Sequence[Values]) -> list[Values]:
-    rows = {event["name"]: event for event in events if event.get("event") == "phase_done"}
-    return list(rows.values())
+def _phases(events: Sequence[LoggedEvent]) -> list[PhaseDone]:
+    return list({line.event.name: line.event for line in events if isinstance(line.event, PhaseDone)}.values())
 
 
-def _epochs(rows: Sequence[Values]) -> tuple[Epoch, ...]:
-    first = 0 if rows and rows[0]["epoch"] == 0 else 1
-    return tuple(
-        Epoch(
-            position=first + index,
-            phase=row["phase"],
-            number=row["epoch"],
-            train_loss=row["train_loss"],
-            select_loss=row["select_loss"],
-            select_accuracy=row["select_accuracy"],
-            rates=row["rates"],
-            seconds=row["seconds"],
-        )
-        for index, row in enumerate(rows)
-    )
+def _epochs(rows: Sequence[EpochDone]) -> tuple[Epoch, ...]:
+    first = 0 if rows and rows[0].epoch == 0 else 1
+    return tuple(Epoch(first + index, row) for index, row in enumerate(rows))
 
 
 def _predictions(path: Path, classes: Sequence[str]) -> tuple[Prediction, ...]:

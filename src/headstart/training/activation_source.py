@@ -9,6 +9,7 @@ from headstart.engine.prefix.engine_choice import EngineWish
 from headstart.engine.store.activations import Activations, FrozenPart
 from headstart.engine.store.training_images import TrainingImages
 from headstart.networks.backbone import Classifier
+from headstart.runs.events import EngineNoted
 from headstart.runs.observers import Observer
 
 
@@ -31,5 +32,5 @@ class ActivationSource:
         images = self.images
         if images.store is None:
             return None
-        note = lambda text: self.observer.noted("engine", {"why": text})  # noqa: E731
+        note = lambda text: self.observer.noted(EngineNoted(text))  # noqa: E731
         return Activations(part, images.spec, images.digests, images.store, self.engine, images.precision, note)

@@ -6,16 +6,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from headstart.amounts import count_text, duration_text
+from headstart.runs.training_events import PhaseDone
+from headstart.runs.warnings import BelowProbe
 from headstart.training.checkpoint import Candidate
-
-BELOW = "first_epoch_below_probe"
-"""Name of the alarm."""
 
 
 def below_probe_alarm(
     probe: Candidate, first: Candidate, *, on: str, significance_level: float, rates: Mapping[str, float]
-) -> dict[str, object] | None:
-    """The alarm for a first tuned epoch that is worse than the probe beyond noise, with its numbers; None if it is not.
+) -> BelowProbe | None:
+    """Warning of a first tuned epoch that is worse than the probe beyond noise, with its numbers; None if it is not.
 
     Worse beyond noise is what better beyond noise is when the weights are selected, the other way round: more errors on
     the same images, and a higher log loss with a one-sided paired p-value below the noise level. Weights that all fail
@@ -32,33 +31,28 @@ def below_probe_alarm(
     if p_value >= significance_level:
         return None
     phase, _, epoch = first.name.partition("/")
-    *backbone, head = rates.values()
-    peaks = f"head {head:g}" + (f", backbone up to {max(backbone):g}" if backbone else "")
-    return {
-        "alarm": BELOW,
-        "phase": phase,
-        "epoch": int(epoch),
-        "accuracy": first.accuracy,
-        "probe_accuracy": probe.accuracy,
-        "p_value": p_value,
-        "rates": dict(rates),
-        "text": f"the first tuned epoch is worse than the solved probe: accuracy {first.accuracy:.3f} after "
-        f"{probe.accuracy:.3f} ({on}, p = {p_value:.2g}); its steps were too large for a head that is solved already "
-        f"(peak learning rates: {peaks}); a plan with lower ones keeps more of the probe",
-    }
+    return BelowProbe(
+        phase=phase,
+        epoch=int(epoch),
+        accuracy=first.accuracy,
+        probe_accuracy=probe.accuracy,
+        p_value=p_value,
+        lr=dict(rates),
+        source=on,
+    )
 
 
-def unused_tuning(phases: Sequence[Mapping[str, Any]], chosen: str) -> dict[str, Any] | None:
+def unused_tuning(phases: Sequence[PhaseDone], chosen: str) -> dict[str, Any] | None:
     """Epochs, seconds and a sentence where epochs were trained and the probe was selected all the same; else None.
 
     Args:
         phases: Rows of the phases that began, as `phase_row` makes them.
         chosen: Name of the selected candidate.
     """
-    tuned = [row for row in phases if row["kind"] == "train" and row["epochs_run"]]
-    if not tuned or chosen not in [row["name"] for row in phases if row["kind"] != "train"]:
+    tuned = [row for row in phases if row.kind == "train" and row.epochs_run]
+    if not tuned or chosen not in [row.name for row in phases if row.kind != "train"]:
         return None
-    epochs, seconds = sum(row["epochs_run"] for row in tuned), sum(row["seconds"] for row in tuned)
+    epochs, seconds = sum(row.epochs_run for row in tuned), sum(row.seconds for row in tuned)
     was = "was" if epochs == 1 else "were"
     return {
         "epochs": epochs,

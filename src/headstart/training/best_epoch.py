@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from headstart.errors import RunError
+from headstart.runs.events import StopReason
+from headstart.runs.training_events import PhaseDone
 from headstart.training.checkpoint import Candidate, Progress
-from headstart.training.stopping import StopReason
 from headstart.training.validation_predictions import Judged
 
 
@@ -24,7 +24,7 @@ class Outcome:
     """Name of the candidate that was kept: `probe` or `PHASE/EPOCH`."""
     why: str
     progress: Progress
-    phases: list[dict[str, Any]]
+    phases: list[PhaseDone]
     """One row a phase that began: what was trained, at which rates, why it ended."""
     probe_accuracy: float | None
     """On the validation images or out of fold, 0..1."""

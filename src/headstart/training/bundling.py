@@ -10,10 +10,11 @@ from functools import partial
 
 from headstart.networks.groups.layers import restore
 from headstart.plan.plan import ProbePhase
+from headstart.runs.events import CheckpointSelected, RunStopped, StopReason
 from headstart.training.best_epoch import Outcome, choose
 from headstart.training.checkpoint import Candidate, Progress
 from headstart.training.probe.probe import refit_head
-from headstart.training.stopping import SolveCheck, Stopped, StopReason, leave_if_asked
+from headstart.training.stopping import SolveCheck, Stopped, leave_if_asked
 from headstart.training.training import Training
 
 NO_TIME = "; its head was not solved again on all of train, because the budget ran out"
@@ -50,7 +51,7 @@ def end(training: Training, *, stopped: StopReason | None) -> Outcome:
     on, noise = images.roles.validation_source, plan.selection.significance_level
     chosen, why = choose(state.probe, state.best, on=on, significance_level=noise)
     if plan.head.kind == "multi_depth":
-        why = progress.phases[0]["ended"]
+        why = progress.phases[0].ended
     restore(training.classifier.network, chosen.weights)
     whole = len(images.roles.training_pool) > len(images.roles.train)
     if progress.strength is not None and (whole or chosen is not state.probe):
@@ -58,11 +59,11 @@ def end(training: Training, *, stopped: StopReason | None) -> Outcome:
             _refit(training, progress.strength)
         except Stopped as left:
             if left.reason != stopped:
-                observer.noted("stopped", {"reason": left.reason})
+                observer.noted(RunStopped(left.reason))
             if left.reason == "signal":
                 return interrupted(progress)
             stopped, why = left.reason, why + NO_TIME
-    observer.noted("chosen", {"weights": chosen.name, "why": why})
+    observer.noted(CheckpointSelected(chosen.name, why))
     return Outcome(
         stopped,
         chosen.name,

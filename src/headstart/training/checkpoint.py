@@ -15,6 +15,8 @@ from torch import Tensor
 from headstart.errors import RunError
 from headstart.files import is_file, write_atomically
 from headstart.measures.metrics import paired_p_value
+from headstart.runs.training_events import EpochDone, PhaseDone
+from headstart.runs.upgrade import upgraded_epoch, upgraded_phase, upgraded_warning
 from headstart.training.validation_predictions import Judged
 
 
@@ -70,9 +72,9 @@ class Progress:
     epochs_without_better: int = 0
     strength: float | None = None
     """Penalty of the solved probe."""
-    rows: list[dict[str, Any]] = field(default_factory=list)
+    rows: list[EpochDone] = field(default_factory=list)
     """One an epoch: the per-epoch table."""
-    phases: list[dict[str, Any]] = field(default_factory=list)
+    phases: list[PhaseDone] = field(default_factory=list)
     """One a finished phase."""
     alarms: list[dict[str, Any]] = field(default_factory=list)
     """What looked wrong without stopping the run, each with its numbers."""
@@ -139,13 +141,21 @@ def load_state(path: Path) -> State | None:
     except Exception as error:
         raise RunError(f"{path} is damaged ({str(error).splitlines()[0]})", remedy="start the run anew") from error
     return State(
-        Progress(**raw["progress"]),
+        _progress_from_raw(raw["progress"]),
         raw["network"],
         raw["optimizer"],
         _candidate_from_raw(raw["probe"]),
         _candidate_from_raw(raw["best"]),
         Judged.from_raw(raw.get("judged")),
     )
+
+
+def _progress_from_raw(raw: dict[str, Any]) -> Progress:
+    """As it was saved; rows of an earlier version are read in today's names."""
+    rows = [EpochDone.from_dict(upgraded_epoch(row)) for row in raw["rows"]]
+    phases = [PhaseDone.from_dict(upgraded_phase(row)) for row in raw["phases"]]
+    alarms = [upgraded_warning(row) for row in raw["alarms"]]
+    return Progress(**{**raw, "rows": rows, "phases": phases, "alarms": alarms})
 
 
 def trained_seconds(path: Path) -> float:

@@ -30,7 +30,9 @@ from headstart.engine.views import augmented_input, view_rng
 from headstart.errors import DiskFullError, ModelError, NotWritableError
 from headstart.networks.backbone import Classifier
 from headstart.plan.plan import AugmentationPlan, FrozenPrefixPlan, TrainPhase
+from headstart.runs.events import ActivationsCached, NotCached
 from headstart.runs.observers import Observer, measured_span
+from headstart.runs.warnings import JitterWithoutEffect
 from headstart.training.activation_source import ActivationSource
 
 Batch: TypeAlias = tuple[Sequence[ImageRecord], tuple[Tensor, ...]]
@@ -226,12 +228,11 @@ def feed_for(
         DiskFullError,
         NotWritableError,
     ) as error:  # no cut there, or no room: slower, and the same in the end
-        observer.noted("not_stored", {"phase": phase.name, "border": wanted.cut_point, "why": str(error)})
+        observer.noted(NotCached(wanted.cut_point or "", str(error), phase.name))
         _note_without_jitter(augmentation, phase.name, observer)
         return pixels
     name = kept.engine_name
-    stored = {"phase": phase.name, "border": made.border, "views": len(views), "engine": name or "none needed"}
-    observer.noted("stored", stored)
+    observer.noted(ActivationsCached(phase.name, made.border, len(views), name or "none needed"))
     jitter = augmentation.channel_jitter
     return StoredFeed(classifier, images, made, training, select, len(views), seed, name, jitter)
 
@@ -257,7 +258,7 @@ def _filled(kept: Activations, source: ActivationSource, views: Sequence[View], 
 
 def _note_without_jitter(augmentation: AugmentationPlan, phase: str, observer: Observer) -> None:
     if augmentation.channel_jitter > 0:
-        observer.noted("no_jitter", {"phase": phase, "channel_jitter": augmentation.channel_jitter})
+        observer.noted(JitterWithoutEffect(phase, augmentation.channel_jitter))
 
 
 def _wanted(phase: TrainPhase, classifier: Classifier, augmentation: AugmentationPlan) -> FrozenPrefixPlan:

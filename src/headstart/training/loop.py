@@ -12,7 +12,9 @@ from __future__ import annotations
 import time
 
 from headstart.plan.plan import ProbePhase
+from headstart.runs.events import RunStopped, StopReason
 from headstart.runs.observers import ALL_EPOCHS
+from headstart.runs.training_events import EpochDone
 from headstart.training.augmentation.batches import vary_batch
 from headstart.training.augmentation.mixup import batch_loss
 from headstart.training.best_epoch import Outcome
@@ -20,9 +22,8 @@ from headstart.training.bundling import end, interrupted, why_futile
 from headstart.training.checkpoint import Candidate
 from headstart.training.phase import entered_phase
 from headstart.training.probe.probe import fit_probe
-from headstart.training.stopping import SolveCheck, Stopped, StopReason
+from headstart.training.stopping import SolveCheck, Stopped
 from headstart.training.training import Training
-from headstart.training.validation_predictions import epoch_row
 
 
 def fit(training: Training) -> Outcome:
@@ -78,7 +79,7 @@ def fit(training: Training) -> Outcome:
             training.save(optimizer=None)
     except Stopped as left:
         stopped = left.reason
-        training.observer.noted("stopped", {"reason": stopped})
+        training.observer.noted(RunStopped(stopped))
     if stopped == "signal":  # everything is saved, nothing is chosen
         return interrupted(training.progress)
     return end(training, stopped=stopped)
@@ -99,7 +100,8 @@ def fit_probe_phase(training: Training, phase: ProbePhase) -> None:
     training.state.probe = probe = fitted.candidate
     training.state.judged.add(phase.name, fitted.judged_on, probe.correct, probe.losses)
     seconds = time.monotonic() - started
-    training.add_epoch_row(epoch_row(phase.name, 0, accuracy=probe.accuracy, loss=fitted.log_loss, seconds=seconds))
+    row = EpochDone(phase.name, 0, None, fitted.log_loss, probe.accuracy, {}, improved=True, seconds=seconds)
+    training.add_epoch_row(row)
     training.end_phase(phase, reason=fitted.summary)
     _skip_if_futile(training, probe)
     training.save(optimizer=None)

@@ -15,6 +15,8 @@ from headstart.data.sources.reading import ImageRecord
 from headstart.measures.metrics import log_loss
 from headstart.plan.plan import TrainPhase
 from headstart.runs.observers import ALL_EPOCHS, measured_span
+from headstart.runs.training_events import EpochDone
+from headstart.runs.warnings import Diverged
 from headstart.solvers.linear_head import softmax
 from headstart.training.below_probe import below_probe_alarm
 from headstart.training.feeds import Batch, Feed, feed_for
@@ -26,7 +28,6 @@ from headstart.training.learning_rates.schedules import rates_at
 from headstart.training.probe.probe import candidate_of
 from headstart.training.training import Training
 from headstart.training.tuning_start import start_head
-from headstart.training.validation_predictions import epoch_row
 
 SAVE_SECONDS = 120.0
 """Inside a long epoch the state is saved this often: more than this much work is never lost."""
@@ -78,7 +79,7 @@ def _with_found_rates(training: Training, phase: TrainPhase, feed: Feed) -> Trai
         leave_if_asked=training.leave_if_asked,
     )
     found = find_rates(rehearsal)
-    training.observer.noted("rates_found", found.to_dict())
+    training.observer.noted(found.event())
     return training.settle_phase(found.phase, found.reasons(f"phases[{progress.phase}]"))
 
 
@@ -216,15 +217,15 @@ class PhaseTraining:
             state.best = candidate
         progress.epochs_without_better = 0 if better else progress.epochs_without_better + 1
         progress.select_losses.append(log_loss(probabilities, labels))
-        row = epoch_row(
+        row = EpochDone(
             self.phase.name,
             progress.epoch,
-            accuracy=candidate.accuracy,
-            loss=progress.select_losses[-1],
-            seconds=progress.epoch_seconds + time.monotonic() - started,
             train_loss=progress.loss_sum / progress.images_seen,
-            rates={group["name"]: group["lr"] for group in self.optimizer.param_groups},
-            better=better,
+            validation_loss=progress.select_losses[-1],
+            validation_accuracy=candidate.accuracy,
+            lr={group["name"]: group["lr"] for group in self.optimizer.param_groups},
+            improved=better,
+            seconds=progress.epoch_seconds + time.monotonic() - started,
         )
         progress.start_epoch()
         training.observer.span_ended("validation_pass")
@@ -239,7 +240,7 @@ class PhaseTraining:
         training, epoch = self._training, self._progress.epoch + 1
         if self.diverged:
             self.ended = f"the loss stopped being a number in epoch {epoch}"
-            training.observer.noted("diverged", {"phase": self.phase.name, "epoch": epoch})
+            training.observer.noted(Diverged(self.phase.name, epoch))
             return
         training.save(optimizer=self.optimizer)
         training.leave_if_asked()

@@ -14,13 +14,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
-from typing import Literal
 
-STOPPING = "stopping"
-"""The event of a request that was just heard."""
+from headstart.runs.events import StopReason
+
 HEARD = "stopping after the current step; Ctrl-C once more stops at once"
-
-StopReason = Literal["budget", "signal"]
 
 SOLVE_GRACE_SECONDS = 2.0
 """A spent budget lets the fit of a head go on for so long: with few images that is all of it, with a result."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import torch
 
@@ -13,8 +12,11 @@ from headstart.engine.store.training_images import TrainingImages
 from headstart.networks.backbone import Classifier
 from headstart.networks.groups.layers import restore
 from headstart.plan.plan import FrozenPrefixPlan, Phase, Plan, TrainPhase
+from headstart.runs.events import PrefixComputed, Resumed
 from headstart.runs.folder import Run
 from headstart.runs.observers import Observer
+from headstart.runs.training_events import EpochDone, PhaseDone
+from headstart.runs.warnings import PhaseWarning
 from headstart.training.activation_source import ActivationSource
 from headstart.training.checkpoint import Progress, State, copy_of, load_state, save_state
 from headstart.training.stopping import StopRequest, leave_if_asked
@@ -67,11 +69,11 @@ class Training:
         progress = self.state.progress
         if self.state.network:
             restore(self.classifier.network, self.state.network)
-            self.observer.noted("resumed", {"phase": progress.phase, "epoch": progress.epoch})
+            self.observer.noted(Resumed(progress.phase, progress.epoch))
         costs = self.estimates
         costs.under(plan.augmentation, plan.selection, batch_size=plan.batch_size, engine=plan.engine, seed=plan.seed)
         to_come, budget = plan.phases[progress.phase :], plan.budget_seconds
-        self.observer.noted("estimates", costs.announced(to_come, epochs_done=progress.epoch, budget_seconds=budget))
+        self.observer.noted(costs.announced(to_come, epochs_done=progress.epoch, budget_seconds=budget))
 
     def save(self, *, optimizer: torch.optim.Optimizer | None) -> None:
         """Write a checkpoint in place of the last one.
@@ -121,7 +123,7 @@ class Training:
 
     def settle_engine(self, name: str | None) -> None:
         """Say which engine computed what a phase reads."""
-        self.observer.noted("computed_by", {"engine": name})
+        self.observer.noted(PrefixComputed(name))
         self._keep_engine(name)
 
     def _keep_engine(self, name: str | None) -> None:
@@ -134,19 +136,19 @@ class Training:
             self.estimates.engine = self.plan.engine
             self.run.settle(self.plan)
 
-    def add_epoch_row(self, row: dict[str, Any]) -> None:
+    def add_epoch_row(self, row: EpochDone) -> None:
         """Put a line into the table of epochs."""
         self.progress.rows.append(row)
         self.observer.epoch_done(row)
 
-    def raise_alarm(self, alarm: dict[str, Any] | None) -> None:
+    def raise_alarm(self, alarm: PhaseWarning | None) -> None:
         """Note what looks wrong, each kind once a phase: it may be right, so the run goes on."""
         alarms = self.progress.alarms
-        if alarm and not any((one["alarm"], one["phase"]) == (alarm["alarm"], alarm["phase"]) for one in alarms):
-            alarms.append(alarm)
-            self.observer.noted("alarm", alarm)
+        if alarm and not any((one["kind"], one["phase"]) == (alarm.event, alarm.phase) for one in alarms):
+            alarms.append(alarm.to_json())
+            self.observer.noted(alarm)
 
-    def phase_row(self, phase: Phase, reason: str) -> dict[str, Any]:
+    def phase_row(self, phase: Phase, reason: str) -> PhaseDone:
         """The line of a phase in the table of phases."""
         return phase_row(phase, self.progress.rows, head=self.classifier.group_names[-1], reason=reason)
 

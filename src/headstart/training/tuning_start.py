@@ -18,6 +18,7 @@ from headstart.engine.store.store import random_view
 from headstart.engine.store.training_images import TrainingImages
 from headstart.engine.views import augmented_input, view_rng
 from headstart.plan.plan import AugmentationPlan, Phase, ProbePhase, TrainPhase
+from headstart.runs.events import HeadFittedOnViews
 from headstart.solvers.rows import ChainedRows
 from headstart.training.activation_source import ActivationSource
 from headstart.training.checkpoint import Progress
@@ -76,7 +77,7 @@ def start_head(plan: StartTerms, phase: TrainPhase, progress: Progress, source: 
         check_stop=lambda: source.after_batch(None),
     )
     write_head(classifier, head)
-    source.observer.noted("head_start", {"phase": phase.name, "views": phase.head_refit_views, "images": len(records)})
+    source.observer.noted(HeadFittedOnViews(phase.name, phase.head_refit_views, len(records)))
 
 
 def _view(plan: StartTerms, images: TrainingImages, number: int) -> View:

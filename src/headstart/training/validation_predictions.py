@@ -1,8 +1,8 @@
-"""What every candidate said of the images that choose, so that runs can be compared image by image afterwards."""
+"""Which validation images each candidate got right, so that runs can be compared image by image; rows of phases."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,73 +12,37 @@ import torch
 
 from headstart.data.sources.reading import ImageRecord
 from headstart.plan.plan import ProbePhase, TrainPhase
+from headstart.runs.training_events import EpochDone, PhaseDone
 
 
-def epoch_row(
-    phase: str,
-    epoch: int,
-    *,
-    accuracy: float,
-    loss: float,
-    seconds: float,
-    train_loss: float | None = None,
-    rates: Mapping[str, float] | None = None,
-    better: bool = True,
-) -> dict[str, Any]:
-    """One line of the table of epochs; a solved head is epoch 0, and has neither a loss in training nor rates.
-
-    Args:
-        phase: Its name.
-        epoch: From 1.
-        accuracy: On the images that choose, 0..1.
-        loss: On the same, in nats.
-        seconds: Of the epoch, judging included.
-        train_loss: Mean over its steps.
-        rates: Layer group -> rate of the last step.
-        better: Than all epochs before.
-    """
-    return {
-        "phase": phase,
-        "epoch": epoch,
-        "train_loss": train_loss,
-        "select_loss": loss,
-        "select_accuracy": accuracy,
-        "rates": dict(rates or {}),
-        "better": better,
-        "seconds": seconds,
-    }
-
-
-def phase_row(
-    phase: ProbePhase | TrainPhase, rows: Sequence[Mapping[str, Any]], *, head: str, reason: str
-) -> dict[str, Any]:
+def phase_row(phase: ProbePhase | TrainPhase, rows: Sequence[EpochDone], *, head: str, reason: str) -> PhaseDone:
     """One row of the table of phases: what was trained, with which peak learning rates, for how long, why it ended.
 
     Args:
         phase: Which one.
-        rows: Of all epochs of the run, from `epoch_row`.
+        rows: Of all epochs of the run.
         head: Name of the last layer group.
         reason: Why it ended.
     """
-    mine = [row for row in rows if row["phase"] == phase.name]
-    rates = phase.lr_by_group if isinstance(phase, TrainPhase) else {}
-    return {
-        "name": phase.name,
-        "kind": phase.kind,
-        "trained": list(rates) or [head],
-        "learning_rates": rates,
-        "batch_norm": phase.batch_norm if isinstance(phase, TrainPhase) else "pretrained_statistics",
-        "schedule": phase.schedule.name if isinstance(phase, TrainPhase) else None,
-        "epochs_run": len(mine) if phase.kind == "train" else 0,
-        "select_accuracy": max((r["select_accuracy"] for r in mine), default=None),
-        "seconds": sum(r["seconds"] for r in mine),
-        "ended": reason,
-    }
+    mine = [row for row in rows if row.phase == phase.name]
+    lr = phase.lr_by_group if isinstance(phase, TrainPhase) else {}
+    return PhaseDone(
+        name=phase.name,
+        kind=phase.kind,
+        trained=list(lr) or [head],
+        lr=lr,
+        batch_norm=phase.batch_norm if isinstance(phase, TrainPhase) else "pretrained_statistics",
+        schedule=phase.schedule.name if isinstance(phase, TrainPhase) else None,
+        epochs_run=len(mine) if phase.kind == "train" else 0,
+        validation_accuracy=max((row.validation_accuracy for row in mine), default=None),
+        seconds=sum(row.seconds for row in mine),
+        ended=reason,
+    )
 
 
 @dataclass
 class Judged:
-    """The images that choose, and how each candidate did on them, in the order of judging."""
+    """The validation images, and each candidate's results on them, in the order of the validation passes."""
 
     images: tuple[str, ...] = ()
     """Ids; the validation images, or those judged out of fold."""

@@ -20,9 +20,11 @@ from headstart.distributed.process import run_in_subprocess
 from headstart.errors import DiskFullError, HeadstartError, Interrupted, RunError, require
 from headstart.networks.cards.finding import find_model
 from headstart.prediction.latency_process import inference_of_bundle
+from headstart.runs.events import Stopping
 from headstart.runs.folder import new_folder
 from headstart.runs.observers import Observer
-from headstart.training.stopping import STOPPING, StopRequest
+from headstart.runs.warnings import LatencyNotMeasured, RandomWeights
+from headstart.training.stopping import StopRequest
 from headstart.workflow.images import drawn_by_name, with_absolute_paths
 from headstart.workflow.plans import refuse_by_licence, refuse_missing_steps
 from headstart.workflow.trial import TrialTask, refuse_unknown, resolve_all, run_trial, whole_plan, why_no_weights
@@ -93,7 +95,7 @@ def resume_comparison(
 
 
 def _run_pending(comparison: Comparison, watcher: Watcher, run_in: RunInSubprocess) -> dict[str, Any]:
-    stop = StopRequest(tell=lambda text: watcher.noted(STOPPING, {"how": text}))
+    stop = StopRequest(tell=lambda text: watcher.noted(Stopping(text)))
     with comparison.held(), stop.listening():
         work = _PendingWork(comparison, comparison.plan(), watcher, run_in, stop)
         try:
@@ -193,7 +195,7 @@ class _PendingWork:
             return before
         why: str | None = self.run_in(why_no_weights, network, observer=self.watcher, stop=self.stop)
         if why is not None:
-            self.watcher.noted("random_weights", {"why": why})
+            self.watcher.noted(RandomWeights(why))
             return replace(before, missing={network: why})
         self.comparison.discard(trial)
         return self._ended(trial, "anew")
@@ -230,7 +232,7 @@ class _PendingWork:
             if self.stop.reason == "signal":
                 raise Interrupted("stopped") from error
             self.tried.add(key)
-            self.watcher.noted("not_measured", {"network": key, "why": str(error)})
+            self.watcher.noted(LatencyNotMeasured(key, str(error)))
             return
         known = self.comparison.inference()
         self.comparison.write_inference({**known, key: better_of(known.get(key), figures)})

@@ -20,9 +20,11 @@ from headstart.networks.cards.finding import find_model
 from headstart.plan.faults import sentences
 from headstart.plan.plan import DataPlan, Plan
 from headstart.plan.reasons import FINGERPRINTS, fingerprints
+from headstart.runs.events import Resumed
 from headstart.runs.folder import Run
 from headstart.runs.observers import Observer
 from headstart.runs.progress import Progress
+from headstart.runs.warnings import RandomWeights
 from headstart.workflow.advising import advised_plan
 from headstart.workflow.images import drawn_by_name
 from headstart.workflow.plans import AUTO, TrainOptions, make_plan
@@ -155,12 +157,9 @@ def _run_trial(task: TrialTask, observer: Observer) -> TrialEnd:
     missing = {network: why}
     if task.missing_weights == "fail":
         return TrialEnd("failed", error=why, missing=missing)
-    observer.noted(
-        "random_weights", {"why": why if known is None else f"those of {network} are unavailable, as before"}
-    )
-    result = _trained(
-        _with_random_weights(task), observer, time.monotonic()
-    )  # the download is not part of the training time
+    observer.noted(RandomWeights(why if known is None else f"those of {network} are unavailable, as before"))
+    started = time.monotonic()  # the download is not part of the training time
+    result = _trained(_with_random_weights(task), observer, started)
     return replace(_end_of(result, "needs download"), missing=missing)
 
 
@@ -197,7 +196,7 @@ def _end_of(result: TrainResult, accuracy: Accuracy) -> TrialEnd:
     metrics = result.metrics
     phases = sum(row["seconds"] for row in metrics["phases"])
     seconds = max(metrics["seconds"]["total"], phases)
-    resumed = sum(event["event"] == "resumed" for event in result.run.events())
+    resumed = sum(isinstance(line.event, Resumed) for line in result.run.events())
     return TrialEnd("done", accuracy=accuracy, seconds=seconds, peak_memory_bytes=peak_memory_bytes(), resumed=resumed)
 
 

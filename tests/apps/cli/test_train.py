@@ -86,7 +86,7 @@ def test_unfreeze_rates_and_grain_reach_the_plan(run: Call, image_folder: Path, 
     assert plan["model"]["noncommercial_weights"] == "allow"
     tune = json.loads(out)["phases"][1]
     assert len(tune["trained"]) == 4
-    *_, last, head = tune["learning_rates"].values()
+    *_, last, head = tune["lr"].values()
     assert last == pytest.approx(head / 2.6)
 
 

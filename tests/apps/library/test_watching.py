@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 
 from headstart.apps.cli.text.console import TrainingConsole
 from headstart.apps.library.watching import watching
 from headstart.arguments import ArgumentError
+from headstart.runs.event import Event
+from headstart.runs.events import CheckpointSelected
 from headstart.runs.observers import Observer
+from headstart.runs.warnings import OptionWithoutEffect
 
-EVENT = {"option": "epochs", "strategy": "feature_extraction"}
+EVENT = OptionWithoutEffect("epochs", "feature_extraction")
 
 
 class Heard(Observer):
     def __init__(self) -> None:
         self.events: list[str] = []
 
-    def noted(self, event: str, values: Any) -> None:
-        self.events.append(event)
+    def noted(self, event: Event) -> None:
+        self.events.append(event.event)
 
 
 def test_auto_shows_lines_on_stderr_and_tells_the_caller_s_observer(capsys: pytest.CaptureFixture[str]):
@@ -29,8 +31,8 @@ def test_auto_shows_lines_on_stderr_and_tells_the_caller_s_observer(capsys: pyte
     with watching("auto", heard) as (progress, observer):
         assert isinstance(progress.__self__, TrainingConsole)
         progress("read", 3)(1)
-        observer.noted("no_effect", EVENT)
-    assert heard.events == ["no_effect"]
+        observer.noted(EVENT)
+    assert heard.events == ["option_without_effect"]
     captured = capsys.readouterr()
     assert "epochs has no effect" in captured.err
     assert not captured.out
@@ -39,11 +41,11 @@ def test_auto_shows_lines_on_stderr_and_tells_the_caller_s_observer(capsys: pyte
 def test_none_shows_nothing_but_warns_of_an_option_that_does_nothing(capsys: pytest.CaptureFixture[str]):
     with watching("none") as (progress, observer):
         progress("read", 3)(1)
-    with pytest.warns(UserWarning, match="epochs has no effect: feature_extraction solves its head"):
-        observer.noted("no_effect", EVENT)
+    with pytest.warns(UserWarning, match="epochs has no effect: feature_extraction fits its head"):
+        observer.noted(EVENT)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        observer.noted("chosen", {})
+        observer.noted(CheckpointSelected("probe", "the only one"))
     assert not any(capsys.readouterr())
 
 

@@ -24,6 +24,7 @@ from headstart.engine.store.activations import Activations, evaluation_view, poo
 from headstart.engine.store.store import ActivationStore
 from headstart.errors import ModelError
 from headstart.plan.plan import AugmentationPlan, FrozenPrefixPlan, ProbePhase, SelectionPlan, TrainPhase
+from headstart.runs.event import Event
 from headstart.runs.observers import Observer
 from headstart.training.activation_source import ActivationSource
 from headstart.training.checkpoint import load_state
@@ -41,8 +42,8 @@ class Notes(Observer):
     def __init__(self) -> None:
         self.events: list[tuple[str, dict]] = []
 
-    def noted(self, event: str, values: dict) -> None:
-        self.events.append((event, dict(values)))
+    def noted(self, event: Event) -> None:
+        self.events.append((event.event, event.to_dict()))
 
     def of(self, event: str) -> list[dict]:
         return [values for name, values in self.events if name == event]
@@ -100,20 +101,18 @@ def test_an_announcement_names_every_phase_and_adds_up(prepare: Callable, tmp_pa
     assert again["past_runs"] == 3
     costs.announced_seconds = None
     assert "is shorter than that" in made["budget"]
-    assert costs.announced(task.plan.phases, budget_seconds=1e9)["budget"] is None
-    assert costs.announced(task.plan.phases)["budget"] is None
+    assert costs.announced(task.plan.phases, budget_seconds=1e9).budget is None
+    assert costs.announced(task.plan.phases).budget is None
 
 
 def test_what_is_left_if_the_probe_is_enough_is_said_where_tuning_may_be_skipped(prepare: Callable, tmp_path: Path):
     task = prepare(strategy="partial", unfreeze=1, epochs=2)
     costs = costs_for(task, tmp_path / "store")
     costs.selection = SelectionPlan(when_cannot_improve="skip_tuning")
-    assert (
-        costs.announced(task.plan.phases)["without_tuning_seconds"] < costs.announced(task.plan.phases)["total_seconds"]
-    )
-    assert costs.announced(task.plan.phases[1:])["without_tuning_seconds"] is None, "the probe is done"
+    assert costs.announced(task.plan.phases).without_tuning_seconds < costs.announced(task.plan.phases).total_seconds
+    assert costs.announced(task.plan.phases[1:]).without_tuning_seconds is None, "the probe is done"
     costs.selection = SelectionPlan(when_cannot_improve="tune_anyway")
-    assert costs.announced(task.plan.phases)["without_tuning_seconds"] is None
+    assert costs.announced(task.plan.phases).without_tuning_seconds is None
 
 
 def test_without_room_pixels_are_taken_and_the_event_says_why(
@@ -141,16 +140,16 @@ def test_a_cut_point_that_cannot_be_cut_gives_way_to_an_earlier_one(
     task = prepare(strategy="partial", epochs=2)
     costs = costs_for(task, tmp_path / "store")
     phase = task.plan.phases[1]
-    assert costs.announced([phase])["phases"][0]["cut_point"] == "stage6", "nobody has tried it yet"
+    assert costs.announced([phase]).phases[0].cut_point == "stage6", "nobody has tried it yet"
     found = costs.resolve(phase, Notes())
     assert found.plan.cut_point == "stage5"
     assert "not at stage6" in found.why
-    assert costs.announced([phase])["phases"][0]["cut_point"] == "stage5"
+    assert costs.announced([phase]).phases[0].cut_point == "stage5"
     monkeypatch.setattr(NetworkGraph, "cut", original)
     assert costs.resolve(phase, Notes()).plan.cut_point == "stage6", (
         "what is remembered changes estimates and decides nothing"
     )
-    assert costs.announced([phase])["phases"][0]["cut_point"] == "stage6"
+    assert costs.announced([phase]).phases[0].cut_point == "stage6"
 
 
 def test_a_network_of_which_nothing_can_be_cut_is_estimated_to_store_nothing(
@@ -163,7 +162,7 @@ def test_a_network_of_which_nothing_can_be_cut_is_estimated_to_store_nothing(
     task = prepare(strategy="partial", epochs=2)
     costs = costs_for(task, tmp_path / "store")
     assert costs.resolve(task.plan.phases[1], Notes()).plan == COMPUTED
-    assert costs.announced(task.plan.phases)["phases"][1]["activations"] == "computed"
+    assert costs.announced(task.plan.phases).phases[1].activations == "computed"
 
 
 def test_what_really_crosses_is_weighed_again(prepare: Callable, tmp_path: Path):
@@ -214,7 +213,7 @@ def test_what_was_measured_here_changes_the_estimate_and_not_the_choice(prepare:
         costs = run_estimates(task.classifier(), task.images)
         costs.known = known
         found.append(costs.resolve(phase, Observer()).plan)
-        seconds.append(costs.announced(task.plan.phases)["total_seconds"])
+        seconds.append(costs.announced(task.plan.phases).total_seconds)
     assert found[0] == found[1]
     assert seconds[1] > 10 * seconds[0]
 
@@ -285,13 +284,13 @@ def test_a_trained_head_finds_the_rows_of_the_run_before(prepare: Callable, tmp_
     task = prepare(strategy="feature_extraction", head_solver="adam", epochs=2)
     costs = costs_for(task, tmp_path / "store")
     phase = task.plan.phases[0]
-    assert costs.announced([phase])["phases"][0]["once_seconds"] > 0
+    assert costs.announced([phase]).phases[0].once_seconds > 0
     found = costs.resolve(phase, Notes())
     options = {"augmentation": task.plan.augmentation, "seed": 0, "made": found.cut}
     settled = phase.model_copy(update={"frozen_prefix": found.plan})
     feed_for(settled, ActivationSource(costs.classifier, costs.images), **options)
     for again in (phase, settled):
-        made = costs_for(task, tmp_path / "store").announced([again])["phases"][0]
+        made = costs_for(task, tmp_path / "store").announced([again]).phases[0]
         assert (made["once_seconds"], made["stored_bytes"], made["cut_point"]) == (0, 0, "head")
 
 
@@ -303,7 +302,7 @@ def test_the_rows_of_a_resolved_phase_are_looked_for_where_it_keeps_them(prepare
     phase = task.plan.phases[1].model_copy(update={"frozen_prefix": way})
     options = {"augmentation": task.plan.augmentation, "seed": 0}
     feed_for(phase, ActivationSource(costs.classifier, costs.images), **options)
-    made = costs.announced([phase], epochs_done=2)["phases"][0]
+    made = costs.announced([phase], epochs_done=2).phases[0]
     assert (made["once_seconds"], made["cut_point"], made["views"], made["epochs"]) == (0, "stage5", 1, 2)
 
 
@@ -364,7 +363,7 @@ def test_the_network_is_tried_once_and_only_if_nothing_is_known_of_it(
 def test_a_network_that_cannot_be_tried_is_guessed(prepare: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     count_benchmarks(monkeypatch, found=None)
     task = prepare(strategy="partial", epochs=2)
-    assert costs_for(task, tmp_path / "store").announced(task.plan.phases)["speeds"] == "guessed"
+    assert costs_for(task, tmp_path / "store").announced(task.plan.phases).speeds == "guessed"
 
 
 def test_views_are_shared_by_the_threads_that_compute(
@@ -395,7 +394,7 @@ def test_a_search_is_estimated_before_it_was_made_and_counts_random_weights(prep
     task = prepare(strategy="partial", epochs=2, peak_lr="find")
     costs = costs_for(task, tmp_path / "store")
     phase = task.plan.phases[1]
-    made, going_on = (costs.announced([phase], epochs_done=done)["phases"][0] for done in (0, 1))
+    made, going_on = (costs.announced([phase], epochs_done=done).phases[0] for done in (0, 1))
     assert made["search_seconds"] > 0
     assert made["once_seconds"] > made["search_seconds"]
     assert going_on["search_seconds"] == 0
@@ -432,9 +431,9 @@ def test_a_run_tells_its_later_estimates_and_keeps_the_first(prepare: Callable, 
     class Both(Notes):
         """Passes what is noted to the timing observer too."""
 
-        def noted(self, event: str, values: dict) -> None:
-            notes.noted(event, values)
-            timing.noted(event, values)
+        def noted(self, event: Event) -> None:
+            notes.noted(event)
+            timing.noted(event)
 
     fit(
         Training(

@@ -18,7 +18,10 @@ from headstart.engine.costs.timing import TimingObserver
 from headstart.engine.prefix.onnx_engine import engines_folder
 from headstart.files import write_atomically
 from headstart.plan.plan import ProbePhase, TrainPhase
-from headstart.runs.observers import All, Observer, SpanKind
+from headstart.runs.events import ActivationsCached, PrefixComputed, RunStopped
+from headstart.runs.observers import ALL_EPOCHS, All, Observer, SpanKind
+from headstart.runs.training_events import EpochDone, PhaseDone
+from headstart.runs.warnings import Diverged
 from headstart.training.loop import fit
 from headstart.training.training import Training
 
@@ -33,6 +36,14 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now
+
+
+def epoch(phase: str) -> EpochDone:
+    return EpochDone(phase, 1, None, 0.5, 0.5, {}, improved=True, seconds=2.0)
+
+
+def phase_end(name: str, ended: str = ALL_EPOCHS) -> PhaseDone:
+    return PhaseDone(name, "train", [], {}, "pretrained_statistics", None, 1, 0.5, 2.0, ended)
 
 
 class Player:
@@ -77,23 +88,23 @@ class Player:
             write_atomically(export, lambda aside: aside.write_text("a network"))
         self.work("features", count, FROZEN, setup=SETUP, views=count)
         self.clock.now += SOLVING
-        self.timing.noted("computed_by", {"engine": "onnxruntime"})
-        self.timing.epoch_done({"phase": "probe"})
-        self.timing.phase_done({"name": "probe"})
+        self.timing.noted(PrefixComputed("onnxruntime"))
+        self.timing.epoch_done(epoch("probe"))
+        self.timing.phase_done(phase_end("probe"))
 
     def tune(self, phase: TrainPhase, *, stored: bool, epochs: int = 3) -> None:
         fit, select = 40, 20
         self.timing.phase_started(1, phase)
         if stored:
             self.work("frozen_part", fit + select, FROZEN, setup=0.01, views=fit + select)
-            self.timing.noted("stored", {"border": "stage6", "engine": "torch"})
+            self.timing.noted(ActivationsCached("tune", "stage6", 1, "torch"))
         for _ in range(epochs):
             views = 0 if stored else fit
             self.work("training_steps", fit, STEP, views=views, read=READ if stored else 0.0)
             self.work("validation_pass", select, JUDGE, views=0 if stored else select, read=READ if stored else 0.0)
-            self.timing.epoch_done({"phase": "tune"})
+            self.timing.epoch_done(epoch("tune"))
             self.clock.now += GAP
-        self.timing.phase_done({"name": "tune"})
+        self.timing.phase_done(phase_end("tune"))
 
 
 @pytest.fixture
@@ -108,7 +119,7 @@ def player_of(task, home: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Player
     costs = run_estimates(task.classifier(), task.images, started=90.0)
     costs.announced(task.plan.phases)  # looks inside the network
     timing = TimingObserver(costs, clock=clock)
-    timing.noted("estimates", costs.announced(task.plan.phases))
+    timing.noted(costs.announced(task.plan.phases))
     return Player(costs, timing, clock), task.plan.phases[1].model_copy(update={"head_refit_views": 0})
 
 
@@ -149,9 +160,9 @@ def test_what_was_taken_apart_estimates_the_same_phase_again(played: tuple[Playe
     costs = player.costs
     costs.counts = replace(costs.counts, train=40, validation=20)
     costs.augmentation = costs.augmentation.model_copy(update={"preset": "none"})
-    again = costs.announced([phase])["phases"][0]  # without a store
-    assert again["activations"] == "computed"
-    assert again["seconds"] == pytest.approx(took, rel=0.02)
+    again = costs.announced([phase]).phases[0]  # without a store
+    assert again.activations == "computed"
+    assert again.seconds == pytest.approx(took, rel=0.02)
 
 
 def test_the_comparison_has_what_each_phase_took_and_zero_for_what_was_skipped(played: tuple[Player, TrainPhase]):
@@ -159,7 +170,7 @@ def test_the_comparison_has_what_each_phase_took_and_zero_for_what_was_skipped(p
     before = player.clock.now
     player.probe(50)
     probe = player.clock.now - before
-    player.timing.phase_done({"name": "tune"})  # skipped
+    player.timing.phase_done(phase_end("tune"))  # skipped
     player.work("features", 30, FROZEN)
     player.clock.now += 1.5
     made = player.timing.comparison()
@@ -177,17 +188,21 @@ def test_a_whole_run_tests_its_estimate_and_one_that_was_cut_short_does_not(play
     player.tune(phase, stored=False)
     player.timing.comparison()
     assert kept() == 1
-    (ratio,) = recall(player.costs.machine).estimates[player.timing._announced["speeds"]]
+    (ratio,) = recall(player.costs.machine).estimates[player.timing._announced.speeds]
     took = player.clock.now - player.costs.started
-    assert ratio == pytest.approx(took / player.timing._announced["total_seconds"], rel=1e-6)
-    for event, row in (("stopped", None), ("diverged", None), (None, {"name": "tune", "ended": "no better epoch"})):
+    assert ratio == pytest.approx(took / player.timing._announced.total_seconds, rel=1e-6)
+    for event, row in (
+        (RunStopped("budget"), phase_end("tune")),
+        (Diverged("tune", 1), phase_end("tune")),
+        (None, phase_end("tune", "no better epoch")),
+    ):
         first = player.timing._announced
         player.timing = TimingObserver(player.costs, clock=player.clock)
-        player.timing.noted("estimates", first)
+        player.timing.noted(first)
         if event is not None:
-            player.timing.noted(event, {"reason": "budget"})
+            player.timing.noted(event)
         player.timing.phase_started(1, phase)
-        player.timing.phase_done(row or {"name": "tune", "ended": "all epochs done"})
+        player.timing.phase_done(row)
         player.timing.comparison()
     assert kept() == 1
 
@@ -235,9 +250,9 @@ def test_few_numbers_say_what_any_head_takes_and_many_how_fast_they_go(played: t
 def test_the_first_estimate_stands_and_the_last_one_says_what_the_budget_ends(played: tuple[Player, TrainPhase]):
     player, phase = played
     first = player.timing.comparison()
-    later = {**player.costs.announced([phase]), "budget": "it ends sooner"}
-    assert later["total_seconds"] != first["total_seconds"]
-    player.timing.noted("estimates", later)
+    later = replace(player.costs.announced([phase]), budget="it ends sooner")
+    assert later.total_seconds != first["total_seconds"]
+    player.timing.noted(later)
     made = player.timing.comparison()
     assert (made["total_seconds"], made["budget"]) == (first["total_seconds"], "it ends sooner")
     assert [one["name"] for one in made["phases"]] == ["probe", "tune", "end"]
@@ -333,7 +348,7 @@ def test_a_real_run_of_two_epochs_teaches_its_speeds_by_an_injected_clock(
     )
     learn_view(again.known, "plain", 1e-9, pixels=images.pixels)
     learn_view(again.known, "augmented", 1e-9, pixels=images.pixels)
-    estimated = again.announced(plan.phases)["phases"][0]["seconds"]
+    estimated = again.announced(plan.phases).phases[0].seconds
     steps, validation = len(images.roles.train) * 0.125, len(images.roles.validation) * 0.0625
     assert estimated == pytest.approx(2 * (steps + validation + GAP), abs=0.01)
     assert estimated == pytest.approx(measured, abs=0.01)

@@ -18,13 +18,15 @@ from headstart.reports.run.curves import (
     steps_of,
 )
 from headstart.runs.record import Epoch, read_run
+from headstart.runs.training_events import EpochDone
 from page_text import parsed
 from report_folders import make_run
 
 
 def epochs(losses: list[float], *, probe: float | None = 0.8, phase: str = "tune") -> list[Epoch]:
-    found = [] if probe is None else [Epoch(0, "probe", 0, None, 0.5, probe, {}, 1.0)]
-    return found + [Epoch(i, phase, i, loss, loss, 0.9, {"head": 1e-3}, 1.0) for i, loss in enumerate(losses, 1)]
+    found = [] if probe is None else [Epoch(0, EpochDone("probe", 0, None, 0.5, probe, {}, True, 1.0))]
+    rows = [EpochDone(phase, i, loss, loss, 0.9, {"head": 1e-3}, True, 1.0) for i, loss in enumerate(losses, 1)]
+    return found + [Epoch(row.epoch, row) for row in rows]
 
 
 def test_seeds_are_laid_side_by_side():
@@ -35,10 +37,10 @@ def test_seeds_are_laid_side_by_side():
         (2, "tune", 2),
         (3, "tune", 3),
     ]
-    assert steps[0].select_accuracy == Spread(pytest.approx(0.75), 0.7, 0.8, 2)
+    assert steps[0].validation_accuracy == Spread(pytest.approx(0.75), 0.7, 0.8, 2)
     assert steps[0].train_loss is None
     assert steps[1].train_loss == Spread(1.5, 1.0, 2.0, 2)
-    assert steps[3].select_loss == Spread(0.6, 0.6, 0.6, 1), "only one seed came so far"
+    assert steps[3].validation_loss == Spread(0.6, 0.6, 0.6, 1), "only one seed came so far"
     assert [step.position for step in steps_of([epochs([1.0, 2.0], probe=None)])] == [1, 2]
     assert steps_of([]) == ()
 
@@ -115,5 +117,6 @@ def test_bands_of_seeds_and_charts_of_variants():
 
 def test_losses_that_are_no_numbers_are_left_out(tmp_path: Path):
     run = read_run(make_run(tmp_path / "run", epochs=2))
-    broken = tuple(replace(e, train_loss=None, select_loss=None) if e.number == 2 else e for e in run.epochs)
+    without = lambda e: replace(e, row=replace(e.row, train_loss=None, validation_loss=None))  # noqa: E731
+    broken = tuple(without(e) if e.number == 2 else e for e in run.epochs)
     assert "NaN" not in curves_of_run(replace(run, epochs=broken))

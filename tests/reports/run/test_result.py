@@ -73,7 +73,7 @@ def test_out_of_budget_says_so_with_the_command(tmp_path: Path):
     text = parsed(run_answer(run)).text_of(id="answer")
     assert "Not finished. Training was stopped by the budget" in text
     assert run.resume_command in text
-    assert "the solved head (probe)" in text
+    assert "the linear probe (probe)" in text
 
 
 def test_without_an_answer_it_says_how_far_it_is(tmp_path: Path):

@@ -42,7 +42,7 @@ def test_what_has_not_run_is_planned_and_what_was_skipped_left_out(tmp_path: Pat
     assert "Pale columns were planned and have not run: tune" in body
     assert "3 epochs, planned" in body
     done = read_run(make_run(tmp_path / "done"))
-    skipped = [done.phases[0], {**done.phases[1], "epochs_run": 0, "ended": "skipped: no error is left"}]
+    skipped = [done.phases[0], replace(done.phases[1], epochs_run=0, ended="skipped: no error is left")]
     left = replace(done, phases=tuple(skipped))
     assert [column.state for column in columns_of(left)] == ["ended", "left out"]
     assert "skipped: no error is left" in timeline_section(left).body

@@ -6,7 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from headstart.reports.run.training import checks_section, curves_section
+from headstart.runs.event_lines import LoggedEvent, UnknownEvent
+from headstart.runs.events import ActivationsCached, PrefixComputed
 from headstart.runs.record import read_run
+from headstart.runs.warnings import GroupsUnchanged
 from page_text import parsed
 from report_folders import make_run
 
@@ -17,9 +20,9 @@ def test_epochs_stand_in_a_table_with_the_kept_one_marked(tmp_path: Path):
     rows = [(a.get("class"), text) for a, text in read.all_of("tr")]
     assert len(rows) == 4
     assert rows[3][0] == "picked"
-    assert rows[3][1].endswith("kept")
+    assert rows[3][1].endswith("selected")
     assert "3e-3" in rows[2][1]
-    assert "Epoch 0 (the diamond) is the solved head (probe)" in read.text_of(id="all")
+    assert "Epoch 0 (the diamond) is the linear probe (probe)" in read.text_of(id="all")
     assert "40 images (held-out 20% of train)" in read.text_of(id="all")
 
 
@@ -44,17 +47,16 @@ def test_the_frozen_check_says_what_was_compared(tmp_path: Path):
 def test_events_are_sentences_and_unknown_ones_show_their_values(tmp_path: Path):
     run = read_run(make_run(tmp_path / "run"))
     more = (
-        {"time": 1009.0, "event": "computed_by", "engine": "onnxruntime"},
-        {"time": 1010.0, "event": "stored", "views": 2, "border": "stage6", "engine": "torch"},
-        {"time": 1011.0, "event": "cost"},
-        {"time": 1012.0, "event": "of_tomorrow", "value": "<x>"},
-        {"time": 1013.0, "event": "alarm", "text": "stem did not change"},
+        LoggedEvent(1009.0, PrefixComputed("onnxruntime")),
+        LoggedEvent(1010.0, ActivationsCached("tune", "stage6", 2, "torch")),
+        LoggedEvent(1012.0, UnknownEvent("of_tomorrow", {"value": "<x>"})),
+        LoggedEvent(1013.0, GroupsUnchanged("tune", 1, ("stem",), {"stem": 1e-12})),
     )
     read = parsed(f"<div>{checks_section(replace(run, events=(*run.events, *more))).body}</div>")
     rows = [text for _, text in read.all_of("tr")]
-    assert "0 sphase startedprobe: the head is solved" in rows
-    assert "9 scomputed bywhat rests is run by onnxruntime" in rows
-    assert "10 sstored2 views of each image before stage6 (torch)" in rows
-    assert "12 sof tomorrowvalue: <x>" in rows
+    assert "0 sphase startedphase 0 probe: fits the head on frozen features" in rows
+    assert "9 sprefix computedthe frozen prefix is computed by onnxruntime" in rows
+    assert "10 sactivations cachedcached 2 views of each image before stage6 (torch)" in rows
+    assert "12 sof tomorrowof tomorrow: value: <x>" in rows
     assert not [row for row in rows if "epoch done" in row]
     assert "stem did not change" in checks_section(replace(run, metrics=None, events=more)).body

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from headstart.engine.store.store import ActivationStore
 from headstart.plan.plan import AugmentationPlan
+from headstart.runs.event import Event
 from headstart.runs.observers import Observer
 from headstart.training.activation_source import ActivationSource
 from headstart.training.augmentation.channel_jitter import jitter_channels
@@ -137,8 +138,8 @@ class Notes(Observer):
     def __init__(self) -> None:
         self.events: dict[str, dict] = {}
 
-    def noted(self, event: str, values: dict) -> None:
-        self.events[event] = dict(values)
+    def noted(self, event: Event) -> None:
+        self.events[event.event] = event.to_dict()
 
 
 def test_without_a_store_it_is_said_that_it_has_no_effect(prepare: Callable, tmp_path: Path):
@@ -147,9 +148,9 @@ def test_without_a_store_it_is_said_that_it_has_no_effect(prepare: Callable, tmp
     arguments: dict = {"augmentation": JITTER, "seed": 0}
     stored = feed_for(phase, ActivationSource(task.classifier(), task.images, observer=notes), **arguments)
     assert isinstance(stored, StoredFeed)
-    assert (stored.channel_jitter, notes.events.get("no_jitter")) == (0.3, None)
+    assert (stored.channel_jitter, notes.events.get("jitter_without_effect")) == (0.3, None)
     pixels = feed_for(
         phase, ActivationSource(task.classifier(), replace(task.images, store=None), observer=notes), **arguments
     )
     assert pixels.channel_jitter == 0
-    assert notes.events["no_jitter"] == {"phase": phase.name, "channel_jitter": 0.3}
+    assert notes.events["jitter_without_effect"] == {"phase": phase.name, "channel_jitter": 0.3}

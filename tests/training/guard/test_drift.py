@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from headstart.training.guard.drift import MovedCheck, still_alarm
+from headstart.training.guard.drift import MovedCheck
 
 
 def optimizer(rates: dict[str, float]) -> tuple[dict[str, nn.Linear], torch.optim.Optimizer]:
@@ -37,8 +37,13 @@ def test_one_bit_of_one_parameter_is_enough():
 
 
 def test_the_alarm_carries_its_numbers_and_a_sentence():
-    alarm = still_alarm(phase="tune", epoch=2, rates={"a": 1e-12, "b": 1e-10, "head": 1e-3}, still=["a", "b"])
-    assert alarm["groups"] == ["a", "b"]
-    assert alarm["rates"] == {"a": 1e-12, "b": 1e-10}
+    layers, sgd = optimizer({"a": 0.1, "b": 0.1, "head": 0.1})
+    check = MovedCheck(sgd)
+    with torch.no_grad():
+        layers["head"].bias[0] += 1
+    alarm = check.alarm("tune", 2, {"a": 1e-12, "b": 1e-10, "head": 1e-3})
+    assert alarm is not None
+    assert alarm.groups == ("a", "b")
+    assert alarm.lr == {"a": 1e-12, "b": 1e-10}
     for words in ("2 groups from a to b", "epoch 2 of tune", "1.0e-10"):
-        assert words in alarm["text"]
+        assert words in alarm.sentence()

@@ -18,6 +18,7 @@ from headstart.engine.store.store import ActivationStore
 from headstart.networks.backbone import Classifier
 from headstart.networks.groups.layers import named_tensors
 from headstart.plan.plan import FrozenPrefixPlan, LrRule, Plan, Schedule, TrainPhase
+from headstart.runs.event import Event
 from headstart.runs.observers import Observer
 from headstart.training.activation_source import ActivationSource
 from headstart.training.feeds import PixelFeed, feed_for
@@ -35,15 +36,15 @@ class Notes(Observer):
         self.events: list[tuple[str, dict[str, Any]]] = []
         self.work: list[str] = []
 
-    def noted(self, event, values) -> None:
-        self.events.append((event, dict(values)))
+    def noted(self, event: Event) -> None:
+        self.events.append((event.event, event.to_dict()))
 
     def work_started(self, what: str, total: int) -> None:
         self.work.append(what)
 
     def found(self) -> list[dict[str, Any]]:
         """All events of a search, without the time it took."""
-        return [{**values, "seconds": 0} for event, values in self.events if event == "rates_found"]
+        return [{**values, "seconds": 0} for event, values in self.events if event == "learning_rates_found"]
 
 
 POINTS = 8

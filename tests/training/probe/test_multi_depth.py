@@ -18,6 +18,7 @@ from headstart.networks.heads import DEPTHS
 from headstart.plan.plan import ProbePhase
 from headstart.prediction.bundle import save_bundle
 from headstart.prediction.predictor import load
+from headstart.runs.event import Event
 from headstart.runs.observers import Observer
 from headstart.solvers.linear_head import softmax
 from headstart.solvers.rows import MatrixRows
@@ -188,12 +189,12 @@ def test_a_whole_run_says_which_head_was_kept_and_goes_on_after_a_stop(prepare: 
     events: dict[str, dict] = {}
 
     class Notes(Observer):
-        def noted(self, event: str, values: dict) -> None:
-            events[event] = dict(values)
+        def noted(self, event: Event) -> None:
+            events[event.event] = event.to_dict()
 
     outcome = fit(Training(task.plan, classifier, images, run=task.run, observer=Notes(), stop=StopRequest()))
     assert "kept the linear head: multi_depth does not beat it" in outcome.why
-    assert events["head"]["kept"] == "linear"
+    assert events["head_selected"]["head"] == "linear"
     again = task.classifier()
     resumed = fit(Training(task.plan, again, images, run=task.run))
     assert resumed.why == outcome.why

@@ -15,6 +15,7 @@ from headstart.engine.store.store import ActivationStore
 from headstart.engine.store.stored_rows import StoredRows
 from headstart.engine.store.training_images import TrainingImages
 from headstart.plan.plan import ProbePhase
+from headstart.runs.event import Event
 from headstart.runs.observers import Observer
 from headstart.solvers import head_solver
 from headstart.solvers.linear_head import LinearHead, softmax
@@ -134,8 +135,8 @@ def test_a_strength_that_was_chosen_on_a_sample_is_said_and_judged_there(
     prepare: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     class Notes(Observer):
-        def noted(self, event: str, values) -> None:
-            said[event] = values
+        def noted(self, event: Event) -> None:
+            said[event.event] = event.to_dict()
 
     said: dict = {}
     task = prepare(strategy="feature_extraction")
@@ -147,7 +148,7 @@ def test_a_strength_that_was_chosen_on_a_sample_is_said_and_judged_there(
         ProbePhase(folds=2),
         seed=0,
     )
-    assert said["strength_sample"] == {"phase": "probe", "images": 8, "of": fit}
+    assert said["penalty_sampled"] == {"phase": "probe", "images": 8, "of": fit}
     assert len(solved.candidate.correct) == 8 < fit
 
 

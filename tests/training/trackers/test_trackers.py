@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,12 @@ from hypothesis import strategies as st
 
 from headstart.errors import DiskFullError, HeadstartError, Interrupted, MissingExtraError
 from headstart.plan.plan import DataPlan, ProbePhase, TrainPhase
+from headstart.runs.event import Event
+from headstart.runs.events import Resumed
 from headstart.runs.folder import Run
 from headstart.runs.observers import EventLog, Observer
+from headstart.runs.training_events import EpochDone
+from headstart.runs.warnings import Diverged, GroupsUnchanged, TrackerStopped
 from headstart.training import training as training_module
 from headstart.training.trackers import trackers
 from headstart.training.trackers.trackers import Tracker, TrackerChoice, chosen_trackers, remembered_trackers
@@ -26,10 +31,10 @@ from headstart.workflow.training.train import train
 from tracker_readers import scalars_of, texts_of
 
 PROBE, TUNE = ProbePhase(name="probe"), TrainPhase(name="tune", epochs=3, unfreeze="all", head_lr=1e-3)
+STILL = GroupsUnchanged("tune", 1, ("stem",), {"stem": 1e-12})
 METRICS = {
     "val": {"accuracy": 0.9, "accuracy_interval": [0.8, 0.95], "balanced_accuracy": 0.85, "ece": None},
     "seconds": {"total": 12.0},
-    "phases": [{"name": "probe", "ended": "solved"}],
     "kept": {"weights": "probe", "why": "no epoch beat it"},
     "stopped": None,
 }
@@ -69,8 +74,8 @@ class Notes(Observer):
     def __init__(self) -> None:
         self.seen: list[tuple[str, dict[str, Any]]] = []
 
-    def noted(self, event: str, values: Mapping[str, Any]) -> None:
-        self.seen.append((event, dict(values)))
+    def noted(self, event: Event) -> None:
+        self.seen.append((event.event, event.to_dict()))
 
 
 @pytest.fixture
@@ -87,9 +92,9 @@ def run(tmp_path: Path) -> Run:
     return Run(tmp_path / "run")
 
 
-def epoch(phase: str, number: int, **values: Any) -> dict[str, Any]:
-    row = {"phase": phase, "epoch": number, "train_loss": 0.5, "select_loss": 0.25, "select_accuracy": 0.75}
-    return {**row, "rates": {"stem": 1e-4, "head": 1e-3}, "seconds": 2.0, **values}
+def epoch(phase: str, number: int, **values: Any) -> EpochDone:
+    row = EpochDone(phase, number, 0.5, 0.25, 0.75, {"stem": 1e-4, "head": 1e-3}, improved=True, seconds=2.0)
+    return replace(row, **values)
 
 
 def tracker(run: Run, tell: Observer | None = None, *choices: TrackerChoice) -> Tracker:
@@ -100,21 +105,22 @@ def tracker(run: Run, tell: Observer | None = None, *choices: TrackerChoice) -> 
 def test_epochs_are_counted_over_all_phases_and_phases_are_marked(memo: type[Memo], run: Run):
     with tracker(run) as watching:
         watching.phase_started(0, PROBE)
-        watching.epoch_done(epoch("probe", 0, train_loss=None, rates={}))
+        watching.epoch_done(epoch("probe", 0, train_loss=None, lr={}))
         watching.phase_started(1, TUNE)
         watching.epoch_done(epoch("tune", 1))
-        watching.noted("alarm", {"text": "stem stood still"})
+        watching.noted(STILL)
+        watching.noted(Resumed(1, 1))
         watching.epoch_done(epoch("tune", 2))
-        watching.noted("diverged", {"phase": "tune", "epoch": 3})
+        watching.noted(Diverged("tune", 3))
         watching.report(METRICS)
     assert memo.lies_there["open"] == [{"seed": 1, "model.name": "net", "images.fit": 10}]
     first, second, third, last = memo.lies_there["write"]
-    solved = {"select_loss": 0.25, "select_accuracy": 0.75, "seconds": 2.0, "phase": 0}
-    assert first == (0, solved, {"phases": "phase 0 probe begins: solves the head"})
-    rates = {"rate/stem": 1e-4, "rate/head": 1e-3}
+    solved = {"validation_loss": 0.25, "validation_accuracy": 0.75, "seconds": 2.0, "phase": 0}
+    assert first == (0, solved, {"phases": "phase 0 probe: fits the head on frozen features"})
+    rates = {"lr/stem": 1e-4, "lr/head": 1e-3}
     trained = {**solved, "train_loss": 0.5, "phase": 1, **rates}
-    assert second == (1, trained, {"phases": "phase 1 tune begins: trains up to 3 epochs"})
-    assert third == (2, trained, {"alarms": "stem stood still"})
+    assert second == (1, trained, {"phases": "phase 1 tune: trains for up to 3 epochs"})
+    assert third == (2, trained, {"warnings": STILL.sentence(), "events": "resumes in phase 1, after epoch 1"})
     assert last[:2] == (
         2,
         {
@@ -126,8 +132,7 @@ def test_epochs_are_counted_over_all_phases_and_phases_are_marked(memo: type[Mem
         },
     )
     assert last[2] == {
-        "alarms": "tune: the loss stopped being a number in epoch 3",
-        "ended": "probe: solved",
+        "warnings": "tune: the loss was no longer finite in epoch 3",
         "kept": "probe: no epoch beat it",
     }
     assert memo.lies_there["close"] == [(2, "finished")]
@@ -194,8 +199,8 @@ def test_one_place_that_fails_leaves_the_others(memo: type[Memo], run: Run, tmp_
 
 def test_a_full_disk_under_the_log_too_ends_nothing(memo: type[Memo], run: Run):
     class Full(Observer):
-        def noted(self, event: str, values: Mapping[str, Any]) -> None:
-            if event == "tracker_stopped":
+        def noted(self, event: Event) -> None:
+            if isinstance(event, TrackerStopped):
                 raise DiskFullError("full")
 
     memo.fails_at = "write"
@@ -313,14 +318,14 @@ def test_a_killed_run_goes_on_in_the_same_series(image_folder: Path, tmp_path: P
         with pytest.raises(Killed):
             train(options(image_folder), out=tmp_path / "run", track=["tensorboard", f"mlflow:{tmp_path / 'm.db'}"])
     folder = tmp_path / "run" / "tensorboard"
-    assert [step for step, _ in scalars_of(folder)["select_loss"]] == [0, 1]
+    assert [step for step, _ in scalars_of(folder)["validation_loss"]] == [0, 1]
     answer = resume(tmp_path / "run")
     rows = answer.metrics["epochs"]
-    truth = [(step, pytest.approx(row["select_loss"])) for step, row in enumerate(rows)]
+    truth = [(step, pytest.approx(row["validation_loss"])) for step, row in enumerate(rows)]
     assert len(rows) == 3
     scalars = scalars_of(folder)
-    assert scalars["select_loss"] == truth
-    assert [step for step, _ in scalars["rate/head"]] == [1, 2]
+    assert scalars["validation_loss"] == truth
+    assert [step for step, _ in scalars["lr/head"]] == [1, 2]
     val = answer.metrics["val"]
     assert scalars["report/accuracy_low"] == [(2, pytest.approx(val["accuracy_interval"][0]))]
     assert len(texts_of(folder)["phases"]) == 2
@@ -329,7 +334,7 @@ def test_a_killed_run_goes_on_in_the_same_series(image_folder: Path, tmp_path: P
 
     client = MlflowClient(tracking_uri=f"sqlite:///{tmp_path / 'm.db'}")
     (run,) = client.search_runs([client.get_experiment_by_name("headstart").experiment_id])
-    assert [(m.step, m.value) for m in client.get_metric_history(run.info.run_id, "select_loss")] == truth
+    assert [(m.step, m.value) for m in client.get_metric_history(run.info.run_id, "validation_loss")] == truth
     assert run.info.status == "FINISHED"
     assert run.data.params["phases.tune.epochs"] == "2"
     assert run.data.metrics["report/accuracy"] == val["accuracy"]

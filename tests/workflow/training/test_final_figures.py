@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from headstart.plan.plan import DataPlan
+from headstart.runs.warnings import DataFinding
 from headstart.workflow.plans import TrainOptions
 from headstart.workflow.training.train import train
 
@@ -36,15 +37,15 @@ def test_a_test_folder_of_another_kind_is_the_first_thing_said(make_folder: Call
     assert "on 40 images of 40 groups (test)" in sure["evidence"]
     assert "on 42 images of 42 groups (validation)" in sure["evidence"]
     assert "1 of 3 classes has no test images: red" in untested["evidence"]
-    assert [alarm["alarm"] for alarm in metrics["alarms"]] == ["validation_test_gap", "overconfidence"]
-    told = [event["what"] for event in run.events() if event["event"] == "finding" and "what" in event]
+    assert [alarm["kind"] for alarm in metrics["alarms"]] == ["validation_test_gap", "overconfidence"]
+    told = [line.event.what for line in run.events() if isinstance(line.event, DataFinding)]
     assert told[-3:] == [finding["what"] for finding in metrics["findings"]]
     red = metrics["val"]["per_class"]["red"]
     assert (red["recall"], red["precision"], red["f1"], red["images"]) == (None, None, None, 0)
     validation = metrics["validation"]
     assert (validation["images"], validation["counted"], validation["groups"]) == (42, "groups", 42)
     assert validation["accuracy"] == metrics["kept"]["select_accuracy"]
-    assert np.isclose(validation["log_loss"], metrics["epochs"][0]["select_loss"])
+    assert np.isclose(validation["log_loss"], metrics["epochs"][0]["validation_loss"])
     assert metrics["val"]["accuracy"] < 0.2 < metrics["val"]["mean_confidence"]
     groups = {row["image"]: row["group"] for row in pq.read_table(run.folder / "predictions.parquet").to_pylist()}
     assert groups["test/blue/03.png"] == "test/blue/03"

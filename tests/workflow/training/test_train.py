@@ -6,9 +6,8 @@ import json
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow.parquet
@@ -19,8 +18,10 @@ import headstart
 from headstart.errors import DiskFullError, HeadstartError, Interrupted, RunError
 from headstart.networks.cards.catalog import all_cards
 from headstart.plan.plan import DataPlan, Plan
+from headstart.runs.events import PrefixPlanned
 from headstart.runs.folder import Run
 from headstart.runs.observers import Observer
+from headstart.runs.training_events import EpochDone, PhaseDone
 from headstart.training import checkpoint, stopping
 from headstart.workflow.plans import TrainOptions, make_plan
 from headstart.workflow.training.resume import resume
@@ -73,12 +74,12 @@ def test_the_run_folder_says_who_did_what(image_folder: Path, tmp_path: Path):
     assert np.mean(right) == metrics["kept"]["select_accuracy"]
     assert {row["epoch"] for row in chosen_by if row["kept"]} == {metrics["kept"]["weights"]}
     assert run.threads() == torch.get_num_threads()
-    assert run.events()[-1]["event"] == "chosen"
+    assert run.events()[-1].name == "checkpoint_selected"
 
 
 def test_estimates_stand_beside_measured_times(image_folder: Path, tmp_path: Path):
     class UntilTheProbe(Observer):
-        def phase_done(self, row: Mapping[str, Any]) -> None:
+        def phase_done(self, row: PhaseDone) -> None:
             signal.raise_signal(signal.SIGTERM)
 
     asked = options(image_folder, strategy="partial", unfreeze=1, epochs=2, budget_seconds=3600.0)
@@ -92,7 +93,7 @@ def test_estimates_stand_beside_measured_times(image_folder: Path, tmp_path: Pat
     assert made["bytes"] > 0
     assert made["budget"] is None
     settled = again.run.plan().phases[1].frozen_prefix
-    cost = [event for event in again.run.events() if event["event"] == "cost"]
+    cost = [line.event for line in again.run.events() if isinstance(line.event, PrefixPlanned)]
     assert (cost[-1]["activations"], settled.activations) == ("cached", "cached")
     assert cost[-1]["cut_point"] == settled.cut_point == "stage7"
 
@@ -139,7 +140,7 @@ def test_a_scratch_run_is_resumed_without_weights(image_folder: Path, tmp_path: 
 def test_blocks_and_rates_go_the_whole_way(image_folder: Path, tmp_path: Path):
     asked = options(image_folder, strategy="full", lr_rule="decay_0.75", epochs=1)
     answer = train(asked, out=tmp_path / "run")
-    *backbone, head = answer.metrics["phases"][1]["learning_rates"].values()
+    *backbone, head = answer.metrics["phases"][1]["lr"].values()
     assert len(backbone) > 15
     assert backbone[::-1] == pytest.approx([head * 0.75 ** (i + 1) for i in range(len(backbone))])
     assert answer.run.plan().model.grain == "block"
@@ -292,8 +293,8 @@ def test_killed_in_the_middle_of_a_phase_and_resumed_gives_the_same_weights(
     process = subprocess.Popen([*command, "train", *arguments, "--out", str(run)], stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 600
     while time.monotonic() < deadline and process.poll() is None:
-        epochs = [e for e in Run(run).events() if e["event"] == "epoch_done" and e["phase"] == "last_stage"]
-        if epochs:
+        rows = [line.event for line in Run(run).events() if isinstance(line.event, EpochDone)]
+        if any(row.phase == "last_stage" for row in rows):
             break
         time.sleep(0.005)
     process.kill()
@@ -301,7 +302,7 @@ def test_killed_in_the_middle_of_a_phase_and_resumed_gives_the_same_weights(
     assert process.returncode == -signal.SIGKILL
     assert not (run / "bundle").exists()
     resumed = resume(run)
-    assert resumed.run.events()[-1]["event"] == "chosen"
+    assert resumed.run.events()[-1].name == "checkpoint_selected"
     assert same_weights(whole.run.bundle, run / "bundle")
     assert [p["epochs_run"] for p in resumed.metrics["phases"]] == [0, 3, 3, 3]
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 from headstart.apps.cli.text.console import TrainingConsole
 from headstart.arguments import one_of
+from headstart.runs.event import Event
 from headstart.runs.observers import All, Observer
 from headstart.runs.progress import Progress
+from headstart.runs.warnings import OptionWithoutEffect
 
 Watch: TypeAlias = Literal["auto", "none"] | Progress
 """auto: bars and lines on stderr, in a notebook below the cell. none: nothing. Or a function that is called with what
@@ -60,8 +62,8 @@ class _Counted(Observer):
 class _Warned(Observer):
     """What a caller must know even if nothing is shown: an option that does nothing."""
 
-    def noted(self, event: str, values: Mapping[str, Any]) -> None:
+    def noted(self, event: Event) -> None:
         """A warning of Python's own."""
-        if event == "no_effect":
-            text = f"{values['option']} has no effect: {values['strategy']} solves its head"
+        if isinstance(event, OptionWithoutEffect):
+            text = f"{event.option} has no effect: {event.why}"
             warnings.warn(text, UserWarning, stacklevel=2)

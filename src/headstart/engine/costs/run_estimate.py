@@ -40,7 +40,9 @@ from headstart.files import kept_paths
 from headstart.machine import best_device, machine_key
 from headstart.networks.backbone import Classifier, Weights
 from headstart.plan.plan import AugmentationPlan, FrozenPrefixPlan, ProbePhase, SelectionPlan, TrainPhase
+from headstart.runs.events import PrefixPlanned
 from headstart.runs.observers import Observer
+from headstart.runs.training_events import RuntimeEstimate
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,9 @@ class RunEstimates:
         found = nominal_speeds(self.facts, pixels=self.images.pixels, device=_device())
         return replace(found, onnxruntime=0.0) if self.engine == "torch" else found
 
-    def announced(self, phases: Phases, *, epochs_done: int = 0, budget_seconds: float | None = None) -> dict[str, Any]:
+    def announced(
+        self, phases: Phases, *, epochs_done: int = 0, budget_seconds: float | None = None
+    ) -> RuntimeEstimate:
         """Estimates of the phases that are to come, as an event.
 
         Args:
@@ -131,7 +135,7 @@ class RunEstimates:
         skipped = self._without_tuning(phases, estimator)
         before, self.announced_seconds = self.announced_seconds, total
         self.to_come, self.budget_seconds = tuple(phases), budget_seconds
-        return {
+        values = {
             "elapsed_seconds": round(elapsed, 3),
             "phases": [one.to_dict() for one in made.phases],
             "total_seconds": round(total, 3),
@@ -143,6 +147,7 @@ class RunEstimates:
             **self._range(made, total),
             "budget": made.cut_off(elapsed, budget_seconds) if budget_seconds is not None and short else None,
         }
+        return RuntimeEstimate.from_dict(values)
 
     def _range(self, made: Estimate, seconds: float) -> dict[str, Any]:
         """The range of past estimates of this origin around these seconds; none after too few runs."""
@@ -170,12 +175,12 @@ class RunEstimates:
             found = ResolvedFrozenPrefix(planned, None, "as the plan says")
         else:
             found = self._chosen(phase)
-        observer.noted("cost", {"phase": phase.name, **found.plan.model_dump(), "why": found.why})
+        observer.noted(PrefixPlanned(phase.name, **found.plan.model_dump(), why=found.why))
         names = [one.name for one in self.to_come]
         if phase.name in names[1:]:
             later = self.to_come[names.index(phase.name) + 1 :]
             now = phase.model_copy(update={"frozen_prefix": found.plan})
-            observer.noted("estimates", self.announced([now, *later], budget_seconds=self.budget_seconds))
+            observer.noted(self.announced([now, *later], budget_seconds=self.budget_seconds))
         return found
 
     def _chosen(self, phase: TrainPhase) -> ResolvedFrozenPrefix:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import contextlib
 import statistics
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 from headstart.data.meter import MeterReading, ViewKind
@@ -22,7 +22,11 @@ from headstart.engine.prefix.onnx_engine import engines_folder
 from headstart.engine.store.index import POOLED
 from headstart.files import kept_paths
 from headstart.plan.plan import Phase, TrainPhase
+from headstart.runs.event import Event
+from headstart.runs.events import ActivationsCached, PrefixComputed, RunStopped
 from headstart.runs.observers import ALL_EPOCHS, Observer, SpanKind
+from headstart.runs.training_events import EpochDone, PhaseDone, RuntimeEstimate
+from headstart.runs.warnings import Diverged
 
 FEWEST_IMAGES = 16
 """A span of fewer images says little of the next."""
@@ -60,7 +64,7 @@ class TimingObserver(Observer):
         """
         self.estimates = estimates
         self._clock = clock
-        self._announced: Mapping[str, Any] = {}
+        self._announced: RuntimeEstimate | None = None
         self._measured: dict[str, float] = {}
         self._ended = clock()
         self._ended_early = False
@@ -68,19 +72,19 @@ class TimingObserver(Observer):
         self._skipped = False
         self._begin_phase(None)
 
-    def noted(self, event: str, values: Mapping[str, Any]) -> None:
+    def noted(self, event: Event) -> None:
         """Estimates, cut points and engines of a phase, and whether anything is left out."""
-        if event == "estimates":
-            if not self._announced:  # later ones know more, but the first is what was promised
-                self._announced, self._ended = values, self._clock()
-            self._announced = {**self._announced, "budget": values["budget"]}
-        elif event == "stored":
-            self._start = values["border"]
+        if isinstance(event, RuntimeEstimate):
+            if self._announced is None:  # later ones know more, but the first is what was promised
+                self._announced, self._ended = event, self._clock()
+            self._announced = replace(self._announced, budget=event.budget)
+        elif isinstance(event, ActivationsCached):
+            self._start = event.cut_point
             share = self.estimates.facts.share_before(self._start)
-            self._learn_frozen("frozen_part", self._start, share, values["engine"])
-        elif event == "computed_by":
-            self._engine = values["engine"]
-        elif event in ("stopped", "diverged"):
+            self._learn_frozen("frozen_part", self._start, share, event.engine)
+        elif isinstance(event, PrefixComputed):
+            self._engine = event.engine or ""
+        elif isinstance(event, RunStopped | Diverged):
             self._ended_early = True
 
     def phase_started(self, index: int, phase: Phase) -> None:
@@ -117,7 +121,7 @@ class TimingObserver(Observer):
             each = max(0.0, now - span.began - besides) / span.images
             (self._steps if kind == "training_steps" else self._validation).append(each)
 
-    def epoch_done(self, row: Mapping[str, Any]) -> None:
+    def epoch_done(self, row: EpochDone) -> None:
         """An epoch of steps and its validation pass, or a fitted linear probe."""
         now, estimates = self._clock(), self.estimates
         if isinstance(self._phase, TrainPhase):
@@ -127,18 +131,18 @@ class TimingObserver(Observer):
             numbers = estimates.counts.train * estimates.facts.features * max(estimates.counts.classes, 2)
             self._learn_head(numbers, now - self._began - self._in_spans())
 
-    def phase_done(self, row: Mapping[str, Any]) -> None:
+    def phase_done(self, row: PhaseDone) -> None:
         """Its measured time goes beside its estimate, and its speeds are remembered."""
         now = self._clock()
-        if self._phase is not None and row["name"] == self._phase.name:
-            self._measured[row["name"]] = now - self._began
+        if self._phase is not None and row.name == self._phase.name:
+            self._measured[row.name] = now - self._began
             if isinstance(self._phase, TrainPhase):
                 self._learn_epochs(self._phase)
-                self._ended_early |= row.get("ended", ALL_EPOCHS) != ALL_EPOCHS
+                self._ended_early |= row.ended != ALL_EPOCHS
             self._learn_meter()
             remember(self.estimates.machine, self.estimates.known)
         else:
-            self._measured.setdefault(row["name"], 0.0)
+            self._measured.setdefault(row.name, 0.0)
             self._skipped = True
         self._begin_phase(None)
         self._ended = now
@@ -152,15 +156,18 @@ class TimingObserver(Observer):
         else:
             self._measured["end"] = now - self._ended
             known.learn("end_seconds", now - self._ended - self._in_spans())
-            estimated = self._announced.get("without_tuning_seconds" if self._skipped else "total_seconds")
-            if not self._ended_early and estimated is not None:
-                known.learn_estimate(self._announced["speeds"], estimated=estimated, measured=total)
+            first = self._announced
+            if first is not None and not self._ended_early:
+                estimated = first.without_tuning_seconds if self._skipped else first.total_seconds
+                if estimated is not None:
+                    known.learn_estimate(first.speeds, estimated=estimated, measured=total)
             remember(self.estimates.machine, known)
+        announced = {} if self._announced is None else self._announced.to_dict()
         phases = [
             {**phase, "measured_seconds": None if (s := self._measured.get(phase["name"])) is None else round(s, 3)}
-            for phase in self._announced.get("phases", ())
+            for phase in announced.get("phases", ())
         ]
-        return {**self._announced, "phases": phases, "measured_seconds": round(total, 3)}
+        return {**announced, "phases": phases, "measured_seconds": round(total, 3)}
 
     def _learn_frozen(self, kind: SpanKind, cut_point: str, share: float, engine: str) -> None:
         """Seconds an image of a frozen part, without views, from all spans of a kind; and of its engine's set-up."""

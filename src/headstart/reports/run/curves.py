@@ -49,24 +49,26 @@ class Step:
     phase: str
     number: int
     train_loss: Spread | None
-    select_loss: Spread | None
-    select_accuracy: Spread | None
+    validation_loss: Spread | None
+    validation_accuracy: Spread | None
 
 
 def steps_of(runs: Sequence[Sequence[Epoch]]) -> tuple[Step, ...]:
     """Epochs of runs of one variant laid side by side, in the order of the run that has most."""
-    order = {(epoch.phase, epoch.number): None for epochs in sorted(runs, key=len, reverse=True) for epoch in epochs}
+    order = {
+        (epoch.row.phase, epoch.number): None for epochs in sorted(runs, key=len, reverse=True) for epoch in epochs
+    }
     first = 0 if runs and any(epochs and epochs[0].number == 0 for epochs in runs) else 1
     found = []
     for place, key in enumerate(order):
-        same = [epoch for epochs in runs for epoch in epochs if (epoch.phase, epoch.number) == key]
+        same = [epoch for epochs in runs for epoch in epochs if (epoch.row.phase, epoch.number) == key]
         found.append(
             Step(
                 first + place,
                 *key,
-                _spread([epoch.train_loss for epoch in same]),
-                _spread([epoch.select_loss for epoch in same]),
-                _spread([epoch.select_accuracy for epoch in same]),
+                _spread([epoch.row.train_loss for epoch in same]),
+                _spread([epoch.row.validation_loss for epoch in same]),
+                _spread([epoch.row.validation_accuracy for epoch in same]),
             )
         )
     return tuple(found)
@@ -90,12 +92,12 @@ class Scales:
 
 def scales_of(steps: Sequence[Step], *, intervals: Sequence[tuple[float, float]] = ()) -> Scales:
     """Axes that hold all of them."""
-    losses = [s.high for step in steps for s in (step.train_loss, step.select_loss) if s is not None]
-    shares = [x for step in steps if (s := step.select_accuracy) is not None for x in (s.low, s.high)]
+    losses = [s.high for step in steps for s in (step.train_loss, step.validation_loss) if s is not None]
+    shares = [x for step in steps if (s := step.validation_accuracy) is not None for x in (s.low, s.high)]
     shares += [end for pair in intervals for end in pair]
     most = max(losses, default=1.0)
     firsts = [
-        s.high for step in steps if step.number == 1 for s in (step.train_loss, step.select_loss) if s is not None
+        s.high for step in steps if step.number == 1 for s in (step.train_loss, step.validation_loss) if s is not None
     ]
     limit = max(_CUT_FACTOR * median(losses or [most]), _FIRST_FACTOR * median(firsts or [0.0]))
     loss_axis = linear_axis(0.0, min(most, limit) or 1.0, lambda value: f"{value:.3g}")
@@ -111,12 +113,12 @@ def scales_of(steps: Sequence[Step], *, intervals: Sequence[tuple[float, float]]
 def curves_of_run(run: RunFacts) -> Html:
     """Two charts: loss of training and of the images that choose, and accuracy on those."""
     steps = steps_of([run.epochs])
-    images = run.choosing_images
-    spans = {step.position: _interval(step, images) for step in steps if step.select_accuracy is not None}
-    counted = {epoch.position: run.validation_intervals.get(epoch.name) for epoch in run.epochs}
+    images = run.validation_images
+    spans = {step.position: _interval(step, images) for step in steps if step.validation_accuracy is not None}
+    counted = {epoch.position: run.validation_intervals.get(epoch.row.checkpoint) for epoch in run.epochs}
     spans |= {place: span for place, span in counted.items() if span is not None}
     scales = scales_of(steps, intervals=list(spans.values()))
-    kept = run.kept.position if run.kept else None
+    kept = run.selected.position if run.selected else None
     return tag(
         "div",
         _loss_figure(steps, scales, "Loss", _LOSS_CAPTION + _cut_words(scales), kept=kept),
@@ -156,8 +158,8 @@ def _cut_words(scales: Scales) -> str:
 
 
 def _interval(step: Step, images: int) -> tuple[float, float]:
-    assert step.select_accuracy is not None
-    share = step.select_accuracy.mean
+    assert step.validation_accuracy is not None
+    share = step.validation_accuracy.mean
     return wilson_interval(round(share * images), images) if images else (share, share)
 
 
@@ -178,7 +180,7 @@ def _chart(steps: Sequence[Step], scales: Scales, y: Axis) -> Plot:
 def _loss_figure(steps: Sequence[Step], scales: Scales, name: str, caption: str, *, kept: int | None) -> Html:
     plot = _chart(steps, scales, scales.loss)
     train = [(step, step.train_loss) for step in steps if step.train_loss is not None]
-    select = [(step, step.select_loss) for step in steps if step.select_loss is not None]
+    select = [(step, step.validation_loss) for step in steps if step.validation_loss is not None]
     _draw(plot, train, "two", "square", "training loss")
     _draw(plot, select, "one", "circle", "loss on images that choose")
     if select:
@@ -201,7 +203,7 @@ def _accuracy_figure(
     spans: dict[int, tuple[float, float]],
 ) -> Html:
     plot = _chart(steps, scales, scales.accuracy)
-    select = [(step, step.select_accuracy) for step in steps if step.select_accuracy is not None]
+    select = [(step, step.validation_accuracy) for step in steps if step.validation_accuracy is not None]
     if len(spans) > _MOST_MARKED:
         plot.band([(step.position, *spans[step.position]) for step, _ in select if step.number], "one")
     for position, (low, high) in spans.items() if len(spans) <= _MOST_MARKED else ():

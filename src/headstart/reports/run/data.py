@@ -8,6 +8,7 @@ from headstart.amounts import count_text
 from headstart.html.markup import NOTHING, Html, joined, tag
 from headstart.html.page import Section, fold, paragraph, table
 from headstart.runs.record import RunFacts
+from headstart.runs.warnings import DataFinding
 
 _ROLES = (("fit", "to learn from"), ("select", "to choose on"), ("report", "to report"))
 _MOST_UNREADABLE = 200
@@ -71,10 +72,10 @@ def _view(run: RunFacts) -> Html:
 def _findings(run: RunFacts) -> Html:
     findings = [*run.data.get("findings", ())]
     known = {finding.get("what") for finding in findings}
-    for event in run.events:  # what training itself has found; a resumed run may say it twice
-        if event.get("event") == "finding" and event.get("what") not in known:
-            known.add(event.get("what"))
-            findings.append(event)
+    for line in run.events:  # what training itself has found; a resumed run may say it twice
+        if isinstance(line.event, DataFinding) and line.event.what not in known:
+            known.add(line.event.what)
+            findings.append(line.event.to_dict())
     if not findings:
         return paragraph("The check before training found nothing suspicious.", style="small")
     chips = {"error": "warm", "warning": "warm", "info": "blue"}

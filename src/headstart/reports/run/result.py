@@ -100,15 +100,15 @@ def _network(run: RunFacts) -> str:
 
 
 def _kept_name(run: RunFacts, metrics: Values) -> str:
-    kept = run.kept
+    kept = run.selected
     return str(metrics["kept"]["weights"]) if kept is None else _candidate(kept)
 
 
 def _candidate(epoch: Epoch) -> str:
     """What one candidate for the best weights is."""
     if epoch.number == 0:
-        return f"the solved head ({epoch.phase}) on the pretrained features"
-    return f"epoch {epoch.number} of phase {epoch.phase}"
+        return f"the linear probe ({epoch.row.phase}) on the pretrained features"
+    return f"epoch {epoch.number} of phase {epoch.row.phase}"
 
 
 def _sentence(text: str) -> str:
@@ -167,7 +167,7 @@ def _tiles(run: RunFacts, metrics: Values) -> Html:
 
 
 def _unfinished(run: RunFacts) -> Html:
-    best = max(run.epochs, key=lambda epoch: epoch.select_accuracy or 0.0)
+    best = max(run.epochs, key=lambda epoch: epoch.row.validation_accuracy or 0.0)
     reached = count_text(sum(epoch.number > 0 for epoch in run.epochs), "epoch")
     why = "It was stopped; everything is saved." if run.state == "stopped" else "It is under way, or it was killed."
     return joined(
@@ -176,10 +176,11 @@ def _unfinished(run: RunFacts) -> Html:
             paragraph(
                 f"This run trains {what_it_is(run)} from {_network(run)}, by the strategy ",
                 tag("strong", wording.titled(run.plan["strategy"])),
-                f". {why} So far: {wording.listed([phase['name'] for phase in run.phases])} done, {reached} trained.",
+                f". {why} So far: {wording.listed([phase.name for phase in run.phases])} done, {reached} trained.",
             ),
             paragraph(
-                f"The best candidate so far is {_candidate(best)}, with {wording.percent(best.select_accuracy)} on the "
+                f"The best candidate so far is {_candidate(best)}, with "
+                f"{wording.percent(best.row.validation_accuracy)} on the "
                 f"images that choose ({run.data['selected_on']}). That figure chose among candidates, so it "
                 f"flatters; the {count_text(run.images('report'), 'image')} that report have not been looked at."
             ),

@@ -13,6 +13,7 @@ from headstart.html import wording
 from headstart.html.markup import Html, joined, tag
 from headstart.html.page import Section, fold, paragraph, table
 from headstart.runs.record import RunFacts, Values
+from headstart.runs.training_events import PhaseDone
 
 EARLIER = "before these"
 """Name of the row for groups that no phase names, where the network's groups are not known."""
@@ -70,17 +71,17 @@ def timeline_section(run: RunFacts) -> Section:
 
 def columns_of(run: RunFacts) -> tuple[Column, ...]:
     """Every phase of the plan, with what became of it."""
-    ended = {row["name"]: row for row in run.phases}
+    ended = {row.name: row for row in run.phases}
     return tuple(_column(phase, ended.get(phase["name"]), run) for phase in run.plan["phases"])
 
 
-def _column(phase: Values, row: Values | None, run: RunFacts) -> Column:
+def _column(phase: Values, row: PhaseDone | None, run: RunFacts) -> Column:
     solve = phase["kind"] == "linear_probe"
-    ran = sum(epoch.phase == phase["name"] and epoch.number > 0 for epoch in run.epochs)
+    ran = sum(epoch.row.phase == phase["name"] and epoch.number > 0 for epoch in run.epochs)
     state: Literal["ended", "planned", "left out"] = "planned" if row is None else "ended"
-    if row is not None and not solve and not row["epochs_run"]:
+    if row is not None and not solve and not row.epochs_run:
         state = "left out"
-    note = row["ended"] if row is not None else f"{ran} of {phase.get('epochs', 0)} epochs so far"
+    note = row.ended if row is not None else f"{ran} of {phase.get('epochs', 0)} epochs so far"
     return Column(
         name=phase["name"],
         kind="solve" if solve else "train",

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
 
 from headstart.networks.groups.layers import fingerprints
-
-STILL = "still_groups"
-"""Name of the alarm."""
+from headstart.runs.warnings import GroupsUnchanged
 
 
 class MovedCheck:
@@ -33,8 +31,8 @@ class MovedCheck:
             if all(_print(p) == before for p, before in zip(params, self._before[name], strict=True))
         ]
 
-    def alarm(self, phase: str, epoch: int, rates: Mapping[str, float]) -> dict[str, object] | None:
-        """The alarm for groups that stood still; None if every group moved.
+    def alarm(self, phase: str, epoch: int, rates: Mapping[str, float]) -> GroupsUnchanged | None:
+        """Warning of groups that stood still; None if every group moved.
 
         Args:
             phase: Name of the phase.
@@ -42,22 +40,8 @@ class MovedCheck:
             rates: Group -> peak learning rate.
         """
         still = self.still()
-        return still_alarm(phase=phase, epoch=epoch, rates=rates, still=still) if still else None
-
-
-def still_alarm(*, phase: str, epoch: int, rates: Mapping[str, float], still: Iterable[str]) -> dict[str, object]:
-    """The alarm for groups that stood still, with its numbers and a sentence."""
-    groups = list(still)
-    named = groups[0] if len(groups) == 1 else f"{len(groups)} groups from {groups[0]} to {groups[-1]}"
-    return {
-        "alarm": STILL,
-        "phase": phase,
-        "epoch": epoch,
-        "groups": groups,
-        "rates": {name: rates[name] for name in groups},
-        "text": f"{named} did not change by one bit in epoch {epoch} of {phase}, at a rate of up to "
-        f"{max(rates[name] for name in groups):.1e}: the rate is too small for the weights, or no gradient arrives",
-    }
+        lr = {name: rates[name] for name in still}
+        return GroupsUnchanged(phase, epoch, tuple(still), lr) if still else None
 
 
 def _print(parameter: Tensor) -> str:

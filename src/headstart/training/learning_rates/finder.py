@@ -15,7 +15,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +29,7 @@ from headstart.networks.backbone import Classifier
 from headstart.networks.groups.layers import freeze, restore
 from headstart.plan.plan import LrRule, OptimizerPlan, TrainPhase
 from headstart.runs.observers import Observer
+from headstart.runs.training_events import LearningRatesFound, RangeTest
 from headstart.training.augmentation.batches import vary_batch
 from headstart.training.augmentation.mixup import batch_loss, image_losses
 from headstart.training.checkpoint import copy_of
@@ -95,11 +96,11 @@ class RateTest:
     points: tuple[Point, ...]
     suggestion: Suggestion
 
-    def to_dict(self) -> dict[str, Any]:
-        """For JSON: points as (factor, loss, baseline, noise), None for what is no number."""
+    def record(self) -> RangeTest:
+        """What the run notes of it: points as (factor, loss, baseline, noise), None for what is not finite."""
         rows = [(point.factor, point.loss, point.baseline, point.noise) for point in self.points]
-        shown = [[float(f"{value:.4g}") if math.isfinite(value) else None for value in row] for row in rows]
-        return {"varied": self.varied, "groups": list(self.groups), "points": shown, **self.suggestion.to_dict()}
+        shown = [tuple(float(f"{value:.4g}") if math.isfinite(value) else None for value in row) for row in rows]
+        return RangeTest(varied=self.varied, groups=self.groups, points=tuple(shown), **self.suggestion.to_dict())
 
 
 @dataclass(frozen=True)
@@ -125,17 +126,17 @@ class FoundRates:
                 said[f"{path}.{field}"] = f"{found}, by a learning-rate range test (Smith 2017): {why}"
         return said
 
-    def to_dict(self) -> dict[str, Any]:
-        """The event `rates_found`."""
-        return {
-            "phase": self.phase.name,
-            "planned": dict(self.planned),
-            "rates": self.phase.lr_by_group,
-            "schedule": self.phase.schedule.name,
-            "tests": [test.to_dict() for test in self.tests],
-            "steps": self.steps,
-            "seconds": round(self.seconds, 3),
-        }
+    def event(self) -> LearningRatesFound:
+        """What the run notes of it."""
+        return LearningRatesFound(
+            phase=self.phase.name,
+            planned=dict(self.planned),
+            lr=self.phase.lr_by_group,
+            schedule=self.phase.schedule.name,
+            tests=tuple(test.record() for test in self.tests),
+            steps=self.steps,
+            seconds=round(self.seconds, 3),
+        )
 
 
 _BOTH = ("head_lr", "backbone_lr")

@@ -22,7 +22,9 @@ from headstart.errors import DiskFullError, NotWritableError
 from headstart.measures.metrics import log_loss, sharpened_log_losses
 from headstart.networks.backbone import Classifier
 from headstart.plan.plan import ProbePhase
+from headstart.runs.events import Computing, HeadSelected, NotCached, PenaltySampled
 from headstart.runs.observers import measured_span
+from headstart.runs.warnings import DataFinding
 from headstart.solvers.head2toe import ColumnRows, widened
 from headstart.solvers.head_solver import HeadProblem, head_problem
 from headstart.solvers.linear_head import Labels, LinearHead, PenaltyChoice
@@ -96,7 +98,7 @@ class PooledSource:
                 observer.span_ended("features")
                 return StoredRows(reader)
             except (DiskFullError, NotWritableError) as error:
-                observer.noted("not_stored", {"border": POOLED, "why": str(error)})
+                observer.noted(NotCached(POOLED, str(error)))
                 advance = measured_span(observer, "features", what, len(records))
 
         def computed(count: int) -> None:
@@ -137,13 +139,12 @@ def fit_probe(
     judged = choice.out_of_fold_NK
     if choice.sample is not None:
         labels, records = labels[choice.sample], [roles.train[row] for row in choice.sample]
-        values = {"phase": phase.name, "images": len(labels), "of": len(roles.train)}
-        source.observer.noted("strength_sample", values)
+        source.observer.noted(PenaltySampled(phase.name, images=len(labels), of=len(roles.train)))
     if roles.validation:
         validation = pooled.rows(roles.validation, what="features of validation")
         judged, labels, records = head.probabilities_of(validation), images.labels(roles.validation), roles.validation
     for finding in leak_findings(images, train, partial(pooled.rows, what="features of test", stops="ignored")):
-        source.observer.noted("finding", finding.to_dict())
+        source.observer.noted(DataFinding.of(finding))
     write_head(classifier, head)
     candidate = candidate_of(phase.name, judged, labels, classifier)
     return FittedProbe(candidate, choice.l2_penalty, log_loss(judged, labels), pooled.engine_name, records)
@@ -188,11 +189,11 @@ def _fit_depths(
             significance_level=significance_level,
             seed=seed,
             check_stop=check_stop,
-            on_step=lambda what: observer.noted("computing", {"what": what}),
+            on_step=lambda what: observer.noted(Computing(what)),
         )
     )
     write_head(classifier, solution.head)
-    observer.noted("head", {"phase": phase.name, "kept": solution.kept, "why": solution.why})
+    observer.noted(HeadSelected(phase.name, solution.kept, solution.why))
     judged, labels = solution.judged_NK, solution.labels_N
     candidate, loss = candidate_of(phase.name, judged, labels, classifier), log_loss(judged, labels)
     kept = f"kept the {solution.kept} head: {solution.why}"

@@ -23,9 +23,13 @@ from typing import Any, Literal, Self, get_args
 from headstart.errors import DiskFullError, HeadstartError, Interrupted, nearest, require
 from headstart.files import write_json
 from headstart.plan.plan import Phase
+from headstart.runs.event import Event
+from headstart.runs.events import Tracking
 from headstart.runs.folder import Run
 from headstart.runs.observers import Observer
 from headstart.runs.settings import flat
+from headstart.runs.training_events import EpochDone, PhaseDone, PhaseStarted
+from headstart.runs.warnings import TrackerStopped
 from headstart.training.trackers.sinks import Mlflow, Sink, Status, TensorBoard, mlflow_settings
 
 TrackerName = Literal["tensorboard", "mlflow"]
@@ -35,7 +39,7 @@ SINKS: dict[TrackerName, type[TensorBoard] | type[Mlflow]] = {"tensorboard": Ten
 
 _MEMORY = "trackers.json"
 _SCHEMA = 1
-_MARKER = "select_loss"
+_MARKER = "validation_loss"
 """Every epoch has it, so the last step of this one is the last step of all."""
 _REPORTED = "report/accuracy"
 _FROM_REPORT = ("accuracy", "balanced_accuracy", "log_loss", "images")
@@ -155,27 +159,27 @@ class Tracker(Observer):
         """Its marker goes with its first epoch."""
         self._phase = index
         if not any(name == phase.name for name, _ in self._steps):
-            what = "solves the head" if phase.kind == "linear_probe" else f"trains up to {phase.epochs} epochs"
-            self._mark("phases", f"phase {index} {phase.name} begins: {what}")
+            self._mark("phases", PhaseStarted.of(index, phase).sentence())
 
-    def epoch_done(self, row: Mapping[str, Any]) -> None:
-        """Losses, accuracy, seconds and the rate of every layer group."""
+    def epoch_done(self, row: EpochDone) -> None:
+        """Losses, accuracy, seconds and the learning rate of every layer group."""
         scalars = {
-            "train_loss": row["train_loss"],
-            "select_loss": row["select_loss"],
-            "select_accuracy": row["select_accuracy"],
-            "seconds": row["seconds"],
+            "train_loss": row.train_loss,
+            "validation_loss": row.validation_loss,
+            "validation_accuracy": row.validation_accuracy,
+            "seconds": row.seconds,
             "phase": self._phase,
-            **{f"rate/{group}": rate for group, rate in row["rates"].items()},
+            **{f"lr/{group}": rate for group, rate in row.lr.items()},
         }
         self._write(self._step_of(row), {tag: value for tag, value in scalars.items() if value is not None})
 
-    def noted(self, event: str, values: Mapping[str, Any]) -> None:
-        """Alarms go with the next epoch, or with the end."""
-        if event == "alarm":
-            self._mark("alarms", str(values["text"]))
-        elif event == "diverged":
-            self._mark("alarms", f"{values['phase']}: the loss stopped being a number in epoch {values['epoch']}")
+    def phase_done(self, row: PhaseDone) -> None:
+        """Why it ended goes with the next epoch, or with the end."""
+        self._mark("phases", row.sentence())
+
+    def noted(self, event: Event) -> None:
+        """Sentences go with the next epoch, or with the end."""
+        self._mark("events" if event.urgency == "info" else "warnings", event.sentence())
 
     def report(self, metrics: Mapping[str, Any]) -> None:
         """Take in the answer of the run, which is written when it ends.
@@ -189,9 +193,9 @@ class Tracker(Observer):
         """Open every place."""
         if not self._choices:
             return self
-        for row in self._run.events():
-            if row.get("event") == "epoch_done":
-                self._step_of(row)
+        for line in self._run.events():
+            if isinstance(line.event, EpochDone):
+                self._step_of(line.event)
         self._open = [(choice, choice.sink(self._run.folder)) for choice in self._choices]
         every = tuple(self._open)
         self._remember(every)  # before a place knows the run: whoever goes on must find it there
@@ -201,7 +205,7 @@ class Tracker(Observer):
         self._each(lambda sink: sink.open(values))
         self._remember(every)
         for choice, sink in self._open:
-            self._tell.noted("tracking", {"tracker": choice.name, "where": sink.place})
+            self._tell.noted(Tracking(choice.name, sink.place))
         return self
 
     def __exit__(
@@ -222,9 +226,9 @@ class Tracker(Observer):
     def _last_step(self) -> int:
         return max(0, len(self._steps) - 1)
 
-    def _step_of(self, row: Mapping[str, Any]) -> int:
+    def _step_of(self, row: EpochDone) -> int:
         """The same epoch has the same number, also when it is trained again after a crash."""
-        return self._steps.setdefault((row["phase"], row["epoch"]), len(self._steps))
+        return self._steps.setdefault((row.phase, row.epoch), len(self._steps))
 
     def _mark(self, tag: str, text: str) -> None:
         self._texts[tag] = f"{self._texts[tag]}\n\n{text}" if tag in self._texts else text
@@ -251,8 +255,6 @@ class Tracker(Observer):
         low, high = val["accuracy_interval"]
         scalars |= {"report/accuracy_low": low, "report/accuracy_high": high}
         scalars["report/seconds"] = self._report["seconds"]["total"]
-        for row in self._report["phases"]:
-            self._mark("ended", f"{row['name']}: {row['ended']}")
         if self._report["stopped"]:
             self._mark("ended", f"stopped by the {self._report['stopped']}")
         kept = self._report["kept"]
@@ -268,9 +270,8 @@ class Tracker(Observer):
             except Exception as error:  # whatever a server, a disk or a library comes up with
                 self._open.remove(entry)
                 why = f"{type(error).__name__}: {str(error).strip()}".splitlines()[0][:160]
-                values = {"tracker": choice.name, "where": sink.place, "why": why}
                 with contextlib.suppress(DiskFullError):  # the run itself will find that out
-                    self._tell.noted("tracker_stopped", values)
+                    self._tell.noted(TrackerStopped(choice.name, sink.place, why))
 
     def _remember(self, every: Sequence[tuple[TrackerChoice, Sink]]) -> None:
         """Keep it for a resume; where that fails, the run goes on and its resume has no tracker."""

@@ -21,6 +21,7 @@ from headstart.measures.figure_findings import (
 from headstart.measures.intervals import numbered
 from headstart.runs.folder import Run
 from headstart.runs.observers import Observer, measured_span
+from headstart.runs.warnings import DataFinding
 from headstart.workflow.evaluating import Judged, judge_records
 from headstart.workflow.images import CheckedData
 
@@ -63,7 +64,7 @@ def final_figures(
     validation = _validation(data, outcome)
     findings = _findings(data, outcome, judged, validation, test)
     for finding in findings:
-        observer.noted("finding", finding.to_dict())
+        observer.noted(DataFinding.of(finding))
     metrics = {
         "run": str(run.folder),
         "bundle": str(run.bundle),
@@ -80,11 +81,11 @@ def final_figures(
         "validation": None if validation is None else validation.to_dict(),
         "seconds": {
             "total": time.monotonic() - started,
-            **{f"phase {row['name']}": row["seconds"] for row in outcome.phases},
+            **{f"phase {row.name}": row.seconds for row in outcome.phases},
         },
         "estimates": timing.comparison(),
-        "phases": outcome.phases,
-        "epochs": outcome.progress.rows,
+        "phases": [row.to_dict() for row in outcome.phases],
+        "epochs": [row.to_dict() for row in outcome.progress.rows],
         "kept": _selected(outcome),
         "alarms": [*_alarms(findings), *outcome.progress.alarms],
         "unreadable": data.facts.unreadable,
@@ -133,7 +134,7 @@ def _validation(data: CheckedData, outcome: Outcome) -> Sample | None:
         return None
     place = {name: index for index, name in enumerate(data.roles.classes)}
     records = [record for record in (*data.roles.train, *data.roles.validation) if record.id in set(images)]
-    rows = [row for row in outcome.progress.rows if _name(row["phase"], row["epoch"]) == outcome.chosen]
+    rows = [row for row in outcome.progress.rows if row.checkpoint == outcome.chosen]
     return Sample(
         "validation",
         data.roles.validation_source,
@@ -142,19 +143,14 @@ def _validation(data: CheckedData, outcome: Outcome) -> Sample | None:
         numbered([data.groups[name] for name in images]),
         counted=what_is_counted(records, data.groups),
         confidence=outcome.confidences,
-        log_loss=rows[-1]["select_loss"] if rows else None,
+        log_loss=rows[-1].validation_loss if rows else None,
     )
-
-
-def _name(phase: str, epoch: int) -> str:
-    """As runs name a candidate: `probe`, `tune/3`."""
-    return f"{phase}/{epoch}" if epoch else phase
 
 
 def _alarms(findings: list[Finding]) -> list[dict[str, str]]:
     """The findings that speak against the figures themselves."""
     return [
-        {"alarm": finding.what, "text": f"{finding.evidence}; {finding.remedy}"}
+        {"kind": finding.what, "text": f"{finding.evidence}; {finding.remedy}"}
         for finding in findings
         if finding.what in (GAP, OVERCONFIDENCE)
     ]

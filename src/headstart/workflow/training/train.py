@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from headstart.data.checks import image_checks
 from headstart.data.trained_on import TrainedOn, write_trained_on
@@ -21,9 +21,12 @@ from headstart.input_spec import InputSpec
 from headstart.networks.cards.catalog import ModelChoice
 from headstart.networks.cards.finding import find_model
 from headstart.plan.plan import DataPlan, Plan
+from headstart.runs.event import Event
+from headstart.runs.events import Stopping, WeightsLoaded
 from headstart.runs.folder import Run, new_folder, resume_command
 from headstart.runs.observers import Observer
 from headstart.runs.progress import Progress, no_progress
+from headstart.runs.warnings import AdviceWarning, DataFinding, OptionWithoutEffect
 from headstart.training.trackers.trackers import Tracker, TrackerChoice, chosen_trackers
 from headstart.workflow.advising import advised
 from headstart.workflow.evaluating import kept_features
@@ -78,10 +81,10 @@ def train(
     if isinstance(request, str):
         request = TrainOptions(DataPlan.from_options(source=request))
     asked = request if isinstance(request, TrainOptions) else None
-    notes: list[tuple[str, Mapping[str, Any]]] = []
+    notes: list[Event] = []
     if asked is not None and asked.strategy == AUTO:
         advice = advised(asked)
-        request, notes = advice.plan, [("advice", {"warning": text}) for text in advice.warnings]
+        request, notes = advice.plan, [AdviceWarning(text) for text in advice.warnings]
     plan = with_budget(request if isinstance(request, Plan) else make_plan(request), budget_seconds)
     refuse_missing_steps(plan)
     trackers = chosen_trackers(track)
@@ -100,7 +103,7 @@ def train(
     if isinstance(request, TrainOptions):
         plan = with_budget(counted_plan(request, data), budget_seconds)
     for name in options_without_effect(asked, plan) if asked is not None else ():
-        notes.append(("no_effect", {"option": name, "strategy": plan.strategy}))
+        notes.append(OptionWithoutEffect(name, plan.strategy))
     given = Given(plan, out, trackers, notes)
     return train_settled(given, settle(plan, choice), choice, data, resumed=None, observer=observer, started=started)
 
@@ -112,7 +115,7 @@ class Given:
     plan: Plan
     out: Path | None
     trackers: Sequence[TrackerChoice]
-    notes: Sequence[tuple[str, Mapping[str, Any]]] = ()
+    notes: Sequence[Event] = ()
     """Events from before there was a run to tell them."""
 
 
@@ -132,7 +135,7 @@ def train_settled(
     from headstart.prediction.bundle import save_bundle
     from headstart.runs.observers import All, EventLog
     from headstart.training.loop import fit
-    from headstart.training.stopping import STOPPING, StopRequest
+    from headstart.training.stopping import StopRequest
     from headstart.training.training import Training
 
     _make_deterministic()
@@ -146,18 +149,18 @@ def train_settled(
     settings = plan.model_dump(mode="json", exclude={"reasons", "schema_version"})
     tracker = Tracker(run, given.trackers, parameters=settings, tell=counted)
     watchers = All([counted, tracker])
-    for event, values in given.notes:
-        watchers.noted(event, values)
+    for event in given.notes:
+        watchers.noted(event)
     if choice.file is not None and classifier.report is not None:
-        watchers.noted("weights", asdict(classifier.report))
+        watchers.noted(WeightsLoaded(**asdict(classifier.report)))
     for finding in image_checks.find(data.dataset, data.facts, images.spec):
         if finding.level != "info":
-            watchers.noted("finding", finding.to_dict())
+            watchers.noted(DataFinding.of(finding))
     teller = observer or Observer()
     stop = StopRequest(
         budget_seconds=plan.budget_seconds,
         started=started,
-        tell=lambda text: teller.noted(STOPPING, {"how": text}),
+        tell=lambda text: teller.noted(Stopping(text)),
     )
     with _way_on(run), stop.listening(), tracker:
         outcome = fit(Training(plan, classifier, images, run=run, observer=watchers, stop=stop, costs=timing.estimates))

@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from every_event import ESTIMATE
 from headstart.apps.cli.text.comparison import ComparisonConsole, comparison_text
 from headstart.comparison.comparison import TrialEnd
 from headstart.comparison.rounds import TrialSchedule
 from headstart.comparison.summary import comparison_result
+from headstart.runs.warnings import RandomWeights
 from trial_folders import comparison_of, write_trial
 
 
@@ -71,11 +73,10 @@ def test_one_line_for_each_trial(tmp_path: Path, capsys: pytest.CaptureFixture[s
     with ComparisonConsole() as console:
         console.trial_started(trials[0], of=2, resumed="resume")
         console.phase_started(0, None)  # type: ignore[arg-type]
-        console.noted("estimates", {})
-        console.noted("random_weights", {"why": "no network"})
-        console.trial_ended(
-            trials[0], TrialEnd("done", seconds=3), {"test_accuracy": None, "validation_accuracy": None}
-        )
+        console.noted(ESTIMATE)
+        console.noted(RandomWeights("no network"))
+        end = {"test_accuracy": None, "validation_accuracy": None}
+        console.trial_ended(trials[0], TrialEnd("done", seconds=3), end)
         console.trial_started(trials[1], of=2, resumed="anew")
         console.trial_ended(trials[1], TrialEnd("failed", error="no memory"), {})
     lines = capsys.readouterr().err.splitlines()

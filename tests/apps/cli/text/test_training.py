@@ -24,9 +24,9 @@ METRICS = {
             "name": "probe",
             "kind": "linear_probe",
             "epochs_run": 0,
-            "select_accuracy": 0.875,
+            "validation_accuracy": 0.875,
             "seconds": 1.25,
-            "learning_rates": {},
+            "lr": {},
             "ended": "solved",
         }
     ],

@@ -12,6 +12,8 @@ from headstart.apps.cli.text.console import TrainingConsole
 from headstart.comparison.comparison import TrialEnd
 from headstart.comparison.grid import Trial
 from headstart.plan.plan import Phase
+from headstart.runs.event import Event
+from headstart.runs.warnings import Diverged, LatencyNotMeasured, OptionWithoutEffect, PhaseWarning, RandomWeights
 from headstart.workflow.comparing import Watcher
 
 _MOST_SENTENCES = 12
@@ -64,22 +66,16 @@ class ComparisonConsole(Watcher):
         """Move the bar."""
         self._console.work_done(count)
 
-    def noted(self, event: str, values: Mapping[str, Any]) -> None:
-        """Print only events that change the meaning of results."""
-        if event == "no_effect" and values["option"] not in self._said:
-            self._said.add(values["option"])
-            option = values["option"].replace("_", "-")
-            self._console.say(f"warning: --{option} has no effect with {values['strategy']}")
-        elif event == "diverged":
-            self._console.say(f"{self._now}: the loss became NaN or infinite in epoch {values['epoch']}")
-        elif event == "not_measured":
-            self._console.say(
-                f"warning: throughput and latency of {values['network']} could not be measured: {values['why']}"
-            )
-        elif event == "alarm":
-            self._console.say(f"{self._now}: warning: {values['text']}")
-        elif event == "random_weights":
-            self._console.say(f"{self._now}: random weights are used, for time and memory only: {values['why']}")
+    def noted(self, event: Event) -> None:
+        """Only what changes how the figures are to be read; an option without effect once for all trials."""
+        if isinstance(event, OptionWithoutEffect):
+            if event.option not in self._said:
+                self._said.add(event.option)
+                self._console.noted(event)
+        elif isinstance(event, LatencyNotMeasured):
+            self._console.noted(event)
+        elif isinstance(event, PhaseWarning | Diverged | RandomWeights):
+            self._console.say(f"{self._now}: warning: {event.sentence()}")
 
 
 def comparison_text(result: Mapping[str, Any]) -> str:

@@ -64,8 +64,8 @@ def _detail_lines(metrics: Mapping[str, Any]) -> list[str]:
 def _phase_table(phases: Sequence[Mapping[str, Any]]) -> list[str]:
     lines = [f"{'phase':<16} {'epochs':>6} {'val accuracy':>12} {'seconds':>8}  trained at peak lr"]
     for row in phases:
-        accuracy = "-" if row["select_accuracy"] is None else f"{row['select_accuracy']:.4f}"
-        rates = _runs_of_rates(row["learning_rates"]) or "head: linear probe"
+        accuracy = "-" if row["validation_accuracy"] is None else f"{row['validation_accuracy']:.4f}"
+        rates = _runs_of_rates(row["lr"]) or "head: linear probe"
         ran = row["kind"] != "train" or row["epochs_run"] > 0
         lines.append(
             f"{row['name']:<16} {row['epochs_run']:>6} {accuracy:>12} {row['seconds']:>8.1f}  "

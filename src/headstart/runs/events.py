@@ -1,0 +1,240 @@
+"""Events of a run: each kind with its fields and the sentence that console, report, trackers and log share.
+
+Those of the training itself are in `training_events`, those that warn in `warnings`. A new kind is one class;
+`tests/runs/test_events.py` sends every kind through every reader.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from headstart.amounts import count_text
+from headstart.runs.event import Event
+
+StopReason = Literal["budget", "signal"]
+"""Why training ended before its phases did: its time was spent, or Ctrl-C or SIGTERM came."""
+
+
+@dataclass(frozen=True)
+class Resumed(Event):
+    """A run goes on from its last checkpoint."""
+
+    event: ClassVar[str] = "resumed"
+    phase: int
+    """Place in the plan, from 0."""
+    epoch: int
+    """Epochs of the phase that are done."""
+
+    def sentence(self) -> str:
+        """Where it goes on."""
+        return f"resumes in phase {self.phase}, after epoch {self.epoch}"
+
+
+@dataclass(frozen=True)
+class RunStopped(Event):
+    """Training ended before its phases did, and everything is saved."""
+
+    event: ClassVar[str] = "stopped"
+    reason: StopReason
+
+    def sentence(self) -> str:
+        """Why, and that nothing is lost."""
+        return f"stopped by the {self.reason}; everything is saved"
+
+
+@dataclass(frozen=True)
+class Stopping(Event):
+    """A signal asks the run to stop; told at once, not logged."""
+
+    event: ClassVar[str] = "stopping"
+    text: str
+
+    def sentence(self) -> str:
+        """What happens next."""
+        return self.text
+
+
+@dataclass(frozen=True)
+class CheckpointSelected(Event):
+    """The weights that go into the bundle."""
+
+    event: ClassVar[str] = "checkpoint_selected"
+    checkpoint: str
+    """`probe` or `PHASE/EPOCH`."""
+    reason: str
+
+    def sentence(self) -> str:
+        """Which, and why."""
+        return f"selected checkpoint {self.checkpoint}: {self.reason}"
+
+
+@dataclass(frozen=True)
+class HeadSelected(Event):
+    """The head that is kept where a multi_depth head was compared with a linear one."""
+
+    event: ClassVar[str] = "head_selected"
+    phase: str
+    head: Literal["multi_depth", "linear"]
+    reason: str
+
+    def sentence(self) -> str:
+        """Which, and why."""
+        return f"selected the {self.head} head: {self.reason}"
+
+
+@dataclass(frozen=True)
+class HeadFittedOnViews(Event):
+    """The head was fitted once more, on augmented views, before a phase trains."""
+
+    event: ClassVar[str] = "head_fitted_on_views"
+    phase: str
+    views: int
+    """Augmented views of each image, besides the plain one."""
+    images: int
+
+    def sentence(self) -> str:
+        """On how many views of how many images."""
+        views = count_text(self.views, "augmented view")
+        return f"{self.phase} starts from a head fitted on {views} of each of {count_text(self.images, 'image')}"
+
+
+@dataclass(frozen=True)
+class Computing(Event):
+    """A long computation without a count begins."""
+
+    event: ClassVar[str] = "computing"
+    what: str
+
+    def sentence(self) -> str:
+        """What is computed."""
+        return self.what
+
+
+@dataclass(frozen=True)
+class PenaltySampled(Event):
+    """The L2 penalty was cross-validated on a sample of the training images."""
+
+    event: ClassVar[str] = "penalty_sampled"
+    phase: str
+    images: int
+    of: int
+
+    def sentence(self) -> str:
+        """How large the sample is."""
+        return f"the head's L2 penalty was chosen on a sample of {self.images:,} of {self.of:,} images"
+
+
+@dataclass(frozen=True)
+class EngineNoted(Event):
+    """Why frozen features are computed by another engine than the fastest."""
+
+    event: ClassVar[str] = "engine"
+    reason: str
+
+    def sentence(self) -> str:
+        """The reason."""
+        return self.reason
+
+
+@dataclass(frozen=True)
+class PrefixComputed(Event):
+    """What computed the frozen prefix of a phase."""
+
+    event: ClassVar[str] = "prefix_computed"
+    engine: str | None
+    """None: nothing of the phase was cached."""
+
+    def sentence(self) -> str:
+        """Which engine."""
+        if self.engine is None:
+            return "no activations are cached: the whole network is run"
+        return f"the frozen prefix is computed by {self.engine}"
+
+
+@dataclass(frozen=True)
+class PrefixPlanned(Event):
+    """Whether a phase caches the outputs of its frozen prefix, and why."""
+
+    event: ClassVar[str] = "prefix_planned"
+    phase: str
+    activations: Literal["cached", "computed"]
+    """cached: computed once. computed: in every epoch."""
+    cut_point: str | None
+    """Layer group before which the network is cut."""
+    views: int
+    """Of each training image."""
+    why: str
+
+    def sentence(self) -> str:
+        """What is done with the prefix, and why."""
+        how = f"cached before {self.cut_point}" if self.activations == "cached" else "run in every epoch"
+        return f"{self.phase}: the frozen prefix is {how}: {self.why}"
+
+
+@dataclass(frozen=True)
+class ActivationsCached(Event):
+    """Activations at the cut point are cached, and only the suffix is run from here on."""
+
+    event: ClassVar[str] = "activations_cached"
+    phase: str
+    cut_point: str
+    """Layer group before which the network is cut."""
+    views: int
+    """Of each training image."""
+    engine: str
+    """What computed them; `none needed` where all were there."""
+
+    def sentence(self) -> str:
+        """How many views, where and by what."""
+        return f"cached {count_text(self.views, 'view')} of each image before {self.cut_point} ({self.engine})"
+
+
+@dataclass(frozen=True)
+class NotCached(Event):
+    """Activations could not be cached, so that everything is run in every epoch."""
+
+    event: ClassVar[str] = "not_cached"
+    cut_point: str
+    why: str
+    phase: str | None = None
+
+    def sentence(self) -> str:
+        """Why not."""
+        return f"nothing is cached, the whole network is run in every epoch: {self.why}"
+
+
+@dataclass(frozen=True)
+class WeightsLoaded(Event):
+    """What a weight file of the user's holds."""
+
+    event: ClassVar[str] = "weights_loaded"
+    source: str
+    loaded: int
+    """Tensors."""
+    head: str
+    missing: Sequence[str] = ()
+    unexpected: Sequence[str] = ()
+
+    def sentence(self) -> str:
+        """Counts, and the first names of what the file lacks or has besides."""
+        line = f"weights: {self.loaded} tensors of {self.source}; its head: {self.head}, a new one is made"
+        for what, names in (("missing", self.missing), ("unexpected", self.unexpected)):
+            if names:
+                more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+                line += f"; {what}: {', '.join(names[:3])}{more}"
+        return line
+
+
+@dataclass(frozen=True)
+class Tracking(Event):
+    """A tracker writes the run."""
+
+    event: ClassVar[str] = "tracking"
+    tracker: str
+    where: str
+
+    def sentence(self) -> str:
+        """Which, and where."""
+        return f"tracked by {self.tracker} in {self.where}"

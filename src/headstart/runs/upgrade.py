@@ -1,0 +1,90 @@
+"""Records of runs in today's names: the one place that knows how earlier versions of headstart wrote them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+_EVENT_NAMES = {
+    "chosen": "checkpoint_selected",
+    "head": "head_selected",
+    "head_start": "head_fitted_on_views",
+    "strength_sample": "penalty_sampled",
+    "computed_by": "prefix_computed",
+    "cost": "prefix_planned",
+    "stored": "activations_cached",
+    "not_stored": "not_cached",
+    "weights": "weights_loaded",
+    "no_effect": "option_without_effect",
+    "no_jitter": "jitter_without_effect",
+    "rates_found": "learning_rates_found",
+    "forecast": "estimates",
+    "not_measured": "latency_not_measured",
+}
+"""Name that an event had -> its name today."""
+
+_EPOCH_FIELDS = {
+    "select_loss": "validation_loss",
+    "select_accuracy": "validation_accuracy",
+    "rates": "lr",
+    "better": "improved",
+}
+_PHASE_FIELDS = {"learning_rates": "lr", "select_accuracy": "validation_accuracy"}
+_EVENT_FIELDS: Mapping[str, Mapping[str, str]] = {
+    "cost": {"way": "activations", "border": "cut_point"},
+    "stored": {"border": "cut_point"},
+    "not_stored": {"border": "cut_point"},
+    "chosen": {"weights": "checkpoint", "why": "reason"},
+    "head": {"kept": "head", "why": "reason"},
+    "engine": {"why": "reason"},
+    "advice": {"warning": "text"},
+    "rates_found": {"rates": "lr"},
+    "epoch_done": _EPOCH_FIELDS,
+    "phase_done": _PHASE_FIELDS,
+    "still_groups": {"rates": "lr"},
+    "first_epoch_below_probe": {"rates": "lr"},
+}
+"""Event, or kind of alarm -> the name that a field had -> its name today."""
+
+
+_VALUES = {"kind": {"solve": "linear_probe"}, "activations": {"stored": "cached"}}
+"""Field -> the value that it had -> its value today."""
+
+
+def upgraded_event(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A line of events.jsonl in today's names; one of today comes back as it is."""
+    name = str(row.get("event", ""))
+    if name == "alarm":
+        return {**_renamed(row, _EVENT_FIELDS.get(str(row.get("alarm")), {})), "event": _alarm_name(row)}
+    values = {**_renamed(row, _EVENT_FIELDS.get(name, {})), "event": _EVENT_NAMES.get(name, name)}
+    return {field: _VALUES.get(field, {}).get(str(value), value) for field, value in values.items()}
+
+
+def _alarm_name(row: Mapping[str, Any]) -> str:
+    kind = str(row.get("alarm"))
+    return "groups_unchanged" if kind == "still_groups" else kind
+
+
+def _renamed(row: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+    """The same values; a name that is there already wins over the one it replaces."""
+    return {names.get(name, name): value for name, value in row.items() if names.get(name) not in row}
+
+
+def upgraded_epoch(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row of the table of epochs, as checkpoints and metrics.json have it."""
+    return _renamed(row, _EPOCH_FIELDS)
+
+
+def upgraded_phase(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row of the table of phases, as checkpoints and metrics.json have it."""
+    values = _renamed(row, _PHASE_FIELDS)
+    return {**values, "kind": _VALUES["kind"].get(values["kind"], values["kind"])}
+
+
+def upgraded_warning(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A warning of a checkpoint or of metrics.json, which were called alarms."""
+    if "alarm" not in row:
+        return dict(row)
+    values = _renamed(row, {"rates": "lr"})
+    del values["alarm"]
+    return {"kind": _alarm_name(row), **values}
