@@ -188,14 +188,14 @@ def test_exactly_the_unfrozen_groups_move(prepare: Callable, options: dict, movi
     learned = [name for name in before if "running" not in name and "num_batches" not in name]
     moved = [name for name in learned if not torch.equal(before[name], after[name])]
     assert [group.name for group in groups if any(group.owns(name) for name in moved)] == moving
-    assert outcome.phases[-1]["trained"] == moving
+    assert outcome.phases[-1].trained == moving
     assert outcome.progress.alarms == []
 
 
 def test_blocks_are_groups_where_the_plan_says_so(prepare: Callable):
     task = prepare(strategy="partial", grain="block", unfreeze=3, epochs=1)
     _, outcome = run_fit(task)
-    trained = outcome.phases[-1]["trained"]
+    trained = outcome.phases[-1].trained
     assert len(trained) == 4
     assert len(task.classifier().groups) > 15
     assert trained == list(task.classifier().group_names[-4:])
@@ -210,7 +210,7 @@ def test_scratch_reads_no_weights_and_moves_statistics(prepare: Callable, monkey
     before = weights(task.classifier())
     assert equal(before, weights(task.classifier())), "the seed decides random weights"
     classifier, outcome = run_fit(task)
-    assert [phase["name"] for phase in outcome.phases] == ["train"]
+    assert [phase.name for phase in outcome.phases] == ["train"]
     assert outcome.probe_accuracy is None
     assert outcome.chosen == "train/1"
     buffers = [name for name in before if "running" in name]
@@ -404,8 +404,8 @@ def test_patience_ends_a_phase_also_when_the_run_was_stopped_in_between(
         if outcome.stopped:
             _, outcome = run_fit(task)
         phase = outcome.progress.phases[0]
-        assert phase["ended"] == "no better epoch for 2"
-        assert phase["epochs_run"] == 3 if name == "straight" else len(outcome.progress.rows) == 3
+        assert phase.ended == "no better epoch for 2"
+        assert phase.epochs_run == 3 if name == "straight" else len(outcome.progress.rows) == 3
 
 
 def test_a_loss_that_is_no_number_from_the_start_leaves_nothing_to_keep(
@@ -464,7 +464,7 @@ def test_the_budget_keeps_the_best_so_far_and_finishes(prepare: Callable):
     assert outcome.stopped == "budget"
     assert outcome.chosen in ("probe", "tune/1")
     assert not outcome.progress.done
-    assert [(p["name"], p["ended"]) for p in outcome.phases][1:] == [("tune", "stopped by the budget")]
+    assert [(p.name, p.ended) for p in outcome.phases][1:] == [("tune", "stopped by the budget")]
 
 
 @pytest.mark.parametrize(

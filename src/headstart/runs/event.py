@@ -14,7 +14,7 @@ from functools import cache
 from typing import Any, ClassVar, Literal, Self, TypeVar
 
 EventLevel = Literal["info", "warning", "error"]
-"""warning: a figure may mislead, or something that was asked for is not done. error: a fault of the data."""
+"""warning: a figure may mislead, or a request is not followed. error: a fault of the data."""
 
 T = TypeVar("T")
 

@@ -46,7 +46,7 @@ class RunStopped(Event):
 
 @dataclass(frozen=True)
 class Stopping(Event):
-    """A signal asks the run to stop; told at once, not logged."""
+    """A signal requests the run to stop; shown at once, not logged."""
 
     event: ClassVar[str] = "stopping"
     text: str

@@ -1,4 +1,4 @@
-"""Warnings of a run as events: what can mislead whoever reads its figures, or was asked for and is not done."""
+"""Warnings of a run as events: what can mislead whoever reads its figures, and requests that are not followed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from headstart.runs.event import Event, EventLevel
 
 @dataclass(frozen=True)
 class WarningEvent(Event):
-    """An event after which a figure may mislead, or something that was asked for is not done."""
+    """An event after which a figure may mislead, or a request is not followed."""
 
     @property
     def urgency(self) -> EventLevel:
@@ -79,7 +79,7 @@ class OptionWithoutEffect(WarningEvent):
 
 @dataclass(frozen=True)
 class JitterWithoutEffect(WarningEvent):
-    """Channel jitter was asked for in a phase that caches nothing."""
+    """Channel jitter was requested in a phase that caches nothing."""
 
     event: ClassVar[str] = "jitter_without_effect"
     phase: str

@@ -328,7 +328,7 @@ def test_a_killed_run_goes_on_in_the_same_series(image_folder: Path, tmp_path: P
     assert [step for step, _ in scalars["lr/head"]] == [1, 2]
     val = answer.metrics["val"]
     assert scalars["report/accuracy_low"] == [(2, pytest.approx(val["accuracy_interval"][0]))]
-    assert len(texts_of(folder)["phases"]) == 2
+    assert len(texts_of(folder)["phases"]) == 3
     assert texts_of(folder)["status"] == [(2, "finished")]
     from mlflow.tracking import MlflowClient
 

@@ -84,7 +84,7 @@ def test_a_short_budget_is_one_sentence_more(capsys: pytest.CaptureFixture[str])
     with console.training() as watcher:
         watcher.noted(ESTIMATE)
         watcher.noted(replace(ESTIMATE, speeds="guessed", budget="the budget ends it sooner"))
-        watcher.noted(PrefixPlanned("tune", "stored", "stage7", 4, "it takes less time"))
+        watcher.noted(PrefixPlanned("tune", "cached", "stage7", 4, "it takes less time"))
     captured = capsys.readouterr()
     lines = captured.err.splitlines()
     assert captured.out == ""
