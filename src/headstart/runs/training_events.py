@@ -226,6 +226,4 @@ class RuntimeEstimate(Event):
         if not self.past_runs or self.low_seconds is None or self.high_seconds is None:
             return line + _UNTESTED[self.speeds]
         low, high = duration_text(self.low_seconds), duration_text(self.high_seconds)
-        return (
-            f"{line}; the last {self.past_runs} estimates here were off by as much as would make this {low} to {high}"
-        )
+        return f"{line}; by the errors of the last {self.past_runs} estimates on this machine it is {low} to {high}"
