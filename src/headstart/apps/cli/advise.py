@@ -191,7 +191,7 @@ def _cost_lines(advice: Advice) -> list[str]:
         f"{cost.disk_gb:.1f} GB of disk; rented {usd_text(cost.usd)}",
         f"          from scratch instead: {usual['labelled_images']} labelled images, {usual['time']}, {usual['usd']} "
         f"of GPU time, risk {usual['risk']}; here about {duration_text(prices.scratch.seconds)}",
-        f"          speed: {prices.machine.assumption}",
+        f"          throughput: {prices.machine.assumption}",
         f"          price: {prices.machine.rented.machine}, ${prices.machine.rented.usd_per_hour:g} an hour; "
         f"{prices.machine.rented.source}",
     ]
