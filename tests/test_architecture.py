@@ -278,7 +278,7 @@ except SystemExit as stop:
         "from headstart.workflow.plans import *; make_plan(TrainOptions(DataPlan(source='x'))).to_yaml()",
         "import headstart.data.checks.image_checks, headstart.data.preprocess, headstart.data.splits",
         "import headstart.knowledge.domains",
-        "import headstart.engine.costs.estimate, headstart.engine.store.kept_rows, headstart.engine.costs.memory",
+        "import headstart.engine.costs.estimate, headstart.engine.store.cached_rows, headstart.engine.costs.memory",
     ],
 )
 def test_light_commands_never_import_torch(code: str):

@@ -104,9 +104,9 @@ def test_stored_views_differ_are_seeded_and_moved_through_the_counter(prepare: C
     count = len(images.roles.train)
     rows = feed.training.take(np.arange(2 * count))[0]
     assert not np.allclose(rows[:count], rows[count:])
-    assert images.spent.so_far().views["varied"] >= 2 * count
+    assert images.meter.reading().views["augmented"] >= 2 * count
     feed.select_logits(lambda done: None)
-    assert images.spent.so_far().moved_bytes > 0
+    assert images.meter.reading().read_bytes > 0
 
 
 @given(seed=st.integers(0, 9), name=st.text(max_size=9), views=st.integers(1, 64), tour=st.integers(0, 4))

@@ -18,9 +18,9 @@ from headstart.engine.costs.network import NetworkFacts, facts_of_card
 from headstart.engine.costs.training_cost import (
     TrainingCost,
     TrainingMachine,
-    cost_of,
     machine_for,
     pretraining_seconds,
+    training_cost_of,
 )
 from headstart.knowledge.choosing import RULE_OF_THUMB, SCRATCH_IMAGES
 from headstart.knowledge.citations import source_of
@@ -124,7 +124,7 @@ def _cost(strategy: str, situation: Situation, start: _Start, *, images: int) ->
             training_images=images,
         )
     )
-    return cost_of(
+    return training_cost_of(
         plan.phases,
         images,
         classes=situation.classes,

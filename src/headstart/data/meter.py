@@ -19,12 +19,12 @@ class MeterReading:
     views: Mapping[ViewKind, int]
     view_seconds: Mapping[ViewKind, float]
     """Of one core."""
-    moved_bytes: int
-    moved_seconds: float
+    read_bytes: int
+    read_seconds: float
 
 
-class Spent:
-    """Counts what views and reading stored rows take; may be told from several threads."""
+class Meter:
+    """Counts what views and reading stored rows take; several threads may use it."""
 
     def __init__(self, *, clock: Callable[[], float] = time.thread_time) -> None:
         """Start at nothing.
@@ -35,7 +35,7 @@ class Spent:
         self._lock, self._clock = threading.Lock(), clock
         self._views: dict[ViewKind, int] = {"plain": 0, "augmented": 0}
         self._view_seconds: dict[ViewKind, float] = {"plain": 0.0, "augmented": 0.0}
-        self._moved_bytes, self._moved_seconds = 0, 0.0
+        self._read_bytes, self._read_seconds = 0, 0.0
 
     @contextmanager
     def view(self, kind: ViewKind) -> Iterator[None]:
@@ -47,13 +47,13 @@ class Spent:
             self._views[kind] += 1
             self._view_seconds[kind] += seconds
 
-    def moved(self, count: int, seconds: float) -> None:
+    def add_read(self, count: int, seconds: float) -> None:
         """So many bytes were read from the store."""
         with self._lock:
-            self._moved_bytes += count
-            self._moved_seconds += seconds
+            self._read_bytes += count
+            self._read_seconds += seconds
 
-    def so_far(self) -> MeterReading:
+    def reading(self) -> MeterReading:
         """A copy."""
         with self._lock:
-            return MeterReading(dict(self._views), dict(self._view_seconds), self._moved_bytes, self._moved_seconds)
+            return MeterReading(dict(self._views), dict(self._view_seconds), self._read_bytes, self._read_seconds)

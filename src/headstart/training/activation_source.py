@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from headstart.engine.prefix.engine_choice import EngineWish
+from headstart.engine.prefix.engine_choice import EngineOption
 from headstart.engine.store.activations import Activations, FrozenPart
 from headstart.engine.store.training_images import TrainingImages
 from headstart.networks.backbone import Classifier
@@ -20,7 +20,7 @@ class ActivationSource:
     classifier: Classifier
     images: TrainingImages
     """With a store, or without."""
-    engine: EngineWish = "auto"
+    engine: EngineOption = "auto"
     """What computes the frozen part."""
     observer: Observer = field(default_factory=Observer)
     """Told how far it is."""

@@ -93,10 +93,10 @@ class PixelFeed:
 
         def view(record: ImageRecord) -> NetworkInput:
             if wish.preset == "none":
-                with self.images.spent.view("plain"):
+                with self.images.meter.view("plain"):
                     return read_view(record, spec)
             rng = view_rng(self.seed, epoch, record.id)
-            with self.images.spent.view("augmented"):
+            with self.images.meter.view("augmented"):
                 return augmented_input(record, spec, preset=wish.preset, flip=wish.flip, rng=rng)
 
         return view
@@ -143,7 +143,7 @@ class StoredFeed:
         device = next(self.classifier.network.parameters()).device
         started = time.perf_counter()
         arrays = reader.take(rows)
-        self.images.spent.moved(sum(array.nbytes for array in arrays), time.perf_counter() - started)
+        self.images.meter.add_read(sum(array.nbytes for array in arrays), time.perf_counter() - started)
         found = []
         for array, crossing in zip(arrays, self.made.crossing, strict=True):
             tensor = torch.from_numpy(array).to(device)
@@ -217,11 +217,11 @@ def feed_for(
         made = made or cut_at(classifier, wanted.cut_point, size=images.spec.size)
         kept = source.activations(frozen_part(classifier, made))
         assert kept is not None
-        plain = evaluation_view(images.spec, images.spent)
+        plain = evaluation_view(images.spec, images.meter)
         views = [plain]
         if augmentation.preset != "none":
-            numbers, spec, digests, spent = range(wanted.views), images.spec, images.digests, images.spent
-            views = [training_view_of(n, spec, digests, augmentation, seed=seed, spent=spent) for n in numbers]
+            numbers, spec, digests, meter = range(wanted.views), images.spec, images.digests, images.meter
+            views = [training_view_of(n, spec, digests, augmentation, seed=seed, meter=meter) for n in numbers]
         training, select = _filled(kept, source, views, plain)
     except (
         ModelError,

@@ -87,7 +87,7 @@ def _view(plan: StartTerms, images: TrainingImages, number: int) -> View:
     def prepare(record: ImageRecord) -> NetworkInput:
         of = digests[record.id].hex() if record.id in digests else record.id
         rng = view_rng(plan.seed, 0, of, number)
-        with images.spent.view("augmented"):
+        with images.meter.view("augmented"):
             return augmented_input(record, spec, preset=wish.preset, flip=wish.flip, rng=rng)
 
     return View(random_view(plan.seed, number), views_drawn_from(wish), prepare)

@@ -11,21 +11,21 @@ from hypothesis import strategies as st
 
 from headstart.engine.costs.estimate import (
     FEWEST_POINTS,
+    MOST_CACHED_VIEWS,
     MOST_POINTS,
-    MOST_VIEWS,
     REUSE,
     Estimator,
     Phases,
+    cached_bytes,
     first_trained,
     frozen_cut_points,
     points_for,
-    stored_bytes,
     views_to_cache,
 )
 from headstart.engine.costs.network import PIXELS, CutPoint, NetworkFacts
 from headstart.engine.costs.phase_estimate import (
     TEST_ROWS,
-    Estimate,
+    CostEstimate,
     FrozenPrefixChoice,
     ImageCounts,
     PhaseEstimate,
@@ -94,7 +94,7 @@ def estimate(
     speeds: Speeds,
     settings: Settings,
     chosen_by: Speeds | None = None,
-) -> Estimate:
+) -> CostEstimate:
     return Estimator(counts, facts, speeds, settings).estimate(phases, chosen_by=chosen_by)
 
 
@@ -262,7 +262,7 @@ def test_stored_is_chosen_exactly_where_it_fits_and_is_not_slower(
     one = phase(unfreeze, epochs)
     ways = {}
     for point in frozen_cut_points(one, FACTS):
-        size = stored_bytes(point, counts.train * wanted + counts.validation, "float16")
+        size = cached_bytes(point, counts.train * wanted + counts.validation, "float16")
         if size <= room:
             way = FrozenPrefixChoice("cached", point.name, wanted, size, "")
             ways[point.name] = train_phase(one, way, counts, FACTS, speeds, said).seconds
@@ -282,10 +282,10 @@ def test_fewer_views_are_stored_only_where_more_do_not_fit(
     counts: ImageCounts, speeds: Speeds, epochs: int, room: float
 ):
     made = choose(phase(1, epochs), counts, FACTS, speeds, terms(room_bytes=room))
-    wanted = min(MOST_VIEWS, epochs)
+    wanted = min(MOST_CACHED_VIEWS, epochs)
     assert made.views <= wanted
     if made.activations == "cached" and made.views < wanted:
-        assert stored_bytes(FACTS.cut_point("c"), counts.train * (made.views + 1) + counts.validation, "float16") > room
+        assert cached_bytes(FACTS.cut_point("c"), counts.train * (made.views + 1) + counts.validation, "float16") > room
         assert f"{made.views} of {wanted} views" in made.why
 
 
@@ -353,7 +353,7 @@ def test_views_are_those_that_were_asked_for_but_never_more_than_epochs(preset, 
 
 def test_room_that_one_phase_takes_is_not_there_for_the_next():
     rows = COUNTS.train * 4 + COUNTS.validation
-    room = stored_bytes(FACTS.cut_point("c"), rows, "float16") * 1.5
+    room = cached_bytes(FACTS.cut_point("c"), rows, "float16") * 1.5
     first, second, _ = estimate([phase(), phase()], COUNTS, FACTS, SPEEDS, terms(room_bytes=room)).phases
     assert first.choice.views == 4
     assert second.choice.views < 4

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from headstart.engine.costs.phase_estimate import Estimate, PhaseEstimate
+from headstart.engine.costs.phase_estimate import CostEstimate, PhaseEstimate
 
 
 @pytest.mark.parametrize(
@@ -19,7 +19,7 @@ from headstart.engine.costs.phase_estimate import Estimate, PhaseEstimate
 )
 def test_a_short_budget_is_said_to_end_where_it_does(budget: float, sentence: str):
     tune = PhaseEstimate("tune", frozen_seconds=20, steps_seconds=50, once_seconds=20, epochs=10)
-    made = Estimate(
+    made = CostEstimate(
         (
             PhaseEstimate("probe", frozen_seconds=8, other_seconds=2, once_seconds=8),
             tune,
@@ -35,5 +35,5 @@ def test_an_estimate_is_the_sum_of_its_phases():
     parts = {"views": 1, "frozen": 2, "steps": 3, "validation": 4, "other": 5, "search": 6}
     one = PhaseEstimate("a", **{f"{name}_seconds": seconds for name, seconds in parts.items()})
     two = PhaseEstimate("b", steps_seconds=1, stored_bytes=7)
-    made = Estimate((one, two), memory_bytes=0, origin="guessed")
+    made = CostEstimate((one, two), memory_bytes=0, origin="guessed")
     assert (one.seconds, made.seconds, made.stored_bytes) == (21, 22, 7)

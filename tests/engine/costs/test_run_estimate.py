@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from headstart.engine.costs import quick_benchmark, run_estimate
-from headstart.engine.costs.estimate import stored_bytes
+from headstart.engine.costs.estimate import cached_bytes
 from headstart.engine.costs.memory import Measurements
 from headstart.engine.costs.network import expected_gain
 from headstart.engine.costs.phase_estimate import TEST_ROWS
@@ -78,7 +78,7 @@ def test_estimated_bytes_are_those_that_the_store_writes(prepare: Callable, tmp_
     feed_for(settled, source, augmentation=task.plan.augmentation, seed=0, made=found.cut)
     rows = 2 * costs.counts.train + costs.counts.validation
     written = sum(path.stat().st_size for path in (tmp_path / "store").rglob("*.shard"))
-    assert stored_bytes(costs.facts.cut_point("stage6"), rows, "float16") == pytest.approx(written, rel=0.05)
+    assert cached_bytes(costs.facts.cut_point("stage6"), rows, "float16") == pytest.approx(written, rel=0.05)
     announced = costs.announced([phase])
     assert announced["stored_bytes"] <= 2 * 1280 * rows, "only the end is still to be stored"
     assert announced["phases"][0]["once_seconds"] == 0

@@ -19,7 +19,7 @@ CARDS = [find_model(name).card for name in ("timm/test_resnet", "timm/test_vit")
 
 
 def stable(images_per_second: float) -> Timing:
-    seconds = throughput.BATCH_IMAGES / images_per_second
+    seconds = throughput.TIMED_IMAGES / images_per_second
     return Timing(seconds, seconds, seconds, "stable")
 
 

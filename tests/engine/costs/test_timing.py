@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from headstart.data.meter import Spent
+from headstart.data.meter import Meter
 from headstart.engine.costs import run_estimate
 from headstart.engine.costs.memory import Measurements, recall
 from headstart.engine.costs.network import PIXELS
@@ -52,7 +52,7 @@ class Player:
     def __init__(self, costs: RunEstimates, timing: TimingObserver, clock: Clock) -> None:
         self.costs, self.timing, self.clock = costs, timing, clock
         self.bars = False
-        self.spent = costs.images.spent
+        self.meter = costs.images.meter
 
     def bar(self) -> None:
         """A progress bar that marks no span."""
@@ -73,10 +73,10 @@ class Player:
             self.clock.now += each + read
             if number < views:
                 self.clock.now += VIEW / self.costs.speeds().cores
-                self.spent._views["plain"] += 1
-                self.spent._view_seconds["plain"] += VIEW
+                self.meter._views["plain"] += 1
+                self.meter._view_seconds["plain"] += VIEW
             if read:
-                self.spent.moved(BYTES, read)
+                self.meter.add_read(BYTES, read)
             self.timing.span_advanced(1)
         self.timing.span_ended(kind)
         self.bar()
@@ -327,7 +327,7 @@ def test_a_real_run_of_two_epochs_teaches_its_speeds_by_an_injected_clock(
     monkeypatch.setenv("HEADSTART_HOME", str(tmp_path / "home"))
     task = prepare("two epochs", folder=make_folder("forty", per_class=60), strategy="partial", unfreeze=1, epochs=2)
     plan = task.plan.model_copy(update={"phases": (task.plan.phases[1].model_copy(update={"head_refit_views": 0}),)})
-    images = replace(task.images, spent=Spent(clock=lambda: 0.0))  # views cost nothing, whatever the machine does
+    images = replace(task.images, meter=Meter(clock=lambda: 0.0))  # views cost nothing, whatever the machine does
     clock, classifier = Clock(), task.classifier()
     monkeypatch.setattr(run_estimate.time, "monotonic", clock)
     timing = TimingObserver(run_estimates(classifier, images), clock=clock)

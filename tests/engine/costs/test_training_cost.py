@@ -10,9 +10,9 @@ from headstart.engine.costs.speeds import CORE_SPEED, GPU_SPEED
 from headstart.engine.costs.training_cost import (
     HEAD_START_SECONDS,
     Hardware,
-    cost_of,
     machine_for,
     pretraining_seconds,
+    training_cost_of,
     usual_routes,
 )
 from headstart.networks.cards.finding import find_model
@@ -31,7 +31,7 @@ def plan(strategy: str, images: int) -> Plan:
 
 def seconds(strategy: str, images: int, hardware: Hardware = CPU) -> float:
     machine = machine_for(hardware, NETWORK, Measurements(), resolution=None)
-    return cost_of(
+    return training_cost_of(
         plan(strategy, images).phases,
         images,
         classes=None,

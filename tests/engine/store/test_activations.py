@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from headstart.data.loading import read_view
-from headstart.data.meter import Spent
+from headstart.data.meter import Meter
 from headstart.data.sources.reading import ImageRecord, open_source
 from headstart.engine.prefix import engines as engines_module
 from headstart.engine.prefix.engines import features_of, head_answers
@@ -269,11 +269,11 @@ def test_rows_that_lie_there_need_no_room_also_while_somebody_reads_them(
 
 
 def test_the_evaluation_view_is_that_of_every_evaluation_and_is_counted(image_folder: Path):
-    record, spent = open_source(str(image_folder)).records[0], Spent()
-    view = evaluation_view(SPEC, spent)
+    record, meter = open_source(str(image_folder)).records[0], Meter()
+    view = evaluation_view(SPEC, meter)
     assert (view.name, view.drawn_from) == (EVALUATION, EVALUATION)
     assert np.array_equal(view.prepare(record), read_view(record, SPEC))
-    assert spent.so_far().views["plain"] == 1
+    assert meter.reading().views["plain"] == 1
     assert np.array_equal(evaluation_view(SPEC).prepare(record), read_view(record, SPEC))
 
 

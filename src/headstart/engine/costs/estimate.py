@@ -18,7 +18,7 @@ from headstart.engine.costs.memory import Origin
 from headstart.engine.costs.network import PIXELS, CutPoint, NetworkFacts
 from headstart.engine.costs.phase_estimate import (
     TEST_ROWS,
-    Estimate,
+    CostEstimate,
     FrozenPrefixChoice,
     ImageCounts,
     PhaseEstimate,
@@ -32,7 +32,7 @@ from headstart.plan.sections import AugmentationPlan, FrozenPrefixPlan, ProbePha
 
 Phases: TypeAlias = Sequence[ProbePhase | TrainPhase]
 
-MOST_VIEWS = 4
+MOST_CACHED_VIEWS = 4
 """Views of an image that are stored where the plan leaves their number open."""
 REUSE = 1.25
 """Storing is preferred unless it takes this many times as long as not storing: stored activations serve other phases
@@ -67,7 +67,7 @@ class Estimator:
     speeds: Speeds
     settings: Settings
 
-    def estimate(self, phases: Phases, *, chosen_by: Speeds | None = None) -> Estimate:
+    def estimate(self, phases: Phases, *, chosen_by: Speeds | None = None) -> CostEstimate:
         """Seconds and bytes of every phase as if it ran to its end; early stopping and skipped phases only take less.
 
         Args:
@@ -84,7 +84,7 @@ class Estimator:
                 made.append(left.train_phase(phase, self._planned(phase) or anew.choose(phase)))
             room -= made[-1].stored_bytes
         made.append(self._end(phases))
-        return Estimate(tuple(made), self.memory_bytes(phases), self._origin(made))
+        return CostEstimate(tuple(made), self.memory_bytes(phases), self._origin(made))
 
     def choose(self, phase: TrainPhase) -> FrozenPrefixChoice:
         """Cached or computed, cut where, and in how many views.
@@ -101,7 +101,7 @@ class Estimator:
         wanted, smallest = views_to_cache(settings.augmentation, phase.epochs), 0
         for views in _views_to_try(settings.augmentation, phase.epochs):
             rows = self.counts.train * views + self.counts.validation
-            sizes = {one.name: stored_bytes(one, rows, settings.store) for one in points}
+            sizes = {one.name: cached_bytes(one, rows, settings.store) for one in points}
             smallest = min(sizes.values())
             ways = [
                 FrozenPrefixChoice("cached", name, views, size, "")
@@ -142,10 +142,10 @@ class Estimator:
             core_seconds = counts.train * choice.views * view + counts.validation * speeds.plain_view
             frozen = self._frozen_seconds(missing, point.name, point.share)
             unmeasured += 0.0 if self._has_run(point.name) else frozen
-            added = stored_bytes(point, missing, settings.store)
+            added = cached_bytes(point, missing, settings.store)
             frozen += added / speeds.store
             views = self._besides(core_seconds * missing / max(rows, 1) / speeds.cores, frozen)
-            read, once = stored_bytes(point, 1, settings.store) / speeds.store, views + frozen
+            read, once = cached_bytes(point, 1, settings.store) / speeds.store, views + frozen
             steps, validation = steps + counts.train * read, validation + counts.validation * read
         return PhaseEstimate(
             phase.name,
@@ -201,7 +201,7 @@ class Estimator:
         if said.cut_point is None or store == "off" or said.cut_point not in self.network.groups[1:]:
             return replace(_COMPUTED, why="as the plan says")
         rows = self.counts.train * said.views + self.counts.validation
-        size = stored_bytes(self.network.cut_point(said.cut_point), rows, store)
+        size = cached_bytes(self.network.cut_point(said.cut_point), rows, store)
         return FrozenPrefixChoice("cached", said.cut_point, said.views, size, "as the plan says")
 
     def _origin(self, phases: Sequence[PhaseEstimate]) -> Origin:
@@ -232,7 +232,7 @@ class Estimator:
         else:
             passes = [forward, with_head, with_head, whole]
         if start != PIXELS:
-            read = stored_bytes(self.network.cut_point(start), 1, self.settings.store) / self.speeds.store
+            read = cached_bytes(self.network.cut_point(start), 1, self.settings.store) / self.speeds.store
             return images * (sum(passes) + len(passes) * read)
         return sum(images * each + self._besides(images * view / self.speeds.cores, images * each) for each in passes)
 
@@ -270,7 +270,7 @@ class Estimator:
 
     def _pooled_bytes(self, rows: int) -> int:
         store = self.settings.store
-        return stored_bytes(self.network.pooled, rows, store) if store != "off" else 0
+        return cached_bytes(self.network.pooled, rows, store) if store != "off" else 0
 
     def _frozen_seconds(self, images: int, cut_point: str, share: float, *, setup: float | None = None) -> float:
         """By whichever engine is done first, set-up included."""
@@ -331,10 +331,10 @@ def views_to_cache(augmentation: AugmentationPlan, epochs: int) -> int:
     """Cached views of an image where there is room: never more than epochs that could see them."""
     if augmentation.preset == "none":
         return 1
-    return min(MOST_VIEWS if augmentation.cached_views == "auto" else augmentation.cached_views, epochs)
+    return min(MOST_CACHED_VIEWS if augmentation.cached_views == "auto" else augmentation.cached_views, epochs)
 
 
-def stored_bytes(point: CutPoint, rows: int, precision: StorePrecision) -> int:
+def cached_bytes(point: CutPoint, rows: int, precision: StorePrecision) -> int:
     """Bytes of rows in the store."""
     return rows * (point.bytes_per_image // (2 if precision == "float16" else 1) + _ROW_BYTES)
 

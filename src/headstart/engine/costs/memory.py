@@ -27,7 +27,7 @@ from headstart.files import has_file, home, locked, read_json, update_json
 Origin: TypeAlias = Literal["measured", "related", "guessed"]
 """Of the figures behind an estimate. measured: of this network on this machine. related: of other networks, or of a
 quick benchmark of this one. guessed: nothing ran here, so they are those of usual cores."""
-Section: TypeAlias = Literal["figures", "networks", "uncut", "estimates", "throughputs", "engines"]
+MemorySection: TypeAlias = Literal["figures", "networks", "uncut", "estimates", "throughputs", "engines"]
 
 _FORMAT = 1
 _WEIGHT = 0.7
@@ -60,7 +60,7 @@ class Measurements:
     """`NetworkFacts.name` -> cut points at which the network could not be cut."""
     estimates: dict[str, list[float]] = field(default_factory=dict)
     """Origin -> measured by estimated seconds of the last runs, oldest first."""
-    changed: set[tuple[Section, str]] = field(default_factory=set, compare=False, repr=False)
+    changed: set[tuple[MemorySection, str]] = field(default_factory=set, compare=False, repr=False)
     """What is not in the file yet."""
     tested: list[tuple[Origin, float]] = field(default_factory=list, compare=False, repr=False)
     """Ratios that are not in the file yet."""
@@ -125,7 +125,7 @@ def remember(machine: str, measured: Measurements) -> None:
 
     def with_measured(found: dict[str, Any]) -> dict[str, Any]:
         now = _measurements(found, machine)
-        sections: dict[Section, dict[str, Any]] = {
+        sections: dict[MemorySection, dict[str, Any]] = {
             "figures": now.figures,
             "networks": now.networks,
             "uncut": now.uncut,
@@ -157,12 +157,12 @@ def _measurements(found: dict[str, Any], machine: object) -> Measurements:
     return Measurements()
 
 
-def recall_value(machine: str, section: Section, key: str) -> Any:  # noqa: ANN401 - JSON
+def recall_value(machine: str, section: MemorySection, key: str) -> Any:  # noqa: ANN401 - JSON
     """One remembered value as JSON gives it, which callers check; None where there is none."""
     return _section(_read(), machine, section).get(key)
 
 
-def remember_value(machine: str, section: Section, key: str, value: object) -> None:
+def remember_value(machine: str, section: MemorySection, key: str, value: object) -> None:
     """Write one value; all others stay, whatever other processes wrote meanwhile.
 
     Raises:
@@ -183,7 +183,7 @@ def _read() -> dict[str, Any]:
     return read_json(path)  # a folder that may only be read has no lock; the file is replaced as a whole anyway
 
 
-def _section(found: dict[str, Any], machine: object, section: Section) -> dict[str, Any]:
+def _section(found: dict[str, Any], machine: object, section: MemorySection) -> dict[str, Any]:
     """A copy of one section of one machine; empty where it is not there or damaged."""
     with contextlib.suppress(KeyError, TypeError, ValueError):
         if found["format"] == _FORMAT:
@@ -191,7 +191,7 @@ def _section(found: dict[str, Any], machine: object, section: Section) -> dict[s
     return {}
 
 
-def _with(found: dict[str, Any], machine: str, sections: Mapping[Section, dict[str, Any]]) -> dict[str, Any]:
+def _with(found: dict[str, Any], machine: str, sections: Mapping[MemorySection, dict[str, Any]]) -> dict[str, Any]:
     """The file with some sections of one machine replaced."""
     machines = found.get("machines") if found.get("format") == _FORMAT else None
     machines = machines if isinstance(machines, dict) else {}

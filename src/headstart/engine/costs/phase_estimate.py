@@ -117,7 +117,7 @@ class PhaseEstimate:
 
 
 @dataclass(frozen=True, slots=True)
-class Estimate:
+class CostEstimate:
     """Runtime and memory of the phases of a plan."""
 
     phases: tuple[PhaseEstimate, ...]

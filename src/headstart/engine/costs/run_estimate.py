@@ -14,7 +14,7 @@ from headstart.engine.costs.estimate import Estimator, Phases, first_trained, fr
 from headstart.engine.costs.memory import Measurements, recall
 from headstart.engine.costs.network import CutPoint, NetworkFacts
 from headstart.engine.costs.network_counts import card_facts_of, counted_facts_of
-from headstart.engine.costs.phase_estimate import TEST_ROWS, Estimate, ImageCounts, Settings
+from headstart.engine.costs.phase_estimate import TEST_ROWS, CostEstimate, ImageCounts, Settings
 from headstart.engine.costs.quick_benchmark import benchmarked_speeds, benchmarked_views
 from headstart.engine.costs.speeds import (
     NO_BENCHMARK,
@@ -27,12 +27,12 @@ from headstart.engine.costs.speeds import (
     speeds_of,
 )
 from headstart.engine.prefix.cut import CutNetwork, NetworkGraph
-from headstart.engine.prefix.engine_choice import EngineWish
+from headstart.engine.prefix.engine_choice import EngineOption
 from headstart.engine.store import limit
 from headstart.engine.store.activations import POOLED_DEPTHS, library_of
+from headstart.engine.store.cached_rows import count_cached_rows
 from headstart.engine.store.frozen_part import border_label, graph_of_classifier, views_drawn_from
 from headstart.engine.store.index import POOLED
-from headstart.engine.store.kept_rows import rows_kept
 from headstart.engine.store.store import EVALUATION, random_view, row_ids
 from headstart.engine.store.training_images import TrainingImages
 from headstart.errors import ModelError
@@ -70,7 +70,7 @@ class RunEstimates:
     augmentation: AugmentationPlan = field(default_factory=AugmentationPlan)
     selection: SelectionPlan = field(default_factory=SelectionPlan)
     batch_size: int = 32
-    engine: EngineWish = "auto"
+    engine: EngineOption = "auto"
     seed: int = 0
     benchmark: BenchmarkedSpeeds | None = None
     """None: the quick benchmark before the first estimate is still to come."""
@@ -87,7 +87,7 @@ class RunEstimates:
         selection: SelectionPlan,
         *,
         batch_size: int,
-        engine: EngineWish,
+        engine: EngineOption,
         seed: int,
     ) -> RunEstimates:
         """This, with what the plan says from now on."""
@@ -149,7 +149,7 @@ class RunEstimates:
         }
         return RuntimeEstimate.from_dict(values)
 
-    def _range(self, made: Estimate, seconds: float) -> dict[str, Any]:
+    def _range(self, made: CostEstimate, seconds: float) -> dict[str, Any]:
         """The range of past estimates of this origin around these seconds; none after too few runs."""
         past = self.known.past_estimates(made.origin)
         return {
@@ -158,7 +158,7 @@ class RunEstimates:
             "past_runs": 0 if past is None else past.runs,
         }
 
-    def _without_tuning(self, phases: Phases, estimator: Estimator) -> Estimate | None:
+    def _without_tuning(self, phases: Phases, estimator: Estimator) -> CostEstimate | None:
         """If tuning is skipped because it cannot improve on the probe; None where it is not skipped."""
         solved = [phase for phase in phases if isinstance(phase, ProbePhase)]
         if self.selection.when_cannot_improve == "tune_anyway" or not solved or len(solved) == len(phases):
@@ -298,12 +298,12 @@ class RunEstimates:
         assert self.images.store is not None
         if not digests:
             return 0
-        return rows_kept(
+        return count_cached_rows(
             self.images.store.root,
             np.concatenate([row_ids(digests, name) for name in names]),
             model=self.classifier.card.name,
             library=library_of(self.classifier),
-            border=label,
+            cut_point=label,
             spec=self.images.spec,
             precision=precision or self.images.precision,
             views=drawn_from,

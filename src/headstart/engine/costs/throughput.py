@@ -16,7 +16,7 @@ from headstart.measures.timing import Timing, timed
 from headstart.networks.backbone import build_network
 from headstart.networks.cards.catalog import ModelCard
 
-BATCH_IMAGES = 8
+TIMED_IMAGES = 8
 SECONDS_A_NETWORK = 1.0
 """Usual time of repetitions, after one pass that warms up; a busy machine is waited for up to five times as long."""
 
@@ -45,11 +45,11 @@ def measured_throughputs(
         throughput = measured.get(_key(card)) or known_throughput(card)  # cards may differ in their weights only
         if throughput is None:
             timing = _timing(card)
-            throughput = round(BATCH_IMAGES / timing.seconds, 2)
+            throughput = round(TIMED_IMAGES / timing.seconds, 2)
             if timing.stability == "stable":
                 remember_value(machine, "throughputs", _key(card), throughput)
             else:
-                on_unstable(card.name, (BATCH_IMAGES / timing.slowest, BATCH_IMAGES / timing.quickest))
+                on_unstable(card.name, (TIMED_IMAGES / timing.slowest, TIMED_IMAGES / timing.quickest))
         found[card.name] = measured[_key(card)] = throughput
         on_card(1)
     return found
@@ -72,7 +72,7 @@ def _timing(card: ModelCard) -> Timing:
     device = best_device()
     with torch.random.fork_rng(devices=[]):
         network = build_network(card).eval().to(device)
-    images = torch.zeros(BATCH_IMAGES, card.input.channels, card.input.size, card.input.size, device=device)
+    images = torch.zeros(TIMED_IMAGES, card.input.channels, card.input.size, card.input.size, device=device)
     images = images.to(memory_format=torch.channels_last)
 
     def run() -> None:

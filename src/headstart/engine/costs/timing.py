@@ -1,4 +1,4 @@
-"""The timing observer of a run: measured time of each phase beside its estimate, and speeds for the next estimate.
+"""The timing observer of a run: measured time of each phase next to its estimate, and speeds for the next estimate.
 
 It reads the spans that the loop marks, and the meter of views and stored rows; progress bars teach it nothing. Every
 phase that ends is remembered at once, so that a run that is killed has taught something too.
@@ -53,7 +53,7 @@ class _Span:
 
 
 class TimingObserver(Observer):
-    """Watches one run; `comparison` puts the measured times beside the first estimates."""
+    """Watches one run; `comparison` puts the measured times next to the first estimates."""
 
     def __init__(self, estimates: RunEstimates, *, clock: Callable[[], float] = time.monotonic) -> None:
         """Start the clock.
@@ -117,7 +117,7 @@ class TimingObserver(Observer):
         """Seconds an image of training steps or a validation pass, without making or reading what they compute on."""
         span, now, meter = self._spans[-1], self._clock(), self._meter()
         if kind in ("training_steps", "validation_pass") and span.images >= FEWEST_IMAGES:
-            besides = self._view_seconds(span.meter_began, meter) + meter.moved_seconds - span.meter_began.moved_seconds
+            besides = self._view_seconds(span.meter_began, meter) + meter.read_seconds - span.meter_began.read_seconds
             each = max(0.0, now - span.began - besides) / span.images
             (self._steps if kind == "training_steps" else self._validation).append(each)
 
@@ -132,7 +132,7 @@ class TimingObserver(Observer):
             self._learn_head(numbers, now - self._began - self._in_spans())
 
     def phase_done(self, row: PhaseDone) -> None:
-        """Its measured time goes beside its estimate, and its speeds are remembered."""
+        """Its measured time goes next to its estimate, and its speeds are remembered."""
         now = self._clock()
         if self._phase is not None and row.name == self._phase.name:
             self._measured[row.name] = now - self._began
@@ -148,7 +148,7 @@ class TimingObserver(Observer):
         self._ended = now
 
     def comparison(self) -> dict[str, Any]:
-        """The first estimates with `measured_seconds` beside them, of this process; call when the run has ended."""
+        """The first estimates with `measured_seconds` next to them, of this process; call when the run has ended."""
         now, known = self._clock(), self.estimates.known
         total = now - self.estimates.started
         if self._phase is not None:  # stopped in the middle of it
@@ -226,11 +226,11 @@ class TimingObserver(Observer):
             if meter.views[kind] >= FEWEST_IMAGES:
                 each = meter.view_seconds[kind] / meter.views[kind]
                 learn_view(estimates.known, kind, each, pixels=estimates.images.pixels)
-        if meter.moved_bytes >= _LEAST_BYTES:
-            estimates.known.learn("store", meter.moved_bytes / max(meter.moved_seconds, 1e-9))
+        if meter.read_bytes >= _LEAST_BYTES:
+            estimates.known.learn("store", meter.read_bytes / max(meter.read_seconds, 1e-9))
 
     def _meter(self) -> MeterReading:
-        return self.estimates.images.spent.so_far()
+        return self.estimates.images.meter.reading()
 
     def _in_spans(self) -> float:
         """Seconds of the spans since the phase began or the last one ended."""

@@ -112,7 +112,7 @@ def machine_for(
     return TrainingMachine(hardware, replace(speeds, cores=hardware.cores), CLOUD_GPU if on_gpu else CLOUD_CPU)
 
 
-def cost_of(
+def training_cost_of(
     phases: Sequence[ProbePhase | TrainPhase],
     images: int,
     *,

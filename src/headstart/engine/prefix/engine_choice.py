@@ -14,7 +14,7 @@ FEWEST_FOR_AN_ENGINE = 64
 """Fewer images are run through the network as it is."""
 
 EngineName: TypeAlias = Literal["torch", "onnxruntime"]
-EngineWish: TypeAlias = Literal["auto", "torch", "onnxruntime"]
+EngineOption: TypeAlias = Literal["auto", "torch", "onnxruntime"]
 
 EXPECTED_GAIN = 2.5
 """How much faster ONNX Runtime is than torch where that was not measured yet: ResNets gain the least."""
@@ -47,22 +47,22 @@ class EngineThroughputs:
         return self.onnxruntime <= self.torch and time.time() - self.measured_at > LOSS_HOLDS_SECONDS
 
 
-def sooner(images: int, torch_rate: float, known: EngineThroughputs | None, *, exported: bool) -> EngineName:
-    """The engine that is done first: N / rate, for ONNX Runtime plus its set-up.
+def sooner(images: int, torch_throughput: float, known: EngineThroughputs | None, *, exported: bool) -> EngineName:
+    """The engine that is done first: N / throughput, for ONNX Runtime plus its set-up.
 
     Args:
         images: To come.
-        torch_rate: Images a second of PyTorch, just measured.
+        torch_throughput: Images a second of PyTorch, just measured.
         known: What was measured before.
         exported: Whether the exported network is kept from an earlier run.
     """
-    rate = known.onnxruntime if known else EXPECTED_GAIN * torch_rate
+    rate = known.onnxruntime if known else EXPECTED_GAIN * torch_throughput
     if rate <= 0:
         return "torch"
     setup = known.setup_seconds if known else EXPECTED_SETUP_SECONDS
     if exported:
         setup = EXPECTED_RELOAD_SECONDS
-    return "onnxruntime" if setup + images / rate < images / torch_rate else "torch"
+    return "onnxruntime" if setup + images / rate < images / torch_throughput else "torch"
 
 
 def recall_engines(machine: str, part: str) -> EngineThroughputs | None:

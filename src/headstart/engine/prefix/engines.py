@@ -22,8 +22,8 @@ from headstart.data.sources.reading import ImageRecord
 from headstart.engine.prefix import engine_choice
 from headstart.engine.prefix.engine_choice import (
     FEWEST_FOR_AN_ENGINE,
+    EngineOption,
     EngineThroughputs,
-    EngineWish,
     in_a_line,
     is_of_the_moment,
     sooner,
@@ -112,7 +112,7 @@ def choose_engine(
     *,
     label: str,
     images_to_come: int,
-    wanted: EngineWish = "auto",
+    wanted: EngineOption = "auto",
     on_note: Note = lambda sentence: None,
 ) -> Engine:
     """The engine that is done first with the images to come; its answers to the sample are those of the network.
@@ -194,7 +194,7 @@ def _folded(subject: _Subject, images_to_come: int) -> tuple[Engine | None, str]
         return None, in_a_line(error)
 
 
-def _onnx_engine(subject: _Subject, images_to_come: int, wanted: EngineWish, on_note: Note) -> Engine | None:
+def _onnx_engine(subject: _Subject, images_to_come: int, wanted: EngineOption, on_note: Note) -> Engine | None:
     """None where it cannot run the prefix, gives other answers, or is done later than torch."""
     machine, name = machine_key(), f"{subject.name}, onnxruntime {runtime_version()}"
     known = engine_choice.recall_engines(machine, name)

@@ -15,10 +15,10 @@ import torch
 from torch import Tensor, nn
 
 from headstart.data.loading import read_view
-from headstart.data.meter import Spent
+from headstart.data.meter import Meter
 from headstart.data.preprocess import NetworkInput, view_version
 from headstart.data.sources.reading import ImageRecord
-from headstart.engine.prefix.engine_choice import EngineWish
+from headstart.engine.prefix.engine_choice import EngineOption
 from headstart.engine.prefix.engines import (
     FEWEST_FOR_AN_ENGINE,
     SAMPLE_IMAGES,
@@ -61,17 +61,17 @@ class View:
     """Reads the image and makes the view."""
 
 
-def evaluation_view(spec: InputSpec, spent: Spent | None = None) -> View:
+def evaluation_view(spec: InputSpec, meter: Meter | None = None) -> View:
     """What every evaluation sees of an image.
 
     Args:
         spec: What the network sees.
-        spent: Is told what making views takes.
+        meter: Counts the seconds of making views.
     """
-    told = Spent() if spent is None else spent
+    used = Meter() if meter is None else meter
 
     def prepare(record: ImageRecord) -> NetworkInput:
-        with told.view("plain"):
+        with used.view("plain"):
             return read_view(record, spec)
 
     return View(EVALUATION, EVALUATION, prepare)
@@ -142,7 +142,7 @@ class Activations:
     digests: Mapping[str, bytes]
     """Image id -> hash of its file, 16 bytes."""
     store: ActivationStore
-    wanted: EngineWish = "auto"
+    wanted: EngineOption = "auto"
     precision: Precision = "float16"
     on_note: Callable[[str], object] = lambda sentence: None
     images_to_come: int | None = None

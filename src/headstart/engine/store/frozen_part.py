@@ -7,7 +7,7 @@ from importlib import metadata
 
 import torch
 
-from headstart.data.meter import Spent
+from headstart.data.meter import Meter
 from headstart.data.preprocess import NetworkInput
 from headstart.data.sources.reading import ImageRecord
 from headstart.engine.prefix.cut import CutNetwork, NetworkGraph
@@ -76,7 +76,7 @@ def training_view_of(
     augmentation: AugmentationPlan,
     *,
     seed: int,
-    spent: Spent | None = None,
+    meter: Meter | None = None,
 ) -> View:
     """One seeded view; a function of the image's file and not of its name, because the store knows files.
 
@@ -86,14 +86,14 @@ def training_view_of(
         digests: Image id -> hash of its file.
         augmentation: What varies; any preset but none.
         seed: Of all views.
-        spent: Is told what making views takes.
+        meter: Counts the seconds of making views.
     """
     preset, flip = augmentation.preset, augmentation.flip
-    told = Spent() if spent is None else spent
+    used = Meter() if meter is None else meter
 
     def prepare(record: ImageRecord) -> NetworkInput:
         rng = view_rng(seed, 0, digests[record.id].hex(), number)
-        with told.view("augmented"):
+        with used.view("augmented"):
             return augmented_input(record, spec, preset=preset, flip=flip, rng=rng)
 
     return View(random_view(seed, number), views_drawn_from(augmentation), prepare)

@@ -10,7 +10,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from headstart.data.meter import Spent
+from headstart.data.meter import Meter
 from headstart.data.sources.reading import ImageRecord
 from headstart.data.splits import Roles
 from headstart.engine.costs.speeds import USUAL_PIXELS
@@ -37,7 +37,7 @@ class TrainingImages:
     """Of a typical image: tells how long reading one will take."""
     weights: Mapping[str, float] = field(default_factory=dict)
     """Image id -> how much it counts in what is minimised, > 0; empty: all alike."""
-    spent: Spent = field(default_factory=Spent)
+    meter: Meter = field(default_factory=Meter)
     """Is told what views and stored rows take."""
 
     def labels(self, records: Sequence[ImageRecord]) -> npt.NDArray[np.int64]:

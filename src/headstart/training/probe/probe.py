@@ -63,7 +63,7 @@ class PooledSource:
     def __init__(self, source: ActivationSource) -> None:
         """Look at the network's weights once: they must not change while this is used."""
         self._source, images = source, source.images
-        self._view = evaluation_view(images.spec, images.spent)
+        self._view = evaluation_view(images.spec, images.meter)
         self._activations = source.activations(pooled_part(source.classifier)) if images.store is not None else None
         if self._activations is not None:
             self._activations.images_to_come = len(images.roles.training_pool) + len(images.roles.test)

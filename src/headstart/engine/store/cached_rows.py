@@ -15,8 +15,8 @@ from headstart.files import kept_paths
 from headstart.input_spec import InputSpec
 
 
-def rows_kept(
-    root: Path, ids: Ids, *, model: str, library: str, border: str, spec: InputSpec, precision: str, views: str
+def count_cached_rows(
+    root: Path, ids: Ids, *, model: str, library: str, cut_point: str, spec: InputSpec, precision: str, views: str
 ) -> int:
     """Number of the rows `ids` in the space that has most of them.
 
@@ -27,7 +27,7 @@ def rows_kept(
         ids: From `store.row_ids`.
         model: The card's name.
         library: From `activations.library_of`.
-        border: As it is written in the space's description.
+        cut_point: As it is written in the space's description.
         spec: What the network sees of an image.
         precision: float16 or float32.
         views: What the views are drawn from.
@@ -35,7 +35,7 @@ def rows_kept(
     wanted = {
         "model": model,
         "library": library,
-        "border": border,
+        "border": cut_point,
         "input": json.loads(json.dumps(spec.to_dict())),
         "decode": view_version(),
         "precision": precision,

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from headstart.data.preprocess import view_version
-from headstart.engine.store.kept_rows import rows_kept
+from headstart.engine.store.cached_rows import count_cached_rows
 from headstart.engine.store.shards import Tensor
 from headstart.engine.store.store import EVALUATION, ActivationStore, SpaceKey, random_view, row_ids
 from headstart.input_spec import InputSpec
@@ -25,10 +25,10 @@ def fill(root: Path, images: list[bytes], *, weights: str = "w", border: str = "
 
 
 def kept(root: Path, **changes: object) -> int:
-    asked = {"model": "net", "library": "timm 1", "border": "pooled"}
+    asked = {"model": "net", "library": "timm 1", "cut_point": "pooled"}
     asked |= {"spec": SPEC, "precision": "float16", "views": EVALUATION}
     ids = changes.pop("ids", row_ids(IMAGES, EVALUATION))
-    return rows_kept(root, ids, **{**asked, **changes})
+    return count_cached_rows(root, ids, **{**asked, **changes})
 
 
 def test_the_space_with_most_of_the_rows_counts(tmp_path: Path):
@@ -37,7 +37,7 @@ def test_the_space_with_most_of_the_rows_counts(tmp_path: Path):
     fill(tmp_path, IMAGES[:8], weights="others")
     fill(tmp_path, IMAGES, border="before c")
     assert kept(tmp_path) == 8
-    assert kept(tmp_path, border="before c") == 12
+    assert kept(tmp_path, cut_point="before c") == 12
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_the_space_with_most_of_the_rows_counts(tmp_path: Path):
     [
         {"model": "other"},
         {"library": "timm 2"},
-        {"border": "c"},
+        {"cut_point": "c"},
         {"spec": SPEC.at_size(64)},
         {"precision": "float32"},
         {"views": "standard, flip all"},
