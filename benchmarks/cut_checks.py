@@ -172,13 +172,13 @@ def evaluation_faults(
             found = answers(parts.suffix(*crossing))
         if not equal(found, expected):
             faults.append(f"evaluation differs for {batch} images")
-    return faults + call_faults(classifier, parts.border, whole, below, above)
+    return faults + call_faults(classifier, parts.cut_point, whole, below, above)
 
 
 def frozen_faults(classifier: Classifier, parts: CutNetwork, side: int, *, gradients: bool) -> list[str]:
     """Training as the loop does it, the prefix frozen: answers, gradients and buffers against the whole's."""
     network, groups = classifier.network, classifier.groups
-    trained = classifier.group_names[classifier.group_names.index(parts.border) :]
+    trained = classifier.group_names[classifier.group_names.index(parts.cut_point) :]
     freeze(network, groups, trained=trained)
     found = []
     before = buffers_of(network)
@@ -239,7 +239,7 @@ def cut_verdict(card: ModelCard, side: int | None = None) -> CutVerdict:
     network, side = classifier.network, verdict.side
     small = card.parameters < ALL_BELOW
     in_training, tables = training_run(network, network, side), tables_of(classifier, side)
-    for border in graph.borders:
+    for border in graph.cut_points:
         try:
             parts = graph.cut(border)
         except ModelError as error:

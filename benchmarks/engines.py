@@ -25,7 +25,7 @@ import torch
 from measured import where
 from sections import replace_section
 
-from headstart.engine.prefix.engines import pooled_features
+from headstart.engine.prefix.inference import pooled_features
 from headstart.engine.prefix.onnx_engine import OnnxEngine, exported_path
 from headstart.engine.prefix.torch_engine import EagerEngine, TorchEngine
 from headstart.networks.backbone import Classifier, build_classifier
@@ -79,7 +79,7 @@ def model_sides(classifier: Classifier, images: np.ndarray) -> Sides:
             return plain.features(batch)
 
     eager, folded = EagerEngine(prefix), TorchEngine(prefix, images[:1])
-    onnx = OnnxEngine(prefix, images[:1], kept=exported_path(prefix, images[:1], label=classifier.card.name))
+    onnx = OnnxEngine(prefix, images[:1], path=exported_path(prefix, images[:1], label=classifier.card.name))
     expected = base().numpy()
     for engine in (eager, folded, onnx):
         found = engine.run(images)[0]

@@ -106,7 +106,7 @@ def ours(case: Case, images: Images, *, side: SideName, epochs: int, seed: int) 
     import onnx  # noqa: F401 - start-up is not counted
     import onnxruntime  # noqa: F401
 
-    from headstart.engine.prefix.engines import logits_of
+    from headstart.engine.prefix.inference import logits_of
     from headstart.engine.store.store import ActivationStore
     from headstart.engine.store.training_images import TrainingImages
     from headstart.networks.backbone import build_classifier

@@ -145,6 +145,7 @@ ORDINARY: Final = (
 
 EXCEPTIONS: Final[dict[str, frozenset[str]]] = {
     "src/headstart/input_spec.py": frozenset({"border"}),  # the border of a letterboxed image
+    "src/headstart/engine/store/store.py": frozenset({"border"}),  # a name on disk, part of every address
 }
 """File -> words that have their ordinary meaning there."""
 

@@ -22,10 +22,10 @@ from headstart.files import (
     is_folder,
     is_free,
     is_there,
-    kept_paths,
     locked,
     read_json,
     refuse_unwritable,
+    stored_paths,
     unreachable,
     update_json,
     write_atomically,
@@ -83,14 +83,14 @@ def test_a_path_behind_a_folder_that_may_not_be_entered_is_not_called_missing(
 def test_what_is_kept_in_a_folder_that_is_closed_or_missing_is_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     for name in ("b.x", "a.x", "c.y"):
         (tmp_path / name).touch()
-    assert [path.name for path in kept_paths(tmp_path, "*.x")] == ["a.x", "b.x"]
-    assert kept_paths(tmp_path / "new", "*") == []
+    assert [path.name for path in stored_paths(tmp_path, "*.x")] == ["a.x", "b.x"]
+    assert stored_paths(tmp_path / "new", "*") == []
 
     def refuse(path: Path, pattern: str) -> list[Path]:
         raise PermissionError(errno.EACCES, "Permission denied", str(path))
 
     monkeypatch.setattr(Path, "glob", refuse)
-    assert kept_paths(tmp_path, "*.x") == []
+    assert stored_paths(tmp_path, "*.x") == []
 
 
 def test_an_error_of_the_system_names_its_path():

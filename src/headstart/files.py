@@ -1,8 +1,8 @@
 """Files and folders as the system gives them: whether a path is there, atomic writes, and JSON that processes share.
 
-`is_there`, `is_file` and `is_folder` answer for a path that a user named: one that cannot be looked at (a folder that
+`is_there`, `is_file` and `is_folder` are for a path that a user named: one that cannot be looked at (a folder that
 may not be entered, a name that is too long) is an error that names it, because "it is not there" would be wrong.
-`has_file` and `kept_paths` answer for what headstart keeps for itself: what cannot be reached is worth as much as none.
+`has_file` and `stored_paths` are for headstart's own files: what cannot be reached is worth as much as none.
 """
 
 from __future__ import annotations
@@ -91,8 +91,8 @@ def has_file(path: Path) -> bool:
     return False
 
 
-def kept_paths(folder: Path, pattern: str) -> list[Path]:
-    """What headstart keeps in a folder, in order; nothing where the folder is not there or cannot be reached."""
+def stored_paths(folder: Path, pattern: str) -> list[Path]:
+    """Paths of headstart's own files in a folder, in order; none where the folder is not there or cannot be read."""
     with contextlib.suppress(OSError):
         return sorted(folder.glob(pattern))
     return []
@@ -123,7 +123,7 @@ def unreachable(error: OSError, path: str | os.PathLike[str] | None = None) -> U
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
-    """Let `write` fill a file beside `path`, then put it in place: readers see the old file or the whole new one.
+    """Let `write` fill a file next to `path`, then put it in place: readers see the old file or the whole new one.
 
     Raises:
         DiskFullError: the disk is full; `path` is as it was.

@@ -1,4 +1,4 @@
-"""The machine: its device, its threads, its memory, and what a measured figure depends on beside the network.
+"""The machine: its device, its threads, its memory, and what a measured figure depends on besides the network.
 
 Nothing here loads torch before a function that needs it is called: commands that never compute must start at once.
 """
@@ -62,7 +62,7 @@ def take_one_core() -> None:
 
 
 def machine_key() -> str:
-    """What a measured speed depends on beside the network."""
+    """Name of the machine, for speeds measured on it: torch's version, and the GPU or CPU with its threads."""
     import torch
 
     if torch.cuda.is_available():
@@ -95,7 +95,7 @@ def environment() -> dict[str, Any]:
             versions[package] = metadata.version(package)
         except metadata.PackageNotFoundError:
             continue
-    torch = sys.modules.get("torch")  # asked only where something else has loaded it
+    torch = sys.modules.get("torch")  # read only where something else has loaded it
     return {
         "versions": versions,
         "threads": torch.get_num_threads() if torch is not None else None,

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headstart.engine.views import PRESETS, Strength, training_view, view_rng
+from headstart.engine.views import PRESETS, AugmentationMagnitude, training_view, view_rng
 from headstart.input_spec import InputSpec
 
 SPEC = InputSpec(32, 36, "bicubic", (0.5,) * 3, (0.5,) * 3)
@@ -68,7 +68,7 @@ def test_stronger_presets_vary_more():
 
 
 def test_random_erasing_happens_as_often_as_stated_and_covers_what_is_stated(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setitem(PRESETS, "strong", Strength(0.9, 0, 0, erase_probability=0.25))
+    monkeypatch.setitem(PRESETS, "strong", AugmentationMagnitude(0.9, 0, 0, erase_probability=0.25))
     noise = np.random.default_rng(0).integers(0, 256, (60, 60, 3), np.uint8)
     shares = []
     for epoch in range(400):

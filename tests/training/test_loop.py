@@ -12,7 +12,7 @@ import torch
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
 from conftest import Prepared, make_images
-from headstart.engine.prefix.engines import features_of
+from headstart.engine.prefix.inference import features_of
 from headstart.errors import FrozenMovedError, RunError
 from headstart.networks import backbone
 from headstart.networks.backbone import Classifier

@@ -16,7 +16,7 @@ from sklearn.preprocessing import StandardScaler
 from conftest import Prepared, make_images
 from headstart.data.preprocess import unscale
 from headstart.data.sources.reading import WHOLE, ImageRecord
-from headstart.engine.prefix.engines import features_of
+from headstart.engine.prefix.inference import features_of
 from headstart.engine.store.activations import evaluation_view
 from headstart.engine.store.store import ActivationStore
 from headstart.networks.groups.layers import restore

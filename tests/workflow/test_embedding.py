@@ -11,7 +11,7 @@ import pytest
 
 import headstart
 from headstart.data.sources.reading import open_source
-from headstart.engine.prefix.engines import features_of
+from headstart.engine.prefix.inference import features_of
 from headstart.engine.store import activations as activations_module
 from headstart.errors import DataError, Interrupted, ModelError, PlanError
 from headstart.networks.backbone import build_classifier

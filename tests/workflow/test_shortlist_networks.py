@@ -10,7 +10,7 @@ import pytest
 
 from headstart.advice.shortlist.ranking import Candidate
 from headstart.data.sources.reading import ImageRecord, open_source
-from headstart.engine.prefix.engines import features_of
+from headstart.engine.prefix.inference import features_of
 from headstart.engine.store import activations as activations_module
 from headstart.engine.store.activations import Activations
 from headstart.engine.store.store import image_digest

@@ -1,4 +1,4 @@
-"""Training views: what varies between two looks at one image.
+"""Augmented views: random crops, flips, rotations and colours of training images.
 
 Every draw comes from a generator made of (seed, epoch, image id, view), so a view does not depend on the order
 of the images, on threads, or on where a run was resumed. The pixel operations are torchvision's.
@@ -34,12 +34,12 @@ _ERASED_AREA = (0.02, 0.2)
 
 
 AUGMENT_VERSION = 2
-"""Raised whenever the same preset, generator and pixels may become another view: stored views are told by it."""
+"""Raised when the same preset, generator and pixels may become another view; part of the address of stored views."""
 
 
 @dataclass(frozen=True, slots=True)
-class Strength:
-    """How far a view may go."""
+class AugmentationMagnitude:
+    """How far an augmented view may differ from the image."""
 
     smallest_crop: float
     """Least share of the image's area that a random resized crop keeps, 0..1."""
@@ -48,14 +48,14 @@ class Strength:
     """Brightness, contrast and saturation are multiplied by 1 +- this."""
     erase_probability: float
     trivial: bool = False
-    """One random operation of random strength instead of rotation and jitter."""
+    """One random operation of random magnitude instead of rotation and jitter."""
 
 
-PRESETS: dict[str, Strength] = {
-    "light": Strength(0.9, 0, 0, 0),
-    "standard": Strength(0.8, 15, 0.2, 0.1),
-    "strong": Strength(0.5, 30, 0.4, 0.25),
-    "trivial": Strength(0.8, 0, 0, 0, trivial=True),
+PRESETS: dict[str, AugmentationMagnitude] = {
+    "light": AugmentationMagnitude(0.9, 0, 0, 0),
+    "standard": AugmentationMagnitude(0.8, 15, 0.2, 0.1),
+    "strong": AugmentationMagnitude(0.5, 30, 0.4, 0.25),
+    "trivial": AugmentationMagnitude(0.8, 0, 0, 0, trivial=True),
 }
 """`none` is missing on purpose: it is the evaluation path, not a weak view. trivial: Mueller & Hutter 2021."""
 
@@ -83,22 +83,22 @@ def training_view(
         flip: horizontal mirrors half the views left to right; all mirrors up and down too.
         rng: See `view_rng`.
     """
-    strength = PRESETS[preset]
+    magnitude = PRESETS[preset]
     resample = InterpolationMode(spec.interpolation)
-    image = _random_square(Image.fromarray(pixels), spec, strength.smallest_crop, resample, rng)
+    image = _random_square(Image.fromarray(pixels), spec, magnitude.smallest_crop, resample, rng)
     if flip != "none" and rng.random() < 0.5:
         image = F.horizontal_flip(image)
     if flip == "all" and rng.random() < 0.5:
         image = F.vertical_flip(image)
-    if strength.trivial:
+    if magnitude.trivial:
         image = _trivial(image, rng)
-    if strength.rotation_degrees:
-        angle = rng.uniform(-strength.rotation_degrees, strength.rotation_degrees)
+    if magnitude.rotation_degrees:
+        angle = rng.uniform(-magnitude.rotation_degrees, magnitude.rotation_degrees)
         image = F.rotate(image, angle, interpolation=InterpolationMode.BILINEAR, fill=_mean_colour(image))
-    if strength.jitter:
-        image = _jitter(image, strength.jitter, rng)
+    if magnitude.jitter:
+        image = _jitter(image, magnitude.jitter, rng)
     values: Values = np.asarray(image, np.float32) / np.float32(255)
-    if strength.erase_probability and rng.random() < strength.erase_probability:
+    if magnitude.erase_probability and rng.random() < magnitude.erase_probability:
         values = _erase(values, rng)
     return values
 

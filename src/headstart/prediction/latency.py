@@ -11,16 +11,8 @@ import torch
 
 from headstart.data.preprocess import NetworkInput
 from headstart.data.sources.reading import ImageRecord
-from headstart.engine.prefix.engines import (
-    SAMPLE_IMAGES,
-    Engine,
-    choose_engine,
-    head_answers,
-    head_fault,
-    outputs_of,
-    pooled_features,
-    pooled_label,
-)
+from headstart.engine.prefix.engines import SAMPLE_IMAGES, Engine, choose_engine, outputs_of
+from headstart.engine.prefix.inference import head_fault, head_logits, pooled_features, pooled_label
 from headstart.engine.prefix.torch_engine import EagerEngine
 from headstart.input_spec import InputSpec
 from headstart.measures.timing import Stability, Timing, timed
@@ -107,7 +99,7 @@ def _answers(classifier: Classifier, engine: Engine, images: NetworkInput) -> No
     """All answers, in the way in which files are answered, but for the files."""
     records = [ImageRecord(str(index), "", "all") for index in range(len(images))]
     rows = [rows for _, (rows, *_) in outputs_of(engine, records, lambda record: images[int(record.id)])]
-    head_answers(classifier, np.concatenate(rows))
+    head_logits(classifier, np.concatenate(rows))
 
 
 def _timed(run: Callable[[], object]) -> Timing:

@@ -156,13 +156,13 @@ class Predictor:
     def _logits(
         self, records: Sequence[ImageRecord], on_images: Callable[[int], object], cached: CachedFeatures | None
     ) -> npt.NDArray[np.float32]:
-        from headstart.engine.prefix.engines import answers_of
-        from headstart.engine.store.activations import stored_answers
+        from headstart.engine.prefix.inference import logits_by_engine
+        from headstart.engine.store.activations import logits_from_store
 
         classifier, spec = self._classifier, self.info.input
         if cached is None:
-            return answers_of(classifier, records, spec, on_images=on_images)
-        return stored_answers(
+            return logits_by_engine(classifier, records, spec, on_images=on_images)
+        return logits_from_store(
             classifier, records, spec, digests=cached.digests, store=cached.store, on_images=on_images
         )
 

@@ -21,7 +21,9 @@ from headstart.data.preprocess import NetworkInput
 from headstart.data.sources.reading import ImageRecord
 from headstart.engine.costs.estimate import views_to_cache
 from headstart.engine.prefix.cut import CutNetwork
-from headstart.engine.prefix.engines import Matrix, logits_of, to_tensor
+from headstart.engine.prefix.engines import Matrix
+from headstart.engine.prefix.inference import logits_of
+from headstart.engine.prefix.torch_engine import to_tensor
 from headstart.engine.store.activations import Activations, View, evaluation_view
 from headstart.engine.store.frozen_part import cut_at, frozen_part, training_view_of
 from headstart.engine.store.index import Reader
@@ -129,7 +131,7 @@ class StoredFeed:
     @property
     def way(self) -> FrozenPrefixPlan:
         """The border, and how many views."""
-        return FrozenPrefixPlan(activations="cached", cut_point=self.made.border, views=self.views)
+        return FrozenPrefixPlan(activations="cached", cut_point=self.made.cut_point, views=self.views)
 
     def batches(self, chunks: Sequence[Sequence[ImageRecord]], *, epoch: int) -> Iterator[Batch]:
         """One of the stored views of each image, another one in each epoch until all were seen."""
@@ -232,7 +234,7 @@ def feed_for(
         _note_without_jitter(augmentation, phase.name, observer)
         return pixels
     name = kept.engine_name
-    observer.noted(ActivationsCached(phase.name, made.border, len(views), name or "none needed"))
+    observer.noted(ActivationsCached(phase.name, made.cut_point, len(views), name or "none needed"))
     jitter = augmentation.channel_jitter
     return StoredFeed(classifier, images, made, training, select, len(views), seed, name, jitter)
 
@@ -249,7 +251,7 @@ def _filled(kept: Activations, source: ActivationSource, views: Sequence[View], 
             f"{len(train) * len(views)} views do not fit into the store", remedy="headstart cache --limit"
         )
     rows = len(train) * len(views) + len(validation)
-    advance = measured_span(observer, "frozen_part", f"frozen part up to {kept.part.border}", rows)
+    advance = measured_span(observer, "frozen_part", f"frozen part up to {kept.part.cut_point}", rows)
     training_rows = kept.reader(train, views, on_images=advance, after_batch=source.after_batch)
     validation_rows = kept.reader(validation, [plain], on_images=advance, after_batch=source.after_batch)
     observer.span_ended("frozen_part")

@@ -245,7 +245,7 @@ class _Work:
         return {
             "store": str(self.store.root),
             "model": self._part.model,
-            "border": self._part.border,
+            "border": self._part.cut_point,
             "images": len(self.records),
             "views": self.options.views,
             "computed": self.computed,
@@ -316,7 +316,7 @@ class _Work:
 
     def _fill(self, activations: Activations) -> None:
         distinct, (plain, varied) = self._distinct(), self._views()
-        tick = self._progress(f"features ({self._part.border})", len(distinct) * (1 + len(varied)))
+        tick = self._progress(f"features ({self._part.cut_point})", len(distinct) * (1 + len(varied)))
         for views in ([plain], varied):
             if views:
                 activations.reader(distinct, views, on_images=tick)
@@ -334,6 +334,6 @@ class _Work:
         """Of the spaces in which these rows lie, whichever engine filled them."""
         from headstart.workflow.cache import show_cache
 
-        asked = (self._part.model, self._part.border, self._spec.size, self.options.precision)
+        asked = (self._part.model, self._part.cut_point, self._spec.size, self.options.precision)
         spaces = show_cache(self.store.root)["spaces"]
         return sum(s["bytes"] for s in spaces if (s["model"], s["border"], s["input_size"], s["precision"]) == asked)

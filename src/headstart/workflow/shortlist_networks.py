@@ -84,7 +84,7 @@ class CandidateNetworks:
             ModelError: weights cannot be had or used, or the network takes no images of that size.
             MissingExtraError: the network's library is not installed.
         """
-        from headstart.engine.prefix.engines import features_of
+        from headstart.engine.prefix.inference import features_of
         from headstart.engine.store.activations import evaluation_view, matrix_of
 
         classifier, activations = self._held.get(candidate.name) or self._built(candidate.name)

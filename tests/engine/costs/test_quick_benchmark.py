@@ -14,7 +14,8 @@ from headstart.engine.costs import quick_benchmark
 from headstart.engine.costs.memory import recall_value
 from headstart.engine.costs.network_counts import card_facts_of
 from headstart.engine.costs.quick_benchmark import benchmarked_speeds, benchmarked_views
-from headstart.engine.prefix.engines import choose_engine, pooled_features, pooled_label
+from headstart.engine.prefix.engines import choose_engine
+from headstart.engine.prefix.inference import pooled_features, pooled_label
 from headstart.engine.prefix.onnx_engine import runtime_version
 from headstart.errors import DataError
 from headstart.machine import machine_key

@@ -1,4 +1,4 @@
-"""A network in two parts is the whole: answers, gradients and buffers bit for bit, every layer on its own side."""
+"""A network in two parts is the whole: outputs, gradients and buffers bit for bit, every layer on its own side."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ NETWORKS = {
 
 @pytest.mark.parametrize("name", NETWORKS)
 @pytest.mark.slow
-def test_at_every_border_the_parts_are_the_whole(name: str):
+def test_at_every_cut_point_the_parts_are_the_whole(name: str):
     verdict = cut_verdict(find_model(name).card, NETWORKS[name])
     assert verdict.holds, verdict.refused + verdict.faults
     assert verdict.borders >= 4
@@ -42,8 +42,8 @@ def test_dropout_and_drop_path_of_all_kinds_draw_the_same_numbers(name: str):
     network = timm.create_model(name, num_classes=3, drop_rate=0.3, **paths, **options)
     graph = NetworkGraph(network, layer_groups(network), example=images_of(64, 1))
     whole = training_run(network, network, 64)
-    for border in graph.borders:
-        assert equal(training_run(network, composed(graph.cut(border)), 64), whole)
+    for cut_point in graph.cut_points:
+        assert equal(training_run(network, composed(graph.cut(cut_point)), 64), whole)
     network.eval()
     assert not equal(answers(network(images_of(64, 3))), whole[:1])
 
@@ -53,15 +53,15 @@ def test_dropout_in_place_leaves_what_crosses_as_it_was():
     parts = cut(classifier.network, classifier.groups, "head", example=images_of(64, 1))
     classifier.network.train()
     crossing = parts.prefix(images_of(64, 4))
-    kept = [tensor.clone() for tensor in crossing]
+    before = [tensor.clone() for tensor in crossing]
     parts.suffix(*crossing)
-    assert equal(crossing, kept)
+    assert equal(crossing, before)
 
 
-def test_auxiliary_branches_read_what_crosses_beside_the_rest():
+def test_auxiliary_branches_read_crossing_tensors_too():
     classifier = classifier_for(find_model("googlenet").card, 64)
     graph = NetworkGraph(classifier.network, classifier.groups, example=images_of(64, 1))
-    assert [len(graph.cut(border).crossing) for border in graph.borders] == [1, 1, 1, 3, 3]
+    assert [len(graph.cut(cut_point).crossing) for cut_point in graph.cut_points] == [1, 1, 1, 3, 3]
     parts = graph.cut("head")
     assert parts.crossing[-1].shape == (1024,)  # pooling lies before the head
     classifier.network.train()
@@ -69,7 +69,7 @@ def test_auxiliary_branches_read_what_crosses_beside_the_rest():
     assert main.shape == second.shape == first.shape == (2, 3)
 
 
-def test_what_crosses_survives_a_store_when_its_layout_is_kept():
+def test_crossing_tensors_survive_a_store_that_keeps_their_layout():
     classifier = classifier_for(find_model("resnet18").card, 64)
     parts = cut(classifier.network, classifier.groups, "layer4", example=images_of(64, 1))
     (crossing,) = parts.crossing
@@ -102,7 +102,7 @@ def test_training_the_suffix_trains_the_network():
     assert torch.equal(parts.suffix(*crossing), network(images_of(64, 4)))
 
 
-def test_a_head_exchanged_after_the_cut_answers():
+def test_a_head_exchanged_after_the_cut_is_run():
     classifier = classifier_for(find_model("timm/convnext_zepto_rms").card, 64)
     network = classifier.network.eval()
     graph = NetworkGraph(network, classifier.groups, example=images_of(64, 1))
@@ -140,7 +140,7 @@ def test_taps_give_one_vector_for_every_group_before_the_head(name: str, width: 
         assert torch.allclose(last, classifier.features(images_of(64, 2)), atol=1e-5)
 
 
-def test_a_network_tells_its_answer_and_what_leaves_its_groups_in_one_pass():
+def test_one_pass_gives_the_logits_and_the_outputs_of_the_groups():
     classifier = classifier_for(find_model("resnet18").card, 64)
     network = classifier.network.eval()
     graph = NetworkGraph(network, classifier.groups, example=images_of(64, 1))
@@ -188,14 +188,14 @@ SKIPPING = groups_of(("stem", "table"), ("stage",), ("last",), ("head",))
 def test_skips_cross_and_tables_are_made_on_both_sides():
     network = Skipping()
     graph = NetworkGraph(network, SKIPPING, example=torch.zeros(1, 3, 8, 8))
-    crossing = {border: [c.shape for c in graph.cut(border).crossing] for border in graph.borders}
+    crossing = {cut_point: [c.shape for c in graph.cut(cut_point).crossing] for cut_point in graph.cut_points}
     assert crossing == {"stage": [(4, 4, 4)], "last": [(4, 4, 4), (4, 4, 4)], "head": [(4,)]}
     parts = graph.cut("last")
     parts.suffix(*parts.prefix(torch.randn(5, 3, 8, 8))).sum().backward()
     assert network.table.grad is not None
 
 
-def test_a_wrong_border_is_answered_with_those_there_are():
+def test_an_unknown_cut_point_is_refused_with_the_list_of_cut_points():
     network = Skipping()
     with pytest.raises(ModelError, match="no layer group 'stge'; did you mean stage"):
         cut(network, SKIPPING, "stge", example=torch.zeros(1, 3, 8, 8))
@@ -228,7 +228,9 @@ def test_what_a_layer_gives_without_its_images_in_order_cannot_cross():
     network = Skipping()
     network.stem = Doubling()
     network.forward = lambda x: network.head(network.last(network.stem(x)).mean((2, 3)).chunk(2)[0])
-    with pytest.raises(ModelError, match=r"cannot be cut at last \(what crosses of an image depends on the others"):
+    with pytest.raises(
+        ModelError, match=r"cannot be cut at last \(the crossing tensors of an image depend on the others"
+    ):
         cut(network, BORDER_IN_THE_MIDDLE, "last", example=torch.zeros(1, 3, 8, 8))
 
 
@@ -243,7 +245,7 @@ def test_rows_of_an_image_that_a_layer_gives_cross_behind_the_batch():
 
 
 class Windows(nn.Conv2d):
-    """A layer that answers with four strips of each image, one after the other."""
+    """A layer that returns four strips of each image, one after the other."""
 
     def __init__(self) -> None:
         super().__init__(3, 4, 1)
@@ -253,7 +255,7 @@ class Windows(nn.Conv2d):
 
 
 class Doubling(nn.Conv2d):
-    """A layer that answers with two of each image."""
+    """A layer that returns two of each image."""
 
     def __init__(self) -> None:
         super().__init__(3, 4, 1)
@@ -266,7 +268,8 @@ def test_a_network_that_decides_by_its_images_says_why_and_the_way_out():
     network = Skipping()
     network.forward = lambda x: network.head(network.last(network.stem(x) * (2 if x.sum() > 0 else 3)).mean((2, 3)))
     with pytest.raises(
-        ModelError, match=r"Skipping cannot be cut at any border \(forward decides.*headstart trains it without a store"
+        ModelError,
+        match=r"Skipping cannot be cut at any cut point \(forward decides.*headstart trains it without a store",
     ):
         cut(network, BORDER_IN_THE_MIDDLE, "last", example=torch.zeros(1, 3, 8, 8))
 

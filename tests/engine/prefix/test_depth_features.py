@@ -1,4 +1,4 @@
-"""A head at every depth: the same network, one layer more, and the same answers on every way."""
+"""A head at every depth: the same network, one layer more, and the same logits on every path."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from headstart.engine.prefix import depth_features
 from headstart.engine.prefix.cut import taps
 from headstart.engine.prefix.depth_features import with_depths
-from headstart.engine.prefix.engines import pooled_features
+from headstart.engine.prefix.inference import pooled_features
 from headstart.engine.prefix.onnx_engine import OnnxEngine
 from headstart.engine.prefix.torch_engine import EagerEngine, TorchEngine
 from headstart.errors import BundleError, ModelError
@@ -51,16 +51,16 @@ def deep(name: str = "tf_efficientnet_lite0", side: int = SIDE) -> Classifier:
     return made
 
 
-def answer(classifier: Classifier, x: Tensor) -> Tensor:
+def logits_of(classifier: Classifier, x: Tensor) -> Tensor:
     with torch.no_grad():
         return classifier.network(x)
 
 
 def test_nothing_changes_until_the_new_layer_has_weights():
     before = plain()
-    names, expected = set(before.network.state_dict()), answer(before, images())
+    names, expected = set(before.network.state_dict()), logits_of(before, images())
     after = with_depths(before, SIDE)
-    assert torch.equal(answer(after, images()), expected)
+    assert torch.equal(logits_of(after, images()), expected)
     assert set(after.network.state_dict()) - names == {"multi_depth.weight"}
     assert type(after.network) is type(before.network)
     assert_partition(after.network, after.groups)
@@ -76,7 +76,7 @@ def test_nothing_changes_until_the_new_layer_has_weights():
     ],
 )
 @pytest.mark.slow
-def test_the_answer_is_the_networks_and_the_layers_on_the_pooled_groups(name: str, widths: list[int]):
+def test_the_logits_are_the_networks_and_the_layers_on_the_pooled_groups(name: str, widths: list[int]):
     side = SIDE if find_model(name).card.sizes == "any" else 224
     before, after = plain(name, side), deep(name, side)
     layer = after.network.get_submodule(DEPTHS)
@@ -88,14 +88,14 @@ def test_the_answer_is_the_networks_and_the_layers_on_the_pooled_groups(name: st
         outputs = torch.cat([tapped[group] for group in layer.widths], dim=1)
         expected = before.network(x) + outputs @ layer.weight.T
         features = after.features(x)
-    assert torch.allclose(answer(after, x), expected, atol=1e-4 * float(expected.abs().max()))
+    assert torch.allclose(logits_of(after, x), expected, atol=1e-4 * float(expected.abs().max()))
     assert after.num_features == features.shape[1] == before.num_features + sum(widths)
     assert after.num_last_features == before.num_features
     assert torch.allclose(features[:, before.num_features :], outputs, atol=1e-5)
-    assert torch.allclose(after.logits_from(features), answer(after, x), atol=1e-4 * float(expected.abs().max()))
+    assert torch.allclose(after.logits_from(features), logits_of(after, x), atol=1e-4 * float(expected.abs().max()))
 
 
-def test_a_written_head_is_what_the_network_answers_and_can_be_read_again():
+def test_a_written_head_gives_the_logits_and_can_be_read_again():
     classifier = deep("timm/deit_tiny_distilled_patch16_224", 224)
     rng = torch.Generator().manual_seed(0)
     weight, bias = torch.randn(3, classifier.num_features, generator=rng), torch.randn(3, generator=rng)
@@ -103,7 +103,7 @@ def test_a_written_head_is_what_the_network_answers_and_can_be_read_again():
     x = images(2, 224)
     with torch.no_grad():
         expected = classifier.features(x) @ weight.T + bias
-    assert torch.allclose(answer(classifier, x), expected, atol=1e-4)
+    assert torch.allclose(logits_of(classifier, x), expected, atol=1e-4)
     assert torch.allclose(classifier.linear_weight(), weight)
 
 
@@ -114,24 +114,24 @@ def test_both_engines_give_the_features_of_every_depth(tmp_path: Path):
     (expected,) = EagerEngine(prefix).run(x)
     folded = TorchEngine(prefix, x)
     assert "0 norms" not in folded.version
-    for engine in (folded, OnnxEngine(prefix, x, kept=tmp_path / "kept.onnx")):
+    for engine in (folded, OnnxEngine(prefix, x, path=tmp_path / "exported.onnx")):
         (found,) = engine.run(x)
         assert found.shape == (6, classifier.num_features)
         assert np.abs(found - expected).max() < 1e-4 * np.abs(expected).max(), engine.name
 
 
-def test_weights_are_copied_and_restored_with_the_rest():
+def test_weights_of_the_depth_head_are_copied_and_restored():
     first, second = deep(), with_depths(plain(), SIDE)
     restore(second.network, copy_of(first.network))
-    assert torch.equal(answer(first, images()), answer(second, images()))
+    assert torch.equal(logits_of(first, images()), logits_of(second, images()))
 
 
-def test_a_bundle_gives_the_same_answers_back(tmp_path: Path):
+def test_a_bundle_gives_the_same_logits(tmp_path: Path):
     made = deep()
     save_bundle(tmp_path, made, classes=CLASSES, spec=made.card.input.at_size(SIDE))
     loaded, info = load_classifier(tmp_path, deepen=with_depths)
     assert (info.head, loaded.head_kind) == ("multi_depth", "multi_depth")
-    assert torch.equal(answer(loaded, images()), answer(made, images()))
+    assert torch.equal(logits_of(loaded, images()), logits_of(made, images()))
     with pytest.raises(BundleError, match=r"has a multi_depth head; headstart\.load"):
         load_classifier(tmp_path)
 
@@ -141,17 +141,17 @@ def test_a_head_that_needs_no_other_depth_is_saved_as_a_plain_one(tmp_path: Path
     save_bundle(tmp_path, made, classes=CLASSES, spec=made.card.input.at_size(SIDE))
     assert read_info(tmp_path).head == "linear"
     loaded, _ = load_classifier(tmp_path)
-    assert torch.equal(answer(loaded, images()), answer(made, images()))
+    assert torch.equal(logits_of(loaded, images()), logits_of(made, images()))
     assert set(loaded.network.state_dict()) == set(plain().network.state_dict())
 
 
 def test_images_of_another_size_are_refused():
     with pytest.raises(ModelError, match="for which the network was cut"):
-        answer(deep(), images(1, 96))
+        logits_of(deep(), images(1, 96))
 
 
 class Deciding(nn.Module):
-    """Looks at what a tensor holds: its steps cannot be told."""
+    """Looks at what a tensor holds: its steps cannot be recorded."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -18,11 +18,11 @@ from headstart.engine.prefix.engine_choice import (
     EXPECTED_SETUP_SECONDS,
     LOSS_HOLDS_SECONDS,
     EngineThroughputs,
+    faster_engine,
     in_a_line,
     is_of_the_moment,
     recall_engines,
     remember_engines,
-    sooner,
 )
 from headstart.errors import DiskFullError
 
@@ -35,26 +35,28 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @given(
     images=st.integers(1, 10**6),
-    torch_rate=st.floats(1, 1000),
-    rate=st.floats(1, 1000),
+    torch_throughput=st.floats(1, 1000),
+    throughput=st.floats(1, 1000),
     setup=st.floats(0, 100),
 )
-def test_the_sooner_engine_is_the_one_with_the_smaller_sum(
-    images: int, torch_rate: float, rate: float, setup: float
+def test_the_faster_engine_is_the_one_with_the_smaller_sum(
+    images: int, torch_throughput: float, throughput: float, setup: float
 ) -> None:
-    found = sooner(images, torch_rate, EngineThroughputs(torch_rate, rate, setup), exported=False)
-    assert found == ("onnxruntime" if setup + images / rate < images / torch_rate else "torch")
+    found = faster_engine(
+        images, torch_throughput, EngineThroughputs(torch_throughput, throughput, setup), exported=False
+    )
+    assert found == ("onnxruntime" if setup + images / throughput < images / torch_throughput else "torch")
 
 
 def test_without_figures_setup_is_paid_once_there_are_enough_images() -> None:
     enough = EXPECTED_SETUP_SECONDS * 10 / (1 - 1 / EXPECTED_GAIN)
-    assert sooner(int(enough) - 1, 10, None, exported=False) == "torch"
-    assert sooner(int(enough) + 1, 10, None, exported=False) == "onnxruntime"
-    assert sooner(int(enough / 2), 10, None, exported=True) == "onnxruntime"
+    assert faster_engine(int(enough) - 1, 10, None, exported=False) == "torch"
+    assert faster_engine(int(enough) + 1, 10, None, exported=False) == "onnxruntime"
+    assert faster_engine(int(enough / 2), 10, None, exported=True) == "onnxruntime"
 
 
 def test_what_does_not_run_there_is_never_chosen() -> None:
-    assert sooner(10**9, 1, EngineThroughputs(1, 0, 0), exported=True) == "torch"
+    assert faster_engine(10**9, 1, EngineThroughputs(1, 0, 0), exported=True) == "torch"
 
 
 def test_figures_belong_to_one_machine_and_one_prefix(home: Path) -> None:
@@ -83,15 +85,15 @@ def test_where_nothing_can_be_kept_nothing_fails(home: Path, monkeypatch: pytest
     assert recall_engines("this", "a") is None
 
 
-@pytest.mark.parametrize(("rate", "holds"), [(0.0, False), (5.0, False), (10.0, False), (11.0, True)])
+@pytest.mark.parametrize(("throughput", "holds"), [(0.0, False), (5.0, False), (10.0, False), (11.0, True)])
 def test_what_speaks_against_an_engine_is_forgotten_in_time_and_what_speaks_for_it_is_not(
-    home: Path, rate: float, holds: bool
+    home: Path, throughput: float, holds: bool
 ) -> None:
     now = time.time()
-    remember_engines("this", "fresh", EngineThroughputs(10, rate, 1, now - LOSS_HOLDS_SECONDS + 60))
-    remember_engines("this", "old", EngineThroughputs(10, rate, 1, now - LOSS_HOLDS_SECONDS - 60))
-    assert recall_engines("this", "fresh") == EngineThroughputs(10, rate, 1)
-    assert recall_engines("this", "old") == (EngineThroughputs(10, rate, 1) if holds else None)
+    remember_engines("this", "fresh", EngineThroughputs(10, throughput, 1, now - LOSS_HOLDS_SECONDS + 60))
+    remember_engines("this", "old", EngineThroughputs(10, throughput, 1, now - LOSS_HOLDS_SECONDS - 60))
+    assert recall_engines("this", "fresh") == EngineThroughputs(10, throughput, 1)
+    assert recall_engines("this", "old") == (EngineThroughputs(10, throughput, 1) if holds else None)
 
 
 def test_a_loss_that_does_not_say_when_is_old(home: Path) -> None:

@@ -1,9 +1,8 @@
-"""Running networks over images: every engine gives the network's answers, and none is used that does not."""
+"""Running networks over images: every engine gives the network's outputs, and none is used that does not."""
 
 from __future__ import annotations
 
 import threading
-import tracemalloc
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,9 +11,7 @@ import numpy.typing as npt
 import pytest
 import torch
 
-from headstart.data.loading import read_pixels, read_view
-from headstart.data.preprocess import evaluation_view
-from headstart.data.sources.reading import ImageRecord
+from headstart.data.loading import read_view
 from headstart.engine.prefix import engine_choice, engines, onnx_engine, torch_engine
 from headstart.engine.prefix.engine_choice import recall_engines
 from headstart.engine.prefix.engines import (
@@ -24,11 +21,9 @@ from headstart.engine.prefix.engines import (
     Tolerance,
     choose_engine,
     could_run,
-    features_of,
-    logits_of,
     outputs_of,
-    pooled_features,
 )
+from headstart.engine.prefix.inference import features_of, pooled_features
 from headstart.engine.prefix.onnx_engine import OnnxEngine
 from headstart.engine.prefix.torch_engine import EagerEngine, TorchEngine
 from headstart.errors import DiskFullError, MissingExtraError
@@ -47,52 +42,17 @@ def sample_of(task: object) -> Images:
     return np.stack([read_view(record, task.images.spec) for record in task.images.roles.train[:8]])
 
 
-def test_features_through_the_head_are_the_logits(prepare: Callable):
-    task = prepare()
-    classifier = task.classifier()
-    torch.nn.init.normal_(classifier.head.weight)
-    records = task.images.roles.train
-    features = features_of(classifier, records, task.images.spec)
-    logits = logits_of(classifier, records, task.images.spec)
-    assert features.shape == (len(records), 1280)
-    with torch.no_grad():
-        assert np.allclose(classifier.head(torch.from_numpy(features)).numpy(), logits, atol=1e-5)
-
-
-def test_batches_change_no_answer_and_progress_counts_every_image(prepare: Callable, make_folder: Callable):
-    folder = make_folder("many", classes=2, per_class=BATCH_IMAGES)
-    task = prepare(folder=folder)
-    classifier, counted = task.classifier(), []
-    records = task.images.roles.training_pool
-    assert len(records) > BATCH_IMAGES
-    together = features_of(classifier, records, task.images.spec, on_images=counted.append)
-    assert sum(counted) == len(records)
-    alone = evaluation_view(read_pixels(records[-1]), task.images.spec)
-    with torch.inference_mode():
-        one = classifier.features(torch.from_numpy(alone[None]).permute(0, 3, 1, 2)).numpy()
-    assert np.allclose(together[-1], one[0], atol=1e-4)
-
-
-def test_training_mode_left_on_does_not_reach_the_answers(prepare: Callable):
-    task = prepare(strategy="feature_extraction", head="mlp")
-    classifier = task.classifier()
-    torch.nn.init.normal_(classifier.head[-1].weight)
-    first = logits_of(classifier, task.images.roles.train, task.images.spec)
-    classifier.network.train()
-    assert np.array_equal(first, logits_of(classifier, task.images.roles.train, task.images.spec))
-
-
-@pytest.mark.parametrize("wanted", ["torch", "onnxruntime"])
-def test_every_engine_gives_the_features_of_the_network_in_the_order_of_the_records(prepare: Callable, wanted: str):
+@pytest.mark.parametrize("requested", ["torch", "onnxruntime"])
+def test_every_engine_gives_the_features_of_the_network_in_the_order_of_the_records(prepare: Callable, requested: str):
     task = prepare()
     classifier, spec, records = task.classifier(), task.images.spec, task.images.roles.training_pool
     before = {name: tensor.clone() for name, tensor in classifier.network.state_dict().items()}
     notes: list[str] = []
     prefix = pooled_features(classifier)
     engine = choose_engine(
-        prefix, sample_of(task), label="lite0", images_to_come=9, wanted=wanted, on_note=notes.append
+        prefix, sample_of(task), label="lite0", images_to_come=9, requested=requested, on_note=notes.append
     )
-    assert engine.name == wanted
+    assert engine.name == requested
     assert not notes
     counted: list[int] = []
     found = features_of(classifier, records, spec, engine=engine, on_images=counted.append)
@@ -138,9 +98,9 @@ def test_the_choice_follows_the_figures_and_is_remembered(prepare: Callable, mon
     monkeypatch.setattr(engine_choice, "EXPECTED_RELOAD_SECONDS", 3.0)
     assert chosen(60) == "onnxruntime", "3 s + 60 / 40 < 60 / 10"
     assert chosen(20) == "torch"
-    kept = recall_engines(machine_key(), f"lite0, 32x32x3, onnxruntime {onnx_engine.runtime_version()}")
-    assert kept is not None
-    assert kept.onnxruntime == 40
+    remembered = recall_engines(machine_key(), f"lite0, 32x32x3, onnxruntime {onnx_engine.runtime_version()}")
+    assert remembered is not None
+    assert remembered.onnxruntime == 40
 
 
 RATES = {EagerEngine: 10.0, TorchEngine: 10.0, OnnxEngine: 40.0}
@@ -213,7 +173,7 @@ def test_engines_are_timed_with_images_for_every_core(prepare: Callable, monkeyp
     monkeypatch.setattr(engines, "EagerEngine", Eager)
     monkeypatch.setattr(engines, "OnnxEngine", Onnx)
     prefix, sample = pooled_features(task.classifier()), sample_of(task)
-    engine = choose_engine(prefix, sample, label="lite0", images_to_come=1, wanted="onnxruntime")
+    engine = choose_engine(prefix, sample, label="lite0", images_to_come=1, requested="onnxruntime")
     assert engine.image_threads == threads
     of_all_cores = max(SAMPLE_IMAGES, threads * onnx_engine.BATCH_IMAGES)
     assert given["onnx"][-1] == of_all_cores
@@ -237,10 +197,10 @@ def test_a_disk_or_memory_that_was_full_for_once_is_not_held_against_a_network(
     assert len(notes) == 1
     assert "lite0 is run by torch, not by ONNX Runtime" in notes[0]
     assert not (own_home / "measurements.json").exists()
-    assert choose_engine(prefix, sample, wanted="onnxruntime", **options).name == "onnxruntime"
+    assert choose_engine(prefix, sample, requested="onnxruntime", **options).name == "onnxruntime"
     with monkeypatch.context() as patch:
         patch.setattr(OnnxEngine, "run", fails)
-        choose_engine(prefix, sample, wanted="onnxruntime", **options)
+        choose_engine(prefix, sample, requested="onnxruntime", **options)
     assert list((own_home / "engines").glob("*.onnx")), "what was exported is whole"
 
 
@@ -250,7 +210,7 @@ def test_a_network_that_does_not_compile_is_only_folded_and_one_that_cannot_be_f
     """As on a GPU without a C compiler: there is none here, so that compiling is made to pay on the CPU."""
     task, notes = prepare(), []
     prefix, sample = pooled_features(task.classifier()), sample_of(task)
-    options = {"label": "lite0", "images_to_come": 10, "wanted": "torch", "on_note": notes.append}
+    options = {"label": "lite0", "images_to_come": 10, "requested": "torch", "on_note": notes.append}
 
     def fails(*given: object, **named: object) -> Images:
         raise RuntimeError("Failed to find C compiler.\nPlease specify via CC environment variable")
@@ -284,7 +244,7 @@ def test_only_what_this_process_could_make_is_an_engine_of_its_own(prepare: Call
         assert not could_run(prefix, name, version), version
 
 
-def test_an_engine_that_gives_other_answers_is_not_used(prepare: Callable, monkeypatch: pytest.MonkeyPatch):
+def test_an_engine_that_gives_other_outputs_is_not_used(prepare: Callable, monkeypatch: pytest.MonkeyPatch):
     task = prepare()
     prefix, sample, notes = pooled_features(task.classifier()), sample_of(task), []
 
@@ -294,8 +254,8 @@ def test_an_engine_that_gives_other_answers_is_not_used(prepare: Callable, monke
 
     monkeypatch.setattr(engines, "OnnxEngine", Wrong)
     options = {"label": "lite0", "images_to_come": 10**6, "on_note": notes.append}
-    assert choose_engine(prefix, sample, wanted="onnxruntime", **options).name == "torch"
-    assert "lite0 is run by torch, not by ONNX Runtime: its answers differ by 1.0e-03" in notes[0]
+    assert choose_engine(prefix, sample, requested="onnxruntime", **options).name == "torch"
+    assert "lite0 is run by torch, not by ONNX Runtime: its outputs differ by 1.0e-03" in notes[0]
     assert choose_engine(prefix, sample, **options).name == "torch", "nor by itself, from now on"
     assert len(notes) == 1
 
@@ -306,22 +266,22 @@ def test_a_network_that_cannot_be_exported_is_run_by_torch(prepare: Callable):
             return torch.linalg.svdvals(x_BCHW[:, 0])
 
     sample, notes = np.random.default_rng(0).normal(size=(3, 8, 8, 3)).astype(np.float32), []
-    engine = choose_engine(Odd(), sample, label="odd", images_to_come=10, wanted="onnxruntime", on_note=notes.append)
+    engine = choose_engine(Odd(), sample, label="odd", images_to_come=10, requested="onnxruntime", on_note=notes.append)
     assert engine.name == "torch"
     assert len(notes) == 1
     assert "\n" not in notes[0]
 
 
-def test_folding_that_changes_answers_is_not_used(prepare: Callable, monkeypatch: pytest.MonkeyPatch):
+def test_folding_that_changes_outputs_is_not_used(prepare: Callable, monkeypatch: pytest.MonkeyPatch):
     task = prepare()
     prefix, sample, notes = pooled_features(task.classifier()), sample_of(task), []
     monkeypatch.setattr(engines, "SINGLE", Tolerance(0.0, 1.0))
-    engine = choose_engine(prefix, sample, label="lite0", images_to_come=1, wanted="torch", on_note=notes.append)
+    engine = choose_engine(prefix, sample, label="lite0", images_to_come=1, requested="torch", on_note=notes.append)
     assert isinstance(engine, EagerEngine)
     assert "lite0 is run as it is, not folded" in notes[0]
 
 
-def test_without_onnx_runtime_torch_runs_unless_the_other_is_wanted_by_name(
+def test_without_onnx_runtime_torch_runs_unless_the_other_is_requested_by_name(
     prepare: Callable, monkeypatch: pytest.MonkeyPatch
 ):
     def missing(*given: object, **named: object) -> None:
@@ -332,7 +292,7 @@ def test_without_onnx_runtime_torch_runs_unless_the_other_is_wanted_by_name(
     prefix, sample = pooled_features(task.classifier()), sample_of(task)
     assert choose_engine(prefix, sample, label="lite0", images_to_come=10**6).name == "torch"
     with pytest.raises(MissingExtraError, match="pip install"):
-        choose_engine(prefix, sample, label="lite0", images_to_come=1, wanted="onnxruntime")
+        choose_engine(prefix, sample, label="lite0", images_to_come=1, requested="onnxruntime")
 
 
 @pytest.mark.parametrize(
@@ -356,54 +316,3 @@ def test_a_row_may_point_nowhere_else_even_where_others_are_far_larger():
     assert "cosine" in engines._fault((np.array([[1e4, 0.0], [0.0, 0.1]], np.float32),), (expected,), SINGLE)
     zeros = np.zeros((2, 2), np.float32)
     assert not engines._fault((zeros,), (zeros,), SINGLE)
-
-
-def test_many_images_are_answered_by_an_engine_as_by_the_network(
-    make_folder: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
-):
-    from headstart.data.sources.reading import open_source
-    from headstart.networks.backbone import build_classifier
-    from headstart.networks.cards.finding import find_model
-
-    folder = make_folder("many", classes=2, per_class=40, side=32)
-    records = list(open_source(str(folder)).records)
-    choice = find_model("tf_efficientnet_lite0")
-    classifier = build_classifier(choice, kind="linear", num_classes=2, seed=0)
-    torch.nn.init.normal_(classifier.head.weight, std=0.1)
-    spec = choice.card.input.at_size(32)
-    asked: list[int] = []
-    choose = engines.choose_engine
-    monkeypatch.setattr(engines, "choose_engine", lambda *a, **o: asked.append(o["images_to_come"]) or choose(*a, **o))
-    found = engines.answers_of(classifier, records, spec)
-    expected = engines.logits_of(classifier, records, spec)
-    assert asked == [80]
-    assert np.abs(found - expected).max() <= 1e-3 * np.abs(expected).max()
-    engines.answers_of(classifier, records[:5], spec)
-    assert asked == [80]  # a few images are not worth a choice
-
-
-def test_answers_to_many_images_hold_no_features_of_all_of_them(prepare: Callable, monkeypatch: pytest.MonkeyPatch):
-    """Else a report on 60,000 images would take 300 MB of features twice."""
-    task = prepare()
-    classifier = task.classifier()
-    torch.nn.init.normal_(classifier.head.weight, std=0.1)
-    image = read_view(task.images.roles.train[0], task.images.spec)
-    row = EagerEngine(pooled_features(classifier)).run(image[None])[0]
-    count = 6000
-
-    class Same:
-        name, version, image_threads = "onnxruntime", "", 2
-
-        def run(self, images: Images) -> tuple[Images, ...]:
-            return (np.repeat(row, len(images), axis=0),)
-
-    monkeypatch.setattr(engines, "choose_engine", lambda *given, **named: Same())
-    monkeypatch.setattr(engines, "read_view", lambda record, spec: image)
-    records = [ImageRecord(str(number), "", "all") for number in range(count)]
-    tracemalloc.start()
-    found = engines.answers_of(classifier, records, task.images.spec)
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert found.shape == (count, 2)
-    assert np.allclose(found, found[0], atol=1e-4)
-    assert peak < 0.2 * count * row.nbytes

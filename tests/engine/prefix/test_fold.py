@@ -1,4 +1,4 @@
-"""Folding changes a copy, joins only what may be joined, and keeps every answer."""
+"""Folding changes a copy, joins only what may be joined, and keeps every output."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import torch
 from torch import Tensor, nn
 
 from headstart.engine.prefix.cut import cut
-from headstart.engine.prefix.fold import PooledFeatures, apart, folded
+from headstart.engine.prefix.fold import PooledFeatures, folded, separate_copy
 from headstart.networks.backbone import Classifier, build_classifier
 from headstart.networks.cards.finding import find_model
 
 IMAGES = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
 
 
-def unsettled(network: nn.Module) -> nn.Module:
+def with_random_statistics(network: nn.Module) -> nn.Module:
     """Statistics and weights of norms that are not those of a new network."""
     generator = torch.Generator().manual_seed(1)
     for module in network.modules():
@@ -27,7 +27,7 @@ def unsettled(network: nn.Module) -> nn.Module:
 
 def classifier_of(name: str) -> Classifier:
     made = build_classifier(find_model(name), kind="linear", num_classes=2, seed=0, input_size=64, weights="random")
-    unsettled(made.network)
+    with_random_statistics(made.network)
     return made
 
 
@@ -84,7 +84,7 @@ class Activated(Block):
 
 @pytest.mark.parametrize("kind", [Block, ReadTwice, CrossesToo, RunTwice, NormElsewhere, Changed, Activated])
 def test_only_a_norm_that_alone_reads_a_plain_convolution_is_taken_in(kind: type[Block]) -> None:
-    network = unsettled(kind())
+    network = with_random_statistics(kind())
     made, count = folded(network, IMAGES)
     assert count == (kind is Block)
     assert isinstance(made.norm, nn.Identity) == (kind is Block)
@@ -92,12 +92,12 @@ def test_only_a_norm_that_alone_reads_a_plain_convolution_is_taken_in(kind: type
         assert close(ours, theirs)
 
 
-def _tuple(answer: Tensor | tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    return answer if isinstance(answer, tuple) else (answer,)
+def _tuple(output: Tensor | tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    return output if isinstance(output, tuple) else (output,)
 
 
 def test_a_folded_convolution_has_the_weights_of_the_formula() -> None:
-    network = unsettled(Block())
+    network = with_random_statistics(Block())
     made, _ = folded(network, IMAGES)
     norm, conv = network.norm, network.conv
     factor = norm.weight / torch.sqrt(norm.running_var + norm.eps)
@@ -108,7 +108,7 @@ def test_a_folded_convolution_has_the_weights_of_the_formula() -> None:
 @pytest.mark.parametrize(
     ("name", "norms"), [("tf_efficientnet_lite0", 49), ("mobilenet_v2", 52), ("resnet18", 20), ("densenet121", 59)]
 )
-def test_real_networks_keep_their_answers_and_their_weights(name: str, norms: int) -> None:
+def test_real_networks_keep_their_outputs_and_their_weights(name: str, norms: int) -> None:
     """EfficientNet's norms have their activation inside; half of DenseNet's stand before their convolution."""
     classifier = classifier_of(name)
     before = {name: tensor.clone() for name, tensor in classifier.network.state_dict().items()}
@@ -133,9 +133,9 @@ def test_a_cut_network_is_folded_apart_from_the_network() -> None:
     assert isinstance(classifier.network.bn1, nn.BatchNorm2d)
 
 
-def test_a_copy_rests_and_shares_what_it_does_not_change() -> None:
+def test_a_copy_is_in_evaluation_mode_and_shares_unchanged_tensors() -> None:
     network = Block()
-    made = apart(network)
+    made = separate_copy(network)
     assert network.training
     assert not made.training
     assert made.conv is not network.conv

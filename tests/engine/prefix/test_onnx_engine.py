@@ -1,4 +1,4 @@
-"""ONNX Runtime gives the network's answers, and what it exported is found again only for the same function."""
+"""ONNX Runtime gives the network's outputs, and what it exported is found again only for the same function."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from torch import Tensor, nn
 
 from headstart.engine.prefix import onnx_engine
 from headstart.engine.prefix.cut import cut
-from headstart.engine.prefix.engines import pooled_features
 from headstart.engine.prefix.fold import PooledFeatures
+from headstart.engine.prefix.inference import pooled_features
 from headstart.engine.prefix.onnx_engine import BATCH_IMAGES, OnnxEngine, exported_path
 from headstart.engine.prefix.torch_engine import EagerEngine
 from headstart.errors import MissingExtraError
@@ -42,7 +42,7 @@ def classifier_of(name: str, *, seed: int = 0, classes: int = 2, kind: str = "li
 
 
 def engine_of(prefix: nn.Module, *, threads: int = 2) -> OnnxEngine:
-    return OnnxEngine(prefix, IMAGES, kept=exported_path(prefix, IMAGES, label="a network"), threads=threads)
+    return OnnxEngine(prefix, IMAGES, path=exported_path(prefix, IMAGES, label="a network"), threads=threads)
 
 
 @pytest.mark.parametrize("name", ["tf_efficientnet_lite0", "resnet18", "deit_tiny_patch16_224"])
@@ -61,7 +61,7 @@ import numpy as np
 from torch import nn
 from headstart.engine.prefix.onnx_engine import OnnxEngine
 images = np.zeros((2, 8, 8, 3), np.float32)
-engine = OnnxEngine(nn.Flatten(), images, kept=Path(sys.argv[1]) / "x.onnx", threads=1)
+engine = OnnxEngine(nn.Flatten(), images, path=Path(sys.argv[1]) / "x.onnx", threads=1)
 engine.run(images)
 print(os.environ["ORT_DISABLE_TELEMETRY"])
 """
@@ -159,7 +159,7 @@ def test_another_head_is_the_same_prefix_and_anything_else_is_not() -> None:
 
 
 def path_of(classifier: Classifier) -> Path:
-    """As training and answering make it."""
+    """As training and prediction make it."""
     return exported_path(pooled_features(classifier), IMAGES, label="a")
 
 
@@ -179,7 +179,7 @@ def test_another_stride_with_the_same_weights_is_another_prefix() -> None:
     assert path_of(first) != path_of(classifier_of("resnet18"))
 
 
-def test_the_version_is_told_without_importing_the_runtime(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_version_is_known_without_importing_the_runtime(monkeypatch: pytest.MonkeyPatch) -> None:
     network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten()).eval()
     assert engine_of(network).version == onnx_engine.version_here()
     assert str(torch.__version__) in (onnx_engine.version_here() or "")

@@ -115,9 +115,9 @@ def test_taps_pool_and_join_what_leaves_a_group():
     program = Program((GIVEN,), (), {"stem": [GIVEN, GIVEN], "last": [GIVEN]})
     tapped = Taps(network, {"evaluation": program, "training": program}, [form(2, 3, 5)])
     x = torch.randn(4, 2, 3, 5)
-    answer = tapped(x)
-    assert {name: tuple(t.shape) for name, t in answer.items()} == {"stem": (4, 4), "last": (4, 2)}
-    assert torch.equal(answer["last"], x.mean((2, 3)))
+    output = tapped(x)
+    assert {name: tuple(t.shape) for name, t in output.items()} == {"stem": (4, 4), "last": (4, 2)}
+    assert torch.equal(output["last"], x.mean((2, 3)))
 
 
 @pytest.mark.parametrize(

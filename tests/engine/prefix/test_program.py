@@ -44,7 +44,7 @@ def test_templates_keep_their_structure():
     assert type(mapped(torch.Size((2, 3)), int)) is tuple
 
 
-def test_tensors_of_an_answer_are_found_in_order():
+def test_tensors_of_an_output_are_found_in_order():
     a, b = torch.zeros(1), torch.ones(1)
     assert all(x is y for x, y in zip(tensors_in({"x": [a, 3], "y": Pair(None, b)}), (a, b), strict=True))
 
@@ -59,7 +59,7 @@ def test_steps_run_modules_functions_parameters_and_sizes():
             (2, Step(torch.zeros, (PerImage(2), 2), {"device": SameDevice()})),
             (3, Step(torch.cat, ([Value(1, 0), Value(2, 0)],), {})),
         ),
-        answer={"out": Value(3, 0)},
+        output={"out": Value(3, 0)},
     )
     for batch in (1, 4):
         x = torch.randn(batch, 2)
@@ -87,7 +87,7 @@ def test_a_constant_goes_where_the_batch_lies():
     assert "[1.0, 1.0]" in repr(add.args)
 
 
-def test_a_tensor_changed_in_place_is_an_output_and_the_callers_is_copied_where_asked():
+def test_a_tensor_changed_in_place_is_an_output_and_the_callers_is_copied_where_needed():
     step = Step(Tensor.add_, (GIVEN, 1), {}, touched=(GIVEN,))
     for copied in (frozenset[Value](), frozenset([GIVEN])):
         program = Program((GIVEN,), ((0, step), (1, Step(Tensor.mul, (Value(0, 1), 3), {}))), Value(1, 0), copied)
@@ -109,8 +109,8 @@ def test_values_are_let_go_after_their_last_use():
     network = nn.Sequential(*(Watched() for _ in range(6)))
     steps = tuple((i, Step(str(i), (Value(i - 1, 0),), {})) for i in range(6))
     program = Program((Value(-1, 0),), steps, Value(5, 0))
-    answer = program.run(network, [torch.zeros(7, 11)])
-    assert torch.equal(answer, torch.full((7, 11), 6.0))
+    output = program.run(network, [torch.zeros(7, 11)])
+    assert torch.equal(output, torch.full((7, 11), 6.0))
     assert max(alive) == 1
 
 

@@ -63,7 +63,7 @@ def traced(network: nn.Module) -> dict[str, Trace]:
 
 
 def replay(network: nn.Module, trace: Trace, images: Tensor) -> Tensor:
-    return Program((Value(IMAGES, 0),), tuple(enumerate(trace.steps)), trace.answer).run(network, [images])
+    return Program((Value(IMAGES, 0),), tuple(enumerate(trace.steps)), trace.output).run(network, [images])
 
 
 @pytest.mark.parametrize("between", [tokens, in_place, unpacked, by_mode])
@@ -78,7 +78,7 @@ def test_the_steps_give_what_forward_gives_for_every_batch(between: Callable):
             assert torch.equal(network(images), replay(network, traces[mode], images))
 
 
-def test_leaves_are_one_step_each_and_sizes_of_the_batch_are_told_from_others():
+def test_leaves_are_one_step_each_and_sizes_of_the_batch_are_distinguished_from_others():
     steps = traced(Small(tokens))["evaluation"].steps
     assert [s.target for s in steps if isinstance(s.target, str)] == ["first", "last"]
     shapes = [s.args for s in steps if s.target in (Tensor.reshape, Tensor.expand)]
@@ -116,7 +116,7 @@ def test_the_network_and_the_random_generator_are_as_before():
         (lambda n, x: x.mean((2, 3)) + torch.from_numpy(x.mean((2, 3)).numpy()), "decides by what a tensor holds"),
     ],
 )
-def test_what_cannot_be_told_is_refused(between: Callable, reason: str):
+def test_steps_that_cannot_be_recorded_are_refused(between: Callable, reason: str):
     with pytest.raises(Untraceable, match=reason):
         traced(Small(between))
 
@@ -182,15 +182,15 @@ def test_derived_tensors_that_a_network_caches_in_evaluation_are_let_go():
     class Caching(nn.Linear):
         def train(self, mode: bool = True) -> nn.Module:
             if mode:
-                self.kept = None
+                self.derived = None
             return super().train(mode)
 
         def forward(self, x: Tensor) -> Tensor:
-            self.kept = self.weight * 2
-            return F.linear(x, self.kept)
+            self.derived = self.weight * 2
+            return F.linear(x, self.derived)
 
     network = nn.Sequential(Caching(2, 2)).eval()
     with still(network):
         network(torch.zeros(1, 2))
-    assert network[0].kept is None
+    assert network[0].derived is None
     assert not network[0].training

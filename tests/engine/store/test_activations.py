@@ -15,7 +15,7 @@ from headstart.data.loading import read_view
 from headstart.data.meter import Meter
 from headstart.data.sources.reading import ImageRecord, open_source
 from headstart.engine.prefix import engines as engines_module
-from headstart.engine.prefix.engines import features_of, head_answers
+from headstart.engine.prefix.inference import features_of, head_logits
 from headstart.engine.prefix.onnx_engine import version_here
 from headstart.engine.store import activations as module
 from headstart.engine.store import limit
@@ -24,9 +24,9 @@ from headstart.engine.store.activations import (
     View,
     evaluation_view,
     library_of,
+    logits_from_store,
     matrix_of,
     pooled_part,
-    stored_answers,
     weights_digest,
 )
 from headstart.engine.store.limit import write_limit
@@ -224,7 +224,7 @@ def test_who_leaves_after_a_batch_finds_what_was_computed_until_then(
 ):
     monkeypatch.setattr(engines_module, "BATCH_IMAGES", 4)  # of one thread; several take four each anyway
     records = list(open_source(str(image_folder)).records)
-    first, _ = made(classifier, records, tmp_path / "store", wanted="torch")
+    first, _ = made(classifier, records, tmp_path / "store", requested_engine="torch")
     engines: list[str | None] = []
 
     class Left(Exception):
@@ -240,13 +240,13 @@ def test_who_leaves_after_a_batch_finds_what_was_computed_until_then(
         first.reader(records, [plain()], on_images=done.append, after_batch=leave)
     assert engines == ["torch", "torch"]
     assert 0 < first.computed == sum(done) < len(records)
-    second, _ = made(classifier, records, tmp_path / "store", wanted="torch")
+    second, _ = made(classifier, records, tmp_path / "store", requested_engine="torch")
     found: list[int] = []
     rows = matrix_of(second.reader(records, [plain()], on_images=found.append, after_batch=engines.append))
     assert found[0] == first.computed
     assert second.computed == len(records) - first.computed
     assert len(engines) > 2
-    alone, _ = made(classifier, records, tmp_path / "other", wanted="torch")
+    alone, _ = made(classifier, records, tmp_path / "other", requested_engine="torch")
     assert np.array_equal(rows, matrix_of(alone.reader(records, [plain()])))
     second.reader(records, [plain()], after_batch=lambda engine: pytest.fail("nothing was computed"))
 
@@ -290,9 +290,9 @@ def test_stored_answers_hold_no_features_of_all_images(
     many = space.reader(np.repeat(activations._ids([record], [plain()]), count))
     monkeypatch.setattr(Activations, "reader", lambda *given, **named: many)
     tracemalloc.start()
-    found = stored_answers(classifier, [record] * count, SPEC, digests={}, store=ActivationStore(tmp_path / "store"))
+    found = logits_from_store(classifier, [record] * count, SPEC, digests={}, store=ActivationStore(tmp_path / "store"))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert found.shape == (count, 2)
-    assert np.allclose(found, head_answers(classifier, matrix_of(rows)), atol=1e-4)
+    assert np.allclose(found, head_logits(classifier, matrix_of(rows)), atol=1e-4)
     assert peak < 0.3 * count * 1280 * 4

@@ -1,4 +1,4 @@
-"""A frozen prefix as the store knows it: its border, its tensors, and the part that probes store too."""
+"""A frozen prefix as the store knows it: its cut point, its tensors, and the part that probes store too."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from headstart.engine.store.activations import pooled_part
-from headstart.engine.store.frozen_part import border_label, cut_at, frozen_part
+from headstart.engine.store.frozen_part import cut_at, cut_point_label, frozen_part
 from headstart.errors import ModelError
 
 
@@ -15,7 +15,7 @@ def test_a_part_carries_its_border_and_the_shapes_of_what_crosses_it(prepare: Ca
     classifier = prepare().classifier()
     name = classifier.group_names[-2]
     part = frozen_part(classifier, cut_at(classifier, name, size=32))
-    assert part.border == border_label(name) == f"before {name}"
+    assert part.cut_point == cut_point_label(name) == f"before {name}"
     assert [len(tensor.shape) for tensor in part.tensors] == [3]
 
 
@@ -23,7 +23,7 @@ def test_before_the_head_it_is_the_part_that_probes_store(prepare: Callable):
     classifier = prepare().classifier()
     part = frozen_part(classifier, cut_at(classifier, classifier.group_names[-1], size=32))
     pooled = pooled_part(classifier)
-    assert (part.border, part.tensors, part.model) == (pooled.border, pooled.tensors, pooled.model)
+    assert (part.cut_point, part.tensors, part.model) == (pooled.cut_point, pooled.tensors, pooled.model)
 
 
 def test_a_border_that_the_network_does_not_have_is_refused(prepare: Callable):

@@ -61,7 +61,7 @@ def assert_holds(space: Space, numbers, *, tolerance: float = 0.0) -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        *({name: "other"} for name in ("model", "weights", "border", "decode", "engine", "engine_version", "views")),
+        *({name: "other"} for name in ("model", "weights", "cut_point", "decode", "engine", "engine_version", "views")),
         {"library": "timm 1.0.31"},
         {"precision": "float16"},
         {"input": SPEC.at_size(64)},
@@ -179,7 +179,7 @@ def test_absent_rows_cannot_be_read_and_wrong_arrays_not_be_stored(store: Activa
 
 def test_a_shard_ends_with_its_size_its_rows_or_its_time(store: ActivationStore):
     for number, limits in enumerate(({"shard_bytes": 400}, {"shard_rows": 4}, {"shard_seconds": 0.0})):
-        space = store.space(replace(KEY, border=str(number)), TENSORS)
+        space = store.space(replace(KEY, cut_point=str(number)), TENSORS)
         with space.writer(**limits) as writer:
             for one in range(12):
                 writer.add(ids_of([one]), arrays_of([one]))
@@ -410,7 +410,7 @@ def test_a_disk_that_is_full_only_when_the_file_is_synced(store: ActivationStore
 
 
 def test_a_new_space_pushes_out_the_one_that_was_not_read_for_longest(store: ActivationStore):
-    keys = [replace(KEY, border=name) for name in ("old", "middle", "new")]
+    keys = [replace(KEY, cut_point=name) for name in ("old", "middle", "new")]
     folders = []
     for age, key in enumerate(keys[:2]):
         space = store.space(key, TENSORS)

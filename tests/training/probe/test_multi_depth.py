@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from headstart.engine.prefix.engines import features_of, logits_of
+from headstart.engine.prefix.inference import features_of, logits_of
 from headstart.engine.store.store import ActivationStore
 from headstart.measures.metrics import paired_p_value, sharpened_log_losses
 from headstart.networks.heads import DEPTHS
@@ -156,7 +156,7 @@ def test_the_network_answers_as_the_solved_head_and_so_does_its_bundle(
 def test_many_images_are_predicted_through_an_engine_with_the_same_answers(
     prepare: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    from headstart.engine.prefix import engines
+    from headstart.engine.prefix import inference
 
     _, images, classifier = prepared(prepare, tmp_path)
     rng = torch.Generator().manual_seed(0)
@@ -164,8 +164,8 @@ def test_many_images_are_predicted_through_an_engine_with_the_same_answers(
     classifier.write_linear(weight, torch.zeros(2))
     records = images.roles.train
     expected = logits_of(classifier, records, images.spec)
-    monkeypatch.setattr(engines, "FEWEST_FOR_AN_ENGINE", 1)
-    found = engines.answers_of(classifier, records, images.spec)
+    monkeypatch.setattr(inference, "FEWEST_FOR_AN_ENGINE", 1)
+    found = inference.logits_by_engine(classifier, records, images.spec)
     assert np.abs(found - expected).max() < 1e-3 * np.abs(expected).max()
 
 

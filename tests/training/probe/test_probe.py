@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from headstart.engine.prefix.engines import features_of, logits_of
+from headstart.engine.prefix.inference import features_of, logits_of
 from headstart.engine.store.store import ActivationStore
 from headstart.engine.store.stored_rows import StoredRows
 from headstart.engine.store.training_images import TrainingImages

@@ -24,7 +24,7 @@ from headstart.engine.costs.network import NetworkFacts
 from headstart.engine.costs.speeds import completed
 from headstart.engine.costs.throughput import known_throughput
 from headstart.engine.prefix.engine_choice import recall_engines
-from headstart.engine.prefix.engines import pooled_label
+from headstart.engine.prefix.inference import pooled_label
 from headstart.engine.prefix.onnx_engine import runtime_version
 from headstart.engine.store.training_images import TrainingImages
 from headstart.engine.views import augmented_input, view_rng

@@ -31,12 +31,12 @@ from headstart.engine.prefix.engine_choice import EngineOption
 from headstart.engine.store import limit
 from headstart.engine.store.activations import POOLED_DEPTHS, library_of
 from headstart.engine.store.cached_rows import count_cached_rows
-from headstart.engine.store.frozen_part import border_label, graph_of_classifier, views_drawn_from
+from headstart.engine.store.frozen_part import cut_point_label, graph_of_classifier, views_drawn_from
 from headstart.engine.store.index import POOLED
 from headstart.engine.store.store import EVALUATION, random_view, row_ids
 from headstart.engine.store.training_images import TrainingImages
 from headstart.errors import ModelError
-from headstart.files import kept_paths
+from headstart.files import stored_paths
 from headstart.machine import best_device, machine_key
 from headstart.networks.backbone import Classifier, Weights
 from headstart.plan.plan import AugmentationPlan, FrozenPrefixPlan, ProbePhase, SelectionPlan, TrainPhase
@@ -254,7 +254,7 @@ class RunEstimates:
     def _stored(self, phases: Phases) -> dict[str, int]:
         """Cut point -> rows of this run that are in the store already."""
         images = self.images
-        if images.store is None or not kept_paths(images.store.root, "[!.]*/space.json"):
+        if images.store is None or not stored_paths(images.store.root, "[!.]*/space.json"):
             return {}
         train = [images.digests[record.id] for record in images.roles.train]
         validation = [images.digests[record.id] for record in images.roles.validation]
@@ -290,7 +290,7 @@ class RunEstimates:
         """The store's name of the activations: pooled features where nothing else enters the head."""
         at_head = point.name == self.facts.groups[-1]
         same = at_head and point.bytes_per_image == self.facts.pooled.bytes_per_image
-        return self._pooled_label() if same else border_label(point.name)
+        return self._pooled_label() if same else cut_point_label(point.name)
 
     def _rows(
         self, label: str, digests: list[bytes], names: list[str], drawn_from: str, precision: str | None = None

@@ -20,7 +20,7 @@ from headstart.engine.costs.run_estimate import RunEstimates
 from headstart.engine.costs.speeds import frozen_span, learn_speed, learn_view, steps_span, validation_span
 from headstart.engine.prefix.onnx_engine import engines_folder
 from headstart.engine.store.index import POOLED
-from headstart.files import kept_paths
+from headstart.files import stored_paths
 from headstart.plan.plan import Phase, TrainPhase
 from headstart.runs.event import Event
 from headstart.runs.events import ActivationsCached, PrefixComputed, RunStopped
@@ -247,7 +247,7 @@ class TimingObserver(Observer):
 def _exports() -> frozenset[tuple[str, int]]:
     """Exported networks that are kept, by name and file: using one leaves its file, making it gives another."""
     found = set()
-    for path in kept_paths(engines_folder(), "*.onnx"):
+    for path in stored_paths(engines_folder(), "*.onnx"):
         with contextlib.suppress(FileNotFoundError):  # another process let go of it
             found.add((path.name, path.stat().st_ino))
     return frozenset(found)

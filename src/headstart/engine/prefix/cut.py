@@ -1,7 +1,7 @@
-"""A network divided at a border between two layer groups: prefix and suffix, whose composition is the whole.
+"""A network divided at a cut point between two layer groups: prefix and suffix, whose composition is the whole.
 
-Both parts run the network's own modules. A prefix that rests is a pure function of the image: what crosses can be
-computed once, on any engine, and stored; the suffix trains on it as the network would.
+Both parts run the network's own modules. A frozen prefix is a pure function of the image: the crossing tensors can be
+computed once, on any engine, and stored; the suffix trains on them as the network would.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _DROPOUTS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Crossing:
-    """One of the tensors that cross a border, for one image."""
+    """One of the tensors that cross a cut point, for one image."""
 
     shape: tuple[int, ...]
     """Without the batch axis."""
@@ -49,15 +49,15 @@ class CutNetwork:
     prefix: Part
     """(B, C, H, W) -> tuple of the crossing tensors, batch first. Random only where a group of it is in training."""
     suffix: Part
-    """The crossing tensors, as arguments -> what the network answers. Leaves them as they are."""
-    border: str
+    """The crossing tensors, as arguments -> the network's output. Does not change them."""
+    cut_point: str
     """First layer group of the suffix."""
     crossing: tuple[Crossing, ...]
-    """What crosses, in order."""
+    """The crossing tensors, in order."""
 
 
 class NetworkGraph:
-    """The steps of a network for images of one size, recorded once: every border can be cut from them.
+    """The steps of a network for images of one size, recorded once, from which it can be cut anywhere.
 
     A part that was cut goes on running the network as it is after a module was exchanged for one that takes and gives
     the same (a new head). Record again after anything else was changed.
@@ -72,7 +72,7 @@ class NetworkGraph:
             example: (B, C, H, W) images of the size that will come; their values do not count.
 
         Raises:
-            ModelError: the network cannot be run on them, or its steps cannot be told.
+            ModelError: the network cannot be run on them, or its steps cannot be recorded.
         """
         self.network = network
         self.groups = tuple(groups)
@@ -83,24 +83,24 @@ class NetworkGraph:
         self._levels = self._graph.levels(self._own_levels, self._draws)
 
     @property
-    def borders(self) -> tuple[str, ...]:
+    def cut_points(self) -> tuple[str, ...]:
         """Names of the groups before which there is something to cut off."""
         return tuple(group.name for group in self.groups[1:])
 
-    def cut(self, border: str) -> CutNetwork:
-        """Divide the network before the group `border`, and compare the answer of the parts with the whole's.
+    def cut(self, cut_point: str) -> CutNetwork:
+        """The network divided before the group `cut_point`; the output of the parts is compared with the whole's.
 
         Raises:
-            ModelError: there is no such border, or the network cannot be cut there; says why.
+            ModelError: there is no such cut point, or the network cannot be cut there; says why.
         """
-        check_names([border], self.groups)
-        if border not in self.borders:
-            raise ModelError(f"nothing lies before {border}", expected=f"one of {', '.join(self.borders)}")
+        check_names([cut_point], self.groups)
+        if cut_point not in self.cut_points:
+            raise ModelError(f"nothing lies before {cut_point}", expected=f"one of {', '.join(self.cut_points)}")
         try:
-            made = self._divided(border)
+            made = self._divided(cut_point)
             self._assert_equal(made)
         except Untraceable as error:
-            raise self._refusal(border, str(error)) from error
+            raise self._refusal(cut_point, str(error)) from error
         return made
 
     def taps(self) -> Taps:
@@ -115,10 +115,10 @@ class NetworkGraph:
     def tapped(self) -> Part:
         """The whole network, and in the same pass what leaves its groups, not pooled yet.
 
-        Images -> (its answer, {group: tensors}) with the steps of evaluation, whatever mode it is in.
+        Images -> (its output, {group: tensors}) with the steps of evaluation, whatever mode it is in.
         """
         images = Value(IMAGES, 0)
-        program = self._program("evaluation", (images,), (self._graph.answers["evaluation"], self._leaving()))
+        program = self._program("evaluation", (images,), (self._graph.outputs["evaluation"], self._leaving()))
         return Part(self.network, dict.fromkeys(MODES, program), [self._graph.forms[images]])
 
     def _leaving(self) -> dict[str, list[Value]]:
@@ -132,7 +132,7 @@ class NetworkGraph:
         return found
 
     def _traces(self) -> Mapping[Mode, Trace]:
-        # Inside the head every layer is a step of its own, so that the pooling in it comes before the border.
+        # Inside the head every layer is a step of its own, so that the pooling in it comes before the cut point.
         sites = [site.path for site in head_sites(self.network) if site.role == "main"]
         opened = {parent for path in sites for parent in _parents(path)}
         named = self.network.named_modules()
@@ -140,7 +140,7 @@ class NetworkGraph:
         try:
             return trace_modes(self.network, leaves, self._example)
         except Untraceable as error:
-            raise self._refusal("any border", str(error)) from error
+            raise self._refusal("any cut point", str(error)) from error
         except (RuntimeError, ValueError, TypeError, AssertionError, IndexError) as error:
             first = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise ModelError(
@@ -162,8 +162,8 @@ class NetworkGraph:
         module = self.network.get_submodule(step.target)
         return not _holds_tensors(module) and any(map(_is_dropout, module.modules()))
 
-    def _divided(self, border: str) -> CutNetwork:
-        index = self._index[border]
+    def _divided(self, cut_point: str) -> CutNetwork:
+        index = self._index[cut_point]
         levels, values = self._batch_first(index)
         forms = [self._graph.forms[value] for value in values]
         crossing = tuple(Crossing(f.shape, f.dtype, f.channels_last) for f in forms if f.shape is not None)
@@ -175,43 +175,43 @@ class NetworkGraph:
             )
         images = Value(IMAGES, 0)
         before = self._program("evaluation", (images,), values)
-        answers = self._graph.answers
-        after = {mode: self._program(mode, values, answers[mode], levels=levels, border=index) for mode in MODES}
+        outputs = self._graph.outputs
+        after = {mode: self._program(mode, values, outputs[mode], levels=levels, cut_index=index) for mode in MODES}
         return CutNetwork(
             prefix=Part(self.network, dict.fromkeys(MODES, before), [self._graph.forms[images]], forms),
             suffix=Part(self.network, after, forms),
-            border=border,
+            cut_point=cut_point,
             crossing=crossing,
         )
 
-    def _batch_first(self, border: int) -> tuple[dict[int, int], tuple[Value, ...]]:
+    def _batch_first(self, cut_index: int) -> tuple[dict[int, int], tuple[Value, ...]]:
         """Levels, and what crosses: functions that put more than the batch on the first axis are left to the suffix."""
         levels = dict(self._levels)
         while True:
-            values = self._graph.crossing(levels, border, MODES)
+            values = self._graph.crossing(levels, cut_index, MODES)
             steps = {v.step: self._graph.steps[v.step] for v in values if self._graph.forms[v].rows != 1}
             moved = [n for n, step in steps.items() if not isinstance(step.target, str) and not step.touched]
             if not moved:
                 return levels, values
-            levels.update(dict.fromkeys(moved, border))
+            levels.update(dict.fromkeys(moved, cut_index))
 
     def _program(
         self,
         mode: Mode,
         inputs: tuple[Value, ...],
-        answer: Template,
+        output: Template,
         *,
         levels: Mapping[int, int] | None = None,
-        border: int = 0,
+        cut_index: int = 0,
     ) -> Program:
-        """Steps from the inputs to the answer, without those on images below the border."""
-        numbers = self._graph.needed(mode, marks(answer), levels or self._levels, border)
+        """Steps from the inputs to the output, without those on images below the cut."""
+        numbers = self._graph.needed(mode, marks(output), levels or self._levels, cut_index)
         steps = tuple((number, self._graph.steps[number]) for number in numbers)
         changed = [set(step.touched) & set(inputs) for _, step in steps]
         if any(len(values) > 1 for values in changed):
             raise Untraceable("two of the crossing tensors share memory that is changed afterwards")
         dropped = {value for _, step in steps if self._drops_in_place(step) for value in step.values()}
-        return Program(inputs, steps, answer, frozenset(set().union(*changed) | (dropped & set(inputs))))
+        return Program(inputs, steps, output, frozenset(set().union(*changed) | (dropped & set(inputs))))
 
     def _drops_in_place(self, step: Step) -> bool:
         """Dropout that in training, unlike in the recorded evaluation, changes what it is given."""
@@ -230,35 +230,37 @@ class NetworkGraph:
         # GPUs choose their kernels, and the order in which they add, anew each time.
         same = torch.equal if images.device.type == "cpu" else _close
         if len(whole) != len(parts) or not all(same(a, b) for a, b in zip(whole, parts, strict=True)):
-            raise Untraceable("its parts do not give the whole's answer")
+            raise Untraceable("its parts do not give the whole's output")
         if not all(_close(a[1:], b) for a, b in zip(crossing, alone, strict=True)):
-            raise Untraceable("what crosses of an image depends on the others of its batch")
+            raise Untraceable("the crossing tensors of an image depend on the others of its batch")
 
-    def _refusal(self, border: str, reason: str) -> ModelError:
+    def _refusal(self, cut_point: str, reason: str) -> ModelError:
         name = type(self.network).__name__
-        return ModelError(f"{name} cannot be cut at {border} ({reason})", remedy="headstart trains it without a store")
+        return ModelError(
+            f"{name} cannot be cut at {cut_point} ({reason})", remedy="headstart trains it without a store"
+        )
 
 
-def cut(network: nn.Module, groups: Sequence[LayerGroup], border: str, *, example: Tensor) -> CutNetwork:
-    """Divide a network before the group `border`; see `NetworkGraph` to cut it at several.
+def cut(network: nn.Module, groups: Sequence[LayerGroup], cut_point: str, *, example: Tensor) -> CutNetwork:
+    """A network divided before the group `cut_point`; see `NetworkGraph` to cut it at several.
 
     Args:
         network: Maps (B, C, H, W) images to logits; both parts share its modules and tensors.
         groups: Its layer groups, stem to head.
-        border: Name of the first group of the suffix.
+        cut_point: Name of the first group of the suffix.
         example: (B, C, H, W) images of the size that will come; their values do not count.
 
     Raises:
-        ModelError: there is no such border, or the network cannot be cut there; says why.
+        ModelError: there is no such cut point, or the network cannot be cut there; says why.
     """
-    return NetworkGraph(network, groups, example=example).cut(border)
+    return NetworkGraph(network, groups, example=example).cut(cut_point)
 
 
 def taps(network: nn.Module, groups: Sequence[LayerGroup], *, example: Tensor) -> Taps:
     """Images -> the pooled output of every group before the head. See `NetworkGraph.taps`.
 
     Raises:
-        ModelError: the network cannot be run on the example, or its steps cannot be told.
+        ModelError: the network cannot be run on the example, or its steps cannot be recorded.
     """
     return NetworkGraph(network, groups, example=example).taps()
 

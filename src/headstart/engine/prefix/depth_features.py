@@ -1,8 +1,8 @@
-"""A classifier whose head reads the pooled output of every layer group beside what the ordinary head reads.
+"""A classifier whose head reads the pooled output of every layer group in addition to the features of the linear head.
 
-After Head2Toe (Evci et al. 2022): early layers hold edges and textures that the last one has let go of, and reading
+After Head2Toe (Evci et al. 2022): early layers hold edges and textures that the last one no longer has, and reading
 them costs nothing, because they are computed on the way. The network stays the library's own, with its own tensor
-names and its own head; one linear layer is added to it, and its answer to the network's.
+names and its own head; one linear layer is added to it, and its logits to the network's.
 """
 
 from __future__ import annotations
@@ -31,13 +31,14 @@ def with_depths(classifier: Classifier, size: int) -> Classifier:
     output is what the ordinary head reads (often the last stage's) is left out, as is one wider than WIDEST.
 
     Args:
-        classifier: With a linear head. It computes as in evaluation from now on: a head of this kind is solved.
+        classifier: With a linear head. It computes as in evaluation from now on, because a head of
+            this kind is fitted in closed form or by L-BFGS.
         size: Side of the images in pixels; it takes no others afterwards.
 
     Raises:
-        ModelError: the steps of the network cannot be told, or no group before its head has an output to pool.
+        ModelError: the steps of the network cannot be recorded, or no group before its head has an output to pool.
     """
-    assert classifier.head_kind == "linear", "depths are read beside a linear head"
+    assert classifier.head_kind == "linear", "depths are read in addition to a linear head"
     network = classifier.network
     device = next(network.parameters()).device
     example = torch.zeros(2, classifier.card.input.channels, size, size, device=device)
@@ -62,17 +63,17 @@ def with_depths(classifier: Classifier, size: int) -> Classifier:
 
 
 class _DeepForward:
-    """Stands in place of a network's own forward, so that one pass gives its answer and what it is added to."""
+    """Stands in place of a network's own forward, so that one pass gives its logits and the depth head's."""
 
     def __init__(self, network: nn.Module, part: Part) -> None:
         self._network, self._part = network, part
 
     def __call__(self, x_BCHW: Tensor) -> Tensor:  # noqa: N803 - shapes
-        answer, leaving = self._part(x_BCHW)
+        output, leaving = self._part(x_BCHW)
         head = self._network.get_submodule(DEPTHS)
         assert isinstance(head, DepthHead)
         outputs = [_side_by_side(leaving[name]) for name in head.widths]
-        total: Tensor = answer + head(torch.cat(outputs, dim=1))
+        total: Tensor = output + head(torch.cat(outputs, dim=1))
         return total
 
 
@@ -85,15 +86,15 @@ def _widths(classifier: Classifier, part: Part, example: Tensor) -> dict[str, in
     images = sample(example, 2)
     with still(classifier.network):
         whole = classifier.network(images)
-        answer, leaving = part(images)
+        output, leaving = part(images)
         last = classifier.features(images)
         outputs = {name: _side_by_side(tensors) for name, tensors in leaving.items()}
         alone = {name: _side_by_side(tensors) for name, tensors in part(images[1:])[1].items()}
-    if not _close(answer, whole):
-        raise _refusal(classifier, "its steps do not give its answer")
+    if not _close(output, whole):
+        raise _refusal(classifier, "its steps do not give its output")
     for name, output in outputs.items():
         if not _close(output[1:], alone[name]):
-            raise _refusal(classifier, f"what leaves {name} depends on the other images of a batch")
+            raise _refusal(classifier, f"the output of {name} depends on the other images of a batch")
     found = {
         name: output.shape[1]
         for name, output in outputs.items()

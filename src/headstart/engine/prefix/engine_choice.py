@@ -1,4 +1,4 @@
-"""The engine that is done first with a frozen part, set-up included; measured throughputs are remembered."""
+"""The engine that finishes first with a frozen prefix, set-up included; measured throughputs are remembered."""
 
 from __future__ import annotations
 
@@ -47,8 +47,10 @@ class EngineThroughputs:
         return self.onnxruntime <= self.torch and time.time() - self.measured_at > LOSS_HOLDS_SECONDS
 
 
-def sooner(images: int, torch_throughput: float, known: EngineThroughputs | None, *, exported: bool) -> EngineName:
-    """The engine that is done first: N / throughput, for ONNX Runtime plus its set-up.
+def faster_engine(
+    images: int, torch_throughput: float, known: EngineThroughputs | None, *, exported: bool
+) -> EngineName:
+    """The engine that finishes first: N / throughput, for ONNX Runtime plus its set-up.
 
     Args:
         images: To come.
@@ -56,28 +58,28 @@ def sooner(images: int, torch_throughput: float, known: EngineThroughputs | None
         known: What was measured before.
         exported: Whether the exported network is kept from an earlier run.
     """
-    rate = known.onnxruntime if known else EXPECTED_GAIN * torch_throughput
-    if rate <= 0:
+    throughput = known.onnxruntime if known else EXPECTED_GAIN * torch_throughput
+    if throughput <= 0:
         return "torch"
     setup = known.setup_seconds if known else EXPECTED_SETUP_SECONDS
     if exported:
         setup = EXPECTED_RELOAD_SECONDS
-    return "onnxruntime" if setup + images / rate < images / torch_throughput else "torch"
+    return "onnxruntime" if setup + images / throughput < images / torch_throughput else "torch"
 
 
 def recall_engines(machine: str, part: str) -> EngineThroughputs | None:
     """What was measured of a frozen part of this name on this machine with these versions, if it still holds."""
     with contextlib.suppress(KeyError, TypeError):
-        rates = EngineThroughputs(**{"measured_at": 0.0, **recall_value(machine, "engines", part)})
-        return None if rates.is_outdated else rates
+        figures = EngineThroughputs(**{"measured_at": 0.0, **recall_value(machine, "engines", part)})
+        return None if figures.is_outdated else figures
     return None
 
 
-def remember_engines(machine: str, part: str, rates: EngineThroughputs) -> None:
+def remember_engines(machine: str, part: str, figures: EngineThroughputs) -> None:
     """Keep figures for later runs; a full or read-only disk only means that they are measured again."""
-    figures = {name: round(value, 3) for name, value in asdict(rates).items()}
+    rounded = {name: round(value, 3) for name, value in asdict(figures).items()}
     with contextlib.suppress(OSError, DiskFullError):
-        remember_value(machine, "engines", part, figures)
+        remember_value(machine, "engines", part, rounded)
 
 
 def is_of_the_moment(error: Exception) -> bool:

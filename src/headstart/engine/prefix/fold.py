@@ -1,4 +1,4 @@
-"""BatchNorm that rests is a scale and a shift per channel: a copy of a network in which convolutions have taken it in.
+"""A copy of a network whose frozen BatchNorms, a scale and a shift per channel, are folded into the convolutions.
 
     y = gamma (w * x + b - mean) / sqrt(var + eps) + beta
       = (gamma / sqrt(var + eps)) w * x + (gamma / sqrt(var + eps)) (b - mean) + beta
@@ -49,8 +49,8 @@ class PooledFeatures(nn.Module):
         return self._features(x_BCHW)
 
 
-def apart(prefix: nn.Module) -> nn.Module:
-    """A copy whose modules can be exchanged; it rests. Tensors are shared where possible: they must not be changed."""
+def separate_copy(prefix: nn.Module) -> nn.Module:
+    """A copy in evaluation mode whose modules can be exchanged. Tensors are shared: they must not be changed."""
     if isinstance(prefix, Part):
         return prefix.copied().eval()
     shared = {id(tensor): tensor for tensor in (*prefix.parameters(), *prefix.buffers())}
@@ -67,7 +67,7 @@ def folded(prefix: nn.Module, sample_BCHW: Tensor) -> tuple[nn.Module, int]:  # 
         prefix: (B, C, H, W) -> a tensor or a structure of tensors. Not changed.
         sample_BCHW: Images for one pass.
     """
-    made = apart(prefix)
+    made = separate_copy(prefix)
     pairs = _pairs(made, sample_BCHW)
     paths = {module: path for path, module in made.named_modules(remove_duplicate=False)}
     for conv, norm in pairs:
@@ -88,7 +88,7 @@ def _take_in(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> None:
 
 
 def _rest_of(norm: nn.BatchNorm2d) -> nn.Module:
-    """What the norm's module does beside normalising."""
+    """What the norm's module does besides normalising."""
     if type(norm).__name__ == "BatchNorm2d":
         return nn.Identity()
     return nn.Sequential(norm.get_submodule("drop"), norm.get_submodule("act"))
@@ -127,8 +127,8 @@ def _pairs(network: nn.Module, sample_BCHW: Tensor) -> list[tuple[nn.Conv2d, nn.
     found: list[tuple[nn.Conv2d, nn.BatchNorm2d]] = []
     with _hooked(network, readers, found, calls), torch.no_grad():
         with readers:
-            answer = network(sample_BCHW)
-        readers.read(answer)
+            output = network(sample_BCHW)
+        readers.read(output)
     norms_of = [conv for conv, _ in found]
     return [
         (conv, norm)
@@ -163,7 +163,7 @@ def _hooked(
     for module in network.modules():
         if type(module).__name__ in _CONVOLUTIONS and isinstance(module, nn.Conv2d):
             handles.append(module.register_forward_hook(after_conv))
-        elif type(module).__name__ in _NORMS and isinstance(module, nn.BatchNorm2d) and _rests(module):
+        elif type(module).__name__ in _NORMS and isinstance(module, nn.BatchNorm2d) and _has_statistics(module):
             handles += [module.register_forward_pre_hook(before_norm), module.register_forward_hook(after_norm)]
     try:
         yield
@@ -172,6 +172,6 @@ def _hooked(
             handle.remove()
 
 
-def _rests(norm: nn.BatchNorm2d) -> bool:
+def _has_statistics(norm: nn.BatchNorm2d) -> bool:
     """Whether it has statistics of its own to normalise with."""
     return norm.running_mean is not None and norm.running_var is not None

@@ -1,7 +1,7 @@
-"""What a network does in evaluation and in training as one graph of steps, and which of them lie before a border.
+"""What a network does in evaluation and in training as one graph of steps, and which of them lie before a cut point.
 
 Each step has a level: the last layer group whose modules or tensors it, or anything that it needs, has used. What
-lies below a border is the prefix; whatever the rest needs of it crosses, be it one tensor or many. Steps that do not
+lies below a cut point is the prefix; whatever the suffix needs of it crosses, one tensor or many. Steps that do not
 depend on the images (a table of positions) are made on the side that uses them.
 """
 
@@ -21,7 +21,7 @@ class StepGraph:
 
     steps: Mapping[int, Step]
     orders: Mapping[Mode, tuple[int, ...]]
-    answers: Mapping[Mode, Template]
+    outputs: Mapping[Mode, Template]
     forms: Mapping[Value, Form]
     on_images: frozenset[int]
     """Steps that depend on the images, and IMAGES."""
@@ -34,7 +34,7 @@ class StepGraph:
     def levels(self, own: Callable[[Step], Iterable[int]], draws: Callable[[Step], bool]) -> dict[int, int]:
         """Number of each step -> index of the last layer group that it needs.
 
-        A step that draws random numbers has the level of what uses it, so that it lies on the side that learns.
+        A step that draws random numbers has the level of what uses it, so that it lies on the trainable side.
 
         Args:
             own: Indices of the groups whose modules and tensors a step uses itself.
@@ -62,34 +62,36 @@ class StepGraph:
             levels[number] = max([0, *owned[number], *(levels[value.step] for value in self.steps[number].values())])
         return levels
 
-    def crossing(self, levels: Mapping[int, int], border: int, modes: Sequence[Mode]) -> tuple[Value, ...]:
-        """Tensors below the border that steps at or above it need, or that are answered; in the order of their making.
+    def crossing(self, levels: Mapping[int, int], cut_index: int, modes: Sequence[Mode]) -> tuple[Value, ...]:
+        """Crossing tensors: made below the cut, needed at or above it or in the output; in the order of their making.
 
         Raises:
             Untraceable: training needs one that evaluation does not make.
         """
         found: set[Value] = set()
         for mode in modes:
-            answer = marks(self.answers[mode])
-            above = self.needed(mode, answer, levels, border)
-            asked = [mark for mark in answer if isinstance(mark, Value)]
-            asked += [value for number in above for value in self.steps[number].values()]
-            found |= {value for value in asked if value.step in self.on_images and levels[value.step] < border}
+            output = marks(self.outputs[mode])
+            above = self.needed(mode, output, levels, cut_index)
+            waiting = [mark for mark in output if isinstance(mark, Value)]
+            waiting += [value for number in above for value in self.steps[number].values()]
+            found |= {value for value in waiting if value.step in self.on_images and levels[value.step] < cut_index}
         position = {number: index for index, number in enumerate((IMAGES, *self.orders["evaluation"]))}
         if any(value.step not in position for value in found):
-            raise Untraceable("what crosses differs between training and evaluation")
+            raise Untraceable("the crossing tensors differ between training and evaluation")
         return tuple(sorted(found, key=lambda value: (position[value.step], value.index)))
 
-    def needed(self, mode: Mode, wanted: Sequence[Any], levels: Mapping[int, int], border: int = 0) -> tuple[int, ...]:
-        """Steps that the wanted marks need, in order, without those on images that lie below the border."""
+    def needed(
+        self, mode: Mode, requested: Sequence[Any], levels: Mapping[int, int], cut_index: int = 0
+    ) -> tuple[int, ...]:
+        """Steps that the requested marks need, in order, without those on images that lie below the cut."""
         needed: set[int] = set()
-        asked = [mark for mark in wanted if isinstance(mark, Value)]
-        while asked:
-            number = asked.pop().step
-            below = number in self.on_images and levels[number] < border
+        waiting = [mark for mark in requested if isinstance(mark, Value)]
+        while waiting:
+            number = waiting.pop().step
+            below = number in self.on_images and levels[number] < cut_index
             if number != IMAGES and number not in needed and not below:
                 needed.add(number)
-                asked += self.steps[number].values()
+                waiting += self.steps[number].values()
         return tuple(number for number in self.orders[mode] if number in needed)
 
 
@@ -99,7 +101,7 @@ def graph_of(traces: Mapping[Mode, Trace]) -> StepGraph:
     steps: dict[int, Step] = {}
     forms: dict[Value, Form] = {}
     orders: dict[Mode, tuple[int, ...]] = {}
-    answers: dict[Mode, Template] = {}
+    outputs: dict[Mode, Template] = {}
     for mode, trace in traces.items():
         number_of = {IMAGES: IMAGES}
 
@@ -116,9 +118,9 @@ def graph_of(traces: Mapping[Mode, Trace]) -> StepGraph:
             number_of[index] = number
             steps[number] = step
         orders[mode] = tuple(number_of[index] for index in range(len(trace.steps)))
-        answers[mode] = renumbered(trace.answer)
+        outputs[mode] = renumbered(trace.output)
         forms.update((renumbered(value), form) for value, form in trace.forms.items())
-    return StepGraph(steps, orders, answers, forms, _depending(steps))
+    return StepGraph(steps, orders, outputs, forms, _depending(steps))
 
 
 def _depending(steps: Mapping[int, Step]) -> frozenset[int]:

@@ -1,7 +1,7 @@
 """ONNX Runtime as an engine, on the CPU: each core runs the whole prefix on four images of its own.
 
 One session with one thread is called from as many threads as there are cores. Nobody waits for anybody inside a
-layer, no idle thread spins beside torch, and a thread that decodes its images before it runs them leaves no core idle
+layer, no idle thread spins next to torch, and a thread that decodes its images before it runs them leaves no core idle
 or shared. The graph has a fixed batch: what a forward computes from it becomes a constant. Rows do not depend on what
 else is in the batch.
 """
@@ -24,11 +24,11 @@ import torch
 from torch import Tensor, nn
 
 from headstart.data.preprocess import NetworkInput
-from headstart.engine.prefix.fold import apart
+from headstart.engine.prefix.fold import separate_copy
 from headstart.engine.prefix.program import tensors_in
 from headstart.engine.prefix.torch_engine import Outputs
 from headstart.errors import MissingExtraError, require
-from headstart.files import has_file, home, kept_paths, write_atomically
+from headstart.files import has_file, home, stored_paths, write_atomically
 
 BATCH_IMAGES = 4
 """Few enough that a layer's maps stay near the core, enough to share the reading of the weights."""
@@ -45,13 +45,13 @@ class OnnxEngine:
 
     name = "onnxruntime"
 
-    def __init__(self, prefix: nn.Module, sample: NetworkInput, *, kept: Path, threads: int | None = None) -> None:
+    def __init__(self, prefix: nn.Module, sample: NetworkInput, *, path: Path, threads: int | None = None) -> None:
         """Load the exported prefix, or export it.
 
         Args:
             prefix: (B, C, H, W) on the CPU -> a tensor or a structure of tensors; not changed.
             sample: At least one image, of the size that will come.
-            kept: Where the exported prefix is or will be: `exported_path`.
+            path: Where the exported prefix is or will be: `exported_path`.
             threads: Images are run in; None is as many as torch uses.
 
         Raises:
@@ -59,12 +59,12 @@ class OnnxEngine:
             Exception: whatever the exporter or ONNX Runtime raise for a network they do not know.
         """
         runtime = runtime_module()
-        if has_file(kept):
+        if has_file(path):
             with contextlib.suppress(OSError):  # somebody else's, or on a disk that may only be read
-                kept.touch()
+                path.touch()
         else:
-            _keep(kept, prefix, sample)
-        self._session = _session(runtime, kept)
+            _export_into_cache(path, prefix, sample)
+        self._session = _session(runtime, path)
         self.image_threads = threads or torch.get_num_threads()
         version = version_here()
         assert version is not None  # it was imported above
@@ -112,16 +112,16 @@ def export(prefix: nn.Module, sample: NetworkInput, path: Path) -> None:
     images = torch.from_numpy(np.resize(sample, (BATCH_IMAGES, *sample.shape[1:])))
     with warnings.catch_warnings(), _exportable(), torch.no_grad():
         warnings.simplefilter("ignore")  # of tracing: what is fixed here is fixed on purpose
-        torch.onnx.export(_FromNHWC(apart(prefix)).eval(), (images,), path, input_names=[_INPUT], dynamo=False)
+        torch.onnx.export(_FromNHWC(separate_copy(prefix)).eval(), (images,), path, input_names=[_INPUT], dynamo=False)
 
 
 @contextmanager
 def _exportable() -> Iterator[None]:
-    """Attention in steps the exporter knows, and no graph of thousands of lines on the screen where it gives up."""
+    """Attention in steps that the exporter supports, and no graph of thousands of lines printed where it gives up."""
     fast, logs = torch.backends.mha.get_fastpath_enabled(), torch._C._jit_is_onnx_log_enabled()
-    wanted = False
-    torch.backends.mha.set_fastpath_enabled(wanted)
-    torch._C._jit_set_onnx_log_enabled(wanted)
+    disabled = False
+    torch.backends.mha.set_fastpath_enabled(disabled)
+    torch._C._jit_set_onnx_log_enabled(disabled)
     try:
         yield
     finally:
@@ -158,12 +158,12 @@ def runtime_version() -> str | None:
 
 
 def engines_folder() -> Path:
-    """Where exported prefixes are kept."""
+    """Folder of the exported prefixes."""
     return home() / "engines"
 
 
 def exported_path(prefix: nn.Module, sample: NetworkInput, *, label: str) -> Path:
-    """Where the exported prefix is kept: named by everything that decides what it computes.
+    """Path of the exported prefix, named by everything that decides what it computes.
 
     Raises:
         MissingExtraError: ONNX Runtime is not installed.
@@ -181,7 +181,7 @@ def exported_path(prefix: nn.Module, sample: NetworkInput, *, label: str) -> Pat
 
 
 def _modules(prefix: nn.Module) -> Iterator[str]:
-    """What its modules say of themselves; a head of other classes behind the prefix is no other prefix."""
+    """Description of each of its modules; a head of other classes behind the prefix is no other prefix."""
     unused: tuple[str, ...] = getattr(prefix, "unused", ())
     for name, module in prefix.named_modules(remove_duplicate=False):
         if not f"{name}.".startswith(unused):
@@ -196,8 +196,8 @@ def _counting(prefix: nn.Module) -> Iterator[tuple[str, Tensor]]:
         yield from ((name, tensor) for name, tensor in named if not name.startswith(unused))
 
 
-def _keep(path: Path, prefix: nn.Module, sample: NetworkInput) -> None:
-    """Export, and let go of what was not used for longest.
+def _export_into_cache(path: Path, prefix: nn.Module, sample: NetworkInput) -> None:
+    """Export, and delete the exports that were not used for longest.
 
     Raises:
         DiskFullError: there is no room.
@@ -213,7 +213,7 @@ def _keep(path: Path, prefix: nn.Module, sample: NetworkInput) -> None:
 
 def _exports(folder: Path) -> Iterator[tuple[float, int, Path]]:
     """(time of the last use, bytes, file)."""
-    for file in kept_paths(folder, "*.onnx"):
+    for file in stored_paths(folder, "*.onnx"):
         with contextlib.suppress(FileNotFoundError):  # another process let go of it
             stat = file.stat()
             yield stat.st_mtime, stat.st_size, file

@@ -1,4 +1,4 @@
-"""Stretches of a network as modules."""
+"""Parts of a network (frozen prefix, trainable suffix, taps) as modules."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from headstart.errors import ModelError
 
 
 class Part(nn.Module):
-    """A stretch of a network. The modules and tensors that it uses are registered under their names in the network.
+    """A frozen prefix or a trainable suffix. Its modules and tensors are registered under their names in the network.
 
     They are the network's: what trains, freezes, moves or fills the one does so with the other, and training mode is
     the network's. What is computed follows the network even where a module of it is exchanged later (a new head);
@@ -35,7 +35,7 @@ class Part(nn.Module):
             network: Whose steps the programs are.
             programs: For either mode.
             takes: What the part is given.
-            gives: Of the tensors that it answers with, where they are to be batch first.
+            gives: Of its output tensors, where they are to be batch first.
         """
         super().__init__()
         self._network: tuple[nn.Module, ...] = (
@@ -89,10 +89,10 @@ class Part(nn.Module):
                 )
         program = self._programs["training" if network.training else "evaluation"]
         rows = [t.flatten(0, 1) if form.rows > 1 else t for t, form in zip(given, self._takes, strict=True)]
-        answer = program.run(network, rows, batch=given[0].shape[0])
+        output = program.run(network, rows, batch=given[0].shape[0])
         if not self._gives:
-            return answer
-        by_image = zip(answer, self._gives, strict=True)
+            return output
+        by_image = zip(output, self._gives, strict=True)
         return tuple(t.unflatten(0, (-1, form.rows)) if form.rows > 1 else t for t, form in by_image)
 
 

@@ -16,7 +16,7 @@ Box: TypeAlias = tuple[int, int, int, int]
 
 @dataclass(frozen=True, slots=True)
 class PositionMap:
-    """A layer's answer at every position of a grid over the image."""
+    """Activations of a layer at every position of a grid over the image."""
 
     values_BPC: Tensor  # noqa: N815 - shapes
     """Positions row by row."""
@@ -30,7 +30,7 @@ class PositionMap:
 
 
 def position_map(tensor: Tensor, *, prefix_tokens: int = 0) -> PositionMap | None:
-    """The positions of a layer's answer; None where it has none.
+    """The positions of a layer's output; None where it has none.
 
     Args:
         tensor: (B, C, H, W) or (B, H, W, C) is a map of more than one position; (B, N, C) are tokens, of which all but

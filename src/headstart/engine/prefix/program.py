@@ -1,4 +1,4 @@
-"""A stretch of a network's forward pass as a list of steps, run with the network's own modules.
+"""A part of a network's forward pass as a list of steps, run with the network's own modules.
 
 A step calls a module of the network or a torch function. What it is called with is a template: the structure of its
 arguments with a mark wherever the value belongs to the batch, to the network or to the machine. Modules, parameters
@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 Template: TypeAlias = Any
-"""Arguments or an answer: tuples, lists, dicts and slices of marks and of plain values."""
+"""Arguments or an output: tuples, lists, dicts and slices of marks and of plain values."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,13 +115,13 @@ class Program:
     """What it is given, in order; the first one lies where the work is to be done."""
     steps: tuple[tuple[int, Step], ...]
     """Number and step, in order."""
-    answer: Template
+    output: Template
     copied: frozenset[Value] = frozenset()
     """Inputs that are copied on entry, because a step changes them in place and they are the caller's."""
     _done_with: tuple[tuple[Value, ...], ...] = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_done_with", _last_uses(self.inputs, self.steps, self.answer))
+        object.__setattr__(self, "_done_with", _last_uses(self.inputs, self.steps, self.output))
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Program:
         """Programs never change and name everything of the network by path: a copied part shares them."""
@@ -161,17 +161,17 @@ class Program:
             known.update((Value(number, index), tensor) for index, tensor in enumerate(outputs))
             for value in done_with:  # so that memory falls as it does in the network's own forward
                 known.pop(value, None)
-        return mapped(self.answer, filled)
+        return mapped(self.output, filled)
 
 
 def _last_uses(
-    inputs: Sequence[Value], steps: Sequence[tuple[int, Step]], answer: Template
+    inputs: Sequence[Value], steps: Sequence[tuple[int, Step]], output: Template
 ) -> tuple[tuple[Value, ...], ...]:
     """For each step the values that nothing needs after it."""
     last: dict[Value, int] = {}
     for position, (_, step) in enumerate(steps):
         last.update(dict.fromkeys(step.values(), position))
-    kept = {mark for mark in marks(answer) if isinstance(mark, Value)}
+    kept = {mark for mark in marks(output) if isinstance(mark, Value)}
     return tuple(
         tuple(value for value, used in last.items() if used == position and value not in kept)
         for position in range(len(steps))

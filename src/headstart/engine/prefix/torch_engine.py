@@ -32,9 +32,9 @@ def to_tensor(inputs: NetworkInput, device: torch.device) -> Tensor:
     return torch.from_numpy(inputs).to(device).permute(0, 3, 1, 2)
 
 
-def to_arrays(answer: Any) -> Outputs:  # noqa: ANN401 - a tensor or a structure of tensors
-    """What a prefix answered, as arrays."""
-    return tuple(tensor.detach().float().cpu().numpy() for tensor in tensors_in(answer))
+def to_arrays(output: Any) -> Outputs:  # noqa: ANN401 - a tensor or a structure of tensors
+    """Outputs of a prefix as numpy arrays."""
+    return tuple(tensor.detach().float().cpu().numpy() for tensor in tensors_in(output))
 
 
 def version_on(device: torch.device) -> str:
@@ -43,7 +43,7 @@ def version_on(device: torch.device) -> str:
 
 
 def compiling_pays(device: torch.device, images: int) -> bool:
-    """Whether so many images make good what compiling takes."""
+    """Whether compiling saves more time than it takes for so many images."""
     return device.type == "cuda" and images >= COMPILE_PAYS_IMAGES
 
 
@@ -54,7 +54,7 @@ class EagerEngine:
     image_threads = 1
 
     def __init__(self, prefix: nn.Module) -> None:
-        """Put it at rest."""
+        """Put it into evaluation mode."""
         self._prefix = prefix.eval()
         self._device = device_of(prefix)
         self.version = f"{version_on(self._device)}, as it is"
@@ -91,16 +91,16 @@ class TorchEngine:
     def run(self, images: NetworkInput) -> Outputs:
         """B x height x width x channels -> arrays, batch first."""
         if not self.compiled:
-            return self._answer(images)
+            return self._outputs(images)
         parts = [self._padded(images[start : start + BATCH_IMAGES]) for start in range(0, len(images), BATCH_IMAGES)]
         return tuple(np.concatenate(arrays) for arrays in zip(*parts, strict=True))
 
     def _padded(self, images: NetworkInput) -> Outputs:
         """Always BATCH_IMAGES at once: every other number would be compiled anew."""
         filling = np.zeros((BATCH_IMAGES - len(images), *images.shape[1:]), np.float32)
-        found = self._answer(np.concatenate([images, filling]) if len(filling) else images)
+        found = self._outputs(np.concatenate([images, filling]) if len(filling) else images)
         return tuple(array[: len(images)] for array in found)
 
-    def _answer(self, images: NetworkInput) -> Outputs:
+    def _outputs(self, images: NetworkInput) -> Outputs:
         with torch.inference_mode(), torch.autocast(self._device.type, torch.float16, enabled=self._gpu):
             return to_arrays(self._run(to_tensor(images, self._device)))

@@ -47,7 +47,7 @@ _PLAIN = (type(None), bool, int, float, complex, str, torch.dtype, torch.memory_
 
 
 class Untraceable(Exception):  # noqa: N818 - a reason, not a fault of the network
-    """Why the steps of a network cannot be told."""
+    """Why the steps of a network cannot be recorded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ class Trace:
     """A whole forward pass."""
 
     steps: tuple[Step, ...]
-    answer: Template
+    output: Template
     forms: Mapping[Value, Form]
     """Of every tensor that a step gives."""
 
@@ -146,10 +146,10 @@ class _Recorder(TorchFunctionMode):
         return self._held.get(key) or self._fixed.get(key) or Constant(tensor)
 
     def written(self, step: Step, result: Any, touched: tuple[Value, ...]) -> Any:  # noqa: ANN401 - any result
-        """Note a step that has run. The answer is `result` with every tensor an object of its own.
+        """Its result once a step has run and is noted: `result` with every tensor an object of its own.
 
         A layer that does nothing here (dropout in evaluation) returns what it was given. Without a fresh object for
-        it, what uses the one and what uses the other could not be told apart.
+        it, what uses the one and what uses the other could not be distinguished.
         """
         number = len(self.steps)
         if self._moves(step):
@@ -205,7 +205,7 @@ class _Recorder(TorchFunctionMode):
 class _Pass:
     batch: int
     steps: tuple[Step, ...]
-    answer: Template
+    output: Template
     outputs: Mapping[Value, Tensor]
 
 
@@ -215,23 +215,23 @@ def trace_modes(network: nn.Module, leaves: Mapping[nn.Module, str], example: Te
     Leaves are in evaluation mode in both, so that nothing moves: only what stands between them can differ.
 
     Args:
-        network: Maps images to an answer. As before afterwards.
+        network: Maps images to an output. As before afterwards.
         leaves: Modules that are one step each, and all inside them -> their path.
         example: (B, C, H, W); only its shape, type and device count.
 
     Raises:
-        Untraceable: the steps cannot be told, or depend on more than the size of the images and of the batch.
+        Untraceable: the steps cannot be recorded, or depend on more than the size of the images and of the batch.
     """
     with still(network):
         evaluation = [_one_pass(network, leaves, example, batch) for batch in BATCHES]
-        settled = _joined(*evaluation)
+        evaluated = _joined(*evaluation)
         for module in network.modules():
             module.training = module not in leaves
         training = _one_pass(network, leaves, example, BATCHES[0])
         if _same(evaluation[0], training):
-            return dict.fromkeys(MODES, settled)
+            return dict.fromkeys(MODES, evaluated)
         again = _one_pass(network, leaves, example, BATCHES[1])
-        return {"evaluation": settled, "training": _joined(training, again)}
+        return {"evaluation": evaluated, "training": _joined(training, again)}
 
 
 @contextmanager
@@ -260,8 +260,8 @@ def _one_pass(network: nn.Module, leaves: Mapping[nn.Module, str], example: Tens
     images = sample(example, batch)
     recorder = _Recorder(network, images)
     with recorder.leaves(leaves), recorder:
-        answer = network(images)
-    return _Pass(batch, tuple(recorder.steps), recorder.marked(answer), recorder.outputs)
+        output = network(images)
+    return _Pass(batch, tuple(recorder.steps), recorder.marked(output), recorder.outputs)
 
 
 def _joined(first: _Pass, second: _Pass) -> Trace:
@@ -271,7 +271,7 @@ def _joined(first: _Pass, second: _Pass) -> Trace:
     sizes = (first.batch, second.batch)
     steps = tuple(_joined_step(a, b, sizes) for a, b in zip(first.steps, second.steps, strict=True))
     forms = {value: _form(t, second.outputs[value], sizes) for value, t in first.outputs.items()}
-    return Trace(steps, joined(first.answer, second.answer, sizes), forms)
+    return Trace(steps, joined(first.output, second.output, sizes), forms)
 
 
 def _joined_step(a: Step, b: Step, sizes: tuple[int, int]) -> Step:

@@ -18,20 +18,16 @@ from headstart.data.loading import read_view
 from headstart.data.meter import Meter
 from headstart.data.preprocess import NetworkInput, view_version
 from headstart.data.sources.reading import ImageRecord
-from headstart.engine.prefix.engine_choice import EngineOption
+from headstart.engine.prefix.engine_choice import FEWEST_FOR_AN_ENGINE, EngineOption
 from headstart.engine.prefix.engines import (
-    FEWEST_FOR_AN_ENGINE,
     SAMPLE_IMAGES,
     Engine,
     Matrix,
-    answers_of,
     choose_engine,
     could_run,
-    head_answers,
-    head_fault,
     outputs_of,
-    pooled_features,
 )
+from headstart.engine.prefix.inference import head_fault, head_logits, logits_by_engine, pooled_features
 from headstart.engine.store import limit
 from headstart.engine.store.index import POOLED, Reader
 from headstart.engine.store.shards import ID_BYTES, Ids
@@ -39,14 +35,14 @@ from headstart.engine.store.shards import Tensor as StoredTensor
 from headstart.engine.store.store import EVALUATION, ActivationStore, Space, SpaceKey, row_ids
 from headstart.engine.store.stored_rows import StoredRows
 from headstart.errors import DiskFullError, NotWritableError
-from headstart.files import kept_paths
+from headstart.files import stored_paths
 from headstart.input_spec import InputSpec
 from headstart.networks.backbone import Classifier
 
 Precision = Literal["float16", "float32"]
 
 POOLED_DEPTHS = "pooled at every depth"
-"""Border of the features that a multi_depth head reads."""
+"""Cut point of the features that a multi_depth head reads."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +52,7 @@ class View:
     name: str
     """EVALUATION, or `store.random_view(seed, number)`."""
     drawn_from: str
-    """What decides it beside its name and the image: evaluation, or the augmentation's settings."""
+    """What decides it besides its name and the image: evaluation, or the augmentation's settings."""
     prepare: Callable[[ImageRecord], NetworkInput]
     """Reads the image and makes the view."""
 
@@ -79,7 +75,7 @@ def evaluation_view(spec: InputSpec, meter: Meter | None = None) -> View:
 
 @dataclass(frozen=True)
 class FrozenPart:
-    """A prefix that rests: a function from a view to a few tensors."""
+    """A frozen prefix: a function from a view to a few tensors."""
 
     module: nn.Module
     """(B, C, H, W) -> a tensor or a tuple of tensors, batch first."""
@@ -87,7 +83,7 @@ class FrozenPart:
     """What it gives for one image."""
     model: str
     """Full name of the network."""
-    border: str
+    cut_point: str
     """Where it ends: POOLED, POOLED_DEPTHS, or the first layer group behind it."""
     library: str
     """Whose code it runs, and which version of it: see `library_of`."""
@@ -100,14 +96,14 @@ class FrozenPart:
     @property
     def label(self) -> str:
         """For messages, and for the speeds that are remembered."""
-        return f"{self.model} up to {self.border}"
+        return f"{self.model} up to {self.cut_point}"
 
 
 def pooled_part(classifier: Classifier) -> FrozenPart:
     """The whole backbone: what the head reads."""
     shape = StoredTensor((classifier.num_features,))
-    border = POOLED_DEPTHS if classifier.head_kind == "multi_depth" else POOLED
-    return FrozenPart(pooled_features(classifier), (shape,), classifier.card.name, border, library_of(classifier))
+    cut_point = POOLED_DEPTHS if classifier.head_kind == "multi_depth" else POOLED
+    return FrozenPart(pooled_features(classifier), (shape,), classifier.card.name, cut_point, library_of(classifier))
 
 
 def library_of(classifier: Classifier) -> str:
@@ -135,20 +131,20 @@ def _named(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
 
 @dataclass
 class Activations:
-    """What a frozen part gives for images, kept in a store."""
+    """Cached activations: outputs of a frozen prefix for images, in a store."""
 
     part: FrozenPart
     spec: InputSpec
     digests: Mapping[str, bytes]
     """Image id -> hash of its file, 16 bytes."""
     store: ActivationStore
-    wanted: EngineOption = "auto"
+    requested_engine: EngineOption = "auto"
     precision: Precision = "float16"
     on_note: Callable[[str], object] = lambda sentence: None
     images_to_come: int | None = None
-    """Of the whole run, so far as is known; decides which engine pays. None: those that are asked for."""
+    """Of the whole run, so far as is known; decides which engine pays. None: those of a request."""
     engine_name: str | None = None
-    """Of the engine that computed the rows, now or when they were stored; None before any were asked for."""
+    """Of the engine that computed the rows, now or when they were stored; None before the first request."""
     computed: int = 0
     """Rows that were computed by this object and given to the store; the others were there."""
     _engine: Engine | None = None
@@ -196,13 +192,13 @@ class Activations:
                         after_batch(engine.name)
         return space.reader(ids)
 
-    def room_for(self, asked: Sequence[tuple[Sequence[ImageRecord], Sequence[View]]]) -> bool:
-        """Whether the rows of all records in all views of each pair fit into the store, as far as can be told before.
+    def room_for(self, requests: Sequence[tuple[Sequence[ImageRecord], Sequence[View]]]) -> bool:
+        """Whether the rows of all records in all views of each pair fit into the store, as far as is known before.
 
         Those that lie there already need no room, also where another process holds them open.
         """
         missing, own = 0, []
-        for records, views in asked:
+        for records, views in requests:
             ids = self._ids(records, views)
             fewest, folder = len(np.unique(ids)), None
             for space in self._spaces(views[0].drawn_from):
@@ -226,7 +222,7 @@ class Activations:
                 sample,
                 label=self.part.label,
                 images_to_come=max(len(records) * len(views), self.images_to_come or 0),
-                wanted=self.wanted,
+                requested=self.requested_engine,
                 on_note=self.on_note,
             )
             self.engine_name = self._engine.name
@@ -236,7 +232,7 @@ class Activations:
         return SpaceKey(
             model=self.part.model,
             weights=self.part.weights,
-            border=self.part.border,
+            cut_point=self.part.cut_point,
             input=self.spec,
             decode=view_version(),
             engine=engine,
@@ -256,8 +252,8 @@ class Activations:
         Rows of another version of an engine, or of another kind of device, are not what this process would compute:
         half precision on a GPU must not become the figures that a run on a CPU reports.
         """
-        asked = self._key("", "", drawn_from).describe(self.part.tensors)
-        for path in kept_paths(self.store.root, "*/space.json"):
+        expected = self._key("", "", drawn_from).describe(self.part.tensors)
+        for path in stored_paths(self.store.root, "*/space.json"):
             try:
                 found = json.loads(path.read_text(encoding="utf-8"))
                 engine, version = str(found["engine"]), str(found["engine_version"])
@@ -265,9 +261,9 @@ class Activations:
                 continue
             same = {**found, "engine": "", "engine_version": ""}
             same.pop("created", None)
-            if json.dumps(same, sort_keys=True) != json.dumps(asked, sort_keys=True):
+            if json.dumps(same, sort_keys=True) != json.dumps(expected, sort_keys=True):
                 continue
-            if self.wanted in ("auto", engine) and could_run(self.part.module, engine, version):
+            if self.requested_engine in ("auto", engine) and could_run(self.part.module, engine, version):
                 yield self.store.space(self._key(engine, version, drawn_from), self.part.tensors)
 
 
@@ -276,7 +272,7 @@ def matrix_of(reader: Reader) -> Matrix:
     return np.ascontiguousarray(reader.matrix(), np.float32)
 
 
-def stored_answers(
+def logits_from_store(
     classifier: Classifier,
     records: Sequence[ImageRecord],
     spec: InputSpec,
@@ -285,9 +281,9 @@ def stored_answers(
     store: ActivationStore,
     on_images: Callable[[int], object] = lambda count: None,
 ) -> Matrix:
-    """(N, K) logits as `engines.answers_of` gives them, with features that the store keeps, in single precision.
+    """(N, K) logits as `inference.logits_by_engine` gives them, from cached features in single precision.
 
-    For networks whose backbone is that of many runs. Others, and networks whose answer is more than their head on their
+    For networks whose backbone is that of many runs. Others, and networks whose output is more than their head on their
     features, are computed without the store.
 
     Args:
@@ -303,11 +299,11 @@ def stored_answers(
     """
     if classifier.answers_from_features and len(records) >= FEWEST_FOR_AN_ENGINE:
         view = evaluation_view(spec)
-        kept = Activations(pooled_part(classifier), spec, digests, store, precision="float32")
+        cached = Activations(pooled_part(classifier), spec, digests, store, precision="float32")
         with contextlib.suppress(DiskFullError, NotWritableError):
-            reader = kept.reader(records, [view], on_images=on_images)
+            reader = cached.reader(records, [view], on_images=on_images)
             few = np.stack([view.prepare(record) for record in records[:2]])
             if not head_fault(classifier, few, reader.take(np.arange(len(few)))[0]):
                 blocks = StoredRows(reader).blocks()  # features of all images are never in memory together
-                return np.concatenate([head_answers(classifier, block) for _, block in blocks])
-    return answers_of(classifier, records, spec, on_images=on_images)
+                return np.concatenate([head_logits(classifier, block) for _, block in blocks])
+    return logits_by_engine(classifier, records, spec, on_images=on_images)

@@ -1,4 +1,4 @@
-"""Number of rows that a run will need and that are in the store already, counted without opening it; no torch."""
+"""Number of the rows that a run will need and that are cached already, without opening the store; no torch."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from typing import Any
 from headstart.data.preprocess import view_version
 from headstart.engine.store.index import Index
 from headstart.engine.store.shards import Ids, Shard, Tensor, shard_paths
-from headstart.files import kept_paths
+from headstart.engine.store.store import CUT_POINT_KEY
+from headstart.files import stored_paths
 from headstart.input_spec import InputSpec
 
 
@@ -20,7 +21,7 @@ def count_cached_rows(
 ) -> int:
     """Number of the rows `ids` in the space that has most of them.
 
-    For an estimate: weights and engine are not compared.
+    For an estimate: weights and engine are not compared, and what another process removes meanwhile is not there.
 
     Args:
         root: The store.
@@ -32,23 +33,23 @@ def count_cached_rows(
         precision: float16 or float32.
         views: What the views are drawn from.
     """
-    wanted = {
+    expected = {
         "model": model,
         "library": library,
-        "border": cut_point,
+        CUT_POINT_KEY: cut_point,
         "input": json.loads(json.dumps(spec.to_dict())),
         "decode": view_version(),
         "precision": precision,
         "views": views,
     }
-    return max((int((where >= 0).sum()) for where, _ in (i.locate(ids) for i in _indices(root, wanted))), default=0)
+    return max((int((where >= 0).sum()) for where, _ in (i.locate(ids) for i in _indices(root, expected))), default=0)
 
 
-def _indices(root: Path, wanted: dict[str, Any]) -> Iterator[Index]:
-    for path in kept_paths(root, "[!.]*/space.json"):
+def _indices(root: Path, expected: dict[str, Any]) -> Iterator[Index]:
+    for path in stored_paths(root, "[!.]*/space.json"):
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
             found = json.loads(path.read_text(encoding="utf-8"))
-            if any(found[name] != value for name, value in wanted.items()):
+            if any(found[name] != value for name, value in expected.items()):
                 continue
             tensors = [Tensor(tuple(one["shape"]), one["dtype"]) for one in found["tensors"]]
             shards = [Shard.open(shard, tensors) for shard in shard_paths(path.parent)]

@@ -21,31 +21,31 @@ from headstart.networks.backbone import Classifier
 from headstart.plan.plan import AugmentationPlan
 
 
-def border_label(border: str) -> str:
-    """How the store names what lies before a layer group."""
-    return f"before {border}"
+def cut_point_label(group: str) -> str:
+    """The store's name of the cut point before a layer group."""
+    return f"before {group}"
 
 
 def views_drawn_from(augmentation: AugmentationPlan) -> str:
-    """What decides a random view beside its name and the image, as the store writes it."""
+    """What decides a random view besides its name and the image, as the store writes it."""
     version = f"augment {AUGMENT_VERSION}, torchvision {metadata.version('torchvision')}"
     return f"{augmentation.preset}, flip {augmentation.flip}, {version}"
 
 
-def cut_at(classifier: Classifier, border: str, *, size: int) -> CutNetwork:
-    """Divide the network for images of `size`.
+def cut_at(classifier: Classifier, cut_point: str, *, size: int) -> CutNetwork:
+    """The network divided at a cut point, for images of `size`.
 
     Raises:
         ModelError: it cannot be cut there.
     """
-    return graph_of_classifier(classifier, size=size).cut(border)
+    return graph_of_classifier(classifier, size=size).cut(cut_point)
 
 
 def graph_of_classifier(classifier: Classifier, *, size: int) -> NetworkGraph:
-    """The steps of the network on images of `size`, from which it can be cut at every border.
+    """The steps of the network on images of `size`, from which it can be cut at every cut point.
 
     Raises:
-        ModelError: they cannot be told.
+        ModelError: they cannot be recorded.
     """
     device = next(classifier.network.parameters()).device
     example = torch.zeros(2, classifier.card.input.channels, size, size, device=device)
@@ -57,16 +57,18 @@ def frozen_part(classifier: Classifier, made: CutNetwork) -> FrozenPart:
     """The prefix as something that can be stored; before the head it is what probes store too.
 
     Raises:
-        ModelError: something crosses the border that is no float.
+        ModelError: a crossing tensor is no float.
     """
     for crossing in made.crossing:
         if crossing.dtype != torch.float32:
-            raise ModelError(f"a tensor of {crossing.dtype} crosses the border {made.border}")
+            raise ModelError(f"a tensor of {crossing.dtype} crosses the cut point {made.cut_point}")
     tensors = tuple(StoredTensor(crossing.shape) for crossing in made.crossing)
     pooled = pooled_part(classifier)
-    if made.border == classifier.group_names[-1] and tensors == pooled.tensors:
+    if made.cut_point == classifier.group_names[-1] and tensors == pooled.tensors:
         return pooled
-    return FrozenPart(made.prefix, tensors, classifier.card.name, border_label(made.border), library_of(classifier))
+    return FrozenPart(
+        made.prefix, tensors, classifier.card.name, cut_point_label(made.cut_point), library_of(classifier)
+    )
 
 
 def training_view_of(
@@ -84,7 +86,7 @@ def training_view_of(
         number: Of the view.
         spec: What the network sees.
         digests: Image id -> hash of its file.
-        augmentation: What varies; any preset but none.
+        augmentation: Any preset but none.
         seed: Of all views.
         meter: Counts the seconds of making views.
     """

@@ -16,7 +16,7 @@ from headstart.engine.store.half import widen
 from headstart.engine.store.shards import ID_BYTES, Ids, Shard, Tensor
 
 POOLED = "pooled"
-"""Border of the features that a solved head reads."""
+"""Cut point of the features that a linear probe reads."""
 
 Positions = npt.NDArray[np.int64]
 
@@ -121,17 +121,17 @@ class Reader:
         return found
 
     def blocks(
-        self, rows: int, *, order: Literal["asked", "stored"] = "asked"
+        self, rows: int, *, order: Literal["given", "stored"] = "given"
     ) -> Iterator[tuple[Positions, tuple[npt.NDArray[Any], ...]]]:
         """All rows in blocks of at most `rows`: (positions, arrays), for sums that need not hold everything at once.
 
         Args:
             rows: In a block.
-            order: asked: by position. stored: as they lie on disk.
+            order: given: by position. stored: as they lie on disk.
         """
-        way = self.stored_order if order == "stored" else np.arange(len(self))
-        for start in range(0, len(way), rows):
-            positions = way[start : start + rows]
+        positions_in_order = self.stored_order if order == "stored" else np.arange(len(self))
+        for start in range(0, len(positions_in_order), rows):
+            positions = positions_in_order[start : start + rows]
             yield positions, self.take(positions)
 
     def matrix(self) -> npt.NDArray[Any]:

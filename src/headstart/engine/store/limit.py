@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Literal
 
 from headstart.errors import DiskFullError
-from headstart.files import kept_paths, write_json
+from headstart.files import stored_paths, write_json
 
 DEFAULT_LIMIT_BYTES = 20 * 10**9
 _SHARE_OF_DISK = 4
@@ -86,7 +86,7 @@ def free_bytes(root: Path) -> int:
 def spaces_in_use_order(root: Path) -> list[SpaceUse]:
     """All spaces, the one that was not used for longest first."""
     found = []
-    for folder in kept_paths(root, "[!.]*/"):
+    for folder in stored_paths(root, "[!.]*/"):
         with contextlib.suppress(OSError):  # removed by another process just now, or not to be entered
             used = folder / _USED
             time_used = (used if used.exists() else folder).stat().st_mtime
@@ -165,7 +165,7 @@ def _sole(folder: Path) -> Iterator[bool]:
 
 
 def _locked(descriptor: int) -> bool:
-    """Whether nobody has the file open; asked a few times, because others ask too and hold it for a moment."""
+    """Whether nobody has the file open; tried a few times, because others try too and hold it for a moment."""
     for _ in range(_TRIES):
         with contextlib.suppress(OSError):
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -223,7 +223,7 @@ def make_room(root: Path, *, keep: Path) -> None:
 
 def sweep_removed(root: Path) -> None:
     """Finish removals that were cut short."""
-    for folder in kept_paths(root, f".*{_GONE}"):
+    for folder in stored_paths(root, f".*{_GONE}"):
         shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -1,7 +1,7 @@
 """One file of stored rows: written aside and put in place whole, checked when it is opened.
 
 A shard is `records | ids | footer | tail` after 64 bytes that begin with the magic word. A record is one row: the
-tensors that cross the border one behind the other, each at a multiple of 8 bytes, so that a row is one piece of the
+crossing tensors one behind the other, each at a multiple of 8 bytes, so that a row is one piece of the
 file. The footer is JSON with the counts, types and checksums; the tail has its length, its checksum and the magic word
 again. A shard that was cut has no tail and one that was altered does not have its checksums: both count as missing.
 
@@ -58,7 +58,7 @@ _checked: set[tuple[str, int, int, int]] = set()
 
 @dataclass(frozen=True, slots=True)
 class Tensor:
-    """What one of the tensors that cross the border is for one row."""
+    """Shape and type of one crossing tensor for one row."""
 
     shape: tuple[int, ...]
     dtype: str = "float32"
@@ -103,7 +103,7 @@ def explained(folder: Path) -> Iterator[None]:
 
 
 class OpenShard:
-    """A shard that is being filled, beside its place and held by a lock that ends with the process."""
+    """A shard that is being filled, next to its final path and held by a lock that ends with the process."""
 
     def __init__(self, folder: Path, tensors: Sequence[Tensor], stored: tuple[str, ...]) -> None:
         self.stored = stored

@@ -52,6 +52,10 @@ SHARD_ROWS = 16_384
 SHARD_SECONDS = 60.0
 """A shard is published when one of the three is reached, and so a kill costs at most that much."""
 
+CUT_POINT_KEY = "border"
+"""Name of the cut point in space.json. It is hashed into the address of a space: another name would orphan every row
+that was cached before."""
+
 EVALUATION = "evaluation"
 """The view of an image that every evaluation sees."""
 
@@ -70,7 +74,7 @@ class SpaceKey:
     """The card's name."""
     weights: str
     """Hash of the prefix's tensors, or of the weights' file."""
-    border: str
+    cut_point: str
     """Where the network is cut (the last group of the prefix), or pooled."""
     input: InputSpec
     decode: str
@@ -92,6 +96,7 @@ class SpaceKey:
     def describe(self, tensors: Sequence[Tensor]) -> dict[str, Any]:
         """Plain values for space.json; the address is their hash."""
         what = {**asdict(self), "input": self.input.to_dict()}
+        what[CUT_POINT_KEY] = what.pop("cut_point")
         return {**what, "tensors": [asdict(tensor) for tensor in tensors], "format": FORMAT_VERSION}
 
 
@@ -131,7 +136,7 @@ class ActivationStore:
         self.root = home() / "store" if root is None else root
 
     def space(self, key: SpaceKey, tensors: Sequence[Tensor]) -> Space:
-        """Open a space, made if there is none; it cannot be removed while the answer or its readers live.
+        """Open a space, made if there is none; it cannot be removed while the result or its readers live.
 
         Args:
             key: Which function.
@@ -183,9 +188,9 @@ class Space:
         Every shard that holds one of the others is read and checked once per process, so that a reader made after
         the missing ones were added meets no surprise.
         """
-        asked = as_ids(ids)
-        shard, _ = self._locate(asked)
-        _, first = np.unique(asked, return_index=True)
+        requested = as_ids(ids)
+        shard, _ = self._locate(requested)
+        _, first = np.unique(requested, return_index=True)
         first.sort()
         return first[shard[first] < 0].astype(np.int64)
 
@@ -286,15 +291,15 @@ class Writer:
             StoreFullError: the store's limit leaves no room.
             DiskFullError: the disk is full. After both, what was published is whole; compute without the store.
         """
-        asked = as_ids(ids)
-        expected = [(len(asked), *tensor.shape) for tensor in self._space.tensors]
+        requested = as_ids(ids)
+        expected = [(len(requested), *tensor.shape) for tensor in self._space.tensors]
         if [array.shape for array in arrays] != expected:
             raise ValueError(f"arrays of shape {[array.shape for array in arrays]}; this space takes {expected}")
-        fresh = self._fresh(asked)
+        fresh = self._fresh(requested)
         try:
             with explained(self._space.folder):
                 for chunk in self._chunks(fresh):
-                    self._append(asked[chunk], [array[chunk] for array in arrays])
+                    self._append(requested[chunk], [array[chunk] for array in arrays])
         except BaseException:
             self._discard()
             raise

@@ -13,7 +13,7 @@ from headstart.solvers.rows import Matrix, Positions, spans
 class StoredRows:
     """Rows of pooled features in the store, read through maps of its files: memory stays flat however many there are.
 
-    They come in the order in which they were asked for, not as they lie on disk: sums then do not depend on the order
+    They come in the order of the request, not as they lie on disk: sums then do not depend on the order
     in which images were computed.
     """
 

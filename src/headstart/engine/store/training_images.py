@@ -21,7 +21,7 @@ from headstart.input_spec import InputSpec
 
 @dataclass(frozen=True)
 class TrainingImages:
-    """Who plays which role, what the network sees of them, and where frozen activations are kept."""
+    """Who plays which role, what the network sees of them, and where activations are cached."""
 
     roles: Roles
     spec: InputSpec
@@ -32,13 +32,13 @@ class TrainingImages:
     store: ActivationStore | None = None
     """None computes everything anew."""
     precision: Precision = "float16"
-    """In which activations are kept."""
+    """In which activations are cached."""
     pixels: int = USUAL_PIXELS
     """Of a typical image: tells how long reading one will take."""
     weights: Mapping[str, float] = field(default_factory=dict)
     """Image id -> how much it counts in what is minimised, > 0; empty: all alike."""
     meter: Meter = field(default_factory=Meter)
-    """Is told what views and stored rows take."""
+    """Counts the time of views and of reading stored rows."""
 
     def labels(self, records: Sequence[ImageRecord]) -> npt.NDArray[np.int64]:
         """Class index of each."""

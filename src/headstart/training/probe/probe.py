@@ -13,7 +13,7 @@ import torch
 
 from headstart.data.sources.reading import ImageRecord
 from headstart.data.splits import deal_folds
-from headstart.engine.prefix.engines import features_of
+from headstart.engine.prefix.inference import features_of
 from headstart.engine.store.activations import View, evaluation_view, pooled_part
 from headstart.engine.store.index import POOLED
 from headstart.engine.store.stored_rows import StoredRows

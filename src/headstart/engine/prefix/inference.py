@@ -1,0 +1,143 @@
+"""Logits and features of images by a classifier: the network as it is, or the engine that finishes first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+
+from headstart.data.loading import read_view
+from headstart.data.preprocess import NetworkInput
+from headstart.data.sources.reading import ImageRecord
+from headstart.engine.prefix.engine_choice import FEWEST_FOR_AN_ENGINE
+from headstart.engine.prefix.engines import (
+    HALF,
+    SAMPLE_IMAGES,
+    SINGLE,
+    Engine,
+    Matrix,
+    choose_engine,
+    output_fault,
+    outputs_of,
+)
+from headstart.engine.prefix.fold import PooledFeatures
+from headstart.engine.prefix.torch_engine import EagerEngine, Outputs
+from headstart.input_spec import InputSpec
+from headstart.machine import device_of
+from headstart.networks.backbone import Classifier
+
+
+def logits_of(
+    classifier: Classifier,
+    records: Sequence[ImageRecord],
+    spec: InputSpec,
+    *,
+    on_images: Callable[[int], object] = lambda count: None,
+) -> Matrix:
+    """(N, K) logits of the evaluation view of each image, by the network as it is."""
+    return _collected(EagerEngine(classifier.network), records, spec, on_images)
+
+
+def logits_by_engine(
+    classifier: Classifier,
+    records: Sequence[ImageRecord],
+    spec: InputSpec,
+    *,
+    on_images: Callable[[int], object] = lambda count: None,
+) -> Matrix:
+    """(N, K) logits of the evaluation view of each image, by the engine that finishes first.
+
+    The features are the engine's, the head is the network's own. Few images, and networks whose output is more than
+    their head on their features, are run as they are.
+    """
+    if len(records) < FEWEST_FOR_AN_ENGINE or not classifier.answers_from_features:
+        return logits_of(classifier, records, spec, on_images=on_images)
+    sample = np.stack([read_view(record, spec) for record in records[:SAMPLE_IMAGES]])
+    engine = choose_engine(
+        pooled_features(classifier), sample, label=pooled_label(classifier), images_to_come=len(records)
+    )
+    few = sample[:2]
+    if head_fault(classifier, few, engine.run(few)[0]):
+        return logits_of(classifier, records, spec, on_images=on_images)
+    return _collected(_WithHead(engine, classifier), records, spec, on_images)
+
+
+class _WithHead:
+    """An engine of features followed by the head: features of all images are never in memory together."""
+
+    def __init__(self, engine: Engine, classifier: Classifier) -> None:
+        self.name, self.version, self.image_threads = engine.name, engine.version, engine.image_threads
+        self._engine, self._classifier = engine, classifier
+
+    def run(self, images: NetworkInput) -> Outputs:
+        """B x height x width x channels -> (logits,)."""
+        return (head_logits(self._classifier, self._engine.run(images)[0]),)
+
+
+def head_logits(classifier: Classifier, features_NF: Matrix) -> Matrix:  # noqa: N803 - shapes
+    """(N, K) logits of the classifier's own head, in evaluation mode, on features that were computed elsewhere."""
+    with torch.inference_mode():
+        given = torch.from_numpy(features_NF).to(device_of(classifier.network))
+        return classifier.logits_from(given).float().cpu().numpy()
+
+
+def head_fault(classifier: Classifier, images: NetworkInput, features_NF: Matrix) -> str:  # noqa: N803
+    """Why the head's logits on these features are not the network's logits of these images, or an empty string."""
+    (own,) = EagerEngine(classifier.network).run(images)
+    tolerance = SINGLE if device_of(classifier.network).type == "cpu" else HALF
+    return output_fault((head_logits(classifier, features_NF),), (own,), tolerance)
+
+
+def pooled_label(classifier: Classifier) -> str:
+    """Name under which the speed and the export of a classifier's features are remembered."""
+    depth = " at every depth" if classifier.head_kind == "multi_depth" else ""
+    return f"{classifier.card.name} up to pooled{depth}"
+
+
+def features_of(
+    classifier: Classifier,
+    records: Sequence[ImageRecord],
+    spec: InputSpec,
+    *,
+    on_images: Callable[[int], object] = lambda count: None,
+    engine: Engine | None = None,
+    view: Callable[[ImageRecord], NetworkInput] | None = None,
+) -> Matrix:
+    """(N, F) pooled features of one view of each image.
+
+    Args:
+        classifier: Whose features.
+        records: The images.
+        spec: What the network sees of them.
+        on_images: Called with the number of images just done.
+        engine: Made by `choose_engine` for `pooled_features(classifier)`; None runs the network as it is.
+        view: Reads an image and makes the view; None: the one that every evaluation sees.
+    """
+    return _collected(engine or EagerEngine(pooled_features(classifier)), records, spec, on_images, view)
+
+
+def pooled_features(classifier: Classifier) -> PooledFeatures:
+    """The classifier's features as a prefix for `choose_engine`. Puts the network into evaluation mode."""
+    unused = [site.path for site in classifier.sites]
+    return PooledFeatures(classifier.network.eval(), classifier.features, unused=unused)
+
+
+def _collected(
+    engine: Engine,
+    records: Sequence[ImageRecord],
+    spec: InputSpec,
+    on_images: Callable[[int], object],
+    view: Callable[[ImageRecord], NetworkInput] | None = None,
+) -> Matrix:
+    """(N, ...) of one or more images, in their order."""
+    found: Matrix | None = None
+    done = 0
+    for chunk, (rows, *_) in outputs_of(engine, records, view or (lambda record: read_view(record, spec))):
+        if found is None:
+            found = np.empty((len(records), *rows.shape[1:]), np.float32)
+        found[done : done + len(chunk)] = rows
+        done += len(chunk)
+        on_images(len(chunk))
+    assert found is not None
+    return found
