@@ -306,13 +306,13 @@ def test_without_onnx_runtime_torch_runs_unless_the_other_is_requested_by_name(
     ],
 )
 def test_agreement_is_what_the_tolerance_says(found: Images, words: str):
-    fault = engines._fault((found,), (np.ones((2, 3), np.float32),), SINGLE)
+    fault = engines.output_fault((found,), (np.ones((2, 3), np.float32),), SINGLE)
     assert words in fault
     assert bool(words) == bool(fault)
 
 
 def test_a_row_may_point_nowhere_else_even_where_others_are_far_larger():
     expected = np.array([[1e4, 0.0], [0.1, 0.0]], np.float32)
-    assert "cosine" in engines._fault((np.array([[1e4, 0.0], [0.0, 0.1]], np.float32),), (expected,), SINGLE)
+    assert "cosine" in engines.output_fault((np.array([[1e4, 0.0], [0.0, 0.1]], np.float32),), (expected,), SINGLE)
     zeros = np.zeros((2, 2), np.float32)
-    assert not engines._fault((zeros,), (zeros,), SINGLE)
+    assert not engines.output_fault((zeros,), (zeros,), SINGLE)
