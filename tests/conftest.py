@@ -82,13 +82,14 @@ class Prepared:
         from headstart.networks.backbone import group_names_of
         from headstart.networks.cards.finding import find_model
         from headstart.plan.plan import DataPlan
+        from headstart.plan.request import Request
         from headstart.runs.folder import Run
         from headstart.runs.progress import no_progress
         from headstart.workflow.images import check_for_training
-        from headstart.workflow.plans import TrainOptions, make_plan
+        from headstart.workflow.plans import make_plan
 
         values = {"input_size": 32, "batch_size": 4, **options}
-        plan = make_plan(TrainOptions(DataPlan(source=str(folder)), **values))
+        plan = make_plan(Request(DataPlan(source=str(folder)), **values))
         self.choice = find_model(plan.model.name)
         self.data = check_for_training(plan, no_progress)
         card = self.choice.card

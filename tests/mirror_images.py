@@ -10,7 +10,8 @@ import numpy.typing as npt
 from headstart.engine.views import training_view, view_rng
 from headstart.input_spec import InputSpec
 from headstart.plan.plan import DataPlan
-from headstart.workflow.plans import TrainOptions, make_plan
+from headstart.plan.request import Request
+from headstart.workflow.plans import make_plan
 
 SIDE, DRAWS = 48, 300
 SPEC = InputSpec(SIDE, SIDE, "bilinear", (0.5,) * 3, (0.25,) * 3)
@@ -38,7 +39,7 @@ def mirrored(view: npt.NDArray[np.floating]) -> str:
 
 def mirror_images_of(domain: str) -> set[str]:
     """Those that come up in many training views of a domain's plan; each must come up as often as the others."""
-    augmentation = make_plan(TrainOptions(DataPlan(source="photos"), domain=domain)).augmentation
+    augmentation = make_plan(Request(DataPlan(source="photos"), domain=domain)).augmentation
     options = {"preset": augmentation.preset, "flip": augmentation.flip}
     pixels, generators = corner_image(), (view_rng(draw, 0, "image.png") for draw in range(DRAWS))
     seen = Counter(mirrored(training_view(pixels, SPEC, rng=rng, **options)) for rng in generators)

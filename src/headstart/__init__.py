@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from headstart.networks.toolbox import batch_norm, freeze, param_groups
     from headstart.plan.plan import DataPlan, Plan
     from headstart.plan.presets import (
-        Request,
         discriminative,
         feature_extraction,
         full,
@@ -35,11 +34,11 @@ if TYPE_CHECKING:
         probe_then_tune,
         scratch,
     )
+    from headstart.plan.request import Request
     from headstart.prediction.predictor import Prediction, Predictor, load
     from headstart.runs.folder import Run
     from headstart.workflow.embedding import Embedding
     from headstart.workflow.estimator.estimator import HeadstartClassifier
-    from headstart.workflow.plans import TrainOptions
     from headstart.workflow.probing import DepthProbe
     from headstart.workflow.training.result import TrainResult
 
@@ -59,10 +58,9 @@ _HOME = {
     "Prediction": ("headstart.prediction.predictor", "Prediction"),
     "Predictions": ("headstart.delivery.predictions", "Predictions"),
     "Predictor": ("headstart.prediction.predictor", "Predictor"),
-    "Request": ("headstart.plan.presets", "Request"),
     "Run": ("headstart.runs.folder", "Run"),
     "Shortlist": ("headstart.advice.shortlist.ranking", "Shortlist"),
-    "TrainOptions": ("headstart.workflow.plans", "TrainOptions"),
+    "Request": ("headstart.plan.request", "Request"),
     "TrainResult": ("headstart.workflow.training.result", "TrainResult"),
     "advise": ("headstart.apps.library.images", "advise"),
     "batch_norm": ("headstart.networks.toolbox", "batch_norm"),
@@ -114,7 +112,6 @@ __all__ = [
     "Request",
     "Run",
     "Shortlist",
-    "TrainOptions",
     "TrainResult",
     "advise",
     "batch_norm",

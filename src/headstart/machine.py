@@ -18,17 +18,47 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from headstart.errors import HeadstartError
+
 if TYPE_CHECKING:
     import torch
     from torch import nn
 
 _of_thread = threading.local()
+_chosen = {"device": "auto"}
+
+
+def choose_device(name: str) -> None:
+    """Let this process compute on a device from now on.
+
+    Args:
+        name: auto (a GPU if there is one), cpu, mps, cuda or cuda:NUMBER.
+
+    Raises:
+        HeadstartError: this machine has no such device.
+    """
+    if name not in ("auto", "cpu") and name not in (there := _devices()):
+        raise HeadstartError(
+            f"there is no device {name} here", expected=f"one of {', '.join(there)}", remedy="leave --device out"
+        )
+    _chosen["device"] = name
+
+
+def _devices() -> list[str]:
+    """Names that `choose_device` takes on this machine."""
+    import torch
+
+    gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    cuda = ["cuda", *(f"cuda:{number}" for number in range(gpus))] if gpus else []
+    return ["cpu", *cuda, *(["mps"] if torch.backends.mps.is_available() else [])]
 
 
 def best_device() -> torch.device:
-    """A GPU if there is one."""
+    """The chosen device, else a GPU if there is one."""
     import torch
 
+    if _chosen["device"] != "auto":
+        return torch.device(_chosen["device"])
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
@@ -65,8 +95,10 @@ def machine_key() -> str:
     """Name of the machine, for speeds measured on it: torch's version, and the GPU or CPU with its threads."""
     import torch
 
-    if torch.cuda.is_available():
-        return f"torch {torch.__version__}, {torch.cuda.get_device_name()}"
+    if (device := best_device()).type == "cuda":
+        return f"torch {torch.__version__}, {torch.cuda.get_device_name(device)}"
+    if device.type == "mps":
+        return f"torch {torch.__version__}, mps, {_cpu_name()}"
     return f"torch {torch.__version__}, {_cpu_name()}, {torch.get_num_threads()} threads"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -151,7 +152,7 @@ def test_with_the_real_prices_a_smaller_budget_never_costs_more(
 
 def test_what_the_user_said_stays_and_needs_no_reason():
     request = Request(ANY_DATA, model="resnet18", input_size=96, batch_size=8, epochs=3, seed=7)
-    advice = advice_for(situation(images=20_000, similarity="high"), request, augment="light")
+    advice = advice_for(situation(images=20_000, similarity="high"), replace(request, augmentation="light"))
     plan = advice.plan
     assert (plan.model.name, plan.input.size, plan.batch_size, plan.seed) == ("resnet18", 96, 8, 7)
     assert plan.augmentation.preset == "light"

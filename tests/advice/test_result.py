@@ -55,7 +55,8 @@ def test_the_cost_stands_beside_that_of_training_from_scratch():
 )
 def test_the_command_trains_the_same_plan(said: dict[str, Any]):
     """The options of the command, through the plan maker of `train`, give the phases and sections of the advice."""
-    from headstart.workflow.plans import TrainOptions, make_plan
+    from headstart.plan.request import Request
+    from headstart.workflow.plans import make_plan
 
     found = advice(**said)
     assert found.command_says_all
@@ -68,7 +69,7 @@ def test_the_command_trains_the_same_plan(said: dict[str, Any]):
         options["input_size"] = int(options["input_size"])  # type: ignore[assignment]
     if "budget" in options:
         options["budget_seconds"] = float(options.pop("budget").removesuffix("s"))  # type: ignore[assignment]
-    made = make_plan(TrainOptions(DataPlan(source="DATA"), **options), training_images=said["images"])  # type: ignore[arg-type]
+    made = make_plan(Request(DataPlan(source="DATA"), **options), training_images=said["images"])  # type: ignore[arg-type]
     for name in type(made).model_fields:
         if name != "reasons":
             assert getattr(made, name) == getattr(found.plan, name), name

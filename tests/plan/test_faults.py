@@ -109,8 +109,8 @@ def test_faults_come_in_the_order_of_the_file_with_those_between_values_last() -
     ("raw", "words"),
     [
         (plan(phases=[TRAIN, TRAIN]), ["phases[1].name: 'tune'", "earlier phase"]),
-        (plan(head={"kind": "mlp"}), ["phases[0].kind", "mlp head cannot be solved", "head.kind linear"]),
-        (plan(head={"kind": "multi_depth"}), ["phases[1].kind", "is solved, not trained", "head.kind linear"]),
+        (plan(head={"kind": "mlp"}), ["phases[0].kind", "mlp head cannot be a linear probe", "head.kind linear"]),
+        (plan(head={"kind": "multi_depth"}), ["phases[1].kind", "is a linear probe, not trained", "head.kind linear"]),
         (
             plan(augmentation={"channel_jitter": 0.1}),
             ["augmentation.channel_jitter: no phase", "unfreezes less than all"],

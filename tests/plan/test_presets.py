@@ -67,7 +67,7 @@ def test_what_the_user_said_is_in_the_plan(strategy: str) -> None:
         DATA,
         model="resnet18",
         domain="medical",
-        augmentation=AugmentationPlan(preset="light", flip="none"),
+        augmentation="light",
         input_size=96,
         epochs=7,
         seed=11,
@@ -77,7 +77,7 @@ def test_what_the_user_said_is_in_the_plan(strategy: str) -> None:
     )
     plan = STRATEGIES[strategy](request)
     assert (plan.data, plan.model.name, plan.domain) == (DATA, "resnet18", "medical")
-    assert (plan.augmentation, plan.input.size) == (request.augmentation, 96)
+    assert (plan.augmentation, plan.input.size) == (AugmentationPlan(preset="light", flip="none"), 96)
     assert (plan.seed, plan.batch_size, plan.budget_seconds) == (11, 8, 60.0)
     assert {phase.epochs for phase in plan.phases if isinstance(phase, TrainPhase)} <= {7}
     assert plan.reasons["domain"] == "because"
@@ -139,7 +139,7 @@ def test_a_solved_head_is_tuned_at_the_rate_of_the_backbone_without_smoothing(st
     assert set(tuned(resolved(plan)).lr_by_group.values()) == {2e-4}
     assert plan.optimizer.label_smoothing == 0
     for path in ("phases[1].head_lr", "optimizer.label_smoothing"):
-        assert "solved" in plan.reasons[path]
+        assert "fitted" in plan.reasons[path]
 
 
 @pytest.mark.parametrize("strategy", TUNING)
@@ -160,7 +160,7 @@ def test_the_head_is_solved_on_an_augmented_view_too_before_it_is_tuned_on_augme
     views = [phase.head_refit_views for phase in plan.phases if isinstance(phase, TrainPhase)]
     assert views == [1, *[0] * (len(views) - 1)], "only where the phase behind the probe begins"
     assert "augmented view" in plan.reasons["phases[1].head_refit_views"]
-    plain = STRATEGIES[strategy](Request(DATA, augmentation=AugmentationPlan(preset="none")))
+    plain = STRATEGIES[strategy](Request(DATA, augmentation="none"))
     assert {phase.head_refit_views for phase in plain.phases if isinstance(phase, TrainPhase)} == {0}
     assert "phases[1].head_refit_views" not in plain.reasons
 
@@ -204,14 +204,14 @@ def test_a_head_at_every_depth_goes_with_layers_that_rest(strategy: str) -> None
     plan = STRATEGIES["feature_extraction"](Request(DATA, head="multi_depth", head_solver="ridge"))
     assert plan.head.kind == "multi_depth"
     assert [phase.kind for phase in plan.phases] == ["linear_probe"]
-    with pytest.raises(PlanError, match="a multi_depth head is solved"):
+    with pytest.raises(PlanError, match="a multi_depth head is fitted"):
         STRATEGIES["feature_extraction"](Request(DATA, head="multi_depth", head_solver="adam"))
 
 
 def test_gradual_counts_blocks_where_blocks_are_asked_for() -> None:
     plan = STRATEGIES["gradual"](Request(DATA, grain="block"))
     assert [phase.name for phase in plan.phases] == ["probe", "head", "last_block", "last_two_blocks"]
-    assert "a block moves only once" in plan.reasons["phases"]
+    assert "a block is unfrozen only once" in plan.reasons["phases"]
 
 
 @pytest.mark.parametrize(
@@ -318,8 +318,8 @@ def test_a_bad_request_lists_every_fault() -> None:
     with pytest.raises(PlanError) as caught:
         Request(DATA, epochs=0, input_size=16, batch_size=0, seed=-1, budget_seconds=-5.0)
     assert caught.value.faults == (
-        "epochs: 0 must be 1..10000",
         "input_size: 16 must be 32..2048",
+        "epochs: 0 must be 1..10000",
         "batch_size: 0 must be 1..65536",
         f"seed: -1 must be 0..{2**32 - 1}",
         "budget: -5 s must be > 0",

@@ -10,9 +10,10 @@ import yaml
 from headstart.errors import RunError
 from headstart.plan.plan import DataPlan
 from headstart.plan.reasons import FINGERPRINTS
+from headstart.plan.request import Request
 from headstart.runs.folder import Run
 from headstart.runs.settings import differing_settings, flat, raw_plan, settings_of
-from headstart.workflow.plans import TrainOptions, make_plan
+from headstart.workflow.plans import make_plan
 from made_runs import make_run
 
 
@@ -23,7 +24,7 @@ def test_nested_values_get_dotted_names():
 
 
 def test_every_value_of_a_plan_is_in_the_table():
-    plan = make_plan(TrainOptions(DataPlan(source="photos"), epochs=3))
+    plan = make_plan(Request(DataPlan(source="photos"), epochs=3))
     table = flat(plan.model_dump(mode="json", exclude={"reasons"}))
     assert (table["strategy"], table["phases.tune.epochs"], table["data.source"]) == ("probe_then_tune", 3, "photos")
     assert table == flat(yaml.safe_load(plan.to_yaml()) | {"reasons": None, FINGERPRINTS: None})

@@ -19,11 +19,12 @@ from headstart.data.sources.reading import open_source
 from headstart.errors import DataError
 from headstart.inspection.domain_guess import DomainGuess
 from headstart.plan.plan import DataPlan
+from headstart.plan.request import Request
 from headstart.runs.progress import no_progress
 from headstart.workflow import advice_images
 from headstart.workflow.advice_images import look
 from headstart.workflow.images import check_for_training
-from headstart.workflow.plans import TrainOptions, make_plan
+from headstart.workflow.plans import make_plan
 
 FREE = dict.fromkeys(UNFREEZING, 0.0)
 
@@ -31,7 +32,7 @@ FREE = dict.fromkeys(UNFREEZING, 0.0)
 def test_the_count_is_that_of_the_images_train_would_learn_from(image_folder: Path):
     part = DataPlan(source=str(image_folder))
     seen = look(part, seed=0, domain="photo", similarity="high")
-    roles = check_for_training(make_plan(TrainOptions(part)), no_progress).roles
+    roles = check_for_training(make_plan(Request(part)), no_progress).roles
     assert seen.values["images"] == len(roles.training_pool)
     assert seen.values["classes"] == len(roles.classes) == 2
     assert seen.values["median_per_class"] * 2 == len(roles.training_pool)

@@ -13,12 +13,13 @@ from headstart.errors import ModelError, PlanError
 from headstart.inspection.domain_guess import DomainGuess
 from headstart.plan.plan import DataPlan, Plan
 from headstart.plan.presets import STRATEGIES
+from headstart.plan.request import Request
 from headstart.runs.event import Event
 from headstart.runs.observers import Observer
 from headstart.runs.warnings import AdviceWarning
 from headstart.workflow import advice_images, advising
 from headstart.workflow.advising import advise, advised, advised_plan
-from headstart.workflow.plans import TrainOptions, make_plan
+from headstart.workflow.plans import make_plan
 from headstart.workflow.training.train import train
 
 
@@ -100,7 +101,7 @@ def test_a_hidden_gpu_is_none(hidden: str, monkeypatch: pytest.MonkeyPatch):
 
 def test_auto_takes_the_advice_and_keeps_what_was_said(image_folder: Path):
     part = DataPlan(source=str(image_folder))
-    plan = advised_plan(TrainOptions(part, strategy="auto", model="resnet18", input_size=64, seed=5, domain="medical"))
+    plan = advised_plan(Request(part, strategy="auto", model="resnet18", input_size=64, seed=5, domain="medical"))
     assert plan.strategy in STRATEGIES
     assert (plan.model.name, plan.input.size, plan.seed, plan.domain) == ("resnet18", 64, 5, "medical")
     assert plan.reasons["strategy"]
@@ -117,24 +118,24 @@ def test_every_option_of_train_that_a_request_knows_reaches_the_plan(
 
     from headstart.plan.request import Request
 
-    known = {field.name for field in fields(TrainOptions)} & {field.name for field in fields(Request)}
+    known = {field.name for field in fields(Request)} & {field.name for field in fields(Request)}
     assert known >= {"model", "input_size", "epochs", "unfreeze", "lr_rule", "grain", "head", "batch_size", "seed"}
     part = DataPlan(source=str(make_folder("few", per_class=20)))
     said = {"epochs": 3, "unfreeze": 1, "batch_size": 4, "augmentation": "light", "budget_seconds": math.inf}
-    plan = advised_plan(TrainOptions(part, strategy="auto", domain="photo", **said))
+    plan = advised_plan(Request(part, strategy="auto", domain="photo", **said))
     assert plan.strategy == "probe_then_tune"
     assert (plan.phases[1].epochs, plan.phases[1].unfreeze, plan.batch_size) == (3, 1, 4)
     assert (plan.augmentation.preset, plan.budget_seconds) == ("light", None)
 
 
 def test_auto_is_no_preset():
-    with pytest.raises(PlanError, match="settled by looking at the images"):
-        make_plan(TrainOptions(DataPlan(source="x"), strategy="auto"))
+    with pytest.raises(PlanError, match="resolved by looking at the images"):
+        make_plan(Request(DataPlan(source="x"), strategy="auto"))
 
 
 def test_train_runs_the_advised_plan(image_folder: Path, tmp_path: Path):
     """Twelve images of each of two classes or fewer: the head alone is solved."""
-    options = TrainOptions(DataPlan(source=str(image_folder)), strategy="auto", input_size=32, domain="photo")
+    options = Request(DataPlan(source=str(image_folder)), strategy="auto", input_size=32, domain="photo")
     answer = train(options, out=tmp_path / "run")
     assert answer.metrics["strategy"] == "feature_extraction"
     assert "fewer than 10 images of a class" in answer.run.plan().reasons["strategy"]
@@ -149,7 +150,7 @@ def test_what_the_advice_warns_of_is_told_and_kept(image_folder: Path, tmp_path:
                 self.warnings.append(event.text)
 
     monkeypatch.setattr(advice_images, "guess_domain", lambda looks, **named: DomainGuess("unknown", 0.4, "grey"))
-    options = TrainOptions(DataPlan(source=str(image_folder)), strategy="auto", input_size=32)
+    options = Request(DataPlan(source=str(image_folder)), strategy="auto", input_size=32)
     answer = train(options, out=tmp_path / "run", observer=Told())
     assert any("the domain is unknown: grey" in text for text in Told.warnings)
     assert Told.warnings == [line.event.text for line in answer.run.events() if isinstance(line.event, AdviceWarning)]
@@ -160,7 +161,7 @@ def test_a_misspelt_augmentation_is_a_fault_whoever_settles_the_strategy(image_f
     part = DataPlan(source=str(image_folder))
     for strategy in ("auto", "full"):
         with pytest.raises(PlanError, match="augmentation: 'hevy' must be one of none, light"):
-            train(TrainOptions(part, strategy=strategy, augmentation="hevy"))
+            train(Request(part, strategy=strategy, augmentation="hevy"))
 
 
 @pytest.mark.parametrize("step", ["channel_adaptation", "self_supervised_pretraining"])

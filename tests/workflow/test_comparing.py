@@ -26,13 +26,13 @@ from headstart.errors import (
     RunError,
     WeightsUnavailableError,
 )
+from headstart.plan.request import Request
 from headstart.reports.comparison.facts import read_comparison_facts
 from headstart.reports.comparison.report import comparison_page
 from headstart.runs.observers import Observer
 from headstart.training.stopping import StopRequest
 from headstart.workflow import trial as trial_module
 from headstart.workflow.comparing import Watcher, _validated, compare, resume_comparison
-from headstart.workflow.plans import TrainOptions
 from headstart.workflow.trial import TrialTask
 
 SMALL = {"input_size": 32, "batch_size": 4}
@@ -262,7 +262,7 @@ def test_an_outage_is_waited_for_once_and_heals_by_a_resume(
     real, tries = trial_module.train, []
 
     def offline(request: Any, **options: Any) -> Any:
-        if isinstance(request, TrainOptions):
+        if isinstance(request, Request):
             tries.append(request)
             raise WeightsUnavailableError("no network", remedy="put it at x")
         return real(request, **options)

@@ -17,9 +17,9 @@ from headstart.errors import DataError, Interrupted, ModelError, PlanError
 from headstart.networks.backbone import build_classifier
 from headstart.networks.cards.finding import find_model
 from headstart.plan.plan import DataPlan
+from headstart.plan.request import Request
 from headstart.workflow.cache import show_cache
 from headstart.workflow.embedding import EmbedOptions, embed, fill_store
-from headstart.workflow.plans import TrainOptions
 from headstart.workflow.training.train import train
 
 SIZE = 32
@@ -60,7 +60,7 @@ def test_the_matrix_is_the_networks_features_in_the_order_of_the_records(image_f
 def test_training_finds_what_was_embedded(image_folder: Path, tmp_path: Path, no_engine: Callable[[], None]):
     fill_store(EmbedOptions(str(image_folder), input_size=SIZE))
     no_engine()
-    options = TrainOptions(DataPlan(source=str(image_folder)), strategy="feature_extraction", input_size=SIZE)
+    options = Request(DataPlan(source=str(image_folder)), strategy="feature_extraction", input_size=SIZE)
     answer = train(options, out=tmp_path / "run")
     assert answer.metrics["val"]["accuracy"] == 1
 

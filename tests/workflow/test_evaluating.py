@@ -13,10 +13,10 @@ from PIL import Image
 
 from headstart.errors import BundleError, DataError, RunError
 from headstart.plan.plan import DataPlan
+from headstart.plan.request import Request
 from headstart.prediction.bundle import read_info
 from headstart.runs.folder import Run
 from headstart.workflow.evaluating import evaluate, predict
-from headstart.workflow.plans import TrainOptions
 from headstart.workflow.training.train import train
 
 
@@ -29,7 +29,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     for path in sorted(make_images(root / "images", per_class=16).rglob("*.png")):
         path.rename(path.with_name(f"p{int(path.stem) // 2}_{path.stem}.png"))
     data = DataPlan(source=str(root / "images"), group=r"(\w+/p\d+)_")
-    return train(TrainOptions(data, strategy="feature_extraction", input_size=32), out=root / "run").run
+    return train(Request(data, strategy="feature_extraction", input_size=32), out=root / "run").run
 
 
 @pytest.fixture
@@ -242,7 +242,7 @@ def test_resize_and_bits_go_into_the_bundle_and_decide_what_predict_sees(tmp_pat
             small = np.rint(values * (255 / 4095)).astype(np.uint8)
             Image.fromarray(small).save(tmp_path / "eight" / name / f"{index}.png")
     data = DataPlan(source=str(tmp_path / "deep"), bits=12)
-    options = TrainOptions(data, strategy="feature_extraction", input_size=32, resize="letterbox")
+    options = Request(data, strategy="feature_extraction", input_size=32, resize="letterbox")
     bundle = train(options, out=tmp_path / "run").run.bundle
     spec = read_info(bundle).input
     assert (spec.resize_name, spec.bits, spec.resize) == ("letterbox", 12, 32)

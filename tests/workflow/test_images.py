@@ -11,14 +11,15 @@ import pytest
 from headstart.data.splits import deal_folds
 from headstart.errors import DataError
 from headstart.plan.plan import DataPlan, Plan
+from headstart.plan.request import Request
 from headstart.runs.progress import no_progress
 from headstart.workflow.images import check, check_for_training, content_hash, divided_by_name, preview, refuse_preview
-from headstart.workflow.plans import TrainOptions, make_plan
+from headstart.workflow.plans import make_plan
 from near_copies import cropped, recompressed, scene
 
 
 def plan(source: Path, strategy: str = "probe_then_tune", **data: object) -> Plan:
-    return make_plan(TrainOptions(DataPlan(source=str(source), **data), strategy=strategy))
+    return make_plan(Request(DataPlan(source=str(source), **data), strategy=strategy))
 
 
 def test_check_counts_and_names_the_unreadable(image_folder: Path):
@@ -133,7 +134,7 @@ def test_the_content_hash_sees_bytes_names_and_roles(image_folder: Path):
 
 
 def test_preview_writes_a_picture(image_folder: Path, tmp_path: Path):
-    preview(TrainOptions(DataPlan(source=str(image_folder)), input_size=32), tmp_path / "sheet.png")
+    preview(Request(DataPlan(source=str(image_folder)), input_size=32), tmp_path / "sheet.png")
     assert (tmp_path / "sheet.png").stat().st_size > 1000
 
 

@@ -2,33 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from typing import Any, get_args, get_type_hints
 
 import pytest
 
 from headstart.arguments import ArgumentError
+from headstart.engine.views import PRESETS
 from headstart.errors import PlanError
+from headstart.knowledge.domain import Domain
+from headstart.knowledge.domains import DOMAINS
 from headstart.knowledge.transfer import LR_RULES
 from headstart.plan.plan import AugmentationPlan, DataPlan
 from headstart.plan.presets import STRATEGIES
-from headstart.workflow.keywords import (
-    AugmentationName,
-    LrRuleName,
-    StrategyName,
-    TrainKeywords,
-    defaults,
-    with_keywords,
-)
-from headstart.workflow.plans import AUTO, TrainOptions
+from headstart.plan.request import OPTIONS, AugmentationName, LrRuleName, Request, StrategyName
+from headstart.workflow.keywords import TrainKeywords, defaults, with_keywords
+from headstart.workflow.plans import AUTO
 
-PHOTOS = TrainOptions(DataPlan(source="photos"))
+PHOTOS = Request(DataPlan(source="photos"))
 
 
 def test_every_option_is_a_keyword_and_no_keyword_is_none():
-    options = {field.name for field in fields(TrainOptions)} - {"data"}
     part = set(DataPlan.model_fields) - {"source"}
-    assert set(get_type_hints(TrainKeywords)) == options | part
+    hints, declared = get_type_hints(TrainKeywords), get_type_hints(Request)
+    assert set(hints) == set(OPTIONS) | part
+    assert {name: hints[name] for name in OPTIONS} == {name: declared[name] for name in OPTIONS}
     assert with_keywords(PHOTOS, defaults(), where="fit") == PHOTOS
 
 
@@ -36,6 +33,8 @@ def test_words_are_those_of_the_tables():
     assert set(get_args(StrategyName)) == {*STRATEGIES, AUTO}
     assert set(get_args(LrRuleName)) == set(LR_RULES)
     assert set(get_args(AugmentationName)) == set(get_args(AugmentationPlan.model_fields["preset"].annotation))
+    assert set(get_args(AugmentationName)) == {"none", *PRESETS}
+    assert set(get_args(Domain)) == set(DOMAINS)
 
 
 def test_keywords_reach_the_options_and_the_data():

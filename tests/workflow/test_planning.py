@@ -8,13 +8,14 @@ import pytest
 
 from headstart.errors import DataError, ModelError, PlanError
 from headstart.plan.plan import DataPlan, TrainPhase
+from headstart.plan.request import Request
 from headstart.workflow.images import check_for_training
 from headstart.workflow.planning import counted_plan, plan_of
-from headstart.workflow.plans import TrainOptions, make_plan
+from headstart.workflow.plans import make_plan
 
 
 def test_the_images_decide_how_many_epochs(image_folder: Path):
-    options = TrainOptions(DataPlan(source=str(image_folder)), strategy="full")
+    options = Request(DataPlan(source=str(image_folder)), strategy="full")
     uncounted, counted = make_plan(options), plan_of(options)
     assert isinstance(uncounted.phases[1], TrainPhase)
     assert isinstance(counted.phases[1], TrainPhase)
@@ -32,7 +33,7 @@ def test_a_folder_alone_gets_the_default_strategy(image_folder: Path):
 )
 def test_what_train_refuses_is_refused(image_folder: Path, changes: dict[str, object], error: type[Exception]):
     with pytest.raises(error):
-        plan_of(TrainOptions(DataPlan(source=str(image_folder)), **changes))
+        plan_of(Request(DataPlan(source=str(image_folder)), **changes))
 
 
 def test_images_that_cannot_be_trained_on_are_refused(tmp_path: Path):

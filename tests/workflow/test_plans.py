@@ -11,7 +11,7 @@ from headstart.networks.cards.catalog import ModelChoice, all_cards
 from headstart.networks.cards.finding import find_model
 from headstart.plan.plan import DataPlan
 from headstart.workflow.plans import (
-    TrainOptions,
+    Request,
     make_plan,
     options_without_effect,
     refuse_by_licence,
@@ -19,8 +19,8 @@ from headstart.workflow.plans import (
 )
 
 
-def options(source: str = "photos", **values: object) -> TrainOptions:
-    return TrainOptions(DataPlan(source=source), **values)
+def options(source: str = "photos", **values: object) -> Request:
+    return Request(DataPlan(source=source), **values)
 
 
 def test_digits_are_writing_and_are_not_mirrored():

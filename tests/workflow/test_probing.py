@@ -16,9 +16,9 @@ from headstart.data.sources.reading import ImageRecord
 from headstart.errors import BundleError, DataError, HeadstartError, ModelError, PlanError
 from headstart.knowledge.transfer import depth_of
 from headstart.plan.plan import DataPlan
+from headstart.plan.request import Request
 from headstart.workflow import probing
 from headstart.workflow.images import divided_by_name
-from headstart.workflow.plans import TrainOptions
 from headstart.workflow.probing import probe
 from headstart.workflow.training.train import train
 
@@ -27,7 +27,7 @@ FORMAT = ["model", "data", "images", "classes", "folds", "groups", "sentence", "
 
 def trained(folder: Path, out: Path, *, data: dict[str, object] | None = None, **options: object) -> Path:
     chosen = {"strategy": "feature_extraction", "input_size": 32, **options}
-    train(TrainOptions(DataPlan(source=str(folder), **(data or {})), **chosen), out=out)
+    train(Request(DataPlan(source=str(folder), **(data or {})), **chosen), out=out)
     return out
 
 

@@ -11,8 +11,8 @@ import pytest
 from conftest import make_images
 from headstart.errors import HeadstartError, RunError
 from headstart.plan.plan import DataPlan
+from headstart.plan.request import Request
 from headstart.workflow import reporting
-from headstart.workflow.plans import TrainOptions
 from headstart.workflow.reporting import LARGEST_BYTES, report
 from headstart.workflow.training import train
 from report_folders import make_comparison, make_run
@@ -37,7 +37,7 @@ def test_each_folder_gets_its_own_file(tmp_path: Path):
 
 def test_a_run_as_train_writes_it(image_folder: Path, tmp_path: Path):
     """The real thing: whatever `train` writes is read."""
-    options = TrainOptions(
+    options = Request(
         DataPlan.from_options(source=str(image_folder)),
         strategy="partial",
         unfreeze=1,

@@ -9,8 +9,8 @@ from scipy.stats import binomtest
 
 from headstart.errors import RunError
 from headstart.plan.plan import DataPlan
+from headstart.plan.request import Request
 from headstart.runs.finding import RunQuery
-from headstart.workflow.plans import TrainOptions
 from headstart.workflow.runs import compare_runs, find_runs
 from headstart.workflow.training.train import train
 from made_runs import make_comparison, make_run
@@ -22,7 +22,7 @@ def answers(right: str, *, first: int = 0) -> dict[str, tuple[str, str]]:
 
 
 def test_a_real_run_is_read_as_it_says(image_folder: Path, tmp_path: Path):
-    options = TrainOptions(DataPlan(source=str(image_folder)), strategy="feature_extraction", input_size=32, seed=3)
+    options = Request(DataPlan(source=str(image_folder)), strategy="feature_extraction", input_size=32, seed=3)
     metrics = train(options, out=tmp_path / "runs" / "one").metrics
     (run,) = find_runs(tmp_path / "runs").runs
     assert (run.run, run.state, run.resume) == (metrics["run"], "finished", None)

@@ -15,10 +15,11 @@ from headstart.engine.store import activations as activations_module
 from headstart.errors import DataError, Interrupted, ModelError, PlanError
 from headstart.networks.cards.search import ModelQuery
 from headstart.plan.plan import DataPlan
+from headstart.plan.request import Request
 from headstart.runs.progress import no_progress
 from headstart.workflow import shortlisting
 from headstart.workflow.images import check_for_training, divided_by_name
-from headstart.workflow.plans import TrainOptions, make_plan
+from headstart.workflow.plans import make_plan
 from headstart.workflow.shortlist_networks import CandidateNetworks
 from headstart.workflow.shortlisting import ShortlistOptions, run_shortlist
 from headstart.workflow.training.train import train
@@ -66,7 +67,7 @@ def test_two_networks_are_ranked_and_training_finds_their_features(
     assert [place.to_dict() for place in again.ranking] == [place.to_dict() for place in answer.ranking]
 
     monkeypatch.setattr(activations_module, "choose_engine", lambda *a, **o: pytest.fail("an engine was made"))
-    options = TrainOptions(DataPlan(source=str(image_folder)), strategy="feature_extraction", input_size=SIZE)
+    options = Request(DataPlan(source=str(image_folder)), strategy="feature_extraction", input_size=SIZE)
     train(replace(options, model=answer.models[0]), out=tmp_path / "run")
 
 
@@ -79,7 +80,7 @@ def test_no_image_that_reports_is_looked_at(image_folder: Path, pretended: list,
         lambda records, p, **how: seen.extend(r.id for r in records) or original(records, p, **how),
     )
     headstart.shortlist(image_folder, LITES, seed=5)
-    plan = make_plan(TrainOptions(DataPlan(source=str(image_folder)), seed=5))
+    plan = make_plan(Request(DataPlan(source=str(image_folder)), seed=5))
     reporting = {record.id for record in check_for_training(plan, no_progress).roles.test}
     assert len(seen) == 16 - len(reporting)
     assert not reporting & set(seen)
@@ -212,7 +213,7 @@ def test_images_that_cannot_tell_networks_apart_are_refused(image_folder: Path, 
 
 
 def test_unreadable_images_are_left_out_and_named(image_folder: Path, pretended: list):
-    plan = make_plan(TrainOptions(DataPlan(source=str(image_folder))))
+    plan = make_plan(Request(DataPlan(source=str(image_folder))))
     broken = check_for_training(plan, no_progress).roles.training_pool[3]
     assert broken.path is not None
     broken.path.write_bytes(b"no image")

@@ -11,13 +11,13 @@ import torch
 
 from headstart.errors import Interrupted, PlanError, RunError, WeightsUnavailableError
 from headstart.plan.plan import DataPlan, Plan
+from headstart.plan.request import Request
 from headstart.runs.event import Event
 from headstart.runs.folder import Run
 from headstart.runs.observers import Observer
 from headstart.runs.training_events import EpochDone
 from headstart.training.checkpoint import trained_seconds
 from headstart.workflow import trial as module
-from headstart.workflow.plans import TrainOptions
 from headstart.workflow.trial import (
     TrialTask,
     refuse_unknown,
@@ -37,7 +37,7 @@ def task(folder: Path, out: Path, **changes: Any) -> TrialTask:
 
 def test_options_alone_stay_options(image_folder: Path, tmp_path: Path):
     made = trial_plan(task(image_folder, tmp_path))
-    assert isinstance(made, TrainOptions)
+    assert isinstance(made, Request)
     assert (made.strategy, made.seed, made.input_size) == ("feature_extraction", 0, 32)
 
 
@@ -162,7 +162,7 @@ def test_weights_that_cannot_be_had(strategy: str, image_folder: Path, tmp_path:
     asked: list[Any] = []
     train = module.train
 
-    def offline(request: TrainOptions | Plan, **options: Any) -> Any:
+    def offline(request: Request | Plan, **options: Any) -> Any:
         asked.append(request)
         if len(asked) == 1:
             raise WeightsUnavailableError("no network", remedy="put it at x")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
 
 from headstart.advice.choices import Reason, Step, augmentation, batch_norm, input_size, steps
 from headstart.advice.network import network_for
@@ -30,7 +29,7 @@ from headstart.networks.cards.finding import find_model
 from headstart.plan.plan import DataPlan, Plan, ProbePhase, Requirement, TrainPhase
 from headstart.plan.presets import STRATEGIES
 from headstart.plan.reasons import ANY_SOURCE
-from headstart.plan.request import Request
+from headstart.plan.request import AugmentationName, Request
 
 ANY_DATA = DataPlan(source=ANY_SOURCE)
 """Stands in the plan where no images were named; `train DATA --plan` puts the real ones there."""
@@ -38,14 +37,11 @@ ANY_DATA = DataPlan(source=ANY_SOURCE)
 ALWAYS_DECIDED = frozenset({"model.name", "input.size"})
 """Paths whose reason is given here unless the user decided them; what a preset says of them would be of its default."""
 
-AugmentationName = Literal["none", "light", "standard", "strong", "trivial"]
-
 
 def advice_for(
     situation: Situation,
     request: Request = Request(ANY_DATA),  # noqa: B008 - immutable
     *,
-    augment: AugmentationName | None = None,
     known: Measurements | None = None,
     told: Sequence[Reason] = (),
     warnings: Sequence[str] = (),
@@ -54,9 +50,8 @@ def advice_for(
 
     Args:
         situation: What is known.
-        request: What the user said; what it leaves open (model, input size, ...) is decided here. Its domain, number
-            of images, budget and augmentation are taken from the situation and from `augment`.
-        augment: Name of an augmentation preset, if the user chose one.
+        request: What was given; what it leaves open (model, input size, ...) is decided here. Its domain, number of
+            images and budget are taken from the situation.
         known: What runs left on the machine that will train; None where nothing ran.
         told: Reasons that the caller knows, such as how the domain was found.
         warnings: Sentences that the caller knows.
@@ -65,6 +60,7 @@ def advice_for(
         PlanError: values contradict each other, or the advised strategy has no use for an option.
         ModelError: no such model.
     """
+    augment = request.augmentation
     asked = _with_situation(request, situation, augment)
     starts = {name: _start(name, situation, asked, known or Measurements()) for name in UNFREEZING}
     costs = {name: _cost(name, situation, start, images=situation.images) for name, start in starts.items()}
@@ -146,7 +142,7 @@ def _with_situation(request: Request, situation: Situation, augment: Augmentatio
     return replace(
         request,
         domain=situation.domain,
-        augmentation=views if augment is None else views.model_copy(update={"preset": augment}),
+        augmentation=augment or views.preset,
         training_images=situation.images,
         budget_seconds=None if budget is None or math.isinf(budget) else budget,
     )
@@ -165,7 +161,7 @@ def _plan(
     views, why_views = augmentation(situation, decision.strategy)
     reasons = [*reasons, *(why for why in why_views if augment is None or why.path != "augmentation.preset")]
     if augment is None:
-        request = replace(request, augmentation=views)
+        request = replace(request, augmentation=views.preset)
     plan = STRATEGIES[decision.strategy](request)
     phases, norm = list(plan.phases), batch_norm(situation, decision.strategy)
     for index, phase in enumerate(phases):

@@ -28,9 +28,22 @@ Item = TypeVar("Item")
 Made = TypeVar("Made")
 
 
+_workers: dict[str, int | None] = {"given": None}
+
+
+def choose_workers(number: int | None) -> None:
+    """Let so many threads decode in this process from now on; None: one for each core, at most 8."""
+    _workers["given"] = number
+
+
+def chosen_workers() -> int | None:
+    """The number of `choose_workers`."""
+    return _workers["given"]
+
+
 def reader_threads() -> int:
     """Threads that decode; Pillow and the JPEG decoder leave the interpreter lock while they work."""
-    return min(8, cores())
+    return chosen_workers() or min(8, cores())
 
 
 def cores() -> int:

@@ -50,7 +50,7 @@ def sentences(error: ValidationError, raw: dict[str, Any], *, keys: Sequence[str
 
 
 def cross_faults(raw: dict[str, Any]) -> list[str]:
-    """Faults that lie between values; looks at raw values so that they are found beside the others."""
+    """Faults that lie between values; looks at raw values so that they are found with the others."""
     phases = [phase for phase in _items(raw.get("phases")) if isinstance(phase, dict)]
     head = raw.get("head")
     kind = head.get("kind", "linear") if isinstance(head, dict) else "linear"
@@ -62,9 +62,13 @@ def cross_faults(raw: dict[str, Any]) -> list[str]:
         if phase.get("kind") == "linear_probe" and index > 0:
             faults.append(f"phases[{index}].kind: a solve phase must come first; here it is phase {index}")
         if phase.get("kind") == "linear_probe" and kind == "mlp":
-            faults.append(f"phases[{index}].kind: an mlp head cannot be solved; use kind train or head.kind linear")
+            faults.append(
+                f"phases[{index}].kind: an mlp head cannot be a linear probe; use kind train or head.kind linear"
+            )
         if phase.get("kind") == "train" and kind == "multi_depth":
-            faults.append(f"phases[{index}].kind: a multi_depth head is solved, not trained; use head.kind linear")
+            faults.append(
+                f"phases[{index}].kind: a multi_depth head is a linear probe, not trained; use head.kind linear"
+            )
         if phase.get("kind") == "train" and _number(phase.get("head_refit_views", 0)) > 0:
             faults += [f"phases[{index}].head_refit_views: {fault}" for fault in _head_views_faults(raw, phases)]
         schedule, epochs = phase.get("schedule"), phase.get("epochs")
@@ -75,7 +79,7 @@ def cross_faults(raw: dict[str, Any]) -> list[str]:
 
 
 def _head_views_faults(raw: dict[str, Any], phases: list[dict[str, Any]]) -> list[str]:
-    """Views on which a solved head is solved once more: there must be such a head, and views that vary."""
+    """Faults of views on which the linear probe is fitted again: it needs a probe, and augmentation."""
     faults = []
     if not any(phase.get("kind") == "linear_probe" for phase in phases):
         faults.append("needs a solve phase before it; without one leave it at 0")

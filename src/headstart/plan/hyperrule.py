@@ -18,15 +18,16 @@ from headstart.knowledge.transfer import (
     bit_lr,
     bit_row_of,
 )
+from headstart.plan.assembly import assemble, refuse_what_has_no_use
 from headstart.plan.plan import LrRule, OptimizerPlan, Plan, Schedule, TrainPhase
-from headstart.plan.request import Request, assemble, refuse_what_has_no_use
+from headstart.plan.request import Request
 
 EPOCHS_WITHOUT_COUNT = 10
 """Stands in where the number of images is not known, so that steps cannot be turned into epochs."""
 
 
 def bit_hyperrule(request: Request) -> Plan:
-    """SGD at one rate for all layers, from a head of zeros, in steps that fall to a tenth three times."""
+    """SGD at one learning rate for all layers, from a head of zeros, in steps that fall to a tenth three times."""
     refuse_what_has_no_use("full", request)
     images = request.training_images
     row = BIT_ROWS[0] if images is None else bit_row_of(images)
@@ -81,8 +82,8 @@ def _reasons(row: BitRow, *, mixes: bool) -> dict[str, str]:
         "they are what augmentation says",
         "phases[0].head_lr": "0.001 at a batch of 128 and 0.003 at 512, as published; in proportion elsewhere",
         "phases[0].backbone_lr": f"bit: {fact.sentence} ({fact.source})",
-        "phases[0].schedule": f"a linear rise over {row.warmup_steps} of {row.steps:,} steps, then a tenth of the rate "
-        f"from steps {milestones} on; kept as shares of the steps that are taken",
+        "phases[0].schedule": f"a linear rise over {row.warmup_steps} of {row.steps:,} steps, then a tenth of the "
+        f"learning rate from steps {milestones} on; kept as shares of the steps that are taken",
         "phases[0].batch_norm": "the paper's networks have no BatchNorm; where there is some, its pretrained "
         "statistics stay",
         "input.size": "the size these weights were trained at; BiT-HyperRule would crop 128 of 160 pixels where images "

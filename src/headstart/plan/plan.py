@@ -20,6 +20,7 @@ from headstart.plan.faults import cross_faults, schema_fault, sentences
 from headstart.plan.keys import key_paths
 from headstart.plan.reasons import ANY_SOURCE, FINGERPRINTS, fingerprints, reasons_still_true, value_at
 from headstart.plan.sections import (
+    DEVICE,
     AugmentationPlan,
     BatchNormPolicy,
     DataPlan,
@@ -86,9 +87,14 @@ class Plan(Section):
     budget_seconds: Annotated[float, Field(gt=0)] | None = None
     """Wall clock from the start of the command; training stops after the step that crosses it."""
     class_weight: Literal["balanced"] | dict[str, Annotated[float, Field(gt=0)]] | None = None
-    """How much images of each class count in the loss, of the solved head too: a weight by class name, 1 for classes
-    that are not named; balanced: in inverse proportion to their number of training images. Figures are not weighted."""
+    """How much images of each class count in the loss, that of the linear probe too: a weight by class name, 1 for
+    classes that are not named; balanced: in inverse proportion to their number of training images. Metrics are not
+    weighted."""
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    device: Annotated[str, Field(pattern=rf"^({DEVICE})$")] = "auto"
+    """cpu, cuda, cuda:1 or mps; auto: a GPU if there is one."""
+    workers: Annotated[int, Field(ge=1, le=1024)] | Literal["auto"] = "auto"
+    """Threads that decode images; auto: one for each core, at most 8. Changes no result."""
     engine: Literal["auto", "torch", "onnxruntime"] = "auto"
     """What runs the frozen prefix; auto is resolved when the first activations are computed, by what is faster."""
     activation_cache: Literal["float16", "float32", "off"] = "float16"

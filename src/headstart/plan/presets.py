@@ -9,19 +9,18 @@ from typing import Any, Literal, Protocol
 
 from headstart.errors import PlanError, nearest
 from headstart.knowledge.transfer import HEAD_LEARNING_RATE, LR_RULES, WEIGHT_DECAY
+from headstart.plan.assembly import assemble, probe_phase, refuse_what_has_no_use
 from headstart.plan.hyperrule import bit_hyperrule
 from headstart.plan.plan import LrRule, OptimizerPlan, Plan, Schedule, TrainPhase
 from headstart.plan.request import (
     DEFAULT_MODEL,
+    DEFAULT_STRATEGY,
     HeadKind,
     HeadSolver,
     OptimizerName,
     PeakLr,
     Request,
     Resize,
-    assemble,
-    refuse_what_has_no_use,
-    solved_probe,
 )
 
 __all__ = [
@@ -52,7 +51,7 @@ FEW_TRAINING_IMAGES = 500
 """Below this a tuned network has seen everything it can learn after a few passes."""
 
 PARTIAL_GROUPS = 2
-"""Groups that `partial` unfreezes unless told otherwise."""
+"""Groups that `partial` unfreezes by default."""
 
 SCRATCH_EPOCHS = 100
 
@@ -66,23 +65,23 @@ _TUNED_LR_REASON = (
     "best is not known (one seed each, docs/guide/strategies.md)"
 )
 _HEAD_LR_REASON = (
-    "the backbone's: the ten-fold rule is for new heads, and this one is solved; a tenfold learning rate only moves it "
-    "away from its solution"
+    "the backbone's: the ten-fold rule is for new heads, and this one is fitted already; a tenfold learning rate only "
+    "moves it away from its optimum"
 )
 _HEAD_VIEWS_REASON = (
-    "the head is solved once more, on one augmented view beside the plain one: tuning trains on augmented views, and a "
-    "head that was solved on plain ones alone loses accuracy in the first steps"
+    "the linear probe is fitted again, on one augmented view and the plain one: tuning trains on augmented views, and "
+    "a head that was fitted on plain ones alone loses accuracy in the first steps"
 )
 _RISE_EPOCHS = 2.0
 _RISE_REASON = (
     "a linear rise over the first epochs, because AdamW's first steps have full length however small gradients are, "
-    "and at the peak they would undo the solved head"
+    "and at the peak they would undo the linear probe"
 )
-_NO_SMOOTHING_REASON = "none: the head is solved without it, and smoothing would train it away from its solution"
+_NO_SMOOTHING_REASON = "none: the linear probe is fitted without it, and smoothing would train it away from its optimum"
 
 
 class Preset(Protocol):
-    """A strategy: what the user asked for -> a plan."""
+    """A strategy: a request -> a plan."""
 
     def __call__(self, request: Request) -> Plan:
         """The plan, with reasons."""
@@ -96,22 +95,22 @@ def feature_extraction(request: Request) -> Plan:
             "phases": "a linear head on frozen features is a convex problem: it is solved on one plain view, "
             "not trained, so augmentation and learning rates play no part",
         }
-        return assemble("feature_extraction", request, (solved_probe(request),), reasons)
+        return assemble("feature_extraction", request, (probe_phase(request),), reasons)
     train = TrainPhase(name="head", epochs=request.epochs or 20, unfreeze=0, head_lr=HEAD_LEARNING_RATE)
     reasons = {
-        "phases[0].head_lr": "the usual rate of a new head under AdamW",
+        "phases[0].head_lr": "the usual learning rate of a new head under AdamW",
         "phases[0].epochs": "a head alone needs some twenty passes; early stopping ends it sooner",
     }
     return assemble("feature_extraction", request, (train,), reasons)
 
 
 def probe_then_tune(request: Request) -> Plan:
-    """The solved linear probe first, then every layer from there (Kumar et al. 2022). The default."""
+    """The linear probe first, then every layer from there (Kumar et al. 2022). The default."""
     return _probe_and_tune("probe_then_tune", request, unfreeze="all", tunes_always=False, reasons={})
 
 
 def partial(request: Request) -> Plan:
-    """The solved probe first, then the last few layer groups and the head; what comes before stays as it is."""
+    """The linear probe first, then the last few layer groups and the head; what comes before stays as it is."""
     grain = request.grain or (LR_RULES[request.lr_rule].grain if request.lr_rule in LR_RULES else None) or "stage"
     reasons = {
         "phases[1].unfreeze": f"the last {PARTIAL_GROUPS} layer groups ({grain}s): late layers hold what is special to "
@@ -121,14 +120,14 @@ def partial(request: Request) -> Plan:
 
 
 def full(request: Request) -> Plan:
-    """The solved probe first, then every layer, whatever the probe says; for a large gap and enough images."""
+    """The linear probe first, then every layer, whatever the probe says; for a large gap and enough images."""
     if request.lr_rule == "bit":
         return bit_hyperrule(request)
     return _probe_and_tune("full", request, unfreeze="all", tunes_always=True, reasons={})
 
 
 def discriminative(request: Request) -> Plan:
-    """One learning rate per layer group, growing from stem to head; the head starts from the solved probe."""
+    """One learning rate per layer group, growing from stem to head; the head starts from the linear probe."""
     refuse_what_has_no_use("discriminative", request)
     tune = TrainPhase(
         name="tune",
@@ -145,12 +144,12 @@ def discriminative(request: Request) -> Plan:
         "phases[1].epochs": _EPOCHS_REASON,
     }
     tune, lr_reasons = _with_lr_rule("discriminative", tune, request)
-    phases = (solved_probe(request), tune)
+    phases = (probe_phase(request), tune)
     return assemble("discriminative", request, phases, reasons | lr_reasons, when_cannot_improve="tune_anyway")
 
 
 def gradual(request: Request) -> Plan:
-    """Head first, then the last group, then the one before, each phase at a tenth of the rate before."""
+    """Head first, then the last group, then the one before, each phase at a tenth of the learning rate before."""
     refuse_what_has_no_use("gradual", request)
     unit = request.grain or "stage"
     steps = (("head", 5, 0, 1e-3), (f"last_{unit}", 5, 1, 1e-4), (f"last_two_{unit}s", 10, 2, 1e-5))
@@ -168,9 +167,10 @@ def gradual(request: Request) -> Plan:
     )
     numbers = f"5 epochs of the head at 1e-3, 5 with the last {unit} at 1e-4, 10 with the one before at 1e-5: "
     reasons = _start_reasons(phases[0]) | {
-        "phases": ("" if request.epochs else numbers) + f"a {unit} moves only once what follows it has settled",
+        "phases": ("" if request.epochs else numbers)
+        + f"a {unit} is unfrozen only once the layers after it have converged",
     }
-    return assemble("gradual", request, (solved_probe(request), *phases), reasons, when_cannot_improve="tune_anyway")
+    return assemble("gradual", request, (probe_phase(request), *phases), reasons, when_cannot_improve="tune_anyway")
 
 
 def scratch(request: Request) -> Plan:
@@ -191,15 +191,15 @@ def scratch(request: Request) -> Plan:
         "model.weights": "random: the baseline to compare with; to be good alone it wants 100,000 labelled images "
         "or more",
         "input.size": "the size the pretrained weights of this network want, so that the comparison is like for like",
-        "phases[0].head_lr": "AdamW's usual rate for random weights",
-        "phases[0].backbone_lr": "one rate for every layer: the ten-fold rule protects pretrained features, and "
-        "there are none",
+        "phases[0].head_lr": "AdamW's usual learning rate for random weights",
+        "phases[0].backbone_lr": "one learning rate for every layer: the ten-fold rule protects pretrained features, "
+        "and there are none",
         "phases[0].epochs": f"{SCRATCH_EPOCHS} passes, ten times what tuning takes: edges and textures must be learned "
         "too; --budget ends it sooner",
         "phases[0].schedule": "a linear rise over a twentieth of the steps, because random layers give large first "
         "gradients, then cosine",
         "phases[0].batch_norm": "train: there are no pretrained statistics to keep",
-        "optimizer.label_smoothing": "0.1: a network that learns for a hundred epochs becomes too certain without",
+        "optimizer.label_smoothing": "0.1: without it a network that is trained for a hundred epochs is overconfident",
         "selection.patience": "none: a network from random weights may stand still for many epochs and then "
         "learn, and cosine is best at its end",
     }
@@ -225,8 +225,6 @@ STRATEGIES: dict[str, Preset] = {
 }
 """Every strategy by name; the first line of each function is its description."""
 
-DEFAULT_STRATEGY = "probe_then_tune"
-
 
 def strategy_named(name: str) -> Preset:
     """Look a strategy up.
@@ -243,7 +241,7 @@ def strategy_named(name: str) -> Preset:
 def _probe_and_tune(
     strategy: str, request: Request, *, unfreeze: int | Literal["all"], tunes_always: bool, reasons: dict[str, str]
 ) -> Plan:
-    """The solved probe, then the last `unfreeze` groups and the head from there, at one learning rate."""
+    """The linear probe, then the last `unfreeze` groups and the head from there, at one learning rate."""
     refuse_what_has_no_use(strategy, request)
     epochs = request.epochs or _default_epochs(request)
     tune = TrainPhase(
@@ -256,7 +254,7 @@ def _probe_and_tune(
         head_refit_views=_head_views(request),
     )
     why = {
-        "phases": "tuning from a solved head does not distort the features it starts from (Kumar et al. 2022); "
+        "phases": "tuning from a linear probe does not distort the features it starts from (Kumar et al. 2022); "
         "the probe is epoch 0 and stays a candidate for the best weights",
         "phases[1].head_lr": _HEAD_LR_REASON,
         "phases[1].backbone_lr": _TUNED_LR_REASON,
@@ -272,7 +270,7 @@ def _probe_and_tune(
     return assemble(
         strategy,
         request,
-        (solved_probe(request), tune),
+        (probe_phase(request), tune),
         why | reasons | lr_reasons,
         optimizer=_adamw(0.0),
         patience=None,
@@ -286,25 +284,27 @@ def _rise_and_cosine(epochs: int) -> Schedule:
 
 
 def _head_views(request: Request) -> int:
-    """Augmented views on which the head is solved before tuning; none where training sees plain views only."""
-    return 0 if request.augmentation.preset == "none" else 1
+    """Augmented views on which the linear probe is fitted before tuning; none where training sees plain views only."""
+    return 0 if request.views.preset == "none" else 1
 
 
 def _start_reasons(tune: TrainPhase) -> dict[str, str]:
     """Why the first phase behind the probe begins as it does."""
-    reasons = {"phases[1].schedule": f"{_RISE_REASON}; then cosine, which settles few-step training"}
+    reasons = {"phases[1].schedule": f"{_RISE_REASON}; then cosine, which ends short training at small steps"}
     return reasons | ({"phases[1].head_refit_views": _HEAD_VIEWS_REASON} if tune.head_refit_views else {})
 
 
 def _with_lr_rule(strategy: str, tune: TrainPhase, request: Request) -> tuple[TrainPhase, dict[str, str]]:
-    """The phase with the rates the user named, and their reasons; as it is if none were named."""
+    """The phase with the requested learning-rate rule, and the reasons; as it is if there is none."""
     if request.lr_rule is None:
         return tune, {}
     if request.lr_rule == "bit":
         found = (
             f"lr_rule: bit goes with full, not with {strategy}: it is a whole recipe that trains every layer at one "
         )
-        raise PlanError([f"{found}rate with SGD, from a head of zeros instead of the probe"], source="the request")
+        raise PlanError(
+            [f"{found}learning rate with SGD, from a head of zeros instead of the probe"], source="the request"
+        )
     fact = LR_RULES[request.lr_rule]
     head_lr = fact.head_lr or tune.head_lr
     rule = LrRule(rule=fact.rule)

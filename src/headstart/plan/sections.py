@@ -10,9 +10,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from headstart.errors import PlanError
 from headstart.plan.faults import sentences
+from headstart.plan.option import Option
 
 BatchNormPolicy = Literal["pretrained_statistics", "adapt_statistics", "train"]
 Grain = Literal["stage", "block"]
+DEVICE = r"auto|cpu|mps|cuda(:\d+)?"
+"""Pattern of names of devices."""
 NoncommercialWeights = Literal["refuse", "allow"]
 Requirement = Literal["channel_adaptation", "self_supervised_pretraining"]
 """A step that must come before training, or inside it, and that the phases do not describe."""
@@ -36,21 +39,38 @@ class DataPlan(Section):
 
     source: str = Field(min_length=1)
     """Folder, tar file or name of an embedded set."""
-    val: str | None = None
+    val: Annotated[str | None, Option("Folder of class folders that is the test set.", panel="Data")] = None
     """A folder of class folders that is the test set; None: the source's own splits, or a seeded one."""
-    group: str | None = None
+    group: Annotated[
+        str | None,
+        Option(
+            "Regular expression on the image path; images with the same group 1 stay on one side of every split.",
+            panel="Data",
+        ),
+    ] = None
     """Regular expression on the image path; images with the same group 1 stay on one side of every split."""
-    unreadable: Literal["leave_out", "stop"] = "leave_out"
-    limit_train: str | None = None
+    unreadable: Annotated[
+        Literal["leave_out", "stop"],
+        Option(
+            "Stop if anything in DATA cannot be used, instead of leaving it out.",
+            panel="Data",
+            spellings=("--strict",),
+            switch="stop",
+        ),
+    ] = "leave_out"
+    limit_train: Annotated[str | None, Option("Train on a seeded sample: 1000, or 100/class.", panel="Data")] = None
     """`100/class` or `1000`: train on a seeded sample of this many images."""
-    limit_test: str | None = None
+    limit_test: Annotated[str | None, Option("Test on a seeded sample: 1000, or 100/class.", panel="Data")] = None
     """The same for the test set."""
     test_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.2
     """Fraction of the images held out as the test set where the source has no split."""
     test_seed: Annotated[int, Field(ge=0, lt=2**32)] | None = None
     """Seed of the test set where the source has no split; None: the plan's seed. Runs with seeds of their own share one
     test set if they share this seed: no image is then in the validation set of one and the test set of another."""
-    bits: Annotated[int, Field(ge=1, le=16)] | None = None
+    bits: Annotated[
+        Annotated[int, Field(ge=1, le=16)] | None,
+        Option("Bits that grey images of more than 8 bits use, such as 12; default: all.", panel="Data"),
+    ] = None
     """Bits that grey values with more than 8 bits use, the same for all files: 12 makes 4,095 white. None: all bits of
     the file's type, so that values that use a part of it are dark."""
     validation_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.2

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,10 +21,6 @@ from headstart.networks.cards.finding import find_model
 from headstart.plan.plan import DataPlan, Domain, Plan
 from headstart.plan.request import Request
 from headstart.runs.progress import Progress, no_progress
-from headstart.workflow.plans import TrainOptions, augmentation_named
-
-_SAID_ELSEWHERE = ("data", "domain", "augmentation", "training_images", "fit_images", "budget_seconds", "reasons")
-"""Parts of a request that the situation decides."""
 
 
 def advise(
@@ -101,38 +97,30 @@ def advise(
     return advice_for(situation, request, known=known, told=told, warnings=warnings)
 
 
-def advised(options: TrainOptions) -> Advice:
-    """What `train --strategy auto` goes by: what is left open is decided, what was said stays.
+def advised(request: Request) -> Advice:
+    """What `train --strategy auto` goes by: what is left open is decided, what was given stays.
 
     Raises:
         HeadstartError: as `make_plan`, and if the images cannot be found.
     """
     from headstart.workflow.advice_images import look
 
-    preset: Any = options.augmentation and augmentation_named(options.augmentation)
-    seen = look(options.data, seed=options.seed, domain=options.domain)
+    seen = look(request.data, seed=request.seed, domain=request.domain)
     hardware, known = _hardware(None, "auto")
     situation = Situation(
-        domain=_domain(seen.domain or options.domain),
-        budget_seconds=options.budget_seconds,
+        domain=_domain(seen.domain or request.domain),
+        budget_seconds=request.budget_seconds,
         hardware=hardware,
         **seen.values,
     )
-    if options.model is not None:
-        find_model(options.model)
-    said = {name: getattr(options, name) for name in _shared_fields(options) if name not in _SAID_ELSEWHERE}
-    request = Request(options.data, **said)
-    return advice_for(situation, request, augment=preset, known=known, told=seen.told, warnings=seen.warnings)
+    if request.model is not None:
+        find_model(request.model)
+    return advice_for(situation, request, known=known, told=seen.told, warnings=seen.warnings)
 
 
-def advised_plan(options: TrainOptions) -> Plan:
+def advised_plan(request: Request) -> Plan:
     """The plan of `advised`."""
-    return advised(options).plan
-
-
-def _shared_fields(options: TrainOptions) -> list[str]:
-    """Names that a request and the options of `train` have both."""
-    return [field.name for field in fields(Request) if hasattr(options, field.name)]
+    return advised(request).plan
 
 
 def _domain(name: str | None) -> Domain:

@@ -27,10 +27,10 @@ from headstart.engine.store.store import ActivationStore, image_digest
 from headstart.errors import DataError, Interrupted, PlanError, require
 from headstart.networks.cards.finding import find_model
 from headstart.plan.plan import DataPlan, NoncommercialWeights
-from headstart.plan.request import Resize
+from headstart.plan.request import Request, Resize
 from headstart.runs.progress import Progress, no_progress
 from headstart.workflow.images import read_watched
-from headstart.workflow.plans import TrainOptions, make_plan, refuse_by_licence
+from headstart.workflow.plans import make_plan, refuse_by_licence
 
 if TYPE_CHECKING:
     from headstart.engine.store.activations import Activations, View
@@ -206,7 +206,7 @@ class _Work:
         self._activations: Activations | None = None
         self._digests: dict[str, bytes] = {}
         self._plan = make_plan(
-            TrainOptions(
+            Request(
                 DataPlan.from_options(source=options.source, bits=options.bits),
                 model=options.model,
                 input_size=options.input_size,

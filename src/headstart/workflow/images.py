@@ -29,9 +29,9 @@ from headstart.files import is_folder, is_there
 from headstart.input_spec import InputSpec
 from headstart.networks.cards.finding import find_model
 from headstart.plan.plan import DataPlan, Plan, ProbePhase
-from headstart.plan.request import Resize
+from headstart.plan.request import Request, Resize
 from headstart.runs.progress import Progress, no_progress
-from headstart.workflow.plans import TrainOptions, make_plan
+from headstart.workflow.plans import make_plan
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ def check(
         ModelError: no such model.
     """
     part = DataPlan.from_options(source=source, val=val, group=group, bits=bits)
-    plan = make_plan(TrainOptions(part, model=model, input_size=input_size, resize=resize))
+    plan = make_plan(Request(part, model=model, input_size=input_size, resize=resize))
     dataset, apart = sources_of(source, val)
     if apart is not None:
         train = tuple(replace(r, split="train") for r in dataset.records if r.split in ("train", WHOLE))
@@ -250,7 +250,7 @@ def content_hash(data: CheckedData) -> str:
     return digest.hexdigest()
 
 
-def preview(options: TrainOptions, path: Path) -> None:
+def preview(options: Request, path: Path) -> None:
     """Write a contact sheet: images exactly as the network sees them, evaluation view beside training views.
 
     Raises:

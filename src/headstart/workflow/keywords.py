@@ -1,7 +1,7 @@
 """Options of training as keyword arguments: their names and types for editors and type checkers, and their checks.
 
-`TrainOptions` and `DataPlan` define which options there are and their defaults; a test compares them with the types
-here, and with the options of the command line.
+`Request` and `DataPlan` define which options there are, their defaults and what they may be; `TrainKeywords` repeats
+names and types where editors and type checkers can read them, and a test compares the two.
 """
 
 from __future__ import annotations
@@ -13,14 +13,18 @@ from typing import Any, Literal, TypedDict, get_type_hints
 from headstart.arguments import fault_of, refuse_unknown
 from headstart.errors import PlanError
 from headstart.plan.plan import DataPlan, Domain, Grain, NoncommercialWeights
-from headstart.plan.presets import HeadKind, HeadSolver, OptimizerName, PeakLr, Resize
-from headstart.workflow.plans import TrainOptions
-
-StrategyName = Literal[
-    "auto", "feature_extraction", "probe_then_tune", "discriminative", "gradual", "partial", "full", "scratch"
-]
-LrRuleName = Literal["decay_0.75", "decay_0.9", "ulmfit", "ten_fold", "by_depth", "bit"]
-AugmentationName = Literal["none", "light", "standard", "strong", "trivial"]
+from headstart.plan.request import (
+    OPTIONS,
+    AugmentationName,
+    HeadKind,
+    HeadSolver,
+    LrRuleName,
+    OptimizerName,
+    PeakLr,
+    Request,
+    Resize,
+    StrategyName,
+)
 
 
 class DataKeywords(TypedDict, total=False):
@@ -39,7 +43,7 @@ class DataKeywords(TypedDict, total=False):
 
 
 class TrainKeywords(DataKeywords, total=False):
-    """What can be said to training; see `headstart.TrainOptions`."""
+    """What can be said to training; see `headstart.Request`."""
 
     strategy: StrategyName
     model: str | None
@@ -57,11 +61,15 @@ class TrainKeywords(DataKeywords, total=False):
     head_solver: HeadSolver
     batch_size: int | None
     lr: float | None
+    head_lr: float | None
     optimizer: OptimizerName | None
     weight_decay: float | None
+    patience: int | None
     class_weight: Literal["balanced"] | Mapping[str, float] | None
     seed: int
     budget_seconds: float | None
+    workers: int | None
+    device: str | None
 
 
 INSTEAD: Mapping[str, str] = {
@@ -88,7 +96,7 @@ def refuse_wrong_values(given: Mapping[str, object], hints: Mapping[str, Any]) -
         raise PlanError(faults, source="the arguments")
 
 
-def with_keywords(options: TrainOptions, given: Mapping[str, Any], *, where: str) -> TrainOptions:
+def with_keywords(options: Request, given: Mapping[str, Any], *, where: str) -> Request:
     """The options with what the keyword arguments say.
 
     Args:
@@ -103,14 +111,13 @@ def with_keywords(options: TrainOptions, given: Mapping[str, Any], *, where: str
     hints = get_type_hints(TrainKeywords)
     refuse_unknown(given, hints, where=where, instead=INSTEAD)
     refuse_wrong_values(given, hints)
-    own = {field.name for field in fields(TrainOptions)}
-    part = {name: value for name, value in given.items() if name not in own}
+    part = {name: value for name, value in given.items() if name not in OPTIONS}
     data = DataPlan.from_options(**options.data.model_dump() | part) if part else options.data
-    return replace(options, data=data, **{name: value for name, value in given.items() if name in own})
+    return replace(options, data=data, **{name: value for name, value in given.items() if name in OPTIONS})
 
 
 def defaults() -> dict[str, Any]:
     """Keyword -> default, of all keywords of training."""
-    found = {field.name: field.default for field in fields(TrainOptions)}
+    found = {field.name: field.default for field in fields(Request)}
     found |= {name: field.default for name, field in DataPlan.model_fields.items()}
     return {name: found[name] for name in get_type_hints(TrainKeywords)}

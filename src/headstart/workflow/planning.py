@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from headstart.networks.cards.finding import find_model
 from headstart.plan.plan import DataPlan, Plan
+from headstart.plan.request import Request
 from headstart.runs.progress import Progress, no_progress
 from headstart.workflow.advising import advised_plan
 from headstart.workflow.images import CheckedData, check_for_training
-from headstart.workflow.plans import AUTO, TrainOptions, make_plan, refuse_by_licence, refuse_missing_steps
+from headstart.workflow.plans import AUTO, make_plan, refuse_by_licence, refuse_missing_steps
 
 
-def plan_of(request: str | TrainOptions, *, progress: Progress = no_progress) -> Plan:
+def plan_of(request: str | Request, *, progress: Progress = no_progress) -> Plan:
     """The plan that `train` would begin with; needs no torch, except to measure similarity for strategy `auto`.
 
     The images are read, as they are before training: the number of epochs depends on how many can be used.
@@ -22,7 +23,7 @@ def plan_of(request: str | TrainOptions, *, progress: Progress = no_progress) ->
     Raises:
         HeadstartError: whatever `train` would refuse about options, data and licence; see its subclasses.
     """
-    options = TrainOptions(DataPlan.from_options(source=request)) if isinstance(request, str) else request
+    options = Request(DataPlan.from_options(source=request)) if isinstance(request, str) else request
     plan = advised_plan(options) if options.strategy == AUTO else make_plan(options)
     refuse_by_licence(plan, find_model(plan.model.name))
     data = check_for_training(plan, progress)
@@ -31,7 +32,7 @@ def plan_of(request: str | TrainOptions, *, progress: Progress = no_progress) ->
     return plan
 
 
-def counted_plan(options: TrainOptions, data: CheckedData) -> Plan:
+def counted_plan(options: Request, data: CheckedData) -> Plan:
     """The plan of these options, once it is known how many images there are.
 
     Raises:

@@ -12,8 +12,9 @@ from headstart.data.sources.reading import ImageRecord
 from headstart.errors import DiskFullError, NotWritableError, require
 from headstart.networks.cards.catalog import ModelChoice
 from headstart.plan.plan import DataPlan, NoncommercialWeights
+from headstart.plan.request import Request
 from headstart.runs.progress import Progress, no_progress
-from headstart.workflow.plans import TrainOptions, make_plan, refuse_by_licence
+from headstart.workflow.plans import make_plan, refuse_by_licence
 
 if TYPE_CHECKING:
     from headstart.engine.store.activations import Activations
@@ -110,7 +111,7 @@ class CandidateNetworks:
         from headstart.networks.backbone import build_classifier
 
         choice = self._choices[name]
-        options = TrainOptions(DataPlan(source="images"), model=name, noncommercial_weights=self._licences)
+        options = Request(DataPlan(source="images"), model=name, noncommercial_weights=self._licences)
         refuse_by_licence(make_plan(options), choice)
         require(choice.card.library, extra="train")
         own = choice.card.input

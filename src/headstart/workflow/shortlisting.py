@@ -27,9 +27,10 @@ from headstart.networks.cards.catalog import ModelChoice, all_cards
 from headstart.networks.cards.finding import find_model
 from headstart.networks.cards.search import ModelQuery, search
 from headstart.plan.plan import DataPlan, NoncommercialWeights
+from headstart.plan.request import Request
 from headstart.runs.progress import Progress, no_progress
 from headstart.workflow.images import divided_by_name, joined_groups, read_watched
-from headstart.workflow.plans import TrainOptions, make_plan
+from headstart.workflow.plans import make_plan
 from headstart.workflow.shortlist_networks import CandidateNetworks
 
 MOST_CANDIDATES = 40
@@ -176,7 +177,7 @@ def _refuse_wrong(options: ShortlistOptions) -> None:
         faults.append(f"keep: {options.keep} must be >= 1")
     if faults:
         raise PlanError(faults, source="the request")
-    make_plan(TrainOptions(DataPlan.from_options(source=options.source), input_size=options.input_size))
+    make_plan(Request(DataPlan.from_options(source=options.source), input_size=options.input_size))
 
 
 def _choices(options: ShortlistOptions) -> tuple[dict[str, ModelChoice], dict[str, str]]:

@@ -6,7 +6,7 @@ import contextlib
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -20,6 +20,8 @@ from headstart.networks.cards.finding import find_model
 from headstart.plan.faults import sentences
 from headstart.plan.plan import DataPlan, Plan
 from headstart.plan.reasons import FINGERPRINTS, fingerprints
+from headstart.plan.request import OPTIONS as ALL_OPTIONS
+from headstart.plan.request import Request
 from headstart.runs.events import Resumed
 from headstart.runs.folder import Run
 from headstart.runs.observers import Observer
@@ -27,12 +29,12 @@ from headstart.runs.progress import Progress
 from headstart.runs.warnings import RandomWeights
 from headstart.workflow.advising import advised_plan
 from headstart.workflow.images import drawn_by_name
-from headstart.workflow.plans import AUTO, TrainOptions, make_plan
+from headstart.workflow.plans import AUTO, make_plan
 from headstart.workflow.training.result import TrainResult
 from headstart.workflow.training.resume import resume
 from headstart.workflow.training.train import settle, train
 
-OPTIONS = tuple(item.name for item in fields(TrainOptions) if item.name not in ("data", "seed"))
+OPTIONS = tuple(name for name in ALL_OPTIONS if name != "seed")
 """Options that a comparison may set or vary, in addition to paths in the plan."""
 
 RANDOM = {"model.weights": "random"}
@@ -55,7 +57,7 @@ class TrialTask:
     """Network -> reason why its weights are unavailable: they are not tried again."""
 
 
-def trial_plan(task: TrialTask) -> TrainOptions | Plan:
+def trial_plan(task: TrialTask) -> Request | Plan:
     """Options of `train`; a plan with changed values if any change is a path in the plan.
 
     Raises:
@@ -63,7 +65,7 @@ def trial_plan(task: TrialTask) -> TrainOptions | Plan:
     """
     named, paths = split_changes(task.changes, OPTIONS)
     try:
-        options = TypeAdapter(TrainOptions).validate_python({"data": task.data, "seed": task.seed, **named})
+        options = TypeAdapter(Request).validate_python({"data": task.data, "seed": task.seed, **named})
     except ValidationError as error:
         raise PlanError(sentences(error, named), source="what is compared") from error
     if not paths:

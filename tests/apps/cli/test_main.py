@@ -6,17 +6,12 @@ import io
 import json
 import sys
 from pathlib import Path
-from typing import get_args
 
 import pytest
 
 from command_line import Call, refused
 from headstart.apps.cli import main
-from headstart.apps.cli.options import words as option_words
-from headstart.knowledge.transfer import LR_RULES
 from headstart.networks.cards.catalog import all_cards
-from headstart.plan.plan import Grain
-from headstart.plan.presets import STRATEGIES
 
 
 def test_a_class_name_that_the_terminal_lacks_does_not_end_a_command(
@@ -45,9 +40,3 @@ def test_models_lists_every_card(run: Call):
     assert len(json.loads(out)) == len(all_cards())
     code, out, _ = run("models", "--limit", len(all_cards()))
     assert len(out.splitlines()) == 2 + len(all_cards())
-
-
-def test_names_of_options_are_those_of_the_tables():
-    assert [name.value for name in option_words.Strategy] == ["auto", *STRATEGIES]
-    assert [name.value for name in option_words.Rates] == list(LR_RULES)
-    assert [name.value for name in option_words.Grain] == list(get_args(Grain))

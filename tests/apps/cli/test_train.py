@@ -92,8 +92,8 @@ def test_unfreeze_rates_and_grain_reach_the_plan(run: Call, image_folder: Path, 
 
 def test_an_option_that_a_strategy_cannot_follow_is_one_line(run: Call, image_folder: Path):
     refused(run("train", image_folder, "--strategy", "gradual", "--unfreeze", 2), "unfreeze: gradual has no use for it")
-    refused(run("train", image_folder, "--strategy", "scratch", "--lr-rule", "ulmfit"), "rates: scratch has no use")
-    refused(run("train", image_folder, "--lr-rule", "bit"), "rates: bit goes with full, not with probe_then_tune")
+    refused(run("train", image_folder, "--strategy", "scratch", "--lr-rule", "ulmfit"), "lr_rule: scratch has no use")
+    refused(run("train", image_folder, "--lr-rule", "bit"), "lr_rule: bit goes with full, not with probe_then_tune")
     refused(
         run("train", image_folder, "--strategy", "partial", "--unfreeze", 99), "phases[1].unfreeze: 99 must be <= 8"
     )
@@ -189,7 +189,7 @@ def test_plan_with_five_faults_names_all_five(run: Call, image_folder: Path, tmp
 
 def test_plan_of_a_newer_schema(run: Call, tmp_path: Path):
     (tmp_path / "plan.yaml").write_text("schema_version: 7\n")
-    refused(run("train", "--plan", tmp_path / "plan.yaml"), "7 is newer than 1", "upgrade")
+    refused(run("train", "--plan", tmp_path / "plan.yaml"), "7 is newer than 2", "upgrade")
 
 
 def test_group_that_matches_nothing_or_is_no_pattern(run: Call, image_folder: Path):

@@ -81,11 +81,11 @@ def test_the_keywords_are_the_options_of_the_command_with_the_same_defaults(name
 
 
 DEFAULTS_ELSEWHERE = {("train", "strategy"), ("plan", "strategy"), ("compare", "noncommercial_weights")}
-"""None on the command line stands for the default that `TrainOptions` has."""
+"""None on the command line stands for the default that `Request` has."""
 
 
 def test_help_shows_every_keyword_with_its_default():
     shown = inspect.signature(headstart.train)
-    assert shown.parameters["strategy"].default == headstart.TrainOptions.strategy
+    assert shown.parameters["strategy"].default == headstart.Request.strategy
     assert "limit_train" in shown.parameters
     assert "options" not in shown.parameters

@@ -52,7 +52,7 @@ def test_a_plan_is_taken_as_object_or_file_and_data_overrides_its_source(
     headstart.train(plan, budget_seconds=60, progress="none")
     headstart.train(plan=plan, progress="none")
     headstart.train("other", plan=tmp_path / "plan.yaml", progress="none")
-    headstart.train(headstart.TrainOptions(headstart.DataPlan(source="photos"), epochs=2), seed=5, progress="none")
+    headstart.train(headstart.Request(headstart.DataPlan(source="photos"), epochs=2), seed=5, progress="none")
     assert [request.data.source for request, _ in seen] == ["photos", "photos", "other", "photos"]
     assert [budget for _, budget in seen] == [60, None, None, None]
     assert all(isinstance(request, Plan) and request.seed == 7 for request, _ in seen[:3])
@@ -87,7 +87,7 @@ PLAN = headstart.full(headstart.Request(headstart.DataPlan(source="photos")))
         ),
         (lambda: headstart.train(PLAN, plan=PLAN), r"both data and plan are plans"),
         (lambda: headstart.train("photos", progress="bars"), r"progress: 'bars' must be one of auto, none"),
-        (lambda: headstart.train(3), r"data: 3 must be text, a path, DataPlan, TrainOptions, Plan, None"),
+        (lambda: headstart.train(3), r"data: 3 must be text, a path, DataPlan, Request, Plan, None"),
         (lambda: headstart.train("photos", track="mlflow"), r"track: 'mlflow' must be a list"),
         (
             lambda: headstart.train("photos", strategy="gradul"),

@@ -203,7 +203,7 @@ def test_random_weights_are_tested_in_one(task: Prepared, monkeypatch: pytest.Mo
 
 def test_a_head_that_learns_alone_is_tested_alone(task: Prepared, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(finder, "points_for", lambda steps: 3)
-    phase = task.plan.phases[-1].model_copy(update={"unfreeze": 0, "learning_rates": {"head": 1e-3}})
+    phase = task.plan.phases[-1].model_copy(update={"unfreeze": 0, "lr_by_group": {"head": 1e-3}})
     made = find_rates(rehearsal(task, task.classifier(), phase=phase))
     assert [test.varied for test in made.tests] == ["head"]
     assert set(made.phase.lr_by_group) == {"head"}
@@ -257,28 +257,28 @@ def settled(rule: LrRule, **rates: float) -> TrainPhase:
 
 def test_a_ladder_keeps_its_shape_and_is_listed():
     made = with_factors(settled(LrRule(rule="by_depth"), **LADDER), {"head": 0.5, "backbone": 4.0})
-    assert made.learning_rates == {"stem": 4e-6, "layer4": 2e-4, "head": 5e-4}
-    assert (made.learning_rate, made.peak_lr) == (5e-4, "found")
-    assert made.backbone_lr == LrRule(rule="by_group", rates={"stem": 4e-6, "layer4": 2e-4})
+    assert made.lr_by_group == {"stem": 4e-6, "layer4": 2e-4, "head": 5e-4}
+    assert (made.head_lr, made.peak_lr) == (5e-4, "found")
+    assert made.backbone_lr == LrRule(rule="by_group", groups={"stem": 4e-6, "layer4": 2e-4})
 
 
 def test_rates_of_a_rule_that_has_a_top_follow_it():
     rates = {f"stage{i}": 1e-3 * 0.75 ** (3 - i) for i in range(1, 4)}
-    rule = LrRule(rule="layer_decay", top=1e-3, factor=0.75)
+    rule = LrRule(rule="layer_decay", lr=1e-3, decay=0.75)
     made = with_factors(settled(rule, **rates, head=3e-3), {"head": None, "backbone": 0.3})
-    assert made.backbone_lr == LrRule(rule="layer_decay", top=3e-4, factor=0.75)
-    assert made.learning_rates["stage1"] == pytest.approx(3e-4 * 0.75**2)
-    assert made.learning_rates["head"] == 3e-3
+    assert made.backbone_lr == LrRule(rule="layer_decay", lr=3e-4, decay=0.75)
+    assert made.lr_by_group["stage1"] == pytest.approx(3e-4 * 0.75**2)
+    assert made.lr_by_group["head"] == 3e-3
 
 
 def test_one_factor_for_all():
     made = with_factors(settled(LrRule(lr=1e-3), stem=1e-3, head=1e-3), {"all": 2.5})
-    assert made.learning_rates == {"stem": 2.5e-3, "head": 2.5e-3}
+    assert made.lr_by_group == {"stem": 2.5e-3, "head": 2.5e-3}
 
 
 def test_no_rate_goes_above_one_and_the_ladder_stays_a_ladder():
     made = with_factors(settled(LrRule(rule="by_depth"), stem=0.01, layer4=0.5, head=0.3), {"all": 20.0})
-    assert made.learning_rates == {"stem": 0.02, "layer4": 1.0, "head": 1.0}
+    assert made.lr_by_group == {"stem": 0.02, "layer4": 1.0, "head": 1.0}
 
 
 def test_where_nothing_was_found_the_plan_stays():
@@ -319,7 +319,7 @@ def test_the_settled_plan_holds_what_was_found_and_why(searched: tuple[Path, Pre
     assert isinstance(phase, TrainPhase)
     assert phase.peak_lr == "found"
     assert phase.lr_by_group == event["rates"] != event["planned"]
-    assert (phase.head_lr, phase.backbone_lr.top) == (event["rates"]["head"], event["rates"]["stage7"])
+    assert (phase.head_lr, phase.backbone_lr.lr) == (event["rates"]["head"], event["rates"]["stage7"])
     assert "range test (Smith 2017)" in plan.reasons["phases[1].head_lr"]
     assert "range test (Smith 2017)" in plan.reasons["phases[1].backbone_lr"]
     assert notes.work.index("tune: rates of the head") < notes.work.index("tune: rates of the backbone")

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from headstart.errors import DiskFullError, HeadstartError, Interrupted, MissingExtraError
 from headstart.plan.plan import DataPlan, ProbePhase, TrainPhase
+from headstart.plan.request import Request
 from headstart.runs.event import Event
 from headstart.runs.events import Resumed
 from headstart.runs.folder import Run
@@ -25,7 +26,6 @@ from headstart.runs.warnings import Diverged, GroupsUnchanged, TrackerStopped
 from headstart.training import training as training_module
 from headstart.training.trackers import trackers
 from headstart.training.trackers.trackers import Tracker, TrackerChoice, chosen_trackers, remembered_trackers
-from headstart.workflow.plans import TrainOptions
 from headstart.workflow.training.resume import resume
 from headstart.workflow.training.train import train
 from tracker_readers import scalars_of, texts_of
@@ -281,8 +281,8 @@ def test_each_place_is_chosen_once():
     assert chosen_trackers([]) == ()
 
 
-def options(folder: Path) -> TrainOptions:
-    return TrainOptions(DataPlan(source=str(folder)), input_size=32, batch_size=4, epochs=2)
+def options(folder: Path) -> Request:
+    return Request(DataPlan(source=str(folder)), input_size=32, batch_size=4, epochs=2)
 
 
 @pytest.mark.parametrize("name", ["tensorboard", "mlflow"])

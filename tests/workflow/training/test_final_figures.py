@@ -10,8 +10,8 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from headstart.plan.plan import DataPlan
+from headstart.plan.request import Request
 from headstart.runs.warnings import DataFinding
-from headstart.workflow.plans import TrainOptions
 from headstart.workflow.training.train import train
 
 
@@ -23,7 +23,7 @@ def test_a_test_folder_of_another_kind_is_the_first_thing_said(make_folder: Call
     (wrong / "green").rename(wrong / "blue")
     (wrong / "x").rename(wrong / "green")
     data = DataPlan(source=str(tmp_path / "set"), group=r"(\w+/\w+/\d\d)")
-    run = train(TrainOptions(data, strategy="feature_extraction", input_size=32), out=tmp_path / "run").run
+    run = train(Request(data, strategy="feature_extraction", input_size=32), out=tmp_path / "run").run
     metrics = run.metrics()
     assert metrics is not None
     assert [finding["what"] for finding in metrics["findings"]] == [
@@ -53,7 +53,7 @@ def test_a_test_folder_of_another_kind_is_the_first_thing_said(make_folder: Call
 
 def test_a_healthy_run_is_silent_and_a_bundle_knows_its_images(make_folder: Callable[..., Path], tmp_path: Path):
     source = make_folder("set", per_class=12)
-    run = train(TrainOptions(DataPlan(source=str(source)), input_size=32, epochs=1), out=tmp_path / "run").run
+    run = train(Request(DataPlan(source=str(source)), input_size=32, epochs=1), out=tmp_path / "run").run
     metrics = run.metrics()
     assert metrics is not None
     assert metrics["findings"] == metrics["alarms"] == []

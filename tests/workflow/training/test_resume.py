@@ -11,8 +11,8 @@ from PIL import Image
 
 from headstart.errors import DataError, Interrupted, RunError
 from headstart.plan.plan import DataPlan, Plan
+from headstart.plan.request import Request
 from headstart.training import loop
-from headstart.workflow.plans import TrainOptions
 from headstart.workflow.training.result import TrainResult
 from headstart.workflow.training.resume import resume
 from headstart.workflow.training.train import train
@@ -26,7 +26,7 @@ def run(image_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.chdir(tmp_path / "work")
     torch.manual_seed(0)
     torch.save(timm.create_model("test_resnet").state_dict(), "mine.pth")
-    asked = TrainOptions(
+    asked = Request(
         DataPlan(source="photos"), strategy="feature_extraction", input_size=32, model="test_resnet:file:mine.pth"
     )
     return train(asked, out="runs/first")
@@ -94,7 +94,7 @@ def test_whatever_ends_training_names_the_command_that_goes_on(
         raise error
 
     monkeypatch.setattr(loop, "fit", fail)
-    asked = TrainOptions(DataPlan(source=str(image_folder)), strategy="feature_extraction", input_size=32)
+    asked = Request(DataPlan(source=str(image_folder)), strategy="feature_extraction", input_size=32)
     with pytest.raises(kind) as caught:
         train(asked, out=tmp_path / "run")
     assert str(caught.value) == f"{said}headstart train --resume {tmp_path}/run"

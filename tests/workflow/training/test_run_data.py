@@ -8,14 +8,15 @@ import pytest
 
 from headstart.networks.cards.finding import find_model
 from headstart.plan.plan import DataPlan
+from headstart.plan.request import Request
 from headstart.runs.progress import no_progress
 from headstart.workflow.images import check_for_training
-from headstart.workflow.plans import TrainOptions, make_plan
+from headstart.workflow.plans import make_plan
 from headstart.workflow.training.run_data import data_json
 
 
 def data_of(folder: Path, *, strategy: str = "feature_extraction", seed: int = 0, group: str | None = None):
-    options = TrainOptions(DataPlan(source=str(folder), group=group), strategy=strategy, input_size=32, seed=seed)  # type: ignore[arg-type]
+    options = Request(DataPlan(source=str(folder), group=group), strategy=strategy, input_size=32, seed=seed)  # type: ignore[arg-type]
     spec = find_model("tf_efficientnet_lite0").card.input
     return data_json(str(folder), check_for_training(make_plan(options), no_progress), spec)
 

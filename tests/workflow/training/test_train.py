@@ -18,18 +18,19 @@ import headstart
 from headstart.errors import DiskFullError, HeadstartError, Interrupted, RunError
 from headstart.networks.cards.catalog import all_cards
 from headstart.plan.plan import DataPlan, Plan
+from headstart.plan.request import Request
 from headstart.runs.events import PrefixPlanned
 from headstart.runs.folder import Run
 from headstart.runs.observers import Observer
 from headstart.runs.training_events import EpochDone, PhaseDone
 from headstart.training import checkpoint, stopping
-from headstart.workflow.plans import TrainOptions, make_plan
+from headstart.workflow.plans import make_plan
 from headstart.workflow.training.resume import resume
 from headstart.workflow.training.train import train
 
 
-def options(folder: Path, **values: object) -> TrainOptions:
-    return TrainOptions(DataPlan(source=str(folder)), **{"input_size": 32, "batch_size": 4, **values})
+def options(folder: Path, **values: object) -> Request:
+    return Request(DataPlan(source=str(folder)), **{"input_size": 32, "batch_size": 4, **values})
 
 
 def test_from_a_folder_to_a_bundle_that_predicts(image_folder: Path, tmp_path: Path):
@@ -312,7 +313,7 @@ def test_killed_in_the_middle_of_a_phase_and_resumed_gives_the_same_weights(
 def test_ants_and_bees_at_low_resolution_stay_near_what_the_readme_says(real_data: Path, tmp_path: Path):
     """At 128 pixels, to be quick: 0.92 on 153 images when this was written; at 224 it is 0.948."""
     data = DataPlan(source=str(real_data / "hymenoptera.tar"))
-    metrics = train(TrainOptions(data, input_size=128, strategy="feature_extraction"), out=tmp_path / "run").metrics
+    metrics = train(Request(data, input_size=128, strategy="feature_extraction"), out=tmp_path / "run").metrics
     assert metrics["val"]["images"] == 153
     assert metrics["val"]["accuracy"] >= 0.88
     assert metrics["val"]["reported_on"] == "val"
@@ -323,7 +324,7 @@ def test_ants_and_bees_at_low_resolution_stay_near_what_the_readme_says(real_dat
 @pytest.mark.parametrize("strategy", ["discriminative", "gradual"])
 def test_strategies_on_real_images_stay_above_the_probes_interval(real_data: Path, tmp_path: Path, strategy: str):
     data = DataPlan(source=str(real_data / "hymenoptera.tar"), limit_train="30/class", limit_test="30/class")
-    asked = TrainOptions(data, strategy=strategy, epochs=1, input_size=64)
+    asked = Request(data, strategy=strategy, epochs=1, input_size=64)
     metrics = train(asked, out=tmp_path / "run").metrics
     assert metrics["val"]["images"] == 60
     assert metrics["val"]["accuracy"] >= 0.65

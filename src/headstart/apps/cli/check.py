@@ -41,7 +41,8 @@ def check(
     """Check images before training, and name what is suspicious."""
     from headstart.apps.cli.text import console
     from headstart.plan.plan import DataPlan
-    from headstart.workflow import images, plans
+    from headstart.plan.request import Request
+    from headstart.workflow import images
 
     if preview is None:
         allowed = {"data", "as_json", "val", "group", "near_duplicates", "model", "input_size", "resize", "bits"}
@@ -53,7 +54,7 @@ def check(
         data, val=val, group=group, bits=bits, group_table=near_duplicates, progress=console.progress(), **seen
     )
     if preview is not None:
-        options = plans.TrainOptions(
+        options = Request(
             DataPlan.from_options(source=data, bits=bits),
             domain=domain,
             augmentation=augmentation,

@@ -11,9 +11,9 @@ import typer
 
 from headstart.apps.cli.options import training as of
 from headstart.apps.cli.options.parsing import refuse_others
-from headstart.apps.cli.options.words import Augmentation, DomainName, Resize, Strategy
 from headstart.apps.cli.text.printing import json_text, show_text
 from headstart.comparison.questions import COMPARED_LEARNING_RATES, COMPARED_MODELS, COMPARED_STRATEGIES, DEFAULT_SEEDS
+from headstart.plan.request import StrategyName
 
 if TYPE_CHECKING:
     from headstart.comparison.grid import GridPlan
@@ -66,15 +66,15 @@ def compare(
     grid: Annotated[Path | None, typer.Option("--grid", help="YAML of what varies; see docs/guide/compare.md.")] = None,
     model: Annotated[str | None, typer.Option("--model", help="Network of all trials.")] = None,
     strategy: Annotated[
-        Strategy | None,
+        StrategyName | None,
         typer.Option("--strategy", help="Strategy of all trials; default: feature_extraction for models, else full."),
     ] = None,
     epochs: Annotated[int | None, typer.Option("--epochs", help="Of every trained phase.")] = None,
     input_size: Annotated[int | None, typer.Option("--input-size", help="Side in pixels.")] = None,
-    resize: Annotated[Resize | None, typer.Option("--resize", help="How an image becomes a square.")] = None,
+    resize: of.ResizeOption = None,
     bits: of.Bits = None,
-    domain: Annotated[DomainName | None, typer.Option("--domain", help="Domain of the images.")] = None,
-    augmentation: Annotated[Augmentation | None, typer.Option("--augmentation", help="Augmentation preset.")] = None,
+    domain: of.DomainOption = None,
+    augmentation: of.AugmentationOption = None,
     val: Annotated[str | None, typer.Option("--val", help="Folder of class folders that is the test set.")] = None,
     group: Annotated[str | None, typer.Option("--group", help="As for train.")] = None,
     limit_train: Annotated[

@@ -12,7 +12,6 @@ import typer
 
 from headstart.amounts import bytes_text
 from headstart.apps.cli.options import training as of
-from headstart.apps.cli.options.words import Resize
 from headstart.apps.cli.text.printing import json_text, show_text
 from headstart.errors import Interrupted
 
@@ -42,7 +41,7 @@ def embed(
         int, typer.Option("--views", help="Augmented views of each image, in addition to the plain one.")
     ] = 0,
     input_size: Annotated[int | None, typer.Option("--input-size", help="Side in pixels.")] = None,
-    resize: Annotated[Resize | None, typer.Option("--resize", help="How an image becomes a square.")] = None,
+    resize: of.ResizeOption = None,
     bits: Annotated[
         int | None, typer.Option("--bits", help="Bits that grey images of more than 8 bits use, such as 12.")
     ] = None,
@@ -65,14 +64,14 @@ def embed(
         layer=layer,
         views=views,
         input_size=input_size,
-        resize=None if resize is None else resize.value,
+        resize=resize,
         bits=bits,
         precision=precision.value,
         store=None if to_file else out,
         noncommercial_weights="allow" if allow_noncommercial else "refuse",
     )
     given = {"-o": out, "--model": model, "--layer": layer, "--views": views, "--input-size": input_size}
-    given |= {"--resize": resize and resize.value, "--bits": bits}
+    given |= {"--resize": resize, "--bits": bits}
     given |= {"--precision": precision.value, "--allow-noncommercial": allow_noncommercial}
     with console.training() as watcher:
         try:

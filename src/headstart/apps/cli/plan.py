@@ -4,58 +4,32 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from headstart.apps.cli.options import training as of
-from headstart.apps.cli.options.words import Head, HeadSolver
 from headstart.apps.cli.text.printing import json_text, show_text, write_file
 
 if TYPE_CHECKING:
     from headstart.plan.plan import Plan
 
 
+@of.takes_request
 def plan(
-    context: typer.Context,
     data: of.Data,
-    strategy: of.StrategyOption = None,
     out: Annotated[Path | None, typer.Option("-o", "--out", help="File to write; default: YAML on stdout.")] = None,
-    model: of.Model = None,
-    epochs: of.Epochs = None,
-    unfreeze: of.Unfreeze = None,
-    lr_rule: of.LrRuleOption = None,
-    grain: of.GrainOption = None,
-    find_lr: of.FindLr = False,
-    allow_noncommercial: of.AllowNoncommercial = False,
-    domain: of.DomainOption = None,
-    val: of.Val = None,
-    group: of.Group = None,
-    head: of.HeadOption = Head.linear,
-    head_solver: of.HeadSolverOption = HeadSolver.logistic,
-    augmentation: of.AugmentationOption = None,
-    input_size: of.InputSize = None,
-    resize: of.ResizeOption = None,
-    bits: of.Bits = None,
-    batch_size: of.BatchSize = None,
-    limit_train: of.LimitTrain = None,
-    limit_test: of.LimitTest = None,
-    strict: of.Strict = False,
-    seed: of.Seed = 0,
-    budget: of.Budget = None,
     as_json: of.Json = False,
+    **options: Any,  # noqa: ANN401 - see `takes_request`
 ) -> None:
     """Write the plan of a training without training.
 
     Change the file, then train it with `headstart train --plan FILE`.
     """
     from headstart.apps.cli.text import console
-    from headstart.plan.plan import DataPlan
     from headstart.workflow.planning import plan_of
-    from headstart.workflow.plans import TrainOptions
 
-    source, chosen = of.said_of(context.params)
-    made = plan_of(TrainOptions(DataPlan.from_options(**source), **chosen), progress=console.progress())
+    made = plan_of(of.request_of(data, options), progress=console.progress())
     if out is not None:
         write_file(out, made.to_yaml())
     if as_json:

@@ -12,8 +12,7 @@ from headstart.apps.library.results import CompareResult
 from headstart.arguments import ArgumentError, one_of
 from headstart.comparison.grid import ComparisonKind, GridPlan
 from headstart.plan.plan import Domain, NoncommercialWeights
-from headstart.plan.request import Resize
-from headstart.workflow.keywords import AugmentationName, StrategyName
+from headstart.plan.request import AugmentationName, Resize, StrategyName
 
 
 @checked

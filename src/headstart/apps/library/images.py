@@ -12,9 +12,7 @@ from headstart.apps.library.watching import Watch, watching
 from headstart.arguments import ArgumentError
 from headstart.knowledge.choosing import Level
 from headstart.plan.plan import DataPlan, Domain, NoncommercialWeights
-from headstart.plan.request import Resize
-from headstart.workflow.keywords import AugmentationName
-from headstart.workflow.plans import TrainOptions
+from headstart.plan.request import AugmentationName, Request, Resize
 
 if TYPE_CHECKING:
     from headstart.advice.result import Advice
@@ -83,7 +81,7 @@ def check(
         )
         if preview is not None:
             part = DataPlan.from_options(source=source, bits=bits)
-            options = TrainOptions(
+            options = Request(
                 part,
                 model=model,
                 domain=domain,

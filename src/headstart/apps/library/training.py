@@ -11,9 +11,9 @@ from headstart.apps.library.calling import PathLike, checked, path_or_none, text
 from headstart.apps.library.watching import Watch, watching
 from headstart.arguments import ArgumentError
 from headstart.plan.plan import DataPlan, Plan
+from headstart.plan.request import Request
 from headstart.runs.observers import Observer
 from headstart.workflow.keywords import TrainKeywords, with_keywords
-from headstart.workflow.plans import TrainOptions
 
 if TYPE_CHECKING:
     from typing import Unpack
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 @with_options
 @checked
 def train(
-    data: PathLike | DataPlan | TrainOptions | Plan | None = None,
+    data: PathLike | DataPlan | Request | Plan | None = None,
     *,
     plan: Plan | PathLike | None = None,
     out: PathLike | None = None,
@@ -43,7 +43,7 @@ def train(
         track: Places the run is written to as well, such as `tensorboard` or `mlflow`.
         observer: Receives the events of training.
         progress: auto shows bars and epochs on stderr or in a notebook, none shows nothing.
-        options: The options of `headstart train`, by the names of `headstart.TrainOptions` and `headstart.DataPlan`:
+        options: The options of `headstart train`, by the names of `headstart.Request` and `headstart.DataPlan`:
             strategy, model, domain, input_size, epochs, unfreeze, lr_rule, peak_lr, grain, noncommercial_weights,
             augmentation, head, head_solver, batch_size, lr, optimizer, weight_decay, seed, budget_seconds,
             val, group, unreadable, limit_train, limit_test, bits, test_fraction,
@@ -64,8 +64,8 @@ def train(
 
 
 def request_of(
-    data: PathLike | DataPlan | TrainOptions | Plan | None, plan: Plan | PathLike | None, options: Mapping[str, Any]
-) -> TrainOptions | Plan:
+    data: PathLike | DataPlan | Request | Plan | None, plan: Plan | PathLike | None, options: Mapping[str, Any]
+) -> Request | Plan:
     """Plan, or options to make one from.
 
     Raises:
@@ -77,7 +77,7 @@ def request_of(
         data, plan = None, data
     if plan is not None:
         odd = sorted(set(options) - {"budget_seconds"})
-        if odd or isinstance(data, TrainOptions | DataPlan):
+        if odd or isinstance(data, Request | DataPlan):
             found = f"{', '.join(odd) or type(data).__name__} has no effect together with a plan"
             raise ArgumentError(found, remedy="change the plan: plan.changed(...), or its YAML")
         found_plan = plan if isinstance(plan, Plan) else Plan.read(Path(plan))
@@ -86,11 +86,11 @@ def request_of(
         return found_plan.changed(data=found_plan.data.model_copy(update={"source": os.fspath(data)}))
     if data is None:
         raise ArgumentError("no images are given", expected="DATA, such as a folder of class folders, or a plan")
-    if isinstance(data, TrainOptions):
+    if isinstance(data, Request):
         asked = data
     else:
         part = data if isinstance(data, DataPlan) else DataPlan.from_options(source=os.fspath(data))
-        asked = TrainOptions(part)
+        asked = Request(part)
     return with_keywords(asked, options, where="headstart.train")
 
 
@@ -133,7 +133,7 @@ def resume(
 @with_options
 @checked
 def make_plan(
-    data: PathLike | DataPlan | TrainOptions, *, progress: Watch = "auto", **options: Unpack[TrainKeywords]
+    data: PathLike | DataPlan | Request, *, progress: Watch = "auto", **options: Unpack[TrainKeywords]
 ) -> Plan:
     """The plan that `train` would begin with; nothing is trained: `headstart.make_plan("photos", strategy="partial")`.
 
@@ -149,6 +149,6 @@ def make_plan(
     from headstart.workflow.planning import plan_of
 
     request = request_of(data, None, options)
-    assert isinstance(request, TrainOptions), "without a plan there are options"
+    assert isinstance(request, Request), "without a plan there are options"
     with watching(progress) as (shown, _):
         return plan_of(request, progress=shown)

@@ -15,7 +15,7 @@ from headstart.data.checks.near_duplicates import NearDuplicates, find_near_dupl
 from headstart.data.checks.near_findings import find_near_findings
 from headstart.data.checks.pixels import PixelFacts, find_in_pixels, find_in_shapes, pixel_facts, view_facts
 from headstart.data.checks.thumbnails import Thumbnail, thumbnail
-from headstart.data.loading import ImageFault, read_image
+from headstart.data.loading import ImageFault, chosen_workers, read_image
 from headstart.data.sources.reading import WHOLE, Dataset, ImageRecord
 from headstart.data.sources.source_findings import find_in_source
 from headstart.data.splits import shared_groups
@@ -75,7 +75,7 @@ def read_all(
         return hashlib.blake2b(found.encoded, digest_size=16).hexdigest(), (width, height), pixel_facts(found.decoded)
 
     readable, unreadable, digests, sizes, pixels = [], {}, {}, {}, {}
-    with ThreadPoolExecutor(_READ_THREADS) as pool:
+    with ThreadPoolExecutor(chosen_workers() or _READ_THREADS) as pool:
         for record, (digest, size, seen) in zip(records, pool.map(look, records), strict=True):
             on_image()
             if isinstance(seen, str):

@@ -10,26 +10,25 @@ import secrets
 import shutil
 import tempfile
 import weakref
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from inspect import signature
+from inspect import Parameter, Signature, signature
 from numbers import Integral
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
 import numpy as np
 import numpy.typing as npt
 
+from headstart.arguments import refuse_unknown
 from headstart.data.sources.given_images import InputError, records_of
 from headstart.errors import Interrupted, RunError, require
-from headstart.plan.plan import DataPlan, Grain, NoncommercialWeights, Plan
-from headstart.plan.presets import DEFAULT_STRATEGY, HeadKind, HeadSolver, OptimizerName, PeakLr
-from headstart.plan.request import Resize
+from headstart.plan.plan import DataPlan, Plan
+from headstart.plan.request import OPTIONS, Request
 from headstart.prediction.predictor import Predictor, load
 from headstart.runs.folder import Run
 from headstart.training.trackers.trackers import chosen_trackers
-from headstart.workflow.keywords import with_keywords
-from headstart.workflow.plans import TrainOptions
+from headstart.workflow.keywords import INSTEAD, TrainKeywords, defaults, with_keywords
 from headstart.workflow.training.result import TrainResult
 from headstart.workflow.training.train import train
 
@@ -55,6 +54,13 @@ if TYPE_CHECKING:
 
 _NO_OPTIONS = ("plan", "random_state", "class_weight", "out", "test_fraction", "bits", "track")
 """Parameters that are not among the options of `train`, or hold them in another form."""
+
+_OPTIONS = {
+    name: default for name, default in defaults().items() if name in {*OPTIONS, "bits", "test_fraction"} - {"seed"}
+}
+"""Options of `train` that are parameters under the same name -> default; the table of X and y has no other splits."""
+
+_INSTEAD = {**INSTEAD, "seed": "random_state=0"}
 
 _WITH_A_PLAN = ("plan", "budget_seconds", "out", "track")
 """Parameters that have an effect together with a plan."""
@@ -82,95 +88,39 @@ class HeadstartClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """What `headstart train --json` prints; classes are text there."""
     _trained: _Trained
 
+    budget_seconds: float | None
+
     def __init__(
         self,
-        model: str | None = None,
-        strategy: str = DEFAULT_STRATEGY,
-        domain: str | None = None,
-        input_size: int | None = None,
-        resize: Resize | None = None,
-        bits: int | None = None,
-        epochs: int | None = None,
-        unfreeze: int | None = None,
-        lr_rule: str | None = None,
-        peak_lr: PeakLr = "planned",
-        grain: Grain | None = None,
-        noncommercial_weights: NoncommercialWeights = "refuse",
-        augmentation: str | None = None,
-        head: HeadKind = "linear",
-        head_solver: HeadSolver = "logistic",
-        batch_size: int | None = None,
-        lr: float | None = None,
-        optimizer: OptimizerName | None = None,
-        weight_decay: float | None = None,
-        class_weight: Literal["balanced"] | Mapping[Any, float] | None = None,
+        *,
         random_state: int | np.random.RandomState | None = 0,
-        budget_seconds: float | None = None,
-        test_fraction: float = 0.2,
         plan: Plan | str | os.PathLike[str] | None = None,
         out: str | Path | None = None,
         track: Sequence[str] = (),
+        **options: Unpack[TrainKeywords],
     ) -> None:
         """Store the parameters; `fit` checks them.
 
         Args:
-            model: See `headstart models`; the default network if None.
-            strategy: How to train; auto takes the advice of `headstart advise`.
-            domain: photo, medical, satellite, document or industrial; photo if None.
-            input_size: Side of the input square in pixels, 32..2048; the size of the weights if None.
-            resize: crop, squash or letterbox: how an image becomes a square; as the weights need it if None.
-            bits: Bits that grey values with more than 8 bits use; all of the file's type if None.
-            epochs: Of every trained phase; the strategy decides if None.
-            unfreeze: Trainable backbone groups, counted from the last; the strategy decides if None.
-            lr_rule: Name of a preset in `headstart.knowledge.transfer.LR_RULES`; the strategy decides if None.
-            peak_lr: planned, or find: range tests multiply the planned learning rates of head and backbone.
-            grain: What a layer group is, stage or block; `lr_rule` decides if None, else stage.
-            noncommercial_weights: refuse or allow weights whose licence forbids commercial use.
-            augmentation: none, light, standard, strong or trivial; the domain decides if None.
-            head: linear, mlp or multi_depth.
-            head_solver: solved, ridge or adam.
-            batch_size: Images in a step; 32 if None.
-            lr: Peak learning rate of the head in the first phase that trains; the others keep their ratio to
-                it. The strategy decides if None, as of the next two.
-            optimizer: adamw, adam or sgd.
-            weight_decay: Of the optimizer, 0..1.
-            class_weight: Of images in the loss, of the linear probe too: balanced, or a weight by label (1 for
-                labels that are not named). Figures are not weighted.
             random_state: Seed of every draw. None draws another one for each fit.
-            budget_seconds: Of each fit; None has no limit.
-            test_fraction: Share of every class that is the test set, between 0 and 1.
             plan: A plan, or the path of its YAML, in place of all parameters but budget_seconds, out and track;
                 its source is replaced by X and y.
             out: Folder in which each fit keeps a table and a run: `fit-1.csv` and `fit-1`, then `fit-2`, and so on;
                 a temporary folder if None.
             track: Places each fit is written to as well, such as `mlflow` (in `out`) or `mlflow:sqlite:///runs.db`.
+            options: The options of `headstart train`, by the names of `headstart.Request`, and of `headstart.DataPlan`
+                `bits` and `test_fraction`; `class_weight` may name labels of any type.
+
+        Raises:
+            TypeError: no such parameter.
         """
-        self.model = model
-        self.strategy = strategy
-        self.domain = domain
-        self.input_size = input_size
-        self.resize = resize
-        self.bits = bits
-        self.epochs = epochs
-        self.unfreeze = unfreeze
-        self.lr_rule = lr_rule
-        self.peak_lr = peak_lr
-        self.grain = grain
-        self.noncommercial_weights = noncommercial_weights
-        self.augmentation = augmentation
-        self.head = head
-        self.head_solver = head_solver
-        self.batch_size = batch_size
-        self.lr = lr
-        self.optimizer = optimizer
-        self.weight_decay = weight_decay
-        self.class_weight = class_weight
         self.random_state = random_state
-        self.budget_seconds = budget_seconds
-        self.test_fraction = test_fraction
         self.plan = plan
         self.out = out
         self.track = track
+        refuse_unknown(options, _OPTIONS, where="HeadstartClassifier", instead=_INSTEAD)
+        for name, default in _OPTIONS.items():
+            setattr(self, name, options.get(name, default))
 
     def fit(
         self,
@@ -287,15 +237,15 @@ class HeadstartClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         budget = None if self.plan is None else self.budget_seconds
         return train(request, out=run_folder, budget_seconds=budget, track=self.track)
 
-    def _options(self, table: Path) -> TrainOptions:
+    def _options(self, table: Path) -> Request:
         given = {k: v.item() if isinstance(v, np.generic) else v for k, v in self.get_params(deep=False).items()}
         data = DataPlan.from_options(source=str(table), test_fraction=given["test_fraction"], bits=given["bits"])
         said = {name: value for name, value in given.items() if name not in _NO_OPTIONS}
         weight = given["class_weight"]
         if isinstance(weight, Mapping):  # classes stand in the table as text
             weight = {names_of(np.asarray([label]))[0]: value for label, value in weight.items()}
-        options = TrainOptions(data, seed=_seed(given["random_state"]), class_weight=weight)
-        return with_keywords(options, said, where="HeadstartClassifier")
+        request = Request(data, seed=_seed(given["random_state"]), class_weight=weight)
+        return with_keywords(request, said, where="HeadstartClassifier")
 
     def _plan(self, table: Path) -> Plan:
         """The given plan on these images.
@@ -315,6 +265,16 @@ class HeadstartClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             )
         plan = self.plan if isinstance(self.plan, Plan) else Plan.read(Path(str(self.plan)))
         return plan.changed(data=plan.data.model_copy(update={"source": str(table)}))
+
+
+def _with_all_parameters(init: Callable[..., None]) -> Signature:
+    """The signature of `init` with each option of `train` in place of `**options`: scikit-learn reads it."""
+    own = [p for p in signature(init).parameters.values() if p.kind is not Parameter.VAR_KEYWORD]
+    options = [Parameter(name, Parameter.KEYWORD_ONLY, default=default) for name, default in _OPTIONS.items()]
+    return Signature([*own, *options])
+
+
+HeadstartClassifier.__init__.__signature__ = _with_all_parameters(HeadstartClassifier.__init__)  # type: ignore[attr-defined]
 
 
 def _seed(random_state: object) -> int:

@@ -16,7 +16,7 @@ from headstart.runs.progress import Progress, no_progress
 from headstart.training.trackers.trackers import remembered_trackers
 from headstart.workflow.images import CheckedData, check_for_training, content_hash
 from headstart.workflow.training.result import TrainResult
-from headstart.workflow.training.train import Given, train_settled, with_budget
+from headstart.workflow.training.train import Given, train_settled, use_machine, with_budget
 
 _SHOWN_HASH = 8
 
@@ -52,6 +52,7 @@ def resume(
     trackers = remembered_trackers(run)
     plan = _with_images_at(run.plan(), run, data=data, val=val)
     _compute_with(run.threads())
+    use_machine(plan)
     checked = check_for_training(plan, progress)
     _refuse_others(run, checked, plan.data.source)
     if data is not None or val is not None:

@@ -13,14 +13,17 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from headstart.data.checks import image_checks
+from headstart.data.loading import choose_workers
 from headstart.data.trained_on import TrainedOn, write_trained_on
 from headstart.distributed.background import in_background_thread
 from headstart.errors import DataError, Interrupted, ModelError, RunError, UnreachableError, require
 from headstart.files import is_free
 from headstart.input_spec import InputSpec
+from headstart.machine import choose_device
 from headstart.networks.cards.catalog import ModelChoice
 from headstart.networks.cards.finding import find_model
 from headstart.plan.plan import DataPlan, Plan
+from headstart.plan.request import Request
 from headstart.runs.event import Event
 from headstart.runs.events import Stopping, WeightsLoaded
 from headstart.runs.folder import Run, new_folder, resume_command
@@ -34,7 +37,6 @@ from headstart.workflow.images import CheckedData, check_for_training, content_h
 from headstart.workflow.planning import counted_plan
 from headstart.workflow.plans import (
     AUTO,
-    TrainOptions,
     make_plan,
     options_without_effect,
     refuse_by_licence,
@@ -52,7 +54,7 @@ if TYPE_CHECKING:
 
 
 def train(
-    request: str | TrainOptions | Plan,
+    request: str | Request | Plan,
     *,
     out: str | Path | None = None,
     budget_seconds: float | None = None,
@@ -79,8 +81,8 @@ def train(
     """
     started = started if started is not None else time.monotonic()
     if isinstance(request, str):
-        request = TrainOptions(DataPlan.from_options(source=request))
-    asked = request if isinstance(request, TrainOptions) else None
+        request = Request(DataPlan.from_options(source=request))
+    asked = request if isinstance(request, Request) else None
     notes: list[Event] = []
     if asked is not None and asked.strategy == AUTO:
         advice = advised(asked)
@@ -96,11 +98,12 @@ def train(
             f"{out} exists already", remedy=f"choose another --out, or go on with: {resume_command('train', out)}"
         )
     require("torch", extra="train")
+    use_machine(plan)
     with in_background_thread(partial(check_for_training, plan), progress) as reading:
         settle(plan, choice)  # faults of the plan end it before all images are read
         _import_what_trains(choice)
         data = reading.result()
-    if isinstance(request, TrainOptions):
+    if isinstance(request, Request):
         plan = with_budget(counted_plan(request, data), budget_seconds)
     for name in options_without_effect(asked, plan) if asked is not None else ():
         notes.append(OptionWithoutEffect(name, plan.strategy))
@@ -259,6 +262,16 @@ def _import_what_trains(choice: ModelChoice) -> None:
     require(choice.card.library, extra="train")
     import headstart.prediction.predictor
     import headstart.training.loop  # noqa: F401
+
+
+def use_machine(plan: Plan) -> None:
+    """Let this process compute on the device of a plan, and decode with as many threads as it says.
+
+    Raises:
+        HeadstartError: this machine has no such device.
+    """
+    choose_workers(None if plan.workers == "auto" else plan.workers)
+    choose_device(plan.device)
 
 
 def _make_deterministic() -> None:

@@ -1,116 +1,107 @@
-"""The options of training, declared once: `train` and `plan` take the same, `check` some of them."""
+"""The options of training at the command line, derived from `headstart.plan.request.Request` and its `DataPlan`.
+
+A command that takes them all is decorated with `takes_request`, and gets them as keyword arguments. Commands that take
+a few of them use the annotations here; help, spellings and words are those of the fields all the same.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, TypeVar, get_type_hints
 
 import typer
 
 from headstart.apps.cli.options.parsing import parse_seconds
-from headstart.apps.cli.options.words import (
-    Augmentation,
-    DomainName,
-    Grain,
-    Head,
-    HeadSolver,
-    LrRule,
-    Resize,
-    Strategy,
-)
+from headstart.knowledge.domain import Domain
+from headstart.plan.option import Option, options_of
+from headstart.plan.request import OPTIONS, AugmentationName, Request, Resize
+from headstart.plan.sections import DataPlan
+
+Command = TypeVar("Command", bound=Callable[..., None])
+
+OF_DATA: Mapping[str, Option] = options_of(DataPlan)
+_FIELDS: Mapping[str, Option] = {name: o for name, o in {**OPTIONS, **OF_DATA}.items() if o.kind != "library only"}
+
+SWITCHES = tuple(name for name, option in _FIELDS.items() if option.switch)
 
 DATA_HELP = "Folder of class folders, of train/val/test folders of class folders, a .tar of either, or `digits`."
 
+
+def spellings_of(field: str) -> tuple[str, ...]:
+    """At the command line, ours first."""
+    return _FIELDS[field].spellings or (f"--{field.replace('_', '-')}",)
+
+
+def parameter_of(field: str) -> str:
+    """Name of the parameter of a command that holds what was given for a field: that of our spelling."""
+    return spellings_of(field)[0].removeprefix("--").replace("-", "_")
+
+
+def help_of(field: str) -> str:
+    """What the command line says of a field, and how else it may be spelled."""
+    ours, *others = spellings_of(field)
+    return _FIELDS[field].help + (f" Ours is {ours}; {', '.join(others)} mean the same." if others else "")
+
+
+def _info(field: str) -> Any:  # noqa: ANN401 - typer's own class
+    return typer.Option(*spellings_of(field), help=help_of(field))
+
+
 Data = Annotated[str, typer.Argument(metavar="DATA", help=DATA_HELP)]
 OptionalData = Annotated[str | None, typer.Argument(metavar="[DATA]", help=DATA_HELP)]
-StrategyOption = Annotated[
-    Strategy | None, typer.Option("--strategy", help="Default: probe_then_tune; auto takes the advice.")
-]
-Model = Annotated[str | None, typer.Option("--model", help="ARCH, ARCH:TAG or ARCH:file:PATH; see `headstart models`.")]
-Epochs = Annotated[int | None, typer.Option("--epochs", help="Of every trained phase.")]
-Unfreeze = Annotated[
-    int | None, typer.Option("--unfreeze", help="Layer groups that learn beside the head, from the last; see --grain.")
-]
-LrRuleOption = Annotated[LrRule | None, typer.Option("--lr-rule", help="How groups share the learning rate.")]
-GrainOption = Annotated[Grain | None, typer.Option("--grain", help="What a layer group is; default: stage.")]
-FindLr = Annotated[
-    bool, typer.Option("--find-lr", help="Search the learning rates of head and backbone before training.")
-]
-AllowNoncommercial = Annotated[
-    bool, typer.Option("--allow-noncommercial", help="Use weights whose licence forbids commercial use.")
-]
-DomainOption = Annotated[DomainName | None, typer.Option("--domain", help="Kind of images; decides augmentation.")]
-Val = Annotated[str | None, typer.Option("--val", help="Folder of class folders that reports.")]
-Group = Annotated[
-    str | None,
-    typer.Option("--group", help="Regular expression on the image path; what group 1 matches stays on one side."),
-]
-HeadOption = Annotated[
-    Head,
-    typer.Option("--head", help="multi_depth (all layer groups) goes with feature_extraction, mlp with scratch too."),
-]
-HeadSolverOption = Annotated[
-    HeadSolver,
-    typer.Option("--head-solver", help="ridge: by squared error; adam trains a linear head with augmentation."),
-]
-AugmentationOption = Annotated[Augmentation | None, typer.Option("--augmentation", help="How far views may vary.")]
-InputSize = Annotated[int | None, typer.Option("--input-size", help="Side in pixels; default: the weights' own.")]
-ResizeOption = Annotated[
-    Resize | None,
-    typer.Option(
-        "--resize", help="squash and letterbox keep the whole image; default: as the weights want, mostly crop."
-    ),
-]
-Bits = Annotated[
-    int | None, typer.Option("--bits", help="Bits that grey images of more than 8 bits use, such as 12; default: all.")
-]
-BatchSize = Annotated[
-    int | None, typer.Option("--batch-size", help="Images a step; default 32, with --lr-rule bit 128.")
-]
-LimitTrain = Annotated[str | None, typer.Option("--limit-train", help="Train on a seeded sample: 1000, or 100/class.")]
-LimitTest = Annotated[str | None, typer.Option("--limit-test", help="Report on a seeded sample: 1000, or 100/class.")]
-Strict = Annotated[
-    bool, typer.Option("--strict", help="Stop if anything in DATA cannot be used, instead of leaving it out.")
-]
-Seed = Annotated[int, typer.Option("--seed", help="Decides splits, order, views and head.")]
-Budget = Annotated[
-    str | None, typer.Option("--budget", help="Wall clock, such as 90s, 10m, 2h; the best so far is kept.")
-]
-Json = Annotated[bool, typer.Option("--json", help="Answer as JSON on stdout; progress stays on stderr.")]
-
-_OF_DATA = ("val", "group", "limit_train", "limit_test", "bits")
-_AS_THEY_ARE = (
-    "model",
-    "domain",
-    "input_size",
-    "resize",
-    "epochs",
-    "unfreeze",
-    "lr_rule",
-    "grain",
-    "augmentation",
-    "head",
-    "head_solver",
-    "batch_size",
-    "seed",
-)
+Model = Annotated[str | None, _info("model")]
+AllowNoncommercial = Annotated[bool, _info("noncommercial_weights")]
+DomainOption = Annotated[Domain | None, _info("domain")]
+Val = Annotated[str | None, _info("val")]
+Group = Annotated[str | None, _info("group")]
+AugmentationOption = Annotated[AugmentationName | None, _info("augmentation")]
+InputSize = Annotated[int | None, _info("input_size")]
+ResizeOption = Annotated[Resize | None, _info("resize")]
+Bits = Annotated[int | None, _info("bits")]
+Seed = Annotated[int, _info("seed")]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout; progress stays on stderr.")]
 
 
-def said_of(parameters: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What goes into the data plan, and what into the options of training.
+def takes_request(command: Command) -> Command:
+    """The command with every option of training in place of its `**options`; `request_of` reads what was given."""
+    signature = inspect.signature(command, eval_str=True)
+    own = [p for p in signature.parameters.values() if p.kind is not inspect.Parameter.VAR_KEYWORD]
+    hints = {**get_type_hints(Request), **get_type_hints(DataPlan)}
+    defaults = {name: getattr(Request, name) for name in OPTIONS if name not in ("strategy", *SWITCHES)}
+    derived = []
+    for field, option in _FIELDS.items():
+        annotation: Any = bool if option.switch else str | None if option.kind == "duration" else hints[field] | None
+        derived.append(
+            inspect.Parameter(
+                parameter_of(field),
+                inspect.Parameter.KEYWORD_ONLY,
+                default=False if option.switch else defaults.get(field),
+                annotation=Annotated[annotation, _info(field)],
+            )
+        )
+    parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own] + derived
+    command.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    command.__annotations__ = {p.name: p.annotation for p in parameters} | {"return": None}
+    return command
+
+
+def request_of(source: str, given: Mapping[str, Any]) -> Request:
+    """The request of a command.
 
     Args:
-        parameters: Of a command that has all options of this module but `--json`, such as `context.params`.
+        source: DATA.
+        given: Parameters of the command, by name; None and False: not given.
 
     Raises:
+        PlanError: with every fault of the options.
         HeadstartError: `--budget` is no duration.
     """
-    source = {"source": parameters["data"], **{name: parameters[name] for name in _OF_DATA}}
-    source["unreadable"] = "stop" if parameters["strict"] else "leave_out"
-    chosen = {name: parameters[name] for name in _AS_THEY_ARE}
-    chosen["peak_lr"] = "find" if parameters["find_lr"] else "planned"
-    chosen["noncommercial_weights"] = "allow" if parameters["allow_noncommercial"] else "refuse"
-    chosen["budget_seconds"] = parse_seconds(parameters["budget"])
-    if parameters["strategy"] is not None:
-        chosen["strategy"] = parameters["strategy"]
-    return source, chosen
+    found: dict[str, Any] = {}
+    for field, option in _FIELDS.items():
+        value = given.get(parameter_of(field))
+        if value is None or value is False:
+            continue
+        found[field] = option.switch or (parse_seconds(value) if option.kind == "duration" else value)
+    data = DataPlan.from_options(source=source, **{name: found.pop(name) for name in OF_DATA if name in found})
+    return Request(data, **found)
