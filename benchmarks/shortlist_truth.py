@@ -3,7 +3,7 @@
     python scripts/extract_mobilenet_trunk.py build/mobilenet_v2.safetensors
     HEADSTART_DATA=FOLDER python benchmarks/shortlist_truth.py [--strategies feature_extraction] [--sets ...]
 
-The truth is accuracy on the images that report, after `headstart train` with a strategy. The shortlist looks at
+The truth is accuracy on test images, after `headstart train` with a strategy. The shortlist looks at
 training images alone. Trainings and shortlists are fresh processes and lines of build/shortlist_truth.jsonl; what
 stands there is not done again. Accuracy does not depend on how fast the machine is. Writes two sections of
 docs/guide/shortlist.md after every line.
@@ -69,7 +69,7 @@ def keep(row: Row) -> None:
 
 
 def trained(name: SetName, model: str, strategy: str) -> dict[str, Any]:
-    """Accuracy on the images that report, and on which of them the bundle is right."""
+    """Accuracy on test images, and on which of them the bundle is right."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "run"
         words = [

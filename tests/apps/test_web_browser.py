@@ -172,11 +172,11 @@ def test_what_is_copied_trains(watched: Watched, image_folder: Path, tmp_path: P
         "path => document.getElementById('plan-yaml').textContent.includes(path)", arg=str(image_folder)
     )
     page.click('[data-copies="train-command"]')
-    page.wait_for_function("document.getElementById('hs-told').textContent === 'command copied'")
+    page.wait_for_function("document.getElementById('hs-status').textContent === 'command copied'")
     command = page.evaluate("navigator.clipboard.readText()")
     assert command == f"headstart train {image_folder} --strategy feature_extraction"
     page.click('[data-copies="plan-yaml"]')
-    page.wait_for_function("document.getElementById('hs-told').textContent === 'plan.yaml copied'")
+    page.wait_for_function("document.getElementById('hs-status').textContent === 'plan.yaml copied'")
     (tmp_path / "plan.yaml").write_text(page.evaluate("navigator.clipboard.readText()"), encoding="utf-8")
     arguments = ["train", "--plan", str(tmp_path / "plan.yaml"), "--out", str(tmp_path / "run"), "--json"]
     done = subprocess.run([sys.executable, "-m", "headstart", *arguments], capture_output=True, text=True, check=False)

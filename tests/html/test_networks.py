@@ -49,7 +49,7 @@ def test_each_block_of_a_network_meets_its_row(count: int):
 
 
 def test_a_bar_is_as_long_as_its_share_and_marks_stand_where_they_were_measured():
-    measured = networks.Measured(0.8, (0.75, 0.85), 0.6)
+    measured = networks.GroupMeasurement(0.8, (0.75, 0.85), 0.6)
     row = networks.ShareRow(networks.Block("stem", 0.95, "backbone"), "<b>stem</b>", "<i>edges</i>", measured)
     styles = [attributes.get("style", "") for attributes, _ in parsed(networks.shares([row])).all_of("div")]
     assert any(style.startswith("width:95.0%") for style in styles)
@@ -58,14 +58,14 @@ def test_a_bar_is_as_long_as_its_share_and_marks_stand_where_they_were_measured(
     assert "left:60.0%" in styles
 
 
-LINEAR = networks.Axis("y", 0, 10, "linear", ((0, "0"), (10, "10")))
-LOG = networks.Axis("x", 1, 100, "log", ((1, "1"), (10, "10"), (100, "100")))
+LINEAR = networks.ScatterAxis("y", 0, 10, "linear", ((0, "0"), (10, "10")))
+LOG = networks.ScatterAxis("x", 1, 100, "log", ((1, "1"), (10, "10"), (100, "100")))
 
 
 def test_axes_place_values():
     assert [LINEAR.at(value) for value in (-5, 0, 5, 10, 20)] == [0, 0, 50, 100, 100]
     assert LOG.at(10) == pytest.approx(50)
-    assert networks.Axis("one", 3, 3, "linear", ()).at(3) == 50
+    assert networks.ScatterAxis("one", 3, 3, "linear", ()).at(3) == 50
 
 
 @given(st.floats(1, 100), st.floats(1, 100))
@@ -75,9 +75,9 @@ def test_axes_keep_the_order(one: float, other: float):
 
 
 POINTS = (
-    networks.Point("cheap", 1, 2, networks.SKY, "front"),
-    networks.Point("beaten", 10, 1, networks.GREY),
-    networks.Point("good", 100, 9, networks.ORANGE, "front"),
+    networks.ScatterPoint("cheap", 1, 2, networks.SKY, "front"),
+    networks.ScatterPoint("beaten", 10, 1, networks.GREY),
+    networks.ScatterPoint("good", 100, 9, networks.ORANGE, "front"),
 )
 
 

@@ -60,12 +60,12 @@ def test_values_outside_lie_on_the_border():
 
 
 @given(st.lists(st.floats(0, 300), max_size=8), st.floats(1, 30))
-def test_labels_are_moved_apart_and_keep_their_order(places: list[float], apart: float):
+def test_labels_are_moved_apart_and_keep_their_order(places: list[float], gap: float):
     places.sort()
-    found = spread(places, apart)
+    found = spread(places, gap)
     assert len(found) == len(places)
-    assert all(b - a >= apart - 1e-6 for a, b in pairwise(found))
-    if all(b - a >= apart for a, b in pairwise(places)):
+    assert all(b - a >= gap - 1e-6 for a, b in pairwise(found))
+    if all(b - a >= gap for a, b in pairwise(places)):
         assert found == pytest.approx(places)
     assert sum(found) == pytest.approx(sum(places), abs=1e-3), "moved as little as needed: to both sides alike"
 

@@ -19,7 +19,7 @@ def test_shares_and_intervals():
     [(3e-4, "3e-4"), (2.54e-5, "2.5e-5"), (9.96e-5, "1e-4"), (0.01, "1e-2"), (0.5, "0.5"), (1.0, "1"), (0.0, "0")],
 )
 def test_rates(value: float, text: str):
-    assert wording.rate(value) == text
+    assert wording.learning_rate(value) == text
 
 
 def test_sizes_counts_and_lists():

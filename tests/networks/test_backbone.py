@@ -211,7 +211,7 @@ def test_block_grain_names_every_block_without_building_weights():
 @pytest.mark.parametrize("name", [*SEVERAL_SITES, "squeezenet1_1"])
 def test_the_heads_answer_to_features_as_the_network_does(name: str, kind: str):
     classifier = random_classifier(name, kind=kind)
-    assert classifier.answers_from_features
+    assert classifier.outputs_from_features
     side = classifier.card.input.size
     x = torch.randn(2, 3, side, side, generator=torch.Generator().manual_seed(2))
     classifier.network.eval()
@@ -223,8 +223,8 @@ def test_the_heads_answer_to_features_as_the_network_does(name: str, kind: str):
 
 
 def test_a_network_whose_helper_joins_the_answer_is_known():
-    assert not random_classifier("timm/volo_d1_224").answers_from_features
-    assert random_classifier("googlenet").answers_from_features
+    assert not random_classifier("timm/volo_d1_224").outputs_from_features
+    assert random_classifier("googlenet").outputs_from_features
 
 
 @pytest.mark.parametrize("kind", ["linear", "mlp"])

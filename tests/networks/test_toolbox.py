@@ -111,9 +111,9 @@ def test_adapting_moves_statistics_and_leaves_the_affine_weights(model: nn.Modul
 def test_rates_shrink_towards_the_stem_and_stand_where_every_scheduler_finds_them(model: nn.Module):
     groups = headstart.layer_groups(model, grain="block")
     made = headstart.param_groups(model, groups, head=1e-2, backbone=1e-3, decay=0.5)
-    rates = [group["lr"] for group in made]
-    assert rates[-1] == 1e-2
-    assert rates[:-1] == pytest.approx([1e-3 * 0.5**i for i in range(len(rates) - 1)][::-1])
+    lrs = [group["lr"] for group in made]
+    assert lrs[-1] == 1e-2
+    assert lrs[:-1] == pytest.approx([1e-3 * 0.5**i for i in range(len(lrs) - 1)][::-1])
     optimizer = torch.optim.SGD(made)
     scheduler = torch.optim.lr_scheduler.StepLR(optimizer, 1, gamma=0.1)
     optimizer.step()
@@ -125,7 +125,7 @@ def test_rates_shrink_towards_the_stem_and_stand_where_every_scheduler_finds_the
 
 def test_textbook_rates_and_rates_by_name():
     model = torchvision.models.resnet18(num_classes=2)
-    made = headstart.param_groups(model, rates={"layer4": 3e-5}, backbone="by_depth")
+    made = headstart.param_groups(model, lrs={"layer4": 3e-5}, backbone="by_depth")
     assert {group["name"]: group["lr"] for group in made} == {
         "stem": 1e-6,
         "layer1": 1e-6,
@@ -227,12 +227,12 @@ def test_mistakes_are_named():
     with pytest.raises(ModelError, match=r"no layer group 'layer5'; did you mean layer"):
         headstart.freeze(model, train=["layer5"])
     with pytest.raises(ModelError, match=r"no layer group 'heads'"):
-        headstart.param_groups(model, rates={"heads": 1.0})
+        headstart.param_groups(model, lrs={"heads": 1.0})
     with pytest.raises(ModelError, match=r"9 backbone groups cannot be trained; expected 0\.\.5"):
         headstart.freeze(model, train=9)
     headstart.freeze(model, train=1)
-    with pytest.raises(ModelError, match=r"rates names 'layer1', which is frozen; make it trainable"):
-        headstart.param_groups(model, rates={"layer1": 1e-4})
+    with pytest.raises(ModelError, match=r"lrs names 'layer1', which is frozen; make it trainable"):
+        headstart.param_groups(model, lrs={"layer1": 1e-4})
     with pytest.raises(ModelError, match=r"not those of this network: they lack conv1\.weight"):
         headstart.freeze(model, headstart.layer_groups(nn.Sequential(nn.Conv2d(3, 8, 3), OWN_HEAD)), train=1)
     for parameter in model.parameters():
@@ -266,8 +266,8 @@ OWN_HEAD = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 2))
         (lambda m, g: headstart.param_groups(m, g, backbone=float("nan")), r"backbone=nan is not valid"),
         (lambda m, g: headstart.param_groups(m, g, backbone="by_depth", decay=0.5), r"decay=0\.5 has no effect beside"),
         (lambda m, g: headstart.param_groups(m, g, decay=1.5), r"decay=1\.5 .* > 0 and <= 1"),
-        (lambda m, g: headstart.param_groups(m, g, [1e-3]), r"rates=\[0\.001\] is not valid"),
-        (lambda m, g: headstart.param_groups(m, g, {"head": -1}), r"rates\['head'\]=-1 is not valid"),
+        (lambda m, g: headstart.param_groups(m, g, [1e-3]), r"lrs=\[0\.001\] is not valid"),
+        (lambda m, g: headstart.param_groups(m, g, {"head": -1}), r"lrs\['head'\]=-1 is not valid"),
     ],
 )
 def test_every_argument_is_checked(call: Callable[..., object], words: str):

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from headstart.advice.shortlist.ranking import Candidate
+from headstart.advice.shortlist.ranking import ShortlistCandidate
 from headstart.data.sources.reading import ImageRecord, open_source
 from headstart.engine.prefix.inference import features_of
 from headstart.engine.store import activations as activations_module
@@ -39,12 +39,14 @@ def networks(records: tuple[ImageRecord, ...], store: Path, *choices: ModelChoic
 def test_rows_are_the_networks_own_and_a_larger_round_computes_only_what_is_new(
     records: tuple[ImageRecord, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    lite, told = Candidate.of(LITE), []
-    asked = networks(records, tmp_path, progress=lambda what, total: told.append((what, total)) or (lambda done: None))
-    few = asked.features(lite, 6)
-    assert (asked.computed, asked.figures["stored_before"]) == (6, 0)
-    all_of_them = asked.features(lite, 16)
-    assert (asked.computed, asked.figures["stored_before"]) == (16, 0)
+    lite, told = ShortlistCandidate.of(LITE), []
+    requested = networks(
+        records, tmp_path, progress=lambda what, total: told.append((what, total)) or (lambda done: None)
+    )
+    few = requested.features(lite, 6)
+    assert (requested.computed, requested.figures["stored_before"]) == (6, 0)
+    all_of_them = requested.features(lite, 16)
+    assert (requested.computed, requested.figures["stored_before"]) == (16, 0)
     assert np.array_equal(all_of_them[:6], few)
     assert told == [(f"features ({LITE.name})", 6), (f"features ({LITE.name})", 16)]
     classifier = build_classifier(LITE, kind="linear", num_classes=2, seed=0, input_size=SIZE)
@@ -63,43 +65,43 @@ def test_who_leaves_is_given_up_and_large_ones_are_not_held(
     built: list[str] = []
     original = CandidateNetworks._built
     monkeypatch.setattr(CandidateNetworks, "_built", lambda self, name: built.append(name) or original(self, name))
-    lite, asked = Candidate.of(LITE), networks(records, tmp_path)
+    lite, requested = ShortlistCandidate.of(LITE), networks(records, tmp_path)
     for _ in range(2):
-        asked.hold([lite], 4)
-        asked.features(lite, 4)
+        requested.hold([lite], 4)
+        requested.features(lite, 4)
     assert len(built) == 1
-    asked.hold([], 4)
-    asked.features(lite, 4)
+    requested.hold([], 4)
+    requested.features(lite, 4)
     assert len(built) == 2
     monkeypatch.setattr(candidates_module, "HELD_PARAMETERS", 1000)
     for _ in range(2):
-        asked.hold([lite], 4)
-        asked.features(lite, 4)
+        requested.hold([lite], 4)
+        requested.features(lite, 4)
     assert len(built) == 4
 
 
 def test_without_room_in_the_store_features_are_computed_and_it_is_said(
     records: tuple[ImageRecord, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    expected = networks(records, tmp_path / "a").features(Candidate.of(LITE), 8)
+    expected = networks(records, tmp_path / "a").features(ShortlistCandidate.of(LITE), 8)
 
     def full(*args: object, **options: object) -> None:
         raise DiskFullError("the store is full")
 
     monkeypatch.setattr(Activations, "reader", full)
-    asked = networks(records, tmp_path / "b")
-    found = asked.features(Candidate.of(LITE), 8)
+    requested = networks(records, tmp_path / "b")
+    found = requested.features(ShortlistCandidate.of(LITE), 8)
     assert np.abs(found - expected).max() <= 2e-3 * np.abs(expected).max()
-    assert asked.notes == ("features were not kept: the store is full",)
+    assert requested.notes == ("features were not stored: the store is full",)
 
 
 def test_a_licence_that_forbids_commercial_use_is_refused_before_anything_is_fetched(
     records: tuple[ImageRecord, ...], home: Path, tmp_path: Path
 ):
     choice = find_model("resnet18.fb_ssl_yfcc100m_ft_in1k")
-    asked = networks(records, tmp_path, choice)
+    requested = networks(records, tmp_path, choice)
     with pytest.raises(ModelError, match="forbids commercial use"):
-        asked.features(Candidate.of(choice), 4)
+        requested.features(ShortlistCandidate.of(choice), 4)
 
 
 @pytest.fixture
@@ -116,4 +118,4 @@ def test_weights_that_cannot_be_had_are_a_model_error(
     unreachable()
     choice = find_model("torchvision/resnet18")
     with pytest.raises(ModelError, match=r"resnet18.*cannot be downloaded"):
-        networks(records, tmp_path, choice).features(Candidate.of(choice), 4)
+        networks(records, tmp_path, choice).features(ShortlistCandidate.of(choice), 4)

@@ -33,11 +33,11 @@ NOISE = {"tf_efficientnet_lite0": 1.0, "tf_efficientnet_lite1": 0.1, "tf_efficie
 @pytest.fixture
 def pretended(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
     """Features are made up, better for lite1 than for the others; the answer is who was asked about how many."""
-    asked: list[tuple[str, int]] = []
+    requested: list[tuple[str, int]] = []
 
     def features(self: CandidateNetworks, candidate: object, images: int) -> np.ndarray:
         name = candidate.name.partition(":")[0]
-        asked.append((name, images))
+        requested.append((name, images))
         if name == "resnet18":
             raise ModelError("its weights cannot be downloaded")
         rng = np.random.default_rng(len(name))
@@ -46,7 +46,7 @@ def pretended(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
         return (side[:, None] + rng.normal(0, noise, (len(side), 6)))[:images].astype(np.float32)
 
     monkeypatch.setattr(CandidateNetworks, "features", features)
-    return asked
+    return requested
 
 
 @pytest.mark.slow
@@ -58,10 +58,10 @@ def test_two_networks_are_ranked_and_training_finds_their_features(
     assert isinstance(answer, headstart.Shortlist)
     assert {name.partition(":")[0] for name in answer.models} == set(LITES)
     figures = answer.to_dict()
-    assert (figures["images"], figures["images_to_learn_from"], figures["computed"]) == (12, 12, 24)
+    assert (figures["images"], figures["training_images"], figures["computed"]) == (12, 12, 24)
     assert (figures["stored_before"], figures["skipped"], figures["unreadable"]) == (0, {}, {})
-    assert figures["reported_on"] == "held-out 20% of the images"
-    assert answer.ranking[0].judged.accuracy == 1
+    assert figures["tested_on"] == "held-out 20% of the images"
+    assert answer.ranking[0].scores.accuracy == 1
     again = headstart.shortlist(image_folder, ",".join(LITES), input_size=SIZE)
     assert (again.figures["computed"], again.figures["stored_before"]) == (0, 24)
     assert [place.to_dict() for place in again.ranking] == [place.to_dict() for place in answer.ranking]
@@ -92,14 +92,14 @@ def test_more_images_than_a_round_are_halved(make_folder: Callable[..., Path], p
     assert [each.images for each in answer.rounds] == [64, 120]
     assert answer.models[0].startswith("tf_efficientnet_lite1")
     assert answer.rounds[0].left
-    assert len(pretended) == 3 + len(answer.rounds[1].judged)
+    assert len(pretended) == 3 + len(answer.rounds[1].scores)
     few = headstart.shortlist(folder, LITES, images=30)
     assert few.figures["images"] == 30
 
 
 def test_copies_and_groups_stay_in_one_fold(image_folder: Path, pretended: list, monkeypatch: pytest.MonkeyPatch):
     folds: list[dict[str, set[int]]] = []
-    original = shortlisting.dealt_folds
+    original = shortlisting.stratified_folds
 
     def spy(records, groups, *, seed):
         found = original(records, groups, seed=seed)
@@ -121,7 +121,7 @@ def test_copies_and_groups_stay_in_one_fold(image_folder: Path, pretended: list,
 def test_images_of_one_group_count_together(make_folder: Callable[..., Path], pretended: list):
     """Ten patients with six images each are ten, not sixty."""
     folder = make_folder("many", per_class=60, side=8)
-    alone, grouped = (headstart.shortlist(folder, LITES, group=group).ranking[0].judged for group in (None, r"/\d(\d)"))
+    alone, grouped = (headstart.shortlist(folder, LITES, group=group).ranking[0].scores for group in (None, r"/\d(\d)"))
     assert len(set(alone.groups_N)) == len(alone.correct_N) > len(set(grouped.groups_N)) > 2
     width = [high - low for low, high in (alone.accuracy_interval, grouped.accuracy_interval)]
     assert width[0] < width[1]
@@ -220,7 +220,7 @@ def test_unreadable_images_are_left_out_and_named(image_folder: Path, pretended:
     answer = headstart.shortlist(image_folder, LITES)
     assert list(answer.figures["unreadable"]) == [broken.id]
     assert any(f"first: {broken.id}" in warning for warning in answer.warnings)
-    assert answer.figures["images"] == answer.figures["images_to_learn_from"] - 1
+    assert answer.figures["images"] == answer.figures["training_images"] - 1
 
 
 def test_ctrl_c_says_that_nothing_is_lost(image_folder: Path, monkeypatch: pytest.MonkeyPatch):

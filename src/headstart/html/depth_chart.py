@@ -1,8 +1,8 @@
-"""The chart of a depth probe: accuracy after every layer group beside the rule of thumb; SVG, or a page with its table.
+"""Chart of a depth probe: accuracy after every layer group next to the rule of thumb; SVG, or a page with its table.
 
-Pure functions of what `headstart probe --json` prints, so that a stored answer can be drawn too. Nothing is loaded from
-anywhere. Colours are told apart by the colour-blind (after Okabe & Ito 2008), each series has its own mark besides, and
-both follow the reader's light or dark setting.
+Pure functions of the JSON of `headstart probe`, so that a stored result can be drawn too. Nothing is loaded from
+anywhere. Colours suit colour-blind readers (after Okabe & Ito 2008), each series has its own mark, and both follow the
+light or dark setting of the reader.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ CHART_SUFFIXES = (".svg", ".html")
 WIDTH, HEIGHT = 760, 430
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52, 18, 84, 66
 _MOST_LEVEL_NAMES = 9
-"""With more groups their names are slanted."""
+"""Largest number of groups whose names are not slanted."""
 _LONGEST_NAME = 14
 
-Point = tuple[float, float]
+_Point = tuple[float, float]
 
 _STYLE = """
 .ground{fill:#fff} text{font:13px system-ui,sans-serif;fill:#1a1c20} .small{font-size:12px;fill:#4a4f57}
@@ -78,7 +78,7 @@ def write_chart(answer: Mapping[str, Any], path: Path) -> None:
 
 
 def check_chart_path(path: Path) -> None:
-    """Refuse a name that no chart can have, before anything is computed.
+    """Refuse a suffix that no chart has, before anything is computed.
 
     Raises:
         HeadstartError: another suffix.
@@ -88,7 +88,7 @@ def check_chart_path(path: Path) -> None:
 
 
 def chart_svg(answer: Mapping[str, Any]) -> str:
-    """The chart alone.
+    """SVG of the chart alone.
 
     Args:
         answer: What `headstart probe --json` prints.
@@ -114,7 +114,7 @@ def chart_svg(answer: Mapping[str, Any]) -> str:
 
 
 def chart_html(answer: Mapping[str, Any]) -> str:
-    """A page that needs no network: the chart, what it means, and its data as a table."""
+    """HTML page of the chart, its interpretation and its data as a table; it loads nothing."""
     header, *rows = table_rows(answer)
     head = "".join(f'<th scope="col" class="{_kind(i)}">{escape(name)}</th>' for i, name in enumerate(header))
     body = "".join(
@@ -128,7 +128,7 @@ def chart_html(answer: Mapping[str, Any]) -> str:
     return (
         f'<!doctype html>\n<html lang="en">\n<head><meta charset="utf-8"><title>{title}</title>\n'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
-        f"<style>{_PAGE_STYLE}</style></head>\n<body>\n<h1>What transfers: {title}</h1>\n{chart_svg(answer)}"
+        f"<style>{_PAGE_STYLE}</style></head>\n<body>\n<h1>Depth probe: {title}</h1>\n{chart_svg(answer)}"
         f"<p>{escape(answer['sentence'])}</p>\n<p>{escape(method_text(answer))}</p>\n"
         f'<div class="wide"><table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}</tbody>\n</table></div>\n'
         "</body>\n</html>\n"
@@ -136,7 +136,7 @@ def chart_html(answer: Mapping[str, Any]) -> str:
 
 
 def table_rows(answer: Mapping[str, Any]) -> list[list[str]]:
-    """The data of the chart as text, header first; CKA only where it was measured."""
+    """Rows of the chart's data as text, header first; CKA only where it was measured."""
     compared = _compared(answer["groups"])
     header = ["group", "detects", "accuracy", "95 %", "kNN", "95 %", "rule of thumb", "numbers"]
     if compared:
@@ -151,18 +151,18 @@ def table_rows(answer: Mapping[str, Any]) -> list[list[str]]:
 
 
 def method_text(answer: Mapping[str, Any]) -> str:
-    """How the figures came about."""
+    """Method of the figures, in a sentence."""
     return (
         f"{answer['images']:,} images of {len(answer['classes'])} classes, {answer['folds']} folds; accuracy of a "
         f"linear probe and of the {answer['neighbours']} nearest neighbours, out of fold, with 95 % intervals in which "
-        "images that --group puts together count together; always naming the largest class gives "
+        "images of one --group count together; always predicting the largest class gives "
         f"{answer['majority_share']:.3f}; rule of thumb: the share of such a depth that teaching material "
         "says transfers (papers show the order, not these numbers)"
     )
 
 
 def _subject(answer: Mapping[str, Any]) -> str:
-    """The network, and the last part of where the images lie."""
+    """Name of the network and of the folder of images."""
     return f"{answer['model']} on {Path(answer['data']).name}"
 
 
@@ -188,7 +188,7 @@ def _description(answer: Mapping[str, Any]) -> str:
 
 
 def _series(groups: Sequence[Mapping[str, Any]]) -> list[_Series]:
-    """What is drawn, the most important last and so on top."""
+    """Series of the chart, the most important last and so on top."""
     found = [_Series("share by the rule of thumb", "book", "dash", _diamond, _column(groups, "literature_share"))]
     if _compared(groups):
         found.append(_Series("CKA to the run", "cka", "dots", _triangle, _column(groups, "cka")))

@@ -1,4 +1,4 @@
-"""The look of all pages: their frame, and the small pieces of HTML that answers are made of."""
+"""Frame of all pages, and the pieces of HTML that results consist of."""
 
 from __future__ import annotations
 
@@ -15,45 +15,45 @@ ICON = (
     '<rect x="10" y="6" width="6" height="14" rx="2" fill="#56b4e9"/><rect x="19" y="9" width="6" height="8" rx="2" '
     'fill="#d55e00"/></svg>'
 )
-"""Three blocks of a network: what stays, what is tuned, what is replaced."""
+"""Three blocks of a network: frozen, fine-tuned, replaced."""
 
 
 @cache
 def resource(name: str) -> str:
-    """The text of a file beside this module: look.css, page.js or field.js."""
+    """Text of a file next to this module: look.css, page.js or field.js."""
     return resources.files("headstart.html").joinpath(name).read_text(encoding="utf-8")
 
 
 def header() -> str:
-    """Name, and links to the pages."""
+    """HTML of the head: name, and links to the pages."""
     links = "".join(f'<a href="#{name}">{escape(title)}</a>' for name, title in PAGES.items())
     return (
         f'<div class="hs-head"><div class="hs-brand">{ICON}headstart</div>'
         f'<nav class="hs-nav" aria-label="Pages">{links}</nav></div>'
-        '<div id="hs-told" class="hs-hidden" role="status"></div>'
+        '<div id="hs-status" class="hs-hidden" role="status"></div>'
     )
 
 
 def footer() -> str:
-    """What the pages are, and what they are not."""
+    """HTML of the foot: scope of the pages."""
     return (
-        '<div class="hs hs-foot"><p>The same rules answer <code>headstart advise</code>, <code>headstart models</code> '
-        "and the library. Everything runs on this machine: no page asks any other host.</p></div>"
+        '<div class="hs hs-foot"><p>The same rules as in <code>headstart advise</code>, <code>headstart models</code> '
+        "and the library. Everything runs on this machine: no page contacts another host.</p></div>"
     )
 
 
 def intro(title: str, lead: str) -> str:
-    """The top of a page; the title takes the focus when the page is opened from a link."""
+    """HTML of the top of a page; the title takes the focus when the page is opened from a link."""
     return f'<div class="hs"><h1 class="hs-title" tabindex="-1">{escape(title)}</h1><p class="hs-lead">{lead}</p></div>'
 
 
 def stack(*cards: str) -> str:
-    """An answer: cards below each other."""
+    """HTML of a result: cards below each other."""
     return f'<div class="hs hs-stack">{"".join(cards)}</div>'
 
 
 def card(title: str, *parts: str) -> str:
-    """A part of an answer under a title.
+    """HTML of a part of a result under a title.
 
     Args:
         title: Plain text.
@@ -63,23 +63,23 @@ def card(title: str, *parts: str) -> str:
 
 
 def paragraph(text: str, *, style: str = "") -> str:
-    """A paragraph of plain text."""
+    """HTML of a paragraph of plain text."""
     return f'<p class="{style}">{escape(text)}</p>' if style else f"<p>{escape(text)}</p>"
 
 
 def said(text: str, *, style: str = "hs-hidden") -> str:
-    """One sentence that a screen reader speaks when the answer changes; unseen unless another style is named."""
+    """HTML of a sentence that a screen reader speaks when the result changes; hidden unless another style is given."""
     return f'<p class="{style}" role="status">{escape(text)}</p>'
 
 
 def facts(pairs: Mapping[str, str]) -> str:
-    """Names and values side by side."""
+    """HTML of names and values side by side."""
     inner = "".join(f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>" for name, value in pairs.items())
     return f'<dl class="hs-facts">{inner}</dl>'
 
 
 def reasons(rows: Iterable[tuple[str, str, str]]) -> str:
-    """A list of (what, sentence, source)."""
+    """HTML of a list of (what, sentence, source)."""
     inner = "".join(
         f"<li><strong>{escape(what)}</strong>: {escape(sentence)}"
         + (f'<span class="hs-source">{escape(source)}</span>' if source else "")
@@ -90,18 +90,18 @@ def reasons(rows: Iterable[tuple[str, str, str]]) -> str:
 
 
 def notice(title: str, sentences: Sequence[str]) -> str:
-    """What the user should know before anything else."""
+    """HTML of a warning at the top."""
     inner = "".join(f"<li>{escape(sentence)}</li>" for sentence in sentences)
     return f'<div class="hs-notice"><strong>{escape(title)}</strong><ul>{inner}</ul></div>'
 
 
 def failure(sentences: Sequence[str]) -> str:
-    """The answer to a question that has none: what was found, what was expected, the way out."""
-    return stack(f'<div role="alert">{notice("This cannot be answered", sentences)}</div>')
+    """HTML of an error: the value, what was expected, the way out."""
+    return stack(f'<div role="alert">{notice("No result", sentences)}</div>')
 
 
 def fold(key: str, title: str, *parts: str) -> str:
-    """What is shown when asked for; stays as the user left it when the answer is redrawn.
+    """HTML of a part that opens on a click; it stays open or closed when the result is redrawn.
 
     Args:
         key: Unique on all pages.
@@ -126,7 +126,7 @@ def table(
         headings: HTML, one a column; may carry attributes when it begins with `<th`.
         rows: HTML, one cell a column.
         numeric: Columns of numbers.
-        picked: The row that is marked as chosen.
+        picked: Row that is marked as chosen.
     """
     kinds = [' class="hs-num"' if column in numeric else "" for column in range(len(headings))]
     head = "".join(
@@ -149,13 +149,13 @@ def table(
 
 
 def text_to_copy(key: str, text: str, *, what: str, label: str = "Copy") -> str:
-    """A line of code with its button.
+    """HTML of a line of code with its button.
 
     Args:
         key: Unique on all pages.
         text: What is shown and copied.
         what: What it is, such as `command`.
-        label: Of the button, as it is seen.
+        label: Visible label of the button.
     """
     return (
         f'<div class="hs-code"><pre id="{key}" tabindex="0">{escape(text)}</pre>'
@@ -164,12 +164,12 @@ def text_to_copy(key: str, text: str, *, what: str, label: str = "Copy") -> str:
 
 
 def copy_button(key: str, *, what: str, label: str = "") -> str:
-    """A button that puts the text of another element on the clipboard.
+    """HTML of a button that copies the text of another element.
 
     Args:
         key: Id of that element.
-        what: What it is, such as `plan.yaml`: spoken, and told once it is copied.
-        label: What is seen; `Copy` and what it is unless said.
+        what: What it is, such as `plan.yaml`: spoken, also once it is copied.
+        label: Visible label; `Copy` and `what` by default.
     """
     spoken = f"Copy {what}"
     seen = label or spoken

@@ -1,4 +1,4 @@
-"""HTML and SVG as nested calls: whatever is not markup already is escaped, so a class named `<script>` stays a name."""
+"""HTML and SVG as nested calls: all text that is not markup is escaped, so a class named `<script>` is harmless."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ EMPTY = frozenset({"br", "img", "meta"})
 
 
 class Html(str):
-    """Text that is markup already; every other text is escaped where it is put into a tag."""
+    """Text that is markup; all other text is escaped inside tags."""
 
     __slots__ = ()
 
@@ -19,7 +19,7 @@ NOTHING = Html("")
 
 
 def tag(name: str, /, *inside: str | None, **attributes: object) -> Html:
-    """One element.
+    """HTML of one element.
 
     Args:
         name: Tag name.
@@ -34,12 +34,12 @@ def tag(name: str, /, *inside: str | None, **attributes: object) -> Html:
 
 
 def joined(parts: Iterable[str | None], between: str = "") -> Html:
-    """Elements and texts one after the other."""
+    """HTML of elements and texts one after the other."""
     return Html(safe(between).join(safe(part) for part in parts if part is not None))
 
 
 def safe(text: str) -> Html:
-    """Markup as it is, other text escaped; lone surrogates, which no file can hold, as question marks."""
+    """HTML of a text: markup unchanged, other text escaped, lone surrogates as question marks."""
     if isinstance(text, Html):
         return text
     return Html(escape(text.encode("utf-8", "replace").decode()))

@@ -1,7 +1,6 @@
-"""Drawings as inline SVG and HTML: a network from stem to head, shares beside it, and a scatter with its front.
+"""Drawings as inline SVG and HTML: a network from stem to head with shares, and a scatter plot with its Pareto front.
 
-Positions are percentages of the place a drawing is given, sizes of marks and text are pixels: so nothing shrinks on a
-phone, and nothing needs a script.
+Positions are percentages, sizes of marks and text are pixels, so nothing shrinks on a phone and no script is needed.
 """
 
 from __future__ import annotations
@@ -19,11 +18,11 @@ BLUE, SKY, GREEN, YELLOW, ORANGE, VERMILLION, PURPLE, GREY = (
 """Okabe & Ito 2008, and a grey."""
 
 _SHARE_COLOURS = ((0.0, VERMILLION), (0.35, ORANGE), (0.7, SKY), (1.0, BLUE))
-"""From what must be replaced to what stays; dark and light alternate with colour for readers who see few colours."""
+"""Colours from replaced to kept features; dark and light alternate for readers who see few colours."""
 
 
 def share_colour(share: float) -> str:
-    """The colour of a transfer share 0..1, between the colours of the nearest marks."""
+    """Colour of a transfer share 0..1, interpolated between the nearest marks."""
     low, high = next(
         (pair for pair in pairwise(_SHARE_COLOURS) if share <= pair[1][0]),
         (_SHARE_COLOURS[-2], _SHARE_COLOURS[-1]),
@@ -39,7 +38,7 @@ def _rgb(colour: str) -> tuple[int, int, int]:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """One layer group as it is drawn."""
+    """Drawing of one layer group."""
 
     name: str
     share: float
@@ -48,9 +47,9 @@ class Block:
 
 
 def network(blocks: Sequence[Block]) -> str:
-    """A network from top (stem) to bottom (head): maps become smaller and deeper, the head is a row of classes.
+    """SVG of a network from top (stem) to bottom (head): maps become smaller and deeper, the head is a row of classes.
 
-    Every block has an equal part of the height, so that rows of text beside it meet it.
+    All blocks have the same height, so that rows of text next to them align.
     """
     spoken = ", ".join(f"{block.name} {block.share:.0%}" for block in blocks)
     each = 100 / len(blocks)
@@ -89,8 +88,8 @@ def _head(middle: float, block: Block) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
-    """What a probe found at one layer group, each 0..1."""
+class GroupMeasurement:
+    """Metrics of a probe at one layer group, each 0..1."""
 
     accuracy: float
     interval: tuple[float, float]
@@ -99,18 +98,18 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class ShareRow:
-    """One layer group beside the drawing."""
+    """Text and bar of one layer group next to the drawing."""
 
     block: Block
     heading: str
     """HTML."""
     text: str
     """HTML below the bar."""
-    measured: Measured | None = None
+    measured: GroupMeasurement | None = None
 
 
 def shares(rows: Sequence[ShareRow]) -> str:
-    """A network, and beside each of its groups a bar with the share that transfers (and what was measured there)."""
+    """HTML of a network, with a bar next to each group for the share that transfers and the measured metrics."""
     items = "".join(f"<li>{row.heading}{_track(row)}{row.text}</li>" for row in rows)
     axis = "".join(f"<span>{mark}%</span>" for mark in (0, 25, 50, 75, 100))
     return (
@@ -137,8 +136,8 @@ def _track(row: ShareRow) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Axis:
-    """One axis of a scatter."""
+class ScatterAxis:
+    """One axis of a scatter plot."""
 
     name: str
     low: float
@@ -147,7 +146,7 @@ class Axis:
     ticks: tuple[tuple[float, str], ...]
 
     def at(self, value: float) -> float:
-        """Position in percent, 0 at the low end; values outside lie on the border."""
+        """Position in percent, 0 at the low end; values outside are clipped."""
         low, high, here = self.low, self.high, min(max(value, self.low), self.high)
         if self.scale == "log":
             low, high, here = math.log(low), math.log(high), math.log(here)
@@ -155,29 +154,36 @@ class Axis:
 
 
 @dataclass(frozen=True, slots=True)
-class Point:
-    """One thing in a scatter."""
+class ScatterPoint:
+    """One point of a scatter plot."""
 
     name: str
     x: float
     y: float
     colour: str
     place: Literal["inside", "front"] = "inside"
-    """front: nothing else is better in both directions."""
+    """front: on the Pareto front."""
 
 
 def scatter(
-    points: Sequence[Point], *, x: Axis, y: Axis, says: str, chooses: str, chosen: str, rising: Literal[1, -1] = 1
+    points: Sequence[ScatterPoint],
+    *,
+    x: ScatterAxis,
+    y: ScatterAxis,
+    says: str,
+    chooses: str,
+    chosen: str,
+    rising: Literal[1, -1] = 1,
 ) -> str:
-    """Points, the front as steps, and the chosen point with its name.
+    """HTML of a scatter plot: points, the front as steps, and the chosen point with its name.
 
     Args:
         points: Those of the front are drawn last.
         x: Horizontal axis.
         y: Vertical axis; more is better.
-        says: What a screen reader says of the picture; the same data must stand in a table.
+        says: Description for screen readers; the same data must be in a table.
         chooses: Field that a click on a point sets.
-        chosen: Name of the chosen point; no such point: none is marked.
+        chosen: Name of the chosen point; none is marked if there is no such point.
         rising: 1: small is good on the x axis, so the front rises from left to right; -1: large is good.
     """
     grid = "".join(
@@ -202,7 +208,7 @@ def scatter(
     )
 
 
-def _dot(point: Point, x: Axis, y: Axis) -> str:
+def _dot(point: ScatterPoint, x: ScatterAxis, y: ScatterAxis) -> str:
     place = 'r="6" class="hs-on"' if point.place == "front" else 'r="4.5" fill-opacity="0.55"'
     return (
         f'<circle cx="{x.at(point.x):.2f}%" cy="{100 - y.at(point.y):.2f}%" {place} fill="{point.colour}" '
@@ -210,8 +216,8 @@ def _dot(point: Point, x: Axis, y: Axis) -> str:
     )
 
 
-def _steps(front: Sequence[Point], x: Axis, y: Axis, rising: int) -> str:
-    """What can be had at each cost: along to the next point, then up to it."""
+def _steps(front: Sequence[ScatterPoint], x: ScatterAxis, y: ScatterAxis, rising: int) -> str:
+    """SVG of the front as steps: along to the next point, then up to it."""
     lines = []
     for left, right in pairwise(front):
         corner = left if rising == 1 else right
@@ -227,7 +233,7 @@ def _line(x1: float, y1: float, x2: float, y2: float) -> str:
     return f'<line class="hs-front" x1="{x1:.2f}%" y1="{y1:.2f}%" x2="{x2:.2f}%" y2="{y2:.2f}%"/>'
 
 
-def _here(point: Point | None, x: Axis, y: Axis) -> str:
+def _here(point: ScatterPoint | None, x: ScatterAxis, y: ScatterAxis) -> str:
     if point is None:
         return ""
     across, down = x.at(point.x), 100 - y.at(point.y)
@@ -241,7 +247,7 @@ def _here(point: Point | None, x: Axis, y: Axis) -> str:
 
 
 def key(marks: Sequence[tuple[str, str, Literal["square", "round", "ring"]]]) -> str:
-    """What the marks of a drawing mean: (colour, text, shape)."""
+    """HTML of the legend of a drawing: (colour, text, shape)."""
     inner = ""
     for colour, text, shape in marks:
         style = f"border:2px solid {colour};transform:rotate(45deg)" if shape == "ring" else f"background:{colour}"
@@ -251,6 +257,6 @@ def key(marks: Sequence[tuple[str, str, Literal["square", "round", "ring"]]]) ->
 
 
 def meter(share: float, *, state: Literal["plain", "chosen"] = "plain") -> str:
-    """A bar inside a table's cell, 0..1; the number stands beside it."""
+    """HTML of a bar inside a table cell, 0..1, next to its number."""
     kind = " hs-chosen" if state == "chosen" else ""
     return f'<div class="hs-meter{kind}" aria-hidden="true"><div style="width:{share:.1%}"></div></div>'

@@ -51,7 +51,7 @@
     const button = at("[data-copies]");
     if (button) {
       const done = await copy(document.getElementById(button.dataset.copies).textContent);
-      const told = document.getElementById("hs-told");
+      const told = document.getElementById("hs-status");
       told.textContent = done ? `${button.dataset.what} copied` : "copying is not allowed here: select the text instead";
       const label = button.querySelector("span");
       label.textContent = done ? "Copied" : "Not allowed here";

@@ -1,4 +1,4 @@
-"""The shell of a report: one HTML file without script, which asks nothing of any other place."""
+"""Frame of a report: one HTML file without script, which loads nothing."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ _MARK = Html(
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """One part of a report."""
+    """One section of a report."""
 
     id: str
-    """Of the element, for links."""
+    """Id of the element, for links."""
     title: str
     body: Html
 
 
 def page(*, title: str, kind: str, top: Html, sections: Sequence[Section]) -> str:
-    """The whole file.
+    """HTML of the whole report.
 
     Args:
         title: Of the window and the page.
-        kind: What is reported, in a word or two.
-        top: The answer, before everything else.
+        kind: Kind of report, in a word or two.
+        top: The result, before everything else.
         sections: In order.
     """
     links = [tag("li", tag("a", section.title, href=f"#{section.id}")) for section in sections]
@@ -61,7 +61,7 @@ def page(*, title: str, kind: str, top: Html, sections: Sequence[Section]) -> st
     )
     body = tag(
         "body",
-        tag("a", "Skip to the answer", class_="skip", href="#answer"),
+        tag("a", "Skip to the result", class_="skip", href="#answer"),
         tag("header", _MARK, tag("span", "headstart", class_="brand"), tag("span", kind, class_="kind")),
         tag(
             "div",
@@ -92,9 +92,9 @@ def table(
     Args:
         header: One name a column.
         rows: Texts or elements; None is an empty cell.
-        says: What the table holds, for who cannot see it.
+        says: Caption for screen readers.
         numeric: Columns of figures.
-        picked: Rows that stand out.
+        picked: Highlighted rows.
         most: Rows that are shown at once; further ones are folded away.
     """
     assert all(len(row) == len(header) for row in rows), "every row has a cell for every column"
@@ -120,7 +120,7 @@ def _kind(column: int, numeric: Sequence[int]) -> str | None:
 
 
 def fold(summary: str, body: Html, *, id: str | None = None) -> Html:
-    """Something that is shown when asked for."""
+    """Part that opens on a click."""
     return tag("details", tag("summary", summary), tag("div", body, id=id))
 
 
@@ -130,22 +130,22 @@ def paragraph(*inside: str | None, style: str | None = None) -> Html:
 
 
 def facts(values: Sequence[tuple[str, str]]) -> Html:
-    """Small tiles of a name and a value."""
+    """Tiles of a name and a value each."""
     return tag("dl", *(tag("div", tag("dt", name), tag("dd", value)) for name, value in values), class_="facts")
 
 
 def notice(title: str, *inside: str | None) -> Html:
-    """A box that must not be overlooked."""
+    """Box with a warning."""
     return tag("div", tag("strong", title), " ", *inside, class_="notice", role="note")
 
 
 def command(text: str, *, says: str = "Command") -> Html:
-    """Something to type, or to read as it is written."""
+    """Command or code."""
     return tag("pre", tag("code", text), tabindex="0", role="region", aria_label=says)
 
 
 def key(entries: Sequence[tuple[str, str]]) -> Html:
-    """What the strokes and marks of a chart mean: (style, text)."""
+    """Legend of a chart: (style, text)."""
     items = [
         tag("span", tag("svg", tag("line", class_=f"line {style}", x1="0", x2="26", y1="7", y2="7")), text)
         for style, text in entries

@@ -1,4 +1,4 @@
-"""Small copies of images inside a page: nothing is loaded from elsewhere, and nothing is copied unless asked for."""
+"""Thumbnails inside a page: nothing is loaded from elsewhere, and no image is copied unless requested."""
 
 from __future__ import annotations
 
@@ -13,44 +13,44 @@ from headstart.data.loading import ImageFault, read_image
 from headstart.data.sources.reading import ImageRecord
 from headstart.html.markup import Html, tag
 
-SIDE_PIXELS = 96
-"""Of the longer side of a small copy."""
+THUMBNAIL_PIXELS = 96
+"""Longer side of a thumbnail."""
 _QUALITY = 72
 
 
 class Pictures(Protocol):
-    """Where a page gets its images."""
+    """Source of the images of a page."""
 
     def of(self, image: str, says: str) -> Html | None:
-        """An element with a small copy of the image, or None where there is none to show."""
+        """Element with a thumbnail of the image; None if there is none."""
 
     def notes(self) -> list[str]:
-        """Sentences about what is not shown."""
+        """Sentences about images that are not shown."""
 
 
 class NoPictures:
-    """No image leaves its folder."""
+    """No images: only names are shown."""
 
     def of(self, image: str, says: str) -> None:
         """None."""
 
     def notes(self) -> list[str]:
-        """How to get them."""
+        """Sentence on how to show them."""
         return ["Images are named and not shown: --with-images puts small copies of them into the page."]
 
 
 NO_PICTURES = NoPictures()
 
 
-class Thumbnails:
-    """Small JPEGs of the originals as data URIs, until the room for them is used up."""
+class PageThumbnails:
+    """JPEG thumbnails as data URIs, up to a total size."""
 
     def __init__(self, records: Mapping[str, ImageRecord], *, room_bytes: int, missing: str = "") -> None:
-        """Where the originals lie.
+        """Store the originals and the limit.
 
         Args:
             records: By id.
-            room_bytes: Of the page, for all of them together.
+            room_bytes: Largest total size.
             missing: A sentence that says why originals are missing, where they are.
         """
         self._records = records
@@ -62,7 +62,7 @@ class Thumbnails:
         self.unreadable = 0
 
     def of(self, image: str, says: str) -> Html | None:
-        """The small copy, or None: no original, it cannot be read, or no room is left."""
+        """Thumbnail; None if the original is missing or unreadable, or no room is left."""
         uri = self._uri(image)
         if uri is None:
             return None
@@ -74,7 +74,7 @@ class Thumbnails:
         return tag("img", class_="thumbnail", src=uri, alt=says)
 
     def notes(self) -> list[str]:
-        """How many are shown, left out, or missing."""
+        """Sentences with the number of shown, omitted and missing images."""
         said = [f"{self.shown:,} small copies of images are part of this page."]
         if self.left_out:
             said.append(f"{self.left_out:,} more were left out, so that the page stays small enough to send.")
@@ -94,11 +94,11 @@ class Thumbnails:
         record = self._records.get(image)
         if record is None:
             return None
-        found = read_image(record, at_least=SIDE_PIXELS)
+        found = read_image(record, at_least=THUMBNAIL_PIXELS)
         if isinstance(found, ImageFault):
             return None
         small = Image.fromarray(found.pixels)
-        small.thumbnail((SIDE_PIXELS, SIDE_PIXELS))
+        small.thumbnail((THUMBNAIL_PIXELS, THUMBNAIL_PIXELS))
         buffer = io.BytesIO()
         small.save(buffer, "JPEG", quality=_QUALITY, optimize=True)
         return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")

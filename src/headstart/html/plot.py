@@ -1,6 +1,6 @@
-"""Charts as inline SVG: places are percentages, marks and text are pixels, so a phone shrinks neither.
+"""Charts as inline SVG: positions are percentages, marks and text are pixels, so a phone shrinks neither.
 
-A chart says what it shows in words (`role="img"`, a label and a description); series differ in stroke and mark, never
+A chart describes itself in words (`role="img"`, a label and a description); series differ in stroke and mark, never
 in colour alone. Colours are classes of page.css, which follow the reader's light or dark setting.
 """
 
@@ -13,10 +13,10 @@ from typing import Literal
 
 from headstart.html.markup import Html, joined, tag
 
-Shape = Literal["circle", "square", "diamond", "triangle", "ring"]
+MarkShape = Literal["circle", "square", "diamond", "triangle", "ring"]
 Anchor = Literal["start", "middle", "end"]
 
-_SHAPES: dict[Shape, str] = {
+_SHAPES: dict[MarkShape, str] = {
     "circle": "M-4 0a4 4 0 1 0 8 0a4 4 0 1 0 -8 0z",
     "square": "M-3.5 -3.5h7v7h-7z",
     "diamond": "M0 -5l5 5l-5 5l-5 -5z",
@@ -29,7 +29,7 @@ _LINE_PIXELS = 15
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """One direction of a chart."""
+    """Axis of a chart."""
 
     low: float
     high: float
@@ -37,7 +37,7 @@ class Axis:
     scale: Literal["linear", "log"] = "linear"
 
     def at(self, value: float) -> float:
-        """Place in percent, 0 at the low end; values outside lie on the border."""
+        """Position in percent, 0 at the low end; values outside are clipped."""
         low, high, here = self.low, self.high, min(max(value, self.low), self.high)
         if self.scale == "log":
             low, high, here = math.log(low), math.log(high), math.log(here)
@@ -45,7 +45,7 @@ class Axis:
 
 
 def linear_axis(low: float, high: float, text: Callable[[float], str], *, most_ticks: int = 5) -> Axis:
-    """An axis that begins and ends at round numbers around `low` and `high`."""
+    """Axis that begins and ends at round numbers around `low` and `high`."""
     if high <= low:
         low, high = low - 0.5, high + 0.5
     step = _round_step((high - low) / max(1, most_ticks - 1))
@@ -55,7 +55,7 @@ def linear_axis(low: float, high: float, text: Callable[[float], str], *, most_t
 
 
 def share_axis(shares: Sequence[float]) -> Axis:
-    """An axis for shares 0..1 that shows their differences; it need not start at 0, and `starts_at` says so."""
+    """Axis for shares 0..1 that shows their differences; it need not start at 0 (see `starts_at`)."""
     low, high = min(shares), max(shares)
     margin = max(0.02, (high - low) * 0.08)
     step = _round_step((high - low + 2 * margin) / 4)
@@ -66,12 +66,12 @@ def share_axis(shares: Sequence[float]) -> Axis:
 
 
 def starts_at(axis: Axis) -> str:
-    """What an honest caption says of an axis of shares."""
+    """Note for the caption if an axis does not start at 0."""
     return "" if axis.low == 0 else f" The axis starts at {100 * axis.low:.4g} %, not at 0."
 
 
 def log_axis(low: float, high: float, text: Callable[[float], str]) -> Axis:
-    """A logarithmic axis around positive values, with ticks at 1, 2 and 5 (1 alone over many decades)."""
+    """Logarithmic axis around positive values, with ticks at 1, 2 and 5 (1 alone over many decades)."""
     low, high = low * 0.8, high * 1.25
     decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     steps = (1, 2, 5) if math.log10(high / low) < 1.7 else (1,)
@@ -82,7 +82,7 @@ def log_axis(low: float, high: float, text: Callable[[float], str]) -> Axis:
 
 
 def epoch_axis(first: int, last: int) -> Axis:
-    """Whole epochs, the first being the solved head where there is one."""
+    """Axis of whole epochs, of which 0 is the linear probe."""
     step = max(1, math.ceil(_round_step(max(1, last - first) / 6)))
     ticks = [value for value in range(first, last + 1) if value % step == 0]
     room = 0.5 if last == first else 0.02 * (last - first)
@@ -90,13 +90,13 @@ def epoch_axis(first: int, last: int) -> Axis:
 
 
 def _round_step(step: float) -> float:
-    """The next larger of 1, 2, 2.5 and 5 times a power of ten."""
+    """Next larger of 1, 2, 2.5 and 5 times a power of ten."""
     power = 10.0 ** math.floor(math.log10(step))
     return next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power >= step * (1 - 1e-9))
 
 
 class Plot:
-    """A chart that is drawn upon from back to front."""
+    """Chart that is drawn from back to front."""
 
     def __init__(
         self, x: Axis, y: Axis, *, height: int = 240, left: int = 52, right: int = 16, bottom: int = 40, top: int = 12
@@ -116,68 +116,68 @@ class Plot:
         self._parts.append(tag("line", class_="axis", x1="0", x2="100%", y1="100%", y2="100%"))
 
     def axis_name(self, text: str) -> None:
-        """What the horizontal axis counts."""
+        """Draw the name of the horizontal axis."""
         self._parts.append(
             tag("text", text, class_="tick strong", x="50%", y="100%", dy="34", text_anchor="middle"),
         )
 
     def line(self, points: Sequence[tuple[float, float]], style: str) -> None:
-        """A line through points."""
+        """Draw a line through points."""
         if len(points) > 1:
             path = "L".join(f"{self.x.at(x):.3f} {self._down(y):.3f}" for x, y in points)
             self._stretched(f"M{path}", f"line {style}")
 
     def band(self, rows: Sequence[tuple[float, float, float]], style: str) -> None:
-        """The area between a lower and an upper line: (x, low, high)."""
+        """Draw the area between a lower and an upper line: (x, low, high)."""
         if len(rows) > 1:
             upper = [f"{self.x.at(x):.3f} {self._down(high):.3f}" for x, _, high in rows]
             lower = [f"{self.x.at(x):.3f} {self._down(low):.3f}" for x, low, _ in reversed(rows)]
             self._stretched(f"M{'L'.join(upper + lower)}z", f"band {style}")
 
     def bar(self, x: float, low: float, high: float, style: str) -> None:
-        """An upright interval."""
+        """Draw a vertical interval."""
         place = f"{self.x.at(x):.2f}%"
         ends = {"y1": f"{self._down(low):.2f}%", "y2": f"{self._down(high):.2f}%"}
         self._parts.append(tag("line", class_=f"line {style}", x1=place, x2=place, **ends))
 
     def upright(self, x: float, style: str) -> None:
-        """A line from bottom to top."""
+        """Draw a vertical line."""
         place = f"{self.x.at(x):.2f}%"
         self._parts.append(tag("line", class_=style, x1=place, x2=place, y1="0", y2="100%"))
 
     def level(self, y: float, style: str) -> None:
-        """A line from left to right."""
+        """Draw a horizontal line."""
         place = f"{self._down(y):.2f}%"
         self._parts.append(tag("line", class_=style, x1="0", x2="100%", y1=place, y2=place))
 
-    def mark(self, x: float, y: float, shape: Shape, style: str, says: str = "") -> None:
-        """A mark; `says` appears under a resting pointer."""
+    def mark(self, x: float, y: float, shape: MarkShape, style: str, says: str = "") -> None:
+        """Draw a mark; `says` is its tooltip."""
         path = tag("path", tag("title", says) if says else None, d=_SHAPES[shape], class_=f"mark {style}")
         self._parts.append(self._placed(x, y, path))
 
     def badge(self, x: float, y: float, text: str, style: str, says: str) -> None:
-        """A round mark with one or two letters in it."""
+        """Draw a round mark with one or two letters in it."""
         circle = tag("circle", tag("title", says), r="10", class_=style)
         letters = tag("text", text, class_="badge-text", text_anchor="middle", dy="4")
         self._parts.append(self._placed(x, y, joined([circle, letters])))
 
     def text(self, x: float, y: float, text: str, *, dx: int = 0, dy: int = 4, anchor: Anchor = "start") -> None:
-        """A word beside a point."""
+        """Draw a word next to a point."""
         place = {"x": f"{self.x.at(x):.2f}%", "y": f"{self._down(y):.2f}%"}
         self._parts.append(tag("text", text, class_="said", dx=dx, dy=dy, text_anchor=anchor, **place))
 
     def heading(self, x: float, text: str, *, row: int = 0) -> None:
-        """A word above the chart, to the right of a place; row 1 is higher than row 0."""
+        """Draw a word above the chart, to the right of a position; row 1 is higher than row 0."""
         self._parts.append(
             tag("text", text, class_="tick", x=f"{self.x.at(x):.2f}%", y="0", dy=-6 - row * _LINE_PIXELS)
         )
 
     def end_label(self, x: float, y: float, text: str, style: str) -> None:
-        """The name of a line, right of its end; names that would lie on each other are moved apart."""
+        """Draw the name of a line right of its end; overlapping names are shifted."""
         self._ends.append((x, y, text, style))
 
     def svg(self, title: str, description: str) -> Html:
-        """The finished chart."""
+        """SVG of the chart."""
         top, right, bottom, left = self._margins
         return tag(
             "svg",
@@ -206,23 +206,23 @@ class Plot:
         return tag("svg", inner, class_="at", x=f"{self.x.at(x):.2f}%", y=f"{self._down(y):.2f}%")
 
     def _stretched(self, path: str, style: str) -> None:
-        """A path in percent of both sides; only its shape is stretched, not its stroke."""
+        """Draw a path in percent of both sides; its shape is stretched, its stroke is not."""
         drawn = tag("path", d=path, class_=style, vector_effect="non-scaling-stroke")
         box = {"viewBox": "0 0 100 100", "preserveAspectRatio": "none", "width": "100%", "height": "100%"}
         self._parts.append(tag("svg", drawn, class_="stretched", **box))
 
 
-def spread(places: Sequence[float], apart: float) -> list[float]:
-    """Rising places moved as little as needed to lie at least `apart` from each other."""
+def spread(places: Sequence[float], gap: float) -> list[float]:
+    """Increasing positions, shifted as little as needed to lie at least `gap` from each other."""
     found: list[list[float]] = []  # clusters as [sum of places less their offsets, count]
     for place in places:
         found.append([place, 1])
-        while len(found) > 1 and _start(found[-2]) + found[-2][1] * apart > _start(found[-1]):
+        while len(found) > 1 and _start(found[-2]) + found[-2][1] * gap > _start(found[-1]):
             total, count = found.pop()
             before = found[-1]
-            before[0] += total - count * before[1] * apart
+            before[0] += total - count * before[1] * gap
             before[1] += count
-    return [_start(cluster) + index * apart for cluster in found for index in range(int(cluster[1]))]
+    return [_start(cluster) + index * gap for cluster in found for index in range(int(cluster[1]))]
 
 
 def _start(cluster: Sequence[float]) -> float:

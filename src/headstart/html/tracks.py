@@ -1,4 +1,4 @@
-"""Small drawings in a line of text or a table's cell: an interval on a scale, a bar. The figure stands beside each."""
+"""Small drawings in a line of text or a table cell, next to a figure: an interval on a scale, a bar."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ def interval_track(
     also: Sequence[float] = (),
     reference: float | None = None,
 ) -> Html:
-    """A value with its interval on a scale.
+    """SVG of a value with its interval on a scale.
 
     Args:
         axis: The scale, shared by all tracks that are compared.
         bounds: Ends of the interval.
         value: The mark; None draws an empty scale.
         also: Small marks below, such as single seeds.
-        reference: A dashed upright line, such as what guessing gives.
+        reference: Position of a dashed vertical line, such as chance level.
     """
     parts = [tag("line", class_="axis", x1="0", x2="100%", y1="11", y2="11")]
     parts += [_upright("grid", axis.at(tick), 4, 18) for tick, _ in axis.ticks]
@@ -40,7 +40,7 @@ def interval_track(
 
 
 def scale(axis: Axis, *, most: int = 3) -> Html:
-    """The ticks under a column of tracks, of which at most so many are named."""
+    """SVG of the ticks under a column of tracks, of which at most so many have labels."""
     every = -(-(len(axis.ticks) - 1) // max(1, most - 1)) or 1
     marks = [
         tag("text", text, class_="tick", x=f"{axis.at(value):.2f}%", y="12", text_anchor=_anchor(axis.at(value)))
@@ -50,13 +50,13 @@ def scale(axis: Axis, *, most: int = 3) -> Html:
 
 
 def bar(share: float, style: str = "") -> Html:
-    """A bar of a share 0..1 of its place."""
+    """HTML of a bar for a share 0..1."""
     width = f"width:{100 * min(1.0, max(0.0, share)):.1f}%"
     return tag("span", tag("span", style=width), class_=f"bar {style}".strip(), aria_hidden="true")
 
 
 def _anchor(place: float) -> str:
-    """Words at the ends stay inside."""
+    """Text anchor that keeps labels at the ends inside."""
     return "start" if place < 4 else "end" if place > 96 else "middle"
 
 

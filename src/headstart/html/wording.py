@@ -1,4 +1,4 @@
-"""Figures as people read them: shares, intervals, rates, times, sizes."""
+"""Text of figures: shares, intervals, learning rates, times, sizes."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from headstart.amounts import bytes_text, duration_text
 
 
 def percent(share: float | None) -> str:
-    """`86.9 %`; a dash for what is not known."""
+    """Text such as `86.9 %`; a dash if unknown."""
     return "\u2013" if share is None else f"{100 * share:.1f}\u00a0%"
 
 
 def interval(bounds: Sequence[float] | None) -> str:
-    """`80.7 to 91.4 %`."""
+    """Text such as `80.7 to 91.4 %`."""
     return "\u2013" if bounds is None else f"{100 * bounds[0]:.1f} to {100 * bounds[1]:.1f}\u00a0%"
 
 
-def rate(value: float) -> str:
-    """A learning rate in two digits at most: `3e-4`, `2.5e-5`, `1e-2`, `0.1`."""
+def learning_rate(value: float) -> str:
+    """Learning rate with at most two digits: `3e-4`, `2.5e-5`, `1e-2`, `0.1`."""
     if value == 0:
         return "0"
     if value >= 0.1:
@@ -30,7 +30,7 @@ def rate(value: float) -> str:
 
 
 def number(value: float | None, digits: int = 3) -> str:
-    """A loss and the like."""
+    """Text of a loss or another number."""
     if value is None or not math.isfinite(value):
         return "\u2013"
     return f"{value:.{digits}f}"
@@ -47,7 +47,7 @@ def size(count: float | None) -> str:
 
 
 def large(count: float | None) -> str:
-    """A count in three digits: `4.65 M`, `385 M`, `1.2 G`."""
+    """Count with three digits: `4.65 M`, `385 M`, `1.2 G`."""
     if count is None:
         return "\u2013"
     for unit, factor in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
@@ -57,7 +57,7 @@ def large(count: float | None) -> str:
 
 
 def listed(names: Sequence[str], *, most: int = 8) -> str:
-    """`a, b and c`; of many the first and how many more."""
+    """Text such as `a, b and c`; of many the first ones and the number of others."""
     shown = list(names[:most])
     if len(names) > most:
         return f"{', '.join(shown)} and {len(names) - most} more"
@@ -65,5 +65,5 @@ def listed(names: Sequence[str], *, most: int = 8) -> str:
 
 
 def titled(name: str) -> str:
-    """`probe_then_tune` as people read it: `Probe then tune`."""
+    """Title of a name: `Probe then tune` of `probe_then_tune`."""
     return name.replace("_", " ").capitalize()

@@ -1,4 +1,4 @@
-"""Card -> Classifier: a pretrained network with a new head, behind one face."""
+"""Card -> Classifier: a pretrained network with a new head."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ from headstart.networks.heads import (
 from headstart.networks.memory_format import in_nhwc
 from headstart.networks.weights.loading import WeightReport, load_weights, timm_overlay
 
-Weights = Literal["pretrained", "random"]
+WeightInit = Literal["pretrained", "random"]
 
 _BUILDER_OPTIONS: dict[str, dict[str, Any]] = {
     # Both were trained on inputs of another scale and translate ImageNet's inside forward.
     "googlenet": {"transform_input": True, "aux_logits": True},
     "inception_v3": {"transform_input": True, "aux_logits": True},
 }
-"""What torchvision's builders set when they load weights and leave out when they do not."""
+"""Options that torchvision's builders set only when they load weights."""
 
 
 @dataclass(frozen=True)
 class Classifier:
-    """A network whose classes are the user's."""
+    """Network with the classes of the user."""
 
     network: nn.Module
     """The library's own module with its own tensor names; maps (B, C, H, W) to logits (B, K)."""
@@ -52,22 +52,22 @@ class Classifier:
     groups: tuple[LayerGroup, ...]
     """Stem to head."""
     sites: tuple[HeadSite, ...]
-    """Layers that answer with classes, main ones first."""
+    """Classifier layers, main ones first."""
     shares: tuple[float, ...]
-    """How much each main site counts in the answer; one site counts 1."""
+    """Weight of each main site in the logits; 1 for a single site."""
     head_kind: HeadKind
     num_classes: int
     report: WeightReport | None = field(default=None, compare=False)
-    """What loading the weights found; None for random weights."""
+    """Report on the loaded weights; None for random weights."""
 
     @property
     def main_sites(self) -> tuple[HeadSite, ...]:
-        """Sites that answer in evaluation."""
+        """Sites that give the logits in evaluation."""
         return tuple(site for site in self.sites if site.role == "main")
 
     @property
     def head(self) -> nn.Module:
-        """The first part that was made new."""
+        """First new layer."""
         return self.network.get_submodule(self.sites[0].path)
 
     @property
@@ -82,11 +82,11 @@ class Classifier:
 
     @property
     def num_last_features(self) -> int:
-        """How many of them the network's own head reads; they come first. All, but for a multi_depth head."""
+        """Number of them that the head of the network reads; they come first. All, except for a multi_depth head."""
         return sum(site.features for site in self.main_sites if site.path != DEPTHS)
 
     def features(self, x_BCHW: Tensor) -> Tensor:  # noqa: N803 - shapes
-        """What the main head sites read, pooled and side by side: (B, F). Several threads may call it at once."""
+        """Features (B, F) that the main head sites read, pooled and concatenated. Thread-safe."""
         read: dict[str, Tensor] = {}
         caller = threading.get_ident()
 
@@ -108,13 +108,13 @@ class Classifier:
         return torch.cat([read[site.path].flatten(1) for site in self.main_sites], dim=1)
 
     @property
-    def answers_from_features(self) -> bool:
-        """Whether `logits_from` gives what the network answers: not where an auxiliary site joins in (VOLO)."""
+    def outputs_from_features(self) -> bool:
+        """Whether `logits_from` gives the outputs of the network: not where an auxiliary site adds to them (VOLO)."""
         helpers = any(site.role == "auxiliary" for site in self.sites)
         return not helpers or type(self.network).__name__ in AUXILIARY_LOSS_WEIGHTS
 
     def logits_from(self, features_BF: Tensor) -> Tensor:  # noqa: N803 - shapes
-        """What the head sites together answer in evaluation to features that were computed elsewhere: (B, K)."""
+        """Logits (B, K) in evaluation of given features."""
         start, total = 0, torch.zeros((), device=features_BF.device)
         for site, share in zip(self.main_sites, self.shares, strict=True):
             columns = features_BF[:, start : start + site.features]
@@ -128,7 +128,7 @@ class Classifier:
         return self.weighted_logits(self.network(x_BCHW))
 
     def linear_weight(self) -> Tensor:
-        """What `write_linear` wrote: (K, F), on the device of the network.
+        """Weight (K, F) that `write_linear` wrote, on the device of the network.
 
         Raises:
             TypeError: the head is not linear.
@@ -141,19 +141,19 @@ class Classifier:
             columns.append(share * layer.weight.detach().flatten(1))
         return torch.cat(columns, dim=1)
 
-    def weighted_logits(self, answer: Any) -> tuple[tuple[Tensor, float], ...]:  # noqa: ANN401 - tensor or tuple
-        """What the network, or its last part, answered in training -> logits with the weight of their loss."""
-        if isinstance(answer, Tensor):
-            return ((answer, 1.0),)
+    def weighted_logits(self, output: Any) -> tuple[tuple[Tensor, float], ...]:  # noqa: ANN401 - tensor or tuple
+        """Logits with the weight of their loss, from the outputs of the network or its suffix in training."""
+        if isinstance(output, Tensor):
+            return ((output, 1.0),)
         weight = AUXILIARY_LOSS_WEIGHTS[type(self.network).__name__]
-        main, *auxiliary = (logits for logits in answer if logits is not None)
+        main, *auxiliary = (logits for logits in output if logits is not None)
         return ((main, 1.0), *((logits, weight) for logits in auxiliary))
 
     def write_linear(self, weight_KF: Tensor, bias_K: Tensor) -> None:  # noqa: N803 - shapes
-        """Write a linear head that was solved on `features`.
+        """Write a linear probe fitted on `features` into the head.
 
-        Where several sites share the answer, each gets the columns it reads, divided by its share; the layer on the
-        outputs of all groups has no bias. Auxiliary sites are set to zero: VOLO's would add to the answer.
+        Where several sites share the logits, each gets the columns it reads, divided by its share; the layer on the
+        outputs of all groups has no bias. Auxiliary sites are set to zero: VOLO's would add to the logits.
 
         Raises:
             TypeError: the head is not linear.
@@ -177,10 +177,10 @@ class Classifier:
 
 
 def build_network(card: ModelCard, *, input_size: int | None = None) -> nn.Module:
-    """The bare architecture with its original head and random weights.
+    """Network of the architecture with its original head and random weights.
 
     Args:
-        card: Which one.
+        card: Card of the network.
         input_size: Side of the images it will see, in pixels; None is the card's.
 
     Raises:
@@ -205,7 +205,7 @@ def build_network(card: ModelCard, *, input_size: int | None = None) -> nn.Modul
 
 
 def _sized(create: Any, card: ModelCard, size: int) -> nn.Module:  # noqa: ANN401 - timm's factory
-    """A network of timm that takes images of `size`."""
+    """Network of timm that takes images of `size`."""
     if card.sizes == "any":
         made: nn.Module = create()
         return made
@@ -226,12 +226,12 @@ def _size_error(card: ModelCard, size: int, error: Exception) -> ModelError:
 
 
 def pretrained(choice: ModelChoice, *, input_size: int | None = None) -> tuple[nn.Module, WeightReport]:
-    """The network as it was pretrained, original head included, and what loading found.
+    """Pretrained network with its original head, and the report on its weights.
 
     Position embeddings are resampled where `input_size` differs from the size of the weights.
 
     Raises:
-        ModelError: see `load_weights`, or the weights cannot be brought to that size.
+        ModelError: see `load_weights`, or the weights cannot be resampled to that size.
     """
     guard_forks()
     card, size = choice.card, input_size or choice.card.input.size
@@ -269,7 +269,7 @@ def _timm_network(card: ModelCard, size: int, overlay: Mapping[str, Any]) -> nn.
 
 
 def _resampled(network: nn.Module, card: ModelCard, size: int) -> nn.Module:
-    """The same weights in a network for images of another size."""
+    """Network with the same weights for images of another size."""
     if card.library == "timm":
         return _timm_network(card, size, {"state_dict": network.state_dict(), "source": None, "custom_load": False})
     if card.family != "vision_transformer":
@@ -328,7 +328,7 @@ def build_classifier(
     num_classes: int,
     seed: int,
     input_size: int | None = None,
-    weights: Weights = "pretrained",
+    weights: WeightInit = "pretrained",
     grain: Grain = "stage",
 ) -> Classifier:
     """A network with a new head; the seed decides whatever is random in it.

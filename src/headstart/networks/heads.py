@@ -17,9 +17,9 @@ from torch import Tensor, nn
 from headstart.errors import ModelError
 
 SiteKind = Literal["linear", "mlp"]
-"""What stands at a head site."""
+"""Kind of layers at a head site."""
 HeadKind = Literal["linear", "mlp", "multi_depth"]
-"""What a classifier answers with; multi_depth: linear sites, and a linear layer on the outputs of all groups."""
+"""Kind of head; multi_depth: linear sites, and a linear layer on the outputs of all groups."""
 SiteRole = Literal["main", "auxiliary"]
 
 MLP_HIDDEN_FEATURES = 256
@@ -42,12 +42,12 @@ _HEAD_ATTRIBUTES = (
     "aux2",
     "AuxLogits",
 )
-"""Where networks keep layers that answer with classes, beside what `get_classifier` names."""
+"""Attributes of networks with classifier layers, in addition to `get_classifier`."""
 
 
 @dataclass(frozen=True, slots=True)
 class HeadSite:
-    """One layer that answers with classes."""
+    """One classifier layer."""
 
     path: str
     features: int
@@ -58,16 +58,16 @@ class HeadSite:
 
 
 class DepthHead(nn.Linear):
-    """The share of a linear head that reads the pooled outputs of the layer groups: (B, F) -> (B, K), without bias.
+    """Part of a linear head that reads the pooled outputs of the layer groups: (B, F) -> (B, K), without bias.
 
-    The network's own sites hold the rest of it. Starts at zero: the network answers as it would without.
+    The sites of the network are the other part. Initialised to zero, so the outputs do not change.
     """
 
     def __init__(self, widths: Mapping[str, int], num_classes: int) -> None:
-        """Make it.
+        """New layer.
 
         Args:
-            widths: Layer group -> length of its pooled output, in the order in which they stand side by side.
+            widths: Layer group -> length of its pooled output, in the order of concatenation.
             num_classes: K.
         """
         super().__init__(sum(widths.values()), num_classes, bias=False)
@@ -75,12 +75,12 @@ class DepthHead(nn.Linear):
         nn.init.zeros_(self.weight)
 
     def extra_repr(self) -> str:
-        """Widths by group: exported networks are told apart by it."""
+        """Widths by group, which distinguish exported networks."""
         return ", ".join(f"{name}={width}" for name, width in self.widths.items())
 
 
 def head_sites(network: nn.Module) -> tuple[HeadSite, ...]:
-    """Every layer that answers with the network's classes; main ones first, each in the order of registration.
+    """Classifier layers of the network; main ones first, each in the order of registration.
 
     Raises:
         ModelError: there is none.
@@ -90,7 +90,7 @@ def head_sites(network: nn.Module) -> tuple[HeadSite, ...]:
     leaves = [path for path, module in named.items() if _class_count(module) is not None and _lies_in(path, inside)]
     if not leaves:
         raise ModelError(
-            f"{type(network).__name__} has no layer that answers with classes",
+            f"{type(network).__name__} has no classifier layer",
             expected="a linear layer, or a 1x1 convolution, that ends in the classes",
         )
     auxiliary = {path for path in leaves if "aux" in path.lower()}
@@ -101,10 +101,10 @@ def head_sites(network: nn.Module) -> tuple[HeadSite, ...]:
 
 
 def _classifier_paths(network: nn.Module, named: dict[str, nn.Module]) -> Iterator[str]:
-    """Modules inside which classes are answered."""
+    """Paths of modules that contain classifier layers."""
     if hasattr(network, "get_classifier"):
-        answer = network.get_classifier()  # type: ignore[operator]
-        modules = answer if isinstance(answer, (tuple, list)) else [answer]
+        classifier = network.get_classifier()  # type: ignore[operator]
+        modules = classifier if isinstance(classifier, (tuple, list)) else [classifier]
         yield from (path for path, module in named.items() if path and any(module is m for m in modules))
     found = [name for name in _HEAD_ATTRIBUTES if getattr(network, name, None) is not None]
     if not found and not hasattr(network, "get_classifier"):  # a user's own network: whatever comes last
@@ -135,10 +135,10 @@ def _site(path: str, module: nn.Module, auxiliary: set[str]) -> HeadSite:
 def make_head(
     kind: SiteKind, features: int, num_classes: int, *, layer: Literal["linear", "conv"] = "linear"
 ) -> nn.Module:
-    """A fresh head, (B, features) -> logits (B, num_classes); with layer conv both have two more axes of length 1.
+    """New head, (B, features) -> logits (B, num_classes); with layer conv both have two more axes of length 1.
 
-    mlp: dropout 0.5 - linear 256 - ReLU - dropout 0.3 - linear. The last layer starts at zero, so the first logits
-    are all equal and no class is favoured by chance.
+    mlp: dropout 0.5 - linear 256 - ReLU - dropout 0.3 - linear. The last layer starts at zero, so the initial logits
+    are all equal.
     """
 
     def dense(inputs: int, outputs: int) -> nn.Linear | nn.Conv2d:
@@ -156,14 +156,14 @@ def make_head(
 
 
 def prepare_heads(network: nn.Module, *, whole: str = "") -> None:
-    """Give a network whose classifier cannot be exchanged layer by layer one that can.
+    """Replace a classifier that cannot be exchanged layer by layer by one that can.
 
     SqueezeNet classifies before it pools and passes its logits through a ReLU; weights without a classifier
-    (self-supervised, CLIP) come with no layer at all. Everything before stays as it is.
+    (self-supervised, CLIP) come with no layer at all. All other layers stay unchanged.
 
     Args:
         network: Changed in place.
-        whole: Path of a classifier that is to be taken away as a whole, because its weights hold no values.
+        whole: Path of a classifier that is removed as a whole, because its weights have no values.
     """
     if type(network).__name__ == "SqueezeNet":
         network.classifier = nn.Sequential(nn.Dropout(0.5), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(512, 1000))
@@ -184,7 +184,7 @@ def prepare_heads(network: nn.Module, *, whole: str = "") -> None:
 
 
 def replace_heads(network: nn.Module, *, kind: SiteKind, num_classes: int) -> tuple[HeadSite, ...]:
-    """Put a fresh head at every site; the answer names the sites, whose `path` now is the fresh head.
+    """Sites with a new head each; `path` is that of the new head.
 
     An auxiliary site always gets a linear layer: it only helps training.
     """
@@ -201,14 +201,14 @@ def replace_heads(network: nn.Module, *, kind: SiteKind, num_classes: int) -> tu
 
 
 def shares_of_sites(network: nn.Module, sites: Sequence[HeadSite], example_BCHW: Tensor) -> tuple[float, ...]:  # noqa: N803
-    """How much each main site counts in the network's answer: answer = sum of share * site.
+    """Share of each main site in the logits: logits = sum of share * site.
 
-    Measured, not assumed: with all weights at zero and the bias of one site at one, the answer is its share.
+    Measured, not assumed: with all weights at zero and the bias of one site at one, the logits are its share.
 
     Args:
-        network: With linear heads at all sites; their values are as before afterwards.
+        network: With linear heads at all sites; their values are restored.
         sites: The main ones.
-        example_BCHW: Any image the network takes.
+        example_BCHW: Any image that the network takes.
     """
     layers = [network.get_submodule(site.path) for site in sites]
     kept = [{name: tensor.clone() for name, tensor in layer.state_dict().items()} for layer in layers]
@@ -225,13 +225,13 @@ def shares_of_sites(network: nn.Module, sites: Sequence[HeadSite], example_BCHW:
 
 
 def write_linear(layer: nn.Module, weight_KF: Tensor, bias_K: Tensor) -> None:  # noqa: N803 - shapes
-    """Write a solved linear head.
+    """Write a linear probe into a layer.
 
     Raises:
         TypeError: the head is not linear.
     """
     if not isinstance(layer, (nn.Linear, nn.Conv2d)) or layer.bias is None:
-        raise TypeError(f"a solved head needs one linear layer, not {type(layer).__name__}")
+        raise TypeError(f"a linear probe needs one linear layer, not {type(layer).__name__}")
     with torch.no_grad():
         layer.weight.copy_(weight_KF.reshape(layer.weight.shape))
         layer.bias.copy_(bias_K)

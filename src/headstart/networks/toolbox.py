@@ -21,7 +21,7 @@ from headstart.networks.groups import layers
 from headstart.networks.groups.grouping import layer_groups
 from headstart.networks.groups.layers import Affine, BatchNormPolicy, LayerGroup, check_names
 
-HeadWish = Literal["trained", "frozen"]
+HeadTraining = Literal["trained", "frozen"]
 
 
 def freeze(
@@ -29,7 +29,7 @@ def freeze(
     groups: Sequence[LayerGroup] | None = None,
     *,
     train: Iterable[str] | str | int,
-    head: HeadWish = "trained",
+    head: HeadTraining = "trained",
 ) -> tuple[str, ...]:
     """Make some layer groups trainable and freeze all others: their parameters get no gradient.
 
@@ -51,7 +51,7 @@ def freeze(
         ArgumentError: an argument is no network, no names, or no such word.
     """
     found = _groups_of(model, groups)
-    one_of("head", head, get_args(HeadWish))
+    one_of("head", head, get_args(HeadTraining))
     names = _trainable_names(found, train, head)
     layers.freeze(model, found, trained=names)
     for parameter in model.parameters():
@@ -88,7 +88,7 @@ def _trainable_names(groups: Sequence[LayerGroup], train: Iterable[str] | str | 
 
 
 def _groups_of(model: nn.Module, groups: Sequence[LayerGroup] | None) -> tuple[LayerGroup, ...]:
-    """The groups, found if there are none, and certain to be those of this network.
+    """Groups of this network, found if None.
 
     Raises:
         ModelError: they are those of another network.
@@ -119,7 +119,7 @@ class BatchNormHandle:
     """Keeps BatchNorm in the modes of its policy until `remove()`."""
 
     def __init__(self, model: nn.Module, groups: Sequence[LayerGroup], policy: BatchNormPolicy, affine: Affine) -> None:
-        """Start; scale and shift that the policy freezes have no gradient from now on."""
+        """Apply the policy; scale and shift that it freezes have no gradient from now on."""
         self._model, self._groups = model, groups
         self._policy, self._affine = policy, affine
         self._held: set[str] = set()
@@ -128,7 +128,7 @@ class BatchNormHandle:
         self._hook = model.register_forward_pre_hook(self._before_forward)
 
     def remove(self) -> None:
-        """End it; what it had frozen is trainable again. Modes stay until the next `train()` or `eval()`."""
+        """End the policy; what it froze is trainable again. Modes stay until the next `train()` or `eval()`."""
         self._hook.remove()
         for name, parameter in self._model.named_parameters():
             if name in self._held:
@@ -136,7 +136,7 @@ class BatchNormHandle:
         self._held.clear()
 
     def forget(self) -> None:
-        """`freeze` has just decided about every parameter."""
+        """Forget frozen parameters: `freeze` has just set all of them."""
         self._held.clear()
         self._hold()
 
@@ -201,7 +201,7 @@ def batch_norm(
 
 
 def _handle_of(model: nn.Module) -> BatchNormHandle | None:
-    """What keeps BatchNorm of this network; found among its hooks, so that copies of a network have their own."""
+    """Handle of this network; found among its hooks, so that copies of a network have their own."""
     owners = (getattr(hook, "__self__", None) for hook in model._forward_pre_hooks.values())
     return next((owner for owner in owners if isinstance(owner, BatchNormHandle)), None)
 
@@ -209,7 +209,7 @@ def _handle_of(model: nn.Module) -> BatchNormHandle | None:
 def param_groups(
     model: nn.Module,
     groups: Sequence[LayerGroup] | None = None,
-    rates: Mapping[str, float] | None = None,
+    lrs: Mapping[str, float] | None = None,
     *,
     head: float = 1e-3,
     backbone: float | Literal["by_depth"] = 1e-4,
@@ -222,27 +222,27 @@ def param_groups(
     Args:
         model: Any network; call `freeze` before, which decides what is trainable.
         groups: From `layer_groups`; None finds them.
-        rates: Name of a trainable group -> learning rate; overrides what follows.
+        lrs: Name of a trainable group -> learning rate; overrides what follows.
         head: Learning rate of the head, > 0.
         backbone: That of the last backbone group, > 0; "by_depth" takes the textbook's at each relative depth.
         decay: Each group before the last has the learning rate of the one after it times this, in (0, 1]: 0.75 or 0.9
             at block grain, 1 / 2.6 (ULMFiT) at stage grain. Not with "by_depth".
 
     Returns:
-        What torch's optimizers take: [{"params", "lr", "name"}, ...], stem to head.
+        Parameter groups for torch's optimizers: [{"params", "lr", "name"}, ...], stem to head.
 
     Raises:
         ModelError: a learning rate names no group, or a frozen one; nothing is trainable; groups of another network.
         ArgumentError: a learning rate that is none, or no such word.
     """
     found = _groups_of(model, groups)
-    given = _checked_rates(rates, found)
+    given = _checked_lrs(lrs, found)
     *stages, last = found
     planned = {last.name: real_number("head", head, above=0)}
     by_depth = isinstance(backbone, str) and one_of("backbone", backbone, ("by_depth",)) == "by_depth"
     real_number("decay", decay, above=0, most=1)
     if by_depth and decay != 1:
-        raise ArgumentError(f"decay={decay:g} has no effect beside backbone='by_depth'", remedy="leave one of them out")
+        raise ArgumentError(f"decay={decay:g} has no effect with backbone='by_depth'", remedy="leave one of them out")
     top = 0.0 if by_depth else real_number("backbone", backbone, above=0)
     for position, group in enumerate(stages):
         planned[group.name] = (
@@ -254,15 +254,15 @@ def param_groups(
     frozen = [name for name in given if name not in {group["name"] for group in made}]
     if frozen:
         raise ModelError(
-            f"rates names {frozen[0]!r}, which is frozen", remedy="make it trainable with freeze, or leave it out"
+            f"lrs names {frozen[0]!r}, which is frozen", remedy="make it trainable with freeze, or leave it out"
         )
     return made
 
 
-def _checked_rates(rates: Mapping[str, float] | None, groups: Sequence[LayerGroup]) -> dict[str, float]:
-    if rates is None:
+def _checked_lrs(lrs: Mapping[str, float] | None, groups: Sequence[LayerGroup]) -> dict[str, float]:
+    if lrs is None:
         return {}
-    if not isinstance(rates, Mapping):
-        raise ArgumentError(f"rates={rates!r:.60} is not valid", expected="a mapping: name of a group -> learning rate")
-    check_names(rates, groups)
-    return {name: real_number(f"rates[{name!r}]", rate, above=0) for name, rate in rates.items()}
+    if not isinstance(lrs, Mapping):
+        raise ArgumentError(f"lrs={lrs!r:.60} is not valid", expected="a mapping: name of a group -> learning rate")
+    check_names(lrs, groups)
+    return {name: real_number(f"lrs[{name!r}]", lr, above=0) for name, lr in lrs.items()}

@@ -83,7 +83,7 @@ def _noise(spec: InputSpec, seed: int) -> NetworkInput:
 
 def _engine(classifier: Classifier, images: NetworkInput) -> Engine | None:
     """What runs many images; None where that is the network as it is."""
-    if not classifier.answers_from_features:
+    if not classifier.outputs_from_features:
         return None
     engine = choose_engine(
         pooled_features(classifier),

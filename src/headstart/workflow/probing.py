@@ -1,4 +1,4 @@
-"""probe: how much of a network transfers to the images of DATA, measured after every layer group in one pass."""
+"""probe: accuracy of a linear probe after every layer group of a network on the images of DATA, in one pass."""
 
 from __future__ import annotations
 
@@ -51,23 +51,23 @@ class DepthProbe:
 
     curve: DepthCurve
     model: str
-    """Full name."""
+    """Full name of the network."""
     data: str
     """DATA."""
     classes: tuple[str, ...]
     run: str | None
-    """Whose network CKA compares with."""
+    """Run whose network CKA compares with."""
     input_size: int
-    """Side of what the network saw, in pixels."""
+    """Side of the input in pixels."""
     unreadable: dict[str, str]
-    """Image id -> reason of those that are left out."""
+    """Image id -> reason why it was left out."""
     seconds: float
     patches: Patches | None = None
-    """What was drawn, if it was asked for."""
+    """Patches with the strongest activations, if requested."""
 
     @property
     def sentence(self) -> str:
-        """What the curve means, in words."""
+        """Interpretation of the curve in sentences."""
         return self.curve.sentence
 
     @property
@@ -77,7 +77,7 @@ class DepthProbe:
 
     @property
     def accuracy(self) -> float:
-        """Of a linear probe on the best layer group, out of fold, 0..1."""
+        """Accuracy of a linear probe on the best layer group, out of fold, 0..1."""
         return self._best.accuracy
 
     @property
@@ -87,7 +87,7 @@ class DepthProbe:
 
     @property
     def images(self) -> int:
-        """Images that were probed."""
+        """Number of images."""
         return self.curve.images
 
     @property
@@ -134,25 +134,25 @@ def probe(
     noncommercial_weights: NoncommercialWeights = "refuse",
     progress: Progress = no_progress,
 ) -> DepthProbe:
-    """Measure after every layer group how well a linear head and the nearest neighbours tell the classes.
+    """Accuracy of a linear probe and of nearest neighbours after every layer group.
 
-    Only images that `train` would learn from are looked at, with a run those that it has learned from; those that
-    report stay untouched. Every image is read once and passes once through each network.
+    Only training images are used, with a run those of the run; test images are not used. Every image is read
+    once and passes once through each network.
 
     Args:
         data: DATA; with a run the one it was trained on.
         model: ARCH, ARCH:TAG or ARCH:file:PATH; None takes the run's, else the default of `train`.
-        run: A run of the same network: CKA says how far tuning has moved each group. Of a bundle without its run nobody
-            knows who reported, so images are then divided as without one.
+        run: A run of the same network: CKA says how far fine-tuning has changed each group. The test images of a bundle
+            without its run are unknown, so images are then divided as without one.
         group: Pattern whose group 1 names what lies in one fold and counts together; None takes the run's.
         limit: A seeded sample of these images: `100/class`, or `1000`.
-        seed: Give the one to train with, and no image that reports is seen here. None: the run's, else 0.
-        patches: A .png to be written: the patches of the images that excite each group most.
+        seed: Give the one to train with, so that no test image is used. None: the run's, else 0.
+        patches: A .png to be written: patches with the strongest activations of each group.
         noncommercial_weights: refuse or allow weights whose licence forbids commercial use.
-        progress: Told how far it is.
+        progress: Receives the progress.
 
     Raises:
-        DataError: nothing to read, a class that cannot be both learned and judged, or a run of other images.
+        DataError: nothing to read, a class that cannot be both trained and validated on, or a run of other images.
         ModelError: no such network, it cannot be read at every depth, or the run is one of another.
         BundleError: the run holds no bundle.
         PlanError: an option is wrong, or the run had another seed.
@@ -167,7 +167,7 @@ def probe(
     choice = find_model(name)
     options = Request(part, model=name, seed=seed or 0, noncommercial_weights=noncommercial_weights)
     refuse_by_licence(make_plan(options), choice)
-    images = _of_run(trained, part, seed) if trained is not None else _by_itself(part, seed or 0)
+    images = _of_run(trained, part, seed) if trained is not None else _without_run(part, seed or 0)
     require("torch", extra="train")
     reader, tuned, spec = _readers(choice, folder)
     seen = _Pass(spec, [reader] if tuned is None else [reader, tuned], drawn=target is not None)
@@ -194,7 +194,7 @@ def probe(
 
 
 def _checked(path: Path) -> Path:
-    """A place for the patches, before anything is computed."""
+    """Path of the patches, checked before anything is computed."""
     if path.suffix.lower() != PATCHES_SUFFIX:
         raise HeadstartError(f"{path} cannot hold the patches", expected=f"a name that ends in {PATCHES_SUFFIX}")
     refuse_unwritable(path)
@@ -206,13 +206,13 @@ def _bundle_of(folder: Path) -> Path:
 
 
 def _run_of(bundle: Path | None) -> Run | None:
-    """The run that a bundle lies in; None where it was taken out of one."""
+    """Run that contains a bundle; None if it was moved out of it."""
     known = bundle is not None and is_file(bundle.parent / "plan.resolved.yaml")
     return Run.open(bundle.parent) if bundle is not None and known else None
 
 
 def _model_of(bundle: Path | None, trained: Run | None) -> str | None:
-    """The name under which the run read its weights; of a bundle alone the one on its card."""
+    """Name of the network as the run gives it; of a bundle alone the one on its card."""
     if trained is not None:
         return trained.plan().model.name
     if bundle is None:
@@ -224,48 +224,48 @@ def _model_of(bundle: Path | None, trained: Run | None) -> str | None:
 
 @dataclass(frozen=True)
 class _Images:
-    """What is looked at."""
+    """Images to probe."""
 
     records: tuple[ImageRecord, ...]
-    """To learn from, in order of id."""
+    """Training images, in order of id."""
     groups: dict[str, str]
-    """Image id -> what must lie in one fold."""
+    """Image id -> group that lies in one fold."""
     seed: int
-    """Of the folds."""
+    """Seed of the folds."""
 
 
-def _by_itself(part: DataPlan, seed: int) -> _Images:
-    """What `train` would learn from."""
+def _without_run(part: DataPlan, seed: int) -> _Images:
+    """Images that `train` would train on."""
     named = divided_by_name(part, seed=seed)
     return _Images(named.roles.training_pool, named.groups, seed)
 
 
-def _of_run(run: Run, asked: DataPlan, seed: int | None) -> _Images:
-    """What the run has learned from, in the groups that were asked for, else in its own.
+def _of_run(run: Run, requested: DataPlan, seed: int | None) -> _Images:
+    """Training images of the run, in the given groups, else in its own.
 
     Raises:
         DataError: these are not the images that the run was trained on.
-        PlanError: another seed than the run's was asked for.
+        PlanError: the seed is not that of the run.
     """
     plan, images = run.plan(), run.data()["images"]
-    if not _is_same(asked.source, plan.data.source):
+    if not _is_same(requested.source, plan.data.source):
         raise DataError(
-            f"{run.folder} was trained on {plan.data.source}, not on {asked.source}",
-            expected="the images of the run, because it says which of them reported and are not to be looked at",
+            f"{run.folder} was trained on {plan.data.source}, not on {requested.source}",
+            expected="the images of the run, because it says which of them are test images, which must not be used",
             remedy=f"probe {plan.data.source}, or leave --run out",
         )
     if seed not in (None, plan.seed):
         fault = f"seed: {seed} is not that of {run.folder}, which divided its images with {plan.seed}; leave it out"
         raise PlanError([fault], source="the request")
     named = drawn_by_name(plan)
-    # The drawn names are not enough: the run moved images that belong together to one side.
+    # Names alone do not suffice: the run moved images of one group to one side of the split.
     learned = {*images["fit"], *images["select"]}
     drawn = (*named.roles.train, *named.roles.validation, *named.roles.test)
     records = sorted((record for record in drawn if record.id in learned), key=lambda record: record.id)
     if not records:
-        raise DataError(f"{asked.source} holds none of the images that {run.folder} has learned from")
-    groups = named.groups if asked.group is None else group_names(records, asked.group)
-    return _Images(limited(records, asked.limit_train, seed=plan.seed), groups, plan.seed)
+        raise DataError(f"{requested.source} holds none of the training images of {run.folder}")
+    groups = named.groups if requested.group is None else group_names(records, requested.group)
+    return _Images(limited(records, requested.limit_train, seed=plan.seed), groups, plan.seed)
 
 
 def _is_same(source: str, other: str) -> bool:
@@ -273,7 +273,7 @@ def _is_same(source: str, other: str) -> bool:
 
 
 def _readers(choice: ModelChoice, bundle: Path | None) -> tuple[DepthReader, DepthReader | None, InputSpec]:
-    """Of the pretrained network and of the run's, and what both see: the run's input where there is a run."""
+    """Readers of the pretrained network and of the run's, and their input: that of the run if there is one."""
     from headstart.advice.probe.reader import DepthReader
     from headstart.engine.prefix.depth_features import with_depths
     from headstart.machine import best_device
@@ -300,18 +300,18 @@ def _readers(choice: ModelChoice, bundle: Path | None) -> tuple[DepthReader, Dep
 
 
 def _without_deep_head(trained: Classifier) -> nn.Module:
-    """The network as its library knows it; a multi_depth head reads the groups itself, in a forward of its own."""
+    """Network with the forward of its library; a multi_depth head has a forward of its own that reads the groups."""
     from headstart.networks.heads import DEPTHS
 
     network = trained.network
     if trained.head_kind == "multi_depth":
-        del network.forward  # the instance's: the class's own comes to light
+        del network.forward  # of the instance: the class's own forward remains
         delattr(network, DEPTHS)
     return network
 
 
 def _drawn(target: Path, seen: _Pass, reader: DepthReader, curve: DepthCurve) -> Patches:
-    """The patches, on their sheet.
+    """Patches with the strongest activations, written as one sheet.
 
     Raises:
         HeadstartError: it cannot be written.
@@ -332,13 +332,13 @@ class _Pass:
     spec: InputSpec
     readers: Sequence[DepthReader]
     drawn: bool
-    """Whether the strongest positions are kept."""
+    """Whether the strongest positions are recorded."""
     records: list[ImageRecord] = field(default_factory=list)
-    """Those that could be read, in order."""
+    """Readable images, in order."""
     unreadable: dict[str, str] = field(default_factory=dict)
     digests: dict[str, str] = field(default_factory=dict)
     strongest: dict[str, StrongestPositions] = field(default_factory=dict)
-    """Group of the first network -> where its channels are excited most."""
+    """Group of the first network -> positions of the strongest activations of its channels."""
     first_inputs: NetworkInput = field(default_factory=lambda: np.empty((0, 0, 0, 0), np.float32))
     """A few images as the network sees them."""
     _found: list[dict[str, list[npt.NDArray[np.float32]]]] = field(default_factory=list)
@@ -359,7 +359,7 @@ class _Pass:
         return {name: np.concatenate(rows) for name, rows in self._found[network].items()}
 
     def _prepare(self, record: ImageRecord) -> NetworkInput:
-        """The evaluation view; of what cannot be read an empty one, and the reason is kept. Called from threads."""
+        """Evaluation view; empty for an unreadable image, whose reason is recorded. Called from threads."""
         found = read_image(record, at_least=pixels_needed(self.spec), bits=self.spec.bits)
         if isinstance(found, ImageFault):
             self.unreadable[record.id] = found.reason

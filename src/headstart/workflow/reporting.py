@@ -10,7 +10,7 @@ from typing import Literal
 from headstart.data.sources.reading import ImageRecord
 from headstart.errors import HeadstartError, ModelError, RunError
 from headstart.files import is_file, is_folder, is_there, write_atomically
-from headstart.html.pictures import NO_PICTURES, Pictures, Thumbnails
+from headstart.html.pictures import NO_PICTURES, PageThumbnails, Pictures
 from headstart.networks.cards.finding import find_model
 from headstart.reports.comparison.facts import PLAN_FILE, RESULT_FILE, read_comparison_facts
 from headstart.reports.comparison.report import comparison_page
@@ -113,7 +113,7 @@ def _fitting(run: RunFacts, originals: tuple[Mapping[str, ImageRecord], str] | N
         pictures = NO_PICTURES
         if originals is not None:
             records, missing = originals
-            pictures = Thumbnails(records, room_bytes=_PICTURES_BYTES // share, missing=missing)
+            pictures = PageThumbnails(records, room_bytes=_PICTURES_BYTES // share, missing=missing)
         text = run_page(replace(run, most_names=_FULL_NAMES // share), pictures)
         if len(text.encode()) < LARGEST_BYTES:
             break

@@ -1,4 +1,4 @@
-"""Features of the networks that are compared: each built when it is asked, from the store where it was asked before."""
+"""Features of the compared networks, from the activation cache where stored; networks are built on demand."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from headstart.advice.shortlist.halving import Features
-from headstart.advice.shortlist.ranking import Candidate
+from headstart.advice.shortlist.halving import FeatureArray
+from headstart.advice.shortlist.ranking import ShortlistCandidate
 from headstart.data.sources.reading import ImageRecord
 from headstart.errors import DiskFullError, NotWritableError, require
 from headstart.networks.cards.catalog import ModelChoice
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from headstart.networks.backbone import Classifier
 
 HELD_PARAMETERS = 250_000_000
-"""Networks that are left stay in memory up to so many parameters together (1 GB); beyond, each round builds them."""
+"""Remaining networks stay in memory up to so many parameters together (1 GB); beyond, each round builds them."""
 
 
 class CandidateNetworks:
-    """The networks of the candidates: built when they are asked, given up when they leave."""
+    """Networks of the candidates: built on demand, freed when dropped."""
 
     def __init__(
         self,
@@ -38,16 +38,16 @@ class CandidateNetworks:
         noncommercial_weights: NoncommercialWeights = "refuse",
         progress: Progress = no_progress,
     ) -> None:
-        """Nothing is built yet.
+        """Store the arguments; no network is built yet.
 
         Args:
-            choices: Name in full -> network.
+            choices: Full name -> network.
             records: Readable images, in the order in which rounds take them.
             digests: Image id -> hash of its file.
             input_size: Side in pixels for all; None takes each network's own.
             store: Folder of the store; None is `$HEADSTART_HOME/store`.
             noncommercial_weights: Whether weights whose licence forbids commercial use may be used.
-            progress: Told how far it is.
+            progress: Receives the progress.
         """
         from headstart.engine.store.store import ActivationStore
 
@@ -62,8 +62,8 @@ class CandidateNetworks:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What did not go as it should."""
-        return (f"features were not kept: {self._not_stored}",) if self._not_stored else ()
+        """Warnings about the store."""
+        return (f"features were not stored: {self._not_stored}",) if self._not_stored else ()
 
     @property
     def figures(self) -> dict[str, Any]:
@@ -71,18 +71,18 @@ class CandidateNetworks:
         found = max(0, sum(self._asked.values()) - self.computed)
         return {"computed": self.computed, "stored_before": found, "store": str(self._store.root)}
 
-    def hold(self, left: Sequence[Candidate], images: int) -> None:
-        """A round begins: only these are needed from now on."""
+    def hold(self, left: Sequence[ShortlistCandidate], images: int) -> None:
+        """Free networks that the next round does not need."""
         del images
         names = {candidate.name for candidate in left}
         self._holds_all = sum(candidate.parameters for candidate in left) <= HELD_PARAMETERS
         self._held = {name: one for name, one in self._held.items() if name in names and self._holds_all}
 
-    def features(self, candidate: Candidate, images: int) -> Features:
-        """(images, F) of the first so many images, from the store where they are.
+    def features(self, candidate: ShortlistCandidate, images: int) -> FeatureArray:
+        """(images, F) features of the first images, from the store if they are there.
 
         Raises:
-            ModelError: weights cannot be had or used, or the network takes no images of that size.
+            ModelError: weights are unavailable or unusable, or the network takes no images of that size.
             MissingExtraError: the network's library is not installed.
         """
         from headstart.engine.prefix.inference import features_of

@@ -1,7 +1,7 @@
-"""shortlist: which of many pretrained networks are worth training on the images of DATA.
+"""shortlist: ranking of pretrained networks by their features of the images of DATA.
 
-Only images that `train` would learn from are looked at, and none that would report. Features go through the store, so
-that a later `train` with a network of the list finds them.
+Only training images are used, no test images. Features go through the activation cache, so that a later `train` with a
+network of the list finds them.
 """
 
 from __future__ import annotations
@@ -16,8 +16,14 @@ from typing import Any
 import numpy as np
 
 from headstart.advice.shortlist.cautions import Circumstances, cautions
-from headstart.advice.shortlist.halving import Labels, classes_in_one_group, dealt_folds, images_wanted, nested_order
-from headstart.advice.shortlist.ranking import KEPT, Candidate, Shortlist, halve, places
+from headstart.advice.shortlist.halving import (
+    LabelArray,
+    classes_in_one_group,
+    last_round_size,
+    nested_order,
+    stratified_folds,
+)
+from headstart.advice.shortlist.ranking import USUAL_LENGTH, Shortlist, ShortlistCandidate, final_ranking, run_halving
 from headstart.data.checks import image_checks
 from headstart.data.sources.reading import ImageRecord
 from headstart.data.splits import Roles
@@ -34,30 +40,30 @@ from headstart.workflow.plans import make_plan
 from headstart.workflow.shortlist_networks import CandidateNetworks
 
 MOST_CANDIDATES = 40
-"""Each must be downloaded and run: a search that finds more is refused."""
+"""Largest number of candidates of a search: each must be downloaded and run."""
 LEAST_OF_A_CLASS = 2
 
 
 @dataclass(frozen=True, slots=True)
 class ShortlistOptions:
-    """What is asked; None means: decide for me."""
+    """Options of a shortlist; None for defaults."""
 
     source: str
     """DATA."""
     models: tuple[str, ...] = ()
-    """Names of networks; or give `query`."""
+    """Names of networks; otherwise give `query`."""
     query: ModelQuery | None = None
-    """A search of the catalog in their place."""
-    keep: int = KEPT
+    """Search of the catalog, in place of names."""
+    keep: int = USUAL_LENGTH
     """Length of the list."""
     images: int | None = None
-    """Of the last round."""
+    """Number of images of the last round."""
     group: str | None = None
     """Pattern whose group 1 names what must stay together."""
     input_size: int | None = None
     """Side in pixels for all networks; None takes each one's own."""
     seed: int = 0
-    """Of the sample, the folds, and who reports: the one to train with."""
+    """Seed of the sample, the folds and the test set: the one to train with."""
     store: Path | None = None
     """Folder of the store; None is `$HEADSTART_HOME/store`."""
     noncommercial_weights: NoncommercialWeights = "refuse"
@@ -68,7 +74,7 @@ def shortlist(
     models: str | Sequence[str] = (),
     *,
     query: ModelQuery | None = None,
-    keep: int = KEPT,
+    keep: int = USUAL_LENGTH,
     images: int | None = None,
     group: str | None = None,
     input_size: int | None = None,
@@ -84,16 +90,16 @@ def shortlist(
         models: Names, or one text with commas between them.
         query: In place of names: a search, `headstart.networks.cards.search.ModelQuery(max_parameters=10e6)`.
         keep: Length of the list.
-        images: Of the last round; None: 512, or more for many classes.
+        images: Number in the last round; None: 512, or more for many classes.
         group: Regular expression on the image path; what its group 1 matches stays in one fold.
         input_size: Side in pixels for all; None takes each network's own.
-        seed: Give `train` the same, and no image that reports was seen here.
+        seed: Give `train` the same, so that its test images are not used here.
         store: Folder of the store; None is `$HEADSTART_HOME/store`.
         noncommercial_weights: refuse skips weights whose licence forbids commercial use.
-        progress: Told how far it is.
+        progress: Receives the progress.
 
     Raises:
-        HeadstartError: see its subclasses; Interrupted after Ctrl-C, with all features kept.
+        HeadstartError: see its subclasses; Interrupted after Ctrl-C, with all features stored.
     """
     names = models.split(",") if isinstance(models, str) else models
     options = ShortlistOptions(
@@ -112,7 +118,7 @@ def shortlist(
 
 
 def run_shortlist(options: ShortlistOptions, *, progress: Progress = no_progress) -> Shortlist:
-    """The same for options in one piece.
+    """Shortlist for given options.
 
     Raises:
         HeadstartError: see `shortlist`.
@@ -131,9 +137,9 @@ def run_shortlist(options: ShortlistOptions, *, progress: Progress = no_progress
         noncommercial_weights=options.noncommercial_weights,
         progress=progress,
     )
-    candidates = [Candidate.of(choice) for choice in choices.values()]
+    candidates = [ShortlistCandidate.of(choice) for choice in choices.values()]
     try:
-        rounds, failed = halve(
+        rounds, failed = run_halving(
             candidates,
             networks.features,
             sample.labels,
@@ -145,10 +151,10 @@ def run_shortlist(options: ShortlistOptions, *, progress: Progress = no_progress
         )
     except KeyboardInterrupt as stop:
         raise Interrupted(
-            f"stopped; {networks.computed} rows of features were computed and are kept in the store",
+            f"stopped; {networks.computed} rows of features are in the store",
             remedy="the same call computes only what is missing",
         ) from stop
-    ranking = places(candidates, rounds)
+    ranking = final_ranking(candidates, rounds)
     notes = (*sample.notes, *networks.notes)
     told = Circumstances("named" if sample.is_grouped else "unknown", notes, sample.unlearned)
     return Shortlist(
@@ -164,10 +170,10 @@ def run_shortlist(options: ShortlistOptions, *, progress: Progress = no_progress
 
 
 def _refuse_wrong(options: ShortlistOptions) -> None:
-    """Before anything is read.
+    """Refuse wrong options before anything is read.
 
     Raises:
-        PlanError: with every fault; or the input size is none.
+        PlanError: with every fault; or the input size is invalid.
     """
     faults = []
     if bool(options.models) == (options.query is not None):
@@ -181,7 +187,7 @@ def _refuse_wrong(options: ShortlistOptions) -> None:
 
 
 def _choices(options: ShortlistOptions) -> tuple[dict[str, ModelChoice], dict[str, str]]:
-    """Name in full -> network, and the repositories of the hub that cannot be reached now.
+    """Full name -> network, and hub repositories that cannot be reached.
 
     Raises:
         ModelError: a name is wrong, or the search finds nothing or too much.
@@ -226,7 +232,7 @@ class _Sample:
     seed: int
 
     @property
-    def labels(self) -> Labels:
+    def labels(self) -> LabelArray:
         index = {name: number for number, name in enumerate(self.classes)}
         return np.array([index[record.label] for record in self.records], np.int64)
 
@@ -234,12 +240,12 @@ class _Sample:
     def together(self) -> Together:
         return numbered([self.groups[record.id] for record in self.records])
 
-    def folds(self, images: int) -> Labels:
-        return dealt_folds(self.records[:images], self.groups, seed=self.seed)
+    def folds(self, images: int) -> LabelArray:
+        return stratified_folds(self.records[:images], self.groups, seed=self.seed)
 
     @property
     def unlearned(self) -> tuple[str, ...]:
-        """Classes that no fold can learn and be judged on."""
+        """Classes in a single group, which no fold can both train and validate on."""
         return classes_in_one_group(self.records, self.groups)
 
     @property
@@ -253,8 +259,8 @@ class _Sample:
     def figures(self) -> dict[str, Any]:
         return {
             "images": len(self.records),
-            "images_to_learn_from": len(self.roles.training_pool),
-            "reported_on": self.roles.test_source,
+            "training_images": len(self.roles.training_pool),
+            "tested_on": self.roles.test_source,
             "groups": len({self.groups[record.id] for record in self.records}),
             "seed": self.seed,
             "unreadable": self.unreadable,
@@ -262,11 +268,11 @@ class _Sample:
 
 
 def _sample(options: ShortlistOptions, progress: Progress) -> _Sample:
-    """The images of the last round, each read once.
+    """Images of the last round, each read once.
 
     Raises:
-        DataError: they cannot tell networks apart.
-        PlanError: fewer images are asked for than every class needs.
+        DataError: too few classes or groups to compare networks.
+        PlanError: fewer images are requested than every class needs.
     """
     part = DataPlan.from_options(source=options.source, group=options.group)
     named = divided_by_name(part, seed=options.seed)
@@ -277,7 +283,7 @@ def _sample(options: ShortlistOptions, progress: Progress) -> _Sample:
             [f"images: {options.images} must be >= {least}, two for each of {len(roles.classes)} classes"],
             source="the request",
         )
-    wanted = images_wanted(len(roles.training_pool), len(roles.classes), asked=options.images)
+    wanted = last_round_size(len(roles.training_pool), len(roles.classes), requested=options.images)
     some = nested_order(roles.training_pool, seed=options.seed)[:wanted]
     facts = read_watched(some, progress, near_duplicates="find")
     image_checks.refuse_unusable(facts, source=options.source, strict=False)
@@ -302,7 +308,7 @@ def _sample(options: ShortlistOptions, progress: Progress) -> _Sample:
     )
     if len(sample.unlearned) == len(classes):
         raise DataError(
-            f"all {len(classes)} classes lie in a single group each, so none can be both learned and judged",
+            f"all {len(classes)} classes lie in a single group each, so none can be both trained and validated on",
             expected="classes of at least two groups",
             remedy="add images of other groups, or loosen --group (or the column group)",
         )

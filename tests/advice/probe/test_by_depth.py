@@ -98,7 +98,7 @@ def test_a_curve_that_stops_names_where_and_what_adds_nothing():
     curve = curve_of((0.3, 3.0, 3.0, 3.0))
     assert (curve.stops_at, curve.falls_from) == ("stage1", None)
     assert "after stage1 and stops there" in curve.sentence
-    assert "what stage2 to stage3 learned elsewhere adds nothing" in curve.sentence
+    assert "so stage2 to stage3 add no significant information" in curve.sentence
 
 
 def test_a_curve_that_hardly_moves_does_not_rise():
@@ -112,7 +112,7 @@ def test_a_curve_that_falls_names_from_where():
     curve = curve_of((0.3, 1.0, 4.0, 0.5))
     assert (curve.best, curve.stops_at, curve.falls_from) == ("stage2", "stage2", "stage2")
     assert "falls to" in curve.sentence
-    assert "what follows stage2" in curve.sentence
+    assert "the groups after stage2" in curve.sentence
 
 
 def test_a_first_group_that_is_as_good_as_any_is_enough():
@@ -121,7 +121,7 @@ def test_a_first_group_that_is_as_good_as_any_is_enough():
 
 
 def test_noise_is_called_noise_and_one_group_has_no_curve():
-    assert "No group tells the classes apart" in curve_of((0.0, 0.0, 0.0, 0.0)).sentence
+    assert "No group is better than always predicting the largest class" in curve_of((0.0, 0.0, 0.0, 0.0)).sentence
     assert "the only group that can be read" in curve_of((3.0,)).sentence
 
 
@@ -140,7 +140,7 @@ def test_cka_says_what_tuning_has_moved():
     found = probe_depths(features, labels_of(), folds_of(), ALONE, names=NAMES, tuned=tuned)
     assert [one.cka for one in found.groups][:3] == pytest.approx([1, 1, 1])
     assert found.groups[3].cka < 0.9
-    assert "Tuning moved stage3 most" in found.sentence
+    assert "Fine-tuning changed stage3 most" in found.sentence
     still = probe_depths(features, labels_of(), folds_of(), ALONE, names=NAMES, tuned=features)
     assert "left its backbone as it was pretrained" in still.sentence
 

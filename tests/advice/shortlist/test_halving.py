@@ -16,16 +16,16 @@ from sklearn.preprocessing import StandardScaler
 
 from headstart.advice.shortlist.halving import (
     FIRST_OF_A_CLASS,
-    Judged,
+    NetworkScores,
     classes_in_one_group,
-    dealt_folds,
     difference,
-    images_wanted,
-    judge_features,
+    last_round_size,
     nested_order,
     ranked,
+    remaining_networks,
     round_sizes,
-    who_stays,
+    score_features,
+    stratified_folds,
 )
 from headstart.data.sources.reading import ImageRecord
 from headstart.measures.intervals import wilson_interval
@@ -47,11 +47,11 @@ def records(**counts: int) -> list[ImageRecord]:
     return [ImageRecord(f"{label}/{n:03d}.jpg", label, "all") for label, count in counts.items() for n in range(count)]
 
 
-def judged(
+def scores(
     model: str, losses: np.ndarray, correct: np.ndarray | None = None, together: np.ndarray | None = None
-) -> Judged:
+) -> NetworkScores:
     right = np.ones(len(losses), bool) if correct is None else correct
-    return Judged(model, np.asarray(losses, np.float64), right, (0.0, 1.0), 1.0, 0.0, 0.0, 0.0, together)
+    return NetworkScores(model, np.asarray(losses, np.float64), right, (0.0, 1.0), 1.0, 0.0, 0.0, 0.0, together)
 
 
 @given(counts=st.lists(st.integers(2, 60), min_size=2, max_size=6), seed=st.integers(0, 9), share=st.floats(0.1, 1))
@@ -87,19 +87,19 @@ def test_sizes_as_the_guide_says_them():
     assert round_sizes(195, 2) == (64, 128, 195)
     assert round_sizes(90, 2) == (90,)
     assert round_sizes(1000, 100) == (400, 1000)
-    assert images_wanted(5000, 10, asked=None) == 512
-    assert images_wanted(5000, 100, asked=None) == 800
-    assert images_wanted(300, 10, asked=None) == 300
-    assert images_wanted(5000, 10, asked=200) == 200
+    assert last_round_size(5000, 10, requested=None) == 512
+    assert last_round_size(5000, 100, requested=None) == 800
+    assert last_round_size(300, 10, requested=None) == 300
+    assert last_round_size(5000, 10, requested=200) == 200
 
 
 def test_folds_keep_groups_together():
     images = records(a=12, b=12)
     groups = {one.id: str(n // 3) for n, one in enumerate(images)}
-    folds = dealt_folds(images, groups, seed=0)
+    folds = stratified_folds(images, groups, seed=0)
     assert len(set(folds)) == 5
     assert all(len({f for f, one in zip(folds, images, strict=True) if groups[one.id] == g}) == 1 for g in "0123")
-    assert set(dealt_folds(images, {one.id: one.label for one in images}, seed=0)) == {0, 1}
+    assert set(stratified_folds(images, {one.id: one.label for one in images}, seed=0)) == {0, 1}
 
 
 def test_classes_that_no_fold_can_learn_and_be_judged_on_are_found():
@@ -112,7 +112,7 @@ def test_classes_that_no_fold_can_learn_and_be_judged_on_are_found():
 def test_two_groups_of_a_class_each_are_judged_without_a_fault():
     """Each fold is asked about a class that it has not learned: wrong everywhere, and a number all the same."""
     features, labels = clouds(40, 6, 2)
-    found = judge_features("net", features, labels, labels, labels, num_classes=2)
+    found = score_features("net", features, labels, labels, labels, num_classes=2)
     assert found.accuracy == found.knn_accuracy == 0
     assert np.isfinite([*found.losses_N, *found.accuracy_interval, found.log_me, found.h_score]).all()
 
@@ -120,11 +120,11 @@ def test_two_groups_of_a_class_each_are_judged_without_a_fault():
 def test_the_probe_is_a_cross_validated_ridge_regression():
     features, labels = clouds(90, 12, 3)
     folds = folds_of(90)
-    found = judge_features("net", features, labels, folds, np.arange(90), num_classes=3)
+    found = score_features("net", features, labels, folds, np.arange(90), num_classes=3)
     scores, scaled = np.empty((90, 3)), StandardScaler().fit_transform(features)
     for fold in np.unique(folds):
         fit = folds != fold
-        alpha = found.strength * fit.sum()
+        alpha = found.l2_penalty * fit.sum()
         model = Ridge(alpha).fit(scaled[fit], np.eye(3)[labels[fit]])
         scores[~fit] = model.predict(scaled[~fit])
     assert (found.correct_N == (scores.argmax(axis=1) == labels)).mean() > 0.97
@@ -144,7 +144,7 @@ def test_better_features_are_judged_better_by_all_four():
     order = []
     for spread in (0.5, 6.0):
         features, labels = clouds(120, 24, 3, spread=spread)
-        one = judge_features("net", features, labels, folds_of(120), np.arange(120), num_classes=3)
+        one = score_features("net", features, labels, folds_of(120), np.arange(120), num_classes=3)
         order.append((-one.log_loss, one.accuracy, one.log_me, one.h_score, one.knn_accuracy))
     assert all(better > worse for better, worse in zip(*order, strict=True))
 
@@ -152,20 +152,20 @@ def test_better_features_are_judged_better_by_all_four():
 def test_the_worse_half_leaves_but_for_who_ties_with_the_last_that_stays():
     rng = np.random.default_rng(0)
     base = rng.exponential(0.5, 64)
-    asked = [judged(name, base + shift) for name, shift in (("d", 0.6), ("a", 0.0), ("c", 0.4), ("b", 0.2))]
-    assert who_stays(asked, keep=1) == ("a", "b")
-    assert who_stays(asked, keep=3) == ("a", "b", "c")
-    assert who_stays(asked, keep=9) == ("a", "b", "c", "d")
-    tied = judged("e", base + 0.2 + rng.normal(0.05, 1, 64))
-    assert "e" in who_stays([*asked, tied], keep=1)
-    assert [one.model for one in ranked(asked)] == ["a", "b", "c", "d"]
+    requested = [scores(name, base + shift) for name, shift in (("d", 0.6), ("a", 0.0), ("c", 0.4), ("b", 0.2))]
+    assert remaining_networks(requested, keep=1) == ("a", "b")
+    assert remaining_networks(requested, keep=3) == ("a", "b", "c")
+    assert remaining_networks(requested, keep=9) == ("a", "b", "c", "d")
+    tied = scores("e", base + 0.2 + rng.normal(0.05, 1, 64))
+    assert "e" in remaining_networks([*requested, tied], keep=1)
+    assert [one.model for one in ranked(requested)] == ["a", "b", "c", "d"]
 
 
 def test_the_difference_is_that_of_a_paired_t_test():
     rng = np.random.default_rng(1)
     first, second = rng.exponential(0.4, 80), rng.exponential(0.6, 80)
     right, wrong = rng.random(80) < 0.9, rng.random(80) < 0.8
-    found = difference(judged("a", first, right), judged("b", second, wrong))
+    found = difference(scores("a", first, right), scores("b", second, wrong))
     expected = ttest_rel(second, first).confidence_interval()
     assert found.log_loss_interval == pytest.approx((expected.low, expected.high))
     assert found.log_loss == pytest.approx(second.mean() - first.mean())
@@ -174,13 +174,13 @@ def test_the_difference_is_that_of_a_paired_t_test():
     assert found.is_tie == (expected.low <= 0 <= expected.high)
 
 
-def alike(rng: np.random.Generator, spread: float) -> tuple[Judged, Judged, np.ndarray]:
+def alike(rng: np.random.Generator, spread: float) -> tuple[NetworkScores, NetworkScores, np.ndarray]:
     """Two networks on 20 patients with ten images each, whose losses differ by patient alone; the second is as good."""
     patients = np.repeat(np.arange(20), 10)
     gaps = np.repeat(rng.normal(0, spread, 20), 10) + rng.normal(0, 0.05, 200)
     right = np.repeat(rng.random((2, 20)) < 0.7, 10, axis=1)
     base = rng.exponential(0.5, 200)
-    return judged("a", base, right[0], patients), judged("b", base + gaps, right[1], patients), patients
+    return scores("a", base, right[0], patients), scores("b", base + gaps, right[1], patients), patients
 
 
 def test_images_of_one_patient_decide_nothing_together():
@@ -212,15 +212,15 @@ def test_intervals_of_a_difference_are_wider_by_patient():
 def test_few_patients_put_no_network_out():
     first, second, _ = alike(np.random.default_rng(0), 0.5)
     worse = replace(second, losses_N=second.losses_N - (second.losses_N - first.losses_N).mean() + 0.1)
-    assert who_stays([first, worse], keep=1) == ("a", "b")
-    assert who_stays([replace(first, together_N=None), replace(worse, together_N=None)], keep=1) == ("a",)
+    assert remaining_networks([first, worse], keep=1) == ("a", "b")
+    assert remaining_networks([replace(first, together_N=None), replace(worse, together_N=None)], keep=1) == ("a",)
 
 
 def test_verdicts():
     base = np.linspace(0.1, 1, 32)
-    same = difference(judged("a", base), judged("b", base))
+    same = difference(scores("a", base), scores("b", base))
     assert same.to_dict()["verdict"] == "tie"
-    assert difference(judged("a", base), judged("b", base + 1)).to_dict()["verdict"] == "a is better"
-    assert difference(judged("a", base + 1), judged("b", base)).to_dict()["verdict"] == "b is better"
+    assert difference(scores("a", base), scores("b", base + 1)).to_dict()["verdict"] == "a is better"
+    assert difference(scores("a", base + 1), scores("b", base)).to_dict()["verdict"] == "b is better"
     with pytest.raises(ValueError, match="32 and 8 images"):
-        difference(judged("a", base), judged("b", base[:8]))
+        difference(scores("a", base), scores("b", base[:8]))

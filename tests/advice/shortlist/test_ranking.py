@@ -7,7 +7,16 @@ import json
 import numpy as np
 import pytest
 
-from headstart.advice.shortlist.ranking import IMAGENET, PROBE, Candidate, Round, Shortlist, halve, places, scores_of
+from headstart.advice.shortlist.ranking import (
+    IMAGENET,
+    PROBE,
+    HalvingRound,
+    Shortlist,
+    ShortlistCandidate,
+    final_ranking,
+    run_halving,
+    scores_of,
+)
 from headstart.errors import MissingExtraError, ModelError
 from headstart.measures.intervals import share_interval
 from headstart.networks.cards.catalog import ModelChoice
@@ -18,11 +27,11 @@ SPREAD = {"best": 0.5, "good": 1.8, "fair": 4.0, "poor": 12.0, "none": 40.0}
 LABELS = np.arange(COUNT) % 2
 
 
-def candidate(name: str, top1: float | None = 70.0, gmacs: float | None = 1.0) -> Candidate:
-    return Candidate(name, top1, 1_000_000, gmacs, None)
+def candidate(name: str, top1: float | None = 70.0, gmacs: float | None = 1.0) -> ShortlistCandidate:
+    return ShortlistCandidate(name, top1, 1_000_000, gmacs, None)
 
 
-def features_of(one: Candidate, images: int) -> np.ndarray:
+def features_of(one: ShortlistCandidate, images: int) -> np.ndarray:
     rng = np.random.default_rng(sorted(SPREAD).index(one.name))
     centres = np.where(LABELS[:, None] == 1, 1.0, -1.0) / np.sqrt(WIDTH)
     return (centres + rng.normal(0, SPREAD[one.name] / np.sqrt(WIDTH), (COUNT, WIDTH))).astype(np.float32)[:images]
@@ -39,25 +48,27 @@ OPTIONS = {"num_classes": 2}
 
 
 @pytest.fixture(scope="module")
-def found() -> tuple[Round, ...]:
-    rounds, skipped = halve(CANDIDATES, features_of, LABELS, ALONE, folds_of, keep=2, **OPTIONS)
+def found() -> tuple[HalvingRound, ...]:
+    rounds, skipped = run_halving(CANDIDATES, features_of, LABELS, ALONE, folds_of, keep=2, **OPTIONS)
     assert skipped == {}
     return rounds
 
 
 @pytest.fixture(scope="module")
-def answer(found: tuple[Round, ...]) -> Shortlist:
-    return Shortlist("photos", ("a", "b"), places(CANDIDATES, found), 2, found, {"gone": "no network"}, ("mind",))
+def answer(found: tuple[HalvingRound, ...]) -> Shortlist:
+    return Shortlist(
+        "photos", ("a", "b"), final_ranking(CANDIDATES, found), 2, found, {"gone": "no network"}, ("mind",)
+    )
 
 
-def test_the_worse_leave_early_and_the_better_are_asked_about_everything(found: tuple[Round, ...]):
+def test_the_worse_leave_early_and_the_better_are_asked_about_everything(found: tuple[HalvingRound, ...]):
     first, last = found[0], found[-1]
     assert (first.images, last.images) == (64, COUNT)
-    assert {one.model for one in first.judged} == set(SPREAD)
-    assert "none" in first.left
-    assert {one.model for one in last.judged} == {"best", "good"}
-    assert last.left == ()
-    assert all(len(one.losses_N) == each.images for each in found for one in each.judged)
+    assert {one.model for one in first.scores} == set(SPREAD)
+    assert "none" in first.dropped
+    assert {one.model for one in last.scores} == {"best", "good"}
+    assert last.dropped == ()
+    assert all(len(one.losses_N) == each.images for each in found for one in each.scores)
 
 
 def test_the_order_is_that_of_what_the_features_are_worth(answer: Shortlist):
@@ -93,9 +104,11 @@ def test_json_is_plain_and_whole(answer: Shortlist):
 def test_networks_alike_tie_and_the_cheapest_is_named():
     twins = [candidate("best", gmacs=2.0), candidate("good", gmacs=None), candidate("fair", gmacs=0.5)]
     same = {one.name: features_of(CANDIDATES[0], COUNT) for one in twins}
-    rounds, _ = halve(twins, lambda one, images: same[one.name][:images], LABELS, ALONE, folds_of, keep=1, **OPTIONS)
-    assert {one.model for one in rounds[-1].judged} == {"best", "good", "fair"}  # nobody leaves for nothing
-    answer = Shortlist("photos", ("a", "b"), places(twins, rounds), 1, rounds)
+    rounds, _ = run_halving(
+        twins, lambda one, images: same[one.name][:images], LABELS, ALONE, folds_of, keep=1, **OPTIONS
+    )
+    assert {one.model for one in rounds[-1].scores} == {"best", "good", "fair"}  # nobody leaves for nothing
+    answer = Shortlist("photos", ("a", "b"), final_ranking(twins, rounds), 1, rounds)
     assert answer.first_two is not None
     assert answer.first_two.is_tie
     assert set(answer.tied) == {"best", "good", "fair"}
@@ -103,56 +116,56 @@ def test_networks_alike_tie_and_the_cheapest_is_named():
 
 
 def test_as_many_as_are_kept_are_asked_once_about_everything():
-    rounds, _ = halve(CANDIDATES[:2], features_of, LABELS, ALONE, folds_of, keep=3, **OPTIONS)
+    rounds, _ = run_halving(CANDIDATES[:2], features_of, LABELS, ALONE, folds_of, keep=3, **OPTIONS)
     assert [each.images for each in rounds] == [COUNT]
 
 
 def test_who_cannot_be_had_is_named_and_the_others_go_on():
-    def some(one: Candidate, images: int) -> np.ndarray:
+    def some(one: ShortlistCandidate, images: int) -> np.ndarray:
         if one.name == "good":
             raise ModelError("its weights cannot be downloaded", remedy="put them there")
         if one.name == "poor":
             raise MissingExtraError("timm is not installed")
         return features_of(one, images)
 
-    rounds, skipped = halve(CANDIDATES, some, LABELS, ALONE, folds_of, keep=1, **OPTIONS)
+    rounds, skipped = run_halving(CANDIDATES, some, LABELS, ALONE, folds_of, keep=1, **OPTIONS)
     assert skipped == {"good": "its weights cannot be downloaded; put them there", "poor": "timm is not installed"}
-    assert places(CANDIDATES, rounds)[0].candidate.name == "best"
+    assert final_ranking(CANDIDATES, rounds)[0].candidate.name == "best"
 
-    def nobody(one: Candidate, images: int) -> np.ndarray:
+    def nobody(one: ShortlistCandidate, images: int) -> np.ndarray:
         raise ModelError(f"{one.name} is gone")
 
-    with pytest.raises(ModelError, match=r"none of 5 networks can be had \(best: best is gone; good"):
-        halve(CANDIDATES, nobody, LABELS, ALONE, folds_of, keep=1, **OPTIONS)
+    with pytest.raises(ModelError, match=r"none of 5 networks can be run \(best: best is gone; good"):
+        run_halving(CANDIDATES, nobody, LABELS, ALONE, folds_of, keep=1, **OPTIONS)
 
 
 def test_a_round_that_would_hold_one_group_is_left_out():
     """The first 150 images show one patient: no fold could be judged on them."""
     together = np.where(np.arange(COUNT) < 150, 0, np.arange(COUNT))
-    asked: list[int] = []
+    requested: list[int] = []
 
     def folds(images: int) -> np.ndarray:
-        asked.append(images)
+        requested.append(images)
         return np.where(np.arange(images) < 150, 0, 1)
 
-    rounds, skipped = halve(CANDIDATES, features_of, LABELS, together, folds, keep=1, **OPTIONS)
-    assert asked == [each.images for each in rounds] == [COUNT]
+    rounds, skipped = run_halving(CANDIDATES, features_of, LABELS, together, folds, keep=1, **OPTIONS)
+    assert requested == [each.images for each in rounds] == [COUNT]
     assert not skipped
-    assert {len(one.groups_N) for one in rounds[-1].judged} == {COUNT}
+    assert {len(one.groups_N) for one in rounds[-1].scores} == {COUNT}
 
 
 def test_rounds_hand_the_groups_of_their_images_on():
     """In pairs that are alike, intervals are those of half as many images."""
     together = ALONE // 2
-    rounds, _ = halve(CANDIDATES[:1], features_of, LABELS, together, folds_of, keep=1, **OPTIONS)
-    (one,) = rounds[-1].judged
+    rounds, _ = run_halving(CANDIDATES[:1], features_of, LABELS, together, folds_of, keep=1, **OPTIONS)
+    (one,) = rounds[-1].scores
     assert one.groups_N.tolist() == together.tolist()
     assert one.accuracy_interval == share_interval(one.correct_N, together)
 
 
 def test_one_network_is_an_answer_without_a_second():
-    rounds, _ = halve(CANDIDATES[:1], features_of, LABELS, ALONE, folds_of, keep=3, **OPTIONS)
-    answer = Shortlist("photos", ("a", "b"), places(CANDIDATES[:1], rounds), 3, rounds)
+    rounds, _ = run_halving(CANDIDATES[:1], features_of, LABELS, ALONE, folds_of, keep=3, **OPTIONS)
+    answer = Shortlist("photos", ("a", "b"), final_ranking(CANDIDATES[:1], rounds), 3, rounds)
     assert answer.first_two is None
     assert answer.agreement == []
     assert answer.to_dict()["first_two"] is None
@@ -160,14 +173,14 @@ def test_one_network_is_an_answer_without_a_second():
 
 def test_rounds_are_told_who_is_left():
     told: list[tuple[int, int]] = []
-    halve(
+    run_halving(
         CANDIDATES,
         features_of,
         LABELS,
         ALONE,
         folds_of,
         keep=1,
-        on_round=lambda left, images: told.append((len(left), images)),
+        on_round=lambda dropped, images: told.append((len(dropped), images)),
         **OPTIONS,
     )
     assert told[0] == (5, 64)
@@ -176,16 +189,16 @@ def test_rounds_are_told_who_is_left():
 
 
 def test_a_card_becomes_a_candidate_and_a_file_keeps_its_architectures_accuracy(tmp_path):
-    lite = Candidate.of(find_model("tf_efficientnet_lite0"))
+    lite = ShortlistCandidate.of(find_model("tf_efficientnet_lite0"))
     assert (lite.imagenet_top1, lite.weights) == (74.846, "published")
-    own = Candidate.of(ModelChoice(find_model("resnet18").card, tmp_path / "mine.safetensors"))
+    own = ShortlistCandidate.of(ModelChoice(find_model("resnet18").card, tmp_path / "mine.safetensors"))
     assert own.weights == "own file"
     assert own.name.startswith("resnet18:file:")
-    assert lite.cost < own.cost < Candidate("unknown", None, 1, None, None).cost
+    assert lite.cost < own.cost < ShortlistCandidate("unknown", None, 1, None, None).cost
 
 
-def test_scores_rise_with_quality_for_every_judge(found: tuple[Round, ...]):
-    scores = scores_of(CANDIDATES, found[0].judged)
+def test_scores_rise_with_quality_for_every_judge(found: tuple[HalvingRound, ...]):
+    scores = scores_of(CANDIDATES, found[0].scores)
     assert list(scores) == [PROBE, "LogME", "H-score", "kNN", IMAGENET]
     for judge in list(scores)[:4]:
         assert scores[judge]["best"] > scores[judge]["none"]

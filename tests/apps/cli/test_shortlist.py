@@ -10,8 +10,16 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from headstart.advice.shortlist.halving import Judged
-from headstart.advice.shortlist.ranking import IMAGENET, PROBE, Agreement, Candidate, Place, Round, Shortlist
+from headstart.advice.shortlist.halving import NetworkScores
+from headstart.advice.shortlist.ranking import (
+    IMAGENET,
+    PROBE,
+    Agreement,
+    HalvingRound,
+    RankedNetwork,
+    Shortlist,
+    ShortlistCandidate,
+)
 from headstart.apps.cli.main import app
 from headstart.apps.cli.shortlist import shortlist_text
 from headstart.apps.cli.text.printing import WIDTH
@@ -21,8 +29,8 @@ from headstart.workflow import shortlisting
 
 FIGURES = {
     "images": 128,
-    "images_to_learn_from": 900,
-    "reported_on": "val",
+    "training_images": 900,
+    "tested_on": "val",
     "groups": 128,
     "seed": 0,
     "unreadable": {},
@@ -33,15 +41,15 @@ FIGURES = {
 }
 
 
-def place(name: str, loss: float, *, images: int = 128, top1: float | None = 75.0) -> Place:
+def place(name: str, loss: float, *, images: int = 128, top1: float | None = 75.0) -> RankedNetwork:
     losses = np.full(images, loss) + np.linspace(-0.1, 0.1, images)
-    judged = Judged(name, losses, np.arange(images) < 0.9 * images, (0.83, 0.94), 1.0, -0.2, 0.7, 0.88)
-    return Place(Candidate(name, top1, 4_650_000, 0.39, None), judged, images)
+    scores = NetworkScores(name, losses, np.arange(images) < 0.9 * images, (0.83, 0.94), 1.0, -0.2, 0.7, 0.88)
+    return RankedNetwork(ShortlistCandidate(name, top1, 4_650_000, 0.39, None), scores, images)
 
 
-def made(*places: Place, **others: object) -> Shortlist:
+def made(*places: RankedNetwork, **others: object) -> Shortlist:
     agreements = (Agreement(PROBE, "LogME", 1.0, 3), Agreement(PROBE, IMAGENET, None, 3))
-    last = Round(128, tuple(p.judged for p in places if p.images == 128), agreements)
+    last = HalvingRound(128, tuple(p.scores for p in places if p.images == 128), agreements)
     return Shortlist("my photos", ("ant", "bee"), places, 2, (last,), figures=FIGURES, **others)
 
 

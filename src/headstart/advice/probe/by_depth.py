@@ -1,8 +1,8 @@
 """How much of a network transfers to a user's images, measured after every layer group.
 
-A linear probe (Alain & Bengio 2016) and the nearest neighbours say how well the classes can be told from what a group
-gives; CKA (Kornblith et al. 2019) says how far tuning has moved it. Beside them stands the share that teaching material
-says transfers, a rule of thumb. Pure functions of features: no network is run here.
+A linear probe (Alain & Bengio 2016) and nearest neighbours measure how well a group separates the classes;
+CKA (Kornblith et al. 2019) measures how far fine-tuning has changed them. Next to them stands the share that transfers
+according to teaching material, a rule of thumb. Pure functions of features: no network is run here.
 """
 
 from __future__ import annotations
@@ -27,22 +27,22 @@ from headstart.solvers.head_solver import head_problem
 from headstart.solvers.logistic import choose_in_blocks
 from headstart.solvers.rows import MatrixRows
 
-Features: TypeAlias = Mapping[str, npt.NDArray[np.float32]]
+GroupFeatures: TypeAlias = Mapping[str, npt.NDArray[np.float32]]
 """Layer group -> (N, F), stem to last stage."""
-Labels: TypeAlias = npt.NDArray[np.int64]
-Right: TypeAlias = npt.NDArray[np.bool_]
-"""(N,) whether each image was told rightly."""
+LabelVector: TypeAlias = npt.NDArray[np.int64]
+CorrectVector: TypeAlias = npt.NDArray[np.bool_]
+"""(N,) whether each image was classified correctly."""
 
-FOLDS = 5
+PROBE_FOLDS = 5
 CHANCE = 0.05
-"""A difference between two layer groups counts if it would come by chance less often than this."""
-UNMOVED = 0.9999
-"""A CKA from here on is that of features that nobody moved."""
+"""Significance level of a difference between two layer groups."""
+UNCHANGED_CKA = 0.9999
+"""CKA from which features count as unchanged."""
 
 
 @dataclass(frozen=True, slots=True)
 class GroupProbe:
-    """What one layer group tells of the classes."""
+    """Metrics of one layer group."""
 
     group: str
     position: int
@@ -50,53 +50,53 @@ class GroupProbe:
     count: int
     """Groups before the head."""
     detects: str
-    """What such depths detect (`headstart.knowledge.transfer.DEPTHS`)."""
+    """Features that such depths detect (`headstart.knowledge.transfer.DEPTHS`)."""
     literature_share: float
-    """Of what such depths have learned, the share that transfers: a rule of thumb of teaching material, 0..1."""
+    """Share of the features of such depths that transfers, 0..1: a rule of thumb of teaching material."""
     default_action: str
     accuracy: float
-    """Of a linear probe, out of fold."""
+    """Accuracy of a linear probe, out of fold."""
     accuracy_interval: tuple[float, float]
-    """95 %, see `intervals.share_interval`."""
+    """95 % interval, see `intervals.share_interval`."""
     knn_accuracy: float
-    """Of the nearest neighbours, out of fold."""
+    """Accuracy of the nearest neighbours, out of fold."""
     knn_interval: tuple[float, float]
     cka: float | None
-    """To the same group of the fine-tuned network; None without one."""
+    """CKA with the same group of the fine-tuned network; None without one."""
     features: int
-    """Length of the vector that was probed."""
+    """Length of the feature vector."""
 
 
 @dataclass(frozen=True, slots=True)
 class DepthCurve:
-    """The groups stem to last stage, and where the curve stops."""
+    """Metrics of all groups, stem to last stage, and where the curve stops rising."""
 
     groups: tuple[GroupProbe, ...]
     best: str
     """The group with the highest accuracy, of equal ones the first."""
     stops_at: str
-    """The first group that the best one does not beat beyond chance: what follows adds nothing that can be told."""
+    """First group that the best one does not beat significantly: later groups add nothing significant."""
     falls_from: str | None
-    """The best group, where it beats the last one beyond chance: late groups then have let go of what is needed."""
+    """Best group if it beats the last one significantly: late groups then have lost useful information."""
     majority_share: float
-    """Accuracy of always naming the largest class."""
+    """Accuracy of always predicting the largest class."""
     images: int
     folds: int
     neighbours: int
-    """That voted."""
+    """Number of nearest neighbours that vote."""
 
     @property
     def sentence(self) -> str:
-        """What it means, in words."""
+        """Interpretation in sentences."""
         return " ".join(filter(None, (_of_depth(self), _of_neighbours(self), _of_tuning(self.groups))))
 
     def rows(self) -> list[dict[str, Any]]:
-        """The groups as plain values for JSON."""
+        """Groups as plain values for JSON."""
         pairs = ("accuracy_interval", "knn_interval")
         return [{**asdict(one), **{name: list(getattr(one, name)) for name in pairs}} for one in self.groups]
 
 
-def folds_by_group(records: Sequence[ImageRecord], groups: Mapping[str, str], *, seed: int) -> Labels:
+def folds_by_group(records: Sequence[ImageRecord], groups: Mapping[str, str], *, seed: int) -> LabelVector:
     """Fold of each image, whole groups in one fold; fewer than FOLDS where a class has fewer groups.
 
     Args:
@@ -105,7 +105,7 @@ def folds_by_group(records: Sequence[ImageRecord], groups: Mapping[str, str], *,
         seed: Of the deal.
 
     Raises:
-        DataError: a class lies in one group, so it cannot be both learned and judged; or there is one class.
+        DataError: a class lies in one group, so it cannot be both trained and validated on; or there is one class.
     """
     held: dict[str, set[str]] = {}
     for record in records:
@@ -115,29 +115,29 @@ def folds_by_group(records: Sequence[ImageRecord], groups: Mapping[str, str], *,
     label, smallest = min(((name, len(names)) for name, names in held.items()), key=lambda one: (one[1], one[0]))
     if smallest < 2:
         raise DataError(
-            f"class {label!r} lies in a single group, so it cannot be both learned and judged",
+            f"class {label!r} lies in a single group, so it cannot be both trained and validated on",
             expected="every class in at least two groups",
             remedy="add images of it, or loosen --group, --limit or the column group",
         )
-    return np.array(deal_folds(records, dict(groups), most=FOLDS, seed=seed), np.int64)
+    return np.array(deal_folds(records, dict(groups), most=PROBE_FOLDS, seed=seed), np.int64)
 
 
 def probe_depths(
-    features: Features,
-    labels_N: Labels,  # noqa: N803 - shapes
-    folds_N: Labels,  # noqa: N803
+    features: GroupFeatures,
+    labels_N: LabelVector,  # noqa: N803 - shapes
+    folds_N: LabelVector,  # noqa: N803
     together_N: Together,  # noqa: N803
     *,
     names: Sequence[str],
-    tuned: Features | None = None,
+    tuned: GroupFeatures | None = None,
     on_group: Callable[[int], object] = lambda count: None,
 ) -> DepthCurve:
-    """Cross-validate a linear probe and the nearest neighbours on what every layer group gives.
+    """Cross-validated accuracy of a linear probe and of nearest neighbours after every layer group.
 
     The probe's penalty is chosen by log loss on the same out-of-fold predictions, from a grid of six.
 
     Args:
-        features: Of every group that can be read.
+        features: Of every readable group.
         labels_N: Class of each image, 0..K-1.
         folds_N: Fold of each image.
         together_N: Number of the patient, scene or book that each image is of; those of one lie in one fold.
@@ -182,23 +182,23 @@ def probe_depths(
     )
 
 
-def _probed(rows: MatrixRows, labels_N: Labels, folds_N: Labels, classes: int) -> Right:  # noqa: N803
-    """Whether a linear head that has not seen an image's fold tells it rightly."""
+def _probed(rows: MatrixRows, labels_N: LabelVector, folds_N: LabelVector, classes: int) -> CorrectVector:  # noqa: N803
+    """(N,) whether a linear head fitted without an image's fold classifies it correctly."""
     choice = head_problem(rows, labels_N, classes).choose(folds_N)
-    if choice.sample is not None:  # of very many images only some were asked for the strength: now all are
+    if choice.sample is not None:  # with very many images the L2 penalty was chosen on a sample: now all are classified
         strengths = (choice.l2_penalty,)
         choice = choose_in_blocks(rows, labels_N, classes, axes_of(rows), folds_N, l2_penalties=strengths)
-    told: Right = choice.out_of_fold_NK.argmax(axis=1) == labels_N
-    return told
+    correct: CorrectVector = choice.out_of_fold_NK.argmax(axis=1) == labels_N
+    return correct
 
 
-def beats(a_N: Right, b_N: Right, together_N: Together) -> bool:  # noqa: N803 - shapes
-    """Whether A is right more often than B in more groups of images than chance explains: one-sided sign test, exact.
+def beats(a_N: CorrectVector, b_N: CorrectVector, together_N: Together) -> bool:  # noqa: N803 - shapes
+    """Whether A is significantly better than B over groups of images: exact one-sided sign test.
 
-    A group counts once, however many images it has; where every image stands alone this is McNemar's test (1947).
+    A group counts once, however many images it has; without groups this is McNemar's test (1947).
 
     Args:
-        a_N: Whether A is right on each image.
+        a_N: Whether A is correct on each image.
         b_N: The same for B.
         together_N: Number of the group of each.
     """
@@ -213,21 +213,21 @@ def _of_depth(curve: DepthCurve) -> str:
     best, stop = by_name[curve.best], by_name[curve.stops_at]
     if best.accuracy_interval[0] <= curve.majority_share:
         return (
-            f"No group tells the classes apart better than always naming the largest one ({curve.majority_share:.2f}): "
-            "the network sees nothing in these images that a linear head could use."
+            f"No group is better than always predicting the largest class ({curve.majority_share:.2f}): it has no "
+            "features of these images that a linear head could use."
         )
     if len(curve.groups) == 1:
         return f"The probe reaches {last.accuracy:.2f} after {last.group}, the only group that can be read."
     if curve.falls_from is not None:
         return (
             f"The probe rises from {first.accuracy:.2f} after {first.group} to {best.accuracy:.2f} after {best.group} "
-            f"and falls to {last.accuracy:.2f} after {last.group}: the late groups have let go of what these images "
-            f"need, so tune or replace what follows {best.group}."
+            f"and falls to {last.accuracy:.2f} after {last.group}: the late groups have lost information that these "
+            f"images need, so fine-tune or replace the groups after {best.group}."
         )
     if stop is last:
         return (
             f"The probe rises from {first.accuracy:.2f} after {first.group} to {last.accuracy:.2f} after {last.group}, "
-            "and no earlier group is as good: what the whole network learned is of use to these images."
+            "and no earlier group is as good: the whole network is useful for these images."
         )
     rest = [one.group for one in curve.groups if one.position > stop.position]
     named = rest[0] if len(rest) == 1 else f"{rest[0]} to {rest[-1]}"
@@ -236,8 +236,8 @@ def _of_depth(curve: DepthCurve) -> str:
         verb = "rises" if stop.accuracy > first.accuracy_interval[1] else "goes"
         start = f"{verb} from {first.accuracy:.2f} after {first.group} to {stop.accuracy:.2f} after {stop.group}"
     return (
-        f"The probe {start} and stops there: no later group is better beyond chance, so what {named} learned "
-        "elsewhere adds nothing that these images show: if anything is tuned, it is this."
+        f"The probe {start} and stops there: no later group is significantly better, so {named} add no significant "
+        "information on these images: if any groups are fine-tuned, these."
     )
 
 
@@ -246,8 +246,8 @@ def _of_neighbours(curve: DepthCurve) -> str:
     near = max(curve.groups, key=lambda one: one.knn_accuracy)
     if near.knn_interval[0] > best.accuracy_interval[1]:
         return (
-            f"The nearest neighbours do better ({near.knn_accuracy:.2f} after {near.group}): the classes lie in "
-            "clusters that a line does not part."
+            f"The nearest neighbours do better ({near.knn_accuracy:.2f} after {near.group}): the classes form "
+            "clusters that are not linearly separable."
         )
     return ""
 
@@ -257,6 +257,6 @@ def _of_tuning(groups: Sequence[GroupProbe]) -> str:
     if not measured:
         return ""
     (least, moved), (most, kept) = min(measured), max(measured)
-    if least >= UNMOVED:
-        return "The run left its backbone as it was pretrained: CKA is 1 after every group."
-    return f"Tuning moved {moved} most (CKA {least:.2f}) and {kept} least ({most:.2f})."
+    if least >= UNCHANGED_CKA:
+        return "The run did not change its backbone: CKA is 1 after every group."
+    return f"Fine-tuning changed {moved} most (CKA {least:.2f}) and {kept} least ({most:.2f})."

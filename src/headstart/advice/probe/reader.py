@@ -1,6 +1,6 @@
-"""A network read after every layer group in one pass: pooled features, and where each channel is strongest.
+"""Features after every layer group in one pass: pooled, and the strongest position of each channel.
 
-What leaves the last stage is often pooled already; its map is then caught from the last layer that makes one.
+The output of the last stage is often pooled already; its map is then taken from the last layer that has one.
 """
 
 from __future__ import annotations
@@ -26,25 +26,25 @@ from headstart.machine import device_of
 from headstart.networks.groups.layers import LayerGroup, owner_by_path
 
 WIDEST = 4096
-"""A longer vector is a map that was flattened: it is read from the map, pooled."""
+"""Longer vectors are flattened maps: they are read from the map, pooled."""
 
 FIELD_IMAGES = 8
-"""On which receptive fields are measured."""
+"""Number of images on which receptive fields are measured."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What one layer group gave for some images."""
+    """Features of one layer group for some images."""
 
     pooled_BF: npt.NDArray[np.float32]  # noqa: N815 - shapes
     strongest_BC: npt.NDArray[np.float32] | None  # noqa: N815
     """Each channel's largest value over the positions; None where the group has none."""
     positions_BC: npt.NDArray[np.int64] | None  # noqa: N815
-    """Where that is, row by row."""
+    """Index of that position, row by row."""
 
 
 class DepthReader:
-    """Reads one network; nothing of it is changed but that it is put at rest."""
+    """Reader of one network, which is set to eval mode and not changed otherwise."""
 
     def __init__(self, network: nn.Module, groups: Sequence[LayerGroup], *, size: int, channels: int = 3) -> None:
         """Record the network's steps.
@@ -56,7 +56,7 @@ class DepthReader:
             channels: Of the images.
 
         Raises:
-            ModelError: the network cannot be run on such images, or its steps cannot be told.
+            ModelError: the network cannot be run on such images, or its steps cannot be traced.
         """
         self._network = network.eval()
         self._device = device_of(network)
@@ -74,7 +74,7 @@ class DepthReader:
         self._look(groups, sample(example, 2))
 
     def _look(self, groups: Sequence[LayerGroup], images: Tensor) -> None:
-        """Find out what leaves the groups, and where maps are to be caught."""
+        """Determine the outputs of the groups, and the layers whose maps are read."""
         paths = self._map_makers(groups, images)
         with still(self._network):
             leaving = self._part(images)[1]
@@ -100,7 +100,7 @@ class DepthReader:
 
     @contextmanager
     def _watched(self, paths: Iterable[str], note: Callable[[str, Any], object]) -> Iterator[None]:
-        """While the block runs, `note` is told the path and the output of each of these layers."""
+        """Call `note` with path and output of each of these layers while the block runs."""
 
         def hook_for(path: str) -> Any:  # noqa: ANN401 - a hook
             return lambda module, inputs, output: note(path, output)
@@ -113,12 +113,12 @@ class DepthReader:
                 handle.remove()
 
     def _map_among(self, tensors: Sequence[Tensor]) -> PositionMap | None:
-        """The last map that leaves a group."""
+        """Last map among the outputs of a group."""
         maps = [position_map(tensor, prefix_tokens=self._prefix_tokens) for tensor in tensors]
         return next((found for found in reversed(maps) if found is not None), None)
 
     def _outputs(self, x_BCHW: Tensor) -> tuple[dict[str, list[Tensor]], dict[str, PositionMap]]:  # noqa: N803 - shapes
-        """What leaves every group, and its map where there is one."""
+        """Outputs of every group, and its map if there is one."""
         caught: dict[str, Tensor] = {}
         with self._watched(self._caught_at.values(), caught.__setitem__):
             leaving: dict[str, list[Tensor]] = self._part(x_BCHW)[1]
@@ -131,17 +131,17 @@ class DepthReader:
         return leaving, found
 
     def maps(self, x_BCHW: Tensor) -> dict[str, PositionMap]:  # noqa: N803 - shapes
-        """(B, C, H, W) -> what the groups answer at every position; those without positions are left out."""
+        """Group -> map of its outputs for (B, C, H, W) images; groups without positions are left out."""
         return self._outputs(x_BCHW)[1]
 
     def read(self, inputs: NetworkInput) -> dict[str, Reading]:
-        """B x height x width x channels -> what every group gives for these images."""
+        """Group -> features for B x height x width x channels images."""
         with torch.inference_mode():
             leaving, maps = self._outputs(to_tensor(inputs, self._device))
             return {name: _reading(tensors, maps.get(name)) for name, tensors in leaving.items()}
 
     def receptive_sides(self, inputs: NetworkInput) -> dict[str, int]:
-        """Group -> side in pixels of what one of its positions looks at; on the first FIELD_IMAGES images.
+        """Group -> side in pixels of its effective receptive field, on the first FIELD_IMAGES images.
 
         See `receptive_field.receptive_sides`.
         """

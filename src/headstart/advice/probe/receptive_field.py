@@ -1,6 +1,6 @@
-"""How much of the image a unit of a layer really looks at: its effective receptive field.
+"""Effective receptive field of the units of a layer.
 
-The theoretical field of a deep layer is often the whole image, but most of what moves a unit lies near its centre
+The theoretical field of a deep layer is often the whole image, but most of the influence on a unit lies near its centre
 (Luo et al. 2016). It is measured by the gradient of units in the middle of the map with respect to the pixels.
 """
 
@@ -17,7 +17,7 @@ from torch import Tensor
 from headstart.engine.prefix.positions import PositionMap
 
 SHARE = 0.9
-"""Of the gradient's energy that the square holds."""
+"""Share of the gradient's energy inside the square."""
 
 
 def side_holding(
@@ -29,7 +29,7 @@ def side_holding(
     """Side in pixels of the smallest square around `centre` that holds a share of the energy.
 
     Args:
-        energy_HW: >= 0 for each pixel. Without any the whole image is the answer.
+        energy_HW: >= 0 for each pixel. If all are 0 the side of the whole image is returned.
         centre: Row and column in pixels from the top left corner; the middle of the first pixel is (0.5, 0.5).
         share: 0 < share <= 1.
 
@@ -57,16 +57,16 @@ def receptive_sides(
     share: float = SHARE,
     seed: int = 0,
 ) -> dict[str, int]:
-    """Side in pixels of the square that a unit of each layer looks at: one forward pass, one backward pass a layer.
+    """Layer -> side in pixels of its effective receptive field: one forward pass, one backward pass for each layer.
 
     All channels of the middle position are pulled at once, each with a random sign in each image: in expectation the
     energy of the sum is then the sum of the channels' energies, and nothing cancels.
 
     Args:
-        maps: Images -> what the layers answer at every position, with gradients.
+        maps: Images -> outputs of the layers at every position, with gradients.
         images_BCHW: Some real images; 8 are enough.
         share: Of the gradient's energy that the square must hold.
-        seed: Of the signs.
+        seed: Seed of the signs.
     """
     with torch.enable_grad():
         images = images_BCHW.detach().clone().requires_grad_()

@@ -1,4 +1,4 @@
-"""What scores of frozen features cannot tell, and what to mind about one shortlist."""
+"""Limits of scores on frozen features, and warnings about one shortlist."""
 
 from __future__ import annotations
 
@@ -6,47 +6,47 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from headstart.advice.shortlist.ranking import Place
+from headstart.advice.shortlist.ranking import RankedNetwork
 
 _MOST_NAMED = 5
-"""So many classes are named."""
+"""Number of classes that a sentence names."""
 WIDE_INTERVAL = 0.05
-"""Half of an interval of accuracy from which it is said how little the images tell."""
+"""Half width of an accuracy interval from which a warning asks for more images."""
 
 ALWAYS = (
-    "frozen features were judged, and what fine-tuning would add was not: over 16 networks ImageNet accuracy went with "
+    "only frozen features were evaluated, not fine-tuning: over 16 networks ImageNet accuracy went with "
     "transfer at r = 0.99 frozen and 0.96 tuned, and training with label smoothing spoils features that tune as well "
     "[Kornblith et al. 2019]",
     "no such score is best everywhere [Agostinelli et al. 2022], and the fixed ImageNet order is hard to beat: over "
     "10 networks and 8 sets its tau with accuracy after fine-tuning was 0.71, LogME's 0.59, the H-score's 0.58 "
     "[TLlib's tables]",
-    "so train all that are on the list, not the first alone: in the same tables the first by LogME cost 0.4 points of "
+    "so train all networks of the list, not the first alone: in the same tables the first by LogME cost 0.4 points of "
     "accuracy and the first by ImageNet 0.8, the best of the first three of either none",
 )
-"""Said with every shortlist."""
+"""Sentences of every shortlist."""
 
 
 @dataclass(frozen=True, slots=True)
 class Circumstances:
-    """What was not asked of the networks."""
+    """Facts about the images that the scores do not show."""
 
     grouping: Literal["named", "unknown"]
     """named: images that belong together are known, from --group or the source."""
     notes: tuple[str, ...] = ()
     """Further sentences, such as images that were left out."""
     unlearned: tuple[str, ...] = ()
-    """Classes that lie in one group each, so that the fold that is judged on one has not learned it."""
+    """Classes whose images lie in one group, so that no fold trains on the class it is validated on."""
 
 
-def cautions(ranking: Sequence[Place], *, keep: int, circumstances: Circumstances) -> tuple[str, ...]:
-    """Sentences for the user, those about this list first."""
+def cautions(ranking: Sequence[RankedNetwork], *, keep: int, circumstances: Circumstances) -> tuple[str, ...]:
+    """Warnings for the user, those about this list first."""
     kept = ranking[:keep]
     said = [*circumstances.notes, *_of_unlearned(circumstances.unlearned)]
     said += [*_of_images(ranking[0]), *_of_imagenet(ranking, kept)]
     if circumstances.grouping == "unknown":
         said.append(
-            "no groups are known: if several images show one patient, scene or page, say --group, else networks that "
-            "recognise it look better than they are, and intervals are narrower than they should be"
+            "no groups are known: if several images show one patient, scene or page, give --group, else networks that "
+            "recognise the patient, scene or page seem better than they are, and intervals are too narrow"
         )
     return (*said, *ALWAYS)
 
@@ -57,29 +57,29 @@ def _of_unlearned(classes: Sequence[str]) -> list[str]:
     named = ", ".join(map(repr, classes[:_MOST_NAMED])) + (", ..." if len(classes) > _MOST_NAMED else "")
     one, whose = ("class", "lies in a single group") if len(classes) == 1 else ("classes", "lie in a single group each")
     return [
-        f"{one} {named} {whose}, so the fold that is judged on it has not learned it, and every network is wrong "
-        "there; add images of other groups, or loosen --group (or the column group)"
+        f"{one} {named} {whose}, so no fold trains on what it is validated on, and every network misclassifies it;"
+        "  add images of other groups, or loosen --group (or the column group)"
     ]
 
 
-def _of_images(first: Place) -> list[str]:
-    low, high = first.judged.accuracy_interval
+def _of_images(first: RankedNetwork) -> list[str]:
+    low, high = first.scores.accuracy_interval
     if (high - low) / 2 < WIDE_INTERVAL:
         return []
     return [
-        f"on {first.images:,} images the first one's accuracy of {first.judged.accuracy:.2f} is known to "
-        f"{low:.2f}..{high:.2f} only: more labelled images, of further groups, would tell more"
+        f"on {first.images:,} images the first one's accuracy of {first.scores.accuracy:.2f} is known to "
+        f"{low:.2f}..{high:.2f} only: more labelled images, of further groups, would narrow it"
     ]
 
 
-def _of_imagenet(ranking: Sequence[Place], kept: Sequence[Place]) -> list[str]:
-    """The hybrid of both searches, where their first ones differ."""
+def _of_imagenet(ranking: Sequence[RankedNetwork], kept: Sequence[RankedNetwork]) -> list[str]:
+    """Warning if the network with the best ImageNet accuracy is not on the list."""
     said = []
     known = [place.candidate for place in ranking if place.candidate.imagenet_top1 is not None]
     best = max(known, key=lambda one: (one.imagenet_top1 or 0.0, one.name), default=None)
     if best is not None and best.name not in {place.candidate.name for place in kept}:
         said.append(
-            f"{best.name} has the highest ImageNet accuracy of all that were asked ({best.imagenet_top1:.1f} %) and is "
+            f"{best.name} has the highest ImageNet accuracy of all candidates ({best.imagenet_top1:.1f} %) and is "
             "not on the list: train it too, for probe and ImageNet order together had less regret than either "
             "[Renggli et al. 2022]"
         )

@@ -1,6 +1,6 @@
-"""Successive halving on images: many networks are asked on a few images, and the better ones again on more.
+"""Successive halving on images: all networks are evaluated on a few images, the better half on more.
 
-A round judges the features of every network that is left by a cross-validated ridge probe, beside LogME, the H-score
+A round evaluates the features of each remaining network with a cross-validated ridge probe, and with LogME, the H-score
 and nearest neighbours. Pure functions of features: no network is run here.
 """
 
@@ -23,40 +23,40 @@ from headstart.measures.transferability import h_score, log_maximum_evidence
 from headstart.solvers.head_solver import head_problem
 from headstart.solvers.rows import MatrixRows
 
-Features: TypeAlias = npt.NDArray[np.float32]
-Labels: TypeAlias = npt.NDArray[np.int64]
-Doubles: TypeAlias = npt.NDArray[np.float64]
+FeatureArray: TypeAlias = npt.NDArray[np.float32]
+LabelArray: TypeAlias = npt.NDArray[np.int64]
+Float64Array: TypeAlias = npt.NDArray[np.float64]
 
 FIRST_IMAGES = 64
-"""Of the first round; more where there are many classes."""
+"""Images of the first round; more where there are many classes."""
 USUAL_IMAGES = 512
-"""Of the last round where nobody said how many."""
+"""Images of the last round by default."""
 FIRST_OF_A_CLASS, USUAL_OF_A_CLASS = 4, 8
-"""A round holds at least so many of every class, as far as there are so many."""
+"""Least number of images of each class in the first and last round, as far as there are so many."""
 FOLDS = 5
 _BARELY_MORE = 1.5
-"""A round is left out where the last one has less than so many times its images."""
+"""A round is skipped if the last one has less than so many times its images."""
 _SMALLEST = 1e-12
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Judged:
-    """One network on the images of one round. All but LogME and the H-score is out of fold."""
+class NetworkScores:
+    """Scores of one network in one round; all but LogME and the H-score are out of fold."""
 
     model: str
-    losses_N: Doubles  # noqa: N815 - shapes
-    """Log loss of the probe on each image, in nats, at the temperature that suits all of them best."""
+    losses_N: Float64Array  # noqa: N815 - shapes
+    """Log loss of the probe on each image, in nats, at the best common temperature."""
     correct_N: npt.NDArray[np.bool_]  # noqa: N815
-    """Whether the probe is right."""
+    """Whether the probe is correct."""
     accuracy_interval: tuple[float, float]
-    """95 %, over groups of images."""
-    strength: float
-    """Penalty of the probe that had the lowest loss."""
+    """95 % interval over groups of images."""
+    l2_penalty: float
+    """L2 penalty with the lowest loss."""
     log_me: float
     h_score: float
     knn_accuracy: float
     together_N: Together | None = None  # noqa: N815
-    """Number of the group of each image; None: every image stands alone."""
+    """Number of the group of each image; None if no images share one."""
 
     @property
     def groups_N(self) -> Together:  # noqa: N802
@@ -65,12 +65,12 @@ class Judged:
 
     @property
     def log_loss(self) -> float:
-        """Mean, in nats; what networks are ranked by, lower is better."""
+        """Mean log loss in nats, by which networks are ranked; lower is better."""
         return float(self.losses_N.mean())
 
     @property
     def accuracy(self) -> float:
-        """Of the probe, 0..1."""
+        """Accuracy of the probe, 0..1."""
         return float(self.correct_N.mean())
 
     def to_dict(self) -> dict[str, Any]:
@@ -79,7 +79,7 @@ class Judged:
             "log_loss": self.log_loss,
             "accuracy": self.accuracy,
             "accuracy_interval": list(self.accuracy_interval),
-            "strength": self.strength,
+            "l2_penalty": self.l2_penalty,
             "logme": self.log_me,
             "h_score": self.h_score,
             "knn_accuracy": self.knn_accuracy,
@@ -87,8 +87,8 @@ class Judged:
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
-    """One network less another on the same images, with 95 % intervals over groups of images."""
+class ScoreDifference:
+    """Difference of two networks on the same images, with 95 % intervals over groups of images."""
 
     first: str
     second: str
@@ -102,7 +102,7 @@ class Difference:
 
     @property
     def is_tie(self) -> bool:
-        """Whether the log losses could as well be equal."""
+        """Whether the log losses do not differ significantly."""
         return self.log_loss_interval[0] <= 0 <= self.log_loss_interval[1]
 
     def to_dict(self) -> dict[str, Any]:
@@ -120,7 +120,7 @@ class Difference:
 
 
 def nested_order(records: Sequence[ImageRecord], *, seed: int) -> tuple[ImageRecord, ...]:
-    """Images in the order in which rounds take them: every beginning of it is a stratified sample.
+    """Images in the order in which rounds take them: each prefix is a stratified sample.
 
     First a few of every class in turn, then all classes in proportion; within a class in seeded order of names.
     """
@@ -135,23 +135,23 @@ def nested_order(records: Sequence[ImageRecord], *, seed: int) -> tuple[ImageRec
     return tuple(record for _, _, record in sorted(ranked, key=lambda row: row[:2]))
 
 
-def images_wanted(available: int, classes: int, *, asked: int | None) -> int:
-    """Images of the last round: as many as asked, else USUAL_IMAGES or more for many classes; no more than there are.
+def last_round_size(available: int, classes: int, *, requested: int | None) -> int:
+    """Number of images of the last round: as given, else USUAL_IMAGES or more for many classes; at most all.
 
     Args:
-        available: Images to learn from.
-        classes: Among them.
-        asked: None: decide.
+        available: Number of training images.
+        classes: Number of classes.
+        requested: None for the default.
     """
-    return min(available, max(USUAL_IMAGES, USUAL_OF_A_CLASS * classes) if asked is None else asked)
+    return min(available, max(USUAL_IMAGES, USUAL_OF_A_CLASS * classes) if requested is None else requested)
 
 
 def round_sizes(images: int, classes: int) -> tuple[int, ...]:
-    """Images of each round: doubled from FIRST_IMAGES, or from a few of every class; the last has all.
+    """Number of images of each round: doubled from FIRST_IMAGES, or from a few of every class; the last has all.
 
     Args:
-        images: Of the last round.
-        classes: Among them.
+        images: Number in the last round.
+        classes: Number of classes.
     """
     sizes, size = [], max(FIRST_IMAGES, FIRST_OF_A_CLASS * classes)
     while size * _BARELY_MORE <= images:
@@ -160,7 +160,7 @@ def round_sizes(images: int, classes: int) -> tuple[int, ...]:
     return (*sizes, images)
 
 
-def dealt_folds(records: Sequence[ImageRecord], groups: Mapping[str, str], *, seed: int) -> Labels:
+def stratified_folds(records: Sequence[ImageRecord], groups: Mapping[str, str], *, seed: int) -> LabelArray:
     """Fold of each image, whole groups in one fold, at most FOLDS of them.
 
     A class of which a round has only one group cannot be learned there (`classes_in_one_group`); that is so for all
@@ -176,7 +176,7 @@ def dealt_folds(records: Sequence[ImageRecord], groups: Mapping[str, str], *, se
 
 
 def classes_in_one_group(records: Sequence[ImageRecord], groups: Mapping[str, str]) -> tuple[str, ...]:
-    """Classes all of whose images belong together: the fold that is judged on one has not learned it.
+    """Classes whose images lie in one group: no fold trains on the class it is validated on.
 
     Args:
         records: Images.
@@ -188,16 +188,16 @@ def classes_in_one_group(records: Sequence[ImageRecord], groups: Mapping[str, st
     return tuple(sorted(label for label, names in held.items() if len(names) == 1))
 
 
-def judge_features(
+def score_features(
     model: str,
-    features_NF: Features,  # noqa: N803
-    labels_N: Labels,  # noqa: N803
-    folds_N: Labels,  # noqa: N803
+    features_NF: FeatureArray,  # noqa: N803
+    labels_N: LabelArray,  # noqa: N803
+    folds_N: LabelArray,  # noqa: N803
     together_N: Together,  # noqa: N803
     *,
     num_classes: int,
-) -> Judged:
-    """Ask a ridge probe, nearest neighbours, LogME and the H-score about the features of one network.
+) -> NetworkScores:
+    """Scores of the features of one network: ridge probe, nearest neighbours, LogME and H-score.
 
     Args:
         model: Its name.
@@ -211,12 +211,12 @@ def judge_features(
     right = choice.out_of_fold_NK.argmax(axis=1) == labels_N
     said = choice.out_of_fold_NK[np.arange(len(labels_N)), labels_N].astype(np.float64)
     near = nearest_out_of_fold(features_NF, labels_N, folds_N, neighbours=neighbours_for(labels_N))
-    return Judged(
+    return NetworkScores(
         model=model,
         losses_N=-np.log(np.clip(said, _SMALLEST, 1)),
         correct_N=right,
         accuracy_interval=share_interval(right, together_N),
-        strength=choice.l2_penalty,
+        l2_penalty=choice.l2_penalty,
         log_me=log_maximum_evidence(features_NF, labels_N),
         h_score=h_score(features_NF, labels_N),
         knn_accuracy=float((near == labels_N).mean()),
@@ -224,41 +224,41 @@ def judge_features(
     )
 
 
-def ranked(judged: Sequence[Judged]) -> list[Judged]:
-    """Lowest log loss first; equal ones by name."""
-    return sorted(judged, key=lambda one: (one.log_loss, one.model))
+def ranked(scores: Sequence[NetworkScores]) -> list[NetworkScores]:
+    """Scores sorted by log loss, lowest first; equal ones by name."""
+    return sorted(scores, key=lambda one: (one.log_loss, one.model))
 
 
-def who_stays(judged: Sequence[Judged], *, keep: int) -> tuple[str, ...]:
-    """Networks of the next round, best first: the better half, at least `keep`, and whoever ties with its last.
+def remaining_networks(scores: Sequence[NetworkScores], *, keep: int) -> tuple[str, ...]:
+    """Networks of the next round, best first: the better half, at least `keep`, and those that tie with its last.
 
-    Who is left out had a higher log loss than the last that stays on these images by more than chance explains (the
-    95 % interval of the paired difference lies above zero), so few images alone, or few groups, put nobody out.
+    A network is dropped only if its log loss is significantly higher than that of the last one that remains (the 95 %
+    interval of the paired difference lies above zero), so few images or groups alone drop none.
 
     Args:
-        judged: All of this round.
-        keep: Never fewer than this many stay.
+        scores: All of this round.
+        keep: At least this many remain.
     """
-    order = ranked(judged)
+    order = ranked(scores)
     half = max(keep, math.ceil(len(order) / 2))
     stay = [one for place, one in enumerate(order) if place < half or difference(order[half - 1], one).is_tie]
     return tuple(one.model for one in stay)
 
 
-def difference(first: Judged, second: Judged) -> Difference:
-    """How much better the first is than the second on the same images.
+def difference(first: NetworkScores, second: NetworkScores) -> ScoreDifference:
+    """Difference between two networks on the same images.
 
     The loss has the interval of a mean of paired differences, the accuracy that of matched proportions. Images of one
     group count together in both (`intervals`).
 
     Raises:
-        ValueError: they were judged on other numbers of images.
+        ValueError: their numbers of images differ.
     """
     if len(first.losses_N) != len(second.losses_N):
         raise ValueError(f"{len(first.losses_N)} and {len(second.losses_N)} images: the same ones are expected")
     gaps = second.losses_N - first.losses_N
     wins = first.correct_N.astype(np.float64) - second.correct_N
-    return Difference(
+    return ScoreDifference(
         first.model,
         second.model,
         float(gaps.mean()),

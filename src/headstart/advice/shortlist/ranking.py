@@ -1,7 +1,7 @@
-"""Which of many pretrained networks are worth training on a user's images, and how far the scores that say so agree.
+"""Ranking of pretrained networks by how well their features suit a user's images, and the agreement of several scores.
 
-The order is that of a cross-validated ridge probe on frozen features, found by successive halving on images. LogME, the
-H-score, nearest neighbours and the fixed order of ImageNet accuracy stand beside it.
+Networks are ranked by a cross-validated ridge probe on frozen features, with successive halving on images. LogME, the
+H-score, nearest neighbours and the fixed order of ImageNet accuracy are reported next to it.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from headstart.advice.shortlist.halving import (
-    Difference,
-    Features,
-    Judged,
-    Labels,
+    FeatureArray,
+    LabelArray,
+    NetworkScores,
+    ScoreDifference,
     difference,
-    judge_features,
     ranked,
+    remaining_networks,
     round_sizes,
-    who_stays,
+    score_features,
 )
 from headstart.amounts import count_text
 from headstart.errors import MissingExtraError, ModelError
@@ -29,18 +29,18 @@ from headstart.measures.agreement import Agreement, agreement_sentences, agreeme
 from headstart.measures.intervals import Together
 from headstart.networks.cards.catalog import ModelChoice
 
-FeaturesOf: TypeAlias = Callable[["Candidate", int], Features]
-"""(network, images) -> (images, F) of the first so many images; raises what `shortlist_of` skips a network for."""
+FeaturesOf: TypeAlias = Callable[["ShortlistCandidate", int], FeatureArray]
+"""(network, number) -> (number, F) features of the first images; errors skip the network."""
 
 PROBE, IMAGENET = "ridge probe", "ImageNet accuracy"
-"""Judges: whose order is the answer, and the one that never looks at the images."""
-KEPT = 3
-"""Networks on the list where nobody said how many."""
+"""Names of the score that ranks, and of the one that is the same for all images."""
+USUAL_LENGTH = 3
+"""Length of the list by default."""
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
-    """A network that may be on the list, with what its card says."""
+class ShortlistCandidate:
+    """Candidate network with the facts of its card."""
 
     name: str
     imagenet_top1: float | None
@@ -52,8 +52,8 @@ class Candidate:
     """published, or own file: the accuracy is then that of the architecture's published weights."""
 
     @classmethod
-    def of(cls, choice: ModelChoice) -> Candidate:
-        """From a model name understood."""
+    def of(cls, choice: ModelChoice) -> ShortlistCandidate:
+        """Candidate of a parsed model name."""
         card = choice.card
         return cls(
             choice.name,
@@ -66,39 +66,39 @@ class Candidate:
 
     @property
     def cost(self) -> tuple[float, int]:
-        """What to sort by: operations for an image, then parameters."""
+        """Key to sort by: MACs of an image, then parameters."""
         return (float("inf") if self.gmacs is None else self.gmacs, self.parameters)
 
 
 @dataclass(frozen=True, slots=True)
-class Round:
-    """All networks that were left, on so many images."""
+class HalvingRound:
+    """One round of successive halving: scores of the remaining networks."""
 
     images: int
-    judged: tuple[Judged, ...]
+    scores: tuple[NetworkScores, ...]
     """Best first."""
     agreements: tuple[Agreement, ...]
-    left: tuple[str, ...] = ()
-    """Networks that were not asked again, best first."""
+    dropped: tuple[str, ...] = ()
+    """Networks that this round dropped, best first."""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
         return {
             "images": self.images,
-            "scores": {one.model: one.to_dict() for one in self.judged},
+            "scores": {one.model: one.to_dict() for one in self.scores},
             "agreement": [each.to_dict() for each in self.agreements],
-            "left": list(self.left),
+            "dropped": list(self.dropped),
         }
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """A network in the final order, as it was judged in its last round."""
+class RankedNetwork:
+    """A network in the final ranking, with the scores of its last round."""
 
-    candidate: Candidate
-    judged: Judged
+    candidate: ShortlistCandidate
+    scores: NetworkScores
     images: int
-    """On which it was judged last; networks with different numbers are ordered by these first."""
+    """Number of images of its last round, by which networks are ordered first."""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -106,7 +106,7 @@ class Place:
         return {
             "model": card.name,
             "images": self.images,
-            **self.judged.to_dict(),
+            **self.scores.to_dict(),
             "imagenet_top1": card.imagenet_top1,
             "parameters": card.parameters,
             "gmacs": card.gmacs,
@@ -122,52 +122,52 @@ class Shortlist:
     source: str
     """DATA."""
     classes: tuple[str, ...]
-    ranking: tuple[Place, ...]
-    """Every network that could be asked, best first."""
+    ranking: tuple[RankedNetwork, ...]
+    """All networks that could be run, best first."""
     keep: int
-    rounds: tuple[Round, ...]
+    rounds: tuple[HalvingRound, ...]
     skipped: dict[str, str] = field(default_factory=dict)
-    """Network -> why it could not be asked."""
+    """Network -> reason why it could not be run."""
     warnings: tuple[str, ...] = ()
-    """What these scores cannot tell, and what to mind here."""
+    """Limits of these scores, and warnings about this list."""
     figures: dict[str, Any] = field(default_factory=dict)
-    """Seconds, rows computed and found, groups, seed: whatever who ran it counted."""
+    """Seconds, rows computed and found, groups, seed and other counts."""
 
     @property
     def models(self) -> tuple[str, ...]:
-        """The list itself, best first."""
+        """Names on the list, best first."""
         return tuple(place.candidate.name for place in self.ranking[: self.keep])
 
     @property
-    def first_two(self) -> Difference | None:
-        """The first less the second; None where only one was judged on all images."""
+    def first_two(self) -> ScoreDifference | None:
+        """Difference of the first two; None if only one was evaluated on all images."""
         finalists = self._finalists
-        return difference(finalists[0].judged, finalists[1].judged) if len(finalists) > 1 else None
+        return difference(finalists[0].scores, finalists[1].scores) if len(finalists) > 1 else None
 
     @property
     def tied(self) -> tuple[str, ...]:
-        """Networks that cannot be told from the first on these images, the first among them."""
-        first = self.ranking[0].judged
-        return tuple(p.candidate.name for p in self._finalists if difference(first, p.judged).is_tie)
+        """Networks that tie with the first, the first included."""
+        first = self.ranking[0].scores
+        return tuple(p.candidate.name for p in self._finalists if difference(first, p.scores).is_tie)
 
     @property
     def cheapest_tied(self) -> str:
-        """Of those, the one that takes the fewest operations for an image."""
+        """Tied network with the fewest MACs of an image."""
         tied = set(self.tied)
         return min((p.candidate for p in self.ranking if p.candidate.name in tied), key=lambda one: one.cost).name
 
     @property
     def agreement(self) -> list[str]:
-        """How far the scores agree, in words: on the most images, and on those that all networks were asked about."""
+        """Agreement of the scores, in words: in the last round, and in the first with all networks."""
         said = agreement_sentences(self.rounds[-1].agreements, judge=PROBE, images=self.rounds[-1].images)
         first = self.rounds[0]
-        if len(first.judged) > len(self.rounds[-1].judged):
+        if len(first.scores) > len(self.rounds[-1].scores):
             everybody = agreement_sentences(first.agreements, judge=PROBE, images=first.images)
-            said.append(f"all {len(first.judged)} networks: {everybody[0]}")
+            said.append(f"all {len(first.scores)} networks: {everybody[0]}")
         return said
 
     @property
-    def _finalists(self) -> list[Place]:
+    def _finalists(self) -> list[RankedNetwork]:
         return [place for place in self.ranking if place.images == self.ranking[0].images]
 
     def __repr__(self) -> str:
@@ -193,84 +193,90 @@ class Shortlist:
         }
 
 
-def halve(
-    candidates: Sequence[Candidate],
+def run_halving(
+    candidates: Sequence[ShortlistCandidate],
     features_of: FeaturesOf,
-    labels_N: Labels,  # noqa: N803 - shapes
+    labels_N: LabelArray,  # noqa: N803 - shapes
     together_N: Together,  # noqa: N803
-    folds_of: Callable[[int], Labels],
+    folds_of: Callable[[int], LabelArray],
     *,
     num_classes: int,
     keep: int,
-    on_round: Callable[[Sequence[Candidate], int], object] = lambda left, images: None,
-) -> tuple[tuple[Round, ...], dict[str, str]]:
-    """Ask all networks on a few images, the better ones on more, until `keep` or all images are reached.
+    on_round: Callable[[Sequence[ShortlistCandidate], int], object] = lambda remaining, images: None,
+) -> tuple[tuple[HalvingRound, ...], dict[str, str]]:
+    """Rounds of successive halving: all networks on few images, the better half on more.
 
     Args:
         candidates: With different names.
-        features_of: Asked in every round for the networks that are left.
+        features_of: Called in every round for the remaining networks.
         labels_N: Class of each image, 0..K-1, in the order in which rounds take them.
-        together_N: Number of the group of each, at least two of them. A round that would hold one is left out.
+        together_N: Number of the group of each, at least two. A round with a single group is skipped.
         folds_of: Number of images -> fold of each of the first so many.
         num_classes: K.
-        keep: Once no more are left, the rounds in between are left out.
-        on_round: Told who is asked about how many images.
+        keep: Once so few remain, the rounds in between are skipped.
+        on_round: Called with the networks and the number of images of each round.
 
     Returns:
-        Rounds in order, the last on all images, and the networks that could not be had with the reason.
+        Rounds in order, the last on all images, and the networks that could not be run with the reason.
 
     Raises:
-        ModelError: not one of them could be had.
+        ModelError: none of them could be run.
     """
     sizes = [size for size in round_sizes(len(labels_N), num_classes) if len(np.unique(together_N[:size])) > 1]
-    left, rounds = list(candidates), []
+    remaining, rounds = list(candidates), []
     skipped: dict[str, str] = {}
-    position = 0 if len(left) > keep else len(sizes) - 1
-    while left:
+    position = 0 if len(remaining) > keep else len(sizes) - 1
+    while remaining:
         images, is_last = sizes[position], position == len(sizes) - 1
-        on_round(left, images)
-        folds, judged = folds_of(images), []
-        for candidate in left:
+        on_round(remaining, images)
+        folds, scores = folds_of(images), []
+        for candidate in remaining:
             try:
                 rows = features_of(candidate, images)
             except (ModelError, MissingExtraError) as error:
                 skipped[candidate.name] = str(error)
                 continue
             name, labels, together = candidate.name, labels_N[:images], together_N[:images]
-            judged.append(judge_features(name, rows, labels, folds, together, num_classes=num_classes))
-        left = [one for one in left if one.name not in skipped]
-        if judged:
-            stay = [one.name for one in left] if is_last else who_stays(judged, keep=keep)
-            rounds.append(_round(left, judged, images, stay))
+            scores.append(score_features(name, rows, labels, folds, together, num_classes=num_classes))
+        remaining = [one for one in remaining if one.name not in skipped]
+        if scores:
+            stay = [one.name for one in remaining] if is_last else remaining_networks(scores, keep=keep)
+            rounds.append(_round(remaining, scores, images, stay))
             if is_last:
                 return tuple(rounds), skipped
-            left = [one for one in left if one.name in stay]
-            position = position + 1 if len(left) > keep else len(sizes) - 1
+            remaining = [one for one in remaining if one.name in stay]
+            position = position + 1 if len(remaining) > keep else len(sizes) - 1
     reasons = "; ".join(f"{name}: {reason}" for name, reason in skipped.items())
-    raise ModelError(f"none of {len(candidates)} networks can be had ({reasons})", remedy="name others with --models")
+    raise ModelError(f"none of {len(candidates)} networks can be run ({reasons})", remedy="name others with --models")
 
 
-def _round(left: Sequence[Candidate], judged: Sequence[Judged], images: int, stay: Sequence[str]) -> Round:
-    order = ranked(judged)
+def _round(
+    remaining: Sequence[ShortlistCandidate], scores: Sequence[NetworkScores], images: int, stay: Sequence[str]
+) -> HalvingRound:
+    order = ranked(scores)
     out = tuple(one.model for one in order if one.model not in stay)
-    return Round(images, tuple(order), agreements(scores_of(left, judged)), out)
+    return HalvingRound(images, tuple(order), agreements(scores_of(remaining, scores)), out)
 
 
-def scores_of(candidates: Sequence[Candidate], judged: Sequence[Judged]) -> dict[str, Mapping[str, float | None]]:
-    """Judge -> network -> score, higher is better."""
+def scores_of(
+    candidates: Sequence[ShortlistCandidate], scores: Sequence[NetworkScores]
+) -> dict[str, Mapping[str, float | None]]:
+    """Name of the score -> network -> value, higher is better."""
     return {
-        PROBE: {one.model: -one.log_loss for one in judged},
-        "LogME": {one.model: one.log_me for one in judged},
-        "H-score": {one.model: one.h_score for one in judged},
-        "kNN": {one.model: one.knn_accuracy for one in judged},
+        PROBE: {one.model: -one.log_loss for one in scores},
+        "LogME": {one.model: one.log_me for one in scores},
+        "H-score": {one.model: one.h_score for one in scores},
+        "kNN": {one.model: one.knn_accuracy for one in scores},
         IMAGENET: {one.name: one.imagenet_top1 for one in candidates},
     }
 
 
-def places(candidates: Sequence[Candidate], rounds: Sequence[Round]) -> tuple[Place, ...]:
-    """The final order: by the last round a network was in, then by its loss there."""
+def final_ranking(
+    candidates: Sequence[ShortlistCandidate], rounds: Sequence[HalvingRound]
+) -> tuple[RankedNetwork, ...]:
+    """Final ranking: by the last round of a network, then by its log loss there."""
     by_name = {one.name: one for one in candidates}
-    found: dict[str, Place] = {}
+    found: dict[str, RankedNetwork] = {}
     for each in rounds:
-        found |= {one.model: Place(by_name[one.model], one, each.images) for one in each.judged}
-    return tuple(sorted(found.values(), key=lambda p: (-p.images, p.judged.log_loss, p.candidate.name)))
+        found |= {one.model: RankedNetwork(by_name[one.model], one, each.images) for one in each.scores}
+    return tuple(sorted(found.values(), key=lambda p: (-p.images, p.scores.log_loss, p.candidate.name)))

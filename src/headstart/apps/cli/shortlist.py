@@ -29,8 +29,8 @@ from headstart.apps.cli.text.printing import json_text, show_text, wrapped
 from headstart.errors import Interrupted
 
 if TYPE_CHECKING:
-    from headstart.advice.shortlist.halving import Difference
-    from headstart.advice.shortlist.ranking import Place, Shortlist
+    from headstart.advice.shortlist.halving import ScoreDifference
+    from headstart.advice.shortlist.ranking import RankedNetwork, Shortlist
 
 _MOST_NAMED = 5
 """So many networks that tie are named."""
@@ -131,8 +131,8 @@ def shortlist_text(result: Shortlist, shared: Sequence[str] = ()) -> str:
         lines.append(wrapped(_of_two(result.first_two, result), rest="           "))
     lines += [
         "",
-        f"{networks} on {sizes} of {figures['images_to_learn_from']:,} training images, "
-        f"{count_text(len(result.classes), 'class')}; the test set ({figures['reported_on']}) was not read",
+        f"{networks} on {sizes} of {figures['training_images']:,} training images, "
+        f"{count_text(len(result.classes), 'class')}; the test set ({figures['tested_on']}) was not read",
         "",
         *_table(result),
         "",
@@ -156,7 +156,7 @@ def _table(result: Shortlist) -> list[str]:
         f"{'kNN':>5} {'ImageNet':>8} {'params':>7} {'GMACs':>6}"
     ]
     for place in result.ranking:
-        one, card = place.judged, place.candidate
+        one, card = place.scores, place.candidate
         low, high = one.accuracy_interval
         lines.append(
             f"{_shown(place):<{width}} {place.images:>6,} {one.log_loss:>8.3f} "
@@ -170,7 +170,7 @@ def _table(result: Shortlist) -> list[str]:
     return lines
 
 
-def _shown(place: Place) -> str:
+def _shown(place: RankedNetwork) -> str:
     """The name, of the user's own file without its folders."""
     name, own, file = place.candidate.name.partition(":file:")
     return f"{name}{own}{Path(file).name}" if own else name
@@ -180,7 +180,7 @@ def _number(value: float | None, width: int, digits: int) -> str:
     return f"{'-':>{width}}" if value is None else f"{value:>{width}.{digits}f}"
 
 
-def _of_two(two: Difference, result: Shortlist) -> str:
+def _of_two(two: ScoreDifference, result: Shortlist) -> str:
     low, high = two.log_loss_interval
     worse, better = two.accuracy_interval
     figures = (

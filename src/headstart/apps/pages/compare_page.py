@@ -240,7 +240,7 @@ def cost_of(card: ModelCard, cost: Cost) -> float | None:
 
 def _scatter(cost: Cost, cards: Sequence[ModelCard], front: set[str], chosen: str) -> str:
     points = [
-        networks.Point(
+        networks.ScatterPoint(
             card.name, value, card.imagenet_top1, colour_of(card), "front" if card.name in front else "inside"
         )
         for card in cards
@@ -265,22 +265,22 @@ def colour_of(card: ModelCard) -> str:
     return networks.GREY if family is None else _COLOURS[family.name]
 
 
-def _log_axis(name: str, values: Sequence[float]) -> networks.Axis:
+def _log_axis(name: str, values: Sequence[float]) -> networks.ScatterAxis:
     low, high = min(values) * 0.85, max(values) * 1.18
     marks = [m * 10.0**p for p in range(-3, 6) for m in (1, 2, 5) if low <= m * 10.0**p <= high]
     wide = [value for value in marks if math.isclose(math.log10(value) % 1, 0, abs_tol=1e-9)]
     ticks = wide if len(marks) > 7 and len(wide) > 2 else marks or [math.sqrt(low * high)]
-    return networks.Axis(
+    return networks.ScatterAxis(
         name, low, high, "log", tuple((value, f"{value:,.0f}" if value >= 1 else f"{value:g}") for value in ticks)
     )
 
 
-def _percent_axis(values: Sequence[float]) -> networks.Axis:
+def _percent_axis(values: Sequence[float]) -> networks.ScatterAxis:
     low, high = max(0.0, min(values) - 1), min(100.0, max(values) + 1)
     step = next(step for step in (1, 2, 5, 10, 20) if (high - low) / step <= 8)
     first = math.ceil(low / step)
     ticks = tuple((step * at, f"{step * at} %") for at in range(first, math.floor(high / step) + 1))
-    return networks.Axis("ImageNet accuracy", low, high, "linear", ticks)
+    return networks.ScatterAxis("ImageNet accuracy", low, high, "linear", ticks)
 
 
 _COLUMNS: tuple[tuple[str, SortKey | None], ...] = (

@@ -93,7 +93,7 @@ class GroupShare:
     group: str
     depth: DepthFact
     """Its share is the one shown."""
-    measured: networks.Measured | None = None
+    measured: networks.GroupMeasurement | None = None
     cka: float | None = None
     """Similarity of its features before and after fine-tuning, 0..1, if a run was given."""
 
@@ -158,7 +158,7 @@ def read_probe(text: str) -> StoredProbe:
 def _group(row: Mapping[str, Any], count: int) -> GroupShare:
     low, high = row["accuracy_interval"]
     knn, cka = row["knn_accuracy"], row["cka"]
-    measured = networks.Measured(
+    measured = networks.GroupMeasurement(
         _share(row["accuracy"]), (_share(low), _share(high)), None if knn is None else _share(knn)
     )
     share = _share(row["literature_share"])

@@ -38,7 +38,7 @@ from headstart.engine.store.training_images import TrainingImages
 from headstart.errors import ModelError
 from headstart.files import stored_paths
 from headstart.machine import best_device, machine_key
-from headstart.networks.backbone import Classifier, Weights
+from headstart.networks.backbone import Classifier, WeightInit
 from headstart.plan.plan import AugmentationPlan, FrozenPrefixPlan, ProbePhase, SelectionPlan, TrainPhase
 from headstart.runs.events import PrefixPlanned
 from headstart.runs.observers import Observer
@@ -245,7 +245,7 @@ class RunEstimates:
 
     def _settings(self) -> Settings:
         store = self.images.store
-        weights: Weights = "random" if self.classifier.report is None else "pretrained"
+        weights: WeightInit = "random" if self.classifier.report is None else "pretrained"
         if store is None:
             return Settings(self.augmentation, self.batch_size, store="off", room_bytes=0.0, weights=weights)
         room = float(limit.bytes_for(store.root, store.root / "not there yet"))

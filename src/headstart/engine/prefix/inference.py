@@ -51,7 +51,7 @@ def logits_by_engine(
     The features are the engine's, the head is the network's own. Few images, and networks whose output is more than
     their head on their features, are run as they are.
     """
-    if len(records) < FEWEST_FOR_AN_ENGINE or not classifier.answers_from_features:
+    if len(records) < FEWEST_FOR_AN_ENGINE or not classifier.outputs_from_features:
         return logits_of(classifier, records, spec, on_images=on_images)
     sample = np.stack([read_view(record, spec) for record in records[:SAMPLE_IMAGES]])
     engine = choose_engine(

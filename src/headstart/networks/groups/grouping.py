@@ -1,6 +1,6 @@
-"""Which layer groups a network has: from torchvision's table, timm's matchers, or the order of execution.
+"""Layer groups of a network: from torchvision's table, timm's matchers, or the order of execution.
 
-Three sources give a draft: a label for each parameter and buffer, in order. One hand finishes every draft in the same
+Three sources give a draft: a label for each parameter and buffer, in order. All drafts are finished in the same
 way: classifier layers become the head, norms and convolutions before them stay with the last stage, layers without
 tensors go with their neighbours, and long flat lists are merged at stage grain.
 """
@@ -26,7 +26,7 @@ MOST_STAGES = 9
 """A stage-grain draft with more groups between stem and head is a flat list of blocks and is merged."""
 
 FEWEST_STAGES = 4
-"""What a merge must leave, stem included; below this it takes quarters."""
+"""Least number of stages after a merge, stem included; otherwise quarters."""
 
 Draft = list[tuple[str, list[str]]]
 """(label, tensor names) stem to last stage, in the order in which forward meets them."""
@@ -47,7 +47,7 @@ def layer_groups(
             gives every residual block or layer of its own.
         example: (B, C, H, W) images that the network takes. Only needed for networks of neither library that do not
             take (1, 3, 224, 224); their order is read from a forward pass without computing (meta device).
-        sites: What was made new, if that is known; found if None, and then only the last layer of a head of several.
+        sites: New layers, if known; found if None, and then only the last layer of a head of several.
 
     Raises:
         ModelError: there is no classifier layer, or a forward pass that is needed fails.
@@ -100,7 +100,7 @@ def _with_head(draft: Draft, network: nn.Module, sites: Sequence[HeadSite]) -> D
 
 
 def _head_root(site: HeadSite, sites: Sequence[HeadSite]) -> str:
-    """What belongs to the head as a whole.
+    """Path of all that belongs to the head.
 
     The classifier layer; of an auxiliary branch all of it; where several classifiers stand side by side, the norm of
     each with it.
@@ -112,7 +112,7 @@ def _head_root(site: HeadSite, sites: Sequence[HeadSite]) -> str:
 
 
 def _merged(network: nn.Module, draft: Draft, example: Tensor | None) -> Draft:
-    """Join neighbours that look at equally many positions of the image; quarters where the network never shrinks."""
+    """Stages of neighbours with equally many positions of the image; quarters where the network never shrinks."""
     first, *middle, head = draft
     positions = output_positions(network, [names for _, names in middle], example)
     runs: list[Draft] = []
@@ -132,7 +132,7 @@ def _names_of(run: Draft) -> list[str]:
 
 
 def _finished(network: nn.Module, draft: Draft) -> tuple[LayerGroup, ...]:
-    """Members as the largest modules that lie in one group as a whole; layers without tensors join in."""
+    """Groups with the largest modules that lie in one group as members, and layers without tensors."""
     label_of = {name: label for label, names in draft for name in names}
     _label_layers_without_tensors(network, label_of)
     members: dict[str, list[str]] = {label: [] for label, _ in draft}
@@ -144,7 +144,7 @@ def _label_layers_without_tensors(network: nn.Module, label_of: dict[str, str]) 
     """Activations, pooling and dropout go with the module they are part of.
 
     Where that module is divided itself, they go with the layer before them; dropout right before the head goes with
-    the head, so that it is off exactly when nothing is learned there.
+    the head, so that it is off exactly when the head is frozen.
     """
     leaves = [(path, module) for path, module in network.named_modules() if path and not list(module.children())]
     labels_below = _labels_below(label_of)

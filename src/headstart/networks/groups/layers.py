@@ -1,8 +1,7 @@
 """Layer groups of a network, and the only code that freezes, sets BatchNorm and sorts parameters by group.
 
-A layer group is a stretch of the network that trains or rests as one. Groups are ordered stem to head, as forward
-meets them, and together they hold every parameter and every buffer exactly once. Which groups a network has is
-decided in `grouping.py`; here they are used.
+A layer group is a part of the network that is trained or frozen as a whole. Groups are ordered from stem to head, as in
+forward, and together they hold every parameter and every buffer exactly once. `grouping.py` determines them.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from headstart.errors import ModelError, nearest
 
 Grain = Literal["stage", "block"]
-"""stage: the handful of stretches a paper draws. block: every residual block or layer of its own."""
+"""stage: the stages that a paper draws. block: every residual block or layer of its own."""
 
 BatchNormPolicy = Literal["pretrained_statistics", "adapt_statistics", "train"]
 Affine = Literal["trained", "frozen"]
@@ -28,7 +27,7 @@ Affine = Literal["trained", "frozen"]
 
 @dataclass(frozen=True, slots=True)
 class LayerGroup:
-    """A stretch of the network."""
+    """Part of the network that is trained or frozen as a whole."""
 
     name: str
     members: tuple[str, ...]
@@ -65,7 +64,7 @@ def owner_by_path(paths: Iterable[str], groups: Sequence[LayerGroup]) -> dict[st
 
 
 def assert_partition(network: nn.Module, groups: Sequence[LayerGroup]) -> None:
-    """Every parameter and buffer lies in exactly one group.
+    """Check that every parameter and buffer lies in exactly one group.
 
     Raises:
         ModelError: one lies in none, or two groups share a member.
@@ -86,10 +85,10 @@ def assert_partition(network: nn.Module, groups: Sequence[LayerGroup]) -> None:
 
 
 def check_names(names: Iterable[str], groups: Sequence[LayerGroup]) -> tuple[str, ...]:
-    """The names as a tuple, stem to head, when all of them are groups.
+    """Names as a tuple, stem to head, if all of them are groups.
 
     Raises:
-        ModelError: one is not; says which there are.
+        ModelError: one is not a group.
     """
     asked, known = set(names), [group.name for group in groups]
     unknown = sorted(asked - set(known))
@@ -102,9 +101,9 @@ def check_names(names: Iterable[str], groups: Sequence[LayerGroup]) -> tuple[str
 
 
 def freeze(network: nn.Module, groups: Sequence[LayerGroup], *, trained: Iterable[str]) -> None:
-    """Let exactly the named groups learn; every other parameter gets no gradient.
+    """Make exactly the named groups trainable; every other parameter gets no gradient.
 
-    Says nothing about BatchNorm buffers: see `set_batch_norm`.
+    BatchNorm buffers are not affected: see `set_batch_norm`.
     """
     learning = set(trained)
     owners = owner_by_path((name for name, _ in network.named_parameters()), groups)
@@ -115,7 +114,7 @@ def freeze(network: nn.Module, groups: Sequence[LayerGroup], *, trained: Iterabl
 def is_batch_norm(module: nn.Module) -> bool:
     """Whether the module normalises by batch in training and by running statistics in evaluation.
 
-    Beside torch's own classes these are the libraries' own kinds (EvoNorm-B, in-place BatchNorm), which are known by
+    In addition to torch's classes these are those of the libraries (EvoNorm-B, in-place BatchNorm), which are known by
     their running buffers.
     """
     return isinstance(module, _BatchNorm) or "running_var" in dict(module.named_buffers(recurse=False))
@@ -132,7 +131,7 @@ def set_batch_norm(
     """Put the network into training mode with BatchNorm as the policy says. Call before every epoch's steps.
 
     pretrained_statistics: all BatchNorm layers in evaluation mode; no running buffer moves.
-    adapt_statistics: all in training mode, so buffers move; no affine weight learns.
+    adapt_statistics: all in training mode, so buffers move; affine weights are frozen.
     train: those of trained groups normalise by batch and move; the others stay in evaluation mode.
     Modules of frozen groups are in evaluation mode in any case, so that their dropout is off.
     """
@@ -152,10 +151,10 @@ def set_batch_norm(
 
 
 def param_groups(network: nn.Module, groups: Sequence[LayerGroup], rates: Mapping[str, float]) -> list[dict[str, Any]]:
-    """One optimizer group per layer group that learns: its own `lr`, a `name`, and only parameters with gradients.
+    """One optimizer group for each trainable layer group: its `lr`, a `name`, and only parameters with gradients.
 
-    The rate itself stands in `lr`, not a scale beside it, so that every scheduler of torch honours it. Call after
-    `freeze` and `set_batch_norm`, which decide what learns.
+    `lr` is the learning rate itself, not a scale of it, so that every scheduler of torch works. Call after `freeze`
+    and `set_batch_norm`, which decide what is trainable.
     """
     owners = owner_by_path((name for name, _ in network.named_parameters()), groups)
     made = []
@@ -169,7 +168,7 @@ def param_groups(network: nn.Module, groups: Sequence[LayerGroup], rates: Mappin
 
 
 def frozen_tensors(network: nn.Module, *, policy: str) -> dict[str, Tensor]:
-    """Everything that must be bit-identical after an epoch: parameters without gradient, and still buffers."""
+    """Tensors that must be bit-identical after an epoch: frozen parameters, and buffers that do not change."""
     still = {name: p.detach() for name, p in network.named_parameters() if not p.requires_grad}
     moving = {
         f"{name}.{buffer}"

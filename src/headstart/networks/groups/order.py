@@ -1,4 +1,4 @@
-"""The order in which forward meets the tensors of a network, read from a pass that computes nothing (meta device).
+"""Order in which forward uses the tensors of a network, from a pass on the meta device.
 
 For networks whose structure no table and no pattern describes, this order and the module tree give the layer groups.
 """
@@ -23,7 +23,7 @@ FEWEST_WEIGHTED_LAYERS = 2
 
 @dataclass
 class Trace:
-    """What one forward pass met."""
+    """Record of one forward pass."""
 
     order: dict[str, int] = field(default_factory=dict)
     """Tensor name -> position of its first use; tensors that were never used are missing."""
@@ -32,7 +32,7 @@ class Trace:
 
 
 class _FirstUse(TorchFunctionMode):
-    """Notes which tensors of the network a torch function sees for the first time."""
+    """Recorder of the first use of each tensor by a torch function."""
 
     def __init__(self, name_of: dict[int, str]) -> None:
         super().__init__()
@@ -55,7 +55,7 @@ class _FirstUse(TorchFunctionMode):
 
 
 def trace(network: nn.Module, example_BCHW: Tensor | None = None) -> Trace:  # noqa: N803 - shapes
-    """Run forward in evaluation mode without computing, and note what it meets. The network is as before afterwards.
+    """Trace of forward in evaluation mode on the meta device. The network is restored.
 
     Args:
         network: Any module that maps images to logits.
@@ -150,19 +150,19 @@ def positions_of(shape: tuple[int, ...]) -> int:
 def output_positions(
     network: nn.Module, groups: Sequence[Sequence[str]], example: Tensor | None = None
 ) -> list[int | None]:
-    """Image positions in the output of each group of tensors; None where that cannot be told."""
+    """Image positions in the output of each group of tensors; None if unknown."""
     try:
         found = trace(network, example)
     except ModelError:
         return [None] * len(groups)
     names = {path: {n for n, _ in named_tensors(module)} for path, module in network.named_modules() if path}
-    answer: list[int | None] = []
+    positions: list[int | None] = []
     for group in groups:
         held = set(group)
         inside = [p for p in found.positions if names[p] and all(f"{p}.{name}" in held for name in names[p])]
         largest = max(inside, key=lambda path: len(names[path]), default=None)  # not the norm at the end
-        answer.append(found.positions[largest] if largest is not None else None)
-    return answer
+        positions.append(found.positions[largest] if largest is not None else None)
+    return positions
 
 
 def execution_draft(network: nn.Module, grain: Grain, example: Tensor | None) -> list[tuple[str, list[str]]]:
@@ -221,7 +221,7 @@ def _weighted_layers(module: nn.Module) -> int:
 
 
 def without_weights(build: Callable[[], nn.Module]) -> nn.Module:
-    """The module that `build` makes, with parameters that have no values (meta device): structure at no cost.
+    """Module of `build` with parameters without values (meta device): structure at no cost.
 
     Some constructors compute with tensors on the way (RegNet its widths), which the meta device does not allow;
     they are run with their buffers real and only the parameters taken away.

@@ -1,7 +1,7 @@
 """Layer groups of timm's networks, from the patterns that timm keeps with each architecture (`group_matcher`).
 
-timm's patterns name parameters; here they also place buffers. What they leave out goes where it stands: before the
-first match to the stem, after it to the group before. `PLACED` holds the few tensors whose position in the code
+timm's patterns name parameters; here they also place buffers. Unmatched tensors belong to the stem before the
+first match, after it to the group before. `PLACED` holds the few tensors whose position in the code
 misleads, found by comparing the draft of every architecture with the order in which forward meets its tensors.
 """
 
@@ -20,11 +20,11 @@ from headstart.networks.groups.torchvision import named_tensors_in_order
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """Tensors that forward meets elsewhere than their name suggests."""
+    """Rule for tensors that forward uses elsewhere than their name suggests."""
 
     pattern: str
     """Of their names."""
-    beside: str
+    next_to: str
     """Start of the names of those whose group they join; may use groups of the pattern."""
     end: Literal["first", "last"] = "first"
     """Which of those, where they lie in several groups."""
@@ -88,7 +88,7 @@ def _ordinals(names: Iterable[str], patterns: object) -> list[int | None]:
 
 
 def _filled(ordinals: list[int | None]) -> list[int]:
-    """A tensor that no pattern matched stays with the one before it; before the first match, with the first."""
+    """Ordinals in which unmatched tensors have that of the one before; before the first match, that of the first."""
     before = next(ordinal for ordinal in ordinals if ordinal is not None)
     filled = []
     for ordinal in ordinals:
@@ -98,12 +98,12 @@ def _filled(ordinals: list[int | None]) -> list[int]:
 
 
 def _placed(names: list[str], ordinals: list[int], rules: Sequence[Placed]) -> list[int]:
-    """Tensors that a rule names join the group of those that the rule puts them beside."""
+    """Ordinals in which tensors of a rule have the group of the tensors that the rule names."""
     moved = list(ordinals)
     for index, name in enumerate(names):
         for rule in rules:
             match = re.match(rule.pattern, name)
-            start = match.expand(rule.beside) if match else None
+            start = match.expand(rule.next_to) if match else None
             found = [o for n, o in zip(names, ordinals, strict=True) if start and n.startswith(start)]
             if found:
                 moved[index] = min(found) if rule.end == "first" else max(found)

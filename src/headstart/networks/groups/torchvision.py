@@ -18,10 +18,10 @@ from headstart.networks.groups.layers import Grain
 
 @dataclass(frozen=True, slots=True)
 class Scheme:
-    """How one class of network is divided."""
+    """Division of one class of network."""
 
     stage: str | Callable[[nn.Module], Callable[[str], str | None]]
-    """Pattern whose group 1 is the stage, or a function of the network that answers with a tensor's stage."""
+    """Pattern whose group 1 is the stage, or a function of the network that gives the stage of a tensor."""
     block: str
     """Pattern whose group 1 is the block."""
     hidden_classifier: str = ""
@@ -95,7 +95,7 @@ def torchvision_draft(network: nn.Module, grain: Grain) -> list[tuple[str, list[
 
 
 def named_tensors_in_order(network: nn.Module) -> list[tuple[str, object]]:
-    """Parameters and buffers, module by module as they were registered, so that buffers stand beside their layer."""
+    """Parameters and buffers, module by module as they were registered, so that buffers follow their layer."""
     return [
         (f"{path}.{name}" if path else name, tensor)
         for path, module in network.named_modules()

@@ -1,8 +1,8 @@
-"""Brings files of weights from the network, whole and checked, or not at all; without torch.
+"""Downloads of weight files, whole and checked, or not at all; without torch.
 
-A file is kept under `$HEADSTART_HOME/weights`. What lies there already, put there by an earlier call or by the user's
-hand, is used without any request. A transfer is tried three times, unless the answer is final (no permission, no such
-file), and goes on where it broke off if the server lets it. `hub.py` brings files of the Hugging Face hub with
+Files lie under `$HEADSTART_HOME/weights`. A file that is there already, from an earlier call or put there by the user,
+is used without any request. A transfer is tried three times, unless the error is final (no permission, no such file),
+and resumes where it broke off if the server allows it. `hub.py` downloads files of the Hugging Face hub with
 the same rules and the same words.
 """
 
@@ -26,38 +26,38 @@ from headstart.errors import DiskFullError, HeadstartError, ModelError, WeightsU
 from headstart.files import FULL_DISK, has_file, home
 
 PAUSES_SECONDS = (1.0, 3.0)
-"""Before the second and the third try."""
+"""Pauses before the second and the third try."""
 TIMEOUT_SECONDS = 20
 """Without a byte from the server."""
 
 NOT_THERE = {404, 410}
 NO_PERMISSION = {401, 403}
 _PASSING = {408, 425, 429}
-"""HTTP answers below 500 that another try may change."""
+"""HTTP statuses below 500 that may pass."""
 _OURS = (TypeError, AttributeError, NameError, LookupError, AssertionError)
 """Faults of programs, not of networks."""
 _NOT_WRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST}
 
-Result = TypeVar("Result")
+ActionResult = TypeVar("ActionResult")
 
 
 def weights_folder() -> Path:
-    """Where weights are kept, and where the user may put some."""
+    """Folder of weights, in which the user may put some."""
     return home() / "weights"
 
 
 def from_url(url: str, file: str, *, sha256: str = "", elsewhere: Sequence[Path] = ()) -> Path:
-    """The file behind `url`, downloaded once to `$HEADSTART_HOME/weights/FILE`.
+    """File of `url`, downloaded once to `$HEADSTART_HOME/weights/FILE`.
 
     Args:
         url: Of one file.
         file: Its name here.
-        sha256: The hash in hex, or how it begins; empty if nobody knows it.
+        sha256: The hash in hex, or how it begins; empty if unknown.
         elsewhere: Where another program may have put the same file; it is used from there if its hash is right.
 
     Raises:
-        ModelError: it cannot be had, or arrived damaged; the message names the URL and where to put the file.
-        DiskFullError: the disk is full; nothing half there is left.
+        ModelError: it is unavailable, or arrived damaged; the message names the URL and where to put the file.
+        DiskFullError: the disk is full; no partial file is left.
     """
     path = weights_folder() / file
     if has_file(path):
@@ -79,9 +79,9 @@ def from_url(url: str, file: str, *, sha256: str = "", elsewhere: Sequence[Path]
 
 @contextlib.contextmanager
 def _part_of(path: Path, *, keep: bool) -> Iterator[tuple[BufferedRandom, Path]]:
-    """The file beside `path` that fills up, held by one process at a time.
+    """Partial file next to `path`, locked by one process at a time.
 
-    It outlives an interruption if `keep` says that it can be checked later, so that the next call goes on from there.
+    With `keep` it survives an interruption, so that the next call resumes from it.
     """
     aside = path.with_name(f".{path.name}.part")
     while True:
@@ -176,7 +176,7 @@ def is_whole(path: Path, sha256: str) -> bool:
     return whole
 
 
-def tried(action: Callable[[], Result]) -> Result:
+def tried(action: Callable[[], ActionResult]) -> ActionResult:
     """The result of `action`; tried again after a pause while the fault may pass."""
     for pause in PAUSES_SECONDS:
         try:
@@ -189,7 +189,7 @@ def tried(action: Callable[[], Result]) -> Result:
 
 
 def is_passing(error: Exception) -> bool:
-    """Whether another try may go better."""
+    """Whether another try may succeed."""
     status = http_status(error)
     if status is not None:
         return status in _PASSING or status >= http.HTTPStatus.INTERNAL_SERVER_ERROR
@@ -197,7 +197,7 @@ def is_passing(error: Exception) -> bool:
 
 
 def http_status(error: BaseException) -> int | None:
-    """The server's answer behind an error of urllib or of the hub."""
+    """HTTP status behind an error of urllib or of the hub."""
     for cause in _causes(error):
         if isinstance(cause, urllib.error.HTTPError):
             return cause.code
@@ -208,7 +208,7 @@ def http_status(error: BaseException) -> int | None:
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """The error and those that it came from."""
+    """Error and its causes."""
     following: BaseException | None = error
     while following is not None:
         yield following
@@ -233,15 +233,15 @@ def _is_not_writable(error: BaseException) -> bool:
 
 def damaged(url: str, sha256: str) -> ModelError:
     """The error for a file whose hash is not the one it should have."""
-    return ModelError(f"{url} arrived damaged and was not kept", expected=f"sha256 {sha256}", remedy="try again")
+    return ModelError(f"{url} arrived damaged and was removed", expected=f"sha256 {sha256}", remedy="try again")
 
 
 def explained(error: Exception, url: str, *, place: Path, repo: str = "") -> HeadstartError:
-    """What went wrong and the way out, in one line.
+    """Error with the way out, in one line.
 
     Args:
         error: Whatever was raised.
-        url: What was wanted.
+        url: The requested file.
         place: Where the file is looked for first.
         repo: The repository of the hub, for files from there.
     """

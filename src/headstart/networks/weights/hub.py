@@ -1,4 +1,4 @@
-"""The Hugging Face hub: files of its repositories, and what a repository of timm says of its model.
+"""The Hugging Face hub: files of its repositories, and the facts of a timm model.
 
 Files stay in the hub's own cache, which timm uses too; one that the user put under `$HEADSTART_HOME/weights` comes
 first. What is in one of both is used without any request, and without asking whether there is a newer version.
@@ -39,7 +39,7 @@ _NO_LICENCE = "not stated"
 
 @dataclass(frozen=True, slots=True)
 class HubFacts:
-    """What a repository says of its model."""
+    """Facts of a model from its repository."""
 
     repo: str
     """`USER/NAME`, or `USER/NAME@REVISION`."""
@@ -51,7 +51,7 @@ class HubFacts:
     """timm's keys, complete with timm's defaults, without those that say where the weights are: input_size, mean, std,
     interpolation, crop_pct, crop_mode and others."""
     model_args: dict[str, Any]
-    """What the architecture is to be built with beside the defaults."""
+    """Arguments of the architecture other than the defaults."""
     licence: str
     """As the repository states it, or `not stated`."""
 
@@ -62,7 +62,7 @@ def is_hub_name(name: str) -> bool:
 
 
 def card_from_hub(repo: str) -> HubFacts:
-    """What a repository of timm says of its model; downloads its config.json and README.md once.
+    """Facts of a timm model from its repository; downloads its config.json and README.md once.
 
     Args:
         repo: `USER/NAME` or `USER/NAME@REVISION`, with or without `hf-hub:` before it.
@@ -176,8 +176,8 @@ def hub_file(repo: str, files: Sequence[str], *, sha256: str = "") -> Path:
             it has for all large files.
 
     Raises:
-        ModelError: it cannot be had, or arrived damaged; the message names the URL and where to put the file.
-        DiskFullError: the disk is full; nothing half there is left.
+        ModelError: it is unavailable, or arrived damaged; the message names the URL and where to put the file.
+        DiskFullError: the disk is full; no partial file is left.
     """
     for file in files:
         if has_file(place_by_hand(repo, file)):
@@ -208,7 +208,7 @@ def hub_file(repo: str, files: Sequence[str], *, sha256: str = "") -> Path:
 
 
 def _download(hub: Any, repo: str, file: str, *, again: bool) -> Path:  # noqa: ANN401 - the hub's module
-    """Bring one file into the hub's cache.
+    """Path of one file, downloaded into the hub's cache.
 
     The hub's own download is asked only once the server has answered: alone, it would go on trying for half a minute
     where there is no network.
@@ -251,7 +251,7 @@ def _expected_hash(path: Path, known: str) -> str:
 
 
 def _forget(path: Path) -> None:
-    """Take a damaged file out of the hub's cache: the link and the blob it names."""
+    """Remove a damaged file from the hub's cache: the link and the blob it names."""
     blob = path.parent / path.readlink() if path.is_symlink() else path
     for one in (path, blob):
         with contextlib.suppress(OSError):

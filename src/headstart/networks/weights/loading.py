@@ -1,4 +1,4 @@
-"""Brings the tensors of a card into a network: from an installed package, a download, the hub, or the user's file.
+"""Loading of the weights of a card into a network: from an installed package, a download, the hub, or the user's file.
 
 Whatever the source, tensors are read without running code (safetensors, or pickles with weights_only). What a package
 brings is checked by its hash and kept as safetensors under `$HEADSTART_HOME/weights`.
@@ -52,12 +52,12 @@ _NAMED = 5
 
 @dataclass(frozen=True, slots=True)
 class WeightReport:
-    """What loading weights found."""
+    """Report on loaded weights."""
 
     source: str
     """File, package or URL."""
     loaded: int
-    """Tensors that were filled."""
+    """Number of loaded tensors."""
     head: HeadFound
     """missing and other size: the original head is random, which a new head makes up for."""
     missing: tuple[str, ...] = ()
@@ -67,19 +67,19 @@ class WeightReport:
 
     @classmethod
     def whole(cls, source: str, loaded: int = 0) -> WeightReport:
-        """Everything was there and nothing else."""
+        """Report of a file that fits exactly."""
         return cls(source, loaded, "loaded")
 
 
 def weight_file(card: ModelCard) -> Path:
-    """The file with the card's weights on this machine, downloaded if need be.
+    """File of the card's weights, downloaded if necessary.
 
     What the user put under `$HEADSTART_HOME/weights` comes first. The file of a package names its tensors in the
     package's way; `load_weights` knows how.
 
     Raises:
-        ModelError: there are no weights, they cannot be had, or arrived damaged.
-        DiskFullError: the disk is full; nothing half there is left.
+        ModelError: there are no weights, they are unavailable, or arrived damaged.
+        DiskFullError: the disk is full; no partial file is left.
     """
     source = card.weights
     if source.kind == "none":
@@ -114,7 +114,7 @@ def timm_overlay(card: ModelCard) -> dict[str, object]:
 def load_weights(network: nn.Module, choice: ModelChoice) -> WeightReport:
     """Fill `network`, still with its original head, with the weights of `choice`.
 
-    A user's file may lack the head, bring one of another size, or carry another head beside the network's. It may be a
+    A user's file may lack the head, bring one of another size, or carry another head in addition. It may be a
     whole checkpoint, and name its tensors with a prefix or as the architecture's authors did. Everything else must fit
     exactly.
 
@@ -277,7 +277,7 @@ def _fit(network: nn.Module, tensors: Tensors, *, source: str, is_users: bool = 
 
 
 def _refuse_not_finite(tensors: Tensors, parameters: set[str], *, source: str) -> None:
-    """A single NaN makes every answer one.
+    """Refuse weights with NaN, which would spread to all outputs.
 
     An infinite value is refused where the network multiplies by it; a buffer may hold a mask of minus infinities.
 

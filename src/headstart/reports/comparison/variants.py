@@ -210,7 +210,7 @@ def learning_rates_section(comparison: ComparisonFacts) -> Section | None:
         return None
     rows: list[list[str | None]] = [
         [
-            wording.rate(one["learning_rate_label"]["learning_rate"]),
+            wording.learning_rate(one["learning_rate_label"]["learning_rate"]),
             tag(
                 "span",
                 one["learning_rate_label"]["label"],
@@ -242,7 +242,7 @@ def _learning_rate_chart(labelled: Sequence[Values]) -> Html | None:
     below = min(ends) - _ROOM_BELOW * (max(ends) - min(ends))
     y = share_axis([max(0.0, below), *ends])
     rates = [one["learning_rate_label"]["learning_rate"] for one in shown]
-    plot = Plot(log_axis(rates[0] * 0.7, rates[-1] * 1.4, wording.rate), y, height=230, top=26)
+    plot = Plot(log_axis(rates[0] * 0.7, rates[-1] * 1.4, wording.learning_rate), y, height=230, top=26)
     plot.axis_name("peak learning rate (logarithmic)")
     points = [(one["learning_rate_label"]["learning_rate"], one["test"]["accuracy"]) for one in shown]
     plot.line(points, "one thin")
@@ -254,7 +254,7 @@ def _learning_rate_chart(labelled: Sequence[Values]) -> Html | None:
             share,
             "circle",
             "one",
-            f"{wording.rate(x)}: {wording.percent(share)}, {one['learning_rate_label']['label']}",
+            f"{wording.learning_rate(x)}: {wording.percent(share)}, {one['learning_rate_label']['label']}",
         )
         end, shift = (high, -7) if index % 2 == 0 else (low, 16)  # labels of neighbours at two heights
         last = one is shown[-1]
@@ -266,6 +266,6 @@ def _learning_rate_chart(labelled: Sequence[Values]) -> Html | None:
             dx=8 if last else 0,
             anchor="end" if last else "middle",
         )
-    says = "; ".join(f"{wording.rate(x)} {wording.percent(share)}" for x, share in points)
+    says = "; ".join(f"{wording.learning_rate(x)} {wording.percent(share)}" for x, share in points)
     caption = f"Test accuracy with 95\u00a0% intervals.{starts_at(y)}"
     return tag("figure", tag("figcaption", caption), plot.svg("Accuracy by learning rate", says))

@@ -143,7 +143,10 @@ def _legend(columns: Sequence[Column]) -> Html:
         return joined([])
     low, high = rates[0], rates[-1]
     shown = rates if len(rates) <= 5 else [low * (high / low) ** (step / 4) for step in range(5)]
-    items = [tag("span", tag("i", style=f"background:{colour(rate, low, high)}"), wording.rate(rate)) for rate in shown]
+    items = [
+        tag("span", tag("i", style=f"background:{colour(rate, low, high)}"), wording.learning_rate(rate))
+        for rate in shown
+    ]
     return tag("div", tag("span", tag("b", "peak rate (logarithmic)")), *items, class_="key")
 
 
@@ -222,7 +225,7 @@ def _drawn_cell(
     middle = f"{across[0] + across[1] / 2:.2f}%"
     filled, said, style = None, str(what), str(what)
     if rate is not None:
-        filled, said = colour(rate, *ends), wording.rate(rate)
+        filled, said = colour(rate, *ends), wording.learning_rate(rate)
         style = f"learns {'bright' if _is_deep(filled) else 'dark'}"
     return [
         tag("rect", class_=f"cell {what}{faded}", fill=filled, **box),
@@ -236,13 +239,14 @@ def _learning_words(column: Column) -> str:
     said = []
     for rate, same in groupby(column.rates.items(), key=lambda item: item[1]):
         names = [name for name, _ in same]
-        said.append(f"{names[0]}{f' to {names[-1]}' if len(names) > 1 else ''} at {wording.rate(rate)}")
+        said.append(f"{names[0]}{f' to {names[-1]}' if len(names) > 1 else ''} at {wording.learning_rate(rate)}")
     return ", ".join(said) or "nothing learns"
 
 
 def _table(columns: Sequence[Column], rows: Sequence[Row]) -> Html:
     body: list[list[str | None]] = [
-        [row.name, *(wording.rate(rate) if rate is not None else what for what, rate in row.cells)] for row in rows
+        [row.name, *(wording.learning_rate(rate) if rate is not None else what for what, rate in row.cells)]
+        for row in rows
     ]
     body.append(["schedule", *(column.schedule or "\u2013" for column in columns)])
     body.append(["BatchNorm", *(column.batch_norm.replace("_", " ") for column in columns)])

@@ -60,7 +60,7 @@ def _epoch_table(run: RunFacts) -> Html:
                 wording.number(epoch.row.train_loss),
                 wording.number(epoch.row.validation_loss),
                 wording.percent(epoch.row.validation_accuracy),
-                wording.rate(rates[-1]) if rates else "\u2013",
+                wording.learning_rate(rates[-1]) if rates else "\u2013",
                 wording.duration(epoch.row.seconds),
                 "selected" if epoch is run.selected else "",
             ]
