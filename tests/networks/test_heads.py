@@ -115,7 +115,7 @@ def test_an_encoder_that_cannot_be_given_classes_is_refused():
 def test_a_users_own_network_ends_in_its_last_layer():
     network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 5), nn.Linear(5, 2))
     assert [(site.path, site.features) for site in head_sites(network)] == [("4", 5)]
-    with pytest.raises(ModelError, match="no layer that answers with classes"):
+    with pytest.raises(ModelError, match="has no classifier layer"):
         head_sites(nn.Sequential(nn.Conv2d(3, 4, 3)))
 
 

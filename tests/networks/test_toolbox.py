@@ -118,7 +118,7 @@ def test_rates_shrink_towards_the_stem_and_stand_where_every_scheduler_finds_the
     scheduler = torch.optim.lr_scheduler.StepLR(optimizer, 1, gamma=0.1)
     optimizer.step()
     scheduler.step()
-    assert [group["lr"] for group in optimizer.param_groups] == pytest.approx([rate / 10 for rate in rates])
+    assert [group["lr"] for group in optimizer.param_groups] == pytest.approx([rate / 10 for rate in lrs])
     held = [p for group in made for p in group["params"]]
     assert len({id(p) for p in held}) == len(held) == len(list(model.parameters()))
 
@@ -264,7 +264,7 @@ OWN_HEAD = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 2))
         (lambda m, g: headstart.param_groups(m, g, head="1e-3"), r"head='1e-3' is not valid"),
         (lambda m, g: headstart.param_groups(m, g, backbone="depth"), r"backbone='depth' .* did you mean by_depth\?"),
         (lambda m, g: headstart.param_groups(m, g, backbone=float("nan")), r"backbone=nan is not valid"),
-        (lambda m, g: headstart.param_groups(m, g, backbone="by_depth", decay=0.5), r"decay=0\.5 has no effect beside"),
+        (lambda m, g: headstart.param_groups(m, g, backbone="by_depth", decay=0.5), r"decay=0\.5 has no effect with"),
         (lambda m, g: headstart.param_groups(m, g, decay=1.5), r"decay=1\.5 .* > 0 and <= 1"),
         (lambda m, g: headstart.param_groups(m, g, [1e-3]), r"lrs=\[0\.001\] is not valid"),
         (lambda m, g: headstart.param_groups(m, g, {"head": -1}), r"lrs\['head'\]=-1 is not valid"),
