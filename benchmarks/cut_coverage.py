@@ -1,9 +1,9 @@
-"""Counts at how many networks every border can be cut, and writes docs/cut-coverage.md.
+"""Counts at how many networks every cut point works, and writes docs/cut-coverage.md.
 
     python benchmarks/cut_coverage.py [NAME ...]
 
 All classification networks of torchvision and one small network of every model file of timm, with random weights: at
-every border between two layer groups the parts answer, train and move buffers bit for bit as the whole does. Names
+every cut point between two layer groups the parts compute, train and move buffers bit for bit as the whole does. Names
 check only these networks and leave the table as it is. An interrupted run goes on, as long as no code changes, with
 what build/cut-coverage.jsonl holds.
 """
@@ -49,15 +49,15 @@ def table(verdicts: dict[str, list[CutVerdict]]) -> str:
     lines = [
         "# Cuts, counted",
         "",
-        f"Written by `make benchmarks` with {versions}; random weights, float32, CPU, one thread. At every border",
-        "between two layer groups, stem to head, prefix and suffix together are compared with the whole: answers in",
-        "evaluation for 1, 2 and 5 images; answers and moved buffers with everything in training mode, from the same",
-        "seed; answers, gradients and still buffers with the prefix frozen as training freezes it. All must be equal",
+        f"Written by `make benchmarks` with {versions}; random weights, float32, CPU, one thread. At every cut point",
+        "between two layer groups, stem to head, prefix and suffix together are compared with the whole: logits in",
+        "evaluation for 1, 2 and 5 images; logits and moved buffers with everything in training mode, from the same",
+        "seed; logits, gradients and still buffers with the prefix frozen as training freezes it. All must be equal",
         "bit for bit, and every layer must run on its own side, as often as in the whole. Networks above",
         f"{ALL_BELOW // 1_000_000} million parameters are compared for 2 images and without gradients. Side: of the",
-        "images, in pixels. Crossing: the most tensors that cross a border.",
+        "images, in pixels. Crossing: the most tensors that cross a cut point.",
         "",
-        "| networks | cut at every border | of | borders |",
+        "| networks | cut at every cut point | of | cut points |",
         "|---|---|---|---|",
     ]
     for kind, found in verdicts.items():
@@ -75,7 +75,7 @@ def table(verdicts: dict[str, list[CutVerdict]]) -> str:
         "",
         "## Every network",
         "",
-        "| network | parameters | side | borders | crossing |",
+        "| network | parameters | side | cut points | crossing |",
         "|---|---|---|---|---|",
     ]
     for found in verdicts.values():

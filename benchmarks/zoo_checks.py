@@ -69,7 +69,7 @@ def order_faults(network: nn.Module, groups: tuple[LayerGroup, ...], images: tor
 
 
 def head_faults(classifier: Classifier) -> list[str]:
-    """Layers that still answer with the classes of the weights, or an answer of the wrong shape."""
+    """Layers that still return the classes of the weights, or logits of the wrong shape."""
     wide = classifier.card.num_classes or 1000
     left = [
         path
@@ -150,11 +150,11 @@ def numeric_verdict(card: ModelCard, *, size: int | None = None) -> Verdict:
         shape = tuple(classifier.network(images).shape)
         features = tuple(classifier.features(images).shape)
     if shape != (2, CLASSES):
-        verdict.faults.append(f"the answer has shape {shape}")
+        verdict.faults.append(f"the logits have shape {shape}")
     if features != (2, card.features):
         verdict.faults.append(f"features have shape {features}, not {(2, card.features)}")
     names = classifier.group_names
     for trained in (names[-1:], names[-2:], names):
         verdict.faults += [f"training {trained[0]}..: {f}" for f in step_faults(classifier, images, trained)]
-    verdict.checked += ["order", "answer", "training step"]
+    verdict.checked += ["order", "logits", "training step"]
     return verdict
