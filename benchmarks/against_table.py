@@ -132,7 +132,7 @@ def _head(rows: Sequence[Row], epochs: int) -> str:
         f"""Machine: {os.cpu_count()} cores, OMP_NUM_THREADS {"= " + threads if threads else "unset"}; load before a
         measurement up to {max(row["load_before"] for row in rows):.1f}; {where(PACKAGES)}."""
     )
-    return f"## Whole trainings beside peers\n\n{told}\n\n{machine}"
+    return f"## Whole trainings compared with peers\n\n{told}\n\n{machine}"
 
 
 def _goals(measured: Measured) -> str:
@@ -204,7 +204,7 @@ def _ants_and_bees(measured: Measured, epochs: int) -> str:
     if not rows:
         return ""
     images = len(next(iter(measured.of("full", "hymenoptera", rows[0][0])))["truth"])
-    title = f"### Ants and bees, 244 images to learn from, {images} that report, 224 px"
+    title = f"### Ants and bees, 244 training images, {images} test images, 224 px"
     header = (
         "side",
         "seconds: median (min..max, n)",
@@ -249,7 +249,7 @@ def _pace(measured: Measured, epochs: int, limit: int) -> str:
     told = _prose(
         f"""headstart and the sides without epochs ran whole. In brackets: times ours, which is `headstart` where only a
         head learns and `headstart-default` where everything does. CIFAR-10 with 1,000 labels; at most {limit} training
-        images of rsscn7 and chest_xray (split by patient). Images that report: {_sizes(measured, "pace")}. One
+        images of rsscn7 and chest_xray (split by patient). Test images: {_sizes(measured, "pace")}. One
         round."""
     )
     title = f"### Other sets at 224 px: seconds of {epochs} epochs, extrapolated from two"
@@ -266,7 +266,7 @@ def _accuracies(measured: Measured, limit: int) -> str:
         return ""
     told = _prose(
         f"""Last epoch, seed 1, at most {limit} training images of rsscn7 and chest_xray. fastai: `fine_tune(5)`;
-        headstart sets its own epochs. Images that report: {_sizes(measured, "accuracy")}."""
+        headstart sets its own epochs. Test images: {_sizes(measured, "accuracy")}."""
     )
     title = f"### Other sets: accuracy of one run of {ACCURACY_EPOCHS} epochs at 128 px"
     return f"{title}\n\n{told}\n\n{_table(('side', *SETS[1:]), rows)}"
@@ -309,8 +309,8 @@ def _sides(epochs: int) -> str:
 def _notes(epochs: int) -> str:
     listed = [
         """Accuracies stand with Wilson's 95 % interval, several seeds averaged first. Differences take the last epoch
-        unless said. The best epoch is chosen on the very images that report, as the tutorial does, which flatters.""",
-        """Differences are paired: of every image the share of seeds that answered it rightly, ours minus theirs; 95 %
+        unless said. The best epoch is selected on the test images themselves, as the tutorial does, which flatters.""",
+        """Differences are paired: of every image the share of seeds that classified it correctly, ours minus theirs; 95 %
         interval over the images of all sets together, m ± 1.96 s / √n after adding half an image each at +1 and -1 and
         one at 0 (Agresti & Min, Statistics in Medicine 2005). It says nothing of other seeds where one was run.""",
         f"Non-inferior: the interval stays above -{100 * MARGIN:g} points.",

@@ -21,7 +21,7 @@ class Curve:
 
     name: str
     runs: Sequence[Sequence[Mapping[str, Any]]]
-    """Of every seed, the epochs in order; epoch 0 is the solved head."""
+    """Of every seed, the epochs in order; epoch 0 is the linear probe."""
 
     def values(self, key: str) -> list[list[float | None]]:
         """Of every seed, one value an epoch."""
@@ -50,7 +50,7 @@ class Box:
 
 
 def curves_svg(curves: Sequence[Curve]) -> str:
-    """Accuracy on the images that choose above, losses of training and of these images below.
+    """Validation accuracy above, training and validation losses below.
 
     All charts of a row share their scales; a band goes from the least to the most of the seeds.
     """
@@ -76,14 +76,14 @@ def curves_svg(curves: Sequence[Curve]) -> str:
 
 def _accuracy(curve: Curve, box: Box) -> str:
     runs = curve.values("select_accuracy")
-    caption = _text(box.left, box.top - 8, "accuracy, images that choose", CHOOSING)
+    caption = _text(box.left, box.top - 8, "validation accuracy", CHOOSING)
     return caption + _frame(box, 2) + _band(runs, box, CHOOSING) + _line(runs, box, CHOOSING, dots=2.5)
 
 
 def _losses(curve: Curve, box: Box) -> str:
     choosing, training = curve.values("select_loss"), curve.values("train_loss")
-    captions = _text(box.left, box.top - 8, "loss, choosing", CHOOSING)
-    captions += _text(box.left + 92, box.top - 8, "loss, training (dashed)", TRAINING)
+    captions = _text(box.left, box.top - 8, "validation loss", CHOOSING)
+    captions += _text(box.left + 92, box.top - 8, "training loss (dashed)", TRAINING)
     lines = _band(choosing, box, CHOOSING) + _line(choosing, box, CHOOSING, dots=2.5)
     lines += _line(training, box, TRAINING, dash="5 4")
     below = _text(box.left, box.top + HEIGHT + 16, "0", INK)

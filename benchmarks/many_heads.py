@@ -111,7 +111,7 @@ def section(rows: list[Row]) -> str:
         "## Many heads on the same features",
         "",
         "Written by `python benchmarks/many_heads.py`: EfficientNet-Lite0 at 224 px, one process, the features",
-        f"computed into an empty store, then one head or {len(SETTINGS)}, each solved on train and judged on val.",
+        f"computed into an empty store, then one head or {len(SETTINGS)}, each fitted on train and evaluated on val.",
         f"{where()}.",
         "",
         "| images | features s | one head s | 20 heads s | 20 against one | at most | reached | accuracy: one, best |",
@@ -130,7 +130,7 @@ def section(rows: list[Row]) -> str:
             f"| {found[0]['images']:,} of {name} | {spread(passes)} | {statistics.median(one):.2f} | "
             f"{statistics.median(twenty):.2f} | {ratio:.2f} | {MOST} | {reached} | {best} |"
         )
-    lines += ["", "The best of twenty is chosen on the images that judge it, and so too good; it is not an answer."]
+    lines += ["", "The best of twenty is selected on the images that evaluate it, and so too good; it is not a result."]
     return "\n".join(lines)
 
 

@@ -16,7 +16,7 @@ from headstart.measures.agreement import kendall_tau
 from headstart.measures.intervals import wilson_interval
 
 Truth: TypeAlias = Mapping[str, str]
-"""Network -> one 1 or 0 for each image that reports: whether it is right."""
+"""Network -> one 1 or 0 for each test image: whether it is right."""
 Orders: TypeAlias = Mapping[str, Sequence[str]]
 """Picker -> networks, best first."""
 
@@ -54,7 +54,7 @@ def section(rows: Sequence[Row], *, strategy: str, sets: Sequence[str], networks
     if not truths:
         return ""
     lines = [
-        f"Truth: accuracy in percent of `--strategy {strategy}` on the images that report (95 % interval), one seed.",
+        f"Truth: accuracy in percent of `--strategy {strategy}` on the test images (95 % interval), one seed.",
         "",
         "| set | n | " + " | ".join(networks) + " |",
         "|---|---|" + "---|" * len(networks),

@@ -119,7 +119,7 @@ def section(rows: list[Row]) -> str:
         "in turns, validated every epoch, start-up excluded, store and exports empty at first.",
         f"{where()}.",
         "",
-        "| what learns | epochs | side | seconds (median) | times ours | goal | reached | accuracy, last epoch |",
+        "| trainable | epochs | side | seconds (median) | times ours | goal | reached | accuracy, last epoch |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for case_name, case in CASES.items():
@@ -159,7 +159,7 @@ def _time_row(case: Case, side: SideName, found: list[Row], own: float) -> str:
 def _accuracy_lines(rows: list[Row]) -> list[str]:
     """Ours minus theirs by set and pooled, with the paired 95 % interval over images."""
     lines = [
-        "| what learns | ours | against | set | images | seeds | ours - theirs, points (95 % interval) | above -2 |",
+        "| trainable | ours | against | set | images | seeds | ours - theirs, points (95 % interval) | above -2 |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for case_name, case in CASES.items():

@@ -8,7 +8,7 @@
 - again: `headstart train` on the ten thousand, and once more with other heads and the same $HEADSTART_HOME.
 - expert: the first of those, cold, against peers/expert_lines.py on the same folder; whole processes.
 
-CIFAR-10's ten thousand are 8,000 that learn and 2,000 that report. What is done is kept in build/ten-thousand.jsonl.
+CIFAR-10's ten thousand are 8,000 training and 2,000 test images. What is done is kept in build/ten-thousand.jsonl.
 Writes its section of docs/benchmarks.md.
 """
 

@@ -35,7 +35,7 @@ def print_answer(
         epoch_seconds: Of every epoch, its validation included; empty where nothing goes in epochs.
         validated: For every epoch that was validated, the class number that each report image got, images in the
             order of their sorted paths. The last one is the answer; the best one is what a loop keeps that chooses
-            its epoch on the images that report.
+            its epoch on the test images.
         truth: The right class numbers in the same order.
     """
     best = best_of(validated, truth)
