@@ -310,7 +310,7 @@ def _notes(epochs: int) -> str:
     listed = [
         """Accuracies stand with Wilson's 95 % interval, several seeds averaged first. Differences take the last epoch
         unless said. The best epoch is selected on the test images themselves, as the tutorial does, which flatters.""",
-        """Differences are paired: of every image the share of seeds that classified it correctly, ours minus theirs; 95 %
+        """Differences are paired: per image, the share of seeds that classified it correctly, ours minus theirs; 95 %
         interval over the images of all sets together, m ± 1.96 s / √n after adding half an image each at +1 and -1 and
         one at 0 (Agresti & Min, Statistics in Medicine 2005). It says nothing of other seeds where one was run.""",
         f"Non-inferior: the interval stays above -{100 * MARGIN:g} points.",

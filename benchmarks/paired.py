@@ -30,7 +30,7 @@ class Difference:
 
 
 def share_right(answers: Sequence[Sequence[int]], truth: Sequence[int]) -> npt.NDArray[np.float64]:
-    """Of every image, in what share of the runs it was classified correctly: several seeds are averaged an image at a time.
+    """Share of the runs that classified each image correctly: several seeds are averaged an image at a time.
 
     Args:
         answers: (runs, images) class numbers.
