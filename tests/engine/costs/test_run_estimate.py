@@ -72,7 +72,7 @@ def test_estimated_bytes_are_those_that_the_store_writes(prepare: Callable, tmp_
     phase = task.plan.phases[1].model_copy(update={"head_refit_views": 0})
     found = costs.resolve(phase, notes)
     assert found.plan == FrozenPrefixPlan(activations="cached", cut_point="stage6", views=2)
-    assert notes.of("cost")[0]["cut_point"] == "stage6"
+    assert notes.of("prefix_planned")[0]["cut_point"] == "stage6"
     source = ActivationSource(costs.classifier, costs.images, observer=notes)
     settled = phase.model_copy(update={"frozen_prefix": found.plan})
     feed_for(settled, source, augmentation=task.plan.augmentation, seed=0, made=found.cut)
@@ -80,27 +80,27 @@ def test_estimated_bytes_are_those_that_the_store_writes(prepare: Callable, tmp_
     written = sum(path.stat().st_size for path in (tmp_path / "store").rglob("*.shard"))
     assert cached_bytes(costs.facts.cut_point("stage6"), rows, "float16") == pytest.approx(written, rel=0.05)
     announced = costs.announced([phase])
-    assert announced["stored_bytes"] <= 2 * 1280 * rows, "only the end is still to be stored"
-    assert announced["phases"][0]["once_seconds"] == 0
+    assert announced.stored_bytes <= 2 * 1280 * rows, "only the end is still to be stored"
+    assert announced.phases[0].once_seconds == 0
 
 
 def test_an_announcement_names_every_phase_and_adds_up(prepare: Callable, tmp_path: Path):
     task = prepare(strategy="gradual", epochs=2)
     costs = costs_for(task, tmp_path / "store")
     made = costs.announced(task.plan.phases, budget_seconds=1e-9)
-    assert [phase["name"] for phase in made["phases"]] == [*(phase.name for phase in task.plan.phases), "end"]
-    total = made["elapsed_seconds"] + sum(phase["seconds"] for phase in made["phases"])
-    assert made["total_seconds"] == pytest.approx(total, abs=0.01)
-    assert made["speeds"] == "related", "the network was tried for a moment"
-    assert made["previous_total_seconds"] is None
-    assert (made["low_seconds"], made["past_runs"]) == (None, 0), "no run has tested an estimate"
+    assert [phase.name for phase in made.phases] == [*(phase.name for phase in task.plan.phases), "end"]
+    total = made.elapsed_seconds + sum(phase.seconds for phase in made.phases)
+    assert made.total_seconds == pytest.approx(total, abs=0.01)
+    assert made.speeds == "related", "the network was tried for a moment"
+    assert made.previous_total_seconds is None
+    assert (made.low_seconds, made.past_runs) == (None, 0), "no run has tested an estimate"
     costs.known.estimates["related"] = [0.5, 1.0, 2.0]
     again = costs.announced(task.plan.phases)
-    assert again["low_seconds"] == pytest.approx(again["total_seconds"] / 2, abs=0.01)
-    assert again["high_seconds"] == pytest.approx(2 * again["total_seconds"], abs=0.01)
-    assert again["past_runs"] == 3
+    assert again.low_seconds == pytest.approx(again.total_seconds / 2, abs=0.01)
+    assert again.high_seconds == pytest.approx(2 * again.total_seconds, abs=0.01)
+    assert again.past_runs == 3
     costs.announced_seconds = None
-    assert "is shorter than that" in made["budget"]
+    assert "is shorter than that" in made.budget
     assert costs.announced(task.plan.phases, budget_seconds=1e9).budget is None
     assert costs.announced(task.plan.phases).budget is None
 
@@ -123,7 +123,7 @@ def test_without_room_pixels_are_taken_and_the_event_says_why(
     task = prepare(strategy="partial", epochs=2)
     found = costs_for(task, tmp_path / "store").resolve(task.plan.phases[1], notes)
     assert (found.plan, found.cut) == (COMPUTED, None)
-    assert "there is room for 1 kB" in notes.of("cost")[0]["why"]
+    assert "there is room for 1 kB" in notes.of("prefix_planned")[0]["why"]
 
 
 def test_a_cut_point_that_cannot_be_cut_gives_way_to_an_earlier_one(
@@ -183,7 +183,7 @@ def test_the_way_that_a_plan_names_is_not_weighed(prepare: Callable, tmp_path: P
     phase = task.plan.phases[1].model_copy(update={"frozen_prefix": COMPUTED})
     notes = Notes()
     assert costs_for(task, tmp_path / "store").resolve(phase, notes).plan == COMPUTED
-    assert notes.of("cost")[0]["why"] == "as the plan says"
+    assert notes.of("prefix_planned")[0]["why"] == "as the plan says"
 
 
 class StopAfter(StopRequest):
@@ -259,8 +259,8 @@ def test_a_store_that_is_too_full_after_all_changes_the_resolved_way(
     monkeypatch.setattr("headstart.engine.store.activations.Activations.room_for", lambda self, rows: False)
     notes = Notes()
     fit(Training(task.plan, task.classifier(), task.images, run=task.run, observer=notes, stop=StopRequest()))
-    assert notes.of("cost")[0]["activations"] == "cached"
-    assert notes.of("not_stored")
+    assert notes.of("prefix_planned")[0]["activations"] == "cached"
+    assert notes.of("not_cached")
     assert task.run.plan().phases[1].frozen_prefix == COMPUTED
 
 
@@ -291,7 +291,7 @@ def test_a_trained_head_finds_the_rows_of_the_run_before(prepare: Callable, tmp_
     feed_for(settled, ActivationSource(costs.classifier, costs.images), **options)
     for again in (phase, settled):
         made = costs_for(task, tmp_path / "store").announced([again]).phases[0]
-        assert (made["once_seconds"], made["stored_bytes"], made["cut_point"]) == (0, 0, "head")
+        assert (made.once_seconds, made.stored_bytes, made.cut_point) == (0, 0, "head")
 
 
 def test_the_rows_of_a_resolved_phase_are_looked_for_where_it_keeps_them(prepare: Callable, tmp_path: Path):
@@ -303,7 +303,7 @@ def test_the_rows_of_a_resolved_phase_are_looked_for_where_it_keeps_them(prepare
     options = {"augmentation": task.plan.augmentation, "seed": 0}
     feed_for(phase, ActivationSource(costs.classifier, costs.images), **options)
     made = costs.announced([phase], epochs_done=2).phases[0]
-    assert (made["once_seconds"], made["cut_point"], made["views"], made["epochs"]) == (0, "stage5", 1, 2)
+    assert (made.once_seconds, made.cut_point, made.views, made.epochs) == (0, "stage5", 1, 2)
 
 
 SEEN = QuickThroughput(together=20.0, one_core=15.0)
@@ -395,9 +395,9 @@ def test_a_search_is_estimated_before_it_was_made_and_counts_random_weights(prep
     costs = costs_for(task, tmp_path / "store")
     phase = task.plan.phases[1]
     made, going_on = (costs.announced([phase], epochs_done=done).phases[0] for done in (0, 1))
-    assert made["search_seconds"] > 0
-    assert made["once_seconds"] > made["search_seconds"]
-    assert going_on["search_seconds"] == 0
+    assert made.search_seconds > 0
+    assert made.once_seconds > made.search_seconds
+    assert going_on.search_seconds == 0
     assert costs._settings().weights == "pretrained"
     random = prepare("random", strategy="scratch", epochs=2)
     assert costs_for(random, tmp_path / "store")._settings().weights == "random"
@@ -410,13 +410,13 @@ def test_behind_the_first_phase_the_rest_is_estimated_with_what_is_known_by_then
     costs.resolve(task.plan.phases[1], notes)
     again = notes.of("estimates")
     assert len(again) == 1
-    names = [phase["name"] for phase in first["phases"]]
+    names = [phase.name for phase in first.phases]
     assert [phase["name"] for phase in again[0]["phases"]] == names[1:]
-    assert again[0]["previous_total_seconds"] == first["total_seconds"]
+    assert again[0]["previous_total_seconds"] == first.total_seconds
     costs.known.learn("store", 10.0)  # a store that takes forever
     costs.resolve(task.plan.phases[2], notes)
     assert notes.of("estimates")[1]["total_seconds"] > 10 * again[0]["total_seconds"]
-    assert (first["budget"], again[0]["budget"]) == (None, None)
+    assert (first.budget, again[0]["budget"]) == (None, None)
     assert "is shorter" in notes.of("estimates")[1]["budget"]
     costs.resolve(task.plan.phases[2], notes)
     assert len(notes.of("estimates")) == 2, "nothing ended since"
