@@ -149,6 +149,9 @@ EXCEPTIONS: Final[dict[str, frozenset[str]]] = {
 }
 """File -> words that have their ordinary meaning there."""
 
+OLD_NAMES: Final = frozenset({"src/headstart/plan/upgrade.py", "src/headstart/runs/upgrade.py"})
+"""Modules that read files of earlier versions: they hold the old words, and nothing else does."""
+
 RIDDLES: Final = frozenset({"beside", "apart", "kept", "moved", "judged", "ending", "looking"})
 """Public names of one word that do not say what they name."""
 
@@ -248,7 +251,8 @@ def files() -> list[Path]:
     """What is read, relative to the checkout. The glossary itself names the words."""
     pages = [*sorted((ROOT / "docs").rglob("*.md")), ROOT / "README.md"]
     modules = sorted((ROOT / "src" / "headstart").rglob("*.py"))
-    return [path.relative_to(ROOT) for path in [*pages, *modules] if path != GLOSSARY]
+    found = [path.relative_to(ROOT) for path in [*pages, *modules] if path != GLOSSARY]
+    return [path for path in found if path.as_posix() not in OLD_NAMES]
 
 
 def places(paths: Iterable[Path]) -> list[Place]:
