@@ -137,7 +137,7 @@ def test_what_was_interpreted_is_said() -> None:
         ("links_outside", "info", "1 link out of DATA (first: val -> /data/store)"),
         ("split_names", "info", "seg_train as train, seg_test as test"),
         ("classes_like_splits", "warning", "2 class folders (north, south) hold the same subfolders (cat, dog)"),
-        ("label_table_beside", "warning", "metadata.csv holds labels and is not read"),
+        ("label_table_not_read", "warning", "metadata.csv holds labels and is not read"),
         ("missing_value_labels", "warning", "'nan' 3"),
         ("decimal_labels", "warning", "1.0, 2.0"),
     ):

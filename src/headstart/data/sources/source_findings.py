@@ -212,7 +212,7 @@ def _interpreted(dataset: Dataset) -> list[Finding]:
         findings.append(
             Finding(
                 "warning",
-                "label_table_beside",
+                "label_table_not_read",
                 f"{_listed(account.label_tables)} holds labels and is not read: the folders decide the classes",
                 f"if its labels are the ones you mean, {table_remedy(account.label_tables[0])}",
             )
