@@ -16,7 +16,7 @@ import yaml
 
 from headstart.machine import environment
 from headstart.measures.intervals import wilson_interval
-from headstart.measures.metrics import judge
+from headstart.measures.metrics import evaluation_figures
 
 GROUPS = ("stem", "stage1", "stage2", "stage3", "stage4", "stage5", "stage6", "stage7", "head")
 
@@ -163,7 +163,11 @@ def _finish(
         folder / "metrics.json",
         {
             "run": str(folder),
-            "val": {**judge(probabilities, labels, classes), "reported_on": "val", "selected_on": data["selected_on"]},
+            "val": {
+                **evaluation_figures(probabilities, labels, classes),
+                "reported_on": "val",
+                "selected_on": data["selected_on"],
+            },
             "seconds": {"total": 12.5},
             "estimates": {**estimates, "memory_bytes": 5e8, "speeds": "guessed"},
             "phases": list(phases),

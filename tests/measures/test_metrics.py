@@ -17,7 +17,7 @@ from headstart.measures.metrics import (
     accuracy,
     balanced_accuracy,
     confusion_matrix,
-    judge,
+    evaluation_figures,
     log_loss,
     paired_p_value,
     per_class,
@@ -115,8 +115,8 @@ def test_figures_of_groups_are_less_certain_in_every_interval() -> None:
     hit = np.where((rng.random(30) < 0.8)[together], labels, 1 - labels)  # a patient is right or wrong as a whole
     probabilities = np.eye(2)[hit] * 0.8 + 0.1
     alone, grouped = (
-        judge(probabilities, labels, "ab"),
-        judge(probabilities, labels, "ab", together=together, counted="groups"),
+        evaluation_figures(probabilities, labels, "ab"),
+        evaluation_figures(probabilities, labels, "ab", together=together, counted="groups"),
     )
     assert (grouped["images"], grouped["groups"], grouped["counted"]) == (180, 30, "groups")
     assert (alone["groups"], alone["counted"]) == (None, "images")
@@ -133,13 +133,15 @@ def test_figures_of_groups_are_less_certain_in_every_interval() -> None:
 def test_a_balanced_accuracy_of_few_images_of_one_class_is_uncertain() -> None:
     """Of 97 images of one class and 3 of the other the mean recall is no surer than the three."""
     labels = np.repeat([0, 1], (97, 3))
-    found = judge(np.eye(2)[labels], labels, "ab")
+    found = evaluation_figures(np.eye(2)[labels], labels, "ab")
     assert found["balanced_accuracy"] == 1.0
     assert found["balanced_accuracy_interval"][0] < 0.8 < found["accuracy_interval"][0]
 
 
 def test_the_log_loss_of_a_single_group_has_no_interval() -> None:
-    found = judge(np.full((4, 2), 0.5), np.array([0, 1, 0, 1]), "ab", together=np.zeros(4, int), counted="groups")
+    found = evaluation_figures(
+        np.full((4, 2), 0.5), np.array([0, 1, 0, 1]), "ab", together=np.zeros(4, int), counted="groups"
+    )
     assert found["log_loss_interval"] is None
     assert found["uniform_log_loss"] == pytest.approx(found["log_loss"])
 

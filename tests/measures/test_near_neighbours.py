@@ -7,7 +7,7 @@ import pytest
 from sklearn.metrics.pairwise import cosine_similarity
 
 from headstart.measures import near_neighbours
-from headstart.measures.near_neighbours import compare_nearness, nearest, nearest_others, succession
+from headstart.measures.near_neighbours import compare_neighbours, nearest, nearest_others, succession
 
 
 def features(count: int, seed: int = 0) -> np.ndarray:
@@ -31,10 +31,10 @@ def test_nearest_cosines_are_those_of_scikit_learn(block: int, monkeypatch: pyte
     assert (which == alike.argmax(axis=1)).all()
 
 
-def test_bursts_in_training_are_remarkable_beside_test_images_of_other_scenes():
+def test_bursts_in_training_are_remarkable_next_to_test_images_of_other_scenes():
     train, test = bursts(40, 5), features(80, 9)
     inside, _ = nearest_others(train, np.arange(len(train)))
-    found = compare_nearness(inside, nearest(test, train))
+    found = compare_neighbours(inside, nearest(test, train))
     assert found.is_remarkable
     assert found.across == pytest.approx(0.1, abs=0.01)
     assert found.inside > 0.9
@@ -45,14 +45,14 @@ def test_bursts_in_training_are_remarkable_beside_test_images_of_other_scenes():
 def test_images_of_one_distribution_are_not_remarkable(seed: int):
     train, test = features(200, seed), features(80, seed + 50)
     inside, which = nearest_others(train, np.arange(200))
-    assert not compare_nearness(inside, nearest(test, train)).is_remarkable
+    assert not compare_neighbours(inside, nearest(test, train)).is_remarkable
     assert not succession(which, np.arange(200) % 2).is_remarkable
 
 
 def test_few_images_are_never_remarkable():
     train, test = bursts(5, 5), features(20, 9)
     inside, which = nearest_others(train, np.arange(25))
-    assert not compare_nearness(inside, nearest(test, train)).is_remarkable
+    assert not compare_neighbours(inside, nearest(test, train)).is_remarkable
     assert not succession(which, np.zeros(25, np.int64)).is_remarkable
 
 

@@ -1,4 +1,4 @@
-"""Nearest neighbours out of fold: scikit-learn's answers where there is no tie, and what ties and folds do."""
+"""Nearest neighbours out of fold: scikit-learn's predictions where there is no tie, and what ties and folds do."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def clusters(count: int, classes: int, seed: int) -> tuple[np.ndarray, np.ndarra
 
 
 def by_scikit_learn(features: np.ndarray, labels: np.ndarray, folds: np.ndarray, k: int):
-    """(answers, whether the vote is not tied) of each image."""
+    """(predictions, whether the vote is not tied) of each image."""
     answers, clear = np.empty_like(labels), np.empty(len(labels), bool)
     for fold in np.unique(folds):
         voter = KNeighborsClassifier(k, metric="cosine", algorithm="brute")

@@ -87,7 +87,7 @@ def test_weights_give_every_class_and_every_seed_the_same() -> None:
     found = crossed(values, np.array([0, 0, 0, 1]))
     assert found.seed_means.tolist() == [0.5, 1.0, 0.0]
     assert found.weights.sum(axis=1).tolist() == pytest.approx([1, 1, 1])
-    assert not found.answers_all
+    assert not found.is_complete
 
 
 def test_covariance_of_seeds_is_that_of_their_means() -> None:

@@ -18,7 +18,7 @@ from headstart.measures.seed_variance import (
     further_images,
     half_width,
     is_wide_by_seeds,
-    seeds_stand_in_the_way,
+    seeds_prevent_a_verdict,
 )
 
 FAST = settings(max_examples=30, deadline=None)
@@ -118,9 +118,9 @@ def test_further_images_reach_the_power_they_promise() -> None:
 def test_where_images_cannot_decide_no_number_is_given() -> None:
     seeds_differ = replace(TWO_SEEDS, seeds=0.03**2, seed_dof=8, seed_count=5)
     assert further_images(0.01, seeds_differ, 300, LEVEL) is None
-    assert seeds_stand_in_the_way(0.01, seeds_differ, LEVEL)
+    assert seeds_prevent_a_verdict(0.01, seeds_differ, LEVEL)
     no_seeds = Spread(seeds=0, seed_dof=1, images=1e-4, image_dof=999)
-    assert not seeds_stand_in_the_way(1e-3, no_seeds, LEVEL)
+    assert not seeds_prevent_a_verdict(1e-3, no_seeds, LEVEL)
     assert further_images(0.5, no_seeds, 1000, LEVEL) == 1
 
 

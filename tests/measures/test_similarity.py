@@ -1,4 +1,4 @@
-"""Figures on features, beside independent ones."""
+"""Figures on features against independent computations."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ def test_a_round_is_as_long_as_it_should_be_and_counts_by_its_median():
 
 
 def test_a_disturbance_is_waited_for():
-    """Two of the sibling networks of the report: 1,616 and 2,029 ms beside 83 ms."""
+    """Two of the sibling networks of the report: 1,616 and 2,029 ms next to 83 ms."""
     found, _ = measured([9, 1.616, 2.029, 0.083, 0.9, 0.085, 0.084], usual=3.0)
     assert found.stability == "stable"
     assert found.seconds == pytest.approx(0.084, abs=0.002)

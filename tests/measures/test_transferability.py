@@ -1,4 +1,4 @@
-"""LogME and the H-score beside direct computations."""
+"""LogME and the H-score against direct computations."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A bundle is a folder of safetensors and JSON that gives the same answers back."""
+"""A bundle is a folder of safetensors and JSON that gives the same logits."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def save(folder: Path, kind: str = "linear") -> Classifier:
 
 
 @pytest.mark.parametrize("kind", ["linear", "mlp"])
-def test_a_loaded_bundle_answers_bit_for_bit_as_what_was_saved(tmp_path: Path, kind: str):
+def test_a_loaded_bundle_gives_the_saved_logits_bit_for_bit(tmp_path: Path, kind: str):
     made = save(tmp_path / "bundle", kind)
     loaded, info = load_classifier(tmp_path / "bundle")
     x = torch.randn(2, 3, 64, 64).contiguous(memory_format=torch.channels_last)

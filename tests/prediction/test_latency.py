@@ -1,4 +1,4 @@
-"""How fast a classifier answers, measured on noise."""
+"""Throughput and latency of a classifier, measured on noise."""
 
 from __future__ import annotations
 

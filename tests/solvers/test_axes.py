@@ -23,7 +23,7 @@ def test_rotated_features_are_uncorrelated(count: int, width: int):
     assert np.array_equal(features, clouds(count, width)[0])  # and nothing written to
 
 
-def test_a_head_along_the_axes_answers_the_same_on_raw_features():
+def test_a_head_along_the_axes_predicts_the_same_on_raw_features():
     features, _ = clouds(60, 9)
     axes, along = rotated(features)
     rng = np.random.default_rng(0)

@@ -158,7 +158,7 @@ def test_deviations_are_numpys_also_far_from_zero():
     assert deviations_of(MatrixRows(matrix)) == pytest.approx(matrix.std(axis=0, dtype=np.float64), rel=1e-6)
 
 
-def test_a_narrow_head_answers_the_same_when_it_is_widened():
+def test_a_narrow_head_predicts_the_same_when_it_is_widened():
     narrow = LinearHead(np.array([[1.0, 2.0], [0.5, -1.0]]), np.array([0.1, 0.2]), 0.3)
     wide = widened(narrow, np.array([False, True, True]))
     x = np.random.default_rng(0).normal(size=(5, 3))

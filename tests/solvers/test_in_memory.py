@@ -1,4 +1,4 @@
-"""The solved head against scikit-learn, and a cross-validation in which no image is judged by a fit that saw it."""
+"""The linear probe against scikit-learn, and a cross-validation in which every prediction is out of fold."""
 
 from __future__ import annotations
 

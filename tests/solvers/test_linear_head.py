@@ -1,4 +1,4 @@
-"""A head answers the same in blocks as at once."""
+"""A head predicts the same in blocks as at once."""
 
 from __future__ import annotations
 

@@ -92,7 +92,7 @@ def test_passes_are_counted_and_few():
     assert Counted.passes - before < 60
 
 
-def test_a_single_strength_is_taken_and_judged():
+def test_a_single_penalty_is_taken_and_its_loss_measured():
     features, labels = clouds()
     source = MatrixRows(features)
     choice = choose_in_blocks(source, labels, 3, axes_of(source), folds_of(150), l2_penalties=(0.3,))

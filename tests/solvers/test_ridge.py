@@ -1,4 +1,4 @@
-"""Ridge heads are scikit-learn's, every fold is the fit without it, and their answers are probabilities."""
+"""Ridge heads are scikit-learn's, every fold is the fit without it, and they predict probabilities."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ from headstart.measures.seed_variance import (
     further_images,
     half_width,
     is_wide_by_seeds,
-    seeds_stand_in_the_way,
+    seeds_prevent_a_verdict,
 )
 
 Verdict = Literal["a", "b", "tie"]
@@ -260,7 +260,7 @@ def _in_words(of: PairDifference, interval: tuple[float, float]) -> tuple[str, s
 
 def _seeds_decide(of: PairDifference, level: float) -> bool:
     """Whether only more seeds could decide: the estimated seed effect is larger than the difference."""
-    return bool(of.table.values.any() and of.table.mean) and seeds_stand_in_the_way(of.table.mean, of.spread, level)
+    return bool(of.table.values.any() and of.table.mean) and seeds_prevent_a_verdict(of.table.mean, of.spread, level)
 
 
 def _better_sentence(of: PairDifference, interval: tuple[float, float], needed: int | None) -> str:

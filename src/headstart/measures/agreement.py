@@ -1,4 +1,4 @@
-"""How far several judges agree about the order of some networks: Kendall's tau, and what it means in words."""
+"""Agreement of several rankings of the same networks: Kendall's tau, and what it means in words."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from itertools import combinations
 from typing import Any
 
 Scores = Mapping[str, float | None]
-"""Network -> score, higher is better; None: this judge cannot say."""
+"""Network -> score, higher is better; None: this ranking lacks the network."""
 
 FAR, SOME = 0.6, 0.2
 """Tau from which orders are called much alike, and from which somewhat."""
@@ -19,18 +19,18 @@ _FEW = 6
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """Of two judges about the networks that both can judge."""
+    """Agreement of two rankings on the networks that both contain."""
 
     first: str
     second: str
     tau: float | None
     """Kendall's tau-b, -1 (opposite) to 1 (the same order); None where one of them sees no difference."""
     networks: int
-    """That both judged."""
+    """Number of networks in both rankings."""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
-        return {"judges": [self.first, self.second], "tau": self.tau, "networks": self.networks}
+        return {"rankings": [self.first, self.second], "tau": self.tau, "networks": self.networks}
 
 
 def kendall_tau(first: Sequence[float], second: Sequence[float]) -> float | None:
@@ -58,10 +58,10 @@ def kendall_tau(first: Sequence[float], second: Sequence[float]) -> float | None
     return together / math.sqrt(split_first * split_second)
 
 
-def agreements(judges: Mapping[str, Scores]) -> tuple[Agreement, ...]:
-    """Of every pair of judges, in their order; a network that one of two cannot judge is left out for both."""
+def agreements(rankings: Mapping[str, Scores]) -> tuple[Agreement, ...]:
+    """Agreement of every pair of rankings, in their order; a network that one of two lacks is left out for both."""
     found = []
-    for (name, scores), (other, others) in combinations(judges.items(), 2):
+    for (name, scores), (other, others) in combinations(rankings.items(), 2):
         pairs = [(scores[model], others.get(model)) for model in scores]
         both = [(a, b) for a, b in pairs if a is not None and b is not None]
         tau = kendall_tau([a for a, _ in both], [b for _, b in both])
@@ -69,23 +69,23 @@ def agreements(judges: Mapping[str, Scores]) -> tuple[Agreement, ...]:
     return tuple(found)
 
 
-def agreement_sentences(found: Sequence[Agreement], *, judge: str, images: int) -> list[str]:
-    """How far the others agree with one judge, and with one another.
+def agreement_sentences(found: Sequence[Agreement], *, reference: str, images: int) -> list[str]:
+    """Sentences on the agreement of the other rankings with the reference, and with one another.
 
     Args:
         found: Of every pair.
-        judge: Whose order is the answer.
-        images: On which all were asked.
+        reference: The ranking that decides.
+        images: On which all rankings were measured.
     """
     most = max((each.networks for each in found), default=0)
     if most < 2:
         return []
     if most == 2:
         return ["orders of two networks agree or not by chance: how far the scores agree takes three"]
-    with_judge = [each for each in found if judge in (each.first, each.second)]
-    said = [f"{_other(each, judge)} {_word(each.tau)} ({_tau(each.tau)})" for each in with_judge]
-    lines = [f"on {images:,} images, with the order of {judge} (Kendall's tau): {', '.join(said)}"]
-    taus = [each.tau for each in found if each.tau is not None and judge not in (each.first, each.second)]
+    with_reference = [each for each in found if reference in (each.first, each.second)]
+    said = [f"{_other(each, reference)} {_word(each.tau)} ({_tau(each.tau)})" for each in with_reference]
+    lines = [f"on {images:,} images, with the order of {reference} (Kendall's tau): {', '.join(said)}"]
+    taus = [each.tau for each in found if each.tau is not None and reference not in (each.first, each.second)]
     if taus:
         lines.append(f"among the others tau is {min(taus):.2f} to {max(taus):.2f}")
     if most < _FEW:
@@ -94,8 +94,8 @@ def agreement_sentences(found: Sequence[Agreement], *, judge: str, images: int) 
     return lines
 
 
-def _other(each: Agreement, judge: str) -> str:
-    return each.second if each.first == judge else each.first
+def _other(each: Agreement, reference: str) -> str:
+    return each.second if each.first == reference else each.first
 
 
 def _tau(tau: float | None) -> str:

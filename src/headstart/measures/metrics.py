@@ -55,15 +55,17 @@ def per_class(
     for index, name in enumerate(classes):
         of_class, named = labels == index, predicted == index
         hits, images, count = int((of_class & named).sum()), int(of_class.sum()), int(named.sum())
-        judged = images > 0
+        has_images = images > 0
         found[name] = {
-            "precision": hits / count if count and judged else None,
-            "recall": hits / images if judged else None,
-            "f1": 2 * hits / (images + count) if judged else None,
+            "precision": hits / count if count and has_images else None,
+            "recall": hits / images if has_images else None,
+            "f1": 2 * hits / (images + count) if has_images else None,
             "images": images,
-            "recall_interval": list(share_interval(correct[of_class], together[of_class])) if judged else None,
+            "recall_interval": list(share_interval(correct[of_class], together[of_class])) if has_images else None,
             "predicted": count,
-            "precision_interval": list(share_interval(correct[named], together[named])) if count and judged else None,
+            "precision_interval": list(share_interval(correct[named], together[named]))
+            if count and has_images
+            else None,
         }
     return found
 
@@ -119,7 +121,7 @@ def paired_p_value(incumbent: npt.NDArray[np.float64], challenger: npt.NDArray[n
     return float(ttest_rel(incumbent, challenger, alternative="greater").pvalue)
 
 
-def judge(
+def evaluation_figures(
     probabilities: npt.NDArray[np.floating[Any]],
     labels: Labels,
     classes: Sequence[str],

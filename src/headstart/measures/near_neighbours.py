@@ -1,4 +1,4 @@
-"""How near the nearest images are, as a sign of images that belong together: pure functions on arrays, no torch."""
+"""Nearest-neighbour similarities as a sign of images that belong together: pure functions on arrays, no torch."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ Whole: TypeAlias = npt.NDArray[np.int64]
 
 MOST_COMPARED = 5000
 """Images of a side that are compared: more tell no more, and the time grows with their square."""
-FILES_BESIDE = 2
-"""A file counts as beside another if it is no more than so many away in the order of names."""
+ADJACENT_FILES = 2
+"""A file counts as adjacent to another if it is no more than so many away in the order of names."""
 _BLOCK_VALUES = 2**22
 _FAR_SHARE = 0.9
 """The cosine that this share of the test images stays below is what training images are compared with."""
@@ -27,8 +27,8 @@ _DEVIATIONS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
-class Nearness:
-    """Training images among themselves, and test images to them."""
+class NeighbourSimilarity:
+    """Similarity of nearest neighbours: training images among themselves, and test images to training images."""
 
     cosine: float
     """A tenth of the test images have a nearest training image above it."""
@@ -42,7 +42,7 @@ class Nearness:
 
 @dataclass(frozen=True, slots=True)
 class Succession:
-    """How often the nearest image is a file beside it."""
+    """How often the nearest image is an adjacent file."""
 
     share: float
     chance: float
@@ -50,16 +50,16 @@ class Succession:
     is_remarkable: bool
 
 
-def nearest(wanted_MF: Array, known_NF: Array) -> Array:  # noqa: N803 - shapes
-    """Cosine of each image with the nearest known one: (M,)."""
-    wanted, known = _unit(wanted_MF), _unit(known_NF)
+def nearest(images_MF: Array, known_NF: Array) -> Array:  # noqa: N803 - shapes
+    """Cosines (M,) of each image with the nearest known one."""
+    images, known = _unit(images_MF), _unit(known_NF)
     step = max(1, _BLOCK_VALUES // len(known))
-    parts = [(wanted[start : start + step] @ known.T).max(axis=1) for start in range(0, len(wanted), step)]
+    parts = [(images[start : start + step] @ known.T).max(axis=1) for start in range(0, len(images), step)]
     return np.concatenate(parts)
 
 
 def nearest_others(features_NF: Array, groups_N: Whole) -> tuple[Array, Whole]:  # noqa: N803
-    """Cosine with the nearest image of another group, and which one that is: (N,) and (N,).
+    """Cosines (N,) with the nearest image of another group, and its positions (N,).
 
     Args:
         features_NF: N images x F features.
@@ -72,7 +72,7 @@ def nearest_others(features_NF: Array, groups_N: Whole) -> tuple[Array, Whole]: 
     return cosines, which
 
 
-def compare_nearness(inside_N: Array, across_M: Array) -> Nearness:  # noqa: N803
+def compare_neighbours(inside_N: Array, across_M: Array) -> NeighbourSimilarity:  # noqa: N803
     """Whether training images are nearer to each other than test images are to them.
 
     Args:
@@ -85,11 +85,11 @@ def compare_nearness(inside_N: Array, across_M: Array) -> Nearness:  # noqa: N80
     error = np.sqrt(pooled * (1 - pooled) * (1 / len(inside_N) + 1 / len(across_M)))
     is_enough = min(len(inside_N), len(across_M)) >= _LEAST_IMAGES
     is_remarkable = is_enough and inside - across > max(_LEAST_DIFFERENCE, _DEVIATIONS * error)
-    return Nearness(cosine, inside, across, bool(is_remarkable))
+    return NeighbourSimilarity(cosine, inside, across, bool(is_remarkable))
 
 
 def succession(which_N: Whole, labels_N: Whole) -> Succession:  # noqa: N803
-    """How often the nearest image is of the same class and beside it in the order of names.
+    """How often the nearest image is of the same class and adjacent in the order of names.
 
     Args:
         which_N: Position of the nearest other image of each; positions are in the order of names.
@@ -99,9 +99,9 @@ def succession(which_N: Whole, labels_N: Whole) -> Succession:  # noqa: N803
     for label in np.unique(labels_N):
         members = np.flatnonzero(labels_N == label)
         place[members] = np.arange(len(members))
-        chance[members] = min(1.0, 2 * FILES_BESIDE / max(1, len(members) - 1))
-    is_beside = (labels_N == labels_N[which_N]) & (np.abs(place - place[which_N]) <= FILES_BESIDE)
-    share, expected = float(is_beside.mean()), float(chance.mean())
+        chance[members] = min(1.0, 2 * ADJACENT_FILES / max(1, len(members) - 1))
+    is_adjacent = (labels_N == labels_N[which_N]) & (np.abs(place - place[which_N]) <= ADJACENT_FILES)
+    share, expected = float(is_adjacent.mean()), float(chance.mean())
     error = np.sqrt(expected * (1 - expected) / len(labels_N))
     least = max(_LEAST_DIFFERENCE, _LEAST_TIMES_CHANCE * expected, expected + _DEVIATIONS * error)
     return Succession(share, expected, bool(len(labels_N) >= _LEAST_IMAGES and share > least))

@@ -1,4 +1,4 @@
-"""The nearest images by cosine, as a classifier that learns nothing: pure functions on arrays, no torch."""
+"""k-nearest-neighbour classification by cosine, without any fitting: pure functions on arrays, no torch."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def nearest_out_of_fold(
     """The class that most of the nearest images of other folds have, for each image: (N,).
 
     Features are standardised by the images that may vote, and compared by cosine. Among classes with equally many votes
-    the one whose voters are nearer in sum is the answer, then the lower one. The same as scikit-learn's
+    the one whose voters are more similar in sum is predicted, then the lower one. The same as scikit-learn's
     KNeighborsClassifier(metric="cosine") behind a StandardScaler, but for ties.
 
     Args:
@@ -48,34 +48,34 @@ def nearest_out_of_fold(
         raise ValueError(f"{len(folds)} folds and {neighbours} neighbours; at least 2 and 1 are needed")
     found = np.empty(len(labels_N), np.int64)
     for fold in folds:
-        asked, voting = folds_N == fold, folds_N != fold
-        known, wanted = _unit_rows(features_NF[voting], features_NF[asked])
-        found[asked] = _voted(wanted, known, labels_N[voting], min(neighbours, len(known)))
+        held_out, voting = folds_N == fold, folds_N != fold
+        known, queries = _unit_rows(features_NF[voting], features_NF[held_out])
+        found[held_out] = _voted(queries, known, labels_N[voting], min(neighbours, len(known)))
     return found
 
 
-def _unit_rows(known_NF: Array, wanted_MF: Array) -> tuple[Array, Array]:  # noqa: N803
+def _unit_rows(known_NF: Array, queries_MF: Array) -> tuple[Array, Array]:  # noqa: N803
     """Both in units of the known ones' deviation around their mean, each row of length 1 (or zero)."""
     known = np.asarray(known_NF, np.float64)
     mean, deviation = known.mean(axis=0), known.std(axis=0)
     scale = np.where(deviation > _SMALLEST_DEVIATION, deviation, 1.0)
-    rows = [(np.asarray(one, np.float64) - mean) / scale for one in (known, wanted_MF)]
+    rows = [(np.asarray(one, np.float64) - mean) / scale for one in (known, queries_MF)]
     lengths = [np.linalg.norm(one, axis=1, keepdims=True) for one in rows]
     first, second = (one / np.where(length > 0, length, 1.0) for one, length in zip(rows, lengths, strict=True))
     return first, second
 
 
-def _voted(wanted_MF: Array, known_NF: Array, labels_N: Labels, neighbours: int) -> Labels:  # noqa: N803
+def _voted(queries_MF: Array, known_NF: Array, labels_N: Labels, neighbours: int) -> Labels:  # noqa: N803
     classes = int(labels_N.max()) + 1
-    found = np.empty(len(wanted_MF), np.int64)
+    found = np.empty(len(queries_MF), np.int64)
     step = max(1, _BLOCK_VALUES // len(known_NF))
-    for start in range(0, len(wanted_MF), step):
-        alike = wanted_MF[start : start + step] @ known_NF.T
+    for start in range(0, len(queries_MF), step):
+        alike = queries_MF[start : start + step] @ known_NF.T
         nearest = np.argpartition(-alike, neighbours - 1, axis=1)[:, :neighbours]
-        votes, nearness = np.zeros((len(alike), classes)), np.zeros((len(alike), classes))
+        votes, similarity = np.zeros((len(alike), classes)), np.zeros((len(alike), classes))
         rows = np.arange(len(alike))[:, None]
         np.add.at(votes, (rows, labels_N[nearest]), 1.0)
-        np.add.at(nearness, (rows, labels_N[nearest]), np.take_along_axis(alike, nearest, axis=1))
+        np.add.at(similarity, (rows, labels_N[nearest]), np.take_along_axis(alike, nearest, axis=1))
         tied = votes == votes.max(axis=1, keepdims=True)
-        found[start : start + step] = np.where(tied, nearness, -np.inf).argmax(axis=1)
+        found[start : start + step] = np.where(tied, similarity, -np.inf).argmax(axis=1)
     return found

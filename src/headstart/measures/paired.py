@@ -6,7 +6,7 @@ is classified in several seeds and a seed classifies many images, so that neithe
 other.
 
 Several seeds, the model: value = mean + image + seed + rest, each drawn at random. What images give to the variance of
-a mean is estimated here; `seed_variance` judges the seeds' part where there are few. Images of one group (a patient, a
+a mean is estimated here; `seed_variance` has the seeds' part where there are few. Images of one group (a patient, a
 scene) are alike, so a variance through images is one through groups where there are any.
 """
 
@@ -38,9 +38,9 @@ class Crossed:
     """Values of images in seeds, and how much each counts in the mean of its seed."""
 
     values: Floats
-    """(S, N); 0 where an image was not answered in a seed."""
+    """(S, N); 0 where an image was not predicted in a seed."""
     weights: Floats
-    """(S, N), >= 0; a row sums to 1, and is 0 where an image was not answered."""
+    """(S, N), >= 0; a row sums to 1, and is 0 where an image was not predicted."""
     strata: Ints
     """(N,) 0..K-1: images are resampled within their stratum. All 0 where classes do not matter."""
     groups: Ints | None = None
@@ -48,7 +48,7 @@ class Crossed:
 
     @property
     def seed_means(self) -> Floats:
-        """(S,) weighted means, summed exactly: variants with as many right answers must come out equal."""
+        """(S,) weighted means, summed exactly: variants with as many correct predictions must come out equal."""
         heaviest = self.weights.max(axis=1, keepdims=True)  # so that equal weights are 1, and a share is count / count
         shares = self.weights / heaviest
         rows = zip(self.values * shares, shares, strict=True)
@@ -60,8 +60,8 @@ class Crossed:
         return float(self.seed_means.mean())
 
     @property
-    def answers_all(self) -> bool:
-        """Whether every image was answered in every seed."""
+    def is_complete(self) -> bool:
+        """Whether every image was predicted in every seed."""
         return bool((self.weights > 0).all())
 
 
@@ -69,19 +69,19 @@ def crossed(values: Floats, strata: Ints, groups: Ints | None = None) -> Crossed
     """Equal weights to the strata, and within one to its images, in every seed.
 
     Args:
-        values: (S, N), NaN where an image was not answered in a seed; every seed answers at least one.
+        values: (S, N), NaN where an image was not predicted in a seed; every seed predicts at least one.
         strata: (N,) 0..K-1.
         groups: (N,) number of each image's group; None where every image stands alone.
     """
-    answered = ~np.isnan(values)
+    predicted = ~np.isnan(values)
     members = strata[None, :] == np.arange(int(strata.max()) + 1)[:, None]
-    counts = answered.astype(np.int64) @ members.T.astype(np.int64)  # (S, K)
+    counts = predicted.astype(np.int64) @ members.T.astype(np.int64)  # (S, K)
     occurring = (counts > 0).sum(axis=1, keepdims=True)
-    weights = answered / (np.maximum(counts, 1)[:, strata] * occurring)
+    weights = predicted / (np.maximum(counts, 1)[:, strata] * occurring)
     if groups is not None:
         groups = np.unique(groups, return_inverse=True)[1].astype(np.int64)
         groups = None if len(groups) == int(groups.max()) + 1 else groups
-    return Crossed(np.where(answered, values, 0.0), weights, strata, groups)
+    return Crossed(np.where(predicted, values, 0.0), weights, strata, groups)
 
 
 def image_covariance(table: Crossed) -> Floats:
@@ -92,11 +92,11 @@ def image_covariance(table: Crossed) -> Floats:
     (cluster-robust variance, Liang & Zeger 1986).
     """
     members = (table.strata[:, None] == np.arange(int(table.strata.max()) + 1)).astype(np.float64)  # (N, K)
-    answered = (table.weights > 0).astype(np.float64)
-    counts = answered @ members
+    predicted = (table.weights > 0).astype(np.float64)
+    counts = predicted @ members
     if table.groups is not None:
         counts = np.stack(
-            [(by_group(answered * column, table.groups) > 0).sum(axis=1) for column in members.T], axis=1
+            [(by_group(predicted * column, table.groups) > 0).sum(axis=1) for column in members.T], axis=1
         ).astype(np.float64)
     totals = np.maximum(table.weights @ members, 1e-300)
     centres = ((table.values * table.weights) @ members) / totals
@@ -128,7 +128,7 @@ def spread_of(table: Crossed, unseen: float = 0.0) -> Spread:
 
 
 def spread_of_difference(a: Crossed, b: Crossed, unseen: float = 0.0) -> Spread:
-    """Of the mean of a minus that of b, which answered the same images in the same seeds.
+    """Of the mean of a minus that of b, which predicted the same images in the same seeds.
 
     Images are always taken in pairs. Seeds are not where all of them have the same images: seed 1 of one variant has
     then little in common with seed 1 of another, and two variances of S seeds each are known better than one (Welch
@@ -138,7 +138,7 @@ def spread_of_difference(a: Crossed, b: Crossed, unseen: float = 0.0) -> Spread:
     images = [_image_variance(side) for side in (a, b)]
     own, shared = _own_and_shared(difference)
     shared += _unseen_variance(difference, unseen)
-    if len(a.values) == 1 or not a.answers_all:
+    if len(a.values) == 1 or not a.is_complete:
         spread = float(difference.seed_means.var(ddof=1)) if len(a.values) > 1 else 0.0
         return _spread(difference, shared, [spread], [own], images)
     spreads = [float(side.seed_means.var(ddof=1)) for side in (a, b)]
@@ -196,7 +196,7 @@ def _quantile(tail: float, dof: float) -> float:
 
 
 def mcnemar_p_value(only_a: int, only_b: int) -> float:
-    """Exact two-sided test that two sets of answers are equally often right (McNemar 1947).
+    """Exact two-sided test that two sets of predictions are equally often right (McNemar 1947).
 
     Of the images where exactly one is right, each side has the same chance. It assumes nothing but independent images,
     and speaks of these two trained networks: of another seed it knows nothing.
@@ -253,7 +253,7 @@ def _seed_samples(tables: Sequence[Crossed]) -> list[Floats]:
     for counts in _image_counts(tables[0].strata):
         for table, parts in zip(tables, found, strict=True):
             weighted = counts @ (table.values * table.weights).T
-            if not table.answers_all:
+            if not table.is_complete:
                 total = counts @ table.weights.T
                 weighted = np.where(total > 0, weighted / np.maximum(total, 1e-300), table.seed_means)
             parts.append(weighted)
@@ -285,12 +285,12 @@ def interval(mean: float, samples: Floats, spread: Spread) -> tuple[float, float
     The quantiles of few resampled seeds are too near, so they are scaled about their mean until a normal one would have
     the half width of `spread`; with one seed and many images that changes next to nothing.
     """
-    wanted, deviation = half_width(spread), float(samples.std()) if len(samples) else 0.0
+    half, deviation = half_width(spread), float(samples.std()) if len(samples) else 0.0
     if deviation < 1e-12:
-        return mean - wanted, mean + wanted
-    stretch = wanted / (_quantile(LEVEL / 2, math.inf) * deviation)
+        return mean - half, mean + half
+    scale = half / (_quantile(LEVEL / 2, math.inf) * deviation)
     low, high = np.quantile(samples, [LEVEL / 2, 1 - LEVEL / 2]) - samples.mean()
-    return mean + stretch * float(low), mean + stretch * float(high)
+    return mean + scale * float(low), mean + scale * float(high)
 
 
 def holm(p_values: Sequence[float]) -> tuple[Floats, Floats]:

@@ -29,7 +29,7 @@ _Floats: TypeAlias = npt.NDArray[np.float64]
 LEVEL = 0.05
 """Chance of a wrong verdict that is accepted: of one test or, after Holm, of a family of them."""
 POWER = 0.8
-"""Chance with which the further images asked for would find the difference."""
+"""Chance with which the further images suggested would find the difference."""
 SEED_SHARE = 0.05
 """Prior median of the standard deviation of a seed's effect, in standard deviations of one image's value."""
 ENOUGH_SEEDS = 5
@@ -130,7 +130,7 @@ def further_images(difference: float, spread: Spread, images: int, level: float)
     return max(1, math.ceil(images * shrinking / room) - images)
 
 
-def seeds_stand_in_the_way(difference: float, spread: Spread, level: float) -> bool:
+def seeds_prevent_a_verdict(difference: float, spread: Spread, level: float) -> bool:
     """Whether even endless images would leave a true `difference` undecided, because seeds differ too much."""
     effect = _seed_effect(spread)
     return effect > 0 and difference**2 <= _detection_factor(spread, level) * effect

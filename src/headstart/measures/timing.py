@@ -2,7 +2,7 @@
 
 Other processes only make work slower, never quicker. So the quickest rounds come nearest to what the machine can do,
 and a figure is stable once several of them agree. A machine that is busy from beginning to end is not found out by
-this: figures of networks beside each other show it (`implausible`).
+this: figures of networks next to each other show it (`implausible`).
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Timing:
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """What one network took beside what it computes."""
+    """Latency of one network, with its MACs."""
 
     milliseconds: float
     macs: float | None

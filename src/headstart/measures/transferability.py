@@ -53,8 +53,8 @@ def log_maximum_evidence(features_NF: Matrix, labels_N: Labels) -> float:  # noq
     scale = float(energy_R.mean()) or 1.0
     targets_NK = (labels_N[:, None] == classes).astype(np.float64)  # noqa: N806
     along_RK = (left_NR.T @ targets_NK) ** 2  # noqa: N806
-    beside_K = np.maximum(targets_NK.sum(axis=0) - along_RK.sum(axis=0), 0)  # noqa: N806 - of y^T y
-    spectrum = _Spectrum(energy_R, along_RK, beside_K, len(x))
+    outside_K = np.maximum(targets_NK.sum(axis=0) - along_RK.sum(axis=0), 0)  # noqa: N806 - of y^T y
+    spectrum = _Spectrum(energy_R, along_RK, outside_K, len(x))
     ratio_K, best_K = spectrum.best_of(scale * _GRID)  # noqa: N806
     low, high = scale * _BOUNDS[0], scale * _BOUNDS[1]
     for _ in range(_STEPS):
@@ -68,15 +68,15 @@ def log_maximum_evidence(features_NF: Matrix, labels_N: Labels) -> float:  # noq
 
 
 class _Spectrum:
-    """Features and targets as the evidence sees them: along R orthogonal directions, and beside all of them."""
+    """Features and targets as the evidence sees them: along R orthogonal directions, and outside all of them."""
 
-    def __init__(self, energy_R: Doubles, along_RK: Doubles, beside_K: Doubles, count: int) -> None:  # noqa: N803
-        self._energy, self._along, self._beside, self._count = energy_R[:, None], along_RK, beside_K, count
+    def __init__(self, energy_R: Doubles, along_RK: Doubles, outside_K: Doubles, count: int) -> None:  # noqa: N803
+        self._energy, self._along, self._outside, self._count = energy_R[:, None], along_RK, outside_K, count
 
     def evidence(self, ratio_K: Doubles) -> Doubles:  # noqa: N803
         """(K,) log evidence at lambda = `ratio_K` > 0 and the beta that suits it best."""
         kept = ratio_K / (ratio_K + self._energy)
-        misfit = np.maximum((self._along * kept).sum(axis=0) + self._beside, np.finfo(np.float64).tiny)
+        misfit = np.maximum((self._along * kept).sum(axis=0) + self._outside, np.finfo(np.float64).tiny)
         spread = np.log1p(self._energy / ratio_K).sum(axis=0)
         return np.asarray(-0.5 * (self._count * (np.log(2 * np.pi * misfit / self._count) + 1) + spread))
 
@@ -90,7 +90,7 @@ class _Spectrum:
         shrunk = 1 / (ratio_K + self._energy)
         gamma = (self._energy * shrunk).sum(axis=0)
         weight = (self._energy * self._along * shrunk**2).sum(axis=0)
-        residual = (self._along * (ratio_K * shrunk) ** 2).sum(axis=0) + self._beside
+        residual = (self._along * (ratio_K * shrunk) ** 2).sum(axis=0) + self._outside
         free = np.maximum(self._count - gamma, 0) * weight
         with np.errstate(divide="ignore", invalid="ignore"):
             # Where the features say nothing of a class there is no next one: it stays.

@@ -24,7 +24,7 @@ WEIGHTS_FILE = "model.safetensors"
 
 @dataclass(frozen=True, slots=True)
 class BundleInfo:
-    """Everything a bundle says beside its weights."""
+    """Contents of bundle.json: everything in a bundle but its weights."""
 
     card: ModelCard
     head: Literal["linear", "mlp", "multi_depth"]
@@ -34,7 +34,7 @@ class BundleInfo:
     temperature: float | None = None
     """Divides the logits; None is not calibrated."""
     thresholds: dict[str, float] | None = None
-    """None has no answer 'unknown'."""
+    """None: no image is called unknown."""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""

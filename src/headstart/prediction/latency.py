@@ -1,4 +1,4 @@
-"""How fast a trained classifier answers on this machine: many images at once, and one alone. Decoding is left out."""
+"""Throughput and latency of a trained classifier on this machine: many images, and one alone. Without decoding."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MANY_IMAGES = 32
 SECONDS = 2.0
 """Usual time of repetitions of each kind, after one pass that warms up; five times as long on a busy machine."""
 _AS_MANY_AS_IT_TAKES = 1_000_000
-"""Images to come, for the choice of the engine: its set-up plays no part in how fast it answers."""
+"""Images to come, for the choice of the engine: its set-up plays no part in the throughput."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ def inference_of(classifier: Classifier, spec: InputSpec, *, seed: int = 0) -> I
     """Measure on seeded noise: what is shown does not matter to the time.
 
     Args:
-        classifier: At rest afterwards, else not changed.
+        classifier: In evaluation mode afterwards, else not changed.
         spec: What its network sees of an image.
         seed: Of the noise.
     """
@@ -62,7 +62,7 @@ def inference_of(classifier: Classifier, spec: InputSpec, *, seed: int = 0) -> I
     eager = EagerEngine(classifier.network.eval())
     one = _timed(lambda: eager.run(images[:1]))
     engine = _engine(classifier, images)
-    many = _timed(lambda: eager.run(images) if engine is None else _answers(classifier, engine, images))
+    many = _timed(lambda: eager.run(images) if engine is None else _logits(classifier, engine, images))
     name = "torch" if engine is None else engine.name
     return Inference(
         images_per_second=round(MANY_IMAGES / many.seconds, 2),
@@ -95,8 +95,8 @@ def _engine(classifier: Classifier, images: NetworkInput) -> Engine | None:
     return None if head_fault(classifier, few, engine.run(few)[0]) else engine
 
 
-def _answers(classifier: Classifier, engine: Engine, images: NetworkInput) -> None:
-    """All answers, in the way in which files are answered, but for the files."""
+def _logits(classifier: Classifier, engine: Engine, images: NetworkInput) -> None:
+    """Logits of all images by the path that files take, without reading files."""
     records = [ImageRecord(str(index), "", "all") for index in range(len(images))]
     rows = [rows for _, (rows, *_) in outputs_of(engine, records, lambda record: images[int(record.id)])]
     head_logits(classifier, np.concatenate(rows))

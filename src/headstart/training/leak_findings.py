@@ -10,11 +10,11 @@ from headstart.data.sources.reading import ImageRecord
 from headstart.engine.store.training_images import TrainingImages
 from headstart.findings import Finding
 from headstart.measures.near_neighbours import (
-    FILES_BESIDE,
+    ADJACENT_FILES,
     MOST_COMPARED,
-    Nearness,
+    NeighbourSimilarity,
     Succession,
-    compare_nearness,
+    compare_neighbours,
     nearest,
     nearest_others,
     succession,
@@ -53,7 +53,7 @@ def leak_findings(
     if images.roles.test_source in _GIVEN and len(test) >= LEAST_IMAGES:
         drawn = np.random.default_rng(0).permutation(len(test))[:MOST_TEST_IMAGES]
         across = nearest(matrix_of_rows(rows_of([test[i] for i in np.sort(drawn)])), features)
-        findings += _of_nearness(compare_nearness(inside, across), images.roles.test_source)
+        findings += _of_neighbours(compare_neighbours(inside, across), images.roles.test_source)
     return findings
 
 
@@ -64,7 +64,7 @@ def _of_succession(found: Succession) -> list[Finding]:
         Finding(
             "warning",
             "neighbouring_files",
-            f"for {found.share:.0%} of the training images the most similar other image is one of the {FILES_BESIDE} "
+            f"for {found.share:.0%} of the training images the most similar other image is one of the {ADJACENT_FILES} "
             f"files before or after it by name ({found.chance:.0%} by chance): files that follow each other seem to "
             "show the same scene, object or patient",
             "if so, the figures of a random split are too good for new ones: name what belongs together with --group "
@@ -73,7 +73,7 @@ def _of_succession(found: Succession) -> list[Finding]:
     ]
 
 
-def _of_nearness(found: Nearness, test_source: str) -> list[Finding]:
+def _of_neighbours(found: NeighbourSimilarity, test_source: str) -> list[Finding]:
     if not found.is_remarkable:
         return []
     return [

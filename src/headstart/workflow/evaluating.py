@@ -192,7 +192,7 @@ class Judged:
     """How a bundle did on labelled images."""
 
     figures: dict[str, Any]
-    """As `metrics.judge` returns them."""
+    """As `metrics.evaluation_figures` returns them."""
     rows: list[dict[str, Any]]
     """One an image: what it is, what was predicted, and the group it counts with."""
     labels: npt.NDArray[np.int64]
@@ -239,7 +239,7 @@ def judge_records(
         kept: Where features of the images are kept.
         groups: Image id -> group, which intervals count; every image stands alone if None.
     """
-    from headstart.measures.metrics import judge
+    from headstart.measures.metrics import evaluation_figures
 
     groups = {record.id: record.id for record in records} if groups is None else groups
     probabilities = predictor.probabilities(records, on_images=progress("evaluate", len(records)), cached=kept)
@@ -256,7 +256,7 @@ def judge_records(
         }
         for r, p in zip(records, probabilities, strict=True)
     ]
-    figures = judge(probabilities, labels, predictor.classes, together=together, counted=counted)
+    figures = evaluation_figures(probabilities, labels, predictor.classes, together=together, counted=counted)
     return Judged(figures, rows, labels, together)
 
 

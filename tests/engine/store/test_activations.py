@@ -277,7 +277,7 @@ def test_the_evaluation_view_is_that_of_every_evaluation_and_is_counted(image_fo
     assert np.array_equal(evaluation_view(SPEC).prepare(record), read_view(record, SPEC))
 
 
-def test_stored_answers_hold_no_features_of_all_images(
+def test_logits_from_the_store_hold_no_features_of_all_images(
     classifier: Classifier, image_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     """Else a report on 60,000 images would hold 300 MB of features."""

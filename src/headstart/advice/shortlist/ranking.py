@@ -159,10 +159,10 @@ class Shortlist:
     @property
     def agreement(self) -> list[str]:
         """Agreement of the scores, in words: in the last round, and in the first with all networks."""
-        said = agreement_sentences(self.rounds[-1].agreements, judge=PROBE, images=self.rounds[-1].images)
+        said = agreement_sentences(self.rounds[-1].agreements, reference=PROBE, images=self.rounds[-1].images)
         first = self.rounds[0]
         if len(first.scores) > len(self.rounds[-1].scores):
-            everybody = agreement_sentences(first.agreements, judge=PROBE, images=first.images)
+            everybody = agreement_sentences(first.agreements, reference=PROBE, images=first.images)
             said.append(f"all {len(first.scores)} networks: {everybody[0]}")
         return said
 
