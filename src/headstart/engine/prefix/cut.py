@@ -77,6 +77,8 @@ class NetworkGraph:
         self.network = network
         self.groups = tuple(groups)
         self._example = example
+        # Two owners of a step are told by the paths of modules, parameters and buffers alike: functions use tensors
+        # directly.
         self._owners = owner_by_path(_paths_of(network), groups)
         self._index = {group.name: index for index, group in enumerate(groups)}
         self._graph = graph_of(self._traces())
@@ -85,6 +87,7 @@ class NetworkGraph:
     @property
     def cut_points(self) -> tuple[str, ...]:
         """Names of the groups before which there is something to cut off."""
+        # Before the first group there is nothing to compute once.
         return tuple(group.name for group in self.groups[1:])
 
     def cut(self, cut_point: str) -> CutNetwork:
@@ -98,6 +101,8 @@ class NetworkGraph:
             raise ModelError(f"nothing lies before {cut_point}", expected=f"one of {', '.join(self.cut_points)}")
         try:
             made = self._divided(cut_point)
+            # The parts are run and compared at once: a network that changes what it does with state that no trace shows
+            # is refused here, not after an epoch.
             self._assert_equal(made)
         except Untraceable as error:
             raise self._refusal(cut_point, str(error)) from error
@@ -110,6 +115,7 @@ class NetworkGraph:
         """
         images = Value(IMAGES, 0)
         program = self._program("evaluation", (images,), self._leaving())
+        # One program for both modes: features are pooled outputs of evaluation, also while the network is in training.
         return Taps(self.network, dict.fromkeys(MODES, program), [self._graph.forms[images]])
 
     def tapped(self) -> Part:
@@ -126,6 +132,8 @@ class NetworkGraph:
         found: dict[str, list[Value]] = {}
         for index, group in enumerate(self.groups[:-1]):
             leaving = self._graph.crossing(self._levels, index + 1, ["evaluation"])
+            # Only what the group itself makes: a skip connection that passes by would be pooled once for every group it
+            # crosses.
             made_here = [v for v in leaving if self._levels[v.step] == index and _is_map(self._graph.forms[v])]
             if made_here:
                 found[group.name] = made_here
@@ -141,6 +149,7 @@ class NetworkGraph:
             return trace_modes(self.network, leaves, self._example)
         except Untraceable as error:
             raise self._refusal("any cut point", str(error)) from error
+        # What a forward raises depends on the library; these are the kinds that a wrong size of image leads to.
         except (RuntimeError, ValueError, TypeError, AssertionError, IndexError) as error:
             first = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise ModelError(
@@ -150,6 +159,8 @@ class NetworkGraph:
 
     def _own_levels(self, step: Step) -> Iterator[int]:
         """A layer without tensors (pooling, activation) puts a step into no group, wherever it is counted."""
+        # Modules that hold tensors fix a step to their group; a ReLU that several groups share must not pull them
+        # together.
         paths = list(step.held())
         if isinstance(step.target, str) and _holds_tensors(self.network.get_submodule(step.target)):
             paths.append(step.target)
@@ -160,6 +171,7 @@ class NetworkGraph:
         if not isinstance(step.target, str):
             return getattr(step.target, "__name__", "") in _DROPOUTS
         module = self.network.get_submodule(step.target)
+        # Dropout together with weights (a timm block) belongs where the weights are, whatever it draws.
         return not _holds_tensors(module) and any(map(_is_dropout, module.modules()))
 
     def _divided(self, cut_point: str) -> CutNetwork:
@@ -167,6 +179,7 @@ class NetworkGraph:
         levels, values = self._batch_first(index)
         forms = [self._graph.forms[value] for value in values]
         crossing = tuple(Crossing(f.shape, f.dtype, f.channels_last) for f in forms if f.shape is not None)
+        # The store keeps rows of images: what crosses must have one entry of the same shape for each image.
         if not values or len(crossing) < len(values):
             raise Untraceable(
                 "a tensor crosses whose first axis does not grow with the batch"
@@ -174,8 +187,11 @@ class NetworkGraph:
                 else "nothing of the images crosses"
             )
         images = Value(IMAGES, 0)
+        # The prefix always runs as in evaluation: it is frozen, so its dropout and BatchNorm updates must not take
+        # part.
         before = self._program("evaluation", (images,), values)
         outputs = self._graph.outputs
+        # The suffix keeps both modes, because it is what trains.
         after = {mode: self._program(mode, values, outputs[mode], levels=levels, cut_index=index) for mode in MODES}
         return CutNetwork(
             prefix=Part(self.network, dict.fromkeys(MODES, before), [self._graph.forms[images]], forms),
@@ -187,9 +203,13 @@ class NetworkGraph:
     def _batch_first(self, cut_index: int) -> tuple[dict[int, int], tuple[Value, ...]]:
         """Levels, and what crosses: functions that put more than the batch on the first axis are left to the suffix."""
         levels = dict(self._levels)
+        # Moving a reshape (images x windows as one axis) to the suffix can make another one cross, so this repeats
+        # until none is left; every round moves at least one step, and there are finitely many.
         while True:
             values = self._graph.crossing(levels, cut_index, MODES)
             steps = {v.step: self._graph.steps[v.step] for v in values if self._graph.forms[v].rows != 1}
+            # Only functions that change nothing in place: a module belongs to its group, and a change must happen where
+            # its input is.
             moved = [n for n, step in steps.items() if not isinstance(step.target, str) and not step.touched]
             if not moved:
                 return levels, values
@@ -208,8 +228,12 @@ class NetworkGraph:
         numbers = self._graph.needed(mode, marks(output), levels or self._levels, cut_index)
         steps = tuple((number, self._graph.steps[number]) for number in numbers)
         changed = [set(step.touched) & set(inputs) for _, step in steps]
+        # A view shares memory with its base; both were copied on entry, so a change of one would no longer reach the
+        # other.
         if any(len(values) > 1 for values in changed):
             raise Untraceable("two of the crossing tensors share memory that is changed afterwards")
+        # Inputs of the suffix are rows of the store or outputs of the prefix: the caller's, so in-place steps work on
+        # copies.
         dropped = {value for _, step in steps if self._drops_in_place(step) for value in step.values()}
         return Program(inputs, steps, output, frozenset(set().union(*changed) | (dropped & set(inputs))))
 
@@ -217,6 +241,8 @@ class NetworkGraph:
         """Dropout that in training, unlike in the recorded evaluation, changes what it is given."""
         if not isinstance(step.target, str):
             return False
+        # In evaluation, dropout returns its input unchanged, so the trace shows no write; in training it would
+        # overwrite rows.
         modules = self.network.get_submodule(step.target).modules()
         return any(_is_dropout(module) and getattr(module, "inplace", False) for module in modules)
 
@@ -225,12 +251,15 @@ class NetworkGraph:
         with still(self.network):
             whole = tensors_in(self.network(images))
             crossing = made.prefix(images)
+            # Two images, and the second one alone: a prefix that mixes images of a batch (batch statistics) cannot be
+            # stored.
             alone = made.prefix(images[1:])
             parts = tensors_in(made.suffix(*crossing))
         # GPUs choose their kernels, and the order in which they add, anew each time.
         same = torch.equal if images.device.type == "cpu" else _close
         if len(whole) != len(parts) or not all(same(a, b) for a, b in zip(whole, parts, strict=True)):
             raise Untraceable("its parts do not give the whole's output")
+        # Tolerance, not equality: one image and two may take different kernels, which round differently.
         if not all(_close(a[1:], b) for a, b in zip(crossing, alone, strict=True)):
             raise Untraceable("the crossing tensors of an image depend on the others of its batch")
 
@@ -281,6 +310,7 @@ def _holds_tensors(module: nn.Module) -> bool:
 
 def _is_dropout(module: nn.Module) -> bool:
     """Also the libraries' own kinds: drop path, drop block, patch dropout, stochastic depth."""
+    # Custom kinds are recognised by name, because timm and torchvision each have classes of their own for it.
     return "drop" in type(module).__name__.lower() or type(module).__name__ == "StochasticDepth"
 
 
@@ -293,4 +323,5 @@ def _close(a: Tensor, b: Tensor) -> bool:
     """Equal but for what another size of batch may change in the last bits."""
     if not a.is_floating_point():
         return torch.equal(a, b)
+    # Relative to the largest entry: near zero a relative comparison entry by entry would fail on rounding.
     return torch.allclose(a, b, rtol=0.0, atol=1e-2 * float(a.abs().max()), equal_nan=True)

@@ -44,17 +44,20 @@ def with_depths(classifier: Classifier, size: int) -> Classifier:
     example = torch.zeros(2, classifier.card.input.channels, size, size, device=device)
     example = example.contiguous(memory_format=torch.channels_last)
     try:
+        # Stage grain always: the widths of the head must follow from the network and the image size alone.
         part = NetworkGraph(network, layer_groups(network), example=example).tapped()
     except ModelError as error:
         raise _refusal(classifier, error.found) from error
     widths = _widths(classifier, part, example)
     head = DepthHead(widths, classifier.num_classes).to(device).train(network.training)
     network.add_module(DEPTHS, head)
+    # An attribute of the instance, not a subclass: class, state_dict and repr of the network stay the library's.
     network.forward = _DeepForward(network, part)
     *backbone, last = classifier.groups
     mains, helpers = classifier.main_sites, classifier.sites[len(classifier.main_sites) :]
     return replace(
         classifier,
+        # The new layer belongs to the head's group, so that strategies train and freeze it with the head.
         groups=(*backbone, replace(last, members=(*last.members, DEPTHS))),
         sites=(*mains, HeadSite(DEPTHS, head.in_features, "linear", "main"), *helpers),
         shares=(*classifier.shares, 1.0),
@@ -70,9 +73,11 @@ class _DeepForward:
 
     def __call__(self, x_BCHW: Tensor) -> Tensor:  # noqa: N803 - shapes
         output, leaving = self._part(x_BCHW)
+        # By name at every call, so that a head replaced later is the one that is read.
         head = self._network.get_submodule(DEPTHS)
         assert isinstance(head, DepthHead)
         outputs = [_side_by_side(leaving[name]) for name in head.widths]
+        # The sum of two linear heads on two parts of the features is one linear head on all of them.
         total: Tensor = output + head(torch.cat(outputs, dim=1))
         return total
 
@@ -90,6 +95,7 @@ def _widths(classifier: Classifier, part: Part, example: Tensor) -> dict[str, in
         last = classifier.features(images)
         outputs = {name: _side_by_side(tensors) for name, tensors in leaving.items()}
         alone = {name: _side_by_side(tensors) for name, tensors in part(images[1:])[1].items()}
+    # The recorded steps replace the network's forward from now on, so their logits are compared before that.
     if not _close(output, whole):
         raise _refusal(classifier, "its steps do not give its output")
     for name, output in outputs.items():
@@ -98,6 +104,8 @@ def _widths(classifier: Classifier, part: Part, example: Tensor) -> dict[str, in
     found = {
         name: output.shape[1]
         for name, output in outputs.items()
+        # The last stage's pooled output often is the feature vector itself: reading it twice adds nothing but
+        # parameters.
         if output.shape[1] <= WIDEST and not _same(output, last)
     }
     if not found:

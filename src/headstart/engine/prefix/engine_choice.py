@@ -64,12 +64,14 @@ def faster_engine(
     setup = known.setup_seconds if known else EXPECTED_SETUP_SECONDS
     if exported:
         setup = EXPECTED_RELOAD_SECONDS
+    # T(N) = set-up + N / throughput for both engines; torch is loaded already and has no set-up.
     return "onnxruntime" if setup + images / throughput < images / torch_throughput else "torch"
 
 
 def recall_engines(machine: str, part: str) -> EngineThroughputs | None:
     """What was measured of a frozen part of this name on this machine with these versions, if it still holds."""
     with contextlib.suppress(KeyError, TypeError):
+        # Figures without a date are from an older version: they count as measured long ago.
         figures = EngineThroughputs(**{"measured_at": 0.0, **recall_value(machine, "engines", part)})
         return None if figures.is_outdated else figures
     return None
@@ -86,6 +88,7 @@ def is_of_the_moment(error: Exception) -> bool:
     """Whether disk or memory was short: that says nothing of the network, and another time it may go well."""
     if isinstance(error, (DiskFullError, OSError, MemoryError)):
         return True
+    # Libraries raise RuntimeError for a lack of memory too; only the text tells.
     return any(words in str(error).lower() for words in _NO_MEMORY)
 
 

@@ -124,6 +124,7 @@ def choose_engine(
         MissingExtraError: ONNX Runtime is requested by name and not installed.
     """
     subject = _met(prefix, sample[:SAMPLE_IMAGES], label)
+    # On a GPU the choice is between torch and torch: ONNX Runtime is used on the CPU only.
     if device_of(prefix).type == "cpu" and requested != "torch":
         engine = _onnx_engine(subject, images_to_come, requested, on_note)
         if engine is not None:
@@ -153,6 +154,7 @@ def _met(prefix: nn.Module, sample: NetworkInput, label: str) -> _Subject:
 
 def _repeated(sample: NetworkInput, count: int) -> NetworkInput:
     """At least the sample, and at least so many images."""
+    # np.resize repeats the sample: timing needs as many images as threads, their content does not matter.
     return np.resize(sample, (max(count, len(sample)), *sample.shape[1:]))
 
 
@@ -164,12 +166,14 @@ def _timed(engine: Engine, images: NetworkInput) -> tuple[Outputs, float]:
     """(outputs, images a second)."""
     started = time.perf_counter()
     found = engine.run(images)
+    # A clock that does not advance for a tiny network must not divide by zero.
     return found, len(images) / max(time.perf_counter() - started, 1e-9)
 
 
 def _torch_engine(subject: _Subject, images_to_come: int, on_note: Note) -> Engine:
     """Folded and compiled, or only folded, or the network as it is: the first that runs and gives its outputs."""
     engine, fault = _folded(subject, images_to_come)
+    # Compilers fail for reasons of their own; folding without compiling is the second best, not the network as it is.
     if fault and compiling_pays(device_of(subject.prefix), images_to_come):
         on_note(f"{subject.label} is not compiled: {fault}")
         engine, fault = _folded(subject, images_to_come=0)
@@ -183,6 +187,7 @@ def _folded(subject: _Subject, images_to_come: int) -> tuple[Engine | None, str]
     """(the engine, why it cannot be used): compiling and half precision fail in many ways, and none is fatal."""
     try:
         engine = TorchEngine(subject.prefix, subject.sample, images_to_come=images_to_come)
+        # Half precision on a GPU agrees to fewer digits than another engine in single precision does on a CPU.
         tolerance = SINGLE if device_of(subject.prefix).type == "cpu" else HALF
         return engine, output_fault(engine.run(subject.sample), subject.outputs, tolerance)
     except Exception as error:
@@ -191,6 +196,7 @@ def _folded(subject: _Subject, images_to_come: int) -> tuple[Engine | None, str]
 
 def _onnx_engine(subject: _Subject, images_to_come: int, requested: EngineOption, on_note: Note) -> Engine | None:
     """The engine; None where it cannot run the prefix, gives other outputs, or finishes later than torch."""
+    # Keyed by ONNX Runtime's version: an update may make it faster, and an old loss must not count against it.
     machine, name = machine_key(), f"{subject.name}, onnxruntime {runtime_version()}"
     known = engine_choice.recall_engines(machine, name)
     try:
@@ -207,6 +213,7 @@ def _onnx_engine(subject: _Subject, images_to_come: int, requested: EngineOption
     started, was_exported, is_lasting = time.perf_counter(), has_file(path), True
     try:
         engine = OnnxEngine(subject.prefix, subject.sample, path=path)
+        # Timed and compared with images for every thread, as it will run; the comparison reads only the sample.
         many = _repeated(subject.sample, engine.image_threads * FEW_IMAGES)
         fault = output_fault(_first(engine.run(many), len(subject.sample)), subject.outputs, SINGLE)
     except Exception as error:  # an exporter and a runtime that do not know a network say so in many ways
@@ -219,6 +226,7 @@ def _onnx_engine(subject: _Subject, images_to_come: int, requested: EngineOption
         if is_lasting and not was_exported:  # an earlier export may have been damaged: that says nothing of the network
             engine_choice.remember_engines(machine, name, EngineThroughputs(subject.throughput, 0.0, 0.0))
         return None
+    # Export once took longer when the file did not exist yet; the larger time is what a fresh machine pays.
     setup = max(time.perf_counter() - started, known.setup_seconds if known else 0.0)
     _, throughput = _timed(engine, many)
     engine_choice.remember_engines(machine, name, EngineThroughputs(subject.throughput, throughput, setup))
@@ -231,10 +239,14 @@ def output_fault(found: Outputs, expected: Outputs, tolerance: Tolerance) -> str
     if shapes != expected_shapes:
         return f"it gives arrays of {shapes}, not {expected_shapes}"
     for a, b in zip(found, expected, strict=True):
+        # In double precision, because the differences are near the rounding of single precision.
         rows_a, rows_b = (array.reshape(len(array), -1).astype(np.float64) for array in (a, b))
+        # Relative to the largest output: small entries of large maps are rounding in either engine.
         difference = np.abs(rows_a - rows_b).max() / max(np.abs(rows_b).max(), np.finfo(np.float32).tiny)
         lengths = np.linalg.norm(rows_a, axis=1) * np.linalg.norm(rows_b, axis=1)
+        # The cosine of each row catches a row that is off as a whole although others are far larger.
         cosines = np.divide((rows_a * rows_b).sum(axis=1), lengths, out=np.ones(len(a)), where=lengths > 0)
+        # Negated, so that NaN in either figure is a fault.
         if not (difference <= tolerance.largest_difference and cosines.min() >= tolerance.smallest_cosine):
             return f"its outputs differ by {difference:.1e} of the largest (cosine {cosines.min():.6f})"
     return ""
@@ -250,12 +262,14 @@ def outputs_of(
         records: The images.
         prepare: Reads one; is called from several threads.
     """
+    # An engine that uses all cores itself gets large batches while threads decode the next ones.
     if engine.image_threads == 1:
         chunks = [records[i : i + BATCH_IMAGES] for i in range(0, len(records), BATCH_IMAGES)]
         for chunk, inputs in batches(chunks, prepare):
             yield chunk, engine.run(inputs)
         return
 
+    # Otherwise each thread decodes its few images and runs them at once: no thread waits for another's layer.
     def both(few: Sequence[ImageRecord]) -> Outputs:
         take_one_core()
         return engine.run(np.stack([prepare(record) for record in few]))

@@ -51,8 +51,10 @@ class PooledFeatures(nn.Module):
 
 def separate_copy(prefix: nn.Module) -> nn.Module:
     """A copy in evaluation mode whose modules can be exchanged. Tensors are shared: they must not be changed."""
+    # A part of a network is copied by its own method, which leaves the network out.
     if isinstance(prefix, Part):
         return prefix.copied().eval()
+    # The memo makes deepcopy reuse these tensors: weights are not held twice, and folding replaces, never changes them.
     shared = {id(tensor): tensor for tensor in (*prefix.parameters(), *prefix.buffers())}
     made: nn.Module = copy.deepcopy(prefix, dict(shared))
     return made.eval()
@@ -73,6 +75,7 @@ def folded(prefix: nn.Module, sample_BCHW: Tensor) -> tuple[nn.Module, int]:  # 
     for conv, norm in pairs:
         _take_in(conv, norm)
         parent, _, name = paths[norm].rpartition(".")
+        # The norm stays in place as an identity (or its activation), so that no forward has to be rewritten.
         setattr(made.get_submodule(parent), name, _rest_of(norm))
     return made, len(pairs)
 
@@ -83,6 +86,7 @@ def _take_in(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> None:
     weight, bias = fuse_conv_bn_weights(
         conv.weight, conv.bias, norm.running_mean, norm.running_var, norm.eps, norm.weight, norm.bias
     )
+    # Channels last, like the images: else every call would convert the weight again.
     conv.weight = nn.Parameter(weight.detach().to(memory_format=torch.channels_last), requires_grad=False)
     conv.bias = nn.Parameter(bias.detach(), requires_grad=False)
 
@@ -91,6 +95,7 @@ def _rest_of(norm: nn.BatchNorm2d) -> nn.Module:
     """What the norm's module does besides normalising."""
     if type(norm).__name__ == "BatchNorm2d":
         return nn.Identity()
+    # timm's BatchNormAct2d also drops out and activates: only the normalisation was folded.
     return nn.Sequential(norm.get_submodule("drop"), norm.get_submodule("act"))
 
 
@@ -111,6 +116,7 @@ class _Readers(TorchFunctionMode):
         args: tuple[Any, ...] = (),
         kwargs: dict[str, Any] | None = None,
     ) -> Any:  # noqa: ANN401 - torch's protocol
+        # Functions inside a norm read its input of course; only readers outside of norms forbid the fold.
         if not self.inside:
             self.read((args, kwargs or {}))
         return func(*args, **(kwargs or {}))
@@ -128,11 +134,14 @@ def _pairs(network: nn.Module, sample_BCHW: Tensor) -> list[tuple[nn.Conv2d, nn.
     with _hooked(network, readers, found, calls), torch.no_grad():
         with readers:
             output = network(sample_BCHW)
+        # The output of the whole network counts as read: a convolution whose output is returned must stay unscaled.
         readers.read(output)
     norms_of = [conv for conv, _ in found]
     return [
         (conv, norm)
         for conv, norm in found
+        # Once each: a convolution that two norms read, or modules called twice with shared weights, would be folded
+        # wrongly.
         if conv not in readers.elsewhere and norms_of.count(conv) == 1 and calls[conv] == calls[norm] == 1
     ]
 
@@ -152,6 +161,7 @@ def _hooked(
     def before_norm(module: nn.BatchNorm2d, inputs: tuple[Tensor, ...]) -> None:
         calls[module] += 1
         readers.inside += 1
+        # The tensor itself tells which convolution made it; nothing is assumed about names or order of modules.
         conv = readers.made_by.get(id(inputs[0]))
         if conv is not None:
             found.append((conv, module))
@@ -161,6 +171,7 @@ def _hooked(
 
     handles: list[Any] = []
     for module in network.modules():
+        # Matched by class name: timm is not needed to recognise its classes, and subclasses may compute something else.
         if type(module).__name__ in _CONVOLUTIONS and isinstance(module, nn.Conv2d):
             handles.append(module.register_forward_hook(after_conv))
         elif type(module).__name__ in _NORMS and isinstance(module, nn.BatchNorm2d) and _has_statistics(module):

@@ -29,6 +29,7 @@ class StepGraph:
     @property
     def order(self) -> tuple[int, ...]:
         """All steps, each after those that it needs."""
+        # Evaluation first, then what only training has: a step never comes before one that it needs in its own mode.
         return tuple(dict.fromkeys(number for mode in MODES for number in self.orders[mode]))
 
     def levels(self, own: Callable[[Step], Iterable[int]], draws: Callable[[Step], bool]) -> dict[int, int]:
@@ -44,11 +45,16 @@ class StepGraph:
         levels = self._levels(owned)
         used_at: dict[int, int] = {}
         users: dict[int, list[int]] = {}
+        # Backwards, so that the users of a step are known before the step itself.
         for number in reversed(self.order):
             found = [
+                # A user without tensors at the same level (an activation behind dropout) says nothing yet: its own
+                # users decide.
                 levels[user] if owned[user] or levels[user] > levels[number] else used_at[user]
                 for user in users.get(number, [])
             ]
+            # The earliest use decides: dropout drawn once and used in two groups must be drawn before the first of
+            # them.
             used_at[number] = min(found, default=levels[number])
             for value in self.steps[number].values():
                 users.setdefault(value.step, []).append(number)
@@ -59,6 +65,8 @@ class StepGraph:
     def _levels(self, owned: Mapping[int, Sequence[int]]) -> dict[int, int]:
         levels = {IMAGES: 0}
         for number in self.order:
+            # Levels only grow along the order, so the steps of a level and below are closed under "needs": a cut is
+            # always possible as far as order goes.
             levels[number] = max([0, *owned[number], *(levels[value.step] for value in self.steps[number].values())])
         return levels
 
@@ -69,15 +77,20 @@ class StepGraph:
             Untraceable: training needs one that evaluation does not make.
         """
         found: set[Value] = set()
+        # Both modes must read the same crossing tensors, because rows are stored once, from evaluation.
         for mode in modes:
             output = marks(self.outputs[mode])
             above = self.needed(mode, output, levels, cut_index)
             waiting = [mark for mark in output if isinstance(mark, Value)]
             waiting += [value for number in above for value in self.steps[number].values()]
+            # Tables that do not depend on the images are made anew in the suffix: storing them once a row would waste
+            # disk.
             found |= {value for value in waiting if value.step in self.on_images and levels[value.step] < cut_index}
         position = {number: index for index, number in enumerate((IMAGES, *self.orders["evaluation"]))}
         if any(value.step not in position for value in found):
             raise Untraceable("the crossing tensors differ between training and evaluation")
+        # In the order of making, not of a set: the order is the layout of stored rows and must be the same in every
+        # process.
         return tuple(sorted(found, key=lambda value: (position[value.step], value.index)))
 
     def needed(
@@ -88,6 +101,7 @@ class StepGraph:
         waiting = [mark for mark in requested if isinstance(mark, Value)]
         while waiting:
             number = waiting.pop().step
+            # Steps off the images lie on no side: the prefix and the suffix each make those that they use.
             below = number in self.on_images and levels[number] < cut_index
             if number != IMAGES and number not in needed and not below:
                 needed.add(number)
@@ -112,6 +126,8 @@ def graph_of(traces: Mapping[Mode, Trace]) -> StepGraph:
             step = replace(
                 old, args=renumbered(old.args), kwargs=renumbered(old.kwargs), touched=renumbered(old.touched)
             )
+            # Two steps are the same if they call the same target with the same arguments; equal numbers let both modes
+            # share levels.
             key: tuple[object, ...] = (step.target, repr((step.args, step.kwargs, step.touched)))
             while (number := numbers.setdefault(key, len(numbers))) in number_of.values():
                 key = (*key, "again")  # the same call a second time: dropout draws anew

@@ -51,6 +51,7 @@ def logits_by_engine(
     The features are the engine's, the head is the network's own. Few images, and networks whose output is more than
     their head on their features, are run as they are.
     """
+    # Below this the set-up of an engine costs more than it saves, and some heads read more than pooled features.
     if len(records) < FEWEST_FOR_AN_ENGINE or not classifier.outputs_from_features:
         return logits_of(classifier, records, spec, on_images=on_images)
     sample = np.stack([read_view(record, spec) for record in records[:SAMPLE_IMAGES]])
@@ -58,6 +59,7 @@ def logits_by_engine(
         pooled_features(classifier), sample, label=pooled_label(classifier), images_to_come=len(records)
     )
     few = sample[:2]
+    # The head on the features is not always the network's output (dropout, scaling): two images tell.
     if head_fault(classifier, few, engine.run(few)[0]):
         return logits_of(classifier, records, spec, on_images=on_images)
     return _collected(_WithHead(engine, classifier), records, spec, on_images)
@@ -72,6 +74,7 @@ class _WithHead:
 
     def run(self, images: NetworkInput) -> Outputs:
         """B x height x width x channels -> (logits,)."""
+        # The head runs on each few rows at once, so that memory does not grow with images x features.
         return (head_logits(self._classifier, self._engine.run(images)[0]),)
 
 
@@ -119,6 +122,7 @@ def features_of(
 
 def pooled_features(classifier: Classifier) -> PooledFeatures:
     """The classifier's features as a prefix for `choose_engine`. Puts the network into evaluation mode."""
+    # Tensors of the head do not change the features: leaving them out lets heads share one export and one address.
     unused = [site.path for site in classifier.sites]
     return PooledFeatures(classifier.network.eval(), classifier.features, unused=unused)
 
@@ -135,6 +139,7 @@ def _collected(
     done = 0
     for chunk, (rows, *_) in outputs_of(engine, records, view or (lambda record: read_view(record, spec))):
         if found is None:
+            # Allocated when the first rows are there: only they tell the width.
             found = np.empty((len(records), *rows.shape[1:]), np.float32)
         found[done : done + len(chunk)] = rows
         done += len(chunk)

@@ -59,6 +59,7 @@ class OnnxEngine:
             Exception: whatever the exporter or ONNX Runtime raise for a network they do not know.
         """
         runtime = runtime_module()
+        # Touching the file dates its last use, by which old exports are removed.
         if has_file(path):
             with contextlib.suppress(OSError):  # somebody else's, or on a disk that may only be read
                 path.touch()
@@ -81,6 +82,7 @@ class OnnxEngine:
 
     def _run_few(self, images: NetworkInput) -> Outputs:
         count = len(images)
+        # Rows are independent of the batch, so zeros fill it up to the fixed size and are cut off again.
         if count < BATCH_IMAGES:
             filling = np.zeros((BATCH_IMAGES - count, *images.shape[1:]), np.float32)
             images = np.concatenate([images, filling])
@@ -90,6 +92,7 @@ class OnnxEngine:
 
 def _session(runtime: Any, path: Path) -> Any:  # noqa: ANN401 - without types
     options = runtime.SessionOptions()
+    # One thread a session: parallelism is over images, in the caller's threads.
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3  # errors; it warns about networks that torch runs as well
     return runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
@@ -101,6 +104,7 @@ class _FromNHWC(nn.Module):
         self.prefix = prefix
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        # ONNX Runtime takes NHWC arrays as they are decoded; the transpose becomes part of the graph.
         return tuple(tensors_in(self.prefix(images.permute(0, 3, 1, 2))))
 
 
@@ -118,6 +122,7 @@ def export(prefix: nn.Module, sample: NetworkInput, path: Path) -> None:
 @contextmanager
 def _exportable() -> Iterator[None]:
     """Attention in steps that the exporter supports, and no graph of thousands of lines printed where it gives up."""
+    # The fused attention kernels of torch have no counterpart in ONNX; the slow path is made of plain products.
     fast, logs = torch.backends.mha.get_fastpath_enabled(), torch._C._jit_is_onnx_log_enabled()
     disabled = False
     torch.backends.mha.set_fastpath_enabled(disabled)
@@ -137,6 +142,7 @@ def runtime_module() -> Any:  # noqa: ANN401 - without types
     Raises:
         MissingExtraError: it is not installed.
     """
+    # `setdefault`: a user who turned telemetry on has decided so.
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     return require("onnxruntime", extra="train")
 
@@ -149,6 +155,7 @@ def version_here() -> str | None:
 
 def runtime_version() -> str | None:
     """Of the installed ONNX Runtime, without the half second that importing it takes."""
+    # Read from the metadata of the distributions: importing the module takes half a second.
     for name in _DISTRIBUTIONS:
         with contextlib.suppress(metadata.PackageNotFoundError):
             return metadata.version(name)
@@ -170,12 +177,14 @@ def exported_path(prefix: nn.Module, sample: NetworkInput, *, label: str) -> Pat
     """
     runtime = runtime_module()
     digest = hashlib.sha256()
+    # Versions of both libraries are part of the name: another exporter may write another graph.
     versions = f"torch {torch.__version__}, onnxruntime {runtime.__version__}, batch {BATCH_IMAGES}"
     for text in (label, versions, str(sample.shape[1:]), *_modules(prefix)):
         digest.update(text.encode() + b"\0")
     for name, tensor in _counting(prefix):
         values = tensor.detach().cpu().contiguous()
         digest.update(f"{name} {values.dtype} {tuple(values.shape)}\0".encode())
+        # The bytes of all tensors, not their names: a refit network is another prefix.
         digest.update(values.flatten().view(torch.uint8).numpy().data)
     return engines_folder() / f"{digest.hexdigest()[:40]}.onnx"
 
@@ -205,6 +214,7 @@ def _export_into_cache(path: Path, prefix: nn.Module, sample: NetworkInput) -> N
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, lambda aside: export(prefix, sample, aside))
     kept = 0
+    # Newest first, so that what is over the limit is what was used longest ago.
     for _, size, file in sorted(_exports(path.parent), reverse=True):
         kept += size
         if kept > LARGEST_FOLDER_BYTES and file != path:

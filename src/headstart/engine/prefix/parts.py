@@ -45,6 +45,7 @@ class Part(nn.Module):
         self._takes = tuple(takes)
         self._gives = tuple(gives)
         for path in dict.fromkeys(path for program in programs.values() for path in _names_in(program)):
+            # Modules are registered at their own paths, so that state_dict keys of the part are those of the network.
             self._share(network, path)
         self.training = network.training
 
@@ -56,6 +57,7 @@ class Part(nn.Module):
                 place.add_module(parent, nn.Module())
             place = place.get_submodule(parent)
         owner = network.get_submodule(".".join(parents))
+        # Shared objects, not copies: an optimizer step on the part changes the network.
         for kind in ("_modules", "_parameters", "_buffers"):
             if name in getattr(owner, kind):
                 getattr(place, kind)[name] = getattr(owner, kind)[name]
@@ -66,9 +68,11 @@ class Part(nn.Module):
         It runs the modules that are registered in it, in its own mode; exchanging one of them changes what it computes.
         """
         made = copy.copy(self)
+        # The programs are shared by a copy (see Program.__deepcopy__); only modules and tensors are copied.
         made._network = ()
         made = copy.deepcopy(made)
         for parameter in made.parameters():
+            # Frozen: engines fold, convert and export it, none of them trains it.
             parameter.requires_grad = False
         return made
 
@@ -78,6 +82,7 @@ class Part(nn.Module):
         Raises:
             ModelError: a tensor has another shape than those the network was cut with.
         """
+        # A copy of a part stands on its own: it runs the modules registered in it.
         network = self._network[0] if self._network else self
         if not torch._C._get_tracing_state():  # an exporter would read the comparison as a step
             shapes = tuple(tuple(tensor.shape[1:]) for tensor in given)
@@ -87,7 +92,10 @@ class Part(nn.Module):
                     f"this part of {type(network).__name__} is given {_listed(shapes)}",
                     expected=f"{_listed(expected)}, for which the network was cut",
                 )
+        # The mode of the network, not of the part: `network.train()` does not reach a part that is not its child.
         program = self._programs["training" if network.training else "evaluation"]
+        # Tensors with several rows an image (windows) travel as (B, rows, ...), because the store keeps one entry an
+        # image.
         rows = [t.flatten(0, 1) if form.rows > 1 else t for t, form in zip(given, self._takes, strict=True)]
         output = program.run(network, rows, batch=given[0].shape[0])
         if not self._gives:

@@ -45,6 +45,7 @@ def position_map(tensor: Tensor, *, prefix_tokens: int = 0) -> PositionMap | Non
         rows, columns = last.shape[1:3]
         return PositionMap(last.flatten(1, 2), rows, columns) if rows * columns > 1 else None
     if tensor.ndim == 3:
+        # The library's count of prefix tokens first; a tap may have dropped them already, so none is tried too.
         for prefix in dict.fromkeys((prefix_tokens, 0)):
             count = tensor.shape[1] - prefix
             side = math.isqrt(max(count, 0))
@@ -77,6 +78,7 @@ def box_around(position: int, rows: int, columns: int, *, side: int, size: int) 
     if not (0 <= position < rows * columns and 1 <= side <= size):
         raise ValueError(f"position {position} of {rows} x {columns} with a side of {side} of {size} px")
     row, column = divmod(position, columns)
+    # A position stands for its cell of the image, whose centre is half a cell from its corner.
     top = _clamped((row + 0.5) * size / rows - side / 2, size - side)
     left = _clamped((column + 0.5) * size / columns - side / 2, size - side)
     return left, top, left + side, top + side

@@ -85,6 +85,7 @@ def mapped(template: Template, change: Callable[[Any], Any]) -> Template:
     """The same structure with every leaf changed. A size or another kind of tuple becomes a plain one."""
     if isinstance(template, tuple):
         items = [mapped(item, change) for item in template]
+        # Named tuples are made from their fields one by one, plain ones from a sequence.
         return type(template)(*items) if hasattr(template, "_fields") else tuple(items)
     if isinstance(template, list):
         return [mapped(item, change) for item in template]
@@ -121,6 +122,7 @@ class Program:
     _done_with: tuple[tuple[Value, ...], ...] = field(init=False)
 
     def __post_init__(self) -> None:
+        # Found once here, not at every run.
         object.__setattr__(self, "_done_with", _last_uses(self.inputs, self.steps, self.output))
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Program:
@@ -146,17 +148,20 @@ class Program:
             if isinstance(mark, Value):
                 return known[mark]
             if isinstance(mark, Held):
+                # Looked up by path at every run: a head exchanged after the cut is the one that runs.
                 owner, _, name = mark.path.rpartition(".")
                 return getattr(network.get_submodule(owner), name)
             if isinstance(mark, PerImage):
                 return mark.factor * images
             if isinstance(mark, SameDevice):
                 return device
+            # Constants are moved with the batch; they are small, and the device is only known now.
             return mark.tensor.to(device) if isinstance(mark, Constant) else mark
 
         for (number, step), done_with in zip(self.steps, self._done_with, strict=True):
             target = network.get_submodule(step.target) if isinstance(step.target, str) else step.target
             result = target(*mapped(step.args, filled), **mapped(step.kwargs, filled))
+            # In-place changes make no new tensor: the changed input is also the step's output, under its new name.
             outputs = tensors_in(result) + [known[value] for value in step.touched]
             known.update((Value(number, index), tensor) for index, tensor in enumerate(outputs))
             for value in done_with:  # so that memory falls as it does in the network's own forward
@@ -171,6 +176,7 @@ def _last_uses(
     last: dict[Value, int] = {}
     for position, (_, step) in enumerate(steps):
         last.update(dict.fromkeys(step.values(), position))
+    # What the output contains must live until the end.
     kept = {mark for mark in marks(output) if isinstance(mark, Value)}
     return tuple(
         tuple(value for value, used in last.items() if used == position and value not in kept)

@@ -29,6 +29,7 @@ COMPILE_PAYS_IMAGES = 20_000
 
 def to_tensor(inputs: NetworkInput, device: torch.device) -> Tensor:
     """B x height x width x channels -> (B, C, H, W) on the device, without a copy in memory on the CPU."""
+    # permute on a tensor that shares the array's memory: NCHW in channels-last layout, which is how kernels want it.
     return torch.from_numpy(inputs).to(device).permute(0, 3, 1, 2)
 
 
@@ -83,8 +84,10 @@ class TorchEngine:
         self.image_threads = torch.get_num_threads() if self._device.type == "cpu" else 1
         self._run, count = folded(prefix, to_tensor(sample[:1], self._device))
         self.compiled = compiling_pays(self._device, images_to_come)
+        # The number of folded norms is part of the version: a fold that applies to more layers rounds differently.
         how = f"{count} norms folded" + (", float16" if self._gpu else "") + (", compiled" if self.compiled else "")
         if self.compiled:  # with the first images that are run
+            # dynamic=False: one shape, compiled once; `_padded` keeps it.
             self._run = torch.compile(self._run, dynamic=False)  # type: ignore[assignment]
         self.version = f"{version_on(self._device)}, {how}"
 

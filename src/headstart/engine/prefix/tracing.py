@@ -104,22 +104,28 @@ class _Recorder(TorchFunctionMode):
         kwargs: dict[str, Any] | None = None,
     ) -> Any:  # noqa: ANN401 - torch's protocol
         kwargs = kwargs or {}
+        # Inside a leaf module everything is one step, so functions in it are not recorded again.
         if self.inside:
             return func(*args, **kwargs)
+        # Iteration does not pass through the protocol for its items: as an unbind its outputs are recorded.
         if func is Tensor.__iter__:
             return iter(self.called(Tensor.unbind, args, kwargs))
         return self.called(func, args, kwargs)
 
     def called(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:  # noqa: ANN401
         """Run a torch function and write it down if it gives or changes tensors."""
+        # Arguments that cannot be written down only matter if a tensor comes out of it; `isinstance`-like helpers may
+        # take anything.
         reason = None
         try:
             step = Step(func, self.marked(args), self.marked(kwargs))
         except Untraceable as error:
             step, reason = Step(func, (), {}), error
+        # A branch on pixel values would be frozen into the program as this one image took it.
         if getattr(func, "__name__", "") in _READ_A_VALUE and self._moves(step):
             raise Untraceable(f"forward decides by what a tensor holds ({func.__name__})")
         result = func(*args, **kwargs)
+        # Versions of tensors are compared after the call: torch counts every in-place change, also through views.
         touched = self._touched()
         if reason is not None and (tensors_in(result) or touched):
             raise reason
@@ -131,6 +137,7 @@ class _Recorder(TorchFunctionMode):
         def mark(leaf: Any) -> Any:  # noqa: ANN401 - any argument
             if isinstance(leaf, Tensor):
                 return self._mark(leaf)
+            # The device of the batch is a mark, so that a program recorded on the CPU runs on a GPU.
             if same_device(leaf, self._device):
                 return SameDevice()
             if isinstance(leaf, (*_PLAIN, torch.device)):
@@ -143,6 +150,8 @@ class _Recorder(TorchFunctionMode):
         key = id(tensor)
         if key in self._known:
             return self._known[key].value
+        # Parameters and buffers are written down by name, so that training, moving or replacing them reaches the
+        # program.
         return self._held.get(key) or self._fixed.get(key) or Constant(tensor)
 
     def written(self, step: Step, result: Any, touched: tuple[Value, ...]) -> Any:  # noqa: ANN401 - any result
@@ -157,18 +166,22 @@ class _Recorder(TorchFunctionMode):
         changed = {id(known.tensor) for known in self._known.values() if known.value in touched}
         seen = {id(t) for t in tensors_in(result)} & (self._known.keys() | self._held.keys() | self._fixed.keys())
         if seen - changed:
+            # Detached views share memory with what they stand for, so in-place changes still reach both.
             result = mapped(
                 result, lambda leaf: leaf.detach() if isinstance(leaf, Tensor) and id(leaf) in seen - changed else leaf
             )
         self.steps.append(replace(step, touched=touched))
+        # After an in-place change the tensor is a new value: later steps must depend on the step that changed it.
         again = [known.tensor for value in touched for known in self._known.values() if known.value == value]
         for index, tensor in enumerate([*tensors_in(result), *again]):
             self._known[id(tensor)] = _Known(tensor, Value(number, index), tensor._version)
+            # Keeping the tensors alive keeps their `id` unique; a freed tensor's id may be given to a new one.
             self.outputs[Value(number, index)] = tensor
         return result
 
     def _moves(self, step: Step) -> bool:
         return (
+            # A module counts as moving even without images: leaves may hold state of their own.
             isinstance(step.target, str)
             or any(value.step in self._moving for value in step.values())
             or any(path in self._parameters for path in step.held())
@@ -185,7 +198,9 @@ class _Recorder(TorchFunctionMode):
 
         def before(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
             self.inside += 1
+            # Only the outermost leaf is a step; leaves inside leaves belong to it.
             if self.inside == 1:
+                # Arguments are marked before the module runs: in place, it may change them.
                 begun.append(Step(modules[module], self.marked(args), self.marked(kwargs)))
 
         def after(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> Any:  # noqa: ANN401
@@ -226,8 +241,11 @@ def trace_modes(network: nn.Module, leaves: Mapping[nn.Module, str], example: Te
         evaluation = [_one_pass(network, leaves, example, batch) for batch in BATCHES]
         evaluated = _joined(*evaluation)
         for module in network.modules():
+            # Only containers are in training mode: leaves in evaluation neither draw random numbers nor move
+            # BatchNorm's statistics.
             module.training = module not in leaves
         training = _one_pass(network, leaves, example, BATCHES[0])
+        # Most networks have one forward for both modes; then the cut needs one set of levels only.
         if _same(evaluation[0], training):
             return dict.fromkeys(MODES, evaluated)
         again = _one_pass(network, leaves, example, BATCHES[1])
@@ -251,8 +269,10 @@ def still(network: nn.Module) -> Iterator[None]:
 
 def sample(example: Tensor, batch: int) -> Tensor:
     """Noise of the shape, type, device and layout of the example, always the same for a number of images."""
+    # Seeded by the number of images, so that both passes of a batch size see the same images.
     generator = torch.Generator().manual_seed(batch)
     images = torch.randn(batch, *example.shape[1:], generator=generator).to(example.device, example.dtype)
+    # The layout decides which kernels run, and kernels round differently.
     return images.contiguous(memory_format=torch.channels_last) if _channels_last(example) else images
 
 
@@ -296,11 +316,15 @@ def joined(a: Template, b: Template, sizes: tuple[int, int]) -> Template:
     if isinstance(a, slice) and isinstance(b, slice):
         return slice(*joined((a.start, a.stop, a.step), (b.start, b.stop, b.step), sizes))
     if isinstance(a, Constant) and isinstance(b, Constant):
+        # Equality of the tensors' values: a table made outside torch's functions (from numpy) is the same in both
+        # passes.
         if a.tensor.shape == b.tensor.shape and torch.equal(a.tensor, b.tensor):
             return a
         raise Untraceable("a tensor between the layers is made outside of torch's functions")
+    # Numbers equal in both passes belong to the image size or the network; `a != a` is NaN, which equals nothing.
     if type(a) is type(b) and (a == b or a != a):  # not a number
         return a
+    # What grows as the batch does is the batch's: 2 -> 3 images, 2k -> 3k.
     if type(a) is int and type(b) is int and a % sizes[0] == 0 and a * sizes[1] == b * sizes[0]:
         return PerImage(a // sizes[0])
     raise Untraceable(f"forward computes {a} for {sizes[0]} images and {b} for {sizes[1]}")
@@ -326,6 +350,7 @@ def _form(a: Tensor, b: Tensor, sizes: tuple[int, int]) -> Form:
 
 def _channels_last(tensor: Tensor) -> bool:
     return (
+        # A tensor of one channel is contiguous in both layouts; it then counts as the ordinary one.
         tensor.ndim == 4
         and tensor.is_contiguous(memory_format=torch.channels_last)
         and not (tensor.is_contiguous() and tensor.shape[1] > 1)
