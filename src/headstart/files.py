@@ -22,6 +22,7 @@ import platformdirs
 
 from headstart.errors import DiskFullError, HeadstartError, UnreachableError
 
+# os.umask can only be read by setting it; done at import, before threads could be writing files.
 _UMASK = os.umask(0)
 os.umask(_UMASK)
 _MODE = 0o666 & ~_UMASK
@@ -104,6 +105,7 @@ def _mode(path: str | os.PathLike[str]) -> int | None:
     except ValueError:  # a zero byte: no system has such a path
         return None
     except OSError as error:
+        # A missing file is an answer, whatever kind of missing; only "may not look" is an error.
         if error.errno in _NOT_THERE:
             return None
         raise unreachable(error, path) from error
@@ -128,11 +130,14 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     Raises:
         DiskFullError: the disk is full; `path` is as it was.
     """
+    # In the same folder, because a rename is atomic only within one file system; by process, so that two do not share
+    # it.
     aside = path.with_name(f".{path.name}.{os.getpid()}.aside")
     try:
         write(aside)
         aside.chmod(_MODE)
         with aside.open("rb") as file:
+            # The data must be on disk before the name points to it.
             os.fsync(file.fileno())
         aside.replace(path)
     except BaseException as error:
@@ -185,6 +190,7 @@ def update_json(path: Path, change: Callable[[dict[str, Any]], dict[str, Any]]) 
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with locked(path.parent):
+        # The lock covers reading and writing: between them another process would lose its change.
         write_json(path, change(read_json(path)))
 
 
@@ -197,6 +203,7 @@ def locked(folder: Path) -> Iterator[None]:
     Raises:
         OSError: the folder cannot be written.
     """
+    # A file of its own, not the one that is replaced: a lock on a replaced file protects nothing.
     with (folder / ".lock").open("a") as file:
         with contextlib.suppress(OSError):
             fcntl.flock(file, fcntl.LOCK_EX)
@@ -213,6 +220,7 @@ def claim_folder(folder: Path) -> bool:
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     try:
+        # mkdir is atomic: of two processes exactly one makes the folder.
         folder.mkdir()
     except FileExistsError:
         return False
@@ -233,6 +241,7 @@ def _is_full(folder: Path) -> bool:
         state = os.statvfs(folder)
     except OSError:  # it cannot even be looked at: that is what there is to say, not the room on the disk
         return False
+    # Less than 64 KiB is full in practice: a small file may still fit, a checkpoint does not.
     return state.f_bavail * state.f_frsize < 1 << 16
 
 

@@ -86,6 +86,7 @@ def take_one_core() -> None:
     """From now on torch runs this thread's layers on one core; the number is each thread's own."""
     import torch
 
+    # torch.set_num_threads holds for the calling thread and for threads to come, so each worker calls it once.
     if not getattr(_of_thread, "alone", None):
         _of_thread.alone = "yes"
         torch.set_num_threads(1)
@@ -115,6 +116,7 @@ def peak_memory_bytes() -> int | None:
     """Most that this process has held in memory so far."""
     with contextlib.suppress(OSError, ValueError):
         most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        # macOS reports bytes, Linux kibibytes.
         return most if sys.platform == "darwin" else most * 1024
     return None
 

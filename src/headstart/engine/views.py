@@ -62,6 +62,7 @@ PRESETS: dict[str, AugmentationMagnitude] = {
 
 def view_rng(seed: int, epoch: int, image_id: str, view: int = 0) -> np.random.Generator:
     """The generator of one view: a pure function of its four arguments."""
+    # A hash, not a sum of numbers: neighbouring seeds and epochs must not give related generators.
     digest = hashlib.blake2b(f"{seed}\0{epoch}\0{image_id}\0{view}".encode(), digest_size=16).digest()
     return np.random.default_rng(int.from_bytes(digest, "little"))
 
@@ -86,6 +87,7 @@ def training_view(
     magnitude = PRESETS[preset]
     resample = InterpolationMode(spec.interpolation)
     image = _random_square(Image.fromarray(pixels), spec, magnitude.smallest_crop, resample, rng)
+    # Flips come after the crop; the order of draws is part of AUGMENT_VERSION.
     if flip != "none" and rng.random() < 0.5:
         image = F.horizontal_flip(image)
     if flip == "all" and rng.random() < 0.5:
@@ -132,6 +134,7 @@ def _random_square(
     if spec.crop == "squash":
         squashed: Image.Image = F.resized_crop(image, top, left, h, w, [spec.size, spec.size], interpolation=resample)
         return squashed
+    # The longer side fills the view and the rest is padded, as the evaluation path does it.
     ratio = max(w, h) / spec.size
     wide, high = max(1, round(w / ratio)), max(1, round(h / ratio))
     part = F.resized_crop(image, top, left, h, w, [high, wide], interpolation=resample)
@@ -146,8 +149,10 @@ def _random_part(size: tuple[int, int], smallest: float, rng: np.random.Generato
     The shapes of `_random_crop` are near a square, and of a wide image they would never show more than a part.
     """
     width, height = size
+    # Ten tries as in torchvision; then the whole image.
     for _ in range(10):
         area = rng.uniform(smallest, 1.0)
+        # Area first, then the aspect ratio, log-uniform so that wide and tall are equally likely.
         ratio = math.exp(rng.uniform(math.log(_ASPECT_RATIO[0]), math.log(_ASPECT_RATIO[1])))
         w, h = round(width * math.sqrt(area * ratio)), round(height * math.sqrt(area / ratio))
         if 0 < w <= width and 0 < h <= height:
@@ -160,6 +165,7 @@ def _random_crop(
 ) -> Image.Image:
     """Random resized crop (Szegedy et al. 2015); a shape that does not fit falls back to the largest centre crop."""
     width, height = image.size
+    # Ten tries as in torchvision's RandomResizedCrop; then the largest crop of a permitted shape.
     for _ in range(10):
         area = width * height * rng.uniform(smallest, 1.0)
         ratio = math.exp(rng.uniform(math.log(_ASPECT_RATIO[0]), math.log(_ASPECT_RATIO[1])))
@@ -187,6 +193,7 @@ def _jitter(image: Image.Image, jitter: float, rng: np.random.Generator) -> Imag
         F.adjust_contrast,
         F.adjust_saturation,
     ]
+    # Brightness, contrast and saturation do not commute: a random order is part of the augmentation.
     for index in rng.permutation(len(steps)):
         image = steps[index](image, float(rng.uniform(1 - jitter, 1 + jitter)))
     return image
@@ -199,6 +206,7 @@ def _erase(values: Values, rng: np.random.Generator) -> Values:
     ratio = math.exp(rng.uniform(math.log(0.3), math.log(1 / 0.3)))
     w, h = min(size, round(math.sqrt(area * ratio))), min(size, round(math.sqrt(area / ratio)))
     left, top = int(rng.integers(size - w + 1)), int(rng.integers(size - h + 1))
+    # A copy: the values may share memory with the decoded image.
     erased = values.copy()
     erased[top : top + h, left : left + w] = values.mean(axis=(0, 1))
     return erased

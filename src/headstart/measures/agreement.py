@@ -49,6 +49,7 @@ def kendall_tau(first: Sequence[float], second: Sequence[float]) -> float | None
         raise ValueError(f"{len(first)} and {len(second)} scores: one pair for each network is expected")
     together, split_first, split_second = 0, 0, 0
     for (a, b), (c, d) in combinations(zip(first, second, strict=True), 2):
+        # +1 for the same order, -1 for the opposite, 0 for a tie in either: concordant minus discordant pairs.
         one, two = (a > c) - (a < c), (b > d) - (b < d)
         together += one * two
         split_first += one != 0
@@ -63,6 +64,7 @@ def agreements(rankings: Mapping[str, Scores]) -> tuple[Agreement, ...]:
     found = []
     for (name, scores), (other, others) in combinations(rankings.items(), 2):
         pairs = [(scores[model], others.get(model)) for model in scores]
+        # Networks that one ranking lacks are left out pair by pair, so that each tau uses all that it can.
         both = [(a, b) for a, b in pairs if a is not None and b is not None]
         tau = kendall_tau([a for a, _ in both], [b for _, b in both])
         found.append(Agreement(name, other, tau, len(both)))
@@ -89,6 +91,7 @@ def agreement_sentences(found: Sequence[Agreement], *, reference: str, images: i
     if taus:
         lines.append(f"among the others tau is {min(taus):.2f} to {max(taus):.2f}")
     if most < _FEW:
+        # n (n - 1) / 2 pairs, and a swap turns +1 into -1: tau moves by 2 / pairs.
         step = 4 / (most * (most - 1))
         lines.append(f"with {most} networks one swapped pair moves tau by {step:.2f}")
     return lines

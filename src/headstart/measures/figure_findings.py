@@ -112,13 +112,17 @@ def validation_gap(
     """
     if len(validation.correct) < 2 or len(test.correct) < 2:
         return []
+    # Bonferroni: the error of one interval is divided among the candidates, any of which may have been chosen.
     level = 1 - (1 - _GAP_LEVEL) / max(1, candidates)
     sides = (validation.correct, validation.together), (test.correct, test.together)
     low, high = unpaired_difference_interval(*sides, level=level)
     gap = validation.accuracy - test.accuracy
+    # Better test figures need a larger gap than worse ones: the final head was fitted on more images than the validated
+    # one.
     is_worse, is_better = low > 0 and gap >= _LARGE_GAP, high < -_USUAL_GAIN and gap <= -_LARGE_GAIN
     if not (is_worse or is_better):
         return []
+    # Reported at the usual 95 %, although the decision was made at a stricter level.
     near, far = unpaired_difference_interval(*sides, level=0.95)
     direction = "below" if gap > 0 else "above"
     evidence = (
@@ -158,6 +162,7 @@ def _at_test_shares(validation: Sample, test: Sample, num_classes: int) -> float
     occurs = shares > 0
     if not there[occurs].all():
         return None
+    # Reweighting by class shares separates a shift in class frequencies from a drop within classes.
     return float((shares[occurs] * hits[occurs] / there[occurs]).sum())
 
 
@@ -190,6 +195,7 @@ def _is_overconfident(sample: Sample) -> bool:
     if sample.confidence is None or not len(sample.correct):
         return False
     confidence = float(sample.confidence.mean())
+    # Both conditions: with thousands of images a harmless gap is significant, with few a large one is chance.
     if confidence - sample.accuracy < _LARGE_OVERCONFIDENCE:
         return False
     return chance_of_share_below(sample.correct, sample.together, truth=confidence) < _OVERCONFIDENCE_CHANCE

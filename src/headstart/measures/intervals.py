@@ -71,18 +71,23 @@ def independent_images(
     group_of, sizes = _groups(together_N)
     weights = np.ones(len(right_N)) if weights_N is None else np.asarray(weights_N, np.float64)
     total = float(weights.sum())
+    # (sum w)^2 / sum w^2: Kish's effective number, of images and, with the groups' weights, of groups.
     images = total**2 / float((weights**2).sum())
+    # Without groups of several images the design effect is 1.
     if len(sizes) == len(right_N):
         return images
     of_group = np.bincount(group_of, weights=weights)
     alike = total**2 / float((of_group**2).sum())  # as many groups of equal weight
     typical, single = total / alike, total / images  # weight of the group, and of the image, that a random image is
+    # Pseudo-groups on both sides, so that a sample without errors does not claim that groups do not matter.
     added = _PRIOR_GROUPS * typical
     share = (float((weights * right_N).sum()) + added) / (total + 2 * added)
     excess = np.bincount(group_of, weights=weights * (right_N - share))
     ends = share**2 + (1 - share) ** 2
+    # Variance through groups over variance as if images were independent is the inverse of the design effect.
     between = float((excess**2).sum()) + _PRIOR_GROUPS * typical**2 * ends
     within = float(((weights * (right_N - share)) ** 2).sum()) + added * single * ends
+    # Few groups estimate their variance badly: Student's t instead of the normal makes up for it.
     few = (_student(images - 1, level) / _student(alike - 1, level)) ** 2
     return min(images, max(alike, images * min(1.0, within / between) * few))
 
@@ -136,6 +141,7 @@ def unpaired_difference_interval(
     one, two = float(first[0].mean()), float(second[0].mean())
     (low_one, high_one), (low_two, high_two) = (share_interval(*each, level=level) for each in (first, second))
     return (
+        # The square root of the sum of squared arms: intervals of two independent shares combine like variances.
         one - two - math.hypot(one - low_one, high_two - two),
         one - two + math.hypot(high_one - one, two - low_two),
     )
@@ -151,6 +157,7 @@ def share_difference_interval(wins_N: Values, together_N: Together) -> Interval:
         together_N: Number of the group of each.
     """
     independent = _independent_values(wins_N, together_N)
+    # (wins - losses) and (wins + losses) give mean and second moment; half an image in each cell adds 2 to the count.
     count = independent + 2
     centre = float(np.mean(wins_N)) * independent / count
     spread = (float(np.mean(np.square(wins_N))) * independent + 1) / count - centre**2
@@ -169,6 +176,7 @@ def mean_interval(values_N: Values, together_N: Together, *, level: float = LEVE
         level: Share of such intervals that hold the truth, 0..1.
     """
     group_of, sizes = _groups(together_N)
+    # Of one group there is no variance between groups.
     if len(sizes) < 2:
         return -math.inf, math.inf
     few = len(sizes) / (len(sizes) - 1)  # the sums add up to nothing, so one of them is not free
@@ -182,6 +190,7 @@ def _wilson(share: float, count: float, level: float) -> Interval:
     spread = z**2 / count
     centre = (share + spread / 2) / (1 + spread)
     half = z / (1 + spread) * math.sqrt(share * (1 - share) / count + spread / (4 * count))
+    # Rounding may leave an end a little outside 0..1.
     return max(0.0, centre - half), min(1.0, centre + half)
 
 
@@ -192,6 +201,7 @@ def _normal(level: float) -> float:
 def _student(freedom: float, level: float) -> float:
     from scipy.stats import t
 
+    # Fractional degrees of freedom happen with weights; below 1 the quantile would explode.
     return float(t.ppf((1 + level) / 2, max(1.0, freedom)))
 
 
@@ -213,5 +223,6 @@ def _groups(together_N: Together) -> tuple[Together, Together]:  # noqa: N803
 
 
 def _variance_of_mean(values_N: Values, group_of: Together) -> float:  # noqa: N803
+    # Sums of deviations over groups: images of a group that err together do not average out.
     excess = np.bincount(group_of, weights=values_N - np.mean(values_N))
     return float((excess**2).sum()) / len(values_N) ** 2

@@ -20,6 +20,7 @@ _LOG_TEMPERATURES = (-2.0, 2.0)  # a perfect classifier would ask for zero
 
 def confusion_matrix(labels: Labels, predicted: Labels, num_classes: int) -> Counts:
     """(K, K) counts; row = true class, column = predicted class."""
+    # Row and column in one number: one bincount instead of a loop over images.
     flat = np.bincount(labels * num_classes + predicted, minlength=num_classes**2)
     return flat.reshape(num_classes, num_classes)
 
@@ -31,6 +32,7 @@ def accuracy(confusion: Counts) -> float:
 
 def balanced_accuracy(confusion: Counts) -> float:
     """Mean recall over the classes that occur, 0..1: every class counts the same however many images it has."""
+    # Classes without images have no recall, and must not count as 0.
     occurs = confusion.sum(axis=1) > 0
     return float((np.diag(confusion)[occurs] / confusion.sum(axis=1)[occurs]).mean())
 
@@ -78,6 +80,7 @@ def log_loss(probabilities: npt.NDArray[np.floating[Any]], labels: Labels) -> fl
 def log_losses(probabilities: npt.NDArray[np.floating[Any]], labels: Labels) -> npt.NDArray[np.float64]:
     """(N,) negative log-likelihood of each image in nats; proper, and far more sensitive than counting errors."""
     picked = probabilities[np.arange(len(labels)), labels]
+    # Clipped as everywhere: one probability rounded to 0 would make the mean infinite.
     return np.asarray(-np.log(np.clip(picked, 1e-12, 1)), np.float64)
 
 
@@ -102,6 +105,7 @@ def sharpened_log_losses(probabilities: npt.NDArray[np.floating[Any]], labels: L
         sums = np.exp(scaled - top[:, None]).sum(axis=1)
         return np.asarray(top + np.log(sums) - scaled[rows, labels], np.float64)
 
+    # The logarithm of the temperature: sharpening and dulling are symmetric in it, and it needs no bound at 0.
     best = minimize_scalar(lambda t: losses(t).mean(), bounds=_LOG_TEMPERATURES, method="bounded")
     return losses(float(best.x))
 
@@ -116,6 +120,7 @@ def paired_p_value(incumbent: npt.NDArray[np.float64], challenger: npt.NDArray[n
     from scipy.stats import ttest_rel
 
     drop = incumbent - challenger
+    # Equal losses on every image (or a single one) leave the t-test without a variance.
     if len(drop) < 2 or float(drop.std()) < 1e-9:
         return 0.0 if len(drop) and float(drop.min()) > 0 else 1.0
     return float(ttest_rel(incumbent, challenger, alternative="greater").pvalue)
@@ -151,6 +156,7 @@ def evaluation_figures(
         "counted": counted,
         "groups": None if counted == "images" else len(np.unique(together)),
         "balanced_accuracy": balanced_accuracy(confusion),
+        # Weight 1 / class size: the mean of class recalls is a weighted share of images, and has its interval.
         "balanced_accuracy_interval": list(share_interval(correct, together, weights_N=1 / of_class[labels])),
         "log_loss": log_loss(probabilities, labels),
         "log_loss_interval": _finite(mean_interval(log_losses(probabilities, labels), together)),

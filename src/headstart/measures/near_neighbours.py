@@ -79,11 +79,14 @@ def compare_neighbours(inside_N: Array, across_M: Array) -> NeighbourSimilarity:
         inside_N: Cosine of each training image with the nearest other one.
         across_M: Cosine of each test image with the nearest training image.
     """
+    # A quantile of the test images, so that the mark fits any network and any domain.
     cosine = float(np.quantile(across_M, _FAR_SHARE))
     inside, across = float((inside_N > cosine).mean()), float((across_M > cosine).mean())
+    # Pooled share, as in a two-sample test of shares: under "no difference" both sides have one share.
     pooled = (inside * len(inside_N) + across * len(across_M)) / (len(inside_N) + len(across_M))
     error = np.sqrt(pooled * (1 - pooled) * (1 / len(inside_N) + 1 / len(across_M)))
     is_enough = min(len(inside_N), len(across_M)) >= _LEAST_IMAGES
+    # Significant and large: with thousands of images any difference is significant.
     is_remarkable = is_enough and inside - across > max(_LEAST_DIFFERENCE, _DEVIATIONS * error)
     return NeighbourSimilarity(cosine, inside, across, bool(is_remarkable))
 
@@ -97,8 +100,10 @@ def succession(which_N: Whole, labels_N: Whole) -> Succession:  # noqa: N803
     """
     place, chance = np.empty(len(labels_N), np.int64), np.empty(len(labels_N))
     for label in np.unique(labels_N):
+        # Within a class only: files of a class often lie in one folder, and names of others say nothing.
         members = np.flatnonzero(labels_N == label)
         place[members] = np.arange(len(members))
+        # Of n - 1 other files of the class at most two on either side are adjacent.
         chance[members] = min(1.0, 2 * ADJACENT_FILES / max(1, len(members) - 1))
     is_adjacent = (labels_N == labels_N[which_N]) & (np.abs(place - place[which_N]) <= ADJACENT_FILES)
     share, expected = float(is_adjacent.mean()), float(chance.mean())
@@ -114,6 +119,7 @@ def _blocks(features_NF: Array, groups_N: Whole) -> Iterator[tuple[slice, Array]
     for start in range(0, len(unit), step):
         rows = slice(start, start + step)
         alike = unit[rows] @ unit.T
+        # Copies and files of one group must not count as each other's neighbours.
         alike[groups_N[rows, None] == groups_N] = -np.inf
         yield rows, alike
 
@@ -121,4 +127,5 @@ def _blocks(features_NF: Array, groups_N: Whole) -> Iterator[tuple[slice, Array]
 def _unit(features_NF: Array) -> Array:  # noqa: N803
     rows = np.asarray(features_NF, np.float32)
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+    # Zero vectors (a dead network) stay zero and are similar to nothing.
     return np.asarray(rows / np.where(lengths > 0, lengths, 1), np.float32)

@@ -49,6 +49,7 @@ def nearest_out_of_fold(
     found = np.empty(len(labels_N), np.int64)
     for fold in folds:
         held_out, voting = folds_N == fold, folds_N != fold
+        # Mean and deviation of the voters only: the held-out images must not influence their own classification.
         known, queries = _unit_rows(features_NF[voting], features_NF[held_out])
         found[held_out] = _voted(queries, known, labels_N[voting], min(neighbours, len(known)))
     return found
@@ -71,11 +72,14 @@ def _voted(queries_MF: Array, known_NF: Array, labels_N: Labels, neighbours: int
     step = max(1, _BLOCK_VALUES // len(known_NF))
     for start in range(0, len(queries_MF), step):
         alike = queries_MF[start : start + step] @ known_NF.T
+        # argpartition: the k nearest, unsorted, in linear time.
         nearest = np.argpartition(-alike, neighbours - 1, axis=1)[:, :neighbours]
         votes, similarity = np.zeros((len(alike), classes)), np.zeros((len(alike), classes))
         rows = np.arange(len(alike))[:, None]
+        # add.at, because a class may occur several times among the neighbours of one image.
         np.add.at(votes, (rows, labels_N[nearest]), 1.0)
         np.add.at(similarity, (rows, labels_N[nearest]), np.take_along_axis(alike, nearest, axis=1))
+        # Ties by the sum of similarities; argmax takes the lower class of those that remain.
         tied = votes == votes.max(axis=1, keepdims=True)
         found[start : start + step] = np.where(tied, similarity, -np.inf).argmax(axis=1)
     return found

@@ -52,6 +52,7 @@ class Crossed:
         heaviest = self.weights.max(axis=1, keepdims=True)  # so that equal weights are 1, and a share is count / count
         shares = self.weights / heaviest
         rows = zip(self.values * shares, shares, strict=True)
+        # fsum: variants with the same counts must have equal means, whatever the order of the images.
         return np.array([math.fsum(row.tolist()) / math.fsum(share.tolist()) for row, share in rows])
 
     @property
@@ -77,9 +78,11 @@ def crossed(values: Floats, strata: Ints, groups: Ints | None = None) -> Crossed
     members = strata[None, :] == np.arange(int(strata.max()) + 1)[:, None]
     counts = predicted.astype(np.int64) @ members.T.astype(np.int64)  # (S, K)
     occurring = (counts > 0).sum(axis=1, keepdims=True)
+    # Every class counts the same in its seed (balanced accuracy), and every image the same in its class.
     weights = predicted / (np.maximum(counts, 1)[:, strata] * occurring)
     if groups is not None:
         groups = np.unique(groups, return_inverse=True)[1].astype(np.int64)
+        # Groups of one image each are no groups: the simpler formulas and the bootstrap then apply.
         groups = None if len(groups) == int(groups.max()) + 1 else groups
     return Crossed(np.where(predicted, values, 0.0), weights, strata, groups)
 
@@ -100,9 +103,11 @@ def image_covariance(table: Crossed) -> Floats:
         ).astype(np.float64)
     totals = np.maximum(table.weights @ members, 1e-300)
     centres = ((table.values * table.weights) @ members) / totals
+    # (n / (n - 1))^(1/2) on each factor gives n / (n - 1) on their product.
     small_sample = np.sqrt(np.where(counts > 1, counts / np.maximum(counts - 1, 1), 1.0))
     deviations = table.weights * (table.values - centres[:, table.strata]) * small_sample[:, table.strata]
     if table.groups is not None:
+        # Images of a group deviate together: their sum is one observation.
         deviations = by_group(deviations, table.groups)
     return np.asarray(deviations @ deviations.T)
 
@@ -138,6 +143,7 @@ def spread_of_difference(a: Crossed, b: Crossed, unseen: float = 0.0) -> Spread:
     images = [_image_variance(side) for side in (a, b)]
     own, shared = _own_and_shared(difference)
     shared += _unseen_variance(difference, unseen)
+    # Seeds on other images (new splits) share the luck of their split: then differences are formed seed by seed.
     if len(a.values) == 1 or not a.is_complete:
         spread = float(difference.seed_means.var(ddof=1)) if len(a.values) > 1 else 0.0
         return _spread(difference, shared, [spread], [own], images)
@@ -148,9 +154,11 @@ def spread_of_difference(a: Crossed, b: Crossed, unseen: float = 0.0) -> Spread:
 def _own_and_shared(table: Crossed) -> tuple[float, float]:
     """Mean sampling variance of a seed that it shares with no other, and the part that all share."""
     covariance, seeds = image_covariance(table), len(table.values)
+    # The diagonal is the whole sampling variance of a seed, what lies off it is shared by seeds on the same images.
     total = float(np.trace(covariance)) / seeds
     if seeds == 1:
         return 0.0, total
+    # Estimates of covariances may come out negative; a variance cannot.
     shared = max((float(covariance.sum()) - total * seeds) / (seeds * (seeds - 1)), 0.0)
     return max(total - shared, 0.0), shared
 
@@ -169,6 +177,7 @@ def _spread(
     independent = len(table.strata) if table.groups is None else int(table.groups.max()) + 1
     return Spread(
         seeds=total / seeds,
+        # Welch-Satterthwaite: degrees of freedom of a sum of variances.
         seed_dof=(seeds - 1) * total**2 / squares if squares > 0 else max(seeds - 1.0, 1.0),
         images=images,
         image_dof=max(independent - 1.0, 1.0),
@@ -186,6 +195,7 @@ def _unseen_variance(table: Crossed, unseen: float) -> float:
         strata = np.unique(np.stack([table.strata, table.groups]), axis=1)[0]
     counts = np.bincount(strata)
     counts = counts[counts > 0]
+    # Agresti-Coull's added images, as a variance: share^2 with the added count in the denominator.
     return float(((unseen / (counts + 2 * unseen)) ** 2).sum()) / len(counts) ** 2
 
 
@@ -220,11 +230,13 @@ def sign_flip_p_values(contributions: Floats) -> Floats:
     pairs, images = contributions.shape
     flips = max(SIGN_FLIPS, 100 * pairs - 1)  # so that Holm's smallest level stays in reach
     seen = np.abs(contributions.sum(axis=1))
+    # Sums that should be equal differ by rounding; counting those as "as large" keeps the test exact.
     rounding = 1e-9 * np.abs(contributions).sum(axis=1)
     rng, beyond = np.random.default_rng(_SEED), np.zeros(pairs, np.int64)
     for count in _portions(flips, images):
         signs = rng.integers(0, 2, (count, images), np.int8) * 2.0 - 1.0
         beyond += (np.abs(signs @ contributions.T) >= seen - rounding).sum(axis=0)
+    # Plus one for the signs that were observed: a permutation test never gives p = 0 (Phipson & Smyth 2010).
     return np.asarray((beyond + 1) / (flips + 1))
 
 
@@ -237,11 +249,13 @@ def pigeonhole(tables: Sequence[Crossed]) -> list[Floats]:
     groups: dict[bytes, list[int]] = {}
     for place, table in enumerate(tables):
         if table.groups is None:  # images of a group are not drawn one by one; their interval is symmetric
+            # One set of draws for all tables of the same strata, so that their differences are paired.
             groups.setdefault(table.strata.tobytes(), []).append(place)
     samples: list[Floats] = [np.empty(0)] * len(tables)
     for places in groups.values():
         for place, means in zip(places, _seed_samples([tables[place] for place in places]), strict=True):
             seeds = means.shape[1]
+            # Weighted counts of seeds instead of copies of rows: the same mean, without building each sample.
             drawn = np.random.default_rng(_SEED).multinomial(seeds, np.full(seeds, 1 / seeds), BOOTSTRAP_SAMPLES)
             samples[place] = (means * drawn).sum(axis=1) / seeds
     return samples
@@ -253,6 +267,8 @@ def _seed_samples(tables: Sequence[Crossed]) -> list[Floats]:
     for counts in _image_counts(tables[0].strata):
         for table, parts in zip(tables, found, strict=True):
             weighted = counts @ (table.values * table.weights).T
+            # Incomplete seeds: weights of the drawn images no longer sum to 1; a sample without any image of a seed
+            # takes its mean.
             if not table.is_complete:
                 total = counts @ table.weights.T
                 weighted = np.where(total > 0, weighted / np.maximum(total, 1e-300), table.seed_means)
@@ -268,7 +284,9 @@ def _image_counts(strata: Ints) -> Iterator[Floats]:
     starts, mine = (np.cumsum(sizes) - sizes)[strata[order]], sizes[strata[order]]
     rng = np.random.default_rng(_SEED)
     for count in _portions(BOOTSTRAP_SAMPLES, images):
+        # Draw within strata: offsets into the images sorted by stratum.
         picked = order[starts + np.minimum((rng.random((count, images)) * mine).astype(np.int64), mine - 1)]
+        # (sample, image) as one number, so that one bincount counts all samples of a portion.
         flat = (picked + np.arange(count)[:, None] * images).ravel()
         yield np.bincount(flat, minlength=count * images).reshape(count, images).astype(np.float64)
 
@@ -306,6 +324,7 @@ def holm(p_values: Sequence[float]) -> tuple[Floats, Floats]:
     order = np.argsort(values, kind="stable")
     factors = len(values) - np.arange(len(values))
     corrected, levels = np.empty(len(values)), np.empty(len(values))
+    # Holm: once a p-value fails, larger ones fail too, which the running maximum expresses.
     corrected[order] = np.minimum(np.maximum.accumulate(values[order] * factors), 1.0)
     levels[order] = LEVEL / factors
     return corrected, levels

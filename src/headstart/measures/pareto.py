@@ -22,6 +22,7 @@ def front(points: Mapping[str, tuple[float, float]]) -> list[str]:
         raise ValueError(f"{', '.join(unknown)} without a cost or a value; leave out what was not measured")
     kept: list[str] = []
     best: tuple[float, float] | None = None  # the point that was kept last: the most valuable of all that cost no more
+    # By rising cost, of equal cost the best first: then a point is on the front if it beats the best so far.
     for name, (cost, value) in sorted(points.items(), key=lambda item: (item[1][0], -item[1][1])):
         if best is None or value > best[1] or (cost, value) == best:
             kept.append(name)

@@ -82,6 +82,7 @@ def half_width(spread: Spread, level: float = LEVEL) -> float:
     def excess(half: float) -> float:
         return _tail(half, deviations, weights, spread.image_dof) - level
 
+    # The p-value of half = 0 is 1, and it falls with half: the root of p - level is bracketed by doubling.
     high = -_t_quantile(spread.image_dof, level / 2) * float(deviations[0]) or float(deviations[-1])
     while excess(high) > 0:
         high *= 2
@@ -97,11 +98,13 @@ def crossed_p_value(difference: float, spread: Spread) -> float:
     if difference == 0:
         return 1.0
     variances, weights = _posterior(spread)
+    # Rounded away below 1e-16: smaller numbers would claim more digits than the quantiles have.
     return max(_tail(abs(difference), np.sqrt(variances), weights, spread.image_dof), _SMALLEST_P)
 
 
 def is_wide_by_seeds(spread: Spread) -> bool:
     """Whether too few seeds make the interval too wide to be of use; more images alone would not help."""
+    # With one seed nothing is known of seeds, and from ENOUGH_SEEDS on they speak for themselves.
     if not 1 < spread.seed_count < ENOUGH_SEEDS:
         return False
     half = half_width(spread)
@@ -123,6 +126,7 @@ def further_images(difference: float, spread: Spread, images: int, level: float)
         At least 1; None where no number of images is enough, or more than `MOST_TIMES_THE_IMAGES` N are.
     """
     factor = _detection_factor(spread, level)
+    # d^2 = f (seed effect + images part * N / N') solved for N'.
     room = difference**2 - factor * _seed_effect(spread)
     shrinking = factor * spread.by_images
     if room <= 0 or shrinking > room * (MOST_TIMES_THE_IMAGES + 1):
@@ -141,6 +145,7 @@ def _detection_factor(spread: Spread, level: float) -> float:
     variances, weights = _posterior(spread)
     deviation = math.sqrt(float(weights @ variances)) if len(weights) == 1 else math.sqrt(_median(variances, weights))
     quantile = half_width(spread, level) / deviation if deviation > 0 else -_t_quantile(spread.image_dof, level / 2)
+    # A difference is found with chance POWER if it is (t + z_power) standard deviations away from 0.
     return (quantile - _t_quantile(math.inf, 1 - POWER)) ** 2
 
 
@@ -159,11 +164,14 @@ def _posterior(spread: Spread) -> tuple[_Floats, _Floats]:
 
     With v the variance through seeds (sampling + effect), dof * seeds / v follows chi squared with dof degrees.
     """
+    # Without a prior (one seed) there is one possible variance, that of the images.
     if spread.seed_scale <= 0:
         return np.array([spread.by_images]), np.ones(1)
     effects = (spread.seed_scale * _half_cauchy_quantiles()) ** 2
     through_seeds = np.maximum(effects + spread.sampling, 1e-300)
+    # The logarithm of the chi squared density of the observed spread, up to a constant that cancels.
     logarithms = -0.5 * spread.seed_dof * (np.log(through_seeds) + spread.seeds / through_seeds)
+    # Less the maximum before exp: the weights are only needed up to a factor.
     weights = np.exp(logarithms - logarithms.max())
     return effects + spread.by_images, weights / weights.sum()
 
@@ -171,6 +179,7 @@ def _posterior(spread: Spread) -> tuple[_Floats, _Floats]:
 @functools.cache
 def _half_cauchy_quantiles() -> _Floats:
     """(G,) of a half-Cauchy distribution with median 1, at the middles of G equally likely parts."""
+    # Equally likely parts: the prior needs no weights of its own, and the heavy tail has few but far points.
     shares = (np.arange(_QUANTILES) + 0.5) / _QUANTILES
     return np.asarray(np.tan(0.5 * np.pi * shares))
 
@@ -185,6 +194,7 @@ def _tail(distance: float, deviations: _Floats, weights: _Floats, dof: float) ->
     from scipy.special import stdtr
 
     with np.errstate(divide="ignore"):
+        # stdtr takes no infinite degrees of freedom; 1e9 is the normal distribution to all digits.
         shares = stdtr(min(dof, 1e9), -distance / deviations) if distance else np.full_like(deviations, 0.5)
         return float(weights @ (2 * shares))
 

@@ -29,6 +29,7 @@ def gaussian_overlap(mean_a: Array, variance_a: Array, mean_b: Array, variance_b
         mean_b: Of the other.
         variance_b: Of the other, >= 0.
     """
+    # A variance of 0 (a dead channel) would divide by zero; two dead channels are then the same.
     a, b = np.maximum(variance_a, _SMALLEST_VARIANCE), np.maximum(variance_b, _SMALLEST_VARIANCE)
     shift = (np.asarray(mean_a) - mean_b) ** 2 / (4 * (a + b))
     return np.asarray(np.exp(-shift - 0.5 * np.log((a + b) / (2 * np.sqrt(a * b)))))
@@ -60,6 +61,7 @@ def linear_cka(x_NP: Array, y_NQ: Array) -> float:  # noqa: N803 - shapes
         raise ValueError(f"{len(x_NP)} and {len(y_NQ)} images; the same number, at least 2, is needed")
     x = np.asarray(x_NP, np.float64) - np.mean(x_NP, axis=0, dtype=np.float64)
     y = np.asarray(y_NQ, np.float64) - np.mean(y_NQ, axis=0, dtype=np.float64)
+    # ||Y'X||^2 = sum(K * L) with the kernels K = XX', L = YY': the smaller pair of matrices is taken.
     if max(x.shape[1], y.shape[1]) > len(x):  # the same sums from the smaller matrices
         kernel_x, kernel_y = x @ x.T, y @ y.T
         together = float((kernel_x * kernel_y).sum())

@@ -54,15 +54,18 @@ def timed(run: Callable[[], object], *, seconds: float, clock: Callable[[], floa
         seconds: Usual time of all rounds; at most `PATIENCE` times as much, or one repetition for each of three rounds.
         clock: Seconds that only grow.
     """
+    # Once beforehand: kernels, caches and thread pools are made in the first run.
     run()
     rounds: list[float] = []
     began = clock()
     while True:
         rounds.append(_round(run, seconds / AGREEING_ROUNDS, clock))
+        # Other processes only add time, so the fastest rounds are nearest to the truth.
         quickest = sorted(rounds)[:AGREEING_ROUNDS]
         if len(rounds) >= AGREEING_ROUNDS:
             if quickest[-1] <= AGREE * quickest[0]:
                 return Timing(statistics.median(quickest), min(rounds), max(rounds), "stable")
+            # Bounded, because on a busy machine rounds may never agree.
             if clock() - began >= PATIENCE * seconds:
                 return Timing(statistics.median(rounds), min(rounds), max(rounds), "unstable")
 
@@ -74,6 +77,7 @@ def _round(run: Callable[[], object], seconds: float, clock: Callable[[], float]
         started = clock()
         run()
         taken.append(clock() - started)
+    # The median within a round: one interrupted repetition does not decide it.
     return statistics.median(taken)
 
 
@@ -83,6 +87,7 @@ def implausible(latencies: Mapping[str, Latency]) -> set[str]:
     Args:
         latencies: Name -> what it took.
     """
+    # MACs bound how much slower a network may plausibly be than another; a factor of five on fewer MACs is the machine.
     known = {name: (one.milliseconds, one.macs) for name, one in latencies.items() if one.macs is not None}
     return {
         name

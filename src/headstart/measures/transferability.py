@@ -48,19 +48,25 @@ def log_maximum_evidence(features_NF: Matrix, labels_N: Labels) -> float:  # noq
         ValueError: fewer than two classes, or another number of labels than images.
     """
     x, classes = _checked(features_NF, labels_N)
+    # Along the left singular vectors the covariance of the targets is diagonal: the evidence becomes a sum of R
+    # numbers.
     left_NR, values_R, _ = np.linalg.svd(x, full_matrices=False)  # noqa: N806
     energy_R = values_R**2  # noqa: N806
+    # In units of the features' own energy, so that a common factor changes nothing.
     scale = float(energy_R.mean()) or 1.0
     targets_NK = (labels_N[:, None] == classes).astype(np.float64)  # noqa: N806
     along_RK = (left_NR.T @ targets_NK) ** 2  # noqa: N806
+    # |y|^2 less what lies along the directions: the part of the labels that no weights can reach.
     outside_K = np.maximum(targets_NK.sum(axis=0) - along_RK.sum(axis=0), 0)  # noqa: N806 - of y^T y
     spectrum = _Spectrum(energy_R, along_RK, outside_K, len(x))
+    # The evidence may have several tops: the grid finds the region, the fixed point its top.
     ratio_K, best_K = spectrum.best_of(scale * _GRID)  # noqa: N806
     low, high = scale * _BOUNDS[0], scale * _BOUNDS[1]
     for _ in range(_STEPS):
         wanted_K = np.clip(spectrum.fixed_point(ratio_K), low, high)  # noqa: N806
         moved = float(np.abs(wanted_K / ratio_K - 1).max())
         ratio_K = wanted_K  # noqa: N806
+        # The best met, not the last: the fixed point may overshoot at the bounds.
         best_K = np.maximum(best_K, spectrum.evidence(ratio_K))  # noqa: N806
         if moved < _TOLERANCE:
             break
@@ -75,8 +81,11 @@ class _Spectrum:
 
     def evidence(self, ratio_K: Doubles) -> Doubles:  # noqa: N803
         """(K,) log evidence at lambda = `ratio_K` > 0 and the beta that suits it best."""
+        # Share of the target's energy along each direction that the prior shrinks away.
         kept = ratio_K / (ratio_K + self._energy)
+        # With beta at its best, N / misfit, the exponent is the constant N / 2.
         misfit = np.maximum((self._along * kept).sum(axis=0) + self._outside, np.finfo(np.float64).tiny)
+        # log |I + X X' / alpha * beta|, by eigenvalues.
         spread = np.log1p(self._energy / ratio_K).sum(axis=0)
         return np.asarray(-0.5 * (self._count * (np.log(2 * np.pi * misfit / self._count) + 1) + spread))
 
@@ -88,6 +97,7 @@ class _Spectrum:
     def fixed_point(self, ratio_K: Doubles) -> Doubles:  # noqa: N803
         """(K,) the next lambda: alpha = gamma / |m|^2 and beta = (N - gamma) / |y - X m|^2 (MacKay 1992)."""
         shrunk = 1 / (ratio_K + self._energy)
+        # gamma = sum of energy / (energy + lambda): the effective number of weights that the data decides.
         gamma = (self._energy * shrunk).sum(axis=0)
         weight = (self._energy * self._along * shrunk**2).sum(axis=0)
         residual = (self._along * (ratio_K * shrunk) ** 2).sum(axis=0) + self._outside
@@ -123,14 +133,17 @@ def h_score(features_NF: Matrix, labels_N: Labels, *, shrinkage: Shrinkage = "le
     variances_R = values_R**2 / len(x)  # noqa: N806
     if shrinkage == "none":
         share, target = 0.0, 0.0
+        # Directions at rounding level would be divided by nothing: numpy's rank criterion leaves them out.
         solid = values_R > values_R[0] * max(x.shape) * np.finfo(np.float64).eps
     else:
         share, target = ledoit_wolf_share(x), float(variances_R.sum() / x.shape[1])
         solid = variances_R > 0
+    # In the eigenvectors of S both S and its shrunk form are diagonal, so its inverse is a division.
     shrunk_R = (1 - share) * variances_R + share * target  # noqa: N806
     between = 0.0
     for label in classes:
         mine = labels_N == label
+        # tr(S^-1 B) = sum over classes of their share times the squared distance of their mean in units of S.
         mean_R = left_NR[mine].mean(axis=0) * values_R  # noqa: N806 - of the class, along the features' own axes
         between += float(mine.mean() * (mean_R[solid] ** 2 / shrunk_R[solid]).sum())
     return (1 - share) * between

@@ -65,12 +65,14 @@ def save_bundle(folder: Path, classifier: Classifier, *, classes: tuple[str, ...
     # Copies: some networks use one tensor under two names, which the file format refuses to guess about.
     tensors = {name: t.detach().cpu().contiguous().clone() for name, t in classifier.network.state_dict().items()}
     kind = classifier.head_kind
+    # A depth head whose weights are all zero adds nothing; as a linear head the bundle needs no fixed image size.
     if kind == "multi_depth" and not tensors[f"{DEPTHS}.weight"].any():
         kind = "linear"
         del tensors[f"{DEPTHS}.weight"]
     info = BundleInfo(classifier.card, kind, classes, spec)
     folder.mkdir(parents=True, exist_ok=True)
     write_atomically(folder / WEIGHTS_FILE, lambda aside: save_file(tensors, aside))
+    # The card last: a folder without a card is no bundle, so an interrupted save is not mistaken for one.
     write_json(folder / CARD_FILE, info.to_dict())
 
 
@@ -154,6 +156,7 @@ def load_classifier(
     classifier = with_new_head(network, info.card, kind=kind, num_classes=len(info.classes))
     try:
         tensors = load_file(folder / WEIGHTS_FILE)
+        # The depth head's width follows from the weights' network, so the other tensors are loaded first.
         own = {name: tensor for name, tensor in tensors.items() if not name.startswith(f"{DEPTHS}.")}
         restore(classifier.network, own)
         if info.head == "multi_depth" and deepen is not None:

@@ -77,6 +77,7 @@ def inference_of(classifier: Classifier, spec: InputSpec, *, seed: int = 0) -> I
 
 
 def _noise(spec: InputSpec, seed: int) -> NetworkInput:
+    # Noise: speed does not depend on what is shown, and no image of the user is needed.
     shape = (MANY_IMAGES, spec.size, spec.size, len(spec.mean))
     return np.random.default_rng(seed).standard_normal(shape, np.float32)
 
@@ -106,6 +107,7 @@ def _timed(run: Callable[[], object]) -> Timing:
     def whole() -> None:
         run()
         if torch.cuda.is_available():
+            # CUDA returns before the kernels have run.
             torch.cuda.synchronize()
 
     return timed(whole, seconds=SECONDS)

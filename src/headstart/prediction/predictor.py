@@ -151,6 +151,7 @@ class Predictor:
 
         logits = self._logits(records, on_images, cached).astype(np.float64)
         temperature = self.info.temperature or 1.0
+        # In double precision: probabilities of (N, K) sum to 1 to all digits that are shown.
         return np.asarray(softmax(logits / temperature), np.float64)
 
     def _logits(

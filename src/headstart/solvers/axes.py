@@ -35,20 +35,25 @@ class Axes:
 
     def curvature(self, l2_penalty: float) -> Doubles:
         """(R,) square root of about how much the loss bends along each axis."""
+        # The Hessian along an axis is about p (1 - p) * variance + l2_penalty; its square root scales a coordinate to
+        # curvature 1.
         return np.asarray(np.sqrt(_SOFTMAX_CURVATURE * np.maximum(self.variances_R, 0) + l2_penalty))
 
     def raw_weights(self, weight_KR: Matrix) -> Matrix:  # noqa: N803
         """(K, F) weights of raw features that mean the same as weights along the axes."""
+        # w_raw = D^-1 V w_axes, because x' w_raw must equal z' V w_axes with z = (x - mean) / deviation.
         along = weight_KR if self.axes_FR is None else weight_KR @ self.axes_FR.T
         return np.asarray(along / self.deviation_F.astype(along.dtype))
 
     def along_axes(self, gradient_KF: Matrix) -> Matrix:  # noqa: N803
         """(K, R) slope in weights along the axes from the slope in weights of raw, centred features."""
+        # The transpose of `raw_weights`: gradients map back by the chain rule.
         scaled = gradient_KF / self.deviation_F.astype(gradient_KF.dtype)
         return np.asarray(scaled if self.axes_FR is None else scaled @ self.axes_FR)
 
     def head(self, weight_KR: Matrix, bias_K: Matrix, l2_penalty: float) -> LinearHead:  # noqa: N803
         """The head on raw features of one on the axes, whose features are centred."""
+        # Rotated features are centred, so the mean of the raw ones moves into the bias.
         weight = self.raw_weights(weight_KR)
         return LinearHead(weight, bias_K - weight @ self.mean_F, l2_penalty)
 
@@ -62,20 +67,25 @@ def rotated(
     With fewer rows than features there are fewer axes than rows, and they come from the smaller of two matrices.
     Means, deviations and axes count each row as often as its weight says.
     """
+    # In double precision: eigenvectors of a badly conditioned matrix need the digits.
     z_NF = np.array(features_NF, np.float64)  # noqa: N806
     if weights_N is None:
         mean, deviation = z_NF.mean(axis=0), z_NF.std(axis=0)
     else:
         mean = np.average(z_NF, axis=0, weights=weights_N)
         deviation = np.sqrt(np.average((z_NF - mean) ** 2, axis=0, weights=weights_N))
+    # A constant feature is divided by 1, not by 0: it becomes 0 and takes no part.
     deviation = np.where(deviation > SMALLEST_DEVIATION, deviation, 1.0)
     np.subtract(z_NF, mean, out=z_NF)
     np.divide(z_NF, deviation, out=z_NF)
     count, width = z_NF.shape
+    # Rows scaled by the root of their weight, so that Z'Z is the weighted sum.
     weighed_NF = z_NF if weights_N is None else z_NF * np.sqrt(weights_N)[:, None]  # noqa: N806
+    # Z Z' and Z'Z have the same nonzero eigenvalues; with few rows the N x N one is cheaper.
     if count < width:
         variances, across = np.linalg.eigh(weighed_NF @ weighed_NF.T / count)
         kept = _with_variance(variances)
+        # Eigenvectors of Z'Z from those of Z Z': v = Z'u / sqrt(N lambda).
         axes = weighed_NF.T @ (across[:, kept] / np.sqrt(count * variances[kept]))
     else:
         variances, axes = np.linalg.eigh(weighed_NF.T @ weighed_NF / count)
@@ -85,6 +95,7 @@ def rotated(
 
 
 def _with_variance(variances: Matrix) -> npt.NDArray[np.bool_]:
+    # Directions without variance are rounding; dividing by their eigenvalue would blow it up.
     return np.asarray(variances > 1e-9 * max(float(variances[-1]), 1e-9))
 
 
@@ -99,6 +110,7 @@ def axes_of(rows: RowSource, weights_N: Weights | None = None) -> Axes:  # noqa:
     mean, deviation = moments.mean_F, moments.deviation_F
     correlations = moments.scatter()
     correlations /= moments.count * deviation[:, None] * deviation
+    # In single precision: these axes only precondition, any orthonormal set has the same optimum.
     variances, axes = np.linalg.eigh(correlations.astype(np.float32))
     return Axes(mean, deviation, variances.astype(np.float64), axes)
 
@@ -106,6 +118,7 @@ def axes_of(rows: RowSource, weights_N: Weights | None = None) -> Axes:  # noqa:
 def _unrotated(rows: RowSource, weights_N: Weights) -> Axes:  # noqa: N803
     shift, sums, squares = np.zeros(rows.width), np.zeros(rows.width), np.zeros(rows.width)
     for start, block in rows.blocks():
+        # The mean of the first block is near the mean of all: sums of centred values lose no digits to a large offset.
         if start == 0:
             shift = block.mean(axis=0, dtype=np.float64)
         centred = block - shift

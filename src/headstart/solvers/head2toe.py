@@ -49,6 +49,7 @@ class ColumnRows:
     def blocks(self) -> Iterator[tuple[int, Matrix]]:
         """The blocks of the rows, narrower."""
         for start, block in self._rows.blocks():
+            # Contiguous: the product with the weights would copy the masked block at every pass otherwise.
             yield start, np.ascontiguousarray(block[:, self._kept])
 
     def subset(self, positions: Positions) -> ColumnRows:
@@ -81,6 +82,7 @@ def relevance(head: LinearHead, deviation_F: npt.NDArray[np.float64]) -> npt.NDA
         head: Solved on the features.
         deviation_F: Of the features.
     """
+    # The solver standardises features; in those units a weight is w * deviation, which makes features comparable.
     return np.asarray(np.linalg.norm(head.weight_KF, axis=0) * deviation_F, np.float64)
 
 
@@ -91,8 +93,10 @@ def most_relevant(relevance_F: npt.NDArray[np.float64], share: float) -> Feature
         relevance_F: Scores, higher is better.
         share: Of the features that is kept, above 0, at most 1.
     """
+    # Rounded before the ceiling: 0.07 * 100 is 7.000000000000001, which must not become 8.
     count = max(1, math.ceil(round(share * len(relevance_F), 6)))
     kept = np.zeros(len(relevance_F), bool)
+    # Stable, so that the choice among equal scores does not depend on the sorting algorithm.
     kept[np.argsort(-relevance_F, kind="stable")[:count]] = True
     return kept
 
@@ -132,7 +136,9 @@ def choose_features(
     if len(labels_N) > CHOOSING_IMAGES:
         sample = stratified_sample(labels_N, CHOOSING_IMAGES, seed=seed)
         rows, labels_N, fold_of = rows.subset(sample), labels_N[sample], fold_of[sample]  # noqa: N806
+    # The penalty comes from all features and is kept for every share: one grid less in an already nested search.
     whole = set_up(rows, labels_N, seed=seed).choose(fold_of, l2_penalties)
+    # `choose` may have sampled again; all shares must be compared on the same images.
     if whole.sample is not None:  # so many features that even these images were too many
         sample = whole.sample if sample is None else sample[whole.sample]
         rows, labels_N, fold_of = rows.subset(whole.sample), labels_N[whole.sample], fold_of[whole.sample]  # noqa: N806
@@ -144,6 +150,8 @@ def choose_features(
         inside, outside = np.flatnonzero(fold_of != fold), np.flatnonzero(fold_of == fold)
         seen, unseen = rows.subset(inside), rows.subset(outside)
         problem = set_up(seen, labels_N[inside])
+        # Scores from the training part of each fold only: scoring with the held-out labels would leak them into the
+        # choice.
         scores = _scores(problem, seen, whole.l2_penalty)
         for share in smaller:
             kept = most_relevant(scores, share)
@@ -151,6 +159,7 @@ def choose_features(
             head = narrow.solve(whole.l2_penalty, temperature=whole.temperature)
             predictions[share][outside] = head.probabilities_of(ColumnRows(unseen, kept))
     losses = {share: _log_loss(predicted, labels_N) for share, predicted in predictions.items()}
+    # Of equal losses the larger share, because min takes the smaller of -share.
     share = min(losses, key=lambda share: (losses[share], -share))
     return FeatureChoice(share, whole.l2_penalty, whole.temperature, predictions[share], losses, sample)
 
@@ -173,6 +182,7 @@ def solve_chosen(
     problem = set_up(rows, labels_N)
     if choice.share == 1.0:
         return problem.solve(choice.l2_penalty, temperature=choice.temperature)
+    # Scored again on all images: features chosen in the folds differ, and the final head may use every label.
     kept = most_relevant(_scores(problem, rows, choice.l2_penalty), choice.share)
     narrow = set_up(ColumnRows(rows, kept), labels_N)
     return widened(narrow.solve(choice.l2_penalty, temperature=choice.temperature), kept)

@@ -76,6 +76,7 @@ def head_problem(
     """
     weigh = None if weights_N is None else mean_one(weights_N)
     rows = StoppableRows(rows, check_stop)
+    # 8 bytes a value: in memory everything is in double precision.
     small = 8 * rows.rows * rows.width <= IN_MEMORY_BYTES
     if solver == "ridge":
         if small:
@@ -95,6 +96,7 @@ def mean_one(weights_N: npt.NDArray[np.floating[Any]]) -> Weights:  # noqa: N803
     weigh = np.asarray(weights_N, np.float64)
     if not (np.isfinite(weigh) & (weigh > 0)).all():
         raise ValueError("weights must be finite numbers > 0")
+    # Only ratios matter, so that the penalty means the same with weights as without.
     return np.asarray(weigh / weigh.mean())
 
 
@@ -146,6 +148,7 @@ class RotatedLogistic(_Rotated):
         axes, along = self._found
         own = own_axes(axes.variances_R)
         rows = StoppableRows(MatrixRows(along), self.check_stop)
+        # Several penalties in blocks, not one after the other: the rotated rows are read once for all of them.
         heads = solve_in_blocks(
             rows, self.labels, self.num_classes, own, l2_penalties=l2_penalties, weights_N=self.weights
         )
@@ -158,6 +161,7 @@ class RotatedRidge(_Rotated):
     @cached_property
     def _ridge(self) -> Ridge:
         axes, along = self._found
+        # The axes are standardised already, so the ridge must not divide by deviations again.
         ones = np.ones(len(axes.variances_R))  # standardised before they were rotated
         rows = StoppableRows(MatrixRows(along), self.check_stop)
         return Ridge(
@@ -206,6 +210,7 @@ class LogisticInBlocks:
             return choose_in_blocks(
                 self.rows, self.labels, self.num_classes, self._axes, fold_of, l2_penalties=grid, weights_N=self.weights
             )
+        # The sample keeps the folds of its images, so that groups stay together in it too.
         some = stratified_sample(self.labels, wanted, seed=self.seed)
         rows, labels = self.rows.subset(some), self.labels[some]
         weigh = None if self.weights is None else self.weights[some]
@@ -233,6 +238,7 @@ def stratified_sample(labels_N: Labels, count: int, *, seed: int) -> npt.NDArray
     chosen = []
     for label in np.unique(labels_N):
         members = np.flatnonzero(labels_N == label)
+        # At least two: one to fit on and one to hold out, also of a class that the share would round to none.
         chosen.append(rng.permutation(members)[: max(2, round(share * len(members)))])
     return np.sort(np.concatenate(chosen))
 
@@ -240,4 +246,5 @@ def stratified_sample(labels_N: Labels, count: int, *, seed: int) -> npt.NDArray
 def _tempered(head: LinearHead, temperature: float) -> LinearHead:
     if temperature == 1:
         return head
+    # softmax((x w + b) / T) = softmax(x (w / T) + b / T): the temperature needs no place of its own in the head.
     return LinearHead(head.weight_KF / temperature, head.bias_K / temperature, head.l2_penalty)

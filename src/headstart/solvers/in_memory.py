@@ -44,6 +44,7 @@ def solve_rotated(
     count, width = rotated_NR.shape
     rows = np.arange(count)
     curvature_R = axes.curvature(l2_penalty)  # noqa: N806
+    # With v = w * curvature all directions bend alike, and L-BFGS starts from the right scale.
     scaled_NR = rotated_NR / curvature_R  # noqa: N806
     weigh = np.ones(count) if weights_N is None else weights_N
 
@@ -51,13 +52,16 @@ def solve_rotated(
         check_stop()
         weight, bias = flat[: num_classes * width].reshape(num_classes, width), flat[num_classes * width :]
         logits = scaled_NR @ weight.T + bias
+        # log sum exp with the maximum taken out: exp cannot overflow.
         top = logits.max(axis=1, keepdims=True)
         scores = np.exp(logits - top)
         sums = scores.sum(axis=1, keepdims=True)
         loss = float((weigh * (top[:, 0] + np.log(sums[:, 0]) - logits[rows, labels_N])).mean())
         residual = scores / sums
+        # d loss / d logits = probability - target.
         residual[rows, labels_N] -= 1
         residual *= weigh[:, None]
+        # ||w||^2 = ||v / curvature||^2, so each direction has a penalty of its own in v. The bias has none.
         penalty = l2_penalty / curvature_R**2
         gradient = np.concatenate(
             [((residual.T @ scaled_NR) / count + penalty * weight).ravel(), residual.mean(axis=0)]
@@ -69,6 +73,7 @@ def solve_rotated(
         np.zeros(num_classes * (width + 1)),
         jac=True,
         method="L-BFGS-B",
+        # ftol far below gtol's effect: the gradient decides when to stop.
         options={"maxiter": _ITERATIONS, "gtol": TOLERANCE, "ftol": 1e-12},
     )
     weight = found.x[: num_classes * width].reshape(num_classes, width) / curvature_R
@@ -90,6 +95,7 @@ def choose_rotated(
 
     The out-of-fold loss decides, and among equals the stronger penalty; see `choose_in_blocks`.
     """
+    # The axes take features as they are: centred, of deviation 1 before the rotation.
     own = own_axes(axes.variances_R)
     rows = StoppableRows(MatrixRows(rotated_NR), check_stop)
     return choose_in_blocks(rows, labels_N, num_classes, own, folds, l2_penalties=l2_penalties, weights_N=weights_N)

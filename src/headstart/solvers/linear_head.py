@@ -16,6 +16,7 @@ Labels: TypeAlias = npt.NDArray[np.int64]
 
 def softmax(logits_NK: Matrix) -> Matrix:  # noqa: N803
     """Rows of probabilities."""
+    # Without the row's maximum: exp of a large logit would overflow, and the quotient is the same.
     shifted = np.exp(logits_NK - logits_NK.max(axis=1, keepdims=True))
     return np.asarray(shifted / shifted.sum(axis=1, keepdims=True))
 

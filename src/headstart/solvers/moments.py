@@ -50,18 +50,22 @@ class Moments:
     @property
     def deviation_F(self) -> Doubles:  # noqa: N802
         """(F,) standard deviations; 1 where a feature is constant."""
+        # Var = E[(x - shift)^2] - (mean - shift)^2; with the shift near the mean the difference does not cancel.
         variances = np.diagonal(self.products_FF) / self.count - (self.mean_F - self.shift_F) ** 2
+        # Rounding can leave a tiny negative variance.
         deviations = np.sqrt(np.maximum(variances, 0))
         return np.where(deviations > SMALLEST_DEVIATION, deviations, 1.0)
 
     def scatter(self) -> Doubles:
         """(F, F) sum of (x - mean)(x - mean)^T."""
         away = self.mean_F - self.shift_F
+        # Sum (x - mean)(x - mean)' = sum (x - shift)(x - shift)' - n d d' with d = mean - shift.
         return np.asarray(self.products_FF - self.count * np.outer(away, away))
 
     def targets_scatter(self) -> Doubles:
         """(F, K) sum of (x - mean)(y - mean of y)^T."""
         away = self.mean_F - self.shift_F
+        # Centring the targets changes nothing here: sum (x - mean) is zero, so their mean drops out.
         return np.asarray((self.class_sums_KF - np.outer(self.class_counts_K, away)).T)
 
     def __sub__(self, other: Moments) -> Moments:
@@ -105,8 +109,10 @@ def moments_by_part(
     width = rows.width
     shift = np.zeros(width)
     counts, sums = np.zeros((parts, num_classes)), np.zeros((parts, num_classes, width))
+    # Fortran order, because BLAS then adds in place.
     products = [np.zeros((width, width), order="F") for _ in range(parts)]
     for start, block in rows.blocks():
+        # One shift for all parts: only sums about the same point can be added and subtracted.
         if start == 0:
             shift = block.mean(axis=0, dtype=np.float64)
         centred = block - shift
@@ -116,6 +122,7 @@ def moments_by_part(
             inside = here == part
             mine = centred if inside.all() else centred[inside]
             own = None if weigh is None else weigh[inside]
+            # The root of the weight on both sides of the product gives the weight once.
             _add_products(products[part], mine if own is None else mine * np.sqrt(own)[:, None])
             for label in np.unique(classes[inside]):
                 of_class = classes[inside] == label
@@ -140,7 +147,9 @@ def _add_products(total_FF: Doubles, rows_BF: Doubles) -> None:  # noqa: N803
         return
     from scipy.linalg.blas import dsyrk
 
+    # dsyrk computes one triangle: half of the work of a general product.
     added = dsyrk(1.0, rows_BF.T, beta=1.0, c=total_FF, overwrite_c=1)
+    # scipy copies where `c` does not suit BLAS; the sum then has to be written back.
     if added is not total_FF and not np.shares_memory(added, total_FF):
         total_FF[...] = added
 

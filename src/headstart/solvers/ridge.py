@@ -86,6 +86,7 @@ class Ridge:
             l2_penalties: Candidates; None takes RIDGE_L2_PENALTIES.
         """
         parts, fold_of = np.unique(np.asarray(folds), return_inverse=True)
+        # Strong to weak, as in `logistic`: the loss falls and then rises, and the rest of the grid is not tried.
         tried = sorted(l2_penalties or RIDGE_L2_PENALTIES, reverse=True)
         heads = [self._fits(moments, self._deviation, tried) for moments in self._training(fold_of, len(parts))]
         losses: dict[float, float] = {}
@@ -93,6 +94,7 @@ class Ridge:
         for number, l2_penalty in enumerate(tried):
             scores = self._out_of_fold([of_fold[number] for of_fold in heads], fold_of)
             temperature, loss = best_temperature(scores, self._labels, self._weights)
+            # Of equal losses the stronger penalty, which was tried first.
             no_better = bool(losses) and loss >= min(losses.values())
             losses[l2_penalty] = loss
             if no_better:
@@ -120,14 +122,18 @@ class Ridge:
 
     def _training(self, fold_of: npt.NDArray[np.int64], folds: int) -> Iterator[Moments]:
         """Of the rows outside each fold in turn."""
+        # Where all folds' matrices do not fit, each fold takes a pass of its own, and memory stays at two of them.
         at_once = folds * self._rows.width**2 * 8 <= _TOGETHER_BYTES
         by_fold = self._moments(fold_of, folds) if at_once else self._moments(np.zeros_like(fold_of), 1)
         self._all = by_fold[0]
         for other in by_fold[1:]:
             self._all = self._all + other
+        # Deviations of all rows, in every fold: a unit of measurement, in which no label takes part.
         self._deviation_of(self._all)
         for fold in range(folds):
             own = by_fold[fold] if at_once else self._moments(np.where(fold_of == fold, 0, 1), 1)[0]
+            # Statistics of all rows minus those of the fold are those of its training rows: no pass over them is
+            # needed.
             yield self._all - own
 
     def _out_of_fold(self, heads: Sequence[LinearHead], fold_of: npt.NDArray[np.int64]) -> Matrix:
@@ -147,13 +153,17 @@ def _fits(moments: Moments, deviation_F: Doubles | None, l2_penalties: Sequence[
 
     deviation = moments.deviation_F if deviation_F is None else deviation_F
     covariance = moments.scatter()
+    # The correlation matrix times deviations: (C + l2 I) is in units of standardised features.
     covariance /= moments.count * deviation[:, None] * deviation
     targets = moments.targets_scatter() / (moments.count * deviation[:, None])
     shares, diagonal = moments.class_counts_K / moments.count, np.arange(len(covariance))
     plain = covariance[diagonal, diagonal].copy()
     for l2_penalty in l2_penalties:
+        # Only the diagonal changes from penalty to penalty.
         covariance[diagonal, diagonal] = plain + l2_penalty
+        # "pos": C + l2 I is positive definite, so Cholesky does, at half the cost of LU.
         weight = (solve(covariance, targets, assume_a="pos").T if len(plain) else targets.T) / deviation
+        # Targets and features are centred, so the bias is the class share less what the mean features score.
         yield LinearHead(weight, shares - weight @ moments.mean_F, l2_penalty)
 
 
@@ -168,11 +178,14 @@ def best_temperature(
     class (after Platt 1999): scores that make no mistake would ask for a temperature of zero, and leave no doubt.
     """
     count, classes = scores_NK.shape
+    # One image a class of softness: with many images it vanishes, with few it keeps the temperature above zero.
     softness = classes / (count + classes)
     low, high = _SHARPNESS
     sharpness = 1.0
     weigh = np.ones(count) if weights_N is None else weights_N
     for _ in range(_STEPS):
+        # Newton: the mean loss is convex in the sharpness, its slope is E[score] under the model less under the
+        # targets.
         slope, bend, _ = _at(sharpness, scores_NK, labels_N, softness, weigh)
         # At most four times as sharp or dull: far from the optimum the loss is hardly bent at all.
         step = slope / bend if bend > 0 else np.sign(slope) * 4 * sharpness
@@ -197,6 +210,7 @@ def _at(
     step = max(1, _SCORES_AT_ONCE // classes)
     for start in range(0, count, step):
         scores = scores_NK[start : start + step].astype(np.float64)
+        # exp of differences from the row's maximum, which are at most 0.
         scores -= scores.max(axis=1, keepdims=True)
         own = scores[np.arange(len(scores)), labels_N[start : start + step]]
         wanted = (1 - softness) * own + softness * scores.mean(axis=1)
@@ -206,6 +220,7 @@ def _at(
         mean = (exponentials * scores).sum(axis=1)
         weigh = weights_N[start : start + step]
         slope += float((weigh * (mean - wanted)).sum())
+        # The second derivative is the variance of the scores under the softmax.
         bend += float((weigh * ((exponentials * scores**2).sum(axis=1) - mean**2)).sum())
         loss += float((weigh * (np.log(sums[:, 0]) - sharpness * own)).sum())
     return slope / count, bend / count, loss / count

@@ -41,6 +41,7 @@ class MatrixRows:
 
     def __init__(self, matrix_NF: npt.NDArray[np.floating[Any]]) -> None:  # noqa: N803 - shapes
         """Take an (N, F) matrix; another type than float32 is converted once."""
+        # float32 and contiguous once, here: every pass would convert again otherwise.
         self._matrix = np.ascontiguousarray(matrix_NF, np.float32)
 
     @property
@@ -129,6 +130,7 @@ class ChainedRows:
         """A copy of some rows."""
         found = np.empty((len(positions), self.width), np.float32)
         for number, source in enumerate(self._sources):
+            # Positions may mix sources in any order, so each source fills its places in the result.
             mine = np.flatnonzero((positions >= self._starts[number]) & (positions < self._starts[number + 1]))
             if len(mine):
                 found[mine] = matrix_of_rows(source.subset(positions[mine] - self._starts[number]))
@@ -145,6 +147,7 @@ def matrix_of_rows(rows: RowSource) -> Matrix:
 
 def spans(rows: int, width: int) -> Iterator[tuple[int, int]]:
     """(first row, one past the last row) of every block."""
+    # The last block may be smaller, and a single wide row may be larger than BLOCK_BYTES.
     step = max(1, BLOCK_BYTES // (4 * max(1, width)))
     for start in range(0, rows, step):
         yield start, min(start + step, rows)

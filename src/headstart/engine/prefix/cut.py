@@ -77,8 +77,7 @@ class NetworkGraph:
         self.network = network
         self.groups = tuple(groups)
         self._example = example
-        # Two owners of a step are told by the paths of modules, parameters and buffers alike: functions use tensors
-        # directly.
+        # Paths of parameters and buffers too: a function that uses a tensor directly has no module to name it.
         self._owners = owner_by_path(_paths_of(network), groups)
         self._index = {group.name: index for index, group in enumerate(groups)}
         self._graph = graph_of(self._traces())

@@ -116,10 +116,12 @@ def weights_digest(module: nn.Module) -> str:
     """Hash of all parameters and buffers under their names; those that the output does not depend on are left out."""
     unused: tuple[str, ...] = getattr(module, "unused", ())
     digest = hashlib.blake2b(digest_size=16)
+    # Sorted by name and with the names: the digest must not depend on the order in which modules were registered.
     for name, tensor in sorted(_named(module)):
         if not name.startswith(unused):
             values = tensor.detach().cpu().contiguous()
             digest.update(f"{name} {values.dtype} {tuple(values.shape)}\0".encode())
+            # Bytes of the values, whatever their type: two floats that print alike are different weights.
             digest.update(values.flatten().view(torch.uint8).numpy().data)
     return digest.hexdigest()
 
@@ -171,6 +173,7 @@ class Activations:
             DataError: an image cannot be read.
         """
         ids = self._ids(records, views)
+        # Before any engine is made: rows that are all there need neither engine nor timing.
         if space := self._complete(ids, views[0].drawn_from):
             self.engine_name = self.engine_name or space.key.engine
             on_images(len(ids))
@@ -181,9 +184,14 @@ class Activations:
         on_images(len(ids) - len(missing))
         with space.writer() as writer:
             for number, view in enumerate(views):
+                # ids hold all records of view 0, then of view 1, ...: number // N is the view, and the remainder the
+                # record.
                 mine = missing[missing // len(records) == number] - number * len(records)
                 waiting = [records[position] for position in mine]
+                # Batches come back in order, but rows are found by id: a record's row lies at its own position of this
+                # view.
                 at = {record.id: number * len(records) + int(p) for record, p in zip(waiting, mine, strict=True)}
+                # Closed even when an error leaves the loop: its threads must not go on decoding.
                 with contextlib.closing(outputs_of(engine, waiting, view.prepare)) as batches:  # and its threads
                     for chunk, arrays in batches:
                         writer.add(ids[[at[record.id] for record in chunk]], arrays)
@@ -202,11 +210,13 @@ class Activations:
             ids = self._ids(records, views)
             fewest, folder = len(np.unique(ids)), None
             for space in self._spaces(views[0].drawn_from):
+                # The space that holds most of the rows needs the least room.
                 if len(left := space.missing(ids)) < fewest:
                     fewest, folder = len(left), space.folder
             missing += fewest
             own += [folder] if folder is not None else []
         size = sum(int(np.prod(tensor.shape)) * np.dtype(tensor.dtype).itemsize for tensor in self.part.tensors)
+        # Half of the bytes in half precision; shards that need single precision are the exception.
         size = (size // 2 if self.precision == "float16" else size) + ID_BYTES
         return missing * size <= limit.bytes_for(self.store.root, *own)
 
@@ -257,8 +267,10 @@ class Activations:
             try:
                 found = json.loads(path.read_text(encoding="utf-8"))
                 engine, version = str(found["engine"]), str(found["engine_version"])
+            # Another process may remove a space between the listing and the reading.
             except (OSError, ValueError, KeyError, TypeError):  # cut by a crash, or just being removed
                 continue
+            # Engine and version are left out of the comparison: rows of any engine that agreed with the network serve.
             same = {**found, "engine": "", "engine_version": ""}
             same.pop("created", None)
             if json.dumps(same, sort_keys=True) != json.dumps(expected, sort_keys=True):
@@ -300,9 +312,11 @@ def logits_from_store(
     if classifier.outputs_from_features and len(records) >= FEWEST_FOR_AN_ENGINE:
         view = evaluation_view(spec)
         cached = Activations(pooled_part(classifier), spec, digests, store, precision="float32")
+        # The store is a cache: without room or the right to write, the logits are computed as if there were none.
         with contextlib.suppress(DiskFullError, NotWritableError):
             reader = cached.reader(records, [view], on_images=on_images)
             few = np.stack([view.prepare(record) for record in records[:2]])
+            # The network's own logits decide again here: rows may come from an engine of another day.
             if not head_fault(classifier, few, reader.take(np.arange(len(few)))[0]):
                 blocks = StoredRows(reader).blocks()  # features of all images are never in memory together
                 return np.concatenate([head_logits(classifier, block) for _, block in blocks])

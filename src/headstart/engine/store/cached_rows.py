@@ -37,11 +37,13 @@ def count_cached_rows(
         "model": model,
         "library": library,
         CUT_POINT_KEY: cut_point,
+        # Through JSON and back, because tuples become lists in space.json.
         "input": json.loads(json.dumps(spec.to_dict())),
         "decode": view_version(),
         "precision": precision,
         "views": views,
     }
+    # Several spaces may match (other weights, other engines): the fullest one is the best guess of what a run finds.
     return max((int((where >= 0).sum()) for where, _ in (i.locate(ids) for i in _indices(root, expected))), default=0)
 
 
@@ -52,5 +54,6 @@ def _indices(root: Path, expected: dict[str, Any]) -> Iterator[Index]:
             if any(found[name] != value for name, value in expected.items()):
                 continue
             tensors = [Tensor(tuple(one["shape"]), one["dtype"]) for one in found["tensors"]]
+            # Checksums are not read here: an estimate may count a damaged row.
             shards = [Shard.open(shard, tensors) for shard in shard_paths(path.parent)]
             yield Index([shard for shard in shards if shard is not None])

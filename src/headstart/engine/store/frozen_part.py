@@ -48,6 +48,7 @@ def graph_of_classifier(classifier: Classifier, *, size: int) -> NetworkGraph:
         ModelError: they cannot be recorded.
     """
     device = next(classifier.network.parameters()).device
+    # Images of zeros: the trace depends on their shape, type and layout only.
     example = torch.zeros(2, classifier.card.input.channels, size, size, device=device)
     example = example.contiguous(memory_format=torch.channels_last)
     return NetworkGraph(classifier.network, classifier.groups, example=example)
@@ -64,6 +65,7 @@ def frozen_part(classifier: Classifier, made: CutNetwork) -> FrozenPart:
             raise ModelError(f"a tensor of {crossing.dtype} crosses the cut point {made.cut_point}")
     tensors = tuple(StoredTensor(crossing.shape) for crossing in made.crossing)
     pooled = pooled_part(classifier)
+    # A prefix that ends at the head is the pooled backbone of a linear probe: under one address both find the rows.
     if made.cut_point == classifier.group_names[-1] and tensors == pooled.tensors:
         return pooled
     return FrozenPart(
@@ -94,6 +96,7 @@ def training_view_of(
     used = Meter() if meter is None else meter
 
     def prepare(record: ImageRecord) -> NetworkInput:
+        # The digest of the file seeds the view, so that a copy of an image under another name has the same view.
         rng = view_rng(seed, 0, digests[record.id].hex(), number)
         with used.view("augmented"):
             return augmented_input(record, spec, preset=preset, flip=flip, rng=rng)

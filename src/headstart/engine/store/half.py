@@ -43,8 +43,10 @@ def fits_half(rows: Floats) -> bool:
         return True
     flat = np.ascontiguousarray(rows).reshape(len(rows), -1)
     # The negated comparison is also true of NaN.
+    # First the range, which is cheap: half precision turns larger values into infinity.
     if not (flat.max() <= LARGEST and flat.min() >= -LARGEST):
         return False
+    # Only rows with a small mean square need the exact error; of all others the bound is known (see above).
     mean_square = np.einsum("ij,ij->i", flat, flat) / flat.shape[1]
     faint = flat[mean_square < _SAFE_MEAN_SQUARE].astype(np.float64)
     error = np.linalg.norm(faint.astype(np.float16) - faint, axis=1)
@@ -62,13 +64,16 @@ def narrow(rows: Floats, out: Halves) -> None:
     """
     step = _rows_in_block(rows)
     for start in range(0, len(rows), step):
+        # Multiplying by 2^-112 moves the exponent to where that of float16 lies; float32 rounds what becomes subnormal.
         small: npt.NDArray[Any] = np.multiply(rows[start : start + step], _DOWN)
         bits = small.view(np.uint32)
         sign = (bits >> 16) & 0x8000
+        # Round to nearest, ties to even: add half of the last place less one, plus one where the last bit is odd.
         odd = (bits >> _SHORTER_BITS) & 1
         bits += (1 << (_SHORTER_BITS - 1)) - 1
         bits += odd
         bits >>= _SHORTER_BITS
+        # Without the sign, which sits 16 bits higher in float32 and is put back below.
         bits &= 0x7FFF
         bits |= sign
         np.copyto(out[start : start + step].view(np.uint16), bits, casting="unsafe")
@@ -87,7 +92,9 @@ def widen(rows: Halves, out: Floats) -> None:
         bits = part.view(np.int32)
         np.copyto(bits, rows[start : start + step].view(np.int16))  # the sign fills the upper half
         np.left_shift(bits, _SHORTER_BITS, out=bits)
+        # The shift leaves copies of the sign bit in the exponent: the mask clears them.
         np.bitwise_and(bits, _SIGN_AND_VALUE, out=bits)
+        # Exact: a power of two moves the exponent back and touches no bit of the mantissa; subnormals become normal.
         np.multiply(part, _UP, out=part)
 
 

@@ -32,6 +32,7 @@ def as_ids(ids: Sequence[bytes] | Ids) -> Ids:
     """
     if isinstance(ids, np.ndarray) and ids.dtype == np.dtype(f"S{ID_BYTES}"):
         return np.ascontiguousarray(ids)
+    # One array of fixed width: it sorts and searches in C, which a list of bytes does not.
     raw = [bytes(one) for one in ids]
     if any(len(one) != ID_BYTES for one in raw):
         raise ValueError(f"row ids have {ID_BYTES} bytes each: use row_ids()")
@@ -45,6 +46,7 @@ class Index:
         self.shards = list(shards)
         counts = [len(shard.ids) for shard in shards]
         ids = np.concatenate([np.empty(0, f"S{ID_BYTES}"), *(shard.ids for shard in shards)])
+        # Stable, so that of a row that lies in two shards always the same one is found.
         order = np.argsort(ids, kind="stable")
         self._ids: Ids = ids[order]
         self._shard = np.repeat(np.arange(len(counts), dtype=np.int32), counts)[order]
@@ -60,6 +62,8 @@ class Index:
         if not len(self._ids):
             nowhere = np.full(len(ids), -1, np.int32)
             return nowhere, nowhere.copy()
+        # One binary search for all ids; `minimum` keeps the index valid behind the last id, where `there` is then
+        # false.
         place = np.minimum(np.searchsorted(self._ids, ids), len(self._ids) - 1)
         there = self._ids[place] == ids
         return np.where(there, self._shard[place], -1), np.where(there, self._row[place], -1)
@@ -107,7 +111,9 @@ class Reader:
         """
         chosen = np.asarray(positions, np.int64).reshape(-1)
         shard, row = self._shard[chosen], self._row[chosen]
+        # Rows are read shard by shard in file order, whatever order was requested: reading is nearly sequential.
         order = np.lexsort((row, shard))
+        # One run for each shard: where the sorted shard number changes, a new one starts.
         starts = np.flatnonzero(np.diff(shard[order], prepend=-1))
         runs = np.split(order, starts[1:]) if len(order) else []
         found = tuple(
@@ -151,6 +157,7 @@ class Reader:
         declared = np.dtype(self.tensors[number].dtype)
         if precision == "declared" or not len(shard):
             return declared
+        # One dtype only if all shards agree; a mix is widened to the declared type.
         stored = {self._shards[one].stored[number] for one in np.unique(shard)}
         return np.dtype(stored.pop()) if len(stored) == 1 else declared
 
@@ -160,6 +167,7 @@ def _gather(
 ) -> None:
     """Put `field[rows]` at `out[positions]`; rows are sorted."""
     first, place, count = int(rows[0]), int(positions[0]), len(rows)
+    # A contiguous run in the file and in the output is one copy, without an index array.
     if np.all(np.diff(rows) == 1) and np.all(np.diff(positions) == 1):
         _copy(field[first : first + count], out[place : place + count])
         return
@@ -167,6 +175,7 @@ def _gather(
         for row, position in zip(rows.tolist(), positions.tolist(), strict=True):
             _copy(field[row : row + 1], out[position : position + 1])
         return
+    # Small rows are gathered and converted in one go: a Python loop over them would cost more than the copy.
     gathered = np.empty((count, *out.shape[1:]), out.dtype)
     _copy(field[rows], gathered)
     out[positions] = gathered

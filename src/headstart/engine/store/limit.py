@@ -65,6 +65,7 @@ def read_limit(root: Path, stored: int | None = None) -> Limit:
     """
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
         return Limit(int(json.loads((root / "limit.json").read_text(encoding="utf-8"))["bytes"]), "user")
+    # Free space plus what the store holds: the share must not shrink as the store fills.
     room = free_bytes(root) + (stored_bytes(root) if stored is None else stored)
     return Limit(min(DEFAULT_LIMIT_BYTES, room // _SHARE_OF_DISK), "default")
 
@@ -77,6 +78,7 @@ def write_limit(root: Path, limit_bytes: int) -> None:
 
 def free_bytes(root: Path) -> int:
     """Free on the disk that holds, or would hold, the store."""
+    # The folder may not exist yet: the nearest parent that does lies on the same disk.
     for folder in (root, *root.absolute().parents):
         with contextlib.suppress(OSError):  # not there, or not to be entered
             return shutil.disk_usage(folder).free
@@ -91,6 +93,7 @@ def spaces_in_use_order(root: Path) -> list[SpaceUse]:
             used = folder / _USED
             time_used = (used if used.exists() else folder).stat().st_mtime
             found.append(SpaceUse(folder, _size(folder), time_used))
+    # By name where times are equal, so that two processes agree on the order.
     return sorted(found, key=lambda space: (space.last_used, space.folder.name))
 
 
@@ -119,9 +122,12 @@ class Lease:
                 descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o666)
                 with contextlib.suppress(OSError):  # a file system without locks: nobody can remove there either
                     fcntl.flock(descriptor, fcntl.LOCK_SH)
+                # Locked, and still the file at this path? Between opening and locking a remover may have renamed the
+                # folder.
                 if _is_same(self._path, descriptor):
                     break
                 os.close(descriptor)
+        # The lock goes with the descriptor, and that with this object, at the latest with the process.
         weakref.finalize(self, os.close, descriptor)
         self.touch()
 
@@ -144,7 +150,10 @@ def remove_space(folder: Path) -> bool:
     with _sole(folder) as held:
         if not held:
             return False
+        # Renamed under the exclusive lock, deleted afterwards: a reader that comes meanwhile finds no folder, not half
+        # of one.
         folder.rename(gone)
+    # Nothing is lost if deleting fails: the next sweep finds the renamed folder by its suffix.
     shutil.rmtree(gone, ignore_errors=True)
     return True
 
@@ -197,6 +206,7 @@ def shrink(root: Path, *, keep: Path | None = None) -> tuple[list[SpaceUse], int
     limit = read_limit(root, total)
     removed: list[SpaceUse] = []
     for space in spaces:
+        # Oldest first, and only as many as needed.
         if total <= limit.bytes:
             break
         if space.folder != keep and remove_space(space.folder):
@@ -239,6 +249,8 @@ def bytes_for(root: Path, *own: Path) -> int:
     for folder in set(own):
         with contextlib.suppress(OSError):  # not there, or not to be entered
             filled += _size(folder)
+    # What is in use cannot be removed for more room; what nobody uses can.
     held = sum(space.bytes for space in others if is_in_use(space.folder))
     removable = sum(space.bytes for space in others) - held
+    # Two bounds: the limit of the store, and what the disk has once unused spaces are gone.
     return max(0, min(read_limit(root).bytes - held - filled, free_bytes(root) + removable))

@@ -69,9 +69,11 @@ def record_type(tensors: Sequence[Tensor], stored: Sequence[str]) -> np.dtype[An
     """The layout of a row: fields t0, t1... in the types they are stored in."""
     formats, offsets, end = [], [], 0
     for tensor, name in zip(tensors, stored, strict=True):
+        # Little-endian on every machine, so that a store on a shared disk can be read by all.
         kind = np.dtype((np.dtype(name).newbyteorder("<"), tensor.shape))
         formats.append(kind)
         offsets.append(end)
+        # Rounded up to 8 bytes: maps of the file then give aligned arrays, which numpy reads faster.
         end += -(-kind.itemsize // _ALIGNED_BYTES) * _ALIGNED_BYTES
     names = [f"t{number}" for number in range(len(formats))]
     return np.dtype({"names": names, "formats": formats, "offsets": offsets, "itemsize": max(end, _ALIGNED_BYTES)})
@@ -114,6 +116,7 @@ class OpenShard:
         self._ids: list[bytes] = []
         self._crc = 0
         self._file, self.aside = _held_file(folder)
+        # Unwritten, then renamed: the name without dot and suffix is where the shard will be published.
         self.path = folder / self.aside.name[1 : -len(_ASIDE)]
         try:
             self._write(_MAGIC.ljust(_START, b"\0"))
@@ -130,6 +133,7 @@ class OpenShard:
         """Add rows: ids (N,) and records (N,) of this shard's record type."""
         raw = records.view(np.uint8).data
         self._write(raw)
+        # The checksum grows with the rows, so that nothing is read again at the end.
         self._crc = zlib.crc32(raw, self._crc)
         self._ids.append(ids.tobytes())
         self.rows += len(ids)
@@ -147,12 +151,14 @@ class OpenShard:
         }
         text = json.dumps(footer).encode()
         self._write(ids + text + _TAIL.pack(len(text), zlib.crc32(text), _MAGIC))
+        # Data before the name: a rename that reached the disk before the data would publish garbage after a power cut.
         os.fsync(self._file.fileno())
 
     def publish(self) -> None:
         """Put the sealed file in its place: from here on it counts."""
         self.aside.rename(self.path)
         self._file.close()
+        # The folder is synced too: the rename itself is a change of the folder.
         sync_folder(self.path.parent)
 
     def discard(self) -> None:
@@ -163,6 +169,7 @@ class OpenShard:
     def _write(self, raw: bytes | memoryview) -> None:
         view = memoryview(raw)
         while view:
+            # A raw FileIO may write fewer bytes than given.
             view = view[self._file.write(view) :]
 
 
@@ -173,6 +180,7 @@ def _held_file(folder: Path) -> tuple[FileIO, Path]:
         file = FileIO(aside, "xb")
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # st_nlink 0: a sweep unlinked it between creation and lock.
             ours = os.fstat(file.fileno()).st_nlink > 0
         except BlockingIOError:  # a sweep was faster and is about to remove it
             ours = False
@@ -188,6 +196,7 @@ def sweep(folder: Path) -> None:
     """Remove the unfinished files of processes that are gone."""
     for aside in folder.glob(f".*{_ASIDE}"):
         with contextlib.suppress(OSError), aside.open("r+b") as file:
+            # A lock that can be taken means that the writer is gone.
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             aside.unlink()
 
@@ -214,6 +223,7 @@ class Shard:
         try:
             with path.open("rb") as file:
                 footer = _footer(file.fileno())
+                # Shapes are compared too: a shard of another layout under this address cannot be right.
                 if footer is not None and footer["shapes"] == [list(tensor.shape) for tensor in tensors]:
                     record = record_type(tensors, footer["stored"])
                     ids = _ids(file.fileno(), footer, record.itemsize)
@@ -234,6 +244,7 @@ class Shard:
         try:
             with self.path.open("rb", buffering=0) as file:
                 status = os.fstat(file.fileno())
+                # Size and time of change are part of the mark: a file replaced or cut since is checked again.
                 mark = (str(self.path), status.st_ino, status.st_size, status.st_mtime_ns)
                 if mark in _checked:
                     return True
@@ -267,9 +278,11 @@ def _unmap_others(shard: Shard) -> None:
     """This one is read now; of the others only the latest keep their maps, and are mapped again when they are read."""
     with _mapping:
         _mapped.pop(id(shard), None)
+        # Inserted last = read last: dictionaries keep the order, so the first entry is the one to unmap.
         _mapped[id(shard)] = shard
         while len(_mapped) > MOST_MAPS:
             number, oldest = next(iter(_mapped.items()))
+            # Dropping the array unmaps the file; whoever still reads from it holds the array and is not disturbed.
             oldest._map = None
             del _mapped[number]
 
@@ -295,11 +308,13 @@ def _footer(descriptor: int) -> dict[str, Any] | None:
     size = os.fstat(descriptor).st_size
     if size < _START + _TAIL.size:
         return None
+    # The tail first: it says where the footer begins.
     length, crc, magic = _TAIL.unpack(os.pread(descriptor, _TAIL.size, size - _TAIL.size))
     text = os.pread(descriptor, length, max(0, size - _TAIL.size - length))
     if magic != _MAGIC or os.pread(descriptor, _START, 0) != _MAGIC.ljust(_START, b"\0") or zlib.crc32(text) != crc:
         return None
     footer: dict[str, Any] = json.loads(text)
+    # The size must follow from the counts: a file with bytes missing in the middle has a whole tail too.
     whole = _START + footer["rows"] * (footer["row_bytes"] + ID_BYTES) + length + _TAIL.size
     return footer if size == whole else None
 

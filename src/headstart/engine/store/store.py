@@ -101,6 +101,7 @@ class SpaceKey:
 
 
 def _canonical(value: object) -> bytes:
+    # Sorted keys and no NaN: the same description gives the same bytes, and so the same address, in every process.
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode()
 
 
@@ -124,6 +125,7 @@ def row_ids(images: Sequence[bytes], view: str) -> Ids:
     key = hashlib.blake2b(view.encode()).digest()
     found = bytearray()
     for image in images:
+        # A keyed hash of the image's digest, not of its bytes: ids of further views cost 16 bytes of hashing each.
         found += hashlib.blake2b(image, digest_size=ID_BYTES, key=key).digest()
         found[-1] |= 1  # numpy takes zeros at the end of a text for padding and would cut them off
     return np.frombuffer(bytes(found), f"S{ID_BYTES}")
@@ -159,7 +161,9 @@ class Space:
         self.folder = root / key.digest(tensors)
         self._shards: dict[str, Shard] = {}
         self._index = Index([])
+        # One thread at a time: `write_atomically` names its file by process, and two threads would share it.
         with explained(root), _one_at_a_time:
+            # The lease first: a space that is being opened can no longer be removed.
             self.lease = limit.Lease(self.folder)
             _write_description(self.folder / "space.json", key.describe(tensors))
         self._refresh()
@@ -217,6 +221,7 @@ class Space:
         """Where rows lie, after every shard that is needed has been found whole."""
         self.lease.touch()
         self._refresh()
+        # A damaged shard leaves the index; another shard may have its rows, so all are located again.
         while True:
             shard, row = self._index.locate(ids)
             needed = [self._index.shards[number] for number in np.unique(shard[shard >= 0])]
@@ -231,11 +236,13 @@ class Space:
         """See what this and other processes have published since."""
         paths = {path.name: path for path in shard_paths(self.folder) if path.name not in (without or set())}
         known = {name: shard for name, shard in self._shards.items() if name in paths}
+        # Shards of other processes become visible here; those known already are not opened again.
         for name in paths.keys() - known.keys():
             if shard := Shard.open(paths[name], self.tensors):
                 known[name] = shard
         if known.keys() != self._shards.keys():
             self._shards = known
+            # By name, so that of a row in two shards every process reads the same one.
             self._index = Index([known[name] for name in sorted(known)])
 
 
@@ -243,6 +250,7 @@ def _write_description(path: Path, what: dict[str, Any]) -> None:
     """Write space.json unless it is there and whole."""
     with contextlib.suppress(OSError, ValueError):
         there = json.loads(path.read_text(encoding="utf-8"))
+        # `created` differs between writers of the same space and says nothing of the function.
         if isinstance(there, dict) and _canonical({**there, "created": None}) == _canonical({**what, "created": None}):
             return
     write_json(path, {**what, "created": time.strftime("%Y-%m-%dT%H:%M:%S%z")})
@@ -272,9 +280,11 @@ class Writer:
     ) -> None:
         if error is None:
             self.publish()
+        # The disk is full: sealing another file would fail too, and hide this error behind a second one.
         elif isinstance(error, DiskFullError):
             self._discard()
         else:
+            # Any other error ends the run, but the rows so far are good: publishing them saves the next run their time.
             with contextlib.suppress(Exception):  # the error that ends the block is the one to show
                 self.publish()
             self._discard()
@@ -317,6 +327,7 @@ class Writer:
         try:
             with explained(self._space.folder):
                 shard.seal()
+                # Under the store's lock, from the look at the limit to the rename.
                 with locked(self._space.root):  # two cannot both take the last of the room
                     limit.make_room(self._space.root, keep=self._space.folder)
                     shard.publish()
@@ -332,6 +343,7 @@ class Writer:
         _, first = np.unique(ids, return_index=True)
         first.sort()
         new = first[shard[first] < 0].astype(np.int64)
+        # numpy takes an element as bytes without its trailing zeros; a slice of one keeps all 16.
         return np.array([one for one in new.tolist() if ids[one : one + 1].tobytes() not in self._pending], np.int64)
 
     def _chunks(self, rows: Positions) -> Iterator[Positions]:
@@ -342,6 +354,7 @@ class Writer:
 
     def _append(self, ids: Ids, arrays: Sequence[npt.NDArray[Any]]) -> None:
         shard = self._shard_for(arrays, len(ids))
+        # Zeros, not empty memory: padding between tensors is written to disk and must not carry whatever lay there.
         records = np.zeros(len(ids), shard.record)
         for number, array in enumerate(arrays):
             field = records[f"t{number}"]
@@ -351,6 +364,7 @@ class Writer:
                 np.copyto(field, array)
         shard.append(ids, records)
         self._pending.update(ids[one : one + 1].tobytes() for one in range(len(ids)))
+        # Age is looked at after each batch, so that a slow network publishes too.
         old = time.monotonic() - shard.began > self._shard_seconds
         if old or shard.rows >= self._shard_rows or shard.size >= self._shard_bytes:
             self.publish()
@@ -360,6 +374,8 @@ class Writer:
         needed = tuple(self._stored_type(*pair) for pair in zip(self._space.tensors, arrays, strict=True))
         shard = self._shard
         if shard is not None:
+            # A shard in single precision takes rows that would fit half precision; the other way round needs a new
+            # shard.
             wide_enough = all(has in (needs, "float32") for has, needs in zip(shard.stored, needed, strict=True))
             end = shard.size + rows * shard.record.itemsize
             if not wide_enough or end > self._shard_bytes or shard.rows + rows > self._shard_rows:

@@ -43,6 +43,7 @@ class StoredRows:
         """Fresh arrays in single precision."""
         for start, stop in spans(self.rows, self.width):
             (block,) = self._reader.take(self._positions[start:stop])
+            # The reader copies, so the block may be converted without touching the file.
             yield start, np.asarray(block, np.float32)
 
     def subset(self, positions: Positions) -> StoredRows:

@@ -57,6 +57,7 @@ class TrainingImages:
         Over a batch they need not be 1 on average: then each step follows the weighted loss of all images without bias.
         """
         weights = self.weights_of(records)
+        # Over all training images, not over the batch: a batch of rare classes then weighs more, as it should.
         return None if weights is None else (weights / self._mean_weight).astype(np.float32)
 
     @cached_property
@@ -71,6 +72,8 @@ class TrainingImages:
             position: Seed, phase and epoch.
         """
         records = self.roles.train
+        # Seeded by seed, phase and epoch: a resumed run sees the batches that the interrupted one would have seen.
         order = np.random.default_rng(position).permutation(len(records))
+        # array_split: sizes differ by one at most, so that no small last batch gives noisy steps.
         parts = np.array_split(order, math.ceil(len(records) / batch_size))
         return [[records[i] for i in part] for part in parts]
