@@ -59,7 +59,7 @@ def test_a_run_predicts_what_a_pattern_a_table_or_standard_input_names(
 
     (tmp_path / "new.csv").write_text(f"image\n{first}\n{second}\n{tmp_path / 'gone.png'}\n")
     code, out, err = run("predict", folder, "new.csv", "--top", 2, "-o", "p.parquet")
-    assert (code, out.strip()) == (0, "2 predictions in p.parquet")
+    assert (code, out.strip()) == (0, "2 predictions in p.parquet; 1 file left out")
     assert "gone.png: does not exist, though new.csv names it" in err
     assert list(pandas.read_parquet("p.parquet")) == ["file", "label", "probability", "label_2", "probability_2"]
     assert run("predict", folder, "new.csv", "--strict")[0] == 1

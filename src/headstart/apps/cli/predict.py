@@ -62,7 +62,8 @@ def predict(
         rows = [{**row, "error": None} for row in found.to_dicts(top=top)]
         show_text(json_text([*rows, *without_prediction(found.left_out, top=top)]))
     elif out is not None:
-        show_text(f"{count_text(len(found), 'prediction')} in {out}")
+        missing = f"; {count_text(len(found.left_out), 'file')} left out" if found.left_out else ""
+        show_text(f"{count_text(len(found), 'prediction')} in {out}{missing}")
     else:
         show_text(predictions_text(found, top=top or 1))
 
