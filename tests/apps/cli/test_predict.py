@@ -21,7 +21,7 @@ def test_train_evaluate_predict(run: Call, image_folder: Path, tmp_path: Path):
     metrics = json.loads(out)
     assert {"run", "bundle", "strategy", "model", "val", "seconds", "phases", "alarms"} <= set(metrics)
     assert {"accuracy", "accuracy_interval", "images", "reported_on"} <= set(metrics["val"])
-    assert "select acc" in err
+    assert "val loss" in err
 
     code, out, _ = run("evaluate", metrics["bundle"], image_folder, "--json")
     answer = json.loads(out)
