@@ -233,7 +233,7 @@ def test_a_resume_takes_the_same_way_though_other_speeds_are_known_by_then(
             costs.nominal_speeds = lambda costs=costs: speeds_of(slow_store(), costs.facts)
         stop, watch = StopRequest(), Observer()
         if name == "stopped":
-            watch.epoch_done = lambda row, stop=stop: stop.signalled() if row["epoch"] == 1 else None
+            watch.epoch_done = lambda row, stop=stop: stop.signalled() if row.epoch == 1 else None
         outcome = fit(
             Training(task.plan, classifier, task.images, run=task.run, observer=watch, stop=stop, costs=costs)
         )
