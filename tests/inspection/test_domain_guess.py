@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from headstart.inspection.domain_guess import DomainGuess, Look, guess_domain, look_at
+from headstart.inspection.domain_guess import DomainGuess, PixelStatistics, guess_domain, pixel_statistics
 
 RNG = np.random.default_rng(0)
 
@@ -55,7 +55,7 @@ def in_grey(pixels: np.ndarray) -> np.ndarray:
 
 
 def guess(make: Callable[[], np.ndarray], **named: object) -> DomainGuess:
-    return guess_domain([look_at(make()) for _ in range(9)], **named)  # type: ignore[arg-type]
+    return guess_domain([pixel_statistics(make()) for _ in range(9)], **named)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("make", "domain"), [(page, "document"), (photo, "photo")])
@@ -119,15 +119,15 @@ def test_one_name_among_many_decides_nothing():
 
 def test_looks_have_their_ranges_even_where_there_is_nothing_to_see():
     for pixels in (np.zeros((9, 9, 3), np.uint8), np.full((8, 90, 3), 255, np.uint8), photo()):
-        look = look_at(pixels)
+        look = pixel_statistics(pixels)
         assert all(0 <= getattr(look, name) <= 1 for name in ("grey", "paper", "brightness", "chroma", "coarse"))
         assert 0 <= look.tones <= 4
         assert -1 <= look.mirror <= 1
-        assert all(np.isfinite(getattr(look, name)) for name in Look.__dataclass_fields__)
+        assert all(np.isfinite(getattr(look, name)) for name in PixelStatistics.__dataclass_fields__)
 
 
 def test_a_mixture_is_unknown():
-    found = guess_domain([look_at(make()) for make in (page, radiograph, scene, photo, photo)])
+    found = guess_domain([pixel_statistics(make()) for make in (page, radiograph, scene, photo, photo)])
     assert found.domain == "unknown"
     assert found.certainty < 0.6
 
@@ -160,8 +160,8 @@ def test_no_real_set_is_called_what_it_is_not(real_data, name: str, colours: str
     records = open_source(str(real_data / f"{name}.tar")).records
     some = records[5 :: len(records) // 40]
     pixels = [decode(record.read(), at_least=96) for record in some]
-    looks = [look_at(one if colours == "own" else in_grey(one)) for one in pixels]
-    assert guess_domain(looks).domain in {"unknown", SETS[name]} - ({"medical", "satellite"}), "pixels alone"
+    images = [pixel_statistics(one if colours == "own" else in_grey(one)) for one in pixels]
+    assert guess_domain(images).domain in {"unknown", SETS[name]} - ({"medical", "satellite"}), "pixels alone"
     if colours == "own":
         names = sorted({record.label for record in records})
-        assert guess_domain(looks, names=names, source=name).domain == SETS[name]
+        assert guess_domain(images, names=names, source=name).domain == SETS[name]

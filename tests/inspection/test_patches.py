@@ -29,7 +29,7 @@ def curve_of(*names: str) -> DepthCurve:
 
 def test_they_are_cut_out_of_the_view_where_the_peak_is(image_folder: Path, tmp_path: Path):
     records = open_source(str(image_folder)).records[:8]
-    strongest, still = StrongestPositions(3, kept=2), StrongestPositions(3)
+    strongest, still = StrongestPositions(3, count=2), StrongestPositions(3)
     values = np.zeros((8, 3), np.float32)
     values[[2, 5], 1] = [9.0, 7.0]
     positions = np.zeros((8, 3), np.int64)
@@ -52,7 +52,7 @@ def test_they_are_cut_out_of_the_view_where_the_peak_is(image_folder: Path, tmp_
         {"image": records[5].id, "box": [32, 16, 48, 32], "activation": 7.0},
     ]
     assert found["groups"]["stem"]["side"] == 16
-    assert "answer alike" in found["without"]["stage1"]
+    assert "do not respond differently" in found["without"]["stage1"]
     assert "no positions" in found["without"]["stage2"]
     sheet = np.asarray(Image.open(tmp_path / "p.png"))
     for index, (record, box) in enumerate([(records[2], (48, 48)), (records[5], (32, 16))]):

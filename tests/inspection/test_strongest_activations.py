@@ -11,7 +11,7 @@ from headstart.inspection.strongest_activations import StrongestPositions
 
 
 def filled(values: np.ndarray, positions: np.ndarray, cuts: list[int], kept: int = 4) -> StrongestPositions:
-    found = StrongestPositions(values.shape[1], kept=kept)
+    found = StrongestPositions(values.shape[1], count=kept)
     for rows in np.split(np.arange(len(values)), sorted(cuts)):
         if len(rows):
             found.add(rows, values[rows], positions[rows])

@@ -35,15 +35,17 @@ def fill(root: Path, *, rows: int, last_used: float, **key: str) -> Space:
 def root(tmp_path: Path) -> Path:
     """Three spaces that nobody has open, 2 kB a row."""
     folder = tmp_path / "store"
-    fill(folder, rows=1000, last_used=100.0, model="resnet50:V2", border="pooled")
+    fill(folder, rows=1000, last_used=100.0, model="resnet50:V2", cut_point="pooled")
     fill(folder, rows=2000, last_used=300.0)
-    fill(folder, rows=500, last_used=200.0, border="layer2", views="standard")
+    fill(folder, rows=500, last_used=200.0, cut_point="layer2", views="standard")
     return folder
 
 
 def test_everything_is_shown_with_the_last_used_first(root: Path):
     answer = show_cache(root)
-    seen = [(s["model"], s["border"], s["views"], s["precision"], s["rows"], s["input_size"]) for s in answer["spaces"]]
+    seen = [
+        (s["model"], s["cut_point"], s["views"], s["precision"], s["rows"], s["input_size"]) for s in answer["spaces"]
+    ]
     assert seen == [
         ("resnet18:V1", "layer3", "evaluation", "float16", 2000, 64),
         ("resnet18:V1", "layer2", "standard", "float16", 500, 64),
@@ -74,7 +76,7 @@ def test_clearing_frees_what_it_says(root: Path, model: str | None, left: int):
     assert len(after["spaces"]) == left
     assert answer["freed_bytes"] == before - after["bytes"]
     assert len(answer["removed"]) == 3 - left
-    assert answer["kept_in_use"] == []
+    assert answer["not_removed_in_use"] == []
     assert [path.name for path in root.iterdir() if path.name.endswith(".gone")] == []
 
 
@@ -91,7 +93,7 @@ def test_what_a_process_has_open_stays_without_its_leftovers(root: Path):
     space = ActivationStore(root).space(KEY, TENSORS)
     (space.folder / ".9-0.shard.aside").write_bytes(b"half")
     answer = clear_cache(root=root)
-    assert [kept["border"] for kept in answer["kept_in_use"]] == ["layer3"]
+    assert [kept["cut_point"] for kept in answer["not_removed_in_use"]] == ["layer3"]
     assert space.rows == 2000
     assert not list(space.folder.glob(".*"))
 
@@ -105,7 +107,7 @@ def test_a_limit_is_remembered_and_holds_at_once(root: Path):
     assert after["bytes"] == answer["bytes"] <= 5_500_000
     space = ActivationStore(root).space(KEY, TENSORS)
     answer = limit_cache(1_000_000, root)
-    assert [space["border"] for space in answer["removed"]] == ["layer2"]
+    assert [space["cut_point"] for space in answer["removed"]] == ["layer2"]
     assert answer["bytes_over_limit"] == answer["bytes"] - 1_000_000
     assert space.rows == 2000
 

@@ -54,7 +54,7 @@ def test_the_matrix_is_the_networks_features_in_the_order_of_the_records(image_f
     assert found.labels == ("blue",) * 8 + ("green",) * 8
     assert found.splits == ("all",) * 16
     assert found.views.shape == (0, 16, 1280)
-    assert (found.model, found.border) == (choice.name, "pooled")
+    assert (found.model, found.cut_point) == (choice.name, "pooled")
 
 
 def test_training_finds_what_was_embedded(image_folder: Path, tmp_path: Path, no_engine: Callable[[], None]):
@@ -92,7 +92,7 @@ def test_a_store_elsewhere_single_precision_and_copies(image_folder: Path, tmp_p
 
 def test_views_are_those_of_training(image_folder: Path, tmp_path: Path, no_engine: Callable[[], None]):
     filled = fill_store(EmbedOptions(str(image_folder), input_size=SIZE, layer="stage6", views=2))
-    assert (filled.figures["border"], filled.figures["computed"]) == ("before stage6", 48)
+    assert (filled.figures["cut_point"], filled.figures["computed"]) == ("before stage6", 48)
     assert len(filled.plain) == 16
     assert len(filled.varied) == 32
     first, second = (filled.varied.take(np.arange(16) + 16 * number)[0] for number in (0, 1))

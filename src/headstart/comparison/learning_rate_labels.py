@@ -50,7 +50,7 @@ TEXTBOOK: tuple[tuple[float, float, LearningRateEffect], ...] = (
     (1e-5, 1e-4, "sweet spot"),
     (1e-6, 1e-6, "undertrains"),
 )
-"""(from, to, label) of learning rates for fine-tuning, by textbooks; they say nothing of the rates in between."""
+"""(from, to, label) of learning rates for fine-tuning, by textbooks; they say nothing in between."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class LearningRateCurve:
     outcome: Literal["finished", "diverged"] = "finished"
 
     def __post_init__(self) -> None:
-        """Check that the rate is positive, and that it was evaluated if training finished.
+        """Check that the learning rate is positive, and that it was evaluated if training finished.
 
         Raises:
             ValueError: it is not.
@@ -228,7 +228,7 @@ def _gaps_to_best(curves: Sequence[LearningRateCurve], best: LearningRateCurve) 
 
 
 def _starts(curves: Sequence[LearningRateCurve]) -> dict[float, _Start]:
-    """Learning rate -> gap to its start, if it has one; corrected over rates, the drop over epochs too."""
+    """Learning rate -> gap to its start, if it has one; corrected over learning rates, the drop over epochs too."""
     started = [(curve, curve.start, _lowest_epoch(curve)) for curve in curves if curve.start is not None]
     final = _tested([(start, curve.epochs[-1]) for curve, start, _ in started])
     falls = _tested([(start, curve.epochs[lowest]) for curve, start, lowest in started])
@@ -270,7 +270,7 @@ def _tested(pairs: Sequence[tuple[Outcomes, Outcomes]]) -> list[PairDifference]:
 def _effect_of(evaluated: _Evaluated) -> tuple[LearningRateEffect, str]:
     """(label, reason) by rules 2 to 5 of the module."""
     curve, best, start = evaluated.curve, evaluated.best, evaluated.start
-    behind = f"ends {_far(evaluated.to_best.size, evaluated.metric)} worse than the best rate, {best.learning_rate:g}"
+    behind = f"ends {_far(evaluated.to_best.size, evaluated.metric)} worse than the best, {best.learning_rate:g}"
     if start and curve.initialised_from == "start":
         if start.end.is_worse:
             return "forgets", (

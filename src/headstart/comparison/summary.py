@@ -291,7 +291,7 @@ def _learning_rate_labels(plan: GridPlan, comparable: Sequence[MeasuredVariant])
 
 
 def _curve(one: MeasuredVariant, seeds: set[int]) -> LearningRateCurve | None:
-    """Curve of one learning rate, over the seeds that all rates have; None if nothing was trained."""
+    """Curve of one learning rate, over the seeds that all variants share; None if nothing was trained."""
     name = one.variant.name
     records = {seed: record for seed, record in one.records.items() if seed in seeds}
     rate = one.variant.changes.get(LEARNING_RATE_PATH)

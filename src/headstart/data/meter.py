@@ -24,10 +24,10 @@ class MeterReading:
 
 
 class Meter:
-    """Counts what views and reading stored rows take; several threads may use it."""
+    """Counter of the time of views and of reading cached activations; thread-safe."""
 
     def __init__(self, *, clock: Callable[[], float] = time.thread_time) -> None:
-        """Start at nothing.
+        """New meter at zero.
 
         Args:
             clock: Seconds that the calling thread has computed.
@@ -39,7 +39,7 @@ class Meter:
 
     @contextmanager
     def view(self, kind: ViewKind) -> Iterator[None]:
-        """One view is made while the block runs, in this thread."""
+        """Count one view, made while the block runs in this thread."""
         started = self._clock()
         yield
         seconds = self._clock() - started
@@ -48,12 +48,12 @@ class Meter:
             self._view_seconds[kind] += seconds
 
     def add_read(self, count: int, seconds: float) -> None:
-        """So many bytes were read from the store."""
+        """Count bytes read from the cache."""
         with self._lock:
             self._read_bytes += count
             self._read_seconds += seconds
 
     def reading(self) -> MeterReading:
-        """A copy."""
+        """Reading so far, as a copy."""
         with self._lock:
             return MeterReading(dict(self._views), dict(self._view_seconds), self._read_bytes, self._read_seconds)

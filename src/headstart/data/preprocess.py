@@ -1,6 +1,6 @@
-"""The one evaluation path: pixels -> what the network sees. The sole user of mean and std.
+"""The one evaluation path: pixels -> input of the network. The sole user of mean and std.
 
-Validation, the reported figures, bundles, exports and servers all go through here, so none can differ.
+Validation, test metrics, bundles, exports and servers all go through here, so none can differ.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ take gigabytes. Below it the whole is resized and then cut, as the reference tra
 them by one level in a thousandth of the values."""
 
 VIEW_VERSION = 2
-"""Raised whenever the same pixels may become another view."""
+"""Raised whenever the same pixels may give another view."""
 
 
 def view_version() -> str:
-    """Whatever may change a bit of the way from a file to `evaluation_view`: part of the name of what is stored."""
+    """Versions that may change a bit of `evaluation_view`: part of the address of stored rows."""
     return (
         f"decode {DECODE_VERSION}, view {VIEW_VERSION}, pillow {PIL.__version__}, simplejpeg {simplejpeg.__version__}"
     )
@@ -51,7 +51,7 @@ def pixels_needed(spec: InputSpec) -> int | None:
     """Pixels of the shorter side that `evaluation_view` needs; None for all of them.
 
     Args:
-        spec: What the network sees.
+        spec: Input of the network.
     """
     # The nearest pixel is not an average: of a reduced image it would be another one.
     return None if spec.interpolation == "nearest" else math.ceil(SAFE_MARGIN * spec.resize)
@@ -91,7 +91,7 @@ def _padded(image: Image.Image, spec: InputSpec) -> Image.Image:
 
 
 def scale(values: npt.NDArray[np.float32], spec: InputSpec) -> NetworkInput:
-    """Normalise values 0..1 with the statistics of the weights: (v - mean) / std per channel."""
+    """Values 0..1 normalised with the statistics of the weights: (v - mean) / std per channel."""
     # In rows of width x channels: numpy needs six times as long for rows of three.
     mean, std = (
         np.broadcast_to(np.asarray(one, np.float32), values.shape[1:]).reshape(-1) for one in (spec.mean, spec.std)
@@ -102,11 +102,11 @@ def scale(values: npt.NDArray[np.float32], spec: InputSpec) -> NetworkInput:
 
 
 def unscale(inputs: NetworkInput, spec: InputSpec) -> Pixels:
-    """The inverse of `scale` as pixels 0..255: what the network sees, for human eyes."""
+    """Pixels 0..255 of an input, the inverse of `scale`, for people."""
     values = inputs * np.asarray(spec.std, np.float32) + np.asarray(spec.mean, np.float32)
     return np.rint(np.clip(values, 0, 1) * 255).astype(np.uint8)
 
 
 def evaluation_view(pixels: Pixels, spec: InputSpec) -> NetworkInput:
-    """From decoded pixels to the network's input, without anything random."""
+    """Input of the network from decoded pixels, without augmentation."""
     return scale(resize_and_crop(pixels, spec).astype(np.float32) / np.float32(255), spec)

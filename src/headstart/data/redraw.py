@@ -1,4 +1,4 @@
-"""Drawing again once the files were read: images that turn out to belong together must not lie on two sides."""
+"""Second draw of the split, once files are read: images of one group must not lie on two sides."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from headstart.data.splits import Roles, hold_out_counts
 from headstart.errors import DataError
 
 Fixed = Literal["nothing", "test", "test and validation"]
-"""What must stay as it is: the user gave it, or other runs are tested on the same images."""
+"""Sets that must not change: given by the user, or shared with other runs."""
 
 
 def redrawn(roles: Roles, groups: Mapping[str, str], *, fixed: Fixed, seed: int, test_seed: int | None) -> Roles:
@@ -47,7 +47,7 @@ def redrawn(roles: Roles, groups: Mapping[str, str], *, fixed: Fixed, seed: int,
 def without_group_mates(roles: Roles, groups: Mapping[str, str], *, fixed: Fixed) -> Roles:
     """Roles in which no image is trained on that belongs with one that was held out here.
 
-    For what a redraw could not mend; a split that the user gave stays as it is.
+    For groups that a second draw cannot repair; a split that the user gave stays as it is.
 
     Args:
         roles: As drawn.
@@ -72,7 +72,7 @@ def _held_out(
 
 
 def _is_whole(roles: Roles, train: Sequence[ImageRecord], test: Sequence[ImageRecord] | None = None) -> bool:
-    """Whether every class is still learned, and judged where it was judged before."""
+    """Whether every class is still in the training set, and in the held-out sets in which it was before."""
     is_learned = {r.label for r in train} >= {r.label for r in roles.train}
     return is_learned and (test is None or {r.label for r in test} >= {r.label for r in roles.test})
 

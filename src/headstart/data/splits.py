@@ -17,7 +17,7 @@ from headstart.errors import DataError
 from headstart.measures.intervals import Counted
 
 VAL_PREFIX = "val:"
-"""Put before the ids of images given apart with --val, so that no two images of a run share an id."""
+"""Prefix of the ids of images given with --val, so that no two images of a run share an id."""
 
 _GROUP = "group:"  # tells a named group from an image that is its own
 
@@ -87,7 +87,7 @@ def named_group(group: str) -> str | None:
 
 
 def what_is_counted(records: Sequence[ImageRecord], groups: Mapping[str, str]) -> Counted:
-    """What an interval over these images counts: groups that were named, else different files, else images."""
+    """Units that an interval over these images counts: groups that were named, else different files, else images."""
     names = {groups[record.id] for record in records}
     if any(name.startswith(_GROUP) for name in names):
         return "groups"
@@ -157,23 +157,23 @@ def deal_folds(records: Sequence[ImageRecord], groups: dict[str, str], *, most: 
 def hold_out(
     records: Sequence[ImageRecord], groups: dict[str, str], *, share: float, seed: int
 ) -> tuple[tuple[ImageRecord, ...], tuple[ImageRecord, ...]]:
-    """(kept, held out): about `share` of every class held out, in whole groups.
+    """(remaining, held out): about `share` of every class held out, in whole groups.
 
     Each class in turn, rarest first, gives up groups in seeded order until its share is out (at least one image),
-    but never its last group: something of every class is kept. Without groups the share is exact up to rounding.
+    but never its last group: some images of every class remain. Without groups the share is exact up to rounding.
 
     Raises:
         DataError: nothing can be held out, because every class lies in one group.
     """
     counts = Counter(record.label for record in records)
-    wanted = {label: max(1, round(share * count)) for label, count in counts.items()}
-    return hold_out_counts(records, groups, wanted, seed=seed)
+    to_hold_out = {label: max(1, round(share * count)) for label, count in counts.items()}
+    return hold_out_counts(records, groups, to_hold_out, seed=seed)
 
 
 def hold_out_counts(
-    records: Sequence[ImageRecord], groups: dict[str, str], wanted: Mapping[str, int], *, seed: int
+    records: Sequence[ImageRecord], groups: dict[str, str], to_hold_out: Mapping[str, int], *, seed: int
 ) -> tuple[tuple[ImageRecord, ...], tuple[ImageRecord, ...]]:
-    """(kept, held out): about `wanted[label]` images of every class held out, in whole groups; see `hold_out`.
+    """(remaining, held out): `to_hold_out[label]` images of every class held out in whole groups, see `hold_out`.
 
     Raises:
         DataError: nothing can be held out, because every class lies in one group.
@@ -191,7 +191,7 @@ def hold_out_counts(
         held = sum(r.label == label for name in out for r in members[name])
         for name in sorted(groups_of[label] - out, key=lambda g: order_key(seed, g)):
             touched = {r.label for r in members[name]}
-            if held >= wanted.get(label, 0):
+            if held >= to_hold_out.get(label, 0):
                 break
             if any(kept_groups[each] < 2 for each in touched):
                 continue
@@ -246,7 +246,7 @@ def assign_roles(
 
     Args:
         dataset: Readable images only.
-        val: Test set given apart by the user.
+        val: Test set that the user gave separately.
         groups: Image id -> group, for both data sets.
         test_share: Of the images, held out as test set where none is given.
         validation_share: Of train, held out as validation set where none is given.
@@ -291,7 +291,7 @@ def _given_splits(
     if "train" not in names:
         raise DataError(
             f"{dataset.source} has the splits {', '.join(names)} but no train",
-            expected="a train folder beside them, or rows whose split is train",
+            expected="a train folder next to them, or rows whose split is train",
         )
     if names == ("train",):
         return dataset.records, (), (), ""
@@ -316,14 +316,14 @@ def _refuse_untested_classes(train: Sequence[ImageRecord], test: Sequence[ImageR
     missing = sorted({record.label for record in train} - {record.label for record in test})
     if missing:
         raise DataError(
-            f"class {missing[0]!r} lies in a single group, so it cannot be both learned and judged",
+            f"class {missing[0]!r} lies in a single group, so it cannot be both trained and tested on",
             expected="every class in at least two groups",
             remedy="add images, or loosen --group or the column group",
         )
 
 
-def only(roles: Roles, ids: set[str]) -> Roles:
-    """The roles without the images that are not in `ids`."""
+def without_others(roles: Roles, ids: set[str]) -> Roles:
+    """Roles without the images that are not in `ids`."""
     return replace(
         roles,
         train=tuple(r for r in roles.train if r.id in ids),

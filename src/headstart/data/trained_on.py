@@ -1,7 +1,7 @@
-"""Which files a bundle was trained on, as short salted hashes: no image, no name, nothing an image can be made from.
+"""Which files a bundle was trained on, as short salted hashes: no image and no name.
 
-Whoever has a file can ask whether exactly this file was used; that is what the hashes are for, and all they reveal
-beside the number of images. A copy that was saved anew has other bytes, so it is not recognised.
+With a file one can find out whether exactly this file was used; the hashes reveal only this and the number of images. A
+copy that was saved anew has other bytes, so it is not recognised.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ FILE = "trained_on.json"
 """Inside a bundle; without it a bundle works as before and cannot say what it has seen."""
 SCHEMA_VERSION = 1
 _BYTES = 8
-"""Of a hash: among a million trained and a million asked images one false match in twenty million such bundles."""
+"""Bytes of a hash: a million trained and a million tested images match falsely in one of twenty million bundles."""
 
 Use = Literal["train", "validation"]
 
 
 @dataclass(frozen=True, slots=True)
 class TrainedOn:
-    """What a bundle remembers of its training images."""
+    """Hashes of the training images of a bundle."""
 
     salt: bytes
     """Mixed into every hash, so that two bundles of different sets cannot be compared with each other."""
@@ -39,7 +39,7 @@ class TrainedOn:
 
     @classmethod
     def of(cls, train: Iterable[str], validation: Iterable[str], *, content: str, group: str | None) -> TrainedOn:
-        """Remember files by the hashes of their bytes.
+        """Hashes of files.
 
         Args:
             train: Hash of each training image, as `FileFacts.digests` has it.
@@ -52,7 +52,7 @@ class TrainedOn:
         return cls(salt, learned, chosen, group)
 
     def use_of(self, digest: str) -> Use | None:
-        """What the file with this hash was used for; train where it was used for both."""
+        """Use of the file with this hash; train if used for both."""
         short = _short(self.salt, digest)
         if short in self.train:
             return "train"
@@ -71,7 +71,7 @@ class TrainedOn:
 
 
 def write_trained_on(bundle: Path, known: TrainedOn) -> None:
-    """Put it beside the weights.
+    """Write the hashes next to the weights.
 
     Raises:
         DiskFullError: the bundle is as it was.
@@ -80,7 +80,7 @@ def write_trained_on(bundle: Path, known: TrainedOn) -> None:
 
 
 def read_trained_on(bundle: Path) -> TrainedOn | None:
-    """What a bundle remembers; None where it does not, because it is older or because the file was removed.
+    """Hashes of a bundle; None if it has none, because it is older or because the file was removed.
 
     Raises:
         BundleError: the file is damaged, or of a newer version.

@@ -61,7 +61,7 @@ def page(*, title: str, kind: str, top: Html, sections: Sequence[Section]) -> st
     )
     body = tag(
         "body",
-        tag("a", "Skip to the result", class_="skip", href="#answer"),
+        tag("a", "Skip to the result", class_="skip", href="#result"),
         tag("header", _MARK, tag("span", "headstart", class_="brand"), tag("span", kind, class_="kind")),
         tag(
             "div",

@@ -1,4 +1,4 @@
-"""A picture of what the network sees: each row one image, its evaluation view and several training views."""
+"""Contact sheet of network inputs: each row is one image, its evaluation view and several augmented views."""
 
 from __future__ import annotations
 

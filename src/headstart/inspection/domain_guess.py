@@ -1,4 +1,4 @@
-"""Which kind of images these are, from a few pixel statistics and the names of the classes: pure functions, no network.
+"""Guess of the domain of images, from pixel statistics and the names of the classes: pure functions, no network.
 
 Pixels alone tell two kinds: pages (bright ground, dark marks, fine structure) and colour photos of one large thing.
 Grey images and textures look alike in many domains: a radiograph, a grey portrait and a cast part are each one large
@@ -21,25 +21,25 @@ from PIL import Image
 
 from headstart.plan.plan import Domain
 
-SIDE_PIXELS = 96
-"""Longest side at which an image is looked at."""
+GUESS_SIDE_PIXELS = 96
+"""Longest side of an image, in pixels, for its statistics."""
 _COARSE_CELLS = 8
 _TONES = 16
 _GREY_CHROMA = 0.06
 
 CERTAIN_FROM = 0.6
-"""Share of the images that must look like the answer one by one, where no name supports it."""
+"""Share of the images that must support the guess one by one, where no name does."""
 _NAMED_FROM = 1 / 3
-"""Share of the classes whose names must speak of a domain."""
+"""Share of the classes whose names must indicate a domain."""
 
 GuessedDomain: TypeAlias = Domain | Literal["unknown"]
-Kind: TypeAlias = Literal["page", "photo", "grey shape", "grey texture", "pale texture", "other"]
-"""What pixels look like, which is not yet a domain."""
+PixelKind: TypeAlias = Literal["page", "photo", "grey shape", "grey texture", "pale texture", "other"]
+"""Kind of pixels, from which a domain is guessed."""
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """What one image looks like; every value but `aspect`, `tones`, `mirror` and `skew` lies in 0..1."""
+class PixelStatistics:
+    """Pixel statistics of one image; every value but `aspect`, `tones`, `mirror` and `skew` lies in 0..1."""
 
     grey: float
     """Share of pixels without colour."""
@@ -64,24 +64,24 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class DomainGuess:
-    """The answer, and what it rests on."""
+    """Guessed domain with its evidence."""
 
     domain: GuessedDomain
-    """unknown: neither pixels nor names are enough."""
+    """unknown: neither pixels nor names suffice."""
     certainty: float
-    """Share of the images that look so one by one, 0..1."""
+    """Share of the images that support the guess one by one, 0..1."""
     evidence: str
-    """What was seen, without a full stop."""
+    """Evidence in words, without a full stop."""
 
 
-def look_at(pixels: npt.NDArray[np.uint8]) -> Look:
-    """The statistics of one image.
+def pixel_statistics(pixels: npt.NDArray[np.uint8]) -> PixelStatistics:
+    """Pixel statistics of one image.
 
     Args:
         pixels: (height, width, 3), RGB, 0..255.
     """
     small = Image.fromarray(pixels)
-    small.thumbnail((SIDE_PIXELS, SIDE_PIXELS), Image.Resampling.BOX)
+    small.thumbnail((GUESS_SIDE_PIXELS, GUESS_SIDE_PIXELS), Image.Resampling.BOX)
     values = np.asarray(small, np.float32) / 255
     chroma = values.max(axis=2) - values.min(axis=2)
     tone = values.mean(axis=2)
@@ -89,7 +89,7 @@ def look_at(pixels: npt.NDArray[np.uint8]) -> Look:
     top = float(np.percentile(tone, 95))
     counts = np.histogram(tone, _TONES, (0, 1))[0] / tone.size
     counts = counts[counts > 0]
-    return Look(
+    return PixelStatistics(
         grey=float((chroma < _GREY_CHROMA).mean()),
         paper=float((tone > 0.75 * top).mean()) if top > 0.5 else 0.0,
         skew=float(((tone - tone.mean()) ** 3).mean()) / spread**3 if spread > 1e-3 else 0.0,
@@ -119,28 +119,28 @@ _LARGE, _CHROMATIC, _PALE = 0.5, 0.05, 0.15
 """Least `coarse` of one large shape; least `chroma` of colour, and most of pale colour."""
 
 
-def _is_page(look: Look) -> bool:
-    if look.coarse >= 0.65:  # a dark thing before white is no writing
+def _is_page(image: PixelStatistics) -> bool:
+    if image.coarse >= 0.65:  # a dark thing before white is no writing
         return False
-    if look.grey >= _GREY:
-        bilevel = look.tones < 2.2 and look.contrast >= 0.2
-        return bilevel or (look.paper >= 0.75 and look.skew < -0.2 and look.brightness >= 0.72)
-    return look.paper >= 0.6 and look.skew < -0.2 and look.brightness >= 0.55
+    if image.grey >= _GREY:
+        bilevel = image.tones < 2.2 and image.contrast >= 0.2
+        return bilevel or (image.paper >= 0.75 and image.skew < -0.2 and image.brightness >= 0.72)
+    return image.paper >= 0.6 and image.skew < -0.2 and image.brightness >= 0.55
 
 
-def _kind_of(look: Look) -> Kind:
-    if _is_page(look):
+def _kind_of(image: PixelStatistics) -> PixelKind:
+    if _is_page(image):
         return "page"
-    if look.grey >= _GREY:
-        return "grey shape" if look.coarse >= _LARGE and look.tones >= 2.5 else "grey texture"
-    if look.coarse < _LARGE and look.chroma < _PALE and abs(look.mirror) < 0.25 and look.aspect == 1:
+    if image.grey >= _GREY:
+        return "grey shape" if image.coarse >= _LARGE and image.tones >= 2.5 else "grey texture"
+    if image.coarse < _LARGE and image.chroma < _PALE and abs(image.mirror) < 0.25 and image.aspect == 1:
         return "pale texture"
-    if look.grey < _COLOURED and look.chroma >= _CHROMATIC and look.coarse >= 0.4:
+    if image.grey < _COLOURED and image.chroma >= _CHROMATIC and image.coarse >= 0.4:
         return "photo"
     return "other"
 
 
-_SEEN: dict[Kind, str] = {
+_SEEN: dict[PixelKind, str] = {
     "page": "bright ground with fine dark marks, or two tones",
     "photo": "colour, many tones, one main object",
     "grey shape": "grey, many tones, one large shape: radiographs, grey photographs and parts look so",
@@ -222,7 +222,7 @@ _LAND = (
     ),
 )
 """Words of scenes from above and of photographed landscapes alike: they count where the pixels are a pale texture."""
-_FITS: dict[Domain, tuple[Kind, ...]] = {
+_FITS: dict[Domain, tuple[PixelKind, ...]] = {
     "medical": ("grey shape", "grey texture", "other"),
     "industrial": ("grey shape", "grey texture", "pale texture", "photo", "other"),
     "document": ("page", "grey texture", "grey shape", "photo", "pale texture", "other"),
@@ -232,22 +232,26 @@ _FITS: dict[Domain, tuple[Kind, ...]] = {
 are no body with a left and a right."""
 
 
-def guess_domain(looks: Sequence[Look], *, names: Sequence[str] = (), source: str = "") -> DomainGuess:
-    """The domain of a set of images from the looks of some of them and from names, or unknown.
+def guess_domain(images: Sequence[PixelStatistics], *, names: Sequence[str] = (), source: str = "") -> DomainGuess:
+    """Domain of a set of images from the pixel statistics of some of them and from names, or unknown.
 
     Args:
-        looks: Of some dozens of images.
-        names: Of the classes.
+        images: Statistics of some dozens of images.
+        names: Names of the classes.
         source: Name of the set.
 
     Raises:
-        ValueError: there is none to look at.
+        ValueError: there are no images.
     """
-    if not looks:
+    if not images:
         raise ValueError("no image to look at; expected at least one")
-    kind = _kind_of(Look(*(float(np.median([getattr(look, field.name) for look in looks])) for field in fields(Look))))
-    certainty = [_kind_of(look) for look in looks].count(kind) / len(looks)
-    seen = f"{_SEEN[kind]}; {certainty:.0%} of {len(looks)} images look so one by one"
+    kind = _kind_of(
+        PixelStatistics(
+            *(float(np.median([getattr(image, field.name) for image in images])) for field in fields(PixelStatistics))
+        )
+    )
+    certainty = [_kind_of(image) for image in images].count(kind) / len(images)
+    seen = f"{_SEEN[kind]}; {certainty:.0%} of {len(images)} images look so one by one"
     named = _named_domain(names, source, kind)
     if named is not None:
         domain, words = named
@@ -255,14 +259,14 @@ def guess_domain(looks: Sequence[Look], *, names: Sequence[str] = (), source: st
         how = "agree" if agree else "do not agree"
         evidence = f"names ({', '.join(words[:3])}) speak of {domain} images and pixels {how} ({seen})"
         return DomainGuess(domain if agree else "unknown", certainty, evidence)
-    alone: dict[Kind, Domain] = {"page": "document", "photo": "photo"}
+    alone: dict[PixelKind, Domain] = {"page": "document", "photo": "photo"}
     if kind in alone and certainty >= CERTAIN_FROM:
         return DomainGuess(alone[kind], certainty, seen)
     return DomainGuess("unknown", certainty, f"{seen}; names say nothing of it")
 
 
-def _named_domain(names: Sequence[str], source: str, kind: Kind) -> tuple[Domain, list[str]] | None:
-    """The one domain that the set's name, or a third of the classes' names, speak of, and the names that do."""
+def _named_domain(names: Sequence[str], source: str, kind: PixelKind) -> tuple[Domain, list[str]] | None:
+    """Domain that the name of the set, or a third of the class names, indicates, and these names."""
     found: dict[Domain, list[str]] = {}
     for domain, words in _WORDS.items():
         known = words + (_LAND if domain == "satellite" and kind == "pale texture" else ())

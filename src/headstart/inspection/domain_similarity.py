@@ -1,4 +1,4 @@
-"""How near a user's images are to those the weights were trained on, measured and not guessed."""
+"""Domain similarity of a user's images to those of pretraining, measured."""
 
 from __future__ import annotations
 
@@ -21,31 +21,31 @@ ENOUGH_IMAGES = 128
 
 @dataclass(frozen=True, slots=True)
 class MeasuredSimilarity:
-    """Similarity to ImageNet's photos."""
+    """Domain similarity to ImageNet's photos."""
 
     value: float
     """0..1."""
     level: Level
     overlap: float
-    """What was measured: mean Bhattacharyya coefficient of EfficientNet-Lite0's late BatchNorm layers, 0..1."""
+    """Measured overlap: mean Bhattacharyya coefficient of EfficientNet-Lite0's late BatchNorm layers, 0..1."""
     images: int
-    """That were looked at."""
+    """Number of images that were measured."""
     by_layer: tuple[tuple[str, float], ...]
     """(BatchNorm layer, overlap), first to last."""
 
     @property
     def sentence(self) -> str:
-        """For a reason."""
+        """Sentence for the reason of a decision."""
         return (
-            f"similarity {self.value:.2f} ({self.level}): what {self.images} of the images do to the late layers of "
-            f"EfficientNet-Lite0 overlaps by {self.overlap:.3f} with what those layers remember of ImageNet"
+            f"similarity {self.value:.2f} ({self.level}): activations of {self.images} images in the late layers of "
+            f"EfficientNet-Lite0 overlap by {self.overlap:.3f} with their BatchNorm statistics of ImageNet"
         )
 
 
 def measure_similarity(
     records: Sequence[ImageRecord], *, on_images: Callable[[int], object] = lambda count: None
 ) -> MeasuredSimilarity:
-    """Measure it with the embedded network, whichever one will be trained: the scale is that network's.
+    """Domain similarity by the embedded network, whichever one will be trained: the scale is that network's.
 
     Args:
         records: The user's images; ENOUGH_IMAGES are taken in the order of a hash of their names. In place of one that

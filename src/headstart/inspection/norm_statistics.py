@@ -1,7 +1,7 @@
-"""What a network's BatchNorm layers remember of the images it was trained on, beside what they see in others.
+"""Overlap of BatchNorm's running statistics with the activations of other images.
 
 Every BatchNorm layer keeps mean and variance of each channel over the pretraining images: a summary of that set that
-comes with the weights. Run other images and the same figures say how far from it they are, layer by layer.
+comes with the weights. The statistics of other images show how far from it they are, layer by layer.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class LayerOverlap:
 
 @dataclass(frozen=True, slots=True)
 class NormOverlap:
-    """How much of what the layers see they have seen in pretraining."""
+    """Overlap of activations with the pretraining statistics, by layer."""
 
     layers: tuple[LayerOverlap, ...]
     """First to last."""
@@ -61,12 +61,12 @@ def norm_overlap(
     *,
     on_images: Callable[[int], object] = lambda count: None,
 ) -> NormOverlap | None:
-    """Compare what BatchNorm layers see in these images with what they remember; None without such layers.
+    """Overlap of the activations of these images with the statistics of BatchNorm layers; None without such layers.
 
     Args:
-        network: With pretrained weights; is put at rest.
-        records: A hundred tell as much as a thousand.
-        spec: What the network sees of an image.
+        network: With pretrained weights; is set to eval mode.
+        records: A hundred give nearly the same as a thousand.
+        spec: Input of the network.
         on_images: Called with the number of images just done.
 
     Raises:

@@ -1,4 +1,4 @@
-"""A picture of patches: each row a layer group, in it some channels, of each a few patches of images side by side."""
+"""Sheet of patches: each row is a layer group with some channels, and a few patches of each channel."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def _draw_row(sheet: Image.Image, draw: ImageDraw.ImageDraw, row: SheetRow, top:
 
 
 def _tile(patch: Pixels) -> Image.Image:
-    """Magnified without smoothing, so that every pixel the network sees can be told; or reduced."""
+    """Patch magnified without smoothing, so that each input pixel is visible; or reduced."""
     image = Image.fromarray(patch)
     small = max(image.size) < TILE
     return image.resize((TILE, TILE), Image.Resampling.NEAREST if small else Image.Resampling.LANCZOS)

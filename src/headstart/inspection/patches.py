@@ -1,4 +1,4 @@
-"""The patches of a user's own images that excite each layer group most, on one sheet."""
+"""Patches of a user's own images with the strongest activations of each layer group, on one sheet."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from headstart.inspection.strongest_activations import ChannelPeaks, StrongestPo
 
 PATCHES_SUFFIX = ".png"
 CHANNELS = 4
-"""Of each group: those whose peaks stand out most."""
+"""Channels of each group: those whose peaks stand out most."""
 
 
 @dataclass(frozen=True, slots=True)
 class Patch:
-    """A piece of one image."""
+    """Patch of one image."""
 
     image: str
     """Id inside DATA."""
@@ -36,7 +36,7 @@ class Patch:
 
 @dataclass(frozen=True, slots=True)
 class ChannelPatches:
-    """The patches that excite one channel most, the strongest first, each of another image."""
+    """Patches with the strongest activations of one channel, the strongest first, each of another image."""
 
     channel: int
     stands_out: float
@@ -46,14 +46,14 @@ class ChannelPatches:
 
 @dataclass(frozen=True, slots=True)
 class Patches:
-    """What was drawn."""
+    """Drawn patches."""
 
     file: str
     sides: dict[str, int]
-    """Group -> side in pixels of what one of its positions looks at: how large its patches are."""
+    """Group -> side of its patches in pixels: its effective receptive field."""
     groups: dict[str, tuple[ChannelPatches, ...]]
     without: dict[str, str]
-    """Group -> why it has no patches."""
+    """Group -> reason why it has no patches."""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -86,15 +86,15 @@ def draw_patches(
     sides: Mapping[str, int],
     curve: DepthCurve,
 ) -> Patches:
-    """Cut the patches out of what the network sees of the images, and write the sheet.
+    """Patches cut from the inputs of the network, written as a sheet.
 
     Args:
         path: A .png.
         records: The images, by the numbers under which `strongest` knows them.
         spec: What the network sees.
-        strongest: Group -> where its channels are excited most.
+        strongest: Group -> positions of the strongest activations of its channels.
         grids: Group -> rows and columns of its positions.
-        sides: Group -> side in pixels of what one position looks at.
+        sides: Group -> side in pixels of its effective receptive field.
         curve: Of the same groups, for their names and order.
 
     Raises:
@@ -108,9 +108,9 @@ def draw_patches(
         name = group.group
         title = f"{name}: {group.detects}"
         if name not in strongest:
-            without[name] = "what leaves it has no positions on the image"
+            without[name] = "its output has no positions on the image"
         elif not (peaks := strongest[name].most_selective(CHANNELS)):
-            without[name] = "its channels answer alike to all images"
+            without[name] = "its channels do not respond differently to the images"
         else:
             found[name] = tuple(_placed(one, records, grids[name], sides[name], spec.size) for one in peaks)
             note = f"accuracy {group.accuracy:.2f}; patches of {sides[name]} of {spec.size} px"
@@ -118,7 +118,7 @@ def draw_patches(
             rows.append(SheetRow(title, note, [f"channel {one.channel}" for one in found[name]], cut))
         if name in without:
             rows.append(SheetRow(title, without[name], [], []))
-    write_patch_sheet(path, rows, title="patches of these images that excite each layer group most")
+    write_patch_sheet(path, rows, title="patches with the strongest activations of each layer group")
     return Patches(str(path), {name: sides[name] for name in found}, found, without)
 
 
@@ -135,7 +135,7 @@ def _placed(
 
 
 def _cut(patch: Patch, records: Sequence[ImageRecord], spec: InputSpec, views: dict[str, Pixels]) -> Pixels:
-    """A patch of the network's view; each image is read again once."""
+    """Pixels of a patch of the network's input; each image is read again once."""
     if patch.image not in views:
         record = next(record for record in records if record.id == patch.image)
         views[patch.image] = unscale(np.asarray(read_view(record, spec), np.float32), spec)

@@ -1,4 +1,4 @@
-"""Which images, and where on them, excite the channels of a layer most: kept while images pass by, memory stays flat.
+"""Images and positions with the strongest activations of the channels of a layer, collected batch by batch.
 
 In the spirit of Zeiler & Fergus 2014, who show the nine strongest patches of chosen feature maps.
 """
@@ -12,12 +12,12 @@ import numpy as np
 import numpy.typing as npt
 
 _STILL = 1e-6
-"""A channel whose maxima deviate by no more than this share of their mean says nothing."""
+"""Channels whose maxima deviate by no more than this share of their mean are left out."""
 
 
 @dataclass(frozen=True, slots=True)
 class Peak:
-    """One image's strongest position of a channel."""
+    """Strongest position of a channel in one image."""
 
     image: int
     """Number that the image was added under."""
@@ -28,7 +28,7 @@ class Peak:
 
 @dataclass(frozen=True, slots=True)
 class ChannelPeaks:
-    """The images that excite a channel most, the strongest first; each image counts once."""
+    """Images with the strongest activations of a channel, the strongest first; each image counts once."""
 
     channel: int
     stands_out: float
@@ -37,16 +37,16 @@ class ChannelPeaks:
 
 
 class StrongestPositions:
-    """The strongest positions of every channel of a layer over images, one in each image.
+    """Collector of the strongest positions of every channel of a layer over images, one in each image.
 
-    The answer does not depend on how the images were divided into batches; of equal ones those that came first stay.
+    The result does not depend on the division into batches; of equal ones the first are kept.
     """
 
-    def __init__(self, channels: int, *, kept: int = 4) -> None:
-        """Keep `kept` images for each of `channels` channels."""
-        self._values = np.full((kept, channels), -np.inf, np.float32)
-        self._images = np.full((kept, channels), -1, np.int64)
-        self._positions = np.full((kept, channels), -1, np.int64)
+    def __init__(self, channels: int, *, count: int = 4) -> None:
+        """Keep `count` images for each of `channels` channels."""
+        self._values = np.full((count, channels), -np.inf, np.float32)
+        self._images = np.full((count, channels), -1, np.int64)
+        self._positions = np.full((count, channels), -1, np.int64)
         self._count = 0
         self._sum = np.zeros(channels)
         self._squares = np.zeros(channels)
@@ -57,29 +57,29 @@ class StrongestPositions:
         strongest_BC: npt.NDArray[np.float32],  # noqa: N803
         positions_BC: npt.NDArray[np.int64],  # noqa: N803
     ) -> None:
-        """Look at some images.
+        """Add a batch of images.
 
         Args:
             images_B: Number of each image.
             strongest_BC: Each channel's largest value over the positions of an image.
-            positions_BC: Where that is.
+            positions_BC: Index of that position.
         """
         maxima = strongest_BC.astype(np.float64)
         self._count += len(maxima)
         self._sum += maxima.sum(axis=0)
         self._squares += (maxima**2).sum(axis=0)
-        kept, channels = self._values.shape
+        count, channels = self._values.shape
         numbers = np.broadcast_to(np.asarray(images_B)[:, None], (len(maxima), channels))
         values = np.concatenate([self._values, strongest_BC])
-        order = np.argsort(-values, axis=0, kind="stable")[:kept]
+        order = np.argsort(-values, axis=0, kind="stable")[:count]
         self._values = np.take_along_axis(values, order, axis=0)
         self._images = np.take_along_axis(np.concatenate([self._images, numbers]), order, axis=0)
         self._positions = np.take_along_axis(np.concatenate([self._positions, positions_BC]), order, axis=0)
 
     def most_selective(self, channels: int) -> tuple[ChannelPeaks, ...]:
-        """The channels whose peaks stand out most from what they answer to an average image, in falling order.
+        """Channels whose peaks stand out most from their average activation, in falling order.
 
-        Channels that answer alike to all images are left out; there may be fewer than asked for.
+        Channels with nearly constant maxima are left out; there may be fewer than requested.
 
         Args:
             channels: How many, at most.

@@ -1,6 +1,6 @@
-"""Counting images by name and looking at some of their pixels, for who asks what to do with them.
+"""Facts of images for advice: counts by name, and statistics of some of their pixels.
 
-Torch is used where it is installed, to measure how near the images are to those of the weights.
+Torch is used if it is installed, to measure the domain similarity.
 """
 
 from __future__ import annotations
@@ -20,53 +20,53 @@ from headstart.data.loading import ReadImage, read_image
 from headstart.data.sources.reading import ImageRecord, is_digits
 from headstart.data.sources.source_findings import STRICT, find_in_source
 from headstart.errors import HeadstartError
-from headstart.inspection.domain_guess import Look, guess_domain, look_at
+from headstart.inspection.domain_guess import PixelStatistics, guess_domain, pixel_statistics
 from headstart.knowledge.choosing import Level
 from headstart.knowledge.domains import DOMAINS
 from headstart.plan.plan import DataPlan, Domain
 from headstart.runs.progress import Progress, no_progress
 from headstart.workflow.images import divided_by_name
 
-LOOKED_AT = 64
-"""Images whose pixels are looked at to tell the domain, the resolution and the channels."""
+SAMPLED_IMAGES = 64
+"""Number of images whose pixels decide domain, resolution and channels."""
 _LOOK_PIXELS = 96
 _MOST_COLOURS = 4
 """More channels than that are bands of a sensor."""
 _FEW_GROUPS = 0.5
-"""At most so many groups for each image: below, counts of images promise too much."""
+"""Groups per image below which a warning is given."""
 
 
 @dataclass
-class Seen:
-    """What looking at images found."""
+class ImageFacts:
+    """Facts of images that advice needs."""
 
     values: dict[str, Any]
-    """Of a situation."""
-    told: list[Reason] = field(default_factory=list)
+    """Values of a situation."""
+    reasons: list[Reason] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     domain: Domain | None = None
-    """Found in pixels and names; None: it was said, or is not known."""
+    """Guessed from pixels and names; None if given or unknown."""
 
 
-def look(
+def inspect_images(
     part: DataPlan,
     *,
     seed: int,
     domain: str | None,
     similarity: float | Level | None = None,
     progress: Progress = no_progress,
-) -> Seen:
-    """Count the images to learn from by name, and look at some of them.
+) -> ImageFacts:
+    """Facts of the training images: counts by name, and statistics of some of them.
 
     Args:
         part: Which images, as `train` would divide them.
-        seed: Of the division.
-        domain: What the user said; None or auto lets the pixels decide.
-        similarity: What the user said; None measures it, where torch is installed.
-        progress: Told what is being done, and how far it is.
+        seed: Seed of the split.
+        domain: As given; None or auto lets the pixels decide.
+        similarity: As given; None measures it, where torch is installed.
+        progress: Receives the progress.
 
     Raises:
-        DataError: there is nothing to read, or nothing to learn from.
+        DataError: there is nothing to read, or no training image.
     """
     listed = progress("listing the images", 1)
     named = divided_by_name(part, seed=seed)
@@ -75,7 +75,7 @@ def look(
     counts = Counter(record.label for record in roles.training_pool)
     headers, looks = _look_at_some(roles.training_pool, bits=part.bits, progress=progress)
     channels = statistics.mode([header.channels for header in headers]) if headers else 3
-    seen = Seen(
+    seen = ImageFacts(
         {
             "images": len(roles.training_pool),
             "classes": len(counts),
@@ -101,33 +101,35 @@ def look(
     return seen
 
 
-def _measure_similarity(seen: Seen, records: Sequence[ImageRecord], progress: Progress) -> None:
-    """Put similarity to ImageNet with its reason into what was seen, or why it was not measured into its warnings."""
+def _measure_similarity(seen: ImageFacts, records: Sequence[ImageRecord], progress: Progress) -> None:
+    """Add the measured similarity with its reason to the facts, or a warning if it cannot be measured."""
     if importlib.util.find_spec("torch") is None:
         seen.warnings.append('similarity was not measured, that takes torch: pip install "headstart[train]"')
         return
     from headstart.inspection.domain_similarity import ENOUGH_IMAGES, measure_similarity
 
     try:
-        told = progress("measuring the similarity to ImageNet", min(ENOUGH_IMAGES, len(records)))
-        found = measure_similarity(records, on_images=told)
+        reasons = progress("measuring the similarity to ImageNet", min(ENOUGH_IMAGES, len(records)))
+        found = measure_similarity(records, on_images=reasons)
     except HeadstartError as error:
         seen.warnings.append(f"similarity was not measured: {error}")
         return
     seen.values["similarity"] = round(found.value, 3)
-    seen.told.append(
+    seen.reasons.append(
         Reason("similarity", f"{found.sentence}; --similarity says otherwise", "headstart.inspection.domain_similarity")
     )
 
 
-def _tell_domain(seen: Seen, source: str, channels: int, looks: Sequence[Look], names: Sequence[str]) -> None:
-    """Put the domain with its reason into what was seen, or a question into its warnings."""
+def _tell_domain(
+    seen: ImageFacts, source: str, channels: int, looks: Sequence[PixelStatistics], names: Sequence[str]
+) -> None:
+    """Add the domain with its reason to the facts, or a warning if it is unknown."""
     if is_digits(source):
         seen.domain = "document"
-        seen.told.append(Reason("domain", "digits are writing", "headstart.data.sources.reading"))
+        seen.reasons.append(Reason("domain", "digits are writing", "headstart.data.sources.reading"))
     elif channels > _MOST_COLOURS:
         seen.domain = "satellite"
-        seen.told.append(
+        seen.reasons.append(
             Reason("domain", f"{channels} channels are bands of a sensor", "headstart.data.decoders.headers")
         )
     elif not looks:
@@ -146,27 +148,27 @@ def _tell_domain(seen: Seen, source: str, channels: int, looks: Sequence[Look], 
         else:
             seen.domain = guess.domain
             text = f"looks like {guess.domain}: {guess.evidence}; --domain says otherwise"
-            seen.told.append(Reason("domain", text, "headstart.inspection.domain_guess"))
+            seen.reasons.append(Reason("domain", text, "headstart.inspection.domain_guess"))
 
 
 def _look_at_some(
     records: Sequence[ImageRecord], *, bits: int | None, progress: Progress
-) -> tuple[list[Header], list[Look]]:
-    """Headers and looks of images spread evenly over the records; what cannot be read is passed over."""
+) -> tuple[list[Header], list[PixelStatistics]]:
+    """Headers and pixel statistics of images spread evenly over the records; unreadable ones are skipped."""
     headers, looks = [], []
-    told = progress("looking at images", min(LOOKED_AT, len(records)))
+    reasons = progress("looking at images", min(SAMPLED_IMAGES, len(records)))
     for record in _spread(records):
-        told(1)
+        reasons(1)
         found = read_image(record, at_least=_LOOK_PIXELS, bits=bits)
         header = read_header(found.encoded)
         if header is None:
             continue
         headers.append(header)  # also of images that cannot be decoded: bands of a sensor, for one
         if isinstance(found, ReadImage):
-            looks.append(look_at(found.pixels))
+            looks.append(pixel_statistics(found.pixels))
     return headers, looks
 
 
 def _spread(records: Sequence[ImageRecord]) -> Iterable[ImageRecord]:
-    count = min(LOOKED_AT, len(records))
+    count = min(SAMPLED_IMAGES, len(records))
     return (records[index * len(records) // count] for index in range(count))

@@ -77,13 +77,13 @@ def advise(
             raise PlanError(["domain: auto looks at pixels, so it needs DATA"], source="the question")
         values: dict[str, Any] = {"images": images}
         part, found, warnings = ANY_DATA, None, []
-        told = [Reason("domain", "the default; --domain says otherwise", "what was said")] if domain is None else []
+        reasons = [Reason("domain", "the default; --domain says otherwise", "what was said")] if domain is None else []
     else:
-        from headstart.workflow.advice_images import look  # with numbers alone no image library is needed
+        from headstart.workflow.advice_images import inspect_images  # with numbers alone no image library is needed
 
         part = data if isinstance(data, DataPlan) else DataPlan.from_options(source=str(data), group=group)
-        seen = look(part, seed=0, domain=domain, similarity=similarity, progress=progress)
-        values, found, told, warnings = seen.values, seen.domain, seen.told, seen.warnings
+        seen = inspect_images(part, seed=0, domain=domain, similarity=similarity, progress=progress)
+        values, found, reasons, warnings = seen.values, seen.domain, seen.reasons, seen.warnings
     given["similarity"] = similarity
     values |= {name: value for name, value in given.items() if value is not None}
     situation = Situation(
@@ -94,7 +94,7 @@ def advise(
         **values,
     )
     request = Request(part, model=model)
-    return advice_for(situation, request, known=known, told=told, warnings=warnings)
+    return advice_for(situation, request, known=known, told=reasons, warnings=warnings)
 
 
 def advised(request: Request) -> Advice:
@@ -103,9 +103,9 @@ def advised(request: Request) -> Advice:
     Raises:
         HeadstartError: as `make_plan`, and if the images cannot be found.
     """
-    from headstart.workflow.advice_images import look
+    from headstart.workflow.advice_images import inspect_images
 
-    seen = look(request.data, seed=request.seed, domain=request.domain)
+    seen = inspect_images(request.data, seed=request.seed, domain=request.domain)
     hardware, known = _hardware(None, "auto")
     situation = Situation(
         domain=_domain(seen.domain or request.domain),
@@ -115,7 +115,7 @@ def advised(request: Request) -> Advice:
     )
     if request.model is not None:
         find_model(request.model)
-    return advice_for(situation, request, known=known, told=seen.told, warnings=seen.warnings)
+    return advice_for(situation, request, known=known, told=seen.reasons, warnings=seen.warnings)
 
 
 def advised_plan(request: Request) -> Plan:

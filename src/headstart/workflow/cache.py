@@ -1,4 +1,4 @@
-"""cache: what the store of activations holds, making it smaller, and its limit; without torch."""
+"""cache: contents, size and limit of the activation cache; without torch."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from typing import Any
 from headstart.engine.store import limit as store_limit
 from headstart.engine.store.limit import SpaceUse
 from headstart.engine.store.shards import count_rows, explained, shard_paths, sweep
-from headstart.engine.store.store import ActivationStore
+from headstart.engine.store.store import CUT_POINT_KEY, ActivationStore
 from headstart.errors import HeadstartError, nearest
 from headstart.files import locked
 
 SMALLEST_LIMIT_BYTES = 10**6
-"""Below that not one shard of anything fits."""
+"""Smallest limit: below it not one shard fits."""
 
 
 def show_cache(root: Path | None = None) -> dict[str, Any]:
-    """Every space with what it is, and the store's size, limit and disk.
+    """Spaces of the cache with their descriptions, and its size, limit and disk.
 
     Args:
         root: The store; None is `$HEADSTART_HOME/store`.
@@ -41,7 +41,7 @@ def show_cache(root: Path | None = None) -> dict[str, Any]:
 
 
 def clear_cache(model: str | None = None, root: Path | None = None) -> dict[str, Any]:
-    """Remove all spaces, or those of one model; what a running process has open stays.
+    """Removed spaces: all, or those of one model; spaces in use by a running process stay.
 
     Args:
         model: A name as `show_cache` gives it, with or without its weights after the colon.
@@ -54,7 +54,7 @@ def clear_cache(model: str | None = None, root: Path | None = None) -> dict[str,
     uses = store_limit.spaces_in_use_order(folder)
     if model is not None:
         uses = _of_model(uses, model)
-    plain = {use.folder: _plain(use) for use in uses}  # asked before they are gone
+    plain = {use.folder: _plain(use) for use in uses}  # read before they are removed
     with explained(folder):
         removed = [use for use in uses if store_limit.remove_space(use.folder)]
         store_limit.sweep_removed(folder)
@@ -63,19 +63,19 @@ def clear_cache(model: str | None = None, root: Path | None = None) -> dict[str,
     return {
         "removed": [plain[use.folder] for use in removed],
         "freed_bytes": sum(use.bytes for use in removed),
-        "kept_in_use": [plain[use.folder] for use in uses if use not in removed],
+        "not_removed_in_use": [plain[use.folder] for use in uses if use not in removed],
     }
 
 
 def limit_cache(limit_bytes: int, root: Path | None = None) -> dict[str, Any]:
-    """Remember how large the store may grow, and make it that small now.
+    """Result of setting the size limit of the cache, which is applied at once.
 
     Args:
         limit_bytes: At least SMALLEST_LIMIT_BYTES.
         root: The store; None is `$HEADSTART_HOME/store`.
 
     Raises:
-        HeadstartError: a limit that holds nothing, or a store that may not be written.
+        HeadstartError: a limit that is too small, or a store that may not be written.
     """
     if limit_bytes < SMALLEST_LIMIT_BYTES:
         raise HeadstartError(
@@ -103,12 +103,12 @@ def _root(root: Path | None) -> Path:
 
 
 def _plain(use: SpaceUse) -> dict[str, Any]:
-    """A space as plain values; what its description does not say is null."""
+    """Space as plain values; unknown ones are null."""
     what = _description(use.folder)
     return {
         "space": use.folder.name,
         "model": what.get("model"),
-        "border": what.get("border"),
+        "cut_point": what.get(CUT_POINT_KEY),
         "views": what.get("views"),
         "precision": what.get("precision"),
         "engine": what.get("engine"),

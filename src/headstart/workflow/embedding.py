@@ -1,6 +1,6 @@
-"""embed: features of all images of DATA, kept in the store, in a file, or as a matrix.
+"""embed: features of all images of DATA, in the activation cache, in a file, or as a matrix.
 
-What is stored is found again by `train`: the same weights, the same cut and the same view are the same row.
+`train` finds stored rows again: the same weights, cut point and view give the same row.
 """
 
 from __future__ import annotations
@@ -36,20 +36,20 @@ if TYPE_CHECKING:
     from headstart.engine.store.activations import Activations, View
     from headstart.engine.store.index import Reader
 
-MOST_VIEWS = 64
+MOST_EMBED_VIEWS = 64
 
 
 @dataclass(frozen=True, slots=True)
 class EmbedOptions:
-    """What is to be computed, of which images; None means: as `train` does by default."""
+    """Options of embed; None means the default of `train`."""
 
     source: str
     """DATA."""
     model: str | None = None
     layer: str = POOLED
-    """pooled: what the head reads. A layer group: what enters it."""
+    """pooled: the input of the head. A layer group: the input of the group."""
     views: int = 0
-    """Seeded random views of each image, 0..64, beside the plain one: those that `train` makes of it."""
+    """Number of seeded augmented views of each image, 0..64, in addition to the plain one; the same as in `train`."""
     input_size: int | None = None
     """Side in pixels."""
     resize: Resize | None = None
@@ -57,9 +57,9 @@ class EmbedOptions:
     bits: int | None = None
     """Bits that grey values with more than 8 bits use."""
     precision: Literal["float16", "float32"] = "float16"
-    """In which rows are kept."""
+    """Precision of the stored rows."""
     seed: int = 0
-    """Of the views."""
+    """Seed of the views."""
     store: Path | None = None
     """Folder of the store; None is `$HEADSTART_HOME/store`."""
     noncommercial_weights: NoncommercialWeights = "refuse"
@@ -67,7 +67,7 @@ class EmbedOptions:
 
 @dataclass(frozen=True, repr=False)
 class Embedding:
-    """Features of images, with what they are of."""
+    """Features of images, with ids, labels and splits."""
 
     features: npt.NDArray[np.float32]
     """(N, F), of the plain view. Several or spatial tensors are flattened, side by side in the order of
@@ -79,28 +79,28 @@ class Embedding:
     splits: tuple[str, ...]
     """(N,) train, val, test, or all."""
     views: npt.NDArray[np.float32]
-    """(V, N, F), of the random views."""
+    """(V, N, F), of the augmented views."""
     model: str
-    border: str
-    """pooled, or before which layer group."""
+    cut_point: str
+    """pooled, or the layer group before which the network is cut."""
     unreadable: dict[str, str] = field(default_factory=dict)
-    """Image id -> reason of those that are left out."""
+    """Image id -> reason why it was left out."""
 
     def __repr__(self) -> str:
         images, features = self.features.shape
         views = f", {count_text(len(self.views), 'view')}" if len(self.views) else ""
-        return f"Embedding({images:,} images x {features:,} features{views}, {self.model}, {self.border})"
+        return f"Embedding({images:,} images x {features:,} features{views}, {self.model}, {self.cut_point})"
 
 
 def fill_store(options: EmbedOptions, *, progress: Progress = no_progress) -> Filled:
-    """Compute what is not stored yet, by the engine that is sooner done.
+    """Store with all requested rows; missing ones are computed by the fastest engine.
 
     Files are read once and decoded when they are needed; only where one cannot be decoded all are checked, and the
     unreadable are left out.
 
     Args:
-        options: What is wanted.
-        progress: Told how far it is.
+        options: Images, network and cut point.
+        progress: Receives the progress.
 
     Raises:
         DataError: no image can be read.
@@ -110,15 +110,15 @@ def fill_store(options: EmbedOptions, *, progress: Progress = no_progress) -> Fi
         Interrupted: after Ctrl-C; what was computed is stored.
     """
     started = time.monotonic()
-    if not 0 <= options.views <= MOST_VIEWS:
-        raise PlanError([f"views: {options.views} must be 0..{MOST_VIEWS}"], source="the request")
+    if not 0 <= options.views <= MOST_EMBED_VIEWS:
+        raise PlanError([f"views: {options.views} must be 0..{MOST_EMBED_VIEWS}"], source="the request")
     work = _Work(options, open_source(options.source), progress)
     require("torch", extra="train")
     try:
         plain, varied = work.rows()
     except KeyboardInterrupt as stop:
         raise Interrupted(
-            f"stopped; {work.computed} rows were computed, and what was published is kept in {work.store.root}",
+            f"stopped; {work.computed} rows were computed, and finished shards are in {work.store.root}",
             remedy="the same call computes only what is missing",
         ) from stop
     return Filled(tuple(work.records), plain, varied, work.figures(time.monotonic() - started))
@@ -141,21 +141,21 @@ def embed(
 ) -> Embedding:
     """Features of all readable images of DATA as one matrix: `headstart.embed("photos").features`.
 
-    They come from the store where they are, and are kept there; a second call only reads them.
+    They are stored in the activation cache; a second call only reads them.
 
     Args:
         source: DATA.
         model: ARCH, ARCH:TAG or ARCH:file:PATH; None takes the default of `train`.
-        layer: pooled, or the name of a layer group: what enters it, flattened (a whole map for each image).
-        views: Seeded random views of each image beside the plain one.
+        layer: pooled, or the name of a layer group: its input, flattened (a whole map for each image).
+        views: Seeded augmented views of each image in addition to the plain one.
         input_size: Side in pixels; None takes the weights' own.
         resize: crop, squash or letterbox: how an image becomes a square; None takes the way of the weights.
         bits: Bits that grey values with more than 8 bits use; None takes all of the file's type.
-        precision: In which rows are kept; float16 rounds a row by at most 1/1024 of its length.
+        precision: Of the stored rows; float16 rounds a row by at most 1/1024 of its length.
         seed: Of the views.
         store: Folder of the store; None is `$HEADSTART_HOME/store`.
         noncommercial_weights: refuse or allow weights whose licence forbids commercial use.
-        progress: Told how far it is.
+        progress: Receives the progress.
 
     Raises:
         HeadstartError: see `fill_store`.
@@ -177,7 +177,7 @@ def embed(
 
 
 def embedding_of(filled: Filled) -> Embedding:
-    """All rows of a filled store in memory."""
+    """Embedding with all rows of a filled store."""
     features, count = matrix_of_reader(filled.plain), len(filled.records)
     views = np.empty((0, *features.shape), np.float32)
     if filled.augmented is not None:
@@ -189,13 +189,13 @@ def embedding_of(filled: Filled) -> Embedding:
         splits=tuple(record.split for record in filled.records),
         views=views,
         model=filled.figures["model"],
-        border=filled.figures["border"],
+        cut_point=filled.figures["cut_point"],
         unreadable=filled.figures["unreadable"],
     )
 
 
 class _Work:
-    """One filling of the store: the network, the images, and what was counted."""
+    """One filling of the store: network, images and counts."""
 
     def __init__(self, options: EmbedOptions, dataset: Dataset, progress: Progress) -> None:
         self.options, self._progress = options, progress
@@ -245,7 +245,7 @@ class _Work:
         return {
             "store": str(self.store.root),
             "model": self._part.model,
-            "border": self._part.cut_point,
+            "cut_point": self._part.cut_point,
             "images": len(self.records),
             "views": self.options.views,
             "computed": self.computed,
@@ -336,4 +336,4 @@ class _Work:
 
         asked = (self._part.model, self._part.cut_point, self._spec.size, self.options.precision)
         spaces = show_cache(self.store.root)["spaces"]
-        return sum(s["bytes"] for s in spaces if (s["model"], s["border"], s["input_size"], s["precision"]) == asked)
+        return sum(s["bytes"] for s in spaces if (s["model"], s["cut_point"], s["input_size"], s["precision"]) == asked)

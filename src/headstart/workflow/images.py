@@ -20,9 +20,9 @@ from headstart.data.splits import (
     assign_roles,
     group_names,
     join_identical,
-    only,
     refuse_shared_groups,
     unmatched_count,
+    without_others,
 )
 from headstart.errors import DataError, require
 from headstart.files import is_folder, is_there
@@ -102,7 +102,9 @@ def check(
             "groups": len(set(groups.values())),
             "unmatched": unmatched_count(facts.readable, groups),
         }
-        answer["findings"] = [f.to_dict() for f in image_checks.shared(facts.readable, groups)] + answer["findings"]
+        answer["findings"] = [f.to_dict() for f in image_checks.shared_group_findings(facts.readable, groups)] + answer[
+            "findings"
+        ]
     if group_table is not None:
         groups = group_names(facts.readable, DataPlan.from_options(source=source, group=group).group)
         write_group_table(group_table, facts.readable, joined_groups(groups, facts), splits=dataset.splits())
@@ -128,7 +130,7 @@ def check_for_training(plan: Plan, progress: Progress) -> CheckedData:
     )
     image_checks.refuse_unusable(facts, source=part.source, val=part.val, strict=part.unreadable == "stop")
     groups = joined_groups({record.id: named.groups[record.id] for record in facts.readable}, facts)
-    roles = _kept_apart(only(drawn, set(facts.digests)), groups, plan, named)
+    roles = _kept_apart(without_others(drawn, set(facts.digests)), groups, plan, named)
     _refuse_empty(drawn, roles)
     if any(isinstance(phase, ProbePhase) for phase in plan.phases):
         _refuse_one_group(roles, groups)

@@ -1,4 +1,4 @@
-"""models: searching the catalog, and one card with how to use it; torch only to measure."""
+"""models: search of the catalog, and one card with its usage; torch only for measuring."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ def find_cards(
     """(cards, name -> images a second on this machine): those that match the query, or the one of a name.
 
     Args:
-        query: What is searched, or ARCH or ARCH:TAG.
+        query: Search, or ARCH or ARCH:TAG.
         speed: measured times the networks; a name whose figure is not stable has None.
-        progress: Told how many were timed.
+        progress: Receives the progress.
 
     Raises:
         ModelError: no such network or family, or too many cards to measure.
@@ -120,7 +120,7 @@ def _few_enough(query: ModelQuery) -> list[ModelCard]:
 
 @dataclass(frozen=True)
 class _Speeds:
-    """What was measured on this machine, by name of the card."""
+    """Throughputs on this machine, by name of the card."""
 
     images_per_second: dict[str, float]
     unstable: dict[str, tuple[float, float]]

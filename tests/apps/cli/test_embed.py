@@ -19,7 +19,7 @@ from headstart.workflow import embedding
 app = typer.Typer()
 app.command()(embed)
 
-KEYS = ["store", "model", "border", "images", "views", "computed", "stored_before", "bytes", "seconds", "engine"]
+KEYS = ["store", "model", "cut_point", "images", "views", "computed", "stored_before", "bytes", "seconds", "engine"]
 KEYS += ["unreadable", "findings"]
 
 
@@ -33,7 +33,7 @@ def test_it_fills_a_store_then_finds_it_full_and_writes_files(image_folder: Path
     assert (figures["computed"], figures["stored_before"], figures["views"]) == (16, 0, 0)
     again = runner.invoke(app, [*given, "-o", str(tmp_path / "own")])
     assert "0 rows computed by" in again.stdout
-    assert "16 were there" in again.stdout
+    assert "16 were cached" in again.stdout
     file = tmp_path / "x.npz"
     written = json.loads(runner.invoke(app, [*given, "-o", str(file), "--json"]).stdout)
     assert list(written) == [*KEYS, "file"]
@@ -50,7 +50,7 @@ def test_ctrl_c_says_how_to_go_on(monkeypatch: pytest.MonkeyPatch):
     done = CliRunner().invoke(app, ["my photos", "--views", "2", "-o", "s"])
     assert isinstance(done.exception, Interrupted)
     assert done.exception.exit_code == 130
-    assert str(done.exception).endswith("go on with: headstart embed 'my photos' -o s --views 2")
+    assert str(done.exception).endswith("resume with: headstart embed 'my photos' -o s --views 2")
 
 
 def test_the_command_line_is_the_one_that_was_given():
@@ -62,12 +62,12 @@ def test_the_command_line_is_the_one_that_was_given():
 
 
 def test_the_text_names_a_few_that_cannot_be_read():
-    figures = {"images": 1200, "views": 1, "model": "net", "border": "pooled", "computed": 2000, "engine": "torch"}
+    figures = {"images": 1200, "views": 1, "model": "net", "cut_point": "pooled", "computed": 2000, "engine": "torch"}
     figures |= {"stored_before": 400, "seconds": 12.0, "bytes": 5_000_000, "store": "/s", "file": "x.npz"}
     figures["unreadable"] = {f"{number}.jpg": "empty" for number in range(5)}
     figures["findings"] = [{"evidence": "red is empty", "remedy": "add images"}]
     text = embedded_text(figures)
-    for words in ("1,200 images in 2 views, net, pooled", "2,000 rows computed by torch, 400 were there", "200 rows/s"):
+    for words in ("1,200 images in 2 views, net, pooled", "2,000 rows computed by torch, 400 were cached", "200 rows/s"):
         assert words in text
     assert "left out 2.jpg: empty\nleft out 2 more" in text
     assert "warning: red is empty; add images" in text

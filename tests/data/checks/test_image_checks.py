@@ -12,11 +12,11 @@ from PIL import Image
 from headstart.data.checks.image_checks import (
     FileFacts,
     Finding,
-    find,
+    find_image_findings,
     read_all,
     refuse_small_classes,
     refuse_unusable,
-    shared,
+    shared_group_findings,
     summary,
 )
 from headstart.data.sources.reading import WHOLE, Dataset, ImageRecord, open_source
@@ -51,7 +51,7 @@ def look(root: Path) -> tuple[Dataset, FileFacts]:
 
 
 def findings_of(root: Path) -> dict[str, Finding]:
-    found = find(*look(root))
+    found = find_image_findings(*look(root))
     assert len({finding.what for finding in found}) == len(found)
     return {finding.what: finding for finding in found}
 
@@ -62,7 +62,7 @@ def records_of(counts: dict[str, int]) -> list[ImageRecord]:
 
 def test_good_images_give_no_finding(tmp_path: Path) -> None:
     dataset, facts = look(folder_of(tmp_path, {"a": 10, "b": 12}))
-    assert find(dataset, facts) == []
+    assert find_image_findings(dataset, facts) == []
     assert len(facts.readable) == 22
     assert facts.unreadable == {}
     refuse_unusable(facts, source="DATA", strict=True)
@@ -98,7 +98,7 @@ def test_unreadable_images_are_named_counted_and_left_out(tmp_path: Path) -> Non
     assert facts.unreadable["b/empty.png"] == "the file is empty"
     assert "truncated" in facts.unreadable["a/000.png"]
     assert len(facts.readable) == 25 - 9
-    (finding,) = [finding for finding in find(gone, facts) if finding.what == "unreadable"]
+    (finding,) = [finding for finding in find_image_findings(gone, facts) if finding.what == "unreadable"]
     assert finding.level == "warning"
     for words in ("9 images cannot be read", "a/000.png", "and 4 more"):
         assert words in finding.evidence
@@ -219,11 +219,11 @@ def test_a_class_of_one_image_is_refused(counts: dict[str, int], words: list[str
 
 def test_groups_in_two_splits_are_an_error() -> None:
     records = [ImageRecord(f"{split}/a/p7_{split}", "a", split) for split in ("train", "test")]
-    (finding,) = shared(records, group_names(records, r"/(p\d)_"))
+    (finding,) = shared_group_findings(records, group_names(records, r"/(p\d)_"))
     assert (finding.level, finding.what) == ("error", "group_in_two_splits")
     for words in ("1 groups", "more than one split", "p7"):
         assert words in finding.evidence
-    assert shared(records, group_names(records, None)) == []
+    assert shared_group_findings(records, group_names(records, None)) == []
 
 
 def test_the_summary_counts_what_is_there(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from headstart.data.checks.image_checks import find, read_all
+from headstart.data.checks.image_checks import find_image_findings, read_all
 from headstart.data.checks.pixels import find_in_shapes, view_facts
 from headstart.data.sources.reading import ImageRecord, open_source
 from headstart.findings import Finding
@@ -45,7 +45,9 @@ def folder(root: Path, makers: dict[str, Callable[[], Image.Image]], *, count: i
 
 def found(root: Path, *, bits: int | None = None, spec: InputSpec | None = None) -> dict[str, Finding]:
     dataset = open_source(str(root))
-    return {finding.what: finding for finding in find(dataset, read_all(dataset.records, bits=bits), spec)}
+    return {
+        finding.what: finding for finding in find_image_findings(dataset, read_all(dataset.records, bits=bits), spec)
+    }
 
 
 @pytest.mark.parametrize(("top", "bits"), [(4095, 12), (3000, 12), (1023, 10), (255, 8), (8191, 13), (14, 4)])

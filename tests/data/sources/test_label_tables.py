@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
-from headstart.data.sources.label_tables import label_tables_beside, table_remedy
+from headstart.data.sources.label_tables import label_tables_next_to, table_remedy
 
 
 @pytest.mark.parametrize(
@@ -35,13 +35,13 @@ def test_a_table_of_files_and_labels_is_found_by_its_columns(
 ) -> None:
     (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / name).write_text(content, encoding="utf-8")
-    assert label_tables_beside(tmp_path) == ((name,) if found else ())
+    assert label_tables_next_to(tmp_path) == ((name,) if found else ())
 
 
 def test_a_parquet_is_found_and_bytes_that_are_no_text_are_not(tmp_path: Path) -> None:
     pa.parquet.write_table(pa.table({"image": ["a"], "label": ["b"]}), tmp_path / "t.parquet")
     (tmp_path / "x.csv").write_bytes(b"\xff\xfeimage,label\n")
-    assert label_tables_beside(tmp_path) == ("t.parquet",)
+    assert label_tables_next_to(tmp_path) == ("t.parquet",)
 
 
 def test_the_way_out_is_one_that_works() -> None:

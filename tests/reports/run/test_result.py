@@ -16,7 +16,7 @@ def test_the_answer_in_words(tmp_path: Path):
     run = read_run(make_run(tmp_path / "run"))
     assert run.metrics is not None
     val = run.metrics["val"]
-    text = parsed(run_answer(run)).text_of(id="answer")
+    text = parsed(run_answer(run)).text_of(id="result")
     for words in (
         f"{wording.percent(val['accuracy'])} correct on 40 images",
         wording.interval(val["accuracy_interval"]),
@@ -44,7 +44,7 @@ def test_what_the_figures_give_away_stands_before_them(tmp_path: Path):
     }
     alarm = {"alarm": "overconfidence", "text": "mean confidence 0.9; set no limit"}
     told = replace(run, metrics={**run.metrics, "findings": [finding], "alarms": [alarm]})
-    text = parsed(run_answer(told)).text_of(id="answer")
+    text = parsed(run_answer(told)).text_of(id="result")
     assert text.startswith("Before you read the figures")
     assert text.count("ean confidence 0.9") == 1, "the alarm says the same"
     assert "Set no limit." in text
@@ -54,7 +54,7 @@ def test_groups_are_what_the_interval_counts(tmp_path: Path):
     run = read_run(make_run(tmp_path / "run"))
     assert run.metrics is not None
     val = {**run.metrics["val"], "counted": "groups", "groups": 12}
-    text = parsed(run_answer(replace(run, metrics={**run.metrics, "val": val}))).text_of(id="answer")
+    text = parsed(run_answer(replace(run, metrics={**run.metrics, "val": val}))).text_of(id="result")
     assert "correct on 40 images of 12 groups" in text
     assert "The interval counts groups" in text
 
@@ -64,13 +64,13 @@ def test_a_class_without_test_images_is_not_the_weakest(tmp_path: Path):
     assert run.metrics is not None
     empty = {"images": 0, "precision": None, "recall": None, "f1": None, "recall_interval": None}
     val = {**run.metrics["val"], "per_class": {**run.metrics["val"]["per_class"], "wasps": empty}}
-    text = parsed(run_answer(replace(run, metrics={**run.metrics, "val": val}))).text_of(id="answer")
+    text = parsed(run_answer(replace(run, metrics={**run.metrics, "val": val}))).text_of(id="result")
     assert "wasps" not in text
 
 
 def test_out_of_budget_says_so_with_the_command(tmp_path: Path):
     run = read_run(make_run(tmp_path / "run", ends="budget", kept="probe"))
-    text = parsed(run_answer(run)).text_of(id="answer")
+    text = parsed(run_answer(run)).text_of(id="result")
     assert "Not finished. Training was stopped by the budget" in text
     assert run.resume_command in text
     assert "the linear probe (probe)" in text
@@ -78,13 +78,13 @@ def test_out_of_budget_says_so_with_the_command(tmp_path: Path):
 
 def test_without_an_answer_it_says_how_far_it_is(tmp_path: Path):
     run = read_run(make_run(tmp_path / "run", ends="signal"))
-    text = parsed(run_answer(run)).text_of(id="answer")
+    text = parsed(run_answer(run)).text_of(id="result")
     assert text.startswith("Not finished")
     assert "It was stopped; everything is saved. So far: probe done, 3 epochs trained." in text
     assert "the 40 images that report have not been looked at" in text
     assert run.resume_command in text
     killed = read_run(make_run(tmp_path / "killed", ends="killed"))
-    assert "It is under way, or it was killed." in parsed(run_answer(killed)).text_of(id="answer")
+    assert "It is under way, or it was killed." in parsed(run_answer(killed)).text_of(id="result")
 
 
 def test_titles(tmp_path: Path):

@@ -89,7 +89,7 @@ def limited_text(result: Mapping[str, Any]) -> str:
 
 
 def _in_use(result: Mapping[str, Any]) -> list[str]:
-    return [f"not removed: {_name(space)}, which a running process uses" for space in result["kept_in_use"]]
+    return [f"not removed: {_name(space)}, which a running process uses" for space in result["not_removed_in_use"]]
 
 
 def _name(space: Mapping[str, Any]) -> str:
@@ -103,7 +103,7 @@ def _table(spaces: Sequence[Mapping[str, Any]]) -> list[str]:
         rows.append(
             (
                 _name(space),
-                *(str(space[name] or "-") for name in ("border", "input_size", "views", "precision")),
+                *(str(space[name] or "-") for name in ("cut_point", "input_size", "views", "precision")),
                 f"{space['rows']:,}",
                 bytes_text(space["bytes"]),
                 used,

@@ -102,7 +102,7 @@ def embedded_text(figures: Mapping[str, Any]) -> str:
     seconds, rows = figures["seconds"], figures["images"] * (1 + figures["views"])
     views = "" if not figures["views"] else f" in {1 + figures['views']} views"
     lines = [
-        f"{figures['images']:,} images{views}, {figures['model']}, {figures['border']}",
+        f"{figures['images']:,} images{views}, {figures['model']}, {figures['cut_point']}",
         f"{figures['computed']:,} rows computed by {figures['engine']}, {figures['stored_before']:,} were cached",
         f"{seconds:.1f} s, {rows / max(seconds, 1e-9):.0f} rows/s, start included",
         f"{bytes_text(figures['bytes'])} of these features in {figures['store']}",

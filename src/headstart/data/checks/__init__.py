@@ -1,1 +1,1 @@
-"""What is wrong with images before anything is trained: duplicates, damage, odd pixels and shapes."""
+"""Checks of images before training: duplicates, damage, odd pixels and shapes."""

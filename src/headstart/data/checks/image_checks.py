@@ -1,4 +1,4 @@
-"""Looking at the files before anything is trained: what is there, what cannot be read, what is suspicious."""
+"""Checks of image files before training: counts, unreadable files and suspicious ones."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from headstart.findings import Finding
 from headstart.input_spec import InputSpec
 
 FEW_IMAGES_PER_CLASS = 10
-"""Below this a class's figures say little."""
+"""Number of images below which the metrics of a class are uncertain."""
 IMBALANCE_RATIO = 5.0
 """Largest over smallest class above which the imbalance is named."""
 _EXAMPLES = 5
@@ -33,7 +33,7 @@ _READ_THREADS = 4
 
 @dataclass(frozen=True, slots=True)
 class FileFacts:
-    """What one pass over the files found."""
+    """Facts from one pass over the files."""
 
     readable: tuple[ImageRecord, ...]
     unreadable: dict[str, str] = field(default_factory=dict)
@@ -43,9 +43,9 @@ class FileFacts:
     sizes: dict[str, tuple[int, int]] = field(default_factory=dict)
     """Image id -> width, height in pixels."""
     pixels: dict[str, PixelFacts] = field(default_factory=dict)
-    """Image id -> what the pixels show."""
+    """Image id -> facts of its pixels."""
     near: NearDuplicates = field(default_factory=NearDuplicates)
-    """Near-identical images; empty where nobody asked for them."""
+    """Near-identical images; empty if not requested."""
 
 
 def read_all(
@@ -55,12 +55,12 @@ def read_all(
     near_duplicates: Literal["find", "ignore"] = "ignore",
     on_image: Callable[[], object] = lambda: None,
 ) -> FileFacts:
-    """Decode every image once, in full: only that finds a truncated file.
+    """Facts of all files, each decoded once in full, because only that finds a truncated file.
 
     Args:
         records: The images.
         bits: Bits that deep grey values use; a file with larger values cannot be read. See `decode`.
-        near_duplicates: `find` compares small pictures of all images: some 2 ms an image and 1 kB while it lasts.
+        near_duplicates: `find` compares thumbnails of all images: some 2 ms and 1 kB an image.
         on_image: Called after each, for progress.
     """
     thumbnails: dict[str, Thumbnail] = {}
@@ -87,8 +87,8 @@ def read_all(
     return FileFacts(tuple(readable), unreadable, digests, sizes, pixels, near)
 
 
-def find(dataset: Dataset, facts: FileFacts, spec: InputSpec | None = None) -> list[Finding]:
-    """Every finding that files and pixels can show, errors first.
+def find_image_findings(dataset: Dataset, facts: FileFacts, spec: InputSpec | None = None) -> list[Finding]:
+    """Findings about files and pixels, errors first.
 
     Args:
         dataset: Where the images are from.
@@ -109,8 +109,8 @@ def find(dataset: Dataset, facts: FileFacts, spec: InputSpec | None = None) -> l
     return sorted(findings, key=lambda finding: order[finding.level])
 
 
-def shared(records: Sequence[ImageRecord], groups: dict[str, str]) -> list[Finding]:
-    """Groups that the given splits tear apart."""
+def shared_group_findings(records: Sequence[ImageRecord], groups: dict[str, str]) -> list[Finding]:
+    """Finding about groups that lie in more than one given split."""
     names = shared_groups(records, groups)
     if not names:
         return []
@@ -173,7 +173,7 @@ def refuse_small_classes(records: Sequence[ImageRecord]) -> None:
     if single:
         raise DataError(
             f"class {single[0]!r} has 1 image" + (f" (so do {len(single) - 1} others)" if len(single) > 1 else ""),
-            expected="at least 2 images in every class, so that one can be kept apart to judge",
+            expected="at least 2 images in every class, so that one can be held out for validation",
             remedy="add images or remove the folder",
         )
 
@@ -186,12 +186,12 @@ def _folder_below(record: ImageRecord) -> str | None:
 
 
 def summary(dataset: Dataset, facts: FileFacts, spec: InputSpec) -> dict[str, Any]:
-    """The answer of `headstart check` as plain values.
+    """Result of `headstart check` as plain values.
 
     Args:
         dataset: Where the images are from.
         facts: Of the images.
-        spec: What the network sees of them.
+        spec: Input of the network.
     """
     widths = sorted(width for width, _ in facts.sizes.values())
     heights = sorted(height for _, height in facts.sizes.values())
@@ -210,12 +210,12 @@ def summary(dataset: Dataset, facts: FileFacts, spec: InputSpec) -> dict[str, An
             "height": [heights[0], heights[len(heights) // 2], heights[-1]] if heights else [],
         },
         "view": view_facts(facts.sizes, spec),
-        "findings": [finding.to_dict() for finding in find(dataset, facts, spec)],
+        "findings": [finding.to_dict() for finding in find_image_findings(dataset, facts, spec)],
     }
 
 
 def _untrainable(records: Sequence[ImageRecord]) -> list[Finding]:
-    """What training refuses."""
+    """Findings about images that training refuses."""
     findings = []
     training = [r for r in records if r.split in ("train", WHOLE)]
     if not training:

@@ -1,4 +1,4 @@
-"""What near-identical images mean for the figures, and a table of groups that keeps them together."""
+"""Findings about near-identical images, and a table of groups that keeps them together."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def _all_alike(groups: ImageGroups, known: Mapping[str, ImageRecord]) -> list[Fi
             "one_scene",
             f"more than half of the images of a class are near-identical to each other ({labels}): "
             f"{groups_text(groups)}",
-            "no split can keep them apart, so the figures hold for this scene only; add images of other scenes",
+            "no split can separate them, so the metrics hold for this scene only; add images of other scenes",
             groups,
         )
     ]

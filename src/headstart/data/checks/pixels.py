@@ -1,4 +1,4 @@
-"""What pixel values and shapes show before anything is trained: images that are nearly black, blank or cut off.
+"""Findings about pixel values and shapes before training: images that are nearly black, blank or cropped.
 
 Every fact comes from the one pass in which all images are decoded; nothing is read a second time.
 """
@@ -21,7 +21,7 @@ from headstart.input_spec import InputSpec
 DARK_SHARE = 1 / 8
 """An image whose largest value is below this share of the range is nearly black."""
 FEW_LEVELS = 8
-"""Fewer different values are a mask, a black-and-white scan or a blank image."""
+"""Number of different values below which an image is a mask, a black-and-white scan or blank."""
 LONG_RATIO = 20
 """Longer over shorter side above which an image is a strip."""
 MUCH_CUT = 0.3
@@ -33,7 +33,7 @@ _EXAMPLES = 5
 
 @dataclass(frozen=True, slots=True)
 class PixelFacts:
-    """What the pixels of one image show."""
+    """Facts of the pixels of one image."""
 
     brightest: int
     """Largest value of any channel, 0..255, as training reads it."""
@@ -50,7 +50,7 @@ class PixelFacts:
     veiled: float
     """Share of the pixels that are partly transparent, neither wholly nor not at all; 0..1."""
     noise: str | None
-    """What is wrong with a file whose picture is complete."""
+    """Fault of a file whose image is complete."""
 
 
 def pixel_facts(decoded: Decoded) -> PixelFacts:
@@ -238,7 +238,7 @@ def find_in_shapes(
 
 
 def view_facts(sizes: Mapping[str, tuple[int, int]], spec: InputSpec) -> dict[str, Any]:
-    """What the network sees of the images, for JSON.
+    """Facts of the evaluation view of the images, for JSON.
 
     Returns:
         `size` in pixels, `resize`, `bits`, and `cut`: of the share of an image's area that is cut off (0..1) the median

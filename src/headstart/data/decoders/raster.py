@@ -133,7 +133,7 @@ def _check_size(image: Image.Image) -> None:
 
 
 def _is_plain_jpeg(image: Image.Image) -> bool:
-    """Whether the fast decoder gives the same answer: colour or grey JPEG, also one with further pictures behind."""
+    """Whether the fast decoder gives the same pixels: colour or grey JPEG, also one with further pictures behind."""
     return image.format in ("JPEG", "MPO") and image.mode in ("RGB", "L")
 
 

@@ -104,14 +104,14 @@ class Account:
     split_like_hold: tuple[str, ...] = ()
     """Those subfolders."""
     label_tables: tuple[str, ...] = ()
-    """Tables with labels that lie beside folders and are not read."""
+    """Tables with labels next to folders, which are not read."""
     missing_value_labels: dict[str, int] = field(default_factory=dict)
     """Label that programs write for a missing value -> rows that have it."""
     decimal_labels: tuple[str, ...] = ()
     """Labels such as 1.0."""
 
     def joined(self, other: Account, *, prefix: str) -> Account:
-        """This account and that of another source beside it.
+        """This account joined with that of another source.
 
         Args:
             other: Of the other source.

@@ -144,7 +144,7 @@ def _refuse_channels_first(image: npt.NDArray[Any], name: str) -> None:
 
 
 def _tiff(image: Image.Image, name: str) -> bytes:
-    """An uncompressed TIFF; what TIFF cannot hold (a tag that turns, palettes) is settled before."""
+    """An uncompressed TIFF; rotation tags and palettes, which TIFF cannot hold, are applied before."""
     try:
         image.load()
         upright = ImageOps.exif_transpose(image)

@@ -1,4 +1,4 @@
-"""Tables with labels that lie beside folders: who made one may not mean the folders."""
+"""Tables with labels next to class folders, which may give other labels than the folders."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _MOST_TABLES = 20
 _LINE_BYTES = 65_536
 
 
-def label_tables_beside(root: Path) -> tuple[str, ...]:
+def label_tables_next_to(root: Path) -> tuple[str, ...]:
     """Tables at the top of a folder, or in a folder there, with a column of files and a column of labels.
 
     Returns:

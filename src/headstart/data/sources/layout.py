@@ -92,7 +92,7 @@ _MET = {
 
 
 def _without_wrapper(listing: Listing, container: Container) -> Listing:
-    """Drop the outer folders that everything lies in; what lies beside them keeps its name."""
+    """Paths without the outer folders that contain everything."""
     wrapper = _wrapper_of([member.name for member in listing.images], container)
     if not wrapper.parts:
         return listing

@@ -11,7 +11,7 @@ from PIL import Image
 
 from headstart.data.sources.archives import walk_tar
 from headstart.data.sources.dataset import WHOLE, Account, Dataset, ImageRecord
-from headstart.data.sources.label_tables import label_tables_beside, table_remedy
+from headstart.data.sources.label_tables import label_tables_next_to, table_remedy
 from headstart.data.sources.layout import SHAPES, dataset_of
 from headstart.data.sources.split_names import SPLIT_FOLDERS
 from headstart.data.sources.tables import TABLE_SUFFIXES, doubtful_labels, read_rows
@@ -58,7 +58,7 @@ def open_source(source: str) -> Dataset:
 
 
 def _folder(path: Path, source: str) -> Dataset:
-    tables = label_tables_beside(path)
+    tables = label_tables_next_to(path)
     try:
         dataset = dataset_of(path.resolve().name, source, walk_folder(path), "folder")
     except DataError as error:

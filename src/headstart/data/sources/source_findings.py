@@ -42,7 +42,7 @@ LOSSES: dict[SkipReason, tuple[str, str, str]] = {
         "convert them to PNG, JPEG or TIFF",
     ),
 }
-"""Reason -> (kind of finding, what was met, remedy). Files that are no images are no loss; they are named apart."""
+"""Reason -> (kind of finding, what was found, remedy). Files that are no images are named separately."""
 
 STRICT = frozenset({"class_without_images", *(what for what, _, _ in LOSSES.values())})
 """Kinds of findings that --strict does not accept: something that lies in DATA would not be trained on."""

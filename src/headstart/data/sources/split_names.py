@@ -22,7 +22,7 @@ The words are those of Hugging Face's datasets, which reads dev as validation an
 """
 
 USUAL = frozenset({"train", "val", "valid", "validation", "test"})
-"""Folders of these names are splits, whatever else lies beside them. The other words, and names that contain one, may
+"""Folders of these names are splits, whatever else lies next to them. The other words, and names that contain one, may
 as well be classes; the layout decides."""
 
 _WORDS = re.compile(r"[a-z]+")

@@ -201,7 +201,7 @@ def _sentences(pairs: Sequence[Values]) -> Html:
 
 
 def learning_rates_section(comparison: ComparisonFacts) -> Section | None:
-    """Section of learning rates labelled by rule, with accuracy over the logarithm of the rate."""
+    """Section of learning rates labelled by rule, with accuracy over their logarithm."""
     labelled = sorted(
         (one for one in comparison.variants if one.get("learning_rate_label")),
         key=lambda one: -one["learning_rate_label"]["learning_rate"],

@@ -42,7 +42,7 @@ def data_json(source: str, data: CheckedData, spec: InputSpec) -> dict[str, Any]
         "reported_on": roles.test_source,
         "unreadable": data.facts.unreadable,
         "view": view_facts(data.facts.sizes, spec),
-        "findings": [finding.to_dict() for finding in image_checks.find(data.dataset, data.facts, spec)],
+        "findings": [finding.to_dict() for finding in image_checks.find_image_findings(data.dataset, data.facts, spec)],
         "groups": len(sizes),
         # Of images that share a group with another: intervals of later comparisons count groups.
         "group_of": {image: group for image, group in data.groups.items() if sizes[group] > 1},

@@ -156,7 +156,7 @@ def train_settled(
         watchers.noted(event)
     if choice.file is not None and classifier.report is not None:
         watchers.noted(WeightsLoaded(**asdict(classifier.report)))
-    for finding in image_checks.find(data.dataset, data.facts, images.spec):
+    for finding in image_checks.find_image_findings(data.dataset, data.facts, images.spec):
         if finding.level != "info":
             watchers.noted(DataFinding.of(finding))
     teller = observer or Observer()
