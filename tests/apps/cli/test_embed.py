@@ -67,7 +67,11 @@ def test_the_text_names_a_few_that_cannot_be_read():
     figures["unreadable"] = {f"{number}.jpg": "empty" for number in range(5)}
     figures["findings"] = [{"evidence": "red is empty", "remedy": "add images"}]
     text = embedded_text(figures)
-    for words in ("1,200 images in 2 views, net, pooled", "2,000 rows computed by torch, 400 were cached", "200 rows/s"):
+    for words in (
+        "1,200 images in 2 views, net, pooled",
+        "2,000 rows computed by torch, 400 were cached",
+        "200 rows/s",
+    ):
         assert words in text
     assert "left out 2.jpg: empty\nleft out 2 more" in text
     assert "warning: red is empty; add images" in text
