@@ -440,7 +440,7 @@ def test_a_plan_takes_the_place_of_the_other_parameters(
     for request, rows, options in asked:
         assert request == plan.changed(data=request.data)
         assert (len(rows), options["budget_seconds"]) == (16, 9)
-    with pytest.raises(InputError, match="epochs, strategy has no effect beside plan"):
+    with pytest.raises(InputError, match="epochs, strategy has no effect together with plan"):
         HeadstartClassifier(plan=plan, epochs=3, strategy="full").fit(images, numbers)
 
 
@@ -523,7 +523,7 @@ def test_predicting_comes_after_fitting() -> None:
             getattr(HeadstartClassifier(), method)(["a.png"])
 
 
-@pytest.mark.parametrize(("kept", "words"), [(True, "go on with: x"), (False, "without `out` nothing is kept")])
+@pytest.mark.parametrize(("kept", "words"), [(True, "go on with: x"), (False, "without `out` nothing is saved")])
 def test_ctrl_c_is_no_error_that_a_search_may_swallow(
     kept: bool, words: str, images: np.ndarray, numbers: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
