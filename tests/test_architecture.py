@@ -374,7 +374,7 @@ def test_command_line_options_are_these():
             *("--image-size", "--imgsz", "--input-size", "--json", "--limit-test", "--limit-train", "--lr"),
             *("--lr-rule", "--model", "--optimizer", "--out", "--patience", "--resize", "--seed", "--strategy"),
             *("--strict", "--time-limit", "--unfreeze", "--val", "--weight-decay", "--workers", "-o"),
-            *("data",),
+            *("data", "file"),
         ],
         "predict": ["--json", "--out", "--strict", "--top", "-o", "bundle", "files"],
         "probe": [

@@ -53,3 +53,35 @@ def test_phases_are_told_in_words():
     assert "probe: the linear probe" in text
     assert "tune: 2 epochs of the head and 3 groups" in text
     assert "--plan 'my plan.yaml'" in text
+
+
+SCHEMA_1 = Path(__file__).parents[2] / "plan" / "schema_1"
+
+
+def test_upgrade_writes_a_plan_of_version_1_with_the_keys_of_today(tmp_path: Path):
+    old, new = SCHEMA_1 / "partial.yaml", tmp_path / "new.yaml"
+    assert run("upgrade", str(old), "-o", str(new)).splitlines()[0] == (
+        f"{new}: partial with tf_efficientnet_lite0 on photos"
+    )
+    raw = yaml.safe_load(new.read_text(encoding="utf-8"))
+    assert (raw["schema_version"], raw["phases"][1]["unfreeze"]) == (2, 2)
+    assert "thaw" not in raw["phases"][1]
+    assert Plan.read(new) == Plan.read(old)
+    assert Plan.from_dict(yaml.safe_load(run("upgrade", str(new)))) == Plan.read(old), "a new one stays as it is"
+
+
+def test_only_upgrade_takes_a_file_and_no_option_of_training(image_folder: Path):
+    for words, said in (
+        ([str(image_folder), "x.yaml"], "only `upgrade` takes a second word"),
+        (["upgrade", str(SCHEMA_1 / "full.yaml"), "--epochs", "3"], "--epochs has no effect"),
+    ):
+        done = CliRunner().invoke(app, ["plan", *words])
+        assert done.exit_code == 2
+        assert said in done.output
+
+
+def test_a_folder_named_upgrade_is_data(image_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "upgrade").symlink_to(image_folder)
+    monkeypatch.chdir(tmp_path)
+    for name in ("upgrade", "./upgrade"):
+        assert Plan.from_dict(yaml.safe_load(run(name, "--input-size", "32"))).data.source == name

@@ -41,7 +41,7 @@ ELSEWHERE = {
     "train": {"resume": "headstart.resume", "explain": "result.run.plan().reasons"},
     "compare": {"resume": "headstart.resume_comparison"},
     "advise": {"out": "advice.plan.to_yaml()"},
-    "plan": {"out": "made.to_yaml()"},
+    "plan": {"out": "made.to_yaml()", "file": "headstart.Plan.read upgrades"},
     "probe": {"out": "found.to_dict()", "chart": "needs the table of the command"},
     "embed": {"out": "the features are returned; `store` is its folder"},
 }

@@ -9,27 +9,45 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from headstart.apps.cli.options import training as of
+from headstart.apps.cli.options.parsing import refuse_others
 from headstart.apps.cli.text.printing import json_text, show_text, write_file
 
 if TYPE_CHECKING:
     from headstart.plan.plan import Plan
 
+UPGRADE = "upgrade"
+"""DATA that is a word: the plan is not made, but read from FILE."""
+
 
 @of.takes_request
 def plan(
+    context: typer.Context,
     data: of.Data,
+    file: Annotated[
+        Path | None,
+        typer.Argument(metavar="[FILE]", help="After the word upgrade: a plan of an older schema version."),
+    ] = None,
     out: Annotated[Path | None, typer.Option("-o", "--out", help="File to write; default: YAML on stdout.")] = None,
     as_json: of.Json = False,
     **options: Any,  # noqa: ANN401 - see `takes_request`
 ) -> None:
     """Write the plan of a training without training.
 
-    Change the file, then train it with `headstart train --plan FILE`.
+    Change the file, then train it with `headstart train --plan FILE`. `headstart plan upgrade FILE -o NEW` writes a
+    plan of an older schema version with the keys of today; a folder of that name is ./upgrade.
     """
     from headstart.apps.cli.text import console
+    from headstart.plan.plan import Plan
     from headstart.workflow.planning import plan_of
 
-    made = plan_of(of.request_of(data, options), progress=console.progress())
+    if file is not None:
+        if data != UPGRADE:
+            raise typer.BadParameter(f"only `{UPGRADE}` takes a second word, not {data}", param_hint="FILE")
+        allowed = {"data", "file", "out", "as_json"}
+        refuse_others(context, allowed, when=f"with {UPGRADE}", why="only the names of keys change")
+        made = Plan.read(file)
+    else:
+        made = plan_of(of.request_of(data, options), progress=console.progress())
     if out is not None:
         write_file(out, made.to_yaml())
     if as_json:
