@@ -11,7 +11,18 @@ import pytest
 import torch
 from torch import nn
 
-from headstart.machine import device_of, environment, machine_key, one_core_a_thread, peak_memory_bytes, take_one_core
+from headstart import machine
+from headstart.errors import HeadstartError
+from headstart.machine import (
+    best_device,
+    choose_device,
+    device_of,
+    environment,
+    machine_key,
+    one_core_a_thread,
+    peak_memory_bytes,
+    take_one_core,
+)
 
 
 def test_a_module_without_tensors_is_on_the_cpu() -> None:
@@ -55,3 +66,28 @@ def test_the_environment_names_versions_threads_and_command() -> None:
     assert torch.__version__.startswith(found["versions"]["torch"])
     assert found["threads"] == torch.get_num_threads()
     assert found["command"] == sys.argv
+
+
+@pytest.fixture
+def own_choice() -> Iterator[None]:
+    yield
+    choose_device("auto")
+
+
+@pytest.mark.usefixtures("own_choice")
+def test_the_chosen_device_is_the_one_that_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "_devices", lambda: ["cpu", "cuda", "cuda:0", "cuda:1"])
+    for name in ("cuda:1", "cpu"):
+        choose_device(name)
+        assert best_device() == torch.device(name)
+    assert "threads" in machine_key(), "what is measured on a CPU is of the CPU, whatever else there is"
+    choose_device("auto")
+    assert best_device().type == ("cuda" if torch.cuda.is_available() else "cpu")
+
+
+@pytest.mark.usefixtures("own_choice")
+def test_a_device_that_is_not_there_is_named_with_those_that_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "_devices", lambda: ["cpu", "mps"])
+    with pytest.raises(HeadstartError, match="there is no device cuda:3 here; expected one of cpu, mps"):
+        choose_device("cuda:3")
+    assert best_device().type in ("cpu", "cuda"), "a device that is refused is not chosen"

@@ -20,6 +20,7 @@ from headstart.data.loading import (
     ImageFault,
     ReadImage,
     batches,
+    choose_workers,
     cores,
     in_order,
     read_image,
@@ -185,3 +186,12 @@ def test_few_items_are_held_ahead_and_an_error_ends_it() -> None:
 
 def test_cores_are_those_the_process_may_use() -> None:
     assert 1 <= cores() <= (os.cpu_count() or 1)
+
+
+def test_as_many_threads_decode_as_were_chosen():
+    try:
+        choose_workers(3)
+        assert reader_threads() == 3
+    finally:
+        choose_workers(None)
+    assert reader_threads() == min(8, cores())

@@ -31,7 +31,7 @@ from conftest import make_images
 from headstart import HeadstartClassifier
 from headstart.data.sources.tables import read_rows
 from headstart.errors import DataError, HeadstartError, Interrupted, PlanError, RunError
-from headstart.plan.request import Request
+from headstart.plan.request import OPTIONS, Request
 from headstart.workflow.estimator import estimator as module
 from headstart.workflow.estimator.estimator import InputError
 from headstart.workflow.estimator.inputs import labels_of
@@ -147,7 +147,7 @@ def test_tags_say_what_x_is() -> None:
 
 
 def test_every_option_of_train_is_a_parameter_with_the_same_default() -> None:
-    options = {field.name: field.default for field in fields(Request) if field.name != "data"}
+    options = {field.name: field.default for field in fields(Request) if field.name in OPTIONS}
     signature = inspect.signature(HeadstartClassifier).parameters
     options["random_state"] = options.pop("seed")
     assert {
