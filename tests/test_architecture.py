@@ -275,7 +275,8 @@ except SystemExit as stop:
         "import headstart; headstart.advise(images=800, similarity='high').to_dict()",
         CLI.format("'models', '--max-params', '10M', '--min-top1', '75', '--sort', 'speed', '--pareto'"),
         "import headstart; headstart.Plan; headstart.Run; headstart.Request; headstart.find_model('resnet18')",
-        "from headstart.plan.request import *; from headstart.workflow.plans import *; make_plan(Request(DataPlan(source='x'))).to_yaml()",
+        "from headstart.plan.request import *; from headstart.workflow.plans import *; "
+        "make_plan(Request(DataPlan(source='x'))).to_yaml()",
         "import headstart.data.checks.image_checks, headstart.data.preprocess, headstart.data.splits",
         "import headstart.knowledge.domains",
         "import headstart.engine.costs.estimate, headstart.engine.store.cached_rows, headstart.engine.costs.memory",
