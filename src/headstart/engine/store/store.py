@@ -2,7 +2,7 @@
 
     $HEADSTART_HOME/store/
       limit.json            how large the store may grow
-      SPACE/                one function of an image: weights, border, input, engine, precision, random views
+      SPACE/                one function of an image: weights, cut point, input, engine, precision, augmented views
         space.json          which one, for people
         used                when it was last read; locked while somebody has it open
         PID-RANDOM.shard    rows: at most 64 MB, 16,384 rows or a minute of computing
