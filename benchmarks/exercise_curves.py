@@ -54,8 +54,8 @@ def curves_svg(curves: Sequence[Curve]) -> str:
 
     All charts of a row share their scales; a band goes from the least to the most of the seeds.
     """
-    shares = [v for curve in curves for run in curve.values("select_accuracy") for v in run if v is not None]
-    both = [v for c in curves for key in ("train_loss", "select_loss") for run in c.values(key) for v in run if v]
+    shares = [v for curve in curves for run in curve.values("validation_accuracy") for v in run if v is not None]
+    both = [v for c in curves for key in ("train_loss", "validation_loss") for run in c.values(key) for v in run if v]
     low, high = max(0.0, min(shares) - 0.02), min(1.0, max(shares) + 0.02)
     most = sorted(both)[int(NEVER_BELOW * (len(both) - 1))] * 1.05 if both else 1.0
     last = max(len(run) for curve in curves for run in curve.runs) - 1
@@ -75,13 +75,13 @@ def curves_svg(curves: Sequence[Curve]) -> str:
 
 
 def _accuracy(curve: Curve, box: Box) -> str:
-    runs = curve.values("select_accuracy")
+    runs = curve.values("validation_accuracy")
     caption = _text(box.left, box.top - 8, "validation accuracy", CHOOSING)
     return caption + _frame(box, 2) + _band(runs, box, CHOOSING) + _line(runs, box, CHOOSING, dots=2.5)
 
 
 def _losses(curve: Curve, box: Box) -> str:
-    choosing, training = curve.values("select_loss"), curve.values("train_loss")
+    choosing, training = curve.values("validation_loss"), curve.values("train_loss")
     captions = _text(box.left, box.top - 8, "validation loss", CHOOSING)
     captions += _text(box.left + 92, box.top - 8, "training loss (dashed)", TRAINING)
     lines = _band(choosing, box, CHOOSING) + _line(choosing, box, CHOOSING, dots=2.5)
@@ -135,5 +135,7 @@ def _ticks(low: float, high: float) -> list[float]:
 
 
 def _summary(curve: Curve) -> str:
-    ends = [run[-1]["select_accuracy"] for run in curve.runs]
-    return f"accuracy {fmean(run[0]['select_accuracy'] for run in curve.runs):.3f} at first, {fmean(ends):.3f} at last"
+    ends = [run[-1]["validation_accuracy"] for run in curve.runs]
+    return (
+        f"accuracy {fmean(run[0]['validation_accuracy'] for run in curve.runs):.3f} at first, {fmean(ends):.3f} at last"
+    )

@@ -122,7 +122,7 @@ def _epochs(trial: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
 def _last_validation(row: Mapping[str, Any], answer: Answer) -> float | None:
     """Mean over seeds of the validation accuracy after the last epoch, whichever checkpoint was selected."""
     runs = [_epochs(trial) for trial in answer["trials"] if _is_whole(trial, row["name"])]
-    tuned = [epochs[-1]["select_accuracy"] for epochs in runs if epochs[-1]["epoch"] > 0]
+    tuned = [epochs[-1]["validation_accuracy"] for epochs in runs if epochs[-1]["epoch"] > 0]
     return fmean(tuned) if tuned else None
 
 

@@ -86,9 +86,9 @@ def trained(name: SetName, model: str, strategy: str) -> dict[str, Any]:
         table = pq.read_table(out / "predictions.parquet", columns=["image", "label", "predicted"]).sort_by("image")
     pairs = zip(table["label"].to_pylist(), table["predicted"].to_pylist(), strict=True)
     return {
-        "accuracy": answer["val"]["accuracy"],
+        "accuracy": answer["test"]["accuracy"],
         "right": "".join("1" if label == predicted else "0" for label, predicted in pairs),
-        "kept": answer["kept"]["weights"],
+        "kept": answer["selected"]["checkpoint"],
         "seconds": seconds,
     }
 

@@ -184,12 +184,12 @@ def _of_headstart(answer: Row, out: Path, folder: Path) -> Row:
     rows = sorted(pq.read_table(out / "predictions.parquet").to_pylist(), key=lambda row: Path(row["image"]).parts)
     predicted = [numbers[row["predicted"]] for row in rows]
     return {
-        "accuracy": answer["val"]["accuracy"],
-        "best_accuracy": answer["val"]["accuracy"],
+        "accuracy": answer["test"]["accuracy"],
+        "best_accuracy": answer["test"]["accuracy"],
         "epoch_seconds": [],
         "predicted": predicted,
         "predicted_best": predicted,
         "truth": [numbers[row["label"]] for row in rows],
-        "kept": answer["kept"]["weights"],
+        "kept": answer["selected"]["checkpoint"],
         "own_seconds": answer["seconds"],
     }

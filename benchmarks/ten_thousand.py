@@ -151,7 +151,12 @@ def train(folder: Path, home: Path, arguments: Sequence[str]) -> Row:
         command = ["-m", "headstart", "train", str(folder), *FIRST, *arguments, *out]
         answer, seconds = in_new_process(command, home=home)
     own = {name: round(value, 2) for name, value in answer["seconds"].items()}
-    return {"seconds": seconds, "parts": own, "accuracy": answer["val"]["accuracy"], "images": answer["val"]["images"]}
+    return {
+        "seconds": seconds,
+        "parts": own,
+        "accuracy": answer["test"]["accuracy"],
+        "images": answer["test"]["images"],
+    }
 
 
 def rounds(folder: Path, kept: Kept, parts: Sequence[str], count: int) -> None:

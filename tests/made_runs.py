@@ -70,7 +70,7 @@ def make_run(
         )
     if accuracy is not None:
         val = {"images": len(answers or range(100)), "accuracy": accuracy, "accuracy_interval": [accuracy - 0.1, 1.0]}
-        run.write_metrics({"val": val, "seconds": {"total": seconds}, "stopped": stopped})
+        run.write_metrics({"test": val, "seconds": {"total": seconds}, "stopped": stopped})
     return folder
 
 

@@ -109,9 +109,9 @@ def _plan(source: str, epochs: int, rates: Mapping[str, float], seed: int) -> di
 
 def _data(classes: Sequence[str], report_images: int, source: str) -> dict[str, Any]:
     images = {
-        "fit": [f"train/{name}/{i:03d}.png" for name in classes for i in range(16)],
-        "select": [f"train/{name}/{i:03d}.png" for name in classes for i in range(16, 36)],
-        "report": [f"val/{name}/{i:03d}.png" for name in classes for i in range(report_images // len(classes))],
+        "train": [f"train/{name}/{i:03d}.png" for name in classes for i in range(16)],
+        "validation": [f"train/{name}/{i:03d}.png" for name in classes for i in range(16, 36)],
+        "test": [f"val/{name}/{i:03d}.png" for name in classes for i in range(report_images // len(classes))],
     }
     counts = {role: len(names) // len(classes) for role, names in images.items()}
     return {
@@ -123,8 +123,8 @@ def _data(classes: Sequence[str], report_images: int, source: str) -> dict[str, 
             for role, names in images.items()
         },
         "images": images,
-        "selected_on": "held-out 20% of train",
-        "reported_on": "val",
+        "validation_source": "held-out 20% of train",
+        "test_source": "val",
         "unreadable": {"train/ants/broken.png": "the file is empty"},
         "findings": [{"level": "warning", "what": "duplicates", "evidence": "2 files are the same", "remedy": "look"}],
         "groups": sum(map(len, images.values())),
@@ -141,7 +141,7 @@ def _finish(
     kept: str,
     stopped: str | None,
 ) -> None:
-    classes, images = data["classes"], data["images"]["report"]
+    classes, images = data["classes"], data["images"]["test"]
     labels = np.array([classes.index(name.split("/")[1]) for name in images])
     scores = rng.normal(0, 1, (len(images), len(classes)))
     scores[np.arange(len(images)), labels] += 1.6
@@ -163,17 +163,14 @@ def _finish(
         folder / "metrics.json",
         {
             "run": str(folder),
-            "val": {
-                **evaluation_figures(probabilities, labels, classes),
-                "reported_on": "val",
-                "selected_on": data["selected_on"],
-            },
+            "test": {**evaluation_figures(probabilities, labels, classes), "source": "val"},
+            "validation": {"accuracy": 0.85, "images": 40, "source": data["validation_source"]},
             "seconds": {"total": 12.5},
             "estimates": {**estimates, "memory_bytes": 5e8, "speeds": "guessed"},
             "phases": list(phases),
             "epochs": list(rows),
-            "kept": {"weights": kept, "why": "beats the solved probe beyond noise", "select_accuracy": 0.85},
-            "alarms": [],
+            "selected": {"checkpoint": kept, "reason": "beats the linear probe beyond noise"},
+            "warnings": [],
             "unreadable": data["unreadable"],
             "stopped": stopped,
             "resume": f"headstart train --resume {folder}" if stopped else None,
@@ -183,7 +180,7 @@ def _finish(
     _write(folder / "bundle" / "bundle.json", {"card": {"groups": list(GROUPS)}})
 
 
-_ROLES = {"train": "fit", "validation": "select", "test": "report"}
+_ROLES = {"train": "train", "validation": "validation", "test": "test"}
 """Role in comparison.json -> role in data.json."""
 
 
@@ -208,8 +205,8 @@ def make_comparison(
         metrics = _read(run / "metrics.json")
         trials.append(
             {"trial": trial, "run": str(folder / "trials" / trial), "variant": name, "seed": seed, "rung": 1.0}
-            | {"state": "done", "test_accuracy": metrics["val"]["accuracy"], "error": None}
-            | {"validation_accuracy": metrics["kept"]["select_accuracy"]}
+            | {"state": "done", "test_accuracy": metrics["test"]["accuracy"], "error": None}
+            | {"validation_accuracy": metrics["validation"]["accuracy"]}
             | {"seconds": metrics["seconds"]["total"], "peak_memory_bytes": 500_000_000 + index}
         )
     none = dict.fromkeys(("test_accuracy", "validation_accuracy", "seconds", "peak_memory_bytes"))
@@ -219,7 +216,7 @@ def make_comparison(
         trials.append({"trial": "091-resnet50-seed1", **last, "seed": 1, "state": "to_come", "error": None})
     names = list(runs)
     data = _read(runs[names[0]][0] / "data.json")
-    counts = {role: data["roles"][role]["images"] for role in ("fit", "select", "report")}
+    counts = {role: data["roles"][role]["images"] for role in ("train", "validation", "test")}
     variants = [
         _variant(i, name, [t for t in trials if t["variant"] == name], counts, (rates or {}).get(name))
         for i, name in enumerate(names)
@@ -243,7 +240,7 @@ def make_comparison(
             "seeds": list(range(most)),
             "halving": "none",
             "data": {key: data[key] for key in ("source", "classes")}
-            | {"validated_on": data["selected_on"], "tested_on": data["reported_on"]}
+            | {"validated_on": data["validation_source"], "tested_on": data["test_source"]}
             | {f"{name}_images": counts[role] for name, role in _ROLES.items()},
             "trials": trials,
             "variants": variants,
@@ -282,8 +279,8 @@ def _variant(
         "weights": "pretrained" if trials else "random",
         "seeds_done": len(trials),
         "accuracy_status": "measured" if trials else "needs download",
-        "test": _figures([t["test_accuracy"] for t in trials], counts["report"]) if trials else None,
-        "validation": _figures([t["validation_accuracy"] for t in trials], counts["select"] or counts["fit"])
+        "test": _figures([t["test_accuracy"] for t in trials], counts["test"]) if trials else None,
+        "validation": _figures([t["validation_accuracy"] for t in trials], counts["validation"] or counts["train"])
         if trials
         else None,
         "seconds": {"mean": 12.5 * (index + 1), "by_seed": [t["seconds"] for t in trials]},

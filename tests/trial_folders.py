@@ -85,12 +85,12 @@ def _prediction(index: int, correct: bool, sure: float) -> dict[str, Any]:
 
 
 def _data(test: int, validation: int, selected_on: str, fit: int) -> dict[str, Any]:
-    roles = {"fit": fit, "select": validation, "report": test}
+    roles = {"train": fit, "validation": validation, "test": test}
     return {
         "classes": list(CLASSES),
         "roles": {role: {"images": count, "classes": {}} for role, count in roles.items()},
-        "selected_on": selected_on,
-        "reported_on": "val",
+        "validation_source": selected_on,
+        "test_source": "val",
     }
 
 
@@ -99,8 +99,9 @@ def _metrics(
 ) -> dict[str, Any]:
     return {
         "strategy": "full",
-        "val": {"accuracy": sum(test) / len(test)},
-        "kept": {"weights": kept, "select_accuracy": sum(predictions) / len(predictions)},
+        "test": {"accuracy": sum(test) / len(test)},
+        "validation": {"accuracy": sum(predictions) / len(predictions)},
+        "selected": {"checkpoint": kept},
         "epochs": [{"train_loss": None}, *({"train_loss": 1.0 / number} for number in range(1, epochs + 1))],
         "phases": [{"ended": "all epochs done"}],
         "seconds": {"total": seconds},

@@ -51,7 +51,8 @@ def answer(folder: Path, **values: object) -> dict:
         losses = (None, 1.0, 0.5)
         rows = enumerate(losses)
         epochs = [
-            {"epoch": n, "train_loss": loss, "select_loss": 1.0, "select_accuracy": 0.5 + 0.1 * n} for n, loss in rows
+            {"epoch": n, "train_loss": loss, "validation_loss": 1.0, "validation_accuracy": 0.5 + 0.1 * n}
+            for n, loss in rows
         ]
         run.write_metrics({**metrics, "epochs": epochs})
     return comparison_result(comparison, TrialSchedule(tuple(trials), {}, 0))
@@ -81,7 +82,7 @@ def test_rates_stand_beside_the_textbook(tmp_path: Path, monkeypatch: pytest.Mon
 def test_curves_say_in_words_what_they_show():
     runs = [
         [
-            {"select_accuracy": a, "train_loss": b, "select_loss": a}
+            {"validation_accuracy": a, "train_loss": b, "validation_loss": a}
             for a, b in zip((0.5, 0.7, end), (None, 1.0, 0.4), strict=True)
         ]
         for end in (0.8, 0.9)

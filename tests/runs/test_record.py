@@ -26,8 +26,8 @@ def test_a_finished_run(tmp_path: Path):
     ]
     assert run.selected is run.epochs[2]
     assert run.classes == ("ants", "bees")
-    assert run.images("report") == len(run.predictions) == 40
-    assert run.validation_images == run.images("select") == 40
+    assert run.images("test") == len(run.predictions) == 40
+    assert run.validation_images == run.images("validation") == 40
     assert run.largest_share == 0.5
     assert run.layer_groups == GROUPS
     for one in run.predictions:
@@ -35,7 +35,7 @@ def test_a_finished_run(tmp_path: Path):
         assert (one.label == one.predicted) == (one.probability == one.label_probability)
     right = sum(one.label == one.predicted for one in run.predictions)
     assert run.metrics is not None
-    assert right / 40 == pytest.approx(run.metrics["val"]["accuracy"])
+    assert right / 40 == pytest.approx(run.metrics["test"]["accuracy"])
 
 
 @pytest.mark.parametrize(
@@ -67,8 +67,8 @@ def test_an_epoch_trained_again_after_a_crash_counts_once(tmp_path: Path):
     [
         ("metrics.json", "{", "metrics.json cannot be read"),
         ("metrics.json", "[]", "metrics.json is damaged: it holds list"),
-        ("metrics.json", '{"val": {}}', "metrics.json is damaged: epochs, phases, kept, seconds is missing"),
-        ("data.json", "{}", "data.json is damaged: source, classes"),
+        ("metrics.json", '{"test": {}}', "metrics.json is damaged: epochs, phases, selected, seconds is missing"),
+        ("data.json", "{}", "data.json is damaged: source, classes, roles"),
         ("environment.json", "", "environment.json cannot be read"),
         ("plan.resolved.yaml", "a: [", "plan.resolved.yaml cannot be read"),
         ("predictions.parquet", "text", "predictions.parquet cannot be read"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from headstart.runs.event_lines import UnknownEvent, event_of
 from headstart.runs.training_events import EpochDone
-from headstart.runs.upgrade import upgraded_warning
+from headstart.runs.upgrade import upgraded_data, upgraded_metrics, upgraded_warning
 from headstart.runs.warnings import BelowProbe, GroupsUnchanged
 
 
@@ -35,3 +35,52 @@ def test_warnings_were_called_alarms():
     new = {"kind": "groups_unchanged", "phase": "tune", "lr": {"stem": 1e-9}, "text": "stem did not change"}
     assert upgraded_warning(old) == new
     assert upgraded_warning(new) == new
+
+
+OLD_METRICS = {
+    "run": "runs/a",
+    "val": {"accuracy": 0.9, "images": 8, "reported_on": "val", "selected_on": "held-out 20% of train"},
+    "validation": {"accuracy": 0.8, "images": 20, "log_loss": 0.4},
+    "kept": {"weights": "tune/1", "why": "best", "select_accuracy": 0.8, "probe_select_accuracy": 0.7},
+    "alarms": [{"alarm": "overconfidence", "text": "too sure"}],
+    "forecast": {"total_seconds": 9.0, "took_seconds": 8.0, "rates": "guessed", "bytes": 5, "phases": [{"name": "a"}]},
+    "phases": [{"name": "probe", "kind": "solve", "learning_rates": {}, "select_accuracy": 0.7}],
+    "epochs": [{"phase": "tune", "epoch": 1, "select_loss": 0.4, "select_accuracy": 0.8, "rates": {}, "better": True}],
+    "resume": None,
+}
+
+
+def test_metrics_of_earlier_versions_have_today_s_names():
+    new = upgraded_metrics(OLD_METRICS)
+    assert new["test"] == {"accuracy": 0.9, "images": 8, "source": "val"}
+    assert new["validation"] == {"accuracy": 0.8, "images": 20, "log_loss": 0.4, "source": "held-out 20% of train"}
+    assert (new["selected"]["checkpoint"], new["selected"]["reason"]) == ("tune/1", "best")
+    assert new["selected"]["probe_validation_accuracy"] == 0.7
+    assert new["warnings"] == [{"kind": "overconfidence", "text": "too sure"}]
+    assert (new["estimates"]["measured_seconds"], new["estimates"]["speeds"]) == (8.0, "guessed")
+    assert new["phases"] == [{"name": "probe", "kind": "linear_probe", "lr": {}, "validation_accuracy": 0.7}]
+    assert new["epochs"][0]["validation_loss"] == 0.4
+    assert (new["run"], new["resume"]) == ("runs/a", None)
+    assert not {"val", "kept", "alarms", "forecast"} & set(new)
+    assert upgraded_metrics(new) == new
+
+
+def test_the_older_record_without_validation_figures_has_its_accuracy():
+    old = {name: value for name, value in OLD_METRICS.items() if name != "validation"}
+    assert upgraded_metrics(old)["validation"] == {"accuracy": 0.8, "source": "held-out 20% of train"}
+
+
+def test_data_of_earlier_versions_has_today_s_roles():
+    old = {
+        "roles": {"fit": {"images": 3}, "select": {"images": 2}, "report": {"images": 1}},
+        "images": {"fit": ["a"], "select": [], "report": ["b"]},
+        "content_of": {"all": "x", "fit": "f", "select": "s", "report": "r"},
+        "selected_on": "out of fold in train",
+        "reported_on": "val",
+    }
+    new = upgraded_data(old)
+    assert new["roles"] == {"train": {"images": 3}, "validation": {"images": 2}, "test": {"images": 1}}
+    assert new["images"] == {"train": ["a"], "validation": [], "test": ["b"]}
+    assert new["content_of"] == {"all": "x", "train": "f", "validation": "s", "test": "r"}
+    assert (new["validation_source"], new["test_source"]) == ("out of fold in train", "val")
+    assert upgraded_data(new) == new

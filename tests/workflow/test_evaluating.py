@@ -91,7 +91,7 @@ def test_images_of_training_are_counted_and_left_out_unless_told(run: Run, other
     source = run.plan().data.source
     for name in ("blue", "green"):
         shutil.copytree(f"{source}/{name}", others / name, dirs_exist_ok=True)
-    trained = len(run.data()["images"]["fit"])
+    trained = len(run.data()["images"]["train"])
     answer = evaluate(run.bundle, str(others))
     assert answer["images"] == 48 - trained
     assert answer["seen"] == {
@@ -112,7 +112,7 @@ def test_images_of_training_are_counted_and_left_out_unless_told(run: Run, other
 
 def test_where_training_has_seen_everything_there_is_nothing_to_judge(run: Run, tmp_path: Path):
     source = Path(run.plan().data.source)
-    for name in run.data()["images"]["fit"]:
+    for name in run.data()["images"]["train"]:
         (tmp_path / "seen" / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(source / name, tmp_path / "seen" / name)
     with pytest.raises(
@@ -144,9 +144,9 @@ def test_a_run_repeats_its_own_figure(run: Run, what: str):
         "groups",
         "log_loss",
     )
-    assert {key: answer[key] for key in same} == {key: metrics["val"][key] for key in same}
-    assert metrics["val"]["counted"] == "groups"
-    assert answer["repeats"] == {"run": str(run.folder), "accuracy": metrics["val"]["accuracy"]}
+    assert {key: answer[key] for key in same} == {key: metrics["test"][key] for key in same}
+    assert metrics["test"]["counted"] == "groups"
+    assert answer["repeats"] == {"run": str(run.folder), "accuracy": metrics["test"]["accuracy"]}
     assert answer["findings"] == []
 
 
@@ -157,7 +157,7 @@ def test_a_run_whose_images_changed_or_went_says_so(run: Run, tmp_path: Path):
     for name in ("plan.yaml", "plan.resolved.yaml"):
         text = (copy.folder / name).read_text()
         (copy.folder / name).write_text(text.replace(str(source), str(tmp_path / "images")))
-    test = run.data()["images"]["report"]
+    test = run.data()["images"]["test"]
     one, *_ = [name for name in test if name.startswith("blue")]
     other = next(path for path in (tmp_path / "images" / "green").iterdir() if f"green/{path.name}" not in test)
     shutil.copy(other, tmp_path / "images" / one)

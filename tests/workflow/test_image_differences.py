@@ -13,8 +13,8 @@ from headstart.workflow.image_differences import image_difference
 from made_runs import make_run
 
 ALL = [f"{index}.png" for index in range(10)]
-IMAGES = {"fit": ALL[:6], "select": ALL[6:8], "report": ALL[8:]}
-MOVED = {"fit": [*ALL[1:6], "8.png"], "select": ALL[6:8], "report": ["0.png", "9.png"]}
+IMAGES = {"train": ALL[:6], "validation": ALL[6:8], "test": ALL[8:]}
+MOVED = {"train": [*ALL[1:6], "8.png"], "validation": ALL[6:8], "test": ["0.png", "9.png"]}
 
 
 def run(folder: Path, **data: Any) -> Run:
@@ -26,7 +26,7 @@ def run(folder: Path, **data: Any) -> Run:
 
 
 def hashes(everything: str, report: str = "r") -> dict[str, str]:
-    return {"all": everything, "fit": "f", "select": "s", "report": report}
+    return {"all": everything, "train": "f", "validation": "s", "test": report}
 
 
 NEW, OLD = {"content_of": hashes("x")}, {}
@@ -40,11 +40,11 @@ NEW, OLD = {"content_of": hashes("x")}, {}
             {"content": "1", **NEW},
             {"content": "2", "content_of": hashes("x", "q"), "images": MOVED, "seed": 1},
             *("same", "other"),
-            "the same 10 files; 2 of them have another role (test and training, training and test): seed 0 and 1",
+            "the same 10 files; 2 of them have another role (test and train, train and test): seed 0 and 1",
         ),
         (
             {"content": "1", **NEW},
-            {"content": "2", "content_of": hashes("y"), "images": {**IMAGES, "fit": [*ALL[2:6], "new.png"]}},
+            {"content": "2", "content_of": hashes("y"), "images": {**IMAGES, "train": [*ALL[2:6], "new.png"]}},
             *("other", "same"),
             "not the same files: 2 only in a (first: 0.png), 1 only in b (first: new.png), 8 names in both",
         ),
@@ -59,7 +59,7 @@ NEW, OLD = {"content_of": hashes("x")}, {}
             {"content": "2", **NEW, "images": MOVED, "data": {"source": "photos", "group": "(p)"}},
             *("unknown", "other"),
             "the same 10 names; whether the files changed is not known, a run of an older version kept no hash; "
-            "2 of them have another role (test and training, training and test): group not set and (p)",
+            "2 of them have another role (test and train, train and test): group not set and (p)",
         ),
         (
             {"content": "1", "images": {}},

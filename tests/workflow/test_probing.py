@@ -109,12 +109,12 @@ def test_nothing_that_a_run_reported_on_is_read(
     reads, _ = counted
     reads.clear()
     found = probe(image_folder, run=run, seed=seed)
-    assert set(reads) == {*images["fit"], *images["select"]}
-    assert images["report"]
-    assert not set(reads) & set(images["report"])
+    assert set(reads) == {*images["train"], *images["validation"]}
+    assert images["test"]
+    assert not set(reads) & set(images["test"])
     reads.clear()
     assert probe(image_folder, run=run, limit="2/class").curve.images == 4 < found.curve.images
-    assert set(reads) < {*images["fit"], *images["select"]}
+    assert set(reads) < {*images["train"], *images["validation"]}
 
 
 def test_what_was_given_apart_to_report_or_to_choose_is_not_read(

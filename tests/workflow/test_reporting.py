@@ -122,7 +122,7 @@ def test_errors_teach_and_nothing_is_written_before_all_are_drawn(tmp_path: Path
 def test_an_answer_of_another_version_is_no_traceback(tmp_path: Path):
     run = make_run(tmp_path / "run")
     metrics = json.loads((run / "metrics.json").read_text(encoding="utf-8"))
-    del metrics["val"]["accuracy_interval"]
+    del metrics["test"]["accuracy_interval"]
     (run / "metrics.json").write_text(json.dumps(metrics), encoding="utf-8")
     with pytest.raises(RunError, match="lacks 'accuracy_interval'"):
         report([run])

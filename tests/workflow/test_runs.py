@@ -28,15 +28,15 @@ def test_a_real_run_is_read_as_it_says(image_folder: Path, tmp_path: Path):
     assert (run.run, run.state, run.resume) == (metrics["run"], "finished", None)
     assert (run.strategy, run.model, run.seed) == (metrics["strategy"], metrics["model"], 3)
     assert (run.accuracy, list(run.accuracy_interval or ())) == (
-        metrics["val"]["accuracy"],
-        metrics["val"]["accuracy_interval"],
+        metrics["test"]["accuracy"],
+        metrics["test"]["accuracy_interval"],
     )
-    assert (run.images, run.seconds) == (metrics["val"]["images"], metrics["seconds"]["total"])
+    assert (run.images, run.seconds) == (metrics["test"]["images"], metrics["seconds"]["total"])
     assert run.data == str(image_folder)
     again = train(options, out=tmp_path / "runs" / "two").run.folder
     compared = compare_runs([run.run, again])
     (pair,) = compared.pairs
-    assert (pair.verdict, pair.difference, pair.images) == ("tie", 0.0, metrics["val"]["images"])
+    assert (pair.verdict, pair.difference, pair.images) == ("tie", 0.0, metrics["test"]["images"])
     assert compared.same_images
     assert compared.settings == {}
 

@@ -190,10 +190,10 @@ def _trial(comparison: Comparison, trial: Trial) -> dict[str, Any]:
     }
     metrics = run.metrics() if end is not None and end.state == "done" else None
     if end is not None and metrics is not None:
-        row["selected_checkpoint"] = metrics["kept"]["weights"]
+        row["selected_checkpoint"] = metrics["selected"]["checkpoint"]
         if end.accuracy == "measured":
-            row["test_accuracy"] = metrics["val"]["accuracy"]
-            row["validation_accuracy"] = metrics["kept"]["select_accuracy"]
+            row["test_accuracy"] = metrics["test"]["accuracy"]
+            row["validation_accuracy"] = metrics["validation"]["accuracy"]
     return row
 
 
@@ -223,16 +223,16 @@ def _data(plan: GridPlan, measured: Mapping[str, MeasuredVariant]) -> dict[str, 
     if not records:
         figures = ("train_images", "validation_images", "test_images", "validated_on", "tested_on")
         return {"source": plan.data.source, "classes": [], **dict.fromkeys(figures)}
-    tuned = next((record for record in records if record.data["roles"]["select"]["images"]), records[0])
+    tuned = next((record for record in records if record.data["roles"]["validation"]["images"]), records[0])
     roles = tuned.data["roles"]
     return {
         "source": plan.data.source,
         "classes": tuned.data["classes"],
-        "train_images": roles["fit"]["images"],
-        "validation_images": roles["select"]["images"] or len(tuned.validation.images),
-        "test_images": roles["report"]["images"],
-        "validated_on": " or ".join(sorted({record.data["selected_on"] for record in records})),
-        "tested_on": tuned.data["reported_on"],
+        "train_images": roles["train"]["images"],
+        "validation_images": roles["validation"]["images"] or len(tuned.validation.images),
+        "test_images": roles["test"]["images"],
+        "validated_on": " or ".join(sorted({record.data["validation_source"] for record in records})),
+        "tested_on": tuned.data["test_source"],
     }
 
 

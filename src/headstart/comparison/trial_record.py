@@ -35,8 +35,8 @@ class TrialRecord:
     @property
     def method(self) -> str:
         """Way in which the validation images were classified, in words."""
-        on = str(self.data["selected_on"])
-        if on.startswith("out of fold") and len(self.validation.images) < self.data["roles"]["fit"]["images"]:
+        on = str(self.data["validation_source"])
+        if on.startswith("out of fold") and len(self.validation.images) < self.data["roles"]["train"]["images"]:
             return f"{on}, on a sample of it"
         return on
 

@@ -19,6 +19,7 @@ from headstart.errors import RunError
 from headstart.files import has_file, is_folder
 from headstart.runs.folder import Run, resume_command
 from headstart.runs.settings import raw_plan
+from headstart.runs.upgrade import upgraded_metrics
 
 State = Literal["finished", "stopped", "running", "interrupted", "damaged"]
 """stopped: everything is saved, and it can go on. running: it wrote something a moment ago. interrupted: killed."""
@@ -227,7 +228,7 @@ def read_run(folder: Path, *, now: float | None = None) -> RunSummary:
     state, why = _state(folder, metrics, time.time() if now is None else now)
     run = Run(folder)
     try:
-        val = None if metrics is None else metrics["val"]
+        val = None if metrics is None else upgraded_metrics(metrics)["test"]
         return RunSummary(
             run=str(folder),
             started=str(environment["started"]),

@@ -28,6 +28,7 @@ from headstart.files import FULL_DISK, claim_folder, is_file, is_free, write_ato
 from headstart.machine import environment
 from headstart.plan.plan import Plan
 from headstart.runs.event_lines import LoggedEvent, event_of
+from headstart.runs.upgrade import upgraded_data, upgraded_metrics
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -121,7 +122,7 @@ class Run:
 
     def data(self) -> dict[str, Any]:
         """data.json."""
-        return self._read_json("data.json")
+        return upgraded_data(self._read_json("data.json"))
 
     def threads(self) -> int | None:
         """Threads the run computed with; the same bits need the same number."""
@@ -130,7 +131,8 @@ class Run:
 
     def metrics(self) -> dict[str, Any] | None:
         """metrics.json, or None before the run has ended once."""
-        return self._read_json("metrics.json") if is_file(self.folder / "metrics.json") else None
+        written = is_file(self.folder / "metrics.json")
+        return upgraded_metrics(self._read_json("metrics.json")) if written else None
 
     def append_event(self, event: str, **values: Any) -> None:  # noqa: ANN401 - any JSON value
         """Add one line to events.jsonl.

@@ -17,9 +17,10 @@ from headstart.runs.event_lines import LoggedEvent
 from headstart.runs.events import Resumed, RunStopped
 from headstart.runs.folder import Run
 from headstart.runs.training_events import EpochDone, PhaseDone
-from headstart.runs.upgrade import upgraded_epoch, upgraded_phase
+from headstart.runs.upgrade import upgraded_data, upgraded_metrics
 
 Values = Mapping[str, Any]
+_WHOLE = {"expected": "the file as training wrote it", "remedy": "restore it from a copy, or train again"}
 
 State = Literal["finished", "out of budget", "stopped", "under way"]
 """out of budget: with an answer, and more to come. stopped: by the user, without an answer. under way: or killed."""
@@ -101,22 +102,22 @@ class RunFacts:
     @property
     def selected(self) -> Epoch | None:
         """The epoch whose weights are in the bundle."""
-        name = ((self.metrics or {}).get("kept") or {}).get("weights")
+        name = ((self.metrics or {}).get("selected") or {}).get("checkpoint")
         return next((epoch for epoch in self.epochs if epoch.row.checkpoint == name), None)
 
-    def images(self, role: Literal["fit", "select", "report"]) -> int:
+    def images(self, role: Literal["train", "validation", "test"]) -> int:
         """How many images play a role."""
         return int(self.data.get("roles", {}).get(role, {}).get("images", 0))
 
     @property
     def validation_images(self) -> int:
         """How many images validated the candidates: those held out, else the training images, out-of-fold."""
-        return self.images("select") or self.images("fit")
+        return self.images("validation") or self.images("train")
 
     @property
     def largest_share(self) -> float | None:
         """Accuracy of always naming the class that is largest among the images that report, 0..1."""
-        counts = self.data.get("roles", {}).get("report", {}).get("classes", {})
+        counts = self.data.get("roles", {}).get("test", {}).get("classes", {})
         return max(counts.values()) / sum(counts.values()) if counts else None
 
 
@@ -129,18 +130,16 @@ def read_run(folder: Path) -> RunFacts:
     run = Run.open(folder)
     events = run.events()
     answered = is_file(folder / "metrics.json")
-    metrics = _mapping(folder / "metrics.json", "val", "epochs", "phases", "kept", "seconds") if answered else None
-    epochs = _epochs(
-        [EpochDone.from_dict(upgraded_epoch(row)) for row in metrics["epochs"]] if metrics else _last_of_each(events)
-    )
+    metrics = _metrics_of(folder) if answered else None
+    epochs = _epochs([EpochDone.from_dict(row) for row in metrics["epochs"]] if metrics else _last_of_each(events))
     if not epochs:
         raise RunError(
             f"{folder} has trained nothing yet",
             expected="a run with a solved head or at least one epoch",
             remedy=f"go on with: {run.resume_command}",
         )
-    data = _mapping(folder / "data.json", "source", "classes", "roles", "selected_on", "reported_on")
-    phases = [PhaseDone.from_dict(upgraded_phase(row)) for row in metrics["phases"]] if metrics else _phases(events)
+    data = _data_of(folder)
+    phases = [PhaseDone.from_dict(row) for row in metrics["phases"]] if metrics else _phases(events)
     return RunFacts(
         folder=folder,
         plan=upgraded(_mapping(folder / "plan.resolved.yaml", "strategy", "model", "phases", "data")),
@@ -156,22 +155,50 @@ def read_run(folder: Path) -> RunFacts:
     )
 
 
+def _data_of(folder: Path) -> dict[str, Any]:
+    """data.json in today's names.
+
+    Raises:
+        RunError: it is damaged.
+    """
+    path = folder / "data.json"
+    return _whole(path, upgraded_data(_mapping(path)), "source", "classes", "roles", "validation_source", "test_source")
+
+
+def _metrics_of(folder: Path) -> dict[str, Any]:
+    """metrics.json in today's names.
+
+    Raises:
+        RunError: it is damaged.
+    """
+    path = folder / "metrics.json"
+    return _whole(path, upgraded_metrics(_mapping(path)), "test", "epochs", "phases", "selected", "seconds")
+
+
 def _mapping(path: Path, *names: str) -> dict[str, Any]:
     """A file of the run that holds one mapping, with at least these names.
 
     Raises:
         RunError: it is not there, or damaged.
     """
-    whole = {"expected": "the file as training wrote it", "remedy": "restore it from a copy, or train again"}
     try:
         text = path.read_text(encoding="utf-8")
         value = yaml.safe_load(text) if path.suffix == ".yaml" else json.loads(text)
     except (OSError, ValueError, yaml.YAMLError) as error:
-        raise RunError(f"{path} cannot be read ({str(error).splitlines()[0]})", **whole) from error
+        raise RunError(f"{path} cannot be read ({str(error).splitlines()[0]})", **_WHOLE) from error
     if not isinstance(value, dict):
-        raise RunError(f"{path} is damaged: it holds {type(value).__name__}, not names and values", **whole)
+        raise RunError(f"{path} is damaged: it holds {type(value).__name__}, not names and values", **_WHOLE)
+    return _whole(path, value, *names)
+
+
+def _whole(path: Path, value: dict[str, Any], *names: str) -> dict[str, Any]:
+    """The values of a file.
+
+    Raises:
+        RunError: one of the names is missing.
+    """
     if missing := [name for name in names if name not in value]:
-        raise RunError(f"{path} is damaged: {', '.join(missing)} is missing", **whole)
+        raise RunError(f"{path} is damaged: {', '.join(missing)} is missing", **_WHOLE)
     return value
 
 

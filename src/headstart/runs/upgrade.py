@@ -88,3 +88,61 @@ def upgraded_warning(row: Mapping[str, Any]) -> dict[str, Any]:
     values = _renamed(row, {"rates": "lr"})
     del values["alarm"]
     return {"kind": _alarm_name(row), **values}
+
+
+_ESTIMATE_FIELDS = {
+    "futile_seconds": "without_tuning_seconds",
+    "before_seconds": "previous_total_seconds",
+    "bytes": "stored_bytes",
+    "rates": "speeds",
+    "kept_runs": "past_runs",
+    "took_seconds": "measured_seconds",
+    "border": "cut_point",
+    "frozen_part": "activations",
+}
+
+
+def upgraded_metrics(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """metrics.json in today's names; one of today comes back as it is."""
+    if "val" not in raw:
+        return dict(raw)
+    old = ("val", "validation", "kept", "alarms", "forecast", "phases", "epochs")
+    figures, kept = raw["val"], raw.get("kept") or {}
+    test = {name: value for name, value in figures.items() if name not in ("reported_on", "selected_on")}
+    validation = {"accuracy": kept.get("select_accuracy"), **(raw.get("validation") or {})}
+    estimates = raw.get("estimates") or upgraded_estimates(raw.get("forecast"))
+    return {
+        **{name: value for name, value in raw.items() if name not in old},
+        "test": {**test, "source": figures.get("reported_on")},
+        "validation": {**validation, "source": figures.get("selected_on")},
+        "selected": {
+            "checkpoint": kept.get("weights"),
+            "reason": kept.get("why", ""),
+            "probe_validation_accuracy": kept.get("probe_select_accuracy"),
+            "unused_tuning": kept.get("unused_tuning"),
+        },
+        "estimates": estimates,
+        "phases": [upgraded_phase(row) for row in raw.get("phases", ())],
+        "epochs": [upgraded_epoch(row) for row in raw.get("epochs", ())],
+        "warnings": [upgraded_warning(row) for row in raw.get("alarms", ())],
+    }
+
+
+def upgraded_estimates(raw: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """Estimates of a run beside what was measured, which were called a forecast."""
+    if not raw:
+        return None
+    phases = [_renamed(phase, _ESTIMATE_FIELDS) for phase in raw.get("phases", ())]
+    return {**_renamed(raw, _ESTIMATE_FIELDS), "phases": phases}
+
+
+_ROLES = {"fit": "train", "select": "validation", "report": "test"}
+
+
+def upgraded_data(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """data.json in today's names; one of today comes back as it is."""
+    values = _renamed(raw, {"selected_on": "validation_source", "reported_on": "test_source"})
+    for part in ("roles", "images", "content_of"):
+        if isinstance(values.get(part), Mapping):
+            values[part] = _renamed(values[part], _ROLES)
+    return values

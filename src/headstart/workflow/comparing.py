@@ -271,7 +271,11 @@ class _PendingWork:
                 continue
             theirs = self.comparison.run_of(other).data()
             same = (other.seed, other.share) == (trial.seed, trial.share)
-            if same and theirs["selected_on"] == mine["selected_on"] and theirs["content"] != mine["content"]:
+            if (
+                same
+                and theirs["validation_source"] == mine["validation_source"]
+                and theirs["content"] != mine["content"]
+            ):
                 self.comparison.discard(trial)
                 raise RunError(
                     f"the images of {mine['source']} changed between the trials {other.name} and {trial.name}",

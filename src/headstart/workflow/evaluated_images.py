@@ -77,7 +77,7 @@ def of_run(run: Run, folder: Path) -> ToJudge:
         RunError: they are not where training found them.
     """
     data, plan = run.data(), run.plan()
-    wanted: list[str] = data["images"]["report"]
+    wanted: list[str] = data["images"]["test"]
     elsewhere = f"judge on other labelled images: headstart evaluate {folder} DATA"
     try:
         found, given = sources_of(plan.data.source, plan.data.val)
@@ -95,7 +95,7 @@ def of_run(run: Run, folder: Path) -> ToJudge:
             expected="the files the run was judged on",
             remedy=f"restore them, or {elsewhere}",
         )
-    return ToJudge(plan.data.source, str(data["reported_on"]), [records[name] for name in wanted], plan.data.group, run)
+    return ToJudge(plan.data.source, str(data["test_source"]), [records[name] for name in wanted], plan.data.group, run)
 
 
 def _split_of(dataset: Dataset, split: str | None) -> tuple[str | None, Sequence[ImageRecord]]:

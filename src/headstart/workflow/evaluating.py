@@ -133,11 +133,11 @@ def _repeated(
     if images.run is None:
         return None, []
     metrics = images.run.metrics()
-    before = None if metrics is None else metrics["val"]["accuracy"]
+    before = None if metrics is None else metrics["test"]["accuracy"]
     repeated = {"run": str(images.run.folder), "accuracy": before}
     if before is None or abs(before - judged.figures["accuracy"]) < 1e-12:
         return repeated, []
-    before_hash = images.run.data().get("content_of", {}).get("report")
+    before_hash = images.run.data().get("content_of", {}).get("test")
     changed = before_hash is not None and before_hash != files_hash(facts.readable, facts.digests)
     why = "the test images are not the files the run was judged on" if changed else "other versions or threads"
     return repeated, [
@@ -267,7 +267,7 @@ def kept_by(run: Run, digests: Mapping[str, str]) -> CachedFeatures | None:
     that lie in the bundle, so it is judged as it lies on disk all the same.
     """
     plan, metrics = run.plan(), run.metrics()
-    chosen = None if metrics is None else metrics["kept"]["weights"]
+    chosen = None if metrics is None else metrics["selected"]["checkpoint"]
     return kept_features(plan.phases, chosen, plan.activation_cache, plan.model.weights, digests)
 
 

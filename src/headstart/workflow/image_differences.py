@@ -13,7 +13,6 @@ from headstart.runs.settings import settings_of
 Files = Literal["same", "other", "unknown"]
 """unknown: the same names, of a run whose version kept no hash of the files alone."""
 
-_ROLES = {"fit": "training", "select": "validation", "report": "test"}
 _DIVIDING = {
     "seed": "seed",
     "data.test_seed": "test_seed",
@@ -56,8 +55,8 @@ def image_difference(names: tuple[str, str], runs: tuple[Run, Run]) -> ImageDiff
         return ImageDifference("same", "same", "")
     roles = _roles(data[0]), _roles(data[1])
     files = _files(data, "all", (set(roles[0]), set(roles[1])))
-    mine, theirs = ({image for image, role in one.items() if role == "report"} for one in roles)
-    test_files = _files(data, "report", (mine, theirs))
+    mine, theirs = ({image for image, role in one.items() if role == "test"} for one in roles)
+    test_files = _files(data, "test", (mine, theirs))
     said = [_about_files(names, (set(roles[0]), set(roles[1])), files), _about_roles(roles, runs)]
     return ImageDifference(files, test_files, "; ".join(filter(None, said)))
 
@@ -99,7 +98,7 @@ def _about_roles(roles: tuple[dict[str, str], dict[str, str]], runs: tuple[Run, 
     moved = [image for image in shared if roles[0][image] != roles[1][image]]
     if not moved:
         return ""
-    kinds = sorted({f"{_ROLES[roles[0][image]]} and {_ROLES[roles[1][image]]}" for image in moved})
+    kinds = sorted({f"{roles[0][image]} and {roles[1][image]}" for image in moved})
     return (
         f"{len(moved):,} of them {'has' if len(moved) == 1 else 'have'} another role ({', '.join(kinds)})"
         + _why_other_roles(runs)

@@ -240,7 +240,7 @@ def with_absolute_paths(data: DataPlan) -> DataPlan:
 def content_hash(data: CheckedData) -> str:
     """One hash of names, roles, labels and bytes of all images that take part."""
     digest = hashlib.blake2b(digest_size=16)
-    for role, records in (
+    for role, records in (  # in the names of the first runs, which resume by this hash
         ("fit", data.roles.train),
         ("select", data.roles.validation),
         ("report", data.roles.test),

@@ -259,7 +259,7 @@ def _of_run(run: Run, requested: DataPlan, seed: int | None) -> _Images:
         raise PlanError([fault], source="the request")
     named = drawn_by_name(plan)
     # Names alone do not suffice: the run moved images of one group to one side of the split.
-    learned = {*images["fit"], *images["select"]}
+    learned = {*images["train"], *images["validation"]}
     drawn = (*named.roles.train, *named.roles.validation, *named.roles.test)
     records = sorted((record for record in drawn if record.id in learned), key=lambda record: record.id)
     if not records:

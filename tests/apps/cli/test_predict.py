@@ -19,8 +19,8 @@ def test_train_evaluate_predict(run: Call, image_folder: Path, tmp_path: Path):
     code, out, err = run("train", image_folder, *FAST, "--out", tmp_path / "run", "--json")
     assert code == 0
     metrics = json.loads(out)
-    assert {"run", "bundle", "strategy", "model", "val", "seconds", "phases", "alarms"} <= set(metrics)
-    assert {"accuracy", "accuracy_interval", "images", "reported_on"} <= set(metrics["val"])
+    assert {"run", "bundle", "strategy", "model", "test", "seconds", "phases", "warnings"} <= set(metrics)
+    assert {"accuracy", "accuracy_interval", "images", "source"} <= set(metrics["test"])
     assert "val loss" in err
 
     code, out, _ = run("evaluate", metrics["bundle"], image_folder, "--json")

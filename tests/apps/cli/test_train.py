@@ -57,7 +57,7 @@ def test_a_plan_file_trains_and_data_overrides_its_source(run: Call, image_folde
     assert code == 0
     given = yaml.safe_load((tmp_path / "second" / "plan.yaml").read_text())
     assert given["data"]["source"] == str(image_folder)
-    assert json.loads(out)["val"]["accuracy"] == 1.0
+    assert json.loads(out)["test"]["accuracy"] == 1.0
 
 
 def test_resume_takes_only_a_budget_and_plan_only_data(run: Call, tmp_path: Path):

@@ -47,6 +47,6 @@ def test_groups_and_clean_data(tmp_path: Path):
 
 def test_a_role_without_images_has_no_column(tmp_path: Path):
     run = read_run(make_run(tmp_path / "run"))
-    roles = {**run.data["roles"], "select": {"images": 0, "classes": {}}}
+    roles = {**run.data["roles"], "validation": {"images": 0, "classes": {}}}
     read = parsed(f"<div>{data_section(replace(run, data={**run.data, 'roles': roles})).body}</div>")
-    assert read.all_of("tr")[0][1] == "classto learn fromto report"
+    assert read.all_of("tr")[0][1] == "classtrainingtest"

@@ -29,7 +29,7 @@ def test_every_cell_leads_to_exactly_its_images(run: RunFacts):
     read = body_of(confusion_section(run))
     places = {a["id"]: text for a, text in read.all_of("div") if a.get("id", "").startswith("cell-")}
     assert run.metrics is not None
-    counts = run.metrics["val"]["confusion"]
+    counts = run.metrics["test"]["confusion"]
     cells = [(a, text) for a, text in read.all_of("td")]
     assert [int(text) for _, text in cells] == [count for row in counts for count in row]
     links = iter(read.all_of("a"))
@@ -89,7 +89,7 @@ def test_without_mistakes_or_predictions(run: RunFacts):
 def test_classes_with_their_intervals(run: RunFacts):
     read = body_of(classes_section(run))
     assert run.metrics is not None
-    figures = run.metrics["val"]["per_class"]["bees"]
+    figures = run.metrics["test"]["per_class"]["bees"]
     row = next(text for _, text in read.all_of("tr") if text.startswith("bees"))
     assert row == (
         f"bees30{wording.percent(figures['recall'])}{wording.interval(figures['recall_interval'])}"

@@ -15,14 +15,14 @@ from report_folders import make_run
 def test_the_answer_in_words(tmp_path: Path):
     run = read_run(make_run(tmp_path / "run"))
     assert run.metrics is not None
-    val = run.metrics["val"]
+    val = run.metrics["test"]
     text = parsed(run_answer(run)).text_of(id="result")
     for words in (
         f"{wording.percent(val['accuracy'])} correct on 40 images",
         wording.interval(val["accuracy_interval"]),
         "took no part in training or choosing",
         "Choices were made on: held-out 20% of train",
-        "Kept: epoch 2 of phase tune. Beats the solved probe beyond noise.",
+        "Kept: epoch 2 of phase tune. Beats the linear probe beyond noise.",
         "Always naming the largest class would give 50.0\u00a0%",
         "1 image could not be read",
         "2 files are the same",
@@ -42,8 +42,8 @@ def test_what_the_figures_give_away_stands_before_them(tmp_path: Path):
         "evidence": "mean confidence 0.9",
         "remedy": "set no limit",
     }
-    alarm = {"alarm": "overconfidence", "text": "mean confidence 0.9; set no limit"}
-    told = replace(run, metrics={**run.metrics, "findings": [finding], "alarms": [alarm]})
+    alarm = {"kind": "overconfidence", "text": "mean confidence 0.9; set no limit"}
+    told = replace(run, metrics={**run.metrics, "findings": [finding], "warnings": [alarm]})
     text = parsed(run_answer(told)).text_of(id="result")
     assert text.startswith("Before you read the figures")
     assert text.count("ean confidence 0.9") == 1, "the alarm says the same"
@@ -53,8 +53,8 @@ def test_what_the_figures_give_away_stands_before_them(tmp_path: Path):
 def test_groups_are_what_the_interval_counts(tmp_path: Path):
     run = read_run(make_run(tmp_path / "run"))
     assert run.metrics is not None
-    val = {**run.metrics["val"], "counted": "groups", "groups": 12}
-    text = parsed(run_answer(replace(run, metrics={**run.metrics, "val": val}))).text_of(id="result")
+    val = {**run.metrics["test"], "counted": "groups", "groups": 12}
+    text = parsed(run_answer(replace(run, metrics={**run.metrics, "test": val}))).text_of(id="result")
     assert "correct on 40 images of 12 groups" in text
     assert "The interval counts groups" in text
 
@@ -63,8 +63,8 @@ def test_a_class_without_test_images_is_not_the_weakest(tmp_path: Path):
     run = read_run(make_run(tmp_path / "run"))
     assert run.metrics is not None
     empty = {"images": 0, "precision": None, "recall": None, "f1": None, "recall_interval": None}
-    val = {**run.metrics["val"], "per_class": {**run.metrics["val"]["per_class"], "wasps": empty}}
-    text = parsed(run_answer(replace(run, metrics={**run.metrics, "val": val}))).text_of(id="result")
+    val = {**run.metrics["test"], "per_class": {**run.metrics["test"]["per_class"], "wasps": empty}}
+    text = parsed(run_answer(replace(run, metrics={**run.metrics, "test": val}))).text_of(id="result")
     assert "wasps" not in text
 
 
@@ -98,5 +98,5 @@ def test_titles(tmp_path: Path):
 
 def test_alarms_stand_at_the_top(tmp_path: Path):
     run = read_run(make_run(tmp_path / "run"))
-    alarmed = replace(run, metrics={**(run.metrics or {}), "alarms": [{"text": "stem did not change"}]})
-    assert "stem did not change (alarm)." in run_answer(alarmed)
+    alarmed = replace(run, metrics={**(run.metrics or {}), "warnings": [{"text": "stem did not change"}]})
+    assert "stem did not change." in run_answer(alarmed)

@@ -33,9 +33,9 @@ from tracker_readers import scalars_of, texts_of
 PROBE, TUNE = ProbePhase(name="probe"), TrainPhase(name="tune", epochs=3, unfreeze="all", head_lr=1e-3)
 STILL = GroupsUnchanged("tune", 1, ("stem",), {"stem": 1e-12})
 METRICS = {
-    "val": {"accuracy": 0.9, "accuracy_interval": [0.8, 0.95], "balanced_accuracy": 0.85, "ece": None},
+    "test": {"accuracy": 0.9, "accuracy_interval": [0.8, 0.95], "balanced_accuracy": 0.85, "ece": None},
     "seconds": {"total": 12.0},
-    "kept": {"weights": "probe", "why": "no epoch beat it"},
+    "selected": {"checkpoint": "probe", "reason": "no epoch beat it"},
     "stopped": None,
 }
 
@@ -88,7 +88,7 @@ def memo(monkeypatch: pytest.MonkeyPatch) -> type[Memo]:
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
     (tmp_path / "run").mkdir()
-    (tmp_path / "run" / "data.json").write_text(json.dumps({"roles": {"fit": {"images": 10, "classes": {}}}}))
+    (tmp_path / "run" / "data.json").write_text(json.dumps({"roles": {"train": {"images": 10, "classes": {}}}}))
     return Run(tmp_path / "run")
 
 
@@ -113,7 +113,7 @@ def test_epochs_are_counted_over_all_phases_and_phases_are_marked(memo: type[Mem
         watching.epoch_done(epoch("tune", 2))
         watching.noted(Diverged("tune", 3))
         watching.report(METRICS)
-    assert memo.lies_there["open"] == [{"seed": 1, "model.name": "net", "images.fit": 10}]
+    assert memo.lies_there["open"] == [{"seed": 1, "model.name": "net", "images.train": 10}]
     first, second, third, last = memo.lies_there["write"]
     solved = {"validation_loss": 0.25, "validation_accuracy": 0.75, "seconds": 2.0, "phase": 0}
     assert first == (0, solved, {"phases": "phase 0 probe: fits the head on frozen features"})
@@ -124,16 +124,16 @@ def test_epochs_are_counted_over_all_phases_and_phases_are_marked(memo: type[Mem
     assert last[:2] == (
         2,
         {
-            "report/accuracy": 0.9,
-            "report/accuracy_low": 0.8,
-            "report/accuracy_high": 0.95,
-            "report/balanced_accuracy": 0.85,
-            "report/seconds": 12.0,
+            "test/accuracy": 0.9,
+            "test/accuracy_low": 0.8,
+            "test/accuracy_high": 0.95,
+            "test/balanced_accuracy": 0.85,
+            "total_seconds": 12.0,
         },
     )
     assert last[2] == {
         "warnings": "tune: the loss was no longer finite in epoch 3",
-        "kept": "probe: no epoch beat it",
+        "selected": "probe: no epoch beat it",
     }
     assert memo.lies_there["close"] == [(2, "finished")]
 
@@ -326,8 +326,8 @@ def test_a_killed_run_goes_on_in_the_same_series(image_folder: Path, tmp_path: P
     scalars = scalars_of(folder)
     assert scalars["validation_loss"] == truth
     assert [step for step, _ in scalars["lr/head"]] == [1, 2]
-    val = answer.metrics["val"]
-    assert scalars["report/accuracy_low"] == [(2, pytest.approx(val["accuracy_interval"][0]))]
+    val = answer.metrics["test"]
+    assert scalars["test/accuracy_low"] == [(2, pytest.approx(val["accuracy_interval"][0]))]
     assert len(texts_of(folder)["phases"]) == 3
     assert texts_of(folder)["status"] == [(2, "finished")]
     from mlflow.tracking import MlflowClient
@@ -337,7 +337,7 @@ def test_a_killed_run_goes_on_in_the_same_series(image_folder: Path, tmp_path: P
     assert [(m.step, m.value) for m in client.get_metric_history(run.info.run_id, "validation_loss")] == truth
     assert run.info.status == "FINISHED"
     assert run.data.params["phases.tune.epochs"] == "2"
-    assert run.data.metrics["report/accuracy"] == val["accuracy"]
+    assert run.data.metrics["test/accuracy"] == val["accuracy"]
 
 
 def test_a_place_that_cannot_be_written_does_not_end_training(image_folder: Path, tmp_path: Path):
@@ -345,7 +345,7 @@ def test_a_place_that_cannot_be_written_does_not_end_training(image_folder: Path
     places = [f"tensorboard:{tmp_path / 'file'}", f"mlflow:{tmp_path / 'file' / 'm.db'}"]
     notes = Notes()
     answer = train(options(image_folder), out=tmp_path / "run", track=places, observer=notes)
-    assert answer.metrics["val"]["accuracy"] == 1.0
+    assert answer.metrics["test"]["accuracy"] == 1.0
     stopped = [values["tracker"] for event, values in notes.seen if event == "tracker_stopped"]
     assert stopped == ["tensorboard", "mlflow"]
     assert "NotADirectoryError" in next(v["why"] for e, v in notes.seen if e == "tracker_stopped")

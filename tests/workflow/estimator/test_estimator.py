@@ -196,11 +196,11 @@ def test_the_figures_are_those_of_a_run_whose_report_images_were_never_learned_f
     fitted: HeadstartClassifier, images: np.ndarray
 ) -> None:
     data = fitted.run_.data()["images"]
-    assert (len(data["fit"]), len(data["select"]), len(data["report"])) == (12, 0, 4)
+    assert (len(data["train"]), len(data["validation"]), len(data["test"])) == (12, 0, 4)
     assert {path for paths in data.values() for path in paths} == {Path(path).as_posix() for path in images}
     assert fitted.metrics_ == fitted.run_.metrics()
-    assert fitted.metrics_["val"]["images"] == 4
-    assert fitted.metrics_["val"]["reported_on"] == "held-out 20% of the images"
+    assert fitted.metrics_["test"]["images"] == 4
+    assert fitted.metrics_["test"]["source"] == "held-out 20% of the images"
     assert fitted.bundle_ == fitted.run_.bundle
 
 
@@ -289,7 +289,7 @@ def test_out_keeps_every_fit_apart_and_a_run_there_can_be_resumed(
     assert unpickled.run_.folder == second.folder
     del model
     gc.collect()
-    assert headstart.resume(second.folder).metrics["val"]["accuracy"] == 1.0
+    assert headstart.resume(second.folder).metrics["test"]["accuracy"] == 1.0
 
 
 def refused(kind: type[Exception], x: Any, y: Any, **options: Any) -> str:

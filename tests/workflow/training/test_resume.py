@@ -39,7 +39,7 @@ def test_a_run_goes_on_from_another_folder(run: TrainResult, tmp_path: Path, mon
     settled = run.run.plan()
     monkeypatch.chdir("/")
     again = resume(tmp_path / "work" / "runs" / "first")
-    assert again.metrics["val"] == run.metrics["val"]
+    assert again.metrics["test"] == run.metrics["test"]
     assert again.metrics["engine"] == settled.engine
 
 
@@ -55,9 +55,9 @@ def test_images_that_were_moved_are_taken_where_they_are_said_to_be(
     assert said.endswith(f"if they were moved, say where they are: headstart train DATA --resume {folder}")
     monkeypatch.chdir(tmp_path)
     again = resume(folder, data="moved")
-    assert again.metrics["val"] == run.metrics["val"]
+    assert again.metrics["test"] == run.metrics["test"]
     monkeypatch.chdir("/")
-    assert resume(folder).metrics["val"] == run.metrics["val"], "it was remembered"
+    assert resume(folder).metrics["test"] == run.metrics["test"], "it was remembered"
 
 
 def test_other_images_are_refused_with_both_counts_and_hashes_and_change_nothing(run: TrainResult):

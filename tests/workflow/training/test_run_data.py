@@ -25,9 +25,9 @@ def test_other_roles_of_the_same_files_have_the_same_hash_of_files(image_folder:
     one, other, tuned = data_of(image_folder), data_of(image_folder, seed=1), data_of(image_folder, strategy="partial")
     assert one["content"] != other["content"], "the hash with roles"
     assert one["content_of"]["all"] == other["content_of"]["all"] == tuned["content_of"]["all"]
-    assert one["content_of"]["report"] != other["content_of"]["report"], "another seed, other test images"
-    assert one["content_of"]["report"] == tuned["content_of"]["report"]
-    assert one["content_of"]["fit"] != tuned["content_of"]["fit"]
+    assert one["content_of"]["test"] != other["content_of"]["test"], "another seed, other test images"
+    assert one["content_of"]["test"] == tuned["content_of"]["test"]
+    assert one["content_of"]["train"] != tuned["content_of"]["train"]
 
 
 @pytest.mark.parametrize("change", ["bytes", "name", "class"])

@@ -37,14 +37,14 @@ def test_from_a_folder_to_a_bundle_that_predicts(image_folder: Path, tmp_path: P
     answer = train(options(image_folder), out=tmp_path / "run")
     metrics = answer.metrics
     assert metrics == answer.run.metrics()
-    assert {"run", "bundle", "strategy", "model", "val", "seconds", "phases", "alarms"} <= set(metrics)
+    assert {"run", "bundle", "strategy", "model", "test", "seconds", "phases", "warnings"} <= set(metrics)
     assert metrics["model"] == "tf_efficientnet_lite0:in1k"
-    assert metrics["alarms"] == []
+    assert metrics["warnings"] == []
     assert metrics["seconds"]["total"] > 0
-    val = metrics["val"]
+    val = metrics["test"]
     assert val["accuracy"] == 1.0
     assert val["accuracy_interval"][0] < 1 == val["accuracy_interval"][1]
-    assert (val["reported_on"], val["selected_on"]) == ("held-out 20% of the images", "held-out 20% of train")
+    assert (val["source"], metrics["validation"]["source"]) == ("held-out 20% of the images", "held-out 20% of train")
     assert val["calibrated_on"] is None
     names = {p.name for p in answer.run.folder.iterdir()}
     assert names == {
@@ -58,7 +58,7 @@ def test_the_run_folder_says_who_did_what(image_folder: Path, tmp_path: Path):
     run = train(options(image_folder), out=tmp_path / "run").run
     data = run.data()
     assert data["classes"] == ["blue", "green"]
-    images = [set(data["images"][role]) for role in ("fit", "select", "report")]
+    images = [set(data["images"][role]) for role in ("train", "validation", "test")]
     assert sum(map(len, images)) == len(set.union(*images)) == 16
     assert Plan.read(run.folder / "plan.yaml").input.size == 32
     settled = run.plan()
@@ -72,8 +72,8 @@ def test_the_run_folder_says_who_did_what(image_folder: Path, tmp_path: Path):
     metrics = run.metrics()
     assert metrics is not None
     right = [row["right"] for row in chosen_by if row["kept"]]
-    assert np.mean(right) == metrics["kept"]["select_accuracy"]
-    assert {row["epoch"] for row in chosen_by if row["kept"]} == {metrics["kept"]["weights"]}
+    assert np.mean(right) == metrics["validation"]["accuracy"]
+    assert {row["epoch"] for row in chosen_by if row["kept"]} == {metrics["selected"]["checkpoint"]}
     assert run.threads() == torch.get_num_threads()
     assert run.events()[-1].name == "checkpoint_selected"
 
@@ -121,9 +121,9 @@ def test_every_strategy_goes_the_whole_way(image_folder: Path, tmp_path: Path, s
     epochs = None if strategy == "feature_extraction" else 1
     metrics = train(options(image_folder, strategy=strategy, epochs=epochs), out=tmp_path / "run").metrics
     assert [phase["name"] for phase in metrics["phases"]] == phases
-    assert metrics["alarms"] == []
+    assert metrics["warnings"] == []
     if strategy != "scratch":  # one epoch teaches random weights nothing
-        assert metrics["val"]["accuracy"] == 1.0
+        assert metrics["test"]["accuracy"] == 1.0
 
 
 @pytest.mark.slow
@@ -132,7 +132,7 @@ def test_a_scratch_run_is_resumed_without_weights(image_folder: Path, tmp_path: 
     with pytest.raises(RunError, match=r"before one epoch was judged.*go on with: headstart train --resume"):
         train(asked, out=tmp_path / "run")  # there is no probe to fall back on
     finished = resume(tmp_path / "run", budget_seconds=float("inf"))
-    assert finished.metrics["kept"]["probe_select_accuracy"] is None
+    assert finished.metrics["selected"]["probe_validation_accuracy"] is None
     assert [phase["epochs_run"] for phase in finished.metrics["phases"]] == [2]
     whole = train(options(image_folder, strategy="scratch", epochs=2), out=tmp_path / "whole")
     assert same_weights(whole.run.bundle, tmp_path / "run" / "bundle")
@@ -208,7 +208,7 @@ def test_a_budget_ends_in_a_bundle_and_the_resume_command(
     answer = train(asked, out=tmp_path / "run")
     assert answer.metrics["stopped"] == "budget"
     assert answer.metrics["resume"] == f"headstart train --resume {tmp_path / 'run'}"
-    assert answer.metrics["val"]["accuracy"] > 0
+    assert answer.metrics["test"]["accuracy"] > 0
     finished = resume(tmp_path / "run", budget_seconds=float("inf"))
     assert finished.metrics["stopped"] is None
     assert [phase["epochs_run"] for phase in finished.metrics["phases"]] == [0, 3, 3, 3]
@@ -314,9 +314,9 @@ def test_ants_and_bees_at_low_resolution_stay_near_what_the_readme_says(real_dat
     """At 128 pixels, to be quick: 0.92 on 153 images when this was written; at 224 it is 0.948."""
     data = DataPlan(source=str(real_data / "hymenoptera.tar"))
     metrics = train(Request(data, input_size=128, strategy="feature_extraction"), out=tmp_path / "run").metrics
-    assert metrics["val"]["images"] == 153
-    assert metrics["val"]["accuracy"] >= 0.88
-    assert metrics["val"]["reported_on"] == "val"
+    assert metrics["test"]["images"] == 153
+    assert metrics["test"]["accuracy"] >= 0.88
+    assert metrics["test"]["source"] == "val"
 
 
 @pytest.mark.realdata
@@ -326,8 +326,8 @@ def test_strategies_on_real_images_stay_above_the_probes_interval(real_data: Pat
     data = DataPlan(source=str(real_data / "hymenoptera.tar"), limit_train="30/class", limit_test="30/class")
     asked = Request(data, strategy=strategy, epochs=1, input_size=64)
     metrics = train(asked, out=tmp_path / "run").metrics
-    assert metrics["val"]["images"] == 60
-    assert metrics["val"]["accuracy"] >= 0.65
+    assert metrics["test"]["images"] == 60
+    assert metrics["test"]["accuracy"] >= 0.65
     moved = [phase for phase in metrics["phases"] if phase["kind"] == "train"]
     assert all(phase["epochs_run"] == 1 for phase in moved)
 
@@ -354,6 +354,6 @@ def test_a_second_head_computes_no_image_again(
     first = train(options(folder, strategy="feature_extraction"), out=tmp_path / "first")
     monkeypatch.setattr(activations, "outputs_of", lambda *args: pytest.fail("computed again"))
     again = train(options(folder, strategy="feature_extraction"), out=tmp_path / "again")
-    assert again.metrics["val"] == first.metrics["val"]
+    assert again.metrics["test"] == first.metrics["test"]
     other = options(folder, strategy="feature_extraction", head_solver="ridge")
-    assert train(other, out=tmp_path / "ridge").metrics["val"]["images"] == first.metrics["val"]["images"]
+    assert train(other, out=tmp_path / "ridge").metrics["test"]["images"] == first.metrics["test"]["images"]

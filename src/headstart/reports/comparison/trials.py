@@ -72,7 +72,7 @@ def _class_table(comparison: ComparisonFacts) -> Html:
     run = next(iter(comparison.runs.values()), None)
     if run is None:
         return paragraph(f"Classes: {wording.listed(comparison.result['data']['classes'], most=40)}.")
-    roles = [(role, name) for role, name in (("fit", "train"), ("select", "validation"), ("report", "test"))]
+    roles = [(role, role) for role in ("train", "validation", "test")]
     roles = [(role, name) for role, name in roles if run.data["roles"].get(role, {}).get("images")]
     rows = [[name, *(f"{run.data['roles'][r]['classes'].get(name, 0):,}" for r, _ in roles)] for name in run.classes]
     says = "Images by class and role in the first trial"

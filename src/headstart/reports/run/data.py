@@ -10,7 +10,7 @@ from headstart.html.page import Section, fold, paragraph, table
 from headstart.runs.record import RunFacts
 from headstart.runs.warnings import DataFinding
 
-_ROLES = (("fit", "to learn from"), ("select", "to choose on"), ("report", "to report"))
+_ROLES = (("train", "training"), ("validation", "validation"), ("test", "test"))
 _MOST_UNREADABLE = 200
 _MOST_GROUPS = 200
 
@@ -26,9 +26,8 @@ def data_section(run: RunFacts) -> Section:
 def _roles_sentence(run: RunFacts) -> str:
     data = run.data
     return (
-        f"The network learned from {count_text(run.images('fit'), 'image')}; choices were made on: "
-        f"{data['selected_on']}. The {count_text(run.images('report'), 'image')} that report "
-        f"({data['reported_on']}) were kept apart from both."
+        f"Training set: {count_text(run.images('train'), 'image')}. Validation set: {data['validation_source']}. "
+        f"Test set: {count_text(run.images('test'), 'image')} ({data['test_source']}), used for the final figures only."
     )
 
 
@@ -43,7 +42,7 @@ def _counts(run: RunFacts) -> Html:
 
 def _groups(run: RunFacts) -> Html:
     groups = run.data.get("groups")
-    total = sum(run.images(role) for role in ("fit", "select", "report"))
+    total = sum(run.images(role) for role in ("train", "validation", "test"))
     if not groups or groups >= total:
         return paragraph("Every image stands alone: none was said to belong with another.", style="small")
     return paragraph(

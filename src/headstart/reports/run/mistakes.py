@@ -64,7 +64,7 @@ def confusion_section(run: RunFacts, pictures: Pictures = NO_PICTURES) -> Sectio
     """The matrix, and the images behind every cell."""
     if run.metrics is None:
         return None
-    counts = run.metrics["val"]["confusion"]
+    counts = run.metrics["test"]["confusion"]
     behind: dict[Cell, list[Prediction]] = defaultdict(list)
     for one in run.predictions:
         behind[one.label, one.predicted].append(one)
@@ -164,7 +164,7 @@ def classes_section(run: RunFacts) -> Section | None:
     """Figures of each class, recall with its interval."""
     if run.metrics is None:
         return None
-    per_class = run.metrics["val"]["per_class"]
+    per_class = run.metrics["test"]["per_class"]
     ends = [end for row in per_class.values() for end in (row["recall_interval"] or ())]
     axis = share_axis(ends or [0.0, 1.0])
     rows: list[list[str | None]] = [

@@ -42,7 +42,7 @@ def what_it_is(run: RunFacts) -> str:
 
 
 def _judged(run: RunFacts, metrics: Values) -> Html:
-    val = metrics["val"]
+    val = metrics["test"]
     low, high = val["accuracy_interval"]
     counted = counted_text(val["images"], val.get("counted", "images"), val.get("groups"))
     parts = [
@@ -60,10 +60,10 @@ def _judged(run: RunFacts, metrics: Values) -> Html:
         paragraph(
             f"The run trained {what_it_is(run)} from {_network(run)}, by the strategy ",
             tag("strong", wording.titled(run.plan["strategy"])),
-            f". The {count_text(val['images'], 'image')} of this figure ({val['reported_on']}) took no part in "
-            f"training or choosing. Choices were made on: {val['selected_on']}.",
+            f". The {count_text(val['images'], 'image')} of this figure ({val['source']}) took no part in "
+            f"training or choosing. Choices were made on: {metrics['validation']['source']}.",
         ),
-        paragraph(tag("strong", f"Kept: {_kept_name(run, metrics)}. "), _sentence(metrics["kept"]["why"])),
+        paragraph(tag("strong", f"Kept: {_kept_name(run, metrics)}. "), _sentence(metrics["selected"]["reason"])),
         _unused(metrics),
         _more_to_come(run, metrics),
         _cautions(run, metrics),
@@ -101,7 +101,7 @@ def _network(run: RunFacts) -> str:
 
 def _kept_name(run: RunFacts, metrics: Values) -> str:
     kept = run.selected
-    return str(metrics["kept"]["weights"]) if kept is None else _candidate(kept)
+    return str(metrics["selected"]["checkpoint"]) if kept is None else _candidate(kept)
 
 
 def _candidate(epoch: Epoch) -> str:
@@ -116,7 +116,7 @@ def _sentence(text: str) -> str:
 
 
 def _unused(metrics: Values) -> Html:
-    unused = metrics["kept"].get("unused_tuning")
+    unused = metrics["selected"].get("unused_tuning")
     return paragraph(_sentence(unused["text"])) if unused else NOTHING
 
 
@@ -133,12 +133,12 @@ def _more_to_come(run: RunFacts, metrics: Values) -> Html:
 def _cautions(run: RunFacts, metrics: Values) -> Html:
     """What the reader should know before trusting the figure."""
     above = {finding["what"] for finding in metrics.get("findings", ())}
-    found = [f"{alarm['text']} (alarm)." for alarm in metrics.get("alarms", ()) if alarm.get("alarm") not in above]
-    low, high = metrics["val"]["accuracy_interval"]
+    found = [f"{one['text']}." for one in metrics.get("warnings", ()) if one.get("kind") not in above]
+    low, high = metrics["test"]["accuracy_interval"]
     if high - low > _WIDE_INTERVAL:
         found.append(
             f"The interval is {100 * (high - low):.0f} points wide, because only "
-            f"{count_text(metrics['val']['images'], 'image')} report."
+            f"{count_text(metrics['test']['images'], 'image')} report."
         )
     if run.largest_share is not None and low <= run.largest_share:
         found.append("The interval reaches down to what always naming the largest class gives.")
@@ -151,13 +151,16 @@ def _cautions(run: RunFacts, metrics: Values) -> Html:
 
 
 def _tiles(run: RunFacts, metrics: Values) -> Html:
-    tested = [item for item in metrics["val"]["per_class"].items() if item[1]["images"]]
+    tested = [item for item in metrics["test"]["per_class"].items() if item[1]["images"]]
     weakest = min(tested, key=lambda item: item[1]["recall"], default=None)
     tiles = [
-        ("to learn from", count_text(run.images("fit"), "image")),
-        ("to choose on", count_text(run.images("select"), "image") if run.images("select") else "out of fold"),
-        ("to report", count_text(run.images("report"), "image")),
-        ("balanced accuracy", wording.percent(metrics["val"]["balanced_accuracy"])),
+        ("training set", count_text(run.images("train"), "image")),
+        (
+            "validation set",
+            count_text(run.images("validation"), "image") if run.images("validation") else "out-of-fold in train",
+        ),
+        ("test set", count_text(run.images("test"), "image")),
+        ("balanced accuracy", wording.percent(metrics["test"]["balanced_accuracy"])),
         ("input", f"{run.plan['input']['size']} px"),
         ("time in all", wording.duration(metrics["seconds"]["total"])),
     ]
@@ -181,8 +184,8 @@ def _unfinished(run: RunFacts) -> Html:
             paragraph(
                 f"The best candidate so far is {_candidate(best)}, with "
                 f"{wording.percent(best.row.validation_accuracy)} on the "
-                f"images that choose ({run.data['selected_on']}). That figure chose among candidates, so it "
-                f"flatters; the {count_text(run.images('report'), 'image')} that report have not been looked at."
+                f"validation images ({run.data['validation_source']}). That figure chose among candidates, so it "
+                f"flatters; the {count_text(run.images('test'), 'image')} that report have not been looked at."
             ),
             paragraph("Go on with:"),
             command(run.resume_command),

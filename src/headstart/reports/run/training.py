@@ -28,7 +28,7 @@ def curves_section(run: RunFacts) -> Section:
 
 
 def _intro(run: RunFacts, solved: Epoch | None) -> str:
-    images = f"{count_text(run.validation_images, 'image')} ({run.data['selected_on']})"
+    images = f"{count_text(run.validation_images, 'image')} ({run.data['validation_source']})"
     if not any(epoch.number for epoch in run.epochs):
         assert solved is not None
         return (
@@ -105,7 +105,7 @@ def _alarms(run: RunFacts) -> Html:
     if not any(epoch.number for epoch in run.epochs):
         return NOTHING
     noted = [line.event.sentence() for line in run.events if isinstance(line.event, PhaseWarning)]
-    alarms = [alarm["text"] for alarm in (run.metrics or {}).get("alarms") or ()] or noted
+    alarms = [alarm["text"] for alarm in (run.metrics or {}).get("warnings") or ()] or noted
     if not alarms:
         return paragraph(tag("span", "no alarm", class_="chip good"), " Every group that should learn moved.")
     return notice("Alarms", tag("ul", *(tag("li", f"{alarm}.") for alarm in alarms)))

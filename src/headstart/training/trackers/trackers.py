@@ -41,7 +41,7 @@ _MEMORY = "trackers.json"
 _SCHEMA = 1
 _MARKER = "validation_loss"
 """Every epoch has it, so the last step of this one is the last step of all."""
-_REPORTED = "report/accuracy"
+_REPORTED = "test/accuracy"
 _FROM_REPORT = ("accuracy", "balanced_accuracy", "log_loss", "images")
 _DATABASE = re.compile(r".+\.(db|sqlite3?)")
 
@@ -250,15 +250,15 @@ class Tracker(Observer):
             if self._texts:
                 self._write(self._last_step, {})
             return
-        val = self._report["val"]
-        scalars = {f"report/{name}": val[name] for name in _FROM_REPORT if isinstance(val.get(name), int | float)}
+        val = self._report["test"]
+        scalars = {f"test/{name}": val[name] for name in _FROM_REPORT if isinstance(val.get(name), int | float)}
         low, high = val["accuracy_interval"]
-        scalars |= {"report/accuracy_low": low, "report/accuracy_high": high}
-        scalars["report/seconds"] = self._report["seconds"]["total"]
+        scalars |= {"test/accuracy_low": low, "test/accuracy_high": high}
+        scalars["total_seconds"] = self._report["seconds"]["total"]
         if self._report["stopped"]:
             self._mark("ended", f"stopped by the {self._report['stopped']}")
-        kept = self._report["kept"]
-        self._mark("kept", f"{kept['weights']}: {kept['why']}")
+        selected = self._report["selected"]
+        self._mark("selected", f"{selected['checkpoint']}: {selected['reason']}")
         self._write(self._last_step, scalars, marker=_REPORTED)
 
     def _each(self, act: Callable[[Sink], object]) -> None:

@@ -71,7 +71,7 @@ class HeadstartClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     `fit` does what `headstart train` does with a table of these images and labels: it divides the images into a
     training, a validation and a test set, makes a plan, trains, and evaluates once. The test set is a share of every
-    class (`test_fraction`) and is used for nothing else; `metrics_["val"]` holds its figures. The head of the selected
+    class (`test_fraction`) and is used for nothing else; `metrics_["test"]` holds its figures. The head of the selected
     checkpoint is fitted again on all other images. Which images are in the test set depends on the seed and on the
     paths (of images in memory: on their positions).
 

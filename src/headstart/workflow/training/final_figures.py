@@ -72,13 +72,12 @@ def final_figures(
         "model": plan.model.name,
         "engine": plan.engine,
         "findings": [finding.to_dict() for finding in findings],
-        "val": {
-            **judged.figures,
-            "reported_on": roles.test_source,
-            "selected_on": roles.validation_source,
-            "calibrated_on": None,
+        "test": {**judged.figures, "source": roles.test_source, "calibrated_on": None},
+        "validation": {
+            "accuracy": outcome.chosen_accuracy,
+            **(validation.to_dict() if validation is not None else {}),
+            "source": roles.validation_source,
         },
-        "validation": None if validation is None else validation.to_dict(),
         "seconds": {
             "total": time.monotonic() - started,
             **{f"phase {row.name}": row.seconds for row in outcome.phases},
@@ -86,8 +85,8 @@ def final_figures(
         "estimates": timing.comparison(),
         "phases": [row.to_dict() for row in outcome.phases],
         "epochs": [row.to_dict() for row in outcome.progress.rows],
-        "kept": _selected(outcome),
-        "alarms": [*_alarms(findings), *outcome.progress.alarms],
+        "selected": _selected(outcome),
+        "warnings": [*_warnings(findings), *outcome.progress.alarms],
         "unreadable": data.facts.unreadable,
         "reasons": plan.reasons,  # with what training settled
         "stopped": outcome.stopped,
@@ -102,10 +101,9 @@ def _selected(outcome: Outcome) -> dict[str, Any]:
     from headstart.training.below_probe import unused_tuning
 
     return {
-        "weights": outcome.chosen,
-        "why": outcome.why,
-        "select_accuracy": outcome.chosen_accuracy,
-        "probe_select_accuracy": outcome.probe_accuracy,
+        "checkpoint": outcome.chosen,
+        "reason": outcome.why,
+        "probe_validation_accuracy": outcome.probe_accuracy,
         "unused_tuning": unused_tuning(outcome.phases, outcome.chosen),
     }
 
@@ -147,7 +145,7 @@ def _validation(data: CheckedData, outcome: Outcome) -> Sample | None:
     )
 
 
-def _alarms(findings: list[Finding]) -> list[dict[str, str]]:
+def _warnings(findings: list[Finding]) -> list[dict[str, str]]:
     """The findings that speak against the figures themselves."""
     return [
         {"kind": finding.what, "text": f"{finding.evidence}; {finding.remedy}"}

@@ -106,7 +106,7 @@ class TrainResult:
 
     @property
     def _test(self) -> dict[str, Any]:
-        figures: dict[str, Any] = self.metrics["val"]
+        figures: dict[str, Any] = self.metrics["test"]
         return figures
 
     def __repr__(self) -> str:

@@ -23,7 +23,7 @@ def data_json(source: str, data: CheckedData, spec: InputSpec) -> dict[str, Any]
         spec: What the network sees of an image.
     """
     roles = data.roles
-    named = {"fit": roles.train, "select": roles.validation, "report": roles.test}
+    named = {"train": roles.train, "validation": roles.validation, "test": roles.test}
     sizes = Counter(data.groups.values())
     return {
         "source": source,
@@ -38,8 +38,8 @@ def data_json(source: str, data: CheckedData, spec: InputSpec) -> dict[str, Any]
             for role, records in named.items()
         },
         "images": {role: [record.id for record in records] for role, records in named.items()},
-        "selected_on": roles.validation_source,
-        "reported_on": roles.test_source,
+        "validation_source": roles.validation_source,
+        "test_source": roles.test_source,
         "unreadable": data.facts.unreadable,
         "view": view_facts(data.facts.sizes, spec),
         "findings": [finding.to_dict() for finding in image_checks.find_image_findings(data.dataset, data.facts, spec)],

@@ -9,16 +9,16 @@ METRICS = {
     "run": "runs/my photos",
     "bundle": "runs/my photos/bundle",
     "findings": [{"level": "warning", "evidence": "twins", "remedy": "remove them"}],
-    "val": {
+    "test": {
         "accuracy": 0.9,
         "accuracy_interval": [0.6, 0.98],
         "balanced_accuracy": 0.88,
         "images": 10,
         "counted": "groups",
         "groups": 4,
-        "reported_on": "held-out 20 %",
-        "selected_on": "out-of-fold in train",
+        "source": "held-out 20 %",
     },
+    "validation": {"accuracy": 0.875, "source": "out-of-fold in train"},
     "phases": [
         {
             "name": "probe",
@@ -30,7 +30,7 @@ METRICS = {
             "ended": "solved",
         }
     ],
-    "kept": {"weights": "probe", "why": "nothing beat it"},
+    "selected": {"checkpoint": "probe", "reason": "nothing beat it"},
     "unreadable": {"a.jpg": "cut"},
     "reasons": {"phases": "few images", "domain": "the default"},
     "seconds": {"total": 12.3},

@@ -34,7 +34,7 @@ def _result_lines(metrics: Mapping[str, Any]) -> list[str]:
     """Accuracy, where the bundle lies, and what to type next."""
     run = shlex.quote(metrics["run"])
     lines = [
-        accuracy_text(metrics["val"], noun="test image"),
+        accuracy_text(metrics["test"], noun="test image"),
         f"bundle: {metrics['bundle']}",
         f"next:   headstart predict {run} IMAGES -o predictions.csv",
     ]
@@ -45,12 +45,12 @@ def _result_lines(metrics: Mapping[str, Any]) -> list[str]:
 
 def _detail_lines(metrics: Mapping[str, Any]) -> list[str]:
     """What the accuracy was measured on, which checkpoint it is of, and how long it took."""
-    test, selected = metrics["val"], metrics["kept"]
+    test, selected = metrics["test"], metrics["selected"]
     lines = [
         balanced_text(test),
-        f"test set: {test['reported_on']}",
-        f"validation set: {test['selected_on']}",
-        f"selected checkpoint: {selected['weights']} - {selected['why']}",
+        f"test set: {test['source']}",
+        f"validation set: {metrics['validation']['source']}",
+        f"selected checkpoint: {selected['checkpoint']} - {selected['reason']}",
     ]
     if unused := selected.get("unused_tuning"):
         lines.append(f"note: {unused['text']}")
