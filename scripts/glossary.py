@@ -146,6 +146,10 @@ ORDINARY: Final = (
 EXCEPTIONS: Final[dict[str, frozenset[str]]] = {
     "src/headstart/input_spec.py": frozenset({"border"}),  # the border of a letterboxed image
     "src/headstart/engine/store/store.py": frozenset({"border"}),  # a name on disk, part of every address
+    "src/headstart/data/preprocess.py": frozenset({"border"}),  # the crop mode of timm
+    "src/headstart/networks/cards/describe.py": frozenset({"border"}),
+    "src/headstart/comparison/grid.py": frozenset({"vary"}),  # the key of a grid: what a sweep varies
+    "src/headstart/comparison/questions.py": frozenset({"vary"}),
 }
 """File -> words that have their ordinary meaning there."""
 

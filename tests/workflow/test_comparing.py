@@ -32,7 +32,7 @@ from headstart.reports.comparison.report import comparison_page
 from headstart.runs.observers import Observer
 from headstart.training.stopping import StopRequest
 from headstart.workflow import trial as trial_module
-from headstart.workflow.comparing import Watcher, _validated, compare, resume_comparison
+from headstart.workflow.comparing import Watcher, _common_validation, compare, resume_comparison
 from headstart.workflow.trial import TrialTask
 
 SMALL = {"input_size": 32, "batch_size": 4}
@@ -120,10 +120,10 @@ def test_from_a_question_to_an_answer(image_folder: Path, tmp_path: Path):
 
 
 def test_all_variants_are_validated_in_the_same_way():
-    assert _validated(["head only", "head only"], values=10) == "auto"
-    assert _validated(["tuned", "tuned"], values=10**9) == "auto", "both hold out by themselves"
-    assert _validated(["head only", "tuned"], values=10) == "held_out"
-    assert _validated(["head only", "head only"], values=10**9) == "held_out", "else each in a sample of its own"
+    assert _common_validation(["head only", "head only"], values=10) == "auto"
+    assert _common_validation(["tuned", "tuned"], values=10**9) == "auto", "both hold out by themselves"
+    assert _common_validation(["head only", "tuned"], values=10) == "held_out"
+    assert _common_validation(["head only", "head only"], values=10**9) == "held_out", "else each in a sample of its own"
 
 
 def test_inference_is_measured_once_for_one_network(image_folder: Path, tmp_path: Path):

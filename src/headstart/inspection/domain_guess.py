@@ -146,7 +146,7 @@ _SEEN: dict[PixelKind, str] = {
     "grey shape": "grey, many tones, one large shape: radiographs, grey photographs and parts look so",
     "grey texture": "grey, texture without one large shape: surfaces, tissue and grey scans look so",
     "pale texture": "square, pale, texture without one large shape: scenes from above and surfaces look so",
-    "other": "like no kind that can be told from pixels",
+    "other": "like no kind that pixels reveal",
 }
 
 _WORDS: dict[Domain, tuple[str, ...]] = {

@@ -42,7 +42,7 @@ def comparison_result_card(comparison: ComparisonFacts) -> Html:
     if not result["finished"]:
         parts.append(_unfinished(comparison))
     parts += [_cautions(comparison), _once_more(comparison), _tiles(comparison)]
-    return tag("section", joined(parts), class_="card answer", id="result", aria_label="Result")
+    return tag("section", joined(parts), class_="card result", id="result", aria_label="Result")
 
 
 def _chosen(comparison: ComparisonFacts, chosen: Values) -> list[Html]:

@@ -19,7 +19,7 @@ _WIDE_INTERVAL = 0.1
 def run_answer(run: RunFacts) -> Html:
     """The answer, or how far an unfinished run is."""
     body = _judged(run, run.metrics) if run.metrics is not None else _unfinished(run)
-    return tag("section", body, class_="card answer", id="result", aria_label="Result")
+    return tag("section", body, class_="card result", id="result", aria_label="Result")
 
 
 def run_title(run: RunFacts) -> str:
