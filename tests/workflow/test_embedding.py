@@ -94,8 +94,8 @@ def test_views_are_those_of_training(image_folder: Path, tmp_path: Path, no_engi
     filled = fill_store(EmbedOptions(str(image_folder), input_size=SIZE, layer="stage6", views=2))
     assert (filled.figures["cut_point"], filled.figures["computed"]) == ("before stage6", 48)
     assert len(filled.plain) == 16
-    assert len(filled.varied) == 32
-    first, second = (filled.varied.take(np.arange(16) + 16 * number)[0] for number in (0, 1))
+    assert len(filled.augmented) == 32
+    first, second = (filled.augmented.take(np.arange(16) + 16 * number)[0] for number in (0, 1))
     assert not np.allclose(first, second)
 
 
@@ -106,7 +106,7 @@ def test_a_map_is_flattened(image_folder: Path):
     assert maps.ndim == 4
     assert np.array_equal(found.features, maps.reshape(16, -1))
     assert found.views.shape == (1, 16, found.features.shape[1])
-    assert np.array_equal(found.views[0], filled.varied.take(np.arange(16))[0].reshape(16, -1))
+    assert np.array_equal(found.views[0], filled.augmented.take(np.arange(16))[0].reshape(16, -1))
 
 
 def test_what_cannot_be_read_is_left_out_and_named(image_folder: Path):

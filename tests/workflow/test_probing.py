@@ -81,7 +81,7 @@ def test_a_run_that_left_its_backbone_has_not_moved(
     reads.clear()
     found = probe(image_folder, run=run).to_dict()
     assert [row["cka"] for row in found["groups"]] == pytest.approx([1] * 8, abs=1e-6)
-    assert "left its backbone as it was pretrained" in found["sentence"]
+    assert "did not change its backbone" in found["sentence"]
     assert (found["input_size"], found["run"]) == (32, str(run))
     assert set(reads.values()) == {1}
     assert sum(images) == 2 * 12
@@ -153,7 +153,7 @@ def test_a_run_of_other_images_or_another_seed_is_refused_in_one_line(
     image_folder.rename(tmp_path / "gone")
     make_folder("images").joinpath("blue").rename(tmp_path / "images" / "brown")
     (tmp_path / "images" / "green").rename(tmp_path / "images" / "grey")
-    with pytest.raises(DataError, match=r"holds none of the images that .*run has learned from"):
+    with pytest.raises(DataError, match=r"holds none of the training images of .*run"):
         probe(image_folder, run=run)
 
 
@@ -175,7 +175,7 @@ def test_what_training_moved_is_seen(make_folder: Callable[..., Path], tmp_path:
     run = trained(folder, tmp_path / "run", strategy="scratch", epochs=1)
     found = probe(folder, run=run / "bundle", model="tf_efficientnet_lite0").to_dict()
     assert min(row["cka"] for row in found["groups"]) < 0.9
-    assert "Tuning moved" in found["sentence"]
+    assert "Fine-tuning changed" in found["sentence"]
 
 
 @pytest.mark.slow

@@ -91,7 +91,7 @@ def test_more_images_than_a_round_are_halved(make_folder: Callable[..., Path], p
     answer = headstart.shortlist(folder, [*LITES, "tf_efficientnet_lite2"], keep=1)
     assert [each.images for each in answer.rounds] == [64, 120]
     assert answer.models[0].startswith("tf_efficientnet_lite1")
-    assert answer.rounds[0].left
+    assert answer.rounds[0].dropped
     assert len(pretended) == 3 + len(answer.rounds[1].scores)
     few = headstart.shortlist(folder, LITES, images=30)
     assert few.figures["images"] == 30
@@ -109,7 +109,7 @@ def test_copies_and_groups_stay_in_one_fold(image_folder: Path, pretended: list,
         folds.append(by_group)
         return found
 
-    monkeypatch.setattr(shortlisting, "dealt_folds", spy)
+    monkeypatch.setattr(shortlisting, "stratified_folds", spy)
     (image_folder / "blue" / "copy.png").write_bytes((image_folder / "blue" / "03.png").read_bytes())
     answer = headstart.shortlist(image_folder, LITES, group=r"/\d(\d)\.")
     assert all(len(found) == 1 for found in folds[0].values())
@@ -158,7 +158,7 @@ def test_networks_that_cannot_be_had_are_skipped_with_the_reason(image_folder: P
     answer = headstart.shortlist(image_folder, [*LITES, "torchvision/resnet18"])
     assert list(answer.skipped.values()) == ["its weights cannot be downloaded"]
     assert len(answer.ranking) == 2
-    with pytest.raises(ModelError, match="none of 1 networks can be had"):
+    with pytest.raises(ModelError, match="none of 1 networks can be run"):
         headstart.shortlist(image_folder, ["torchvision/resnet18"])
 
 
