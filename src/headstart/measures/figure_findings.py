@@ -114,6 +114,7 @@ def validation_gap(
         return []
     # Bonferroni: the error of one interval is divided among the candidates, any of which may have been chosen.
     level = 1 - (1 - _GAP_LEVEL) / max(1, candidates)
+    # Grouped images tell less than their number: the interval counts groups, and so does the finding.
     sides = (validation.correct, validation.together), (test.correct, test.together)
     low, high = unpaired_difference_interval(*sides, level=level)
     gap = validation.accuracy - test.accuracy
@@ -140,6 +141,8 @@ def _causes(validation: Sample, test: Sample, gap: float, num_classes: int, divi
     causes = []
     if (moved := _at_test_shares(validation, test, num_classes)) is not None:
         shares = "classes have other shares in test"
+        # Causes the user can check come first; a shift in class shares is named only if it explains a quarter of the
+        # gap.
         if abs(moved - validation.accuracy) >= 0.25 * abs(gap):
             shares += f": with those, validation accuracy would be {moved:.3f}"
             causes.append(shares)

@@ -61,6 +61,7 @@ def inference_of(classifier: Classifier, spec: InputSpec, *, seed: int = 0) -> I
     images = _noise(spec, seed)
     eager = EagerEngine(classifier.network.eval())
     one = _timed(lambda: eager.run(images[:1]))
+    # The engine that evaluate would choose for many images; timing something else would promise what no command does.
     engine = _engine(classifier, images)
     many = _timed(lambda: eager.run(images) if engine is None else _logits(classifier, engine, images))
     name = "torch" if engine is None else engine.name
@@ -70,7 +71,9 @@ def inference_of(classifier: Classifier, spec: InputSpec, *, seed: int = 0) -> I
         engine=name,
         input_size=spec.size,
         threads=torch.get_num_threads(),
+        # One unstable figure makes the pair unstable: they are read together.
         stability="unstable" if "unstable" in (one.stability, many.stability) else "stable",
+        # From the slowest round to the quickest: throughput is the inverse of time.
         images_per_second_range=(round(MANY_IMAGES / many.slowest, 2), round(MANY_IMAGES / many.quickest, 2)),
         one_image_ms_range=(round(1000 * one.quickest, 3), round(1000 * one.slowest, 3)),
     )

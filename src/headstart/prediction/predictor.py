@@ -79,6 +79,7 @@ class Predictor:
             MissingExtraError: torch is not installed.
         """
         require("torch", extra="train")
+        # Imported here: `load` and `--help` must not wait for torch.
         from headstart.engine.prefix.depth_features import with_depths
         from headstart.machine import best_device
 
@@ -102,9 +103,11 @@ class Predictor:
             DataError: a path does not exist or is a folder, or it is no image.
             InputError: an array of another type or shape, or another kind of object; a ValueError too.
         """
+        # A single pixel array has at most three axes; four are a batch, for which predict_many is meant.
         if isinstance(image, list | tuple | set | dict) or (isinstance(image, np.ndarray) and image.ndim > 3):
             what = f"image is a {type(image).__name__} of {len(image)}"
             raise InputError(what, expected="one image", remedy="use predict_many")
+        # Checked before it is read: the message should name the remedy, not fail on the folder's first file.
         if isinstance(image, str | os.PathLike) and is_folder(image):
             raise DataError(f"{image} is a folder", expected="one image file", remedy="use predict_many")
         records = records_of([image])

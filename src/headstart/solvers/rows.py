@@ -84,6 +84,7 @@ class StoppableRows:
     def blocks(self) -> Iterator[tuple[int, Matrix]]:
         """The same blocks."""
         for start, block in self._rows.blocks():
+            # Checked before every block, so that Ctrl-C ends a pass within milliseconds, however many rows there are.
             self._check_stop()
             yield start, block
 
@@ -124,6 +125,7 @@ class ChainedRows:
         """Those of each source in turn."""
         for offset, source in zip(self._starts[:-1], self._sources, strict=True):
             for start, block in source.blocks():
+                # Offsets turn a source's row numbers into those of the chain; blocks never span two sources.
                 yield int(offset) + start, block
 
     def subset(self, positions: Positions) -> MatrixRows:

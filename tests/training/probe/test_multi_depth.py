@@ -136,7 +136,7 @@ def test_the_network_answers_as_the_solved_head_and_so_does_its_bundle(
 
         monkeypatch.setattr(Candidate, "p_value_against", lambda self, other: 0.0)
     solved = fit_probe(
-        ActivationSource(classifier, images), ProbePhase(strength=0.1), seed=0, significance_level=significance_level
+        ActivationSource(classifier, images), ProbePhase(l2_penalty=0.1), seed=0, significance_level=significance_level
     )
     expected = "multi_depth" if significance_level == 1.0 else "linear"
     assert f"kept the {expected} head" in solved.summary

@@ -44,7 +44,7 @@ def test_without_select_images_the_probe_is_judged_out_of_fold(prepare: Callable
 
 def test_a_given_strength_is_used(prepare: Callable):
     task = prepare(strategy="feature_extraction")
-    solved = fit_probe(ActivationSource(task.classifier(), task.images), ProbePhase(strength=0.5), seed=0)
+    solved = fit_probe(ActivationSource(task.classifier(), task.images), ProbePhase(l2_penalty=0.5), seed=0)
     assert solved.strength == 0.5
 
 
@@ -171,7 +171,7 @@ def test_weights_of_images_reach_the_solved_head_and_its_refit(prepare: Callable
     def worst() -> float:
         return float(np.abs(softmax(logits_of(classifier, records, images.spec).astype(np.float64)) - wanted).max())
 
-    phase = ProbePhase(strength=0.1)
+    phase = ProbePhase(l2_penalty=0.1)
     fit_probe(ActivationSource(classifier, images), phase, seed=0)
     assert worst() < 1e-3
     fit_probe(ActivationSource(classifier, task.images), phase, seed=0)
