@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from headstart.arrays import Doubles, Floats, Labels
 from headstart.solvers.axes import rotated
 from headstart.solvers.in_memory import choose_rotated, solve_rotated
-from headstart.solvers.linear_head import Labels, LinearHead, Matrix, PenaltyChoice
+from headstart.solvers.linear_head import LinearHead, PenaltyChoice
 from headstart.solvers.logistic import L2_PENALTIES
-from headstart.solvers.moments import Weights
 
 
 def solve_logistic(
-    features_NF: Matrix,
+    features_NF: Floats,
     labels_N: Labels,
     num_classes: int,
     *,
     l2_penalty: float,
-    weights_N: Weights | None = None,
+    weights_N: Doubles | None = None,
 ) -> LinearHead:
     """Multinomial logistic regression, solved with L-BFGS.
 
@@ -38,13 +38,13 @@ def solve_logistic(
 
 
 def choose_l2_penalty(
-    features_NF: Matrix,
+    features_NF: Floats,
     labels_N: Labels,
     num_classes: int,
     folds: Sequence[int],
     *,
     l2_penalties: Sequence[float] = L2_PENALTIES,
-    weights_N: Weights | None = None,
+    weights_N: Doubles | None = None,
 ) -> PenaltyChoice:
     """Cross-validate the penalty on out-of-fold predictions; the loss decides, and among equals the stronger.
 

@@ -19,7 +19,7 @@ OWN = [path for path in MODULES if path.name != "__init__.py"]
 
 # Lowest first. A package may use those above it in this list; packages of one line do not know each other.
 FLOORS: list[set[str]] = [
-    {"errors", "amounts"},
+    {"errors", "amounts", "arrays"},
     {"arguments", "findings", "files", "input_spec"},
     {"machine"},
     {"measures"},
@@ -223,6 +223,31 @@ def test_five_frames_at_most_lie_between_train_and_the_networks_forward(
     assert ("activations_cached" in events) == (feed == "stored")
     assert depths
     assert max(depths) <= 5, depths[max(depths)]
+
+
+DOORS = {"apps", "workflow"}
+"""Their public functions mirror each other: the command line, the library and what both call have one verb."""
+
+
+def test_public_names_have_one_meaning():
+    """A name that is defined twice says something else in each place, and has to be looked up: it should say which."""
+    homes: dict[str, list[str]] = {}
+    for path in OWN:
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.FunctionDef | ast.ClassDef):
+                names = [node.name]
+            elif isinstance(node, ast.Assign | ast.AnnAssign):
+                targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+                names = [target.id for target in targets if isinstance(target, ast.Name)]
+            else:
+                names = []
+            for name in names:
+                if not name.startswith("_"):
+                    homes.setdefault(name, []).append(name_of(path))
+    several = {name: modules for name, modules in homes.items() if len(modules) > 1}
+    assert len(several) <= 30, several
+    elsewhere = {name for name, modules in several.items() if not {m.split(".")[0] for m in modules} <= DOORS}
+    assert len(elsewhere) <= 12, elsewhere
 
 
 def test_no_folder_hides_what_it_holds():

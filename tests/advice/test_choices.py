@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from headstart.advice.choices import Reason, augmentation, batch_norm, input_size, steps
+from headstart.advice.choices import Reason, augmentation, batch_norm_policy, input_size, steps
 from headstart.advice.situation import Situation
 from headstart.knowledge.domains import DOMAINS
 from headstart.networks.cards.finding import find_model
@@ -70,7 +70,7 @@ def test_a_solved_head_is_said_to_need_none():
 def test_statistics_move_only_across_a_large_gap_with_enough_images(
     images: int, similarity: str, strategy: str, policy: str | None
 ):
-    found = batch_norm(Situation(images=images, similarity=similarity), strategy)  # type: ignore[arg-type]
+    found = batch_norm_policy(Situation(images=images, similarity=similarity), strategy)  # type: ignore[arg-type]
     assert (found[0] if found else None) == policy
 
 

@@ -12,7 +12,7 @@ from exercise_curves import Curve, curves_svg
 from exercise_tables import section, write_curves
 from exercises import EXERCISES, command_of
 
-from headstart.apps.cli.compare import What
+from headstart.apps.cli.compare import WhatOption
 from headstart.comparison.rounds import TrialSchedule
 from headstart.comparison.summary import comparison_result
 from trial_folders import comparison_of, write_trial
@@ -28,7 +28,7 @@ def test_each_exercise_is_one_command(tmp_path: Path):
     assert words[:4] == ["headstart", "compare", "models", "cifar10.tar"]
     assert "mobilenet_v2:file:trunk.safetensors" in words[5]
     assert words[words.index("--limit-train") + 1] == "100/class"
-    assert {exercise.what for exercise in EXERCISES.values()} < set(What)
+    assert {exercise.what for exercise in EXERCISES.values()} < set(WhatOption)
     again = command_of(EXERCISES["learning_rates"], **places, options=options(seeds=1, first_seed=7))
     assert again[again.index("--seed") + 1] == "7"
     assert "--quick" in command_of(EXERCISES["strategies"], **places, options=options(quick=True))

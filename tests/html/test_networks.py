@@ -116,6 +116,7 @@ def test_the_chosen_point_is_named():
 
 
 def test_keys_and_meters_are_text_with_marks():
-    page = parsed(networks.key([("#000000", "dot", "round"), ("#000000", "ring", "ring")]) + networks.meter(0.25))
+    marks = [("#000000", "dot", "round"), ("#000000", "ring", "ring")]
+    page = parsed(networks.legend_key(marks) + networks.meter(0.25))
     assert "dot" in page.text_of(class_="hs-key")
     assert {"style": "width:25.0%"} in [attributes for attributes, _ in page.all_of("div")]

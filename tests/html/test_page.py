@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from headstart.html.markup import tag
-from headstart.html.page import Section, command, facts, fold, key, notice, page, paragraph, table
+from headstart.html.page import PageSection, command, facts, fold, key, notice, page, paragraph, table
 from page_text import parsed
 
-SECTIONS = [Section("one", "First & last", paragraph("text")), Section("two", "Second", paragraph("more"))]
+SECTIONS = [PageSection("one", "First & last", paragraph("text")), PageSection("two", "Second", paragraph("more"))]
 
 
 def test_the_file_loads_nothing_and_leads_to_its_sections():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from headstart.html.plot import Axis
-from headstart.html.tracks import bar, interval_track, scale
+from headstart.html.tracks import bar, interval_track, track_scale
 from page_text import parsed
 
 HALVES = Axis(0.0, 1.0, ((0.0, "0 %"), (0.5, "50 %"), (1.0, "100 %")))
@@ -25,9 +25,9 @@ def test_an_empty_track_is_a_scale():
 
 
 def test_of_many_ticks_few_are_named():
-    assert [text for _, text in parsed(scale(HALVES)).all_of("text")] == ["0 %", "50 %", "100 %"]
-    assert [text for _, text in parsed(scale(TENTHS)).all_of("text")] == ["0 %", "50 %", "100 %"]
-    ends = [a["text-anchor"] for a, _ in parsed(scale(HALVES)).all_of("text")]
+    assert [text for _, text in parsed(track_scale(HALVES)).all_of("text")] == ["0 %", "50 %", "100 %"]
+    assert [text for _, text in parsed(track_scale(TENTHS)).all_of("text")] == ["0 %", "50 %", "100 %"]
+    ends = [a["text-anchor"] for a, _ in parsed(track_scale(HALVES)).all_of("text")]
     assert ends == ["start", "middle", "end"]
 
 

@@ -10,8 +10,8 @@ from headstart.html import wording
 def test_shares_and_intervals():
     assert wording.percent(0.8694) == "86.9\u00a0%"
     assert wording.percent(None) == "\u2013"
-    assert wording.interval((0.807, 0.914)) == "80.7 to 91.4\u00a0%"
-    assert wording.interval(None) == "\u2013"
+    assert wording.interval_text((0.807, 0.914)) == "80.7 to 91.4\u00a0%"
+    assert wording.interval_text(None) == "\u2013"
 
 
 @pytest.mark.parametrize(

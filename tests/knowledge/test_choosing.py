@@ -19,7 +19,7 @@ from headstart.knowledge.choosing import (
     similarity_level,
     with_shares,
 )
-from headstart.knowledge.transfer import DEPTHS
+from headstart.knowledge.transfer import DEPTH_FACTS
 from headstart.plan.plan import Domain
 
 
@@ -43,15 +43,15 @@ def test_every_domain_has_its_row():
 
 
 def test_photos_transfer_as_the_literature_says_and_farther_domains_less():
-    assert depths_in("photo") == DEPTHS
+    assert depths_in("photo") == DEPTH_FACTS
     for moderate in ("medical", "satellite"):
-        for here, photo, page in zip(depths_in(moderate), DEPTHS, depths_in("document"), strict=True):
+        for here, photo, page in zip(depths_in(moderate), DEPTH_FACTS, depths_in("document"), strict=True):
             assert page.transfer_share < here.transfer_share < photo.transfer_share
             assert here.lr == photo.lr
     for domain in get_args(Domain):
         shares = [fact.transfer_share for fact in depths_in(domain)]
         assert all(early > late for early, late in itertools.pairwise(shares))
-        lost = [1 - share / fact.transfer_share for share, fact in zip(shares, DEPTHS, strict=True)]
+        lost = [1 - share / fact.transfer_share for share, fact in zip(shares, DEPTH_FACTS, strict=True)]
         assert lost == sorted(lost), "a gap takes most from the late layers"
 
 

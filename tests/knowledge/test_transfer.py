@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from headstart.knowledge.transfer import (
     BIT_ROWS,
-    DEPTHS,
+    DEPTH_FACTS,
     FAMILIES,
     FIRST_CHOICES,
     HEAD_LEARNING_RATE,
@@ -35,13 +35,13 @@ from headstart.knowledge.transfer import (
     ],
 )
 def test_quarters_of_the_network_take_the_rows_in_turn(count: int, rows: list[int]) -> None:
-    assert [depth_of(position, count) for position in range(count)] == [DEPTHS[row] for row in rows]
+    assert [depth_of(position, count) for position in range(count)] == [DEPTH_FACTS[row] for row in rows]
 
 
 @settings(max_examples=50, deadline=None)
 @given(st.integers(4, 200))
 def test_every_row_is_used_and_never_goes_back(count: int) -> None:
-    rows = [DEPTHS.index(depth_of(position, count)) for position in range(count)]
+    rows = [DEPTH_FACTS.index(depth_of(position, count)) for position in range(count)]
     assert rows == sorted(rows)
     assert set(rows) == {0, 1, 2, 3}
 
@@ -53,16 +53,16 @@ def test_a_position_outside_is_refused_with_the_range(position: int, count: int)
 
 
 def test_deeper_features_transfer_less_and_learn_faster() -> None:
-    assert len(DEPTHS) == 4
-    for shallow, deep in itertools.pairwise(DEPTHS):
+    assert len(DEPTH_FACTS) == 4
+    for shallow, deep in itertools.pairwise(DEPTH_FACTS):
         assert shallow.transfer_share > deep.transfer_share
         assert shallow.lr < deep.lr
-    assert all(0 < fact.transfer_share < 1 for fact in DEPTHS)
-    assert [fact.lr for fact in DEPTHS] == [1e-6, 5e-6, 1e-5, 5e-5]
+    assert all(0 < fact.transfer_share < 1 for fact in DEPTH_FACTS)
+    assert [fact.lr for fact in DEPTH_FACTS] == [1e-6, 5e-6, 1e-5, 5e-5]
 
 
 def test_the_ladder_keeps_the_ten_fold_rule() -> None:
-    assert max(fact.lr for fact in DEPTHS) <= HEAD_LEARNING_RATE * PRETRAINED_LR_RATIO
+    assert max(fact.lr for fact in DEPTH_FACTS) <= HEAD_LEARNING_RATE * PRETRAINED_LR_RATIO
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 from sklearn.metrics.pairwise import cosine_similarity
 
 from headstart.measures import near_neighbours
-from headstart.measures.near_neighbours import compare_neighbours, nearest, nearest_others, succession
+from headstart.measures.near_neighbours import compare_neighbours, nearest_cosines, nearest_others, succession
 
 
 def features(count: int, seed: int = 0) -> np.ndarray:
@@ -23,7 +23,7 @@ def bursts(scenes: int, size: int, seed: int = 0) -> np.ndarray:
 def test_nearest_cosines_are_those_of_scikit_learn(block: int, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(near_neighbours, "_BLOCK_VALUES", block)
     known, wanted, groups = features(40), features(9, 1), np.arange(40) // 2
-    assert np.allclose(nearest(wanted, known), cosine_similarity(wanted, known).max(axis=1), atol=1e-5)
+    assert np.allclose(nearest_cosines(wanted, known), cosine_similarity(wanted, known).max(axis=1), atol=1e-5)
     alike = cosine_similarity(known)
     alike[groups[:, None] == groups] = -2
     cosines, which = nearest_others(known, groups)
@@ -34,7 +34,7 @@ def test_nearest_cosines_are_those_of_scikit_learn(block: int, monkeypatch: pyte
 def test_bursts_in_training_are_remarkable_next_to_test_images_of_other_scenes():
     train, test = bursts(40, 5), features(80, 9)
     inside, _ = nearest_others(train, np.arange(len(train)))
-    found = compare_neighbours(inside, nearest(test, train))
+    found = compare_neighbours(inside, nearest_cosines(test, train))
     assert found.is_remarkable
     assert found.across == pytest.approx(0.1, abs=0.01)
     assert found.inside > 0.9
@@ -45,14 +45,14 @@ def test_bursts_in_training_are_remarkable_next_to_test_images_of_other_scenes()
 def test_images_of_one_distribution_are_not_remarkable(seed: int):
     train, test = features(200, seed), features(80, seed + 50)
     inside, which = nearest_others(train, np.arange(200))
-    assert not compare_neighbours(inside, nearest(test, train)).is_remarkable
+    assert not compare_neighbours(inside, nearest_cosines(test, train)).is_remarkable
     assert not succession(which, np.arange(200) % 2).is_remarkable
 
 
 def test_few_images_are_never_remarkable():
     train, test = bursts(5, 5), features(20, 9)
     inside, which = nearest_others(train, np.arange(25))
-    assert not compare_neighbours(inside, nearest(test, train)).is_remarkable
+    assert not compare_neighbours(inside, nearest_cosines(test, train)).is_remarkable
     assert not succession(which, np.zeros(25, np.int64)).is_remarkable
 
 

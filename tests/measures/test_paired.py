@@ -22,7 +22,7 @@ from headstart.measures.paired import (
     spread_of,
     spread_of_difference,
 )
-from headstart.measures.seed_variance import LEVEL, crossed_p_value, half_width
+from headstart.measures.seed_variance import SIGNIFICANCE_LEVEL, crossed_p_value, half_width
 
 FAST = settings(max_examples=40, deadline=None)
 
@@ -134,7 +134,8 @@ def test_equals_are_told_apart_in_five_percent_at_most(seeds: int, shift: float)
     for _ in range(150):
         a, b = equals(rng, seeds, 200, shift)
         p_values.append(crossed_p_value(a.mean - b.mean, spread_of_difference(a, b, 1.0)))
-    assert np.mean(np.array(p_values) < LEVEL) <= LEVEL + 2 * math.sqrt(LEVEL / 150)
+    most = SIGNIFICANCE_LEVEL + 2 * math.sqrt(SIGNIFICANCE_LEVEL / 150)
+    assert np.mean(np.array(p_values) < SIGNIFICANCE_LEVEL) <= most
 
 
 def test_images_alone_would_take_the_luck_of_seeds_for_skill() -> None:
@@ -144,7 +145,7 @@ def test_images_alone_would_take_the_luck_of_seeds_for_skill() -> None:
     for _ in range(60):
         a, b = equals(rng, 3, 300, 0.2)
         averaged.append(((a.values - b.values) * a.weights).mean(axis=0))
-    assert np.mean(sign_flip_p_values(np.array(averaged)) < LEVEL) > 0.3
+    assert np.mean(sign_flip_p_values(np.array(averaged)) < SIGNIFICANCE_LEVEL) > 0.3
 
 
 @pytest.mark.parametrize(("seeds", "shift"), [(1, 0.0), (3, 0.15)])

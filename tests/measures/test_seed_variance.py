@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headstart.measures.seed_variance import (
-    LEVEL,
     MOST_TIMES_THE_IMAGES,
+    SIGNIFICANCE_LEVEL,
     Spread,
     crossed_p_value,
     further_images,
@@ -108,7 +108,7 @@ def test_further_images_reach_the_power_they_promise() -> None:
     rng = np.random.default_rng(8)
     effect, noise, images = 0.1, 1.0, 100
     spread = Spread(seeds=0.0, seed_dof=1.0, images=noise**2 / images, image_dof=images - 1)
-    further = further_images(effect, spread, images, LEVEL)
+    further = further_images(effect, spread, images, SIGNIFICANCE_LEVEL)
     assert further == pytest.approx((1.96 + 0.8416) ** 2 / effect**2 - images, rel=0.04)
     samples = rng.normal(effect, noise, (2000, images + further))
     found = np.abs(samples.mean(1)) / (samples.std(1) / math.sqrt(images + further)) > 1.96
@@ -117,16 +117,16 @@ def test_further_images_reach_the_power_they_promise() -> None:
 
 def test_where_images_cannot_decide_no_number_is_given() -> None:
     seeds_differ = replace(TWO_SEEDS, seeds=0.03**2, seed_dof=8, seed_count=5)
-    assert further_images(0.01, seeds_differ, 300, LEVEL) is None
-    assert seeds_prevent_a_verdict(0.01, seeds_differ, LEVEL)
+    assert further_images(0.01, seeds_differ, 300, SIGNIFICANCE_LEVEL) is None
+    assert seeds_prevent_a_verdict(0.01, seeds_differ, SIGNIFICANCE_LEVEL)
     no_seeds = Spread(seeds=0, seed_dof=1, images=1e-4, image_dof=999)
-    assert not seeds_prevent_a_verdict(1e-3, no_seeds, LEVEL)
-    assert further_images(0.5, no_seeds, 1000, LEVEL) == 1
+    assert not seeds_prevent_a_verdict(1e-3, no_seeds, SIGNIFICANCE_LEVEL)
+    assert further_images(0.5, no_seeds, 1000, SIGNIFICANCE_LEVEL) == 1
 
 
 @FAST
 @given(st.floats(1e-4, 0.2), st.floats(1e-4, 0.049))
 def test_a_harder_question_needs_more_images_and_no_absurd_number_is_named(difference: float, level: float) -> None:
     spread = Spread(seeds=0, seed_dof=1, images=1e-4, image_dof=999)
-    loose, strict = (further_images(difference, spread, 1000, each) for each in (LEVEL, level))
+    loose, strict = (further_images(difference, spread, 1000, each) for each in (SIGNIFICANCE_LEVEL, level))
     assert strict is None or (loose is not None and loose <= strict <= MOST_TIMES_THE_IMAGES * 1000)

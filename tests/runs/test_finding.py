@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headstart.errors import RunError
-from headstart.runs.finding import QUIET_SECONDS, RunQuery, RunSummary, find, read_run
+from headstart.runs.finding import QUIET_SECONDS, RunQuery, RunSummary, found_runs, read_run
 from headstart.runs.folder import Run
 from made_runs import STARTED, make_comparison, make_run, quiet_since
 
@@ -110,7 +110,7 @@ def damage(folder: Path, name: str) -> None:
 def test_a_damaged_run_is_named_with_its_reason_and_hides_no_other(tmp_path: Path, name: str, reason: str):
     make_run(tmp_path / "good")
     damage(make_run(tmp_path / "bad"), name)
-    found = find(tmp_path)
+    found = found_runs(tmp_path)
     assert [Path(run.run).name for run in found.runs] == ["good"]
     assert [run.run for run in found.damaged] == [str(tmp_path / "bad")]
     assert reason in found.damaged[0].reason
@@ -123,7 +123,7 @@ def test_missing_values_and_missing_plans_are_damage(tmp_path: Path):
     (unsettled / "plan.resolved.yaml").unlink()
     no_plan = make_run(tmp_path / "c")
     (no_plan / "plan.resolved.yaml").write_text("3")
-    reasons = [run.reason for run in find(tmp_path).damaged]
+    reasons = [run.reason for run in found_runs(tmp_path).damaged]
     words = ["'accuracy'", "plan.resolved.yaml is missing", "plan.resolved.yaml holds a int"]
     assert all(word in reason for word, reason in zip(words, reasons, strict=True))
 
@@ -137,16 +137,16 @@ def test_only_runs_are_taken_for_runs_and_each_once(tmp_path: Path):
     make_run(runs[0] / "inside")
     (tmp_path / "latest").symlink_to(runs[0])
     (tmp_path / "round").symlink_to(tmp_path)
-    assert [run.run for run in find(tmp_path).runs] == [str(run) for run in runs]
-    assert [run.run for run in find(runs[0]).runs] == [str(runs[0])]
+    assert [run.run for run in found_runs(tmp_path).runs] == [str(run) for run in runs]
+    assert [run.run for run in found_runs(runs[0]).runs] == [str(runs[0])]
     with pytest.raises(RunError, match="is no folder; expected one that holds run folders"):
-        find(tmp_path / "nowhere")
+        found_runs(tmp_path / "nowhere")
 
 
 def test_a_comparison_is_one_line_until_its_own_folder_is_searched(tmp_path: Path):
     make_run(tmp_path / "alone")
     folder = make_comparison(tmp_path / "compared", finished=False)
-    found = find(tmp_path)
+    found = found_runs(tmp_path)
     assert [Path(run.run).name for run in found.runs] == ["alone"]
     (one,) = found.comparisons
     assert one.to_dict() == {
@@ -162,7 +162,7 @@ def test_a_comparison_is_one_line_until_its_own_folder_is_searched(tmp_path: Pat
         "resume": f"headstart compare --resume {folder}",
         "tied": 0,
     }
-    trials = find(folder)
+    trials = found_runs(folder)
     assert [Path(run.run).name for run in trials.runs] == ["001-full-seed0", "002-partial-seed0"]
     assert trials.comparisons == found.comparisons
 
@@ -172,7 +172,7 @@ def test_comparisons_in_any_condition(tmp_path: Path):
     fresh = make_comparison(tmp_path / "b")
     (fresh / "comparison.json").unlink()
     (make_comparison(tmp_path / "c") / "comparison.json").write_text("{")
-    found = find(tmp_path)
+    found = found_runs(tmp_path)
     states = {Path(one.comparison).name: (one.state, one.chosen, one.trials) for one in found.comparisons}
     assert states == {"a": ("finished", None, 2), "b": ("unfinished", None, 0)}
     assert [Path(run.run).name for run in found.damaged] == ["c"]
@@ -180,11 +180,11 @@ def test_comparisons_in_any_condition(tmp_path: Path):
 
 def test_a_finished_comparison_of_which_trials_failed_says_how_to_try_them_again(tmp_path: Path):
     folder = make_comparison(tmp_path / "my photos")
-    (of_none,) = find(tmp_path).comparisons
+    (of_none,) = found_runs(tmp_path).comparisons
     assert (of_none.state, of_none.resume) == ("finished", None)
     path = folder / "comparison.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"resume": "headstart compare --resume elsewhere"}))
-    (of_some,) = find(tmp_path).comparisons
+    (of_some,) = found_runs(tmp_path).comparisons
     assert (of_some.state, of_some.resume) == ("finished", f"headstart compare --resume '{folder}'")
 
 
@@ -245,6 +245,6 @@ def test_two_hundred_runs_take_less_than_a_second(tmp_path: Path):
     for index in range(200):
         make_run(tmp_path / f"run{index}", accuracy=index / 200, events=[("epoch_done", {"rates": [0.1] * 50})] * 20)
     began = time.process_time()
-    found = find(tmp_path)
+    found = found_runs(tmp_path)
     assert time.process_time() - began < 1.0
     assert len(found.runs) == 200

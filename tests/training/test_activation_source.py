@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from headstart.engine.store.activations import evaluation_view, pooled_part
+from headstart.engine.store.activations import plain_view, pooled_part
 from headstart.engine.store.store import ActivationStore
 from headstart.training.activation_source import ActivationSource
 
@@ -26,7 +26,7 @@ def test_the_rows_that_one_source_computed_are_found_by_the_next(prepare: Callab
     for _ in range(2):
         source = ActivationSource(classifier, images, "torch")
         activations = source.activations(pooled_part(classifier))
-        reader = activations.reader(images.roles.train, [evaluation_view(images.spec)], on_images=lambda count: None)
+        reader = activations.reader(images.roles.train, [plain_view(images.spec)], on_images=lambda count: None)
         computed.append(activations.computed)
         assert len(reader) == len(images.roles.train)
     assert computed == [len(images.roles.train), 0]

@@ -11,17 +11,26 @@ import torch
 
 from headstart.errors import DiskFullError, RunError
 from headstart.training import checkpoint
-from headstart.training.checkpoint import Candidate, Progress, State, copy_of, load_state, save_state, trained_seconds
+from headstart.training.checkpoint import (
+    Candidate,
+    TrainingProgress,
+    TrainingState,
+    copy_of,
+    load_state,
+    save_state,
+    trained_seconds,
+)
 
 
-def state() -> State:
+def state() -> TrainingState:
     network = torch.nn.Linear(3, 2)
     optimizer = torch.optim.AdamW(network.parameters())
     network(torch.ones(1, 3)).sum().backward()
     optimizer.step()
     candidate = Candidate("probe", np.array([True, False, True]), np.array([0.1, 2.0, 0.3]), copy_of(network))
-    progress = Progress(phase=1, epoch=2, step=3, rows=[{"epoch": 1, "rates": {"head": 1e-3}, "train_loss": None}])
-    return State(progress, copy_of(network), optimizer.state_dict(), candidate, None)
+    row = {"epoch": 1, "rates": {"head": 1e-3}, "train_loss": None}
+    progress = TrainingProgress(phase=1, epoch=2, step=3, rows=[row])
+    return TrainingState(progress, copy_of(network), optimizer.state_dict(), candidate, None)
 
 
 def test_what_is_saved_comes_back_bit_for_bit(tmp_path: Path):

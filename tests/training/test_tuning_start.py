@@ -17,14 +17,14 @@ from conftest import Prepared, make_images
 from headstart.data.preprocess import unscale
 from headstart.data.sources.reading import WHOLE, ImageRecord
 from headstart.engine.prefix.inference import features_of
-from headstart.engine.store.activations import evaluation_view
+from headstart.engine.store.activations import plain_view
 from headstart.engine.store.store import ActivationStore
 from headstart.networks.groups.layers import restore
 from headstart.plan.plan import ProbePhase, TrainPhase
 from headstart.runs.event import Event
 from headstart.runs.observers import Observer
 from headstart.training.activation_source import ActivationSource
-from headstart.training.checkpoint import Progress, copy_of
+from headstart.training.checkpoint import TrainingProgress, copy_of
 from headstart.training.tuning_start import FIRST_VIEW, _view, start_head
 
 STRENGTH = 0.1
@@ -47,12 +47,12 @@ class Task:
         self.before = copy_of(self.classifier.network)
         self.phase = next(one for one in self.plan.phases if isinstance(one, TrainPhase))
 
-    def start(self, progress: Progress | None = None, *, views: int = 1) -> list[tuple[str, dict]]:
+    def start(self, progress: TrainingProgress | None = None, *, views: int = 1) -> list[tuple[str, dict]]:
         """Start a head; what was noted."""
         restore(self.classifier.network, self.before)
         noted, phase = Noted(), self.phase.model_copy(update={"head_refit_views": views})
         source = ActivationSource(self.classifier, self.images, observer=noted)
-        start_head(self.plan, phase, progress or Progress(strength=STRENGTH), source)
+        start_head(self.plan, phase, progress or TrainingProgress(strength=STRENGTH), source)
         return noted.events
 
     def head(self) -> torch.Tensor:
@@ -72,7 +72,7 @@ def test_the_head_is_that_of_plain_and_augmented_views_together(task: Task):
     changed = {name for name, tensor in copy_of(task.classifier.network).items() if not tensor.equal(task.before[name])}
     assert changed == {"classifier.weight", "classifier.bias"}
     weight = task.head().double().numpy()
-    views = [evaluation_view(spec), _view(task.plan, task.images, FIRST_VIEW)]
+    views = [plain_view(spec), _view(task.plan, task.images, FIRST_VIEW)]
     rows = [features_of(task.classifier, fit, spec, view=view.prepare) for view in views]
     assert not np.allclose(rows[0], rows[1]), "the second view is augmented"
     features, labels = np.concatenate(rows).astype(np.float64), np.tile(task.images.labels(fit), 2)
@@ -94,8 +94,9 @@ def test_more_views_give_another_head_and_the_same_ones_the_same(task: Task):
 
 
 def test_the_head_stays_where_there_is_nothing_to_start(task: Task):
-    inside = (Progress(strength=STRENGTH, epoch=1), Progress(strength=STRENGTH, step=3), Progress())
-    for progress, views in ((Progress(strength=STRENGTH), 0), *((one, 1) for one in inside)):
+    begun = [TrainingProgress(strength=STRENGTH, **where) for where in ({"epoch": 1}, {"step": 3})]
+    inside = (*begun, TrainingProgress())
+    for progress, views in ((TrainingProgress(strength=STRENGTH), 0), *((one, 1) for one in inside)):
         assert task.start(progress, views=views) == []
         assert all(tensor.equal(task.before[name]) for name, tensor in copy_of(task.classifier.network).items())
 

@@ -15,19 +15,19 @@ from headstart.data.sources.reading import ImageRecord
 from headstart.plan.plan import ProbePhase, TrainPhase
 from headstart.runs.folder import Run
 from headstart.runs.training_events import EpochDone
-from headstart.training.validation_predictions import Judged, phase_row
+from headstart.training.validation_predictions import ValidationPredictions, phase_row
 
 RECORDS = [ImageRecord(name, "ant" if name < "c" else "bee", "train", lambda: b"") for name in "abcd"]
 
 
-def filled() -> Judged:
-    judged = Judged()
+def filled() -> ValidationPredictions:
+    judged = ValidationPredictions()
     judged.add("probe", RECORDS, np.array([True, False, True, True]), np.array([0.1, 2.0, 0.2, 0.3]))
     judged.add("tune/1", RECORDS, np.array([True, True, True, False]), np.array([0.1, 0.5, 0.2, 1.5]))
     return judged
 
 
-def rows_of(judged: Judged, kept: str) -> list[dict[str, Any]]:
+def rows_of(judged: ValidationPredictions, kept: str) -> list[dict[str, Any]]:
     columns = {name: column.tolist() for name, column in judged.columns(kept).items()}
     return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
 
@@ -61,7 +61,7 @@ def test_many_images_in_many_epochs_are_no_rows_in_memory(tmp_path: Path):
     count, epochs = 10_000, 20
     records = [ImageRecord(f"image {number}", "ant", "train", lambda: b"") for number in range(count)]
     tracemalloc.start()
-    judged = Judged()
+    judged = ValidationPredictions()
     for epoch in range(epochs):
         judged.add(f"tune/{epoch}", records, np.ones(count, bool), np.zeros(count))
     before = tracemalloc.get_traced_memory()[0]
@@ -74,9 +74,9 @@ def test_many_images_in_many_epochs_are_no_rows_in_memory(tmp_path: Path):
 
 def test_it_survives_a_checkpoint(tmp_path: Path):
     torch.save(filled().to_raw(), tmp_path / "x.pt")
-    again = Judged.from_raw(torch.load(tmp_path / "x.pt", weights_only=True))
+    again = ValidationPredictions.from_raw(torch.load(tmp_path / "x.pt", weights_only=True))
     assert rows_of(again, "probe") == rows_of(filled(), "probe")
-    assert rows_of(Judged.from_raw(None), "probe") == []
+    assert rows_of(ValidationPredictions.from_raw(None), "probe") == []
 
 
 def test_candidates_are_judged_on_the_same_images():

@@ -9,12 +9,12 @@ import pytest
 from headstart.arguments import ArgumentError
 from headstart.engine.views import PRESETS
 from headstart.errors import PlanError
-from headstart.knowledge.domain import Domain
+from headstart.knowledge.domain import AugmentationName, Domain
 from headstart.knowledge.domains import DOMAINS
 from headstart.knowledge.transfer import LR_RULES
 from headstart.plan.plan import AugmentationPlan, DataPlan
 from headstart.plan.presets import STRATEGIES
-from headstart.plan.request import OPTIONS, AugmentationName, LrRuleName, Request, StrategyName
+from headstart.plan.request import OPTIONS, LrRuleName, Request, StrategyName
 from headstart.workflow.keywords import TrainKeywords, defaults, with_keywords
 from headstart.workflow.plans import AUTO
 

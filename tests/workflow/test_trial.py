@@ -20,7 +20,7 @@ from headstart.training.checkpoint import trained_seconds
 from headstart.workflow import trial as module
 from headstart.workflow.trial import (
     TrialTask,
-    refuse_unknown,
+    refuse_unknown_fields,
     resolve_all,
     run_trial,
     trial_plan,
@@ -61,9 +61,9 @@ def test_faults_of_a_changed_plan_are_told(image_folder: Path, tmp_path: Path):
 
 
 def test_slips_of_the_pen_are_told():
-    refuse_unknown({"strategy": "full", "optimizer.name": "sgd", "phases[0].folds": 3})
+    refuse_unknown_fields({"strategy": "full", "optimizer.name": "sgd", "phases[0].folds": 3})
     with pytest.raises(PlanError, match=r"stratgy: is neither an option.*strategy") as told:
-        refuse_unknown({"stratgy": "full", "seed": 3, "data.source": "x"})
+        refuse_unknown_fields({"stratgy": "full", "seed": 3, "data.source": "x"})
     assert len(told.value.faults) == 3
 
 

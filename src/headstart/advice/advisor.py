@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from headstart.advice.choices import Reason, Step, augmentation, batch_norm, input_size, steps
+from headstart.advice.choices import NextStep, Reason, augmentation, batch_norm_policy, input_size, steps
 from headstart.advice.network import network_for
 from headstart.advice.result import Advice, Prices
 from headstart.advice.rules import UNFREEZING, Decision, decide
@@ -23,13 +23,14 @@ from headstart.engine.costs.training_cost import (
 )
 from headstart.knowledge.choosing import RULE_OF_THUMB, SCRATCH_IMAGES
 from headstart.knowledge.citations import source_of
+from headstart.knowledge.domain import AugmentationName
 from headstart.knowledge.transfer import HEAD_LEARNING_RATE
 from headstart.networks.cards.catalog import ModelCard
 from headstart.networks.cards.finding import find_model
 from headstart.plan.plan import DataPlan, Plan, ProbePhase, Requirement, TrainPhase
 from headstart.plan.presets import STRATEGIES
 from headstart.plan.reasons import ANY_SOURCE
-from headstart.plan.request import AugmentationName, Request
+from headstart.plan.request import Request
 
 ANY_DATA = DataPlan(source=ANY_SOURCE)
 """Stands in the plan where no images were named; `train DATA --plan` puts the real ones there."""
@@ -154,7 +155,7 @@ def _plan(
     decision: Decision,
     reasons: Sequence[Reason],
     requires: tuple[Requirement, ...],
-    ahead: Sequence[Step],
+    ahead: Sequence[NextStep],
     augment: AugmentationName | None,
 ) -> tuple[Plan, tuple[Reason, ...]]:
     """The preset's plan with what was decided beside it, and all reasons: those of the advisor, then the preset's."""
@@ -163,7 +164,7 @@ def _plan(
     if augment is None:
         request = replace(request, augmentation=views.preset)
     plan = STRATEGIES[decision.strategy](request)
-    phases, norm = list(plan.phases), batch_norm(situation, decision.strategy)
+    phases, norm = list(plan.phases), batch_norm_policy(situation, decision.strategy)
     for index, phase in enumerate(phases):
         if norm is not None and isinstance(phase, TrainPhase):
             phases[index] = phase.model_copy(update={"batch_norm": norm[0]})
@@ -201,7 +202,7 @@ def _of_phases(phases: Sequence[ProbePhase | TrainPhase]) -> list[Reason]:
 
 
 def _more(
-    situation: Situation, request: Request, requires: Sequence[Requirement], ahead: Sequence[Step]
+    situation: Situation, request: Request, requires: Sequence[Requirement], ahead: Sequence[NextStep]
 ) -> list[Reason]:
     """Reasons for channels, head and required steps."""
     found = []

@@ -40,7 +40,7 @@ class Reason:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class NextStep:
     """Something to do beside the training that the plan describes."""
 
     name: str
@@ -97,7 +97,7 @@ def augmentation(situation: Situation, strategy: str) -> tuple[AugmentationPlan,
     return AugmentationPlan(preset=preset, flip=domain.flip), (Reason("augmentation.preset", why, source), flip)
 
 
-def batch_norm(situation: Situation, strategy: str) -> tuple[BatchNormPolicy, str, str] | None:
+def batch_norm_policy(situation: Situation, strategy: str) -> tuple[BatchNormPolicy, str, str] | None:
     """Policy, sentence and source where it is not the strategy's own; None leaves that."""
     if strategy != "full" or situation.nearness != "low" or situation.images < FEW_IMAGES:
         return None
@@ -111,7 +111,7 @@ def batch_norm(situation: Situation, strategy: str) -> tuple[BatchNormPolicy, st
 
 def steps(
     situation: Situation, *, pretraining_seconds: float, training_seconds: float
-) -> tuple[tuple[Step, ...], tuple[Requirement, ...]]:
+) -> tuple[tuple[NextStep, ...], tuple[Requirement, ...]]:
     """What to do before, after and perhaps, and which of it the plan requires.
 
     Args:
@@ -119,13 +119,13 @@ def steps(
         pretraining_seconds: Forecast of self-supervised pretraining on all unlabelled images.
         training_seconds: Forecast of the training itself.
     """
-    found: list[Step] = []
+    found: list[NextStep] = []
     requires: list[Requirement] = []
     fact = DOMAIN_FACTS[situation.domain]
     if situation.channels not in (1, 3):
         requires.append("channel_adaptation")
         text = f"the first layer is rebuilt from 3 to {situation.channels} channels, its weights spread over the bands"
-        found.append(Step("channel_adaptation", "before", text, "timm, which spreads the weights in the same way"))
+        found.append(NextStep("channel_adaptation", "before", text, "timm, which spreads the weights in the same way"))
     if situation.nearness == "low" and situation.unlabelled >= UNLABELLED_IMAGES:
         fits = pretraining_seconds + training_seconds <= situation.seconds_allowed
         text = (
@@ -137,19 +137,19 @@ def steps(
         else:
             text += f"; more than the budget of {duration_text(situation.seconds_allowed)}, so the plan does without"
         when: Literal["before", "consider"] = "before" if fits else "consider"
-        found.append(Step("self_supervised_pretraining", when, text, "Chen & He 2021; Azizi et al. 2021"))
+        found.append(NextStep("self_supervised_pretraining", when, text, "Chen & He 2021; Azizi et al. 2021"))
     if fact.weights:
         text = f"weights of the domain instead of ImageNet's: {fact.weights}; try both, and let the probe decide"
-        found.append(Step("domain_weights", "consider", text, fact.source))
+        found.append(NextStep("domain_weights", "consider", text, fact.source))
     if situation.domain == "medical":
         text = "CLAHE (contrast by regions) before training, on all images alike; try with and without"
-        found.append(Step("clahe", "consider", text, "Pizer et al. 1987"))
+        found.append(NextStep("clahe", "consider", text, "Pizer et al. 1987"))
     if situation.nearness == "low" and situation.images >= SCRATCH_IMAGES:
         text = (
             f"compare with scratch: {situation.images:,} images and a large gap are where random weights may catch up"
         )
-        found.append(Step("compare_with_scratch", "after", text, "He et al. 2019 (object detection)"))
+        found.append(NextStep("compare_with_scratch", "after", text, "He et al. 2019 (object detection)"))
     if situation.nearness == "low":
         text = f"if the result is poor: {LARGE_GAP_ADVICE}"
-        found.append(Step("if_the_result_is_poor", "after", text, RULE_OF_THUMB))
+        found.append(NextStep("if_the_result_is_poor", "after", text, RULE_OF_THUMB))
     return tuple(found), tuple(requires)

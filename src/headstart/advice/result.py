@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from headstart.advice.choices import Reason, Step
+from headstart.advice.choices import NextStep, Reason
 from headstart.advice.situation import Situation
 from headstart.amounts import count_text, duration_text
 from headstart.engine.costs.training_cost import TrainingCost, TrainingMachine, usual_routes
@@ -62,7 +62,7 @@ class Advice:
     rejected: Mapping[str, str]
     """Every other strategy -> why not."""
     prices: Prices
-    steps: tuple[Step, ...]
+    steps: tuple[NextStep, ...]
     warnings: tuple[str, ...]
 
     def command(self, data: str = "DATA") -> str:

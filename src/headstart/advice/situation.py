@@ -8,7 +8,7 @@ from typing import Literal, get_args
 
 from headstart.engine.costs.training_cost import Hardware
 from headstart.errors import PlanError
-from headstart.knowledge.choosing import DOMAIN_FACTS, Level, similarity_level
+from headstart.knowledge.choosing import DOMAIN_FACTS, SimilarityLevel, similarity_level
 from headstart.plan.plan import Domain
 
 Nearness = Literal["low", "medium", "high", "unknown"]
@@ -28,7 +28,7 @@ class Situation:
     domain: Domain = "photo"
     domain_is: Literal["known", "unknown"] = "known"
     """unknown: nobody gave it and it could not be told from the images; `domain` then only lends its values."""
-    similarity: float | Level | None = None
+    similarity: float | SimilarityLevel | None = None
     """To the images the weights were trained on, 0..1 or a word; None takes what the domain says."""
     unlabelled: int = 0
     """Further images of the same kind without labels."""
@@ -56,7 +56,7 @@ class Situation:
         if self.domain not in get_args(Domain):
             faults.append(f"domain: {self.domain!r} must be one of {', '.join(get_args(Domain))}")
         if isinstance(self.similarity, str):
-            if self.similarity not in get_args(Level):
+            if self.similarity not in get_args(SimilarityLevel):
                 faults.append(f"similarity: {self.similarity!r} must be low, medium, high or a number in 0..1")
         elif self.similarity is not None and not 0 <= self.similarity <= 1:
             faults.append(f"similarity: {self.similarity} must be in 0..1")

@@ -33,7 +33,7 @@ from headstart.comparison.grid import Metric
 from headstart.comparison.outcomes import BETTER, Outcomes, mean_of
 from headstart.comparison.verdicts import PairDifference, differences
 from headstart.measures import paired
-from headstart.measures.seed_variance import LEVEL
+from headstart.measures.seed_variance import SIGNIFICANCE_LEVEL
 
 LearningRateEffect = Literal["diverges", "forgets", "undertrains", "sweet spot"]
 
@@ -124,7 +124,7 @@ class _Gap:
     @property
     def is_worse(self) -> bool:
         """Whether it is significantly worse."""
-        return self.size > 0 and self.p_value < LEVEL
+        return self.size > 0 and self.p_value < SIGNIFICANCE_LEVEL
 
 
 @dataclass(frozen=True, slots=True)

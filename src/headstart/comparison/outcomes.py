@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from headstart.arrays import Doubles
 from headstart.comparison.grid import Metric
 from headstart.measures import paired
 from headstart.measures.intervals import share_interval, wilson_interval
-from headstart.measures.paired import Floats, Ints
+from headstart.measures.paired import Ints
 from headstart.measures.seed_variance import ENOUGH_SEEDS, is_wide_by_seeds
 
 BETTER: dict[Metric, float] = {"accuracy": 1.0, "balanced_accuracy": 1.0, "log_loss": -1.0}
@@ -138,7 +139,7 @@ def outcomes_of(variant: str, trials: Mapping[int, TrialPredictions], metric: Me
     return Outcomes(variant, metric, by_seed, classes, groups, method)
 
 
-def values_by_seed(outcomes: Outcomes, images: Sequence[str]) -> dict[int, Floats]:
+def values_by_seed(outcomes: Outcomes, images: Sequence[str]) -> dict[int, Doubles]:
     """Seed, from the smallest on -> (N,) values of `images`, NaN where there is none."""
     return {
         seed: np.array([outcomes.by_seed[seed].get(image, math.nan) for image in images], np.float64)

@@ -22,14 +22,15 @@ from typing import Any, Literal
 
 import numpy as np
 
+from headstart.arrays import Doubles
 from headstart.comparison.grid import Metric
 from headstart.comparison.outcomes import BETTER, Outcomes, groups_of, strata_of, values_by_seed
 from headstart.measures import paired
-from headstart.measures.paired import Crossed, Floats, Ints
+from headstart.measures.paired import Crossed, Ints
 from headstart.measures.seed_variance import (
     ENOUGH_SEEDS,
-    LEVEL,
     MOST_TIMES_THE_IMAGES,
+    SIGNIFICANCE_LEVEL,
     Spread,
     crossed_p_value,
     further_images,
@@ -125,11 +126,11 @@ def differences(pairs: Sequence[tuple[Outcomes, Outcomes]]) -> list[PairDifferen
     ]
 
 
-_Shared = tuple[Floats, Floats]
+_Shared = tuple[Doubles, Doubles]
 _Sides = tuple[Crossed, Crossed]
 
 
-def _shared(rows_a: dict[int, Floats], rows_b: dict[int, Floats]) -> _Shared | None:
+def _shared(rows_a: dict[int, Doubles], rows_b: dict[int, Doubles]) -> _Shared | None:
     """(S, N) values of both, NaN unless both have one; without seeds that have none."""
     seeds = [s for s in rows_a if s in rows_b and bool(np.isfinite(rows_a[s] + rows_b[s]).any())]
     if not seeds:
@@ -209,7 +210,7 @@ def compare_pairs(variants: Sequence[Outcomes], on: Role) -> list[Pair]:
     ]
 
 
-def _interval(of: PairDifference, samples: Floats) -> tuple[float, float]:
+def _interval(of: PairDifference, samples: Doubles) -> tuple[float, float]:
     """95 % interval of a difference; with several seeds the one whose test gave the p-value, so that both agree."""
     if len(of.table.values) == 1:
         return paired.interval(of.table.mean, samples, of.spread)
@@ -223,7 +224,7 @@ def _pair(
     mean = of.table.mean
     if of.metric != "log_loss":
         interval = max(interval[0], -1.0), min(interval[1], 1.0)
-    is_tie = p_corrected >= LEVEL or of.gain == 0
+    is_tie = p_corrected >= SIGNIFICANCE_LEVEL or of.gain == 0
     few = is_wide_by_seeds(of.spread) or (is_tie and _seeds_decide(of, level) and of.seeds < ENOUGH_SEEDS)
     needed = ENOUGH_SEEDS if few else None
     can_tell = is_tie and mean and not needed
@@ -280,7 +281,7 @@ def _tie_sentence(
     needed: int | None,
 ) -> str:
     first, second, far, span = _in_words(of, interval)
-    many = f" once {family} pairs are corrected for" if of.p_value < LEVEL else ""
+    many = f" once {family} pairs are corrected for" if of.p_value < SIGNIFICANCE_LEVEL else ""
     if not of.table.values.any():
         way_out = f"they are equal on all {of.images:,} images"
     elif needed is not None:

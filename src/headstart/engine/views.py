@@ -10,7 +10,7 @@ import hashlib
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,7 @@ from PIL import Image
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional as F
 
+from headstart.arrays import Singles
 from headstart.data.loading import read_pixels
 from headstart.data.preprocess import NetworkInput, scale
 from headstart.data.sources.reading import ImageRecord
@@ -26,8 +27,6 @@ from headstart.input_spec import InputSpec
 Flip = Literal["none", "horizontal", "all"]
 PresetName = Literal["none", "light", "standard", "strong", "trivial"]
 
-Values: TypeAlias = npt.NDArray[np.float32]
-"""size x size x 3, 0..1: the caller normalises."""
 
 _ASPECT_RATIO = (3 / 4, 4 / 3)
 _ERASED_AREA = (0.02, 0.2)
@@ -74,7 +73,7 @@ def training_view(
     preset: PresetName,
     flip: Flip,
     rng: np.random.Generator,
-) -> Values:
+) -> Singles:
     """One random view of an image.
 
     Args:
@@ -99,7 +98,7 @@ def training_view(
         image = F.rotate(image, angle, interpolation=InterpolationMode.BILINEAR, fill=_mean_colour(image))
     if magnitude.jitter:
         image = _jitter(image, magnitude.jitter, rng)
-    values: Values = np.asarray(image, np.float32) / np.float32(255)
+    values: Singles = np.asarray(image, np.float32) / np.float32(255)
     if magnitude.erase_probability and rng.random() < magnitude.erase_probability:
         values = _erase(values, rng)
     return values
@@ -199,7 +198,7 @@ def _jitter(image: Image.Image, jitter: float, rng: np.random.Generator) -> Imag
     return image
 
 
-def _erase(values: Values, rng: np.random.Generator) -> Values:
+def _erase(values: Singles, rng: np.random.Generator) -> Singles:
     """Random erasing (Zhong et al. 2017): a rectangle becomes noise-free mean colour."""
     size = values.shape[0]
     area = size * size * rng.uniform(*_ERASED_AREA)

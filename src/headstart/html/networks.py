@@ -246,7 +246,7 @@ def _here(point: ScatterPoint | None, x: ScatterAxis, y: ScatterAxis) -> str:
     )
 
 
-def key(marks: Sequence[tuple[str, str, Literal["square", "round", "ring"]]]) -> str:
+def legend_key(marks: Sequence[tuple[str, str, Literal["square", "round", "ring"]]]) -> str:
     """HTML of the legend of a drawing: (colour, text, shape)."""
     inner = ""
     for colour, text, shape in marks:

@@ -20,7 +20,7 @@ _MARK = Html(
 
 
 @dataclass(frozen=True, slots=True)
-class Section:
+class PageSection:
     """One section of a report."""
 
     id: str
@@ -29,7 +29,7 @@ class Section:
     body: Html
 
 
-def page(*, title: str, kind: str, top: Html, sections: Sequence[Section]) -> str:
+def page(*, title: str, kind: str, top: Html, sections: Sequence[PageSection]) -> str:
     """HTML of the whole report.
 
     Args:

@@ -39,7 +39,7 @@ def interval_track(
     return tag("svg", *parts, class_="track", aria_hidden="true")
 
 
-def scale(axis: Axis, *, most: int = 3) -> Html:
+def track_scale(axis: Axis, *, most: int = 3) -> Html:
     """SVG of the ticks under a column of tracks, of which at most so many have labels."""
     every = -(-(len(axis.ticks) - 1) // max(1, most - 1)) or 1
     marks = [

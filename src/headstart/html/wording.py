@@ -13,7 +13,7 @@ def percent(share: float | None) -> str:
     return "\u2013" if share is None else f"{100 * share:.1f}\u00a0%"
 
 
-def interval(bounds: Sequence[float] | None) -> str:
+def interval_text(bounds: Sequence[float] | None) -> str:
     """Text such as `80.7 to 91.4 %`."""
     return "\u2013" if bounds is None else f"{100 * bounds[0]:.1f} to {100 * bounds[1]:.1f}\u00a0%"
 

@@ -10,7 +10,7 @@ from headstart.data.loading import ReadImage, in_order, read_image, reader_threa
 from headstart.data.preprocess import pixels_needed
 from headstart.data.sources.reading import ImageRecord
 from headstart.errors import DataError, require
-from headstart.knowledge.choosing import Level, similarity_level
+from headstart.knowledge.choosing import SimilarityLevel, similarity_level
 from headstart.measures.similarity import similarity_of_overlap
 from headstart.networks.cards.finding import find_model
 from headstart.plan.request import DEFAULT_MODEL
@@ -25,7 +25,7 @@ class MeasuredSimilarity:
 
     value: float
     """0..1."""
-    level: Level
+    level: SimilarityLevel
     overlap: float
     """Measured overlap: mean Bhattacharyya coefficient of EfficientNet-Lite0's late BatchNorm layers, 0..1."""
     images: int

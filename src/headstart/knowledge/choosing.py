@@ -10,16 +10,16 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from headstart.knowledge.domain import Domain
-from headstart.knowledge.transfer import DEPTHS, DepthFact
+from headstart.knowledge.transfer import DEPTH_FACTS, DepthFact
 
-Level = Literal["low", "medium", "high"]
+SimilarityLevel = Literal["low", "medium", "high"]
 """How like the images are to those the weights were trained on."""
 
 LOW_SIMILARITY_BELOW = 1 / 3
 HIGH_SIMILARITY_FROM = 2 / 3
 
 
-def similarity_level(value: float) -> Level:
+def similarity_level(value: float) -> SimilarityLevel:
     """The word for a similarity of 0..1: thirds.
 
     Raises:
@@ -125,7 +125,7 @@ class DomainFact:
 
     name: Domain
     gap: Literal["unknown", "moderate", "large"]
-    similarity: Level | None
+    similarity: SimilarityLevel | None
     """What the gap means where nobody measured; None: everything from near to far occurs."""
     transfer_exponent: float
     """The domain's transfer shares are `DEPTHS` raised to this power: an estimate of ours that leaves early layers
@@ -207,7 +207,7 @@ LARGE_GAP_ADVICE = (
 def depths_in(domain: Domain) -> tuple[DepthFact, ...]:
     """`DEPTHS` as they are for a domain; an estimate for all but photos, see `DomainFact.transfer_exponent`."""
     power = DOMAIN_FACTS[domain].transfer_exponent
-    return with_shares(tuple(round(fact.transfer_share**power, 3) for fact in DEPTHS))
+    return with_shares(tuple(round(fact.transfer_share**power, 3) for fact in DEPTH_FACTS))
 
 
 def with_shares(shares: tuple[float, ...]) -> tuple[DepthFact, ...]:
@@ -216,9 +216,9 @@ def with_shares(shares: tuple[float, ...]) -> tuple[DepthFact, ...]:
     Raises:
         ValueError: not four shares, or one outside 0..1.
     """
-    if len(shares) != len(DEPTHS) or not all(0 <= share <= 1 for share in shares):
-        raise ValueError(f"transfer shares {shares} must be {len(DEPTHS)} numbers in 0..1, stem to last stage")
-    return tuple(replace(fact, transfer_share=share) for fact, share in zip(DEPTHS, shares, strict=True))
+    if len(shares) != len(DEPTH_FACTS) or not all(0 <= share <= 1 for share in shares):
+        raise ValueError(f"transfer shares {shares} must be {len(DEPTH_FACTS)} numbers in 0..1, stem to last stage")
+    return tuple(replace(fact, transfer_share=share) for fact, share in zip(DEPTH_FACTS, shares, strict=True))
 
 
 @dataclass(frozen=True, slots=True)

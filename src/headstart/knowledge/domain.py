@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+AugmentationName = Literal["none", "light", "standard", "strong", "trivial"]
+"""How far training views may vary."""
+
 Domain = Literal["photo", "medical", "satellite", "document", "industrial"]
 """Kinds of images that have defaults of their own."""
 
@@ -14,7 +17,7 @@ class DomainValues:
     """Defaults for one kind of images; anything the user sets wins."""
 
     name: Domain
-    augmentation: Literal["none", "light", "standard", "strong", "trivial"]
+    augmentation: AugmentationName
     augmentation_reason: str
     flip: Literal["none", "horizontal", "all"]
     flip_reason: str

@@ -42,7 +42,7 @@ class DepthFact:
     """Peak rate with AdamW under discriminative fine-tuning."""
 
 
-DEPTHS: tuple[DepthFact, ...] = (
+DEPTH_FACTS: tuple[DepthFact, ...] = (
     DepthFact("conv 1-2", "edges, gradients, colours, simple textures", 0.95, "almost always freeze", 1e-6),
     DepthFact("conv 3-4", "corners, contours, complex textures", 0.80, "usually freeze", 5e-6),
     DepthFact("conv 5-7", "object parts, semantic patterns", 0.60, "fine-tune if there is enough data", 1e-5),
@@ -78,7 +78,7 @@ def depth_of(position: int, count: int) -> DepthFact:
     """
     if not 0 <= position < count:
         raise ValueError(f"position {position} must be in 0..{count - 1}")
-    return DEPTHS[position * len(DEPTHS) // count]
+    return DEPTH_FACTS[position * len(DEPTH_FACTS) // count]
 
 
 @dataclass(frozen=True, slots=True)

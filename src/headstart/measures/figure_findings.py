@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from headstart.amounts import counted_text
+from headstart.arrays import Labels
 from headstart.findings import Finding
 from headstart.measures.intervals import (
     Counted,
@@ -23,7 +24,6 @@ from headstart.measures.intervals import (
     share_interval,
     unpaired_difference_interval,
 )
-from headstart.measures.metrics import Labels
 
 DividedBy = Literal["user", "headstart"]
 

@@ -15,12 +15,12 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from headstart.arrays import Floats
 from headstart.measures.binomial import binomial_tail
 
 Together: TypeAlias = npt.NDArray[np.int64]
 """(N,) number of the patient, scene or book that each image is of."""
 Values: TypeAlias = npt.NDArray[np.bool_] | npt.NDArray[np.floating[Any]]
-Weights: TypeAlias = npt.NDArray[np.floating[Any]]
 Interval: TypeAlias = tuple[float, float]
 Counted: TypeAlias = Literal["images", "groups", "files"]
 """What an interval counts: images; groups (patients, scenes, pages); or different files, where some are copies."""
@@ -53,7 +53,7 @@ def independent_images(
     right_N: npt.NDArray[np.bool_],  # noqa: N803 - shapes
     together_N: Together,  # noqa: N803
     *,
-    weights_N: Weights | None = None,  # noqa: N803
+    weights_N: Floats | None = None,  # noqa: N803
     level: float = LEVEL,
 ) -> float:
     """Number of independent images that would tell a share as well as these do; never more than there are.
@@ -96,7 +96,7 @@ def share_interval(
     right_N: npt.NDArray[np.bool_],  # noqa: N803
     together_N: Together,  # noqa: N803
     *,
-    weights_N: Weights | None = None,  # noqa: N803
+    weights_N: Floats | None = None,  # noqa: N803
     level: float = LEVEL,
 ) -> Interval:
     """Of the share of images that are correct: Wilson's interval (1927) for the number of independent images.

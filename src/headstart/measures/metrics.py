@@ -9,10 +9,9 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from headstart.arrays import Labels
 from headstart.measures.intervals import Counted, Together, mean_interval, share_interval
 
-Labels: TypeAlias = npt.NDArray[np.int64]
-"""(N,) class indices 0..K-1."""
 Counts: TypeAlias = npt.NDArray[np.int64]
 
 _LOG_TEMPERATURES = (-2.0, 2.0)  # a perfect classifier would ask for zero

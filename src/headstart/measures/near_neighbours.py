@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-Array: TypeAlias = npt.NDArray[np.floating[Any]]
+from headstart.arrays import Floats
+
 Whole: TypeAlias = npt.NDArray[np.int64]
 
 MOST_COMPARED = 5000
@@ -50,7 +51,7 @@ class Succession:
     is_remarkable: bool
 
 
-def nearest(images_MF: Array, known_NF: Array) -> Array:  # noqa: N803 - shapes
+def nearest_cosines(images_MF: Floats, known_NF: Floats) -> Floats:  # noqa: N803 - shapes
     """Cosines (M,) of each image with the nearest known one."""
     images, known = _unit(images_MF), _unit(known_NF)
     step = max(1, _BLOCK_VALUES // len(known))
@@ -58,7 +59,7 @@ def nearest(images_MF: Array, known_NF: Array) -> Array:  # noqa: N803 - shapes
     return np.concatenate(parts)
 
 
-def nearest_others(features_NF: Array, groups_N: Whole) -> tuple[Array, Whole]:  # noqa: N803
+def nearest_others(features_NF: Floats, groups_N: Whole) -> tuple[Floats, Whole]:  # noqa: N803
     """Cosines (N,) with the nearest image of another group, and its positions (N,).
 
     Args:
@@ -72,7 +73,7 @@ def nearest_others(features_NF: Array, groups_N: Whole) -> tuple[Array, Whole]: 
     return cosines, which
 
 
-def compare_neighbours(inside_N: Array, across_M: Array) -> NeighbourSimilarity:  # noqa: N803
+def compare_neighbours(inside_N: Floats, across_M: Floats) -> NeighbourSimilarity:  # noqa: N803
     """Whether training images are nearer to each other than test images are to them.
 
     Args:
@@ -112,7 +113,7 @@ def succession(which_N: Whole, labels_N: Whole) -> Succession:  # noqa: N803
     return Succession(share, expected, bool(len(labels_N) >= _LEAST_IMAGES and share > least))
 
 
-def _blocks(features_NF: Array, groups_N: Whole) -> Iterator[tuple[slice, Array]]:  # noqa: N803
+def _blocks(features_NF: Floats, groups_N: Whole) -> Iterator[tuple[slice, Floats]]:  # noqa: N803
     """(rows, cosines of these rows with all images), those of the own group at -inf."""
     unit = _unit(features_NF)
     step = max(1, _BLOCK_VALUES // len(unit))
@@ -124,7 +125,7 @@ def _blocks(features_NF: Array, groups_N: Whole) -> Iterator[tuple[slice, Array]
         yield rows, alike
 
 
-def _unit(features_NF: Array) -> Array:  # noqa: N803
+def _unit(features_NF: Floats) -> Floats:  # noqa: N803
     rows = np.asarray(features_NF, np.float32)
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)
     # Zero vectors (a dead network) stay zero and are similar to nothing.

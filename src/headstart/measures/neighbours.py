@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
-
 import numpy as np
 import numpy.typing as npt
 
-Array: TypeAlias = npt.NDArray[np.floating[Any]]
-Labels: TypeAlias = npt.NDArray[np.int64]
+from headstart.arrays import Floats, Labels
 
 MOST_NEIGHBOURS = 10
 _BLOCK_VALUES = 2**23
@@ -22,7 +19,7 @@ def neighbours_for(labels_N: Labels) -> int:  # noqa: N803 - shapes
 
 
 def nearest_out_of_fold(
-    features_NF: Array,  # noqa: N803 - shapes
+    features_NF: Floats,  # noqa: N803 - shapes
     labels_N: Labels,  # noqa: N803
     folds_N: npt.NDArray[np.int64],  # noqa: N803
     *,
@@ -55,7 +52,7 @@ def nearest_out_of_fold(
     return found
 
 
-def _unit_rows(known_NF: Array, queries_MF: Array) -> tuple[Array, Array]:  # noqa: N803
+def _unit_rows(known_NF: Floats, queries_MF: Floats) -> tuple[Floats, Floats]:  # noqa: N803
     """Both in units of the known ones' deviation around their mean, each row of length 1 (or zero)."""
     known = np.asarray(known_NF, np.float64)
     mean, deviation = known.mean(axis=0), known.std(axis=0)
@@ -66,7 +63,7 @@ def _unit_rows(known_NF: Array, queries_MF: Array) -> tuple[Array, Array]:  # no
     return first, second
 
 
-def _voted(queries_MF: Array, known_NF: Array, labels_N: Labels, neighbours: int) -> Labels:  # noqa: N803
+def _voted(queries_MF: Floats, known_NF: Floats, labels_N: Labels, neighbours: int) -> Labels:  # noqa: N803
     classes = int(labels_N.max()) + 1
     found = np.empty(len(queries_MF), np.int64)
     step = max(1, _BLOCK_VALUES // len(known_NF))

@@ -20,10 +20,10 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from headstart.arrays import Doubles
 from headstart.measures.binomial import sign_test
-from headstart.measures.seed_variance import LEVEL, SEED_SHARE, Spread, half_width
+from headstart.measures.seed_variance import SEED_SHARE, SIGNIFICANCE_LEVEL, Spread, half_width
 
-Floats: TypeAlias = npt.NDArray[np.float64]
 Ints: TypeAlias = npt.NDArray[np.int64]
 
 BOOTSTRAP_SAMPLES = 2_000
@@ -37,9 +37,9 @@ _AT_ONCE = 4_000_000  # random numbers held at a time, about 32 MB
 class Crossed:
     """Values of images in seeds, and how much each counts in the mean of its seed."""
 
-    values: Floats
+    values: Doubles
     """(S, N); 0 where an image was not predicted in a seed."""
-    weights: Floats
+    weights: Doubles
     """(S, N), >= 0; a row sums to 1, and is 0 where an image was not predicted."""
     strata: Ints
     """(N,) 0..K-1: images are resampled within their stratum. All 0 where classes do not matter."""
@@ -47,7 +47,7 @@ class Crossed:
     """(N,) number of the patient or scene of each image; None where every image stands alone."""
 
     @property
-    def seed_means(self) -> Floats:
+    def seed_means(self) -> Doubles:
         """(S,) weighted means, summed exactly: variants with as many correct predictions must come out equal."""
         heaviest = self.weights.max(axis=1, keepdims=True)  # so that equal weights are 1, and a share is count / count
         shares = self.weights / heaviest
@@ -66,7 +66,7 @@ class Crossed:
         return bool((self.weights > 0).all())
 
 
-def crossed(values: Floats, strata: Ints, groups: Ints | None = None) -> Crossed:
+def crossed(values: Doubles, strata: Ints, groups: Ints | None = None) -> Crossed:
     """Equal weights to the strata, and within one to its images, in every seed.
 
     Args:
@@ -87,7 +87,7 @@ def crossed(values: Floats, strata: Ints, groups: Ints | None = None) -> Crossed
     return Crossed(np.where(predicted, values, 0.0), weights, strata, groups)
 
 
-def image_covariance(table: Crossed) -> Floats:
+def image_covariance(table: Crossed) -> Doubles:
     """(S, S) covariance of the seeds' means through their images: the diagonal has one seed's own sampling error.
 
     Of two seeds it has what the images they share give to both. Deviations are from the mean of the stratum, with
@@ -112,7 +112,7 @@ def image_covariance(table: Crossed) -> Floats:
     return np.asarray(deviations @ deviations.T)
 
 
-def by_group(values: Floats, groups: Ints) -> Floats:
+def by_group(values: Doubles, groups: Ints) -> Doubles:
     """(S, G) sums over the images of each group of (S, N) values."""
     return np.stack([np.bincount(groups, weights=row, minlength=int(groups.max()) + 1) for row in values])
 
@@ -218,7 +218,7 @@ def mcnemar_p_value(only_a: int, only_b: int) -> float:
     return min(1.0, 2 * sign_test(max(only_a, only_b), min(only_a, only_b)))
 
 
-def sign_flip_p_values(contributions: Floats) -> Floats:
+def sign_flip_p_values(contributions: Doubles) -> Doubles:
     """(P,) two-sided p-values: how often random signs make a sum at least as large as the one seen.
 
     If two variants are equally good on every image, the sign of each image's difference is chance. The smallest p is
@@ -240,7 +240,7 @@ def sign_flip_p_values(contributions: Floats) -> Floats:
     return np.asarray((beyond + 1) / (flips + 1))
 
 
-def pigeonhole(tables: Sequence[Crossed]) -> list[Floats]:
+def pigeonhole(tables: Sequence[Crossed]) -> list[Doubles]:
     """Of every table the (B,) means of bootstrap samples in which images and seeds are drawn anew (Owen 2007).
 
     An image that is drawn twice counts twice in every seed, a seed twice in every image. The same draws serve all
@@ -251,7 +251,7 @@ def pigeonhole(tables: Sequence[Crossed]) -> list[Floats]:
         if table.groups is None:  # images of a group are not drawn one by one; their interval is symmetric
             # One set of draws for all tables of the same strata, so that their differences are paired.
             groups.setdefault(table.strata.tobytes(), []).append(place)
-    samples: list[Floats] = [np.empty(0)] * len(tables)
+    samples: list[Doubles] = [np.empty(0)] * len(tables)
     for places in groups.values():
         for place, means in zip(places, _seed_samples([tables[place] for place in places]), strict=True):
             seeds = means.shape[1]
@@ -261,9 +261,9 @@ def pigeonhole(tables: Sequence[Crossed]) -> list[Floats]:
     return samples
 
 
-def _seed_samples(tables: Sequence[Crossed]) -> list[Floats]:
+def _seed_samples(tables: Sequence[Crossed]) -> list[Doubles]:
     """Of every table the (B, S) means of its seeds with images drawn anew."""
-    found: list[list[Floats]] = [[] for _ in tables]
+    found: list[list[Doubles]] = [[] for _ in tables]
     for counts in _image_counts(tables[0].strata):
         for table, parts in zip(tables, found, strict=True):
             weighted = counts @ (table.values * table.weights).T
@@ -276,7 +276,7 @@ def _seed_samples(tables: Sequence[Crossed]) -> list[Floats]:
     return [np.concatenate(parts) for parts in found]
 
 
-def _image_counts(strata: Ints) -> Iterator[Floats]:
+def _image_counts(strata: Ints) -> Iterator[Doubles]:
     """Portions of (B, N): how often each image is drawn, with as many draws in a stratum as it has images."""
     images = len(strata)
     order = np.argsort(strata, kind="stable")
@@ -297,7 +297,7 @@ def _portions(rows: int, columns: int) -> Iterator[int]:
         yield min(most, rows - start)
 
 
-def interval(mean: float, samples: Floats, spread: Spread) -> tuple[float, float]:
+def interval(mean: float, samples: Doubles, spread: Spread) -> tuple[float, float]:
     """95 % interval in the shape of the bootstrap samples, with the width that `spread` gives.
 
     The quantiles of few resampled seeds are too near, so they are scaled about their mean until a normal one would have
@@ -306,12 +306,12 @@ def interval(mean: float, samples: Floats, spread: Spread) -> tuple[float, float
     half, deviation = half_width(spread), float(samples.std()) if len(samples) else 0.0
     if deviation < 1e-12:
         return mean - half, mean + half
-    scale = half / (_quantile(LEVEL / 2, math.inf) * deviation)
-    low, high = np.quantile(samples, [LEVEL / 2, 1 - LEVEL / 2]) - samples.mean()
+    scale = half / (_quantile(SIGNIFICANCE_LEVEL / 2, math.inf) * deviation)
+    low, high = np.quantile(samples, [SIGNIFICANCE_LEVEL / 2, 1 - SIGNIFICANCE_LEVEL / 2]) - samples.mean()
     return mean + scale * float(low), mean + scale * float(high)
 
 
-def holm(p_values: Sequence[float]) -> tuple[Floats, Floats]:
+def holm(p_values: Sequence[float]) -> tuple[Doubles, Doubles]:
     """p-values corrected for their number (Holm 1979), and the level at which each is tested.
 
     The k-th smallest of m (k from 0) is multiplied by m - k, is never below the one before, and never above 1. Holds
@@ -326,5 +326,5 @@ def holm(p_values: Sequence[float]) -> tuple[Floats, Floats]:
     corrected, levels = np.empty(len(values)), np.empty(len(values))
     # Holm: once a p-value fails, larger ones fail too, which the running maximum expresses.
     corrected[order] = np.minimum(np.maximum.accumulate(values[order] * factors), 1.0)
-    levels[order] = LEVEL / factors
+    levels[order] = SIGNIFICANCE_LEVEL / factors
     return corrected, levels

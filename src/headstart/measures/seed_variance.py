@@ -26,7 +26,7 @@ import numpy.typing as npt
 
 _Floats: TypeAlias = npt.NDArray[np.float64]
 
-LEVEL = 0.05
+SIGNIFICANCE_LEVEL = 0.05
 """Chance of a wrong verdict that is accepted: of one test or, after Holm, of a family of them."""
 POWER = 0.8
 """Chance with which the further images suggested would find the difference."""
@@ -70,7 +70,7 @@ class Spread:
         return self.images + self.sampling
 
 
-def half_width(spread: Spread, level: float = LEVEL) -> float:
+def half_width(spread: Spread, level: float = SIGNIFICANCE_LEVEL) -> float:
     """Half of the two-sided interval that misses with chance `level`; never below what the images alone give."""
     from scipy.optimize import brentq
 
@@ -156,7 +156,7 @@ def _seed_effect(spread: Spread) -> float:
 
 
 def _half_by_images(spread: Spread) -> float:
-    return -_t_quantile(spread.image_dof, LEVEL / 2) * math.sqrt(spread.by_images)
+    return -_t_quantile(spread.image_dof, SIGNIFICANCE_LEVEL / 2) * math.sqrt(spread.by_images)
 
 
 def _posterior(spread: Spread) -> tuple[_Floats, _Floats]:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
-
 import numpy as np
-import numpy.typing as npt
 
-Array: TypeAlias = npt.NDArray[np.floating[Any]]
+from headstart.arrays import Floats
 
 OVERLAP_FAR = 0.88
 """Overlap of EfficientNet-Lite0's late layers that counts as similarity 0; digits have 0.845, documents 0.912."""
@@ -17,7 +14,7 @@ OVERLAP_SAME = 1.0
 _SMALLEST_VARIANCE = 1e-12
 
 
-def gaussian_overlap(mean_a: Array, variance_a: Array, mean_b: Array, variance_b: Array) -> Array:
+def gaussian_overlap(mean_a: Floats, variance_a: Floats, mean_b: Floats, variance_b: Floats) -> Floats:
     """Bhattacharyya coefficient of two normal distributions, each for itself: 1 the same, 0 without overlap.
 
     exp(-D) with D = (m_a - m_b)^2 / (4 (v_a + v_b)) + ln((v_a + v_b) / (2 sqrt(v_a v_b))) / 2 (Bhattacharyya 1943;
@@ -44,7 +41,7 @@ def similarity_of_overlap(overlap: float) -> float:
     return float(np.clip(share, 0.0, 1.0))
 
 
-def linear_cka(x_NP: Array, y_NQ: Array) -> float:  # noqa: N803 - shapes
+def linear_cka(x_NP: Floats, y_NQ: Floats) -> float:  # noqa: N803 - shapes
     """Centred kernel alignment with linear kernels: 1 if one is a rotation and scaling of the other, 0 if unrelated.
 
     ||Y'X||_F^2 / (||X'X||_F ||Y'Y||_F) on centred columns (Kornblith et al. 2019). With fewer images than columns it

@@ -6,14 +6,11 @@ would make of a network.
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
-Matrix: TypeAlias = npt.NDArray[np.floating[Any]]
-Labels: TypeAlias = npt.NDArray[np.int64]
-Doubles: TypeAlias = npt.NDArray[np.float64]
+from headstart.arrays import Doubles, Floats, Labels
 
 Shrinkage: TypeAlias = Literal["ledoit_wolf", "none"]
 
@@ -25,7 +22,7 @@ _STEPS = 200
 _TOLERANCE = 1e-7
 
 
-def log_maximum_evidence(features_NF: Matrix, labels_N: Labels) -> float:  # noqa: N803 - shapes
+def log_maximum_evidence(features_NF: Floats, labels_N: Labels) -> float:  # noqa: N803 - shapes
     """LogME: log evidence of the labels, per image and averaged over the classes; higher is better.
 
     Each class is a target y, 1 for its images and 0 for the others. Under w ~ N(0, I / alpha) and
@@ -107,7 +104,7 @@ class _Spectrum:
             return np.where(free > 0, gamma * residual / free, ratio_K)
 
 
-def h_score(features_NF: Matrix, labels_N: Labels, *, shrinkage: Shrinkage = "ledoit_wolf") -> float:  # noqa: N803
+def h_score(features_NF: Floats, labels_N: Labels, *, shrinkage: Shrinkage = "ledoit_wolf") -> float:  # noqa: N803
     """H-score: how much of the features' variance lies between classes, in the features' own units; higher is better.
 
     tr(S^-1 B) with S the covariance of the features and B that of the class means (Bao et al. 2019, "An
@@ -149,7 +146,7 @@ def h_score(features_NF: Matrix, labels_N: Labels, *, shrinkage: Shrinkage = "le
     return (1 - share) * between
 
 
-def ledoit_wolf_share(centred_NF: Matrix) -> float:  # noqa: N803
+def ledoit_wolf_share(centred_NF: Floats) -> float:  # noqa: N803
     """Share 0..1 of the identity in the covariance estimate with the least expected error (Ledoit & Wolf 2004).
 
     Args:
@@ -166,7 +163,7 @@ def ledoit_wolf_share(centred_NF: Matrix) -> float:  # noqa: N803
     return min(max(noise, 0.0), from_target) / from_target if from_target > 0 else 0.0
 
 
-def _checked(features_NF: Matrix, labels_N: Labels) -> tuple[Doubles, Labels]:  # noqa: N803
+def _checked(features_NF: Floats, labels_N: Labels) -> tuple[Doubles, Labels]:  # noqa: N803
     """The features in double precision, and the classes that occur."""
     x = np.asarray(features_NF, np.float64)
     if x.ndim != 2 or len(x) != len(labels_N):

@@ -15,13 +15,12 @@ from headstart.errors import ModelError, require
 from headstart.networks.cards.catalog import ModelCard, ModelChoice
 from headstart.networks.forks import guard_forks
 from headstart.networks.groups.grouping import layer_groups
-from headstart.networks.groups.layers import Grain, LayerGroup
+from headstart.networks.groups.layers import LayerGroup
 from headstart.networks.groups.order import trace, without_weights
 from headstart.networks.heads import (
     AUXILIARY_LOSS_WEIGHTS,
     DEPTHS,
     DepthHead,
-    HeadKind,
     HeadSite,
     SiteKind,
     prepare_heads,
@@ -31,6 +30,8 @@ from headstart.networks.heads import (
 )
 from headstart.networks.memory_format import in_nhwc
 from headstart.networks.weights.loading import WeightReport, load_weights, timm_overlay
+from headstart.plan.request import HeadKind
+from headstart.plan.sections import Grain
 
 WeightInit = Literal["pretrained", "random"]
 

@@ -18,8 +18,6 @@ from headstart.errors import ModelError
 
 SiteKind = Literal["linear", "mlp"]
 """Kind of layers at a head site."""
-HeadKind = Literal["linear", "mlp", "multi_depth"]
-"""Kind of head; multi_depth: linear sites, and a linear layer on the outputs of all groups."""
 SiteRole = Literal["main", "auxiliary"]
 
 MLP_HIDDEN_FEATURES = 256

@@ -19,7 +19,8 @@ from headstart.errors import ModelError
 from headstart.knowledge.transfer import depth_of
 from headstart.networks.groups import layers
 from headstart.networks.groups.grouping import layer_groups
-from headstart.networks.groups.layers import Affine, BatchNormPolicy, LayerGroup, check_names
+from headstart.networks.groups.layers import Affine, LayerGroup, check_names
+from headstart.plan.sections import BatchNormPolicy
 
 HeadTraining = Literal["trained", "frozen"]
 

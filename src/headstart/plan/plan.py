@@ -18,7 +18,7 @@ from headstart.knowledge.domain import Domain
 from headstart.knowledge.transfer import SMALLEST_USEFUL_LR, depth_of
 from headstart.plan.faults import cross_faults, schema_fault, sentences
 from headstart.plan.keys import key_paths
-from headstart.plan.reasons import ANY_SOURCE, FINGERPRINTS, fingerprints, reasons_still_true, value_at
+from headstart.plan.reasons import ANY_SOURCE, FINGERPRINTS, reasons_still_true, value_at, value_fingerprints
 from headstart.plan.sections import (
     DEVICE,
     AugmentationPlan,
@@ -155,7 +155,7 @@ class Plan(Section):
     def to_yaml(self) -> str:
         """YAML that `read` turns into an equal plan."""
         raw = self.model_dump(mode="json")
-        raw[FINGERPRINTS] = fingerprints(raw)
+        raw[FINGERPRINTS] = value_fingerprints(raw)
         text = yaml.safe_dump(raw, sort_keys=False, allow_unicode=True, width=110)
         if yaml.safe_load(text) != raw:  # YAML takes some rare letters for line breaks unless they are escaped
             text = yaml.safe_dump(raw, sort_keys=False, allow_unicode=False, width=110)
@@ -171,7 +171,7 @@ class Plan(Section):
         after = before | {key: v.model_dump(mode="json") if isinstance(v, Section) else v for key, v in changes.items()}
         if before["data"]["source"] == ANY_SOURCE:  # nobody had named the images: to name them changes no value
             before = before | {"data": before["data"] | {"source": value_at(after, "data.source")}}
-        return Plan.from_dict(after | {FINGERPRINTS: fingerprints(before)})
+        return Plan.from_dict(after | {FINGERPRINTS: value_fingerprints(before)})
 
     def _with_reasons(self, reasons: dict[str, str]) -> Plan:
         return self if reasons == self.reasons else self.model_copy(update={"reasons": reasons})

@@ -8,20 +8,12 @@ from __future__ import annotations
 from typing import Any, Literal, Protocol
 
 from headstart.errors import PlanError, nearest
+from headstart.input_spec import Resize
 from headstart.knowledge.transfer import HEAD_LEARNING_RATE, LR_RULES, WEIGHT_DECAY
 from headstart.plan.assembly import assemble, probe_phase, refuse_what_has_no_use
 from headstart.plan.hyperrule import bit_hyperrule
 from headstart.plan.plan import LrRule, OptimizerPlan, Plan, Schedule, TrainPhase
-from headstart.plan.request import (
-    DEFAULT_MODEL,
-    DEFAULT_STRATEGY,
-    HeadKind,
-    HeadSolver,
-    OptimizerName,
-    PeakLr,
-    Request,
-    Resize,
-)
+from headstart.plan.request import DEFAULT_MODEL, DEFAULT_STRATEGY, HeadKind, HeadSolver, OptimizerName, PeakLr, Request
 
 __all__ = [
     "DEFAULT_MODEL",

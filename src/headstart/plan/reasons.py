@@ -34,7 +34,7 @@ BEHIND: dict[str, tuple[str, ...]] = {
 """Path of a reason -> further values its sentence speaks of; `[]` is the number of the same phase."""
 
 
-def fingerprints(plan: Mapping[str, Any]) -> dict[str, str]:
+def value_fingerprints(plan: Mapping[str, Any]) -> dict[str, str]:
     """Path of every reason -> eight hexadecimal digits of the values behind it.
 
     Args:

@@ -13,7 +13,8 @@ from functools import cache
 from typing import Annotated, Any, Literal, get_type_hints
 
 from headstart.errors import PlanError, nearest
-from headstart.knowledge.domain import Domain
+from headstart.input_spec import Resize
+from headstart.knowledge.domain import AugmentationName, Domain
 from headstart.knowledge.domains import DOMAINS
 from headstart.plan.option import Option, options_of, words_of
 from headstart.plan.sections import DEVICE, AugmentationPlan, DataPlan, Grain, NoncommercialWeights
@@ -25,8 +26,6 @@ StrategyName = Literal[
     "auto", "feature_extraction", "probe_then_tune", "discriminative", "gradual", "partial", "full", "scratch"
 ]
 LrRuleName = Literal["decay_0.75", "decay_0.9", "ulmfit", "ten_fold", "by_depth", "bit"]
-AugmentationName = Literal["none", "light", "standard", "strong", "trivial"]
-Resize = Literal["crop", "squash", "letterbox"]
 HeadKind = Literal["linear", "mlp", "multi_depth"]
 HeadSolver = Literal["logistic", "ridge", "adam"]
 PeakLr = Literal["planned", "find"]

@@ -18,7 +18,7 @@ from headstart.input_spec import InputSpec
 from headstart.measures.timing import Stability, Timing, timed
 from headstart.networks.backbone import Classifier
 
-MANY_IMAGES = 32
+THROUGHPUT_IMAGES = 32
 SECONDS = 2.0
 """Usual time of repetitions of each kind, after one pass that warms up; five times as long on a busy machine."""
 _AS_MANY_AS_IT_TAKES = 1_000_000
@@ -66,7 +66,7 @@ def inference_of(classifier: Classifier, spec: InputSpec, *, seed: int = 0) -> I
     many = _timed(lambda: eager.run(images) if engine is None else _logits(classifier, engine, images))
     name = "torch" if engine is None else engine.name
     return Inference(
-        images_per_second=round(MANY_IMAGES / many.seconds, 2),
+        images_per_second=round(THROUGHPUT_IMAGES / many.seconds, 2),
         one_image_ms=round(1000 * one.seconds, 3),
         engine=name,
         input_size=spec.size,
@@ -74,14 +74,17 @@ def inference_of(classifier: Classifier, spec: InputSpec, *, seed: int = 0) -> I
         # One unstable figure makes the pair unstable: they are read together.
         stability="unstable" if "unstable" in (one.stability, many.stability) else "stable",
         # From the slowest round to the quickest: throughput is the inverse of time.
-        images_per_second_range=(round(MANY_IMAGES / many.slowest, 2), round(MANY_IMAGES / many.quickest, 2)),
+        images_per_second_range=(
+            round(THROUGHPUT_IMAGES / many.slowest, 2),
+            round(THROUGHPUT_IMAGES / many.quickest, 2),
+        ),
         one_image_ms_range=(round(1000 * one.quickest, 3), round(1000 * one.slowest, 3)),
     )
 
 
 def _noise(spec: InputSpec, seed: int) -> NetworkInput:
     # Noise: speed does not depend on what is shown, and no image of the user is needed.
-    shape = (MANY_IMAGES, spec.size, spec.size, len(spec.mean))
+    shape = (THROUGHPUT_IMAGES, spec.size, spec.size, len(spec.mean))
     return np.random.default_rng(seed).standard_normal(shape, np.float32)
 
 

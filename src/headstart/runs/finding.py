@@ -23,7 +23,7 @@ from headstart.runs.upgrade import upgraded_metrics
 
 State = Literal["finished", "stopped", "running", "interrupted", "damaged"]
 """stopped: everything is saved, and it can go on. running: it wrote something a moment ago. interrupted: killed."""
-SortKey = Literal["date", "accuracy", "seconds"]
+RunSortKey = Literal["date", "accuracy", "seconds"]
 
 DEFAULT_FOLDER = Path("runs")
 """Where `headstart train` makes its folders."""
@@ -131,7 +131,7 @@ class RunQuery:
     """With a time zone."""
     min_accuracy: float | None = None
     """0..1; runs that have not reported are left out."""
-    sort: SortKey = "date"
+    sort: RunSortKey = "date"
     """date: the newest first. accuracy: the highest first. seconds: the quickest first."""
 
     def select(self, runs: Iterable[RunSummary]) -> tuple[RunSummary, ...]:
@@ -155,7 +155,7 @@ class RunQuery:
         )
 
 
-def find(folder: Path, *, now: float | None = None) -> Found:
+def found_runs(folder: Path, *, now: float | None = None) -> Found:
     """Every run and comparison under `folder`, which may be one of them itself.
 
     Args:

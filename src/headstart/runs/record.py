@@ -19,7 +19,7 @@ from headstart.runs.folder import Run
 from headstart.runs.training_events import EpochDone, PhaseDone
 from headstart.runs.upgrade import upgraded_data, upgraded_metrics
 
-Values = Mapping[str, Any]
+RecordValues = Mapping[str, Any]
 _WHOLE = {"expected": "the file as training wrote it", "remedy": "restore it from a copy, or train again"}
 
 State = Literal["finished", "out of budget", "stopped", "under way"]
@@ -58,12 +58,12 @@ class RunFacts:
     """One run; sections read it, and nothing else."""
 
     folder: Path
-    plan: Values
+    plan: RecordValues
     """plan.resolved.yaml."""
-    data: Values
-    environment: Values
+    data: RecordValues
+    environment: RecordValues
     events: Sequence[LoggedEvent]
-    metrics: Values | None
+    metrics: RecordValues | None
     """None before the run has ended once."""
     epochs: tuple[Epoch, ...]
     phases: tuple[PhaseDone, ...]
@@ -244,7 +244,7 @@ def _predictions(path: Path, classes: Sequence[str]) -> tuple[Prediction, ...]:
     )
 
 
-def _validation_intervals(path: Path, data: Values) -> dict[str, tuple[float, float]]:
+def _validation_intervals(path: Path, data: RecordValues) -> dict[str, tuple[float, float]]:
     """Of every candidate, over groups of images; empty where every image stands alone or nothing was kept of them."""
     group_of = data.get("group_of", {})
     if not group_of or not path.is_file():

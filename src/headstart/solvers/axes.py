@@ -11,8 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from headstart.solvers.linear_head import LinearHead, Matrix
-from headstart.solvers.moments import SMALLEST_DEVIATION, Doubles, Weights, moments_of
+from headstart.arrays import Doubles, Floats
+from headstart.solvers.linear_head import LinearHead
+from headstart.solvers.moments import SMALLEST_DEVIATION, moments_of
 from headstart.solvers.rows import RowSource
 
 WIDEST_ROTATED = 4096
@@ -30,7 +31,7 @@ class Axes:
     deviation_F: Doubles  # noqa: N815
     variances_R: Doubles  # noqa: N815
     """Of z along each axis."""
-    axes_FR: Matrix | None  # noqa: N815
+    axes_FR: Floats | None  # noqa: N815
     """None: the features' own axes."""
 
     def curvature(self, l2_penalty: float) -> Doubles:
@@ -39,19 +40,19 @@ class Axes:
         # curvature 1.
         return np.asarray(np.sqrt(_SOFTMAX_CURVATURE * np.maximum(self.variances_R, 0) + l2_penalty))
 
-    def raw_weights(self, weight_KR: Matrix) -> Matrix:  # noqa: N803
+    def raw_weights(self, weight_KR: Floats) -> Floats:  # noqa: N803
         """(K, F) weights of raw features that mean the same as weights along the axes."""
         # w_raw = D^-1 V w_axes, because x' w_raw must equal z' V w_axes with z = (x - mean) / deviation.
         along = weight_KR if self.axes_FR is None else weight_KR @ self.axes_FR.T
         return np.asarray(along / self.deviation_F.astype(along.dtype))
 
-    def along_axes(self, gradient_KF: Matrix) -> Matrix:  # noqa: N803
+    def along_axes(self, gradient_KF: Floats) -> Floats:  # noqa: N803
         """(K, R) slope in weights along the axes from the slope in weights of raw, centred features."""
         # The transpose of `raw_weights`: gradients map back by the chain rule.
         scaled = gradient_KF / self.deviation_F.astype(gradient_KF.dtype)
         return np.asarray(scaled if self.axes_FR is None else scaled @ self.axes_FR)
 
-    def head(self, weight_KR: Matrix, bias_K: Matrix, l2_penalty: float) -> LinearHead:  # noqa: N803
+    def head(self, weight_KR: Floats, bias_K: Floats, l2_penalty: float) -> LinearHead:  # noqa: N803
         """The head on raw features of one on the axes, whose features are centred."""
         # Rotated features are centred, so the mean of the raw ones moves into the bias.
         weight = self.raw_weights(weight_KR)
@@ -59,8 +60,8 @@ class Axes:
 
 
 def rotated(
-    features_NF: Matrix,  # noqa: N803
-    weights_N: Weights | None = None,  # noqa: N803
+    features_NF: Floats,  # noqa: N803
+    weights_N: Doubles | None = None,  # noqa: N803
 ) -> tuple[Axes, Doubles]:
     """The axes of features in memory, without those that nothing varies along, and (N, R) features along them.
 
@@ -94,12 +95,12 @@ def rotated(
     return Axes(mean, deviation, variances[kept], axes), z_NF @ axes
 
 
-def _with_variance(variances: Matrix) -> npt.NDArray[np.bool_]:
+def _with_variance(variances: Floats) -> npt.NDArray[np.bool_]:
     # Directions without variance are rounding; dividing by their eigenvalue would blow it up.
     return np.asarray(variances > 1e-9 * max(float(variances[-1]), 1e-9))
 
 
-def axes_of(rows: RowSource, weights_N: Weights | None = None) -> Axes:  # noqa: N803
+def axes_of(rows: RowSource, weights_N: Doubles | None = None) -> Axes:  # noqa: N803
     """The axes of rows that need not lie in memory, in one pass; all are kept, in single precision.
 
     Takes F x F doubles; above WIDEST_ROTATED features these keep their own axes, and it takes a few F.
@@ -115,7 +116,7 @@ def axes_of(rows: RowSource, weights_N: Weights | None = None) -> Axes:  # noqa:
     return Axes(mean, deviation, variances.astype(np.float64), axes)
 
 
-def _unrotated(rows: RowSource, weights_N: Weights) -> Axes:  # noqa: N803
+def _unrotated(rows: RowSource, weights_N: Doubles) -> Axes:  # noqa: N803
     shift, sums, squares = np.zeros(rows.width), np.zeros(rows.width), np.zeros(rows.width)
     for start, block in rows.blocks():
         # The mean of the first block is near the mean of all: sums of centred values lose no digits to a large offset.

@@ -17,10 +17,10 @@ from functools import partial
 import numpy as np
 import numpy.typing as npt
 
+from headstart.arrays import Floats, Labels, Positions, Singles
 from headstart.solvers.head_solver import Folds, HeadProblem, Solver, head_problem, stratified_sample
-from headstart.solvers.linear_head import Labels, LinearHead
-from headstart.solvers.linear_head import Matrix as AnyMatrix
-from headstart.solvers.rows import CheckStop, Matrix, Positions, RowSource, StoppableRows, never_stop
+from headstart.solvers.linear_head import LinearHead
+from headstart.solvers.rows import CheckStop, RowSource, StoppableRows, never_stop
 
 FeatureMask = npt.NDArray[np.bool_]
 """(F,) which features may have a weight."""
@@ -46,7 +46,7 @@ class ColumnRows:
         """N."""
         return self._rows.rows
 
-    def blocks(self) -> Iterator[tuple[int, Matrix]]:
+    def blocks(self) -> Iterator[tuple[int, Singles]]:
         """The blocks of the rows, narrower."""
         for start, block in self._rows.blocks():
             # Contiguous: the product with the weights would copy the masked block at every pass otherwise.
@@ -67,7 +67,7 @@ class FeatureChoice:
     """L2 penalty of all fits."""
     temperature: float
     """Divides the logits of the fitted head."""
-    out_of_fold_NK: AnyMatrix  # noqa: N815
+    out_of_fold_NK: Floats  # noqa: N815
     """Probabilities of each image from the fit that saw neither it nor, in scoring features, its label."""
     losses: dict[float, float]
     """Share -> mean out-of-fold log loss in nats."""
@@ -216,6 +216,6 @@ def deviations_of(rows: RowSource) -> npt.NDArray[np.float64]:
     return np.asarray(np.sqrt(np.maximum(squares / rows.rows - (sums / rows.rows) ** 2, 0)))
 
 
-def _log_loss(predicted_NK: AnyMatrix, labels_N: Labels) -> float:  # noqa: N803
+def _log_loss(predicted_NK: Floats, labels_N: Labels) -> float:  # noqa: N803
     chances = predicted_NK[np.arange(len(labels_N)), labels_N]
     return float(-np.log(np.clip(chances, 1e-12, 1)).mean(dtype=np.float64))

@@ -17,11 +17,11 @@ from typing import Any, Literal, Protocol, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from headstart.arrays import Doubles, Labels
 from headstart.solvers.axes import Axes, axes_of, own_axes, rotated
 from headstart.solvers.in_memory import choose_rotated, solve_rotated
-from headstart.solvers.linear_head import Labels, LinearHead, PenaltyChoice
+from headstart.solvers.linear_head import LinearHead, PenaltyChoice
 from headstart.solvers.logistic import L2_PENALTIES, choose_in_blocks, solve_in_blocks
-from headstart.solvers.moments import Weights
 from headstart.solvers.ridge import Ridge
 from headstart.solvers.rows import CheckStop, MatrixRows, RowSource, StoppableRows, matrix_of_rows, never_stop
 
@@ -87,7 +87,7 @@ def head_problem(
     return LogisticInBlocks(rows, labels_N, num_classes, seed, weigh)
 
 
-def mean_one(weights_N: npt.NDArray[np.floating[Any]]) -> Weights:  # noqa: N803
+def mean_one(weights_N: npt.NDArray[np.floating[Any]]) -> Doubles:  # noqa: N803
     """The weights over their mean.
 
     Raises:
@@ -108,7 +108,7 @@ class _Rotated:
     labels: Labels
     num_classes: int
     check_stop: CheckStop
-    weights: Weights | None = None
+    weights: Doubles | None = None
 
     @cached_property
     def _found(self) -> tuple[Axes, npt.NDArray[np.float64]]:
@@ -196,7 +196,7 @@ class LogisticInBlocks:
     labels: Labels
     num_classes: int
     seed: int
-    weights: Weights | None = None
+    weights: Doubles | None = None
 
     @cached_property
     def _axes(self) -> Axes:

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from headstart.arrays import Doubles, Floats, Labels
 from headstart.solvers.axes import Axes, own_axes
-from headstart.solvers.linear_head import Labels, LinearHead, Matrix, PenaltyChoice
+from headstart.solvers.linear_head import LinearHead, PenaltyChoice
 from headstart.solvers.logistic import L2_PENALTIES, TOLERANCE, choose_in_blocks
-from headstart.solvers.moments import Weights
 from headstart.solvers.rows import CheckStop, MatrixRows, StoppableRows, never_stop
 
 _ITERATIONS = 500
@@ -21,13 +21,13 @@ _ITERATIONS = 500
 
 def solve_rotated(
     axes: Axes,
-    rotated_NR: Matrix,  # noqa: N803
+    rotated_NR: Floats,  # noqa: N803
     labels_N: Labels,  # noqa: N803
     num_classes: int,
     *,
     l2_penalty: float,
     check_stop: CheckStop = never_stop,
-    weights_N: Weights | None = None,  # noqa: N803
+    weights_N: Doubles | None = None,  # noqa: N803
 ) -> LinearHead:
     """Multinomial logistic regression on features that were rotated into their axes: L-BFGS in double precision.
 
@@ -82,14 +82,14 @@ def solve_rotated(
 
 def choose_rotated(
     axes: Axes,
-    rotated_NR: Matrix,  # noqa: N803
+    rotated_NR: Floats,  # noqa: N803
     labels_N: Labels,  # noqa: N803
     num_classes: int,
     folds: Sequence[int],
     *,
     l2_penalties: Sequence[float] = L2_PENALTIES,
     check_stop: CheckStop = never_stop,
-    weights_N: Weights | None = None,  # noqa: N803
+    weights_N: Doubles | None = None,  # noqa: N803
 ) -> PenaltyChoice:
     """Cross-validate the penalty on rotated features, which all folds share, in single precision.
 

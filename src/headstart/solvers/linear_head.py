@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from headstart.arrays import Floats
 from headstart.solvers.rows import RowSource
 
-Matrix: TypeAlias = npt.NDArray[np.floating[Any]]
-Labels: TypeAlias = npt.NDArray[np.int64]
 
-
-def softmax(logits_NK: Matrix) -> Matrix:  # noqa: N803
+def softmax(logits_NK: Floats) -> Floats:  # noqa: N803
     """Rows of probabilities."""
     # Without the row's maximum: exp of a large logit would overflow, and the quotient is the same.
     shifted = np.exp(logits_NK - logits_NK.max(axis=1, keepdims=True))
@@ -25,15 +22,15 @@ def softmax(logits_NK: Matrix) -> Matrix:  # noqa: N803
 class LinearHead:
     """A linear probe: weights and biases in the units of the raw features."""
 
-    weight_KF: Matrix  # noqa: N815 - shapes
-    bias_K: Matrix  # noqa: N815
+    weight_KF: Floats  # noqa: N815 - shapes
+    bias_K: Floats  # noqa: N815
     l2_penalty: float
 
-    def probabilities(self, features_NF: Matrix) -> Matrix:  # noqa: N803
+    def probabilities(self, features_NF: Floats) -> Floats:  # noqa: N803
         """(N, K) softmax of the logits."""
         return softmax(features_NF @ self.weight_KF.T + self.bias_K)
 
-    def probabilities_of(self, rows: RowSource) -> Matrix:
+    def probabilities_of(self, rows: RowSource) -> Floats:
         """(N, K) softmax of the logits, in one pass over the blocks; only the probabilities are held."""
         found = np.empty((rows.rows, len(self.bias_K)))
         for start, block in rows.blocks():
@@ -46,7 +43,7 @@ class PenaltyChoice:
     """The L2 penalty that cross-validation chose."""
 
     l2_penalty: float
-    out_of_fold_NK: Matrix  # noqa: N815
+    out_of_fold_NK: Floats  # noqa: N815
     """Probabilities of each image from the fit that did not see it, at the chosen penalty."""
     losses: dict[float, float]
     """L2 penalty -> mean out-of-fold log loss in nats."""

@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from headstart.arrays import Doubles, Labels, Singles
 from headstart.solvers.axes import Axes
 from headstart.solvers.lbfgs import PAIRS, Points, Vector, minimise_together
-from headstart.solvers.linear_head import Labels, LinearHead, PenaltyChoice
-from headstart.solvers.moments import Weights
-from headstart.solvers.rows import Matrix, RowSource
+from headstart.solvers.linear_head import LinearHead, PenaltyChoice
+from headstart.solvers.rows import RowSource
 
 L2_PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)
 """Grid of the L2 penalty; per image and on standardised features, so it means the same on any set and network."""
@@ -53,7 +53,7 @@ class _Loss:
         *,
         fold_of_N: npt.NDArray[np.int64],  # noqa: N803
         left_out_P: npt.NDArray[np.int64],  # noqa: N803
-        weights_N: Weights | None,  # noqa: N803
+        weights_N: Doubles | None,  # noqa: N803
     ) -> None:
         """Fit p has the penalty `l2_penalty_P[p]` and passes over the rows of fold `left_out_P[p]`."""
         self._rows, self._labels, self._classes, self._axes = rows, labels_N, num_classes, axes
@@ -138,7 +138,7 @@ def solve_in_blocks(
     axes: Axes,
     *,
     l2_penalties: Sequence[float],
-    weights_N: Weights | None = None,  # noqa: N803
+    weights_N: Doubles | None = None,  # noqa: N803
 ) -> list[LinearHead]:
     """The head at each L2 penalty, in at most MOST_PASSES passes over the rows for all of them together.
 
@@ -188,7 +188,7 @@ def choose_in_blocks(
     folds: npt.ArrayLike,
     *,
     l2_penalties: Sequence[float] = L2_PENALTIES,
-    weights_N: Weights | None = None,  # noqa: N803
+    weights_N: Doubles | None = None,  # noqa: N803
 ) -> PenaltyChoice:
     """Cross-validate the penalty on out-of-fold predictions; the loss decides, and among equals the stronger.
 
@@ -235,7 +235,7 @@ def choose_in_blocks(
     return PenaltyChoice(best, best_predicted, losses)
 
 
-def softmax_out_of_fold(rows: RowSource, heads: Sequence[LinearHead], fold_of_N: npt.NDArray[np.int64]) -> Matrix:  # noqa: N803
+def softmax_out_of_fold(rows: RowSource, heads: Sequence[LinearHead], fold_of_N: npt.NDArray[np.int64]) -> Singles:  # noqa: N803
     """(N, K) probabilities of each row by the head of its own fold, in one pass."""
     found = np.empty((rows.rows, len(heads[0].bias_K)), np.float32)
     for start, block in rows.blocks():

@@ -11,12 +11,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from headstart.arrays import Doubles, Labels
 from headstart.solvers.rows import RowSource
-
-Doubles = npt.NDArray[np.float64]
-Labels = npt.NDArray[np.int64]
-Weights = npt.NDArray[np.float64]
-"""(N,) how much each row counts, > 0; 1 on average, so that their sum is the number of rows."""
 
 SMALLEST_DEVIATION = 1e-8
 """A feature that varies less is constant: dividing by its deviation would make noise of it."""
@@ -93,7 +89,7 @@ def moments_by_part(
     num_classes: int,
     part_of_N: npt.ArrayLike,  # noqa: N803
     parts: int,
-    weights_N: Weights | None = None,  # noqa: N803
+    weights_N: Doubles | None = None,  # noqa: N803
 ) -> list[Moments]:
     """Moments of each part, in one pass over the rows; memory is parts x F x F doubles.
 
@@ -135,7 +131,7 @@ def moments_of(
     rows: RowSource,
     labels_N: Labels,  # noqa: N803
     num_classes: int,
-    weights_N: Weights | None = None,  # noqa: N803
+    weights_N: Doubles | None = None,  # noqa: N803
 ) -> Moments:
     """Moments of all rows; see `moments_by_part`."""
     return moments_by_part(rows, labels_N, num_classes, np.zeros(rows.rows, np.int64), 1, weights_N)[0]

@@ -19,9 +19,10 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from headstart.solvers.linear_head import Labels, LinearHead, PenaltyChoice, softmax
-from headstart.solvers.moments import Doubles, Moments, Weights, moments_by_part
-from headstart.solvers.rows import CheckStop, Matrix, RowSource, never_stop
+from headstart.arrays import Doubles, Labels, Singles
+from headstart.solvers.linear_head import LinearHead, PenaltyChoice, softmax
+from headstart.solvers.moments import Moments, moments_by_part
+from headstart.solvers.rows import CheckStop, RowSource, never_stop
 
 RIDGE_L2_PENALTIES = (1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0)
 """Grid of the penalty on standardised features, per image."""
@@ -45,7 +46,7 @@ class Ridge:
         *,
         deviation_F: Doubles | None = None,  # noqa: N803
         check_stop: CheckStop = never_stop,
-        weights_N: Weights | None = None,  # noqa: N803
+        weights_N: Doubles | None = None,  # noqa: N803
     ) -> None:
         """Nothing is read yet.
 
@@ -136,7 +137,7 @@ class Ridge:
             # needed.
             yield self._all - own
 
-    def _out_of_fold(self, heads: Sequence[LinearHead], fold_of: npt.NDArray[np.int64]) -> Matrix:
+    def _out_of_fold(self, heads: Sequence[LinearHead], fold_of: npt.NDArray[np.int64]) -> Singles:
         """(N, K) scores of each row by the head that did not see it."""
         found = np.empty((self._rows.rows, self._classes), np.float32)
         for start, block in self._rows.blocks():
@@ -168,9 +169,9 @@ def _fits(moments: Moments, deviation_F: Doubles | None, l2_penalties: Sequence[
 
 
 def best_temperature(
-    scores_NK: Matrix,  # noqa: N803
+    scores_NK: Singles,  # noqa: N803
     labels_N: Labels,  # noqa: N803
-    weights_N: Weights | None = None,  # noqa: N803
+    weights_N: Doubles | None = None,  # noqa: N803
 ) -> tuple[float, float]:
     """(temperature, mean log loss in nats) at which the softmax of scores / temperature suits the labels best.
 
@@ -199,10 +200,10 @@ def best_temperature(
 
 def _at(
     sharpness: float,
-    scores_NK: Matrix,  # noqa: N803
+    scores_NK: Singles,  # noqa: N803
     labels_N: Labels,  # noqa: N803
     softness: float,
-    weights_N: Weights,  # noqa: N803
+    weights_N: Doubles,  # noqa: N803
 ) -> tuple[float, float, float]:
     """Slope and bend in the sharpness of the mean loss with softened targets; and the mean loss with the labels."""
     count, classes = scores_NK.shape

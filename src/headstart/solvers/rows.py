@@ -8,8 +8,7 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-Matrix: TypeAlias = npt.NDArray[np.float32]
-Positions: TypeAlias = npt.NDArray[np.int64]
+from headstart.arrays import Positions, Singles
 
 CheckStop: TypeAlias = Callable[[], object]
 """Called between the steps of long work; what it raises ends the work there."""
@@ -29,7 +28,7 @@ class RowSource(Protocol):
     def width(self) -> int:
         """F."""
 
-    def blocks(self) -> Iterator[tuple[int, Matrix]]:
+    def blocks(self) -> Iterator[tuple[int, Singles]]:
         """(number of the first row, (B, F) float32) for all rows in order; a block must not be written to."""
 
     def subset(self, positions: Positions) -> RowSource:
@@ -54,7 +53,7 @@ class MatrixRows:
         """F."""
         return int(self._matrix.shape[1])
 
-    def blocks(self) -> Iterator[tuple[int, Matrix]]:
+    def blocks(self) -> Iterator[tuple[int, Singles]]:
         """Pieces of the matrix itself."""
         for start, stop in spans(self.rows, self.width):
             yield start, self._matrix[start:stop]
@@ -81,7 +80,7 @@ class StoppableRows:
         """F."""
         return self._rows.width
 
-    def blocks(self) -> Iterator[tuple[int, Matrix]]:
+    def blocks(self) -> Iterator[tuple[int, Singles]]:
         """The same blocks."""
         for start, block in self._rows.blocks():
             # Checked before every block, so that Ctrl-C ends a pass within milliseconds, however many rows there are.
@@ -121,7 +120,7 @@ class ChainedRows:
         """F."""
         return self._sources[0].width
 
-    def blocks(self) -> Iterator[tuple[int, Matrix]]:
+    def blocks(self) -> Iterator[tuple[int, Singles]]:
         """Those of each source in turn."""
         for offset, source in zip(self._starts[:-1], self._sources, strict=True):
             for start, block in source.blocks():
@@ -139,7 +138,7 @@ class ChainedRows:
         return MatrixRows(found)
 
 
-def matrix_of_rows(rows: RowSource) -> Matrix:
+def matrix_of_rows(rows: RowSource) -> Singles:
     """All rows at once, (N, F)."""
     found = np.empty((rows.rows, rows.width), np.float32)
     for start, block in rows.blocks():

@@ -10,8 +10,8 @@ import numpy.typing as npt
 from headstart.errors import RunError
 from headstart.runs.events import StopReason
 from headstart.runs.training_events import PhaseDone
-from headstart.training.checkpoint import Candidate, Progress
-from headstart.training.validation_predictions import Judged
+from headstart.training.checkpoint import Candidate, TrainingProgress
+from headstart.training.validation_predictions import ValidationPredictions
 
 
 @dataclass(frozen=True)
@@ -23,13 +23,13 @@ class Outcome:
     chosen: str
     """Name of the candidate that was kept: `probe` or `PHASE/EPOCH`."""
     why: str
-    progress: Progress
+    progress: TrainingProgress
     phases: list[PhaseDone]
     """One row a phase that began: what was trained, at which rates, why it ended."""
     probe_accuracy: float | None
     """On the validation images or out of fold, 0..1."""
     chosen_accuracy: float | None
-    judged: Judged = field(default_factory=Judged)
+    judged: ValidationPredictions = field(default_factory=ValidationPredictions)
     """What every candidate said of the images that choose."""
     confidences: npt.NDArray[np.float64] | None = None
     """(N,) probability of the class that the chosen candidate predicted, for the same images; None if unknown."""

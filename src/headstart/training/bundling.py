@@ -12,7 +12,7 @@ from headstart.networks.groups.layers import restore
 from headstart.plan.plan import ProbePhase
 from headstart.runs.events import CheckpointSelected, RunStopped, StopReason
 from headstart.training.best_epoch import Outcome, choose
-from headstart.training.checkpoint import Candidate, Progress
+from headstart.training.checkpoint import Candidate, TrainingProgress
 from headstart.training.probe.probe import refit_head
 from headstart.training.stopping import SolveCheck, Stopped, leave_if_asked
 from headstart.training.training import Training
@@ -77,7 +77,7 @@ def end(training: Training, *, stopped: StopReason | None) -> Outcome:
     )
 
 
-def interrupted(progress: Progress) -> Outcome:
+def interrupted(progress: TrainingProgress) -> Outcome:
     """Of a run that a signal ended: everything is saved and nothing chosen."""
     return Outcome("signal", "none", "interrupted", progress, [], None, None)
 

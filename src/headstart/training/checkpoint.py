@@ -17,7 +17,7 @@ from headstart.files import is_file, write_atomically
 from headstart.measures.metrics import paired_p_value
 from headstart.runs.training_events import EpochDone, PhaseDone
 from headstart.runs.upgrade import upgraded_epoch, upgraded_phase, upgraded_warning
-from headstart.training.validation_predictions import Judged
+from headstart.training.validation_predictions import ValidationPredictions
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Candidate:
 
 
 @dataclass
-class Progress:
+class TrainingProgress:
     """Where training stands. Positions count finished work."""
 
     phase: int = 0
@@ -95,22 +95,22 @@ class Progress:
 
 
 @dataclass
-class State:
+class TrainingState:
     """Everything that is saved."""
 
-    progress: Progress
+    progress: TrainingProgress
     network: dict[str, Tensor]
     optimizer: dict[str, Any] | None
     probe: Candidate | None
     best: Candidate | None
     """Best trained epoch so far."""
-    judged: Judged = field(default_factory=Judged)
+    judged: ValidationPredictions = field(default_factory=ValidationPredictions)
     """What every candidate so far said of the images that choose."""
     taken_up: float = field(default_factory=time.monotonic)
     """`time.monotonic()` when this process began to train from it."""
 
 
-def save_state(path: Path, state: State) -> None:
+def save_state(path: Path, state: TrainingState) -> None:
     """Write the state in place of the last one.
 
     Raises:
@@ -128,7 +128,7 @@ def save_state(path: Path, state: State) -> None:
     write_atomically(path, lambda aside: torch.save(raw, aside))
 
 
-def load_state(path: Path) -> State | None:
+def load_state(path: Path) -> TrainingState | None:
     """Read the last state; None if training had not saved one yet.
 
     Raises:
@@ -140,22 +140,22 @@ def load_state(path: Path) -> State | None:
         raw = torch.load(path, "cpu", weights_only=True)
     except Exception as error:
         raise RunError(f"{path} is damaged ({str(error).splitlines()[0]})", remedy="start the run anew") from error
-    return State(
+    return TrainingState(
         _progress_from_raw(raw["progress"]),
         raw["network"],
         raw["optimizer"],
         _candidate_from_raw(raw["probe"]),
         _candidate_from_raw(raw["best"]),
-        Judged.from_raw(raw.get("judged")),
+        ValidationPredictions.from_raw(raw.get("judged")),
     )
 
 
-def _progress_from_raw(raw: dict[str, Any]) -> Progress:
+def _progress_from_raw(raw: dict[str, Any]) -> TrainingProgress:
     """As it was saved; rows of an earlier version are read in today's names."""
     rows = [EpochDone.from_dict(upgraded_epoch(row)) for row in raw["rows"]]
     phases = [PhaseDone.from_dict(upgraded_phase(row)) for row in raw["phases"]]
     alarms = [upgraded_warning(row) for row in raw["alarms"]]
-    return Progress(**{**raw, "rows": rows, "phases": phases, "alarms": alarms})
+    return TrainingProgress(**{**raw, "rows": rows, "phases": phases, "alarms": alarms})
 
 
 def trained_seconds(path: Path) -> float:

@@ -16,15 +16,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from headstart.arrays import Singles
 from headstart.data.loading import batches, read_view
 from headstart.data.preprocess import NetworkInput
 from headstart.data.sources.reading import ImageRecord
 from headstart.engine.costs.estimate import views_to_cache
 from headstart.engine.prefix.cut import CutNetwork
-from headstart.engine.prefix.engines import Matrix
 from headstart.engine.prefix.inference import logits_of
 from headstart.engine.prefix.torch_engine import to_tensor
-from headstart.engine.store.activations import Activations, View, evaluation_view
+from headstart.engine.store.activations import Activations, View, plain_view
 from headstart.engine.store.frozen_part import cut_at, frozen_part, training_view_of
 from headstart.engine.store.index import Reader
 from headstart.engine.store.training_images import TrainingImages
@@ -68,7 +68,7 @@ class Feed(Protocol):
     def network(self) -> nn.Module:
         """What a step runs on the tensors of a batch: the whole network, or its trainable suffix."""
 
-    def select_logits(self, on_images: Callable[[int], object]) -> Matrix:
+    def select_logits(self, on_images: Callable[[int], object]) -> Singles:
         """(N, K) logits of the validation images."""
 
 
@@ -108,7 +108,7 @@ class PixelFeed:
         """The whole network."""
         return self.classifier.network
 
-    def select_logits(self, on_images: Callable[[int], object]) -> Matrix:
+    def select_logits(self, on_images: Callable[[int], object]) -> Singles:
         """Of the whole network."""
         return logits_of(self.classifier, self.images.roles.validation, self.images.spec, on_images=on_images)
 
@@ -159,7 +159,7 @@ class StoredFeed:
         """The trainable suffix behind the cut point."""
         return self.made.suffix
 
-    def select_logits(self, on_images: Callable[[int], object]) -> Matrix:
+    def select_logits(self, on_images: Callable[[int], object]) -> Singles:
         """Of the part behind the border, on the evaluation views."""
         self.classifier.network.eval()
         found = []
@@ -219,7 +219,7 @@ def feed_for(
         made = made or cut_at(classifier, wanted.cut_point, size=images.spec.size)
         kept = source.activations(frozen_part(classifier, made))
         assert kept is not None
-        plain = evaluation_view(images.spec, images.meter)
+        plain = plain_view(images.spec, images.meter)
         views = [plain]
         if augmentation.preset != "none":
             numbers, spec, digests, meter = range(wanted.views), images.spec, images.digests, images.meter

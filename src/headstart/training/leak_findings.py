@@ -15,7 +15,7 @@ from headstart.measures.near_neighbours import (
     NeighbourSimilarity,
     Succession,
     compare_neighbours,
-    nearest,
+    nearest_cosines,
     nearest_others,
     succession,
 )
@@ -52,7 +52,7 @@ def leak_findings(
     test = images.roles.test
     if images.roles.test_source in _GIVEN and len(test) >= LEAST_IMAGES:
         drawn = np.random.default_rng(0).permutation(len(test))[:MOST_TEST_IMAGES]
-        across = nearest(matrix_of_rows(rows_of([test[i] for i in np.sort(drawn)])), features)
+        across = nearest_cosines(matrix_of_rows(rows_of([test[i] for i in np.sort(drawn)])), features)
         findings += _of_neighbours(compare_neighbours(inside, across), images.roles.test_source)
     return findings
 

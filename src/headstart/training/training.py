@@ -18,7 +18,7 @@ from headstart.runs.observers import Observer
 from headstart.runs.training_events import EpochDone, PhaseDone
 from headstart.runs.warnings import PhaseWarning
 from headstart.training.activation_source import ActivationSource
-from headstart.training.checkpoint import Progress, State, copy_of, load_state, save_state
+from headstart.training.checkpoint import TrainingProgress, TrainingState, copy_of, load_state, save_state
 from headstart.training.stopping import StopRequest, leave_if_asked
 from headstart.training.validation_predictions import phase_row
 
@@ -38,11 +38,11 @@ class Training:
     stop: StopRequest = field(default_factory=StopRequest)
     costs: RunEstimates | None = None
     """Estimates the phases and decides how each gets what is frozen; None starts from what is remembered."""
-    state: State = field(init=False)
+    state: TrainingState = field(init=False)
     """All that a checkpoint holds; read by `take_up`."""
 
     @property
-    def progress(self) -> Progress:
+    def progress(self) -> TrainingProgress:
         """Where training stands."""
         return self.state.progress
 
@@ -65,7 +65,7 @@ class Training:
             RunError: the checkpoint is damaged.
         """
         plan = self.plan
-        self.state = load_state(self.run.checkpoint) or State(Progress(), {}, None, None, None)
+        self.state = load_state(self.run.checkpoint) or TrainingState(TrainingProgress(), {}, None, None, None)
         progress = self.state.progress
         if self.state.network:
             restore(self.classifier.network, self.state.network)

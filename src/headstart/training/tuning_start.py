@@ -21,7 +21,7 @@ from headstart.plan.plan import AugmentationPlan, Phase, ProbePhase, TrainPhase
 from headstart.runs.events import HeadFittedOnViews
 from headstart.solvers.rows import ChainedRows
 from headstart.training.activation_source import ActivationSource
-from headstart.training.checkpoint import Progress
+from headstart.training.checkpoint import TrainingProgress
 from headstart.training.probe.probe import PooledSource, head_on, write_head
 
 FIRST_VIEW = 64
@@ -44,7 +44,7 @@ class StartTerms(Protocol):
         """Of views and folds."""
 
 
-def start_head(plan: StartTerms, phase: TrainPhase, progress: Progress, source: ActivationSource) -> None:
+def start_head(plan: StartTerms, phase: TrainPhase, progress: TrainingProgress, source: ActivationSource) -> None:
     """Fit the head on the plain view and `phase.head_refit_views` augmented views of each training image, and write it.
 
     Does nothing where the phase has begun already, wants no such views, or no linear probe was fitted before. What

@@ -41,7 +41,7 @@ def phase_row(phase: ProbePhase | TrainPhase, rows: Sequence[EpochDone], *, head
 
 
 @dataclass
-class Judged:
+class ValidationPredictions:
     """The validation images, and each candidate's results on them, in the order of the validation passes."""
 
     images: tuple[str, ...] = ()
@@ -99,7 +99,7 @@ class Judged:
         }
 
     @classmethod
-    def from_raw(cls, raw: dict[str, Any] | None) -> Judged:
+    def from_raw(cls, raw: dict[str, Any] | None) -> ValidationPredictions:
         """What `to_raw` kept; nothing from a checkpoint that is older than this record."""
         if raw is None:
             return cls()

@@ -21,7 +21,7 @@ from headstart.data.sources.reading import ImageRecord, is_digits
 from headstart.data.sources.source_findings import STRICT, find_in_source
 from headstart.errors import HeadstartError
 from headstart.inspection.domain_guess import PixelStatistics, guess_domain, pixel_statistics
-from headstart.knowledge.choosing import Level
+from headstart.knowledge.choosing import SimilarityLevel
 from headstart.knowledge.domains import DOMAINS
 from headstart.plan.plan import DataPlan, Domain
 from headstart.runs.progress import Progress, no_progress
@@ -53,7 +53,7 @@ def inspect_images(
     *,
     seed: int,
     domain: str | None,
-    similarity: float | Level | None = None,
+    similarity: float | SimilarityLevel | None = None,
     progress: Progress = no_progress,
 ) -> ImageFacts:
     """Facts of the training images: counts by name, and statistics of some of them.

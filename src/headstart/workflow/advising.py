@@ -15,7 +15,7 @@ from headstart.data.loading import cores as own_cores
 from headstart.engine.costs.memory import Measurements, recall
 from headstart.engine.costs.training_cost import Gpu, Hardware
 from headstart.errors import PlanError, nearest
-from headstart.knowledge.choosing import Level
+from headstart.knowledge.choosing import SimilarityLevel
 from headstart.knowledge.domains import DOMAINS
 from headstart.networks.cards.finding import find_model
 from headstart.plan.plan import DataPlan, Domain, Plan
@@ -29,7 +29,7 @@ def advise(
     images: int | None = None,
     classes: int | None = None,
     domain: str | None = None,
-    similarity: float | Level | None = None,
+    similarity: float | SimilarityLevel | None = None,
     unlabelled: int = 0,
     channels: int | None = None,
     resolution: int | None = None,

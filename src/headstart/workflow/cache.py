@@ -10,7 +10,7 @@ from typing import Any
 
 from headstart.engine.store import limit as store_limit
 from headstart.engine.store.limit import SpaceUse
-from headstart.engine.store.shards import count_rows, explained, shard_paths, sweep
+from headstart.engine.store.shards import count_rows, explained_writing, shard_paths, sweep
 from headstart.engine.store.store import CUT_POINT_KEY, ActivationStore
 from headstart.errors import HeadstartError, nearest
 from headstart.files import locked
@@ -26,7 +26,7 @@ def show_cache(root: Path | None = None) -> dict[str, Any]:
         root: The store; None is `$HEADSTART_HOME/store`.
     """
     folder = _root(root)
-    with explained(folder), contextlib.suppress(FileNotFoundError, NotADirectoryError):
+    with explained_writing(folder), contextlib.suppress(FileNotFoundError, NotADirectoryError):
         folder.stat()  # a closed folder is not an empty one
     uses = store_limit.spaces_in_use_order(folder)
     limit = store_limit.read_limit(folder)
@@ -55,7 +55,7 @@ def clear_cache(model: str | None = None, root: Path | None = None) -> dict[str,
     if model is not None:
         uses = _of_model(uses, model)
     plain = {use.folder: _plain(use) for use in uses}  # read before they are removed
-    with explained(folder):
+    with explained_writing(folder):
         removed = [use for use in uses if store_limit.remove_space(use.folder)]
         store_limit.sweep_removed(folder)
         for use in uses:
@@ -85,7 +85,7 @@ def limit_cache(limit_bytes: int, root: Path | None = None) -> dict[str, Any]:
         )
     folder = _root(root)
     before = {use.folder: _plain(use) for use in store_limit.spaces_in_use_order(folder)}
-    with explained(folder):
+    with explained_writing(folder):
         store_limit.write_limit(folder, limit_bytes)
         with locked(folder):
             removed, over = store_limit.shrink(folder)

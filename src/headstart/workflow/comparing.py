@@ -27,7 +27,14 @@ from headstart.runs.warnings import LatencyNotMeasured, RandomWeights
 from headstart.training.stopping import StopRequest
 from headstart.workflow.images import drawn_by_name, with_absolute_paths
 from headstart.workflow.plans import refuse_by_licence, refuse_missing_steps
-from headstart.workflow.trial import TrialTask, refuse_unknown, resolve_all, run_trial, whole_plan, why_no_weights
+from headstart.workflow.trial import (
+    TrialTask,
+    refuse_unknown_fields,
+    resolve_all,
+    run_trial,
+    whole_plan,
+    why_no_weights,
+)
 
 
 class Watcher(Observer):
@@ -318,11 +325,11 @@ def _refuse_faults(plan: GridPlan, watcher: Watcher, run_in: RunInSubprocess) ->
     """Validation for all variants; any fault of a variant is raised before a folder is made."""
     if importlib.util.find_spec("torch") is None:  # not imported: this process only waits for subprocesses
         require("torch", extra="train")
-    refuse_unknown(plan.base)
+    refuse_unknown_fields(plan.base)
     tasks = [_bare_task(plan, variant, plan.seeds[0]) for variant in plan.variants()]
     plans = []
     for task, variant in zip(tasks, plan.variants(), strict=True):
-        refuse_unknown(variant.changes)
+        refuse_unknown_fields(variant.changes)
         made = whole_plan(task)
         refuse_missing_steps(made)
         refuse_by_licence(made, find_model(made.model.name))

@@ -25,9 +25,10 @@ from headstart.delivery.features import Filled, matrix_of_reader
 from headstart.engine.store.index import POOLED
 from headstart.engine.store.store import ActivationStore, image_digest
 from headstart.errors import DataError, Interrupted, PlanError, require
+from headstart.input_spec import Resize
 from headstart.networks.cards.finding import find_model
 from headstart.plan.plan import DataPlan, NoncommercialWeights
-from headstart.plan.request import Request, Resize
+from headstart.plan.request import Request
 from headstart.runs.progress import Progress, no_progress
 from headstart.workflow.images import read_watched
 from headstart.workflow.plans import make_plan, refuse_by_licence
@@ -322,13 +323,13 @@ class _Work:
                 activations.reader(distinct, views, on_images=tick)
 
     def _views(self) -> tuple[View, list[View]]:
-        from headstart.engine.store.activations import evaluation_view
+        from headstart.engine.store.activations import plain_view
         from headstart.engine.store.frozen_part import training_view_of
 
         spec, augmentation, seed = self._spec, self._plan.augmentation, self.options.seed
         numbers = range(self.options.views)
         varied = [training_view_of(number, spec, self._digests, augmentation, seed=seed) for number in numbers]
-        return evaluation_view(spec), varied
+        return plain_view(spec), varied
 
     def _bytes(self) -> int:
         """Of the spaces in which these rows lie, whichever engine filled them."""

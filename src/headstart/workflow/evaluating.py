@@ -127,7 +127,7 @@ def _refuse_unknown_classes(images: ToJudge, classes: Sequence[str]) -> None:
 
 
 def _repeated(
-    images: ToJudge, judged: Judged, facts: image_checks.FileFacts
+    images: ToJudge, judged: EvaluatedBundle, facts: image_checks.FileFacts
 ) -> tuple[dict[str, Any] | None, list[Finding]]:
     """(the run whose figure is repeated, and what to say if it is another one)."""
     if images.run is None:
@@ -188,7 +188,7 @@ def predict(
 
 
 @dataclass(frozen=True)
-class Judged:
+class EvaluatedBundle:
     """How a bundle did on labelled images."""
 
     figures: dict[str, Any]
@@ -229,7 +229,7 @@ def judge_records(
     *,
     kept: CachedFeatures | None = None,
     groups: Mapping[str, str] | None = None,
-) -> Judged:
+) -> EvaluatedBundle:
     """Figures of a bundle on labelled images.
 
     Args:
@@ -257,7 +257,7 @@ def judge_records(
         for r, p in zip(records, probabilities, strict=True)
     ]
     figures = evaluation_figures(probabilities, labels, predictor.classes, together=together, counted=counted)
-    return Judged(figures, rows, labels, together)
+    return EvaluatedBundle(figures, rows, labels, together)
 
 
 def kept_by(run: Run, digests: Mapping[str, str]) -> CachedFeatures | None:

@@ -26,10 +26,10 @@ from headstart.data.splits import (
 )
 from headstart.errors import DataError, require
 from headstart.files import is_folder, is_there
-from headstart.input_spec import InputSpec
+from headstart.input_spec import InputSpec, Resize
 from headstart.networks.cards.finding import find_model
 from headstart.plan.plan import DataPlan, Plan, ProbePhase
-from headstart.plan.request import Request, Resize
+from headstart.plan.request import Request
 from headstart.runs.progress import Progress, no_progress
 from headstart.workflow.plans import make_plan
 

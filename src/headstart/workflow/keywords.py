@@ -12,17 +12,17 @@ from typing import Any, Literal, TypedDict, get_type_hints
 
 from headstart.arguments import fault_of, refuse_unknown
 from headstart.errors import PlanError
+from headstart.input_spec import Resize
+from headstart.knowledge.domain import AugmentationName
 from headstart.plan.plan import DataPlan, Domain, Grain, NoncommercialWeights
 from headstart.plan.request import (
     OPTIONS,
-    AugmentationName,
     HeadKind,
     HeadSolver,
     LrRuleName,
     OptimizerName,
     PeakLr,
     Request,
-    Resize,
     StrategyName,
 )
 

@@ -24,8 +24,8 @@ _PICTURES_BYTES = 3_500_000
 _FULL_NAMES = 4_000
 _ATTEMPTS = 5
 
-Kind = Literal["run", "comparison"]
-Images = Literal["named", "shown"]
+ReportKind = Literal["run", "comparison"]
+ShownImages = Literal["named", "shown"]
 """named: file names only; no image leaves its folder. shown: small copies become part of the page."""
 
 
@@ -35,14 +35,14 @@ class Report:
 
     run: Path
     """The folder it tells of."""
-    kind: Kind
+    kind: ReportKind
     path: Path
     size_bytes: int
     notes: tuple[str, ...] = ()
     """What was left out of it."""
 
 
-def report(folders: Sequence[Path], *, out: Path | None = None, images: Images = "named") -> list[Report]:
+def report(folders: Sequence[Path], *, out: Path | None = None, images: ShownImages = "named") -> list[Report]:
     """Write one page for each run or comparison, `report.html` in its folder.
 
     Nothing is written before all of them could be read and drawn.
@@ -69,7 +69,7 @@ def report(folders: Sequence[Path], *, out: Path | None = None, images: Images =
     return [_written(folder, kind, text, notes, path=out or folder / FILE_NAME) for folder, kind, text, notes in drawn]
 
 
-def _written(folder: Path, kind: Kind, text: str, notes: tuple[str, ...], *, path: Path) -> Report:
+def _written(folder: Path, kind: ReportKind, text: str, notes: tuple[str, ...], *, path: Path) -> Report:
     try:
         write_atomically(path, lambda aside: aside.write_text(text, encoding="utf-8"))
     except OSError as error:
@@ -79,7 +79,7 @@ def _written(folder: Path, kind: Kind, text: str, notes: tuple[str, ...], *, pat
     return Report(folder, kind, path, path.stat().st_size, notes)
 
 
-def _whole(folder: Path, images: Images) -> tuple[Kind, str, tuple[str, ...]]:
+def _whole(folder: Path, images: ShownImages) -> tuple[ReportKind, str, tuple[str, ...]]:
     """The page, if its folder holds all that pages tell."""
     try:
         return _drawn(folder, images)
@@ -91,7 +91,7 @@ def _whole(folder: Path, images: Images) -> tuple[Kind, str, tuple[str, ...]]:
         ) from error
 
 
-def _drawn(folder: Path, images: Images) -> tuple[Kind, str, tuple[str, ...]]:
+def _drawn(folder: Path, images: ShownImages) -> tuple[ReportKind, str, tuple[str, ...]]:
     if is_file(folder / RESULT_FILE) or is_file(folder / PLAN_FILE):
         return "comparison", comparison_page(read_comparison_facts(folder)), ()
     if not is_file(folder / "plan.resolved.yaml"):

@@ -17,7 +17,7 @@ from headstart.runs.finding import (
     Found,
     RunQuery,
     RunSummary,
-    find,
+    found_runs,
     read_run,
 )
 from headstart.runs.folder import Run
@@ -99,7 +99,7 @@ def find_runs(folder: str | Path | None = None, query: RunQuery | None = None) -
             remedy=nearest(query.strategy, STRATEGIES),
         )
     nothing = folder is None and not is_there(DEFAULT_FOLDER)
-    found = Found((), (), ()) if nothing else find(Path(folder or DEFAULT_FOLDER))
+    found = Found((), (), ()) if nothing else found_runs(Path(folder or DEFAULT_FOLDER))
     damaged = found.damaged if query.state in (None, "damaged") else ()
     return RunList(query.select(found.runs), found.comparisons, damaged, len(found.runs))
 

@@ -86,7 +86,7 @@ class CandidateNetworks:
             MissingExtraError: the network's library is not installed.
         """
         from headstart.engine.prefix.inference import features_of
-        from headstart.engine.store.activations import evaluation_view, matrix_of
+        from headstart.engine.store.activations import matrix_of, plain_view
 
         classifier, activations = self._held.get(candidate.name) or self._built(candidate.name)
         if self._holds_all:
@@ -96,7 +96,7 @@ class CandidateNetworks:
         tick = self._progress(f"features ({candidate.name})", images)
         before = activations.computed
         try:
-            return matrix_of(activations.reader(records, [evaluation_view(activations.spec)], on_images=tick))
+            return matrix_of(activations.reader(records, [plain_view(activations.spec)], on_images=tick))
         except (DiskFullError, NotWritableError) as error:
             self._not_stored = str(error)
             tick = self._progress(f"features ({candidate.name})", images)

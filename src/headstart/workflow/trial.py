@@ -19,7 +19,7 @@ from headstart.machine import peak_memory_bytes
 from headstart.networks.cards.finding import find_model
 from headstart.plan.faults import sentences
 from headstart.plan.plan import DataPlan, Plan
-from headstart.plan.reasons import FINGERPRINTS, fingerprints
+from headstart.plan.reasons import FINGERPRINTS, value_fingerprints
 from headstart.plan.request import OPTIONS as ALL_OPTIONS
 from headstart.plan.request import Request
 from headstart.runs.events import Resumed
@@ -34,7 +34,7 @@ from headstart.workflow.training.result import TrainResult
 from headstart.workflow.training.resume import resume
 from headstart.workflow.training.train import settle, train
 
-OPTIONS = tuple(name for name in ALL_OPTIONS if name != "seed")
+TRIAL_OPTIONS = tuple(name for name in ALL_OPTIONS if name != "seed")
 """Options that a comparison may set or vary, in addition to paths in the plan."""
 
 RANDOM = {"model.weights": "random"}
@@ -63,7 +63,7 @@ def trial_plan(task: TrialTask) -> Request | Plan:
     Raises:
         PlanError: an option has no such value, or a path is not in the plan.
     """
-    named, paths = split_changes(task.changes, OPTIONS)
+    named, paths = split_changes(task.changes, TRIAL_OPTIONS)
     try:
         options = TypeAdapter(Request).validate_python({"data": task.data, "seed": task.seed, **named})
     except ValidationError as error:
@@ -75,7 +75,7 @@ def trial_plan(task: TrialTask) -> Request | Plan:
         roles = drawn_by_name(plan).roles
         plan = make_plan(options, training_images=len(roles.training_pool), fit_images=len(roles.train))
     raw = plan.model_dump(mode="json")
-    written_for = fingerprints(raw)  # before values are put in place
+    written_for = value_fingerprints(raw)  # before values are put in place
     return Plan.from_dict(changed(raw, paths) | {FINGERPRINTS: written_for}, source="the changed plan")
 
 
@@ -104,7 +104,7 @@ def resolve_all(tasks: Sequence[TrialTask], observer: Observer) -> None:
         observer.work_done(1)
 
 
-def refuse_unknown(changes: Changes) -> None:
+def refuse_unknown_fields(changes: Changes) -> None:
     """Refuse keys that are neither options nor paths in the plan.
 
     Raises:
@@ -114,8 +114,10 @@ def refuse_unknown(changes: Changes) -> None:
     faults = []
     for key in changes:
         first = key.split(".")[0].split("[")[0]
-        if key not in OPTIONS and (first not in sections or first in ("data", "seed", "schema_version", "reasons")):
-            hint = nearest(key, [*OPTIONS, *sections])
+        if key not in TRIAL_OPTIONS and (
+            first not in sections or first in ("data", "seed", "schema_version", "reasons")
+        ):
+            hint = nearest(key, [*TRIAL_OPTIONS, *sections])
             faults.append(
                 f"{key}: is neither an option of headstart train nor a path in a plan" + (f"; {hint}" if hint else "")
             )

@@ -14,7 +14,7 @@ from sklearn.linear_model import LogisticRegression
 from headstart.advice.probe.by_depth import DepthCurve, beats, folds_by_group, probe_depths
 from headstart.data.sources.reading import ImageRecord
 from headstart.errors import DataError
-from headstart.knowledge.transfer import DEPTHS
+from headstart.knowledge.transfer import DEPTH_FACTS
 from headstart.measures.intervals import wilson_interval
 from headstart.solvers import head_solver
 from headstart.solvers.head_solver import head_problem
@@ -75,9 +75,9 @@ def test_rows_are_plain_values_with_the_literature_beside():
     assert [(row["group"], row["position"], row["count"]) for row in rows] == [
         *(("stem", 0, 4), ("stage2", 2, 4), ("stage3", 3, 4))
     ]
-    assert [row["literature_share"] for row in rows] == [DEPTHS[i].transfer_share for i in (0, 2, 3)]
-    assert [row["detects"] for row in rows] == [DEPTHS[i].detects for i in (0, 2, 3)]
-    assert [row["default_action"] for row in rows] == [DEPTHS[i].default_action for i in (0, 2, 3)]
+    assert [row["literature_share"] for row in rows] == [DEPTH_FACTS[i].transfer_share for i in (0, 2, 3)]
+    assert [row["detects"] for row in rows] == [DEPTH_FACTS[i].detects for i in (0, 2, 3)]
+    assert [row["default_action"] for row in rows] == [DEPTH_FACTS[i].default_action for i in (0, 2, 3)]
     assert rows[0]["cka"] is None
     assert rows[0]["features"] == 8
     assert (curve.images, curve.folds, curve.neighbours) == (240, 5, 10)

@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from headstart.advice.probe.reader import WIDEST, DepthReader
+from headstart.advice.probe.reader import DepthReader
+from headstart.engine.prefix.depth_features import WIDEST
 from headstart.networks.backbone import Classifier, build_classifier
 from headstart.networks.cards.finding import find_model
 from headstart.networks.groups.layers import LayerGroup

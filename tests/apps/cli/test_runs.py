@@ -136,8 +136,8 @@ def test_days_are_those_of_this_machine():
 
 
 def test_words_are_those_of_the_store():
-    assert {word.value for word in door.State} == set(get_args(finding.State))
-    assert {word.value for word in door.Sort} == set(get_args(finding.SortKey))
+    assert {word.value for word in door.RunStateOption} == set(get_args(finding.State))
+    assert {word.value for word in door.RunSortOption} == set(get_args(finding.RunSortKey))
 
 
 def test_torch_is_never_imported(tmp_path: Path):

@@ -11,7 +11,7 @@ from headstart.advice.probe.by_depth import probe_depths
 from headstart.apps.pages import transfer_page
 from headstart.errors import HeadstartError
 from headstart.knowledge.choosing import DOMAIN_FACTS, depths_in
-from headstart.knowledge.transfer import DEPTHS, FAMILIES, HEAD_DEPTH, IMAGENET_EFFECT
+from headstart.knowledge.transfer import DEPTH_FACTS, FAMILIES, HEAD_DEPTH, IMAGENET_EFFECT
 from headstart.networks.cards.finding import find_model
 from headstart.workflow.probing import DepthProbe
 from page_text import first_values, parsed
@@ -48,7 +48,7 @@ def test_photos_show_the_literature_and_other_domains_say_that_theirs_is_an_esti
     photos, _ = transfer_page.page(asked(family="ResNet", network="resnet50"))
     page = parsed(photos)
     assert "by relative depth" in page.texts[0]
-    for fact in (*DEPTHS, HEAD_DEPTH):
+    for fact in (*DEPTH_FACTS, HEAD_DEPTH):
         assert fact.detects in page.texts[0]
         assert fact.default_action in page.texts[0]
     for effect in IMAGENET_EFFECT:

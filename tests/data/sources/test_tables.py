@@ -11,7 +11,7 @@ import pyarrow.parquet
 import pytest
 
 from headstart.data.sources.split_names import SPLIT_FOLDERS
-from headstart.data.sources.tables import Row, doubtful_labels, read_rows
+from headstart.data.sources.tables import TableRow, doubtful_labels, read_rows
 from headstart.errors import DataError
 
 IMAGES = ("cat/1.png", "cat/2.png", "dog/1.png")
@@ -36,7 +36,7 @@ def parquet_of(folder: Path, columns: dict[str, Any]) -> Path:
     return folder / "images.parquet"
 
 
-def rows_of(table: Path) -> list[Row]:
+def rows_of(table: Path) -> list[TableRow]:
     return read_rows(table, SPLIT_FOLDERS)
 
 
@@ -54,8 +54,8 @@ def refused(table: Path) -> str:
 def test_image_and_label_are_enough_and_paths_start_at_the_table(folder: Path) -> None:
     rows = rows_of(csv_of(folder, "image,label\ncat/1.png,cat\ndog/1.png,dog\n"))
     assert rows == [
-        Row("cat/1.png", "cat", None, None, folder / "cat/1.png"),
-        Row("dog/1.png", "dog", None, None, folder / "dog/1.png"),
+        TableRow("cat/1.png", "cat", None, None, folder / "cat/1.png"),
+        TableRow("dog/1.png", "dog", None, None, folder / "dog/1.png"),
     ]
 
 

@@ -20,7 +20,7 @@ from headstart.engine.costs.speeds import learn_speed, learn_view, speeds_of
 from headstart.engine.costs.timing import TimingObserver
 from headstart.engine.prefix.cut import NetworkGraph
 from headstart.engine.store import limit
-from headstart.engine.store.activations import Activations, evaluation_view, pooled_part
+from headstart.engine.store.activations import Activations, plain_view, pooled_part
 from headstart.engine.store.store import ActivationStore
 from headstart.errors import ModelError
 from headstart.plan.plan import AugmentationPlan, FrozenPrefixPlan, ProbePhase, SelectionPlan, TrainPhase
@@ -314,7 +314,7 @@ def test_a_repeated_run_finds_what_was_reported_on(prepare: Callable, tmp_path: 
     images = with_store(task, tmp_path / "store")
     classifier, report = task.classifier(), images.roles.test
     kept = Activations(pooled_part(classifier), images.spec, images.digests, images.store, precision="float32")
-    kept.reader(report, [evaluation_view(images.spec)])
+    kept.reader(report, [plain_view(images.spec)])
     costs = costs_for(task, tmp_path / "store")
     assert costs._stored([ProbePhase()])[TEST_ROWS] == len(report) > 0
     assert TEST_ROWS not in costs._stored(task.plan.phases), "a tuned network has other features"

@@ -175,7 +175,7 @@ def test_engines_are_timed_with_images_for_every_core(prepare: Callable, monkeyp
     prefix, sample = pooled_features(task.classifier()), sample_of(task)
     engine = choose_engine(prefix, sample, label="lite0", images_to_come=1, requested="onnxruntime")
     assert engine.image_threads == threads
-    of_all_cores = max(SAMPLE_IMAGES, threads * onnx_engine.BATCH_IMAGES)
+    of_all_cores = max(SAMPLE_IMAGES, threads * onnx_engine.ONNX_BATCH_IMAGES)
     assert given["onnx"][-1] == of_all_cores
     assert given["eager"] == [1, min(BATCH_IMAGES, of_all_cores)]
 

@@ -19,7 +19,7 @@ from headstart.engine.prefix import onnx_engine
 from headstart.engine.prefix.cut import cut
 from headstart.engine.prefix.fold import PooledFeatures
 from headstart.engine.prefix.inference import pooled_features
-from headstart.engine.prefix.onnx_engine import BATCH_IMAGES, OnnxEngine, exported_path
+from headstart.engine.prefix.onnx_engine import ONNX_BATCH_IMAGES, OnnxEngine, exported_path
 from headstart.engine.prefix.torch_engine import EagerEngine
 from headstart.errors import MissingExtraError
 from headstart.networks.backbone import Classifier, build_classifier
@@ -106,7 +106,7 @@ def test_an_images_row_does_not_depend_on_the_batch_around_it() -> None:
     classifier = classifier_of("resnet18")
     engine = engine_of(PooledFeatures(classifier.network, classifier.features).eval())
     together = engine.run(IMAGES)[0]
-    for count in (1, 2, BATCH_IMAGES):
+    for count in (1, 2, ONNX_BATCH_IMAGES):
         assert np.array_equal(engine.run(IMAGES[3 : 3 + count])[0], together[3 : 3 + count])
 
 

@@ -10,7 +10,16 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from headstart.engine.prefix.program import IMAGES, PerImage, Program, Value
-from headstart.engine.prefix.tracing import MODES, Form, Trace, Untraceable, joined, sample, still, trace_modes
+from headstart.engine.prefix.tracing import (
+    MODES,
+    Form,
+    Trace,
+    Untraceable,
+    joined_templates,
+    sample,
+    still,
+    trace_modes,
+)
 
 EXAMPLE = torch.zeros(1, 3, 8, 8)
 
@@ -143,16 +152,16 @@ def test_a_constant_may_be_read():
 
 
 def test_templates_of_two_passes_become_one():
-    assert joined((2, [98, "a"], {"b": 7}, slice(0, 4)), (3, [147, "a"], {"b": 7}, slice(0, 6)), (2, 3)) == (
+    assert joined_templates((2, [98, "a"], {"b": 7}, slice(0, 4)), (3, [147, "a"], {"b": 7}, slice(0, 6)), (2, 3)) == (
         PerImage(1),
         [PerImage(49), "a"],
         {"b": 7},
         slice(0, PerImage(2)),
     )
-    assert joined(float("nan"), float("nan"), (2, 3)) != 0
+    assert joined_templates(float("nan"), float("nan"), (2, 3)) != 0
     for a, b in [(2, 4), (True, False), (1.0, 1.5), ((1,), (1, 2)), ("a", "b"), (1, 1.0)]:
         with pytest.raises(Untraceable):
-            joined(a, b, (2, 3))
+            joined_templates(a, b, (2, 3))
 
 
 def test_forms_say_what_is_the_same_for_every_batch():

@@ -22,10 +22,10 @@ from headstart.engine.store import limit
 from headstart.engine.store.activations import (
     Activations,
     View,
-    evaluation_view,
     library_of,
     logits_from_store,
     matrix_of,
+    plain_view,
     pooled_part,
     weights_digest,
 )
@@ -270,11 +270,11 @@ def test_rows_that_lie_there_need_no_room_also_while_somebody_reads_them(
 
 def test_the_evaluation_view_is_that_of_every_evaluation_and_is_counted(image_folder: Path):
     record, meter = open_source(str(image_folder)).records[0], Meter()
-    view = evaluation_view(SPEC, meter)
+    view = plain_view(SPEC, meter)
     assert (view.name, view.drawn_from) == (EVALUATION, EVALUATION)
     assert np.array_equal(view.prepare(record), read_view(record, SPEC))
     assert meter.reading().views["plain"] == 1
-    assert np.array_equal(evaluation_view(SPEC).prepare(record), read_view(record, SPEC))
+    assert np.array_equal(plain_view(SPEC).prepare(record), read_view(record, SPEC))
 
 
 def test_logits_from_the_store_hold_no_features_of_all_images(

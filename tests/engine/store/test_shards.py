@@ -17,7 +17,7 @@ from headstart.engine.store.shards import (
     Shard,
     Tensor,
     count_rows,
-    explained,
+    explained_writing,
     record_type,
     shard_paths,
     sweep,
@@ -149,7 +149,7 @@ def test_a_file_that_may_grow_no_more_is_a_full_disk_and_leaves_nothing(tmp_path
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
     try:
         words = r"disk is full.*make room.*headstart cache --clear"
-        with pytest.raises(DiskFullError, match=words), explained(tmp_path):
+        with pytest.raises(DiskFullError, match=words), explained_writing(tmp_path):
             append_often(shard)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
@@ -158,9 +158,9 @@ def test_a_file_that_may_grow_no_more_is_a_full_disk_and_leaves_nothing(tmp_path
 
 
 def test_a_folder_that_may_not_be_written_says_so(tmp_path: Path):
-    with pytest.raises(HeadstartError, match=r"cannot be written.*HEADSTART_HOME"), explained(tmp_path):
+    with pytest.raises(HeadstartError, match=r"cannot be written.*HEADSTART_HOME"), explained_writing(tmp_path):
         raise OSError(errno.EROFS, "Read-only file system")
-    with pytest.raises(OSError, match="other"), explained(tmp_path):
+    with pytest.raises(OSError, match="other"), explained_writing(tmp_path):
         raise OSError(errno.EIO, "other")
 
 

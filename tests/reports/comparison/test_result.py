@@ -32,7 +32,7 @@ def test_the_answer_in_one_paragraph(tmp_path: Path, runs: dict[str, list[Path]]
         "Recommended: gradual. It has the best accuracy. Validation: 40 images, held-out 20% of train.",
         "full ties with it: no significant difference.",
         f"Test accuracy on 40 images (val): {wording.percent(test['accuracy'])}, 95",
-        f"{wording.interval(test['interval'])} (pooled over 2 seeds)",
+        f"{wording.interval_text(test['interval'])} (pooled over 2 seeds)",
         "3 variants were compared (gradual, full and resnet50), 2 seeds each",
         "1 trial failed: 090-resnet50-seed0",
         "resnet50 ran with random weights, because the pretrained ones need a download",

@@ -38,7 +38,7 @@ def test_the_table_has_a_row_for_each_variant(comparison: ComparisonFacts):
     test = comparison.variants[0]["test"]
     assert rows[1] == (
         "picked",
-        f"1 v0{wording.percent(test['accuracy'])}{wording.interval(test['interval'])}"
+        f"1 v0{wording.percent(test['accuracy'])}{wording.interval_text(test['interval'])}"
         f"{wording.percent(comparison.variants[0]['validation']['accuracy'])}212 s9012.5 ms500 MB4.65 M",
     )
     assert rows[4][1].startswith("4 resnet50needs download\u2013")

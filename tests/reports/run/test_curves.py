@@ -9,7 +9,7 @@ import pytest
 
 from headstart.measures.intervals import wilson_interval
 from headstart.reports.run.curves import (
-    Spread,
+    CurveSpread,
     accuracy_of_variant,
     captions,
     curves_of_run,
@@ -37,10 +37,10 @@ def test_seeds_are_laid_side_by_side():
         (2, "tune", 2),
         (3, "tune", 3),
     ]
-    assert steps[0].validation_accuracy == Spread(pytest.approx(0.75), 0.7, 0.8, 2)
+    assert steps[0].validation_accuracy == CurveSpread(pytest.approx(0.75), 0.7, 0.8, 2)
     assert steps[0].train_loss is None
-    assert steps[1].train_loss == Spread(1.5, 1.0, 2.0, 2)
-    assert steps[3].validation_loss == Spread(0.6, 0.6, 0.6, 1), "only one seed came so far"
+    assert steps[1].train_loss == CurveSpread(1.5, 1.0, 2.0, 2)
+    assert steps[3].validation_loss == CurveSpread(0.6, 0.6, 0.6, 1), "only one seed came so far"
     assert [step.position for step in steps_of([epochs([1.0, 2.0], probe=None)])] == [1, 2]
     assert steps_of([]) == ()
 

@@ -92,7 +92,7 @@ def test_classes_with_their_intervals(run: RunFacts):
     figures = run.metrics["test"]["per_class"]["bees"]
     row = next(text for _, text in read.all_of("tr") if text.startswith("bees"))
     assert row == (
-        f"bees30{wording.percent(figures['recall'])}{wording.interval(figures['recall_interval'])}"
+        f"bees30{wording.percent(figures['recall'])}{wording.interval_text(figures['recall_interval'])}"
         f"{wording.percent(figures['precision'])}{wording.percent(figures['f1'])}"
     )
     spans = [a for a, _ in read.all_of("line") if a["class"] == "span"]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from headstart.reports.run.plan import decisions_section, value_at
+from headstart.reports.run.plan import decisions_section, value_text_at
 from headstart.runs.record import read_run
 from page_text import parsed
 from report_folders import make_run
@@ -43,7 +43,7 @@ PLAN = {
     ],
 )
 def test_values_at_paths(path: str, words: str):
-    assert value_at(PLAN, path) == words
+    assert value_text_at(PLAN, path) == words
 
 
 def test_every_reason_is_told_beside_its_value(tmp_path: Path):

@@ -19,7 +19,7 @@ def test_the_answer_in_words(tmp_path: Path):
     text = parsed(run_answer(run)).text_of(id="result")
     for words in (
         f"{wording.percent(val['accuracy'])} correct on 40 images",
-        wording.interval(val["accuracy_interval"]),
+        wording.interval_text(val["accuracy_interval"]),
         "took no part in training or choosing",
         "Choices were made on: held-out 20% of train",
         "Kept: epoch 2 of phase tune. Beats the linear probe beyond noise.",

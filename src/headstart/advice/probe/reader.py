@@ -18,15 +18,13 @@ from torch import Tensor, nn
 from headstart.advice.probe.receptive_field import receptive_sides
 from headstart.data.preprocess import NetworkInput
 from headstart.engine.prefix.cut import NetworkGraph
+from headstart.engine.prefix.depth_features import WIDEST
 from headstart.engine.prefix.parts import pooled
 from headstart.engine.prefix.positions import PositionMap, position_map, prefix_tokens_of
 from headstart.engine.prefix.torch_engine import to_tensor
 from headstart.engine.prefix.tracing import sample, still
 from headstart.machine import device_of
 from headstart.networks.groups.layers import LayerGroup, owner_by_path
-
-WIDEST = 4096
-"""Longer vectors are flattened maps: they are read from the map, pooled."""
 
 FIELD_IMAGES = 8
 """Number of images on which receptive fields are measured."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from headstart.comparison.grid import GridPlan
 
 
-class What(StrEnum):
+class WhatOption(StrEnum):
     """What is compared."""
 
     models = "models"
@@ -28,7 +28,7 @@ class What(StrEnum):
     grid = "grid"
 
 
-class Metric(StrEnum):
+class MetricOption(StrEnum):
     """By which figure."""
 
     accuracy = "accuracy"
@@ -46,7 +46,7 @@ class Halving(StrEnum):
 def compare(
     context: typer.Context,
     what: Annotated[
-        What | None, typer.Argument(metavar="WHAT", help="models, strategies, learning_rates or grid.")
+        WhatOption | None, typer.Argument(metavar="WHAT", help="models, strategies, learning_rates or grid.")
     ] = None,
     data: Annotated[str | None, typer.Argument(metavar="DATA", help="As for train.")] = None,
     models: Annotated[
@@ -87,7 +87,7 @@ def compare(
     seeds: Annotated[int | None, typer.Option("--seeds", min=1, help="Number of seeds; default 3.")] = None,
     seed: Annotated[int | None, typer.Option("--seed", min=0, help="The first seed; default 0.")] = None,
     metric: Annotated[
-        Metric | None, typer.Option("--metric", help="Metric that is compared; default accuracy.")
+        MetricOption | None, typer.Option("--metric", help="Metric that is compared; default accuracy.")
     ] = None,
     halving: Annotated[
         Halving | None,
@@ -125,8 +125,9 @@ def compare(
             base |= _said(augmentation=augmentation, noncommercial_weights="allow" if allow_noncommercial else None)
             shared = _said(metric=metric and metric.value, halving=halving and halving.value)
             options = ComparisonOptions(part, base, shared, seeds, seed, "quick" if quick else "full")
-            lists = {What.models: models, What.strategies: strategies, What.learning_rates: learning_rates}
-            plan = plan_of(what, data, lists, grid, options)
+            lists = {WhatOption.models: models, WhatOption.strategies: strategies}
+            lists[WhatOption.learning_rates] = learning_rates
+            plan = grid_plan_of(what, data, lists, grid, options)
             result = comparing.compare(plan, out=out, watcher=watcher)
     if as_json:
         show_text(json_text(result))
@@ -152,19 +153,23 @@ class ComparisonOptions:
         return list(range(first, first + (self.seeds or usual)))
 
 
-def plan_of(
-    what: What | None, data: str | None, lists: dict[What, str | None], grid: Path | None, options: ComparisonOptions
+def grid_plan_of(
+    what: WhatOption | None,
+    data: str | None,
+    lists: dict[WhatOption, str | None],
+    grid: Path | None,
+    options: ComparisonOptions,
 ) -> GridPlan:
     """Plan of the comparison that the options describe."""
     from headstart.comparison.questions import question
 
     if what is None:
-        raise typer.BadParameter(f"one of {', '.join(What)} is missing", param_hint="WHAT")
+        raise typer.BadParameter(f"one of {', '.join(WhatOption)} is missing", param_hint="WHAT")
     odd = [f"--{kind.replace('_', '-')}" for kind, value in lists.items() if value is not None and kind != what]
-    odd += ["--grid"] if grid is not None and what != What.grid else []
+    odd += ["--grid"] if grid is not None and what != WhatOption.grid else []
     if odd:
         raise typer.BadParameter(f"{', '.join(odd)} does not go with {what.value}", param_hint="WHAT")
-    if what == What.grid:
+    if what == WhatOption.grid:
         if grid is None:
             raise typer.BadParameter("the YAML of what varies is missing", param_hint="--grid")
         return _grid_plan(grid, data, options)

@@ -16,7 +16,7 @@ from headstart.apps.cli.text.printing import json_text, show_text
 from headstart.errors import Interrupted
 
 
-class Precision(StrEnum):
+class PrecisionOption(StrEnum):
     """Precision of cached activations."""
 
     float16 = "float16"
@@ -45,7 +45,9 @@ def embed(
     bits: Annotated[
         int | None, typer.Option("--bits", help="Bits that grey images of more than 8 bits use, such as 12.")
     ] = None,
-    precision: Annotated[Precision, typer.Option("--precision", help="Of the stored features.")] = Precision.float16,
+    precision: Annotated[
+        PrecisionOption, typer.Option("--precision", help="Of the stored features.")
+    ] = PrecisionOption.float16,
     allow_noncommercial: of.AllowNoncommercial = False,
     as_json: of.Json = False,
 ) -> None:

@@ -13,17 +13,17 @@ from headstart.apps.cli.options.filters import (
     Commercial,
     Contains,
     Family,
-    Library,
+    LibraryOption,
     MaxGmacs,
     MaxInput,
     MaxParams,
     MinSpeed,
     MinTop1,
-    TrainedOn,
+    TrainedOnOption,
     model_query,
 )
 from headstart.apps.cli.options.parsing import refuse_others
-from headstart.apps.cli.options.words import Sort
+from headstart.apps.cli.options.words import ModelSortOption
 from headstart.apps.cli.text.printing import json_text, show_text
 
 
@@ -32,8 +32,8 @@ def models(
     name: Annotated[str | None, typer.Argument(metavar="NAME", help="Show one card in full.")] = None,
     contains: Contains = None,
     family: Family = None,
-    library: Library = None,
-    domain: TrainedOn = None,
+    library: LibraryOption = None,
+    domain: TrainedOnOption = None,
     max_params: MaxParams = None,
     max_gmacs: MaxGmacs = None,
     max_input: MaxInput = None,
@@ -42,8 +42,9 @@ def models(
     sizes: AnySize = None,
     commercial: Commercial = False,
     sort: Annotated[
-        Sort, typer.Option("--sort", help="speed: published CPU images a second, or this machine's with --measure.")
-    ] = Sort.parameters,
+        ModelSortOption,
+        typer.Option("--sort", help="speed: published CPU images a second, or this machine's with --measure."),
+    ] = ModelSortOption.parameters,
     pareto: Annotated[
         bool, typer.Option("--pareto", help="Only those that no other beats in accuracy and the sort key at once.")
     ] = False,

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from headstart.workflow.runs import RunComparison, RunList
 
 
-class State(StrEnum):
+class RunStateOption(StrEnum):
     """Names of the states of a run; see run_store.State."""
 
     finished = "finished"
@@ -31,7 +31,7 @@ class State(StrEnum):
     damaged = "damaged"
 
 
-class Sort(StrEnum):
+class RunSortOption(StrEnum):
     """By what runs are sorted."""
 
     date = "date"
@@ -49,13 +49,13 @@ def runs(
     strategy: Annotated[str | None, typer.Option("--strategy", help="Only this one.")] = None,
     model: Annotated[str | None, typer.Option("--model", help="Part of the model's name.")] = None,
     data: Annotated[str | None, typer.Option("--data", help="Part of the data's name.")] = None,
-    state: Annotated[State | None, typer.Option("--state", help="Only runs that are so.")] = None,
+    state: Annotated[RunStateOption | None, typer.Option("--state", help="Only runs that are so.")] = None,
     since: Annotated[str | None, typer.Option("--since", help="A day such as 2026-11-01, or an age: 12h, 7d.")] = None,
     min_accuracy: Annotated[
         float | None,
         typer.Option("--min-accuracy", min=0.0, max=1.0, help="Least accuracy on the test set, such as 0.9."),
     ] = None,
-    sort: Annotated[Sort, typer.Option("--sort", help="date: the newest first.")] = Sort.date,
+    sort: Annotated[RunSortOption, typer.Option("--sort", help="date: the newest first.")] = RunSortOption.date,
     compare: Annotated[
         list[Path] | None,
         typer.Option(

@@ -15,11 +15,11 @@ from headstart.workflow.keywords import INSTEAD, TrainKeywords, defaults, refuse
 PathLike = str | os.PathLike[str]
 Names = str | Sequence[str]
 """Names as a list, or one text with commas between them."""
-Given = ParamSpec("Given")
+_Given = ParamSpec("_Given")
 Result = TypeVar("Result")
 
 
-def checked(function: Callable[Given, Result]) -> Callable[Given, Result]:
+def checked(function: Callable[_Given, Result]) -> Callable[_Given, Result]:
     """The function, with the names and the types of its arguments checked; ranges are checked where they are used.
 
     An argument `options` that takes all other keywords is left to the function.
@@ -29,7 +29,7 @@ def checked(function: Callable[Given, Result]) -> Callable[Given, Result]:
     where = f"headstart.{function.__name__}"
 
     @functools.wraps(function)
-    def call(*args: Given.args, **kwargs: Given.kwargs) -> Result:
+    def call(*args: _Given.args, **kwargs: _Given.kwargs) -> Result:
         if not free:
             refuse_unknown(kwargs, signature.parameters, where=where, instead=INSTEAD)
         given = signature.bind(*args, **kwargs).arguments
@@ -49,7 +49,7 @@ def _hints(function: Callable[..., object]) -> dict[str, Any]:
     return get_type_hints(holder)
 
 
-def with_options(function: Callable[Given, Result]) -> Callable[Given, Result]:
+def with_options(function: Callable[_Given, Result]) -> Callable[_Given, Result]:
     """Show each keyword of training with its default where signatures are shown: `help`, notebooks."""
     signature = inspect.signature(function)
     plain = [p for p in signature.parameters.values() if p.kind is not inspect.Parameter.VAR_KEYWORD]

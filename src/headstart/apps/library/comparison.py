@@ -11,8 +11,10 @@ from headstart.apps.library.calling import Names, PathLike, checked
 from headstart.apps.library.results import CompareResult
 from headstart.arguments import ArgumentError, one_of
 from headstart.comparison.grid import ComparisonKind, GridPlan
+from headstart.input_spec import Resize
+from headstart.knowledge.domain import AugmentationName
 from headstart.plan.plan import Domain, NoncommercialWeights
-from headstart.plan.request import AugmentationName, Resize, StrategyName
+from headstart.plan.request import StrategyName
 
 
 @checked
@@ -103,8 +105,8 @@ def _grid_of(
     Raises:
         ArgumentError: a list of another question, or something is missing.
     """
-    from headstart.apps.cli.compare import ComparisonOptions, plan_of
-    from headstart.apps.cli.compare import What as Word
+    from headstart.apps.cli.compare import ComparisonOptions, grid_plan_of
+    from headstart.apps.cli.compare import WhatOption as Word
 
     odd = [name for name, value in lists.items() if value is not None and name != what]
     odd += ["grid"] if grid is not None and what != "grid" else []
@@ -114,7 +116,7 @@ def _grid_of(
         raise ArgumentError(f"{'grid' if what == 'grid' else 'data'} is missing", expected=f"what {what!r} needs")
     texts = {Word(name): _joined(value) for name, value in lists.items()}
     source = None if data is None else os.fspath(data)
-    return plan_of(Word(what), source, texts, None if grid is None else Path(grid), ComparisonOptions(*given))
+    return grid_plan_of(Word(what), source, texts, None if grid is None else Path(grid), ComparisonOptions(*given))
 
 
 def _compared(plan: GridPlan, out: PathLike | None, progress: str) -> CompareResult:

@@ -10,9 +10,11 @@ from headstart.apps.library.calling import PathLike, checked, path_or_none, text
 from headstart.apps.library.results import CheckResult
 from headstart.apps.library.watching import Watch, watching
 from headstart.arguments import ArgumentError
-from headstart.knowledge.choosing import Level
+from headstart.input_spec import Resize
+from headstart.knowledge.choosing import SimilarityLevel
+from headstart.knowledge.domain import AugmentationName
 from headstart.plan.plan import DataPlan, Domain, NoncommercialWeights
-from headstart.plan.request import AugmentationName, Request, Resize
+from headstart.plan.request import Request
 
 if TYPE_CHECKING:
     from headstart.advice.result import Advice
@@ -102,7 +104,7 @@ def advise(
     images: int | None = None,
     classes: int | None = None,
     domain: Domain | Literal["auto"] | None = None,
-    similarity: float | Level | None = None,
+    similarity: float | SimilarityLevel | None = None,
     unlabelled: int = 0,
     channels: int | None = None,
     resolution: int | None = None,

@@ -12,7 +12,7 @@ from html import escape
 from typing import Any, Literal, cast, get_args
 
 from headstart.apps.cli.options.parsing import parse_count
-from headstart.apps.pages.fields import Field, Option, choice, menu, menu_value, slider, text
+from headstart.apps.pages.fields import Field, FieldOption, choice, menu, menu_value, slider, text
 from headstart.errors import HeadstartError
 from headstart.html import frame, networks
 from headstart.knowledge.transfer import FAMILIES, family_of
@@ -46,11 +46,11 @@ _COLOURS = dict(
     )
 )
 
-ROWS: tuple[Option, ...] = (("25", "25"), ("100", "100"), ("all", "All"))
+ROWS: tuple[FieldOption, ...] = (("25", "25"), ("100", "100"), ("all", "All"))
 
 
 @cache
-def _families() -> tuple[Option, ...]:
+def _families() -> tuple[FieldOption, ...]:
     counts = Counter(card.family for card in all_cards())
     named = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     return (("", "All families"), *((name, f"{name} ({count})") for name, count in named))
@@ -211,7 +211,7 @@ def _chart(cost: Cost, cards: Sequence[ModelCard], front: set[str], chosen: str)
             f"Accuracy against {_AXES[cost][1]}",
             frame.said(told, style="hs-soft"),
             _scatter(cost, cards, front, chosen),
-            networks.key([*families, (networks.GREY, "others", "round")]),  # type: ignore[list-item]  # literals
+            networks.legend_key([*families, (networks.GREY, "others", "round")]),  # type: ignore[list-item]  # literals
             frame.paragraph(
                 "Outlined, joined by the line: no other network is both better and cheaper. Click a point, or a name "
                 "in the table, to see how to use it.",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from headstart.amounts import count_text, duration_text, usd_text
 from headstart.apps.cli.options.parsing import parse_seconds
-from headstart.apps.pages.fields import Field, Option, choice, number, slider, text
+from headstart.apps.pages.fields import Field, FieldOption, choice, number_field, slider, text
 from headstart.errors import HeadstartError, PlanError
 from headstart.html import frame, networks
 from headstart.workflow.advising import advise
@@ -27,13 +27,13 @@ LEAD = (
 )
 
 
-def _ladder(low: int, high: int) -> tuple[Option, ...]:
+def _ladder(low: int, high: int) -> tuple[FieldOption, ...]:
     """1, 1.5, 2, 3, 5, 7 times each power of ten: equally far apart to the eye on a logarithmic axis."""
     values = {round(factor * 10**power) for power in range(7) for factor in (1, 1.5, 2, 3, 5, 7)}
     return tuple((str(value), f"{value:,}") for value in sorted(values) if low <= value <= high)
 
 
-BUDGETS: tuple[Option, ...] = (
+BUDGETS: tuple[FieldOption, ...] = (
     *(("1m", "1 minute"), ("5m", "5 minutes"), ("15m", "15 minutes"), ("30m", "30 minutes"), ("1h", "1 hour")),
     *(("2h", "2 hours"), ("4h", "4 hours"), ("8h", "8 hours"), ("24h", "1 day"), ("72h", "3 days")),
     *(("168h", "1 week"), ("", "nothing said"), ("unlimited", "unlimited")),
@@ -44,7 +44,7 @@ FIELDS: tuple[Field, ...] = (
     slider(
         "images", "Labelled images", _ladder(10, 1_000_000), "500", entry="number", hint="To learn from, all classes."
     ),
-    number("classes", "Classes", "", least=2, placeholder="unknown"),
+    number_field("classes", "Classes", "", least=2, placeholder="unknown"),
     choice(
         "domain",
         "Kind of images",
@@ -72,9 +72,9 @@ FIELDS: tuple[Field, ...] = (
         entry="number",
     ),
     choice("channels", "Channels", (("1", "1 grey"), ("3", "3 colour"), ("4", "4"), ("13", "13 bands")), "3"),
-    number("resolution", "Shorter side in pixels", "", least=1, placeholder="unknown"),
+    number_field("resolution", "Shorter side in pixels", "", least=1, placeholder="unknown"),
     slider("budget", "Time for training", BUDGETS, "", entry="none"),
-    number("cores", "Processor cores", "", least=1, placeholder="this machine's"),
+    number_field("cores", "Processor cores", "", least=1, placeholder="this machine's"),
     choice("gpu", "GPU", (("auto", "As this machine"), ("none", "None"), ("one", "One")), "auto"),
     text("data", "Where the images are", "DATA", hint="Stands in the plan and the commands; nothing is opened here."),
 )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any, Literal
 
-Option = tuple[str, str]
+FieldOption = tuple[str, str]
 """(value, what it is called)."""
 
 
@@ -39,7 +39,7 @@ def _described(name: str, hint: str) -> str:
 
 
 def slider(
-    name: str, label: str, stops: Sequence[Option], value: str, *, hint: str = "", entry: Literal["none", "number"]
+    name: str, label: str, stops: Sequence[FieldOption], value: str, *, hint: str = "", entry: Literal["none", "number"]
 ) -> Field:
     """A slider over stops that need not be equally far apart.
 
@@ -69,7 +69,7 @@ def slider(
     return Field(name, label, value, _wrap(name, "stops", inner, hint=hint, attributes=f' data-stops="{kept}"'))
 
 
-def choice(name: str, label: str, options: Sequence[Option], value: str, *, hint: str = "") -> Field:
+def choice(name: str, label: str, options: Sequence[FieldOption], value: str, *, hint: str = "") -> Field:
     """A few options side by side, of which one holds."""
     inner = "".join(
         f'<label><input type="radio" name="{name}" value="{escape(option)}"{" checked" if option == value else ""}>'
@@ -83,18 +83,18 @@ def choice(name: str, label: str, options: Sequence[Option], value: str, *, hint
     return Field(name, label, value, _wrap(name, "choice", inner, hint=hint))
 
 
-def menu(name: str, label: str, options: Sequence[Option], value: str, *, hint: str = "") -> Field:
+def menu(name: str, label: str, options: Sequence[FieldOption], value: str, *, hint: str = "") -> Field:
     """A list to choose from, whose options an answer may change."""
     inner = f'<label for="{name}">{escape(label)}</label><select id="{name}"{_described(name, hint)}></select>'
     return Field(name, label, menu_value(options, value), _wrap(name, "menu", inner, hint=hint))
 
 
-def menu_value(options: Sequence[Option], value: str) -> dict[str, Any]:
+def menu_value(options: Sequence[FieldOption], value: str) -> dict[str, Any]:
     """What a menu holds: its choice and its options; a value that is called by itself is written once."""
     return {"choice": value, "options": [text if value == text else [value, text] for value, text in options]}
 
 
-def number(name: str, label: str, value: str, *, least: int, placeholder: str = "", hint: str = "") -> Field:
+def number_field(name: str, label: str, value: str, *, least: int, placeholder: str = "", hint: str = "") -> Field:
     """A whole number, or nothing."""
     inner = (
         f'<label for="{name}">{escape(label)}</label><input id="{name}" type="number" min="{least}" step="1" '

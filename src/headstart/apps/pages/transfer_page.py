@@ -13,12 +13,12 @@ from functools import cache
 from html import escape
 from typing import Any
 
-from headstart.apps.pages.fields import Field, Option, choice, file, menu, menu_value
+from headstart.apps.pages.fields import Field, FieldOption, choice, file, menu, menu_value
 from headstart.errors import HeadstartError
 from headstart.html import frame, networks
 from headstart.knowledge.choosing import DOMAIN_FACTS, depths_in
 from headstart.knowledge.transfer import (
-    DEPTHS,
+    DEPTH_FACTS,
     FAMILIES,
     FIRST_CHOICES,
     HEAD_DEPTH,
@@ -57,7 +57,7 @@ def _family(name: str) -> FamilyFact:
 def network_menu(family: str, chosen: str) -> dict[str, Any]:
     """The menu of networks for a family; keeps the choice where the family has it."""
     names = networks_of(family)
-    options: tuple[Option, ...] = tuple((name, name) for name in names)
+    options: tuple[FieldOption, ...] = tuple((name, name) for name in names)
     return menu_value(options, chosen if chosen in names else names[0])
 
 
@@ -109,7 +109,7 @@ def group_shares(card: ModelCard, domain: Domain) -> tuple[GroupShare, ...]:
     The table of depths is the domain's; a group takes the row of its relative depth.
     """
     backbone = card.groups[:-1]
-    here = dict(zip((fact.name for fact in DEPTHS), depths_in(domain), strict=True))
+    here = dict(zip((fact.name for fact in DEPTH_FACTS), depths_in(domain), strict=True))
     found = [GroupShare(name, here[depth_of(at, len(backbone)).name]) for at, name in enumerate(backbone)]
     return (*found, GroupShare(card.groups[-1], HEAD_DEPTH))
 
@@ -206,7 +206,7 @@ def _literature(card: ModelCard, domain: Domain, family: FamilyFact) -> str:
         frame.card(
             f"{card.architecture}: what carries over to {_KINDS[domain]}",
             networks.shares([_row(group) for group in groups]),
-            networks.key(marks),  # type: ignore[arg-type]  # a literal in a list
+            networks.legend_key(marks),  # type: ignore[arg-type]  # a literal in a list
             frame.paragraph(note, style="hs-soft hs-small"),
             frame.said(f"{card.architecture}: {_spoken(groups)}"),
             frame.fold("transfer-table", "The same as a table", _table(groups)),
@@ -308,7 +308,7 @@ def _measured(probe: StoredProbe, domain: Domain) -> str:
         frame.card(
             f"{probe.model}: measured on {probe.images:,} of your images",
             networks.shares([_row(group) for group in probe.groups]),
-            networks.key(
+            networks.legend_key(
                 [
                     (bar, "bar: share that transfers by the rule of thumb", "square"),
                     (dot, "dot and line: accuracy of a linear probe, with its interval", "round"),

@@ -14,13 +14,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from headstart.arrays import Floats
 from headstart.data.checks.thumbnails import (
     COARSE_SIDE,
     COARSE_WINDOWS,
     Pairs,
     Thumbnail,
     Thumbnails,
-    Values,
     around,
     descriptors,
     match,
@@ -136,7 +136,7 @@ def near_identical_pairs(images_NSS: Thumbnails, labels_N: npt.NDArray[np.int64]
     return pairs[is_same]
 
 
-def _locally_usual(count: int, pairs_P2: Pairs, reached_P: Values) -> Values:  # noqa: N803
+def _locally_usual(count: int, pairs_P2: Pairs, reached_P: Floats) -> Floats:  # noqa: N803
     """What the images most like it commonly reach, for each image (N,): the lower quartile; 0 with few such images."""
     images = np.concatenate([pairs_P2[:, 0], pairs_P2[:, 1]])
     values = np.concatenate([reached_P, reached_P])
@@ -197,7 +197,7 @@ def _candidates(images_NSS: Thumbnails, labels_N: npt.NDArray[np.int64]) -> Iter
         yield np.unique(np.concatenate(found), axis=0)
 
 
-def _background(coarse_NSS: Values, labels_N: npt.NDArray[np.int64]) -> tuple[Values, Values]:  # noqa: N803
+def _background(coarse_NSS: Floats, labels_N: npt.NDArray[np.int64]) -> tuple[Floats, Floats]:  # noqa: N803
     """What random pairs of its class reach, for each image (N,): the 99th percentile, and the median."""
     rng = np.random.default_rng(0)
     sizes = np.bincount(labels_N)

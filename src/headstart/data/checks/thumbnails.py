@@ -14,11 +14,12 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from headstart.arrays import Floats
+
 Thumbnail: TypeAlias = npt.NDArray[np.uint8]
 """SIDE x SIDE, grey, 0..255; the whole image, squeezed into a square."""
 Thumbnails: TypeAlias = npt.NDArray[Any]
 """N thumbnails, of any side."""
-Values: TypeAlias = npt.NDArray[np.floating[Any]]
 Pairs: TypeAlias = npt.NDArray[np.int64]
 """(P, 2) positions."""
 Window: TypeAlias = tuple[float, float, float]
@@ -50,21 +51,21 @@ def thumbnail(pixels: npt.NDArray[np.uint8]) -> Thumbnail:
     return np.asarray(small, np.uint8)
 
 
-def shrunk(images_NSS: Thumbnails, side: int) -> Values:  # noqa: N803 - shapes
+def shrunk(images_NSS: Thumbnails, side: int) -> Floats:  # noqa: N803 - shapes
     """Means of squares: (N, side, side); `side` divides S."""
     count, whole, _ = images_NSS.shape
     step = whole // side
     return np.asarray(images_NSS.reshape(count, side, step, side, step).mean(axis=(2, 4)), np.float32)
 
 
-def descriptors(images_NSS: Thumbnails) -> Values:  # noqa: N803
+def descriptors(images_NSS: Thumbnails) -> Floats:  # noqa: N803
     """Rows of length 1 (N, 64) whose products tell which pairs are worth a closer look."""
     small = shrunk(images_NSS, _DESCRIPTOR_SIDE)
     local = _box(_DESCRIPTOR_SIDE, 1)
     return _unit(small - local @ small @ local.T)
 
 
-def match(images_NSS: Thumbnails, pairs_P2: Pairs, tried: Sequence[Window]) -> tuple[Values, Pairs]:  # noqa: N803
+def match(images_NSS: Thumbnails, pairs_P2: Pairs, tried: Sequence[Window]) -> tuple[Floats, Pairs]:  # noqa: N803
     """(P,) and (P,): correlation of fine structure, -1..1, of each pair, and the window that reached it.
 
     Args:
@@ -96,14 +97,14 @@ def around(window: Window) -> tuple[Window, ...]:
     return tuple((s, a, b) for s in scales for a in rows for b in columns)
 
 
-def _view(images_NSS: Values, window: Window) -> Values:  # noqa: N803
+def _view(images_NSS: Floats, window: Window) -> Floats:  # noqa: N803
     """(N, S * S): what a window shows, as rows of length 1."""
     scale, y, x = window
     side = images_NSS.shape[-1]
     return _detail(_window(side, scale, y) @ images_NSS @ _window(side, scale, x).T)
 
 
-def _detail(images_NSS: Values) -> Values:  # noqa: N803
+def _detail(images_NSS: Floats) -> Floats:  # noqa: N803
     """Fine structure with evened contrast, as rows of length 1: (N, S * S)."""
     side = images_NSS.shape[-1]
     near, wide = _box(side, side // 8), _box(side, side // 4)
@@ -115,14 +116,14 @@ def _detail(images_NSS: Values) -> Values:  # noqa: N803
     return _unit(even)
 
 
-def _unit(images_NSS: Values) -> Values:  # noqa: N803
+def _unit(images_NSS: Floats) -> Floats:  # noqa: N803
     rows = images_NSS.reshape(len(images_NSS), -1)
     rows = rows - rows.mean(axis=1, keepdims=True)
     return np.asarray(rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), _SMALLEST_NORM), np.float32)
 
 
 @cache
-def _box(side: int, radius: int) -> Values:
+def _box(side: int, radius: int) -> Floats:
     """(side, side): the mean over neighbours up to `radius` away, fewer at the ends."""
     index = np.arange(side)
     near = (np.abs(index[:, None] - index) <= radius).astype(np.float32)
@@ -130,7 +131,7 @@ def _box(side: int, radius: int) -> Values:
 
 
 @cache
-def _window(side: int, scale: float, place: float) -> Values:
+def _window(side: int, scale: float, place: float) -> Floats:
     """(side, side): a window of `scale * side` pixels, resampled to `side` pixels linearly."""
     width = side * scale
     centres = (side - width) * place + (np.arange(side) + 0.5) * scale - 0.5

@@ -15,11 +15,11 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps
 
+from headstart.data.decoders.raster import Pixels
 from headstart.data.sources.inputs import image_files
 from headstart.data.sources.reading import WHOLE, ImageRecord
 from headstart.errors import DataError
 
-Pixels: TypeAlias = npt.NDArray[np.uint8]
 GivenImage: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview | Image.Image | Pixels
 """One image: a path, the bytes of a file, a PIL image, or (H, W), (H, W, 1), (H, W, 3) or (H, W, 4) pixels 0..255."""
 

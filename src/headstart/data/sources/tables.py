@@ -38,7 +38,7 @@ _MAYBE_MISSING = frozenset({"None", "none", "NONE", "n/a", "N/A"})
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class TableRow:
     """One image of a table."""
 
     image: str
@@ -53,7 +53,7 @@ class Row:
     """How much the image counts in training, > 0; None in a table without the column sample_weight."""
 
 
-def read_rows(table: Path, splits: Mapping[str, str]) -> list[Row]:
+def read_rows(table: Path, splits: Mapping[str, str]) -> list[TableRow]:
     """One row for each image, in the table's order; a row that is repeated counts once.
 
     Args:
@@ -74,7 +74,7 @@ def read_rows(table: Path, splits: Mapping[str, str]) -> list[Row]:
     nothing = [""] * len(columns["image"])
     cells = zip(*(columns.get(name, nothing) for name in (*NEEDED, *OPTIONAL)), strict=True)
     rows = [
-        Row(
+        TableRow(
             _name(image),
             label,
             splits[split.strip().lower()] if in_splits else None,
@@ -197,10 +197,10 @@ def _name(image: str) -> str:
 def _file(folder: Path, image: str) -> Path:
     """Where an image lies; a backslash separates folders unless it is part of a name."""
     as_written = folder / image
-    return as_written if "\\" not in image or is_there(as_written) else folder / image.replace("\\", "/")
+    return as_written if "\\" not in image or is_listed_file(as_written) else folder / image.replace("\\", "/")
 
 
-def is_there(file: Path) -> bool:
+def is_listed_file(file: Path) -> bool:
     """Whether it is a file."""
     return has_file(file)
 
@@ -252,8 +252,8 @@ def _place(columns: Mapping[str, Sequence[str]], index: int) -> str:
     return f"row {index + 1} below the header" + (f", {image}" if image.strip() else "")
 
 
-def _one_row_an_image(table: Path, rows: Sequence[Row]) -> list[Row]:
-    first: dict[str, Row] = {}
+def _one_row_an_image(table: Path, rows: Sequence[TableRow]) -> list[TableRow]:
+    first: dict[str, TableRow] = {}
     differing = [row for row in rows if first.setdefault(row.image, row) != row]
     for name in ("label", *OPTIONAL):
         torn = [row for row in differing if getattr(first[row.image], name) != getattr(row, name)]
@@ -268,7 +268,7 @@ def _one_row_an_image(table: Path, rows: Sequence[Row]) -> list[Row]:
     return list(first.values())
 
 
-def _refuse_joined_labels(table: Path, rows: Sequence[Row]) -> None:
+def _refuse_joined_labels(table: Path, rows: Sequence[TableRow]) -> None:
     """A cell such as `cat;dog` is refused only where cat and dog are labels of their own: it may be a name."""
     labels = {_unwrapped(row.label) for row in rows}
     joined = [row for row in rows if _is_joined(_unwrapped(row.label), labels)]
@@ -297,7 +297,7 @@ def _is_joined(label: str, labels: set[str]) -> bool:
     return False
 
 
-def _refuse_equal_numbers(table: Path, rows: Sequence[Row]) -> None:
+def _refuse_equal_numbers(table: Path, rows: Sequence[TableRow]) -> None:
     """`1` and `1.0` are one number in two spellings; `01` and `1` may be two codes."""
     spellings: dict[float, list[str]] = defaultdict(list)
     for label in sorted({row.label for row in rows}):
@@ -333,7 +333,7 @@ def doubtful_labels(labels: Sequence[str]) -> tuple[dict[str, int], tuple[str, .
     return missing, tuple(decimal)
 
 
-def _refuse_stray_spaces(table: Path, rows: Sequence[Row]) -> None:
+def _refuse_stray_spaces(table: Path, rows: Sequence[TableRow]) -> None:
     labels = {row.label for row in rows}
     stray = sorted(label for label in labels if label != label.strip() and label.strip() in labels)
     if stray:
@@ -344,8 +344,8 @@ def _refuse_stray_spaces(table: Path, rows: Sequence[Row]) -> None:
         )
 
 
-def _refuse_missing_files(table: Path, rows: Sequence[Row]) -> None:
-    missing = [row.image for row in rows if not is_there(row.file)]
+def _refuse_missing_files(table: Path, rows: Sequence[TableRow]) -> None:
+    missing = [row.image for row in rows if not is_listed_file(row.file)]
     if missing:
         raise DataError(
             f"{len(missing)} of {len(rows)} images of {table} do not exist (first: {missing[0][:200]})",

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import nn
 
@@ -27,7 +26,7 @@ from headstart.engine.prefix.engine_choice import (
     in_a_line,
     is_of_the_moment,
 )
-from headstart.engine.prefix.onnx_engine import BATCH_IMAGES as FEW_IMAGES
+from headstart.engine.prefix.onnx_engine import ONNX_BATCH_IMAGES as FEW_IMAGES
 from headstart.engine.prefix.onnx_engine import OnnxEngine, exported_path, runtime_version, version_here
 from headstart.engine.prefix.torch_engine import (
     BATCH_IMAGES,
@@ -41,7 +40,6 @@ from headstart.errors import MissingExtraError
 from headstart.files import has_file
 from headstart.machine import device_of, machine_key, one_core_a_thread, take_one_core
 
-Matrix: TypeAlias = npt.NDArray[np.float32]
 Note: TypeAlias = Callable[[str], object]
 """Called with a sentence that says why another engine is used than the one that was requested."""
 

@@ -7,20 +7,12 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import torch
 
+from headstart.arrays import Singles
 from headstart.data.loading import read_view
 from headstart.data.preprocess import NetworkInput
 from headstart.data.sources.reading import ImageRecord
 from headstart.engine.prefix.engine_choice import FEWEST_FOR_AN_ENGINE
-from headstart.engine.prefix.engines import (
-    HALF,
-    SAMPLE_IMAGES,
-    SINGLE,
-    Engine,
-    Matrix,
-    choose_engine,
-    output_fault,
-    outputs_of,
-)
+from headstart.engine.prefix.engines import HALF, SAMPLE_IMAGES, SINGLE, Engine, choose_engine, output_fault, outputs_of
 from headstart.engine.prefix.fold import PooledFeatures
 from headstart.engine.prefix.torch_engine import EagerEngine, Outputs
 from headstart.input_spec import InputSpec
@@ -34,7 +26,7 @@ def logits_of(
     spec: InputSpec,
     *,
     on_images: Callable[[int], object] = lambda count: None,
-) -> Matrix:
+) -> Singles:
     """(N, K) logits of the evaluation view of each image, by the network as it is."""
     return _collected(EagerEngine(classifier.network), records, spec, on_images)
 
@@ -45,7 +37,7 @@ def logits_by_engine(
     spec: InputSpec,
     *,
     on_images: Callable[[int], object] = lambda count: None,
-) -> Matrix:
+) -> Singles:
     """(N, K) logits of the evaluation view of each image, by the engine that finishes first.
 
     The features are the engine's, the head is the network's own. Few images, and networks whose output is more than
@@ -78,14 +70,14 @@ class _WithHead:
         return (head_logits(self._classifier, self._engine.run(images)[0]),)
 
 
-def head_logits(classifier: Classifier, features_NF: Matrix) -> Matrix:  # noqa: N803 - shapes
+def head_logits(classifier: Classifier, features_NF: Singles) -> Singles:  # noqa: N803 - shapes
     """(N, K) logits of the classifier's own head, in evaluation mode, on features that were computed elsewhere."""
     with torch.inference_mode():
         given = torch.from_numpy(features_NF).to(device_of(classifier.network))
         return classifier.logits_from(given).float().cpu().numpy()
 
 
-def head_fault(classifier: Classifier, images: NetworkInput, features_NF: Matrix) -> str:  # noqa: N803
+def head_fault(classifier: Classifier, images: NetworkInput, features_NF: Singles) -> str:  # noqa: N803
     """Why the head's logits on these features are not the network's logits of these images, or an empty string."""
     (own,) = EagerEngine(classifier.network).run(images)
     tolerance = SINGLE if device_of(classifier.network).type == "cpu" else HALF
@@ -106,7 +98,7 @@ def features_of(
     on_images: Callable[[int], object] = lambda count: None,
     engine: Engine | None = None,
     view: Callable[[ImageRecord], NetworkInput] | None = None,
-) -> Matrix:
+) -> Singles:
     """(N, F) pooled features of one view of each image.
 
     Args:
@@ -133,9 +125,9 @@ def _collected(
     spec: InputSpec,
     on_images: Callable[[int], object],
     view: Callable[[ImageRecord], NetworkInput] | None = None,
-) -> Matrix:
+) -> Singles:
     """(N, ...) of one or more images, in their order."""
-    found: Matrix | None = None
+    found: Singles | None = None
     done = 0
     for chunk, (rows, *_) in outputs_of(engine, records, view or (lambda record: read_view(record, spec))):
         if found is None:

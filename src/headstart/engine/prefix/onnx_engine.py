@@ -30,7 +30,7 @@ from headstart.engine.prefix.torch_engine import Outputs
 from headstart.errors import MissingExtraError, require
 from headstart.files import has_file, home, stored_paths, write_atomically
 
-BATCH_IMAGES = 4
+ONNX_BATCH_IMAGES = 4
 """Few enough that a layer's maps stay near the core, enough to share the reading of the weights."""
 LARGEST_FOLDER_BYTES = 2 << 30
 """Of exported prefixes; those that were not used for longest go first."""
@@ -73,7 +73,7 @@ class OnnxEngine:
 
     def run(self, images: NetworkInput) -> Outputs:
         """B x height x width x channels -> arrays, batch first. Uses all its threads for more than one small batch."""
-        parts = [images[start : start + BATCH_IMAGES] for start in range(0, len(images), BATCH_IMAGES)]
+        parts = [images[start : start + ONNX_BATCH_IMAGES] for start in range(0, len(images), ONNX_BATCH_IMAGES)]
         if len(parts) == 1:
             return self._run_few(parts[0])
         with ThreadPoolExecutor(self.image_threads) as pool:
@@ -83,8 +83,8 @@ class OnnxEngine:
     def _run_few(self, images: NetworkInput) -> Outputs:
         count = len(images)
         # Rows are independent of the batch, so zeros fill it up to the fixed size and are cut off again.
-        if count < BATCH_IMAGES:
-            filling = np.zeros((BATCH_IMAGES - count, *images.shape[1:]), np.float32)
+        if count < ONNX_BATCH_IMAGES:
+            filling = np.zeros((ONNX_BATCH_IMAGES - count, *images.shape[1:]), np.float32)
             images = np.concatenate([images, filling])
         outputs = self._session.run(None, {_INPUT: images})
         return tuple(np.asarray(array[:count], np.float32) for array in outputs)
@@ -113,7 +113,7 @@ def export(prefix: nn.Module, sample: NetworkInput, path: Path) -> None:
 
     By torch's older exporter: it takes one or two seconds for what takes the newer one five to ten.
     """
-    images = torch.from_numpy(np.resize(sample, (BATCH_IMAGES, *sample.shape[1:])))
+    images = torch.from_numpy(np.resize(sample, (ONNX_BATCH_IMAGES, *sample.shape[1:])))
     with warnings.catch_warnings(), _exportable(), torch.no_grad():
         warnings.simplefilter("ignore")  # of tracing: what is fixed here is fixed on purpose
         torch.onnx.export(_FromNHWC(separate_copy(prefix)).eval(), (images,), path, input_names=[_INPUT], dynamo=False)
@@ -178,7 +178,7 @@ def exported_path(prefix: nn.Module, sample: NetworkInput, *, label: str) -> Pat
     runtime = runtime_module()
     digest = hashlib.sha256()
     # Versions of both libraries are part of the name: another exporter may write another graph.
-    versions = f"torch {torch.__version__}, onnxruntime {runtime.__version__}, batch {BATCH_IMAGES}"
+    versions = f"torch {torch.__version__}, onnxruntime {runtime.__version__}, batch {ONNX_BATCH_IMAGES}"
     for text in (label, versions, str(sample.shape[1:]), *_modules(prefix)):
         digest.update(text.encode() + b"\0")
     for name, tensor in _counting(prefix):

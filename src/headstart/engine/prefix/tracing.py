@@ -291,30 +291,31 @@ def _joined(first: _Pass, second: _Pass) -> Trace:
     sizes = (first.batch, second.batch)
     steps = tuple(_joined_step(a, b, sizes) for a, b in zip(first.steps, second.steps, strict=True))
     forms = {value: _form(t, second.outputs[value], sizes) for value, t in first.outputs.items()}
-    return Trace(steps, joined(first.output, second.output, sizes), forms)
+    return Trace(steps, joined_templates(first.output, second.output, sizes), forms)
 
 
 def _joined_step(a: Step, b: Step, sizes: tuple[int, int]) -> Step:
     if a.target != b.target or a.touched != b.touched:
         raise Untraceable("forward takes other steps for other images")
-    return Step(a.target, joined(a.args, b.args, sizes), joined(a.kwargs, b.kwargs, sizes), a.touched)
+    args, kwargs = joined_templates(a.args, b.args, sizes), joined_templates(a.kwargs, b.kwargs, sizes)
+    return Step(a.target, args, kwargs, a.touched)
 
 
-def joined(a: Template, b: Template, sizes: tuple[int, int]) -> Template:
+def joined_templates(a: Template, b: Template, sizes: tuple[int, int]) -> Template:
     """Two templates of the same call as one; whole numbers in the ratio of the batch sizes become `PerImage`.
 
     Raises:
         Untraceable: they differ in another way.
     """
     if isinstance(a, (tuple, list)) and type(a) is type(b) and len(a) == len(b):
-        items = [joined(x, y, sizes) for x, y in zip(a, b, strict=True)]
+        items = [joined_templates(x, y, sizes) for x, y in zip(a, b, strict=True)]
         if isinstance(a, list):
             return items
         return type(a)(*items) if hasattr(a, "_fields") else tuple(items)
     if isinstance(a, dict) and isinstance(b, dict) and a.keys() == b.keys():
-        return {key: joined(a[key], b[key], sizes) for key in a}
+        return {key: joined_templates(a[key], b[key], sizes) for key in a}
     if isinstance(a, slice) and isinstance(b, slice):
-        return slice(*joined((a.start, a.stop, a.step), (b.start, b.stop, b.step), sizes))
+        return slice(*joined_templates((a.start, a.stop, a.step), (b.start, b.stop, b.step), sizes))
     if isinstance(a, Constant) and isinstance(b, Constant):
         # Equality of the tensors' values: a table made outside torch's functions (from numpy) is the same in both
         # passes.

@@ -14,19 +14,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from headstart.arrays import Singles
 from headstart.data.loading import read_view
 from headstart.data.meter import Meter
 from headstart.data.preprocess import NetworkInput, view_version
 from headstart.data.sources.reading import ImageRecord
 from headstart.engine.prefix.engine_choice import FEWEST_FOR_AN_ENGINE, EngineOption
-from headstart.engine.prefix.engines import (
-    SAMPLE_IMAGES,
-    Engine,
-    Matrix,
-    choose_engine,
-    could_run,
-    outputs_of,
-)
+from headstart.engine.prefix.engines import SAMPLE_IMAGES, Engine, choose_engine, could_run, outputs_of
 from headstart.engine.prefix.inference import head_fault, head_logits, logits_by_engine, pooled_features
 from headstart.engine.store import limit
 from headstart.engine.store.index import POOLED, Reader
@@ -57,7 +51,7 @@ class View:
     """Reads the image and makes the view."""
 
 
-def evaluation_view(spec: InputSpec, meter: Meter | None = None) -> View:
+def plain_view(spec: InputSpec, meter: Meter | None = None) -> View:
     """What every evaluation sees of an image.
 
     Args:
@@ -279,7 +273,7 @@ class Activations:
                 yield self.store.space(self._key(engine, version, drawn_from), self.part.tensors)
 
 
-def matrix_of(reader: Reader) -> Matrix:
+def matrix_of(reader: Reader) -> Singles:
     """All rows of a reader of pooled features: (N, F)."""
     return np.ascontiguousarray(reader.matrix(), np.float32)
 
@@ -292,7 +286,7 @@ def logits_from_store(
     digests: Mapping[str, bytes],
     store: ActivationStore,
     on_images: Callable[[int], object] = lambda count: None,
-) -> Matrix:
+) -> Singles:
     """(N, K) logits as `inference.logits_by_engine` gives them, from cached features in single precision.
 
     For networks whose backbone is that of many runs. Others, and networks whose output is more than their head on their
@@ -310,7 +304,7 @@ def logits_from_store(
         DataError: an image cannot be read.
     """
     if classifier.outputs_from_features and len(records) >= FEWEST_FOR_AN_ENGINE:
-        view = evaluation_view(spec)
+        view = plain_view(spec)
         cached = Activations(pooled_part(classifier), spec, digests, store, precision="float32")
         # The store is a cache: without room or the right to write, the logits are computed as if there were none.
         with contextlib.suppress(DiskFullError, NotWritableError):

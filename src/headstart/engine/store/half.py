@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-Floats = npt.NDArray[np.float32]
+from headstart.arrays import Singles
+
 Halves = npt.NDArray[np.float16]
 
 LARGEST = 65504.0
@@ -33,7 +34,7 @@ _BLOCK_VALUES = 1 << 15
 """Several passes go over each block; this many float32 stay in a core's own cache."""
 
 
-def fits_half(rows: Floats) -> bool:
+def fits_half(rows: Singles) -> bool:
     """Whether every row keeps within ERROR_BOUND in half precision, and every value within its range.
 
     Args:
@@ -53,7 +54,7 @@ def fits_half(rows: Floats) -> bool:
     return bool(np.all(error <= ERROR_BOUND * np.linalg.norm(faint, axis=1)))
 
 
-def narrow(rows: Floats, out: Halves) -> None:
+def narrow(rows: Singles, out: Halves) -> None:
     """Write `rows` to `out` in half precision, rounded to the nearest, ties to even.
 
     Below 2^-14 a value may be off by one more part in 2^13 of the spacing there, because it is rounded twice.
@@ -79,7 +80,7 @@ def narrow(rows: Floats, out: Halves) -> None:
         np.copyto(out[start : start + step].view(np.uint16), bits, casting="unsafe")
 
 
-def widen(rows: Halves, out: Floats) -> None:
+def widen(rows: Halves, out: Singles) -> None:
     """Write `rows` to `out` in single precision; exact.
 
     Args:

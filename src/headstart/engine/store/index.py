@@ -12,13 +12,13 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from headstart.arrays import Positions
 from headstart.engine.store.half import widen
 from headstart.engine.store.shards import ID_BYTES, Ids, Shard, Tensor
 
 POOLED = "pooled"
 """Cut point of the features that a linear probe reads."""
 
-Positions = npt.NDArray[np.int64]
 
 _LARGE_ROW_BYTES = 8192
 """From here on a row is copied by itself: gathering first would pass over memory twice."""

@@ -80,7 +80,7 @@ def record_type(tensors: Sequence[Tensor], stored: Sequence[str]) -> np.dtype[An
 
 
 @contextlib.contextmanager
-def explained(folder: Path) -> Iterator[None]:
+def explained_writing(folder: Path) -> Iterator[None]:
     """Turn the system's errors of writing into the user's.
 
     Raises:

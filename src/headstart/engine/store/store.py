@@ -28,9 +28,10 @@ from typing import Any, Literal, Self
 import numpy as np
 import numpy.typing as npt
 
+from headstart.arrays import Positions
 from headstart.engine.store import limit
 from headstart.engine.store.half import fits_half, narrow
-from headstart.engine.store.index import Index, Positions, Reader, as_ids
+from headstart.engine.store.index import Index, Reader, as_ids
 from headstart.engine.store.shards import (
     FORMAT_VERSION,
     ID_BYTES,
@@ -38,7 +39,7 @@ from headstart.engine.store.shards import (
     OpenShard,
     Shard,
     Tensor,
-    explained,
+    explained_writing,
     remove_damaged,
     shard_paths,
     sweep,
@@ -162,7 +163,7 @@ class Space:
         self._shards: dict[str, Shard] = {}
         self._index = Index([])
         # One thread at a time: `write_atomically` names its file by process, and two threads would share it.
-        with explained(root), _one_at_a_time:
+        with explained_writing(root), _one_at_a_time:
             # The lease first: a space that is being opened can no longer be removed.
             self.lease = limit.Lease(self.folder)
             _write_description(self.folder / "space.json", key.describe(tensors))
@@ -307,7 +308,7 @@ class Writer:
             raise ValueError(f"arrays of shape {[array.shape for array in arrays]}; this space takes {expected}")
         fresh = self._fresh(requested)
         try:
-            with explained(self._space.folder):
+            with explained_writing(self._space.folder):
                 for chunk in self._chunks(fresh):
                     self._append(requested[chunk], [array[chunk] for array in arrays])
         except BaseException:
@@ -325,7 +326,7 @@ class Writer:
         if shard is None:
             return
         try:
-            with explained(self._space.folder):
+            with explained_writing(self._space.folder):
                 shard.seal()
                 # Under the store's lock, from the look at the limit to the rename.
                 with locked(self._space.root):  # two cannot both take the last of the room

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from headstart.arrays import Positions, Singles
 from headstart.engine.store.index import Reader
-from headstart.solvers.rows import Matrix, Positions, spans
+from headstart.solvers.rows import spans
 
 
 class StoredRows:
@@ -39,7 +40,7 @@ class StoredRows:
         """F."""
         return self._reader.tensors[0].shape[0]
 
-    def blocks(self) -> Iterator[tuple[int, Matrix]]:
+    def blocks(self) -> Iterator[tuple[int, Singles]]:
         """Fresh arrays in single precision."""
         for start, stop in spans(self.rows, self.width):
             (block,) = self._reader.take(self._positions[start:stop])

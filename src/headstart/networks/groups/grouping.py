@@ -14,11 +14,12 @@ from torch import Tensor, nn
 
 from headstart.arguments import ArgumentError, one_of
 from headstart.errors import ModelError
-from headstart.networks.groups.layers import Grain, LayerGroup, assert_partition, named_tensors
+from headstart.networks.groups.layers import LayerGroup, assert_partition, named_tensors
 from headstart.networks.groups.order import execution_draft, output_positions
 from headstart.networks.groups.timm import timm_draft
 from headstart.networks.groups.torchvision import torchvision_draft
 from headstart.networks.heads import HeadSite, head_sites
+from headstart.plan.sections import Grain
 
 HEAD = "head"
 

@@ -17,11 +17,8 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from headstart.errors import ModelError, nearest
+from headstart.plan.sections import BatchNormPolicy
 
-Grain = Literal["stage", "block"]
-"""stage: the stages that a paper draws. block: every residual block or layer of its own."""
-
-BatchNormPolicy = Literal["pretrained_statistics", "adapt_statistics", "train"]
 Affine = Literal["trained", "frozen"]
 
 

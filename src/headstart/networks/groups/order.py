@@ -15,14 +15,15 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from headstart.errors import ModelError
-from headstart.networks.groups.layers import Grain, named_tensors
+from headstart.networks.groups.layers import named_tensors
+from headstart.plan.sections import Grain
 
 FEWEST_WEIGHTED_LAYERS = 2
 """A module whose children mostly hold this many convolutions or linear layers is a row of blocks, not a block."""
 
 
 @dataclass
-class Trace:
+class ForwardTrace:
     """Record of one forward pass."""
 
     order: dict[str, int] = field(default_factory=dict)
@@ -54,7 +55,7 @@ class _FirstUse(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
 
-def trace(network: nn.Module, example_BCHW: Tensor | None = None) -> Trace:  # noqa: N803 - shapes
+def trace(network: nn.Module, example_BCHW: Tensor | None = None) -> ForwardTrace:  # noqa: N803 - shapes
     """Trace of forward in evaluation mode on the meta device. The network is restored.
 
     Args:
@@ -67,7 +68,7 @@ def trace(network: nn.Module, example_BCHW: Tensor | None = None) -> Trace:  # n
     stand_ins = _stand_ins(network)
     example = torch.empty_like(example_BCHW, device="meta") if example_BCHW is not None else _example_for(network)
     watched = _FirstUse({id(stand_ins[name]): name for name, _ in named_tensors(network)})
-    found = Trace(order=watched.order)
+    found = ForwardTrace(order=watched.order)
     try:
         with _evaluating(network), _outputs_noted(network, found), torch.no_grad(), watched:
             torch.func.functional_call(network, stand_ins, (example,), tie_weights=False)
@@ -116,7 +117,7 @@ def _evaluating(network: nn.Module) -> Iterator[None]:
 
 
 @contextmanager
-def _outputs_noted(network: nn.Module, found: Trace) -> Iterator[None]:
+def _outputs_noted(network: nn.Module, found: ForwardTrace) -> Iterator[None]:
     def note(path: str) -> Callable[..., None]:
         def hook(module: nn.Module, inputs: Any, output: Any) -> None:  # noqa: ANN401 - any forward
             tensor = output[0] if isinstance(output, (tuple, list)) and output else output

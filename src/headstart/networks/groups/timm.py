@@ -14,8 +14,8 @@ from typing import Any, Literal
 
 from torch import nn
 
-from headstart.networks.groups.layers import Grain
 from headstart.networks.groups.torchvision import named_tensors_in_order
+from headstart.plan.sections import Grain
 
 
 @dataclass(frozen=True, slots=True)

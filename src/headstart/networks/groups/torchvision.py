@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from headstart.networks.groups.layers import Grain
+from headstart.plan.sections import Grain
 
 
 @dataclass(frozen=True, slots=True)

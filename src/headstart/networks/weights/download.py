@@ -73,7 +73,7 @@ def from_url(url: str, file: str, *, sha256: str = "", elsewhere: Sequence[Path]
                 os.fsync(part.fileno())
                 aside.replace(path)
     except Exception as error:
-        raise explained(error, url, place=path) from error
+        raise download_error(error, url, place=path) from error
     return path
 
 
@@ -236,7 +236,7 @@ def damaged(url: str, sha256: str) -> ModelError:
     return ModelError(f"{url} arrived damaged and was removed", expected=f"sha256 {sha256}", remedy="try again")
 
 
-def explained(error: Exception, url: str, *, place: Path, repo: str = "") -> HeadstartError:
+def download_error(error: Exception, url: str, *, place: Path, repo: str = "") -> HeadstartError:
     """Error with the way out, in one line.
 
     Args:

@@ -23,7 +23,7 @@ from headstart.networks.weights.download import (
     NOT_THERE,
     TIMEOUT_SECONDS,
     damaged,
-    explained,
+    download_error,
     http_status,
     is_whole,
     tried,
@@ -198,7 +198,7 @@ def hub_file(repo: str, files: Sequence[str], *, sha256: str = "") -> Path:
             if file != files[-1] and _is_other_file_missing(error):
                 continue
             url, place = hub_url(repo, files[0]), place_by_hand(repo, files[0])
-            raise explained(error, url, place=place, repo=name) from error
+            raise download_error(error, url, place=place, repo=name) from error
         expected = _expected_hash(path, sha256 if file == files[0] else "")
         if is_whole(path, expected):
             return path

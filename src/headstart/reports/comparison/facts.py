@@ -10,7 +10,7 @@ from pathlib import Path
 from headstart.errors import RunError
 from headstart.files import is_file, is_folder
 from headstart.runs.folder import resume_command
-from headstart.runs.record import RunFacts, Values, read_run
+from headstart.runs.record import RecordValues, RunFacts, read_run
 
 RESULT_FILE = "comparison.json"
 PLAN_FILE = "comparison.yaml"
@@ -23,7 +23,7 @@ class ComparisonFacts:
     """Contents of one comparison folder; the only input of the sections."""
 
     folder: Path
-    result: Values
+    result: RecordValues
     """comparison.json."""
     runs: Mapping[str, RunFacts]
     """Trial -> its run, if it can be read."""
@@ -36,7 +36,7 @@ class ComparisonFacts:
         return self.folder.resolve().name
 
     @property
-    def variants(self) -> Sequence[Values]:
+    def variants(self) -> Sequence[RecordValues]:
         """Rows of `variants`, in the order of the comparison."""
         return list(self.result["variants"])
 
@@ -44,7 +44,7 @@ class ComparisonFacts:
         """Number of a variant in charts, from 1."""
         return [one["name"] for one in self.variants].index(variant) + 1
 
-    def variant(self, name: str) -> Values | None:
+    def variant(self, name: str) -> RecordValues | None:
         """Row of one variant; None if there is none of that name."""
         return next((one for one in self.variants if one["name"] == name), None)
 
@@ -85,7 +85,7 @@ def _way_on(folder: Path) -> str:
     return f"wait for its first trial, or if it was stopped, resume it with: {resume_command('compare', folder)}"
 
 
-def _result(folder: Path) -> Values:
+def _result(folder: Path) -> RecordValues:
     path = folder / RESULT_FILE
     if not is_file(path):
         raise RunError(
@@ -116,7 +116,7 @@ def _result(folder: Path) -> Values:
     return result
 
 
-def _place(folder: Path, trial: Values) -> Path:
+def _place(folder: Path, trial: RecordValues) -> Path:
     """Folder of a trial's run: next to the result even if the comparison was moved, else where it was written."""
     here = folder / "trials" / str(trial["trial"])
     return here if is_folder(here) or not trial.get("run") else Path(trial["run"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from headstart.html.page import Section, page
+from headstart.html.page import PageSection, page
 from headstart.reports.comparison.facts import ComparisonFacts
 from headstart.reports.comparison.result import comparison_kind, comparison_result_card, comparison_title
 from headstart.reports.comparison.tradeoffs import tradeoffs_section
@@ -21,7 +21,7 @@ from headstart.reports.comparison.variants import (
     variants_section,
 )
 
-COMPARISON_SECTIONS: tuple[Callable[[ComparisonFacts], Section | None], ...] = (
+COMPARISON_SECTIONS: tuple[Callable[[ComparisonFacts], PageSection | None], ...] = (
     variants_section,
     forest_section,
     pairs_section,

@@ -9,7 +9,7 @@ from headstart.html import wording
 from headstart.html.markup import NOTHING, Html, joined, tag
 from headstart.html.page import command, facts, notice, paragraph
 from headstart.reports.comparison.facts import ComparisonFacts
-from headstart.runs.record import Values
+from headstart.runs.record import RecordValues
 
 COMPARED = {"models": "networks", "strategies": "strategies", "learning_rates": "learning rates", "grid": "plans"}
 METRICS = {"accuracy": "accuracy", "balanced_accuracy": "balanced accuracy", "log_loss": "log loss"}
@@ -45,7 +45,7 @@ def comparison_result_card(comparison: ComparisonFacts) -> Html:
     return tag("section", joined(parts), class_="card result", id="result", aria_label="Result")
 
 
-def _chosen(comparison: ComparisonFacts, chosen: Values) -> list[Html]:
+def _chosen(comparison: ComparisonFacts, chosen: RecordValues) -> list[Html]:
     data, test = comparison.result["data"], chosen.get("test")
     tied = chosen.get("tied_with") or []
     figure = f"{wording.percent(test['accuracy'])} correct" if test else ""
@@ -60,7 +60,7 @@ def _chosen(comparison: ComparisonFacts, chosen: Values) -> list[Html]:
         said.append(
             f"Test accuracy on {count_text(test['images'], 'image')} ({data['tested_on']}): "
             f"{wording.percent(test['accuracy'])}, 95\u00a0% interval "
-            f"{wording.interval(test['interval'])}{_pooled(test)}."
+            f"{wording.interval_text(test['interval'])}{_pooled(test)}."
         )
     else:
         said.append("It has no test accuracy.")
@@ -77,12 +77,12 @@ def _closed(sentence: str) -> str:
     return begun if begun.endswith(".") else f"{begun}."
 
 
-def _validation(data: Values) -> str:
+def _validation(data: RecordValues) -> str:
     count = f"{count_text(data['validation_images'], 'image')}, " if data.get("validation_images") else ""
     return f"{count}{data['validated_on']}"
 
 
-def _pooled(test: Values) -> str:
+def _pooled(test: RecordValues) -> str:
     seeds = len(test.get("by_seed") or ())
     few = f"; too few seeds: use {test['seeds_needed']}" if test.get("seeds_needed") else ""
     return f" (pooled over {seeds} seeds{few})" if seeds > 1 else ""
@@ -177,7 +177,7 @@ def _tiles(comparison: ComparisonFacts) -> Html:
     )
 
 
-def _image_tiles(data: Values) -> list[tuple[str, str]]:
+def _image_tiles(data: RecordValues) -> list[tuple[str, str]]:
     """Number of images by role; nothing where no trial has them."""
     if data.get("train_images") is None:
         return []

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from headstart.html import wording
 from headstart.html.markup import Html, joined, tag
-from headstart.html.page import Section, paragraph
+from headstart.html.page import PageSection, paragraph
 from headstart.html.plot import Plot, log_axis, share_axis, starts_at
 from headstart.reports.comparison.facts import ComparisonFacts
 
@@ -24,7 +24,7 @@ class TradeoffPoint:
     x_text: str
 
 
-def tradeoffs_section(comparison: ComparisonFacts) -> Section | None:
+def tradeoffs_section(comparison: ComparisonFacts) -> PageSection | None:
     """Section with both charts; no other variant beats one on the front in both directions."""
     minutes = _points(comparison, "minutes")
     speeds = _points(comparison, "inference")
@@ -44,7 +44,7 @@ def tradeoffs_section(comparison: ComparisonFacts) -> Section | None:
         ),
         tag("div", *drawn, class_="charts"),
     ]
-    return Section("tradeoffs", "Accuracy and cost", joined(parts))
+    return PageSection("tradeoffs", "Accuracy and cost", joined(parts))
 
 
 def _points(comparison: ComparisonFacts, against: str) -> list[TradeoffPoint]:

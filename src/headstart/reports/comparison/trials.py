@@ -5,16 +5,16 @@ from __future__ import annotations
 from headstart.amounts import count_text
 from headstart.html import wording
 from headstart.html.markup import NOTHING, Html, joined, tag
-from headstart.html.page import Section, command, key, paragraph, table
+from headstart.html.page import PageSection, command, key, paragraph, table
 from headstart.reports.comparison.facts import ComparisonFacts
 from headstart.reports.run.cost import command_line, environment_table
 from headstart.reports.run.curves import accuracy_of_variant, captions, loss_of_variant, scales_of, steps_of
-from headstart.runs.record import Values
+from headstart.runs.record import RecordValues
 
 _STATES = {"done": "good", "failed": "warm"}
 
 
-def variant_curves_section(comparison: ComparisonFacts) -> Section | None:
+def variant_curves_section(comparison: ComparisonFacts) -> PageSection | None:
     """Section of small charts on common axes, one pair for each variant, with the range over its seeds."""
     steps = {
         one["name"]: steps_of([run.epochs for run in comparison.runs_of(one["name"])]) for one in comparison.variants
@@ -42,10 +42,10 @@ def variant_curves_section(comparison: ComparisonFacts) -> Section | None:
         key([("one", "validation"), ("two", "training")]),
         tag("div", *(loss_of_variant(titles[name], found, scales) for name, found in shown.items()), class_="charts"),
     ]
-    return Section("curves", "Training curves", joined(parts))
+    return PageSection("curves", "Training curves", joined(parts))
 
 
-def comparison_data_section(comparison: ComparisonFacts) -> Section | None:
+def comparison_data_section(comparison: ComparisonFacts) -> PageSection | None:
     """Section on the images, from the comparison and the first readable run; None where no trial has them."""
     data = comparison.result["data"]
     if data.get("train_images") is None:
@@ -65,7 +65,7 @@ def comparison_data_section(comparison: ComparisonFacts) -> Section | None:
         _class_table(comparison),
         tag("ul", *(tag("li", note) for note in notes), class_="plain") if notes else None,
     ]
-    return Section("data", "The images", joined(parts))
+    return PageSection("data", "The images", joined(parts))
 
 
 def _class_table(comparison: ComparisonFacts) -> Html:
@@ -79,7 +79,7 @@ def _class_table(comparison: ComparisonFacts) -> Html:
     return table(["class", *(name for _, name in roles)], rows, says=says, numeric=range(1, len(roles) + 1))
 
 
-def trials_section(comparison: ComparisonFacts) -> Section:
+def trials_section(comparison: ComparisonFacts) -> PageSection:
     """Table of all trials, in the order of running."""
     rows = [_trial_row(trial) for trial in comparison.result["trials"]]
     header = ["trial", "variant", "seed", "images", "state", "validation accuracy", "test accuracy", "time", "memory"]
@@ -93,10 +93,10 @@ def trials_section(comparison: ComparisonFacts) -> Section:
         joined([tag("h3", "Errors"), tag("ul", *wrong, class_="plain")]) if wrong else None,
         paragraph("Images: share of the training images that a trial used.", style="small"),
     ]
-    return Section("trials", "All trials", joined(parts))
+    return PageSection("trials", "All trials", joined(parts))
 
 
-def _trial_row(trial: Values) -> list[str | None]:
+def _trial_row(trial: RecordValues) -> list[str | None]:
     return [
         trial["trial"],
         trial["variant"],
@@ -110,7 +110,7 @@ def _trial_row(trial: Values) -> list[str | None]:
     ]
 
 
-def comparison_again_section(comparison: ComparisonFacts) -> Section:
+def comparison_again_section(comparison: ComparisonFacts) -> PageSection:
     """Section with the command, plan and machine."""
     given = command_line(comparison.result.get("command") or ())
     environment = comparison.result.get("environment") or {}
@@ -123,4 +123,4 @@ def comparison_again_section(comparison: ComparisonFacts) -> Section:
         ),
         environment_table(environment),
     ]
-    return Section("again", "How to reproduce it", joined(parts))
+    return PageSection("again", "How to reproduce it", joined(parts))

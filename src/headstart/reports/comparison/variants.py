@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from headstart.amounts import count_text
 from headstart.html import wording
 from headstart.html.markup import Html, joined, tag
-from headstart.html.page import Section, fold, paragraph, table
+from headstart.html.page import PageSection, fold, paragraph, table
 from headstart.html.plot import Axis, Plot, log_axis, share_axis, starts_at
-from headstart.html.tracks import interval_track, scale
+from headstart.html.tracks import interval_track, track_scale
 from headstart.reports.comparison.facts import ComparisonFacts
 from headstart.reports.comparison.result import METRICS, NEEDS_DOWNLOAD, what_of
-from headstart.runs.record import Values
+from headstart.runs.record import RecordValues
 
 _LABEL_CHIPS = {"sweet spot": "good", "diverges": "warm", "forgets": "warm", "undertrains": "blue"}
 _MOST_IN_MATRIX = 10
@@ -21,7 +21,7 @@ _ROOM_BELOW = 0.15
 """Space for names below the intervals, as a share of their range."""
 
 
-def variants_section(comparison: ComparisonFacts) -> Section:
+def variants_section(comparison: ComparisonFacts) -> PageSection:
     """Section with the table of variants."""
     rows = [_variant_row(comparison, one) for one in comparison.variants]
     chosen = (comparison.result.get("chosen") or {}).get("variant")
@@ -39,7 +39,7 @@ def variants_section(comparison: ComparisonFacts) -> Section:
         table(header, rows, says="Variants", numeric=range(1, len(header)), picked=picked),
         fold("Changes of each variant", tag("ul", *changes, class_="plain")) if changes else None,
     ]
-    return Section("variants", f"The {what_of(comparison)}", joined(parts))
+    return PageSection("variants", f"The {what_of(comparison)}", joined(parts))
 
 
 def _measured_how(comparison: ComparisonFacts) -> str:
@@ -50,7 +50,7 @@ def _measured_how(comparison: ComparisonFacts) -> str:
     return f", by {found['engine']}" + (f" with {count_text(threads, 'thread')}" if threads else "")
 
 
-def _variant_row(comparison: ComparisonFacts, one: Values) -> list[str | None]:
+def _variant_row(comparison: ComparisonFacts, one: RecordValues) -> list[str | None]:
     test, validation, speed = one.get("test"), one.get("validation"), one.get("inference") or {}
     chip = tag("span", str(comparison.number(one["name"])), class_="chip")
     name = tag("span", chip, f" {one['name']}", class_="nowrap" if len(one["name"]) <= _LONGEST_ON_A_LINE else None)
@@ -60,7 +60,7 @@ def _variant_row(comparison: ComparisonFacts, one: Values) -> list[str | None]:
     status = one.get("accuracy_status")
     accuracy = tag("span", status or "\u2013", class_="soft")
     if test:
-        small = tag("small", wording.interval(test["interval"]))
+        small = tag("small", wording.interval_text(test["interval"]))
         accuracy = tag("span", tag("b", wording.percent(test["accuracy"])), small, class_="figure")
     if status == NEEDS_DOWNLOAD:
         accuracy = tag("span", NEEDS_DOWNLOAD, class_="soft")
@@ -80,7 +80,7 @@ def _variant_row(comparison: ComparisonFacts, one: Values) -> list[str | None]:
     ]
 
 
-def _speeds(speed: Values) -> tuple[str, str]:
+def _speeds(speed: RecordValues) -> tuple[str, str]:
     """Throughput and latency as text; ranges where they were unstable."""
     if speed.get("stability") == "unstable":
         least, most = speed.get("images_per_second_range") or [speed["images_per_second"]] * 2
@@ -92,12 +92,12 @@ def _speeds(speed: Values) -> tuple[str, str]:
     )
 
 
-def _changes_line(one: Values) -> Html:
+def _changes_line(one: RecordValues) -> Html:
     said = ", ".join(f"{path}: {value}" for path, value in one["changes"].items())
     return tag("li", tag("b", one["name"]), f": {said}")
 
 
-def forest_section(comparison: ComparisonFacts) -> Section | None:
+def forest_section(comparison: ComparisonFacts) -> PageSection | None:
     """Section of test accuracies with intervals on one scale, the best first."""
     shown = [one for one in comparison.variants if one.get("test") and not one.get("same_model_as")]
     if not shown:
@@ -105,7 +105,7 @@ def forest_section(comparison: ComparisonFacts) -> Section | None:
     shown.sort(key=lambda one: -one["test"]["accuracy"])
     axis = share_axis([share for one in shown for share in (*one["test"]["interval"], *_seeds(one))])
     items = [_forest_item(comparison, one, axis) for one in shown]
-    items.append(tag("li", tag("span"), scale(axis, most=5), tag("span"), aria_hidden="true"))
+    items.append(tag("li", tag("span"), track_scale(axis, most=5), tag("span"), aria_hidden="true"))
     parts = [
         paragraph(
             "Dot: test accuracy, mean over seeds. Line: 95\u00a0% interval. Small dots below: "
@@ -113,20 +113,20 @@ def forest_section(comparison: ComparisonFacts) -> Section | None:
         ),
         tag("ul", *items, class_="forest"),
     ]
-    return Section("forest", "Test accuracy with 95\u00a0% intervals", joined(parts))
+    return PageSection("forest", "Test accuracy with 95\u00a0% intervals", joined(parts))
 
 
-def _seeds(one: Values) -> Sequence[float]:
+def _seeds(one: RecordValues) -> Sequence[float]:
     return [share for share in one["test"].get("by_seed") or () if share is not None]
 
 
-def _forest_item(comparison: ComparisonFacts, one: Values, axis: Axis) -> Html:
+def _forest_item(comparison: ComparisonFacts, one: RecordValues, axis: Axis) -> Html:
     test = one["test"]
     seeds = _seeds(one)
     figure = tag(
         "span",
         tag("b", wording.percent(test["accuracy"])),
-        tag("small", wording.interval(test["interval"])),
+        tag("small", wording.interval_text(test["interval"])),
         class_="value",
     )
     name = tag("span", tag("span", str(comparison.number(one["name"])), class_="chip"), " ", tag("b", one["name"]))
@@ -134,7 +134,7 @@ def _forest_item(comparison: ComparisonFacts, one: Values, axis: Axis) -> Html:
     return tag("li", name, track, figure)
 
 
-def pairs_section(comparison: ComparisonFacts) -> Section | None:
+def pairs_section(comparison: ComparisonFacts) -> PageSection | None:
     """Section of pairwise verdicts: better, worse, or a tie and how many images would decide it."""
     pairs = comparison.result["pairs"]
     if not pairs:
@@ -150,10 +150,10 @@ def pairs_section(comparison: ComparisonFacts) -> Section | None:
         found = [pair for pair in pairs if pair["on"] == on]
         if found:
             parts += [tag("h3", title), _matrix(comparison, found, title), _sentences(found)]
-    return Section("pairs", "Pairwise comparison", joined(parts))
+    return PageSection("pairs", "Pairwise comparison", joined(parts))
 
 
-def _matrix(comparison: ComparisonFacts, pairs: Sequence[Values], title: str) -> Html:
+def _matrix(comparison: ComparisonFacts, pairs: Sequence[RecordValues], title: str) -> Html:
     names = [one["name"] for one in comparison.variants]
     names = [name for name in names if any(name in (pair["a"], pair["b"]) for pair in pairs)]
     if len(names) > _MOST_IN_MATRIX:
@@ -175,7 +175,7 @@ def _matrix(comparison: ComparisonFacts, pairs: Sequence[Values], title: str) ->
     return tag("div", whole, class_="scroll", role="region", aria_label=title, tabindex="0")
 
 
-def _pair_cell(found: Mapping[tuple[str, str], Values], one: str, other: str) -> Html:
+def _pair_cell(found: Mapping[tuple[str, str], RecordValues], one: str, other: str) -> Html:
     if one == other:
         return tag("td", tag("span", "\u2013"), class_="self")
     pair, turned = found.get((one, other)), False
@@ -191,7 +191,7 @@ def _pair_cell(found: Mapping[tuple[str, str], Values], one: str, other: str) ->
     )
 
 
-def _sentences(pairs: Sequence[Values]) -> Html:
+def _sentences(pairs: Sequence[RecordValues]) -> Html:
     items = [tag("li", pair["sentence"]) for pair in pairs]
     return (
         tag("ul", *items, class_="plain")
@@ -200,7 +200,7 @@ def _sentences(pairs: Sequence[Values]) -> Html:
     )
 
 
-def learning_rates_section(comparison: ComparisonFacts) -> Section | None:
+def learning_rates_section(comparison: ComparisonFacts) -> PageSection | None:
     """Section of learning rates labelled by rule, with accuracy over their logarithm."""
     labelled = sorted(
         (one for one in comparison.variants if one.get("learning_rate_label")),
@@ -231,10 +231,10 @@ def learning_rates_section(comparison: ComparisonFacts) -> Section | None:
             numeric=(2,),
         ),
     ]
-    return Section("learning-rates", "Learning rates", joined(parts))
+    return PageSection("learning-rates", "Learning rates", joined(parts))
 
 
-def _learning_rate_chart(labelled: Sequence[Values]) -> Html | None:
+def _learning_rate_chart(labelled: Sequence[RecordValues]) -> Html | None:
     shown = [one for one in reversed(labelled) if one.get("test") and one["learning_rate_label"]["learning_rate"] > 0]
     if len(shown) < 2:
         return None

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from headstart.html import wording
 from headstart.html.markup import NOTHING, Html, joined, tag
-from headstart.html.page import Section, command, paragraph, table
+from headstart.html.page import PageSection, command, paragraph, table
 from headstart.html.tracks import bar
-from headstart.runs.record import RunFacts, Values
+from headstart.runs.record import RecordValues, RunFacts
 
 _SPEEDS_FROM = {
     "measured": "The estimate used speeds of this network that were measured on this machine before.",
@@ -19,7 +19,7 @@ _SPEEDS_FROM = {
 }
 
 
-def cost_section(run: RunFacts) -> Section | None:
+def cost_section(run: RunFacts) -> PageSection | None:
     """Estimated and measured time, phase by phase; None for a run without estimates."""
     estimates = (run.metrics or {}).get("estimates")
     if not estimates:
@@ -46,16 +46,16 @@ def cost_section(run: RunFacts) -> Section | None:
             style="small",
         ),
     ]
-    return Section("cost", "Time: estimated and measured", joined(parts))
+    return PageSection("cost", "Time: estimated and measured", joined(parts))
 
 
-def _row(phase: Values, longest: float) -> list[str | None]:
+def _row(phase: RecordValues, longest: float) -> list[str | None]:
     took = phase.get("measured_seconds")
     bars = joined([bar(phase["seconds"] / longest, "two striped"), bar((took or 0.0) / longest)])
     return [phase["name"], wording.duration(phase["seconds"]), wording.duration(took) if took else "did not run", bars]
 
 
-def _verdict(estimates: Values) -> str:
+def _verdict(estimates: RecordValues) -> str:
     said, took = estimates["total_seconds"], estimates["measured_seconds"]
     ends = f"estimated {wording.duration(said)}, measured {wording.duration(took)}"
     if not said or not took:
@@ -66,7 +66,7 @@ def _verdict(estimates: Values) -> str:
     return f"{ends}: {f'{ratio:.1f} times as long' if ratio > 1 else f'{1 / ratio:.1f} times as fast'}."
 
 
-def again_section(run: RunFacts) -> Section:
+def again_section(run: RunFacts) -> PageSection:
     """The command, the plan, and the machine."""
     given = command_line(run.environment.get("command", ()))
     parts = [
@@ -82,7 +82,7 @@ def again_section(run: RunFacts) -> Section:
         ),
         environment_table(run.environment),
     ]
-    return Section("again", "To do it again", joined(parts))
+    return PageSection("again", "To do it again", joined(parts))
 
 
 def command_line(words: Sequence[str] | str) -> str:
@@ -92,7 +92,7 @@ def command_line(words: Sequence[str] | str) -> str:
     return shlex.join([Path(words[0]).name, *words[1:]]) if words else ""
 
 
-def environment_table(environment: Values) -> Html:
+def environment_table(environment: RecordValues) -> Html:
     """Versions and machine."""
     versions = environment.get("versions") or {}
     rows: list[list[str | None]] = [[name, str(version)] for name, version in versions.items()]

@@ -27,7 +27,7 @@ _RIGHT_PIXELS = 76
 
 
 @dataclass(frozen=True, slots=True)
-class Spread:
+class CurveSpread:
     """What several seeds gave at one place: mean, least and most."""
 
     mean: float
@@ -36,24 +36,24 @@ class Spread:
     count: int
 
     @classmethod
-    def of(cls, values: Sequence[float]) -> Spread:
+    def of(cls, values: Sequence[float]) -> CurveSpread:
         """Of at least one value."""
         return cls(fmean(values), min(values), max(values), len(values))
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class CurveStep:
     """All seeds' epochs of the same phase and number."""
 
     position: int
     phase: str
     number: int
-    train_loss: Spread | None
-    validation_loss: Spread | None
-    validation_accuracy: Spread | None
+    train_loss: CurveSpread | None
+    validation_loss: CurveSpread | None
+    validation_accuracy: CurveSpread | None
 
 
-def steps_of(runs: Sequence[Sequence[Epoch]]) -> tuple[Step, ...]:
+def steps_of(runs: Sequence[Sequence[Epoch]]) -> tuple[CurveStep, ...]:
     """Epochs of runs of one variant laid side by side, in the order of the run that has most."""
     order = {
         (epoch.row.phase, epoch.number): None for epochs in sorted(runs, key=len, reverse=True) for epoch in epochs
@@ -63,7 +63,7 @@ def steps_of(runs: Sequence[Sequence[Epoch]]) -> tuple[Step, ...]:
     for place, key in enumerate(order):
         same = [epoch for epochs in runs for epoch in epochs if (epoch.row.phase, epoch.number) == key]
         found.append(
-            Step(
+            CurveStep(
                 first + place,
                 *key,
                 _spread([epoch.row.train_loss for epoch in same]),
@@ -74,9 +74,9 @@ def steps_of(runs: Sequence[Sequence[Epoch]]) -> tuple[Step, ...]:
     return tuple(found)
 
 
-def _spread(values: Sequence[float | None]) -> Spread | None:
+def _spread(values: Sequence[float | None]) -> CurveSpread | None:
     known = [value for value in values if value is not None]
-    return Spread.of(known) if known else None
+    return CurveSpread.of(known) if known else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ class Scales:
     """Losses above are drawn at the border."""
 
 
-def scales_of(steps: Sequence[Step], *, intervals: Sequence[tuple[float, float]] = ()) -> Scales:
+def scales_of(steps: Sequence[CurveStep], *, intervals: Sequence[tuple[float, float]] = ()) -> Scales:
     """Axes that hold all of them."""
     losses = [s.high for step in steps for s in (step.train_loss, step.validation_loss) if s is not None]
     shares = [x for step in steps if (s := step.validation_accuracy) is not None for x in (s.low, s.high)]
@@ -134,12 +134,12 @@ def curves_of_run(run: RunFacts) -> Html:
     )
 
 
-def loss_of_variant(name: str, steps: Sequence[Step], scales: Scales) -> Html:
+def loss_of_variant(name: str, steps: Sequence[CurveStep], scales: Scales) -> Html:
     """Loss by epoch with the band of seeds."""
     return _loss_figure(steps, scales, name, "", kept=None)
 
 
-def accuracy_of_variant(name: str, steps: Sequence[Step], scales: Scales) -> Html:
+def accuracy_of_variant(name: str, steps: Sequence[CurveStep], scales: Scales) -> Html:
     """Accuracy on the images that choose by epoch, with the band of seeds."""
     return _accuracy_figure(steps, scales, name, "", kept=None, spans={})
 
@@ -157,13 +157,13 @@ def _cut_words(scales: Scales) -> str:
     return f" Losses above {scales.cut_at:.3g} are drawn at the border." if scales.cut_at else ""
 
 
-def _interval(step: Step, images: int) -> tuple[float, float]:
+def _interval(step: CurveStep, images: int) -> tuple[float, float]:
     assert step.validation_accuracy is not None
     share = step.validation_accuracy.mean
     return wilson_interval(round(share * images), images) if images else (share, share)
 
 
-def _chart(steps: Sequence[Step], scales: Scales, y: Axis) -> Plot:
+def _chart(steps: Sequence[CurveStep], scales: Scales, y: Axis) -> Plot:
     """A chart of epochs with its phases marked."""
     begins = [next(iter(same)) for _, same in groupby(steps, key=lambda step: step.phase)]
     rows = 2 if len(begins) > 2 else 1
@@ -177,7 +177,7 @@ def _chart(steps: Sequence[Step], scales: Scales, y: Axis) -> Plot:
     return plot
 
 
-def _loss_figure(steps: Sequence[Step], scales: Scales, name: str, caption: str, *, kept: int | None) -> Html:
+def _loss_figure(steps: Sequence[CurveStep], scales: Scales, name: str, caption: str, *, kept: int | None) -> Html:
     plot = _chart(steps, scales, scales.loss)
     train = [(step, step.train_loss) for step in steps if step.train_loss is not None]
     select = [(step, step.validation_loss) for step in steps if step.validation_loss is not None]
@@ -194,7 +194,7 @@ def _loss_figure(steps: Sequence[Step], scales: Scales, name: str, caption: str,
 
 
 def _accuracy_figure(
-    steps: Sequence[Step],
+    steps: Sequence[CurveStep],
     scales: Scales,
     name: str,
     caption: str,
@@ -221,7 +221,7 @@ def _figure(plot: Plot, name: str, caption: str, title: str, says: str) -> Html:
     return tag("figure", tag("figcaption", tag("strong", name), caption or None), plot.svg(title, says))
 
 
-def _draw(plot: Plot, rows: Sequence[tuple[Step, Spread]], style: str, shape: str, what: str) -> None:
+def _draw(plot: Plot, rows: Sequence[tuple[CurveStep, CurveSpread]], style: str, shape: str, what: str) -> None:
     """Band, line through the means, and a mark each; a solved head is no step on the way, so no line leads to it."""
     trained = [(step, s) for step, s in rows if step.number > 0]
     if any(s.count > 1 for _, s in rows):
@@ -238,14 +238,14 @@ def _draw(plot: Plot, rows: Sequence[tuple[Step, Spread]], style: str, shape: st
             plot.mark(step.position, s.mean, "square" if shape == "square" else "circle", style, told)
 
 
-def _ring(plot: Plot, rows: Sequence[tuple[Step, Spread]]) -> None:
+def _ring(plot: Plot, rows: Sequence[tuple[CurveStep, CurveSpread]]) -> None:
     for step, s in rows:
         plot.mark(step.position, s.mean, "ring", "kept", "kept")
         high = plot.y.at(s.mean) > 85
         plot.text(step.position, s.mean, "kept", dx=-8, dy=24 if high else -14)
 
 
-def _last_words(what: str, rows: Sequence[tuple[Step, Spread]], digits: int) -> str:
+def _last_words(what: str, rows: Sequence[tuple[CurveStep, CurveSpread]], digits: int) -> str:
     """A sentence that gives the ends of a line."""
     if not rows:
         return ""

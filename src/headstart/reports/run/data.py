@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from headstart.amounts import count_text
 from headstart.html.markup import NOTHING, Html, joined, tag
-from headstart.html.page import Section, fold, paragraph, table
+from headstart.html.page import PageSection, fold, paragraph, table
 from headstart.runs.record import RunFacts
 from headstart.runs.warnings import DataFinding
 
@@ -15,12 +15,12 @@ _MOST_UNREADABLE = 200
 _MOST_GROUPS = 200
 
 
-def data_section(run: RunFacts) -> Section:
+def data_section(run: RunFacts) -> PageSection:
     """The images and what is known of them."""
     data = run.data
     parts = [paragraph("From ", tag("code", str(data["source"])), ". ", _roles_sentence(run))]
     parts += [_counts(run), _groups(run), _view(run), _findings(run), _unreadable(run)]
-    return Section("data", "The images", joined(parts))
+    return PageSection("data", "The images", joined(parts))
 
 
 def _roles_sentence(run: RunFacts) -> str:

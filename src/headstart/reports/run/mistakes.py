@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from headstart.amounts import count_text
 from headstart.html import wording
 from headstart.html.markup import Html, joined, tag
-from headstart.html.page import Section, fold, paragraph, table
+from headstart.html.page import PageSection, fold, paragraph, table
 from headstart.html.pictures import NO_PICTURES, Pictures
 from headstart.html.plot import share_axis, starts_at
-from headstart.html.tracks import interval_track, scale
+from headstart.html.tracks import interval_track, track_scale
 from headstart.runs.record import Prediction, RunFacts
 
 _MOST_CLASSES = 25
@@ -26,7 +26,7 @@ Cell = tuple[str, str]
 """True class, predicted class."""
 
 
-def worst_section(run: RunFacts, pictures: Pictures = NO_PICTURES) -> Section | None:
+def worst_section(run: RunFacts, pictures: Pictures = NO_PICTURES) -> PageSection | None:
     """The most confident wrong answers."""
     wrong = sorted(
         (one for one in run.predictions if one.label != one.predicted),
@@ -35,7 +35,7 @@ def worst_section(run: RunFacts, pictures: Pictures = NO_PICTURES) -> Section | 
     if not run.predictions:
         return None
     if not wrong:
-        return Section("worst", "Worst mistakes", paragraph("There are none: every image was named rightly."))
+        return PageSection("worst", "Worst mistakes", paragraph("There are none: every image was named rightly."))
     items = [_mistake(run, pictures, one) for one in wrong[:_MOST_WORST]]
     count = f"{len(wrong):,} of {count_text(len(run.predictions), 'image')} were named wrongly"
     parts = [
@@ -45,7 +45,7 @@ def worst_section(run: RunFacts, pictures: Pictures = NO_PICTURES) -> Section | 
         ),
         tag("ul", *items, class_="files worst"),
     ]
-    return Section("worst", "Worst mistakes", joined(parts))
+    return PageSection("worst", "Worst mistakes", joined(parts))
 
 
 def _mistake(run: RunFacts, pictures: Pictures, one: Prediction) -> Html:
@@ -60,7 +60,7 @@ def _mistake(run: RunFacts, pictures: Pictures, one: Prediction) -> Html:
     return tag("li", pictures.of(one.image, f"labelled {one.label}, named {one.predicted}"), text)
 
 
-def confusion_section(run: RunFacts, pictures: Pictures = NO_PICTURES) -> Section | None:
+def confusion_section(run: RunFacts, pictures: Pictures = NO_PICTURES) -> PageSection | None:
     """The matrix, and the images behind every cell."""
     if run.metrics is None:
         return None
@@ -81,7 +81,7 @@ def confusion_section(run: RunFacts, pictures: Pictures = NO_PICTURES) -> Sectio
         else None,
         *(paragraph(note, style="small") for note in pictures.notes() if folds),
     ]
-    return Section("confusion", "What was taken for what", joined(parts))
+    return PageSection("confusion", "What was taken for what", joined(parts))
 
 
 def _cells(classes: Sequence[str], counts: Sequence[Sequence[int]]) -> list[Cell]:
@@ -160,7 +160,7 @@ def _named(pictures: Pictures, one: Prediction) -> Html:
     return tag("li", pictures.of(one.image, f"labelled {one.label}, named {one.predicted}"), text)
 
 
-def classes_section(run: RunFacts) -> Section | None:
+def classes_section(run: RunFacts) -> PageSection | None:
     """Figures of each class, recall with its interval."""
     if run.metrics is None:
         return None
@@ -173,20 +173,20 @@ def classes_section(run: RunFacts) -> Section | None:
             f"{row['images']:,}",
             _share(row["recall"] if row["images"] else None),
             interval_track(axis, row["recall_interval"], row["recall"] if row["images"] else None),
-            wording.interval(row["recall_interval"]),
+            wording.interval_text(row["recall_interval"]),
             _share(row["precision"]),
             _share(row["f1"]),
         ]
         for name, row in per_class.items()
     ]
-    rows.append(["", "", "", scale(axis), "", "", ""])
+    rows.append(["", "", "", track_scale(axis), "", "", ""])
     header = ["class", "images", "recall", "with 95\u00a0% interval", "95\u00a0% interval", "precision", "F1"]
     intro = paragraph(
         "Recall: of the images of a class, the share named so. Precision: of the images named so, the share that are. "
         f"F1 is their harmonic mean.{starts_at(axis)}"
     )
     body = table(header, rows, says="Figures by class", numeric=(1, 2, 4, 5, 6))
-    return Section("classes", "Class by class", joined([intro, body]))
+    return PageSection("classes", "Class by class", joined([intro, body]))
 
 
 def _share(value: float | None) -> str:

@@ -10,15 +10,15 @@ import yaml
 
 from headstart.html import wording
 from headstart.html.markup import Html, joined, tag
-from headstart.html.page import Section, command, fold, paragraph
+from headstart.html.page import PageSection, command, fold, paragraph
 from headstart.plan.reasons import FINGERPRINTS
-from headstart.runs.record import RunFacts, Values
+from headstart.runs.record import RecordValues, RunFacts
 
 _MOST_PARTS = 6
 _ABSENT = object()
 
 
-def decisions_section(run: RunFacts) -> Section | None:
+def decisions_section(run: RunFacts) -> PageSection | None:
     """Values of the plan beside their reasons."""
     reasons = run.plan.get("reasons") or {}
     items = _items(run.plan, reasons)
@@ -34,15 +34,15 @@ def decisions_section(run: RunFacts) -> Section | None:
     if items:
         parts.append(tag("ul", *items, class_="decisions"))
     parts.append(fold("The whole plan, as it was settled", command(text, says="The plan as YAML")))
-    return Section("decisions", "What was decided, and why", joined(parts))
+    return PageSection("decisions", "What was decided, and why", joined(parts))
 
 
-def _items(plan: Values, reasons: Mapping[str, str]) -> list[Html]:
+def _items(plan: RecordValues, reasons: Mapping[str, str]) -> list[Html]:
     """One a decision; the same value for the same reason in several places is told once."""
     places: dict[tuple[str, str, str], list[str]] = {}
     for path, reason in reasons.items():
         parent, _, name = path.rpartition(".")
-        places.setdefault((name, value_at(plan, path), reason), []).append(parent)
+        places.setdefault((name, value_text_at(plan, path), reason), []).append(parent)
     items = []
     for (name, value, reason), parents in places.items():
         path = f"{', '.join(parents)}.{name}" if parents != [""] else name
@@ -50,7 +50,7 @@ def _items(plan: Values, reasons: Mapping[str, str]) -> list[Html]:
     return items
 
 
-def value_at(plan: Values, path: str) -> str:
+def value_text_at(plan: RecordValues, path: str) -> str:
     """The value at a path such as `phases[1].schedule`, in few words; a dash if the plan has no such path."""
     here: Any = plan
     for name, index in re.findall(r"([^.\[\]]+)|\[(\d+)\]", path):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from headstart.html.page import Section, page
+from headstart.html.page import PageSection, page
 from headstart.html.pictures import NO_PICTURES, Pictures
 from headstart.reports.run.cost import again_section, cost_section
 from headstart.reports.run.data import data_section
@@ -14,7 +14,7 @@ from headstart.reports.run.training import checks_section, curves_section
 from headstart.runs.record import RunFacts
 
 
-def run_sections(run: RunFacts, pictures: Pictures = NO_PICTURES) -> list[Section]:
+def run_sections(run: RunFacts, pictures: Pictures = NO_PICTURES) -> list[PageSection]:
     """The sections that have something to say, in the order of the page. To add one, add it here."""
     made = (
         data_section(run),

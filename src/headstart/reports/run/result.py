@@ -7,8 +7,8 @@ from headstart.html import wording
 from headstart.html.markup import NOTHING, Html, joined, tag
 from headstart.html.page import command, facts, notice, paragraph
 from headstart.html.plot import Axis
-from headstart.html.tracks import interval_track, scale
-from headstart.runs.record import Epoch, RunFacts, Values
+from headstart.html.tracks import interval_track, track_scale
+from headstart.runs.record import Epoch, RecordValues, RunFacts
 
 _WHOLE = Axis(0.0, 1.0, tuple((share / 4, f"{25 * share} %") for share in range(5)))
 _MOST_IN_TITLE = 3
@@ -41,7 +41,7 @@ def what_it_is(run: RunFacts) -> str:
     return f"a classifier of {count_text(len(run.classes), 'class')} ({names})"
 
 
-def _judged(run: RunFacts, metrics: Values) -> Html:
+def _judged(run: RunFacts, metrics: RecordValues) -> Html:
     val = metrics["test"]
     low, high = val["accuracy_interval"]
     counted = counted_text(val["images"], val.get("counted", "images"), val.get("groups"))
@@ -55,7 +55,7 @@ def _judged(run: RunFacts, metrics: Values) -> Html:
             class_="big",
         ),
         interval_track(_WHOLE, (low, high), val["accuracy"], reference=run.largest_share),
-        scale(_WHOLE, most=5),
+        track_scale(_WHOLE, most=5),
         paragraph(_range_sentence(run, val)),
         paragraph(
             f"The run trained {what_it_is(run)} from {_network(run)}, by the strategy ",
@@ -72,7 +72,7 @@ def _judged(run: RunFacts, metrics: Values) -> Html:
     return joined(parts)
 
 
-def _figures_findings(metrics: Values) -> Html:
+def _figures_findings(metrics: RecordValues) -> Html:
     """What the figures themselves give away: the reader must know it before the figures."""
     found = metrics.get("findings", ())
     if not found:
@@ -81,9 +81,9 @@ def _figures_findings(metrics: Values) -> Html:
     return notice("Before you read the figures", tag("ul", *items))
 
 
-def _range_sentence(run: RunFacts, val: Values) -> str:
+def _range_sentence(run: RunFacts, val: RecordValues) -> str:
     said = (
-        f"On other images of the same kind expect {wording.interval(val['accuracy_interval'])} "
+        f"On other images of the same kind expect {wording.interval_text(val['accuracy_interval'])} "
         f"(95\u00a0% interval; the line through the dot)."
     )
     if val.get("counted") == "groups":
@@ -99,7 +99,7 @@ def _network(run: RunFacts) -> str:
     return f"{model['name']} with {weights}"
 
 
-def _kept_name(run: RunFacts, metrics: Values) -> str:
+def _kept_name(run: RunFacts, metrics: RecordValues) -> str:
     kept = run.selected
     return str(metrics["selected"]["checkpoint"]) if kept is None else _candidate(kept)
 
@@ -115,12 +115,12 @@ def _sentence(text: str) -> str:
     return f"{text[:1].upper()}{text[1:]}."
 
 
-def _unused(metrics: Values) -> Html:
+def _unused(metrics: RecordValues) -> Html:
     unused = metrics["selected"].get("unused_tuning")
     return paragraph(_sentence(unused["text"])) if unused else NOTHING
 
 
-def _more_to_come(run: RunFacts, metrics: Values) -> Html:
+def _more_to_come(run: RunFacts, metrics: RecordValues) -> Html:
     if run.state != "out of budget":
         return NOTHING
     return notice(
@@ -130,7 +130,7 @@ def _more_to_come(run: RunFacts, metrics: Values) -> Html:
     )
 
 
-def _cautions(run: RunFacts, metrics: Values) -> Html:
+def _cautions(run: RunFacts, metrics: RecordValues) -> Html:
     """What the reader should know before trusting the figure."""
     above = {finding["what"] for finding in metrics.get("findings", ())}
     found = [f"{one['text']}." for one in metrics.get("warnings", ()) if one.get("kind") not in above]
@@ -150,7 +150,7 @@ def _cautions(run: RunFacts, metrics: Values) -> Html:
     return notice("Good to know first", tag("ul", *(tag("li", text) for text in found)))
 
 
-def _tiles(run: RunFacts, metrics: Values) -> Html:
+def _tiles(run: RunFacts, metrics: RecordValues) -> Html:
     tested = [item for item in metrics["test"]["per_class"].items() if item[1]["images"]]
     weakest = min(tested, key=lambda item: item[1]["recall"], default=None)
     tiles = [

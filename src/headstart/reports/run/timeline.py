@@ -11,8 +11,8 @@ from typing import Literal
 from headstart.amounts import count_text
 from headstart.html import wording
 from headstart.html.markup import Html, joined, tag
-from headstart.html.page import Section, fold, paragraph, table
-from headstart.runs.record import RunFacts, Values
+from headstart.html.page import PageSection, fold, paragraph, table
+from headstart.runs.record import RecordValues, RunFacts
 from headstart.runs.training_events import PhaseDone
 
 EARLIER = "before these"
@@ -26,7 +26,7 @@ _LEAST_COLUMN_PIXELS = 74
 _MOST_ROWS = 16
 _LONGEST_NAME = 15
 
-What = Literal["learns", "solved", "frozen"]
+GroupTreatment = Literal["learns", "solved", "frozen"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,16 +47,16 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class TimelineRow:
     """Neighbouring layer groups that are treated alike in every phase."""
 
     name: str
     groups: int
-    cells: tuple[tuple[What, float | None], ...]
+    cells: tuple[tuple[GroupTreatment, float | None], ...]
     """One a phase: what happens, and the peak rate of what learns."""
 
 
-def timeline_section(run: RunFacts) -> Section:
+def timeline_section(run: RunFacts) -> PageSection:
     """The drawing, its legend and the same as a table."""
     columns = columns_of(run)
     rows = rows_of(run, columns)
@@ -66,7 +66,7 @@ def timeline_section(run: RunFacts) -> Section:
         tag("div", _drawing(columns, rows), class_="scroll", role="region", aria_label="Timeline", tabindex="0"),
         fold("The same as a table, with schedules and BatchNorm", _table(columns, rows)),
     ]
-    return Section("phases", "Phases and learning rates", joined(parts))
+    return PageSection("phases", "Phases and learning rates", joined(parts))
 
 
 def columns_of(run: RunFacts) -> tuple[Column, ...]:
@@ -75,7 +75,7 @@ def columns_of(run: RunFacts) -> tuple[Column, ...]:
     return tuple(_column(phase, ended.get(phase["name"]), run) for phase in run.plan["phases"])
 
 
-def _column(phase: Values, row: PhaseDone | None, run: RunFacts) -> Column:
+def _column(phase: RecordValues, row: PhaseDone | None, run: RunFacts) -> Column:
     solve = phase["kind"] == "linear_probe"
     ran = sum(epoch.row.phase == phase["name"] and epoch.number > 0 for epoch in run.epochs)
     state: Literal["ended", "planned", "left out"] = "planned" if row is None else "ended"
@@ -94,15 +94,15 @@ def _column(phase: Values, row: PhaseDone | None, run: RunFacts) -> Column:
     )
 
 
-def rows_of(run: RunFacts, columns: Sequence[Column]) -> tuple[Row, ...]:
+def rows_of(run: RunFacts, columns: Sequence[Column]) -> tuple[TimelineRow, ...]:
     """Layer groups, stem to head; many of them are joined where neighbours are treated alike."""
-    single = [Row(name, 1, tuple(_cell(name, column) for column in columns)) for name in _groups(run, columns)]
+    single = [TimelineRow(name, 1, tuple(_cell(name, column) for column in columns)) for name in _groups(run, columns)]
     if len(single) <= _MOST_ROWS:
         return tuple(single)
     found = []
     for cells, same in groupby(single, key=lambda row: row.cells):
         names = [row.name for row in same]
-        found.append(Row(names[0] if len(names) == 1 else f"{names[0]} to {names[-1]}", len(names), cells))
+        found.append(TimelineRow(names[0] if len(names) == 1 else f"{names[0]} to {names[-1]}", len(names), cells))
     return tuple(found)
 
 
@@ -115,7 +115,7 @@ def _groups(run: RunFacts, columns: Sequence[Column]) -> list[str]:
     return named if whole else [EARLIER, *named]
 
 
-def _cell(group: str, column: Column) -> tuple[What, float | None]:
+def _cell(group: str, column: Column) -> tuple[GroupTreatment, float | None]:
     if column.kind == "solve":
         return ("solved", None) if group == "head" else ("frozen", None)
     rate = column.rates.get(group)
@@ -163,7 +163,7 @@ def _is_deep(filled: str) -> bool:
     return luminance < 0.179
 
 
-def _drawing(columns: Sequence[Column], rows: Sequence[Row]) -> Html:
+def _drawing(columns: Sequence[Column], rows: Sequence[TimelineRow]) -> Html:
     whole = sum(_width(column) for column in columns)
     rates = [rate for column in columns for rate in column.rates.values()]
     low, high = min(rates, default=1.0), max(rates, default=1.0)
@@ -216,7 +216,11 @@ def _heading(column: Column, left: float) -> list[Html]:
 
 
 def _drawn_cell(
-    cell: tuple[What, float | None], column: Column, across: tuple[float, float], place: int, ends: tuple[float, float]
+    cell: tuple[GroupTreatment, float | None],
+    column: Column,
+    across: tuple[float, float],
+    place: int,
+    ends: tuple[float, float],
 ) -> list[Html]:
     what, rate = cell
     down = _HEAD_PIXELS + place * _ROW_PIXELS
@@ -243,7 +247,7 @@ def _learning_words(column: Column) -> str:
     return ", ".join(said) or "nothing learns"
 
 
-def _table(columns: Sequence[Column], rows: Sequence[Row]) -> Html:
+def _table(columns: Sequence[Column], rows: Sequence[TimelineRow]) -> Html:
     body: list[list[str | None]] = [
         [row.name, *(wording.learning_rate(rate) if rate is not None else what for what, rate in row.cells)]
         for row in rows

@@ -5,7 +5,7 @@ from __future__ import annotations
 from headstart.amounts import count_text
 from headstart.html import wording
 from headstart.html.markup import NOTHING, Html, joined, tag
-from headstart.html.page import Section, fold, key, notice, paragraph, table
+from headstart.html.page import PageSection, fold, key, notice, paragraph, table
 from headstart.reports.run.curves import curves_of_run
 from headstart.reports.run.timeline import columns_of, rows_of
 from headstart.runs.record import Epoch, RunFacts
@@ -16,7 +16,7 @@ _SHOWN_ELSEWHERE = (EpochDone, DataFinding)
 """The curves show epochs, the section on data its findings."""
 
 
-def curves_section(run: RunFacts) -> Section:
+def curves_section(run: RunFacts) -> PageSection:
     """Learning curves with the table of epochs behind them."""
     trained = any(epoch.number for epoch in run.epochs)
     solved = run.epochs[0] if run.epochs[0].number == 0 else None
@@ -24,7 +24,7 @@ def curves_section(run: RunFacts) -> Section:
     if trained:
         parts += [key([("one", "validation"), ("two", "training")]), curves_of_run(run)]
     parts.append(fold("All epochs as a table", _epoch_table(run)))
-    return Section("curves", "How learning went", joined(parts))
+    return PageSection("curves", "How learning went", joined(parts))
 
 
 def _intro(run: RunFacts, solved: Epoch | None) -> str:
@@ -69,10 +69,10 @@ def _epoch_table(run: RunFacts) -> Html:
     return table(header, rows, says="Epochs", numeric=range(1, 7), picked=picked)
 
 
-def checks_section(run: RunFacts) -> Section:
+def checks_section(run: RunFacts) -> PageSection:
     """The frozen check, alarms, and events in order."""
     parts = [_frozen_check(run), _alarms(run), _event_log(run)]
-    return Section("events", "Checks and events", joined(parts))
+    return PageSection("events", "Checks and events", joined(parts))
 
 
 def _frozen_check(run: RunFacts) -> Html:

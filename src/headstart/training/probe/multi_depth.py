@@ -13,11 +13,12 @@ from typing import Literal
 
 import numpy as np
 
+from headstart.arrays import Floats, Labels, Positions
 from headstart.measures.metrics import sharpened_log_losses
 from headstart.solvers.head2toe import ColumnRows, FeatureMask, choose_features, solve_chosen, widened
 from headstart.solvers.head_solver import Folds, Solver, head_problem
-from headstart.solvers.linear_head import Labels, LinearHead, Matrix
-from headstart.solvers.rows import CheckStop, Positions, RowSource, never_stop
+from headstart.solvers.linear_head import LinearHead
+from headstart.solvers.rows import CheckStop, RowSource, never_stop
 from headstart.training.checkpoint import Candidate
 
 
@@ -61,7 +62,7 @@ class DepthSolution:
     kept: Literal["multi_depth", "linear"]
     head: LinearHead
     """On all features; those that it does not need have weight zero."""
-    judged_NK: Matrix  # noqa: N815 - shapes
+    judged_NK: Floats  # noqa: N815 - shapes
     """Probabilities of the validation images."""
     labels_N: Labels  # noqa: N815
     """Classes of these images."""
@@ -117,7 +118,7 @@ def solve_depths(problem: DepthProblem) -> DepthSolution:
     return DepthSolution("linear", plain, plain_says, labels, why, sample)
 
 
-def _plain(problem: DepthProblem, sample: Positions | None) -> tuple[LinearHead, Matrix]:
+def _plain(problem: DepthProblem, sample: Positions | None) -> tuple[LinearHead, Floats]:
     """The head on the last features as one on all, and its out-of-fold probabilities on the sample."""
     rows, labels, fold_of = ColumnRows(problem.train, problem.last), problem.labels, np.asarray(problem.folds)
     set_up = partial(
@@ -133,6 +134,6 @@ def _plain(problem: DepthProblem, sample: Positions | None) -> tuple[LinearHead,
     return widened(head, problem.last), choice.out_of_fold_NK
 
 
-def _candidate(name: str, judged_NK: Matrix, labels_N: Labels) -> Candidate:  # noqa: N803
+def _candidate(name: str, judged_NK: Floats, labels_N: Labels) -> Candidate:  # noqa: N803
     """For the paired test only: without weights, because neither head is in the network yet."""
     return Candidate(name, judged_NK.argmax(axis=1) == labels_N, sharpened_log_losses(judged_NK, labels_N), {})

@@ -11,10 +11,11 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from headstart.arrays import Labels
 from headstart.data.sources.reading import ImageRecord
 from headstart.data.splits import deal_folds
 from headstart.engine.prefix.inference import features_of
-from headstart.engine.store.activations import View, evaluation_view, pooled_part
+from headstart.engine.store.activations import View, plain_view, pooled_part
 from headstart.engine.store.index import POOLED
 from headstart.engine.store.stored_rows import StoredRows
 from headstart.engine.store.training_images import TrainingImages
@@ -27,7 +28,7 @@ from headstart.runs.observers import measured_span
 from headstart.runs.warnings import DataFinding
 from headstart.solvers.head2toe import ColumnRows, widened
 from headstart.solvers.head_solver import HeadProblem, head_problem
-from headstart.solvers.linear_head import Labels, LinearHead, PenaltyChoice
+from headstart.solvers.linear_head import LinearHead, PenaltyChoice
 from headstart.solvers.rows import CheckStop, MatrixRows, RowSource, never_stop
 from headstart.training.activation_source import ActivationSource
 from headstart.training.checkpoint import Candidate, copy_of
@@ -63,7 +64,7 @@ class PooledSource:
     def __init__(self, source: ActivationSource) -> None:
         """Look at the network's weights once: they must not change while this is used."""
         self._source, images = source, source.images
-        self._view = evaluation_view(images.spec, images.meter)
+        self._view = plain_view(images.spec, images.meter)
         self._activations = source.activations(pooled_part(source.classifier)) if images.store is not None else None
         if self._activations is not None:
             self._activations.images_to_come = len(images.roles.training_pool) + len(images.roles.test)

@@ -18,7 +18,7 @@ from typing import Any, ClassVar, Literal, Protocol
 
 from headstart.files import is_there
 
-Value = str | int | float | bool
+SinkValue = str | int | float | bool
 """Of a parameter."""
 
 Status = Literal["finished", "interrupted", "failed"]
@@ -55,7 +55,7 @@ class Sink(Protocol):
     def place(self) -> str:
         """Where it writes, in the words of its own tools."""
 
-    def open(self, parameters: Mapping[str, Value]) -> None:
+    def open(self, parameters: Mapping[str, SinkValue]) -> None:
         """Begin the series, or go on with the remembered one; parameters are written once."""
 
     def last_step(self, tag: str) -> int | None:
@@ -96,7 +96,7 @@ class TensorBoard:
             return self._run_folder / "tensorboard"
         return Path(self.memory.get("folder") or Path(self._where) / self._run_folder.name)
 
-    def open(self, parameters: Mapping[str, Value]) -> None:
+    def open(self, parameters: Mapping[str, SinkValue]) -> None:
         """A new event file; what the earlier ones hold is read to know which steps are there."""
         from tensorboard.plugins.hparams.metadata import SESSION_START_INFO_TAG
         from tensorboard.plugins.hparams.summary_v2 import hparams_pb
@@ -193,7 +193,7 @@ class Mlflow:
         """The URI of the store."""
         return self._where or f"sqlite:///{self._run_folder.parent / 'mlflow.db'}"
 
-    def open(self, parameters: Mapping[str, Value]) -> None:
+    def open(self, parameters: Mapping[str, SinkValue]) -> None:
         """The remembered run, running again, or a new one of the experiment `headstart`."""
         with mlflow_settings():
             from mlflow.entities import Param

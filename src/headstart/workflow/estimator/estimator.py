@@ -39,7 +39,7 @@ from sklearn.utils import check_consistent_length  # noqa: E402
 from sklearn.utils.validation import check_is_fitted  # noqa: E402
 
 from headstart.workflow.estimator.inputs import (  # noqa: E402
-    Images,
+    ImageInputs,
     images_folder,
     images_of,
     labels_of,
@@ -124,7 +124,7 @@ class HeadstartClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def fit(
         self,
-        X: Images,  # noqa: N803 - the name in scikit-learn
+        X: ImageInputs,  # noqa: N803 - the name in scikit-learn
         y: Sequence[Any] | npt.NDArray[Any],
         groups: Sequence[Any] | npt.NDArray[Any] | None = None,
         sample_weight: Sequence[float] | npt.NDArray[Any] | None = None,
@@ -172,7 +172,7 @@ class HeadstartClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self._trained = _Trained(self.bundle_, temporary)
         return self
 
-    def predict(self, X: Images) -> npt.NDArray[Any]:  # noqa: N803
+    def predict(self, X: ImageInputs) -> npt.NDArray[Any]:  # noqa: N803
         """(N,) the most probable class of each image, of the dtype of `classes_`.
 
         Raises:
@@ -183,7 +183,7 @@ class HeadstartClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         best = self.predict_proba(X).argmax(axis=1)
         return np.asarray(self.classes_[best])
 
-    def predict_proba(self, X: Images) -> npt.NDArray[np.float64]:  # noqa: N803
+    def predict_proba(self, X: ImageInputs) -> npt.NDArray[np.float64]:  # noqa: N803
         """(N, K) probabilities, columns in the order of `classes_`.
 
         Raises:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from headstart.data.sources.given_images import GivenImage, InputError, encoded, is_in_memory
-from headstart.data.sources.tables import is_there
+from headstart.data.sources.tables import is_listed_file
 from headstart.errors import DataError, require
 
 require("sklearn", extra="train")
@@ -21,7 +21,7 @@ require("sklearn", extra="train")
 from sklearn.utils import check_array, column_or_1d  # noqa: E402
 from sklearn.utils.multiclass import check_classification_targets  # noqa: E402
 
-Images = Sequence[GivenImage] | npt.NDArray[Any]
+ImageInputs = Sequence[GivenImage] | npt.NDArray[Any]
 """(N,) paths, arrays, PIL images or bytes; or one array (N, H, W[, C])."""
 
 _EXPECTED = "a 1-D sequence of paths of image files (str or Path), or of uint8 arrays (H, W[, 3]), PIL images or bytes"
@@ -64,7 +64,7 @@ def refuse_missing(images: Sequence[object]) -> None:
     Raises:
         DataError: names the first.
     """
-    missing = [at for at, image in enumerate(images) if isinstance(image, str) and not is_there(Path(image))]
+    missing = [at for at, image in enumerate(images) if isinstance(image, str) and not is_listed_file(Path(image))]
     if missing:
         first = f"X[{missing[0]}], {images[missing[0]]:.200}"
         raise DataError(

@@ -22,7 +22,7 @@ from headstart.measures.intervals import numbered
 from headstart.runs.folder import Run
 from headstart.runs.observers import Observer, measured_span
 from headstart.runs.warnings import DataFinding
-from headstart.workflow.evaluating import Judged, judge_records
+from headstart.workflow.evaluating import EvaluatedBundle, judge_records
 from headstart.workflow.images import CheckedData
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def _selected(outcome: Outcome) -> dict[str, Any]:
 
 
 def _findings(
-    data: CheckedData, outcome: Outcome, judged: Judged, validation: Sample | None, test: Sample
+    data: CheckedData, outcome: Outcome, judged: EvaluatedBundle, validation: Sample | None, test: Sample
 ) -> list[Finding]:
     """What the figures give away, what decides whether to trust them first."""
     found, classes = [], len(data.roles.classes)

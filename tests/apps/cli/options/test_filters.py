@@ -59,7 +59,7 @@ def test_every_option_reaches_the_query():
         "pareto": True,
     }
     assert set(given) == set(NOTHING)
-    query = filters.model_query(**given, sort=words.Sort.speed)
+    query = filters.model_query(**given, sort=words.ModelSortOption.speed)
     assert query == ModelQuery(
         max_parameters=4.6e6,
         max_gmacs=1.5,

@@ -14,7 +14,7 @@ from headstart.networks.cards.search import SortKey
 @pytest.mark.parametrize(
     ("words", "table"),
     [
-        (words.Sort, set(get_args(SortKey))),
+        (words.ModelSortOption, set(get_args(SortKey))),
         (words.LibraryName, {card.library for card in all_cards()}),
         (words.Sizes, {card.sizes for card in all_cards()}),
     ],

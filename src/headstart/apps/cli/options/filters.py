@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from headstart.apps.cli.options.words import LibraryName, Sizes, Sort
+from headstart.apps.cli.options.words import LibraryName, ModelSortOption, Sizes
 
 if TYPE_CHECKING:
     from headstart.networks.cards.search import ModelQuery
@@ -14,8 +14,10 @@ if TYPE_CHECKING:
 
 Contains = Annotated[str | None, typer.Option("--contains", help="Part of the name.")]
 Family = Annotated[str | None, typer.Option("--family", help="Such as resnet, efficientnet, convnext.")]
-Library = Annotated[LibraryName | None, typer.Option("--library", help="Library of the network.")]
-TrainedOn = Annotated[str | None, typer.Option("--domain", help="Domain the weights were trained on, such as photo.")]
+LibraryOption = Annotated[LibraryName | None, typer.Option("--library", help="Library of the network.")]
+TrainedOnOption = Annotated[
+    str | None, typer.Option("--domain", help="Domain the weights were trained on, such as photo.")
+]
 MaxParams = Annotated[str | None, typer.Option("--max-params", help="Most parameters, such as 10M.")]
 MaxGmacs = Annotated[
     float | None, typer.Option("--max-gmacs", help="Most GMACs: billions of multiply-accumulates an image.")
@@ -46,7 +48,7 @@ def model_query(
     sizes: Sizes | None,
     commercial: bool,
     pareto: bool,
-    sort: Sort = Sort.parameters,
+    sort: ModelSortOption = ModelSortOption.parameters,
 ) -> ModelQuery:
     """The query that the options of a command ask for.
 

@@ -13,12 +13,13 @@ from typing import Annotated, Any, TypeVar, get_type_hints
 import typer
 
 from headstart.apps.cli.options.parsing import parse_seconds
-from headstart.knowledge.domain import Domain
+from headstart.input_spec import Resize
+from headstart.knowledge.domain import AugmentationName, Domain
 from headstart.plan.option import Option, options_of
-from headstart.plan.request import OPTIONS, AugmentationName, Request, Resize
+from headstart.plan.request import OPTIONS, Request
 from headstart.plan.sections import DataPlan
 
-Command = TypeVar("Command", bound=Callable[..., None])
+TrainingCommand = TypeVar("TrainingCommand", bound=Callable[..., None])
 
 OF_DATA: Mapping[str, Option] = options_of(DataPlan)
 _FIELDS: Mapping[str, Option] = {name: o for name, o in {**OPTIONS, **OF_DATA}.items() if o.kind != "library only"}
@@ -63,7 +64,7 @@ Seed = Annotated[int, _info("seed")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout; progress stays on stderr.")]
 
 
-def takes_request(command: Command) -> Command:
+def takes_request(command: TrainingCommand) -> TrainingCommand:
     """The command with every option of training in place of its `**options`; `request_of` reads what was given."""
     signature = inspect.signature(command, eval_str=True)
     own = [p for p in signature.parameters.values() if p.kind is not inspect.Parameter.VAR_KEYWORD]

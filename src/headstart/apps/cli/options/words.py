@@ -26,7 +26,7 @@ class Sizes(StrEnum):
     fixed = "fixed"
 
 
-class Sort(StrEnum):
+class ModelSortOption(StrEnum):
     """What a list is sorted by."""
 
     parameters = "parameters"

@@ -11,7 +11,7 @@ from headstart.apps.cli.text.printing import NAME_WIDTH, visible_name
 
 def figures_text(figures: Mapping[str, Any]) -> str:
     """What `headstart evaluate` prints: the accuracy first, then what may mislead, then class by class."""
-    lines = [accuracy_text(figures) + _repeats(figures), balanced_text(figures), ""]
+    lines = [accuracy_sentence(figures) + _repeats(figures), balanced_text(figures), ""]
     lines += [*finding_lines(figures.get("findings", ())), *_class_table(figures["per_class"])]
     lines += ["", "confusion (row: true class, column: predicted, in the order above)"]
     lines += [" ".join(f"{count:>5}" for count in row) for row in figures["confusion"]]
@@ -26,7 +26,7 @@ def finding_lines(findings: Sequence[Mapping[str, Any]]) -> list[str]:
     return [*lines, ""] if lines else []
 
 
-def accuracy_text(figures: Mapping[str, Any], *, noun: str = "image") -> str:
+def accuracy_sentence(figures: Mapping[str, Any], *, noun: str = "image") -> str:
     """`accuracy 0.778 (95 % interval 0.715..0.839) on 225 images of 160 groups`.
 
     Args:

@@ -8,7 +8,7 @@ from itertools import groupby
 from typing import Any, Literal
 
 from headstart.amounts import count_text, duration_text
-from headstart.apps.cli.text.figures import accuracy_text, balanced_text, finding_lines
+from headstart.apps.cli.text.figures import accuracy_sentence, balanced_text, finding_lines
 
 _MOST_RUNS = 10
 """So many groups with a learning rate of their own are named in one line."""
@@ -34,7 +34,7 @@ def _result_lines(metrics: Mapping[str, Any]) -> list[str]:
     """Accuracy, where the bundle lies, and what to type next."""
     run = shlex.quote(metrics["run"])
     lines = [
-        accuracy_text(metrics["test"], noun="test image"),
+        accuracy_sentence(metrics["test"], noun="test image"),
         f"bundle: {metrics['bundle']}",
         f"next:   headstart predict {run} IMAGES -o predictions.csv",
     ]
