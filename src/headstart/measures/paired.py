@@ -195,7 +195,7 @@ def _unseen_variance(table: Crossed, unseen: float) -> float:
         strata = np.unique(np.stack([table.strata, table.groups]), axis=1)[0]
     counts = np.bincount(strata)
     counts = counts[counts > 0]
-    # Agresti-Coull's added images, as a variance: share^2 with the added count in the denominator.
+    # Each stratum might hold `unseen` images that come out otherwise (Agresti & Coull 1998), strata weigh the same.
     return float(((unseen / (counts + 2 * unseen)) ** 2).sum()) / len(counts) ** 2
 
 
