@@ -25,7 +25,7 @@ from headstart.training.bundling import NO_TIME, interrupted, why_futile
 from headstart.training.checkpoint import Candidate, load_state
 from headstart.training.loop import fit
 from headstart.training.probe import probe
-from headstart.training.stopping import Stopped, StopReason, StopRequest, leave_if_asked
+from headstart.training.stopping import Stopped, StopReason, StopRequest, stop_if_requested
 from headstart.training.training import Training
 
 PROBE, PHASE, REFIT = "features of train", "frozen part", "refit on all of train"
@@ -280,10 +280,10 @@ def test_a_probe_with_a_mistake_is_worth_an_attempt():
 
 def test_who_is_asked_leaves_with_the_reason():
     stop = StopRequest(budget_seconds=1e6)
-    leave_if_asked(stop)
+    stop_if_requested(stop)
     stop.signalled()
     with pytest.raises(Stopped) as left:
-        leave_if_asked(stop)
+        stop_if_requested(stop)
     assert left.value.reason == "signal"
 
 

@@ -34,10 +34,10 @@ def test_what_is_decided_on_the_way_stands_in_the_plan_of_the_run(prepare: Calla
     training = training_of(prepare(strategy="partial", epochs=1))
     number, phase = next((n, one) for n, one in enumerate(training.plan.phases) if one.kind == "train")
     frozen_part = FrozenPrefixPlan(activations="cached", cut_point="stage6", views=2)
-    settled = training.settle_frozen_part(phase, frozen_part)
-    assert training.settle_frozen_part(settled, frozen_part) is settled
-    training.settle_engine("torch")
-    training.settle_engine("onnxruntime")  # the first engine runs all of a run
+    settled = training.resolve_frozen_prefix(phase, frozen_part)
+    assert training.resolve_frozen_prefix(settled, frozen_part) is settled
+    training.resolve_engine("torch")
+    training.resolve_engine("onnxruntime")  # the first engine runs all of a run
     assert training.plan.phases[number].frozen_prefix == frozen_part
     assert training.source.engine == training.run.plan().engine == "torch"
     assert training.run.plan().phases[number].frozen_prefix == frozen_part
@@ -63,7 +63,7 @@ def test_a_request_to_stop_is_followed_after_saving_and_only_while_there_is_some
         training.after_batch(None)
     assert load_state(training.run.checkpoint).network.keys() == training.classifier.network.state_dict().keys()
     training.progress.done = True
-    training.leave_if_asked()
+    training.stop_if_requested()
 
 
 def test_the_best_weights_come_back_those_of_an_epoch_before_those_of_the_probe(prepare: Callable):

@@ -100,7 +100,7 @@ class PhaseDone(Event):
 class RangeTest:
     """One learning-rate range test (Smith 2017)."""
 
-    varied: str
+    tested: str
     """head, backbone or all."""
     groups: tuple[str, ...]
     points: tuple[tuple[float | None, ...], ...]

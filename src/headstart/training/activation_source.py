@@ -1,4 +1,4 @@
-"""Source of a run's frozen activations: network, images, engine and store, and who is told while they are made."""
+"""Source of a run's frozen activations: network, images, engine and store, and the observers of the work."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class ActivationSource:
     engine: EngineOption = "auto"
     """What computes the frozen part."""
     observer: Observer = field(default_factory=Observer)
-    """Told how far it is."""
+    """Receives the progress."""
     after_batch: Callable[[str | None], object] = lambda engine: None
     """See `Activations.reader`; what it raises ends the work."""
 

@@ -14,7 +14,7 @@ from headstart.runs.events import CheckpointSelected, RunStopped, StopReason
 from headstart.training.best_epoch import Outcome, choose
 from headstart.training.checkpoint import Candidate, TrainingProgress
 from headstart.training.probe.probe import refit_head
-from headstart.training.stopping import SolveCheck, Stopped, leave_if_asked
+from headstart.training.stopping import SolveCheck, Stopped, stop_if_requested
 from headstart.training.training import Training
 
 NO_TIME = "; its head was not solved again on all of train, because the budget ran out"
@@ -84,7 +84,7 @@ def interrupted(progress: TrainingProgress) -> Outcome:
 
 def _refit(training: Training, strength: float) -> None:
     """The head on all of train; unlike in a phase nothing is saved when it is left, because nothing was begun."""
-    leave = partial(leave_if_asked, training.stop)
+    leave = partial(stop_if_requested, training.stop)
     phase = next(phase for phase in reversed(training.plan.phases) if isinstance(phase, ProbePhase))
     source = replace(training.source, after_batch=lambda engine: leave())
     refit_head(source, phase, strength=strength, seed=training.plan.seed, check_stop=SolveCheck(training.stop, leave))

@@ -95,7 +95,7 @@ def fit_probe_phase(training: Training, phase: ProbePhase) -> None:
         significance_level=training.plan.selection.significance_level,
         check_stop=SolveCheck(training.stop, lambda: training.after_batch(None)),
     )
-    training.settle_engine(fitted.engine)
+    training.resolve_engine(fitted.engine)
     training.progress.strength = fitted.strength
     training.state.probe = probe = fitted.candidate
     training.state.judged.add(phase.name, fitted.judged_on, probe.correct, probe.losses)
@@ -105,7 +105,7 @@ def fit_probe_phase(training: Training, phase: ProbePhase) -> None:
     training.end_phase(phase, reason=fitted.summary)
     _skip_if_futile(training, probe)
     training.save(optimizer=None)
-    training.leave_if_asked()
+    training.stop_if_requested()
 
 
 def _skip_if_futile(training: Training, probe: Candidate) -> None:

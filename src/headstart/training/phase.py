@@ -41,14 +41,14 @@ def entered_phase(training: Training, phase: TrainPhase) -> Iterator[PhaseTraini
     """
     started, plan = time.monotonic(), training.plan
     found = training.estimates.resolve(phase, training.observer)
-    phase = training.settle_frozen_part(phase, found.plan)
+    phase = training.resolve_frozen_prefix(phase, found.plan)
     start_head(plan, phase, training.progress, training.source)
     entered = enter(training.classifier, phase, plan.optimizer)
     if training.state.optimizer is not None:  # the phase had begun in another process
         entered.optimizer.load_state_dict(training.state.optimizer)
     feed = feed_for(phase, training.source, augmentation=plan.augmentation, seed=plan.seed, made=found.cut)
-    phase = training.settle_frozen_part(phase, feed.way)  # a store that is too full after all changes it
-    training.settle_engine(feed.engine)
+    phase = training.resolve_frozen_prefix(phase, feed.way)  # a store that is too full after all changes it
+    training.resolve_engine(feed.engine)
     if phase.peak_lr == "find":
         phase = _with_found_rates(training, phase, feed)
         entered = enter(training.classifier, phase, plan.optimizer)
@@ -61,7 +61,7 @@ def entered_phase(training: Training, phase: TrainPhase) -> Iterator[PhaseTraini
 
 
 def _with_found_rates(training: Training, phase: TrainPhase, feed: Feed) -> TrainPhase:
-    """Peak rates by range tests; they stand in the plan from then on, and a resume does not search again."""
+    """Peak learning rates from range tests; they stand in the plan from then on, and a resume does not search again."""
     plan, progress = training.plan, training.progress
     rehearsal = Rehearsal(
         training.classifier,
@@ -76,11 +76,11 @@ def _with_found_rates(training: Training, phase: TrainPhase, feed: Feed) -> Trai
         seed=plan.seed,
         epochs_before=len(progress.rows),
         observer=training.observer,
-        leave_if_asked=training.leave_if_asked,
+        stop_if_requested=training.stop_if_requested,
     )
     found = find_rates(rehearsal)
     training.observer.noted(found.event())
-    return training.settle_phase(found.phase, found.reasons(f"phases[{progress.phase}]"))
+    return training.resolve_phase(found.phase, found.reasons(f"phases[{progress.phase}]"))
 
 
 class PhaseTraining:
@@ -98,7 +98,7 @@ class PhaseTraining:
         self.ended: str | None = None
         """Why the phase is over; None while it is not."""
         self.diverged = False
-        """Whether the loss, or what the network answers, stopped being a number."""
+        """Whether the loss, or an output of the network, stopped being a number."""
 
     def close(self) -> None:
         """Let go of feed and optimizer: the store can make room, and the next phase has the memory."""
@@ -172,10 +172,10 @@ class PhaseTraining:
             progress.epoch_seconds, self._started = progress.epoch_seconds + now - self._started, now
             training.save(optimizer=self.optimizer)
             self._saved = time.monotonic()
-            training.leave_if_asked()
+            training.stop_if_requested()
 
     def check_epoch(self) -> None:
-        """What an epoch must not do (move what is frozen, leave the planned rates) and should (move every group).
+        """What an epoch must not do (move what is frozen, leave the planned learning rates) and should (move every group).
 
         Raises:
             FrozenMovedError: something frozen moved.
@@ -243,7 +243,7 @@ class PhaseTraining:
             training.observer.noted(Diverged(self.phase.name, epoch))
             return
         training.save(optimizer=self.optimizer)
-        training.leave_if_asked()
+        training.stop_if_requested()
 
     def _rates(self, step: int) -> dict[str, float]:
         """Learning rate of every group at a step of the current epoch."""

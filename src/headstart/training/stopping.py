@@ -1,4 +1,4 @@
-"""Being asked to stop: by a signal or by the clock. The loop looks after every step; nothing is cut in the middle.
+"""Requests to stop: by a signal or by the clock. The loop looks after every step; nothing is cut in the middle.
 
 The solvers of the head look between blocks of rows and iterations, and who computes features after every batch.
 """
@@ -101,7 +101,7 @@ class Stopped(Exception):  # noqa: N818 - not an error
         self.reason = reason
 
 
-def leave_if_asked(stop: StopRequest) -> None:
+def stop_if_requested(stop: StopRequest) -> None:
     """Look whether to stop.
 
     Raises:

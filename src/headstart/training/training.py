@@ -19,7 +19,7 @@ from headstart.runs.training_events import EpochDone, PhaseDone
 from headstart.runs.warnings import PhaseWarning
 from headstart.training.activation_source import ActivationSource
 from headstart.training.checkpoint import TrainingProgress, TrainingState, copy_of, load_state, save_state
-from headstart.training.stopping import StopRequest, leave_if_asked
+from headstart.training.stopping import StopRequest, stop_if_requested
 from headstart.training.validation_predictions import phase_row
 
 
@@ -28,7 +28,7 @@ class Training:
     """The record of one training run that the loop and its parts share."""
 
     plan: Plan
-    """Settled; what is decided on the way (learning rates, frozen part, engine) is written into it."""
+    """Resolved; what is decided on the way (learning rates, frozen part, engine) is written into it."""
     classifier: Classifier
     """Trained in place."""
     images: TrainingImages
@@ -48,7 +48,7 @@ class Training:
 
     @property
     def estimates(self) -> RunEstimates:
-        """The estimates, made when they are first asked for."""
+        """The estimates, made at the first use."""
         if self.costs is None:
             self.costs = run_estimates(self.classifier, self.images)
         return self.costs
@@ -85,14 +85,14 @@ class Training:
         self.state.optimizer = optimizer.state_dict() if optimizer is not None else None
         save_state(self.run.checkpoint, self.state)
 
-    def leave_if_asked(self) -> None:
+    def stop_if_requested(self) -> None:
         """Look whether to stop, as long as there are phases left to stop.
 
         Raises:
             Stopped: yes.
         """
         if not self.progress.done:
-            leave_if_asked(self.stop)
+            stop_if_requested(self.stop)
 
     def after_batch(self, engine: str | None) -> None:
         """Called between batches of what a phase computes once, and between steps of a solver: resuming finds the rows.
@@ -105,9 +105,9 @@ class Training:
             # The optimizer in the state is left alone: it may be that of a phase that had begun before this process.
             self.state.network = copy_of(self.classifier.network)
             save_state(self.run.checkpoint, self.state)
-            self.leave_if_asked()
+            self.stop_if_requested()
 
-    def settle_phase(self, phase: TrainPhase, reasons: Mapping[str, str] | None = None) -> TrainPhase:
+    def resolve_phase(self, phase: TrainPhase, reasons: Mapping[str, str] | None = None) -> TrainPhase:
         """Put the phase in place of the one of its name in the plan, so that a resume takes it as it is."""
         phases = tuple(phase if one.name == phase.name else one for one in self.plan.phases)
         why = {**self.plan.reasons, **(reasons or {})}
@@ -115,13 +115,13 @@ class Training:
         self.run.settle(self.plan)
         return phase
 
-    def settle_frozen_part(self, phase: TrainPhase, frozen_part: FrozenPrefixPlan) -> TrainPhase:
+    def resolve_frozen_prefix(self, phase: TrainPhase, frozen_part: FrozenPrefixPlan) -> TrainPhase:
         """Write into the plan how a phase gets what is frozen."""
         if phase.frozen_prefix == frozen_part:
             return phase
-        return self.settle_phase(phase.model_copy(update={"frozen_prefix": frozen_part}))
+        return self.resolve_phase(phase.model_copy(update={"frozen_prefix": frozen_part}))
 
-    def settle_engine(self, name: str | None) -> None:
+    def resolve_engine(self, name: str | None) -> None:
         """Say which engine computed what a phase reads."""
         self.observer.noted(PrefixComputed(name))
         self._keep_engine(name)

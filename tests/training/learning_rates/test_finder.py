@@ -78,7 +78,7 @@ def rehearsal(task: Prepared, classifier: Classifier, **changes: object) -> Rehe
         seed=task.plan.seed,
         epochs_before=1,
         observer=Observer(),
-        leave_if_asked=lambda: None,
+        stop_if_requested=lambda: None,
     )
     return replace(made, **changes)
 
@@ -141,7 +141,7 @@ def test_nothing_of_the_search_stays(task: Prepared, policy: str, monkeypatch: p
     before = everything(classifier)
     moved = []
     made = rehearsal(task, classifier, phase=task.plan.phases[-1].model_copy(update={"batch_norm": policy}))
-    watched = replace(made, leave_if_asked=lambda: moved.append(everything(classifier)))
+    watched = replace(made, stop_if_requested=lambda: moved.append(everything(classifier)))
     find_rates(watched)
     assert any(not torch.equal(moved[-1][name], before[name]) for name in before), "something was learned in between"
     assert all(torch.equal(tensor, before[name]) for name, tensor in everything(classifier).items())
@@ -160,7 +160,7 @@ def test_each_test_moves_only_what_it_varies(task: Prepared, monkeypatch: pytest
         heads.append(any(name.startswith("classifier") for name in moved))
         bodies.append(any(not name.startswith("classifier") for name in moved))
 
-    find_rates(rehearsal(task, classifier, leave_if_asked=look))
+    find_rates(rehearsal(task, classifier, stop_if_requested=look))
     assert heads == [False] * 4 + [True] * (len(heads) - 4), "all but the first batches without learning"
     at_first = bodies.index(True)
     assert at_first >= 4 + 2 + 4, "the test of the head, and its baseline of the second"
@@ -177,7 +177,7 @@ def test_a_search_is_left_with_the_network_put_back(task: Prepared, monkeypatch:
             raise Leave
 
     with pytest.raises(Leave):
-        find_rates(rehearsal(task, classifier, leave_if_asked=leave))
+        find_rates(rehearsal(task, classifier, stop_if_requested=leave))
     assert all(torch.equal(tensor, before[name]) for name, tensor in everything(classifier).items())
 
 

@@ -73,7 +73,7 @@ class Rehearsal:
     epochs_before: int
     """Of all phases: decides the views."""
     observer: Observer
-    leave_if_asked: Callable[[], object]
+    stop_if_requested: Callable[[], object]
     """Called after every step; what it raises ends the search, once the network is back."""
 
     def batches(self, count: int) -> Iterator[tuple[int, int, Sequence[ImageRecord], tuple[Tensor, ...]]]:
@@ -100,7 +100,7 @@ class RateTest:
         """What the run notes of it: points as (factor, loss, baseline, noise), None for what is not finite."""
         rows = [(point.factor, point.loss, point.baseline, point.noise) for point in self.points]
         shown = [tuple(float(f"{value:.4g}") if math.isfinite(value) else None for value in row) for row in rows]
-        return RangeTest(varied=self.varied, groups=self.groups, points=tuple(shown), **self.suggestion.to_dict())
+        return RangeTest(tested=self.varied, groups=self.groups, points=tuple(shown), **self.suggestion.to_dict())
 
 
 @dataclass(frozen=True)
@@ -273,7 +273,7 @@ class _Search:
             losses = self._step(entered, records, tensors, position=position, learns=bool(moving))
             self.steps += 1
             r.observer.work_done(len(records))
-            r.leave_if_asked()
+            r.stop_if_requested()
             yield losses
 
     def _step(
