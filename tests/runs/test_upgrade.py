@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from headstart.apps.cli.text.training import training_text
+from headstart.comparison.trial_record import read_trial
+from headstart.reports.run.report import run_page
 from headstart.runs.event_lines import UnknownEvent, event_of
+from headstart.runs.finding import found_runs
+from headstart.runs.folder import Run
+from headstart.runs.record import read_run
 from headstart.runs.training_events import EpochDone
 from headstart.runs.upgrade import upgraded_data, upgraded_metrics, upgraded_warning
 from headstart.runs.warnings import BelowProbe, GroupsUnchanged
+from headstart.workflow.image_differences import image_difference
 
 
 def test_events_in_the_names_of_earlier_versions_have_today_s_types():
@@ -84,3 +93,28 @@ def test_data_of_earlier_versions_has_today_s_roles():
     assert new["content_of"] == {"all": "x", "train": "f", "validation": "s", "test": "r"}
     assert (new["validation_source"], new["test_source"]) == ("out of fold in train", "val")
     assert upgraded_data(new) == new
+
+
+OLD_RUN = Path(__file__).parent / "run_of_version_1"
+"""Written by headstart before its first release: a probe and two epochs, without checkpoint and bundle."""
+
+
+def test_a_whole_run_of_an_earlier_version_is_read_by_every_reader():
+    record = read_run(OLD_RUN)
+    assert record.state == "finished"
+    assert [epoch.row.checkpoint for epoch in record.epochs] == ["probe", "tune/1", "tune/2"]
+    assert record.selected is record.epochs[0]
+    assert [phase.kind for phase in record.phases] == ["linear_probe", "train"]
+    assert not [line for line in record.events if isinstance(line.event, UnknownEvent)]
+    assert record.images("test") == len(record.predictions) > 0
+    page = run_page(record)
+    assert "the frozen prefix is cached before stage7" in page
+    (found,) = found_runs(OLD_RUN).runs
+    assert (found.state, found.images) == ("finished", record.images("test"))
+    trial = read_trial(Run(OLD_RUN))
+    assert trial.method == "held-out 20% of train"
+    assert trial.selected == "probe"
+    assert image_difference(("a", "b"), (Run(OLD_RUN), Run(OLD_RUN))).sentence == ""
+    metrics = Run(OLD_RUN).metrics()
+    assert metrics is not None
+    assert training_text({**metrics, "reasons": {}}).startswith("accuracy 1.000")

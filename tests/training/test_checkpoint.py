@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from headstart.errors import DiskFullError, RunError
+from headstart.runs.training_events import EpochDone
 from headstart.training import checkpoint
 from headstart.training.checkpoint import (
     Candidate,
@@ -28,7 +29,7 @@ def state() -> TrainingState:
     network(torch.ones(1, 3)).sum().backward()
     optimizer.step()
     candidate = Candidate("probe", np.array([True, False, True]), np.array([0.1, 2.0, 0.3]), copy_of(network))
-    row = {"epoch": 1, "rates": {"head": 1e-3}, "train_loss": None}
+    row = EpochDone("tune", 1, None, 0.5, 0.75, {"head": 1e-3}, improved=True, seconds=1.0)
     progress = TrainingProgress(phase=1, epoch=2, step=3, rows=[row])
     return TrainingState(progress, copy_of(network), optimizer.state_dict(), candidate, None)
 
@@ -117,3 +118,16 @@ def test_epochs_are_ordered_by_errors_then_by_loss():
     assert candidate(10, 0.9).is_better_than(candidate(20, 0.1))
     assert candidate(10, 0.1).is_better_than(candidate(10, 0.9))
     assert not candidate(10, 0.1).is_better_than(candidate(10, 0.1))
+
+
+def test_rows_of_an_earlier_version_are_read_in_today_s_names(tmp_path: Path):
+    path = tmp_path / "last.pt"
+    save_state(path, state())
+    raw = torch.load(path, weights_only=True)
+    old = {"phase": "tune", "epoch": 1, "train_loss": 0.5, "select_loss": 0.25, "select_accuracy": 0.75}
+    raw["progress"]["rows"] = [old | {"rates": {"head": 1e-3}, "better": True, "seconds": 1.0}]
+    raw["progress"]["alarms"] = [{"alarm": "still_groups", "phase": "tune", "text": "stem did not change"}]
+    torch.save(raw, path)
+    progress = load_state(path).progress
+    assert progress.rows == [EpochDone("tune", 1, 0.5, 0.25, 0.75, {"head": 1e-3}, improved=True, seconds=1.0)]
+    assert progress.alarms == [{"kind": "groups_unchanged", "phase": "tune", "text": "stem did not change"}]

@@ -127,7 +127,10 @@ def test_a_phase_gets_the_border_and_the_views_that_its_plan_says(prepare: Calla
     said = FrozenPrefixPlan(activations="cached", cut_point="stage5", views=2)
     augmentation = AugmentationPlan(preset="standard")
     _, _, images, feed, notes = made(prepare(), tmp_path / "store", augmentation=augmentation, frozen_prefix=said)
-    assert (notes.events["activations_cached"]["border"], notes.events["activations_cached"]["views"]) == ("stage5", 2)
+    assert (notes.events["activations_cached"]["cut_point"], notes.events["activations_cached"]["views"]) == (
+        "stage5",
+        2,
+    )
     assert feed.way == said
     assert len(feed.training) == 2 * len(images.roles.train)
     computed = FrozenPrefixPlan(activations="computed")
@@ -167,7 +170,7 @@ class Stored(Observer):
 
     def noted(self, event: Event) -> None:
         if isinstance(event, ActivationsCached):
-            self.phases.append((event.phase, event.border, event.views))
+            self.phases.append((event.phase, event.cut_point, event.views))
         elif isinstance(event, NotCached):
             self.not_cached.append(event)
 

@@ -304,7 +304,7 @@ def test_a_group_that_stands_still_raises_one_alarm(prepare: Callable):
     rows = Rows()
     _, outcome = run_fit(task, observer=rows)
     (alarm,) = outcome.progress.alarms
-    assert (alarm["phase"], alarm["epoch"], alarm["groups"]) == ("tune", 1, ["stem", "stage1"])
+    assert (alarm["phase"], alarm["epoch"], *alarm["groups"]) == ("tune", 1, "stem", "stage1")
     (noted,) = [values for event, values in rows.events if event == "groups_unchanged"]
     assert {**noted, "groups": list(noted["groups"])}.items() <= {**alarm, "groups": list(alarm["groups"])}.items()
     assert load_state(task.run.checkpoint).progress.alarms == [alarm]

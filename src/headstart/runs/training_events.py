@@ -139,7 +139,7 @@ class LearningRatesFound(Event):
             planned = _spread([self.planned[name] for name in test.groups])
             found = _spread([self.lr[name] for name in test.groups])
             way = f"-> {found} (x{test.factor:g})" if test.factor else f"stays: {test.why}"
-            said.append(f"{test.varied} {planned} {way}")
+            said.append(f"{test.tested} {planned} {way}")
         return f"{self.phase}: learning rates searched in {duration_text(self.seconds)}: {', '.join(said)}"
 
 

@@ -56,6 +56,8 @@ def upgraded_event(row: Mapping[str, Any]) -> dict[str, Any]:
     name = str(row.get("event", ""))
     if name == "alarm":
         return {**_renamed(row, _EVENT_FIELDS.get(str(row.get("alarm")), {})), "event": _alarm_name(row)}
+    if name == "forecast":
+        return {**(upgraded_estimates(row) or {}), "event": _EVENT_NAMES[name]}
     values = {**_renamed(row, _EVENT_FIELDS.get(name, {})), "event": _EVENT_NAMES.get(name, name)}
     return {field: _VALUES.get(field, {}).get(str(value), value) for field, value in values.items()}
 
@@ -133,6 +135,11 @@ def upgraded_estimates(raw: Mapping[str, Any] | None) -> dict[str, Any] | None:
     if not raw:
         return None
     phases = [_renamed(phase, _ESTIMATE_FIELDS) for phase in raw.get("phases", ())]
+    cached = _VALUES["activations"]
+    phases = [
+        {name: cached.get(str(value), value) if name == "activations" else value for name, value in phase.items()}
+        for phase in phases
+    ]
     return {**_renamed(raw, _ESTIMATE_FIELDS), "phases": phases}
 
 

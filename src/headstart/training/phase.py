@@ -175,7 +175,7 @@ class PhaseTraining:
             training.stop_if_requested()
 
     def check_epoch(self) -> None:
-        """What an epoch must not do (move what is frozen, leave the planned learning rates) and should (move every group).
+        """Checks of an epoch: frozen tensors stand, learning rates are the planned ones, every trainable group moved.
 
         Raises:
             FrozenMovedError: something frozen moved.

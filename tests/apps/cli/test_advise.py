@@ -62,7 +62,7 @@ def test_data_is_counted(command: list[str], image_folder: Path):
 
 def test_a_missing_step_is_named_beside_the_way_on(command: list[str]):
     done = run(command, "--images", "20000", "--domain", "satellite", "--channels", "13", *TWO_CORES)
-    assert "train refuses the plan until it can do: channel_adaptation" in done.stdout
+    assert "it cannot yet do: channel_adaptation" in done.stdout
     assert "--strategy partial" not in done.stdout
 
 

@@ -27,7 +27,7 @@ def test_training_in_one_call_with_keywords(image_folder: Path, tmp_path: Path, 
         "4/class",
     )
     captured = capfd.readouterr()
-    assert "phase 0 probe: solve the head" in captured.err
+    assert "phase 0 probe: fits the head on frozen features" in captured.err
     assert not captured.out
     figures = headstart.evaluate(answer.run.bundle, image_folder, progress="none")
     assert figures.accuracy == 1.0

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from headstart.engine.costs.terms import FEWEST_POINTS
 
 from conftest import Prepared, make_images
+from headstart.engine.costs.estimate import FEWEST_POINTS
 from headstart.engine.store.store import ActivationStore
 from headstart.networks.backbone import Classifier
 from headstart.networks.groups.layers import named_tensors
@@ -318,8 +318,8 @@ def test_the_settled_plan_holds_what_was_found_and_why(searched: tuple[Path, Pre
     phase = plan.phases[-1]
     assert isinstance(phase, TrainPhase)
     assert phase.peak_lr == "found"
-    assert phase.lr_by_group == event["rates"] != event["planned"]
-    assert (phase.head_lr, phase.backbone_lr.lr) == (event["rates"]["head"], event["rates"]["stage7"])
+    assert phase.lr_by_group == event["lr"] != event["planned"]
+    assert (phase.head_lr, phase.backbone_lr.lr) == (event["lr"]["head"], event["lr"]["stage7"])
     assert "range test (Smith 2017)" in plan.reasons["phases[1].head_lr"]
     assert "range test (Smith 2017)" in plan.reasons["phases[1].backbone_lr"]
     assert notes.work.index("tune: rates of the head") < notes.work.index("tune: rates of the backbone")
@@ -358,4 +358,4 @@ def test_a_search_that_was_interrupted_begins_anew_and_finds_the_same(
 def test_what_is_no_number_is_none_in_the_event(task: Prepared):
     point = finder._point(1.0, np.array([math.inf, 1.0]), np.array([1.0, 1.0]))
     test = finder.RateTest("head", ("head",), (point,), finder.suggest([point], guess=1.0, varied="head"))
-    assert test.to_dict()["points"] == [[1.0, None, 1.0, None]]
+    assert test.record().points == ((1.0, None, 1.0, None),)

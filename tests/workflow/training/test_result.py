@@ -12,7 +12,7 @@ FIGURES = {"accuracy": 0.9, "accuracy_interval": [0.6, 0.98], "images": 10, "per
 
 
 def test_the_figures_are_those_of_the_test_set():
-    metrics = {"val": FIGURES, "strategy": "gradual", "model": "resnet18"}
+    metrics = {"test": FIGURES, "strategy": "gradual", "model": "resnet18"}
     result = TrainResult(Run(Path("runs/x")), metrics)
     assert (result.accuracy, result.interval, result.images) == (0.9, (0.6, 0.98), 10)
     assert (result.classes, result.strategy, result.model) == (("ant", "bee"), "gradual", "resnet18")

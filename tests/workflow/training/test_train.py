@@ -91,7 +91,7 @@ def test_estimates_stand_beside_measured_times(image_folder: Path, tmp_path: Pat
     assert [phase["name"] for phase in made["phases"]] == ["tune", "end"], "of what was still to come"
     assert all(phase["seconds"] > 0 and phase["measured_seconds"] > 0 for phase in made["phases"])
     assert made["measured_seconds"] == pytest.approx(again.metrics["seconds"]["total"], abs=0.5)
-    assert made["bytes"] > 0
+    assert made["stored_bytes"] > 0
     assert made["budget"] is None
     settled = again.run.plan().phases[1].frozen_prefix
     cost = [line.event for line in again.run.events() if isinstance(line.event, PrefixPlanned)]
