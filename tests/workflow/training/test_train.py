@@ -95,8 +95,8 @@ def test_estimates_stand_beside_measured_times(image_folder: Path, tmp_path: Pat
     assert made["budget"] is None
     settled = again.run.plan().phases[1].frozen_prefix
     cost = [line.event for line in again.run.events() if isinstance(line.event, PrefixPlanned)]
-    assert (cost[-1]["activations"], settled.activations) == ("cached", "cached")
-    assert cost[-1]["cut_point"] == settled.cut_point == "stage7"
+    assert (cost[-1].activations, settled.activations) == ("cached", "cached")
+    assert cost[-1].cut_point == settled.cut_point == "stage7"
 
 
 def test_a_string_and_a_plan_are_requests_too(image_folder: Path, tmp_path: Path):
