@@ -117,4 +117,6 @@ def test_a_whole_run_of_an_earlier_version_is_read_by_every_reader():
     assert image_difference(("a", "b"), (Run(OLD_RUN), Run(OLD_RUN))).sentence == ""
     metrics = Run(OLD_RUN).metrics()
     assert metrics is not None
-    assert training_text({**metrics, "reasons": {}}).startswith("accuracy 0.750 (95 % interval 0.301..0.954) on 4 test images")
+    assert training_text({**metrics, "reasons": {}}).startswith(
+        "accuracy 0.750 (95 % interval 0.301..0.954) on 4 test images"
+    )
