@@ -4,9 +4,10 @@
     HEADSTART_DATA=FOLDER python benchmarks/same_results.py --label after
     python benchmarks/same_results.py --compare before after
 
-Each run is `headstart plan`, then `headstart train --plan` with PyTorch as the engine (the usual choice between engines
-goes by measured seconds, which no two runs share), one thread and an empty cache. What it leaves is kept in
-build/same_results/LABEL; an interrupted run of this script goes on where it was.
+Each run is `headstart plan`, then `headstart train --plan`, with one thread and an empty cache. PyTorch computes
+everything: the usual choice between it and ONNX Runtime goes by measured seconds, which no two runs share, so the runs
+find no ONNX Runtime. What a run leaves is kept in build/same_results/LABEL; an interrupted run of this script goes on
+where it was.
 """
 
 from __future__ import annotations
@@ -65,9 +66,10 @@ def run(name: str, strategy: str, source: Path, folder: Path) -> None:
     """Train once; keeps predictions.parquet, selection.parquet and a hash of the bundle's weights."""
     with tempfile.TemporaryDirectory() as aside:
         plan, out = Path(aside, "plan.yaml"), Path(aside, "run")
+        Path(aside, "onnxruntime.py").write_text("raise ModuleNotFoundError('left out', name='onnxruntime')\n")
         environment = {
             **os.environ,
-            "PYTHONPATH": str(source),
+            "PYTHONPATH": f"{aside}{os.pathsep}{source}",
             "HEADSTART_HOME": str(Path(aside, "home")),
             "OMP_NUM_THREADS": "1",
         }
