@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from headstart.apps.cli.exits import exit_code
+from headstart.apps.cli.main import app
 from headstart.errors import DataError, Interrupted
 
 
@@ -31,9 +32,9 @@ def raising(error: BaseException) -> Callable[[], object]:
         (Interrupted("stopped", remedy="go on"), 130, "headstart: stopped; go on"),
         (KeyboardInterrupt(), 130, "headstart: stopped by Ctrl-C"),
         (
-            PermissionError(errno.EACCES, "Permission denied", "/root/x"),
+            PermissionError(errno.EACCES, "Permission denied", "/locked/x"),
             1,
-            "headstart: /root/x cannot be reached (Permission denied); give this user",
+            "headstart: /locked/x cannot be reached (Permission denied); give this user",
         ),
         (
             OSError(errno.ENAMETOOLONG, "too long", "x" * 300),
@@ -53,6 +54,34 @@ def test_what_stops_a_command_is_one_line(
     assert said.out == ""
     assert said.err.startswith(line)
     assert said.err.count("\n") == (1 if line else 0)
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["trian", "photos"], "headstart: No such command 'trian'. Did you mean 'train'?; headstart -h lists"),
+        (["predict"], "headstart predict: Missing argument 'RUN'; headstart predict -h lists the options"),
+        (
+            ["train", "photos", "--epoch", "3"],
+            "headstart train: No such option: --epoch (Possible options: --epochs); ",
+        ),
+    ],
+)
+def test_wrong_usage_is_one_line(words: list[str], line: str, capsys: pytest.CaptureFixture[str]):
+    assert exit_code(lambda: app(words, prog_name="headstart", standalone_mode=False)) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith(line)
+    assert said.err.count("\n") == 1
+
+
+def test_no_command_at_all_shows_the_help(capsys: pytest.CaptureFixture[str]):
+    assert exit_code(lambda: app([], prog_name="headstart", standalone_mode=False)) == 2
+    assert "Usage: headstart [OPTIONS] COMMAND" in "".join(capsys.readouterr())
+
+
+def test_the_exit_code_that_typer_returns_counts():
+    assert exit_code(lambda: 3) == 3
 
 
 def test_a_fault_of_the_program_is_not_hidden():

@@ -31,6 +31,12 @@ def test_every_command_shows_its_options_with_h(name: str, run: Call):
             assert f"{parameter.opts[-1]} " in out or f"{parameter.opts[-1]}\n" in out
 
 
+def test_usage_marks_what_may_be_left_out_and_what_may_be_repeated(run: Call):
+    assert run("evaluate", "-h")[1].splitlines()[0].endswith(" evaluate [OPTIONS] RUN [DATA]")
+    assert run("predict", "-h")[1].splitlines()[0].endswith(" predict [OPTIONS] RUN IMAGES...")
+    assert run("runs", "-h")[1].splitlines()[0].endswith(" runs [OPTIONS] [FOLDER...]")
+
+
 def test_many_options_stand_in_groups_and_few_in_one_list(run: Call):
     train, predict = run("train", "-h")[1], run("predict", "-h")[1]
     heads = [line for line in train.splitlines() if line.endswith(":") and not line.startswith(" ")]

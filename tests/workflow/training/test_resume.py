@@ -21,9 +21,9 @@ from headstart.workflow.training.train import train
 @pytest.fixture
 def run(image_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TrainResult:
     """Of `photos` and a relative file of weights, begun in the folder that holds both."""
-    (tmp_path / "work").mkdir()
-    image_folder.rename(tmp_path / "work" / "photos")
-    monkeypatch.chdir(tmp_path / "work")
+    (tmp_path / "elsewhere").mkdir()
+    image_folder.rename(tmp_path / "elsewhere" / "photos")
+    monkeypatch.chdir(tmp_path / "elsewhere")
     torch.manual_seed(0)
     torch.save(timm.create_model("test_resnet").state_dict(), "mine.pth")
     asked = Request(
@@ -35,10 +35,10 @@ def run(image_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_run_goes_on_from_another_folder(run: TrainResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     assert Plan.read(Path("runs/first/plan.yaml")).data.source == "photos", "as it was given"
     assert run.run.data()["source"] == "photos"
-    assert run.run.resume_command == f"headstart train --resume {tmp_path}/work/runs/first"
+    assert run.run.resume_command == f"headstart train --resume {tmp_path}/elsewhere/runs/first"
     settled = run.run.plan()
     monkeypatch.chdir("/")
-    again = resume(tmp_path / "work" / "runs" / "first")
+    again = resume(tmp_path / "elsewhere" / "runs" / "first")
     assert again.metrics["test"] == run.metrics["test"]
     assert again.metrics["engine"] == settled.engine
 
@@ -51,7 +51,7 @@ def test_images_that_were_moved_are_taken_where_they_are_said_to_be(
     with pytest.raises(DataError) as caught:
         resume(folder)
     said = str(caught.value)
-    assert said.startswith(f"{tmp_path}/work/photos does not exist; ")
+    assert said.startswith(f"{tmp_path}/elsewhere/photos does not exist; ")
     assert said.endswith(f"if they were moved, say where they are: headstart train DATA --resume {folder}")
     monkeypatch.chdir(tmp_path)
     again = resume(folder, data="moved")

@@ -16,7 +16,7 @@ def evaluate(
     bundle: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run, or of its bundle.")],
     data: Annotated[
         str | None,
-        typer.Argument(metavar="[DATA]", help=f"{of.DATA_HELP} Default: the run's own test images once more."),
+        typer.Argument(metavar="DATA", help=f"{of.DATA_HELP} Default: the run's own test images once more."),
     ] = None,
     split: Annotated[str | None, typer.Option("--split", help="train, val or test; default: test, else val.")] = None,
     group: Annotated[

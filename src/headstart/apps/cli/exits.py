@@ -1,7 +1,7 @@
 """How a command ends: its exit code, and one line on stderr where it failed.
 
-0 done; 1 a mistake of the user or a limit of the machine (a closed folder, a full disk); 2 wrong usage, which typer
-tells; 130 stopped by Ctrl-C or SIGTERM. Only a fault of headstart itself ends in a traceback.
+0 done; 1 a mistake of the user or a limit of the machine (a closed folder, a full disk); 2 wrong usage;
+130 stopped by Ctrl-C or SIGTERM. Only a fault of headstart itself ends in a traceback.
 """
 
 from __future__ import annotations
@@ -11,13 +11,17 @@ import os
 import shlex
 import sys
 from collections.abc import Callable
-from typing import Any, TextIO
+from typing import Any, Final, TextIO
 
+import typer
 from typer.core import TyperGroup
 
 from headstart.apps.cli.text.printing import visible_name
 from headstart.errors import HeadstartError, Interrupted
 from headstart.files import FULL_DISK, unreachable
+
+_USAGE_ERROR: Final[Any] = typer.BadParameter.__mro__[1]
+"""Parent of all errors of usage: click's in older versions of typer, its own copy in newer ones."""
 
 
 class Commands(TyperGroup):
@@ -42,7 +46,9 @@ def exit_code(command: Callable[[], object]) -> int:
     What was printed is written out here: where that fails (a full disk behind `>`), it must be told too.
     """
     try:
-        command()
+        ended = command()
+    except _USAGE_ERROR as error:
+        return _usage_error(error)
     except SystemExit as end:  # typer, after its own last word
         code = end.code if isinstance(end.code, int) else int(end.code is not None)
         return code or _written_out()
@@ -56,7 +62,18 @@ def exit_code(command: Callable[[], object]) -> int:
         if error.filename is None and error.errno not in FULL_DISK:
             raise
         return _system_error(error)
-    return _written_out()
+    code = ended if isinstance(ended, int) else 0  # of typer.Exit, which typer returns
+    return code or _written_out()
+
+
+def _usage_error(error: Any) -> int:  # noqa: ANN401 - typer's own class, which moved between its versions
+    path = "headstart" if error.ctx is None else error.ctx.command_path
+    text = error.format_message()
+    if text.startswith("Usage:"):  # no command at all: the help itself
+        print(text, file=sys.stderr)
+    else:
+        print(f"{path}: {visible_name(text.rstrip('.'))}; {path} -h lists the options", file=sys.stderr, flush=True)
+    return int(error.exit_code)
 
 
 def _written_out() -> int:

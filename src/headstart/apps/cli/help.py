@@ -46,6 +46,11 @@ def version() -> str:
 class Command(TyperCommand):
     """A command whose help shows its options in groups, as plain text of any width."""
 
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:  # noqa: ANN401
+        """`RUN [DATA]`: an argument that may be left out stands in brackets, where typer adds marks of its own."""
+        arguments = [one for one in self.get_params(ctx) if one.param_type_name == "argument"]
+        return ["[OPTIONS]", *map(_argument_usage, arguments)]
+
     def format_options(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401 - typer's own classes, which moved
         """Write arguments, then options by panel; of a command with few options in one list."""
         arguments: list[tuple[str, str]] = []
@@ -64,3 +69,8 @@ class Command(TyperCommand):
             if records:
                 with formatter.section(panel):
                     formatter.write_dl(records)
+
+
+def _argument_usage(argument: Any) -> str:  # noqa: ANN401 - typer's own class
+    name = f"{argument.metavar or argument.human_readable_name}{'...' if argument.nargs == -1 else ''}"
+    return name if argument.required else f"[{name}]"

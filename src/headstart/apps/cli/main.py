@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import sys
 import warnings
+from functools import partial
 from typing import Annotated, NoReturn
 
 import typer
@@ -75,7 +76,7 @@ def main() -> NoReturn:
     """Run the command; a user's mistake is one line on stderr and exit code 1."""
     warnings.filterwarnings("ignore", module=r"PIL\..*")  # odd metadata and large images: checked where they are read
     _print_whatever_comes()
-    sys.exit(exit_code(app))
+    sys.exit(exit_code(partial(app, standalone_mode=False)))
 
 
 def _print_whatever_comes() -> None:

@@ -25,7 +25,7 @@ def plan(
     data: of.Data,
     file: Annotated[
         Path | None,
-        typer.Argument(metavar="[FILE]", help="After the word upgrade: a plan of an older schema version."),
+        typer.Argument(metavar="FILE", help="After the word upgrade: a plan of an older schema version."),
     ] = None,
     out: Annotated[Path | None, typer.Option("-o", "--out", help="File to write; default: YAML on stdout.")] = None,
     as_json: of.Json = False,

@@ -17,9 +17,7 @@ if TYPE_CHECKING:
 
 
 def report(
-    runs: Annotated[
-        list[Path], typer.Argument(metavar="RUN...", help="Folders of runs or comparisons, finished or not.")
-    ],
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN", help="Folders of runs or comparisons, finished or not.")],
     out: Annotated[
         Path | None, typer.Option("-o", "--out", help="Write here; for one RUN. Default: report.html in its folder.")
     ] = None,

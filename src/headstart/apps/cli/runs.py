@@ -44,7 +44,7 @@ _AGES = {"h": "hours", "d": "days", "w": "weeks"}
 
 def runs(
     folders: Annotated[
-        list[Path] | None, typer.Argument(metavar="[FOLDER]", help="Where to look; default: runs.")
+        list[Path] | None, typer.Argument(metavar="FOLDER", help="Where to look; default: runs.")
     ] = None,
     strategy: Annotated[str | None, typer.Option("--strategy", help="Only this one.")] = None,
     model: Annotated[str | None, typer.Option("--model", help="Part of the model's name.")] = None,

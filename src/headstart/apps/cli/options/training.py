@@ -50,7 +50,7 @@ def _info(field: str) -> Any:  # noqa: ANN401 - typer's own class
 
 
 Data = Annotated[str, typer.Argument(metavar="DATA", help=DATA_HELP)]
-OptionalData = Annotated[str | None, typer.Argument(metavar="[DATA]", help=DATA_HELP)]
+OptionalData = Annotated[str | None, typer.Argument(metavar="DATA", help=DATA_HELP)]
 Model = Annotated[str | None, _info("model")]
 AllowNoncommercial = Annotated[bool, _info("noncommercial_weights")]
 DomainOption = Annotated[Domain | None, _info("domain")]
