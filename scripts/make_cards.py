@@ -9,7 +9,7 @@ kept in the work folder, so that an interrupted run goes on.
 
 A row is one set of weights: a architecture, t tag, l library (tv; else timm), p parameters, g GMACs, s input size,
 r resize, i interpolation, n number of the statistics, c classes, w weights. What a row leaves out is the usual value:
-see `catalog._card`, the only reader.
+see `networks.cards.table.CardRow`, and `catalog._card`.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from headstart.errors import ModelError
 from headstart.networks.cards.finding import find_model
 from headstart.networks.cards.search import ModelQuery
 from headstart.workflow import models
+from headstart.workflow.models import ListedModel, MeasuredThroughput
 
 
 def test_the_list_holds_every_weight_of_both_libraries():
@@ -25,20 +27,18 @@ def test_the_list_holds_every_weight_of_both_libraries():
 
 def test_a_card_comes_with_lines_that_work():
     answer = models.show_model("resnet50:a1_in1k")
-    assert "resnet50:IMAGENET1K_V2" in answer["other_weights"]
-    assert answer["usage"]["timm"] == 'timm.create_model("resnet50.a1_in1k", pretrained=True)'
-    assert answer["usage"]["command line"] == "headstart train DATA --model resnet50:a1_in1k"
-    torchvisions = models.show_model("resnet50")["usage"]["torchvision"]
+    assert "resnet50:IMAGENET1K_V2" in answer.other_weights
+    assert answer.usage["timm"] == 'timm.create_model("resnet50.a1_in1k", pretrained=True)'
+    assert answer.usage["command line"] == "headstart train DATA --model resnet50:a1_in1k"
+    torchvisions = models.show_model("resnet50").usage["torchvision"]
     assert torchvisions == 'torchvision.models.get_model("resnet50", weights="IMAGENET1K_V2")'
     usage = models.usage_of(find_model("resnet18").card)["headstart"]
     assert usage == 'headstart.train("DATA", model="resnet18:IMAGENET1K_V1")'
 
 
 def test_the_usage_says_what_a_licence_or_missing_weights_need():
-    assert models.show_model("vit_b_16:IMAGENET1K_SWAG_E2E_V1")["usage"]["command line"].endswith(
-        "--allow-noncommercial"
-    )
-    assert models.show_model("nfnet_f0")["usage"]["command line"].endswith("--model timm/nfnet_f0 --strategy scratch")
+    assert models.show_model("vit_b_16:IMAGENET1K_SWAG_E2E_V1").usage["command line"].endswith("--allow-noncommercial")
+    assert models.show_model("nfnet_f0").usage["command line"].endswith("--model timm/nfnet_f0 --strategy scratch")
 
 
 def test_too_many_to_measure_are_refused():
@@ -54,8 +54,8 @@ def test_measured_speeds_decide_limits_order_and_front(monkeypatch: pytest.Monke
     )
     query = ModelQuery(family="squeezenet", sort="speed", min_speed=805)
     found = models.list_models(query, measure=True)
-    assert [card["architecture"] for card in found] == ["squeezenet1_1"]
-    assert found[0]["measured_images_per_second"] > 805
+    assert [model.card.architecture for model in found] == ["squeezenet1_1"]
+    assert found[0].to_dict()["measured_images_per_second"] > 805
 
 
 def test_a_speed_that_is_not_stable_has_its_range(monkeypatch: pytest.MonkeyPatch):
@@ -67,17 +67,19 @@ def test_a_speed_that_is_not_stable_has_its_range(monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(throughput, "measured_throughputs", measured)
     one = models.show_model("timm/test_vit", measure=True)
-    assert (one["measured_images_per_second"], one["measured_unstable"]) == (1.0, [0.49, 12.05])
+    raw = one.to_dict()
+    assert (raw["measured_images_per_second"], raw["measured_unstable"]) == (1.0, [0.49, 12.05])
     assert "unstable: 0.49 to 12.05 img/s on this machine, which was busy; measure again" in card_text(one)
-    assert "unstable" in cards_text([one])
-    steady = {name: value for name, value in one.items() if name != "measured_unstable"}
-    assert "unstable" not in card_text(steady) + cards_text([steady])
+    assert "unstable" in cards_text([one.listed])
+    steady = replace(one, listed=ListedModel(one.listed.card, MeasuredThroughput(1.0)))
+    assert "measured_unstable" not in steady.to_dict()
+    assert "unstable" not in card_text(steady) + cards_text([steady.listed])
 
 
 def test_cards_are_found_by_a_query_or_a_name():
     found, measured = models.find_cards(ModelQuery(family="resnet", max_parameters=12e6), speed="published")
     assert [card.name for card in found] == [
-        row["name"] for row in models.list_models(ModelQuery(family="resnet", max_parameters=12e6))
+        model.card.name for model in models.list_models(ModelQuery(family="resnet", max_parameters=12e6))
     ]
     assert measured == {}
     assert [card.name for card in models.find_cards("resnet18", speed="published")[0]] == ["resnet18:IMAGENET1K_V1"]

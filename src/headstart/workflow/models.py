@@ -2,32 +2,82 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from headstart.errors import ModelError, require
-from headstart.knowledge.transfer import family_of
+from headstart.knowledge.transfer import FamilyFact, family_of
 from headstart.networks.cards.catalog import ModelCard, all_cards, cards_of
 from headstart.networks.cards.finding import find_model
-from headstart.networks.cards.search import ModelQuery, search, speed_of
+from headstart.networks.cards.search import ModelQuery, search
 from headstart.runs.progress import Progress, no_progress
 
 MOST_MEASURED = 60
 """Measuring takes seconds for each network: a search that finds more is refused."""
 
 
-def list_models(query: ModelQuery, *, measure: bool = False, progress: Progress = no_progress) -> list[dict[str, Any]]:
-    """Cards that match the query, as plain values; with `measure`, also this machine's images a second.
+@dataclass(frozen=True, slots=True)
+class MeasuredThroughput:
+    """Images a second of one network on this machine."""
+
+    images_per_second: float | None
+    """None where no figure was remembered."""
+    unstable: tuple[float, float] | None = None
+    """Least and most images a second, rounded, where the machine was too busy for a stable figure."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListedModel:
+    """Row of a list of networks."""
+
+    card: ModelCard
+    measured: MeasuredThroughput | None = None
+    """None where nothing was timed."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        raw = self.card.to_dict()
+        if self.measured is None:
+            return raw
+        raw |= {"measured_images_per_second": self.measured.images_per_second}
+        return raw if self.measured.unstable is None else {**raw, "measured_unstable": list(self.measured.unstable)}
+
+
+@dataclass(frozen=True, slots=True)
+class ModelDetails:
+    """One network in full, with how to use it."""
+
+    listed: ListedModel
+    family: FamilyFact | None
+    other_weights: tuple[str, ...]
+    """Full names of the other weights of its architecture."""
+    usage: dict[str, str]
+    """Program -> line to copy."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        family = self.family
+        fact = (
+            None
+            if family is None
+            else {"name": family.name, "idea": family.idea, "good_for": family.good_for, "mind": family.mind}
+        )
+        others = {"family_fact": fact, "other_weights": list(self.other_weights), "usage": self.usage}
+        return {**self.listed.to_dict(), **others}
+
+
+def list_models(query: ModelQuery, *, measure: bool = False, progress: Progress = no_progress) -> list[ListedModel]:
+    """Cards that match the query; with `measure`, also this machine's images a second.
 
     Raises:
         ModelError: no such family, or too many cards to measure.
         MissingExtraError: measuring needs torch.
     """
     if not measure:
-        return [_plain(card) for card in search(all_cards(), query)]
+        return [ListedModel(card) for card in search(all_cards(), query)]
     found = _few_enough(query)
     speeds = _measured(found, progress)
-    return [_plain(card, speeds) for card in search(found, query, measured=speeds.images_per_second)]
+    return [speeds.listed(card) for card in search(found, query, measured=speeds.images_per_second)]
 
 
 def find_cards(
@@ -58,24 +108,17 @@ def find_cards(
     return found, {card.name: speeds.images_per_second.get(card.name) for card in found}
 
 
-def show_model(name: str, *, measure: bool = False, progress: Progress = no_progress) -> dict[str, Any]:
+def show_model(name: str, *, measure: bool = False, progress: Progress = no_progress) -> ModelDetails:
     """One card, the other weights of its architecture, and how to use it.
 
     Raises:
         ModelError: no such model.
         MissingExtraError: measuring needs torch.
     """
-    choice = find_model(name)
-    card = choice.card
-    speeds = _measured([card], progress) if measure else None
-    others = [other.name for other in cards_of(card.architecture) if other.name != card.name]
-    family = family_of(card.family)
-    fact = (
-        None
-        if family is None
-        else {"name": family.name, "idea": family.idea, "good_for": family.good_for, "mind": family.mind}
-    )
-    return {**_plain(card, speeds), "family_fact": fact, "other_weights": others, "usage": usage_of(card)}
+    card = find_model(name).card
+    listed = _measured([card], progress).listed(card) if measure else ListedModel(card)
+    others = tuple(other.name for other in cards_of(card.architecture) if other.name != card.name)
+    return ModelDetails(listed, family_of(card.family), others, usage_of(card))
 
 
 def usage_of(card: ModelCard) -> dict[str, str]:
@@ -86,19 +129,18 @@ def usage_of(card: ModelCard) -> dict[str, str]:
     command = f"headstart train DATA --model {card.name}{' --strategy scratch' if scratch else ''}{allow}"
     strategy = ', strategy="scratch"' if scratch else ""
     options = f'"DATA", model="{card.name}"{strategy}{permit}'
-    usage = {
-        "command line": command,
-        "headstart": f"headstart.train({options})",
-    }
+    usage = {"command line": command, "headstart": f"headstart.train({options})"}
+    return usage | {card.library: _usage_elsewhere(card)}
+
+
+def _usage_elsewhere(card: ModelCard) -> str:
+    """Line that builds the network with the library it comes from."""
     if card.library == "torchvision":
-        usage["torchvision"] = f'torchvision.models.get_model("{card.architecture}", weights="{card.tag}")'
-    elif card.weights.kind == "none":
-        usage["timm"] = f'timm.create_model("{card.architecture}")'
-    elif card.tag.startswith("hf-hub:"):
-        usage["timm"] = f'timm.create_model("{card.tag}", pretrained=True)'
-    else:
-        usage["timm"] = f'timm.create_model("{card.architecture}.{card.tag}", pretrained=True)'
-    return usage
+        return f'torchvision.models.get_model("{card.architecture}", weights="{card.tag}")'
+    if card.weights.kind == "none":
+        return f'timm.create_model("{card.architecture}")'
+    name = card.tag if card.tag.startswith("hf-hub:") else f"{card.architecture}.{card.tag}"
+    return f'timm.create_model("{name}", pretrained=True)'
 
 
 def _few_enough(query: ModelQuery) -> list[ModelCard]:
@@ -107,7 +149,7 @@ def _few_enough(query: ModelQuery) -> list[ModelCard]:
     Raises:
         ModelError: too many to measure.
     """
-    unordered = ModelQuery(**{**_values(query), "min_speed": None, "front": "all"})
+    unordered = replace(query, min_speed=None, front="all")
     found = search(all_cards(), unordered)
     if len(found) > MOST_MEASURED:
         raise ModelError(
@@ -126,6 +168,12 @@ class _Speeds:
     unstable: dict[str, tuple[float, float]]
     """Least and most images a second, where the figure did not become stable."""
 
+    def listed(self, card: ModelCard) -> ListedModel:
+        """Row of a card that was timed."""
+        ends = self.unstable.get(card.name)
+        unstable = None if ends is None else (round(ends[0], 2), round(ends[1], 2))
+        return ListedModel(card, MeasuredThroughput(self.images_per_second.get(card.name), unstable))
+
 
 def _measured(cards: list[ModelCard], progress: Progress) -> _Speeds:
     require("torch", extra="train")
@@ -134,16 +182,3 @@ def _measured(cards: list[ModelCard], progress: Progress) -> _Speeds:
     unstable: dict[str, tuple[float, float]] = {}
     on_card = progress("measure", len(cards))
     return _Speeds(measured_throughputs(cards, on_card=on_card, on_unstable=unstable.__setitem__), unstable)
-
-
-def _plain(card: ModelCard, speeds: _Speeds | None = None) -> dict[str, Any]:
-    raw = card.to_dict()
-    if speeds is None:
-        return raw
-    unstable = speeds.unstable.get(card.name)
-    raw["measured_images_per_second"] = speed_of(card, speeds.images_per_second)
-    return raw if unstable is None else {**raw, "measured_unstable": [round(end, 2) for end in unstable]}
-
-
-def _values(query: ModelQuery) -> dict[str, Any]:
-    return {name: getattr(query, name) for name in query.__dataclass_fields__}

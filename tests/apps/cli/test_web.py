@@ -116,7 +116,7 @@ def test_library_command_and_page_find_the_same_networks(said: dict[str, str]):
             front=said.get("front", "all"),
         )
     )
-    assert shown == command == [card["name"] for card in library]
+    assert shown == command == [model.card.name for model in library]
 
 
 @pytest.mark.parametrize(

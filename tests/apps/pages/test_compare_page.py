@@ -111,7 +111,7 @@ def test_a_choice_stays_while_it_fits():
 def test_usage_is_that_of_the_command(name: str):
     page = parsed(compare_page.usage(name))
     lines = [text for attributes, text in page.all_of("pre")]
-    assert lines == list(show_model(name)["usage"].values())
+    assert lines == list(show_model(name).usage.values())
 
 
 def test_where_nothing_fits_the_way_out_is_shown():

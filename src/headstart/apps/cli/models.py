@@ -65,8 +65,8 @@ def models(
         refuse_others(
             context, {"name", "measure", "as_json"}, when="together with NAME", why="one card is shown in full"
         )
-        card = show_model(name, measure=measure, progress=progress)
-        show_text(json_text(card) if as_json else card_text(card))
+        details = show_model(name, measure=measure, progress=progress)
+        show_text(json_text(details.to_dict()) if as_json else card_text(details))
         return
     query = model_query(
         contains=contains,
@@ -85,7 +85,7 @@ def models(
     )
     found = list_models(query, measure=measure, progress=progress)
     if as_json:
-        show_text(json_text(found[:limit] if limit else found))
+        show_text(json_text([model.to_dict() for model in found[:limit]]))
         return
     narrowed = query != ModelQuery(sort=query.sort)
     show_text(cards_text(found, limit=limit or (None if narrowed else SHOWN)))

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass, field
 from functools import cache
-from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
 
 from headstart.input_spec import InputSpec
+from headstart.networks.cards.table import CardRow, CardTable, Library, card_table
 
-Library = Literal["timm", "torchvision"]
 CommercialUse = Literal["allowed", "forbidden", "see licence"]
 
 NONCOMMERCIAL_LICENCES = frozenset(
@@ -103,11 +101,13 @@ class ModelCard:
     @classmethod
     def from_dict(cls, raw: dict[str, Any]) -> ModelCard:
         """Card from plain values; also from those of older bundles."""
-        values = {key: value for key, value in raw.items() if key not in ("name", "commercial_use")}
-        values["input"] = InputSpec.from_dict(values["input"])
-        values["weights"] = WeightSource(**values["weights"])
-        values["groups"] = tuple(values["groups"])
-        return cls(**values)
+        plain = {key: value for key, value in raw.items() if key not in ("name", "commercial_use")}
+        read = {
+            "input": InputSpec.from_dict(raw["input"]),
+            "weights": WeightSource(**raw["weights"]),
+            "groups": tuple(raw["groups"]),
+        }
+        return cls(**(plain | read))
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,74 +128,66 @@ class ModelChoice:
         return f"{prefix}{self.card.architecture}:file:{self.file}"
 
 
-@cache
-def _table() -> dict[str, Any]:
-    text = resources.files("headstart.networks.cards").joinpath("cards.json").read_text(encoding="utf-8")
-    table: dict[str, Any] = json.loads(text)
-    return table
-
-
 def made_with() -> dict[str, str]:
     """Versions of the libraries that the cards were made with."""
-    versions: dict[str, str] = _table()["made_with"]
-    return versions
+    return card_table().made_with
 
 
 @cache
 def all_cards() -> tuple[ModelCard, ...]:
     """Every card; among the tags of one architecture the default comes first."""
-    table = _table()
-    return tuple(_card(row, table) for row in table["cards"])
+    table = card_table()
+    return tuple(_card(row, table) for row in table.cards)
 
 
 @cache
 def cards_without_weights() -> tuple[ModelCard, ...]:
     """Architectures of timm for which nobody publishes weights: for random weights, or a file of the user's."""
-    table = _table()
-    return tuple(_card(row, table) for row in table["unpublished"])
+    table = card_table()
+    return tuple(_card(row, table) for row in table.unpublished)
 
 
 @cache
 def cards_of(architecture: str) -> tuple[ModelCard, ...]:
     """Cards of one architecture, torchvision's before timm's, each library's default first."""
-    table = _table()
-    rows = [row for row in (*table["cards"], *table["unpublished"]) if row["a"] == architecture]
+    table = card_table()
+    rows = [row for row in (*table.cards, *table.unpublished) if row.architecture == architecture]
     return tuple(sorted((_card(row, table) for row in rows), key=lambda card: card.library != "torchvision"))
 
 
-def _card(row: dict[str, Any], table: dict[str, Any]) -> ModelCard:
-    """A card from its short row; what a row leaves out is the usual value (see scripts/make_cards.py)."""
-    library: Library = "torchvision" if row.get("l") == "tv" else "timm"
-    architecture = table["architectures"][library][row["a"]]
-    size = row["s"]
-    statistics = table["statistics"][row.get("n", 0)]
+def _card(row: CardRow, table: CardTable) -> ModelCard:
+    """Card of a row, with the usual value for what the row leaves out."""
+    library = row.library_name
+    shared = table.architectures[library][row.architecture]
+    statistics = table.statistics[row.statistics]
+    usual_weights = {"kind": "hub", "hub": f"timm/{row.architecture}.{row.tag}"}
     return ModelCard(
-        architecture=row["a"],
-        tag=row["t"],
+        architecture=row.architecture,
+        tag=row.tag,
         library=library,
-        family=architecture["family"],
-        parameters=row["p"],
-        gmacs=row.get("g"),
-        imagenet_top1=row.get("top1"),
-        features=row.get("features", architecture["features"]),
+        family=shared.family,
+        parameters=row.parameters,
+        gmacs=row.gmacs,
+        imagenet_top1=row.top1,
+        features=shared.features if row.features is None else row.features,
         input=InputSpec(
-            size=size,
-            resize=row.get("r", size),
-            interpolation=row.get("i", "bicubic"),
-            mean=tuple(statistics["mean"]),
-            std=tuple(statistics["std"]),
-            crop=row.get("crop", "center"),
+            size=row.size,
+            resize=row.size if row.resize is None else row.resize,
+            interpolation=row.interpolation,
+            mean=statistics.mean,
+            std=statistics.std,
+            crop=row.crop,
         ),
-        groups=tuple(table["groups"][row.get("groups", architecture["groups"])]),
-        licence=row.get("licence", "apache-2.0"),
-        paper=row.get("paper", architecture.get("paper", "")),
-        weights=WeightSource(**row.get("w", {"kind": "hub", "hub": f"timm/{row['a']}.{row['t']}"})),
-        num_classes=row.get("c", 1000),
-        sizes="fixed" if row.get("fixed") else "any",
-        domain=row.get("domain", "photo"),
-        imagenet_top1_size=row.get("top1_size", size) if "top1" in row else None,
-        gpu_images_per_second=row.get("gpu"),
-        cpu_images_per_second=row.get("cpu"),
-        discarded_head=row.get("discarded_head", ""),
-        builder_options=row.get("o", {}),
+        groups=table.groups[shared.groups if row.groups is None else row.groups],
+        licence=row.licence,
+        paper=shared.paper if row.paper is None else row.paper,
+        weights=WeightSource(**(row.weights or usual_weights)),  # type: ignore[arg-type]  # `kind` is one of its words
+        num_classes=row.num_classes,
+        sizes="fixed" if row.fixed else "any",
+        domain=row.domain,
+        imagenet_top1_size=None if row.top1 is None else row.top1_size or row.size,
+        gpu_images_per_second=row.gpu,
+        cpu_images_per_second=row.cpu,
+        discarded_head=row.discarded_head,
+        builder_options=row.builder_options,
     )

@@ -9,7 +9,8 @@ from typing import Literal
 
 from headstart.errors import ModelError, nearest
 from headstart.measures.pareto import front
-from headstart.networks.cards.catalog import CommercialUse, Library, ModelCard
+from headstart.networks.cards.catalog import CommercialUse, ModelCard
+from headstart.networks.cards.table import Library
 
 SortKey = Literal["parameters", "top1", "gmacs", "speed", "gpu_speed", "input_size", "name"]
 
