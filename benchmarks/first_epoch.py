@@ -122,11 +122,13 @@ def _validated(path: Path) -> tuple[dict[str, Any], dict[str, float]]:
 
     rows = pq.read_table(path).to_pylist()
     losses: dict[str, list[float]] = defaultdict(list)
-    right: dict[str, list[bool]] = defaultdict(list)
+    correct: dict[str, list[bool]] = defaultdict(list)
     for row in rows:
         losses[row["epoch"]].append(row["log_loss"])
-        right[row["epoch"]].append(row["right"])
-    accuracies = {name: sum(values) / len(values) for name, values in right.items()}
+        correct[row["epoch"]].append(
+            row["correct"] if "correct" in row else row["right"]
+        )  # versions before named it so
+    accuracies = {name: sum(values) / len(values) for name, values in correct.items()}
     return {name: np.array(values) for name, values in losses.items()}, accuracies
 
 

@@ -43,22 +43,25 @@ def write_trial(
         data=_data(len(test), len(validation), selected_on, fit),
     )
     run.write_predictions([_prediction(index, correct, sure) for index, correct in enumerate(test)])
-    judged = {"probe": validation, **{f"tune/{number}": correct for number, correct in enumerate(epochs, start=1)}}
-    kept = selected or list(judged)[-1]
+    by_candidate = {
+        "probe": validation,
+        **{f"tune/{number}": correct for number, correct in enumerate(epochs, start=1)},
+    }
+    checkpoint = selected or list(by_candidate)[-1]
     rows = [
         {
             "image": f"select/{index}",
             "label": _label(index),
             "epoch": name,
-            "right": bool(correct),
+            "correct": bool(correct),
             "log_loss": 0.1 if correct else 2.0,
-            "kept": name == kept,
+            "selected": name == checkpoint,
         }
-        for name, answers in judged.items()
+        for name, answers in by_candidate.items()
         for index, correct in enumerate(answers)
     ]
     run.write_selection({column: [row[column] for row in rows] for column in rows[0]})
-    run.write_metrics(_metrics(test, judged[kept], kept, len(epochs), seconds))
+    run.write_metrics(_metrics(test, by_candidate[checkpoint], checkpoint, len(epochs), seconds))
     end = TrialEnd("done", accuracy=accuracy, seconds=seconds, peak_memory_bytes=1000, missing=dict(missing or {}))
     comparison.end(trial, end)
     return run

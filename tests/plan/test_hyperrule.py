@@ -10,7 +10,7 @@ from headstart.errors import PlanError
 from headstart.plan.hyperrule import EPOCHS_WITHOUT_COUNT
 from headstart.plan.plan import DataPlan, Plan, TrainPhase
 from headstart.plan.presets import STRATEGIES, Request
-from headstart.training.learning_rates.schedules import rate_at
+from headstart.training.learning_rates.schedules import learning_rate_at
 
 DATA = DataPlan(source="photos")
 
@@ -48,13 +48,13 @@ def test_the_schedule_is_the_published_one_step_by_step(images: int, steps: int)
     taken = phase.epochs * per_epoch
     assert steps <= taken < steps + per_epoch, "whole epochs, at least the steps of the rule"
     for step in range(0, taken, max(1, steps // 1000)):
-        rate = rate_at(
+        rate = learning_rate_at(
             phase.schedule,
             peak=phase.head_lr,
             step=step,
             steps_per_epoch=per_epoch,
             epochs=phase.epochs,
-            select_losses=[],
+            validation_losses=[],
         )
         at = step * steps / taken  # the shape is stretched over the steps that are taken
         near = [published_rate(round(at) + off, images, 0.001) for off in (-2, -1, 0, 1, 2)]

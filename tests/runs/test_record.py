@@ -104,7 +104,7 @@ def test_validation_intervals_count_groups(tmp_path: Path):
     assert read_run(folder).validation_intervals == {}
     names = [f"{patient}/{image}.png" for patient in range(10) for image in range(4)]
     rows = [
-        {"image": name, "epoch": epoch, "right": int(name[0]) < least}
+        {"image": name, "epoch": epoch, "correct": int(name[0]) < least}
         for epoch, least in (("probe", 6), ("tune/1", 8))
         for name in names
     ]

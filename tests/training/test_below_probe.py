@@ -24,9 +24,7 @@ PROBE = candidate("probe", 12, 0.5)
 
 
 def alarm(first: Candidate, significance_level: float = 0.05) -> BelowProbe | None:
-    return below_probe_alarm(
-        PROBE, first, on="held-out 20% of train", significance_level=significance_level, rates=RATES
-    )
+    return below_probe_alarm(PROBE, first, on="held-out 20% of train", significance_level=significance_level, lr=RATES)
 
 
 def test_a_first_epoch_below_the_probe_is_named_with_its_numbers():

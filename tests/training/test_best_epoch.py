@@ -1,4 +1,4 @@
-"""What is kept: the probe unless an epoch is better beyond noise."""
+"""The selected checkpoint: the probe unless an epoch is significantly better."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ PROBE, BETTER, EQUAL = candidate("probe", 20, 0.6), candidate("tune/3", 10, 0.2)
 
 
 @pytest.mark.parametrize(
-    ("probe", "best", "kept", "words"),
+    ("probe", "best", "selected", "words"),
     [
         (PROBE, None, PROBE, "only candidate"),
         (None, EQUAL, EQUAL, "best of the epochs on val"),
-        (PROBE, BETTER, BETTER, "beats the solved probe beyond noise (val: accuracy 0.900 to 0.800"),
-        (PROBE, EQUAL, PROBE, "no epoch beat the solved probe beyond noise"),
+        (PROBE, BETTER, BETTER, "significantly better than the linear probe (val: accuracy 0.900 to 0.800"),
+        (PROBE, EQUAL, PROBE, "no epoch is significantly better than the linear probe"),
     ],
 )
-def test_the_probe_stays_unless_it_is_beaten(probe, best, kept, words: str):
+def test_the_probe_stays_unless_it_is_beaten(probe, best, selected, words: str):
     chosen, why = choose(probe, best, on="val", significance_level=0.05)
-    assert chosen is kept
+    assert chosen is selected
     assert words in why
 
 
@@ -38,5 +38,5 @@ def test_the_noise_level_decides():
 
 
 def test_nothing_to_keep_says_what_to_change():
-    with pytest.raises(RunError, match=r"before one epoch was judged.*lower the learning rate"):
+    with pytest.raises(RunError, match=r"before one epoch was evaluated.*lower the learning rate"):
         choose(None, None, on="val", significance_level=0.05)

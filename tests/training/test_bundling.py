@@ -21,7 +21,7 @@ from headstart.runs.event import Event
 from headstart.runs.observers import Observer
 from headstart.training import stopping
 from headstart.training.best_epoch import Outcome
-from headstart.training.bundling import NO_TIME, interrupted, why_futile
+from headstart.training.bundling import NO_TIME, interrupted, why_it_cannot_improve
 from headstart.training.checkpoint import Candidate, load_state
 from headstart.training.loop import fit
 from headstart.training.probe import probe
@@ -150,7 +150,7 @@ def test_a_budget_that_ends_in_a_long_solve_of_the_head_is_kept(
     monkeypatch.setattr(stopping, "SOLVE_GRACE_SECONDS", -1.0)
     asked = Watch("", "budget")
     asks_while_solving(monkeypatch, asked, solve=1)
-    with pytest.raises(RunError, match=r"before one epoch was judged.*and for the head.*raise --budget"):
+    with pytest.raises(RunError, match=r"before one epoch was evaluated.*and for the head.*raise --budget"):
         go(task, asked)
 
 
@@ -174,7 +174,7 @@ def test_a_budget_that_ends_in_the_fill_of_the_probe_leaves_nothing_to_keep_but_
 ):
     task = made(prepare, tmp_path, "run")
     asked = Watch(PROBE, "budget")
-    with pytest.raises(RunError, match=r"before one epoch was judged.*raise --budget"):
+    with pytest.raises(RunError, match=r"before one epoch was evaluated.*raise --budget"):
         go(task, asked)
     assert ("stopped", {"reason": "budget"}) in asked.events
     again = Watch()
@@ -272,8 +272,8 @@ def candidate(*right: bool) -> Candidate:
 
 
 def test_a_probe_with_a_mistake_is_worth_an_attempt():
-    assert why_futile(candidate(True, False)) == ""
-    assert "all 2 validation images right, so no epoch could make fewer errors (--epochs N" in why_futile(
+    assert why_it_cannot_improve(candidate(True, False)) == ""
+    assert "all 2 validation images right, so no epoch could make fewer errors (--epochs N" in why_it_cannot_improve(
         candidate(True, True)
     )
 

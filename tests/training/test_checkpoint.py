@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from headstart.data.sources.reading import ImageRecord
 from headstart.errors import DiskFullError, RunError
 from headstart.runs.training_events import EpochDone
 from headstart.training import checkpoint
@@ -47,6 +48,23 @@ def test_what_is_saved_comes_back_bit_for_bit(tmp_path: Path):
     assert (loaded.probe.correct == saved.probe.correct).all()
     assert (loaded.probe.losses == saved.probe.losses).all()
     assert loaded.best is None
+
+
+def test_a_checkpoint_of_an_earlier_version_is_read(tmp_path: Path):
+    path = tmp_path / "last.pt"
+    saved = state()
+    saved.progress.validation_losses, saved.progress.l2_penalty = [0.5, 0.4], 0.1
+    record = ImageRecord("a.png", "ant", "train", lambda: b"")
+    saved.validation_predictions.add("probe", [record], np.array([True]), np.array([0.25]))
+    save_state(path, saved)
+    raw = torch.load(path, weights_only=True)
+    raw["judged"] = raw.pop("validation_predictions")
+    raw["progress"]["select_losses"] = raw["progress"].pop("validation_losses")
+    raw["progress"]["strength"] = raw["progress"].pop("l2_penalty")
+    torch.save(raw, path)
+    loaded = load_state(path)
+    assert (loaded.progress.validation_losses, loaded.progress.l2_penalty) == ([0.5, 0.4], 0.1)
+    assert loaded.validation_predictions.images == ("a.png",)
 
 
 def test_nothing_saved_yet_is_none(tmp_path: Path):

@@ -26,7 +26,7 @@ from headstart.runs.events import ActivationsCached, NotCached
 from headstart.runs.observers import Observer
 from headstart.training.activation_source import ActivationSource
 from headstart.training.checkpoint import load_state
-from headstart.training.feeds import PixelFeed, StoredFeed, feed_for, view_number
+from headstart.training.feeds import CachedFeed, PixelFeed, feed_for, view_number
 from headstart.training.learning_rates.param_groups import enter
 from headstart.training.loop import fit
 from headstart.training.probe.probe import PooledSource
@@ -71,7 +71,7 @@ def test_a_step_on_stored_activations_is_a_step_on_pixels(prepare: Callable, tmp
     """Same loss and same gradients, up to the half precision in which activations are kept."""
     task = prepare()
     classifier, phase, images, feed, notes = made(task, tmp_path / "store", unfreeze=unfreeze)
-    assert isinstance(feed, StoredFeed)
+    assert isinstance(feed, CachedFeed)
     assert notes.events["activations_cached"]["views"] == 1
     pixels = PixelFeed(classifier, images, NONE, 0)
     torch.nn.init.normal_(classifier.head.weight, std=0.1)
@@ -92,20 +92,20 @@ def test_a_step_on_stored_activations_is_a_step_on_pixels(prepare: Callable, tmp
     for name, gradient in a.items():
         scale = float(gradient.abs().max())
         assert float((gradient - b[name]).abs().max()) <= 0.05 * scale + 1e-6, name
-    select = [one.select_logits(lambda count: None) for one in (pixels, feed)]
+    select = [one.validation_logits(lambda count: None) for one in (pixels, feed)]
     assert np.abs(select[0] - select[1]).max() <= 0.02 * np.abs(select[0]).max()
 
 
 def test_stored_views_differ_are_seeded_and_moved_through_the_counter(prepare: Callable, tmp_path: Path):
     augmentation = AugmentationPlan(preset="standard", cached_views=2)
     _, _, images, feed, notes = made(prepare(), tmp_path / "store", augmentation=augmentation)
-    assert isinstance(feed, StoredFeed)
+    assert isinstance(feed, CachedFeed)
     assert notes.events["activations_cached"]["views"] == 2
     count = len(images.roles.train)
     rows = feed.training.take(np.arange(2 * count))[0]
     assert not np.allclose(rows[:count], rows[count:])
     assert images.meter.reading().views["augmented"] >= 2 * count
-    feed.select_logits(lambda done: None)
+    feed.validation_logits(lambda done: None)
     assert images.meter.reading().read_bytes > 0
 
 
@@ -131,12 +131,12 @@ def test_a_phase_gets_the_border_and_the_views_that_its_plan_says(prepare: Calla
         "stage5",
         2,
     )
-    assert feed.way == said
+    assert feed.frozen_prefix == said
     assert len(feed.training) == 2 * len(images.roles.train)
     computed = FrozenPrefixPlan(activations="computed")
     feed = made(prepare("other"), tmp_path / "store", frozen_prefix=computed)[3]
     assert isinstance(feed, PixelFeed)
-    assert feed.way == computed
+    assert feed.frozen_prefix == computed
 
 
 @pytest.mark.parametrize("options", [{"batch_norm": "adapt_statistics"}, {"batch_norm": "train"}, {"unfreeze": 8}])
@@ -206,11 +206,11 @@ def test_rows_at_the_same_border_are_found_also_where_the_store_is_full_of_them(
 ):
     augmentation = AugmentationPlan(preset="standard", cached_views=2)
     first = made(prepare("first"), tmp_path / "store", augmentation=augmentation)[3]
-    assert isinstance(first, StoredFeed)
+    assert isinstance(first, CachedFeed)
     write_limit(tmp_path / "store", limit.stored_bytes(tmp_path / "store"))
     monkeypatch.setattr(activations, "outputs_of", lambda *args: pytest.fail("computed again"))
     again = made(prepare("again"), tmp_path / "store", augmentation=augmentation)[3]  # the first still reads
-    assert isinstance(again, StoredFeed)
+    assert isinstance(again, CachedFeed)
     assert len(first.training) == len(again.training)
 
 
@@ -321,6 +321,6 @@ def test_a_trained_head_reads_what_the_probe_stored(
     other = build_classifier(task.choice, kind=kind, num_classes=2, seed=1, input_size=32)
     phase = phase_of(other, unfreeze=0)
     feed = feed_for(phase, ActivationSource(other, images, observer=Notes()), augmentation=NONE, seed=0)
-    assert isinstance(feed, StoredFeed)
+    assert isinstance(feed, CachedFeed)
     (_, tensors), *_ = feed.batches([images.roles.train[:4]], epoch=0)
     assert tensors[0].shape == (4, other.num_features)

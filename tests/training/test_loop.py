@@ -290,7 +290,7 @@ def test_a_rate_that_is_not_the_planned_one_stops_the_run(prepare: Callable, mon
         for group in self.optimizer.param_groups:
             group["lr"] = max(rates.values())
 
-    monkeypatch.setattr(Entered, "set_rate", one_rate_for_all)
+    monkeypatch.setattr(Entered, "set_learning_rates", one_rate_for_all)
     with pytest.raises(RunError, match=r"did not follow the plan in phase tune, epoch 1 \(stem at .* instead of"):
         run_fit(prepare(strategy="discriminative", epochs=1))
 
@@ -354,7 +354,7 @@ def test_naming_the_epochs_tunes_anyway_and_the_probe_stays_unless_beaten(prepar
     _, outcome = run_fit(prepare(epochs=2), observer=rows)
     assert rows.phases[1]["epochs_run"] == 2
     assert outcome.chosen == "probe"
-    assert "no epoch beat the solved probe beyond noise" in outcome.why
+    assert "no epoch is significantly better than the linear probe" in outcome.why
 
 
 def test_a_first_epoch_far_below_the_probe_raises_one_alarm_with_its_numbers(prepare: Callable):
@@ -388,7 +388,7 @@ def test_the_kept_head_is_solved_on_all_of_train(prepare: Callable):
     assert len(roles.training_pool) == len(roles.train) + len(roles.validation)
     features = features_of(classifier, roles.training_pool, task.images.spec)
     labels = task.images.labels(roles.training_pool)
-    expected = solve_logistic(features, labels, 2, l2_penalty=outcome.progress.strength)
+    expected = solve_logistic(features, labels, 2, l2_penalty=outcome.progress.l2_penalty)
     assert np.allclose(classifier.head.weight.detach().numpy(), expected.weight_KF, atol=1e-5)
 
 

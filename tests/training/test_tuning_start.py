@@ -27,7 +27,7 @@ from headstart.training.activation_source import ActivationSource
 from headstart.training.checkpoint import TrainingProgress, copy_of
 from headstart.training.tuning_start import FIRST_VIEW, _view, start_head
 
-STRENGTH = 0.1
+L2_PENALTY = 0.1
 
 
 class Noted(Observer):
@@ -52,7 +52,7 @@ class Task:
         restore(self.classifier.network, self.before)
         noted, phase = Noted(), self.phase.model_copy(update={"head_refit_views": views})
         source = ActivationSource(self.classifier, self.images, observer=noted)
-        start_head(self.plan, phase, progress or TrainingProgress(strength=STRENGTH), source)
+        start_head(self.plan, phase, progress or TrainingProgress(l2_penalty=L2_PENALTY), source)
         return noted.events
 
     def head(self) -> torch.Tensor:
@@ -78,7 +78,7 @@ def test_the_head_is_that_of_plain_and_augmented_views_together(task: Task):
     features, labels = np.concatenate(rows).astype(np.float64), np.tile(task.images.labels(fit), 2)
     z = StandardScaler().fit_transform(features)
     # two columns of a softmax at half the weights say what one column says, at half of its penalty
-    reference = LogisticRegression(C=2 / (len(labels) * STRENGTH), tol=1e-8, max_iter=5000).fit(z, labels)
+    reference = LogisticRegression(C=2 / (len(labels) * L2_PENALTY), tol=1e-8, max_iter=5000).fit(z, labels)
     found = features @ (weight[1] - weight[0])
     expected = z @ reference.coef_[0]
     assert found - found.mean() == pytest.approx(expected - expected.mean(), abs=0.02)
@@ -94,9 +94,9 @@ def test_more_views_give_another_head_and_the_same_ones_the_same(task: Task):
 
 
 def test_the_head_stays_where_there_is_nothing_to_start(task: Task):
-    begun = [TrainingProgress(strength=STRENGTH, **where) for where in ({"epoch": 1}, {"step": 3})]
+    begun = [TrainingProgress(l2_penalty=L2_PENALTY, **where) for where in ({"epoch": 1}, {"step": 3})]
     inside = (*begun, TrainingProgress())
-    for progress, views in ((TrainingProgress(strength=STRENGTH), 0), *((one, 1) for one in inside)):
+    for progress, views in ((TrainingProgress(l2_penalty=L2_PENALTY), 0), *((one, 1) for one in inside)):
         assert task.start(progress, views=views) == []
         assert all(tensor.equal(task.before[name]) for name, tensor in copy_of(task.classifier.network).items())
 

@@ -21,22 +21,22 @@ RECORDS = [ImageRecord(name, "ant" if name < "c" else "bee", "train", lambda: b"
 
 
 def filled() -> ValidationPredictions:
-    judged = ValidationPredictions()
-    judged.add("probe", RECORDS, np.array([True, False, True, True]), np.array([0.1, 2.0, 0.2, 0.3]))
-    judged.add("tune/1", RECORDS, np.array([True, True, True, False]), np.array([0.1, 0.5, 0.2, 1.5]))
-    return judged
+    predictions = ValidationPredictions()
+    predictions.add("probe", RECORDS, np.array([True, False, True, True]), np.array([0.1, 2.0, 0.2, 0.3]))
+    predictions.add("tune/1", RECORDS, np.array([True, True, True, False]), np.array([0.1, 0.5, 0.2, 1.5]))
+    return predictions
 
 
-def rows_of(judged: ValidationPredictions, kept: str) -> list[dict[str, Any]]:
-    columns = {name: column.tolist() for name, column in judged.columns(kept).items()}
+def rows_of(predictions: ValidationPredictions, selected: str) -> list[dict[str, Any]]:
+    columns = {name: column.tolist() for name, column in predictions.columns(selected).items()}
     return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
 
 
 def test_one_row_for_each_image_and_candidate():
     rows = rows_of(filled(), "tune/1")
     assert [(row["image"], row["epoch"]) for row in rows][3:5] == [("d", "probe"), ("a", "tune/1")]
-    assert [row["right"] for row in rows] == [True, False, True, True, True, True, True, False]
-    assert {row["epoch"] for row in rows if row["kept"]} == {"tune/1"}
+    assert [row["correct"] for row in rows] == [True, False, True, True, True, True, True, False]
+    assert {row["epoch"] for row in rows if row["selected"]} == {"tune/1"}
     assert rows[1]["label"] == "ant"
     assert rows[1]["log_loss"] == pytest.approx(2.0)
 
@@ -49,9 +49,9 @@ def test_a_run_writes_them(tmp_path: Path):
         "image": "string",
         "label": "string",
         "epoch": "string",
-        "right": "bool",
+        "correct": "bool",
         "log_loss": "double",
-        "kept": "bool",
+        "selected": "bool",
     }
     assert table.to_pylist() == rows_of(filled(), "tune/1")
 
@@ -61,12 +61,12 @@ def test_many_images_in_many_epochs_are_no_rows_in_memory(tmp_path: Path):
     count, epochs = 10_000, 20
     records = [ImageRecord(f"image {number}", "ant", "train", lambda: b"") for number in range(count)]
     tracemalloc.start()
-    judged = ValidationPredictions()
+    predictions = ValidationPredictions()
     for epoch in range(epochs):
-        judged.add(f"tune/{epoch}", records, np.ones(count, bool), np.zeros(count))
+        predictions.add(f"tune/{epoch}", records, np.ones(count, bool), np.zeros(count))
     before = tracemalloc.get_traced_memory()[0]
     assert before < 10 * count * epochs
-    Run(tmp_path).write_selection(judged.columns("tune/3"))
+    Run(tmp_path).write_selection(predictions.columns("tune/3"))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak - before < 60 * count * epochs
@@ -79,7 +79,7 @@ def test_it_survives_a_checkpoint(tmp_path: Path):
     assert rows_of(ValidationPredictions.from_raw(None), "probe") == []
 
 
-def test_candidates_are_judged_on_the_same_images():
+def test_candidates_are_predictions_on_the_same_images():
     with pytest.raises(ValueError, match="3 images, not on the 4"):
         filled().add("tune/2", RECORDS[:3], np.ones(3, bool), np.ones(3))
 

@@ -86,11 +86,11 @@ def read_trial(run: Run) -> TrialRecord:
     for row in run.table("selection.parquet"):
         by_epoch.setdefault(row["epoch"], []).append(row)
     predictions = {name: _trial_predictions(rows, groups) for name, rows in by_epoch.items()}
-    kept = next((name for name, rows in by_epoch.items() if rows[0]["kept"]), None)
-    if kept is None:
+    selected = next((name for name, rows in by_epoch.items() if rows[0]["selected"]), None)
+    if selected is None:
         raise RunError(f"{run.folder / 'selection.parquet'} does not name the selected checkpoint")
     test_probabilities = {row["image"]: tuple(row["probabilities"]) for row in test_rows}
-    return TrialRecord(metrics, data, test, predictions[kept], predictions, kept, test_probabilities)
+    return TrialRecord(metrics, data, test, predictions[selected], predictions, selected, test_probabilities)
 
 
 def on_images(predictions: TrialPredictions, images: Collection[str]) -> TrialPredictions:
@@ -130,7 +130,7 @@ def _trial_predictions(rows: list[dict[str, Any]], groups: Mapping[str, str]) ->
     return TrialPredictions(
         [row["image"] for row in rows],
         [row["label"] for row in rows],
-        [row["right"] for row in rows],
+        [row["correct"] for row in rows],
         [row["log_loss"] for row in rows],
         _groups_of((row["image"] for row in rows), groups),
     )

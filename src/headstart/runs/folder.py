@@ -8,7 +8,7 @@ events.jsonl          what happened, one JSON object a line
 checkpoints/last.pt   where a resume starts
 metrics.json          the answer of `headstart train --json`
 predictions.parquet   one row an image that reported
-selection.parquet     one row for each image that chooses and each candidate (the probe, every epoch)
+selection.parquet     one row for each validation image and each candidate (the probe, every epoch)
 bundle/               the trained model
 trackers.json         where else the run is written to, if it is (see training.trackers.trackers)
 """
@@ -28,7 +28,7 @@ from headstart.files import FULL_DISK, claim_folder, is_file, is_free, write_ato
 from headstart.machine import environment
 from headstart.plan.plan import Plan
 from headstart.runs.event_lines import LoggedEvent, event_of
-from headstart.runs.upgrade import upgraded_data, upgraded_metrics
+from headstart.runs.upgrade import TABLE_COLUMNS, upgraded_data, upgraded_metrics
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -172,12 +172,12 @@ class Run:
         write_json(self.folder / "metrics.json", dict(metrics))
 
     def write_predictions(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Write predictions.parquet: one row an image that reports."""
+        """Write predictions.parquet: one row a test image."""
         names = list(rows[0]) if rows else []
         self._write_table("predictions.parquet", {name: [row[name] for row in rows] for name in names})
 
     def write_selection(self, columns: Mapping[str, Sequence[Any] | npt.NDArray[Any]]) -> None:
-        """Write selection.parquet: one row for each image that chooses and each candidate, given column by column.
+        """Write selection.parquet: one row for each validation image and each candidate, given column by column.
 
         Images times epochs are many: as rows they would take ten times the memory.
         """
@@ -193,9 +193,11 @@ class Run:
         import pyarrow.parquet as pq
 
         try:
-            rows: list[dict[str, Any]] = pq.read_table(self.folder / name).to_pylist()
+            table = pq.read_table(self.folder / name)
         except (OSError, pa.ArrowInvalid) as error:
             raise RunError(f"{self.folder / name} cannot be read ({str(error).splitlines()[0]})") from error
+        today = table.rename_columns([TABLE_COLUMNS.get(column, column) for column in table.column_names])
+        rows: list[dict[str, Any]] = today.to_pylist()
         return rows
 
     def _write_table(self, name: str, columns: Mapping[str, Sequence[Any] | npt.NDArray[Any]]) -> None:

@@ -17,7 +17,7 @@ from headstart.runs.event_lines import LoggedEvent
 from headstart.runs.events import Resumed, RunStopped
 from headstart.runs.folder import Run
 from headstart.runs.training_events import EpochDone, PhaseDone
-from headstart.runs.upgrade import upgraded_data, upgraded_metrics
+from headstart.runs.upgrade import TABLE_COLUMNS, upgraded_data, upgraded_metrics
 
 RecordValues = Mapping[str, Any]
 _WHOLE = {"expected": "the file as training wrote it", "remedy": "restore it from a copy, or train again"}
@@ -256,15 +256,17 @@ def _validation_intervals(path: Path, data: RecordValues) -> dict[str, tuple[flo
     from headstart.measures.intervals import numbered, share_interval
 
     try:
-        read = pq.read_table(path, columns=["image", "epoch", "right"])
+        columns = pq.read_schema(path).names
+        correct_column = next((name for name in columns if TABLE_COLUMNS.get(name, name) == "correct"), "correct")
+        read = pq.read_table(path, columns=["image", "epoch", correct_column])
     except (OSError, pa.ArrowException):
         return {}  # the report goes without: intervals by images are drawn
-    images, names, right = (np.asarray(read[name]) for name in ("image", "epoch", "right"))
+    images, names, correct = (np.asarray(read[name]) for name in ("image", "epoch", correct_column))
     together = numbered([group_of.get(image, image) for image in images])
     found = {}
     for name in dict.fromkeys(names):
         of_candidate = names == name
-        found[str(name)] = share_interval(right[of_candidate].astype(bool), together[of_candidate])
+        found[str(name)] = share_interval(correct[of_candidate].astype(bool), together[of_candidate])
     return found
 
 

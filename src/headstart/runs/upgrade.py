@@ -77,6 +77,17 @@ def upgraded_epoch(row: Mapping[str, Any]) -> dict[str, Any]:
     return _renamed(row, _EPOCH_FIELDS)
 
 
+def upgraded_checkpoint(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """The content of a checkpoint in today's names; one of today comes back as it is."""
+    progress = _renamed(raw["progress"], {"select_losses": "validation_losses", "strength": "l2_penalty"})
+    rows = {
+        "rows": [upgraded_epoch(row) for row in progress["rows"]],
+        "phases": [upgraded_phase(row) for row in progress["phases"]],
+        "alarms": [upgraded_warning(row) for row in progress["alarms"]],
+    }
+    return {**_renamed(raw, {"judged": "validation_predictions"}), "progress": {**progress, **rows}}
+
+
 def upgraded_phase(row: Mapping[str, Any]) -> dict[str, Any]:
     """A row of the table of phases, as checkpoints and metrics.json have it."""
     values = _renamed(row, _PHASE_FIELDS)
@@ -142,6 +153,9 @@ def upgraded_estimates(raw: Mapping[str, Any] | None) -> dict[str, Any] | None:
     ]
     return {**_renamed(raw, _ESTIMATE_FIELDS), "phases": phases}
 
+
+TABLE_COLUMNS: Mapping[str, str] = {"right": "correct", "kept": "selected"}
+"""Column of selection.parquet -> its name today."""
 
 _ROLES = {"fit": "train", "select": "validation", "report": "test"}
 

@@ -15,13 +15,13 @@ from headstart.runs.observers import Observer
 
 @dataclass(frozen=True)
 class ActivationSource:
-    """What computing activations of a run's images takes; the network must not change while one is used."""
+    """All that computes activations of a run's images; the network must not change while one is used."""
 
     classifier: Classifier
     images: TrainingImages
     """With a store, or without."""
     engine: EngineOption = "auto"
-    """What computes the frozen part."""
+    """Runs the frozen prefix."""
     observer: Observer = field(default_factory=Observer)
     """Receives the progress."""
     after_batch: Callable[[str | None], object] = lambda engine: None

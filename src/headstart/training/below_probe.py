@@ -1,4 +1,4 @@
-"""Tuning against the solved probe it starts from: a first epoch that is worse, and epochs that are not used."""
+"""Warnings of fine-tuning that is worse than the linear probe it starts from, or whose epochs are not used."""
 
 from __future__ import annotations
 
@@ -12,20 +12,19 @@ from headstart.training.checkpoint import Candidate
 
 
 def below_probe_alarm(
-    probe: Candidate, first: Candidate, *, on: str, significance_level: float, rates: Mapping[str, float]
+    probe: Candidate, first: Candidate, *, on: str, significance_level: float, lr: Mapping[str, float]
 ) -> BelowProbe | None:
-    """Warning of a first tuned epoch that is worse than the probe beyond noise, with its numbers; None if it is not.
+    """Warning of a first tuned epoch that is significantly worse than the probe, with its numbers; None if it is not.
 
-    Worse beyond noise is what better beyond noise is when the weights are selected, the other way round: more errors on
-    the same images, and a higher log loss with a one-sided paired p-value below the noise level. Weights that all fail
-    in the same way have no p-value to speak of, but their losses differ from the probe's.
+    The test is the one that selects the checkpoint, the other way round: more errors on the same images, and a higher
+    log loss with a one-sided paired p-value below the significance level.
 
     Args:
-        probe: The solved head on the pretrained features.
+        probe: The linear probe on the pretrained features.
         first: The network after the first tuned epoch, evaluated on the same images.
         on: These images, in words.
         significance_level: 0..1.
-        rates: Layer group -> peak learning rate of the phase.
+        lr: Layer group -> peak learning rate of the phase.
     """
     p_value = probe.p_value_against(first)
     if p_value >= significance_level:
@@ -37,7 +36,7 @@ def below_probe_alarm(
         accuracy=first.accuracy,
         probe_accuracy=probe.accuracy,
         p_value=p_value,
-        lr=dict(rates),
+        lr=dict(lr),
         source=on,
     )
 

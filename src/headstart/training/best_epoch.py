@@ -1,4 +1,4 @@
-"""How training ends: which weights are kept, the solved probe or the best epoch where it is better beyond noise."""
+"""The selected checkpoint: the linear probe, or the best epoch where it is significantly better than the probe."""
 
 from __future__ import annotations
 
@@ -16,48 +16,48 @@ from headstart.training.validation_predictions import ValidationPredictions
 
 @dataclass(frozen=True)
 class Outcome:
-    """How training ended. The classifier holds the chosen weights."""
+    """How training ended. The classifier holds the weights of the selected checkpoint."""
 
     stopped: StopReason | None
     """None when every phase ended by itself."""
     chosen: str
-    """Name of the candidate that was kept: `probe` or `PHASE/EPOCH`."""
+    """Name of the selected checkpoint: `probe` or `PHASE/EPOCH`."""
     why: str
     progress: TrainingProgress
     phases: list[PhaseDone]
-    """One row a phase that began: what was trained, at which rates, why it ended."""
+    """One row a phase that began: what was trained, with which learning rates, why it ended."""
     probe_accuracy: float | None
     """On the validation images or out of fold, 0..1."""
-    chosen_accuracy: float | None
-    judged: ValidationPredictions = field(default_factory=ValidationPredictions)
-    """What every candidate said of the images that choose."""
+    selected_accuracy: float | None
+    validation_predictions: ValidationPredictions = field(default_factory=ValidationPredictions)
+    """Results of every candidate on the validation images."""
     confidences: npt.NDArray[np.float64] | None = None
-    """(N,) probability of the class that the chosen candidate predicted, for the same images; None if unknown."""
+    """(N,) probability of the class that the selected checkpoint predicts, for the same images; None if unknown."""
 
 
 def choose(
     probe: Candidate | None, best: Candidate | None, *, on: str, significance_level: float
 ) -> tuple[Candidate, str]:
-    """The candidate to keep, and the sentence that says why.
+    """The selected checkpoint, and the sentence that says why.
 
     Args:
-        probe: The solved head, where the plan had one.
-        best: The best epoch, where one was judged.
-        on: The images that both were judged on, in words.
+        probe: The linear probe, where the plan had one.
+        best: The best epoch, where one was evaluated.
+        on: The images that both were evaluated on, in words.
         significance_level: The best epoch replaces the probe below this p-value.
 
     Raises:
-        RunError: nothing was ever judged.
+        RunError: nothing was ever evaluated.
     """
     if best is None and probe is None:
         raise RunError(
-            "training ended before one epoch was judged",
+            "training ended before one epoch was evaluated",
             expected="time for the images' features and for the head or an epoch, and a finite loss",
             remedy="raise --budget, or lower the learning rate if the loss stopped being a number",
         )
     if best is None:
         assert probe is not None
-        return probe, "the solved probe is the only candidate"
+        return probe, "the linear probe is the only candidate"
     if probe is None:
         return best, f"best of the epochs on {on}"
     p_value = best.p_value_against(probe)
@@ -66,5 +66,5 @@ def choose(
         f"log loss at its best temperature {best.loss:.3f} to {probe.loss:.3f}, p = {p_value:.2g}"
     )
     if p_value < significance_level:
-        return best, f"beats the solved probe beyond noise ({figures})"
-    return probe, f"no epoch beat the solved probe beyond noise ({figures})"
+        return best, f"significantly better than the linear probe ({figures})"
+    return probe, f"no epoch is significantly better than the linear probe ({figures})"

@@ -1,6 +1,7 @@
-"""How a run ends: by itself, in vain, or because it was asked to; and which weights it ends with.
+"""The end of training: selects a checkpoint, loads its weights, and fits its head once more on all of train.
 
-In the end the best weights go into the network, and its head is fitted once more on all of train where there is time.
+A run ends by itself, because no epoch could improve on the linear probe, or because it was stopped. The last fit of
+the head is left out where the budget is spent.
 """
 
 from __future__ import annotations
@@ -17,11 +18,11 @@ from headstart.training.probe.probe import refit_head
 from headstart.training.stopping import SolveCheck, Stopped, stop_if_requested
 from headstart.training.training import Training
 
-NO_TIME = "; its head was not solved again on all of train, because the budget ran out"
+NO_TIME = "; its head was not fitted again on all of train, because the budget ran out"
 
 
-def why_futile(probe: Candidate) -> str:
-    """Why no epoch could make fewer errors than the solved head, or an empty string."""
+def why_it_cannot_improve(probe: Candidate) -> str:
+    """The reason why no epoch could make fewer errors than the linear probe, or an empty string."""
     if not probe.correct.all():
         return ""
     return (
@@ -31,7 +32,7 @@ def why_futile(probe: Candidate) -> str:
 
 
 def end(training: Training, *, stopped: StopReason | None) -> Outcome:
-    """Load the best weights, and fit the head on all of train where the plan began with a linear probe.
+    """The outcome, with the selected weights loaded and the head fitted on all of train (if the plan has a probe).
 
     That takes the features of all images, which are computed anew for a backbone that was tuned. A signal leaves in the
     middle of it, to go on another time; where the budget is spent, the head stays as it was evaluated.
@@ -54,9 +55,9 @@ def end(training: Training, *, stopped: StopReason | None) -> Outcome:
         why = progress.phases[0].ended
     restore(training.classifier.network, chosen.weights)
     whole = len(images.roles.training_pool) > len(images.roles.train)
-    if progress.strength is not None and (whole or chosen is not state.probe):
+    if progress.l2_penalty is not None and (whole or chosen is not state.probe):
         try:
-            _refit(training, progress.strength)
+            _refit(training, progress.l2_penalty)
         except Stopped as left:
             if left.reason != stopped:
                 observer.noted(RunStopped(left.reason))
@@ -72,19 +73,21 @@ def end(training: Training, *, stopped: StopReason | None) -> Outcome:
         rows,
         state.probe.accuracy if state.probe else None,
         chosen.accuracy,
-        judged=state.judged,
+        validation_predictions=state.validation_predictions,
         confidences=chosen.confidences,
     )
 
 
 def interrupted(progress: TrainingProgress) -> Outcome:
-    """Of a run that a signal ended: everything is saved and nothing chosen."""
+    """The outcome of a run that a signal ended: everything is saved and nothing is selected."""
     return Outcome("signal", "none", "interrupted", progress, [], None, None)
 
 
-def _refit(training: Training, strength: float) -> None:
-    """The head on all of train; unlike in a phase nothing is saved when it is left, because nothing was begun."""
+def _refit(training: Training, l2_penalty: float) -> None:
+    """Fit the head on all of train; when this is interrupted nothing is saved, because it starts anew the next time."""
     leave = partial(stop_if_requested, training.stop)
     phase = next(phase for phase in reversed(training.plan.phases) if isinstance(phase, ProbePhase))
     source = replace(training.source, after_batch=lambda engine: leave())
-    refit_head(source, phase, strength=strength, seed=training.plan.seed, check_stop=SolveCheck(training.stop, leave))
+    refit_head(
+        source, phase, l2_penalty=l2_penalty, seed=training.plan.seed, check_stop=SolveCheck(training.stop, leave)
+    )

@@ -1,4 +1,7 @@
-"""The state of training as one file: all that a resume needs to go on bit for bit, whole or not there at all."""
+"""The checkpoint: the state of training in one file, all that a resume needs to go on bit for bit.
+
+It is written atomically: a crash leaves the last one whole.
+"""
 
 from __future__ import annotations
 
@@ -16,18 +19,18 @@ from headstart.errors import RunError
 from headstart.files import is_file, write_atomically
 from headstart.measures.metrics import paired_p_value
 from headstart.runs.training_events import EpochDone, PhaseDone
-from headstart.runs.upgrade import upgraded_epoch, upgraded_phase, upgraded_warning
+from headstart.runs.upgrade import upgraded_checkpoint
 from headstart.training.validation_predictions import ValidationPredictions
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """Weights that may be kept, and how they did on the validation images."""
+    """A candidate for the selected checkpoint: weights, and their results on the validation images."""
 
     name: str
     """`probe`, or `PHASE/EPOCH` with epochs from 1."""
     correct: npt.NDArray[np.bool_]
-    """(N,) which validation images it has right."""
+    """(N,) which validation images it classifies correctly."""
     losses: npt.NDArray[np.float64]
     """(N,) log loss of each at the temperature that suits the candidate best, in nats."""
     weights: dict[str, Tensor]
@@ -67,11 +70,11 @@ class TrainingProgress:
     images_seen: int = 0
     epoch_seconds: float = 0.0
     """Time spent in the current epoch before an interruption."""
-    select_losses: list[float] = field(default_factory=list)
+    validation_losses: list[float] = field(default_factory=list)
     """After each epoch of the current phase."""
     epochs_without_better: int = 0
-    strength: float | None = None
-    """Penalty of the solved probe."""
+    l2_penalty: float | None = None
+    """L2 penalty of the linear probe."""
     rows: list[EpochDone] = field(default_factory=list)
     """One an epoch: the per-epoch table."""
     phases: list[PhaseDone] = field(default_factory=list)
@@ -90,7 +93,7 @@ class TrainingProgress:
     def start_phase(self, number: int) -> None:
         """Set the counts of a phase to zero."""
         self.phase, self.epoch = number, 0
-        self.select_losses, self.epochs_without_better = [], 0
+        self.validation_losses, self.epochs_without_better = [], 0
         self.start_epoch()
 
 
@@ -104,8 +107,8 @@ class TrainingState:
     probe: Candidate | None
     best: Candidate | None
     """Best trained epoch so far."""
-    judged: ValidationPredictions = field(default_factory=ValidationPredictions)
-    """What every candidate so far said of the images that choose."""
+    validation_predictions: ValidationPredictions = field(default_factory=ValidationPredictions)
+    """Results of every candidate so far on the validation images."""
     taken_up: float = field(default_factory=time.monotonic)
     """`time.monotonic()` when this process began to train from it."""
 
@@ -123,7 +126,7 @@ def save_state(path: Path, state: TrainingState) -> None:
         "optimizer": state.optimizer,
         "probe": _candidate_to_raw(state.probe),
         "best": _candidate_to_raw(state.best),
-        "judged": state.judged.to_raw(),
+        "validation_predictions": state.validation_predictions.to_raw(),
     }
     write_atomically(path, lambda aside: torch.save(raw, aside))
 
@@ -137,7 +140,7 @@ def load_state(path: Path) -> TrainingState | None:
     if not is_file(path):
         return None
     try:
-        raw = torch.load(path, "cpu", weights_only=True)
+        raw = upgraded_checkpoint(torch.load(path, "cpu", weights_only=True))
     except Exception as error:
         raise RunError(f"{path} is damaged ({str(error).splitlines()[0]})", remedy="start the run anew") from error
     return TrainingState(
@@ -146,16 +149,15 @@ def load_state(path: Path) -> TrainingState | None:
         raw["optimizer"],
         _candidate_from_raw(raw["probe"]),
         _candidate_from_raw(raw["best"]),
-        ValidationPredictions.from_raw(raw.get("judged")),
+        ValidationPredictions.from_raw(raw.get("validation_predictions")),
     )
 
 
 def _progress_from_raw(raw: dict[str, Any]) -> TrainingProgress:
-    """As it was saved; rows of an earlier version are read in today's names."""
-    rows = [EpochDone.from_dict(upgraded_epoch(row)) for row in raw["rows"]]
-    phases = [PhaseDone.from_dict(upgraded_phase(row)) for row in raw["phases"]]
-    alarms = [upgraded_warning(row) for row in raw["alarms"]]
-    return TrainingProgress(**{**raw, "rows": rows, "phases": phases, "alarms": alarms})
+    """As it was saved, with typed rows."""
+    rows = [EpochDone.from_dict(row) for row in raw["rows"]]
+    phases = [PhaseDone.from_dict(row) for row in raw["phases"]]
+    return TrainingProgress(**{**raw, "rows": rows, "phases": phases})
 
 
 def trained_seconds(path: Path) -> float:

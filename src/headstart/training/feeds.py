@@ -1,7 +1,8 @@
-"""What a training step is fed with: views of images for the whole network, or stored activations for its last part.
+"""Inputs of training steps: views of images for the whole network, or cached activations for its trainable suffix.
 
-A phase whose first groups rest with pretrained statistics computes them once: each image in a few seeded views, stored
-where the frozen part ends. From then on only what learns is run, in training as in judging the validation images.
+A phase whose first groups are frozen, with pretrained BatchNorm statistics, computes them once: each image in a few
+seeded views, whose activations at the cut point are cached. From then on only the trainable suffix is run, in training
+and in validation passes.
 """
 
 from __future__ import annotations
@@ -39,67 +40,67 @@ from headstart.training.activation_source import ActivationSource
 
 Batch: TypeAlias = tuple[Sequence[ImageRecord], tuple[Tensor, ...]]
 
-SELECT_IMAGES = 256
-"""Stored rows that are judged at once."""
+VALIDATION_ROWS = 256
+"""Cached rows that go through the suffix at once in a validation pass."""
 
 COMPUTED = FrozenPrefixPlan(activations="computed")
-"""Nothing is stored."""
+"""Nothing is cached."""
 
 
 class Feed(Protocol):
-    """Gives the steps of a phase what they compute on."""
+    """The inputs of a phase's steps, and the part of the network that runs on them."""
 
     @property
     def engine(self) -> str | None:
-        """Which engine computed what is stored; None: nothing is."""
+        """The engine that computed the cached activations; None where there are none."""
 
     @property
-    def way(self) -> FrozenPrefixPlan:
-        """What is stored, as a settled plan says it."""
+    def frozen_prefix(self) -> FrozenPrefixPlan:
+        """What is cached, as a resolved plan says it."""
 
     @property
     def channel_jitter(self) -> float:
-        """How far a step may shift the channels of what it is given; 0 for pixels, which vary as views do."""
+        """Magnitude of the shift of channels in a step; 0 for pixels, whose views are augmented already."""
 
     def batches(self, chunks: Sequence[Sequence[ImageRecord]], *, epoch: int) -> Iterator[Batch]:
         """(records, tensors) for each chunk in turn; `epoch` counts over all phases and decides the views."""
 
     @property
     def network(self) -> nn.Module:
-        """What a step runs on the tensors of a batch: the whole network, or its trainable suffix."""
+        """The module that a step runs on the tensors of a batch: the whole network, or its trainable suffix."""
 
-    def select_logits(self, on_images: Callable[[int], object]) -> Singles:
+    def validation_logits(self, on_images: Callable[[int], object]) -> Singles:
         """(N, K) logits of the validation images."""
 
 
 @dataclass(frozen=True)
 class PixelFeed:
-    """Every image is read, varied and run through the whole network in every epoch."""
+    """Augmented views of the images, read anew in every epoch, for the whole network."""
 
     classifier: Classifier
     images: TrainingImages
     augmentation: AugmentationPlan
     seed: int
     engine: str | None = None
-    way: FrozenPrefixPlan = COMPUTED
+    frozen_prefix: FrozenPrefixPlan = COMPUTED
     channel_jitter: float = 0.0
 
     def batches(self, chunks: Sequence[Sequence[ImageRecord]], *, epoch: int) -> Iterator[Batch]:
-        """Views prepared ahead in threads."""
+        """Batches of augmented views, prepared ahead in threads."""
         device = next(self.classifier.network.parameters()).device
         for records, inputs in batches(chunks, self._view(epoch)):
             yield records, (to_tensor(inputs, device),)
 
     def _view(self, epoch: int) -> Callable[[ImageRecord], NetworkInput]:
-        spec, wish = self.images.spec, self.augmentation
+        spec, augmentation = self.images.spec, self.augmentation
 
         def view(record: ImageRecord) -> NetworkInput:
-            if wish.preset == "none":
+            if augmentation.preset == "none":
                 with self.images.meter.view("plain"):
                     return read_view(record, spec)
             rng = view_rng(self.seed, epoch, record.id)
             with self.images.meter.view("augmented"):
-                return augmented_input(record, spec, preset=wish.preset, flip=wish.flip, rng=rng)
+                return augmented_input(record, spec, preset=augmentation.preset, flip=augmentation.flip, rng=rng)
 
         return view
 
@@ -108,33 +109,33 @@ class PixelFeed:
         """The whole network."""
         return self.classifier.network
 
-    def select_logits(self, on_images: Callable[[int], object]) -> Singles:
-        """Of the whole network."""
+    def validation_logits(self, on_images: Callable[[int], object]) -> Singles:
+        """Logits (N, K) of the validation images, from the whole network."""
         return logits_of(self.classifier, self.images.roles.validation, self.images.spec, on_images=on_images)
 
 
 @dataclass(frozen=True)
-class StoredFeed:
-    """Activations at the border of the frozen part, from the store; only the part behind it is run."""
+class CachedFeed:
+    """Cached activations at the cut point, for the trainable suffix."""
 
     classifier: Classifier
     images: TrainingImages
     made: CutNetwork
     training: Reader
     """All training images in the first view, then in the second..."""
-    select: Reader
+    validation: Reader
     views: int
     seed: int
     engine: str | None
     channel_jitter: float = 0.0
 
     @property
-    def way(self) -> FrozenPrefixPlan:
-        """The border, and how many views."""
+    def frozen_prefix(self) -> FrozenPrefixPlan:
+        """The cut point and the number of views."""
         return FrozenPrefixPlan(activations="cached", cut_point=self.made.cut_point, views=self.views)
 
     def batches(self, chunks: Sequence[Sequence[ImageRecord]], *, epoch: int) -> Iterator[Batch]:
-        """One of the stored views of each image, another one in each epoch until all were seen."""
+        """One of the cached views of each image, another one in each epoch until all were used."""
         position = {record.id: index for index, record in enumerate(self.images.roles.train)}
         count = len(position)
         for records in chunks:
@@ -159,23 +160,23 @@ class StoredFeed:
         """The trainable suffix behind the cut point."""
         return self.made.suffix
 
-    def select_logits(self, on_images: Callable[[int], object]) -> Singles:
-        """Of the part behind the border, on the evaluation views."""
+    def validation_logits(self, on_images: Callable[[int], object]) -> Singles:
+        """Logits (N, K) of the validation images, from the suffix on their cached activations."""
         self.classifier.network.eval()
         found = []
-        for start in range(0, len(self.select), SELECT_IMAGES):
-            rows = np.arange(start, min(start + SELECT_IMAGES, len(self.select)))
+        for start in range(0, len(self.validation), VALIDATION_ROWS):
+            rows = np.arange(start, min(start + VALIDATION_ROWS, len(self.validation)))
             with torch.inference_mode():
-                found.append(self.made.suffix(*self._tensors(self.select, rows)).float().cpu().numpy())
+                found.append(self.made.suffix(*self._tensors(self.validation, rows)).float().cpu().numpy())
             on_images(len(rows))
         return np.concatenate(found)
 
 
 def view_number(seed: int, epoch: int, image_id: str, views: int) -> int:
-    """Which of the stored views of an image an epoch sees: a pure function of its arguments.
+    """Number of the cached view of an image that an epoch uses: a pure function of its arguments.
 
-    `views` epochs see all of them, in an order drawn for this image, and the next ones all in another order: with
-    drawing each time anew a third of what was computed would never be seen, and the rest too often.
+    Every `views` epochs use all of them once, in an order drawn for this image; the next ones do so in another order.
+    Independent draws in each epoch would leave about a third of the computed views unused (1/e where they are many).
     """
     tour, turn = divmod(epoch, views)
     digest = hashlib.blake2b(f"{seed}\0{tour}\0{image_id}".encode()).digest()  # 512 bits; the orders of 64 need 296
@@ -194,15 +195,15 @@ def feed_for(
     seed: int,
     made: CutNetwork | None = None,
 ) -> Feed:
-    """Stored activations or pixels, as the phase says.
+    """The feed of a phase: cached activations or pixels, as the phase says.
 
-    Where it says `auto`, activations are stored at the border of its first trained group, if what lies before it rests
-    with pretrained statistics; `RunEstimates.resolve` compares that with the other ways.
+    Where it says `auto`, activations are cached at the cut point before its first trained group, if what lies before is
+    frozen with pretrained statistics; `RunEstimates.resolve` compares that with the alternatives.
 
     Args:
-        phase: Settled.
-        source: Of the frozen activations; its observer is told which way was taken and why.
-        augmentation: What varies between views.
+        phase: Resolved.
+        source: Of the frozen activations; its observer receives what was decided and why.
+        augmentation: Of the views.
         seed: Of the run.
         made: The network cut where the phase says; None: it is cut here.
 
@@ -211,49 +212,51 @@ def feed_for(
     """
     classifier, images, observer = source.classifier, source.images, source.observer
     pixels = PixelFeed(classifier, images, augmentation, seed)
-    wanted = _wanted(phase, classifier, augmentation)
-    if images.store is None or wanted.cut_point is None:
+    planned = _planned_prefix(phase, classifier, augmentation)
+    if images.store is None or planned.cut_point is None:
         _note_without_jitter(augmentation, phase.name, observer)
         return pixels
     try:
-        made = made or cut_at(classifier, wanted.cut_point, size=images.spec.size)
-        kept = source.activations(frozen_part(classifier, made))
-        assert kept is not None
+        made = made or cut_at(classifier, planned.cut_point, size=images.spec.size)
+        activations = source.activations(frozen_part(classifier, made))
+        assert activations is not None
         plain = plain_view(images.spec, images.meter)
         views = [plain]
         if augmentation.preset != "none":
-            numbers, spec, digests, meter = range(wanted.views), images.spec, images.digests, images.meter
+            numbers, spec, digests, meter = range(planned.views), images.spec, images.digests, images.meter
             views = [training_view_of(n, spec, digests, augmentation, seed=seed, meter=meter) for n in numbers]
-        training, select = _filled(kept, source, views, plain)
+        training, validation = _filled(activations, source, views, plain)
     except (
         ModelError,
         DiskFullError,
         NotWritableError,
     ) as error:  # no cut there, or no room: slower, and the same in the end
-        observer.noted(NotCached(wanted.cut_point or "", str(error), phase.name))
+        observer.noted(NotCached(planned.cut_point or "", str(error), phase.name))
         _note_without_jitter(augmentation, phase.name, observer)
         return pixels
-    name = kept.engine_name
+    name = activations.engine_name
     observer.noted(ActivationsCached(phase.name, made.cut_point, len(views), name or "none needed"))
     jitter = augmentation.channel_jitter
-    return StoredFeed(classifier, images, made, training, select, len(views), seed, name, jitter)
+    return CachedFeed(classifier, images, made, training, validation, len(views), seed, name, jitter)
 
 
-def _filled(kept: Activations, source: ActivationSource, views: Sequence[View], plain: View) -> tuple[Reader, Reader]:
-    """(the training images in all views, the validation images in the plain one).
+def _filled(
+    activations: Activations, source: ActivationSource, views: Sequence[View], plain: View
+) -> tuple[Reader, Reader]:
+    """(rows of the training images in all views, rows of the validation images in the plain one), all in the cache.
 
     Raises:
         DiskFullError: they do not fit.
     """
     train, validation, observer = source.images.roles.train, source.images.roles.validation, source.observer
-    if not kept.room_for([(train, views), (validation, [plain])]):
+    if not activations.room_for([(train, views), (validation, [plain])]):
         raise DiskFullError(
-            f"{len(train) * len(views)} views do not fit into the store", remedy="headstart cache --limit"
+            f"{len(train) * len(views)} views do not fit into the activation cache", remedy="headstart cache --limit"
         )
     rows = len(train) * len(views) + len(validation)
-    advance = measured_span(observer, "frozen_part", f"frozen part up to {kept.part.cut_point}", rows)
-    training_rows = kept.reader(train, views, on_images=advance, after_batch=source.after_batch)
-    validation_rows = kept.reader(validation, [plain], on_images=advance, after_batch=source.after_batch)
+    advance = measured_span(observer, "frozen_part", f"frozen part up to {activations.part.cut_point}", rows)
+    training_rows = activations.reader(train, views, on_images=advance, after_batch=source.after_batch)
+    validation_rows = activations.reader(validation, [plain], on_images=advance, after_batch=source.after_batch)
     observer.span_ended("frozen_part")
     return training_rows, validation_rows
 
@@ -263,11 +266,13 @@ def _note_without_jitter(augmentation: AugmentationPlan, phase: str, observer: O
         observer.noted(JitterWithoutEffect(phase, augmentation.channel_jitter))
 
 
-def _wanted(phase: TrainPhase, classifier: Classifier, augmentation: AugmentationPlan) -> FrozenPrefixPlan:
-    """What the phase says; for `auto` the latest border that rests."""
+def _planned_prefix(phase: TrainPhase, classifier: Classifier, augmentation: AugmentationPlan) -> FrozenPrefixPlan:
+    """The frozen prefix of the phase; for `auto` the longest: up to the first trained group."""
     if phase.frozen_prefix != "auto":
         return phase.frozen_prefix
-    border = next((name for name in classifier.group_names if name in phase.lr_by_group), None)
-    if border in (None, classifier.group_names[0]) or phase.batch_norm != "pretrained_statistics":
+    first_trained = next((name for name in classifier.group_names if name in phase.lr_by_group), None)
+    if first_trained in (None, classifier.group_names[0]) or phase.batch_norm != "pretrained_statistics":
         return COMPUTED
-    return FrozenPrefixPlan(activations="cached", cut_point=border, views=views_to_cache(augmentation, phase.epochs))
+    return FrozenPrefixPlan(
+        activations="cached", cut_point=first_trained, views=views_to_cache(augmentation, phase.epochs)
+    )

@@ -1,4 +1,4 @@
-"""What the features of the probe tell of images that belong together though nobody said so: findings while training."""
+"""Findings of images that probably belong together though no group says so, from the features of the linear probe."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from headstart.measures.near_neighbours import (
 from headstart.solvers.rows import RowSource, matrix_of_rows
 
 MOST_TEST_IMAGES = 300
-"""So many test images are compared with the training images."""
+"""This many test images are compared with the training images."""
 LEAST_IMAGES = 30
 _GIVEN = ("val", "test")
 
@@ -30,14 +30,14 @@ _GIVEN = ("val", "test")
 def leak_findings(
     images: TrainingImages, train: RowSource, rows_of: Callable[[Sequence[ImageRecord]], RowSource]
 ) -> list[Finding]:
-    """Warnings where nearest images say that the figures may be too good; of at most MOST_COMPARED training images.
+    """Warnings that the figures may be too good, from nearest neighbours of at most MOST_COMPARED training images.
 
     Near-identical images share a group already; here images of other groups are compared.
 
     Args:
         images: Roles and groups.
         train: Pooled features of the training images, in the order of `images.roles.train`.
-        rows_of: Pooled features of others; asked for test images, where the user gave them.
+        rows_of: Pooled features of others; called for test images, where the user gave them.
     """
     records = images.roles.train
     some = np.arange(min(len(records), MOST_COMPARED)) * len(records) // min(len(records) or 1, MOST_COMPARED)
@@ -47,7 +47,7 @@ def leak_findings(
     features = matrix_of_rows(train.subset(some) if len(some) < len(records) else train)
     inside, which = nearest_others(features, groups)
     findings = []
-    if len(some) == len(records):  # in a sample no file is beside another
+    if len(some) == len(records):  # in a sample no file is next to another
         findings += _of_succession(succession(which, images.labels(records)))
     test = images.roles.test
     if images.roles.test_source in _GIVEN and len(test) >= LEAST_IMAGES:

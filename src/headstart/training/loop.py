@@ -15,10 +15,10 @@ from headstart.plan.plan import ProbePhase
 from headstart.runs.events import RunStopped, StopReason
 from headstart.runs.observers import ALL_EPOCHS
 from headstart.runs.training_events import EpochDone
-from headstart.training.augmentation.batches import vary_batch
+from headstart.training.augmentation.batches import augment_batch
 from headstart.training.augmentation.mixup import batch_loss
 from headstart.training.best_epoch import Outcome
-from headstart.training.bundling import end, interrupted, why_futile
+from headstart.training.bundling import end, interrupted, why_it_cannot_improve
 from headstart.training.checkpoint import Candidate
 from headstart.training.phase import entered_phase
 from headstart.training.probe.probe import fit_probe
@@ -33,7 +33,7 @@ def fit(training: Training) -> Outcome:
 
     Raises:
         FrozenMovedError: something frozen moved.
-        RunError: a group learned at another rate than the planned one, or nothing was ever evaluated.
+        RunError: a group had another learning rate than the planned one, or nothing was ever evaluated.
         DiskFullError: the last checkpoint is whole.
         DataError: an image cannot be read any more.
     """
@@ -52,7 +52,7 @@ def fit(training: Training) -> Outcome:
                 while phase.goes_on():
                     for records, tensors in phase.epoch_batches():
                         phase.set_learning_rates()
-                        varied, mixing = vary_batch(
+                        augmented, mixing = augment_batch(
                             tensors,
                             position=phase.position,
                             mixup_alpha=augmentation.mixup_alpha,
@@ -60,7 +60,7 @@ def fit(training: Training) -> Outcome:
                         )
                         # The feed decides how much of the network a step runs: all of it, or what follows the
                         # cached activations. Networks with auxiliary heads give several logits in training.
-                        outputs = classifier.weighted_logits(phase.feed.network(*varied))
+                        outputs = classifier.weighted_logits(phase.feed.network(*augmented))
                         labels, weights = phase.targets(records)
                         loss = batch_loss(outputs, labels, mixing, label_smoothing=smoothing, weights_B=weights)
                         phase.optimizer.zero_grad(set_to_none=True)
@@ -96,22 +96,26 @@ def fit_probe_phase(training: Training, phase: ProbePhase) -> None:
         check_stop=SolveCheck(training.stop, lambda: training.after_batch(None)),
     )
     training.resolve_engine(fitted.engine)
-    training.progress.strength = fitted.strength
+    training.progress.l2_penalty = fitted.l2_penalty
     training.state.probe = probe = fitted.candidate
-    training.state.judged.add(phase.name, fitted.judged_on, probe.correct, probe.losses)
+    training.state.validation_predictions.add(phase.name, fitted.validation_records, probe.correct, probe.losses)
     seconds = time.monotonic() - started
     row = EpochDone(phase.name, 0, None, fitted.log_loss, probe.accuracy, {}, improved=True, seconds=seconds)
     training.add_epoch_row(row)
     training.end_phase(phase, reason=fitted.summary)
-    _skip_if_futile(training, probe)
+    _skip_what_cannot_improve(training, probe)
     training.save(optimizer=None)
     training.stop_if_requested()
 
 
-def _skip_if_futile(training: Training, probe: Candidate) -> None:
+def _skip_what_cannot_improve(training: Training, probe: Candidate) -> None:
     """End here if no tuned epoch could make fewer errors than the probe."""
     plan, progress = training.plan, training.progress
-    if progress.done or plan.selection.when_cannot_improve == "tune_anyway" or not (why := why_futile(probe)):
+    if (
+        progress.done
+        or plan.selection.when_cannot_improve == "tune_anyway"
+        or not (why := why_it_cannot_improve(probe))
+    ):
         return
     for phase in plan.phases[progress.phase :]:
         training.end_phase(phase, reason=why)

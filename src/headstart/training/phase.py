@@ -22,9 +22,9 @@ from headstart.training.below_probe import below_probe_alarm
 from headstart.training.feeds import Batch, Feed, feed_for
 from headstart.training.guard.drift import MovedCheck
 from headstart.training.guard.frozen import FrozenCheck
-from headstart.training.learning_rates.finder import Rehearsal, find_rates
+from headstart.training.learning_rates.finder import Rehearsal, find_learning_rates
 from headstart.training.learning_rates.param_groups import Entered, enter
-from headstart.training.learning_rates.schedules import rates_at
+from headstart.training.learning_rates.schedules import learning_rates_at
 from headstart.training.probe.probe import candidate_of
 from headstart.training.training import Training
 from headstart.training.tuning_start import start_head
@@ -47,10 +47,10 @@ def entered_phase(training: Training, phase: TrainPhase) -> Iterator[PhaseTraini
     if training.state.optimizer is not None:  # the phase had begun in another process
         entered.optimizer.load_state_dict(training.state.optimizer)
     feed = feed_for(phase, training.source, augmentation=plan.augmentation, seed=plan.seed, made=found.cut)
-    phase = training.resolve_frozen_prefix(phase, feed.way)  # a store that is too full after all changes it
+    phase = training.resolve_frozen_prefix(phase, feed.frozen_prefix)  # a store that is too full after all changes it
     training.resolve_engine(feed.engine)
     if phase.peak_lr == "find":
-        phase = _with_found_rates(training, phase, feed)
+        phase = _with_found_learning_rates(training, phase, feed)
         entered = enter(training.classifier, phase, plan.optimizer)
     training.progress.epoch_seconds += time.monotonic() - started
     current = PhaseTraining(training, phase, entered, feed)
@@ -60,8 +60,8 @@ def entered_phase(training: Training, phase: TrainPhase) -> Iterator[PhaseTraini
         current.close()
 
 
-def _with_found_rates(training: Training, phase: TrainPhase, feed: Feed) -> TrainPhase:
-    """Peak learning rates from range tests; they stand in the plan from then on, and a resume does not search again."""
+def _with_found_learning_rates(training: Training, phase: TrainPhase, feed: Feed) -> TrainPhase:
+    """The phase with peak learning rates from range tests; they are written into the plan, so a resume has them."""
     plan, progress = training.plan, training.progress
     rehearsal = Rehearsal(
         training.classifier,
@@ -78,7 +78,7 @@ def _with_found_rates(training: Training, phase: TrainPhase, feed: Feed) -> Trai
         observer=training.observer,
         stop_if_requested=training.stop_if_requested,
     )
-    found = find_rates(rehearsal)
+    found = find_learning_rates(rehearsal)
     training.observer.noted(found.event())
     return training.resolve_phase(found.phase, found.reasons(f"phases[{progress.phase}]"))
 
@@ -94,7 +94,7 @@ class PhaseTraining:
         self.phase = phase
         self.optimizer = entered.optimizer
         self.feed = feed
-        """What its steps are given."""
+        """Inputs of its steps."""
         self.ended: str | None = None
         """Why the phase is over; None while it is not."""
         self.diverged = False
@@ -140,7 +140,7 @@ class PhaseTraining:
 
     def set_learning_rates(self) -> None:
         """Give every group its learning rate for the next step."""
-        self._entered.set_rate(self._rates(self._progress.step))
+        self._entered.set_learning_rates(self._rates(self._progress.step))
 
     def targets(self, records: Sequence[ImageRecord]) -> tuple[Tensor, Tensor | None]:
         """(B,) class indices of a batch, and (B,) factors of its images' losses; None: all alike."""
@@ -175,16 +175,16 @@ class PhaseTraining:
             training.stop_if_requested()
 
     def check_epoch(self) -> None:
-        """Checks of an epoch: frozen tensors stand, learning rates are the planned ones, every trainable group moved.
+        """Check an epoch: frozen tensors are unchanged, learning rates are the planned ones, trainable groups moved.
 
         Raises:
             FrozenMovedError: something frozen moved.
-            RunError: a group learned at another rate than the planned one.
+            RunError: a group had another learning rate than the planned one.
         """
         progress, phase = self._progress, self.phase
         where = f"phase {phase.name}, epoch {progress.epoch + 1}"
         self._frozen.assert_unmoved(self._entered.frozen(), where=where)
-        self._entered.assert_rates(self._rates(progress.step - 1), where=where)
+        self._entered.assert_learning_rates(self._rates(progress.step - 1), where=where)
         if self._steps_waited > 1:  # behind a head of zeros the first step of all moves nothing but the head
             self._training.raise_alarm(self._moved.alarm(phase.name, progress.epoch + 1, phase.lr_by_group))
         progress.epoch_seconds += time.monotonic() - self._started
@@ -198,30 +198,28 @@ class PhaseTraining:
         training, progress, state = self._training, self._progress, self._training.state
         started, validation = time.monotonic(), training.images.roles.validation
         advance = measured_span(training.observer, "validation_pass", "validation", len(validation))
-        logits = self.feed.select_logits(advance)
+        logits = self.feed.validation_logits(advance)
         if not np.isfinite(logits).all():
             self.diverged = True
             return
         probabilities, labels = softmax(logits.astype(np.float64)), training.images.labels(validation)
         progress.epoch += 1
         candidate = candidate_of(f"{self.phase.name}/{progress.epoch}", probabilities, labels, training.classifier)
-        state.judged.add(candidate.name, validation, candidate.correct, candidate.losses)
+        state.validation_predictions.add(candidate.name, validation, candidate.correct, candidate.losses)
         if state.best is None and state.probe is not None:
             on, noise = training.images.roles.validation_source, training.plan.selection.significance_level
-            rates = self.phase.lr_by_group
-            training.raise_alarm(
-                below_probe_alarm(state.probe, candidate, on=on, significance_level=noise, rates=rates)
-            )
+            lr = self.phase.lr_by_group
+            training.raise_alarm(below_probe_alarm(state.probe, candidate, on=on, significance_level=noise, lr=lr))
         better = state.best is None or candidate.is_better_than(state.best)
         if better:
             state.best = candidate
         progress.epochs_without_better = 0 if better else progress.epochs_without_better + 1
-        progress.select_losses.append(log_loss(probabilities, labels))
+        progress.validation_losses.append(log_loss(probabilities, labels))
         row = EpochDone(
             self.phase.name,
             progress.epoch,
             train_loss=progress.loss_sum / progress.images_seen,
-            validation_loss=progress.select_losses[-1],
+            validation_loss=progress.validation_losses[-1],
             validation_accuracy=candidate.accuracy,
             lr={group["name"]: group["lr"] for group in self.optimizer.param_groups},
             improved=better,
@@ -247,5 +245,5 @@ class PhaseTraining:
 
     def _rates(self, step: int) -> dict[str, float]:
         """Learning rate of every group at a step of the current epoch."""
-        done, losses = self._progress.epoch * self._steps_per_epoch + step, self._progress.select_losses
-        return rates_at(self.phase, step=done, steps_per_epoch=self._steps_per_epoch, select_losses=losses)
+        done, losses = self._progress.epoch * self._steps_per_epoch + step, self._progress.validation_losses
+        return learning_rates_at(self.phase, step=done, steps_per_epoch=self._steps_per_epoch, validation_losses=losses)

@@ -1,6 +1,6 @@
-"""Requests to stop: by a signal or by the clock. The loop looks after every step; nothing is cut in the middle.
+"""Requests to stop: by a signal or by the clock. The loop checks after every step; no step is interrupted.
 
-The solvers of the head look between blocks of rows and iterations, and who computes features after every batch.
+The solvers of the head check between blocks of rows and iterations, and engines after every batch of features.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from headstart.runs.events import StopReason
 HEARD = "stopping after the current step; Ctrl-C once more stops at once"
 
 SOLVE_GRACE_SECONDS = 2.0
-"""A spent budget lets the fit of a head go on for so long: with few images that is all of it, with a result."""
+"""A spent budget lets the fit of a head go on for this long: with few images that is enough for a result."""
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _ONE_REQUEST_SECONDS = 2.0
@@ -43,7 +43,7 @@ class StopRequest:
             budget_seconds: From `started`; None has no limit.
             started: `time.monotonic()` of the command's start; now if None. Earlier by what was spent before, where
                 several processes share the budget.
-            tell: Called with HEARD as soon as a signal comes: a step can take a while, and silence looks like deafness.
+            tell: Called with HEARD as soon as a signal comes, because a step can take a while.
         """
         self._tell = tell
         begun = time.monotonic() if started is None else started
@@ -71,15 +71,15 @@ class StopRequest:
             return
 
         before = {number: signal.getsignal(number) for number in _SIGNALS}
-        asked: list[float] = []
+        requests: list[float] = []
 
         def ask(number: int, frame: FrameType | None) -> None:
             self.signalled()
-            asked.append(time.monotonic())
-            if len(asked) == 1:
+            requests.append(time.monotonic())
+            if len(requests) == 1:
                 with contextlib.suppress(RuntimeError):  # the signal came while a line was being written
                     self._tell(HEARD)
-            if asked[-1] - asked[0] > _ONE_REQUEST_SECONDS:
+            if requests[-1] - requests[0] > _ONE_REQUEST_SECONDS:
                 for each, handler in before.items():
                     signal.signal(each, handler)
                 os.kill(os.getpid(), number)
@@ -102,10 +102,10 @@ class Stopped(Exception):  # noqa: N818 - not an error
 
 
 def stop_if_requested(stop: StopRequest) -> None:
-    """Look whether to stop.
+    """Raise if the run is to stop.
 
     Raises:
-        Stopped: yes.
+        Stopped: the run is to stop.
     """
     if (reason := stop.reason) is not None:
         raise Stopped(reason)
@@ -113,15 +113,15 @@ def stop_if_requested(stop: StopRequest) -> None:
 
 @dataclass
 class SolveCheck:
-    """Asks between the steps of a solve: a signal is heard at once, a spent budget after SOLVE_GRACE_SECONDS of it."""
+    """Check between the steps of a solver: a signal stops it at once, a spent budget after SOLVE_GRACE_SECONDS."""
 
     stop: StopRequest
     leave: Callable[[], object]
-    """Called to look whether to stop, and to raise then."""
+    """Raises where the run is to stop."""
     _began: float | None = None
 
     def __call__(self) -> None:
-        """Look, once it is time."""
+        """Call `leave` once it is time."""
         now = time.monotonic()
         self._began = now if self._began is None else self._began
         if self.stop.reason == "signal" or now - self._began > SOLVE_GRACE_SECONDS:

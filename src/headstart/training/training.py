@@ -37,7 +37,7 @@ class Training:
     observer: Observer = field(default_factory=Observer)
     stop: StopRequest = field(default_factory=StopRequest)
     costs: RunEstimates | None = None
-    """Estimates the phases and decides how each gets what is frozen; None starts from what is remembered."""
+    """Estimates the phases and decides whether their activations are cached; None starts from what is remembered."""
     state: TrainingState = field(init=False)
     """All that a checkpoint holds; read by `take_up`."""
 
@@ -86,16 +86,16 @@ class Training:
         save_state(self.run.checkpoint, self.state)
 
     def stop_if_requested(self) -> None:
-        """Look whether to stop, as long as there are phases left to stop.
+        """Raise if the run is to stop, as long as there are phases left.
 
         Raises:
-            Stopped: yes.
+            Stopped: the run is to stop.
         """
         if not self.progress.done:
             stop_if_requested(self.stop)
 
     def after_batch(self, engine: str | None) -> None:
-        """Called between batches of what a phase computes once, and between steps of a solver: resuming finds the rows.
+        """Called between batches of cached activations and between steps of a solver; a resume finds the rows again.
 
         Raises:
             Stopped: the run was asked to stop; everything is saved.
@@ -116,7 +116,7 @@ class Training:
         return phase
 
     def resolve_frozen_prefix(self, phase: TrainPhase, frozen_part: FrozenPrefixPlan) -> TrainPhase:
-        """Write into the plan how a phase gets what is frozen."""
+        """Write into the plan how a phase gets its frozen activations."""
         if phase.frozen_prefix == frozen_part:
             return phase
         return self.resolve_phase(phase.model_copy(update={"frozen_prefix": frozen_part}))
@@ -142,7 +142,7 @@ class Training:
         self.observer.epoch_done(row)
 
     def raise_alarm(self, alarm: PhaseWarning | None) -> None:
-        """Note what looks wrong, each kind once a phase: it may be right, so the run goes on."""
+        """Note a warning, each kind once a phase: nothing may be wrong, so the run goes on."""
         alarms = self.progress.alarms
         if alarm and not any((one["kind"], one["phase"]) == (alarm.event, alarm.phase) for one in alarms):
             alarms.append(alarm.to_json())
@@ -162,7 +162,7 @@ class Training:
         self.observer.phase_done(row)
 
     def restore_best(self) -> None:
-        """Load the best weights so far: what a later phase starts from when this one strayed from them."""
+        """Load the best weights so far, for a later phase to start from where this one ended with worse ones."""
         best = self.state.best or self.state.probe
         if best is not None:
             restore(self.classifier.network, best.weights)

@@ -1,8 +1,9 @@
-"""The head that tuning starts from: the probe's, solved once more on augmented views beside the plain one.
+"""The head that fine-tuning starts from: the probe's, fitted once more on augmented views together with the plain one.
 
-The probe is solved on one plain view of each image; tuning trains on augmented ones. Where the two differ, the first
-gradients of a head solved on plain views only are the same for all images: AdamW turns them into full steps, the
-features of all images shift together, and plain views, on which everything is evaluated, fall below the probe.
+The probe is fitted on one plain view of each image; fine-tuning trains on augmented ones. Where the two differ, the
+first gradients of a head fitted on plain views only point the same way for all images: AdamW turns them into full
+steps, the features of all images shift together, and accuracy on plain views, on which everything is evaluated, falls
+below that of the probe.
 """
 
 from __future__ import annotations
@@ -25,29 +26,29 @@ from headstart.training.checkpoint import TrainingProgress
 from headstart.training.probe.probe import PooledSource, head_on, write_head
 
 FIRST_VIEW = 64
-"""Number of the first view: those below are what phases store and train on, and the head should not know them."""
+"""Number of the first view: phases cache and train on those below, which the head should not have seen."""
 
 
 class StartTerms(Protocol):
-    """What a plan says that decides the start; a plan is one."""
+    """The part of a plan that decides how fine-tuning starts; a plan is one."""
 
     @property
     def phases(self) -> Sequence[Phase]:
-        """With the one that solved the head."""
+        """With the probe phase that fitted the head."""
 
     @property
     def augmentation(self) -> AugmentationPlan:
-        """What varies between views."""
+        """Of the views."""
 
     @property
     def seed(self) -> int:
-        """Of views and folds."""
+        """Seed of views and folds."""
 
 
 def start_head(plan: StartTerms, phase: TrainPhase, progress: TrainingProgress, source: ActivationSource) -> None:
     """Fit the head on the plain view and `phase.head_refit_views` augmented views of each training image, and write it.
 
-    Does nothing where the phase has begun already, wants no such views, or no linear probe was fitted before. What
+    Does nothing where the phase has begun already, has no such views, or no linear probe was fitted before. What
     `source.after_batch` raises ends the work with the head as it was.
 
     Args:
@@ -56,10 +57,10 @@ def start_head(plan: StartTerms, phase: TrainPhase, progress: TrainingProgress, 
         progress: Where training stands; holds the probe's L2 penalty.
         source: The head of its classifier is changed in place; the features of its training images are computed.
     """
-    if not phase.head_refit_views or progress.epoch or progress.step or progress.strength is None:
+    if not phase.head_refit_views or progress.epoch or progress.step or progress.l2_penalty is None:
         return
     classifier, images = source.classifier, source.images
-    solved = next(one for one in plan.phases if isinstance(one, ProbePhase))
+    probe_phase = next(one for one in plan.phases if isinstance(one, ProbePhase))
     pooled = PooledSource(source)
     records = images.roles.train
     rows = [pooled.rows(records, what="features of train")]
@@ -70,9 +71,9 @@ def start_head(plan: StartTerms, phase: TrainPhase, progress: TrainingProgress, 
     head = head_on(
         ChainedRows(rows),
         repeated,
-        solved,
+        probe_phase,
         images,
-        strength=progress.strength,
+        l2_penalty=progress.l2_penalty,
         seed=plan.seed,
         check_stop=lambda: source.after_batch(None),
     )
@@ -81,13 +82,13 @@ def start_head(plan: StartTerms, phase: TrainPhase, progress: TrainingProgress, 
 
 
 def _view(plan: StartTerms, images: TrainingImages, number: int) -> View:
-    """An augmented view; where the files' hashes are known it follows from them, as the store wants it."""
-    wish, spec, digests = plan.augmentation, images.spec, images.digests
+    """An augmented view; where the files' hashes are known it follows from them, as the activation cache requires."""
+    augmentation, spec, digests = plan.augmentation, images.spec, images.digests
 
     def prepare(record: ImageRecord) -> NetworkInput:
         of = digests[record.id].hex() if record.id in digests else record.id
         rng = view_rng(plan.seed, 0, of, number)
         with images.meter.view("augmented"):
-            return augmented_input(record, spec, preset=wish.preset, flip=wish.flip, rng=rng)
+            return augmented_input(record, spec, preset=augmentation.preset, flip=augmentation.flip, rng=rng)
 
-    return View(random_view(plan.seed, number), views_drawn_from(wish), prepare)
+    return View(random_view(plan.seed, number), views_drawn_from(augmentation), prepare)

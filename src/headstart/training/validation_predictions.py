@@ -1,4 +1,4 @@
-"""Which validation images each candidate got right, so that runs can be compared image by image; rows of phases."""
+"""Results of each candidate on every validation image, so that runs can be compared by paired tests; rows of phases."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from headstart.runs.training_events import EpochDone, PhaseDone
 
 
 def phase_row(phase: ProbePhase | TrainPhase, rows: Sequence[EpochDone], *, head: str, reason: str) -> PhaseDone:
-    """One row of the table of phases: what was trained, with which peak learning rates, for how long, why it ended.
+    """Row of the table of phases: what was trained, with which peak learning rates, for how long, why it ended.
 
     Args:
         phase: Which one.
@@ -45,10 +45,10 @@ class ValidationPredictions:
     """The validation images, and each candidate's results on them, in the order of the validation passes."""
 
     images: tuple[str, ...] = ()
-    """Ids; the validation images, or those judged out of fold."""
+    """Ids of the validation images, or of the training images that were predicted out-of-fold."""
     labels: tuple[str, ...] = ()
     correct: dict[str, npt.NDArray[np.bool_]] = field(default_factory=dict)
-    """Name of a candidate (`probe` or `PHASE/EPOCH`) -> (N,) which images it has right."""
+    """Name of a candidate (`probe` or `PHASE/EPOCH`) -> (N,) which images it classifies correctly."""
     losses: dict[str, npt.NDArray[np.float32]] = field(default_factory=dict)
     """The same -> (N,) log loss of each at the temperature that suits the candidate, in nats."""
 
@@ -59,38 +59,40 @@ class ValidationPredictions:
         correct: npt.NDArray[np.bool_],
         losses: npt.NDArray[np.float64],
     ) -> None:
-        """Remember a candidate; all candidates of a run are judged on the same images.
+        """Remember a candidate; all candidates of a run are evaluated on the same images.
 
         Raises:
-            ValueError: other images than before, or not one answer for each.
+            ValueError: other images than before, or not one prediction for each.
         """
         images = tuple(record.id for record in records)
         if len(correct) != len(images) or (self.images and images != self.images):
-            raise ValueError(f"{name} was judged on {len(correct)} images, not on the {len(self.images)} of the others")
+            raise ValueError(
+                f"{name} was evaluated on {len(correct)} images, not on the {len(self.images)} of the others"
+            )
         if not self.images:
             self.images, self.labels = images, tuple(record.label for record in records)
         self.correct[name], self.losses[name] = correct, losses.astype(np.float32)
 
-    def columns(self, kept: str) -> dict[str, npt.NDArray[Any]]:
-        """image, label, epoch, right, log_loss, kept: one entry for each image and candidate; names are shared.
+    def columns(self, selected: str) -> dict[str, npt.NDArray[Any]]:
+        """Columns image, label, epoch, correct, log_loss and selected, with one entry for each image and candidate.
 
         Args:
-            kept: Name of the candidate that was.
+            selected: Name of the selected candidate.
         """
         count, names = len(self.images), list(self.correct)
         image, label = (np.array(one, object) for one in (self.images, self.labels))
-        right, loss = (list(one.values()) for one in (self.correct, self.losses))
+        correct, loss = (list(one.values()) for one in (self.correct, self.losses))
         return {
             "image": np.tile(image, len(names)),
             "label": np.tile(label, len(names)),
             "epoch": np.repeat(np.array(names, object), count),
-            "right": np.concatenate([np.empty(0, np.bool_), *right]),
+            "correct": np.concatenate([np.empty(0, np.bool_), *correct]),
             "log_loss": np.concatenate([np.empty(0, np.float32), *loss]).astype(np.float64),
-            "kept": np.repeat(np.array([name == kept for name in names], np.bool_), count),
+            "selected": np.repeat(np.array([name == selected for name in names], np.bool_), count),
         }
 
     def to_raw(self) -> dict[str, Any]:
-        """What a checkpoint keeps."""
+        """For the checkpoint."""
         return {
             "images": list(self.images),
             "labels": list(self.labels),
@@ -100,7 +102,7 @@ class ValidationPredictions:
 
     @classmethod
     def from_raw(cls, raw: dict[str, Any] | None) -> ValidationPredictions:
-        """What `to_raw` kept; nothing from a checkpoint that is older than this record."""
+        """From `to_raw`; empty where a checkpoint is older than this record."""
         if raw is None:
             return cls()
         correct = {name: tensor.numpy() for name, tensor in raw["correct"].items()}

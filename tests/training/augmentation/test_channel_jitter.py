@@ -18,7 +18,7 @@ from headstart.runs.observers import Observer
 from headstart.training.activation_source import ActivationSource
 from headstart.training.augmentation.channel_jitter import jitter_channels
 from headstart.training.checkpoint import load_state
-from headstart.training.feeds import StoredFeed, feed_for
+from headstart.training.feeds import CachedFeed, feed_for
 from headstart.training.loop import fit
 from headstart.training.stopping import StopRequest
 from headstart.training.training import Training
@@ -33,30 +33,30 @@ def tensor_of(kind: str, seed: int = 0) -> torch.Tensor:
     return torch.randn(SHAPES[kind], generator=generator) * scale + scale
 
 
-def shifted(x: torch.Tensor, strength: float, seed: int) -> torch.Tensor:
-    (found,) = jitter_channels((x,), strength=strength, seed=seed)
+def shifted(x: torch.Tensor, magnitude: float, seed: int) -> torch.Tensor:
+    (found,) = jitter_channels((x,), magnitude=magnitude, seed=seed)
     return found
 
 
 def test_at_zero_the_tensors_are_the_same_objects():
     tensors = (tensor_of("maps"), tensor_of("tokens"))
-    assert jitter_channels(tensors, strength=0.0, seed=1) is tensors
+    assert jitter_channels(tensors, magnitude=0.0, seed=1) is tensors
 
 
 @settings(max_examples=30, deadline=None)
-@given(kind=st.sampled_from(list(SHAPES)), strength=st.floats(0.01, 1.0), seed=st.integers(0, 2**40))
+@given(kind=st.sampled_from(list(SHAPES)), magnitude=st.floats(0.01, 1.0), seed=st.integers(0, 2**40))
 def test_each_channel_of_each_image_is_shifted_as_one_and_never_further_than_said(
-    kind: str, strength: float, seed: int
+    kind: str, magnitude: float, seed: int
 ):
     x = tensor_of(kind)
-    shift = (shifted(x, strength, seed) - x).movedim(CHANNELS[kind], 1).flatten(2) if x.ndim > 2 else None
+    shift = (shifted(x, magnitude, seed) - x).movedim(CHANNELS[kind], 1).flatten(2) if x.ndim > 2 else None
     if shift is None:
-        shift = (shifted(x, strength, seed) - x)[:, :, None]
+        shift = (shifted(x, magnitude, seed) - x)[:, :, None]
     deviation = x.double().flatten(1).std(dim=1, correction=0).float()
     assert shift.shape[:2] == (4, 6)
     rounding = 1e-5 * float(x.abs().max())
     assert float((shift - shift[:, :, :1]).abs().max()) <= rounding, "one shift for all positions"
-    assert (shift.abs().amax((1, 2)) <= strength * deviation + rounding).all()
+    assert (shift.abs().amax((1, 2)) <= magnitude * deviation + rounding).all()
 
 
 def test_a_draw_is_a_pure_function_of_its_seed_and_leaves_the_generators_alone():
@@ -80,7 +80,7 @@ def test_on_average_nothing_changes_and_the_spread_is_that_of_the_uniform_distri
 
 def test_draws_of_images_channels_and_tensors_differ_and_an_image_does_not_depend_on_the_others():
     x = tensor_of("vectors")
-    first, second = jitter_channels((x, x), strength=1.0, seed=0)
+    first, second = jitter_channels((x, x), magnitude=1.0, seed=0)
     units = ((first - x) / x.flatten(1).std(dim=1, correction=0)[:, None]).flatten()
     assert len({round(float(u), 4) for u in units}) == 24
     assert not torch.equal(first, second)
@@ -147,7 +147,7 @@ def test_without_a_store_it_is_said_that_it_has_no_effect(prepare: Callable, tmp
     phase = task.plan.phases[1]
     arguments: dict = {"augmentation": JITTER, "seed": 0}
     stored = feed_for(phase, ActivationSource(task.classifier(), task.images, observer=notes), **arguments)
-    assert isinstance(stored, StoredFeed)
+    assert isinstance(stored, CachedFeed)
     assert (stored.channel_jitter, notes.events.get("jitter_without_effect")) == (0.3, None)
     pixels = feed_for(
         phase, ActivationSource(task.classifier(), replace(task.images, store=None), observer=notes), **arguments

@@ -23,7 +23,7 @@ from headstart.runs.observers import Observer
 from headstart.training.activation_source import ActivationSource
 from headstart.training.feeds import PixelFeed, feed_for
 from headstart.training.learning_rates import finder
-from headstart.training.learning_rates.finder import FoundRates, Rehearsal, find_rates, with_factors
+from headstart.training.learning_rates.finder import FoundLearningRates, Rehearsal, find_learning_rates, with_scaled_lr
 from headstart.training.learning_rates.param_groups import enter
 from headstart.training.loop import fit
 from headstart.training.probe.probe import fit_probe
@@ -94,7 +94,7 @@ def task(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
     folder = make_images(tmp_path_factory.mktemp("finder") / "images")
     task = Prepared(folder, folder.parent / "run", strategy="full", epochs=1)
     # 3e-3 and 3e-4, whatever the preset has: far enough apart to tell the two, and near enough to be found at once.
-    tune = with_factors(task.plan.phases[1], {"head": 15.0, "backbone": 1.5})
+    tune = with_scaled_lr(task.plan.phases[1], {"head": 15.0, "backbone": 1.5})
     task.plan = task.plan.model_copy(update={"phases": (task.plan.phases[0], tune)})
     return task
 
@@ -105,18 +105,18 @@ def head_solved(task: Prepared) -> Classifier:
 
 
 @pytest.fixture(scope="module")
-def found(task: Prepared, head_solved: Classifier) -> FoundRates:
-    return find_rates(rehearsal(task, head_solved))
+def found(task: Prepared, head_solved: Classifier) -> FoundLearningRates:
+    return find_learning_rates(rehearsal(task, head_solved))
 
 
 def everything(classifier: Classifier) -> dict[str, torch.Tensor]:
     return {name: tensor.detach().clone() for name, tensor in named_tensors(classifier.network)}
 
 
-def test_the_head_is_tested_alone_and_then_the_backbone_beside_it(found: FoundRates):
+def test_the_head_is_tested_alone_and_then_the_backbone_beside_it(found: FoundLearningRates):
     head, backbone = found.tests
-    assert (head.varied, head.groups) == ("head", ("head",))
-    assert (backbone.varied, backbone.groups) == ("backbone", tuple(found.planned)[:-1])
+    assert (head.tested, head.groups) == ("head", ("head",))
+    assert (backbone.tested, backbone.groups) == ("backbone", tuple(found.planned)[:-1])
     for test in found.tests:
         first = test.points[0]
         assert first.factor == 0.01
@@ -125,7 +125,7 @@ def test_the_head_is_tested_alone_and_then_the_backbone_beside_it(found: FoundRa
     assert head.points[0].baseline != backbone.points[-1].baseline
 
 
-def test_high_enough_a_rate_destroys_what_the_backbone_knows(found: FoundRates):
+def test_high_enough_a_rate_destroys_what_the_backbone_knows(found: FoundLearningRates):
     backbone = found.tests[1]
     worst = max(point.loss - point.baseline for point in backbone.points)
     assert not worst < 1.0, "or no number at all"
@@ -142,7 +142,7 @@ def test_nothing_of_the_search_stays(task: Prepared, policy: str, monkeypatch: p
     moved = []
     made = rehearsal(task, classifier, phase=task.plan.phases[-1].model_copy(update={"batch_norm": policy}))
     watched = replace(made, stop_if_requested=lambda: moved.append(everything(classifier)))
-    find_rates(watched)
+    find_learning_rates(watched)
     assert any(not torch.equal(moved[-1][name], before[name]) for name in before), "something was learned in between"
     assert all(torch.equal(tensor, before[name]) for name, tensor in everything(classifier).items())
     assert all(parameter.grad is None for parameter in classifier.network.parameters())
@@ -160,7 +160,7 @@ def test_each_test_moves_only_what_it_varies(task: Prepared, monkeypatch: pytest
         heads.append(any(name.startswith("classifier") for name in moved))
         bodies.append(any(not name.startswith("classifier") for name in moved))
 
-    find_rates(rehearsal(task, classifier, stop_if_requested=look))
+    find_learning_rates(rehearsal(task, classifier, stop_if_requested=look))
     assert heads == [False] * 4 + [True] * (len(heads) - 4), "all but the first batches without learning"
     at_first = bodies.index(True)
     assert at_first >= 4 + 2 + 4, "the test of the head, and its baseline of the second"
@@ -177,19 +177,19 @@ def test_a_search_is_left_with_the_network_put_back(task: Prepared, monkeypatch:
             raise Leave
 
     with pytest.raises(Leave):
-        find_rates(rehearsal(task, classifier, stop_if_requested=leave))
+        find_learning_rates(rehearsal(task, classifier, stop_if_requested=leave))
     assert all(torch.equal(tensor, before[name]) for name, tensor in everything(classifier).items())
 
 
 @pytest.mark.slow
 def test_a_plan_that_is_a_hundred_times_off_finds_nearly_the_same(
-    task: Prepared, head_solved: Classifier, found: FoundRates
+    task: Prepared, head_solved: Classifier, found: FoundLearningRates
 ):
     """On real steps: what is found depends on the network and the images, not on what was planned."""
     phase = task.plan.phases[-1]
     assert isinstance(phase, TrainPhase)
-    planned = with_factors(phase, {"backbone": 0.01})
-    low = find_rates(rehearsal(task, head_solved, phase=planned))
+    planned = with_scaled_lr(phase, {"backbone": 0.01})
+    low = find_learning_rates(rehearsal(task, head_solved, phase=planned))
     assert low.phase.lr_by_group["head"] == found.phase.lr_by_group["head"], "the first test is the same"
     ratio = low.phase.lr_by_group["stage7"] / found.phase.lr_by_group["stage7"]
     assert 0.2 < ratio < 5, "it was planned at a hundredth"
@@ -197,15 +197,15 @@ def test_a_plan_that_is_a_hundred_times_off_finds_nearly_the_same(
 
 def test_random_weights_are_tested_in_one(task: Prepared, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(finder, "points_for", lambda steps: 3)
-    made = find_rates(rehearsal(task, task.classifier(), weights="random"))
-    assert [(test.varied, test.groups) for test in made.tests] == [("all", tuple(made.planned))]
+    made = find_learning_rates(rehearsal(task, task.classifier(), weights="random"))
+    assert [(test.tested, test.groups) for test in made.tests] == [("all", tuple(made.planned))]
 
 
 def test_a_head_that_learns_alone_is_tested_alone(task: Prepared, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(finder, "points_for", lambda steps: 3)
     phase = task.plan.phases[-1].model_copy(update={"unfreeze": 0, "lr_by_group": {"head": 1e-3}})
-    made = find_rates(rehearsal(task, task.classifier(), phase=phase))
-    assert [test.varied for test in made.tests] == ["head"]
+    made = find_learning_rates(rehearsal(task, task.classifier(), phase=phase))
+    assert [test.tested for test in made.tests] == ["head"]
     assert set(made.phase.lr_by_group) == {"head"}
 
 
@@ -226,15 +226,15 @@ def test_stored_activations_feed_a_search_as_they_feed_the_phase(
     augmentation = task.plan.augmentation
     feed = feed_for(phase, ActivationSource(classifier, images), augmentation=augmentation, seed=0)
     before = everything(classifier)
-    made = find_rates(rehearsal(task, classifier, phase=phase, feed=feed, images=images))
-    assert feed.way == way
+    made = find_learning_rates(rehearsal(task, classifier, phase=phase, feed=feed, images=images))
+    assert feed.frozen_prefix == way
     assert [len(test.points) % 3 for test in made.tests] == [0, 0]
     assert all(torch.equal(tensor, before[name]) for name, tensor in everything(classifier).items())
 
 
 def test_a_batch_of_one_image_has_a_noise_too(task: Prepared, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(finder, "points_for", lambda steps: 3)
-    made = find_rates(rehearsal(task, task.classifier(), batch_size=1))
+    made = find_learning_rates(rehearsal(task, task.classifier(), batch_size=1))
     point = made.tests[0].points[0]
     assert point.noise == pytest.approx(abs(point.loss - point.baseline))
 
@@ -256,7 +256,7 @@ def settled(rule: LrRule, **rates: float) -> TrainPhase:
 
 
 def test_a_ladder_keeps_its_shape_and_is_listed():
-    made = with_factors(settled(LrRule(rule="by_depth"), **LADDER), {"head": 0.5, "backbone": 4.0})
+    made = with_scaled_lr(settled(LrRule(rule="by_depth"), **LADDER), {"head": 0.5, "backbone": 4.0})
     assert made.lr_by_group == {"stem": 4e-6, "layer4": 2e-4, "head": 5e-4}
     assert (made.head_lr, made.peak_lr) == (5e-4, "found")
     assert made.backbone_lr == LrRule(rule="by_group", groups={"stem": 4e-6, "layer4": 2e-4})
@@ -265,25 +265,25 @@ def test_a_ladder_keeps_its_shape_and_is_listed():
 def test_rates_of_a_rule_that_has_a_top_follow_it():
     rates = {f"stage{i}": 1e-3 * 0.75 ** (3 - i) for i in range(1, 4)}
     rule = LrRule(rule="layer_decay", lr=1e-3, decay=0.75)
-    made = with_factors(settled(rule, **rates, head=3e-3), {"head": None, "backbone": 0.3})
+    made = with_scaled_lr(settled(rule, **rates, head=3e-3), {"head": None, "backbone": 0.3})
     assert made.backbone_lr == LrRule(rule="layer_decay", lr=3e-4, decay=0.75)
     assert made.lr_by_group["stage1"] == pytest.approx(3e-4 * 0.75**2)
     assert made.lr_by_group["head"] == 3e-3
 
 
 def test_one_factor_for_all():
-    made = with_factors(settled(LrRule(lr=1e-3), stem=1e-3, head=1e-3), {"all": 2.5})
+    made = with_scaled_lr(settled(LrRule(lr=1e-3), stem=1e-3, head=1e-3), {"all": 2.5})
     assert made.lr_by_group == {"stem": 2.5e-3, "head": 2.5e-3}
 
 
 def test_no_rate_goes_above_one_and_the_ladder_stays_a_ladder():
-    made = with_factors(settled(LrRule(rule="by_depth"), stem=0.01, layer4=0.5, head=0.3), {"all": 20.0})
+    made = with_scaled_lr(settled(LrRule(rule="by_depth"), stem=0.01, layer4=0.5, head=0.3), {"all": 20.0})
     assert made.lr_by_group == {"stem": 0.02, "layer4": 1.0, "head": 1.0}
 
 
 def test_where_nothing_was_found_the_plan_stays():
     phase = settled(LrRule(rule="by_depth"), **LADDER)
-    made = with_factors(phase, {"head": None, "backbone": None})
+    made = with_scaled_lr(phase, {"head": None, "backbone": None})
     assert made == phase.model_copy(update={"peak_lr": "planned"})
 
 
@@ -322,7 +322,9 @@ def test_the_settled_plan_holds_what_was_found_and_why(searched: tuple[Path, Pre
     assert (phase.head_lr, phase.backbone_lr.lr) == (event["lr"]["head"], event["lr"]["stage7"])
     assert "range test (Smith 2017)" in plan.reasons["phases[1].head_lr"]
     assert "range test (Smith 2017)" in plan.reasons["phases[1].backbone_lr"]
-    assert notes.work.index("tune: rates of the head") < notes.work.index("tune: rates of the backbone")
+    assert notes.work.index("tune: learning rates of the head") < notes.work.index(
+        "tune: learning rates of the backbone"
+    )
     assert all(len(row) == 4 for test in event["tests"] for row in test["points"])
     learned = sum(len(test["points"]) for test in event["tests"])
     assert event["steps"] >= 2 * (POINTS + 1) + learned, "those without learning too"
@@ -357,5 +359,5 @@ def test_a_search_that_was_interrupted_begins_anew_and_finds_the_same(
 
 def test_what_is_no_number_is_none_in_the_event(task: Prepared):
     point = finder._point(1.0, np.array([math.inf, 1.0]), np.array([1.0, 1.0]))
-    test = finder.RateTest("head", ("head",), (point,), finder.suggest([point], guess=1.0, varied="head"))
+    test = finder.LearningRateTest("head", ("head",), (point,), finder.suggest([point], guess=1.0, tested="head"))
     assert test.record().points == ((1.0, None, 1.0, None),)

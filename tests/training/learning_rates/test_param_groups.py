@@ -18,7 +18,7 @@ from headstart.networks.groups.layers import LayerGroup
 from headstart.plan.plan import DataPlan, OptimizerPlan, Plan, Schedule, TrainPhase
 from headstart.plan.presets import STRATEGIES, Request
 from headstart.training.learning_rates.param_groups import Entered, enter
-from headstart.training.learning_rates.schedules import rate_at
+from headstart.training.learning_rates.schedules import learning_rate_at
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def test_exactly_the_named_groups_learn_each_at_its_own_rate(classifier: Classif
 
 def test_set_rate_reaches_every_group(classifier: Classifier):
     entered = enter(classifier, phase({"layer4": 1e-4, "head": 1e-3}), OptimizerPlan())
-    entered.set_rate({"layer4": 3e-5, "head": 2e-4})
+    entered.set_learning_rates({"layer4": 3e-5, "head": 2e-4})
     assert [g["lr"] for g in entered.optimizer.param_groups] == [3e-5, 2e-4]
 
 
@@ -146,21 +146,21 @@ def test_every_group_moves_at_its_planned_rate_under_every_schedule(rates: str, 
     x = torch.randn(8, 4, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     for step in range(STEPS * EPOCHS):
         planned = {
-            group: rate_at(
+            group: learning_rate_at(
                 phase.schedule,
                 peak=peak,
                 step=step,
                 steps_per_epoch=STEPS,
                 epochs=EPOCHS,
-                select_losses=[1.0] * (step // STEPS),
+                validation_losses=[1.0] * (step // STEPS),
             )
             for group, peak in phase.lr_by_group.items()
         }
-        entered.set_rate(planned)
+        entered.set_learning_rates(planned)
         measured = measured_rates(classifier.network, entered.optimizer, x)
         expected = [phase.head_lr * share * shape(step / (STEPS * EPOCHS)) for share in SHARES[rates]]
         assert [measured[group] for group in reversed(NAMES)] == pytest.approx(expected, rel=1e-5), step
-        entered.assert_rates(planned, where="here")
+        entered.assert_learning_rates(planned, where="here")
 
 
 def measured_rates(network: Tiny, optimizer: torch.optim.Optimizer, x: torch.Tensor) -> dict[str, float]:
@@ -191,10 +191,10 @@ def entered_tiny() -> Entered:
 def test_another_rate_than_the_planned_one_stops_the_run():
     entered = entered_tiny()
     planned = dict(entered.phase.lr_by_group)
-    entered.assert_rates(planned, where="phase tune, epoch 1")
+    entered.assert_learning_rates(planned, where="phase tune, epoch 1")
     entered.optimizer.param_groups[2]["lr"] *= 2
     with pytest.raises(RunError, match=r"did not follow the plan in phase tune, epoch 1 \(two at .* instead of"):
-        entered.assert_rates(planned, where="phase tune, epoch 1")
+        entered.assert_learning_rates(planned, where="phase tune, epoch 1")
 
 
 def test_a_factor_beside_the_rate_stops_the_run():
@@ -202,18 +202,18 @@ def test_a_factor_beside_the_rate_stops_the_run():
     entered = entered_tiny()
     entered.optimizer.param_groups[0]["lr_scale"] = 0.1
     with pytest.raises(RunError, match="stem at"):
-        entered.assert_rates(entered.phase.lr_by_group, where="here")
+        entered.assert_learning_rates(entered.phase.lr_by_group, where="here")
 
 
 def test_an_optimizer_that_misses_or_keeps_a_parameter_stops_the_run():
     entered = entered_tiny()
     entered.optimizer.param_groups[0]["params"].pop()
-    with pytest.raises(RunError, match="9 parameters in the optimizer instead of the 10 that learn"):
-        entered.assert_rates(entered.phase.lr_by_group, where="here")
+    with pytest.raises(RunError, match="9 parameters in the optimizer instead of the 10 trainable ones"):
+        entered.assert_learning_rates(entered.phase.lr_by_group, where="here")
     entered = entered_tiny()
     entered.classifier.network.layers["stem"].bias.requires_grad = False
-    with pytest.raises(RunError, match="10 parameters in the optimizer instead of the 9 that learn"):
-        entered.assert_rates(entered.phase.lr_by_group, where="here")
+    with pytest.raises(RunError, match="10 parameters in the optimizer instead of the 9 trainable ones"):
+        entered.assert_learning_rates(entered.phase.lr_by_group, where="here")
 
 
 def test_backward_ends_at_the_first_group_that_learns(classifier: Classifier):

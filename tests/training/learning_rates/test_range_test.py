@@ -64,7 +64,7 @@ def near(factor: float | None, expected: float) -> bool:
 
 @pytest.mark.parametrize("edge", [0.05, 0.7, 3.0, 30.0])
 def test_a_loss_that_stays_and_then_shoots_up_gives_a_share_of_the_edge(edge: float):
-    found = suggest(curve(holds(edge)), guess=GUESS, varied="head")
+    found = suggest(curve(holds(edge)), guess=GUESS, tested="head")
     assert found.shape == "holds"
     assert near(found.edge, edge)
     assert found.factor == pytest.approx(found.edge / 10, rel=0.05)
@@ -74,18 +74,18 @@ def test_a_loss_that_stays_and_then_shoots_up_gives_a_share_of_the_edge(edge: fl
 
 def test_a_backbone_takes_more_of_the_edge_than_a_head():
     points = curve(holds(3.0))
-    found = {varied: suggest(points, guess=GUESS, varied=varied) for varied in SAFETY}
+    found = {tested: suggest(points, guess=GUESS, tested=tested) for tested in SAFETY}
     assert len({one.edge for one in found.values()}) == 1
-    for varied, one in found.items():
+    for tested, one in found.items():
         assert one.edge is not None
-        assert one.factor == pytest.approx(one.edge / SAFETY[varied], rel=0.05)
-        assert one.why.startswith(f"1/{SAFETY[varied]:g} of ")
+        assert one.factor == pytest.approx(one.edge / SAFETY[tested], rel=0.05)
+        assert one.why.startswith(f"1/{SAFETY[tested]:g} of ")
     assert SAFETY["backbone"] < SAFETY["head"]
 
 
 @pytest.mark.parametrize("edge", [0.5, 10.0])
 def test_a_loss_that_falls_first_is_read_from_its_lowest_level(edge: float):
-    found = suggest(curve(falls(edge, depth=1.2, baseline=2.2), baseline=2.2, between=0.05), guess=GUESS, varied="head")
+    found = suggest(curve(falls(edge, depth=1.2, baseline=2.2), baseline=2.2, between=0.05), guess=GUESS, tested="head")
     assert found.shape == "falls"
     assert found.edge is not None
     assert edge / 1.5 < found.edge < edge * 1.5
@@ -95,7 +95,7 @@ def test_a_loss_that_falls_first_is_read_from_its_lowest_level(edge: float):
 @settings(max_examples=60, deadline=None)
 @given(edge=st.floats(0.1, 20.0), noise=st.floats(0.0, 0.1), seed=st.integers(0, 10**6), points=st.integers(20, 50))
 def test_noise_and_unlike_batches_do_not_move_the_answer_far(edge: float, noise: float, seed: int, points: int):
-    found = suggest(curve(holds(edge), noise=noise, seed=seed, points=points), guess=GUESS, varied="head")
+    found = suggest(curve(holds(edge), noise=noise, seed=seed, points=points), guess=GUESS, tested="head")
     assert found.edge is not None
     assert edge / 2.5 < found.edge < edge * 2.5
 
@@ -103,7 +103,7 @@ def test_noise_and_unlike_batches_do_not_move_the_answer_far(edge: float, noise:
 @settings(max_examples=30, deadline=None)
 @given(scale=st.floats(0.2, 5.0))
 def test_rates_planned_higher_are_found_lower_by_the_same_factor(scale: float):
-    plain, scaled = (suggest(curve(holds(2.0 / by)), guess=GUESS, varied="head").edge for by in (1.0, scale))
+    plain, scaled = (suggest(curve(holds(2.0 / by)), guess=GUESS, tested="head").edge for by in (1.0, scale))
     assert plain is not None
     assert scaled is not None
     assert abs(math.log(plain / (scaled * scale))) < 1.1 * math.log(STEP)
@@ -113,44 +113,44 @@ def test_rates_planned_higher_are_found_lower_by_the_same_factor(scale: float):
 def test_a_single_bad_batch_decides_nothing(bad: int):
     points = curve(holds(5.0))
     spoilt = [*points[:bad], Point(points[bad].factor, 9.0, BASELINE, 1.0), *points[bad + 1 :]]
-    assert suggest(spoilt, guess=GUESS, varied="head").factor == suggest(points, guess=GUESS, varied="head").factor
+    assert suggest(spoilt, guess=GUESS, tested="head").factor == suggest(points, guess=GUESS, tested="head").factor
 
 
 def test_harm_below_half_is_no_edge_and_a_bump_is_forgiven():
-    bump = suggest(curve(lambda f: (1.4 if 0.05 < f < 0.08 else 0.2) + holds(5.0)(f)), guess=GUESS, varied="head")
+    bump = suggest(curve(lambda f: (1.4 if 0.05 < f < 0.08 else 0.2) + holds(5.0)(f)), guess=GUESS, tested="head")
     assert bump.edge is not None
     assert 3.0 < bump.edge <= 5.0 * STEP
 
 
 def test_no_reaction_leaves_the_plan():
-    found = suggest(curve(lambda _: 0.0, noise=0.01), guess=GUESS, varied="head")
+    found = suggest(curve(lambda _: 0.0, noise=0.01), guess=GUESS, tested="head")
     assert (found.factor, found.edge, found.shape, found.edge_lies) == (None, None, "no_reaction", "above")
-    assert "does not react to any rate up to 1e+02 times" in found.why
+    assert "does not react to any learning rate up to 1e+02 times" in found.why
 
 
 def test_a_loss_that_only_falls_ends_with_the_test():
-    found = suggest(curve(lambda f: -0.5 * min(1.0, f / 10)), guess=GUESS, varied="head")
+    found = suggest(curve(lambda f: -0.5 * min(1.0, f / 10)), guess=GUESS, tested="head")
     assert (found.shape, found.edge, found.edge_lies) == ("falls", pytest.approx(HIGHEST_FACTOR), "above")
     assert "the highest that was tried" in found.why
 
 
 def test_what_is_lost_at_once_leaves_the_plan():
-    found = suggest(curve(lambda _: 3.0), guess=GUESS, varied="head")
+    found = suggest(curve(lambda _: 3.0), guess=GUESS, tested="head")
     assert (found.factor, found.shape, found.edge_lies) == (None, "worse_at_once", "below")
     assert "already at 0.01 times" in found.why
     never = [Point(0.01, math.nan, BASELINE, math.nan)]
-    assert suggest(never, guess=GUESS, varied="head").shape == "worse_at_once"
+    assert suggest(never, guess=GUESS, tested="head").shape == "worse_at_once"
 
 
 def test_a_loss_that_stops_being_a_number_is_an_edge():
     points = curve(lambda _: 0.0)[:30]
     broken = [*points, Point(factors_for(50)[30], math.inf, BASELINE, math.nan)]
-    found = suggest(broken, guess=GUESS, varied="head")
+    found = suggest(broken, guess=GUESS, tested="head")
     assert (found.shape, found.edge) == ("holds", points[-1].factor)
 
 
 def test_who_knows_nothing_has_only_a_material_share_to_lose():
-    found = suggest(curve(lambda f: f**2, baseline=GUESS, between=0.0), guess=GUESS, varied="head")
+    found = suggest(curve(lambda f: f**2, baseline=GUESS, between=0.0), guess=GUESS, tested="head")
     assert found.shape == "holds"
     assert near(found.edge, math.sqrt(0.05 * GUESS))
 
@@ -175,6 +175,6 @@ def test_factors_rise_by_the_same_multiple():
 
 
 def test_a_suggestion_is_plain_json():
-    found = suggest(curve(holds(2.0)), guess=GUESS, varied="head").to_dict()
+    found = suggest(curve(holds(2.0)), guess=GUESS, tested="head").to_dict()
     assert found["factor"] == pytest.approx(2.0 / 10, rel=0.2)
     assert len(found["smoothed"]) == 50

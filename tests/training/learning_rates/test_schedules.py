@@ -10,12 +10,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headstart.plan.plan import Schedule, TrainPhase
-from headstart.training.learning_rates.schedules import cosine, multi_step, one_cycle, plateau_factor, rate_at, rates_at
+from headstart.training.learning_rates.schedules import (
+    cosine,
+    learning_rate_at,
+    learning_rates_at,
+    multi_step,
+    one_cycle,
+    plateau_factor,
+)
 
 
 def rates(schedule: Schedule, *, peak: float = 1e-3, epochs: int = 5, steps: int = 7) -> list[float]:
     return [
-        rate_at(schedule, peak=peak, step=i, steps_per_epoch=steps, epochs=epochs, select_losses=[])
+        learning_rate_at(schedule, peak=peak, step=i, steps_per_epoch=steps, epochs=epochs, validation_losses=[])
         for i in range(epochs * steps)
     ]
 
@@ -34,7 +41,7 @@ def test_every_group_follows_the_shape_from_its_own_peak():
     schedule, peaks = Schedule(name="one_cycle"), {"stage7": 1e-4, "head": 1e-3}
     phase = TrainPhase(name="tune", epochs=5, unfreeze=1, head_lr=1e-3, schedule=schedule, lr_by_group=peaks)
     for step in (0, 10, 34):
-        found = rates_at(phase, step=step, steps_per_epoch=7, select_losses=[])
+        found = learning_rates_at(phase, step=step, steps_per_epoch=7, validation_losses=[])
         assert found == {name: rates(schedule, peak=peak)[step] for name, peak in peaks.items()}
 
 
@@ -73,7 +80,7 @@ def test_plateau_equals_torchs_reduce_on_plateau(losses: list[float], patience: 
 
 def test_plateau_stops_at_its_minimum():
     schedule = Schedule(name="plateau", plateau_patience_epochs=0, plateau_min_lr=1e-4)
-    found = rate_at(schedule, peak=1e-3, step=0, steps_per_epoch=1, epochs=50, select_losses=[1.0] * 20)
+    found = learning_rate_at(schedule, peak=1e-3, step=0, steps_per_epoch=1, epochs=50, validation_losses=[1.0] * 20)
     assert found == 1e-4
 
 
@@ -106,6 +113,7 @@ def test_groups_keep_their_ratio_above_the_floors(name: str, step: int):
     """One shape for all: the planned ratio of two groups holds at every step."""
     schedule = Schedule(name=name, final_lr=0.0)
     high, low = (
-        rate_at(schedule, peak=p, step=step, steps_per_epoch=7, epochs=5, select_losses=[]) for p in (1e-2, 1e-3)
+        learning_rate_at(schedule, peak=p, step=step, steps_per_epoch=7, epochs=5, validation_losses=[])
+        for p in (1e-2, 1e-3)
     )
     assert high == pytest.approx(10 * low)

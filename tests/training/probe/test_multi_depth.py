@@ -1,4 +1,4 @@
-"""The head at every depth against the plain one: the better is kept, and the plain one where neither is."""
+"""The head on the outputs of all depths against the plain one: the significantly better one is selected."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def problem(*, early_tells: float, seed: int = 0, select: int = 0, **changes: ob
         "folds": rng.permutation(np.arange(IMAGES) % 5),
         "validation": (MatrixRows(rows[IMAGES:]), labels[IMAGES:]) if select else None,
         "validation_source": "val",
-        "strengths": None,
+        "l2_penalties": None,
         "solver": "logistic",
         "significance_level": 0.05,
         "seed": 0,
@@ -58,21 +58,21 @@ def problem(*, early_tells: float, seed: int = 0, select: int = 0, **changes: ob
     return DepthProblem(**{**values, **changes})
 
 
-def test_early_features_that_tell_are_kept_and_the_figures_are_said():
+def test_informative_early_features_are_selected_and_the_figures_are_said():
     solution = solve_depths(problem(early_tells=1.0))
-    assert solution.kept == "multi_depth"
+    assert solution.kind == "multi_depth"
     assert np.abs(solution.head.weight_KF[:, LAST:]).max() > 0
-    assert "beats the plain head beyond noise (val: accuracy 0." in solution.why
-    assert len(solution.judged_NK) == IMAGES, "out of fold"
+    assert "significantly better than the plain head (val: accuracy 0." in solution.why
+    assert len(solution.probabilities_NK) == IMAGES, "out of fold"
 
 
 @pytest.mark.parametrize("solver", ["logistic", "ridge"])
 def test_the_plain_head_stays_bit_for_bit_where_early_features_are_noise(solver: str):
-    asked = problem(early_tells=0.0, solver=solver, strengths=(0.1,))
+    asked = problem(early_tells=0.0, solver=solver, l2_penalties=(0.1,))
     solution = solve_depths(asked)
-    assert solution.kept == "linear"
+    assert solution.kind == "linear"
     assert not solution.head.weight_KF[:, LAST:].any()
-    assert "does not beat it beyond noise" in solution.why
+    assert "is not significantly better" in solution.why
     if solver == "logistic":
         last = asked.train._matrix[:, :LAST]
         expected = solve_logistic(last, asked.labels, 3, l2_penalty=0.1)
@@ -86,21 +86,21 @@ def test_the_decision_is_the_paired_test_on_the_validation_images():
         asked = problem(early_tells=0.35, select=90, seed=seed)
         rows, labels = asked.validation
         solution = solve_depths(asked)
-        assert len(solution.judged_NK) == len(labels) == 90
-        assert np.allclose(solution.judged_NK, solution.head.probabilities(rows._matrix))
+        assert len(solution.probabilities_NK) == len(labels) == 90
+        assert np.allclose(solution.probabilities_NK, solution.head.probabilities(rows._matrix))
         never = solve_depths(replace(asked, significance_level=1e-12))
         always = solve_depths(replace(asked, significance_level=0.999999))
-        losses = [sharpened_log_losses(s.judged_NK, labels) for s in (never, always)]
-        if never.kept == always.kept:  # not even fewer errors
+        losses = [sharpened_log_losses(s.probabilities_NK, labels) for s in (never, always)]
+        if never.kind == always.kind:  # not even fewer errors
             continue
         compared += 1
         p_value = paired_p_value(*losses)
-        assert (solution.kept == "multi_depth") == (p_value < 0.05)
+        assert (solution.kind == "multi_depth") == (p_value < 0.05)
         assert f"p = {p_value:.2g}" in solution.why
     assert compared
 
 
-def test_its_strength_is_the_one_of_the_head_that_is_kept():
+def test_its_l2_penalty_is_that_of_the_selected_head():
     asked = problem(early_tells=0.0)
     plain = choose_l2_penalty(asked.train._matrix[:, :LAST], asked.labels, 3, list(asked.folds))
     assert solve_depths(asked).head.l2_penalty == plain.l2_penalty
@@ -121,7 +121,7 @@ def test_the_wide_vector_is_what_is_stored_and_nothing_is_computed_twice(prepare
     what = json.loads(space.read_text())
     assert what["border"] == "pooled at every depth"
     shards = sorted((tmp_path / "store").rglob("*"))
-    refit_head(ActivationSource(classifier, images), ProbePhase(), strength=0.1, seed=0)
+    refit_head(ActivationSource(classifier, images), ProbePhase(), l2_penalty=0.1, seed=0)
     assert sorted((tmp_path / "store").rglob("*")) == shards
 
 
@@ -129,7 +129,7 @@ def test_the_wide_vector_is_what_is_stored_and_nothing_is_computed_twice(prepare
 def test_the_network_answers_as_the_solved_head_and_so_does_its_bundle(
     prepare: Callable, tmp_path: Path, significance_level: float, monkeypatch: pytest.MonkeyPatch
 ):
-    """No head makes an error on these colours, so that for the wide one to be kept the test has to be lifted."""
+    """No head makes an error on these colours, so the wide one is only selected without the test."""
     _, images, classifier = prepared(prepare, tmp_path)
     if significance_level == 1.0:
         from headstart.training.checkpoint import Candidate
@@ -139,7 +139,7 @@ def test_the_network_answers_as_the_solved_head_and_so_does_its_bundle(
         ActivationSource(classifier, images), ProbePhase(l2_penalty=0.1), seed=0, significance_level=significance_level
     )
     expected = "multi_depth" if significance_level == 1.0 else "linear"
-    assert f"kept the {expected} head" in solved.summary
+    assert f"selected the {expected} head" in solved.summary
     assert bool(classifier.network.get_submodule(DEPTHS).weight.any()) == (expected == "multi_depth")
     records = images.roles.train
     features = features_of(classifier, records, images.spec)
@@ -175,16 +175,16 @@ def test_a_refit_keeps_to_the_features_that_were_needed(prepare: Callable, tmp_p
     needed[:, 3:400] = 1.0
     needed[1, -5:] = 1.0
     classifier.write_linear(needed, torch.zeros(2))
-    refit_head(ActivationSource(classifier, images), ProbePhase(), strength=0.1, seed=0)
+    refit_head(ActivationSource(classifier, images), ProbePhase(), l2_penalty=0.1, seed=0)
     found = classifier.linear_weight().numpy()
     assert not found[:, needed.sum(dim=0).numpy() == 0].any()
-    kept = needed.sum(dim=0).numpy() > 0
-    features = features_of(classifier, images.roles.training_pool, images.spec)[:, kept]
+    used = needed.sum(dim=0).numpy() > 0
+    features = features_of(classifier, images.roles.training_pool, images.spec)[:, used]
     expected = solve_logistic(features, images.labels(images.roles.training_pool), 2, l2_penalty=0.1)
-    assert np.abs(found[:, kept] - expected.weight_KF).max() < 0.02 * np.abs(expected.weight_KF).max()
+    assert np.abs(found[:, used] - expected.weight_KF).max() < 0.02 * np.abs(expected.weight_KF).max()
 
 
-def test_a_whole_run_says_which_head_was_kept_and_goes_on_after_a_stop(prepare: Callable, tmp_path: Path):
+def test_a_whole_run_says_which_head_was_selected_and_goes_on_after_a_stop(prepare: Callable, tmp_path: Path):
     task, images, classifier = prepared(prepare, tmp_path)
     events: dict[str, dict] = {}
 
@@ -193,7 +193,7 @@ def test_a_whole_run_says_which_head_was_kept_and_goes_on_after_a_stop(prepare: 
             events[event.event] = event.to_dict()
 
     outcome = fit(Training(task.plan, classifier, images, run=task.run, observer=Notes(), stop=StopRequest()))
-    assert "kept the linear head: multi_depth does not beat it" in outcome.why
+    assert "selected the linear head: multi_depth is not significantly better" in outcome.why
     assert events["head_selected"]["head"] == "linear"
     again = task.classifier()
     resumed = fit(Training(task.plan, again, images, run=task.run))

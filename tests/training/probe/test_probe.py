@@ -1,4 +1,4 @@
-"""The solved probe: judged on images its fit did not see."""
+"""The linear probe: evaluated on images it was not fitted on."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_without_select_images_the_probe_is_judged_out_of_fold(prepare: Callable
 def test_a_given_strength_is_used(prepare: Callable):
     task = prepare(strategy="feature_extraction")
     solved = fit_probe(ActivationSource(task.classifier(), task.images), ProbePhase(l2_penalty=0.5), seed=0)
-    assert solved.strength == 0.5
+    assert solved.l2_penalty == 0.5
 
 
 def test_the_backbone_is_untouched(prepare: Callable):
@@ -53,7 +53,7 @@ def test_the_backbone_is_untouched(prepare: Callable):
     classifier = task.classifier()
     before = {n: t.clone() for n, t in classifier.network.state_dict().items()}
     solved = fit_probe(ActivationSource(classifier, task.images), ProbePhase(), seed=0)
-    refit_head(ActivationSource(classifier, task.images), ProbePhase(), strength=solved.strength, seed=0)
+    refit_head(ActivationSource(classifier, task.images), ProbePhase(), l2_penalty=solved.l2_penalty, seed=0)
     moved = {n for n, t in classifier.network.state_dict().items() if not torch.equal(t, before[n])}
     assert moved == {"classifier.weight", "classifier.bias"}
 
@@ -111,7 +111,7 @@ def test_stored_features_are_solved_in_blocks_with_the_same_answer(
         monkeypatch.setattr(head_solver, "IN_MEMORY_BYTES", limit)
         solved = fit_probe(ActivationSource(classifier, images), phase, seed=0)
         heads.append({name: tensor.clone() for name, tensor in classifier.head.state_dict().items()})
-        refit_head(ActivationSource(classifier, images), phase, strength=solved.strength, seed=0)
+        refit_head(ActivationSource(classifier, images), phase, l2_penalty=solved.l2_penalty, seed=0)
         again = classifier.head.state_dict()
         assert all(torch.allclose(heads[-1][name], again[name], atol=1e-3) for name in again)  # fit is all of train
     assert isinstance(
@@ -176,5 +176,5 @@ def test_weights_of_images_reach_the_solved_head_and_its_refit(prepare: Callable
     assert worst() < 1e-3
     fit_probe(ActivationSource(classifier, task.images), phase, seed=0)
     assert worst() > 5e-3
-    refit_head(ActivationSource(classifier, images), phase, strength=0.1, seed=0)
+    refit_head(ActivationSource(classifier, images), phase, l2_penalty=0.1, seed=0)
     assert worst() < 1e-3

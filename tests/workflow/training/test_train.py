@@ -67,13 +67,13 @@ def test_the_run_folder_says_who_did_what(image_folder: Path, tmp_path: Path):
     rows = pyarrow.parquet.read_table(run.folder / "predictions.parquet").to_pylist()
     assert {row["image"] for row in rows} == images[2]
     assert np.allclose([sum(row["probabilities"]) for row in rows], 1)
-    chosen_by = pyarrow.parquet.read_table(run.folder / "selection.parquet").to_pylist()
-    assert {row["image"] for row in chosen_by} == images[1]
+    candidates = pyarrow.parquet.read_table(run.folder / "selection.parquet").to_pylist()
+    assert {row["image"] for row in candidates} == images[1]
     metrics = run.metrics()
     assert metrics is not None
-    right = [row["right"] for row in chosen_by if row["kept"]]
-    assert np.mean(right) == metrics["validation"]["accuracy"]
-    assert {row["epoch"] for row in chosen_by if row["kept"]} == {metrics["selected"]["checkpoint"]}
+    correct = [row["correct"] for row in candidates if row["selected"]]
+    assert np.mean(correct) == metrics["validation"]["accuracy"]
+    assert {row["epoch"] for row in candidates if row["selected"]} == {metrics["selected"]["checkpoint"]}
     assert run.threads() == torch.get_num_threads()
     assert run.events()[-1].name == "checkpoint_selected"
 
@@ -129,7 +129,7 @@ def test_every_strategy_goes_the_whole_way(image_folder: Path, tmp_path: Path, s
 @pytest.mark.slow
 def test_a_scratch_run_is_resumed_without_weights(image_folder: Path, tmp_path: Path):
     asked = options(image_folder, strategy="scratch", epochs=2, budget_seconds=0.01)
-    with pytest.raises(RunError, match=r"before one epoch was judged.*go on with: headstart train --resume"):
+    with pytest.raises(RunError, match=r"before one epoch was evaluated.*go on with: headstart train --resume"):
         train(asked, out=tmp_path / "run")  # there is no probe to fall back on
     finished = resume(tmp_path / "run", budget_seconds=float("inf"))
     assert finished.metrics["selected"]["probe_validation_accuracy"] is None

@@ -1,4 +1,4 @@
-"""What a training step does to a batch before the network sees it: a pure function of where training stands."""
+"""Augmentation of a whole batch in a training step: a pure function of where training stands."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from headstart.training.augmentation.mixup import Mixing, draw_mixing
 from headstart.training.seeds import seed_of
 
 
-def vary_batch(
+def augment_batch(
     tensors: tuple[Tensor, ...], *, position: tuple[int, int, int, int], mixup_alpha: float, channel_jitter: float
 ) -> tuple[tuple[Tensor, ...], Mixing]:
-    """Shift channels, mix images, and seed what the network draws itself (dropout).
+    """The batch with shifted channels and mixed images, and how it was mixed; seeds the network's own draws (dropout).
 
     Args:
         tensors: (B, ...) each, what the feed gives for one batch.
@@ -22,6 +22,6 @@ def vary_batch(
         channel_jitter: As in `jitter_channels`; 0 shifts nothing.
     """
     mixing = draw_mixing(len(tensors[0]), alpha=mixup_alpha, seed=seed_of("mixup", *position))
-    tensors = jitter_channels(tensors, strength=channel_jitter, seed=seed_of("channels", *position))
+    tensors = jitter_channels(tensors, magnitude=channel_jitter, seed=seed_of("channels", *position))
     torch.manual_seed(seed_of(*position))
     return tuple(mixing.inputs(tensor) for tensor in tensors), mixing

@@ -1,4 +1,4 @@
-"""What training must not do, checked after every epoch: move frozen weights, leave trainable ones still.
+"""Checks after every epoch: frozen weights have not changed, and trainable ones have.
 
 "Frozen" has three meanings in this field, and only one keeps the pretrained statistics: modules in evaluation mode at
 every step. Switching gradients off lets BatchNorm's buffers drift; not tracking statistics normalises by batch in

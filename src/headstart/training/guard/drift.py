@@ -1,4 +1,4 @@
-"""What should learn must move: a group that stands still through an epoch trains in name only."""
+"""Check that trainable groups change: a group without any change in an epoch trains in name only."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ class MovedCheck:
         self._before = {name: [_print(p) for p in params] for name, params in self._groups.items()}
 
     def still(self) -> list[str]:
-        """Groups of which not one parameter changed a single bit.
+        """Names of the groups in which no parameter changed a single bit.
 
-        It can be right: dead units get no gradient, and behind a head of zeros nothing gets any in the first step.
+        It can be correct: dead units get no gradient, and below a head of zeros nothing gets any in the first step.
         """
         return [
             name
@@ -31,17 +31,16 @@ class MovedCheck:
             if all(_print(p) == before for p, before in zip(params, self._before[name], strict=True))
         ]
 
-    def alarm(self, phase: str, epoch: int, rates: Mapping[str, float]) -> GroupsUnchanged | None:
+    def alarm(self, phase: str, epoch: int, lr: Mapping[str, float]) -> GroupsUnchanged | None:
         """Warning of groups that stood still; None if every group moved.
 
         Args:
             phase: Name of the phase.
             epoch: From 1.
-            rates: Group -> peak learning rate.
+            lr: Group -> peak learning rate.
         """
         still = self.still()
-        lr = {name: rates[name] for name in still}
-        return GroupsUnchanged(phase, epoch, tuple(still), lr) if still else None
+        return GroupsUnchanged(phase, epoch, tuple(still), {name: lr[name] for name in still}) if still else None
 
 
 def _print(parameter: Tensor) -> str:

@@ -1,4 +1,4 @@
-"""What the plan keeps frozen must be bit-identical after every epoch."""
+"""Check that everything the plan freezes is bit-identical after every epoch."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from headstart.networks.groups.layers import fingerprints
 
 
 class FrozenCheck:
-    """Remembers what must not move, and compares after the epoch."""
+    """Hashes of frozen tensors, taken before an epoch and compared after it."""
 
     def __init__(self, frozen: Mapping[str, Tensor]) -> None:
         self._before = fingerprints(frozen)

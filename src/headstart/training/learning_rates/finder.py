@@ -1,12 +1,12 @@
-"""Finds the peak rates of a train phase before it begins: range tests of the head and of the backbone, then all undone.
+"""Finds the peak learning rates of a train phase before it begins, by range tests of the head and of the backbone.
 
-    find_rates -> head: without learning, then with its rate rising
-               -> backbone: the head at its found rate alone, then with all backbone rates rising by one factor
+    find_learning_rates -> head: frozen, then with its learning rate rising
+                        -> backbone: only the head trains, then also the backbone, all groups by one rising factor
 
-A test rehearses the first steps of the phase: its feed, batches, views, optimizer and BatchNorm. Each test varies some
-groups and is compared with the same steps in which these groups rest, so the second test sees what the backbone adds to
-what the head does alone. The ratios between backbone groups stay as planned. What the losses mean is in
-`range_test.py`. Afterwards weights and buffers are bit for bit what they were.
+A test rehearses the first steps of the phase: its feed, batches, views, optimizer and BatchNorm. Each test is compared
+with the same steps in which the tested groups are frozen, so the second test measures what the backbone adds to the
+head. The ratios between backbone groups stay as planned. How the losses are read is in `range_test.py`. Afterwards
+weights and buffers are bit for bit what they were.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from headstart.networks.groups.layers import freeze, restore
 from headstart.plan.plan import LrRule, OptimizerPlan, TrainPhase
 from headstart.runs.observers import Observer
 from headstart.runs.training_events import LearningRatesFound, RangeTest
-from headstart.training.augmentation.batches import vary_batch
+from headstart.training.augmentation.batches import augment_batch
 from headstart.training.augmentation.mixup import batch_loss, image_losses
 from headstart.training.checkpoint import copy_of
 from headstart.training.feeds import Feed
@@ -40,7 +40,7 @@ from headstart.training.learning_rates.range_test import (
     LOWEST_FACTOR,
     Point,
     Suggestion,
-    Varied,
+    TestedGroups,
     factors_for,
     has_diverged,
     suggest,
@@ -49,24 +49,24 @@ from headstart.training.learning_rates.range_test import (
 Losses = npt.NDArray[np.float64]
 """(B,) of the images of one batch."""
 
-_HIGHEST_RATE = 1.0
+_HIGHEST_LR = 1.0
 """That a plan may hold."""
 
 
 @dataclass(frozen=True)
 class Rehearsal:
-    """The first steps of a train phase, to be taken as a trial."""
+    """The first steps of a train phase, taken on trial and undone."""
 
     classifier: Classifier
     phase: TrainPhase
-    """Settled: every group has its planned rate."""
+    """Resolved: every group has its planned learning rate."""
     phase_number: int
     feed: Feed
     """Of the phase."""
     images: TrainingImages
     optimizer: OptimizerPlan
     weights: Literal["pretrained", "random"]
-    """random: all groups are tested together, because a head says nothing on top of random features."""
+    """random: all groups are tested together, because a head alone learns nothing on top of random features."""
     batch_size: int
     mixup_alpha: float
     seed: int
@@ -88,46 +88,46 @@ class Rehearsal:
 
 
 @dataclass(frozen=True)
-class RateTest:
+class LearningRateTest:
     """One range test."""
 
-    varied: Varied
+    tested: TestedGroups
     groups: tuple[str, ...]
     points: tuple[Point, ...]
     suggestion: Suggestion
 
     def record(self) -> RangeTest:
-        """What the run notes of it: points as (factor, loss, baseline, noise), None for what is not finite."""
+        """The event of it: points as (factor, loss, baseline, noise), None for what is not finite."""
         rows = [(point.factor, point.loss, point.baseline, point.noise) for point in self.points]
         shown = [tuple(float(f"{value:.4g}") if math.isfinite(value) else None for value in row) for row in rows]
-        return RangeTest(tested=self.varied, groups=self.groups, points=tuple(shown), **self.suggestion.to_dict())
+        return RangeTest(tested=self.tested, groups=self.groups, points=tuple(shown), **self.suggestion.to_dict())
 
 
 @dataclass(frozen=True)
-class FoundRates:
-    """What the tests of a phase found."""
+class FoundLearningRates:
+    """Learning rates that the tests of a phase found."""
 
     phase: TrainPhase
-    """With the found rates, and `peak_lr` settled."""
+    """With the found learning rates, and `peak_lr` resolved."""
     planned: Mapping[str, float]
-    """Group -> peak rate, before."""
-    tests: tuple[RateTest, ...]
+    """Group -> peak learning rate of the plan."""
+    tests: tuple[LearningRateTest, ...]
     steps: int
     """Batches that were computed, with and without learning."""
     seconds: float
 
     def reasons(self, path: str) -> dict[str, str]:
-        """What `Plan.reasons` says of the rates of the phase at `path`, such as `phases[1]`."""
+        """Reasons (`Plan.reasons`) of the learning rates of the phase at `path`, such as `phases[1]`."""
         said: dict[str, str] = {}
         for test in self.tests:
             factor, why = test.suggestion.factor, test.suggestion.why
-            for field in {"head": ("head_lr",), "backbone": ("backbone_lr",)}.get(test.varied, _BOTH):
-                found = f"{factor:g} times the planned rate" if factor else "as planned"
+            for field in {"head": ("head_lr",), "backbone": ("backbone_lr",)}.get(test.tested, _BOTH):
+                found = f"{factor:g} times the planned learning rate" if factor else "as planned"
                 said[f"{path}.{field}"] = f"{found}, by a learning-rate range test (Smith 2017): {why}"
         return said
 
     def event(self) -> LearningRatesFound:
-        """What the run notes of it."""
+        """The event of it."""
         return LearningRatesFound(
             phase=self.phase.name,
             planned=dict(self.planned),
@@ -142,8 +142,8 @@ class FoundRates:
 _BOTH = ("head_lr", "backbone_lr")
 
 
-def find_rates(rehearsal: Rehearsal) -> FoundRates:
-    """Test the rates of a phase; the network is afterwards as it was, bit for bit, in evaluation mode.
+def find_learning_rates(rehearsal: Rehearsal) -> FoundLearningRates:
+    """The learning rates by range tests; the network is afterwards as it was, bit for bit, in evaluation mode.
 
     A pure function of the network and of (seed, phase, epoch, step): the same again after a resume.
 
@@ -157,28 +157,28 @@ def find_rates(rehearsal: Rehearsal) -> FoundRates:
     finally:
         network.zero_grad(set_to_none=True)
         restore(network, search.before)
-    phase = with_factors(rehearsal.phase, {test.varied: test.suggestion.factor for test in tests})
-    return FoundRates(phase, rehearsal.phase.lr_by_group, tests, search.steps, time.monotonic() - started)
+    phase = with_scaled_lr(rehearsal.phase, {test.tested: test.suggestion.factor for test in tests})
+    return FoundLearningRates(phase, rehearsal.phase.lr_by_group, tests, search.steps, time.monotonic() - started)
 
 
-def with_factors(phase: TrainPhase, factors: Mapping[Varied, float | None]) -> TrainPhase:
-    """The phase with its rates multiplied, and `peak_lr` settled: `found`, or `planned` where nothing was.
+def with_scaled_lr(phase: TrainPhase, factors: Mapping[TestedGroups, float | None]) -> TrainPhase:
+    """The phase with its rates with_scaled_lr, and `peak_lr` settled: `found`, or `planned` where nothing was.
 
-    The rates of a ladder that no factor can describe (by_depth) are listed from then on. No rate goes above 1.
+    Learning rates that no factor can describe (by_depth) are listed by group from then on. None goes above 1.
 
     Args:
-        phase: Settled.
-        factors: Of head and backbone, or of all; None leaves the planned rates.
+        phase: Resolved.
+        factors: Of head and backbone, or of all; None leaves the planned learning rates.
     """
     *backbone, head = phase.lr_by_group
     both = factors.get("all")
     for_head = factors.get("head", both) or 1.0
     for_backbone = factors.get("backbone", both) or 1.0
-    rates = {name: phase.lr_by_group[name] for name in (*backbone, head)}
-    for_head = min(for_head, _HIGHEST_RATE / rates[head])
+    planned = {name: phase.lr_by_group[name] for name in (*backbone, head)}
+    for_head = min(for_head, _HIGHEST_LR / planned[head])
     if backbone:
-        for_backbone = min(for_backbone, _HIGHEST_RATE / max(rates[name] for name in backbone))
-    found = {name: _short(rates[name] * (for_head if name == head else for_backbone)) for name in rates}
+        for_backbone = min(for_backbone, _HIGHEST_LR / max(planned[name] for name in backbone))
+    found = {name: _short(planned[name] * (for_head if name == head else for_backbone)) for name in planned}
     rule = phase.backbone_lr
     if rule.rule in ("uniform", "layer_decay"):
         rule = rule.model_copy(update={"lr": _short(rule.lr * for_backbone)})
@@ -194,8 +194,8 @@ def with_factors(phase: TrainPhase, factors: Mapping[Varied, float | None]) -> T
     )
 
 
-def _short(rate: float) -> float:
-    return float(f"{rate:.12g}")
+def _short(lr: float) -> float:
+    return float(f"{lr:.12g}")
 
 
 @dataclass
@@ -206,52 +206,56 @@ class _Search:
     before: Mapping[str, Tensor]
     steps: int = 0
 
-    def run(self) -> Iterator[RateTest]:
+    def run(self) -> Iterator[LearningRateTest]:
         """One test after the other; each starts from the network as it was."""
         planned = self.rehearsal.phase.lr_by_group
         *backbone, head = planned
         if backbone and self.rehearsal.weights == "random":
-            yield self._test("all", (*backbone, head), beside={})
+            yield self._test("all", (*backbone, head), constant={})
             return
-        tested = self._test("head", (head,), beside={})
+        tested = self._test("head", (head,), constant={})
         yield tested
         if backbone:
-            factor = with_factors(self.rehearsal.phase, {"head": tested.suggestion.factor})
-            yield self._test("backbone", tuple(backbone), beside={head: factor.head_lr})
+            factor = with_scaled_lr(self.rehearsal.phase, {"head": tested.suggestion.factor})
+            yield self._test("backbone", tuple(backbone), constant={head: factor.head_lr})
 
-    def _test(self, varied: Varied, groups: tuple[str, ...], *, beside: Mapping[str, float]) -> RateTest:
-        """Vary some groups while those in `beside` learn at constant rates."""
+    def _test(
+        self, tested: TestedGroups, groups: tuple[str, ...], *, constant: Mapping[str, float]
+    ) -> LearningRateTest:
+        """Test some groups while those in `constant` train at constant learning rates."""
         r = self.rehearsal
         images, guess = len(r.images.roles.train), math.log(len(r.images.roles.classes))
         count = points_for(r.phase.epochs * math.ceil(images / r.batch_size))
-        r.observer.work_started(f"{r.phase.name}: rates of the {varied}", 2 * (count + 1) * min(r.batch_size, images))
-        baseline = list(self._losses(count + 1, lambda _: beside))
-        points = self._points(groups, factors_for(count), beside, baseline, guess)
-        found = suggest(points, guess=guess, varied=varied)
+        r.observer.work_started(
+            f"{r.phase.name}: learning rates of the {tested}", 2 * (count + 1) * min(r.batch_size, images)
+        )
+        baseline = list(self._losses(count + 1, lambda _: constant))
+        points = self._points(groups, factors_for(count), constant, baseline, guess)
+        found = suggest(points, guess=guess, tested=tested)
         if found.edge_lies == "above":
             further = factors_for(count, around=HIGHEST_FACTOR / LOWEST_FACTOR)
-            points = points + self._points(groups, further, beside, baseline, guess)
+            points = points + self._points(groups, further, constant, baseline, guess)
         elif found.edge_lies == "below":
             further = factors_for(count, around=LOWEST_FACTOR / HIGHEST_FACTOR)
-            points = self._points(groups, further, beside, baseline, guess) + points
-        return RateTest(varied, groups, tuple(points), suggest(points, guess=guess, varied=varied))
+            points = self._points(groups, further, constant, baseline, guess) + points
+        return LearningRateTest(tested, groups, tuple(points), suggest(points, guess=guess, tested=tested))
 
     def _points(
         self,
         groups: tuple[str, ...],
         factors: Sequence[float],
-        beside: Mapping[str, float],
+        constant: Mapping[str, float],
         baseline: Sequence[Losses],
         guess: float,
     ) -> list[Point]:
         """The loss after a step at each factor, until it has diverged."""
         planned, points = self.rehearsal.phase.lr_by_group, list[Point]()
 
-        def rates(step: int) -> dict[str, float]:
-            factor = factors[min(step, len(factors) - 1)]  # the last batch is only looked at
-            return {**beside, **{name: planned[name] * factor for name in groups}}
+        def lr_at(step: int) -> dict[str, float]:
+            factor = factors[min(step, len(factors) - 1)]  # the last batch is only evaluated
+            return {**constant, **{name: planned[name] * factor for name in groups}}
 
-        for step, losses in enumerate(self._losses(len(factors) + 1, rates)):
+        for step, losses in enumerate(self._losses(len(factors) + 1, lr_at)):
             if step == 0:
                 continue  # nothing was learned yet
             points.append(_point(factors[step - 1], losses, baseline[step]))
@@ -259,16 +263,16 @@ class _Search:
                 break
         return points
 
-    def _losses(self, count: int, rates_at: Callable[[int], Mapping[str, float]]) -> Iterator[Losses]:
-        """Losses of each batch before its step, from the network as it was; groups without a rate rest."""
+    def _losses(self, count: int, learning_rates_at: Callable[[int], Mapping[str, float]]) -> Iterator[Losses]:
+        """Losses of each batch before its step, from the network as it was; groups without learning rate are frozen."""
         r = self.rehearsal
         network = r.classifier.network
         restore(network, self.before)
         entered = enter(r.classifier, r.phase, r.optimizer)
-        moving = rates_at(0)
-        freeze(network, r.classifier.groups, trained=moving)  # the modes stay those of the phase; what rests is cheaper
+        moving = learning_rates_at(0)
+        freeze(network, r.classifier.groups, trained=moving)  # modes stay those of the phase; frozen is cheaper
         for number, (epoch, step, records, tensors) in enumerate(r.batches(count)):
-            entered.set_rate({**dict.fromkeys(r.phase.lr_by_group, 0.0), **rates_at(number)})
+            entered.set_learning_rates({**dict.fromkeys(r.phase.lr_by_group, 0.0), **learning_rates_at(number)})
             position = (r.seed, r.phase_number, epoch, step)
             losses = self._step(entered, records, tensors, position=position, learns=bool(moving))
             self.steps += 1
@@ -288,12 +292,12 @@ class _Search:
         """A step as the loop takes it."""
         r = self.rehearsal
         jitter, smoothing = r.feed.channel_jitter, r.optimizer.label_smoothing
-        varied, mixing = vary_batch(tensors, position=position, mixup_alpha=r.mixup_alpha, channel_jitter=jitter)
-        labels = torch.from_numpy(r.images.labels(records)).to(varied[0].device)
+        tested, mixing = augment_batch(tensors, position=position, mixup_alpha=r.mixup_alpha, channel_jitter=jitter)
+        labels = torch.from_numpy(r.images.labels(records)).to(tested[0].device)
         weights = r.images.loss_weights(records)
         factors = None if weights is None else torch.from_numpy(weights).to(labels.device)
         with torch.set_grad_enabled(learns):
-            outputs = r.classifier.weighted_logits(r.feed.network(*varied))
+            outputs = r.classifier.weighted_logits(r.feed.network(*tested))
             if learns:
                 entered.optimizer.zero_grad(set_to_none=True)
                 loss = batch_loss(outputs, labels, mixing, label_smoothing=smoothing, weights_B=factors)
@@ -305,9 +309,9 @@ class _Search:
 
 
 def _point(factor: float, losses: Losses, baseline: Losses) -> Point:
-    """Paired by image: what differs between images takes no part in the noise."""
+    """A point whose noise is that of differences paired by image, so that the spread between images is not in it."""
     with np.errstate(invalid="ignore", over="ignore"):
         difference = losses - baseline
-        single = len(difference) == 1  # one image tells no spread: as much as it changed itself
+        single = len(difference) == 1  # one image has no spread: the size of its own change instead
         noise = abs(difference[0]) if single else difference.std(ddof=1) / math.sqrt(len(difference))
         return Point(factor, float(losses.mean()), float(baseline.mean()), float(noise))

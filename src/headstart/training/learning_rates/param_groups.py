@@ -1,4 +1,4 @@
-"""Entering a phase: what trains, how BatchNorm behaves, which rate each group gets. Nothing else does it."""
+"""Entering a phase: trainable parameters, BatchNorm modes and the learning rate of each group are set only here."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from headstart.plan.plan import OptimizerPlan, TrainPhase
 
 @dataclass(frozen=True)
 class Entered:
-    """A phase that is ready for its first step."""
+    """A phase that is ready for its first step: modes are set, and the optimizer is built."""
 
     phase: TrainPhase
     classifier: Classifier
@@ -26,44 +26,44 @@ class Entered:
     """One parameter group per layer group, named."""
 
     def start_epoch(self) -> None:
-        """Modes as the phase wants them: an evaluation in between has changed them."""
+        """Set the modes of the phase again: a validation pass has changed them."""
         _set_modes(self.classifier, self.phase)
 
     def frozen(self) -> Mapping[str, Tensor]:
-        """What must not move in this phase; call while training modes are set."""
+        """The tensors that must not change in this phase; call while training modes are set."""
         return frozen_tensors(self.classifier.network, policy=self.phase.batch_norm)
 
-    def set_rate(self, rates: Mapping[str, float]) -> None:
-        """Give every group its rate for the next step."""
+    def set_learning_rates(self, lr: Mapping[str, float]) -> None:
+        """Give every group its learning rate for the next step."""
         for group in self.optimizer.param_groups:
-            group["lr"] = rates[group["name"]]
+            group["lr"] = lr[group["name"]]
 
-    def assert_rates(self, planned: Mapping[str, float], *, where: str) -> None:
-        """The optimizer holds exactly what learns, each group at the planned rate.
+    def assert_learning_rates(self, planned: Mapping[str, float], *, where: str) -> None:
+        """Check that the optimizer holds exactly the trainable parameters, each group at the planned learning rate.
 
         Args:
-            planned: Rate of every group of the phase at the step that was taken last.
+            planned: Learning rate of every group of the phase at the step that was taken last.
             where: Phase and epoch, for the message.
 
         Raises:
-            RunError: a rate differs, or a parameter is held twice, in vain or not at all.
+            RunError: a learning rate differs, or a parameter is held twice, though it is frozen, or not at all.
         """
         groups = self.optimizer.param_groups
         off = [f"{g['name']} at {g['lr']:g} instead of {planned[g['name']]:g}" for g in groups if _is_off(g, planned)]
         held = Counter(id(parameter) for group in groups for parameter in group["params"])
-        learning = Counter(id(p) for p in self.classifier.network.parameters() if p.requires_grad)
-        if held != learning:
-            off.append(f"{held.total()} parameters in the optimizer instead of the {learning.total()} that learn")
+        trainable = Counter(id(p) for p in self.classifier.network.parameters() if p.requires_grad)
+        if held != trainable:
+            off.append(f"{held.total()} parameters in the optimizer instead of the {trainable.total()} trainable ones")
         if off:
             raise RunError(
                 f"training did not follow the plan in {where} ({'; '.join(off)})",
-                expected="each group at the rate of the plan",
+                expected="each group at the learning rate of the plan",
                 remedy="this is a fault of headstart: please report it with the plan",
             )
 
 
 def enter(classifier: Classifier, phase: TrainPhase, optimizer: OptimizerPlan) -> Entered:
-    """Freeze, set BatchNorm, and build the optimizer over exactly what learns."""
+    """The phase with groups frozen, BatchNorm set, and an optimizer over exactly the trainable parameters."""
     freeze(classifier.network, classifier.groups, trained=phase.lr_by_group)
     _set_modes(classifier, phase)
     groups = param_groups(classifier.network, classifier.groups, phase.lr_by_group)
@@ -71,7 +71,7 @@ def enter(classifier: Classifier, phase: TrainPhase, optimizer: OptimizerPlan) -
 
 
 def _is_off(group: Mapping[str, Any], planned: Mapping[str, float]) -> bool:
-    """Whether another rate was used, or a factor beside it that a scheduler might or might not honour."""
+    """Whether another learning rate was used, or a factor next to it that a scheduler might or might not honour."""
     return group["lr"] != planned[group["name"]] or "lr_scale" in group
 
 

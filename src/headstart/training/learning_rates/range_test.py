@@ -1,23 +1,25 @@
-"""What a learning-rate range test says: losses under a rising factor -> the factor of the planned rates to train with.
+"""Reading a learning-rate range test: from losses under a rising factor to the factor of the planned learning rates.
 
 Pure rules, without a network. The range test itself (Smith 2017, "Cyclical Learning Rates for Training Neural
-Networks", section 3.3) lets the rate rise from step to step until the loss gets worse. Its usual reading, a tenth of
-the rate of the lowest loss or the rate of the steepest fall, expects a loss that falls. Behind a solved head it may not
-fall at all: it stays where it is over decades of rates and then shoots up, and then neither place means anything.
+Networks", section 3.3) raises the learning rate from step to step until the loss gets worse. Its usual reading, a tenth
+of the learning rate of the lowest loss, or the one of the steepest fall, expects a loss that falls. Behind a fitted
+linear probe it may not fall at all: it stays the same over decades of learning rates and then rises steeply, so that
+neither place means anything.
 
-So each loss is compared with a baseline: the same batch, the same views, without what the test varies. That takes the
-differences between batches away, which are far larger than what a few steps change. From the differences:
+So each loss is compared with a baseline: the same batch and views, with the tested groups frozen. That removes the
+differences between batches, which are far larger than the effect of a few steps. From the differences:
 
 - the level is the lowest smoothed difference, or none (0), if nothing falls by more than noise;
-- what there is to lose is the way from the level to a guess, the log of the number of classes;
+- what there is to lose is the distance from the level to the loss of a guess, the log of the number of classes;
 - the edge is the last factor at which less than half of that is lost: beyond it the network forgets faster than it
-  learns, for good, so that a single bad batch at a small rate decides nothing;
-- the answer is a tenth of the edge for a head, a third for a backbone.
+  learns. It must stay lost, so that a single bad batch at a small learning rate decides nothing;
+- the suggestion is a tenth of the edge for a head, a third for a backbone.
 
-Where "no harm beyond noise" ends was tried first as the edge and is too strict: from a solved head almost any step does
-harm at first, and ten epochs later the rates that do some are the better ones (short-horizon bias: Wu et al. 2018).
-Of the edge, Smith takes nearly all, and a tenth is the usual caution. A solved head is at its best already and has only
-to follow, so it keeps the tenth; in the backbone there is something to gain, and a third, between the two, is taken.
+The largest learning rate that does no significant harm was tried first as the edge and is too strict: from a fitted
+probe almost any step does harm at first, and ten epochs later the learning rates that did some are the better ones
+(short-horizon bias: Wu et al. 2018). Smith takes nearly all of the edge, and a tenth is the usual caution. A fitted
+head is at its optimum already and has only to follow the features, so it gets the tenth; the backbone has something to
+gain, and gets a third, between the two.
 `docs/guide/find-lr.md` has the figures that decided it.
 """
 
@@ -32,20 +34,20 @@ import numpy as np
 import numpy.typing as npt
 
 LOWEST_FACTOR = 0.01
-"""Of the planned rates: where a test begins."""
+"""Of the planned learning rates: the first factor of a test."""
 HIGHEST_FACTOR = 100.0
-"""Where it ends, if the loss does not end it sooner. An edge outside is looked for once more, in the next factors."""
-Varied = Literal["head", "backbone", "all"]
-"""What a test varies."""
-SAFETY: dict[Varied, float] = {"head": 10.0, "backbone": 3.0, "all": 10.0}
-"""The answer is the edge divided by this."""
+"""The last factor, unless the loss diverges before. An edge outside is looked for once more, in the next factors."""
+TestedGroups = Literal["head", "backbone", "all"]
+"""Groups whose learning rate rises in a test."""
+SAFETY: dict[TestedGroups, float] = {"head": 10.0, "backbone": 3.0, "all": 10.0}
+"""The suggestion is the edge divided by this."""
 
 _BEYOND_NOISE = 3.0
-"""So many standard errors of a smoothed difference are no accident: about fifty are looked at."""
+"""A smoothed difference of more standard errors is no accident, though about fifty are compared."""
 _MATERIAL_SHARE = 0.05
-"""Of the baseline: a difference smaller than this does not matter, however sure it is."""
+"""Of the baseline: a smaller difference does not matter, however significant it is."""
 _LOST_SHARE = 0.5
-"""Of the way from the best level to a guess."""
+"""Of the distance from the best level to a guess."""
 
 Shape = Literal["falls", "holds", "no_reaction", "worse_at_once"]
 """falls: the loss gets lower somewhere. holds: it stays and then gets worse. no_reaction: neither. worse_at_once: what
@@ -57,21 +59,21 @@ class Point:
     """One step of a range test."""
 
     factor: float
-    """Of the planned rates, in the step before this loss was measured."""
+    """Of the planned learning rates, in the step before this loss was measured."""
     loss: float
     """Mean over the batch, in nats; may be infinite or NaN."""
     baseline: float
-    """On the same batch without what the test varies."""
+    """On the same batch with the tested groups frozen."""
     noise: float
     """Standard error of loss - baseline over the images of the batch."""
 
 
 @dataclass(frozen=True)
 class Suggestion:
-    """What a curve says."""
+    """The factor that a curve suggests, and why."""
 
     factor: float | None
-    """To multiply the planned rates with; None: nothing useful was found, so they stay."""
+    """Of the planned learning rates; None: nothing useful was found, so they stay."""
     shape: Shape
     edge: float | None
     """The largest factor at which less than half is lost; None where there is none."""
@@ -89,7 +91,7 @@ class Suggestion:
 
 
 def factors_for(points: int, *, around: float = 1.0) -> tuple[float, ...]:
-    """From `LOWEST_FACTOR` to `HIGHEST_FACTOR`, each the same multiple of the one before (Smith 2017).
+    """Factors from `LOWEST_FACTOR` to `HIGHEST_FACTOR`, each the same multiple of the one before.
 
     Args:
         points: At least 2.
@@ -105,7 +107,7 @@ def has_diverged(points: Sequence[Point], *, guess: float) -> bool:
 
     Args:
         points: So far, at least one.
-        guess: Loss of who knows nothing: the log of the number of classes.
+        guess: Loss of equal probabilities for all classes: the log of their number.
     """
     if not math.isfinite(points[-1].loss):
         return True
@@ -113,17 +115,17 @@ def has_diverged(points: Sequence[Point], *, guess: float) -> bool:
     return len(last) == 3 and all(point.loss > max(guess, 2 * point.baseline) for point in last)
 
 
-def suggest(points: Sequence[Point], *, guess: float, varied: Varied) -> Suggestion:
-    """Read a curve; the rule is in the docstring of this module.
+def suggest(points: Sequence[Point], *, guess: float, tested: TestedGroups) -> Suggestion:
+    """The suggestion of a curve; the rule is in the docstring of this module.
 
     Args:
         points: With rising factors; the last ones may be no numbers.
-        guess: Loss of who knows nothing, in nats: the log of the number of classes.
-        varied: Decides how much of the edge is taken.
+        guess: Loss of equal probabilities for all classes, in nats: the log of their number.
+        tested: Decides how much of the edge is taken.
     """
     shown = [point for point in points if math.isfinite(point.loss) and math.isfinite(point.noise)]
     if len(shown) < 3:
-        why = f"the loss is no number already at {points[0].factor:.2g} times the planned rate"
+        why = f"the loss is no number already at {points[0].factor:.2g} times the planned learning rate"
         return Suggestion(None, "worse_at_once", None, "below", why, ())
     factors = [point.factor for point in shown]
     differences, noise = _smoothed(shown)
@@ -137,19 +139,19 @@ def suggest(points: Sequence[Point], *, guess: float, varied: Varied) -> Suggest
     lost = differences - level > max(_LOST_SHARE * (guess - baseline - level), material)
     complete = len(shown) == len(points)
     if complete and not (falls or lost.any() or (differences > tolerance).any()):
-        why = f"the loss does not react to any rate up to {factors[-1]:.2g} times the planned one"
+        why = f"the loss does not react to any learning rate up to {factors[-1]:.2g} times the planned one"
         return Suggestion(None, "no_reaction", None, "above", why, after)
-    kept = np.flatnonzero(~lost)
-    if len(kept) == 0 or kept[-1] == 0:
-        why = f"the loss gets much worse already at {factors[0]:.2g} times the planned rate"
+    harmless = np.flatnonzero(~lost)
+    if len(harmless) == 0 or harmless[-1] == 0:
+        why = f"the loss gets much worse already at {factors[0]:.2g} times the planned learning rate"
         return Suggestion(None, "worse_at_once", None, "below", why, after)
-    edge, open_end = factors[kept[-1]], kept[-1] == len(points) - 1
-    way = "the highest that was tried" if open_end else "the last at which less than half of what it knew was lost"
+    edge, open_end = factors[harmless[-1]], harmless[-1] == len(points) - 1
+    which = "the highest that was tried" if open_end else "the last at which less than half of what it knew was lost"
     if falls:
-        way += f" (the loss was lowest at {factors[lowest]:.2g} times)"
-    safety = SAFETY[varied]
+        which += f" (the loss was lowest at {factors[lowest]:.2g} times)"
+    safety = SAFETY[tested]
     shape: Shape = "falls" if falls else "holds"
-    why = f"1/{safety:g} of {edge:.2g} times the planned rate, {way}"
+    why = f"1/{safety:g} of {edge:.2g} times the planned learning rate, {which}"
     return Suggestion(_two_digits(edge / safety), shape, edge, "above" if open_end else "inside", why, after)
 
 

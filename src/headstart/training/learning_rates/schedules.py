@@ -1,7 +1,7 @@
-"""Learning-rate shapes as plain functions; every layer group follows the same shape from its own peak.
+"""Learning-rate schedules as pure functions; every layer group follows the same schedule from its own peak.
 
-A shape answers with the rate itself, not with a factor, because a floor such as cosine's 1e-6 is a rate. Nothing
-here has state: the plateau reads the history of losses that the loop keeps (and saves).
+A schedule gives the learning rate itself, not a factor, because a floor such as cosine's 1e-6 is a learning rate.
+Nothing here has state: the plateau reads the history of validation losses that the loop keeps (and saves).
 """
 
 from __future__ import annotations
@@ -12,39 +12,41 @@ from collections.abc import Sequence
 from headstart.plan.plan import Schedule, TrainPhase
 
 
-def rates_at(phase: TrainPhase, *, step: int, steps_per_epoch: int, select_losses: Sequence[float]) -> dict[str, float]:
-    """Learning rate of every group of a settled phase at one of its steps; see `rate_at`."""
+def learning_rates_at(
+    phase: TrainPhase, *, step: int, steps_per_epoch: int, validation_losses: Sequence[float]
+) -> dict[str, float]:
+    """Learning rate of every group of a resolved phase at one of its steps; see `learning_rate_at`."""
     return {
-        name: rate_at(
+        name: learning_rate_at(
             phase.schedule,
             peak=peak,
             step=step,
             steps_per_epoch=steps_per_epoch,
             epochs=phase.epochs,
-            select_losses=select_losses,
+            validation_losses=validation_losses,
         )
         for name, peak in phase.lr_by_group.items()
     }
 
 
-def rate_at(
+def learning_rate_at(
     schedule: Schedule,
     *,
     peak: float,
     step: int,
     steps_per_epoch: int,
     epochs: int,
-    select_losses: Sequence[float],
+    validation_losses: Sequence[float],
 ) -> float:
     """Learning rate of a group at one step of a phase.
 
     Args:
-        schedule: The shape and its numbers.
-        peak: The group's own rate, > 0.
+        schedule: Its name and its numbers.
+        peak: The group's own learning rate, > 0.
         step: 0-based, counted from the start of the phase.
         steps_per_epoch: Optimizer steps of an epoch, > 0.
         epochs: Of the phase.
-        select_losses: Loss on the validation images after each finished epoch of the phase (plateau reads it).
+        validation_losses: Loss on the validation images after each finished epoch of the phase (plateau reads it).
     """
     total = steps_per_epoch * epochs
     warmup = round(schedule.warmup_epochs * steps_per_epoch)
@@ -57,7 +59,7 @@ def rate_at(
         return one_cycle(peak, position, pct_start=schedule.pct_start)
     if schedule.name == "plateau":
         factor = plateau_factor(
-            select_losses, factor=schedule.plateau_factor, patience_epochs=schedule.plateau_patience_epochs
+            validation_losses, factor=schedule.plateau_factor, patience_epochs=schedule.plateau_patience_epochs
         )
         return max(peak * factor, min(peak, schedule.plateau_min_lr))
     if schedule.name == "multi_step":
@@ -66,14 +68,14 @@ def rate_at(
 
 
 def cosine(peak: float, position: float, *, floor: float) -> float:
-    """The curve floor + (peak - floor) * (1 + cos(pi * position)) / 2 (Loshchilov & Hutter 2017).
+    """Learning rate floor + (peak - floor) * (1 + cos(pi * position)) / 2 (Loshchilov & Hutter 2017).
 
     A peak under the floor stays where it is.
 
     Args:
-        peak: Rate at position 0.
+        peak: Learning rate at position 0.
         position: 0 (start) .. 1 (end).
-        floor: Rate at position 1.
+        floor: Learning rate at position 1.
     """
     floor = min(floor, peak)
     return floor + (peak - floor) * (1 + math.cos(math.pi * position)) / 2
@@ -82,7 +84,7 @@ def cosine(peak: float, position: float, *, floor: float) -> float:
 def one_cycle(
     peak: float, position: float, *, pct_start: float, start_divisor: float = 25.0, end_divisor: float = 1e5
 ) -> float:
-    """Cosine rise from peak / 25 over the first share, then cosine fall to peak / 1e5 (Smith & Topin 2018)."""
+    """Learning rate that rises from peak / 25 and falls to peak / 1e5, both as cosines (after Smith & Topin 2018)."""
     if position < pct_start:
         start = peak / start_divisor
         return start + (peak - start) * (1 - math.cos(math.pi * position / pct_start)) / 2
@@ -90,20 +92,20 @@ def one_cycle(
 
 
 def multi_step(peak: float, position: float, *, milestones: Sequence[float], factor: float) -> float:
-    """The peak times `factor` for each milestone that was reached; flat in between (He et al. 2016).
+    """Learning rate peak * factor^(milestones reached), constant in between (He et al. 2016).
 
     Args:
-        peak: Rate before the first milestone.
+        peak: Learning rate before the first milestone.
         position: Share of the phase's steps that are done, warm-up included, 0..1.
-        milestones: Shares at which the rate falls.
-        factor: What each one multiplies the rate by.
+        milestones: Shares at which the learning rate falls.
+        factor: Multiplies the learning rate at each of them.
     """
     # A share such as 0.4 of 500 steps is step 200: rounding must not put it one step off.
     return float(peak * factor ** sum(position >= share - 1e-9 for share in milestones))
 
 
 def plateau_factor(losses: Sequence[float], *, factor: float, patience_epochs: int) -> float:
-    """`factor` to the power of how often the loss went more than `patience_epochs` epochs without a new minimum.
+    """Factor of the learning rate: `factor` for each time that the loss had no new minimum for over `patience_epochs`.
 
     The count starts again after each reduction. A new minimum must be lower by a relative 1e-4.
     """

@@ -1,7 +1,7 @@
-"""A head on the outputs of all layer groups beside the plain one on the last: both are solved, one is kept.
+"""Linear probe on the outputs of all layer groups, compared with the plain one on the last; one is selected.
 
-Both are solved on the same rows, because what the plain head reads is a part of what the other reads. The plain one
-stays unless the other is better beyond noise on images that neither was fitted to.
+Both are fitted on the same rows, because the features of the plain head are a part of those of the other. The plain one
+is selected unless the other is significantly better on images that neither was fitted on.
 """
 
 from __future__ import annotations
@@ -24,63 +24,63 @@ from headstart.training.checkpoint import Candidate
 
 @dataclass(frozen=True)
 class DepthProblem:
-    """What is to be solved, and what judges it."""
+    """Data of the two heads: training rows, the rows that they are evaluated on, and the options of the fit."""
 
     train: RowSource
-    """N rows: what the plain head reads first, then the outputs of the groups."""
+    """N rows: first the features of the plain head, then the outputs of the groups."""
     labels: Labels
     num_classes: int
     num_last_features: int
-    """Of the features, those that the plain head reads."""
+    """Number of features of the plain head."""
     folds: Folds
     """Of the training rows."""
     validation: tuple[RowSource, Labels] | None
     """Validation rows and their classes; None validates out-of-fold."""
     validation_source: str
     """Where the validation images come from, in words."""
-    strengths: Sequence[float] | None
-    """Candidates of the penalty; None takes the solver's own grid."""
+    l2_penalties: Sequence[float] | None
+    """Grid of L2 penalties; None takes the solver's own."""
     solver: Solver
     significance_level: float
-    """The wider head is kept below this p-value."""
+    """The wider head is selected below this p-value."""
     seed: int
     check_stop: CheckStop = never_stop
-    """Called again and again in every solve; what it raises ends the work."""
+    """Called repeatedly during every fit; what it raises ends the work."""
     on_step: Callable[[str], object] = lambda what: None
     """Called with what is computed next, in words."""
 
     @property
     def last(self) -> FeatureMask:
-        """Which features the plain head reads."""
+        """Mask (F,) of the features of the plain head."""
         return np.arange(self.train.width) < self.num_last_features
 
 
 @dataclass(frozen=True)
 class DepthSolution:
-    """The head that is kept."""
+    """The selected head, and why it was selected."""
 
-    kept: Literal["multi_depth", "linear"]
+    kind: Literal["multi_depth", "linear"]
     head: LinearHead
     """On all features; those that it does not need have weight zero."""
-    judged_NK: Floats  # noqa: N815 - shapes
-    """Probabilities of the validation images."""
+    probabilities_NK: Floats  # noqa: N815 - shapes
+    """Probabilities of the validation images, or out-of-fold those of the training images."""
     labels_N: Labels  # noqa: N815
     """Classes of these images."""
     why: str
-    """Why this one was kept, with the figures of both."""
+    """Why this one was selected, with the figures of both."""
     sample: Positions | None = None
-    """Rows of the training images that validated out-of-fold, where these were not all of them."""
+    """Rows of the training images with out-of-fold predictions, where not all have one."""
 
 
 def solve_depths(problem: DepthProblem) -> DepthSolution:
-    """Solve both heads, and keep the plain one unless the other is better beyond noise."""
+    """The selected one of both fitted heads: the plain one unless the other is significantly better."""
     choice = choose_features(
         problem.train,
         problem.labels,
         problem.num_classes,
         problem.folds,
         solver=problem.solver,
-        l2_penalties=problem.strengths,
+        l2_penalties=problem.l2_penalties,
         seed=problem.seed,
         check_stop=problem.check_stop,
         on_step=problem.on_step,
@@ -99,12 +99,12 @@ def solve_depths(problem: DepthProblem) -> DepthSolution:
     if problem.validation is not None:
         sample = None
         rows, labels = problem.validation
-        deep_says, plain_says = deep.probabilities_of(rows), plain.probabilities_of(rows)
+        of_deep, of_plain = deep.probabilities_of(rows), plain.probabilities_of(rows)
     else:
         sample = choice.sample
         labels = problem.labels if sample is None else problem.labels[sample]
-        deep_says, plain_says = choice.out_of_fold_NK, plain_out_of_fold
-    new, old = _candidate("multi_depth", deep_says, labels), _candidate("linear", plain_says, labels)
+        of_deep, of_plain = choice.out_of_fold_NK, plain_out_of_fold
+    new, old = _candidate("multi_depth", of_deep, labels), _candidate("linear", of_plain, labels)
     p_value = new.p_value_against(old)
     figures = (
         f"{problem.validation_source}: accuracy {new.accuracy:.3f} to {old.accuracy:.3f}, "
@@ -112,10 +112,10 @@ def solve_depths(problem: DepthProblem) -> DepthSolution:
     )
     if p_value < problem.significance_level:
         features = "all features" if choice.share == 1.0 else f"the best {choice.share:.0%} of all features"
-        why = f"on {features}, it beats the plain head beyond noise ({figures})"
-        return DepthSolution("multi_depth", deep, deep_says, labels, why, sample)
-    why = f"multi_depth does not beat it beyond noise ({figures})"
-    return DepthSolution("linear", plain, plain_says, labels, why, sample)
+        why = f"on {features}, it is significantly better than the plain head ({figures})"
+        return DepthSolution("multi_depth", deep, of_deep, labels, why, sample)
+    why = f"multi_depth is not significantly better ({figures})"
+    return DepthSolution("linear", plain, of_plain, labels, why, sample)
 
 
 def _plain(problem: DepthProblem, sample: Positions | None) -> tuple[LinearHead, Floats]:
@@ -125,15 +125,17 @@ def _plain(problem: DepthProblem, sample: Positions | None) -> tuple[LinearHead,
         head_problem, num_classes=problem.num_classes, solver=problem.solver, check_stop=problem.check_stop
     )
     whole = set_up(rows, labels)
-    asked = whole
+    validated = whole
     if sample is not None:
-        asked = set_up(rows.subset(sample), labels[sample])
+        validated = set_up(rows.subset(sample), labels[sample])
         fold_of = fold_of[sample]
-    choice = asked.choose(fold_of, problem.strengths)
+    choice = validated.choose(fold_of, problem.l2_penalties)
     head = whole.solve(choice.l2_penalty, temperature=choice.temperature)
     return widened(head, problem.last), choice.out_of_fold_NK
 
 
-def _candidate(name: str, judged_NK: Floats, labels_N: Labels) -> Candidate:  # noqa: N803
+def _candidate(name: str, probabilities_NK: Floats, labels_N: Labels) -> Candidate:  # noqa: N803
     """For the paired test only: without weights, because neither head is in the network yet."""
-    return Candidate(name, judged_NK.argmax(axis=1) == labels_N, sharpened_log_losses(judged_NK, labels_N), {})
+    return Candidate(
+        name, probabilities_NK.argmax(axis=1) == labels_N, sharpened_log_losses(probabilities_NK, labels_N), {}
+    )

@@ -1,4 +1,4 @@
-"""Solving the linear head on frozen features: the probe, and the refit of the chosen network's head."""
+"""The linear probe: fits the head on frozen features, and once more on all of train for the selected checkpoint."""
 
 from __future__ import annotations
 
@@ -38,31 +38,31 @@ from headstart.training.probe.multi_depth import DepthProblem, solve_depths
 
 @dataclass(frozen=True)
 class FittedProbe:
-    """What solving found."""
+    """A fitted linear probe, and how it was evaluated."""
 
     candidate: Candidate
-    """Judged on the validation images, or out of fold where there are none."""
-    strength: float
+    """Evaluated on the validation images, or out-of-fold where there are none."""
+    l2_penalty: float
     log_loss: float
-    """On the same images, in nats, as the head says it."""
+    """On the same images, in nats, of the head's own probabilities."""
     engine: str | None
-    """Which engine computed the features; None without a store."""
-    judged_on: Sequence[ImageRecord]
-    """The images `candidate` was judged on, in its order."""
-    kept: str = ""
-    """Of a multi_depth head: what of it was kept, and why."""
+    """The engine that computed the features; None without an activation cache."""
+    validation_records: Sequence[ImageRecord]
+    """The images that `candidate` was evaluated on, in its order."""
+    head_selected: str = ""
+    """Of a multi_depth head: which of the two heads was selected, and why."""
 
     @property
     def summary(self) -> str:
-        """What was found, in words."""
-        return f"solved with L2 strength {self.strength:g}" + (f"; {self.kept}" if self.kept else "")
+        """The penalty and the selected head, in words."""
+        return f"fitted with L2 penalty {self.l2_penalty:g}" + (f"; {self.head_selected}" if self.head_selected else "")
 
 
 class PooledSource:
-    """Pooled features of images by the network as it stands: from the store, or computed."""
+    """Pooled features of images by the network as it is now: from the activation cache, or computed."""
 
     def __init__(self, source: ActivationSource) -> None:
-        """Look at the network's weights once: they must not change while this is used."""
+        """Hash the network's weights once: they must not change while this is used."""
         self._source, images = source, source.images
         self._view = plain_view(images.spec, images.meter)
         self._activations = source.activations(pooled_part(source.classifier)) if images.store is not None else None
@@ -71,7 +71,7 @@ class PooledSource:
 
     @property
     def engine_name(self) -> str | None:
-        """Of the engine that computed the features; None without a store."""
+        """The engine that computed the features; None without an activation cache."""
         return self._activations.engine_name if self._activations else None
 
     def rows(
@@ -82,12 +82,12 @@ class PooledSource:
         stops: Literal["heard", "ignored"] = "heard",
         view: View | None = None,
     ) -> RowSource:
-        """N rows of F features, with progress told to the observer; only without a store do they lie in memory.
+        """N rows of F features, in memory only without an activation cache; the observer receives the progress.
 
         Args:
             records: Of these images.
             what: Name of the work.
-            stops: `ignored` does not call `after_batch`: for few images, when something is to be kept that was found.
+            stops: `ignored` does not call `after_batch`: for few images, where stopping would lose more work.
             view: Of each image; None: the one that every evaluation sees.
         """
         view, observer = view or self._view, self._source.observer
@@ -122,7 +122,7 @@ def fit_probe(
 ) -> FittedProbe:
     """Fit the linear probe on the training images, write it into the network, and evaluate it.
 
-    A multi_depth head is kept where it beats the plain one on the last layer with a p-value below `significance_level`.
+    A multi_depth head is selected where it is better than the plain one with a p-value below `significance_level`.
     What `source.after_batch` raises ends the work before the head is written; so does what `check_stop` raises in the
     middle of a fit.
     """
@@ -137,30 +137,33 @@ def fit_probe(
     choice = _choose(problem, roles.train, phase, images, seed)
     head = problem.solve(choice.l2_penalty, temperature=choice.temperature)
     records: Sequence[ImageRecord] = roles.train
-    judged = choice.out_of_fold_NK
+    predicted = choice.out_of_fold_NK
     if choice.sample is not None:
         labels, records = labels[choice.sample], [roles.train[row] for row in choice.sample]
         source.observer.noted(PenaltySampled(phase.name, images=len(labels), of=len(roles.train)))
     if roles.validation:
         validation = pooled.rows(roles.validation, what="features of validation")
-        judged, labels, records = head.probabilities_of(validation), images.labels(roles.validation), roles.validation
+        labels, records = images.labels(roles.validation), roles.validation
+        predicted = head.probabilities_of(validation)
     for finding in leak_findings(images, train, partial(pooled.rows, what="features of test", stops="ignored")):
         source.observer.noted(DataFinding.of(finding))
     write_head(classifier, head)
-    candidate = candidate_of(phase.name, judged, labels, classifier)
-    return FittedProbe(candidate, choice.l2_penalty, log_loss(judged, labels), pooled.engine_name, records)
+    candidate = candidate_of(phase.name, predicted, labels, classifier)
+    return FittedProbe(candidate, choice.l2_penalty, log_loss(predicted, labels), pooled.engine_name, records)
 
 
 def candidate_of(
     name: str,
-    judged_NK: npt.NDArray[np.floating[Any]],  # noqa: N803
+    probabilities_NK: npt.NDArray[np.floating[Any]],  # noqa: N803
     labels_N: Labels,  # noqa: N803
     classifier: Classifier,
 ) -> Candidate:
-    """The network as it stands, and how its probabilities did."""
-    correct = judged_NK.argmax(axis=1) == labels_N
-    confidences = judged_NK.max(axis=1).astype(np.float64)
-    return Candidate(name, correct, sharpened_log_losses(judged_NK, labels_N), copy_of(classifier.network), confidences)
+    """A candidate: the network's weights now, and its results on labelled images."""
+    correct = probabilities_NK.argmax(axis=1) == labels_N
+    confidences = probabilities_NK.max(axis=1).astype(np.float64)
+    return Candidate(
+        name, correct, sharpened_log_losses(probabilities_NK, labels_N), copy_of(classifier.network), confidences
+    )
 
 
 def _fit_depths(
@@ -173,7 +176,7 @@ def _fit_depths(
     significance_level: float,
     check_stop: CheckStop,
 ) -> FittedProbe:
-    """The multi_depth head, or the plain one where it is not better beyond noise."""
+    """The multi_depth head, or the plain one where that is not significantly worse."""
     classifier, images, observer, roles = source.classifier, source.images, source.observer, source.images.roles
     validation = pooled.rows(roles.validation, what="features of validation") if roles.validation else None
     solution = solve_depths(
@@ -185,7 +188,7 @@ def _fit_depths(
             _folds(roles.train, phase, images, seed),
             validation=None if validation is None else (validation, images.labels(roles.validation)),
             validation_source=roles.validation_source,
-            strengths=None if phase.l2_penalty == "auto" else (phase.l2_penalty,),
+            l2_penalties=None if phase.l2_penalty == "auto" else (phase.l2_penalty,),
             solver=phase.solver,
             significance_level=significance_level,
             seed=seed,
@@ -194,22 +197,22 @@ def _fit_depths(
         )
     )
     write_head(classifier, solution.head)
-    observer.noted(HeadSelected(phase.name, solution.kept, solution.why))
-    judged, labels = solution.judged_NK, solution.labels_N
-    candidate, loss = candidate_of(phase.name, judged, labels, classifier), log_loss(judged, labels)
-    kept = f"kept the {solution.kept} head: {solution.why}"
+    observer.noted(HeadSelected(phase.name, solution.kind, solution.why))
+    predicted, labels = solution.probabilities_NK, solution.labels_N
+    candidate, loss = candidate_of(phase.name, predicted, labels, classifier), log_loss(predicted, labels)
+    selected = f"selected the {solution.kind} head: {solution.why}"
     records = roles.validation or (
         roles.train if solution.sample is None else [roles.train[row] for row in solution.sample]
     )
-    return FittedProbe(candidate, solution.head.l2_penalty, loss, pooled.engine_name, records, kept)
+    return FittedProbe(candidate, solution.head.l2_penalty, loss, pooled.engine_name, records, selected)
 
 
 def refit_head(
-    source: ActivationSource, phase: ProbePhase, *, strength: float, seed: int, check_stop: CheckStop = never_stop
+    source: ActivationSource, phase: ProbePhase, *, l2_penalty: float, seed: int, check_stop: CheckStop = never_stop
 ) -> None:
-    """Fit the head again on all of train, now that nothing is chosen any more, with the network as it stands.
+    """Fit the head again on all of train, with the network as it is now: validation images are not needed any more.
 
-    A ridge head finds its temperature out of fold once more, because scores differ with the network. A multi_depth head
+    A ridge head gets a new temperature out-of-fold, because scores differ with the network. A multi_depth head
     keeps the features that it needed. What `source.after_batch` or `check_stop` raises ends the work with the head as
     it was.
     """
@@ -220,7 +223,7 @@ def refit_head(
     if classifier.head_kind == "multi_depth":
         needed = (classifier.linear_weight() != 0).any(dim=0).cpu().numpy()
         rows = ColumnRows(rows, needed)
-    head = head_on(rows, records, phase, images, strength=strength, seed=seed, check_stop=check_stop)
+    head = head_on(rows, records, phase, images, l2_penalty=l2_penalty, seed=seed, check_stop=check_stop)
     write_head(classifier, head if needed is None else widened(head, needed))
 
 
@@ -230,27 +233,27 @@ def head_on(
     phase: ProbePhase,
     images: TrainingImages,
     *,
-    strength: float,
+    l2_penalty: float,
     seed: int,
     check_stop: CheckStop = never_stop,
 ) -> LinearHead:
-    """The head on some rows at a given penalty; a ridge head with the temperature that suits it out of fold.
+    """The head on some rows at a given L2 penalty; a ridge head with its best temperature out-of-fold.
 
     Args:
         rows: N rows of F features.
         records: The image of each row; rows of one image stay in one fold.
-        phase: How the head is solved.
+        phase: How the head is fitted.
         images: For labels and groups.
-        strength: L2 penalty, > 0.
+        l2_penalty: L2 penalty, > 0.
         seed: Of the folds.
-        check_stop: What it raises ends the solve.
+        check_stop: What it raises ends the fit.
     """
     problem, _ = _problem(rows, records, phase, images, seed, check_stop)
     temperature = 1.0
     if phase.solver == "ridge":
-        given = phase.model_copy(update={"l2_penalty": strength})
+        given = phase.model_copy(update={"l2_penalty": l2_penalty})
         temperature = _choose(problem, records, given, images, seed).temperature
-    return problem.solve(strength, temperature=temperature)
+    return problem.solve(l2_penalty, temperature=temperature)
 
 
 def _problem(
@@ -261,7 +264,7 @@ def _problem(
     seed: int,
     check_stop: CheckStop,
 ) -> tuple[HeadProblem, Labels]:
-    """The head that is to be found, and the class of each row."""
+    """The problem to be solved, and the class of each row."""
     labels = images.labels(records)
     classes, weights = len(images.roles.classes), images.weights_of(records)
     return head_problem(
@@ -272,13 +275,13 @@ def _problem(
 def _choose(
     problem: HeadProblem, records: Sequence[ImageRecord], phase: ProbePhase, images: TrainingImages, seed: int
 ) -> PenaltyChoice:
-    """Cross-validation in which groups stay together."""
+    """The L2 penalty by cross-validation in which groups stay together."""
     folds = _folds(records, phase, images, seed)
     return problem.choose(folds, None if phase.l2_penalty == "auto" else (phase.l2_penalty,))
 
 
 def write_head(classifier: Classifier, head: LinearHead) -> None:
-    """Put a solved head into the network."""
+    """Write a fitted head into the network."""
     classifier.write_linear(
         torch.from_numpy(np.asarray(head.weight_KF, np.float32)),
         torch.from_numpy(np.asarray(head.bias_K, np.float32)),

@@ -1,6 +1,6 @@
 """Where a tracker writes: TensorBoard's event files, or a run of MLflow.
 
-A sink writes what it is given and raises what goes wrong; `trackers` decides what is written and answers failures.
+A sink writes what it is given and raises what goes wrong; `trackers` decides what is written and handles failures.
 What belongs to one step is written in one go, so that a kill leaves the whole step or nothing of it.
 """
 
@@ -49,7 +49,7 @@ class Sink(Protocol):
     modules: ClassVar[tuple[str, ...]]
     """What must be installed."""
     memory: dict[str, Any]
-    """What a later process needs to go on: JSON; complete once `open` has returned."""
+    """JSON that a later process needs to go on; complete once `open` has returned."""
 
     @property
     def place(self) -> str:
@@ -59,7 +59,7 @@ class Sink(Protocol):
         """Begin the series, or go on with the remembered one; parameters are written once."""
 
     def last_step(self, tag: str) -> int | None:
-        """Of what lies there; None where nothing does."""
+        """The highest step of a tag at this place; None where there is none."""
 
     def write(self, step: int, scalars: Mapping[str, float], texts: Mapping[str, str]) -> None:
         """Write one step: tag -> number, tag -> sentence."""
@@ -176,11 +176,11 @@ class Mlflow:
     modules: ClassVar[tuple[str, ...]] = ("mlflow", "sqlalchemy", "alembic")
 
     def __init__(self, run_folder: Path, where: str | None, memory: Mapping[str, Any] | None = None) -> None:
-        """Ask nobody yet.
+        """Contact no server yet.
 
         Args:
             run_folder: Of the run.
-            where: URI of the store; `mlflow.db` beside the run folder if None.
+            where: URI of the store; `mlflow.db` next to the run folder if None.
             memory: Of the process that began.
         """
         self.memory = {"token": uuid.uuid4().hex, **(memory or {})}
@@ -238,11 +238,11 @@ class Mlflow:
             self._client.set_terminated(self.memory["run_id"], _MLFLOW_STATUS[status])
 
     def _experiment(self) -> str:
-        """Its id; made if it is not there, with artifacts beside the default store and not in the working folder."""
+        """Its id; made if it is not there, with artifacts next to the default store and not in the working folder."""
         found = self._client.get_experiment_by_name(_EXPERIMENT)
         if found is None:
-            beside = (self._run_folder.parent / "mlflow-artifacts").as_uri() if self._where is None else None
-            return str(self._client.create_experiment(_EXPERIMENT, artifact_location=beside))
+            artifacts = (self._run_folder.parent / "mlflow-artifacts").as_uri() if self._where is None else None
+            return str(self._client.create_experiment(_EXPERIMENT, artifact_location=artifacts))
         return str(found.experiment_id)
 
     def _begun(self, experiment: str) -> str | None:

@@ -2,7 +2,7 @@
 
     --track tensorboard, --track mlflow:URI -> Tracker -> a sink for each place
 
-The step is the number of the epoch, counted over all phases; a solved head is one epoch. It never repeats and never
+The step is the number of the epoch, counted over all phases; a linear probe is one epoch. It never repeats and never
 goes back: a resume finds out from the run's own events which number an epoch has, and from the place which steps lie
 there already. Figures and sentences are written, never images or weights.
 
@@ -48,13 +48,13 @@ _DATABASE = re.compile(r".+\.(db|sqlite3?)")
 
 @dataclass(frozen=True)
 class TrackerChoice:
-    """One tracker that was asked for."""
+    """One requested tracker."""
 
     name: TrackerName
     where: str | None = None
-    """Folder or URI; None is the default beside the run."""
+    """Folder or URI; None is the default next to the run."""
     memory: Mapping[str, Any] | None = None
-    """What the process that began left."""
+    """`Sink.memory` of the process that began."""
 
     @classmethod
     def parse(cls, text: str) -> TrackerChoice:
@@ -79,7 +79,7 @@ class TrackerChoice:
         return cls(known, str(Path(where).absolute()) if known == "tensorboard" else _store_uri(where))
 
     def sink(self, run_folder: Path) -> Sink:
-        """What writes there; nothing is opened yet."""
+        """The sink that writes there; nothing is opened yet."""
         return SINKS[self.name](run_folder, self.where, self.memory)
 
 
@@ -89,7 +89,7 @@ def _store_uri(where: str) -> str:
         return f"sqlite:///{Path(found[1]).absolute()}"
     if re.match(r"https?://[^/@]*:[^/@]*@", where):
         raise HeadstartError(
-            "--track mlflow: the URI holds a password, which would be kept in the run folder",
+            "--track mlflow: the URI holds a password, which would be written into the run folder",
             remedy="set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD instead",
         )
     if "://" in where or where == "databricks":
@@ -103,7 +103,7 @@ def _store_uri(where: str) -> str:
 
 
 def chosen_trackers(track: Iterable[str]) -> tuple[TrackerChoice, ...]:
-    """The trackers that were asked for, each once, with what they need installed.
+    """The requested trackers, each once, with their libraries installed.
 
     Raises:
         HeadstartError: no such tracker.
@@ -122,8 +122,10 @@ def remembered_trackers(run: Run) -> tuple[TrackerChoice, ...]:
     """
     choices: tuple[TrackerChoice, ...] = ()
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-        kept = json.loads((run.folder / _MEMORY).read_text(encoding="utf-8"))["trackers"]
-        choices = tuple(TrackerChoice(one["name"], one["where"], one["memory"]) for one in kept if one["name"] in SINKS)
+        saved = json.loads((run.folder / _MEMORY).read_text(encoding="utf-8"))["trackers"]
+        choices = tuple(
+            TrackerChoice(one["name"], one["where"], one["memory"]) for one in saved if one["name"] in SINKS
+        )
     _require(choices)
     return choices
 
@@ -147,7 +149,7 @@ class Tracker(Observer):
             run: The run.
             choices: Empty: nothing is written.
             parameters: Values of the plan, nested or flat.
-            tell: Is told `tracking` of each place, and `tracker_stopped` of one that fails.
+            tell: Receives `tracking` for each place, and `tracker_stopped` for one that fails.
         """
         self._run, self._choices, self._parameters, self._tell = run, tuple(choices), parameters, tell
         self._open: list[tuple[TrackerChoice, Sink]] = []
@@ -182,7 +184,7 @@ class Tracker(Observer):
         self._mark("events" if event.urgency == "info" else "warnings", event.sentence())
 
     def report(self, metrics: Mapping[str, Any]) -> None:
-        """Take in the answer of the run, which is written when it ends.
+        """Take in the result of the run, which is written when it ends.
 
         Args:
             metrics: What `headstart train --json` prints.
@@ -245,14 +247,14 @@ class Tracker(Observer):
         self._each(write)
 
     def _write_report(self) -> None:
-        """The figures of the images that report, and how each phase ended."""
+        """The figures of the test images, and how each phase ended."""
         if self._report is None:
             if self._texts:
                 self._write(self._last_step, {})
             return
-        val = self._report["test"]
-        scalars = {f"test/{name}": val[name] for name in _FROM_REPORT if isinstance(val.get(name), int | float)}
-        low, high = val["accuracy_interval"]
+        test = self._report["test"]
+        scalars = {f"test/{name}": test[name] for name in _FROM_REPORT if isinstance(test.get(name), int | float)}
+        low, high = test["accuracy_interval"]
         scalars |= {"test/accuracy_low": low, "test/accuracy_high": high}
         scalars["total_seconds"] = self._report["seconds"]["total"]
         if self._report["stopped"]:
@@ -274,7 +276,7 @@ class Tracker(Observer):
                     self._tell.noted(TrackerStopped(choice.name, sink.place, why))
 
     def _remember(self, every: Sequence[tuple[TrackerChoice, Sink]]) -> None:
-        """Keep it for a resume; where that fails, the run goes on and its resume has no tracker."""
-        kept = [{"name": choice.name, "where": choice.where, "memory": sink.memory} for choice, sink in every]
+        """Save it for a resume; where that fails, the run goes on and its resume has no tracker."""
+        saved = [{"name": choice.name, "where": choice.where, "memory": sink.memory} for choice, sink in every]
         with contextlib.suppress(OSError, DiskFullError):
-            write_json(self._run.folder / _MEMORY, {"schema_version": _SCHEMA, "trackers": kept})
+            write_json(self._run.folder / _MEMORY, {"schema_version": _SCHEMA, "trackers": saved})

@@ -59,7 +59,7 @@ def final_figures(
     judged = judge_records(load(run.bundle), roles.test, watch, kept=kept, groups=data.groups)
     observer.span_ended("test_images")
     run.write_predictions(judged.rows)
-    run.write_selection(outcome.judged.columns(outcome.chosen))
+    run.write_selection(outcome.validation_predictions.columns(outcome.chosen))
     test = judged.sample("test", roles.test_source)
     validation = _validation(data, outcome)
     findings = _findings(data, outcome, judged, validation, test)
@@ -74,7 +74,7 @@ def final_figures(
         "findings": [finding.to_dict() for finding in findings],
         "test": {**judged.figures, "source": roles.test_source, "calibrated_on": None},
         "validation": {
-            "accuracy": outcome.chosen_accuracy,
+            "accuracy": outcome.selected_accuracy,
             **(validation.to_dict() if validation is not None else {}),
             "source": roles.validation_source,
         },
@@ -117,7 +117,7 @@ def _findings(
         found += validation_gap(
             validation,
             test,
-            candidates=len(outcome.judged.correct),
+            candidates=len(outcome.validation_predictions.correct),
             num_classes=classes,
             divided_by="headstart" if data.roles.test_source.startswith("held-out") else "user",
         )
@@ -127,7 +127,7 @@ def _findings(
 
 def _validation(data: CheckedData, outcome: Outcome) -> Sample | None:
     """How the selected checkpoint did on the validation images; None if a checkpoint of an earlier version lacks it."""
-    images, correct = outcome.judged.images, outcome.judged.correct.get(outcome.chosen)
+    images, correct = outcome.validation_predictions.images, outcome.validation_predictions.correct.get(outcome.chosen)
     if correct is None or not len(images):
         return None
     place = {name: index for index, name in enumerate(data.roles.classes)}
@@ -136,7 +136,7 @@ def _validation(data: CheckedData, outcome: Outcome) -> Sample | None:
     return Sample(
         "validation",
         data.roles.validation_source,
-        np.array([place[label] for label in outcome.judged.labels], np.int64),
+        np.array([place[label] for label in outcome.validation_predictions.labels], np.int64),
         correct,
         numbered([data.groups[name] for name in images]),
         counted=what_is_counted(records, data.groups),
