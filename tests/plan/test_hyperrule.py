@@ -8,6 +8,7 @@ import pytest
 
 from headstart.errors import PlanError
 from headstart.plan.hyperrule import EPOCHS_WITHOUT_COUNT
+from headstart.plan.image_counts import ImageCounts, counted
 from headstart.plan.plan import DataPlan, Plan, TrainPhase
 from headstart.plan.presets import STRATEGIES, Request
 from headstart.training.learning_rates.schedules import learning_rate_at
@@ -15,8 +16,11 @@ from headstart.training.learning_rates.schedules import learning_rate_at
 DATA = DataPlan(source="photos")
 
 
-def bit(**options: object) -> tuple[Plan, TrainPhase]:
-    plan = STRATEGIES["full"](Request(DATA, lr_rule="bit", **options))
+def bit(images: int | None = None, *, train: int | None = None, **options: object) -> tuple[Plan, TrainPhase]:
+    request = Request(DATA, lr_rule="bit", **options)
+    plan = STRATEGIES["full"](request)
+    if images is not None:
+        plan = counted(plan, request, ImageCounts(images, train=train))
     (phase,) = plan.phases
     assert isinstance(phase, TrainPhase)
     return plan, phase
@@ -43,7 +47,7 @@ def published_rate(step: int, images: int, base: float) -> float:
     [(128, 500), (19_968, 500), (19_999, 500), (20_000, 10_000), (499_968, 10_000), (500_000, 20_000)],
 )
 def test_the_schedule_is_the_published_one_step_by_step(images: int, steps: int) -> None:
-    _, phase = bit(training_images=images)
+    _, phase = bit(images)
     per_epoch = math.ceil(images / 128)
     taken = phase.epochs * per_epoch
     assert steps <= taken < steps + per_epoch, "whole epochs, at least the steps of the rule"
@@ -63,7 +67,7 @@ def test_the_schedule_is_the_published_one_step_by_step(images: int, steps: int)
 
 
 def test_the_rule_is_sgd_at_one_rate_from_a_head_of_zeros() -> None:
-    plan, phase = bit(training_images=1000)
+    plan, phase = bit(1000)
     assert plan.strategy == "full"
     assert (plan.optimizer.name, plan.optimizer.momentum, plan.optimizer.weight_decay) == ("sgd", 0.9, 0.0)
     assert plan.optimizer.label_smoothing == 0
@@ -75,7 +79,7 @@ def test_the_rule_is_sgd_at_one_rate_from_a_head_of_zeros() -> None:
 
 @pytest.mark.parametrize(("batch_size", "rate"), [(128, 0.001), (512, 0.003), (1024, 0.003), (32, 0.00025)])
 def test_both_published_batches_have_their_published_rate(batch_size: int, rate: float) -> None:
-    plan, phase = bit(training_images=1000, batch_size=batch_size)
+    plan, phase = bit(1000, batch_size=batch_size)
     assert plan.batch_size == batch_size
     assert phase.head_lr == pytest.approx(rate)
     assert "batch_size" not in plan.reasons
@@ -83,14 +87,14 @@ def test_both_published_batches_have_their_published_rate(batch_size: int, rate:
 
 @pytest.mark.parametrize(("images", "alpha"), [(None, 0.0), (19_999, 0.0), (20_000, 0.1)])
 def test_batches_are_mixed_from_twenty_thousand_images_on(images: int | None, alpha: float) -> None:
-    plan, _ = bit(training_images=images)
+    plan, _ = bit(images)
     assert plan.augmentation.mixup_alpha == alpha
     assert ("augmentation.mixup_alpha" in plan.reasons) == (alpha > 0)
 
 
 def test_steps_are_counted_on_the_images_an_epoch_passes_through() -> None:
-    _, whole = bit(training_images=244)
-    _, held_out = bit(training_images=244, fit_images=128)
+    _, whole = bit(244)
+    _, held_out = bit(244, train=128)
     assert (whole.epochs, held_out.epochs) == (250, 500)
 
 
@@ -101,7 +105,7 @@ def test_without_a_count_of_images_it_says_what_stands_in() -> None:
 
 
 def test_epochs_of_the_user_keep_the_shape() -> None:
-    plan, phase = bit(training_images=1000, epochs=10)
+    plan, phase = bit(1000, epochs=10)
     assert phase.epochs == 10
     assert phase.schedule.warmup_epochs == pytest.approx(2)
     assert phase.schedule.milestones == (0.4, 0.6, 0.8)

@@ -9,11 +9,11 @@ import pytest
 
 from headstart.errors import PlanError
 from headstart.knowledge.transfer import LR_RULES
+from headstart.plan.image_counts import FEW_TRAINING_IMAGES, ImageCounts, counted
 from headstart.plan.plan import AugmentationPlan, DataPlan, Plan, ProbePhase, TrainPhase
 from headstart.plan.presets import (
     DEFAULT_MODEL,
     DEFAULT_STRATEGY,
-    FEW_TRAINING_IMAGES,
     PARTIAL_GROUPS,
     SCRATCH_EPOCHS,
     STRATEGIES,
@@ -120,7 +120,8 @@ def test_naming_the_epochs_asks_for_tuning_even_when_it_is_futile() -> None:
     ("images", "epochs"), [(None, 10), (FEW_TRAINING_IMAGES - 1, 5), (FEW_TRAINING_IMAGES, 10), (1, 5)]
 )
 def test_few_images_get_few_epochs(images: int | None, epochs: int) -> None:
-    phase = STRATEGIES["probe_then_tune"](Request(DATA, training_images=images)).phases[1]
+    plan = STRATEGIES["probe_then_tune"](Request(DATA))
+    phase = (plan if images is None else counted(plan, Request(DATA), ImageCounts(images))).phases[1]
     assert isinstance(phase, TrainPhase)
     assert phase.epochs == epochs
 

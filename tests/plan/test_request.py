@@ -13,8 +13,8 @@ from headstart.plan.plan import DataPlan
 from headstart.plan.request import OPTIONS, Request
 
 PHOTOS = Request(DataPlan(source="photos"))
-KNOWN = {"data", "training_images", "fit_images", "reasons"}
-"""Fields that are no options: the data, and what is known of it."""
+KNOWN = {"data", "reasons"}
+"""Fields that are no options: the data, and reasons that are known."""
 
 
 def test_every_field_but_those_of_the_images_is_an_option() -> None:

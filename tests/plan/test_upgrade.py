@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from headstart.errors import PlanError
+from headstart.plan.image_counts import ImageCounts, counted
 from headstart.plan.plan import SCHEMA_VERSION, DataPlan, Plan
 from headstart.plan.request import Request
 from headstart.plan.upgrade import upgraded, upgraded_path
@@ -53,8 +54,9 @@ def test_every_plan_of_version_1_is_read_and_keeps_its_reasons(path: Path):
 @pytest.mark.parametrize("name", OPTIONS)
 def test_the_values_are_those_that_the_same_options_give_today(name: str):
     data = DataPlan(**PHOTOS, group=r"(\d)" if name == "options" else None)
-    counted = {"training_images": 25, "fit_images": 25 if name == "feature_extraction" else 20}
-    today = make_plan(Request(data, **OPTIONS[name]), **counted)
+    request = Request(data, **OPTIONS[name])
+    counts = ImageCounts(25, train=25 if name == "feature_extraction" else 20)
+    today = counted(make_plan(request), request, counts)
     upgraded_plan = Plan.read(Path(__file__).parent / "schema_1" / f"{name}.yaml")
     assert upgraded_plan.model_copy(update={"reasons": {}}) == today.model_copy(update={"reasons": {}})
     assert upgraded_plan.reasons.keys() == today.reasons.keys()

@@ -9,8 +9,9 @@ import pytest
 from headstart.errors import DataError, ModelError, PlanError
 from headstart.plan.plan import DataPlan, TrainPhase
 from headstart.plan.request import Request
+from headstart.runs.progress import no_progress
 from headstart.workflow.images import check_for_training
-from headstart.workflow.planning import counted_plan, plan_of
+from headstart.workflow.planning import plan_of, requested_plan
 from headstart.workflow.plans import make_plan
 
 
@@ -20,7 +21,18 @@ def test_the_images_decide_how_many_epochs(image_folder: Path):
     assert isinstance(uncounted.phases[1], TrainPhase)
     assert isinstance(counted.phases[1], TrainPhase)
     assert (uncounted.phases[1].epochs, counted.phases[1].epochs) == (10, 5)
-    assert counted == counted_plan(options, check_for_training(uncounted, lambda what, total: lambda count: None))
+    roles = check_for_training(uncounted, no_progress).roles
+    requested = requested_plan(options)
+    assert (requested.plan, requested.counted(uncounted, roles)) == (uncounted, counted)
+
+
+def test_a_plan_that_was_given_or_advised_keeps_its_epochs(image_folder: Path):
+    plan = make_plan(Request(DataPlan(source=str(image_folder)), strategy="full"))
+    roles = check_for_training(plan, no_progress).roles
+    given = requested_plan(plan)
+    assert (given.plan, given.counted(plan, roles)) == (plan, plan)
+    advised = requested_plan(Request(DataPlan(source=str(image_folder)), strategy="auto", domain="photo"))
+    assert advised.counted(advised.plan, roles) is advised.plan
 
 
 def test_a_folder_alone_gets_the_default_strategy(image_folder: Path):

@@ -9,6 +9,7 @@ import pytest
 from headstart.errors import ModelError, PlanError
 from headstart.networks.cards.catalog import ModelChoice, all_cards
 from headstart.networks.cards.finding import find_model
+from headstart.plan.image_counts import ImageCounts, counted
 from headstart.plan.plan import DataPlan
 from headstart.workflow.plans import (
     Request,
@@ -45,9 +46,9 @@ def test_what_the_user_sets_wins_and_has_no_reason():
     assert not {"augmentation.preset", "input.size", "model.name"} & set(plan.reasons)
 
 
-@pytest.mark.parametrize(("images", "epochs"), [(244, 5), (1000, 10), (None, 10)])
-def test_few_images_get_fewer_epochs(images: int | None, epochs: int):
-    assert make_plan(options(), training_images=images).phases[1].epochs == epochs
+@pytest.mark.parametrize(("images", "epochs"), [(244, 5), (1000, 10)])
+def test_few_images_get_fewer_epochs(images: int, epochs: int):
+    assert counted(make_plan(options()), options(), ImageCounts(images)).phases[1].epochs == epochs
 
 
 def test_unknown_names_are_answered_with_the_nearest():
@@ -81,7 +82,7 @@ def test_unfreeze_rates_grain_and_permission_reach_the_plan():
 
 def test_steps_of_bit_are_counted_on_the_images_of_an_epoch():
     asked = options(strategy="full", lr_rule="bit")
-    assert make_plan(asked, training_images=244, fit_images=195).phases[0].epochs == 250
+    assert counted(make_plan(asked), asked, ImageCounts(244, train=195)).phases[0].epochs == 250
 
 
 def choice(commercial_use: str) -> ModelChoice:
@@ -91,18 +92,18 @@ def choice(commercial_use: str) -> ModelChoice:
 def test_weights_that_forbid_commercial_use_are_refused_until_they_are_allowed():
     forbidden = choice("forbidden")
     with pytest.raises(ModelError, match=r"forbids commercial use; --allow-noncommercial"):
-        refuse_by_licence(make_plan(options(model=forbidden.name)), forbidden)
-    refuse_by_licence(make_plan(options(model=forbidden.name, noncommercial_weights="allow")), forbidden)
-    refuse_by_licence(make_plan(options(model=forbidden.name, strategy="scratch")), forbidden)  # reads no weights
+        refuse_by_licence(make_plan(options(model=forbidden.name)).model, forbidden)
+    refuse_by_licence(make_plan(options(model=forbidden.name, noncommercial_weights="allow")).model, forbidden)
+    refuse_by_licence(make_plan(options(model=forbidden.name, strategy="scratch")).model, forbidden)  # reads no weights
     for use in ("allowed", "see licence"):
-        refuse_by_licence(make_plan(options()), choice(use))
+        refuse_by_licence(make_plan(options()).model, choice(use))
 
 
 def test_the_users_own_file_is_the_users_business(tmp_path):
     name = choice("forbidden").card.architecture
     (tmp_path / "w.pth").write_bytes(b"x")
     own = find_model(f"{name}:file:{tmp_path / 'w.pth'}")
-    refuse_by_licence(make_plan(options(model=own.name)), own)
+    refuse_by_licence(make_plan(options(model=own.name)).model, own)
 
 
 def test_a_plan_that_requires_a_missing_step_is_refused_with_every_step_and_its_reason():

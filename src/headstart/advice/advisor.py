@@ -27,6 +27,7 @@ from headstart.knowledge.domain import AugmentationName
 from headstart.knowledge.transfer import HEAD_LEARNING_RATE
 from headstart.networks.cards.catalog import ModelCard
 from headstart.networks.cards.finding import find_model
+from headstart.plan.image_counts import ImageCounts, counted
 from headstart.plan.plan import DataPlan, Plan, ProbePhase, Requirement, TrainPhase
 from headstart.plan.presets import STRATEGIES
 from headstart.plan.reasons import ANY_SOURCE
@@ -111,16 +112,14 @@ def _start(strategy: str, situation: Situation, request: Request, known: Measure
 def _cost(strategy: str, situation: Situation, start: _Start, *, images: int) -> TrainingCost:
     """Only what every strategy understands is asked: the options of the chosen one may be refused by another."""
     asked = start.request
-    plan = STRATEGIES[strategy](
-        Request(
-            asked.data,
-            model=asked.model,
-            epochs=None if strategy == "feature_extraction" else asked.epochs,
-            augmentation=asked.augmentation,
-            batch_size=asked.batch_size,
-            training_images=images,
-        )
+    request = Request(
+        asked.data,
+        model=asked.model,
+        epochs=None if strategy == "feature_extraction" else asked.epochs,
+        augmentation=asked.augmentation,
+        batch_size=asked.batch_size,
     )
+    plan = counted(STRATEGIES[strategy](request), request, ImageCounts(images))
     return training_cost_of(
         plan.phases,
         images,
@@ -144,7 +143,6 @@ def _with_situation(request: Request, situation: Situation, augment: Augmentatio
         request,
         domain=situation.domain,
         augmentation=augment or views.preset,
-        training_images=situation.images,
         budget_seconds=None if budget is None or math.isinf(budget) else budget,
     )
 
@@ -163,7 +161,7 @@ def _plan(
     reasons = [*reasons, *(why for why in why_views if augment is None or why.path != "augmentation.preset")]
     if augment is None:
         request = replace(request, augmentation=views.preset)
-    plan = STRATEGIES[decision.strategy](request)
+    plan = counted(STRATEGIES[decision.strategy](request), request, ImageCounts(situation.images))
     phases, norm = list(plan.phases), batch_norm_policy(situation, decision.strategy)
     for index, phase in enumerate(phases):
         if norm is not None and isinstance(phase, TrainPhase):

@@ -106,7 +106,6 @@ def assemble(
     patience: int | None = 5,
     when_cannot_improve: Literal["skip_tuning", "tune_anyway"] = "skip_tuning",
     batch_size: int = 32,
-    mixup_alpha: float | None = None,
 ) -> Plan:
     """What all strategies share; whatever the request leaves open gets its default and the reason.
 
@@ -119,11 +118,8 @@ def assemble(
     rates = LR_RULES.get(request.lr_rule or "")
     if trained and request.epochs is not None:
         when_cannot_improve = "tune_anyway"  # whoever names the epochs wants to see them
-    augmentation = request.views
-    if mixup_alpha is not None:
-        augmentation = augmentation.model_copy(update={"mixup_alpha": mixup_alpha})
     why = {**_default_reasons(request, phases, trained), **reasons}
-    phases, rate_reasons = _at_lr(phases, request.lr, request.head_lr)
+    phases, lr_reasons = _at_lr(phases, request.lr, request.head_lr)
     optimizer, optimizer_reasons = _given_optimizer(optimizer or OptimizerPlan(weight_decay=WEIGHT_DECAY), request)
     plan = Plan(
         strategy=strategy,
@@ -138,7 +134,7 @@ def assemble(
         input=InputPlan(size=request.input_size or "auto", resize=request.resize or "auto"),
         head=HeadPlan(kind=request.head),
         phases=phases,
-        augmentation=augmentation,
+        augmentation=request.views,
         optimizer=optimizer,
         selection=SelectionPlan(when_cannot_improve=when_cannot_improve, patience=request.patience or patience),
         batch_size=request.batch_size or batch_size,
@@ -147,7 +143,7 @@ def assemble(
         seed=request.seed,
         device=request.device or "auto",
         workers=request.workers or "auto",
-        reasons={path: text for path, text in why.items() if not request.says(path)} | rate_reasons | optimizer_reasons,
+        reasons={path: text for path, text in why.items() if not request.says(path)} | lr_reasons | optimizer_reasons,
     )
     if faults := cross_faults(plan.model_dump(mode="json")):
         raise PlanError(faults)

@@ -6,6 +6,7 @@ It is the strategy `full` with the rates `bit`. What headstart does otherwise th
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from headstart.knowledge.transfer import (
     BIT_BATCH_SIZE,
@@ -25,65 +26,87 @@ from headstart.plan.request import Request
 EPOCHS_WITHOUT_COUNT = 10
 """Stands in where the number of images is not known, so that steps cannot be turned into epochs."""
 
+_STAND_IN_REASON = (
+    "a stand-in: BiT-HyperRule counts steps, and how many make an epoch is unknown until the images are counted"
+)
+
 
 def bit_hyperrule(request: Request) -> Plan:
     """SGD at one learning rate for all layers, from a head of zeros, in steps that fall to a tenth three times."""
     refuse_what_has_no_use("full", request)
-    images = request.training_images
-    row = BIT_ROWS[0] if images is None else bit_row_of(images)
-    batch_size = request.batch_size or BIT_BATCH_SIZE
-    lr = bit_lr(batch_size)
-    own_epochs, why_epochs = _epochs(request, row, batch_size)
-    epochs = request.epochs or own_epochs
+    lr = bit_lr(request.batch_size or BIT_BATCH_SIZE)
+    row, epochs = BIT_ROWS[0], request.epochs or EPOCHS_WITHOUT_COUNT
     tune = TrainPhase(
         name="tune",
         epochs=epochs,
         unfreeze="all",
         head_lr=lr,
         backbone_lr=LrRule(rule="uniform", lr=lr),
-        schedule=Schedule(
-            name="multi_step",
-            warmup_epochs=epochs * row.warmup_steps / row.steps,
-            milestones=tuple(step / row.steps for step in row.milestones),
-        ),
+        schedule=_schedule(row, epochs),
     )
-    mixes = images is not None and images >= BIT_MIXUP_FROM_IMAGES
     return assemble(
         "full",
         request,
         (tune,),
-        _reasons(row, mixes=mixes) | {"phases[0].epochs": why_epochs},
+        _reasons() | _row_reasons(row) | {"phases[0].epochs": _STAND_IN_REASON},
         optimizer=OptimizerPlan(name="sgd", momentum=BIT_MOMENTUM, weight_decay=0.0),
         patience=None,
         batch_size=BIT_BATCH_SIZE,
-        mixup_alpha=BIT_MIXUP_ALPHA if mixes else None,
     )
 
 
-def _epochs(request: Request, row: BitRow, batch_size: int) -> tuple[int, str]:
-    """As many epochs as make the steps of the row, rounded up, and the sentence about them."""
-    images = request.fit_images or request.training_images
-    if images is None:
-        return EPOCHS_WITHOUT_COUNT, (
-            "a stand-in: BiT-HyperRule counts steps, and how many make an epoch is unknown until the images are counted"
+def counted_hyperrule(plan: Plan, request: Request, *, pool: int, train: int | None) -> Plan:
+    """Plan of BiT-HyperRule with epochs, schedule and MixUp for the number of images.
+
+    Args:
+        plan: Of `bit_hyperrule`.
+        request: The options it was made from.
+        pool: Images of training and validation set together: they decide the row of the paper's table.
+        train: Images of the training set, which make the steps of an epoch; None: as many as `pool`.
+    """
+    (tune,) = plan.phases
+    assert isinstance(tune, TrainPhase)
+    row = bit_row_of(pool)
+    steps = math.ceil((train or pool) / plan.batch_size)
+    epochs = request.epochs or math.ceil(row.steps / steps)
+    reasons, changes = _row_reasons(row), dict[str, Any]()
+    if request.epochs is None:
+        reasons["phases[0].epochs"] = (
+            f"{row.steps:,} steps of BiT-HyperRule at {steps:,} an epoch; --epochs shortens it in the same shape, "
+            "--budget cuts it off"
         )
-    steps_per_epoch = math.ceil(images / batch_size)
-    return math.ceil(row.steps / steps_per_epoch), (
-        f"{row.steps:,} steps of BiT-HyperRule at {steps_per_epoch:,} an epoch; --epochs shortens it in the same "
-        "shape, --budget cuts it off"
+    if pool >= BIT_MIXUP_FROM_IMAGES:
+        changes["augmentation"] = plan.augmentation.model_copy(update={"mixup_alpha": BIT_MIXUP_ALPHA})
+        reasons["augmentation.mixup_alpha"] = f"BiT-HyperRule mixes batches from {BIT_MIXUP_FROM_IMAGES:,} images on"
+    counted = tune.model_copy(update={"epochs": epochs, "schedule": _schedule(row, epochs)})
+    return plan.model_copy(update={**changes, "phases": (counted,), "reasons": plan.reasons | reasons})
+
+
+def _schedule(row: BitRow, epochs: int) -> Schedule:
+    """The row's schedule over so many epochs: its steps are kept as shares of the steps that are taken."""
+    return Schedule(
+        name="multi_step",
+        warmup_epochs=epochs * row.warmup_steps / row.steps,
+        milestones=tuple(step / row.steps for step in row.milestones),
     )
 
 
-def _reasons(row: BitRow, *, mixes: bool) -> dict[str, str]:
-    fact = LR_RULES["bit"]
+def _row_reasons(row: BitRow) -> dict[str, str]:
+    """Reason of the schedule, by the row of the paper's table that the number of images selects."""
     milestones = ", ".join(f"{step:,}" for step in row.milestones)
-    reasons = {
+    return {
+        "phases[0].schedule": f"a linear rise over {row.warmup_steps} of {row.steps:,} steps, then a tenth of the "
+        f"learning rate from steps {milestones} on; kept as shares of the steps that are taken",
+    }
+
+
+def _reasons() -> dict[str, str]:
+    fact = LR_RULES["bit"]
+    return {
         "phases": "no probe: in BiT-HyperRule the head starts from zeros; its views are random crops and flips, here "
         "they are what augmentation says",
         "phases[0].head_lr": "0.001 at a batch of 128 and 0.003 at 512, as published; in proportion elsewhere",
         "phases[0].backbone_lr": f"bit: {fact.sentence} ({fact.source})",
-        "phases[0].schedule": f"a linear rise over {row.warmup_steps} of {row.steps:,} steps, then a tenth of the "
-        f"learning rate from steps {milestones} on; kept as shares of the steps that are taken",
         "phases[0].batch_norm": "the paper's networks have no BatchNorm; where there is some, its pretrained "
         "statistics stay",
         "input.size": "the size these weights were trained at; BiT-HyperRule would crop 128 of 160 pixels where images "
@@ -93,6 +116,3 @@ def _reasons(row: BitRow, *, mixes: bool) -> dict[str, str]:
         "selection.patience": "none: BiT-HyperRule goes to its end; the best epoch on the validation images is "
         "kept, where the paper keeps the last",
     }
-    if mixes:
-        reasons["augmentation.mixup_alpha"] = f"BiT-HyperRule mixes batches from {BIT_MIXUP_FROM_IMAGES:,} images on"
-    return reasons

@@ -12,13 +12,13 @@ from headstart.input_spec import Resize
 from headstart.knowledge.transfer import HEAD_LEARNING_RATE, LR_RULES, WEIGHT_DECAY
 from headstart.plan.assembly import assemble, probe_phase, refuse_what_has_no_use
 from headstart.plan.hyperrule import bit_hyperrule
+from headstart.plan.image_counts import DEFAULT_EPOCHS, FEW_EPOCHS, FEW_TRAINING_IMAGES, rise_and_cosine
 from headstart.plan.plan import LrRule, OptimizerPlan, Plan, Schedule, TrainPhase
 from headstart.plan.request import DEFAULT_MODEL, DEFAULT_STRATEGY, HeadKind, HeadSolver, OptimizerName, PeakLr, Request
 
 __all__ = [
     "DEFAULT_MODEL",
     "DEFAULT_STRATEGY",
-    "FEW_TRAINING_IMAGES",
     "PARTIAL_GROUPS",
     "SCRATCH_EPOCHS",
     "STRATEGIES",
@@ -39,9 +39,6 @@ __all__ = [
     "strategy_named",
 ]
 
-FEW_TRAINING_IMAGES = 500
-"""Below this a tuned network has seen everything it can learn after a few passes."""
-
 PARTIAL_GROUPS = 2
 """Groups that `partial` unfreezes by default."""
 
@@ -50,7 +47,8 @@ SCRATCH_EPOCHS = 100
 _TUNED_LR = 2e-4
 _SCRATCH_SMOOTHING = 0.1
 _EPOCHS_REASON = (
-    f"5 passes below {FEW_TRAINING_IMAGES} training images (more would memorise them), else 10; --budget ends it sooner"
+    f"{FEW_EPOCHS} passes below {FEW_TRAINING_IMAGES} training images (more would memorise them), else "
+    f"{DEFAULT_EPOCHS}; --budget ends it sooner"
 )
 _TUNED_LR_REASON = (
     "2e-4: of four settings tried, 3e-4 over a longer rise fell furthest below the probe in the middle; which ends "
@@ -64,7 +62,6 @@ _HEAD_VIEWS_REASON = (
     "the linear probe is fitted again, on one augmented view and the plain one: tuning trains on augmented views, and "
     "a head that was fitted on plain ones alone loses accuracy in the first steps"
 )
-_RISE_EPOCHS = 2.0
 _RISE_REASON = (
     "a linear rise over the first epochs, because AdamW's first steps have full length however small gradients are, "
     "and at the peak they would undo the linear probe"
@@ -76,7 +73,7 @@ class Preset(Protocol):
     """A strategy: a request -> a plan."""
 
     def __call__(self, request: Request) -> Plan:
-        """The plan, with reasons."""
+        """The plan, with reasons; `image_counts.counted` completes it once the images are counted."""
 
 
 def feature_extraction(request: Request) -> Plan:
@@ -123,11 +120,11 @@ def discriminative(request: Request) -> Plan:
     refuse_what_has_no_use("discriminative", request)
     tune = TrainPhase(
         name="tune",
-        epochs=request.epochs or _default_epochs(request),
+        epochs=request.epochs or DEFAULT_EPOCHS,
         unfreeze=request.unfreeze or "all",
         head_lr=HEAD_LEARNING_RATE,
         backbone_lr=LrRule(rule="by_depth"),
-        schedule=_rise_and_cosine(request.epochs or _default_epochs(request)),
+        schedule=rise_and_cosine(request.epochs or DEFAULT_EPOCHS),
         head_refit_views=_head_views(request),
     )
     reasons = _start_reasons(tune) | {
@@ -152,7 +149,7 @@ def gradual(request: Request) -> Plan:
             unfreeze=unfreeze,
             head_lr=rate,
             backbone_lr=LrRule(rule="uniform", lr=rate),
-            schedule=_rise_and_cosine(request.epochs or epochs),
+            schedule=rise_and_cosine(request.epochs or epochs),
             head_refit_views=_head_views(request) if unfreeze == 0 else 0,
         )
         for name, epochs, unfreeze, rate in steps
@@ -235,14 +232,14 @@ def _probe_and_tune(
 ) -> Plan:
     """The linear probe, then the last `unfreeze` groups and the head from there, at one learning rate."""
     refuse_what_has_no_use(strategy, request)
-    epochs = request.epochs or _default_epochs(request)
+    epochs = request.epochs or DEFAULT_EPOCHS
     tune = TrainPhase(
         name="tune",
         epochs=epochs,
         unfreeze=request.unfreeze or unfreeze,
         head_lr=_TUNED_LR,
         backbone_lr=LrRule(rule="uniform", lr=_TUNED_LR),
-        schedule=_rise_and_cosine(epochs),
+        schedule=rise_and_cosine(epochs),
         head_refit_views=_head_views(request),
     )
     why = {
@@ -268,11 +265,6 @@ def _probe_and_tune(
         patience=None,
         when_cannot_improve="tune_anyway" if tunes_always else "skip_tuning",
     )
-
-
-def _rise_and_cosine(epochs: int) -> Schedule:
-    """A linear rise over two epochs (over 60 % of them where there are fewer than four), then cosine."""
-    return Schedule(name="cosine", warmup_epochs=min(_RISE_EPOCHS, 0.6 * epochs))
 
 
 def _head_views(request: Request) -> int:
@@ -317,8 +309,3 @@ def _with_lr_rule(strategy: str, tune: TrainPhase, request: Request) -> tuple[Tr
 
 def _adamw(label_smoothing: float) -> OptimizerPlan:
     return OptimizerPlan(weight_decay=WEIGHT_DECAY, label_smoothing=label_smoothing)
-
-
-def _default_epochs(request: Request) -> int:
-    few = request.training_images is not None and request.training_images < FEW_TRAINING_IMAGES
-    return 5 if few else 10

@@ -1,4 +1,4 @@
-"""The request: every option of training, declared once, and what is known of the images.
+"""The request: every option of training, declared once.
 
 A field says its type, default, range, help and spellings; the command line, the keywords of the library, the estimator
 and the keys of a comparison are derived from these fields, or checked against them by tests.
@@ -141,10 +141,6 @@ class Request:
     device: Annotated[str | None, Option("cpu, cuda, cuda:1 or mps; default: a GPU if there is one.", panel="Run")] = (
         None
     )
-    training_images: int | None = None
-    """How many there are, if known: decides the default number of epochs."""
-    fit_images: int | None = None
-    """How many of them are in the training set, if known; the others are in the validation set."""
     reasons: tuple[tuple[str, str], ...] = ()
     """Reasons that are known already: (path, sentence)."""
 

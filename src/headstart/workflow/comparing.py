@@ -332,7 +332,7 @@ def _refuse_faults(plan: GridPlan, watcher: Watcher, run_in: RunInSubprocess) ->
         refuse_unknown_fields(variant.changes)
         made = whole_plan(task)
         refuse_missing_steps(made)
-        refuse_by_licence(made, find_model(made.model.name))
+        refuse_by_licence(made.model, find_model(made.model.name))
         plans.append(made)
     images = len(drawn_by_name(plans[0]).roles.training_pool)
     run_in(resolve_all, tasks, observer=watcher, stop=StopRequest())

@@ -217,7 +217,7 @@ class _Work:
             )
         )
         self._choice = find_model(self._plan.model.name)
-        refuse_by_licence(self._plan, self._choice)
+        refuse_by_licence(self._plan.model, self._choice)
         asked = self._plan.input
         self._spec = self._choice.card.input.as_requested(size=asked.size, resize=asked.resize, bits=options.bits)
 

@@ -29,7 +29,7 @@ from headstart.files import is_folder, is_there
 from headstart.input_spec import InputSpec, Resize
 from headstart.networks.cards.finding import find_model
 from headstart.plan.plan import DataPlan, Plan, ProbePhase
-from headstart.plan.request import Request
+from headstart.plan.request import DEFAULT_MODEL, Request
 from headstart.runs.progress import Progress, no_progress
 from headstart.workflow.plans import make_plan
 
@@ -87,7 +87,7 @@ def check(
         ModelError: no such model.
     """
     part = DataPlan.from_options(source=source, val=val, group=group, bits=bits)
-    plan = make_plan(Request(part, model=model, input_size=input_size, resize=resize))
+    spec = _spec(Request(part, model=model, input_size=input_size, resize=resize))
     dataset, apart = sources_of(source, val)
     if apart is not None:
         train = tuple(replace(r, split="train") for r in dataset.records if r.split in ("train", WHOLE))
@@ -95,7 +95,7 @@ def check(
             dataset, records=train + apart.records, account=dataset.account.joined(apart.account, prefix=VAL_PREFIX)
         )
     facts = read_watched(dataset.records, progress, bits=bits, near_duplicates="find")
-    answer = image_checks.summary(dataset, facts, _spec(plan))
+    answer = image_checks.summary(dataset, facts, spec)
     if group is not None or any(record.group for record in facts.readable):
         groups = group_names(facts.readable, DataPlan.from_options(source=source, group=group).group)
         answer["groups"] = {
@@ -267,7 +267,7 @@ def preview(options: Request, path: Path) -> None:
     write_contact_sheet(
         path,
         _examples(dataset),
-        _spec(plan),
+        _spec(options),
         preset=plan.augmentation.preset,
         flip=plan.augmentation.flip,
         seed=plan.seed,
@@ -292,10 +292,10 @@ def refuse_preview(source: str, path: Path) -> None:
         )
 
 
-def _spec(plan: Plan) -> InputSpec:
-    """What the network of a plan sees of an image."""
-    weights = find_model(plan.model.name).card.input
-    return weights.as_requested(size=plan.input.size, resize=plan.input.resize, bits=plan.data.bits)
+def _spec(options: Request) -> InputSpec:
+    """Input of the network that the options name."""
+    weights = find_model(options.model or DEFAULT_MODEL).card.input
+    return weights.as_requested(size=options.input_size, resize=options.resize, bits=options.data.bits)
 
 
 def read_watched(

@@ -1,14 +1,62 @@
-"""plan: what `train` would do with these options, without doing it."""
+"""plan: what `train` would do with these options, without doing it; and the steps from a request to its plan."""
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
+
+from headstart.data.splits import Roles
+from headstart.errors import ModelError
+from headstart.networks.cards.catalog import ModelChoice
 from headstart.networks.cards.finding import find_model
+from headstart.plan.image_counts import ImageCounts, counted
 from headstart.plan.plan import DataPlan, Plan
 from headstart.plan.request import Request
+from headstart.runs.event import Event
 from headstart.runs.progress import Progress, no_progress
-from headstart.workflow.advising import advised_plan
-from headstart.workflow.images import CheckedData, check_for_training
-from headstart.workflow.plans import AUTO, make_plan, refuse_by_licence, refuse_missing_steps
+from headstart.runs.warnings import AdviceWarning, OptionWithoutEffect
+from headstart.workflow.advising import advised
+from headstart.workflow.images import check_for_training
+from headstart.workflow.plans import AUTO, make_plan, options_without_effect, refuse_by_licence, refuse_missing_steps
+
+
+@dataclass(frozen=True)
+class RequestedPlan:
+    """Plan of a request before its images are read: complete, but for the values that depend on their number."""
+
+    plan: Plan
+    options: Request | None = None
+    """Options that the number of images completes; None where the plan was given or advised, and nothing is open."""
+    notes: tuple[Event, ...] = ()
+    """Warnings of the advice, and options that have no effect."""
+
+    def counted(self, plan: Plan, roles: Roles) -> Plan:
+        """`plan` (this plan, or one resolved from it) with the values that depend on the number of images."""
+        return plan if self.options is None else counted(plan, self.options, image_counts(roles))
+
+
+def requested_plan(request: str | Request | Plan) -> RequestedPlan:
+    """The plan of a request, made once: every fault of its options is found before an image is read for training.
+
+    Args:
+        request: DATA, options, or a plan, which stays as it is.
+
+    Raises:
+        HeadstartError: an option is wrong; with strategy auto, also what is wrong with the images.
+    """
+    if isinstance(request, str):
+        request = Request(DataPlan.from_options(source=request))
+    if isinstance(request, Plan):
+        return RequestedPlan(request)
+    notes: list[Event] = []
+    if request.strategy == AUTO:
+        advice = advised(request)
+        plan, options = advice.plan, None  # the advisor has counted the images
+        notes += [AdviceWarning(text) for text in advice.warnings]
+    else:
+        plan, options = make_plan(request), request
+    notes += [OptionWithoutEffect(name, plan.strategy) for name in options_without_effect(request, plan)]
+    return RequestedPlan(plan, options, tuple(notes))
 
 
 def plan_of(request: str | Request, *, progress: Progress = no_progress) -> Plan:
@@ -23,19 +71,40 @@ def plan_of(request: str | Request, *, progress: Progress = no_progress) -> Plan
     Raises:
         HeadstartError: whatever `train` would refuse about options, data and licence; see its subclasses.
     """
-    options = Request(DataPlan.from_options(source=request)) if isinstance(request, str) else request
-    plan = advised_plan(options) if options.strategy == AUTO else make_plan(options)
-    refuse_by_licence(plan, find_model(plan.model.name))
+    requested = requested_plan(request)
+    plan = requested.plan
+    refuse_by_licence(plan.model, find_model(plan.model.name))
     data = check_for_training(plan, progress)
-    plan = plan if options.strategy == AUTO else counted_plan(options, data)
     refuse_missing_steps(plan)
-    return plan
+    return requested.counted(plan, data.roles)
 
 
-def counted_plan(options: Request, data: CheckedData) -> Plan:
-    """The plan of these options, once it is known how many images there are.
+def image_counts(roles: Roles) -> ImageCounts:
+    """Numbers of images that a plan depends on."""
+    return ImageCounts(len(roles.training_pool), train=len(roles.train))
+
+
+def resolved_plan(plan: Plan, choice: ModelChoice) -> Plan:
+    """The plan with every `auto` that the network decides.
 
     Raises:
-        PlanError: an option is wrong.
+        ModelError: it has no layer groups.
+        PlanError: the plan does not fit its groups.
     """
-    return make_plan(options, training_images=len(data.roles.training_pool), fit_images=len(data.roles.train))
+    from headstart.networks.backbone import group_names_of
+
+    weights = choice.card.input
+    size = weights.size if plan.input.size == "auto" else plan.input.size
+    names = group_names_of(choice, input_size=size, grain=plan.model.grain)
+    if len(names) < 2:
+        raise ModelError(f"{choice.name} cannot be given classes", expected="a network that ends in a classifier")
+    return plan.resolved(
+        model_name=choice.name, input_size=weights.size, group_names=names, input_resize=weights.resize_name
+    )
+
+
+def with_budget(plan: Plan, budget_seconds: float | None) -> Plan:
+    """The plan with another budget; None leaves its own, infinite lifts it."""
+    if budget_seconds is None:
+        return plan
+    return plan.model_copy(update={"budget_seconds": None if budget_seconds == math.inf else budget_seconds})

@@ -9,12 +9,12 @@ from headstart.errors import ModelError, PlanError
 from headstart.knowledge.domains import DOMAINS, FLIP_WARNING
 from headstart.networks.cards.catalog import ModelChoice
 from headstart.networks.cards.finding import find_model
-from headstart.plan.plan import Plan, Requirement, TrainPhase
+from headstart.plan.plan import ModelPlan, Plan, Requirement, TrainPhase
 from headstart.plan.presets import strategy_named
 from headstart.plan.request import Request
 
 AUTO = "auto"
-"""Strategy of who takes the advice: `workflow.advising` resolves it, because that needs the images."""
+"""Strategy that takes the advice; `workflow.advising` resolves it, because that needs the images."""
 
 _CANNOT_YET: dict[Requirement, str] = {
     "channel_adaptation": "make images of three channels (or one) from the bands first; in a plan file, take it out of "
@@ -25,13 +25,13 @@ _CANNOT_YET: dict[Requirement, str] = {
 """Step that a plan may require and `train` cannot do -> the way out."""
 
 
-def make_plan(request: Request, *, training_images: int | None = None, fit_images: int | None = None) -> Plan:
+def make_plan(request: Request) -> Plan:
     """The plan of a strategy for a request, with the domain's values and reasons.
 
+    Its epochs are those of an unknown number of images; `plan.image_counts.counted` completes them.
+
     Args:
-        request: What was given.
-        training_images: How many there are, once they are counted.
-        fit_images: How many of them are in the training set.
+        request: The options.
 
     Raises:
         PlanError: an option is wrong.
@@ -53,15 +53,7 @@ def make_plan(request: Request, *, training_images: int | None = None, fit_image
         reasons.append(("augmentation.preset", why))
     if request.model is not None:
         find_model(request.model)
-    return preset(
-        replace(
-            request,
-            domain=domain.name,
-            training_images=training_images,
-            fit_images=fit_images,
-            reasons=tuple(reasons),
-        )
-    )
+    return preset(replace(request, domain=domain.name, reasons=tuple(reasons)))
 
 
 _OF_TRAINING = ("epochs", "batch_size", "augmentation", "lr", "head_lr", "optimizer", "weight_decay", "patience")
@@ -76,7 +68,7 @@ def options_without_effect(request: Request, plan: Plan) -> list[str]:
 
 
 def refuse_missing_steps(plan: Plan) -> None:
-    """A plan that counts on a step nobody can take yet is not trained without it.
+    """Refuse a plan that requires a step which `train` cannot do.
 
     Raises:
         PlanError: with every such step and the way out.
@@ -91,13 +83,17 @@ def refuse_missing_steps(plan: Plan) -> None:
         raise PlanError(faults)
 
 
-def refuse_by_licence(plan: Plan, choice: ModelChoice) -> None:
-    """Weights that must not be used commercially need the user's word for it.
+def refuse_by_licence(model: ModelPlan, choice: ModelChoice) -> None:
+    """Refuse weights whose licence forbids commercial use, unless the user allows them.
+
+    Args:
+        model: Of the plan.
+        choice: The network it names.
 
     Raises:
         ModelError: the licence forbids commercial use, and the plan does not allow such weights.
     """
-    model, card = plan.model, choice.card
+    card = choice.card
     read = model.weights == "pretrained" and choice.file is None
     if read and model.noncommercial_weights == "refuse" and card.commercial_use == "forbidden":
         raise ModelError(

@@ -28,12 +28,12 @@ from headstart.inspection.strongest_activations import StrongestPositions
 from headstart.measures.intervals import numbered
 from headstart.networks.cards.catalog import ModelChoice
 from headstart.networks.cards.finding import find_model
-from headstart.plan.plan import DataPlan, NoncommercialWeights
+from headstart.plan.plan import DataPlan, ModelPlan, NoncommercialWeights
 from headstart.plan.request import DEFAULT_MODEL, Request
 from headstart.runs.folder import Run
 from headstart.runs.progress import Progress, no_progress
 from headstart.workflow.images import divided_by_name, drawn_by_name
-from headstart.workflow.plans import make_plan, refuse_by_licence
+from headstart.workflow.plans import refuse_by_licence
 
 if TYPE_CHECKING:
     from torch import nn
@@ -165,8 +165,8 @@ def probe(
     trained = _run_of(folder)
     name = model or _model_of(folder, trained) or DEFAULT_MODEL
     choice = find_model(name)
-    options = Request(part, model=name, seed=seed or 0, noncommercial_weights=noncommercial_weights)
-    refuse_by_licence(make_plan(options), choice)
+    Request(part, model=name, seed=seed or 0, noncommercial_weights=noncommercial_weights)  # raises its faults
+    refuse_by_licence(ModelPlan(name=name, noncommercial_weights=noncommercial_weights), choice)
     images = _of_run(trained, part, seed) if trained is not None else _without_run(part, seed or 0)
     require("torch", extra="train")
     reader, tuned, spec = _readers(choice, folder)

@@ -11,10 +11,9 @@ from headstart.advice.shortlist.ranking import ShortlistCandidate
 from headstart.data.sources.reading import ImageRecord
 from headstart.errors import DiskFullError, NotWritableError, require
 from headstart.networks.cards.catalog import ModelChoice
-from headstart.plan.plan import DataPlan, NoncommercialWeights
-from headstart.plan.request import Request
+from headstart.plan.plan import ModelPlan, NoncommercialWeights
 from headstart.runs.progress import Progress, no_progress
-from headstart.workflow.plans import make_plan, refuse_by_licence
+from headstart.workflow.plans import refuse_by_licence
 
 if TYPE_CHECKING:
     from headstart.engine.store.activations import Activations
@@ -111,8 +110,7 @@ class CandidateNetworks:
         from headstart.networks.backbone import build_classifier
 
         choice = self._choices[name]
-        options = Request(DataPlan(source="images"), model=name, noncommercial_weights=self._licences)
-        refuse_by_licence(make_plan(options), choice)
+        refuse_by_licence(ModelPlan(name=name, noncommercial_weights=self._licences), choice)
         require(choice.card.library, extra="train")
         own = choice.card.input
         spec = own if self._input_size is None else own.at_size(self._input_size)

@@ -36,7 +36,6 @@ from headstart.plan.plan import DataPlan, NoncommercialWeights
 from headstart.plan.request import Request
 from headstart.runs.progress import Progress, no_progress
 from headstart.workflow.images import divided_by_name, joined_groups, read_watched
-from headstart.workflow.plans import make_plan
 from headstart.workflow.shortlist_networks import CandidateNetworks
 
 MOST_CANDIDATES = 40
@@ -183,7 +182,7 @@ def _refuse_wrong(options: ShortlistOptions) -> None:
         faults.append(f"keep: {options.keep} must be >= 1")
     if faults:
         raise PlanError(faults, source="the request")
-    make_plan(Request(DataPlan.from_options(source=options.source), input_size=options.input_size))
+    Request(DataPlan.from_options(source=options.source), input_size=options.input_size)  # raises its faults
 
 
 def _choices(options: ShortlistOptions) -> tuple[dict[str, ModelChoice], dict[str, str]]:

@@ -27,12 +27,11 @@ from headstart.runs.folder import Run
 from headstart.runs.observers import Observer
 from headstart.runs.progress import Progress
 from headstart.runs.warnings import RandomWeights
-from headstart.workflow.advising import advised_plan
 from headstart.workflow.images import drawn_by_name
-from headstart.workflow.plans import AUTO, make_plan
+from headstart.workflow.planning import requested_plan, resolved_plan
 from headstart.workflow.training.result import TrainResult
 from headstart.workflow.training.resume import resume
-from headstart.workflow.training.train import settle, train
+from headstart.workflow.training.train import train
 
 TRIAL_OPTIONS = tuple(name for name in ALL_OPTIONS if name != "seed")
 """Options that a comparison may set or vary, in addition to paths in the plan."""
@@ -70,10 +69,10 @@ def trial_plan(task: TrialTask) -> Request | Plan:
         raise PlanError(sentences(error, named), source="what is compared") from error
     if not paths:
         return options
-    plan = advised_plan(options) if options.strategy == AUTO else make_plan(options)
-    if options.strategy != AUTO:
-        roles = drawn_by_name(plan).roles
-        plan = make_plan(options, training_images=len(roles.training_pool), fit_images=len(roles.train))
+    requested = requested_plan(options)
+    plan = requested.plan
+    if requested.options is not None:
+        plan = requested.counted(plan, drawn_by_name(plan).roles)
     raw = plan.model_dump(mode="json")
     written_for = value_fingerprints(raw)  # before values are put in place
     return Plan.from_dict(changed(raw, paths) | {FINGERPRINTS: written_for}, source="the changed plan")
@@ -85,10 +84,7 @@ def whole_plan(task: TrialTask) -> Plan:
     Raises:
         HeadstartError: as `trial_plan`, and if the images cannot be found.
     """
-    made = trial_plan(task)
-    if isinstance(made, Plan):
-        return made
-    return advised_plan(made) if made.strategy == AUTO else make_plan(made)
+    return requested_plan(trial_plan(task)).plan
 
 
 def resolve_all(tasks: Sequence[TrialTask], observer: Observer) -> None:
@@ -100,7 +96,7 @@ def resolve_all(tasks: Sequence[TrialTask], observer: Observer) -> None:
     observer.work_started("networks", len(tasks))
     for task in tasks:
         plan = whole_plan(task)
-        settle(plan, find_model(plan.model.name))
+        resolved_plan(plan, find_model(plan.model.name))
         observer.work_done(1)
 
 

@@ -100,7 +100,7 @@ def tiny() -> SimpleNamespace:
 
 
 def planned_phase(rates: str, schedule: Schedule) -> TrainPhase:
-    plan = STRATEGIES["full"](Request(DataPlan(source="x"), lr_rule=rates, epochs=EPOCHS, training_images=16))
+    plan = STRATEGIES["full"](Request(DataPlan(source="x"), lr_rule=rates, epochs=EPOCHS))
     raw = plan.model_dump(mode="json")
     raw["phases"][-1]["schedule"] = schedule.model_dump(mode="json")
     settled = Plan.from_dict(raw).resolved(model_name="tiny", input_size=32, group_names=NAMES).phases[-1]

@@ -5,9 +5,14 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
+import sys
+import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from types import CodeType, FrameType
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet
@@ -15,7 +20,7 @@ import pytest
 import torch
 
 import headstart
-from headstart.errors import DiskFullError, HeadstartError, Interrupted, RunError
+from headstart.errors import DiskFullError, HeadstartError, Interrupted, PlanError, RunError
 from headstart.networks.cards.catalog import all_cards
 from headstart.plan.plan import DataPlan, Plan
 from headstart.plan.request import Request
@@ -24,6 +29,8 @@ from headstart.runs.folder import Run
 from headstart.runs.observers import Observer
 from headstart.runs.training_events import EpochDone, PhaseDone
 from headstart.training import checkpoint, stopping
+from headstart.workflow.images import check_for_training
+from headstart.workflow.planning import resolved_plan
 from headstart.workflow.plans import make_plan
 from headstart.workflow.training.resume import resume
 from headstart.workflow.training.train import train
@@ -104,6 +111,45 @@ def test_a_string_and_a_plan_are_requests_too(image_folder: Path, tmp_path: Path
     assert headstart.train(plan, out=str(tmp_path / "a")).metrics["strategy"] == "feature_extraction"
     folder = tmp_path / "b"
     assert headstart.train(str(image_folder), out=folder).run.folder == folder
+
+
+def test_the_plan_is_made_once_and_resolved_once(image_folder: Path, tmp_path: Path):
+    once = [make_plan, Plan.resolved, check_for_training]
+    calls = Counter[CodeType]()
+
+    def count(frame: FrameType, event: str, argument: object) -> None:
+        if event == "call":
+            calls[frame.f_code] += 1
+
+    threading.setprofile(count)
+    sys.setprofile(count)
+    try:
+        train(options(image_folder, strategy="feature_extraction"), out=tmp_path / "run")
+    finally:
+        sys.setprofile(None)
+        threading.setprofile(None)
+    assert [calls[function.__code__] for function in once] == [1, 1, 1]
+
+
+def test_a_fault_that_the_network_shows_does_not_wait_for_the_images(
+    image_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    is_resolved, came_first = threading.Event(), list[bool]()
+
+    def resolved(*given: Any) -> Plan:
+        try:
+            return resolved_plan(*given)
+        finally:
+            is_resolved.set()
+
+    def progress(what: str, total: int) -> Callable[[int], object]:
+        return lambda count: came_first.append(is_resolved.wait(timeout=20))
+
+    monkeypatch.setattr("headstart.workflow.training.train.resolved_plan", resolved)
+    with pytest.raises(PlanError, match=r"unfreeze: 99 must be <= \d+, the backbone groups"):
+        train(options(image_folder, strategy="partial", unfreeze=99), out=tmp_path / "run", progress=progress)
+    assert all(came_first), "the plan was resolved only after an image was read"
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize(

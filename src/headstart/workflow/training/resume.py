@@ -1,4 +1,4 @@
-"""Going on with a run that was stopped, from any folder, also where its images have moved."""
+"""resume: continue a run that was stopped, from any folder, also if its images have moved."""
 
 from __future__ import annotations
 
@@ -15,8 +15,10 @@ from headstart.runs.observers import Observer
 from headstart.runs.progress import Progress, no_progress
 from headstart.training.trackers.trackers import remembered_trackers
 from headstart.workflow.images import CheckedData, check_for_training, content_hash
+from headstart.workflow.planning import with_budget
+from headstart.workflow.training.build import build, use_machine
+from headstart.workflow.training.fit_run import fit_run
 from headstart.workflow.training.result import TrainResult
-from headstart.workflow.training.train import Given, train_settled, use_machine, with_budget
 
 _SHOWN_HASH = 8
 
@@ -31,15 +33,15 @@ def resume(
     progress: Progress = no_progress,
     started: float | None = None,
 ) -> TrainResult:
-    """Go on with a run that was stopped, killed or out of budget; the result is the one it would have had.
+    """Result of a run that was stopped, killed or out of budget, and is resumed: the one it would have had.
 
     Args:
         folder: Of the run.
         data: Where its images lie now; None is where they were. They must be the same files.
         val: The same for the folder that was given as `val`.
         budget_seconds: In place of the plan's own, counted from now; infinite lifts it.
-        observer: Told what happens while training.
-        progress: Told how far the reading of images is.
+        observer: Receives what happens while training.
+        progress: Receives how far the reading of images is.
         started: `time.monotonic()` when the command began.
 
     Raises:
@@ -58,9 +60,8 @@ def resume(
     if data is not None or val is not None:
         run.settle(plan)  # the next resume finds them without being told
     plan = with_budget(plan, budget_seconds)
-    choice = find_model(plan.model.name)
-    given = Given(plan, None, trackers)
-    return train_settled(given, plan, choice, checked, resumed=run, observer=observer, started=started)
+    built = build(plan, find_model(plan.model.name), checked)
+    return fit_run(built, run, trackers=trackers, observer=observer, started=started)
 
 
 def _with_images_at(plan: Plan, run: Run, *, data: str | None, val: str | None) -> Plan:

@@ -1,0 +1,60 @@
+"""Values of a plan that depend on the number of images: epochs, their schedule, and MixUp of BiT-HyperRule.
+
+A strategy makes its whole plan from the options alone, so that all faults are found before an image is read. These few
+values are completed once the images are counted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from headstart.plan.hyperrule import counted_hyperrule
+from headstart.plan.plan import Plan, Schedule, TrainPhase
+from headstart.plan.request import Request
+
+FEW_TRAINING_IMAGES = 500
+"""Below this a tuned network has seen everything it can learn after a few passes."""
+
+FEW_EPOCHS, DEFAULT_EPOCHS = 5, 10
+"""Epochs of tuning below `FEW_TRAINING_IMAGES`, and otherwise; also where the number of images is not known."""
+
+TUNED_STRATEGIES = ("probe_then_tune", "discriminative", "partial", "full")
+"""Strategies whose default number of epochs depends on the number of images."""
+
+_RISE_EPOCHS = 2.0
+
+
+@dataclass(frozen=True)
+class ImageCounts:
+    """Numbers of images of one training."""
+
+    pool: int
+    """Training and validation set together, >= 1."""
+    train: int | None = None
+    """Training set alone; None: as many as `pool`."""
+
+
+def rise_and_cosine(epochs: int) -> Schedule:
+    """Schedule with a linear rise over two epochs (over 60 % of them where there are fewer than four), then cosine."""
+    return Schedule(name="cosine", warmup_epochs=min(_RISE_EPOCHS, 0.6 * epochs))
+
+
+def counted(plan: Plan, request: Request, counts: ImageCounts) -> Plan:
+    """Plan of a request with the values that depend on the number of images; all others stay.
+
+    Args:
+        plan: What a strategy made of the request, resolved against its network or not.
+        request: The options: whatever they decide stays.
+        counts: Numbers of images.
+    """
+    if request.lr_rule == "bit":
+        return counted_hyperrule(plan, request, pool=counts.pool, train=counts.train)
+    if request.epochs is not None or plan.strategy not in TUNED_STRATEGIES:
+        return plan
+    probe, tune = plan.phases
+    assert isinstance(tune, TrainPhase)
+    epochs = FEW_EPOCHS if counts.pool < FEW_TRAINING_IMAGES else DEFAULT_EPOCHS
+    # Only the rise follows the epochs: a learning-rate rule may have set where the schedule ends.
+    rise = rise_and_cosine(epochs).warmup_epochs
+    schedule = tune.schedule.model_copy(update={"warmup_epochs": rise})
+    return plan.model_copy(update={"phases": (probe, tune.model_copy(update={"epochs": epochs, "schedule": schedule}))})

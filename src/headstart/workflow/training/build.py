@@ -1,0 +1,115 @@
+"""The network and the training images of a resolved plan, ready for the first step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from statistics import median
+from typing import TYPE_CHECKING
+
+from headstart.data.loading import choose_workers
+from headstart.errors import require
+from headstart.machine import choose_device
+from headstart.networks.cards.catalog import ModelChoice
+from headstart.plan.plan import Plan
+from headstart.workflow.images import CheckedData
+from headstart.workflow.training.image_weights import image_weights
+
+if TYPE_CHECKING:
+    from headstart.engine.store.training_images import TrainingImages
+    from headstart.networks.backbone import Classifier
+
+
+@dataclass(frozen=True)
+class BuiltTraining:
+    """Everything that training needs before there is a run folder; whatever can be wrong with it was found."""
+
+    plan: Plan
+    """Resolved."""
+    choice: ModelChoice
+    """The network as it was chosen: its card, and a file of weights if one was given."""
+    classifier: Classifier
+    """The network with its weights and a new head, on the device that will train it."""
+    images: TrainingImages
+    data: CheckedData
+
+
+def build(plan: Plan, choice: ModelChoice, data: CheckedData) -> BuiltTraining:
+    """Network and training images of a resolved plan.
+
+    Args:
+        plan: Resolved against the network.
+        choice: The network.
+        data: Its images, which have all been read.
+
+    Raises:
+        HeadstartError: the weights cannot be loaded, or they do not fit the network.
+    """
+    _make_deterministic()
+    classifier = _classifier(plan, choice, num_classes=len(data.roles.classes))
+    return BuiltTraining(plan, choice, classifier, _training_images(plan, choice, data), data)
+
+
+def use_machine(plan: Plan) -> None:
+    """Let this process compute on the device of a plan, and decode with as many threads as it says.
+
+    Raises:
+        HeadstartError: this machine has no such device.
+    """
+    choose_workers(None if plan.workers == "auto" else plan.workers)
+    choose_device(plan.device)
+
+
+def import_training(choice: ModelChoice) -> None:
+    """Import all that training needs, in some two seconds; while images are read this costs no time."""
+    require(choice.card.library, extra="train")
+    import headstart.prediction.predictor
+    import headstart.training.loop  # noqa: F401
+
+
+def _make_deterministic() -> None:
+    """The same operations in the same order give the same bits; on a CPU they do for a given number of threads."""
+    import torch
+
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.backends.cudnn.benchmark = False
+
+
+def _classifier(plan: Plan, choice: ModelChoice, *, num_classes: int) -> Classifier:
+    """The network of a resolved plan, on the device that will train it."""
+    from headstart.engine.prefix.depth_features import with_depths
+    from headstart.machine import best_device
+    from headstart.networks.backbone import build_classifier
+
+    assert isinstance(plan.input.size, int)
+    classifier = build_classifier(
+        choice,
+        # A head on several depths needs the cut network first: it takes the place of a linear one.
+        kind="linear" if plan.head.kind == "multi_depth" else plan.head.kind,
+        num_classes=num_classes,
+        seed=plan.seed,
+        input_size=plan.input.size,
+        weights=plan.model.weights,
+        grain=plan.model.grain,
+    )
+    if plan.head.kind == "multi_depth":
+        classifier = with_depths(classifier, plan.input.size)
+    classifier.network.to(best_device())
+    return classifier
+
+
+def _training_images(plan: Plan, choice: ModelChoice, data: CheckedData) -> TrainingImages:
+    """Images by role, the network's input, and the activation cache of a resolved plan."""
+    from headstart.engine.store.store import ActivationStore
+    from headstart.engine.store.training_images import TrainingImages
+
+    assert isinstance(plan.input.size, int)
+    return TrainingImages(
+        data.roles,
+        choice.card.input.as_requested(size=plan.input.size, resize=plan.input.resize, bits=plan.data.bits),
+        data.groups,
+        digests={name: bytes.fromhex(digest) for name, digest in data.facts.digests.items()},
+        store=None if plan.activation_cache == "off" else ActivationStore(),
+        precision="float32" if plan.activation_cache == "float32" else "float16",
+        weights=image_weights(plan.class_weight, data.roles.training_pool, head=plan.head),
+        pixels=round(median(width * height for width, height in data.facts.sizes.values())),
+    )

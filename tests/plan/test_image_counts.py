@@ -1,0 +1,69 @@
+"""What the number of images changes in a plan, and what it never changes."""
+
+from __future__ import annotations
+
+import pytest
+
+from headstart.plan.image_counts import ImageCounts, counted
+from headstart.plan.plan import DataPlan, Plan
+from headstart.plan.presets import STRATEGIES
+from headstart.plan.request import Request
+
+DATA = DataPlan(source="photos")
+FEW, MANY = ImageCounts(40, train=32), ImageCounts(30_000, train=24_000)
+GROUPS = ("stem", "stage1", "stage2", "stage3", "stage4", "head")
+
+
+def paths_that_differ(before: object, after: object, path: str = "") -> set[str]:
+    if isinstance(before, dict) and isinstance(after, dict):
+        keys = before.keys() | after.keys()
+        parts = [paths_that_differ(before.get(key), after.get(key), f"{path}.{key}") for key in keys]
+        return set().union(*parts)
+    if isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
+        pairs = enumerate(zip(before, after, strict=True))
+        return set().union(*(paths_that_differ(old, new, f"{path}[{index}]") for index, (old, new) in pairs))
+    return set() if before == after else {path.lstrip(".")}
+
+
+def changes(plan: Plan, request: Request, counts: ImageCounts) -> set[str]:
+    return paths_that_differ(plan.model_dump(mode="json"), counted(plan, request, counts).model_dump(mode="json"))
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("counts", [FEW, MANY], ids=["few", "many"])
+def test_only_the_default_epochs_of_tuning_follow_the_number_of_images(strategy: str, counts: ImageCounts) -> None:
+    request = Request(DATA, strategy=strategy)  # type: ignore[arg-type]
+    tuned = strategy in ("probe_then_tune", "discriminative", "partial", "full")
+    expected = {"phases[1].epochs"} if tuned and counts is FEW else set()
+    assert changes(STRATEGIES[strategy](request), request, counts) == expected
+
+
+@pytest.mark.parametrize("strategy", ["probe_then_tune", "discriminative", "partial", "full"])
+def test_epochs_that_were_given_stay(strategy: str) -> None:
+    request = Request(DATA, strategy=strategy, epochs=7)  # type: ignore[arg-type]
+    assert changes(STRATEGIES[strategy](request), request, FEW) == set()
+
+
+def test_bit_hyperrule_follows_the_row_of_its_table() -> None:
+    request = Request(DATA, strategy="full", lr_rule="bit")
+    assert changes(STRATEGIES["full"](request), request, MANY) == {
+        "augmentation.mixup_alpha",
+        "phases[0].schedule.milestones[0]",
+        "phases[0].schedule.milestones[2]",
+        "phases[0].schedule.warmup_epochs",
+        "phases[0].epochs",
+        "reasons.phases[0].schedule",
+        "reasons.phases[0].epochs",
+        "reasons.augmentation.mixup_alpha",
+    }
+
+
+@pytest.mark.parametrize("lr_rule", [None, "ulmfit", "bit"])
+def test_counting_and_resolving_give_the_same_plan_in_either_order(lr_rule: str | None) -> None:
+    request = Request(DATA, strategy="full", lr_rule=lr_rule)  # type: ignore[arg-type]
+    plan = STRATEGIES["full"](request)
+
+    def resolved(one: Plan) -> Plan:
+        return one.resolved(model_name="net:tag", input_size=224, group_names=GROUPS)
+
+    assert counted(resolved(plan), request, FEW) == resolved(counted(plan, request, FEW))
