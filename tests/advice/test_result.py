@@ -55,7 +55,7 @@ def test_the_cost_stands_beside_that_of_training_from_scratch():
 )
 def test_the_command_trains_the_same_plan(said: dict[str, Any]):
     """The options of the command, through the plan maker of `train`, give the phases and sections of the advice."""
-    from headstart.plan.image_counts import ImageCounts, counted
+    from headstart.plan.image_counts import PlanCounts, counted
     from headstart.plan.request import Request
     from headstart.workflow.plans import make_plan
 
@@ -71,7 +71,7 @@ def test_the_command_trains_the_same_plan(said: dict[str, Any]):
     if "budget" in options:
         options["budget_seconds"] = float(options.pop("budget").removesuffix("s"))  # type: ignore[assignment]
     request = Request(DataPlan(source="DATA"), **options)  # type: ignore[arg-type]
-    made = counted(make_plan(request), request, ImageCounts(said["images"]))
+    made = counted(make_plan(request), request, PlanCounts(said["images"]))
     for name in type(made).model_fields:
         if name != "reasons":
             assert getattr(made, name) == getattr(found.plan, name), name

@@ -8,7 +8,7 @@ import pytest
 
 from headstart.errors import PlanError
 from headstart.plan.hyperrule import EPOCHS_WITHOUT_COUNT
-from headstart.plan.image_counts import ImageCounts, counted
+from headstart.plan.image_counts import PlanCounts, counted
 from headstart.plan.plan import DataPlan, Plan, TrainPhase
 from headstart.plan.presets import STRATEGIES, Request
 from headstart.training.learning_rates.schedules import learning_rate_at
@@ -20,7 +20,7 @@ def bit(images: int | None = None, *, train: int | None = None, **options: objec
     request = Request(DATA, lr_rule="bit", **options)
     plan = STRATEGIES["full"](request)
     if images is not None:
-        plan = counted(plan, request, ImageCounts(images, train=train))
+        plan = counted(plan, request, PlanCounts(images, train=train))
     (phase,) = plan.phases
     assert isinstance(phase, TrainPhase)
     return plan, phase

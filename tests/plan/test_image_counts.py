@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from headstart.plan.image_counts import ImageCounts, counted
+from headstart.plan.image_counts import PlanCounts, counted
 from headstart.plan.plan import DataPlan, Plan
 from headstart.plan.presets import STRATEGIES
 from headstart.plan.request import Request
 
 DATA = DataPlan(source="photos")
-FEW, MANY = ImageCounts(40, train=32), ImageCounts(30_000, train=24_000)
+FEW, MANY = PlanCounts(40, train=32), PlanCounts(30_000, train=24_000)
 GROUPS = ("stem", "stage1", "stage2", "stage3", "stage4", "head")
 
 
@@ -25,13 +25,13 @@ def paths_that_differ(before: object, after: object, path: str = "") -> set[str]
     return set() if before == after else {path.lstrip(".")}
 
 
-def changes(plan: Plan, request: Request, counts: ImageCounts) -> set[str]:
+def changes(plan: Plan, request: Request, counts: PlanCounts) -> set[str]:
     return paths_that_differ(plan.model_dump(mode="json"), counted(plan, request, counts).model_dump(mode="json"))
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
 @pytest.mark.parametrize("counts", [FEW, MANY], ids=["few", "many"])
-def test_only_the_default_epochs_of_tuning_follow_the_number_of_images(strategy: str, counts: ImageCounts) -> None:
+def test_only_the_default_epochs_of_tuning_follow_the_number_of_images(strategy: str, counts: PlanCounts) -> None:
     request = Request(DATA, strategy=strategy)  # type: ignore[arg-type]
     tuned = strategy in ("probe_then_tune", "discriminative", "partial", "full")
     expected = {"phases[1].epochs"} if tuned and counts is FEW else set()

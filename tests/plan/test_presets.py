@@ -9,7 +9,7 @@ import pytest
 
 from headstart.errors import PlanError
 from headstart.knowledge.transfer import LR_RULES
-from headstart.plan.image_counts import FEW_TRAINING_IMAGES, ImageCounts, counted
+from headstart.plan.image_counts import FEW_TRAINING_IMAGES, PlanCounts, counted
 from headstart.plan.plan import AugmentationPlan, DataPlan, Plan, ProbePhase, TrainPhase
 from headstart.plan.presets import (
     DEFAULT_MODEL,
@@ -121,7 +121,7 @@ def test_naming_the_epochs_asks_for_tuning_even_when_it_is_futile() -> None:
 )
 def test_few_images_get_few_epochs(images: int | None, epochs: int) -> None:
     plan = STRATEGIES["probe_then_tune"](Request(DATA))
-    phase = (plan if images is None else counted(plan, Request(DATA), ImageCounts(images))).phases[1]
+    phase = (plan if images is None else counted(plan, Request(DATA), PlanCounts(images))).phases[1]
     assert isinstance(phase, TrainPhase)
     assert phase.epochs == epochs
 

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from headstart.errors import PlanError
-from headstart.plan.image_counts import ImageCounts, counted
+from headstart.plan.image_counts import PlanCounts, counted
 from headstart.plan.plan import SCHEMA_VERSION, DataPlan, Plan
 from headstart.plan.request import Request
 from headstart.plan.upgrade import upgraded, upgraded_path
@@ -55,7 +55,7 @@ def test_every_plan_of_version_1_is_read_and_keeps_its_reasons(path: Path):
 def test_the_values_are_those_that_the_same_options_give_today(name: str):
     data = DataPlan(**PHOTOS, group=r"(\d)" if name == "options" else None)
     request = Request(data, **OPTIONS[name])
-    counts = ImageCounts(25, train=25 if name == "feature_extraction" else 20)
+    counts = PlanCounts(25, train=25 if name == "feature_extraction" else 20)
     today = counted(make_plan(request), request, counts)
     upgraded_plan = Plan.read(Path(__file__).parent / "schema_1" / f"{name}.yaml")
     assert upgraded_plan.model_copy(update={"reasons": {}}) == today.model_copy(update={"reasons": {}})

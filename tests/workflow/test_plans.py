@@ -9,7 +9,7 @@ import pytest
 from headstart.errors import ModelError, PlanError
 from headstart.networks.cards.catalog import ModelChoice, all_cards
 from headstart.networks.cards.finding import find_model
-from headstart.plan.image_counts import ImageCounts, counted
+from headstart.plan.image_counts import PlanCounts, counted
 from headstart.plan.plan import DataPlan
 from headstart.workflow.plans import (
     Request,
@@ -48,7 +48,7 @@ def test_what_the_user_sets_wins_and_has_no_reason():
 
 @pytest.mark.parametrize(("images", "epochs"), [(244, 5), (1000, 10)])
 def test_few_images_get_fewer_epochs(images: int, epochs: int):
-    assert counted(make_plan(options()), options(), ImageCounts(images)).phases[1].epochs == epochs
+    assert counted(make_plan(options()), options(), PlanCounts(images)).phases[1].epochs == epochs
 
 
 def test_unknown_names_are_answered_with_the_nearest():
@@ -82,7 +82,7 @@ def test_unfreeze_rates_grain_and_permission_reach_the_plan():
 
 def test_steps_of_bit_are_counted_on_the_images_of_an_epoch():
     asked = options(strategy="full", lr_rule="bit")
-    assert counted(make_plan(asked), asked, ImageCounts(244, train=195)).phases[0].epochs == 250
+    assert counted(make_plan(asked), asked, PlanCounts(244, train=195)).phases[0].epochs == 250
 
 
 def choice(commercial_use: str) -> ModelChoice:

@@ -27,7 +27,7 @@ from headstart.knowledge.domain import AugmentationName
 from headstart.knowledge.transfer import HEAD_LEARNING_RATE
 from headstart.networks.cards.catalog import ModelCard
 from headstart.networks.cards.finding import find_model
-from headstart.plan.image_counts import ImageCounts, counted
+from headstart.plan.image_counts import PlanCounts, counted
 from headstart.plan.plan import DataPlan, Plan, ProbePhase, Requirement, TrainPhase
 from headstart.plan.presets import STRATEGIES
 from headstart.plan.reasons import ANY_SOURCE
@@ -119,7 +119,7 @@ def _cost(strategy: str, situation: Situation, start: _Start, *, images: int) ->
         augmentation=asked.augmentation,
         batch_size=asked.batch_size,
     )
-    plan = counted(STRATEGIES[strategy](request), request, ImageCounts(images))
+    plan = counted(STRATEGIES[strategy](request), request, PlanCounts(images))
     return training_cost_of(
         plan.phases,
         images,
@@ -161,7 +161,7 @@ def _plan(
     reasons = [*reasons, *(why for why in why_views if augment is None or why.path != "augmentation.preset")]
     if augment is None:
         request = replace(request, augmentation=views.preset)
-    plan = counted(STRATEGIES[decision.strategy](request), request, ImageCounts(situation.images))
+    plan = counted(STRATEGIES[decision.strategy](request), request, PlanCounts(situation.images))
     phases, norm = list(plan.phases), batch_norm_policy(situation, decision.strategy)
     for index, phase in enumerate(phases):
         if norm is not None and isinstance(phase, TrainPhase):

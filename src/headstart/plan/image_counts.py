@@ -25,8 +25,8 @@ _RISE_EPOCHS = 2.0
 
 
 @dataclass(frozen=True)
-class ImageCounts:
-    """Numbers of images of one training."""
+class PlanCounts:
+    """Numbers of images that the values of a plan depend on."""
 
     pool: int
     """Training and validation set together, >= 1."""
@@ -39,7 +39,7 @@ def rise_and_cosine(epochs: int) -> Schedule:
     return Schedule(name="cosine", warmup_epochs=min(_RISE_EPOCHS, 0.6 * epochs))
 
 
-def counted(plan: Plan, request: Request, counts: ImageCounts) -> Plan:
+def counted(plan: Plan, request: Request, counts: PlanCounts) -> Plan:
     """Plan of a request with the values that depend on the number of images; all others stay.
 
     Args:

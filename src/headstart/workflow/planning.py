@@ -9,7 +9,7 @@ from headstart.data.splits import Roles
 from headstart.errors import ModelError
 from headstart.networks.cards.catalog import ModelChoice
 from headstart.networks.cards.finding import find_model
-from headstart.plan.image_counts import ImageCounts, counted
+from headstart.plan.image_counts import PlanCounts, counted
 from headstart.plan.plan import DataPlan, Plan
 from headstart.plan.request import Request
 from headstart.runs.event import Event
@@ -79,9 +79,9 @@ def plan_of(request: str | Request, *, progress: Progress = no_progress) -> Plan
     return requested.counted(plan, data.roles)
 
 
-def image_counts(roles: Roles) -> ImageCounts:
+def image_counts(roles: Roles) -> PlanCounts:
     """Numbers of images that a plan depends on."""
-    return ImageCounts(len(roles.training_pool), train=len(roles.train))
+    return PlanCounts(len(roles.training_pool), train=len(roles.train))
 
 
 def resolved_plan(plan: Plan, choice: ModelChoice) -> Plan:

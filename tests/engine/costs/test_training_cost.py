@@ -16,7 +16,7 @@ from headstart.engine.costs.training_cost import (
     usual_routes,
 )
 from headstart.networks.cards.finding import find_model
-from headstart.plan.image_counts import ImageCounts, counted
+from headstart.plan.image_counts import PlanCounts, counted
 from headstart.plan.plan import AugmentationPlan, DataPlan, Plan
 from headstart.plan.presets import STRATEGIES
 from headstart.plan.request import Request
@@ -28,7 +28,7 @@ CPU, GPU = Hardware(2, "none"), Hardware(4, "one")
 
 def plan(strategy: str, images: int) -> Plan:
     request = Request(DataPlan(source="x"))
-    return counted(STRATEGIES[strategy](request), request, ImageCounts(images))
+    return counted(STRATEGIES[strategy](request), request, PlanCounts(images))
 
 
 def seconds(strategy: str, images: int, hardware: Hardware = CPU) -> float:

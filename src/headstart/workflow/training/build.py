@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from statistics import median
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from headstart.data.loading import choose_workers
 from headstart.errors import require
@@ -33,7 +33,7 @@ class BuiltTraining:
     data: CheckedData
 
 
-def build(plan: Plan, choice: ModelChoice, data: CheckedData) -> BuiltTraining:
+def build_training(plan: Plan, choice: ModelChoice, data: CheckedData) -> BuiltTraining:
     """Network and training images of a resolved plan.
 
     Args:
@@ -49,14 +49,18 @@ def build(plan: Plan, choice: ModelChoice, data: CheckedData) -> BuiltTraining:
     return BuiltTraining(plan, choice, classifier, _training_images(plan, choice, data), data)
 
 
-def use_machine(plan: Plan) -> None:
-    """Let this process compute on the device of a plan, and decode with as many threads as it says.
+def use_machine(*, device: str, workers: int | Literal["auto"]) -> None:
+    """Let this process compute on a device, and decode images with so many threads.
+
+    Args:
+        device: auto, cpu, cuda, cuda:1 or mps.
+        workers: Threads; auto: one for each core, at most 8.
 
     Raises:
         HeadstartError: this machine has no such device.
     """
-    choose_workers(None if plan.workers == "auto" else plan.workers)
-    choose_device(plan.device)
+    choose_workers(None if workers == "auto" else workers)
+    choose_device(device)
 
 
 def import_training(choice: ModelChoice) -> None:

@@ -16,7 +16,7 @@ from headstart.runs.progress import Progress, no_progress
 from headstart.training.trackers.trackers import remembered_trackers
 from headstart.workflow.images import CheckedData, check_for_training, content_hash
 from headstart.workflow.planning import with_budget
-from headstart.workflow.training.build import build, use_machine
+from headstart.workflow.training.build import build_training, use_machine
 from headstart.workflow.training.fit_run import fit_run
 from headstart.workflow.training.result import TrainResult
 
@@ -54,13 +54,13 @@ def resume(
     trackers = remembered_trackers(run)
     plan = _with_images_at(run.plan(), run, data=data, val=val)
     _compute_with(run.threads())
-    use_machine(plan)
+    use_machine(device=plan.device, workers=plan.workers)
     checked = check_for_training(plan, progress)
     _refuse_others(run, checked, plan.data.source)
     if data is not None or val is not None:
         run.settle(plan)  # the next resume finds them without being told
     plan = with_budget(plan, budget_seconds)
-    built = build(plan, find_model(plan.model.name), checked)
+    built = build_training(plan, find_model(plan.model.name), checked)
     return fit_run(built, run, trackers=trackers, observer=observer, started=started)
 
 

@@ -22,7 +22,7 @@ from headstart.training.trackers.trackers import chosen_trackers
 from headstart.workflow.images import check_for_training, with_absolute_paths
 from headstart.workflow.planning import requested_plan, resolved_plan, with_budget
 from headstart.workflow.plans import refuse_by_licence, refuse_missing_steps
-from headstart.workflow.training.build import BuiltTraining, build, import_training, use_machine
+from headstart.workflow.training.build import BuiltTraining, build_training, import_training, use_machine
 from headstart.workflow.training.fit_run import fit_run
 from headstart.workflow.training.result import TrainResult
 from headstart.workflow.training.run_data import data_json
@@ -64,13 +64,13 @@ def train(
     refuse_by_licence(plan.model, choice)
     folder = None if out is None else _free_folder(Path(out))
     require("torch", extra="train")
-    use_machine(plan)
+    use_machine(device=plan.device, workers=plan.workers)
     with in_background_thread(partial(check_for_training, plan), progress) as reading:
         resolved = resolved_plan(plan, choice)  # its faults end the command before all images are read
         import_training(choice)
         data = reading.result()
     plan, resolved = requested.counted(plan, data.roles), requested.counted(resolved, data.roles)
-    built = build(_with_absolute_paths(resolved, choice), choice, data)
+    built = build_training(_with_absolute_paths(resolved, choice), choice, data)
     run = _new_run(folder, plan, built)
     return fit_run(built, run, trackers=trackers, notes=requested.notes, observer=observer, started=started)
 
