@@ -7,47 +7,45 @@ import xml.etree.ElementTree as ET
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
 
 import pytest
 
+from headstart.advice.probe.by_depth import GroupProbe
 from headstart.errors import HeadstartError
 from headstart.html.depth_chart import chart_html, chart_svg, method_text, table_rows, write_chart
 
 SVG = "{http://www.w3.org/2000/svg}"
 
 
-def group(index: int, count: int, *, cka: float | None = None) -> dict[str, Any]:
+def group(index: int, count: int, *, cka: float | None = None) -> GroupProbe:
     accuracy = 0.4 + 0.5 * index / count
-    return {
-        "group": f"stage{index}",
-        "position": index,
-        "count": count,
-        "detects": "edges & corners",
-        "literature_share": 0.95 - 0.6 * index / count,
-        "default_action": "freeze",
-        "accuracy": accuracy,
-        "accuracy_interval": [accuracy - 0.05, accuracy + 0.04],
-        "knn_accuracy": accuracy - 0.1,
-        "knn_interval": [accuracy - 0.16, accuracy - 0.05],
-        "cka": cka,
-        "features": 1280,
-    }
+    return GroupProbe(
+        group=f"stage{index}",
+        position=index,
+        count=count,
+        detects="edges & corners",
+        literature_share=0.95 - 0.6 * index / count,
+        default_action="freeze",
+        accuracy=accuracy,
+        accuracy_interval=(accuracy - 0.05, accuracy + 0.04),
+        knn_accuracy=accuracy - 0.1,
+        knn_interval=(accuracy - 0.16, accuracy - 0.05),
+        cka=cka,
+        features=1280,
+    )
 
 
-def answer(count: int = 5, *, cka: float | None = None) -> dict[str, Any]:
-    return {
-        "model": "net<x>:tag",
-        "data": "/some/where/ants & bees",
-        "images": 244,
-        "classes": ["ants", "bees"],
-        "folds": 5,
-        "groups": [group(index, count, cka=cka) for index in range(count)],
-        "sentence": "The probe rises.",
-        "seconds": 3.0,
-        "neighbours": 10,
-        "majority_share": 0.51,
-    }
+def answer(count: int = 5, *, cka: float | None = None) -> SimpleNamespace:
+    curve = SimpleNamespace(
+        images=244,
+        folds=5,
+        groups=[group(index, count, cka=cka) for index in range(count)],
+        sentence="The probe rises.",
+        neighbours=10,
+        majority_share=0.51,
+    )
+    return SimpleNamespace(model="net<x>:tag", data="/some/where/ants & bees", classes=("ants", "bees"), curve=curve)
 
 
 def marks(svg: str, kind: str) -> list[tuple[float, float]]:

@@ -1,17 +1,18 @@
 """Chart of a depth probe: accuracy after every layer group next to the rule of thumb; SVG, or a page with its table.
 
-Pure functions of the JSON of `headstart probe`, so that a stored result can be drawn too. Nothing is loaded from
-anywhere. Colours suit colour-blind readers (after Okabe & Ito 2008), each series has its own mark, and both follow the
-light or dark setting of the reader.
+Pure functions of the figures of a probe. Nothing is loaded from anywhere. Colours suit colour-blind readers (after
+Okabe & Ito 2008), each series has its own mark, and both follow the light or dark setting of the reader.
 """
+
+# ruff: noqa: D102 - the figures are described where they are made, in advice.probe.by_depth
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
-from typing import Any
+from typing import Protocol
 
 from headstart.errors import HeadstartError
 from headstart.files import write_atomically
@@ -51,6 +52,59 @@ th,td{text-align:left;padding:.35rem .6rem;border-bottom:1px solid #d8dbe0} td.n
 """
 
 
+class ChartedGroup(Protocol):
+    """Figures of one layer group; `advice.probe.by_depth.GroupProbe` has them."""
+
+    @property
+    def group(self) -> str: ...
+    @property
+    def detects(self) -> str: ...
+    @property
+    def literature_share(self) -> float: ...
+    @property
+    def accuracy(self) -> float: ...
+    @property
+    def accuracy_interval(self) -> tuple[float, float]: ...
+    @property
+    def knn_accuracy(self) -> float: ...
+    @property
+    def knn_interval(self) -> tuple[float, float]: ...
+    @property
+    def cka(self) -> float | None: ...
+    @property
+    def features(self) -> int: ...
+
+
+class ChartedCurve(Protocol):
+    """Figures of all layer groups; `advice.probe.by_depth.DepthCurve` has them."""
+
+    @property
+    def groups(self) -> Sequence[ChartedGroup]: ...
+    @property
+    def sentence(self) -> str: ...
+    @property
+    def majority_share(self) -> float: ...
+    @property
+    def images(self) -> int: ...
+    @property
+    def folds(self) -> int: ...
+    @property
+    def neighbours(self) -> int: ...
+
+
+class ChartedProbe(Protocol):
+    """Result of a depth probe; `workflow.probing.DepthProbe` is one."""
+
+    @property
+    def curve(self) -> ChartedCurve: ...
+    @property
+    def model(self) -> str: ...
+    @property
+    def data(self) -> str: ...
+    @property
+    def classes(self) -> Sequence[str]: ...
+
+
 @dataclass(frozen=True)
 class _Series:
     name: str
@@ -63,14 +117,14 @@ class _Series:
     values: Sequence[float]
 
 
-def write_chart(answer: Mapping[str, Any], path: Path) -> None:
+def write_chart(probe: ChartedProbe, path: Path) -> None:
     """Write the chart as .svg, or as .html with its table.
 
     Raises:
         HeadstartError: another suffix, or the file cannot be written.
     """
     check_chart_path(path)
-    text = chart_svg(answer) if path.suffix.lower() == ".svg" else chart_html(answer)
+    text = chart_svg(probe) if path.suffix.lower() == ".svg" else chart_html(probe)
     try:
         write_atomically(path, lambda aside: aside.write_text(text, encoding="utf-8"))
     except OSError as error:
@@ -87,24 +141,24 @@ def check_chart_path(path: Path) -> None:
         raise HeadstartError(f"--chart {path} has another suffix", expected=f"one of {', '.join(CHART_SUFFIXES)}")
 
 
-def chart_svg(answer: Mapping[str, Any]) -> str:
+def chart_svg(probe: ChartedProbe) -> str:
     """SVG of the chart alone.
 
     Args:
-        answer: What `headstart probe --json` prints.
+        probe: Result of the probe.
     """
-    groups = answer["groups"]
-    title = f"{_subject(answer)}, after every layer group"
+    groups = probe.curve.groups
+    title = f"{_subject(probe)}, after every layer group"
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
         'aria-labelledby="probe-title probe-text">',
         f'<title id="probe-title">{escape(title)}</title>',
-        f'<desc id="probe-text">{escape(_description(answer))}</desc>',
+        f'<desc id="probe-text">{escape(_description(probe))}</desc>',
         f"<style>{_STYLE}</style>",
         f'<rect class="ground" width="{WIDTH}" height="{HEIGHT}"/>',
         f'<text class="title" x="{_LEFT}" y="24">{escape(_shortened(title, 80))}</text>',
         *_axes(groups),
-        *_chance(float(answer.get("majority_share", 0.0))),
+        *_chance(probe.curve.majority_share),
         *_whiskers(groups),
     ]
     series = _series(groups)
@@ -113,9 +167,9 @@ def chart_svg(answer: Mapping[str, Any]) -> str:
     return "\n".join([*parts, *_legend(series), "</svg>", ""])
 
 
-def chart_html(answer: Mapping[str, Any]) -> str:
+def chart_html(probe: ChartedProbe) -> str:
     """HTML page of the chart, its interpretation and its data as a table; it loads nothing."""
-    header, *rows = table_rows(answer)
+    header, *rows = table_rows(probe)
     head = "".join(f'<th scope="col" class="{_kind(i)}">{escape(name)}</th>' for i, name in enumerate(header))
     body = "".join(
         "<tr>"
@@ -124,46 +178,47 @@ def chart_html(answer: Mapping[str, Any]) -> str:
         + "</tr>\n"
         for row in rows
     )
-    title = escape(_subject(answer))
+    title = escape(_subject(probe))
     return (
         f'<!doctype html>\n<html lang="en">\n<head><meta charset="utf-8"><title>{title}</title>\n'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
-        f"<style>{_PAGE_STYLE}</style></head>\n<body>\n<h1>Depth probe: {title}</h1>\n{chart_svg(answer)}"
-        f"<p>{escape(answer['sentence'])}</p>\n<p>{escape(method_text(answer))}</p>\n"
+        f"<style>{_PAGE_STYLE}</style></head>\n<body>\n<h1>Depth probe: {title}</h1>\n{chart_svg(probe)}"
+        f"<p>{escape(probe.curve.sentence)}</p>\n<p>{escape(method_text(probe))}</p>\n"
         f'<div class="wide"><table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}</tbody>\n</table></div>\n'
         "</body>\n</html>\n"
     )
 
 
-def table_rows(answer: Mapping[str, Any]) -> list[list[str]]:
+def table_rows(probe: ChartedProbe) -> list[list[str]]:
     """Rows of the chart's data as text, header first; CKA only where it was measured."""
-    compared = _compared(answer["groups"])
+    cka = _cka(probe.curve.groups)
     header = ["group", "detects", "accuracy", "95 %", "kNN", "95 %", "rule of thumb", "numbers"]
-    if compared:
+    if cka:
         header.insert(6, "CKA")
     rows = [header]
-    for one in answer["groups"]:
-        row = [one["group"], one["detects"], f"{one['accuracy']:.3f}", _interval_text(one["accuracy_interval"])]
-        row += [f"{one['knn_accuracy']:.3f}", _interval_text(one["knn_interval"])]
-        row += [f"{one['cka']:.3f}"] if compared else []
-        rows.append([*row, f"{one['literature_share']:.0%}", f"{one['features']:,}"])
+    for index, one in enumerate(probe.curve.groups):
+        row = [one.group, one.detects, f"{one.accuracy:.3f}", _interval_text(one.accuracy_interval)]
+        row += [f"{one.knn_accuracy:.3f}", _interval_text(one.knn_interval)]
+        row += [f"{cka[index]:.3f}"] if cka else []
+        rows.append([*row, f"{one.literature_share:.0%}", f"{one.features:,}"])
     return rows
 
 
-def method_text(answer: Mapping[str, Any]) -> str:
+def method_text(probe: ChartedProbe) -> str:
     """Method of the figures, in a sentence."""
+    curve = probe.curve
     return (
-        f"{answer['images']:,} images of {len(answer['classes'])} classes, {answer['folds']} folds; accuracy of a "
-        f"linear probe and of the {answer['neighbours']} nearest neighbours, out of fold, with 95 % intervals in which "
+        f"{curve.images:,} images of {len(probe.classes)} classes, {curve.folds} folds; accuracy of a "
+        f"linear probe and of the {curve.neighbours} nearest neighbours, out of fold, with 95 % intervals in which "
         "images of one --group count together; always predicting the largest class gives "
-        f"{answer['majority_share']:.3f}; rule of thumb: the share of such a depth that teaching material "
+        f"{curve.majority_share:.3f}; rule of thumb: the share of such a depth that teaching material "
         "says transfers (papers show the order, not these numbers)"
     )
 
 
-def _subject(answer: Mapping[str, Any]) -> str:
+def _subject(probe: ChartedProbe) -> str:
     """Name of the network and of the folder of images."""
-    return f"{answer['model']} on {Path(answer['data']).name}"
+    return f"{probe.model} on {Path(probe.data).name}"
 
 
 def _kind(column: int) -> str:
@@ -174,31 +229,29 @@ def _interval_text(interval: Sequence[float]) -> str:
     return f"{interval[0]:.3f}..{interval[1]:.3f}"
 
 
-def _compared(groups: Sequence[Mapping[str, Any]]) -> bool:
-    return all(one["cka"] is not None for one in groups)
+def _cka(groups: Sequence[ChartedGroup]) -> list[float]:
+    """CKA of every group; empty where no run was compared with."""
+    known = [one.cka for one in groups if one.cka is not None]
+    return known if len(known) == len(groups) else []
 
 
-def _description(answer: Mapping[str, Any]) -> str:
+def _description(probe: ChartedProbe) -> str:
     rows = [
-        f"{one['group']}: probe {one['accuracy']:.2f}, neighbours {one['knn_accuracy']:.2f}, "
-        f"rule of thumb {one['literature_share']:.2f}"
-        for one in answer["groups"]
+        f"{one.group}: probe {one.accuracy:.2f}, neighbours {one.knn_accuracy:.2f}, "
+        f"rule of thumb {one.literature_share:.2f}"
+        for one in probe.curve.groups
     ]
-    return f"{answer['sentence']} " + "; ".join(rows)
+    return f"{probe.curve.sentence} " + "; ".join(rows)
 
 
-def _series(groups: Sequence[Mapping[str, Any]]) -> list[_Series]:
+def _series(groups: Sequence[ChartedGroup]) -> list[_Series]:
     """Series of the chart, the most important last and so on top."""
-    found = [_Series("share by the rule of thumb", "book", "dash", _diamond, _column(groups, "literature_share"))]
-    if _compared(groups):
-        found.append(_Series("CKA to the run", "cka", "dots", _triangle, _column(groups, "cka")))
-    found.append(_Series("nearest neighbours", "knn", "", _square, _column(groups, "knn_accuracy")))
-    found.append(_Series("linear probe (95 %)", "probe", "", _circle, _column(groups, "accuracy")))
+    found = [_Series("share by the rule of thumb", "book", "dash", _diamond, [one.literature_share for one in groups])]
+    if cka := _cka(groups):
+        found.append(_Series("CKA to the run", "cka", "dots", _triangle, cka))
+    found.append(_Series("nearest neighbours", "knn", "", _square, [one.knn_accuracy for one in groups]))
+    found.append(_Series("linear probe (95 %)", "probe", "", _circle, [one.accuracy for one in groups]))
     return found
-
-
-def _column(groups: Sequence[Mapping[str, Any]], name: str) -> list[float]:
-    return [float(one[name]) for one in groups]
 
 
 def _x(index: int, count: int) -> float:
@@ -209,7 +262,7 @@ def _y(value: float) -> float:
     return _TOP + (HEIGHT - _TOP - _BOTTOM) * (1 - value)
 
 
-def _axes(groups: Sequence[Mapping[str, Any]]) -> list[str]:
+def _axes(groups: Sequence[ChartedGroup]) -> list[str]:
     parts = []
     for step in range(6):
         value, y = step / 5, _y(step / 5)
@@ -220,7 +273,7 @@ def _axes(groups: Sequence[Mapping[str, Any]]) -> list[str]:
     for index, one in enumerate(groups):
         x, y = _x(index, len(groups)), HEIGHT - _BOTTOM + 18
         turned = f' text-anchor="end" transform="rotate(-40 {x:.1f} {y})"' if slanted else ' text-anchor="middle"'
-        name = escape(_shortened(one["group"], _LONGEST_NAME))
+        name = escape(_shortened(one.group, _LONGEST_NAME))
         parts.append(f'<text class="small" x="{x:.1f}" y="{y}"{turned}>{name}</text>')
     middle = (_LEFT + WIDTH - _RIGHT) / 2
     parts.append(
@@ -237,10 +290,10 @@ def _chance(share: float) -> list[str]:
     ]
 
 
-def _whiskers(groups: Sequence[Mapping[str, Any]]) -> list[str]:
+def _whiskers(groups: Sequence[ChartedGroup]) -> list[str]:
     parts = []
     for index, one in enumerate(groups):
-        x, (low, high) = _x(index, len(groups)), one["accuracy_interval"]
+        x, (low, high) = _x(index, len(groups)), one.accuracy_interval
         bottom, top = f"{_y(low):.1f}", f"{_y(high):.1f}"
         left, right = f"{x - 5:.1f}", f"{x + 5:.1f}"
         parts.append(
@@ -249,12 +302,12 @@ def _whiskers(groups: Sequence[Mapping[str, Any]]) -> list[str]:
     return parts
 
 
-def _drawn(series: _Series, groups: Sequence[Mapping[str, Any]]) -> list[str]:
+def _drawn(series: _Series, groups: Sequence[ChartedGroup]) -> list[str]:
     points = [(_x(index, len(groups)), _y(value)) for index, value in enumerate(series.values)]
     path = "L".join(f"{x:.1f} {y:.1f}" for x, y in points)
     parts = [f'<path class="line {series.style} {series.stroke}" d="M{path}"/>']
     for (x, y), one, value in zip(points, groups, series.values, strict=True):
-        told = escape(f"{one['group']}, {series.name}: {value:.3f}")
+        told = escape(f"{one.group}, {series.name}: {value:.3f}")
         parts.append(f'<path class="{series.style}-mark" d="{series.mark(x, y)}"><title>{told}</title></path>')
     return parts
 

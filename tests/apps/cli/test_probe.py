@@ -10,10 +10,13 @@ import typer
 from PIL import Image
 from typer.testing import CliRunner
 
+from headstart.advice.probe.by_depth import DepthCurve
 from headstart.apps.cli import probe as command
 from headstart.apps.cli.probe import check_places, probe, probed_text
 from headstart.errors import HeadstartError
+from headstart.inspection.patches import Patches
 from headstart.workflow import probing
+from headstart.workflow.probing import DepthProbe
 
 app = typer.Typer()
 app.command()(probe)
@@ -38,9 +41,9 @@ def test_it_answers_writes_and_draws(image_folder: Path, tmp_path: Path):
     assert answer["chart"] == str(chart)
     with Image.open(patches) as sheet:
         assert sheet.width > 640
-    text = probed_text(answer)
-    for words in ("stem", "accuracy", "rule of thumb", "12 images of 2 classes", str(chart), str(patches)):
-        assert words in text
+    done = CliRunner().invoke(app, words[:-1])  # the same as text
+    for part in ("stem", "accuracy", "rule of thumb", "12 images of 2 classes", str(chart), str(patches)):
+        assert part in done.stdout
 
 
 def test_options_reach_the_workflow(monkeypatch: pytest.MonkeyPatch):
@@ -103,23 +106,13 @@ def test_an_answer_that_cannot_be_written_in_the_end_is_one_line(tmp_path: Path,
     assert str(done.exception) == f"{tmp_path / 'p.json'} cannot be written (Permission denied); choose another file"
 
 
-def test_the_text_names_what_was_left_out():
-    answer = {
-        "model": "m",
-        "input_size": 224,
-        "data": "d",
-        "images": 2,
-        "classes": ["a", "b"],
-        "folds": 2,
-        "neighbours": 1,
-        "majority_share": 0.5,
-        "seconds": 1.0,
-        "sentence": "so it is",
-        "groups": [],
-        "unreadable": {f"a/{i}.jpg": "broken" for i in range(5)},
-        "patches": {"file": "p.png", "groups": {}, "without": {"stage4": "no positions"}},
-    }
-    text = probed_text(answer)
+def test_the_text_names_what_was_left_out(monkeypatch: pytest.MonkeyPatch):
+    curve = DepthCurve((), "stage4", "stage4", None, majority_share=0.5, images=2, folds=2, neighbours=1)
+    unreadable = {f"a/{i}.jpg": "broken" for i in range(5)}
+    patches = Patches("p.png", {}, {}, without={"stage4": "no positions"})
+    found = DepthProbe(curve, "m", "d", ("a", "b"), None, 224, unreadable, 1.0, patches)
+    monkeypatch.setattr(DepthCurve, "sentence", "so it is")
+    text = probed_text(found)
     assert "left out a/2.jpg: broken" in text
     assert "left out 2 more" in text
     assert "no patches of stage4: no positions" in text

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,6 +11,9 @@ from headstart.apps.cli.options import training as of
 from headstart.apps.cli.text.printing import json_text, show_text, wrapped
 from headstart.files import not_written, refuse_unwritable, write_json
 from headstart.html.depth_chart import check_chart_path, method_text, table_rows, write_chart
+
+if TYPE_CHECKING:
+    from headstart.workflow.probing import DepthProbe
 
 _MOST_LEFT_OUT = 3
 
@@ -71,14 +73,14 @@ def probe(
         )
     result = found.to_dict()
     if chart is not None:
-        write_chart(result, chart)
-        result["chart"] = str(chart)
+        write_chart(found, chart)
+        result |= {"chart": str(chart)}
     if out is not None:
         try:
             write_json(out, result)
         except OSError as error:
             raise not_written(out, error) from error
-    show_text(json_text(result) if as_json else probed_text(result))
+    show_text(json_text(result) if as_json else probed_text(found, chart=chart))
 
 
 def check_places(out: Path | None, chart: Path | None) -> None:
@@ -94,31 +96,34 @@ def check_places(out: Path | None, chart: Path | None) -> None:
             refuse_unwritable(path)
 
 
-def probed_text(result: Mapping[str, Any]) -> str:
-    """Depth probe as text: what it means, the table of the chart, and the files that were written."""
-    rows = table_rows(result)
+def probed_text(probe: DepthProbe, *, chart: Path | None = None) -> str:
+    """Depth probe as text: what it means, the table of the chart, and the files that were written.
+
+    Args:
+        probe: The result.
+        chart: The chart that was written.
+    """
+    rows = table_rows(probe)
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     sides = "<<" + ">" * (len(widths) - 2)
     form = "  ".join(f"{{:{side}{width}}}" for side, width in zip(sides, widths, strict=True))
     lines = [
-        wrapped(result["sentence"]),
+        wrapped(probe.sentence),
         "",
-        f"{result['model']} at {result['input_size']} px on {result['data']}",
+        f"{probe.model} at {probe.input_size} px on {probe.data}",
         "",
         *(form.format(*row).rstrip() for row in rows),
         "",
-        wrapped(method_text(result)),
-        f"{result['seconds']:.1f} s",
+        wrapped(method_text(probe)),
+        f"{probe.seconds:.1f} s",
     ]
-    for name, reason in list(result["unreadable"].items())[:_MOST_LEFT_OUT]:
+    for name, reason in list(probe.unreadable.items())[:_MOST_LEFT_OUT]:
         lines.append(f"left out {name}: {reason}")
-    if (more := len(result["unreadable"]) - _MOST_LEFT_OUT) > 0:
+    if (more := len(probe.unreadable) - _MOST_LEFT_OUT) > 0:
         lines.append(f"left out {more} more that cannot be read (see --json)")
-    drawn = result.get("patches")
-    for name, reason in (drawn["without"] if drawn else {}).items():
-        lines.append(f"no patches of {name}: {reason}")
-    if drawn:
-        lines.append(f"patches: {drawn['file']}")
-    if "chart" in result:
-        lines.append(f"chart: {result['chart']}")
+    if probe.patches is not None:
+        lines += [f"no patches of {name}: {reason}" for name, reason in probe.patches.without.items()]
+        lines.append(f"patches: {probe.patches.file}")
+    if chart is not None:
+        lines.append(f"chart: {chart}")
     return "\n".join(lines)
