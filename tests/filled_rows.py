@@ -7,12 +7,19 @@ from pathlib import Path
 import numpy as np
 
 from headstart.data.sources.reading import ImageRecord
-from headstart.delivery.features import Filled
+from headstart.delivery.features import EmbedFigures, Filled
 from headstart.engine.store.shards import Tensor
 from headstart.engine.store.store import ActivationStore, SpaceKey, image_digest, random_view, row_ids
 from headstart.input_spec import InputSpec
 
 KEY = SpaceKey("net", "0" * 32, "before x", InputSpec(32, 32, "bilinear", (0.5,) * 3, (0.5,) * 3), "1", "none", "0")
+
+
+def embed_figures(**changed: object) -> EmbedFigures:
+    """Figures of a filling, with some of them changed."""
+    usual = {"store": "s", "model": "net", "cut_point": "pooled", "images": 7, "views": 0, "computed": 7}
+    usual |= {"stored_before": 0, "bytes": 100, "seconds": 1.0, "engine": "torch", "unreadable": {}, "findings": ()}
+    return EmbedFigures(**usual | changed)
 
 
 def filled_of(folder: Path, *, views: int, count: int = 7) -> tuple[Filled, np.ndarray, np.ndarray]:
@@ -25,4 +32,5 @@ def filled_of(folder: Path, *, views: int, count: int = 7) -> tuple[Filled, np.n
     with space.writer() as writer:
         writer.add(ids, (values[:, :4].reshape(-1, 2, 2), values[:, 4:]))
     plain, varied = space.reader(ids[:count]), space.reader(ids[count:]) if views else None
-    return Filled(records, plain, varied, {}), values[:count], values[count:].reshape(views, count, 6)
+    figures = embed_figures(store=str(folder), images=count, views=views)
+    return Filled(records, plain, varied, figures), values[:count], values[count:].reshape(views, count, 6)

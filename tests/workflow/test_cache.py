@@ -43,40 +43,38 @@ def root(tmp_path: Path) -> Path:
 
 def test_everything_is_shown_with_the_last_used_first(root: Path):
     answer = show_cache(root)
-    seen = [
-        (s["model"], s["cut_point"], s["views"], s["precision"], s["rows"], s["input_size"]) for s in answer["spaces"]
-    ]
+    seen = [(s.model, s.cut_point, s.views, s.precision, s.rows, s.input_size) for s in answer.spaces]
     assert seen == [
         ("resnet18:V1", "layer3", "evaluation", "float16", 2000, 64),
         ("resnet18:V1", "layer2", "standard", "float16", 500, 64),
         ("resnet50:V2", "pooled", "evaluation", "float16", 1000, 64),
     ]
-    assert answer["bytes"] == sum(space["bytes"] for space in answer["spaces"])
-    assert 3500 * 2016 < answer["bytes"] < 3500 * 2016 * 1.01
-    assert answer["limit_set_by"] == "default"
-    assert answer["free_disk_bytes"] > 0
-    assert not any(space["in_use"] for space in answer["spaces"])
-    json.dumps(answer)
+    assert answer.bytes == sum(space.bytes for space in answer.spaces)
+    assert 3500 * 2016 < answer.bytes < 3500 * 2016 * 1.01
+    assert answer.limit_set_by == "default"
+    assert answer.free_disk_bytes > 0
+    assert not any(space.in_use for space in answer.spaces)
+    assert json.loads(json.dumps(answer.to_dict()))["spaces"][0]["rows"] == 2000
 
 
 def test_an_empty_store_and_one_without_descriptions_are_shown(tmp_path: Path, root: Path):
-    assert show_cache(tmp_path / "none")["spaces"] == []
+    assert show_cache(tmp_path / "none").spaces == ()
     for path in root.glob("*/space.json"):
         path.write_text("broken")
-    assert [space["model"] for space in show_cache(root)["spaces"]] == [None] * 3
-    assert clear_cache(root=root)["freed_bytes"] > 0
-    assert show_cache(root)["spaces"] == []
+    assert [space.model for space in show_cache(root).spaces] == [None] * 3
+    assert clear_cache(root=root).freed_bytes > 0
+    assert show_cache(root).spaces == ()
 
 
 @pytest.mark.parametrize(("model", "left"), [("resnet18", 1), ("resnet18:V1", 1), ("resnet50", 2), (None, 0)])
 def test_clearing_frees_what_it_says(root: Path, model: str | None, left: int):
-    before = show_cache(root)["bytes"]
+    before = show_cache(root).bytes
     answer = clear_cache(model, root)
     after = show_cache(root)
-    assert len(after["spaces"]) == left
-    assert answer["freed_bytes"] == before - after["bytes"]
-    assert len(answer["removed"]) == 3 - left
-    assert answer["not_removed_in_use"] == []
+    assert len(after.spaces) == left
+    assert answer.freed_bytes == before - after.bytes
+    assert len(answer.removed) == 3 - left
+    assert answer.not_removed_in_use == ()
     assert [path.name for path in root.iterdir() if path.name.endswith(".gone")] == []
 
 
@@ -93,22 +91,22 @@ def test_what_a_process_has_open_stays_without_its_leftovers(root: Path):
     space = ActivationStore(root).space(KEY, TENSORS)
     (space.folder / ".9-0.shard.aside").write_bytes(b"half")
     answer = clear_cache(root=root)
-    assert [kept["cut_point"] for kept in answer["not_removed_in_use"]] == ["layer3"]
+    assert [kept.cut_point for kept in answer.not_removed_in_use] == ["layer3"]
     assert space.rows == 2000
     assert not list(space.folder.glob(".*"))
 
 
 def test_a_limit_is_remembered_and_holds_at_once(root: Path):
     answer = limit_cache(5_500_000, root)
-    assert [space["model"] for space in answer["removed"]] == ["resnet50:V2"]  # not used for longest
-    assert answer["bytes_over_limit"] == 0
+    assert [space.model for space in answer.removed] == ["resnet50:V2"]  # not used for longest
+    assert answer.bytes_over_limit == 0
     after = show_cache(root)
-    assert (after["limit_bytes"], after["limit_set_by"]) == (5_500_000, "user")
-    assert after["bytes"] == answer["bytes"] <= 5_500_000
+    assert (after.limit_bytes, after.limit_set_by) == (5_500_000, "user")
+    assert after.bytes == answer.bytes <= 5_500_000
     space = ActivationStore(root).space(KEY, TENSORS)
     answer = limit_cache(1_000_000, root)
-    assert [space["cut_point"] for space in answer["removed"]] == ["layer2"]
-    assert answer["bytes_over_limit"] == answer["bytes"] - 1_000_000
+    assert [space.cut_point for space in answer.removed] == ["layer2"]
+    assert answer.bytes_over_limit == answer.bytes - 1_000_000
     assert space.rows == 2000
 
 

@@ -68,14 +68,14 @@ def test_training_finds_what_was_embedded(image_folder: Path, tmp_path: Path, no
 def test_a_second_call_computes_only_what_is_missing(image_folder: Path, tmp_path: Path, no_engine: Callable[[], None]):
     some = shutil.copytree(image_folder / "blue", tmp_path / "part" / "azure").parent
     first = fill_store(EmbedOptions(str(some), input_size=SIZE)).figures
-    assert (first["images"], first["computed"], first["stored_before"]) == (8, 8, 0)
+    assert (first.images, first.computed, first.stored_before) == (8, 8, 0)
     second = fill_store(EmbedOptions(str(image_folder), input_size=SIZE)).figures
-    assert (second["images"], second["computed"], second["stored_before"]) == (16, 8, 8)
+    assert (second.images, second.computed, second.stored_before) == (16, 8, 8)
     no_engine()
     third = fill_store(EmbedOptions(str(image_folder), input_size=SIZE)).figures
-    assert (third["computed"], third["stored_before"]) == (0, 16)
-    assert third["engine"] == second["engine"] in ("torch", "onnxruntime")
-    assert third["bytes"] == sum(space["bytes"] for space in show_cache()["spaces"])
+    assert (third.computed, third.stored_before) == (0, 16)
+    assert third.engine == second.engine in ("torch", "onnxruntime")
+    assert third.bytes == sum(space.bytes for space in show_cache().spaces)
 
 
 def test_a_store_elsewhere_single_precision_and_copies(image_folder: Path, tmp_path: Path, home: Path):
@@ -85,14 +85,14 @@ def test_a_store_elsewhere_single_precision_and_copies(image_folder: Path, tmp_p
     figures = fill_store(
         EmbedOptions(str(image_folder), input_size=SIZE, precision="float32", store=tmp_path / "own")
     ).figures
-    assert figures["store"] == str(tmp_path / "own")
-    assert (figures["images"], figures["stored_before"]) == (17, 16)  # the same bytes are one row
+    assert figures.store == str(tmp_path / "own")
+    assert (figures.images, figures.stored_before) == (17, 16)  # the same bytes are one row
     assert not (home / "store").exists()
 
 
 def test_views_are_those_of_training(image_folder: Path, tmp_path: Path, no_engine: Callable[[], None]):
     filled = fill_store(EmbedOptions(str(image_folder), input_size=SIZE, layer="stage6", views=2))
-    assert (filled.figures["cut_point"], filled.figures["computed"]) == ("before stage6", 48)
+    assert (filled.figures.cut_point, filled.figures.computed) == ("before stage6", 48)
     assert len(filled.plain) == 16
     assert len(filled.augmented) == 32
     first, second = (filled.augmented.take(np.arange(16) + 16 * number)[0] for number in (0, 1))
@@ -114,8 +114,8 @@ def test_what_cannot_be_read_is_left_out_and_named(image_folder: Path):
     (image_folder / "blue" / "01.png").write_bytes(whole[: len(whole) // 2])
     (image_folder / "green" / "02.png").write_bytes(b"no image")
     filled = fill_store(EmbedOptions(str(image_folder), input_size=SIZE))
-    assert sorted(filled.figures["unreadable"]) == ["blue/01.png", "green/02.png"]
-    assert filled.figures["images"] == filled.figures["computed"] == len(filled.plain) == 14
+    assert sorted(filled.figures.unreadable) == ["blue/01.png", "green/02.png"]
+    assert filled.figures.images == filled.figures.computed == len(filled.plain) == 14
     for path in image_folder.rglob("*.png"):
         path.write_bytes(b"")
     with pytest.raises(DataError, match=r"16 of 16 images in .* cannot be read"):
@@ -139,8 +139,8 @@ def test_ctrl_c_keeps_what_was_computed(make_folder: Callable[..., Path]):
     with pytest.raises(Interrupted, match=r"stopped; \d+ rows were computed.*the same call computes only"):
         fill_store(EmbedOptions(str(folder), input_size=SIZE), progress=stopping)
     figures = fill_store(EmbedOptions(str(folder), input_size=SIZE)).figures
-    assert figures["stored_before"] >= 40
-    assert figures["stored_before"] + figures["computed"] == 80
+    assert figures.stored_before >= 40
+    assert figures.stored_before + figures.computed == 80
 
 
 @pytest.mark.parametrize(

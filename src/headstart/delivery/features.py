@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from headstart.data.sources.reading import ImageRecord
 from headstart.engine.store.index import Reader
 from headstart.errors import DataError
 from headstart.files import is_folder
+from headstart.findings import Finding
 
 FILE_SUFFIXES = (".npz", ".parquet")
 _OTHER_FILES = frozenset(
@@ -43,6 +44,35 @@ def is_feature_file(out: Path) -> bool:
     return suffix in FILE_SUFFIXES
 
 
+@dataclass(frozen=True, slots=True)
+class EmbedFigures:
+    """Figures of one filling of a cache."""
+
+    store: str
+    """Folder of the cache."""
+    model: str
+    cut_point: str
+    """pooled, or the layer group before which the network is cut."""
+    images: int
+    views: int
+    """Augmented views of each image, in addition to the plain one."""
+    computed: int
+    """Rows that were not cached before."""
+    stored_before: int
+    bytes: int
+    """Of the spaces in which the rows lie."""
+    seconds: float
+    engine: str | None
+    """Engine that computed rows; None where all were cached."""
+    unreadable: dict[str, str]
+    """Image id -> reason why it was left out."""
+    findings: tuple[Finding, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {**asdict(self), "findings": [finding.to_dict() for finding in self.findings]}
+
+
 @dataclass(frozen=True)
 class Filled:
     """Features of all images in a cache."""
@@ -51,8 +81,7 @@ class Filled:
     plain: Reader
     augmented: Reader | None
     """All images in the first random view, then in the second, and so on."""
-    figures: dict[str, Any]
-    """What `headstart embed --json` prints."""
+    figures: EmbedFigures
 
 
 def write_features(filled: Filled, path: Path) -> None:

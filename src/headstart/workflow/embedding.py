@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +21,7 @@ from headstart.data.checks import image_checks
 from headstart.data.loading import reader_threads
 from headstart.data.sources.reading import Dataset, ImageRecord, open_source
 from headstart.data.sources.source_findings import STRICT, find_in_source
-from headstart.delivery.features import Filled, matrix_of_reader
+from headstart.delivery.features import EmbedFigures, Filled, matrix_of_reader
 from headstart.engine.store.index import POOLED
 from headstart.engine.store.store import ActivationStore, image_digest
 from headstart.errors import DataError, Interrupted, PlanError, require
@@ -189,9 +189,9 @@ def embedding_of(filled: Filled) -> Embedding:
         labels=tuple(record.label for record in filled.records),
         splits=tuple(record.split for record in filled.records),
         views=views,
-        model=filled.figures["model"],
-        cut_point=filled.figures["cut_point"],
-        unreadable=filled.figures["unreadable"],
+        model=filled.figures.model,
+        cut_point=filled.figures.cut_point,
+        unreadable=filled.figures.unreadable,
     )
 
 
@@ -203,7 +203,7 @@ class _Work:
         self.store = ActivationStore(options.store)
         self.records: Sequence[ImageRecord] = dataset.records
         self.unreadable: dict[str, str] = {}
-        self._findings = [f.to_dict() for f in find_in_source(dataset) if f.what in STRICT]
+        self._findings = tuple(f for f in find_in_source(dataset) if f.what in STRICT)
         self._activations: Activations | None = None
         self._digests: dict[str, bytes] = {}
         self._plan = make_plan(
@@ -241,22 +241,22 @@ class _Work:
         """Rows that were not stored before."""
         return 0 if self._activations is None else self._activations.computed
 
-    def figures(self, seconds: float) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return {
-            "store": str(self.store.root),
-            "model": self._part.model,
-            "cut_point": self._part.cut_point,
-            "images": len(self.records),
-            "views": self.options.views,
-            "computed": self.computed,
-            "stored_before": max(0, len(self._distinct()) * (1 + self.options.views) - self.computed),
-            "bytes": self._bytes(),
-            "seconds": seconds,
-            "engine": None if self._activations is None else self._activations.engine_name,
-            "unreadable": self.unreadable,
-            "findings": self._findings,
-        }
+    def figures(self, seconds: float) -> EmbedFigures:
+        """Counts and place of the rows, after `rows`."""
+        return EmbedFigures(
+            store=str(self.store.root),
+            model=self._part.model,
+            cut_point=self._part.cut_point,
+            images=len(self.records),
+            views=self.options.views,
+            computed=self.computed,
+            stored_before=max(0, len(self._distinct()) * (1 + self.options.views) - self.computed),
+            bytes=self._bytes(),
+            seconds=seconds,
+            engine=None if self._activations is None else self._activations.engine_name,
+            unreadable=self.unreadable,
+            findings=self._findings,
+        )
 
     def _frozen_part(self) -> Activations:
         from headstart.engine.store.activations import Activations, pooled_part
@@ -336,5 +336,5 @@ class _Work:
         from headstart.workflow.cache import show_cache
 
         asked = (self._part.model, self._part.cut_point, self._spec.size, self.options.precision)
-        spaces = show_cache(self.store.root)["spaces"]
-        return sum(s["bytes"] for s in spaces if (s["model"], s["cut_point"], s["input_size"], s["precision"]) == asked)
+        spaces = show_cache(self.store.root).spaces
+        return sum(s.bytes for s in spaces if (s.model, s.cut_point, s.input_size, s.precision) == asked)

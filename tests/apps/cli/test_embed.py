@@ -12,8 +12,10 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from filled_rows import embed_figures
 from headstart.apps.cli.embed import command_of, embed, embedded_text
 from headstart.errors import Interrupted
+from headstart.findings import Finding
 from headstart.workflow import embedding
 
 app = typer.Typer()
@@ -62,11 +64,16 @@ def test_the_command_line_is_the_one_that_was_given():
 
 
 def test_the_text_names_a_few_that_cannot_be_read():
-    figures = {"images": 1200, "views": 1, "model": "net", "cut_point": "pooled", "computed": 2000, "engine": "torch"}
-    figures |= {"stored_before": 400, "seconds": 12.0, "bytes": 5_000_000, "store": "/s", "file": "x.npz"}
-    figures["unreadable"] = {f"{number}.jpg": "empty" for number in range(5)}
-    figures["findings"] = [{"evidence": "red is empty", "remedy": "add images"}]
-    text = embedded_text(figures)
+    figures = embed_figures(
+        images=1200,
+        views=1,
+        computed=2000,
+        stored_before=400,
+        seconds=12.0,
+        unreadable={f"{number}.jpg": "empty" for number in range(5)},
+        findings=(Finding("warning", "empty", "red is empty", "add images"),),
+    )
+    text = embedded_text(figures, file=Path("x.npz"))
     for words in (
         "1,200 images in 2 views, net, pooled",
         "2,000 rows computed by torch, 400 were cached",

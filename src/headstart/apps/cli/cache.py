@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from headstart.amounts import bytes_text
 from headstart.apps.cli.options import training as of
-from headstart.apps.cli.text.printing import json_text, show_text
+from headstart.apps.cli.text.printing import show_record
 from headstart.errors import HeadstartError
+
+if TYPE_CHECKING:
+    from headstart.workflow.cache import CacheContent, CachedSpace, ClearedCache, LimitedCache
 
 _UNITS = {"kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12, "kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40}
 
@@ -33,12 +36,11 @@ def cache(
     if model is not None and not clear:
         raise typer.BadParameter("has an effect only with --clear", param_hint="--model")
     if clear:
-        result, text = stored.clear_cache(model), cleared_text
+        show_record(stored.clear_cache(model), as_json=as_json, text=cleared_text)
     elif limit is not None:
-        result, text = stored.limit_cache(parse_bytes(limit)), limited_text
+        show_record(stored.limit_cache(parse_bytes(limit)), as_json=as_json, text=limited_text)
     else:
-        result, text = stored.show_cache(), shown_text
-    show_text(json_text(result) if as_json else text(result))
+        show_record(stored.show_cache(), as_json=as_json, text=shown_text)
 
 
 def parse_bytes(text: str) -> int:
@@ -61,52 +63,48 @@ def age_text(seconds: float) -> str:
     return "just now"
 
 
-def shown_text(result: Mapping[str, Any]) -> str:
+def shown_text(content: CacheContent) -> str:
     """Result of `headstart cache`."""
-    by = "" if result["limit_set_by"] == "user" else " (the default; headstart cache --limit 20GB changes it)"
+    by = "" if content.limit_set_by == "user" else " (the default; headstart cache --limit 20GB changes it)"
     sums = [
-        f"{bytes_text(result['bytes'])} in {result['store']}",
-        f"limit {bytes_text(result['limit_bytes'])}{by}",
-        f"{bytes_text(result['free_disk_bytes'])} free on the disk",
+        f"{bytes_text(content.bytes)} in {content.store}",
+        f"limit {bytes_text(content.limit_bytes)}{by}",
+        f"{bytes_text(content.free_disk_bytes)} free on the disk",
     ]
-    return "\n".join([*(_table(result["spaces"]) if result["spaces"] else ["the activation cache is empty"]), *sums])
+    return "\n".join([*(_table(content.spaces) or ["the activation cache is empty"]), *sums])
 
 
-def cleared_text(result: Mapping[str, Any]) -> str:
+def cleared_text(cleared: ClearedCache) -> str:
     """Result of `headstart cache --clear`."""
-    return "\n".join([*_table(result["removed"]), *_in_use(result), f"{bytes_text(result['freed_bytes'])} freed"])
+    in_use = [f"not removed: {_name(space)}, which a running process uses" for space in cleared.not_removed_in_use]
+    return "\n".join([*_table(cleared.removed), *in_use, f"{bytes_text(cleared.freed_bytes)} freed"])
 
 
-def limited_text(result: Mapping[str, Any]) -> str:
+def limited_text(limited: LimitedCache) -> str:
     """Result of `headstart cache --limit`."""
-    lines = [*_table(result["removed"]), f"limit {bytes_text(result['limit_bytes'])}"]
-    if result["removed"]:
-        lines.append(f"{bytes_text(result['freed_bytes'])} freed")
-    lines.append(f"{bytes_text(result['bytes'])} stored")
-    if over := result["bytes_over_limit"]:
+    lines = [*_table(limited.removed), f"limit {bytes_text(limited.limit_bytes)}"]
+    if limited.removed:
+        lines.append(f"{bytes_text(limited.freed_bytes)} freed")
+    lines.append(f"{bytes_text(limited.bytes)} stored")
+    if over := limited.bytes_over_limit:
         lines.append(f"{bytes_text(over)} over the limit: running processes use them, and nothing can be added")
     return "\n".join(lines)
 
 
-def _in_use(result: Mapping[str, Any]) -> list[str]:
-    return [f"not removed: {_name(space)}, which a running process uses" for space in result["not_removed_in_use"]]
+def _name(space: CachedSpace) -> str:
+    return str(space.model or f"unknown ({space.space[:8]})")
 
 
-def _name(space: Mapping[str, Any]) -> str:
-    return str(space["model"] or f"unknown ({space['space'][:8]})")
-
-
-def _table(spaces: Sequence[Mapping[str, Any]]) -> list[str]:
+def _table(spaces: Sequence[CachedSpace]) -> list[str]:
     rows: list[tuple[str, ...]] = [("model", "cut point", "input", "views", "precision", "rows", "size", "last used")]
     for space in spaces:
-        used = "in use" if space["in_use"] else age_text(time.time() - space["last_used"])
         rows.append(
             (
                 _name(space),
-                *(str(space[name] or "-") for name in ("cut_point", "input_size", "views", "precision")),
-                f"{space['rows']:,}",
-                bytes_text(space["bytes"]),
-                used,
+                *(str(value or "-") for value in (space.cut_point, space.input_size, space.views, space.precision)),
+                f"{space.rows:,}",
+                bytes_text(space.bytes),
+                "in use" if space.in_use else age_text(time.time() - space.last_used),
             )
         )
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]

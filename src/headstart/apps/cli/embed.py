@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,6 +14,9 @@ from headstart.amounts import bytes_text
 from headstart.apps.cli.options import training as of
 from headstart.apps.cli.text.printing import json_text, show_text
 from headstart.errors import Interrupted
+
+if TYPE_CHECKING:
+    from headstart.delivery.features import EmbedFigures
 
 
 class PrecisionOption(StrEnum):
@@ -80,11 +83,14 @@ def embed(
             filled = fill_store(options, progress=watcher.progress)
         except Interrupted as stopped:
             raise Interrupted(stopped.found, remedy=f"resume with: {command_of(data, given)}") from stopped
-    figures = dict(filled.figures)
-    if to_file and out is not None:
-        write_features(filled, out)
-        figures["file"] = str(out)
-    show_text(json_text(figures) if as_json else embedded_text(figures))
+    file = out if to_file else None
+    if file is not None:
+        write_features(filled, file)
+    if as_json:
+        written = {} if file is None else {"file": str(file)}
+        show_text(json_text(filled.figures.to_dict() | written))
+    else:
+        show_text(embedded_text(filled.figures, file=file))
 
 
 def command_of(data: str, given: Mapping[str, object]) -> str:
@@ -99,21 +105,26 @@ def command_of(data: str, given: Mapping[str, object]) -> str:
     return shlex.join(words)
 
 
-def embedded_text(figures: Mapping[str, Any]) -> str:
-    """What was computed, how long it took, and where it is."""
-    seconds, rows = figures["seconds"], figures["images"] * (1 + figures["views"])
-    views = "" if not figures["views"] else f" in {1 + figures['views']} views"
+def embedded_text(figures: EmbedFigures, *, file: Path | None = None) -> str:
+    """What was computed, how long it took, and where it is.
+
+    Args:
+        figures: Of the filling.
+        file: The file that was written.
+    """
+    rows = figures.images * (1 + figures.views)
+    views = "" if not figures.views else f" in {1 + figures.views} views"
     lines = [
-        f"{figures['images']:,} images{views}, {figures['model']}, {figures['cut_point']}",
-        f"{figures['computed']:,} rows computed by {figures['engine']}, {figures['stored_before']:,} were cached",
-        f"{seconds:.1f} s, {rows / max(seconds, 1e-9):.0f} rows/s, start included",
-        f"{bytes_text(figures['bytes'])} of these features in {figures['store']}",
+        f"{figures.images:,} images{views}, {figures.model}, {figures.cut_point}",
+        f"{figures.computed:,} rows computed by {figures.engine}, {figures.stored_before:,} were cached",
+        f"{figures.seconds:.1f} s, {rows / max(figures.seconds, 1e-9):.0f} rows/s, start included",
+        f"{bytes_text(figures.bytes)} of these features in {figures.store}",
     ]
-    for name, reason in list(figures["unreadable"].items())[:3]:
+    for name, reason in list(figures.unreadable.items())[:3]:
         lines.append(f"left out {name}: {reason}")
-    if (more := len(figures["unreadable"]) - 3) > 0:
+    if (more := len(figures.unreadable) - 3) > 0:
         lines.append(f"left out {more} more that cannot be read (see --json)")
-    lines += [f"warning: {finding['evidence']}; {finding['remedy']}" for finding in figures["findings"]]
-    if "file" in figures:
-        lines.append(f"written: {figures['file']}")
+    lines += [f"warning: {finding.evidence}; {finding.remedy}" for finding in figures.findings]
+    if file is not None:
+        lines.append(f"written: {file}")
     return "\n".join(lines)

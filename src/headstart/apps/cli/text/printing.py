@@ -10,7 +10,7 @@ import textwrap
 from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from headstart.errors import HeadstartError
 
@@ -78,6 +78,21 @@ def show_text(text: str) -> None:
 def show_result(result: Any, *, as_json: bool, text: Callable[[Any], str]) -> None:  # noqa: ANN401 - by command
     """Print a result: as JSON, or as the text that `text` makes of it."""
     show_text(json_text(result) if as_json else text(result))
+
+
+class PlainRecord(Protocol):
+    """A typed result that JSON can hold."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+
+
+Record = TypeVar("Record", bound=PlainRecord)
+
+
+def show_record(record: Record, *, as_json: bool, text: Callable[[Record], str]) -> None:
+    """Print a typed result: as JSON, or as the text that `text` makes of it."""
+    show_text(json_text(record.to_dict()) if as_json else text(record))
 
 
 def visible(text: str) -> str:
