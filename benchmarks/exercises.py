@@ -15,17 +15,17 @@ was. The full form writes its section of docs/exercises.md; --quick takes at mos
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import shlex
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from exercise_tables import ExerciseName, section, write_curves
 from sections import replace_section
+
+from headstart.comparison.record import ComparisonRecord, read_comparison_record
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs" / "exercises.md"
@@ -86,8 +86,8 @@ def command_of(exercise: Exercise, *, data: Path, trunk: Path, out: Path, option
     return [*words, "--out", str(out)]
 
 
-def run(name: str, options: argparse.Namespace) -> dict[str, Any]:
-    """Do an exercise, or go on with it, and read its answer."""
+def run(name: str, options: argparse.Namespace) -> ComparisonRecord:
+    """Record of an exercise, which is run or resumed."""
     exercise, data = EXERCISES[name], Path(os.environ["HEADSTART_DATA"]) / "cifar10.tar"
     suffix = ("-quick" if options.quick else "") + (f"-{options.first_seed}" if options.first_seed else "")
     out = options.out or ROOT / "build" / "exercises" / f"{name}{suffix}"
@@ -98,8 +98,7 @@ def run(name: str, options: argparse.Namespace) -> dict[str, Any]:
         command = command_of(exercise, data=data, trunk=trunk, out=out, options=options)
         print(shlex.join(command), flush=True)
         subprocess.run([sys.executable, "-m", "headstart", *command[1:]], check=True)
-    answer: dict[str, Any] = json.loads((out / "comparison.json").read_text(encoding="utf-8"))
-    return answer
+    return read_comparison_record(out)
 
 
 def main() -> None:
@@ -112,13 +111,13 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="folder of the comparison; default: under build/exercises")
     parser.add_argument("--table-only", action="store_true", help="run nothing, write the section anew")
     options = parser.parse_args()
-    answer = run(options.exercise, options)
-    text = section(options.exercise, answer)
+    record = run(options.exercise, options)
+    text = section(options.exercise, record)
     print(text)
     if not (options.quick or options.first_seed):
         replace_section(f"exercise-{options.exercise}", text, DOCS)
         if options.exercise != "models":  # whose heads are solved: there are no epochs
-            write_curves(options.exercise, answer)
+            write_curves(options.exercise, record)
 
 
 if __name__ == "__main__":

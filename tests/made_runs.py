@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from headstart.comparison.outcomes import VariantMetrics
+from headstart.comparison.recommendation import Recommendation
+from headstart.comparison.record import ComparedImages, ComparisonRecord, ParetoFronts, TrialResult
 from headstart.runs.folder import Run
 
 STARTED = "2026-11-24T12:00:00+0000"
@@ -79,14 +83,29 @@ def make_comparison(folder: Path, *, finished: bool = True, chosen: str | None =
     make_run(folder / "trials" / "001-full-seed0")
     make_run(folder / "trials" / "002-partial-seed0", accuracy=None)
     (folder / "comparison.yaml").write_text("what: strategies\n")
-    answer = {
-        "what": "strategies",
-        "finished": finished,
-        "trials": [{"state": "done"}, {"state": "to_come"}],
-        "chosen": chosen and {"variant": chosen, "test": {"accuracy": 0.8, "interval": [0.7, 0.9]}},
-        "environment": {"started": STARTED},
-    }
-    (folder / "comparison.json").write_text(json.dumps(answer))
+    names = ("001-full-seed0", "002-partial-seed0")
+    first = TrialResult(names[0], str(folder / "trials" / names[0]), "full", 0, 1.0, "done")
+    test = VariantMetrics(0.8, (0.7, 0.9), 100, 100, (0.8,), 0.8, (0.7, 0.9), (0.8,))
+    record = ComparisonRecord(
+        comparison=str(folder),
+        what="strategies",
+        finished=finished,
+        metric="accuracy",
+        seeds=(0,),
+        halving="none",
+        data=ComparedImages("photos"),
+        trials=(first, replace(first, trial=names[1], variant="partial", state="to_come")),
+        trials_to_come=1,
+        variants=(),
+        pairs=(),
+        entries=(),
+        chosen=chosen
+        and Recommendation(chosen, "validation", "it is best", (), f"{chosen} is best", chosen, test=test),
+        pareto=ParetoFronts(),
+        seconds=60.0,
+        environment={"started": STARTED},
+    )
+    (folder / "comparison.json").write_text(json.dumps(record.to_dict()))
     return folder
 
 

@@ -6,6 +6,7 @@ import itertools
 import json
 import shutil
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,24 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
 
+from headstart.comparison.identical import Entry
+from headstart.comparison.learning_rate_labels import LearningRateLabel
+from headstart.comparison.outcomes import VariantMetrics
+from headstart.comparison.recommendation import Recommendation
+from headstart.comparison.record import (
+    ComparedImages,
+    ComparisonRecord,
+    ParetoFronts,
+    TrainingTime,
+    TrialResult,
+    VariantResult,
+)
+from headstart.comparison.verdicts import Pair
 from headstart.machine import environment
 from headstart.measures.intervals import wilson_interval
 from headstart.measures.metrics import evaluation_figures
+from headstart.prediction.inference_figures import InferenceFigures
+from headstart.reports.comparison.facts import ComparisonFacts
 
 GROUPS = ("stem", "stage1", "stage2", "stage3", "stage4", "stage5", "stage6", "stage7", "head")
 
@@ -180,10 +196,6 @@ def _finish(
     _write(folder / "bundle" / "bundle.json", {"card": {"groups": list(GROUPS)}})
 
 
-_ROLES = {"train": "train", "validation": "validation", "test": "test"}
-"""Role in comparison.json -> role in data.json."""
-
-
 def make_comparison(
     folder: Path,
     runs: Mapping[str, Sequence[Path]],
@@ -198,139 +210,148 @@ def make_comparison(
     """
     most = max(map(len, runs.values()))
     order = [(name, seed, all_[seed]) for seed in range(most) for name, all_ in runs.items() if seed < len(all_)]
-    trials = []
-    for index, (name, seed, run) in enumerate(order, 1):
-        trial = f"{index:03d}-{name}-seed{seed}"
-        shutil.copytree(run, folder / "trials" / trial)
-        metrics = _read(run / "metrics.json")
-        trials.append(
-            {"trial": trial, "run": str(folder / "trials" / trial), "variant": name, "seed": seed, "rung": 1.0}
-            | {"state": "done", "test_accuracy": metrics["test"]["accuracy"], "error": None}
-            | {"validation_accuracy": metrics["validation"]["accuracy"]}
-            | {"seconds": metrics["seconds"]["total"], "peak_memory_bytes": 500_000_000 + index}
-        )
-    none = dict.fromkeys(("test_accuracy", "validation_accuracy", "seconds", "peak_memory_bytes"))
-    last = {"run": "gone", "variant": "resnet50", "seed": 0, "rung": 1.0, **none}
-    trials.append({"trial": "090-resnet50-seed0", **last, "state": "failed", "error": "RunError: <out> of memory"})
+    trials = [_trial(folder, index, name, seed, run) for index, (name, seed, run) in enumerate(order, 1)]
+    failed = TrialResult("090-resnet50-seed0", "gone", "resnet50", 0, 1.0, "failed", error="RunError: <out> of memory")
+    trials.append(failed)
     if not finished:
-        trials.append({"trial": "091-resnet50-seed1", **last, "seed": 1, "state": "to_come", "error": None})
+        trials.append(replace(failed, trial="091-resnet50-seed1", seed=1, state="to_come", error=None))
     names = list(runs)
     data = _read(runs[names[0]][0] / "data.json")
     counts = {role: data["roles"][role]["images"] for role in ("train", "validation", "test")}
     variants = [
-        _variant(i, name, [t for t in trials if t["variant"] == name], counts, (rates or {}).get(name))
+        _variant(i, name, [t for t in trials if t.variant == name], counts, (rates or {}).get(name))
         for i, name in enumerate(names)
     ]
     variants.append(_variant(len(names), "resnet50", [], counts, None))
-    by_accuracy = sorted(variants[:-1], key=lambda v: v["seconds"]["mean"])
-    front = [
-        v["name"]
-        for i, v in enumerate(by_accuracy)
-        if all(v["test"]["accuracy"] > w["test"]["accuracy"] for w in by_accuracy[:i])
-    ]
-    _write(
-        folder / "comparison.json",
-        {
-            "kind": "comparison",
-            "schema_version": 2,
-            "comparison": str(folder),
-            "what": what,
-            "finished": finished,
-            "metric": "accuracy",
-            "seeds": list(range(most)),
-            "halving": "none",
-            "data": {key: data[key] for key in ("source", "classes")}
-            | {"validated_on": data["validation_source"], "tested_on": data["test_source"]}
-            | {f"{name}_images": counts[role] for name, role in _ROLES.items()},
-            "trials": trials,
-            "variants": variants,
-            "pairs": _pairs(variants[:-1], counts),
-            "chosen": {
-                "variant": names[0],
-                "on": "validation",
-                "why": "it has the best accuracy",
-                "tied_with": names[1:2],
-                "test": variants[0]["test"],
-            },
-            "pareto": {"minutes": front, "inference": names[:2]},
-            "seconds": 123.0,
-            "environment": environment(),
-            "command": f"headstart compare {what} {data['source']} --seeds 2",
-            "resume": None if finished else f"headstart compare --resume {folder}",
-        },
+    by_cost = sorted(variants[:-1], key=lambda v: v.mean_seconds)
+    front = [v.name for i, v in enumerate(by_cost) if all(v.test.accuracy > w.test.accuracy for w in by_cost[:i])]
+    record = ComparisonRecord(
+        comparison=str(folder),
+        what=what,
+        finished=finished,
+        metric="accuracy",
+        seeds=tuple(range(most)),
+        halving="none",
+        data=ComparedImages(
+            data["source"],
+            tuple(data["classes"]),
+            *(counts[role] for role in ("train", "validation", "test")),
+            data["validation_source"],
+            data["test_source"],
+        ),
+        trials=tuple(trials),
+        trials_to_come=0 if finished else 1,
+        variants=tuple(variants),
+        pairs=tuple(_pairs(variants[:-1], counts)),
+        entries=tuple(Entry(name) for name in names),
+        chosen=Recommendation(
+            variant=names[0],
+            on="validation",
+            why="it has the best accuracy",
+            tied_with=tuple(names[1:2]),
+            headline=f"{names[0]} is the cheapest",
+            best=names[0],
+            test=variants[0].test,
+        ),
+        pareto=ParetoFronts(tuple(front), tuple(names[:2])),
+        seconds=123.0,
+        environment=environment(),
+        command=f"headstart compare {what} {data['source']} --seeds 2",
+        resume=None if finished else f"headstart compare --resume {folder}",
     )
+    _write(folder / "comparison.json", record.to_dict())
     (folder / "comparison.yaml").write_text("what: strategies\n", encoding="utf-8")
     return folder
+
+
+def with_record(comparison: ComparisonFacts, **values: Any) -> ComparisonFacts:
+    """The same comparison with other values in its record."""
+    return replace(comparison, record=replace(comparison.record, **values))
+
+
+def _trial(folder: Path, index: int, name: str, seed: int, run: Path) -> TrialResult:
+    """Result of a run, which is copied into the comparison."""
+    trial = f"{index:03d}-{name}-seed{seed}"
+    shutil.copytree(run, folder / "trials" / trial)
+    metrics = _read(run / "metrics.json")
+    return TrialResult(
+        trial,
+        str(folder / "trials" / trial),
+        name,
+        seed,
+        1.0,
+        "done",
+        accuracy_status="measured",
+        test_accuracy=metrics["test"]["accuracy"],
+        validation_accuracy=metrics["validation"]["accuracy"],
+        seconds=metrics["seconds"]["total"],
+        peak_memory_bytes=500_000_000 + index,
+        selected_checkpoint=metrics["selected"]["checkpoint"],
+    )
 
 
 def _variant(
     index: int,
     name: str,
-    trials: Sequence[Mapping[str, Any]],
+    trials: Sequence[TrialResult],
     counts: Mapping[str, int],
     rate: tuple[float, str] | None,
-) -> dict[str, Any]:
-    speed = {"images_per_second": 90.0 / (index + 1), "one_image_ms": 12.5 + index, "peak_memory_bytes": 4e8}
-    variant = {
-        "name": name,
-        "changes": {"strategy": name},
-        "strategy": name,
-        "model": "tf_efficientnet_lite0:in1k",
-        "weights": "pretrained" if trials else "random",
-        "seeds_done": len(trials),
-        "accuracy_status": "measured" if trials else "needs download",
-        "test": _figures([t["test_accuracy"] for t in trials], counts["test"]) if trials else None,
-        "validation": _figures([t["validation_accuracy"] for t in trials], counts["validation"] or counts["train"])
-        if trials
-        else None,
-        "seconds": {"mean": 12.5 * (index + 1), "by_seed": [t["seconds"] for t in trials]},
-        "peak_memory_bytes": 500_000_000,
-        "parameters": 4_652_008,
-        "flops": 385_000_000,
-        "inference": {**speed, "engine": "onnxruntime", "input_size": 64, "threads": 2},
-        "learning_rate_label": None,
-    }
-    if rate is not None:
-        variant["learning_rate_label"] = {
-            "learning_rate": rate[0],
-            "label": rate[1],
-            "why": f"the rule for {rate[1]} holds",
-            "figures": {},
-        }
-    return variant
+) -> VariantResult:
+    speed = InferenceFigures(90.0 / (index + 1), 12.5 + index, "onnxruntime", 64, 2, peak_memory_bytes=400_000_000)
+    label = rate and LearningRateLabel(rate[0], rate[1], f"the rule for {rate[1]} holds", {})
+    validated = counts["validation"] or counts["train"]
+    return VariantResult(
+        name=name,
+        changes={"strategy": name},
+        strategy=name,
+        model="tf_efficientnet_lite0:in1k",
+        weights="pretrained" if trials else "random",
+        seeds_done=len(trials),
+        selected_probe=None,
+        validation_method="held-out 20% of train",
+        accuracy_status="measured" if trials else "needs download",
+        test=_figures([t.test_accuracy for t in trials], counts["test"]) if trials else None,
+        validation=_figures([t.validation_accuracy for t in trials], validated) if trials else None,
+        seconds=TrainingTime(12.5 * (index + 1), tuple(t.seconds for t in trials)),
+        peak_memory_bytes=500_000_000,
+        parameters=4_652_008,
+        flops=385e6,
+        inference=speed,
+        learning_rate_label=label,
+        dropped_at=None,
+        weights_missing=None,
+    )
 
 
-def _figures(shares: Sequence[float], images: int) -> dict[str, Any]:
+def _figures(shares: Sequence[float], images: int) -> VariantMetrics:
     mean = sum(shares) / len(shares)
-    low, high = wilson_interval(round(mean * images), images)
-    return {
-        "accuracy": mean,
-        "interval": [low, high],
-        "images": images,
-        "predictions": images * len(shares),
-        "by_seed": list(shares),
-        "value": mean,
-    }
+    interval = wilson_interval(round(mean * images), images)
+    predictions = images * len(shares)
+    return VariantMetrics(mean, interval, images, predictions, tuple(shares), mean, interval, tuple(shares))
 
 
-def _pairs(variants: Sequence[Mapping[str, Any]], counts: Mapping[str, int]) -> list[dict[str, Any]]:
+def _pairs(variants: Sequence[VariantResult], counts: Mapping[str, int]) -> list[Pair]:
     found = []
     for a, b in itertools.combinations(variants, 2):
         for on in ("validation", "test"):
-            difference = a[on]["accuracy"] - b[on]["accuracy"]
+            difference = getattr(a, on).accuracy - getattr(b, on).accuracy
             tie = abs(difference) < 0.05
-            verdict = "tie" if tie else "a" if difference > 0 else "b"
             said = "tie" if tie else f"differ by {100 * difference:+.1f} points"
             found.append(
-                {"a": a["name"], "b": b["name"], "on": on, "difference": difference, "images": counts[_ROLES[on]]}
-                | {
-                    "interval": [difference - 0.04, difference + 0.04],
-                    "seeds": 2,
-                    "p_value": 0.3,
-                    "p_corrected": 0.6,
-                }
-                | {"verdict": verdict, "further_images": 900 if tie else None}
-                | {"sentence": f"{a['name']} and {b['name']}: {said}."}
+                Pair(
+                    a=a.name,
+                    b=b.name,
+                    on=on,
+                    difference=difference,
+                    interval=(difference - 0.04, difference + 0.04),
+                    images=counts[on],
+                    seeds=2,
+                    p_value=0.3,
+                    p_corrected=0.6,
+                    verdict="tie" if tie else "a" if difference > 0 else "b",
+                    further_images=900 if tie else None,
+                    sentence=f"{a.name} and {b.name}: {said}.",
+                )
             )
     return found
 

@@ -13,6 +13,7 @@ from exercise_tables import section, write_curves
 from exercises import EXERCISES, command_of
 
 from headstart.apps.cli.compare import WhatOption
+from headstart.comparison.record import ComparisonRecord
 from headstart.comparison.rounds import TrialSchedule
 from headstart.comparison.summary import comparison_result
 from trial_folders import comparison_of, write_trial
@@ -40,7 +41,7 @@ def test_each_exercise_is_one_command(tmp_path: Path):
     ]
 
 
-def answer(folder: Path, **values: object) -> dict:
+def answer(folder: Path, **values: object) -> ComparisonRecord:
     comparison, trials = comparison_of(folder, **values)
     for trial in trials:
         correct = 45 - 15 * (trial.number % 2) + trial.seed

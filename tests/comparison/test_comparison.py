@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from headstart.comparison.comparison import Comparison, TrialEnd
 from headstart.comparison.grid import GridPlan, Trial, Variant
 from headstart.errors import RunError
+from headstart.prediction.inference_figures import InferenceFigures
 
 PLAN = GridPlan.from_dict({"data": {"source": "x"}, "vary": {"model": ["a", "b"]}}, source="test")
 TRIAL = Trial(1, Variant("a", {"model": "a"}), 0)
@@ -24,8 +26,11 @@ def test_it_keeps_what_is_compared_and_how_trials_ended(tmp_path: Path):
     end = TrialEnd("done", seconds=3.5, peak_memory_bytes=10, resumed=1)
     comparison.end(TRIAL, end)
     assert again.end_of(TRIAL) == end
-    comparison.write_inference({"k": {"images_per_second": 1.0}})
-    assert again.inference() == {"k": {"images_per_second": 1.0}}
+    figures = InferenceFigures(1.0, 9.0, "torch", 64, 2)
+    comparison.write_inference({"k": figures})
+    assert again.inference() == {"k": figures}
+    (comparison.folder / "inference.json").write_text(json.dumps({"k": figures.to_dict(), "cut": {"engine": "torch"}}))
+    assert again.inference() == {"k": figures}, "damaged figures are measured again"
     assert again.environment()["versions"]["headstart"]
 
 

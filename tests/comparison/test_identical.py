@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from headstart.comparison.grid import Trial
+from headstart.comparison.identical import Entry
+from headstart.comparison.record import ComparisonRecord, ProbeSelections
 from headstart.comparison.rounds import TrialSchedule
 from headstart.comparison.summary import comparison_result
 from trial_folders import comparison_of, write_trial
@@ -20,7 +22,7 @@ def whole(trials: list[Trial]) -> TrialSchedule:
     return TrialSchedule(tuple(trials), {}, 0)
 
 
-def two_variants(folder: Path, first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
+def two_variants(folder: Path, first: dict[str, Any], second: dict[str, Any]) -> ComparisonRecord:
     """The answer of two variants with the same answers, but for what is said."""
     comparison, trials = comparison_of(folder)
     for trial in trials:
@@ -32,14 +34,13 @@ def two_variants(folder: Path, first: dict[str, Any], second: dict[str, Any]) ->
 def test_one_model_under_two_names_is_one_entry(tmp_path: Path):
     tuned = {"epochs": [POOR], "seconds": 90.0}
     answer = two_variants(tmp_path / "same", tuned, {"seconds": 100.0})
-    assert answer["entries"] == [
-        {"variant": "two", "same_model": ["one"], "why": "one selected the linear probe in 2 of 2 seeds"}
-    ]
-    rows = {row["name"]: row for row in answer["variants"]}
-    assert (rows["one"]["same_model_as"], rows["two"]["same_model_as"]) == ("two", None)
-    assert (rows["one"]["selected_probe"], rows["two"]["selected_probe"]) == ({"seeds": 2, "of": 2}, None)
-    assert answer["pairs"] == [], "a model is not compared with itself"
-    assert answer["chosen"]["variant"] == "two"
+    assert answer.entries == (Entry("two", ("one",), "one selected the linear probe in 2 of 2 seeds"),)
+    assert answer.entries[0].variants == ("two", "one")
+    rows = {row.name: row for row in answer.variants}
+    assert (rows["one"].same_model_as, rows["two"].same_model_as) == ("two", None)
+    assert (rows["one"].selected_probe, rows["two"].selected_probe) == (ProbeSelections(2, 2), None)
+    assert answer.pairs == (), "a model is not compared with itself"
+    assert answer.chosen.variant == "two"
 
 
 @pytest.mark.parametrize(
@@ -53,12 +54,12 @@ def test_one_model_under_two_names_is_one_entry(tmp_path: Path):
 )
 def test_models_that_only_look_alike_are_two_entries(tmp_path: Path, other: dict[str, Any]):
     answer = two_variants(tmp_path / "c", {"epochs": [POOR]}, {"epochs": [POOR], **other})
-    assert [entry["same_model"] for entry in answer["entries"]] == [[], []]
-    assert {pair["on"] for pair in answer["pairs"]} == {"validation", "test"}
+    assert [entry.same_model for entry in answer.entries] == [(), ()]
+    assert {pair.on for pair in answer.pairs} == {"validation", "test"}
 
 
 def test_a_seed_of_its_own_makes_another_entry(tmp_path: Path):
     comparison, trials = comparison_of(tmp_path / "c")
     for trial in trials[:3]:
         write_trial(comparison, trial, test=GOOD, validation=GOOD)
-    assert len(comparison_result(comparison, whole(trials))["entries"]) == 2
+    assert len(comparison_result(comparison, whole(trials)).entries) == 2

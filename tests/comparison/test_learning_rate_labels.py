@@ -6,6 +6,7 @@ import json
 import math
 import random
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Literal, get_args
 
 import numpy as np
@@ -98,7 +99,7 @@ def test_a_loss_that_runs_away_diverges(
     found = label_learning_rates([gone, curve(1e-3, [0.8], [0.5])])
     assert (found[0].label, found[1].label) == ("diverges", "sweet spot")
     assert why in found[0].why
-    json.dumps(found[0].to_dict(), allow_nan=False)
+    json.dumps(asdict(found[0]), allow_nan=False)
 
 
 def test_a_loss_near_zero_that_doubles_does_not_diverge() -> None:

@@ -70,7 +70,7 @@ def test_out_of_fold_figures_are_not_ranked_against_held_out_ones(tmp_path: Path
         tuned: dict[str, Any] = {"validation": GOOD, "epochs": [GOOD], "selected": "tune/1"}
         write_trial(comparison, trial, test=GOOD, **(tuned if trial.variant.name == "one" else ways))
     answer = comparison_result(comparison, whole(trials))
-    assert [pair["on"] for pair in answer["pairs"]] == ["test"]
-    assert answer["chosen"]["not_ranked"] == ["two"]
-    assert "two cannot be ranked against the others: validated out of fold in train" in answer["chosen"]["headline"]
-    assert [row["validation_method"] for row in answer["variants"]] == ["held-out 20% of train", "out of fold in train"]
+    assert [pair.on for pair in answer.pairs] == ["test"]
+    assert answer.chosen.not_ranked == ("two",)
+    assert "two cannot be ranked against the others: validated out of fold in train" in answer.chosen.headline
+    assert [row.validation_method for row in answer.variants] == ["held-out 20% of train", "out of fold in train"]

@@ -81,16 +81,16 @@ def test_interval_of_several_seeds_covers_another_seeds_and_images_truth(metric:
     assert covered >= 90
 
 
-def test_summary_has_accuracy_beside_the_metric_of_the_comparison() -> None:
+def test_metrics_have_accuracy_beside_the_metric_of_the_comparison() -> None:
     trials = {1: answers([1, 1, 0, 1], loss=0.2), 0: answers([1, 1, 1, 1], loss=0.4)}
-    found = summarize(trials, "log_loss").to_dict()
-    assert found["accuracy"] == 0.875
-    assert (found["images"], found["predictions"]) == (4, 8)
-    assert found["by_seed"] == [1.0, 0.75]  # by number of the seed
-    assert found["value"] == pytest.approx(0.3)
-    assert found["value_by_seed"] == pytest.approx([0.4, 0.2])
-    assert found["interval"][0] < 0.875 < found["interval"][1] <= 1.0
-    assert summarize(trials, "accuracy").value_interval == tuple(found["interval"])
+    found = summarize(trials, "log_loss")
+    assert found.accuracy == 0.875
+    assert (found.images, found.predictions) == (4, 8)
+    assert found.by_seed == (1.0, 0.75)  # by number of the seed
+    assert found.value == pytest.approx(0.3)
+    assert found.value_by_seed == pytest.approx((0.4, 0.2))
+    assert found.interval[0] < 0.875 < found.interval[1] <= 1.0
+    assert summarize(trials, "accuracy").value_interval == found.interval
 
 
 def test_rows_know_what_was_not_answered() -> None:

@@ -77,15 +77,15 @@ def test_without_costs_the_best_figure_stands_and_says_that_it_is_one() -> None:
 
 
 def test_one_model_of_two_names_is_said() -> None:
-    entry = Entry(("a", "tuned a"), "tuned a selected the linear probe in 2 of 2 seeds")
+    entry = Entry("a", ("tuned a",), "tuned a selected the linear probe in 2 of 2 seeds")
     said = recommend(TIED[:1], [], {"a": VariantCost(1.0)}, [entry]).headline
     assert said == (
         "all variants are one model: a and tuned a (tuned a selected the linear probe in 2 of 2 seeds); "
         "the cheapest is a"
     )
-    assert recommend(
-        TIED, compare_pairs(TIED, on="validation"), {}, [entry, Entry(("b",), ""), Entry(("c",), "")]
-    ).headline == (recommend(TIED, compare_pairs(TIED, on="validation"), {}).headline)
+    assert recommend(TIED, compare_pairs(TIED, on="validation"), {}, [entry, Entry("b"), Entry("c")]).headline == (
+        recommend(TIED, compare_pairs(TIED, on="validation"), {}).headline
+    )
 
 
 def test_what_was_validated_in_another_way_is_not_ranked() -> None:
@@ -123,6 +123,4 @@ def test_test_images_choose_nothing() -> None:
     assert recommend(TIED, [*pairs, replace(pairs[0], on="test", verdict="a")]) == recommend(TIED, pairs)
     with pytest.raises(ValueError, match="no variant was measured"):
         recommend([], [])
-    assert list(recommend(TIED, pairs).to_dict()) == [
-        *("variant", "on", "why", "tied_with", "headline", "best", "not_ranked"),
-    ]
+    assert recommend(TIED, pairs).test is None

@@ -26,7 +26,7 @@ def test_answers_by_role_and_epoch(tmp_path: Path):
     assert record.start is not None
     assert sum(record.start.correct) == 1
     assert [sum(answers.correct) for answers in record.tuned] == [2, 3]
-    assert record.train_losses == [1.0, 0.5]
+    assert record.train_losses == (1.0, 0.5)
     assert not record.diverged
 
 

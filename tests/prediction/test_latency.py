@@ -25,7 +25,7 @@ def test_many_and_one_are_measured_and_nothing_is_changed(prepare: Callable, mon
     answer = found.to_dict()
     assert set(answer) == {
         *("images_per_second", "one_image_ms", "engine", "input_size", "threads"),
-        *("stability", "images_per_second_range", "one_image_ms_range"),
+        *("stability", "images_per_second_range", "one_image_ms_range", "peak_memory_bytes"),
     }
     for name in ("images_per_second", "one_image_ms"):
         low, high = answer[f"{name}_range"]

@@ -19,9 +19,9 @@ def test_a_bundle_is_measured(image_folder: Path, tmp_path: Path, monkeypatch: p
     options = Request(DataPlan(source=str(image_folder)), strategy="feature_extraction", input_size=32)
     run = train(options, out=tmp_path / "run").run
     found = inference_of_bundle(run.bundle, Observer())
-    assert found["images_per_second"] > 0
-    assert found["input_size"] == 32
-    assert found["peak_memory_bytes"] > 100e6
+    assert found.images_per_second > 0
+    assert found.input_size == 32
+    assert found.peak_memory_bytes > 100e6
 
 
 def test_what_is_no_bundle_is_told(tmp_path: Path):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from datetime import datetime
 from pathlib import Path
@@ -143,49 +142,15 @@ def test_only_runs_are_taken_for_runs_and_each_once(tmp_path: Path):
         found_runs(tmp_path / "nowhere")
 
 
-def test_a_comparison_is_one_line_until_its_own_folder_is_searched(tmp_path: Path):
+def test_the_trials_of_a_comparison_are_found_when_its_own_folder_is_searched(tmp_path: Path):
     make_run(tmp_path / "alone")
     folder = make_comparison(tmp_path / "compared", finished=False)
     found = found_runs(tmp_path)
     assert [Path(run.run).name for run in found.runs] == ["alone"]
-    (one,) = found.comparisons
-    assert one.to_dict() == {
-        "comparison": str(folder),
-        "started": STARTED,
-        "what": "strategies",
-        "state": "unfinished",
-        "trials": 2,
-        "done": 1,
-        "chosen": "full",
-        "accuracy": 0.8,
-        "accuracy_interval": [0.7, 0.9],
-        "resume": f"headstart compare --resume {folder}",
-        "tied": 0,
-    }
+    assert found.comparisons == (folder,)
     trials = found_runs(folder)
     assert [Path(run.run).name for run in trials.runs] == ["001-full-seed0", "002-partial-seed0"]
-    assert trials.comparisons == found.comparisons
-
-
-def test_comparisons_in_any_condition(tmp_path: Path):
-    make_comparison(tmp_path / "a", chosen=None)
-    fresh = make_comparison(tmp_path / "b")
-    (fresh / "comparison.json").unlink()
-    (make_comparison(tmp_path / "c") / "comparison.json").write_text("{")
-    found = found_runs(tmp_path)
-    states = {Path(one.comparison).name: (one.state, one.chosen, one.trials) for one in found.comparisons}
-    assert states == {"a": ("finished", None, 2), "b": ("unfinished", None, 0)}
-    assert [Path(run.run).name for run in found.damaged] == ["c"]
-
-
-def test_a_finished_comparison_of_which_trials_failed_says_how_to_try_them_again(tmp_path: Path):
-    folder = make_comparison(tmp_path / "my photos")
-    (of_none,) = found_runs(tmp_path).comparisons
-    assert (of_none.state, of_none.resume) == ("finished", None)
-    path = folder / "comparison.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"resume": "headstart compare --resume elsewhere"}))
-    (of_some,) = found_runs(tmp_path).comparisons
-    assert (of_some.state, of_some.resume) == ("finished", f"headstart compare --resume '{folder}'")
+    assert trials.comparisons == (folder,)
 
 
 def summary(**values: object) -> RunSummary:

@@ -17,6 +17,7 @@ from headstart.apps.cli.text.comparison import comparison_text
 from headstart.comparison.comparison import TrialEnd
 from headstart.comparison.grid import GridPlan, Trial
 from headstart.comparison.questions import question
+from headstart.comparison.record import read_comparison_record
 from headstart.errors import (
     DiskFullError,
     HeadstartError,
@@ -27,6 +28,7 @@ from headstart.errors import (
     WeightsUnavailableError,
 )
 from headstart.plan.request import Request
+from headstart.prediction.inference_figures import InferenceFigures
 from headstart.reports.comparison.facts import read_comparison_facts
 from headstart.reports.comparison.report import comparison_page
 from headstart.runs.observers import Observer
@@ -93,29 +95,27 @@ def features_only(folder: Path, **values: Any) -> GridPlan:
 @pytest.mark.slow
 def test_from_a_question_to_a_result(image_folder: Path, tmp_path: Path):
     answer = compare(grid(image_folder), out=tmp_path / "c", run_in=here)
-    assert answer == json.loads((tmp_path / "c" / "comparison.json").read_text())
-    assert answer["finished"]
-    assert [trial["state"] for trial in answer["trials"]] == ["done"] * 4
-    assert [trial["seed"] for trial in answer["trials"]] == [0, 0, 1, 1]
-    for row in answer["variants"]:
-        assert (row["accuracy_status"], row["seeds_done"]) == ("measured", 2)
-        assert row["test"]["accuracy"] == pytest.approx(sum(row["test"]["by_seed"]) / 2)
-        assert row["inference"]["images_per_second"] > 0
-        assert row["peak_memory_bytes"] > 0
-    assert {trial["selected_checkpoint"] for trial in answer["trials"]} == {"probe"}, "it has all images right"
-    assert [entry["same_model"] for entry in answer["entries"]] in (
-        [["partial, 1"]],
-        [["feature_extraction, 1"]],
+    assert answer == read_comparison_record(tmp_path / "c")
+    assert answer.finished
+    assert [trial.state for trial in answer.trials] == ["done"] * 4
+    assert [trial.seed for trial in answer.trials] == [0, 0, 1, 1]
+    for row in answer.variants:
+        assert (row.accuracy_status, row.seeds_done) == ("measured", 2)
+        assert row.test.accuracy == pytest.approx(sum(row.test.by_seed) / 2)
+        assert row.inference.images_per_second > 0
+        assert row.peak_memory_bytes > 0
+    assert {trial.selected_checkpoint for trial in answer.trials} == {"probe"}, "it has all images right"
+    assert [entry.same_model for entry in answer.entries] in (
+        [("partial, 1",)],
+        [("feature_extraction, 1",)],
     )
-    assert answer["pairs"] == [], "a network is not compared with itself"
-    assert answer["chosen"]["headline"].startswith("all variants are one model: ")
-    assert set(answer["pareto"]) == {"minutes", "inference"}
-    assert answer["data"]["test_images"] == 4
-    assert answer["data"]["validated_on"] == "held-out 20% of train", "for the solved head as well"
-    by_strategy = [
-        [t["validation_accuracy"] for t in answer["trials"] if name in t["variant"]] for name in ("feat", "part")
-    ]
-    kept = {t["selected_checkpoint"] for t in answer["trials"]}
+    assert answer.pairs == (), "a network is not compared with itself"
+    assert answer.chosen.headline.startswith("all variants are one model: ")
+    assert answer.pareto.minutes
+    assert answer.data.test_images == 4
+    assert answer.data.validated_on == "held-out 20% of train", "for the solved head as well"
+    by_strategy = [[t.validation_accuracy for t in answer.trials if name in t.variant] for name in ("feat", "part")]
+    kept = {t.selected_checkpoint for t in answer.trials}
     assert kept != {"probe"} or by_strategy[0] == by_strategy[1], "the same network has the same validation figure"
 
 
@@ -148,20 +148,20 @@ def test_a_speed_that_is_not_stable_is_measured_again_and_then_marked(image_fold
         if work.__name__ != "inference_of_bundle":
             return work(task, observer)
         measured.append(took := next(milliseconds))
-        figures = {"images_per_second": 10.0, "one_image_ms": took, "peak_memory_bytes": 1, "engine": "torch"}
-        return {**figures, "stability": "stable" if took == 84.0 else "unstable"}
+        stability = "stable" if took == 84.0 else "unstable"
+        return InferenceFigures(10.0, took, "torch", 32, 1, stability, peak_memory_bytes=1)
 
     plan = features_only(image_folder, seeds=[0])
     first = compare(plan, out=tmp_path / "c", run_in=busy)
     assert measured == [1616.0, 2029.0, 83.0], "twice more, then it is marked"
-    for row in first["variants"]:
-        assert (row["inference"]["stability"], row["inference"]["one_image_ms_range"]) == ("unstable", [83.0, 2029.0])
-    assert first["pareto"]["inference"] == [], "it is no figure"
+    for row in first.variants:
+        assert (row.inference.stability, row.inference.one_image_ms_range) == ("unstable", (83.0, 2029.0))
+    assert first.pareto.inference == (), "it is no figure"
     text = comparison_text(first)
     assert "is unstable: latency 83 to 2,029 ms" in text
     assert "2029" not in text
     again = resume_comparison(tmp_path / "c", run_in=busy)
-    assert [row["inference"]["one_image_ms"] for row in again["variants"]] == [84.0, 84.0]
+    assert [row.inference.one_image_ms for row in again.variants] == [84.0, 84.0]
     assert "unstable" not in comparison_text(again)
 
 
@@ -170,10 +170,10 @@ def test_stopped_and_taken_up_again(image_folder: Path, tmp_path: Path):
     plan = features_only(image_folder, seeds=[3])
     with pytest.raises(Interrupted, match="headstart compare --resume"):
         compare(plan, out=tmp_path / "c", watcher=Watching(fail_at=2), run_in=here)
-    half = json.loads((tmp_path / "c" / "comparison.json").read_text())
-    assert not half["finished"]
-    assert half["trials_to_come"] == 1
-    assert half["resume"].endswith(str(tmp_path / "c"))
+    half = read_comparison_record(tmp_path / "c")
+    assert not half.finished
+    assert half.trials_to_come == 1
+    assert half.resume.endswith(str(tmp_path / "c"))
     ends = sorted((tmp_path / "c").glob("trials/*/trial.json"))
     before = [(path, path.read_bytes(), path.stat().st_mtime_ns) for path in ends]
     assert len(before) == 1
@@ -183,8 +183,8 @@ def test_stopped_and_taken_up_again(image_folder: Path, tmp_path: Path):
     assert [(path, path.read_bytes(), path.stat().st_mtime_ns) for path, *_ in before] == before
     whole = compare(plan, out=tmp_path / "whole", run_in=here)
     for key in ("test", "validation"):
-        assert [row[key] for row in answer["variants"]] == [row[key] for row in whole["variants"]]
-    assert answer["pairs"] == whole["pairs"]
+        assert [getattr(row, key) for row in answer.variants] == [getattr(row, key) for row in whole.variants]
+    assert answer.pairs == whole.pairs
 
 
 @pytest.mark.slow
@@ -205,8 +205,8 @@ def test_killed_in_a_trial_nothing_is_lost_or_repeated(image_folder: Path, tmp_p
     assert not (checkpoint.parents[1] / "trial.json").exists()
     answer = resume_comparison(out, run_in=here)
     assert (done.read_bytes(), done.stat().st_mtime_ns) == before
-    assert [trial["state"] for trial in answer["trials"]] == ["done", "done"]
-    assert answer["trials"][1]["resumed"] == 1
+    assert [trial.state for trial in answer.trials] == ["done", "done"]
+    assert answer.trials[1].resumed == 1
     rows = json.loads((checkpoint.parents[1] / "metrics.json").read_text())["epochs"]
     epochs = [row["epoch"] for row in rows if row["phase"] == "tune"]
     assert epochs == list(range(1, len(epochs) + 1)), "no epoch twice"
@@ -218,21 +218,21 @@ def test_halving_drops_the_weaker(image_folder: Path, tmp_path: Path):
     base = {"strategy": "feature_extraction", "input_size": 32}
     plan = grid(image_folder, what="grid", vary=vary, base=base, seeds=[0], halving="successive")
     answer = compare(plan, out=tmp_path / "c", run_in=here)
-    assert [trial["rung"] for trial in answer["trials"]] == [0.25] * 3 + [0.5] * 2 + [1.0] * 2
-    states = [row["accuracy_status"] for row in answer["variants"]]
+    assert [trial.rung for trial in answer.trials] == [0.25] * 3 + [0.5] * 2 + [1.0] * 2
+    states = [row.accuracy_status for row in answer.variants]
     assert sorted(states) == ["dropped", "measured", "measured"]
-    assert {row["dropped_at"] for row in answer["variants"] if row["accuracy_status"] == "dropped"} == {0.25}
+    assert {row.dropped_at for row in answer.variants if row.accuracy_status == "dropped"} == {0.25}
 
 
 def test_a_trial_that_fails_stops_no_other(image_folder: Path, tmp_path: Path):
     answer = compare(features_only(image_folder, seeds=[0]), out=tmp_path / "c", run_in=failing("002-ridge-seed0"))
-    assert [trial["state"] for trial in answer["trials"]] == ["done", "failed"]
-    assert answer["trials"][1]["error"] == "no memory"
-    assert [row["accuracy_status"] for row in answer["variants"]] == ["measured", "failed"]
-    assert answer["resume"], "a failed trial can be tried once more"
+    assert [trial.state for trial in answer.trials] == ["done", "failed"]
+    assert answer.trials[1].error == "no memory"
+    assert [row.accuracy_status for row in answer.variants] == ["measured", "failed"]
+    assert answer.resume, "a failed trial can be tried once more"
     again = resume_comparison(tmp_path / "c", run_in=here)
-    assert [trial["state"] for trial in again["trials"]] == ["done", "done"]
-    assert again["resume"] is None
+    assert [trial.state for trial in again.trials] == ["done", "done"]
+    assert again.resume is None
 
 
 def test_without_weights_there_is_time_and_memory_but_no_accuracy(
@@ -247,13 +247,13 @@ def test_without_weights_there_is_time_and_memory_but_no_accuracy(
         seeds=[0],
     )
     answer = compare(plan, out=tmp_path / "c", run_in=here)
-    row = answer["variants"][1]
-    assert (row["accuracy_status"], row["weights"], row["test"]) == ("needs download", "random", None)
-    assert row["seconds"]["mean"] > 0
-    assert row["inference"]["images_per_second"] > 0
-    assert answer["pairs"] == []
-    assert answer["chosen"]["variant"] == "tf_efficientnet_lite0"
-    assert answer["trials"][1]["test_accuracy"] is None
+    row = answer.variants[1]
+    assert (row.accuracy_status, row.weights, row.test) == ("needs download", "random", None)
+    assert row.seconds.mean > 0
+    assert row.inference.images_per_second > 0
+    assert answer.pairs == ()
+    assert answer.chosen.variant == "tf_efficientnet_lite0"
+    assert answer.trials[1].test_accuracy is None
 
 
 @pytest.mark.slow
@@ -276,9 +276,9 @@ def test_an_outage_is_waited_for_once_and_heals_by_a_resume(
     monkeypatch.setattr(trial_module, "train", offline)
     answer = compare(features_only(image_folder), out=tmp_path / "c", run_in=here)
     assert len(tries) == 1
-    assert [row["accuracy_status"] for row in answer["variants"]] == ["needs download"] * 2
-    assert answer["variants"][0]["weights_missing"] == "no network; put it at x"
-    assert answer["why_resume"] == "4 trials lack pretrained weights; try again with"
+    assert [row.accuracy_status for row in answer.variants] == ["needs download"] * 2
+    assert answer.variants[0].weights_missing == "no network; put it at x"
+    assert answer.why_resume == "4 trials lack pretrained weights; try again with"
 
     trials = sorted((tmp_path / "c").glob("trials/*/metrics.json"))
     before = [path.stat().st_mtime_ns for path in trials]
@@ -286,17 +286,17 @@ def test_an_outage_is_waited_for_once_and_heals_by_a_resume(
         patch.setattr("headstart.networks.weights.loading.weight_file", no_file)
         answer = resume_comparison(tmp_path / "c", run_in=here)
     assert len(tries) == 2
-    assert answer["resume"], "the way out stays"
+    assert answer.resume, "the way out stays"
     assert [path.stat().st_mtime_ns for path in trials] == before, "no trial was run again for nothing"
-    assert answer["variants"][0]["seconds"]["mean"] > 0
+    assert answer.variants[0].seconds.mean > 0
 
     monkeypatch.setattr(trial_module, "train", real)
     watching = Watching()
     answer = resume_comparison(tmp_path / "c", watcher=watching, run_in=here)
     assert len(watching.ended) == 4
-    assert [row["accuracy_status"] for row in answer["variants"]] == ["measured"] * 2
-    assert [row["weights_missing"] for row in answer["variants"]] == [None, None]
-    assert answer["resume"] is None
+    assert [row.accuracy_status for row in answer.variants] == ["measured"] * 2
+    assert [row.weights_missing for row in answer.variants] == [None, None]
+    assert answer.resume is None
 
 
 @pytest.mark.parametrize(
@@ -332,7 +332,7 @@ def test_a_full_disk_ends_it_and_nothing_counts_as_failed(image_folder: Path, tm
     with pytest.raises(DiskFullError, match=way_on):
         compare(features_only(image_folder, seeds=[0]), out=tmp_path / "c", run_in=full)
     answer = resume_comparison(tmp_path / "c", run_in=here)
-    assert [trial["state"] for trial in answer["trials"]] == ["done", "done"]
+    assert [trial.state for trial in answer.trials] == ["done", "done"]
 
 
 @pytest.mark.slow
@@ -341,7 +341,7 @@ def test_speed_that_a_kill_left_out_is_measured_by_the_next_call(image_folder: P
     compare(plan, out=tmp_path / "c", run_in=here)
     (tmp_path / "c" / "inference.json").unlink()
     answer = resume_comparison(tmp_path / "c", run_in=here)
-    assert all(row["inference"]["images_per_second"] > 0 for row in answer["variants"])
+    assert all(row.inference.images_per_second > 0 for row in answer.variants)
 
 
 @pytest.mark.slow
@@ -355,11 +355,11 @@ def test_images_that_change_between_trials_are_told(image_folder: Path, tmp_path
     for _ in range(2):  # nothing of a mixture is published, however often it is tried
         with pytest.raises(RunError, match=words):
             resume_comparison(tmp_path / "c", run_in=here)
-        answer = json.loads((tmp_path / "c" / "comparison.json").read_text())
-        assert [trial["state"] for trial in answer["trials"]] == ["done", "to_come"]
+        answer = read_comparison_record(tmp_path / "c")
+        assert [trial.state for trial in answer.trials] == ["done", "to_come"]
     other.rename(before)
     answer = resume_comparison(tmp_path / "c", run_in=here)
-    assert [trial["state"] for trial in answer["trials"]] == ["done", "done"]
+    assert [trial.state for trial in answer.trials] == ["done", "done"]
 
 
 def test_stopped_before_the_first_trial_ended_there_is_an_answer_that_says_how_to_go_on(
@@ -368,7 +368,7 @@ def test_stopped_before_the_first_trial_ended_there_is_an_answer_that_says_how_t
     out = tmp_path / "my c"
     with pytest.raises(Interrupted):
         compare(features_only(image_folder, seeds=[0]), out=out, watcher=Watching(fail_at=1), run_in=here)
-    assert json.loads((out / "comparison.json").read_text())["trials_to_come"] == 2
+    assert read_comparison_record(out).trials_to_come == 2
     with pytest.raises(RunError, match=rf"no finished trial yet; .*headstart compare --resume '{out}'"):
         read_comparison_facts(out)
 
@@ -391,8 +391,8 @@ def test_no_image_is_validation_in_one_seed_and_test_in_another(image_folder: Pa
     compare(features_only(image_folder, seeds=[0, 1]), out=tmp_path / "c", run_in=here)
     folders = sorted((tmp_path / "c" / "trials").iterdir())
     images = [json.loads((folder / "data.json").read_text())["images"] for folder in folders]
-    report = {name for one in images for name in one["test"]}
-    assert len(report) == len(images[0]["test"])
+    report = {name for one in images for name in one.test}
+    assert len(report) == len(images[0].test)
     assert not report & {name for one in images for role in ("train", "validation") for name in one[role]}
 
 
@@ -400,6 +400,6 @@ def test_no_image_is_validation_in_one_seed_and_test_in_another(image_folder: Pa
 def test_learning_rates_are_labelled(image_folder: Path, tmp_path: Path):
     plan = question("learning_rates", str(image_folder), ["1e-1", "1e-4"], base={**SMALL, "epochs": 1}, seeds=[0])
     answer = compare(plan, out=tmp_path / "c", run_in=here)
-    labels = {row["name"]: row["learning_rate_label"]["label"] for row in answer["variants"]}
+    labels = {row.name: row.learning_rate_label.label for row in answer.variants}
     assert set(labels) == {"1e-1", "1e-4"}
     assert labels["1e-4"] in ("sweet spot", "undertrains")

@@ -46,12 +46,14 @@ def test_queries_and_what_lies_beside_runs(tmp_path: Path):
     make_run(tmp_path / "b", accuracy=0.8, strategy="full")
     (make_run(tmp_path / "c") / "environment.json").unlink()
     make_comparison(tmp_path / "compared")
+    (make_comparison(tmp_path / "d") / "comparison.json").write_text("{")
     found = find_runs(tmp_path, RunQuery(sort="accuracy"))
     assert [run.accuracy for run in found.runs] == [0.8, 0.5]
-    assert (found.searched, len(found.damaged), len(found.comparisons)) == (2, 1, 1)
+    assert (found.searched, len(found.damaged)) == (2, 2)
+    assert [Path(one.comparison).name for one in found.comparisons] == ["compared"]
     assert find_runs(tmp_path, RunQuery(state="finished")).damaged == ()
     damaged = find_runs(tmp_path, RunQuery(state="damaged")).to_dict()
-    assert (damaged["runs"], [Path(run["run"]).name for run in damaged["damaged"]]) == ([], ["c"])
+    assert (damaged["runs"], [Path(run["run"]).name for run in damaged["damaged"]]) == ([], ["c", "d"])
     with pytest.raises(RunError, match=r"'ful' is no strategy; expected one of .*; did you mean full"):
         find_runs(tmp_path, RunQuery(strategy="ful"))
 

@@ -20,10 +20,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 from headstart.comparison.grid import GridPlan, Trial
+from headstart.comparison.record import RECORD_FILE, ComparisonRecord
 from headstart.errors import RunError
 from headstart.files import is_file, is_folder, is_there, write_atomically, write_json
 from headstart.machine import environment
+from headstart.prediction.inference_figures import InferenceFigures
 from headstart.runs.folder import Run, resume_command
+
+PLAN_FILE = "comparison.yaml"
 
 
 @dataclass(frozen=True)
@@ -73,7 +77,7 @@ class Comparison:
         except OSError as error:
             raise RunError(f"{folder} cannot be made ({error.strerror})", remedy="choose another --out") from error
         # The plan goes first: with it a folder can be resumed, without it a new comparison may begin there.
-        write_atomically(folder / "comparison.yaml", lambda aside: aside.write_text(plan.to_yaml(), encoding="utf-8"))
+        write_atomically(folder / PLAN_FILE, lambda aside: aside.write_text(plan.to_yaml(), encoding="utf-8"))
         write_json(folder / "environment.json", environment())
         return cls(folder)
 
@@ -84,13 +88,13 @@ class Comparison:
         Raises:
             RunError: not the folder of a comparison.
         """
-        if not is_file(folder / "comparison.yaml"):
+        if not is_file(folder / PLAN_FILE):
             raise RunError(f"{folder} is not the folder of a comparison", expected="a folder made by headstart compare")
         return cls(folder)
 
     def plan(self) -> GridPlan:
         """Plan of the comparison."""
-        return GridPlan.read(self.folder / "comparison.yaml")
+        return GridPlan.read(self.folder / PLAN_FILE)
 
     def environment(self) -> dict[str, Any]:
         """Versions, machine and command when it began."""
@@ -134,17 +138,21 @@ class Comparison:
         if is_there(folder):
             shutil.rmtree(folder)
 
-    def inference(self) -> dict[str, Any]:
-        """Network and input size -> throughput, latency and memory of prediction."""
-        return self._read("inference.json") or {}
+    def inference(self) -> dict[str, InferenceFigures]:
+        """Network and input size -> throughput, latency and memory of prediction; damaged figures are left out."""
+        found = {}
+        for key, values in (self._read("inference.json") or {}).items():
+            with contextlib.suppress(ValueError):  # they are measured again
+                found[key] = InferenceFigures.from_dict(values)
+        return found
 
-    def write_inference(self, figures: Mapping[str, Any]) -> None:
+    def write_inference(self, figures: Mapping[str, InferenceFigures]) -> None:
         """Write inference.json."""
-        write_json(self.folder / "inference.json", dict(figures))
+        write_json(self.folder / "inference.json", {key: one.to_dict() for key, one in figures.items()})
 
-    def write_result(self, result: Mapping[str, Any]) -> None:
+    def write_result(self, result: ComparisonRecord) -> None:
         """Write comparison.json."""
-        write_json(self.folder / "comparison.json", dict(result))
+        write_json(self.folder / RECORD_FILE, result.to_dict())
 
     @contextmanager
     def held(self) -> Iterator[None]:

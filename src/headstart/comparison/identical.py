@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from headstart.comparison.outcomes import TrialPredictions
 from headstart.comparison.trial_record import TrialRecord
@@ -19,19 +18,17 @@ _TOLERANCE = 1e-4
 class Entry:
     """Variants that are one model; one row of `entries` of comparison.json."""
 
-    variants: tuple[str, ...]
-    """The cheapest first; it represents the others."""
-    why: str
+    variant: str
+    """The cheapest one; it represents the others."""
+    same_model: tuple[str, ...] = ()
+    """The others."""
+    why: str = ""
     """Reason why they are one model; empty for an entry of one variant."""
 
     @property
-    def variant(self) -> str:
-        """The variant that represents the entry."""
-        return self.variants[0]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values."""
-        return {"variant": self.variant, "same_model": list(self.variants[1:]), "why": self.why}
+    def variants(self) -> tuple[str, ...]:
+        """All of them, the cheapest first."""
+        return (self.variant, *self.same_model)
 
 
 def entries_of(records: Mapping[str, Mapping[int, TrialRecord]], seconds: Mapping[str, float]) -> list[Entry]:
@@ -67,11 +64,11 @@ def probe_seeds(records: Mapping[int, TrialRecord]) -> int:
 
 def _entry(names: Sequence[str], records: Mapping[str, Mapping[int, TrialRecord]]) -> Entry:
     if len(names) == 1:
-        return Entry(tuple(names), "")
+        return Entry(names[0])
     seeds = len(records[names[0]])
     of = f"{seeds} of {seeds} seeds" if seeds > 1 else "its only seed"
     probes = [f"{name} selected the linear probe in {of}" for name in names if probe_seeds(records[name]) == seeds]
-    return Entry(tuple(names), "; ".join(probes) or f"equal predictions in {of}")
+    return Entry(names[0], tuple(names[1:]), "; ".join(probes) or f"equal predictions in {of}")
 
 
 def _is_same(a: Mapping[int, TrialRecord], b: Mapping[int, TrialRecord]) -> bool:

@@ -26,8 +26,8 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Literal
 
 from headstart.comparison.grid import Metric
 from headstart.comparison.outcomes import BETTER, Outcomes, mean_of
@@ -91,10 +91,6 @@ class LearningRateLabel:
     label: LearningRateEffect
     why: str
     figures: dict[str, float | int | None]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values."""
-        return asdict(self)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from headstart.comparison.comparison import Comparison, TrialEnd
 from headstart.comparison.grid import GridPlan, Variant
@@ -16,6 +15,21 @@ from headstart.comparison.trial_record import TrialRecord, on_common_images, rea
 from headstart.comparison.verdicts import Role
 from headstart.errors import RunError
 from headstart.runs.folder import Run
+
+
+@dataclass(frozen=True, slots=True)
+class VariantNetwork:
+    """Network of a variant's runs."""
+
+    strategy: str
+    model: str
+    weights: str
+    """pretrained, random, or where they come from."""
+    parameters: int
+    macs: float | None
+    """Multiply-accumulates of one image; None if unknown."""
+    inference_key: str
+    """Key of its throughput and latency: strategies and learning rates do not change them."""
 
 
 @dataclass
@@ -48,7 +62,12 @@ class MeasuredVariant:
     def cost(self) -> VariantCost:
         """Cost by the quickest trial, because the first trial of a network also computes its features."""
         seconds = min((end.seconds for end in self.ends), default=None)
-        return VariantCost(seconds, network_facts(self.runs[-1])["parameters"] if self.runs else None)
+        return VariantCost(seconds, self.network.parameters if self.network is not None else None)
+
+    @property
+    def network(self) -> VariantNetwork | None:
+        """Its network; None while none of its trials is done."""
+        return network_of(self.runs[-1]) if self.runs else None
 
     def predictions(self, role: Role) -> dict[int, TrialPredictions]:
         """Seed -> predictions for the images of a role."""
@@ -126,7 +145,7 @@ def _cached_record(folder: str, changed: int) -> TrialRecord:
     return read_trial(Run(Path(folder)))
 
 
-def network_facts(run: Run) -> dict[str, Any]:
+def network_of(run: Run) -> VariantNetwork:
     """Properties of the network that a run uses, from its card."""
     from headstart.networks.cards.finding import find_model
 
@@ -135,18 +154,13 @@ def network_facts(run: Run) -> dict[str, Any]:
     size = plan.input.size
     macs = None
     if card.gmacs is not None and isinstance(size, int):
+        # MACs of a convolution grow with the number of pixels; cards have them for one input size.
         macs = card.gmacs * 1e9 * (size / card.input.size) ** 2
-    return {
-        "strategy": plan.strategy,
-        "model": plan.model.name,
-        "weights": plan.model.weights,
-        "parameters": card.parameters,
-        "flops": macs,
-        "inference_key": inference_key(run),
-    }
-
-
-def inference_key(run: Run) -> str:
-    """Key of a network's throughput and latency: strategies and learning rates do not change them."""
-    plan = run.plan()
-    return f"{plan.model.name}, {plan.head.kind} head, {plan.input.size} px"
+    return VariantNetwork(
+        strategy=plan.strategy,
+        model=plan.model.name,
+        weights=plan.model.weights,
+        parameters=card.parameters,
+        macs=macs,
+        inference_key=f"{plan.model.name}, {plan.head.kind} head, {plan.input.size} px",
+    )

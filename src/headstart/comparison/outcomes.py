@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -96,8 +95,8 @@ class Estimate:
 
 
 @dataclass(frozen=True, slots=True)
-class Summary:
-    """Metrics of one variant on the images of one role; `to_dict` is `validation` and `test` of comparison.json."""
+class VariantMetrics:
+    """Metrics of one variant on the images of one role; fields as in `validation` and `test` of comparison.json."""
 
     accuracy: float
     interval: tuple[float, float]
@@ -112,10 +111,6 @@ class Summary:
     value_by_seed: tuple[float, ...]
     seeds_needed: int | None = None
     """Number of seeds to use where too few make an interval too wide; None where they are enough."""
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values."""
-        return {name: list(v) if isinstance(v, tuple) else v for name, v in asdict(self).items()}
 
 
 def outcomes_of(variant: str, trials: Mapping[int, TrialPredictions], metric: Metric, method: str = "") -> Outcomes:
@@ -206,7 +201,7 @@ def mean_of(outcomes: Outcomes) -> float:
     return paired.crossed(values, strata_of([outcomes], images)).mean
 
 
-def summarize(trials: Mapping[int, TrialPredictions], metric: Metric) -> Summary:
+def summarize(trials: Mapping[int, TrialPredictions], metric: Metric) -> VariantMetrics:
     """Accuracy of one variant, and the metric by which variants are compared.
 
     Args:
@@ -215,7 +210,7 @@ def summarize(trials: Mapping[int, TrialPredictions], metric: Metric) -> Summary
     """
     accuracy = estimate_of(outcomes_of("this variant", trials, "accuracy"))
     value = accuracy if metric == "accuracy" else estimate_of(outcomes_of("this variant", trials, metric))
-    return Summary(
+    return VariantMetrics(
         accuracy=accuracy.value,
         interval=accuracy.interval,
         images=len({image for of in trials.values() for image in of.images}),

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Literal
 
 from headstart.comparison.grid import Metric
 from headstart.comparison.identical import Entry
-from headstart.comparison.outcomes import BETTER, Estimate, Outcomes, estimate_of, mean_of
+from headstart.comparison.outcomes import BETTER, Estimate, Outcomes, VariantMetrics, estimate_of, mean_of
 from headstart.comparison.verdicts import Pair
 
 _AS_QUICK = 1.1
@@ -39,10 +39,8 @@ class Recommendation:
     """Variant with the best validation metric, which may be chance."""
     not_ranked: tuple[str, ...] = ()
     """Variants that were validated in another way, so that they are not compared with the others."""
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values."""
-        return {**asdict(self), "tied_with": list(self.tied_with), "not_ranked": list(self.not_ranked)}
+    test: VariantMetrics | None = None
+    """Its metrics on the test images, which had no part in the choice; None where there are none."""
 
 
 def recommend(

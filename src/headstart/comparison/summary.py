@@ -9,28 +9,32 @@ from __future__ import annotations
 import shlex
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from dataclasses import replace
 
+from headstart.amounts import count_text
 from headstart.comparison.comparison import Comparison
 from headstart.comparison.grid import GridPlan, Metric, Trial
 from headstart.comparison.identical import Entry, entries_of, probe_seeds
 from headstart.comparison.latencies import marked
-from headstart.comparison.learning_rate_labels import LearningRateCurve, label_learning_rates
-from headstart.comparison.measured_variants import (
-    MeasuredVariant,
-    keep_common_validation,
-    measure,
-    network_facts,
-    record_of,
+from headstart.comparison.learning_rate_labels import LearningRateCurve, LearningRateLabel, label_learning_rates
+from headstart.comparison.measured_variants import MeasuredVariant, keep_common_validation, measure, record_of
+from headstart.comparison.outcomes import Outcomes, TrialPredictions, VariantMetrics, outcomes_of, summarize
+from headstart.comparison.recommendation import Recommendation, recommend
+from headstart.comparison.record import (
+    ComparedImages,
+    ComparisonRecord,
+    ParetoFronts,
+    ProbeSelections,
+    TrainingTime,
+    TrialResult,
+    VariantResult,
+    VariantStatus,
 )
-from headstart.comparison.outcomes import Outcomes, TrialPredictions, outcomes_of, summarize
-from headstart.comparison.recommendation import recommend
 from headstart.comparison.rounds import TrialSchedule
 from headstart.comparison.trial_record import on_common_images, value_of
 from headstart.comparison.verdicts import Pair, Role, compare_pairs
 from headstart.measures.pareto import front
-
-COMPARISON_SCHEMA = 2
+from headstart.prediction.inference_figures import InferenceFigures
 
 
 def validation_values(comparison: Comparison, trials: Sequence[Trial], metric: Metric) -> dict[str, float | None]:
@@ -50,54 +54,65 @@ def validation_values(comparison: Comparison, trials: Sequence[Trial], metric: M
     return {**dict.fromkeys(trial.variant.name for trial in trials), **dict(zip(found, values, strict=True))}
 
 
-def comparison_result(comparison: Comparison, known: TrialSchedule) -> dict[str, Any]:
-    """Content of comparison.json as plain values, from the trials that have ended so far."""
+def comparison_result(comparison: Comparison, known: TrialSchedule) -> ComparisonRecord:
+    """Record of a comparison, from the trials that have ended so far."""
     plan = comparison.plan()
     measured = measure(comparison, plan, known)
     comparable = [one for one in measured.values() if one.records and not one.has_random_weights]
     entries = _entries(comparable)
     standing = {entry.variant for entry in entries}
     different = [one for one in comparable if one.variant.name in standing]
+    # Before any metric: means over different validation images cannot be compared.
     keep_common_validation(comparable)
-    pairs = [pair for role in ("validation", "test") for pair in _pairs(different, role, plan.metric)]
-    labels = _learning_rate_labels(plan, comparable)
-    inference = _inference(comparison, measured)
-    variants = [_variant(one, plan, known, inference, labels) for one in measured.values()]
-    for row in variants:
-        row["same_model_as"] = next((e.variant for e in entries if row["name"] in e.variants[1:]), None)
-    trials = [_trial(comparison, trial) for trial in known.trials]
-    finished = not known.to_come and all(row["state"] in ("done", "failed") for row in trials)
+    roles: tuple[Role, ...] = ("validation", "test")
+    pairs = [pair for role in roles for pair in _pairs(different, role, plan.metric)]
+    variants = _variants(comparison, plan, known, measured, entries)
+    trials = tuple(_trial(comparison, trial) for trial in known.trials)
+    finished = not known.to_come and all(trial.state in ("done", "failed") for trial in trials)
     why_resume = _why_resume(trials, finished=finished)
-    return {
-        "kind": "comparison",
-        "schema_version": COMPARISON_SCHEMA,
-        "comparison": str(comparison.folder),
-        "what": plan.what,
-        "finished": finished,
-        "metric": plan.metric,
-        "seeds": list(plan.seeds),
-        "halving": plan.halving,
-        "data": _data(plan, measured),
-        "trials": trials,
-        "trials_to_come": known.to_come + sum(row["state"] == "to_come" for row in trials),
-        "variants": variants,
-        "pairs": [pair.to_dict() for pair in pairs],
-        "entries": [entry.to_dict() for entry in entries],
-        "chosen": _chosen(different, entries, pairs, variants, plan.metric),
-        "pareto": _pareto(variants, plan.metric),
-        "seconds": sum(row["seconds"] or 0.0 for row in trials),
-        "environment": comparison.environment(),
-        "written": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-        "command": shlex.join(["headstart", *comparison.environment().get("command", [])[1:]]),
-        "resume": comparison.resume_command if why_resume else None,
-        "why_resume": why_resume,
-    }
+    environment = comparison.environment()
+    return ComparisonRecord(
+        comparison=str(comparison.folder),
+        what=plan.what,
+        finished=finished,
+        metric=plan.metric,
+        seeds=plan.seeds,
+        halving=plan.halving,
+        data=_data(plan, measured),
+        trials=trials,
+        trials_to_come=known.to_come + sum(trial.state == "to_come" for trial in trials),
+        variants=variants,
+        pairs=tuple(pairs),
+        entries=tuple(entries),
+        chosen=_chosen(different, entries, pairs, variants, plan.metric),
+        pareto=_pareto(variants, plan.metric),
+        seconds=sum(trial.seconds or 0.0 for trial in trials),
+        environment=environment,
+        written=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        command=shlex.join(["headstart", *environment.get("command", [])[1:]]),
+        resume=comparison.resume_command if why_resume else None,
+        why_resume=why_resume,
+    )
 
 
-def _inference(comparison: Comparison, measured: Mapping[str, MeasuredVariant]) -> dict[str, Any]:
-    """Key of throughput and latency -> their figures; implausible ones are marked."""
-    facts = [network_facts(one.runs[-1]) for one in measured.values() if one.runs]
-    return marked(comparison.inference(), {one["inference_key"]: one["flops"] for one in facts})
+def _variants(
+    comparison: Comparison,
+    plan: GridPlan,
+    known: TrialSchedule,
+    measured: Mapping[str, MeasuredVariant],
+    entries: Sequence[Entry],
+) -> tuple[VariantResult, ...]:
+    """Results of all variants, in the order of the plan."""
+    networks = [one.network for one in measured.values() if one.network is not None]
+    inference = marked(comparison.inference(), {network.inference_key: network.macs for network in networks})
+    comparable = [one for one in measured.values() if one.records and not one.has_random_weights]
+    labels = _learning_rate_labels(plan, comparable)
+    same = {name: entry.variant for entry in entries for name in entry.same_model}
+    found = []
+    for name, one in measured.items():
+        result = _variant(one, plan, known, inference)
+        found.append(replace(result, learning_rate_label=labels.get(name), same_model_as=same.get(name)))
+    return tuple(found)
 
 
 def _entries(comparable: Sequence[MeasuredVariant]) -> list[Entry]:
@@ -116,51 +131,56 @@ def _outcomes(one: MeasuredVariant, role: Role, metric: Metric) -> Outcomes:
 
 
 def _variant(
-    one: MeasuredVariant, plan: GridPlan, known: TrialSchedule, inference: Mapping[str, Any], labels: Mapping[str, Any]
-) -> dict[str, Any]:
-    """Row of `variants`."""
-    name, test, validation = one.variant.name, None, None
-    if one.records and not one.has_random_weights:
-        test = summarize(one.predictions("test"), plan.metric).to_dict()
-        validation = summarize(one.predictions("validation"), plan.metric).to_dict()
-    elif one.partial_validation is not None and not one.has_random_weights:
-        validation = summarize({plan.seeds[0]: one.partial_validation}, plan.metric).to_dict()
-    seconds = [end.seconds for end in one.ends]
+    one: MeasuredVariant, plan: GridPlan, known: TrialSchedule, inference: Mapping[str, InferenceFigures]
+) -> VariantResult:
+    """Result of one variant, without what follows from the others."""
+    changes, network = one.variant.changes, one.network
+    test, validation = _metrics(one, plan)
+    seconds = tuple(end.seconds for end in one.ends)
     memory = [end.peak_memory_bytes for end in one.ends if end.peak_memory_bytes]
-    facts = network_facts(one.runs[-1]) if one.runs else {}
-    key = facts.pop("inference_key", None)
-    speed = inference.get(key) if key else None
-    return {
-        "name": name,
-        "changes": one.variant.changes,
-        "strategy": facts.get("strategy", one.variant.changes.get("strategy", plan.base.get("strategy"))),
-        "model": facts.get("model", one.variant.changes.get("model", plan.base.get("model"))),
-        "weights": facts.get("weights", "pretrained"),
-        "seeds_done": len(one.records),
-        "selected_probe": _selected_probe(one),
-        "validation_method": one.method or None,
-        "accuracy_status": _status(one, known),
-        "test": test,
-        "validation": validation,
-        "seconds": {"mean": sum(seconds) / len(seconds), "by_seed": seconds} if seconds else None,
-        "peak_memory_bytes": max(memory, default=None),
-        "parameters": facts.get("parameters"),
-        "flops": facts.get("flops"),
-        "inference": speed,
-        "learning_rate_label": labels.get(name),
-        "dropped_at": known.dropped.get(name),
-        "weights_missing": one.missing if one.has_random_weights else None,
-        "errors": one.errors,
-    }
+    return VariantResult(
+        name=one.variant.name,
+        changes=changes,
+        strategy=network.strategy if network else changes.get("strategy", plan.base.get("strategy")),
+        model=network.model if network else changes.get("model", plan.base.get("model")),
+        weights=network.weights if network else "pretrained",
+        seeds_done=len(one.records),
+        selected_probe=_selected_probe(one),
+        validation_method=one.method or None,
+        accuracy_status=_status(one, known),
+        test=test,
+        validation=validation,
+        seconds=TrainingTime(sum(seconds) / len(seconds), seconds) if seconds else None,
+        peak_memory_bytes=max(memory, default=None),
+        parameters=network.parameters if network else None,
+        flops=network.macs if network else None,
+        inference=inference.get(network.inference_key) if network else None,
+        learning_rate_label=None,
+        dropped_at=known.dropped.get(one.variant.name),
+        weights_missing=one.missing if one.has_random_weights else None,
+        errors=tuple(one.errors),
+    )
 
 
-def _selected_probe(one: MeasuredVariant) -> dict[str, int] | None:
+def _metrics(one: MeasuredVariant, plan: GridPlan) -> tuple[VariantMetrics | None, VariantMetrics | None]:
+    """Metrics on (test, validation) images; None where they were not measured, or with random weights."""
+    if one.has_random_weights:
+        return None, None
+    if one.records:
+        test, validation = (summarize(one.predictions(role), plan.metric) for role in ("test", "validation"))
+        return test, validation
+    if one.partial_validation is not None:
+        return None, summarize({plan.seeds[0]: one.partial_validation}, plan.metric)
+    return None, None
+
+
+def _selected_probe(one: MeasuredVariant) -> ProbeSelections | None:
     """Number of seeds in which fine-tuning did not beat the linear probe; None if nothing was fine-tuned."""
     tuned = sum(bool(record.tuned) for record in one.records.values())
-    return {"seeds": probe_seeds(one.records), "of": tuned} if tuned else None
+    return ProbeSelections(probe_seeds(one.records), tuned) if tuned else None
 
 
-def _status(one: MeasuredVariant, known: TrialSchedule) -> str:
+def _status(one: MeasuredVariant, known: TrialSchedule) -> VariantStatus:
     if one.has_random_weights:
         return "needs download"
     if one.records:
@@ -170,124 +190,119 @@ def _status(one: MeasuredVariant, known: TrialSchedule) -> str:
     return "failed" if one.errors else "to come"
 
 
-def _trial(comparison: Comparison, trial: Trial) -> dict[str, Any]:
-    """Row of `trials`."""
+def _trial(comparison: Comparison, trial: Trial) -> TrialResult:
+    """Result of one trial, however far it is."""
     end, run = comparison.end_of(trial), comparison.run_of(trial)
-    row: dict[str, Any] = {
-        "trial": trial.name,
-        "run": str(run.folder),
-        "variant": trial.variant.name,
-        "seed": trial.seed,
-        "rung": trial.share,
-        "state": "to_come" if end is None else end.state,
-        "accuracy_status": end.accuracy if end is not None and end.state == "done" else None,
-        "test_accuracy": None,
-        "validation_accuracy": None,
-        "seconds": None if end is None else end.seconds,
-        "peak_memory_bytes": None if end is None else end.peak_memory_bytes,
-        "resumed": 0 if end is None else end.resumed,
-        "error": None if end is None else end.error,
-    }
-    metrics = run.metrics() if end is not None and end.state == "done" else None
-    if end is not None and metrics is not None:
-        row["selected_checkpoint"] = metrics["selected"]["checkpoint"]
-        if end.accuracy == "measured":
-            row["test_accuracy"] = metrics["test"]["accuracy"]
-            row["validation_accuracy"] = metrics["validation"]["accuracy"]
-    return row
+    result = TrialResult(
+        trial=trial.name,
+        run=str(run.folder),
+        variant=trial.variant.name,
+        seed=trial.seed,
+        rung=trial.share,
+        state="to_come" if end is None else end.state,
+    )
+    if end is None:
+        return result
+    result = replace(
+        result,
+        seconds=end.seconds,
+        peak_memory_bytes=end.peak_memory_bytes,
+        resumed=end.resumed,
+        error=end.error,
+        accuracy_status=end.accuracy if end.state == "done" else None,
+    )
+    metrics = run.metrics() if end.state == "done" else None
+    if metrics is None:
+        return result
+    result = replace(result, selected_checkpoint=metrics["selected"]["checkpoint"])
+    if end.accuracy != "measured":
+        return result
+    test, validation = metrics["test"], metrics["validation"]
+    return replace(result, test_accuracy=test["accuracy"], validation_accuracy=validation["accuracy"])
 
 
-def _why_resume(trials: Sequence[Mapping[str, Any]], *, finished: bool) -> str | None:
+def _why_resume(trials: Sequence[TrialResult], *, finished: bool) -> str | None:
     """Reason to resume, as the beginning of a sentence that ends in the command; None if all is done.
 
     Trials of early rounds are not run again: other variants went on in their place.
     """
     if not finished:
         return "not finished; resume with"
-    last = [row for row in trials if row["rung"] == 1.0]
-    failed = sum(row["state"] == "failed" for row in last)
-    lacking = sum(row["accuracy_status"] == "needs download" for row in last)
-    reasons = [f"{failed} trial{'s' * (failed > 1)} failed"] if failed else []
-    reasons += (
-        ["1 trial lacks pretrained weights" if lacking == 1 else f"{lacking} trials lack pretrained weights"]
-        if lacking
-        else []
-    )
+    last = [trial for trial in trials if trial.rung == 1.0]
+    failed = sum(trial.state == "failed" for trial in last)
+    lacking = sum(trial.accuracy_status == "needs download" for trial in last)
+    reasons = [f"{count_text(failed, 'trial')} failed"] if failed else []
+    if lacking:
+        reasons.append(f"{count_text(lacking, 'trial')} {'lacks' if lacking == 1 else 'lack'} pretrained weights")
     return f"{' and '.join(reasons)}; try again with" if reasons else None
 
 
-def _data(plan: GridPlan, measured: Mapping[str, MeasuredVariant]) -> dict[str, Any]:
+def _data(plan: GridPlan, measured: Mapping[str, MeasuredVariant]) -> ComparedImages:
     """Classes and number of images by role; None where no trial has them."""
     records = [record for one in measured.values() for record in one.records.values()]
     records += [one.partial for one in measured.values() if one.partial is not None]
     if not records:
-        figures = ("train_images", "validation_images", "test_images", "validated_on", "tested_on")
-        return {"source": plan.data.source, "classes": [], **dict.fromkeys(figures)}
-    tuned = next((record for record in records if record.data["roles"]["validation"]["images"]), records[0])
-    roles = tuned.data["roles"]
-    return {
-        "source": plan.data.source,
-        "classes": tuned.data["classes"],
-        "train_images": roles["train"]["images"],
-        "validation_images": roles["validation"]["images"] or len(tuned.validation.images),
-        "test_images": roles["test"]["images"],
-        "validated_on": " or ".join(sorted({record.data["validation_source"] for record in records})),
-        "tested_on": tuned.data["test_source"],
-    }
+        return ComparedImages(plan.data.source)
+    # Variants may be validated in different ways: held-out images are shown if any variant has them.
+    shown = next((record for record in records if record.images.validation), records[0])
+    return ComparedImages(
+        source=plan.data.source,
+        classes=shown.images.classes,
+        train_images=shown.images.train,
+        validation_images=shown.images.validation or len(shown.validation.images),
+        test_images=shown.images.test,
+        validated_on=" or ".join(sorted({record.images.validation_source for record in records})),
+        tested_on=shown.images.test_source,
+    )
 
 
 def _chosen(
     different: Sequence[MeasuredVariant],
     entries: Sequence[Entry],
     pairs: Sequence[Pair],
-    variants: Sequence[Mapping[str, Any]],
+    variants: Sequence[VariantResult],
     metric: Metric,
-) -> dict[str, Any] | None:
+) -> Recommendation | None:
     if not different:
         return None
     outcomes = [_outcomes(one, "validation", metric) for one in different]
     choice = recommend(outcomes, pairs, {one.variant.name: one.cost for one in different}, entries)
-    test = next(row["test"] for row in variants if row["name"] == choice.variant)
-    return {**choice.to_dict(), "test": test}
+    return replace(choice, test=next(one.test for one in variants if one.name == choice.variant))
 
 
-def _pareto(variants: Sequence[Mapping[str, Any]], metric: Metric) -> dict[str, list[str]]:
-    """Pareto fronts: accuracy and training time, accuracy and throughput."""
+def _pareto(variants: Sequence[VariantResult], metric: Metric) -> ParetoFronts:
     sign = -1.0 if metric == "log_loss" else 1.0
-    measured = [row for row in variants if row["test"] is not None and row["same_model_as"] is None]
 
-    def of(cost: Callable[[Mapping[str, Any]], float | None]) -> list[str]:
-        points = {row["name"]: (c, sign * row["test"]["value"]) for row in measured if (c := cost(row)) is not None}
-        return front(points)
+    def of(cost: Callable[[VariantResult], float | None]) -> tuple[str, ...]:
+        points = {
+            one.name: (c, sign * one.test.value)
+            for one in variants
+            if one.test is not None and one.same_model_as is None and (c := cost(one)) is not None
+        }
+        return tuple(front(points))
 
-    return {
-        "minutes": of(lambda row: row["seconds"]["mean"] if row["seconds"] else None),
-        "inference": of(_seconds_an_image),
-    }
+    return ParetoFronts(minutes=of(lambda one: one.mean_seconds), inference=of(_seconds_an_image))
 
 
-def _seconds_an_image(row: Mapping[str, Any]) -> float | None:
+def _seconds_an_image(one: VariantResult) -> float | None:
     """Seconds an image at full throughput; None if unknown or unstable."""
-    speed = row["inference"]
-    return 1 / speed["images_per_second"] if speed and speed.get("stability") != "unstable" else None
+    return None if one.stable_throughput is None else 1 / one.stable_throughput
 
 
 LEARNING_RATE_PATH = "phases[tune].head_lr"
 
 
-def _learning_rate_labels(plan: GridPlan, comparable: Sequence[MeasuredVariant]) -> dict[str, Any]:
+def _learning_rate_labels(plan: GridPlan, comparable: Sequence[MeasuredVariant]) -> dict[str, LearningRateLabel]:
     """Name of a variant -> label of its learning rate; empty where something else is compared."""
     if plan.what != "learning_rates":
         return {}
     seeds = set.intersection(*(set(one.records) for one in comparable)) if comparable else set()
     curves = {one.variant.name: _curve(one, seeds) for one in comparable} if seeds else {}
     trained = {name: curve for name, curve in curves.items() if curve is not None}
-    if len(trained) < 2 or len({curve.learning_rate for curve in trained.values()}) < len(
-        trained
-    ):  # something else varies too
+    is_repeated = len({curve.learning_rate for curve in trained.values()}) < len(trained)
+    if len(trained) < 2 or is_repeated:  # something else varies too
         return {}
-    labels = label_learning_rates(list(trained.values()))
-    return {name: label.to_dict() for name, label in zip(trained, labels, strict=True)}
+    return dict(zip(trained, label_learning_rates(list(trained.values())), strict=True))
 
 
 def _curve(one: MeasuredVariant, seeds: set[int]) -> LearningRateCurve | None:

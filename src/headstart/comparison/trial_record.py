@@ -15,12 +15,24 @@ from headstart.runs.folder import Run
 _SMALLEST_PROBABILITY = 1e-12
 
 
+@dataclass(frozen=True, slots=True)
+class TrialImages:
+    """Classes of a trial and number of its images by role."""
+
+    classes: tuple[str, ...]
+    train: int
+    validation: int
+    """Images held out of train; 0 where validation is out-of-fold in train."""
+    test: int
+    validation_source: str
+    test_source: str
+
+
 @dataclass(frozen=True)
 class TrialRecord:
     """One finished trial."""
 
-    metrics: dict[str, Any]
-    data: dict[str, Any]
+    images: TrialImages
     test: TrialPredictions
     """Predictions for the test images."""
     validation: TrialPredictions
@@ -31,12 +43,16 @@ class TrialRecord:
     """Name of the selected checkpoint, one of `by_epoch`."""
     probabilities: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     """Test image -> probability of each class by the bundle."""
+    train_losses: tuple[float, ...] = ()
+    """Mean training loss of each epoch, in nats."""
+    diverged: bool = False
+    """Whether the training loss became NaN or infinite."""
 
     @property
     def method(self) -> str:
         """Way in which the validation images were classified, in words."""
-        on = str(self.data["validation_source"])
-        if on.startswith("out of fold") and len(self.validation.images) < self.data["roles"]["train"]["images"]:
+        on = self.images.validation_source
+        if on.startswith("out of fold") and len(self.validation.images) < self.images.train:
             return f"{on}, on a sample of it"
         return on
 
@@ -51,16 +67,6 @@ class TrialRecord:
         """Predictions after each epoch."""
         return [predictions for name, predictions in self.by_epoch.items() if "/" in name]
 
-    @property
-    def train_losses(self) -> list[float]:
-        """Mean training loss of each epoch, in nats."""
-        return [row["train_loss"] for row in self.metrics["epochs"] if row["train_loss"] is not None]
-
-    @property
-    def diverged(self) -> bool:
-        """Whether the training loss became NaN or infinite."""
-        return any("stopped being a number" in row["ended"] for row in self.metrics["phases"])
-
 
 def read_trial(run: Run) -> TrialRecord:
     """Record of a finished run.
@@ -71,36 +77,59 @@ def read_trial(run: Run) -> TrialRecord:
     metrics, data = run.metrics(), run.data()
     if metrics is None:
         raise RunError(f"{run.folder} has not ended", remedy=f"go on with: {run.resume_command}")
-    place = {name: index for index, name in enumerate(data["classes"])}
-    test_rows = run.table("predictions.parquet")
-    probabilities = [row["probabilities"][place[row["label"]]] for row in test_rows]
     groups = data.get("group_of") or {}
-    test = TrialPredictions(
-        [row["image"] for row in test_rows],
-        [row["label"] for row in test_rows],
-        [row["label"] == row["predicted"] for row in test_rows],
-        [-math.log(max(p, _SMALLEST_PROBABILITY)) for p in probabilities],
-        _groups_of((row["image"] for row in test_rows), groups),
-    )
+    test, probabilities = _test_predictions(run.table("predictions.parquet"), data["classes"], groups)
     by_epoch: dict[str, list[dict[str, Any]]] = {}
     for row in run.table("selection.parquet"):
         by_epoch.setdefault(row["epoch"], []).append(row)
-    predictions = {name: _trial_predictions(rows, groups) for name, rows in by_epoch.items()}
+    predictions = {name: _validation_predictions(rows, groups) for name, rows in by_epoch.items()}
     selected = next((name for name, rows in by_epoch.items() if rows[0]["selected"]), None)
     if selected is None:
         raise RunError(f"{run.folder / 'selection.parquet'} does not name the selected checkpoint")
-    test_probabilities = {row["image"]: tuple(row["probabilities"]) for row in test_rows}
-    return TrialRecord(metrics, data, test, predictions[selected], predictions, selected, test_probabilities)
+    losses = (row["train_loss"] for row in metrics["epochs"])
+    return TrialRecord(
+        images=_images(data),
+        test=test,
+        validation=predictions[selected],
+        by_epoch=predictions,
+        selected=selected,
+        probabilities=probabilities,
+        train_losses=tuple(loss for loss in losses if loss is not None),
+        diverged=any("stopped being a number" in row["ended"] for row in metrics["phases"]),
+    )
+
+
+def _images(data: Mapping[str, Any]) -> TrialImages:
+    """Classes and numbers of images of a data.json."""
+    train, validation, test = (int(data["roles"][role]["images"]) for role in ("train", "validation", "test"))
+    return TrialImages(tuple(data["classes"]), train, validation, test, data["validation_source"], data["test_source"])
+
+
+def _test_predictions(
+    rows: Sequence[Mapping[str, Any]], classes: Sequence[str], groups: Mapping[str, str]
+) -> tuple[TrialPredictions, dict[str, tuple[float, ...]]]:
+    """(predictions, image -> probability of each class) of a predictions.parquet."""
+    place = {name: index for index, name in enumerate(classes)}
+    images, labels = [row["image"] for row in rows], [row["label"] for row in rows]
+    probabilities = [tuple(row["probabilities"]) for row in rows]
+    # Not below a bound: a probability that was rounded to 0 would make the mean log loss of all images infinite.
+    losses = [
+        -math.log(max(of_classes[place[label]], _SMALLEST_PROBABILITY))
+        for label, of_classes in zip(labels, probabilities, strict=True)
+    ]
+    correct = [row["label"] == row["predicted"] for row in rows]
+    test = TrialPredictions(images, labels, correct, losses, _groups_of(images, groups))
+    return test, dict(zip(images, probabilities, strict=True))
 
 
 def on_images(predictions: TrialPredictions, images: Collection[str]) -> TrialPredictions:
     """Predictions for these images alone, in the order of before."""
-    kept = [place for place, image in enumerate(predictions.images) if image in images]
+    places = [place for place, image in enumerate(predictions.images) if image in images]
     return TrialPredictions(
-        [predictions.images[place] for place in kept],
-        [predictions.labels[place] for place in kept],
-        [predictions.correct[place] for place in kept],
-        [predictions.log_loss[place] for place in kept],
+        [predictions.images[place] for place in places],
+        [predictions.labels[place] for place in places],
+        [predictions.correct[place] for place in places],
+        [predictions.log_loss[place] for place in places],
         {image: group for image, group in predictions.groups.items() if image in images},
     )
 
@@ -126,14 +155,11 @@ def value_of(predictions: TrialPredictions, metric: Metric) -> float:
     return sum(sum(correct) / len(correct) for correct in by_class.values()) / len(by_class)
 
 
-def _trial_predictions(rows: list[dict[str, Any]], groups: Mapping[str, str]) -> TrialPredictions:
-    return TrialPredictions(
-        [row["image"] for row in rows],
-        [row["label"] for row in rows],
-        [row["correct"] for row in rows],
-        [row["log_loss"] for row in rows],
-        _groups_of((row["image"] for row in rows), groups),
-    )
+def _validation_predictions(rows: Sequence[Mapping[str, Any]], groups: Mapping[str, str]) -> TrialPredictions:
+    """Predictions of one candidate, of a selection.parquet."""
+    images = [row["image"] for row in rows]
+    labels, correct = [row["label"] for row in rows], [row["correct"] for row in rows]
+    return TrialPredictions(images, labels, correct, [row["log_loss"] for row in rows], _groups_of(images, groups))
 
 
 def _groups_of(images: Iterable[str], groups: Mapping[str, str]) -> dict[str, str]:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -15,8 +13,9 @@ from headstart.engine.prefix.engines import SAMPLE_IMAGES, Engine, choose_engine
 from headstart.engine.prefix.inference import head_fault, head_logits, pooled_features, pooled_label
 from headstart.engine.prefix.torch_engine import EagerEngine
 from headstart.input_spec import InputSpec
-from headstart.measures.timing import Stability, Timing, timed
+from headstart.measures.timing import Timing, timed
 from headstart.networks.backbone import Classifier
+from headstart.prediction.inference_figures import InferenceFigures
 
 THROUGHPUT_IMAGES = 32
 SECONDS = 2.0
@@ -25,33 +24,8 @@ _AS_MANY_AS_IT_TAKES = 1_000_000
 """Images to come, for the choice of the engine: its set-up plays no part in the throughput."""
 
 
-@dataclass(frozen=True, slots=True)
-class Inference:
-    """Medians over repetitions, and whether they can be relied on."""
-
-    images_per_second: float
-    """Of many: features by the engine that `evaluate` takes for many images, and the head."""
-    one_image_ms: float
-    """Milliseconds for one image alone, run as `predict` runs it."""
-    engine: str
-    """What ran the many: torch or onnxruntime."""
-    input_size: int
-    """Side in pixels."""
-    threads: int
-    stability: Stability = "stable"
-    """unstable: repetitions did not come to agree, because the machine was busy; the ranges say how far they varied."""
-    images_per_second_range: tuple[float, float] | None = None
-    """Slowest and quickest round."""
-    one_image_ms_range: tuple[float, float] | None = None
-    """Quickest and slowest round."""
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values."""
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
-
-
-def inference_of(classifier: Classifier, spec: InputSpec, *, seed: int = 0) -> Inference:
-    """Measure on seeded noise: what is shown does not matter to the time.
+def inference_of(classifier: Classifier, spec: InputSpec, *, seed: int = 0) -> InferenceFigures:
+    """Throughput and latency on seeded noise: what an image shows does not change the time.
 
     Args:
         classifier: In evaluation mode afterwards, else not changed.
@@ -65,7 +39,7 @@ def inference_of(classifier: Classifier, spec: InputSpec, *, seed: int = 0) -> I
     engine = _engine(classifier, images)
     many = _timed(lambda: eager.run(images) if engine is None else _logits(classifier, engine, images))
     name = "torch" if engine is None else engine.name
-    return Inference(
+    return InferenceFigures(
         images_per_second=round(THROUGHPUT_IMAGES / many.seconds, 2),
         one_image_ms=round(1000 * one.seconds, 3),
         engine=name,

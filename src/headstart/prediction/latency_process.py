@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from headstart.machine import peak_memory_bytes
+from headstart.prediction.inference_figures import InferenceFigures
 from headstart.runs.observers import Observer
 
 
-def inference_of_bundle(bundle: Path, observer: Observer) -> dict[str, Any]:
-    """images_per_second, one_image_ms, peak_memory_bytes, engine, input_size, threads.
+def inference_of_bundle(bundle: Path, observer: Observer) -> InferenceFigures:
+    """Throughput, latency and peak memory of prediction with one bundle.
 
     Args:
         bundle: Folder of the bundle.
@@ -27,6 +28,6 @@ def inference_of_bundle(bundle: Path, observer: Observer) -> dict[str, Any]:
     observer.work_started("inference", 1)
     classifier, info = load_classifier(bundle, deepen=with_depths)
     classifier.network.to(best_device())
-    figures = inference_of(classifier, info.input).to_dict()
+    figures = inference_of(classifier, info.input)
     observer.work_done(1)
-    return {**figures, "peak_memory_bytes": peak_memory_bytes()}
+    return replace(figures, peak_memory_bytes=peak_memory_bytes())

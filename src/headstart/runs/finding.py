@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 from headstart.errors import RunError
 from headstart.files import has_file, is_folder
-from headstart.runs.folder import Run, resume_command
+from headstart.runs.folder import Run
 from headstart.runs.settings import raw_plan
 from headstart.runs.upgrade import upgraded_metrics
 
@@ -82,38 +82,12 @@ class DamagedRun:
 
 
 @dataclass(frozen=True, slots=True)
-class ComparisonSummary:
-    """One comparison, in a line. Its trials are listed when its own folder is searched."""
-
-    comparison: str
-    """Its folder."""
-    started: str
-    what: str
-    state: Literal["finished", "unfinished"]
-    trials: int
-    """In comparison.json."""
-    done: int
-    chosen: str | None
-    accuracy: float | None
-    """Of the chosen variant on the images that report, 0..1."""
-    accuracy_interval: tuple[float, float] | None
-    resume: str | None
-    """What to type to go on; of a finished one too, where trials failed or lack their weights."""
-    tied: int = 0
-    """Variants that cannot be told from the chosen one."""
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values."""
-        interval = None if self.accuracy_interval is None else list(self.accuracy_interval)
-        return {**asdict(self), "accuracy_interval": interval}
-
-
-@dataclass(frozen=True, slots=True)
 class Found:
     """What lies under a folder."""
 
     runs: tuple[RunSummary, ...]
-    comparisons: tuple[ComparisonSummary, ...]
+    comparisons: tuple[Path, ...]
+    """Folders of comparisons; `comparison.finding` reads them."""
     damaged: tuple[DamagedRun, ...]
 
 
@@ -136,7 +110,7 @@ class RunQuery:
 
     def select(self, runs: Iterable[RunSummary]) -> tuple[RunSummary, ...]:
         """The runs that pass, sorted; those without the figure come last."""
-        kept = sorted(filter(self._passes, runs), key=lambda run: (_instant(run.started), run.run), reverse=True)
+        kept = sorted(filter(self._passes, runs), key=lambda run: (started_instant(run.started), run.run), reverse=True)
         if self.sort == "accuracy":
             kept.sort(key=lambda run: -1.0 if run.accuracy is None else run.accuracy, reverse=True)
         elif self.sort == "seconds":
@@ -150,7 +124,7 @@ class RunQuery:
             and (self.model or "").lower() in run.model.lower()
             and (self.data or "").lower() in run.data.lower()
             and self.state in (None, run.state)
-            and (self.since is None or _instant(run.started) >= self.since.timestamp())
+            and (self.since is None or started_instant(run.started) >= self.since.timestamp())
             and (least is None or (run.accuracy is not None and run.accuracy >= least))
         )
 
@@ -168,17 +142,16 @@ def found_runs(folder: Path, *, now: float | None = None) -> Found:
     if not is_folder(folder):
         raise RunError(f"{folder} is no folder", expected="one that holds run folders, such as runs")
     runs: list[RunSummary] = []
-    comparisons: list[ComparisonSummary] = []
+    comparisons: list[Path] = []
     damaged: list[DamagedRun] = []
     for kind, found in _walk(folder, depth=0, seen=set()):
+        if kind == "comparison":
+            comparisons.append(found)
+            continue
         try:
-            if kind == "run":
-                runs.append(read_run(found, now=time.time() if now is None else now))
-            else:
-                comparisons.append(read_comparison(found))
+            runs.append(read_run(found, now=time.time() if now is None else now))
         except (RunError, OSError) as error:  # the system's own: it was removed meanwhile, or may not be read
             damaged.append(DamagedRun(str(found), str(error)))
-    comparisons.sort(key=lambda comparison: _instant(comparison.started), reverse=True)
     return Found(tuple(runs), tuple(comparisons), tuple(damaged))
 
 
@@ -306,45 +279,9 @@ def _json(path: Path) -> dict[str, Any]:
     return value
 
 
-def _instant(started: str) -> float:
+def started_instant(started: str) -> float:
     """Seconds since the epoch; 0 for a time that cannot be read."""
     try:
         return datetime.fromisoformat(started).timestamp()
     except ValueError:
         return 0.0
-
-
-def read_comparison(folder: Path) -> ComparisonSummary:
-    """One comparison folder, whose answer is written anew after every trial.
-
-    Raises:
-        RunError: its answer is damaged.
-    """
-    path = folder / "comparison.json"
-    answer = _json(path) if has_file(path) else {}
-    environment = answer.get("environment") or {}
-    chosen = answer.get("chosen") or {}
-    test = chosen.get("test") or {}
-    finished = bool(answer.get("finished"))
-    trials = answer.get("trials") or []
-    try:
-        return ComparisonSummary(
-            comparison=str(folder),
-            started=str(environment.get("started") or _written(folder / "comparison.yaml")),
-            what=str(answer.get("what") or "not known before the first trial has ended"),
-            state="finished" if finished else "unfinished",
-            trials=len(trials),
-            done=sum(trial["state"] == "done" for trial in trials),
-            chosen=chosen.get("variant"),
-            accuracy=test.get("accuracy"),
-            accuracy_interval=_interval(test["interval"]) if test.get("interval") else None,
-            # Made anew: the folder may have been moved since the answer was written.
-            resume=resume_command("compare", folder) if answer.get("resume") or not finished else None,
-            tied=len(chosen.get("tied_with") or ()),
-        )
-    except (KeyError, TypeError, ValueError) as error:
-        raise RunError(f"comparison.json: a value is missing or wrong ({error})") from error
-
-
-def _written(path: Path) -> str:
-    return datetime.fromtimestamp(path.stat().st_mtime).astimezone().isoformat(timespec="seconds")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -13,12 +13,14 @@ from typing import Any, Literal, Protocol
 from headstart.comparison.comparison import Comparison, TrialEnd
 from headstart.comparison.grid import GridPlan, Trial, Variant
 from headstart.comparison.latencies import MOST_REPEATS, Measurable, better_of, doubtful
-from headstart.comparison.measured_variants import inference_key, network_facts
+from headstart.comparison.measured_variants import network_of
+from headstart.comparison.record import ComparisonRecord, TrialResult
 from headstart.comparison.rounds import TrialSchedule, limit_of_share, schedule
 from headstart.comparison.summary import comparison_result, validation_values
 from headstart.distributed.process import run_in_subprocess
 from headstart.errors import DiskFullError, HeadstartError, Interrupted, RunError, require
 from headstart.networks.cards.finding import find_model
+from headstart.prediction.inference_figures import InferenceFigures
 from headstart.prediction.latency_process import inference_of_bundle
 from headstart.runs.events import Stopping
 from headstart.runs.folder import new_folder
@@ -43,8 +45,8 @@ class Watcher(Observer):
     def trial_started(self, trial: Trial, *, of: int, resumed: str) -> None:
         """Called when a trial begins; `resumed` is anew or resume."""
 
-    def trial_ended(self, trial: Trial, end: TrialEnd, row: Mapping[str, Any]) -> None:
-        """Called when it has ended; `row` is its row of the result."""
+    def trial_ended(self, trial: Trial, end: TrialEnd, result: TrialResult) -> None:
+        """Called when it has ended; `result` is as in the record of the comparison."""
 
 
 class RunInSubprocess(Protocol):
@@ -62,8 +64,8 @@ def compare(
     out: str | Path | None = None,
     watcher: Watcher | None = None,
     run_in: RunInSubprocess = run_in_subprocess,
-) -> dict[str, Any]:
-    """Result of a comparison: all its trials are run and evaluated, its variants compared.
+) -> ComparisonRecord:
+    """Record of a comparison: all its trials are run and evaluated, its variants compared.
 
     Options, paths in plans, data and licences are checked before any folder is made.
 
@@ -87,8 +89,8 @@ def compare(
 
 def resume_comparison(
     folder: str | Path, *, watcher: Watcher | None = None, run_in: RunInSubprocess = run_in_subprocess
-) -> dict[str, Any]:
-    """Result of a comparison that is resumed; trials that have ended are not run again.
+) -> ComparisonRecord:
+    """Record of a comparison that is resumed; trials that have ended are not run again.
 
     Failed trials are, and those that lacked pretrained weights, if these are available now.
 
@@ -101,7 +103,7 @@ def resume_comparison(
     return _run_pending(comparison, watcher, run_in)
 
 
-def _run_pending(comparison: Comparison, watcher: Watcher, run_in: RunInSubprocess) -> dict[str, Any]:
+def _run_pending(comparison: Comparison, watcher: Watcher, run_in: RunInSubprocess) -> ComparisonRecord:
     stop = StopRequest(tell=lambda text: watcher.noted(Stopping(text)))
     with comparison.held(), stop.listening():
         work = _PendingWork(comparison, comparison.plan(), watcher, run_in, stop)
@@ -120,9 +122,9 @@ def _run_pending(comparison: Comparison, watcher: Watcher, run_in: RunInSubproce
             way_on = f"what was saved before is intact; free some space, then resume with: {comparison.resume_command}"
             raise DiskFullError(error.found, remedy=way_on) from error
         result = work.write_result()
-    if not any(row["state"] == "done" for row in result["trials"]):
+    if not any(trial.state == "done" for trial in result.trials):
         raise RunError(
-            f"no trial of {comparison.folder} could be run: {result['trials'][0]['error']}",
+            f"no trial of {comparison.folder} could be run: {result.trials[0].error}",
             remedy=f"once that is fixed, resume with: {comparison.resume_command}",
         )
     return result
@@ -156,8 +158,8 @@ class _PendingWork:
         """First trial that has not ended."""
         return next((trial for trial in self.known().trials if not self._has_ended(trial)), None)
 
-    def write_result(self) -> dict[str, Any]:
-        """Content of comparison.json, written anew."""
+    def write_result(self) -> ComparisonRecord:
+        """Record of the comparison; comparison.json is written anew."""
         result = comparison_result(self.comparison, self.known())
         self.comparison.write_result(result)
         return result
@@ -187,9 +189,8 @@ class _PendingWork:
         self.tried.add(trial.name)
         self.unavailable |= end.missing
         self.comparison.end(trial, end)
-        result = self.write_result()
-        row = next(row for row in result["trials"] if row["trial"] == trial.name)
-        self.watcher.trial_ended(trial, end, row)
+        results = {result.trial: result for result in self.write_result().trials}
+        self.watcher.trial_ended(trial, end, results[trial.name])
 
     def _ended(self, trial: Trial, start: Literal["anew", "resume"]) -> TrialEnd:
         end: TrialEnd = self.run_in(run_trial, self._task(trial, start), observer=self.watcher, stop=self.stop)
@@ -227,12 +228,15 @@ class _PendingWork:
         for trial in self.known().trials:
             end, run = self.comparison.end_of(trial), self.comparison.run_of(trial)
             if end is not None and end.state == "done":
-                found.setdefault(inference_key(run), Measurable(run.bundle, network_facts(run)["flops"]))
+                network = network_of(run)
+                found.setdefault(network.inference_key, Measurable(run.bundle, network.macs))
         return found
 
     def _measure(self, key: str, what: Measurable) -> None:
         try:
-            figures = self.run_in(inference_of_bundle, what.bundle, observer=self.watcher, stop=self.stop)
+            figures: InferenceFigures = self.run_in(
+                inference_of_bundle, what.bundle, observer=self.watcher, stop=self.stop
+            )
         except (Interrupted, DiskFullError):
             raise
         except HeadstartError as error:

@@ -7,12 +7,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from headstart.comparison.comparison import PLAN_FILE
+from headstart.comparison.record import RECORD_FILE
 from headstart.data.sources.reading import ImageRecord
 from headstart.errors import HeadstartError, ModelError, RunError
 from headstart.files import is_file, is_folder, is_there, write_atomically
 from headstart.html.pictures import NO_PICTURES, PageThumbnails, Pictures
 from headstart.networks.cards.finding import find_model
-from headstart.reports.comparison.facts import PLAN_FILE, RESULT_FILE, read_comparison_facts
+from headstart.reports.comparison.facts import read_comparison_facts
 from headstart.reports.comparison.report import comparison_page
 from headstart.reports.run.report import run_page
 from headstart.runs.record import RunFacts, read_run
@@ -92,7 +94,7 @@ def _whole(folder: Path, images: ShownImages) -> tuple[ReportKind, str, tuple[st
 
 
 def _drawn(folder: Path, images: ShownImages) -> tuple[ReportKind, str, tuple[str, ...]]:
-    if is_file(folder / RESULT_FILE) or is_file(folder / PLAN_FILE):
+    if is_file(folder / RECORD_FILE) or is_file(folder / PLAN_FILE):
         return "comparison", comparison_page(read_comparison_facts(folder)), ()
     if not is_file(folder / "plan.resolved.yaml"):
         raise RunError(

@@ -12,19 +12,20 @@ from headstart.files import is_there
 from headstart.plan.presets import STRATEGIES
 from headstart.runs.finding import (
     DEFAULT_FOLDER,
-    ComparisonSummary,
     DamagedRun,
     Found,
     RunQuery,
     RunSummary,
     found_runs,
     read_run,
+    started_instant,
 )
 from headstart.runs.folder import Run
 from headstart.runs.settings import Setting, differing_settings
 from headstart.workflow.image_differences import image_difference
 
 if TYPE_CHECKING:
+    from headstart.comparison.finding import ComparisonSummary
     from headstart.comparison.verdicts import Pair
 
 
@@ -100,8 +101,26 @@ def find_runs(folder: str | Path | None = None, query: RunQuery | None = None) -
         )
     nothing = folder is None and not is_there(DEFAULT_FOLDER)
     found = Found((), (), ()) if nothing else found_runs(Path(folder or DEFAULT_FOLDER))
-    damaged = found.damaged if query.state in (None, "damaged") else ()
-    return RunList(query.select(found.runs), found.comparisons, damaged, len(found.runs))
+    comparisons, unreadable = _comparisons(found.comparisons)
+    damaged = (*found.damaged, *unreadable) if query.state in (None, "damaged") else ()
+    return RunList(query.select(found.runs), comparisons, damaged, len(found.runs))
+
+
+def _comparisons(folders: Sequence[Path]) -> tuple[tuple[ComparisonSummary, ...], tuple[DamagedRun, ...]]:
+    """(comparisons, the newest first; those that cannot be read)."""
+    if not folders:
+        return (), ()
+    from headstart.comparison.finding import comparison_summary
+
+    read: list[ComparisonSummary] = []
+    damaged: list[DamagedRun] = []
+    for folder in folders:
+        try:
+            read.append(comparison_summary(folder))
+        except (RunError, OSError) as error:  # the latter: it was removed meanwhile, or may not be read
+            damaged.append(DamagedRun(str(folder), str(error)))
+    read.sort(key=lambda one: started_instant(one.started), reverse=True)
+    return tuple(read), tuple(damaged)
 
 
 def compare_runs(folders: Sequence[str | Path]) -> RunComparison:

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -21,9 +22,9 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[GridPlan]:
     """The plans that the command line asks for, without running them."""
     plans: list[GridPlan] = []
 
-    def compare(plan: GridPlan, **options: Any) -> dict[str, Any]:
+    def compare(plan: GridPlan, **options: Any) -> Any:
         plans.append(plan)
-        return {"plan": plan.model_dump(mode="json")}
+        return SimpleNamespace(to_dict=lambda: {"plan": plan.model_dump(mode="json")})
 
     monkeypatch.setattr(comparing, "compare", compare)
     return plans

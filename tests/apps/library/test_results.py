@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ import pytest
 import headstart
 from headstart.apps.library.results import CheckResult, CompareResult, EvaluateResult, ModelList
 from headstart.networks.cards.finding import find_model
+from headstart.reports.comparison.facts import read_comparison_facts
+from report_folders import make_comparison, make_run
 
 
 def test_figures_of_an_evaluation_are_attributes():
@@ -39,20 +42,23 @@ def test_facts_of_images_are_attributes():
     assert repr(found) == "CheckResult(3 images, 2 classes, 1 finding)"
 
 
-def test_a_comparison_says_what_to_use(monkeypatch: pytest.MonkeyPatch):
+def test_a_comparison_says_what_to_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     from headstart.workflow import reporting
 
-    chosen = {"variant": "full", "tied_with": ["partial"], "headline": "full and partial tie"}
-    summary: dict[str, Any] = {"comparison": "comparisons/x", "chosen": chosen, "variants": [{"name": "full"}]}
-    found = CompareResult(summary | {"pairs": [{"sentence": "a tie"}]})
+    runs = {name: [make_run(tmp_path / name)] for name in ("full", "partial")}
+    record = read_comparison_facts(make_comparison(tmp_path / "c", runs)).record
+    choice = replace(record.chosen, headline="full and partial tie")
+    record = replace(record, comparison="comparisons/x", chosen=choice, variants=record.variants[:1])
+    found = CompareResult(record)
     assert (found.chosen, found.tied_with, found.headline) == ("full", ("partial",), "full and partial tie")
-    assert (found.variants[0]["name"], found.pairs[0]["sentence"]) == ("full", "a tie")
+    assert (found.variants[0].name, found.pairs[0].sentence) == ("full", "full and partial: tie.")
+    assert found.to_dict() == record.to_dict()
     assert repr(found) == "CompareResult(full and partial tie; 1 variant, comparisons/x)"
     asked: list[Any] = []
     monkeypatch.setattr(reporting, "report", lambda folders, out: asked.append((folders, out)) or ["page"])
     assert found.report("r.html") == "page"
     assert asked == [([Path("comparisons/x")], Path("r.html"))]
-    nothing = CompareResult(summary | {"chosen": None})
+    nothing = CompareResult(replace(record, chosen=None))
     assert (nothing.chosen, nothing.tied_with) == (None, ())
     assert "no accuracy was measured" in repr(nothing)
 

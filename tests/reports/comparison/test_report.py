@@ -10,7 +10,7 @@ import pytest
 from headstart.reports.comparison.facts import read_comparison_facts
 from headstart.reports.comparison.report import COMPARISON_SECTIONS, comparison_page
 from page_text import parsed
-from report_folders import make_comparison, make_run
+from report_folders import make_comparison, make_run, with_record
 
 
 @pytest.mark.parametrize("finished", [True, False])
@@ -29,8 +29,8 @@ def test_names_never_become_markup(tmp_path: Path):
     evil = "<script>alert(1)<|script>"
     runs = {evil: [make_run(tmp_path / "a", classes=(evil, '"><img src=x>'))]}
     comparison = read_comparison_facts(make_comparison(tmp_path / "c", runs))
-    chosen = {**comparison.result["chosen"], "why": evil, "tied_with": [evil]}
-    html = comparison_page(replace(comparison, result={**comparison.result, "chosen": chosen, "command": evil}))
+    chosen = replace(comparison.record.chosen, why=evil, headline=evil, tied_with=(evil,))
+    html = comparison_page(with_record(comparison, chosen=chosen, command=evil))
     read = parsed(html.removeprefix("<!doctype html>\n"))
     assert not read.all_of("script")
     assert not read.all_of("img")

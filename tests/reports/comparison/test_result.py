@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from headstart.comparison.record import ComparedImages
 from headstart.html import wording
 from headstart.reports.comparison.facts import ComparisonFacts, read_comparison_facts
 from headstart.reports.comparison.result import comparison_kind, comparison_result_card, comparison_title
 from page_text import parsed
-from report_folders import make_comparison, make_run
+from report_folders import make_comparison, make_run, with_record
 
 
 @pytest.fixture
@@ -25,14 +26,14 @@ def text_of(comparison: ComparisonFacts) -> str:
 
 def test_the_answer_in_one_paragraph(tmp_path: Path, runs: dict[str, list[Path]]):
     comparison = read_comparison_facts(make_comparison(tmp_path / "c", runs))
-    test = comparison.variants[0]["test"]
+    test = comparison.variants[0].test
     text = text_of(comparison)
     for words in (
-        f"gradual {wording.percent(test['accuracy'])} correct",
+        "Gradual is the cheapest. ",
         "Recommended: gradual. It has the best accuracy. Validation: 40 images, held-out 20% of train.",
         "full ties with it: no significant difference.",
-        f"Test accuracy on 40 images (val): {wording.percent(test['accuracy'])}, 95",
-        f"{wording.interval_text(test['interval'])} (pooled over 2 seeds)",
+        f"Test accuracy on 40 images (val): {wording.percent(test.accuracy)}, 95",
+        f"{wording.interval_text(test.interval)} (pooled over 2 seeds)",
         "3 variants were compared (gradual, full and resnet50), 2 seeds each",
         "1 trial failed: 090-resnet50-seed0",
         "resnet50 ran with random weights, because the pretrained ones need a download",
@@ -51,10 +52,10 @@ def test_an_unfinished_one_says_so_with_the_command(tmp_path: Path, runs: dict[s
 
 def test_without_a_choice_or_a_report(tmp_path: Path, runs: dict[str, list[Path]]):
     comparison = read_comparison_facts(make_comparison(tmp_path / "c", runs))
-    none = replace(comparison, result={**comparison.result, "chosen": None, "finished": False, "resume": None})
+    none = with_record(comparison, chosen=None, finished=False, resume=None)
     assert "No recommendation yet" in text_of(none)
-    chosen = {**comparison.result["chosen"], "test": None, "tied_with": []}
-    bare = replace(comparison, result={**comparison.result, "chosen": chosen, "halving": "successive"})
+    chosen = replace(comparison.record.chosen, test=None, tied_with=())
+    bare = with_record(comparison, chosen=chosen, halving="successive")
     assert "It has no test accuracy" in text_of(bare)
     assert "No other variant ties with it" in text_of(bare)
     assert "successive halving" in text_of(bare)
@@ -63,23 +64,23 @@ def test_without_a_choice_or_a_report(tmp_path: Path, runs: dict[str, list[Path]
 def test_the_first_line_is_the_headline_and_gives_a_tie_no_figure(tmp_path: Path, runs: dict[str, list[Path]]):
     comparison = read_comparison_facts(make_comparison(tmp_path / "c", runs))
     headline = "no variant is significantly better than the others: gradual and full tie; the cheapest is full"
-    chosen = {**comparison.result["chosen"], "headline": headline, "test": comparison.variants[1]["test"]}
-    chosen["test"] = {**chosen["test"], "seeds_needed": 5}
-    text = text_of(replace(comparison, result={**comparison.result, "chosen": chosen}))
+    test = replace(comparison.variants[1].test, seeds_needed=5)
+    chosen = replace(comparison.record.chosen, headline=headline, test=test)
+    text = text_of(with_record(comparison, chosen=chosen))
     assert text.startswith(f"N{headline[1:]}. Recommended: ")
     assert "(pooled over 2 seeds; too few seeds: use 5)" in text
-    alone = {**chosen, "headline": "full is better than gradual", "tied_with": []}
-    text = text_of(replace(comparison, result={**comparison.result, "chosen": alone}))
-    assert text.startswith(f"Full is better than gradual. {wording.percent(chosen['test']['accuracy'])} correct")
+    alone = replace(chosen, headline="full is better than gradual", tied_with=())
+    text = text_of(with_record(comparison, chosen=alone))
+    assert text.startswith(f"Full is better than gradual. {wording.percent(test.accuracy)} correct")
 
 
 def test_what_failed_or_lacks_weights_has_its_way_out(tmp_path: Path, runs: dict[str, list[Path]]):
     comparison = read_comparison_facts(make_comparison(tmp_path / "c", runs))
     assert "To be repeated" not in text_of(comparison)
-    variants = [{**one, "weights_missing": None} for one in comparison.variants]
-    variants[-1] |= {"weights_missing": "no network; put it at x", "dropped_at": 0.25}
+    *others, last = comparison.variants
+    variants = (*others, replace(last, weights_missing="no network; put it at x", dropped_at=0.25))
     resume = {"resume": "headstart compare --resume c", "why_resume": "1 trial failed; try again with"}
-    text = text_of(replace(comparison, result={**comparison.result, **resume, "variants": variants}))
+    text = text_of(with_record(comparison, variants=variants, **resume))
     for words in (
         "To be repeated. 1 trial failed; try again with:headstart compare --resume c",
         "resnet50: no network; put it at x.",
@@ -90,8 +91,7 @@ def test_what_failed_or_lacks_weights_has_its_way_out(tmp_path: Path, runs: dict
 
 def test_where_no_trial_could_tell_of_the_images_nothing_is_said_of_them(tmp_path: Path, runs: dict[str, list[Path]]):
     comparison = read_comparison_facts(make_comparison(tmp_path / "c", runs))
-    unknown = {"source": "photos", "classes": [], "train_images": None, "validation_images": None, "test_images": None}
-    text = text_of(replace(comparison, result={**comparison.result, "chosen": None, "data": unknown}))
+    text = text_of(with_record(comparison, chosen=None, data=ComparedImages("photos")))
     assert "2 seeds each, because results differ between seeds, by accuracy." in text
     assert "No variant can be recommended." in text
     assert "training image" not in text

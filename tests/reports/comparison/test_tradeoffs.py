@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from headstart.comparison.record import ParetoFronts
 from headstart.reports.comparison.facts import ComparisonFacts, read_comparison_facts
 from headstart.reports.comparison.tradeoffs import tradeoffs_section
 from page_text import parsed
-from report_folders import make_comparison, make_run
+from report_folders import make_comparison, make_run, with_record
 
 
 @pytest.fixture
@@ -20,8 +20,7 @@ def comparison(tmp_path: Path) -> ComparisonFacts:
 
 
 def test_two_charts_with_their_fronts(comparison: ComparisonFacts):
-    pareto = {"minutes": ["v0", "v2"], "inference": ["v0"]}
-    section = tradeoffs_section(replace(comparison, result={**comparison.result, "pareto": pareto}))
+    section = tradeoffs_section(with_record(comparison, pareto=ParetoFronts(("v0", "v2"), ("v0",))))
     assert section is not None
     read = parsed(f"<div id='all'>{section.body}</div>")
     charts = [a for a, _ in read.all_of("svg") if a.get("class") == "plot"]
@@ -38,5 +37,4 @@ def test_two_charts_with_their_fronts(comparison: ComparisonFacts):
 
 
 def test_a_single_variant_needs_no_chart(comparison: ComparisonFacts):
-    one = {**comparison.result, "variants": comparison.variants[:1]}
-    assert tradeoffs_section(replace(comparison, result=one)) is None
+    assert tradeoffs_section(with_record(comparison, variants=comparison.variants[:1])) is None

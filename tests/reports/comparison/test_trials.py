@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from headstart.comparison.record import ComparedImages
 from headstart.reports.comparison.facts import ComparisonFacts, read_comparison_facts
 from headstart.reports.comparison.trials import (
     comparison_again_section,
@@ -15,7 +16,7 @@ from headstart.reports.comparison.trials import (
     variant_curves_section,
 )
 from page_text import parsed
-from report_folders import make_comparison, make_run
+from report_folders import make_comparison, make_run, with_record
 
 
 @pytest.fixture
@@ -61,8 +62,7 @@ def test_the_images_and_the_command(comparison: ComparisonFacts):
     bare = comparison_data_section(replace(comparison, runs={}))
     assert bare is not None
     assert "Classes: ants and bees." in bare.body
-    unknown = {"source": "photos", "classes": [], "train_images": None}
-    assert comparison_data_section(replace(comparison, result={**comparison.result, "data": unknown})) is None
+    assert comparison_data_section(with_record(comparison, data=ComparedImages("photos"))) is None
     again = comparison_again_section(comparison).body
     assert "headstart compare strategies photos --seeds 2" in again
     assert "comparison.yaml" in again

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from headstart.html import wording
+from headstart.prediction.inference_figures import InferenceFigures
 from headstart.reports.comparison.facts import ComparisonFacts, read_comparison_facts
 from headstart.reports.comparison.variants import (
     forest_section,
@@ -17,7 +18,7 @@ from headstart.reports.comparison.variants import (
     variants_section,
 )
 from page_text import PageText, parsed
-from report_folders import make_comparison, make_run
+from report_folders import make_comparison, make_run, with_record
 
 
 @pytest.fixture
@@ -35,11 +36,11 @@ def body_of(section) -> PageText:
 def test_the_table_has_a_row_for_each_variant(comparison: ComparisonFacts):
     read = body_of(variants_section(comparison))
     rows = [(a.get("class"), text) for a, text in read.all_of("tr")]
-    test = comparison.variants[0]["test"]
+    test = comparison.variants[0].test
     assert rows[1] == (
         "picked",
-        f"1 v0{wording.percent(test['accuracy'])}{wording.interval_text(test['interval'])}"
-        f"{wording.percent(comparison.variants[0]['validation']['accuracy'])}212 s9012.5 ms500 MB4.65 M",
+        f"1 v0{wording.percent(test.accuracy)}{wording.interval_text(test.interval)}"
+        f"{wording.percent(comparison.variants[0].validation.accuracy)}212 s9012.5 ms500 MB4.65 M",
     )
     assert rows[4][1].startswith("4 resnet50needs download\u2013")
     assert "by onnxruntime with 2 threads" in read.text_of(id="all")
@@ -47,11 +48,10 @@ def test_the_table_has_a_row_for_each_variant(comparison: ComparisonFacts):
 
 
 def test_one_model_of_two_names_says_so_and_a_speed_that_is_no_figure_has_its_range(comparison: ComparisonFacts):
-    speed = {"images_per_second": 20.0, "one_image_ms": 500.0, "stability": "unstable", "engine": "torch"}
-    ranges = {"one_image_ms_range": [83, 2029], "images_per_second_range": [2, 40]}
+    speed = InferenceFigures(20.0, 500.0, "torch", 64, 2, "unstable", (2, 40), (83, 2029))
     first, second, *rest = comparison.variants
-    variants = [{**first, "inference": {**speed, **ranges}}, {**second, "same_model_as": first["name"]}, *rest]
-    told = replace(comparison, result={**comparison.result, "variants": variants})
+    variants = (replace(first, inference=speed), replace(second, same_model_as=first.name), *rest)
+    told = with_record(comparison, variants=variants)
     rows = [text for _, text in body_of(variants_section(told)).all_of("tr")]
     assert "unstable: 2 to 40" in rows[1]
     assert "unstable: 83 to 2,029 ms" in rows[1]
@@ -62,36 +62,31 @@ def test_one_model_of_two_names_says_so_and_a_speed_that_is_no_figure_has_its_ra
 
 
 def test_another_metric_has_its_column(comparison: ComparisonFacts):
-    other = replace(comparison, result={**comparison.result, "metric": "balanced_accuracy"})
+    other = with_record(comparison, metric="balanced_accuracy")
     read = body_of(variants_section(other))
     assert "balanced accuracy" in read.all_of("tr")[0][1]
-    assert f"{comparison.variants[0]['test']['value']:.3f}" in read.all_of("tr")[1][1]
+    assert f"{comparison.variants[0].test.value:.3f}" in read.all_of("tr")[1][1]
 
 
 def test_the_forest_has_the_best_first_on_one_scale(comparison: ComparisonFacts):
     read = body_of(forest_section(comparison))
     shown = [text for a, text in read.all_of("span") if a.get("class") == "value"]
-    best = max(one["test"]["accuracy"] for one in comparison.variants if one["test"])
+    best = max(one.test.accuracy for one in comparison.variants if one.test)
     assert shown[0].startswith(wording.percent(best))
     assert len(shown) == 3, "what needs a download has no accuracy"
     dots = [float(a["cx"][:-1]) for a, _ in read.all_of("circle") if a["class"] == "dot"]
     assert dots == sorted(dots, reverse=True)
     assert len([a for a, _ in read.all_of("circle") if a["class"] == "seed"]) == 6
-    none = [{**one, "test": None} for one in comparison.variants]
-    assert forest_section(replace(comparison, result={**comparison.result, "variants": none})) is None
+    none = tuple(replace(one, test=None) for one in comparison.variants)
+    assert forest_section(with_record(comparison, variants=none)) is None
 
 
 def test_pairs_as_matrix_and_sentences(comparison: ComparisonFacts):
-    pair = {
-        "a": "v0",
-        "b": "v1",
-        "on": "validation",
-        "verdict": "a",
-        "sentence": "v0 is better than v1",
-    }
-    tie = {**pair, "b": "v2", "verdict": "tie", "sentence": "v0 and v2 are tied"}
-    said = {**pair, "a": "v1", "b": "v2", "verdict": "b", "sentence": "As it was <said>."}
-    read = body_of(pairs_section(replace(comparison, result={**comparison.result, "pairs": [pair, tie, said]})))
+    first = next(pair for pair in comparison.record.pairs if (pair.a, pair.b, pair.on) == ("v0", "v1", "validation"))
+    pair = replace(first, verdict="a", sentence="v0 is better than v1")
+    tie = replace(pair, b="v2", verdict="tie", sentence="v0 and v2 are tied")
+    said = replace(pair, a="v1", b="v2", verdict="b", sentence="As it was <said>.")
+    read = body_of(pairs_section(with_record(comparison, pairs=(pair, tie, said))))
     rows = [text for _, text in read.all_of("tr")]
     assert rows == ["row against columnv0v1v2", "v0\u2013bettertie", "v1worse\u2013worse", "v2tiebetter\u2013"]
     assert [text for _, text in read.all_of("li")] == [
@@ -99,15 +94,14 @@ def test_pairs_as_matrix_and_sentences(comparison: ComparisonFacts):
         "v0 and v2 are tied",
         "As it was <said>.",
     ]
-    assert pairs_section(replace(comparison, result={**comparison.result, "pairs": []})) is None
+    assert pairs_section(with_record(comparison, pairs=())) is None
 
 
 def test_many_variants_have_no_matrix_but_all_sentences(comparison: ComparisonFacts):
     names = [f"v{i}" for i in range(12)]
-    variants = [{**comparison.variants[0], "name": name} for name in names]
-    pair = {"on": "validation", "difference": 0.0, "interval": [0, 0], "verdict": "tie", "sentence": "A tie."}
-    pairs = [{**pair, "a": a, "b": b} for a, b in pairwise(names)]
-    many = replace(comparison, result={**comparison.result, "variants": variants, "pairs": pairs})
+    variants = tuple(replace(comparison.variants[0], name=name) for name in names)
+    pair = replace(comparison.record.pairs_on("validation")[0], verdict="tie", sentence="A tie.")
+    many = with_record(comparison, variants=variants, pairs=[replace(pair, a=a, b=b) for a, b in pairwise(names)])
     read = body_of(pairs_section(many))
     assert not read.all_of("table")
     assert read.all_of("summary")[0][1] == "All 11 pairs as sentences"
@@ -123,5 +117,5 @@ def test_rates_are_named_with_their_reason(comparison: ComparisonFacts):
     assert chart["aria-label"].startswith("Accuracy by learning rate. 1e-6 ")
     marks = [float(a["x"][:-1]) for a, _ in read.all_of("svg") if a.get("class") == "at"]
     assert marks[1] - marks[0] == pytest.approx(marks[2] - marks[1], abs=0.02), "equal factors are equally far apart"
-    plain = [{**one, "learning_rate_label": None} for one in comparison.variants]
-    assert learning_rates_section(replace(comparison, result={**comparison.result, "variants": plain})) is None
+    plain = tuple(replace(one, learning_rate_label=None) for one in comparison.variants)
+    assert learning_rates_section(with_record(comparison, variants=plain)) is None

@@ -130,7 +130,7 @@ def compare(
             plan = grid_plan_of(what, data, lists, grid, options)
             result = comparing.compare(plan, out=out, watcher=watcher)
     if as_json:
-        show_text(json_text(result))
+        show_text(json_text(result.to_dict()))
     else:
         show_text(comparison_text(result))
 

@@ -16,7 +16,8 @@ from headstart.apps.cli.text.printing import json_text, show_text
 from headstart.errors import HeadstartError
 
 if TYPE_CHECKING:
-    from headstart.runs.finding import ComparisonSummary, RunQuery, RunSummary
+    from headstart.comparison.finding import ComparisonSummary
+    from headstart.runs.finding import RunQuery, RunSummary
     from headstart.runs.settings import Setting
     from headstart.workflow.runs import RunComparison, RunList
 

@@ -12,6 +12,8 @@ from headstart.amounts import accuracy_text, count_text
 from headstart.networks.cards.catalog import ModelCard
 
 if TYPE_CHECKING:
+    from headstart.comparison.record import ComparisonRecord, VariantResult
+    from headstart.comparison.verdicts import Pair
     from headstart.workflow.reporting import Report
 
 _SHOWN_NAMES = 3
@@ -107,43 +109,41 @@ class CheckResult:
 
 @dataclass(frozen=True, repr=False)
 class CompareResult:
-    """Several trainings side by side: which is better, which are tied, what to use."""
+    """Several trainings compared: which is better, which are tied, which to use."""
 
-    summary: dict[str, Any]
-    """What `headstart compare --json` prints."""
+    record: ComparisonRecord
+    """Everything that comparison.json holds."""
 
     @property
     def folder(self) -> Path:
         """Folder of the comparison."""
-        return Path(self.summary["comparison"])
+        return self.record.folder
 
     @property
     def chosen(self) -> str | None:
         """The variant to use; None where no accuracy was measured."""
-        chosen = self.summary["chosen"]
-        return None if chosen is None else str(chosen["variant"])
+        return None if self.record.chosen is None else self.record.chosen.variant
 
     @property
     def tied_with(self) -> tuple[str, ...]:
-        """Variants that are not significantly different from it on these images."""
-        chosen = self.summary["chosen"]
-        return () if chosen is None else tuple(chosen["tied_with"])
+        """Variants that do not differ from it significantly on the validation images."""
+        return () if self.record.chosen is None else self.record.chosen.tied_with
 
     @property
     def headline(self) -> str:
         """The result in a sentence."""
-        chosen = self.summary["chosen"]
-        return "no recommendation: no accuracy was measured" if chosen is None else str(chosen["headline"])
+        chosen = self.record.chosen
+        return "no recommendation: no accuracy was measured" if chosen is None else chosen.headline
 
     @property
-    def variants(self) -> list[dict[str, Any]]:
-        """One mapping a variant: figures, seconds, memory, speed."""
-        return list(self.summary["variants"])
+    def variants(self) -> tuple[VariantResult, ...]:
+        """Metrics and cost of each variant."""
+        return self.record.variants
 
     @property
-    def pairs(self) -> list[dict[str, Any]]:
-        """Paired tests of every two variants, each with its sentence."""
-        return list(self.summary["pairs"])
+    def pairs(self) -> tuple[Pair, ...]:
+        """Verdicts on every two variants by paired tests, each with its sentence."""
+        return self.record.pairs
 
     def report(self, out: str | os.PathLike[str] | None = None) -> Report:
         """Write the comparison as one HTML page.
@@ -160,7 +160,7 @@ class CompareResult:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON: what `headstart compare --json` prints."""
-        return self.summary
+        return self.record.to_dict()
 
     def __repr__(self) -> str:
         return f"CompareResult({self.headline}; {count_text(len(self.variants), 'variant')}, {self.folder})"

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 from headstart.amounts import count_text
+from headstart.comparison.outcomes import VariantMetrics
+from headstart.comparison.recommendation import Recommendation
+from headstart.comparison.record import ComparedImages, ComparisonRecord
 from headstart.html import wording
 from headstart.html.markup import NOTHING, Html, joined, tag
 from headstart.html.page import command, facts, notice, paragraph
 from headstart.reports.comparison.facts import ComparisonFacts
-from headstart.runs.record import RecordValues
 
 COMPARED = {"models": "networks", "strategies": "strategies", "learning_rates": "learning rates", "grid": "plans"}
 METRICS = {"accuracy": "accuracy", "balanced_accuracy": "balanced accuracy", "log_loss": "log loss"}
@@ -25,51 +25,45 @@ def comparison_title(comparison: ComparisonFacts) -> str:
 
 def comparison_kind(comparison: ComparisonFacts) -> str:
     """Kind and date, such as `report of comparison NAME, begun 2026-11-24`."""
-    began = str((comparison.result.get("environment") or {}).get("started", ""))[:10]
+    began = comparison.record.started[:10]
     return f"report of comparison {comparison.name}" + (f", begun {began}" if began else "")
 
 
 def what_of(comparison: ComparisonFacts) -> str:
     """Plural noun of what is compared, such as `strategies`."""
-    return COMPARED.get(comparison.result["what"], str(comparison.result["what"]))
+    return COMPARED[comparison.record.what]
 
 
 def comparison_result_card(comparison: ComparisonFacts) -> Html:
     """Card with the result so far."""
-    result = comparison.result
-    chosen = result.get("chosen")
-    parts = [*(_chosen(comparison, chosen) if chosen else _open(comparison)), _compared(comparison)]
-    if not result["finished"]:
-        parts.append(_unfinished(comparison))
-    parts += [_cautions(comparison), _once_more(comparison), _tiles(comparison)]
+    record, chosen = comparison.record, comparison.record.chosen
+    parts = [*(_chosen(record, chosen) if chosen else _open(record)), _compared(record)]
+    if not record.finished:
+        parts.append(_unfinished(record))
+    parts += [_cautions(comparison), _once_more(record), _tiles(record)]
     return tag("section", joined(parts), class_="card result", id="result", aria_label="Result")
 
 
-def _chosen(comparison: ComparisonFacts, chosen: RecordValues) -> list[Html]:
-    data, test = comparison.result["data"], chosen.get("test")
-    tied = chosen.get("tied_with") or []
-    figure = f"{wording.percent(test['accuracy'])} correct" if test else ""
+def _chosen(record: ComparisonRecord, chosen: Recommendation) -> list[Html]:
+    data, test, tied = record.data, chosen.test, chosen.tied_with
+    figure = f"{wording.percent(test.accuracy)} correct" if test and not tied else None
     said: list[str | None] = [
-        tag("strong", f"{'Recommended' if tied else 'Chosen'}: {chosen['variant']}."),
-        f" {_closed(chosen['why'])} Validation: {_validation(data)}. ",
+        tag("strong", f"{'Recommended' if tied else 'Chosen'}: {chosen.variant}."),
+        f" {_closed(chosen.why)} Validation: {_validation(data)}. ",
         f"{wording.listed(tied)} {'ties' if len(tied) == 1 else 'tie'} with it: no significant difference. "
         if tied
         else "No other variant ties with it. ",
     ]
     if test:
         said.append(
-            f"Test accuracy on {count_text(test['images'], 'image')} ({data['tested_on']}): "
-            f"{wording.percent(test['accuracy'])}, 95\u00a0% interval "
-            f"{wording.interval_text(test['interval'])}{_pooled(test)}."
+            f"Test accuracy on {count_text(test.images, 'image')} ({data.tested_on}): "
+            f"{wording.percent(test.accuracy)}, 95\u00a0% interval "
+            f"{wording.interval_text(test.interval)}{_pooled(test)}."
         )
     else:
         said.append("It has no test accuracy.")
-    headline = chosen.get("headline")  # of older results: the variant alone
-    big = f"{_closed(headline)} " if headline else f"{chosen['variant']} "
-    return [
-        tag("p", big, tag("small", figure) if figure and not (tied and headline) else None, class_="big"),
-        paragraph(*said),
-    ]
+    big = tag("p", f"{_closed(chosen.headline)} ", tag("small", figure) if figure else None, class_="big")
+    return [big, paragraph(*said)]
 
 
 def _closed(sentence: str) -> str:
@@ -77,78 +71,66 @@ def _closed(sentence: str) -> str:
     return begun if begun.endswith(".") else f"{begun}."
 
 
-def _validation(data: RecordValues) -> str:
-    count = f"{count_text(data['validation_images'], 'image')}, " if data.get("validation_images") else ""
-    return f"{count}{data['validated_on']}"
+def _validation(data: ComparedImages) -> str:
+    count = f"{count_text(data.validation_images, 'image')}, " if data.validation_images else ""
+    return f"{count}{data.validated_on}"
 
 
-def _pooled(test: RecordValues) -> str:
-    seeds = len(test.get("by_seed") or ())
-    few = f"; too few seeds: use {test['seeds_needed']}" if test.get("seeds_needed") else ""
+def _pooled(test: VariantMetrics) -> str:
+    seeds = len(test.by_seed)
+    few = f"; too few seeds: use {test.seeds_needed}" if test.seeds_needed else ""
     return f" (pooled over {seeds} seeds{few})" if seeds > 1 else ""
 
 
-def _open(comparison: ComparisonFacts) -> list[Html]:
-    said = "No variant is recommended yet." if not comparison.result["finished"] else "No variant can be recommended."
+def _open(record: ComparisonRecord) -> list[Html]:
+    said = "No variant is recommended yet." if not record.finished else "No variant can be recommended."
     return [tag("p", "No recommendation yet", class_="big"), paragraph(said)]
 
 
-def _compared(comparison: ComparisonFacts) -> Html:
-    result = comparison.result
-    data, seeds = result["data"], result["seeds"]
-    names = wording.listed([one["name"] for one in comparison.variants])
+def _compared(record: ComparisonRecord) -> Html:
+    data, seeds = record.data, record.seeds
+    names = wording.listed([one.name for one in record.variants])
     each = "one seed each" if len(seeds) == 1 else f"{len(seeds)} seeds each, because results differ between seeds"
-    text = (
-        f"{count_text(len(comparison.variants), 'variant')} were compared ({names}), {each}, by "
-        f"{METRICS.get(result['metric'], result['metric'])}"
-    )
-    if data.get("train_images") is None:
+    text = f"{count_text(len(record.variants), 'variant')} were compared ({names}), {each}, by {METRICS[record.metric]}"
+    if data.train_images is None:
         text += "."
     else:
-        text += (
-            f", on {count_text(len(data['classes']), 'class')}: {count_text(data['train_images'], 'training image')}."
-        )
-    if result.get("halving") == "successive":
+        text += f", on {count_text(len(data.classes), 'class')}: {count_text(data.train_images, 'training image')}."
+    if record.halving == "successive":
         text += " Weak variants were dropped early (successive halving), after training on fewer images."
     return paragraph(text)
 
 
-def _unfinished(comparison: ComparisonFacts) -> Html:
-    states = Counter(trial["state"] for trial in comparison.result["trials"])
-    open_ = states["to_come"]
-    resume = comparison.result.get("resume")
+def _unfinished(record: ComparisonRecord) -> Html:
+    open_ = sum(trial.state == "to_come" for trial in record.trials)
     return notice(
         "Not finished.",
-        f"{count_text(open_, 'trial')} of {len(comparison.result['trials'])} "
+        f"{count_text(open_, 'trial')} of {len(record.trials)} "
         f"{'is' if open_ == 1 else 'are'} not run yet; all figures may change.",
-        joined([" Resume with:", command(resume)]) if resume else None,
+        joined([" Resume with:", command(record.resume)]) if record.resume else None,
     )
 
 
-def _once_more(comparison: ComparisonFacts) -> Html:
+def _once_more(record: ComparisonRecord) -> Html:
     """Notice on how to repeat failed trials and trials without pretrained weights, once all others are done."""
-    result = comparison.result
-    if not result["finished"] or not result.get("resume"):
+    if not record.finished or not record.resume or not record.why_resume:
         return NOTHING
-    why = result.get("why_resume") or "trials failed; try again with"
-    return notice("To be repeated.", f"{why[:1].upper()}{why[1:]}:", command(result["resume"]))
+    return notice("To be repeated.", f"{record.why_resume[:1].upper()}{record.why_resume[1:]}:", command(record.resume))
 
 
 def _cautions(comparison: ComparisonFacts) -> Html:
-    found = []
-    failed = [trial["trial"] for trial in comparison.result["trials"] if trial["state"] == "failed"]
+    found, variants = [], comparison.variants
+    failed = [trial.trial for trial in comparison.record.trials if trial.state == "failed"]
     if failed:
         found.append(f"{count_text(len(failed), 'trial')} failed: {wording.listed(failed)}; the table says why.")
-    downloads = [one["name"] for one in comparison.variants if one.get("accuracy_status") == NEEDS_DOWNLOAD]
+    downloads = [one for one in variants if one.accuracy_status == NEEDS_DOWNLOAD]
     if downloads:
         found.append(
-            f"{wording.listed(downloads)} ran with random weights, because the pretrained ones need a download: time, "
-            "memory and latency are valid, accuracy is not reported."
+            f"{wording.listed([one.name for one in downloads])} ran with random weights, because the pretrained ones "
+            "need a download: time, memory and latency are valid, accuracy is not reported."
         )
-        found += [
-            f"{one['name']}: {one['weights_missing']}." for one in comparison.variants if one.get("weights_missing")
-        ]
-    left = [one["name"] for one in comparison.variants if one["name"] in downloads and one.get("dropped_at")]
+    found += [f"{one.name}: {one.weights_missing}." for one in downloads if one.weights_missing]
+    left = [one.name for one in downloads if one.dropped_at]
     if left:
         found.append(
             f"{wording.listed(left)} dropped for lack of weights; once they are available, a new comparison includes "
@@ -164,26 +146,25 @@ def _cautions(comparison: ComparisonFacts) -> Html:
     return notice("Cautions", tag("ul", *(tag("li", text) for text in found)))
 
 
-def _tiles(comparison: ComparisonFacts) -> Html:
-    result = comparison.result
-    done = sum(trial["state"] == "done" for trial in result["trials"])
+def _tiles(record: ComparisonRecord) -> Html:
+    done = sum(trial.state == "done" for trial in record.trials)
     return facts(
         [
-            ("trials done", f"{done} of {len(result['trials'])}"),
-            ("seeds", str(len(result["seeds"]))),
-            *_image_tiles(result["data"]),
-            ("time in all", wording.duration(result.get("seconds"))),
+            ("trials done", f"{done} of {len(record.trials)}"),
+            ("seeds", str(len(record.seeds))),
+            *_image_tiles(record.data),
+            ("time in all", wording.duration(record.seconds)),
         ]
     )
 
 
-def _image_tiles(data: RecordValues) -> list[tuple[str, str]]:
+def _image_tiles(data: ComparedImages) -> list[tuple[str, str]]:
     """Number of images by role; nothing where no trial has them."""
-    if data.get("train_images") is None:
+    if data.train_images is None:
         return []
-    validation = count_text(data["validation_images"], "image") if data["validation_images"] else "out of fold"
+    validation = count_text(data.validation_images, "image") if data.validation_images else "out of fold"
     return [
-        ("training set", count_text(data["train_images"], "image")),
+        ("training set", count_text(data.train_images, "image")),
         ("validation set", validation),
-        ("test set", count_text(data["test_images"], "image")),
+        ("test set", count_text(data.test_images or 0, "image")),
     ]

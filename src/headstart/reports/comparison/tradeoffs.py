@@ -29,8 +29,8 @@ def tradeoffs_section(comparison: ComparisonFacts) -> PageSection | None:
     minutes = _points(comparison, "minutes")
     speeds = _points(comparison, "inference")
     figures = [
-        _figure(minutes, comparison.result["pareto"].get("minutes") or [], "Accuracy and training time", "minutes"),
-        _figure(speeds, comparison.result["pareto"].get("inference") or [], "Accuracy and throughput", "inference"),
+        _figure(minutes, comparison.record.pareto.minutes, "Accuracy and training time", "minutes"),
+        _figure(speeds, comparison.record.pareto.inference, "Accuracy and throughput", "inference"),
     ]
     drawn = [figure for figure in figures if figure is not None]
     if not drawn:
@@ -50,20 +50,13 @@ def tradeoffs_section(comparison: ComparisonFacts) -> PageSection | None:
 def _points(comparison: ComparisonFacts, against: str) -> list[TradeoffPoint]:
     found = []
     for one in comparison.variants:
-        test = one.get("test")
-        if against == "minutes":
-            value = (one.get("seconds") or {}).get("mean")
-            text = wording.duration(value)
-        else:
-            speed = one.get("inference") or {}
-            value = None if speed.get("stability") == "unstable" else speed.get("images_per_second")
-            text = f"{value:,.0f} images/s" if value else ""
-        if test is not None and value:
-            low, high = test["interval"]
-            x = value / 60 if against == "minutes" else value
-            found.append(
-                TradeoffPoint(comparison.number(one["name"]), one["name"], x, test["accuracy"], (low, high), text)
-            )
+        value = one.mean_seconds if against == "minutes" else one.stable_throughput
+        if one.test is None or not value:
+            continue
+        text = wording.duration(value) if against == "minutes" else f"{value:,.0f} images/s"
+        x = value / 60 if against == "minutes" else value
+        test = one.test
+        found.append(TradeoffPoint(comparison.number(one.name), one.name, x, test.accuracy, test.interval, text))
     return found
 
 

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from headstart.amounts import count_text
+from headstart.comparison.comparison import PLAN_FILE
+from headstart.comparison.record import TrialResult
 from headstart.html import wording
 from headstart.html.markup import NOTHING, Html, joined, tag
 from headstart.html.page import PageSection, command, key, paragraph, table
 from headstart.reports.comparison.facts import ComparisonFacts
 from headstart.reports.run.cost import command_line, environment_table
 from headstart.reports.run.curves import accuracy_of_variant, captions, loss_of_variant, scales_of, steps_of
-from headstart.runs.record import RecordValues
 
 _STATES = {"done": "good", "failed": "warm"}
 
 
 def variant_curves_section(comparison: ComparisonFacts) -> PageSection | None:
     """Section of small charts on common axes, one pair for each variant, with the range over its seeds."""
-    steps = {
-        one["name"]: steps_of([run.epochs for run in comparison.runs_of(one["name"])]) for one in comparison.variants
-    }
+    steps = {one.name: steps_of([run.epochs for run in comparison.runs_of(one.name)]) for one in comparison.variants}
     shown = {name: found for name, found in steps.items() if found}
     if not shown:
         return None
@@ -47,13 +46,13 @@ def variant_curves_section(comparison: ComparisonFacts) -> PageSection | None:
 
 def comparison_data_section(comparison: ComparisonFacts) -> PageSection | None:
     """Section on the images, from the comparison and the first readable run; None where no trial has them."""
-    data = comparison.result["data"]
-    if data.get("train_images") is None:
+    data = comparison.record.data
+    if data.train_images is None:
         return None
     run = next(iter(comparison.runs.values()), None)
     text = (
-        f" Training set: {count_text(data['train_images'], 'image')}. Validation: {data['validated_on']}. Test set: "
-        f"{count_text(data['test_images'], 'image')} ({data['tested_on']}), used for nothing else."
+        f" Training set: {count_text(data.train_images, 'image')}. Validation: {data.validated_on}. Test set: "
+        f"{count_text(data.test_images or 0, 'image')} ({data.tested_on}), used for nothing else."
     )
     findings = run.data.get("findings", ()) if run is not None else ()
     unreadable = len(run.data.get("unreadable", ())) if run is not None else 0
@@ -61,7 +60,7 @@ def comparison_data_section(comparison: ComparisonFacts) -> PageSection | None:
     if unreadable:
         notes.append(f"{count_text(unreadable, 'image')} could not be read and were left out.")
     parts = [
-        paragraph("From ", tag("code", str(data["source"])), ".", text),
+        paragraph("From ", tag("code", data.source), ".", text),
         _class_table(comparison),
         tag("ul", *(tag("li", note) for note in notes), class_="plain") if notes else None,
     ]
@@ -71,7 +70,7 @@ def comparison_data_section(comparison: ComparisonFacts) -> PageSection | None:
 def _class_table(comparison: ComparisonFacts) -> Html:
     run = next(iter(comparison.runs.values()), None)
     if run is None:
-        return paragraph(f"Classes: {wording.listed(comparison.result['data']['classes'], most=40)}.")
+        return paragraph(f"Classes: {wording.listed(comparison.record.data.classes, most=40)}.")
     roles = [(role, role) for role in ("train", "validation", "test")]
     roles = [(role, name) for role, name in roles if run.data["roles"].get(role, {}).get("images")]
     rows = [[name, *(f"{run.data['roles'][r]['classes'].get(name, 0):,}" for r, _ in roles)] for name in run.classes]
@@ -81,13 +80,9 @@ def _class_table(comparison: ComparisonFacts) -> Html:
 
 def trials_section(comparison: ComparisonFacts) -> PageSection:
     """Table of all trials, in the order of running."""
-    rows = [_trial_row(trial) for trial in comparison.result["trials"]]
+    rows = [_trial_row(trial) for trial in comparison.record.trials]
     header = ["trial", "variant", "seed", "images", "state", "validation accuracy", "test accuracy", "time", "memory"]
-    wrong = [
-        tag("li", tag("b", trial["trial"]), f": {trial['error']}")
-        for trial in comparison.result["trials"]
-        if trial.get("error")
-    ]
+    wrong = [tag("li", tag("b", trial.trial), f": {trial.error}") for trial in comparison.record.trials if trial.error]
     parts = [
         table(header, rows, says="Trials", numeric=(2, 3, 5, 6, 7, 8)),
         joined([tag("h3", "Errors"), tag("ul", *wrong, class_="plain")]) if wrong else None,
@@ -96,31 +91,30 @@ def trials_section(comparison: ComparisonFacts) -> PageSection:
     return PageSection("trials", "All trials", joined(parts))
 
 
-def _trial_row(trial: RecordValues) -> list[str | None]:
+def _trial_row(trial: TrialResult) -> list[str | None]:
     return [
-        trial["trial"],
-        trial["variant"],
-        str(trial["seed"]),
-        f"{100 * (trial.get('rung') or 1.0):.0f} %",
-        tag("span", trial["state"].replace("_", " "), class_=f"chip {_STATES.get(trial['state'], '')}".strip()),
-        wording.percent(trial.get("validation_accuracy")),
-        wording.percent(trial.get("test_accuracy")),
-        wording.duration(trial.get("seconds")),
-        wording.size(trial.get("peak_memory_bytes")),
+        trial.trial,
+        trial.variant,
+        str(trial.seed),
+        f"{100 * trial.rung:.0f} %",
+        tag("span", trial.state.replace("_", " "), class_=f"chip {_STATES.get(trial.state, '')}".strip()),
+        wording.percent(trial.validation_accuracy),
+        wording.percent(trial.test_accuracy),
+        wording.duration(trial.seconds),
+        wording.size(trial.peak_memory_bytes),
     ]
 
 
 def comparison_again_section(comparison: ComparisonFacts) -> PageSection:
     """Section with the command, plan and machine."""
-    given = command_line(comparison.result.get("command") or ())
-    environment = comparison.result.get("environment") or {}
+    given = command_line(comparison.record.command)
     parts = [
         joined([paragraph("Command:"), command(given)]) if given else NOTHING,
         paragraph(
             "The plan of the comparison, resolved when it began, is ",
-            tag("code", str(comparison.folder / "comparison.yaml")),
+            tag("code", str(comparison.folder / PLAN_FILE)),
             "; each trial is an ordinary run, and headstart report RUN writes its report.",
         ),
-        environment_table(environment),
+        environment_table(comparison.record.environment),
     ]
     return PageSection("again", "How to reproduce it", joined(parts))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from every_event import ESTIMATE
 from headstart.apps.cli.text.comparison import ComparisonConsole, comparison_text
 from headstart.comparison.comparison import TrialEnd
+from headstart.comparison.record import TrialResult
 from headstart.comparison.rounds import TrialSchedule
 from headstart.comparison.summary import comparison_result
 from headstart.runs.warnings import RandomWeights
@@ -75,10 +77,10 @@ def test_one_line_for_each_trial(tmp_path: Path, capsys: pytest.CaptureFixture[s
         console.phase_started(0, None)  # type: ignore[arg-type]
         console.noted(ESTIMATE)
         console.noted(RandomWeights("no network"))
-        end = {"test_accuracy": None, "validation_accuracy": None}
-        console.trial_ended(trials[0], TrialEnd("done", seconds=3), end)
+        result = TrialResult("001-one-seed0", "c/trials/001-one-seed0", "one", 0, 1.0, "done")
+        console.trial_ended(trials[0], TrialEnd("done", seconds=3), result)
         console.trial_started(trials[1], of=2, resumed="anew")
-        console.trial_ended(trials[1], TrialEnd("failed", error="no memory"), {})
+        console.trial_ended(trials[1], TrialEnd("failed", error="no memory"), replace(result, state="failed"))
     lines = capsys.readouterr().err.splitlines()
     assert lines[0] == "1/2 one, seed 0: resumed"
     assert "random weights are used" in lines[1]

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from headstart.amounts import bytes_text, count_text, duration_text
 from headstart.apps.cli.text.console import TrainingConsole
 from headstart.comparison.comparison import TrialEnd
 from headstart.comparison.grid import Trial
+from headstart.comparison.record import ComparisonRecord, TrialResult, VariantResult
+from headstart.comparison.verdicts import Pair
 from headstart.plan.plan import Phase
+from headstart.prediction.inference_figures import InferenceFigures
 from headstart.runs.event import Event
 from headstart.runs.warnings import Diverged, LatencyNotMeasured, OptionWithoutEffect, PhaseWarning, RandomWeights
 from headstart.workflow.comparing import Watcher
@@ -43,14 +46,14 @@ class ComparisonConsole(Watcher):
         if resumed == "resume":
             self._console.say(f"{self._now}: resumed")
 
-    def trial_ended(self, trial: Trial, end: TrialEnd, row: Mapping[str, Any]) -> None:
+    def trial_ended(self, trial: Trial, end: TrialEnd, result: TrialResult) -> None:
         """One line."""
         self._console.close()
         if end.state == "failed":
             self._console.say(f"{self._now}: failed: {end.error}")
             return
-        accuracy = "needs download" if row["test_accuracy"] is None else f"{row['test_accuracy']:.3f}"
-        validation = "-" if row["validation_accuracy"] is None else f"{row['validation_accuracy']:.3f}"
+        accuracy = "needs download" if result.test_accuracy is None else f"{result.test_accuracy:.3f}"
+        validation = "-" if result.validation_accuracy is None else f"{result.validation_accuracy:.3f}"
         self._console.say(
             f"{self._now}: test accuracy {accuracy} (validation {validation}), {duration_text(end.seconds)}"
         )
@@ -78,130 +81,120 @@ class ComparisonConsole(Watcher):
             self._console.say(f"{self._now}: warning: {event.sentence()}")
 
 
-def comparison_text(result: Mapping[str, Any]) -> str:
-    """Text of a result, printed at the end of `headstart compare`."""
-    data = result["data"]
-    lines = [_headline(result), "", *_table(result), ""]
-    lines += _chosen_lines(result)
-    sentences = [pair["sentence"] for pair in result["pairs"] if pair["on"] == "validation"]
-    if sentences:
-        lines += ["", f"on validation images ({data['validated_on']}):"]
-        lines += [f"  {sentence}" for sentence in sentences[:_MOST_SENTENCES]]
-        if (more := len(sentences) - _MOST_SENTENCES) > 0:
-            lines.append(f"  and {more} more pairs (see --json)")
-    sentences = [pair["sentence"] for pair in result["pairs"] if pair["on"] == "test"]
-    if sentences:
-        lines += ["", f"on test images ({data['tested_on']}):"]
-        lines += [f"  {sentence}" for sentence in sentences[:_MOST_SENTENCES]]
-    lines += [*_rate_lines(result), "", *_front_lines(result), *_unstable_lines(result)]
-    for trial in result["trials"]:
-        if trial["state"] == "failed":
-            lines.append(f"failed: {trial['trial']}: {trial['error']}")
-    for row in result["variants"]:
-        if row["weights_missing"]:
-            lines.append(f"needs download: {row['name']}: {row['weights_missing']}")
+def comparison_text(record: ComparisonRecord) -> str:
+    """Text of a comparison, printed at the end of `headstart compare`."""
+    data = record.data
+    lines = [_headline(record), "", *_table(record), "", *_chosen_lines(record)]
+    lines += _pair_lines(f"on validation images ({data.validated_on}):", record.pairs_on("validation"))
+    lines += _pair_lines(f"on test images ({data.tested_on}):", record.pairs_on("test"))
+    lines += [*_learning_rate_lines(record), "", *_front_lines(record), *_unstable_lines(record)]
+    lines += [f"failed: {trial.trial}: {trial.error}" for trial in record.trials if trial.state == "failed"]
+    lines += [f"needs download: {one.name}: {one.weights_missing}" for one in record.variants if one.weights_missing]
+    done = sum(trial.state == "done" for trial in record.trials)
     lines += [
         "",
-        f"{sum(t['state'] == 'done' for t in result['trials'])} trials, {duration_text(result['seconds'])} of training",
-        f"comparison: {result['comparison']}",
-        f"next:       headstart report {shlex.quote(result['comparison'])}",
+        f"{count_text(done, 'trial')}, {duration_text(record.seconds)} of training",
+        f"comparison: {record.comparison}",
+        f"next:       headstart report {shlex.quote(record.comparison)}",
     ]
-    if result["resume"]:
-        lines.append(f"{result['why_resume']}: {result['resume']}")
+    if record.resume:
+        lines.append(f"{record.why_resume}: {record.resume}")
     return "\n".join(lines)
 
 
-def _headline(result: Mapping[str, Any]) -> str:
+def _headline(record: ComparisonRecord) -> str:
     """Result in a line: which variant is better, or that no difference is significant."""
-    chosen = result["chosen"]
-    if chosen is None:
+    if record.chosen is None:
         return "no recommendation: no accuracy was measured"
-    return str(chosen["headline"]) + ("" if result["finished"] else " (so far: not all trials are finished)")
+    return record.chosen.headline + ("" if record.finished else " (so far: not all trials are finished)")
 
 
-def _table(result: Mapping[str, Any]) -> list[str]:
-    rows = result["variants"]
-    width = max(7, *(len(row["name"]) for row in rows))
-    lines = [
+def _table(record: ComparisonRecord) -> list[str]:
+    width = max(7, *(len(one.name) for one in record.variants))
+    head = (
         f"{'variant':<{width}} {'seeds':>5} {'test':>8} {'95 % interval':>14} {'valid.':>7} {'training':>9} "
         f"{'images/s':>8} {'latency':>9} {'memory':>8} {'params':>7}"
-    ]
-    entries = {entry["variant"]: entry["why"] for entry in result["entries"]}
-    for row in rows:
-        if row["same_model_as"]:
-            why = f"same model as {row['same_model_as']}: {entries[row['same_model_as']]}"
-            time = f"; training took {duration_text(row['seconds']['mean'])}" if row["seconds"] else ""
-            lines.append(f"{row['name']:<{width}} {row['seeds_done']:>5} {why}{time}")
-            continue
-        test, validation, speed = row["test"], row["validation"], row["inference"]
-        accuracy = [f"{test['accuracy']:.3f}", "{:.3f}..{:.3f}".format(*test["interval"])] if test else ["-", "-"]
-        valid = f"{validation['accuracy']:.3f}" if validation else "-"
-        time = duration_text(row["seconds"]["mean"]) if row["seconds"] else "-"
-        speeds = [f"{speed['images_per_second']:.0f}", f"{speed['one_image_ms']:.1f} ms"] if speed else ["-", "-"]
-        if speed and speed.get("stability") == "unstable":
-            speeds = ["unstable", "unstable"]
-        memory = bytes_text(row["peak_memory_bytes"]) if row["peak_memory_bytes"] else "-"
-        parameters = f"{row['parameters'] / 1e6:.1f}M" if row["parameters"] else "-"
-        status = "" if row["accuracy_status"] == "measured" else f"  {row['accuracy_status']}"
-        lines.append(
-            f"{row['name']:<{width}} {row['seeds_done']:>5} {accuracy[0]:>8} {accuracy[1]:>14} {valid:>7} {time:>9} "
-            f"{speeds[0]:>8} {speeds[1]:>9} {memory:>8} {parameters:>7}{status}"
-        )
-    return lines
+    )
+    reasons = {entry.variant: entry.why for entry in record.entries}
+    return [head, *(_row(one, reasons, width) for one in record.variants)]
 
 
-def _chosen_lines(result: Mapping[str, Any]) -> list[str]:
-    chosen = result["chosen"]
+def _row(one: VariantResult, reasons: Mapping[str, str], width: int) -> str:
+    """Line of one variant; where it is the model of another one, why, in place of its figures."""
+    begin = f"{one.name:<{width}} {one.seeds_done:>5}"
+    if one.same_model_as is not None:
+        time = f"; training took {duration_text(one.seconds.mean)}" if one.seconds else ""
+        return f"{begin} same model as {one.same_model_as}: {reasons[one.same_model_as]}{time}"
+    test = one.test
+    accuracy, interval = (f"{test.accuracy:.3f}", "{:.3f}..{:.3f}".format(*test.interval)) if test else ("-", "-")
+    valid = f"{one.validation.accuracy:.3f}" if one.validation else "-"
+    time = duration_text(one.seconds.mean) if one.seconds else "-"
+    throughput, latency = _speeds(one.inference)
+    memory = bytes_text(one.peak_memory_bytes) if one.peak_memory_bytes else "-"
+    parameters = f"{one.parameters / 1e6:.1f}M" if one.parameters else "-"
+    status = "" if one.accuracy_status == "measured" else f"  {one.accuracy_status}"
+    return (
+        f"{begin} {accuracy:>8} {interval:>14} {valid:>7} {time:>9} "
+        f"{throughput:>8} {latency:>9} {memory:>8} {parameters:>7}{status}"
+    )
+
+
+def _speeds(figures: InferenceFigures | None) -> tuple[str, str]:
+    """Throughput and latency as text."""
+    if figures is None:
+        return "-", "-"
+    if figures.is_unstable:
+        return "unstable", "unstable"
+    return f"{figures.images_per_second:.0f}", f"{figures.one_image_ms:.1f} ms"
+
+
+def _chosen_lines(record: ComparisonRecord) -> list[str]:
+    chosen = record.chosen
     if chosen is None:
         return []
-    test = chosen["test"]
-    lines = [f"{'recommended' if chosen['tied_with'] else 'chosen'}: {chosen['variant']} - {chosen['why']}"]
-    if test:
-        low, high = test["interval"]
-        seeds = test["by_seed"]
+    lines = [f"{'recommended' if chosen.tied_with else 'chosen'}: {chosen.variant} - {chosen.why}"]
+    if (test := chosen.test) is not None:
+        low, high = test.interval
+        seeds = test.by_seed
         spread = f", {min(seeds):.3f} to {max(seeds):.3f} by seed" if len(seeds) > 1 else ""
-        few = f"; too few seeds: use {test['seeds_needed']}" if test["seeds_needed"] else ""
+        few = f"; too few seeds: use {test.seeds_needed}" if test.seeds_needed else ""
         lines.append(
-            f"its test accuracy on {test['images']:,} images: {test['accuracy']:.3f} "
+            f"its test accuracy on {test.images:,} images: {test.accuracy:.3f} "
             f"(95 % interval {low:.3f}..{high:.3f}, {count_text(len(seeds), 'seed')}{spread}){few}"
         )
     return lines
 
 
-def _rate_lines(result: Mapping[str, Any]) -> list[str]:
-    labelled = [row for row in result["variants"] if row["learning_rate_label"]]
+def _pair_lines(title: str, pairs: Sequence[Pair]) -> list[str]:
+    """Verdicts on pairs below a title; of many the first ones."""
+    if not pairs:
+        return []
+    more = len(pairs) - _MOST_SENTENCES
+    rest = [f"  and {count_text(more, 'more pair')} (see --json)"] if more > 0 else []
+    return ["", title, *(f"  {pair.sentence}" for pair in pairs[:_MOST_SENTENCES]), *rest]
+
+
+def _learning_rate_lines(record: ComparisonRecord) -> list[str]:
+    labelled = [(one.name, one.learning_rate_label) for one in record.variants if one.learning_rate_label is not None]
     if not labelled:
         return []
-    return [
-        "",
-        "learning rates:",
-        *(
-            f"  {row['name']}: {row['learning_rate_label']['label']} - {row['learning_rate_label']['why']}"
-            for row in labelled
-        ),
-    ]
+    return ["", "learning rates:", *(f"  {name}: {label.label} - {label.why}" for name, label in labelled)]
 
 
-def _unstable_lines(result: Mapping[str, Any]) -> list[str]:
-    """Lines on unstable throughput and latency."""
+def _unstable_lines(record: ComparisonRecord) -> list[str]:
+    """Lines on unstable throughput and latency, one for each network."""
     found = {}
-    for row in result["variants"]:
-        speed = row["inference"]
-        if speed and speed.get("stability") == "unstable":
-            low, high = speed.get("one_image_ms_range") or [speed["one_image_ms"]] * 2
-            least, most = speed.get("images_per_second_range") or [speed["images_per_second"]] * 2
-            found[row["model"]] = (
-                f"prediction with {row['model']} is unstable: latency {low:,.0f} to {high:,.0f} ms, {least:,.0f} to "
+    for one in record.variants:
+        if one.inference is not None and one.inference.is_unstable:
+            (least, most), (low, high) = one.inference.throughput_range, one.inference.latency_range
+            found[one.model] = (
+                f"prediction with {one.model} is unstable: latency {low:,.0f} to {high:,.0f} ms, {least:,.0f} to "
                 f"{most:,.0f} images/s; the machine was busy. Measure again when it is idle: headstart compare "
-                f"--resume {shlex.quote(result['comparison'])}"
+                f"--resume {shlex.quote(record.comparison)}"
             )
     return list(found.values())
 
 
-def _front_lines(result: Mapping[str, Any]) -> list[str]:
-    fronts = {"accuracy and training time": "minutes", "accuracy and throughput": "inference"}
-    return [
-        f"Pareto front of {what}: {', '.join(result['pareto'][key])}"
-        for what, key in fronts.items()
-        if result["pareto"][key]
-    ]
+def _front_lines(record: ComparisonRecord) -> list[str]:
+    fronts = {"accuracy and training time": record.pareto.minutes, "accuracy and throughput": record.pareto.inference}
+    return [f"Pareto front of {what}: {', '.join(names)}" for what, names in fronts.items() if names]
