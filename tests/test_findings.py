@@ -17,6 +17,7 @@ def test_a_finding_is_plain_values_with_every_group() -> None:
         "images": [["a/1", "a/2"], ["b/1", "b/2", "b/3"]],
     }
     assert Finding("info", "kind", "fact", "do this").to_dict()["images"] == []
+    assert Finding.from_dict(json.loads(json.dumps(finding.to_dict()))) == finding
 
 
 def test_the_first_groups_are_named_and_the_rest_counted() -> None:

@@ -15,10 +15,11 @@ if TYPE_CHECKING:
     from headstart.apps.library.evaluation import evaluate, predict, report
     from headstart.apps.library.images import advise, check, embed, probe
     from headstart.apps.library.networks import models, shortlist
-    from headstart.apps.library.results import CheckResult, CompareResult, EvaluateResult, ModelList
+    from headstart.apps.library.results import CompareResult, EvaluateResult, ModelList
     from headstart.apps.library.training import make_plan, resume, train
     from headstart.comparison.grid import GridPlan
     from headstart.comparison.questions import question
+    from headstart.data.checks.check_result import CheckResult
     from headstart.delivery.predictions import Predictions
     from headstart.errors import HeadstartError
     from headstart.networks.cards.finding import find_model
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
 
 _HOME = {
     "Advice": ("headstart.advice.result", "Advice"),
-    "CheckResult": ("headstart.apps.library.results", "CheckResult"),
+    "CheckResult": ("headstart.data.checks.check_result", "CheckResult"),
     "CompareResult": ("headstart.apps.library.results", "CompareResult"),
     "DataPlan": ("headstart.plan.plan", "DataPlan"),
     "DepthProbe": ("headstart.workflow.probing", "DepthProbe"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, TypeAlias
 
@@ -33,6 +33,11 @@ class Finding:
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
         return {**asdict(self), "images": [list(group) for group in self.images]}
+
+    @classmethod
+    def from_dict(cls, raw: Mapping[str, Any]) -> Finding:
+        """The inverse of `to_dict`."""
+        return cls(**{**raw, "images": tuple(map(tuple, raw["images"]))})
 
 
 def groups_text(groups: Sequence[Sequence[str]], *, most: int = GROUPS_SHOWN) -> str:

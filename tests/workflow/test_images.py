@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from headstart.data.checks.check_result import GroupCount
 from headstart.data.splits import deal_folds
 from headstart.errors import DataError
 from headstart.plan.plan import DataPlan, Plan
@@ -25,19 +26,19 @@ def plan(source: Path, strategy: str = "probe_then_tune", **data: object) -> Pla
 def test_check_counts_and_names_the_unreadable(image_folder: Path):
     (image_folder / "blue" / "broken.jpg").write_bytes(b"\xff\xd8\xff broken")
     answer = check(str(image_folder))
-    assert answer["images"] == 16
-    assert answer["classes"] == {"blue": 8, "green": 8}
-    assert list(answer["unreadable"]) == ["blue/broken.jpg"]
-    assert {f["what"] for f in answer["findings"]} == {"unreadable", "few_images"}
-    assert all(set(f) == {"level", "what", "evidence", "remedy", "images"} for f in answer["findings"])
+    assert answer.images == 16
+    assert answer.classes == {"blue": 8, "green": 8}
+    assert list(answer.unreadable) == ["blue/broken.jpg"]
+    assert {f.what for f in answer.findings} == {"unreadable", "few_images"}
+    assert all(set(f) == {"level", "what", "evidence", "remedy", "images"} for f in answer.to_dict()["findings"])
 
 
 def test_check_counts_groups_and_finds_those_torn_apart(tmp_path: Path, make_folder: Callable):
     make_folder("set/train", per_class=4)
     make_folder("set/val", per_class=4, seed=1)
     answer = check(str(tmp_path / "set"), group=r"/(\d)\d\.png")
-    assert answer["groups"] == {"groups": 1, "unmatched": 0}
-    assert answer["findings"][0]["what"] == "group_in_two_splits"
+    assert answer.groups == GroupCount(1, unmatched=0)
+    assert answer.findings[0].what == "group_in_two_splits"
 
 
 def test_a_file_that_breaks_moves_no_other_image_to_another_role(image_folder: Path):
@@ -88,11 +89,11 @@ def test_near_identical_images_lie_on_one_side_and_in_one_group(tmp_path: Path):
         assert all(len(held) == 1 for held in fold_of.values()), "folds follow"
     table = tmp_path / "groups.csv"
     answer = check(str(tmp_path / "photos"), group_table=table)
-    (finding,) = (f for f in answer["findings"] if f["what"] == "near_duplicates")
-    assert "60 of 80 images" in finding["evidence"]
-    assert len(finding["images"]) == 20
+    (finding,) = (f for f in answer.findings if f.what == "near_duplicates")
+    assert "60 of 80 images" in finding.evidence
+    assert len(finding.images) == 20
     again = check(str(table))
-    assert again["groups"] == {"groups": 40, "unmatched": 20}
+    assert again.groups == GroupCount(40, unmatched=20)
 
 
 def test_limits_count_what_trains_and_what_reports(make_folder: Callable):
@@ -166,7 +167,7 @@ def test_what_is_left_out_is_a_finding_and_stops_where_strict(image_folder: Path
     (image_folder / "red").mkdir()
     val = make_folder("val", seed=1)
     (val / "blue" / "gone.png").symlink_to("nowhere")
-    kinds = {finding["what"] for finding in check(str(image_folder), val=str(val))["findings"]}
+    kinds = {finding.what for finding in check(str(image_folder), val=str(val)).findings}
     assert {"class_without_images", "dangling_links"} <= kinds
     data = check_for_training(plan(image_folder, val=str(val)), no_progress)
     assert data.dataset.account.bare_folders == ("red",)

@@ -7,9 +7,10 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from headstart.data.checks import image_checks
+from headstart.data.checks.check_result import CheckResult, GroupCount, check_result
 from headstart.data.checks.near_findings import write_group_table
 from headstart.data.redraw import Fixed, redrawn, without_group_mates
 from headstart.data.sources.reading import WHOLE, Dataset, ImageRecord, is_digits, open_source
@@ -67,8 +68,8 @@ def check(
     bits: int | None = None,
     group_table: Path | None = None,
     progress: Progress = no_progress,
-) -> dict[str, Any]:
-    """Read every image of DATA and say what is there.
+) -> CheckResult:
+    """Counts, sizes and findings of DATA, every image of which is read.
 
     Args:
         source: DATA.
@@ -95,21 +96,16 @@ def check(
             dataset, records=train + apart.records, account=dataset.account.joined(apart.account, prefix=VAL_PREFIX)
         )
     facts = read_watched(dataset.records, progress, bits=bits, near_duplicates="find")
-    answer = image_checks.summary(dataset, facts, spec)
+    found = check_result(dataset, facts, spec)
+    groups = group_names(facts.readable, part.group)
     if group is not None or any(record.group for record in facts.readable):
-        groups = group_names(facts.readable, DataPlan.from_options(source=source, group=group).group)
-        answer["groups"] = {
-            "groups": len(set(groups.values())),
-            "unmatched": unmatched_count(facts.readable, groups),
-        }
-        answer["findings"] = [f.to_dict() for f in image_checks.shared_group_findings(facts.readable, groups)] + answer[
-            "findings"
-        ]
+        counted = GroupCount(len(set(groups.values())), unmatched_count(facts.readable, groups))
+        shared = image_checks.shared_group_findings(facts.readable, groups)
+        found = replace(found, groups=counted, findings=(*shared, *found.findings))
     if group_table is not None:
-        groups = group_names(facts.readable, DataPlan.from_options(source=source, group=group).group)
         write_group_table(group_table, facts.readable, joined_groups(groups, facts), splits=dataset.splits())
-        answer["group_table"] = str(group_table)
-    return answer
+        found = replace(found, group_table=str(group_table))
+    return found
 
 
 def check_for_training(plan: Plan, progress: Progress) -> CheckedData:

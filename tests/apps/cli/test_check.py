@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 from PIL import Image
 
 from command_line import Call, refused
 from headstart.apps.cli.check import check_text
+from headstart.data.checks.check_result import CheckResult, GroupCount, PixelSides
+from headstart.data.checks.pixels import CutShares, ViewFacts
+from headstart.findings import Finding
 
 
 def test_check_as_json_and_as_text(run: Call, image_folder: Path):
@@ -45,15 +49,17 @@ def test_several_labels_for_one_image(run: Call, image_folder: Path):
 
 
 def test_check_lists_classes_sizes_and_findings():
-    answer = {
-        "images": 3,
-        "classes": {"ant": 2, "bee": 1},
-        "splits": {"train": {"ant": 2}, "val": {"bee": 1}},
-        "pixels": {"width": [8, 9, 10], "height": [11, 12, 13]},
-        "groups": {"groups": 2, "unmatched": 1},
-        "view": {"size": 224, "resize": "crop", "cut": {"median": 0.432, "largest": 0.571}},
-        "findings": [{"level": "warning", "what": "x", "evidence": "seen", "remedy": "do"}],
-    }
+    answer = CheckResult(
+        source="photos",
+        images=3,
+        classes={"ant": 2, "bee": 1},
+        splits={"train": {"ant": 2}, "val": {"bee": 1}},
+        unreadable={},
+        pixels=PixelSides((8, 9, 10), (11, 12, 13)),
+        view=ViewFacts(224, "crop", None, CutShares(0.432, 0.571)),
+        findings=(Finding("warning", "x", "seen", "do"),),
+        groups=GroupCount(2, unmatched=1),
+    )
     text = check_text(answer)
     for words in (
         "3 readable images, 2 classes, splits train, val",
@@ -64,13 +70,13 @@ def test_check_lists_classes_sizes_and_findings():
         "-> do",
     ):
         assert words in text
-    assert "nothing suspicious was found" in check_text({**answer, "findings": []})
+    assert "nothing suspicious was found" in check_text(replace(answer, findings=()))
 
 
 def test_names_do_not_steer_the_terminal_or_stretch_tables():
     odd = {"y" * 200: 1, "esc\x1b[31m": 2, "new\nline": 3}
-    answer = {"images": 6, "classes": odd, "splits": {}, "pixels": {"width": [], "height": []}, "findings": []}
-    answer |= {"view": {"size": 224, "resize": "crop", "cut": None}}
+    view = ViewFacts(224, "crop", None, None)
+    answer = CheckResult("photos", 6, odd, {}, {}, PixelSides((), ()), view, findings=())
     lines = check_text(answer).splitlines()
     assert len(lines) == 6
     assert max(map(len, lines)) < 60

@@ -10,10 +10,13 @@ import numpy as np
 import pytest
 
 import headstart
-from headstart.apps.library.results import CheckResult, CompareResult, EvaluateResult, ModelList
+from headstart.apps.library.results import CompareResult, EvaluateResult, ModelList
+from headstart.findings import Finding
 from headstart.networks.cards.finding import find_model
 from headstart.reports.comparison.facts import read_comparison_facts
 from report_folders import make_comparison, make_run
+
+TWINS = Finding("warning", "twins", "two are one", "remove one", (("a/1.png", "a/2.png"),))
 
 
 def test_figures_of_an_evaluation_are_attributes():
@@ -24,22 +27,14 @@ def test_figures_of_an_evaluation_are_attributes():
         "images": 10,
         "per_class": {"a": {"recall": 0.8}},
         "confusion": [[9, 1], [0, 0]],
-        "findings": [{"what": "twins"}],
+        "findings": [{**TWINS.to_dict()}],
         "bundle": "runs/x/bundle",
     }
     found = EvaluateResult(metrics)
     assert (found.accuracy, found.interval, found.balanced_accuracy, found.images) == (0.9, (0.6, 0.98), 0.88, 10)
-    assert (found.per_class["a"]["recall"], found.confusion[0], found.findings[0]["what"]) == (0.8, [9, 1], "twins")
+    assert (found.per_class["a"]["recall"], found.confusion[0], found.findings) == (0.8, [9, 1], (TWINS,))
     assert found.to_dict() is metrics
     assert repr(found) == "EvaluateResult(accuracy 0.900 (0.600..0.980) on 10 images, runs/x/bundle)"
-
-
-def test_facts_of_images_are_attributes():
-    facts = {"images": 3, "classes": {"ant": 2, "bee": 1}, "findings": [{"what": "twins"}]}
-    found = CheckResult(facts)
-    assert (found.images, found.classes["ant"], found.findings[0]["what"]) == (3, 2, "twins")
-    assert found.to_dict() is facts
-    assert repr(found) == "CheckResult(3 images, 2 classes, 1 finding)"
 
 
 def test_a_comparison_says_what_to_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

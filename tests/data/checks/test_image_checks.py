@@ -17,12 +17,10 @@ from headstart.data.checks.image_checks import (
     refuse_small_classes,
     refuse_unusable,
     shared_group_findings,
-    summary,
 )
 from headstart.data.sources.reading import WHOLE, Dataset, ImageRecord, open_source
 from headstart.data.splits import group_names
 from headstart.errors import DataError
-from headstart.input_spec import InputSpec
 
 
 def folder_of(root: Path, counts: dict[str, int], *, width: int = 12, height: int = 10) -> Path:
@@ -224,17 +222,3 @@ def test_groups_in_two_splits_are_an_error() -> None:
     for words in ("1 groups", "more than one split", "p7"):
         assert words in finding.evidence
     assert shared_group_findings(records, group_names(records, None)) == []
-
-
-def test_the_summary_counts_what_is_there(tmp_path: Path) -> None:
-    root = folder_of(tmp_path, {"train/a": 10, "train/b": 11}, width=20, height=30)
-    folder_of(root, {"val/a": 12, "val/b": 10}, width=40, height=10)
-    cut(root / "train" / "a" / "000.png")
-    spec = InputSpec(32, 32, "bilinear", (0.5,) * 3, (0.5,) * 3, "squash")
-    answer = summary(*look(root), spec)
-    assert answer["images"] == 42
-    assert answer["classes"] == {"a": 21, "b": 21}
-    assert answer["splits"] == {"train": {"a": 9, "b": 11}, "val": {"a": 12, "b": 10}}
-    assert answer["pixels"] == {"width": [20, 40, 40], "height": [10, 10, 30]}
-    assert list(answer["unreadable"]) == ["train/a/000.png"]
-    assert [finding["what"] for finding in answer["findings"]] == ["unreadable"]

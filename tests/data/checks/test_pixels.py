@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -186,15 +187,15 @@ def test_a_crop_that_cuts_more_than_30_percent_off_most_images_is_named():
 
 def test_the_view_says_how_much_is_cut():
     sizes = {"a": (640, 480), "b": (300, 300), "c": (480, 960)}
-    assert view_facts(sizes, SPEC)["cut"] == pytest.approx({"median": 0.4242, "largest": 0.6172}, abs=0.002)
+    assert asdict(view_facts(sizes, SPEC).cut) == pytest.approx({"median": 0.4242, "largest": 0.6172}, abs=0.002)
     squashed = SPEC.as_requested(size="auto", resize="squash")
-    assert view_facts(sizes, squashed) == {
+    assert view_facts(sizes, squashed).to_dict() == {
         "size": 224,
         "resize": "squash",
         "bits": None,
         "cut": {"median": 0.0, "largest": 0.0},
     }
-    assert view_facts({}, SPEC)["cut"] is None
+    assert view_facts({}, SPEC).cut is None
 
 
 def png_16(samples: np.ndarray, colour: int) -> bytes:

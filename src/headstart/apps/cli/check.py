@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from headstart.amounts import count_text
 from headstart.apps.cli.options import training as of
 from headstart.apps.cli.options.parsing import refuse_others
-from headstart.apps.cli.text.printing import NAME_WIDTH, show_result, view_text, visible_name
+from headstart.apps.cli.text.printing import NAME_WIDTH, show_record, view_text, visible_name
+from headstart.data.sources.reading import WHOLE
+
+if TYPE_CHECKING:
+    from headstart.data.checks.check_result import CheckResult
 
 
 def check(
@@ -62,39 +66,35 @@ def check(
             **seen,
         )
         images.preview(options, preview)
-        result["preview"] = str(preview)
-    show_result(result, as_json=as_json, text=check_text)
+        result = replace(result, preview=str(preview))
+    show_record(result, as_json=as_json, text=check_text)
 
 
-def check_text(result: Mapping[str, Any]) -> str:
+def check_text(result: CheckResult) -> str:
     """Counts, sizes and findings of `headstart check`."""
-    splits = [name for name in result["splits"] if name != "all"]
-    head = f"{result['images']} readable images, {len(result['classes'])} classes"
+    splits = {name: counts for name, counts in result.splits.items() if name != WHOLE}
+    head = f"{result.images} readable images, {len(result.classes)} classes"
     lines = [head + (f", splits {', '.join(splits)}" if splits else "")]
-    names = {name: visible_name(name, width=NAME_WIDTH) for name in result["classes"]}
+    names = {name: visible_name(name, width=NAME_WIDTH) for name in result.classes}
     width = max(map(len, names.values()), default=0)
-    for name, count in result["classes"].items():
-        by_split = ", ".join(f"{split} {result['splits'][split].get(name, 0)}" for split in splits)
+    for name, count in result.classes.items():
+        by_split = ", ".join(f"{split} {counts.get(name, 0)}" for split, counts in splits.items())
         lines.append(f"  {names[name]:<{width}} {count:>6}" + (f"  ({by_split})" if by_split else ""))
-    if result["pixels"]["width"]:
+    pixels = result.pixels
+    if pixels.width:
         lines.append(
-            "pixels (min, median, max): width {}, {}, {}; height {}, {}, {}".format(
-                *result["pixels"]["width"], *result["pixels"]["height"]
-            )
+            "pixels (min, median, max): width {}, {}, {}; height {}, {}, {}".format(*pixels.width, *pixels.height)
         )
-    lines.append(view_text(result["view"]))
-    if "groups" in result:
-        alone = count_text(result["groups"]["unmatched"], "image")
-        lines.append(f"groups: {result['groups']['groups']} ({alone} without a group)")
-    for finding in result["findings"]:
-        lines.append(
-            f"{finding['level']}: {visible_name(finding['evidence'])}\n    -> {visible_name(finding['remedy'])}"
-        )
-    if not result["findings"]:
+    lines.append(view_text(result.view))
+    if result.groups is not None:
+        alone = count_text(result.groups.unmatched, "image")
+        lines.append(f"groups: {result.groups.groups} ({alone} without a group)")
+    for finding in result.findings:
+        lines.append(f"{finding.level}: {visible_name(finding.evidence)}\n    -> {visible_name(finding.remedy)}")
+    if not result.findings:
         lines.append("nothing suspicious was found")
-    if "group_table" in result:
-        table = result["group_table"]
+    if (table := result.group_table) is not None:
         lines.append(f"groups: {table}; train on it with: headstart train {shlex.quote(table)}")
-    if "preview" in result:
-        lines.append(f"preview: {result['preview']}")
+    if result.preview is not None:
+        lines.append(f"preview: {result.preview}")
     return "\n".join(lines)

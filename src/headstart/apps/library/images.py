@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from headstart.apps.library.calling import PathLike, checked, path_or_none, text_or_none
-from headstart.apps.library.results import CheckResult
 from headstart.apps.library.watching import Watch, watching
 from headstart.arguments import ArgumentError
 from headstart.input_spec import Resize
@@ -18,6 +18,7 @@ from headstart.plan.request import Request
 
 if TYPE_CHECKING:
     from headstart.advice.result import Advice
+    from headstart.data.checks.check_result import CheckResult
     from headstart.workflow.embedding import Embedding
     from headstart.workflow.probing import DepthProbe
 
@@ -93,8 +94,8 @@ def check(
                 seed=seed,
             )
             images.preview(options, Path(preview))
-            found["preview"] = os.fspath(preview)
-    return CheckResult(found)
+            found = replace(found, preview=os.fspath(preview))
+    return found
 
 
 @checked

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
 from headstart.amounts import accuracy_text, count_text
+from headstart.findings import Finding
 from headstart.networks.cards.catalog import ModelCard
 
 if TYPE_CHECKING:
@@ -59,9 +60,9 @@ class EvaluateResult:
         return list(self.metrics["confusion"])
 
     @property
-    def findings(self) -> list[dict[str, Any]]:
+    def findings(self) -> tuple[Finding, ...]:
         """What may mislead, each with what to do about it."""
-        return list(self.metrics["findings"])
+        return tuple(Finding.from_dict(raw) for raw in self.metrics["findings"])
 
     @property
     def bundle(self) -> Path:
@@ -74,37 +75,6 @@ class EvaluateResult:
 
     def __repr__(self) -> str:
         return f"EvaluateResult({accuracy_text(self.accuracy, self.interval, self.images)}, {self.bundle})"
-
-
-@dataclass(frozen=True, repr=False)
-class CheckResult:
-    """What is in DATA, and what is suspicious there."""
-
-    facts: dict[str, Any]
-    """What `headstart check --json` prints."""
-
-    @property
-    def images(self) -> int:
-        """Images that can be read."""
-        return int(self.facts["images"])
-
-    @property
-    def classes(self) -> dict[str, int]:
-        """Class -> images."""
-        return dict(self.facts["classes"])
-
-    @property
-    def findings(self) -> list[dict[str, Any]]:
-        """What is suspicious, each with its level, its evidence and what to do about it."""
-        return list(self.facts["findings"])
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON: what `headstart check --json` prints."""
-        return self.facts
-
-    def __repr__(self) -> str:
-        counted = f"{count_text(self.images, 'image')}, {count_text(len(self.classes), 'class')}"
-        return f"CheckResult({counted}, {count_text(len(self.findings), 'finding')})"
 
 
 @dataclass(frozen=True, repr=False)

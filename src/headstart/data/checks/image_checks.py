@@ -8,12 +8,12 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 from headstart.data.checks.duplicates import find_duplicates
 from headstart.data.checks.near_duplicates import NearDuplicates, find_near_duplicates
 from headstart.data.checks.near_findings import find_near_findings
-from headstart.data.checks.pixels import PixelFacts, find_in_pixels, find_in_shapes, pixel_facts, view_facts
+from headstart.data.checks.pixels import PixelFacts, find_in_pixels, find_in_shapes, pixel_facts
 from headstart.data.checks.thumbnails import Thumbnail, thumbnail
 from headstart.data.loading import ImageFault, chosen_workers, read_image
 from headstart.data.sources.reading import WHOLE, Dataset, ImageRecord
@@ -183,35 +183,6 @@ def _folder_below(record: ImageRecord) -> str | None:
     parts = record.id.split("/")
     at = parts.index(record.label) + 1 if record.label in parts[:2] else len(parts)
     return parts[at] if at < len(parts) - 1 else None
-
-
-def summary(dataset: Dataset, facts: FileFacts, spec: InputSpec) -> dict[str, Any]:
-    """Result of `headstart check` as plain values.
-
-    Args:
-        dataset: Where the images are from.
-        facts: Of the images.
-        spec: Input of the network.
-    """
-    widths = sorted(width for width, _ in facts.sizes.values())
-    heights = sorted(height for _, height in facts.sizes.values())
-    counts = Counter(record.label for record in facts.readable)
-    return {
-        "source": dataset.source,
-        "images": len(facts.readable),
-        "classes": {name: counts[name] for name in dataset.classes()},
-        "splits": {
-            split: dict(sorted(Counter(r.label for r in facts.readable if r.split == split).items()))
-            for split in dataset.splits()
-        },
-        "unreadable": facts.unreadable,
-        "pixels": {
-            "width": [widths[0], widths[len(widths) // 2], widths[-1]] if widths else [],
-            "height": [heights[0], heights[len(heights) // 2], heights[-1]] if heights else [],
-        },
-        "view": view_facts(facts.sizes, spec),
-        "findings": [finding.to_dict() for finding in find_image_findings(dataset, facts, spec)],
-    }
 
 
 def _untrainable(records: Sequence[ImageRecord]) -> list[Finding]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from statistics import median
 from typing import Any
 
@@ -16,7 +16,7 @@ import numpy as np
 from headstart.data.decoders.raster import Decoded, Pixels
 from headstart.data.sources.reading import ImageRecord
 from headstart.findings import Finding
-from headstart.input_spec import InputSpec
+from headstart.input_spec import InputSpec, Resize
 
 DARK_SHARE = 1 / 8
 """An image whose largest value is below this share of the range is nearly black."""
@@ -237,13 +237,37 @@ def find_in_shapes(
     return found
 
 
-def view_facts(sizes: Mapping[str, tuple[int, int]], spec: InputSpec) -> dict[str, Any]:
-    """Facts of the evaluation view of the images, for JSON.
+@dataclass(frozen=True, slots=True)
+class CutShares:
+    """Share of an image's area that no evaluation view shows, 0..1, over all images."""
 
-    Returns:
-        `size` in pixels, `resize`, `bits`, and `cut`: of the share of an image's area that is cut off (0..1) the median
-        and the largest; None without images.
+    median: float
+    largest: float
+
+
+@dataclass(frozen=True, slots=True)
+class ViewFacts:
+    """The evaluation view, and what it cuts off the images."""
+
+    size: int
+    """Side in pixels."""
+    resize: Resize
+    bits: int | None
+    cut: CutShares | None
+    """None without images."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return asdict(self)
+
+
+def view_facts(sizes: Mapping[str, tuple[int, int]], spec: InputSpec) -> ViewFacts:
+    """Facts of the evaluation view of the images.
+
+    Args:
+        sizes: Image id -> width, height.
+        spec: Input of the network.
     """
     shares = [spec.share_cut(*size) for size in sizes.values()]
-    cut = {"median": round(median(shares), 4), "largest": round(max(shares), 4)} if shares else None
-    return {"size": spec.size, "resize": spec.resize_name, "bits": spec.bits, "cut": cut}
+    cut = CutShares(round(median(shares), 4), round(max(shares), 4)) if shares else None
+    return ViewFacts(spec.size, spec.resize_name, spec.bits, cut)

@@ -41,7 +41,7 @@ def data_json(source: str, data: CheckedData, spec: InputSpec) -> dict[str, Any]
         "validation_source": roles.validation_source,
         "test_source": roles.test_source,
         "unreadable": data.facts.unreadable,
-        "view": view_facts(data.facts.sizes, spec),
+        "view": view_facts(data.facts.sizes, spec).to_dict(),
         "findings": [finding.to_dict() for finding in image_checks.find_image_findings(data.dataset, data.facts, spec)],
         "groups": len(sizes),
         # Of images that share a group with another: intervals of later comparisons count groups.

@@ -7,6 +7,7 @@ import json
 import math
 import os
 import sys
+from dataclasses import replace
 
 import pytest
 
@@ -22,6 +23,7 @@ from headstart.apps.cli.text.printing import (
     without_prediction,
     wrapped,
 )
+from headstart.data.checks.pixels import CutShares, ViewFacts
 
 
 def test_json_keeps_letters_and_refuses_what_is_no_number():
@@ -83,8 +85,8 @@ def test_files_left_out_are_named_and_counted_by_reason():
 
 
 def test_what_is_cut_off_is_said_in_percent_and_never_all_of_it():
-    view = {"size": 224, "resize": "crop", "bits": None, "cut": {"median": 0.424, "largest": 0.9997}}
+    view = ViewFacts(224, "crop", None, CutShares(0.424, 0.9997))
     assert view_text(view) == "input 224 px (crop): 42 % of the median image is cut off, 99 % at most"
-    view |= {"resize": "squash", "cut": {"median": 0.0, "largest": 0.0}}
-    assert view_text(view) == "input 224 px (squash): the whole image"
-    assert view_text(view | {"cut": None}) == "input 224 px (squash)"
+    squashed = ViewFacts(224, "squash", None, CutShares(0.0, 0.0))
+    assert view_text(squashed) == "input 224 px (squash): the whole image"
+    assert view_text(replace(squashed, cut=None)) == "input 224 px (squash)"

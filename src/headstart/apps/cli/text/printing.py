@@ -17,6 +17,8 @@ from headstart.errors import HeadstartError
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from headstart.data.checks.pixels import ViewFacts
+
 WIDTH = 110
 """Of a line of text."""
 NAME_WIDTH = 40
@@ -132,15 +134,14 @@ def wrapped(text: str, *, first: str = "", rest: str = "") -> str:
     )
 
 
-def view_text(view: Mapping[str, Any]) -> str:
+def view_text(view: ViewFacts) -> str:
     """What the network gets: `input 224 px (crop): 43 % of the median image is cut off, 57 % at most`."""
-    seen = f"input {view['size']} px ({view['resize']})"
-    cut = view["cut"]
-    if not cut:
+    seen = f"input {view.size} px ({view.resize})"
+    if view.cut is None:
         return seen
-    if not cut["largest"]:
+    if not view.cut.largest:
         return f"{seen}: the whole image"
-    median, largest = (min(99, round(100 * cut[name])) for name in ("median", "largest"))  # never all
+    median, largest = (min(99, round(100 * share)) for share in (view.cut.median, view.cut.largest))  # never all
     return f"{seen}: {median} % of the median image is cut off, {largest} % at most"
 
 
