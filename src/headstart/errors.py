@@ -7,7 +7,7 @@ HeadstartError            exit code 1: one line that says what was found, what w
   PlanError               a plan with faults, all of them at once
   RunError                a run folder that cannot be made, read or continued
     DiskFullError         the last good checkpoint is kept; its kind StoreFullError (features) is the store's own limit
-    NotWritableError      the folder of what is kept may not be written; a run goes on without it
+    NotWritableError      a folder of headstart may not be written; a run goes on without it
     FrozenMovedError      something that must not move did
   UnreachableError        the system does not let us look at a path: a folder may not be entered, a name is too long
   BundleError             a bundle that cannot be read
@@ -87,7 +87,7 @@ class DiskFullError(RunError):
 
 
 class NotWritableError(RunError):
-    """The folder of what is kept between runs may not be written."""
+    """A folder of headstart (activations, measurements, weights) may not be written."""
 
 
 class FrozenMovedError(RunError):

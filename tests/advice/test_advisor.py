@@ -44,7 +44,7 @@ def test_the_expected_answers_hold(said: dict[str, Any], right: str):
 def test_what_else_the_expected_answers_ask_for():
     low = advice_for(situation(images=300, similarity="low"))
     assert low.strategy == "feature_extraction"
-    assert any("may struggle" in warning for warning in low.warnings)
+    assert any("may do badly" in warning for warning in low.warnings)
     assert "default of headstart train" in low.rejected["probe_then_tune"]
     bands = advice_for(situation(images=20_000, domain="satellite", channels=13))
     assert bands.plan.requires == ("channel_adaptation",)
@@ -168,8 +168,8 @@ def test_an_option_the_advised_strategy_cannot_follow_is_refused_with_the_reason
 
 
 def test_the_caller_may_know_reasons_and_warnings():
-    told = [Reason("domain", "somebody looked", "a paper")]
-    advice = advice_for(situation(images=500), told=told, warnings=["uneven"])
+    reasons = [Reason("domain", "somebody looked", "a paper")]
+    advice = advice_for(situation(images=500), known_reasons=reasons, warnings=["uneven"])
     assert advice.plan.reasons["domain"] == "somebody looked [a paper]"
     assert advice.warnings[0] == "uneven"
 
@@ -189,5 +189,5 @@ def test_what_was_measured_here_decides_what_fits_a_budget():
     fast = Measurements({"forward": 5_000.0, "training": 2_000.0, "torch": 9_000.0, "onnxruntime": 9_000.0})
     said = situation(images=6_000, similarity="high", budget_seconds=600.0)
     assert advice_for(said, known=fast).strategy == "probe_then_tune"
-    assert advice_for(said, known=fast).prices.machine.origin == "related"
+    assert advice_for(said, known=fast).costs.machine.origin == "related"
     assert advice_for(said).strategy == "feature_extraction"

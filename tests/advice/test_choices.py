@@ -53,9 +53,9 @@ def test_few_clinical_images_vary_strongly_and_are_never_mirrored():
     assert many.preset == DOMAINS["medical"].augmentation
 
 
-def test_a_solved_head_is_said_to_need_none():
+def test_a_linear_probe_needs_no_augmentation():
     _, reasons = augmentation(Situation(images=50, domain="medical"), "feature_extraction")
-    assert "plays no part" in reasons[0].reason
+    assert "is not used here" in reasons[0].reason
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,7 @@ def test_the_order_of_unfreezing_names_every_strategy_once():
     assert sorted(UNFREEZING) == sorted(STRATEGIES)
 
 
-def test_every_cell_has_one_answer_and_a_reason_against_all_others():
+def test_every_cell_has_one_strategy_and_a_reason_against_all_others():
     cells = grid()
     assert len(cells) > 900
     for situation in cells:
@@ -85,7 +85,7 @@ def test_every_row_says_whose_idea_it_is():
         ({"images": 49_999}, "similarity unknown, fewer than 50,000 images"),
     ],
 )
-def test_borders_belong_to_the_row_above_them(said: dict[str, Any], row: str):
+def test_a_threshold_belongs_to_the_row_above_it(said: dict[str, Any], row: str):
     assert str(rule_for(Situation(**said)).when) == row
 
 
@@ -99,15 +99,15 @@ def numbers_in(text: str) -> set[int]:
 
 def test_what_a_row_says_of_numbers_is_its_own_condition():
     for rule in RULES:
-        borders = {rule.when.least, rule.when.below, rule.when.per_class_below}
-        assert numbers_in(rule.reason) <= borders, rule.reason
+        thresholds = {rule.when.least, rule.when.below, rule.when.per_class_below}
+        assert numbers_in(rule.reason) <= thresholds, rule.reason
 
 
 def table_rank(situation: Situation, **changed: Any) -> int:
     return UNFREEZING.index(rule_for(replace(situation, **changed)).strategy)
 
 
-def test_a_sentence_against_a_strategy_names_the_borders_of_the_table():
+def test_a_sentence_against_a_strategy_names_the_thresholds_of_the_table():
     """Over the grid, with small classes and budgets: from the number on the table moves as much, before it does not."""
     named = 0
     budgets = (None, 250.0, 5.0)
@@ -151,7 +151,7 @@ def test_the_guide_has_the_same_table():
 
 
 def test_the_advice_follows_what_the_exercise_measured():
-    """What textbooks recommend and the exercise measured as worse is never advised, and the answer says both."""
+    """What textbooks recommend and the exercise measured as worse is never advised, and the advice says both."""
     accuracy = {result.strategy: result.accuracy for result in MEASURED}
     assert max(accuracy, key=lambda name: accuracy[name]) == DEFAULT_STRATEGY
     for situation, budget in itertools.product(grid(), (None, 250.0, 5.0)):
@@ -165,9 +165,11 @@ def test_the_advice_follows_what_the_exercise_measured():
 levels = st.sampled_from(("low", "medium", "high"))
 domains = st.sampled_from(DOMAINS)
 counts = st.integers(2, 2_000_000)
-# Every number for which the table has a border, and its neighbours, is met more often than by chance.
-borders = st.sampled_from([n + d for n in (2, 20, 100, 500, 5_000, 50_000, 100_000) for d in (-1, 0, 1) if n + d >= 2])
-images = st.one_of(counts, borders)
+# Every threshold of the table and its neighbours are drawn more often than by chance.
+thresholds = st.sampled_from(
+    [n + d for n in (2, 20, 100, 500, 5_000, 50_000, 100_000) for d in (-1, 0, 1) if n + d >= 2]
+)
+images = st.one_of(counts, thresholds)
 similarities = st.one_of(st.none(), levels, st.floats(0, 1))
 
 
@@ -242,10 +244,10 @@ def test_a_smaller_budget_never_costs_more(
 
 def test_a_budget_that_is_too_small_is_the_reason():
     decision = decide(Situation(images=20_000, similarity="high", budget_seconds=60.0), PRICES)
-    assert (decision.strategy, decision.wanted) == ("feature_extraction", "probe_then_tune")
+    assert (decision.strategy, decision.without_budget) == ("feature_extraction", "probe_then_tune")
     assert "budget of 1 min" in decision.reason
     assert "budget" in decision.source
-    assert "the rules would take it" in decision.rejected["probe_then_tune"]
+    assert "the rules would choose it" in decision.rejected["probe_then_tune"]
 
 
 def test_a_budget_that_is_large_enough_changes_nothing():
@@ -263,8 +265,8 @@ def test_next_cheaper_strategies_are_tried_before_the_last_resort():
     ("situation", "words"),
     [
         (Situation(images=1, similarity=0.71), "1 labelled image, photo, similarity high (0.71)"),
-        (Situation(images=500, domain="medical"), "medical, similarity medium (what the domain says)"),
-        (Situation(images=1_500), "similarity unknown (nobody stated or measured it)"),
+        (Situation(images=500, domain="medical"), "medical, similarity medium (usual for the domain)"),
+        (Situation(images=1_500), "similarity unknown (neither given nor measured)"),
         (Situation(images=90, classes=9, similarity="low"), "90 labelled images, 10 of a class, photo"),
         (Situation(images=99, classes=10), "99 labelled images, 9 of a class, photo"),
         (Situation(images=90, classes=3, median_per_class=44), "90 labelled images, 44 of a median class, photo"),

@@ -49,7 +49,7 @@ def test_a_similarity_is_a_word_or_a_share(similarity: Any):
 
 
 @pytest.mark.parametrize(
-    ("similarity", "domain", "nearness"),
+    ("similarity", "domain", "level"),
     [
         (None, "photo", "unknown"),
         (None, "medical", "medium"),
@@ -61,8 +61,8 @@ def test_a_similarity_is_a_word_or_a_share(similarity: Any):
         (0.9, "medical", "high"),
     ],
 )
-def test_what_was_said_wins_over_the_domain(similarity: Any, domain: Any, nearness: str):
-    assert Situation(images=10, similarity=similarity, domain=domain).nearness == nearness
+def test_a_given_similarity_wins_over_the_usual_one_of_the_domain(similarity: Any, domain: Any, level: str):
+    assert Situation(images=10, similarity=similarity, domain=domain).domain_similarity == level
 
 
 def test_images_of_a_class_are_those_of_the_median_one_where_it_is_known():

@@ -59,7 +59,7 @@ class Watched:
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
         page.on("console", lambda said: self.complaints.append(said.text) if said.type == "error" else None)
         page.goto(address)
-        page.wait_for_selector("#decide-answer [data-strategy]")
+        page.wait_for_selector("#decide-result [data-strategy]")
         page.wait_for_selector("html[data-page]")
 
     def open(self, name: str) -> None:
@@ -115,9 +115,9 @@ SLIDE = """async ([field, position, answer]) => {
 
 def test_sliders_change_the_answer_at_once(watched: Watched):
     watched.open("decide")
-    watched.page.evaluate(SLIDE, ["images", 12, "#decide-answer .hs-stack"])  # the first opens a connection
+    watched.page.evaluate(SLIDE, ["images", 12, "#decide-result .hs-stack"])  # the first opens a connection
     steps = (14, 18, 22, 25, 28, 20, 16, 10, 5, 0)
-    taken = [watched.page.evaluate(SLIDE, ["images", at, "#decide-answer .hs-stack"]) for at in steps]
+    taken = [watched.page.evaluate(SLIDE, ["images", at, "#decide-result .hs-stack"]) for at in steps]
     watched.open("models")
     others = [watched.page.evaluate(SLIDE, ["models-parameters", at, "#models-table .hs-stack"]) for at in (5, 8, 3)]
     print(f"decide: median {statistics.median(taken):.0f} ms, most {max(taken):.0f} ms of {len(taken)} changes")
@@ -140,7 +140,7 @@ def test_dragging_ends_with_the_answer_to_the_last_place(watched: Watched):
     )
     images = watched.page.input_value('[data-field="images"] input[type=number]')
     watched.page.wait_for_function(
-        "images => document.getElementById('ask-command').textContent.includes(`--images ${images} `)", arg=images
+        "images => document.getElementById('advise-command').textContent.includes(`--images ${images} `)", arg=images
     )
     spoken = watched.page.get_attribute('[data-field="images"] input[type=range]', "aria-valuetext")
     assert spoken == f"{int(images):,}"
@@ -154,10 +154,10 @@ def test_the_page_answers_as_the_library_does(watched: Watched):
     watched.page.fill('[data-field="cores"] input', "2")
     advice = advise(images=8_000, domain="medical", cores=2, gpu="none")
     watched.page.wait_for_function(
-        "wanted => document.getElementById('ask-command').textContent === wanted",
+        "wanted => document.getElementById('advise-command').textContent === wanted",
         arg="headstart advise --images 8000 --domain medical --cores 2 --gpu none",
     )
-    assert watched.text("#decide-answer [data-strategy]") == decide_page.named(advice.strategy)
+    assert watched.text("#decide-result [data-strategy]") == decide_page.named(advice.strategy)
     assert Plan.from_dict(yaml.safe_load(watched.text("#plan-yaml"))) == advice.plan
 
 
@@ -189,12 +189,12 @@ def test_domains_and_stored_probes_change_what_transfers(watched: Watched, tmp_p
     page = watched.page
     watched.open("transfer")
     watched.choose("transfer-family", "ResNet")
-    page.wait_for_function("document.querySelector('#transfer-answer h2').textContent.startsWith('resnet18')")
+    page.wait_for_function("document.querySelector('#transfer-result h2').textContent.startsWith('resnet18')")
     assert page.input_value('[data-field="transfer-network"] select') == "resnet18"
     page.select_option('[data-field="transfer-network"] select', "resnet50")
     watched.choose("transfer-domain", "document")
     page.wait_for_function(
-        "document.querySelector('#transfer-answer h2').textContent === 'resnet50: what carries over to documents'"
+        "document.querySelector('#transfer-result h2').textContent === 'resnet50: what carries over to documents'"
     )
     row = {"group": "stem", "position": 0, "accuracy": 0.5, "accuracy_interval": [0.4, 0.6], "knn_accuracy": 0.4}
     row |= {"literature_share": 0.95, "cka": None}
@@ -202,9 +202,9 @@ def test_domains_and_stored_probes_change_what_transfers(watched: Watched, tmp_p
     told = {"model": "resnet18", "images": 90, "groups": [row, last], "sentence": "It rises.", "majority_share": 0.5}
     (tmp_path / "probe.json").write_text(json.dumps(told), encoding="utf-8")
     page.set_input_files('[data-field="transfer-probe"] input', tmp_path / "probe.json")
-    page.wait_for_function("document.querySelector('#transfer-answer h2').textContent.includes('measured on 90')")
+    page.wait_for_function("document.querySelector('#transfer-result h2').textContent.includes('measured on 90')")
     page.click('[data-field="transfer-probe"] button')
-    page.wait_for_function("document.querySelector('#transfer-answer h2').textContent.startsWith('resnet50')")
+    page.wait_for_function("document.querySelector('#transfer-result h2').textContent.startsWith('resnet50')")
 
 
 def test_filters_headings_and_points_choose_networks(watched: Watched):
@@ -235,14 +235,14 @@ def test_filters_headings_and_points_choose_networks(watched: Watched):
 def test_what_was_unfolded_stays_so_and_the_keyboard_is_enough(watched: Watched):
     page = watched.page
     page.goto(f"{watched.address}#decide")
-    page.wait_for_selector("#decide-answer [data-strategy]")
-    page.click('details[data-fold="asked"] summary')
+    page.wait_for_selector("#decide-result [data-strategy]")
+    page.click('details[data-fold="command-line"] summary')
     page.focus('[data-field="images"] input[type=range]')
-    before = watched.text("#ask-command")
+    before = watched.text("#advise-command")
     page.keyboard.press("ArrowRight")
-    page.wait_for_function("before => document.getElementById('ask-command').textContent !== before", arg=before)
+    page.wait_for_function("before => document.getElementById('advise-command').textContent !== before", arg=before)
     assert page.evaluate("document.activeElement.type") == "range", "the focus stays where it was"
-    assert page.locator('details[data-fold="asked"]').get_attribute("open") is not None
+    assert page.locator('details[data-fold="command-line"]').get_attribute("open") is not None
     page.focus('.hs-nav a[href="#models"]')
     page.keyboard.press("Enter")
     page.wait_for_selector('html[data-page="models"]')
@@ -296,8 +296,8 @@ def test_nothing_was_asked_of_any_other_host_and_the_console_is_quiet(watched: W
 def test_the_first_answer_is_that_of_the_pure_page(watched: Watched):
     fresh = watched.page.context.new_page()
     fresh.goto(watched.address)
-    fresh.wait_for_selector("#decide-answer [data-strategy]")
+    fresh.wait_for_selector("#decide-result [data-strategy]")
     values = {field.name: field.value for field in decide_page.FIELDS}
-    expected = parsed(decide_page.page(values)).text_of(id="ask-command")
-    assert fresh.locator("#ask-command").text_content() == expected
+    expected = parsed(decide_page.page(values)).text_of(id="advise-command")
+    assert fresh.locator("#advise-command").text_content() == expected
     fresh.close()

@@ -1,4 +1,4 @@
-"""advise: a situation -> strategy, network, plan, reasons, costs; pure, so that command line and page answer alike."""
+"""The advisor: from a situation to strategy, network, plan, reasons and costs; pure, so that all interfaces agree."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from headstart.advice.choices import NextStep, Reason, augmentation, batch_norm_policy, input_size, steps
 from headstart.advice.network import network_for
-from headstart.advice.result import Advice, Prices
+from headstart.advice.result import Advice, AdviceCosts
 from headstart.advice.rules import UNFREEZING, Decision, decide
 from headstart.advice.situation import Situation
 from headstart.amounts import duration_text
@@ -34,10 +34,10 @@ from headstart.plan.reasons import ANY_SOURCE
 from headstart.plan.request import Request
 
 ANY_DATA = DataPlan(source=ANY_SOURCE)
-"""Stands in the plan where no images were named; `train DATA --plan` puts the real ones there."""
+"""Source in the plan where none was given; `train DATA --plan` replaces it."""
 
 ALWAYS_DECIDED = frozenset({"model.name", "input.size"})
-"""Paths whose reason is given here unless the user decided them; what a preset says of them would be of its default."""
+"""Paths whose reason is given here unless the user decided them; the preset's would be that of its default."""
 
 
 def advice_for(
@@ -45,17 +45,17 @@ def advice_for(
     request: Request = Request(ANY_DATA),  # noqa: B008 - immutable
     *,
     known: Measurements | None = None,
-    told: Sequence[Reason] = (),
+    known_reasons: Sequence[Reason] = (),
     warnings: Sequence[str] = (),
 ) -> Advice:
-    """Decide everything that nobody has decided.
+    """The advice for a situation: everything that the request leaves open is decided.
 
     Args:
-        situation: What is known.
-        request: What was given; what it leaves open (model, input size, ...) is decided here. Its domain, number of
-            images and budget are taken from the situation.
-        known: What runs left on the machine that will train; None where nothing ran.
-        told: Reasons that the caller knows, such as how the domain was found.
+        situation: Facts of the task.
+        request: Given options; those that it leaves open (model, input size, ...) are decided here. Domain, number
+            of images and budget are those of the situation.
+        known: Measurements of earlier runs on the machine that will train, if any.
+        known_reasons: Reasons that the caller knows, such as how the domain was found.
         warnings: Sentences that the caller knows.
 
     Raises:
@@ -63,27 +63,27 @@ def advice_for(
         ModelError: no such model.
     """
     augment = request.augmentation
-    asked = _with_situation(request, situation, augment)
-    starts = {name: _start(name, situation, asked, known or Measurements()) for name in UNFREEZING}
+    resolved = _with_situation(request, situation, augment)
+    starts = {name: _start(name, situation, resolved, known or Measurements()) for name in UNFREEZING}
     costs = {name: _cost(name, situation, start, images=situation.images) for name, start in starts.items()}
     decision = decide(situation, {name: cost.seconds for name, cost in costs.items()})
     start = starts[decision.strategy]
     scratch = _cost("scratch", situation, starts["scratch"], images=max(SCRATCH_IMAGES, situation.images))
-    prices = Prices(start.machine, costs, scratch)
+    overview = AdviceCosts(start.machine, costs, scratch)
     ahead, requires = steps(
         situation,
         pretraining_seconds=pretraining_seconds(situation.unlabelled, start.network, start.machine),
         training_seconds=costs[decision.strategy].seconds,
     )
-    reasons = [Reason("strategy", decision.reason, decision.source), *told, *start.reasons]
+    reasons = [Reason("strategy", decision.reason, decision.source), *known_reasons, *start.reasons]
     plan, all_reasons = _plan(situation, start.request, decision, reasons, requires, ahead, augment)
     said = (*warnings, *_warnings(situation, decision, costs))
-    return Advice(situation, decision.strategy, plan, all_reasons, decision.rejected, prices, ahead, said)
+    return Advice(situation, decision.strategy, plan, all_reasons, decision.rejected, overview, ahead, said)
 
 
 @dataclass(frozen=True)
 class _Start:
-    """What one strategy starts from: the network and the input size that suit it."""
+    """The network and the input size that suit one strategy."""
 
     request: Request
     """With network and size."""
@@ -110,14 +110,14 @@ def _start(strategy: str, situation: Situation, request: Request, known: Measure
 
 
 def _cost(strategy: str, situation: Situation, start: _Start, *, images: int) -> TrainingCost:
-    """Only what every strategy understands is asked: the options of the chosen one may be refused by another."""
-    asked = start.request
+    """The cost of a strategy, from the options that all of them accept: others may be refused by some."""
+    given = start.request
     request = Request(
-        asked.data,
-        model=asked.model,
-        epochs=None if strategy == "feature_extraction" else asked.epochs,
-        augmentation=asked.augmentation,
-        batch_size=asked.batch_size,
+        given.data,
+        model=given.model,
+        epochs=None if strategy == "feature_extraction" else given.epochs,
+        augmentation=given.augmentation,
+        batch_size=given.batch_size,
     )
     plan = counted(STRATEGIES[strategy](request), request, PlanCounts(images))
     return training_cost_of(
@@ -136,7 +136,7 @@ def _facts(card: ModelCard, size: int) -> NetworkFacts:
 
 
 def _with_situation(request: Request, situation: Situation, augment: AugmentationName | None) -> Request:
-    """The request with what the situation says of it."""
+    """The request with domain, number of images and budget of the situation."""
     budget = situation.budget_seconds
     views, _ = augmentation(situation, "full")
     return replace(
@@ -156,7 +156,7 @@ def _plan(
     ahead: Sequence[NextStep],
     augment: AugmentationName | None,
 ) -> tuple[Plan, tuple[Reason, ...]]:
-    """The preset's plan with what was decided beside it, and all reasons: those of the advisor, then the preset's."""
+    """The preset's plan with the advisor's decisions, and all reasons: those of the advisor, then the preset's."""
     views, why_views = augmentation(situation, decision.strategy)
     reasons = [*reasons, *(why for why in why_views if augment is None or why.path != "augmentation.preset")]
     if augment is None:
@@ -182,19 +182,19 @@ def _plan(
 
 
 def _of_phases(phases: Sequence[ProbePhase | TrainPhase]) -> list[Reason]:
-    """Rates and schedules of trained phases, for those that no preset explains."""
+    """Reasons for learning rates and schedules of trained phases that no preset explains."""
     found = []
     for index, phase in enumerate(phases):
         if isinstance(phase, TrainPhase):
-            rate, source = (
+            why, source = (
                 f"{phase.head_lr:g}: Adam's default, the usual learning rate of a new head",
                 "Kingma & Ba 2015",
             )
             if phase.head_lr < HEAD_LEARNING_RATE:
                 source = RULE_OF_THUMB
-                rate = f"{phase.head_lr:g}, a tenth of the phase before: what has learned already moves less"
-            found.append(Reason(f"phases[{index}].head_lr", rate, source))
-            shape = f"{phase.schedule.name}: large steps first, small ones to settle"
+                why = f"{phase.head_lr:g}, a tenth of the phase before: trained layers need smaller steps"
+            found.append(Reason(f"phases[{index}].head_lr", why, source))
+            shape = f"{phase.schedule.name}: large steps first, small ones at the end"
             found.append(Reason(f"phases[{index}].schedule", shape, "Loshchilov & Hutter 2017"))
     return found
 
@@ -208,10 +208,10 @@ def _more(
         text = "one grey channel becomes three equal ones, in the weights' own mean and standard deviation"
         found.append(Reason("input", text, "headstart.data.decoders.raster"))
     if request.head == "linear" and request.head_solver == "logistic":
-        text = "linear and solved: its cross-validated penalty holds it back"
+        text = "a linear probe, whose cross-validated L2 penalty regularises it"
         if situation.domain == "medical":
             text += (
-                "; a head that is trained instead wants dropout of 0.5 and more "
+                "; a head that is trained instead needs dropout of 0.5 and more "
                 "(--strategy feature_extraction --head mlp)"
             )
         found.append(Reason("head.kind", text, "Kornblith et al. 2019; Kumar et al. 2022"))
@@ -219,21 +219,21 @@ def _more(
         text = "; ".join(f"{step.name}: {step.text}" for step in needed)
         found.append(Reason("requires", text, "; ".join(step.source for step in needed)))
     if request.budget_seconds is not None:
-        text = f"training stops after {duration_text(request.budget_seconds)} and keeps the best so far"
-        found.append(Reason("budget_seconds", text, "what was said"))
+        text = f"training stops after {duration_text(request.budget_seconds)} with the best weights so far"
+        found.append(Reason("budget_seconds", text, "given"))
     return found
 
 
 def _warnings(situation: Situation, decision: Decision, costs: Mapping[str, TrainingCost]) -> list[str]:
     found = []
-    if decision.strategy == "feature_extraction" and situation.nearness == "low":
-        found.append("feature extraction may struggle on images so unlike those the weights were trained on")
+    if decision.strategy == "feature_extraction" and situation.domain_similarity == "low":
+        found.append("feature extraction may do badly on images so unlike those the weights were trained on")
     seconds, allowed = costs[decision.strategy].seconds, situation.seconds_allowed
     if seconds > allowed:
         fits = int(situation.images * allowed / seconds / 2)
-        way = f"--limit-train {fits} would fit" if fits >= 10 * (situation.classes or 2) else "give more time"
+        remedy = f"--limit-train {fits} would fit" if fits >= 10 * (situation.classes or 2) else "give more time"
         found.append(
             f"even {decision.strategy} takes about {duration_text(seconds)} here, more than {duration_text(allowed)}; "
-            f"the run stops in time with what it has; {way}"
+            f"the run stops in time with the best weights so far; {remedy}"
         )
     return found

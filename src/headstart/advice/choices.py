@@ -1,4 +1,4 @@
-"""What follows from the strategy: input size, augmentation, BatchNorm, steps before and after; pure functions."""
+"""Choices that follow from the strategy: input size, augmentation, BatchNorm, further steps; pure functions."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from headstart.plan.plan import AugmentationPlan, BatchNormPolicy, Requirement
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """Why one value of the plan is what it is."""
+    """The reason for one value of the plan, with its source."""
 
     path: str
     reason: str
@@ -41,11 +41,11 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class NextStep:
-    """Something to do beside the training that the plan describes."""
+    """A step next to the training that the plan describes."""
 
     name: str
     when: Literal["before", "after", "consider"]
-    """before: the plan counts on it. after: to compare with. consider: may help."""
+    """before: the plan requires it. after: to compare with. consider: may help."""
     text: str
     source: str
 
@@ -54,13 +54,13 @@ def input_size(situation: Situation, strategy: str, card: ModelCard) -> tuple[in
     """Side of the input in pixels, None for the weights' own, and why."""
     own, resolution = card.input.size, situation.resolution
     if card.sizes == "fixed":
-        return None, Reason("input.size", f"{own} px: these weights take no other size", "the weights' card")
+        return None, Reason("input.size", f"{own} px: these weights accept no other size", "the weights' card")
     tunes_all = UNFREEZING.index(strategy) >= UNFREEZING.index("discriminative")
     if resolution is not None and resolution < TINY_PIXELS and tunes_all and own > TINY_INPUT_PIXELS:
         return TINY_INPUT_PIXELS, Reason(
             "input.size",
             f"the images' shorter sides are {resolution} px (fewer than {TINY_PIXELS}): {TINY_INPUT_PIXELS} px show "
-            "all there is, and every layer learns to read them; a third of the work of 224",
+            "all details, and every layer adapts to them; a third of the work of 224",
             "Kolesnikov et al. 2020",
         )
     if situation.domain == "satellite":
@@ -73,22 +73,20 @@ def input_size(situation: Situation, strategy: str, card: ModelCard) -> tuple[in
             )
     return None, Reason(
         "input.size",
-        f"{own} px: the size these weights were trained at, and another must be learned",
+        f"{own} px: the size these weights were trained at; they would have to adapt to another",
         "the weights' card",
     )
 
 
 def augmentation(situation: Situation, strategy: str) -> tuple[AugmentationPlan, tuple[Reason, ...]]:
-    """How far training views vary, and why."""
+    """The augmentation of training views, and the reasons for it."""
     domain = DOMAINS[situation.domain]
     preset, why, source = domain.augmentation, domain.augmentation_reason, "headstart.knowledge.domains"
     if strategy == "feature_extraction":
-        why = f"{why}; a solved head sees one plain view of each image, so it plays no part here"
+        why = f"{why}; a linear probe is fitted on one plain view of each image, so augmentation is not used here"
     elif situation.domain == "medical" and situation.images < FEW_IMAGES:
-        preset, source = "strong", f"{RULE_OF_THUMB}; Shorten & Khoshgoftaar 2019 survey what views can vary"
-        why = (
-            f"fewer than {FEW_IMAGES:,} clinical images: views vary strongly, so that layers cannot learn them by heart"
-        )
+        preset, source = "strong", f"{RULE_OF_THUMB}; Shorten & Khoshgoftaar 2019 survey augmentations"
+        why = f"fewer than {FEW_IMAGES:,} clinical images: strong augmentation, so that layers cannot memorise them"
     flip_why = domain.flip_reason
     if situation.domain_is == "unknown":
         why = "the values of photos, because the domain is unknown"
@@ -98,13 +96,13 @@ def augmentation(situation: Situation, strategy: str) -> tuple[AugmentationPlan,
 
 
 def batch_norm_policy(situation: Situation, strategy: str) -> tuple[BatchNormPolicy, str, str] | None:
-    """Policy, sentence and source where it is not the strategy's own; None leaves that."""
-    if strategy != "full" or situation.nearness != "low" or situation.images < FEW_IMAGES:
+    """(policy, reason, source) where it is not the strategy's own; None leaves that."""
+    if strategy != "full" or situation.domain_similarity != "low" or situation.images < FEW_IMAGES:
         return None
     return (
         "train",
-        f"the statistics of photos do not fit images so unlike them, and {FEW_IMAGES:,} images or more estimate their "
-        "own",
+        f"the statistics of photos do not suit images so unlike them, and {FEW_IMAGES:,} images or more are enough to "
+        "estimate their own",
         "Li et al. 2017 (AdaBN)",
     )
 
@@ -112,12 +110,12 @@ def batch_norm_policy(situation: Situation, strategy: str) -> tuple[BatchNormPol
 def steps(
     situation: Situation, *, pretraining_seconds: float, training_seconds: float
 ) -> tuple[tuple[NextStep, ...], tuple[Requirement, ...]]:
-    """What to do before, after and perhaps, and which of it the plan requires.
+    """Further steps, and those that the plan requires.
 
     Args:
-        situation: What is known.
-        pretraining_seconds: Forecast of self-supervised pretraining on all unlabelled images.
-        training_seconds: Forecast of the training itself.
+        situation: Facts of the task.
+        pretraining_seconds: Estimate of self-supervised pretraining on all unlabelled images.
+        training_seconds: Estimate of the training itself.
     """
     found: list[NextStep] = []
     requires: list[Requirement] = []
@@ -126,7 +124,7 @@ def steps(
         requires.append("channel_adaptation")
         text = f"the first layer is rebuilt from 3 to {situation.channels} channels, its weights spread over the bands"
         found.append(NextStep("channel_adaptation", "before", text, "timm, which spreads the weights in the same way"))
-    if situation.nearness == "low" and situation.unlabelled >= UNLABELLED_IMAGES:
+    if situation.domain_similarity == "low" and situation.unlabelled >= UNLABELLED_IMAGES:
         fits = pretraining_seconds + training_seconds <= situation.seconds_allowed
         text = (
             f"pretrain on {count_text(situation.unlabelled, 'unlabelled image')} of the domain, starting from the "
@@ -135,21 +133,21 @@ def steps(
         if fits:
             requires.append("self_supervised_pretraining")
         else:
-            text += f"; more than the budget of {duration_text(situation.seconds_allowed)}, so the plan does without"
+            text += f"; more than the budget of {duration_text(situation.seconds_allowed)}, so the plan leaves it out"
         when: Literal["before", "consider"] = "before" if fits else "consider"
         found.append(NextStep("self_supervised_pretraining", when, text, "Chen & He 2021; Azizi et al. 2021"))
     if fact.weights:
-        text = f"weights of the domain instead of ImageNet's: {fact.weights}; try both, and let the probe decide"
+        text = f"weights of the domain instead of ImageNet's: {fact.weights}; compare both with headstart probe"
         found.append(NextStep("domain_weights", "consider", text, fact.source))
     if situation.domain == "medical":
         text = "CLAHE (contrast by regions) before training, on all images alike; try with and without"
         found.append(NextStep("clahe", "consider", text, "Pizer et al. 1987"))
-    if situation.nearness == "low" and situation.images >= SCRATCH_IMAGES:
+    if situation.domain_similarity == "low" and situation.images >= SCRATCH_IMAGES:
         text = (
             f"compare with scratch: {situation.images:,} images and a large gap are where random weights may catch up"
         )
         found.append(NextStep("compare_with_scratch", "after", text, "He et al. 2019 (object detection)"))
-    if situation.nearness == "low":
+    if situation.domain_similarity == "low":
         text = f"if the result is poor: {LARGE_GAP_ADVICE}"
         found.append(NextStep("if_the_result_is_poor", "after", text, RULE_OF_THUMB))
     return tuple(found), tuple(requires)

@@ -1,4 +1,4 @@
-"""Which network to start from: a table of rules over hardware, images and strategy; pure functions."""
+"""The network to start from, by rules over hardware, images and strategy; pure functions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from headstart.plan.request import DEFAULT_MODEL
 
 @dataclass(frozen=True, slots=True)
 class NetworkRule:
-    """One row: when it holds, which network, and why."""
+    """One row: condition, network and reason."""
 
     when: str
     """The condition in words."""
@@ -26,7 +26,7 @@ class NetworkRule:
 
 
 def mostly_frozen(strategy: str) -> bool:
-    """Whether at most the last stages learn."""
+    """Whether at most the last stages are trained."""
     return UNFREEZING.index(strategy) <= UNFREEZING.index("partial")
 
 
@@ -35,12 +35,11 @@ NETWORK_RULES: tuple[NetworkRule, ...] = (
         "no GPU",
         lambda situation, strategy: situation.hardware.gpu == "none",
         DEFAULT_MODEL,
-        "no GPU: 0.4 billion multiply-accumulates an image are quick on any CPU, and its weights come with the "
-        "installation",
+        "no GPU: 0.4 billion MACs an image are fast on any CPU, and its weights come with the installation",
         "Tan & Le 2019; docs/guide/speed.md",
     ),
     NetworkRule(
-        "a GPU, and at most the last stages learn",
+        "a GPU, and at most the last stages are trained",
         lambda situation, strategy: mostly_frozen(strategy),
         "resnet50:IMAGENET1K_V1",
         "a GPU: the usual baseline in production, 25M parameters; weights of its first recipe, because label smoothing "
@@ -60,7 +59,7 @@ NETWORK_RULES: tuple[NetworkRule, ...] = (
         lambda situation, strategy: True,
         "resnet50:IMAGENET1K_V2",
         "a GPU: the usual baseline in production, 25M parameters; weights of its later, better recipe, because every "
-        "layer learns (a download of 98 MB)",
+        "layer is trained (a download of 98 MB)",
         "He et al. 2016; Kornblith et al. 2019",
     ),
 )

@@ -1,4 +1,4 @@
-"""The answer of the advisor: a plan, its reasons, what was rejected, what it costs, and what else there is to do."""
+"""The advice: a plan, its reasons, the rejected strategies, costs, and further steps."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ _DATA_OPTIONS = ("val", "group", "limit_train", "limit_test", "bits")
 
 
 @dataclass(frozen=True)
-class Prices:
-    """What the advised training costs, and what it is set against."""
+class AdviceCosts:
+    """Cost estimates of the advised training and of its alternatives."""
 
     machine: TrainingMachine
-    costs: Mapping[str, TrainingCost]
+    by_strategy: Mapping[str, TrainingCost]
     """Every strategy with its own phases, on the images of the situation."""
     scratch: TrainingCost
-    """Random weights on as many images as they want, at least."""
+    """Random weights, on at least as many images as they need."""
 
     def to_dict(self, strategy: str, *, images: int) -> dict[str, Any]:
-        """Plain values for JSON, seen from the strategy that was chosen for so many images."""
+        """Plain values for JSON, for the chosen strategy on this many images."""
         hardware = self.machine.hardware
         return {
-            **self.costs[strategy].to_dict(),
+            **self.by_strategy[strategy].to_dict(),
             "cores": hardware.cores,
             "gpu": hardware.gpu,
             "speeds": self.machine.origin,
@@ -43,7 +43,7 @@ class Prices:
                 f"${self.machine.rented.usd_per_hour:g} an hour for {self.machine.rented.machine} "
                 f"({self.machine.rented.source})",
             ],
-            "by_strategy": {name: cost.to_dict() for name, cost in self.costs.items()},
+            "by_strategy": {name: cost.to_dict() for name, cost in self.by_strategy.items()},
             "from_scratch": {"images": max(SCRATCH_IMAGES, images), **self.scratch.to_dict()},
             "usual": usual_routes(),
         }
@@ -61,7 +61,7 @@ class Advice:
     """The strategy's first."""
     rejected: Mapping[str, str]
     """Every other strategy -> why not."""
-    prices: Prices
+    costs: AdviceCosts
     steps: tuple[NextStep, ...]
     warnings: tuple[str, ...]
 
@@ -107,21 +107,21 @@ class Advice:
     @property
     def cost(self) -> TrainingCost:
         """Of the advised training, without steps before and after."""
-        return self.prices.costs[self.strategy]
+        return self.costs.by_strategy[self.strategy]
 
     def __repr__(self) -> str:
         images = count_text(self.situation.images, "image")
         return f"Advice({self.strategy} with {self.model} for {images}, about {duration_text(self.cost.seconds)})"
 
     def to_dict(self) -> dict[str, Any]:
-        """What `headstart advise --json` prints."""
+        """For JSON, as `headstart advise --json` prints it."""
         return {
             "strategy": self.strategy,
             "model": self.model,
             "reasons": [asdict(reason) for reason in self.reasons],
             "rejected": [{"strategy": name, "reason": why} for name, why in self.rejected.items()],
             "plan": self.plan.model_dump(mode="json"),
-            "cost": self.prices.to_dict(self.strategy, images=self.situation.images),
+            "cost": self.costs.to_dict(self.strategy, images=self.situation.images),
             "command": self.command(self.plan.data.source),
             "command_says_all": self.command_says_all,
             "steps": [asdict(step) for step in self.steps],
@@ -135,4 +135,4 @@ def _plain(situation: Situation) -> dict[str, Any]:
     values = asdict(situation)
     if situation.budget_seconds == float("inf"):
         values["budget_seconds"] = "unlimited"
-    return {**values, "nearness": situation.nearness, "images_per_class": situation.images_per_class}
+    return {**values, "domain_similarity": situation.domain_similarity, "images_per_class": situation.images_per_class}

@@ -1,4 +1,4 @@
-"""What is known of a task before anything is trained: all that the rules look at."""
+"""A task before anything is trained: all facts that the rules use."""
 
 from __future__ import annotations
 
@@ -11,33 +11,33 @@ from headstart.errors import PlanError
 from headstart.knowledge.choosing import DOMAIN_FACTS, SimilarityLevel, similarity_level
 from headstart.plan.plan import Domain
 
-Nearness = Literal["low", "medium", "high", "unknown"]
-"""Similarity as the rules see it."""
+DomainSimilarity = Literal["low", "medium", "high", "unknown"]
+"""Similarity to the images of the weights, in the words of the rules."""
 
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """A task in numbers. Nothing here was asked of a network; every value may be stated, counted or measured."""
+    """A task in numbers; every value may be given, counted or measured."""
 
     images: int
-    """Labelled images to learn from (those that report are not among them)."""
+    """Labelled images of training and validation set, without the test set."""
     classes: int | None = None
     median_per_class: float | None = None
     """Images of the median class (of an even number the lower of the two in the middle): half of the classes or more
     have no more. None: `images` / `classes`, if that is known."""
     domain: Domain = "photo"
     domain_is: Literal["known", "unknown"] = "known"
-    """unknown: nobody gave it and it could not be told from the images; `domain` then only lends its values."""
+    """unknown: it was not given and could not be recognised in the images; `domain` then only gives default values."""
     similarity: float | SimilarityLevel | None = None
-    """To the images the weights were trained on, 0..1 or a word; None takes what the domain says."""
+    """To the images the weights were trained on, 0..1 or a word; None takes what is usual for the domain."""
     unlabelled: int = 0
-    """Further images of the same kind without labels."""
+    """Further images of the same domain without labels."""
     channels: int = 3
     """1 is grey; more than 3 are bands of a sensor."""
     resolution: int | None = None
     """Median of the images' shorter sides in pixels."""
     budget_seconds: float | None = None
-    """Wall clock; None: nothing was said; infinite: unlimited."""
+    """Wall clock; None: not given; infinite: unlimited."""
     hardware: Hardware = field(default_factory=Hardware)
 
     def __post_init__(self) -> None:
@@ -75,8 +75,8 @@ class Situation:
         return None if self.classes is None else self.images / self.classes
 
     @property
-    def nearness(self) -> Nearness:
-        """The stated or measured similarity as a word, else what the domain says, else unknown."""
+    def domain_similarity(self) -> DomainSimilarity:
+        """The given or measured similarity as a word, else what is usual for the domain, else unknown."""
         if self.similarity is None:
             return DOMAIN_FACTS[self.domain].similarity or "unknown"
         if isinstance(self.similarity, str):
@@ -85,5 +85,5 @@ class Situation:
 
     @property
     def seconds_allowed(self) -> float:
-        """The budget; infinite where nothing was said."""
+        """The budget; infinite where none was given."""
         return math.inf if self.budget_seconds is None else self.budget_seconds

@@ -1,1 +1,1 @@
-"""Facts of transfer learning as data: what depths have learned, thresholds between strategies, domains, citations."""
+"""Facts of transfer learning: what layers detect by depth, thresholds between strategies, domains, citations."""

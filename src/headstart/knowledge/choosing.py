@@ -1,6 +1,6 @@
-"""What is known about choosing: borders, domains and what training costs, as typed tables.
+"""Facts behind the choice of a strategy: thresholds, domains and costs of training, as typed tables.
 
-The advisor, the explorers and the guide read these tables; which strategy is for what stands in `advice.rules.RULES`.
+The advisor, the explorers and the guide read these tables; the rules themselves are in `advice.rules.RULES`.
 Numbers are the field's usual ones unless a line says that they are an estimate or an assumption of ours.
 """
 
@@ -13,14 +13,14 @@ from headstart.knowledge.domain import Domain
 from headstart.knowledge.transfer import DEPTH_FACTS, DepthFact
 
 SimilarityLevel = Literal["low", "medium", "high"]
-"""How like the images are to those the weights were trained on."""
+"""Similarity of the images to those the weights were trained on."""
 
 LOW_SIMILARITY_BELOW = 1 / 3
 HIGH_SIMILARITY_FROM = 2 / 3
 
 
 def similarity_level(value: float) -> SimilarityLevel:
-    """The word for a similarity of 0..1: thirds.
+    """Level of a similarity in 0..1, by thirds.
 
     Raises:
         ValueError: outside 0..1.
@@ -33,28 +33,28 @@ def similarity_level(value: float) -> SimilarityLevel:
 
 
 FEW_PER_CLASS = 10
-"""Below so many images of a class there is little to tune on."""
+"""Below this number of images of a class there are too few to fine-tune on."""
 TUNABLE_IMAGES = 500
 """Below this a tuned network was not measured to beat a linear probe (Kornblith et al. 2019: 47 to 800 images)."""
 FEW_IMAGES = 5_000
-"""Below this frozen features are hard to beat where the domain is near."""
+"""Below this frozen features are hard to beat where the domain is similar."""
 MANY_IMAGES = 50_000
-"""From here on every layer can learn without losing what it knew."""
+"""From here on every layer can be trained without losing what it has learned."""
 SCRATCH_IMAGES = 100_000
 """From here on random weights are worth a comparison."""
 UNLABELLED_IMAGES = 10_000
-"""From here on self-supervised pretraining has something to learn from."""
+"""From here on there are enough images for self-supervised pretraining."""
 TINY_PIXELS = 96
 """Images with shorter sides below this gain nothing from a large input."""
 TINY_INPUT_PIXELS = 128
-"""What BiT crops where images are tiny (Kolesnikov et al. 2020)."""
+"""Crop of BiT for tiny images (Kolesnikov et al. 2020)."""
 LARGER_INPUT_PIXELS = 320
 """For images from above, whose objects are a few pixels wide."""
 
 
 @dataclass(frozen=True, slots=True)
 class StrategyResult:
-    """What one strategy reached in the published exercise."""
+    """Accuracy of one strategy in the published exercise."""
 
     strategy: str
     accuracy: float
@@ -84,22 +84,22 @@ MEASURED_ORDER = "on a thousand CIFAR-10 images it reached {}, ahead of {}".form
 """The end of a sentence about `probe_then_tune`."""
 
 NEVER_ADVISED: dict[str, str] = {
-    "gradual": "the textbook's careful way (Howard & Ruder 2018, for text), but on a thousand CIFAR-10 images it "
+    "gradual": "the textbooks' careful method (Howard & Ruder 2018, for text), but on a thousand CIFAR-10 images it "
     f"reached {_REACHED['gradual']}, tied with frozen features ({_REACHED['feature_extraction']}) and far below "
     f"probe_then_tune ({_REACHED['probe_then_tune']}) ({MEASURED_SOURCE})",
-    "discriminative": "the textbook's way for near domains (Howard & Ruder 2018, for text), but on a thousand CIFAR-10 "
-    f"images it reached {_REACHED['discriminative']}, and probe_then_tune {_REACHED['probe_then_tune']} in less "
-    f"time ({MEASURED_SOURCE})",
+    "discriminative": "the textbooks' method for similar domains (Howard & Ruder 2018, for text), but on a thousand "
+    f"CIFAR-10 images it reached {_REACHED['discriminative']}, and probe_then_tune {_REACHED['probe_then_tune']} in "
+    f"less time ({MEASURED_SOURCE})",
 }
 """Strategy -> why the advice never names it although textbooks do: the literature's rule and what was measured."""
 
 RULE_OF_THUMB = "rule of thumb of teaching material"
-"""Source of numbers that no paper measured."""
+"""Source of numbers that no paper has measured."""
 
 
 @dataclass(frozen=True, slots=True)
 class RouteFact:
-    """What a way to a classifier usually costs."""
+    """Usual cost of training from scratch or by transfer learning."""
 
     name: str
     labelled_images: tuple[int, int | None]
@@ -115,21 +115,21 @@ FROM_SCRATCH = RouteFact(
     "from scratch", (SCRATCH_IMAGES, None), "days to weeks", (100, 1000), "high", "final accuracy unknown until trained"
 )
 TRANSFER = RouteFact(
-    "transfer", (1_000, 10_000), "hours", (5, 50), "low", "a strong baseline at once: the solved probe"
+    "transfer", (1_000, 10_000), "hours", (5, 50), "low", "a strong baseline at once: the linear probe"
 )
 
 
 @dataclass(frozen=True, slots=True)
 class DomainFact:
-    """How far a kind of images lies from ImageNet's photos, and what that asks for."""
+    """How far a domain is from ImageNet's photos, and what follows from it."""
 
     name: Domain
     gap: Literal["unknown", "moderate", "large"]
     similarity: SimilarityLevel | None
-    """What the gap means where nobody measured; None: everything from near to far occurs."""
+    """Similarity where it was not measured; None: everything from low to high occurs."""
     transfer_exponent: float
-    """The domain's transfer shares are `DEPTHS` raised to this power: an estimate of ours that leaves early layers
-    nearly as they are and takes most from late ones; `headstart probe` measures it."""
+    """The domain's transfer shares are `DEPTH_FACTS` raised to this power: an estimate of ours that leaves early layers
+    nearly unchanged and lowers late ones most; `headstart probe` measures it."""
     usual_images: str
     advice: str
     weights: str
@@ -179,7 +179,7 @@ DOMAIN_FACTS: dict[Domain, DomainFact] = {
         "low",
         2.5,
         "any",
-        "feature extraction may struggle: tune every layer; keep binary or grey input in the weights' own "
+        "feature extraction may do badly: tune every layer; keep binary or grey input in the weights' own "
         "normalisation",
         "DiT, pretrained on 42 million pages (Li et al. 2022)",
         f"{RULE_OF_THUMB}; Li et al. 2022 tune every layer",
@@ -190,7 +190,7 @@ DOMAIN_FACTS: dict[Domain, DomainFact] = {
         "medium",
         1.5,
         "hundreds to low thousands",
-        "the solved probe first: textures lie in early and middle layers, so a multi_depth head is worth a try; grey "
+        "the linear probe first: textures lie in early and middle layers, so a multi_depth head is worth a try; grey "
         "becomes three equal channels; defects are often a few pixels wide, so larger inputs or tiles help",
         "",
         "an estimate: no source measures it for all such images; headstart probe does for yours",
@@ -205,13 +205,13 @@ LARGE_GAP_ADVICE = (
 
 
 def depths_in(domain: Domain) -> tuple[DepthFact, ...]:
-    """`DEPTHS` as they are for a domain; an estimate for all but photos, see `DomainFact.transfer_exponent`."""
+    """`DEPTH_FACTS` with the transfer shares of a domain; an estimate for all but photos (`transfer_exponent`)."""
     power = DOMAIN_FACTS[domain].transfer_exponent
     return with_shares(tuple(round(fact.transfer_share**power, 3) for fact in DEPTH_FACTS))
 
 
 def with_shares(shares: tuple[float, ...]) -> tuple[DepthFact, ...]:
-    """`DEPTHS` with other transfer shares, stem to last stage: the user's own, or measured ones.
+    """`DEPTH_FACTS` with other transfer shares, stem to last stage: the user's own, or measured ones.
 
     Raises:
         ValueError: not four shares, or one outside 0..1.
@@ -222,8 +222,8 @@ def with_shares(shares: tuple[float, ...]) -> tuple[DepthFact, ...]:
 
 
 @dataclass(frozen=True, slots=True)
-class PriceFact:
-    """What an hour of a rented machine costs: an assumption, because prices change."""
+class RentedMachine:
+    """Cost of an hour of a rented machine: an assumption, because it changes."""
 
     machine: str
     cores: int
@@ -231,7 +231,9 @@ class PriceFact:
     source: str
 
 
-CLOUD_CPU = PriceFact("2 vCPUs of a cloud", 2, 0.085, "assumed: list price of AWS c6i.large, us-east-1, 2025")
-CLOUD_GPU = PriceFact(
-    "a cloud machine with one A10G", 4, 1.006, "assumed: list price of AWS g5.xlarge, us-east-1, 2025"
+CLOUD_CPU = RentedMachine(
+    "2 vCPUs of a cloud", 2, 0.085, "assumed: list price per hour of AWS c6i.large, us-east-1, 2025"
+)
+CLOUD_GPU = RentedMachine(
+    "a cloud machine with one A10G", 4, 1.006, "assumed: list price per hour of AWS g5.xlarge, us-east-1, 2025"
 )

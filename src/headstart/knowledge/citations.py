@@ -1,4 +1,4 @@
-"""Where the reasons that presets give for values of a plan come from."""
+"""Sources of the reasons that presets give for values of a plan."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ BY_PATH: dict[str, str] = {
     "augmentation.mixup_alpha": "Kolesnikov et al. 2020",
     "augmentation.flip": "headstart.knowledge.domains",
     "augmentation.preset": "headstart.knowledge.domains",
-    "domain": "what was said",
+    "domain": "given",
 }
 """Path of a plan, numbers of phases left out -> source."""
 
@@ -63,7 +63,7 @@ BY_STRATEGY: dict[tuple[str, str], str] = {
 
 
 def source_of(path: str, *, strategy: str, lr_rule: str | None = None) -> str:
-    """Where the sentence that a preset wrote for a path comes from.
+    """Source of the reason that a preset gives for a path.
 
     Args:
         path: As in `Plan.reasons`.

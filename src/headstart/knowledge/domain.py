@@ -1,4 +1,4 @@
-"""What a domain says."""
+"""Default values of a domain."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from typing import Literal
 
 AugmentationName = Literal["none", "light", "standard", "strong", "trivial"]
-"""How far training views may vary."""
+"""Augmentation presets, from weakest to strongest (trivial: TrivialAugment)."""
 
 Domain = Literal["photo", "medical", "satellite", "document", "industrial"]
-"""Kinds of images that have defaults of their own."""
+"""Domains with default values of their own."""
 
 
 @dataclass(frozen=True, slots=True)
 class DomainValues:
-    """Defaults for one kind of images; anything the user sets wins."""
+    """Default values of one domain; options that the user gives win."""
 
     name: Domain
     augmentation: AugmentationName

@@ -1,4 +1,4 @@
-"""What differs between kinds of images, as values: one file a domain, one visible table."""
+"""Default values of all domains: one file a domain, one table."""
 
 from __future__ import annotations
 
@@ -12,6 +12,6 @@ from headstart.knowledge.satellite import SATELLITE
 DOMAINS: dict[str, DomainValues] = {domain.name: domain for domain in (PHOTO, MEDICAL, SATELLITE, DOCUMENT, INDUSTRIAL)}
 
 FLIP_WARNING = "where a mirrored image means something else (writing, a body), say --domain document or medical"
-"""For who did not say what the images are."""
+"""Said where no domain was given."""
 
 __all__ = ["DOMAINS", "FLIP_WARNING", "DomainValues"]

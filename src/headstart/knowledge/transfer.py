@@ -1,7 +1,7 @@
-"""Knowledge about transfer learning as data: what the presets, the advisor and the explorers read.
+"""Facts of transfer learning as data, for the presets, the advisor and the explorers.
 
-What decides between strategies, domains and costs stands in `headstart.knowledge.choosing`. Numbers are the ones of the
-field's textbooks; each table names its source.
+Thresholds between strategies, domains and costs are in `headstart.knowledge.choosing`. Numbers are those of the field's
+textbooks; each table names its source.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True)
 class SourceFact:
-    """What a property of the images that networks are pretrained on teaches them."""
+    """A property of the pretraining images, and what it teaches a network."""
 
     what: str
     teaches: str
@@ -23,7 +23,7 @@ IMAGENET_EFFECT: tuple[SourceFact, ...] = (
     SourceFact("1,000 categories", "a hierarchy of object parts: eyes, wheels, faces, fur"),
     SourceFact("a natural distribution", "occlusion, lighting and pose"),
 )
-"""Why ImageNet's weights are a head start, as teaching material tells it; the images: Russakovsky et al. 2015.
+"""Why ImageNet's weights are a head start, as teaching material explains it; the images: Russakovsky et al. 2015.
 
 Huh et al. 2016 measured less: half the images, or 127 coarse classes in place of 1,000, cost transfer little.
 """
@@ -31,7 +31,7 @@ Huh et al. 2016 measured less: half the images, or 127 coarse classes in place o
 
 @dataclass(frozen=True, slots=True)
 class DepthFact:
-    """What one stretch of a convolutional network holds, and what to do with it."""
+    """A range of depth in a convolutional network: what it detects, and what to do with it."""
 
     name: str
     detects: str
@@ -39,7 +39,7 @@ class DepthFact:
     """Share of the features that is useful for another task, 0..1."""
     default_action: str
     lr: float
-    """Peak rate with AdamW under discriminative fine-tuning."""
+    """Peak learning rate with AdamW under discriminative fine-tuning."""
 
 
 DEPTH_FACTS: tuple[DepthFact, ...] = (
@@ -52,26 +52,26 @@ DEPTH_FACTS: tuple[DepthFact, ...] = (
 teaching material; Yosinski et al. 2014 show the order (general first, specific last), not these numbers."""
 
 HEAD_DEPTH = DepthFact("fully connected", "decision boundaries of the source classes", 0.0, "always replace", 1e-3)
-"""What follows the last stage; from the same sources."""
+"""The head, after the last stage; from the same sources."""
 
 HEAD_LEARNING_RATE = HEAD_DEPTH.lr
-"""A new head under AdamW."""
+"""Peak learning rate of a new head with AdamW."""
 
 PRETRAINED_LR_RATIO = 0.1
-"""The ten-fold rule, for new heads: pretrained layers learn at most at a tenth of the head's rate."""
+"""The ten-fold rule, for new heads: learning rate of pretrained layers, at most, as a share of the head's."""
 
 WEIGHT_DECAY = 0.01
 """AdamW's decoupled weight decay (Loshchilov & Hutter 2019)."""
 
 SMALLEST_USEFUL_LR = 1e-8
-"""AdamW moves a weight by about the rate, and float32 numbers around 0.1 are 7e-9 apart: smaller steps get lost."""
+"""AdamW moves a weight by about the learning rate; float32 numbers near 0.1 differ by 7e-9: smaller steps vanish."""
 
 
 def depth_of(position: int, count: int) -> DepthFact:
     """The fact for backbone group `position` (0 = stem) of `count`, by relative depth.
 
-    Quarters of any network take the four rows in turn, so the table fits ResNet's five groups and a
-    ViT's embedding with equal right.
+    Quarters of any network take the four rows in turn, so the table fits the five groups of a ResNet and
+    the embedding and blocks of a ViT.
 
     Raises:
         ValueError: `position` lies outside 0..count-1.
@@ -86,15 +86,15 @@ class LrRuleFact:
     """A published way to give every layer group its learning rate; see `LR_RULES`."""
 
     rule: Literal["uniform", "layer_decay", "by_depth"]
-    """uniform: one rate for the backbone. layer_decay: falls from group to group. by_depth: the rates of `DEPTHS`."""
+    """uniform: one for the backbone. layer_decay: falls towards the stem. by_depth: those of `DEPTH_FACTS`."""
     sentence: str
     source: str
     top_ratio: float = 1.0
-    """Rate of the last backbone group as a share of the head's (not for by_depth)."""
+    """Learning rate of the last backbone group as a share of the head's (not for by_depth)."""
     decay: float = 1.0
-    """layer_decay: a group's rate is that of the group after it times this."""
+    """layer_decay: a group has the learning rate of the group after it times this."""
     head_lr: float | None = None
-    """Peak rate of the head that belongs to the rule; None leaves the strategy's own."""
+    """Peak learning rate of the head that belongs to the rule; None leaves the strategy's own."""
     grain: Literal["stage", "block"] | None = None
     """What the rule counts as a layer, if it says; None takes the groups as they are."""
 
@@ -102,7 +102,7 @@ class LrRuleFact:
 def _decay(decay: float, source: str) -> LrRuleFact:
     return LrRuleFact(
         "layer_decay",
-        f"each block learns at {decay:g} of the rate of the block after it, the head being the layer after the last",
+        f"each block has {decay:g} of the learning rate of the block after it, the head being the layer after the last",
         source,
         top_ratio=decay,
         decay=decay,
@@ -121,7 +121,7 @@ LR_RULES: dict[str, LrRuleFact] = {
     ),
     "ulmfit": LrRuleFact(
         "layer_decay",
-        "each group learns at the rate of the group after it, the head included, divided by 2.6; "
+        "each group has the learning rate of the group after it, the head included, divided by 2.6; "
         "the last groups go above the ten-fold rule",
         "Howard & Ruder 2018 (on text)",
         top_ratio=1 / 2.6,
@@ -130,24 +130,25 @@ LR_RULES: dict[str, LrRuleFact] = {
     ),
     "ten_fold": LrRuleFact(
         "uniform",
-        "every pretrained group learns at a tenth of the head's rate",
+        "every pretrained group has a tenth of the head's learning rate",
         "the ten-fold rule (rule of thumb of teaching material)",
         top_ratio=PRETRAINED_LR_RATIO,
         head_lr=HEAD_LEARNING_RATE,
     ),
     "by_depth": LrRuleFact(
         "by_depth",
-        "each quarter of the backbone has its own rate: 1e-6, 5e-6, 1e-5, 5e-5, and the head 1e-3",
-        "the usual discriminative ladder (rule of thumb of teaching material)",
+        "each quarter of the backbone has its own learning rate: 1e-6, 5e-6, 1e-5, 5e-5, and the head 1e-3",
+        "the usual discriminative learning rates (rule of thumb of teaching material)",
         head_lr=HEAD_LEARNING_RATE,
     ),
     "bit": LrRuleFact(
         "uniform",
-        "one rate for all layers, the head included; the rule also sets optimizer, batch size, steps and schedule",
+        "one learning rate for all layers, the head included; the rule also sets optimizer, batch size, steps and "
+        "schedule",
         "BiT-HyperRule: Kolesnikov et al. 2020",
     ),
 }
-"""Every preset of rates by name."""
+"""Every preset of learning rates, by name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +159,7 @@ class BitRow:
     steps: int
     warmup_steps: int
     milestones: tuple[int, ...]
-    """Steps at which the rate falls to a tenth."""
+    """Steps at which the learning rate falls to a tenth."""
 
 
 BIT_ROWS: tuple[BitRow, ...] = (
@@ -175,28 +176,28 @@ BIT_MOMENTUM = 0.9
 
 BIT_MIXUP_ALPHA = 0.1
 BIT_MIXUP_FROM_IMAGES = 20_000
-"""BiT-HyperRule mixes batches from so many training images on."""
+"""BiT-HyperRule mixes batches from this number of training images on."""
 
 
 def bit_row_of(images: int) -> BitRow:
-    """The row of `BIT_ROWS` for so many training images."""
+    """The row of `BIT_ROWS` for a number of training images."""
     return next(row for row in BIT_ROWS if images < row.images_below)
 
 
 def bit_lr(batch_size: int) -> float:
-    """0.001 at a batch of 128 and 0.003 at 512, as published; in proportion to the batch elsewhere, at most 0.003."""
+    """Learning rate: 0.001 at a batch of 128 and 0.003 at 512, as published; else in proportion, at most 0.003."""
     return min(0.003, 0.001 * batch_size / BIT_BATCH_SIZE)
 
 
 @dataclass(frozen=True, slots=True)
 class FamilyFact:
-    """What a family of networks is built on, and what it is for."""
+    """A family of networks: its idea, its uses and its drawbacks."""
 
     name: str
     idea: str
     good_for: str
     mind: str
-    """What it costs."""
+    """Its drawbacks."""
     modules: tuple[str, ...]
     """`ModelCard.family` of its members in torchvision and timm."""
 
@@ -211,7 +212,7 @@ FAMILIES: tuple[FamilyFact, ...] = (
         "EfficientNet",
         "compound scaling of depth, width and resolution",
         "mobile and edge",
-        "slower than its multiply-accumulates promise",
+        "slower than its MACs suggest",
         ("efficientnet",),
     ),
     FamilyFact("ConvNeXt", "a modernised ResNet", "high accuracy; rivals ViT", "", ("convnext",)),
@@ -233,7 +234,7 @@ FIRST_CHOICES: tuple[tuple[str, str, str], ...] = (
     ("convnext_base", "89M", "maximum accuracy"),
     ("vit_b_16", "86M", "research and large data"),
 )
-"""(architecture, parameters, what to take it for)."""
+"""(architecture, parameters, use)."""
 
 
 def family_of(module: str) -> FamilyFact | None:

@@ -77,7 +77,7 @@ def advise(
             raise PlanError(["domain: auto looks at pixels, so it needs DATA"], source="the question")
         values: dict[str, Any] = {"images": images}
         part, found, warnings = ANY_DATA, None, []
-        reasons = [Reason("domain", "the default; --domain says otherwise", "what was said")] if domain is None else []
+        reasons = [Reason("domain", "the default; --domain says otherwise", "given")] if domain is None else []
     else:
         from headstart.workflow.advice_images import inspect_images  # with numbers alone no image library is needed
 
@@ -94,7 +94,7 @@ def advise(
         **values,
     )
     request = Request(part, model=model)
-    return advice_for(situation, request, known=known, told=reasons, warnings=warnings)
+    return advice_for(situation, request, known=known, known_reasons=reasons, warnings=warnings)
 
 
 def advised(request: Request) -> Advice:
@@ -115,7 +115,7 @@ def advised(request: Request) -> Advice:
     )
     if request.model is not None:
         find_model(request.model)
-    return advice_for(situation, request, known=known, told=seen.reasons, warnings=seen.warnings)
+    return advice_for(situation, request, known=known, known_reasons=seen.reasons, warnings=seen.warnings)
 
 
 def advised_plan(request: Request) -> Plan:

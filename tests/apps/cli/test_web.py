@@ -73,7 +73,7 @@ def form(said: dict[str, str]) -> dict[str, str]:
 @pytest.mark.parametrize("said", QUESTIONS, ids=lambda said: " ".join(said.values()))
 def test_library_command_and_page_give_the_same_advice(said: dict[str, str]):
     page = parsed(decide_page.page(form(said)))
-    command = from_command(page.text_of(id="ask-command"))
+    command = from_command(page.text_of(id="advise-command"))
     number = {
         name: int(said[name]) for name in ("images", "classes", "unlabelled", "channels", "resolution") if name in said
     }

@@ -20,7 +20,7 @@ def asked(**said: str) -> dict[str, str]:
     return {**first_values(decide_page.FIELDS), "cores": "2", "gpu": "none", **said}
 
 
-def test_the_first_answer_is_whole():
+def test_the_first_page_is_complete():
     page = parsed(decide_page.page(asked()))
     titles = [text for _, text in page.all_of("h2")]
     assert titles[1:] == [
@@ -42,7 +42,7 @@ def test_the_plan_on_the_page_is_the_plan_of_the_library():
 def test_every_other_strategy_stands_there_with_its_reason_and_its_time():
     page = parsed(decide_page.page(asked(images="300", similarity="low")))
     advice = advise(images=300, domain="photo", similarity="low", cores=2, gpu="none")
-    text = page.text_of(aria_label="Every strategy: why not, and what it would take here (bars: logarithmic)")
+    text = page.text_of(aria_label="Every strategy: why not, and its estimated time here (bars: logarithmic)")
     for name, why in advice.rejected.items():
         assert decide_page.named(name) in text
         assert why in text
@@ -96,7 +96,7 @@ def test_warnings_come_before_everything_else():
         ({"images": "-4"}, ["images: -4 must be >= 1"]),
     ],
 )
-def test_a_question_without_an_answer_says_why(said: dict[str, str], words: list[str]):
+def test_a_question_without_a_result_says_why(said: dict[str, str], words: list[str]):
     page = parsed(decide_page.page(asked(**said)))
     assert [attributes for attributes, _ in page.all_of("div") if attributes.get("role") == "alert"]
     for part in words:
@@ -113,7 +113,7 @@ def test_the_question_is_the_same_on_the_command_line():
     )
 
 
-def test_sliders_reach_the_borders_of_the_rules():
+def test_sliders_reach_the_thresholds_of_the_rules():
     (images,) = [field for field in decide_page.FIELDS if field.name == "images"]
     stops = [int(value) for value in re.findall(r"\[&quot;(\d+)&quot;", images.html)]
     assert stops == sorted(set(stops))

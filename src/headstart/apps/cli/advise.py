@@ -182,18 +182,18 @@ def _shown(advice: Advice) -> list[Reason]:
 def _cost_lines(advice: Advice) -> list[str]:
     from headstart.amounts import duration_text, usd_text
 
-    cost, prices = advice.cost, advice.prices
-    hardware = prices.machine.hardware
+    cost, costs = advice.cost, advice.costs
+    hardware = costs.machine.hardware
     what = f"{hardware.cores} cores" + (" and a GPU" if hardware.gpu == "one" else "")
-    usual = prices.to_dict(advice.strategy, images=advice.situation.images)["usual"]["from_scratch"]
+    usual = costs.to_dict(advice.strategy, images=advice.situation.images)["usual"]["from_scratch"]
     return [
         f"cost      about {duration_text(cost.seconds)} on {what}, {cost.memory_gb:.1f} GB of memory, "
         f"{cost.disk_gb:.1f} GB of disk; rented {usd_text(cost.usd)}",
         f"          from scratch instead: {usual['labelled_images']} labelled images, {usual['time']}, {usual['usd']} "
-        f"of GPU time, risk {usual['risk']}; here about {duration_text(prices.scratch.seconds)}",
-        f"          throughput: {prices.machine.assumption}",
-        f"          price: {prices.machine.rented.machine}, ${prices.machine.rented.usd_per_hour:g} an hour; "
-        f"{prices.machine.rented.source}",
+        f"of GPU time, risk {usual['risk']}; here about {duration_text(costs.scratch.seconds)}",
+        f"          throughput: {costs.machine.assumption}",
+        f"          rented: {costs.machine.rented.machine}, ${costs.machine.rented.usd_per_hour:g} an hour; "
+        f"{costs.machine.rented.source}",
     ]
 
 

@@ -160,18 +160,18 @@ def found_by(filters: Filters) -> list[ModelCard]:
     return search(front, ModelQuery(sort=filters.query.sort))
 
 
-def chosen_of(cards: Sequence[ModelCard], wanted: str) -> str:
-    """The wanted card if it was found, else the default network, else the first; empty where nothing was found."""
+def chosen_of(cards: Sequence[ModelCard], requested: str) -> str:
+    """The requested card if it was found, else the default network, else the first; empty where nothing was found."""
     names = {card.name for card in cards}
     default = find_model(DEFAULT_MODEL).card.name
-    if wanted in names:
-        return wanted
+    if requested in names:
+        return requested
     return default if default in names else next((card.name for card in cards), "")
 
 
-def pick(cards: Sequence[ModelCard], wanted: str) -> dict[str, Any]:
+def pick(cards: Sequence[ModelCard], requested: str) -> dict[str, Any]:
     """The menu of found cards."""
-    return menu_value([(card.name, card.name) for card in cards], chosen_of(cards, wanted))
+    return menu_value([(card.name, card.name) for card in cards], chosen_of(cards, requested))
 
 
 PICK = Field(

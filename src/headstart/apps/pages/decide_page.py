@@ -1,4 +1,4 @@
-"""The strategy decider: what the user set -> a question -> the advice -> the page. Nothing here knows Gradio."""
+"""The strategy page: from the form to a question, its advice and the HTML of it. Nothing here imports Gradio."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 
 TITLE = "What should I do with my images?"
 LEAD = (
-    "Say what you have. The answer is a plan that <code>headstart train</code> runs as it is, with its reasons, its "
+    "Describe your images. The result is a plan that <code>headstart train</code> runs as it is, with its reasons, its "
     "cost on this machine, and why not something else."
 )
 
 
 def _ladder(low: int, high: int) -> tuple[FieldOption, ...]:
-    """1, 1.5, 2, 3, 5, 7 times each power of ten: equally far apart to the eye on a logarithmic axis."""
+    """Options 1, 1.5, 2, 3, 5, 7 times each power of ten: about equally spaced on a logarithmic axis."""
     values = {round(factor * 10**power) for power in range(7) for factor in (1, 1.5, 2, 3, 5, 7)}
     return tuple((str(value), f"{value:,}") for value in sorted(values) if low <= value <= high)
 
@@ -36,18 +36,23 @@ def _ladder(low: int, high: int) -> tuple[FieldOption, ...]:
 BUDGETS: tuple[FieldOption, ...] = (
     *(("1m", "1 minute"), ("5m", "5 minutes"), ("15m", "15 minutes"), ("30m", "30 minutes"), ("1h", "1 hour")),
     *(("2h", "2 hours"), ("4h", "4 hours"), ("8h", "8 hours"), ("24h", "1 day"), ("72h", "3 days")),
-    *(("168h", "1 week"), ("", "nothing said"), ("unlimited", "unlimited")),
+    *(("168h", "1 week"), ("", "not given"), ("unlimited", "unlimited")),
 )
-"""As `--budget` takes it."""
+"""Values of `--budget`."""
 
 FIELDS: tuple[Field, ...] = (
     slider(
-        "images", "Labelled images", _ladder(10, 1_000_000), "500", entry="number", hint="To learn from, all classes."
+        "images",
+        "Labelled images",
+        _ladder(10, 1_000_000),
+        "500",
+        entry="number",
+        hint="Of training and validation set, all classes.",
     ),
     number_field("classes", "Classes", "", least=2, placeholder="unknown"),
     choice(
         "domain",
-        "Kind of images",
+        "Domain",
         (
             ("photo", "Photos"),
             ("medical", "Medical"),
@@ -76,14 +81,16 @@ FIELDS: tuple[Field, ...] = (
     slider("budget", "Time for training", BUDGETS, "", entry="none"),
     number_field("cores", "Processor cores", "", least=1, placeholder="this machine's"),
     choice("gpu", "GPU", (("auto", "As this machine"), ("none", "None"), ("one", "One")), "auto"),
-    text("data", "Where the images are", "DATA", hint="Stands in the plan and the commands; nothing is opened here."),
+    text(
+        "data", "Where the images are", "DATA", hint="Written into the plan and the commands; nothing is opened here."
+    ),
 )
 """In the order of the form."""
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What the form asks, as the library and the command line take it."""
+    """The values of the form, as the library and the command line take them."""
 
     images: int
     classes: int | None
@@ -93,14 +100,14 @@ class Question:
     channels: int
     resolution: int | None
     budget: str | None
-    """As `--budget`: 90s, 10m, 2h, unlimited; None: nothing said."""
+    """As `--budget`: 90s, 10m, 2h, unlimited; None: not given."""
     cores: int | None
     gpu: str
     data: str
 
     @classmethod
     def from_fields(cls, values: Mapping[str, str]) -> Question:
-        """Read the form.
+        """The question of the form.
 
         Raises:
             PlanError: fields that hold no whole number, all of them at once.
@@ -134,7 +141,7 @@ class Question:
         return question
 
     def arguments(self) -> dict[str, Any]:
-        """Of `headstart.advise`."""
+        """Arguments of `headstart.advise`."""
         given = ("images", "classes", "domain", "similarity", "unlabelled", "channels", "resolution", "cores", "gpu")
         return {name: getattr(self, name) for name in given} | {"budget_seconds": parse_seconds(self.budget)}
 
@@ -154,35 +161,35 @@ class Question:
 
 
 def page(values: Mapping[str, str]) -> str:
-    """The answer to what the form holds, as HTML.
+    """HTML of the advice for the values of the form.
 
     Args:
         values: Name of a field -> its text.
     """
     try:
         question = Question.from_fields(values)
-        return answer(question, advise(**question.arguments()))
+        return advice_html(question, advise(**question.arguments()))
     except PlanError as error:
         return frame.failure(error.faults)
     except HeadstartError as error:
         return frame.failure([str(error)])
 
 
-def answer(question: Question, advice: Advice) -> str:
-    """The advice as HTML."""
+def advice_html(question: Question, advice: Advice) -> str:
+    """HTML of the advice."""
     return frame.stack(
         _hero(advice),
         _go_on(question, advice),
         frame.card("Why", _reasons(advice)),
         frame.card("What the plan does", _phases(advice)),
         frame.card("Why not something else", _rejected(advice)),
-        *([frame.card("Beside it", _steps(advice))] if advice.steps else []),
+        *([frame.card("Further steps", _steps(advice))] if advice.steps else []),
         frame.card("What the cost assumes", _assumptions(advice)),
     )
 
 
 def named(strategy: str) -> str:
-    """`probe_then_tune` as people read it: Probe then tune."""
+    """Name of a strategy as a heading: `Probe then tune`."""
     return strategy.replace("_", " ").capitalize()
 
 
@@ -197,7 +204,7 @@ def _hero(advice: Advice) -> str:
     }
     warnings = frame.notice("Mind", advice.warnings) if advice.warnings else ""
     return (
-        '<section class="hs-card hs-hero" id="hs-answer"><h2>The strategy</h2>'
+        '<section class="hs-card hs-hero" id="hs-result"><h2>The strategy</h2>'
         f'<p class="hs-what" data-strategy="{advice.strategy}">{escape(named(advice.strategy))}</p>'
         f"<p>with <code>{escape(network)}</code></p>{frame.facts(taken)}{warnings}"
         f"{frame.said(f'{named(advice.strategy)}, about {duration_text(cost.seconds)}')}</section>"
@@ -225,16 +232,16 @@ def _go_on(question: Question, advice: Advice) -> str:
         f'<span class="hs-soft">save it, then <code>{escape(from_plan)}</code></span></div>',
         frame.fold("plan", "Show plan.yaml", f'<pre id="plan-yaml" tabindex="0">{escape(plan.to_yaml())}</pre>'),
         frame.fold(
-            "asked",
+            "command-line",
             "The same question on the command line",
-            frame.text_to_copy("ask-command", question.command(), what="question"),
+            frame.text_to_copy("advise-command", question.command(), what="question"),
         ),
     ]
     return frame.card("Go on with", *parts)
 
 
 def _reasons(advice: Advice) -> str:
-    """Those of the whole plan in sight, those of single phases when asked for."""
+    """HTML of the reasons: those of the whole plan, and folded those of single phases."""
     whole = [reason for reason in advice.reasons if not reason.path.startswith("phases[")]
     single = [reason for reason in advice.reasons if reason.path.startswith("phases[")]
     first = frame.reasons((reason.path, reason.reason, reason.source) for reason in whole)
@@ -251,23 +258,23 @@ def _phases(advice: Advice) -> str:
     said = (
         f"Views: {views.preset}, mirrored: {views.flip}." if trains else "The head sees one plain view of each image."
     )
-    headings = ("phase", "what learns", "epochs", "head's rate", "schedule")
+    headings = ("phase", "trainable", "epochs", "head lr", "schedule")
     return frame.table("Phases of the plan, in order", headings, rows, numeric=(2, 3)) + frame.paragraph(said)
 
 
 def _phase(index: int, phase: Phase) -> Sequence[str]:
     if phase.kind == "linear_probe":
-        return f"{index}. {escape(phase.name)}", "the head, solved on frozen features", "-", "-", "-"
+        return f"{index}. {escape(phase.name)}", "the head, a linear probe on frozen features", "-", "-", "-"
     return (
         f"{index}. {escape(phase.name)}",
-        _learning(phase.unfreeze),
+        _trainable(phase.unfreeze),
         str(phase.epochs),
         f"{phase.head_lr:g}",
         phase.schedule.name.replace("_", "-"),
     )
 
 
-def _learning(unfreeze: int | Literal["all"]) -> str:
+def _trainable(unfreeze: int | Literal["all"]) -> str:
     if unfreeze == "all":
         return "every layer group, and the head"
     if unfreeze == 0:
@@ -276,7 +283,7 @@ def _learning(unfreeze: int | Literal["all"]) -> str:
 
 
 def _rejected(advice: Advice) -> str:
-    costs = advice.prices.costs
+    costs = advice.costs.by_strategy
     ends = [math.log(max(1.0, cost.seconds)) for cost in costs.values()]
     low, high = min(ends), max(ends)
 
@@ -287,7 +294,7 @@ def _rejected(advice: Advice) -> str:
         return named(name), escape(why), f"{duration_text(seconds)}{bar}"
 
     rows = [row(advice.strategy, "chosen"), *(row(name, why) for name, why in advice.rejected.items())]
-    caption = "Every strategy: why not, and what it would take here (bars: logarithmic)"
+    caption = "Every strategy: why not, and its estimated time here (bars: logarithmic)"
     return frame.table(caption, ("strategy", "why not", "time"), rows, numeric=(2,), picked=0)
 
 
@@ -298,13 +305,13 @@ def _steps(advice: Advice) -> str:
 
 
 def _assumptions(advice: Advice) -> str:
-    prices = advice.prices
-    told = prices.to_dict(advice.strategy, images=advice.situation.images)
-    hardware, usual = prices.machine.hardware, told["usual"]["from_scratch"]
+    costs = advice.costs
+    values = costs.to_dict(advice.strategy, images=advice.situation.images)
+    hardware, usual = costs.machine.hardware, values["usual"]["from_scratch"]
     machine = count_text(hardware.cores, "core") + (" and a GPU" if hardware.gpu == "one" else ", no GPU")
     scratch = (
         f"{usual['labelled_images']} labelled images, {usual['time']}, {usual['usd']} of GPU time, risk "
-        f"{usual['risk']}; here about {duration_text(prices.scratch.seconds)}"
+        f"{usual['risk']}; here about {duration_text(costs.scratch.seconds)}"
     )
-    rows = [("machine", machine, ""), *(("assumed", sentence, "") for sentence in told["assumptions"])]
+    rows = [("machine", machine, ""), *(("assumed", sentence, "") for sentence in values["assumptions"])]
     return frame.reasons([*rows, ("from scratch instead", scratch, "")])

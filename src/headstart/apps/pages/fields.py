@@ -65,8 +65,8 @@ def slider(
         f'<input id="{name}" type="range" min="0" max="{len(stops) - 1}" step="1" value="{position}" '
         f'aria-valuetext="{escape(text)}"{_described(name, hint)}>'
     )
-    kept = escape(json.dumps([list(stop) for stop in stops]))
-    return Field(name, label, value, _wrap(name, "stops", inner, hint=hint, attributes=f' data-stops="{kept}"'))
+    positions = escape(json.dumps([list(stop) for stop in stops]))
+    return Field(name, label, value, _wrap(name, "stops", inner, hint=hint, attributes=f' data-stops="{positions}"'))
 
 
 def choice(name: str, label: str, options: Sequence[FieldOption], value: str, *, hint: str = "") -> Field:
@@ -84,7 +84,7 @@ def choice(name: str, label: str, options: Sequence[FieldOption], value: str, *,
 
 
 def menu(name: str, label: str, options: Sequence[FieldOption], value: str, *, hint: str = "") -> Field:
-    """A list to choose from, whose options an answer may change."""
+    """A list to choose from, whose options the page may change."""
     inner = f'<label for="{name}">{escape(label)}</label><select id="{name}"{_described(name, hint)}></select>'
     return Field(name, label, menu_value(options, value), _wrap(name, "menu", inner, hint=hint))
 

@@ -24,7 +24,7 @@ class Component(Protocol):
 
 
 FIRST_PORT = 7860
-"""Where a port is looked for if none was asked for."""
+"""First port that is tried if none was given."""
 PORTS_TRIED = 100
 
 WEIGHTS = (400, 700)
@@ -74,19 +74,19 @@ def _decide(gr: ModuleType) -> None:
     _html(gr, frame.intro(decide_page.TITLE, decide_page.LEAD))
     with gr.Row(elem_classes="hs-split"):
         controls = _form(gr, decide_page.FIELDS)
-        with gr.Column(elem_classes="hs-answer"):
-            answer = _html(gr, decide_page.page(_first(decide_page.FIELDS)), name="decide-answer")
-    _connect(gr, controls, decide_page.page, [answer])
+        with gr.Column(elem_classes="hs-result"):
+            result = _html(gr, decide_page.page(_first(decide_page.FIELDS)), name="decide-result")
+    _connect(gr, controls, decide_page.page, [result])
 
 
 def _transfer(gr: ModuleType) -> None:
     _html(gr, frame.intro(transfer_page.TITLE, transfer_page.LEAD))
     with gr.Row(elem_classes="hs-split"):
         controls = _form(gr, transfer_page.FIELDS)
-        with gr.Column(elem_classes="hs-answer"):
+        with gr.Column(elem_classes="hs-result"):
             shown, _ = transfer_page.page(_first(transfer_page.FIELDS))
-            answer = _html(gr, shown, name="transfer-answer")
-    _connect(gr, controls, transfer_page.page, [answer, controls["transfer-network"]])
+            result = _html(gr, shown, name="transfer-result")
+    _connect(gr, controls, transfer_page.page, [result, controls["transfer-network"]])
 
 
 def _models(gr: ModuleType) -> None:
@@ -94,7 +94,7 @@ def _models(gr: ModuleType) -> None:
     chart, menu, usage, rows = compare_page.page(_first((*compare_page.FIELDS, compare_page.PICK)))
     with gr.Row(elem_classes="hs-split"):
         controls = _form(gr, compare_page.FIELDS)
-        with gr.Column(elem_classes="hs-answer"):
+        with gr.Column(elem_classes="hs-result"):
             shown_chart = _html(gr, chart, name="models-chart")
             with gr.Column(elem_classes="hs-form"):
                 controls[compare_page.PICK.name] = _control(gr, compare_page.PICK, menu)
@@ -138,17 +138,17 @@ def _connect(
     page: Callable[[Mapping[str, str]], Any],
     outputs: list[Component],
 ) -> None:
-    """Whatever the user changes, the page is made anew from all fields.
+    """Make the page anew from all fields whenever the user changes one.
 
-    Without Gradio's queue, whose wait is longer than an answer; while one is made, only the last change waits.
+    Without Gradio's queue, which waits longer than making a page takes; meanwhile only the last change waits.
     """
 
-    def answer(*values: object) -> Any:  # noqa: ANN401 - one value an output
+    def updated(*values: object) -> Any:  # noqa: ANN401 - one value an output
         return page({name: _plain(value) for name, value in zip(controls, values, strict=True)})
 
     gr.on(
         [control.input for control in controls.values()],
-        answer,
+        updated,
         inputs=list(controls.values()),
         outputs=outputs,
         queue=False,
@@ -207,7 +207,7 @@ def application(host: str) -> Any:  # noqa: ANN401 - fastapi.FastAPI, which is i
 
 
 class _Policy:
-    """Adds `POLICY` to every answer."""
+    """Middleware that adds `POLICY` to every response."""
 
     def __init__(self, app: Callable[..., Any]) -> None:
         self.app = app
@@ -234,9 +234,9 @@ def listen(host: str, port: int | None) -> socket.socket:
         HeadstartError: the address cannot be had.
     """
     error: OSError | None = None
-    for wanted in range(FIRST_PORT, FIRST_PORT + PORTS_TRIED) if port is None else (port,):
+    for candidate in range(FIRST_PORT, FIRST_PORT + PORTS_TRIED) if port is None else (port,):
         try:
-            return socket.create_server((host, wanted), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+            return socket.create_server((host, candidate), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
         except (OSError, OverflowError) as refused:
             error = refused if isinstance(refused, OSError) else OSError(str(refused))
     what = f"ports {FIRST_PORT} to {FIRST_PORT + PORTS_TRIED - 1}" if port is None else f"port {port}"
@@ -245,7 +245,7 @@ def listen(host: str, port: int | None) -> socket.socket:
 
 
 def serve(app: Any, listening: socket.socket) -> None:  # noqa: ANN401 - an ASGI app
-    """Answer until Ctrl-C.
+    """Serve the pages until Ctrl-C.
 
     Raises:
         MissingExtraError: uvicorn is not installed.

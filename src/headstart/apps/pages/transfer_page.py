@@ -1,7 +1,7 @@
-"""The feature-transfer explorer: what each part of a network detects, how much of it carries over, and what to do.
+"""The feature-transfer page: what each layer group detects, how much of it transfers, and what to do with it.
 
-Shares are rules of thumb of teaching material, as they are for a domain, or stand beside what `headstart probe`
-measured on the user's own images. Nothing here knows Gradio.
+Shares are rules of thumb of teaching material, adjusted for a domain, or shown next to the measurements of `headstart
+probe` on the user's own images. Nothing here imports Gradio.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ from headstart.plan.request import DEFAULT_MODEL
 
 TITLE = "What transfers?"
 LEAD = (
-    "Early layers see edges and colours, which every image has; late ones see the objects they were trained on. Choose "
-    "a kind of images and a network, or open what <code>headstart probe</code> measured on yours."
+    "Early layers detect edges and colours, which every image has; late ones detect the objects they were trained on. "
+    "Choose a domain and a network, or open the measurements of <code>headstart probe</code> on your images."
 )
 
 _FIRST = (DEFAULT_MODEL, *(name for name, _, _ in FIRST_CHOICES))
@@ -43,7 +43,7 @@ _FIRST = (DEFAULT_MODEL, *(name for name, _, _ in FIRST_CHOICES))
 
 @cache
 def networks_of(family: str) -> tuple[str, ...]:
-    """Architectures of a family of `facts.FAMILIES` that can be given classes, the usual ones first."""
+    """Architectures of a family of `FAMILIES` whose head can be replaced, the usual ones first."""
     fact = _family(family)
     found = {card.architecture for card in all_cards() if card.family in fact.modules and card.groups}
     usual = [name for name in _FIRST if name in found]
@@ -54,17 +54,17 @@ def _family(name: str) -> FamilyFact:
     return next(family for family in FAMILIES if family.name == name)
 
 
-def network_menu(family: str, chosen: str) -> dict[str, Any]:
+def network_menu(family: str, selected: str) -> dict[str, Any]:
     """The menu of networks for a family; keeps the choice where the family has it."""
     names = networks_of(family)
     options: tuple[FieldOption, ...] = tuple((name, name) for name in names)
-    return menu_value(options, chosen if chosen in names else names[0])
+    return menu_value(options, selected if selected in names else names[0])
 
 
 FIELDS: tuple[Field, ...] = (
     choice(
         "transfer-domain",
-        "Kind of images",
+        "Domain",
         (
             ("photo", "Photos"),
             ("medical", "Medical"),
@@ -88,7 +88,7 @@ FIELDS: tuple[Field, ...] = (
 
 @dataclass(frozen=True, slots=True)
 class GroupShare:
-    """One layer group: where it lies, what it detects, and how much carries over."""
+    """A layer group: its depth, what it detects, and the share that transfers."""
 
     group: str
     depth: DepthFact
@@ -99,12 +99,12 @@ class GroupShare:
 
     @property
     def is_head(self) -> bool:
-        """Whether this is the part that is replaced."""
+        """Whether this is the head, which is replaced."""
         return self.depth.name == HEAD_DEPTH.name
 
 
 def group_shares(card: ModelCard, domain: Domain) -> tuple[GroupShare, ...]:
-    """The rule of thumb's shares for the groups of a network, stem to head.
+    """Shares of the layer groups of a network by the rule of thumb, stem to head.
 
     The table of depths is the domain's; a group takes the row of its relative depth.
     """
@@ -116,20 +116,20 @@ def group_shares(card: ModelCard, domain: Domain) -> tuple[GroupShare, ...]:
 
 @dataclass(frozen=True, slots=True)
 class StoredProbe:
-    """What `headstart probe --json` wrote."""
+    """The result of a probe, as `headstart probe --json` wrote it."""
 
     model: str
     images: int
     groups: tuple[GroupShare, ...]
     """Stem to the last group that was measured, and the head."""
     sentence: str
-    """What the command said of the curve."""
+    """Sentence of the command about the curve."""
     majority_share: float
-    """What naming the largest class every time gives, 0..1."""
+    """Accuracy of always predicting the largest class, 0..1."""
 
 
 def read_probe(text: str) -> StoredProbe:
-    """Understand the file of a probe.
+    """The probe in a file.
 
     Raises:
         HeadstartError: it is no JSON, or lacks a value, or holds one that cannot be.
@@ -174,7 +174,7 @@ def _share(value: object) -> float:
 
 
 def page(values: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
-    """The answer to what the form holds as HTML, and the menu of networks of the chosen family.
+    """(HTML for the values of the form, menu of networks of the chosen family).
 
     Args:
         values: Name of a field -> its text; of the menu -> its choice.
@@ -252,7 +252,7 @@ def _row(group: GroupShare) -> networks.ShareRow:
 
 def _table(groups: Sequence[GroupShare]) -> str:
     measured = any(group.measured is not None for group in groups)
-    headings = ["group", "depth", "detects", "share that transfers", "default action", "rate when tuned"]
+    headings = ["group", "depth", "detects", "share that transfers", "default action", "lr when tuned"]
     rows = [
         [
             escape(group.group),
@@ -317,15 +317,15 @@ def _measured(probe: StoredProbe, domain: Domain) -> str:
             ),
             frame.paragraph(
                 "The two are different things on one scale: how much of a group's features other tasks can use, and "
-                "how well your classes can be told apart by what is known there.",
+                "how well a linear probe on them separates your classes.",
                 style="hs-soft hs-small",
             ),
             frame.fold("transfer-table", "The same as a table", _table(probe.groups)),
         ),
         frame.card(
-            "What it says",
+            "Result",
             frame.said(probe.sentence, style=""),
-            frame.paragraph(f"Naming the largest class every time would be right for {probe.majority_share:.1%}."),
+            frame.paragraph(f"Always predicting the largest class has an accuracy of {probe.majority_share:.1%}."),
         ),
         _domain_card(domain),
     )

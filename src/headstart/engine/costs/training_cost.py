@@ -14,7 +14,7 @@ from headstart.engine.costs.memory import Measurements, Origin
 from headstart.engine.costs.network import NetworkFacts
 from headstart.engine.costs.phase_estimate import ImageCounts, Settings
 from headstart.engine.costs.speeds import CORE_SPEED, GPU_SPEED, USUAL_PIXELS, Speeds, speeds_of
-from headstart.knowledge.choosing import CLOUD_CPU, CLOUD_GPU, FROM_SCRATCH, TRANSFER, PriceFact, RouteFact
+from headstart.knowledge.choosing import CLOUD_CPU, CLOUD_GPU, FROM_SCRATCH, TRANSFER, RentedMachine, RouteFact
 from headstart.plan.plan import AugmentationPlan, ProbePhase, TrainPhase
 
 Gpu: TypeAlias = Literal["none", "one"]
@@ -68,7 +68,7 @@ class TrainingMachine:
 
     hardware: Hardware
     speeds: Speeds
-    rented: PriceFact
+    rented: RentedMachine
     """What a machine of this kind costs for an hour."""
 
     @property
