@@ -25,6 +25,7 @@ import yaml
 from pydantic import Field, ValidationError
 
 from headstart.amounts import count_text
+from headstart.comparison.upgrade import upgraded_grid
 from headstart.errors import PlanError
 from headstart.plan.faults import sentences
 from headstart.plan.sections import DataPlan, Section
@@ -44,7 +45,7 @@ _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9._=+-]+")
 class GridPlan(Section):
     """Plan of a comparison; kept in its folder as comparison.yaml."""
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[2] = 2
     what: ComparisonKind = "grid"
     data: DataPlan
     base: dict[str, Any] = Field(default_factory=dict)
@@ -83,8 +84,9 @@ class GridPlan(Section):
 
     @classmethod
     def read(cls, path: Path, **replaced: Any) -> GridPlan:  # noqa: ANN401 - values of any key
-        """Plan read from YAML; `replaced` overrides its keys, except None; of data and base only keys inside.
+        """Plan read from YAML, of this schema version or an older one.
 
+        `replaced` overrides its keys, except None; of data and base only keys inside.
         `usual_data` and `usual_base` hold defaults for keys that the file does not set.
 
         Raises:
@@ -97,6 +99,8 @@ class GridPlan(Section):
         except yaml.YAMLError as error:
             raise PlanError([f"is not YAML ({' '.join(str(error).split())})"], source=str(path)) from error
         if isinstance(raw, dict):
+            # First: `replaced` and the usual values have today's names, with which those of the file are compared.
+            raw = upgraded_grid(raw)
             varied = {key for name, values in _mapping(raw.get("vary")).items() for key in _keys(name, values)}
             for key in ("data", "base"):
                 usual = replaced.pop(f"usual_{key}", None) or {}

@@ -54,6 +54,9 @@ _VALUES: dict[str, dict[str, str]] = {
 _OPTIONS = {"--thaw": "--unfreeze", "--rates": "--lr-rule", "--find-rate": "--find-lr"}
 """Options of the command line that sentences of reasons name."""
 
+_REQUEST_V1 = {"thaw": "unfreeze", "rates": "lr_rule", "peak_rates": "peak_lr", "learning_rate": "head_lr"}
+"""Option of training in version 1 -> its name in version 2."""
+
 _BEHIND_V1: dict[str, tuple[str, ...]] = {
     "strategy": ("data.source", "data.limit_train", "domain"),
     "domain": ("data.source",),
@@ -104,6 +107,18 @@ def upgraded_path(path: str) -> str:
         name, bracket, rest = step.partition("[")
         found.append(_RENAMED.get(re.sub(r"\[[^\]]*\]", "[]", before), name) + bracket + rest)
     return ".".join(found)
+
+
+def upgraded_change(name: str, value: Any) -> tuple[str, Any]:  # noqa: ANN401 - a value of any key
+    """(name, value) in version 2 of a change to a plan of version 1.
+
+    Args:
+        name: An option of training such as `thaw`, or a path such as `phases[tune].learning_rate`.
+        value: Its value; keys and words inside are upgraded too.
+    """
+    if name in _REQUEST_V1:
+        return _REQUEST_V1[name], value
+    return upgraded_path(name), _renamed(value, re.sub(r"\[[^\]]*\]", "[]", name))
 
 
 def _renamed(value: Any, path: str) -> Any:  # noqa: ANN401 - whatever YAML holds
