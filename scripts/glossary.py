@@ -153,7 +153,7 @@ EXCEPTIONS: Final[dict[str, frozenset[str]]] = {
 }
 """File -> words that have their ordinary meaning there."""
 
-OLD_NAMES: Final = frozenset({"src/headstart/plan/upgrade.py", "src/headstart/runs/upgrade.py"})
+OLD_NAMES: Final = frozenset(f"src/headstart/{package}/upgrade.py" for package in ("comparison", "plan", "runs"))
 """Modules that read files of earlier versions: they hold the old words, and nothing else does."""
 
 RIDDLES: Final = frozenset({"beside", "apart", "kept", "moved", "judged", "ending", "looking"})
