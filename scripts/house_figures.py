@@ -10,7 +10,8 @@ train on a few generated images in a subprocess, about half a minute each; `--no
 Definitions, where a name does not say it:
 
 - A line is any line of a `.py` file of the package, blank ones too.
-- String keys: subscripts with a constant string (`row["loss"]`, read, written or deleted) and calls of `.get("loss")`.
+- String keys: subscripts with a constant string (`row["loss"]`, read, written or deleted) and calls of `.get("loss")`;
+  the type `Literal["auto"]` is none.
 - Circles: groups of modules that import each other, directly or through others. Imports inside functions and under
   `if TYPE_CHECKING` count.
 - A public name is a function, class, type alias or constant at the top level of a module, without a leading underscore.
@@ -110,7 +111,7 @@ def string_keys(tree: ast.AST) -> int:
 
 def _is_string_key(node: ast.AST) -> bool:
     if isinstance(node, ast.Subscript):
-        return _is_text(node.slice)
+        return _is_text(node.slice) and not (isinstance(node.value, ast.Name) and node.value.id == "Literal")
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "get":
         return bool(node.args) and _is_text(node.args[0])
     return False

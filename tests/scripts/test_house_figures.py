@@ -31,7 +31,9 @@ def package_of(root: Path, files: dict[str, str]) -> Path:
 
 
 def test_string_keys_are_subscripts_and_get():
-    tree = house_figures.ast.parse("a['x']\na['y'] = b.get('z', 0)\na[0]\nb.get(key)\nf('w')\n'abc'[1]\ndel a['v']\n")
+    tree = house_figures.ast.parse(
+        "a['x']\na['y'] = b.get('z', 0)\na[0]\nb.get(key)\nc: Literal['auto']\nf('w')\n'abc'[1]\ndel a['v']\n"
+    )
     assert string_keys(tree) == 4
 
 

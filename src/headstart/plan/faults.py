@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass, fields, replace
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
@@ -16,6 +17,78 @@ _BOUNDS = {
     "less_than": ("<", "lt"),
     "less_than_equal": ("<=", "le"),
 }
+
+
+@dataclass(frozen=True, slots=True)
+class _Phase:
+    """Values of a phase as they were written: of any type, the defaults where they are missing."""
+
+    kind: object = None
+    name: object = None
+    unfreeze: object = None
+    epochs: object = None
+    batch_norm: object = "pretrained_statistics"
+    head_refit_views: object = 0
+    schedule: object = None
+
+    @property
+    def is_probe(self) -> bool:
+        return self.kind == "linear_probe"
+
+    @property
+    def is_train(self) -> bool:
+        return self.kind == "train"
+
+    @property
+    def uses_pretrained_statistics(self) -> bool:
+        return self.batch_norm == "pretrained_statistics"
+
+
+@dataclass(frozen=True, slots=True)
+class _Schedule:
+    warmup_epochs: object = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Head:
+    kind: object = "linear"
+
+
+@dataclass(frozen=True, slots=True)
+class _Model:
+    name: object = None
+    weights: object = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Augmentation:
+    preset: object = None
+    channel_jitter: object = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Values:
+    """Values of a plan as they were written: of any type, the defaults where they are missing."""
+
+    phases: object = None
+    head: object = None
+    model: object = None
+    augmentation: object = None
+    activation_cache: object = None
+
+
+_Read = TypeVar("_Read", _Values, _Phase, _Schedule, _Head, _Model, _Augmentation)
+
+
+def _read(kind: type[_Read], raw: object) -> _Read:
+    """The values that cross faults look at; the defaults where `raw` is no mapping, which is a fault of its own."""
+    known = raw if isinstance(raw, dict) else {}
+    return kind(**{field.name: known[field.name] for field in fields(kind) if field.name in known})
+
+
+def _read_phase(raw: dict[str, Any]) -> _Phase:
+    phase = _read(_Phase, raw)
+    return replace(phase, name="probe") if phase.is_probe and "name" not in raw else phase
 
 
 def schema_fault(raw: dict[str, Any], readable: int) -> str | None:
@@ -38,74 +111,87 @@ def sentences(error: ValidationError, raw: dict[str, Any], *, keys: Sequence[str
         keys: Paths of all keys that there are, to say where an unknown one may belong.
     """
     by_path: dict[str, list[str]] = {}
-    for item in error.errors():
-        if item["type"] == "too_short" and any(len(other["loc"]) > len(item["loc"]) for other in error.errors()):
+    faults = [_Fault.of(**item) for item in error.errors()]
+    for fault in faults:
+        if fault.kind == "too_short" and any(len(other.steps) > len(fault.steps) for other in faults):
             continue  # pydantic counts only the valid items: the faults of the others say it already
-        path, value = _locate(item["loc"], raw, kind=item["type"])
-        sentence = _sentence(item["type"], item.get("ctx", {}), item["msg"], value, item["loc"][-1])
-        if item["type"] == "extra_forbidden":
-            sentence += where_it_stands(str(item["loc"][-1]), keys)
+        path, value = _locate(fault, raw)
+        sentence = _sentence(fault, value)
+        if fault.kind == "extra_forbidden":
+            sentence += where_it_stands(str(fault.steps[-1]), keys)
         by_path.setdefault(path, []).append(sentence)
     return [f"{path}: {' or '.join(dict.fromkeys(found))}" for path, found in by_path.items()]
 
 
+@dataclass(frozen=True, slots=True)
+class _Fault:
+    """One fault that pydantic found."""
+
+    kind: str
+    """Pydantic's name of it, such as less_than."""
+    steps: tuple[int | str, ...]
+    """Keys and numbers that lead to the value, and names of types in unions."""
+    message: str
+    context: dict[str, Any]
+    """What the message is made of: bounds, words that are allowed."""
+
+    @classmethod
+    def of(
+        cls, *, type: str, loc: tuple[int | str, ...], msg: str, ctx: dict[str, Any] | None = None, **_: object
+    ) -> _Fault:
+        return cls(type, loc, msg, ctx or {})
+
+
 def cross_faults(raw: dict[str, Any]) -> list[str]:
     """Faults that lie between values; looks at raw values so that they are found with the others."""
-    phases = [phase for phase in _items(raw.get("phases")) if isinstance(phase, dict)]
-    head = raw.get("head")
-    kind = head.get("kind", "linear") if isinstance(head, dict) else "linear"
+    plan = _read(_Values, raw)
+    phases = [_read_phase(phase) for phase in _items(plan.phases) if isinstance(phase, dict)]
+    head = _read(_Head, plan.head)
     faults = []
-    names = [phase.get("name", "probe" if phase.get("kind") == "linear_probe" else None) for phase in phases]
+    names = [phase.name for phase in phases]
     for index, phase in enumerate(phases):
         if names[index] is not None and names[index] in names[:index]:
             faults.append(f"phases[{index}].name: {names[index]!r} is the name of an earlier phase too")
-        if phase.get("kind") == "linear_probe" and index > 0:
-            faults.append(f"phases[{index}].kind: a solve phase must come first; here it is phase {index}")
-        if phase.get("kind") == "linear_probe" and kind == "mlp":
-            faults.append(
-                f"phases[{index}].kind: an mlp head cannot be a linear probe; use kind train or head.kind linear"
-            )
-        if phase.get("kind") == "train" and kind == "multi_depth":
-            faults.append(
-                f"phases[{index}].kind: a multi_depth head is a linear probe, not trained; use head.kind linear"
-            )
-        if phase.get("kind") == "train" and _number(phase.get("head_refit_views", 0)) > 0:
-            faults += [f"phases[{index}].head_refit_views: {fault}" for fault in _head_views_faults(raw, phases)]
-        schedule, epochs = phase.get("schedule"), phase.get("epochs")
-        warmup = _number(schedule.get("warmup_epochs", 0) if isinstance(schedule, dict) else 0)
+        faults += _kind_faults(index, phase, head)
+        if phase.is_train and _number(phase.head_refit_views) > 0:
+            faults += [f"phases[{index}].head_refit_views: {fault}" for fault in _head_views_faults(plan, phases)]
+        warmup, epochs = _number(_read(_Schedule, phase.schedule).warmup_epochs), phase.epochs
         if isinstance(epochs, int) and 0 < epochs <= warmup:
             faults.append(f"phases[{index}].schedule.warmup_epochs: {warmup:g} must be < epochs {epochs}")
-    return faults + _random_weights_faults(raw.get("model"), phases) + _jitter_faults(raw, phases)
+    return faults + _random_weights_faults(_read(_Model, plan.model), phases) + _jitter_faults(plan, phases)
 
 
-def _head_views_faults(raw: dict[str, Any], phases: list[dict[str, Any]]) -> list[str]:
+def _kind_faults(index: int, phase: _Phase, head: _Head) -> list[str]:
+    """Faults of a kind of phase in its place, and with the kind of head."""
+    faults = []
+    if phase.is_probe and index > 0:
+        faults.append(f"phases[{index}].kind: a linear probe must come first; here it is phase {index}")
+    if phase.is_probe and head.kind == "mlp":
+        faults.append(f"phases[{index}].kind: an mlp head cannot be a linear probe; use kind train or head.kind linear")
+    if phase.is_train and head.kind == "multi_depth":
+        faults.append(f"phases[{index}].kind: a multi_depth head is a linear probe, not trained; use head.kind linear")
+    return faults
+
+
+def _head_views_faults(plan: _Values, phases: Sequence[_Phase]) -> list[str]:
     """Faults of views on which the linear probe is fitted again: it needs a probe, and augmentation."""
     faults = []
-    if not any(phase.get("kind") == "linear_probe" for phase in phases):
-        faults.append("needs a solve phase before it; without one leave it at 0")
-    augmentation = raw.get("augmentation")
-    if isinstance(augmentation, dict) and augmentation.get("preset") == "none":
+    if not any(phase.is_probe for phase in phases):
+        faults.append("needs a linear probe before it; without one leave it at 0")
+    if _read(_Augmentation, plan.augmentation).preset == "none":
         faults.append("augmentation.preset none makes no augmented views; leave it at 0")
     return faults
 
 
-def _jitter_faults(raw: dict[str, Any], phases: list[dict[str, Any]]) -> list[str]:
-    """Stored activations are varied, so something must be stored: never an option without effect."""
-    augmentation = raw.get("augmentation")
-    jitter = augmentation.get("channel_jitter", 0) if isinstance(augmentation, dict) else 0
-    if not _number(jitter) > 0:
+def _jitter_faults(plan: _Values, phases: Sequence[_Phase]) -> list[str]:
+    """Faults of channel jitter: it changes cached activations, so without any it would have no effect."""
+    if not _number(_read(_Augmentation, plan.augmentation).channel_jitter) > 0:
         return []
-    if raw.get("activation_cache") == "off":
+    if plan.activation_cache == "off":
         return [
             "augmentation.channel_jitter: activation_cache is off, so there is nothing to shift; use float16 or float32"
         ]
-    frozen = [
-        phase.get("kind") == "train"
-        and phase.get("unfreeze") != "all"
-        and phase.get("batch_norm", "pretrained_statistics") == "pretrained_statistics"
-        for phase in phases
-    ]
-    if any(frozen):
+    if any(phase.is_train and phase.unfreeze != "all" and phase.uses_pretrained_statistics for phase in phases):
         return []
     return [
         "augmentation.channel_jitter: no phase trains on cached activations; it needs a train phase that unfreezes "
@@ -113,16 +199,15 @@ def _jitter_faults(raw: dict[str, Any], phases: list[dict[str, Any]]) -> list[st
     ]
 
 
-def _random_weights_faults(model: object, phases: list[dict[str, Any]]) -> list[str]:
+def _random_weights_faults(model: _Model, phases: Sequence[_Phase]) -> list[str]:
     """What cannot go with a network whose weights are random: a file of weights, and pretrained statistics."""
-    if not isinstance(model, dict) or model.get("weights") != "random":
+    if model.weights != "random":
         return []
     faults = []
-    if ":file:" in str(model.get("name")):
+    if ":file:" in str(model.name):
         faults.append("model.weights: random reads no file; leave it out, or leave :file:PATH out of model.name")
     for index, phase in enumerate(phases):
-        learns = phase.get("kind") == "train" and phase.get("unfreeze") != 0
-        if learns and phase.get("batch_norm", "pretrained_statistics") == "pretrained_statistics":
+        if phase.is_train and phase.unfreeze != 0 and phase.uses_pretrained_statistics:
             faults.append(f"phases[{index}].batch_norm: random weights have no pretrained statistics; use train")
     return faults
 
@@ -139,32 +224,33 @@ def _items(value: object) -> list[object]:
     return list(value) if isinstance(value, (list, tuple)) else []
 
 
-def _locate(loc: tuple[int | str, ...], raw: Any, *, kind: str) -> tuple[str, Any]:  # noqa: ANN401 - any YAML value
+def _locate(fault: _Fault, raw: Any) -> tuple[str, Any]:  # noqa: ANN401 - any YAML value
     """Path as a user writes it, and the value there; steps that only name a type of a union are left out."""
     path, value = "", raw
-    for position, step in enumerate(loc):
-        last = position == len(loc) - 1
+    for position, step in enumerate(fault.steps):
+        last = position == len(fault.steps) - 1
         if isinstance(value, dict) and step in value:  # noqa: SIM114 - mypy needs the two kinds apart
             value = value[step]
         elif isinstance(step, int) and isinstance(value, (list, tuple)) and step < len(value):
             value = value[step]
-        elif not (last and kind in ("missing", "extra_forbidden")):
+        elif not (last and fault.kind in ("missing", "extra_forbidden")):
             continue
         path += f"[{step}]" if isinstance(step, int) else f".{step}" if path else str(step)
     return path or "plan", value
 
 
-def _sentence(kind: str, context: dict[str, Any], message: str, value: Any, key: object) -> str:  # noqa: ANN401
-    if kind in _BOUNDS:
-        sign, bound = _BOUNDS[kind]
-        return f"{value!r} must be {sign} {context[bound]}"
-    if kind == "literal_error":
-        hint = nearest(str(value), context["expected"].replace("'", "").replace(" or ", ", ").split(", "), count=1)
-        return f"{value!r} must be {context['expected']}" + (f" ({hint})" if hint else "")
-    if kind == "missing":
+def _sentence(fault: _Fault, value: Any) -> str:  # noqa: ANN401
+    if fault.kind in _BOUNDS:
+        sign, bound = _BOUNDS[fault.kind]
+        return f"{value!r} must be {sign} {fault.context[bound]}"
+    if fault.kind == "literal_error":
+        allowed: str = fault.context["expected"]
+        hint = nearest(str(value), allowed.replace("'", "").replace(" or ", ", ").split(", "), count=1)
+        return f"{value!r} must be {allowed}" + (f" ({hint})" if hint else "")
+    if fault.kind == "missing":
         return "is missing"
-    if kind == "extra_forbidden":
-        return f"is no key of a plan ({key!r} is unknown here)"
-    if kind == "value_error":
-        return message.removeprefix("Value error, ")
-    return f"{value!r}: {message[0].lower()}{message[1:]}"
+    if fault.kind == "extra_forbidden":
+        return f"is no key of a plan ({fault.steps[-1]!r} is unknown here)"
+    if fault.kind == "value_error":
+        return fault.message.removeprefix("Value error, ")
+    return f"{value!r}: {fault.message[0].lower()}{fault.message[1:]}"
