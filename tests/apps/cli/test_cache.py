@@ -60,8 +60,9 @@ def test_the_table_has_a_line_for_each_space_and_the_sums():
     done = run("--show")
     assert done.stdout == run().stdout
     lines = done.stdout.splitlines()
-    assert lines[0].split() == ["model", "cut", "point", "input", "views", "precision", "rows", "size", "last", "used"]
-    rows = {line.split()[0]: line for line in lines[1:3]}
+    assert lines[0].startswith("4.03 MB in ")
+    assert lines[4].split() == ["model", "cut", "point", "input", "views", "precision", "rows", "size", "last", "used"]
+    rows = {line.split()[0]: line for line in lines[5:7]}
     assert rows["net:tag"].split()[1:] == [
         "layer3",
         "64",
@@ -74,7 +75,6 @@ def test_the_table_has_a_line_for_each_space_and_the_sums():
         "now",
     ]
     assert rows["a_longer_name:tag"].endswith("in use")
-    assert lines[3].startswith("4.03 MB in ")
     assert space.rows == 1000
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from PIL import Image
 
 from command_line import Call, refused
-from headstart.apps.cli.check import check_text
+from headstart.apps.cli.check import check_text, train_command
 from headstart.data.checks.check_result import CheckResult, GroupCount, PixelSides
 from headstart.data.checks.pixels import CutShares, ViewFacts
 from headstart.findings import Finding
@@ -60,7 +60,8 @@ def test_check_lists_classes_sizes_and_findings():
         findings=(Finding("warning", "x", "seen", "do"),),
         groups=GroupCount(2, unmatched=1),
     )
-    text = check_text(answer)
+    command = train_command("my photos", {"--val": None, "--group": r"(\d+)_", "--input-size": 64})
+    text = check_text(answer, command=command)
     for words in (
         "3 readable images, 2 classes, splits train, val",
         "(train 2, val 0)",
@@ -70,15 +71,18 @@ def test_check_lists_classes_sizes_and_findings():
         "-> do",
     ):
         assert words in text
-    assert "nothing suspicious was found" in check_text(replace(answer, findings=()))
+    assert text.splitlines()[-1] == r"next: headstart train 'my photos' --group '(\d+)_' --input-size 64"
+    assert "nothing suspicious was found" in check_text(replace(answer, findings=()), command=command)
+    refused = replace(answer, findings=(Finding("error", "x", "seen", "do"),))
+    assert "next:" not in check_text(refused, command=command)
 
 
 def test_names_do_not_steer_the_terminal_or_stretch_tables():
     odd = {"y" * 200: 1, "esc\x1b[31m": 2, "new\nline": 3}
     view = ViewFacts(224, "crop", None, None)
     answer = CheckResult("photos", 6, odd, {}, {}, PixelSides((), ()), view, findings=())
-    lines = check_text(answer).splitlines()
-    assert len(lines) == 6
+    lines = check_text(answer, command=("train", "x")).splitlines()
+    assert len(lines) == 7
     assert max(map(len, lines)) < 60
     assert "\\u001b[31m" in lines[2]
     assert "new\\nline" in lines[3]

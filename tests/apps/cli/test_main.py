@@ -39,4 +39,5 @@ def test_models_lists_every_card(run: Call):
     assert code == 0
     assert len(json.loads(out)) == len(all_cards())
     code, out, _ = run("models", "--limit", len(all_cards()))
-    assert len(out.splitlines()) == 2 + len(all_cards())
+    assert out.splitlines()[0] == f"{len(all_cards()):,} networks"
+    assert len(out.splitlines()) == 6 + len(all_cards())

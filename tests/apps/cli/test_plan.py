@@ -30,7 +30,7 @@ def test_the_file_is_the_plan_that_was_asked_for(image_folder: Path, tmp_path: P
     assert (plan.strategy, plan.input.size, plan.seed, plan.data.unreadable) == ("partial", 32, 7, "stop")
     assert (plan.phases[1].epochs, plan.phases[1].unfreeze) == (3, 1)
     assert said.splitlines()[0] == f"{path}: partial with tf_efficientnet_lite0 on {image_folder}"
-    assert said.splitlines()[-1] == f"train it with: headstart train --plan {path}"
+    assert said.splitlines()[-1] == f"next: headstart train --plan {path}"
 
 
 def test_without_a_file_stdout_is_the_plan_and_json_holds_it(image_folder: Path):

@@ -35,7 +35,9 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_one_line_a_run_the_newest_first(folder: Path):
-    lines = ask(folder).stdout.splitlines()
+    head, empty, *lines = ask(folder).stdout.splitlines()
+    assert (head, empty) == ("3 runs, 1 finished", "")
+    assert lines[-1] == f"next: headstart report {folder}/first"
     assert lines[0].split() == ["run", *door._HEADS[1:4], *door._HEADS[5:]]
     assert [Path(line.split()[0]).name for line in lines[1:4]] == ["third", "second", "first"]
     place = lines[0].index("accuracy")

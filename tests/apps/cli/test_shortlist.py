@@ -63,7 +63,7 @@ def test_the_text_shows_the_order_the_list_and_how_to_go_on():
     )
     text = shortlist_text(answer, ["--group", "(a b)"])
     lines = text.splitlines()
-    assert lines[0].startswith("shortlist  first, resnet18:file:/far/away/mine.pth")
+    assert lines[0].startswith("shortlist  2 of 3 networks: first, resnet18:file:/far/away/mine.pth")
     assert "3 networks on 128 of 900 training images, 2 classes; the test set (val) was not read" in lines
     row = next(line for line in lines if line.startswith("first ") and "first less" not in line)
     assert row.split() == [
@@ -81,7 +81,7 @@ def test_the_text_shows_the_order_the_list_and_how_to_go_on():
     ]
     assert any(line.startswith("resnet18:file:mine.pth ") for line in lines)
     assert next(line for line in lines if line.startswith("third ")).split()[-3] == "-"
-    assert "shortlist  first, resnet18:file:/far/away/mine.pth" in lines
+    assert "shortlist  2 of 3 networks: first, resnet18:file:/far/away/mine.pth" in lines
     assert any(line.startswith("first      first less second: log loss lower by 0.200") for line in lines)
     assert any(line.startswith("agreement  on 128 images") for line in lines)
     assert any(line.startswith("left out   gone: its weights") for line in lines)

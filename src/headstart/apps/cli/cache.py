@@ -64,14 +64,16 @@ def age_text(seconds: float) -> str:
 
 
 def shown_text(content: CacheContent) -> str:
-    """Result of `headstart cache`."""
+    """Result of `headstart cache`: sizes first, then what is cached."""
     by = "" if content.limit_set_by == "user" else " (the default; headstart cache --limit 20GB changes it)"
     sums = [
         f"{bytes_text(content.bytes)} in {content.store}",
         f"limit {bytes_text(content.limit_bytes)}{by}",
         f"{bytes_text(content.free_disk_bytes)} free on the disk",
     ]
-    return "\n".join([*(_table(content.spaces) or ["the activation cache is empty"]), *sums])
+    if not content.spaces:
+        return "\n".join(["the activation cache is empty", *sums])
+    return "\n".join([*sums, "", *_table(content.spaces)])
 
 
 def cleared_text(cleared: ClearedCache) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import shlex
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,7 +13,7 @@ import typer
 from headstart.amounts import count_text
 from headstart.apps.cli.options import training as of
 from headstart.apps.cli.options.parsing import refuse_others
-from headstart.apps.cli.text.printing import NAME_WIDTH, show_record, view_text, visible_name
+from headstart.apps.cli.text.printing import NAME_WIDTH, next_line, show_record, view_text, visible_name
 from headstart.data.sources.reading import WHOLE
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ def check(
     else:
         images.refuse_preview(data, preview)
     seen: dict[str, Any] = {"model": model, "input_size": input_size, "resize": resize}
+    shared = {"--model": model, "--input-size": input_size, "--resize": resize, "--bits": bits}
     result = images.check(
         data, val=val, group=group, bits=bits, group_table=near_duplicates, progress=console.progress(), **seen
     )
@@ -67,11 +69,31 @@ def check(
         )
         images.preview(options, preview)
         result = replace(result, preview=str(preview))
-    show_record(result, as_json=as_json, text=check_text)
+    if near_duplicates is None:
+        command = train_command(data, {"--val": val, "--group": group, **shared})
+    else:  # the table holds the splits and the groups
+        command = train_command(str(near_duplicates), shared)
+    show_record(result, as_json=as_json, text=partial(check_text, command=command))
 
 
-def check_text(result: CheckResult) -> str:
-    """Counts, sizes and findings of `headstart check`."""
+def train_command(data: str, given: Mapping[str, object]) -> tuple[str, ...]:
+    """Words of the training of the images that were checked.
+
+    Args:
+        data: DATA, or the table of groups that was written.
+        given: Option -> what was given for it; None: nothing.
+    """
+    options = (word for name, value in given.items() if value is not None for word in (name, str(value)))
+    return ("train", data, *options)
+
+
+def check_text(result: CheckResult, *, command: Sequence[str]) -> str:
+    """Counts, sizes and findings of `headstart check`, and the command that comes next.
+
+    Args:
+        result: The result.
+        command: Words of the next command; left out where a finding is an error, which training would refuse.
+    """
     splits = {name: counts for name, counts in result.splits.items() if name != WHOLE}
     head = f"{result.images} readable images, {len(result.classes)} classes"
     lines = [head + (f", splits {', '.join(splits)}" if splits else "")]
@@ -93,8 +115,10 @@ def check_text(result: CheckResult) -> str:
         lines.append(f"{finding.level}: {visible_name(finding.evidence)}\n    -> {visible_name(finding.remedy)}")
     if not result.findings:
         lines.append("nothing suspicious was found")
-    if (table := result.group_table) is not None:
-        lines.append(f"groups: {table}; train on it with: headstart train {shlex.quote(table)}")
+    if result.group_table is not None:
+        lines.append(f"table of groups: {result.group_table}")
     if result.preview is not None:
         lines.append(f"preview: {result.preview}")
+    if all(finding.level != "error" for finding in result.findings):
+        lines.append(next_line(*command))
     return "\n".join(lines)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -41,4 +42,4 @@ def evaluate(
 
     policy: Any = None if seen is None else seen.value
     answer = evaluating.evaluate(bundle, data, split=split, group=group, seen=policy, progress=console.progress())
-    show_result(answer, as_json=as_json, text=figures.figures_text)
+    show_result(answer, as_json=as_json, text=partial(figures.figures_text, bundle=str(bundle)))

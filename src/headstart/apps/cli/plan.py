@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,7 +9,7 @@ import typer
 
 from headstart.apps.cli.options import training as of
 from headstart.apps.cli.options.parsing import refuse_others
-from headstart.apps.cli.text.printing import json_text, show_text, write_file
+from headstart.apps.cli.text.printing import json_text, next_line, show_text, write_file
 
 if TYPE_CHECKING:
     from headstart.plan.plan import Plan
@@ -58,7 +57,7 @@ def plan(
 
 
 def written_text(plan: Plan, path: Path) -> str:
-    """Where the plan lies, what it does phase by phase, and the command that carries it out."""
+    """The file of the plan, its phases, and the command that trains it."""
     lines = [f"{path}: {plan.strategy} with {plan.model.name} on {plan.data.source}"]
     for phase in plan.phases:
         if phase.kind == "linear_probe":
@@ -70,4 +69,4 @@ def written_text(plan: Plan, path: Path) -> str:
             else "the head" + f" and {phase.unfreeze} groups" * bool(phase.unfreeze)
         )
         lines.append(f"  {phase.name}: {phase.epochs} epochs of {trained}, peak lr of the head {phase.head_lr:g}")
-    return "\n".join([*lines, f"train it with: headstart train --plan {shlex.quote(str(path))}"])
+    return "\n".join([*lines, next_line("train", "--plan", str(path))])

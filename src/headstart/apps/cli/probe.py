@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from headstart.apps.cli.options import training as of
-from headstart.apps.cli.text.printing import json_text, show_text, wrapped
+from headstart.apps.cli.text.printing import json_text, next_line, show_text, wrapped
 from headstart.files import not_written, refuse_unwritable, write_json
 from headstart.html.depth_chart import check_chart_path, method_text, table_rows, write_chart
 
@@ -126,4 +126,17 @@ def probed_text(probe: DepthProbe, *, chart: Path | None = None) -> str:
         lines.append(f"patches: {probe.patches.file}")
     if chart is not None:
         lines.append(f"chart: {chart}")
-    return "\n".join(lines)
+    return "\n".join([*lines, next_line(*_train_command(probe))])
+
+
+def _train_command(probe: DepthProbe) -> tuple[str, ...]:
+    """Words of the training that comes next: it tunes the groups after the best one if they have lost information.
+
+    Otherwise the default strategy compares the linear probe and a tuned network.
+    """
+    command = ("train", probe.data, "--model", probe.model)
+    best = probe.curve.falls_from
+    if best is None:
+        return command
+    groups = [one.group for one in probe.curve.groups]
+    return (*command, "--strategy", "partial", "--unfreeze", str(len(groups) - 1 - groups.index(best)))

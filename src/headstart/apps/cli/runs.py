@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from headstart.amounts import count_text
 from headstart.apps.cli.options import training as of
-from headstart.apps.cli.text.printing import json_text, show_text
+from headstart.apps.cli.text.printing import json_text, next_line, show_text
 from headstart.errors import HeadstartError
 
 if TYPE_CHECKING:
@@ -111,11 +112,13 @@ def parse_since(text: str, *, now: datetime | None = None) -> datetime:
 
 
 def found_text(found: RunList, query: RunQuery) -> str:
-    """Runs as a table, then what is not finished, comparisons, and damaged runs."""
+    """Number of runs, a table of them, then what is not finished, comparisons, damaged runs, and the next command."""
     from headstart.runs.finding import RunQuery
 
     lines: list[str] = []
+    finished = [run for run in found.runs if run.state == "finished"]
     if found.runs:
+        lines += [f"{count_text(len(found.runs), 'run')}, {len(finished)} finished", ""]
         lines += _table(_HEADS, [_row(run) for run in found.runs])
     elif query.state == "damaged":
         lines += [] if found.damaged else ["no damaged runs here"]
@@ -131,6 +134,10 @@ def found_text(found: RunList, query: RunQuery) -> str:
         lines += [f"  {_comparison_line(comparison)}" for comparison in found.comparisons]
     if found.damaged:
         lines += ["", "damaged:", *(f"  {run.run}: {run.reason}" for run in found.damaged)]
+    if len(finished) > 1:
+        lines += ["", next_line("runs", "--compare", finished[0].run, finished[1].run)]
+    elif finished:
+        lines += ["", next_line("report", finished[0].run)]
     return "\n".join(lines).strip("\n")
 
 
@@ -166,13 +173,14 @@ def _comparison_line(of: ComparisonSummary) -> str:
 
 
 def compared_text(compared: RunComparison) -> str:
-    """Runs side by side: paired tests, and the settings that differ."""
-    lines = _table(("name", *_HEADS), [(n, *_row(r)) for n, r in zip(compared.names, compared.runs, strict=True)])
-    lines += ["", f"on the {compared.shared_images:,} test images that all of them share:"]
+    """Paired tests of runs first, then the runs as a table, and the settings that differ."""
+    lines = [f"on the {compared.shared_images:,} test images that all of them share:"]
     if len(compared.runs) > 2:
-        lines[-1] = "pairs, on the test images that both share:"
+        lines = ["pairs, on the test images that both share:"]
     lines += [f"  {pair.sentence} [{pair.images:,} images]" for pair in compared.pairs]
     lines += [f"  images of {sentence}" for sentence in compared.image_differences]
+    rows = [(name, *_row(run)) for name, run in zip(compared.names, compared.runs, strict=True)]
+    lines += ["", *_table(("name", *_HEADS), rows)]
     if compared.settings:
         table = [(name, *map(_value, values)) for name, values in compared.settings.items()]
         lines += ["", "settings that differ:", *_table(("setting", *compared.names), table)]

@@ -126,7 +126,8 @@ def shortlist_text(result: Shortlist, shared: Sequence[str] = ()) -> str:
     figures = result.figures
     sizes = ", ".join(f"{each.images:,}" for each in result.rounds)
     networks = count_text(len(result.ranking), "network")
-    lines = [f"shortlist  {', '.join(result.models)}"]
+    shares = f"{len(result.models)} of {networks}: {', '.join(result.models)}"
+    lines = [wrapped(f"shortlist  {shares}", rest="           ")]
     if result.first_two is not None:
         lines.append(wrapped(_of_two(result.first_two, result), rest="           "))
     lines += [

@@ -10,10 +10,12 @@ from headstart.workflow.models import list_models, show_model
 def test_a_long_list_says_how_much_it_leaves_out():
     cards = list_models(ModelQuery())
     lines = cards_text(cards, limit=3).splitlines()
-    assert len(lines) == 6
-    assert lines[4].startswith(f"... and {len(cards) - 3} more")
-    assert "published" in lines[5]
-    assert len(cards_text(cards).splitlines()) == len(cards) + 2
+    assert lines[:2] == [f"{len(cards):,} networks", ""]
+    assert lines[6].startswith(f"... and {len(cards) - 3} more")
+    assert "published" in lines[7]
+    assert lines[-1].startswith(f"next: headstart models {cards[0].card.name} ")
+    assert len(lines) == 10
+    assert len(cards_text(cards).splitlines()) == len(cards) + 6
 
 
 def test_every_card_can_be_shown():

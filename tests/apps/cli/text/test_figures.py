@@ -18,24 +18,31 @@ FIGURES = {
 
 
 def test_figures_show_intervals_and_undefined_ones():
-    text = figures_text(FIGURES)
+    text = figures_text(FIGURES, bundle="runs/a")
     assert "accuracy 0.900 (95 % interval 0.600..0.980) on 10 images" in text
     assert "0.500..0.900" in text
     assert text.splitlines()[5].split() == ["b", "0", "-", "-", "-", "-"]
-    assert [line.split() for line in text.splitlines()[-2:]] == [["8", "2"], ["0", "0"]]
+    assert [line.split() for line in text.splitlines()[-4:-2]] == [["8", "2"], ["0", "0"]]
+    assert text.splitlines()[-1] == "next: headstart predict runs/a IMAGES -o predictions.csv"
 
 
 def test_it_says_what_an_interval_counts():
-    text = figures_text({**FIGURES, "counted": "groups", "groups": 4, "balanced_accuracy_interval": [0.5, 0.99]})
+    text = figures_text(
+        {**FIGURES, "counted": "groups", "groups": 4, "balanced_accuracy_interval": [0.5, 0.99]}, bundle="runs/a"
+    )
     assert "on 10 images of 4 groups" in text
     assert "balanced accuracy 0.880 (95 % interval 0.500..0.990)" in text
-    assert "on 10 images, 9 different files" in figures_text({**FIGURES, "counted": "files", "groups": 9})
-    assert "10 images, the test set of runs/a" in figures_text({**FIGURES, "repeats": {"run": "runs/a"}})
+    assert "on 10 images, 9 different files" in figures_text(
+        {**FIGURES, "counted": "files", "groups": 9}, bundle="runs/a"
+    )
+    assert "10 images, the test set of runs/a" in figures_text(
+        {**FIGURES, "repeats": {"run": "runs/a"}}, bundle="runs/a"
+    )
 
 
 def test_the_accuracy_comes_first_then_what_may_mislead():
     finding = {"level": "warning", "what": "x", "evidence": "7 of 10 images were in training", "remedy": "they are out"}
-    lines = figures_text({**FIGURES, "findings": [finding]}).splitlines()
+    lines = figures_text({**FIGURES, "findings": [finding]}, bundle="runs/a").splitlines()
     assert lines[0].startswith("accuracy 0.900")
     assert lines[3:6] == ["warning: 7 of 10 images were in training", "    -> they are out", ""]
     assert finding_lines([]) == []
@@ -43,5 +50,5 @@ def test_the_accuracy_comes_first_then_what_may_mislead():
 
 def test_names_do_not_stretch_the_table():
     row = FIGURES["per_class"]["a"]
-    table = figures_text({**FIGURES, "per_class": {"y" * 200: row, "\x1b": row}})
+    table = figures_text({**FIGURES, "per_class": {"y" * 200: row, "\x1b": row}}, bundle="runs/a")
     assert max(map(len, table.splitlines())) < 100

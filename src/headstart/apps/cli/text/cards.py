@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from headstart.amounts import count_text
+from headstart.apps.cli.text.printing import next_line
 from headstart.networks.cards.catalog import ModelCard, WeightSource
 
 if TYPE_CHECKING:
@@ -16,7 +18,7 @@ SHOWN = 40
 
 
 def cards_text(models: Sequence[ListedModel], *, limit: int | None = None) -> str:
-    """Table of model cards, one line each.
+    """Number of networks, a table with one line each, and the next command.
 
     Args:
         models: In the order to show; all of them timed, or none.
@@ -28,7 +30,8 @@ def cards_text(models: Sequence[ListedModel], *, limit: int | None = None) -> st
     timed = [model.measured for model in shown if model.measured is not None]
     speed = "img/s here" if timed else "img/s CPU*"
     width = max(len(model.card.name) for model in shown)
-    lines = [f"{'model':<{width}} {'params':>8} {'GMACs':>7} {'input':>5} {'top-1':>6} {speed:>10}  licence"]
+    lines = [count_text(len(models), "network"), ""]
+    lines += [f"{'model':<{width}} {'params':>8} {'GMACs':>7} {'input':>5} {'top-1':>6} {speed:>10}  licence"]
     lines += [_row(model, width) for model in shown]
     if len(shown) < len(models):
         lines.append(
@@ -38,6 +41,7 @@ def cards_text(models: Sequence[ListedModel], *, limit: int | None = None) -> st
         lines.append(f"unstable: {busy} not remembered, because the machine was busy; measure again when it is idle")
     if not timed:
         lines.append("* published: Intel i9-10940X, float32, one image at a time; --measure times this machine")
+    lines += ["", next_line("models", shown[0].card.name) + "  (shows a network in full)"]
     return "\n".join(lines)
 
 

@@ -9,6 +9,7 @@ from typing import Self
 
 from headstart.amounts import bytes_text, count_text, duration_text
 from headstart.apps.cli.text.console import TrainingConsole
+from headstart.apps.cli.text.printing import next_line
 from headstart.comparison.comparison import TrialEnd
 from headstart.comparison.grid import Trial
 from headstart.comparison.record import ComparisonRecord, TrialResult, VariantResult
@@ -95,10 +96,10 @@ def comparison_text(record: ComparisonRecord) -> str:
         "",
         f"{count_text(done, 'trial')}, {duration_text(record.seconds)} of training",
         f"comparison: {record.comparison}",
-        f"next:       headstart report {shlex.quote(record.comparison)}",
     ]
     if record.resume:
         lines.append(f"{record.why_resume}: {record.resume}")
+    lines.append(next_line("report", record.comparison))
     return "\n".join(lines)
 
 

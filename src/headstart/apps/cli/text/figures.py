@@ -6,17 +6,23 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from headstart.amounts import count_text, counted_text
-from headstart.apps.cli.text.printing import NAME_WIDTH, visible_name
+from headstart.apps.cli.text.printing import NAME_WIDTH, next_line, visible_name
 
 
-def figures_text(figures: Mapping[str, Any]) -> str:
-    """What `headstart evaluate` prints: the accuracy first, then what may mislead, then class by class."""
+def figures_text(figures: Mapping[str, Any], *, bundle: str) -> str:
+    """What `headstart evaluate` prints: the accuracy first, then what may mislead, then class by class.
+
+    Args:
+        figures: What `headstart evaluate --json` prints.
+        bundle: RUN, for the next command.
+    """
     lines = [accuracy_sentence(figures) + _repeats(figures), balanced_text(figures), ""]
     lines += [*finding_lines(figures.get("findings", ())), *_class_table(figures["per_class"])]
     lines += ["", "confusion (row: true class, column: predicted, in the order above)"]
     lines += [" ".join(f"{count:>5}" for count in row) for row in figures["confusion"]]
     if figures.get("unreadable"):
         lines.append(f"left out: {count_text(len(figures['unreadable']), 'unreadable image')}")
+    lines += ["", next_line("predict", bundle, "IMAGES", "-o", "predictions.csv")]
     return "\n".join(lines)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import re
+import shlex
 import sys
 import textwrap
 from collections import Counter
@@ -70,6 +71,15 @@ def left_out_lines(left_out: Mapping[str, str]) -> list[str]:
         kinds = ", ".join(f"{count} {reason}" for reason, count in more.most_common(3))
         lines.append(f"left out {more.total()} more: {kinds} (--json names all)")
     return lines
+
+
+def next_line(*words: str) -> str:
+    """`next: headstart report 'runs/my photos'`: the last line of a command, which names the one that comes next.
+
+    Args:
+        words: Of the command line after `headstart`; they are quoted for the shell.
+    """
+    return f"next: {shlex.join(('headstart', *words))}"
 
 
 def show_text(text: str) -> None:

@@ -1,14 +1,14 @@
-"""Result of a training as people read it: figures, bundle and next command first, then how training went."""
+"""Result of a training as people read it: figures and bundle first, then how it went, then the next command."""
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import Any, Literal
 
 from headstart.amounts import count_text, duration_text
 from headstart.apps.cli.text.figures import accuracy_sentence, balanced_text, finding_lines
+from headstart.apps.cli.text.printing import next_line
 
 _MOST_RUNS = 10
 """So many groups with a learning rate of their own are named in one line."""
@@ -27,17 +27,13 @@ def training_text(metrics: Mapping[str, Any], *, reasons: Literal["shown", "hidd
         lines += ["", "reasons", *(f"  {path}: {reason}" for path, reason in metrics["reasons"].items())]
     else:
         lines.append("reasons: --explain prints them; the plan and the report hold them")
+    lines.append(next_line("predict", metrics["run"], "IMAGES", "-o", "predictions.csv"))
     return "\n".join(lines)
 
 
 def _result_lines(metrics: Mapping[str, Any]) -> list[str]:
-    """Accuracy, where the bundle lies, and what to type next."""
-    run = shlex.quote(metrics["run"])
-    lines = [
-        accuracy_sentence(metrics["test"], noun="test image"),
-        f"bundle: {metrics['bundle']}",
-        f"next:   headstart predict {run} IMAGES -o predictions.csv",
-    ]
+    """Accuracy, the folder of the bundle, and the command that resumes a run that was stopped."""
+    lines = [accuracy_sentence(metrics["test"], noun="test image"), f"bundle: {metrics['bundle']}"]
     if metrics["resume"]:
         lines.append(f"stopped by the {metrics['stopped']}; resume with: {metrics['resume']}")
     return lines
