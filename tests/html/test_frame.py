@@ -1,4 +1,4 @@
-"""The small pieces that answers are made of."""
+"""The frame of all pages: links, scripts, colours."""
 
 from __future__ import annotations
 
@@ -8,42 +8,6 @@ import pytest
 
 from headstart.html import frame
 from page_text import parsed
-
-NASTY = '<b onclick="x">&'
-
-
-def test_text_is_text_wherever_it_stands():
-    html = frame.stack(
-        frame.card(NASTY, frame.paragraph(NASTY), frame.said(NASTY), frame.facts({NASTY: NASTY})),
-        frame.reasons([(NASTY, NASTY, NASTY)]),
-        frame.notice(NASTY, [NASTY]),
-        frame.fold("a", NASTY),
-        frame.text_to_copy("b", NASTY, what=NASTY),
-        frame.failure([NASTY]),
-    )
-    page = parsed(html)
-    assert not page.all_of("b")
-    assert page.text_of(id="b") == NASTY
-    assert html.count("&lt;b onclick") >= 12
-
-
-def test_tables_name_rows_and_columns_and_may_be_scrolled_with_the_keyboard():
-    page = parsed(frame.table("Figures", ("name", "value"), [("a", "1"), ("b", "2")], numeric=(1,), picked=1))
-    (region, _), *_ = page.all_of("div")
-    assert (region["tabindex"], region["role"], region["aria-label"]) == ("0", "region", "Figures")
-    assert [attributes["scope"] for attributes, _ in page.all_of("th")] == ["col", "col", "row", "row"]
-    assert [text for _, text in page.all_of("td")] == ["1", "2"]
-    assert [attributes.get("class") for attributes, _ in page.all_of("tr")] == [None, None, "hs-picked"]
-
-
-def test_what_can_be_copied_names_its_button():
-    page = parsed(frame.text_to_copy("line", "headstart demo", what="command"))
-    (button, label), *_ = page.all_of("button")
-    assert button["data-copies"] == "line"
-    assert label == button["data-label"] == "Copy"
-    assert button["aria-label"] == "Copy command"
-    (named, label), *_ = parsed(frame.copy_button("plan", what="plan.yaml")).all_of("button")
-    assert label == named["aria-label"] == "Copy plan.yaml"
 
 
 def test_the_head_of_all_pages_leads_to_each():

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import pytest
-
+from headstart.html.kit import PageSection, paragraph
 from headstart.html.markup import tag
-from headstart.html.page import PageSection, command, facts, fold, key, notice, page, paragraph, table
+from headstart.html.page import page
 from page_text import parsed
 
 SECTIONS = [PageSection("one", "First & last", paragraph("text")), PageSection("two", "Second", paragraph("more"))]
@@ -28,30 +27,3 @@ def test_the_file_loads_nothing_and_leads_to_its_sections():
     assert {link[1:] for link in links} <= ids
     assert [text for _, text in read.all_of("h2")] == ["First & last", "Second"]
     assert read.all_of("html")[0][0]["lang"] == "en"
-
-
-def test_tables_scroll_name_their_rows_and_fold_away_the_many():
-    rows = [[f"row {i}", f"{i}"] for i in range(5)]
-    read = parsed(tag("div", table(["what", "count"], rows, says="Counts", numeric=(1,), picked=(1,), most=3)))
-    boxes = [a for a, _ in read.all_of("div") if a.get("class") == "scroll"]
-    assert all(box["tabindex"] == "0" and box["role"] == "region" for box in boxes)
-    assert [box["aria-label"] for box in boxes] == ["Counts", "Counts, continued"]
-    assert [a["scope"] for a, _ in read.all_of("th")].count("row") == 5
-    assert read.all_of("summary")[0][1] == "2 more rows"
-    assert [a.get("class") for a, _ in read.all_of("tr")][:4] == [None, None, "picked", None]
-    assert all(a["class"] == "num" for a, _ in read.all_of("td"))
-
-
-def test_a_row_without_a_cell_is_our_own_mistake():
-    with pytest.raises(AssertionError, match="a cell for every column"):
-        table(["a", "b"], [["only one"]], says="x")
-
-
-def test_pieces():
-    assert "<dt>a</dt><dd>b &lt;</dd>" in facts([("a", "b <")])
-    assert fold("more", paragraph("x"), id="here") == (
-        '<details><summary>more</summary><div id="here"><p>x</p></div></details>'
-    )
-    assert "<strong>Careful</strong> text" in notice("Careful", "text")
-    assert "<code>rm &amp;</code>" in command("rm &")
-    assert 'class="line one"' in key([("one", "what")])

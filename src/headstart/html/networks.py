@@ -12,6 +12,8 @@ from html import escape
 from itertools import pairwise
 from typing import Literal
 
+from headstart.html.markup import Html, joined, tag
+
 BLUE, SKY, GREEN, YELLOW, ORANGE, VERMILLION, PURPLE, GREY = (
     *("#0072b2", "#56b4e9", "#009e73", "#f0e442", "#e69f00", "#d55e00", "#cc79a7", "#8a949e"),
 )
@@ -46,7 +48,7 @@ class Block:
     kind: Literal["backbone", "head"]
 
 
-def network(blocks: Sequence[Block]) -> str:
+def network(blocks: Sequence[Block]) -> Html:
     """SVG of a network from top (stem) to bottom (head): maps become smaller and deeper, the head is a row of classes.
 
     All blocks have the same height, so that rows of text next to them align.
@@ -63,7 +65,7 @@ def network(blocks: Sequence[Block]) -> str:
             )
         parts.append(_head(middle, block) if block.kind == "head" else _maps(index, len(blocks), middle, each, block))
     label = escape(f"The network from stem to head, with the share that transfers: {spoken}")
-    return f'<svg role="img" aria-label="{label}">{"".join(parts)}</svg>'
+    return Html(f'<svg role="img" aria-label="{label}">{"".join(parts)}</svg>')
 
 
 def _maps(index: int, count: int, middle: float, each: float, block: Block) -> str:
@@ -101,38 +103,35 @@ class ShareRow:
     """Text and bar of one layer group next to the drawing."""
 
     block: Block
-    heading: str
-    """HTML."""
-    text: str
-    """HTML below the bar."""
+    heading: Html
+    text: Html
+    """Below the bar."""
     measured: GroupMeasurement | None = None
 
 
-def shares(rows: Sequence[ShareRow]) -> str:
-    """HTML of a network, with a bar next to each group for the share that transfers and the measured metrics."""
-    items = "".join(f"<li>{row.heading}{_track(row)}{row.text}</li>" for row in rows)
-    axis = "".join(f"<span>{mark}%</span>" for mark in (0, 25, 50, 75, 100))
-    return (
-        f'<div class="hs-axis" aria-hidden="true">{axis}</div>'
-        f'<div class="hs-flow">{network([row.block for row in rows])}<ol>{items}</ol></div>'
+def shares(rows: Sequence[ShareRow]) -> Html:
+    """A network, with a bar next to each group for the share that transfers and the measured metrics."""
+    items = [tag("li", row.heading, _track(row), row.text) for row in rows]
+    axis = [tag("span", f"{mark}%") for mark in (0, 25, 50, 75, 100)]
+    drawn = network([row.block for row in rows])
+    return joined(
+        [
+            tag("div", *axis, class_="hs-axis", aria_hidden="true"),
+            tag("div", drawn, tag("ol", *items), class_="hs-flow"),
+        ]
     )
 
 
-def _track(row: ShareRow) -> str:
+def _track(row: ShareRow) -> Html:
     share, colour = row.block.share, share_colour(row.block.share)
-    marks = ""
+    marks = [tag("div", class_="hs-bar", style=f"width:{share:.1%};background:{colour}")]
     if row.measured is not None:
         low, high = row.measured.interval
-        marks = (
-            f'<div class="hs-span" style="left:{low:.1%};width:{max(0.0, high - low):.1%}"></div>'
-            f'<div class="hs-mark" style="left:{row.measured.accuracy:.1%}"></div>'
-        )
+        marks.append(tag("div", class_="hs-span", style=f"left:{low:.1%};width:{max(0.0, high - low):.1%}"))
+        marks.append(tag("div", class_="hs-mark", style=f"left:{row.measured.accuracy:.1%}"))
         if row.measured.knn_accuracy is not None:
-            marks += f'<div class="hs-mark hs-ring" style="left:{row.measured.knn_accuracy:.1%}"></div>'
-    return (
-        f'<div class="hs-track" aria-hidden="true"><div class="hs-bar" style="width:{share:.1%};background:{colour}">'
-        f"</div>{marks}</div>"
-    )
+            marks.append(tag("div", class_="hs-mark hs-ring", style=f"left:{row.measured.knn_accuracy:.1%}"))
+    return tag("div", *marks, class_="hs-track", aria_hidden="true")
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,8 +173,8 @@ def scatter(
     chooses: str,
     chosen: str,
     rising: Literal[1, -1] = 1,
-) -> str:
-    """HTML of a scatter plot: points, the front as steps, and the chosen point with its name.
+) -> Html:
+    """A scatter plot: points, the front as steps, and the chosen point with its name.
 
     Args:
         points: Those of the front are drawn last.
@@ -186,29 +185,22 @@ def scatter(
         chosen: Name of the chosen point; none is marked if there is no such point.
         rising: 1: small is good on the x axis, so the front rises from left to right; -1: large is good.
     """
-    grid = "".join(
-        f'<line class="hs-grid" x1="0" x2="100%" y1="{100 - y.at(value):.2f}%" y2="{100 - y.at(value):.2f}%"/>'
-        for value, _ in y.ticks
-    )
+    heights = [f"{100 - y.at(value):.2f}%" for value, _ in y.ticks]
+    grid = [tag("line", class_="hs-grid", x1="0", x2="100%", y1=height, y2=height) for height in heights]
     ordered = sorted(points, key=lambda point: point.place == "front")
-    dots = "".join(_dot(point, x, y) for point in ordered)
+    dots = Html("".join(_dot(point, x, y) for point in ordered))
     front = sorted((point for point in points if point.place == "front"), key=lambda point: point.x)
     here = next((point for point in points if point.name == chosen), None)
-    labels = "".join(
-        f'<span class="hs-y" style="bottom:{y.at(value):.2f}%">{escape(text)}</span>' for value, text in y.ticks
-    )
-    labels += "".join(
-        f'<span class="hs-x" style="left:{x.at(value):.2f}%">{escape(text)}</span>' for value, text in x.ticks
-    )
-    labels += f'<span class="hs-x hs-axis-name">{escape(x.name)}</span>'
-    return (
-        f'<div class="hs-plot"><svg role="img" aria-label="{escape(says)}" data-chooses="{chooses}">{grid}'
-        f"{_steps(front, x, y, rising)}{dots}{_here(here, x, y)}</svg>"
-        f'<div aria-hidden="true">{labels}</div></div>'
-    )
+    labels = [tag("span", text, class_="hs-y", style=f"bottom:{y.at(value):.2f}%") for value, text in y.ticks]
+    labels += [tag("span", text, class_="hs-x", style=f"left:{x.at(value):.2f}%") for value, text in x.ticks]
+    labels.append(tag("span", x.name, class_="hs-x hs-axis-name"))
+    drawn = [*grid, _steps(front, x, y, rising), dots, _here(here, x, y)]
+    plot = tag("svg", *drawn, role="img", aria_label=says, data_chooses=chooses)
+    return tag("div", plot, tag("div", *labels, aria_hidden="true"), class_="hs-plot")
 
 
 def _dot(point: ScatterPoint, x: ScatterAxis, y: ScatterAxis) -> str:
+    # Written out: there are two thousand of them, and `tag` would take a tenth of a second.
     place = 'r="6" class="hs-on"' if point.place == "front" else 'r="4.5" fill-opacity="0.55"'
     return (
         f'<circle cx="{x.at(point.x):.2f}%" cy="{100 - y.at(point.y):.2f}%" {place} fill="{point.colour}" '
@@ -216,7 +208,7 @@ def _dot(point: ScatterPoint, x: ScatterAxis, y: ScatterAxis) -> str:
     )
 
 
-def _steps(front: Sequence[ScatterPoint], x: ScatterAxis, y: ScatterAxis, rising: int) -> str:
+def _steps(front: Sequence[ScatterPoint], x: ScatterAxis, y: ScatterAxis, rising: int) -> Html:
     """SVG of the front as steps: along to the next point, then up to it."""
     lines = []
     for left, right in pairwise(front):
@@ -226,37 +218,35 @@ def _steps(front: Sequence[ScatterPoint], x: ScatterAxis, y: ScatterAxis, rising
         ends = 100 - y.at(left.y), 100 - y.at(right.y)
         lines.append(_line(across[0], level, across[1], level))
         lines.append(_line(upright, ends[0], upright, ends[1]))
-    return "".join(lines)
+    return joined(lines)
 
 
-def _line(x1: float, y1: float, x2: float, y2: float) -> str:
-    return f'<line class="hs-front" x1="{x1:.2f}%" y1="{y1:.2f}%" x2="{x2:.2f}%" y2="{y2:.2f}%"/>'
+def _line(x1: float, y1: float, x2: float, y2: float) -> Html:
+    return tag("line", class_="hs-front", x1=f"{x1:.2f}%", y1=f"{y1:.2f}%", x2=f"{x2:.2f}%", y2=f"{y2:.2f}%")
 
 
-def _here(point: ScatterPoint | None, x: ScatterAxis, y: ScatterAxis) -> str:
+def _here(point: ScatterPoint | None, x: ScatterAxis, y: ScatterAxis) -> Html | None:
+    """Ring around the chosen point, and its name on the side where there is room."""
     if point is None:
-        return ""
-    across, down = x.at(point.x), 100 - y.at(point.y)
-    anchor = "start" if across < 50 else "end"
-    shift = 14 if across < 50 else -14
-    return (
-        f'<circle class="hs-here" cx="{across:.2f}%" cy="{down:.2f}%" r="10" pointer-events="none"/>'
-        f'<text x="{across:.2f}%" y="{down:.2f}%" dx="{shift}" dy="{22 if down < 50 else -14}" '
-        f'text-anchor="{anchor}">{escape(point.name)}</text>'
-    )
+        return None
+    across, down = f"{x.at(point.x):.2f}%", f"{100 - y.at(point.y):.2f}%"
+    is_left, is_high = x.at(point.x) < 50, y.at(point.y) > 50
+    ring = tag("circle", class_="hs-here", cx=across, cy=down, r="10", pointer_events="none")
+    side = {"dx": 14 if is_left else -14, "dy": 22 if is_high else -14, "text_anchor": "start" if is_left else "end"}
+    return joined([ring, tag("text", point.name, x=across, y=down, **side)])
 
 
-def legend_key(marks: Sequence[tuple[str, str, Literal["square", "round", "ring"]]]) -> str:
-    """HTML of the legend of a drawing: (colour, text, shape)."""
-    inner = ""
+def legend_key(marks: Sequence[tuple[str, str, Literal["square", "round", "ring"]]]) -> Html:
+    """Legend of a drawing: (colour, text, shape)."""
+    items = []
     for colour, text, shape in marks:
         style = f"border:2px solid {colour};transform:rotate(45deg)" if shape == "ring" else f"background:{colour}"
-        kind = ' class="hs-round"' if shape == "round" else ""
-        inner += f'<span><i{kind} style="{style}" aria-hidden="true"></i>{escape(text)}</span>'
-    return f'<div class="hs-key">{inner}</div>'
+        mark = tag("i", class_="hs-round" if shape == "round" else None, style=style, aria_hidden="true")
+        items.append(tag("span", mark, text))
+    return tag("div", *items, class_="hs-key")
 
 
-def meter(share: float, *, state: Literal["plain", "chosen"] = "plain") -> str:
-    """HTML of a bar inside a table cell, 0..1, next to its number."""
-    kind = " hs-chosen" if state == "chosen" else ""
-    return f'<div class="hs-meter{kind}" aria-hidden="true"><div style="width:{share:.1%}"></div></div>'
+def meter(share: float, *, state: Literal["plain", "chosen"] = "plain") -> Html:
+    """Bar inside a table cell, 0..1, next to its number."""
+    style = "hs-meter hs-chosen" if state == "chosen" else "hs-meter"
+    return tag("div", tag("div", style=f"width:{share:.1%}"), class_=style, aria_hidden="true")

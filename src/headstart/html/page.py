@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from headstart.html.markup import Html, joined, tag
+from headstart.html.kit import PageSection, card
+from headstart.html.markup import Html, tag
 
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 """What a browser may load for the page: nothing."""
@@ -17,16 +17,6 @@ _MARK = Html(
     '<rect x="5" y="10.5" width="16" height="5" rx="2"/><circle cx="8" cy="21" r="2.6"/>'
     '<circle cx="18" cy="21" r="2.6"/></svg>'
 )
-
-
-@dataclass(frozen=True, slots=True)
-class PageSection:
-    """One section of a report."""
-
-    id: str
-    """Id of the element, for links."""
-    title: str
-    body: Html
 
 
 def page(*, title: str, kind: str, top: Html, sections: Sequence[PageSection]) -> str:
@@ -39,17 +29,7 @@ def page(*, title: str, kind: str, top: Html, sections: Sequence[PageSection]) -
         sections: In order.
     """
     links = [tag("li", tag("a", section.title, href=f"#{section.id}")) for section in sections]
-    parts = [
-        tag(
-            "section",
-            tag("h2", section.title, id=f"{section.id}-title"),
-            section.body,
-            class_="card",
-            id=section.id,
-            aria_labelledby=f"{section.id}-title",
-        )
-        for section in sections
-    ]
+    parts = [card(section.title, section.body, id=section.id) for section in sections]
     head = tag(
         "head",
         tag("meta", charset="utf-8"),
@@ -76,78 +56,3 @@ def page(*, title: str, kind: str, top: Html, sections: Sequence[PageSection]) -
 @cache
 def _look() -> Html:
     return Html(Path(__file__).with_name("page.css").read_text(encoding="utf-8"))
-
-
-def table(
-    header: Sequence[str],
-    rows: Sequence[Sequence[str | None]],
-    *,
-    says: str,
-    numeric: Sequence[int] = (),
-    picked: Sequence[int] = (),
-    most: int = 40,
-) -> Html:
-    """A table that scrolls inside its own box where it is wide; the first cell of a row names it.
-
-    Args:
-        header: One name a column.
-        rows: Texts or elements; None is an empty cell.
-        says: Caption for screen readers.
-        numeric: Columns of figures.
-        picked: Highlighted rows.
-        most: Rows that are shown at once; further ones are folded away.
-    """
-    assert all(len(row) == len(header) for row in rows), "every row has a cell for every column"
-    head = tag("tr", *(tag("th", name, scope="col", class_=_kind(i, numeric)) for i, name in enumerate(header)))
-    lines = []
-    for index, row in enumerate(rows):
-        first = tag("th", row[0], scope="row", class_=_kind(0, numeric))
-        rest = (tag("td", cell, class_=_kind(i + 1, numeric)) for i, cell in enumerate(row[1:]))
-        lines.append(tag("tr", first, *rest, class_="picked" if index in picked else None))
-    shown = _boxed(head, lines[:most], says)
-    if len(lines) <= most:
-        return shown
-    return joined([shown, fold(f"{len(lines) - most:,} more rows", _boxed(head, lines[most:], f"{says}, continued"))])
-
-
-def _boxed(head: Html, lines: Sequence[Html], says: str) -> Html:
-    whole = tag("table", tag("caption", says, class_="hidden"), tag("thead", head), tag("tbody", *lines))
-    return tag("div", whole, class_="scroll", role="region", aria_label=says, tabindex="0")
-
-
-def _kind(column: int, numeric: Sequence[int]) -> str | None:
-    return "num" if column in numeric else None
-
-
-def fold(summary: str, body: Html, *, id: str | None = None) -> Html:
-    """Part that opens on a click."""
-    return tag("details", tag("summary", summary), tag("div", body, id=id))
-
-
-def paragraph(*inside: str | None, style: str | None = None) -> Html:
-    """A paragraph."""
-    return tag("p", *inside, class_=style)
-
-
-def facts(values: Sequence[tuple[str, str]]) -> Html:
-    """Tiles of a name and a value each."""
-    return tag("dl", *(tag("div", tag("dt", name), tag("dd", value)) for name, value in values), class_="facts")
-
-
-def notice(title: str, *inside: str | None) -> Html:
-    """Box with a warning."""
-    return tag("div", tag("strong", title), " ", *inside, class_="notice", role="note")
-
-
-def command(text: str, *, says: str = "Command") -> Html:
-    """Command or code."""
-    return tag("pre", tag("code", text), tabindex="0", role="region", aria_label=says)
-
-
-def key(entries: Sequence[tuple[str, str]]) -> Html:
-    """Legend of a chart: (style, text)."""
-    items = [
-        tag("span", tag("svg", tag("line", class_=f"line {style}", x1="0", x2="26", y1="7", y2="7")), text)
-        for style, text in entries
-    ]
-    return tag("div", *items, class_="key", aria_hidden="true")

@@ -38,7 +38,7 @@ def test_the_table_has_a_row_for_each_variant(comparison: ComparisonFacts):
     rows = [(a.get("class"), text) for a, text in read.all_of("tr")]
     test = comparison.variants[0].test
     assert rows[1] == (
-        "picked",
+        "hs-picked",
         f"1 v0{wording.percent(test.accuracy)}{wording.interval_text(test.interval)}"
         f"{wording.percent(comparison.variants[0].validation.accuracy)}212 s9012.5 ms500 MB4.65 M",
     )

@@ -19,7 +19,7 @@ def test_epochs_stand_in_a_table_with_the_kept_one_marked(tmp_path: Path):
     read = parsed(f"<div id='all'>{curves_section(run).body}</div>")
     rows = [(a.get("class"), text) for a, text in read.all_of("tr")]
     assert len(rows) == 4
-    assert rows[3][0] == "picked"
+    assert rows[3][0] == "hs-picked"
     assert rows[3][1].endswith("selected")
     assert "3e-3" in rows[2][1]
     assert "Epoch 0 (the diamond) is the linear probe (probe)" in read.text_of(id="all")

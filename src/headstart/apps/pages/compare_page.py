@@ -8,13 +8,14 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from html import escape
 from typing import Any, Literal, cast, get_args
 
 from headstart.apps.cli.options.parsing import parse_count
 from headstart.apps.pages.fields import Field, FieldOption, choice, menu, menu_value, slider, text
 from headstart.errors import HeadstartError
-from headstart.html import frame, networks
+from headstart.html import kit, networks
+from headstart.html.kit import SortOrder
+from headstart.html.markup import NOTHING, Html, tag
 from headstart.knowledge.transfer import FAMILIES, family_of
 from headstart.networks.cards.catalog import ModelCard, all_cards
 from headstart.networks.cards.finding import find_model
@@ -183,7 +184,7 @@ PICK = Field(
 """Set by the menu, by a click on a point, or by the name in a row."""
 
 
-def page(values: Mapping[str, Any]) -> tuple[str, dict[str, Any], str, str]:
+def page(values: Mapping[str, Any]) -> tuple[Html, dict[str, Any], Html, Html]:
     """Scatter, the menu of found cards, how to use the chosen one, and the table.
 
     Args:
@@ -193,26 +194,26 @@ def page(values: Mapping[str, Any]) -> tuple[str, dict[str, Any], str, str]:
         filters = Filters.from_fields(values)
         cards = found_by(filters)
     except HeadstartError as error:
-        return frame.failure([str(error)]), menu_value((), ""), "", ""
+        return kit.failure([str(error)]), menu_value((), ""), NOTHING, NOTHING
     menu_now = pick(cards, values["models-pick"])
     chosen = menu_now["choice"]
     if not chosen:
         nothing = "no network fits; loosen a filter (a card that does not know a value passes no limit on it)"
-        return frame.failure([nothing]), menu_now, "", ""
+        return kit.failure([nothing]), menu_now, NOTHING, NOTHING
     front = {card.name for card in pareto_front(cards, filters.cost)}
     return _chart(filters.cost, cards, front, chosen), menu_now, usage(chosen), _rows(filters, cards, front, chosen)
 
 
-def _chart(cost: Cost, cards: Sequence[ModelCard], front: set[str], chosen: str) -> str:
+def _chart(cost: Cost, cards: Sequence[ModelCard], front: set[str], chosen: str) -> Html:
     told = f"{len(cards):,} of {len(all_cards()):,} sets of weights fit; {len(front)} stand on the front."
     families = [(colour, name, "round") for name, colour in _COLOURS.items()]
-    return frame.stack(
-        frame.card(
+    return kit.stack(
+        kit.card(
             f"Accuracy against {_AXES[cost][1]}",
-            frame.said(told, style="hs-soft"),
+            kit.said(told, style="hs-soft"),
             _scatter(cost, cards, front, chosen),
             networks.legend_key([*families, (networks.GREY, "others", "round")]),  # type: ignore[list-item]  # literals
-            frame.paragraph(
+            kit.paragraph(
                 "Outlined, joined by the line: no other network is both better and cheaper. Click a point, or a name "
                 "in the table, to see how to use it.",
                 style="hs-soft hs-small",
@@ -221,13 +222,13 @@ def _chart(cost: Cost, cards: Sequence[ModelCard], front: set[str], chosen: str)
     )
 
 
-def _rows(filters: Filters, cards: Sequence[ModelCard], front: set[str], chosen: str) -> str:
+def _rows(filters: Filters, cards: Sequence[ModelCard], front: set[str], chosen: str) -> Html:
     shown = cards[: filters.rows] if filters.rows else cards
     title = f"The same as a table: {len(shown):,} of {len(cards):,}"
-    command = frame.text_to_copy("models-command", filters.command(), what="search")
-    return frame.stack(
-        frame.card(title, _table(filters, shown, front, chosen)),
-        frame.card("The same search on the command line", command),
+    command = kit.text_to_copy("models-command", filters.command(), what="search")
+    return kit.stack(
+        kit.card(title, _table(filters, shown, front, chosen)),
+        kit.card("The same search on the command line", command),
     )
 
 
@@ -238,7 +239,7 @@ def cost_of(card: ModelCard, cost: Cost) -> float | None:
     return card.gmacs if cost == "gmacs" else card.cpu_images_per_second
 
 
-def _scatter(cost: Cost, cards: Sequence[ModelCard], front: set[str], chosen: str) -> str:
+def _scatter(cost: Cost, cards: Sequence[ModelCard], front: set[str], chosen: str) -> Html:
     points = [
         networks.ScatterPoint(
             card.name, value, card.imagenet_top1, colour_of(card), "front" if card.name in front else "inside"
@@ -247,7 +248,7 @@ def _scatter(cost: Cost, cards: Sequence[ModelCard], front: set[str], chosen: st
         if card.imagenet_top1 is not None and (value := cost_of(card, cost))
     ]
     if not points:
-        return frame.paragraph("None of them has a published accuracy and this figure: see the table.")
+        return kit.paragraph("None of them has a published accuracy and this figure: see the table.")
     name, short, rising = _AXES[cost]
     across = _log_axis(name, [point.x for point in points])
     up = _percent_axis([point.y for point in points])
@@ -290,42 +291,49 @@ _COLUMNS: tuple[tuple[str, SortKey | None], ...] = (
 """Heading -> what a click on it sorts by."""
 
 
-def _table(filters: Filters, cards: Sequence[ModelCard], front: set[str], chosen: str) -> str:
-    rising = ("parameters", "gmacs", "input_size", "name")
-    headings = []
-    for index, (title, sort) in enumerate(_COLUMNS):
-        number = ' class="hs-num"' if 1 <= index <= 6 else ""
-        if sort is None:
-            headings.append(f'<th scope="col"{number}>{title}</th>')
-            continue
-        now = "ascending" if sort in rising else "descending"
-        state = f' aria-sort="{now}"' if sort == filters.query.sort else ""
-        mark = (" &#9650;" if now == "ascending" else " &#9660;") if state else ""
-        headings.append(
-            f'<th scope="col"{number}{state}><button type="button" class="hs-plain" data-chooses="models-sort" '
-            f'data-value="{sort}">{title}<span aria-hidden="true">{mark}</span></button></th>'
-        )
-    rows = [_row(card, front) for card in cards]
+def _table(filters: Filters, cards: Sequence[ModelCard], front: set[str], chosen: str) -> Html:
+    header = [title if sort is None else _sort_button(title, sort, filters.query.sort) for title, sort in _COLUMNS]
     picked = next((index for index, card in enumerate(cards) if card.name == chosen), None)
-    caption = "Networks that fit. Speeds are published: CPU Intel i9-10940X one image at a time, GPU RTX 4090"
-    return frame.table(caption, headings, rows, numeric=range(1, 7), picked=picked)
+    by = next((index for index, (_, sort) in enumerate(_COLUMNS) if sort == filters.query.sort), None)
+    return kit.table(
+        header,
+        [_row(card, front) for card in cards],
+        says="Networks that fit. Speeds are published: CPU Intel i9-10940X one image at a time, GPU RTX 4090",
+        numeric=range(1, 7),
+        picked=() if picked is None else (picked,),
+        most=None,
+        caption="shown",
+        sorted_by=None if by is None else (by, _order(filters.query.sort)),
+    )
+
+
+def _order(sort: SortKey) -> SortOrder:
+    return "ascending" if sort in ("parameters", "gmacs", "input_size", "name") else "descending"
+
+
+def _sort_button(title: str, sort: SortKey, now: SortKey) -> Html:
+    """Heading that sorts by its column; of the present one with its direction."""
+    arrow = "\u25b2" if _order(sort) == "ascending" else "\u25bc"
+    mark = tag("span", f" {arrow}" if sort == now else "", aria_hidden="true")
+    return _choosing(title, mark, field="models-sort", value=sort)
+
+
+def _choosing(*inside: str, field: str, value: str) -> Html:
+    """Text that sets a field when it is clicked."""
+    return tag("button", *inside, type="button", class_="hs-plain", data_chooses=field, data_value=value)
 
 
 def _row(card: ModelCard, front: set[str]) -> tuple[str, ...]:
-    name = (
-        f'<button type="button" class="hs-plain" data-chooses="models-pick" data-value="{escape(card.name)}">'
-        f"{escape(card.name)}</button>"
-    )
     forbidden = " (not for commercial use)" if card.commercial_use == "forbidden" else ""
     return (
-        name,
+        _choosing(card.name, field="models-pick", value=card.name),
         f"{card.parameters / 1e6:,.1f}M",
         _figure(card.gmacs, 2),
         f"{card.input.size} px",
         _figure(card.imagenet_top1, 2),
         _figure(card.cpu_images_per_second, 1),
         _figure(card.gpu_images_per_second, 0),
-        escape(card.licence + forbidden),
+        card.licence + forbidden,
         "yes" if card.name in front else "",
     )
 
@@ -334,36 +342,35 @@ def _figure(value: float | None, digits: int) -> str:
     return "-" if value is None else f"{value:,.{digits}f}"
 
 
-def usage(name: str) -> str:
+def usage(name: str) -> Html:
     """One card with the lines that use it."""
     card = find_model(name).card
     family = family_of(card.family)
     accuracy = "not published"
     if card.imagenet_top1 is not None:
         accuracy = f"{card.imagenet_top1:.2f} % at {card.imagenet_top1_size} px"
-    told = {
-        "parameters": f"{card.parameters / 1e6:,.1f} million",
-        "ImageNet": accuracy,
-        "input": f"{card.input.size} px",
-        "commercial use": card.commercial_use,
-    }
-    lines = [
-        frame.paragraph(where, style="hs-small hs-soft")
-        + frame.text_to_copy(f"use-{index}", line, what=f"{where} line")
-        for index, (where, line) in enumerate(usage_of(card).items())
+    figures = [
+        ("parameters", f"{card.parameters / 1e6:,.1f} million"),
+        ("ImageNet", accuracy),
+        ("input", f"{card.input.size} px"),
+        ("commercial use", card.commercial_use),
     ]
-    about = "" if family is None else frame.paragraph(f"{family.name}: {family.idea}; good for {family.good_for}.")
+    lines = []
+    for index, (where, line) in enumerate(usage_of(card).items()):
+        lines.append(kit.paragraph(where, style="hs-small hs-soft"))
+        lines.append(kit.text_to_copy(f"use-{index}", line, what=f"{where} line"))
+    about = None if family is None else kit.paragraph(f"{family.name}: {family.idea}; good for {family.good_for}.")
     groups = f"Layer groups: {', '.join(card.groups)}." if card.groups else "It cannot be given classes."
     source = f"Licence of the weights: {card.licence}. {card.paper}"
-    return frame.stack(
-        frame.card(
+    return kit.stack(
+        kit.card(
             name,
-            frame.facts(told),
-            frame.said(f"How to use {name}"),
-            '<div style="height:14px"></div>',
+            kit.facts(figures),
+            kit.said(f"How to use {name}"),
+            tag("div", style="height:14px"),
             about,
             *lines,
-            frame.paragraph(groups, style="hs-small hs-soft"),
-            frame.paragraph(source, style="hs-small hs-soft"),
+            kit.paragraph(groups, style="hs-small hs-soft"),
+            kit.paragraph(source, style="hs-small hs-soft"),
         )
     )

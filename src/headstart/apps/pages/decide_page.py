@@ -6,14 +6,14 @@ import math
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
 from typing import TYPE_CHECKING, Any, Literal
 
 from headstart.amounts import count_text, duration_text, usd_text
 from headstart.apps.cli.options.parsing import parse_seconds
 from headstart.apps.pages.fields import Field, FieldOption, choice, number_field, slider, text
 from headstart.errors import HeadstartError, PlanError
-from headstart.html import frame, networks
+from headstart.html import kit, networks
+from headstart.html.markup import Html, joined, tag
 from headstart.workflow.advising import advise
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from headstart.plan.plan import Phase
 
 TITLE = "What should I do with my images?"
-LEAD = (
+LEAD = Html(
     "Describe your images. The result is a plan that <code>headstart train</code> runs as it is, with its reasons, its "
     "cost on this machine, and why not something else."
 )
@@ -160,7 +160,7 @@ class Question:
         return f"headstart advise {' '.join(options)}"
 
 
-def page(values: Mapping[str, str]) -> str:
+def page(values: Mapping[str, str]) -> Html:
     """HTML of the advice for the values of the form.
 
     Args:
@@ -170,21 +170,21 @@ def page(values: Mapping[str, str]) -> str:
         question = Question.from_fields(values)
         return advice_html(question, advise(**question.arguments()))
     except PlanError as error:
-        return frame.failure(error.faults)
+        return kit.failure(error.faults)
     except HeadstartError as error:
-        return frame.failure([str(error)])
+        return kit.failure([str(error)])
 
 
-def advice_html(question: Question, advice: Advice) -> str:
+def advice_html(question: Question, advice: Advice) -> Html:
     """HTML of the advice."""
-    return frame.stack(
+    return kit.stack(
         _hero(advice),
         _go_on(question, advice),
-        frame.card("Why", _reasons(advice)),
-        frame.card("What the plan does", _phases(advice)),
-        frame.card("Why not something else", _rejected(advice)),
-        *([frame.card("Further steps", _steps(advice))] if advice.steps else []),
-        frame.card("What the cost assumes", _assumptions(advice)),
+        kit.card("Why", _reasons(advice)),
+        kit.card("What the plan does", _phases(advice)),
+        kit.card("Why not something else", _rejected(advice)),
+        *([kit.card("Further steps", _steps(advice))] if advice.steps else []),
+        kit.card("What the cost assumes", _assumptions(advice)),
     )
 
 
@@ -193,80 +193,87 @@ def named(strategy: str) -> str:
     return strategy.replace("_", " ").capitalize()
 
 
-def _hero(advice: Advice) -> str:
+def _hero(advice: Advice) -> Html:
     size, cost = advice.plan.input.size, advice.cost
     network = advice.model + ("" if size == "auto" else f" at {size} px")
-    taken = {
-        "time": f"about {duration_text(cost.seconds)}",
-        "memory": _size(cost.memory_gb),
-        "disk": _size(cost.disk_gb),
-        "rented": usd_text(cost.usd),
-    }
-    warnings = frame.notice("Mind", advice.warnings) if advice.warnings else ""
-    return (
-        '<section class="hs-card hs-hero" id="hs-result"><h2>The strategy</h2>'
-        f'<p class="hs-what" data-strategy="{advice.strategy}">{escape(named(advice.strategy))}</p>'
-        f"<p>with <code>{escape(network)}</code></p>{frame.facts(taken)}{warnings}"
-        f"{frame.said(f'{named(advice.strategy)}, about {duration_text(cost.seconds)}')}</section>"
-        f'<div class="hs-brief" aria-hidden="true"><span>{escape(named(advice.strategy))}</span>'
-        f"<span>about {duration_text(cost.seconds)}</span></div>"
+    taken = [
+        ("time", f"about {duration_text(cost.seconds)}"),
+        ("memory", _size(cost.memory_gb)),
+        ("disk", _size(cost.disk_gb)),
+        ("rented", usd_text(cost.usd)),
+    ]
+    name, time = named(advice.strategy), f"about {duration_text(cost.seconds)}"
+    hero = tag(
+        "section",
+        tag("h2", "The strategy"),
+        tag("p", name, class_="hs-what", data_strategy=advice.strategy),
+        kit.paragraph("with ", tag("code", network)),
+        kit.facts(taken),
+        kit.notice("Mind", kit.bullets(advice.warnings)) if advice.warnings else None,
+        kit.said(f"{name}, {time}"),
+        class_="hs-card hs-hero",
+        id="hs-result",
     )
+    return joined([hero, tag("div", tag("span", name), tag("span", time), class_="hs-brief", aria_hidden="true")])
 
 
 def _size(gigabytes: float) -> str:
     return f"{gigabytes:.1f} GB" if gigabytes >= 0.95 else f"{gigabytes * 1000:.0f} MB"
 
 
-def _go_on(question: Question, advice: Advice) -> str:
+def _go_on(question: Question, advice: Advice) -> Html:
     data = question.data
     plan = advice.plan.changed(data=advice.plan.data.model_copy(update={"source": data}))
     parts = []
     if plan.requires:
         missing = ", ".join(plan.requires)
-        parts.append(frame.notice("Not yet", [f"train refuses this plan until it can do: {missing}"]))
+        parts.append(kit.notice("Not yet", kit.bullets([f"train refuses this plan until it can do: {missing}"])))
     elif advice.command_says_all:
-        parts.append(frame.text_to_copy("train-command", advice.command(data), what="command", label="Copy command"))
+        parts.append(kit.text_to_copy("train-command", advice.command(data), what="command", label="Copy command"))
     from_plan = f"headstart train {shlex.quote(data)} --plan plan.yaml"
+    advise_command = kit.text_to_copy("advise-command", question.command(), what="question")
     parts += [
-        f'<div class="hs-row">{frame.copy_button("plan-yaml", what="plan.yaml")}'
-        f'<span class="hs-soft">save it, then <code>{escape(from_plan)}</code></span></div>',
-        frame.fold("plan", "Show plan.yaml", f'<pre id="plan-yaml" tabindex="0">{escape(plan.to_yaml())}</pre>'),
-        frame.fold(
-            "command-line",
-            "The same question on the command line",
-            frame.text_to_copy("advise-command", question.command(), what="question"),
+        tag(
+            "div",
+            kit.copy_button("plan-yaml", what="plan.yaml"),
+            tag("span", "save it, then ", tag("code", from_plan), class_="hs-soft"),
+            class_="hs-row",
         ),
+        kit.fold("Show plan.yaml", tag("pre", plan.to_yaml(), id="plan-yaml", tabindex="0"), remembered="plan"),
+        kit.fold("The same question on the command line", advise_command, remembered="command-line"),
     ]
-    return frame.card("Go on with", *parts)
+    return kit.card("Go on with", *parts)
 
 
-def _reasons(advice: Advice) -> str:
-    """HTML of the reasons: those of the whole plan, and folded those of single phases."""
+def _reasons(advice: Advice) -> Html:
+    """Reasons of the whole plan, and folded those of single phases."""
     whole = [reason for reason in advice.reasons if not reason.path.startswith("phases[")]
     single = [reason for reason in advice.reasons if reason.path.startswith("phases[")]
-    first = frame.reasons((reason.path, reason.reason, reason.source) for reason in whole)
+    first = kit.reasons((reason.path, reason.reason, reason.source) for reason in whole)
     if not single:
         return first
-    more = frame.reasons((reason.path, reason.reason, reason.source) for reason in single)
-    return first + frame.fold("phase-reasons", f"{count_text(len(single), 'reason')} more, of single phases", more)
+    more = kit.reasons((reason.path, reason.reason, reason.source) for reason in single)
+    title = f"{count_text(len(single), 'reason')} more, of single phases"
+    return joined([first, kit.fold(title, more, remembered="phase-reasons")])
 
 
-def _phases(advice: Advice) -> str:
+def _phases(advice: Advice) -> Html:
     rows = [_phase(index, phase) for index, phase in enumerate(advice.plan.phases, start=1)]
     views = advice.plan.augmentation
     trains = any(phase.kind == "train" for phase in advice.plan.phases)
     said = (
         f"Views: {views.preset}, mirrored: {views.flip}." if trains else "The head sees one plain view of each image."
     )
-    headings = ("phase", "trainable", "epochs", "head lr", "schedule")
-    return frame.table("Phases of the plan, in order", headings, rows, numeric=(2, 3)) + frame.paragraph(said)
+    header = ("phase", "trainable", "epochs", "head lr", "schedule")
+    says = "Phases of the plan, in order"
+    return joined([kit.table(header, rows, says=says, numeric=(2, 3), caption="shown"), kit.paragraph(said)])
 
 
 def _phase(index: int, phase: Phase) -> Sequence[str]:
     if phase.kind == "linear_probe":
-        return f"{index}. {escape(phase.name)}", "the head, a linear probe on frozen features", "-", "-", "-"
+        return f"{index}. {phase.name}", "the head, a linear probe on frozen features", "-", "-", "-"
     return (
-        f"{index}. {escape(phase.name)}",
+        f"{index}. {phase.name}",
         _trainable(phase.unfreeze),
         str(phase.epochs),
         f"{phase.head_lr:g}",
@@ -282,7 +289,7 @@ def _trainable(unfreeze: int | Literal["all"]) -> str:
     return "the last layer group, and the head" if unfreeze == 1 else f"the last {unfreeze} layer groups, and the head"
 
 
-def _rejected(advice: Advice) -> str:
+def _rejected(advice: Advice) -> Html:
     costs = advice.costs.by_strategy
     ends = [math.log(max(1.0, cost.seconds)) for cost in costs.values()]
     low, high = min(ends), max(ends)
@@ -291,20 +298,19 @@ def _rejected(advice: Advice) -> str:
         seconds = costs[name].seconds
         share = 0.1 + 0.9 * (math.log(max(1.0, seconds)) - low) / (high - low) if high > low else 1.0
         bar = networks.meter(share, state="chosen" if name == advice.strategy else "plain")
-        return named(name), escape(why), f"{duration_text(seconds)}{bar}"
+        return named(name), why, joined([duration_text(seconds), bar])
 
     rows = [row(advice.strategy, "chosen"), *(row(name, why) for name, why in advice.rejected.items())]
     caption = "Every strategy: why not, and its estimated time here (bars: logarithmic)"
-    return frame.table(caption, ("strategy", "why not", "time"), rows, numeric=(2,), picked=0)
+    header = ("strategy", "why not", "time")
+    return kit.table(header, rows, says=caption, numeric=(2,), picked=(0,), caption="shown")
 
 
-def _steps(advice: Advice) -> str:
-    return frame.reasons(
-        (f"{step.when}: {step.name.replace('_', ' ')}", step.text, step.source) for step in advice.steps
-    )
+def _steps(advice: Advice) -> Html:
+    return kit.reasons((f"{step.when}: {step.name.replace('_', ' ')}", step.text, step.source) for step in advice.steps)
 
 
-def _assumptions(advice: Advice) -> str:
+def _assumptions(advice: Advice) -> Html:
     costs = advice.costs
     values = costs.to_dict(advice.strategy, images=advice.situation.images)
     hardware, usual = costs.machine.hardware, values["usual"]["from_scratch"]
@@ -314,4 +320,4 @@ def _assumptions(advice: Advice) -> str:
         f"{usual['risk']}; here about {duration_text(costs.scratch.seconds)}"
     )
     rows = [("machine", machine, ""), *(("assumed", sentence, "") for sentence in values["assumptions"])]
-    return frame.reasons([*rows, ("from scratch instead", scratch, "")])
+    return kit.reasons([*rows, ("from scratch instead", scratch, "")])

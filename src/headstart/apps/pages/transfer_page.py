@@ -10,12 +10,12 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from html import escape
 from typing import Any
 
 from headstart.apps.pages.fields import Field, FieldOption, choice, file, menu, menu_value
 from headstart.errors import HeadstartError
-from headstart.html import frame, networks
+from headstart.html import kit, networks
+from headstart.html.markup import Html, joined, tag
 from headstart.knowledge.choosing import DOMAIN_FACTS, depths_in
 from headstart.knowledge.transfer import (
     DEPTH_FACTS,
@@ -33,7 +33,7 @@ from headstart.plan.plan import Domain
 from headstart.plan.request import DEFAULT_MODEL
 
 TITLE = "What transfers?"
-LEAD = (
+LEAD = Html(
     "Early layers detect edges and colours, which every image has; late ones detect the objects they were trained on. "
     "Choose a domain and a network, or open the measurements of <code>headstart probe</code> on your images."
 )
@@ -173,7 +173,7 @@ def _share(value: object) -> float:
     return float(value)
 
 
-def page(values: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+def page(values: Mapping[str, Any]) -> tuple[Html, dict[str, Any]]:
     """(HTML for the values of the form, menu of networks of the chosen family).
 
     Args:
@@ -187,10 +187,10 @@ def page(values: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     try:
         return _measured(read_probe(values["transfer-probe"]), domain), menu_now
     except HeadstartError as error:
-        return frame.failure([str(error)]), menu_now
+        return kit.failure([str(error)]), menu_now
 
 
-def _literature(card: ModelCard, domain: Domain, family: FamilyFact) -> str:
+def _literature(card: ModelCard, domain: Domain, family: FamilyFact) -> Html:
     groups = group_shares(card, domain)
     note = (
         "Shares are a rule of thumb of teaching material, by relative depth; measure yours with headstart probe. "
@@ -202,14 +202,14 @@ def _literature(card: ModelCard, domain: Domain, family: FamilyFact) -> str:
     if family.name == "Vision Transformer":
         note += " The rule of thumb is for convolutional networks; blocks of attention take the row of their depth."
     marks = [(networks.share_colour(share), text, "square") for share, text in _KEY]
-    return frame.stack(
-        frame.card(
+    return kit.stack(
+        kit.card(
             f"{card.architecture}: what carries over to {_KINDS[domain]}",
             networks.shares([_row(group) for group in groups]),
             networks.legend_key(marks),  # type: ignore[arg-type]  # a literal in a list
-            frame.paragraph(note, style="hs-soft hs-small"),
-            frame.said(f"{card.architecture}: {_spoken(groups)}"),
-            frame.fold("transfer-table", "The same as a table", _table(groups)),
+            kit.paragraph(note, style="hs-soft hs-small"),
+            kit.said(f"{card.architecture}: {_spoken(groups)}"),
+            kit.fold("The same as a table", _table(groups), remembered="transfer-table"),
         ),
         _domain_card(domain),
         _family_card(family, card),
@@ -234,39 +234,41 @@ def _spoken(groups: Sequence[GroupShare]) -> str:
 
 def _row(group: GroupShare) -> networks.ShareRow:
     depth = group.depth
-    shown = f"<strong>{depth.transfer_share:.0%}</strong>"
+    shown = [tag("strong", f"{depth.transfer_share:.0%}")]
     if group.measured is not None:
-        shown = f'<span class="hs-soft">rule of thumb</span> {shown} <span class="hs-soft">measured</span> '
-        shown += f"<strong>{group.measured.accuracy:.0%}</strong>"
-    where = "fully connected" if group.is_head else depth.name
-    heading = (
-        f'<div class="hs-line"><span><strong>{escape(group.group)}</strong> <span class="hs-soft">{where}</span></span>'
-        f"<span>{shown}</span></div>"
-    )
-    action = f'<span class="hs-tag">{escape(depth.default_action)}</span>'
-    text = f'<div class="hs-small">{escape(depth.detects)} {action}</div>'
+        measured = tag("strong", f"{group.measured.accuracy:.0%}")
+        shown = [_soft("rule of thumb"), *shown, _soft("measured"), measured]
+    where = _soft("fully connected" if group.is_head else depth.name)
+    names = tag("span", tag("strong", group.group), " ", where)
+    heading = tag("div", names, tag("span", joined(shown, " ")), class_="hs-line")
+    text = tag("div", depth.detects, " ", tag("span", depth.default_action, class_="hs-tag"), class_="hs-small")
     kind = "head" if group.is_head else "backbone"
     block = networks.Block(group.group, depth.transfer_share, kind)  # type: ignore[arg-type]
     return networks.ShareRow(block, heading, text, group.measured)
 
 
-def _table(groups: Sequence[GroupShare]) -> str:
+def _soft(text: str) -> Html:
+    return tag("span", text, class_="hs-soft")
+
+
+def _table(groups: Sequence[GroupShare]) -> Html:
     measured = any(group.measured is not None for group in groups)
     headings = ["group", "depth", "detects", "share that transfers", "default action", "lr when tuned"]
     rows = [
         [
-            escape(group.group),
-            escape(group.depth.name),
-            escape(group.depth.detects),
+            group.group,
+            group.depth.name,
+            group.depth.detects,
             f"{group.depth.transfer_share:.1%}",
-            escape(group.depth.default_action),
+            group.depth.default_action,
             f"{group.depth.lr:g}",
             *(_figures(group) if measured else ()),
         ]
         for group in groups
     ]
     headings += ["probe accuracy", "interval", "kNN accuracy", "CKA to the tuned network"] if measured else []
-    return frame.table("Layer groups, stem to head", headings, rows, numeric=(3, 5, 6, 7, 8, 9))
+    numeric = (3, 5, 6, 7, 8, 9)
+    return kit.table(headings, rows, says="Layer groups, stem to head", numeric=numeric, most=None, caption="shown")
 
 
 def _figures(group: GroupShare) -> tuple[str, ...]:
@@ -278,34 +280,34 @@ def _figures(group: GroupShare) -> tuple[str, ...]:
     return f"{found.accuracy:.1%}", f"{low:.1%} to {high:.1%}", knn, "-" if group.cka is None else f"{group.cka:.2f}"
 
 
-def _domain_card(domain: Domain) -> str:
+def _domain_card(domain: Domain) -> Html:
     fact = DOMAIN_FACTS[domain]
     rows = [("gap to ImageNet", fact.gap, ""), ("usual number of images", fact.usual_images, "")]
     rows.append(("what to do", fact.advice, fact.source))
     if fact.weights:
         rows.append(("weights of the domain", fact.weights, ""))
-    return frame.card(f"About {_KINDS[domain]}", frame.reasons(rows))
+    return kit.card(f"About {_KINDS[domain]}", kit.reasons(rows))
 
 
-def _family_card(family: FamilyFact, card: ModelCard) -> str:
+def _family_card(family: FamilyFact, card: ModelCard) -> Html:
     rows = [("built on", family.idea, card.paper), ("good for", family.good_for, "")]
     if family.mind:
         rows.append(("mind", family.mind, ""))
     uses = {name: use for name, _, use in FIRST_CHOICES}
     if card.architecture in uses:
         rows.append((card.architecture, f"{card.parameters / 1e6:.0f}M parameters, for: {uses[card.architecture]}", ""))
-    return frame.card(f"About {family.name}", frame.reasons(rows))
+    return kit.card(f"About {family.name}", kit.reasons(rows))
 
 
-def _effect_card() -> str:
+def _effect_card() -> Html:
     rows = [(fact.what, f"teach {fact.teaches}", "") for fact in IMAGENET_EFFECT]
-    return frame.card("Why ImageNet's weights are a head start", frame.reasons(rows))
+    return kit.card("Why ImageNet's weights are a head start", kit.reasons(rows))
 
 
-def _measured(probe: StoredProbe, domain: Domain) -> str:
+def _measured(probe: StoredProbe, domain: Domain) -> Html:
     dot, bar = "var(--hs-dot)", networks.share_colour(0.7)
-    return frame.stack(
-        frame.card(
+    return kit.stack(
+        kit.card(
             f"{probe.model}: measured on {probe.images:,} of your images",
             networks.shares([_row(group) for group in probe.groups]),
             networks.legend_key(
@@ -315,17 +317,17 @@ def _measured(probe: StoredProbe, domain: Domain) -> str:
                     (dot, "diamond: accuracy of nearest neighbours", "ring"),
                 ]
             ),
-            frame.paragraph(
+            kit.paragraph(
                 "The two are different things on one scale: how much of a group's features other tasks can use, and "
                 "how well a linear probe on them separates your classes.",
                 style="hs-soft hs-small",
             ),
-            frame.fold("transfer-table", "The same as a table", _table(probe.groups)),
+            kit.fold("The same as a table", _table(probe.groups), remembered="transfer-table"),
         ),
-        frame.card(
+        kit.card(
             "Result",
-            frame.said(probe.sentence, style=""),
-            frame.paragraph(f"Always predicting the largest class has an accuracy of {probe.majority_share:.1%}."),
+            kit.said(probe.sentence, style=None),
+            kit.paragraph(f"Always predicting the largest class has an accuracy of {probe.majority_share:.1%}."),
         ),
         _domain_card(domain),
     )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from headstart.html.page import PageSection, page
+from headstart.html.kit import PageSection
+from headstart.html.page import page
 from headstart.reports.comparison.facts import ComparisonFacts
 from headstart.reports.comparison.result import comparison_kind, comparison_result_card, comparison_title
 from headstart.reports.comparison.tradeoffs import tradeoffs_section

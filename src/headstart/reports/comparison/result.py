@@ -7,8 +7,8 @@ from headstart.comparison.outcomes import VariantMetrics
 from headstart.comparison.recommendation import Recommendation
 from headstart.comparison.record import ComparedImages, ComparisonRecord
 from headstart.html import wording
+from headstart.html.kit import command, facts, notice, paragraph
 from headstart.html.markup import NOTHING, Html, joined, tag
-from headstart.html.page import command, facts, notice, paragraph
 from headstart.reports.comparison.facts import ComparisonFacts
 
 COMPARED = {"models": "networks", "strategies": "strategies", "learning_rates": "learning rates", "grid": "plans"}
@@ -41,7 +41,7 @@ def comparison_result_card(comparison: ComparisonFacts) -> Html:
     if not record.finished:
         parts.append(_unfinished(record))
     parts += [_cautions(comparison), _once_more(record), _tiles(record)]
-    return tag("section", joined(parts), class_="card result", id="result", aria_label="Result")
+    return tag("section", joined(parts), class_="hs-card result", id="result", aria_label="Result")
 
 
 def _chosen(record: ComparisonRecord, chosen: Recommendation) -> list[Html]:

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from headstart.html import wording
+from headstart.html.kit import PageSection, paragraph
 from headstart.html.markup import Html, joined, tag
-from headstart.html.page import PageSection, paragraph
 from headstart.html.plot import Plot, log_axis, share_axis, starts_at
 from headstart.reports.comparison.facts import ComparisonFacts
 

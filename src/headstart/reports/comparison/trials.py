@@ -6,8 +6,8 @@ from headstart.amounts import count_text
 from headstart.comparison.comparison import PLAN_FILE
 from headstart.comparison.record import TrialResult
 from headstart.html import wording
+from headstart.html.kit import PageSection, command, key, paragraph, table
 from headstart.html.markup import NOTHING, Html, joined, tag
-from headstart.html.page import PageSection, command, key, paragraph, table
 from headstart.reports.comparison.facts import ComparisonFacts
 from headstart.reports.run.cost import command_line, environment_table
 from headstart.reports.run.curves import accuracy_of_variant, captions, loss_of_variant, scales_of, steps_of

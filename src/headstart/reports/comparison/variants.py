@@ -10,8 +10,8 @@ from headstart.comparison.outcomes import VariantMetrics
 from headstart.comparison.record import VariantResult
 from headstart.comparison.verdicts import Pair, Role
 from headstart.html import wording
+from headstart.html.kit import PageSection, fold, paragraph, table
 from headstart.html.markup import Html, joined, tag
-from headstart.html.page import PageSection, fold, paragraph, table
 from headstart.html.plot import Axis, Plot, log_axis, share_axis, starts_at
 from headstart.html.tracks import interval_track, track_scale
 from headstart.prediction.inference_figures import InferenceFigures
@@ -164,12 +164,12 @@ def _matrix(comparison: ComparisonFacts, pairs: Sequence[Pair], title: str) -> H
         rows.append(tag("tr", tag("th", one, scope="row"), *cells))
     whole = tag(
         "table",
-        tag("caption", title, class_="hidden"),
+        tag("caption", title, class_="hs-hidden"),
         tag("thead", tag("tr", *head)),
         tag("tbody", *rows),
         class_="matrix",
     )
-    return tag("div", whole, class_="scroll", role="region", aria_label=title, tabindex="0")
+    return tag("div", whole, class_="hs-scroll", role="region", aria_label=title, tabindex="0")
 
 
 def _pair_cell(found: Mapping[tuple[str, str], Pair], one: str, other: str) -> Html:

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from headstart.html import wording
+from headstart.html.kit import PageSection, command, paragraph, table
 from headstart.html.markup import NOTHING, Html, joined, tag
-from headstart.html.page import PageSection, command, paragraph, table
 from headstart.html.tracks import bar
 from headstart.runs.record import RecordValues, RunFacts
 

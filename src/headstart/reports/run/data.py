@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from headstart.amounts import count_text
+from headstart.html.kit import PageSection, fold, paragraph, table
 from headstart.html.markup import NOTHING, Html, joined, tag
-from headstart.html.page import PageSection, fold, paragraph, table
 from headstart.runs.record import RunFacts
 from headstart.runs.warnings import DataFinding
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from headstart.amounts import count_text
 from headstart.html import wording
+from headstart.html.kit import PageSection, fold, paragraph, table
 from headstart.html.markup import Html, joined, tag
-from headstart.html.page import PageSection, fold, paragraph, table
 from headstart.html.pictures import NO_PICTURES, Pictures
 from headstart.html.plot import share_axis, starts_at
 from headstart.html.tracks import interval_track, track_scale
@@ -111,13 +111,13 @@ def _matrix(classes: Sequence[str], counts: Sequence[Sequence[int]], links: dict
         rows.append(tag("tr", tag("th", label, scope="row"), *cells))
     says = "Confusion: images of each class (row) by what they were named (column)"
     whole = tag(
-        "table", tag("caption", says, class_="hidden"), tag("thead", head), tag("tbody", *rows), class_="matrix"
+        "table", tag("caption", says, class_="hs-hidden"), tag("thead", head), tag("tbody", *rows), class_="matrix"
     )
     intro = paragraph(
         "A row is what the images are labelled, a column what they were named: the diagonal is right, all else wrong. "
         "The deeper the colour, the larger the share of the row. A number leads to its images."
     )
-    return joined([intro, tag("div", whole, class_="scroll", role="region", aria_label=says, tabindex="0")])
+    return joined([intro, tag("div", whole, class_="hs-scroll", role="region", aria_label=says, tabindex="0")])
 
 
 def _pairs(classes: Sequence[str], counts: Sequence[Sequence[int]], links: dict[Cell, str]) -> Html:

@@ -9,8 +9,8 @@ from typing import Any
 import yaml
 
 from headstart.html import wording
+from headstart.html.kit import PageSection, command, fold, paragraph
 from headstart.html.markup import Html, joined, tag
-from headstart.html.page import PageSection, command, fold, paragraph
 from headstart.plan.reasons import FINGERPRINTS
 from headstart.runs.record import RecordValues, RunFacts
 

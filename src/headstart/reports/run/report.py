@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from headstart.html.page import PageSection, page
+from headstart.html.kit import PageSection
+from headstart.html.page import page
 from headstart.html.pictures import NO_PICTURES, Pictures
 from headstart.reports.run.cost import again_section, cost_section
 from headstart.reports.run.data import data_section

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from headstart.amounts import count_text, counted_text
 from headstart.html import wording
+from headstart.html.kit import command, facts, notice, paragraph
 from headstart.html.markup import NOTHING, Html, joined, tag
-from headstart.html.page import command, facts, notice, paragraph
 from headstart.html.plot import Axis
 from headstart.html.tracks import interval_track, track_scale
 from headstart.runs.record import Epoch, RecordValues, RunFacts
@@ -19,7 +19,7 @@ _WIDE_INTERVAL = 0.1
 def run_answer(run: RunFacts) -> Html:
     """The answer, or how far an unfinished run is."""
     body = _judged(run, run.metrics) if run.metrics is not None else _unfinished(run)
-    return tag("section", body, class_="card result", id="result", aria_label="Result")
+    return tag("section", body, class_="hs-card result", id="result", aria_label="Result")
 
 
 def run_title(run: RunFacts) -> str:

@@ -10,8 +10,8 @@ from typing import Literal
 
 from headstart.amounts import count_text
 from headstart.html import wording
+from headstart.html.kit import PageSection, fold, paragraph, table
 from headstart.html.markup import Html, joined, tag
-from headstart.html.page import PageSection, fold, paragraph, table
 from headstart.runs.record import RecordValues, RunFacts
 from headstart.runs.training_events import PhaseDone
 
@@ -63,7 +63,7 @@ def timeline_section(run: RunFacts) -> PageSection:
     parts = [
         paragraph(_intro(run, columns)),
         _legend(columns),
-        tag("div", _drawing(columns, rows), class_="scroll", role="region", aria_label="Timeline", tabindex="0"),
+        tag("div", _drawing(columns, rows), class_="hs-scroll", role="region", aria_label="Timeline", tabindex="0"),
         fold("The same as a table, with schedules and BatchNorm", _table(columns, rows)),
     ]
     return PageSection("phases", "Phases and learning rates", joined(parts))
@@ -147,7 +147,7 @@ def _legend(columns: Sequence[Column]) -> Html:
         tag("span", tag("i", style=f"background:{colour(rate, low, high)}"), wording.learning_rate(rate))
         for rate in shown
     ]
-    return tag("div", tag("span", tag("b", "peak rate (logarithmic)")), *items, class_="key")
+    return tag("div", tag("span", tag("b", "peak rate (logarithmic)")), *items, class_="hs-key")
 
 
 def colour(rate: float, low: float, high: float) -> str:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from headstart.amounts import count_text
 from headstart.html import wording
+from headstart.html.kit import PageSection, fold, key, notice, paragraph, table
 from headstart.html.markup import NOTHING, Html, joined, tag
-from headstart.html.page import PageSection, fold, key, notice, paragraph, table
 from headstart.reports.run.curves import curves_of_run
 from headstart.reports.run.timeline import columns_of, rows_of
 from headstart.runs.record import Epoch, RunFacts
