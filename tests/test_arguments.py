@@ -8,7 +8,8 @@ from typing import Any, Literal
 import numpy as np
 import pytest
 
-from headstart.arguments import ArgumentError, fault_of, one_of, real_number, refuse_unknown
+from headstart.arguments import ArgumentError, fault_of, one_of, parse_count, real_number, refuse_unknown
+from headstart.errors import HeadstartError
 
 WORDS = Literal["stage", "block"] | None
 
@@ -62,3 +63,16 @@ def test_an_unknown_name_is_a_type_error_with_the_way_out():
         refuse_unknown(["epoch"], ["seed", "epochs"], where="fit", instead={})
     with pytest.raises(ArgumentError, match=r"write unreadable='stop'"):
         refuse_unknown(["strict"], ["unreadable"], where="fit", instead={"strict": "unreadable='stop'"})
+
+
+@pytest.mark.parametrize(
+    ("text", "count"), [("10M", 10e6), ("4.6m", 4.6e6), ("500k", 5e5), ("1B", 1e9), ("4600000", 4.6e6), (None, None)]
+)
+def test_counts(text: str | None, count: float | None):
+    assert parse_count(text, option="--max-params") == count
+
+
+@pytest.mark.parametrize("text", ["", "ten", "-5M", "5MB", "10 000"])
+def test_anything_else_than_a_count_is_answered_with_examples(text: str):
+    with pytest.raises(HeadstartError, match=r"--max-params .* is no count; expected such as 500k, 10M or 4600000"):
+        parse_count(text, option="--max-params")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import numbers
 import os
+import re
 import types
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -138,3 +139,20 @@ def _fits(value: object, option: Any) -> bool:  # noqa: ANN401
 def _shown(value: object) -> str:
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+_MULTIPLES = {"": 1.0, "k": 1e3, "m": 1e6, "b": 1e9, "g": 1e9}
+
+
+def parse_count(text: str | None, *, option: str) -> float | None:
+    """`10M`, `4.6M`, `500k`, `1B`, `4600000`; None stays None.
+
+    Raises:
+        HeadstartError: anything else; names the option.
+    """
+    if text is None:
+        return None
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([kmbg]?)", text.strip().lower())
+    if found is None:
+        raise HeadstartError(f"{option} {text!r} is no count", expected="such as 500k, 10M or 4600000")
+    return float(found[1]) * _MULTIPLES[found[2]]

@@ -12,10 +12,18 @@ from headstart.errors import PlanError
 from headstart.knowledge.domain import AugmentationName, Domain
 from headstart.knowledge.domains import DOMAINS
 from headstart.knowledge.transfer import LR_RULES
+from headstart.networks.cards.search import QUERY_OPTIONS, ModelQuery
 from headstart.plan.plan import AugmentationPlan, DataPlan
 from headstart.plan.presets import STRATEGIES
 from headstart.plan.request import OPTIONS, LrRuleName, Request, StrategyName
-from headstart.workflow.keywords import TrainKeywords, defaults, with_keywords
+from headstart.workflow.keywords import (
+    SearchKeywords,
+    TrainKeywords,
+    defaults,
+    query_of,
+    search_defaults,
+    with_keywords,
+)
 from headstart.workflow.plans import AUTO
 
 PHOTOS = Request(DataPlan(source="photos"))
@@ -69,3 +77,20 @@ def test_wrong_values_are_named(given: dict[str, Any], words: str):
 def test_unknown_names_are_answered_with_the_right_one(given: dict[str, Any], words: str):
     with pytest.raises(ArgumentError, match=words):
         with_keywords(PHOTOS, given, where="fit")
+
+
+def test_keywords_of_a_search_are_the_fields_of_the_query():
+    hints, declared = get_type_hints(SearchKeywords), get_type_hints(ModelQuery)
+    assert set(hints) == set(QUERY_OPTIONS) - {"sort"}, "models takes the order apart: a shortlist has none"
+    assert hints.pop("max_params") == declared["max_params"] | str
+    assert hints == {name: declared[name] for name in hints}
+    assert query_of(search_defaults(), where="models", known=()) == ModelQuery()
+
+
+def test_a_search_is_read_from_keywords_and_its_faults_are_named():
+    found = query_of({"max_params": "10M", "front": "pareto"}, where="models", known=(), sort="speed")
+    assert found == ModelQuery(max_params=1e7, front="pareto", sort="speed")
+    with pytest.raises(ArgumentError, match=r"models has no argument 'contians'; expected one of .*limit.*contains"):
+        query_of({"contians": "x"}, where="models", known=["limit"])
+    with pytest.raises(PlanError, match="sizes: 'big' must be one of any, fixed"):
+        query_of({"sizes": "big"}, where="models", known=())

@@ -77,9 +77,9 @@ def test_a_speed_that_is_not_stable_has_its_range(monkeypatch: pytest.MonkeyPatc
 
 
 def test_cards_are_found_by_a_query_or_a_name():
-    found, measured = models.find_cards(ModelQuery(family="resnet", max_parameters=12e6), speed="published")
+    found, measured = models.find_cards(ModelQuery(family="resnet", max_params=12e6), speed="published")
     assert [card.name for card in found] == [
-        model.card.name for model in models.list_models(ModelQuery(family="resnet", max_parameters=12e6))
+        model.card.name for model in models.list_models(ModelQuery(family="resnet", max_params=12e6))
     ]
     assert measured == {}
     assert [card.name for card in models.find_cards("resnet18", speed="published")[0]] == ["resnet18:IMAGENET1K_V1"]
@@ -87,11 +87,11 @@ def test_cards_are_found_by_a_query_or_a_name():
 
 def test_timed_cards_are_ordered_by_what_was_measured(monkeypatch: pytest.MonkeyPatch):
     names = [
-        card.name for card in models.find_cards(ModelQuery(family="resnet", max_parameters=12e6), speed="published")[0]
+        card.name for card in models.find_cards(ModelQuery(family="resnet", max_params=12e6), speed="published")[0]
     ]
     speeds = models._Speeds({name: float(place) for place, name in enumerate(names[:-1])}, {names[-1]: (1.0, 9.0)})
     monkeypatch.setattr(models, "_measured", lambda cards, progress: speeds)
-    query = ModelQuery(family="resnet", max_parameters=12e6, sort="speed")
+    query = ModelQuery(family="resnet", max_params=12e6, sort="speed")
     found, measured = models.find_cards(query, speed="measured")
     assert [card.name for card in found] == [*names[-2::-1], names[-1]]
     assert measured[names[-1]] is None

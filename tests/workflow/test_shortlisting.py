@@ -165,13 +165,13 @@ def test_networks_that_cannot_be_had_are_skipped_with_the_reason(image_folder: P
 def test_a_search_of_the_catalog_takes_the_place_of_names(
     image_folder: Path, pretended: list[tuple[str, int]], monkeypatch: pytest.MonkeyPatch
 ):
-    answer = headstart.shortlist(image_folder, query=ModelQuery(name="efficientnet_lite0"))
+    answer = headstart.shortlist(image_folder, query=ModelQuery(contains="efficientnet_lite0"))
     assert {name for name, _ in pretended} == {"efficientnet_lite0", "tf_efficientnet_lite0"}
     assert len(answer.ranking) == 2
     with pytest.raises(ModelError, match="the search finds 0 models"):
-        headstart.shortlist(image_folder, query=ModelQuery(name="no such network"))
+        headstart.shortlist(image_folder, query=ModelQuery(contains="no such network"))
     with pytest.raises(ModelError, match="expected 1 to 40"):
-        headstart.shortlist(image_folder, query=ModelQuery(max_parameters=1e7))
+        headstart.shortlist(image_folder, query=ModelQuery(max_params=1e7))
 
 
 def test_a_repository_that_cannot_be_reached_is_skipped_and_a_wrong_name_is_not(

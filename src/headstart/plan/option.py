@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
-Panel = Literal["Usual", "Data", "Training", "Run"]
+Panel = Literal["Usual", "Data", "Training", "Search", "Run"]
 """Heading under which a help text lists an option."""
 
 
@@ -22,8 +22,8 @@ class Option:
     """At the command line, ours first; empty: `--` and the name of the field."""
     switch: str | None = None
     """Value that the option sets where it takes none, such as find for `--find-lr`."""
-    kind: Literal["value", "duration", "library only"] = "value"
-    """duration: text such as 90s or 10m at the command line. library only: no option there."""
+    kind: Literal["value", "duration", "count", "library only"] = "value"
+    """duration: text such as 90s or 10m at the command line; count: such as 10M. library only: no option there."""
     least: float = -math.inf
     most: float = math.inf
     ends: Literal["closed", "open below"] = "closed"

@@ -1,19 +1,23 @@
-"""Options of training as keyword arguments: their names and types for editors and type checkers, and their checks.
+"""Options as keyword arguments: their names and types for editors and type checkers, and their checks.
 
-`Request` and `DataPlan` define which options there are, their defaults and what they may be; `TrainKeywords` repeats
-names and types where editors and type checkers can read them, and a test compares the two.
+`Request`, `DataPlan` and `ModelQuery` define which options there are, their defaults and what they may be;
+`TrainKeywords` and `SearchKeywords` repeat names and types where editors and type checkers can read them, and tests
+compare the two.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import fields, replace
 from typing import Any, Literal, TypedDict, get_type_hints
 
-from headstart.arguments import fault_of, refuse_unknown
+from headstart.arguments import fault_of, parse_count, refuse_unknown
 from headstart.errors import PlanError
 from headstart.input_spec import Resize
 from headstart.knowledge.domain import AugmentationName
+from headstart.networks.cards.catalog import CommercialUse
+from headstart.networks.cards.search import ModelQuery, SortKey
+from headstart.networks.cards.table import Library
 from headstart.plan.plan import DataPlan, Domain, Grain, NoncommercialWeights
 from headstart.plan.request import (
     OPTIONS,
@@ -72,6 +76,23 @@ class TrainKeywords(DataKeywords, total=False):
     device: str | None
 
 
+class SearchKeywords(TypedDict, total=False):
+    """What can be said to a search of the catalog; see `headstart.networks.cards.search.ModelQuery`."""
+
+    contains: str | None
+    family: str | None
+    library: Library | None
+    domain: str | None
+    max_params: float | str | None
+    max_gmacs: float | None
+    max_input: int | None
+    min_top1: float | None
+    min_speed: float | None
+    sizes: Literal["any", "fixed"] | None
+    commercial_use: CommercialUse | None
+    front: Literal["all", "pareto"]
+
+
 INSTEAD: Mapping[str, str] = {
     "allow_noncommercial": "noncommercial_weights='allow'",
     "find_lr": "peak_lr='find'",
@@ -114,6 +135,35 @@ def with_keywords(options: Request, given: Mapping[str, Any], *, where: str) -> 
     part = {name: value for name, value in given.items() if name not in OPTIONS}
     data = DataPlan.from_options(**options.data.model_dump() | part) if part else options.data
     return replace(options, data=data, **{name: value for name, value in given.items() if name in OPTIONS})
+
+
+def query_of(given: Mapping[str, Any], *, where: str, known: Iterable[str], sort: SortKey = "parameters") -> ModelQuery:
+    """The search that keyword arguments describe.
+
+    Args:
+        given: Of `SearchKeywords`.
+        where: The function, as the user calls it.
+        known: Its other arguments, which are named if one of these is unknown.
+        sort: Order of the list.
+
+    Raises:
+        ArgumentError: no such keyword.
+        PlanError: values of another type, or no such word; with every fault at once.
+        HeadstartError: `max_params` is no count.
+    """
+    hints = get_type_hints(SearchKeywords)
+    refuse_unknown(given, {*hints, *known}, where=where, instead=INSTEAD)
+    refuse_wrong_values(given, hints)
+    found = dict(given)
+    if isinstance(most := given.get("max_params"), str):
+        found["max_params"] = parse_count(most, option="max_params")
+    return ModelQuery(**found, sort=sort)
+
+
+def search_defaults() -> dict[str, Any]:
+    """Keyword -> default, of all keywords of a search."""
+    found = {field.name: field.default for field in fields(ModelQuery)}
+    return {name: found[name] for name in get_type_hints(SearchKeywords)}
 
 
 def defaults() -> dict[str, Any]:

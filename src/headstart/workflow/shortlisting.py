@@ -87,7 +87,7 @@ def shortlist(
     Args:
         source: DATA.
         models: Names, or one text with commas between them.
-        query: In place of names: a search, `headstart.networks.cards.search.ModelQuery(max_parameters=10e6)`.
+        query: In place of names: a search, `headstart.networks.cards.search.ModelQuery(max_params=10e6)`.
         keep: Length of the list.
         images: Number in the last round; None: 512, or more for many classes.
         group: Regular expression on the image path; what its group 1 matches stays in one fold.

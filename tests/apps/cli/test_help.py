@@ -2,23 +2,40 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import pytest
 import typer
 
 import headstart
 from command_line import Call
-from headstart.apps.cli.help import FEW, PANELS, version
+from headstart.apps.cli.help import FEW, panel_of, version
 from headstart.apps.cli.main import app
+from headstart.apps.cli.options.training import TRAINING
+from headstart.plan.option import Panel, options_of
+from headstart.plan.plan import DataPlan
+from headstart.plan.request import OPTIONS
 
 COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 
 
-def test_every_option_of_a_long_help_has_one_heading():
-    names = [name for panel in PANELS.values() for name in panel]
-    assert len(names) == len(set(names))
+def test_an_option_stands_under_the_same_heading_in_every_command():
+    panels: dict[str, set[str]] = {}
     for command in COMMANDS.values():
-        options = {parameter.name for parameter in command.params if parameter.param_type_name == "option"}
-        assert len(options) < FEW or options <= set(names), command.name
+        options = [parameter for parameter in command.params if parameter.param_type_name == "option"]
+        for parameter in options if len(options) >= FEW else ():
+            assert panel_of(parameter) in get_args(Panel), (command.name, parameter.name)
+            panels.setdefault(str(parameter.name), set()).add(panel_of(parameter))
+    several = {name: found for name, found in panels.items() if len(found) > 1}
+    # The domain of the images or of the weights; a sample of the images or the rows of a list.
+    assert several == {"domain": {"Usual", "Search"}, "limit": {"Data", "Search"}}
+
+
+def test_the_group_is_the_one_that_the_field_of_the_request_declares():
+    train = {parameter.name: parameter for parameter in COMMANDS["train"].params}
+    declared = {**OPTIONS, **options_of(DataPlan)}
+    found = {field: panel_of(train[TRAINING.parameter_of(field)]) for field in TRAINING.fields}
+    assert found == {field: declared[field].panel for field in TRAINING.fields}
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -138,7 +138,7 @@ def test_filters_are_those_of_models_and_json_is_the_answer(asked: list[dict[str
     done = CliRunner().invoke(app, given)
     assert done.exit_code == 0, done.output
     assert json.loads(done.stdout)["shortlist"] == ["first", "second"]
-    expected = ModelQuery(max_parameters=1e7, family="resnet", front="pareto", commercial_use="allowed")
+    expected = ModelQuery(max_params=1e7, family="resnet", front="pareto", commercial_use="allowed")
     assert asked[0]["query"] == expected
     assert asked[0]["models"] == ()
 

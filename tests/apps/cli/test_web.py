@@ -107,10 +107,10 @@ def test_library_command_and_page_find_the_same_networks(said: dict[str, str]):
     library = list_models(
         ModelQuery(
             family=said.get("family"),
-            max_parameters=10e6 if "parameters" in said else None,
+            max_params=10e6 if "parameters" in said else None,
             library=said.get("library"),
             commercial_use=said.get("licence"),
-            name=said.get("contains"),
+            contains=said.get("contains"),
             sizes=said.get("sizes"),
             sort=said.get("sort", "top1"),
             front=said.get("front", "all"),

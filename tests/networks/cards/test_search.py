@@ -13,7 +13,7 @@ from headstart.networks.cards.search import ModelQuery, pareto_front, search, sp
 
 
 def test_limits_hold_and_leave_nothing_out():
-    query = ModelQuery(max_parameters=10e6, min_top1=75, family="efficientnet")
+    query = ModelQuery(max_params=10e6, min_top1=75, family="efficientnet")
     found = search(all_cards(), query)
     expected = [
         card
@@ -75,8 +75,8 @@ def test_nothing_beats_a_card_on_the_front_and_something_beats_every_other(sort:
 )
 @settings(max_examples=30, deadline=None)
 def test_a_tighter_limit_never_adds_a_card(most: float, least: float | None, sizes: str | None, front: str):
-    loose = search(all_cards(), ModelQuery(max_parameters=most, sizes=sizes))
-    tight = search(all_cards(), ModelQuery(max_parameters=most / 2, min_top1=least, sizes=sizes, front=front))
+    loose = search(all_cards(), ModelQuery(max_params=most, sizes=sizes))
+    tight = search(all_cards(), ModelQuery(max_params=most / 2, min_top1=least, sizes=sizes, front=front))
     assert {card.name for card in tight} <= {card.name for card in loose}
 
 

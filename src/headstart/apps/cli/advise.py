@@ -56,20 +56,31 @@ def advise(
             "--similarity", help="Domain similarity to ImageNet: low, medium, high or 0..1. Default: measured in DATA."
         ),
     ] = None,
-    classes: Annotated[int | None, typer.Option("--classes", help="Default: counted in DATA.")] = None,
-    channels: Annotated[
-        int | None, typer.Option("--channels", help="1 is grey; more than 3 are bands. Default: as DATA, else 3.")
+    classes: Annotated[
+        int | None, typer.Option("--classes", help="Default: counted in DATA.", rich_help_panel="Data")
     ] = None,
-    unlabelled: Annotated[int, typer.Option("--unlabelled", help="Unlabelled images of the same domain.")] = 0,
+    channels: Annotated[
+        int | None,
+        typer.Option(
+            "--channels", help="1 is grey; more than 3 are bands. Default: as DATA, else 3.", rich_help_panel="Data"
+        ),
+    ] = None,
+    unlabelled: Annotated[
+        int, typer.Option("--unlabelled", help="Unlabelled images of the same domain.", rich_help_panel="Data")
+    ] = 0,
     resolution: Annotated[
-        int | None, typer.Option("--resolution", help="Shorter side of the images in pixels. Default: as DATA.")
+        int | None,
+        typer.Option(
+            "--resolution", help="Shorter side of the images in pixels. Default: as DATA.", rich_help_panel="Data"
+        ),
     ] = None,
     budget: Annotated[str | None, typer.Option("--budget", help="Time limit: 90s, 10m, 2h or unlimited.")] = None,
     cores: Annotated[
-        int | None, typer.Option("--cores", help="CPU cores of the training machine. Default: this one's.")
+        int | None,
+        typer.Option("--cores", help="CPU cores of the training machine. Default: this one's.", rich_help_panel="Run"),
     ] = None,
     gpu: Annotated[
-        GpuOption, typer.Option("--gpu", help="GPU of the training machine; auto: as this one.")
+        GpuOption, typer.Option("--gpu", help="GPU of the training machine; auto: as this one.", rich_help_panel="Run")
     ] = GpuOption.auto,
     model: Annotated[
         str | None, typer.Option("--model", help="Network; decided here if not given. See `headstart models`.")
@@ -79,6 +90,7 @@ def advise(
         typer.Option(
             "--group",
             help="Regular expression on the image path; what its group 1 matches stays on one side of a split.",
+            rich_help_panel="Data",
         ),
     ] = None,
     out: Annotated[Path | None, typer.Option("-o", "--out", help="Write the plan here as YAML.")] = None,

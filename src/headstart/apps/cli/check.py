@@ -24,15 +24,22 @@ def check(
     context: typer.Context,
     data: of.Data,
     as_json: of.Json = False,
-    val: Annotated[str | None, typer.Option("--val", help="Folder of class folders that is the test set.")] = None,
+    val: Annotated[
+        str | None, typer.Option("--val", help="Folder of class folders that is the test set.", rich_help_panel="Data")
+    ] = None,
     group: of.Group = None,
     preview: Annotated[
-        Path | None, typer.Option("--preview", help="Write a PNG of images exactly as the network sees them.")
+        Path | None,
+        typer.Option(
+            "--preview", help="Write a PNG of images exactly as the network sees them.", rich_help_panel="Data"
+        ),
     ] = None,
     near_duplicates: Annotated[
         Path | None,
         typer.Option(
-            "--near-duplicates", help="Write a .csv of image, label and group; near-identical images share one."
+            "--near-duplicates",
+            help="Write a .csv of image, label and group; near-identical images share one.",
+            rich_help_panel="Data",
         ),
     ] = None,
     model: of.Model = None,

@@ -61,38 +61,56 @@ def compare(
         typer.Option(
             "--learning-rates",
             help=f"Learning rates of the whole network; default: {','.join(COMPARED_LEARNING_RATES)}.",
+            rich_help_panel="Training",
         ),
     ] = None,
-    grid: Annotated[Path | None, typer.Option("--grid", help="YAML of what varies; see docs/guide/compare.md.")] = None,
+    grid: Annotated[
+        Path | None,
+        typer.Option("--grid", help="YAML of what varies; see docs/guide/compare.md.", rich_help_panel="Run"),
+    ] = None,
     model: Annotated[str | None, typer.Option("--model", help="Network of all trials.")] = None,
     strategy: Annotated[
         StrategyName | None,
         typer.Option("--strategy", help="Strategy of all trials; default: feature_extraction for models, else full."),
     ] = None,
     epochs: Annotated[int | None, typer.Option("--epochs", help="Of every trained phase.")] = None,
-    input_size: Annotated[int | None, typer.Option("--input-size", help="Side in pixels.")] = None,
+    input_size: Annotated[
+        int | None, typer.Option("--input-size", help="Side in pixels.", rich_help_panel="Data")
+    ] = None,
     resize: of.ResizeOption = None,
     bits: of.Bits = None,
     domain: of.DomainOption = None,
     augmentation: of.AugmentationOption = None,
-    val: Annotated[str | None, typer.Option("--val", help="Folder of class folders that is the test set.")] = None,
-    group: Annotated[str | None, typer.Option("--group", help="As for train.")] = None,
+    val: Annotated[
+        str | None, typer.Option("--val", help="Folder of class folders that is the test set.", rich_help_panel="Data")
+    ] = None,
+    group: Annotated[str | None, typer.Option("--group", help="As for train.", rich_help_panel="Data")] = None,
     limit_train: Annotated[
-        str | None, typer.Option("--limit-train", help="Train on a seeded sample: 1000, or 100/class.")
+        str | None,
+        typer.Option("--limit-train", help="Train on a seeded sample: 1000, or 100/class.", rich_help_panel="Data"),
     ] = None,
     limit_test: Annotated[
         str | None,
-        typer.Option("--limit-test", help="Evaluate on a seeded sample of the test set: 1000, or 100/class."),
+        typer.Option(
+            "--limit-test",
+            help="Evaluate on a seeded sample of the test set: 1000, or 100/class.",
+            rich_help_panel="Data",
+        ),
     ] = None,
     seeds: Annotated[int | None, typer.Option("--seeds", min=1, help="Number of seeds; default 3.")] = None,
-    seed: Annotated[int | None, typer.Option("--seed", min=0, help="The first seed; default 0.")] = None,
+    seed: Annotated[
+        int | None, typer.Option("--seed", min=0, help="The first seed; default 0.", rich_help_panel="Run")
+    ] = None,
     metric: Annotated[
-        MetricOption | None, typer.Option("--metric", help="Metric that is compared; default accuracy.")
+        MetricOption | None,
+        typer.Option("--metric", help="Metric that is compared; default accuracy.", rich_help_panel="Run"),
     ] = None,
     halving: Annotated[
         Halving | None,
         typer.Option(
-            "--halving", help="successive: all variants on a quarter of the images, then only the better half on more."
+            "--halving",
+            help="successive: all variants on a quarter of the images, then only the better half on more.",
+            rich_help_panel="Run",
         ),
     ] = None,
     quick: Annotated[
@@ -101,7 +119,8 @@ def compare(
     allow_noncommercial: of.AllowNoncommercial = False,
     out: Annotated[Path | None, typer.Option("--out", help="Folder; default: a new one under comparisons/.")] = None,
     resume: Annotated[
-        Path | None, typer.Option("--resume", help="Resume this comparison; takes no other option.")
+        Path | None,
+        typer.Option("--resume", help="Resume this comparison; takes no other option.", rich_help_panel="Run"),
     ] = None,
     as_json: of.Json = False,
 ) -> None:

@@ -43,10 +43,15 @@ def embed(
     views: Annotated[
         int, typer.Option("--views", help="Augmented views of each image, in addition to the plain one.")
     ] = 0,
-    input_size: Annotated[int | None, typer.Option("--input-size", help="Side in pixels.")] = None,
+    input_size: Annotated[
+        int | None, typer.Option("--input-size", help="Side in pixels.", rich_help_panel="Data")
+    ] = None,
     resize: of.ResizeOption = None,
     bits: Annotated[
-        int | None, typer.Option("--bits", help="Bits that grey images of more than 8 bits use, such as 12.")
+        int | None,
+        typer.Option(
+            "--bits", help="Bits that grey images of more than 8 bits use, such as 12.", rich_help_panel="Data"
+        ),
     ] = None,
     precision: Annotated[
         PrecisionOption, typer.Option("--precision", help="Of the stored features.")

@@ -1,46 +1,26 @@
-"""Help texts in groups: what most people use, then data, training, search and run."""
+"""Help texts in groups: what most people use, then data, training, search and run; each option names its group."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from importlib import metadata
-from typing import Any
+from typing import Any, get_args
 
 from typer.core import TyperCommand
 
+from headstart.plan.option import Panel
+
 FEW = 10
 """A command with no more options than this shows them in one list."""
-
-PANELS: Mapping[str, tuple[str, ...]] = {
-    "Usual": (
-        *("strategy", "model", "models", "strategies", "epochs", "budget", "domain", "images"),
-        *("similarity", "layer", "views", "precision", "keep", "out", "top", "quick", "seeds", "as_json"),
-    ),
-    "Data": (
-        *("val", "group", "split", "seen", "limit_train", "limit_test", "bits", "strict", "input_size"),
-        *("resize", "classes", "channels", "unlabelled", "resolution", "near_duplicates", "preview", "data"),
-    ),
-    "Training": (
-        *("unfreeze", "lr", "head_lr", "learning_rates", "lr_rule", "grain", "find_lr", "head", "head_solver"),
-        *("augmentation", "batch_size", "optimizer", "weight_decay", "patience", "allow_noncommercial"),
-    ),
-    "Search": (
-        *("contains", "family", "library", "max_params", "max_gmacs", "max_input", "min_top1", "min_speed", "sizes"),
-        *("commercial", "pareto", "sort", "measure", "limit"),
-    ),
-    "Run": (
-        *("plan", "resume", "track", "seed", "workers", "device", "cores", "gpu", "grid", "metric", "halving"),
-        *("explain", "run", "chart", "patches", "help"),
-    ),
-}
-"""Heading -> parameters; an option stands under the same heading in every command."""
-
-_PANEL_OF = {name: panel for panel, names in PANELS.items() for name in names}
 
 
 def version() -> str:
     """The installed version, such as `0.1.0`."""
     return metadata.version("headstart")
+
+
+def panel_of(parameter: Any) -> str:  # noqa: ANN401 - typer's own class
+    """Heading of an option: the one that its declaration names, else Usual; Run for `--help`, which click declares."""
+    return "Run" if parameter.name == "help" else parameter.rich_help_panel or "Usual"
 
 
 class Command(TyperCommand):
@@ -54,7 +34,7 @@ class Command(TyperCommand):
     def format_options(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401 - typer's own classes, which moved
         """Write arguments, then options by panel; of a command with few options in one list."""
         arguments: list[tuple[str, str]] = []
-        options: dict[str, list[tuple[str, str]]] = {panel: [] for panel in PANELS}
+        options: dict[str, list[tuple[str, str]]] = {panel: [] for panel in get_args(Panel)}
         for parameter in self.get_params(ctx):
             record = parameter.get_help_record(ctx)
             if record is None:
@@ -62,7 +42,7 @@ class Command(TyperCommand):
             if parameter.param_type_name == "argument":
                 arguments.append(record)
             else:
-                options[_PANEL_OF.get(str(parameter.name), "Run")].append(record)
+                options[panel_of(parameter)].append(record)
         if sum(map(len, options.values())) <= FEW:
             options = {"Options": [record for panel in options.values() for record in panel]}
         for panel, records in {"Arguments": arguments, **options}.items():

@@ -26,27 +26,42 @@ def probe(
     run: Annotated[
         Path | None,
         typer.Option(
-            "--run", help="A run on DATA: CKA shows how far fine-tuning moved each group. Its test set is not read."
+            "--run",
+            help="A run on DATA: CKA shows how far fine-tuning moved each group. Its test set is not read.",
+            rich_help_panel="Run",
         ),
     ] = None,
     group: Annotated[
         str | None,
         typer.Option(
-            "--group", help="Regular expression on the image path; what its group 1 matches stays in one fold."
+            "--group",
+            help="Regular expression on the image path; what its group 1 matches stays in one fold.",
+            rich_help_panel="Data",
         ),
     ] = None,
-    limit: Annotated[str | None, typer.Option("--limit", help="A seeded sample: 1000, or 100/class.")] = None,
+    limit: Annotated[
+        str | None, typer.Option("--limit", help="A seeded sample: 1000, or 100/class.", rich_help_panel="Data")
+    ] = None,
     seed: Annotated[
         int | None,
-        typer.Option("--seed", help="Train with the same seed to keep the test set unseen. Default: the run's, or 0."),
+        typer.Option(
+            "--seed",
+            help="Train with the same seed to keep the test set unseen. Default: the run's, or 0.",
+            rich_help_panel="Run",
+        ),
     ] = None,
     out: Annotated[Path | None, typer.Option("-o", "--out", help="Write the result here as JSON.")] = None,
     chart: Annotated[
-        Path | None, typer.Option("--chart", help="Write a chart as .svg, or as .html with its table.")
+        Path | None,
+        typer.Option("--chart", help="Write a chart as .svg, or as .html with its table.", rich_help_panel="Run"),
     ] = None,
     patches: Annotated[
         Path | None,
-        typer.Option("--patches", help="Write a .png of the patches with the strongest activations in each group."),
+        typer.Option(
+            "--patches",
+            help="Write a .png of the patches with the strongest activations in each group.",
+            rich_help_panel="Run",
+        ),
     ] = None,
     allow_noncommercial: of.AllowNoncommercial = False,
     as_json: of.Json = False,

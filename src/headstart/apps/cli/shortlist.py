@@ -5,26 +5,13 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from headstart.amounts import count_text
 from headstart.apps.cli.options import training as of
-from headstart.apps.cli.options.filters import (
-    AnySize,
-    Commercial,
-    Contains,
-    Family,
-    LibraryOption,
-    MaxGmacs,
-    MaxInput,
-    MaxParams,
-    MinSpeed,
-    MinTop1,
-    TrainedOnOption,
-    model_query,
-)
+from headstart.apps.cli.options.filters import FILTERS, query_of
 from headstart.apps.cli.text.printing import json_text, show_text, wrapped
 from headstart.errors import Interrupted
 
@@ -36,6 +23,7 @@ _MOST_NAMED = 5
 """So many networks that tie are named."""
 
 
+@FILTERS.add_to
 def shortlist(
     data: Annotated[str, typer.Argument(metavar="DATA", help="As for train; the test set is not read.")],
     models: Annotated[
@@ -49,49 +37,30 @@ def shortlist(
     group: Annotated[
         str | None,
         typer.Option(
-            "--group", help="Regular expression on the image path; what its group 1 matches stays in one fold."
+            "--group",
+            help="Regular expression on the image path; what its group 1 matches stays in one fold.",
+            rich_help_panel="Data",
         ),
     ] = None,
     input_size: Annotated[
-        int | None, typer.Option("--input-size", help="Side in pixels for all; default: each network's own.")
+        int | None,
+        typer.Option(
+            "--input-size", help="Side in pixels for all; default: each network's own.", rich_help_panel="Data"
+        ),
     ] = None,
-    contains: Contains = None,
-    family: Family = None,
-    library: LibraryOption = None,
-    domain: TrainedOnOption = None,
-    max_params: MaxParams = None,
-    max_gmacs: MaxGmacs = None,
-    max_input: MaxInput = None,
-    min_top1: MinTop1 = None,
-    min_speed: MinSpeed = None,
-    sizes: AnySize = None,
-    commercial: Commercial = False,
-    pareto: Annotated[
-        bool, typer.Option("--pareto", help="Only those that no other beats in accuracy and parameters at once.")
-    ] = False,
     allow_noncommercial: of.AllowNoncommercial = False,
-    seed: Annotated[int, typer.Option("--seed", help="Train with the same seed to keep the test set unseen.")] = 0,
+    seed: Annotated[
+        int, typer.Option("--seed", help="Train with the same seed to keep the test set unseen.", rich_help_panel="Run")
+    ] = 0,
     as_json: of.Json = False,
+    **options: Any,  # noqa: ANN401 - see `FILTERS`
 ) -> None:
     """Rank pretrained networks on your images without training."""
     from headstart.apps.cli.text import console
     from headstart.networks.cards.search import ModelQuery
     from headstart.workflow import shortlisting
 
-    query = model_query(
-        contains=contains,
-        family=family,
-        library=library,
-        domain=domain,
-        max_params=max_params,
-        max_gmacs=max_gmacs,
-        max_input=max_input,
-        min_top1=min_top1,
-        min_speed=min_speed,
-        sizes=sizes,
-        commercial=commercial,
-        pareto=pareto,
-    )
+    query = query_of(options)
     with console.training() as watcher:
         try:
             result = shortlisting.shortlist(

@@ -38,17 +38,27 @@ def demo(
 def train(
     context: typer.Context,
     data: of.OptionalData = None,
-    plan: Annotated[Path | None, typer.Option("--plan", help="A plan as YAML; DATA overrides its source.")] = None,
+    plan: Annotated[
+        Path | None, typer.Option("--plan", help="A plan as YAML; DATA overrides its source.", rich_help_panel="Run")
+    ] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Run folder; default: a new one under runs/.")] = None,
     track: Annotated[
-        list[str] | None, typer.Option("--track", help="tensorboard[:FOLDER] or mlflow[:URI]; may be given again.")
+        list[str] | None,
+        typer.Option(
+            "--track", help="tensorboard[:FOLDER] or mlflow[:URI]; may be given again.", rich_help_panel="Run"
+        ),
     ] = None,
     resume: Annotated[
-        Path | None, typer.Option("--resume", help="Resume this run; name DATA only if it moved.")
+        Path | None,
+        typer.Option("--resume", help="Resume this run; name DATA only if it moved.", rich_help_panel="Run"),
     ] = None,
     explain: Annotated[
         bool,
-        typer.Option("--explain", help="Print the reason of every decision; the plan and the report hold them too."),
+        typer.Option(
+            "--explain",
+            help="Print the reason of every decision; the plan and the report hold them too.",
+            rich_help_panel="Run",
+        ),
     ] = False,
     as_json: of.Json = False,
     **options: Any,  # noqa: ANN401 - see `takes_request`

@@ -5,12 +5,19 @@ from __future__ import annotations
 import functools
 import inspect
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar, get_type_hints
 
 from headstart.arguments import refuse_unknown
-from headstart.workflow.keywords import INSTEAD, TrainKeywords, defaults, refuse_wrong_values
+from headstart.workflow.keywords import (
+    INSTEAD,
+    SearchKeywords,
+    TrainKeywords,
+    defaults,
+    refuse_wrong_values,
+    search_defaults,
+)
 
 PathLike = str | os.PathLike[str]
 Names = str | Sequence[str]
@@ -51,12 +58,23 @@ def _hints(function: Callable[..., object]) -> dict[str, Any]:
 
 def with_options(function: Callable[_Given, Result]) -> Callable[_Given, Result]:
     """Show each keyword of training with its default where signatures are shown: `help`, notebooks."""
+    return _showing(function, TrainKeywords.__annotations__, defaults())
+
+
+def with_search(function: Callable[_Given, Result]) -> Callable[_Given, Result]:
+    """Show each keyword of a search with its default where signatures are shown."""
+    return _showing(function, SearchKeywords.__annotations__, search_defaults())
+
+
+def _showing(
+    function: Callable[_Given, Result], hints: Mapping[str, Any], usual: Mapping[str, Any]
+) -> Callable[_Given, Result]:
+    """The function with these keywords in place of its `**options` in its signature."""
     signature = inspect.signature(function)
     plain = [p for p in signature.parameters.values() if p.kind is not inspect.Parameter.VAR_KEYWORD]
-    hints = TrainKeywords.__annotations__
     options = [
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=value, annotation=_written(hints[name]))
-        for name, value in defaults().items()
+        for name, value in usual.items()
         if name not in {p.name for p in plain}
     ]
     function.__signature__ = signature.replace(parameters=[*plain, *options])  # type: ignore[attr-defined]

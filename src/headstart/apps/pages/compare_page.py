@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, Literal, cast, get_args
 
-from headstart.apps.cli.options.parsing import parse_count
 from headstart.apps.pages.fields import Field, FieldOption, choice, menu, menu_value, slider, text
+from headstart.arguments import parse_count
 from headstart.errors import HeadstartError
 from headstart.html import kit, networks
 from headstart.html.kit import SortOrder
@@ -100,7 +100,7 @@ class Filters:
     query: ModelQuery
     """With the order of the table; `front` decides what is left."""
     cost: Cost
-    max_parameters: str
+    max_params: str
     """As it was said."""
     rows: int | None
     """Of the table; None: all."""
@@ -121,9 +121,9 @@ class Filters:
             "commercial_use": values["models-licence"] or None,
             "library": values["models-library"] or None,
             "sizes": values["models-sizes"] or None,
-            "name": values["models-contains"].strip() or None,
+            "contains": values["models-contains"].strip() or None,
             "front": values["models-front"],
-            "max_parameters": parse_count(most or None, option="parameters"),
+            "max_params": parse_count(most or None, option="parameters"),
             "sort": sort,
         }
         rows = values["models-rows"]
@@ -135,10 +135,10 @@ class Filters:
         options = [
             f"--{name} {shlex.quote(value)}"
             for name, value in (
-                ("contains", query.name),
+                ("contains", query.contains),
                 ("family", query.family),
                 ("library", query.library),
-                ("max-params", self.max_parameters or None),
+                ("max-params", self.max_params or None),
                 ("sizes", query.sizes),
             )
             if value is not None

@@ -5,37 +5,72 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 from headstart.errors import ModelError, nearest
 from headstart.measures.pareto import front
 from headstart.networks.cards.catalog import CommercialUse, ModelCard
 from headstart.networks.cards.table import Library
+from headstart.plan.option import Option, options_of
 
 SortKey = Literal["parameters", "top1", "gmacs", "speed", "gpu_speed", "input_size", "name"]
 
 
 @dataclass(frozen=True, slots=True)
 class ModelQuery:
-    """Search of the catalog; None sets no limit."""
+    """Search of the catalog; None sets no limit. Options of `models` and `shortlist` are derived from its fields."""
 
-    max_parameters: float | None = None
-    max_gmacs: float | None = None
-    max_input_size: int | None = None
-    min_top1: float | None = None
-    """Percent."""
-    min_speed: float | None = None
-    """Images per second, see `speed_of`."""
-    family: str | None = None
-    library: Library | None = None
-    domain: str | None = None
-    commercial_use: CommercialUse | None = None
-    sizes: Literal["any", "fixed"] | None = None
-    name: str | None = None
-    """Part of the full name."""
-    sort: SortKey = "parameters"
-    front: Literal["all", "pareto"] = "all"
-    """pareto keeps what no other card beats in accuracy and in the sort key (parameters, gmacs or speed) at once."""
+    contains: Annotated[str | None, Option("Part of the name.", panel="Search")] = None
+    family: Annotated[str | None, Option("Such as resnet, efficientnet, convnext.", panel="Search")] = None
+    library: Annotated[Library | None, Option("Library of the network.", panel="Search")] = None
+    domain: Annotated[str | None, Option("Domain the weights were trained on, such as photo.", panel="Search")] = None
+    max_params: Annotated[
+        float | None, Option("Most parameters, such as 10M.", panel="Search", kind="count", least=0)
+    ] = None
+    max_gmacs: Annotated[
+        float | None, Option("Most GMACs: billions of multiply-accumulates an image.", panel="Search", least=0)
+    ] = None
+    max_input: Annotated[int | None, Option("Largest input side in pixels.", panel="Search", least=0)] = None
+    min_top1: Annotated[
+        float | None, Option("Least ImageNet top-1 accuracy in percent.", panel="Search", least=0, most=100)
+    ] = None
+    min_speed: Annotated[
+        float | None,
+        Option(
+            "Least CPU throughput in images/s, as published; with `models --measure` on this machine.",
+            panel="Search",
+            least=0,
+        ),
+    ] = None
+    sizes: Annotated[
+        Literal["any", "fixed"] | None, Option("any: networks that take images of any size.", panel="Search")
+    ] = None
+    commercial_use: Annotated[
+        CommercialUse | None,
+        Option(
+            "Only licences that plainly allow commercial use.",
+            panel="Search",
+            spellings=("--commercial",),
+            switch="allowed",
+        ),
+    ] = None
+    front: Annotated[
+        Literal["all", "pareto"],
+        Option(
+            "Only networks that no other beats in accuracy and in parameters (or the key of --sort) at once.",
+            panel="Search",
+            spellings=("--pareto",),
+            switch="pareto",
+        ),
+    ] = "all"
+    sort: Annotated[
+        SortKey,
+        Option("speed: published CPU images a second, or this machine's with --measure.", panel="Search"),
+    ] = "parameters"
+
+
+QUERY_OPTIONS: Mapping[str, Option] = options_of(ModelQuery)
+"""Field of `ModelQuery` -> what the doors show of it."""
 
 
 def search(
@@ -88,12 +123,12 @@ def _fits(card: ModelCard, query: ModelQuery, measured: Mapping[str, float] | No
     )
     return (
         all(asked is None or asked == value for asked, value in equal)
-        and _within(card.parameters, most=query.max_parameters)
+        and _within(card.parameters, most=query.max_params)
         and _within(card.gmacs, most=query.max_gmacs)
-        and _within(card.input.size, most=query.max_input_size)
+        and _within(card.input.size, most=query.max_input)
         and _within(card.imagenet_top1, least=query.min_top1)
         and _within(speed_of(card, measured), least=query.min_speed)
-        and (query.name is None or query.name.lower() in card.name.lower())
+        and (query.contains is None or query.contains.lower() in card.name.lower())
     )
 
 

@@ -1,69 +1,53 @@
-"""Options that search the catalog: the same at both commands, and one query from them."""
+"""Options that search the catalog: the same at both commands, derived from the fields of the query."""
 
 from __future__ import annotations
 
-import inspect
-from typing import get_type_hints
-
 import pytest
+import typer
 
-from headstart.apps.cli.models import models
-from headstart.apps.cli.options import filters, words
-from headstart.apps.cli.shortlist import shortlist
+from headstart.apps.cli.main import app
+from headstart.apps.cli.options.filters import FILTERS, SEARCH, query_of
 from headstart.errors import HeadstartError
-from headstart.networks.cards.search import ModelQuery
+from headstart.networks.cards.search import QUERY_OPTIONS, ModelQuery
 
-NOTHING = dict.fromkeys(
-    (
-        "contains",
-        "family",
-        "library",
-        "domain",
-        "max_params",
-        "max_gmacs",
-        "max_input",
-        "min_top1",
-        "min_speed",
-        "sizes",
-    )
-) | {"commercial": False, "pareto": False}
+COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+GIVEN = {
+    "contains": "net",
+    "family": "resnet",
+    "library": "timm",
+    "domain": "photo",
+    "max_params": "4.6M",
+    "max_gmacs": 1.5,
+    "max_input": 256,
+    "min_top1": 75.0,
+    "min_speed": 10.0,
+    "sizes": "any",
+    "commercial": True,
+    "pareto": True,
+    "sort": "speed",
+}
 
 
-@pytest.mark.parametrize("command", [models, shortlist])
-def test_both_commands_have_every_option(command):
-    hints = get_type_hints(command, include_extras=True)
-    asked = inspect.signature(filters.model_query).parameters
-    assert set(asked) - {"sort"} <= set(hints)
-    shared = {"contains": "Contains", "min_speed": "MinSpeed", "commercial": "Commercial", "sizes": "AnySize"}
-    for name, alias in shared.items():
-        assert hints[name] == getattr(filters, alias)
+@pytest.mark.parametrize(("command", "derived"), [("models", SEARCH), ("shortlist", FILTERS)])
+def test_both_commands_have_every_option(command: str, derived):
+    options = {parameter.name: parameter for parameter in COMMANDS[command].params}
+    assert set(derived.fields) == set(QUERY_OPTIONS) - ({"sort"} if command == "shortlist" else set())
+    for field in derived.fields:
+        option = options[derived.parameter_of(field)]
+        assert option.help == QUERY_OPTIONS[field].help
+        assert tuple(option.opts) == derived.spellings_of(field)
 
 
 def test_no_option_is_no_query():
-    assert filters.model_query(**NOTHING) == ModelQuery()
+    assert query_of({**dict.fromkeys(GIVEN), "commercial": False, "pareto": False}) == ModelQuery()
 
 
 def test_every_option_reaches_the_query():
-    given = {
-        "contains": "net",
-        "family": "resnet",
-        "library": words.LibraryName.timm,
-        "domain": "photo",
-        "max_params": "4.6M",
-        "max_gmacs": 1.5,
-        "max_input": 256,
-        "min_top1": 75.0,
-        "min_speed": 10.0,
-        "sizes": words.Sizes.any,
-        "commercial": True,
-        "pareto": True,
-    }
-    assert set(given) == set(NOTHING)
-    query = filters.model_query(**given, sort=words.ModelSortOption.speed)
-    assert query == ModelQuery(
-        max_parameters=4.6e6,
+    assert set(GIVEN) == {SEARCH.parameter_of(field) for field in SEARCH.fields}
+    assert query_of(GIVEN) == ModelQuery(
+        max_params=4.6e6,
         max_gmacs=1.5,
-        max_input_size=256,
+        max_input=256,
         min_top1=75.0,
         min_speed=10.0,
         family="resnet",
@@ -71,7 +55,7 @@ def test_every_option_reaches_the_query():
         domain="photo",
         commercial_use="allowed",
         sizes="any",
-        name="net",
+        contains="net",
         sort="speed",
         front="pareto",
     )
@@ -79,4 +63,4 @@ def test_every_option_reaches_the_query():
 
 def test_a_wrong_count_names_its_option():
     with pytest.raises(HeadstartError, match="--max-params 'ten' is no count"):
-        filters.model_query(**{**NOTHING, "max_params": "ten"})
+        query_of({"max_params": "ten"})

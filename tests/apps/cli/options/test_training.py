@@ -35,14 +35,14 @@ def example_of(field: str) -> Any:
 def test_every_declared_option_is_there_with_its_spellings(command: str):
     options = {spelling for parameter in COMMANDS[command].params for spelling in parameter.opts}
     for field in (*DECLARED, *training.OF_DATA):
-        assert set(training.spellings_of(field)) <= options, field
+        assert set(training.TRAINING.spellings_of(field)) <= options, field
 
 
 @pytest.mark.parametrize("field", [*DECLARED, *training.OF_DATA])
 def test_what_is_given_reaches_the_request(field: str):
     """One option at a time changes what is requested, in the field that declares it."""
     plain = training.request_of("photos", {})
-    given = training.request_of("photos", {training.parameter_of(field): example_of(field)})
+    given = training.request_of("photos", {training.TRAINING.parameter_of(field): example_of(field)})
     changed = given.data if field in training.OF_DATA else given
     before = plain.data if field in training.OF_DATA else plain
     assert getattr(changed, field) != getattr(before, field)
@@ -64,10 +64,10 @@ def test_what_is_given_reaches_the_request(field: str):
     ],
 )
 def test_spellings_of_peers_are_taken_and_the_help_says_which_is_ours(spelling: str, field: str):
-    ours, *others = training.spellings_of(field)
+    ours, *others = training.TRAINING.spellings_of(field)
     assert spelling in (ours, *others)
     if others:
-        assert training.help_of(field).endswith(f" Ours is {ours}; {', '.join(others)} mean the same.")
+        assert training.TRAINING.help_of(field).endswith(f" Ours is {ours}; {', '.join(others)} mean the same.")
 
 
 def test_an_unlimited_budget_is_infinite_and_nothing_given_is_the_default():
@@ -80,7 +80,7 @@ def test_words_of_an_option_are_those_of_its_field():
     types = {parameter.name: parameter.type_descriptor.annotation for parameter in COMMANDS["train"].params}
     for field, option in DECLARED.items():
         if words_of(hints[field]) and not option.switch:
-            assert words_of(types[training.parameter_of(field)]) == words_of(hints[field]), field
+            assert words_of(types[training.TRAINING.parameter_of(field)]) == words_of(hints[field]), field
 
 
 def test_all_faults_are_named_at_once():

@@ -28,23 +28,6 @@ def parse_seconds(text: str | None) -> float | None:
     return float(found[1]) * _UNITS[found[2]]
 
 
-_MULTIPLES = {"": 1.0, "k": 1e3, "m": 1e6, "b": 1e9, "g": 1e9}
-
-
-def parse_count(text: str | None, *, option: str) -> float | None:
-    """`10M`, `4.6M`, `500k`, `1B`, `4600000`; None stays None.
-
-    Raises:
-        HeadstartError: anything else; names the option.
-    """
-    if text is None:
-        return None
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)([kmbg]?)", text.strip().lower())
-    if found is None:
-        raise HeadstartError(f"{option} {text!r} is no count", expected="such as 500k, 10M or 4600000")
-    return float(found[1]) * _MULTIPLES[found[2]]
-
-
 def refuse_others(context: typer.Context, allowed: set[str], *, when: str, why: str) -> None:
     """An option that would silently do nothing is a usage error.
 
