@@ -68,10 +68,12 @@ def test_the_first_line_is_the_headline_and_gives_a_tie_no_figure(tmp_path: Path
     chosen = replace(comparison.record.chosen, headline=headline, test=test)
     text = text_of(with_record(comparison, chosen=chosen))
     assert text.startswith(f"N{headline[1:]}. Recommended: ")
+    assert 'class="big sentence"' in comparison_result_card(with_record(comparison, chosen=chosen))
     assert "(pooled over 2 seeds; too few seeds: use 5)" in text
     alone = replace(chosen, headline="full is better than gradual", tied_with=())
     text = text_of(with_record(comparison, chosen=alone))
-    assert text.startswith(f"Full is better than gradual. {wording.percent(test.accuracy)} correct")
+    assert 'class="big"' in comparison_result_card(with_record(comparison, chosen=alone))
+    assert text.startswith(f"Full is better than gradual. test accuracy {wording.percent(test.accuracy)}")
 
 
 def test_what_failed_or_lacks_weights_has_its_way_out(tmp_path: Path, runs: dict[str, list[Path]]):

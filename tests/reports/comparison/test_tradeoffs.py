@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,17 @@ def test_two_charts_with_their_fronts(comparison: ComparisonFacts):
     assert len([a for a, _ in read.all_of("path") if a["class"] == "line front"]) == 1
     assert "1 v0, 2 v1, 3 v2" in read.text_of(id="all")
     assert not [text for _, text in read.all_of("title") if "resnet50" in text]
+
+
+def test_one_model_of_two_names_is_one_point_where_its_cost_is_one(comparison: ComparisonFacts):
+    first, second, *rest = comparison.variants
+    variants = (first, replace(second, same_model_as=first.name), *rest)
+    section = tradeoffs_section(with_record(comparison, variants=variants))
+    assert section is not None
+    charts = [
+        a["aria-label"] for a, _ in parsed(f"<div>{section.body}</div>").all_of("svg") if a.get("class") == "plot"
+    ]
+    assert ["2 v1" in chart for chart in charts] == [True, False]
 
 
 def test_a_single_variant_needs_no_chart(comparison: ComparisonFacts):

@@ -56,7 +56,7 @@ def test_the_images_and_the_command(comparison: ComparisonFacts):
         "Training set: 32 images. Validation: held-out 20% of train. Test set: 40 images (val), used for nothing else."
         in text
     )
-    assert "2 files are the same" in text
+    assert "2 files are the same. Look." in text
     assert "1 image could not be read" in text
     assert len(read.all_of("tr")) == 3
     bare = comparison_data_section(replace(comparison, runs={}))

@@ -45,6 +45,10 @@ def test_the_table_has_a_row_for_each_variant(comparison: ComparisonFacts):
     assert rows[4][1].startswith("4 resnet50needs download\u2013")
     assert "by onnxruntime with 2 threads" in read.text_of(id="all")
     assert "v0: strategy: v0" in [text for _, text in read.all_of("li")]
+    changes = {"phases[tune].backbone_lr": {"rule": "uniform", "lr": 1e-5}}
+    changed = with_record(comparison, variants=(replace(comparison.variants[0], changes=changes),))
+    (line,) = [text for _, text in body_of(variants_section(changed)).all_of("li")]
+    assert line == "v0: phases[tune].backbone_lr: {rule: uniform, lr: 1e-05}"
 
 
 def test_one_model_of_two_names_says_so_and_a_speed_that_is_no_figure_has_its_range(comparison: ComparisonFacts):

@@ -14,6 +14,8 @@ from headstart.reports.comparison.facts import ComparisonFacts
 COMPARED = {"models": "networks", "strategies": "strategies", "learning_rates": "learning rates", "grid": "plans"}
 METRICS = {"accuracy": "accuracy", "balanced_accuracy": "balanced accuracy", "log_loss": "log loss"}
 NEEDS_DOWNLOAD = "needs download"
+_SHORT_HEADLINE = 48
+"""Letters of a headline that is set as large as the accuracy of a run."""
 
 
 def comparison_title(comparison: ComparisonFacts) -> str:
@@ -46,10 +48,10 @@ def comparison_result_card(comparison: ComparisonFacts) -> Html:
 
 def _chosen(record: ComparisonRecord, chosen: Recommendation) -> list[Html]:
     data, test, tied = record.data, chosen.test, chosen.tied_with
-    figure = f"{wording.percent(test.accuracy)} correct" if test and not tied else None
+    figure = f"test accuracy {wording.percent(test.accuracy)}" if test and not tied else None
     said: list[str | None] = [
         tag("strong", f"{'Recommended' if tied else 'Chosen'}: {chosen.variant}."),
-        f" {_closed(chosen.why)} Validation: {_validation(data)}. ",
+        f" {sentence_of(chosen.why)} Validation: {_validation(data)}. ",
         f"{wording.listed(tied)} {'ties' if len(tied) == 1 else 'tie'} with it: no significant difference. "
         if tied
         else "No other variant ties with it. ",
@@ -62,11 +64,13 @@ def _chosen(record: ComparisonRecord, chosen: Recommendation) -> list[Html]:
         )
     else:
         said.append("It has no test accuracy.")
-    big = tag("p", f"{_closed(chosen.headline)} ", tag("small", figure) if figure else None, class_="big")
+    style = "big" if len(chosen.headline) <= _SHORT_HEADLINE else "big sentence"
+    big = tag("p", f"{sentence_of(chosen.headline)} ", tag("small", figure) if figure else None, class_=style)
     return [big, paragraph(*said)]
 
 
-def _closed(sentence: str) -> str:
+def sentence_of(sentence: str) -> str:
+    """The words with a capital at the beginning and a full stop at the end."""
     begun = f"{sentence[:1].upper()}{sentence[1:]}"
     return begun if begun.endswith(".") else f"{begun}."
 
@@ -153,7 +157,7 @@ def _tiles(record: ComparisonRecord) -> Html:
             ("trials done", f"{done} of {len(record.trials)}"),
             ("seeds", str(len(record.seeds))),
             *_image_tiles(record.data),
-            ("time in all", wording.duration(record.seconds)),
+            ("total time", wording.duration(record.seconds)),
         ]
     )
 

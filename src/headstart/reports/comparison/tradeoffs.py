@@ -51,7 +51,8 @@ def _points(comparison: ComparisonFacts, against: str) -> list[TradeoffPoint]:
     found = []
     for one in comparison.variants:
         value = one.mean_seconds if against == "minutes" else one.stable_throughput
-        if one.test is None or not value:
+        # At one throughput two names of one model would cover each other; their training times differ.
+        if one.test is None or not value or (against == "inference" and one.same_model_as is not None):
             continue
         text = wording.duration(value) if against == "minutes" else f"{value:,.0f} images/s"
         x = value / 60 if against == "minutes" else value

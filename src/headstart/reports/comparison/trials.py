@@ -9,6 +9,7 @@ from headstart.html import wording
 from headstart.html.kit import PageSection, command, key, paragraph, table
 from headstart.html.markup import NOTHING, Html, joined, tag
 from headstart.reports.comparison.facts import ComparisonFacts
+from headstart.reports.comparison.result import sentence_of
 from headstart.reports.run.cost import command_line, environment_table
 from headstart.reports.run.curves import accuracy_of_variant, captions, loss_of_variant, scales_of, steps_of
 
@@ -56,7 +57,7 @@ def comparison_data_section(comparison: ComparisonFacts) -> PageSection | None:
     )
     findings = run.data.get("findings", ()) if run is not None else ()
     unreadable = len(run.data.get("unreadable", ())) if run is not None else 0
-    notes = [f"{finding['evidence']}. {finding['remedy']}." for finding in findings]
+    notes = [f"{sentence_of(finding['evidence'])} {sentence_of(finding['remedy'])}" for finding in findings]
     if unreadable:
         notes.append(f"{count_text(unreadable, 'image')} could not be read and were left out.")
     parts = [
@@ -81,12 +82,25 @@ def _class_table(comparison: ComparisonFacts) -> Html:
 def trials_section(comparison: ComparisonFacts) -> PageSection:
     """Table of all trials, in the order of running."""
     rows = [_trial_row(trial) for trial in comparison.record.trials]
-    header = ["trial", "variant", "seed", "images", "state", "validation accuracy", "test accuracy", "time", "memory"]
+    header = [
+        "trial",
+        "variant",
+        "seed",
+        "train share",
+        "state",
+        "validation accuracy",
+        "test accuracy",
+        "time",
+        "peak memory",
+    ]
     wrong = [tag("li", tag("b", trial.trial), f": {trial.error}") for trial in comparison.record.trials if trial.error]
     parts = [
         table(header, rows, says="Trials", numeric=(2, 3, 5, 6, 7, 8)),
         joined([tag("h3", "Errors"), tag("ul", *wrong, class_="plain")]) if wrong else None,
-        paragraph("Images: share of the training images that a trial used.", style="small"),
+        paragraph(
+            "Train share: share of the training images that a trial used. Time is of training and evaluation.",
+            style="small",
+        ),
     ]
     return PageSection("trials", "All trials", joined(parts))
 

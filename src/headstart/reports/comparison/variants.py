@@ -32,14 +32,14 @@ def variants_section(comparison: ComparisonFacts) -> PageSection:
     picked = [index for index, one in enumerate(comparison.variants) if one.name == chosen]
     metric = comparison.record.metric
     extra = [] if metric == "accuracy" else [METRICS[metric]]
-    header = ["variant", "test accuracy", *extra, "validation accuracy", "seeds", "time per trial"]
-    header += ["images/s", "latency", "training memory", "parameters"]
+    header = ["variant", "test accuracy", *extra, "validation accuracy", "seeds", "training time"]
+    header += ["images/s", "latency", "peak training memory", "parameters"]
     changes = [_changes_line(one) for one in comparison.variants if one.changes]
     parts = [
         paragraph(
             "Test accuracy is a mean over seeds with its 95\u00a0% interval; the recommendation is based on the "
-            "validation metric, on other images. Images/s (throughput) and latency (one image) are of "
-            f"prediction{_measured_how(comparison)}."
+            "validation metric, on other images. Training time is the mean of a trial. Images/s (throughput) and "
+            f"latency (one image) are of prediction{_measured_how(comparison)}."
         ),
         table(header, rows, says="Variants", numeric=range(1, len(header)), picked=picked),
         fold("Changes of each variant", tag("ul", *changes, class_="plain")) if changes else None,
@@ -96,8 +96,15 @@ def _speeds(speed: InferenceFigures | None) -> tuple[str, str]:
 
 
 def _changes_line(one: VariantResult) -> Html:
-    said = ", ".join(f"{path}: {value}" for path, value in one.changes.items())
+    said = ", ".join(f"{path}: {_value_text(value)}" for path, value in one.changes.items())
     return tag("li", tag("b", one.name), f": {said}")
+
+
+def _value_text(value: object) -> str:
+    """Value of a change; of a mapping its keys and values."""
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{key}: {_value_text(inner)}" for key, inner in value.items()) + "}"
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def forest_section(comparison: ComparisonFacts) -> PageSection | None:
@@ -108,11 +115,12 @@ def forest_section(comparison: ComparisonFacts) -> PageSection | None:
         return None
     axis = share_axis([share for _, test in shown for share in (*test.interval, *test.by_seed)])
     items = [_forest_item(comparison, one.name, test, axis) for one, test in shown]
+    dots = "Small dots below: single seeds. " if any(len(test.by_seed) > 1 for _, test in shown) else ""
     items.append(tag("li", tag("span"), track_scale(axis, most=5), tag("span"), aria_hidden="true"))
     parts = [
         paragraph(
-            "Dot: test accuracy, mean over seeds. Line: 95\u00a0% interval. Small dots below: "
-            f"single seeds. Where intervals overlap widely, the order may be chance.{starts_at(axis)}"
+            f"Dot: test accuracy, mean over seeds. Line: 95\u00a0% interval. {dots}Where intervals overlap widely, the "
+            f"order may be chance.{starts_at(axis)}"
         ),
         tag("ul", *items, class_="forest"),
     ]

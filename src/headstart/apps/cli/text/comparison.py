@@ -113,7 +113,7 @@ def _headline(record: ComparisonRecord) -> str:
 def _table(record: ComparisonRecord) -> list[str]:
     width = max(7, *(len(one.name) for one in record.variants))
     head = (
-        f"{'variant':<{width}} {'seeds':>5} {'test':>8} {'95 % interval':>14} {'valid.':>7} {'training':>9} "
+        f"{'variant':<{width}} {'seeds':>5} {'test acc':>8} {'95 % interval':>14} {'val acc':>7} {'training':>9} "
         f"{'images/s':>8} {'latency':>9} {'memory':>8} {'params':>7}"
     )
     reasons = {entry.variant: entry.why for entry in record.entries}
