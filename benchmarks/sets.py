@@ -26,7 +26,7 @@ Sides: TypeAlias = dict[str, list[str]]
 
 FOLDER = Path(__file__).parents[1] / "build" / "sets"
 CIFAR_LABELS_A_CLASS, CIFAR_JUDGED_A_CLASS = 100, 200
-JUDGED_SHARE = 0.2
+HELD_OUT_SHARE = 0.2
 SEED = 0
 NIH_NAME = re.compile(r"(\d{8})_")
 PUBLICATION_LETTERS = 20
@@ -109,12 +109,12 @@ def _cifar10(names: Sequence[str]) -> Sides:
 
 
 def _rsscn7(names: Sequence[str]) -> Sides:
-    """A fifth of every class is judged on."""
+    """A fifth of every class is the validation set."""
     return _divided({name: name for name in names}, names)
 
 
 def _chest_xray(names: Sequence[str]) -> Sides:
-    """A fifth of every class is judged on; no patient, and no publication of the other source, is on both sides."""
+    """A fifth of every class is held out; no patient, and no publication of the other source, is on both sides."""
     return _divided({name: _patient(name) for name in names}, names)
 
 
@@ -130,16 +130,16 @@ def _divided(group_of: Mapping[str, str], names: Sequence[str]) -> Sides:
     members: dict[str, list[str]] = defaultdict(list)
     for name in names:
         members[group_of[name]].append(name)
-    judged: set[str] = set()
+    held_out: set[str] = set()
     for group in _by_class(names).values():
-        wanted = round(JUDGED_SHARE * len(group))
+        wanted = round(HELD_OUT_SHARE * len(group))
         owned = sorted({group_of[n] for n in group if members[group_of[n]][0] in set(group)})
         for key in _first(owned, len(owned), rng):
-            if sum(group_of[n] in judged for n in group) + len(members[key]) <= wanted:
-                judged.add(key)
+            if sum(group_of[n] in held_out for n in group) + len(members[key]) <= wanted:
+                held_out.add(key)
     sides: Sides = {"train": [], "val": []}
     for name in names:
-        sides["val" if group_of[name] in judged else "train"].append(name)
+        sides["val" if group_of[name] in held_out else "train"].append(name)
     return sides
 
 

@@ -21,8 +21,8 @@ Orders: TypeAlias = Mapping[str, Sequence[str]]
 """Picker -> networks, best first."""
 
 ALL = 4
-"""Length of the shortlist that judges every network on all images."""
-JUDGES: dict[str, Callable[[Mapping[str, float | None]], float | None]] = {
+"""Length of the shortlist that measures every network on all images."""
+RANKINGS: dict[str, Callable[[Mapping[str, float | None]], float | None]] = {
     "ridge probe": lambda scores: -(scores["log_loss"] or 0.0),
     "LogME": lambda scores: scores["logme"],
     "H-score": lambda scores: scores["h_score"],
@@ -30,7 +30,7 @@ JUDGES: dict[str, Callable[[Mapping[str, float | None]], float | None]] = {
     "ImageNet": lambda scores: scores["imagenet_top1"],
 }
 HALVED = "shortlist"
-PICKERS = (HALVED, *JUDGES)
+PICKERS = (HALVED, *RANKINGS)
 
 _WIDTH = 120
 _EXPLAINED = (
@@ -88,8 +88,8 @@ def _orders(rows: Sequence[Row], name: str) -> dict[str, list[str]] | None:
         return None
     found = {HALVED: halved[-1]["ranking"]}
     scores = whole[-1]["scores"]
-    for judge, score in JUDGES.items():
-        found[judge] = sorted(scores, key=lambda model: (-(score(scores[model]) or 0.0), model))
+    for ranking, score in RANKINGS.items():
+        found[ranking] = sorted(scores, key=lambda model: (-(score(scores[model]) or 0.0), model))
     return found
 
 

@@ -94,13 +94,13 @@ def trained(name: SetName, model: str, strategy: str) -> dict[str, Any]:
 
 
 def shortlisted(name: SetName, models: Sequence[str], length: int) -> dict[str, Any]:
-    """The order of a shortlist of some length, and what every judge said in every round."""
+    """The order of a shortlist of some length, and every score in every round."""
     words = ["-m", "headstart", "shortlist", str(folder_of(name)), "--models", ",".join(models), "--json"]
     answer, seconds = in_new_process([*words, "--keep", str(length), *ASKED[name].options], home=HOME)
     return {
         "ranking": [short(row["model"]) for row in answer["ranking"]],
         "scores": {
-            short(row["model"]): {judge: row[judge] for judge in ("log_loss", "logme", "h_score", "knn_accuracy")}
+            short(row["model"]): {score: row[score] for score in ("log_loss", "logme", "h_score", "knn_accuracy")}
             | {"imagenet_top1": row["imagenet_top1"], "accuracy": row["accuracy"]}
             for row in answer["ranking"]
         },

@@ -125,17 +125,17 @@ def ours(case: Case, images: Images, *, side: SideName, epochs: int, seed: int) 
     )
     views = epochs if side == "view_an_epoch" else min(case.views, epochs)
     plan = plan_of(case, views=views, epochs=epochs, seed=seed, size=size)
-    settled = plan.resolved(model_name=choice.name, input_size=size, group_names=classifier.group_names)
+    resolved = plan.resolved(model_name=choice.name, input_size=size, group_names=classifier.group_names)
     facts = read_all((*roles.train, *roles.validation))
     digests = {name: bytes.fromhex(digest) for name, digest in facts.digests.items()}
     groups = {record.id: record.id for record in facts.readable}
     given = TrainingImages(roles, images.spec, groups, digests, ActivationStore())
     with tempfile.TemporaryDirectory() as folder:
-        run = Run.create(Path(folder) / "run", given=plan, settled=settled, data={})
+        run = Run.create(Path(folder) / "run", given=plan, settled=resolved, data={})
         clock = Clock()
         watchers = All([EventLog(run), clock.observer()])
         clock.begin()
-        fit(Training(settled, classifier, given, run=run, observer=watchers, stop=StopRequest()))
+        fit(Training(resolved, classifier, given, run=run, observer=watchers, stop=StopRequest()))
         state = load_state(run.checkpoint)
     assert state is not None
     times = clock.times()
@@ -322,7 +322,7 @@ PARTS: dict[str, Callable[[int | Literal["all"], int], Loop]] = {
 
 
 def theirs(case: Case, images: Images, *, side: SideName, epochs: int, seed: int) -> Row:
-    """The hand-written loop: loader processes, channels_last, no autograd below what learns, validated every epoch."""
+    """The hand-written loop: loader processes, channels_last, no autograd in frozen layers, validated every epoch."""
     torch.manual_seed(seed)
     roles, spec = images.roles, images.spec
     train, val = (Views(part, images.labels(part), spec, seed) for part in (roles.train, roles.validation))

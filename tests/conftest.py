@@ -75,7 +75,7 @@ def command() -> list[str]:
 
 
 class Prepared:
-    """A settled plan with its images and a fresh network: all that `fit` takes."""
+    """A resolved plan with its images and a new network: the arguments of `fit`."""
 
     def __init__(self, folder: Path, run_folder: Path, **options: object) -> None:
         from headstart.engine.store.training_images import TrainingImages

@@ -2,7 +2,7 @@
 
     python benchmarks/peers/lightning_finetuning.py FOLDER [EPOCHS [SEED [SIZE [VALIDATE_EVERY [UNFREEZE]]]]]
 
-As its documentation does it: Adam 1e-3 on a new head while the backbone rests (BatchNorm goes on learning, the
+As its documentation does it: Adam 1e-3 on a new head while the backbone is frozen (BatchNorm goes on learning, the
 callback's default), the backbone released at epoch 10 (UNFREEZE) at a tenth of the head's rate, doubled every epoch
 until it has caught up. UNFREEZE beyond EPOCHS trains the head alone. Batches of 32, two loader processes that live on,
 validated every epoch. Bars, loggers and checkpoints are off, in its favour. Prints JSON, see answer.py.

@@ -27,12 +27,12 @@ def situation(**said: Any) -> Situation:
     return Situation(**{"hardware": TWO_CORES, **said})
 
 
-def test_there_are_twenty_expected_answers():
+def test_there_are_twenty_expected_strategies():
     assert len(EXPECTED) == 20
 
 
 @pytest.mark.parametrize(("said", "right"), EXPECTED, ids=lambda value: str(value)[:60])
-def test_the_expected_answers_hold(said: dict[str, Any], right: str):
+def test_the_expected_strategies_are_advised(said: dict[str, Any], right: str):
     advice = advice_for(situation(**said))
     assert advice.strategy in right.split()
     reason = advice.reasons[0]
@@ -41,7 +41,7 @@ def test_the_expected_answers_hold(said: dict[str, Any], right: str):
     assert said.get("domain", "photo") in reason.reason
 
 
-def test_what_else_the_expected_answers_ask_for():
+def test_further_steps_and_warnings_of_the_expected_advice():
     low = advice_for(situation(images=300, similarity="low"))
     assert low.strategy == "feature_extraction"
     assert any("may do badly" in warning for warning in low.warnings)

@@ -30,9 +30,9 @@ def rows() -> list[dict[str, object]]:
     found.append({"what": "truth", "strategy": "full", "set": "bees", "model": "a", "right": "10"})
     keys = ("log_loss", "logme", "h_score", "knn_accuracy", "imagenet_top1")
     scores = {"a": (0.5, 1.0, 1.0, 0.9, 70.0), "b": (0.4, 0.5, 0.5, 0.8, 75.0), "c": (0.9, 0.1, 0.1, 0.7, None)}
-    by_judge = {model: dict(zip(keys, values, strict=True)) for model, values in scores.items()}
+    by_score = {model: dict(zip(keys, values, strict=True)) for model, values in scores.items()}
     for length, ranking in ((1, ["b", "a", "c"]), (4, ["b", "a", "c"])):
-        found.append({"what": "shortlist", "set": "ants", "length": length, "ranking": ranking, "scores": by_judge})
+        found.append({"what": "shortlist", "set": "ants", "length": length, "ranking": ranking, "scores": by_score})
     return found
 
 

@@ -85,7 +85,7 @@ def test_every_way_to_a_square_is_timms(model: str, crop: str, size: tuple[int, 
     ("model", "reference"),
     [("tf_efficientnet_lite0", timm_reference), ("resnet18:IMAGENET1K_V1", torchvision_reference)],
 )
-def test_the_network_sees_what_the_weights_were_judged_on(
+def test_the_network_gets_the_views_on_which_the_weights_were_evaluated(
     model: str, reference: Callable[[], Reference], size: tuple[int, int]
 ) -> None:
     pixels = pixels_of(*size)

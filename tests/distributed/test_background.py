@@ -13,7 +13,7 @@ from headstart.errors import DataError
 from headstart.runs.progress import Progress, no_progress
 
 
-def test_it_runs_while_the_block_runs_and_answers_with_what_it_made() -> None:
+def test_it_runs_while_the_block_runs_and_returns_its_result() -> None:
     inside = threading.Event()
 
     def work(progress: Progress) -> str:

@@ -38,7 +38,7 @@ def test_in_any_batches_they_are_those_of_all_images_at_once(seed: int, count: i
     assert scores == sorted(scores, reverse=True)
 
 
-def test_a_channel_that_answers_to_a_few_images_only_comes_first():
+def test_a_channel_that_is_activated_by_a_few_images_only_comes_first():
     rng = np.random.default_rng(0)
     values = rng.normal(1, 0.1, (100, 5)).astype(np.float32)
     values[[3, 17, 44, 90], 2] = [3.0, 6.0, 4.0, 5.0]

@@ -23,7 +23,7 @@ def test_no_reason_of_a_preset_is_left_without_a_source(strategy: str):
 
 
 @pytest.mark.parametrize("lr_rule", sorted(LR_RULES))
-def test_named_rates_bring_their_own_source(lr_rule: str):
+def test_named_learning_rates_have_their_own_source(lr_rule: str):
     strategy = "full"
     assert source_of("phases[1].backbone_lr", strategy=strategy, lr_rule=lr_rule) == LR_RULES[lr_rule].source
 

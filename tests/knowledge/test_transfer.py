@@ -75,12 +75,12 @@ def test_the_ladder_keeps_the_ten_fold_rule() -> None:
         ("bit", 1.0, 1.0, None),
     ],
 )
-def test_rates_are_the_published_numbers(name: str, share: float, factor: float, grain: str | None) -> None:
+def test_learning_rates_are_the_published_numbers(name: str, share: float, factor: float, grain: str | None) -> None:
     fact = LR_RULES[name]
     assert (fact.top_ratio, fact.decay, fact.grain) == (share, factor, grain)
 
 
-def test_every_preset_of_rates_says_what_it_does_and_whose_it_is() -> None:
+def test_every_preset_of_learning_rates_has_a_sentence_and_a_source() -> None:
     assert len(LR_RULES) == 6
     for fact in LR_RULES.values():
         assert len(fact.sentence) > 20

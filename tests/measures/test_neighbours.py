@@ -44,7 +44,7 @@ def test_where_the_vote_is_clear_it_is_scikit_learns(classes: int, k: int, least
     assert found.dtype == np.int64
 
 
-def test_of_a_tied_vote_the_nearer_class_is_the_answer():
+def test_of_a_tied_vote_the_nearer_class_is_predicted():
     angles = np.radians([0, 10, 60, 350, 300, 180, 181])
     features = np.stack([np.cos(angles), np.sin(angles)], axis=1)
     labels = np.array([0, 1, 0, 1, 0, 2, 2])

@@ -79,7 +79,7 @@ def test_the_larger_weights_know_them_too(real_data: Path, name: str):
     assert accuracy_of_the_untouched_network(real_data, name, find_model(name).card.input, 8) > 0.6
 
 
-def test_channels_last_changes_no_answer_beyond_rounding():
+def test_channels_last_changes_no_output_beyond_rounding():
     network, _ = pretrained(find_model("tf_efficientnet_lite0"))
     x = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
@@ -97,7 +97,7 @@ SEVERAL_SITES = ["resnet18", "timm/dla46x_c", "timm/levit_128s", "timm/crossvit_
 
 
 @pytest.mark.parametrize("name", [*SEVERAL_SITES, "timm/volo_d1_224", "squeezenet1_1"])
-def test_a_solved_head_answers_as_it_was_solved_wherever_its_layers_sit(name: str):
+def test_a_fitted_head_gives_its_logits_wherever_its_layers_sit(name: str):
     """The network must give features @ W.T + b, however many layers share the answer."""
     classifier = random_classifier(name)
     generator = torch.Generator().manual_seed(1)
@@ -209,7 +209,7 @@ def test_block_grain_names_every_block_without_building_weights():
 
 @pytest.mark.parametrize("kind", ["linear", "mlp"])
 @pytest.mark.parametrize("name", [*SEVERAL_SITES, "squeezenet1_1"])
-def test_the_heads_answer_to_features_as_the_network_does(name: str, kind: str):
+def test_the_heads_give_the_outputs_of_the_network_from_its_features(name: str, kind: str):
     classifier = random_classifier(name, kind=kind)
     assert classifier.outputs_from_features
     side = classifier.card.input.size
@@ -222,7 +222,7 @@ def test_the_heads_answer_to_features_as_the_network_does(name: str, kind: str):
         assert torch.allclose(classifier.logits_from(classifier.features(x)), classifier.network(x), atol=1e-4)
 
 
-def test_a_network_whose_helper_joins_the_answer_is_known():
+def test_a_network_whose_auxiliary_head_adds_to_the_output_is_known():
     assert not random_classifier("timm/volo_d1_224").outputs_from_features
     assert random_classifier("googlenet").outputs_from_features
 

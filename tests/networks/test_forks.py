@@ -34,7 +34,7 @@ print(threads, torch.get_num_threads(), network is None or abs(found - before) <
 @pytest.mark.skipif(sys.platform == "win32", reason="no fork there")
 @pytest.mark.parametrize(("built", "threads"), [(True, 1), (False, 2)])
 @pytest.mark.slow
-def test_a_fork_of_a_process_that_ran_a_network_answers_in_one_thread_and_others_keep_theirs(built: bool, threads: int):
+def test_a_fork_of_a_process_that_ran_a_network_runs_in_one_thread_and_others_keep_theirs(built: bool, threads: int):
     command = [sys.executable, "-c", SCRIPT.format(built=built)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.stdout.split() == [str(threads), "2", "True"], done.stderr

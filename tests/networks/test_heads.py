@@ -72,7 +72,7 @@ SITES = {
 
 
 @pytest.mark.parametrize("name", SITES)
-def test_every_layer_that_answers_with_classes_is_found_and_replaced(name: str):
+def test_every_layer_that_outputs_classes_is_found_and_replaced(name: str):
     network = built(name)
     assert [site.path for site in head_sites(network)] == SITES[name]
     roles = {site.path: site.role for site in head_sites(network)}

@@ -13,7 +13,7 @@ from torch import nn
 from headstart.networks.memory_format import in_nhwc
 
 
-def test_weights_are_in_nhwc_and_answers_stay():
+def test_weights_are_in_nhwc_and_outputs_stay():
     torch.manual_seed(0)
     network, x = timm.create_model("test_resnet", num_classes=3).eval(), torch.randn(2, 3, 64, 64)
     with torch.no_grad():

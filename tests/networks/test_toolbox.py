@@ -1,4 +1,4 @@
-"""A user's own loop on any torch network: what learns, at which rate, and what never moves."""
+"""A user's own loop on any torch network: trainable groups, their learning rates, and frozen tensors."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_the_handle_ends_it_and_evaluation_is_left_alone(model: nn.Module):
     assert norm.training
 
 
-def test_training_answers_as_evaluation_does_with_pretrained_statistics(model: nn.Module):
+def test_training_gives_the_outputs_of_evaluation_with_pretrained_statistics(model: nn.Module):
     for module in model.modules():
         if isinstance(module, nn.Dropout):
             module.p = 0.0
@@ -108,7 +108,7 @@ def test_adapting_moves_statistics_and_leaves_the_affine_weights(model: nn.Modul
     assert fingerprints(dict(model.named_buffers())) != buffers
 
 
-def test_rates_shrink_towards_the_stem_and_stand_where_every_scheduler_finds_them(model: nn.Module):
+def test_learning_rates_shrink_towards_the_stem_and_stand_where_every_scheduler_finds_them(model: nn.Module):
     groups = headstart.layer_groups(model, grain="block")
     made = headstart.param_groups(model, groups, head=1e-2, backbone=1e-3, decay=0.5)
     lrs = [group["lr"] for group in made]
@@ -123,7 +123,7 @@ def test_rates_shrink_towards_the_stem_and_stand_where_every_scheduler_finds_the
     assert len({id(p) for p in held}) == len(held) == len(list(model.parameters()))
 
 
-def test_textbook_rates_and_rates_by_name():
+def test_textbook_learning_rates_and_learning_rates_by_name():
     model = torchvision.models.resnet18(num_classes=2)
     made = headstart.param_groups(model, lrs={"layer4": 3e-5}, backbone="by_depth")
     assert {group["name"]: group["lr"] for group in made} == {

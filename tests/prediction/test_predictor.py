@@ -74,7 +74,7 @@ with multiprocessing.get_context("fork").Pool(2) as pool:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no fork there")
 @pytest.mark.slow
-def test_workers_forked_from_a_process_that_has_predicted_answer(bundle: Path, image_folder: Path):
+def test_workers_forked_from_a_process_that_has_predicted_predict_too(bundle: Path, image_folder: Path):
     command = [sys.executable, "-c", FORKS, str(bundle), str(image_folder)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.stdout.split() == ["True", "16"], done.stderr

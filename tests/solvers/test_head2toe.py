@@ -77,7 +77,7 @@ def test_the_whole_choice_is_that_of_plain_loops():
     assert choice.sample is None
 
 
-def test_the_solved_head_is_the_references_on_its_columns_and_zero_elsewhere():
+def test_the_fitted_head_is_the_references_on_its_columns_and_zero_elsewhere():
     features, labels, folds = task()
     rows = MatrixRows(features)
     steps: list[str] = []
@@ -93,7 +93,7 @@ def test_the_solved_head_is_the_references_on_its_columns_and_zero_elsewhere():
     assert np.abs(head.probabilities(features) - expected).max() < 1e-3
 
 
-def test_all_features_are_kept_where_all_tell():
+def test_all_features_are_selected_where_all_are_informative():
     rng = np.random.default_rng(1)
     labels = (np.arange(90) % 3).astype(np.int64)
     features = (np.eye(3)[labels].repeat(4, axis=1) + rng.normal(size=(90, 12))).astype(np.float32)

@@ -119,7 +119,7 @@ def test_every_solve_can_be_stopped_between_any_two_steps_and_is_otherwise_the_s
 
 @pytest.mark.parametrize("solver", ["logistic", "ridge"])
 @pytest.mark.parametrize("limit", [0, 2**30])
-def test_many_strengths_at_once_are_each_strength_alone(solver: str, limit: int, monkeypatch: pytest.MonkeyPatch):
+def test_many_l2_penalties_at_once_are_each_l2_penalty_alone(solver: str, limit: int, monkeypatch: pytest.MonkeyPatch):
     features, labels = clouds()
     monkeypatch.setattr(module, "IN_MEMORY_BYTES", limit)
     l2_penalties = (1e-3, 0.1, 3.0)

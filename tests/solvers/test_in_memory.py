@@ -62,7 +62,7 @@ def test_the_solution_has_no_slope_left(seed: int, l2_penalty: float) -> None:
     assert np.abs(residual.mean(axis=0)).max() < 1e-3
 
 
-def test_the_answer_does_not_depend_on_the_units_of_a_feature() -> None:
+def test_the_head_does_not_depend_on_the_units_of_a_feature() -> None:
     features, labels = blobs()
     moved = features * np.array([1e3, 1, 1e-4, 5, 1, 1]) + np.array([0, 1e3, 0, 0, -7, 0])
     ours = solve_logistic(features, labels, 3, l2_penalty=0.01).probabilities(features)
@@ -103,7 +103,7 @@ def test_a_stronger_penalty_means_smaller_weights() -> None:
     assert norms[-1] < norms[0] / 10
 
 
-def test_single_precision_features_give_the_same_answer_every_time() -> None:
+def test_single_precision_features_give_the_same_head_every_time() -> None:
     features, labels = blobs()
     single = features.astype(np.float32)
     first, second = (solve_logistic(single, labels, 3, l2_penalty=0.01) for _ in range(2))
@@ -120,7 +120,7 @@ def test_softmax_rows_sum_to_one_and_large_logits_do_not_overflow() -> None:
 
 
 def test_noise_gives_chance_out_of_fold_however_well_a_fit_could_learn_it_by_heart() -> None:
-    """With more features than images every fit is perfect on what it saw: one glance would lift the accuracy."""
+    """With more features than images every fit is perfect on its own rows: a leaked row would raise the accuracy."""
     rng = np.random.default_rng(0)
     features, labels = rng.normal(0, 1, (200, 300)), np.arange(200) % 2
     seen = solve_logistic(features, labels, 2, l2_penalty=1e-3).probabilities(features).argmax(axis=1)

@@ -129,7 +129,7 @@ def asks_while_solving(monkeypatch: pytest.MonkeyPatch, watch: Watch, *, solve: 
 
 
 @pytest.mark.slow
-def test_a_signal_while_the_head_is_solved_is_heard_and_a_resume_gives_the_same(
+def test_a_signal_while_the_head_is_fitted_is_heard_and_a_resume_gives_the_same(
     prepare: Callable[..., Prepared], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     straight, task = (made(prepare, tmp_path, name) for name in ("straight", "stopped"))
@@ -143,7 +143,7 @@ def test_a_signal_while_the_head_is_solved_is_heard_and_a_resume_gives_the_same(
     assert same(straight, task)
 
 
-def test_a_budget_that_ends_in_a_long_solve_of_the_head_is_kept(
+def test_a_budget_that_ends_in_a_long_fit_of_the_head_stops_it(
     prepare: Callable[..., Prepared], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     task = made(prepare, tmp_path, "run")
@@ -225,7 +225,7 @@ def tuned_wins(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("tuned_wins")
 @pytest.mark.parametrize("with_store", [True, False])
 @pytest.mark.slow
-def test_a_budget_that_ends_in_the_refit_keeps_the_head_as_it_was_judged(
+def test_a_budget_that_ends_in_the_refit_keeps_the_head_as_it_was_evaluated(
     prepare: Callable[..., Prepared], tmp_path: Path, with_store: bool
 ):
     task = made(prepare, tmp_path, "run")

@@ -123,7 +123,7 @@ def test_images_and_tours_have_orders_of_their_own_in_which_every_view_comes_as_
     assert np.mean(np.equal(*first)) < 0.35
 
 
-def test_a_phase_gets_the_border_and_the_views_that_its_plan_says(prepare: Callable, tmp_path: Path):
+def test_a_phase_gets_the_cut_point_and_the_views_of_its_plan(prepare: Callable, tmp_path: Path):
     said = FrozenPrefixPlan(activations="cached", cut_point="stage5", views=2)
     augmentation = AugmentationPlan(preset="standard")
     _, _, images, feed, notes = made(prepare(), tmp_path / "store", augmentation=augmentation, frozen_prefix=said)
@@ -201,7 +201,7 @@ def test_a_phase_that_ended_makes_room_for_the_next(prepare: Callable, tmp_path:
     assert found[1] == found[0]
 
 
-def test_rows_at_the_same_border_are_found_also_where_the_store_is_full_of_them(
+def test_rows_at_the_same_cut_point_are_found_also_where_the_store_is_full_of_them(
     prepare: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     augmentation = AugmentationPlan(preset="standard", cached_views=2)
@@ -287,7 +287,7 @@ def test_a_run_on_stored_activations_goes_on_bit_for_bit(prepare: Callable, tmp_
             classifier = task.classifier()
             outcome = fit(Training(task.plan, classifier, task.images, run=task.run, stop=StopAfter(looks)))
             assert outcome.stopped == "signal"
-        plan = task.run.plan()  # as a resume reads it, the engine settled
+        plan = task.run.plan()  # as a resume reads it, the engine resolved
         fit(Training(plan, task.classifier(), task.images, run=task.run))
         states.append(load_state(task.run.checkpoint).network)
     assert all(torch.equal(tensor, states[1][path]) for path, tensor in states[0].items())

@@ -141,7 +141,7 @@ def test_an_mlp_head_with_dropout_goes_on_bit_for_bit(prepare: Callable):
     assert equal(weights(straight), weights(resumed))
 
 
-def test_each_phase_trains_what_the_plan_says_at_its_rates(prepare: Callable):
+def test_each_phase_trains_the_planned_groups_at_their_learning_rates(prepare: Callable):
     rows = Rows()
     run_fit(prepare(strategy="gradual", epochs=1), observer=rows)
     assert [(p["name"], p["trained"], p["lr"]) for p in rows.phases] == [
@@ -242,7 +242,7 @@ def test_mixed_batches_go_on_bit_for_bit(prepare: Callable):
     assert not equal(results[0], results[2])
 
 
-def test_groups_really_move_at_their_rates_in_the_loop(prepare: Callable):
+def test_groups_really_move_at_their_learning_rates_in_the_loop(prepare: Callable):
     """Under SGD without momentum a step is rate x gradient: measured for every step and group of a whole run."""
     task = prepare(strategy="full", lr_rule="decay_0.9", grain="stage", epochs=2)
     raw = task.plan.model_dump(mode="json")
@@ -285,7 +285,7 @@ def test_groups_really_move_at_their_rates_in_the_loop(prepare: Callable):
         assert row == pytest.approx(expected, rel=0.02), step
 
 
-def test_a_rate_that_is_not_the_planned_one_stops_the_run(prepare: Callable, monkeypatch: pytest.MonkeyPatch):
+def test_a_learning_rate_that_is_not_the_planned_one_stops_the_run(prepare: Callable, monkeypatch: pytest.MonkeyPatch):
     def one_rate_for_all(self, rates) -> None:
         for group in self.optimizer.param_groups:
             group["lr"] = max(rates.values())
@@ -341,7 +341,7 @@ def test_select_and_report_images_are_never_trained_on(prepare: Callable, monkey
     assert not seen & {record.id for record in (*roles.validation, *roles.test)}
 
 
-def test_a_probe_without_mistakes_makes_tuning_futile(prepare: Callable):
+def test_tuning_cannot_improve_on_a_probe_without_mistakes(prepare: Callable):
     rows = Rows()
     _, outcome = run_fit(prepare(), observer=rows)
     assert outcome.chosen == "probe"
@@ -381,7 +381,7 @@ def test_tuning_begins_with_a_head_that_knows_augmented_views(prepare: Callable)
     assert [(start["phase"], start["views"]) for start in starts] == [("head", 1)]
 
 
-def test_the_kept_head_is_solved_on_all_of_train(prepare: Callable):
+def test_the_selected_head_is_fitted_on_all_of_train(prepare: Callable):
     task = prepare()
     classifier, outcome = run_fit(task)
     roles = task.images.roles
@@ -417,7 +417,7 @@ def test_a_loss_that_is_no_number_from_the_start_leaves_nothing_to_keep(
         run_fit(prepare(strategy="feature_extraction", head="mlp", epochs=3))
 
 
-def test_answers_that_are_no_numbers_end_the_phase_too(prepare: Callable, monkeypatch: pytest.MonkeyPatch):
+def test_outputs_that_are_no_numbers_end_the_phase_too(prepare: Callable, monkeypatch: pytest.MonkeyPatch):
     """The last step of an epoch can spoil the weights after its own loss was fine."""
     original = PhaseTraining.count_step
 

@@ -49,7 +49,7 @@ def test_signals_at_once_are_one_request_and_a_later_one_acts_as_usual(
         signal.signal(number, before)
 
 
-def test_the_first_signal_is_answered_at_once_and_only_once():
+def test_the_first_signal_is_acknowledged_at_once_and_only_once():
     said: list[str] = []
     with StopRequest(tell=said.append).listening() as stop:
         assert said == []
@@ -59,7 +59,7 @@ def test_the_first_signal_is_answered_at_once_and_only_once():
     assert said == ["stopping after the current step; Ctrl-C once more stops at once"]
 
 
-def test_a_signal_in_the_middle_of_a_line_is_heard_although_it_cannot_be_answered():
+def test_a_signal_in_the_middle_of_a_line_is_heard_although_it_cannot_be_acknowledged():
     def busy(text: str) -> None:
         raise RuntimeError("reentrant call inside <_io.BufferedWriter name='<stderr>'>")
 

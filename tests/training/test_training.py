@@ -34,8 +34,8 @@ def test_what_is_decided_on_the_way_stands_in_the_plan_of_the_run(prepare: Calla
     training = training_of(prepare(strategy="partial", epochs=1))
     number, phase = next((n, one) for n, one in enumerate(training.plan.phases) if one.kind == "train")
     frozen_part = FrozenPrefixPlan(activations="cached", cut_point="stage6", views=2)
-    settled = training.resolve_frozen_prefix(phase, frozen_part)
-    assert training.resolve_frozen_prefix(settled, frozen_part) is settled
+    resolved = training.resolve_frozen_prefix(phase, frozen_part)
+    assert training.resolve_frozen_prefix(resolved, frozen_part) is resolved
     training.resolve_engine("torch")
     training.resolve_engine("onnxruntime")  # the first engine runs all of a run
     assert training.plan.phases[number].frozen_prefix == frozen_part

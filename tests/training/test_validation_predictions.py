@@ -1,4 +1,4 @@
-"""What candidates said of the images that choose: by column, in a checkpoint, in little memory."""
+"""Results of candidates on the validation images: by column, in a checkpoint, in little memory."""
 
 from __future__ import annotations
 

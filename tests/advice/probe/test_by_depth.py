@@ -157,7 +157,7 @@ def test_only_differences_beyond_chance_count():
     assert not beats(right, five, alone // 2)  # five images of three patients
 
 
-def test_where_the_strength_was_chosen_on_a_sample_all_images_are_judged(monkeypatch: pytest.MonkeyPatch):
+def test_where_the_l2_penalty_was_chosen_on_a_sample_all_images_are_evaluated(monkeypatch: pytest.MonkeyPatch):
     expected = curve_of((2.0,)).groups[0]
     monkeypatch.setattr(head_solver, "IN_MEMORY_BYTES", 0)
     monkeypatch.setattr(head_solver, "SAMPLE_VALUES", 100 * 8)
@@ -186,7 +186,7 @@ def test_as_many_folds_as_the_smallest_class_has_groups():
     assert len(set(folds[20:].tolist())) == 3
 
 
-def test_a_class_in_one_group_cannot_be_judged():
+def test_a_class_in_one_group_cannot_be_evaluated():
     records = [record(f"a/{i}", "a") for i in range(4)] + [record(f"b/{i}", "b") for i in range(4)]
     groups = {one.id: "same" if one.label == "b" else one.id for one in records}
     with pytest.raises(DataError, match=r"class 'b' lies in a single group.*loosen --group"):

@@ -1,4 +1,4 @@
-"""Rounds of few and many images: who is asked about what, how features are judged, and who stays."""
+"""Rounds of few and many images: the networks of each round, their scores, and which of them stay."""
 
 from __future__ import annotations
 
@@ -102,14 +102,14 @@ def test_folds_keep_groups_together():
     assert set(stratified_folds(images, {one.id: one.label for one in images}, seed=0)) == {0, 1}
 
 
-def test_classes_that_no_fold_can_learn_and_be_judged_on_are_found():
+def test_classes_that_no_fold_can_train_and_evaluate_are_found():
     images = records(a=4, b=4, c=1)
     groups = {one.id: "one patient" if one.label == "b" else one.id for one in images}
     assert classes_in_one_group(images, groups) == ("b", "c")
     assert classes_in_one_group(images[:4], groups) == ()
 
 
-def test_two_groups_of_a_class_each_are_judged_without_a_fault():
+def test_two_groups_of_a_class_each_are_evaluated_without_an_error():
     """Each fold is asked about a class that it has not learned: wrong everywhere, and a number all the same."""
     features, labels = clouds(40, 6, 2)
     found = score_features("net", features, labels, labels, labels, num_classes=2)
@@ -140,7 +140,7 @@ def test_the_probe_is_a_cross_validated_ridge_regression():
     assert found.to_dict()["accuracy"] == found.accuracy
 
 
-def test_better_features_are_judged_better_by_all_four():
+def test_better_features_score_better_in_all_four_rankings():
     order = []
     for spread in (0.5, 6.0):
         features, labels = clouds(120, 24, 3, spread=spread)

@@ -1,4 +1,4 @@
-"""Rounds of halving on made-up features, and the answer that comes of them."""
+"""Rounds of halving on made-up features, and the ranking that follows from them."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def found() -> tuple[HalvingRound, ...]:
 
 
 @pytest.fixture(scope="module")
-def answer(found: tuple[HalvingRound, ...]) -> Shortlist:
+def ranked(found: tuple[HalvingRound, ...]) -> Shortlist:
     return Shortlist(
         "photos", ("a", "b"), final_ranking(CANDIDATES, found), 2, found, {"gone": "no network"}, ("mind",)
     )
@@ -71,29 +71,29 @@ def test_the_worse_leave_early_and_the_better_are_asked_about_everything(found: 
     assert all(len(one.losses_N) == each.images for each in found for one in each.scores)
 
 
-def test_the_order_is_that_of_what_the_features_are_worth(answer: Shortlist):
-    order = [place.candidate.name for place in answer.ranking]
+def test_the_order_is_that_of_the_quality_of_the_features(ranked: Shortlist):
+    order = [place.candidate.name for place in ranked.ranking]
     assert order[:3] == ["best", "good", "fair"]
     assert set(order) == set(SPREAD)  # the last two are guessing
-    assert answer.models == ("best", "good")
-    assert answer.ranking[0].images == COUNT > answer.ranking[-1].images
-    assert answer.first_two is not None
-    assert not answer.first_two.is_tie
-    assert answer.tied == ("best",)
-    assert answer.cheapest_tied == "best"
+    assert ranked.models == ("best", "good")
+    assert ranked.ranking[0].images == COUNT > ranked.ranking[-1].images
+    assert ranked.first_two is not None
+    assert not ranked.first_two.is_tie
+    assert ranked.tied == ("best",)
+    assert ranked.cheapest_tied == "best"
 
 
-def test_agreement_is_said_for_all_networks_too_where_some_left(answer: Shortlist):
-    said = answer.agreement
+def test_agreement_is_said_for_all_networks_too_where_some_left(ranked: Shortlist):
+    said = ranked.agreement
     assert said[0].startswith("orders of two networks")
     assert any(line.startswith("all 5 networks: on 64 images, with the order of ridge probe") for line in said)
     assert any(f"{IMAGENET} disagrees (-" in line for line in said)
 
 
-def test_json_is_plain_and_whole(answer: Shortlist):
-    plain = json.loads(json.dumps(answer.to_dict(), allow_nan=False))
+def test_json_is_plain_and_whole(ranked: Shortlist):
+    plain = json.loads(json.dumps(ranked.to_dict(), allow_nan=False))
     assert plain["shortlist"] == ["best", "good"]
-    assert [row["model"] for row in plain["ranking"]] == [place.candidate.name for place in answer.ranking]
+    assert [row["model"] for row in plain["ranking"]] == [place.candidate.name for place in ranked.ranking]
     assert plain["first_two"]["verdict"] == "best is better"
     assert plain["skipped"] == {"gone": "no network"}
     assert set(plain["rounds"][0]["scores"]) == set(SPREAD)
@@ -108,14 +108,14 @@ def test_networks_alike_tie_and_the_cheapest_is_named():
         twins, lambda one, images: same[one.name][:images], LABELS, ALONE, folds_of, keep=1, **OPTIONS
     )
     assert {one.model for one in rounds[-1].scores} == {"best", "good", "fair"}  # nobody leaves for nothing
-    answer = Shortlist("photos", ("a", "b"), final_ranking(twins, rounds), 1, rounds)
-    assert answer.first_two is not None
-    assert answer.first_two.is_tie
-    assert set(answer.tied) == {"best", "good", "fair"}
-    assert answer.cheapest_tied == "fair"
+    ranked = Shortlist("photos", ("a", "b"), final_ranking(twins, rounds), 1, rounds)
+    assert ranked.first_two is not None
+    assert ranked.first_two.is_tie
+    assert set(ranked.tied) == {"best", "good", "fair"}
+    assert ranked.cheapest_tied == "fair"
 
 
-def test_as_many_as_are_kept_are_asked_once_about_everything():
+def test_as_many_networks_as_are_kept_are_measured_once_on_all_images():
     rounds, _ = run_halving(CANDIDATES[:2], features_of, LABELS, ALONE, folds_of, keep=3, **OPTIONS)
     assert [each.images for each in rounds] == [COUNT]
 
@@ -140,7 +140,7 @@ def test_who_cannot_be_had_is_named_and_the_others_go_on():
 
 
 def test_a_round_that_would_hold_one_group_is_left_out():
-    """The first 150 images show one patient: no fold could be judged on them."""
+    """The first 150 images show one patient: no fold could be evaluated on them."""
     together = np.where(np.arange(COUNT) < 150, 0, np.arange(COUNT))
     requested: list[int] = []
 
@@ -163,12 +163,12 @@ def test_rounds_hand_the_groups_of_their_images_on():
     assert one.accuracy_interval == share_interval(one.correct_N, together)
 
 
-def test_one_network_is_an_answer_without_a_second():
+def test_one_network_is_a_result_without_a_second():
     rounds, _ = run_halving(CANDIDATES[:1], features_of, LABELS, ALONE, folds_of, keep=3, **OPTIONS)
-    answer = Shortlist("photos", ("a", "b"), final_ranking(CANDIDATES[:1], rounds), 3, rounds)
-    assert answer.first_two is None
-    assert answer.agreement == []
-    assert answer.to_dict()["first_two"] is None
+    ranked = Shortlist("photos", ("a", "b"), final_ranking(CANDIDATES[:1], rounds), 3, rounds)
+    assert ranked.first_two is None
+    assert ranked.agreement == []
+    assert ranked.to_dict()["first_two"] is None
 
 
 def test_rounds_are_told_who_is_left():
@@ -197,7 +197,7 @@ def test_a_card_becomes_a_candidate_and_a_file_keeps_its_architectures_accuracy(
     assert lite.cost < own.cost < ShortlistCandidate("unknown", None, 1, None, None).cost
 
 
-def test_scores_rise_with_quality_for_every_judge(found: tuple[HalvingRound, ...]):
+def test_scores_rise_with_quality_in_every_ranking(found: tuple[HalvingRound, ...]):
     scores = scores_of(CANDIDATES, found[0].scores)
     assert list(scores) == [PROBE, "LogME", "H-score", "kNN", IMAGENET]
     for judge in list(scores)[:4]:

@@ -105,7 +105,7 @@ def test_a_socket_that_listens_takes_connections_before_the_server_runs():
         socket.create_connection(listening.getsockname(), timeout=2).close()
 
 
-def test_a_missing_gradio_is_answered_with_its_command(monkeypatch: pytest.MonkeyPatch):
+def test_a_missing_gradio_is_reported_with_its_command(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(sys.modules, "gradio", None)
     with pytest.raises(HeadstartError, match=r'pip install "headstart\[web\]"'):
         site.blocks()

@@ -136,12 +136,12 @@ class Machine:
             self.clock += self.speeds.epoch_seconds
         return self.clock
 
-    def computed_phase(self, rests: float, epochs: int) -> float:
+    def computed_phase(self, frozen_share: float, epochs: int) -> float:
         for _ in range(epochs):
             for _ in range(COUNTS.train):
                 self.view("augmented")
-                self.compute(rests, self.speeds.forward)
-                self.compute(1 - rests, self.speeds.training)
+                self.compute(frozen_share, self.speeds.forward)
+                self.compute(1 - frozen_share, self.speeds.training)
                 self.clock += self.speeds.step_seconds / 32
             for _ in range(COUNTS.validation):
                 self.view("plain")
@@ -328,7 +328,7 @@ def test_what_is_stored_already_costs_nothing_again():
     assert again.seconds == pytest.approx(whole.seconds - whole.once_seconds)
 
 
-def test_nothing_rests_where_all_learns_or_statistics_move_and_nothing_is_kept_where_the_plan_says_so():
+def test_no_prefix_is_frozen_where_all_is_trained_or_statistics_move_and_none_is_cached_where_the_plan_says_so():
     assert frozen_cut_points(phase(4), FACTS) == ()
     assert frozen_cut_points(phase(1, batch_norm="train"), FACTS) == ()
     assert [point.name for point in frozen_cut_points(phase(1), FACTS)] == ["a", "b", "c"]

@@ -35,7 +35,7 @@ def test_macs_are_counted_by_group():
     assert 1e7 < facts.held_bytes < 1e8
 
 
-def test_the_network_is_as_before_and_the_card_answers_where_it_cannot_run():
+def test_the_network_is_as_before_and_the_card_is_used_where_it_cannot_run():
     made = classifier_of("resnet18")
     made.network.train()
     before = {name: tensor.clone() for name, tensor in made.network.state_dict().items()}

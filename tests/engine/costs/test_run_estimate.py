@@ -74,8 +74,8 @@ def test_estimated_bytes_are_those_that_the_store_writes(prepare: Callable, tmp_
     assert found.plan == FrozenPrefixPlan(activations="cached", cut_point="stage6", views=2)
     assert notes.of("prefix_planned")[0]["cut_point"] == "stage6"
     source = ActivationSource(costs.classifier, costs.images, observer=notes)
-    settled = phase.model_copy(update={"frozen_prefix": found.plan})
-    feed_for(settled, source, augmentation=task.plan.augmentation, seed=0, made=found.cut)
+    resolved = phase.model_copy(update={"frozen_prefix": found.plan})
+    feed_for(resolved, source, augmentation=task.plan.augmentation, seed=0, made=found.cut)
     rows = 2 * costs.counts.train + costs.counts.validation
     written = sum(path.stat().st_size for path in (tmp_path / "store").rglob("*.shard"))
     assert cached_bytes(costs.facts.cut_point("stage6"), rows, "float16") == pytest.approx(written, rel=0.05)
@@ -251,7 +251,7 @@ def test_a_resume_takes_the_same_way_though_other_speeds_are_known_by_then(
     assert all(torch.equal(tensor, states[1][path]) for path, tensor in states[0].items())
 
 
-def test_a_store_that_is_too_full_after_all_changes_the_resolved_way(
+def test_a_store_that_is_too_full_after_all_changes_the_resolved_prefix(
     prepare: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     task = prepare(strategy="partial", unfreeze=1, epochs=1)
@@ -287,9 +287,9 @@ def test_a_trained_head_finds_the_rows_of_the_run_before(prepare: Callable, tmp_
     assert costs.announced([phase]).phases[0].once_seconds > 0
     found = costs.resolve(phase, Notes())
     options = {"augmentation": task.plan.augmentation, "seed": 0, "made": found.cut}
-    settled = phase.model_copy(update={"frozen_prefix": found.plan})
-    feed_for(settled, ActivationSource(costs.classifier, costs.images), **options)
-    for again in (phase, settled):
+    resolved = phase.model_copy(update={"frozen_prefix": found.plan})
+    feed_for(resolved, ActivationSource(costs.classifier, costs.images), **options)
+    for again in (phase, resolved):
         made = costs_for(task, tmp_path / "store").announced([again]).phases[0]
         assert (made.once_seconds, made.stored_bytes, made.cut_point) == (0, 0, "head")
 
@@ -380,7 +380,9 @@ def test_plain_views_alone_are_tried_where_no_others_are_needed(
     prepare: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     asked: list[list[str]] = []
-    monkeypatch.setattr(run_estimate, "benchmarked_views", lambda images, wish, kinds: asked.append(list(kinds)) or {})
+    monkeypatch.setattr(
+        run_estimate, "benchmarked_views", lambda images, augmentation, kinds: asked.append(list(kinds)) or {}
+    )
     task = prepare(strategy="partial", epochs=2)
     costs_for(task, tmp_path / "store").announced([ProbePhase()])
     costs_for(task, tmp_path / "store").announced(task.plan.phases)

@@ -66,7 +66,7 @@ def test_more_images_cost_more(strategy: str):
     assert seconds(strategy, 200) < seconds(strategy, 2_000) < seconds(strategy, 20_000)
 
 
-def test_a_solved_head_is_cheapest_and_random_weights_are_dearest():
+def test_a_linear_probe_costs_least_and_random_weights_cost_most():
     costs = {name: seconds(name, 2_000) for name in STRATEGIES}
     assert min(costs, key=lambda name: costs[name]) == "feature_extraction"
     assert max(costs, key=lambda name: costs[name]) == "scratch"

@@ -136,7 +136,7 @@ for number in range(10):
 """
 
 
-def test_processes_that_measure_together_keep_each_others_rates(home: Path) -> None:
+def test_processes_that_measure_together_keep_each_others_throughputs(home: Path) -> None:
     workers = [subprocess.Popen([sys.executable, "-c", REMEMBERS, name]) for name in "abc"]
     assert [worker.wait() for worker in workers] == [0] * 3
     assert all(

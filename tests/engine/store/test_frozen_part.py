@@ -11,7 +11,7 @@ from headstart.engine.store.frozen_part import cut_at, cut_point_label, frozen_p
 from headstart.errors import ModelError
 
 
-def test_a_part_carries_its_border_and_the_shapes_of_what_crosses_it(prepare: Callable):
+def test_a_part_has_its_cut_point_and_the_shapes_of_its_activations(prepare: Callable):
     classifier = prepare().classifier()
     name = classifier.group_names[-2]
     part = frozen_part(classifier, cut_at(classifier, name, size=32))
@@ -26,6 +26,6 @@ def test_before_the_head_it_is_the_part_that_probes_store(prepare: Callable):
     assert (part.cut_point, part.tensors, part.model) == (pooled.cut_point, pooled.tensors, pooled.model)
 
 
-def test_a_border_that_the_network_does_not_have_is_refused(prepare: Callable):
+def test_a_cut_point_that_the_network_does_not_have_is_refused(prepare: Callable):
     with pytest.raises(ModelError):
         cut_at(prepare().classifier(), "nowhere", size=32)

@@ -189,7 +189,7 @@ def test_modules_of_frozen_groups_are_in_evaluation_mode(classifier: Classifier)
             assert not module.training, name
 
 
-def test_param_groups_carry_their_own_rate_and_every_learning_tensor_once(classifier: Classifier):
+def test_param_groups_have_their_own_learning_rate_and_every_trainable_tensor_once(classifier: Classifier):
     rates = {name: 10.0**-i for i, name in enumerate(classifier.group_names)}
     freeze(classifier.network, classifier.groups, trained=rates)
     made = param_groups(classifier.network, classifier.groups, rates)

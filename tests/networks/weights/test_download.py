@@ -109,7 +109,7 @@ def test_what_an_earlier_call_left_is_checked(home: Path, url: str, left: bytes)
 
 
 @pytest.mark.parametrize(("status", "words"), [(404, "does not exist"), (410, "does not exist"), (403, "is refused")])
-def test_a_final_answer_is_not_asked_again(home: Path, host: Host, url: str, status: int, words: str):
+def test_a_final_response_is_not_requested_again(home: Path, host: Host, url: str, status: int, words: str):
     host.faults = [status]
     with pytest.raises(ModelError) as caught:
         from_url(url, "net.pth", sha256="0000")

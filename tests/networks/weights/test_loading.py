@@ -96,7 +96,7 @@ def test_a_package_file_with_another_hash_is_refused(home: Path, tmp_path: Path,
         load_lite0(lite0())
 
 
-def test_a_missing_package_is_answered_with_the_pip_command(home: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_missing_package_is_reported_with_the_pip_command(home: Path, monkeypatch: pytest.MonkeyPatch):
     def gone(name: str) -> None:
         raise importlib.metadata.PackageNotFoundError(name)
 

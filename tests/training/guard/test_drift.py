@@ -20,7 +20,7 @@ def step(layers: dict[str, nn.Linear], sgd: torch.optim.Optimizer, *, through: l
     sgd.step()
 
 
-def test_groups_without_gradient_and_with_vanishing_rates_are_named():
+def test_groups_without_gradient_and_with_vanishing_learning_rates_are_named():
     layers, sgd = optimizer({"cut": 0.1, "tiny": 1e-30, "learns": 0.1})
     check = MovedCheck(sgd)
     step(layers, sgd, through=["tiny", "learns"])

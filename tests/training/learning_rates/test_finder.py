@@ -83,7 +83,7 @@ def rehearsal(task: Prepared, classifier: Classifier, **changes: object) -> Rehe
     return replace(made, **changes)
 
 
-def solved(task: Prepared) -> Classifier:
+def with_fitted_probe(task: Prepared) -> Classifier:
     classifier = task.classifier()
     fit_probe(ActivationSource(classifier, task.images), task.plan.phases[0], seed=0, significance_level=0.05)
     return classifier
@@ -100,13 +100,13 @@ def task(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
 
 
 @pytest.fixture(scope="module")
-def head_solved(task: Prepared) -> Classifier:
-    return solved(task)
+def with_probe(task: Prepared) -> Classifier:
+    return with_fitted_probe(task)
 
 
 @pytest.fixture(scope="module")
-def found(task: Prepared, head_solved: Classifier) -> FoundLearningRates:
-    return find_learning_rates(rehearsal(task, head_solved))
+def found(task: Prepared, with_probe: Classifier) -> FoundLearningRates:
+    return find_learning_rates(rehearsal(task, with_probe))
 
 
 def everything(classifier: Classifier) -> dict[str, torch.Tensor]:
@@ -125,7 +125,7 @@ def test_the_head_is_tested_alone_and_then_the_backbone_beside_it(found: FoundLe
     assert head.points[0].baseline != backbone.points[-1].baseline
 
 
-def test_high_enough_a_rate_destroys_what_the_backbone_knows(found: FoundLearningRates):
+def test_a_high_enough_learning_rate_destroys_the_features_of_the_backbone(found: FoundLearningRates):
     backbone = found.tests[1]
     worst = max(point.loss - point.baseline for point in backbone.points)
     assert not worst < 1.0, "or no number at all"
@@ -183,13 +183,13 @@ def test_a_search_is_left_with_the_network_put_back(task: Prepared, monkeypatch:
 
 @pytest.mark.slow
 def test_a_plan_that_is_a_hundred_times_off_finds_nearly_the_same(
-    task: Prepared, head_solved: Classifier, found: FoundLearningRates
+    task: Prepared, with_probe: Classifier, found: FoundLearningRates
 ):
     """On real steps: what is found depends on the network and the images, not on what was planned."""
     phase = task.plan.phases[-1]
     assert isinstance(phase, TrainPhase)
     planned = with_scaled_lr(phase, {"backbone": 0.01})
-    low = find_learning_rates(rehearsal(task, head_solved, phase=planned))
+    low = find_learning_rates(rehearsal(task, with_probe, phase=planned))
     assert low.phase.lr_by_group["head"] == found.phase.lr_by_group["head"], "the first test is the same"
     ratio = low.phase.lr_by_group["stage7"] / found.phase.lr_by_group["stage7"]
     assert 0.2 < ratio < 5, "it was planned at a hundredth"
@@ -242,7 +242,7 @@ def test_a_batch_of_one_image_has_a_noise_too(task: Prepared, monkeypatch: pytes
 LADDER = {"stem": 1e-6, "layer4": 5e-5, "head": 1e-3}
 
 
-def settled(rule: LrRule, **rates: float) -> TrainPhase:
+def resolved_phase(rule: LrRule, **rates: float) -> TrainPhase:
     return TrainPhase(
         name="tune",
         epochs=1,
@@ -256,33 +256,33 @@ def settled(rule: LrRule, **rates: float) -> TrainPhase:
 
 
 def test_a_ladder_keeps_its_shape_and_is_listed():
-    made = with_scaled_lr(settled(LrRule(rule="by_depth"), **LADDER), {"head": 0.5, "backbone": 4.0})
+    made = with_scaled_lr(resolved_phase(LrRule(rule="by_depth"), **LADDER), {"head": 0.5, "backbone": 4.0})
     assert made.lr_by_group == {"stem": 4e-6, "layer4": 2e-4, "head": 5e-4}
     assert (made.head_lr, made.peak_lr) == (5e-4, "found")
     assert made.backbone_lr == LrRule(rule="by_group", groups={"stem": 4e-6, "layer4": 2e-4})
 
 
-def test_rates_of_a_rule_that_has_a_top_follow_it():
+def test_learning_rates_of_a_rule_with_a_top_follow_it():
     rates = {f"stage{i}": 1e-3 * 0.75 ** (3 - i) for i in range(1, 4)}
     rule = LrRule(rule="layer_decay", lr=1e-3, decay=0.75)
-    made = with_scaled_lr(settled(rule, **rates, head=3e-3), {"head": None, "backbone": 0.3})
+    made = with_scaled_lr(resolved_phase(rule, **rates, head=3e-3), {"head": None, "backbone": 0.3})
     assert made.backbone_lr == LrRule(rule="layer_decay", lr=3e-4, decay=0.75)
     assert made.lr_by_group["stage1"] == pytest.approx(3e-4 * 0.75**2)
     assert made.lr_by_group["head"] == 3e-3
 
 
 def test_one_factor_for_all():
-    made = with_scaled_lr(settled(LrRule(lr=1e-3), stem=1e-3, head=1e-3), {"all": 2.5})
+    made = with_scaled_lr(resolved_phase(LrRule(lr=1e-3), stem=1e-3, head=1e-3), {"all": 2.5})
     assert made.lr_by_group == {"stem": 2.5e-3, "head": 2.5e-3}
 
 
-def test_no_rate_goes_above_one_and_the_ladder_stays_a_ladder():
-    made = with_scaled_lr(settled(LrRule(rule="by_depth"), stem=0.01, layer4=0.5, head=0.3), {"all": 20.0})
+def test_no_learning_rate_goes_above_one_and_ratios_stay():
+    made = with_scaled_lr(resolved_phase(LrRule(rule="by_depth"), stem=0.01, layer4=0.5, head=0.3), {"all": 20.0})
     assert made.lr_by_group == {"stem": 0.02, "layer4": 1.0, "head": 1.0}
 
 
 def test_where_nothing_was_found_the_plan_stays():
-    phase = settled(LrRule(rule="by_depth"), **LADDER)
+    phase = resolved_phase(LrRule(rule="by_depth"), **LADDER)
     made = with_scaled_lr(phase, {"head": None, "backbone": None})
     assert made == phase.model_copy(update={"peak_lr": "planned"})
 
@@ -311,7 +311,7 @@ def searched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, P
         yield folder, task, run(task)
 
 
-def test_the_settled_plan_holds_what_was_found_and_why(searched: tuple[Path, Prepared, Notes]):
+def test_the_resolved_plan_holds_the_found_learning_rates_and_why(searched: tuple[Path, Prepared, Notes]):
     _, task, notes = searched
     (event,) = notes.found()
     plan = task.run.plan()
@@ -330,7 +330,7 @@ def test_the_settled_plan_holds_what_was_found_and_why(searched: tuple[Path, Pre
     assert event["steps"] >= 2 * (POINTS + 1) + learned, "those without learning too"
 
 
-def test_training_with_found_rates_is_training_with_these_rates_planned(searched: tuple[Path, Prepared, Notes]):
+def test_training_with_found_learning_rates_is_training_with_these_planned(searched: tuple[Path, Prepared, Notes]):
     """Bit for bit: the search leaves no trace in weights, order, views or dropout."""
     folder, task, _ = searched
     planned = Prepared(folder, folder.parent / "planned", strategy="full", epochs=1)

@@ -1,4 +1,4 @@
-"""Entering a phase: what learns, at which rate, with which optimizer."""
+"""Entering a phase: trainable groups, their learning rates, and the optimizer."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def phase(rates: dict[str, float], **changes: str) -> TrainPhase:
     return TrainPhase(name="p", epochs=1, unfreeze=len(rates) - 1, head_lr=1e-3, lr_by_group=rates, **changes)
 
 
-def test_exactly_the_named_groups_learn_each_at_its_own_rate(classifier: Classifier):
+def test_exactly_the_named_groups_are_trained_each_at_its_own_learning_rate(classifier: Classifier):
     entered = enter(classifier, phase({"layer4": 1e-4, "head": 1e-3}), OptimizerPlan())
     assert {g["name"]: g["lr"] for g in entered.optimizer.param_groups} == {"layer4": 1e-4, "head": 1e-3}
     held = {id(p) for g in entered.optimizer.param_groups for p in g["params"]}
@@ -41,7 +41,7 @@ def test_exactly_the_named_groups_learn_each_at_its_own_rate(classifier: Classif
     assert len(held) == sum(1 for n, _ in classifier.network.named_parameters() if n.startswith(("layer4", "fc")))
 
 
-def test_set_rate_reaches_every_group(classifier: Classifier):
+def test_set_learning_rates_reaches_every_group(classifier: Classifier):
     entered = enter(classifier, phase({"layer4": 1e-4, "head": 1e-3}), OptimizerPlan())
     entered.set_learning_rates({"layer4": 3e-5, "head": 2e-4})
     assert [g["lr"] for g in entered.optimizer.param_groups] == [3e-5, 2e-4]
@@ -103,9 +103,9 @@ def planned_phase(rates: str, schedule: Schedule) -> TrainPhase:
     plan = STRATEGIES["full"](Request(DataPlan(source="x"), lr_rule=rates, epochs=EPOCHS))
     raw = plan.model_dump(mode="json")
     raw["phases"][-1]["schedule"] = schedule.model_dump(mode="json")
-    settled = Plan.from_dict(raw).resolved(model_name="tiny", input_size=32, group_names=NAMES).phases[-1]
-    assert isinstance(settled, TrainPhase)
-    return settled
+    phase = Plan.from_dict(raw).resolved(model_name="tiny", input_size=32, group_names=NAMES).phases[-1]
+    assert isinstance(phase, TrainPhase)
+    return phase
 
 
 # From the head down, as shares of the head's rate, written out from the papers.
@@ -139,7 +139,7 @@ SCHEDULES = {
 
 @pytest.mark.parametrize("name", sorted(SCHEDULES))
 @pytest.mark.parametrize("rates", sorted(LR_RULES))
-def test_every_group_moves_at_its_planned_rate_under_every_schedule(rates: str, name: str):
+def test_every_group_moves_at_its_planned_learning_rate_under_every_schedule(rates: str, name: str):
     schedule, shape = SCHEDULES[name]
     phase, classifier = planned_phase(rates, schedule), tiny()
     entered = enter(classifier, phase, OptimizerPlan(name="sgd", momentum=0, weight_decay=0))
@@ -188,7 +188,7 @@ def entered_tiny() -> Entered:
     return enter(tiny(), planned_phase("ulmfit", Schedule()), OptimizerPlan())
 
 
-def test_another_rate_than_the_planned_one_stops_the_run():
+def test_another_learning_rate_than_the_planned_one_stops_the_run():
     entered = entered_tiny()
     planned = dict(entered.phase.lr_by_group)
     entered.assert_learning_rates(planned, where="phase tune, epoch 1")
@@ -197,7 +197,7 @@ def test_another_rate_than_the_planned_one_stops_the_run():
         entered.assert_learning_rates(planned, where="phase tune, epoch 1")
 
 
-def test_a_factor_beside_the_rate_stops_the_run():
+def test_a_factor_next_to_the_learning_rate_stops_the_run():
     """timm's layer decay writes lr_scale, which torch's schedulers do not honour."""
     entered = entered_tiny()
     entered.optimizer.param_groups[0]["lr_scale"] = 0.1

@@ -94,7 +94,7 @@ def test_a_loss_that_falls_first_is_read_from_its_lowest_level(edge: float):
 
 @settings(max_examples=60, deadline=None)
 @given(edge=st.floats(0.1, 20.0), noise=st.floats(0.0, 0.1), seed=st.integers(0, 10**6), points=st.integers(20, 50))
-def test_noise_and_unlike_batches_do_not_move_the_answer_far(edge: float, noise: float, seed: int, points: int):
+def test_noise_and_unlike_batches_do_not_move_the_suggestion_far(edge: float, noise: float, seed: int, points: int):
     found = suggest(curve(holds(edge), noise=noise, seed=seed, points=points), guess=GUESS, tested="head")
     assert found.edge is not None
     assert edge / 2.5 < found.edge < edge * 2.5
@@ -102,7 +102,7 @@ def test_noise_and_unlike_batches_do_not_move_the_answer_far(edge: float, noise:
 
 @settings(max_examples=30, deadline=None)
 @given(scale=st.floats(0.2, 5.0))
-def test_rates_planned_higher_are_found_lower_by_the_same_factor(scale: float):
+def test_learning_rates_planned_higher_are_found_lower_by_the_same_factor(scale: float):
     plain, scaled = (suggest(curve(holds(2.0 / by)), guess=GUESS, tested="head").edge for by in (1.0, scale))
     assert plain is not None
     assert scaled is not None

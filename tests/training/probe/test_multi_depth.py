@@ -126,7 +126,7 @@ def test_the_wide_vector_is_what_is_stored_and_nothing_is_computed_twice(prepare
 
 
 @pytest.mark.parametrize("significance_level", [1e-12, 1.0])
-def test_the_network_answers_as_the_solved_head_and_so_does_its_bundle(
+def test_the_network_gives_the_logits_of_the_fitted_head_and_so_does_its_bundle(
     prepare: Callable, tmp_path: Path, significance_level: float, monkeypatch: pytest.MonkeyPatch
 ):
     """No head makes an error on these colours, so the wide one is only selected without the test."""
@@ -153,7 +153,7 @@ def test_the_network_answers_as_the_solved_head_and_so_does_its_bundle(
     assert np.abs(predictor.probabilities(records) - softmax(logits.astype(np.float64))).max() < 1e-6
 
 
-def test_many_images_are_predicted_through_an_engine_with_the_same_answers(
+def test_many_images_are_predicted_through_an_engine_with_the_same_logits(
     prepare: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     from headstart.engine.prefix import inference

@@ -23,7 +23,7 @@ from headstart.training.activation_source import ActivationSource
 from headstart.training.probe.probe import PooledSource, fit_probe, refit_head, write_head
 
 
-def test_the_probe_is_judged_on_select_images_with_the_weights_it_wrote(prepare: Callable):
+def test_the_probe_is_evaluated_on_validation_images_with_the_weights_it_wrote(prepare: Callable):
     task = prepare(strategy="discriminative")
     classifier = task.classifier()
     solved = fit_probe(ActivationSource(classifier, task.images), ProbePhase(), seed=0)
@@ -35,14 +35,14 @@ def test_the_probe_is_judged_on_select_images_with_the_weights_it_wrote(prepare:
     assert solved.log_loss == pytest.approx(-np.log(probabilities[range(len(labels)), labels]).mean(), rel=1e-3)
 
 
-def test_without_select_images_the_probe_is_judged_out_of_fold(prepare: Callable):
+def test_without_validation_images_the_probe_is_evaluated_out_of_fold(prepare: Callable):
     task = prepare(strategy="feature_extraction")
     assert not task.images.roles.validation
     solved = fit_probe(ActivationSource(task.classifier(), task.images), ProbePhase(), seed=0)
     assert len(solved.candidate.correct) == len(task.images.roles.train)
 
 
-def test_a_given_strength_is_used(prepare: Callable):
+def test_a_given_l2_penalty_is_used(prepare: Callable):
     task = prepare(strategy="feature_extraction")
     solved = fit_probe(ActivationSource(task.classifier(), task.images), ProbePhase(l2_penalty=0.5), seed=0)
     assert solved.l2_penalty == 0.5
@@ -101,7 +101,7 @@ def test_who_leaves_while_features_are_computed_leaves_the_head_as_it_was(
 
 
 @pytest.mark.parametrize("solver", ["logistic", "ridge"])
-def test_stored_features_are_solved_in_blocks_with_the_same_answer(
+def test_cached_features_are_fitted_in_blocks_with_the_same_result(
     solver: str, prepare: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     task = prepare(strategy="feature_extraction")
@@ -122,7 +122,7 @@ def test_stored_features_are_solved_in_blocks_with_the_same_answer(
     assert torch.allclose(heads[0]["weight"], heads[1]["weight"], atol=float(1e-2 * largest))
 
 
-def test_a_ridge_probe_answers_with_probabilities(prepare: Callable):
+def test_a_ridge_probe_gives_probabilities(prepare: Callable):
     task = prepare(strategy="discriminative", head_solver="ridge")
     assert task.plan.phases[0].solver == "ridge"
     classifier = task.classifier()
@@ -131,7 +131,7 @@ def test_a_ridge_probe_answers_with_probabilities(prepare: Callable):
     assert 0 < solved.log_loss < 0.4
 
 
-def test_a_strength_that_was_chosen_on_a_sample_is_said_and_judged_there(
+def test_an_l2_penalty_chosen_on_a_sample_is_noted_and_evaluated_there(
     prepare: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     class Notes(Observer):
@@ -152,7 +152,7 @@ def test_a_strength_that_was_chosen_on_a_sample_is_said_and_judged_there(
     assert len(solved.candidate.correct) == 8 < fit
 
 
-def test_weights_of_images_reach_the_solved_head_and_its_refit(prepare: Callable):
+def test_weights_of_images_reach_the_linear_probe_and_its_refit(prepare: Callable):
     """Against scikit-learn on the same features: loss, means and deviations are weighted."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.preprocessing import StandardScaler

@@ -286,7 +286,7 @@ def options(folder: Path) -> Request:
 
 
 @pytest.mark.parametrize("name", ["tensorboard", "mlflow"])
-def test_a_missing_extra_is_answered_before_training(
+def test_a_missing_extra_is_reported_before_training(
     image_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ):
     module = "alembic" if name == "mlflow" else "tensorboard.compat.proto.event_pb2"

@@ -162,7 +162,7 @@ def find_learning_rates(rehearsal: Rehearsal) -> FoundLearningRates:
 
 
 def with_scaled_lr(phase: TrainPhase, factors: Mapping[TestedGroups, float | None]) -> TrainPhase:
-    """The phase with its rates with_scaled_lr, and `peak_lr` settled: `found`, or `planned` where nothing was.
+    """The phase with its learning rates multiplied, and `peak_lr` resolved: `found`, or `planned` where nothing was.
 
     Learning rates that no factor can describe (by_depth) are listed by group from then on. None goes above 1.
 
