@@ -44,9 +44,9 @@ def test_rows_are_the_networks_own_and_a_larger_round_computes_only_what_is_new(
         records, tmp_path, progress=lambda what, total: told.append((what, total)) or (lambda done: None)
     )
     few = requested.features(lite, 6)
-    assert (requested.computed, requested.figures["stored_before"]) == (6, 0)
+    assert (requested.computed, requested.stored_before) == (6, 0)
     all_of_them = requested.features(lite, 16)
-    assert (requested.computed, requested.figures["stored_before"]) == (16, 0)
+    assert (requested.computed, requested.stored_before) == (16, 0)
     assert np.array_equal(all_of_them[:6], few)
     assert told == [(f"features ({LITE.name})", 6), (f"features ({LITE.name})", 16)]
     classifier = build_classifier(LITE, kind="linear", num_classes=2, seed=0, input_size=SIZE)
@@ -56,7 +56,7 @@ def test_rows_are_the_networks_own_and_a_larger_round_computes_only_what_is_new(
     monkeypatch.setattr(activations_module, "choose_engine", lambda *a, **o: pytest.fail("an engine was made"))
     again = networks(records, tmp_path)
     assert np.array_equal(again.features(lite, 16), all_of_them)
-    assert (again.computed, again.figures["stored_before"]) == (0, 16)
+    assert (again.computed, again.stored_before) == (0, 16)
 
 
 def test_who_leaves_is_given_up_and_large_ones_are_not_held(

@@ -63,7 +63,7 @@ def test_two_networks_are_ranked_and_training_finds_their_features(
     assert figures["tested_on"] == "held-out 20% of the images"
     assert answer.ranking[0].scores.accuracy == 1
     again = headstart.shortlist(image_folder, ",".join(LITES), input_size=SIZE)
-    assert (again.figures["computed"], again.figures["stored_before"]) == (0, 24)
+    assert (again.figures.computed, again.figures.stored_before) == (0, 24)
     assert [place.to_dict() for place in again.ranking] == [place.to_dict() for place in answer.ranking]
 
     monkeypatch.setattr(activations_module, "choose_engine", lambda *a, **o: pytest.fail("an engine was made"))
@@ -94,7 +94,7 @@ def test_more_images_than_a_round_are_halved(make_folder: Callable[..., Path], p
     assert answer.rounds[0].dropped
     assert len(pretended) == 3 + len(answer.rounds[1].scores)
     few = headstart.shortlist(folder, LITES, images=30)
-    assert few.figures["images"] == 30
+    assert few.figures.images == 30
 
 
 def test_copies_and_groups_stay_in_one_fold(image_folder: Path, pretended: list, monkeypatch: pytest.MonkeyPatch):
@@ -218,9 +218,9 @@ def test_unreadable_images_are_left_out_and_named(image_folder: Path, pretended:
     assert broken.path is not None
     broken.path.write_bytes(b"no image")
     answer = headstart.shortlist(image_folder, LITES)
-    assert list(answer.figures["unreadable"]) == [broken.id]
+    assert list(answer.figures.unreadable) == [broken.id]
     assert any(f"first: {broken.id}" in warning for warning in answer.warnings)
-    assert answer.figures["images"] == answer.figures["training_images"] - 1
+    assert answer.figures.images == answer.figures.training_images - 1
 
 
 def test_ctrl_c_says_that_nothing_is_lost(image_folder: Path, monkeypatch: pytest.MonkeyPatch):

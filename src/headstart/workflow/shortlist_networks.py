@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from headstart.advice.shortlist.halving import FeatureArray
 from headstart.advice.shortlist.ranking import ShortlistCandidate
@@ -65,10 +65,14 @@ class CandidateNetworks:
         return (f"features were not stored: {self._not_stored}",) if self._not_stored else ()
 
     @property
-    def figures(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        found = max(0, sum(self._asked.values()) - self.computed)
-        return {"computed": self.computed, "stored_before": found, "store": str(self._store.root)}
+    def stored_before(self) -> int:
+        """Rows of features that were cached already."""
+        return max(0, sum(self._asked.values()) - self.computed)
+
+    @property
+    def store(self) -> str:
+        """Folder of the cache."""
+        return str(self._store.root)
 
     def hold(self, left: Sequence[ShortlistCandidate], images: int) -> None:
         """Free networks that the next round does not need."""

@@ -11,7 +11,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -23,7 +22,14 @@ from headstart.advice.shortlist.halving import (
     nested_order,
     stratified_folds,
 )
-from headstart.advice.shortlist.ranking import USUAL_LENGTH, Shortlist, ShortlistCandidate, final_ranking, run_halving
+from headstart.advice.shortlist.ranking import (
+    USUAL_LENGTH,
+    Shortlist,
+    ShortlistCandidate,
+    ShortlistFigures,
+    final_ranking,
+    run_halving,
+)
 from headstart.data.checks import image_checks
 from headstart.data.sources.reading import ImageRecord
 from headstart.data.splits import Roles
@@ -164,7 +170,18 @@ def run_shortlist(options: ShortlistOptions, *, progress: Progress = no_progress
         rounds,
         {**skipped, **failed},
         cautions(ranking, keep=options.keep, circumstances=told),
-        {**sample.figures, **networks.figures, "seconds": time.monotonic() - started},
+        ShortlistFigures(
+            images=len(sample.records),
+            training_images=len(sample.roles.training_pool),
+            tested_on=sample.roles.test_source,
+            groups=len({sample.groups[record.id] for record in sample.records}),
+            seed=sample.seed,
+            unreadable=sample.unreadable,
+            computed=networks.computed,
+            stored_before=networks.stored_before,
+            store=networks.store,
+            seconds=time.monotonic() - started,
+        ),
     )
 
 
@@ -253,17 +270,6 @@ class _Sample:
             return ()
         name, reason = next(iter(self.unreadable.items()))
         return (f"{len(self.unreadable)} images that cannot be read were left out (first: {name}: {reason})",)
-
-    @property
-    def figures(self) -> dict[str, Any]:
-        return {
-            "images": len(self.records),
-            "training_images": len(self.roles.training_pool),
-            "tested_on": self.roles.test_source,
-            "groups": len({self.groups[record.id] for record in self.records}),
-            "seed": self.seed,
-            "unreadable": self.unreadable,
-        }
 
 
 def _sample(options: ShortlistOptions, progress: Progress) -> _Sample:

@@ -19,6 +19,7 @@ from headstart.advice.shortlist.ranking import (
     RankedNetwork,
     Shortlist,
     ShortlistCandidate,
+    ShortlistFigures,
 )
 from headstart.apps.cli.main import app
 from headstart.apps.cli.shortlist import shortlist_text
@@ -50,7 +51,7 @@ def place(name: str, loss: float, *, images: int = 128, top1: float | None = 75.
 def made(*places: RankedNetwork, **others: object) -> Shortlist:
     agreements = (Agreement(PROBE, "LogME", 1.0, 3), Agreement(PROBE, IMAGENET, None, 3))
     last = HalvingRound(128, tuple(p.scores for p in places if p.images == 128), agreements)
-    return Shortlist("my photos", ("ant", "bee"), places, 2, (last,), figures=FIGURES, **others)
+    return Shortlist("my photos", ("ant", "bee"), places, 2, (last,), figures=ShortlistFigures(**FIGURES), **others)
 
 
 def test_the_text_shows_the_order_the_list_and_how_to_go_on():

@@ -7,7 +7,7 @@ H-score, nearest neighbours and the fixed order of ImageNet accuracy are reporte
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -115,6 +115,29 @@ class RankedNetwork:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class ShortlistFigures:
+    """Counts of a shortlist, and how long it took."""
+
+    images: int = 0
+    """Images of the last round."""
+    training_images: int = 0
+    """Images that `train` would train on; rounds are drawn from them."""
+    tested_on: str = ""
+    """The test set, which is not read, in words."""
+    groups: int = 0
+    """Groups of the images of the last round."""
+    seed: int = 0
+    unreadable: dict[str, str] = field(default_factory=dict)
+    """Image id -> reason why it was left out."""
+    computed: int = 0
+    """Rows of features that were not cached."""
+    stored_before: int = 0
+    store: str = ""
+    """Folder of the cache."""
+    seconds: float = 0.0
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class Shortlist:
     """Networks worth training on a set of images, best first."""
@@ -130,8 +153,7 @@ class Shortlist:
     """Network -> reason why it could not be run."""
     warnings: tuple[str, ...] = ()
     """Limits of these scores, and warnings about this list."""
-    figures: dict[str, Any] = field(default_factory=dict)
-    """Seconds, rows computed and found, groups, seed and other counts."""
+    figures: ShortlistFigures = field(default_factory=ShortlistFigures)
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -189,7 +211,7 @@ class Shortlist:
             "rounds": [each.to_dict() for each in self.rounds],
             "skipped": self.skipped,
             "warnings": list(self.warnings),
-            **self.figures,
+            **asdict(self.figures),
         }
 
 

@@ -101,8 +101,8 @@ def shortlist_text(result: Shortlist, shared: Sequence[str] = ()) -> str:
         lines.append(wrapped(_of_two(result.first_two, result), rest="           "))
     lines += [
         "",
-        f"{networks} on {sizes} of {figures['training_images']:,} training images, "
-        f"{count_text(len(result.classes), 'class')}; the test set ({figures['tested_on']}) was not read",
+        f"{networks} on {sizes} of {figures.training_images:,} training images, "
+        f"{count_text(len(result.classes), 'class')}; the test set ({figures.tested_on}) was not read",
         "",
         *_table(result),
         "",
@@ -110,9 +110,9 @@ def shortlist_text(result: Shortlist, shared: Sequence[str] = ()) -> str:
     lines += [wrapped(f"agreement  {line}", rest="           ") for line in result.agreement]
     lines += [wrapped(f"left out   {name}: {reason}", rest="           ") for name, reason in result.skipped.items()]
     lines += [wrapped(f"warning: {warning}", rest="  ") for warning in result.warnings]
-    found = "" if not figures["stored_before"] else f", {figures['stored_before']:,} were cached"
+    found = "" if not figures.stored_before else f", {figures.stored_before:,} were cached"
     lines += [
-        f"{figures['seconds']:.1f} s, {figures['computed']:,} rows of features computed{found}",
+        f"{figures.seconds:.1f} s, {figures.computed:,} rows of features computed{found}",
         "next",
         *(f"  {shlex.join(['headstart', 'train', result.source, '--model', name, *shared])}" for name in result.models),
     ]

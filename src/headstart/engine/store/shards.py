@@ -23,7 +23,7 @@ import time
 import weakref
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from io import FileIO
 from pathlib import Path
 from typing import Any
@@ -104,6 +104,25 @@ def explained_writing(folder: Path) -> Iterator[None]:
         raise
 
 
+@dataclass(frozen=True, slots=True)
+class _Footer:
+    """What a shard says of itself; the fields are the keys of its JSON."""
+
+    rows: int
+    row_bytes: int
+    shapes: list[list[int]]
+    """Of one row of each tensor."""
+    stored: list[str]
+    """numpy's names of the types in the file."""
+    records_crc32: int
+    ids_crc32: int
+
+    @property
+    def bytes_of_rows(self) -> int:
+        """Records and ids together."""
+        return self.rows * (self.row_bytes + ID_BYTES)
+
+
 class OpenShard:
     """A shard that is being filled, next to its final path and held by a lock that ends with the process."""
 
@@ -141,15 +160,10 @@ class OpenShard:
     def seal(self) -> None:
         """Write what makes the file whole, and bring it to the disk."""
         ids = b"".join(self._ids)
-        footer = {
-            "rows": self.rows,
-            "row_bytes": self.record.itemsize,
-            "shapes": self._shapes,
-            "stored": list(self.stored),
-            "records_crc32": self._crc,
-            "ids_crc32": zlib.crc32(ids),
-        }
-        text = json.dumps(footer).encode()
+        footer = _Footer(
+            self.rows, self.record.itemsize, self._shapes, list(self.stored), self._crc, ids_crc32=zlib.crc32(ids)
+        )
+        text = json.dumps(asdict(footer)).encode()
         self._write(ids + text + _TAIL.pack(len(text), zlib.crc32(text), _MAGIC))
         # Data before the name: a rename that reached the disk before the data would publish garbage after a power cut.
         os.fsync(self._file.fileno())
@@ -209,12 +223,12 @@ def shard_paths(folder: Path) -> list[Path]:
 class Shard:
     """A published shard whose size, footer and ids have been checked."""
 
-    def __init__(self, path: Path, footer: dict[str, Any], ids: Ids, record: np.dtype[Any]) -> None:
+    def __init__(self, path: Path, footer: _Footer, ids: Ids, record: np.dtype[Any]) -> None:
         self.path = path
         self.ids = ids
-        self.stored: tuple[str, ...] = tuple(footer["stored"])
+        self.stored: tuple[str, ...] = tuple(footer.stored)
         self._record = record
-        self._crc: int = footer["records_crc32"]
+        self._crc = footer.records_crc32
         self._map: npt.NDArray[Any] | None = None
 
     @classmethod
@@ -224,8 +238,8 @@ class Shard:
             with path.open("rb") as file:
                 footer = _footer(file.fileno())
                 # Shapes are compared too: a shard of another layout under this address cannot be right.
-                if footer is not None and footer["shapes"] == [list(tensor.shape) for tensor in tensors]:
-                    record = record_type(tensors, footer["stored"])
+                if footer is not None and footer.shapes == [list(tensor.shape) for tensor in tensors]:
+                    record = record_type(tensors, footer.stored)
                     ids = _ids(file.fileno(), footer, record.itemsize)
                     if ids is not None:
                         return cls(path, footer, ids, record)
@@ -234,7 +248,7 @@ class Shard:
         except OSError as error:
             if error.errno != errno.EIO:  # too many open files, say: the shard is not at fault
                 raise
-        except (KeyError, TypeError, ValueError):  # a footer of something else
+        except (TypeError, ValueError):  # a footer of something else
             pass
         remove_damaged(path)
         return None
@@ -298,12 +312,12 @@ def count_rows(path: Path) -> int:
     try:
         with path.open("rb") as file:
             footer = _footer(file.fileno())
-            return 0 if footer is None else int(footer["rows"])
-    except (OSError, KeyError, TypeError, ValueError):
+            return 0 if footer is None else int(footer.rows)
+    except (OSError, TypeError, ValueError):
         return 0
 
 
-def _footer(descriptor: int) -> dict[str, Any] | None:
+def _footer(descriptor: int) -> _Footer | None:
     """What the file says about itself, if its tail is whole and its size is what follows from it."""
     size = os.fstat(descriptor).st_size
     if size < _START + _TAIL.size:
@@ -313,16 +327,14 @@ def _footer(descriptor: int) -> dict[str, Any] | None:
     text = os.pread(descriptor, length, max(0, size - _TAIL.size - length))
     if magic != _MAGIC or os.pread(descriptor, _START, 0) != _MAGIC.ljust(_START, b"\0") or zlib.crc32(text) != crc:
         return None
-    footer: dict[str, Any] = json.loads(text)
+    footer = _Footer(**json.loads(text))
     # The size must follow from the counts: a file with bytes missing in the middle has a whole tail too.
-    whole = _START + footer["rows"] * (footer["row_bytes"] + ID_BYTES) + length + _TAIL.size
-    return footer if size == whole else None
+    return footer if size == _START + footer.bytes_of_rows + length + _TAIL.size else None
 
 
-def _ids(descriptor: int, footer: dict[str, Any], row_bytes: int) -> Ids | None:
-    rows = footer["rows"]
-    raw = os.pread(descriptor, rows * ID_BYTES, _START + rows * row_bytes)
-    if row_bytes != footer["row_bytes"] or zlib.crc32(raw) != footer["ids_crc32"]:
+def _ids(descriptor: int, footer: _Footer, row_bytes: int) -> Ids | None:
+    raw = os.pread(descriptor, footer.rows * ID_BYTES, _START + footer.rows * row_bytes)
+    if row_bytes != footer.row_bytes or zlib.crc32(raw) != footer.ids_crc32:
         return None
     return np.frombuffer(raw, f"S{ID_BYTES}")
 
