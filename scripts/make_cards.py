@@ -92,11 +92,10 @@ def timm_cards() -> Iterator[ModelCard]:
         tags = by_architecture.get(architecture, [])
         default = timm.get_pretrained_cfg(architecture)
         for tag in sorted(tags, key=lambda tag: (default is None or tag != default.tag, tag)):
-            config = timm.get_pretrained_cfg(f"{architecture}.{tag}").to_dict()
-            yield timm_card(architecture, tag, config, timm_weights(architecture, tag, config))
+            config = timm.get_pretrained_cfg(f"{architecture}.{tag}")
+            yield timm_card(architecture, tag, config, timm_weights(architecture, tag, config.to_dict()))
         if not tags:
-            config = default.to_dict() if default is not None else {"input_size": (3, 224, 224)}
-            config = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225), "num_classes": 1000, **config}
+            config = default or timm.models.PretrainedCfg(interpolation="bilinear")
             yield timm_card(architecture, "", config, WeightSource("none"))
 
 

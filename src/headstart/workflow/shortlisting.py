@@ -170,18 +170,7 @@ def run_shortlist(options: ShortlistOptions, *, progress: Progress = no_progress
         rounds,
         {**skipped, **failed},
         cautions(ranking, keep=options.keep, circumstances=told),
-        ShortlistFigures(
-            images=len(sample.records),
-            training_images=len(sample.roles.training_pool),
-            tested_on=sample.roles.test_source,
-            groups=len({sample.groups[record.id] for record in sample.records}),
-            seed=sample.seed,
-            unreadable=sample.unreadable,
-            computed=networks.computed,
-            stored_before=networks.stored_before,
-            store=networks.store,
-            seconds=time.monotonic() - started,
-        ),
+        _figures(sample, networks, seconds=time.monotonic() - started),
     )
 
 
@@ -270,6 +259,21 @@ class _Sample:
             return ()
         name, reason = next(iter(self.unreadable.items()))
         return (f"{len(self.unreadable)} images that cannot be read were left out (first: {name}: {reason})",)
+
+
+def _figures(sample: _Sample, networks: CandidateNetworks, *, seconds: float) -> ShortlistFigures:
+    return ShortlistFigures(
+        images=len(sample.records),
+        training_images=len(sample.roles.training_pool),
+        tested_on=sample.roles.test_source,
+        groups=len({sample.groups[record.id] for record in sample.records}),
+        seed=sample.seed,
+        unreadable=sample.unreadable,
+        computed=networks.computed,
+        stored_before=networks.stored_before,
+        store=networks.store,
+        seconds=seconds,
+    )
 
 
 def _sample(options: ShortlistOptions, progress: Progress) -> _Sample:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import timm
 import torch
@@ -32,8 +34,8 @@ def test_multiply_accumulates_of_layers_that_can_be_counted_by_hand():
     ],
 )
 def test_the_input_is_the_one_that_timm_resolves(name: str):
-    config = timm.get_pretrained_cfg(name).to_dict()
-    resolved = timm.data.resolve_data_config(pretrained_cfg=config)
+    config = timm.get_pretrained_cfg(name)
+    resolved = timm.data.resolve_data_config(pretrained_cfg=config.to_dict())
     spec = input_of_timm(config)
     assert (3, spec.size, spec.size) == resolved["input_size"]
     assert (spec.mean, spec.std) == (resolved["mean"], resolved["std"])
@@ -48,7 +50,7 @@ def test_weights_of_other_statistics_keep_them():
 
 
 def test_a_card_is_completed_from_its_network():
-    config = {**timm.get_pretrained_cfg("resnet18").to_dict(), "num_classes": 10}
+    config = replace(timm.get_pretrained_cfg("resnet18"), num_classes=10)
     card = described(timm_card("resnet18", "mine", config, WeightSource("none")))
     known = find_model("timm/resnet18").card
     assert card.parameters == known.parameters - 990 * 513
@@ -62,10 +64,7 @@ def test_a_repository_of_the_hub_becomes_a_card(monkeypatch: pytest.MonkeyPatch)
         repo="me/flowers",
         architecture="resnet18",
         num_classes=5,
-        pretrained_cfg={
-            **timm.get_pretrained_cfg("resnet18").to_dict(),
-            "mean": (0.1, 0.2, 0.3),
-        },
+        pretrained_cfg=replace(timm.get_pretrained_cfg("resnet18"), mean=(0.1, 0.2, 0.3)),
         model_args={},
         licence="mit",
     )

@@ -39,6 +39,7 @@ CONFIG = {
         "first_conv": "conv1.0",
         "classifier": "fc",
         "no_key_of_timm": True,
+        "url": "https://elsewhere.example/w.pth",
     },
 }
 
@@ -237,8 +238,8 @@ def test_a_repository_says_what_it_holds(put_config, name: str):
     facts = card_from_hub(name)
     assert (facts.repo, facts.architecture, facts.num_classes, facts.licence) == ("me/net", "test_resnet", 5, "mit")
     for key in ("input_size", "mean", "std", "interpolation", "crop_pct", "crop_mode"):
-        assert facts.pretrained_cfg[key] == CONFIG["pretrained_cfg"][key]
-    assert not {"source", "url", "file", "hf_hub_id", "no_key_of_timm"} & set(facts.pretrained_cfg)
+        assert getattr(facts.pretrained_cfg, key) == CONFIG["pretrained_cfg"][key]
+    assert not facts.pretrained_cfg.has_weights
 
 
 CONFIGS = {
@@ -261,8 +262,9 @@ def test_configs_are_understood_as_timm_understands_them(put_config, tmp_path: P
     cfg, architecture, args = timm.models._hub.load_model_config_from_path(tmp_path)
     cfg.pop("no_key_of_timm", None)
     assert (facts.architecture, facts.model_args) == (architecture, args)
-    assert facts.pretrained_cfg == timm.models.PretrainedCfg(**cfg).to_dict(remove_source=True)
-    assert facts.num_classes == facts.pretrained_cfg["num_classes"]
+    expected = timm.models.PretrainedCfg(**cfg).to_dict(remove_source=True)
+    assert facts.pretrained_cfg.to_dict(remove_source=True) == expected
+    assert facts.num_classes == facts.pretrained_cfg.num_classes
 
 
 def test_a_repository_cannot_choose_how_timm_loads(put_config):

@@ -6,9 +6,8 @@ Networks are built without values (meta device), so a description costs time but
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import nn
@@ -21,6 +20,9 @@ from headstart.networks.cards.catalog import ModelCard, ModelChoice, WeightSourc
 from headstart.networks.groups.grouping import layer_groups
 from headstart.networks.groups.order import without_weights
 from headstart.networks.heads import head_sites, prepare_heads
+
+if TYPE_CHECKING:
+    from timm.models import PretrainedCfg
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,25 +64,25 @@ def gigamacs(network: nn.Module, size: int) -> float | None:
     return round(counter.get_total_flops() / 2e9, 3)
 
 
-def input_of_timm(config: Mapping[str, Any]) -> InputSpec:
+def input_of_timm(config: PretrainedCfg) -> InputSpec:
     """The evaluation path that timm states for a set of weights; a rectangular input becomes its shorter side."""
-    size = min(config["input_size"][1:])
-    crop: Literal["center", "squash", "border"] = config.get("crop_mode") or "center"
+    size = min(config.input_size[1:])
+    crop: Literal["center", "squash", "border"] = config.crop_mode or "center"
     return InputSpec(
         size=size,
-        resize=max(size, math.floor(size / (config.get("crop_pct") or 0.875))),
-        interpolation=config.get("interpolation") or "bilinear",
-        mean=tuple(config["mean"]),
-        std=tuple(config["std"]),
+        resize=max(size, math.floor(size / (config.crop_pct or 0.875))),
+        interpolation=config.interpolation or "bilinear",
+        mean=tuple(config.mean),
+        std=tuple(config.std),
         crop=crop,
     )
 
 
-def timm_card(architecture: str, tag: str, config: Mapping[str, Any], weights: WeightSource) -> ModelCard:
+def timm_card(architecture: str, tag: str, config: PretrainedCfg, weights: WeightSource) -> ModelCard:
     """A card from timm's own configuration of a set of weights, without facts that need the network."""
     from timm.models._registry import _model_to_module
 
-    papers = config.get("paper_ids") or ()
+    papers = config.paper_ids or ()
     paper = papers if isinstance(papers, str) else ", ".join(papers)
     return ModelCard(
         architecture=architecture,
@@ -93,11 +95,11 @@ def timm_card(architecture: str, tag: str, config: Mapping[str, Any], weights: W
         features=0,
         input=input_of_timm(config),
         groups=(),
-        licence=(config.get("license") or "unknown").lower(),
-        paper=paper or config.get("origin_url") or "",
+        licence=(config.license or "unknown").lower(),
+        paper=paper or config.origin_url or "",
         weights=weights,
-        num_classes=int(config.get("num_classes") or 0),
-        sizes="fixed" if config.get("fixed_input_size") else "any",
+        num_classes=int(config.num_classes or 0),
+        sizes="fixed" if config.fixed_input_size else "any",
         domain="satellite" if "sat493m" in tag else "photo",
     )
 
@@ -118,11 +120,8 @@ def choice_from_hub(repository: str) -> ModelChoice:
     from headstart.networks.weights.hub import card_from_hub
 
     facts = card_from_hub(repository)
-    config = {
-        **facts.pretrained_cfg,
-        "num_classes": facts.num_classes,
-        "license": facts.licence.replace("not stated", "unknown"),
-    }
+    licence = facts.licence.replace("not stated", "unknown")
+    config = replace(facts.pretrained_cfg, num_classes=facts.num_classes, license=licence)
     card = timm_card(facts.architecture, "", config, WeightSource("hub", hub=facts.repo))
     known = next((card for card in cards_of(facts.architecture) if card.library == "timm"), card)
     return ModelChoice(

@@ -15,7 +15,7 @@ import urllib.parse
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from headstart.errors import ModelError, WeightsUnavailableError, nearest, require
 from headstart.files import has_file
@@ -30,10 +30,15 @@ from headstart.networks.weights.download import (
     weights_folder,
 )
 
+if TYPE_CHECKING:
+    from timm.models import PretrainedCfg
+
 _PREFIXES = ("hf-hub:", "hf_hub:")
 _ENDINGS = {"model.safetensors": ".safetensors", "pytorch_model.bin": ".bin", "config.json": ".config.json"}
 _FACTORY = {"pretrained", "pretrained_cfg", "pretrained_cfg_overlay", "checkpoint_path", "cache_dir", "features_only"}
 """Arguments of `timm.create_model` that say nothing of an architecture; a repository has no word in them."""
+_PLACES = {"url", "file", "state_dict", "hf_hub_id", "hf_hub_filename", "source"}
+"""Keys of a config that say where timm would read the weights: the repository is not to choose that."""
 _NO_LICENCE = "not stated"
 
 
@@ -47,9 +52,8 @@ class HubFacts:
     """A name of timm's."""
     num_classes: int
     """Of the head in the file; 0 if it has none."""
-    pretrained_cfg: dict[str, Any]
-    """timm's keys, complete with timm's defaults, without those that say where the weights are: input_size, mean, std,
-    interpolation, crop_pct, crop_mode and others."""
+    pretrained_cfg: PretrainedCfg
+    """timm's record, complete with timm's defaults, without what says where the weights are."""
     model_args: dict[str, Any]
     """Arguments of the architecture other than the defaults."""
     licence: str
@@ -96,8 +100,8 @@ def card_from_hub(repo: str) -> HubFacts:
             remedy="pip install --upgrade timm",
         )
     complete = _completed(pretrained_cfg, repo)
-    licence = _stated_licence(repo, path) or str(complete.get("license") or _NO_LICENCE)
-    return HubFacts(repo, architecture, int(complete["num_classes"]), complete, model_args, licence)
+    licence = _stated_licence(repo, path) or str(complete.license or _NO_LICENCE)
+    return HubFacts(repo, architecture, int(complete.num_classes), complete, model_args, licence)
 
 
 def _refuse_wrong_name(repo: str) -> None:
@@ -126,14 +130,18 @@ def _read_config(config: dict[str, Any]) -> tuple[str, dict[str, Any], dict[str,
     return config["architecture"], cfg, args
 
 
-def _completed(cfg: dict[str, Any], repo: str) -> dict[str, Any]:
-    """The config with timm's defaults, and without keys that timm does not know."""
+def _completed(cfg: dict[str, Any], repo: str) -> PretrainedCfg:
+    """Timm's record of a config, with its defaults; keys that timm does not know are left out, as are places of files.
+
+    Raises:
+        ModelError: the input size or the number of classes is none.
+    """
     kind = require("timm.models", extra="train").PretrainedCfg
-    known = {field.name for field in fields(kind)}
-    complete: dict[str, Any] = kind(**{k: v for k, v in cfg.items() if k in known}).to_dict(remove_source=True)
-    size = complete.get("input_size")
-    if not (isinstance(size, (list, tuple)) and len(size) == 3 and isinstance(complete.get("num_classes"), int)):
-        raise ModelError(f"{repo} is no timm model (input_size {size}, num_classes {complete.get('num_classes')})")
+    known = {field.name for field in fields(kind)} - _PLACES
+    complete: PretrainedCfg = kind(**{name: value for name, value in cfg.items() if name in known})
+    size, classes = complete.input_size, complete.num_classes
+    if not (isinstance(size, (list, tuple)) and len(size) == 3 and isinstance(classes, int)):
+        raise ModelError(f"{repo} is no timm model (input_size {size}, num_classes {classes})")
     return complete
 
 
