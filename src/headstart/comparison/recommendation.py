@@ -155,20 +155,22 @@ def _why(chosen: Outcomes, best: Outcomes, ranked: Sequence[Outcomes], standing:
     """Reason for the recommendation, with figures."""
     metric = best.metric
     others = [of.variant for of in ranked if of is not best]
-    named = {how: [name for name in others if standing.get(name) == how] for how in ("tie", "better", "worse", None)}
-    beaten = f"all {len(others)} others" if len(named["better"]) == len(others) > 1 else ", ".join(named["better"])
+    tied, better, worse, unpaired = (
+        [name for name in others if standing.get(name) == verdict] for verdict in ("tie", "better", "worse", None)
+    )
+    beaten = f"all {len(others)} others" if len(better) == len(others) > 1 else ", ".join(better)
     estimate = estimate_of(best)
     clauses = [
         f"{best.variant} has the best {metric.replace('_', ' ')} on the {len(best.images):,} validation images, "
         f"{_level(estimate, metric)}, over {_seeds(best)}",
         f"too few seeds: use {estimate.seeds_needed}" if estimate.seeds_needed else "",
         f"significantly better than {beaten}" if beaten else "",
-        f"tied with {', '.join(named['tie'])}" if named["tie"] else "",
+        f"tied with {', '.join(tied)}" if tied else "",
         f"{chosen.variant}, {_level(estimate_of(chosen), metric)}, is the cheapest of them"
         if chosen is not best
         else "",
-        f"worse than {', '.join(named['worse'])} on their common images" if named["worse"] else "",
-        f"no image in common with {', '.join(named[None])}" if named[None] else "",
+        f"worse than {', '.join(worse)} on their common images" if worse else "",
+        f"no image in common with {', '.join(unpaired)}" if unpaired else "",
     ]
     return "; ".join(filter(None, clauses))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cache
 from pathlib import Path
@@ -80,8 +80,11 @@ class TrialResult:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
-        values = asdict(self)
-        return values if self.selected_checkpoint is not None else _without(values, "selected_checkpoint")
+        return {
+            name: value
+            for name, value in asdict(self).items()
+            if name != "selected_checkpoint" or value is not None  # the only key that not every trial has
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,14 +226,18 @@ class ComparisonRecord:
         """The record with these values; keys that it does not have are ignored.
 
         Raises:
-            ValueError: in one line, every value that is missing, else the first ones that are wrong.
+            ValueError: in one line, the first values that are missing or wrong, each with its path.
         """
         from pydantic import ValidationError
+
+        from headstart.plan.faults import sentences
 
         try:
             return _adapter().validate_python(values)
         except ValidationError as error:
-            raise ValueError(_fault(error)) from error
+            found = sentences(error, dict(values))
+            more = f"; and {len(found) - _MOST_FAULTS} more" if len(found) > _MOST_FAULTS else ""
+            raise ValueError("; ".join(found[:_MOST_FAULTS]) + more) from error
 
 
 def read_comparison_record(folder: Path) -> ComparisonRecord:
@@ -246,28 +253,29 @@ def read_comparison_record(folder: Path) -> ComparisonRecord:
             expected="a comparison with at least one finished trial",
             remedy=remedy_before_first_trial(folder),
         )
-    whole = {
-        "expected": "the file as headstart compare wrote it",
-        "remedy": f"it is rewritten by: {resume_command('compare', folder)}",
-    }
+    rewritten = f"it is rewritten by: {resume_command('compare', folder)}"
+
+    def damaged(found: str) -> RunError:
+        return RunError(f"{path} {found}", expected="the file as headstart compare wrote it", remedy=rewritten)
+
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise RunError(f"{path} cannot be read ({str(error).splitlines()[0]})", **whole) from error
+        raise damaged(f"cannot be read ({str(error).splitlines()[0]})") from error
     if not isinstance(values, dict) or values.get("kind") != RECORD_KIND:
-        raise RunError(f"{path} is damaged: it is not the result of a comparison", **whole)
+        raise damaged("is damaged: it is not the result of a comparison")
     version = values.get("schema_version")
     if version != RECORD_SCHEMA:
         is_newer = isinstance(version, int) and version > RECORD_SCHEMA
         raise RunError(
             f"{path} has schema version {version!r}",
             expected=str(RECORD_SCHEMA),
-            remedy="pip install --upgrade headstart" if is_newer else whole["remedy"],
+            remedy="pip install --upgrade headstart" if is_newer else rewritten,
         )
     try:
         return ComparisonRecord.from_dict(values)
     except ValueError as error:
-        raise RunError(f"{path} is damaged: {error}", **whole) from error
+        raise damaged(f"is damaged: {error}") from error
 
 
 def remedy_before_first_trial(folder: Path) -> str:
@@ -283,30 +291,8 @@ def _adapter() -> TypeAdapter[ComparisonRecord]:
     return TypeAdapter(ComparisonRecord)
 
 
-def _fault(error: Any) -> str:  # noqa: ANN401 - pydantic's ValidationError, imported late
-    """Missing values, else the first wrong ones, in one line."""
-    found = error.errors()
-    missing = [_path(item["loc"]) for item in found if item["type"] == "missing"]
-    if missing:
-        more = f" and {len(missing) - _MOST_FAULTS} more" if len(missing) > _MOST_FAULTS else ""
-        verb = "is" if len(missing) == 1 else "are"
-        return f"{', '.join(missing[:_MOST_FAULTS])}{more} {verb} missing"
-    wrong = dict.fromkeys(f"{_path(item['loc'])} is {str(item['input'])[:40]!r}" for item in found)
-    return f"{', '.join(list(wrong)[:_MOST_FAULTS])}: of another type or not allowed"
-
-
-def _path(steps: Sequence[str | int]) -> str:
-    """`variants[0].test` of ("variants", 0, "test")."""
-    text = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps)
-    return text.removeprefix(".")
-
-
 def _plain(value: Any) -> Any:  # noqa: ANN401 - any field
     """Mappings and lists for JSON: tuples become lists, as they are read back."""
     if isinstance(value, Mapping):
         return {key: _plain(inner) for key, inner in value.items()}
     return [_plain(inner) for inner in value] if isinstance(value, list | tuple) else value
-
-
-def _without(values: Mapping[str, Any], name: str) -> dict[str, Any]:
-    return {key: value for key, value in values.items() if key != name}

@@ -134,15 +134,15 @@ def _variant(
     one: MeasuredVariant, plan: GridPlan, known: TrialSchedule, inference: Mapping[str, InferenceFigures]
 ) -> VariantResult:
     """Result of one variant, without what follows from the others."""
-    changes, network = one.variant.changes, one.network
+    network, given = one.network, {**plan.base, **one.variant.changes}
     test, validation = _metrics(one, plan)
     seconds = tuple(end.seconds for end in one.ends)
     memory = [end.peak_memory_bytes for end in one.ends if end.peak_memory_bytes]
     return VariantResult(
         name=one.variant.name,
-        changes=changes,
-        strategy=network.strategy if network else changes.get("strategy", plan.base.get("strategy")),
-        model=network.model if network else changes.get("model", plan.base.get("model")),
+        changes=one.variant.changes,
+        strategy=network.strategy if network else given.get("strategy"),
+        model=network.model if network else given.get("model"),
         weights=network.weights if network else "pretrained",
         seeds_done=len(one.records),
         selected_probe=_selected_probe(one),

@@ -26,11 +26,11 @@ from headstart.workflow.models import usage_of
 TITLE = "Which network?"
 LEAD = (
     "Every set of weights that torchvision and timm publish. Accuracy is ImageNet's, as published: it ranks networks "
-    "for photos, and less so the farther your images are from them."
+    "for photos; the less your images look like photos, the less it says."
 )
 
 Cost = Literal["parameters", "gmacs", "speed"]
-"""What accuracy is set against."""
+"""Cost against which accuracy is drawn."""
 
 _AXES: Mapping[Cost, tuple[str, str, Literal[1, -1]]] = {
     "parameters": ("millions of parameters (logarithmic)", "parameters", 1),
@@ -67,7 +67,7 @@ FIELDS: tuple[Field, ...] = (
         "parameters",
     ),
     menu("models-family", "Family", _families(), ""),
-    choice("models-licence", "Commercial use", (("", "Any licence"), ("allowed", "Plainly allowed")), ""),
+    choice("models-licence", "Commercial use", (("", "Any licence"), ("allowed", "Clearly allowed")), ""),
     choice("models-library", "Library", (("", "Both"), ("torchvision", "torchvision"), ("timm", "timm")), ""),
     slider(
         "models-parameters",
@@ -78,7 +78,7 @@ FIELDS: tuple[Field, ...] = (
     ),
     choice("models-sizes", "Input sizes", (("", "All"), ("any", "Takes any size")), ""),
     text("models-contains", "Name contains", ""),
-    choice("models-front", "Show", (("all", "All that fit"), ("pareto", "The front only")), "all"),
+    choice("models-front", "Show", (("all", "All matches"), ("pareto", "Pareto front only")), "all"),
     menu(
         "models-sort",
         "Sorted by",
@@ -90,24 +90,24 @@ FIELDS: tuple[Field, ...] = (
     ),
     choice("models-rows", "Rows of the table", ROWS, "25"),
 )
-"""In the order of the form."""
+"""Fields in the order of the form."""
 
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """What the form asks of the catalog."""
+    """Values of the form: a search of the catalog, and how its result is shown."""
 
     query: ModelQuery
-    """With the order of the table; `front` decides what is left."""
+    """With the order of the table; `front` keeps the Pareto front alone."""
     cost: Cost
     max_params: str
-    """As it was said."""
+    """As it was entered."""
     rows: int | None
-    """Of the table; None: all."""
+    """Number of rows of the table; None for all."""
 
     @classmethod
     def from_fields(cls, values: Mapping[str, str]) -> Filters:
-        """Read the form.
+        """The values that the form holds.
 
         Raises:
             HeadstartError: a value that the form does not offer.
@@ -116,7 +116,7 @@ class Filters:
         sort, cost = values["models-sort"], values["models-cost"]
         if sort not in get_args(SortKey) or cost not in _AXES:
             raise HeadstartError(f"{sort!r} and {cost!r}", expected="a way to sort and a cost that the form offers")
-        asked: dict[str, Any] = {
+        options: dict[str, Any] = {
             "family": values["models-family"] or None,
             "commercial_use": values["models-licence"] or None,
             "library": values["models-library"] or None,
@@ -127,7 +127,7 @@ class Filters:
             "sort": sort,
         }
         rows = values["models-rows"]
-        return cls(ModelQuery(**asked), cast(Cost, cost), most, None if rows == "all" else int(rows))
+        return cls(ModelQuery(**options), cast(Cost, cost), most, None if rows == "all" else int(rows))
 
     def command(self) -> str:
         """The same search on the command line; of a front, in the order of its cost."""
@@ -171,7 +171,7 @@ def chosen_of(cards: Sequence[ModelCard], requested: str) -> str:
 
 
 def pick(cards: Sequence[ModelCard], requested: str) -> dict[str, Any]:
-    """The menu of found cards."""
+    """Menu of the networks that match."""
     return menu_value([(card.name, card.name) for card in cards], chosen_of(cards, requested))
 
 
@@ -198,14 +198,14 @@ def page(values: Mapping[str, Any]) -> tuple[Html, dict[str, Any], Html, Html]:
     menu_now = pick(cards, values["models-pick"])
     chosen = menu_now["choice"]
     if not chosen:
-        nothing = "no network fits; loosen a filter (a card that does not know a value passes no limit on it)"
+        nothing = "no network matches; loosen a filter (a network whose value is unknown passes no limit on it)"
         return kit.failure([nothing]), menu_now, NOTHING, NOTHING
     front = {card.name for card in pareto_front(cards, filters.cost)}
     return _chart(filters.cost, cards, front, chosen), menu_now, usage(chosen), _rows(filters, cards, front, chosen)
 
 
 def _chart(cost: Cost, cards: Sequence[ModelCard], front: set[str], chosen: str) -> Html:
-    told = f"{len(cards):,} of {len(all_cards()):,} sets of weights fit; {len(front)} stand on the front."
+    told = f"{len(cards):,} of {len(all_cards()):,} sets of weights match; {len(front)} are on the Pareto front."
     families = [(colour, name, "round") for name, colour in _COLOURS.items()]
     return kit.stack(
         kit.card(
@@ -214,8 +214,8 @@ def _chart(cost: Cost, cards: Sequence[ModelCard], front: set[str], chosen: str)
             _scatter(cost, cards, front, chosen),
             networks.legend_key([*families, (networks.GREY, "others", "round")]),  # type: ignore[list-item]  # literals
             kit.paragraph(
-                "Outlined, joined by the line: no other network is both better and cheaper. Click a point, or a name "
-                "in the table, to see how to use it.",
+                "Outlined and joined by the line: the Pareto front, where no other network is both more accurate and "
+                "cheaper. Click a point, or a name in the table, to see how to use it.",
                 style="hs-soft hs-small",
             ),
         )
@@ -233,7 +233,7 @@ def _rows(filters: Filters, cards: Sequence[ModelCard], front: set[str], chosen:
 
 
 def cost_of(card: ModelCard, cost: Cost) -> float | None:
-    """What a card costs: millions of parameters, GMACs, or images a second."""
+    """Cost of a network: millions of parameters, GMACs, or images a second."""
     if cost == "parameters":
         return card.parameters / 1e6
     return card.gmacs if cost == "gmacs" else card.cpu_images_per_second
@@ -255,13 +255,13 @@ def _scatter(cost: Cost, cards: Sequence[ModelCard], front: set[str], chosen: st
     says = (
         f"{len(points)} networks, ImageNet accuracy against {short}. From {across.ticks[0][1]} to "
         f"{across.ticks[-1][1]}; accuracy from {min(p.y for p in points):.1f} to {max(p.y for p in points):.1f} "
-        f"percent. {len(front)} on the front. The table below has the figures."
+        f"percent. {len(front)} on the Pareto front. The table below has the figures."
     )
     return networks.scatter(points, x=across, y=up, says=says, chooses="models-pick", chosen=chosen, rising=rising)
 
 
 def colour_of(card: ModelCard) -> str:
-    """The colour of a card's family; grey for those that have no fact."""
+    """Colour of a network's family; grey for families that are not described."""
     family = family_of(card.family)
     return networks.GREY if family is None else _COLOURS[family.name]
 
@@ -286,9 +286,9 @@ def _percent_axis(values: Sequence[float]) -> networks.ScatterAxis:
 
 _COLUMNS: tuple[tuple[str, SortKey | None], ...] = (
     *(("network", "name"), ("parameters", "parameters"), ("GMACs", "gmacs"), ("input", "input_size")),
-    *(("top-1", "top1"), ("CPU img/s", "speed"), ("GPU img/s", "gpu_speed"), ("licence", None), ("front", None)),
+    *(("top-1", "top1"), ("CPU img/s", "speed"), ("GPU img/s", "gpu_speed"), ("licence", None), ("Pareto front", None)),
 )
-"""Heading -> what a click on it sorts by."""
+"""Heading -> key by which a click on it sorts."""
 
 
 def _table(filters: Filters, cards: Sequence[ModelCard], front: set[str], chosen: str) -> Html:
@@ -298,7 +298,7 @@ def _table(filters: Filters, cards: Sequence[ModelCard], front: set[str], chosen
     return kit.table(
         header,
         [_row(card, front) for card in cards],
-        says="Networks that fit. Speeds are published: CPU Intel i9-10940X one image at a time, GPU RTX 4090",
+        says="Networks that match. Speeds are published: CPU Intel i9-10940X one image at a time, GPU RTX 4090",
         numeric=range(1, 7),
         picked=() if picked is None else (picked,),
         most=None,
