@@ -11,6 +11,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from headstart.amounts import count_text
 from headstart.errors import ModelError, require
 from headstart.networks.cards.catalog import ModelCard, ModelChoice
 from headstart.networks.forks import guard_forks
@@ -60,6 +61,10 @@ class Classifier:
     num_classes: int
     report: WeightReport | None = field(default=None, compare=False)
     """Report on the loaded weights; None for random weights."""
+
+    def __repr__(self) -> str:
+        groups = count_text(len(self.groups), "layer group")
+        return f"Classifier({self.card.name}, {self.num_classes} classes, {self.head_kind} head, {groups})"
 
     @property
     def main_sites(self) -> tuple[HeadSite, ...]:

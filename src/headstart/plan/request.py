@@ -6,9 +6,10 @@ and the keys of a comparison are derived from these fields, or checked against t
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cache
 from typing import Annotated, Any, Literal, get_type_hints
 
@@ -34,9 +35,14 @@ OptimizerName = Literal["adamw", "adam", "sgd"]
 
 @dataclass(frozen=True)
 class Request:
-    """Options of training; None leaves a value to the strategy, the weights or the domain."""
+    """Options of training; None leaves a value to the strategy, the weights or the domain.
+
+    `Request("photos", epochs=3)` names a folder of images, `Request(DataPlan(source="photos", val="held"))` says more
+    of them.
+    """
 
     data: DataPlan
+    """Which images; text or a path becomes the `DataPlan` of that source."""
     strategy: Annotated[
         StrategyName, Option(f"How to train; default: {DEFAULT_STRATEGY}. auto takes the advice.", panel="Usual")
     ] = DEFAULT_STRATEGY
@@ -145,6 +151,8 @@ class Request:
     """Reasons that are known already: (path, sentence)."""
 
     def __post_init__(self) -> None:
+        if not isinstance(self.data, DataPlan):
+            object.__setattr__(self, "data", DataPlan.from_options(source=os.fspath(self.data)))
         faults = []
         for name, (words, option) in _checks().items():
             value = getattr(self, name)
@@ -161,6 +169,16 @@ class Request:
             faults.append(f"device: {self.device!r} must be auto, cpu, mps, cuda or cuda:NUMBER")
         if faults:
             raise PlanError(faults, source="the request")
+
+    def __repr__(self) -> str:
+        """The images, and the options that differ from their defaults."""
+        plain = DataPlan(source=self.data.source) == self.data
+        given = [repr(self.data.source) if plain else repr(self.data)]
+        for field in fields(self)[1:]:
+            value = getattr(self, field.name)
+            if field.name in OPTIONS and value != field.default:
+                given.append(f"{field.name}={value!r}")
+        return f"Request({', '.join(given)})"
 
     @property
     def views(self) -> AugmentationPlan:

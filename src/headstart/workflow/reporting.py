@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from headstart.amounts import bytes_text
 from headstart.comparison.comparison import PLAN_FILE
 from headstart.comparison.record import RECORD_FILE
 from headstart.data.sources.reading import ImageRecord
@@ -42,6 +43,9 @@ class Report:
     size_bytes: int
     notes: tuple[str, ...] = ()
     """What was left out of it."""
+
+    def __repr__(self) -> str:
+        return f"Report({self.kind} {self.run}: {self.path}, {bytes_text(self.size_bytes)})"
 
 
 def report(folders: Sequence[Path], *, out: Path | None = None, images: ShownImages = "named") -> list[Report]:

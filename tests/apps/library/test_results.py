@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from torch import nn
 
 import headstart
 from headstart.apps.library.results import CompareResult, EvaluateResult, ModelList
 from headstart.findings import Finding
+from headstart.networks.backbone import Classifier
 from headstart.networks.cards.finding import find_model
+from headstart.networks.groups.layers import LayerGroup
 from headstart.reports.comparison.facts import read_comparison_facts
+from headstart.workflow.reporting import Report
 from report_folders import make_comparison, make_run
 
 TWINS = Finding("warning", "twins", "two are one", "remove one", (("a/1.png", "a/2.png"),))
@@ -75,6 +80,25 @@ def short(shown: object, *words: str) -> bool:
     return len(text) < 200 and "\n" not in text and all(word in text for word in words)
 
 
+def test_a_request_shows_what_was_asked_of_it():
+    assert repr(headstart.Request("photos")) == "Request('photos')"  # type: ignore[arg-type]
+    part = headstart.DataPlan(source="photos", val="held")
+    request = headstart.Request(part, strategy="full", epochs=3, seed=0)
+    assert repr(request) == "Request(DataPlan(source='photos', val='held'), strategy='full', epochs=3)"
+    assert headstart.Request(Path("photos")) == headstart.Request(headstart.DataPlan(source="photos"))  # type: ignore[arg-type]
+
+
+PUBLIC = [one for name in headstart.__all__ if isinstance(one := getattr(headstart, name), type)]
+
+
+@pytest.mark.parametrize("public", PUBLIC, ids=lambda public: public.__name__)
+def test_no_public_class_prints_all_its_fields(public: type):
+    """The repr that dataclasses make of a result is a page long."""
+    assert public.__repr__ is not object.__repr__
+    if not issubclass(public, Exception):
+        assert inspect.unwrap(public.__repr__).__code__.co_filename != "<string>"
+
+
 def test_what_is_made_without_training_is_one_short_line():
     advice = headstart.advise(images=800, similarity="high", cores=2, gpu="none")
     assert short(advice, "feature_extraction", "800 images")
@@ -86,6 +110,14 @@ def test_what_is_made_without_training_is_one_short_line():
     assert short(grid, "strategies on photos", "4 of strategy", "2 seeds")
     assert repr(headstart.Run(Path("runs/x"))) == "Run(runs/x)"
     assert short(headstart.HeadstartClassifier(epochs=3), "epochs=3")
+    card = find_model("resnet18").card
+    assert repr(card) == "ModelCard(resnet18:IMAGENET1K_V1: 11.7M parameters, ImageNet top-1 69.8 %, 224 px)"
+    assert repr(find_model("resnet18")) == "ModelChoice(resnet18:IMAGENET1K_V1)"
+    page = Report(Path("runs/x"), "run", Path("runs/x/report.html"), size_bytes=52_000)
+    assert repr(page) == "Report(run runs/x: runs/x/report.html, 52 kB)"
+    groups = (LayerGroup("stem", ("conv1",)), LayerGroup("head", ("fc",)))
+    network = Classifier(nn.Identity(), card, groups, (), (), "linear", num_classes=3)
+    assert repr(network) == "Classifier(resnet18:IMAGENET1K_V1, 3 classes, linear head, 2 layer groups)"
     rows = np.zeros((3, 1280), np.float32)
     found = headstart.Embedding(rows, ("a",) * 3, ("b",) * 3, ("all",) * 3, rows[:0], "resnet18", "pooled")
     assert repr(found) == "Embedding(3 images x 1,280 features, resnet18, pooled)"

@@ -79,6 +79,10 @@ class ModelCard:
     builder_options: dict[str, Any] = field(default_factory=dict)
     """Further arguments of the library's builder."""
 
+    def __repr__(self) -> str:
+        accuracy = "" if self.imagenet_top1 is None else f"ImageNet top-1 {self.imagenet_top1:.1f} %, "
+        return f"ModelCard({self.name}: {self.parameters / 1e6:.1f}M parameters, {accuracy}{self.input.size} px)"
+
     @property
     def name(self) -> str:
         """Full name `ARCH:TAG`, as in a resolved plan."""
@@ -116,6 +120,9 @@ class ModelChoice:
 
     card: ModelCard
     file: Path | None = None
+
+    def __repr__(self) -> str:
+        return f"ModelChoice({self.name})"
 
     @property
     def name(self) -> str:
