@@ -1,4 +1,4 @@
-"""Which labelled images are judged."""
+"""Labelled images that are evaluated."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import pytest
 from headstart.data.trained_on import TrainedOn
 from headstart.errors import DataError
 from headstart.runs.progress import no_progress
-from headstart.workflow.evaluated_images import ToJudge, counting, of_data, run_of, without_seen
+from headstart.workflow.evaluated_images import ImagesToEvaluate, counting, of_data, run_of, without_seen
 from headstart.workflow.images import read_watched
 
 
-def seen(images: ToJudge, train: int, validation: int, group: str | None = None) -> TrainedOn:
+def seen(images: ImagesToEvaluate, train: int, validation: int, group: str | None = None) -> TrainedOn:
     """The first images were trained on, the next ones validated on."""
     digests = list(read_watched(images.records, no_progress).digests.values())
     return TrainedOn.of(digests[:train], digests[train : train + validation], content="x", group=group)

@@ -25,7 +25,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """Names say which patient an image is of: two images each."""
     from conftest import make_images
 
-    root = tmp_path_factory.mktemp("judge")
+    root = tmp_path_factory.mktemp("evaluate")
     for path in sorted(make_images(root / "images", per_class=16).rglob("*.png")):
         path.rename(path.with_name(f"p{int(path.stem) // 2}_{path.stem}.png"))
     data = DataPlan(source=str(root / "images"), group=r"(\w+/p\d+)_")
@@ -163,7 +163,7 @@ def test_a_run_whose_images_changed_or_went_says_so(run: Run, tmp_path: Path):
     shutil.copy(other, tmp_path / "images" / one)
     answer = evaluate(copy.folder)
     found = {finding["what"]: finding["evidence"] for finding in answer["findings"]}
-    assert "not the files the run was judged on" in found["run_not_repeated"]
+    assert "not the files the run was evaluated on" in found["run_not_repeated"]
     assert found["seen_in_training"].startswith("1 of ")
     (tmp_path / "images" / one).unlink()
     with pytest.raises(RunError, match=rf"1 of {len(test)} test images of .* are gone \(first: {one}\)"):
@@ -189,7 +189,7 @@ def test_a_source_without_splits_says_so(bundle: Path, others: Path, kind: str, 
         with tarfile.open(source, "w") as archive:
             archive.add(others, "others")
     with pytest.raises(
-        DataError, match=r"has no splits, so there is no --split test; .* leave out --split to judge all"
+        DataError, match=r"has no splits, so there is no --split test; .* leave out --split to evaluate all"
     ):
         evaluate(bundle, str(source), split="test")
 

@@ -122,7 +122,7 @@ def test_val_with_a_class_unknown_to_train_is_refused(make_folder: Callable):
 def test_a_class_without_a_readable_image_is_named(image_folder: Path):
     for path in (image_folder / "green").iterdir():
         path.write_bytes(b"broken")
-    with pytest.raises(DataError, match=r"learn class 'green'; headstart check names"):
+    with pytest.raises(DataError, match=r"of class 'green' is left; headstart check names"):
         check_for_training(plan(image_folder), no_progress)
 
 
@@ -140,7 +140,7 @@ def test_preview_writes_a_picture(image_folder: Path, tmp_path: Path):
 
 
 def test_images_of_one_group_alone_cannot_be_cross_validated(image_folder: Path, tmp_path: Path):
-    """Two patients: one reports, so the other has to learn and to be judged at once."""
+    """Two patients: one is the test set, so the other is the training and the validation set."""
     files = sorted(image_folder.rglob("*.png"))
     rows = [f"{path},{path.parent.name},{'ab'[index % 2]}" for index, path in enumerate(files)]
     table = tmp_path / "table.csv"

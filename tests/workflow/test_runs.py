@@ -1,4 +1,4 @@
-"""What a real run leaves is found as it is; comparing judges shared images only."""
+"""A real run is found as it is; runs are compared on the images they share only."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_the_verdict_is_that_of_an_exact_test_on_shared_images(tmp_path: Path):
     assert answer["pairs"][0]["on"] == "test"
 
 
-def test_three_runs_are_judged_in_pairs_and_names_are_told_apart(tmp_path: Path):
+def test_three_runs_are_compared_in_pairs_and_names_are_told_apart(tmp_path: Path):
     places = [make_run(tmp_path / name, answers=answers("1" * 30 + "0" * 10)) for name in ("x/run", "y/run", "z")]
     compared = compare_runs(places)
     assert compared.names == tuple(map(str, places))

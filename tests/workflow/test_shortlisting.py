@@ -141,7 +141,7 @@ def test_a_class_in_one_group_is_named_and_classes_that_all_are_so_are_refused(
 def test_rounds_that_hold_one_group_are_passed_over(
     make_folder: Callable[..., Path], pretended: list[tuple[str, int]], monkeypatch: pytest.MonkeyPatch
 ):
-    """The first images all show one patient, so no fold could be judged on them."""
+    """The first images all show one patient, so no fold could be evaluated on them."""
     folder = make_folder("many", per_class=75, side=8)
     wanted = nested_order(divided_by_name(DataPlan(source=str(folder)), seed=0).roles.training_pool, seed=0)
     same = {record.id for record in wanted[:80]}

@@ -1,4 +1,4 @@
-"""Which labelled images a bundle is judged on: those of DATA, or the held-out ones of a run once more."""
+"""Labelled images on which a bundle is evaluated: those of DATA, or the test images of its run once more."""
 
 from __future__ import annotations
 
@@ -20,29 +20,29 @@ from headstart.runs.folder import Run
 from headstart.workflow.images import sources_of
 
 Seen = Literal["leave_out", "include"]
-"""leave_out: images the bundle was trained or validated on are not judged. include: they are."""
+"""leave_out: images the bundle was trained or validated on are not evaluated. include: they are."""
 
 
 @dataclass(frozen=True, slots=True)
-class ToJudge:
-    """Labelled images to judge a bundle on."""
+class ImagesToEvaluate:
+    """Labelled images on which a bundle is evaluated."""
 
     source: str
-    """In messages."""
+    """Their name in messages."""
     place: str
     """Where they are from, in words."""
     records: Sequence[ImageRecord]
     pattern: str | None = None
     """Of groups, where the user gave one."""
     run: Run | None = None
-    """Whose test images these are."""
+    """The run whose test images these are."""
     findings: Sequence[Finding] = ()
-    """What lies in DATA and is not read."""
+    """Files in DATA that are not read."""
 
 
 @dataclass(frozen=True, slots=True)
 class Counting:
-    """What intervals count, and what is to be said of it."""
+    """Groups that intervals count, and findings about them."""
 
     groups: Mapping[str, str]
     findings: Sequence[Finding] = field(default_factory=tuple)
@@ -57,7 +57,7 @@ def run_of(folder: Path) -> Run | None:
     return None
 
 
-def of_data(source: str, split: str | None, pattern: str | None) -> ToJudge:
+def of_data(source: str, split: str | None, pattern: str | None) -> ImagesToEvaluate:
     """The images of DATA; of split folders, test (else val, else everything) unless `split` says otherwise.
 
     Raises:
@@ -67,10 +67,10 @@ def of_data(source: str, split: str | None, pattern: str | None) -> ToJudge:
     name, records = _split_of(dataset, split)
     unread = tuple(finding for finding in find_in_source(dataset) if finding.what in STRICT)
     place = source if name is None else f"{source}, split {name}"
-    return ToJudge(source, place, records, pattern, findings=unread)
+    return ImagesToEvaluate(source, place, records, pattern, findings=unread)
 
 
-def of_run(run: Run, folder: Path) -> ToJudge:
+def of_run(run: Run, folder: Path) -> ImagesToEvaluate:
     """The test images of a run, in its order.
 
     Raises:
@@ -78,7 +78,7 @@ def of_run(run: Run, folder: Path) -> ToJudge:
     """
     data, plan = run.data(), run.plan()
     wanted: list[str] = data["images"]["test"]
-    elsewhere = f"judge on other labelled images: headstart evaluate {folder} DATA"
+    elsewhere = f"evaluate other labelled images: headstart evaluate {folder} DATA"
     try:
         found, given = sources_of(plan.data.source, plan.data.val)
     except HeadstartError as error:
@@ -92,10 +92,12 @@ def of_run(run: Run, folder: Path) -> ToJudge:
     if gone:
         raise RunError(
             f"{len(gone)} of {len(wanted)} test images of {run.folder} are gone (first: {gone[0]})",
-            expected="the files the run was judged on",
+            expected="the files the run was evaluated on",
             remedy=f"restore them, or {elsewhere}",
         )
-    return ToJudge(plan.data.source, str(data["test_source"]), [records[name] for name in wanted], plan.data.group, run)
+    return ImagesToEvaluate(
+        plan.data.source, str(data["test_source"]), [records[name] for name in wanted], plan.data.group, run
+    )
 
 
 def _split_of(dataset: Dataset, split: str | None) -> tuple[str | None, Sequence[ImageRecord]]:
@@ -105,7 +107,7 @@ def _split_of(dataset: Dataset, split: str | None) -> tuple[str | None, Sequence
             raise DataError(
                 f"{dataset.source} has no splits, so there is no --split {split}",
                 expected="images divided into train, val and test (folders, or a column split of a table)",
-                remedy="leave out --split to judge all its images",
+                remedy="leave out --split to evaluate all its images",
             )
         records = dataset.of(split)
         if not records:
@@ -119,7 +121,7 @@ def _split_of(dataset: Dataset, split: str | None) -> tuple[str | None, Sequence
     return None, dataset.records
 
 
-def counting(images: ToJudge, facts: FileFacts, known: TrainedOn | None) -> Counting:
+def counting(images: ImagesToEvaluate, facts: FileFacts, known: TrainedOn | None) -> Counting:
     """Groups by the pattern that was given, else by the source, else by the pattern the bundle was trained with.
 
     Raises:
@@ -148,9 +150,9 @@ def counting(images: ToJudge, facts: FileFacts, known: TrainedOn | None) -> Coun
 
 
 def without_seen(
-    facts: FileFacts, known: TrainedOn | None, seen: Seen, images: ToJudge, bundle: Path
+    facts: FileFacts, known: TrainedOn | None, seen: Seen, images: ImagesToEvaluate, bundle: Path
 ) -> tuple[Sequence[ImageRecord], dict[str, Any], list[Finding]]:
-    """(images to judge, counts for JSON, what to say of images that training has seen).
+    """(images to evaluate, counts for JSON, what to say of images that training has seen).
 
     Raises:
         DataError: training has seen all of them, and they are left out.
@@ -167,24 +169,24 @@ def without_seen(
     said = f"{found.total():,} of {total:,} images were in training ({found['train']:,} train, {found['validation']:,} "
     said += "validation)"
     if seen == "include":
-        remedy = "they are judged all the same, so these figures are too good"
+        remedy = "they are evaluated all the same, so these figures are too good"
         return facts.readable, counts, [Finding("warning", "seen_in_training", said, remedy)]
     kept = [record for record in facts.readable if uses[record.id] is None]
     if not kept:
         again = f", or repeat the held-out test images: headstart evaluate {run_folder(bundle)}"
         raise DataError(
             f"all {total:,} images of {images.place} were in training ({found['train']:,} train, "
-            f"{found['validation']:,} validation), so none is left to judge",
+            f"{found['validation']:,} validation), so none is left to evaluate",
             expected="images the bundle was not trained on",
-            remedy=f"choose others, judge these all the same with --seen include{again if run_of(bundle) else ''}",
+            remedy=f"choose others, evaluate these all the same with --seen include{again if run_of(bundle) else ''}",
         )
     counts["left_out"] = found.total()
-    remedy = f"they are left out, the figures are of the other {len(kept):,} (--seen include judges all)"
+    remedy = f"they are left out, the figures are of the other {len(kept):,} (--seen include evaluates all)"
     return kept, counts, [Finding("warning", "seen_in_training", said, remedy)]
 
 
 def run_folder(bundle: Path) -> Path:
-    """What a user types to name the run of a bundle."""
+    """Folder of the run of a bundle, as a user names it; the bundle itself without one."""
     run = run_of(bundle)
     return bundle if run is None else run.folder
 

@@ -23,7 +23,7 @@ from headstart.plan.plan import Phase, ProbePhase
 from headstart.prediction.bundle import read_info
 from headstart.runs.folder import Run
 from headstart.runs.progress import Progress, no_progress
-from headstart.workflow.evaluated_images import Seen, ToJudge, counting, of_data, of_run, run_of, without_seen
+from headstart.workflow.evaluated_images import ImagesToEvaluate, Seen, counting, of_data, of_run, run_of, without_seen
 from headstart.workflow.images import read_watched
 from headstart.workflow.training.run_data import files_hash
 
@@ -48,14 +48,14 @@ def evaluate(
 
     Args:
         bundle: Folder of the bundle, or of the run that made it.
-        source: DATA; of split folders, test (else val, else everything) is judged unless `split` says otherwise. None
-            repeats the test images of the run.
+        source: DATA; of split folders, test (else val, else everything) is evaluated unless `split` says otherwise.
+            None repeats the test images of the run.
         split: train, val or test.
         group: Pattern whose group 1 names what belongs together, which intervals count; if None, the groups of DATA,
             else the pattern that the bundle was trained with.
-        seen: Whether images that the bundle was trained on are judged; left out if None, but where a run's own test
+        seen: Whether images that the bundle was trained on are evaluated; left out if None, but where a run's own test
             images are repeated.
-        progress: Told how far it is.
+        progress: Receives how far it is.
 
     Raises:
         DataError: the images have classes the bundle does not know, cannot be read, or were all trained on.
@@ -76,15 +76,15 @@ def evaluate(
     count = counting(images, facts, known)
     policy: Seen = seen or ("leave_out" if images.run is None else "include")
     records, counts, found = without_seen(facts, known, policy, images, bundle)
-    kept = None if images.run is None else kept_by(images.run, facts.digests)
-    judged = judge_records(predictor, records, progress, kept=kept, groups=count.groups)
-    repeated, changed = _repeated(images, judged, facts)
-    findings = [*changed, *found, *judged.findings(images.place), *images.findings, *count.findings]
+    kept = None if images.run is None else cached_features_of(images.run, facts.digests)
+    evaluated = evaluate_records(predictor, records, progress, kept=kept, groups=count.groups)
+    repeated, changed = _repeated(images, evaluated, facts)
+    findings = [*changed, *found, *evaluated.findings(images.place), *images.findings, *count.findings]
     return {
         "findings": [finding.to_dict() for finding in findings],
-        **judged.figures,
+        **evaluated.figures,
         "bundle": str(folder),
-        "judged_on": images.place,
+        "evaluated_on": images.place,
         "group_pattern": count.pattern,
         "seen": {**counts, "policy": policy},
         "repeats": repeated,
@@ -92,8 +92,10 @@ def evaluate(
     }
 
 
-def _images(bundle: Path, run: Run | None, source: str | None, split: str | None, group: str | None) -> ToJudge:
-    """What to judge on.
+def _images(
+    bundle: Path, run: Run | None, source: str | None, split: str | None, group: str | None
+) -> ImagesToEvaluate:
+    """Images to evaluate.
 
     Raises:
         BundleError: there is no DATA, and no run whose test images could be repeated.
@@ -105,19 +107,19 @@ def _images(bundle: Path, run: Run | None, source: str | None, split: str | None
         raise BundleError(
             f"{bundle} does not hold its test images",
             expected="labelled images as DATA",
-            remedy="name DATA, or the run folder in place of the bundle: its test images are judged once more",
+            remedy="name DATA, or the run folder in place of the bundle: its test images are evaluated once more",
         )
     if split is not None:
         raise BundleError(
             f"--split {split} without DATA",
-            expected="no --split: without DATA the run's own test images are judged",
+            expected="no --split: without DATA the run's own test images are evaluated",
             remedy="name DATA, or leave out --split",
         )
     images = of_run(run, bundle)
     return images if group is None else replace(images, pattern=group)
 
 
-def _refuse_unknown_classes(images: ToJudge, classes: Sequence[str]) -> None:
+def _refuse_unknown_classes(images: ImagesToEvaluate, classes: Sequence[str]) -> None:
     unknown = sorted({record.label for record in images.records} - set(classes))
     if unknown:
         raise DataError(
@@ -127,24 +129,24 @@ def _refuse_unknown_classes(images: ToJudge, classes: Sequence[str]) -> None:
 
 
 def _repeated(
-    images: ToJudge, judged: EvaluatedBundle, facts: image_checks.FileFacts
+    images: ImagesToEvaluate, evaluated: EvaluatedBundle, facts: image_checks.FileFacts
 ) -> tuple[dict[str, Any] | None, list[Finding]]:
-    """(the run whose figure is repeated, and what to say if it is another one)."""
+    """(the run whose figure is repeated, a finding if the figure is another one)."""
     if images.run is None:
         return None, []
     metrics = images.run.metrics()
     before = None if metrics is None else metrics["test"]["accuracy"]
     repeated = {"run": str(images.run.folder), "accuracy": before}
-    if before is None or abs(before - judged.figures["accuracy"]) < 1e-12:
+    if before is None or abs(before - evaluated.figures["accuracy"]) < 1e-12:
         return repeated, []
     before_hash = images.run.data().get("content_of", {}).get("test")
     changed = before_hash is not None and before_hash != files_hash(facts.readable, facts.digests)
-    why = "the test images are not the files the run was judged on" if changed else "other versions or threads"
+    why = "the test images are not the files the run was evaluated on" if changed else "other versions or threads"
     return repeated, [
         Finding(
             "warning",
             "run_not_repeated",
-            f"accuracy {judged.figures['accuracy']:.4f} where the run has {before:.4f}: {why}",
+            f"accuracy {evaluated.figures['accuracy']:.4f} where the run has {before:.4f}: {why}",
             "restore the files" if changed else "see environment.json of the run",
         )
     ]
@@ -163,7 +165,7 @@ def predict(
         bundle: Folder of the bundle, or of the run that made it.
         files: Images, folders, patterns such as `photos/*.jpg`, or tables with a column image.
         unreadable: Whether a path without a prediction is left out and named, or stops before anything is predicted.
-        progress: Told how far it is.
+        progress: Receives how far it is.
 
     Raises:
         BundleError: not a bundle, or a run that has none yet.
@@ -222,7 +224,7 @@ class EvaluatedBundle:
         return [*overconfidence([self.sample("test", place)], num_classes=len(classes)), *untested_classes(classes)]
 
 
-def judge_records(
+def evaluate_records(
     predictor: Predictor,
     records: Sequence[ImageRecord],
     progress: Progress,
@@ -235,8 +237,8 @@ def judge_records(
     Args:
         predictor: The bundle.
         records: The images.
-        progress: Told how far it is.
-        kept: Where features of the images are kept.
+        progress: Receives how far it is.
+        kept: Cached features of the images.
         groups: Image id -> group, which intervals count; every image stands alone if None.
     """
     from headstart.measures.metrics import evaluation_figures
@@ -260,34 +262,34 @@ def judge_records(
     return EvaluatedBundle(figures, rows, labels, together)
 
 
-def kept_by(run: Run, digests: Mapping[str, str]) -> CachedFeatures | None:
-    """Where features of the images that a run was judged on are kept, as training judged them.
+def cached_features_of(run: Run, digests: Mapping[str, str]) -> CachedFeatures | None:
+    """Cached features of the images that a run was evaluated on; None if training cached none.
 
-    Only those of the pretrained backbone are kept, which other runs share. They are found by the hash of the weights
-    that lie in the bundle, so it is judged as it lies on disk all the same.
+    Only features of the pretrained backbone are cached, which other runs share. They are found by the hash of the
+    weights in the bundle: what is evaluated is the bundle as it lies on disk.
     """
     plan, metrics = run.plan(), run.metrics()
     chosen = None if metrics is None else metrics["selected"]["checkpoint"]
-    return kept_features(plan.phases, chosen, plan.activation_cache, plan.model.weights, digests)
+    return cached_features_for(plan.phases, chosen, plan.activation_cache, plan.model.weights, digests)
 
 
-def kept_features(
+def cached_features_for(
     phases: Sequence[Phase], chosen: str | None, store: str, weights: str, digests: Mapping[str, str]
 ) -> CachedFeatures | None:
-    """The store, if the chosen weights have the pretrained backbone.
+    """Cached features, if the selected weights have the pretrained backbone.
 
     Args:
         phases: Of the plan.
-        chosen: Name of the candidate that was kept.
-        store: Whether features are stored; `off` keeps none.
+        chosen: Name of the selected checkpoint.
+        store: The plan's activation cache; `off` caches none.
         weights: Of the plan; random ones are shared with no other run.
         digests: Image id -> hash of its bytes.
     """
     from headstart.engine.store.store import ActivationStore
     from headstart.prediction.predictor import CachedFeatures
 
-    rests = all(isinstance(phase, ProbePhase) or phase.unfreeze == 0 for phase in phases)
-    tuned = not rests and chosen not in [phase.name for phase in phases if isinstance(phase, ProbePhase)]
+    is_frozen = all(isinstance(phase, ProbePhase) or phase.unfreeze == 0 for phase in phases)
+    tuned = not is_frozen and chosen not in [phase.name for phase in phases if isinstance(phase, ProbePhase)]
     if store == "off" or tuned or weights == "random":
         return None
     return CachedFeatures(ActivationStore(), {name: bytes.fromhex(digest) for name, digest in digests.items()})

@@ -208,7 +208,7 @@ def _refuse_one_group(roles: Roles, groups: dict[str, str]) -> None:
 
 
 def _refuse_empty(drawn: Roles, roles: Roles) -> None:
-    """What was found unreadable must leave something of every class to learn, and something to judge.
+    """Refuse data in which unreadable images leave a class without training images, or no test image.
 
     Raises:
         DataError: with the class.
@@ -216,9 +216,9 @@ def _refuse_empty(drawn: Roles, roles: Roles) -> None:
     missing = sorted(set(drawn.classes) - {record.label for record in roles.train})
     if missing or not roles.test:
         raise DataError(
-            f"no readable image is left to learn class {missing[0]!r}"
+            f"no readable training image of class {missing[0]!r} is left"
             if missing
-            else "no readable image is left to judge",
+            else "no readable test image is left",
             remedy="headstart check names the unreadable files",
         )
 

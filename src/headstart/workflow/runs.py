@@ -1,4 +1,4 @@
-"""runs: old runs found, filtered and set against each other on the images that all of them report."""
+"""runs: runs that are found, filtered, and compared on the test images they share."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def _comparisons(folders: Sequence[Path]) -> tuple[tuple[ComparisonSummary, ...]
 
 
 def compare_runs(folders: Sequence[str | Path]) -> RunComparison:
-    """Judge finished runs on the images they share, and list the settings in which they differ.
+    """Compare finished runs on the images they share, and list the settings in which they differ.
 
     Each run is one trained network with one seed: the verdict is about these networks, not about their recipes.
 

@@ -1,4 +1,4 @@
-"""What a finished run answers: the bundle judged on the test images, beside how it did on the validation images."""
+"""Figures of a finished run: the bundle evaluated on the test images, and the figures on the validation images."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from headstart.measures.intervals import numbered
 from headstart.runs.folder import Run
 from headstart.runs.observers import Observer, measured_span
 from headstart.runs.warnings import DataFinding
-from headstart.workflow.evaluating import EvaluatedBundle, judge_records
+from headstart.workflow.evaluating import EvaluatedBundle, evaluate_records
 from headstart.workflow.images import CheckedData
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def final_figures(
     """What `headstart train --json` prints; writes predictions and selection of the run, and its metrics.
 
     Args:
-        run: With its bundle, which is judged as it lies on disk.
+        run: With its bundle, which is evaluated as it lies on disk.
         data: The images.
         outcome: How training ended.
         observer: Told what is done and found.
@@ -56,13 +56,13 @@ def final_figures(
 
     plan, roles = run.plan(), data.roles
     watch = partial(measured_span, observer, "test_images")
-    judged = judge_records(load(run.bundle), roles.test, watch, kept=kept, groups=data.groups)
+    evaluated = evaluate_records(load(run.bundle), roles.test, watch, kept=kept, groups=data.groups)
     observer.span_ended("test_images")
-    run.write_predictions(judged.rows)
+    run.write_predictions(evaluated.rows)
     run.write_selection(outcome.validation_predictions.columns(outcome.chosen))
-    test = judged.sample("test", roles.test_source)
+    test = evaluated.sample("test", roles.test_source)
     validation = _validation(data, outcome)
-    findings = _findings(data, outcome, judged, validation, test)
+    findings = _findings(data, outcome, evaluated, validation, test)
     for finding in findings:
         observer.noted(DataFinding.of(finding))
     metrics = {
@@ -72,7 +72,7 @@ def final_figures(
         "model": plan.model.name,
         "engine": plan.engine,
         "findings": [finding.to_dict() for finding in findings],
-        "test": {**judged.figures, "source": roles.test_source, "calibrated_on": None},
+        "test": {**evaluated.figures, "source": roles.test_source, "calibrated_on": None},
         "validation": {
             "accuracy": outcome.selected_accuracy,
             **(validation.to_dict() if validation is not None else {}),
@@ -109,7 +109,7 @@ def _selected(outcome: Outcome) -> dict[str, Any]:
 
 
 def _findings(
-    data: CheckedData, outcome: Outcome, judged: EvaluatedBundle, validation: Sample | None, test: Sample
+    data: CheckedData, outcome: Outcome, evaluated: EvaluatedBundle, validation: Sample | None, test: Sample
 ) -> list[Finding]:
     """What the figures give away, what decides whether to trust them first."""
     found, classes = [], len(data.roles.classes)
@@ -122,7 +122,7 @@ def _findings(
             divided_by="headstart" if data.roles.test_source.startswith("held-out") else "user",
         )
     samples = [test] if validation is None else [test, validation]
-    return [*found, *overconfidence(samples, num_classes=classes), *untested_classes(judged.figures["per_class"])]
+    return [*found, *overconfidence(samples, num_classes=classes), *untested_classes(evaluated.figures["per_class"])]
 
 
 def _validation(data: CheckedData, outcome: Outcome) -> Sample | None:
