@@ -154,13 +154,13 @@ class EstimatedPhase:
 
     name: str
     seconds: float
-    search_seconds: float
+    search_seconds: float = 0.0
     """Range tests of the learning rates."""
-    once_seconds: float
+    once_seconds: float = 0.0
     """Spent once, before the first epoch; range tests included."""
-    epochs: int
-    epoch_seconds: float | None
-    stored_bytes: int
+    epochs: int = 0
+    epoch_seconds: float | None = None
+    stored_bytes: int = 0
     """Added to the activation cache."""
     activations: str | None = None
     cut_point: str | None = None

@@ -10,12 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headstart.engine.costs.estimate import (
+    COMPUTED,
     FEWEST_POINTS,
     MOST_CACHED_VIEWS,
     MOST_POINTS,
     REUSE,
     Estimator,
     Phases,
+    PrefixChoice,
     cached_bytes,
     first_trained,
     frozen_cut_points,
@@ -26,7 +28,6 @@ from headstart.engine.costs.network import PIXELS, CutPoint, NetworkFacts
 from headstart.engine.costs.phase_estimate import (
     TEST_ROWS,
     CostEstimate,
-    FrozenPrefixChoice,
     ImageCounts,
     PhaseEstimate,
     Settings,
@@ -65,7 +66,10 @@ SPEEDS = Speeds(
     end_seconds=0.5,
 )
 COUNTS = ImageCounts(train=800, validation=200, training_pool=1000, test=300, classes=3)
-COMPUTED = FrozenPrefixChoice("computed", None, 0, 0, "")
+
+
+def cached(cut_point: str, views: int) -> FrozenPrefixPlan:
+    return FrozenPrefixPlan(activations="cached", cut_point=cut_point, views=views)
 
 
 def terms(*, views: int | str = "auto", preset: str = "standard", **options: object) -> Settings:
@@ -78,13 +82,13 @@ def phase(unfreeze: int = 1, epochs: int = 10, **options: object) -> TrainPhase:
 
 def train_phase(
     phase: TrainPhase,
-    choice: FrozenPrefixChoice,
+    prefix: FrozenPrefixPlan,
     counts: ImageCounts,
     facts: NetworkFacts,
     speeds: Speeds,
     settings: Settings,
 ) -> PhaseEstimate:
-    return Estimator(counts, facts, speeds, settings).train_phase(phase, choice)
+    return Estimator(counts, facts, speeds, settings).train_phase(phase, prefix)
 
 
 def estimate(
@@ -100,7 +104,7 @@ def estimate(
 
 def choose(
     phase: TrainPhase, counts: ImageCounts, facts: NetworkFacts, speeds: Speeds, settings: Settings
-) -> FrozenPrefixChoice:
+) -> PrefixChoice:
     return Estimator(counts, facts, speeds, settings).choose(phase)
 
 
@@ -170,7 +174,7 @@ class Machine:
 @pytest.mark.parametrize("views", [1, 3])
 def test_with_exact_speeds_a_stored_phase_takes_what_the_machine_takes(views: int):
     border = FACTS.cut_point("c")
-    made = train_phase(phase(), FrozenPrefixChoice("cached", "c", views, 0, ""), COUNTS, FACTS, SPEEDS, terms())
+    made = train_phase(phase(), cached("c", views), COUNTS, FACTS, SPEEDS, terms())
     assert made.seconds == pytest.approx(Machine(SPEEDS).stored_phase(border, views, 10), rel=1e-9)
     assert made.once_seconds == pytest.approx(Machine(SPEEDS).stored_phase(border, views, 0), rel=1e-9)
 
@@ -183,15 +187,13 @@ def test_with_exact_speeds_a_computed_phase_takes_what_the_machine_takes():
 
 def test_a_span_that_was_measured_is_taken_as_it_was():
     measured = {steps_span("c", "c"): 0.5, frozen_span("c", "onnxruntime"): 0.001}
-    plain = train_phase(phase(), FrozenPrefixChoice("cached", "c", 2, 0, ""), COUNTS, FACTS, SPEEDS, terms())
-    known = train_phase(
-        phase(), FrozenPrefixChoice("cached", "c", 2, 0, ""), COUNTS, FACTS, replace(SPEEDS, measured=measured), terms()
-    )
+    plain = train_phase(phase(), cached("c", 2), COUNTS, FACTS, SPEEDS, terms())
+    known = train_phase(phase(), cached("c", 2), COUNTS, FACTS, replace(SPEEDS, measured=measured), terms())
     read = (100_000 / 2 + 16) / SPEEDS.store
-    assert known.steps_seconds == pytest.approx(10 * COUNTS.train * (0.5 + read))
-    rows = 2 * COUNTS.train + COUNTS.validation
-    assert known.frozen_seconds == pytest.approx(SPEEDS.reload_seconds + rows * (0.001 + read))
-    assert known.validation_seconds == plain.validation_seconds
+    rows, views = 2 * COUNTS.train + COUNTS.validation, 2 * COUNTS.train * 0.012 + COUNTS.validation * 0.008
+    assert known.once_seconds == pytest.approx(SPEEDS.reload_seconds + rows * (0.001 + read) + views / 2)
+    step = 0.2 * FACTS.gmacs / SPEEDS.training + SPEEDS.step_seconds / 32
+    assert known.epoch_seconds == pytest.approx(plain.epoch_seconds + COUNTS.train * (0.5 - step))
 
 
 def test_where_another_device_computes_the_longer_of_both_counts():
@@ -213,7 +215,7 @@ SEARCHES = {
 def test_with_exact_speeds_a_search_takes_what_the_machine_takes(name: str):
     unfreeze, border, weights, tests = SEARCHES[name]
     one = phase(unfreeze, peak_lr="find")
-    way = COMPUTED if border is None else FrozenPrefixChoice("cached", border, 2, 0, "")
+    way = COMPUTED if border is None else cached(border, 2)
     said = terms(weights=weights)
     found, planned = (
         train_phase(each, way, COUNTS, FACTS, SPEEDS, said)
@@ -227,16 +229,14 @@ def test_with_exact_speeds_a_search_takes_what_the_machine_takes(name: str):
 
 
 def test_a_phase_that_goes_on_or_has_found_its_speeds_searches_no_more():
-    way = FrozenPrefixChoice("cached", "c", 2, 0, "")
+    way = cached("c", 2)
     for one, said in ((phase(peak_lr="found"), terms()), (phase(peak_lr="find"), terms(epochs_done=1))):
         assert train_phase(one, way, COUNTS, FACTS, SPEEDS, said).search_seconds == 0
 
 
 def test_batches_of_a_search_are_no_larger_than_the_images():
     few = replace(COUNTS, train=10)
-    made = train_phase(
-        phase(0, peak_lr="find"), FrozenPrefixChoice("cached", "head", 1, 0, ""), few, FACTS, SPEEDS, terms()
-    )
+    made = train_phase(phase(0, peak_lr="find"), cached("head", 1), few, FACTS, SPEEDS, terms())
     read = 21 * 10 * 2 * (2_048 / 2 + 16) / SPEEDS.store
     assert made.search_seconds == pytest.approx(21 * 10 * SPEEDS.step_seconds / 32 + read)
 
@@ -264,29 +264,28 @@ def test_stored_is_chosen_exactly_where_it_fits_and_is_not_slower(
     for point in frozen_cut_points(one, FACTS):
         size = cached_bytes(point, counts.train * wanted + counts.validation, "float16")
         if size <= room:
-            way = FrozenPrefixChoice("cached", point.name, wanted, size, "")
+            way = cached(point.name, wanted)
             ways[point.name] = train_phase(one, way, counts, FACTS, speeds, said).seconds
     recomputed = train_phase(one, COMPUTED, counts, FACTS, speeds, said).seconds
-    made = choose(one, counts, FACTS, speeds, said)
+    made, why = choose(one, counts, FACTS, speeds, said)
     if ways and min(ways.values()) <= REUSE * recomputed:
         assert (made.activations, made.views) == ("cached", wanted)
         assert ways[made.cut_point] == min(ways.values())
-        assert made.bytes <= room
     else:
-        assert (made.activations, made.cut_point, made.views, made.bytes) == ("computed", None, 0, 0)
-    assert made.why
+        assert made == COMPUTED
+    assert why
 
 
 @given(counts, speeds, st.integers(1, 30), st.floats(0, 1e12))
 def test_fewer_views_are_stored_only_where_more_do_not_fit(
     counts: ImageCounts, speeds: Speeds, epochs: int, room: float
 ):
-    made = choose(phase(1, epochs), counts, FACTS, speeds, terms(room_bytes=room))
+    made, why = choose(phase(1, epochs), counts, FACTS, speeds, terms(room_bytes=room))
     wanted = min(MOST_CACHED_VIEWS, epochs)
     assert made.views <= wanted
     if made.activations == "cached" and made.views < wanted:
         assert cached_bytes(FACTS.cut_point("c"), counts.train * (made.views + 1) + counts.validation, "float16") > room
-        assert f"{made.views} of {wanted} views" in made.why
+        assert f"{made.views} of {wanted} views" in why
 
 
 @given(counts, speeds, st.integers(1, 3), st.integers(1, 20), st.integers(1, 7))
@@ -294,7 +293,7 @@ def test_more_images_epochs_or_views_never_cost_less(
     counts: ImageCounts, speeds: Speeds, unfreeze: int, epochs: int, views: int
 ):
     def seconds(counts: ImageCounts, epochs: int, views: int) -> float:
-        way = FrozenPrefixChoice("cached", first_trained(phase(unfreeze), FACTS), views, 0, "")
+        way = cached(first_trained(phase(unfreeze), FACTS), views)
         return train_phase(phase(unfreeze, epochs), way, counts, FACTS, speeds, terms()).seconds
 
     base = seconds(counts, epochs, views)
@@ -307,17 +306,17 @@ def test_more_images_epochs_or_views_never_cost_less(
 
 def test_without_room_for_the_last_cut_point_nothing_is_stored_and_the_sentence_says_how_much_is_missing():
     made = choose(phase(), COUNTS, FACTS, SPEEDS, terms(views=2, room_bytes=1e7))
-    assert made.activations == "computed"
+    assert made.plan == COMPUTED
     assert made.why == "90 MB at least would have to be stored, and there is room for 10 MB"
 
 
 def test_an_earlier_cut_point_is_taken_where_the_last_one_is_too_large():
     large = FACTS.with_bytes("c", 10**8)
-    made = choose(phase(), COUNTS, large, SPEEDS, terms(views=2))
+    made, why = choose(phase(), COUNTS, large, SPEEDS, terms(views=2))
     assert (made.activations, made.cut_point) == ("cached", "b")
-    assert "before b and not c" in made.why
-    refused = choose(phase(), COUNTS, FACTS, SPEEDS, terms(uncut=frozenset({"c", "b", "a"})))
-    assert refused.activations == "computed"
+    assert "before b and not c" in why
+    refused = choose(phase(), COUNTS, replace(FACTS, uncut=("a", "b", "c")), SPEEDS, terms())
+    assert refused.plan == COMPUTED
 
 
 def test_what_is_stored_already_costs_nothing_again():
@@ -332,7 +331,7 @@ def test_no_prefix_is_frozen_where_all_is_trained_or_statistics_move_and_none_is
     assert frozen_cut_points(phase(4), FACTS) == ()
     assert frozen_cut_points(phase(1, batch_norm="train"), FACTS) == ()
     assert [point.name for point in frozen_cut_points(phase(1), FACTS)] == ["a", "b", "c"]
-    assert choose(phase(4), COUNTS, FACTS, SPEEDS, terms()).activations == "computed"
+    assert choose(phase(4), COUNTS, FACTS, SPEEDS, terms()).plan == COMPUTED
     assert choose(phase(1), COUNTS, FACTS, SPEEDS, terms(store="off")).why == "the plan stores nothing"
 
 
@@ -355,14 +354,14 @@ def test_room_that_one_phase_takes_is_not_there_for_the_next():
     rows = COUNTS.train * 4 + COUNTS.validation
     room = cached_bytes(FACTS.cut_point("c"), rows, "float16") * 1.5
     first, second, _ = estimate([phase(), phase()], COUNTS, FACTS, SPEEDS, terms(room_bytes=room)).phases
-    assert first.choice.views == 4
-    assert second.choice.views < 4
+    assert first.views == 4
+    assert second.views < 4
 
 
 def test_epochs_that_are_done_are_not_estimated_again():
     whole, rest = (estimate([phase()], COUNTS, FACTS, SPEEDS, terms(epochs_done=done)).phases[0] for done in (0, 7))
     assert rest.epochs == 3
-    assert rest.steps_seconds == pytest.approx(0.3 * whole.steps_seconds)
+    assert rest.epoch_seconds == pytest.approx(whole.epoch_seconds)
 
 
 def test_a_probe_alone_ends_cheaper_than_a_tuned_network():
@@ -374,7 +373,7 @@ def test_a_probe_alone_ends_cheaper_than_a_tuned_network():
     assert probe.seconds == pytest.approx(sum(cost.seconds for cost in probe.phases))
     solve = probe.phases[0]
     frozen = SPEEDS.setup_seconds + 1000 * 2.0 / 100
-    assert (solve.views_seconds, solve.frozen_seconds) == pytest.approx((1000 * 0.008 / 2, frozen))
+    assert solve.once_seconds == pytest.approx(1000 * 0.008 / 2 + frozen)
 
 
 def test_memory_grows_with_what_learns_and_with_the_batch():
@@ -393,17 +392,17 @@ def test_the_way_that_a_phase_took_is_what_a_resume_estimates():
     made = estimate(
         [stored], COUNTS, FACTS, SPEEDS, terms(epochs_done=4, stored=kept, room_bytes=0.0), chosen_by=SPEEDS
     )
-    way = made.phases[0].choice
+    way = made.phases[0]
     assert (way.activations, way.cut_point, way.views, made.phases[0].once_seconds) == ("cached", "b", 3, 0)
     computed = phase(frozen_prefix=FrozenPrefixPlan(activations="computed"))
-    assert estimate([phase()], COUNTS, FACTS, SPEEDS, terms()).phases[0].choice.activations == "cached"
-    assert estimate([computed], COUNTS, FACTS, SPEEDS, terms()).phases[0].choice.activations == "computed"
-    assert estimate([stored], COUNTS, FACTS, SPEEDS, terms(store="off")).phases[0].choice.activations == "computed"
+    assert estimate([phase()], COUNTS, FACTS, SPEEDS, terms()).phases[0].activations == "cached"
+    assert estimate([computed], COUNTS, FACTS, SPEEDS, terms()).phases[0].activations == "computed"
+    assert estimate([stored], COUNTS, FACTS, SPEEDS, terms(store="off")).phases[0].activations == "computed"
 
 
 def test_a_cut_point_that_cannot_be_cut_is_none_in_an_estimate():
-    made = estimate([phase()], COUNTS, FACTS, SPEEDS, terms(uncut=frozenset({"c"})), chosen_by=SPEEDS)
-    assert made.phases[0].choice.cut_point == "b"
+    made = estimate([phase()], COUNTS, replace(FACTS, uncut=("c",)), SPEEDS, terms(), chosen_by=SPEEDS)
+    assert made.phases[0].cut_point == "b"
 
 
 def test_an_estimate_counts_as_measured_only_where_what_it_needs_was_measured():
@@ -427,14 +426,14 @@ def test_an_estimate_counts_as_measured_only_where_what_it_needs_was_measured():
 
 def test_a_choice_says_a_ratio_and_no_seconds_of_a_machine_that_nobody_has():
     stored = choose(phase(), COUNTS, FACTS, SPEEDS, terms(views=2))
-    ways = (train_phase(phase(), way, COUNTS, FACTS, SPEEDS, terms(views=2)).seconds for way in (COMPUTED, stored))
+    ways = (train_phase(phase(), way, COUNTS, FACTS, SPEEDS, terms(views=2)).seconds for way in (COMPUTED, stored.plan))
     ratio = next(ways) / next(ways)
     assert ratio > 1.5
     assert stored.why == f"about {ratio:.2g} times as fast as running everything in every epoch"
     slow = replace(SPEEDS, store=1e4)
     assert choose(phase(), COUNTS, FACTS, slow, terms(views=2)).why.startswith("storing would take about ")
-    few = replace(SPEEDS, torch=22.0, onnxruntime=0.0), terms(views=2, uncut=frozenset({"a", "b"}))
-    few = choose(phase(1, 2), COUNTS, FACTS, *few)
+    torch_alone = replace(SPEEDS, torch=22.0, onnxruntime=0.0)
+    few = choose(phase(1, 2), COUNTS, replace(FACTS, uncut=("a", "b")), torch_alone, terms(views=2))
     assert few.why.startswith("stored for later phases and runs, though it takes about 1.")
     for made in (stored, few):
         assert " s " not in made.why

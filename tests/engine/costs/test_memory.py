@@ -21,10 +21,10 @@ from headstart.engine.costs.memory import (
     remember,
     remember_value,
 )
-from headstart.engine.costs.network import NetworkFacts
+from headstart.engine.costs.network import CutPoint, NetworkFacts
 from headstart.files import locked
 
-FACTS = NetworkFacts("net@224", 2.0, 10**7, 512, ("stem", "head"), (), 1e8)
+FACTS = NetworkFacts("net@224", 2.0, 10**7, 512, ("stem", "head"), (CutPoint("head", 0.9, 2048),), 1e8, uncut=("head",))
 OTHER = replace(FACTS, name="other@224")
 
 ratios = st.lists(st.floats(0.01, 100.0), max_size=2 * MOST_RATIOS)
@@ -46,15 +46,13 @@ def test_what_is_remembered_comes_back_for_its_machine_and_by_default_for_the_la
     assert recall("a") == recall() == Measurements()
     measured = with_store(1e9)
     measured.learn("steps", 0.01, network=FACTS.name)
-    measured.learn_facts(FACTS)
-    measured.learn_cut(FACTS.name, "head", works=False)
+    measured.learn_network(FACTS)
     remember("a", measured)
     remember("b", with_store(1.0))
     assert recall("a") == measured
-    assert recall("a").facts_of("net@224") == FACTS
+    assert recall("a").networks == {"net@224": FACTS}
     assert recall("a").figures_of("net@224") == {"steps": 0.01}
     assert recall() == with_store(1.0)
-    assert recall("a").facts_of("unknown@224") is None
 
 
 def test_everything_lies_in_one_file_of_plain_json(own_home: Path):
@@ -122,19 +120,19 @@ def test_two_runs_at_once_keep_what_the_other_learned(own_home: Path):
     one, two = recall("a"), recall("a")
     one.learn("head", 3e7)
     one.learn("validation", 0.1, network=FACTS.name)
-    one.learn_facts(FACTS)
+    one.learn_network(FACTS)
     remember("b", with_store(1.0))
     remember("a", one)
     two.learn("store", 3e9)
     two.learn("frozen", 0.2, network=FACTS.name)
     two.learn("steps", 0.7, network=OTHER.name)
-    two.learn_cut(FACTS.name, "head", works=False)
+    two.learn_network(OTHER)
     remember("a", two)
     both = recall("a")
     assert (both.figures["store"], both.figures["head"]) == (pytest.approx(2.4e9), 3e7)
     assert both.figures_of(FACTS.name) == {"steps": 0.5, "validation": 0.1, "frozen": 0.2}
     assert both.figures_of(OTHER.name) == {"steps": 0.7}
-    assert (both.facts_of(FACTS.name), both.uncut_of(FACTS.name)) == (FACTS, {"head"})
+    assert both.networks == {FACTS.name: FACTS, OTHER.name: OTHER}
     one.learn("end_seconds", 0.9)
     remember("a", one)
     assert recall("a").figures == {**both.figures, "end_seconds": 0.9}, "what one had read before is no news"
@@ -191,12 +189,18 @@ def test_values_remembered_at_the_same_time_are_all_kept(own_home: Path):
     assert all(found[machine] == {"engines": expected, "throughputs": expected} for machine in ("a", "b"))
 
 
-def test_a_cut_that_works_after_all_is_believed():
-    known = Measurements()
-    known.learn_cut("net", "head", works=False)
-    known.learn_cut("net", "layer4", works=False)
-    known.learn_cut("net", "head", works=True)
-    assert known.uncut_of("net") == {"layer4"}
+def test_a_damaged_entry_costs_no_other(own_home: Path):
+    measured = with_store(2.0)
+    measured.learn("head", 3.0)
+    measured.learn_network(FACTS)
+    measured.learn_network(OTHER)
+    remember("a", measured)
+    path = own_home / "measurements.json"
+    found = json.loads(path.read_text())
+    found["machines"]["a"]["figures"]["store"] = "x"
+    del found["machines"]["a"]["networks"][OTHER.name]["gmacs"]
+    path.write_text(json.dumps(found))
+    assert (recall("a").figures, recall("a").networks) == ({"head": 3.0}, {FACTS.name: FACTS})
 
 
 def test_errors_of_estimates_are_remembered_for_each_origin_of_their_figures(own_home: Path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 
 import pytest
 
@@ -37,7 +38,7 @@ def test_macs_grow_with_the_area_of_the_input():
 
 def test_facts_come_back_from_json_and_take_what_a_cut_showed():
     facts = facts_of_card(card_of("efficientnet_lite0"), size=64).with_bytes("stage7", 12)
-    assert NetworkFacts.from_dict(json.loads(json.dumps(facts.to_dict()))) == facts
+    assert NetworkFacts.from_dict(json.loads(json.dumps(asdict(facts)))) == facts
     assert facts.cut_point("stage7").bytes_per_image == 12
 
 

@@ -18,22 +18,11 @@ from headstart.engine.costs.phase_estimate import CostEstimate, PhaseEstimate
     ],
 )
 def test_a_short_budget_is_said_to_end_where_it_does(budget: float, sentence: str):
-    tune = PhaseEstimate("tune", frozen_seconds=20, steps_seconds=50, once_seconds=20, epochs=10)
-    made = CostEstimate(
-        (
-            PhaseEstimate("probe", frozen_seconds=8, other_seconds=2, once_seconds=8),
-            tune,
-            PhaseEstimate("end", other_seconds=5),
-        ),
-        0,
-        "measured",
-    )
+    tune = PhaseEstimate("tune", 70, once_seconds=20, epochs=10, epoch_seconds=5)
+    made = CostEstimate((PhaseEstimate("probe", 10, once_seconds=8), tune, PhaseEstimate("end", 5)), 0, "measured")
     assert made.cut_off(10.0, budget) == sentence  # the probe ends at 20 s, what is stored at 40 s, tune at 90 s
 
 
 def test_an_estimate_is_the_sum_of_its_phases():
-    parts = {"views": 1, "frozen": 2, "steps": 3, "validation": 4, "other": 5, "search": 6}
-    one = PhaseEstimate("a", **{f"{name}_seconds": seconds for name, seconds in parts.items()})
-    two = PhaseEstimate("b", steps_seconds=1, stored_bytes=7)
-    made = CostEstimate((one, two), memory_bytes=0, origin="guessed")
-    assert (one.seconds, made.seconds, made.stored_bytes) == (21, 22, 7)
+    made = CostEstimate((PhaseEstimate("a", 21), PhaseEstimate("b", 1, stored_bytes=7)), 0, "guessed")
+    assert (made.seconds, made.stored_bytes) == (22, 7)

@@ -113,11 +113,11 @@ def test_figures_of_other_commands_are_taken_before_anything_is_benchmarked(
     choose_engine(pooled_features(classifier), sample, label=pooled_label(classifier), images_to_come=10**6)
     part = f"{pooled_label(classifier)}, 32x32x3, onnxruntime {runtime_version()}"
     timed = recall_value(machine, "engines", part)
-    found = benchmarked_speeds(classifier, facts, machine=machine, size=32)
+    found = benchmarked_speeds(classifier, facts, size=32)
     assert found["forward"] == pytest.approx(timed["torch"] * facts.gmacs)
     assert found["onnxruntime"] == pytest.approx(timed["onnxruntime"] * facts.gmacs)
     monkeypatch.setattr(quick_benchmark, "known_throughput", lambda card: 50.0)
-    again = benchmarked_speeds(classifier, facts, machine=machine, size=32)
+    again = benchmarked_speeds(classifier, facts, size=32)
     assert again["forward"] == pytest.approx(50 * facts.gmacs * (224 / 32) ** 2), "at the card's own size"
 
 

@@ -11,12 +11,12 @@ import torch
 
 from headstart.engine.costs import quick_benchmark, run_estimate
 from headstart.engine.costs.estimate import cached_bytes
-from headstart.engine.costs.memory import Measurements
+from headstart.engine.costs.memory import Measurements, remember
 from headstart.engine.costs.network import expected_gain
 from headstart.engine.costs.phase_estimate import TEST_ROWS
 from headstart.engine.costs.quick_benchmark import QuickThroughput
 from headstart.engine.costs.run_estimate import RunEstimates, run_estimates
-from headstart.engine.costs.speeds import learn_speed, learn_view, speeds_of
+from headstart.engine.costs.speeds import learn_speed, speeds_of, view_figure
 from headstart.engine.costs.timing import TimingObserver
 from headstart.engine.prefix.cut import NetworkGraph
 from headstart.engine.store import limit
@@ -145,6 +145,8 @@ def test_a_cut_point_that_cannot_be_cut_gives_way_to_an_earlier_one(
     assert found.plan.cut_point == "stage5"
     assert "not at stage6" in found.why
     assert costs.announced([phase]).phases[0].cut_point == "stage5"
+    remember(costs.machine, costs.known)
+    assert costs_for(task, tmp_path / "store").announced([phase]).phases[0].cut_point == "stage5", "in a later run too"
     monkeypatch.setattr(NetworkGraph, "cut", original)
     assert costs.resolve(phase, Notes()).plan.cut_point == "stage6", (
         "what is remembered changes estimates and decides nothing"
@@ -381,13 +383,13 @@ def test_plain_views_alone_are_tried_where_no_others_are_needed(
 ):
     asked: list[list[str]] = []
     monkeypatch.setattr(
-        run_estimate, "benchmarked_views", lambda images, augmentation, kinds: asked.append(list(kinds)) or {}
+        quick_benchmark, "benchmarked_views", lambda images, augmentation, kinds: asked.append(list(kinds)) or {}
     )
     task = prepare(strategy="partial", epochs=2)
     costs_for(task, tmp_path / "store").announced([ProbePhase()])
     costs_for(task, tmp_path / "store").announced(task.plan.phases)
     known = Measurements()
-    learn_view(known, "plain", 0.01, pixels=task.images.pixels)
+    known.learn(view_figure("plain", pixels=task.images.pixels), 0.01)
     replace(costs_for(task, tmp_path / "store"), known=known).announced(task.plan.phases)
     assert asked == [["plain"], ["plain", "augmented"], ["augmented"]]
 

@@ -6,21 +6,20 @@ from dataclasses import replace
 
 import pytest
 
-from headstart.engine.costs.memory import Measurements
+from headstart.engine.costs.memory import Measurements, figure_of
 from headstart.engine.costs.network import PIXELS, NetworkFacts, facts_of_card
 from headstart.engine.costs.speeds import (
     CORE_SPEED,
     GPU_SPEED,
-    BenchmarkedSpeeds,
     Speeds,
     frozen_span,
     has_seen,
     learn_speed,
-    learn_view,
     nominal_speeds,
     speeds_of,
     steps_span,
     validation_span,
+    view_figure,
 )
 from headstart.networks.cards.finding import find_model
 
@@ -55,21 +54,18 @@ def test_what_a_network_did_itself_says_more_than_what_others_did():
     assert speeds_of(known, FACTS).training == pytest.approx(10 / 3)
 
 
-def test_a_quick_benchmark_counts_until_a_run_has_measured_and_for_nobody_else():
-    benchmark = BenchmarkedSpeeds({"forward": 50.0}, {"plain": 0.004})
-    known = Measurements()
-    tried = speeds_of(known, FACTS, pixels=2**18, benchmark=benchmark)
+def test_figures_of_a_network_say_nothing_of_another_before_a_run_has_learned_them():
+    """So figures of the quick benchmark count for its own network alone."""
+    benchmark = {figure_of("forward", FACTS.name): 50.0, view_figure("plain", pixels=2**18): 0.004}
+    tried = speeds_of(Measurements(benchmark), FACTS, pixels=2**18)
     assert (tried.forward, tried.training, tried.plain_view) == (50.0, pytest.approx(50 / 3), 0.004)
     assert tried.augmented_view > tried.plain_view, "the other kind is dearer, as usual"
     assert tried.origin == "related"
-    assert known == Measurements()
-    learn_speed(known, "forward", 10.0, FACTS)
-    learn_view(known, "plain", 0.009, pixels=2**18)
-    after = speeds_of(known, FACTS, pixels=2**18, benchmark=benchmark)
-    assert (after.forward, after.plain_view) == (10.0, pytest.approx(0.009))
+    assert speeds_of(Measurements(benchmark), OTHER).origin == "guessed"
+    known = Measurements()
     learn_speed(known, "training", 9.0, OTHER)
-    of_machine = {name: value for name, value in known.figures.items() if ": " not in name}
-    assert speeds_of(Measurements(of_machine), FACTS, benchmark=benchmark).training == pytest.approx(50 / 3)
+    both = Measurements({**benchmark, **known.figures})
+    assert speeds_of(both, FACTS).training == pytest.approx(50 / 3), "its own says more than those of others"
 
 
 MEASURED = {
@@ -86,7 +82,7 @@ def test_ratios_are_those_of_the_table_of_measured_networks(name: str):
     """From the forward pass alone, as a quick benchmark gives it: folded and ONNX Runtime within a factor of 1.6."""
     facts = facts_of_card(find_model(name).card, size=224)
     eager, folded, onnxruntime = (speed * facts.gmacs for speed in MEASURED[name])
-    expected = speeds_of(Measurements(), facts, benchmark=BenchmarkedSpeeds({"forward": eager}))
+    expected = speeds_of(Measurements({figure_of("forward", facts.name): eager}), facts)
     assert 1 / 1.6 < expected.torch / folded < 1.6
     assert 1 / 1.6 < expected.onnxruntime / onnxruntime < 1.6
     stated = speeds_of(Measurements(), facts, gemm=2 * CORE_SPEED)
@@ -156,8 +152,8 @@ def test_views_of_larger_images_take_longer_and_nearest_sizes_are_asked():
     known = Measurements()
     guessed = [speeds_of(known, FACTS, pixels=pixels, gemm=1.0).plain_view for pixels in (10**4, 10**6)]
     assert guessed[0] < guessed[1]
-    learn_view(known, "plain", 0.01, pixels=2**18)
-    learn_view(known, "plain", 1.0, pixels=2**24)
+    known.learn(view_figure("plain", pixels=2**18), 0.01)
+    known.learn(view_figure("plain", pixels=2**24), 1.0)
     found = speeds_of(known, FACTS, pixels=2**19, gemm=1.0)
     usual = speeds_of(Measurements(), FACTS, pixels=2**19, gemm=1.0)
     assert 0.01 < found.plain_view < 0.02, "of twice the pixels, but what each image takes is not doubled"
@@ -170,13 +166,13 @@ def test_views_of_larger_images_take_longer_and_nearest_sizes_are_asked():
 def test_small_images_say_little_of_photos():
     """CIFAR's 1,024 pixels take 0.7 ms, photos of 200,000 take 2 to 4."""
     known = Measurements()
-    learn_view(known, "plain", 0.0007, pixels=1024)
+    known.learn(view_figure("plain", pixels=1024), 0.0007)
     assert 0.0005 < speeds_of(known, FACTS, pixels=200_000).plain_view < 0.004
     assert has_seen(known, "plain", pixels=1500)
     assert not has_seen(known, "plain", pixels=200_000)
     assert not has_seen(known, "augmented", pixels=1024)
-    tried = speeds_of(known, FACTS, pixels=200_000, benchmark=BenchmarkedSpeeds(views={"plain": 0.1}))
-    assert tried.plain_view == 0.1
+    known.learn(view_figure("plain", pixels=200_000), 0.1)
+    assert speeds_of(known, FACTS, pixels=200_000).plain_view == 0.1
 
 
 def test_spans_have_names_of_their_own():

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from headstart.data.meter import Meter
-from headstart.engine.costs import run_estimate
+from headstart.engine.costs import quick_benchmark, run_estimate
 from headstart.engine.costs.memory import Measurements, recall
 from headstart.engine.costs.network import PIXELS
 from headstart.engine.costs.run_estimate import RunEstimates, run_estimates
-from headstart.engine.costs.speeds import frozen_span, learn_view, steps_span, validation_span
+from headstart.engine.costs.speeds import frozen_span, steps_span, validation_span, view_figure
 from headstart.engine.costs.timing import TimingObserver
 from headstart.engine.prefix.onnx_engine import engines_folder
 from headstart.files import write_atomically
@@ -275,8 +275,8 @@ def test_a_new_progress_bar_changes_nothing_that_is_learned(
     prepare: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     """Between any two marks of the loop, in a run with every kind of span."""
-    monkeypatch.setattr(run_estimate, "benchmarked_speeds", lambda *args, **options: {"forward": 30.0})
-    monkeypatch.setattr(run_estimate, "benchmarked_views", lambda *args: {"plain": 0.004, "augmented": 0.006})
+    monkeypatch.setattr(quick_benchmark, "benchmarked_speeds", lambda *args, **options: {"forward": 30.0})
+    monkeypatch.setattr(quick_benchmark, "benchmarked_views", lambda *args: {"plain": 0.004, "augmented": 0.006})
     learned = []
     for bars in (False, True):
         player, phase = player_of(
@@ -346,8 +346,8 @@ def test_a_real_run_of_two_epochs_teaches_its_speeds_by_an_injected_clock(
     again = run_estimates(classifier, images).under(
         plan.augmentation, plan.selection, batch_size=plan.batch_size, engine="torch", seed=0
     )
-    learn_view(again.known, "plain", 1e-9, pixels=images.pixels)
-    learn_view(again.known, "augmented", 1e-9, pixels=images.pixels)
+    again.known.learn(view_figure("plain", pixels=images.pixels), 1e-9)
+    again.known.learn(view_figure("augmented", pixels=images.pixels), 1e-9)
     estimated = again.announced(plan.phases).phases[0].seconds
     steps, validation = len(images.roles.train) * 0.125, len(images.roles.validation) * 0.0625
     assert estimated == pytest.approx(2 * (steps + validation + GAP), abs=0.01)

@@ -9,9 +9,9 @@ as it was measured, whatever its MACs say. Nothing here measures, and nothing im
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from headstart.amounts import bytes_text
 from headstart.engine.costs.memory import Origin
@@ -19,7 +19,6 @@ from headstart.engine.costs.network import PIXELS, CutPoint, NetworkFacts
 from headstart.engine.costs.phase_estimate import (
     TEST_ROWS,
     CostEstimate,
-    FrozenPrefixChoice,
     ImageCounts,
     PhaseEstimate,
     Settings,
@@ -42,20 +41,25 @@ ALIKE = 1.05
 FEWEST_POINTS = 20
 """Of one range test of learning rates: five a decade."""
 MOST_POINTS = 50
+COMPUTED = FrozenPrefixPlan(activations="computed")
 
 _ROW_BYTES = 16
 """Of a stored row besides its numbers."""
-_ENGINES = ("torch", "onnxruntime")
 _SMALL_SHARE = 0.1
 """Of an estimate: if no more than this was never measured, it counts as measured."""
-
 _LIBRARIES_BYTES = 500_000_000
 _COPIES = 4
 """Of the weights: the network, the probe, the best epoch, and the checkpoint that is being saved."""
 _PER_TRAINED = 3
 """Further numbers for each trainable weight: its gradient and the optimizer's two averages."""
 _FLOAT_BYTES = 4
-_COMPUTED = FrozenPrefixChoice("computed", None, 0, 0, "")
+
+
+class PrefixChoice(NamedTuple):
+    """How a phase gets the activations of its frozen prefix, and one sentence that says why."""
+
+    plan: FrozenPrefixPlan
+    why: str
 
 
 @dataclass(frozen=True)
@@ -78,105 +82,101 @@ class Estimator:
         for number, phase in enumerate(phases):
             left = self._with(room_bytes=room, epochs_done=self.settings.epochs_done if number == 0 else 0)
             if isinstance(phase, ProbePhase):
-                made.append(left.solve_phase(phase))
+                made.append(left.probe_phase(phase))
             else:
                 anew = left if chosen_by is None else replace(left._with(stored={}, epochs_done=0), speeds=chosen_by)
-                made.append(left.train_phase(phase, self._planned(phase) or anew.choose(phase)))
+                made.append(left.train_phase(phase, self._planned(phase) or anew.choose(phase).plan))
             room -= made[-1].stored_bytes
         made.append(self._end(phases))
-        return CostEstimate(tuple(made), self.memory_bytes(phases), self._origin(made))
+        unmeasured, seconds = sum(one.unmeasured_seconds for one in made), sum(one.seconds for one in made)
+        origin: Origin = self.speeds.origin
+        if origin == "measured" and unmeasured > _SMALL_SHARE * seconds:
+            origin = "related"
+        return CostEstimate(tuple(made), self.memory_bytes(phases), origin)
 
-    def choose(self, phase: TrainPhase) -> FrozenPrefixChoice:
+    def choose(self, phase: TrainPhase) -> PrefixChoice:
         """Cached or computed, cut where, and in how many views.
 
         The latest possible cut point, earlier ones, and no store at all are compared by the seconds of the whole phase.
         Where the number of views is open and they do not fit at the latest cut point, fewer are tried.
         """
-        settings = self.settings
-        points = [one for one in frozen_cut_points(phase, self.network) if one.name not in settings.uncut]
-        if settings.store == "off" or not points:
+        settings, store = self.settings, self.settings.store
+        points = [one for one in frozen_cut_points(phase, self.network) if one.name not in self.network.uncut]
+        if store == "off" or not points:
             why = "the plan stores nothing" if points else "nothing is frozen before the first trained group"
-            return replace(_COMPUTED, why=why)
-        computed = self.train_phase(phase, _COMPUTED).seconds
+            return PrefixChoice(COMPUTED, why)
+        computed = self.train_phase(phase, COMPUTED).seconds
         wanted, smallest = views_to_cache(settings.augmentation, phase.epochs), 0
-        for views in _views_to_try(settings.augmentation, phase.epochs):
+        fewest = 1 if settings.augmentation.cached_views == "auto" else wanted
+        for views in range(wanted, fewest - 1, -1):
             rows = self.counts.train * views + self.counts.validation
-            sizes = {one.name: cached_bytes(one, rows, settings.store) for one in points}
+            sizes = {one.name: cached_bytes(one, rows, store) for one in points}
             smallest = min(sizes.values())
-            ways = [
-                FrozenPrefixChoice("cached", name, views, size, "")
-                for name, size in sizes.items()
-                if size <= settings.room_bytes
-            ]
+            ways = [_cached(name, views) for name, size in sizes.items() if size <= settings.room_bytes]
             timed = [(self.train_phase(phase, way).seconds, way) for way in ways]
-            seconds, best = min(timed, key=lambda pair: pair[0], default=(math.inf, _COMPUTED))
+            seconds, best = min(timed, key=lambda pair: pair[0], default=(math.inf, COMPUTED))
             if seconds <= REUSE * computed:
-                return _explained(best, points[-1].name, wanted, seconds, computed)
+                return PrefixChoice(best, _why(best, points[-1].name, wanted, seconds, computed))
             if sizes[points[-1].name] <= settings.room_bytes:
-                return replace(_COMPUTED, why=f"storing would take about {seconds / computed:.2g} times as long")
-        why = f"{bytes_text(smallest)} at least would have to be stored, and there is room for "
-        return replace(_COMPUTED, why=why + bytes_text(max(0, int(settings.room_bytes))))
-
-    def train_phase(self, phase: TrainPhase, choice: FrozenPrefixChoice) -> PhaseEstimate:
-        """A phase of epochs that gets the activations of its frozen part as `choice` says."""
-        counts, speeds, settings = self.counts, self.speeds, self.settings
-        epochs, first = phase.epochs - settings.epochs_done, first_trained(phase, self.network)
-        view = speeds.plain_view if settings.augmentation.preset == "none" else speeds.augmented_view
-        start = PIXELS if choice.cut_point is None else choice.cut_point
-        steps, validation = counts.train * self._step_seconds(start, first), self._validation_seconds(start)
-        validation *= counts.validation
-        unmeasured = 0.0 if steps_span(start, first) in speeds.measured else epochs * steps
-        unmeasured += 0.0 if validation_span(start) in speeds.measured else epochs * validation
-        search = self._search_seconds(phase, start, view)
-        # The head is solved on these first; a phase that goes on has done it.
-        head_rows = phase.head_refit_views * counts.train if settings.epochs_done == 0 else 0
-        head_views, head_features = self._pooled(head_rows, setup=0.0)
-        if choice.cut_point is None:
-            views = self._besides(counts.train * view / speeds.cores, steps)
-            views = epochs * (views + self._besides(counts.validation * speeds.plain_view / speeds.cores, validation))
-            once, frozen, added = 0.0, 0.0, 0
-        else:
-            point = self.network.cut_point(choice.cut_point)
-            rows = counts.train * choice.views + counts.validation
-            missing = max(0, rows - settings.stored.get(point.name, 0))
-            core_seconds = counts.train * choice.views * view + counts.validation * speeds.plain_view
-            frozen = self._frozen_seconds(missing, point.name, point.share)
-            unmeasured += 0.0 if self._has_run(point.name) else frozen
-            added = cached_bytes(point, missing, settings.store)
-            frozen += added / speeds.store
-            views = self._besides(core_seconds * missing / max(rows, 1) / speeds.cores, frozen)
-            read, once = cached_bytes(point, 1, settings.store) / speeds.store, views + frozen
-            steps, validation = steps + counts.train * read, validation + counts.validation * read
-        return PhaseEstimate(
-            phase.name,
-            views_seconds=views + head_views,
-            frozen_seconds=frozen + head_features,
-            steps_seconds=epochs * steps,
-            validation_seconds=epochs * validation,
-            other_seconds=epochs * speeds.epoch_seconds,
-            search_seconds=search,
-            once_seconds=once + search + head_views + head_features,
-            epochs=epochs,
-            stored_bytes=added,
-            choice=choice,
-            unmeasured_seconds=unmeasured,
+                return PrefixChoice(COMPUTED, f"storing would take about {seconds / computed:.2g} times as long")
+        room = bytes_text(max(0, int(settings.room_bytes)))
+        return PrefixChoice(
+            COMPUTED, f"{bytes_text(smallest)} at least would have to be stored, and there is room for {room}"
         )
 
-    def solve_phase(self, phase: ProbePhase) -> PhaseEstimate:
+    def train_phase(self, phase: TrainPhase, prefix: FrozenPrefixPlan) -> PhaseEstimate:
+        """A phase of epochs that gets the activations of its frozen part as `prefix` says."""
+        counts, speeds, settings = self.counts, self.speeds, self.settings
+        epochs, first = phase.epochs - settings.epochs_done, first_trained(phase, self.network)
+        start = prefix.cut_point or PIXELS
+        steps = counts.train * self._step_seconds(start, first)
+        validation = counts.validation * self._validation_seconds(start)
+        unmeasured = epochs * (0.0 if steps_span(start, first) in speeds.measured else steps)
+        unmeasured += epochs * (0.0 if validation_span(start) in speeds.measured else validation)
+        search = self._search_seconds(phase, start)
+        # The head is fitted on these first; a phase that goes on has done it.
+        head_rows = phase.head_refit_views * counts.train if settings.epochs_done == 0 else 0
+        head, _ = self._pooled(head_rows, setup=0.0)
+        once, each, added = search + head, steps + validation + speeds.epoch_seconds, 0
+        if prefix.cut_point is None:
+            each += self._besides(counts.train * self._train_view, steps)
+            each += self._besides(counts.validation * speeds.plain_view, validation)
+        else:
+            point = self.network.cut_point(start)
+            rows = counts.train * prefix.views + counts.validation
+            missing = max(0, rows - settings.stored.get(start, 0))
+            frozen = self._frozen_seconds(missing, start, point.share)
+            unmeasured += 0.0 if self._has_run(start) else frozen
+            added = cached_bytes(point, missing, settings.store)
+            frozen += added / speeds.store
+            views = counts.train * prefix.views * self._train_view + counts.validation * speeds.plain_view
+            once += frozen + self._besides(views * missing / max(rows, 1), frozen)
+            each += (counts.train + counts.validation) * self._read_seconds(start)
+        return PhaseEstimate(
+            phase.name,
+            seconds=once + epochs * each,
+            search_seconds=search,
+            once_seconds=once,
+            epochs=epochs,
+            epoch_seconds=each if epochs else None,
+            stored_bytes=added,
+            unmeasured_seconds=unmeasured,
+            **prefix.model_dump(),
+        )
+
+    def probe_phase(self, phase: ProbePhase) -> PhaseEstimate:
         """A linear probe on pooled features."""
         counts, speeds, settings = self.counts, self.speeds, self.settings
         stored = settings.stored.get(POOLED, 0) if settings.store != "off" else 0
         missing = max(0, counts.train + counts.validation - stored)
-        views, frozen = self._pooled(missing, setup=self._setup_of(POOLED))
-        numbers = counts.train * self.network.features * max(counts.classes, 2)
+        once, unmeasured = self._pooled(missing, setup=self._setup_of(POOLED))
+        fitting = self._head_numbers(counts.train) / speeds.head + speeds.head_seconds + speeds.epoch_seconds
         return PhaseEstimate(
             phase.name,
-            views_seconds=views,
-            frozen_seconds=frozen,
-            other_seconds=numbers / speeds.head + speeds.head_seconds + speeds.epoch_seconds,
-            once_seconds=views + frozen,
+            seconds=once + fitting,
+            once_seconds=once,
             stored_bytes=self._pooled_bytes(missing),
-            unmeasured_seconds=0.0 if self._has_run(POOLED) else frozen,
+            unmeasured_seconds=unmeasured,
         )
 
     def memory_bytes(self, phases: Phases) -> int:
@@ -193,24 +193,14 @@ class Estimator:
     def _with(self, **settings: Any) -> Estimator:  # noqa: ANN401 - fields of Settings
         return replace(self, settings=replace(self.settings, **settings))
 
-    def _planned(self, phase: TrainPhase) -> FrozenPrefixChoice | None:
+    def _planned(self, phase: TrainPhase) -> FrozenPrefixPlan | None:
         """What the plan says already: a phase that goes on keeps its cut point and views."""
-        said, store = phase.frozen_prefix, self.settings.store
+        said = phase.frozen_prefix
         if not isinstance(said, FrozenPrefixPlan):
             return None
-        if said.cut_point is None or store == "off" or said.cut_point not in self.network.groups[1:]:
-            return replace(_COMPUTED, why="as the plan says")
-        rows = self.counts.train * said.views + self.counts.validation
-        size = cached_bytes(self.network.cut_point(said.cut_point), rows, store)
-        return FrozenPrefixChoice("cached", said.cut_point, said.views, size, "as the plan says")
+        return said if self.settings.store != "off" and said.cut_point in self.network.groups[1:] else COMPUTED
 
-    def _origin(self, phases: Sequence[PhaseEstimate]) -> Origin:
-        """That of the speeds, unless too much of what is to come never ran here."""
-        unmeasured, seconds = sum(one.unmeasured_seconds for one in phases), sum(one.seconds for one in phases)
-        origin = self.speeds.origin
-        return "related" if origin == "measured" and unmeasured > _SMALL_SHARE * seconds else origin
-
-    def _search_seconds(self, phase: TrainPhase, start: str, view: float) -> float:
+    def _search_seconds(self, phase: TrainPhase, start: str) -> float:
         """Of the range tests before the first epoch: each runs its batches twice, without and with what it varies.
 
         A test whose edge lies outside runs a third time, which cannot be known before.
@@ -218,59 +208,53 @@ class Estimator:
         counts, batch_size = self.counts, self.settings.batch_size
         if phase.peak_lr != "find" or self.settings.epochs_done > 0 or counts.train == 0:
             return 0.0
-        points = points_for(phase.epochs * math.ceil(counts.train / batch_size))
-        images = (points + 1) * min(batch_size, counts.train)
+        images = (points_for(phase.epochs * math.ceil(counts.train / batch_size)) + 1) * min(batch_size, counts.train)
         first, head = first_trained(phase, self.network), self.network.groups[-1]
-        forward, with_head, whole = (
-            self._validation_seconds(start),
-            *(self._step_seconds(start, g) for g in (head, first)),
-        )
-        if first == head:
-            passes = [forward, with_head]
-        elif self.settings.weights == "random":
-            passes = [forward, whole]
-        else:
+        forward, whole = self._validation_seconds(start), self._step_seconds(start, first)
+        passes = [forward, whole]
+        if first != head and self.settings.weights == "pretrained":  # the head first, then the backbone
+            with_head = self._step_seconds(start, head)
             passes = [forward, with_head, with_head, whole]
         if start != PIXELS:
-            read = cached_bytes(self.network.cut_point(start), 1, self.settings.store) / self.speeds.store
-            return images * (sum(passes) + len(passes) * read)
-        return sum(images * each + self._besides(images * view / self.speeds.cores, images * each) for each in passes)
+            return images * (sum(passes) + len(passes) * self._read_seconds(start))
+        return sum(images * each + self._besides(images * self._train_view, images * each) for each in passes)
 
     def _end(self, phases: Phases) -> PhaseEstimate:
         """The head once more on all of train, the bundle, and the test images."""
         counts, speeds = self.counts, self.speeds
         tuned = any(isinstance(phase, TrainPhase) for phase in phases)
-        solved = any(isinstance(phase, ProbePhase) for phase in phases) or self.settings.epochs_done > 0
         rows = 0
-        if solved:  # the features of a tuned network are new ones
+        if self.settings.epochs_done > 0 or any(isinstance(phase, ProbePhase) for phase in phases):
+            # The features of a tuned network are new ones.
             rows = counts.training_pool if tuned else max(0, counts.training_pool - counts.train - counts.validation)
-        setup = speeds.setup_seconds if tuned else speeds.reload_seconds
-        views, frozen = self._pooled(rows, setup=setup)
+        pooled, unmeasured = self._pooled(rows, setup=speeds.setup_seconds if tuned else speeds.reload_seconds)
         test, known = counts.test, validation_span(PIXELS) in speeds.measured
         seconds = test * self._validation_seconds(PIXELS)
-        if counts.test >= FEWEST_FOR_AN_ENGINE:
+        if test >= FEWEST_FOR_AN_ENGINE:
             test, known = max(0, test - self.settings.stored.get(TEST_ROWS, 0)), self._has_run(POOLED)
-            seconds = self._frozen_seconds(test, POOLED, 1.0, setup=setup if rows == 0 else speeds.reload_seconds)
-        test_views = self._besides(test * speeds.plain_view / speeds.cores, seconds)
-        numbers = counts.training_pool * self.network.features * max(counts.classes, 2) if rows else 0
+            setup = speeds.setup_seconds if tuned and rows == 0 else speeds.reload_seconds
+            seconds = self._frozen_seconds(test, POOLED, 1.0, setup=setup)
+        head = self._head_numbers(counts.training_pool if rows else 0) / speeds.head / 10  # one penalty, not a grid
+        test_views = self._besides(test * speeds.plain_view, seconds)
         return PhaseEstimate(
             "end",
-            views_seconds=views + test_views,
-            frozen_seconds=frozen,
-            validation_seconds=seconds,
-            other_seconds=speeds.end_seconds + numbers / speeds.head / 10,  # one penalty, not a grid out of fold
+            seconds=pooled + test_views + seconds + head + speeds.end_seconds,
             stored_bytes=self._pooled_bytes(rows),
-            unmeasured_seconds=(0.0 if known else seconds) + (0.0 if self._has_run(POOLED) else frozen),
+            unmeasured_seconds=unmeasured + (0.0 if known else seconds),
         )
 
     def _pooled(self, images: int, *, setup: float) -> tuple[float, float]:
-        """(seconds of views, seconds of the network) for pooled features of so many images."""
+        """(seconds, those that were never measured here) for pooled features of so many images."""
         frozen = self._frozen_seconds(images, POOLED, 1.0, setup=setup)
-        return self._besides(images * self.speeds.plain_view / self.speeds.cores, frozen), frozen
+        seconds = frozen + self._besides(images * self.speeds.plain_view, frozen)
+        return seconds, 0.0 if self._has_run(POOLED) else frozen
 
     def _pooled_bytes(self, rows: int) -> int:
         store = self.settings.store
         return cached_bytes(self.network.pooled, rows, store) if store != "off" else 0
+
+    def _head_numbers(self, images: int) -> int:
+        return images * self.network.features * max(self.counts.classes, 2)
 
     def _frozen_seconds(self, images: int, cut_point: str, share: float, *, setup: float | None = None) -> float:
         """By whichever engine is done first, set-up included."""
@@ -285,7 +269,7 @@ class Estimator:
 
     def _has_run(self, cut_point: str) -> bool:
         """Whether an engine ran the part up to a cut point here."""
-        return any(frozen_span(cut_point, engine) in self.speeds.measured for engine in _ENGINES)
+        return any(frozen_span(cut_point, engine) in self.speeds.measured for engine in ("torch", "onnxruntime"))
 
     def _setup_of(self, cut_point: str) -> float:
         """A part that was run here before was also exported and kept."""
@@ -305,9 +289,23 @@ class Estimator:
         gmacs = (1.0 - self.network.share_before(start)) * self.network.gmacs
         return self.speeds.measured.get(validation_span(start), gmacs / self.speeds.forward)
 
+    def _read_seconds(self, cut_point: str) -> float:
+        """Of the cached activations of one image."""
+        return cached_bytes(self.network.cut_point(cut_point), 1, self.settings.store) / self.speeds.store
+
+    @property
+    def _train_view(self) -> float:
+        """Seconds of one core for a view of a training image."""
+        augmented = self.settings.augmentation.preset != "none"
+        return self.speeds.augmented_view if augmented else self.speeds.plain_view
+
     def _besides(self, views: float, computing: float) -> float:
-        """Seconds that views add to computing: all where they share the cores, else by how much they take longer."""
-        return views if self.speeds.decoding == "shares_cores" else max(views, computing) - computing
+        """Seconds that views of so many core seconds add to computing.
+
+        All of them where views share the cores; else only by how much they take longer.
+        """
+        seconds = views / self.speeds.cores
+        return seconds if self.speeds.decoding == "shares_cores" else max(seconds, computing) - computing
 
 
 def frozen_cut_points(phase: TrainPhase, network: NetworkFacts) -> tuple[CutPoint, ...]:
@@ -351,27 +349,21 @@ def points_for(phase_steps: int) -> int:
     return min(MOST_POINTS, max(FEWEST_POINTS, phase_steps // 6))
 
 
-def _views_to_try(augmentation: AugmentationPlan, epochs: int) -> Iterator[int]:
-    wanted = views_to_cache(augmentation, epochs)
-    fewest = 1 if augmentation.cached_views == "auto" else wanted
-    yield from range(wanted, fewest - 1, -1)
+def _cached(cut_point: str, views: int) -> FrozenPrefixPlan:
+    return FrozenPrefixPlan(activations="cached", cut_point=cut_point, views=views)
 
 
-def _explained(
-    best: FrozenPrefixChoice, latest: str, wanted: int, seconds: float, computed: float
-) -> FrozenPrefixChoice:
-    why = f"{_pace(seconds, computed)} running everything in every epoch"
+def _why(best: FrozenPrefixPlan, latest: str, wanted: int, seconds: float, computed: float) -> str:
+    """Why it is cached. A ratio holds on more machines than seconds do."""
+    if seconds <= computed / ALIKE:
+        pace = f"about {computed / seconds:.2g} times as fast as"
+    elif seconds <= computed * ALIKE:
+        pace = "about as fast as"
+    else:
+        pace = f"stored for later phases and runs, though it takes about {seconds / computed:.2g} times as long as"
+    why = f"{pace} running everything in every epoch"
     if best.cut_point != latest:
         why += f"; before {best.cut_point} and not {latest}, where it would take longer or more room"
     if best.views < wanted:
         why += f"; {best.views} of {wanted} views, because there is no room for more"
-    return replace(best, why=why)
-
-
-def _pace(seconds: float, other: float) -> str:
-    """`about 2.5 times as fast as`: a ratio holds on more machines than seconds do."""
-    if seconds <= other / ALIKE:
-        return f"about {other / seconds:.2g} times as fast as"
-    if seconds <= other * ALIKE:
-        return "about as fast as"
-    return f"stored for later phases and runs, though it takes about {seconds / other:.2g} times as long as"
+    return why

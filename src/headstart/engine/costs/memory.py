@@ -2,7 +2,7 @@
 
     measurements.json   {"format": 1, "latest": MACHINE, "machines": {MACHINE: {
                             "figures": {FIGURE or "NETWORK@SIZE: FIGURE": number},
-                            "networks": {NETWORK@SIZE: what was counted inside}, "uncut": {NETWORK@SIZE: [cut point]},
+                            "networks": {NETWORK@SIZE: what was counted inside, and where it cannot be cut},
                             "estimates": {ORIGIN: [measured by estimated seconds]},
                             "throughputs": {LIBRARY/ARCHITECTURE@SIZE: images a second},
                             "engines": {PART: speeds of both engines}}}}
@@ -15,10 +15,10 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias, TypeVar
 
 from headstart.engine.costs.network import NetworkFacts
 from headstart.errors import DiskFullError
@@ -27,8 +27,9 @@ from headstart.files import has_file, home, locked, read_json, update_json
 Origin: TypeAlias = Literal["measured", "related", "guessed"]
 """Of the figures behind an estimate. measured: of this network on this machine. related: of other networks, or of a
 quick benchmark of this one. guessed: nothing ran here, so they are those of usual cores."""
-MemorySection: TypeAlias = Literal["figures", "networks", "uncut", "estimates", "throughputs", "engines"]
+MemorySection: TypeAlias = Literal["figures", "networks", "estimates", "throughputs", "engines"]
 
+T = TypeVar("T")
 _FORMAT = 1
 _WEIGHT = 0.7
 """Of a new measurement against what was known: the machine may have been busy either time."""
@@ -38,8 +39,7 @@ FEWEST_RATIOS = 3
 """With fewer runs nothing is said of how far an estimate may be off."""
 
 
-@dataclass(frozen=True, slots=True)
-class PastEstimates:
+class PastEstimates(NamedTuple):
     """The range of the last runs' measured time by estimated time, where the estimates had figures of one origin."""
 
     runs: int
@@ -54,13 +54,11 @@ class Measurements:
     figures: dict[str, float] = field(default_factory=dict)
     """Of the machine: figures of `Speeds`, and `plain view N` and `augmented view N` for images of about 2**N pixels.
     Of a network: `NETWORK@SIZE: NAME`, where NAME is a figure of `Speeds` or a span, in seconds an image."""
-    networks: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """`NetworkFacts.name` -> `NetworkFacts.to_dict`, counted inside the network."""
-    uncut: dict[str, list[str]] = field(default_factory=dict)
-    """`NetworkFacts.name` -> cut points at which the network could not be cut."""
+    networks: dict[str, NetworkFacts] = field(default_factory=dict)
+    """By their names."""
     estimates: dict[str, list[float]] = field(default_factory=dict)
     """Origin -> measured by estimated seconds of the last runs, oldest first."""
-    changed: set[tuple[MemorySection, str]] = field(default_factory=set, compare=False, repr=False)
+    changed: set[tuple[Literal["figures", "networks"], str]] = field(default_factory=set, compare=False, repr=False)
     """What is not in the file yet."""
     tested: list[tuple[Origin, float]] = field(default_factory=list, compare=False, repr=False)
     """Ratios that are not in the file yet."""
@@ -68,38 +66,20 @@ class Measurements:
     def learn(self, name: str, value: float, *, network: str | None = None) -> None:
         """Take in a figure of the machine or of a network; one that is no positive number teaches nothing."""
         if math.isfinite(value) and value > 0:
-            key = name if network is None else f"{network}: {name}"
+            key = figure_of(name, network)
             before = self.figures.get(key, value)
             self.figures[key] = float(f"{_WEIGHT * value + (1 - _WEIGHT) * before:.4g}")
             self.changed.add(("figures", key))
 
     def figures_of(self, network: str) -> dict[str, float]:
         """Figures that were measured with one network."""
-        start = f"{network}: "
+        start = figure_of("", network)
         return {name.removeprefix(start): value for name, value in self.figures.items() if name.startswith(start)}
 
-    def learn_facts(self, network: NetworkFacts) -> None:
-        """What was counted inside a network."""
-        self.networks[network.name] = network.to_dict()
+    def learn_network(self, network: NetworkFacts) -> None:
+        """What was counted inside a network, and where it cannot be cut."""
+        self.networks[network.name] = network
         self.changed.add(("networks", network.name))
-
-    def facts_of(self, network: str) -> NetworkFacts | None:
-        """What was counted inside a network on an earlier occasion."""
-        with contextlib.suppress(KeyError, TypeError, ValueError, AttributeError):
-            return NetworkFacts.from_dict(self.networks[network])
-        return None
-
-    def learn_cut(self, network: str, cut_point: str, *, works: bool) -> None:
-        """Whether a network can be cut at a cut point."""
-        before = self.uncut_of(network)
-        after = before - {cut_point} if works else before | {cut_point}
-        if after != before:
-            self.uncut[network] = sorted(after)
-            self.changed.add(("uncut", network))
-
-    def uncut_of(self, network: str) -> frozenset[str]:
-        """Cut points at which a network could not be cut."""
-        return frozenset(self.uncut.get(network, ()))
 
     def learn_estimate(self, origin: Origin, *, estimated: float, measured: float) -> None:
         """A whole run has ended: its seconds, estimated and measured."""
@@ -110,51 +90,47 @@ class Measurements:
 
     def past_estimates(self, origin: Origin) -> PastEstimates | None:
         """How right the last estimates from such figures were; None after fewer than FEWEST_RATIOS runs."""
-        last: Sequence[float] = self.estimates.get(origin, ())[-MOST_RATIOS:]
+        last = self.estimates.get(origin, [])[-MOST_RATIOS:]
         return PastEstimates(len(last), min(last), max(last)) if len(last) >= FEWEST_RATIOS else None
 
 
+def figure_of(name: str, network: str | None) -> str:
+    """Key of a figure of a network, or of the machine where that is None."""
+    return name if network is None else f"{network}: {name}"
+
+
 def recall(machine: str | None = None) -> Measurements:
-    """What was measured on a machine; None: on the one that trained last. Empty where the file is damaged."""
+    """What was measured on a machine; None: on the one that trained last. Damaged entries count as none."""
     found = _read()
     return _measurements(found, found.get("latest") if machine is None else machine)
+
+
+def _measurements(found: dict[str, Any], machine: object) -> Measurements:
+    return Measurements(
+        _valid(_section(found, machine, "figures"), float),
+        _valid(_section(found, machine, "networks"), NetworkFacts.from_dict),
+        _valid(_section(found, machine, "estimates"), lambda ratios: [float(ratio) for ratio in ratios]),
+    )
 
 
 def remember(machine: str, measured: Measurements) -> None:
     """Write what this process has measured; a full or read-only disk only means that it is measured again."""
 
     def with_measured(found: dict[str, Any]) -> dict[str, Any]:
+        # What other processes have written since this one read the file stays.
         now = _measurements(found, machine)
-        sections: dict[MemorySection, dict[str, Any]] = {
-            "figures": now.figures,
-            "networks": now.networks,
-            "uncut": now.uncut,
-            "estimates": now.estimates,
-        }
-        for section, key in measured.changed:
-            sections[section][key] = getattr(measured, section)[key]
+        now.figures |= {key: measured.figures[key] for section, key in measured.changed if section == "figures"}
+        now.networks |= {key: measured.networks[key] for section, key in measured.changed if section == "networks"}
         for origin, ratio in measured.tested:
             now.estimates[origin] = [*now.estimates.get(origin, ()), ratio][-MOST_RATIOS:]
+        networks = {name: asdict(facts) for name, facts in now.networks.items()}
+        sections: dict[str, dict[str, Any]] = {"figures": now.figures, "networks": networks, "estimates": now.estimates}
         return {**_with(found, machine, sections), "latest": machine}
 
     with contextlib.suppress(OSError, DiskFullError):
         update_json(_file(), with_measured)
         measured.changed.clear()
         measured.tested.clear()
-
-
-def _measurements(found: dict[str, Any], machine: object) -> Measurements:
-    figures, networks, uncut, estimates = (
-        _section(found, machine, name) for name in ("figures", "networks", "uncut", "estimates")
-    )
-    with contextlib.suppress(TypeError, ValueError):
-        return Measurements(
-            {name: float(value) for name, value in figures.items()},
-            {name: dict(value) for name, value in networks.items()},
-            {name: [str(one) for one in value] for name, value in uncut.items()},
-            {name: [float(ratio) for ratio in value] for name, value in estimates.items()},
-        )
-    return Measurements()
 
 
 def recall_value(machine: str, section: MemorySection, key: str) -> Any:  # noqa: ANN401 - JSON
@@ -191,7 +167,16 @@ def _section(found: dict[str, Any], machine: object, section: MemorySection) -> 
     return {}
 
 
-def _with(found: dict[str, Any], machine: str, sections: Mapping[MemorySection, dict[str, Any]]) -> dict[str, Any]:
+def _valid(section: dict[str, Any], read: Callable[[Any], T]) -> dict[str, T]:
+    """Entries that can be read; an earlier version or a damaged disk may have left others."""
+    found = {}
+    for name, value in section.items():
+        with contextlib.suppress(AttributeError, KeyError, TypeError, ValueError):
+            found[name] = read(value)
+    return found
+
+
+def _with(found: dict[str, Any], machine: str, sections: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
     """The file with some sections of one machine replaced."""
     machines = found.get("machines") if found.get("format") == _FORMAT else None
     machines = machines if isinstance(machines, dict) else {}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from headstart.networks.cards.catalog import ModelCard
@@ -56,6 +56,8 @@ class NetworkFacts:
     """Share of the machine's speed at products of matrices that this kind of network reaches, 0..1."""
     counted: bool = False
     """Whether MACs and activations were counted inside the network; else they are spread as in most."""
+    uncut: tuple[str, ...] = ()
+    """Cut points at which it could not be cut."""
 
     @property
     def pooled(self) -> CutPoint:
@@ -82,15 +84,16 @@ class NetworkFacts:
         points = (replace(p, bytes_per_image=bytes_per_image) if p.name == name else p for p in self.cut_points)
         return replace(self, cut_points=tuple(points))
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values."""
-        return {**asdict(self), "groups": list(self.groups), "cut_points": [asdict(one) for one in self.cut_points]}
-
     @classmethod
     def from_dict(cls, raw: Mapping[str, Any]) -> NetworkFacts:
-        """The inverse of `to_dict`."""
+        """The facts whose `asdict` went through JSON.
+
+        Raises:
+            KeyError: a field is missing.
+            TypeError: a field is unknown or damaged.
+        """
         points = tuple(CutPoint(**one) for one in raw["cut_points"])
-        return cls(**{**raw, "groups": tuple(raw["groups"]), "cut_points": points})
+        return cls(**{**raw, "groups": tuple(raw["groups"]), "cut_points": points, "uncut": tuple(raw["uncut"])})
 
 
 def facts_of_card(card: ModelCard, *, size: int, groups: tuple[str, ...] | None = None) -> NetworkFacts:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 from headstart.amounts import duration_text
 from headstart.engine.costs.memory import Origin
 from headstart.plan.sections import AugmentationPlan
+from headstart.runs.training_events import EstimatedPhase
 
 StorePrecision: TypeAlias = Literal["float16", "float32", "off"]
 
@@ -43,77 +44,16 @@ class Settings:
     """Cut point -> rows of these images and this network that are in the store already."""
     epochs_done: int = 0
     """Of the first phase, where a run goes on."""
-    uncut: frozenset[str] = frozenset()
-    """Cut points at which the network cannot be cut."""
     weights: Literal["pretrained", "random"] = "pretrained"
     """Decides how many range tests a search of learning rates makes."""
 
 
-@dataclass(frozen=True, slots=True)
-class FrozenPrefixChoice:
-    """How a phase gets the activations of its frozen prefix."""
+@dataclass(frozen=True)
+class PhaseEstimate(EstimatedPhase):
+    """What is announced of one phase, before it is rounded."""
 
-    activations: Literal["cached", "computed"]
-    """Once, into the activation cache, or in every epoch."""
-    cut_point: str | None
-    """None where nothing is cached."""
-    views: int
-    """Cached views of each training image; 0 where nothing is cached."""
-    bytes: int
-    """In the activation cache."""
-    why: str
-    """One sentence."""
-
-
-@dataclass(frozen=True, slots=True)
-class PhaseEstimate:
-    """Seconds of wall clock of one phase, and bytes that it adds to the store."""
-
-    name: str
-    views_seconds: float = 0.0
-    """Reading images and making views."""
-    frozen_seconds: float = 0.0
-    """Computing and storing activations of the frozen part."""
-    steps_seconds: float = 0.0
-    validation_seconds: float = 0.0
-    other_seconds: float = 0.0
-    """Fitting heads, checking, saving."""
-    search_seconds: float = 0.0
-    """Range tests of the learning rates, with their views and reading."""
-    once_seconds: float = 0.0
-    """The part of all that before the first epoch."""
-    epochs: int = 0
-    stored_bytes: int = 0
-    choice: FrozenPrefixChoice | None = None
     unmeasured_seconds: float = 0.0
-    """The part of all that in spans of the network that were never measured on this machine."""
-
-    @property
-    def seconds(self) -> float:
-        """Of the whole phase."""
-        passes = self.views_seconds + self.frozen_seconds + self.steps_seconds + self.validation_seconds
-        return passes + self.search_seconds + self.other_seconds
-
-    @property
-    def epoch_seconds(self) -> float | None:
-        """Of each epoch; None without epochs."""
-        return (self.seconds - self.once_seconds) / self.epochs if self.epochs else None
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for events and results."""
-        each, choice = self.epoch_seconds, self.choice
-        return {
-            "name": self.name,
-            "seconds": round(self.seconds, 3),
-            "search_seconds": round(self.search_seconds, 3),
-            "once_seconds": round(self.once_seconds, 3),
-            "epochs": self.epochs,
-            "epoch_seconds": None if each is None else round(each, 3),
-            "stored_bytes": self.stored_bytes,
-            "activations": None if choice is None else choice.activations,
-            "cut_point": None if choice is None else choice.cut_point,
-            "views": None if choice is None else choice.views,
-        }
+    """The part of all seconds in spans of the network that were never measured on this machine."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,8 +20,9 @@ from torch import Tensor, nn
 from headstart.data.loading import read_view
 from headstart.data.meter import ViewKind
 from headstart.data.sources.reading import ImageRecord
+from headstart.engine.costs.memory import Measurements, figure_of
 from headstart.engine.costs.network import NetworkFacts
-from headstart.engine.costs.speeds import completed
+from headstart.engine.costs.speeds import completed, has_seen, own_speeds, view_figure
 from headstart.engine.costs.throughput import known_throughput
 from headstart.engine.prefix.engine_choice import recall_engines
 from headstart.engine.prefix.inference import pooled_label
@@ -29,7 +30,7 @@ from headstart.engine.prefix.onnx_engine import runtime_version
 from headstart.engine.store.training_images import TrainingImages
 from headstart.engine.views import augmented_input, view_rng
 from headstart.errors import DataError
-from headstart.machine import device_of
+from headstart.machine import device_of, machine_key
 from headstart.networks.backbone import Classifier
 from headstart.plan.sections import AugmentationPlan
 
@@ -57,19 +58,46 @@ class QuickThroughput:
     """One of the cores by itself: engines give each core images of its own. None on a GPU."""
 
 
-def benchmarked_speeds(classifier: Classifier, facts: NetworkFacts, *, machine: str, size: int) -> dict[str, float]:
+def quick_benchmark(
+    classifier: Classifier,
+    facts: NetworkFacts,
+    images: TrainingImages,
+    known: Measurements,
+    *,
+    augmentation: AugmentationPlan | None,
+) -> dict[str, float]:
+    """Figures, as `Measurements` has them, of what no run here has measured; they count until one has.
+
+    Args:
+        classifier: Of the run; not changed.
+        facts: Of its network.
+        images: Of the run.
+        known: What runs have measured.
+        augmentation: Of training; None where only a linear probe is fitted.
+    """
+    own, found = own_speeds(known, facts.name), dict[str, float]()
+    if "forward" not in own and (augmentation is not None or not own):
+        speeds = benchmarked_speeds(classifier, facts, size=images.spec.size)
+        found = {figure_of(name, facts.name): speed for name, speed in speeds.items()}
+    augmented = augmentation is not None and augmentation.preset != "none"
+    kinds: tuple[ViewKind, ...] = ("plain", "augmented") if augmented else ("plain",)
+    unseen = [kind for kind in kinds if not has_seen(known, kind, pixels=images.pixels)]
+    views = benchmarked_views(images, augmentation or AugmentationPlan(), unseen)
+    return found | {view_figure(kind, pixels=images.pixels): seconds for kind, seconds in views.items()}
+
+
+def benchmarked_speeds(classifier: Classifier, facts: NetworkFacts, *, size: int) -> dict[str, float]:
     """Billions of MACs a second: from what other commands measured on this machine, else from a quick benchmark.
 
     Args:
         classifier: Of the run; not changed.
         facts: Of its network.
-        machine: From `machine_key`.
         size: Side of the images in pixels.
     """
     card, gmacs = classifier.card, facts.gmacs
     found: dict[str, float] = {}
     part = f"{pooled_label(classifier)}, {size}x{size}x{card.input.channels}, onnxruntime {runtime_version()}"
-    if timed := recall_engines(machine, part):
+    if timed := recall_engines(machine_key(), part):
         found = {"forward": timed.torch * gmacs, "onnxruntime": timed.onnxruntime * gmacs}
     if throughput := known_throughput(card):
         found["forward"] = throughput * gmacs * (card.input.size / size) ** 2

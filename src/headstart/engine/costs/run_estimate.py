@@ -3,29 +3,29 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import torch
 
-from headstart.data.meter import ViewKind
-from headstart.engine.costs.estimate import Estimator, Phases, first_trained, frozen_cut_points, views_to_cache
+from headstart.data.sources.reading import ImageRecord
+from headstart.engine.costs.estimate import (
+    COMPUTED,
+    Estimator,
+    Phases,
+    PrefixChoice,
+    first_trained,
+    frozen_cut_points,
+    views_to_cache,
+)
 from headstart.engine.costs.memory import Measurements, recall
 from headstart.engine.costs.network import CutPoint, NetworkFacts
 from headstart.engine.costs.network_counts import card_facts_of, counted_facts_of
 from headstart.engine.costs.phase_estimate import TEST_ROWS, CostEstimate, ImageCounts, Settings
-from headstart.engine.costs.quick_benchmark import benchmarked_speeds, benchmarked_views
-from headstart.engine.costs.speeds import (
-    NO_BENCHMARK,
-    BenchmarkedSpeeds,
-    DeviceKind,
-    Speeds,
-    has_seen,
-    nominal_speeds,
-    own_speeds,
-    speeds_of,
-)
+from headstart.engine.costs.quick_benchmark import quick_benchmark
+from headstart.engine.costs.speeds import DeviceKind, Speeds, nominal_speeds, speeds_of
 from headstart.engine.prefix.cut import CutNetwork, NetworkGraph
 from headstart.engine.prefix.engine_choice import EngineOption
 from headstart.engine.store import limit
@@ -72,8 +72,8 @@ class RunEstimates:
     batch_size: int = 32
     engine: EngineOption = "auto"
     seed: int = 0
-    benchmark: BenchmarkedSpeeds | None = None
-    """None: the quick benchmark before the first estimate is still to come."""
+    benchmark: dict[str, float] | None = None
+    """Figures that count until a run has measured them; None: the quick benchmark is still to come."""
     to_come: Phases = ()
     """As they were announced last."""
     budget_seconds: float | None = None
@@ -97,9 +97,8 @@ class RunEstimates:
 
     def speeds(self) -> Speeds:
         """As they are known now."""
-        device = _device()
-        benchmark = self.benchmark or NO_BENCHMARK
-        found = speeds_of(self.known, self.facts, pixels=self.images.pixels, device=device, benchmark=benchmark)
+        device, figures = _device(), Measurements({**(self.benchmark or {}), **self.known.figures})
+        found = speeds_of(figures, self.facts, pixels=self.images.pixels, device=device)
         if device == "cpu":  # engines make views in the threads that compute
             found = replace(found, cores=min(found.cores, torch.get_num_threads()))
         return replace(found, onnxruntime=0.0) if self.engine == "torch" else found
@@ -124,9 +123,11 @@ class RunEstimates:
             budget_seconds: From the start of the command; the event says what it will cut off.
         """
         self._look_inside_for(phases)
-        self._benchmark(phases)
-        uncut = self.known.uncut_of(self.facts.name)
-        settings = replace(self._settings(), epochs_done=epochs_done, stored=self._stored(phases), uncut=uncut)
+        if self.benchmark is None:
+            trains = any(isinstance(phase, TrainPhase) for phase in phases)
+            views = self.augmentation if trains else None
+            self.benchmark = quick_benchmark(self.classifier, self.facts, self.images, self.known, augmentation=views)
+        settings = replace(self._settings(), epochs_done=epochs_done, stored=self._stored(phases))
         estimator = Estimator(self.counts, self.facts, self.speeds(), settings)
         made = estimator.estimate(phases, chosen_by=self.nominal_speeds())
         elapsed = time.monotonic() - self.started
@@ -135,28 +136,22 @@ class RunEstimates:
         skipped = self._without_tuning(phases, estimator)
         before, self.announced_seconds = self.announced_seconds, total
         self.to_come, self.budget_seconds = tuple(phases), budget_seconds
+        past = self.known.past_estimates(made.origin)
         values = {
-            "elapsed_seconds": round(elapsed, 3),
-            "phases": [one.to_dict() for one in made.phases],
-            "total_seconds": round(total, 3),
-            "without_tuning_seconds": None if skipped is None else round(elapsed + skipped.seconds, 3),
-            "previous_total_seconds": None if before is None else round(before, 3),
+            "elapsed_seconds": elapsed,
+            "phases": [asdict(one) for one in made.phases],
+            "total_seconds": total,
+            "without_tuning_seconds": None if skipped is None else elapsed + skipped.seconds,
+            "previous_total_seconds": before,
             "stored_bytes": made.stored_bytes,
             "memory_bytes": made.memory_bytes,
             "speeds": made.origin,
-            **self._range(made, total),
+            "low_seconds": past and total * past.low,
+            "high_seconds": past and total * past.high,
+            "past_runs": past.runs if past else 0,
             "budget": made.cut_off(elapsed, budget_seconds) if budget_seconds is not None and short else None,
         }
-        return RuntimeEstimate.from_dict(values)
-
-    def _range(self, made: CostEstimate, seconds: float) -> dict[str, Any]:
-        """The range of past estimates of this origin around these seconds; none after too few runs."""
-        past = self.known.past_estimates(made.origin)
-        return {
-            "low_seconds": None if past is None else round(seconds * past.low, 3),
-            "high_seconds": None if past is None else round(seconds * past.high, 3),
-            "past_runs": 0 if past is None else past.runs,
-        }
+        return RuntimeEstimate.from_dict(_rounded(values))
 
     def _without_tuning(self, phases: Phases, estimator: Estimator) -> CostEstimate | None:
         """If tuning is skipped because it cannot improve on the probe; None where it is not skipped."""
@@ -190,58 +185,45 @@ class RunEstimates:
         activations have another size than expected, the choice is made once more.
         """
         self._look_inside_for([phase])
-        settings, why, seen = self._settings(), list[str](), set[str]()
+        settings, speeds, why, seen = self._settings(), self.nominal_speeds(), list[str](), set[str]()
+        # Cuts that failed in earlier runs are tried anew: what is remembered changes estimates and no choice.
+        facts, uncut = replace(self.facts, uncut=()), set(self.facts.uncut)
         graph: NetworkGraph | None = None
-        while True:
-            choice = Estimator(self.counts, self.facts, self.nominal_speeds(), settings).choose(phase)
-            name = choice.cut_point
-            if name is None:
-                return ResolvedFrozenPrefix(
-                    FrozenPrefixPlan(activations="computed"), None, "; ".join([*why, choice.why])
-                )
+        cut: CutNetwork | None = None
+        while name := (choice := Estimator(self.counts, facts, speeds, settings).choose(phase)).plan.cut_point:
             try:
                 graph = graph or graph_of_classifier(self.classifier, size=self.images.spec.size)
                 cut = graph.cut(name)
             except ModelError as error:
-                if graph is None:
-                    for group in self.facts.groups[1:]:
-                        self.known.learn_cut(self.facts.name, group, works=False)
-                    return ResolvedFrozenPrefix(FrozenPrefixPlan(activations="computed"), None, str(error))
                 why.append(str(error))
-                self.known.learn_cut(self.facts.name, name, works=False)
-                settings = replace(settings, uncut=settings.uncut | {name})
+                facts = replace(facts, uncut=(*facts.uncut, name) if graph else facts.groups[1:])
+                if graph is None:
+                    choice = PrefixChoice(COMPUTED, why.pop())
+                    break
                 continue
-            self.known.learn_cut(self.facts.name, name, works=True)
+            uncut.discard(name)
             crossing = sum(one.bytes_per_image for one in cut.crossing)
-            if crossing == self.facts.cut_point(name).bytes_per_image or name in seen:
-                plan = FrozenPrefixPlan(activations="cached", cut_point=name, views=choice.views)
-                return ResolvedFrozenPrefix(plan, cut, "; ".join([*why, choice.why]))
+            if crossing == facts.cut_point(name).bytes_per_image or name in seen:
+                break
             seen.add(name)
-            self.facts = self.facts.with_bytes(name, crossing)
+            facts = facts.with_bytes(name, crossing)
+        self._learn_facts(replace(facts, uncut=tuple(sorted(uncut | set(facts.uncut)))))
+        cut = cut if choice.plan.cut_point else None
+        return ResolvedFrozenPrefix(choice.plan, cut, "; ".join([*why, choice.why]))
 
     def _look_inside_for(self, phases: Phases) -> None:
         """Count inside the network, where a phase may be cut inside it and no run has counted yet."""
         ends = (self.facts.groups[0], self.facts.groups[-1])
         train = [phase for phase in phases if isinstance(phase, TrainPhase)]
-        if self.facts.counted or not any(first_trained(phase, self.facts) not in ends for phase in train):
-            return
-        self.facts = counted_facts_of(self.classifier, size=self.images.spec.size)
-        self.known.learn_facts(self.facts)
+        if not self.facts.counted and any(first_trained(phase, self.facts) not in ends for phase in train):
+            counted = counted_facts_of(self.classifier, size=self.images.spec.size)
+            self._learn_facts(replace(counted, uncut=self.facts.uncut))
 
-    def _benchmark(self, phases: Phases) -> None:
-        """Once, and only what no run here has measured."""
-        if self.benchmark is not None:
-            return
-        images, own = self.images, own_speeds(self.known, self.facts.name)
-        trains = any(isinstance(phase, TrainPhase) for phase in phases)
-        speeds: dict[str, float] = {}
-        if "forward" not in own and (trains or not own):
-            speeds = benchmarked_speeds(self.classifier, self.facts, machine=self.machine, size=images.spec.size)
-        kinds: list[ViewKind] = ["plain"]
-        if trains and self.augmentation.preset != "none":
-            kinds.append("augmented")
-        unseen = [kind for kind in kinds if not has_seen(self.known, kind, pixels=images.pixels)]
-        self.benchmark = BenchmarkedSpeeds(speeds, benchmarked_views(images, self.augmentation, unseen))
+    def _learn_facts(self, facts: NetworkFacts) -> None:
+        """Take over what was found out about the network; sizes that only a cut has shown are not worth a write."""
+        if (facts.counted, facts.uncut) != (self.facts.counted, self.facts.uncut):
+            self.known.learn_network(facts)
+        self.facts = facts
 
     def _settings(self) -> Settings:
         store = self.images.store
@@ -253,28 +235,22 @@ class RunEstimates:
 
     def _stored(self, phases: Phases) -> dict[str, int]:
         """Cut point -> rows of this run that are in the store already."""
-        images = self.images
-        if images.store is None or not stored_paths(images.store.root, "[!.]*/space.json"):
+        store, roles = self.images.store, self.images.roles
+        if store is None or not stored_paths(store.root, "[!.]*/space.json"):
             return {}
-        train = [images.digests[record.id] for record in images.roles.train]
-        validation = [images.digests[record.id] for record in images.roles.validation]
         found: dict[str, int] = {}
         for phase in phases:
             if isinstance(phase, ProbePhase):
-                found[POOLED] = self._rows(self._pooled_label(), train + validation, [EVALUATION], EVALUATION)
+                found[POOLED] = self._rows(self._pooled_label(), [*roles.train, *roles.validation])
                 continue
             said = phase.frozen_prefix
             views = views_to_cache(self.augmentation, phase.epochs) if said == "auto" else said.views
-            plain = self.augmentation.preset == "none"
-            names = [EVALUATION] if plain else [random_view(self.seed, number) for number in range(views)]
-            drawn = EVALUATION if plain else views_drawn_from(self.augmentation)
             for point in self._cut_points_of(phase):
-                label = self._label(point)
-                rows = self._rows(label, train, names, drawn)
-                found[point.name] = rows + self._rows(label, validation, [EVALUATION], EVALUATION)
+                label, augmented = self._label(point), 0 if self.augmentation.preset == "none" else views
+                rows = self._rows(label, roles.train, augmented=augmented) + self._rows(label, roles.validation)
+                found[point.name] = rows
         if all(isinstance(phase, ProbePhase) or phase.unfreeze == 0 for phase in phases):
-            test = [images.digests[record.id] for record in images.roles.test]
-            found[TEST_ROWS] = self._rows(self._pooled_label(), test, [EVALUATION], EVALUATION, precision="float32")
+            found[TEST_ROWS] = self._rows(self._pooled_label(), roles.test, precision="float32")
         return found
 
     def _cut_points_of(self, phase: TrainPhase) -> tuple[CutPoint, ...]:
@@ -293,21 +269,33 @@ class RunEstimates:
         return self._pooled_label() if same else cut_point_label(point.name)
 
     def _rows(
-        self, label: str, digests: list[bytes], names: list[str], drawn_from: str, precision: str | None = None
+        self, label: str, records: Sequence[ImageRecord], *, augmented: int = 0, precision: str | None = None
     ) -> int:
-        assert self.images.store is not None
-        if not digests:
+        """Rows of so many augmented views of each image, or of its evaluation view."""
+        images = self.images
+        if images.store is None or not records:
             return 0
+        digests = [images.digests[record.id] for record in records]
+        names = [random_view(self.seed, number) for number in range(augmented)] or [EVALUATION]
         return count_cached_rows(
-            self.images.store.root,
+            images.store.root,
             np.concatenate([row_ids(digests, name) for name in names]),
             model=self.classifier.card.name,
             library=library_of(self.classifier),
             cut_point=label,
-            spec=self.images.spec,
-            precision=precision or self.images.precision,
-            views=drawn_from,
+            spec=images.spec,
+            precision=precision or images.precision,
+            views=views_drawn_from(self.augmentation) if augmented else EVALUATION,
         )
+
+
+def _rounded(value: Any) -> Any:  # noqa: ANN401 - plain values
+    """The same with seconds to the millisecond."""
+    if isinstance(value, dict):
+        return {name: _rounded(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_rounded(one) for one in value]
+    return round(value, 3) if isinstance(value, float) else value
 
 
 def _device() -> DeviceKind:
@@ -323,14 +311,13 @@ def run_estimates(classifier: Classifier, images: TrainingImages, *, started: fl
         started: `time.monotonic()` when the command began; now if None.
     """
     machine, roles = machine_key(), images.roles
-    known = recall(machine)
-    expected = card_facts_of(classifier, size=images.spec.size)
-    found = known.facts_of(expected.name)
+    known, facts = recall(machine), card_facts_of(classifier, size=images.spec.size)
+    found = known.networks.get(facts.name)
+    if found is not None and found.groups == facts.groups:
+        facts = found if found.counted else replace(facts, uncut=found.uncut)
     counts = ImageCounts(
         len(roles.train), len(roles.validation), len(roles.training_pool), len(roles.test), classes=len(roles.classes)
     )
-    same = found is not None and found.groups == expected.groups
-    facts = found if found is not None and same else expected
     return RunEstimates(
         classifier, images, machine, known, facts, counts, time.monotonic() if started is None else started
     )

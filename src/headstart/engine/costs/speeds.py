@@ -38,6 +38,8 @@ _REACHED: Mapping[DeviceKind, float] = {"cpu": 1.4, "cuda": 0.32}
 """The forward pass of a network of utilisation 1 against a product of matrices: 1.3 to 2.0 for four networks on two
 cores; on a GPU ResNet-50 trains 240 images a second where GPU_SPEED holds, as an A10G does in single precision."""
 _USUAL = {
+    "setup_seconds": EXPECTED_SETUP_SECONDS,
+    "reload_seconds": EXPECTED_RELOAD_SECONDS,
     "store": 5e8,
     "head": 4e7,
     "head_seconds": 0.25,
@@ -45,6 +47,7 @@ _USUAL = {
     "epoch_seconds": 0.1,
     "end_seconds": 0.5,
 }
+"""Figures of the machine, which no network changes."""
 _VIEW_SECONDS: Mapping[ViewKind, tuple[float, float]] = {"plain": (1e-3, 4e-9), "augmented": (2e-3, 7e-9)}
 """Of one core, and besides for each pixel of the file: evaluation views decode no more than they need."""
 _SAME_SIZE = 1
@@ -53,7 +56,10 @@ _SAME_SIZE = 1
 
 @dataclass(frozen=True)
 class Speeds:
-    """How fast one network is on one machine; every figure > 0 but where it says otherwise."""
+    """How fast one network is on one machine; figures that end in `seconds` are >= 0, all others > 0.
+
+    Networks are measured in billions of MACs a second.
+    """
 
     cores: int
     plain_view: float
@@ -61,47 +67,34 @@ class Speeds:
     augmented_view: float
     """The same of a training view."""
     torch: float
-    """Billions of MACs a second of a frozen part in PyTorch."""
+    """A frozen part in PyTorch."""
     onnxruntime: float
     """The same in ONNX Runtime; 0: it is not used here."""
     setup_seconds: float
-    """Until ONNX Runtime gives its first outputs, >= 0."""
+    """Until ONNX Runtime gives its first outputs."""
     reload_seconds: float
-    """The same where the exported network is kept from an earlier run, >= 0."""
+    """The same where the exported network is kept from an earlier run."""
     forward: float
-    """Billions of MACs a second of the network as it is, without gradients."""
+    """The network as it is, without gradients."""
     training: float
-    """The same of a trainable part, forward and backward; MACs are those of its forward pass."""
+    """A trainable part, forward and backward; MACs are those of its forward pass."""
     store: float
     """Bytes a second to and from the activation store."""
     head: float
     """Images x features x classes a second, from features to a linear probe with a cross-validated L2 penalty."""
     step_seconds: float
-    """Of a step besides its MACs, >= 0."""
+    """Of a step besides its MACs."""
     epoch_seconds: float
-    """Of an epoch besides its steps and its validation pass (checks, saving), >= 0."""
+    """Of an epoch besides its steps and its validation pass (checks, saving)."""
     end_seconds: float
-    """Of the end of a run besides its images (writing the bundle, loading it), >= 0."""
+    """Of the end of a run besides its images (writing the bundle, loading it)."""
     head_seconds: float = 0.25
-    """Of a linear probe besides its numbers, >= 0."""
+    """Of a linear probe besides its numbers."""
     decoding: Literal["shares_cores", "in_parallel"] = "shares_cores"
     """in_parallel: views are made while another device computes."""
     measured: Mapping[str, float] = field(default_factory=dict)
     """Span of this network -> seconds an image; see `frozen_span`, `steps_span` and `validation_span`."""
     origin: Origin = "guessed"
-
-
-@dataclass(frozen=True, slots=True)
-class BenchmarkedSpeeds:
-    """What the quick benchmark before a run measured; counts until a run has measured it."""
-
-    speeds: Mapping[str, float] = field(default_factory=dict)
-    """Of one network: some of forward, torch, onnxruntime; billions of MACs a second."""
-    views: Mapping[ViewKind, float] = field(default_factory=dict)
-    """Seconds of one core, for images of the run's size."""
-
-
-NO_BENCHMARK = BenchmarkedSpeeds()
 
 
 def frozen_span(cut_point: str, engine: str) -> str:
@@ -125,9 +118,9 @@ def learn_speed(measured: Measurements, name: str, value: float, network: Networ
     measured.learn(name, value / _kind_scale(name, network.utilisation))
 
 
-def learn_view(measured: Measurements, kind: ViewKind, seconds: float, *, pixels: int) -> None:
-    """Take in the seconds of one core for a view of images of that size."""
-    measured.learn(f"{kind} view {_size_class(pixels)}", seconds)
+def view_figure(kind: ViewKind, *, pixels: int) -> str:
+    """Name of the seconds of one core for a view of images of about that size."""
+    return f"{kind} view {_size_class(pixels)}"
 
 
 def has_seen(measured: Measurements, kind: ViewKind, *, pixels: int) -> bool:
@@ -147,7 +140,6 @@ def speeds_of(
     pixels: int = USUAL_PIXELS,
     gemm: float | None = None,
     device: DeviceKind = "cpu",
-    benchmark: BenchmarkedSpeeds = NO_BENCHMARK,
 ) -> Speeds:
     """The speeds of a network on the machine of `known`.
 
@@ -157,9 +149,8 @@ def speeds_of(
         pixels: Of a typical image.
         gemm: Billions of MACs a second in a product of matrices, for where nothing ran; None is usual.
         device: Where the network runs.
-        benchmark: Of this network and these images.
     """
-    figures, own = known.figures, {**benchmark.speeds, **own_speeds(known, network.name)}
+    figures, own = known.figures, own_speeds(known, network.name)
     spans = {name: value for name, value in known.figures_of(network.name).items() if name not in _OF_A_KIND}
     related = {name: figures[name] * _kind_scale(name, network.utilisation) for name in _OF_A_KIND if name in figures}
     origin: Origin = "measured" if spans else "related"
@@ -171,10 +162,8 @@ def speeds_of(
         speeds["onnxruntime"] = 0.0
     return Speeds(
         cores=cores(),
-        plain_view=_view_seconds(figures, "plain", pixels, benchmark),
-        augmented_view=_view_seconds(figures, "augmented", pixels, benchmark),
-        setup_seconds=figures.get("setup_seconds", EXPECTED_SETUP_SECONDS),
-        reload_seconds=figures.get("reload_seconds", EXPECTED_RELOAD_SECONDS),
+        plain_view=_view_seconds(figures, "plain", pixels),
+        augmented_view=_view_seconds(figures, "augmented", pixels),
         decoding="in_parallel" if device == "cuda" else "shares_cores",
         measured=spans,
         origin=origin,
@@ -217,14 +206,14 @@ def completed(known: Mapping[str, float], utilisation: float) -> dict[str, float
         known: Billions of MACs a second of one network.
         utilisation: Of its kind, 0..1.
     """
+    # Nearest first: of a network with gradients the one without says more than an engine of its own kind.
     ratios = {
-        "onnxruntime": expected_gain(utilisation),
-        "torch": _FOLDED_GAIN,
         "forward": 1.0,
         "training": 1.0 / _BACKWARD,
+        "torch": _FOLDED_GAIN,
+        "onnxruntime": expected_gain(utilisation),
     }
-    # Nearest first: of a network with gradients the one without says more than an engine of its own kind.
-    nearest = next(name for name in ("forward", "training", "torch", "onnxruntime") if name in known)
+    nearest = next(name for name in ratios if name in known)
     return {name: known.get(name, known[nearest] / ratios[nearest] * ratio) for name, ratio in ratios.items()}
 
 
@@ -237,17 +226,13 @@ def _kind_scale(name: str, utilisation: float) -> float:
     return utilisation * expected_gain(utilisation) if name == "onnxruntime" else utilisation
 
 
-def _view_seconds(figures: Mapping[str, float], kind: ViewKind, pixels: int, benchmark: BenchmarkedSpeeds) -> float:
-    """Of images of this size where they were seen; else in proportion, from other sizes or from the other kind."""
-    other: ViewKind = "plain" if kind == "augmented" else "augmented"
+def _view_seconds(figures: Mapping[str, float], kind: ViewKind, pixels: int) -> float:
+    """Of images of the nearest size that was seen, in proportion; else of the other kind of view."""
     size = _size_class(pixels)
-    for one in (kind, other):
-        seen, benchmarked = _seen(figures, one), benchmark.views.get(one)
-        nearest = min(seen, key=lambda found: abs(found - size), default=None)
-        if nearest is not None and (benchmarked is None or abs(nearest - size) <= _SAME_SIZE):
+    for one in (kind, *(other for other in _VIEW_SECONDS if other != kind)):
+        if seen := _seen(figures, one):
+            nearest = min(seen, key=lambda found: abs(found - size))
             return seen[nearest] * _usual_view_seconds(kind, 2**size) / _usual_view_seconds(one, 2**nearest)
-        if benchmarked is not None:
-            return benchmarked * _usual_view_seconds(kind, pixels) / _usual_view_seconds(one, pixels)
     return _usual_view_seconds(kind, pixels)
 
 

@@ -11,13 +11,13 @@ import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
-from headstart.data.meter import MeterReading, ViewKind
+from headstart.data.meter import MeterReading
 from headstart.engine.costs.memory import remember
 from headstart.engine.costs.network import PIXELS
 from headstart.engine.costs.run_estimate import RunEstimates
-from headstart.engine.costs.speeds import frozen_span, learn_speed, learn_view, steps_span, validation_span
+from headstart.engine.costs.speeds import frozen_span, learn_speed, steps_span, validation_span, view_figure
 from headstart.engine.prefix.onnx_engine import engines_folder
 from headstart.engine.store.index import POOLED
 from headstart.files import stored_paths
@@ -34,7 +34,13 @@ _LEAST_SHARE = 0.1
 """Of the MACs: a part with fewer says nothing of the network's speed."""
 _LEAST_BYTES = 10**7
 """Reading less says nothing of the store's speed."""
-_VIEW_KINDS: tuple[ViewKind, ...] = ("plain", "augmented")
+
+
+class _Mark(NamedTuple):
+    """A moment of a span."""
+
+    at: float
+    meter: MeterReading
 
 
 @dataclass
@@ -42,14 +48,16 @@ class _Span:
     """What the marks of one span and the meter said; `first` and `last` are those of its advances."""
 
     kind: SpanKind
-    began: float
-    meter_began: MeterReading
-    first: float | None = None
+    began: _Mark
+    first: _Mark | None = None
     """When the first images were done: everything was set up by then."""
-    last: float = 0.0
+    last: _Mark | None = None
     images: int = 0
-    meter_first: MeterReading | None = None
-    meter_last: MeterReading | None = None
+
+    @property
+    def seconds(self) -> float:
+        """Until its last advance."""
+        return self.last.at - self.began.at if self.last else 0.0
 
 
 class TimingObserver(Observer):
@@ -94,32 +102,32 @@ class TimingObserver(Observer):
     def _begin_phase(self, phase: Phase | None) -> None:
         self._phase, self._began = phase, self._clock()
         self._spans, self._start, self._engine, self._exports = list[_Span](), PIXELS, "", _exports()
-        self._steps, self._validation, self._gaps = list[float](), list[float](), list[float]()
+        self._epochs: dict[SpanKind, list[float]] = {"training_steps": [], "validation_pass": []}
+        self._gaps = list[float]()
         self._epoch_ended: float | None = None
 
     def span_started(self, kind: SpanKind) -> None:
         """Its clock starts; between two epochs there was nothing else to measure."""
-        now = self._clock()
+        now = self._now()
         if self._epoch_ended is not None:
-            self._gaps.append(now - self._epoch_ended)
+            self._gaps.append(now.at - self._epoch_ended)
             self._epoch_ended = None
-        self._spans.append(_Span(kind, now, self._meter(), last=now))
+        self._spans.append(_Span(kind, now))
 
     def span_advanced(self, images: int) -> None:
         """Some images further."""
-        span, now, meter = self._spans[-1], self._clock(), self._meter()
-        if span.first is None:
-            span.first, span.meter_first = now, meter
-        span.last, span.meter_last = now, meter
+        span = self._spans[-1]
+        span.last = self._now()
+        span.first = span.first or span.last
         span.images += images
 
     def span_ended(self, kind: SpanKind) -> None:
         """Seconds an image of training steps or a validation pass, without making or reading what they compute on."""
-        span, now, meter = self._spans[-1], self._clock(), self._meter()
-        if kind in ("training_steps", "validation_pass") and span.images >= FEWEST_IMAGES:
-            besides = self._view_seconds(span.meter_began, meter) + meter.read_seconds - span.meter_began.read_seconds
-            each = max(0.0, now - span.began - besides) / span.images
-            (self._steps if kind == "training_steps" else self._validation).append(each)
+        span, now = self._spans[-1], self._now()
+        if kind in self._epochs and span.images >= FEWEST_IMAGES:
+            read = now.meter.read_seconds - span.began.meter.read_seconds
+            seconds = now.at - span.began.at - self._view_seconds(span.began.meter, now.meter) - read
+            self._epochs[kind].append(max(0.0, seconds) / span.images)
 
     def epoch_done(self, row: EpochDone) -> None:
         """An epoch of steps and its validation pass, or a fitted linear probe."""
@@ -171,21 +179,26 @@ class TimingObserver(Observer):
 
     def _learn_frozen(self, kind: SpanKind, cut_point: str, share: float, engine: str) -> None:
         """Seconds an image of a frozen part, without views, from all spans of a kind; and of its engine's set-up."""
-        known, facts = self.estimates.known, self.estimates.facts
+        known = self.estimates.known
         for number, span in enumerate(one for one in self._spans if one.kind == kind):
-            if span.first is None or span.meter_first is None or span.meter_last is None:
+            if span.first is None or span.last is None or engine not in ("torch", "onnxruntime"):
                 continue
-            before, after = span.meter_first, span.meter_last
-            made = sum(after.views[view] - before.views[view] for view in _VIEW_KINDS)
-            if made < FEWEST_IMAGES or engine not in ("torch", "onnxruntime"):
+            before, after = span.first.meter, span.last.meter
+            made = sum(after.views[view] - before.views[view] for view in after.views)
+            if made < FEWEST_IMAGES:
                 continue
             if engine == "onnxruntime" and number == 0:  # later ones find it ready
                 was_exported = bool(_exports() - self._exports)
-                known.learn("setup_seconds" if was_exported else "reload_seconds", span.first - span.began)
-            each = (span.last - span.first - self._view_seconds(before, after)) / made
-            known.learn(frozen_span(cut_point, engine), each, network=facts.name)
-            if share >= _LEAST_SHARE and each > 0:
-                learn_speed(known, engine, share * facts.gmacs / each, facts)
+                known.learn("setup_seconds" if was_exported else "reload_seconds", span.first.at - span.began.at)
+            each = (span.last.at - span.first.at - self._view_seconds(before, after)) / made
+            self._learn_span(frozen_span(cut_point, engine), engine, share, each)
+
+    def _learn_span(self, name: str, speed: str, share: float, each: float) -> None:
+        """Seconds an image of a span, and the speed that follows from its share of the MACs."""
+        known, facts = self.estimates.known, self.estimates.facts
+        known.learn(name, each, network=facts.name)
+        if share >= _LEAST_SHARE and each > 0:
+            learn_speed(known, speed, share * facts.gmacs / each, facts)
 
     def _learn_epochs(self, phase: TrainPhase) -> None:
         """The median epoch: the first one warms up, any may be disturbed."""
@@ -193,15 +206,12 @@ class TimingObserver(Observer):
         first = next(name for name in facts.groups if name in phase.lr_by_group)
         if self._gaps:
             known.learn("epoch_seconds", statistics.median(self._gaps))
-        if self._validation:
-            each = statistics.median(self._validation)
-            share = 1.0 - facts.share_before(start)
-            known.learn(validation_span(start), each, network=facts.name)
-            if share >= _LEAST_SHARE and each > 0:
-                learn_speed(known, "forward", share * facts.gmacs / each, facts)
-        if not self._steps:
+        if validation := self._epochs["validation_pass"]:
+            behind = 1.0 - facts.share_before(start)
+            self._learn_span(validation_span(start), "forward", behind, statistics.median(validation))
+        if not self._epochs["training_steps"]:
             return
-        each = statistics.median(self._steps)
+        each = statistics.median(self._epochs["training_steps"])
         known.learn(steps_span(start, first), each, network=facts.name)
         trained = 1.0 - facts.share_before(first)
         frozen = facts.share_before(first) - facts.share_before(start)
@@ -221,27 +231,27 @@ class TimingObserver(Observer):
             known.learn("head", numbers / max(seconds - speeds.head_seconds, seconds / 2, 1e-9))
 
     def _learn_meter(self) -> None:
-        meter, estimates = self._meter(), self.estimates
-        for kind in _VIEW_KINDS:
-            if meter.views[kind] >= FEWEST_IMAGES:
-                each = meter.view_seconds[kind] / meter.views[kind]
-                learn_view(estimates.known, kind, each, pixels=estimates.images.pixels)
+        meter, estimates = self.estimates.images.meter.reading(), self.estimates
+        for kind, views in meter.views.items():
+            if views >= FEWEST_IMAGES:
+                name = view_figure(kind, pixels=estimates.images.pixels)
+                estimates.known.learn(name, meter.view_seconds[kind] / views)
         if meter.read_bytes >= _LEAST_BYTES:
             estimates.known.learn("store", meter.read_bytes / max(meter.read_seconds, 1e-9))
 
-    def _meter(self) -> MeterReading:
-        return self.estimates.images.meter.reading()
+    def _now(self) -> _Mark:
+        return _Mark(self._clock(), self.estimates.images.meter.reading())
 
     def _in_spans(self) -> float:
         """Seconds of the spans since the phase began or the last one ended."""
-        return sum(span.last - span.began for span in self._spans)
+        return sum(span.seconds for span in self._spans)
 
     def _view_seconds(self, before: MeterReading, after: MeterReading) -> float:
         """Of wall clock, with all cores at it; none where another device computes meanwhile."""
         speeds = self.estimates.speeds()
         if speeds.decoding == "in_parallel":
             return 0.0
-        return sum(after.view_seconds[kind] - before.view_seconds[kind] for kind in _VIEW_KINDS) / speeds.cores
+        return sum(after.view_seconds[kind] - before.view_seconds[kind] for kind in after.views) / speeds.cores
 
 
 def _exports() -> frozenset[tuple[str, int]]:
