@@ -54,6 +54,14 @@ def test_usage_marks_what_may_be_left_out_and_what_may_be_repeated(run: Call):
     assert run("runs", "-h")[1].splitlines()[0].endswith(" runs [OPTIONS] [FOLDER...]")
 
 
+def test_types_are_told_in_plain_words(run: Call):
+    helps = [run(name, "-h")[1] for name in COMMANDS]
+    assert not [line for out in helps for line in out.splitlines() if "list[" in line or " range>" in line]
+    assert "--track <str>" in run("train", "-h")[1]
+    assert "\n  RUN     " in run("predict", "-h")[1]
+    assert "WHAT <models|strategies|learning_rates|grid>" in run("compare", "-h")[1]
+
+
 def test_many_options_stand_in_groups_and_few_in_one_list(run: Call):
     train, predict = run("train", "-h")[1], run("predict", "-h")[1]
     heads = [line for line in train.splitlines() if line.endswith(":") and not line.startswith(" ")]

@@ -50,17 +50,17 @@ def compare(
     ] = None,
     data: Annotated[str | None, typer.Argument(metavar="DATA", help="As for train.")] = None,
     models: Annotated[
-        str | None, typer.Option("--models", help=f"Names with commas between; default: {','.join(COMPARED_MODELS)}.")
+        str | None, typer.Option("--models", help=f"Names with commas between; default: {', '.join(COMPARED_MODELS)}.")
     ] = None,
     strategies: Annotated[
         str | None,
-        typer.Option("--strategies", help=f"Names with commas between; default: {','.join(COMPARED_STRATEGIES)}."),
+        typer.Option("--strategies", help=f"Names with commas between; default: {', '.join(COMPARED_STRATEGIES)}."),
     ] = None,
     learning_rates: Annotated[
         str | None,
         typer.Option(
             "--learning-rates",
-            help=f"Learning rates of the whole network; default: {','.join(COMPARED_LEARNING_RATES)}.",
+            help=f"Learning rates of the whole network; default: {', '.join(COMPARED_LEARNING_RATES)}.",
             rich_help_panel="Training",
         ),
     ] = None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from importlib import metadata
 from typing import Any, get_args
 
@@ -11,6 +12,11 @@ from headstart.plan.option import Panel
 
 FEW = 10
 """A command with no more options than this shows them in one list."""
+
+_ARGUMENT_TYPE = re.compile(r" <(?![^>]*\|)[^>]*>$")
+"""Type that typer puts behind the name of an argument; choices (`<a|b>`) are worth showing."""
+_CONTAINER = re.compile(r"<(?:list\[)?(\w+)(?:\]| range)?>")
+"""Type of an option in typer's words, such as `<list[str]>` and `<int range>`."""
 
 
 def version() -> str:
@@ -39,10 +45,11 @@ class Command(TyperCommand):
             record = parameter.get_help_record(ctx)
             if record is None:
                 continue
+            names, text = record
             if parameter.param_type_name == "argument":
-                arguments.append(record)
+                arguments.append((_ARGUMENT_TYPE.sub("", names), text))
             else:
-                options[panel_of(parameter)].append(record)
+                options[panel_of(parameter)].append((_CONTAINER.sub(r"<\1>", names), text))
         if sum(map(len, options.values())) <= FEW:
             options = {"Options": [record for panel in options.values() for record in panel]}
         for panel, records in {"Arguments": arguments, **options}.items():

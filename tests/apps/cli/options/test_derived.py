@@ -56,7 +56,7 @@ def test_spellings_switches_durations_and_counts_are_read():
 
 
 def test_help_and_heading_are_those_of_the_field():
-    assert DERIVED.help_of("size") == "Side. Ours is --size; --side mean the same."
+    assert DERIVED.help_of("size") == "Side. Also spelled --side."
     assert (DERIVED.info("size").help, DERIVED.info("size").rich_help_panel) == (DERIVED.help_of("size"), "Data")
     assert "table" not in DERIVED.fields
     assert "mode" not in DerivedOptions(Record, without=("mode",)).fields

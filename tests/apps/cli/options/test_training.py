@@ -67,7 +67,7 @@ def test_spellings_of_peers_are_taken_and_the_help_says_which_is_ours(spelling: 
     ours, *others = training.TRAINING.spellings_of(field)
     assert spelling in (ours, *others)
     if others:
-        assert training.TRAINING.help_of(field).endswith(f" Ours is {ours}; {', '.join(others)} mean the same.")
+        assert training.TRAINING.help_of(field).endswith(f" Also spelled {' or '.join(others)}.")
 
 
 def test_an_unlimited_budget_is_infinite_and_nothing_given_is_the_default():

@@ -49,8 +49,8 @@ class DerivedOptions:
 
     def help_of(self, field: str) -> str:
         """Help of an option, and its other spellings."""
-        ours, *others = self.spellings_of(field)
-        return self.fields[field].help + (f" Ours is {ours}; {', '.join(others)} mean the same." if others else "")
+        _, *others = self.spellings_of(field)
+        return self.fields[field].help + (f" Also spelled {' or '.join(others)}." if others else "")
 
     def info(self, field: str) -> Any:  # noqa: ANN401 - typer's own class
         """The option of a field, as typer takes it inside `Annotated`."""
