@@ -71,6 +71,7 @@ def _row(
     inputs = [read_view(record, spec)]
     if preset != "none":
         for epoch in range(TRAINING_VIEWS):
+            # The random numbers of epochs 0, 1, ...: the sheet shows the very views that training would draw.
             values = training_view(pixels, spec, preset=preset, flip=flip, rng=view_rng(seed, epoch, record.id))
             inputs.append(scale(values, spec))
     return [unscale(np.asarray(view, np.float32), spec) for view in inputs]

@@ -81,11 +81,13 @@ def pixel_statistics(pixels: npt.NDArray[np.uint8]) -> PixelStatistics:
         pixels: (height, width, 3), RGB, 0..255.
     """
     small = Image.fromarray(pixels)
+    # At most 96 pixels, so that texture means nearly the same in a scan of 4,000 pixels and in a tile of 256.
     small.thumbnail((GUESS_SIDE_PIXELS, GUESS_SIDE_PIXELS), Image.Resampling.BOX)
     values = np.asarray(small, np.float32) / 255
     chroma = values.max(axis=2) - values.min(axis=2)
     tone = values.mean(axis=2)
     spread = float(tone.std())
+    # Not the maximum: a few glints would make every other pixel dark.
     top = float(np.percentile(tone, 95))
     counts = np.histogram(tone, _TONES, (0, 1))[0] / tone.size
     counts = counts[counts > 0]
@@ -109,6 +111,7 @@ def _coarse(tone: npt.NDArray[np.float32]) -> float:
         return 1.0
     image = Image.fromarray(tone)
     cells = image.resize((_COARSE_CELLS, _COARSE_CELLS), Image.Resampling.BOX)
+    # What eight cells a side cannot show is texture; the rest of the variance is large shapes.
     blurred = np.asarray(cells.resize(image.size, Image.Resampling.BILINEAR))
     return max(0.0, 1.0 - float((tone - blurred).var()) / variance)
 
@@ -245,6 +248,7 @@ def guess_domain(images: Sequence[PixelStatistics], *, names: Sequence[str] = ()
     """
     if not images:
         raise ValueError("no image to look at; expected at least one")
+    # Kind of the median image, value by value: a few odd images do not decide, and neither does a narrow majority.
     kind = _kind_of(
         PixelStatistics(
             *(float(np.median([getattr(image, field.name) for image in images])) for field in fields(PixelStatistics))
@@ -259,6 +263,7 @@ def guess_domain(images: Sequence[PixelStatistics], *, names: Sequence[str] = ()
         how = "agree" if agree else "do not agree"
         evidence = f"names ({', '.join(words[:3])}) speak of {domain} images and pixels {how} ({seen})"
         return DomainGuess(domain if agree else "unknown", certainty, evidence)
+    # Only these two kinds look like one domain; a grey shape may be a lung, a face or a cast part.
     alone: dict[PixelKind, Domain] = {"page": "document", "photo": "photo"}
     if kind in alone and certainty >= CERTAIN_FROM:
         return DomainGuess(alone[kind], certainty, seen)
@@ -275,9 +280,11 @@ def _named_domain(names: Sequence[str], source: str, kind: PixelKind) -> tuple[D
             found[domain] = [source, *speaking]
         elif speaking and len(speaking) >= _NAMED_FROM * len(names):
             found[domain] = speaking
+    # Names of two domains (a scanned x-ray report) decide nothing.
     return next(iter(found.items())) if len(found) == 1 else None
 
 
 def _speaks(name: str, words: Sequence[str]) -> bool:
+    # `ChestXRay` and `chest_x-ray` are the same words.
     split = re.sub(r"([a-z])([A-Z])", r"\1 \2", name).lower().replace("x-ray", "xray").replace("x_ray", "xray")
     return any(token.startswith(tuple(words)) for token in re.findall(r"[a-z]+", split))

@@ -62,6 +62,7 @@ def measure_similarity(
 
     if not records:
         raise DataError("no images to compare with ImageNet's", expected="at least one readable image")
+    # Always the same network: overlaps of different networks lie on different scales.
     choice = find_model(DEFAULT_MODEL)
     drawn = _readable(records, at_least=pixels_needed(choice.card.input))
     network, _ = pretrained(choice)
@@ -82,6 +83,7 @@ def _readable(records: Sequence[ImageRecord], *, at_least: int | None) -> list[I
     def is_readable(record: ImageRecord) -> bool:
         return isinstance(read_image(record, at_least=at_least), ReadImage)
 
+    # A hash of the name: the same draw for the same images, spread over all classes and folders.
     order = sorted(records, key=lambda record: hashlib.blake2b(record.id.encode()).digest())
     drawn: list[ImageRecord] = []
     for record, readable in in_order(is_readable, order, threads=reader_threads()):

@@ -120,6 +120,7 @@ def _moments_of(norms: dict[str, _BatchNorm]) -> Iterator[dict[str, _Moments]]:
     def watch(name: str) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
         return lambda module, inputs: sums[name].add(inputs[0])
 
+    # Before the layer: its running statistics describe what goes into it.
     handles = [norm.register_forward_pre_hook(watch(name)) for name, norm in norms.items()]
     try:
         yield sums
@@ -134,4 +135,5 @@ def _overlap(name: str, norm: _BatchNorm, seen: _Moments) -> LayerOverlap:
     mean = (torch.as_tensor(seen.sum) / seen.values).cpu().numpy()
     variance = (torch.as_tensor(seen.squares) / seen.values).cpu().numpy() - mean**2
     remembered = norm.running_mean.double().cpu().numpy(), norm.running_var.double().cpu().numpy() + norm.eps
+    # `eps` on both sides: a channel that is dead in both sets overlaps wholly instead of dividing by zero.
     return LayerOverlap(name, float(gaussian_overlap(mean, np.maximum(variance, 0) + norm.eps, *remembered).mean()))

@@ -107,6 +107,7 @@ def draw_patches(
     for group in curve.groups:
         name = group.group
         title = f"{name}: {group.detects}"
+        # A group whose output is pooled already (a hidden classifier layer) has no place to cut a patch from.
         if name not in strongest:
             without[name] = "its output has no positions on the image"
         elif not (peaks := strongest[name].most_selective(CHANNELS)):
@@ -136,6 +137,7 @@ def _placed(
 
 def _cut(patch: Patch, records: Sequence[ImageRecord], spec: InputSpec, views: dict[str, Pixels]) -> Pixels:
     """Pixels of a patch of the network's input; each image is read again once."""
+    # Channels often share their strongest images: decoding is the dear part.
     if patch.image not in views:
         record = next(record for record in records if record.id == patch.image)
         views[patch.image] = unscale(np.asarray(read_view(record, spec), np.float32), spec)

@@ -71,6 +71,7 @@ class StrongestPositions:
         count, channels = self._values.shape
         numbers = np.broadcast_to(np.asarray(images_B)[:, None], (len(maxima), channels))
         values = np.concatenate([self._values, strongest_BC])
+        # Stable, with what is held first: of equal values the earlier image stays, however the batches were cut.
         order = np.argsort(-values, axis=0, kind="stable")[:count]
         self._values = np.take_along_axis(values, order, axis=0)
         self._images = np.take_along_axis(np.concatenate([self._images, numbers]), order, axis=0)
@@ -93,8 +94,10 @@ class StrongestPositions:
 
     def _scores(self, held: int) -> npt.NDArray[np.float64]:
         mean = self._sum / self._count
+        # Rounding can make the difference of two large numbers slightly negative.
         deviation = np.sqrt(np.maximum(self._squares / self._count - mean**2, 0))
         tells = deviation > _STILL * np.maximum(np.abs(mean), np.finfo(np.float32).tiny)
+        # The weakest of the peaks counts: one freak image does not make a channel selective.
         above = self._values[held - 1].astype(np.float64) - mean
         scores: npt.NDArray[np.float64] = np.full(len(mean), -np.inf)
         np.divide(above, deviation, out=scores, where=tells)

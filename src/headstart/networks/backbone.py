@@ -212,6 +212,7 @@ def build_network(card: ModelCard, *, input_size: int | None = None) -> nn.Modul
 
 def _sized(create: Any, card: ModelCard, size: int) -> nn.Module:  # noqa: ANN401 - timm's factory
     """Network of timm that takes images of `size`."""
+    # Convolutional networks of timm take no `img_size`: any image fits them.
     if card.sizes == "any":
         made: nn.Module = create()
         return made
@@ -302,6 +303,8 @@ def with_new_head(
     shares: tuple[float, ...] = (1.0,)
     if len(main) > 1:
         shares = (1.0 / len(main),) * len(main)
+        # Networks weigh their classifiers differently (DeiT halves them); without values nothing can be measured,
+        # and equal shares stand in.
         if kind == "linear" and next(network.parameters()).device.type != "meta":
             with _evaluating(network):
                 size = _size_of(network, card)
@@ -352,6 +355,7 @@ def build_classifier(
         ModelError: see `pretrained`; or the network cannot run on images of that size.
     """
     size = input_size or choice.card.input.size
+    # The user's own random numbers go on as if nothing had been built.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         report = None

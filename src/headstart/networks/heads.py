@@ -92,6 +92,7 @@ def head_sites(network: nn.Module) -> tuple[HeadSite, ...]:
             expected="a linear layer, or a 1x1 convolution, that ends in the classes",
         )
     auxiliary = {path for path in leaves if "aux" in path.lower()}
+    # Where a network does not say how many classes it has, its last layer does; hidden layers have other widths.
     last = _class_count(named[[path for path in leaves if path not in auxiliary][-1]])
     count = getattr(network, "num_classes", 0) or last
     sites = [_site(path, named[path], auxiliary) for path in leaves if _class_count(named[path]) == count]
@@ -144,6 +145,7 @@ def make_head(
 
     assert kind in ("linear", "mlp"), f"{kind} is no kind of site"
     last = dense(features if kind == "linear" else MLP_HIDDEN_FEATURES, num_classes)
+    # At zero the first gradients of the backbone are zero too: a random head would disturb it for nothing.
     nn.init.zeros_(last.weight)
     assert last.bias is not None
     nn.init.zeros_(last.bias)
@@ -164,10 +166,12 @@ def prepare_heads(network: nn.Module, *, whole: str = "") -> None:
         whole: Path of a classifier that is removed as a whole, because its weights have no values.
     """
     if type(network).__name__ == "SqueezeNet":
+        # Pooling is linear, so classifying after it gives the same logits; the ReLU would cut off negative ones.
         network.classifier = nn.Sequential(nn.Dropout(0.5), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(512, 1000))
         network.classifier.train(network.training)
     elif whole:
         first = next(m for m in network.get_submodule(whole).modules() if isinstance(m, nn.Linear))
+        # 1,000 is a placeholder: `replace_heads` gives it the user's classes, as it does for every network.
         setattr(network, whole, nn.Linear(first.in_features, 1000))
     elif getattr(network, "num_classes", 1) == 0 or (
         not hasattr(network, "num_classes") and hasattr(network, "pretrained_cfg")
@@ -191,6 +195,7 @@ def replace_heads(network: nn.Module, *, kind: SiteKind, num_classes: int) -> tu
         fresh = make_head(kind if site.role == "main" else "linear", site.features, num_classes, layer=site.layer)
         parent, _, name = site.path.rpartition(".")
         old = network.get_submodule(site.path)
+        # Where the old layer was, and in its mode: a head on another device fails in the first step only.
         fresh.to(device=next(old.parameters()).device).train(network.training)
         setattr(network.get_submodule(parent), name, fresh)
     if hasattr(network, "num_classes"):

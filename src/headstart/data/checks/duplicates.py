@@ -23,6 +23,7 @@ def find_duplicates(records: Sequence[ImageRecord], digests: Mapping[str, str]) 
     several_splits: list[list[ImageRecord]] = []
     inside: list[list[ImageRecord]] = []
     for group in same.values():
+        # Each group is named once, under the gravest of its faults.
         if len({record.label for record in group}) > 1:
             several_labels.append(group)
         elif len({record.split for record in group}) > 1:

@@ -63,6 +63,7 @@ def read_all(
         near_duplicates: `find` compares thumbnails of all images: some 2 ms and 1 kB an image.
         on_image: Called after each, for progress.
     """
+    # Filled from several threads: writing different keys of a dictionary is safe in CPython.
     thumbnails: dict[str, Thumbnail] = {}
 
     def look(record: ImageRecord) -> tuple[str, tuple[int, int], PixelFacts | str]:
@@ -180,6 +181,7 @@ def refuse_small_classes(records: Sequence[ImageRecord]) -> None:
 
 def _folder_below(record: ImageRecord) -> str | None:
     """The folder inside its class folder that an image lies in."""
+    # The id is SPLIT/CLASS/... or CLASS/...: the label is one of its first two parts.
     parts = record.id.split("/")
     at = parts.index(record.label) + 1 if record.label in parts[:2] else len(parts)
     return parts[at] if at < len(parts) - 1 else None
@@ -188,6 +190,7 @@ def _folder_below(record: ImageRecord) -> str | None:
 def _untrainable(records: Sequence[ImageRecord]) -> list[Finding]:
     """Findings about images that training refuses."""
     findings = []
+    # A test set may lack classes; only what trains must have two images of each.
     training = [r for r in records if r.split in ("train", WHOLE)]
     if not training:
         return []

@@ -84,6 +84,7 @@ def find_near_duplicates(records: Sequence[ImageRecord], thumbnails: Mapping[str
         records: Images.
         thumbnails: Image id -> its thumbnail.
     """
+    # By name, because groups are named after their first image and must not depend on the order of a listing.
     records = sorted((r for r in records if r.id in thumbnails), key=lambda record: record.id)
     if len(records) < 2:
         return NearDuplicates()
@@ -97,6 +98,7 @@ def find_near_duplicates(records: Sequence[ImageRecord], thumbnails: Mapping[str
     for members, matching in zip(found, _pairs_inside(found, pairs), strict=True):
         held = Counter(records[index].label for index in members)
         is_large = any(count > _LARGEST_SHARE * counts[label] for label, count in held.items())
+        # Each image was compared with at most NEIGHBOURS others, so a large group cannot have all its pairs.
         compared = len(members) * min(NEIGHBOURS, len(members) - 1) / 2
         is_chain = len(members) >= _CHAIN_FROM and matching < _DENSE_SHARE * compared
         if is_large or not is_chain:
@@ -116,6 +118,7 @@ def near_identical_pairs(images_NSS: Thumbnails, labels_N: npt.NDArray[np.int64]
         return pairs
     coarse = shrunk(images_NSS, COARSE_SIDE)
     best_N, median_N = _background(coarse, labels_N)  # noqa: N806
+    # Of two classes the one whose images are more alike sets the limit: there a match means less.
     median = np.maximum(median_N[pairs[:, 0]], median_N[pairs[:, 1]])
     # Either may be a window of the other.
     turned = pairs[:, ::-1]
@@ -126,6 +129,7 @@ def near_identical_pairs(images_NSS: Thumbnails, labels_N: npt.NDArray[np.int64]
     # Of two images the one that others match better decides: its class, or the images most like it.
     best_N = np.maximum(best_N, _locally_usual(len(images_NSS), pairs, reached))  # noqa: N806
     gap = 1 - np.maximum(best_N[pairs[:, 0]], best_N[pairs[:, 1]])
+    # At 16 x 16 all windows are cheap; only what may pass is compared again at 32 x 32.
     promising = reached > 1 - _COARSE_SHARE_OF_GAP * gap
     limit = np.maximum(LEAST_MATCH + _RISE * np.maximum(median - _MOSTLY_ALIKE, 0), 1 - _SHARE_OF_GAP * gap)
     limit = np.minimum(limit, _ALMOST_EQUAL)
@@ -140,6 +144,7 @@ def _locally_usual(count: int, pairs_P2: Pairs, reached_P: Floats) -> Floats:  #
     """What the images most like it commonly reach, for each image (N,): the lower quartile; 0 with few such images."""
     images = np.concatenate([pairs_P2[:, 0], pairs_P2[:, 1]])
     values = np.concatenate([reached_P, reached_P])
+    # Sorted by image, then by value: the quartile of each image lies at a fixed place in its stretch.
     values = values[np.lexsort((values, images))]
     sizes = np.bincount(images, minlength=count)
     starts = np.cumsum(sizes) - sizes
@@ -159,6 +164,7 @@ def components(count: int, pairs_P2: Pairs) -> list[list[int]]:  # noqa: N803
 
     for first, second in pairs_P2.tolist():
         a, b = root(first), root(second)
+        # The lower number stays the root, so components come in the order of their first image.
         parent[max(a, b)] = min(a, b)
     members: dict[int, list[int]] = defaultdict(list)
     for index in range(count):
@@ -188,7 +194,9 @@ def _candidates(images_NSS: Thumbnails, labels_N: npt.NDArray[np.int64]) -> Iter
         for start in range(0, len(own), step):
             alike = own[start : start + step] @ own.T
             mine = np.arange(len(alike))
+            # An image is its own nearest neighbour; it is not to take the place of another one.
             alike[mine, start + mine] = -1
+            # The nearest in any order are enough, and cost less than sorting.
             nearest = np.argpartition(-alike, most - 1, axis=1)[:, :most]
             likely = np.take_along_axis(alike, nearest, axis=1) > _LEAST_CANDIDATE
             first = part[start + np.repeat(mine, most)][likely.ravel()]
@@ -199,9 +207,11 @@ def _candidates(images_NSS: Thumbnails, labels_N: npt.NDArray[np.int64]) -> Iter
 
 def _background(coarse_NSS: Floats, labels_N: npt.NDArray[np.int64]) -> tuple[Floats, Floats]:  # noqa: N803
     """What random pairs of its class reach, for each image (N,): the 99th percentile, and the median."""
+    # A fixed seed: the same images must give the same groups, in every run and role.
     rng = np.random.default_rng(0)
     sizes = np.bincount(labels_N)
     large = [label for label in range(len(sizes)) if sizes[label] >= _OWN_BACKGROUND]
+    # With so many classes the pairs a class would get are too few for a 99th percentile.
     if len(large) > _MOST_BACKGROUNDS:
         large = []
     small = np.flatnonzero(~np.isin(labels_N, large))
@@ -210,6 +220,7 @@ def _background(coarse_NSS: Floats, labels_N: npt.NDArray[np.int64]) -> tuple[Fl
     for part in parts:
         pairs = _random_pairs(part, labels_N, _BACKGROUND_PAIRS // len(parts), rng)
         reached = match(coarse_NSS, pairs, COARSE_WINDOWS)[0] if len(pairs) else np.zeros(1, np.float32)
+        # Random pairs of a class that consists of copies would raise the limit until no copy is found.
         known = reached[reached <= _BACKGROUND_MOST]
         best[part] = np.quantile(known, 0.99) if len(known) else _BACKGROUND_MOST
         median[part] = np.median(reached)

@@ -35,6 +35,7 @@ def find_near_findings(
     )
     across = tuple(group for group in groups if len({known[name].split for name in group}) > 1)
     mislabelled = tuple(group for group in groups if len({known[name].label for name in group}) > 1)
+    # Groups with several labels count here too: they are as near-identical, whatever their labels are.
     inside = tuple(group for group in groups if group not in across)
     return [
         *_across_splits(across, known),
@@ -136,6 +137,7 @@ def write_group_table(
     members: dict[str, list[ImageRecord]] = {}
     for record in records:
         members.setdefault(groups[record.id], []).append(record)
+    # `train` refuses a group in two splits, so a column split would make a table that nothing can read.
     has_splits = len(splits) > 1 and all(len({r.split for r in held}) == 1 for held in members.values())
     try:
         with path.open("w", newline="", encoding="utf-8") as file:

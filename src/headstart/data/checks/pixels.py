@@ -71,6 +71,7 @@ def pixel_facts(decoded: Decoded) -> PixelFacts:
 def _levels(pixels: Pixels) -> int:
     """Different values, at most FEW_LEVELS: a sample is enough for nearly every image."""
     step = [max(1, side // _SAMPLE_SIDE) for side in pixels.shape[:2]]
+    # The sample may miss a rare value, so only few values make the whole image worth counting.
     found = len(np.unique(pixels[:: step[0], :: step[1]]))
     return min(FEW_LEVELS, found if found >= FEW_LEVELS else int(np.count_nonzero(np.bincount(pixels.ravel()))))
 
@@ -90,6 +91,7 @@ def find_in_pixels(records: Sequence[ImageRecord], facts: Mapping[str, PixelFact
 
 def _dark_deep(records: Sequence[ImageRecord], facts: Mapping[str, PixelFacts], *, is_grey: bool) -> list[Finding]:
     """Files of more than 8 bits that use a small part of their range, all of them or those of some classes."""
+    # By class, because a device or a program that stored one class otherwise leaks the label.
     deep: dict[str, list[ImageRecord]] = defaultdict(list)
     for record in records:
         if facts[record.id].largest is not None and facts[record.id].is_grey == is_grey:
@@ -112,6 +114,7 @@ def _dark_deep(records: Sequence[ImageRecord], facts: Mapping[str, PixelFacts], 
     if bright := sorted(set(tops) - set(dark)):
         remedy = f"bring them to the range of {_classes(bright)} (up to {max(tops[label] for label in bright):,}) first"
     elif is_grey:
+        # The fewest bits that hold the largest value: the range of the device, such as 12 bits of a CT.
         bits = top.bit_length()
         remedy = f"--bits {bits} (in a plan data.bits: {bits}) makes {2**bits - 1:,} white in all of them"
     else:
@@ -227,6 +230,7 @@ def find_in_shapes(
     if spec is not None and known:
         shares = [spec.share_cut(*sizes[record.id]) for record in known]
         much = sum(share > MUCH_CUT for share in shares)
+        # Of most images, because a few odd shapes are usual in every set and need no decision.
         if 2 * much > len(shares):
             evidence = (
                 f"the network does not see {median(shares):.0%} of the median image: the crop cuts more than "

@@ -47,6 +47,7 @@ _PLACE_STEP = 0.25
 
 def thumbnail(pixels: npt.NDArray[np.uint8]) -> Thumbnail:
     """SIDE x SIDE means of the green channel of an RGB image (H, W, 3), which holds most of its brightness."""
+    # BOX averages whole pixels; sharper filters ring at edges, and a rescaled copy would ring elsewhere.
     small = Image.fromarray(pixels[:, :, 1]).resize((SIDE, SIDE), Image.Resampling.BOX)
     return np.asarray(small, np.uint8)
 
@@ -60,6 +61,7 @@ def shrunk(images_NSS: Thumbnails, side: int) -> Floats:  # noqa: N803 - shapes
 
 def descriptors(images_NSS: Thumbnails) -> Floats:  # noqa: N803
     """Rows of length 1 (N, 64) whose products tell which pairs are worth a closer look."""
+    # Without the local mean: otherwise all images with a bright sky would be each other's nearest.
     small = shrunk(images_NSS, _DESCRIPTOR_SIDE)
     local = _box(_DESCRIPTOR_SIDE, 1)
     return _unit(small - local @ small @ local.T)
@@ -74,6 +76,7 @@ def match(images_NSS: Thumbnails, pairs_P2: Pairs, tried: Sequence[Window]) -> t
         tried: Windows.
     """
     best, which = np.full(len(pairs_P2), -1.0, np.float32), np.zeros(len(pairs_P2), np.int64)
+    # Sorted by the first image, so that a window of it is cut once for all its pairs in a block.
     order = np.argsort(pairs_P2[:, 0], kind="stable")
     for start in range(0, len(order), _PAIRS_AT_A_TIME):
         some = order[start : start + _PAIRS_AT_A_TIME]
@@ -136,6 +139,7 @@ def _window(side: int, scale: float, place: float) -> Floats:
     width = side * scale
     centres = (side - width) * place + (np.arange(side) + 0.5) * scale - 0.5
     centres = np.clip(centres, 0, side - 1)
+    # Never the last pixel, because `low + 1` must exist; its weight is then 1.
     low = np.minimum(centres.astype(np.int64), side - 2)
     weights = np.zeros((side, side), np.float32)
     weights[np.arange(side), low] = 1 - (centres - low)

@@ -90,10 +90,12 @@ def _with_head(draft: Draft, network: nn.Module, sites: Sequence[HeadSite]) -> D
     def in_head(name: str) -> bool:
         return any(name == root or name.startswith(f"{root}.") for root in roots)
 
+    # Drafts hold the classifier too; an auxiliary branch may lie in the middle of one (GoogLeNet's aux1).
     held = {name for _, names in draft for name in names}
     head = [name for name, _ in named_tensors(network) if in_head(name)]
     rest = [(label, [name for name in names if not in_head(name)]) for label, names in draft]
     rest = [(label, names) for label, names in rest if names]
+    # A tensor that no draft has would be neither frozen nor trained on purpose.
     strays = [name for name, _ in named_tensors(network) if name not in held and not in_head(name)]
     if strays:
         raise ModelError(f"the layer groups of {type(network).__name__} lack {strays[0]}")
@@ -108,6 +110,7 @@ def _head_root(site: HeadSite, sites: Sequence[HeadSite]) -> str:
     """
     if site.role == "auxiliary":
         return site.path.split(".")[0]
+    # One classifier shares its norm with the last stage; of several, each has a norm that nothing else reads.
     several = sum(other.role == "main" for other in sites) > 1
     return site.path.rpartition(".")[0] or site.path if several else site.path
 
@@ -118,10 +121,12 @@ def _merged(network: nn.Module, draft: Draft, example: Tensor | None) -> Draft:
     positions = output_positions(network, [names for _, names in middle], example)
     runs: list[Draft] = []
     for index, item in enumerate(middle):
+        # A stage ends where the map shrinks; a group of unknown size (no module of its own) goes with the one before.
         if index and positions[index] in (positions[index - 1], None):
             runs[-1].append(item)
         else:
             runs.append([item])
+    # A ViT never shrinks its map, and some networks shrink it in every block: neither gives stages.
     if not FEWEST_STAGES - 1 <= len(runs) <= MOST_STAGES:
         runs = [middle[len(middle) * i // 4 : len(middle) * (i + 1) // 4] for i in range(4)]
         return [first, *((f"quarter{i}", _names_of(run)) for i, run in enumerate(runs, 1)), head]
@@ -152,6 +157,7 @@ def _label_layers_without_tensors(network: nn.Module, label_of: dict[str, str]) 
     own = [_only(labels_below.get(path, set())) for path, _ in leaves]
     before = next(label for label in own if label is not None)
     for index, (path, module) in enumerate(leaves):
+        # In order of registration, which is the order of execution for nearly all activations and pools.
         before = own[index] or before
         if own[index] is not None:
             continue
@@ -193,6 +199,8 @@ def _collect(module: nn.Module, path: str, label_of: dict[str, str], members: di
     labels = set(here.values()).union(*below.values()) if below or here else set()
     if not below and not here and path in label_of:
         labels = {label_of[path]}
+    # Divided between groups: its parts become members one by one. A module of one group is left to its parent,
+    # so that members are as large, and therefore as few, as can be.
     if len(labels) > 1 or not path:
         for name, label in here.items():
             members[label].append(_joined(path, name))

@@ -51,6 +51,7 @@ def owner_by_path(paths: Iterable[str], groups: Sequence[LayerGroup]) -> dict[st
     owner_of_member = {member: group.name for group in groups for member in group.members}
     found = {}
     for path in paths:
+        # Members are modules as well as tensors: the closest enclosing member owns the path.
         prefix = path
         while prefix:
             if prefix in owner_of_member:
@@ -68,6 +69,7 @@ def assert_partition(network: nn.Module, groups: Sequence[LayerGroup]) -> None:
     """
     members = [member for group in groups for member in group.members]
     shared = sorted({member for member in members if members.count(member) > 1})
+    # A member inside another one would be owned twice, by different groups.
     nested = [m for m in members if any(m != other and m.startswith(f"{other}.") for other in members)]
     if shared or nested:
         raise ModelError(f"layer groups share {(shared or nested)[0]}", expected="each tensor in exactly one group")
@@ -138,12 +140,14 @@ def set_batch_norm(
     for name, module in network.named_modules():
         frozen = name in owners and owners[name] not in learning
         if is_batch_norm(module):
+            # Statistics move only in training mode, whatever `requires_grad` says.
             by_batch = policy == "adapt_statistics" or (policy == "train" and not frozen)
             module.train(by_batch)
             if policy == "adapt_statistics" or affine == "frozen":
                 for parameter in module.parameters(recurse=False):
                     parameter.requires_grad = False
         elif frozen:
+            # Not `eval()`: it would reach into children, of which some may belong to a trained group.
             module.training = False
 
 
@@ -158,6 +162,7 @@ def param_groups(network: nn.Module, groups: Sequence[LayerGroup], rates: Mappin
     for group in groups:
         if group.name not in rates:
             continue
+        # Frozen parameters stay out: a gradient that was left from before would move them.
         owned = [p for n, p in network.named_parameters() if owners.get(n) == group.name and p.requires_grad]
         if owned:
             made.append({"params": owned, "lr": rates[group.name], "name": group.name})
@@ -167,6 +172,7 @@ def param_groups(network: nn.Module, groups: Sequence[LayerGroup], rates: Mappin
 def frozen_tensors(network: nn.Module, *, policy: str) -> dict[str, Tensor]:
     """Tensors that must be bit-identical after an epoch: frozen parameters, and buffers that do not change."""
     still = {name: p.detach() for name, p in network.named_parameters() if not p.requires_grad}
+    # Running statistics that an epoch changes on purpose; everything else that does not train must stay.
     moving = {
         f"{name}.{buffer}"
         for name, module in network.named_modules()
@@ -192,6 +198,7 @@ def restore(network: nn.Module, state: Mapping[str, Tensor]) -> None:
 
 def fingerprints(tensors: Mapping[str, Tensor]) -> dict[str, str]:
     """Hash of the bytes of each tensor."""
+    # Bytes, not values: -0.0 and 0.0, or two NaN, are told apart too.
     return {
         name: hashlib.blake2b(
             t.cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data, digest_size=16

@@ -47,6 +47,7 @@ class _FirstUse(TorchFunctionMode):
         args: tuple[Any, ...] = (),
         kwargs: dict[str, Any] | None = None,
     ) -> Any:  # noqa: ANN401 - torch's protocol
+        # Tensors arrive alone, or in a list as in torch.cat.
         for value in (*args, *(kwargs or {}).values()):
             for tensor in value if isinstance(value, (list, tuple)) else (value,):
                 name = self.name_of.get(id(tensor))
@@ -65,12 +66,14 @@ def trace(network: nn.Module, example_BCHW: Tensor | None = None) -> ForwardTrac
     Raises:
         ModelError: forward fails on the example.
     """
+    # Stand-ins are new tensors, so their ids name the places in the network while it runs.
     stand_ins = _stand_ins(network)
     example = torch.empty_like(example_BCHW, device="meta") if example_BCHW is not None else _example_for(network)
     watched = _FirstUse({id(stand_ins[name]): name for name, _ in named_tensors(network)})
     found = ForwardTrace(order=watched.order)
     try:
         with _evaluating(network), _outputs_noted(network, found), torch.no_grad(), watched:
+            # Ties are kept by shared stand-ins; `tie_weights` would look for them in the real tensors.
             torch.func.functional_call(network, stand_ins, (example,), tie_weights=False)
     except Exception as error:  # whatever a foreign forward raises
         first = (str(error).strip() or type(error).__name__).splitlines()[0]
@@ -122,6 +125,7 @@ def _outputs_noted(network: nn.Module, found: ForwardTrace) -> Iterator[None]:
         def hook(module: nn.Module, inputs: Any, output: Any) -> None:  # noqa: ANN401 - any forward
             tensor = output[0] if isinstance(output, (tuple, list)) and output else output
             if isinstance(tensor, Tensor) and tensor.ndim >= 2:
+                # Removed first, so that a module that runs twice stands where its last call ended.
                 found.positions.pop(path, None)
                 found.positions[path] = positions_of(tuple(tensor.shape))
 

@@ -89,6 +89,7 @@ def _ordinals(names: Iterable[str], patterns: object) -> list[int | None]:
 
 def _filled(ordinals: list[int | None]) -> list[int]:
     """Ordinals in which unmatched tensors have that of the one before; before the first match, that of the first."""
+    # What comes before every match (a class token, a position embedding) belongs to the first group.
     before = next(ordinal for ordinal in ordinals if ordinal is not None)
     filled = []
     for ordinal in ordinals:
@@ -104,6 +105,7 @@ def _placed(names: list[str], ordinals: list[int], rules: Sequence[Placed]) -> l
         for rule in rules:
             match = re.match(rule.pattern, name)
             start = match.expand(rule.next_to) if match else None
+            # Looked up in the ordinals as they were: rules do not build on each other.
             found = [o for n, o in zip(names, ordinals, strict=True) if start and n.startswith(start)]
             if found:
                 moved[index] = min(found) if rule.end == "first" else max(found)
@@ -122,6 +124,7 @@ def _labels(groups: list[list[str]], grain: Grain) -> list[str]:
             label = shared or f"block{number}"
         else:
             label = shared if re.fullmatch(r"(layer|stage)_?\d+", shared) else f"stage{number}"
+        # Two groups may share a path (blocks of one list): names must differ all the same.
         labels.append(label if label not in labels else f"{label}_{number}")
     return labels
 
@@ -129,6 +132,7 @@ def _labels(groups: list[list[str]], grain: Grain) -> list[str]:
 def _shared_path(names: list[str]) -> str:
     """The path that the tensors of a group share, leaving out the few that lie elsewhere (a norm at the end)."""
     tops = [name.split(".")[0] for name in names]
+    # By majority: a norm or a downsampling layer may carry another name than the blocks of its stage.
     top = max(set(tops), key=tops.count)
     paths = [name.split(".")[:-1] for name in names if name.split(".")[0] == top]
     shared = []

@@ -36,6 +36,8 @@ def _where_it_shrinks(container: str) -> Callable[[nn.Module], Callable[[str], s
         stage, stages = 0, []
         for index, child in enumerate(network.get_submodule(container).children()):
             pools = isinstance(child, (nn.MaxPool2d, nn.AvgPool2d))
+            # A layer with a stride belongs to the stage it opens, a pooling to the stage it ends. The first layer is
+            # the stem, whatever its stride.
             if not pools and index and _has_stride(child):
                 stage += 1
             stages.append(stage)
@@ -127,6 +129,7 @@ def _divided(
     last_match = max((i for i, key in enumerate(keys) if key is not None), default=-1)
     first_match = next((i for i, key in enumerate(keys) if key is not None), len(keys))
     following = scheme.first
+    # Backwards, so that tensors between two groups find the group that follows them.
     for index in range(len(features) - 1, -1, -1):
         if keys[index] is not None:
             following = labels[index]
@@ -137,6 +140,7 @@ def _divided(
     for name, label in zip(features, labels, strict=True):
         draft[label].append(name)
     if hidden:
+        # Large hidden layers (VGG: 120 of 138 million parameters) are trained or frozen on their own.
         draft["fc"] = [name for name in names if hidden.match(name)]
     return [(label, held) for label, held in draft.items() if held]
 

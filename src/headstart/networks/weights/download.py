@@ -87,12 +87,14 @@ def _part_of(path: Path, *, keep: bool) -> Iterator[tuple[BufferedRandom, Path]]
     while True:
         part = os.fdopen(os.open(aside, os.O_RDWR | os.O_CREAT, 0o666), "r+b")
         fcntl.flock(part, fcntl.LOCK_EX)
+        # The lock was waited for: meanwhile its holder may have renamed or removed the file we opened.
         if aside.exists() and os.path.samestat(aside.stat(), os.fstat(part.fileno())):
             break
         part.close()  # another process has put it in place, or removed it
     try:
         yield part, aside
     except BaseException as error:
+        # Ctrl-C is no Exception: what has arrived stays, so that the next call goes on from there.
         passing = not isinstance(error, Exception) or is_passing(error)
         if not (keep and passing and os.fstat(part.fileno()).st_size):
             aside.unlink(missing_ok=True)
@@ -106,6 +108,7 @@ def _part_of(path: Path, *, keep: bool) -> Iterator[tuple[BufferedRandom, Path]]
 
 def _fill(part: BufferedRandom, url: str, sha256: str) -> None:
     """Write what is behind `url` to `part`, from where it ends, and check it."""
+    # Without a hash nobody could tell whether two halves belong to one file.
     resumed = bool(sha256) and part.seek(0, os.SEEK_END) > 0
     if not resumed:
         _empty(part)
@@ -124,11 +127,13 @@ def _stream(url: str, part: BufferedRandom) -> None:
         answer = urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=TIMEOUT_SECONDS)
     except urllib.error.HTTPError as error:
         error.close()
+        # Our part is as long as the file or longer: begin again, as after a broken connection.
         if error.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
             _empty(part)
             raise ConnectionError("the server does not go on where it broke off") from None
         raise
     with answer:
+        # A server may ignore the range and send the file from its beginning.
         if answer.status != http.HTTPStatus.PARTIAL_CONTENT:
             have = _empty(part)
         length = answer.headers.get("Content-Length")
@@ -137,6 +142,7 @@ def _stream(url: str, part: BufferedRandom) -> None:
             while chunk := answer.read1(1 << 20):
                 part.write(chunk)
                 bar.update(len(chunk))
+    # urllib takes a connection that breaks off for the end of the file.
     if total is not None and part.tell() != total:
         raise ConnectionError(f"the connection ended after {part.tell()} of {total} bytes")
 
@@ -162,6 +168,7 @@ def is_whole(path: Path, sha256: str) -> bool:
     if not sha256:
         return True
     stat = path.stat()
+    # Hashing a gigabyte takes seconds, so it is done once and again only after the file changed.
     now = f"{stat.st_size} {stat.st_mtime_ns}"
     mark = weights_folder() / ".checked" / sha256
     with contextlib.suppress(OSError):
@@ -212,6 +219,7 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
     following: BaseException | None = error
     while following is not None:
         yield following
+        # As Python prints them: `raise ... from None` ends the chain.
         context = None if following.__suppress_context__ else following.__context__
         following = following.__cause__ or context
 

@@ -82,6 +82,7 @@ def card_from_hub(repo: str) -> HubFacts:
         config = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ModelError(f"{path} cannot be read ({error})", expected="the config.json of a timm model") from error
+    # Repositories hold config.json of many programs; only timm's has an architecture and these mappings.
     known = isinstance(config, dict) and all(
         isinstance(config.get(key) or {}, dict) for key in ("pretrained_cfg", "model_args")
     )
@@ -122,6 +123,7 @@ def _read_config(config: dict[str, Any]) -> tuple[str, dict[str, Any], dict[str,
     args = {} if flat else {k: v for k, v in (config.get("model_args") or {}).items() if k not in _FACTORY}
     if "num_classes" in config:
         cfg["num_classes"] = config["num_classes"]
+    # Arguments of the architecture decide over the input that the config states, as timm does it.
     if args.get("in_chans") is not None:
         cfg["input_size"] = (args["in_chans"], *cfg.get("input_size", (3, 224, 224))[1:])
     if args.get("img_size") is not None and cfg.get("fixed_input_size", False):
@@ -198,6 +200,7 @@ def hub_file(repo: str, files: Sequence[str], *, sha256: str = "") -> Path:
         if isinstance(cached, str):
             if is_whole(Path(cached), _expected_hash(Path(cached), sha256 if file == files[0] else "")):
                 return Path(cached)
+            # Damaged in the cache: the hub's download would return it as it lies there unless it is forced.
             again = True
     for file in files:
         try:
@@ -261,6 +264,7 @@ def _expected_hash(path: Path, known: str) -> str:
 def _forget(path: Path) -> None:
     """Remove a damaged file from the hub's cache: the link and the blob it names."""
     blob = path.parent / path.readlink() if path.is_symlink() else path
+    # The blob too: other snapshots link to it, and a download would link to the damaged one again.
     for one in (path, blob):
         with contextlib.suppress(OSError):
             one.unlink(missing_ok=True)

@@ -232,6 +232,7 @@ def _unwrapped(loaded: Any) -> Tensors | None:  # noqa: ANN401 - whatever a file
     inner = [loaded[key] for key in _WRAPPERS if isinstance(loaded.get(key), dict)]
     if not inner:  # under a name of its own, but the only one
         inner = [value for value in loaded.values() if _unwrapped(value)]
+        # With two state dicts (a network and its teacher) a guess could take the wrong one.
         if len(inner) != 1:
             return None
     return _unwrapped(inner[0])
@@ -259,6 +260,7 @@ def _fit(network: nn.Module, tensors: Tensors, *, source: str, is_users: bool = 
     own = network.state_dict()
     heads = _head_paths(network)
     best: _Comparison | None = None
+    # The first reading that fits is taken; if none does, the error speaks of the one that came closest.
     for reading in _readings(network, tensors):
         found = _compare(own, heads, reading)
         if best is None or found.faults < best.faults:
@@ -311,6 +313,7 @@ def _head_paths(network: nn.Module) -> tuple[str, ...]:
 
 def _readings(network: nn.Module, tensors: Tensors) -> Iterator[Tensors]:
     """The state dict as it is, without prefixes, and under the names that its library or its authors gave before."""
+    # From the least changed to the most: a file that fits as it is must not be translated.
     plain = list(_without_prefixes(tensors))
     yield from plain
     module = type(network).__module__
@@ -337,8 +340,10 @@ def _without_prefixes(tensors: Tensors) -> Iterator[Tensors]:
     yield tensors
     firsts = Counter(name.split(".")[0] for name in tensors if "." in name)
     for first, count in firsts.most_common(1):
+        # Most, not all: a wrapper may keep a few tensors of its own beside the network it wraps.
         if 2 * count > len(tensors):
             bare = {name.removeprefix(f"{first}."): tensor for name, tensor in tensors.items()}
+            # Two names that became one would lose a tensor without a word.
             if len(bare) == len(tensors):
                 yield from _without_prefixes(bare)
 
@@ -354,7 +359,9 @@ def _compare(own: Tensors, heads: tuple[str, ...], tensors: Tensors) -> _Compari
     elif any(name not in tensors for name in own_head):
         head = "missing"
     foreign = [name for name in tensors if name not in own]
+    # A file may carry the head of the authors' own network under a name that this network does not have.
     of_head = [name for name in foreign if in_head(name) or name.split(".")[0] in _HEAD_WORDS]
+    # A head is filled as a whole or not at all: half of it would be neither theirs nor random.
     left_out = set(own_head) if head != "loaded" else set()
     return _Comparison(
         {name: tensor for name, tensor in tensors.items() if name in own and name not in left_out},
