@@ -52,11 +52,11 @@ def compare(
     Args:
         what: models, strategies, learning_rates or grid; or a whole `GridPlan`, then with `out` and `progress` only.
         data: DATA; of a grid it overrides the file's.
-        models: ComparisonKind is compared; the usual ones if None.
-        strategies: ComparisonKind is compared.
-        learning_rates: ComparisonKind is compared: learning rates of the whole network.
+        models: Networks to compare; the usual ones if None.
+        strategies: Strategies to compare; the usual ones if None.
+        learning_rates: Learning rates of the whole network to compare; the usual ones if None.
         grid: YAML of what varies.
-        model: Of all trials, as what follows.
+        model: Network of all trials; the options that follow are of all trials too.
         strategy: Default: feature_extraction for models, full for learning rates.
         epochs: Of every trained phase.
         input_size: Side in pixels.
@@ -68,10 +68,10 @@ def compare(
         group: As in `train`.
         limit_train: Train on a seeded sample: 1000, or 100/class.
         limit_test: Evaluate on a seeded sample of the test set.
-        seeds: How many; 3 if None.
-        seed: The first of them; 0 if None.
-        metric: What is compared; accuracy if None.
-        halving: successive: a quarter of the images first, then only the better half.
+        seeds: Number of seeds; 3 if None.
+        seed: The first seed; 0 if None.
+        metric: Metric by which variants are compared; accuracy if None.
+        halving: successive: all variants on a quarter of the images first, then only the better half on more.
         extent: quick: one seed, 30 training images a class, 96 px, 6 epochs.
         noncommercial_weights: allow uses weights whose licence forbids commercial use.
         out: Folder; a new one under comparisons/ if None.

@@ -10,7 +10,7 @@ from headstart.comparison.outcomes import VariantMetrics
 from headstart.comparison.record import VariantResult
 from headstart.comparison.verdicts import Pair, Role
 from headstart.html import wording
-from headstart.html.kit import PageSection, fold, paragraph, table
+from headstart.html.kit import PageSection, fold, paragraph, scrolled, table
 from headstart.html.markup import Html, joined, tag
 from headstart.html.plot import Axis, Plot, log_axis, share_axis, starts_at
 from headstart.html.tracks import interval_track, track_scale
@@ -177,7 +177,7 @@ def _matrix(comparison: ComparisonFacts, pairs: Sequence[Pair], title: str) -> H
         tag("tbody", *rows),
         class_="matrix",
     )
-    return tag("div", whole, class_="hs-scroll", role="region", aria_label=title, tabindex="0")
+    return scrolled(whole, says=title)
 
 
 def _pair_cell(found: Mapping[tuple[str, str], Pair], one: str, other: str) -> Html:
