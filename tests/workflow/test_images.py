@@ -145,7 +145,7 @@ def test_images_of_one_group_alone_cannot_be_cross_validated(image_folder: Path,
     rows = [f"{path},{path.parent.name},{'ab'[index % 2]}" for index, path in enumerate(files)]
     table = tmp_path / "table.csv"
     table.write_text("image,label,group\n" + "\n".join(rows))
-    with pytest.raises(DataError, match=r"all 8 images to learn from belong to one group; expected at least two"):
+    with pytest.raises(DataError, match=r"all 8 training images belong to one group; expected at least two"):
         check_for_training(plan(table, "feature_extraction"), no_progress)
 
 

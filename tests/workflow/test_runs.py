@@ -101,7 +101,7 @@ def test_what_cannot_be_compared_says_why(tmp_path: Path):
         ([a, a], "1 run to compare"),
         ([a, tmp_path / "none"], "is no run folder"),
         ([a, make_run(tmp_path / "b", accuracy=None)], "has not reported .*go on with: headstart train --resume"),
-        ([a, make_run(tmp_path / "c", answers=answers("110", first=9))], "share none of their 6 images"),
+        ([a, make_run(tmp_path / "c", answers=answers("110", first=9))], "share none of their 6 test images"),
         ([a, make_run(tmp_path / "d", answers={"0.png": ("b", "b")})], "0.png is 'b' in d and 'a'"),
         ([a, make_run(tmp_path / "e")], r"predictions.parquet cannot be read"),
     ):

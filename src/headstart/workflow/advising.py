@@ -1,4 +1,4 @@
-"""advise: counts and looks at the images, asks the rules; and the plan of who trains with strategy `auto`."""
+"""advise: images are counted and measured, rules decide; and the plan of strategy `auto`."""
 
 from __future__ import annotations
 
@@ -40,17 +40,17 @@ def advise(
     group: str | None = None,
     progress: Progress = no_progress,
 ) -> Advice:
-    """What to do with a set of images, and why; with numbers alone it answers without torch.
+    """Advice on strategy, network and settings for a set of images; without torch where only numbers are given.
 
     Args:
-        data: DATA, whose images are counted and looked at; or give `images`.
-        images: Labelled images to learn from.
+        data: DATA, whose images are counted and measured; or give `images`.
+        images: Labelled training images.
         classes: Counted in DATA if None.
         domain: photo, medical, satellite, document, industrial, or auto (from pixels of DATA). None is auto with DATA,
             else photo.
         similarity: To ImageNet's photos: low, medium, high or 0..1. None measures it in DATA; without DATA or torch it
-            is what the domain says.
-        unlabelled: Further images of the same kind without labels.
+            follows from the domain.
+        unlabelled: Unlabelled images of the same domain.
         channels: 1 is grey, more than 3 are bands; read from DATA if None, else 3.
         resolution: Median of the shorter sides in pixels; read from DATA if None.
         budget_seconds: Wall clock; infinite: unlimited.
@@ -58,7 +58,7 @@ def advise(
         gpu: none, one, or auto: whether this machine has one.
         model: Decided here if None.
         group: Pattern on the paths of DATA whose group 1 names what stays on one side, as in `train`.
-        progress: Told what is being done to the images of DATA, and how far it is.
+        progress: Receives how far the reading of DATA is.
 
     Raises:
         HeadstartError: see its subclasses; with everything that is wrong with the numbers at once.
@@ -98,7 +98,7 @@ def advise(
 
 
 def advised(request: Request) -> Advice:
-    """What `train --strategy auto` goes by: what is left open is decided, what was given stays.
+    """Advice of `train --strategy auto`: open options are decided, given ones stay.
 
     Raises:
         HeadstartError: as `make_plan`, and if the images cannot be found.
@@ -119,12 +119,12 @@ def advised(request: Request) -> Advice:
 
 
 def advised_plan(request: Request) -> Plan:
-    """The plan of `advised`."""
+    """Plan of `train --strategy auto`."""
     return advised(request).plan
 
 
 def _domain(name: str | None) -> Domain:
-    """A name as a domain; what was neither said nor found is a photo.
+    """Domain of a name; photo if it was neither given nor found.
 
     Raises:
         PlanError: there is none of that name.
@@ -139,14 +139,14 @@ def _domain(name: str | None) -> Domain:
 
 
 def _hardware(cores: int | None, gpu: Gpu | Literal["auto"]) -> tuple[Hardware, Measurements | None]:
-    """The machine that will train, and what runs left on it if it is this one."""
+    """Hardware that will train, and the speeds that runs measured if it is this machine's."""
     here = Hardware(own_cores(), "one" if _has_gpu() else "none")
-    asked = replace(
+    requested = replace(
         here,
         cores=here.cores if cores is None else cores,
         gpu=here.gpu if gpu == "auto" else gpu,
     )
-    return asked, recall() if asked == here else None
+    return requested, recall() if requested == here else None
 
 
 def _has_gpu() -> bool:

@@ -152,7 +152,7 @@ def counting(images: ImagesToEvaluate, facts: FileFacts, known: TrainedOn | None
 def without_seen(
     facts: FileFacts, known: TrainedOn | None, seen: Seen, images: ImagesToEvaluate, bundle: Path
 ) -> tuple[Sequence[ImageRecord], dict[str, Any], list[Finding]]:
-    """(images to evaluate, counts for JSON, what to say of images that training has seen).
+    """(images to evaluate, counts for JSON, findings about images that the bundle was trained on).
 
     Raises:
         DataError: training has seen all of them, and they are left out.

@@ -1,4 +1,4 @@
-"""evaluate and predict: what a bundle says of images."""
+"""evaluate and predict: figures and predictions of a bundle."""
 
 from __future__ import annotations
 
@@ -217,7 +217,7 @@ class EvaluatedBundle:
         return Sample(name, place, self.labels, correct, self.together, counted, predicted, loss)
 
     def findings(self, place: str) -> list[Finding]:
-        """What the figures of these images alone give away."""
+        """Findings about the figures of these images."""
         from headstart.measures.figure_findings import overconfidence, untested_classes
 
         classes = self.figures["per_class"]

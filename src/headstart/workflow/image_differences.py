@@ -1,4 +1,4 @@
-"""In what the images of two runs differ: files, roles, or only in what cannot be known any more."""
+"""Differences between the images of two runs: files, roles, or only what can no longer be known."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class ImageDifference:
 
 
 def image_difference(names: tuple[str, str], runs: tuple[Run, Run]) -> ImageDifference:
-    """What differs between the images of two runs.
+    """Difference between the images of two runs, as a sentence.
 
     Args:
         names: By which the sentence calls them.

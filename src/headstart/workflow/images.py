@@ -1,4 +1,4 @@
-"""check: read every image, say what is there; and divide the images of a plan into roles."""
+"""check: counts and findings of all images of DATA; and the images of a plan, read and divided into roles."""
 
 from __future__ import annotations
 
@@ -37,19 +37,19 @@ from headstart.workflow.plans import make_plan
 
 @dataclass(frozen=True)
 class NamedImages:
-    """Images that are known by name, and what each is used for; none has been read."""
+    """Images by name, and the role of each; none has been read."""
 
     dataset: Dataset
     val: Dataset | None
-    """What was given apart to report."""
+    """Images of the folder that was given as `val`: the test set."""
     groups: dict[str, str]
-    """Image id -> what must stay on one side."""
+    """Image id -> group, which stays on one side of every split."""
     roles: Roles
 
 
 @dataclass(frozen=True)
 class CheckedData:
-    """Images that were all read once, and what each is used for."""
+    """Images that were all read once, and the role of each."""
 
     dataset: Dataset
     facts: image_checks.FileFacts
@@ -73,14 +73,14 @@ def check(
 
     Args:
         source: DATA.
-        val: A folder that reports, as in `train`.
-        group: Pattern whose group 1 names what must stay together.
+        val: Folder of the test set, as in `train`.
+        group: Pattern whose group 1 names the images of one group.
         model: Whose input says what is cut off the images; the default network if None.
         input_size: Side in pixels; the size of the weights if None.
         resize: crop, squash or letterbox; the way of the weights if None.
         bits: Bits that grey values with more than 8 bits use.
         group_table: Where to write a table of all images and their groups, near-identical images in one.
-        progress: Told how far the reading is.
+        progress: Receives how far the reading is.
 
     Raises:
         DataError: there is nothing to read, or no table can be written.
@@ -134,13 +134,13 @@ def check_for_training(plan: Plan, progress: Progress) -> CheckedData:
 
 
 def joined_groups(groups: dict[str, str], facts: image_checks.FileFacts) -> dict[str, str]:
-    """Groups widened by what reading has found: equal files and near-identical images share one."""
+    """Group of each image, with equal files and near-identical images in one."""
     near = facts.near.names()
     return join_identical(join_identical(groups, facts.digests), {name: near.get(name, name) for name in groups})
 
 
 def _kept_apart(drawn: Roles, groups: dict[str, str], plan: Plan, named: NamedImages) -> Roles:
-    """The roles, drawn again if images that belong together lie on two sides that were drawn here."""
+    """The roles, drawn again where a group lies on two sides of a split that was drawn here."""
     part = plan.data
     fixed: Fixed = "nothing"
     if named.val is not None or len(named.dataset.splits()) > 1:
@@ -168,7 +168,7 @@ def divided_by_name(part: DataPlan, *, seed: int, tuned: bool = False) -> NamedI
     Args:
         part: Which images.
         seed: Of the draw.
-        tuned: Whether images must be held out to choose between epochs.
+        tuned: Whether a validation set must be held out, on which epochs are compared.
 
     Raises:
         DataError: there is nothing to read, or too little.
@@ -194,14 +194,14 @@ def divided_by_name(part: DataPlan, *, seed: int, tuned: bool = False) -> NamedI
 
 
 def _refuse_one_group(roles: Roles, groups: dict[str, str]) -> None:
-    """A solved head is cross-validated, and a fold must not tear a group apart.
+    """Refuse training images of a single group: the linear probe is cross-validated, and a group stays in one fold.
 
     Raises:
-        DataError: all images to learn from belong to one group.
+        DataError: all training images belong to one group.
     """
     if len({groups[record.id] for record in roles.train}) < 2:
         raise DataError(
-            f"all {len(roles.train)} images to learn from belong to one group",
+            f"all {len(roles.train)} training images belong to one group",
             expected="at least two groups, so that the head can be cross-validated between them",
             remedy="add images of other groups, or choose a finer --group (or column group)",
         )
@@ -249,7 +249,7 @@ def content_hash(data: CheckedData) -> str:
 
 
 def preview(options: Request, path: Path) -> None:
-    """Write a contact sheet: images exactly as the network sees them, evaluation view beside training views.
+    """Write a contact sheet: images exactly as the network sees them, evaluation view and training views.
 
     Raises:
         DataError: nothing to show.
@@ -307,7 +307,7 @@ def read_watched(
 
 
 def sources_of(source: str, val: str | None) -> tuple[Dataset, Dataset | None]:
-    """DATA, and what was given apart to report, with ids that differ."""
+    """Images of DATA, and those of `val` with ids that differ from them."""
     dataset = open_source(source)
     if val is None:
         return dataset, None

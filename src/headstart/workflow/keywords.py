@@ -32,7 +32,7 @@ from headstart.plan.request import (
 
 
 class DataKeywords(TypedDict, total=False):
-    """Which images, and what they are used for; see `headstart.DataPlan`."""
+    """Keywords about the images and their splits; see `headstart.DataPlan`."""
 
     val: str | None
     group: str | None
@@ -47,7 +47,7 @@ class DataKeywords(TypedDict, total=False):
 
 
 class TrainKeywords(DataKeywords, total=False):
-    """What can be said to training; see `headstart.Request`."""
+    """Keywords of training; see `headstart.Request`."""
 
     strategy: StrategyName
     model: str | None
@@ -77,7 +77,7 @@ class TrainKeywords(DataKeywords, total=False):
 
 
 class SearchKeywords(TypedDict, total=False):
-    """What can be said to a search of the catalog; see `headstart.networks.cards.search.ModelQuery`."""
+    """Keywords of a search of the catalog; see `headstart.networks.cards.search.ModelQuery`."""
 
     contains: str | None
     family: str | None
@@ -118,7 +118,7 @@ def refuse_wrong_values(given: Mapping[str, object], hints: Mapping[str, Any]) -
 
 
 def with_keywords(options: Request, given: Mapping[str, Any], *, where: str) -> Request:
-    """The options with what the keyword arguments say.
+    """Options with the keyword arguments in their place.
 
     Args:
         options: Where nothing is given.

@@ -1,4 +1,4 @@
-"""plan: what `train` would do with these options, without doing it; and the steps from a request to its plan."""
+"""plan: the plan of a training without the training; and the steps from a request to its resolved plan."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def plan_of(request: str | Request, *, progress: Progress = no_progress) -> Plan
 
     Args:
         request: DATA, or options.
-        progress: Told how far the reading of images is.
+        progress: Receives how far the reading of images is.
 
     Raises:
         HeadstartError: whatever `train` would refuse about options, data and licence; see its subclasses.

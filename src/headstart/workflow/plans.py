@@ -1,4 +1,4 @@
-"""Plans of requests, and what is refused before they are trained."""
+"""Plan of a request, and refusals before it is trained."""
 
 from __future__ import annotations
 

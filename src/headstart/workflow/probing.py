@@ -327,7 +327,7 @@ def _drawn(target: Path, seen: _Pass, reader: DepthReader, curve: DepthCurve) ->
 
 @dataclass
 class _Pass:
-    """One pass over images: each is read once, and goes once through each network."""
+    """One pass over images: each is read once, and passes once through each network."""
 
     spec: InputSpec
     readers: Sequence[DepthReader]

@@ -138,7 +138,7 @@ def _with_groups(run: RunFacts) -> RunFacts:
 
 
 def _originals(run: RunFacts) -> tuple[Mapping[str, ImageRecord], str]:
-    """Where the images of a run lie, by id; and a sentence if they are gone."""
+    """Images of a run by id, as far as they are there; and a sentence if they are gone."""
     from headstart.workflow.images import sources_of
 
     source, val = run.data["source"], run.plan["data"].get("val")

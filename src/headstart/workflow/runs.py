@@ -153,7 +153,7 @@ def compare_runs(folders: Sequence[str | Path]) -> RunComparison:
     pairs = compare_pairs(outcomes, on="test")
     if not pairs:
         raise RunError(
-            f"{' and '.join(names)} share none of their {len(labels):,} images that report",
+            f"{' and '.join(names)} share none of their {len(labels):,} test images",
             expected="runs on the same data, split alike",
             remedy="train both on folders with the same val or test images, or with one seed",
         )

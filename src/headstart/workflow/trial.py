@@ -221,7 +221,7 @@ def why_no_weights(network: str, observer: Observer) -> str | None:
 
 
 def _network_of(task: TrialTask) -> str:
-    """Full name of the network, whichever way it was given."""
+    """Full name of the network of a trial."""
     name = whole_plan(task).model.name
     with contextlib.suppress(WeightsUnavailableError):  # of a repository that is unreachable
         return find_model(name).name

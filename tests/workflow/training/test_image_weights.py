@@ -41,5 +41,5 @@ def test_nothing_given_is_no_weights_and_faults_are_named():
     assert image_weights(None, records([2.0] * 10), head=LINEAR) == {}
     with pytest.raises(PlanError, match=r"no class 'aa', only a, b, c; did you mean a\?"):
         image_weights({"aa": 1.0}, records(), head=LINEAR)
-    with pytest.raises(PlanError, match="a multi_depth head is solved without weights"):
+    with pytest.raises(PlanError, match="a multi_depth head is fitted without weights"):
         image_weights("balanced", records(), head=HeadPlan(kind="multi_depth"))

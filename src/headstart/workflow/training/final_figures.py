@@ -41,15 +41,15 @@ def final_figures(
     kept: CachedFeatures | None,
     started: float,
 ) -> dict[str, Any]:
-    """What `headstart train --json` prints; writes predictions and selection of the run, and its metrics.
+    """Metrics of a finished run, as `headstart train --json` prints them; written with its predictions and selection.
 
     Args:
         run: With its bundle, which is evaluated as it lies on disk.
         data: The images.
         outcome: How training ended.
-        observer: Told what is done and found.
-        timing: Estimates beside measured times.
-        kept: Where features of the test images are kept.
+        observer: Receives progress and findings.
+        timing: Estimated and measured times.
+        kept: Cached features of the test images.
         started: `time.monotonic()` when the command began.
     """
     from headstart.prediction.predictor import load
@@ -88,7 +88,7 @@ def final_figures(
         "selected": _selected(outcome),
         "warnings": [*_warnings(findings), *outcome.progress.alarms],
         "unreadable": data.facts.unreadable,
-        "reasons": plan.reasons,  # with what training settled
+        "reasons": plan.reasons,  # with those of values that training resolved
         "stopped": outcome.stopped,
         "resume": run.resume_command if outcome.stopped else None,
     }
@@ -97,7 +97,7 @@ def final_figures(
 
 
 def _selected(outcome: Outcome) -> dict[str, Any]:
-    """The weights in the bundle, why these, and what was trained and is not in it."""
+    """Selected checkpoint, the reason, and tuning that is not in the bundle."""
     from headstart.training.below_probe import unused_tuning
 
     return {
@@ -111,7 +111,7 @@ def _selected(outcome: Outcome) -> dict[str, Any]:
 def _findings(
     data: CheckedData, outcome: Outcome, evaluated: EvaluatedBundle, validation: Sample | None, test: Sample
 ) -> list[Finding]:
-    """What the figures give away, what decides whether to trust them first."""
+    """Findings about the figures; those that decide whether to trust them come first."""
     found, classes = [], len(data.roles.classes)
     if validation is not None:
         found += validation_gap(
@@ -126,7 +126,7 @@ def _findings(
 
 
 def _validation(data: CheckedData, outcome: Outcome) -> Sample | None:
-    """How the selected checkpoint did on the validation images; None if a checkpoint of an earlier version lacks it."""
+    """Figures of the selected checkpoint on the validation images; None where an earlier version kept none."""
     images, correct = outcome.validation_predictions.images, outcome.validation_predictions.correct.get(outcome.chosen)
     if correct is None or not len(images):
         return None
@@ -146,7 +146,7 @@ def _validation(data: CheckedData, outcome: Outcome) -> Sample | None:
 
 
 def _warnings(findings: list[Finding]) -> list[dict[str, str]]:
-    """The findings that speak against the figures themselves."""
+    """Findings that cast doubt on the figures themselves."""
     return [
         {"kind": finding.what, "text": f"{finding.evidence}; {finding.remedy}"}
         for finding in findings

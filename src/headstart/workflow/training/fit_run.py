@@ -82,7 +82,7 @@ def fit_run(
 
 
 def _first_events(built: BuiltTraining) -> Iterator[Event]:
-    """What is known before the first step: a file of weights that was loaded, and findings about the images."""
+    """Events from before the first step: a file of weights that was loaded, and findings about the images."""
     report = built.classifier.report
     if built.choice.file is not None and report is not None:
         yield WeightsLoaded(**asdict(report))

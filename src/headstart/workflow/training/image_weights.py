@@ -16,10 +16,10 @@ def image_weights(
 ) -> dict[str, float]:
     """Image id -> how much it counts in training: its own weight times that of its class; empty: all alike.
 
-    balanced is scikit-learn's: images / (classes * images of the class), over all images to learn from.
+    balanced is scikit-learn's: images / (classes * images of the class), over all training images.
 
     Raises:
-        PlanError: a class that is not there, or a head that is solved without weights.
+        PlanError: a class that is not there, or a head that is fitted without weights.
     """
     own = [1.0 if record.weight is None else record.weight for record in records]
     counts = Counter(record.label for record in records)
@@ -34,5 +34,5 @@ def image_weights(
     if not of_class and len(set(own)) <= 1:
         return {}
     if head.kind == "multi_depth":
-        raise PlanError(["head.kind: a multi_depth head is solved without weights; linear takes them"])
+        raise PlanError(["head.kind: a multi_depth head is fitted without weights; a linear head takes them"])
     return {record.id: weight * of_class.get(record.label, 1.0) for record, weight in zip(records, own, strict=True)}

@@ -1,4 +1,4 @@
-"""What training returns: figures on the test set, the bundle, and the run that holds both."""
+"""Result of training: figures on the test set, the bundle, and the run that holds both."""
 
 from __future__ import annotations
 

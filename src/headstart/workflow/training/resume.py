@@ -58,14 +58,14 @@ def resume(
     checked = check_for_training(plan, progress)
     _refuse_others(run, checked, plan.data.source)
     if data is not None or val is not None:
-        run.settle(plan)  # the next resume finds them without being told
+        run.settle(plan)  # the next resume finds them by itself
     plan = with_budget(plan, budget_seconds)
     built = build_training(plan, find_model(plan.model.name), checked)
     return fit_run(built, run, trackers=trackers, observer=observer, started=started)
 
 
 def _with_images_at(plan: Plan, run: Run, *, data: str | None, val: str | None) -> Plan:
-    """The plan with images where they lie now.
+    """Plan with the present place of its images.
 
     Raises:
         DataError: nothing is there.
@@ -86,10 +86,10 @@ def _with_images_at(plan: Plan, run: Run, *, data: str | None, val: str | None) 
 
 
 def _refuse_others(run: Run, checked: CheckedData, source: str) -> None:
-    """Only the same files give the result that the run would have had.
+    """Refuse images that are not those of the run: only the same files give the same result.
 
     Raises:
-        RunError: they are others.
+        RunError: they differ.
     """
     before, now = run.data(), content_hash(checked)
     if before["content"] == now:
@@ -106,7 +106,7 @@ def _refuse_others(run: Run, checked: CheckedData, source: str) -> None:
 
 
 def _compute_with(threads: int | None) -> None:
-    """The bits of a sum depend on how many threads share it."""
+    """Compute with as many threads as before: the bits of a sum depend on how many share it."""
     if threads is not None:
         import torch
 

@@ -1,4 +1,4 @@
-"""data.json of a run: which images took part, in which role, and hashes that tell files and roles apart."""
+"""data.json of a run: images by role, and hashes that distinguish files and roles."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from headstart.workflow.images import CheckedData, content_hash
 
 
 def data_json(source: str, data: CheckedData, spec: InputSpec) -> dict[str, Any]:
-    """What a run keeps of its images, as plain values.
+    """Images of a run by role, with hashes and findings, as plain values for data.json.
 
     Args:
         source: DATA, as the plan names it.
-        data: What was found there.
-        spec: What the network sees of an image.
+        data: Its images, with their roles and findings.
+        spec: Input of the network.
     """
     roles = data.roles
     named = {"train": roles.train, "validation": roles.validation, "test": roles.test}
@@ -50,7 +50,7 @@ def data_json(source: str, data: CheckedData, spec: InputSpec) -> dict[str, Any]
 
 
 def files_hash(records: Iterable[ImageRecord], digests: Mapping[str, str]) -> str:
-    """One hash of names, classes and bytes, whatever their order and role."""
+    """Hash of names, classes and bytes, independent of order and role."""
     digest = hashlib.blake2b(digest_size=16)
     for line in sorted(f"{record.id}\0{record.label}\0{digests[record.id]}\n" for record in records):
         digest.update(line.encode())
