@@ -27,7 +27,7 @@ from pydantic import Field, ValidationError
 from headstart.amounts import count_text
 from headstart.comparison.upgrade import upgraded_grid
 from headstart.errors import PlanError
-from headstart.plan.faults import sentences
+from headstart.plan.faults import read_yaml, sentences
 from headstart.plan.sections import DataPlan, Section
 
 ComparisonKind: TypeAlias = Literal["models", "strategies", "learning_rates", "grid"]
@@ -92,12 +92,7 @@ class GridPlan(Section):
         Raises:
             PlanError: the file cannot be read, is not YAML, or has faults.
         """
-        try:
-            raw = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError) as error:
-            raise PlanError([f"cannot be read ({error})"], source=str(path)) from error
-        except yaml.YAMLError as error:
-            raise PlanError([f"is not YAML ({' '.join(str(error).split())})"], source=str(path)) from error
+        raw = read_yaml(path)
         if isinstance(raw, dict):
             # First: `replaced` and the usual values have today's names, with which those of the file are compared.
             raw = upgraded_grid(raw)

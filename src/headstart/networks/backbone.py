@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -16,7 +15,7 @@ from headstart.errors import ModelError, require
 from headstart.networks.cards.catalog import ModelCard, ModelChoice
 from headstart.networks.forks import guard_forks
 from headstart.networks.groups.grouping import layer_groups
-from headstart.networks.groups.layers import LayerGroup
+from headstart.networks.groups.layers import LayerGroup, in_evaluation_mode
 from headstart.networks.groups.order import trace, without_weights
 from headstart.networks.heads import (
     AUXILIARY_LOSS_WEIGHTS,
@@ -306,7 +305,7 @@ def with_new_head(
         # Networks weigh their classifiers differently (DeiT halves them); without values nothing can be measured,
         # and equal shares stand in.
         if kind == "linear" and next(network.parameters()).device.type != "meta":
-            with _evaluating(network):
+            with in_evaluation_mode(network):
                 size = _size_of(network, card)
                 shares = shares_of_sites(network, main, torch.zeros(1, card.input.channels, size, size))
     groups = layer_groups(network, grain=grain, sites=sites)
@@ -318,16 +317,6 @@ def _size_of(network: nn.Module, card: ModelCard) -> int:
     embed = getattr(network, "patch_embed", None)
     size = getattr(embed, "img_size", None) if embed is not None else getattr(network, "image_size", None)
     return int(size[0]) if isinstance(size, tuple) else int(size) if isinstance(size, int) else card.input.size
-
-
-@contextmanager
-def _evaluating(network: nn.Module) -> Iterator[None]:
-    was_training = network.training
-    network.eval()
-    try:
-        yield
-    finally:
-        network.train(was_training)
 
 
 def build_classifier(

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
+from pathlib import Path
 from typing import Any, TypeVar
 
+import yaml
 from pydantic import ValidationError
 
-from headstart.errors import nearest
+from headstart.errors import PlanError, nearest
 from headstart.plan.keys import where_it_stands
 
 _BOUNDS = {
@@ -89,6 +91,20 @@ def _read(kind: type[_Read], raw: object) -> _Read:
 def _read_phase(raw: dict[str, Any]) -> _Phase:
     phase = _read(_Phase, raw)
     return replace(phase, name="probe") if phase.is_probe and "name" not in raw else phase
+
+
+def read_yaml(path: Path) -> Any:  # noqa: ANN401 - whatever YAML holds
+    """Values of a YAML file of a plan.
+
+    Raises:
+        PlanError: the file cannot be read, or is not YAML.
+    """
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise PlanError([f"cannot be read ({error})"], source=str(path)) from error
+    except yaml.YAMLError as error:
+        raise PlanError([f"is not YAML ({' '.join(str(error).split())})"], source=str(path)) from error
 
 
 def schema_fault(raw: dict[str, Any], readable: int) -> str | None:

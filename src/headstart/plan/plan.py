@@ -16,7 +16,7 @@ from pydantic import Field, ValidationError
 from headstart.errors import PlanError
 from headstart.knowledge.domain import Domain
 from headstart.knowledge.transfer import SMALLEST_USEFUL_LR, depth_of
-from headstart.plan.faults import cross_faults, schema_fault, sentences
+from headstart.plan.faults import cross_faults, read_yaml, schema_fault, sentences
 from headstart.plan.keys import key_paths
 from headstart.plan.reasons import ANY_SOURCE, FINGERPRINTS, reasons_still_true, value_at, value_fingerprints
 from headstart.plan.sections import (
@@ -144,13 +144,7 @@ class Plan(Section):
         Raises:
             PlanError: the file cannot be read, is not YAML, or has faults.
         """
-        try:
-            raw = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError) as error:
-            raise PlanError([f"cannot be read ({error})"], source=str(path)) from error
-        except yaml.YAMLError as error:
-            raise PlanError([f"is not YAML ({' '.join(str(error).split())})"], source=str(path)) from error
-        return cls.from_dict(raw, source=str(path))
+        return cls.from_dict(read_yaml(path), source=str(path))
 
     def to_yaml(self) -> str:
         """YAML that `read` turns into an equal plan."""

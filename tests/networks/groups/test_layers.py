@@ -20,6 +20,7 @@ from headstart.networks.groups.layers import (
     fingerprints,
     freeze,
     frozen_tensors,
+    in_evaluation_mode,
     is_batch_norm,
     named_tensors,
     owner_by_path,
@@ -256,3 +257,12 @@ def test_a_state_from_a_file_is_restored_in_networks_that_ask_for_its_version():
     state = {name: tensor + 1 for name, tensor in network.state_dict().items()}
     restore(network, state)
     assert all(torch.equal(tensor, state[name]) for name, tensor in network.state_dict().items())
+
+
+def test_every_module_has_its_own_mode_again_after_evaluation_mode():
+    network = nn.Sequential(nn.Dropout(), nn.Sequential(nn.BatchNorm2d(3), nn.ReLU()))
+    network[1][0].eval()
+    before = [module.training for module in network.modules()]
+    with in_evaluation_mode(network):
+        assert not any(module.training for module in network.modules())
+    assert [module.training for module in network.modules()] == before

@@ -12,7 +12,7 @@ import typer
 from headstart.amounts import count_text
 from headstart.apps.cli.options import training as of
 from headstart.apps.cli.options.filters import FILTERS, query_of
-from headstart.apps.cli.text.printing import json_text, show_text, wrapped
+from headstart.apps.cli.text.printing import json_text, number_cell, show_text, wrapped
 from headstart.errors import Interrupted
 
 if TYPE_CHECKING:
@@ -131,8 +131,8 @@ def _table(result: Shortlist) -> list[str]:
         lines.append(
             f"{_shown(place):<{width}} {place.images:>6,} {one.log_loss:>8.3f} "
             f"{f'{one.accuracy:.3f} {low:.3f}..{high:.3f}':>20} {one.log_me:>7.3f} {one.h_score:>7.3f} "
-            f"{one.knn_accuracy:>5.3f} {_number(card.imagenet_top1, 8, 1)} {card.parameters / 1e6:>6.1f}M "
-            f"{_number(card.gmacs, 6, 2)}"
+            f"{one.knn_accuracy:>5.3f} {number_cell(card.imagenet_top1, 8, 1)} {card.parameters / 1e6:>6.1f}M "
+            f"{number_cell(card.gmacs, 6, 2)}"
         )
     lines.append(
         "log loss and accuracy: ridge probe, out of fold; a network with fewer images left before the last round"
@@ -144,10 +144,6 @@ def _shown(place: RankedNetwork) -> str:
     """The name, of the user's own file without its folders."""
     name, own, file = place.candidate.name.partition(":file:")
     return f"{name}{own}{Path(file).name}" if own else name
-
-
-def _number(value: float | None, width: int, digits: int) -> str:
-    return f"{'-':>{width}}" if value is None else f"{value:>{width}.{digits}f}"
 
 
 def _of_two(two: ScoreDifference, result: Shortlist) -> str:

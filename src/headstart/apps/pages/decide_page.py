@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from headstart.amounts import count_text, duration_text, usd_text
 from headstart.apps.cli.options.parsing import parse_seconds
-from headstart.apps.pages.fields import Field, FieldOption, choice, number_field, slider, text
+from headstart.apps.pages.fields import DOMAIN_CHOICES, Field, FieldOption, choice, number_field, slider, text
 from headstart.errors import HeadstartError, PlanError
 from headstart.html import kit, networks
 from headstart.html.markup import Html, joined, tag
@@ -53,13 +53,7 @@ FIELDS: tuple[Field, ...] = (
     choice(
         "domain",
         "Domain",
-        (
-            ("photo", "Photos"),
-            ("medical", "Medical"),
-            ("satellite", "From above"),
-            ("document", "Documents"),
-            ("industrial", "Industrial"),
-        ),
+        DOMAIN_CHOICES,
         "photo",
     ),
     choice(

@@ -11,6 +11,15 @@ from typing import Any, Literal
 FieldOption = tuple[str, str]
 """(value, what it is called)."""
 
+DOMAIN_CHOICES: tuple[FieldOption, ...] = (
+    ("photo", "Photos"),
+    ("medical", "Medical"),
+    ("satellite", "From above"),
+    ("document", "Documents"),
+    ("industrial", "Industrial"),
+)
+"""Domains of images, as the pages call them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Field:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from headstart.apps.pages.fields import Field, FieldOption, choice, file, menu, menu_value
+from headstart.apps.pages.fields import DOMAIN_CHOICES, Field, FieldOption, choice, file, menu, menu_value
 from headstart.errors import HeadstartError
 from headstart.html import kit, networks
 from headstart.html.markup import Html, joined, tag
@@ -65,13 +65,7 @@ FIELDS: tuple[Field, ...] = (
     choice(
         "transfer-domain",
         "Domain",
-        (
-            ("photo", "Photos"),
-            ("medical", "Medical"),
-            ("satellite", "From above"),
-            ("document", "Documents"),
-            ("industrial", "Industrial"),
-        ),
+        DOMAIN_CHOICES,
         "photo",
     ),
     choice("transfer-family", "Family", tuple((fact.name, fact.name) for fact in FAMILIES), "EfficientNet"),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -180,6 +181,19 @@ def frozen_tensors(network: nn.Module, *, policy: str) -> dict[str, Tensor]:
         for buffer, _ in module.named_buffers(recurse=False)
     }
     return still | {name: b.detach() for name, b in network.named_buffers() if name not in moving}
+
+
+@contextmanager
+def in_evaluation_mode(network: nn.Module) -> Iterator[None]:
+    """The network in evaluation mode inside the block; afterwards every module has its own mode again."""
+    modes = {module: module.training for module in network.modules()}
+    network.eval()
+    try:
+        yield
+    finally:
+        network.train()  # networks that cache derived tensors in evaluation mode let go of them here
+        for module, mode in modes.items():
+            module.training = mode
 
 
 def restore(network: nn.Module, state: Mapping[str, Tensor]) -> None:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from headstart.errors import ModelError
-from headstart.networks.groups.layers import named_tensors
+from headstart.networks.groups.layers import in_evaluation_mode, named_tensors
 from headstart.plan.sections import Grain
 
 FEWEST_WEIGHTED_LAYERS = 2
@@ -72,7 +72,7 @@ def trace(network: nn.Module, example_BCHW: Tensor | None = None) -> ForwardTrac
     watched = _FirstUse({id(stand_ins[name]): name for name, _ in named_tensors(network)})
     found = ForwardTrace(order=watched.order)
     try:
-        with _evaluating(network), _outputs_noted(network, found), torch.no_grad(), watched:
+        with in_evaluation_mode(network), _outputs_noted(network, found), torch.no_grad(), watched:
             # Ties are kept by shared stand-ins; `tie_weights` would look for them in the real tensors.
             torch.func.functional_call(network, stand_ins, (example,), tie_weights=False)
     except Exception as error:  # whatever a foreign forward raises
@@ -105,18 +105,6 @@ def _example_for(network: nn.Module) -> Tensor:
     if size is not None:
         height, width = size
     return torch.empty(1, channels, height, width, device="meta")
-
-
-@contextmanager
-def _evaluating(network: nn.Module) -> Iterator[None]:
-    modes = {module: module.training for module in network.modules()}
-    network.eval()
-    try:
-        yield
-    finally:
-        network.train()  # networks that cache derived tensors in evaluation mode let go of them here
-        for module, mode in modes.items():
-            module.training = mode
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from headstart.amounts import count_text
-from headstart.apps.cli.text.printing import next_line
+from headstart.apps.cli.text.printing import next_line, number_cell
 from headstart.networks.cards.catalog import ModelCard, WeightSource
 
 if TYPE_CHECKING:
@@ -49,16 +49,12 @@ def _row(model: ListedModel, width: int) -> str:
     card, measured = model.card, model.measured
     speed = card.cpu_images_per_second if measured is None else measured.images_per_second
     unstable = measured is not None and measured.unstable is not None
-    shown = f"{'unstable':>10}" if unstable else _number(speed, 10, 1)
+    shown = f"{'unstable':>10}" if unstable else number_cell(speed, 10, 1)
     return (
-        f"{card.name:<{width}} {card.parameters / 1e6:>7.1f}M {_number(card.gmacs, 7, 2)} "
-        f"{card.input.size:>5} {_number(card.imagenet_top1, 6, 2)} {shown}  {card.licence}"
+        f"{card.name:<{width}} {card.parameters / 1e6:>7.1f}M {number_cell(card.gmacs, 7, 2)} "
+        f"{card.input.size:>5} {number_cell(card.imagenet_top1, 6, 2)} {shown}  {card.licence}"
         + (" (not for commercial use)" if card.commercial_use == "forbidden" else "")
     )
-
-
-def _number(value: float | None, width: int, digits: int) -> str:
-    return f"{'-':>{width}}" if value is None else f"{value:>{width}.{digits}f}"
 
 
 def card_text(model: ModelDetails) -> str:

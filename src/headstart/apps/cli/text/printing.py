@@ -144,6 +144,11 @@ def wrapped(text: str, *, first: str = "", rest: str = "") -> str:
     )
 
 
+def number_cell(value: float | None, width: int, digits: int) -> str:
+    """Right-aligned number of a table; a dash where it is unknown."""
+    return f"{'-':>{width}}" if value is None else f"{value:>{width}.{digits}f}"
+
+
 def view_text(view: ViewFacts) -> str:
     """What the network gets: `input 224 px (crop): 43 % of the median image is cut off, 57 % at most`."""
     seen = f"input {view.size} px ({view.resize})"
