@@ -35,6 +35,7 @@ from headstart.plan.plan import (
     TrainPhase,
 )
 from headstart.runs.event import Event
+from headstart.runs.run_data import RunData
 
 BATCH, HEAD_RATE, BACKBONE_RATE, DECAY = 32, 1e-3, 1e-4, 0.01
 PRESET, FLIP = "standard", "horizontal"
@@ -101,6 +102,12 @@ class Images:
         return torch.tensor([self.roles.classes.index(record.label) for record in records])
 
 
+def _data_of(roles: Roles) -> RunData:
+    """The images of a run in words; nothing here reads them again."""
+    places = {"validation_source": roles.validation_source, "test_source": roles.test_source}
+    return RunData(source="memory", content="", classes=tuple(roles.classes), roles={}, **places)
+
+
 def ours(case: Case, images: Images, *, side: SideName, epochs: int, seed: int) -> Row:
     """Train by headstart's own loop on its store."""
     import onnx  # noqa: F401 - start-up is not counted
@@ -131,7 +138,7 @@ def ours(case: Case, images: Images, *, side: SideName, epochs: int, seed: int) 
     groups = {record.id: record.id for record in facts.readable}
     given = TrainingImages(roles, images.spec, groups, digests, ActivationStore())
     with tempfile.TemporaryDirectory() as folder:
-        run = Run.create(Path(folder) / "run", given=plan, settled=resolved, data={})
+        run = Run.create(Path(folder) / "run", given=plan, resolved=resolved, data=_data_of(roles))
         clock = Clock()
         watchers = All([EventLog(run), clock.observer()])
         clock.begin()

@@ -148,6 +148,7 @@ EXCEPTIONS: Final[dict[str, frozenset[str]]] = {
     "src/headstart/engine/store/store.py": frozenset({"border"}),  # a name on disk, part of every address
     "src/headstart/data/preprocess.py": frozenset({"border"}),  # the crop mode of timm
     "src/headstart/networks/cards/describe.py": frozenset({"border"}),
+    "src/headstart/apps/cli/text/cards.py": frozenset({"border"}),
     "src/headstart/comparison/grid.py": frozenset({"vary"}),  # the key of a grid: what a sweep varies
     "src/headstart/comparison/questions.py": frozenset({"vary"}),
 }

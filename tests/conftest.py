@@ -87,6 +87,7 @@ class Prepared:
         from headstart.runs.progress import no_progress
         from headstart.workflow.images import check_for_training
         from headstart.workflow.plans import make_plan
+        from run_values import run_data
 
         values = {"input_size": 32, "batch_size": 4, **options}
         plan = make_plan(Request(DataPlan(source=str(folder)), **values))
@@ -96,7 +97,7 @@ class Prepared:
         groups = group_names_of(self.choice, input_size=32, grain=plan.model.grain)
         self.plan = plan.resolved(model_name=card.name, input_size=224, group_names=groups)
         self.images = TrainingImages(self.data.roles, card.input.at_size(32), self.data.groups)
-        self.run = Run.create(run_folder, given=plan, settled=self.plan, data={})
+        self.run = Run.create(run_folder, given=plan, resolved=self.plan, data=run_data())
 
     def classifier(self):
         """A fresh network with the weights and the grain of the plan."""

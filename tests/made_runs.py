@@ -15,6 +15,8 @@ from headstart.comparison.outcomes import VariantMetrics
 from headstart.comparison.recommendation import Recommendation
 from headstart.comparison.record import ComparedImages, ComparisonRecord, ParetoFronts, TrialResult
 from headstart.runs.folder import Run
+from headstart.runs.tables import PredictedImage
+from run_values import run_data, run_metrics
 
 STARTED = "2026-11-24T12:00:00+0000"
 
@@ -59,7 +61,7 @@ def make_run(
     for name in ("plan.yaml", "plan.resolved.yaml"):
         (folder / name).write_text(text, encoding="utf-8")
     (folder / "environment.json").write_text(json.dumps({"started": started, "command": []}))
-    (folder / "data.json").write_text(json.dumps({"content": content, "classes": ["a", "b"]}))
+    (folder / "data.json").write_text(json.dumps(run_data(content).to_dict()))
     run = Run(folder)
     for name, row in events:
         run.append_event(name, **row)
@@ -67,14 +69,10 @@ def make_run(
         right = [label == answer for label, answer in answers.values()]
         accuracy = sum(right) / len(right)
         run.write_predictions(
-            [
-                {"image": image, "label": label, "predicted": answer, "probabilities": [0.5, 0.5]}
-                for image, (label, answer) in answers.items()
-            ]
+            [PredictedImage(image, label, answer, (0.5, 0.5)) for image, (label, answer) in answers.items()]
         )
     if accuracy is not None:
-        val = {"images": len(answers or range(100)), "accuracy": accuracy, "accuracy_interval": [accuracy - 0.1, 1.0]}
-        run.write_metrics({"test": val, "seconds": {"total": seconds}, "stopped": stopped})
+        run.write_metrics(run_metrics(accuracy, images=len(answers or range(100)), seconds=seconds, stopped=stopped))
     return folder
 
 

@@ -33,6 +33,15 @@ from headstart.measures.intervals import wilson_interval
 from headstart.measures.metrics import evaluation_figures
 from headstart.prediction.inference_figures import InferenceFigures
 from headstart.reports.comparison.facts import ComparisonFacts
+from headstart.runs.run_metrics import (
+    FinalFigures,
+    MeasuredEstimate,
+    MeasuredPhase,
+    RunMetrics,
+    SelectedCheckpoint,
+    ValidationFigures,
+)
+from headstart.runs.training_events import EpochDone, PhaseDone
 
 GROUPS = ("stem", "stage1", "stage2", "stage3", "stage4", "stage5", "stage6", "stage7", "head")
 
@@ -70,7 +79,10 @@ def make_run(
     (folder / "plan.resolved.yaml").write_text(
         yaml.safe_dump(_plan(source, epochs, rates, seed), sort_keys=False), encoding="utf-8"
     )
-    _write(folder / "environment.json", environment() | {"command": ["/bin/headstart", "train", source], "threads": 2})
+    _write(
+        folder / "environment.json",
+        replace(environment(), command=("/bin/headstart", "train", source), threads=2).to_dict(),
+    )
     _write(folder / "data.json", data)
     events: list[dict[str, Any]] = [{"event": "phase_started", "index": 0, "name": "probe", "kind": "linear_probe"}]
     events += [{"event": "epoch_done", **rows[0]}, {"event": "phase_done", **phases[0]}]
@@ -167,33 +179,45 @@ def _finish(
         for name, label, p in zip(images, labels, probabilities, strict=True)
     ]
     pq.write_table(pa.Table.from_pylist(predictions), folder / "predictions.parquet")
-    timed = [{"name": p["name"], "seconds": 3.0, "measured_seconds": p["seconds"]} for p in phases]
-    estimates = {
-        "elapsed_seconds": 1.0,
-        "phases": timed,
-        "total_seconds": 7.0,
-        "measured_seconds": 12.5,
-        "stored_bytes": 1000,
-    }
-    _write(
-        folder / "metrics.json",
-        {
-            "run": str(folder),
-            "test": {**evaluation_figures(probabilities, labels, classes), "source": "val"},
-            "validation": {"accuracy": 0.85, "images": 40, "source": data["validation_source"]},
-            "seconds": {"total": 12.5},
-            "estimates": {**estimates, "memory_bytes": 5e8, "speeds": "guessed"},
-            "phases": list(phases),
-            "epochs": list(rows),
-            "selected": {"checkpoint": kept, "reason": "beats the linear probe beyond noise"},
-            "warnings": [],
-            "unreadable": data["unreadable"],
-            "stopped": stopped,
-            "resume": f"headstart train --resume {folder}" if stopped else None,
-        },
+    metrics = RunMetrics(
+        run=str(folder),
+        bundle=str(folder / "bundle"),
+        strategy="probe_then_tune",
+        model="tf_efficientnet_lite0:in1k",
+        test=FinalFigures(**vars(evaluation_figures(probabilities, labels, classes)), source="val"),
+        validation=ValidationFigures(accuracy=0.85, images=40, source=data["validation_source"]),
+        seconds={"total": 12.5},
+        estimates=_estimates(phases),
+        phases=tuple(map(PhaseDone.from_dict, phases)),
+        epochs=tuple(map(EpochDone.from_dict, rows)),
+        selected=SelectedCheckpoint(kept, "significantly better than the linear probe"),
+        unreadable=data["unreadable"],
+        stopped=stopped,
+        resume=f"headstart train --resume {folder}" if stopped else None,
     )
+    _write(folder / "metrics.json", metrics.to_dict())
     (folder / "bundle").mkdir()
     _write(folder / "bundle" / "bundle.json", {"card": {"groups": list(GROUPS)}})
+
+
+def _estimates(phases: Sequence[Mapping[str, Any]]) -> MeasuredEstimate:
+    return MeasuredEstimate(
+        elapsed_seconds=1.0,
+        phases=tuple(
+            MeasuredPhase(p["name"], 3.0, 0.0, 0.0, 0, None, 0, measured_seconds=p["seconds"]) for p in phases
+        ),
+        total_seconds=7.0,
+        without_tuning_seconds=None,
+        previous_total_seconds=None,
+        stored_bytes=1000,
+        memory_bytes=500_000_000,
+        speeds="guessed",
+        low_seconds=None,
+        high_seconds=None,
+        past_runs=0,
+        budget=None,
+        measured_seconds=12.5,
+    )
 
 
 def make_comparison(

@@ -49,6 +49,7 @@ KNOW_THE_PLAN = {
     "plan.image_counts",
     "plan.presets",
     "runs.folder",
+    "runs.record",
     "advice.advisor",
     "advice.result",
     "training.training",

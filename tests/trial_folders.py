@@ -11,6 +11,11 @@ from headstart.comparison.grid import GridPlan, Trial
 from headstart.plan.plan import DataPlan
 from headstart.plan.presets import Request, full
 from headstart.runs.folder import Run
+from headstart.runs.run_data import RunData
+from headstart.runs.run_metrics import RunMetrics, SelectedCheckpoint, ValidationFigures
+from headstart.runs.tables import PredictedImage
+from headstart.runs.training_events import EpochDone, PhaseDone
+from run_values import role_counts, run_data, run_metrics
 
 CLASSES = ("ants", "bees")
 
@@ -39,7 +44,7 @@ def write_trial(
     run = Run.create(
         comparison.run_of(trial).folder,
         given=plan,
-        settled=plan,
+        resolved=plan,
         data=_data(len(test), len(validation), selected_on, fit),
     )
     run.write_predictions([_prediction(index, correct, sure) for index, correct in enumerate(test)])
@@ -80,32 +85,32 @@ def _label(index: int) -> str:
     return CLASSES[index % 2]
 
 
-def _prediction(index: int, correct: bool, sure: float) -> dict[str, Any]:
+def _prediction(index: int, correct: bool, sure: float) -> PredictedImage:
     label = _label(index)
     predicted = label if correct else CLASSES[1 - index % 2]
-    probabilities = [sure if name == predicted else 1 - sure for name in CLASSES]
-    return {"image": f"report/{index}", "label": label, "predicted": predicted, "probabilities": probabilities}
+    probabilities = tuple(sure if name == predicted else 1 - sure for name in CLASSES)
+    return PredictedImage(f"report/{index}", label, predicted, probabilities)
 
 
-def _data(test: int, validation: int, selected_on: str, fit: int) -> dict[str, Any]:
-    roles = {"train": fit, "validation": validation, "test": test}
-    return {
-        "classes": list(CLASSES),
-        "roles": {role: {"images": count, "classes": {}} for role, count in roles.items()},
-        "validation_source": selected_on,
-        "test_source": "val",
-    }
+def _data(test: int, validation: int, selected_on: str, fit: int) -> RunData:
+    roles = role_counts({"train": fit, "validation": validation, "test": test})
+    return run_data(classes=CLASSES, roles=roles, validation_source=selected_on)
 
 
-def _metrics(
-    test: Sequence[bool], predictions: Sequence[bool], kept: str, epochs: int, seconds: float
-) -> dict[str, Any]:
-    return {
-        "strategy": "full",
-        "test": {"accuracy": sum(test) / len(test)},
-        "validation": {"accuracy": sum(predictions) / len(predictions)},
-        "selected": {"checkpoint": kept},
-        "epochs": [{"train_loss": None}, *({"train_loss": 1.0 / number} for number in range(1, epochs + 1))],
-        "phases": [{"ended": "all epochs done"}],
-        "seconds": {"total": seconds},
-    }
+def _metrics(test: Sequence[bool], predictions: Sequence[bool], kept: str, epochs: int, seconds: float) -> RunMetrics:
+    return run_metrics(
+        sum(test) / len(test),
+        images=len(test),
+        seconds=seconds,
+        strategy="full",
+        validation=ValidationFigures(accuracy=sum(predictions) / len(predictions)),
+        selected=SelectedCheckpoint(kept, "it is best"),
+        epochs=(_epoch(0), *(_epoch(number) for number in range(1, epochs + 1))),
+        phases=(PhaseDone("tune", "train", ["head"], {}, "train", None, epochs, None, 1.0, "all epochs done"),),
+    )
+
+
+def _epoch(number: int) -> EpochDone:
+    loss = 1.0 / number if number else None
+    phase = "tune" if number else "probe"
+    return EpochDone(phase, number, loss, 0.5, 0.5, {}, improved=True, seconds=1.0)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from headstart.apps.library.evaluation import evaluate, predict, report
     from headstart.apps.library.images import advise, check, embed, probe
     from headstart.apps.library.networks import models, shortlist
-    from headstart.apps.library.results import CompareResult, EvaluateResult, ModelList
+    from headstart.apps.library.results import CompareResult, ModelList
     from headstart.apps.library.training import make_plan, resume, train
     from headstart.comparison.grid import GridPlan
     from headstart.comparison.questions import question
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
         scratch,
     )
     from headstart.plan.request import Request
+    from headstart.prediction.evaluation import EvaluateResult
     from headstart.prediction.predictor import Prediction, Predictor, load
     from headstart.runs.folder import Run
     from headstart.workflow.embedding import Embedding
@@ -50,7 +51,7 @@ _HOME = {
     "DataPlan": ("headstart.plan.plan", "DataPlan"),
     "DepthProbe": ("headstart.workflow.probing", "DepthProbe"),
     "Embedding": ("headstart.workflow.embedding", "Embedding"),
-    "EvaluateResult": ("headstart.apps.library.results", "EvaluateResult"),
+    "EvaluateResult": ("headstart.prediction.evaluation", "EvaluateResult"),
     "GridPlan": ("headstart.comparison.grid", "GridPlan"),
     "HeadstartClassifier": ("headstart.workflow.estimator.estimator", "HeadstartClassifier"),
     "HeadstartError": ("headstart.errors", "HeadstartError"),

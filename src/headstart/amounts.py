@@ -81,7 +81,7 @@ def counted_text(images: int, counted: str = "images", groups: int | None = None
 
     Args:
         images: How many there are.
-        counted: images, groups or files; see `intervals.Counted`.
+        counted: images, groups or files; see `measures.figures.Counted`.
         groups: How many groups or different files there are.
         noun: What they are called, such as `test image`.
     """

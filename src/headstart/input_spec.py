@@ -24,6 +24,30 @@ MOST_BITS = 16
 
 
 @dataclass(frozen=True, slots=True)
+class CutShares:
+    """Share of an image's area that the evaluation view cuts off, 0..1."""
+
+    median: float
+    largest: float
+
+
+@dataclass(frozen=True, slots=True)
+class ViewFacts:
+    """What the network gets of the images when it is evaluated."""
+
+    size: int
+    """Side of the square, in pixels."""
+    resize: Resize
+    bits: int | None
+    cut: CutShares | None
+    """Over all images; None without images."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
 class InputSpec:
     """How an image becomes the tensor these weights were trained on."""
 

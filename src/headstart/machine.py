@@ -12,8 +12,9 @@ import resource
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -121,8 +122,28 @@ def peak_memory_bytes() -> int | None:
     return None
 
 
-def environment() -> dict[str, Any]:
-    """Versions, machine and command, for whoever wants to repeat the run."""
+@dataclass(frozen=True, kw_only=True)
+class Environment:
+    """Versions, machine and command of a run, for whoever wants to repeat it."""
+
+    versions: Mapping[str, str] = field(default_factory=dict)
+    """Package -> version."""
+    threads: int | None = None
+    """Threads of torch; None where it was not loaded. The same bits need the same number."""
+    python: str | None = None
+    platform: str | None = None
+    cpu_count: int | None = None
+    command: tuple[str, ...] = ()
+    started: str
+    """ISO 8601 with the offset of the time zone."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {**asdict(self), "command": list(self.command)}
+
+
+def environment() -> Environment:
+    """Environment of this process, now."""
     versions = {}
     for package in ("headstart", "torch", "torchvision", "timm", "numpy", "scipy", "pillow", "simplejpeg"):
         try:
@@ -130,12 +151,12 @@ def environment() -> dict[str, Any]:
         except metadata.PackageNotFoundError:
             continue
     torch = sys.modules.get("torch")  # read only where something else has loaded it
-    return {
-        "versions": versions,
-        "threads": torch.get_num_threads() if torch is not None else None,
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "cpu_count": os.cpu_count(),
-        "command": sys.argv,
-        "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-    }
+    return Environment(
+        versions=versions,
+        threads=torch.get_num_threads() if torch is not None else None,
+        python=platform.python_version(),
+        platform=platform.platform(),
+        cpu_count=os.cpu_count(),
+        command=tuple(sys.argv),
+        started=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from pathlib import Path
 
 import exercise_tables
@@ -16,6 +17,7 @@ from headstart.apps.cli.compare import WhatOption
 from headstart.comparison.record import ComparisonRecord
 from headstart.comparison.rounds import TrialSchedule
 from headstart.comparison.summary import comparison_result
+from headstart.runs.training_events import EpochDone
 from trial_folders import comparison_of, write_trial
 
 
@@ -51,11 +53,8 @@ def answer(folder: Path, **values: object) -> ComparisonRecord:
         assert metrics is not None
         losses = (None, 1.0, 0.5)
         rows = enumerate(losses)
-        epochs = [
-            {"epoch": n, "train_loss": loss, "validation_loss": 1.0, "validation_accuracy": 0.5 + 0.1 * n}
-            for n, loss in rows
-        ]
-        run.write_metrics({**metrics, "epochs": epochs})
+        epochs = tuple(EpochDone("tune", n, loss, 1.0, 0.5 + 0.1 * n, {}, True, 1.0) for n, loss in rows)
+        run.write_metrics(replace(metrics, epochs=epochs))
     return comparison_result(comparison, TrialSchedule(tuple(trials), {}, 0))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -55,8 +56,8 @@ def test_heads_judged_on_a_sample_are_another_way(tmp_path: Path):
 def test_groups_of_data_json_reach_the_answers(tmp_path: Path):
     comparison, trials = comparison_of(tmp_path / "c", seeds=[0])
     run = write_trial(comparison, trials[0], test=GOOD, validation=GOOD)
-    data = run.data() | {"group_of": {"report/0": "p", "report/1": "p", "select/3": "q", "gone": "p"}}
-    write_json(run.folder / "data.json", data)
+    data = replace(run.data(), group_of={"report/0": "p", "report/1": "p", "select/3": "q", "gone": "p"})
+    write_json(run.folder / "data.json", data.to_dict())
     record = read_trial(run)
     assert record.test.groups == {"report/0": "p", "report/1": "p"}
     assert record.validation.groups == {"select/3": "q"}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import warnings
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from headstart.measures.figures import EvaluationFigures
 from headstart.measures.intervals import wilson_interval
 from headstart.measures.metrics import (
     accuracy,
@@ -97,15 +97,15 @@ def test_figures_per_class_equal_sklearn(case: Case) -> None:
     for index, name in enumerate(names):
         row, images, named = found[name], int((labels == index).sum()), int((predicted == index).sum())
         hits = int(((labels == index) & (predicted == index)).sum())
-        assert (row["images"], row["predicted"]) == (images, named)
-        assert row["recall_interval"] == (pytest.approx(wilson_interval(hits, images)) if images else None)
+        assert (row.images, row.predicted) == (images, named)
+        assert row.recall_interval == (pytest.approx(wilson_interval(hits, images)) if images else None)
         if not images:
-            assert row["recall"] is row["precision"] is row["f1"] is row["precision_interval"] is None
+            assert row.recall is row.precision is row.f1 is row.precision_interval is None
             continue
-        assert row["recall"] == pytest.approx(reference[1][index])
-        assert row["f1"] == pytest.approx(reference[2][index])
-        assert row["precision"] == (pytest.approx(reference[0][index]) if named else None)
-        assert row["precision_interval"] == (pytest.approx(wilson_interval(hits, named)) if named else None)
+        assert row.recall == pytest.approx(reference[1][index])
+        assert row.f1 == pytest.approx(reference[2][index])
+        assert row.precision == (pytest.approx(reference[0][index]) if named else None)
+        assert row.precision_interval == (pytest.approx(wilson_interval(hits, named)) if named else None)
 
 
 def test_figures_of_groups_are_less_certain_in_every_interval() -> None:
@@ -118,13 +118,13 @@ def test_figures_of_groups_are_less_certain_in_every_interval() -> None:
         evaluation_figures(probabilities, labels, "ab"),
         evaluation_figures(probabilities, labels, "ab", together=together, counted="groups"),
     )
-    assert (grouped["images"], grouped["groups"], grouped["counted"]) == (180, 30, "groups")
-    assert (alone["groups"], alone["counted"]) == (None, "images")
+    assert (grouped.images, grouped.groups, grouped.counted) == (180, 30, "groups")
+    assert (alone.groups, alone.counted) == (None, "images")
 
-    def widths(figures: dict[str, Any]) -> list[float]:
-        found = [figures[f"{name}_interval"] for name in ("accuracy", "balanced_accuracy", "log_loss")]
-        rows = figures["per_class"].values()
-        found += [row[f"{name}_interval"] for row in rows for name in ("recall", "precision")]
+    def widths(figures: EvaluationFigures) -> list[float]:
+        found = [figures.accuracy_interval, figures.balanced_accuracy_interval, figures.log_loss_interval]
+        for row in figures.per_class.values():
+            found += [row.recall_interval, row.precision_interval]
         return [high - low for low, high in found]
 
     assert all(wide > 1.5 * narrow for wide, narrow in zip(widths(grouped), widths(alone), strict=True))
@@ -134,16 +134,16 @@ def test_a_balanced_accuracy_of_few_images_of_one_class_is_uncertain() -> None:
     """Of 97 images of one class and 3 of the other the mean recall is no surer than the three."""
     labels = np.repeat([0, 1], (97, 3))
     found = evaluation_figures(np.eye(2)[labels], labels, "ab")
-    assert found["balanced_accuracy"] == 1.0
-    assert found["balanced_accuracy_interval"][0] < 0.8 < found["accuracy_interval"][0]
+    assert found.balanced_accuracy == 1.0
+    assert found.balanced_accuracy_interval[0] < 0.8 < found.accuracy_interval[0]
 
 
 def test_the_log_loss_of_a_single_group_has_no_interval() -> None:
     found = evaluation_figures(
         np.full((4, 2), 0.5), np.array([0, 1, 0, 1]), "ab", together=np.zeros(4, int), counted="groups"
     )
-    assert found["log_loss_interval"] is None
-    assert found["uniform_log_loss"] == pytest.approx(found["log_loss"])
+    assert found.log_loss_interval is None
+    assert found.uniform_log_loss == pytest.approx(found.log_loss)
 
 
 @FAST

@@ -23,6 +23,9 @@ class Whole(Event):
     shares: tuple[tuple[float | None, ...], ...] = ()
     first: Part | None = None
 
+    def sentence(self) -> str:
+        return "whole"
+
 
 def test_nested_values_get_their_types():
     made = Whole.from_dict({"parts": [{"name": "a", "size": 2}, {"name": "b"}], "shares": [[0.5, None]], "more": 1})
@@ -31,6 +34,11 @@ def test_nested_values_get_their_types():
     assert Whole.from_dict(made.to_dict()) == made
 
 
+def test_an_event_without_a_sentence_cannot_be_made():
+    with pytest.raises(TypeError, match="abstract"):
+        Event()
+
+
 def test_what_is_missing_is_told():
-    with pytest.raises(KeyError, match="parts"):
+    with pytest.raises(ValueError, match="parts is missing"):
         Whole.from_dict({})

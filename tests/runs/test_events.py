@@ -21,6 +21,7 @@ from headstart.runs.warnings import DataFinding
 from headstart.training.trackers import trackers
 from headstart.training.trackers.trackers import Tracker, TrackerChoice
 from report_folders import make_run
+from run_values import run_data
 
 IDS = [type(event).__name__ for event in EVERY_EVENT]
 
@@ -90,7 +91,7 @@ class Sink:
 @pytest.mark.parametrize("event", EVERY_EVENT, ids=IDS)
 def test_a_tracker_writes_every_event(event: Event, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(trackers.SINKS, "mlflow", Sink)
-    (tmp_path / "data.json").write_text("{}")
+    (tmp_path / "data.json").write_text(json.dumps(run_data().to_dict()))
     tracker = Tracker(Run(tmp_path), [TrackerChoice("mlflow")], parameters={}, tell=Observer())
     with tracker:
         ((_, sink),) = tracker._open

@@ -11,14 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headstart.errors import RunError
-from headstart.runs.finding import QUIET_SECONDS, RunQuery, RunSummary, found_runs, read_run
+from headstart.runs.finding import RunQuery, RunSummary, found_runs, summary_of
 from headstart.runs.folder import Run
+from headstart.runs.state import QUIET_SECONDS
 from made_runs import STARTED, make_comparison, make_run, quiet_since
 
 
 def test_a_finished_run_in_a_line(tmp_path: Path):
     folder = make_run(tmp_path / "one", accuracy=0.875, seed=7, strategy="full", seconds=12.5)
-    assert read_run(folder).to_dict() == {
+    assert summary_of(folder).to_dict() == {
         "run": str(folder),
         "started": STARTED,
         "data": "photos",
@@ -36,10 +37,10 @@ def test_a_finished_run_in_a_line(tmp_path: Path):
 
 
 def test_a_run_that_can_go_on_says_how(tmp_path: Path):
-    by_budget = read_run(make_run(tmp_path / "budget", stopped="budget"))
+    by_budget = summary_of(make_run(tmp_path / "budget", stopped="budget"))
     assert (by_budget.state, by_budget.accuracy) == ("stopped", 0.9)
-    assert by_budget.why == "stopped by the budget; it has reported"
-    by_signal = read_run(
+    assert by_budget.why == "stopped by the budget; it has test figures"
+    by_signal = summary_of(
         make_run(
             tmp_path / "signal", accuracy=None, events=[("epoch_done", {"epoch": 1}), ("stopped", {"reason": "signal"})]
         )
@@ -58,13 +59,13 @@ def test_a_silent_run_was_killed_and_a_busy_one_is_left_alone(tmp_path: Path, ag
         events = [("stopped", {"reason": "budget"}), ("resumed", {"epoch": 1})]
     folder = make_run(tmp_path / "one", accuracy=None, events=events)
     now = time.time()
-    busy = read_run(folder, now=now)
+    busy = summary_of(folder, now=now)
     assert (busy.state, busy.resume) == ("running", None)
-    assert busy.why.startswith("last sign of life ")
+    assert busy.why.startswith("last written to ")
     assert busy.why.endswith(f"if it was killed: headstart train --resume {folder}")
     quiet_since(folder, now - QUIET_SECONDS - 7200)
-    killed = read_run(folder, now=now)
-    assert (killed.state, killed.why) == ("interrupted", "last sign of life 2 h ago")
+    killed = summary_of(folder, now=now)
+    assert (killed.state, killed.why) == ("interrupted", "last written to 2 h ago")
     assert killed.resume == f"headstart train --resume {folder}"
 
 
@@ -72,17 +73,17 @@ def test_a_reported_run_that_was_resumed_runs_again_and_keeps_its_figures(tmp_pa
     folder = make_run(tmp_path / "one", stopped="budget")
     quiet_since(folder, time.time() - 1000)
     Run(folder).append_event("resumed", phase=1, epoch=2)
-    run = read_run(folder)
+    run = summary_of(folder)
     assert (run.state, run.accuracy, run.resume) == ("running", 0.9, None)
     (folder / "metrics.json").touch()
-    assert read_run(folder).state == "stopped"
+    assert summary_of(folder).state == "stopped"
 
 
 def test_a_cut_event_is_passed_over(tmp_path: Path):
     folder = make_run(tmp_path / "one", accuracy=None, events=[("stopped", {"reason": "signal"})])
     with (folder / "events.jsonl").open("ab") as file:
         file.write(b'{"time": 1, "event": "resumed", "ph')
-    assert read_run(folder).state == "stopped"
+    assert summary_of(folder).state == "stopped"
 
 
 def damage(folder: Path, name: str) -> None:
@@ -100,7 +101,7 @@ def damage(folder: Path, name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
-        ("environment.json", "environment.json holds a list; expected a JSON object"),
+        ("environment.json", "environment.json is damaged: it holds list"),
         ("data.json", "data.json is missing: the run ended while its folder was made"),
         ("metrics.json", "metrics.json cannot be read"),
         ("plan.resolved.yaml", "plan.resolved.yaml cannot be read"),
@@ -123,7 +124,7 @@ def test_missing_values_and_missing_plans_are_damage(tmp_path: Path):
     no_plan = make_run(tmp_path / "c")
     (no_plan / "plan.resolved.yaml").write_text("3")
     reasons = [run.reason for run in found_runs(tmp_path).damaged]
-    words = ["'accuracy'", "plan.resolved.yaml is missing", "plan.resolved.yaml holds a int"]
+    words = ["run is missing", "plan.resolved.yaml is missing", "plan.resolved.yaml holds a int"]
     assert all(word in reason for word, reason in zip(words, reasons, strict=True))
 
 

@@ -8,9 +8,7 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
-import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -21,13 +19,16 @@ from headstart.machine import environment
 from headstart.plan.plan import DataPlan
 from headstart.plan.presets import STRATEGIES, Request
 from headstart.runs.folder import Run, new_folder, resume_command
+from headstart.runs.tables import PredictedImage
+from run_values import run_data, run_metrics
 
+DATA = run_data(classes=("cat", "dög"))
 PLAN = STRATEGIES["probe_then_tune"](Request(DataPlan(source="photos")))
-SETTLED = PLAN.resolved(model_name="net:tag", input_size=224, group_names=("stem", "head"))
+RESOLVED = PLAN.resolved(model_name="net:tag", input_size=224, group_names=("stem", "head"))
 
 
 def make_run(folder: Path) -> Run:
-    return Run.create(folder, given=PLAN, settled=SETTLED, data={"classes": ["cat", "dög"]})
+    return Run.create(folder, given=PLAN, resolved=RESOLVED, data=DATA)
 
 
 def names(folder: Path) -> list[str]:
@@ -38,11 +39,11 @@ def test_a_new_run_holds_plan_data_and_environment(tmp_path: Path) -> None:
     run = make_run(tmp_path / "deep" / "run")
     assert names(run.folder) == ["checkpoints", "data.json", "environment.json", "plan.resolved.yaml", "plan.yaml"]
     again = Run.open(run.folder)
-    assert again.plan() == SETTLED
-    assert again.data() == {"classes": ["cat", "dög"]}
+    assert again.plan() == RESOLVED
+    assert again.data() == DATA
     assert again.metrics() is None
     assert again.events() == []
-    assert json.loads((run.folder / "environment.json").read_text())["python"] == environment()["python"]
+    assert json.loads((run.folder / "environment.json").read_text())["python"] == environment().python
     assert str(run.folder) in run.resume_command
 
 
@@ -74,6 +75,8 @@ def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
         new_folder(tmp_path / "runs", "a")
 
 
+ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+
 BEGINS = """
 import sys
 from pathlib import Path
@@ -82,12 +85,14 @@ from headstart.plan.plan import DataPlan
 from headstart.plan.presets import STRATEGIES, Request
 from headstart.runs.folder import Run, new_folder
 plan = STRATEGIES["probe_then_tune"](Request(DataPlan(source="photos")))
-settled = plan.resolved(model_name="net:tag", input_size=224, group_names=("stem", "head"))
+resolved = plan.resolved(model_name="net:tag", input_size=224, group_names=("stem", "head"))
+from run_values import run_data
 sys.stdin.read(1)
 for number in range(6):
-    Run.create(new_folder(Path(sys.argv[1]), f"photos-{number}"), given=plan, settled=settled, data={"by": sys.argv[2]})
+    folder, values = Path(sys.argv[1]), {"given": plan, "resolved": resolved, "data": run_data(sys.argv[2])}
+    Run.create(new_folder(folder, f"photos-{number}"), **values)
     try:
-        Run.create(Path(sys.argv[1]) / f"out-{number}", given=plan, settled=settled, data={"by": sys.argv[2]})
+        Run.create(folder / f"out-{number}", **values)
     except RunError as error:
         assert "exists already" in str(error)
         print(number)
@@ -96,7 +101,9 @@ for number in range(6):
 
 def test_processes_that_begin_together_never_share_a_run_folder(tmp_path: Path) -> None:
     started = [
-        subprocess.Popen([sys.executable, "-c", BEGINS, str(tmp_path), name], stdin=-1, stdout=-1, text=True)
+        subprocess.Popen(
+            [sys.executable, "-c", BEGINS, str(tmp_path), name], stdin=-1, stdout=-1, text=True, env=ENVIRONMENT
+        )
         for name in "ab"
     ]
     for process in started:
@@ -105,12 +112,12 @@ def test_processes_that_begin_together_never_share_a_run_folder(tmp_path: Path) 
     assert [process.returncode for process in started] == [0, 0]
     assert sorted(refused[0] + refused[1], key=int) == [str(number) for number in range(6)], "one gets each --out"
     assert len(list(tmp_path.glob("out-*"))) == 6
-    by = [Run(folder).data()["by"] for folder in tmp_path.glob("photos-*")]
+    by = [Run(folder).data().content for folder in tmp_path.glob("photos-*")]
     assert sorted(by) == ["a"] * 6 + ["b"] * 6
 
 
 def test_an_empty_folder_may_become_a_run(tmp_path: Path) -> None:
-    assert make_run(tmp_path).plan() == SETTLED
+    assert make_run(tmp_path).plan() == RESOLVED
 
 
 @pytest.mark.parametrize("occupied", ["file in it", "is a file"])
@@ -197,18 +204,19 @@ def test_what_is_appended_after_a_cut_line_is_kept(tmp_path: Path) -> None:
 
 def test_predictions_read_back(tmp_path: Path) -> None:
     run = make_run(tmp_path)
-    rows: list[dict[str, Any]] = [
-        {"id": "a/1.png", "label": "a", "predicted": "b", "probabilities": [0.25, 0.75]},
-        {"id": "b/ü.png", "label": "b", "predicted": "b", "probabilities": [0.0, 1.0]},
-    ]
+    rows = (
+        PredictedImage("a/1.png", "a", "b", (0.25, 0.75), "anna"),
+        PredictedImage("b/ü.png", "b", "b", (0.0, 1.0)),
+    )
     run.write_predictions(rows)
-    assert pq.read_table(run.folder / "predictions.parquet").to_pylist() == rows
+    assert run.predictions() == rows
 
 
 def test_metrics_read_back_and_broken_ones_are_named(tmp_path: Path) -> None:
     run = make_run(tmp_path)
-    run.write_metrics({"accuracy": 0.75})
-    assert run.metrics() == {"accuracy": 0.75}
+    metrics = run_metrics(0.75)
+    run.write_metrics(metrics)
+    assert run.metrics() == metrics
     (run.folder / "metrics.json").write_text('{"accuracy"')
     with pytest.raises(RunError, match=r"metrics\.json cannot be read"):
         run.metrics()

@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 import pytest
 
+from headstart.runs.run_metrics import UnusedTuning
 from headstart.runs.training_events import PhaseDone
 from headstart.runs.warnings import BelowProbe
 from headstart.training.below_probe import below_probe_alarm, unused_tuning
@@ -65,11 +66,11 @@ PHASES = [row("probe", "linear_probe", 0, 3.0), row("a", "train", 5, 50.0), row(
 
 
 def test_epochs_that_were_not_used_are_counted():
-    assert unused_tuning(PHASES, "probe") == {
-        "epochs": 15,
-        "seconds": 130.0,
-        "text": "15 tuned epochs took 2 min 10 s and were not used; --strategy feature_extraction stops at the probe",
-    }
+    assert unused_tuning(PHASES, "probe") == UnusedTuning(
+        15,
+        130.0,
+        "15 tuned epochs took 2 min 10 s and were not used; --strategy feature_extraction stops at the probe",
+    )
 
 
 @pytest.mark.parametrize(

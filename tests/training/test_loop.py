@@ -371,7 +371,7 @@ def test_a_first_epoch_far_below_the_probe_raises_one_alarm_with_its_numbers(pre
     assert alarm["accuracy"] == outcome.progress.rows[1].validation_accuracy < 1
     assert alarm["lr"] == rates
     assert next(values for event, values in rows.events if event == alarm["kind"]).items() <= alarm.items()
-    assert unused_tuning(outcome.phases, outcome.chosen)["epochs"] == 2
+    assert unused_tuning(outcome.phases, outcome.chosen).epochs == 2
 
 
 def test_tuning_begins_with_a_head_that_knows_augmented_views(prepare: Callable):

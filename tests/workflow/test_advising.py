@@ -137,7 +137,7 @@ def test_train_runs_the_advised_plan(image_folder: Path, tmp_path: Path):
     """Twelve images of each of two classes or fewer: the head alone is solved."""
     options = Request(DataPlan(source=str(image_folder)), strategy="auto", input_size=32, domain="photo")
     answer = train(options, out=tmp_path / "run")
-    assert answer.metrics["strategy"] == "feature_extraction"
+    assert answer.metrics.strategy == "feature_extraction"
     assert "fewer than 10 images of a class" in answer.run.plan().reasons["strategy"]
 
 

@@ -62,7 +62,7 @@ def test_training_finds_what_was_embedded(image_folder: Path, tmp_path: Path, no
     no_engine()
     options = Request(DataPlan(source=str(image_folder)), strategy="feature_extraction", input_size=SIZE)
     answer = train(options, out=tmp_path / "run")
-    assert answer.metrics["test"]["accuracy"] == 1
+    assert answer.metrics.test.accuracy == 1
 
 
 def test_a_second_call_computes_only_what_is_missing(image_folder: Path, tmp_path: Path, no_engine: Callable[[], None]):

@@ -46,10 +46,10 @@ def test_what_training_has_seen_is_left_out(image_folder: Path, train: int, vali
     facts = read_watched(images.records, no_progress)
     kept, counts, (finding,) = without_seen(facts, seen(images, train, validation), "leave_out", images, Path("b"))
     assert kept == list(facts.readable[train + validation :])
-    assert (counts["train"], counts["validation"], counts["left_out"]) == (train, validation, train + validation)
+    assert (counts.train, counts.validation, counts.left_out) == (train, validation, train + validation)
     assert f"({train} train, {validation} validation)" in finding.evidence
     every, counts, _ = without_seen(facts, seen(images, train, validation), "include", images, Path("b"))
-    assert (len(every), counts["left_out"]) == (16, 0)
+    assert (len(every), counts.left_out) == (16, 0)
 
 
 def test_a_bundle_sent_alone_offers_no_run(image_folder: Path, tmp_path: Path):

@@ -15,6 +15,7 @@ from headstart.errors import BundleError, DataError, RunError
 from headstart.plan.plan import DataPlan
 from headstart.plan.request import Request
 from headstart.prediction.bundle import read_info
+from headstart.prediction.evaluation import RepeatedRun, SeenCounts
 from headstart.runs.folder import Run
 from headstart.workflow.evaluating import evaluate, predict
 from headstart.workflow.training.train import train
@@ -45,23 +46,23 @@ def others(make_folder: Callable[..., Path]) -> Path:
 
 def test_evaluate_has_the_promised_keys(bundle: Path, others: Path):
     answer = evaluate(bundle, str(others))
-    assert answer["images"] == 16
-    confusion = answer["confusion"]
+    assert answer.images == 16
+    confusion = answer.figures.confusion
     assert [sum(row) for row in confusion] == [8, 8]
-    assert answer["accuracy"] == (confusion[0][0] + confusion[1][1]) / 16 > 0.8
-    assert answer["accuracy_interval"][0] < answer["accuracy"]
-    assert answer["ece"] is None
-    assert set(answer["per_class"]) == {"blue", "green"}
-    assert answer["balanced_accuracy"] == answer["accuracy"]
-    assert answer["seen"] == {"known": True, "train": 0, "validation": 0, "left_out": 0, "policy": "leave_out"}
-    assert answer["repeats"] is None
+    assert answer.figures.accuracy == (confusion[0][0] + confusion[1][1]) / 16 > 0.8
+    assert answer.figures.accuracy_interval[0] < answer.figures.accuracy
+    assert answer.figures.ece is None
+    assert set(answer.figures.per_class) == {"blue", "green"}
+    assert answer.balanced_accuracy == answer.figures.accuracy
+    assert answer.seen == SeenCounts(known=True, train=0, validation=0)
+    assert answer.repeats is None
 
 
 def test_evaluate_takes_test_before_val_unless_told(bundle: Path, tmp_path: Path, make_folder: Callable):
     for split, count in (("train", 5), ("val", 4), ("test", 3)):
         make_folder(f"set/{split}", per_class=count, seed=count)
-    assert evaluate(bundle, str(tmp_path / "set"))["images"] == 6
-    assert evaluate(bundle, str(tmp_path / "set"), split="val")["images"] == 8
+    assert evaluate(bundle, str(tmp_path / "set")).images == 6
+    assert evaluate(bundle, str(tmp_path / "set"), split="val").images == 8
     with pytest.raises(DataError, match=r"no split 'dev'; expected one of train, val, test"):
         evaluate(bundle, str(tmp_path / "set"), split="dev")
 
@@ -73,16 +74,16 @@ def test_a_class_the_bundle_does_not_know_is_refused(bundle: Path, make_folder: 
 
 def test_intervals_count_groups_by_the_pattern_given_else_by_that_of_training(bundle: Path, others: Path):
     alone = evaluate(bundle, str(others))
-    assert (alone["counted"], alone["groups"], alone["group_pattern"]) == ("images", None, None)
-    assert [finding["what"] for finding in alone["findings"]] == ["groups_unknown"]
+    assert (alone.figures.counted, alone.figures.groups, alone.group_pattern) == ("images", None, None)
+    assert [finding.what for finding in alone.findings] == ["groups_unknown"]
     given = evaluate(bundle, str(others), group=r"(\w+/\d)\d\.png")
-    assert (given["counted"], given["groups"]) == ("groups", 2)
-    assert given["accuracy_interval"][0] < alone["accuracy_interval"][0]
+    assert (given.figures.counted, given.figures.groups) == ("groups", 2)
+    assert given.figures.accuracy_interval[0] < alone.figures.accuracy_interval[0]
     for path in sorted(others.rglob("*.png")):
         path.rename(path.with_name(f"p{int(path.stem) // 4}_{path.stem}.png"))
     remembered = evaluate(bundle, str(others))
-    assert (remembered["counted"], remembered["groups"]) == ("groups", 4)
-    assert remembered["group_pattern"] == r"(\w+/p\d+)_"
+    assert (remembered.figures.counted, remembered.figures.groups) == ("groups", 4)
+    assert remembered.group_pattern == r"(\w+/p\d+)_"
     with pytest.raises(DataError, match="matches none of 16"):
         evaluate(bundle, str(others), group=r"patient(\d+)")
 
@@ -91,28 +92,22 @@ def test_images_of_training_are_counted_and_left_out_unless_told(run: Run, other
     source = run.plan().data.source
     for name in ("blue", "green"):
         shutil.copytree(f"{source}/{name}", others / name, dirs_exist_ok=True)
-    trained = len(run.data()["images"]["train"])
+    trained = len(run.data().ids("train"))
     answer = evaluate(run.bundle, str(others))
-    assert answer["images"] == 48 - trained
-    assert answer["seen"] == {
-        "known": True,
-        "train": trained,
-        "validation": 0,
-        "left_out": trained,
-        "policy": "leave_out",
-    }
-    (found,) = [finding for finding in answer["findings"] if finding["what"] == "seen_in_training"]
-    assert found["evidence"].startswith(f"{trained} of 48 images were in training ({trained} train, 0 validation)")
-    assert "left out" in found["remedy"]
+    assert answer.images == 48 - trained
+    assert answer.seen == SeenCounts(known=True, train=trained, validation=0, left_out=trained, policy="leave_out")
+    (found,) = [finding for finding in answer.findings if finding.what == "seen_in_training"]
+    assert found.evidence.startswith(f"{trained} of 48 images were in training ({trained} train, 0 validation)")
+    assert "left out" in found.remedy
     told = evaluate(run.bundle, str(others), seen="include")
-    assert told["images"] == 48
-    assert (told["seen"]["train"], told["seen"]["left_out"]) == (trained, 0)
-    assert "too good" in next(f["remedy"] for f in told["findings"] if f["what"] == "seen_in_training")
+    assert told.images == 48
+    assert (told.seen.train, told.seen.left_out) == (trained, 0)
+    assert "too good" in next(f.remedy for f in told.findings if f.what == "seen_in_training")
 
 
 def test_where_training_has_seen_everything_there_is_nothing_to_judge(run: Run, tmp_path: Path):
     source = Path(run.plan().data.source)
-    for name in run.data()["images"]["train"]:
+    for name in run.data().ids("train"):
         (tmp_path / "seen" / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(source / name, tmp_path / "seen" / name)
     with pytest.raises(
@@ -125,8 +120,8 @@ def test_a_bundle_without_hashes_says_that_it_cannot_know(run: Run, others: Path
     shutil.copytree(run.bundle, tmp_path / "old")
     (tmp_path / "old" / "trained_on.json").unlink()
     answer = evaluate(tmp_path / "old", str(others))
-    assert (answer["images"], answer["seen"]["known"]) == (16, False)
-    assert [finding["what"] for finding in answer["findings"]] == ["training_images_unknown"]
+    assert (answer.images, answer.seen.known) == (16, False)
+    assert [finding.what for finding in answer.findings] == ["training_images_unknown"]
 
 
 @pytest.mark.parametrize("what", ["run", "bundle"])
@@ -144,10 +139,10 @@ def test_a_run_repeats_its_own_figure(run: Run, what: str):
         "groups",
         "log_loss",
     )
-    assert {key: answer[key] for key in same} == {key: metrics["test"][key] for key in same}
-    assert metrics["test"]["counted"] == "groups"
-    assert answer["repeats"] == {"run": str(run.folder), "accuracy": metrics["test"]["accuracy"]}
-    assert answer["findings"] == []
+    assert {key: getattr(answer.figures, key) for key in same} == {key: getattr(metrics.test, key) for key in same}
+    assert metrics.test.counted == "groups"
+    assert answer.repeats == RepeatedRun(str(run.folder), metrics.test.accuracy)
+    assert answer.findings == ()
 
 
 def test_a_run_whose_images_changed_or_went_says_so(run: Run, tmp_path: Path):
@@ -157,12 +152,12 @@ def test_a_run_whose_images_changed_or_went_says_so(run: Run, tmp_path: Path):
     for name in ("plan.yaml", "plan.resolved.yaml"):
         text = (copy.folder / name).read_text()
         (copy.folder / name).write_text(text.replace(str(source), str(tmp_path / "images")))
-    test = run.data()["images"]["test"]
+    test = run.data().ids("test")
     one, *_ = [name for name in test if name.startswith("blue")]
     other = next(path for path in (tmp_path / "images" / "green").iterdir() if f"green/{path.name}" not in test)
     shutil.copy(other, tmp_path / "images" / one)
     answer = evaluate(copy.folder)
-    found = {finding["what"]: finding["evidence"] for finding in answer["findings"]}
+    found = {finding.what: finding.evidence for finding in answer.findings}
     assert "not the files the run was evaluated on" in found["run_not_repeated"]
     assert found["seen_in_training"].startswith("1 of ")
     (tmp_path / "images" / one).unlink()
@@ -223,11 +218,11 @@ def test_predict_names_all_it_left_out_and_predicts_the_others(bundle: Path, ima
 
 def test_evaluate_says_what_of_the_data_was_not_used(bundle: Path, others: Path):
     kinds = ["class_without_images", "dangling_links"]
-    assert not {finding["what"] for finding in evaluate(bundle, str(others))["findings"]} & set(kinds)
+    assert not {finding.what for finding in evaluate(bundle, str(others)).findings} & set(kinds)
     (others / "blue" / "gone.png").symlink_to("nowhere")
     (others / "red").mkdir()
-    findings = evaluate(bundle, str(others))["findings"]
-    assert [finding["what"] for finding in findings if finding["what"] in kinds] == kinds
+    findings = evaluate(bundle, str(others)).findings
+    assert [finding.what for finding in findings if finding.what in kinds] == kinds
 
 
 def test_resize_and_bits_go_into_the_bundle_and_decide_what_predict_sees(tmp_path: Path):

@@ -11,6 +11,7 @@ import pytest
 from headstart.runs.folder import Run
 from headstart.workflow.image_differences import image_difference
 from made_runs import make_run
+from run_values import run_data
 
 ALL = [f"{index}.png" for index in range(10)]
 IMAGES = {"train": ALL[:6], "validation": ALL[6:8], "test": ALL[8:]}
@@ -21,7 +22,7 @@ def run(folder: Path, **data: Any) -> Run:
     """A run with this data.json; other values are the plan's."""
     plan = {name: data.pop(name) for name in ("seed", "data") if name in data}
     place = make_run(folder, **plan)
-    (place / "data.json").write_text(json.dumps({"classes": ["a"], "images": IMAGES, **data}))
+    (place / "data.json").write_text(json.dumps({**run_data().to_dict(), "images": IMAGES, **data}))
     return Run(place)
 
 

@@ -48,9 +48,9 @@ def test_a_run_as_train_writes_it(image_folder: Path, tmp_path: Path):
     train.train(options, out=tmp_path / "run")
     (written,) = report([tmp_path / "run"], images="shown")
     text = written.path.read_text(encoding="utf-8")
-    for words in ("Telling blue and green apart", "correct on 4 images", "stage7", "How learning went"):
+    for words in ("Classifier of blue and green", "test accuracy on 4 test images", "stage7", "Training curves"):
         assert words in text
-    assert text.count("data:image/jpeg;base64,") == 4, "every image that reports lies behind a cell"
+    assert text.count("data:image/jpeg;base64,") == 4, "every test image lies behind a cell"
     assert written.notes[0].startswith("4 small copies")
 
 
@@ -119,12 +119,12 @@ def test_errors_teach_and_nothing_is_written_before_all_are_drawn(tmp_path: Path
         report([tmp_path / "begun"])
 
 
-def test_an_answer_of_another_version_is_no_traceback(tmp_path: Path):
+def test_a_missing_figure_is_no_traceback(tmp_path: Path):
     run = make_run(tmp_path / "run")
     metrics = json.loads((run / "metrics.json").read_text(encoding="utf-8"))
     del metrics["test"]["accuracy_interval"]
     (run / "metrics.json").write_text(json.dumps(metrics), encoding="utf-8")
-    with pytest.raises(RunError, match="lacks 'accuracy_interval'"):
+    with pytest.raises(RunError, match=r"metrics\.json is damaged: test\.accuracy_interval is missing"):
         report([run])
 
 

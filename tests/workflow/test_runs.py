@@ -25,18 +25,18 @@ def test_a_real_run_is_read_as_it_says(image_folder: Path, tmp_path: Path):
     options = Request(DataPlan(source=str(image_folder)), strategy="feature_extraction", input_size=32, seed=3)
     metrics = train(options, out=tmp_path / "runs" / "one").metrics
     (run,) = find_runs(tmp_path / "runs").runs
-    assert (run.run, run.state, run.resume) == (metrics["run"], "finished", None)
-    assert (run.strategy, run.model, run.seed) == (metrics["strategy"], metrics["model"], 3)
-    assert (run.accuracy, list(run.accuracy_interval or ())) == (
-        metrics["test"]["accuracy"],
-        metrics["test"]["accuracy_interval"],
+    assert (run.run, run.state, run.resume) == (metrics.run, "finished", None)
+    assert (run.strategy, run.model, run.seed) == (metrics.strategy, metrics.model, 3)
+    assert (run.accuracy, run.accuracy_interval) == (
+        metrics.test.accuracy,
+        metrics.test.accuracy_interval,
     )
-    assert (run.images, run.seconds) == (metrics["test"]["images"], metrics["seconds"]["total"])
+    assert (run.images, run.seconds) == (metrics.test.images, metrics.total_seconds)
     assert run.data == str(image_folder)
     again = train(options, out=tmp_path / "runs" / "two").run.folder
     compared = compare_runs([run.run, again])
     (pair,) = compared.pairs
-    assert (pair.verdict, pair.difference, pair.images) == ("tie", 0.0, metrics["test"]["images"])
+    assert (pair.verdict, pair.difference, pair.images) == ("tie", 0.0, metrics.test.images)
     assert compared.same_images
     assert compared.settings == {}
 
@@ -100,7 +100,10 @@ def test_what_cannot_be_compared_says_why(tmp_path: Path):
         ([a], "1 run to compare; expected two or more"),
         ([a, a], "1 run to compare"),
         ([a, tmp_path / "none"], "is no run folder"),
-        ([a, make_run(tmp_path / "b", accuracy=None)], "has not reported .*go on with: headstart train --resume"),
+        (
+            [a, make_run(tmp_path / "b", accuracy=None)],
+            "has no test figures yet .*resume it with: headstart train --resume",
+        ),
         ([a, make_run(tmp_path / "c", answers=answers("110", first=9))], "share none of their 6 test images"),
         ([a, make_run(tmp_path / "d", answers={"0.png": ("b", "b")})], "0.png is 'b' in d and 'a'"),
         ([a, make_run(tmp_path / "e")], r"predictions.parquet cannot be read"),

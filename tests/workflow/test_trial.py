@@ -132,8 +132,8 @@ def test_a_budget_is_for_the_whole_trial_however_often_it_is_taken_up(image_fold
     end = run_trial(replace(asked, start="resume"), Observer())
     metrics = run.metrics()
     assert metrics is not None
-    assert metrics["stopped"] == "budget"
-    assert [row["epoch"] for row in metrics["epochs"] if row["phase"] == "tune"] == [1, 2]
+    assert metrics.stopped == "budget"
+    assert [row.epoch for row in metrics.epochs if row.phase == "tune"] == [1, 2]
     assert end.seconds > 3600
     assert run.plan().budget_seconds == 3600.0, "the plan keeps what was asked for"
 

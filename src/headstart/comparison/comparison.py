@@ -23,9 +23,10 @@ from headstart.comparison.grid import GridPlan, Trial
 from headstart.comparison.record import RECORD_FILE, ComparisonRecord
 from headstart.errors import RunError
 from headstart.files import is_file, is_folder, is_there, write_atomically, write_json
-from headstart.machine import environment
+from headstart.machine import Environment, environment
 from headstart.prediction.inference_figures import InferenceFigures
 from headstart.runs.folder import Run, resume_command
+from headstart.runs.values import typed
 
 PLAN_FILE = "comparison.yaml"
 
@@ -78,7 +79,7 @@ class Comparison:
             raise RunError(f"{folder} cannot be made ({error.strerror})", remedy="choose another --out") from error
         # The plan goes first: with it a folder can be resumed, without it a new comparison may begin there.
         write_atomically(folder / PLAN_FILE, lambda aside: aside.write_text(plan.to_yaml(), encoding="utf-8"))
-        write_json(folder / "environment.json", environment())
+        write_json(folder / "environment.json", environment().to_dict())
         return cls(folder)
 
     @classmethod
@@ -96,9 +97,17 @@ class Comparison:
         """Plan of the comparison."""
         return GridPlan.read(self.folder / PLAN_FILE)
 
-    def environment(self) -> dict[str, Any]:
-        """Versions, machine and command when it began."""
-        return self._read("environment.json") or {}
+    def environment(self) -> Environment | None:
+        """Versions, machine and command when it began; None if unknown.
+
+        Raises:
+            RunError: environment.json is damaged.
+        """
+        found = self._read("environment.json")
+        try:
+            return typed(Environment, found) if found else None
+        except ValueError as error:
+            raise RunError(f"{self.folder / 'environment.json'} is damaged: {error}", remedy="remove it") from error
 
     def run_of(self, trial: Trial) -> Run:
         """Run folder of a trial, which need not exist."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -17,6 +17,7 @@ from headstart.comparison.recommendation import Recommendation
 from headstart.comparison.verdicts import Pair, Role
 from headstart.errors import RunError
 from headstart.files import is_file
+from headstart.machine import Environment
 from headstart.prediction.inference_figures import InferenceFigures
 from headstart.runs.folder import resume_command
 
@@ -187,8 +188,8 @@ class ComparisonRecord:
     pareto: ParetoFronts
     seconds: float
     """Of all trials."""
-    environment: dict[str, Any] = field(default_factory=dict)
-    """Versions, machine and command when it began."""
+    environment: Environment | None = None
+    """Versions, machine and command when it began; None if unknown."""
     written: str = ""
     """ISO 8601, with the offset of the time zone."""
     command: str = ""
@@ -205,7 +206,7 @@ class ComparisonRecord:
     @property
     def started(self) -> str:
         """Time at which it began, ISO 8601; empty if unknown."""
-        return str(self.environment.get("started") or "")
+        return "" if self.environment is None else self.environment.started
 
     def variant(self, name: str) -> VariantResult | None:
         """Result of one variant; None if there is none of that name."""

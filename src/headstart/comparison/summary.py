@@ -89,7 +89,7 @@ def comparison_result(comparison: Comparison, known: TrialSchedule) -> Compariso
         seconds=sum(trial.seconds or 0.0 for trial in trials),
         environment=environment,
         written=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-        command=shlex.join(["headstart", *environment.get("command", [])[1:]]),
+        command=shlex.join(["headstart", *(environment.command if environment is not None else ())[1:]]),
         resume=comparison.resume_command if why_resume else None,
         why_resume=why_resume,
     )
@@ -214,11 +214,10 @@ def _trial(comparison: Comparison, trial: Trial) -> TrialResult:
     metrics = run.metrics() if end.state == "done" else None
     if metrics is None:
         return result
-    result = replace(result, selected_checkpoint=metrics["selected"]["checkpoint"])
+    result = replace(result, selected_checkpoint=metrics.selected.checkpoint)
     if end.accuracy != "measured":
         return result
-    test, validation = metrics["test"], metrics["validation"]
-    return replace(result, test_accuracy=test["accuracy"], validation_accuracy=validation["accuracy"])
+    return replace(result, test_accuracy=metrics.test.accuracy, validation_accuracy=metrics.validation.accuracy)
 
 
 def _why_resume(trials: Sequence[TrialResult], *, finished: bool) -> str | None:
@@ -244,15 +243,16 @@ def _data(plan: GridPlan, measured: Mapping[str, MeasuredVariant]) -> ComparedIm
     if not records:
         return ComparedImages(plan.data.source)
     # Variants may be validated in different ways: held-out images are shown if any variant has them.
-    shown = next((record for record in records if record.images.validation), records[0])
+    shown = next((one.data for one in records if one.data.counts("validation").images), records[0].data)
+    out_of_fold = len(records[0].validation.images)
     return ComparedImages(
         source=plan.data.source,
-        classes=shown.images.classes,
-        train_images=shown.images.train,
-        validation_images=shown.images.validation or len(shown.validation.images),
-        test_images=shown.images.test,
-        validated_on=" or ".join(sorted({record.images.validation_source for record in records})),
-        tested_on=shown.images.test_source,
+        classes=shown.classes,
+        train_images=shown.counts("train").images,
+        validation_images=shown.counts("validation").images or out_of_fold,
+        test_images=shown.counts("test").images,
+        validated_on=" or ".join(sorted({record.data.validation_source for record in records})),
+        tested_on=shown.test_source,
     )
 
 

@@ -5,34 +5,23 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from headstart.comparison.grid import Metric
 from headstart.comparison.outcomes import TrialPredictions
 from headstart.errors import RunError
 from headstart.runs.folder import Run
+from headstart.runs.run_data import RunData
+from headstart.runs.tables import SELECTION_FILE, CandidatePredictions, PredictedImage
 
 _SMALLEST_PROBABILITY = 1e-12
-
-
-@dataclass(frozen=True, slots=True)
-class TrialImages:
-    """Classes of a trial and number of its images by role."""
-
-    classes: tuple[str, ...]
-    train: int
-    validation: int
-    """Images held out of train; 0 where validation is out-of-fold in train."""
-    test: int
-    validation_source: str
-    test_source: str
 
 
 @dataclass(frozen=True)
 class TrialRecord:
     """One finished trial."""
 
-    images: TrialImages
+    data: RunData
+    """Its classes and images by role."""
     test: TrialPredictions
     """Predictions for the test images."""
     validation: TrialPredictions
@@ -51,8 +40,8 @@ class TrialRecord:
     @property
     def method(self) -> str:
         """Way in which the validation images were classified, in words."""
-        on = self.images.validation_source
-        if on.startswith("out of fold") and len(self.validation.images) < self.images.train:
+        on = self.data.validation_source
+        if on.startswith("out of fold") and len(self.validation.images) < self.data.counts("train").images:
             return f"{on}, on a sample of it"
         return on
 
@@ -77,49 +66,35 @@ def read_trial(run: Run) -> TrialRecord:
     metrics, data = run.metrics(), run.data()
     if metrics is None:
         raise RunError(f"{run.folder} has not ended", remedy=f"go on with: {run.resume_command}")
-    groups = data.get("group_of") or {}
-    test, probabilities = _test_predictions(run.table("predictions.parquet"), data["classes"], groups)
-    by_epoch: dict[str, list[dict[str, Any]]] = {}
-    for row in run.table("selection.parquet"):
-        by_epoch.setdefault(row["epoch"], []).append(row)
-    predictions = {name: _validation_predictions(rows, groups) for name, rows in by_epoch.items()}
-    selected = next((name for name, rows in by_epoch.items() if rows[0]["selected"]), None)
+    test, probabilities = _test_predictions(run.predictions(), data)
+    candidates = run.selection()
+    by_epoch = {one.checkpoint: _validation_predictions(one, data.group_of) for one in candidates}
+    selected = next((one.checkpoint for one in candidates if one.is_selected), None)
     if selected is None:
-        raise RunError(f"{run.folder / 'selection.parquet'} does not name the selected checkpoint")
-    losses = (row["train_loss"] for row in metrics["epochs"])
+        raise RunError(f"{run.folder / SELECTION_FILE} does not name the selected checkpoint")
     return TrialRecord(
-        images=_images(data),
+        data=data,
         test=test,
-        validation=predictions[selected],
-        by_epoch=predictions,
+        validation=by_epoch[selected],
+        by_epoch=by_epoch,
         selected=selected,
         probabilities=probabilities,
-        train_losses=tuple(loss for loss in losses if loss is not None),
-        diverged=any("stopped being a number" in row["ended"] for row in metrics["phases"]),
+        train_losses=tuple(row.train_loss for row in metrics.epochs if row.train_loss is not None),
+        diverged=any("stopped being a number" in row.ended for row in metrics.phases),
     )
 
 
-def _images(data: Mapping[str, Any]) -> TrialImages:
-    """Classes and numbers of images of a data.json."""
-    train, validation, test = (int(data["roles"][role]["images"]) for role in ("train", "validation", "test"))
-    return TrialImages(tuple(data["classes"]), train, validation, test, data["validation_source"], data["test_source"])
-
-
 def _test_predictions(
-    rows: Sequence[Mapping[str, Any]], classes: Sequence[str], groups: Mapping[str, str]
+    rows: Sequence[PredictedImage], data: RunData
 ) -> tuple[TrialPredictions, dict[str, tuple[float, ...]]]:
-    """(predictions, image -> probability of each class) of a predictions.parquet."""
-    place = {name: index for index, name in enumerate(classes)}
-    images, labels = [row["image"] for row in rows], [row["label"] for row in rows]
-    probabilities = [tuple(row["probabilities"]) for row in rows]
+    """(predictions for the test images, image -> probability of each class)."""
+    place = {name: index for index, name in enumerate(data.classes)}
+    images, labels = [row.image for row in rows], [row.label for row in rows]
     # Not below a bound: a probability that was rounded to 0 would make the mean log loss of all images infinite.
-    losses = [
-        -math.log(max(of_classes[place[label]], _SMALLEST_PROBABILITY))
-        for label, of_classes in zip(labels, probabilities, strict=True)
-    ]
-    correct = [row["label"] == row["predicted"] for row in rows]
-    test = TrialPredictions(images, labels, correct, losses, _groups_of(images, groups))
-    return test, dict(zip(images, probabilities, strict=True))
+    losses = [-math.log(max(row.probabilities[place[row.label]], _SMALLEST_PROBABILITY)) for row in rows]
+    correct = [row.is_correct for row in rows]
+    test = TrialPredictions(images, labels, correct, losses, _groups_of(images, data.group_of))
+    return test, {row.image: row.probabilities for row in rows}
 
 
 def on_images(predictions: TrialPredictions, images: Collection[str]) -> TrialPredictions:
@@ -155,11 +130,11 @@ def value_of(predictions: TrialPredictions, metric: Metric) -> float:
     return sum(sum(correct) / len(correct) for correct in by_class.values()) / len(by_class)
 
 
-def _validation_predictions(rows: Sequence[Mapping[str, Any]], groups: Mapping[str, str]) -> TrialPredictions:
-    """Predictions of one candidate, of a selection.parquet."""
-    images = [row["image"] for row in rows]
-    labels, correct = [row["label"] for row in rows], [row["correct"] for row in rows]
-    return TrialPredictions(images, labels, correct, [row["log_loss"] for row in rows], _groups_of(images, groups))
+def _validation_predictions(one: CandidatePredictions, groups: Mapping[str, str]) -> TrialPredictions:
+    """Predictions of one candidate."""
+    return TrialPredictions(
+        list(one.images), list(one.labels), list(one.correct), list(one.log_losses), _groups_of(one.images, groups)
+    )
 
 
 def _groups_of(images: Iterable[str], groups: Mapping[str, str]) -> dict[str, str]:

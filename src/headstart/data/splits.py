@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 from headstart.data.sources.reading import WHOLE, Dataset, ImageRecord
 from headstart.errors import DataError
-from headstart.measures.intervals import Counted
+from headstart.measures.figures import Counted
 
 VAL_PREFIX = "val:"
 """Prefix of the ids of images given with --val, so that no two images of a run share an id."""

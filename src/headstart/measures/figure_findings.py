@@ -17,8 +17,8 @@ import numpy.typing as npt
 from headstart.amounts import counted_text
 from headstart.arrays import Labels
 from headstart.findings import Finding
+from headstart.measures.figures import ClassFigures, Counted, Interval
 from headstart.measures.intervals import (
-    Counted,
     Together,
     chance_of_share_below,
     share_interval,
@@ -79,20 +79,23 @@ class Sample:
     @property
     def accuracy_text(self) -> str:
         """`0.562 (95 % interval 0.510..0.613)`."""
-        low, high = share_interval(self.correct, self.together)
+        low, high = self.accuracy_interval
         return f"{self.accuracy:.3f} (95 % interval {low:.3f}..{high:.3f})"
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return {
-            "images": len(self.correct),
-            "counted": self.counted,
-            "groups": None if self.counted == "images" else len(np.unique(self.together)),
-            "accuracy": self.accuracy,
-            "accuracy_interval": list(share_interval(self.correct, self.together)),
-            "mean_confidence": None if self.confidence is None else float(self.confidence.mean()),
-            "log_loss": self.log_loss,
-        }
+    @property
+    def accuracy_interval(self) -> Interval:
+        """95 %."""
+        return share_interval(self.correct, self.together)
+
+    @property
+    def groups(self) -> int | None:
+        """How many groups or different files the interval counts; None where it counts images."""
+        return None if self.counted == "images" else len(np.unique(self.together))
+
+    @property
+    def mean_confidence(self) -> float | None:
+        """Mean probability of the predicted class, 0..1."""
+        return None if self.confidence is None else float(self.confidence.mean())
 
 
 def validation_gap(
@@ -204,19 +207,19 @@ def _is_overconfident(sample: Sample) -> bool:
     return chance_of_share_below(sample.correct, sample.together, truth=confidence) < _OVERCONFIDENCE_CHANCE
 
 
-def untested_classes(per_class: Mapping[str, Mapping[str, Any]]) -> list[Finding]:
+def untested_classes(per_class: Mapping[str, ClassFigures]) -> list[Finding]:
     """Say which classes no image was there to test.
 
     Args:
         per_class: As `metrics.per_class` returns it.
     """
-    missing = [name for name, row in per_class.items() if not row["images"]]
+    missing = [name for name, row in per_class.items() if not row.images]
     if not missing:
         return []
     named = ", ".join(missing[:_MOST_NAMED]) + (", ..." if len(missing) > _MOST_NAMED else "")
     classes = f"{len(missing)} of {len(per_class)} classes"
     verb = "has" if len(missing) == 1 else "have"
-    named_wrongly = sum(per_class[name]["predicted"] for name in missing)
+    named_wrongly = sum(per_class[name].predicted or 0 for name in missing)
     took = f"; {named_wrongly:,} images of other classes were predicted as one of them" if named_wrongly else ""
     return [
         Finding(

@@ -10,20 +10,18 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from statistics import NormalDist
-from typing import Any, Literal, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from headstart.arrays import Floats
 from headstart.measures.binomial import binomial_tail
+from headstart.measures.figures import Interval
 
 Together: TypeAlias = npt.NDArray[np.int64]
 """(N,) number of the patient, scene or book that each image is of."""
 Values: TypeAlias = npt.NDArray[np.bool_] | npt.NDArray[np.floating[Any]]
-Interval: TypeAlias = tuple[float, float]
-Counted: TypeAlias = Literal["images", "groups", "files"]
-"""What an interval counts: images; groups (patients, scenes, pages); or different files, where some are copies."""
 
 LEVEL = 0.95
 """Share of intervals that hold the truth."""

@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from headstart.arrays import Labels
-from headstart.measures.intervals import Counted, Together, mean_interval, share_interval
+from headstart.measures.figures import ClassFigures, Counted, EvaluationFigures, Interval
+from headstart.measures.intervals import Together, mean_interval, share_interval
 
 Counts: TypeAlias = npt.NDArray[np.int64]
 
@@ -38,7 +39,7 @@ def balanced_accuracy(confusion: Counts) -> float:
 
 def per_class(
     labels: Labels, predicted: Labels, classes: Sequence[str], together: Together | None = None
-) -> dict[str, dict[str, Any]]:
+) -> dict[str, ClassFigures]:
     """Precision, recall and F1 of each class (0..1), 95 % intervals of the first two, and how many images there are.
 
     A class without images has none of the three, and one that is never predicted no precision: a share of no images
@@ -57,17 +58,15 @@ def per_class(
         of_class, named = labels == index, predicted == index
         hits, images, count = int((of_class & named).sum()), int(of_class.sum()), int(named.sum())
         has_images = images > 0
-        found[name] = {
-            "precision": hits / count if count and has_images else None,
-            "recall": hits / images if has_images else None,
-            "f1": 2 * hits / (images + count) if has_images else None,
-            "images": images,
-            "recall_interval": list(share_interval(correct[of_class], together[of_class])) if has_images else None,
-            "predicted": count,
-            "precision_interval": list(share_interval(correct[named], together[named]))
-            if count and has_images
-            else None,
-        }
+        found[name] = ClassFigures(
+            precision=hits / count if count and has_images else None,
+            recall=hits / images if has_images else None,
+            f1=2 * hits / (images + count) if has_images else None,
+            images=images,
+            recall_interval=share_interval(correct[of_class], together[of_class]) if has_images else None,
+            predicted=count,
+            precision_interval=share_interval(correct[named], together[named]) if count and has_images else None,
+        )
     return found
 
 
@@ -132,8 +131,8 @@ def evaluation_figures(
     *,
     together: Together | None = None,
     counted: Counted = "images",
-) -> dict[str, Any]:
-    """All figures of `headstart evaluate`, as plain values.
+) -> EvaluationFigures:
+    """All figures of `headstart evaluate`.
 
     Args:
         probabilities: (N, K).
@@ -148,25 +147,24 @@ def evaluation_figures(
     confusion, correct = confusion_matrix(labels, predicted, len(classes)), labels == predicted
     of_class = confusion.sum(axis=1)
     confidence = probabilities.max(axis=1).astype(np.float64)
-    return {
-        "images": len(labels),
-        "accuracy": accuracy(confusion),
-        "accuracy_interval": list(share_interval(correct, together)),
-        "counted": counted,
-        "groups": None if counted == "images" else len(np.unique(together)),
-        "balanced_accuracy": balanced_accuracy(confusion),
+    return EvaluationFigures(
+        images=len(labels),
+        accuracy=accuracy(confusion),
+        accuracy_interval=share_interval(correct, together),
+        counted=counted,
+        groups=None if counted == "images" else len(np.unique(together)),
+        balanced_accuracy=balanced_accuracy(confusion),
         # Weight 1 / class size: the mean of class recalls is a weighted share of images, and has its interval.
-        "balanced_accuracy_interval": list(share_interval(correct, together, weights_N=1 / of_class[labels])),
-        "log_loss": log_loss(probabilities, labels),
-        "log_loss_interval": _finite(mean_interval(log_losses(probabilities, labels), together)),
-        "uniform_log_loss": math.log(len(classes)),
-        "mean_confidence": float(confidence.mean()),
-        "ece": None,
-        "per_class": per_class(labels, predicted, classes, together),
-        "confusion": confusion.tolist(),
-    }
+        balanced_accuracy_interval=share_interval(correct, together, weights_N=1 / of_class[labels]),
+        log_loss=log_loss(probabilities, labels),
+        log_loss_interval=_finite(mean_interval(log_losses(probabilities, labels), together)),
+        uniform_log_loss=math.log(len(classes)),
+        mean_confidence=float(confidence.mean()),
+        per_class=per_class(labels, predicted, classes, together),
+        confusion=tuple(tuple(row) for row in confusion.tolist()),
+    )
 
 
-def _finite(interval: tuple[float, float]) -> list[float] | None:
+def _finite(interval: Interval) -> Interval | None:
     """None where nothing is known: JSON has no infinity."""
-    return list(interval) if all(map(math.isfinite, interval)) else None
+    return interval if all(map(math.isfinite, interval)) else None

@@ -6,34 +6,32 @@ sentence, so a new kind is told everywhere as soon as it is defined.
 
 from __future__ import annotations
 
-import types
-import typing
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, fields, is_dataclass
-from functools import cache
-from typing import Any, ClassVar, Literal, Self, TypeVar
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar, Literal, Self
+
+from headstart.runs.values import typed
 
 EventLevel = Literal["info", "warning", "error"]
 """warning: a figure may mislead, or a request is not followed. error: a fault of the data."""
 
-T = TypeVar("T")
-
 
 @dataclass(frozen=True)
-class Event:
+class Event(ABC):
     """One thing that happened in a run."""
 
     event: ClassVar[str] = ""
-    """Of its kind, as events.jsonl has it."""
+    """Name of its kind, as events.jsonl has it."""
 
     @property
     def urgency(self) -> EventLevel:
         """How much it matters to whoever reads the run's figures."""
         return "info"
 
+    @abstractmethod
     def sentence(self) -> str:
         """What happened, for people."""
-        raise NotImplementedError
 
     def to_dict(self) -> dict[str, Any]:
         """Fields as plain values for JSON."""
@@ -41,37 +39,9 @@ class Event:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """The event with these fields; names that it does not have are passed over.
+        """The event with these fields; names that it does not have are ignored.
 
         Raises:
-            KeyError: a field without a default is missing.
-            TypeError: a nested value is no mapping.
+            ValueError: a field without a default is missing, or a value is of another type.
         """
-        return _built(cls, values)
-
-
-@cache
-def _hints(kind: Callable[..., Any]) -> dict[str, Any]:
-    return typing.get_type_hints(kind)
-
-
-def _built(kind: Callable[..., T], values: Mapping[str, Any]) -> T:
-    """A dataclass from plain values: nested dataclasses and tuples of them are built as well."""
-    names = [field.name for field in fields(typing.cast(Any, kind))]
-    given = {name: _value_of(_hints(kind)[name], values[name]) for name in names if name in values}
-    try:
-        return kind(**given)
-    except TypeError as error:
-        raise KeyError(str(error)) from error
-
-
-def _value_of(hint: Any, value: Any) -> Any:  # noqa: ANN401 - any annotation, any JSON value
-    if value is None:
-        return None
-    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
-    if origin in (typing.Union, types.UnionType):
-        return _value_of(next(one for one in arguments if one is not type(None)), value)
-    if origin is tuple:
-        inner = arguments[0]
-        return tuple(_value_of(inner, one) for one in value)
-    return _built(hint, value) if is_dataclass(hint) and isinstance(hint, type) else value
+        return typed(cls, values)

@@ -49,7 +49,7 @@ class LoggedEvent:
 
     @property
     def name(self) -> str:
-        """Of the kind of event."""
+        """Name of the kind of event."""
         return self.event.kind if isinstance(self.event, UnknownEvent) else self.event.event
 
 
@@ -60,6 +60,6 @@ def event_of(row: Mapping[str, Any]) -> LoggedEvent:
     time, kind = row.get("time"), str(row.get("event", ""))
     event: Event = UnknownEvent(kind, values)
     if kind in KINDS:
-        with contextlib.suppress(KeyError, TypeError):  # of a version whose event of this name had other fields
+        with contextlib.suppress(ValueError):  # of a version whose event of this name had other fields
             event = KINDS[kind].from_dict(values)
     return LoggedEvent(float(time) if isinstance(time, int | float) else 0.0, event)

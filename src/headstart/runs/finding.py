@@ -1,6 +1,6 @@
 """All runs under a folder: found by what a run folder holds, read as far as they can be, filtered and sorted.
 
-Nothing is kept beside the runs: a folder that was moved, copied or deleted by hand is seen as it is. Only small files
+There is no index of runs: a folder that was moved, copied or deleted by hand is seen as it is. Only small files
 are read (the plan, the figures, the end of the events), so that hundreds of runs take well under a second.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -18,23 +18,17 @@ from typing import Any, Literal
 from headstart.errors import RunError
 from headstart.files import has_file, is_folder
 from headstart.runs.folder import Run
-from headstart.runs.settings import raw_plan
-from headstart.runs.upgrade import upgraded_metrics
+from headstart.runs.settings import PlanOutline, raw_plan
+from headstart.runs.state import RunState, state_of
+from headstart.runs.values import typed
 
-State = Literal["finished", "stopped", "running", "interrupted", "damaged"]
-"""stopped: everything is saved, and it can go on. running: it wrote something a moment ago. interrupted: killed."""
 RunSortKey = Literal["date", "accuracy", "seconds"]
 
 DEFAULT_FOLDER = Path("runs")
 """Where `headstart train` makes its folders."""
 
-_CLOCK_SECONDS = 0.1
-"""File times come from a coarser clock than the times of events, and may lie behind."""
-QUIET_SECONDS = 300.0
-"""A run that wrote nothing for so long counts as killed; while it trains it saves every two minutes."""
 _DEEPEST = 3
 """Folders below the one that is searched."""
-_TAIL_BYTES = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,20 +42,20 @@ class RunSummary:
     data: str
     strategy: str
     model: str
-    state: State
+    state: RunState
     why: str
     """Of the state, in words; empty when finished."""
     accuracy: float | None
-    """On the images that report, 0..1; None before the run has reported."""
+    """On the test set, 0..1; None before the run has ended once."""
     accuracy_interval: tuple[float, float] | None
     """95 %."""
     images: int | None
-    """That reported."""
+    """Of the test set."""
     seconds: float | None
-    """Of the process that reported, from command to answer."""
+    """Of the process that ended the run, from the command to the result."""
     seed: int
     resume: str | None
-    """What to type to go on; None where nothing is left to do, or another process is at it."""
+    """The command that resumes it; None where nothing is left to do, or another process is at it."""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values."""
@@ -100,11 +94,11 @@ class RunQuery:
     """Part of the model's name."""
     data: str | None = None
     """Part of the data's name."""
-    state: State | None = None
+    state: RunState | None = None
     since: datetime | None = None
     """With a time zone."""
     min_accuracy: float | None = None
-    """0..1; runs that have not reported are left out."""
+    """0..1; runs without test figures are left out."""
     sort: RunSortKey = "date"
     """date: the newest first. accuracy: the highest first. seconds: the quickest first."""
 
@@ -149,9 +143,9 @@ def found_runs(folder: Path, *, now: float | None = None) -> Found:
             comparisons.append(found)
             continue
         try:
-            runs.append(read_run(found, now=time.time() if now is None else now))
+            runs.append(summary_of(found, now=time.time() if now is None else now))
         except (RunError, OSError) as error:  # the system's own: it was removed meanwhile, or may not be read
-            damaged.append(DamagedRun(str(found), str(error)))
+            damaged.append(DamagedRun(str(found), str(error).replace(f"{found}/", "")))
     return Found(tuple(runs), tuple(comparisons), tuple(damaged))
 
 
@@ -188,85 +182,43 @@ def _is_run(folder: Path, folders: Sequence[str]) -> bool:
     return "checkpoints" in folders and any(has_file(folder / name) for name in ("plan.yaml", "metrics.json"))
 
 
-def read_run(folder: Path, *, now: float | None = None) -> RunSummary:
-    """One run folder, however far the run came.
+def summary_of(folder: Path, *, now: float | None = None) -> RunSummary:
+    """Summary of one run folder, however far the run came.
 
     Raises:
         RunError: a file is missing or damaged; it says which.
     """
-    plan, environment = raw_plan(folder), _json(folder / "environment.json")
+    run, settings = Run(folder), raw_plan(folder)
     if not has_file(folder / "data.json"):
         raise RunError("data.json is missing: the run ended while its folder was made", remedy="start it again")
-    metrics = _json(folder / "metrics.json") if has_file(folder / "metrics.json") else None
-    state, why = _state(folder, metrics, time.time() if now is None else now)
-    run = Run(folder)
     try:
-        val = None if metrics is None else upgraded_metrics(metrics)["test"]
-        return RunSummary(
-            run=str(folder),
-            started=str(environment["started"]),
-            data=str(plan["data"]["source"]),
-            strategy=str(plan["strategy"]),
-            model=str(plan["model"]["name"]),
-            state=state,
-            why=why if state != "running" else f"{why}; if it was killed: {run.resume_command}",
-            accuracy=None if val is None else float(val["accuracy"]),
-            accuracy_interval=None if val is None else _interval(val["accuracy_interval"]),
-            images=None if val is None else int(val["images"]),
-            seconds=None if metrics is None else float(metrics["seconds"]["total"]),
-            seed=int(plan["seed"]),
-            resume=run.resume_command if state in ("stopped", "interrupted") else None,
-        )
-    except (KeyError, TypeError, ValueError) as error:
-        raise RunError(f"a value is missing or wrong ({error})", expected="what headstart train writes") from error
+        plan = typed(PlanOutline, settings)
+    except ValueError as error:
+        raise RunError(f"plan.resolved.yaml: {error}", expected="what headstart train writes") from error
+    metrics, environment = run.metrics(), run.environment()
+    test, now = None if metrics is None else metrics.test, time.time() if now is None else now
+    found = state_of(folder, metrics, now=now)
+    is_open = found.state in ("stopped", "interrupted")
+    return RunSummary(
+        run=str(folder),
+        started=environment.started,
+        data=plan.data.source,
+        strategy=plan.strategy,
+        model=plan.model.name,
+        state=found.state,
+        why=f"{found.why}; if it was killed: {run.resume_command}" if found.state == "running" else found.why,
+        accuracy=None if test is None else test.accuracy,
+        accuracy_interval=None if test is None else test.accuracy_interval,
+        images=None if test is None else test.images,
+        seconds=None if metrics is None else metrics.total_seconds,
+        seed=plan.seed,
+        resume=run.resume_command if is_open else None,
+    )
 
 
 def _interval(values: Sequence[float]) -> tuple[float, float]:
     low, high = values
     return float(low), float(high)
-
-
-def _state(folder: Path, metrics: Mapping[str, Any] | None, now: float) -> tuple[State, str]:
-    """What the files say of how the run ended, or did not."""
-    last = _last_event(folder, ("stopped", "resumed"))
-    reported = (folder / "metrics.json").stat().st_mtime if metrics is not None else 0.0
-    went_on = last is not None and last["event"] == "resumed" and last["time"] > reported + _CLOCK_SECONDS
-    if metrics is not None and not went_on:
-        stopped = metrics.get("stopped")
-        return ("stopped", f"stopped by the {stopped}; it has reported") if stopped else ("finished", "")
-    if last is not None and last["event"] == "stopped":
-        return "stopped", f"stopped by the {last.get('reason', 'user')}; everything is saved"
-    signs = [path for path in ("events.jsonl", "checkpoints/last.pt", "data.json") if has_file(folder / path)]
-    quiet = max(0.0, now - max((folder / path).stat().st_mtime for path in signs))
-    words = f"last sign of life {_age(quiet)} ago"
-    return ("running", words) if quiet < QUIET_SECONDS else ("interrupted", words)
-
-
-def _age(seconds: float) -> str:
-    for unit, size in (("d", 86_400), ("h", 3600), ("min", 60)):
-        if seconds >= size:
-            return f"{int(seconds // size)} {unit}"
-    return f"{int(seconds)} s"
-
-
-def _last_event(folder: Path, names: Sequence[str]) -> dict[str, Any] | None:
-    """The last whole line near the end of events.jsonl that is one of these."""
-    path = folder / "events.jsonl"
-    if not has_file(path):
-        return None
-    with path.open("rb") as file:
-        file.seek(max(0, path.stat().st_size - _TAIL_BYTES))
-        lines = file.read().split(b"\n")
-    for line in reversed(lines):
-        if not any(f'"event": "{name}"'.encode() in line for name in names):
-            continue
-        try:
-            event = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(event, dict) and event.get("event") in names and isinstance(event.get("time"), float | int):
-            return event
-    return None
 
 
 def _json(path: Path) -> dict[str, Any]:

@@ -1,14 +1,14 @@
 """A Run is one folder that survives a crash at any moment: write aside, fsync, rename; events are appended whole.
 
 plan.yaml             as given
-plan.resolved.yaml    every auto settled; what a resume reads
-environment.json      versions, machine, threads, command
-data.json             content hash, counts, class order, roles
-events.jsonl          what happened, one JSON object a line
+plan.resolved.yaml    every auto resolved; what a resume reads
+environment.json      versions, machine, threads, command (machine.Environment)
+data.json             content hash, counts, class order, roles (runs.run_data.RunData)
+events.jsonl          what happened, one JSON object a line (runs.events)
 checkpoints/last.pt   where a resume starts
-metrics.json          the answer of `headstart train --json`
-predictions.parquet   one row an image that reported
-selection.parquet     one row for each validation image and each candidate (the probe, every epoch)
+metrics.json          what `headstart train --json` prints (runs.run_metrics.RunMetrics)
+predictions.parquet   one row per test image (runs.tables.PredictedImage)
+selection.parquet     one row per validation image and candidate (runs.tables.CandidatePredictions)
 bundle/               the trained model
 trackers.json         where else the run is written to, if it is (see training.trackers.trackers)
 """
@@ -19,19 +19,33 @@ import json
 import os
 import shlex
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Literal
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, TypeVar
 
 from headstart.errors import DiskFullError, RunError
 from headstart.files import FULL_DISK, claim_folder, is_file, is_free, write_atomically, write_json
-from headstart.machine import environment
+from headstart.machine import Environment, environment
 from headstart.plan.plan import Plan
 from headstart.runs.event_lines import LoggedEvent, event_of
-from headstart.runs.upgrade import TABLE_COLUMNS, upgraded_data, upgraded_metrics
+from headstart.runs.run_data import RunData
+from headstart.runs.run_metrics import RunMetrics
+from headstart.runs.tables import (
+    PREDICTIONS_FILE,
+    SELECTION_FILE,
+    CandidatePredictions,
+    PredictedImage,
+    read_predictions,
+    read_selection,
+    write_columns,
+)
+from headstart.runs.values import typed
 
 if TYPE_CHECKING:
     import numpy.typing as npt
+
+_T = TypeVar("_T")
 
 
 def new_folder(parent: Path, stem: str) -> Path:
@@ -79,7 +93,7 @@ class Run:
         return resume_command("train", self.folder)
 
     @classmethod
-    def create(cls, folder: Path, *, given: Plan, settled: Plan, data: Mapping[str, Any]) -> Run:
+    def create(cls, folder: Path, *, given: Plan, resolved: Plan, data: RunData) -> Run:
         """Make the folder; everything that can be wrong with plan or data was found before.
 
         Raises:
@@ -96,9 +110,9 @@ class Run:
             raise RunError(f"{folder} cannot be made ({error.strerror})", remedy="choose another --out") from error
         run = cls(folder)
         run._write_text("plan.yaml", given.to_yaml())
-        run._write_text("plan.resolved.yaml", settled.to_yaml())
-        write_json(folder / "environment.json", environment())
-        write_json(folder / "data.json", dict(data))
+        run._write_text("plan.resolved.yaml", resolved.to_yaml())
+        write_json(folder / "environment.json", environment().to_dict())
+        write_json(folder / "data.json", data.to_dict())
         return run
 
     @classmethod
@@ -113,26 +127,36 @@ class Run:
         return cls(folder)
 
     def plan(self) -> Plan:
-        """The settled plan."""
+        """The resolved plan."""
         return Plan.read(self.folder / "plan.resolved.yaml")
 
-    def settle(self, plan: Plan) -> None:
-        """Put a plan in which one more `auto` is decided in place of the settled one."""
+    def rewrite_plan(self, plan: Plan) -> None:
+        """Replace the resolved plan by one in which one more `auto` is decided, or whose images have moved."""
         self._write_text("plan.resolved.yaml", plan.to_yaml())
 
-    def data(self) -> dict[str, Any]:
-        """data.json."""
-        return upgraded_data(self._read_json("data.json"))
+    def data(self) -> RunData:
+        """data.json.
 
-    def threads(self) -> int | None:
-        """Threads the run computed with; the same bits need the same number."""
-        value = self._read_json("environment.json").get("threads")
-        return value if isinstance(value, int) else None
+        Raises:
+            RunError: it is missing or damaged.
+        """
+        return self._typed("data.json", RunData.from_dict)
 
-    def metrics(self) -> dict[str, Any] | None:
-        """metrics.json, or None before the run has ended once."""
-        written = is_file(self.folder / "metrics.json")
-        return upgraded_metrics(self._read_json("metrics.json")) if written else None
+    def environment(self) -> Environment:
+        """environment.json.
+
+        Raises:
+            RunError: it is missing or damaged.
+        """
+        return self._typed("environment.json", lambda raw: typed(Environment, raw))
+
+    def metrics(self) -> RunMetrics | None:
+        """metrics.json, or None before the run has ended once.
+
+        Raises:
+            RunError: it is damaged.
+        """
+        return self._typed("metrics.json", RunMetrics.from_dict) if is_file(self.folder / "metrics.json") else None
 
     def append_event(self, event: str, **values: Any) -> None:  # noqa: ANN401 - any JSON value
         """Add one line to events.jsonl.
@@ -167,55 +191,59 @@ class Run:
                 found.append(event_of(row))
         return found
 
-    def write_metrics(self, metrics: Mapping[str, Any]) -> None:
-        """Write metrics.json."""
-        write_json(self.folder / "metrics.json", dict(metrics))
-
-    def write_predictions(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Write predictions.parquet: one row a test image."""
-        names = list(rows[0]) if rows else []
-        self._write_table("predictions.parquet", {name: [row[name] for row in rows] for name in names})
-
-    def write_selection(self, columns: Mapping[str, Sequence[Any] | npt.NDArray[Any]]) -> None:
-        """Write selection.parquet: one row for each validation image and each candidate, given column by column.
-
-        Images times epochs are many: as rows they would take ten times the memory.
-        """
-        self._write_table("selection.parquet", columns)
-
-    def table(self, name: str) -> list[dict[str, Any]]:
-        """The rows of predictions.parquet or selection.parquet.
+    def predictions(self) -> tuple[PredictedImage, ...]:
+        """Predictions of the bundle for the test images.
 
         Raises:
             RunError: the file is missing or damaged.
         """
-        import pyarrow as pa
-        import pyarrow.parquet as pq
+        return read_predictions(self.folder / PREDICTIONS_FILE)
 
-        try:
-            table = pq.read_table(self.folder / name)
-        except (OSError, pa.ArrowInvalid) as error:
-            raise RunError(f"{self.folder / name} cannot be read ({str(error).splitlines()[0]})") from error
-        today = table.rename_columns([TABLE_COLUMNS.get(column, column) for column in table.column_names])
-        rows: list[dict[str, Any]] = today.to_pylist()
-        return rows
+    def selection(self) -> tuple[CandidatePredictions, ...]:
+        """Predictions of every candidate for the validation images, in the order of the validation passes.
 
-    def _write_table(self, name: str, columns: Mapping[str, Sequence[Any] | npt.NDArray[Any]]) -> None:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
+        Raises:
+            RunError: the file is missing or damaged.
+        """
+        return read_selection(self.folder / SELECTION_FILE)
 
-        table = pa.table(dict(columns))
-        write_atomically(self.folder / name, lambda aside: pq.write_table(table, aside))
+    def write_metrics(self, metrics: RunMetrics) -> None:
+        """Write metrics.json."""
+        write_json(self.folder / "metrics.json", metrics.to_dict())
+
+    def write_predictions(self, rows: Sequence[PredictedImage]) -> None:
+        """Write predictions.parquet: one row per test image."""
+        names = [field.name for field in fields(PredictedImage)]
+        write_columns(self.folder / PREDICTIONS_FILE, {name: [getattr(row, name) for row in rows] for name in names})
+
+    def write_selection(self, columns: Mapping[str, Sequence[Any] | npt.NDArray[Any]]) -> None:
+        """Write selection.parquet: one row per validation image and candidate, given column by column.
+
+        Images times epochs are many: as rows they would take ten times the memory.
+        """
+        write_columns(self.folder / SELECTION_FILE, columns)
 
     def _write_text(self, name: str, text: str) -> None:
         write_atomically(self.folder / name, lambda aside: aside.write_text(text, encoding="utf-8"))
 
-    def _read_json(self, name: str) -> dict[str, Any]:
+    def _typed(self, name: str, read: Callable[[dict[str, Any]], _T]) -> _T:
+        """Contents of a JSON file by the reader of its type.
+
+        Raises:
+            RunError: it is missing or damaged.
+        """
+        path = self.folder / name
+        whole = {"expected": "the file as training wrote it", "remedy": "restore it from a copy, or train again"}
         try:
-            value: dict[str, Any] = json.loads((self.folder / name).read_text(encoding="utf-8"))
+            value = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
-            raise RunError(f"{self.folder / name} cannot be read ({error})") from error
-        return value
+            raise RunError(f"{path} cannot be read ({str(error).splitlines()[0]})", **whole) from error
+        if not isinstance(value, dict):
+            raise RunError(f"{path} is damaged: it holds {type(value).__name__}, not names and values", **whole)
+        try:
+            return read(value)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:  # the last three of rows being upgraded
+            raise RunError(f"{path} is damaged: {error}", **whole) from error
 
 
 def _last_byte(file: BinaryIO) -> bytes:

@@ -1,4 +1,4 @@
-"""Those who watch a run. The loop tells them what happened and asks nothing; only the loop acts."""
+"""Observers of a run. The loop calls them with what happened and reads nothing from them; only the loop acts."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class EventLog(Observer):
 
 
 class All(Observer):
-    """Several observers as one, told in the order given."""
+    """Several observers as one, called in the order given."""
 
     def __init__(self, observers: Iterable[Observer]) -> None:
         self._observers = tuple(observers)

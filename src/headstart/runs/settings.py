@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,26 @@ from headstart.runs.folder import Run
 Setting = str | int | float | bool
 
 _YAML = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # twenty times as quick where PyYAML has it
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Network:
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlanOutline:
+    """The settings by which a run is listed; a plan that is otherwise of a newer version has them too."""
+
+    strategy: str
+    data: _Source
+    model: _Network
+    seed: int
 
 
 def raw_plan(folder: Path) -> dict[str, Any]:
@@ -44,7 +65,7 @@ def _first_line(error: Exception) -> str:
 
 
 def settings_of(run: Run) -> dict[str, Setting]:
-    """The settled plan as one flat table, without the reasons.
+    """Settings of the resolved plan as one flat table, without the reasons.
 
     Raises:
         RunError: the plan is damaged.

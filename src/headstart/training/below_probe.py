@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from headstart.amounts import count_text, duration_text
+from headstart.runs.run_metrics import UnusedTuning
 from headstart.runs.training_events import PhaseDone
 from headstart.runs.warnings import BelowProbe
 from headstart.training.checkpoint import Candidate
@@ -41,7 +41,7 @@ def below_probe_alarm(
     )
 
 
-def unused_tuning(phases: Sequence[PhaseDone], chosen: str) -> dict[str, Any] | None:
+def unused_tuning(phases: Sequence[PhaseDone], chosen: str) -> UnusedTuning | None:
     """Epochs, seconds and a sentence where epochs were trained and the probe was selected all the same; else None.
 
     Args:
@@ -53,9 +53,5 @@ def unused_tuning(phases: Sequence[PhaseDone], chosen: str) -> dict[str, Any] | 
         return None
     epochs, seconds = sum(row.epochs_run for row in tuned), sum(row.seconds for row in tuned)
     was = "was" if epochs == 1 else "were"
-    return {
-        "epochs": epochs,
-        "seconds": seconds,
-        "text": f"{count_text(epochs, 'tuned epoch')} took {duration_text(seconds)} and {was} not used; "
-        "--strategy feature_extraction stops at the probe",
-    }
+    text = f"{count_text(epochs, 'tuned epoch')} took {duration_text(seconds)} and {was} not used; "
+    return UnusedTuning(epochs, seconds, text + "--strategy feature_extraction stops at the probe")

@@ -112,7 +112,7 @@ class Training:
         phases = tuple(phase if one.name == phase.name else one for one in self.plan.phases)
         why = {**self.plan.reasons, **(reasons or {})}
         self.plan = self.plan.model_copy(update={"phases": phases, "reasons": why})
-        self.run.settle(self.plan)
+        self.run.rewrite_plan(self.plan)
         return phase
 
     def resolve_frozen_prefix(self, phase: TrainPhase, frozen_part: FrozenPrefixPlan) -> TrainPhase:
@@ -134,7 +134,7 @@ class Training:
         if name is not None and self.plan.engine == "auto":
             self.plan = self.plan.model_copy(update={"engine": name})
             self.estimates.engine = self.plan.engine
-            self.run.settle(self.plan)
+            self.run.rewrite_plan(self.plan)
 
     def add_epoch_row(self, row: EpochDone) -> None:
         """Put a line into the table of epochs."""

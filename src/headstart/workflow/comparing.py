@@ -282,14 +282,10 @@ class _PendingWork:
                 continue
             theirs = self.comparison.run_of(other).data()
             same = (other.seed, other.share) == (trial.seed, trial.share)
-            if (
-                same
-                and theirs["validation_source"] == mine["validation_source"]
-                and theirs["content"] != mine["content"]
-            ):
+            if same and theirs.validation_source == mine.validation_source and theirs.content != mine.content:
                 self.comparison.discard(trial)
                 raise RunError(
-                    f"the images of {mine['source']} changed between the trials {other.name} and {trial.name}",
+                    f"the images of {mine.source} changed between the trials {other.name} and {trial.name}",
                     expected="the same files for all trials",
                     remedy=f"restore them, then resume with: {self.comparison.resume_command}; "
                     "or start a new comparison on the present files",

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
 
 from headstart.data.checks.image_checks import FileFacts
 from headstart.data.sources.reading import WHOLE, Dataset, ImageRecord, open_source
@@ -16,11 +15,9 @@ from headstart.data.trained_on import TrainedOn
 from headstart.errors import DataError, HeadstartError, RunError
 from headstart.files import is_file
 from headstart.findings import Finding
+from headstart.prediction.evaluation import Seen, SeenCounts
 from headstart.runs.folder import Run
 from headstart.workflow.images import sources_of
-
-Seen = Literal["leave_out", "include"]
-"""leave_out: images the bundle was trained or validated on are not evaluated. include: they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +74,7 @@ def of_run(run: Run, folder: Path) -> ImagesToEvaluate:
         RunError: they are not where training found them.
     """
     data, plan = run.data(), run.plan()
-    wanted: list[str] = data["images"]["test"]
+    requested = data.ids("test")
     elsewhere = f"evaluate other labelled images: headstart evaluate {folder} DATA"
     try:
         found, given = sources_of(plan.data.source, plan.data.val)
@@ -88,15 +85,17 @@ def of_run(run: Run, folder: Path) -> ImagesToEvaluate:
             remedy=elsewhere,
         ) from error
     records = {record.id: record for record in (*found.records, *(given.records if given is not None else ()))}
-    gone = [name for name in wanted if name not in records]
+    if not requested:
+        raise RunError(f"{run.folder} does not list its test images: an older version made it", remedy=elsewhere)
+    gone = [name for name in requested if name not in records]
     if gone:
         raise RunError(
-            f"{len(gone)} of {len(wanted)} test images of {run.folder} are gone (first: {gone[0]})",
+            f"{len(gone)} of {len(requested)} test images of {run.folder} are gone (first: {gone[0]})",
             expected="the files the run was evaluated on",
             remedy=f"restore them, or {elsewhere}",
         )
     return ImagesToEvaluate(
-        plan.data.source, str(data["test_source"]), [records[name] for name in wanted], plan.data.group, run
+        plan.data.source, data.test_source, [records[name] for name in requested], plan.data.group, run
     )
 
 
@@ -151,19 +150,18 @@ def counting(images: ImagesToEvaluate, facts: FileFacts, known: TrainedOn | None
 
 def without_seen(
     facts: FileFacts, known: TrainedOn | None, seen: Seen, images: ImagesToEvaluate, bundle: Path
-) -> tuple[Sequence[ImageRecord], dict[str, Any], list[Finding]]:
-    """(images to evaluate, counts for JSON, findings about images that the bundle was trained on).
+) -> tuple[Sequence[ImageRecord], SeenCounts, list[Finding]]:
+    """(images to evaluate, how many of them training has seen, findings about those).
 
     Raises:
         DataError: training has seen all of them, and they are left out.
     """
     total = len(facts.readable)
-    counts: dict[str, Any] = {"known": known is not None, "train": None, "validation": None, "left_out": 0}
     if known is None:
-        return facts.readable, counts, [_UNKNOWN]
+        return facts.readable, SeenCounts(known=False, policy=seen), [_UNKNOWN]
     uses = {record.id: known.use_of(facts.digests[record.id]) for record in facts.readable}
     found = Counter(use for use in uses.values() if use is not None)
-    counts |= {"train": found["train"], "validation": found["validation"]}
+    counts = SeenCounts(known=True, train=found["train"], validation=found["validation"], policy=seen)
     if not found:
         return facts.readable, counts, []
     said = f"{found.total():,} of {total:,} images were in training ({found['train']:,} train, {found['validation']:,} "
@@ -180,7 +178,7 @@ def without_seen(
             expected="images the bundle was not trained on",
             remedy=f"choose others, evaluate these all the same with --seen include{again if run_of(bundle) else ''}",
         )
-    counts["left_out"] = found.total()
+    counts = replace(counts, left_out=found.total())
     remedy = f"they are left out, the figures are of the other {len(kept):,} (--seen include evaluates all)"
     return kept, counts, [Finding("warning", "seen_in_training", said, remedy)]
 

@@ -3,33 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from headstart.data.checks import image_checks
 from headstart.data.sources.inputs import find_inputs
-from headstart.data.sources.reading import ImageRecord
-from headstart.data.splits import named_group, what_is_counted
 from headstart.data.trained_on import read_trained_on
 from headstart.delivery.predictions import Predictions
 from headstart.errors import BundleError, DataError
 from headstart.findings import Finding
-from headstart.measures.intervals import numbered
-from headstart.plan.plan import Phase, ProbePhase
 from headstart.prediction.bundle import read_info
+from headstart.prediction.evaluation import (
+    EvaluatedBundle,
+    EvaluateResult,
+    RepeatedRun,
+    Seen,
+    cached_features,
+    evaluate_records,
+)
 from headstart.runs.folder import Run
 from headstart.runs.progress import Progress, no_progress
-from headstart.workflow.evaluated_images import ImagesToEvaluate, Seen, counting, of_data, of_run, run_of, without_seen
+from headstart.workflow.evaluated_images import ImagesToEvaluate, counting, of_data, of_run, run_of, without_seen
 from headstart.workflow.images import read_watched
 from headstart.workflow.training.run_data import files_hash
 
 if TYPE_CHECKING:
-    from headstart.measures.figure_findings import Sample
-    from headstart.prediction.predictor import CachedFeatures, Predictor
+    from headstart.prediction.predictor import CachedFeatures
 
 Unreadable: TypeAlias = Literal["leave_out", "stop"]
 """What to do about files that give no prediction: name them in the result, or stop before anything is predicted."""
@@ -43,7 +43,7 @@ def evaluate(
     group: str | None = None,
     seen: Seen | None = None,
     progress: Progress = no_progress,
-) -> dict[str, Any]:
+) -> EvaluateResult:
     """Figures of a bundle on labelled images, or of a run on its held-out test images once more.
 
     Args:
@@ -76,20 +76,20 @@ def evaluate(
     count = counting(images, facts, known)
     policy: Seen = seen or ("leave_out" if images.run is None else "include")
     records, counts, found = without_seen(facts, known, policy, images, bundle)
-    kept = None if images.run is None else cached_features_of(images.run, facts.digests)
-    evaluated = evaluate_records(predictor, records, progress, kept=kept, groups=count.groups)
+    cached = None if images.run is None else features_of_run(images.run, facts.digests)
+    evaluated = evaluate_records(predictor, records, progress, cached=cached, groups=count.groups)
     repeated, changed = _repeated(images, evaluated, facts)
-    findings = [*changed, *found, *evaluated.findings(images.place), *images.findings, *count.findings]
-    return {
-        "findings": [finding.to_dict() for finding in findings],
-        **evaluated.figures,
-        "bundle": str(folder),
-        "evaluated_on": images.place,
-        "group_pattern": count.pattern,
-        "seen": {**counts, "policy": policy},
-        "repeats": repeated,
-        "unreadable": facts.unreadable,
-    }
+    findings = (*changed, *found, *evaluated.findings(images.place), *images.findings, *count.findings)
+    return EvaluateResult(
+        figures=evaluated.figures,
+        bundle=folder,
+        findings=findings,
+        place=images.place,
+        group_pattern=count.pattern,
+        seen=counts,
+        repeats=repeated,
+        unreadable=facts.unreadable,
+    )
 
 
 def _images(
@@ -130,23 +130,23 @@ def _refuse_unknown_classes(images: ImagesToEvaluate, classes: Sequence[str]) ->
 
 def _repeated(
     images: ImagesToEvaluate, evaluated: EvaluatedBundle, facts: image_checks.FileFacts
-) -> tuple[dict[str, Any] | None, list[Finding]]:
+) -> tuple[RepeatedRun | None, list[Finding]]:
     """(the run whose figure is repeated, a finding if the figure is another one)."""
     if images.run is None:
         return None, []
-    metrics = images.run.metrics()
-    before = None if metrics is None else metrics["test"]["accuracy"]
-    repeated = {"run": str(images.run.folder), "accuracy": before}
-    if before is None or abs(before - evaluated.figures["accuracy"]) < 1e-12:
+    metrics, accuracy = images.run.metrics(), evaluated.figures.accuracy
+    before = None if metrics is None else metrics.test.accuracy
+    repeated = RepeatedRun(str(images.run.folder), before)
+    if before is None or abs(before - accuracy) < 1e-12:
         return repeated, []
-    before_hash = images.run.data().get("content_of", {}).get("test")
+    before_hash = images.run.data().content_of.get("test")
     changed = before_hash is not None and before_hash != files_hash(facts.readable, facts.digests)
     why = "the test images are not the files the run was evaluated on" if changed else "other versions or threads"
     return repeated, [
         Finding(
             "warning",
             "run_not_repeated",
-            f"accuracy {evaluated.figures['accuracy']:.4f} where the run has {before:.4f}: {why}",
+            f"accuracy {accuracy:.4f} where the run has {before:.4f}: {why}",
             "restore the files" if changed else "see environment.json of the run",
         )
     ]
@@ -189,107 +189,12 @@ def predict(
     return Predictions(tuple(predictor.predictions(facts.readable, probabilities)), predictor.classes, missing)
 
 
-@dataclass(frozen=True)
-class EvaluatedBundle:
-    """How a bundle did on labelled images."""
-
-    figures: dict[str, Any]
-    """As `metrics.evaluation_figures` returns them."""
-    rows: list[dict[str, Any]]
-    """One an image: what it is, what was predicted, and the group it counts with."""
-    labels: npt.NDArray[np.int64]
-    """(N,)."""
-    together: npt.NDArray[np.int64]
-    """(N,) number of the group of each."""
-
-    def sample(self, name: str, place: str) -> Sample:
-        """The same for findings.
-
-        Args:
-            name: `test`, or what the images are.
-            place: Where they are from, in words.
-        """
-        from headstart.measures.figure_findings import Sample
-
-        predicted = np.array([max(row["probabilities"]) for row in self.rows])
-        correct = np.array([row["predicted"] == row["label"] for row in self.rows])
-        counted, loss = self.figures["counted"], self.figures["log_loss"]
-        return Sample(name, place, self.labels, correct, self.together, counted, predicted, loss)
-
-    def findings(self, place: str) -> list[Finding]:
-        """Findings about the figures of these images."""
-        from headstart.measures.figure_findings import overconfidence, untested_classes
-
-        classes = self.figures["per_class"]
-        return [*overconfidence([self.sample("test", place)], num_classes=len(classes)), *untested_classes(classes)]
-
-
-def evaluate_records(
-    predictor: Predictor,
-    records: Sequence[ImageRecord],
-    progress: Progress,
-    *,
-    kept: CachedFeatures | None = None,
-    groups: Mapping[str, str] | None = None,
-) -> EvaluatedBundle:
-    """Figures of a bundle on labelled images.
-
-    Args:
-        predictor: The bundle.
-        records: The images.
-        progress: Receives how far it is.
-        kept: Cached features of the images.
-        groups: Image id -> group, which intervals count; every image stands alone if None.
-    """
-    from headstart.measures.metrics import evaluation_figures
-
-    groups = {record.id: record.id for record in records} if groups is None else groups
-    probabilities = predictor.probabilities(records, on_images=progress("evaluate", len(records)), cached=kept)
-    index = {name: i for i, name in enumerate(predictor.classes)}
-    labels = np.array([index[record.label] for record in records], np.int64)
-    together, counted = numbered([groups[r.id] for r in records]), what_is_counted(records, groups)
-    rows = [
-        {
-            "image": r.id,
-            "label": r.label,
-            "predicted": predictor.classes[int(p.argmax())],
-            "probabilities": p.tolist(),
-            "group": named_group(groups[r.id]),
-        }
-        for r, p in zip(records, probabilities, strict=True)
-    ]
-    figures = evaluation_figures(probabilities, labels, predictor.classes, together=together, counted=counted)
-    return EvaluatedBundle(figures, rows, labels, together)
-
-
-def cached_features_of(run: Run, digests: Mapping[str, str]) -> CachedFeatures | None:
-    """Cached features of the images that a run was evaluated on; None if training cached none.
+def features_of_run(run: Run, digests: Mapping[str, str]) -> CachedFeatures | None:
+    """Cached features of a run's test images, as training used them; None if the selected checkpoint was fine-tuned.
 
     Only features of the pretrained backbone are cached, which other runs share. They are found by the hash of the
     weights in the bundle: what is evaluated is the bundle as it lies on disk.
     """
     plan, metrics = run.plan(), run.metrics()
-    chosen = None if metrics is None else metrics["selected"]["checkpoint"]
-    return cached_features_for(plan.phases, chosen, plan.activation_cache, plan.model.weights, digests)
-
-
-def cached_features_for(
-    phases: Sequence[Phase], chosen: str | None, store: str, weights: str, digests: Mapping[str, str]
-) -> CachedFeatures | None:
-    """Cached features, if the selected weights have the pretrained backbone.
-
-    Args:
-        phases: Of the plan.
-        chosen: Name of the selected checkpoint.
-        store: The plan's activation cache; `off` caches none.
-        weights: Of the plan; random ones are shared with no other run.
-        digests: Image id -> hash of its bytes.
-    """
-    from headstart.engine.store.store import ActivationStore
-    from headstart.prediction.predictor import CachedFeatures
-
-    is_frozen = all(isinstance(phase, ProbePhase) or phase.unfreeze == 0 for phase in phases)
-    tuned = not is_frozen and chosen not in [phase.name for phase in phases if isinstance(phase, ProbePhase)]
-    if store == "off" or tuned or weights == "random":
-        return None
-    return CachedFeatures(ActivationStore(), {name: bytes.fromhex(digest) for name, digest in digests.items()})
+    selected = None if metrics is None else metrics.selected.checkpoint
+    return cached_features(plan.phases, selected, plan.activation_cache, plan.model.weights, digests)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from headstart.errors import RunError
 from headstart.runs.folder import Run
+from headstart.runs.run_data import HashedPart, RunData
 from headstart.runs.settings import settings_of
 
 Files = Literal["same", "other", "unknown"]
-"""unknown: the same names, of a run whose version kept no hash of the files alone."""
+"""unknown: the same names, of a run whose version recorded no hash of the files alone."""
 
 _DIVIDING = {
     "seed": "seed",
@@ -30,14 +31,14 @@ _DIVIDING = {
 
 @dataclass(frozen=True, slots=True)
 class ImageDifference:
-    """Two runs' images."""
+    """Difference between the images of two runs."""
 
     files: Files
     """Of all images that took part."""
     test_files: Files
     """Of the test images alone."""
     sentence: str
-    """What differs; empty where files and roles are the same."""
+    """Empty where files and roles are the same."""
 
 
 def image_difference(names: tuple[str, str], runs: tuple[Run, Run]) -> ImageDifference:
@@ -51,7 +52,7 @@ def image_difference(names: tuple[str, str], runs: tuple[Run, Run]) -> ImageDiff
         RunError: data.json is damaged.
     """
     data = runs[0].data(), runs[1].data()
-    if data[0].get("content") == data[1].get("content") is not None:  # names, classes, bytes and roles in one
+    if data[0].content == data[1].content:  # names, classes, bytes and roles in one
         return ImageDifference("same", "same", "")
     roles = _roles(data[0]), _roles(data[1])
     files = _files(data, "all", (set(roles[0]), set(roles[1])))
@@ -61,13 +62,13 @@ def image_difference(names: tuple[str, str], runs: tuple[Run, Run]) -> ImageDiff
     return ImageDifference(files, test_files, "; ".join(filter(None, said)))
 
 
-def _roles(data: Mapping[str, Any]) -> dict[str, str]:
-    """Image -> its role; empty where a run kept no list."""
-    return {image: role for role, images in (data.get("images") or {}).items() for image in images}
+def _roles(data: RunData) -> dict[str, str]:
+    """Image -> its role; empty where a run has no list."""
+    return {image: role for role, images in data.images.items() for image in images}
 
 
-def _files(data: Sequence[Mapping[str, Any]], part: str, images: tuple[set[str], set[str]]) -> Files:
-    hashes = [(one.get("content_of") or {}).get(part) for one in data]
+def _files(data: Sequence[RunData], part: HashedPart, images: tuple[set[str], set[str]]) -> Files:
+    hashes = [one.content_of.get(part) for one in data]
     if None not in hashes:
         return "same" if hashes[0] == hashes[1] else "other"
     return "unknown" if images[0] == images[1] else "other"

@@ -247,7 +247,7 @@ def _of_run(run: Run, requested: DataPlan, seed: int | None) -> _Images:
         DataError: these are not the images that the run was trained on.
         PlanError: the seed is not that of the run.
     """
-    plan, images = run.plan(), run.data()["images"]
+    plan, data = run.plan(), run.data()
     if not _is_same(requested.source, plan.data.source):
         raise DataError(
             f"{run.folder} was trained on {plan.data.source}, not on {requested.source}",
@@ -259,7 +259,7 @@ def _of_run(run: Run, requested: DataPlan, seed: int | None) -> _Images:
         raise PlanError([fault], source="the request")
     named = drawn_by_name(plan)
     # Names alone do not suffice: the run moved images of one group to one side of the split.
-    learned = {*images["train"], *images["validation"]}
+    learned = {*data.ids("train"), *data.ids("validation")}
     drawn = (*named.roles.train, *named.roles.validation, *named.roles.test)
     records = sorted((record for record in drawn if record.id in learned), key=lambda record: record.id)
     if not records:

@@ -18,7 +18,7 @@ from headstart.networks.cards.finding import find_model
 from headstart.reports.comparison.facts import read_comparison_facts
 from headstart.reports.comparison.report import comparison_page
 from headstart.reports.run.report import run_page
-from headstart.runs.record import RunFacts, read_run
+from headstart.runs.record import RunRecord, read_run
 
 FILE_NAME = "report.html"
 LARGEST_BYTES = 5_000_000
@@ -110,7 +110,7 @@ def _drawn(folder: Path, images: ShownImages) -> tuple[ReportKind, str, tuple[st
     return "run", *_fitting(run, _originals(run) if images == "shown" else None)
 
 
-def _fitting(run: RunFacts, originals: tuple[Mapping[str, ImageRecord], str] | None) -> tuple[str, tuple[str, ...]]:
+def _fitting(run: RunRecord, originals: tuple[Mapping[str, ImageRecord], str] | None) -> tuple[str, tuple[str, ...]]:
     """The page, with fewer names and images the more often it came out too large."""
     text = ""
     pictures: Pictures = NO_PICTURES
@@ -126,22 +126,22 @@ def _fitting(run: RunFacts, originals: tuple[Mapping[str, ImageRecord], str] | N
     return text, tuple(pictures.notes()) if originals is not None else ()
 
 
-def _with_groups(run: RunFacts) -> RunFacts:
+def _with_groups(run: RunRecord) -> RunRecord:
     """The network's layer groups, where the run has no bundle yet that names them."""
     if run.layer_groups:
         return run
     try:
-        groups = find_model(run.plan["model"]["name"]).card.groups
+        groups = find_model(run.plan.model.name).card.groups
     except ModelError:  # its weights are a file that is gone, or of the hub: the phases name what learned
         return run
     return replace(run, layer_groups=tuple(groups))
 
 
-def _originals(run: RunFacts) -> tuple[Mapping[str, ImageRecord], str]:
+def _originals(run: RunRecord) -> tuple[Mapping[str, ImageRecord], str]:
     """Images of a run by id, as far as they are there; and a sentence if they are gone."""
     from headstart.workflow.images import sources_of
 
-    source, val = run.data["source"], run.plan["data"].get("val")
+    source, val = run.data.source, run.plan.data.val
     try:
         found, apart = sources_of(source, val)
     except HeadstartError as error:

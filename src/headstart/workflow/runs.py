@@ -17,11 +17,12 @@ from headstart.runs.finding import (
     RunQuery,
     RunSummary,
     found_runs,
-    read_run,
     started_instant,
+    summary_of,
 )
 from headstart.runs.folder import Run
 from headstart.runs.settings import Setting, differing_settings
+from headstart.runs.tables import PredictedImage
 from headstart.workflow.image_differences import image_difference
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RunList:
-    """What was found; `to_dict` is what `headstart runs --json` prints."""
+    """Runs and comparisons of a folder; `to_dict` is what `headstart runs --json` prints."""
 
     runs: tuple[RunSummary, ...]
     """Those that pass the query, sorted."""
@@ -60,15 +61,15 @@ class RunComparison:
     names: tuple[str, ...]
     """By which the pairs call them."""
     shared_images: int
-    """That every one of the runs reports."""
+    """Test images that all of the runs have."""
     same_images: bool
     """Whether all runs saw the same files; if not, images are the same by name only."""
     pairs: tuple[Pair, ...]
-    """Every two of the runs, on the images that both report, corrected for their number."""
+    """Paired test of every two of the runs, on the test images that both have, corrected for their number."""
     settings: dict[str, tuple[Setting | None, ...]]
     """Each setting in which they differ -> its value in each run."""
     image_differences: tuple[str, ...] = ()
-    """Of each later run beside the first, in a sentence: files, roles and why; empty where nothing differs."""
+    """Of each later run against the first, in a sentence: files, roles and why; empty where nothing differs."""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values."""
@@ -124,7 +125,7 @@ def _comparisons(folders: Sequence[Path]) -> tuple[tuple[ComparisonSummary, ...]
 
 
 def compare_runs(folders: Sequence[str | Path]) -> RunComparison:
-    """Compare finished runs on the images they share, and list the settings in which they differ.
+    """Paired tests of finished runs on the test images they share, and the settings in which they differ.
 
     Each run is one trained network with one seed: the verdict is about these networks, not about their recipes.
 
@@ -132,7 +133,7 @@ def compare_runs(folders: Sequence[str | Path]) -> RunComparison:
         folders: Of two or more runs.
 
     Raises:
-        RunError: fewer than two, one of them has not reported, or they share no image that reports.
+        RunError: fewer than two, one of them has no test figures yet, or they share no test image.
     """
     from headstart.comparison.verdicts import compare_pairs
 
@@ -140,16 +141,18 @@ def compare_runs(folders: Sequence[str | Path]) -> RunComparison:
     if len(places) < 2:
         raise RunError(f"{len(places)} run to compare", expected="two or more: --compare RUN_A --compare RUN_B")
     runs = [Run.open(place) for place in places]
-    summaries = tuple(read_run(place) for place in places)
+    summaries = tuple(summary_of(place) for place in places)
     for run, summary in zip(runs, summaries, strict=True):
         if summary.accuracy is None:
-            raise RunError(f"{run.folder} has not reported ({summary.why})", remedy=f"go on with: {run.resume_command}")
+            raise RunError(
+                f"{run.folder} has no test figures yet ({summary.why})", remedy=f"resume it with: {run.resume_command}"
+            )
     names = _short_names(places)
-    answers = {name: _answers(run) for name, run in zip(names, runs, strict=True)}
-    labels = _labels(answers)
-    shared = set.intersection(*(set(rows) for rows in answers.values()))
-    groups = [run.data().get("group_of") or {} for run in runs]
-    outcomes = [_outcomes(name, rows, of) for (name, rows), of in zip(answers.items(), groups, strict=True)]
+    predictions = {name: _predictions(run) for name, run in zip(names, runs, strict=True)}
+    labels = _labels(predictions)
+    shared = set.intersection(*(set(rows) for rows in predictions.values()))
+    groups = [run.data().group_of for run in runs]
+    outcomes = [_outcomes(name, rows, of) for (name, rows), of in zip(predictions.items(), groups, strict=True)]
     pairs = compare_pairs(outcomes, on="test")
     if not pairs:
         raise RunError(
@@ -172,35 +175,34 @@ def _short_names(places: Sequence[Path]) -> tuple[str, ...]:
     return tuple(short) if len(set(short)) == len(short) else tuple(map(str, places))
 
 
-_Answers = dict[str, tuple[str, bool]]
-"""Image -> its class, and whether that was the answer."""
+_Predictions = dict[str, PredictedImage]
+"""Test image -> its prediction."""
 
 
-def _answers(run: Run) -> _Answers:
-    rows = run.table("predictions.parquet")
-    return {row["image"]: (row["label"], row["predicted"] == row["label"]) for row in rows}
+def _predictions(run: Run) -> _Predictions:
+    return {row.image: row for row in run.predictions()}
 
 
-def _labels(answers: dict[str, _Answers]) -> dict[str, str]:
+def _labels(predictions: dict[str, _Predictions]) -> dict[str, str]:
     """Image -> class, of all runs.
 
     Raises:
         RunError: two runs disagree, so an image of one is not that of the other.
     """
     labels: dict[str, str] = {}
-    for name, rows in answers.items():
-        for image, (label, _) in rows.items():
-            if labels.setdefault(image, label) != label:
+    for name, rows in predictions.items():
+        for image, row in rows.items():
+            if labels.setdefault(image, row.label) != row.label:
                 raise RunError(
-                    f"{image} is {label!r} in {name} and {labels[image]!r} in a run before it",
+                    f"{image} is {row.label!r} in {name} and {labels[image]!r} in a run before it",
                     expected="runs on the same data, with the same classes",
                 )
     return labels
 
 
-def _outcomes(name: str, rows: _Answers, groups: Mapping[str, str]) -> Any:  # noqa: ANN401 - `experiments` is imported late
+def _outcomes(name: str, rows: _Predictions, groups: Mapping[str, str]) -> Any:  # noqa: ANN401 - comparison.outcomes is imported late
     from headstart.comparison.outcomes import Outcomes
 
-    right = {image: float(is_right) for image, (_, is_right) in rows.items()}
-    together = {image: groups[image] for image in right if image in groups}
-    return Outcomes(name, "accuracy", {0: right}, {}, together)  # one number for all: seeds are matched by it
+    correct = {image: float(row.is_correct) for image, row in rows.items()}
+    together = {image: groups[image] for image in correct if image in groups}
+    return Outcomes(name, "accuracy", {0: correct}, {}, together)  # one number for all: seeds are matched by it

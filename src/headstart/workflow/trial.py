@@ -194,8 +194,7 @@ def _progress_to(observer: Observer) -> Progress:
 
 def _end_of(result: TrainResult, accuracy: Accuracy) -> TrialEnd:
     metrics = result.metrics
-    phases = sum(row["seconds"] for row in metrics["phases"])
-    seconds = max(metrics["seconds"]["total"], phases)
+    seconds = max(metrics.total_seconds, sum(row.seconds for row in metrics.phases))
     resumed = sum(isinstance(line.event, Resumed) for line in result.run.events())
     return TrialEnd("done", accuracy=accuracy, seconds=seconds, peak_memory_bytes=peak_memory_bytes(), resumed=resumed)
 

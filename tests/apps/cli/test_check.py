@@ -12,8 +12,8 @@ from PIL import Image
 from command_line import Call, refused
 from headstart.apps.cli.check import check_text, train_command
 from headstart.data.checks.check_result import CheckResult, GroupCount, PixelSides
-from headstart.data.checks.pixels import CutShares, ViewFacts
 from headstart.findings import Finding
+from headstart.input_spec import CutShares, ViewFacts
 
 
 def test_check_as_json_and_as_text(run: Call, image_folder: Path):

@@ -15,7 +15,8 @@ from typer.testing import CliRunner, Result
 
 from headstart.apps.cli import runs as door
 from headstart.errors import HeadstartError
-from headstart.runs import finding
+from headstart.runs.finding import RunSortKey
+from headstart.runs.state import RunState
 from made_runs import make_comparison, make_run
 
 app = typer.Typer()
@@ -44,9 +45,9 @@ def test_one_line_a_run_the_newest_first(folder: Path):
     assert [line[place:].split()[0] for line in lines[1:4]] == ["-", "0.750", "0.500"]
     assert "(0.650..1.000)  100     1 h 2 min  full" in lines[2]
     assert lines[4:6] == ["", "not finished:"]
-    assert "third: last sign of life" in lines[6]
+    assert "third: last written to" in lines[6]
     assert lines[7] == (
-        f"  {folder}/second: stopped by the budget; it has reported; headstart train --resume {folder}/second"
+        f"  {folder}/second: stopped by the budget; it has test figures; headstart train --resume {folder}/second"
     )
 
 
@@ -138,8 +139,8 @@ def test_days_are_those_of_this_machine():
 
 
 def test_words_are_those_of_the_store():
-    assert {word.value for word in door.RunStateOption} == set(get_args(finding.State))
-    assert {word.value for word in door.RunSortOption} == set(get_args(finding.RunSortKey))
+    assert {word.value for word in door.RunStateOption} == set(get_args(RunState))
+    assert {word.value for word in door.RunSortOption} == set(get_args(RunSortKey))
 
 
 def test_torch_is_never_imported(tmp_path: Path):

@@ -12,34 +12,13 @@ import pytest
 from torch import nn
 
 import headstart
-from headstart.apps.library.results import CompareResult, EvaluateResult, ModelList
-from headstart.findings import Finding
+from headstart.apps.library.results import CompareResult, ModelList
 from headstart.networks.backbone import Classifier
 from headstart.networks.cards.finding import find_model
 from headstart.networks.groups.layers import LayerGroup
 from headstart.reports.comparison.facts import read_comparison_facts
 from headstart.workflow.reporting import Report
 from report_folders import make_comparison, make_run
-
-TWINS = Finding("warning", "twins", "two are one", "remove one", (("a/1.png", "a/2.png"),))
-
-
-def test_figures_of_an_evaluation_are_attributes():
-    metrics = {
-        "accuracy": 0.9,
-        "accuracy_interval": [0.6, 0.98],
-        "balanced_accuracy": 0.88,
-        "images": 10,
-        "per_class": {"a": {"recall": 0.8}},
-        "confusion": [[9, 1], [0, 0]],
-        "findings": [{**TWINS.to_dict()}],
-        "bundle": "runs/x/bundle",
-    }
-    found = EvaluateResult(metrics)
-    assert (found.accuracy, found.interval, found.balanced_accuracy, found.images) == (0.9, (0.6, 0.98), 0.88, 10)
-    assert (found.per_class["a"]["recall"], found.confusion[0], found.findings) == (0.8, [9, 1], (TWINS,))
-    assert found.to_dict() is metrics
-    assert repr(found) == "EvaluateResult(accuracy 0.900 (0.600..0.980) on 10 images, runs/x/bundle)"
 
 
 def test_a_comparison_says_what_to_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

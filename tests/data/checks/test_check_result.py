@@ -10,10 +10,9 @@ from PIL import Image
 
 from headstart.data.checks.check_result import CheckResult, GroupCount, PixelSides, check_result
 from headstart.data.checks.image_checks import read_all
-from headstart.data.checks.pixels import ViewFacts
 from headstart.data.sources.reading import open_source
 from headstart.findings import Finding
-from headstart.input_spec import InputSpec
+from headstart.input_spec import InputSpec, ViewFacts
 
 TWINS = Finding("warning", "twins", "two are one", "remove one", (("ant/1.png", "ant/2.png"),))
 RESULT = CheckResult(

@@ -452,4 +452,4 @@ def test_a_run_tells_its_later_estimates_and_keeps_the_first(prepare: Callable, 
     )
     told = notes.of("estimates")
     assert [[phase["name"] for phase in one["phases"]] for one in told] == [["probe", "tune", "end"], ["tune", "end"]]
-    assert timing.comparison()["total_seconds"] == told[0]["total_seconds"]
+    assert timing.comparison().total_seconds == told[0]["total_seconds"]

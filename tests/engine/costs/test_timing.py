@@ -174,10 +174,10 @@ def test_the_comparison_has_what_each_phase_took_and_zero_for_what_was_skipped(p
     player.work("features", 30, FROZEN)
     player.clock.now += 1.5
     made = player.timing.comparison()
-    took = {phase["name"]: phase["measured_seconds"] for phase in made["phases"]}
+    took = {phase.name: phase.measured_seconds for phase in made.phases}
     assert took == {"probe": pytest.approx(probe, abs=0.01), "tune": 0.0, "end": pytest.approx(30 * FROZEN + 1.5)}
-    assert made["measured_seconds"] == pytest.approx(player.clock.now - 90.0, abs=0.01)
-    assert made["total_seconds"] > 0
+    assert made.measured_seconds == pytest.approx(player.clock.now - 90.0, abs=0.01)
+    assert made.total_seconds > 0
     assert recall(player.costs.machine).figures["end_seconds"] == pytest.approx(1.5)
 
 
@@ -212,7 +212,7 @@ def test_a_phase_that_was_stopped_has_its_time_too_and_the_end_none(played: tupl
     player.probe(50)
     player.timing.phase_started(1, phase)
     player.clock.now += 7.0
-    took = {phase["name"]: phase["measured_seconds"] for phase in player.timing.comparison()["phases"]}
+    took = {phase.name: phase.measured_seconds for phase in player.timing.comparison().phases}
     assert took["tune"] == pytest.approx(7.0)
     assert took["end"] is None
 
@@ -251,11 +251,11 @@ def test_the_first_estimate_stands_and_the_last_one_says_what_the_budget_ends(pl
     player, phase = played
     first = player.timing.comparison()
     later = replace(player.costs.announced([phase]), budget="it ends sooner")
-    assert later.total_seconds != first["total_seconds"]
+    assert later.total_seconds != first.total_seconds
     player.timing.noted(later)
     made = player.timing.comparison()
-    assert (made["total_seconds"], made["budget"]) == (first["total_seconds"], "it ends sooner")
-    assert [one["name"] for one in made["phases"]] == ["probe", "tune", "end"]
+    assert (made.total_seconds, made.budget) == (first.total_seconds, "it ends sooner")
+    assert [one.name for one in made.phases] == ["probe", "tune", "end"]
 
 
 def test_a_few_images_teach_nothing(played: tuple[Player, TrainPhase]):
@@ -335,7 +335,7 @@ def test_a_real_run_of_two_epochs_teaches_its_speeds_by_an_injected_clock(
     watched = All([ticking, timing, Gaps(clock)])
     fit(Training(plan, classifier, images, run=task.run, observer=watched, costs=timing.estimates))
     assert ticking.spans[:4] == ["training_steps", "validation_pass"] * 2
-    measured = timing.comparison()["phases"][0]["measured_seconds"]
+    measured = timing.comparison().phases[0].measured_seconds
     facts, known = timing.estimates.facts, recall(timing.estimates.machine)
     first = next(name for name in facts.groups if name in task.run.plan().phases[0].lr_by_group)
     spans = known.figures_of(facts.name)

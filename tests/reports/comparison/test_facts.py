@@ -28,7 +28,7 @@ def test_runs_are_found_by_variant_and_seed(folder: Path):
     comparison = read_comparison_facts(folder)
     assert [one.name for one in comparison.variants] == ["a", "b", "resnet50"]
     assert comparison.number("b") == 2
-    assert [run.plan["seed"] for run in comparison.runs_of("a")] == [0, 1]
+    assert [run.plan.seed for run in comparison.runs_of("a")] == [0, 1]
     assert comparison.runs_of("resnet50") == []
     assert comparison.record.variant("never") is None
     assert comparison.missing == {}
@@ -44,7 +44,7 @@ def test_early_rungs_are_no_curves(folder: Path):
     trials = json.loads((folder / "comparison.json").read_text(encoding="utf-8"))["trials"]
     trials[0]["rung"] = 0.25
     change(folder, trials=trials)
-    assert [run.plan["seed"] for run in read_comparison_facts(folder).runs_of("a")] == [1]
+    assert [run.plan.seed for run in read_comparison_facts(folder).runs_of("a")] == [1]
 
 
 def test_runs_that_are_gone_are_said(folder: Path):

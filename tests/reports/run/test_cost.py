@@ -19,20 +19,22 @@ def test_estimated_and_measured_times_stand_side_by_side(tmp_path: Path):
     assert section is not None
     read = parsed(f"<div id='all'>{section.body}</div>")
     rows = [text for _, text in read.all_of("tr")]
-    assert rows[1:] == ["probe3 s2.5 s", "tune3 s9 s", "before the first phase1 s1 s", "all7 s12 s"]
-    assert "estimated 7 s, measured 12 s: 1.8 times as long. Nothing had run" in read.text_of(id="all")
+    assert rows[1:] == ["probe3 s2.5 s", "tune3 s9 s", "before the first phase1 s1 s", "total7 s12 s"]
+    assert "Estimated 7 s, measured 12 s: 1.8 times as long as estimated. Nothing had run" in read.text_of(id="all")
     widths = [a["style"] for a, _ in read.all_of("span") if "style" in a]
     assert widths == ["width:33.3%", "width:27.8%", "width:33.3%", "width:100.0%"]
 
 
 @pytest.mark.parametrize(
-    ("took", "says"), [(7.5, "within a quarter"), (2.0, "3.5 times as fast"), (0.0, "measured 0 s.")]
+    ("took", "says"),
+    [(7.5, "differ by less than a quarter"), (2.0, "3.5 times faster than estimated"), (0.0, "measured 0 s.")],
 )
 def test_how_far_off(tmp_path: Path, took: float, says: str):
     run = read_run(make_run(tmp_path / "run"))
     assert run.metrics is not None
-    estimates = {**run.metrics["estimates"], "measured_seconds": took}
-    section = cost_section(replace(run, metrics={**run.metrics, "estimates": estimates}))
+    assert run.metrics.estimates is not None
+    estimates = replace(run.metrics.estimates, measured_seconds=took)
+    section = cost_section(replace(run, metrics=replace(run.metrics, estimates=estimates)))
     assert section is not None
     assert says in section.body
 
@@ -50,7 +52,7 @@ def test_what_to_type_and_on_which_machine(tmp_path: Path):
     assert commands[1] == f"headstart train --plan '{tmp_path / 'a run' / 'plan.yaml'}' --out runs/again"
     text = read.text_of(id="all")
     assert "c0ffee" in text
-    assert "threads computed with2" in text
+    assert "threads of PyTorch2" in text
     assert "numpy" in text
 
 

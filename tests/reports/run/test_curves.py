@@ -49,32 +49,32 @@ def test_one_wild_loss_does_not_flatten_the_rest():
     scales = scales_of(steps_of([epochs([0.5, 0.4, 0.45, 1e6, 0.4])]))
     assert scales.cut_at == scales.loss.high
     assert 1.6 <= scales.loss.high < 4
-    assert "are drawn at the border" in captions(scales)[1]
+    assert "are drawn at the top edge" in captions(scales)[1]
     falling = scales_of(steps_of([epochs([0.9 / n for n in range(1, 41)])]))
     assert falling.cut_at is None, "a loss that falls far is no wild one"
     calm = scales_of(steps_of([epochs([0.5, 0.4])]))
     assert calm.cut_at is None
-    assert "border" not in captions(calm)[1]
+    assert "top edge" not in captions(calm)[1]
     assert calm.loss.low == 0
 
 
-def test_a_run_has_two_charts_with_the_kept_epoch_marked(tmp_path: Path):
+def test_a_run_has_two_charts_with_the_selected_epoch_marked(tmp_path: Path):
     run = read_run(make_run(tmp_path / "run", epochs=3))
     read = parsed(curves_of_run(run))
     charts = [a for a, _ in read.all_of("svg") if a.get("class") == "plot"]
     assert len(charts) == 2
     assert all(chart["role"] == "img" and "goes from" in chart["aria-label"] for chart in charts)
-    assert len([a for a, _ in read.all_of("path") if a["class"] == "mark kept"]) == 2
+    assert len([a for a, _ in read.all_of("path") if a["class"] == "mark selected"]) == 2
     texts = [text for _, text in read.all_of("text")]
-    assert texts.count("kept") == 2
-    assert texts.count("choosing") == 2
+    assert texts.count("selected") == 2
+    assert texts.count("validation") == 2
     assert texts.count("training") == 1
     whiskers = [a for a, _ in read.all_of("line") if a["class"] == "line whisker"]
     assert len(whiskers) == 4, "an interval for every candidate"
     assert "The axis starts at" in curves_of_run(run)
 
 
-def test_intervals_are_those_of_the_images_that_choose(tmp_path: Path):
+def test_intervals_are_those_of_the_validation_images(tmp_path: Path):
     run = read_run(make_run(tmp_path / "run", epochs=1))
     read = parsed(curves_of_run(run))
     first = next(a for a, _ in read.all_of("line") if a["class"] == "line whisker")

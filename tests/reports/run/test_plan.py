@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from headstart.plan.plan import TrainPhase
 from headstart.reports.run.plan import decisions_section, value_text_at
 from headstart.runs.record import read_run
 from page_text import parsed
@@ -53,16 +54,18 @@ def test_every_reason_is_told_beside_its_value(tmp_path: Path):
     read = parsed(f"<div>{section.body}</div>")
     items = [text for _, text in read.all_of("li")]
     assert "batch_size32it fits any machine" in items
-    assert "phases[1].scheduleone_cyclefew steps & a <fall>" in items
+    schedule = value_text_at(run.plan.model_dump(mode="json"), "phases[1].schedule")
+    assert schedule.startswith("one_cycle, ")
+    assert f"phases[1].schedule{schedule}few steps & a <fall>" in items
     whole = yaml.safe_load(read.all_of("pre")[0][1])
-    assert whole == {name: value for name, value in run.plan.items() if name != "reasons"}
+    assert whole == run.plan.model_dump(mode="json", exclude={"reasons"})
 
 
 def test_the_same_decision_in_several_phases_is_told_once(tmp_path: Path):
     run = read_run(make_run(tmp_path / "run"))
-    phases = [{"name": n, "batch_norm": "train"} for n in "ab"]
+    phases = tuple(TrainPhase(name=n, batch_norm="train", epochs=1, unfreeze="all", head_lr=1e-3) for n in "ab")
     reasons = {"phases[0].batch_norm": "why", "phases[1].batch_norm": "why"}
-    section = decisions_section(replace(run, plan={**run.plan, "phases": phases, "reasons": reasons}))
+    section = decisions_section(replace(run, plan=run.plan.model_copy(update={"phases": phases, "reasons": reasons})))
     assert section is not None
     items = [text for _, text in parsed(f"<div>{section.body}</div>").all_of("li")]
     assert items == ["phases[0], phases[1].batch_normtrainwhy"]
@@ -70,6 +73,6 @@ def test_the_same_decision_in_several_phases_is_told_once(tmp_path: Path):
 
 def test_a_plan_without_reasons(tmp_path: Path):
     run = read_run(make_run(tmp_path / "run"))
-    section = decisions_section(replace(run, plan={**run.plan, "reasons": {}}))
+    section = decisions_section(replace(run, plan=run.plan.model_copy(update={"reasons": {}})))
     assert section is not None
-    assert "Every value of the plan was asked for" in section.body
+    assert "Every value of the plan was given" in section.body

@@ -14,7 +14,7 @@ from page_text import parsed
 from report_folders import make_run
 
 
-def test_epochs_stand_in_a_table_with_the_kept_one_marked(tmp_path: Path):
+def test_epochs_stand_in_a_table_with_the_selected_one_marked(tmp_path: Path):
     run = read_run(make_run(tmp_path / "run", epochs=2))
     read = parsed(f"<div id='all'>{curves_section(run).body}</div>")
     rows = [(a.get("class"), text) for a, text in read.all_of("tr")]
@@ -26,22 +26,22 @@ def test_epochs_stand_in_a_table_with_the_kept_one_marked(tmp_path: Path):
     assert "40 images (held-out 20% of train)" in read.text_of(id="all")
 
 
-def test_a_solved_head_alone_has_no_chart(tmp_path: Path):
+def test_a_linear_probe_alone_has_no_chart(tmp_path: Path):
     run = read_run(make_run(tmp_path / "run"))
     only = replace(run, epochs=run.epochs[:1])
     body = curves_section(only).body
     assert "There are no epochs" in body
     assert 'class="plot"' not in body
     checks = checks_section(only).body
-    assert "No layer was trained" in checks
-    assert "Every group that should learn moved" not in checks
+    assert "No layer of the backbone was trained" in checks
+    assert "Every trainable layer group has changed" not in checks
 
 
 def test_the_frozen_check_says_what_was_compared(tmp_path: Path):
     body = checks_section(read_run(make_run(tmp_path / "run", epochs=2))).body
-    assert "After each of 2 epochs every frozen weight and every statistic of BatchNorm" in body
-    assert "rested in at least one phase: stem, stage1, stage2, stage3 and stage4." in body
-    assert "no alarm" in body
+    assert "After each of 2 epochs, every frozen weight and every BatchNorm statistic" in body
+    assert "frozen in at least one phase: stem, stage1, stage2, stage3 and stage4." in body
+    assert "no warning" in body
 
 
 def test_events_are_sentences_and_unknown_ones_show_their_values(tmp_path: Path):

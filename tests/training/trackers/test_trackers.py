@@ -320,14 +320,14 @@ def test_a_killed_run_goes_on_in_the_same_series(image_folder: Path, tmp_path: P
     folder = tmp_path / "run" / "tensorboard"
     assert [step for step, _ in scalars_of(folder)["validation_loss"]] == [0, 1]
     answer = resume(tmp_path / "run")
-    rows = answer.metrics["epochs"]
+    rows = answer.metrics.epochs
     truth = [(step, pytest.approx(row["validation_loss"])) for step, row in enumerate(rows)]
     assert len(rows) == 3
     scalars = scalars_of(folder)
     assert scalars["validation_loss"] == truth
     assert [step for step, _ in scalars["lr/head"]] == [1, 2]
-    val = answer.metrics["test"]
-    assert scalars["test/accuracy_low"] == [(2, pytest.approx(val["accuracy_interval"][0]))]
+    val = answer.metrics.test
+    assert scalars["test/accuracy_low"] == [(2, pytest.approx(val.accuracy_interval[0]))]
     assert len(texts_of(folder)["phases"]) == 3
     assert texts_of(folder)["status"] == [(2, "finished")]
     from mlflow.tracking import MlflowClient
@@ -337,7 +337,7 @@ def test_a_killed_run_goes_on_in_the_same_series(image_folder: Path, tmp_path: P
     assert [(m.step, m.value) for m in client.get_metric_history(run.info.run_id, "validation_loss")] == truth
     assert run.info.status == "FINISHED"
     assert run.data.params["phases.tune.epochs"] == "2"
-    assert run.data.metrics["test/accuracy"] == val["accuracy"]
+    assert run.data.metrics["test/accuracy"] == val.accuracy
 
 
 def test_a_place_that_cannot_be_written_does_not_end_training(image_folder: Path, tmp_path: Path):
@@ -345,7 +345,7 @@ def test_a_place_that_cannot_be_written_does_not_end_training(image_folder: Path
     places = [f"tensorboard:{tmp_path / 'file'}", f"mlflow:{tmp_path / 'file' / 'm.db'}"]
     notes = Notes()
     answer = train(options(image_folder), out=tmp_path / "run", track=places, observer=notes)
-    assert answer.metrics["test"]["accuracy"] == 1.0
+    assert answer.metrics.test.accuracy == 1.0
     stopped = [values["tracker"] for event, values in notes.seen if event == "tracker_stopped"]
     assert stopped == ["tensorboard", "mlflow"]
     assert "NotADirectoryError" in next(v["why"] for e, v in notes.seen if e == "tracker_stopped")

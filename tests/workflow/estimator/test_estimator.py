@@ -195,10 +195,10 @@ def test_labels_of_any_type_come_back_as_they_were(labels: dict, images: np.ndar
 def test_the_figures_are_those_of_a_run_whose_report_images_were_never_learned_from(
     fitted: HeadstartClassifier, images: np.ndarray
 ) -> None:
-    data = fitted.run_.data()["images"]
+    data = fitted.run_.data().images
     assert (len(data["train"]), len(data["validation"]), len(data["test"])) == (12, 0, 4)
     assert {path for paths in data.values() for path in paths} == {Path(path).as_posix() for path in images}
-    assert fitted.metrics_ == fitted.run_.metrics()
+    assert fitted.metrics_ == fitted.run_.metrics().to_dict()
     assert fitted.metrics_["test"]["images"] == 4
     assert fitted.metrics_["test"]["source"] == "held-out 20% of the images"
     assert fitted.bundle_ == fitted.run_.bundle
@@ -208,10 +208,10 @@ def test_groups_stay_on_one_side(images: np.ndarray, colours: np.ndarray) -> Non
     groups = [int(Path(path).stem) % 4 if "blue" in path else None for path in images]
     model = HeadstartClassifier(**QUICK, test_fraction=0.5).fit(images, colours, groups=groups)
     group_of = {path: group for path, group in zip(images, groups, strict=True) if group is not None}
-    held = [{group_of[path] for path in paths if path in group_of} for paths in model.run_.data()["images"].values()]
+    held = [{group_of[path] for path in paths if path in group_of} for paths in model.run_.data().images.values()]
     assert len(held[0]) == len(held[2]) == 2
     assert set.union(*held) == {0, 1, 2, 3}
-    assert model.run_.data()["groups"] == 4 + 8, "images without a name are their own"
+    assert model.run_.data().groups == 4 + 8, "images without a name are their own"
 
 
 def test_the_same_fit_twice_gives_the_same_answers_in_any_order_and_company(
@@ -230,7 +230,7 @@ def test_arguments_are_not_changed_and_a_repeated_path_counts_once(images: np.nd
     x, y = np.concatenate([images, images[:3]]), np.concatenate([numbers, numbers[:3]])
     x.flags.writeable = y.flags.writeable = False
     model = HeadstartClassifier(**QUICK).fit(x, y)
-    assert sum(len(paths) for paths in model.run_.data()["images"].values()) == 16
+    assert sum(len(paths) for paths in model.run_.data().images.values()) == 16
     assert model.get_params() == HeadstartClassifier(**QUICK).get_params()
 
 
@@ -289,7 +289,7 @@ def test_out_keeps_every_fit_apart_and_a_run_there_can_be_resumed(
     assert unpickled.run_.folder == second.folder
     del model
     gc.collect()
-    assert headstart.resume(second.folder).metrics["test"]["accuracy"] == 1.0
+    assert headstart.resume(second.folder).metrics.test.accuracy == 1.0
 
 
 def refused(kind: type[Exception], x: Any, y: Any, **options: Any) -> str:

@@ -26,27 +26,26 @@ def test_a_test_folder_of_another_kind_is_the_first_thing_said(make_folder: Call
     run = train(Request(data, strategy="feature_extraction", input_size=32), out=tmp_path / "run").run
     metrics = run.metrics()
     assert metrics is not None
-    assert [finding["what"] for finding in metrics["findings"]] == [
+    assert [finding.what for finding in metrics.findings] == [
         "validation_test_gap",
         "overconfidence",
         "class_without_test_images",
     ]
-    gap, sure, untested = metrics["findings"]
-    assert "40 images of 40 groups, test) is" in gap["evidence"]
-    assert "out of fold in train" in gap["evidence"]
-    assert "on 40 images of 40 groups (test)" in sure["evidence"]
-    assert "on 42 images of 42 groups (validation)" in sure["evidence"]
-    assert "1 of 3 classes has no test images: red" in untested["evidence"]
-    assert [alarm["kind"] for alarm in metrics["warnings"]] == ["validation_test_gap", "overconfidence"]
+    gap, sure, untested = metrics.findings
+    assert "40 images of 40 groups, test) is" in gap.evidence
+    assert "out of fold in train" in gap.evidence
+    assert "on 40 images of 40 groups (test)" in sure.evidence
+    assert "on 42 images of 42 groups (validation)" in sure.evidence
+    assert "1 of 3 classes has no test images: red" in untested.evidence
+    assert [alarm.kind for alarm in metrics.warnings] == ["validation_test_gap", "overconfidence"]
     told = [line.event.what for line in run.events() if isinstance(line.event, DataFinding)]
-    assert told[-3:] == [finding["what"] for finding in metrics["findings"]]
-    red = metrics["test"]["per_class"]["red"]
-    assert (red["recall"], red["precision"], red["f1"], red["images"]) == (None, None, None, 0)
-    validation = metrics["validation"]
-    assert (validation["images"], validation["counted"], validation["groups"]) == (42, "groups", 42)
-    assert validation["accuracy"] == metrics["validation"]["accuracy"]
-    assert np.isclose(validation["log_loss"], metrics["epochs"][0]["validation_loss"])
-    assert metrics["test"]["accuracy"] < 0.2 < metrics["test"]["mean_confidence"]
+    assert told[-3:] == [finding.what for finding in metrics.findings]
+    red = metrics.test.per_class["red"]
+    assert (red.recall, red.precision, red.f1, red.images) == (None, None, None, 0)
+    validation = metrics.validation
+    assert (validation.images, validation.counted, validation.groups) == (42, "groups", 42)
+    assert np.isclose(validation.log_loss, metrics.epochs[0].validation_loss)
+    assert metrics.test.accuracy < 0.2 < metrics.test.mean_confidence
     groups = {row["image"]: row["group"] for row in pq.read_table(run.folder / "predictions.parquet").to_pylist()}
     assert groups["test/blue/03.png"] == "test/blue/03"
 
@@ -56,9 +55,9 @@ def test_a_healthy_run_is_silent_and_a_bundle_knows_its_images(make_folder: Call
     run = train(Request(DataPlan(source=str(source)), input_size=32, epochs=1), out=tmp_path / "run").run
     metrics = run.metrics()
     assert metrics is not None
-    assert metrics["findings"] == metrics["warnings"] == []
-    assert (metrics["test"]["counted"], metrics["test"]["groups"]) == ("images", None)
+    assert metrics.findings == metrics.warnings == ()
+    assert (metrics.test.counted, metrics.test.groups) == ("images", None)
     raw = json.loads((run.bundle / "trained_on.json").read_text())
-    roles = run.data()["roles"]
+    roles = run.data().roles
     for use, role in (("train", "train"), ("validation", "validation")):
-        assert len(raw[use]) == 4 * -(-8 * roles[role]["images"] // 3), "eight bytes a file, in base64"
+        assert len(raw[use]) == 4 * -(-8 * roles[role].images // 3), "eight bytes a file, in base64"

@@ -7,17 +7,17 @@ from pathlib import Path
 import headstart
 from headstart.runs.folder import Run
 from headstart.workflow.training.result import TrainResult
-
-FIGURES = {"accuracy": 0.9, "accuracy_interval": [0.6, 0.98], "images": 10, "per_class": {"ant": {}, "bee": {}}}
+from run_values import final_figures, run_metrics
 
 
 def test_the_figures_are_those_of_the_test_set():
-    metrics = {"test": FIGURES, "strategy": "gradual", "model": "resnet18"}
+    test = final_figures(0.9, 10, classes=("ant", "bee"), accuracy_interval=(0.6, 0.98))
+    metrics = run_metrics(test=test, strategy="gradual", model="resnet18")
     result = TrainResult(Run(Path("runs/x")), metrics)
     assert (result.accuracy, result.interval, result.images) == (0.9, (0.6, 0.98), 10)
     assert (result.classes, result.strategy, result.model) == (("ant", "bee"), "gradual", "resnet18")
     assert result.bundle == Path("runs/x/bundle")
-    assert result.to_dict() is metrics
+    assert result.to_dict() == metrics.to_dict()
     assert repr(result) == "TrainResult(accuracy 0.900 (0.600..0.980) on 10 images, runs/x)"
 
 

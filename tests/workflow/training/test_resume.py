@@ -34,13 +34,13 @@ def run(image_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_a_run_goes_on_from_another_folder(run: TrainResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     assert Plan.read(Path("runs/first/plan.yaml")).data.source == "photos", "as it was given"
-    assert run.run.data()["source"] == "photos"
+    assert run.run.data().source == "photos"
     assert run.run.resume_command == f"headstart train --resume {tmp_path}/elsewhere/runs/first"
     settled = run.run.plan()
     monkeypatch.chdir("/")
     again = resume(tmp_path / "elsewhere" / "runs" / "first")
-    assert again.metrics["test"] == run.metrics["test"]
-    assert again.metrics["engine"] == settled.engine
+    assert again.metrics.test == run.metrics.test
+    assert again.metrics.engine == settled.engine
 
 
 def test_images_that_were_moved_are_taken_where_they_are_said_to_be(
@@ -55,9 +55,9 @@ def test_images_that_were_moved_are_taken_where_they_are_said_to_be(
     assert said.endswith(f"if they were moved, say where they are: headstart train DATA --resume {folder}")
     monkeypatch.chdir(tmp_path)
     again = resume(folder, data="moved")
-    assert again.metrics["test"] == run.metrics["test"]
+    assert again.metrics.test == run.metrics.test
     monkeypatch.chdir("/")
-    assert resume(folder).metrics["test"] == run.metrics["test"], "it was remembered"
+    assert resume(folder).metrics.test == run.metrics.test, "it was remembered"
 
 
 def test_other_images_are_refused_with_both_counts_and_hashes_and_change_nothing(run: TrainResult):
@@ -68,7 +68,7 @@ def test_other_images_are_refused_with_both_counts_and_hashes_and_change_nothing
         resume("runs/first", data="others")
     said = str(caught.value)
     assert "17 images with the hash " in said
-    assert f"not 16 with {run.run.data()['content'][:8]}" in said
+    assert f"not 16 with {run.run.data().content[:8]}" in said
     assert run.run.plan() == before
 
 

@@ -15,7 +15,6 @@ from types import CodeType, FrameType
 from typing import Any
 
 import numpy as np
-import pyarrow.parquet
 import pytest
 import torch
 
@@ -44,15 +43,15 @@ def test_from_a_folder_to_a_bundle_that_predicts(image_folder: Path, tmp_path: P
     answer = train(options(image_folder), out=tmp_path / "run")
     metrics = answer.metrics
     assert metrics == answer.run.metrics()
-    assert {"run", "bundle", "strategy", "model", "test", "seconds", "phases", "warnings"} <= set(metrics)
-    assert metrics["model"] == "tf_efficientnet_lite0:in1k"
-    assert metrics["warnings"] == []
-    assert metrics["seconds"]["total"] > 0
-    val = metrics["test"]
-    assert val["accuracy"] == 1.0
-    assert val["accuracy_interval"][0] < 1 == val["accuracy_interval"][1]
-    assert (val["source"], metrics["validation"]["source"]) == ("held-out 20% of the images", "held-out 20% of train")
-    assert val["calibrated_on"] is None
+    assert {"run", "bundle", "strategy", "model", "test", "seconds", "phases", "warnings"} <= set(answer.to_dict())
+    assert metrics.model == "tf_efficientnet_lite0:in1k"
+    assert metrics.warnings == ()
+    assert metrics.total_seconds > 0
+    val = metrics.test
+    assert val.accuracy == 1.0
+    assert val.accuracy_interval[0] < 1 == val.accuracy_interval[1]
+    assert (val.source, metrics.validation.source) == ("held-out 20% of the images", "held-out 20% of train")
+    assert val.calibrated_on is None
     names = {p.name for p in answer.run.folder.iterdir()}
     assert names == {
         *("plan.yaml", "plan.resolved.yaml", "environment.json", "data.json", "events.jsonl", "checkpoints"),
@@ -64,24 +63,24 @@ def test_from_a_folder_to_a_bundle_that_predicts(image_folder: Path, tmp_path: P
 def test_the_run_folder_says_who_did_what(image_folder: Path, tmp_path: Path):
     run = train(options(image_folder), out=tmp_path / "run").run
     data = run.data()
-    assert data["classes"] == ["blue", "green"]
-    images = [set(data["images"][role]) for role in ("train", "validation", "test")]
+    assert data.classes == ("blue", "green")
+    images = [set(data.ids(role)) for role in ("train", "validation", "test")]
     assert sum(map(len, images)) == len(set.union(*images)) == 16
     assert Plan.read(run.folder / "plan.yaml").input.size == 32
     settled = run.plan()
     assert settled.engine in ("torch", "onnxruntime")  # what computed the frozen part first
     assert set(settled.phases[1].lr_by_group.values()) == {settled.phases[1].head_lr}
-    rows = pyarrow.parquet.read_table(run.folder / "predictions.parquet").to_pylist()
-    assert {row["image"] for row in rows} == images[2]
-    assert np.allclose([sum(row["probabilities"]) for row in rows], 1)
-    candidates = pyarrow.parquet.read_table(run.folder / "selection.parquet").to_pylist()
-    assert {row["image"] for row in candidates} == images[1]
+    rows = run.predictions()
+    assert {row.image for row in rows} == images[2]
+    assert np.allclose([sum(row.probabilities) for row in rows], 1)
+    candidates = run.selection()
+    assert all(set(one.images) == images[1] for one in candidates)
     metrics = run.metrics()
     assert metrics is not None
-    correct = [row["correct"] for row in candidates if row["selected"]]
-    assert np.mean(correct) == metrics["validation"]["accuracy"]
-    assert {row["epoch"] for row in candidates if row["selected"]} == {metrics["selected"]["checkpoint"]}
-    assert run.threads() == torch.get_num_threads()
+    (selected,) = (one for one in candidates if one.is_selected)
+    assert np.mean(selected.correct) == metrics.validation.accuracy
+    assert selected.checkpoint == metrics.selected.checkpoint
+    assert run.environment().threads == torch.get_num_threads()
     assert run.events()[-1].name == "checkpoint_selected"
 
 
@@ -94,12 +93,12 @@ def test_estimates_stand_beside_measured_times(image_folder: Path, tmp_path: Pat
     with pytest.raises(Interrupted):
         train(asked, out=tmp_path / "run", observer=UntilTheProbe())
     again = resume(tmp_path / "run", budget_seconds=float("inf"))
-    made = again.metrics["estimates"]
-    assert [phase["name"] for phase in made["phases"]] == ["tune", "end"], "of what was still to come"
-    assert all(phase["seconds"] > 0 and phase["measured_seconds"] > 0 for phase in made["phases"])
-    assert made["measured_seconds"] == pytest.approx(again.metrics["seconds"]["total"], abs=0.5)
-    assert made["stored_bytes"] > 0
-    assert made["budget"] is None
+    made = again.metrics.estimates
+    assert [phase.name for phase in made.phases] == ["tune", "end"], "of what was still to come"
+    assert all(phase.seconds > 0 and phase.measured_seconds > 0 for phase in made.phases)
+    assert made.measured_seconds == pytest.approx(again.metrics.total_seconds, abs=0.5)
+    assert made.stored_bytes > 0
+    assert made.budget is None
     settled = again.run.plan().phases[1].frozen_prefix
     cost = [line.event for line in again.run.events() if isinstance(line.event, PrefixPlanned)]
     assert (cost[-1].activations, settled.activations) == ("cached", "cached")
@@ -108,7 +107,7 @@ def test_estimates_stand_beside_measured_times(image_folder: Path, tmp_path: Pat
 
 def test_a_string_and_a_plan_are_requests_too(image_folder: Path, tmp_path: Path):
     plan = make_plan(options(image_folder, strategy="feature_extraction"))
-    assert headstart.train(plan, out=str(tmp_path / "a")).metrics["strategy"] == "feature_extraction"
+    assert headstart.train(plan, out=str(tmp_path / "a")).metrics.strategy == "feature_extraction"
     folder = tmp_path / "b"
     assert headstart.train(str(image_folder), out=folder).run.folder == folder
 
@@ -166,10 +165,10 @@ def test_a_fault_that_the_network_shows_does_not_wait_for_the_images(
 def test_every_strategy_goes_the_whole_way(image_folder: Path, tmp_path: Path, strategy: str, phases: list[str]):
     epochs = None if strategy == "feature_extraction" else 1
     metrics = train(options(image_folder, strategy=strategy, epochs=epochs), out=tmp_path / "run").metrics
-    assert [phase["name"] for phase in metrics["phases"]] == phases
-    assert metrics["warnings"] == []
+    assert [phase.name for phase in metrics.phases] == phases
+    assert metrics.warnings == ()
     if strategy != "scratch":  # one epoch teaches random weights nothing
-        assert metrics["test"]["accuracy"] == 1.0
+        assert metrics.test.accuracy == 1.0
 
 
 @pytest.mark.slow
@@ -178,8 +177,8 @@ def test_a_scratch_run_is_resumed_without_weights(image_folder: Path, tmp_path: 
     with pytest.raises(RunError, match=r"before one epoch was evaluated.*go on with: headstart train --resume"):
         train(asked, out=tmp_path / "run")  # there is no probe to fall back on
     finished = resume(tmp_path / "run", budget_seconds=float("inf"))
-    assert finished.metrics["selected"]["probe_validation_accuracy"] is None
-    assert [phase["epochs_run"] for phase in finished.metrics["phases"]] == [2]
+    assert finished.metrics.selected.probe_validation_accuracy is None
+    assert [phase.epochs_run for phase in finished.metrics.phases] == [2]
     whole = train(options(image_folder, strategy="scratch", epochs=2), out=tmp_path / "whole")
     assert same_weights(whole.run.bundle, tmp_path / "run" / "bundle")
 
@@ -187,7 +186,7 @@ def test_a_scratch_run_is_resumed_without_weights(image_folder: Path, tmp_path: 
 def test_blocks_and_rates_go_the_whole_way(image_folder: Path, tmp_path: Path):
     asked = options(image_folder, strategy="full", lr_rule="decay_0.75", epochs=1)
     answer = train(asked, out=tmp_path / "run")
-    *backbone, head = answer.metrics["phases"][1]["lr"].values()
+    *backbone, head = answer.metrics.phases[1].lr.values()
     assert len(backbone) > 15
     assert backbone[::-1] == pytest.approx([head * 0.75 ** (i + 1) for i in range(len(backbone))])
     assert answer.run.plan().model.grain == "block"
@@ -209,7 +208,7 @@ def test_another_network_goes_the_whole_way(image_folder: Path, tmp_path: Path):
     torch.save(build_network(find_model("resnet18").card).state_dict(), tmp_path / "w.pth")
     asked = options(image_folder, model=f"resnet18:file:{tmp_path / 'w.pth'}", strategy="discriminative", epochs=1)
     answer = train(asked, out=tmp_path / "run")
-    assert answer.metrics["phases"][1]["trained"] == ["stem", "layer1", "layer2", "layer3", "layer4", "head"]
+    assert answer.metrics.phases[1].trained == ["stem", "layer1", "layer2", "layer3", "layer4", "head"]
     assert headstart.load(answer.run.bundle).info.card.architecture == "resnet18"
 
 
@@ -252,12 +251,12 @@ def test_a_budget_ends_in_a_bundle_and_the_resume_command(
     monkeypatch.setattr(stopping, "SOLVE_GRACE_SECONDS", 1e9)  # however busy the machine is
     asked = options(image_folder, strategy="gradual", epochs=3, budget_seconds=0.01)
     answer = train(asked, out=tmp_path / "run")
-    assert answer.metrics["stopped"] == "budget"
-    assert answer.metrics["resume"] == f"headstart train --resume {tmp_path / 'run'}"
-    assert answer.metrics["test"]["accuracy"] > 0
+    assert answer.metrics.stopped == "budget"
+    assert answer.metrics.resume == f"headstart train --resume {tmp_path / 'run'}"
+    assert answer.metrics.test.accuracy > 0
     finished = resume(tmp_path / "run", budget_seconds=float("inf"))
-    assert finished.metrics["stopped"] is None
-    assert [phase["epochs_run"] for phase in finished.metrics["phases"]] == [0, 3, 3, 3]
+    assert finished.metrics.stopped is None
+    assert [phase.epochs_run for phase in finished.metrics.phases] == [0, 3, 3, 3]
 
 
 def test_resume_refuses_changed_images(image_folder: Path, tmp_path: Path):
@@ -351,7 +350,7 @@ def test_killed_in_the_middle_of_a_phase_and_resumed_gives_the_same_weights(
     resumed = resume(run)
     assert resumed.run.events()[-1].name == "checkpoint_selected"
     assert same_weights(whole.run.bundle, run / "bundle")
-    assert [p["epochs_run"] for p in resumed.metrics["phases"]] == [0, 3, 3, 3]
+    assert [p.epochs_run for p in resumed.metrics.phases] == [0, 3, 3, 3]
 
 
 @pytest.mark.realdata
@@ -360,9 +359,9 @@ def test_ants_and_bees_at_low_resolution_stay_near_what_the_readme_says(real_dat
     """At 128 pixels, to be quick: 0.92 on 153 images when this was written; at 224 it is 0.948."""
     data = DataPlan(source=str(real_data / "hymenoptera.tar"))
     metrics = train(Request(data, input_size=128, strategy="feature_extraction"), out=tmp_path / "run").metrics
-    assert metrics["test"]["images"] == 153
-    assert metrics["test"]["accuracy"] >= 0.88
-    assert metrics["test"]["source"] == "val"
+    assert metrics.test.images == 153
+    assert metrics.test.accuracy >= 0.88
+    assert metrics.test.source == "val"
 
 
 @pytest.mark.realdata
@@ -372,10 +371,10 @@ def test_strategies_on_real_images_stay_above_the_probes_interval(real_data: Pat
     data = DataPlan(source=str(real_data / "hymenoptera.tar"), limit_train="30/class", limit_test="30/class")
     asked = Request(data, strategy=strategy, epochs=1, input_size=64)
     metrics = train(asked, out=tmp_path / "run").metrics
-    assert metrics["test"]["images"] == 60
-    assert metrics["test"]["accuracy"] >= 0.65
-    moved = [phase for phase in metrics["phases"] if phase["kind"] == "train"]
-    assert all(phase["epochs_run"] == 1 for phase in moved)
+    assert metrics.test.images == 60
+    assert metrics.test.accuracy >= 0.65
+    moved = [phase for phase in metrics.phases if phase.kind == "train"]
+    assert all(phase.epochs_run == 1 for phase in moved)
 
 
 @pytest.mark.slow
@@ -400,6 +399,6 @@ def test_a_second_head_computes_no_image_again(
     first = train(options(folder, strategy="feature_extraction"), out=tmp_path / "first")
     monkeypatch.setattr(activations, "outputs_of", lambda *args: pytest.fail("computed again"))
     again = train(options(folder, strategy="feature_extraction"), out=tmp_path / "again")
-    assert again.metrics["test"] == first.metrics["test"]
+    assert again.metrics.test == first.metrics.test
     other = options(folder, strategy="feature_extraction", head_solver="ridge")
-    assert train(other, out=tmp_path / "ridge").metrics["test"]["images"] == first.metrics["test"]["images"]
+    assert train(other, out=tmp_path / "ridge").metrics.test.images == first.metrics.test.images

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,7 +9,7 @@ import typer
 
 from headstart.apps.cli.options import training as of
 from headstart.apps.cli.options.words import SeenImages
-from headstart.apps.cli.text.printing import show_result
+from headstart.apps.cli.text.printing import json_text, show_text
 
 
 def evaluate(
@@ -41,5 +40,5 @@ def evaluate(
     from headstart.workflow import evaluating
 
     policy: Any = None if seen is None else seen.value
-    answer = evaluating.evaluate(bundle, data, split=split, group=group, seen=policy, progress=console.progress())
-    show_result(answer, as_json=as_json, text=partial(figures.figures_text, bundle=str(bundle)))
+    result = evaluating.evaluate(bundle, data, split=split, group=group, seen=policy, progress=console.progress())
+    show_text(json_text(result.to_dict()) if as_json else figures.figures_text(result, bundle=str(bundle)))

@@ -43,7 +43,7 @@ class Commands(TyperGroup):
 def exit_code(command: Callable[[], object]) -> int:
     """Exit code of a command; what stopped it is printed on stderr.
 
-    What was printed is written out here: where that fails (a full disk behind `>`), it must be told too.
+    What was printed is written out here: where that fails (a full disk behind `>`), that must be reported too.
     """
     try:
         ended = command()

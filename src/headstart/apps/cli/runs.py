@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class RunStateOption(StrEnum):
-    """Names of the states of a run; see run_store.State."""
+    """Names of the states of a run; see `runs.state.RunState`."""
 
     finished = "finished"
     stopped = "stopped"

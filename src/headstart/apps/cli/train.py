@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -12,7 +11,7 @@ import typer
 
 from headstart.apps.cli.options import training as of
 from headstart.apps.cli.options.parsing import parse_seconds, refuse_others
-from headstart.apps.cli.text.printing import show_result
+from headstart.apps.cli.text.printing import json_text, show_text
 from headstart.apps.cli.text.training import training_text
 from headstart.data.sources.reading import DIGITS, EMBEDDED_DIGITS
 
@@ -130,4 +129,7 @@ def _resume(run: Path, data: str | None, val: str | None, *, budget_seconds: flo
 
 
 def _show(result: TrainResult, *, as_json: bool, reasons: Literal["shown", "hidden"] = "hidden") -> None:
-    show_result(result.metrics, as_json=as_json, text=partial(training_text, reasons=reasons))
+    if as_json:
+        show_text(json_text(result.to_dict()))
+    else:
+        show_text(training_text(result.metrics, reasons=reasons))

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from headstart.apps.library.calling import PathLike, checked, path_or_none, text_or_none
-from headstart.apps.library.results import EvaluateResult
 from headstart.apps.library.watching import Watch, watching
 from headstart.arguments import ArgumentError, fault_of
 from headstart.data.sources.given_images import GivenImages
 from headstart.delivery.predictions import Predictions
+from headstart.prediction.evaluation import EvaluateResult
 from headstart.prediction.predictor import load
 
 if TYPE_CHECKING:
@@ -46,8 +46,8 @@ def evaluate(
     from headstart.workflow import evaluating
 
     with watching(progress) as (shown, _):
-        return EvaluateResult(
-            evaluating.evaluate(Path(bundle), text_or_none(data), split=split, group=group, seen=seen, progress=shown)
+        return evaluating.evaluate(
+            Path(bundle), text_or_none(data), split=split, group=group, seen=seen, progress=shown
         )
 
 

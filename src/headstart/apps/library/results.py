@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
-from headstart.amounts import accuracy_text, count_text
-from headstart.findings import Finding
+from headstart.amounts import count_text
 from headstart.networks.cards.catalog import ModelCard
 
 if TYPE_CHECKING:
@@ -19,62 +18,6 @@ if TYPE_CHECKING:
 
 _SHOWN_NAMES = 3
 """In the `repr` of a list of networks."""
-
-
-@dataclass(frozen=True, repr=False)
-class EvaluateResult:
-    """Figures of a bundle on labelled images."""
-
-    metrics: dict[str, Any]
-    """What `headstart evaluate --json` prints."""
-
-    @property
-    def accuracy(self) -> float:
-        """Share of the images that are classified correctly, 0..1."""
-        return float(self.metrics["accuracy"])
-
-    @property
-    def interval(self) -> tuple[float, float]:
-        """95 % interval of the accuracy."""
-        low, high = self.metrics["accuracy_interval"]
-        return float(low), float(high)
-
-    @property
-    def balanced_accuracy(self) -> float:
-        """Mean recall of the classes, 0..1."""
-        return float(self.metrics["balanced_accuracy"])
-
-    @property
-    def images(self) -> int:
-        """Images that were evaluated."""
-        return int(self.metrics["images"])
-
-    @property
-    def per_class(self) -> dict[str, dict[str, Any]]:
-        """Class -> images, precision, recall, F1 and the interval of the recall."""
-        return dict(self.metrics["per_class"])
-
-    @property
-    def confusion(self) -> list[list[int]]:
-        """(K, K) images: a row for each true class, a column for each predicted one."""
-        return list(self.metrics["confusion"])
-
-    @property
-    def findings(self) -> tuple[Finding, ...]:
-        """What may mislead, each with what to do about it."""
-        return tuple(Finding.from_dict(raw) for raw in self.metrics["findings"])
-
-    @property
-    def bundle(self) -> Path:
-        """Folder of the bundle."""
-        return Path(self.metrics["bundle"])
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON: what `headstart evaluate --json` prints."""
-        return self.metrics
-
-    def __repr__(self) -> str:
-        return f"EvaluateResult({accuracy_text(self.accuracy, self.interval, self.images)}, {self.bundle})"
 
 
 @dataclass(frozen=True, repr=False)

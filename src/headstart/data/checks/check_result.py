@@ -8,10 +8,10 @@ from typing import Any
 
 from headstart.amounts import count_text
 from headstart.data.checks.image_checks import FileFacts, find_image_findings
-from headstart.data.checks.pixels import ViewFacts, view_facts
+from headstart.data.checks.pixels import view_facts
 from headstart.data.sources.reading import Dataset
 from headstart.findings import Finding
-from headstart.input_spec import InputSpec
+from headstart.input_spec import InputSpec, ViewFacts
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
@@ -16,7 +16,7 @@ import numpy as np
 from headstart.data.decoders.raster import Decoded, Pixels
 from headstart.data.sources.reading import ImageRecord
 from headstart.findings import Finding
-from headstart.input_spec import InputSpec, Resize
+from headstart.input_spec import CutShares, InputSpec, ViewFacts
 
 DARK_SHARE = 1 / 8
 """An image whose largest value is below this share of the range is nearly black."""
@@ -241,35 +241,11 @@ def find_in_shapes(
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class CutShares:
-    """Share of an image's area that no evaluation view shows, 0..1, over all images."""
-
-    median: float
-    largest: float
-
-
-@dataclass(frozen=True, slots=True)
-class ViewFacts:
-    """The evaluation view, and what it cuts off the images."""
-
-    size: int
-    """Side in pixels."""
-    resize: Resize
-    bits: int | None
-    cut: CutShares | None
-    """None without images."""
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return asdict(self)
-
-
 def view_facts(sizes: Mapping[str, tuple[int, int]], spec: InputSpec) -> ViewFacts:
-    """Facts of the evaluation view of the images.
+    """Evaluation view of images, with the share of their area that it cuts off.
 
     Args:
-        sizes: Image id -> width, height.
+        sizes: Image id -> (width, height) in pixels.
         spec: Input of the network.
     """
     shares = [spec.share_cut(*size) for size in sizes.values()]

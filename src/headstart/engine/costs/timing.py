@@ -11,7 +11,7 @@ import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from headstart.data.meter import MeterReading
 from headstart.engine.costs.memory import remember
@@ -25,6 +25,7 @@ from headstart.plan.plan import Phase, TrainPhase
 from headstart.runs.event import Event
 from headstart.runs.events import ActivationsCached, PrefixComputed, RunStopped
 from headstart.runs.observers import ALL_EPOCHS, Observer, SpanKind
+from headstart.runs.run_metrics import MeasuredEstimate, MeasuredPhase
 from headstart.runs.training_events import EpochDone, PhaseDone, RuntimeEstimate
 from headstart.runs.warnings import Diverged
 
@@ -155,8 +156,11 @@ class TimingObserver(Observer):
         self._begin_phase(None)
         self._ended = now
 
-    def comparison(self) -> dict[str, Any]:
-        """The first estimates with `measured_seconds` next to them, of this process; call when the run has ended."""
+    def comparison(self) -> MeasuredEstimate | None:
+        """The first estimates next to the measured times, of this process; call when the run has ended.
+
+        None where nothing was estimated, because nothing was left to do.
+        """
         now, known = self._clock(), self.estimates.known
         total = now - self.estimates.started
         if self._phase is not None:  # stopped in the middle of it
@@ -170,12 +174,15 @@ class TimingObserver(Observer):
                 if estimated is not None:
                     known.learn_estimate(first.speeds, estimated=estimated, measured=total)
             remember(self.estimates.machine, known)
-        announced = {} if self._announced is None else self._announced.to_dict()
+        if self._announced is None:
+            return None
         phases = [
-            {**phase, "measured_seconds": None if (s := self._measured.get(phase["name"])) is None else round(s, 3)}
-            for phase in announced.get("phases", ())
+            MeasuredPhase(**vars(phase), measured_seconds=None if seconds is None else round(seconds, 3))
+            for phase in self._announced.phases
+            for seconds in [self._measured.get(phase.name)]
         ]
-        return {**announced, "phases": phases, "measured_seconds": round(total, 3)}
+        announced = vars(self._announced) | {"phases": tuple(phases)}
+        return MeasuredEstimate(**announced, measured_seconds=round(total, 3))
 
     def _learn_frozen(self, kind: SpanKind, cut_point: str, share: float, engine: str) -> None:
         """Seconds an image of a frozen part, without views, from all spans of a kind; and of its engine's set-up."""

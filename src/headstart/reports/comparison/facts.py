@@ -15,7 +15,7 @@ from headstart.comparison.record import (
 )
 from headstart.errors import RunError
 from headstart.files import is_folder
-from headstart.runs.record import RunFacts, read_run
+from headstart.runs.record import RunRecord, read_run
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class ComparisonFacts:
 
     folder: Path
     record: ComparisonRecord
-    runs: Mapping[str, RunFacts]
+    runs: Mapping[str, RunRecord]
     """Trial -> its run, if it can be read."""
     missing: Mapping[str, str]
     """Finished trial -> reason why its run cannot be read."""
@@ -43,7 +43,7 @@ class ComparisonFacts:
         """Number of a variant in charts, from 1."""
         return [one.name for one in self.variants].index(variant) + 1
 
-    def runs_of(self, variant: str) -> list[RunFacts]:
+    def runs_of(self, variant: str) -> list[RunRecord]:
         """Runs of one variant on all training images, by seed."""
         trials = sorted(
             (trial for trial in self.record.trials if trial.variant == variant and trial.rung == 1.0),

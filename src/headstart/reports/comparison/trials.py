@@ -55,9 +55,9 @@ def comparison_data_section(comparison: ComparisonFacts) -> PageSection | None:
         f" Training set: {count_text(data.train_images, 'image')}. Validation: {data.validated_on}. Test set: "
         f"{count_text(data.test_images or 0, 'image')} ({data.tested_on}), used for nothing else."
     )
-    findings = run.data.get("findings", ()) if run is not None else ()
-    unreadable = len(run.data.get("unreadable", ())) if run is not None else 0
-    notes = [f"{sentence_of(finding['evidence'])} {sentence_of(finding['remedy'])}" for finding in findings]
+    findings = run.data.findings if run is not None else ()
+    unreadable = len(run.data.unreadable) if run is not None else 0
+    notes = [f"{sentence_of(finding.evidence)} {sentence_of(finding.remedy)}" for finding in findings]
     if unreadable:
         notes.append(f"{count_text(unreadable, 'image')} could not be read and were left out.")
     parts = [
@@ -72,11 +72,10 @@ def _class_table(comparison: ComparisonFacts) -> Html:
     run = next(iter(comparison.runs.values()), None)
     if run is None:
         return paragraph(f"Classes: {wording.listed(comparison.record.data.classes, most=40)}.")
-    roles = [(role, role) for role in ("train", "validation", "test")]
-    roles = [(role, name) for role, name in roles if run.data["roles"].get(role, {}).get("images")]
-    rows = [[name, *(f"{run.data['roles'][r]['classes'].get(name, 0):,}" for r, _ in roles)] for name in run.classes]
+    roles = [role for role, counts in run.data.roles.items() if counts.images]
+    rows = [[name, *(f"{run.data.counts(r).classes.get(name, 0):,}" for r in roles)] for name in run.classes]
     says = "Images by class and role in the first trial"
-    return table(["class", *(name for _, name in roles)], rows, says=says, numeric=range(1, len(roles) + 1))
+    return table(["class", *roles], rows, says=says, numeric=range(1, len(roles) + 1))
 
 
 def trials_section(comparison: ComparisonFacts) -> PageSection:
@@ -129,6 +128,6 @@ def comparison_again_section(comparison: ComparisonFacts) -> PageSection:
             tag("code", str(comparison.folder / PLAN_FILE)),
             "; each trial is an ordinary run, and headstart report RUN writes its report.",
         ),
-        environment_table(comparison.record.environment),
+        environment_table(comparison.record.environment) if comparison.record.environment is not None else None,
     ]
     return PageSection("again", "How to reproduce it", joined(parts))

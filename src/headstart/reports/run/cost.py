@@ -1,4 +1,4 @@
-"""Section of the report on estimated and measured time, and section on how to repeat the run."""
+"""Section of the report on estimated and measured time, and section on how to reproduce the run."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from headstart.html import wording
 from headstart.html.kit import PageSection, command, paragraph, table
 from headstart.html.markup import NOTHING, Html, joined, tag
 from headstart.html.tracks import bar
-from headstart.runs.record import RecordValues, RunFacts
+from headstart.machine import Environment
+from headstart.runs.record import RunRecord
+from headstart.runs.run_metrics import MeasuredEstimate, MeasuredPhase
 
 _SPEEDS_FROM = {
     "measured": "The estimate used speeds of this network that were measured on this machine before.",
@@ -19,70 +21,72 @@ _SPEEDS_FROM = {
 }
 
 
-def cost_section(run: RunFacts) -> PageSection | None:
-    """Estimated and measured time, phase by phase; None for a run without estimates."""
-    estimates = (run.metrics or {}).get("estimates")
-    if not estimates:
+def cost_section(run: RunRecord) -> PageSection | None:
+    """Section on estimated and measured time, phase by phase; None for a run without estimates."""
+    estimates = None if run.metrics is None else run.metrics.estimates
+    if estimates is None:
         return None
-    phases = estimates["phases"]
-    longest = max([max(phase["seconds"], phase.get("measured_seconds") or 0.0) for phase in phases], default=1.0) or 1.0
-    rows = [_row(phase, longest) for phase in phases]
-    before = estimates["elapsed_seconds"]
-    rows.append(["before the first phase", wording.duration(before), wording.duration(before), None])
+    longest = max([max(one.seconds, one.measured_seconds or 0.0) for one in estimates.phases], default=1.0) or 1.0
+    before = wording.duration(estimates.elapsed_seconds)
+    rows = [_row(phase, longest) for phase in estimates.phases]
+    rows.append(["before the first phase", before, before, None])
     rows.append(
-        ["all", wording.duration(estimates["total_seconds"]), wording.duration(estimates["measured_seconds"]), None]
+        ["total", wording.duration(estimates.total_seconds), wording.duration(estimates.measured_seconds), None]
     )
     parts = [
-        paragraph(f"{_verdict(estimates)} {_SPEEDS_FROM.get(estimates['speeds'], '')}"),
+        paragraph(f"{_verdict(estimates)} {_SPEEDS_FROM[estimates.speeds]}"),
         table(
-            ["phase", "estimated", "measured", "estimated (striped) and measured (full)"],
+            ["phase", "estimated time", "measured time", "estimated (striped) and measured (solid)"],
             rows,
             says="Estimated and measured time by phase",
             numeric=(1, 2),
         ),
         paragraph(
-            f"Memory was estimated at {wording.size(estimates['memory_bytes'])}; the store at "
-            f"{wording.size(estimates['stored_bytes'])}.",
+            f"Estimated memory: {wording.size(estimates.memory_bytes)}. Estimated size of the cached activations: "
+            f"{wording.size(estimates.stored_bytes)}.",
             style="small",
         ),
     ]
-    return PageSection("cost", "Time: estimated and measured", joined(parts))
+    return PageSection("cost", "Estimated and measured time", joined(parts))
 
 
-def _row(phase: RecordValues, longest: float) -> list[str | None]:
-    took = phase.get("measured_seconds")
-    bars = joined([bar(phase["seconds"] / longest, "two striped"), bar((took or 0.0) / longest)])
-    return [phase["name"], wording.duration(phase["seconds"]), wording.duration(took) if took else "did not run", bars]
+def _row(phase: MeasuredPhase, longest: float) -> list[str | None]:
+    measured = phase.measured_seconds
+    bars = joined([bar(phase.seconds / longest, "two striped"), bar((measured or 0.0) / longest)])
+    text = wording.duration(measured) if measured else "not run"
+    return [phase.name, wording.duration(phase.seconds), text, bars]
 
 
-def _verdict(estimates: RecordValues) -> str:
-    said, took = estimates["total_seconds"], estimates["measured_seconds"]
-    ends = f"estimated {wording.duration(said)}, measured {wording.duration(took)}"
-    if not said or not took:
+def _verdict(estimates: MeasuredEstimate) -> str:
+    """Both totals, and by how much they differ."""
+    estimated, measured = estimates.total_seconds, estimates.measured_seconds
+    ends = f"Estimated {wording.duration(estimated)}, measured {wording.duration(measured)}"
+    if not estimated or not measured:
         return f"{ends}."
-    ratio = took / said
+    ratio = measured / estimated
     if 0.8 <= ratio <= 1.25:
-        return f"{ends}: within a quarter of each other."
-    return f"{ends}: {f'{ratio:.1f} times as long' if ratio > 1 else f'{1 / ratio:.1f} times as fast'}."
+        return f"{ends}: they differ by less than a quarter."
+    times = f"{ratio:.1f} times as long as" if ratio > 1 else f"{1 / ratio:.1f} times faster than"
+    return f"{ends}: {times} estimated."
 
 
-def again_section(run: RunFacts) -> PageSection:
-    """The command, the plan, and the machine."""
-    given = command_line(run.environment.get("command", ()))
+def again_section(run: RunRecord) -> PageSection:
+    """Section with the command, the plan, and the machine."""
+    given = command_line(run.environment.command)
     parts = [
-        paragraph("The command as it was typed:") if given else None,
+        paragraph("The command:") if given else None,
         command(given) if given else None,
         paragraph("Or from the plan, which holds every value:"),
         command(f"headstart train --plan {shlex.quote(str(run.folder / 'plan.yaml'))} --out runs/again"),
         paragraph(
-            f"The same bits come out on the same machine with the same versions and number of threads, seed "
-            f"{run.plan.get('seed', 0)}, and the same images (hash of all that took part: ",
-            tag("code", str(run.data.get("content", "\u2013"))),
+            f"The result is the same bit for bit on the same machine, with the same versions and number of threads, "
+            f"seed {run.plan.seed}, and the same images (hash of names, classes, roles and contents: ",
+            tag("code", run.data.content),
             ").",
         ),
         environment_table(run.environment),
     ]
-    return PageSection("again", "To do it again", joined(parts))
+    return PageSection("again", "How to reproduce it", joined(parts))
 
 
 def command_line(words: Sequence[str] | str) -> str:
@@ -92,16 +96,15 @@ def command_line(words: Sequence[str] | str) -> str:
     return shlex.join([Path(words[0]).name, *words[1:]]) if words else ""
 
 
-def environment_table(environment: RecordValues) -> Html:
-    """Versions and machine."""
-    versions = environment.get("versions") or {}
-    rows: list[list[str | None]] = [[name, str(version)] for name, version in versions.items()]
-    names = {
-        "python": "Python",
-        "platform": "system",
-        "cpu_count": "cores",
-        "threads": "threads computed with",
-        "started": "started",
+def environment_table(environment: Environment) -> Html:
+    """Table of versions and machine."""
+    rows: list[list[str | None]] = [[name, version] for name, version in environment.versions.items()]
+    machine = {
+        "Python": environment.python,
+        "operating system": environment.platform,
+        "CPU cores": environment.cpu_count,
+        "threads of PyTorch": environment.threads,
+        "started": environment.started,
     }
-    rows += [[name, str(environment[path])] for path, name in names.items() if environment.get(path) is not None]
-    return table(["what", "value"], rows, says="Versions and machine") if rows else NOTHING
+    rows += [[name, str(value)] for name, value in machine.items() if value is not None]
+    return table(["name", "value"], rows, says="Versions and machine") if rows else NOTHING

@@ -11,24 +11,24 @@ from headstart.html import wording
 from headstart.html.markup import Html, tag
 from headstart.html.plot import Axis, Plot, epoch_axis, linear_axis, share_axis, starts_at
 from headstart.measures.intervals import wilson_interval
-from headstart.runs.record import Epoch, RunFacts
+from headstart.runs.record import Epoch, RunRecord
 
 _CUT_FACTOR, _FIRST_FACTOR = 4.0, 2.0
-"""A loss above so many times the median of all, and of first epochs, is drawn at the border: one bad epoch must not
+"""A loss above so many times the median of all, and of first epochs, is drawn at the top edge: one bad epoch must not
 flatten the rest."""
 _MOST_MARKED = 24
 """With more candidates lines have no marks and intervals become a band."""
 _MOST_PHASES_NAMED = 6
-"""More names would lie on each other; the table has them."""
-_LOSS_CAPTION = "Cross-entropy in nats, less is better."
-_ACCURACY_CAPTION = "Share of the images that choose named rightly, more is better"
+"""More names would overlap; the table has them."""
+_LOSS_CAPTION = "Cross-entropy in nats; lower is better."
+_ACCURACY_CAPTION = "Validation accuracy; higher is better"
 _RIGHT_PIXELS = 76
 """Room for the names of lines."""
 
 
 @dataclass(frozen=True, slots=True)
 class CurveSpread:
-    """What several seeds gave at one place: mean, least and most."""
+    """Mean, minimum and maximum over several seeds at one epoch."""
 
     mean: float
     low: float
@@ -43,7 +43,7 @@ class CurveSpread:
 
 @dataclass(frozen=True, slots=True)
 class CurveStep:
-    """All seeds' epochs of the same phase and number."""
+    """Epochs of all seeds with the same phase and number."""
 
     position: int
     phase: str
@@ -87,7 +87,7 @@ class Scales:
     loss: Axis
     accuracy: Axis
     cut_at: float | None
-    """Losses above are drawn at the border."""
+    """Losses above are drawn at the top edge; None where all are drawn in place."""
 
 
 def scales_of(steps: Sequence[CurveStep], *, intervals: Sequence[tuple[float, float]] = ()) -> Scales:
@@ -110,24 +110,24 @@ def scales_of(steps: Sequence[CurveStep], *, intervals: Sequence[tuple[float, fl
     )
 
 
-def curves_of_run(run: RunFacts) -> Html:
-    """Two charts: loss of training and of the images that choose, and accuracy on those."""
+def curves_of_run(run: RunRecord) -> Html:
+    """Two charts: training and validation loss, and validation accuracy."""
     steps = steps_of([run.epochs])
     images = run.validation_images
     spans = {step.position: _interval(step, images) for step in steps if step.validation_accuracy is not None}
     counted = {epoch.position: run.validation_intervals.get(epoch.row.checkpoint) for epoch in run.epochs}
     spans |= {place: span for place, span in counted.items() if span is not None}
     scales = scales_of(steps, intervals=list(spans.values()))
-    kept = run.selected.position if run.selected else None
+    selected = run.selected.position if run.selected else None
     return tag(
         "div",
-        _loss_figure(steps, scales, "Loss", _LOSS_CAPTION + _cut_words(scales), kept=kept),
+        _loss_figure(steps, scales, "Loss", _LOSS_CAPTION + _cut_words(scales), selected=selected),
         _accuracy_figure(
             steps,
             scales,
             "Accuracy",
             f"{_ACCURACY_CAPTION}, with 95\u00a0% intervals{_start_words(scales)}",
-            kept=kept,
+            selected=selected,
             spans=spans,
         ),
         class_="charts",
@@ -135,17 +135,17 @@ def curves_of_run(run: RunFacts) -> Html:
 
 
 def loss_of_variant(name: str, steps: Sequence[CurveStep], scales: Scales) -> Html:
-    """Loss by epoch with the band of seeds."""
-    return _loss_figure(steps, scales, name, "", kept=None)
+    """Chart of the loss by epoch, with the range over seeds."""
+    return _loss_figure(steps, scales, name, "", selected=None)
 
 
 def accuracy_of_variant(name: str, steps: Sequence[CurveStep], scales: Scales) -> Html:
-    """Accuracy on the images that choose by epoch, with the band of seeds."""
-    return _accuracy_figure(steps, scales, name, "", kept=None, spans={})
+    """Chart of the validation accuracy by epoch, with the range over seeds."""
+    return _accuracy_figure(steps, scales, name, "", selected=None, spans={})
 
 
 def captions(scales: Scales) -> tuple[str, str]:
-    """What charts of accuracy and of loss show, for several that share their axes."""
+    """(caption of accuracy charts, caption of loss charts), for several that share their axes."""
     return f"{_ACCURACY_CAPTION}{_start_words(scales)}", _LOSS_CAPTION + _cut_words(scales)
 
 
@@ -154,7 +154,7 @@ def _start_words(scales: Scales) -> str:
 
 
 def _cut_words(scales: Scales) -> str:
-    return f" Losses above {scales.cut_at:.3g} are drawn at the border." if scales.cut_at else ""
+    return f" Losses above {scales.cut_at:.3g} are drawn at the top edge." if scales.cut_at else ""
 
 
 def _interval(step: CurveStep, images: int) -> tuple[float, float]:
@@ -177,18 +177,18 @@ def _chart(steps: Sequence[CurveStep], scales: Scales, y: Axis) -> Plot:
     return plot
 
 
-def _loss_figure(steps: Sequence[CurveStep], scales: Scales, name: str, caption: str, *, kept: int | None) -> Html:
+def _loss_figure(steps: Sequence[CurveStep], scales: Scales, name: str, caption: str, *, selected: int | None) -> Html:
     plot = _chart(steps, scales, scales.loss)
     train = [(step, step.train_loss) for step in steps if step.train_loss is not None]
-    select = [(step, step.validation_loss) for step in steps if step.validation_loss is not None]
+    validation = [(step, step.validation_loss) for step in steps if step.validation_loss is not None]
     _draw(plot, train, "two", "square", "training loss")
-    _draw(plot, select, "one", "circle", "loss on images that choose")
-    if select:
-        plot.end_label(select[-1][0].position, select[-1][1].mean, "choosing", "one")
+    _draw(plot, validation, "one", "circle", "validation loss")
+    if validation:
+        plot.end_label(validation[-1][0].position, validation[-1][1].mean, "validation", "one")
     if train:
         plot.end_label(train[-1][0].position, train[-1][1].mean, "training", "two")
-    _ring(plot, [(step, s) for step, s in select if step.position == kept])
-    says = _last_words("training loss", train, 3) + _last_words("loss on the images that choose", select, 3)
+    _ring(plot, [(step, s) for step, s in validation if step.position == selected])
+    says = _last_words("training loss", train, 3) + _last_words("validation loss", validation, 3)
     says += _cut_words(scales)
     return _figure(plot, name, caption, f"{name}: loss by epoch", says)
 
@@ -199,21 +199,20 @@ def _accuracy_figure(
     name: str,
     caption: str,
     *,
-    kept: int | None,
+    selected: int | None,
     spans: dict[int, tuple[float, float]],
 ) -> Html:
     plot = _chart(steps, scales, scales.accuracy)
-    select = [(step, step.validation_accuracy) for step in steps if step.validation_accuracy is not None]
+    validation = [(step, step.validation_accuracy) for step in steps if step.validation_accuracy is not None]
     if len(spans) > _MOST_MARKED:
-        plot.band([(step.position, *spans[step.position]) for step, _ in select if step.number], "one")
+        plot.band([(step.position, *spans[step.position]) for step, _ in validation if step.number], "one")
     for position, (low, high) in spans.items() if len(spans) <= _MOST_MARKED else ():
         plot.bar(position, low, high, "whisker")
-    _draw(plot, select, "one", "circle", "accuracy on images that choose")
-    if select:
-        plot.end_label(select[-1][0].position, select[-1][1].mean, "choosing", "one")
-    ringed = [(step, s) for step, s in select if step.position == kept]
-    _ring(plot, ringed)
-    says = _last_words("accuracy on the images that choose", select, 4)
+    _draw(plot, validation, "one", "circle", "validation accuracy")
+    if validation:
+        plot.end_label(validation[-1][0].position, validation[-1][1].mean, "validation", "one")
+    _ring(plot, [(step, s) for step, s in validation if step.position == selected])
+    says = _last_words("validation accuracy", validation, 4)
     return _figure(plot, name, caption, f"{name}: accuracy by epoch", says)
 
 
@@ -222,7 +221,7 @@ def _figure(plot: Plot, name: str, caption: str, title: str, says: str) -> Html:
 
 
 def _draw(plot: Plot, rows: Sequence[tuple[CurveStep, CurveSpread]], style: str, shape: str, what: str) -> None:
-    """Band, line through the means, and a mark each; a solved head is no step on the way, so no line leads to it."""
+    """Band, line through the means, and a mark each; a linear probe is no epoch, so no line leads to it."""
     trained = [(step, s) for step, s in rows if step.number > 0]
     if any(s.count > 1 for _, s in rows):
         plot.band([(step.position, s.low, s.high) for step, s in trained], style)
@@ -240,13 +239,13 @@ def _draw(plot: Plot, rows: Sequence[tuple[CurveStep, CurveSpread]], style: str,
 
 def _ring(plot: Plot, rows: Sequence[tuple[CurveStep, CurveSpread]]) -> None:
     for step, s in rows:
-        plot.mark(step.position, s.mean, "ring", "kept", "kept")
+        plot.mark(step.position, s.mean, "ring", "selected", "selected checkpoint")
         high = plot.y.at(s.mean) > 85
-        plot.text(step.position, s.mean, "kept", dx=-8, dy=24 if high else -14)
+        plot.text(step.position, s.mean, "selected", dx=-24, dy=24 if high else -14)
 
 
 def _last_words(what: str, rows: Sequence[tuple[CurveStep, CurveSpread]], digits: int) -> str:
-    """A sentence that gives the ends of a line."""
+    """Sentence with the first and the last value of a line."""
     if not rows:
         return ""
     first, last = rows[0], rows[-1]

@@ -1,4 +1,4 @@
-"""What the network gets wrong: confusion with the images behind it, figures by class, the worst mistakes."""
+"""Sections on errors: misclassified images, the confusion matrix with its images, and figures of each class."""
 
 from __future__ import annotations
 
@@ -12,60 +12,65 @@ from headstart.html.markup import Html, joined, tag
 from headstart.html.pictures import NO_PICTURES, Pictures
 from headstart.html.plot import share_axis, starts_at
 from headstart.html.tracks import interval_track, track_scale
-from headstart.runs.record import Prediction, RunFacts
+from headstart.runs.record import RunRecord
+from headstart.runs.tables import PredictedImage
 
 _MOST_CLASSES = 25
-"""A larger matrix cannot be read; its wrong cells are listed instead, the fullest first."""
+"""A larger matrix cannot be read; its errors are listed instead, the most frequent first."""
 _MOST_PAIRS = 40
 _MOST_FOLDS = 12
 _MOST_WORST = 12
 _MOST_IN_WRONG_CELL = 200
 _MOST_IN_RIGHT_CELL = 24
 
+_WORST_TITLE = "Misclassified with the highest confidence"
+
 Cell = tuple[str, str]
 """True class, predicted class."""
 
 
-def worst_section(run: RunFacts, pictures: Pictures = NO_PICTURES) -> PageSection | None:
-    """The most confident wrong answers."""
+def worst_section(run: RunRecord, pictures: Pictures = NO_PICTURES) -> PageSection | None:
+    """Section on the misclassified images with the highest confidence; None where no prediction is recorded."""
     wrong = sorted(
-        (one for one in run.predictions if one.label != one.predicted),
+        (one for one in run.predictions if not one.is_correct),
         key=lambda one: (-one.probability, one.image),
     )
     if not run.predictions:
         return None
     if not wrong:
-        return PageSection("worst", "Worst mistakes", paragraph("There are none: every image was named rightly."))
+        return PageSection("worst", _WORST_TITLE, paragraph("Every test image is classified correctly."))
     items = [_mistake(run, pictures, one) for one in wrong[:_MOST_WORST]]
-    count = f"{len(wrong):,} of {count_text(len(run.predictions), 'image')} were named wrongly"
+    verb = "is" if len(wrong) == 1 else "are"
+    count = f"{len(wrong):,} of {count_text(len(run.predictions), 'test image')} {verb} misclassified"
     parts = [
         paragraph(
-            f"{count}. These are the ones the network was surest about: look here first for wrong labels, for images "
-            "that show both classes, and for what the network looks at instead."
+            f"{count}. These are the ones with the highest predicted probability. Check them first for wrong labels, "
+            "for images that show several classes, and for features that the network should not rely on."
         ),
         tag("ul", *items, class_="files worst"),
     ]
-    return PageSection("worst", "Worst mistakes", joined(parts))
+    return PageSection("worst", _WORST_TITLE, joined(parts))
 
 
-def _mistake(run: RunFacts, pictures: Pictures, one: Prediction) -> Html:
-    true = f" ({wording.percent(one.label_probability)})" if one.label_probability is not None else ""
+def _mistake(run: RunRecord, pictures: Pictures, one: PredictedImage) -> Html:
+    probability = run.label_probability(one)
+    true = f" ({wording.percent(probability)})" if probability is not None else ""
     text = tag(
         "span",
-        tag("b", f"named {one.predicted}, {wording.percent(one.probability)} sure"),
-        f"labelled {one.label}{true}",
+        tag("b", f"predicted {one.predicted} ({wording.percent(one.probability)})"),
+        f"true class {one.label}{true}",
         tag("br"),
         tag("code", one.image),
     )
-    return tag("li", pictures.of(one.image, f"labelled {one.label}, named {one.predicted}"), text)
+    return tag("li", pictures.of(one.image, f"true class {one.label}, predicted {one.predicted}"), text)
 
 
-def confusion_section(run: RunFacts, pictures: Pictures = NO_PICTURES) -> PageSection | None:
-    """The matrix, and the images behind every cell."""
+def confusion_section(run: RunRecord, pictures: Pictures = NO_PICTURES) -> PageSection | None:
+    """Section with the confusion matrix and the images of every cell; None before the run has ended once."""
     if run.metrics is None:
         return None
-    counts = run.metrics["test"]["confusion"]
-    behind: dict[Cell, list[Prediction]] = defaultdict(list)
+    counts = run.metrics.test.confusion
+    behind: dict[Cell, list[PredictedImage]] = defaultdict(list)
     for one in run.predictions:
         behind[one.label, one.predicted].append(one)
     shown = [cell for cell in _cells(run.classes, counts) if behind.get(cell)]
@@ -74,18 +79,18 @@ def confusion_section(run: RunFacts, pictures: Pictures = NO_PICTURES) -> PageSe
     small = len(run.classes) <= _MOST_CLASSES
     parts = [
         _matrix(run.classes, counts, links) if small else _pairs(run.classes, counts, links),
-        tag("h3", "The images behind each cell") if folds else None,
+        tag("h3", "Images of each cell") if folds else None,
         tag("div", *folds[:_MOST_FOLDS], class_="folds") if folds else None,
         fold(f"{len(folds) - _MOST_FOLDS} more cells", tag("div", *folds[_MOST_FOLDS:], class_="folds"))
         if len(folds) > _MOST_FOLDS
         else None,
         *(paragraph(note, style="small") for note in pictures.notes() if folds),
     ]
-    return PageSection("confusion", "What was taken for what", joined(parts))
+    return PageSection("confusion", "Confusion matrix", joined(parts))
 
 
 def _cells(classes: Sequence[str], counts: Sequence[Sequence[int]]) -> list[Cell]:
-    """Cells with images: wrong ones first, the fullest first, then the right ones in class order."""
+    """Cells with images: errors first, those with most images first, then the diagonal in class order."""
     place = range(len(classes))
     wrong = sorted((-counts[i][j], i, j) for i in place for j in place if i != j and counts[i][j])
     right = [(classes[i], classes[i]) for i in place if counts[i][i]]
@@ -95,7 +100,7 @@ def _cells(classes: Sequence[str], counts: Sequence[Sequence[int]]) -> list[Cell
 def _matrix(classes: Sequence[str], counts: Sequence[Sequence[int]], links: dict[Cell, str]) -> Html:
     head = tag(
         "tr",
-        tag("th", "labelled \u2193 named \u2192", scope="col", class_="corner"),
+        tag("th", "true \u2193 predicted \u2192", scope="col", class_="corner"),
         *(tag("th", c, scope="col") for c in classes),
     )
     rows = []
@@ -109,13 +114,13 @@ def _matrix(classes: Sequence[str], counts: Sequence[Sequence[int]], links: dict
             kind = "right" if i == j else "wrong"
             cells.append(tag("td", inner, class_=kind, style=f"--share:{count / total:.3f}"))
         rows.append(tag("tr", tag("th", label, scope="row"), *cells))
-    says = "Confusion: images of each class (row) by what they were named (column)"
+    says = "Confusion matrix: images by true class (row) and predicted class (column)"
     whole = tag(
         "table", tag("caption", says, class_="hs-hidden"), tag("thead", head), tag("tbody", *rows), class_="matrix"
     )
     intro = paragraph(
-        "A row is what the images are labelled, a column what they were named: the diagonal is right, all else wrong. "
-        "The deeper the colour, the larger the share of the row. A number leads to its images."
+        "Rows are true classes, columns predicted classes; the diagonal is correct. The deeper the colour, the larger "
+        "the share of the row. Each number links to its images."
     )
     return joined([intro, tag("div", whole, class_="hs-scroll", role="region", aria_label=says, tabindex="0")])
 
@@ -130,16 +135,16 @@ def _pairs(classes: Sequence[str], counts: Sequence[Sequence[int]], links: dict[
             figure = tag("a", f"{count:,}", href=f"#{target}") if target else f"{count:,}"
             rows.append([label, predicted, figure, wording.percent(count / sum(counts[place[label]]))])
     intro = paragraph(
-        f"With {len(classes)} classes a whole matrix cannot be read; these pairs were mixed up most often."
+        f"A matrix of {len(classes)} classes would be too large to read; these are the most frequent confusions."
     )
-    header = ["labelled", "named", "images", "of the class"]
-    return joined([intro, table(header, rows, says="Pairs that were mixed up", numeric=(2, 3))])
+    header = ["true class", "predicted class", "images", "share of the class"]
+    return joined([intro, table(header, rows, says="Most frequent confusions", numeric=(2, 3))])
 
 
 def _images_behind(
-    run: RunFacts, pictures: Pictures, cells: Sequence[Cell], behind: dict[Cell, list[Prediction]]
+    run: RunRecord, pictures: Pictures, cells: Sequence[Cell], behind: dict[Cell, list[PredictedImage]]
 ) -> list[Html]:
-    """One fold a cell; names are given until the page has its share of them."""
+    """One fold a cell; names are listed until the page has its share of them."""
     room, folds = run.most_names, []
     for index, (label, predicted) in enumerate(cells):
         images = sorted(behind[label, predicted], key=lambda one: (-one.probability, one.image))
@@ -149,44 +154,44 @@ def _images_behind(
         items = [_named(pictures, one) for one in listed]
         if more := len(images) - len(listed):
             items.append(tag("li", tag("span", f"and {more:,} more, see predictions.parquet", class_="soft")))
-        what = f"{label} named rightly" if label == predicted else f"{label} named {predicted}"
+        what = f"{label}, classified correctly" if label == predicted else f"{label} predicted as {predicted}"
         title = f"{what}: {count_text(len(images), 'image')}"
         folds.append(fold(title, tag("ul", *items, class_="files"), id=f"cell-{index}"))
     return folds
 
 
-def _named(pictures: Pictures, one: Prediction) -> Html:
+def _named(pictures: Pictures, one: PredictedImage) -> Html:
     text = tag("span", tag("code", one.image), f" {wording.percent(one.probability)}")
-    return tag("li", pictures.of(one.image, f"labelled {one.label}, named {one.predicted}"), text)
+    return tag("li", pictures.of(one.image, f"true class {one.label}, predicted {one.predicted}"), text)
 
 
-def classes_section(run: RunFacts) -> PageSection | None:
-    """Figures of each class, recall with its interval."""
+def classes_section(run: RunRecord) -> PageSection | None:
+    """Section on precision, recall and F1 of each class; None before the run has ended once."""
     if run.metrics is None:
         return None
-    per_class = run.metrics["test"]["per_class"]
-    ends = [end for row in per_class.values() for end in (row["recall_interval"] or ())]
+    per_class = run.metrics.test.per_class
+    ends = [end for row in per_class.values() for end in (row.recall_interval or ())]
     axis = share_axis(ends or [0.0, 1.0])
     rows: list[list[str | None]] = [
         [
             name,
-            f"{row['images']:,}",
-            _share(row["recall"] if row["images"] else None),
-            interval_track(axis, row["recall_interval"], row["recall"] if row["images"] else None),
-            wording.interval_text(row["recall_interval"]),
-            _share(row["precision"]),
-            _share(row["f1"]),
+            f"{row.images:,}",
+            _share(row.recall),
+            interval_track(axis, row.recall_interval, row.recall),
+            wording.interval_text(row.recall_interval),
+            _share(row.precision),
+            _share(row.f1),
         ]
         for name, row in per_class.items()
     ]
     rows.append(["", "", "", track_scale(axis), "", "", ""])
-    header = ["class", "images", "recall", "with 95\u00a0% interval", "95\u00a0% interval", "precision", "F1"]
+    header = ["class", "test images", "recall", "", "95\u00a0% interval of recall", "precision", "F1"]
     intro = paragraph(
-        "Recall: of the images of a class, the share named so. Precision: of the images named so, the share that are. "
-        f"F1 is their harmonic mean.{starts_at(axis)}"
+        "Recall: share of the images of a class that are predicted as it. Precision: share of the images predicted as "
+        f"a class that belong to it. F1: harmonic mean of both.{starts_at(axis)}"
     )
-    body = table(header, rows, says="Figures by class", numeric=(1, 2, 4, 5, 6))
-    return PageSection("classes", "Class by class", joined([intro, body]))
+    body = table(header, rows, says="Precision, recall and F1 by class", numeric=(1, 2, 4, 5, 6))
+    return PageSection("classes", "Precision and recall by class", joined([intro, body]))
 
 
 def _share(value: float | None) -> str:

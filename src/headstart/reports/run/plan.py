@@ -1,4 +1,4 @@
-"""What was decided and why: every value that nobody asked for, with its reason, and the whole plan."""
+"""Section on the plan: every value that was decided by rule, with its reason, and the whole plan."""
 
 from __future__ import annotations
 
@@ -11,34 +11,32 @@ import yaml
 from headstart.html import wording
 from headstart.html.kit import PageSection, command, fold, paragraph
 from headstart.html.markup import Html, joined, tag
-from headstart.plan.reasons import FINGERPRINTS
-from headstart.runs.record import RecordValues, RunFacts
+from headstart.runs.record import RunRecord
 
 _MOST_PARTS = 6
 _ABSENT = object()
 
 
-def decisions_section(run: RunFacts) -> PageSection | None:
-    """Values of the plan beside their reasons."""
-    reasons = run.plan.get("reasons") or {}
-    items = _items(run.plan, reasons)
-    whole = {name: value for name, value in run.plan.items() if name not in ("reasons", FINGERPRINTS)}
+def decisions_section(run: RunRecord) -> PageSection | None:
+    """Section with the values of the plan and their reasons."""
+    whole = run.plan.model_dump(mode="json", exclude={"reasons"})
+    items = _items(whole, run.plan.reasons)
     text = yaml.safe_dump(whole, sort_keys=False, allow_unicode=True, width=100)
     intro = (
-        "Values that nobody asked for were decided by rule, and each has its reason; all others were asked for or are "
-        "the same in every run."
+        "These values were decided by rule, each for the reason next to it. All others were given, or are the same in "
+        "every run."
         if items
-        else "Every value of the plan was asked for; nothing was decided by rule."
+        else "Every value of the plan was given; nothing was decided by rule."
     )
     parts = [paragraph(intro)]
     if items:
         parts.append(tag("ul", *items, class_="decisions"))
-    parts.append(fold("The whole plan, as it was settled", command(text, says="The plan as YAML")))
-    return PageSection("decisions", "What was decided, and why", joined(parts))
+    parts.append(fold("The resolved plan", command(text, says="The plan as YAML")))
+    return PageSection("decisions", "Plan and reasons", joined(parts))
 
 
-def _items(plan: RecordValues, reasons: Mapping[str, str]) -> list[Html]:
-    """One a decision; the same value for the same reason in several places is told once."""
+def _items(plan: Mapping[str, Any], reasons: Mapping[str, str]) -> list[Html]:
+    """Items of the list, one a decision; the same value for the same reason in several places is one item."""
     places: dict[tuple[str, str, str], list[str]] = {}
     for path, reason in reasons.items():
         parent, _, name = path.rpartition(".")
@@ -50,7 +48,7 @@ def _items(plan: RecordValues, reasons: Mapping[str, str]) -> list[Html]:
     return items
 
 
-def value_text_at(plan: RecordValues, path: str) -> str:
+def value_text_at(plan: Mapping[str, Any], path: str) -> str:
     """The value at a path such as `phases[1].schedule`, in few words; a dash if the plan has no such path."""
     here: Any = plan
     for name, index in re.findall(r"([^.\[\]]+)|\[(\d+)\]", path):

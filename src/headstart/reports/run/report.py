@@ -1,4 +1,4 @@
-"""The report of one run: its answer, then its sections in order."""
+"""The report of one run: its result, then its sections in order."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from headstart.reports.run.cost import again_section, cost_section
 from headstart.reports.run.data import data_section
 from headstart.reports.run.mistakes import classes_section, confusion_section, worst_section
 from headstart.reports.run.plan import decisions_section
-from headstart.reports.run.result import run_answer, run_kind, run_title
+from headstart.reports.run.result import run_kind, run_result, run_title
 from headstart.reports.run.timeline import timeline_section
 from headstart.reports.run.training import checks_section, curves_section
-from headstart.runs.record import RunFacts
+from headstart.runs.record import RunRecord
 
 
-def run_sections(run: RunFacts, pictures: Pictures = NO_PICTURES) -> list[PageSection]:
+def run_sections(run: RunRecord, pictures: Pictures = NO_PICTURES) -> list[PageSection]:
     """The sections that have something to say, in the order of the page. To add one, add it here."""
     made = (
         data_section(run),
@@ -32,6 +32,6 @@ def run_sections(run: RunFacts, pictures: Pictures = NO_PICTURES) -> list[PageSe
     return [section for section in made if section is not None]
 
 
-def run_page(run: RunFacts, pictures: Pictures = NO_PICTURES) -> str:
+def run_page(run: RunRecord, pictures: Pictures = NO_PICTURES) -> str:
     """The whole HTML file."""
-    return page(title=run_title(run), kind=run_kind(run), top=run_answer(run), sections=run_sections(run, pictures))
+    return page(title=run_title(run), kind=run_kind(run), top=run_result(run), sections=run_sections(run, pictures))

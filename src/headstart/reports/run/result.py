@@ -1,4 +1,4 @@
-"""The top of a run's report: how good it is, on what, what was kept and why, in plain words."""
+"""The top of a run's report: test accuracy with its interval, the test set, the selected checkpoint and why."""
 
 from __future__ import annotations
 
@@ -8,104 +8,96 @@ from headstart.html.kit import command, facts, notice, paragraph
 from headstart.html.markup import NOTHING, Html, joined, tag
 from headstart.html.plot import Axis
 from headstart.html.tracks import interval_track, track_scale
-from headstart.runs.record import Epoch, RecordValues, RunFacts
+from headstart.runs.record import Epoch, RunRecord
+from headstart.runs.run_metrics import RunMetrics
 
 _WHOLE = Axis(0.0, 1.0, tuple((share / 4, f"{25 * share} %") for share in range(5)))
 _MOST_IN_TITLE = 3
 _WIDE_INTERVAL = 0.1
-"""Above this, more images that report would say more than more training."""
+"""Above this, more test images would tell more than more training."""
 
 
-def run_answer(run: RunFacts) -> Html:
-    """The answer, or how far an unfinished run is."""
-    body = _judged(run, run.metrics) if run.metrics is not None else _unfinished(run)
+def run_result(run: RunRecord) -> Html:
+    """Card with the result, or with the progress of an unfinished run."""
+    body = _unfinished(run) if run.metrics is None else _result(run, run.metrics)
     return tag("section", body, class_="hs-card result", id="result", aria_label="Result")
 
 
-def run_title(run: RunFacts) -> str:
-    """`Telling ants and bees apart`."""
+def run_title(run: RunRecord) -> str:
+    """`Classifier of ants and bees`."""
     if len(run.classes) <= _MOST_IN_TITLE:
-        return f"Telling {wording.listed(run.classes)} apart"
-    return f"Telling {len(run.classes):,} classes apart"
+        return f"Classifier of {wording.listed(run.classes)}"
+    return f"Classifier of {len(run.classes):,} classes"
 
 
-def run_kind(run: RunFacts) -> str:
-    """`report of run photos-20261124, begun 2026-11-24`."""
-    began = str(run.environment.get("started", ""))[:10]
-    return f"report of run {run.name}" + (f", begun {began}" if began else "")
+def run_kind(run: RunRecord) -> str:
+    """`report of run photos-20261124, started 2026-11-24`."""
+    started = run.environment.started[:10]
+    return f"report of run {run.name}" + (f", started {started}" if started else "")
 
 
-def what_it_is(run: RunFacts) -> str:
+def classifier_text(run: RunRecord) -> str:
     """`a classifier of 2 classes (ants and bees)`."""
     names = wording.listed(run.classes)
     return f"a classifier of {count_text(len(run.classes), 'class')} ({names})"
 
 
-def _judged(run: RunFacts, metrics: RecordValues) -> Html:
-    val = metrics["test"]
-    low, high = val["accuracy_interval"]
-    counted = counted_text(val["images"], val.get("counted", "images"), val.get("groups"))
+def _result(run: RunRecord, metrics: RunMetrics) -> Html:
+    test = metrics.test
+    counted = counted_text(test.images, test.counted, test.groups, noun="test image")
     parts = [
-        _figures_findings(metrics),
-        tag(
-            "p",
-            wording.percent(val["accuracy"]),
-            " ",
-            tag("small", f"correct on {counted}"),
-            class_="big",
-        ),
-        interval_track(_WHOLE, (low, high), val["accuracy"], reference=run.largest_share),
+        _figure_findings(metrics),
+        tag("p", wording.percent(test.accuracy), " ", tag("small", f"test accuracy on {counted}"), class_="big"),
+        interval_track(_WHOLE, test.accuracy_interval, test.accuracy, reference=run.largest_share),
         track_scale(_WHOLE, most=5),
-        paragraph(_range_sentence(run, val)),
+        paragraph(_interval_text(run, metrics)),
         paragraph(
-            f"The run trained {what_it_is(run)} from {_network(run)}, by the strategy ",
-            tag("strong", wording.titled(run.plan["strategy"])),
-            f". The {count_text(val['images'], 'image')} of this figure ({val['source']}) took no part in "
-            f"training or choosing. Choices were made on: {metrics['validation']['source']}.",
+            f"The run trained {classifier_text(run)} from {_network(run)} with the strategy ",
+            tag("strong", wording.titled(run.plan.strategy)),
+            f". Test set: {test.source}, used for nothing else. Validation set: {metrics.validation.source}.",
         ),
-        paragraph(tag("strong", f"Kept: {_kept_name(run, metrics)}. "), _sentence(metrics["selected"]["reason"])),
-        _unused(metrics),
-        _more_to_come(run, metrics),
+        paragraph(
+            tag("strong", f"Selected checkpoint: {_selected_name(run, metrics)}. "), _sentence(metrics.selected.reason)
+        ),
+        paragraph(_sentence(unused.text)) if (unused := metrics.selected.unused_tuning) else NOTHING,
+        _unfinished_notice(run, metrics),
         _cautions(run, metrics),
         _tiles(run, metrics),
     ]
     return joined(parts)
 
 
-def _figures_findings(metrics: RecordValues) -> Html:
-    """What the figures themselves give away: the reader must know it before the figures."""
-    found = metrics.get("findings", ())
-    if not found:
+def _figure_findings(metrics: RunMetrics) -> Html:
+    """Findings about the figures themselves: the reader must know them before the figures."""
+    if not metrics.findings:
         return NOTHING
-    items = (tag("li", tag("strong", _sentence(one["evidence"])), f" {_sentence(one['remedy'])}") for one in found)
+    items = (tag("li", tag("strong", _sentence(one.evidence)), f" {_sentence(one.remedy)}") for one in metrics.findings)
     return notice("Before you read the figures", tag("ul", *items))
 
 
-def _range_sentence(run: RunFacts, val: RecordValues) -> str:
-    said = (
-        f"On other images of the same kind expect {wording.interval_text(val['accuracy_interval'])} "
-        f"(95\u00a0% interval; the line through the dot)."
+def _interval_text(run: RunRecord, metrics: RunMetrics) -> str:
+    text = (
+        f"95\u00a0% interval: {wording.interval_text(metrics.test.accuracy_interval)} (the line through the dot); "
+        "expect an accuracy in this range on other images of the same kind."
     )
-    if val.get("counted") == "groups":
-        said += " The interval counts groups, because images of one group are alike."
+    if metrics.test.counted == "groups":
+        text += " The interval counts groups, because images of one group are alike."
     if run.largest_share is not None:
-        said += f" Always naming the largest class would give {wording.percent(run.largest_share)} (dashed line)."
-    return said
+        share = wording.percent(run.largest_share)
+        text += f" Always predicting the largest class would give {share} (dashed line)."
+    return text
 
 
-def _network(run: RunFacts) -> str:
-    model = run.plan["model"]
-    weights = "random weights" if model.get("weights") == "random" else "pretrained weights"
-    return f"{model['name']} with {weights}"
+def _network(run: RunRecord) -> str:
+    return f"{run.plan.model.name} with {run.plan.model.weights} weights"
 
 
-def _kept_name(run: RunFacts, metrics: RecordValues) -> str:
-    kept = run.selected
-    return str(metrics["selected"]["checkpoint"]) if kept is None else _candidate(kept)
+def _selected_name(run: RunRecord, metrics: RunMetrics) -> str:
+    return metrics.selected.checkpoint if run.selected is None else _candidate(run.selected)
 
 
 def _candidate(epoch: Epoch) -> str:
-    """What one candidate for the best weights is."""
+    """`epoch 2 of phase tune`, or `the linear probe (probe) on the pretrained features`."""
     if epoch.number == 0:
         return f"the linear probe ({epoch.row.phase}) on the pretrained features"
     return f"epoch {epoch.number} of phase {epoch.row.phase}"
@@ -115,79 +107,85 @@ def _sentence(text: str) -> str:
     return f"{text[:1].upper()}{text[1:]}."
 
 
-def _unused(metrics: RecordValues) -> Html:
-    unused = metrics["selected"].get("unused_tuning")
-    return paragraph(_sentence(unused["text"])) if unused else NOTHING
-
-
-def _more_to_come(run: RunFacts, metrics: RecordValues) -> Html:
-    if run.state != "out of budget":
+def _unfinished_notice(run: RunRecord, metrics: RunMetrics) -> Html:
+    """Where training was stopped by its budget, or goes on after it was."""
+    if run.state == "finished" or metrics.stopped is None:
         return NOTHING
-    return notice(
-        "Not finished.",
-        f"Training was stopped by the {metrics['stopped']}; what is shown is the best so far. Go on with:",
-        command(metrics.get("resume") or run.resume_command),
-    )
+    stopped = f"Training was stopped by the {metrics.stopped}; the figures are of the best checkpoint so far."
+    if run.state == "running":
+        return notice("Not finished.", f"{stopped} It has been resumed and is running ({run.state_reason}).")
+    return notice("Not finished.", f"{stopped} Resume it with:", command(run.resume_command))
 
 
-def _cautions(run: RunFacts, metrics: RecordValues) -> Html:
-    """What the reader should know before trusting the figure."""
-    above = {finding["what"] for finding in metrics.get("findings", ())}
-    found = [f"{one['text']}." for one in metrics.get("warnings", ()) if one.get("kind") not in above]
-    low, high = metrics["test"]["accuracy_interval"]
+def _cautions(run: RunRecord, metrics: RunMetrics) -> Html:
+    """Warnings that weaken the figure."""
+    above = {finding.what for finding in metrics.findings}
+    found = [f"{one.text}." for one in metrics.warnings if one.kind not in above]
+    low, high = metrics.test.accuracy_interval
     if high - low > _WIDE_INTERVAL:
         found.append(
-            f"The interval is {100 * (high - low):.0f} points wide, because only "
-            f"{count_text(metrics['test']['images'], 'image')} report."
+            f"The interval is {100 * (high - low):.0f} points wide, because the test set has only "
+            f"{count_text(metrics.test.images, 'image')}."
         )
     if run.largest_share is not None and low <= run.largest_share:
-        found.append("The interval reaches down to what always naming the largest class gives.")
-    if unreadable := len(run.data.get("unreadable", ())):
-        found.append(f"{count_text(unreadable, 'image')} could not be read and took no part.")
-    found += [_sentence(finding["evidence"]) for finding in run.data.get("findings", ()) if finding["level"] != "info"]
+        found.append("The interval includes the accuracy of always predicting the largest class.")
+    if unreadable := len(run.data.unreadable):
+        found.append(f"{count_text(unreadable, 'image')} could not be read and {_was(unreadable)} left out.")
+    found += [_sentence(finding.evidence) for finding in run.data.findings if finding.level != "info"]
     if not found:
         return NOTHING
-    return notice("Good to know first", tag("ul", *(tag("li", text) for text in found)))
+    return notice("Before you rely on this figure", tag("ul", *(tag("li", text) for text in found)))
 
 
-def _tiles(run: RunFacts, metrics: RecordValues) -> Html:
-    tested = [item for item in metrics["test"]["per_class"].items() if item[1]["images"]]
-    weakest = min(tested, key=lambda item: item[1]["recall"], default=None)
+def _was(count: int) -> str:
+    return "was" if count == 1 else "were"
+
+
+def _tiles(run: RunRecord, metrics: RunMetrics) -> Html:
+    validation = run.images("validation")
     tiles = [
         ("training set", count_text(run.images("train"), "image")),
-        (
-            "validation set",
-            count_text(run.images("validation"), "image") if run.images("validation") else "out-of-fold in train",
-        ),
+        ("validation set", count_text(validation, "image") if validation else "out-of-fold in train"),
         ("test set", count_text(run.images("test"), "image")),
-        ("balanced accuracy", wording.percent(metrics["test"]["balanced_accuracy"])),
-        ("input", f"{run.plan['input']['size']} px"),
-        ("time in all", wording.duration(metrics["seconds"]["total"])),
+        ("balanced accuracy", wording.percent(metrics.test.balanced_accuracy)),
+        ("input size", f"{run.plan.input.size} px"),
+        ("total time", wording.duration(metrics.total_seconds)),
     ]
-    if weakest is not None and len(run.classes) > 1:
-        tiles.insert(4, ("weakest class", f"{weakest[0]} ({wording.percent(weakest[1]['recall'])})"))
+    recalls = {name: row.recall for name, row in metrics.test.per_class.items() if row.recall is not None}
+    if len(run.classes) > 1 and recalls:
+        name = min(recalls, key=recalls.__getitem__)
+        tiles.insert(4, ("lowest recall", f"{name} ({wording.percent(recalls[name])})"))
     return facts(tiles)
 
 
-def _unfinished(run: RunFacts) -> Html:
+_STATE_SENTENCES = {
+    "stopped": "It was stopped, and everything is saved.",
+    "running": "It is running.",
+    "interrupted": "It was interrupted.",
+}
+
+
+def _unfinished(run: RunRecord) -> Html:
     best = max(run.epochs, key=lambda epoch: epoch.row.validation_accuracy or 0.0)
-    reached = count_text(sum(epoch.number > 0 for epoch in run.epochs), "epoch")
-    why = "It was stopped; everything is saved." if run.state == "stopped" else "It is under way, or it was killed."
+    state = _STATE_SENTENCES.get(run.state, "")
+    if run.state in ("running", "interrupted"):
+        state = f"{state[:-1]} ({run.state_reason})."
+    trained, ended = count_text(run.trained_epochs, "epoch"), wording.listed([phase.name for phase in run.phases])
     return joined(
         [
             tag("p", "Not finished", class_="big"),
             paragraph(
-                f"This run trains {what_it_is(run)} from {_network(run)}, by the strategy ",
-                tag("strong", wording.titled(run.plan["strategy"])),
-                f". {why} So far: {wording.listed([phase.name for phase in run.phases])} done, {reached} trained.",
+                f"This run trains {classifier_text(run)} from {_network(run)} with the strategy ",
+                tag("strong", wording.titled(run.plan.strategy)),
+                f". {state} Phases that ended: {ended}; {trained} trained.",
             ),
             paragraph(
-                f"The best candidate so far is {_candidate(best)}, with "
-                f"{wording.percent(best.row.validation_accuracy)} on the "
-                f"validation images ({run.data['validation_source']}). That figure chose among candidates, so it "
-                f"flatters; the {count_text(run.images('test'), 'image')} that report have not been looked at."
+                f"The best candidate so far is {_candidate(best)}, with a validation accuracy of "
+                f"{wording.percent(best.row.validation_accuracy)} ({run.data.validation_source}). Candidates are "
+                f"selected by this figure, so it is optimistic. The {count_text(run.images('test'), 'test image')} "
+                f"{'has' if run.images('test') == 1 else 'have'} not been used yet."
             ),
-            paragraph("Go on with:"),
+            paragraph("Resume it with:") if run.state != "running" else paragraph("If it was killed, resume it with:"),
             command(run.resume_command),
         ]
     )

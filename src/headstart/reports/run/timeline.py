@@ -1,4 +1,4 @@
-"""Phases and rates over the layer groups: which group learns when, and at what peak rate."""
+"""Section on phases and learning rates: which layer groups each phase trains, and at which peak learning rate."""
 
 from __future__ import annotations
 
@@ -12,21 +12,23 @@ from headstart.amounts import count_text
 from headstart.html import wording
 from headstart.html.kit import PageSection, fold, paragraph, table
 from headstart.html.markup import Html, joined, tag
-from headstart.runs.record import RecordValues, RunFacts
+from headstart.plan.plan import Phase, ProbePhase
+from headstart.runs.record import RunRecord
 from headstart.runs.training_events import PhaseDone
 
 EARLIER = "before these"
 """Name of the row for groups that no phase names, where the network's groups are not known."""
 
 _PALE, _DEEP = (222, 235, 247), (8, 48, 107)
-"""Colours of the smallest and the largest rate."""
+"""Colours of the smallest and the largest learning rate."""
 _ROW_PIXELS, _HEAD_PIXELS = 25, 40
 _LETTER_PIXELS = 7.2
 _LEAST_COLUMN_PIXELS = 74
 _MOST_ROWS = 16
 _LONGEST_NAME = 15
 
-GroupTreatment = Literal["learns", "solved", "frozen"]
+GroupTreatment = Literal["trained", "fitted", "frozen"]
+"""trained: by gradient descent. fitted: the head, as a linear probe."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +36,12 @@ class Column:
     """One phase."""
 
     name: str
-    kind: Literal["solve", "train"]
+    kind: Literal["probe", "train"]
     epochs: int
-    """That it took, or that are planned where it has not ended."""
-    state: Literal["ended", "planned", "left out"]
-    rates: Mapping[str, float]
-    """Peak rate by layer group that learns; empty where the head is solved."""
+    """Number that were trained, or that are planned where the phase has not ended."""
+    state: Literal["ended", "planned", "skipped"]
+    lr: Mapping[str, float]
+    """Trainable layer group -> peak learning rate; empty for a linear probe."""
     note: str
     """How it ended, or that it has not."""
     batch_norm: str
@@ -53,49 +55,58 @@ class TimelineRow:
     name: str
     groups: int
     cells: tuple[tuple[GroupTreatment, float | None], ...]
-    """One a phase: what happens, and the peak rate of what learns."""
+    """One a phase: what happens, and the peak learning rate where the group is trained."""
 
 
-def timeline_section(run: RunFacts) -> PageSection:
-    """The drawing, its legend and the same as a table."""
+def timeline_section(run: RunRecord) -> PageSection:
+    """Section with the drawing, its legend and the same as a table."""
     columns = columns_of(run)
     rows = rows_of(run, columns)
     parts = [
         paragraph(_intro(run, columns)),
         _legend(columns),
         tag("div", _drawing(columns, rows), class_="hs-scroll", role="region", aria_label="Timeline", tabindex="0"),
-        fold("The same as a table, with schedules and BatchNorm", _table(columns, rows)),
+        fold("Table of phases, with schedules and BatchNorm", _table(columns, rows)),
     ]
     return PageSection("phases", "Phases and learning rates", joined(parts))
 
 
-def columns_of(run: RunFacts) -> tuple[Column, ...]:
-    """Every phase of the plan, with what became of it."""
+def columns_of(run: RunRecord) -> tuple[Column, ...]:
+    """Columns of all phases of the plan."""
     ended = {row.name: row for row in run.phases}
-    return tuple(_column(phase, ended.get(phase["name"]), run) for phase in run.plan["phases"])
+    return tuple(_column(phase, ended.get(phase.name), run) for phase in run.plan.phases)
 
 
-def _column(phase: RecordValues, row: PhaseDone | None, run: RunFacts) -> Column:
-    solve = phase["kind"] == "linear_probe"
-    ran = sum(epoch.row.phase == phase["name"] and epoch.number > 0 for epoch in run.epochs)
-    state: Literal["ended", "planned", "left out"] = "planned" if row is None else "ended"
-    if row is not None and not solve and not row.epochs_run:
-        state = "left out"
-    note = row.ended if row is not None else f"{ran} of {phase.get('epochs', 0)} epochs so far"
+def _column(phase: Phase, row: PhaseDone | None, run: RunRecord) -> Column:
+    ran = sum(epoch.row.phase == phase.name and epoch.number > 0 for epoch in run.epochs)
+    if isinstance(phase, ProbePhase):
+        return Column(
+            name=phase.name,
+            kind="probe",
+            epochs=1,
+            state="planned" if row is None else "ended",
+            lr={},
+            note="not fitted yet" if row is None else row.ended,
+            batch_norm="pretrained_statistics",
+            schedule=None,
+        )
+    state: Literal["ended", "planned", "skipped"] = "planned"
+    if row is not None:
+        state = "ended" if row.epochs_run else "skipped"
     return Column(
-        name=phase["name"],
-        kind="solve" if solve else "train",
-        epochs=1 if solve else (ran if state == "ended" else phase["epochs"]) or 1,
+        name=phase.name,
+        kind="train",
+        epochs=(ran if state == "ended" else phase.epochs) or 1,
         state=state,
-        rates={} if solve else phase.get("lr_by_group") or {},
-        note=note,
-        batch_norm="pretrained_statistics" if solve else phase.get("batch_norm", ""),
-        schedule=None if solve else phase.get("schedule", {}).get("name"),
+        lr=phase.lr_by_group,
+        note=row.ended if row is not None else f"{ran} of {phase.epochs} epochs so far",
+        batch_norm=phase.batch_norm,
+        schedule=phase.schedule.name,
     )
 
 
-def rows_of(run: RunFacts, columns: Sequence[Column]) -> tuple[TimelineRow, ...]:
-    """Layer groups, stem to head; many of them are joined where neighbours are treated alike."""
+def rows_of(run: RunRecord, columns: Sequence[Column]) -> tuple[TimelineRow, ...]:
+    """Rows of layer groups, stem to head; many of them are joined where neighbours are treated alike."""
     single = [TimelineRow(name, 1, tuple(_cell(name, column) for column in columns)) for name in _groups(run, columns)]
     if len(single) <= _MOST_ROWS:
         return tuple(single)
@@ -106,39 +117,38 @@ def rows_of(run: RunFacts, columns: Sequence[Column]) -> tuple[TimelineRow, ...]
     return tuple(found)
 
 
-def _groups(run: RunFacts, columns: Sequence[Column]) -> list[str]:
-    named = max((list(column.rates) for column in columns), key=len, default=[])
+def _groups(run: RunRecord, columns: Sequence[Column]) -> list[str]:
+    named = max((list(column.lr) for column in columns), key=len, default=[])
     known = list(run.layer_groups)
     if set(named) <= set(known):
         return known
-    whole = any(phase.get("unfreeze") == "all" for phase in run.plan["phases"])
+    whole = any(phase.kind == "train" and phase.unfreeze == "all" for phase in run.plan.phases)
     return named if whole else [EARLIER, *named]
 
 
 def _cell(group: str, column: Column) -> tuple[GroupTreatment, float | None]:
-    if column.kind == "solve":
-        return ("solved", None) if group == "head" else ("frozen", None)
-    rate = column.rates.get(group)
-    return ("frozen", None) if rate is None else ("learns", rate)
+    if column.kind == "probe":
+        return ("fitted", None) if group == "head" else ("frozen", None)
+    rate = column.lr.get(group)
+    return ("frozen", None) if rate is None else ("trained", rate)
 
 
-def _intro(run: RunFacts, columns: Sequence[Column]) -> str:
-    still = "the rest is frozen: the same bits before and after, statistics of BatchNorm included"
-    if all(column.kind == "solve" for column in columns):
+def _intro(run: RunRecord, columns: Sequence[Column]) -> str:
+    if all(column.kind == "probe" for column in columns):
         return (
-            "Nothing was trained step by step: the head was solved on the frozen features, as the one best answer of a "
-            "convex problem."
+            "No layer is trained by gradient descent: the head is fitted on the frozen features, as the unique "
+            "solution of a convex problem."
         )
     planned = [column.name for column in columns if column.state != "ended"]
-    more = f" Pale columns were planned and have not run: {wording.listed(planned)}." if planned else ""
+    more = f" Pale columns have not run: {wording.listed(planned)}." if planned else ""
     return (
-        f"From the first layers (top) to the head (bottom), and from left to right in time. A coloured cell learns, at "
-        f"the peak rate in it; {still}.{more}"
+        "Rows are layer groups, from the stem to the head; columns are phases in order of time. A coloured cell is "
+        "trained, with its peak learning rate in it. Frozen cells do not change, BatchNorm statistics included." + more
     )
 
 
 def _legend(columns: Sequence[Column]) -> Html:
-    rates = sorted({rate for column in columns for rate in column.rates.values()})
+    rates = sorted({rate for column in columns for rate in column.lr.values()})
     if not rates:
         return joined([])
     low, high = rates[0], rates[-1]
@@ -147,11 +157,11 @@ def _legend(columns: Sequence[Column]) -> Html:
         tag("span", tag("i", style=f"background:{colour(rate, low, high)}"), wording.learning_rate(rate))
         for rate in shown
     ]
-    return tag("div", tag("span", tag("b", "peak rate (logarithmic)")), *items, class_="hs-key")
+    return tag("div", tag("span", tag("b", "peak learning rate (logarithmic)")), *items, class_="hs-key")
 
 
 def colour(rate: float, low: float, high: float) -> str:
-    """The larger the rate, the deeper the blue; equal steps of the logarithm are equal steps of colour."""
+    """Colour of a learning rate: the larger, the deeper the blue; equal factors are equal steps of colour."""
     share = 0.6 if high <= low else math.log(rate / low) / math.log(high / low)
     return "#" + "".join(f"{round(a + (b - a) * share):02x}" for a, b in zip(_PALE, _DEEP, strict=True))
 
@@ -165,7 +175,7 @@ def _is_deep(filled: str) -> bool:
 
 def _drawing(columns: Sequence[Column], rows: Sequence[TimelineRow]) -> Html:
     whole = sum(_width(column) for column in columns)
-    rates = [rate for column in columns for rate in column.rates.values()]
+    rates = [rate for column in columns for rate in column.lr.values()]
     low, high = min(rates, default=1.0), max(rates, default=1.0)
     parts, left = [], 0.0
     for index, column in enumerate(columns):
@@ -178,10 +188,10 @@ def _drawing(columns: Sequence[Column], rows: Sequence[TimelineRow]) -> Html:
         down = _HEAD_PIXELS + place * _ROW_PIXELS + 17
         parts.append(tag("text", _short(row.name), x="0", dx="-8", y=down, text_anchor="end", class_="tick"))
     height = _HEAD_PIXELS + len(rows) * _ROW_PIXELS
-    beside = round(14 + _LETTER_PIXELS * max((len(_short(row.name)) for row in rows), default=0))
-    least = beside + _LEAST_COLUMN_PIXELS * len(columns)
-    style = f"height:{height}px;margin-left:{beside}px;width:calc(100% - {beside}px);"
-    says = "; ".join(f"{column.name}: {_learning_words(column)}" for column in columns)
+    margin = round(14 + _LETTER_PIXELS * max((len(_short(row.name)) for row in rows), default=0))
+    least = margin + _LEAST_COLUMN_PIXELS * len(columns)
+    style = f"height:{height}px;margin-left:{margin}px;width:calc(100% - {margin}px);"
+    says = "; ".join(f"{column.name}: {_trained_text(column)}" for column in columns)
     return tag(
         "div",
         tag(
@@ -190,7 +200,7 @@ def _drawing(columns: Sequence[Column], rows: Sequence[TimelineRow]) -> Html:
             *parts,
             class_="timeline",
             role="img",
-            aria_label=f"Which layer group learns when. {says}",
+            aria_label=f"Trained layer groups of each phase. {says}",
             style=style,
         ),
         style=f"min-width:{least}px",
@@ -203,9 +213,9 @@ def _width(column: Column) -> float:
 
 
 def _heading(column: Column, left: float) -> list[Html]:
-    second = "solved" if column.kind == "solve" else count_text(column.epochs, "epoch")
-    if column.state == "left out":
-        second = "left out"
+    second = "fitted" if column.kind == "probe" else count_text(column.epochs, "epoch")
+    if column.state == "skipped":
+        second = "skipped"
     elif column.state == "planned":
         second += ", planned"
     place = f"{left:.2f}%"
@@ -230,21 +240,21 @@ def _drawn_cell(
     filled, said, style = None, str(what), str(what)
     if rate is not None:
         filled, said = colour(rate, *ends), wording.learning_rate(rate)
-        style = f"learns {'bright' if _is_deep(filled) else 'dark'}"
+        style = f"trained {'bright' if _is_deep(filled) else 'dark'}"
     return [
         tag("rect", class_=f"cell {what}{faded}", fill=filled, **box),
         tag("text", said, x=middle, y=down + 17, text_anchor="middle", class_=style),
     ]
 
 
-def _learning_words(column: Column) -> str:
-    if column.kind == "solve":
-        return "the head is solved, everything else is frozen"
+def _trained_text(column: Column) -> str:
+    if column.kind == "probe":
+        return "the head is fitted as a linear probe, everything else is frozen"
     said = []
-    for rate, same in groupby(column.rates.items(), key=lambda item: item[1]):
+    for rate, same in groupby(column.lr.items(), key=lambda item: item[1]):
         names = [name for name, _ in same]
         said.append(f"{names[0]}{f' to {names[-1]}' if len(names) > 1 else ''} at {wording.learning_rate(rate)}")
-    return ", ".join(said) or "nothing learns"
+    return ", ".join(said) or "nothing is trained"
 
 
 def _table(columns: Sequence[Column], rows: Sequence[TimelineRow]) -> Html:
@@ -254,8 +264,10 @@ def _table(columns: Sequence[Column], rows: Sequence[TimelineRow]) -> Html:
     ]
     body.append(["schedule", *(column.schedule or "\u2013" for column in columns)])
     body.append(["BatchNorm", *(column.batch_norm.replace("_", " ") for column in columns)])
-    body.append(["ended", *(column.note for column in columns)])
-    return table(["layer group", *(column.name for column in columns)], body, says="Peak rates by group and phase")
+    body.append(["end of the phase", *(column.note for column in columns)])
+    return table(
+        ["layer group", *(column.name for column in columns)], body, says="Peak learning rates by layer group and phase"
+    )
 
 
 def _short(name: str) -> str:

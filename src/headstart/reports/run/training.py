@@ -1,4 +1,4 @@
-"""How learning went: curves, what was checked, and what happened on the way."""
+"""Sections on training: curves and the table of epochs, checks of frozen layers, warnings and the log of events."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from headstart.html.kit import PageSection, fold, key, notice, paragraph, table
 from headstart.html.markup import NOTHING, Html, joined, tag
 from headstart.reports.run.curves import curves_of_run
 from headstart.reports.run.timeline import columns_of, rows_of
-from headstart.runs.record import Epoch, RunFacts
+from headstart.runs.record import Epoch, RunRecord
 from headstart.runs.training_events import EpochDone
 from headstart.runs.warnings import DataFinding, PhaseWarning
 
@@ -16,38 +16,38 @@ _SHOWN_ELSEWHERE = (EpochDone, DataFinding)
 """The curves show epochs, the section on data its findings."""
 
 
-def curves_section(run: RunFacts) -> PageSection:
-    """Learning curves with the table of epochs behind them."""
-    trained = any(epoch.number for epoch in run.epochs)
-    solved = run.epochs[0] if run.epochs[0].number == 0 else None
-    parts = [paragraph(_intro(run, solved))]
-    if trained:
+def curves_section(run: RunRecord) -> PageSection:
+    """Section with the training curves and the table of epochs behind them."""
+    probe = run.epochs[0] if run.epochs[0].number == 0 else None
+    parts = [paragraph(_intro(run, probe))]
+    if run.trained_epochs:
         parts += [key([("one", "validation"), ("two", "training")]), curves_of_run(run)]
-    parts.append(fold("All epochs as a table", _epoch_table(run)))
-    return PageSection("curves", "How learning went", joined(parts))
+    parts.append(fold("Table of epochs", _epoch_table(run)))
+    return PageSection("curves", "Training curves", joined(parts))
 
 
-def _intro(run: RunFacts, solved: Epoch | None) -> str:
-    images = f"{count_text(run.validation_images, 'image')} ({run.data['validation_source']})"
-    if not any(epoch.number for epoch in run.epochs):
-        assert solved is not None
+def _intro(run: RunRecord, probe: Epoch | None) -> str:
+    images = f"{count_text(run.validation_images, 'image')} ({run.data.validation_source})"
+    if not run.trained_epochs:
+        assert probe is not None
         return (
-            f"There are no epochs: the head was fitted in one go. Its validation accuracy is "
-            f"{wording.percent(solved.row.validation_accuracy)} on {images}."
+            f"There are no epochs: the linear probe is fitted in one go. Its validation accuracy is "
+            f"{wording.percent(probe.row.validation_accuracy)} on {images}."
         )
     start = (
-        f"Epoch 0 (the diamond) is the linear probe ({solved.row.phase}) on the pretrained features: what tuning must "
-        "beat. "
-        if solved
+        f"Epoch 0 (the diamond) is the linear probe ({probe.row.phase}) on the pretrained features, the baseline of "
+        "fine-tuning. "
+        if probe
         else ""
     )
     return (
-        f"{start}Every candidate was validated on {images}. Training loss is measured on altered views while weights "
-        "change, with any label smoothing, so compare its direction rather than its height."
+        f"{start}Every candidate is validated on {images}. The training loss is a mean over augmented views while the "
+        "weights change, with label smoothing where the plan has it: compare its trend with the validation loss, not "
+        "its level."
     )
 
 
-def _epoch_table(run: RunFacts) -> Html:
+def _epoch_table(run: RunRecord) -> Html:
     rows, picked = [], []
     for index, epoch in enumerate(run.epochs):
         if epoch is run.selected:
@@ -65,32 +65,32 @@ def _epoch_table(run: RunFacts) -> Html:
                 "selected" if epoch is run.selected else "",
             ]
         )
-    header = ["phase", "epoch", "train loss", "val loss", "val accuracy", "head lr", "time", ""]
+    losses = ["training loss", "validation loss", "validation accuracy"]
+    header = ["phase", "epoch", *losses, "head learning rate", "time", ""]
     return table(header, rows, says="Epochs", numeric=range(1, 7), picked=picked)
 
 
-def checks_section(run: RunFacts) -> PageSection:
-    """The frozen check, alarms, and events in order."""
-    parts = [_frozen_check(run), _alarms(run), _event_log(run)]
+def checks_section(run: RunRecord) -> PageSection:
+    """Section with the check of frozen layers, warnings, and events in order."""
+    parts = [_frozen_check(run), _warnings(run), _event_log(run)]
     return PageSection("events", "Checks and events", joined(parts))
 
 
-def _frozen_check(run: RunFacts) -> Html:
-    epochs = sum(epoch.number > 0 for epoch in run.epochs)
-    if not epochs:
-        return paragraph("No layer was trained, so the whole backbone is as it was.")
-    frozen = _resting(run)
+def _frozen_check(run: RunRecord) -> Html:
+    if not run.trained_epochs:
+        return paragraph("No layer of the backbone was trained: its weights are the pretrained ones.")
+    frozen = _frozen_groups(run)
     still = all(phase.batch_norm == "pretrained_statistics" for phase in run.phases if phase.kind == "train")
-    what = "every frozen weight" + (" and every statistic of BatchNorm" if still else "")
-    held = f" Groups that rested in at least one phase: {wording.listed(frozen)}." if frozen else ""
+    what = "every frozen weight" + (" and every BatchNorm statistic" if still else "")
+    held = f" Layer groups that are frozen in at least one phase: {wording.listed(frozen)}." if frozen else ""
     return paragraph(
         tag("span", "passed", class_="chip good"),
-        f" After each of {count_text(epochs, 'epoch')} {what} was compared bit by bit with its state before, and "
-        f"the learning rate of every group with the plan. Nothing moved that must not.{held}",
+        f" After each of {count_text(run.trained_epochs, 'epoch')}, {what} was compared with its value before, bit for "
+        f"bit, and the learning rate of every layer group with the plan. Nothing frozen has changed.{held}",
     )
 
 
-def _resting(run: RunFacts) -> list[str]:
+def _frozen_groups(run: RunRecord) -> list[str]:
     """Layer groups that are frozen in at least one phase that trains, stem to head."""
     columns = columns_of(run)
     trains = [column.kind == "train" for column in columns]
@@ -101,17 +101,17 @@ def _resting(run: RunFacts) -> list[str]:
     ]
 
 
-def _alarms(run: RunFacts) -> Html:
-    if not any(epoch.number for epoch in run.epochs):
+def _warnings(run: RunRecord) -> Html:
+    if not run.trained_epochs:
         return NOTHING
     noted = [line.event.sentence() for line in run.events if isinstance(line.event, PhaseWarning)]
-    alarms = [alarm["text"] for alarm in (run.metrics or {}).get("warnings") or ()] or noted
-    if not alarms:
-        return paragraph(tag("span", "no alarm", class_="chip good"), " Every group that should learn moved.")
-    return notice("Alarms", tag("ul", *(tag("li", f"{alarm}.") for alarm in alarms)))
+    warnings = [warning.text for warning in run.metrics.warnings] if run.metrics is not None else []
+    if not (texts := warnings or noted):
+        return paragraph(tag("span", "no warning", class_="chip good"), " Every trainable layer group has changed.")
+    return notice("Warnings", tag("ul", *(tag("li", f"{text}.") for text in texts)))
 
 
-def _event_log(run: RunFacts) -> Html:
+def _event_log(run: RunRecord) -> Html:
     began = run.events[0].time if run.events else 0.0
     rows = [
         [wording.duration(max(0.0, line.time - began)), line.name.replace("_", " "), line.event.sentence()]
@@ -119,6 +119,6 @@ def _event_log(run: RunFacts) -> Html:
         if not isinstance(line.event, _SHOWN_ELSEWHERE)
     ]
     return fold(
-        f"{count_text(len(rows), 'event')} in order",
-        table(["after", "event", "what"], rows, says="Events in order of time"),
+        f"{count_text(len(rows), 'event')} in order of time",
+        table(["time", "event", "description"], rows, says="Events in order of time"),
     )

@@ -27,6 +27,7 @@ from headstart.runs.event import Event
 from headstart.runs.events import Tracking
 from headstart.runs.folder import Run
 from headstart.runs.observers import Observer
+from headstart.runs.run_metrics import RunMetrics
 from headstart.runs.settings import flat
 from headstart.runs.training_events import EpochDone, PhaseDone, PhaseStarted
 from headstart.runs.warnings import TrackerStopped
@@ -42,7 +43,6 @@ _SCHEMA = 1
 _MARKER = "validation_loss"
 """Every epoch has it, so the last step of this one is the last step of all."""
 _REPORTED = "test/accuracy"
-_FROM_REPORT = ("accuracy", "balanced_accuracy", "log_loss", "images")
 _DATABASE = re.compile(r".+\.(db|sqlite3?)")
 
 
@@ -155,7 +155,7 @@ class Tracker(Observer):
         self._open: list[tuple[TrackerChoice, Sink]] = []
         self._steps: dict[tuple[str, int], int] = {}
         self._phase, self._texts = 0, dict[str, str]()
-        self._report: Mapping[str, Any] | None = None
+        self._report: RunMetrics | None = None
 
     def phase_started(self, index: int, phase: Phase) -> None:
         """Its marker goes with its first epoch."""
@@ -183,11 +183,11 @@ class Tracker(Observer):
         """Sentences go with the next epoch, or with the end."""
         self._mark("events" if event.urgency == "info" else "warnings", event.sentence())
 
-    def report(self, metrics: Mapping[str, Any]) -> None:
+    def report(self, metrics: RunMetrics) -> None:
         """Take in the result of the run, which is written when it ends.
 
         Args:
-            metrics: What `headstart train --json` prints.
+            metrics: Of the run.
         """
         self._report = metrics
 
@@ -201,8 +201,7 @@ class Tracker(Observer):
         self._open = [(choice, choice.sink(self._run.folder)) for choice in self._choices]
         every = tuple(self._open)
         self._remember(every)  # before a place knows the run: whoever goes on must find it there
-        roles = self._run.data().get("roles", {})
-        counts = {f"images.{role}": row["images"] for role, row in roles.items()}
+        counts = {f"images.{role}": counts.images for role, counts in self._run.data().roles.items()}
         values = flat({**self._parameters, **counts})
         self._each(lambda sink: sink.open(values))
         self._remember(every)
@@ -252,15 +251,21 @@ class Tracker(Observer):
             if self._texts:
                 self._write(self._last_step, {})
             return
-        test = self._report["test"]
-        scalars = {f"test/{name}": test[name] for name in _FROM_REPORT if isinstance(test.get(name), int | float)}
-        low, high = test["accuracy_interval"]
-        scalars |= {"test/accuracy_low": low, "test/accuracy_high": high}
-        scalars["total_seconds"] = self._report["seconds"]["total"]
-        if self._report["stopped"]:
-            self._mark("ended", f"stopped by the {self._report['stopped']}")
-        selected = self._report["selected"]
-        self._mark("selected", f"{selected['checkpoint']}: {selected['reason']}")
+        test = self._report.test
+        low, high = test.accuracy_interval
+        scalars: dict[str, float] = {
+            "test/accuracy": test.accuracy,
+            "test/balanced_accuracy": test.balanced_accuracy,
+            "test/log_loss": test.log_loss,
+            "test/images": test.images,
+            "test/accuracy_low": low,
+            "test/accuracy_high": high,
+            "total_seconds": self._report.total_seconds,
+        }
+        if self._report.stopped:
+            self._mark("ended", f"stopped by the {self._report.stopped}")
+        selected = self._report.selected
+        self._mark("selected", f"{selected.checkpoint}: {selected.reason}")
         self._write(self._last_step, scalars, marker=_REPORTED)
 
     def _each(self, act: Callable[[Sink], object]) -> None:

@@ -168,7 +168,7 @@ class HeadstartClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 words = str(stopped) if temporary is None else "stopped; without `out` nothing is saved"
                 raise KeyboardInterrupt(words) from stopped
         self.classes_ = classes
-        self.run_, self.bundle_, self.metrics_ = result.run, result.bundle, result.metrics
+        self.run_, self.bundle_, self.metrics_ = result.run, result.bundle, result.to_dict()
         self._trained = _Trained(self.bundle_, temporary)
         return self
 

@@ -1,10 +1,10 @@
-"""Figures of a finished run: the bundle evaluated on the test images, and the figures on the validation images."""
+"""Metrics of a finished run: the bundle evaluated on the test set, next to its figures on the validation set."""
 
 from __future__ import annotations
 
 import time
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,10 +19,11 @@ from headstart.measures.figure_findings import (
     validation_gap,
 )
 from headstart.measures.intervals import numbered
+from headstart.prediction.evaluation import EvaluatedBundle, evaluate_records
 from headstart.runs.folder import Run
 from headstart.runs.observers import Observer, measured_span
+from headstart.runs.run_metrics import FinalFigures, RunMetrics, RunWarning, SelectedCheckpoint, ValidationFigures
 from headstart.runs.warnings import DataFinding
-from headstart.workflow.evaluating import EvaluatedBundle, evaluate_records
 from headstart.workflow.images import CheckedData
 
 if TYPE_CHECKING:
@@ -38,10 +39,10 @@ def final_figures(
     *,
     observer: Observer,
     timing: TimingObserver,
-    kept: CachedFeatures | None,
+    cached: CachedFeatures | None,
     started: float,
-) -> dict[str, Any]:
-    """Metrics of a finished run, as `headstart train --json` prints them; written with its predictions and selection.
+) -> RunMetrics:
+    """Metrics of a finished run; written to its folder with its predictions and selection.
 
     Args:
         run: With its bundle, which is evaluated as it lies on disk.
@@ -49,14 +50,14 @@ def final_figures(
         outcome: How training ended.
         observer: Receives progress and findings.
         timing: Estimated and measured times.
-        kept: Cached features of the test images.
+        cached: Cached features of the test images.
         started: `time.monotonic()` when the command began.
     """
     from headstart.prediction.predictor import load
 
     plan, roles = run.plan(), data.roles
     watch = partial(measured_span, observer, "test_images")
-    evaluated = evaluate_records(load(run.bundle), roles.test, watch, kept=kept, groups=data.groups)
+    evaluated = evaluate_records(load(run.bundle), roles.test, watch, cached=cached, groups=data.groups)
     observer.span_ended("test_images")
     run.write_predictions(evaluated.rows)
     run.write_selection(outcome.validation_predictions.columns(outcome.chosen))
@@ -65,47 +66,53 @@ def final_figures(
     findings = _findings(data, outcome, evaluated, validation, test)
     for finding in findings:
         observer.noted(DataFinding.of(finding))
-    metrics = {
-        "run": str(run.folder),
-        "bundle": str(run.bundle),
-        "strategy": plan.strategy,
-        "model": plan.model.name,
-        "engine": plan.engine,
-        "findings": [finding.to_dict() for finding in findings],
-        "test": {**evaluated.figures, "source": roles.test_source, "calibrated_on": None},
-        "validation": {
-            "accuracy": outcome.selected_accuracy,
-            **(validation.to_dict() if validation is not None else {}),
-            "source": roles.validation_source,
-        },
-        "seconds": {
-            "total": time.monotonic() - started,
-            **{f"phase {row.name}": row.seconds for row in outcome.phases},
-        },
-        "estimates": timing.comparison(),
-        "phases": [row.to_dict() for row in outcome.phases],
-        "epochs": [row.to_dict() for row in outcome.progress.rows],
-        "selected": _selected(outcome),
-        "warnings": [*_warnings(findings), *outcome.progress.alarms],
-        "unreadable": data.facts.unreadable,
-        "reasons": plan.reasons,  # with those of values that training resolved
-        "stopped": outcome.stopped,
-        "resume": run.resume_command if outcome.stopped else None,
-    }
+    seconds = {f"phase {row.name}": row.seconds for row in outcome.phases}
+    metrics = RunMetrics(
+        run=str(run.folder),
+        bundle=str(run.bundle),
+        strategy=plan.strategy,
+        model=plan.model.name,
+        engine=plan.engine,
+        findings=tuple(findings),
+        test=FinalFigures(**vars(evaluated.figures), source=roles.test_source),
+        validation=_validation_figures(validation, outcome, source=roles.validation_source),
+        seconds={"total": time.monotonic() - started, **seconds},
+        estimates=timing.comparison(),
+        phases=tuple(outcome.phases),
+        epochs=tuple(outcome.progress.rows),
+        selected=_selected(outcome),
+        warnings=(*_warnings(findings), *map(RunWarning.from_dict, outcome.progress.alarms)),
+        unreadable=data.facts.unreadable,
+        reasons=plan.reasons,  # with what training resolved
+        stopped=outcome.stopped,
+        resume=run.resume_command if outcome.stopped else None,
+    )
     run.write_metrics(metrics)
     return metrics
 
 
-def _selected(outcome: Outcome) -> dict[str, Any]:
-    """Selected checkpoint, the reason, and tuning that is not in the bundle."""
+def _validation_figures(sample: Sample | None, outcome: Outcome, *, source: str) -> ValidationFigures:
+    """Figures of the selected checkpoint; its accuracy alone where no image is known."""
+    if sample is None:
+        return ValidationFigures(accuracy=outcome.selected_accuracy, source=source)
+    return ValidationFigures(
+        accuracy=sample.accuracy,
+        images=len(sample.correct),
+        counted=sample.counted,
+        groups=sample.groups,
+        accuracy_interval=sample.accuracy_interval,
+        mean_confidence=sample.mean_confidence,
+        log_loss=sample.log_loss,
+        source=source,
+    )
+
+
+def _selected(outcome: Outcome) -> SelectedCheckpoint:
+    """The weights in the bundle, why these, and what was trained and is not in it."""
     from headstart.training.below_probe import unused_tuning
 
-    return {
-        "checkpoint": outcome.chosen,
-        "reason": outcome.why,
-        "probe_validation_accuracy": outcome.probe_accuracy,
-        "unused_tuning": unused_tuning(outcome.phases, outcome.chosen),
-    }
+    unused = unused_tuning(outcome.phases, outcome.chosen)
+    return SelectedCheckpoint(outcome.chosen, outcome.why, outcome.probe_accuracy, unused)
 
 
 def _findings(
@@ -122,7 +129,7 @@ def _findings(
             divided_by="headstart" if data.roles.test_source.startswith("held-out") else "user",
         )
     samples = [test] if validation is None else [test, validation]
-    return [*found, *overconfidence(samples, num_classes=classes), *untested_classes(evaluated.figures["per_class"])]
+    return [*found, *overconfidence(samples, num_classes=classes), *untested_classes(evaluated.figures.per_class)]
 
 
 def _validation(data: CheckedData, outcome: Outcome) -> Sample | None:
@@ -145,10 +152,10 @@ def _validation(data: CheckedData, outcome: Outcome) -> Sample | None:
     )
 
 
-def _warnings(findings: list[Finding]) -> list[dict[str, str]]:
+def _warnings(findings: list[Finding]) -> list[RunWarning]:
     """Findings that cast doubt on the figures themselves."""
     return [
-        {"kind": finding.what, "text": f"{finding.evidence}; {finding.remedy}"}
+        RunWarning(finding.what, f"{finding.evidence}; {finding.remedy}")
         for finding in findings
         if finding.what in (GAP, OVERCONFIDENCE)
     ]

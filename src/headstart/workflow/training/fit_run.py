@@ -16,7 +16,6 @@ from headstart.runs.folder import Run
 from headstart.runs.observers import All, EventLog, Observer
 from headstart.runs.warnings import DataFinding
 from headstart.training.trackers.trackers import Tracker, TrackerChoice
-from headstart.workflow.evaluating import cached_features_for
 from headstart.workflow.images import CheckedData, content_hash
 from headstart.workflow.training.build import BuiltTraining
 from headstart.workflow.training.final_figures import final_figures
@@ -52,6 +51,7 @@ def fit_run(
     from headstart.engine.costs.run_estimate import run_estimates
     from headstart.engine.costs.timing import TimingObserver
     from headstart.prediction.bundle import save_bundle
+    from headstart.prediction.evaluation import cached_features
     from headstart.training.loop import fit
     from headstart.training.stopping import StopRequest
     from headstart.training.training import Training
@@ -75,8 +75,8 @@ def fit_run(
         save_bundle(run.bundle, classifier, classes=data.roles.classes, spec=images.spec)
         write_trained_on(run.bundle, _trained_on(plan.data.group, data))
         digests = data.facts.digests
-        kept = cached_features_for(plan.phases, outcome.chosen, plan.activation_cache, plan.model.weights, digests)
-        metrics = final_figures(run, data, outcome, observer=watchers, timing=timing, kept=kept, started=started)
+        cached = cached_features(plan.phases, outcome.chosen, plan.activation_cache, plan.model.weights, digests)
+        metrics = final_figures(run, data, outcome, observer=watchers, timing=timing, cached=cached, started=started)
         tracker.report(metrics)
         return TrainResult(run, metrics)
 

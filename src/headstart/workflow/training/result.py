@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from headstart.amounts import accuracy_text
 from headstart.runs.folder import Run
+from headstart.runs.run_metrics import RunMetrics
 
 if TYPE_CHECKING:
     from headstart.data.sources.given_images import GivenImage, GivenImages
@@ -22,39 +23,38 @@ class TrainResult:
     """A finished run: `result.accuracy`, `result.predict("new.jpg")`, `result.report("r.html")`."""
 
     run: Run
-    metrics: dict[str, Any] = field(default_factory=dict)
-    """What `headstart train --json` prints."""
+    metrics: RunMetrics
+    """Figures, phases and epochs; what `headstart train --json` prints."""
 
     @property
     def accuracy(self) -> float:
         """Share of the test images that the bundle classifies correctly, 0..1."""
-        return float(self._test["accuracy"])
+        return self.metrics.test.accuracy
 
     @property
     def interval(self) -> tuple[float, float]:
         """95 % interval of the accuracy."""
-        low, high = self._test["accuracy_interval"]
-        return float(low), float(high)
+        return self.metrics.test.accuracy_interval
 
     @property
     def images(self) -> int:
         """Test images."""
-        return int(self._test["images"])
+        return self.metrics.test.images
 
     @property
     def classes(self) -> tuple[str, ...]:
         """Names of the classes, in the order of the probabilities."""
-        return tuple(self._test["per_class"])
+        return tuple(self.metrics.test.per_class)
 
     @property
     def strategy(self) -> str:
         """Name of the strategy."""
-        return str(self.metrics["strategy"])
+        return self.metrics.strategy
 
     @property
     def model(self) -> str:
         """Full name of the network."""
-        return str(self.metrics["model"])
+        return self.metrics.model
 
     @property
     def bundle(self) -> Path:
@@ -102,13 +102,7 @@ class TrainResult:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON: what `headstart train --json` prints."""
-        return self.metrics
-
-    @property
-    def _test(self) -> dict[str, Any]:
-        figures: dict[str, Any] = self.metrics["test"]
-        return figures
+        return self.metrics.to_dict()
 
     def __repr__(self) -> str:
-        figures = accuracy_text(self.accuracy, self.interval, self.images) + ", " if self.metrics else ""
-        return f"TrainResult({figures}{self.run.folder})"
+        return f"TrainResult({accuracy_text(self.accuracy, self.interval, self.images)}, {self.run.folder})"

@@ -53,12 +53,12 @@ def resume(
     run = Run.open(Path(folder))
     trackers = remembered_trackers(run)
     plan = _with_images_at(run.plan(), run, data=data, val=val)
-    _compute_with(run.threads())
+    _compute_with(run.environment().threads)
     use_machine(device=plan.device, workers=plan.workers)
     checked = check_for_training(plan, progress)
     _refuse_others(run, checked, plan.data.source)
     if data is not None or val is not None:
-        run.settle(plan)  # the next resume finds them by itself
+        run.rewrite_plan(plan)  # the next resume finds them by itself
     plan = with_budget(plan, budget_seconds)
     built = build_training(plan, find_model(plan.model.name), checked)
     return fit_run(built, run, trackers=trackers, observer=observer, started=started)
@@ -92,14 +92,13 @@ def _refuse_others(run: Run, checked: CheckedData, source: str) -> None:
         RunError: they differ.
     """
     before, now = run.data(), content_hash(checked)
-    if before["content"] == now:
+    if before.content == now:
         return
     roles = checked.roles
     images = len(roles.train) + len(roles.validation) + len(roles.test)
-    known = sum(role["images"] for role in before.get("roles", {}).values())
     raise RunError(
         f"the images of {source} are not those {run.folder} was started with: {images:,} images with the hash "
-        f"{now[:_SHOWN_HASH]}, not {known:,} with {before['content'][:_SHOWN_HASH]}",
+        f"{now[:_SHOWN_HASH]}, not {before.all_images:,} with {before.content[:_SHOWN_HASH]}",
         expected="the same files",
         remedy="restore them, or start a new run",
     )

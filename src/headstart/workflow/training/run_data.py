@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
 
 from headstart.data.checks import image_checks
 from headstart.data.checks.pixels import view_facts
 from headstart.data.sources.reading import ImageRecord
 from headstart.input_spec import InputSpec
+from headstart.runs.run_data import HashedPart, ImageRole, RoleCounts, RunData
 from headstart.workflow.images import CheckedData, content_hash
 
 
-def data_json(source: str, data: CheckedData, spec: InputSpec) -> dict[str, Any]:
-    """Images of a run by role, with hashes and findings, as plain values for data.json.
+def run_data(source: str, data: CheckedData, spec: InputSpec) -> RunData:
+    """Images of a run by role, with hashes and findings, for its data.json.
 
     Args:
         source: DATA, as the plan names it.
@@ -23,30 +23,34 @@ def data_json(source: str, data: CheckedData, spec: InputSpec) -> dict[str, Any]
         spec: Input of the network.
     """
     roles = data.roles
-    named = {"train": roles.train, "validation": roles.validation, "test": roles.test}
+    named: dict[ImageRole, Sequence[ImageRecord]] = {
+        "train": roles.train,
+        "validation": roles.validation,
+        "test": roles.test,
+    }
     sizes = Counter(data.groups.values())
-    return {
-        "source": source,
-        "content": content_hash(data),
-        "content_of": {
-            "all": files_hash((record for records in named.values() for record in records), data.facts.digests),
-            **{role: files_hash(records, data.facts.digests) for role, records in named.items()},
-        },
-        "classes": list(roles.classes),
-        "roles": {
-            role: {"images": len(records), "classes": dict(sorted(Counter(r.label for r in records).items()))}
+    hashes: dict[HashedPart, str] = {
+        "all": files_hash((record for records in named.values() for record in records), data.facts.digests),
+        **{role: files_hash(records, data.facts.digests) for role, records in named.items()},
+    }
+    return RunData(
+        source=source,
+        content=content_hash(data),
+        content_of=hashes,
+        classes=tuple(roles.classes),
+        roles={
+            role: RoleCounts(len(records), dict(sorted(Counter(r.label for r in records).items())))
             for role, records in named.items()
         },
-        "images": {role: [record.id for record in records] for role, records in named.items()},
-        "validation_source": roles.validation_source,
-        "test_source": roles.test_source,
-        "unreadable": data.facts.unreadable,
-        "view": view_facts(data.facts.sizes, spec).to_dict(),
-        "findings": [finding.to_dict() for finding in image_checks.find_image_findings(data.dataset, data.facts, spec)],
-        "groups": len(sizes),
-        # Of images that share a group with another: intervals of later comparisons count groups.
-        "group_of": {image: group for image, group in data.groups.items() if sizes[group] > 1},
-    }
+        images={role: tuple(record.id for record in records) for role, records in named.items()},
+        validation_source=roles.validation_source,
+        test_source=roles.test_source,
+        unreadable=data.facts.unreadable,
+        view=view_facts(data.facts.sizes, spec),
+        findings=tuple(image_checks.find_image_findings(data.dataset, data.facts, spec)),
+        groups=len(sizes),
+        group_of={image: group for image, group in data.groups.items() if sizes[group] > 1},
+    )
 
 
 def files_hash(records: Iterable[ImageRecord], digests: Mapping[str, str]) -> str:

@@ -25,7 +25,7 @@ from headstart.workflow.plans import refuse_by_licence, refuse_missing_steps
 from headstart.workflow.training.build import BuiltTraining, build_training, import_training, use_machine
 from headstart.workflow.training.fit_run import fit_run
 from headstart.workflow.training.result import TrainResult
-from headstart.workflow.training.run_data import data_json
+from headstart.workflow.training.run_data import run_data
 
 
 def train(
@@ -101,6 +101,6 @@ def _new_run(folder: Path | None, given: Plan, built: BuiltTraining) -> Run:
     return Run.create(
         folder or new_folder(Path("runs"), f"{data.dataset.name}-{time.strftime('%Y%m%d-%H%M%S')}"),
         given=given,
-        settled=built.plan,
-        data=data_json(given.data.source, data, built.images.spec),
+        resolved=built.plan,
+        data=run_data(given.data.source, data, built.images.spec),
     )

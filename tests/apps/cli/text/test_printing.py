@@ -23,7 +23,7 @@ from headstart.apps.cli.text.printing import (
     without_prediction,
     wrapped,
 )
-from headstart.data.checks.pixels import CutShares, ViewFacts
+from headstart.input_spec import CutShares, ViewFacts
 
 
 def test_json_keeps_letters_and_refuses_what_is_no_number():

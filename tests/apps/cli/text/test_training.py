@@ -2,41 +2,49 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from headstart.apps.cli.text import training
 from headstart.apps.cli.text.training import training_text
+from headstart.findings import Finding
+from headstart.runs.run_metrics import MeasuredEstimate, MeasuredPhase, SelectedCheckpoint, ValidationFigures
+from headstart.runs.training_events import PhaseDone
+from run_values import final_figures, run_metrics
 
-METRICS = {
-    "run": "runs/my photos",
-    "bundle": "runs/my photos/bundle",
-    "findings": [{"level": "warning", "evidence": "twins", "remedy": "remove them"}],
-    "test": {
-        "accuracy": 0.9,
-        "accuracy_interval": [0.6, 0.98],
-        "balanced_accuracy": 0.88,
-        "images": 10,
-        "counted": "groups",
-        "groups": 4,
-        "source": "held-out 20 %",
-    },
-    "validation": {"accuracy": 0.875, "source": "out-of-fold in train"},
-    "phases": [
-        {
-            "name": "probe",
-            "kind": "linear_probe",
-            "epochs_run": 0,
-            "validation_accuracy": 0.875,
-            "seconds": 1.25,
-            "lr": {},
-            "ended": "solved",
-        }
-    ],
-    "selected": {"checkpoint": "probe", "reason": "nothing beat it"},
-    "unreadable": {"a.jpg": "cut"},
-    "reasons": {"phases": "few images", "domain": "the default"},
-    "seconds": {"total": 12.3},
-    "engine": "onnxruntime",
-    "resume": None,
-}
+METRICS = run_metrics(
+    run="runs/my photos",
+    bundle="runs/my photos/bundle",
+    findings=(Finding("warning", "twins", "twins", "remove them"),),
+    test=final_figures(
+        0.9,
+        10,
+        accuracy_interval=(0.6, 0.98),
+        balanced_accuracy=0.88,
+        counted="groups",
+        groups=4,
+        source="held-out 20 %",
+    ),
+    validation=ValidationFigures(accuracy=0.875, source="out-of-fold in train"),
+    phases=(
+        PhaseDone(
+            name="probe",
+            kind="linear_probe",
+            trained=["head"],
+            lr={},
+            batch_norm="pretrained_statistics",
+            schedule=None,
+            epochs_run=0,
+            validation_accuracy=0.875,
+            seconds=1.25,
+            ended="fitted",
+        ),
+    ),
+    selected=SelectedCheckpoint("probe", "nothing is better"),
+    unreadable={"a.jpg": "cut"},
+    reasons={"phases": "few images", "domain": "the default"},
+    seconds=12.3,
+    engine="onnxruntime",
+)
 
 
 NEXT = "next: headstart predict 'runs/my photos' IMAGES -o predictions.csv"
@@ -53,7 +61,7 @@ def test_the_result_comes_first_and_the_next_command_last():
     for words in (
         "warning: twins\n    -> remove them",
         "0.8750      1.2  head: linear probe",
-        "selected checkpoint: probe - nothing beat it",
+        "selected checkpoint: probe - nothing is better",
         "test set: held-out 20 %\nvalidation set: out-of-fold in train",
         "left out: 1 unreadable image, named in data.json of the run",
         "took 12 s, engine onnxruntime",
@@ -68,16 +76,18 @@ def test_reasons_are_printed_where_they_are_wanted():
 
 
 def test_a_run_out_of_budget_says_at_once_how_to_go_on():
-    stopped = {**METRICS, "stopped": "budget", "resume": "headstart train --resume x"}
+    stopped = replace(METRICS, stopped="budget", resume="headstart train --resume x")
     assert training_text(stopped).splitlines()[2] == "stopped by the budget; resume with: headstart train --resume x"
 
 
 def test_the_end_of_training_compares_with_the_estimate():
-    phases = [
-        {"name": name, "seconds": 6.0, "measured_seconds": took} for name, took in (("probe", 5.0), ("tune", 0.0))
-    ]
-    made = {"total_seconds": 145.3, "phases": phases, "measured_seconds": 13.0}
-    assert training._estimate_text(made) == "estimated 2 min 25 s; not run: tune"
+    phases = tuple(
+        MeasuredPhase(name, 6.0, 0.0, 0.0, 0, None, 0, measured_seconds=took)
+        for name, took in (("probe", 5.0), ("tune", None))
+    )
+    made = MeasuredEstimate(1.0, phases, 145.3, None, None, 0, 0, "guessed", None, None, 0, None, 13.0)
+    text = training_text(replace(METRICS, estimates=made))
+    assert "took 12 s (estimated 2 min 25 s; not run: tune), engine onnxruntime" in text
 
 
 def test_neighbours_with_the_same_rate_are_named_once():

@@ -1,4 +1,4 @@
-"""What people read: progress and tables on stderr, answers as text on stdout."""
+"""Progress bars, the table of epochs and events, on stderr."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class TrainingConsole(Observer):
         self._solving = False
 
     def progress(self, what: str, total: int) -> Callable[[int], object]:
-        """Start a bar; the answer moves it on."""
+        """Start a bar; the function that is returned advances it."""
         self.work_started(what, total)
         return self.work_done
 

@@ -3,67 +3,70 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 from headstart.amounts import count_text, counted_text
 from headstart.apps.cli.text.printing import NAME_WIDTH, next_line, visible_name
+from headstart.findings import Finding
+from headstart.measures.figures import ClassFigures, EvaluationFigures
+
+if TYPE_CHECKING:
+    from headstart.prediction.evaluation import EvaluateResult
 
 
-def figures_text(figures: Mapping[str, Any], *, bundle: str) -> str:
-    """What `headstart evaluate` prints: the accuracy first, then what may mislead, then class by class.
+def figures_text(result: EvaluateResult, *, bundle: str) -> str:
+    """Lines that `headstart evaluate` prints: the accuracy first, then what may mislead, then class by class.
 
     Args:
-        figures: What `headstart evaluate --json` prints.
+        result: Of the evaluation.
         bundle: RUN, for the next command.
     """
-    lines = [accuracy_sentence(figures) + _repeats(figures), balanced_text(figures), ""]
-    lines += [*finding_lines(figures.get("findings", ())), *_class_table(figures["per_class"])]
-    lines += ["", "confusion (row: true class, column: predicted, in the order above)"]
-    lines += [" ".join(f"{count:>5}" for count in row) for row in figures["confusion"]]
-    if figures.get("unreadable"):
-        lines.append(f"left out: {count_text(len(figures['unreadable']), 'unreadable image')}")
+    figures = result.figures
+    repeats = f", the test set of {result.repeats.run}" if result.repeats is not None else ""
+    lines = [accuracy_sentence(figures) + repeats, balanced_text(figures), ""]
+    lines += [*finding_lines(result.findings), *_class_table(figures.per_class)]
+    lines += ["", "confusion matrix (row: true class, column: predicted class, in the order above)"]
+    lines += [" ".join(f"{count:>5}" for count in row) for row in figures.confusion]
+    if result.unreadable:
+        lines.append(f"left out: {count_text(len(result.unreadable), 'unreadable image')}")
     lines += ["", next_line("predict", bundle, "IMAGES", "-o", "predictions.csv")]
     return "\n".join(lines)
 
 
-def finding_lines(findings: Sequence[Mapping[str, Any]]) -> list[str]:
-    """What may mislead, each with what to do about it; an empty line ends them."""
-    lines = [f"{finding['level']}: {finding['evidence']}\n    -> {finding['remedy']}" for finding in findings]
+def finding_lines(findings: Sequence[Finding]) -> list[str]:
+    """Lines of what may mislead, each with what to do about it; an empty line ends them."""
+    lines = [f"{finding.level}: {finding.evidence}\n    -> {finding.remedy}" for finding in findings]
     return [*lines, ""] if lines else []
 
 
-def accuracy_sentence(figures: Mapping[str, Any], *, noun: str = "image") -> str:
+def accuracy_sentence(figures: EvaluationFigures, *, noun: str = "image") -> str:
     """`accuracy 0.778 (95 % interval 0.715..0.839) on 225 images of 160 groups`.
 
     Args:
         figures: Of the images.
         noun: What an image is called, such as `test image`.
     """
-    counted = counted_text(figures["images"], figures.get("counted", "images"), figures.get("groups"), noun=noun)
-    return f"accuracy {figures['accuracy']:.3f} (95 % interval {_span(figures['accuracy_interval'])}) on {counted}"
+    counted = counted_text(figures.images, figures.counted, figures.groups, noun=noun)
+    return f"accuracy {figures.accuracy:.3f} (95 % interval {_span(figures.accuracy_interval)}) on {counted}"
 
 
-def balanced_text(figures: Mapping[str, Any]) -> str:
+def balanced_text(figures: EvaluationFigures) -> str:
     """`balanced accuracy 0.751 (95 % interval 0.690..0.804)`; runs of earlier versions have no interval of it."""
-    text = f"balanced accuracy {figures['balanced_accuracy']:.3f}"
-    interval = figures.get("balanced_accuracy_interval")
-    return text + (f" (95 % interval {_span(interval)})" if interval else "")
+    interval = figures.balanced_accuracy_interval
+    return f"balanced accuracy {figures.balanced_accuracy:.3f}" + (
+        f" (95 % interval {_span(interval)})" if interval else ""
+    )
 
 
-def _repeats(figures: Mapping[str, Any]) -> str:
-    repeats = figures.get("repeats")
-    return f", the test set of {repeats['run']}" if repeats else ""
-
-
-def _class_table(per_class: Mapping[str, Mapping[str, Any]]) -> list[str]:
+def _class_table(per_class: Mapping[str, ClassFigures]) -> list[str]:
     names = {name: visible_name(name, width=NAME_WIDTH) for name in per_class}
     width = max(5, *map(len, names.values()))
     lines = [f"{'class':<{width}} {'images':>6} {'precision':>9} {'recall':>6}  {'95 % of recall':<14} {'F1':>5}"]
     for name, row in per_class.items():
-        span = "-" if row["recall_interval"] is None else _span(row["recall_interval"])
+        span = "-" if row.recall_interval is None else _span(row.recall_interval)
         lines.append(
-            f"{names[name]:<{width}} {row['images']:>6} {_share(row['precision']):>9} {_share(row['recall']):>6}  "
-            f"{span:<14} {_share(row['f1']):>5}"
+            f"{names[name]:<{width}} {row.images:>6} {_share(row.precision):>9} {_share(row.recall):>6}  "
+            f"{span:<14} {_share(row.f1):>5}"
         )
     return lines
 

@@ -18,7 +18,7 @@ from headstart.errors import HeadstartError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from headstart.data.checks.pixels import ViewFacts
+    from headstart.input_spec import ViewFacts
 
 WIDTH = 110
 """Of a line of text."""
