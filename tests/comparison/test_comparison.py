@@ -31,7 +31,7 @@ def test_it_keeps_what_is_compared_and_how_trials_ended(tmp_path: Path):
     assert again.inference() == {"k": figures}
     (comparison.folder / "inference.json").write_text(json.dumps({"k": figures.to_dict(), "cut": {"engine": "torch"}}))
     assert again.inference() == {"k": figures}, "damaged figures are measured again"
-    assert again.environment()["versions"]["headstart"]
+    assert again.environment().versions["headstart"]
 
 
 def test_a_cut_trial_json_counts_for_nothing(tmp_path: Path):

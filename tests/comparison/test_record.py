@@ -67,7 +67,7 @@ def test_variants_and_pairs_are_found_by_name_and_role(tmp_path: Path):
     assert record.variant("never") is None
     assert [pair.on for pair in record.pairs_on("test")] == ["test"]
     assert record.folder == tmp_path / "c"
-    assert record.started == record.environment["started"]
+    assert record.started == record.environment.started
     assert (record.variants[0].mean_seconds, record.variants[0].stable_throughput) == (10.0, None)
 
 
