@@ -189,5 +189,5 @@ def test_what_was_measured_here_decides_what_fits_a_budget():
     fast = Measurements({"forward": 5_000.0, "training": 2_000.0, "torch": 9_000.0, "onnxruntime": 9_000.0})
     said = situation(images=6_000, similarity="high", budget_seconds=600.0)
     assert advice_for(said, known=fast).strategy == "probe_then_tune"
-    assert advice_for(said, known=fast).costs.machine.origin == "related"
+    assert advice_for(said, known=fast).costs.machine.speeds.origin == "related"
     assert advice_for(said).strategy == "feature_extraction"

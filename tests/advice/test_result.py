@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from headstart.advice.advisor import advice_for
-from headstart.advice.result import Advice
+from headstart.advice.result import Advice, usual_routes
 from headstart.advice.situation import Situation
 from headstart.plan.plan import DataPlan
 from headstart.plan.presets import STRATEGIES
@@ -89,3 +89,11 @@ def test_the_command_names_what_was_said_of_the_images():
 def test_a_command_that_cannot_say_all_admits_it():
     assert not advice(images=30_000, domain="document").command_says_all
     assert not advice_for(Situation(images=30_000, domain="document"), Request(DataPlan(source="x"))).command_says_all
+
+
+def test_what_the_field_says_of_both_ways():
+    routes = usual_routes()
+    assert routes["from_scratch"]["labelled_images"] == "100,000+"
+    assert routes["from_scratch"]["usd"] == "$100 to 1000+"
+    assert routes["transfer"]["labelled_images"] == "1,000 to 10,000"
+    assert (routes["from_scratch"]["risk"], routes["transfer"]["risk"]) == ("high", "low")

@@ -10,8 +10,8 @@ from typing import Any
 from headstart.advice.choices import NextStep, Reason
 from headstart.advice.situation import Situation
 from headstart.amounts import count_text, duration_text
-from headstart.engine.costs.training_cost import TrainingCost, TrainingMachine, usual_routes
-from headstart.knowledge.choosing import SCRATCH_IMAGES
+from headstart.engine.costs.training_cost import TrainingCost, TrainingMachine
+from headstart.knowledge.choosing import FROM_SCRATCH, SCRATCH_IMAGES, TRANSFER, RouteFact
 from headstart.knowledge.domains import DOMAINS
 from headstart.plan.plan import DataPlan, Plan, TrainPhase
 from headstart.plan.request import DEFAULT_MODEL
@@ -37,7 +37,7 @@ class AdviceCosts:
             **self.by_strategy[strategy].to_dict(),
             "cores": hardware.cores,
             "gpu": hardware.gpu,
-            "speeds": self.machine.origin,
+            "speeds": self.machine.speeds.origin,
             "assumptions": [
                 self.machine.assumption,
                 f"${self.machine.rented.usd_per_hour:g} an hour for {self.machine.rented.machine} "
@@ -136,3 +136,19 @@ def _plain(situation: Situation) -> dict[str, Any]:
     if situation.budget_seconds == float("inf"):
         values["budget_seconds"] = "unlimited"
     return {**values, "domain_similarity": situation.domain_similarity, "images_per_class": situation.images_per_class}
+
+
+def usual_routes() -> dict[str, dict[str, Any]]:
+    """Usual costs of both ways in the literature, as plain values, to set an estimate against."""
+    return {route.name.replace(" ", "_"): _route(route) for route in (FROM_SCRATCH, TRANSFER)}
+
+
+def _route(route: RouteFact) -> dict[str, Any]:
+    low, high = route.labelled_images
+    return {
+        "labelled_images": f"{low:,}+" if high is None else f"{low:,} to {high:,}",
+        "time": route.time,
+        "usd": f"${route.usd[0]} to {route.usd[1]}" + ("+" if high is None else ""),
+        "risk": route.risk,
+        "note": route.note,
+    }

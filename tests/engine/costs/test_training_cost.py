@@ -13,7 +13,6 @@ from headstart.engine.costs.training_cost import (
     machine_for,
     pretraining_seconds,
     training_cost_of,
-    usual_routes,
 )
 from headstart.networks.cards.finding import find_model
 from headstart.plan.image_counts import PlanCounts, counted
@@ -46,7 +45,7 @@ def seconds(strategy: str, images: int, hardware: Hardware = CPU) -> float:
 
 def test_usual_speeds_are_those_of_the_cores_and_not_of_this_machine():
     machine = machine_for(CPU, NETWORK, Measurements(), resolution=None)
-    assert machine.origin == "guessed"
+    assert machine.speeds.origin == "guessed"
     assert machine.speeds.cores == 2
     assert str(round(CORE_SPEED)) in machine.assumption
     twice = machine_for(Hardware(4, "none"), NETWORK, Measurements(), resolution=None)
@@ -100,11 +99,3 @@ def test_small_images_are_decoded_sooner():
         machine_for(CPU, NETWORK, Measurements(), resolution=side).speeds.plain_view for side in (64, 2_000)
     )
     assert small < large
-
-
-def test_what_the_field_says_of_both_ways():
-    routes = usual_routes()
-    assert routes["from_scratch"]["labelled_images"] == "100,000+"
-    assert routes["from_scratch"]["usd"] == "$100 to 1000+"
-    assert routes["transfer"]["labelled_images"] == "1,000 to 10,000"
-    assert (routes["from_scratch"]["risk"], routes["transfer"]["risk"]) == ("high", "low")

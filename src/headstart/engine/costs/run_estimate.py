@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from typing import Any
 
-import numpy as np
 import torch
 
-from headstart.data.sources.reading import ImageRecord
 from headstart.engine.costs.estimate import (
     COMPUTED,
     Estimator,
@@ -29,11 +27,10 @@ from headstart.engine.costs.speeds import DeviceKind, Speeds, nominal_speeds, sp
 from headstart.engine.prefix.cut import CutNetwork, NetworkGraph
 from headstart.engine.prefix.engine_choice import EngineOption
 from headstart.engine.store import limit
-from headstart.engine.store.activations import POOLED_DEPTHS, library_of
-from headstart.engine.store.cached_rows import count_cached_rows
-from headstart.engine.store.frozen_part import cut_point_label, graph_of_classifier, views_drawn_from
+from headstart.engine.store.activations import pooled_name
+from headstart.engine.store.frozen_part import cut_point_label, graph_of_classifier
 from headstart.engine.store.index import POOLED
-from headstart.engine.store.store import EVALUATION, random_view, row_ids
+from headstart.engine.store.run_rows import rows_of_run
 from headstart.engine.store.training_images import TrainingImages
 from headstart.errors import ModelError
 from headstart.files import stored_paths
@@ -235,22 +232,24 @@ class RunEstimates:
 
     def _stored(self, phases: Phases) -> dict[str, int]:
         """Cut point -> rows of this run that are in the store already."""
-        store, roles = self.images.store, self.images.roles
-        if store is None or not stored_paths(store.root, "[!.]*/space.json"):
+        images, roles, pooled = self.images, self.images.roles, pooled_name(self.classifier)
+        if images.store is None or not stored_paths(images.store.root, "[!.]*/space.json"):
             return {}
+        rows = partial(rows_of_run, self.classifier, images, seed=self.seed)
+        drawn = None if self.augmentation.preset == "none" else self.augmentation
         found: dict[str, int] = {}
         for phase in phases:
             if isinstance(phase, ProbePhase):
-                found[POOLED] = self._rows(self._pooled_label(), [*roles.train, *roles.validation])
+                found[POOLED] = rows(pooled, [*roles.train, *roles.validation])
                 continue
             said = phase.frozen_prefix
             views = views_to_cache(self.augmentation, phase.epochs) if said == "auto" else said.views
             for point in self._cut_points_of(phase):
-                label, augmented = self._label(point), 0 if self.augmentation.preset == "none" else views
-                rows = self._rows(label, roles.train, augmented=augmented) + self._rows(label, roles.validation)
-                found[point.name] = rows
+                label = self._label(point)
+                found[point.name] = rows(label, roles.train, augmentation=drawn, views=views)
+                found[point.name] += rows(label, roles.validation)
         if all(isinstance(phase, ProbePhase) or phase.unfreeze == 0 for phase in phases):
-            found[TEST_ROWS] = self._rows(self._pooled_label(), roles.test, precision="float32")
+            found[TEST_ROWS] = rows(pooled, roles.test, precision="float32")
         return found
 
     def _cut_points_of(self, phase: TrainPhase) -> tuple[CutPoint, ...]:
@@ -259,34 +258,11 @@ class RunEstimates:
             return frozen_cut_points(phase, self.facts)[-1:]
         return tuple(point for point in self.facts.cut_points if point.name == phase.frozen_prefix.cut_point)
 
-    def _pooled_label(self) -> str:
-        return POOLED_DEPTHS if self.classifier.head_kind == "multi_depth" else POOLED
-
     def _label(self, point: CutPoint) -> str:
         """The store's name of the activations: pooled features where nothing else enters the head."""
         at_head = point.name == self.facts.groups[-1]
         same = at_head and point.bytes_per_image == self.facts.pooled.bytes_per_image
-        return self._pooled_label() if same else cut_point_label(point.name)
-
-    def _rows(
-        self, label: str, records: Sequence[ImageRecord], *, augmented: int = 0, precision: str | None = None
-    ) -> int:
-        """Rows of so many augmented views of each image, or of its evaluation view."""
-        images = self.images
-        if images.store is None or not records:
-            return 0
-        digests = [images.digests[record.id] for record in records]
-        names = [random_view(self.seed, number) for number in range(augmented)] or [EVALUATION]
-        return count_cached_rows(
-            images.store.root,
-            np.concatenate([row_ids(digests, name) for name in names]),
-            model=self.classifier.card.name,
-            library=library_of(self.classifier),
-            cut_point=label,
-            spec=images.spec,
-            precision=precision or images.precision,
-            views=views_drawn_from(self.augmentation) if augmented else EVALUATION,
-        )
+        return pooled_name(self.classifier) if same else cut_point_label(point.name)
 
 
 def _rounded(value: Any) -> Any:  # noqa: ANN401 - plain values

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from typing import Literal, TypeAlias
 
 from headstart.data.loading import cores
 from headstart.data.meter import ViewKind
-from headstart.engine.costs.memory import Measurements, Origin
+from headstart.engine.costs.memory import Measurements, Origin, figure_of
 from headstart.engine.costs.network import NetworkFacts, expected_gain
 from headstart.engine.prefix.engine_choice import EXPECTED_RELOAD_SECONDS, EXPECTED_SETUP_SECONDS
 
@@ -178,25 +178,11 @@ def nominal_speeds(network: NetworkFacts, *, pixels: int, device: DeviceKind) ->
     They are further from most machines than what `speeds_of` expects, and stay as they are: others would store other
     views for the plans of before, and so train other weights.
     """
-    forward = 0.8 / 2.5 * 100.0 * network.utilisation
-    view = 1e-3 + 4e-8 * pixels
-    return Speeds(
-        cores=cores(),
-        plain_view=view,
-        augmented_view=view,
-        torch=1.4 * forward,
-        onnxruntime=2.5 * forward if _uses_onnxruntime(device) else 0.0,
-        setup_seconds=2.0,
-        reload_seconds=0.5,
-        forward=forward,
-        training=forward / 3,
-        store=5e8,
-        head=2e6,
-        step_seconds=2e-3,
-        epoch_seconds=0.1,
-        end_seconds=0.5,
-        decoding="in_parallel" if device == "cuda" else "shares_cores",
-    )
+    forward, view = 0.8 / 2.5 * 100.0 * network.utilisation, 1e-3 + 4e-8 * pixels
+    own = {"forward": forward, "training": forward / 3, "torch": 1.4 * forward, "onnxruntime": 2.5 * forward}
+    figures = {figure_of(name, network.name): speed for name, speed in own.items()} | {"head": 2e6}
+    speeds = speeds_of(Measurements(figures), network, device=device)
+    return replace(speeds, plain_view=view, augmented_view=view, origin="guessed")
 
 
 def completed(known: Mapping[str, float], utilisation: float) -> dict[str, float]:

@@ -10,11 +10,11 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
 from headstart.engine.costs.estimate import Estimator
-from headstart.engine.costs.memory import Measurements, Origin
+from headstart.engine.costs.memory import Measurements
 from headstart.engine.costs.network import NetworkFacts
 from headstart.engine.costs.phase_estimate import ImageCounts, Settings
 from headstart.engine.costs.speeds import CORE_SPEED, GPU_SPEED, USUAL_PIXELS, Speeds, speeds_of
-from headstart.knowledge.choosing import CLOUD_CPU, CLOUD_GPU, FROM_SCRATCH, TRANSFER, RentedMachine, RouteFact
+from headstart.knowledge.choosing import CLOUD_CPU, CLOUD_GPU, RentedMachine
 from headstart.plan.plan import AugmentationPlan, ProbePhase, TrainPhase
 
 Gpu: TypeAlias = Literal["none", "one"]
@@ -72,16 +72,11 @@ class TrainingMachine:
     """What a machine of this kind costs for an hour."""
 
     @property
-    def origin(self) -> Origin:
-        """Where the speeds come from."""
-        return self.speeds.origin
-
-    @property
     def assumption(self) -> str:
         """Where the speeds come from, in a sentence."""
-        if self.origin == "measured":
+        if self.speeds.origin == "measured":
             return "speeds measured on this machine with this network"
-        if self.origin == "related":
+        if self.speeds.origin == "related":
             return "speeds measured on this machine with other networks"
         each = f"{CORE_SPEED:g} billion MACs a second a core"
         if self.hardware.gpu == "one":
@@ -143,19 +138,3 @@ def pretraining_seconds(unlabelled: int, network: NetworkFacts, machine: Trainin
     computing = views * network.gmacs / machine.speeds.training
     making = views * machine.speeds.augmented_view / machine.speeds.cores
     return max(computing, making) if machine.speeds.decoding == "in_parallel" else computing + making
-
-
-def usual_routes() -> dict[str, dict[str, Any]]:
-    """Usual costs of both ways in the literature, as plain values, to set an estimate against."""
-    return {route.name.replace(" ", "_"): _route(route) for route in (FROM_SCRATCH, TRANSFER)}
-
-
-def _route(route: RouteFact) -> dict[str, Any]:
-    low, high = route.labelled_images
-    return {
-        "labelled_images": f"{low:,}+" if high is None else f"{low:,} to {high:,}",
-        "time": route.time,
-        "usd": f"${route.usd[0]} to {route.usd[1]}" + ("+" if high is None else ""),
-        "risk": route.risk,
-        "note": route.note,
-    }

@@ -93,10 +93,15 @@ class FrozenPart:
         return f"{self.model} up to {self.cut_point}"
 
 
+def pooled_name(classifier: Classifier) -> str:
+    """Name of the cut point whose activations the head of a classifier reads."""
+    return POOLED_DEPTHS if classifier.head_kind == "multi_depth" else POOLED
+
+
 def pooled_part(classifier: Classifier) -> FrozenPart:
     """The whole backbone: what the head reads."""
     shape = StoredTensor((classifier.num_features,))
-    cut_point = POOLED_DEPTHS if classifier.head_kind == "multi_depth" else POOLED
+    cut_point = pooled_name(classifier)
     return FrozenPart(pooled_features(classifier), (shape,), classifier.card.name, cut_point, library_of(classifier))
 
 
