@@ -177,6 +177,7 @@ def _at_lr(
 
     `lr` scales all learning rates, those of `by_depth` excepted: they are fixed. `head_lr` scales the head's alone.
     """
+    # Later phases keep their ratio to the first: gradual unfreezing lowers its learning rates from phase to phase.
     first = next((phase.head_lr for phase in phases if isinstance(phase, TrainPhase)), None)
     if first is None or (lr is None and head_lr is None):
         return phases, {}

@@ -172,6 +172,7 @@ class Request:
 
     def __repr__(self) -> str:
         """The images, and the options that differ from their defaults."""
+        # The source alone unless more is said of the images: it fits a line.
         plain = DataPlan(source=self.data.source) == self.data
         given = [repr(self.data.source) if plain else repr(self.data)]
         for field in fields(self)[1:]:

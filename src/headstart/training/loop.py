@@ -42,6 +42,7 @@ def fit(training: Training) -> Outcome:
     smoothing = training.plan.optimizer.label_smoothing
     stopped: StopReason | None = None
     try:
+        # The number of the phase is part of the checkpoint: a resumed run enters the loop where it was left.
         while not training.progress.done:
             planned = training.plan.phases[training.progress.phase]
             training.observer.phase_started(training.progress.phase, planned)
@@ -69,14 +70,15 @@ def fit(training: Training) -> Outcome:
                         phase.count_step(len(records), float(loss.detach()))
                         if phase.diverged:
                             break
-                    else:
+                    else:  # weights that are no numbers any more are not evaluated
                         phase.check_epoch()
                         phase.evaluate_epoch()
                     phase.end_epoch()
+            # A phase that ended early has trained past its best epoch, and the next one must not start from there.
             if phase.ended != ALL_EPOCHS:
                 training.restore_best()
             training.end_phase(phase.phase, reason=phase.ended or ALL_EPOCHS)
-            training.save(optimizer=None)
+            training.save(optimizer=None)  # the next phase trains other groups and makes its own
     except Stopped as left:
         stopped = left.reason
         training.observer.noted(RunStopped(stopped))
@@ -105,7 +107,7 @@ def fit_probe_phase(training: Training, phase: ProbePhase) -> None:
     training.end_phase(phase, reason=fitted.summary)
     _skip_what_cannot_improve(training, probe)
     training.save(optimizer=None)
-    training.stop_if_requested()
+    training.stop_if_requested()  # only now: a fitted probe that was not saved would be fitted again
 
 
 def _skip_what_cannot_improve(training: Training, probe: Candidate) -> None:

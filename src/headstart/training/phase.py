@@ -51,6 +51,7 @@ def entered_phase(training: Training, phase: TrainPhase) -> Iterator[PhaseTraini
     training.resolve_engine(feed.engine)
     if phase.peak_lr == "find":
         phase = _with_found_learning_rates(training, phase, feed)
+        # The optimizer again: its parameter groups hold the learning rates.
         entered = enter(training.classifier, phase, plan.optimizer)
     training.progress.epoch_seconds += time.monotonic() - started
     current = PhaseTraining(training, phase, entered, feed)

@@ -110,7 +110,7 @@ def _run_pending(comparison: Comparison, watcher: Watcher, run_in: RunInSubproce
         try:
             work.write_result()  # there is a result even if the first trial is killed
             while (trial := work.next_trial()) is not None:
-                work.measure_inference()
+                work.measure_inference()  # between trials: nothing else of the comparison uses the machine
                 work.run(trial)
             work.measure_inference()
         except (Interrupted, KeyboardInterrupt) as stopped:  # the latter by a second Ctrl-C
@@ -181,6 +181,7 @@ class _PendingWork:
         except (Interrupted, DiskFullError):
             raise
         except HeadstartError as error:
+            # Ctrl-C ends the subprocess too, which then looks like any other failure of it.
             if self.stop.reason == "signal":
                 raise Interrupted("stopped") from error
             end = TrialEnd("failed", error=str(error))
@@ -260,6 +261,7 @@ class _PendingWork:
         """Task of a trial, for its subprocess."""
         data, bare = self.plan.data, _bare_task(self.plan, trial.variant, trial.seed)
         if trial.share < 1.0:
+            # Rounds of halving train on a share of the images: images are counted by name, none is read.
             counts = Counter(record.label for record in drawn_by_name(whole_plan(bare)).roles.training_pool)
             most, images = max(counts.values()), counts.total()
             limit = limit_of_share(trial.share, limit=data.limit_train, images=images, most_of_a_class=most)

@@ -228,6 +228,7 @@ class _Work:
         try:
             self._fill(activations)
         except DataError:
+            # A file that has bytes but is no image shows only now; all are read, so that each such file is named.
             facts = read_watched(self.records, self._progress, bits=self.options.bits)
             if not facts.unreadable:
                 raise
@@ -264,6 +265,7 @@ class _Work:
         from headstart.machine import best_device
         from headstart.networks.backbone import build_classifier
 
+        # Only what comes before the head is read; its classes and its seed change no feature.
         classifier = build_classifier(
             self._choice, kind="linear", num_classes=2, seed=0, input_size=self._spec.size, grain=self._plan.model.grain
         )
@@ -313,6 +315,7 @@ class _Work:
 
     def _distinct(self) -> list[ImageRecord]:
         """One record of each file."""
+        # A dict keeps the last value of a key, and the first record of a file is wanted: hence reversed, twice.
         return list({self._digests[record.id]: record for record in reversed(self.records)}.values())[::-1]
 
     def _fill(self, activations: Activations) -> None:

@@ -128,7 +128,7 @@ def check_for_training(plan: Plan, progress: Progress) -> CheckedData:
     groups = joined_groups({record.id: named.groups[record.id] for record in facts.readable}, facts)
     roles = _kept_apart(without_others(drawn, set(facts.digests)), groups, plan, named)
     _refuse_empty(drawn, roles)
-    if any(isinstance(phase, ProbePhase) for phase in plan.phases):
+    if any(isinstance(phase, ProbePhase) for phase in plan.phases):  # only the linear probe is cross-validated
         _refuse_one_group(roles, groups)
     return CheckedData(dataset, facts, roles, groups)
 

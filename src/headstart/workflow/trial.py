@@ -73,6 +73,7 @@ def trial_plan(task: TrialTask) -> Request | Plan:
     plan = requested.plan
     if requested.options is not None:
         plan = requested.counted(plan, drawn_by_name(plan).roles)
+    # Reasons go with the values they were written for: the fingerprints tell which values a path has changed.
     raw = plan.model_dump(mode="json")
     written_for = value_fingerprints(raw)  # before values are put in place
     return Plan.from_dict(changed(raw, paths) | {FINGERPRINTS: written_for}, source="the changed plan")
@@ -129,7 +130,7 @@ def run_trial(task: TrialTask, observer: Observer) -> TrialEnd:
     """
     try:
         return _run_trial(task, observer)
-    except (HeadstartError, BrokenPipeError):
+    except (HeadstartError, BrokenPipeError):  # a broken pipe: the parent has ended, and nobody reads a report
         raise
     except Exception as error:
         lines = (str(error).strip() or type(error).__name__).splitlines()
@@ -177,7 +178,7 @@ def _resumed(task: TrialTask, observer: Observer, started: float) -> TrialEnd:
     run, accuracy = Run(task.folder), _accuracy_of(task)
     if (metrics := run.metrics()) is not None:  # killed after its last file was written
         return replace(_end_of(TrainResult(run, metrics), accuracy), peak_memory_bytes=None)
-    started -= trained_seconds(run.checkpoint)
+    started -= trained_seconds(run.checkpoint)  # the budget counts from here
     result = resume(task.folder, observer=observer, progress=_progress_to(observer), started=started)
     return _end_of(result, accuracy)
 

@@ -52,6 +52,7 @@ def models(
     from headstart.workflow.models import find_cards
 
     query = query_of(options, where="headstart.models", known=signature(models).parameters, sort=sort)
+    # Never an argument without effect: one card needs no search.
     if name is not None and (query != ModelQuery() or limit is not None):
         raise ArgumentError("a search has no effect together with a name", remedy="leave one of them out")
     if limit is not None and limit < 1:

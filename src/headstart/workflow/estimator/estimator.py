@@ -212,6 +212,7 @@ class HeadstartClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             if temporary is not None and "run_" in state and state["run_"].folder.is_relative_to(temporary.path):
                 del state["run_"]
             folder = state.pop("bundle_")
+            # The files travel in the pickle: it is loaded on machines that lack the folder.
             files = sorted(path for path in folder.rglob("*") if path.is_file())
             state["_bundle_files"] = {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
         return state
@@ -238,6 +239,7 @@ class HeadstartClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return train(request, out=run_folder, budget_seconds=budget, track=self.track)
 
     def _options(self, table: Path) -> Request:
+        # A search over parameters sets numpy's numbers, which a plan does not take.
         given = {k: v.item() if isinstance(v, np.generic) else v for k, v in self.get_params(deep=False).items()}
         data = DataPlan.from_options(source=str(table), test_fraction=given["test_fraction"], bits=given["bits"])
         said = {name: value for name, value in given.items() if name not in _NO_OPTIONS}

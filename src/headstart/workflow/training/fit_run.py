@@ -72,6 +72,7 @@ def fit_run(
     with _naming_the_resume_command(run), stop.listening(), tracker:
         outcome = fit(Training(plan, classifier, images, run=run, observer=watchers, stop=stop, costs=timing.estimates))
         _raise_if_interrupted(outcome, run)
+        # The bundle is written before it is evaluated: the test figures are those of the files that a user loads.
         save_bundle(run.bundle, classifier, classes=data.roles.classes, spec=images.spec)
         write_trained_on(run.bundle, _trained_on(plan.data.group, data))
         digests = data.facts.digests

@@ -52,6 +52,7 @@ def resume(
     require("torch", extra="train")
     run = Run.open(Path(folder))
     trackers = remembered_trackers(run)
+    # The resolved plan, not the requested one: nothing is decided a second time, so the result stays the same.
     plan = _with_images_at(run.plan(), run, data=data, val=val)
     _compute_with(run.environment().threads)
     use_machine(device=plan.device, workers=plan.workers)

@@ -63,12 +63,14 @@ def train(
     choice = find_model(plan.model.name)
     refuse_by_licence(plan.model, choice)
     folder = None if out is None else _free_folder(Path(out))
+    # Reading all images takes longest: whatever can be wrong without them is found before.
     require("torch", extra="train")
     use_machine(device=plan.device, workers=plan.workers)
     with in_background_thread(partial(check_for_training, plan), progress) as reading:
         resolved = resolved_plan(plan, choice)  # its faults end the command before all images are read
         import_training(choice)
         data = reading.result()
+    # Both are written into the run folder: plan.yaml as it was requested, plan.resolved.yaml with every auto decided.
     plan, resolved = requested.counted(plan, data.roles), requested.counted(resolved, data.roles)
     built = build_training(_with_absolute_paths(resolved, choice), choice, data)
     run = _new_run(folder, plan, built)

@@ -62,9 +62,11 @@ class DerivedOptions:
         """The command with every option in place of its `**options`; `values_of` reads what was given."""
         signature = inspect.signature(command, eval_str=True)
         own = [p for p in signature.parameters.values() if p.kind is not inspect.Parameter.VAR_KEYWORD]
+        # Keyword only: a parameter without a default may then follow one that has a default.
         parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own]
         parameters += [self._parameter(field) for field in self.fields]
         command.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+        # typer reads names and defaults from the signature, but types from the annotations.
         command.__annotations__ = {p.name: p.annotation for p in parameters} | {"return": None}
         return command
 
@@ -91,7 +93,7 @@ class DerivedOptions:
         found: dict[str, Any] = {}
         for field, option in self.fields.items():
             value = given.get(self.parameter_of(field))
-            if value is None or value is False:
+            if value is None or value is False:  # an option that was not given leaves the field to the record
                 continue
             if option.switch:
                 found[field] = option.switch
