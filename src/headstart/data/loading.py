@@ -122,6 +122,7 @@ def batches(
     try:
         for chunk in chunks:
             waiting.append((chunk, [pool.submit(prepare, record) for record in chunk]))
+            # Submitted before the oldest is waited for, so that threads decode while the network computes.
             if len(waiting) > _AHEAD_BATCHES:
                 yield _stacked(*waiting.popleft())
         while waiting:

@@ -29,12 +29,14 @@ def redrawn(roles: Roles, groups: Mapping[str, str], *, fixed: Fixed, seed: int,
         test_seed: Of the first draw of the test images, in place of `seed`.
     """
     if fixed == "nothing" and _are_torn(roles.test, (*roles.train, *roles.validation), groups):
+        # In order of name, so that what is drawn now does not depend on the roles of before.
         everything = _in_order((*roles.train, *roles.validation, *roles.test))
         drawn_by = seed if test_seed is None else test_seed
         train, test = _held_out(everything, groups, roles.test, seed=drawn_by)
         validation: tuple[ImageRecord, ...] = ()
         if roles.validation:
             train, validation = _held_out(train, groups, roles.validation, seed=seed + 1)
+        # A draw that loses a class is worse than one that tears a group apart: `without_group_mates` repairs the rest.
         return replace(roles, train=train, validation=validation, test=test) if _is_whole(roles, train, test) else roles
     if fixed != "test and validation" and _are_torn(roles.validation, roles.train, groups):
         train, validation = _held_out(

@@ -60,6 +60,7 @@ def group_names(records: Sequence[ImageRecord], pattern: str | None) -> dict[str
     Raises:
         DataError: the pattern matches nothing at all.
     """
+    # Named groups carry a mark: a group called like an image must not swallow that image.
     if pattern is None:
         return {record.id: record.id if record.group is None else f"{_GROUP}{record.group}" for record in records}
     compiled = re.compile(pattern)
@@ -112,6 +113,7 @@ def join_identical(groups: dict[str, str], digests: dict[str, str]) -> dict[str,
     first_with: dict[str, str] = {}
     for name, digest in digests.items():
         ours, theirs = root(groups[name]), root(first_with.setdefault(digest, groups[name]))
+        # The smaller name wins, so that groups are called the same in whatever order files are read.
         parent[max(ours, theirs)] = min(ours, theirs)
     return {name: root(group) for name, group in groups.items()}
 
@@ -129,6 +131,7 @@ def deal(records: Sequence[ImageRecord], groups: dict[str, str], *, parts: int, 
     held: list[dict[str, int]] = [defaultdict(int) for _ in range(parts)]
     totals = [0] * parts
     part_of = [0] * len(records)
+    # Large groups first: once parts are nearly full, only small groups can even them out.
     for name in sorted(members, key=lambda g: (-len(members[g]), order_key(seed, g))):
         brings: dict[str, int] = defaultdict(int)
         for index in members[name]:
@@ -187,12 +190,14 @@ def hold_out_counts(
     counts = Counter(record.label for record in records)
     kept_groups = {label: len(held) for label, held in groups_of.items()}
     out: set[str] = set()
+    # Rarest first: a group that holds several classes may take the last group of a rare class with it.
     for label in sorted(counts, key=lambda name: (counts[name], name)):
         held = sum(r.label == label for name in out for r in members[name])
         for name in sorted(groups_of[label] - out, key=lambda g: order_key(seed, g)):
             touched = {r.label for r in members[name]}
             if held >= to_hold_out.get(label, 0):
                 break
+            # Every class in the group must keep another group, or it could not be trained on.
             if any(kept_groups[each] < 2 for each in touched):
                 continue
             out.add(name)
@@ -267,12 +272,14 @@ def assign_roles(
         _refuse_untested_classes(train, test)
     classes = tuple(sorted({record.label for record in train}))
     _refuse_unknown_classes(classes, (*validation, *test))
+    # After the test set is drawn: a smaller sample must be tested on the same images.
     train = limited(train, limit_train, seed=seed)
     test = limited(test, limit_test, seed=seed)
     validation_source = "val"
     if not validation:
         validation_source = "out of fold in train"
         if tuned:
+            # Another seed than that of the test set: with the same, both draws would take the same end of the order.
             train, validation = hold_out(train, groups, share=validation_share, seed=seed + 1)
             validation_source = f"held-out {validation_share:.0%} of train"
     return Roles(tuple(train), tuple(validation), tuple(test), classes, validation_source, test_source)
@@ -336,6 +343,7 @@ def shared_groups(records: Sequence[ImageRecord], groups: dict[str, str]) -> lis
     """Names of the groups that lie in more than one given split."""
     splits: dict[str, set[str]] = defaultdict(set)
     for record in records:
+        # An image that is its own group lies in one split anyway.
         if groups[record.id] != record.id:
             splits[groups[record.id]].add(record.split)
     return sorted(group.removeprefix(_GROUP) for group, held in splits.items() if len(held) > 1)

@@ -140,6 +140,7 @@ def _is_plain_jpeg(image: Image.Image) -> bool:
 def _decode_jpeg(encoded: bytes, image: Image.Image, at_least: int | None) -> Decoded:
     width, height = image.size
     factor = reduction(min(width, height), at_least)
+    # Rounded up: the decoder takes the reduction that still reaches these sides.
     smaller = {"min_height": -(-height // factor), "min_width": -(-width // factor)} if factor > 1 else {}
     noise: str | None = None
     try:
@@ -175,6 +176,7 @@ def reduction(shorter: int, at_least: int | None) -> int:
 
 def _upright(pixels: Pixels, orientation: int) -> Pixels:
     """Undo what a phone's tag says: 2 to 4 mirror or turn, 5 to 8 also exchange the sides."""
+    # Exchanged first, then mirrored: so two mirrorings serve all eight orientations.
     if orientation in (5, 6, 7, 8):
         pixels = pixels.transpose(1, 0, 2)
     if orientation in (3, 4, 7, 8):
@@ -193,6 +195,7 @@ def _decode_any(image: Image.Image, encoded: bytes, bits: int | None) -> Decoded
             f"{_DEEP_BITS} bits a channel in colour, of which only the upper 8 can be read, so that bits {bits} leaves "
             f"{max(1, 2 ** (bits - 8)):.0f} levels; save it with 8 bits a channel"
         )
+    # Before anything is asked of the pixels: only this reads them, and finds a file that ends too early.
     image.load()
     upright = ImageOps.exif_transpose(image)
     if upright.mode in _SIXTEEN_BIT_MODES or upright.mode in ("I", "F"):
@@ -202,8 +205,10 @@ def _decode_any(image: Image.Image, encoded: bytes, bits: int | None) -> Decoded
         layer = upright.convert("RGBA")
         alpha = np.asarray(layer)[:, :, 3]
         veiled = float(((alpha > 0) & (alpha < 255)).mean())
+        # White, as viewers show it: `convert` alone would bring out colours that were hidden.
         upright = Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer)
     pixels = np.array(upright.convert("RGB"))
+    # The lower 8 bits are lost in Pillow: whatever they were, the value was at most this.
     largest = (int(pixels.max()) + 1) * 2 ** (_DEEP_BITS - 8) - 1 if deep_colour else None
     return Decoded(pixels, kind, largest, veiled=veiled)
 
@@ -239,11 +244,13 @@ def _decode_deep(image: Image.Image, white: int) -> Decoded:
             raise ValueError(f"float pixels {values.min():g}..{values.max():g}; only 0..1 has one meaning")
         white = 2**_DEEP_BITS - 1
         values = values * white
+    # A value beyond the given bits would wrap or be clipped without a word.
     if image.mode != "F" and values.min() >= 0 and 2**_DEEP_BITS > values.max() > white:
         raise UnreadableImageError(
             f"its largest value is {values.max():,.0f}, and {white.bit_length()} bits end at {white:,}; give more bits"
         )
     if values.min() < 0 or values.max() > white:
         raise ValueError(f"pixels {values.min():g}..{values.max():g} do not fit {white.bit_length()} bits")
+    # By one scale for all images: stretched to its own range, a dark image would look like a bright one.
     grey = np.rint(values / (white / 255)).astype(np.uint8)
     return Decoded(np.repeat(grey[:, :, None], 3, axis=2), "", round(values.max()), white, deep_grey=True)

@@ -68,6 +68,7 @@ def read_rows(table: Path, splits: Mapping[str, str]) -> list[TableRow]:
         raise DataError(f"{table} has a header but no rows", expected="one row for each image")
     for name in NEEDED:
         _refuse_empty_cells(table, columns, name)
+    # A column that is empty throughout is that of a table which was written without splits.
     in_splits = any(map(str.strip, columns.get("split", ())))
     if in_splits:
         _refuse_unknown_splits(table, columns, splits)
@@ -149,6 +150,7 @@ def _read_parquet(table: Path) -> tuple[list[str], Callable[[str], pyarrow.Chunk
     """(names of all columns, name -> column)."""
     import pyarrow.parquet
 
+    # Column by column: such tables may hold the images themselves, which are not needed here.
     content = pyarrow.parquet.ParquetFile(table)
     return content.schema_arrow.names, lambda name: content.read(columns=[name]).column(name)
 
@@ -254,6 +256,7 @@ def _place(columns: Mapping[str, Sequence[str]], index: int) -> str:
 
 def _one_row_an_image(table: Path, rows: Sequence[TableRow]) -> list[TableRow]:
     first: dict[str, TableRow] = {}
+    # A row that says the same twice is harmless; rows that contradict each other are not.
     differing = [row for row in rows if first.setdefault(row.image, row) != row]
     for name in ("label", *OPTIONAL):
         torn = [row for row in differing if getattr(first[row.image], name) != getattr(row, name)]
@@ -322,6 +325,7 @@ def doubtful_labels(labels: Sequence[str]) -> tuple[dict[str, int], tuple[str, .
         (label that programs write for a missing value -> images that have it, labels such as 1.0 if all are so).
     """
     counts = Counter(labels)
+    # `none` may be a class of its own; as a missing value it is rarer than half of an average class.
     few = len(labels) / (2 * len(counts)) if counts else 0.0
     missing = {
         label: count

@@ -48,6 +48,7 @@ class _Walk:
                 f"{self._root} cannot be opened ({error.strerror or error})", expected="a folder that you may read"
             ) from error
         self._enter([PurePosixPath()])
+        # Links after all real folders: a folder is known by its own name, whichever name sorts first.
         while self._links:
             name = self._links.popleft()
             if self._is_new(name):
@@ -97,6 +98,7 @@ class _Walk:
         elif entry.is_symlink():
             self._links.append(name)
         else:
+            # A folder may be mounted twice (bind mounts): it is read under the first name only.
             return self._read_as.setdefault(identity, name.as_posix()) == name.as_posix()
         return False
 
@@ -115,6 +117,7 @@ class _Walk:
         except OSError as error:  # it went away while others were read
             self.listing.skip(name, SkipReason.DANGLING, error.strerror or real)
             return False
+        # A link to a folder above would read everything again, and itself without end.
         above = self._real_root == real or self._real_root.startswith(real.rstrip(os.sep) + os.sep)
         if above or identity in self._read_as:
             if not is_hidden(name):

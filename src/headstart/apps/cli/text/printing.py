@@ -87,11 +87,6 @@ def show_text(text: str) -> None:
     print(visible(text))
 
 
-def show_result(result: Any, *, as_json: bool, text: Callable[[Any], str]) -> None:  # noqa: ANN401 - by command
-    """Print a result: as JSON, or as the text that `text` makes of it."""
-    show_text(json_text(result) if as_json else text(result))
-
-
 class PlainRecord(Protocol):
     """A typed result that JSON can hold."""
 
