@@ -16,6 +16,8 @@ from typing import Protocol
 
 from headstart.errors import HeadstartError
 from headstart.files import write_atomically
+from headstart.html.kit import paragraph, table
+from headstart.html.markup import Html, tag
 
 CHART_SUFFIXES = (".svg", ".html")
 
@@ -46,8 +48,9 @@ _STYLE = """
 _PAGE_STYLE = """
 body{font:16px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:62rem;padding:0 1rem;background:#fff;color:#1a1c20}
 h1{font-size:1.4rem;overflow-wrap:anywhere}
-svg.chart{width:100%;height:auto;max-width:60rem} table{border-collapse:collapse;width:100%} .wide{overflow-x:auto}
-th,td{text-align:left;padding:.35rem .6rem;border-bottom:1px solid #d8dbe0} td.number,th.number{text-align:right}
+svg.chart{width:100%;height:auto;max-width:60rem} table{border-collapse:collapse;width:100%} .hs-scroll{overflow-x:auto}
+th,td{text-align:left;padding:.35rem .6rem;border-bottom:1px solid #d8dbe0} td.hs-num,th.hs-num{text-align:right}
+.hs-hidden{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%);white-space:nowrap}
 @media (prefers-color-scheme: dark){body{background:#15171c;color:#eceef1} th,td{border-color:#343840}}
 """
 
@@ -170,23 +173,23 @@ def chart_svg(probe: ChartedProbe) -> str:
 def chart_html(probe: ChartedProbe) -> str:
     """HTML page of the chart, its interpretation and its data as a table; it loads nothing."""
     header, *rows = table_rows(probe)
-    head = "".join(f'<th scope="col" class="{_kind(i)}">{escape(name)}</th>' for i, name in enumerate(header))
-    body = "".join(
-        "<tr>"
-        + f'<th scope="row">{escape(row[0])}</th>'
-        + "".join(f'<td class="{_kind(i + 1)}">{escape(cell)}</td>' for i, cell in enumerate(row[1:]))
-        + "</tr>\n"
-        for row in rows
+    title = _subject(probe)
+    head = tag(
+        "head",
+        tag("meta", charset="utf-8"),
+        tag("title", title),
+        tag("meta", name="viewport", content="width=device-width,initial-scale=1"),
+        tag("style", Html(_PAGE_STYLE)),
     )
-    title = escape(_subject(probe))
-    return (
-        f'<!doctype html>\n<html lang="en">\n<head><meta charset="utf-8"><title>{title}</title>\n'
-        '<meta name="viewport" content="width=device-width,initial-scale=1">'
-        f"<style>{_PAGE_STYLE}</style></head>\n<body>\n<h1>Depth probe: {title}</h1>\n{chart_svg(probe)}"
-        f"<p>{escape(probe.curve.sentence)}</p>\n<p>{escape(method_text(probe))}</p>\n"
-        f'<div class="wide"><table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}</tbody>\n</table></div>\n'
-        "</body>\n</html>\n"
+    body = tag(
+        "body",
+        tag("h1", f"Depth probe: {title}"),
+        Html(chart_svg(probe)),
+        paragraph(probe.curve.sentence),
+        paragraph(method_text(probe)),
+        table(header, rows, says="Figures of the chart", numeric=range(2, len(header)), most=None),
     )
+    return f"<!doctype html>\n{tag('html', head, body, lang='en')}\n"
 
 
 def table_rows(probe: ChartedProbe) -> list[list[str]]:
@@ -219,10 +222,6 @@ def method_text(probe: ChartedProbe) -> str:
 def _subject(probe: ChartedProbe) -> str:
     """Name of the network and of the folder of images."""
     return f"{probe.model} on {Path(probe.data).name}"
-
-
-def _kind(column: int) -> str:
-    return "number" if column > 1 else "word"
 
 
 def _interval_text(interval: Sequence[float]) -> str:
