@@ -1,4 +1,4 @@
-"""Something about the data that its owner should know, as a value that every door shows alike."""
+"""Findings about the data, as values that all interfaces show in the same way."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _NAMES_SHOWN = 3
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something about the data that its owner should know."""
+    """A finding about the data: what was found, the evidence, and a remedy."""
 
     level: Level
     """error: training on it is refused. warning: figures may mislead. info: good to know."""

@@ -1,4 +1,4 @@
-"""What a set of weights expects of an image: one record, made with the weights, read by everybody else."""
+"""Input that a set of weights expects: size, crop, filter and statistics; made with the weights."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class ViewFacts:
 
 @dataclass(frozen=True, slots=True)
 class InputSpec:
-    """How an image becomes the tensor these weights were trained on."""
+    """Preprocessing of an image for a set of weights."""
 
     size: int
     """Side of the square the network sees, in pixels."""
@@ -92,7 +92,7 @@ class InputSpec:
 
     @property
     def resize_name(self) -> Resize:
-        """What a plan calls `crop`."""
+        """Name of `crop` in a plan."""
         return next(name for name, crop in CROP_OF.items() if crop == self.crop)
 
     @property
@@ -107,7 +107,7 @@ class InputSpec:
     def as_requested(
         self, *, size: int | Literal["auto"] | None, resize: Resize | Literal["auto"] | None, bits: int | None = None
     ) -> InputSpec:
-        """What a plan makes of the input of the weights.
+        """The input of the weights with the values of a plan.
 
         Args:
             size: Side in pixels; auto or None keeps that of the weights.

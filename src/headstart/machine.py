@@ -46,7 +46,7 @@ def choose_device(name: str) -> None:
 
 
 def _devices() -> list[str]:
-    """Names that `choose_device` takes on this machine."""
+    """Names of the devices of this machine, for `choose_device`."""
     import torch
 
     gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
@@ -64,7 +64,7 @@ def best_device() -> torch.device:
 
 
 def device_of(network: nn.Module) -> torch.device:
-    """Where its tensors lie."""
+    """Device of the tensors of a network."""
     import torch
 
     first = next(network.parameters(), None)
@@ -114,7 +114,7 @@ def _cpu_name() -> str:
 
 
 def peak_memory_bytes() -> int | None:
-    """Most that this process has held in memory so far."""
+    """Peak resident memory of this process so far, in bytes."""
     with contextlib.suppress(OSError, ValueError):
         most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         # macOS reports bytes, Linux kibibytes.

@@ -68,7 +68,7 @@ class ReadImage:
 
 @dataclass(frozen=True, slots=True)
 class ImageFault:
-    """Why an image cannot be read."""
+    """Reason why an image cannot be read."""
 
     reason: str
     """Without the name of the image."""

@@ -58,7 +58,7 @@ def pixels_needed(spec: InputSpec) -> int | None:
 
 
 def resize_and_crop(pixels: Pixels, spec: InputSpec) -> Pixels:
-    """To `spec.resize` as `spec.crop` says (antialiased), then the centre square of `spec.size`.
+    """Image resized to `spec.resize` as `spec.crop` says (antialiased), then its centre square of `spec.size`.
 
     Sizes and offsets are rounded as the reference transforms of torchvision and timm round them.
 
@@ -81,7 +81,7 @@ def resize_and_crop(pixels: Pixels, spec: InputSpec) -> Pixels:
 
 
 def _padded(image: Image.Image, spec: InputSpec) -> Image.Image:
-    """At least `spec.size` on both sides, the image in the middle of the mean colour of the weights."""
+    """Image padded to at least `spec.size` on both sides with the mean colour of the weights."""
     across, down = max(0, spec.size - image.width), max(0, spec.size - image.height)
     if not (across or down):
         return image

@@ -1,4 +1,4 @@
-"""Which files a bundle was trained on, as short salted hashes: no image and no name.
+"""Salted hashes of the files that a bundle was trained on: no image and no name.
 
 With a file one can find out whether exactly this file was used; the hashes reveal only this and the number of images. A
 copy that was saved anew has other bytes, so it is not recognised.

@@ -38,7 +38,7 @@ AUGMENT_VERSION = 2
 
 @dataclass(frozen=True, slots=True)
 class AugmentationMagnitude:
-    """How far an augmented view may differ from the image."""
+    """Largest changes of an augmented view."""
 
     smallest_crop: float
     """Least share of the image's area that a random resized crop keeps, 0..1."""

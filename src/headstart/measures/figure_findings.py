@@ -1,4 +1,4 @@
-"""What figures themselves give away: validation far from test, gross overconfidence, classes without test images.
+"""Findings about figures: validation far from test, gross overconfidence, classes without test images.
 
 Pure functions of what was measured. A finding needs a difference beyond chance and a size that matters in practice, so
 that healthy runs are silent; `benchmarks/interval_coverage.py` measures how often equal sets raise a false alarm.
@@ -48,7 +48,7 @@ _MOST_NAMED = 5
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """How one set of images was predicted."""
+    """Predictions of one set of images."""
 
     name: str
     """`validation` or `test`."""

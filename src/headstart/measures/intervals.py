@@ -97,7 +97,7 @@ def share_interval(
     weights_N: Floats | None = None,  # noqa: N803
     level: float = LEVEL,
 ) -> Interval:
-    """Of the share of images that are correct: Wilson's interval (1927) for the number of independent images.
+    """Interval of the share of correct images: Wilson's (1927) for the number of independent images.
 
     Args:
         right_N: Whether each image is correct.
@@ -129,7 +129,7 @@ def chance_of_share_below(right_N: npt.NDArray[np.bool_], together_N: Together, 
 def unpaired_difference_interval(
     first: tuple[npt.NDArray[np.bool_], Together], second: tuple[npt.NDArray[np.bool_], Together], *, level: float
 ) -> Interval:
-    """Of the first share less the second, on different images: from the intervals of both (Newcombe 1998, method 10).
+    """Interval of the difference of two shares on different images, from both intervals (Newcombe 1998, method 10).
 
     Args:
         first: Whether each image is correct, and the number of the group of each.
@@ -146,7 +146,7 @@ def unpaired_difference_interval(
 
 
 def share_difference_interval(wins_N: Values, together_N: Together) -> Interval:  # noqa: N803
-    """Of the difference of two shares on the same images: adjusted Wald (Agresti & Min 2005), for independent images.
+    """Interval of the difference of two shares on the same images: adjusted Wald (Agresti & Min 2005).
 
     Half an image is added to each of the four cells: both right, both wrong, one of them, the other.
 
@@ -164,7 +164,7 @@ def share_difference_interval(wins_N: Values, together_N: Together) -> Interval:
 
 
 def mean_interval(values_N: Values, together_N: Together, *, level: float = LEVEL) -> Interval:  # noqa: N803
-    """Of a mean: Student's t on the sums of what groups differ from it (cluster-robust, Liang & Zeger 1986).
+    """Interval of a mean: Student's t on the sums of groups' deviations from it (cluster-robust, Liang & Zeger 1986).
 
     There is one degree of freedom fewer than groups; of a single group nothing is known.
 

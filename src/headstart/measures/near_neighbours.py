@@ -43,7 +43,7 @@ class NeighbourSimilarity:
 
 @dataclass(frozen=True, slots=True)
 class Succession:
-    """How often the nearest image is an adjacent file."""
+    """Share of images whose nearest image is an adjacent file."""
 
     share: float
     chance: float
@@ -93,7 +93,7 @@ def compare_neighbours(inside_N: Floats, across_M: Floats) -> NeighbourSimilarit
 
 
 def succession(which_N: Whole, labels_N: Whole) -> Succession:  # noqa: N803
-    """How often the nearest image is of the same class and adjacent in the order of names.
+    """Share of images whose nearest image is of the same class and adjacent in the order of names.
 
     Args:
         which_N: Position of the nearest other image of each; positions are in the order of names.

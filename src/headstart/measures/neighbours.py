@@ -14,7 +14,7 @@ _SMALLEST_DEVIATION = 1e-12
 
 
 def neighbours_for(labels_N: Labels) -> int:  # noqa: N803 - shapes
-    """How many neighbours vote: MOST_NEIGHBOURS, but no more than the smallest class has images."""
+    """Number of neighbours that vote: MOST_NEIGHBOURS, but no more than the smallest class has images."""
     return max(1, min(MOST_NEIGHBOURS, int(np.unique(labels_N, return_counts=True)[1].min())))
 
 

@@ -118,7 +118,7 @@ def by_group(values: Doubles, groups: Ints) -> Doubles:
 
 
 def spread_of(table: Crossed, unseen: float = 0.0) -> Spread:
-    """Of the mean of one variant.
+    """Spread of the mean of one variant.
 
     Args:
         table: S >= 1 seeds.
@@ -133,7 +133,7 @@ def spread_of(table: Crossed, unseen: float = 0.0) -> Spread:
 
 
 def spread_of_difference(a: Crossed, b: Crossed, unseen: float = 0.0) -> Spread:
-    """Of the mean of a minus that of b, which predicted the same images in the same seeds.
+    """Spread of the difference of two means, a minus b, on the same images and seeds.
 
     Images are always taken in pairs. Seeds are not where all of them have the same images: seed 1 of one variant has
     then little in common with seed 1 of another, and two variances of S seeds each are known better than one (Welch
@@ -164,14 +164,14 @@ def _own_and_shared(table: Crossed) -> tuple[float, float]:
 
 
 def _image_variance(table: Crossed) -> float:
-    """Of the values of one image, about the mean of its seed."""
+    """Variance of the values of one image about the mean of its seed."""
     return float((table.weights * (table.values - table.seed_means[:, None]) ** 2).sum(axis=1).mean())
 
 
 def _spread(
     table: Crossed, images: float, spreads: Sequence[float], own: Sequence[float], variances: Sequence[float]
 ) -> Spread:
-    """What is known of a mean; `variances` are those of one image's value, one for each side of a difference."""
+    """Spread of a mean; `variances` are those of one image's value, one for each side of a difference."""
     seeds, total = len(table.values), sum(spreads)
     squares = sum(spread**2 for spread in spreads)
     independent = len(table.strata) if table.groups is None else int(table.groups.max()) + 1
@@ -189,7 +189,7 @@ def _spread(
 
 
 def _unseen_variance(table: Crossed, unseen: float) -> float:
-    """Of images that may have come out otherwise; a group is as one image."""
+    """Variance of images that may have come out otherwise; a group counts as one image."""
     strata = table.strata
     if table.groups is not None:
         strata = np.unique(np.stack([table.strata, table.groups]), axis=1)[0]
@@ -241,7 +241,7 @@ def sign_flip_p_values(contributions: Doubles) -> Doubles:
 
 
 def pigeonhole(tables: Sequence[Crossed]) -> list[Doubles]:
-    """Of every table the (B,) means of bootstrap samples in which images and seeds are drawn anew (Owen 2007).
+    """(B,) means of bootstrap samples of every table, with images and seeds drawn anew (Owen 2007).
 
     An image that is drawn twice counts twice in every seed, a seed twice in every image. The same draws serve all
     tables with the same number of images in the same strata, always the same ones. Empty for a table with groups.
@@ -262,7 +262,7 @@ def pigeonhole(tables: Sequence[Crossed]) -> list[Doubles]:
 
 
 def _seed_samples(tables: Sequence[Crossed]) -> list[Doubles]:
-    """Of every table the (B, S) means of its seeds with images drawn anew."""
+    """(B, S) means of the seeds of every table, with images drawn anew."""
     found: list[list[Doubles]] = [[] for _ in tables]
     for counts in _image_counts(tables[0].strata):
         for table, parts in zip(tables, found, strict=True):

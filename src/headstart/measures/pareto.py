@@ -1,4 +1,4 @@
-"""The variants that no other beats at no more cost."""
+"""Pareto front: the points that no other equals or beats in value at no more cost."""
 
 from __future__ import annotations
 

@@ -185,7 +185,7 @@ def _half_cauchy_quantiles() -> _Floats:
 
 
 def _median(values: _Floats, weights: _Floats) -> float:
-    """Of ascending values."""
+    """Median of ascending values."""
     return float(values[min(int(np.searchsorted(np.cumsum(weights), 0.5)), len(values) - 1)])
 
 

@@ -1,4 +1,4 @@
-"""How alike two sets of features are: pure functions on arrays, no torch."""
+"""Similarity of two sets of features: pure functions on arrays, no torch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How well the features of a frozen network explain labels, as one number, without training: LogME and the H-score.
+"""Transferability scores of frozen features without training: LogME and the H-score.
 
 Both compare networks on the same images and labels only. Neither is an accuracy, and neither says what fine-tuning
 would make of a network.

@@ -1,4 +1,4 @@
-"""What a forked process may use of its parent: not its threads.
+"""Forked processes: they run torch in one thread, because threads do not survive a fork.
 
 PyTorch starts its threads with the first network that runs. A fork copies the process without them, and the child would
 wait for ever for threads that it does not have: a predictor that a web server loads before it forks its workers, an
@@ -15,7 +15,7 @@ import torch
 
 @cache
 def guard_forks() -> None:
-    """From now on a fork of this process, and forks of that, use one thread of torch; called before a network is built.
+    """Let forks of this process, and forks of those, use one thread of torch; called before a network is built.
 
     A process that has built no network yet has no threads to lose, and its forks keep all of theirs.
     """

@@ -1,4 +1,4 @@
-"""The folder a trained model lives in: safetensors and JSON, nothing that runs code when it is read."""
+"""The bundle: a folder with a trained model as safetensors and JSON; reading it runs no code."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def bundle_folder(folder: Path) -> Path:
 
 
 def read_info(folder: Path) -> BundleInfo:
-    """Read what the bundle says of itself; needs no torch.
+    """Contents of bundle.json; needs no torch.
 
     Raises:
         BundleError: not a bundle, or one of a newer schema.
@@ -131,7 +131,7 @@ def read_info(folder: Path) -> BundleInfo:
 def load_classifier(
     folder: Path, *, deepen: Callable[[Classifier, int], Classifier] | None = None
 ) -> tuple[Classifier, BundleInfo]:
-    """Build the network of a bundle, in evaluation mode.
+    """Classifier of a bundle, in evaluation mode.
 
     Args:
         folder: Of the bundle.

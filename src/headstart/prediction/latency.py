@@ -63,7 +63,7 @@ def _noise(spec: InputSpec, seed: int) -> NetworkInput:
 
 
 def _engine(classifier: Classifier, images: NetworkInput) -> Engine | None:
-    """What runs many images; None where that is the network as it is."""
+    """Engine for many images; None where the network itself runs them."""
     if not classifier.outputs_from_features:
         return None
     engine = choose_engine(

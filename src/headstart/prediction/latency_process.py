@@ -1,4 +1,4 @@
-"""Speed and memory of prediction with one bundle; done in a process of its own, whose memory is all its own."""
+"""Throughput and memory of prediction with one bundle, measured in a subprocess with nothing else in memory."""
 
 from __future__ import annotations
 

@@ -144,7 +144,7 @@ class RotatedLogistic(_Rotated):
         return _tempered(head, temperature)
 
     def solve_many(self, l2_penalties: Sequence[float]) -> list[LinearHead]:
-        """In the same passes over the rotated rows, in single precision."""
+        """The heads at several penalties, in the same passes over the rotated rows, in single precision."""
         axes, along = self._found
         own = own_axes(axes.variances_R)
         rows = StoppableRows(MatrixRows(along), self.check_stop)

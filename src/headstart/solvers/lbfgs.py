@@ -63,7 +63,7 @@ def minimise_together(evaluate: Evaluate, start_PV: Points, *, tolerance: float,
 
 @dataclass
 class _Descent:
-    """One problem on its way down."""
+    """State of the minimisation of one problem."""
 
     trial_V: Vector  # noqa: N815
     """The point to evaluate next."""
@@ -107,7 +107,7 @@ class _Descent:
         # The lowest point of the parabola through both values and the slope; an infinite value shortens most.
         bend = value - self._value - self._step * self._slope
         lowest = -self._slope * self._step**2 / (2 * bend) if np.isfinite(bend) else 0.0
-        # Clipped as in Dennis & Schnabel (1983, algorithm 6.3.1): a parabola through rounded values may put its lowest
+        # Clipped as in Dennis & Schnabel (1983, section 6.3): a parabola through rounded values may put its lowest
         # point at once at 0 or beyond the step.
         self._step = float(np.clip(lowest, 0.1 * self._step, 0.5 * self._step))
         self.trial_V = self._point + self._step * self._direction
@@ -128,7 +128,7 @@ class _Descent:
         self.trial_V = self._point + self._direction
 
     def _newton_like(self, gradient: Vector) -> Vector:
-        """The inverse of the remembered bends times the gradient, by two passes over the pairs."""
+        """Product of the approximate inverse Hessian and the gradient, by two passes over the stored pairs."""
         # The two-loop recursion (Nocedal 1980): the inverse Hessian is never formed, only its product with the
         # gradient.
         found, shares = gradient.copy(), []

@@ -35,12 +35,12 @@ class Moments:
 
     @property
     def count(self) -> float:
-        """Rows."""
+        """Number of rows."""
         return float(self.class_counts_K.sum())
 
     @property
     def mean_F(self) -> Doubles:  # noqa: N802
-        """(F,) of the rows."""
+        """(F,) mean of the rows."""
         return np.asarray(self.shift_F + self.class_sums_KF.sum(axis=0) / self.count)
 
     @property

@@ -122,7 +122,7 @@ class Ridge:
         return moments_by_part(self._rows, self._labels, self._classes, part_of, parts, self._weights)
 
     def _training(self, fold_of: npt.NDArray[np.int64], folds: int) -> Iterator[Moments]:
-        """Of the rows outside each fold in turn."""
+        """Moments of the rows outside each fold in turn."""
         # Where all folds' matrices do not fit, each fold takes a pass of its own, and memory stays at two of them.
         at_once = folds * self._rows.width**2 * 8 <= _TOGETHER_BYTES
         by_fold = self._moments(fold_of, folds) if at_once else self._moments(np.zeros_like(fold_of), 1)
@@ -138,7 +138,7 @@ class Ridge:
             yield self._all - own
 
     def _out_of_fold(self, heads: Sequence[LinearHead], fold_of: npt.NDArray[np.int64]) -> Singles:
-        """(N, K) scores of each row by the head that did not see it."""
+        """(N, K) out-of-fold scores of the rows."""
         found = np.empty((self._rows.rows, self._classes), np.float32)
         for start, block in self._rows.blocks():
             here = fold_of[start : start + len(block)]
@@ -205,7 +205,7 @@ def _at(
     softness: float,
     weights_N: Doubles,  # noqa: N803
 ) -> tuple[float, float, float]:
-    """Slope and bend in the sharpness of the mean loss with softened targets; and the mean loss with the labels."""
+    """First and second derivative of the mean loss with softened targets, and the mean loss with the labels."""
     count, classes = scores_NK.shape
     slope = bend = loss = 0.0
     step = max(1, _SCORES_AT_ONCE // classes)

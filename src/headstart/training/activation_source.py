@@ -28,7 +28,7 @@ class ActivationSource:
     """See `Activations.reader`; what it raises ends the work."""
 
     def activations(self, part: FrozenPart) -> Activations | None:
-        """The stored activations of a part of the network; None where the run has no store."""
+        """Cached activations of a part of the network; None where the run has no activation cache."""
         images = self.images
         if images.store is None:
             return None

@@ -16,7 +16,7 @@ from headstart.training.validation_predictions import ValidationPredictions
 
 @dataclass(frozen=True)
 class Outcome:
-    """How training ended. The classifier holds the weights of the selected checkpoint."""
+    """Outcome of training: the selected checkpoint, whose weights the classifier holds, and its reason."""
 
     stopped: StopReason | None
     """None when every phase ended by itself."""

@@ -40,7 +40,7 @@ class Candidate:
 
     @property
     def accuracy(self) -> float:
-        """On the validation images, 0..1."""
+        """Accuracy on the validation images, 0..1."""
         return float(self.correct.mean())
 
     @property
@@ -49,7 +49,7 @@ class Candidate:
         return float(self.losses.mean())
 
     def is_better_than(self, other: Candidate) -> bool:
-        """Fewer errors, or as many and a lower loss: the order among epochs."""
+        """Whether it has fewer errors, or as many and a lower loss: the order among epochs."""
         return (self.accuracy, -self.loss) > (other.accuracy, -other.loss)
 
     def p_value_against(self, other: Candidate) -> float:
@@ -59,7 +59,7 @@ class Candidate:
 
 @dataclass
 class TrainingProgress:
-    """Where training stands. Positions count finished work."""
+    """Progress of training. Positions count finished work."""
 
     phase: int = 0
     epoch: int = 0
@@ -99,7 +99,7 @@ class TrainingProgress:
 
 @dataclass
 class TrainingState:
-    """Everything that is saved."""
+    """State of training: everything that a checkpoint holds."""
 
     progress: TrainingProgress
     network: dict[str, Tensor]
@@ -161,7 +161,7 @@ def _progress_from_raw(raw: dict[str, Any]) -> TrainingProgress:
 
 
 def trained_seconds(path: Path) -> float:
-    """How long was trained for what is saved, over all processes; 0 where nothing is.
+    """Seconds of training behind the checkpoint, over all processes; 0 where there is none.
 
     Raises:
         RunError: the file is damaged.
@@ -171,7 +171,7 @@ def trained_seconds(path: Path) -> float:
 
 
 def copy_of(network: torch.nn.Module) -> dict[str, Tensor]:
-    """The network's state on the CPU, detached from what training does next."""
+    """Copy of the network's state on the CPU, independent of later steps."""
     return {name: _copied(tensor.detach()) for name, tensor in network.state_dict().items()}
 
 

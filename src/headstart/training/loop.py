@@ -27,7 +27,7 @@ from headstart.training.training import Training
 
 
 def fit(training: Training) -> Outcome:
-    """How training ended; the classifier, trained in place as the plan says, holds the selected weights.
+    """Outcome of training; the classifier, trained in place as the plan says, holds the selected weights.
 
     Goes on from the run's last checkpoint if it has one.
 
@@ -88,7 +88,7 @@ def fit(training: Training) -> Outcome:
 
 
 def fit_probe_phase(training: Training, phase: ProbePhase) -> None:
-    """The linear probe in one go; a candidate for the selected checkpoint."""
+    """Fit the linear probe: a phase without steps, and the first candidate."""
     started = time.monotonic()
     fitted = fit_probe(
         training.source,

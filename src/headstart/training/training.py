@@ -1,4 +1,4 @@
-"""One training run: what it is given, how far it is, and what it writes down; made once and handed around."""
+"""The record of one training run: its inputs, its progress and its estimates; made once and passed around."""
 
 from __future__ import annotations
 
@@ -43,19 +43,19 @@ class Training:
 
     @property
     def progress(self) -> TrainingProgress:
-        """Where training stands."""
+        """Progress of training."""
         return self.state.progress
 
     @property
     def estimates(self) -> RunEstimates:
-        """The estimates, made at the first use."""
+        """Estimates of the phases, made at the first use."""
         if self.costs is None:
             self.costs = run_estimates(self.classifier, self.images)
         return self.costs
 
     @property
     def source(self) -> ActivationSource:
-        """Of frozen activations; made anew each time, because the plan's engine is decided on the way."""
+        """Source of frozen activations; made anew each time, because the plan's engine is decided on the way."""
         return ActivationSource(self.classifier, self.images, self.plan.engine, self.observer, self.after_batch)
 
     def take_up(self) -> None:

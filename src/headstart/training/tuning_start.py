@@ -34,11 +34,11 @@ class StartTerms(Protocol):
 
     @property
     def phases(self) -> Sequence[Phase]:
-        """With the probe phase that fitted the head."""
+        """Phases, with the probe phase that fitted the head."""
 
     @property
     def augmentation(self) -> AugmentationPlan:
-        """Of the views."""
+        """Augmentation of the views."""
 
     @property
     def seed(self) -> int:

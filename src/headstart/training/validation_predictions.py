@@ -92,7 +92,7 @@ class ValidationPredictions:
         }
 
     def to_raw(self) -> dict[str, Any]:
-        """For the checkpoint."""
+        """Plain values for the checkpoint."""
         return {
             "images": list(self.images),
             "labels": list(self.labels),
@@ -102,7 +102,7 @@ class ValidationPredictions:
 
     @classmethod
     def from_raw(cls, raw: dict[str, Any] | None) -> ValidationPredictions:
-        """From `to_raw`; empty where a checkpoint is older than this record."""
+        """Predictions from `to_raw`; empty where a checkpoint is older than this record."""
         if raw is None:
             return cls()
         correct = {name: tensor.numpy() for name, tensor in raw["correct"].items()}

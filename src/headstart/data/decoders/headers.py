@@ -20,7 +20,7 @@ _MOST_ENTRIES = 4096
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What a file says of itself."""
+    """Width, height and channels in the header of an image file."""
 
     width: int
     """Pixels, before a phone's rotation tag."""

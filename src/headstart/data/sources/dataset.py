@@ -49,7 +49,7 @@ class ImageRecord:
 
 
 class SkipReason(StrEnum):
-    """Why something that lies in a source is not read."""
+    """Reason why an entry of a source is not read."""
 
     DANGLING = "dangling"
     """A link that leads nowhere."""

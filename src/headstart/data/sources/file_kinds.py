@@ -69,12 +69,12 @@ def is_hidden(name: PurePosixPath) -> bool:
 
 
 def suffix_of(name: PurePosixPath) -> str:
-    """In lower case; `(no suffix)` where there is none."""
+    """Suffix in lower case; `(no suffix)` where there is none."""
     return name.suffix.lower() or "(no suffix)"
 
 
 def why_no_image(name: PurePosixPath, first_bytes: Callable[[], bytes]) -> SkipReason | None:
-    """Why a file is not taken for an image; None if it is.
+    """Reason why a file is not an image; None if it is one.
 
     Args:
         name: Of the file.

@@ -1,4 +1,4 @@
-"""What a name says about a split: `train`, `Testing`, `seg_train` and `fold1` are not the names of classes."""
+"""Splits by the names of folders: `train`, `Testing`, `seg_train` and `fold1` are not the names of classes."""
 
 from __future__ import annotations
 

@@ -194,7 +194,7 @@ class Estimator:
         return replace(self, settings=replace(self.settings, **settings))
 
     def _planned(self, phase: TrainPhase) -> FrozenPrefixPlan | None:
-        """What the plan says already: a phase that goes on keeps its cut point and views."""
+        """The choice of the plan, where it has one: a resumed phase keeps its cut point and views."""
         said = phase.frozen_prefix
         if not isinstance(said, FrozenPrefixPlan):
             return None
@@ -220,7 +220,7 @@ class Estimator:
         return sum(images * each + self._besides(images * self._train_view, images * each) for each in passes)
 
     def _end(self, phases: Phases) -> PhaseEstimate:
-        """The head once more on all of train, the bundle, and the test images."""
+        """Estimate of the end: the head once more on all of train, the bundle, and the test images."""
         counts, speeds = self.counts, self.speeds
         tuned = any(isinstance(phase, TrainPhase) for phase in phases)
         rows = 0
@@ -257,7 +257,7 @@ class Estimator:
         return images * self.network.features * max(self.counts.classes, 2)
 
     def _frozen_seconds(self, images: int, cut_point: str, share: float, *, setup: float | None = None) -> float:
-        """By whichever engine is done first, set-up included."""
+        """Seconds of the frozen prefix by the engine that finishes first, set-up included."""
         if images == 0:
             return 0.0
         speeds, gmacs = self.speeds, share * self.network.gmacs
@@ -277,7 +277,7 @@ class Estimator:
         return self.speeds.reload_seconds if was_run else self.speeds.setup_seconds
 
     def _step_seconds(self, start: str, first: str) -> float:
-        """Of one image: the frozen part behind `start` forward, the trained one both ways, its share of the step."""
+        """Seconds of one image in a step: the frozen part behind `start` forward, the trainable one both ways."""
         speeds, network = self.speeds, self.network
         trained = 1.0 - network.share_before(first)
         frozen = network.share_before(first) - network.share_before(start)
@@ -285,12 +285,12 @@ class Estimator:
         return speeds.measured.get(steps_span(start, first), seconds + speeds.step_seconds / self.settings.batch_size)
 
     def _validation_seconds(self, start: str) -> float:
-        """Of one image."""
+        """Seconds of one image in a validation pass."""
         gmacs = (1.0 - self.network.share_before(start)) * self.network.gmacs
         return self.speeds.measured.get(validation_span(start), gmacs / self.speeds.forward)
 
     def _read_seconds(self, cut_point: str) -> float:
-        """Of the cached activations of one image."""
+        """Seconds of reading the cached activations of one image."""
         return cached_bytes(self.network.cut_point(cut_point), 1, self.settings.store) / self.speeds.store
 
     @property
@@ -333,7 +333,7 @@ def views_to_cache(augmentation: AugmentationPlan, epochs: int) -> int:
 
 
 def cached_bytes(point: CutPoint, rows: int, precision: StorePrecision) -> int:
-    """Bytes of rows in the store."""
+    """Bytes of rows in the activation cache."""
     return rows * (point.bytes_per_image // (2 if precision == "float16" else 1) + _ROW_BYTES)
 
 
@@ -354,7 +354,7 @@ def _cached(cut_point: str, views: int) -> FrozenPrefixPlan:
 
 
 def _why(best: FrozenPrefixPlan, latest: str, wanted: int, seconds: float, computed: float) -> str:
-    """Why it is cached. A ratio holds on more machines than seconds do."""
+    """The reason for caching, with a ratio, which holds on more machines than seconds do."""
     if seconds <= computed / ALIKE:
         pace = f"about {computed / seconds:.2g} times as fast as"
     elif seconds <= computed * ALIKE:

@@ -1,4 +1,4 @@
-"""What was measured on this machine, remembered in one locked file under $HEADSTART_HOME; no torch.
+"""Measurements of this machine, remembered in one locked file under $HEADSTART_HOME; no torch.
 
     measurements.json   {"format": 1, "latest": MACHINE, "machines": {MACHINE: {
                             "figures": {FIGURE or "NETWORK@SIZE: FIGURE": number},
@@ -49,7 +49,7 @@ class PastEstimates(NamedTuple):
 
 @dataclass
 class Measurements:
-    """What runs measured on one machine, and what this process adds."""
+    """Measurements of runs on one machine, and those that this process adds."""
 
     figures: dict[str, float] = field(default_factory=dict)
     """Of the machine: figures of `Speeds`, and `plain view N` and `augmented view N` for images of about 2**N pixels.
@@ -89,7 +89,7 @@ class Measurements:
             self.tested.append((origin, ratio))
 
     def past_estimates(self, origin: Origin) -> PastEstimates | None:
-        """How right the last estimates from such figures were; None after fewer than FEWEST_RATIOS runs."""
+        """Measured by estimated time of the last runs with such figures; None after fewer than FEWEST_RATIOS runs."""
         last = self.estimates.get(origin, [])[-MOST_RATIOS:]
         return PastEstimates(len(last), min(last), max(last)) if len(last) >= FEWEST_RATIOS else None
 
@@ -100,7 +100,7 @@ def figure_of(name: str, network: str | None) -> str:
 
 
 def recall(machine: str | None = None) -> Measurements:
-    """What was measured on a machine; None: on the one that trained last. Damaged entries count as none."""
+    """Measurements of a machine; None: on the one that trained last. Damaged entries count as none."""
     found = _read()
     return _measurements(found, found.get("latest") if machine is None else machine)
 

@@ -33,7 +33,7 @@ class ImageCounts:
 
 @dataclass(frozen=True)
 class Settings:
-    """What an estimate depends on besides phases, images, network and speeds."""
+    """Settings of an estimate besides phases, images, network and speeds."""
 
     augmentation: AugmentationPlan
     batch_size: int
@@ -50,7 +50,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class PhaseEstimate(EstimatedPhase):
-    """What is announced of one phase, before it is rounded."""
+    """Estimate of one phase, before it is rounded."""
 
     unmeasured_seconds: float = 0.0
     """The part of all seconds in spans of the network that were never measured on this machine."""
@@ -69,12 +69,12 @@ class CostEstimate:
 
     @property
     def seconds(self) -> float:
-        """Of all phases."""
+        """Seconds of all phases."""
         return sum(phase.seconds for phase in self.phases)
 
     @property
     def stored_bytes(self) -> int:
-        """Added to the store by all phases."""
+        """Bytes that all phases add to the activation cache."""
         return sum(phase.stored_bytes for phase in self.phases)
 
     def cut_off(self, elapsed: float, budget_seconds: float) -> str:

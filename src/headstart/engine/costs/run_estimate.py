@@ -87,13 +87,13 @@ class RunEstimates:
         engine: EngineOption,
         seed: int,
     ) -> RunEstimates:
-        """This, with what the plan says from now on."""
+        """Take the settings of the plan from now on."""
         self.augmentation, self.selection = augmentation, selection
         self.batch_size, self.engine, self.seed = batch_size, engine, seed
         return self
 
     def speeds(self) -> Speeds:
-        """As they are known now."""
+        """Speeds, as they are known now."""
         device, figures = _device(), Measurements({**(self.benchmark or {}), **self.known.figures})
         found = speeds_of(figures, self.facts, pixels=self.images.pixels, device=device)
         if device == "cpu":  # engines make views in the threads that compute
@@ -101,7 +101,7 @@ class RunEstimates:
         return replace(found, onnxruntime=0.0) if self.engine == "torch" else found
 
     def nominal_speeds(self) -> Speeds:
-        """Of a usual machine, whatever was measured here: for choices that the trained weights depend on.
+        """Speeds of a usual machine, whatever was measured here: for choices that the trained weights depend on.
 
         A stored view is another view than one that is made anew, so a choice by the clock would give other weights to
         the same plan from one run to the next.
@@ -151,7 +151,7 @@ class RunEstimates:
         return RuntimeEstimate.from_dict(_rounded(values))
 
     def _without_tuning(self, phases: Phases, estimator: Estimator) -> CostEstimate | None:
-        """If tuning is skipped because it cannot improve on the probe; None where it is not skipped."""
+        """Seconds if tuning is skipped because it cannot improve on the probe; None where it is not skipped."""
         solved = [phase for phase in phases if isinstance(phase, ProbePhase)]
         if self.selection.when_cannot_improve == "tune_anyway" or not solved or len(solved) == len(phases):
             return None
@@ -253,20 +253,20 @@ class RunEstimates:
         return found
 
     def _cut_points_of(self, phase: TrainPhase) -> tuple[CutPoint, ...]:
-        """Where the phase stores activations, as far as that is known before it begins; one or none."""
+        """Cut points where the phase caches activations, as far as that is known before it begins; one or none."""
         if phase.frozen_prefix == "auto":
             return frozen_cut_points(phase, self.facts)[-1:]
         return tuple(point for point in self.facts.cut_points if point.name == phase.frozen_prefix.cut_point)
 
     def _label(self, point: CutPoint) -> str:
-        """The store's name of the activations: pooled features where nothing else enters the head."""
+        """Label of the activations in the cache: pooled features where nothing else enters the head."""
         at_head = point.name == self.facts.groups[-1]
         same = at_head and point.bytes_per_image == self.facts.pooled.bytes_per_image
         return pooled_name(self.classifier) if same else cut_point_label(point.name)
 
 
 def _rounded(value: Any) -> Any:  # noqa: ANN401 - plain values
-    """The same with seconds to the millisecond."""
+    """The estimate with seconds rounded to milliseconds."""
     if isinstance(value, dict):
         return {name: _rounded(one) for name, one in value.items()}
     if isinstance(value, list):

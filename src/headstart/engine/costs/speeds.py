@@ -56,7 +56,7 @@ _SAME_SIZE = 1
 
 @dataclass(frozen=True)
 class Speeds:
-    """How fast one network is on one machine; figures that end in `seconds` are >= 0, all others > 0.
+    """Speeds of one network on one machine; figures that end in `seconds` are >= 0, all others > 0.
 
     Networks are measured in billions of MACs a second.
     """
@@ -213,7 +213,7 @@ def _kind_scale(name: str, utilisation: float) -> float:
 
 
 def _view_seconds(figures: Mapping[str, float], kind: ViewKind, pixels: int) -> float:
-    """Of images of the nearest size that was seen, in proportion; else of the other kind of view."""
+    """Seconds of a view of images of the nearest measured size, in proportion; else of the other kind of view."""
     size = _size_class(pixels)
     for one in (kind, *(other for other in _VIEW_SECONDS if other != kind)):
         if seen := _seen(figures, one):

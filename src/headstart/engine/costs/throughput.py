@@ -56,7 +56,7 @@ def measured_throughputs(
 
 
 def known_throughput(card: ModelCard) -> float | None:
-    """What was measured on this machine before: images a second at the card's own input size; None if nothing was."""
+    """Measured throughput of this machine: images a second at the card's own input size; None if nothing was."""
     with contextlib.suppress(TypeError, ValueError):
         found = float(recall_value(machine_key(), "throughputs", _key(card)))
         return found if found > 0 else None
@@ -68,7 +68,7 @@ def _key(card: ModelCard) -> str:
 
 
 def _timing(card: ModelCard) -> Timing:
-    """Of one batch in NHWC memory layout, inference mode."""
+    """Timing of one batch in NHWC memory layout, inference mode."""
     device = best_device()
     with torch.random.fork_rng(devices=[]):
         network = build_network(card).eval().to(device)

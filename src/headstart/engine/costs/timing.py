@@ -46,7 +46,7 @@ class _Mark(NamedTuple):
 
 @dataclass
 class _Span:
-    """What the marks of one span and the meter said; `first` and `last` are those of its advances."""
+    """Marks of one span and readings of the meter; `first` and `last` are those of its advances."""
 
     kind: SpanKind
     began: _Mark
@@ -57,7 +57,7 @@ class _Span:
 
     @property
     def seconds(self) -> float:
-        """Until its last advance."""
+        """Seconds until its last advance."""
         return self.last.at - self.began.at if self.last else 0.0
 
 
@@ -116,7 +116,7 @@ class TimingObserver(Observer):
         self._spans.append(_Span(kind, now))
 
     def span_advanced(self, images: int) -> None:
-        """Some images further."""
+        """Count images of the span."""
         span = self._spans[-1]
         span.last = self._now()
         span.first = span.first or span.last
@@ -229,7 +229,7 @@ class TimingObserver(Observer):
             known.learn("step_seconds", each * min(self.estimates.batch_size, self.estimates.counts.train))
 
     def _learn_head(self, numbers: int, seconds: float) -> None:
-        """Few numbers tell the seconds of any head, many the speed of numbers."""
+        """Learn the seconds of any head from few numbers, the speed of the fit from many."""
         speeds, known = self.estimates.speeds(), self.estimates.known
         by_numbers = numbers / speeds.head
         if by_numbers < speeds.head_seconds:

@@ -73,7 +73,7 @@ class TrainingMachine:
 
     @property
     def assumption(self) -> str:
-        """Where the speeds come from, in a sentence."""
+        """Origin of the speeds, in a sentence."""
         if self.speeds.origin == "measured":
             return "speeds measured on this machine with this network"
         if self.speeds.origin == "related":

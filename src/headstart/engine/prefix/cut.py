@@ -38,7 +38,7 @@ class Crossing:
 
     @property
     def bytes_per_image(self) -> int:
-        """As computed, uncompressed."""
+        """Bytes of one image, as computed, uncompressed."""
         return self.dtype.itemsize * torch.Size(self.shape).numel()
 
 

@@ -69,7 +69,7 @@ def faster_engine(
 
 
 def recall_engines(machine: str, part: str) -> EngineThroughputs | None:
-    """What was measured of a frozen part of this name on this machine with these versions, if it still holds."""
+    """Measurements of a frozen prefix on this machine with these versions, if they are still valid."""
     with contextlib.suppress(KeyError, TypeError):
         # Figures without a date are from an older version: they count as measured long ago.
         figures = EngineThroughputs(**{"measured_at": 0.0, **recall_value(machine, "engines", part)})
@@ -93,5 +93,5 @@ def is_of_the_moment(error: Exception) -> bool:
 
 
 def in_a_line(error: Exception) -> str:
-    """What an exporter, a compiler or a runtime complains of, for a note."""
+    """First line of an error of an exporter, compiler or runtime, for a note."""
     return (str(error).strip() or type(error).__name__).splitlines()[0]

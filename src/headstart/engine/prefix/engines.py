@@ -49,7 +49,7 @@ SAMPLE_IMAGES = 8
 
 @dataclass(frozen=True, slots=True)
 class Tolerance:
-    """How far an engine's outputs may be from those of the network as it is."""
+    """Largest difference of an engine's outputs from those of the original network."""
 
     largest_difference: float
     """In units of the largest absolute output."""
@@ -76,7 +76,7 @@ class Engine(Protocol):
 
     @property
     def image_threads(self) -> int:
-        """How many threads may call `run` at once, each with few images; 1: `run` uses all cores itself."""
+        """Number of threads that may call `run` at once, each with few images; 1: `run` uses all cores itself."""
 
     def run(self, images: NetworkInput) -> Outputs:
         """B x height x width x channels -> arrays, batch first."""
@@ -95,7 +95,7 @@ class _Subject:
 
     @property
     def name(self) -> str:
-        """What its speed depends on."""
+        """Name of the engine, with everything that its speed depends on."""
         return f"{self.label}, {'x'.join(map(str, self.sample.shape[1:]))}"
 
 

@@ -92,7 +92,7 @@ def _take_in(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> None:
 
 
 def _rest_of(norm: nn.BatchNorm2d) -> nn.Module:
-    """What the norm's module does besides normalising."""
+    """Operations of the norm's module besides normalising."""
     if type(norm).__name__ == "BatchNorm2d":
         return nn.Identity()
     # timm's BatchNormAct2d also drops out and activates: only the normalisation was folded.

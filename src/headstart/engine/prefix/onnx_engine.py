@@ -154,7 +154,7 @@ def version_here() -> str | None:
 
 
 def runtime_version() -> str | None:
-    """Of the installed ONNX Runtime, without the half second that importing it takes."""
+    """Version of the installed ONNX Runtime, without the half second of importing it."""
     # Read from the metadata of the distributions: importing the module takes half a second.
     for name in _DISTRIBUTIONS:
         with contextlib.suppress(metadata.PackageNotFoundError):

@@ -39,7 +39,7 @@ def to_arrays(output: Any) -> Outputs:  # noqa: ANN401 - a tensor or a structure
 
 
 def version_on(device: torch.device) -> str:
-    """How the version of every engine of this module begins on such a device: other libraries give other bits."""
+    """Prefix of the version of every engine of this module on a device: other libraries give other bits."""
     return f"{torch.__version__}, {device.type}"
 
 

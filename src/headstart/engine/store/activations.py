@@ -41,7 +41,7 @@ POOLED_DEPTHS = "pooled at every depth"
 
 @dataclass(frozen=True)
 class View:
-    """What is stored of an image: which view, and how it is made."""
+    """A view of an image that is cached: its name, and how it is made."""
 
     name: str
     """EVALUATION, or `store.random_view(seed, number)`."""
@@ -52,7 +52,7 @@ class View:
 
 
 def plain_view(spec: InputSpec, meter: Meter | None = None) -> View:
-    """What every evaluation sees of an image.
+    """The view of an image in every evaluation.
 
     Args:
         spec: What the network sees.
@@ -256,7 +256,7 @@ class Activations:
         return next((space for space in self._spaces(drawn_from) if not len(space.missing(ids))), None)
 
     def _spaces(self, drawn_from: str) -> Iterator[Space]:
-        """Those of this function, filled by any engine that could be made here now: each was compared with the network.
+        """Spaces of this function, filled by any engine that could run here now: each was compared with the network.
 
         Rows of another version of an engine, or of another kind of device, are not what this process would compute:
         half precision on a GPU must not become the figures that a run on a CPU reports.

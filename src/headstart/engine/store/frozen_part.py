@@ -27,7 +27,7 @@ def cut_point_label(group: str) -> str:
 
 
 def views_drawn_from(augmentation: AugmentationPlan) -> str:
-    """What decides a random view besides its name and the image, as the store writes it."""
+    """Everything that decides a random view besides its name and the image, as the cache records it."""
     version = f"augment {AUGMENT_VERSION}, torchvision {metadata.version('torchvision')}"
     return f"{augmentation.preset}, flip {augmentation.flip}, {version}"
 

@@ -40,7 +40,7 @@ class StoreFullError(DiskFullError):
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """How large the store may grow."""
+    """Limit of the size of the activation cache."""
 
     bytes: int
     set_by: Literal["user", "default"]
@@ -57,7 +57,7 @@ class SpaceUse:
 
 
 def read_limit(root: Path, stored: int | None = None) -> Limit:
-    """What `write_limit` wrote; without it, or where it cannot be read, the default.
+    """Limit that `write_limit` wrote; without it, or where it cannot be read, the default.
 
     Args:
         root: The store.
@@ -98,7 +98,7 @@ def spaces_in_use_order(root: Path) -> list[SpaceUse]:
 
 
 def stored_bytes(root: Path) -> int:
-    """Of all spaces, with what is being written."""
+    """Bytes of all spaces, with files that are being written."""
     return sum(space.bytes for space in spaces_in_use_order(root))
 
 
@@ -238,7 +238,7 @@ def sweep_removed(root: Path) -> None:
 
 
 def bytes_for(root: Path, *own: Path) -> int:
-    """How many bytes some spaces may still grow by, if everything else that nobody uses makes room for them.
+    """Bytes by which some spaces may still grow, if everything else that is not in use is removed.
 
     Args:
         root: The store.

@@ -106,7 +106,7 @@ def explained_writing(folder: Path) -> Iterator[None]:
 
 @dataclass(frozen=True, slots=True)
 class _Footer:
-    """What a shard says of itself; the fields are the keys of its JSON."""
+    """Footer of a shard; the fields are the keys of its JSON."""
 
     rows: int
     row_bytes: int
@@ -318,7 +318,7 @@ def count_rows(path: Path) -> int:
 
 
 def _footer(descriptor: int) -> _Footer | None:
-    """What the file says about itself, if its tail is whole and its size is what follows from it."""
+    """Footer of a file, if it is whole and the size of the file agrees with it."""
     size = os.fstat(descriptor).st_size
     if size < _START + _TAIL.size:
         return None

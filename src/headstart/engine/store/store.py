@@ -171,7 +171,7 @@ class Space:
 
     @property
     def row_bytes(self) -> int:
-        """What one row takes on disk, where none of its tensors needs single precision."""
+        """Bytes of one row on disk, where none of its tensors needs single precision."""
         half = self.key.precision == "float16"
         names = ["float16" if half and tensor.dtype == "float32" else tensor.dtype for tensor in self.tensors]
         sizes = [int(np.prod(t.shape)) * np.dtype(name).itemsize for t, name in zip(self.tensors, names, strict=True)]
@@ -184,7 +184,7 @@ class Space:
         return self._index.rows
 
     def room_bytes(self) -> int:
-        """How many more bytes this space can take within the store's limit and the disk."""
+        """Bytes by which this space may grow within the limit of the cache and the disk."""
         return limit.bytes_for(self.root, self.folder)
 
     def missing(self, ids: Sequence[bytes] | Ids) -> Positions:

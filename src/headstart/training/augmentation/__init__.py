@@ -1,1 +1,1 @@
-"""What is varied in a batch of images or activations while training."""
+"""Augmentation of batches of images or cached activations while training."""

@@ -1,4 +1,4 @@
-"""Augmentation of a whole batch in a training step: a pure function of where training stands."""
+"""Augmentation of a whole batch in a training step: a pure function of seed, phase, epoch and step."""
 
 from __future__ import annotations
 

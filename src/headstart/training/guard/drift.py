@@ -12,7 +12,7 @@ from headstart.runs.warnings import GroupsUnchanged
 
 
 class MovedCheck:
-    """Remembers every group of an optimizer, and names those that an epoch left bit-identical."""
+    """Hashes of every parameter group of an optimizer, to find those that an epoch left bit-identical."""
 
     def __init__(self, optimizer: torch.optim.Optimizer) -> None:
         self._groups: dict[str, list[Tensor]] = {
@@ -32,7 +32,7 @@ class MovedCheck:
         ]
 
     def alarm(self, phase: str, epoch: int, lr: Mapping[str, float]) -> GroupsUnchanged | None:
-        """Warning of groups that stood still; None if every group moved.
+        """Warning of groups without any change; None if every group changed.
 
         Args:
             phase: Name of the phase.

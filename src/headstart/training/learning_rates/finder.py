@@ -89,7 +89,7 @@ class Rehearsal:
 
 @dataclass(frozen=True)
 class LearningRateTest:
-    """One range test."""
+    """One range test, its points and its suggestion."""
 
     tested: TestedGroups
     groups: tuple[str, ...]
@@ -97,7 +97,7 @@ class LearningRateTest:
     suggestion: Suggestion
 
     def record(self) -> RangeTest:
-        """The event of it: points as (factor, loss, baseline, noise), None for what is not finite."""
+        """Event of the test: points as (factor, loss, baseline, noise), None for what is not finite."""
         rows = [(point.factor, point.loss, point.baseline, point.noise) for point in self.points]
         shown = [tuple(float(f"{value:.4g}") if math.isfinite(value) else None for value in row) for row in rows]
         return RangeTest(tested=self.tested, groups=self.groups, points=tuple(shown), **self.suggestion.to_dict())
@@ -127,7 +127,7 @@ class FoundLearningRates:
         return said
 
     def event(self) -> LearningRatesFound:
-        """The event of it."""
+        """Event of the search."""
         return LearningRatesFound(
             phase=self.phase.name,
             planned=dict(self.planned),

@@ -85,7 +85,7 @@ class Suggestion:
     """Smoothed loss - baseline at each point that is a number, in nats."""
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """Plain values for JSON."""
         rounded = [round(value, 6) for value in self.smoothed]
         return {**asdict(self), "smoothed": rounded}
 
