@@ -14,7 +14,7 @@ def test_an_estimate_is_one_line():
         "estimate: probe 6.1 s, tune 2 min 10 s (frozen part 40 s once, 10 epochs of 9 s), end 3.2 s; 2 min 25 s in "
         "total; 120 MB stored; 1.2 GB of memory"
     )
-    untested = f"{said} (not tested yet: too few runs here have shown how right such figures are)"
+    untested = f"{said} (from measured speeds; not tested yet by enough runs on this machine)"
     assert ESTIMATE.sentence() == untested
     assert "rough guess" in replace(ESTIMATE, speeds="guessed").sentence()
     assert (
@@ -22,7 +22,7 @@ def test_an_estimate_is_one_line():
         in replace(ESTIMATE, without_tuning_seconds=15.0).sentence()
     )
     kept = replace(ESTIMATE, speeds="related", low_seconds=100.0, high_seconds=250.0, past_runs=7).sentence()
-    assert kept.endswith("by the errors of the last 7 estimates on this machine it is 1 min 40 s to 4 min 10 s")
+    assert kept.endswith("range 1 min 40 s to 4 min 10 s, from the errors of the last 7 estimates on this machine")
 
 
 def test_a_search_of_learning_rates_has_its_place_in_the_estimate():

@@ -19,7 +19,7 @@ StopReason = Literal["budget", "signal"]
 
 @dataclass(frozen=True)
 class Resumed(Event):
-    """A run goes on from its last checkpoint."""
+    """A run is resumed from its last checkpoint."""
 
     event: ClassVar[str] = "resumed"
     phase: int
@@ -28,7 +28,7 @@ class Resumed(Event):
     """Epochs of the phase that are done."""
 
     def sentence(self) -> str:
-        """Where it goes on."""
+        """Phase and epoch of the checkpoint."""
         return f"resumes in phase {self.phase}, after epoch {self.epoch}"
 
 
@@ -40,7 +40,7 @@ class RunStopped(Event):
     reason: StopReason
 
     def sentence(self) -> str:
-        """Why, and that nothing is lost."""
+        """Reason, and that everything is saved."""
         return f"stopped by the {self.reason}; everything is saved"
 
 
@@ -52,7 +52,7 @@ class Stopping(Event):
     text: str
 
     def sentence(self) -> str:
-        """What happens next."""
+        """The text."""
         return self.text
 
 
@@ -66,13 +66,13 @@ class CheckpointSelected(Event):
     reason: str
 
     def sentence(self) -> str:
-        """Which, and why."""
+        """Name and reason."""
         return f"selected checkpoint {self.checkpoint}: {self.reason}"
 
 
 @dataclass(frozen=True)
 class HeadSelected(Event):
-    """The head that is kept where a multi_depth head was compared with a linear one."""
+    """The selected head, where a multi_depth head was compared with a linear one."""
 
     event: ClassVar[str] = "head_selected"
     phase: str
@@ -80,7 +80,7 @@ class HeadSelected(Event):
     reason: str
 
     def sentence(self) -> str:
-        """Which, and why."""
+        """Name and reason."""
         return f"selected the {self.head} head: {self.reason}"
 
 
@@ -95,7 +95,7 @@ class HeadFittedOnViews(Event):
     images: int
 
     def sentence(self) -> str:
-        """On how many views of how many images."""
+        """Number of views and images."""
         views = count_text(self.views, "augmented view")
         return f"{self.phase} starts from a head fitted on {views} of each of {count_text(self.images, 'image')}"
 
@@ -108,7 +108,7 @@ class Computing(Event):
     what: str
 
     def sentence(self) -> str:
-        """What is computed."""
+        """Name of the computation."""
         return self.what
 
 
@@ -122,7 +122,7 @@ class PenaltySampled(Event):
     of: int
 
     def sentence(self) -> str:
-        """How large the sample is."""
+        """Size of the sample."""
         return f"the head's L2 penalty was chosen on a sample of {self.images:,} of {self.of:,} images"
 
 
@@ -140,14 +140,14 @@ class EngineNoted(Event):
 
 @dataclass(frozen=True)
 class PrefixComputed(Event):
-    """What computed the frozen prefix of a phase."""
+    """The engine that computed the frozen prefix of a phase."""
 
     event: ClassVar[str] = "prefix_computed"
     engine: str | None
     """None: nothing of the phase was cached."""
 
     def sentence(self) -> str:
-        """Which engine."""
+        """Name of the engine."""
         if self.engine is None:
             return "no activations are cached: the whole network is run"
         return f"the frozen prefix is computed by {self.engine}"
@@ -168,7 +168,7 @@ class PrefixPlanned(Event):
     why: str
 
     def sentence(self) -> str:
-        """What is done with the prefix, and why."""
+        """Treatment of the prefix, and the reason."""
         how = f"cached before {self.cut_point}" if self.activations == "cached" else "run in every epoch"
         return f"{self.phase}: the frozen prefix is {how}: {self.why}"
 
@@ -187,7 +187,7 @@ class ActivationsCached(Event):
     """What computed them; `none needed` where all were there."""
 
     def sentence(self) -> str:
-        """How many views, where and by what."""
+        """Number of views, cut point and engine."""
         return f"cached {count_text(self.views, 'view')} of each image before {self.cut_point} ({self.engine})"
 
 
@@ -201,13 +201,13 @@ class NotCached(Event):
     phase: str | None = None
 
     def sentence(self) -> str:
-        """Why not."""
-        return f"nothing is cached, the whole network is run in every epoch: {self.why}"
+        """Reason."""
+        return f"no activations are cached, the whole network is run in every epoch: {self.why}"
 
 
 @dataclass(frozen=True)
 class WeightsLoaded(Event):
-    """What a weight file of the user's holds."""
+    """Contents of a weight file of the user's."""
 
     event: ClassVar[str] = "weights_loaded"
     source: str
@@ -218,7 +218,7 @@ class WeightsLoaded(Event):
     unexpected: Sequence[str] = ()
 
     def sentence(self) -> str:
-        """Counts, and the first names of what the file lacks or has besides."""
+        """Counts, and the first missing and unexpected tensors."""
         line = f"weights: {self.loaded} tensors of {self.source}; its head: {self.head}, a new one is made"
         for what, names in (("missing", self.missing), ("unexpected", self.unexpected)):
             if names:
@@ -236,5 +236,5 @@ class Tracking(Event):
     where: str
 
     def sentence(self) -> str:
-        """Which, and where."""
-        return f"tracked by {self.tracker} in {self.where}"
+        """Tracker and place."""
+        return f"also written to {self.tracker} in {self.where}"

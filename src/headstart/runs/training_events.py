@@ -1,4 +1,4 @@
-"""Events of training: phases, epochs, learning rates that were searched, and estimates of what is to come."""
+"""Events of training: phases, epochs, learning-rate searches, and estimates of the phases to come."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class PhaseStarted(Event):
         return cls(index, phase.name, phase.kind, None if isinstance(phase, ProbePhase) else phase.epochs)
 
     def sentence(self) -> str:
-        """Its name, and what it does."""
+        """Name and kind of the phase."""
         if self.kind == "linear_probe":
             return f"phase {self.index} {self.name}: fits the head on frozen features"
         most = "" if self.epochs is None else f" for up to {count_text(self.epochs, 'epoch')}"
@@ -92,7 +92,7 @@ class PhaseDone(Event):
     """Why."""
 
     def sentence(self) -> str:
-        """Why it ended."""
+        """Reason for the end."""
         return f"phase {self.name} ended: {self.ended}"
 
 
@@ -106,7 +106,7 @@ class RangeTest:
     points: tuple[tuple[float | None, ...], ...]
     """(factor, loss, baseline, noise) of each; None for what is not finite."""
     factor: float | None
-    """To multiply the planned learning rates with; None: they stay."""
+    """By which the planned learning rates are multiplied; None: they stay."""
     why: str
     shape: str | None = None
     edge: float | None = None
@@ -118,7 +118,7 @@ class RangeTest:
 
 @dataclass(frozen=True)
 class LearningRatesFound(Event):
-    """Peak learning rates of a phase, by range tests."""
+    """Peak learning rates of a phase, found by range tests."""
 
     event: ClassVar[str] = "learning_rates_found"
     phase: str
@@ -179,16 +179,16 @@ class EstimatedPhase:
 
 
 _UNTESTED = {
-    "measured": " (not tested yet: too few runs here have shown how right such figures are)",
-    "related": " (from other networks or a quick benchmark; too few runs here have shown how right such figures are)",
-    "guessed": " (a rough guess: nothing ran on this machine yet)",
+    "measured": " (from measured speeds; not tested yet by enough runs on this machine)",
+    "related": " (from speeds of other networks or a quick benchmark; not tested yet by enough runs on this machine)",
+    "guessed": " (a rough guess: nothing has run on this machine yet)",
 }
-"""What is said of an estimate by where its figures come from, until runs on this machine have tested some."""
+"""Caveat of an estimate by the origin of its figures, until runs on this machine have tested some."""
 
 
 @dataclass(frozen=True)
 class RuntimeEstimate(Event):
-    """Time, memory and storage of what is to come."""
+    """Estimated time, memory and storage of the phases to come."""
 
     event: ClassVar[str] = "estimates"
     elapsed_seconds: float
@@ -199,18 +199,19 @@ class RuntimeEstimate(Event):
     without_tuning_seconds: float | None
     """The same if no epoch is trained because the probe cannot improve; None where that is no option."""
     previous_total_seconds: float | None
-    """What the last estimate said."""
+    """Total of the last estimate."""
     stored_bytes: int
     memory_bytes: int
     """Peak of the process."""
     speeds: Literal["measured", "related", "guessed"]
     low_seconds: float | None
+    """Lower end of the range of the total, from the errors of earlier estimates; None without any."""
     high_seconds: float | None
-    """What the errors of earlier estimates make of the total."""
+    """Upper end of the range."""
     past_runs: int
-    """Earlier runs that say so."""
+    """Number of those estimates."""
     budget: str | None
-    """What the time limit will cut off."""
+    """Sentence on what the time limit will cut off; None where it cuts nothing."""
 
     def sentence(self) -> str:
         """`estimate: probe 6 s, tune 2 min 10 s (...), end 3 s; 2 min 20 s in total; 120 MB stored ...`."""
@@ -219,11 +220,11 @@ class RuntimeEstimate(Event):
         if self.without_tuning_seconds is not None:
             line += f", or {duration_text(self.without_tuning_seconds)} if tuning cannot improve on the linear probe"
         if self.previous_total_seconds:
-            line = f"now {line}, not {duration_text(self.previous_total_seconds)}"
+            line = f"new {line} instead of {duration_text(self.previous_total_seconds)}"
         if self.stored_bytes:
             line += f"; {bytes_text(self.stored_bytes)} stored"
         line += f"; {bytes_text(self.memory_bytes)} of memory"
         if not self.past_runs or self.low_seconds is None or self.high_seconds is None:
             return line + _UNTESTED[self.speeds]
         low, high = duration_text(self.low_seconds), duration_text(self.high_seconds)
-        return f"{line}; by the errors of the last {self.past_runs} estimates on this machine it is {low} to {high}"
+        return f"{line}; range {low} to {high}, from the errors of the last {self.past_runs} estimates on this machine"

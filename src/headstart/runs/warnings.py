@@ -1,4 +1,4 @@
-"""Warnings of a run as events: what can mislead whoever reads its figures, and requests that are not followed."""
+"""Warnings of a run as events: reasons why a figure may mislead, and requests that are not followed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class WarningEvent(Event):
 
 @dataclass(frozen=True)
 class DataFinding(Event):
-    """A finding about the data: an event of the checks before and during training."""
+    """A finding about the data, from the checks before and during training."""
 
     event: ClassVar[str] = "finding"
     level: Level
@@ -42,7 +42,7 @@ class DataFinding(Event):
         return self.level
 
     def sentence(self) -> str:
-        """What was found, and what to do."""
+        """Evidence and remedy."""
         return f"{self.evidence}; {self.remedy}"
 
 
@@ -69,11 +69,11 @@ class OptionWithoutEffect(WarningEvent):
 
     @property
     def why(self) -> str:
-        """What the strategy does instead."""
-        return f"{self.strategy} fits its head in one go, without epochs"
+        """Reason: what the strategy does instead."""
+        return f"{self.strategy} fits a linear probe in one go, without epochs"
 
     def sentence(self) -> str:
-        """Which option, and why."""
+        """Option and reason."""
         return f"--{self.option.replace('_', '-')} has no effect: {self.why}"
 
 
@@ -86,7 +86,7 @@ class JitterWithoutEffect(WarningEvent):
     channel_jitter: float
 
     def sentence(self) -> str:
-        """Why it has none."""
+        """Phase and reason."""
         return f"channel_jitter has no effect in {self.phase}: no activations are cached there"
 
 
@@ -113,12 +113,12 @@ class GroupsUnchanged(PhaseWarning):
     """Group -> peak learning rate."""
 
     def sentence(self) -> str:
-        """Which groups, at which learning rate."""
+        """Groups and their largest learning rate."""
         first, last = self.groups[0], self.groups[-1]
         named = first if len(self.groups) == 1 else f"{len(self.groups)} groups from {first} to {last}"
         return (
             f"{named} did not change by one bit in epoch {self.epoch} of {self.phase}, at a learning rate of up to "
-            f"{max(self.lr.values()):.1e}: it is too small for the weights, or no gradient arrives"
+            f"{max(self.lr.values()):.1e}: it is too small for these weights, or they get no gradient"
         )
 
 
@@ -136,14 +136,14 @@ class BelowProbe(PhaseWarning):
     """Of the validation images; None in runs of earlier versions."""
 
     def sentence(self) -> str:
-        """Both accuracies, and what to change."""
+        """Both accuracies, and the remedy."""
         on = f"{self.source}, " if self.source else ""
         *backbone, head = self.lr.values()
         peaks = f"head {head:g}" + (f", backbone up to {max(backbone):g}" if backbone else "")
         return (
             f"the first tuned epoch is worse than the linear probe: accuracy {self.accuracy:.3f} after "
             f"{self.probe_accuracy:.3f} ({on}p = {self.p_value:.2g}); its steps were too large for a head "
-            f"that is fitted already (peak learning rates: {peaks}); lower ones keep more of the probe"
+            f"that is fitted already (peak learning rates: {peaks}); choose lower learning rates"
         )
 
 
@@ -157,13 +157,13 @@ class Diverged(WarningEvent):
     """From 1."""
 
     def sentence(self) -> str:
-        """Where."""
+        """Phase and epoch."""
         return f"{self.phase}: the loss was no longer finite in epoch {self.epoch}"
 
 
 @dataclass(frozen=True)
 class TrackerStopped(WarningEvent):
-    """A tracker failed and is given up; training goes on."""
+    """A tracker failed and is no longer written to; training goes on."""
 
     event: ClassVar[str] = "tracker_stopped"
     tracker: str
@@ -171,8 +171,8 @@ class TrackerStopped(WarningEvent):
     why: str
 
     def sentence(self) -> str:
-        """Which, and why."""
-        return f"{self.tracker} is given up, training goes on: {self.why} ({self.where})"
+        """Name and reason."""
+        return f"{self.tracker} is no longer written to, training goes on: {self.why} ({self.where})"
 
 
 @dataclass(frozen=True)
@@ -183,7 +183,7 @@ class RandomWeights(WarningEvent):
     why: str
 
     def sentence(self) -> str:
-        """What its figures are good for."""
+        """That only time and memory count, and why."""
         return f"random weights are used, for time and memory only: {self.why}"
 
 
@@ -196,5 +196,5 @@ class LatencyNotMeasured(WarningEvent):
     why: str
 
     def sentence(self) -> str:
-        """Of which network, and why."""
+        """Network and reason."""
         return f"the latency of {self.network} could not be measured: {self.why}"

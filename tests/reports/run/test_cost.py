@@ -59,4 +59,5 @@ def test_what_to_type_and_on_which_machine(tmp_path: Path):
 def test_commands_are_quoted():
     assert command_line(["/usr/bin/headstart", "train", "my photos"]) == "headstart train 'my photos'"
     assert command_line("headstart compare rates x") == "headstart compare rates x"
+    assert command_line(["/venv/headstart/__main__.py", "train", "photos"]) == "headstart train photos"
     assert command_line([]) == ""

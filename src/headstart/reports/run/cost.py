@@ -90,10 +90,13 @@ def again_section(run: RunRecord) -> PageSection:
 
 
 def command_line(words: Sequence[str] | str) -> str:
-    """A command as one types it; the program without the folder it lies in."""
+    """A command as one types it: the program without its folder, `headstart` for `python -m headstart`."""
     if isinstance(words, str):
         return words
-    return shlex.join([Path(words[0]).name, *words[1:]]) if words else ""
+    if not words:
+        return ""
+    program = Path(words[0]).name
+    return shlex.join(["headstart" if program == "__main__.py" else program, *words[1:]])
 
 
 def environment_table(environment: Environment) -> Html:

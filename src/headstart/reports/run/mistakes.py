@@ -185,7 +185,15 @@ def classes_section(run: RunRecord) -> PageSection | None:
         for name, row in per_class.items()
     ]
     rows.append(["", "", "", track_scale(axis), "", "", ""])
-    header = ["class", "test images", "recall", "", "95\u00a0% interval of recall", "precision", "F1"]
+    header = [
+        "class",
+        "test images",
+        "recall",
+        "recall with 95\u00a0% interval",
+        "95\u00a0% interval",
+        "precision",
+        "F1",
+    ]
     intro = paragraph(
         "Recall: share of the images of a class that are predicted as it. Precision: share of the images predicted as "
         f"a class that belong to it. F1: harmonic mean of both.{starts_at(axis)}"

@@ -52,7 +52,7 @@ def _result(run: RunRecord, metrics: RunMetrics) -> Html:
         track_scale(_WHOLE, most=5),
         paragraph(_interval_text(run, metrics)),
         paragraph(
-            f"The run trained {classifier_text(run)} from {_network(run)} with the strategy ",
+            f"The run trained {classifier_text(run)} from {_network(run)}, using the strategy ",
             tag("strong", wording.titled(run.plan.strategy)),
             f". Test set: {test.source}, used for nothing else. Validation set: {metrics.validation.source}.",
         ),
@@ -175,7 +175,7 @@ def _unfinished(run: RunRecord) -> Html:
         [
             tag("p", "Not finished", class_="big"),
             paragraph(
-                f"This run trains {classifier_text(run)} from {_network(run)} with the strategy ",
+                f"This run trains {classifier_text(run)} from {_network(run)}, using the strategy ",
                 tag("strong", wording.titled(run.plan.strategy)),
                 f". {state} Phases that ended: {ended}; {trained} trained.",
             ),

@@ -104,8 +104,8 @@ def test_a_later_estimate_is_shown_only_if_it_says_something_else(capsys: pytest
             watcher.noted(replace(rest, total_seconds=total))
             shown[total] = capsys.readouterr().err
     assert (shown[100], shown[210]) == ("", "")
-    assert shown[90].startswith("now estimate: tune 2 min 10 s (frozen part 40 s once")
-    assert "1 min 30 s in total, not 2 min 25 s; 120 MB" in shown[90]
+    assert shown[90].startswith("new estimate: tune 2 min 10 s (frozen part 40 s once")
+    assert "1 min 30 s in total instead of 2 min 25 s; 120 MB" in shown[90]
     assert "3 min 50 s in total" in shown[230]
 
 
@@ -117,7 +117,7 @@ def test_a_budget_that_ends_it_after_all_is_said_and_one_that_does_not_any_more_
         watcher.noted(replace(ends, budget="the budget ends it an epoch later"))
         watcher.noted(replace(ends, budget=None))
     lines = capsys.readouterr().err.splitlines()
-    assert [line.split(":")[0] for line in lines] == ["estimate", "now estimate", "note", "now estimate"]
+    assert [line.split(":")[0] for line in lines] == ["estimate", "new estimate", "note", "new estimate"]
     assert lines[2] == "note: the budget ends it sooner"
 
 
