@@ -4,6 +4,10 @@ With N images, E epochs, V cached views, F the MACs of a forward pass and s the 
 phase that caches activations takes about `V N (s F + view) + E N (read + 3 (1-s) F)`, one that computes everything
 `E N (view + (3-2s) F)`. Each of these has a speed in `Speeds`; a span of this network that was measured before is taken
 as it was measured, whatever its MACs say. Nothing here measures, and nothing imports torch.
+
+What an estimate decides: cached or computed, by `nominal_speeds`, because another choice trains other weights; and the
+strategy that is advised, by what is known of the machine. The engine is chosen by the throughput of the real images in
+the moment (`prefix.engine_choice`), which is right where an expectation may be off by a factor of two.
 """
 
 from __future__ import annotations

@@ -178,11 +178,13 @@ def _valid(section: dict[str, Any], read: Callable[[Any], T]) -> dict[str, T]:
 
 def _with(found: dict[str, Any], machine: str, sections: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
     """The file with some sections of one machine replaced."""
-    machines = found.get("machines") if found.get("format") == _FORMAT else None
-    machines = machines if isinstance(machines, dict) else {}
-    mine = machines.get(machine)
-    mine = mine if isinstance(mine, dict) else {}
+    machines = _dict(found.get("machines")) if found.get("format") == _FORMAT else {}
+    mine = _dict(machines.get(machine))
     return {**found, "format": _FORMAT, "machines": {**machines, machine: {**mine, **sections}}}
+
+
+def _dict(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
 
 
 def _file() -> Path:

@@ -70,10 +70,7 @@ class NetworkFacts:
         Raises:
             KeyError: there is none.
         """
-        for one in self.cut_points:
-            if one.name == name:
-                return one
-        raise KeyError(name)
+        return {one.name: one for one in self.cut_points}[name]
 
     def share_before(self, group: str) -> float:
         """Share of the MACs before a group; 0 for the first group and for PIXELS."""
@@ -114,10 +111,9 @@ def facts_of_card(card: ModelCard, *, size: int, groups: tuple[str, ...] | None 
     inner = len(names) - 1
     cut_points = []
     for number, name in enumerate(names[1:], start=1):
-        is_head = number == inner
-        behind = max(0, inner - number)
-        crossing = features * 2.0 ** min(behind, 5) * (size / 32) ** 2 if not is_head else features
-        share = 1.0 - _HEAD_SHARE if is_head else (1.0 - _HEAD_SHARE) * number / inner
+        # Behind the last group of the backbone features are pooled.
+        crossing = features if number == inner else features * 2.0 ** min(inner - number, 5) * (size / 32) ** 2
+        share = 1.0 - _HEAD_SHARE if number == inner else (1.0 - _HEAD_SHARE) * number / inner
         cut_points.append(CutPoint(name, share, int(crossing) * _FLOAT_BYTES))
     return NetworkFacts(
         name=f"{card.name}@{size}",

@@ -16,7 +16,7 @@ from torch.utils.flop_counter import flop_registry
 
 from headstart.engine.costs.network import CutPoint, NetworkFacts, facts_of_card
 from headstart.networks.backbone import Classifier
-from headstart.networks.groups.layers import owner_by_path
+from headstart.networks.groups.layers import in_evaluation_mode, owner_by_path
 
 
 def counted_facts_of(classifier: Classifier, *, size: int) -> NetworkFacts:
@@ -33,16 +33,12 @@ def counted_facts_of(classifier: Classifier, *, size: int) -> NetworkFacts:
     owners = owner_by_path(stand_ins, groups)
     index = {group.name: number for number, group in enumerate(groups)}
     watched = _Operations({_storage(tensor): index[owners[path]] for path, tensor in stand_ins.items()})
-    modes = [(module, module.training) for module in network.modules()]
     images = torch.empty(1, classifier.card.input.channels, size, size, device="meta")
     try:
-        with torch.no_grad(), watched:
-            torch.func.functional_call(network.eval(), stand_ins, (images,))
+        with in_evaluation_mode(network), torch.no_grad(), watched:
+            torch.func.functional_call(network, stand_ins, (images,))
     except Exception:  # whatever a foreign forward raises: a rough estimate is better than none
         return expected
-    finally:
-        for module, mode in modes:
-            module.training = mode
     return _counted(expected, watched)
 
 

@@ -32,6 +32,7 @@ from headstart.engine.views import augmented_input, view_rng
 from headstart.errors import DataError
 from headstart.machine import device_of, machine_key
 from headstart.networks.backbone import Classifier
+from headstart.networks.groups.layers import in_evaluation_mode
 from headstart.plan.sections import AugmentationPlan
 
 _LONG_SECONDS = 0.2
@@ -106,13 +107,12 @@ def benchmarked_speeds(classifier: Classifier, facts: NetworkFacts, *, size: int
     seen = quick_throughput(classifier.network, channels=card.input.channels, size=size)
     if seen is None:
         return {}
-    found["forward"] = seen.together * gmacs
-    if seen.one_core is not None:
-        # Engines give each core images of its own: a busy machine disturbs that less than cores that share a batch.
-        separate = math.sqrt(seen.one_core * torch.get_num_threads() * seen.together) * gmacs
-        engines = completed({"forward": separate}, facts.utilisation)
-        found |= {"torch": engines["torch"], "onnxruntime": engines["onnxruntime"]}
-    return found
+    if seen.one_core is None:
+        return {"forward": seen.together * gmacs}
+    # Engines give each core images of its own: a busy machine disturbs that less than cores that share a batch.
+    separate = math.sqrt(seen.one_core * torch.get_num_threads() * seen.together) * gmacs
+    engines = completed({"forward": separate}, facts.utilisation)
+    return {"forward": seen.together * gmacs, "torch": engines["torch"], "onnxruntime": engines["onnxruntime"]}
 
 
 def benchmarked_views(
@@ -151,23 +151,19 @@ def quick_throughput(network: nn.Module, *, channels: int, size: int) -> QuickTh
         size: Side in pixels.
     """
     device = device_of(network)
-    modes = [(module, module.training) for module in network.modules()]
+    generators = [device] if device.type == "cuda" else []
 
     def seconds(count: int) -> float:
         return _seconds_of(network, torch.zeros(count, channels, size, size, device=device))
 
     try:
-        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []), torch.inference_mode():
-            network.eval()
+        with in_evaluation_mode(network), torch.random.fork_rng(devices=generators), torch.inference_mode():
             if device.type == "cpu":
                 return _on_cores(seconds)
             seconds(1)
             return QuickThroughput(_GPU_IMAGES / min(seconds(_GPU_IMAGES) for _ in range(2)), None)
     except Exception:  # whatever a foreign forward raises: training reports it better
         return None
-    finally:
-        for module, mode in modes:
-            module.training = mode
 
 
 def _on_cores(seconds: Callable[[int], float]) -> QuickThroughput:
