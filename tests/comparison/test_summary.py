@@ -155,12 +155,15 @@ def test_seeds_that_one_variant_lacks_do_not_choose(tmp_path: Path):
     assert [row.validation.accuracy for row in rows] == pytest.approx([0.9, 0.9])
 
 
-def test_a_damaged_trial_leaves_the_others_their_answer(tmp_path: Path):
+@pytest.mark.parametrize("name", ["selection.parquet", "metrics.json"])
+def test_a_damaged_trial_leaves_the_others_their_answer(tmp_path: Path, name: str):
     comparison, trials = filled(tmp_path / "c", seeds=[0])
-    (comparison.run_of(trials[0]).folder / "selection.parquet").write_bytes(b"no")
+    (comparison.run_of(trials[0]).folder / name).write_bytes(b"no")
     answer = comparison_result(comparison, whole(trials))
     assert [row.accuracy_status for row in answer.variants] == ["failed", "measured"]
-    assert "selection.parquet" in answer.variants[0].errors[0]
+    assert name in answer.variants[0].errors[0]
+    assert [trial.state for trial in answer.trials] == ["done", "done"]
+    assert answer.trials[1].test_accuracy == pytest.approx(0.9)
 
 
 def test_rates_without_a_common_seed_have_no_label(tmp_path: Path):

@@ -33,6 +33,7 @@ from headstart.comparison.record import (
 from headstart.comparison.rounds import TrialSchedule
 from headstart.comparison.trial_record import on_common_images, value_of
 from headstart.comparison.verdicts import Pair, Role, compare_pairs
+from headstart.errors import RunError
 from headstart.measures.pareto import front
 from headstart.prediction.inference_figures import InferenceFigures
 
@@ -211,7 +212,10 @@ def _trial(comparison: Comparison, trial: Trial) -> TrialResult:
         error=end.error,
         accuracy_status=end.accuracy if end.state == "done" else None,
     )
-    metrics = run.metrics() if end.state == "done" else None
+    try:
+        metrics = run.metrics() if end.state == "done" else None
+    except RunError:  # a damaged file of one trial does not lose the others; its variant has the message
+        return result
     if metrics is None:
         return result
     result = replace(result, selected_checkpoint=metrics.selected.checkpoint)
