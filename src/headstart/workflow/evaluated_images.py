@@ -77,7 +77,7 @@ def of_run(run: Run, folder: Path) -> ImagesToEvaluate:
     requested = data.ids("test")
     elsewhere = f"evaluate other labelled images: headstart evaluate {folder} DATA"
     try:
-        found, given = sources_of(plan.data.source, plan.data.val)
+        found, given = sources_of(plan.data)
     except HeadstartError as error:
         raise RunError(
             f"the test images of {run.folder} cannot be read where training found them ({error.found})",

@@ -89,7 +89,7 @@ def check(
     """
     part = DataPlan.from_options(source=source, val=val, group=group, bits=bits)
     spec = _spec(Request(part, model=model, input_size=input_size, resize=resize))
-    dataset, apart = sources_of(source, val)
+    dataset, apart = sources_of(part)
     if apart is not None:
         train = tuple(replace(r, split="train") for r in dataset.records if r.split in ("train", WHOLE))
         dataset = replace(
@@ -173,7 +173,7 @@ def divided_by_name(part: DataPlan, *, seed: int, tuned: bool = False) -> NamedI
     Raises:
         DataError: there is nothing to read, or too little.
     """
-    dataset, val = sources_of(part.source, part.val)
+    dataset, val = sources_of(part)
     everything = dataset.records + (val.records if val is not None else ())
     groups = group_names(everything, part.group)
     refuse_shared_groups(everything, groups)
@@ -306,12 +306,12 @@ def read_watched(
     return image_checks.read_all(records, bits=bits, near_duplicates=near_duplicates, on_image=lambda: tick(1))
 
 
-def sources_of(source: str, val: str | None) -> tuple[Dataset, Dataset | None]:
+def sources_of(part: DataPlan) -> tuple[Dataset, Dataset | None]:
     """Images of DATA, and those of `val` with ids that differ from them."""
-    dataset = open_source(source)
-    if val is None:
+    dataset = open_source(part.source)
+    if part.val is None:
         return dataset, None
-    given = open_source(val)
+    given = open_source(part.val)
     held = tuple(replace(r, id=f"{VAL_PREFIX}{r.id}", split="val") for r in given.records)
     return dataset, replace(given, records=held)
 

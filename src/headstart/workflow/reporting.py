@@ -141,9 +141,8 @@ def _originals(run: RunRecord) -> tuple[Mapping[str, ImageRecord], str]:
     """Images of a run by id, as far as they are there; and a sentence if they are gone."""
     from headstart.workflow.images import sources_of
 
-    source, val = run.data.source, run.plan.data.val
     try:
-        found, apart = sources_of(source, val)
+        found, apart = sources_of(run.plan.data.model_copy(update={"source": run.data.source}))
     except HeadstartError as error:
         return {}, f"No image is shown, because the originals are not where training found them: {error.found}."
     records = (*found.records, *(apart.records if apart is not None else ()))

@@ -18,7 +18,7 @@ from headstart.workflow.training.run_data import run_data
 def data_of(folder: Path, *, strategy: str = "feature_extraction", seed: int = 0, group: str | None = None):
     options = Request(DataPlan(source=str(folder), group=group), strategy=strategy, input_size=32, seed=seed)  # type: ignore[arg-type]
     spec = find_model("tf_efficientnet_lite0").card.input
-    return run_data(str(folder), check_for_training(make_plan(options), no_progress), spec)
+    return run_data(options.data, check_for_training(make_plan(options), no_progress), spec)
 
 
 def test_other_roles_of_the_same_files_have_the_same_hash_of_files(image_folder: Path):

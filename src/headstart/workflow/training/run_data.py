@@ -10,15 +10,16 @@ from headstart.data.checks import image_checks
 from headstart.data.checks.pixels import view_facts
 from headstart.data.sources.reading import ImageRecord
 from headstart.input_spec import InputSpec
+from headstart.plan.plan import DataPlan
 from headstart.runs.run_data import HashedPart, ImageRole, RoleCounts, RunData
 from headstart.workflow.images import CheckedData, content_hash
 
 
-def run_data(source: str, data: CheckedData, spec: InputSpec) -> RunData:
+def run_data(part: DataPlan, data: CheckedData, spec: InputSpec) -> RunData:
     """Images of a run by role, with hashes and findings, for its data.json.
 
     Args:
-        source: DATA, as the plan names it.
+        part: Which images, as the plan names them.
         data: Its images, with their roles and findings.
         spec: Input of the network.
     """
@@ -34,7 +35,7 @@ def run_data(source: str, data: CheckedData, spec: InputSpec) -> RunData:
         **{role: files_hash(records, data.facts.digests) for role, records in named.items()},
     }
     return RunData(
-        source=source,
+        source=part.source,
         content=content_hash(data),
         content_of=hashes,
         classes=tuple(roles.classes),

@@ -104,5 +104,5 @@ def _new_run(folder: Path | None, given: Plan, built: BuiltTraining) -> Run:
         folder or new_folder(Path("runs"), f"{data.dataset.name}-{time.strftime('%Y%m%d-%H%M%S')}"),
         given=given,
         resolved=built.plan,
-        data=run_data(given.data.source, data, built.images.spec),
+        data=run_data(given.data, data, built.images.spec),
     )
