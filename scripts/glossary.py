@@ -3,7 +3,6 @@
     python scripts/glossary.py                       # every place, file by file
     python scripts/glossary.py src/headstart/plan    # only there
     python scripts/glossary.py --counts              # words a file
-    python scripts/glossary.py --lower               # lower the counts in tests/glossary_debt.json to what is found
 
 Read are docs and README, and of each module its name, its public names, the first line of every docstring (all lines of
 `apps/cli`, where a docstring is a help text) and every other text: messages, help, keys. Comments and local names are
@@ -15,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import ast
-import json
 import re
 import sys
 from collections import Counter
@@ -25,7 +23,6 @@ from pathlib import Path
 from typing import Final
 
 ROOT: Final = Path(__file__).parents[1]
-DEBT: Final = ROOT / "tests" / "glossary_debt.json"
 GLOSSARY: Final = ROOT / "docs" / "glossary.md"
 
 
@@ -275,26 +272,14 @@ def counts(found: Iterable[Place]) -> dict[str, int]:
     return dict(sorted(Counter(place.path.as_posix() for place in found).items()))
 
 
-def debt() -> dict[str, int]:
-    """File -> number of places that are not put right yet. A file that is not there has none."""
-    known: dict[str, int] = json.loads(DEBT.read_text(encoding="utf-8"))
-    return known
-
-
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Print the places, or lower the debt."""
+    """Print the places."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("paths", nargs="*", type=Path, help="files or folders; everything if none is given")
     parser.add_argument("--counts", action="store_true", help="only how many there are a file")
-    parser.add_argument("--lower", action="store_true", help="lower tests/glossary_debt.json; it never rises")
     given = parser.parse_args(arguments)
     below = [path.resolve().relative_to(ROOT) for path in given.paths] or [Path()]
     found = places(path for path in files() if any(path.is_relative_to(folder) for folder in below))
-    if given.lower:
-        now, known = counts(places(files())), debt()
-        lowered = {path: min(count, now.get(path, 0)) for path, count in known.items()}
-        text = json.dumps({path: count for path, count in lowered.items() if count}, indent=0)
-        DEBT.write_text(text + "\n", encoding="utf-8")
     lines: Iterable[object] = [f"{n:4} {path}" for path, n in counts(found).items()] if given.counts else found
     print(*lines, f"{len(found)} places", sep="\n", file=sys.stdout)
 

@@ -8,11 +8,7 @@ from pathlib import Path
 import pytest
 
 import glossary
-from checkout import ROOT
-from glossary import Place, counts, debt, files, places, words_in, words_in_name
-
-FOUND = counts(places(files()))
-DEBT = debt()
+from glossary import Place, files, places, words_in, words_in_name
 
 
 def rows() -> list[list[str]]:
@@ -24,15 +20,7 @@ def rows() -> list[list[str]]:
 
 @pytest.mark.parametrize("path", files(), ids=lambda path: path.as_posix())
 def test_a_file_uses_the_words_of_the_glossary(path: Path):
-    """A file of the debt may have as many places as are written there, and any other file none."""
-    allowed = DEBT.get(path.as_posix(), 0)
-    found = [str(place) for place in places([path])] if FOUND.get(path.as_posix(), 0) > allowed else []
-    assert not found, f"{allowed} places may be left"
-
-
-def test_the_debt_names_files_that_are_there():
-    assert [path for path in DEBT if not (ROOT / path).is_file()] == []
-    assert all(count > 0 for count in DEBT.values())
+    assert [str(place) for place in places([path])] == []
 
 
 @pytest.mark.parametrize("row", rows(), ids=lambda row: row[0])
