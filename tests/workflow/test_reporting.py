@@ -48,7 +48,7 @@ def test_a_run_as_train_writes_it(image_folder: Path, tmp_path: Path):
     train.train(options, out=tmp_path / "run")
     (written,) = report([tmp_path / "run"], images="shown")
     text = written.path.read_text(encoding="utf-8")
-    for words in ("Classifier of blue and green", "test accuracy on 4 test images", "stage7", "Training curves"):
+    for words in ("Classifier of blue and green", "test accuracy on 4 images", "stage7", "Training curves"):
         assert words in text
     assert text.count("data:image/jpeg;base64,") == 4, "every test image lies behind a cell"
     assert written.notes[0].startswith("4 small copies")

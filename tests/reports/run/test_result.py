@@ -21,7 +21,7 @@ def test_the_result_in_words(tmp_path: Path):
     test = run.metrics.test
     text = parsed(run_result(run)).text_of(id="result")
     for words in (
-        f"{wording.percent(test.accuracy)} test accuracy on 40 test images",
+        f"{wording.percent(test.accuracy)} test accuracy on 40 images",
         f"95\u00a0% interval: {wording.interval_text(test.accuracy_interval)}",
         "Test set: val, used for nothing else.",
         "Validation set: held-out 20% of train.",
@@ -53,7 +53,7 @@ def test_groups_are_what_the_interval_counts(tmp_path: Path):
     assert run.metrics is not None
     test = replace(run.metrics.test, counted="groups", groups=12)
     text = parsed(run_result(replace(run, metrics=replace(run.metrics, test=test)))).text_of(id="result")
-    assert "test accuracy on 40 test images of 12 groups" in text
+    assert "test accuracy on 40 images of 12 groups" in text
     assert "The interval counts groups" in text
 
 

@@ -21,6 +21,7 @@ from headstart.runs.event import Event
 from headstart.runs.events import Resumed
 from headstart.runs.folder import Run
 from headstart.runs.observers import EventLog, Observer
+from headstart.runs.run_metrics import SelectedCheckpoint
 from headstart.runs.training_events import EpochDone
 from headstart.runs.warnings import Diverged, GroupsUnchanged, TrackerStopped
 from headstart.training import training as training_module
@@ -28,16 +29,17 @@ from headstart.training.trackers import trackers
 from headstart.training.trackers.trackers import Tracker, TrackerChoice, chosen_trackers, remembered_trackers
 from headstart.workflow.training.resume import resume
 from headstart.workflow.training.train import train
+from run_values import final_figures, role_counts, run_data, run_metrics
 from tracker_readers import scalars_of, texts_of
 
 PROBE, TUNE = ProbePhase(name="probe"), TrainPhase(name="tune", epochs=3, unfreeze="all", head_lr=1e-3)
 STILL = GroupsUnchanged("tune", 1, ("stem",), {"stem": 1e-12})
-METRICS = {
-    "test": {"accuracy": 0.9, "accuracy_interval": [0.8, 0.95], "balanced_accuracy": 0.85, "ece": None},
-    "seconds": {"total": 12.0},
-    "selected": {"checkpoint": "probe", "reason": "no epoch beat it"},
-    "stopped": None,
-}
+DATA = json.dumps(run_data().to_dict())
+METRICS = run_metrics(
+    test=final_figures(0.9, 10, accuracy_interval=(0.8, 0.95), balanced_accuracy=0.85),
+    seconds=12.0,
+    selected=SelectedCheckpoint("probe", "no epoch is better"),
+)
 
 
 class Memo:
@@ -88,7 +90,7 @@ def memo(monkeypatch: pytest.MonkeyPatch) -> type[Memo]:
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
     (tmp_path / "run").mkdir()
-    (tmp_path / "run" / "data.json").write_text(json.dumps({"roles": {"train": {"images": 10, "classes": {}}}}))
+    (tmp_path / "run" / "data.json").write_text(json.dumps(run_data(roles=role_counts({"train": 10})).to_dict()))
     return Run(tmp_path / "run")
 
 
@@ -128,12 +130,14 @@ def test_epochs_are_counted_over_all_phases_and_phases_are_marked(memo: type[Mem
             "test/accuracy_low": 0.8,
             "test/accuracy_high": 0.95,
             "test/balanced_accuracy": 0.85,
+            "test/log_loss": 0.3,
+            "test/images": 10,
             "total_seconds": 12.0,
         },
     )
     assert last[2] == {
         "warnings": "tune: the loss was no longer finite in epoch 3",
-        "selected": "probe: no epoch beat it",
+        "selected": "probe: no epoch is better",
     }
     assert memo.lies_there["close"] == [(2, "finished")]
 
@@ -162,7 +166,7 @@ def test_steps_never_repeat_or_go_back_whenever_the_process_dies(
 ):
     """The event is in the run's log, its figures may be there or not; the next process trains from any point before."""
     folder = tmp_path_factory.mktemp("run")
-    (folder / "data.json").write_text("{}")
+    (folder / "data.json").write_text(DATA)
     run, memo = Run(folder), type("Made", (Memo,), {"lies_there": {}})
     order = list(dict.fromkeys(rows))
     with pytest.MonkeyPatch.context() as patch:

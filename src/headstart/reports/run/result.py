@@ -44,7 +44,7 @@ def classifier_text(run: RunRecord) -> str:
 
 def _result(run: RunRecord, metrics: RunMetrics) -> Html:
     test = metrics.test
-    counted = counted_text(test.images, test.counted, test.groups, noun="test image")
+    counted = counted_text(test.images, test.counted, test.groups)
     parts = [
         _figure_findings(metrics),
         tag("p", wording.percent(test.accuracy), " ", tag("small", f"test accuracy on {counted}"), class_="big"),
