@@ -10,7 +10,7 @@ import pytest
 from headstart.runs.run_metrics import UnusedTuning
 from headstart.runs.training_events import PhaseDone
 from headstart.runs.warnings import BelowProbe
-from headstart.training.below_probe import below_probe_alarm, unused_tuning
+from headstart.training.below_probe import below_probe_warning, unused_tuning
 from headstart.training.checkpoint import Candidate
 
 RATES = {"stage6": 1e-3, "stage7": 3e-3, "head": 0.03}
@@ -24,12 +24,14 @@ def candidate(name: str, wrong: int, loss: float, count: int = 84) -> Candidate:
 PROBE = candidate("probe", 12, 0.5)
 
 
-def alarm(first: Candidate, significance_level: float = 0.05) -> BelowProbe | None:
-    return below_probe_alarm(PROBE, first, on="held-out 20% of train", significance_level=significance_level, lr=RATES)
+def warning(first: Candidate, significance_level: float = 0.05) -> BelowProbe | None:
+    return below_probe_warning(
+        PROBE, first, on="held-out 20% of train", significance_level=significance_level, lr=RATES
+    )
 
 
 def test_a_first_epoch_below_the_probe_is_named_with_its_numbers():
-    found = alarm(candidate("tune/1", 50, 2.0))
+    found = warning(candidate("tune/1", 50, 2.0))
     assert found is not None
     assert (found.event, found.phase, found.epoch) == ("first_epoch_below_probe", "tune", 1)
     assert found.accuracy == pytest.approx(34 / 84)
@@ -49,13 +51,13 @@ def test_a_first_epoch_below_the_probe_is_named_with_its_numbers():
     ],
     ids=["within noise", "as many errors", "better", "fewer errors"],
 )
-def test_there_is_no_alarm_within_noise(first: Candidate):
-    assert alarm(first) is None
+def test_there_is_no_warning_within_noise(first: Candidate):
+    assert warning(first) is None
 
 
 def test_the_noise_level_decides():
     first = candidate("tune/1", 50, 2.0)
-    assert alarm(first, significance_level=1e-300) is None
+    assert warning(first, significance_level=1e-300) is None
 
 
 def row(name: str, kind: Literal["linear_probe", "train"], epochs: int, seconds: float) -> PhaseDone:

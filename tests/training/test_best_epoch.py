@@ -23,7 +23,7 @@ PROBE, BETTER, EQUAL = candidate("probe", 20, 0.6), candidate("tune/3", 10, 0.2)
     [
         (PROBE, None, PROBE, "only candidate"),
         (None, EQUAL, EQUAL, "best of the epochs on val"),
-        (PROBE, BETTER, BETTER, "significantly better than the linear probe (val: accuracy 0.900 to 0.800"),
+        (PROBE, BETTER, BETTER, "significantly better than the linear probe (val: accuracy 0.900 against 0.800"),
         (PROBE, EQUAL, PROBE, "no epoch is significantly better than the linear probe"),
     ],
 )

@@ -273,8 +273,9 @@ def candidate(*right: bool) -> Candidate:
 
 def test_a_probe_with_a_mistake_is_worth_an_attempt():
     assert why_it_cannot_improve(candidate(True, False)) == ""
-    assert "all 2 validation images right, so no epoch could make fewer errors (--epochs N" in why_it_cannot_improve(
-        candidate(True, True)
+    assert (
+        "all 2 validation images correctly, so no epoch could make fewer errors (--epochs N"
+        in why_it_cannot_improve(candidate(True, True))
     )
 
 

@@ -189,7 +189,7 @@ def test_exactly_the_unfrozen_groups_move(prepare: Callable, options: dict, movi
     moved = [name for name in learned if not torch.equal(before[name], after[name])]
     assert [group.name for group in groups if any(group.owns(name) for name in moved)] == moving
     assert outcome.phases[-1].trained == moving
-    assert outcome.progress.alarms == []
+    assert outcome.progress.warnings == []
 
 
 def test_blocks_are_groups_where_the_plan_says_so(prepare: Callable):
@@ -295,7 +295,7 @@ def test_a_learning_rate_that_is_not_the_planned_one_stops_the_run(prepare: Call
         run_fit(prepare(strategy="discriminative", epochs=1))
 
 
-def test_a_group_that_stands_still_raises_one_alarm(prepare: Callable):
+def test_a_group_that_stands_still_gives_one_warning(prepare: Callable):
     task = prepare(strategy="discriminative", epochs=2)
     raw = task.plan.model_dump(mode="json")
     raw["phases"][1]["lr_by_group"] |= {"stem": 1e-30, "stage1": 1e-30}
@@ -303,11 +303,11 @@ def test_a_group_that_stands_still_raises_one_alarm(prepare: Callable):
     task.plan = Plan.from_dict(raw)
     rows = Rows()
     _, outcome = run_fit(task, observer=rows)
-    (alarm,) = outcome.progress.alarms
-    assert (alarm["phase"], alarm["epoch"], *alarm["groups"]) == ("tune", 1, "stem", "stage1")
+    (warning,) = outcome.progress.warnings
+    assert (warning["phase"], warning["epoch"], *warning["groups"]) == ("tune", 1, "stem", "stage1")
     (noted,) = [values for event, values in rows.events if event == "groups_unchanged"]
-    assert {**noted, "groups": list(noted["groups"])}.items() <= {**alarm, "groups": list(alarm["groups"])}.items()
-    assert load_state(task.run.checkpoint).progress.alarms == [alarm]
+    assert {**noted, "groups": list(noted["groups"])}.items() <= {**warning, "groups": list(warning["groups"])}.items()
+    assert load_state(task.run.checkpoint).progress.warnings == [warning]
 
 
 def test_something_frozen_that_moves_stops_the_run(prepare: Callable, monkeypatch: pytest.MonkeyPatch):
@@ -357,7 +357,7 @@ def test_naming_the_epochs_tunes_anyway_and_the_probe_stays_unless_beaten(prepar
     assert "no epoch is significantly better than the linear probe" in outcome.why
 
 
-def test_a_first_epoch_far_below_the_probe_raises_one_alarm_with_its_numbers(prepare: Callable):
+def test_a_first_epoch_far_below_the_probe_gives_one_warning_with_its_numbers(prepare: Callable):
     """A hundred times the planned learning rates."""
     task, rows = prepare(strategy="full", epochs=2, batch_size=2), Rows()
     tune = task.plan.phases[1]
@@ -366,11 +366,11 @@ def test_a_first_epoch_far_below_the_probe_raises_one_alarm_with_its_numbers(pre
     selection = task.plan.selection.model_copy(update={"significance_level": 0.9})  # there are three images to tell by
     task.plan = task.plan.model_copy(update={"phases": (task.plan.phases[0], wild), "selection": selection})
     _, outcome = run_fit(task, observer=rows)
-    (alarm,) = [alarm for alarm in outcome.progress.alarms if alarm["kind"] == "first_epoch_below_probe"]
-    assert (alarm["phase"], alarm["epoch"], alarm["probe_accuracy"]) == ("tune", 1, 1.0)
-    assert alarm["accuracy"] == outcome.progress.rows[1].validation_accuracy < 1
-    assert alarm["lr"] == rates
-    assert next(values for event, values in rows.events if event == alarm["kind"]).items() <= alarm.items()
+    (warning,) = [warning for warning in outcome.progress.warnings if warning["kind"] == "first_epoch_below_probe"]
+    assert (warning["phase"], warning["epoch"], warning["probe_accuracy"]) == ("tune", 1, 1.0)
+    assert warning["accuracy"] == outcome.progress.rows[1].validation_accuracy < 1
+    assert warning["lr"] == rates
+    assert next(values for event, values in rows.events if event == warning["kind"]).items() <= warning.items()
     assert unused_tuning(outcome.phases, outcome.chosen).epochs == 2
 
 

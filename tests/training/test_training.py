@@ -43,13 +43,13 @@ def test_what_is_decided_on_the_way_stands_in_the_plan_of_the_run(prepare: Calla
     assert training.run.plan().phases[number].frozen_prefix == frozen_part
 
 
-def test_an_alarm_is_raised_once_a_phase(prepare: Callable):
+def test_a_warning_is_given_once_a_phase(prepare: Callable):
     events = Events()
     training = training_of(prepare(), observer=events)
     for phase in ("tune", "tune", "later"):
-        training.raise_alarm(GroupsUnchanged(phase, 1, ("stem",), {"stem": 1e-9}))
-    training.raise_alarm(None)
-    assert [alarm["phase"] for alarm in training.progress.alarms] == ["tune", "later"]
+        training.warn(GroupsUnchanged(phase, 1, ("stem",), {"stem": 1e-9}))
+    training.warn(None)
+    assert [warning["phase"] for warning in training.progress.warnings] == ["tune", "later"]
     assert events.noted_events.count("groups_unchanged") == 2
 
 

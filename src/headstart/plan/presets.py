@@ -81,7 +81,7 @@ def feature_extraction(request: Request) -> Plan:
     refuse_what_has_no_use("feature_extraction", request)
     if request.head != "mlp" and request.head_solver != "adam":
         reasons = {
-            "phases": "a linear head on frozen features is a convex problem: it is solved on one plain view, "
+            "phases": "a linear head on frozen features is a convex problem: it is fitted on one plain view, "
             "not trained, so augmentation and learning rates play no part",
         }
         return assemble("feature_extraction", request, (probe_phase(request),), reasons)

@@ -30,6 +30,7 @@ _EPOCH_FIELDS = {
     "better": "improved",
 }
 _PHASE_FIELDS = {"learning_rates": "lr", "select_accuracy": "validation_accuracy"}
+_PROGRESS_FIELDS = {"select_losses": "validation_losses", "strength": "l2_penalty", "alarms": "warnings"}
 _EVENT_FIELDS: Mapping[str, Mapping[str, str]] = {
     "cost": {"way": "activations", "border": "cut_point"},
     "stored": {"border": "cut_point"},
@@ -79,11 +80,11 @@ def upgraded_epoch(row: Mapping[str, Any]) -> dict[str, Any]:
 
 def upgraded_checkpoint(raw: Mapping[str, Any]) -> dict[str, Any]:
     """The content of a checkpoint in today's names; one of today comes back as it is."""
-    progress = _renamed(raw["progress"], {"select_losses": "validation_losses", "strength": "l2_penalty"})
+    progress = _renamed(raw["progress"], _PROGRESS_FIELDS)
     rows = {
         "rows": [upgraded_epoch(row) for row in progress["rows"]],
         "phases": [upgraded_phase(row) for row in progress["phases"]],
-        "alarms": [upgraded_warning(row) for row in progress["alarms"]],
+        "warnings": [upgraded_warning(row) for row in progress["warnings"]],
     }
     return {**_renamed(raw, {"judged": "validation_predictions"}), "progress": {**progress, **rows}}
 

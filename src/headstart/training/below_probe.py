@@ -11,7 +11,7 @@ from headstart.runs.warnings import BelowProbe
 from headstart.training.checkpoint import Candidate
 
 
-def below_probe_alarm(
+def below_probe_warning(
     probe: Candidate, first: Candidate, *, on: str, significance_level: float, lr: Mapping[str, float]
 ) -> BelowProbe | None:
     """Warning of a first tuned epoch that is significantly worse than the probe, with its numbers; None if it is not.

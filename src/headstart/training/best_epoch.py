@@ -62,8 +62,8 @@ def choose(
         return best, f"best of the epochs on {on}"
     p_value = best.p_value_against(probe)
     figures = (
-        f"{on}: accuracy {best.accuracy:.3f} to {probe.accuracy:.3f}, "
-        f"log loss at its best temperature {best.loss:.3f} to {probe.loss:.3f}, p = {p_value:.2g}"
+        f"{on}: accuracy {best.accuracy:.3f} against {probe.accuracy:.3f}, "
+        f"log loss at its best temperature {best.loss:.3f} against {probe.loss:.3f}, p = {p_value:.2g}"
     )
     if p_value < significance_level:
         return best, f"significantly better than the linear probe ({figures})"

@@ -26,8 +26,8 @@ def why_it_cannot_improve(probe: Candidate) -> str:
     if not probe.correct.all():
         return ""
     return (
-        f"skipped: the probe has all {len(probe.correct)} validation images right, so no epoch could make fewer errors "
-        "(--epochs N tunes anyway)"
+        f"skipped: the linear probe classifies all {len(probe.correct)} validation images correctly, "
+        "so no epoch could make fewer errors (--epochs N tunes anyway)"
     )
 
 

@@ -79,7 +79,7 @@ class TrainingProgress:
     """One an epoch: the per-epoch table."""
     phases: list[PhaseDone] = field(default_factory=list)
     """One a finished phase."""
-    alarms: list[dict[str, Any]] = field(default_factory=list)
+    warnings: list[dict[str, Any]] = field(default_factory=list)
     """What looked wrong without stopping the run, each with its numbers."""
     trained_seconds: float = 0.0
     """Of the processes before this one, up to what each of them saved last; without reading images and setting up."""

@@ -18,7 +18,7 @@ from headstart.runs.observers import ALL_EPOCHS, measured_span
 from headstart.runs.training_events import EpochDone
 from headstart.runs.warnings import Diverged
 from headstart.solvers.linear_head import softmax
-from headstart.training.below_probe import below_probe_alarm
+from headstart.training.below_probe import below_probe_warning
 from headstart.training.feeds import Batch, Feed, feed_for
 from headstart.training.guard.drift import MovedCheck
 from headstart.training.guard.frozen import FrozenCheck
@@ -187,7 +187,7 @@ class PhaseTraining:
         self._frozen.assert_unmoved(self._entered.frozen(), where=where)
         self._entered.assert_learning_rates(self._rates(progress.step - 1), where=where)
         if self._steps_waited > 1:  # behind a head of zeros the first step of all moves nothing but the head
-            self._training.raise_alarm(self._moved.alarm(phase.name, progress.epoch + 1, phase.lr_by_group))
+            self._training.warn(self._moved.warning(phase.name, progress.epoch + 1, phase.lr_by_group))
         progress.epoch_seconds += time.monotonic() - self._started
         self._training.observer.span_ended("training_steps")
 
@@ -210,7 +210,7 @@ class PhaseTraining:
         if state.best is None and state.probe is not None:
             on, noise = training.images.roles.validation_source, training.plan.selection.significance_level
             lr = self.phase.lr_by_group
-            training.raise_alarm(below_probe_alarm(state.probe, candidate, on=on, significance_level=noise, lr=lr))
+            training.warn(below_probe_warning(state.probe, candidate, on=on, significance_level=noise, lr=lr))
         better = state.best is None or candidate.is_better_than(state.best)
         if better:
             state.best = candidate

@@ -141,12 +141,12 @@ class Training:
         self.progress.rows.append(row)
         self.observer.epoch_done(row)
 
-    def raise_alarm(self, alarm: PhaseWarning | None) -> None:
+    def warn(self, warning: PhaseWarning | None) -> None:
         """Note a warning, each kind once a phase: nothing may be wrong, so the run goes on."""
-        alarms = self.progress.alarms
-        if alarm and not any((one["kind"], one["phase"]) == (alarm.event, alarm.phase) for one in alarms):
-            alarms.append(alarm.to_json())
-            self.observer.noted(alarm)
+        warnings = self.progress.warnings
+        if warning and not any((one["kind"], one["phase"]) == (warning.event, warning.phase) for one in warnings):
+            warnings.append(warning.to_json())
+            self.observer.noted(warning)
 
     def phase_row(self, phase: Phase, reason: str) -> PhaseDone:
         """The line of a phase in the table of phases."""

@@ -11,7 +11,7 @@ from headstart.engine.costs.phase_estimate import CostEstimate, PhaseEstimate
     ("budget", "sentence"),
     [
         (15, "the budget of 15 s is shorter than that: it ends training while features for probe are computed"),
-        (19, "the budget of 19 s is shorter than that: it ends training while the head of probe is solved"),
+        (19, "the budget of 19 s is shorter than that: it ends training while the head of probe is fitted"),
         (63, "the budget of 1 min 3 s is shorter than that: it ends training in tune after about 4 of 10 epochs"),
         (22, "the budget of 22 s is shorter than that: it ends training while features for tune are computed"),
         (91, "the budget of 1 min 31 s is shorter than that, but only the end will be past it"),

@@ -36,14 +36,14 @@ def test_one_bit_of_one_parameter_is_enough():
     assert check.still() == []
 
 
-def test_the_alarm_carries_its_numbers_and_a_sentence():
+def test_the_warning_carries_its_numbers_and_a_sentence():
     layers, sgd = optimizer({"a": 0.1, "b": 0.1, "head": 0.1})
     check = MovedCheck(sgd)
     with torch.no_grad():
         layers["head"].bias[0] += 1
-    alarm = check.alarm("tune", 2, {"a": 1e-12, "b": 1e-10, "head": 1e-3})
-    assert alarm is not None
-    assert alarm.groups == ("a", "b")
-    assert alarm.lr == {"a": 1e-12, "b": 1e-10}
+    warning = check.warning("tune", 2, {"a": 1e-12, "b": 1e-10, "head": 1e-3})
+    assert warning is not None
+    assert warning.groups == ("a", "b")
+    assert warning.lr == {"a": 1e-12, "b": 1e-10}
     for words in ("2 groups from a to b", "epoch 2 of tune", "1.0e-10"):
-        assert words in alarm.sentence()
+        assert words in warning.sentence()

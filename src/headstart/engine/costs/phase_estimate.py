@@ -93,7 +93,7 @@ class CostEstimate:
             if left < phase.once_seconds:
                 return f"{sentence}: it ends training while features for {phase.name} are computed"
             if phase.epoch_seconds is None:
-                return f"{sentence}: it ends training while the head of {phase.name} is solved"
+                return f"{sentence}: it ends training while the head of {phase.name} is fitted"
             epochs = int((left - phase.once_seconds) / phase.epoch_seconds) if phase.epoch_seconds > 0 else 0
             return f"{sentence}: it ends training in {phase.name} after about {epochs} of {phase.epochs} epochs"
         return f"{sentence}, but only the end will be past it"

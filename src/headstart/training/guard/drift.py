@@ -31,7 +31,7 @@ class MovedCheck:
             if all(_print(p) == before for p, before in zip(params, self._before[name], strict=True))
         ]
 
-    def alarm(self, phase: str, epoch: int, lr: Mapping[str, float]) -> GroupsUnchanged | None:
+    def warning(self, phase: str, epoch: int, lr: Mapping[str, float]) -> GroupsUnchanged | None:
         """Warning of groups without any change; None if every group changed.
 
         Args:

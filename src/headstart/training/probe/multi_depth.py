@@ -107,8 +107,8 @@ def solve_depths(problem: DepthProblem) -> DepthSolution:
     new, old = _candidate("multi_depth", of_deep, labels), _candidate("linear", of_plain, labels)
     p_value = new.p_value_against(old)
     figures = (
-        f"{problem.validation_source}: accuracy {new.accuracy:.3f} to {old.accuracy:.3f}, "
-        f"log loss at its best temperature {new.loss:.3f} to {old.loss:.3f}, p = {p_value:.2g}"
+        f"{problem.validation_source}: accuracy {new.accuracy:.3f} against {old.accuracy:.3f}, "
+        f"log loss at its best temperature {new.loss:.3f} against {old.loss:.3f}, p = {p_value:.2g}"
     )
     if p_value < problem.significance_level:
         features = "all features" if choice.share == 1.0 else f"the best {choice.share:.0%} of all features"

@@ -81,7 +81,7 @@ def final_figures(
         phases=tuple(outcome.phases),
         epochs=tuple(outcome.progress.rows),
         selected=_selected(outcome),
-        warnings=(*_warnings(findings), *map(RunWarning.from_dict, outcome.progress.alarms)),
+        warnings=(*_warnings(findings), *map(RunWarning.from_dict, outcome.progress.warnings)),
         unreadable=data.facts.unreadable,
         reasons=plan.reasons,  # with what training resolved
         stopped=outcome.stopped,
