@@ -38,7 +38,7 @@ def section(name: ExerciseName, record: ComparisonRecord) -> str:
 
 def _where(name: ExerciseName, record: ComparisonRecord) -> list[str]:
     data, environment = record.data, record.environment
-    versions = ", ".join(f"{key} {environment['versions'][key]}" for key in ("torch", "timm", "headstart"))
+    versions = ", ".join(f"{key} {environment.versions[key]}" for key in ("torch", "timm", "headstart"))
     done = sum(trial.state == "done" for trial in record.trials)
     unfinished = "" if record.finished else " Not finished: the table holds what was done."
     held_out = data.validation_images if "held-out" in (data.validated_on or "") else 0
@@ -46,7 +46,7 @@ def _where(name: ExerciseName, record: ComparisonRecord) -> list[str]:
     words = (
         f"Written by `python benchmarks/exercises.py {name}`: {data.train_images + held_out:,} labelled images "
         f"({validated_on}), {data.test_images:,} test images. {done} trials, {record.seconds / 60:.0f} minutes "
-        f"of training on {environment['cpu_count']} cores ({versions}).{unfinished} Intervals are 95 %, over images "
+        f"of training on {environment.cpu_count} cores ({versions}).{unfinished} Intervals are 95 %, over images "
         "and seeds."
     )
     return textwrap.wrap(words, 120)

@@ -62,10 +62,10 @@ def test_memory_is_counted_in_bytes() -> None:
 
 def test_the_environment_names_versions_threads_and_command() -> None:
     found = environment()
-    assert found["python"] == platform.python_version()
-    assert torch.__version__.startswith(found["versions"]["torch"])
-    assert found["threads"] == torch.get_num_threads()
-    assert found["command"] == sys.argv
+    assert found.python == platform.python_version()
+    assert torch.__version__.startswith(found.versions["torch"])
+    assert found.threads == torch.get_num_threads()
+    assert found.command == tuple(sys.argv)
 
 
 @pytest.fixture

@@ -31,7 +31,7 @@ def test_a_class_name_that_the_terminal_lacks_does_not_end_a_command(
 
 def test_filters_beside_a_name_are_refused(run: Call):
     asked = ("models", "resnet18", "--max-params", "5M", "--limit", 3)
-    refused(run(*asked), "--max-params, --limit has no effect together with NAME", code=2)
+    refused(run(*asked), "--limit, --max-params have no effect together with NAME", code=2)
 
 
 def test_models_lists_every_card(run: Call):

@@ -61,7 +61,7 @@ def test_a_plan_file_trains_and_data_overrides_its_source(run: Call, image_folde
 
 
 def test_resume_takes_only_a_budget_and_plan_only_data(run: Call, tmp_path: Path):
-    refused(run("train", "--resume", tmp_path, "--epochs", 3, "--seed", 1), "--epochs, --seed has no effect", code=2)
+    refused(run("train", "--resume", tmp_path, "--epochs", 3, "--seed", 1), "--epochs, --seed have no effect", code=2)
     refused(run("train", "x", "--plan", tmp_path, "--strategy", "gradual"), "--strategy has no effect", code=2)
     refused(run("train"), "DATA is missing", code=2)
     refused(run("train", "x", "--strategy", "magic"), "magic", code=2)

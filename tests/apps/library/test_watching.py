@@ -41,7 +41,7 @@ def test_auto_shows_lines_on_stderr_and_tells_the_caller_s_observer(capsys: pyte
 def test_none_shows_nothing_but_warns_of_an_option_that_does_nothing(capsys: pytest.CaptureFixture[str]):
     with watching("none") as (progress, observer):
         progress("read", 3)(1)
-    with pytest.warns(UserWarning, match="epochs has no effect: feature_extraction fits its head"):
+    with pytest.warns(UserWarning, match="epochs has no effect: feature_extraction fits a linear probe in one go"):
         observer.noted(EVENT)
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -47,4 +47,5 @@ def refuse_others(context: typer.Context, allowed: set[str], *, when: str, why: 
         and getattr(context.get_parameter_source(parameter.name), "name", "") == "COMMANDLINE"
     ]
     if given:
-        raise typer.BadParameter(f"{', '.join(given)} has no effect {when}: {why}", param_hint=when.split()[-1])
+        has = "has" if len(given) == 1 else "have"
+        raise typer.BadParameter(f"{', '.join(given)} {has} no effect {when}: {why}", param_hint=when.split()[-1])
