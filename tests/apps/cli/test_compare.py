@@ -70,7 +70,7 @@ def test_a_grid_file_and_what_the_line_changes(asked: list[GridPlan], tmp_path: 
         (["grid"], "--grid"),
         (["models", "x", "--learning-rates", "1"], "--learning-rates does not go with models"),
         (["strategies", "x", "--grid", "g.yaml"], "--grid does not go with strategies"),
-        (["models", "x", "--resume", "y", "--seeds", "2"], "has no effect together with --resume"),
+        (["models", "x", "--resume", "y", "--seeds", "2"], "have no effect together with --resume"),
         (["models", "x", "--augmentation", "much"], "augmentation"),
     ],
 )
