@@ -143,7 +143,7 @@ def test_a_number_in_the_matrix_opens_its_images(shown: Any):
 
 def test_the_keyboard_reaches_what_scrolls(shown: Any):
     page = shown("many", width=390)
-    boxes = page.locator(".scroll")
+    boxes = page.locator(".hs-scroll")
     assert boxes.count() > 3
     assert all(boxes.nth(i).get_attribute("tabindex") == "0" for i in range(boxes.count()))
 

@@ -391,8 +391,8 @@ def test_no_image_is_validation_in_one_seed_and_test_in_another(image_folder: Pa
     compare(features_only(image_folder, seeds=[0, 1]), out=tmp_path / "c", run_in=here)
     folders = sorted((tmp_path / "c" / "trials").iterdir())
     images = [json.loads((folder / "data.json").read_text())["images"] for folder in folders]
-    report = {name for one in images for name in one.test}
-    assert len(report) == len(images[0].test)
+    report = {name for one in images for name in one["test"]}
+    assert len(report) == len(images[0]["test"])
     assert not report & {name for one in images for role in ("train", "validation") for name in one[role]}
 
 

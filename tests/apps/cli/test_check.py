@@ -27,7 +27,8 @@ def test_check_as_json_and_as_text(run: Call, image_folder: Path):
         assert sheet.width > 200
     refused(run("check", image_folder, "--preview", "s.jpg"), "the preview is a PNG")
     refused(run("check", image_folder, "--preview", image_folder / "s.png"), "choose a place outside DATA")
-    refused(run("check", image_folder, "--input-size", 32, "--seed", 1), "--seed has no effect without --preview", code=2)
+    result = run("check", image_folder, "--input-size", 32, "--seed", 1)
+    refused(result, "--seed has no effect without --preview", code=2)
 
 
 def test_empty_folder(run: Call, tmp_path: Path):

@@ -325,7 +325,7 @@ def test_a_killed_run_goes_on_in_the_same_series(image_folder: Path, tmp_path: P
     assert [step for step, _ in scalars_of(folder)["validation_loss"]] == [0, 1]
     answer = resume(tmp_path / "run")
     rows = answer.metrics.epochs
-    truth = [(step, pytest.approx(row["validation_loss"])) for step, row in enumerate(rows)]
+    truth = [(step, pytest.approx(row.validation_loss)) for step, row in enumerate(rows)]
     assert len(rows) == 3
     scalars = scalars_of(folder)
     assert scalars["validation_loss"] == truth
