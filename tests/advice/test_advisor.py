@@ -65,6 +65,7 @@ def test_further_steps_and_warnings_of_the_expected_advice():
     assert "even feature_extraction takes about" in tight.warnings[0]
 
 
+@pytest.mark.slow
 def test_every_cell_is_a_whole_plan_with_reasons_and_sources():
     cells = 0
     for images, domain, similarity, unlabelled, channels, budget in itertools.product(

@@ -22,7 +22,7 @@ def whole(trials: list[Trial]) -> TrialSchedule:
 
 
 def filled(folder: Path, **values: object) -> tuple[Comparison, list[Trial]]:
-    """Two models, one good and slow, one poor and quick; the poor one is better on the images that report."""
+    """Two models, one good and slow, one poor and quick; the poor one is better on the test set."""
     comparison, trials = comparison_of(folder, **values)
     for trial in trials:
         is_good = trial.variant.name in ("one", "1e-3")
@@ -51,7 +51,7 @@ def test_what_chooses_and_what_reports_are_kept_apart(tmp_path: Path):
     assert rows["one"].seconds == TrainingTime(30.0, (30.0, 30.0))
     assert rows["two"].peak_memory_bytes == 1000
     assert rows["one"].parameters == 11689512, "a ResNet-18 by its card"
-    assert answer.pareto.minutes == ("two",), "quicker and, on the images that report, better"
+    assert answer.pareto.minutes == ("two",), "quicker and better on the test set"
     assert validation_values(comparison, trials[:2], "accuracy") == pytest.approx({"one": 0.9, "two": 0.2})
 
 

@@ -12,6 +12,7 @@ from headstart.prediction import latency
 from headstart.prediction.latency import inference_of
 
 
+@pytest.mark.slow
 def test_many_and_one_are_measured_and_nothing_is_changed(prepare: Callable, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(latency, "SECONDS", 0.01)
     task = prepare()

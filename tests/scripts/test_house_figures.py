@@ -107,6 +107,7 @@ def test_a_folder_without_the_package_is_named(tmp_path: Path):
         static_figures(tmp_path)
 
 
+@pytest.mark.slow
 def test_this_checkout_has_figures(capsys: pytest.CaptureFixture[str]):
     house_figures.main(["--no-runs", "--names"])
     printed = capsys.readouterr().out

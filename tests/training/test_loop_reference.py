@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 
 import numpy as np
+import pytest
 import torch
 from torch import Tensor, nn
 
@@ -58,6 +59,7 @@ def as_float64(network: nn.Module) -> nn.Module:
     return network
 
 
+@pytest.mark.slow
 def test_ten_steps_give_the_weights_of_an_independent_plain_torch_loop(prepare: Callable, tmp_path):
     folder = make_images(tmp_path / "photos", per_class=14)
     task = prepare(folder=folder, model="resnet18", strategy="full", seed=SEED, epochs=EPOCHS, augmentation="none")
