@@ -102,7 +102,8 @@ def run(name: str, strategy: str, source: Path, folder: Path) -> None:
 def compare(before: str, after: str) -> int:
     """One line a run; 1 if anything differs."""
     worst = 0
-    print("| set | strategy | images | probabilities | predictions that changed | weights |\n|---|---|---|---|---|---|")
+    print("| set | strategy | images | probabilities | predictions that changed | weights | validation of each epoch |")
+    print("|---|---|---|---|---|---|---|")
     for folder in sorted((KEPT / before).iterdir()):
         other = KEPT / after / folder.name
         if not (other / "seconds.json").is_file():
@@ -117,8 +118,10 @@ def compare(before: str, after: str) -> int:
         same = _weights(folder) == _weights(other)
         said = "bit for bit" if furthest == 0 else f"up to {furthest:.1e} apart"
         name, _, strategy = folder.name.partition("-")
-        print(f"| {name} | {strategy} | {len(old)} | {said} | {changed} | {'the same' if same else 'differ'} |")
-        worst |= furthest > 0
+        validated = _columns(folder / "selection.parquet") == _columns(other / "selection.parquet")
+        words = ["the same" if equal else "differ" for equal in (same, validated)]
+        print(f"| {name} | {strategy} | {len(old)} | {said} | {changed} | {words[0]} | {words[1]} |")
+        worst |= furthest > 0 or not same or not validated
     return int(worst)
 
 
@@ -131,6 +134,11 @@ def _rows(path: Path) -> dict[str, tuple[Any, tuple[float, ...]]]:
             numbers += [float(one) for one in (value if isinstance(value, list) else [value]) if isinstance(one, float)]
         found[str(row.get("image") or row.get("id"))] = (row.get("predicted"), tuple(numbers))
     return found
+
+
+def _columns(path: Path) -> list[list[Any]]:
+    """Columns of a table, whatever their names: those of selection.parquet were renamed."""
+    return [column.to_pylist() for column in pq.read_table(path).columns]
 
 
 def _weights(folder: Path) -> str:
