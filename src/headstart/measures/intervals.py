@@ -197,10 +197,11 @@ def _normal(level: float) -> float:
 
 
 def _student(freedom: float, level: float) -> float:
-    from scipy.stats import t
+    # What scipy.stats calls too; importing that would take half a second of every training.
+    from scipy.special import stdtrit
 
     # Fractional degrees of freedom happen with weights; below 1 the quantile would explode.
-    return float(t.ppf((1 + level) / 2, max(1.0, freedom)))
+    return float(stdtrit(max(1.0, freedom), (1 + level) / 2))
 
 
 def _independent_values(values_N: Values, together_N: Together) -> float:  # noqa: N803
