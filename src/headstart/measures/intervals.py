@@ -197,7 +197,7 @@ def _normal(level: float) -> float:
 
 
 def _student(freedom: float, level: float) -> float:
-    # What scipy.stats calls too; importing that would take half a second of every training.
+    # What scipy.stats calls too; importing all of that would cost every training some 0.3 s.
     from scipy.special import stdtrit
 
     # Fractional degrees of freedom happen with weights; below 1 the quantile would explode.
