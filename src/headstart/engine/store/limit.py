@@ -117,7 +117,9 @@ class Lease:
     def __init__(self, folder: Path) -> None:
         self._path = folder / _USED
         while True:
-            folder.mkdir(parents=True, exist_ok=True)
+            # `mkdir` finds the folder, a remover takes it, `mkdir` then sees no folder and raises all the same.
+            with contextlib.suppress(FileExistsError):
+                folder.mkdir(parents=True, exist_ok=True)
             with contextlib.suppress(FileNotFoundError):  # removed before it was held: once more
                 descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o666)
                 with contextlib.suppress(OSError):  # a file system without locks: nobody can remove there either
