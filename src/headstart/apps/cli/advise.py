@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from headstart.apps.cli.options import training as of
+from headstart.apps.cli.options import data_and_json
 from headstart.apps.cli.text.printing import json_text, show_text, wrapped, write_file
 from headstart.errors import HeadstartError
 
@@ -94,7 +94,7 @@ def advise(
         ),
     ] = None,
     out: Annotated[Path | None, typer.Option("-o", "--out", help="Write the plan here as YAML.")] = None,
-    as_json: of.Json = False,
+    as_json: data_and_json.Json = False,
 ) -> None:
     """Advise on strategy, network and settings for your images.
 

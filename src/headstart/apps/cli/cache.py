@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from headstart.amounts import bytes_text
-from headstart.apps.cli.options import training as of
+from headstart.apps.cli.options import data_and_json
 from headstart.apps.cli.text.printing import show_record
 from headstart.errors import HeadstartError
 
@@ -25,7 +25,7 @@ def cache(
     clear: Annotated[bool, typer.Option("--clear", help="Remove cached activations.")] = False,
     model: Annotated[str | None, typer.Option("--model", help="With --clear: only those of this network.")] = None,
     limit: Annotated[str | None, typer.Option("--limit", help="Largest size of the cache, such as 20GB.")] = None,
-    as_json: of.Json = False,
+    as_json: data_and_json.Json = False,
 ) -> None:
     """Show, clear or limit the activation cache."""
     from headstart.workflow import cache as stored

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from headstart.amounts import count_text
+from headstart.apps.cli.options import data_and_json
 from headstart.apps.cli.options import training as of
 from headstart.apps.cli.options.parsing import refuse_others
 from headstart.apps.cli.text.printing import NAME_WIDTH, next_line, show_record, view_text, visible_name
-from headstart.data.sources.reading import WHOLE
 
 if TYPE_CHECKING:
     from headstart.data.checks.check_result import CheckResult
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 def check(
     context: typer.Context,
-    data: of.Data,
-    as_json: of.Json = False,
+    data: data_and_json.Data,
+    as_json: data_and_json.Json = False,
     val: Annotated[
         str | None, typer.Option("--val", help="Folder of class folders that is the test set.", rich_help_panel="Data")
     ] = None,
@@ -101,6 +101,8 @@ def check_text(result: CheckResult, *, command: Sequence[str]) -> str:
         result: The result.
         command: Words of the next command; left out where a finding is an error, which training would refuse.
     """
+    from headstart.data.sources.dataset import WHOLE
+
     splits = {name: counts for name, counts in result.splits.items() if name != WHOLE}
     head = f"{result.images} readable images, {len(result.classes)} classes"
     lines = [head + (f", splits {', '.join(splits)}" if splits else "")]

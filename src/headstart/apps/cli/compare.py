@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from headstart.apps.cli.options import data_and_json
 from headstart.apps.cli.options import training as of
 from headstart.apps.cli.options.parsing import refuse_others
 from headstart.apps.cli.text.printing import json_text, show_text
@@ -122,7 +123,7 @@ def compare(
         Path | None,
         typer.Option("--resume", help="Resume this comparison; takes no other option.", rich_help_panel="Run"),
     ] = None,
-    as_json: of.Json = False,
+    as_json: data_and_json.Json = False,
 ) -> None:
     """Compare networks, strategies or learning rates.
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from headstart.amounts import bytes_text
+from headstart.apps.cli.options import data_and_json
 from headstart.apps.cli.options import training as of
 from headstart.apps.cli.text.printing import json_text, show_text
 from headstart.errors import Interrupted
@@ -57,7 +58,7 @@ def embed(
         PrecisionOption, typer.Option("--precision", help="Of the stored features.")
     ] = PrecisionOption.float16,
     allow_noncommercial: of.AllowNoncommercial = False,
-    as_json: of.Json = False,
+    as_json: data_and_json.Json = False,
 ) -> None:
     """Compute features of images with a frozen network.
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from headstart.apps.cli.options import training as of
+from headstart.apps.cli.options import data_and_json
 from headstart.apps.cli.options.words import SeenImages
 from headstart.apps.cli.text.printing import json_text, show_text
 
@@ -16,7 +16,7 @@ def evaluate(
     bundle: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run, or of its bundle.")],
     data: Annotated[
         str | None,
-        typer.Argument(metavar="DATA", help=f"{of.DATA_HELP} Default: the run's own test images once more."),
+        typer.Argument(metavar="DATA", help=f"{data_and_json.DATA_HELP} Default: the run's own test images once more."),
     ] = None,
     split: Annotated[str | None, typer.Option("--split", help="train, val or test; default: test, else val.")] = None,
     group: Annotated[
@@ -30,7 +30,7 @@ def evaluate(
         SeenImages | None,
         typer.Option("--seen", help="Images the bundle was trained on: leave_out (default with DATA) or include."),
     ] = None,
-    as_json: of.Json = False,
+    as_json: data_and_json.Json = False,
 ) -> None:
     """Evaluate a bundle on labelled images.
 

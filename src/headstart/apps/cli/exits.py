@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shlex
 import sys
 from collections.abc import Callable
 from typing import Any, Final, TextIO
 
 import typer
-from typer.core import TyperGroup
 
 from headstart.apps.cli.text.printing import visible_name
 from headstart.errors import HeadstartError, Interrupted
@@ -22,22 +20,6 @@ from headstart.files import FULL_DISK, unreachable
 
 _USAGE_ERROR: Final[Any] = typer.BadParameter.__mro__[1]
 """Parent of all errors of usage: click's in older versions of typer, its own copy in newer ones."""
-
-
-class Commands(TyperGroup):
-    """The commands of headstart: Ctrl-C in any of them says how to go on, where typer would end without a word."""
-
-    def invoke(self, ctx: Any) -> object:  # noqa: ANN401 - typer's own class, which moved between its versions
-        """Run the command.
-
-        Raises:
-            Interrupted: Ctrl-C, in a command that has nothing better to say.
-        """
-        try:
-            return super().invoke(ctx)
-        except KeyboardInterrupt as stop:
-            again = shlex.join(["headstart", *sys.argv[1:]])
-            raise Interrupted("stopped by Ctrl-C", remedy=f"the same command starts again: {again}") from stop
 
 
 def exit_code(command: Callable[[], object]) -> int:

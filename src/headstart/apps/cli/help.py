@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from importlib import metadata
 from typing import Any, get_args
 
 from typer.core import TyperCommand
@@ -21,6 +20,8 @@ _CONTAINER = re.compile(r"<(?:list\[)?(\w+)(?:\]| range)?>")
 
 def version() -> str:
     """The installed version, such as `0.1.0`."""
+    from importlib import metadata
+
     return metadata.version("headstart")
 
 

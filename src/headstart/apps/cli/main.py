@@ -10,23 +10,9 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from headstart.apps.cli.advise import advise
-from headstart.apps.cli.cache import cache
-from headstart.apps.cli.check import check
-from headstart.apps.cli.compare import compare
-from headstart.apps.cli.embed import embed
-from headstart.apps.cli.evaluate import evaluate
-from headstart.apps.cli.exits import Commands, exit_code
-from headstart.apps.cli.help import Command, version
-from headstart.apps.cli.models import models
-from headstart.apps.cli.plan import plan as plan_command
-from headstart.apps.cli.predict import predict
-from headstart.apps.cli.probe import probe
-from headstart.apps.cli.report import report
-from headstart.apps.cli.runs import runs
-from headstart.apps.cli.shortlist import shortlist
-from headstart.apps.cli.train import demo, train
-from headstart.apps.cli.web import web
+from headstart.apps.cli.commands import HELP_NAMES, Commands
+from headstart.apps.cli.exits import exit_code
+from headstart.apps.cli.help import version
 
 app = typer.Typer(
     name="headstart",
@@ -35,7 +21,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    context_settings=HELP_NAMES,
 )
 
 
@@ -52,24 +38,6 @@ def headstart(
     ] = False,
 ) -> None:
     """Transfer learning on images: from a folder of labelled photos to a classifier that can be trusted."""
-
-
-app.command(cls=Command)(demo)
-app.command(cls=Command)(check)
-app.command(cls=Command)(train)
-app.command(cls=Command)(evaluate)
-app.command(cls=Command)(predict)
-app.command(cls=Command)(advise)
-app.command(cls=Command)(models)
-app.command(cls=Command)(cache)
-app.command(cls=Command)(embed)
-app.command(cls=Command)(compare)
-app.command("plan", cls=Command)(plan_command)
-app.command(cls=Command)(probe)
-app.command(cls=Command)(report)
-app.command(cls=Command)(runs)
-app.command(cls=Command)(shortlist)
-app.command(cls=Command)(web)
 
 
 def main() -> NoReturn:

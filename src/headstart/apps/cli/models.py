@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from headstart.apps.cli.options import training as of
+from headstart.apps.cli.options import data_and_json
 from headstart.apps.cli.options.filters import SEARCH, query_of
 from headstart.apps.cli.options.parsing import refuse_others
 from headstart.apps.cli.text.printing import json_text, show_text
@@ -26,7 +26,7 @@ def models(
         ),
     ] = False,
     limit: Annotated[int | None, typer.Option("--limit", min=1, help="Rows to show.", rich_help_panel="Search")] = None,
-    as_json: of.Json = False,
+    as_json: data_and_json.Json = False,
     **options: Any,  # noqa: ANN401 - see `SEARCH`
 ) -> None:
     """List, search or show pretrained networks."""

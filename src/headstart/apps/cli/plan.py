@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from headstart.apps.cli.options import data_and_json
 from headstart.apps.cli.options import training as of
 from headstart.apps.cli.options.parsing import refuse_others
 from headstart.apps.cli.text.printing import json_text, next_line, show_text, write_file
@@ -21,13 +22,13 @@ UPGRADE = "upgrade"
 @of.takes_request
 def plan(
     context: typer.Context,
-    data: of.Data,
+    data: data_and_json.Data,
     file: Annotated[
         Path | None,
         typer.Argument(metavar="FILE", help="After the word upgrade: a plan of an older schema version."),
     ] = None,
     out: Annotated[Path | None, typer.Option("-o", "--out", help="File to write; default: YAML on stdout.")] = None,
-    as_json: of.Json = False,
+    as_json: data_and_json.Json = False,
     **options: Any,  # noqa: ANN401 - see `takes_request`
 ) -> None:
     """Write the plan of a training without training.

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from headstart.amounts import count_text
-from headstart.apps.cli.options import training as of
+from headstart.apps.cli.options import data_and_json
 from headstart.apps.cli.text.printing import json_text, left_out_lines, show_text, visible_name, without_prediction
 from headstart.errors import DataError
 
@@ -42,7 +42,7 @@ def predict(
     strict: Annotated[
         bool, typer.Option("--strict", help="Stop if any file gives no prediction, instead of naming it.")
     ] = False,
-    as_json: of.Json = False,
+    as_json: data_and_json.Json = False,
 ) -> None:
     """Predict the class of new images."""
     from headstart.apps.cli.text import console

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from headstart.apps.cli.options import data_and_json
 from headstart.apps.cli.options import training as of
 from headstart.apps.cli.text.printing import json_text, next_line, show_text, wrapped
 from headstart.files import not_written, refuse_unwritable, write_json
-from headstart.html.depth_chart import check_chart_path, method_text, table_rows, write_chart
 
 if TYPE_CHECKING:
     from headstart.workflow.probing import DepthProbe
@@ -64,7 +64,7 @@ def probe(
         ),
     ] = None,
     allow_noncommercial: of.AllowNoncommercial = False,
-    as_json: of.Json = False,
+    as_json: data_and_json.Json = False,
 ) -> None:
     """Measure how well each layer group separates your classes.
 
@@ -88,6 +88,8 @@ def probe(
         )
     result = found.to_dict()
     if chart is not None:
+        from headstart.html.depth_chart import write_chart
+
         write_chart(found, chart)
         result |= {"chart": str(chart)}
     if out is not None:
@@ -105,6 +107,8 @@ def check_places(out: Path | None, chart: Path | None) -> None:
         HeadstartError: a place where no file can be written, or a chart of another kind.
     """
     if chart is not None:
+        from headstart.html.depth_chart import check_chart_path
+
         check_chart_path(chart)
     for path in (out, chart):
         if path is not None:
@@ -118,6 +122,8 @@ def probed_text(probe: DepthProbe, *, chart: Path | None = None) -> str:
         probe: The result.
         chart: The chart that was written.
     """
+    from headstart.html.depth_chart import method_text, table_rows
+
     rows = table_rows(probe)
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     sides = "<<" + ">" * (len(widths) - 2)

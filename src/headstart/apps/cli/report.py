@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from headstart.amounts import bytes_text
-from headstart.apps.cli.options import training as of
+from headstart.apps.cli.options import data_and_json
 from headstart.apps.cli.text.printing import json_text, show_text
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def report(
     with_images: Annotated[
         bool, typer.Option("--with-images", help="Put small copies of misclassified images into the page.")
     ] = False,
-    as_json: of.Json = False,
+    as_json: data_and_json.Json = False,
 ) -> None:
     """Write a run or a comparison as one HTML page."""
     from headstart.workflow import reporting

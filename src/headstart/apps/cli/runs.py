@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from headstart.amounts import count_text
-from headstart.apps.cli.options import training as of
+from headstart.apps.cli.options import data_and_json
 from headstart.apps.cli.text.printing import json_text, next_line, show_text
 from headstart.errors import HeadstartError
 
@@ -64,7 +64,7 @@ def runs(
             "--compare", metavar="RUN", help="Compare runs with paired tests: --compare RUN RUN, or repeated."
         ),
     ] = None,
-    as_json: of.Json = False,
+    as_json: data_and_json.Json = False,
 ) -> None:
     """List runs, or compare some of them on the images they share."""
     from headstart.runs.finding import RunQuery

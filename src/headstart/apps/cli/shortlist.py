@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from headstart.amounts import count_text
+from headstart.apps.cli.options import data_and_json
 from headstart.apps.cli.options import training as of
 from headstart.apps.cli.options.filters import FILTERS, query_of
 from headstart.apps.cli.text.printing import json_text, number_cell, show_text, wrapped
@@ -52,7 +53,7 @@ def shortlist(
     seed: Annotated[
         int, typer.Option("--seed", help="Train with the same seed to keep the test set unseen.", rich_help_panel="Run")
     ] = 0,
-    as_json: of.Json = False,
+    as_json: data_and_json.Json = False,
     **options: Any,  # noqa: ANN401 - see `FILTERS`
 ) -> None:
     """Rank pretrained networks on your images without training."""

@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from headstart.apps.cli.options import data_and_json
 from headstart.apps.cli.options import training as of
 from headstart.apps.cli.options.parsing import parse_seconds, refuse_others
 from headstart.apps.cli.text.printing import json_text, show_text
-from headstart.apps.cli.text.training import training_text
-from headstart.data.sources.reading import DIGITS, EMBEDDED_DIGITS
 
 if TYPE_CHECKING:
     from headstart.plan.plan import Plan
@@ -25,9 +24,11 @@ _STARTED = time.monotonic()
 
 
 def demo(
-    as_json: of.Json = False, out: Annotated[Path | None, typer.Option("--out", help="Run folder.")] = None
+    as_json: data_and_json.Json = False, out: Annotated[Path | None, typer.Option("--out", help="Run folder.")] = None
 ) -> None:
     """Train on embedded handwritten digits, in about a minute."""
+    from headstart.data.sources.reading import DIGITS, EMBEDDED_DIGITS
+
     source = EMBEDDED_DIGITS if Path(DIGITS).exists() else DIGITS
     request = of.request_of(source, {"input_size": 48, "epochs": 3, "budget": "70s"})
     _show(_train(request, out=out), as_json=as_json)
@@ -36,7 +37,7 @@ def demo(
 @of.takes_request
 def train(
     context: typer.Context,
-    data: of.OptionalData = None,
+    data: data_and_json.OptionalData = None,
     plan: Annotated[
         Path | None, typer.Option("--plan", help="A plan as YAML; DATA overrides its source.", rich_help_panel="Run")
     ] = None,
@@ -59,7 +60,7 @@ def train(
             rich_help_panel="Run",
         ),
     ] = False,
-    as_json: of.Json = False,
+    as_json: data_and_json.Json = False,
     **options: Any,  # noqa: ANN401 - see `takes_request`
 ) -> None:
     """Train a classifier and evaluate it on the test set.
@@ -132,4 +133,6 @@ def _show(result: TrainResult, *, as_json: bool, reasons: Literal["shown", "hidd
     if as_json:
         show_text(json_text(result.to_dict()))
     else:
+        from headstart.apps.cli.text.training import training_text
+
         show_text(training_text(result.metrics, reasons=reasons))

@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, TypeVar
 
-import typer
-
 from headstart.apps.cli.options.derived import DerivedOptions
 from headstart.input_spec import Resize
 from headstart.knowledge.domain import AugmentationName, Domain
@@ -24,11 +22,7 @@ OF_DATA: Mapping[str, Option] = options_of(DataPlan)
 TRAINING = DerivedOptions(Request, DataPlan, no_default=("strategy",))
 """None stands for the default strategy: `train --resume` and `--plan` refuse one that is given."""
 
-DATA_HELP = "Folder of class folders, of train/val/test folders of class folders, a .tar of either, or `digits`."
 
-
-Data = Annotated[str, typer.Argument(metavar="DATA", help=DATA_HELP)]
-OptionalData = Annotated[str | None, typer.Argument(metavar="DATA", help=DATA_HELP)]
 Model = Annotated[str | None, TRAINING.info("model")]
 AllowNoncommercial = Annotated[bool, TRAINING.info("noncommercial_weights")]
 DomainOption = Annotated[Domain | None, TRAINING.info("domain")]
@@ -39,7 +33,6 @@ InputSize = Annotated[int | None, TRAINING.info("input_size")]
 ResizeOption = Annotated[Resize | None, TRAINING.info("resize")]
 Bits = Annotated[int | None, TRAINING.info("bits")]
 Seed = Annotated[int, TRAINING.info("seed")]
-Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout; progress stays on stderr.")]
 
 
 def takes_request(command: TrainingCommand) -> TrainingCommand:

@@ -1,0 +1,13 @@
+"""Options that many commands take, and that need nothing but typer: a command with no others starts without a plan."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+DATA_HELP = "Folder of class folders, of train/val/test folders of class folders, a .tar of either, or `digits`."
+
+Data = Annotated[str, typer.Argument(metavar="DATA", help=DATA_HELP)]
+OptionalData = Annotated[str | None, typer.Argument(metavar="DATA", help=DATA_HELP)]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout; progress stays on stderr.")]
