@@ -10,6 +10,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from headstart.apps.cli import own_process
 from headstart.apps.cli.commands import HELP_NAMES, Commands
 from headstart.apps.cli.exits import exit_code
 from headstart.apps.cli.help import version
@@ -40,6 +41,15 @@ def headstart(
     """Transfer learning on images: from a folder of labelled photos to a classifier that can be trusted."""
 
 
+def program() -> NoReturn:
+    """Run the command in a process that is headstart's own."""
+    own_process.begin()
+    try:
+        main()
+    finally:
+        own_process.end()
+
+
 def main() -> NoReturn:
     """Run the command; a user's mistake is one line on stderr and exit code 1."""
     warnings.filterwarnings("ignore", module=r"PIL\..*")  # odd metadata and large images: checked where they are read
@@ -55,4 +65,4 @@ def _print_whatever_comes() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    program()
