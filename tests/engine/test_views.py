@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from headstart.data.preprocess import resize_and_crop
 from headstart.engine.views import PRESETS, AugmentationMagnitude, training_view, view_rng
 from headstart.input_spec import InputSpec
 
@@ -21,7 +22,7 @@ def picture(height: int = 60, width: int = 80) -> np.ndarray:
 
 
 def view(preset: str, *, flip: str = "none", epoch: int = 0, name: str = "a.png", seed: int = 0) -> np.ndarray:
-    return training_view(picture(), SPEC, preset=preset, flip=flip, rng=view_rng(seed, epoch, name))
+    return training_view(picture(60, 60), SPEC, preset=preset, flip=flip, rng=view_rng(seed, epoch, name))
 
 
 @pytest.mark.parametrize("preset", PRESETS)
@@ -40,6 +41,24 @@ def test_a_view_is_a_function_of_seed_epoch_and_image(preset: str):
     assert np.array_equal(view(preset), view(preset))
     others = [view(preset, epoch=1), view(preset, name="b.png"), view(preset, seed=1)]
     assert sum(not np.array_equal(view(preset), other) for other in others) >= 2
+
+
+@pytest.mark.parametrize("preset", ["light", "standard", "trivial"])
+@pytest.mark.parametrize("shape", [(256, 256), (256, 400)])
+def test_crops_show_objects_on_average_as_large_as_evaluation_does(preset: str, shape: tuple[int, int]):
+    """A bias of the scale is one that the classes of some sets follow."""
+    ramp = np.broadcast_to(np.arange(shape[1]) * (255 / 400), shape)[..., None].repeat(3, axis=2).astype(np.uint8)
+    evaluated = float(np.ptp(resize_and_crop(ramp, SPEC)[16, :, 0])) / 255
+    seen = []
+    for epoch in range(150):
+        # Rotation, colours and erasing would change the slope of the ramp too.
+        rng, magnitude = view_rng(0, epoch, "x"), AugmentationMagnitude(PRESETS[preset].smallest_crop, 0, 0, 0)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setitem(PRESETS, preset, magnitude)
+            seen.append(np.ptp(training_view(ramp, SPEC, preset=preset, flip="none", rng=rng)[16, :, 0]))
+    zooms = np.log(np.array(seen) / evaluated)
+    assert abs(zooms.mean()) < 0.05
+    assert zooms.std() > 0.04
 
 
 def bright_side(values: np.ndarray) -> str:

@@ -32,7 +32,7 @@ _ASPECT_RATIO = (3 / 4, 4 / 3)
 _ERASED_AREA = (0.02, 0.2)
 
 
-AUGMENT_VERSION = 2
+AUGMENT_VERSION = 3
 """Raised when the same preset, generator and pixels may become another view; part of the address of stored views."""
 
 
@@ -41,7 +41,8 @@ class AugmentationMagnitude:
     """Largest changes of an augmented view."""
 
     smallest_crop: float
-    """Least share of the image's area that a random resized crop keeps, 0..1."""
+    """Least ratio of a crop's area to the area that the evaluation view shows, 0..1; the largest is its inverse, at
+    most the image. Of squashed and letterboxed images, which evaluation shows whole, the least share of the image."""
     rotation_degrees: float
     jitter: float
     """Brightness, contrast and saturation are multiplied by 1 +- this."""
@@ -128,7 +129,7 @@ def _random_square(
 ) -> Image.Image:
     """A random part of an image, made square in the way that evaluation makes the whole of it square."""
     if spec.crop == "center":
-        return _random_crop(image, spec.size, smallest, resample, rng)
+        return _random_crop(image, spec, smallest, resample, rng)
     left, top, w, h = _random_part(image.size, smallest, rng)
     if spec.crop == "squash":
         squashed: Image.Image = F.resized_crop(image, top, left, h, w, [spec.size, spec.size], interpolation=resample)
@@ -160,23 +161,20 @@ def _random_part(size: tuple[int, int], smallest: float, rng: np.random.Generato
 
 
 def _random_crop(
-    image: Image.Image, size: int, smallest: float, resample: InterpolationMode, rng: np.random.Generator
+    image: Image.Image, spec: InputSpec, smallest: float, resample: InterpolationMode, rng: np.random.Generator
 ) -> Image.Image:
-    """Random resized crop (Szegedy et al. 2015); a shape that does not fit falls back to the largest centre crop."""
+    """Random resized crop (Szegedy et al. 2015) whose area varies around that of the evaluation view."""
     width, height = image.size
-    # Ten tries as in torchvision's RandomResizedCrop; then the largest crop of a permitted shape.
-    for _ in range(10):
-        area = width * height * rng.uniform(smallest, 1.0)
-        ratio = math.exp(rng.uniform(math.log(_ASPECT_RATIO[0]), math.log(_ASPECT_RATIO[1])))
-        w, h = round(math.sqrt(area * ratio)), round(math.sqrt(area / ratio))
-        if 0 < w <= width and 0 < h <= height:
-            left, top = int(rng.integers(width - w + 1)), int(rng.integers(height - h + 1))
-            break
-    else:
-        w = min(width, round(height * _ASPECT_RATIO[1]))
-        h = min(height, round(width / _ASPECT_RATIO[0]))
-        left, top = (width - w) // 2, (height - h) // 2
-    cropped: Image.Image = F.resized_crop(image, top, left, h, w, [size, size], interpolation=resample)
+    # Around, not below: crops of nearly whole images show objects smaller than evaluation does, and a network that is
+    # trained on them is biased where the scale tells classes apart (Touvron et al. 2019 found the opposite bias).
+    side = min(width, height) * spec.size / spec.resize
+    area = side**2 * math.exp(rng.uniform(math.log(smallest), -math.log(smallest)))
+    ratio = math.exp(rng.uniform(math.log(_ASPECT_RATIO[0]), math.log(_ASPECT_RATIO[1])))
+    w, h = (max(1, round(value)) for value in (math.sqrt(area * ratio), math.sqrt(area / ratio)))
+    w, h = min(width, w), min(height, h)
+    left, top = int(rng.integers(width - w + 1)), int(rng.integers(height - h + 1))
+    size = [spec.size, spec.size]
+    cropped: Image.Image = F.resized_crop(image, top, left, h, w, size, interpolation=resample)
     return cropped
 
 
