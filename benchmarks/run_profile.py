@@ -29,7 +29,7 @@ from typing import Any
 
 LOOK_SECONDS = 0.002
 DEFAULT_OPTIONS = ("--strategy", "feature_extraction")
-IMAGE_FOLDERS = ("store",)
+IMAGE_FOLDERS = ("images", "store")
 """Of $HEADSTART_HOME: what is known of images."""
 START, END = "start of Python", "end of the process"
 

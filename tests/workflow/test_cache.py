@@ -113,3 +113,17 @@ def test_a_limit_is_remembered_and_holds_at_once(root: Path):
 def test_a_limit_that_holds_nothing_is_refused(root: Path):
     with pytest.raises(HeadstartError, match=r"holds nothing; expected at least 1MB; .*cache --clear"):
         limit_cache(SMALLEST_LIMIT_BYTES - 1, root)
+
+
+def test_facts_of_checked_images_are_shown_and_go_with_everything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("HEADSTART_HOME", str(tmp_path))
+    (tmp_path / "store").mkdir()
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "a.rows").write_bytes(bytes(1000))
+    assert show_cache().image_facts_bytes == 1000
+    with pytest.raises(HeadstartError):
+        clear_cache("resnet18")
+    assert show_cache().image_facts_bytes == 1000
+    cleared = clear_cache()
+    assert (cleared.freed_bytes, cleared.image_facts_bytes) == (1000, 1000)
+    assert show_cache().image_facts_bytes == 0

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from headstart.data.checks import facts_cache
 from headstart.engine.store import limit as store_limit
 from headstart.engine.store.limit import SpaceUse
 from headstart.engine.store.shards import count_rows, explained_writing, shard_paths, sweep
@@ -57,6 +58,8 @@ class CacheContent:
     limit_bytes: int
     limit_set_by: Literal["user", "default"]
     free_disk_bytes: int
+    image_facts_bytes: int
+    """Size of what the checks remember of images, which has a limit of its own."""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -69,7 +72,10 @@ class ClearedCache:
 
     removed: tuple[CachedSpace, ...]
     freed_bytes: int
+    """With those of `image_facts_bytes`."""
     not_removed_in_use: tuple[CachedSpace, ...]
+    image_facts_bytes: int = 0
+    """Size of what the checks remembered of images; only clearing everything removes it."""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -111,6 +117,7 @@ def show_cache(root: Path | None = None) -> CacheContent:
         limit_bytes=limit.bytes,
         limit_set_by=limit.set_by,
         free_disk_bytes=store_limit.free_bytes(folder),
+        image_facts_bytes=facts_cache.folder_bytes(facts_cache.facts_folder()),
     )
 
 
@@ -134,9 +141,13 @@ def clear_cache(model: str | None = None, root: Path | None = None) -> ClearedCa
         store_limit.sweep_removed(folder)
         for use in uses:
             sweep(use.folder)  # what killed processes left in a space that stays
+        facts = (
+            facts_cache.limit_folder(facts_cache.facts_folder(), most_bytes=0) if model is None and root is None else 0
+        )
     return ClearedCache(
         removed=tuple(spaces[use.folder] for use in removed),
-        freed_bytes=sum(use.bytes for use in removed),
+        freed_bytes=sum(use.bytes for use in removed) + facts,
+        image_facts_bytes=facts,
         not_removed_in_use=tuple(spaces[use.folder] for use in uses if use not in removed),
     )
 

@@ -10,11 +10,13 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 
 from headstart.arrays import Floats
+from headstart.data.checks.facts_cache import FactsCache
 from headstart.data.checks.thumbnails import (
     COARSE_SIDE,
     COARSE_WINDOWS,
@@ -74,7 +76,9 @@ class NearDuplicates:
         return {name: group[0] for group in self.groups for name in group}
 
 
-def find_near_duplicates(records: Sequence[ImageRecord], thumbnails: Mapping[str, Thumbnail]) -> NearDuplicates:
+def find_near_duplicates(
+    records: Sequence[ImageRecord], thumbnails: Mapping[str, Thumbnail], cache: FactsCache | None = None
+) -> NearDuplicates:
     """Groups of near-identical images, the same for the same images in any order.
 
     Turned and mirrored copies are not found, nor images that only hang together in chains. Memory is 1 kB an image and
@@ -83,6 +87,7 @@ def find_near_duplicates(records: Sequence[ImageRecord], thumbnails: Mapping[str
     Args:
         records: Images.
         thumbnails: Image id -> its thumbnail.
+        cache: Where pairs of the same images are kept; None compares them in any case.
     """
     # By name, because groups are named after their first image and must not depend on the order of a listing.
     records = sorted((r for r in records if r.id in thumbnails), key=lambda record: record.id)
@@ -90,7 +95,8 @@ def find_near_duplicates(records: Sequence[ImageRecord], thumbnails: Mapping[str
         return NearDuplicates()
     images = np.stack([thumbnails[record.id] for record in records])
     labels = np.unique([record.label for record in records], return_inverse=True)[1]
-    pairs = near_identical_pairs(images, labels)
+    compare = near_identical_pairs if cache is None else partial(cache.pairs, compare=near_identical_pairs)
+    pairs = compare(images, labels)
     counts = Counter(record.label for record in records)
     groups: list[tuple[str, ...]] = []
     too_large: list[tuple[str, ...]] = []
