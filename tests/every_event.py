@@ -85,7 +85,7 @@ EVERY_EVENT: tuple[Event, ...] = (
     CheckpointSelected("tune/1", "best of the epochs"),
     HeadSelected("probe", "linear", "multi_depth does not beat it"),
     HeadFittedOnViews("tune", 2, 40),
-    Computing("choosing features of all depths"),
+    Computing("the head on all depths", 3, 4),
     PenaltySampled("probe", 8, 40),
     EngineNoted("this network is run as it is"),
     PrefixComputed("onnxruntime"),

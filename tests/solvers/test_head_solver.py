@@ -208,3 +208,47 @@ def test_a_weight_is_as_many_copies_of_the_row(memory: str, solver: Any, monkeyp
 def test_weights_that_are_none_are_refused(wrong: float):
     with pytest.raises(ValueError, match="weights must be finite numbers > 0"):
         head_problem(MatrixRows(np.zeros((2, 3))), np.array([0, 1]), 2, weights_N=np.array([1.0, wrong]))
+
+
+@pytest.mark.parametrize("width", [24, 200])
+@pytest.mark.parametrize("limit", [0, 2**30])
+def test_scaled_features_have_a_penalty_of_their_own(width: int, limit: int, monkeypatch: pytest.MonkeyPatch):
+    """Against scikit-learn on features that are standardised and multiplied beforehand."""
+    from sklearn.linear_model import LogisticRegression, Ridge
+    from sklearn.preprocessing import StandardScaler
+
+    features, labels = clouds(width=width)
+    scale = np.where(np.arange(width) < 9, 1.0, 2.5)
+    monkeypatch.setattr(module, "IN_MEMORY_BYTES", limit)
+    standardised = StandardScaler().fit_transform(features.astype(np.float64)) * scale
+    fitted = LogisticRegression(C=1 / (150 * 0.1), tol=1e-10, max_iter=10_000).fit(standardised, labels)
+    problem = head_problem(MatrixRows(features), labels, 3, scale_F=scale)
+    expected = fitted.predict_proba(standardised)
+    assert np.abs(problem.solve(0.1).probabilities(features) - expected).max() < 1e-3
+    assert np.abs(problem.solve_many([0.1])[0].probabilities(features) - expected).max() < 1e-3
+    ridge = head_problem(MatrixRows(features), labels, 3, solver="ridge", scale_F=scale).solve(0.5)
+    targets = np.eye(3)[labels]
+    expected = Ridge(alpha=150 * 0.5, tol=1e-10).fit(standardised, targets).predict(standardised)
+    assert np.abs(features @ ridge.weight_KF.T + ridge.bias_K - expected).max() < 1e-4
+
+
+def test_scaled_features_that_keep_their_own_axes_have_the_same_head(monkeypatch: pytest.MonkeyPatch):
+    from headstart.solvers import axes
+
+    features, labels = clouds(width=24)
+    scale = np.linspace(0.5, 3.0, 24)
+    expected = head_problem(MatrixRows(features), labels, 3, scale_F=scale).solve(0.1).probabilities(features)
+    monkeypatch.setattr(module, "IN_MEMORY_BYTES", 0)
+    monkeypatch.setattr(axes, "WIDEST_ROTATED", 0)
+    found = head_problem(MatrixRows(features), labels, 3, scale_F=scale).solve(0.1).probabilities(features)
+    assert np.abs(found - expected).max() < 1e-3
+
+
+@pytest.mark.parametrize("solver", ["logistic", "ridge"])
+def test_a_scale_of_one_changes_no_bit(solver: str):
+    features, labels = clouds()
+    plain, scaled = (
+        head_problem(MatrixRows(features), labels, 3, solver=solver, scale_F=scale) for scale in (None, np.ones(24))
+    )
+    assert np.array_equal(plain.solve(0.1).weight_KF, scaled.solve(0.1).weight_KF)
+    assert plain.choose(folds_of(150)).losses == scaled.choose(folds_of(150)).losses

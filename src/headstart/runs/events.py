@@ -102,14 +102,18 @@ class HeadFittedOnViews(Event):
 
 @dataclass(frozen=True)
 class Computing(Event):
-    """A long computation without a count begins."""
+    """A long computation whose length is not known begins."""
 
     event: ClassVar[str] = "computing"
     what: str
+    step: int | None = None
+    """Its number among the steps of the work that it belongs to, from 1; None: it is alone."""
+    steps: int | None = None
+    """Number of these steps."""
 
     def sentence(self) -> str:
-        """Name of the computation."""
-        return self.what
+        """Name of the computation, and how far the work is."""
+        return self.what if self.step is None else f"step {self.step} of {self.steps}: {self.what}"
 
 
 @dataclass(frozen=True)

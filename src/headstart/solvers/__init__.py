@@ -9,5 +9,5 @@ at the best temperature, which becomes part of the weights. A feature's scale co
 because it is a unit and knows no label. Above 2^25 values the L2 penalty of a logistic head is chosen on a stratified
 seeded sample, and an event says so.
 
-`head2toe.py` chooses features of all depths, scored inside each fold.
+`columns.py` shows a solver some of the features of rows.
 """

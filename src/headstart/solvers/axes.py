@@ -29,6 +29,7 @@ class Axes:
 
     mean_F: Doubles  # noqa: N815 - shapes
     deviation_F: Doubles  # noqa: N815
+    """Of the features, divided by their scale where they have one."""
     variances_R: Doubles  # noqa: N815
     """Of z along each axis."""
     axes_FR: Floats | None  # noqa: N815
@@ -62,11 +63,13 @@ class Axes:
 def rotated(
     features_NF: Floats,  # noqa: N803
     weights_N: Doubles | None = None,  # noqa: N803
+    scale_F: Doubles | None = None,  # noqa: N803
 ) -> tuple[Axes, Doubles]:
     """The axes of features in memory, without those that nothing varies along, and (N, R) features along them.
 
     With fewer rows than features there are fewer axes than rows, and they come from the smaller of two matrices.
-    Means, deviations and axes count each row as often as its weight says.
+    Means, deviations and axes count each row as often as its weight says. Standardised features are multiplied by their
+    scale.
     """
     # In double precision: eigenvectors of a badly conditioned matrix need the digits.
     z_NF = np.array(features_NF, np.float64)  # noqa: N806
@@ -77,6 +80,7 @@ def rotated(
         deviation = np.sqrt(np.average((z_NF - mean) ** 2, axis=0, weights=weights_N))
     # A constant feature is divided by 1, not by 0: it becomes 0 and takes no part.
     deviation = np.where(deviation > SMALLEST_DEVIATION, deviation, 1.0)
+    deviation = deviation if scale_F is None else deviation / scale_F
     np.subtract(z_NF, mean, out=z_NF)
     np.divide(z_NF, deviation, out=z_NF)
     count, width = z_NF.shape
@@ -100,15 +104,21 @@ def _with_variance(variances: Floats) -> npt.NDArray[np.bool_]:
     return np.asarray(variances > 1e-9 * max(float(variances[-1]), 1e-9))
 
 
-def axes_of(rows: RowSource, weights_N: Doubles | None = None) -> Axes:  # noqa: N803
+def axes_of(
+    rows: RowSource,
+    weights_N: Doubles | None = None,  # noqa: N803
+    scale_F: Doubles | None = None,  # noqa: N803
+) -> Axes:
     """The axes of rows that need not lie in memory, in one pass; all are kept, in single precision.
 
-    Takes F x F doubles; above WIDEST_ROTATED features these keep their own axes, and it takes a few F.
+    Takes F x F doubles; above WIDEST_ROTATED features these keep their own axes, and it takes a few F. Standardised
+    features are multiplied by their scale.
     """
+    scale = np.ones(rows.width) if scale_F is None else scale_F
     if rows.width > WIDEST_ROTATED:
-        return _unrotated(rows, np.ones(rows.rows) if weights_N is None else weights_N)
+        return _unrotated(rows, np.ones(rows.rows) if weights_N is None else weights_N, scale)
     moments = moments_of(rows, np.zeros(rows.rows, np.int64), 1, weights_N)
-    mean, deviation = moments.mean_F, moments.deviation_F
+    mean, deviation = moments.mean_F, moments.deviation_F / scale
     correlations = moments.scatter()
     correlations /= moments.count * deviation[:, None] * deviation
     # In single precision: these axes only precondition, any orthonormal set has the same optimum.
@@ -116,7 +126,7 @@ def axes_of(rows: RowSource, weights_N: Doubles | None = None) -> Axes:  # noqa:
     return Axes(mean, deviation, variances.astype(np.float64), axes)
 
 
-def _unrotated(rows: RowSource, weights_N: Doubles) -> Axes:  # noqa: N803
+def _unrotated(rows: RowSource, weights_N: Doubles, scale_F: Doubles) -> Axes:  # noqa: N803
     shift, sums, squares = np.zeros(rows.width), np.zeros(rows.width), np.zeros(rows.width)
     for start, block in rows.blocks():
         # The mean of the first block is near the mean of all: sums of centred values lose no digits to a large offset.
@@ -129,7 +139,7 @@ def _unrotated(rows: RowSource, weights_N: Doubles) -> Axes:  # noqa: N803
     away = sums / rows.rows
     deviation = np.sqrt(np.maximum(squares / rows.rows - away**2, 0))
     varies = deviation > SMALLEST_DEVIATION
-    return Axes(shift + away, np.where(varies, deviation, 1.0), varies.astype(np.float64), None)
+    return Axes(shift + away, np.where(varies, deviation, 1.0) / scale_F, varies * scale_F**2, None)
 
 
 def own_axes(variances_R: Doubles) -> Axes:  # noqa: N803

@@ -58,6 +58,7 @@ def head_problem(
     seed: int = 0,
     check_stop: CheckStop = never_stop,
     weights_N: npt.NDArray[np.floating[Any]] | None = None,  # noqa: N803
+    scale_F: Doubles | None = None,  # noqa: N803
 ) -> HeadProblem:
     """The problem of a linear head on these rows; nothing is read before it is first used.
 
@@ -70,6 +71,8 @@ def head_problem(
         check_stop: Called between blocks of rows, iterations and penalties; what it raises ends the work.
         weights_N: How much each row counts, > 0, in what is minimised, in what chooses the penalty, and in means and
             deviations; only their ratios matter. None counts all alike.
+        scale_F: Factors > 0 of the standardised features: the L2 penalty of a feature's weights is divided by the
+            square of its own. None penalises all alike.
 
     Raises:
         ValueError: a weight that is no number > 0.
@@ -80,11 +83,11 @@ def head_problem(
     small = 8 * rows.rows * rows.width <= IN_MEMORY_BYTES
     if solver == "ridge":
         if small:
-            return RotatedRidge(rows, labels_N, num_classes, check_stop, weigh)
-        return Ridge(rows, labels_N, num_classes, check_stop=check_stop, weights_N=weigh)
+            return RotatedRidge(rows, labels_N, num_classes, check_stop, weigh, scale_F)
+        return Ridge(rows, labels_N, num_classes, check_stop=check_stop, weights_N=weigh, scale_F=scale_F)
     if small:
-        return RotatedLogistic(rows, labels_N, num_classes, check_stop, weigh)
-    return LogisticInBlocks(rows, labels_N, num_classes, seed, weigh)
+        return RotatedLogistic(rows, labels_N, num_classes, check_stop, weigh, scale_F)
+    return LogisticInBlocks(rows, labels_N, num_classes, seed, weigh, scale_F)
 
 
 def mean_one(weights_N: npt.NDArray[np.floating[Any]]) -> Doubles:  # noqa: N803
@@ -109,10 +112,11 @@ class _Rotated:
     num_classes: int
     check_stop: CheckStop
     weights: Doubles | None = None
+    scale: Doubles | None = None
 
     @cached_property
     def _found(self) -> tuple[Axes, npt.NDArray[np.float64]]:
-        return rotated(matrix_of_rows(self.rows), self.weights)
+        return rotated(matrix_of_rows(self.rows), self.weights, self.scale)
 
 
 class RotatedLogistic(_Rotated):
@@ -141,7 +145,7 @@ class RotatedLogistic(_Rotated):
             check_stop=self.check_stop,
             weights_N=self.weights,
         )
-        return _tempered(head, temperature)
+        return head.tempered(temperature)
 
     def solve_many(self, l2_penalties: Sequence[float]) -> list[LinearHead]:
         """The heads at several penalties, in the same passes over the rotated rows, in single precision."""
@@ -197,10 +201,11 @@ class LogisticInBlocks:
     num_classes: int
     seed: int
     weights: Doubles | None = None
+    scale: Doubles | None = None
 
     @cached_property
     def _axes(self) -> Axes:
-        return axes_of(self.rows, self.weights)
+        return axes_of(self.rows, self.weights, self.scale)
 
     def choose(self, folds: Folds, l2_penalties: Sequence[float] | None = None) -> PenaltyChoice:
         """See `choose_in_blocks`; on a stratified sample where there are more than SAMPLE_VALUES features."""
@@ -222,7 +227,7 @@ class LogisticInBlocks:
     def solve(self, l2_penalty: float, *, temperature: float = 1.0) -> LinearHead:
         """See `solve_in_blocks`."""
         (head,) = self.solve_many([l2_penalty])
-        return _tempered(head, temperature)
+        return head.tempered(temperature)
 
     def solve_many(self, l2_penalties: Sequence[float]) -> list[LinearHead]:
         """See `solve_in_blocks`: the passes serve all of them."""
@@ -241,10 +246,3 @@ def stratified_sample(labels_N: Labels, count: int, *, seed: int) -> npt.NDArray
         # At least two: one to fit on and one to hold out, also of a class that the share would round to none.
         chosen.append(rng.permutation(members)[: max(2, round(share * len(members)))])
     return np.sort(np.concatenate(chosen))
-
-
-def _tempered(head: LinearHead, temperature: float) -> LinearHead:
-    if temperature == 1:
-        return head
-    # softmax((x w + b) / T) = softmax(x (w / T) + b / T): the temperature needs no place of its own in the head.
-    return LinearHead(head.weight_KF / temperature, head.bias_K / temperature, head.l2_penalty)

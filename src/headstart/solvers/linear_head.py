@@ -37,6 +37,13 @@ class LinearHead:
             found[start : start + len(block)] = self.probabilities(block)
         return found
 
+    def tempered(self, temperature: float) -> LinearHead:
+        """The head whose logits are divided by a temperature > 0."""
+        if temperature == 1:
+            return self
+        # softmax((x w + b) / T) = softmax(x (w / T) + b / T): the temperature needs no place of its own in the head.
+        return LinearHead(self.weight_KF / temperature, self.bias_K / temperature, self.l2_penalty)
+
 
 @dataclass(frozen=True, slots=True)
 class PenaltyChoice:

@@ -47,6 +47,7 @@ class Ridge:
         deviation_F: Doubles | None = None,  # noqa: N803
         check_stop: CheckStop = never_stop,
         weights_N: Doubles | None = None,  # noqa: N803
+        scale_F: Doubles | None = None,  # noqa: N803
     ) -> None:
         """Nothing is read yet.
 
@@ -58,8 +59,9 @@ class Ridge:
                 over all rows.
             check_stop: Called after each fit; what it raises ends the work. Passes over the rows are for them to stop.
             weights_N: Of the rows, 1 on average.
+            scale_F: Standardised features are multiplied by theirs; None: by 1.
         """
-        self._check_stop, self._weights = check_stop, weights_N
+        self._check_stop, self._weights, self._scale = check_stop, weights_N, scale_F
         self._rows, self._labels, self._classes = rows, labels_N, num_classes
         self._deviation = deviation_F
         self._all: Moments | None = None
@@ -115,7 +117,7 @@ class Ridge:
 
     def _deviation_of(self, moments: Moments) -> Doubles:
         if self._deviation is None:
-            self._deviation = moments.deviation_F
+            self._deviation = moments.deviation_F / (1.0 if self._scale is None else self._scale)
         return self._deviation
 
     def _moments(self, part_of: npt.NDArray[np.int64], parts: int) -> list[Moments]:

@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from headstart.engine.prefix.inference import features_of, logits_of
 from headstart.engine.store.store import ActivationStore
@@ -20,11 +22,13 @@ from headstart.prediction.bundle import save_bundle
 from headstart.prediction.predictor import load
 from headstart.runs.event import Event
 from headstart.runs.observers import Observer
+from headstart.solvers.head_solver import head_problem
 from headstart.solvers.linear_head import softmax
 from headstart.solvers.rows import MatrixRows
 from headstart.training.activation_source import ActivationSource
 from headstart.training.loop import fit
-from headstart.training.probe.multi_depth import DepthProblem, solve_depths
+from headstart.training.probe import multi_depth
+from headstart.training.probe.multi_depth import FIT_STEPS, DepthProblem, equal_parts, fit_plain, solve_depths
 from headstart.training.probe.probe import fit_probe, refit_head
 from headstart.training.stopping import StopRequest
 from headstart.training.training import Training
@@ -59,11 +63,116 @@ def problem(*, early_tells: float, seed: int = 0, select: int = 0, **changes: ob
 
 
 def test_informative_early_features_are_selected_and_the_figures_are_said():
-    solution = solve_depths(problem(early_tells=1.0))
+    steps: list[tuple[int, str]] = []
+    solution = solve_depths(problem(early_tells=1.0, on_step=lambda *step: steps.append(step)))
     assert solution.kind == "multi_depth"
-    assert np.abs(solution.head.weight_KF[:, LAST:]).max() > 0
+    assert np.abs(solution.selected.head.weight_KF[:, LAST:]).max() > 0
     assert "significantly better than the plain head (val: accuracy 0." in solution.why
-    assert len(solution.probabilities_NK) == IMAGES, "out of fold"
+    assert len(solution.selected.probabilities_NK) == IMAGES, "out of fold"
+    assert [number for number, _ in steps] == list(range(1, FIT_STEPS + 1))
+
+
+def test_the_wider_head_is_the_references_with_both_parts_of_equal_variance():
+    """Against scikit-learn on features standardised and scaled here, for head and out-of-fold probabilities."""
+    from sklearn.linear_model import LogisticRegression
+
+    asked = problem(early_tells=1.0, l2_penalties=(0.1,))
+    features = asked.train._matrix.astype(np.float64)
+    features = (features - features.mean(axis=0)) / features.std(axis=0)
+    features[:, LAST:] *= np.sqrt(LAST / 12)
+    assert features[:, :LAST].var(axis=0).sum() == pytest.approx(features[:, LAST:].var(axis=0).sum())
+    expected = np.zeros((IMAGES, 3))
+    for fold in range(5):
+        inside, outside = asked.folds != fold, asked.folds == fold
+        fitted = LogisticRegression(C=1 / (inside.sum() * 0.1), tol=1e-10, max_iter=10_000)
+        expected[outside] = fitted.fit(features[inside], asked.labels[inside]).predict_proba(features[outside])
+    solution = solve_depths(asked)
+    assert solution.kind == "multi_depth"
+    assert np.abs(solution.selected.probabilities_NK - expected).max() < 5e-3
+    fitted = LogisticRegression(C=1 / (IMAGES * 0.1), tol=1e-10, max_iter=10_000).fit(features, asked.labels)
+    found = solution.selected.head.probabilities(asked.train._matrix)
+    assert np.abs(found - fitted.predict_proba(features)).max() < 2e-3
+
+
+@given(last=st.integers(1, 5000), early=st.integers(1, 5000))
+def test_both_parts_have_the_same_total_variance(last: int, early: int):
+    scale = equal_parts(last, last + early)
+    assert (scale[:last] == 1).all()
+    assert (scale[last:] ** 2).sum() == pytest.approx(last)
+
+
+def test_a_plain_head_that_was_fitted_before_is_not_fitted_again():
+    asked = problem(early_tells=0.0)
+    steps: list[int] = []
+    known = fit_plain(asked)
+    solution = solve_depths(replace(asked, on_step=lambda number, what: steps.append(number)), known)
+    assert steps == [3, 4]
+    assert np.array_equal(solution.selected.head.weight_KF[:, :LAST], known.head.weight_KF)
+    assert solution.selected.probabilities_NK is known.choice.out_of_fold_NK
+
+
+@pytest.mark.parametrize("early_tells", [0.0, 1.0])
+def test_many_images_are_compared_on_a_sample_of_every_class(early_tells: float, monkeypatch: pytest.MonkeyPatch):
+    asked = problem(early_tells=early_tells)
+    expected = fit_plain(asked)
+    monkeypatch.setattr(multi_depth, "CHOOSING_IMAGES", 90)
+    solution = solve_depths(asked)
+    if solution.kind == "linear":  # bit for bit the plain probe, out-of-fold on all images
+        assert solution.selected.sample is None
+        assert np.array_equal(solution.selected.head.weight_KF[:, :LAST], expected.head.weight_KF)
+        assert np.array_equal(solution.selected.probabilities_NK, expected.choice.out_of_fold_NK)
+        return
+    sample = solution.selected.sample
+    assert np.bincount(asked.labels[sample]).tolist() == [30, 30, 30]
+    assert np.array_equal(solution.selected.labels_N, asked.labels[sample])
+    assert (solution.selected.probabilities_NK.argmax(axis=1) == solution.selected.labels_N).mean() > 0.6
+    few = DepthProblem(
+        MatrixRows(asked.train._matrix[sample]),
+        asked.labels[sample],
+        3,
+        LAST,
+        asked.folds[sample],
+        None,
+        "val",
+        (expected.choice.l2_penalty,),
+        "logistic",
+        0.05,
+        0,
+    )
+    plain = fit_plain(few).choice.out_of_fold_NK
+    assert f"against {(plain.argmax(axis=1) == few.labels).mean():.3f}, log loss" in solution.why
+
+
+def test_weights_count_an_image_as_often_as_they_say():
+    asked = problem(early_tells=1.0, l2_penalties=(0.1,))
+    weights = np.where(asked.labels == 0, 2.0, 1.0)
+    twice = np.flatnonzero(asked.labels == 0)
+    again = np.concatenate([np.arange(IMAGES), twice])
+    repeated = replace(
+        asked, train=MatrixRows(asked.train._matrix[again]), labels=asked.labels[again], folds=asked.folds[again]
+    )
+    found, expected = solve_depths(replace(asked, weights=weights)), solve_depths(repeated)
+    few = asked.train._matrix
+    assert np.abs(found.selected.head.probabilities(few) - expected.selected.head.probabilities(few)).max() < 2e-3
+
+
+def test_the_fits_can_be_stopped():
+    counts: list[int] = []
+    asked = problem(early_tells=1.0, check_stop=lambda: counts.append(1))
+    plain = fit_plain(asked)
+    in_plain = len(counts)
+    solve_depths(asked, plain)
+    assert len(counts) > in_plain + 20
+
+    def stop() -> None:
+        counts.append(1)
+        if len(counts) > 20:
+            raise KeyboardInterrupt
+
+    counts.clear()
+    with pytest.raises(KeyboardInterrupt):
+        solve_depths(replace(asked, check_stop=stop), plain)
+    assert len(counts) == 21
 
 
 @pytest.mark.parametrize("solver", ["logistic", "ridge"])
@@ -71,13 +180,14 @@ def test_the_plain_head_stays_bit_for_bit_where_early_features_are_noise(solver:
     asked = problem(early_tells=0.0, solver=solver, l2_penalties=(0.1,))
     solution = solve_depths(asked)
     assert solution.kind == "linear"
-    assert not solution.head.weight_KF[:, LAST:].any()
+    head = solution.selected.head
+    assert not head.weight_KF[:, LAST:].any()
     assert "is not significantly better" in solution.why
     if solver == "logistic":
         last = asked.train._matrix[:, :LAST]
         expected = solve_logistic(last, asked.labels, 3, l2_penalty=0.1)
-        assert np.array_equal(solution.head.weight_KF[:, :LAST], expected.weight_KF)
-        assert np.array_equal(solution.head.bias_K, expected.bias_K)
+        assert np.array_equal(head.weight_KF[:, :LAST], expected.weight_KF)
+        assert np.array_equal(head.bias_K, expected.bias_K)
 
 
 def test_the_decision_is_the_paired_test_on_the_validation_images():
@@ -86,16 +196,18 @@ def test_the_decision_is_the_paired_test_on_the_validation_images():
         asked = problem(early_tells=0.35, select=90, seed=seed)
         rows, labels = asked.validation
         solution = solve_depths(asked)
-        assert len(solution.probabilities_NK) == len(labels) == 90
-        assert np.allclose(solution.probabilities_NK, solution.head.probabilities(rows._matrix))
+        selected = solution.selected
+        assert len(selected.probabilities_NK) == len(labels) == 90
+        assert np.allclose(selected.probabilities_NK, selected.head.probabilities(rows._matrix))
         never = solve_depths(replace(asked, significance_level=1e-12))
         always = solve_depths(replace(asked, significance_level=0.999999))
-        losses = [sharpened_log_losses(s.probabilities_NK, labels) for s in (never, always)]
+        losses = [sharpened_log_losses(s.selected.probabilities_NK, labels) for s in (never, always)]
         if never.kind == always.kind:  # not even fewer errors
             continue
         compared += 1
         p_value = paired_p_value(*losses)
         assert (solution.kind == "multi_depth") == (p_value < 0.05)
+        assert solution.p_value == p_value
         assert f"p = {p_value:.2g}" in solution.why
     assert compared
 
@@ -103,7 +215,7 @@ def test_the_decision_is_the_paired_test_on_the_validation_images():
 def test_its_l2_penalty_is_that_of_the_selected_head():
     asked = problem(early_tells=0.0)
     plain = choose_l2_penalty(asked.train._matrix[:, :LAST], asked.labels, 3, list(asked.folds))
-    assert solve_depths(asked).head.l2_penalty == plain.l2_penalty
+    assert solve_depths(asked).selected.head.l2_penalty == plain.l2_penalty
 
 
 def prepared(prepare: Callable, tmp_path: Path, **options: object):
@@ -132,9 +244,7 @@ def test_the_network_gives_the_logits_of_the_fitted_head_and_so_does_its_bundle(
     """No head makes an error on these colours, so the wide one is only selected without the test."""
     _, images, classifier = prepared(prepare, tmp_path)
     if significance_level == 1.0:
-        from headstart.training.checkpoint import Candidate
-
-        monkeypatch.setattr(Candidate, "p_value_against", lambda self, other: 0.0)
+        monkeypatch.setattr(multi_depth, "_comparison", lambda deep, plain: (0.0, "figures"))
     solved = fit_probe(
         ActivationSource(classifier, images), ProbePhase(l2_penalty=0.1), seed=0, significance_level=significance_level
     )
@@ -169,19 +279,24 @@ def test_many_images_are_predicted_through_an_engine_with_the_same_logits(
     assert np.abs(found - expected).max() < 1e-3 * np.abs(expected).max()
 
 
-def test_a_refit_keeps_to_the_features_that_were_needed(prepare: Callable, tmp_path: Path):
+@pytest.mark.parametrize("selected", ["linear", "multi_depth"])
+def test_a_refit_keeps_to_the_head_that_was_selected(prepare: Callable, tmp_path: Path, selected: str):
     _, images, classifier = prepared(prepare, tmp_path)
-    needed = torch.zeros(2, classifier.num_features)
-    needed[:, 3:400] = 1.0
-    needed[1, -5:] = 1.0
-    classifier.write_linear(needed, torch.zeros(2))
+    last = classifier.num_last_features
+    before = torch.zeros(2, classifier.num_features)
+    before[:, : last + (selected == "multi_depth")] = 1.0
+    classifier.write_linear(before, torch.zeros(2))
     refit_head(ActivationSource(classifier, images), ProbePhase(), l2_penalty=0.1, seed=0)
     found = classifier.linear_weight().numpy()
-    assert not found[:, needed.sum(dim=0).numpy() == 0].any()
-    used = needed.sum(dim=0).numpy() > 0
-    features = features_of(classifier, images.roles.training_pool, images.spec)[:, used]
-    expected = solve_logistic(features, images.labels(images.roles.training_pool), 2, l2_penalty=0.1)
-    assert np.abs(found[:, used] - expected.weight_KF).max() < 0.02 * np.abs(expected.weight_KF).max()
+    features = features_of(classifier, images.roles.training_pool, images.spec)
+    labels = images.labels(images.roles.training_pool)
+    if selected == "linear":
+        assert not found[:, last:].any()
+        expected = solve_logistic(features[:, :last], labels, 2, l2_penalty=0.1).weight_KF
+    else:
+        scale = equal_parts(last, classifier.num_features)
+        expected = head_problem(MatrixRows(features), labels, 2, scale_F=scale).solve(0.1).weight_KF
+    assert np.abs(found[:, : expected.shape[1]] - expected).max() < 0.02 * np.abs(expected).max()
 
 
 def test_a_whole_run_says_which_head_was_selected_and_goes_on_after_a_stop(prepare: Callable, tmp_path: Path):

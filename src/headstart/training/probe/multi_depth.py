@@ -2,24 +2,38 @@
 
 Both are fitted on the same rows, because the features of the plain head are a part of those of the other. The plain one
 is selected unless the other is significantly better on images that neither was fitted on.
+
+The earlier groups have fewer features than the last layer as a rule, and one L2 penalty for all would leave them little
+weight. So standardised features are scaled until both parts have the same total variance. Earlier versions chose the
+best 10 to 100 % of the features instead (Head2Toe, Evci et al. 2022): five times the work, and no better
+(docs/benchmarks.md).
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 
-from headstart.arrays import Floats, Labels, Positions
-from headstart.measures.metrics import sharpened_log_losses
-from headstart.solvers.head2toe import ColumnRows, FeatureMask, choose_features, solve_chosen, widened
-from headstart.solvers.head_solver import Folds, Solver, head_problem
-from headstart.solvers.linear_head import LinearHead
+from headstart.arrays import Doubles, Floats, Labels, Positions
+from headstart.measures.metrics import paired_p_value, sharpened_log_losses
+from headstart.solvers.columns import ColumnRows, FeatureMask, widened
+from headstart.solvers.head_solver import Folds, HeadProblem, Solver, head_problem, stratified_sample
+from headstart.solvers.linear_head import LinearHead, PenaltyChoice
+from headstart.solvers.logistic import L2_PENALTIES
+from headstart.solvers.ridge import RIDGE_L2_PENALTIES
 from headstart.solvers.rows import CheckStop, RowSource, never_stop
-from headstart.training.checkpoint import Candidate
+
+CHOOSING_IMAGES = 4000
+"""With more images the wider head's penalty is chosen, and it is compared out-of-fold, on a sample of so many."""
+FIT_STEPS = 4
+"""Of the fits of both heads, for progress."""
+_STEP_OF_GRID = 10.0
+"""The wider head's penalty is looked for within this factor of the plain one's."""
 
 
 @dataclass(frozen=True)
@@ -44,15 +58,68 @@ class DepthProblem:
     significance_level: float
     """The wider head is selected below this p-value."""
     seed: int
+    weights: npt.NDArray[np.floating] | None = None
+    """(N,) how much each training row counts, > 0; None counts all alike."""
     check_stop: CheckStop = never_stop
     """Called repeatedly during every fit; what it raises ends the work."""
-    on_step: Callable[[str], object] = lambda what: None
-    """Called with what is computed next, in words."""
+    on_step: Callable[[int, str], object] = lambda step, what: None
+    """Called with the number of the next step, from 1 to FIT_STEPS, and with what it computes, in words."""
 
     @property
     def last(self) -> FeatureMask:
         """Mask (F,) of the features of the plain head."""
         return np.arange(self.train.width) < self.num_last_features
+
+    @property
+    def plain_rows(self) -> RowSource:
+        """The training rows as the plain head sees them."""
+        return ColumnRows(self.train, self.last)
+
+    def of(self, rows: RowSource, *, positions: Positions | None = None, scale_F: Doubles | None = None) -> HeadProblem:  # noqa: N803 - shapes
+        """The problem of a head on some columns of the training rows.
+
+        Args:
+            rows: All of them.
+            positions: The training images that take part; None: all.
+            scale_F: Of the features.
+        """
+        labels, weights = self.labels, self.weights
+        if positions is not None:
+            rows, labels = rows.subset(positions), labels[positions]
+            weights = None if weights is None else weights[positions]
+        return head_problem(
+            rows,
+            labels,
+            self.num_classes,
+            solver=self.solver,
+            seed=self.seed,
+            check_stop=self.check_stop,
+            weights_N=weights,
+            scale_F=scale_F,
+        )
+
+
+@dataclass(frozen=True)
+class PlainFit:
+    """The plain head: bit for bit that of a linear probe without depths."""
+
+    choice: PenaltyChoice
+    head: LinearHead
+    """On its own features."""
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """A fitted head and its predictions for images that it was not fitted on."""
+
+    head: LinearHead
+    """On all features; those that it does not need have weight zero."""
+    probabilities_NK: Floats  # noqa: N815 - shapes
+    """Probabilities of the validation images, or out-of-fold those of the training images."""
+    labels_N: Labels  # noqa: N815
+    """Classes of these images."""
+    sample: Positions | None
+    """Rows of the training images with out-of-fold predictions, where not all have one."""
 
 
 @dataclass(frozen=True)
@@ -60,82 +127,114 @@ class DepthSolution:
     """The selected head, and why it was selected."""
 
     kind: Literal["multi_depth", "linear"]
-    head: LinearHead
-    """On all features; those that it does not need have weight zero."""
-    probabilities_NK: Floats  # noqa: N815 - shapes
-    """Probabilities of the validation images, or out-of-fold those of the training images."""
-    labels_N: Labels  # noqa: N815
-    """Classes of these images."""
+    selected: Evaluated
     why: str
     """Why this one was selected, with the figures of both."""
-    sample: Positions | None = None
-    """Rows of the training images with out-of-fold predictions, where not all have one."""
+    p_value: float
+    """Of the wider head against the plain one; 1 unless it makes fewer errors."""
 
 
-def solve_depths(problem: DepthProblem) -> DepthSolution:
-    """The selected one of both fitted heads: the plain one unless the other is significantly better."""
-    choice = choose_features(
-        problem.train,
-        problem.labels,
-        problem.num_classes,
-        problem.folds,
-        solver=problem.solver,
-        l2_penalties=problem.l2_penalties,
-        seed=problem.seed,
-        check_stop=problem.check_stop,
-        on_step=problem.on_step,
-    )
-    problem.on_step("fitting the head on the chosen features of all depths")
-    deep = solve_chosen(
-        problem.train,
-        problem.labels,
-        problem.num_classes,
-        choice,
-        solver=problem.solver,
-        check_stop=problem.check_stop,
-    )
-    problem.on_step("fitting the head on the last layer, to compare with")
-    plain, plain_out_of_fold = _plain(problem, choice.sample)
-    if problem.validation is not None:
-        sample = None
-        rows, labels = problem.validation
-        of_deep, of_plain = deep.probabilities_of(rows), plain.probabilities_of(rows)
-    else:
-        sample = choice.sample
-        labels = problem.labels if sample is None else problem.labels[sample]
-        of_deep, of_plain = choice.out_of_fold_NK, plain_out_of_fold
-    new, old = _candidate("multi_depth", of_deep, labels), _candidate("linear", of_plain, labels)
-    p_value = new.p_value_against(old)
-    figures = (
-        f"{problem.validation_source}: accuracy {new.accuracy:.3f} against {old.accuracy:.3f}, "
-        f"log loss at its best temperature {new.loss:.3f} against {old.loss:.3f}, p = {p_value:.2g}"
-    )
-    if p_value < problem.significance_level:
-        features = "all features" if choice.share == 1.0 else f"the best {choice.share:.0%} of all features"
-        why = f"on {features}, it is significantly better than the plain head ({figures})"
-        return DepthSolution("multi_depth", deep, of_deep, labels, why, sample)
-    why = f"multi_depth is not significantly better ({figures})"
-    return DepthSolution("linear", plain, of_plain, labels, why, sample)
+def fit_plain(problem: DepthProblem) -> PlainFit:
+    """The plain head, with its cross-validated penalty."""
+    problem.on_step(1, "the plain head: cross-validation of its L2 penalty")
+    plain = problem.of(problem.plain_rows)
+    choice = plain.choose(problem.folds, problem.l2_penalties)
+    problem.on_step(2, "the plain head")
+    return PlainFit(choice, plain.solve(choice.l2_penalty, temperature=choice.temperature))
 
 
-def _plain(problem: DepthProblem, sample: Positions | None) -> tuple[LinearHead, Floats]:
-    """The head on the last features as one on all, and its out-of-fold probabilities on the sample."""
-    rows, labels, fold_of = ColumnRows(problem.train, problem.last), problem.labels, np.asarray(problem.folds)
-    set_up = partial(
-        head_problem, num_classes=problem.num_classes, solver=problem.solver, check_stop=problem.check_stop
-    )
-    whole = set_up(rows, labels)
-    validated = whole
+def solve_depths(problem: DepthProblem, plain: PlainFit | None = None) -> DepthSolution:
+    """The selected one of both fitted heads: the plain one unless the other is significantly better.
+
+    Args:
+        problem: Rows and options.
+        plain: The plain head where it was fitted already, on these rows, folds and weights; None fits it.
+    """
+    plain = fit_plain(problem) if plain is None else plain
+    sample = _choosing_sample(problem)
+    fold_of = np.asarray(problem.folds) if sample is None else np.asarray(problem.folds)[sample]
+    scale = equal_parts(problem.num_last_features, problem.train.width)
+    whole = chosen = problem.of(problem.train, scale_F=scale)
     if sample is not None:
-        validated = set_up(rows.subset(sample), labels[sample])
-        fold_of = fold_of[sample]
-    choice = validated.choose(fold_of, problem.l2_penalties)
-    head = whole.solve(choice.l2_penalty, temperature=choice.temperature)
-    return widened(head, problem.last), choice.out_of_fold_NK
+        chosen = problem.of(problem.train, positions=sample, scale_F=scale)
+    problem.on_step(3, "the head on all depths: cross-validation of its L2 penalty")
+    choice = chosen.choose(fold_of, _near(plain.choice.l2_penalty, problem))
+    if choice.sample is not None:  # so many features that even these images were too many
+        sample = choice.sample if sample is None else sample[choice.sample]
+        fold_of = fold_of[choice.sample]
+    problem.on_step(4, "the head on all depths")
+    # In single precision, several times as fast as `solve`: a head that is new has no bits to agree with.
+    (head,) = whole.solve_many([choice.l2_penalty])
+    return _selected(problem, plain, choice, head.tempered(choice.temperature), sample, fold_of)
 
 
-def _candidate(name: str, probabilities_NK: Floats, labels_N: Labels) -> Candidate:  # noqa: N803
-    """For the paired test only: without weights, because neither head is in the network yet."""
-    return Candidate(
-        name, probabilities_NK.argmax(axis=1) == labels_N, sharpened_log_losses(probabilities_NK, labels_N), {}
+def _selected(
+    problem: DepthProblem,
+    plain: PlainFit,
+    choice: PenaltyChoice,
+    head: LinearHead,
+    sample: Positions | None,
+    fold_of: npt.NDArray[np.int64],
+) -> DepthSolution:
+    wide_plain = widened(plain.head, problem.last)
+    if problem.validation is not None:
+        rows, labels = problem.validation
+        deep = Evaluated(head, head.probabilities_of(rows), labels, None)
+        old = compared = Evaluated(wide_plain, wide_plain.probabilities_of(rows), labels, None)
+    else:
+        labels = problem.labels if sample is None else problem.labels[sample]
+        deep = Evaluated(head, choice.out_of_fold_NK, labels, sample)
+        own = plain.choice.sample
+        of_own = problem.labels if own is None else problem.labels[own]
+        old = compared = Evaluated(wide_plain, plain.choice.out_of_fold_NK, of_own, own)
+        if sample is not None:
+            # Fits on a sample are worse than fits on all: the plain head is compared by fits on the same sample.
+            again = problem.of(problem.plain_rows, positions=sample).choose(fold_of, (plain.choice.l2_penalty,))
+            compared = Evaluated(wide_plain, again.out_of_fold_NK, labels, sample)
+    p_value, figures = _comparison(deep, compared)
+    figures = f"{problem.validation_source}: {figures}"
+    if p_value < problem.significance_level:
+        why = f"on the features of all depths, it is significantly better than the plain head ({figures})"
+        return DepthSolution("multi_depth", deep, why, p_value)
+    return DepthSolution("linear", old, f"multi_depth is not significantly better ({figures})", p_value)
+
+
+def equal_parts(num_last: int, width: int) -> Doubles:
+    """(F,) scale at which the features behind the first `num_last` have the same total variance as those.
+
+    Args:
+        num_last: Features of the last layer, which come first.
+        width: F, more than `num_last`.
+    """
+    scale = np.ones(width)
+    # Standardised features have variance 1 each: n of them have n, and scaled by s they have n s^2.
+    scale[num_last:] = math.sqrt(num_last / (width - num_last))
+    return scale
+
+
+def _choosing_sample(problem: DepthProblem) -> Positions | None:
+    if problem.train.rows <= CHOOSING_IMAGES:
+        return None
+    return stratified_sample(problem.labels, CHOOSING_IMAGES, seed=problem.seed)
+
+
+def _near(l2_penalty: float, problem: DepthProblem) -> Sequence[float]:
+    """Penalties of the grid next to that of the plain head: the same images, so the optimum lies near."""
+    if problem.l2_penalties is not None:
+        return problem.l2_penalties
+    grid = L2_PENALTIES if problem.solver == "logistic" else RIDGE_L2_PENALTIES
+    most = _STEP_OF_GRID * (1 + 1e-9)  # the quotient of two steps of the grid is rounded
+    return [one for one in grid if max(one / l2_penalty, l2_penalty / one) <= most]
+
+
+def _comparison(deep: Evaluated, plain: Evaluated) -> tuple[float, str]:
+    """(p-value of the wider head, figures of both in words): the paired test on the same images."""
+    correct, losses = [], []
+    for one in (deep, plain):
+        correct.append(float((one.probabilities_NK.argmax(axis=1) == one.labels_N).mean()))
+        losses.append(sharpened_log_losses(one.probabilities_NK, one.labels_N))
+    p_value = paired_p_value(losses[1], losses[0]) if correct[0] > correct[1] else 1.0
+    return p_value, (
+        f"accuracy {correct[0]:.3f} against {correct[1]:.3f}, log loss at its best temperature "
+        f"{losses[0].mean():.3f} against {losses[1].mean():.3f}, p = {p_value:.2g}"
     )

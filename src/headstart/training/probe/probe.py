@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from headstart.arrays import Labels
+from headstart.arrays import Doubles, Labels
 from headstart.data.sources.reading import ImageRecord
 from headstart.data.splits import deal_folds
 from headstart.engine.prefix.inference import features_of
@@ -26,14 +26,14 @@ from headstart.plan.plan import ProbePhase
 from headstart.runs.events import Computing, HeadSelected, NotCached, PenaltySampled
 from headstart.runs.observers import measured_span
 from headstart.runs.warnings import DataFinding
-from headstart.solvers.head2toe import ColumnRows, widened
+from headstart.solvers.columns import ColumnRows, widened
 from headstart.solvers.head_solver import HeadProblem, head_problem
 from headstart.solvers.linear_head import LinearHead, PenaltyChoice
 from headstart.solvers.rows import CheckStop, MatrixRows, RowSource, never_stop
 from headstart.training.activation_source import ActivationSource
 from headstart.training.checkpoint import Candidate, copy_of
 from headstart.training.leak_findings import leak_findings
-from headstart.training.probe.multi_depth import DepthProblem, solve_depths
+from headstart.training.probe.multi_depth import FIT_STEPS, DepthProblem, equal_parts, solve_depths
 
 
 @dataclass(frozen=True)
@@ -192,19 +192,21 @@ def _fit_depths(
             solver=phase.solver,
             significance_level=significance_level,
             seed=seed,
+            weights=images.weights_of(roles.train),
             check_stop=check_stop,
-            on_step=lambda what: observer.noted(Computing(what)),
+            on_step=lambda step, what: observer.noted(Computing(what, step, FIT_STEPS)),
         )
     )
-    write_head(classifier, solution.head)
+    selected = solution.selected
+    write_head(classifier, selected.head)
     observer.noted(HeadSelected(phase.name, solution.kind, solution.why))
-    predicted, labels = solution.probabilities_NK, solution.labels_N
+    predicted, labels = selected.probabilities_NK, selected.labels_N
     candidate, loss = candidate_of(phase.name, predicted, labels, classifier), log_loss(predicted, labels)
-    selected = f"selected the {solution.kind} head: {solution.why}"
+    why = f"selected the {solution.kind} head: {solution.why}"
     records = roles.validation or (
-        roles.train if solution.sample is None else [roles.train[row] for row in solution.sample]
+        roles.train if selected.sample is None else [roles.train[row] for row in selected.sample]
     )
-    return FittedProbe(candidate, solution.head.l2_penalty, loss, pooled.engine_name, records, selected)
+    return FittedProbe(candidate, selected.head.l2_penalty, loss, pooled.engine_name, records, why)
 
 
 def refit_head(
@@ -212,19 +214,22 @@ def refit_head(
 ) -> None:
     """Fit the head again on all of train, with the network as it is now: validation images are not needed any more.
 
-    A ridge head gets a new temperature out-of-fold, because scores differ with the network. A multi_depth head
-    keeps the features that it needed. What `source.after_batch` or `check_stop` raises ends the work with the head as
-    it was.
+    A ridge head gets a new temperature out-of-fold, because scores differ with the network. A multi_depth head that
+    gave the outputs of the groups no weight gives them none again. What `source.after_batch` or `check_stop` raises
+    ends the work with the head as it was.
     """
     classifier, images = source.classifier, source.images
     records = images.roles.training_pool
     rows = PooledSource(source).rows(records, what="refit on all of train")
-    needed = None
+    last, scale = None, None
     if classifier.head_kind == "multi_depth":
-        needed = (classifier.linear_weight() != 0).any(dim=0).cpu().numpy()
-        rows = ColumnRows(rows, needed)
-    head = head_on(rows, records, phase, images, l2_penalty=l2_penalty, seed=seed, check_stop=check_stop)
-    write_head(classifier, head if needed is None else widened(head, needed))
+        if bool(classifier.linear_weight()[:, classifier.num_last_features :].any()):
+            scale = equal_parts(classifier.num_last_features, classifier.num_features)
+        else:
+            last = np.arange(classifier.num_features) < classifier.num_last_features
+            rows = ColumnRows(rows, last)
+    head = head_on(rows, records, phase, images, l2_penalty=l2_penalty, seed=seed, check_stop=check_stop, scale_F=scale)
+    write_head(classifier, head if last is None else widened(head, last))
 
 
 def head_on(
@@ -236,6 +241,7 @@ def head_on(
     l2_penalty: float,
     seed: int,
     check_stop: CheckStop = never_stop,
+    scale_F: Doubles | None = None,  # noqa: N803 - shapes
 ) -> LinearHead:
     """The head on some rows at a given L2 penalty; a ridge head with its best temperature out-of-fold.
 
@@ -247,8 +253,9 @@ def head_on(
         l2_penalty: L2 penalty, > 0.
         seed: Of the folds.
         check_stop: What it raises ends the fit.
+        scale_F: Of the standardised features; None: 1.
     """
-    problem, _ = _problem(rows, records, phase, images, seed, check_stop)
+    problem, _ = _problem(rows, records, phase, images, seed, check_stop, scale_F)
     temperature = 1.0
     if phase.solver == "ridge":
         given = phase.model_copy(update={"l2_penalty": l2_penalty})
@@ -263,13 +270,22 @@ def _problem(
     images: TrainingImages,
     seed: int,
     check_stop: CheckStop,
+    scale_F: Doubles | None = None,  # noqa: N803
 ) -> tuple[HeadProblem, Labels]:
     """The problem to be solved, and the class of each row."""
     labels = images.labels(records)
     classes, weights = len(images.roles.classes), images.weights_of(records)
-    return head_problem(
-        rows, labels, classes, solver=phase.solver, seed=seed, check_stop=check_stop, weights_N=weights
-    ), labels
+    problem = head_problem(
+        rows,
+        labels,
+        classes,
+        solver=phase.solver,
+        seed=seed,
+        check_stop=check_stop,
+        weights_N=weights,
+        scale_F=scale_F,
+    )
+    return problem, labels
 
 
 def _choose(

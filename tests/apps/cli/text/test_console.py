@@ -141,8 +141,12 @@ def test_what_is_computed_after_the_last_image_has_a_name(monkeypatch: pytest.Mo
         assert shown(watcher) == "features of train"
         watcher.work_done(2)
         assert shown(watcher) == "fitting the linear probe: cross-validation of its L2 penalty"
-        watcher.noted(Computing("choosing features of all depths: fold 2 of 5"))
-        assert shown(watcher) == "choosing features of all depths: fold 2 of 5"
+        watcher.noted(Computing("the head on all depths", 3, 4))
+        assert shown(watcher) == "the head on all depths"
+        task = watcher._bar.tasks[0]
+        assert (task.completed, task.total) == (2, 4)
+        watcher.noted(Computing("listening"))
+        assert watcher._bar.tasks[0].total is None, "of a length that is not known"
         watcher.phase_done(PhaseDone("probe", "linear_probe", (), {}, "train", None, 0, 0.5, 1.0, "solved"))
         assert shown(watcher) is None
         watcher.work_started("features of test", 1)

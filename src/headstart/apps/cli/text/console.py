@@ -11,6 +11,7 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    SpinnerColumn,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
@@ -104,11 +105,12 @@ class TrainingConsole(Observer):
                 if self._solving:  # what follows has no count, and a bar that stands still tells nothing
                     self._computing("fitting the linear probe: cross-validation of its L2 penalty")
 
-    def _computing(self, what: str) -> None:
-        """A moving bar without an end, and the name of what is computed."""
+    def _computing(self, what: str, *, step: int | None = None, steps: int | None = None) -> None:
+        """The name of what is computed, with a bar of the steps that are done, or a moving one without an end."""
         self.close()
         if self._console.is_terminal:
             self._bar = Progress(
+                SpinnerColumn(),  # a step may take long: it shows that work goes on
                 TextColumn("{task.description}"),
                 BarColumn(),
                 TimeElapsedColumn(),
@@ -116,7 +118,7 @@ class TrainingConsole(Observer):
                 transient=True,
             )
             self._bar.start()
-            self._task = self._bar.add_task(what, total=None)
+            self._task = self._bar.add_task(what, total=steps, completed=0 if step is None else step - 1)
 
     def phase_started(self, index: int, phase: Phase) -> None:
         """Its name, and what it does."""
@@ -164,7 +166,7 @@ class TrainingConsole(Observer):
     def noted(self, event: Event) -> None:
         """Its sentence in a line; a moving bar for a computation without a count."""
         if isinstance(event, Computing) and self._console.is_terminal:
-            self._computing(event.what)
+            self._computing(event.what, step=event.step, steps=event.steps)
         elif isinstance(event, RuntimeEstimate):
             self._show_estimate(event)
         else:
