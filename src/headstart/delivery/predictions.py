@@ -12,6 +12,7 @@ from headstart.amounts import count_text
 from headstart.data.sources.listing import writable
 from headstart.errors import DataError
 from headstart.files import is_folder, write_atomically
+from headstart.runs.arrow import arrow_array
 
 if TYPE_CHECKING:
     from headstart.prediction.predictor import Prediction
@@ -113,13 +114,18 @@ def refuse_prediction_file(path: Path) -> None:
         raise DataError(f"the folder {path.parent} does not exist", remedy="make it, or choose another -o")
 
 
+def _column(values: Sequence[Any], kind: Any) -> Any:  # noqa: ANN401 - an Arrow type and an Arrow array
+    found = arrow_array(values)
+    return found if found.type == kind else found.cast(kind)  # such as a column without any value
+
+
 def _write_table(columns: Sequence[_Column], path: Path) -> None:
     import pyarrow as pa
     import pyarrow.csv
     import pyarrow.parquet
 
     kinds = {"text": pa.string(), "number": pa.float64()}
-    arrays = [pa.array(values, kinds[kind]) for _, kind, values in columns]
+    arrays = [_column(values, kinds[kind]) for _, kind, values in columns]
     table = pa.table(arrays, names=[title for title, _, _ in columns])
     write = pa.csv.write_csv if path.suffix.lower() == ".csv" else pa.parquet.write_table
     try:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from headstart.errors import RunError
 from headstart.files import write_atomically
+from headstart.runs.arrow import arrow_array
 from headstart.runs.upgrade import TABLE_COLUMNS
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ def write_columns(path: Path, columns: Mapping[str, Sequence[Any] | npt.NDArray[
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    table = pa.table(dict(columns))
+    table = pa.table({name: arrow_array(values) for name, values in columns.items()})
     write_atomically(path, lambda aside: pq.write_table(table, aside))
 
 
