@@ -32,6 +32,8 @@ class _Phase:
     batch_norm: object = "pretrained_statistics"
     head_refit_views: object = 0
     schedule: object = None
+    begins: object = "always"
+    folds: object = 0
 
     @property
     def is_probe(self) -> bool:
@@ -171,9 +173,14 @@ def cross_faults(raw: dict[str, Any]) -> list[str]:
         faults += _kind_faults(index, phase, head)
         if phase.is_train and _number(phase.head_refit_views) > 0:
             faults += [f"phases[{index}].head_refit_views: {fault}" for fault in _head_views_faults(plan, phases)]
+        if phase.begins == "if_it_can_pay" and not phases[0].is_probe:
+            faults.append(f"phases[{index}].begins: if_it_can_pay needs a linear probe first, to be better than")
         warmup, epochs = _number(_read(_Schedule, phase.schedule).warmup_epochs), phase.epochs
         if isinstance(epochs, int) and 0 < epochs <= warmup:
             faults.append(f"phases[{index}].schedule.warmup_epochs: {warmup:g} must be < epochs {epochs}")
+    folds = sorted({int(_number(phase.folds)) for phase in phases if phase.is_train and _number(phase.folds) > 0})
+    if len(folds) > 1:
+        faults.append(f"phases: folds {', '.join(map(str, folds))} must be equal: each network goes on in its own fold")
     return faults + _random_weights_faults(_read(_Model, plan.model), phases) + _jitter_faults(plan, phases)
 
 

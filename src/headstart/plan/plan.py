@@ -196,7 +196,10 @@ class Plan(Section):
             if isinstance(phase, ProbePhase):
                 phases.append(phase)
                 continue
-            lrs, phase_faults = _lr_by_group(phase, group_names)
+            if phase.unfreeze == "by_cost":  # decided when it begins: the network's MACs are counted by then
+                phases.append(phase)
+                continue
+            lrs, phase_faults = lr_by_group(phase, group_names)
             phase_faults += _frozen_prefix_faults(phase, group_names, trained=tuple(lrs))
             faults += [f"phases[{index}].{fault}" for fault in phase_faults]
             phases.append(phase.model_copy(update={"lr_by_group": lrs}))
@@ -217,11 +220,16 @@ class Plan(Section):
         )
 
 
-def _lr_by_group(phase: TrainPhase, group_names: Sequence[str]) -> tuple[dict[str, float], list[str]]:
-    """Peak learning rate of each trainable group, stem to head, and the faults found on the way."""
+def lr_by_group(phase: TrainPhase, group_names: Sequence[str]) -> tuple[dict[str, float], list[str]]:
+    """Peak learning rate of each trainable group, stem to head, and the faults found on the way.
+
+    Args:
+        phase: Whose `unfreeze` is a number or `all`.
+        group_names: Stem to head.
+    """
     *backbone, head = group_names
     rule = phase.backbone_lr
-    count = len(backbone) if phase.unfreeze == "all" else phase.unfreeze
+    count = phase.unfreeze if isinstance(phase.unfreeze, int) else len(backbone)
     if count > len(backbone):
         return {}, [f"unfreeze: {count} must be <= {len(backbone)}, the backbone groups ({', '.join(backbone)})"]
     unfrozen = backbone[len(backbone) - count :]

@@ -35,6 +35,7 @@ __all__ = [
     "gradual",
     "partial",
     "probe_then_tune",
+    "progressive",
     "scratch",
     "strategy_named",
 ]
@@ -43,6 +44,11 @@ PARTIAL_GROUPS = 2
 """Groups that `partial` unfreezes by default."""
 
 SCRATCH_EPOCHS = 100
+
+STEPS: dict[str, float | None] = {"last_stages": 0.25, "half": 0.6, "all": None}
+"""Steps of `progressive`: name -> share of the network's MACs that is trained at most; None: every layer."""
+
+STEP_EPOCHS, STEP_FOLDS = 6, 3
 
 _TUNED_LR = 2e-4
 _SCRATCH_SMOOTHING = 0.1
@@ -93,8 +99,42 @@ def feature_extraction(request: Request) -> Plan:
     return assemble("feature_extraction", request, (train,), reasons)
 
 
+def progressive(request: Request) -> Plan:
+    """The linear probe, then the last stages, then deeper, each step only while it can pay. The default."""
+    refuse_what_has_no_use("progressive", request)
+    epochs = request.epochs or STEP_EPOCHS
+    steps = tuple(
+        TrainPhase(
+            name=name,
+            epochs=epochs,
+            unfreeze="all" if share is None else "by_cost",
+            most_trained_share=share,
+            begins="if_it_can_pay",
+            folds=STEP_FOLDS,
+            head_lr=_TUNED_LR,
+            backbone_lr=LrRule(rule="uniform", lr=_TUNED_LR),
+            schedule=rise_and_cosine(epochs),
+            head_refit_views=_head_views(request),
+        )
+        for name, share in STEPS.items()
+    )
+    reasons = {
+        "phases": "each step trains more of the network, starts from the best so far and must be significantly better "
+        "to be selected; one that is not worth its time is left out",
+    }
+    return assemble(
+        "progressive",
+        request,
+        (probe_phase(request), *steps),
+        reasons,
+        optimizer=_adamw(0.0),
+        patience=None,
+        when_cannot_improve="skip_tuning",
+    )
+
+
 def probe_then_tune(request: Request) -> Plan:
-    """The linear probe first, then every layer from there (Kumar et al. 2022). The default."""
+    """The linear probe first, then every layer from there (Kumar et al. 2022)."""
     return _probe_and_tune("probe_then_tune", request, unfreeze="all", tunes_always=False, reasons={})
 
 
@@ -205,6 +245,7 @@ def scratch(request: Request) -> Plan:
 
 STRATEGIES: dict[str, Preset] = {
     "feature_extraction": feature_extraction,
+    "progressive": progressive,
     "probe_then_tune": probe_then_tune,
     "discriminative": discriminative,
     "gradual": gradual,

@@ -24,7 +24,15 @@ DEFAULT_MODEL = "tf_efficientnet_lite0"
 DEFAULT_STRATEGY: Literal["probe_then_tune"] = "probe_then_tune"
 
 StrategyName = Literal[
-    "auto", "feature_extraction", "probe_then_tune", "discriminative", "gradual", "partial", "full", "scratch"
+    "auto",
+    "feature_extraction",
+    "progressive",
+    "probe_then_tune",
+    "discriminative",
+    "gradual",
+    "partial",
+    "full",
+    "scratch",
 ]
 LrRuleName = Literal["decay_0.75", "decay_0.9", "ulmfit", "ten_fold", "by_depth", "bit"]
 HeadKind = Literal["linear", "mlp", "multi_depth"]

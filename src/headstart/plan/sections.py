@@ -219,8 +219,18 @@ class TrainPhase(Section):
     kind: Literal["train"] = "train"
     name: str = Field(min_length=1)
     epochs: Annotated[int, Field(ge=1, le=10_000)]
-    unfreeze: Annotated[int, Field(ge=0)] | Literal["all"]
-    """How many backbone groups are trainable besides the head, counted from the last one."""
+    unfreeze: Annotated[int, Field(ge=0)] | Literal["all", "by_cost"]
+    """How many backbone groups are trainable besides the head, counted from the last one. by_cost: as many as
+    `most_trained_share` allows; resolved to a number when the phase begins."""
+    most_trained_share: Annotated[float, Field(gt=0, le=1)] | None = None
+    """by_cost: at most this share of the MACs of a forward pass lies in trainable groups; the last one always is
+    trainable."""
+    begins: Literal["always", "if_it_can_pay"] = "always"
+    """if_it_can_pay: a step of progressive tuning (`headstart.training.steps`). It starts from the best candidate so
+    far, must be significantly better to take its place, and is left out where it is not worth its time."""
+    folds: Annotated[int, Field(ge=0, le=20)] = 0
+    """From 2 on, where no validation images are held out: so many networks are trained side by side, each without one
+    fold of the training images, on which it is validated; the weights of an epoch are their average."""
     head_lr: Annotated[float, Field(gt=0, le=1)]
     """Peak learning rate of the head."""
     backbone_lr: LrRule = LrRule()
@@ -240,6 +250,14 @@ class TrainPhase(Section):
     the phase begins; it is then resolved to found, or to planned where they found nothing useful."""
     lr_by_group: dict[str, float] = {}
     """Resolved: group name -> peak learning rate, stem to head; empty until the network is known."""
+
+    @model_validator(mode="after")
+    def _share_belongs_to_by_cost(self) -> TrainPhase:
+        if (self.unfreeze == "by_cost") and self.most_trained_share is None:
+            raise ValueError("unfreeze by_cost needs most_trained_share, such as 0.25")
+        if self.folds == 1:
+            raise ValueError("folds must be 0, or 2 and more: one fold leaves nothing to train on")
+        return self
 
 
 Phase = Annotated[ProbePhase | TrainPhase, Field(discriminator="kind")]

@@ -50,12 +50,18 @@ def end(training: Training, *, stopped: StopReason | None) -> Outcome:
     if not progress.done:
         rows.append(training.phase_row(plan.phases[progress.phase], f"stopped by the {stopped}"))
     on, noise = images.roles.validation_source, plan.selection.significance_level
-    chosen, why = choose(state.probe, state.best, on=on, significance_level=noise)
+    before, why_before = training.before_step, ""
+    if state.step is not None:
+        why_before = next(one for one in progress.steps if one.checkpoint == state.step.name).sentence()
+    chosen, why = choose(before, state.best, on=on, significance_level=noise)
+    if chosen is before and why_before:
+        why = why_before
     if plan.head.kind == "multi_depth":
         why = progress.phases[0].ended
     restore(training.classifier.network, chosen.weights)
     whole = len(images.roles.training_pool) > len(images.roles.train)
-    if progress.l2_penalty is not None and (whole or chosen is not state.probe):
+    # The networks of a cross-fitted one have learned from all of train together, and so have their heads.
+    if progress.l2_penalty is not None and (whole or chosen is not state.probe) and not chosen.folds:
         try:
             _refit(training, progress.l2_penalty)
         except Stopped as left:

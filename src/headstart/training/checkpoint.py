@@ -6,6 +6,7 @@ It is written atomically: a crash leaves the last one whole.
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from torch import Tensor
 from headstart.errors import RunError
 from headstart.files import is_file, write_atomically
 from headstart.measures.metrics import paired_p_value
-from headstart.runs.training_events import EpochDone, PhaseDone
+from headstart.runs.training_events import EpochDone, PhaseDone, StepDone
 from headstart.runs.upgrade import upgraded_checkpoint
 from headstart.training.validation_predictions import ValidationPredictions
 
@@ -37,6 +38,8 @@ class Candidate:
     """The network's whole state, on the CPU."""
     confidences: npt.NDArray[np.float64] | None = None
     """(N,) probability of the predicted class; None in checkpoints of earlier versions."""
+    folds: Sequence[Mapping[str, Tensor]] = ()
+    """Of a cross-fitted one, what differs in the network of each fold; `weights` holds their average."""
 
     @property
     def accuracy(self) -> float:
@@ -55,6 +58,16 @@ class Candidate:
     def p_value_against(self, other: Candidate) -> float:
         """Chance of at least this lead in log loss if both were equally good; 1 unless it also makes fewer errors."""
         return paired_p_value(other.losses, self.losses) if self.accuracy > other.accuracy else 1.0
+
+
+@dataclass
+class FoldState:
+    """State of the network of one fold, where a phase is cross-fitted."""
+
+    weights: dict[str, Tensor]
+    """Tensors that the phase may change, on the CPU."""
+    optimizer: dict[str, Any] | None = None
+    """None before its first step."""
 
 
 @dataclass
@@ -83,6 +96,8 @@ class TrainingProgress:
     """What looked wrong without stopping the run, each with its numbers."""
     trained_seconds: float = 0.0
     """Of the processes before this one, up to what each of them saved last; without reading images and setting up."""
+    steps: list[StepDone] = field(default_factory=list)
+    """One for each step of progressive tuning that was trained."""
     done: bool = False
     """All phases have ended; what is left is the choice, the refit and the report."""
 
@@ -106,7 +121,11 @@ class TrainingState:
     optimizer: dict[str, Any] | None
     probe: Candidate | None
     best: Candidate | None
-    """Best trained epoch so far."""
+    """Best trained epoch so far; of the current phase, where phases are steps."""
+    step: Candidate | None = None
+    """Selected epoch of the steps that have ended; None while no step was significantly better than the probe."""
+    folds: Sequence[FoldState] = ()
+    """Of the current phase, where it is cross-fitted."""
     validation_predictions: ValidationPredictions = field(default_factory=ValidationPredictions)
     """Results of every candidate so far on the validation images."""
     taken_up: float = field(default_factory=time.monotonic)
@@ -126,6 +145,8 @@ def save_state(path: Path, state: TrainingState) -> None:
         "optimizer": state.optimizer,
         "probe": _candidate_to_raw(state.probe),
         "best": _candidate_to_raw(state.best),
+        "step": _candidate_to_raw(state.step),
+        "folds": [vars(fold) for fold in state.folds],
         "validation_predictions": state.validation_predictions.to_raw(),
     }
     write_atomically(path, lambda aside: torch.save(raw, aside))
@@ -149,6 +170,8 @@ def load_state(path: Path) -> TrainingState | None:
         raw["optimizer"],
         _candidate_from_raw(raw["probe"]),
         _candidate_from_raw(raw["best"]),
+        _candidate_from_raw(raw.get("step")),
+        [FoldState(**fold) for fold in raw.get("folds", ())],
         ValidationPredictions.from_raw(raw.get("validation_predictions")),
     )
 
@@ -157,7 +180,8 @@ def _progress_from_raw(raw: dict[str, Any]) -> TrainingProgress:
     """As it was saved, with typed rows."""
     rows = [EpochDone.from_dict(row) for row in raw["rows"]]
     phases = [PhaseDone.from_dict(row) for row in raw["phases"]]
-    return TrainingProgress(**{**raw, "rows": rows, "phases": phases})
+    steps = [StepDone.from_dict(row) for row in raw.get("steps", ())]
+    return TrainingProgress(**{**raw, "rows": rows, "phases": phases, "steps": steps})
 
 
 def trained_seconds(path: Path) -> float:
@@ -189,7 +213,7 @@ def _candidate_to_raw(candidate: Candidate | None) -> dict[str, Any] | None:
         return None
     arrays = {"correct": candidate.correct, "losses": candidate.losses, "confidences": candidate.confidences}
     tensors = {name: None if array is None else torch.from_numpy(array) for name, array in arrays.items()}
-    return {**vars(candidate), **tensors}
+    return {**vars(candidate), **tensors, "folds": [dict(fold) for fold in candidate.folds]}
 
 
 def _candidate_from_raw(raw: dict[str, Any] | None) -> Candidate | None:
@@ -202,4 +226,5 @@ def _candidate_from_raw(raw: dict[str, Any] | None) -> Candidate | None:
         raw["losses"].numpy(),
         raw["weights"],
         None if confidences is None else confidences.numpy(),
+        raw.get("folds", ()),
     )

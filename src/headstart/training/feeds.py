@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from headstart.arrays import Singles
+from headstart.arrays import Positions, Singles
 from headstart.data.loading import batches, read_view
 from headstart.data.preprocess import NetworkInput
 from headstart.data.sources.reading import ImageRecord
@@ -69,8 +69,8 @@ class Feed(Protocol):
     def network(self) -> nn.Module:
         """The module that a step runs on the tensors of a batch: the whole network, or its trainable suffix."""
 
-    def validation_logits(self, on_images: Callable[[int], object]) -> Singles:
-        """(N, K) logits of the validation images."""
+    def validation_logits(self, on_images: Callable[[int], object], rows: Positions | None = None) -> Singles:
+        """(N, K) logits of the images that validate, or of those at some positions among them."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +81,8 @@ class PixelFeed:
     images: TrainingImages
     augmentation: AugmentationPlan
     seed: int
+    validation: Sequence[ImageRecord] = ()
+    """Images that validate."""
     engine: str | None = None
     frozen_prefix: FrozenPrefixPlan = COMPUTED
     channel_jitter: float = 0.0
@@ -109,9 +111,10 @@ class PixelFeed:
         """The whole network."""
         return self.classifier.network
 
-    def validation_logits(self, on_images: Callable[[int], object]) -> Singles:
-        """Logits (N, K) of the validation images, from the whole network."""
-        return logits_of(self.classifier, self.images.roles.validation, self.images.spec, on_images=on_images)
+    def validation_logits(self, on_images: Callable[[int], object], rows: Positions | None = None) -> Singles:
+        """Logits (N, K) of images that validate, from the whole network."""
+        records = self.validation if rows is None else [self.validation[row] for row in rows]
+        return logits_of(self.classifier, records, self.images.spec, on_images=on_images)
 
 
 @dataclass(frozen=True)
@@ -124,6 +127,7 @@ class CachedFeed:
     training: Reader
     """All training images in the first view, then in the second..."""
     validation: Reader
+    """Images that validate, in the plain view."""
     views: int
     seed: int
     engine: str | None
@@ -160,15 +164,15 @@ class CachedFeed:
         """The trainable suffix behind the cut point."""
         return self.made.suffix
 
-    def validation_logits(self, on_images: Callable[[int], object]) -> Singles:
-        """Logits (N, K) of the validation images, from the suffix on their cached activations."""
+    def validation_logits(self, on_images: Callable[[int], object], rows: Positions | None = None) -> Singles:
+        """Logits (N, K) of images that validate, from the suffix on their cached activations."""
         self.classifier.network.eval()
-        found = []
-        for start in range(0, len(self.validation), VALIDATION_ROWS):
-            rows = np.arange(start, min(start + VALIDATION_ROWS, len(self.validation)))
+        found, wanted = [], np.arange(len(self.validation)) if rows is None else rows
+        for start in range(0, len(wanted), VALIDATION_ROWS):
+            some = wanted[start : start + VALIDATION_ROWS]
             with torch.inference_mode():
-                found.append(self.made.suffix(*self._tensors(self.validation, rows)).float().cpu().numpy())
-            on_images(len(rows))
+                found.append(self.made.suffix(*self._tensors(self.validation, some)).float().cpu().numpy())
+            on_images(len(some))
         return np.concatenate(found)
 
 
@@ -193,6 +197,7 @@ def feed_for(
     *,
     augmentation: AugmentationPlan,
     seed: int,
+    validation: Sequence[ImageRecord] | None = None,
     made: CutNetwork | None = None,
 ) -> Feed:
     """The feed of a phase: cached activations or pixels, as the phase says.
@@ -205,13 +210,15 @@ def feed_for(
         source: Of the frozen activations; its observer receives what was decided and why.
         augmentation: Of the views.
         seed: Of the run.
+        validation: Images that validate the epochs; None: the validation images.
         made: The network cut where the phase says; None: it is cut here.
 
     Raises:
         DataError: an image cannot be read.
     """
     classifier, images, observer = source.classifier, source.images, source.observer
-    pixels = PixelFeed(classifier, images, augmentation, seed)
+    validation = images.roles.validation if validation is None else validation
+    pixels = PixelFeed(classifier, images, augmentation, seed, validation)
     planned = _planned_prefix(phase, classifier, augmentation)
     if images.store is None or planned.cut_point is None:
         _note_without_jitter(augmentation, phase.name, observer)
@@ -225,7 +232,7 @@ def feed_for(
         if augmentation.preset != "none":
             numbers, spec, digests, meter = range(planned.views), images.spec, images.digests, images.meter
             views = [training_view_of(n, spec, digests, augmentation, seed=seed, meter=meter) for n in numbers]
-        training, validation = _filled(activations, source, views, plain)
+        training, validating = _filled(activations, source, views, validation, plain)
     except (
         ModelError,
         DiskFullError,
@@ -237,18 +244,22 @@ def feed_for(
     name = activations.engine_name
     observer.noted(ActivationsCached(phase.name, made.cut_point, len(views), name or "none needed"))
     jitter = augmentation.channel_jitter
-    return CachedFeed(classifier, images, made, training, validation, len(views), seed, name, jitter)
+    return CachedFeed(classifier, images, made, training, validating, len(views), seed, name, jitter)
 
 
 def _filled(
-    activations: Activations, source: ActivationSource, views: Sequence[View], plain: View
+    activations: Activations,
+    source: ActivationSource,
+    views: Sequence[View],
+    validation: Sequence[ImageRecord],
+    plain: View,
 ) -> tuple[Reader, Reader]:
-    """(rows of the training images in all views, rows of the validation images in the plain one), all in the cache.
+    """(rows of the training images in all views, rows of those that validate in the plain one), all in the cache.
 
     Raises:
         DiskFullError: they do not fit.
     """
-    train, validation, observer = source.images.roles.train, source.images.roles.validation, source.observer
+    train, observer = source.images.roles.train, source.observer
     if not activations.room_for([(train, views), (validation, [plain])]):
         raise DiskFullError(
             f"{len(train) * len(views)} views do not fit into the activation cache", remedy="headstart cache --limit"

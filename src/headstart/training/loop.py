@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import time
 
-from headstart.plan.plan import ProbePhase
+from headstart.plan.plan import Phase, ProbePhase
 from headstart.runs.events import RunStopped, StopReason
 from headstart.runs.observers import ALL_EPOCHS
 from headstart.runs.training_events import EpochDone
@@ -22,6 +22,7 @@ from headstart.training.bundling import end, interrupted, why_it_cannot_improve
 from headstart.training.checkpoint import Candidate
 from headstart.training.phase import entered_phase
 from headstart.training.probe.probe import fit_probe
+from headstart.training.steps.course import why_no_step
 from headstart.training.stopping import SolveCheck, Stopped
 from headstart.training.training import Training
 
@@ -43,8 +44,7 @@ def fit(training: Training) -> Outcome:
     stopped: StopReason | None = None
     try:
         # The number of the phase is part of the checkpoint: a resumed run enters the loop where it was left.
-        while not training.progress.done:
-            planned = training.plan.phases[training.progress.phase]
+        while (planned := next_phase(training)) is not None:
             training.observer.phase_started(training.progress.phase, planned)
             if isinstance(planned, ProbePhase):
                 fit_probe_phase(training, planned)
@@ -74,8 +74,10 @@ def fit(training: Training) -> Outcome:
                         phase.check_epoch()
                         phase.evaluate_epoch()
                     phase.end_epoch()
+            if planned.begins == "if_it_can_pay":
+                training.judge_step(phase.phase)
             # A phase that ended early has trained past its best epoch, and the next one must not start from there.
-            if phase.ended != ALL_EPOCHS:
+            elif phase.ended != ALL_EPOCHS:
                 training.restore_best()
             training.end_phase(phase.phase, reason=phase.ended or ALL_EPOCHS)
             training.save(optimizer=None)  # the next phase trains other groups and makes its own
@@ -108,6 +110,26 @@ def fit_probe_phase(training: Training, phase: ProbePhase) -> None:
     _skip_what_cannot_improve(training, probe)
     training.save(optimizer=None)
     training.stop_if_requested()  # only now: a fitted probe that was not saved would be fitted again
+
+
+def next_phase(training: Training) -> Phase | None:
+    """The phase that is trained next, or goes on; None after the last.
+
+    A step of progressive tuning that is not worth its time is left out, and all that would follow it.
+    """
+    progress = training.progress
+    if progress.done:
+        return None
+    planned = training.plan.phases[progress.phase]
+    if isinstance(planned, ProbePhase) or planned.begins == "always":
+        return planned
+    begun = progress.epoch > 0 or progress.step > 0  # in another process
+    if not begun and (why := why_no_step(training)):
+        for phase in training.plan.phases[progress.phase :]:
+            training.end_phase(phase, reason=why)
+        training.save(optimizer=None)
+        return None
+    return training.begin_step(planned)
 
 
 def _skip_what_cannot_improve(training: Training, probe: Candidate) -> None:

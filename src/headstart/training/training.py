@@ -15,10 +15,11 @@ from headstart.plan.plan import FrozenPrefixPlan, Phase, Plan, TrainPhase
 from headstart.runs.events import PrefixComputed, Resumed
 from headstart.runs.folder import Run
 from headstart.runs.observers import Observer
-from headstart.runs.training_events import EpochDone, PhaseDone
+from headstart.runs.training_events import EpochDone, PhaseDone, StepDone
 from headstart.runs.warnings import PhaseWarning
 from headstart.training.activation_source import ActivationSource
-from headstart.training.checkpoint import TrainingProgress, TrainingState, copy_of, load_state, save_state
+from headstart.training.checkpoint import Candidate, TrainingProgress, TrainingState, copy_of, load_state, save_state
+from headstart.training.steps.depth import resolved_step
 from headstart.training.stopping import StopRequest, stop_if_requested
 from headstart.training.validation_predictions import phase_row
 
@@ -152,9 +153,41 @@ class Training:
         """The line of a phase in the table of phases."""
         return phase_row(phase, self.progress.rows, head=self.classifier.group_names[-1], reason=reason)
 
+    @property
+    def before_step(self) -> Candidate | None:
+        """The candidate that a step starts from and must be better than; None where the plan has no linear probe."""
+        return self.state.step or self.state.probe
+
+    def begin_step(self, phase: TrainPhase) -> TrainPhase:
+        """The step with its groups decided; the network is that of the best candidate so far."""
+        phase = self.resolve_phase(resolved_step(phase, self.estimates.counted_facts()))
+        if self.progress.epoch or self.progress.step:  # it had begun in another process
+            return phase
+        self.state.best = None
+        if (before := self.before_step) is not None:
+            restore(self.classifier.network, before.weights)
+        return phase
+
+    def judge_step(self, phase: TrainPhase) -> None:
+        """Select the best epoch of a step that has ended, if it is significantly better than what it started from."""
+        state, before = self.state, self.before_step
+        if (best := state.best) is None or before is None:
+            return
+        p_value = best.p_value_against(before)
+        selected = p_value < self.plan.selection.significance_level
+        done = StepDone(
+            phase.name, best.name, before.name, best.accuracy, before.accuracy, p_value, selected, len(best.correct)
+        )
+        self.progress.steps.append(done)
+        self.observer.noted(done)
+        if selected:
+            state.step = best
+        state.best = None
+
     def end_phase(self, phase: Phase, *, reason: str) -> None:
         """Write the phase's line, and set the counts for the next one."""
         progress = self.progress
+        self.state.folds = ()
         row = self.phase_row(phase, reason)
         progress.phases.append(row)
         progress.start_phase(progress.phase + 1)
@@ -163,6 +196,6 @@ class Training:
 
     def restore_best(self) -> None:
         """Load the best weights so far, for a later phase to start from where this one ended with worse ones."""
-        best = self.state.best or self.state.probe
+        best = self.state.best or self.before_step
         if best is not None:
             restore(self.classifier.network, best.weights)

@@ -11,6 +11,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+import numpy as np
+
+from headstart.arrays import Positions
 from headstart.data.preprocess import NetworkInput
 from headstart.data.sources.reading import ImageRecord
 from headstart.engine.store.activations import View
@@ -20,6 +23,7 @@ from headstart.engine.store.training_images import TrainingImages
 from headstart.engine.views import augmented_input, view_rng
 from headstart.plan.plan import AugmentationPlan, Phase, ProbePhase, TrainPhase
 from headstart.runs.events import HeadFittedOnViews
+from headstart.solvers.linear_head import LinearHead
 from headstart.solvers.rows import ChainedRows
 from headstart.training.activation_source import ActivationSource
 from headstart.training.checkpoint import TrainingProgress
@@ -59,26 +63,51 @@ def start_head(plan: StartTerms, phase: TrainPhase, progress: TrainingProgress, 
     """
     if not phase.head_refit_views or progress.epoch or progress.step or progress.l2_penalty is None:
         return
-    classifier, images = source.classifier, source.images
+    everyone = np.arange(len(source.images.roles.train))
+    (head,) = start_heads(plan, phase, source, [everyone], l2_penalty=progress.l2_penalty)
+    write_head(source.classifier, head)
+
+
+def start_heads(
+    plan: StartTerms,
+    phase: TrainPhase,
+    source: ActivationSource,
+    parts: Sequence[Positions],
+    *,
+    l2_penalty: float,
+) -> list[LinearHead]:
+    """One head for each part of the training images, fitted on the views of these images alone.
+
+    Args:
+        plan: Or what it says of the start.
+        phase: Which is about to begin; says on how many augmented views besides the plain one.
+        source: Of the features.
+        parts: Positions of training images.
+        l2_penalty: That of the linear probe.
+    """
+    images = source.images
     probe_phase = next(one for one in plan.phases if isinstance(one, ProbePhase))
-    pooled = PooledSource(source)
-    records = images.roles.train
+    pooled, records = PooledSource(source), images.roles.train
     rows = [pooled.rows(records, what="features of train")]
     for number in range(FIRST_VIEW, FIRST_VIEW + phase.head_refit_views):
         view = _view(plan, images, number)
         rows.append(pooled.rows(records, what="features of augmented views", view=view))
-    repeated = [record for _ in rows for record in records]
-    head = head_on(
-        ChainedRows(rows),
-        repeated,
-        probe_phase,
-        images,
-        l2_penalty=progress.l2_penalty,
-        seed=plan.seed,
-        check_stop=lambda: source.after_batch(None),
-    )
-    write_head(classifier, head)
+    heads = []
+    for part in parts:
+        some = rows if len(part) == len(records) else [one.subset(part) for one in rows]
+        heads.append(
+            head_on(
+                ChainedRows(some),
+                [records[position] for _ in rows for position in part],
+                probe_phase,
+                images,
+                l2_penalty=l2_penalty,
+                seed=plan.seed,
+                check_stop=lambda: source.after_batch(None),
+            )
+        )
     source.observer.noted(HeadFittedOnViews(phase.name, phase.head_refit_views, len(records)))
+    return heads
 
 
 def _view(plan: StartTerms, images: TrainingImages, number: int) -> View:

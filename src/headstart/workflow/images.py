@@ -158,7 +158,7 @@ def drawn_by_name(plan: Plan) -> NamedImages:
     Raises:
         DataError: there is nothing to read, or too little.
     """
-    tuned = not all(isinstance(phase, ProbePhase) for phase in plan.phases)
+    tuned = not all(isinstance(phase, ProbePhase) or phase.folds > 1 for phase in plan.phases)
     return divided_by_name(plan.data, seed=plan.seed, tuned=tuned)
 
 

@@ -13,7 +13,7 @@ from headstart.apps.cli.options.parsing import refuse_others
 from headstart.apps.cli.text.printing import json_text, next_line, show_text, write_file
 
 if TYPE_CHECKING:
-    from headstart.plan.plan import Plan
+    from headstart.plan.plan import Plan, TrainPhase
 
 UPGRADE = "upgrade"
 """DATA that is a word: the plan is not made, but read from FILE."""
@@ -64,10 +64,17 @@ def written_text(plan: Plan, path: Path) -> str:
         if phase.kind == "linear_probe":
             lines.append(f"  {phase.name}: the linear probe, fitted on frozen features")
             continue
-        trained = (
-            "every layer"
-            if phase.unfreeze == "all"
-            else "the head" + f" and {phase.unfreeze} groups" * bool(phase.unfreeze)
+        lines.append(
+            f"  {phase.name}: {phase.epochs} epochs of {_trained(phase)}, peak lr of the head {phase.head_lr:g}"
+            + ", if it can pay" * (phase.begins == "if_it_can_pay")
         )
-        lines.append(f"  {phase.name}: {phase.epochs} epochs of {trained}, peak lr of the head {phase.head_lr:g}")
     return "\n".join([*lines, next_line("train", "--plan", str(path))])
+
+
+def _trained(phase: TrainPhase) -> str:
+    """What a phase trains, in words."""
+    if phase.unfreeze == "all":
+        return "every layer"
+    if phase.unfreeze == "by_cost":
+        return f"the head and the last groups with up to {phase.most_trained_share:.0%} of the MACs"
+    return "the head" + f" and {phase.unfreeze} groups" * bool(phase.unfreeze)

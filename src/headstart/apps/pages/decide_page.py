@@ -275,7 +275,9 @@ def _phase(index: int, phase: Phase) -> Sequence[str]:
     )
 
 
-def _trainable(unfreeze: int | Literal["all"]) -> str:
+def _trainable(unfreeze: int | Literal["all", "by_cost"]) -> str:
+    if unfreeze == "by_cost":
+        return "the last layer groups as far as their cost allows, and the head"
     if unfreeze == "all":
         return "every layer group, and the head"
     if unfreeze == 0:

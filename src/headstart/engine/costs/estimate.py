@@ -325,7 +325,10 @@ def first_trained(phase: TrainPhase, network: NetworkFacts) -> str:
     """Name of the first trainable layer group, by the learning rates of a resolved phase or by its `unfreeze`."""
     if phase.lr_by_group:
         return next(name for name in network.groups if name in phase.lr_by_group)
-    trainable = len(network.groups) - 1 if phase.unfreeze == "all" else phase.unfreeze
+    if phase.unfreeze == "by_cost":
+        trainable = network.groups_within(phase.most_trained_share or 1.0)
+    else:
+        trainable = phase.unfreeze if isinstance(phase.unfreeze, int) else len(network.groups) - 1
     return network.groups[max(0, len(network.groups) - 1 - trainable)]
 
 

@@ -76,6 +76,16 @@ class NetworkFacts:
         """Share of the MACs before a group; 0 for the first group and for PIXELS."""
         return 0.0 if group in (self.groups[0], PIXELS) else self.cut_point(group).share
 
+    def groups_within(self, share: float) -> int:
+        """Backbone groups, counted from the last, in which at most this share of the MACs lies; at least one.
+
+        Args:
+            share: Of the MACs of a forward pass, 0..1.
+        """
+        backbone = self.groups[:-1]
+        fitting = [name for name in backbone if 1.0 - self.share_before(name) <= share]
+        return max(1, len(fitting))
+
     def with_bytes(self, name: str, bytes_per_image: int) -> NetworkFacts:
         """The same, where a cut has shown the size of the activations."""
         points = (replace(p, bytes_per_image=bytes_per_image) if p.name == name else p for p in self.cut_points)

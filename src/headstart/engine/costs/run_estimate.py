@@ -208,13 +208,25 @@ class RunEstimates:
         cut = cut if choice.plan.cut_point else None
         return ResolvedFrozenPrefix(choice.plan, cut, "; ".join([*why, choice.why]))
 
+    def counted_facts(self) -> NetworkFacts:
+        """Facts of the network with its MACs counted inside it; counted once, and remembered."""
+        if not self.facts.counted:
+            counted = counted_facts_of(self.classifier, size=self.images.spec.size)
+            self._learn_facts(replace(counted, uncut=self.facts.uncut))
+        return self.facts
+
+    def seconds_of(self, phases: Phases) -> float:
+        """Estimated seconds of phases that have not begun, by what is known of this machine."""
+        settings = replace(self._settings(), stored=self._stored(phases))
+        estimator = Estimator(self.counts, self.facts, self.speeds(), settings)
+        return sum(phase.seconds for phase in estimator.estimate(phases, chosen_by=self.nominal_speeds()).phases[:-1])
+
     def _look_inside_for(self, phases: Phases) -> None:
         """Count inside the network, where a phase may be cut inside it and no run has counted yet."""
         ends = (self.facts.groups[0], self.facts.groups[-1])
         train = [phase for phase in phases if isinstance(phase, TrainPhase)]
-        if not self.facts.counted and any(first_trained(phase, self.facts) not in ends for phase in train):
-            counted = counted_facts_of(self.classifier, size=self.images.spec.size)
-            self._learn_facts(replace(counted, uncut=self.facts.uncut))
+        if any(first_trained(phase, self.facts) not in ends for phase in train):
+            self.counted_facts()
 
     def _learn_facts(self, facts: NetworkFacts) -> None:
         """Take over what was found out about the network; sizes that only a cut has shown are not worth a write."""

@@ -64,14 +64,17 @@ class TrainingImages:
     def _mean_weight(self) -> float:
         return float(np.mean([self.weights[record.id] for record in self.roles.train]))
 
-    def epoch_batches(self, batch_size: int, *, position: tuple[int, int, int]) -> list[list[ImageRecord]]:
+    def epoch_batches(
+        self, batch_size: int, *, position: tuple[int, ...], rows: npt.NDArray[np.int64] | None = None
+    ) -> list[list[ImageRecord]]:
         """One epoch's batches: sizes that differ by at most one image, in an order that `position` decides.
 
         Args:
             batch_size: The largest.
-            position: Seed, phase and epoch.
+            position: Seed, phase and epoch, and the fold where there are folds.
+            rows: Positions of the training images that are used; None: all.
         """
-        records = self.roles.train
+        records = self.roles.train if rows is None else [self.roles.train[row] for row in rows]
         # Seeded by seed, phase and epoch: a resumed run sees the batches that the interrupted one would have seen.
         order = np.random.default_rng(position).permutation(len(records))
         # array_split: sizes differ by one at most, so that no small last batch gives noisy steps.

@@ -1,0 +1,25 @@
+"""The course of progressive tuning: what is known before a step, and the sentence that says why tuning ends."""
+
+from __future__ import annotations
+
+from headstart.amounts import duration_text
+from headstart.training.steps.rule import StepOutlook, why_not_worth_it
+from headstart.training.training import Training
+
+
+def why_no_step(training: Training) -> str:
+    """The reason why the next step of the plan is left out, with what it would have cost; empty where it is trained."""
+    best = training.before_step
+    if best is None:
+        return ""
+    outlook = StepOutlook(
+        errors=int((~best.correct).sum()),
+        images=len(best.correct),
+        significance_level=training.plan.selection.significance_level,
+        steps=tuple(training.progress.steps),
+    )
+    if not (why := why_not_worth_it(outlook)):
+        return ""
+    planned = training.plan.phases[training.progress.phase]
+    seconds = training.estimates.seconds_of([planned])
+    return f"left out: {why}; {planned.name} would have taken about {duration_text(seconds)} (--epochs N tunes anyway)"

@@ -1,0 +1,49 @@
+"""Whether the next step of progressive tuning can pay: a pure function of what the steps so far have shown.
+
+A step costs minutes and gains, at best, the errors that are left. Whatever the clock says plays no part: the cost is
+counted in passes through the network, so that the same images and plan train the same steps on every machine.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from headstart.amounts import count_text
+from headstart.runs.training_events import StepDone
+
+
+@dataclass(frozen=True)
+class StepOutlook:
+    """What is known before a step begins."""
+
+    errors: int
+    """Of the best candidate, on the images that validate."""
+    images: int
+    """That validate."""
+    significance_level: float
+    steps: Sequence[StepDone] = ()
+    """Steps that were trained, in order."""
+
+
+def fewest_errors(significance_level: float) -> int:
+    """Errors that must be left for a step to be significantly better if it corrects them all and makes no other.
+
+    By the sign test: n corrected errors have p = 2^-n where both candidates are equally good.
+    """
+    return math.ceil(math.log2(1 / significance_level))
+
+
+def why_not_worth_it(outlook: StepOutlook) -> str:
+    """The reason why the next step is left out, or an empty string."""
+    needed = fewest_errors(outlook.significance_level)
+    if outlook.errors < needed:
+        return (
+            f"{count_text(outlook.errors, 'error')} left on {count_text(outlook.images, 'image')}: with fewer than "
+            f"{needed} no step can be shown to be better"
+        )
+    if outlook.steps and not outlook.steps[-1].selected:
+        last = outlook.steps[-1]
+        return f"{last.phase} did not gain anything beyond noise (p = {last.p_value:.2g})"
+    return ""
