@@ -51,7 +51,7 @@ def test_the_base_of_these_tests_has_no_fault() -> None:
         (phase(schedule={"pct_start": 1}), "phases[1].schedule.pct_start: 1 must be < 1.0"),
         (phase(backbone_lr={"groups": {"stem": 0}}), "phases[1].backbone_lr.groups.stem: 0 must be > 0.0"),
         (plan(input={"size": 5}), "input.size: 5 must be >= 32 or 5 must be 'auto'"),
-        (phase(unfreeze=-1), "phases[1].unfreeze: -1 must be >= 0 or -1 must be 'all'"),
+        (phase(unfreeze=-1), "phases[1].unfreeze: -1 must be >= 0 or -1 must be 'all' or 'by_cost'"),
         (plan(data={}), "data.source: is missing"),
         (
             plan(data={"source": "d", "sauce": 1}),

@@ -32,6 +32,10 @@ NO_USE_FOR: dict[str, dict[str, str]] = {
         "lr_rule": "no pretrained group is trained",
         "grain": "no pretrained group is trained",
     },
+    "progressive": {
+        "unfreeze": "its steps unfreeze more and more; --strategy partial unfreezes the last N groups",
+        "lr_rule": "each step has one learning rate; --strategy probe_then_tune takes a rule",
+    },
     "gradual": {
         "unfreeze": "its phases unfreeze one group more each",
         "lr_rule": "each of its phases has its own learning rate, a tenth of the one before",

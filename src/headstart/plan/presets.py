@@ -121,6 +121,14 @@ def progressive(request: Request) -> Plan:
     reasons = {
         "phases": "each step trains more of the network, starts from the best so far and must be significantly better "
         "to be selected; one that is not worth its time is left out",
+        "phases[1].head_lr": _HEAD_LR_REASON,
+        "phases[1].backbone_lr": _TUNED_LR_REASON,
+        "phases[1].folds": f"{STEP_FOLDS} networks, each validated on the images that it was not trained on: every "
+        "image trains and every image validates",
+        **_start_reasons(steps[0]),
+        "optimizer.label_smoothing": _NO_SMOOTHING_REASON,
+        "selection.patience": "none: learning rates fall until the last epoch of a step, and an earlier stop would "
+        "keep an epoch that was trained at high ones",
     }
     return assemble(
         "progressive",

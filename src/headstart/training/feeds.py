@@ -81,8 +81,8 @@ class PixelFeed:
     images: TrainingImages
     augmentation: AugmentationPlan
     seed: int
-    validation: Sequence[ImageRecord] = ()
-    """Images that validate."""
+    validation: Sequence[ImageRecord] | None = None
+    """Images that validate; None: the validation images."""
     engine: str | None = None
     frozen_prefix: FrozenPrefixPlan = COMPUTED
     channel_jitter: float = 0.0
@@ -113,7 +113,8 @@ class PixelFeed:
 
     def validation_logits(self, on_images: Callable[[int], object], rows: Positions | None = None) -> Singles:
         """Logits (N, K) of images that validate, from the whole network."""
-        records = self.validation if rows is None else [self.validation[row] for row in rows]
+        records = self.images.roles.validation if self.validation is None else self.validation
+        records = records if rows is None else [records[row] for row in rows]
         return logits_of(self.classifier, records, self.images.spec, on_images=on_images)
 
 
@@ -217,7 +218,6 @@ def feed_for(
         DataError: an image cannot be read.
     """
     classifier, images, observer = source.classifier, source.images, source.observer
-    validation = images.roles.validation if validation is None else validation
     pixels = PixelFeed(classifier, images, augmentation, seed, validation)
     planned = _planned_prefix(phase, classifier, augmentation)
     if images.store is None or planned.cut_point is None:
@@ -232,6 +232,7 @@ def feed_for(
         if augmentation.preset != "none":
             numbers, spec, digests, meter = range(planned.views), images.spec, images.digests, images.meter
             views = [training_view_of(n, spec, digests, augmentation, seed=seed, meter=meter) for n in numbers]
+        validation = images.roles.validation if validation is None else validation
         training, validating = _filled(activations, source, views, validation, plain)
     except (
         ModelError,

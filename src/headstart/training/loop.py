@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import time
 
-from headstart.plan.plan import Phase, ProbePhase
+from headstart.plan.plan import Phase, ProbePhase, TrainPhase
 from headstart.runs.events import RunStopped, StopReason
 from headstart.runs.observers import ALL_EPOCHS
 from headstart.runs.training_events import EpochDone
@@ -75,7 +75,7 @@ def fit(training: Training) -> Outcome:
                         phase.evaluate_epoch()
                     phase.end_epoch()
             if planned.begins == "if_it_can_pay":
-                training.judge_step(phase.phase)
+                training.compare_step(phase.phase)
             # A phase that ended early has trained past its best epoch, and the next one must not start from there.
             elif phase.ended != ALL_EPOCHS:
                 training.restore_best()
@@ -121,8 +121,9 @@ def next_phase(training: Training) -> Phase | None:
     if progress.done:
         return None
     planned = training.plan.phases[progress.phase]
-    if isinstance(planned, ProbePhase) or planned.begins == "always":
+    if not _is_step(planned):
         return planned
+    assert isinstance(planned, TrainPhase)
     begun = progress.epoch > 0 or progress.step > 0  # in another process
     if not begun and (why := why_no_step(training)):
         for phase in training.plan.phases[progress.phase :]:
@@ -138,8 +139,13 @@ def _skip_what_cannot_improve(training: Training, probe: Candidate) -> None:
     if (
         progress.done
         or plan.selection.when_cannot_improve == "tune_anyway"
+        or _is_step(plan.phases[progress.phase])  # `next_phase` decides, with more than the probe's errors
         or not (why := why_it_cannot_improve(probe))
     ):
         return
     for phase in plan.phases[progress.phase :]:
         training.end_phase(phase, reason=why)
+
+
+def _is_step(phase: Phase) -> bool:
+    return isinstance(phase, TrainPhase) and phase.begins == "if_it_can_pay"

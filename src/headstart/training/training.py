@@ -168,7 +168,7 @@ class Training:
             restore(self.classifier.network, before.weights)
         return phase
 
-    def judge_step(self, phase: TrainPhase) -> None:
+    def compare_step(self, phase: TrainPhase) -> None:
         """Select the best epoch of a step that has ended, if it is significantly better than what it started from."""
         state, before = self.state, self.before_step
         if (best := state.best) is None or before is None:

@@ -17,6 +17,7 @@ def why_no_step(training: Training) -> str:
         images=len(best.correct),
         significance_level=training.plan.selection.significance_level,
         steps=tuple(training.progress.steps),
+        first_step="always" if training.plan.selection.when_cannot_improve == "tune_anyway" else "if_it_can_pay",
     )
     if not (why := why_not_worth_it(outlook)):
         return ""

@@ -1,4 +1,4 @@
-"""The layer groups that a step trains, chosen by their share of the network's arithmetic and not by their names."""
+"""The layer groups that a step trains, chosen by their share of the MACs and not by their names."""
 
 from __future__ import annotations
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from headstart.amounts import count_text
 from headstart.runs.training_events import StepDone
@@ -25,6 +26,8 @@ class StepOutlook:
     significance_level: float
     steps: Sequence[StepDone] = ()
     """Steps that were trained, in order."""
+    first_step: Literal["if_it_can_pay", "always"] = "if_it_can_pay"
+    """always: whoever names the epochs wants to see some."""
 
 
 def fewest_errors(significance_level: float) -> int:
@@ -37,6 +40,8 @@ def fewest_errors(significance_level: float) -> int:
 
 def why_not_worth_it(outlook: StepOutlook) -> str:
     """The reason why the next step is left out, or an empty string."""
+    if not outlook.steps and outlook.first_step == "always":
+        return ""
     needed = fewest_errors(outlook.significance_level)
     if outlook.errors < needed:
         return (
