@@ -59,7 +59,8 @@ def test_tables_are_written_without_pandas(tmp_path: Any):
 import sys
 from pathlib import Path
 from headstart.runs.tables import write_columns
-write_columns(Path({str(tmp_path)!r}) / "t.parquet", {{"a": ["x", None], "b": [True, False], "c": [(0.5,), (1.0,)]}})
+columns = {{"a": ["x", None], "b": [True, False], "c": [(0.5,), (1.0,)], "d": [None, None]}}
+write_columns(Path({str(tmp_path)!r}) / "t.parquet", columns)
 print("pandas" in sys.modules)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -35,6 +35,8 @@ def arrow_array(values: Sequence[Any] | npt.NDArray[Any]) -> pa.Array[Any]:
     kinds = {type(value) for value in plain}
     is_valid = _bits(value is not None for value in plain) if type(None) in kinds else None
     match kinds - {type(None)}:
+        case only if not only:
+            return pa.nulls(len(plain))
         case only if only == {str}:
             return _texts(plain, is_valid)
         case only if only == {bool}:

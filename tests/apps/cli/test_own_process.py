@@ -64,6 +64,13 @@ print(timm.double(4), timm.double.__doc__, 'torch._dynamo' in sys.modules, type(
     assert said_by(code, libraries) == ["8 Twice. False SourceFileLoader"]
 
 
+def test_a_part_that_is_imported_later_needs_no_compiler_either(libraries: Path):
+    (libraries / "timm" / "part.py").write_text("from timm import disable\n@disable\ndef one():\n    return 1")
+    own = "import sys\ndef disable(function):\n    return sys.modules['torch._dynamo'].disable(function)"
+    (libraries / "timm" / "__init__.py").write_text(own)
+    assert said_by("import timm; from timm import part; print(part.one())", libraries) == ["1"]
+
+
 def test_the_compiler_is_there_for_whoever_asks_later(libraries: Path):
     code = """
 import timm

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -47,3 +49,21 @@ def test_the_process_uses_the_device_and_the_threads_it_is_told():
     finally:
         choose_workers(None)
         choose_device("auto")
+
+
+@pytest.mark.slow
+def test_the_same_bits_are_demanded_without_importing_the_compiler():
+    code = """
+import os, sys
+from headstart.workflow.training.build import _make_deterministic
+import torch
+_make_deterministic()
+print(torch.get_deterministic_debug_mode(), "torch._inductor.config" in sys.modules)
+import torch._inductor.config as config
+print(config.deterministic)
+config.deterministic = False
+_make_deterministic()
+print(config.deterministic)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["1", "False", "True", "True"]

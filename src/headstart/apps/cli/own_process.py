@@ -54,7 +54,7 @@ class LateCompiler(MetaPathFinder):
             # Another part than the one that has a stand-in is wanted: the real compiler comes now.
             real = _real_compiler()
             return PathFinder.find_spec(fullname, real.__path__, target)
-        if fullname not in LIBRARIES:
+        if fullname.partition(".")[0] not in LIBRARIES:  # parts of them may be imported long after the library itself
             return None
         spec = PathFinder.find_spec(fullname, path, target)
         if spec is not None and spec.loader is not None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING, Literal
@@ -74,7 +76,12 @@ def _make_deterministic() -> None:
     """The same operations in the same order give the same bits; on a CPU they do for a given number of threads."""
     import torch
 
-    torch.use_deterministic_algorithms(True, warn_only=True)
+    if "torch._inductor.config" in sys.modules:
+        torch.use_deterministic_algorithms(True, warn_only=True)
+    else:
+        # The call above would import the compiler, for a second, to set this of it; it reads it when it is imported.
+        os.environ["TORCHINDUCTOR_DETERMINISTIC"] = "1"
+        torch.set_deterministic_debug_mode("warn")
     torch.backends.cudnn.benchmark = False
 
 
