@@ -36,10 +36,7 @@ from headstart.workflow.images import divided_by_name, drawn_by_name
 from headstart.workflow.plans import refuse_by_licence
 
 if TYPE_CHECKING:
-    from torch import nn
-
     from headstart.advice.probe.reader import DepthReader
-    from headstart.networks.backbone import Classifier
 
 _BATCH_IMAGES = 16
 """The maps of all groups are held at once: 100 MB of EfficientNet-Lite0's at 224 px."""
@@ -275,7 +272,7 @@ def _is_same(source: str, other: str) -> bool:
 def _readers(choice: ModelChoice, bundle: Path | None) -> tuple[DepthReader, DepthReader | None, InputSpec]:
     """Readers of the pretrained network and of the run's, and their input: that of the run if there is one."""
     from headstart.advice.probe.reader import DepthReader
-    from headstart.engine.prefix.depth_features import with_depths
+    from headstart.engine.prefix.depth_features import matching_depths, with_depths
     from headstart.machine import best_device
     from headstart.networks.backbone import build_classifier
     from headstart.prediction.bundle import load_classifier, read_info
@@ -295,19 +292,9 @@ def _readers(choice: ModelChoice, bundle: Path | None) -> tuple[DepthReader, Dep
     if bundle is None:
         return reader, None, spec
     trained, _ = load_classifier(bundle, deepen=with_depths)
-    network = _without_deep_head(trained).to(best_device())
+    # Groups are read by the network's own forward: a head on all depths has another one.
+    network = matching_depths(trained, (), spec.size).network.to(best_device())
     return reader, DepthReader(network, trained.groups, size=spec.size, channels=spec.channels), spec
-
-
-def _without_deep_head(trained: Classifier) -> nn.Module:
-    """Network with the forward of its library; a multi_depth head has a forward of its own that reads the groups."""
-    from headstart.networks.heads import DEPTHS
-
-    network = trained.network
-    if trained.head_kind == "multi_depth":
-        del network.forward  # of the instance: the class's own forward remains
-        delattr(network, DEPTHS)
-    return network
 
 
 def _drawn(target: Path, seen: _Pass, reader: DepthReader, curve: DepthCurve) -> Patches:

@@ -15,6 +15,7 @@ from headstart.data.loading import read_view
 from headstart.data.meter import Meter
 from headstart.data.sources.reading import ImageRecord, open_source
 from headstart.engine.prefix import engines as engines_module
+from headstart.engine.prefix.depth_features import with_depths
 from headstart.engine.prefix.inference import features_of, head_logits
 from headstart.engine.prefix.onnx_engine import version_here
 from headstart.engine.store import activations as module
@@ -31,16 +32,22 @@ from headstart.engine.store.activations import (
 )
 from headstart.engine.store.limit import write_limit
 from headstart.engine.store.store import EVALUATION, ActivationStore, Writer, image_digest, random_view, row_ids
+from headstart.engine.store.stored_rows import StoredRows
 from headstart.errors import DiskFullError
 from headstart.networks.backbone import Classifier, build_classifier
 from headstart.networks.cards.finding import find_model
+from headstart.solvers.rows import matrix_of_rows
 
 SPEC = find_model("tf_efficientnet_lite0").card.input.at_size(64)
 
 
+def build_plain() -> Classifier:
+    return build_classifier(find_model("tf_efficientnet_lite0"), kind="linear", num_classes=2, seed=0)
+
+
 @pytest.fixture(scope="module")
 def classifier() -> Classifier:
-    return build_classifier(find_model("tf_efficientnet_lite0"), kind="linear", num_classes=2, seed=0)
+    return build_plain()
 
 
 def plain() -> View:
@@ -286,7 +293,7 @@ def test_logits_from_the_store_hold_no_features_of_all_images(
     activations, _ = made(classifier, [record], tmp_path / "store", precision="float32")
     rows = activations.reader([record], [plain()])
     count = 40_000
-    space = activations._complete(activations._ids([record], [plain()]), EVALUATION)
+    (space,) = activations._spaces(EVALUATION)
     many = space.reader(np.repeat(activations._ids([record], [plain()]), count))
     monkeypatch.setattr(Activations, "reader", lambda *given, **named: many)
     tracemalloc.start()
@@ -296,3 +303,30 @@ def test_logits_from_the_store_hold_no_features_of_all_images(
     assert found.shape == (count, 2)
     assert np.allclose(found, head_logits(classifier, matrix_of(rows)), atol=1e-4)
     assert peak < 0.3 * count * 1280 * 4
+
+
+def test_features_of_the_plain_head_are_read_out_of_the_rows_of_all_depths(
+    classifier: Classifier, image_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    records = list(open_source(str(image_folder)).records)
+    deep, _ = made(with_depths(build_plain(), SPEC.size), records[:10], tmp_path / "store")
+    wide = matrix_of(deep.reader(records[:10], [plain()]))
+    assert wide.shape[1] > 1280
+    narrow, _ = made(classifier, records, tmp_path / "store")
+    assert narrow.part.weights == deep.part.weights
+    reader = narrow.reader(records[7:2:-1], [plain()])
+    assert np.array_equal(matrix_of(reader), wide[7:2:-1, :1280])
+    assert np.array_equal(matrix_of_rows(StoredRows(reader, np.array([3, 1]))), wide[[4, 6], :1280])
+    assert (narrow.computed, narrow.engine_name) == (0, deep.engine_name)
+    monkeypatch.setattr(limit, "bytes_for", lambda root, *own: 0)
+    assert narrow.room_for([(records[:10], [plain()])]), "rows that are there need no room"
+    monkeypatch.undo()
+    narrow.reader(records[5:], [plain()])
+    assert narrow.computed == len(records) - 5, "rows that are not all there are computed at their own cut point"
+    assert np.abs(matrix_of(narrow.reader(records[5:10], [plain()])) - wide[5:, :1280]).max() <= 2e-3 * wide.max()
+    other = build_plain()
+    with torch.no_grad():
+        next(other.network.parameters()).mul_(1.01)
+    elsewhere, _ = made(other, records, tmp_path / "store")
+    elsewhere.reader(records[:2], [plain()])
+    assert elsewhere.computed == 2, "of other weights"

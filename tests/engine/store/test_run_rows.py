@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from headstart.engine.prefix.depth_features import with_depths
 from headstart.engine.store.activations import Activations, plain_view, pooled_name, pooled_part
 from headstart.engine.store.run_rows import rows_of_run
 from headstart.engine.store.store import ActivationStore
@@ -25,3 +26,7 @@ def test_cached_rows_are_counted_for_their_images_views_and_precision(prepare: C
     assert rows_of_run(classifier, images, "before stage6", some) == 0
     assert rows_of_run(classifier, images, name, some, augmentation=AugmentationPlan(), views=2) == 0
     assert rows_of_run(classifier, task.images, name, some) == 0, "without a store"
+    deep = with_depths(task.classifier(), images.spec.size)
+    Activations(pooled_part(deep), images.spec, digests, images.store).reader(rest, [plain_view(images.spec)])
+    assert rows_of_run(classifier, images, name, rest) == len(rest), "features of the plain head lie among all depths'"
+    assert rows_of_run(classifier, images, name, images.roles.train) == len(some), "not all: they are computed"

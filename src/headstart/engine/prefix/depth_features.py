@@ -7,6 +7,7 @@ names and its own head; one linear layer is added to it, and its logits to the n
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 import torch
@@ -63,6 +64,39 @@ def with_depths(classifier: Classifier, size: int) -> Classifier:
         shares=(*classifier.shares, 1.0),
         head_kind="multi_depth",
     )
+
+
+def without_depths(classifier: Classifier) -> Classifier:
+    """The same network, changed in place, as it was before `with_depths`: with its own forward and linear head."""
+    assert classifier.head_kind == "multi_depth", "there is a head on all depths to take away"
+    network = classifier.network
+    del network.forward  # of the instance: the class's own forward remains
+    delattr(network, DEPTHS)
+    *backbone, last = classifier.groups
+    members = tuple(member for member in last.members if member != DEPTHS)
+    return replace(
+        classifier,
+        groups=(*backbone, replace(last, members=members)),
+        sites=tuple(site for site in classifier.sites if site.path != DEPTHS),
+        shares=classifier.shares[:-1],
+        head_kind="linear",
+    )
+
+
+def matching_depths(classifier: Classifier, state: Iterable[str], size: int) -> Classifier:
+    """The same network, changed in place, with a head on all depths if a saved state has one, and without if not.
+
+    Args:
+        classifier: With a linear head or one on all depths.
+        state: Names of the saved tensors.
+        size: See `with_depths`.
+    """
+    has_depths = any(name.startswith(f"{DEPTHS}.") for name in state)
+    if has_depths and classifier.head_kind == "linear":
+        return with_depths(classifier, size)
+    if not has_depths and classifier.head_kind == "multi_depth":
+        return without_depths(classifier)
+    return classifier
 
 
 class _DeepForward:

@@ -23,6 +23,7 @@ from headstart.engine.prefix.engine_choice import FEWEST_FOR_AN_ENGINE, EngineOp
 from headstart.engine.prefix.engines import SAMPLE_IMAGES, Engine, choose_engine, could_run, outputs_of
 from headstart.engine.prefix.inference import head_fault, head_logits, logits_by_engine, pooled_features
 from headstart.engine.store import limit
+from headstart.engine.store.first_columns import FirstColumns
 from headstart.engine.store.index import POOLED, Reader
 from headstart.engine.store.shards import ID_BYTES, Ids
 from headstart.engine.store.shards import Tensor as StoredTensor
@@ -173,10 +174,11 @@ class Activations:
         """
         ids = self._ids(records, views)
         # Before any engine is made: rows that are all there need neither engine nor timing.
-        if space := self._complete(ids, views[0].drawn_from):
-            self.engine_name = self.engine_name or space.key.engine
+        if found := self._complete(ids, views[0].drawn_from):
+            engine_name, rows = found
+            self.engine_name = self.engine_name or engine_name
             on_images(len(ids))
-            return space.reader(ids)
+            return rows
         engine = self._engine_for(records, views)
         space = self.store.space(self._key(engine.name, engine.version, views[0].drawn_from), self.part.tensors)
         missing = space.missing(ids)
@@ -207,6 +209,8 @@ class Activations:
         missing, own = 0, []
         for records, views in requests:
             ids = self._ids(records, views)
+            if self._complete(ids, views[0].drawn_from):
+                continue
             fewest, folder = len(np.unique(ids)), None
             for space in self._spaces(views[0].drawn_from):
                 # The space that holds most of the rows needs the least room.
@@ -237,11 +241,11 @@ class Activations:
             self.engine_name = self._engine.name
         return self._engine
 
-    def _key(self, engine: str, version: str, drawn_from: str) -> SpaceKey:
+    def _key(self, engine: str, version: str, drawn_from: str, cut_point: str | None = None) -> SpaceKey:
         return SpaceKey(
             model=self.part.model,
             weights=self.part.weights,
-            cut_point=self.part.cut_point,
+            cut_point=cut_point or self.part.cut_point,
             input=self.spec,
             decode=view_version(),
             engine=engine,
@@ -251,17 +255,30 @@ class Activations:
             library=self.part.library,
         )
 
-    def _complete(self, ids: Ids, drawn_from: str) -> Space | None:
-        """A space that holds all rows already."""
-        return next((space for space in self._spaces(drawn_from) if not len(space.missing(ids))), None)
+    def _complete(self, ids: Ids, drawn_from: str) -> tuple[str, Reader] | None:
+        """(name of the engine that computed them, the rows), if they are all there already."""
+        for space in self._spaces(drawn_from):
+            if not len(space.missing(ids)):
+                return space.key.engine, space.reader(ids)
+        if self.part.cut_point == POOLED:
+            # The features of the plain head come first in the rows of a head on all depths.
+            (tensor,) = self.part.tensors
+            for space in self._spaces(drawn_from, POOLED_DEPTHS):
+                if not len(space.missing(ids)):
+                    return space.key.engine, FirstColumns(space.reader(ids), tensor.shape[0])
+        return None
 
-    def _spaces(self, drawn_from: str) -> Iterator[Space]:
+    def _spaces(self, drawn_from: str, cut_point: str | None = None) -> Iterator[Space]:
         """Spaces of this function, filled by any engine that could run here now: each was compared with the network.
 
         Rows of another version of an engine, or of another kind of device, are not what this process would compute:
         half precision on a GPU must not become the figures that a run on a CPU reports.
+
+        Args:
+            drawn_from: Of the views.
+            cut_point: Of the same network, whatever its tensors are; None: where the part ends, with its tensors.
         """
-        expected = self._key("", "", drawn_from).describe(self.part.tensors)
+        expected = self._key("", "", drawn_from, cut_point).describe(self.part.tensors)
         for path in stored_paths(self.store.root, "*/space.json"):
             try:
                 found = json.loads(path.read_text(encoding="utf-8"))
@@ -272,10 +289,15 @@ class Activations:
             # Engine and version are left out of the comparison: rows of any engine that agreed with the network serve.
             same = {**found, "engine": "", "engine_version": ""}
             same.pop("created", None)
+            tensors = self.part.tensors
+            if cut_point is not None:
+                with contextlib.suppress(TypeError, KeyError, ValueError):  # of a damaged description
+                    tensors = tuple(StoredTensor(tuple(one["shape"]), one["dtype"]) for one in found["tensors"])
+                same["tensors"] = expected["tensors"]
             if json.dumps(same, sort_keys=True) != json.dumps(expected, sort_keys=True):
                 continue
             if self.requested_engine in ("auto", engine) and could_run(self.part.module, engine, version):
-                yield self.store.space(self._key(engine, version, drawn_from), self.part.tensors)
+                yield self.store.space(self._key(engine, version, drawn_from, cut_point), tensors)
 
 
 def matrix_of(reader: Reader) -> Singles:

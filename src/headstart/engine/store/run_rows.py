@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 
 from headstart.data.sources.reading import ImageRecord
-from headstart.engine.store.activations import Precision, library_of
+from headstart.engine.store.activations import POOLED_DEPTHS, Precision, library_of
 from headstart.engine.store.cached_rows import count_cached_rows
 from headstart.engine.store.frozen_part import views_drawn_from
+from headstart.engine.store.index import POOLED
 from headstart.engine.store.store import EVALUATION, random_view, row_ids
 from headstart.engine.store.training_images import TrainingImages
 from headstart.networks.backbone import Classifier
@@ -43,13 +45,19 @@ def rows_of_run(
         return 0
     digests = [images.digests[record.id] for record in records]
     names = [EVALUATION] if augmentation is None else [random_view(seed, number) for number in range(views)]
-    return count_cached_rows(
+    ids = np.concatenate([row_ids(digests, name) for name in names])
+    count = partial(
+        count_cached_rows,
         images.store.root,
-        np.concatenate([row_ids(digests, name) for name in names]),
+        ids,
         model=classifier.card.name,
         library=library_of(classifier),
-        cut_point=cut_point,
         spec=images.spec,
         precision=precision or images.precision,
         views=EVALUATION if augmentation is None else views_drawn_from(augmentation),
     )
+    found = count(cut_point=cut_point)
+    # The features of the plain head are read out of the rows of a head on all depths, where all of them are there.
+    if cut_point == POOLED and found < len(ids) == count(cut_point=POOLED_DEPTHS):
+        return len(ids)
+    return found

@@ -130,8 +130,8 @@ class DepthSolution:
     selected: Evaluated
     why: str
     """Why this one was selected, with the figures of both."""
-    p_value: float
-    """Of the wider head against the plain one; 1 unless it makes fewer errors."""
+    p_value: float | None
+    """Of the wider head against the plain one, 1 unless it makes fewer errors; None where it was not fitted."""
 
 
 def fit_plain(problem: DepthProblem) -> PlainFit:
@@ -168,6 +168,19 @@ def solve_depths(problem: DepthProblem, plain: PlainFit | None = None) -> DepthS
     return _selected(problem, plain, choice, head.tempered(choice.temperature), sample, fold_of)
 
 
+def evaluate_plain(problem: DepthProblem, plain: PlainFit) -> Evaluated:
+    """The plain head with its predictions, bit for bit those of a linear probe without depths."""
+    head = widened(plain.head, problem.last)
+    if problem.validation is not None:
+        rows, labels = problem.validation
+        # By the narrow head on the narrow rows: with more columns a product adds up in another order.
+        return Evaluated(head, plain.head.probabilities_of(ColumnRows(rows, problem.last)), labels, None)
+    sample = plain.choice.sample
+    return Evaluated(
+        head, plain.choice.out_of_fold_NK, problem.labels if sample is None else problem.labels[sample], sample
+    )
+
+
 def _selected(
     problem: DepthProblem,
     plain: PlainFit,
@@ -176,21 +189,17 @@ def _selected(
     sample: Positions | None,
     fold_of: npt.NDArray[np.int64],
 ) -> DepthSolution:
-    wide_plain = widened(plain.head, problem.last)
+    old = compared = evaluate_plain(problem, plain)
     if problem.validation is not None:
         rows, labels = problem.validation
         deep = Evaluated(head, head.probabilities_of(rows), labels, None)
-        old = compared = Evaluated(wide_plain, wide_plain.probabilities_of(rows), labels, None)
     else:
         labels = problem.labels if sample is None else problem.labels[sample]
         deep = Evaluated(head, choice.out_of_fold_NK, labels, sample)
-        own = plain.choice.sample
-        of_own = problem.labels if own is None else problem.labels[own]
-        old = compared = Evaluated(wide_plain, plain.choice.out_of_fold_NK, of_own, own)
         if sample is not None:
             # Fits on a sample are worse than fits on all: the plain head is compared by fits on the same sample.
             again = problem.of(problem.plain_rows, positions=sample).choose(fold_of, (plain.choice.l2_penalty,))
-            compared = Evaluated(wide_plain, again.out_of_fold_NK, labels, sample)
+            compared = Evaluated(old.head, again.out_of_fold_NK, labels, sample)
     p_value, figures = _comparison(deep, compared)
     figures = f"{problem.validation_source}: {figures}"
     if p_value < problem.significance_level:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal
 
@@ -33,7 +33,7 @@ from headstart.solvers.rows import CheckStop, MatrixRows, RowSource, never_stop
 from headstart.training.activation_source import ActivationSource
 from headstart.training.checkpoint import Candidate, copy_of
 from headstart.training.leak_findings import leak_findings
-from headstart.training.probe.multi_depth import FIT_STEPS, DepthProblem, equal_parts, solve_depths
+from headstart.training.probe.multi_depth import FIT_STEPS, DepthProblem, DepthSolution, equal_parts, solve_depths
 
 
 @dataclass(frozen=True)
@@ -177,36 +177,76 @@ def _fit_depths(
     check_stop: CheckStop,
 ) -> FittedProbe:
     """The multi_depth head, or the plain one where that is not significantly worse."""
-    classifier, images, observer, roles = source.classifier, source.images, source.observer, source.images.roles
-    validation = pooled.rows(roles.validation, what="features of validation") if roles.validation else None
-    solution = solve_depths(
-        DepthProblem(
-            train,
-            images.labels(roles.train),
-            len(roles.classes),
-            classifier.num_last_features,
-            _folds(roles.train, phase, images, seed),
-            validation=None if validation is None else (validation, images.labels(roles.validation)),
-            validation_source=roles.validation_source,
-            l2_penalties=None if phase.l2_penalty == "auto" else (phase.l2_penalty,),
-            solver=phase.solver,
-            significance_level=significance_level,
-            seed=seed,
-            weights=images.weights_of(roles.train),
-            check_stop=check_stop,
-            on_step=lambda step, what: observer.noted(Computing(what, step, FIT_STEPS)),
-        )
+    problem = depth_problem(
+        source, pooled, phase, train, seed=seed, significance_level=significance_level, check_stop=check_stop
     )
+    return fitted_depths(source, phase, solve_depths(problem), pooled.engine_name)
+
+
+def depth_problem(
+    source: ActivationSource,
+    pooled: PooledSource,
+    phase: ProbePhase,
+    train: RowSource,
+    *,
+    seed: int,
+    significance_level: float,
+    check_stop: CheckStop,
+) -> DepthProblem:
+    """The problem of the two heads on the images of a run.
+
+    Args:
+        source: Its classifier has a multi_depth head.
+        pooled: Of the same classifier.
+        phase: How the heads are fitted.
+        train: Rows of the training images.
+        seed: Of folds and samples.
+        significance_level: The wider head is selected below this p-value.
+        check_stop: What it raises ends a fit.
+    """
+    images, roles = source.images, source.images.roles
+    validation = pooled.rows(roles.validation, what="features of validation") if roles.validation else None
+    return DepthProblem(
+        train,
+        images.labels(roles.train),
+        len(roles.classes),
+        source.classifier.num_last_features,
+        _folds(roles.train, phase, images, seed),
+        validation=None if validation is None else (validation, images.labels(roles.validation)),
+        validation_source=roles.validation_source,
+        l2_penalties=None if phase.l2_penalty == "auto" else (phase.l2_penalty,),
+        solver=phase.solver,
+        significance_level=significance_level,
+        seed=seed,
+        weights=images.weights_of(roles.train),
+        check_stop=check_stop,
+        on_step=lambda step, what: source.observer.noted(Computing(what, step, FIT_STEPS)),
+    )
+
+
+def fitted_depths(
+    source: ActivationSource, phase: ProbePhase, solution: DepthSolution, engine_name: str | None
+) -> FittedProbe:
+    """The selected one of two heads, written into the network: on the features of all depths, or on the last ones.
+
+    Args:
+        source: Its classifier has the head that was selected, or one on all depths.
+        phase: How the heads were fitted.
+        solution: The heads.
+        engine_name: Of the engine that computed the features.
+    """
+    classifier, observer, roles = source.classifier, source.observer, source.images.roles
     selected = solution.selected
-    write_head(classifier, selected.head)
+    head, predicted, labels = selected.head, selected.probabilities_NK, selected.labels_N
+    write_head(classifier, replace(head, weight_KF=head.weight_KF[:, : classifier.num_features]))
     observer.noted(HeadSelected(phase.name, solution.kind, solution.why))
-    predicted, labels = selected.probabilities_NK, selected.labels_N
+    records: Sequence[ImageRecord] = roles.validation or roles.train
+    if not roles.validation and selected.sample is not None:
+        records = [roles.train[row] for row in selected.sample]
+        observer.noted(PenaltySampled(phase.name, images=len(records), of=len(roles.train)))
     candidate, loss = candidate_of(phase.name, predicted, labels, classifier), log_loss(predicted, labels)
     why = f"selected the {solution.kind} head: {solution.why}"
-    records = roles.validation or (
-        roles.train if selected.sample is None else [roles.train[row] for row in selected.sample]
-    )
-    return FittedProbe(candidate, selected.head.l2_penalty, loss, pooled.engine_name, records, why)
+    return FittedProbe(candidate, head.l2_penalty, loss, engine_name, records, why)
 
 
 def refit_head(
