@@ -185,22 +185,6 @@ def test_a_multi_depth_run_is_compared_by_its_backbone(image_folder: Path, tmp_p
     assert [row["cka"] for row in found["groups"]] == pytest.approx([1] * 8, abs=1e-6)
 
 
-def test_a_deep_head_is_taken_off_before_groups_are_read():
-    from headstart.engine.prefix.depth_features import with_depths
-    from headstart.networks.backbone import build_classifier
-    from headstart.networks.cards.finding import find_model
-    from headstart.networks.heads import DEPTHS
-    from headstart.workflow.probing import _without_deep_head
-
-    choice = find_model("tf_efficientnet_lite0")
-    made = build_classifier(choice, kind="linear", num_classes=2, seed=0, input_size=32, weights="random")
-    names = list(made.network.state_dict())
-    network = _without_deep_head(with_depths(made, 32))
-    assert list(network.state_dict()) == names
-    assert not hasattr(network, DEPTHS)
-    assert DepthReader(network, made.groups, size=32).group_names == made.group_names[:-1]
-
-
 def test_what_reports_in_training_is_not_looked_at(
     make_folder: Callable[..., Path], tmp_path: Path, counted: tuple[Counter[str], list[int]]
 ):

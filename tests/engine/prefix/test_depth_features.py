@@ -9,9 +9,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from headstart.advice.probe.reader import DepthReader
 from headstart.engine.prefix import depth_features
 from headstart.engine.prefix.cut import taps
-from headstart.engine.prefix.depth_features import with_depths
+from headstart.engine.prefix.depth_features import matching_depths, with_depths, without_depths
 from headstart.engine.prefix.inference import pooled_features
 from headstart.engine.prefix.onnx_engine import OnnxEngine
 from headstart.engine.prefix.torch_engine import EagerEngine, TorchEngine
@@ -188,3 +189,28 @@ def test_what_cannot_be_read_is_refused_with_the_way_out(network: nn.Module, rea
 def test_a_flattened_map_is_too_wide_to_be_read():
     layer = deep("vgg11", 64).network.get_submodule(DEPTHS)
     assert max(layer.widths.values()) <= depth_features.WIDEST
+
+
+@pytest.mark.parametrize("name", ["tf_efficientnet_lite0", "timm/deit_tiny_distilled_patch16_224"])
+def test_without_its_depths_a_network_is_what_it_was(name: str):
+    side = SIDE if find_model(name).card.sizes == "any" else 224
+    before = plain(name, side)
+    names, expected = list(before.network.state_dict()), logits_of(before, images(2, side))
+    deep_one = with_depths(before, side)
+    nn.init.normal_(deep_one.network.get_submodule(DEPTHS).weight)
+    after = without_depths(deep_one)
+    assert after == before
+    assert list(after.network.state_dict()) == names
+    assert torch.equal(logits_of(after, images(2, side)), expected)
+    assert "forward" not in vars(after.network)
+    assert DepthReader(after.network, after.groups, size=side).group_names == before.group_names[:-1]
+
+
+def test_depths_follow_a_saved_state():
+    classifier = plain()
+    names = list(classifier.network.state_dict())
+    assert matching_depths(classifier, names, SIDE) is classifier
+    deep_one = matching_depths(classifier, [*names, "multi_depth.weight"], SIDE)
+    assert deep_one.head_kind == "multi_depth"
+    assert matching_depths(deep_one, ["multi_depth.weight"], SIDE) is deep_one
+    assert matching_depths(deep_one, names, SIDE) == classifier

@@ -38,7 +38,7 @@ TrialOutcome: TypeAlias = Literal["selected", "not_better", "too_long", "unreada
 
 @dataclass(frozen=True)
 class DepthTrial:
-    """The fitted linear probe, and what became of a head on all depths beside it."""
+    """The fitted linear probe, and whether a head on all depths took its place."""
 
     classifier: Classifier
     """The classifier with the selected head; the network is the same object as before."""
@@ -79,7 +79,7 @@ def try_depths(
         most_seconds: The wider head is not fitted where its fits will take longer, by those of the plain one.
         check_stop: Called repeatedly during every fit.
     """
-    assert source.classifier.head_kind == "linear", "a head on all depths is tried beside a linear one"
+    assert source.classifier.head_kind == "linear", "a head on all depths is tried in addition to a linear one"
     try:
         deep = with_depths(source.classifier, source.images.spec.size)
     except ModelError as error:
