@@ -50,8 +50,9 @@ FOLDERS: dict[str, Callable[[], Path]] = {
 
 def features(dataset: Dataset) -> tuple[RowSource, RowSource, float]:
     """(rows of train, rows of val, seconds): computed by the best engine into an empty store."""
-    from headstart.engine.prefix.engines import SAMPLE_IMAGES
-    from headstart.engine.store.activations import Activations, View, pooled_part
+    from headstart.engine.known.features import pooled_part
+    from headstart.engine.prefix.running import SAMPLE_IMAGES
+    from headstart.engine.store.activations import Activations, View
     from headstart.engine.store.store import EVALUATION, ActivationStore
     from headstart.networks.backbone import build_classifier
 

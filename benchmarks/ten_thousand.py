@@ -91,8 +91,9 @@ def records_of(name: str, folder: Path, limit: int | None) -> list[ImageRecord]:
 
 def fill(records: Sequence[ImageRecord], piece: int) -> Row:
     """Seconds of the real thing and of its two bounds; the store begins empty, the engine is chosen beforehand."""
-    from headstart.engine.prefix.engines import SAMPLE_IMAGES, choose_engine
-    from headstart.engine.store.activations import Activations, View, pooled_part
+    from headstart.engine.known.features import pooled_part
+    from headstart.engine.prefix.running import SAMPLE_IMAGES
+    from headstart.engine.store.activations import Activations, View
     from headstart.engine.store.store import EVALUATION, ActivationStore
     from headstart.networks.backbone import build_classifier
     from headstart.networks.cards.finding import find_model
@@ -103,7 +104,9 @@ def fill(records: Sequence[ImageRecord], piece: int) -> Row:
     part, view = pooled_part(classifier), View(EVALUATION, EVALUATION, lambda record: read_view(record, spec))
     first = np.stack([view.prepare(record) for record in records[:SAMPLE_IMAGES]])
     # The engine of the bound; the store chooses its own, in the same way and from the same export.
-    engine = choose_engine(part.module, first, label=part.label, images_to_come=len(records))
+    engine = part.runner.engine(
+        first, label=part.label, images_to_come=len(records), requested="auto", on_note=lambda text: None
+    )
     taken = {"check": 0.0, "reader": 0.0, "decode": 0.0, "trunk": 0.0}
     sampled = 0
 

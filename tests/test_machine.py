@@ -6,6 +6,7 @@ import platform
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 import torch
@@ -91,3 +92,57 @@ def test_a_device_that_is_not_there_is_named_with_those_that_are(monkeypatch: py
     with pytest.raises(HeadstartError, match="there is no device cuda:3 here; expected one of cpu, mps"):
         choose_device("cuda:3")
     assert best_device().type in ("cpu", "cuda"), "a device that is refused is not chosen"
+
+
+@pytest.fixture
+def remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Torch was asked once in this home, and is not imported any more."""
+    monkeypatch.setenv("HEADSTART_HOME", str(tmp_path))
+    machine.remember_torch()
+    monkeypatch.setattr(machine, "_loaded_torch", lambda: None)
+
+
+@pytest.mark.usefixtures("remembered")
+def test_what_torch_said_is_known_without_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = machine_key()
+    with monkeypatch.context() as patch:
+        patch.setitem(sys.modules, "torch", None)  # an import fails
+        assert machine.thread_count() == torch.get_num_threads()
+        assert machine.device_kind() == ("cuda" if torch.cuda.is_available() else "cpu")
+        assert environment().threads == torch.get_num_threads()
+        if not torch.cuda.is_available():
+            assert machine_key() == expected
+
+
+@pytest.mark.usefixtures("remembered")
+def test_other_circumstances_ask_torch_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert machine._remembered() is not None
+    monkeypatch.setenv("OMP_NUM_THREADS", "17")
+    assert machine._remembered() is None
+    assert machine.thread_count() == torch.get_num_threads(), "asked"
+    assert machine.device_kind() == best_device().type
+
+
+def test_the_installed_version_is_the_one_that_torch_states() -> None:
+    assert machine._installed_torch() == torch.__version__ == machine.torch_version()
+
+
+@pytest.mark.usefixtures("remembered")
+def test_threads_that_were_set_hold_before_and_after_torch_is_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = torch.get_num_threads()
+    try:
+        machine.use_threads(before + 1)
+        assert machine.thread_count() == before + 1
+        assert torch.get_num_threads() == before
+        monkeypatch.setattr(machine, "_loaded_torch", lambda: torch)
+        machine.apply_threads()
+        assert torch.get_num_threads() == before + 1
+    finally:
+        machine._threads.clear()
+        torch.set_num_threads(before)
+
+
+def test_a_thread_that_is_importing_torch_does_not_count_as_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert machine._loaded_torch() is torch
+    monkeypatch.setattr(torch.__spec__, "_initializing", True)
+    assert machine._loaded_torch() is None

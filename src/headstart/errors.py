@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import importlib.util
 from collections.abc import Iterable, Sequence
 from types import ModuleType
 
@@ -130,3 +131,13 @@ def require(module: str, *, extra: str) -> ModuleType:
         raise MissingExtraError(
             f"{missing.name or module} is not installed", remedy=f'pip install "headstart[{extra}]"'
         ) from missing
+
+
+def require_installed(module: str, *, extra: str) -> None:
+    """Find out whether `module` is installed, without the time of importing it.
+
+    Raises:
+        MissingExtraError: it is not.
+    """
+    if importlib.util.find_spec(module) is None:
+        raise MissingExtraError(f"{module} is not installed", remedy=f'pip install "headstart[{extra}]"')

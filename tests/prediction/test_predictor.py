@@ -164,6 +164,7 @@ def test_without_torch_the_pip_command_is_said(bundle: Path, monkeypatch: pytest
         raise ModuleNotFoundError(name=name)
 
     monkeypatch.setattr("importlib.import_module", missing)
+    monkeypatch.setenv("HEADSTART_HOME", str(bundle / "home"))  # in which no network is known
     from headstart.prediction.predictor import Predictor
 
     with pytest.raises(MissingExtraError, match=r'torch is not installed; pip install "headstart\[train\]"'):

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from headstart.engine.store.activations import plain_view, pooled_part
+from headstart.engine.known.features import pooled_part
+from headstart.engine.store.activations import plain_view
 from headstart.engine.store.store import ActivationStore
 from headstart.training.activation_source import ActivationSource
 

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from conftest import Prepared
-from headstart.engine.prefix import engines
+from headstart.engine.prefix import running
 from headstart.engine.store.store import ActivationStore
 from headstart.errors import RunError
 from headstart.runs.event import Event
@@ -34,7 +34,7 @@ PROBE, PHASE, REFIT = "features of train", "frozen part", "refit on all of train
 @pytest.fixture(autouse=True)
 def four_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Batches of four, also where there is one thread."""
-    monkeypatch.setattr(engines, "BATCH_IMAGES", 4)
+    monkeypatch.setattr(running, "BATCH_IMAGES", 4)
 
 
 class Watch(Observer):

@@ -11,13 +11,13 @@ import torch
 
 from headstart.data.sources.reading import ImageRecord
 from headstart.errors import DiskFullError, RunError
+from headstart.networks.groups.layers import copy_of
 from headstart.runs.training_events import EpochDone
 from headstart.training import checkpoint
 from headstart.training.checkpoint import (
     Candidate,
     TrainingProgress,
     TrainingState,
-    copy_of,
     load_state,
     save_state,
     trained_seconds,
@@ -100,7 +100,7 @@ def test_a_full_disk_keeps_the_last_good_checkpoint(tmp_path: Path, monkeypatch:
         path.write_bytes(b"x" * 100)
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(checkpoint.torch, "save", fill)
+    monkeypatch.setattr(torch, "save", fill)
     with pytest.raises(DiskFullError, match="the disk is full"):
         save_state(tmp_path / "last.pt", state())
     assert (tmp_path / "last.pt").read_bytes() == before

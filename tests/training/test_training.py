@@ -7,11 +7,12 @@ from collections.abc import Callable
 import pytest
 import torch
 
+from headstart.networks.groups.layers import copy_of
 from headstart.plan.plan import FrozenPrefixPlan
 from headstart.runs.event import Event
 from headstart.runs.observers import Observer
 from headstart.runs.warnings import GroupsUnchanged
-from headstart.training.checkpoint import Candidate, copy_of, load_state
+from headstart.training.checkpoint import Candidate, load_state
 from headstart.training.stopping import Stopped, StopRequest
 from headstart.training.training import Training
 

@@ -19,12 +19,12 @@ from headstart.data.sources.reading import WHOLE, ImageRecord
 from headstart.engine.prefix.inference import features_of
 from headstart.engine.store.activations import plain_view
 from headstart.engine.store.store import ActivationStore
-from headstart.networks.groups.layers import restore
+from headstart.networks.groups.layers import copy_of, restore
 from headstart.plan.plan import ProbePhase, TrainPhase
 from headstart.runs.event import Event
 from headstart.runs.observers import Observer
 from headstart.training.activation_source import ActivationSource
-from headstart.training.checkpoint import TrainingProgress, copy_of
+from headstart.training.checkpoint import TrainingProgress
 from headstart.training.tuning_start import FIRST_VIEW, _view, start_head
 
 L2_PENALTY = 0.1

@@ -15,6 +15,7 @@ from headstart.data.sources.reading import ImageRecord
 from headstart.plan.plan import ProbePhase, TrainPhase
 from headstart.runs.folder import Run
 from headstart.runs.training_events import EpochDone
+from headstart.training.checkpoint_file import write_checkpoint
 from headstart.training.validation_predictions import ValidationPredictions, phase_row
 
 RECORDS = [ImageRecord(name, "ant" if name < "c" else "bee", "train", lambda: b"") for name in "abcd"]
@@ -73,7 +74,7 @@ def test_many_images_in_many_epochs_are_no_rows_in_memory(tmp_path: Path):
 
 
 def test_it_survives_a_checkpoint(tmp_path: Path):
-    torch.save(filled().to_raw(), tmp_path / "x.pt")
+    write_checkpoint(filled().to_raw(), tmp_path / "x.pt")
     again = ValidationPredictions.from_raw(torch.load(tmp_path / "x.pt", weights_only=True))
     assert rows_of(again, "probe") == rows_of(filled(), "probe")
     assert rows_of(ValidationPredictions.from_raw(None), "probe") == []

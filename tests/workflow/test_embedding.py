@@ -12,7 +12,7 @@ import pytest
 import headstart
 from headstart.data.sources.reading import open_source
 from headstart.engine.prefix.inference import features_of
-from headstart.engine.store import activations as activations_module
+from headstart.engine.store.activations import Activations
 from headstart.errors import DataError, Interrupted, ModelError, PlanError
 from headstart.networks.backbone import build_classifier
 from headstart.networks.cards.finding import find_model
@@ -36,7 +36,7 @@ def no_engine(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     """From then on nothing may be computed."""
 
     def forbid() -> None:
-        monkeypatch.setattr(activations_module, "choose_engine", lambda *a, **o: pytest.fail("an engine was made"))
+        monkeypatch.setattr(Activations, "_engine_for", lambda *given: pytest.fail("an engine was made"))
 
     return forbid
 

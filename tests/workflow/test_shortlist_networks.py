@@ -11,7 +11,6 @@ import pytest
 from headstart.advice.shortlist.ranking import ShortlistCandidate
 from headstart.data.sources.reading import ImageRecord, open_source
 from headstart.engine.prefix.inference import features_of
-from headstart.engine.store import activations as activations_module
 from headstart.engine.store.activations import Activations
 from headstart.engine.store.store import image_digest
 from headstart.errors import DiskFullError, ModelError
@@ -53,7 +52,7 @@ def test_rows_are_the_networks_own_and_a_larger_round_computes_only_what_is_new(
     expected = features_of(classifier, records, LITE.card.input.at_size(SIZE))
     assert np.abs(all_of_them - expected).max() <= 2e-3 * np.abs(expected).max()
 
-    monkeypatch.setattr(activations_module, "choose_engine", lambda *a, **o: pytest.fail("an engine was made"))
+    monkeypatch.setattr(Activations, "_engine_for", lambda *given: pytest.fail("an engine was made"))
     again = networks(records, tmp_path)
     assert np.array_equal(again.features(lite, 16), all_of_them)
     assert (again.computed, again.stored_before) == (0, 16)

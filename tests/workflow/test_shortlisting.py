@@ -11,7 +11,7 @@ import pytest
 
 import headstart
 from headstart.advice.shortlist.halving import nested_order
-from headstart.engine.store import activations as activations_module
+from headstart.engine.store.activations import Activations
 from headstart.errors import DataError, Interrupted, ModelError, PlanError
 from headstart.networks.cards.search import ModelQuery
 from headstart.plan.plan import DataPlan
@@ -66,7 +66,7 @@ def test_two_networks_are_ranked_and_training_finds_their_features(
     assert (again.figures.computed, again.figures.stored_before) == (0, 24)
     assert [place.to_dict() for place in again.ranking] == [place.to_dict() for place in answer.ranking]
 
-    monkeypatch.setattr(activations_module, "choose_engine", lambda *a, **o: pytest.fail("an engine was made"))
+    monkeypatch.setattr(Activations, "_engine_for", lambda *given: pytest.fail("an engine was made"))
     options = Request(DataPlan(source=str(image_folder)), strategy="feature_extraction", input_size=SIZE)
     train(replace(options, model=answer.models[0]), out=tmp_path / "run")
 

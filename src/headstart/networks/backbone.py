@@ -11,17 +11,17 @@ import torch
 from torch import Tensor, nn
 
 from headstart.amounts import count_text
+from headstart.arrays import Singles
 from headstart.errors import ModelError, require
 from headstart.networks.cards.catalog import ModelCard, ModelChoice
 from headstart.networks.forks import guard_forks
 from headstart.networks.groups.grouping import layer_groups
-from headstart.networks.groups.layers import LayerGroup, in_evaluation_mode
+from headstart.networks.groups.layers import LayerGroup, copy_of, in_evaluation_mode, restore
 from headstart.networks.groups.order import trace, without_weights
+from headstart.networks.head_layers import DEPTHS, HeadLayers, HeadSite, head_layers_of
 from headstart.networks.heads import (
     AUXILIARY_LOSS_WEIGHTS,
-    DEPTHS,
     DepthHead,
-    HeadSite,
     SiteKind,
     prepare_heads,
     replace_heads,
@@ -29,7 +29,8 @@ from headstart.networks.heads import (
     write_linear,
 )
 from headstart.networks.memory_format import in_nhwc
-from headstart.networks.weights.loading import WeightReport, load_weights, timm_overlay
+from headstart.networks.weights.loading import load_weights, timm_overlay
+from headstart.networks.weights.report import WeightReport
 from headstart.plan.request import HeadKind
 from headstart.plan.sections import Grain
 
@@ -128,6 +129,31 @@ class Classifier:
             total = total + share * self.network.get_submodule(site.path)(given).flatten(1)
         return total
 
+    @property
+    def num_parameters(self) -> int:
+        """Of backbone and head."""
+        return sum(one.numel() for one in self.network.parameters())
+
+    def state(self) -> dict[str, Tensor]:
+        """Copy of all tensors on the CPU, independent of later steps."""
+        return copy_of(self.network)
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Load a whole state, tensors or numpy arrays, and leave the network in evaluation mode."""
+        restore(self.network, {name: torch.as_tensor(values) for name, values in state.items()})
+
+    def built(self) -> Classifier:
+        """Itself; `KnownClassifier` builds its network here."""
+        return self
+
+    def head_layers(self) -> HeadLayers:
+        """Its head in numpy, as it is now."""
+        tensors = dict[str, Singles]()
+        for site in self.main_sites:
+            named = self.network.get_submodule(site.path).state_dict(prefix=f"{site.path}.")
+            tensors |= {name: tensor.detach().float().cpu().numpy() for name, tensor in named.items()}
+        return head_layers_of(tensors, self.main_sites, self.shares)
+
     def training_logits(self, x_BCHW: Tensor) -> tuple[tuple[Tensor, float], ...]:  # noqa: N803 - shapes
         """Logits (B, K) with the weight of their loss; more than one pair only where auxiliary heads are trained."""
         return self.weighted_logits(self.network(x_BCHW))
@@ -154,7 +180,7 @@ class Classifier:
         main, *auxiliary = (logits for logits in output if logits is not None)
         return ((main, 1.0), *((logits, weight) for logits in auxiliary))
 
-    def write_linear(self, weight_KF: Tensor, bias_K: Tensor) -> None:  # noqa: N803 - shapes
+    def write_linear(self, weight_KF: Tensor | Singles, bias_K: Tensor | Singles) -> None:  # noqa: N803
         """Write a linear probe fitted on `features` into the head.
 
         Where several sites share the logits, each gets the columns it reads, divided by its share; the layer on the
@@ -163,7 +189,7 @@ class Classifier:
         Raises:
             TypeError: the head is not linear.
         """
-        start = 0
+        start, weight_KF, bias_K = 0, torch.as_tensor(weight_KF), torch.as_tensor(bias_K)  # noqa: N806
         own_shares = sum(s for site, s in zip(self.main_sites, self.shares, strict=True) if site.path != DEPTHS)
         for site, share in zip(self.main_sites, self.shares, strict=True):
             columns = weight_KF[:, start : start + site.features] / share
@@ -223,9 +249,8 @@ def _sized(create: Any, card: ModelCard, size: int) -> nn.Module:  # noqa: ANN40
 
 
 def _size_error(card: ModelCard, size: int, error: Exception) -> ModelError:
-    first = (str(error).strip() or type(error).__name__).splitlines()[0]
     return ModelError(
-        f"{card.name} cannot be used at {size} px ({first})",
+        f"{card.name} cannot be used at {size} px ({(str(error).strip() or type(error).__name__).splitlines()[0]})",
         expected=f"its own {card.input.size} px, or another size its blocks divide",
         remedy="leave --input-size out, or take a network without a fixed input (headstart models --sizes any)",
     )

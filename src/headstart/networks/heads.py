@@ -8,22 +8,18 @@ All of them get the user's classes: none is left that could be trained by accide
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from headstart.errors import ModelError
+from headstart.networks.head_layers import HeadSite, SiteRole
 
 SiteKind = Literal["linear", "mlp"]
 """Kind of layers at a head site."""
-SiteRole = Literal["main", "auxiliary"]
 
 MLP_HIDDEN_FEATURES = 256
-
-DEPTHS = "multi_depth"
-"""Path of the layer on the outputs of all groups; the one module that headstart adds to a library's network."""
 
 AUXILIARY_LOSS_WEIGHTS = {"GoogLeNet": 0.3, "Inception3": 0.4}
 """Class of network -> weight of its auxiliary losses (Szegedy et al. 2015; torchvision's training recipe)."""
@@ -41,18 +37,6 @@ _HEAD_ATTRIBUTES = (
     "AuxLogits",
 )
 """Attributes of networks with classifier layers, in addition to `get_classifier`."""
-
-
-@dataclass(frozen=True, slots=True)
-class HeadSite:
-    """One classifier layer."""
-
-    path: str
-    features: int
-    """Length of the vector it reads."""
-    layer: Literal["linear", "conv"]
-    """conv: a 1x1 convolution on the pooled (B, F, 1, 1)."""
-    role: SiteRole
 
 
 class DepthHead(nn.Linear):

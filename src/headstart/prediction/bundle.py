@@ -8,10 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+from safetensors.numpy import save_file as save_arrays
+
+from headstart.engine.known.classifier import AnyClassifier
 from headstart.errors import BundleError
 from headstart.files import is_file, is_folder, write_atomically, write_json
 from headstart.input_spec import InputSpec
 from headstart.networks.cards.catalog import ModelCard
+from headstart.networks.head_layers import DEPTHS
 from headstart.runs.folder import resume_command
 
 if TYPE_CHECKING:
@@ -50,7 +55,7 @@ class BundleInfo:
         }
 
 
-def save_bundle(folder: Path, classifier: Classifier, *, classes: tuple[str, ...], spec: InputSpec) -> None:
+def save_bundle(folder: Path, classifier: AnyClassifier, *, classes: tuple[str, ...], spec: InputSpec) -> None:
     """Write a bundle; an existing one is replaced file by file, each atomically.
 
     A multi_depth head that reads nothing but what the ordinary head reads is written as that one.
@@ -58,12 +63,7 @@ def save_bundle(folder: Path, classifier: Classifier, *, classes: tuple[str, ...
     Raises:
         DiskFullError: nothing half-written is left.
     """
-    from safetensors.torch import save_file
-
-    from headstart.networks.heads import DEPTHS
-
-    # Copies: some networks use one tensor under two names, which the file format refuses to guess about.
-    tensors = {name: t.detach().cpu().contiguous().clone() for name, t in classifier.network.state_dict().items()}
+    tensors = classifier.state()
     kind = classifier.head_kind
     # A depth head whose weights are all zero adds nothing; as a linear head the bundle needs no fixed image size.
     if kind == "multi_depth" and not tensors[f"{DEPTHS}.weight"].any():
@@ -71,9 +71,20 @@ def save_bundle(folder: Path, classifier: Classifier, *, classes: tuple[str, ...
         del tensors[f"{DEPTHS}.weight"]
     info = BundleInfo(classifier.card, kind, classes, spec)
     folder.mkdir(parents=True, exist_ok=True)
-    write_atomically(folder / WEIGHTS_FILE, lambda aside: save_file(tensors, aside))
+    write_atomically(folder / WEIGHTS_FILE, lambda aside: _save(tensors, aside))
     # The card last: a folder without a card is no bundle, so an interrupted save is not mistaken for one.
     write_json(folder / CARD_FILE, info.to_dict())
+
+
+def _save(tensors: dict[str, Any], path: Path) -> None:
+    """Write tensors, or arrays of a network that torch never built; the same values give the same bytes."""
+    # Copies: some networks use one tensor under two names, which the file format refuses to guess about.
+    if all(isinstance(values, np.ndarray) for values in tensors.values()):
+        save_arrays({name: np.array(values, order="C") for name, values in tensors.items()}, path)
+        return
+    from safetensors.torch import save_file
+
+    save_file({name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}, path)
 
 
 def bundle_folder(folder: Path) -> Path:
@@ -146,7 +157,6 @@ def load_classifier(
 
     from headstart.networks.backbone import build_network, with_new_head
     from headstart.networks.groups.layers import restore
-    from headstart.networks.heads import DEPTHS
 
     info = read_info(folder)
     if info.head == "multi_depth" and deepen is None:

@@ -9,9 +9,11 @@ import torch
 
 from headstart.data.preprocess import NetworkInput
 from headstart.data.sources.reading import ImageRecord
-from headstart.engine.prefix.engines import SAMPLE_IMAGES, Engine, choose_engine, outputs_of
-from headstart.engine.prefix.inference import head_fault, head_logits, pooled_features, pooled_label
+from headstart.engine.prefix.engines import choose_engine
+from headstart.engine.prefix.inference import head_fault, head_logits, pooled_features
+from headstart.engine.prefix.running import SAMPLE_IMAGES, Engine, outputs_of
 from headstart.engine.prefix.torch_engine import EagerEngine
+from headstart.engine.store.activations import pooled_label
 from headstart.input_spec import InputSpec
 from headstart.measures.timing import Timing, timed
 from headstart.networks.backbone import Classifier

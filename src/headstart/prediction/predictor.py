@@ -5,20 +5,34 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+from safetensors import SafetensorError
+from safetensors.numpy import load_file
 
 from headstart.amounts import count_text
 from headstart.arguments import ArgumentError
+from headstart.data.loading import read_view
+from headstart.data.preprocess import NetworkInput
 from headstart.data.sources.given_images import GivenImage, GivenImages, InputError, records_of
 from headstart.data.sources.reading import ImageRecord
+from headstart.engine.known.classifier import AnyClassifier, KnownClassifier
+from headstart.engine.known.finding import known_bundle_classifier
+from headstart.engine.known.logits import known_logits, known_logits_from_store
+from headstart.engine.prefix.engine_choice import FEWEST_FOR_AN_ENGINE
+from headstart.engine.prefix.running import SAMPLE_IMAGES, Engine
 from headstart.engine.store.store import ActivationStore
 from headstart.errors import DataError, require
 from headstart.files import is_folder
-from headstart.prediction.bundle import BundleInfo, bundle_folder, load_classifier
+from headstart.prediction.bundle import WEIGHTS_FILE, BundleInfo, bundle_folder, load_classifier, read_info
+from headstart.solvers.linear_head import softmax
+
+if TYPE_CHECKING:
+    from headstart.networks.backbone import Classifier
 
 _SHOWN_CLASSES = 3
 """In the `repr` of a prediction or of a bundle."""
@@ -76,16 +90,12 @@ class Predictor:
 
         Raises:
             BundleError: not a bundle, or a run that has none yet.
-            MissingExtraError: torch is not installed.
+            MissingExtraError: torch is needed and not installed.
         """
-        require("torch", extra="train")
-        # Imported here: `load` and `--help` must not wait for torch.
-        from headstart.engine.prefix.depth_features import with_depths
-        from headstart.machine import best_device
-
         self.folder = bundle_folder(folder)
-        self._classifier, self.info = load_classifier(self.folder, deepen=with_depths)
-        self._classifier.network.to(best_device())
+        self.info = read_info(self.folder)
+        self._was_made_known = False
+        self._classifier: AnyClassifier = _known_classifier(self.folder, self.info) or _torch_classifier(self.folder)
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -114,7 +124,7 @@ class Predictor:
         if len(records) != 1:
             found = f"{image!r:.200} stands for {count_text(len(records), 'image')}"
             raise DataError(found, expected="one image file", remedy="use predict_many")
-        return self.predictions(records, self.probabilities(records))[0]
+        return self._predicted(records)[0]
 
     def predict_many(self, images: GivenImages) -> list[Prediction]:
         """Predict images, in the order in which they are given.
@@ -129,8 +139,10 @@ class Predictor:
             InputError: an array of another type or shape, or another kind of object; a ValueError too.
         """
         records = records_of(images)
-        if not records:
-            return []
+        return self._predicted(records) if records else []
+
+    def _predicted(self, records: Sequence[ImageRecord]) -> list[Prediction]:
+        self.make_known(records)
         return self.predictions(records, self.probabilities(records))
 
     def probabilities(
@@ -150,8 +162,6 @@ class Predictor:
         Raises:
             DataError: an image cannot be read.
         """
-        from headstart.solvers.linear_head import softmax
-
         logits = self._logits(records, on_images, cached).astype(np.float64)
         temperature = self.info.temperature or 1.0
         # In double precision: probabilities of (N, K) sum to 1 to all digits that are shown.
@@ -160,15 +170,56 @@ class Predictor:
     def _logits(
         self, records: Sequence[ImageRecord], on_images: Callable[[int], object], cached: CachedFeatures | None
     ) -> npt.NDArray[np.float32]:
-        from headstart.engine.prefix.inference import logits_by_engine
-        from headstart.engine.store.activations import logits_from_store
-
         classifier, spec = self._classifier, self.info.input
+        if isinstance(classifier, KnownClassifier):
+            if cached is None:
+                return known_logits(classifier, records, spec, on_images=on_images)
+            return known_logits_from_store(
+                classifier, records, spec, digests=cached.digests, store=cached.store, on_images=on_images
+            )
+        from headstart.engine.prefix.inference import logits_by_engine
+        from headstart.engine.store.stored_logits import logits_from_store
+
         if cached is None:
-            return logits_by_engine(classifier, records, spec, on_images=on_images)
-        return logits_from_store(
-            classifier, records, spec, digests=cached.digests, store=cached.store, on_images=on_images
+            return logits_by_engine(classifier, records, spec, on_images=on_images, on_engine=self._remember)
+        logits = logits_from_store(
+            classifier,
+            records,
+            spec,
+            digests=cached.digests,
+            store=cached.store,
+            on_images=on_images,
+            on_engine=self._remember,
         )
+        # Rows that were all cached need no engine, from which the network would get known.
+        if len(records) >= FEWEST_FOR_AN_ENGINE:
+            self.make_known(records)
+        return logits
+
+    def _remember(self, engine: Engine, sample: NetworkInput) -> None:
+        """Keep what is known of the network, with an engine that was chosen for it."""
+        if not isinstance(self._classifier, KnownClassifier):
+            from headstart.engine.known.remembering import remember_network
+
+            self._was_made_known = True
+            remember_network(self._classifier, engine, sample)
+
+    def make_known(self, records: Sequence[ImageRecord]) -> None:
+        """Let this predictor and later processes compute without torch, where it was needed so far; tried once.
+
+        From then on an image has the same probabilities in all of them, alone and among many.
+
+        Args:
+            records: Images that are to be predicted.
+        """
+        classifier = self._classifier
+        if isinstance(classifier, KnownClassifier) or self._was_made_known or not records:
+            return
+        from headstart.engine.known.remembering import make_known
+
+        self._was_made_known = True
+        make_known(classifier, np.stack([read_view(record, self.info.input) for record in records[:SAMPLE_IMAGES]]))
+        self._classifier = _known_classifier(self.folder, self.info) or classifier
 
     def predictions(self, records: Sequence[ImageRecord], probabilities: npt.NDArray[np.float64]) -> list[Prediction]:
         """One prediction an image, from (N, K) probabilities."""
@@ -186,6 +237,38 @@ class Predictor:
     def __repr__(self) -> str:
         named = ", ".join(self.classes[:_SHOWN_CLASSES]) + ", ..." * (len(self.classes) > _SHOWN_CLASSES)
         return f"Predictor({count_text(len(self.classes), 'class')}: {named}; {self.info.card.name}, {self.folder})"
+
+
+def _known_classifier(folder: Path, info: BundleInfo) -> KnownClassifier | None:
+    """Its classifier without torch; None where torch is needed, which also says what is wrong with a bundle."""
+    try:
+        tensors = load_file(folder / WEIGHTS_FILE)
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError):
+        return None
+    return known_bundle_classifier(
+        info.card,
+        tensors,
+        head_kind=info.head,
+        num_classes=len(info.classes),
+        size=info.input.size,
+        build=partial(_torch_classifier, folder),
+    )
+
+
+def _torch_classifier(folder: Path) -> Classifier:
+    """Its classifier in torch, on the device of this process.
+
+    Raises:
+        BundleError: its weights do not fit its card.
+        MissingExtraError: torch is not installed.
+    """
+    require("torch", extra="train")
+    from headstart.engine.prefix.depth_features import with_depths
+    from headstart.machine import best_device
+
+    classifier, _ = load_classifier(folder, deepen=with_depths)
+    classifier.network.to(best_device())
+    return classifier
 
 
 def load(folder: str | os.PathLike[str]) -> Predictor:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from headstart.engine.known.classifier import AnyClassifier
 from headstart.engine.prefix.engine_choice import EngineOption
 from headstart.engine.store.activations import Activations, FrozenPart
 from headstart.engine.store.training_images import TrainingImages
-from headstart.networks.backbone import Classifier
 from headstart.runs.events import EngineNoted
 from headstart.runs.observers import Observer
 
@@ -17,7 +17,7 @@ from headstart.runs.observers import Observer
 class ActivationSource:
     """All that computes activations of a run's images; the network must not change while one is used."""
 
-    classifier: Classifier
+    classifier: AnyClassifier
     images: TrainingImages
     """With a store, or without."""
     engine: EngineOption = "auto"

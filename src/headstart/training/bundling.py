@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 
-from headstart.networks.groups.layers import restore
 from headstart.plan.plan import ProbePhase
 from headstart.runs.events import CheckpointSelected, RunStopped, StopReason
 from headstart.training.best_epoch import Outcome, choose
@@ -58,7 +57,7 @@ def end(training: Training, *, stopped: StopReason | None) -> Outcome:
         why = why_before
     if plan.head.kind == "multi_depth":
         why = progress.phases[0].ended
-    restore(training.classifier.network, chosen.weights)
+    training.classifier.restore(chosen.weights)
     whole = len(images.roles.training_pool) > len(images.roles.train)
     # The networks of a cross-fitted one have learned from all of train together, and so have their heads.
     if progress.l2_penalty is not None and (whole or chosen is not state.probe) and not chosen.folds:

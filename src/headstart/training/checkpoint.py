@@ -13,14 +13,13 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import Tensor
 
 from headstart.errors import RunError
 from headstart.files import is_file, write_atomically
 from headstart.measures.metrics import paired_p_value
 from headstart.runs.training_events import EpochDone, PhaseDone, StepDone
 from headstart.runs.upgrade import upgraded_checkpoint
+from headstart.training.checkpoint_file import write_checkpoint
 from headstart.training.validation_predictions import ValidationPredictions
 
 
@@ -34,11 +33,11 @@ class Candidate:
     """(N,) which validation images it classifies correctly."""
     losses: npt.NDArray[np.float64]
     """(N,) log loss of each at the temperature that suits the candidate best, in nats."""
-    weights: dict[str, Tensor]
-    """The network's whole state, on the CPU."""
+    weights: Mapping[str, Any]
+    """The network's whole state: tensors on the CPU, or numpy arrays of a network that torch never built."""
     confidences: npt.NDArray[np.float64] | None = None
     """(N,) probability of the predicted class; None in checkpoints of earlier versions."""
-    folds: Sequence[Mapping[str, Tensor]] = ()
+    folds: Sequence[Mapping[str, Any]] = ()
     """Of a cross-fitted one, what differs in the network of each fold; `weights` holds their average."""
 
     @property
@@ -64,7 +63,7 @@ class Candidate:
 class FoldState:
     """State of the network of one fold, where a phase is cross-fitted."""
 
-    weights: dict[str, Tensor]
+    weights: dict[str, Any]
     """Tensors that the phase may change, on the CPU."""
     optimizer: dict[str, Any] | None = None
     """None before its first step."""
@@ -117,7 +116,8 @@ class TrainingState:
     """State of training: everything that a checkpoint holds."""
 
     progress: TrainingProgress
-    network: dict[str, Tensor]
+    network: Mapping[str, Any]
+    """Its whole state, as in `Candidate.weights`."""
     optimizer: dict[str, Any] | None
     probe: Candidate | None
     best: Candidate | None
@@ -149,7 +149,7 @@ def save_state(path: Path, state: TrainingState) -> None:
         "folds": [vars(fold) for fold in state.folds],
         "validation_predictions": state.validation_predictions.to_raw(),
     }
-    write_atomically(path, lambda aside: torch.save(raw, aside))
+    write_atomically(path, lambda aside: write_checkpoint(raw, aside))
 
 
 def load_state(path: Path) -> TrainingState | None:
@@ -160,6 +160,8 @@ def load_state(path: Path) -> TrainingState | None:
     """
     if not is_file(path):
         return None
+    import torch
+
     try:
         raw = upgraded_checkpoint(torch.load(path, "cpu", weights_only=True))
     except Exception as error:
@@ -194,26 +196,10 @@ def trained_seconds(path: Path) -> float:
     return 0.0 if state is None else state.progress.trained_seconds
 
 
-def copy_of(network: torch.nn.Module) -> dict[str, Tensor]:
-    """Copy of the network's state on the CPU, independent of later steps."""
-    return {name: _copied(tensor.detach()) for name, tensor in network.state_dict().items()}
-
-
-def _copied(tensor: Tensor) -> Tensor:
-    """A copy on the CPU; numpy makes it, because torch wakes all its threads for each of hundreds of small tensors."""
-    if tensor.device.type != "cpu":
-        return tensor.cpu()
-    if tensor.dtype == torch.bfloat16:  # numpy has none
-        return tensor.clone()
-    return torch.from_numpy(tensor.numpy().copy(order="K"))
-
-
 def _candidate_to_raw(candidate: Candidate | None) -> dict[str, Any] | None:
     if candidate is None:
         return None
-    arrays = {"correct": candidate.correct, "losses": candidate.losses, "confidences": candidate.confidences}
-    tensors = {name: None if array is None else torch.from_numpy(array) for name, array in arrays.items()}
-    return {**vars(candidate), **tensors, "folds": [dict(fold) for fold in candidate.folds]}
+    return {**vars(candidate), "folds": [dict(fold) for fold in candidate.folds]}
 
 
 def _candidate_from_raw(raw: dict[str, Any] | None) -> Candidate | None:

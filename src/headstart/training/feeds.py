@@ -217,7 +217,7 @@ def feed_for(
     Raises:
         DataError: an image cannot be read.
     """
-    classifier, images, observer = source.classifier, source.images, source.observer
+    classifier, images, observer = source.classifier.built(), source.images, source.observer
     pixels = PixelFeed(classifier, images, augmentation, seed, validation)
     planned = _planned_prefix(phase, classifier, augmentation)
     if images.store is None or planned.cut_point is None:

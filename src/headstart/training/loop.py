@@ -10,6 +10,8 @@ random is a pure function of (seed, phase, epoch, step, image), and everything e
 from __future__ import annotations
 
 import time
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING
 
 from headstart.plan.plan import Phase, ProbePhase, TrainPhase
 from headstart.runs.events import RunStopped, StopReason
@@ -20,11 +22,13 @@ from headstart.training.augmentation.mixup import batch_loss
 from headstart.training.best_epoch import Outcome
 from headstart.training.bundling import end, interrupted, why_it_cannot_improve
 from headstart.training.checkpoint import Candidate
-from headstart.training.phase import entered_phase
 from headstart.training.probe.probe import fit_probe
 from headstart.training.steps.course import why_no_step
 from headstart.training.stopping import SolveCheck, Stopped
 from headstart.training.training import Training
+
+if TYPE_CHECKING:
+    from headstart.training.phase import PhaseTraining
 
 
 def fit(training: Training) -> Outcome:
@@ -39,7 +43,7 @@ def fit(training: Training) -> Outcome:
         DataError: an image cannot be read any more.
     """
     training.take_up()
-    classifier, augmentation = training.classifier, training.plan.augmentation
+    augmentation = training.plan.augmentation
     smoothing = training.plan.optimizer.label_smoothing
     stopped: StopReason | None = None
     try:
@@ -49,7 +53,8 @@ def fit(training: Training) -> Outcome:
             if isinstance(planned, ProbePhase):
                 fit_probe_phase(training, planned)
                 continue
-            with entered_phase(training, planned) as phase:
+            classifier = training.torch_classifier()
+            with _entered(training, planned) as phase:
                 while phase.goes_on():
                     for records, tensors in phase.epoch_batches():
                         phase.set_learning_rates()
@@ -87,6 +92,14 @@ def fit(training: Training) -> Outcome:
     if stopped == "signal":  # everything is saved, nothing is chosen
         return interrupted(training.progress)
     return end(training, stopped=stopped)
+
+
+def _entered(training: Training, phase: TrainPhase) -> AbstractContextManager[PhaseTraining]:
+    """The phase, ready for its next step."""
+    # Imported here: a run that only fits heads on known features needs no torch.
+    from headstart.training.phase import entered_phase
+
+    return entered_phase(training, phase)
 
 
 def fit_probe_phase(training: Training, phase: ProbePhase) -> None:

@@ -43,13 +43,13 @@ def entered_phase(training: Training, phase: TrainPhase) -> Iterator[PhaseTraini
 
     The feed ends with the block, because what it reads in the store cannot make room for the next phase.
     """
-    started, plan = time.monotonic(), training.plan
+    started, plan, classifier = time.monotonic(), training.plan, training.torch_classifier()
     found = training.estimates.resolve(phase, training.observer)
     phase = training.resolve_frozen_prefix(phase, found.plan)
     crossed = is_cross_fitted(phase, training.images)
     if not crossed:
         start_head(plan, phase, training.progress, training.source)
-    entered = enter(training.classifier, phase, plan.optimizer)
+    entered = enter(classifier, phase, plan.optimizer)
     if training.state.optimizer is not None:  # the phase had begun in another process
         entered.optimizer.load_state_dict(training.state.optimizer)
     feed = feed_for(
@@ -65,7 +65,7 @@ def entered_phase(training: Training, phase: TrainPhase) -> Iterator[PhaseTraini
     if phase.peak_lr == "find":
         phase = _with_found_learning_rates(training, phase, feed)
         # The optimizer again: its parameter groups hold the learning rates.
-        entered = enter(training.classifier, phase, plan.optimizer)
+        entered = enter(classifier, phase, plan.optimizer)
     training.progress.epoch_seconds += time.monotonic() - started
     current = PhaseTraining(training, phase, entered, feed)
     if crossed:
@@ -80,7 +80,7 @@ def _with_found_learning_rates(training: Training, phase: TrainPhase, feed: Feed
     """The phase with peak learning rates from range tests; they are written into the plan, so a resume has them."""
     plan, progress = training.plan, training.progress
     rehearsal = Rehearsal(
-        training.classifier,
+        training.torch_classifier(),
         phase,
         progress.phase,
         feed,
@@ -105,7 +105,7 @@ class PhaseTraining:
     def __init__(self, training: Training, phase: TrainPhase, entered: Entered, feed: Feed) -> None:
         """See `entered_phase`."""
         self._training, self._progress, self._entered = training, training.progress, entered
-        self._device = next(training.classifier.network.parameters()).device
+        self._device = next(training.torch_classifier().network.parameters()).device
         self._steps_per_epoch = 0
         self.phase = phase
         self.optimizer = entered.optimizer

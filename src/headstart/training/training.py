@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-
-import torch
+from typing import TYPE_CHECKING
 
 from headstart.engine.costs.run_estimate import RunEstimates, run_estimates
+from headstart.engine.known.classifier import AnyClassifier
 from headstart.engine.store.training_images import TrainingImages
-from headstart.networks.backbone import Classifier
-from headstart.networks.groups.layers import restore
 from headstart.plan.plan import FrozenPrefixPlan, Phase, Plan, TrainPhase
 from headstart.runs.events import PrefixComputed, Resumed
 from headstart.runs.folder import Run
@@ -18,10 +16,15 @@ from headstart.runs.observers import Observer
 from headstart.runs.training_events import EpochDone, PhaseDone, StepDone
 from headstart.runs.warnings import PhaseWarning
 from headstart.training.activation_source import ActivationSource
-from headstart.training.checkpoint import Candidate, TrainingProgress, TrainingState, copy_of, load_state, save_state
+from headstart.training.checkpoint import Candidate, TrainingProgress, TrainingState, load_state, save_state
 from headstart.training.steps.depth import resolved_step
 from headstart.training.stopping import StopRequest, stop_if_requested
 from headstart.training.validation_predictions import phase_row
+
+if TYPE_CHECKING:
+    import torch
+
+    from headstart.networks.backbone import Classifier
 
 
 @dataclass
@@ -30,8 +33,8 @@ class Training:
 
     plan: Plan
     """Resolved; what is decided on the way (learning rates, frozen part, engine) is written into it."""
-    classifier: Classifier
-    """Trained in place."""
+    classifier: AnyClassifier
+    """Trained in place; torch builds it when a train phase begins (`torch_classifier`), if it has not yet."""
     images: TrainingImages
     run: Run
     """Where plan and checkpoint are written."""
@@ -59,6 +62,11 @@ class Training:
         """Source of frozen activations; made anew each time, because the plan's engine is decided on the way."""
         return ActivationSource(self.classifier, self.images, self.plan.engine, self.observer, self.after_batch)
 
+    def torch_classifier(self) -> Classifier:
+        """The classifier in torch, built at the first call."""
+        built = self.classifier = self.classifier.built()
+        return built
+
     def take_up(self) -> None:
         """Read the last checkpoint, if there is one, and announce what is to come.
 
@@ -69,7 +77,7 @@ class Training:
         self.state = load_state(self.run.checkpoint) or TrainingState(TrainingProgress(), {}, None, None, None)
         progress = self.state.progress
         if self.state.network:
-            restore(self.classifier.network, self.state.network)
+            self.classifier.restore(self.state.network)
             self.observer.noted(Resumed(progress.phase, progress.epoch))
         costs = self.estimates
         costs.under(plan.augmentation, plan.selection, batch_size=plan.batch_size, engine=plan.engine, seed=plan.seed)
@@ -82,7 +90,7 @@ class Training:
         Raises:
             DiskFullError: the last one is whole.
         """
-        self.state.network = copy_of(self.classifier.network)
+        self.state.network = self.classifier.state()
         self.state.optimizer = optimizer.state_dict() if optimizer is not None else None
         save_state(self.run.checkpoint, self.state)
 
@@ -104,7 +112,7 @@ class Training:
         self._keep_engine(engine)
         if self.stop.reason is not None:
             # The optimizer in the state is left alone: it may be that of a phase that had begun before this process.
-            self.state.network = copy_of(self.classifier.network)
+            self.state.network = self.classifier.state()
             save_state(self.run.checkpoint, self.state)
             self.stop_if_requested()
 
@@ -165,7 +173,7 @@ class Training:
             return phase
         self.state.best = None
         if (before := self.before_step) is not None:
-            restore(self.classifier.network, before.weights)
+            self.classifier.restore(before.weights)
         return phase
 
     def compare_step(self, phase: TrainPhase) -> None:
@@ -198,4 +206,4 @@ class Training:
         """Load the best weights so far, for a later phase to start from where this one ended with worse ones."""
         best = self.state.best or self.before_step
         if best is not None:
-            restore(self.classifier.network, best.weights)
+            self.classifier.restore(best.weights)

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from headstart.data.sources.reading import ImageRecord
 from headstart.plan.plan import ProbePhase, TrainPhase
@@ -92,12 +91,12 @@ class ValidationPredictions:
         }
 
     def to_raw(self) -> dict[str, Any]:
-        """Plain values for the checkpoint."""
+        """Plain values and arrays for the checkpoint."""
         return {
             "images": list(self.images),
             "labels": list(self.labels),
-            "correct": {name: torch.from_numpy(array) for name, array in self.correct.items()},
-            "losses": {name: torch.from_numpy(array) for name, array in self.losses.items()},
+            "correct": self.correct,
+            "losses": self.losses,
         }
 
     @classmethod

@@ -10,6 +10,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -24,7 +25,7 @@ from headstart.data.sources.source_findings import STRICT, find_in_source
 from headstart.delivery.features import EmbedFigures, Filled, matrix_of_reader
 from headstart.engine.store.index import POOLED
 from headstart.engine.store.store import ActivationStore, image_digest
-from headstart.errors import DataError, Interrupted, PlanError, require
+from headstart.errors import DataError, Interrupted, PlanError, require_installed
 from headstart.input_spec import Resize
 from headstart.networks.cards.finding import find_model
 from headstart.plan.plan import DataPlan, NoncommercialWeights
@@ -114,7 +115,7 @@ def fill_store(options: EmbedOptions, *, progress: Progress = no_progress) -> Fi
     if not 0 <= options.views <= MOST_EMBED_VIEWS:
         raise PlanError([f"views: {options.views} must be 0..{MOST_EMBED_VIEWS}"], source="the request")
     work = _Work(options, open_source(options.source), progress)
-    require("torch", extra="train")
+    require_installed("torch", extra="train")
     try:
         plain, varied = work.rows()
     except KeyboardInterrupt as stop:
@@ -260,20 +261,24 @@ class _Work:
         )
 
     def _frozen_part(self) -> Activations:
-        from headstart.engine.store.activations import Activations, pooled_part
-        from headstart.engine.store.frozen_part import cut_at, frozen_part
-        from headstart.machine import best_device
-        from headstart.networks.backbone import build_classifier
+        from headstart.engine.known.features import pooled_part
+        from headstart.engine.known.pretrained import pretrained_classifier, torch_classifier
+        from headstart.engine.store.activations import Activations
 
         # Only what comes before the head is read; its classes and its seed change no feature.
-        classifier = build_classifier(
-            self._choice, kind="linear", num_classes=2, seed=0, input_size=self._spec.size, grain=self._plan.model.grain
-        )
-        classifier.network.to(best_device())
+        size, grain = self._spec.size, self._plan.model.grain
+        build = partial(torch_classifier, self._choice, num_classes=2, seed=0, size=size, grain=grain)
         if self.options.layer == POOLED:
-            self._part = pooled_part(classifier)
+            self._part = pooled_part(
+                pretrained_classifier(
+                    self._choice, num_classes=2, size=size, grain=grain, purpose="features", build=build
+                )
+            )
         else:
-            self._part = frozen_part(classifier, cut_at(classifier, self.options.layer, size=self._spec.size))
+            from headstart.engine.store.frozen_part import cut_at, frozen_part
+
+            classifier = build()
+            self._part = frozen_part(classifier, cut_at(classifier, self.options.layer, size=size))
         return Activations(
             self._part,
             self._spec,
@@ -327,7 +332,10 @@ class _Work:
 
     def _views(self) -> tuple[View, list[View]]:
         from headstart.engine.store.activations import plain_view
-        from headstart.engine.store.frozen_part import training_view_of
+
+        if not self.options.views:
+            return plain_view(self._spec), []
+        from headstart.engine.store.frozen_part import training_view_of  # it brings torch
 
         spec, augmentation, seed = self._spec, self._plan.augmentation, self.options.seed
         numbers = range(self.options.views)

@@ -185,6 +185,7 @@ def predict(
             expected="images that can be read",
             remedy="repair or remove them" + (", or leave out --strict" if unreadable == "stop" else ""),
         )
+    predictor.make_known(facts.readable)
     probabilities = predictor.probabilities(facts.readable, on_images=progress("predict", len(facts.readable)))
     return Predictions(tuple(predictor.predictions(facts.readable, probabilities)), predictor.classes, missing)
 

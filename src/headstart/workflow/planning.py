@@ -91,11 +91,13 @@ def resolved_plan(plan: Plan, choice: ModelChoice) -> Plan:
         ModelError: it has no layer groups.
         PlanError: the plan does not fit its groups.
     """
-    from headstart.networks.backbone import group_names_of
-
     weights = choice.card.input
     size = weights.size if plan.input.size == "auto" else plan.input.size
-    names = group_names_of(choice, input_size=size, grain=plan.model.grain)
+    names = choice.card.groups
+    if plan.model.grain != "stage":  # the network is built to find them
+        from headstart.networks.backbone import group_names_of
+
+        names = group_names_of(choice, input_size=size, grain=plan.model.grain)
     if len(names) < 2:
         raise ModelError(f"{choice.name} cannot be given classes", expected="a network that ends in a classifier")
     return plan.resolved(

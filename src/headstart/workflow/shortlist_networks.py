@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from headstart.advice.shortlist.halving import FeatureArray
 from headstart.advice.shortlist.ranking import ShortlistCandidate
 from headstart.data.sources.reading import ImageRecord
-from headstart.errors import DiskFullError, NotWritableError, require
+from headstart.errors import DiskFullError, NotWritableError
 from headstart.networks.cards.catalog import ModelChoice
 from headstart.plan.plan import ModelPlan, NoncommercialWeights
 from headstart.runs.progress import Progress, no_progress
 from headstart.workflow.plans import refuse_by_licence
 
 if TYPE_CHECKING:
+    from headstart.engine.known.classifier import AnyClassifier
     from headstart.engine.store.activations import Activations
-    from headstart.networks.backbone import Classifier
 
 HELD_PARAMETERS = 250_000_000
 """Remaining networks stay in memory up to so many parameters together (1 GB); beyond, each round builds them."""
@@ -53,7 +54,7 @@ class CandidateNetworks:
         self._choices, self._records, self._digests = choices, records, digests
         self._input_size, self._licences, self._progress = input_size, noncommercial_weights, progress
         self._store = ActivationStore(store)
-        self._held: dict[str, tuple[Classifier, Activations]] = {}
+        self._held: dict[str, tuple[AnyClassifier, Activations]] = {}
         self._holds_all = True
         self._not_stored = ""
         self._asked: dict[str, int] = {}
@@ -88,7 +89,7 @@ class CandidateNetworks:
             ModelError: weights are unavailable or unusable, or the network takes no images of that size.
             MissingExtraError: the network's library is not installed.
         """
-        from headstart.engine.prefix.inference import features_of
+        from headstart.engine.known.features import classifier_features
         from headstart.engine.store.activations import matrix_of, plain_view
 
         classifier, activations = self._held.get(candidate.name) or self._built(candidate.name)
@@ -104,21 +105,20 @@ class CandidateNetworks:
             self._not_stored = str(error)
             tick = self._progress(f"features ({candidate.name})", images)
             self.computed += images
-            return features_of(classifier, records, activations.spec, on_images=tick)
+            return classifier_features(classifier, records, activations.spec, on_images=tick)
         finally:
             self.computed += activations.computed - before
 
-    def _built(self, name: str) -> tuple[Classifier, Activations]:
-        from headstart.engine.store.activations import Activations, pooled_part
-        from headstart.machine import best_device
-        from headstart.networks.backbone import build_classifier
+    def _built(self, name: str) -> tuple[AnyClassifier, Activations]:
+        from headstart.engine.known.features import pooled_part
+        from headstart.engine.known.pretrained import pretrained_classifier, torch_classifier
+        from headstart.engine.store.activations import Activations
 
         choice = self._choices[name]
         refuse_by_licence(ModelPlan(name=name, noncommercial_weights=self._licences), choice)
-        require(choice.card.library, extra="train")
         own = choice.card.input
         spec = own if self._input_size is None else own.at_size(self._input_size)
-        classifier = build_classifier(choice, kind="linear", num_classes=2, seed=0, input_size=spec.size)
-        classifier.network.to(best_device())
+        build = partial(torch_classifier, choice, num_classes=2, seed=0, size=spec.size)
+        classifier = pretrained_classifier(choice, num_classes=2, size=spec.size, purpose="features", build=build)
         part, count = pooled_part(classifier), len(self._records)
         return classifier, Activations(part, spec, self._digests, self._store, images_to_come=count)

@@ -33,7 +33,7 @@ from headstart.advice.shortlist.ranking import (
 from headstart.data.checks import image_checks
 from headstart.data.sources.reading import ImageRecord
 from headstart.data.splits import Roles
-from headstart.errors import DataError, Interrupted, ModelError, PlanError, require
+from headstart.errors import DataError, Interrupted, ModelError, PlanError, require_installed
 from headstart.measures.intervals import Together, numbered
 from headstart.networks.cards.catalog import ModelChoice, all_cards
 from headstart.networks.cards.finding import find_model
@@ -132,7 +132,7 @@ def run_shortlist(options: ShortlistOptions, *, progress: Progress = no_progress
     _refuse_wrong(options)
     choices, skipped = _choices(options)
     sample = _sample(options, progress)
-    require("torch", extra="train")
+    require_installed("torch", extra="train")
     networks = CandidateNetworks(
         choices,
         sample.records,

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from headstart.engine.costs.network_counts import card_facts_of, counted_facts_of
+from headstart.engine.costs.network import classifier_facts
+from headstart.engine.costs.network_counts import counted_facts_of
 from headstart.engine.prefix.cut import NetworkGraph
 from headstart.networks.backbone import Classifier, build_classifier
 from headstart.networks.cards.finding import find_model
@@ -47,5 +48,5 @@ def test_the_network_is_as_before_and_the_card_is_used_where_it_cannot_run():
         raise RuntimeError("no")
 
     made.network.forward = refuse
-    assert counted_facts_of(made, size=64) == card_facts_of(made, size=64)
+    assert counted_facts_of(made, size=64) == classifier_facts(made, size=64)
     assert not counted_facts_of(made, size=64).counted

@@ -10,13 +10,15 @@ import pytest
 import torch
 from torch import nn
 
+from headstart.engine import views
 from headstart.engine.costs import quick_benchmark
 from headstart.engine.costs.memory import recall_value
-from headstart.engine.costs.network_counts import card_facts_of
+from headstart.engine.costs.network import classifier_facts
 from headstart.engine.costs.quick_benchmark import benchmarked_speeds, benchmarked_views
 from headstart.engine.prefix.engines import choose_engine
-from headstart.engine.prefix.inference import pooled_features, pooled_label
-from headstart.engine.prefix.onnx_engine import runtime_version
+from headstart.engine.prefix.inference import pooled_features
+from headstart.engine.prefix.onnx_session import runtime_version
+from headstart.engine.store.activations import pooled_label
 from headstart.errors import DataError
 from headstart.machine import machine_key
 
@@ -109,7 +111,7 @@ def test_figures_of_other_commands_are_taken_before_anything_is_benchmarked(
     monkeypatch.setenv("HEADSTART_HOME", str(tmp_path / "home"))
     monkeypatch.setattr(quick_benchmark, "quick_throughput", lambda *args, **options: pytest.fail("benchmarked"))
     classifier, machine = prepare(strategy="partial", epochs=2).classifier(), machine_key()
-    facts, sample = card_facts_of(classifier, size=32), np.zeros((8, 32, 32, 3), np.float32)
+    facts, sample = classifier_facts(classifier, size=32), np.zeros((8, 32, 32, 3), np.float32)
     choose_engine(pooled_features(classifier), sample, label=pooled_label(classifier), images_to_come=10**6)
     part = f"{pooled_label(classifier)}, 32x32x3, onnxruntime {runtime_version()}"
     timed = recall_value(machine, "engines", part)
@@ -124,13 +126,13 @@ def test_figures_of_other_commands_are_taken_before_anything_is_benchmarked(
 def test_views_are_made_of_a_few_images_of_the_run(prepare: Callable, monkeypatch: pytest.MonkeyPatch):
     task = prepare(strategy="partial", epochs=2)
     read: list[str] = []
-    original = quick_benchmark.augmented_input
+    original = views.augmented_input
 
     def augmented_input(record, spec, **options):
         read.append(record.id)
         return original(record, spec, **options)
 
-    monkeypatch.setattr(quick_benchmark, "augmented_input", augmented_input)
+    monkeypatch.setattr(views, "augmented_input", augmented_input)
     found = benchmarked_views(task.images, task.plan.augmentation, ["plain", "augmented"])
     assert set(found) == {"plain", "augmented"}
     assert all(0 < seconds < 1 for seconds in found.values())
@@ -139,5 +141,5 @@ def test_views_are_made_of_a_few_images_of_the_run(prepare: Callable, monkeypatc
     def broken(record, spec, **options):
         raise DataError("cannot be read")
 
-    monkeypatch.setattr(quick_benchmark, "augmented_input", broken)
+    monkeypatch.setattr(views, "augmented_input", broken)
     assert set(benchmarked_views(task.images, task.plan.augmentation, ["plain", "augmented"])) == {"plain"}

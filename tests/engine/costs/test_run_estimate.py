@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from headstart.engine.costs import quick_benchmark, run_estimate
+from headstart.engine.costs import quick_benchmark
 from headstart.engine.costs.estimate import cached_bytes
 from headstart.engine.costs.memory import Measurements, remember
 from headstart.engine.costs.network import expected_gain
@@ -18,9 +18,10 @@ from headstart.engine.costs.quick_benchmark import QuickThroughput
 from headstart.engine.costs.run_estimate import RunEstimates, run_estimates
 from headstart.engine.costs.speeds import learn_speed, speeds_of, view_figure
 from headstart.engine.costs.timing import TimingObserver
+from headstart.engine.known.features import pooled_part
 from headstart.engine.prefix.cut import NetworkGraph
-from headstart.engine.store import limit
-from headstart.engine.store.activations import Activations, plain_view, pooled_part
+from headstart.engine.store import frozen_part, limit
+from headstart.engine.store.activations import Activations, plain_view
 from headstart.engine.store.store import ActivationStore
 from headstart.errors import ModelError
 from headstart.plan.plan import AugmentationPlan, FrozenPrefixPlan, ProbePhase, SelectionPlan, TrainPhase
@@ -160,7 +161,7 @@ def test_a_network_of_which_nothing_can_be_cut_is_estimated_to_store_nothing(
     def graph(*args: object, **options: object) -> None:
         raise ModelError("no steps can be told")
 
-    monkeypatch.setattr(run_estimate, "graph_of_classifier", graph)
+    monkeypatch.setattr(frozen_part, "graph_of_classifier", graph)
     task = prepare(strategy="partial", epochs=2)
     costs = costs_for(task, tmp_path / "store")
     assert costs.resolve(task.plan.phases[1], Notes()).plan == COMPUTED
@@ -270,7 +271,7 @@ def test_a_head_alone_needs_no_look_inside(prepare: Callable, tmp_path: Path, mo
     def never(*args: object, **options: object) -> None:
         raise AssertionError("looked inside")
 
-    monkeypatch.setattr("headstart.engine.costs.run_estimate.counted_facts_of", never)
+    monkeypatch.setattr("headstart.engine.costs.network_counts.counted_facts_of", never)
     task = prepare(strategy="feature_extraction", head_solver="adam", epochs=2)
     costs = costs_for(task, tmp_path / "store")
     costs.announced(task.plan.phases)

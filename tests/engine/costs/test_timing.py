@@ -15,7 +15,7 @@ from headstart.engine.costs.network import PIXELS
 from headstart.engine.costs.run_estimate import RunEstimates, run_estimates
 from headstart.engine.costs.speeds import frozen_span, steps_span, validation_span, view_figure
 from headstart.engine.costs.timing import TimingObserver
-from headstart.engine.prefix.onnx_engine import engines_folder
+from headstart.engine.prefix.onnx_session import engines_folder
 from headstart.files import write_atomically
 from headstart.plan.plan import ProbePhase, TrainPhase
 from headstart.runs.events import ActivationsCached, PrefixComputed, RunStopped

@@ -19,10 +19,10 @@ from headstart.engine.prefix.torch_engine import EagerEngine, TorchEngine
 from headstart.errors import BundleError, ModelError
 from headstart.networks.backbone import Classifier, build_classifier
 from headstart.networks.cards.finding import find_model
-from headstart.networks.groups.layers import LayerGroup, assert_partition, restore
-from headstart.networks.heads import DEPTHS, DepthHead, head_sites
+from headstart.networks.groups.layers import LayerGroup, assert_partition, copy_of, restore
+from headstart.networks.head_layers import DEPTHS
+from headstart.networks.heads import DepthHead, head_sites
 from headstart.prediction.bundle import load_classifier, read_info, save_bundle
-from headstart.training.checkpoint import copy_of
 
 SIDE = 64
 CLASSES = ("a", "b", "c")

@@ -13,18 +13,19 @@ import torch
 
 from headstart.data.loading import read_view
 from headstart.engine.prefix import engine_choice, engines, onnx_engine, torch_engine
-from headstart.engine.prefix.engine_choice import recall_engines
-from headstart.engine.prefix.engines import (
+from headstart.engine.prefix.engine_choice import could_run, recall_engines
+from headstart.engine.prefix.engines import choose_engine
+from headstart.engine.prefix.inference import features_of, pooled_features
+from headstart.engine.prefix.onnx_engine import OnnxEngine
+from headstart.engine.prefix.onnx_session import runtime_version, version_here
+from headstart.engine.prefix.running import (
     BATCH_IMAGES,
+    FEW_IMAGES,
     SAMPLE_IMAGES,
     SINGLE,
     Tolerance,
-    choose_engine,
-    could_run,
     outputs_of,
 )
-from headstart.engine.prefix.inference import features_of, pooled_features
-from headstart.engine.prefix.onnx_engine import OnnxEngine
 from headstart.engine.prefix.torch_engine import EagerEngine, TorchEngine
 from headstart.errors import DiskFullError, MissingExtraError
 from headstart.machine import machine_key
@@ -98,7 +99,7 @@ def test_the_choice_follows_the_figures_and_is_remembered(prepare: Callable, mon
     monkeypatch.setattr(engine_choice, "EXPECTED_RELOAD_SECONDS", 3.0)
     assert chosen(60) == "onnxruntime", "3 s + 60 / 40 < 60 / 10"
     assert chosen(20) == "torch"
-    remembered = recall_engines(machine_key(), f"lite0, 32x32x3, onnxruntime {onnx_engine.runtime_version()}")
+    remembered = recall_engines(machine_key(), f"lite0, 32x32x3, onnxruntime {runtime_version()}")
     assert remembered is not None
     assert remembered.onnxruntime == 40
 
@@ -175,7 +176,7 @@ def test_engines_are_timed_with_images_for_every_core(prepare: Callable, monkeyp
     prefix, sample = pooled_features(task.classifier()), sample_of(task)
     engine = choose_engine(prefix, sample, label="lite0", images_to_come=1, requested="onnxruntime")
     assert engine.image_threads == threads
-    of_all_cores = max(SAMPLE_IMAGES, threads * onnx_engine.ONNX_BATCH_IMAGES)
+    of_all_cores = max(SAMPLE_IMAGES, threads * FEW_IMAGES)
     assert given["onnx"][-1] == of_all_cores
     assert given["eager"] == [1, min(BATCH_IMAGES, of_all_cores)]
 
@@ -230,9 +231,9 @@ def test_a_network_that_does_not_compile_is_only_folded_and_one_that_cannot_be_f
 def test_only_what_this_process_could_make_is_an_engine_of_its_own(prepare: Callable):
     prefix = pooled_features(prepare().classifier())
     here = torch.__version__
-    assert could_run(prefix, "torch", TorchEngine(prefix, np.zeros((1, 32, 32, 3), np.float32)).version)
-    assert could_run(prefix, "torch", EagerEngine(prefix).version)
-    assert could_run(prefix, "onnxruntime", onnx_engine.version_here() or "")
+    assert could_run("cpu", "torch", TorchEngine(prefix, np.zeros((1, 32, 32, 3), np.float32)).version)
+    assert could_run("cpu", "torch", EagerEngine(prefix).version)
+    assert could_run("cpu", "onnxruntime", version_here() or "")
     for name, version in [
         ("torch", f"{here}, cuda, 3 norms folded, float16"),
         ("torch", f"{here}1, cpu, as it is"),
@@ -241,7 +242,7 @@ def test_only_what_this_process_could_make_is_an_engine_of_its_own(prepare: Call
         ("other", f"{here}, cpu, as it is"),
         ("torch", ""),
     ]:
-        assert not could_run(prefix, name, version), version
+        assert not could_run("cpu", name, version), version
 
 
 def test_an_engine_that_gives_other_outputs_is_not_used(prepare: Callable, monkeypatch: pytest.MonkeyPatch):
@@ -293,26 +294,3 @@ def test_without_onnx_runtime_torch_runs_unless_the_other_is_requested_by_name(
     assert choose_engine(prefix, sample, label="lite0", images_to_come=10**6).name == "torch"
     with pytest.raises(MissingExtraError, match="pip install"):
         choose_engine(prefix, sample, label="lite0", images_to_come=1, requested="onnxruntime")
-
-
-@pytest.mark.parametrize(
-    ("found", "words"),
-    [
-        (np.ones((2, 3), np.float32), ""),
-        (np.ones((2, 3), np.float32) + 9e-5, ""),
-        (np.ones((2, 3), np.float32) + 2e-4, "differ by 2.0e-04"),
-        (np.full((2, 3), np.nan, np.float32), "differ by nan"),
-        (np.ones((2, 4), np.float32), "arrays of [(2, 4)], not [(2, 3)]"),
-    ],
-)
-def test_agreement_is_what_the_tolerance_says(found: Images, words: str):
-    fault = engines.output_fault((found,), (np.ones((2, 3), np.float32),), SINGLE)
-    assert words in fault
-    assert bool(words) == bool(fault)
-
-
-def test_a_row_may_point_nowhere_else_even_where_others_are_far_larger():
-    expected = np.array([[1e4, 0.0], [0.1, 0.0]], np.float32)
-    assert "cosine" in engines.output_fault((np.array([[1e4, 0.0], [0.0, 0.1]], np.float32),), (expected,), SINGLE)
-    zeros = np.zeros((2, 2), np.float32)
-    assert not engines.output_fault((zeros,), (zeros,), SINGLE)

@@ -14,9 +14,9 @@ import torch
 from headstart.data.loading import read_pixels, read_view
 from headstart.data.preprocess import evaluation_view
 from headstart.data.sources.reading import ImageRecord
-from headstart.engine.prefix import inference
-from headstart.engine.prefix.engines import BATCH_IMAGES
+from headstart.engine.prefix import inference, running
 from headstart.engine.prefix.inference import features_of, logits_of, pooled_features
+from headstart.engine.prefix.running import BATCH_IMAGES
 from headstart.engine.prefix.torch_engine import EagerEngine
 
 Images = npt.NDArray[np.float32]
@@ -105,7 +105,8 @@ def test_logits_of_many_images_hold_no_features_of_all_of_them(prepare: Callable
             return (np.repeat(row, len(images), axis=0),)
 
     monkeypatch.setattr(inference, "choose_engine", lambda *given, **named: Same())
-    monkeypatch.setattr(inference, "read_view", lambda record, spec: image)
+    for module in (inference, running):
+        monkeypatch.setattr(module, "read_view", lambda record, spec: image)
     records = [ImageRecord(str(number), "", "all") for number in range(count)]
     tracemalloc.start()
     found = inference.logits_by_engine(classifier, records, task.images.spec)

@@ -7,7 +7,6 @@ import subprocess
 import sys
 import threading
 import time
-from importlib import metadata
 from pathlib import Path
 
 import numpy as np
@@ -19,9 +18,9 @@ from headstart.engine.prefix import onnx_engine
 from headstart.engine.prefix.cut import cut
 from headstart.engine.prefix.fold import PooledFeatures
 from headstart.engine.prefix.inference import pooled_features
-from headstart.engine.prefix.onnx_engine import ONNX_BATCH_IMAGES, OnnxEngine, exported_path
+from headstart.engine.prefix.onnx_engine import OnnxEngine, exported_path
+from headstart.engine.prefix.running import FEW_IMAGES
 from headstart.engine.prefix.torch_engine import EagerEngine
-from headstart.errors import MissingExtraError
 from headstart.networks.backbone import Classifier, build_classifier
 from headstart.networks.cards.finding import find_model
 
@@ -106,7 +105,7 @@ def test_an_images_row_does_not_depend_on_the_batch_around_it() -> None:
     classifier = classifier_of("resnet18")
     engine = engine_of(PooledFeatures(classifier.network, classifier.features).eval())
     together = engine.run(IMAGES)[0]
-    for count in (1, 2, ONNX_BATCH_IMAGES):
+    for count in (1, 2, FEW_IMAGES):
         assert np.array_equal(engine.run(IMAGES[3 : 3 + count])[0], together[3 : 3 + count])
 
 
@@ -177,24 +176,6 @@ def test_another_stride_with_the_same_weights_is_another_prefix() -> None:
     with torch.no_grad():
         first.network.conv1.weight[0, 0, 0, 0] += 1e-6
     assert path_of(first) != path_of(classifier_of("resnet18"))
-
-
-def test_the_version_is_known_without_importing_the_runtime(monkeypatch: pytest.MonkeyPatch) -> None:
-    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten()).eval()
-    assert engine_of(network).version == onnx_engine.version_here()
-    assert str(torch.__version__) in (onnx_engine.version_here() or "")
-    monkeypatch.setattr(onnx_engine, "require", lambda *given, **named: pytest.fail("imported"))
-    assert onnx_engine.runtime_version() == metadata.version("onnxruntime")
-
-
-def test_without_the_runtime_there_is_no_version(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(onnx_engine, "_DISTRIBUTIONS", ())
-
-    def missing(*given: object, **named: object) -> None:
-        raise MissingExtraError("onnxruntime is not installed")
-
-    monkeypatch.setattr(onnx_engine, "require", missing)
-    assert onnx_engine.version_here() is None
 
 
 def test_an_export_that_may_only_be_read_is_used(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from headstart.engine.prefix import torch_engine
+from headstart.engine.prefix.running import BATCH_IMAGES
 from headstart.engine.prefix.torch_engine import (
-    BATCH_IMAGES,
     EagerEngine,
     TorchEngine,
     compiling_pays,

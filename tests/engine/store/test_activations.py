@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tracemalloc
 from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
@@ -14,22 +13,14 @@ import torch
 from headstart.data.loading import read_view
 from headstart.data.meter import Meter
 from headstart.data.sources.reading import ImageRecord, open_source
-from headstart.engine.prefix import engines as engines_module
+from headstart.engine.known.features import pooled_part
+from headstart.engine.prefix import running
 from headstart.engine.prefix.depth_features import with_depths
-from headstart.engine.prefix.inference import features_of, head_logits
-from headstart.engine.prefix.onnx_engine import version_here
-from headstart.engine.store import activations as module
-from headstart.engine.store import limit
-from headstart.engine.store.activations import (
-    Activations,
-    View,
-    library_of,
-    logits_from_store,
-    matrix_of,
-    plain_view,
-    pooled_part,
-    weights_digest,
-)
+from headstart.engine.prefix.inference import features_of
+from headstart.engine.prefix.onnx_session import version_here
+from headstart.engine.store import frozen_part, limit
+from headstart.engine.store.activations import Activations, View, library_of, matrix_of, plain_view
+from headstart.engine.store.frozen_part import weights_digest
 from headstart.engine.store.limit import write_limit
 from headstart.engine.store.store import EVALUATION, ActivationStore, Writer, image_digest, random_view, row_ids
 from headstart.engine.store.stored_rows import StoredRows
@@ -79,7 +70,7 @@ def test_a_second_time_nothing_is_computed(
     records = list(open_source(str(image_folder)).records)
     first, _ = made(classifier, records, tmp_path / "store")
     rows = matrix_of(first.reader(records, [plain()]))
-    monkeypatch.setattr(module, "choose_engine", lambda *args, **options: pytest.fail("an engine was made"))
+    monkeypatch.setattr(frozen_part, "choose_engine", lambda *args, **options: pytest.fail("an engine was made"))
     second, _ = made(classifier, records, tmp_path / "store")
     done: list[int] = []
     assert np.array_equal(matrix_of(second.reader(records[::-1], [plain()], on_images=done.append)), rows[::-1])
@@ -126,12 +117,12 @@ def test_views_stand_one_behind_the_other(classifier: Classifier, image_folder: 
 
 def test_other_weights_are_another_function(classifier: Classifier, image_folder: Path, tmp_path: Path):
     records = list(open_source(str(image_folder)).records)[:4]
-    before = weights_digest(pooled_part(classifier).module)
+    before = weights_digest(pooled_part(classifier).runner.module)
     other = build_classifier(find_model("tf_efficientnet_lite0"), kind="linear", num_classes=5, seed=3)
-    assert weights_digest(pooled_part(other).module) == before  # the head is not part of it
+    assert weights_digest(pooled_part(other).runner.module) == before  # the head is not part of it
     with torch.no_grad():
         next(other.network.parameters()).mul_(1.01)
-    assert weights_digest(pooled_part(other).module) != before
+    assert weights_digest(pooled_part(other).runner.module) != before
     first, _ = made(classifier, records, tmp_path / "store")
     second, _ = made(other, records, tmp_path / "store")
     assert not np.array_equal(matrix_of(first.reader(records, [plain()])), matrix_of(second.reader(records, [plain()])))
@@ -211,7 +202,7 @@ def test_rows_of_another_version_of_the_networks_own_library_are_not_taken_and_o
     after, _ = made(classifier, records, tmp_path / "store")
     after.reader(records, [plain()])
     assert after.computed == (0 if are_found else 4)
-    assert library_of(classifier) == f"timm {metadata.version('timm')}"
+    assert library_of(classifier.card) == f"timm {metadata.version('timm')}"
 
 
 def test_what_was_stored_before_this_was_written_down_is_not_found(
@@ -229,7 +220,7 @@ def test_what_was_stored_before_this_was_written_down_is_not_found(
 def test_who_leaves_after_a_batch_finds_what_was_computed_until_then(
     classifier: Classifier, image_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(engines_module, "BATCH_IMAGES", 4)  # of one thread; several take four each anyway
+    monkeypatch.setattr(running, "BATCH_IMAGES", 4)  # of one thread; several take four each anyway
     records = list(open_source(str(image_folder)).records)
     first, _ = made(classifier, records, tmp_path / "store", requested_engine="torch")
     engines: list[str | None] = []
@@ -282,27 +273,6 @@ def test_the_evaluation_view_is_that_of_every_evaluation_and_is_counted(image_fo
     assert np.array_equal(view.prepare(record), read_view(record, SPEC))
     assert meter.reading().views["plain"] == 1
     assert np.array_equal(plain_view(SPEC).prepare(record), read_view(record, SPEC))
-
-
-def test_logits_from_the_store_hold_no_features_of_all_images(
-    classifier: Classifier, image_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    """Else a report on 60,000 images would hold 300 MB of features."""
-    torch.nn.init.normal_(classifier.head.weight, std=0.1)
-    (record,) = list(open_source(str(image_folder)).records)[:1]
-    activations, _ = made(classifier, [record], tmp_path / "store", precision="float32")
-    rows = activations.reader([record], [plain()])
-    count = 40_000
-    (space,) = activations._spaces(EVALUATION)
-    many = space.reader(np.repeat(activations._ids([record], [plain()]), count))
-    monkeypatch.setattr(Activations, "reader", lambda *given, **named: many)
-    tracemalloc.start()
-    found = logits_from_store(classifier, [record] * count, SPEC, digests={}, store=ActivationStore(tmp_path / "store"))
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert found.shape == (count, 2)
-    assert np.allclose(found, head_logits(classifier, matrix_of(rows)), atol=1e-4)
-    assert peak < 0.3 * count * 1280 * 4
 
 
 def test_features_of_the_plain_head_are_read_out_of_the_rows_of_all_depths(

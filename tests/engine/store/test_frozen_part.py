@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
-from headstart.engine.store.activations import pooled_part
-from headstart.engine.store.frozen_part import cut_at, cut_point_label, frozen_part
+from headstart.engine.known.features import pooled_part
+from headstart.engine.store.activations import cut_point_label
+from headstart.engine.store.frozen_part import cut_at, frozen_part
 from headstart.errors import ModelError
 
 

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from headstart.engine.known.features import pooled_part
 from headstart.engine.prefix.depth_features import with_depths
-from headstart.engine.store.activations import Activations, plain_view, pooled_name, pooled_part
+from headstart.engine.store.activations import Activations, plain_view, pooled_name
 from headstart.engine.store.run_rows import rows_of_run
 from headstart.engine.store.store import ActivationStore
 from headstart.plan.plan import AugmentationPlan

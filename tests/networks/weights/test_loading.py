@@ -18,7 +18,8 @@ from torch import Tensor, nn
 from headstart.errors import ModelError
 from headstart.networks.cards.catalog import WeightSource
 from headstart.networks.weights import loading
-from headstart.networks.weights.loading import WeightReport, load_weights, timm_overlay, weight_file
+from headstart.networks.weights.loading import load_weights, timm_overlay, weight_file
+from headstart.networks.weights.report import WeightReport
 from local_host import Host, sha256
 
 LITE0 = WeightSource(

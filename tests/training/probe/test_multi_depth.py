@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from headstart.engine.prefix.inference import features_of, logits_of
 from headstart.engine.store.store import ActivationStore
 from headstart.measures.metrics import paired_p_value, sharpened_log_losses
-from headstart.networks.heads import DEPTHS
+from headstart.networks.head_layers import DEPTHS
 from headstart.plan.plan import ProbePhase
 from headstart.prediction.bundle import save_bundle
 from headstart.prediction.predictor import load

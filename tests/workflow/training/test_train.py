@@ -278,7 +278,7 @@ def test_a_full_disk_keeps_the_last_checkpoint_and_prints_how_to_go_on(
 ):
     asked = options(image_folder, strategy="gradual", epochs=2)
     whole = train(asked, out=tmp_path / "whole")
-    real, saves = checkpoint.torch.save, []
+    real, saves = torch.save, []
 
     def fills_up(raw: object, path: Path) -> None:
         saves.append(path)
@@ -287,7 +287,7 @@ def test_a_full_disk_keeps_the_last_checkpoint_and_prints_how_to_go_on(
             raise OSError(28, "No space left on device")
         real(raw, path)
 
-    monkeypatch.setattr(checkpoint.torch, "save", fills_up)
+    monkeypatch.setattr(torch, "save", fills_up)
     with pytest.raises(DiskFullError, match=r"the disk is full.*go on with: headstart train --resume"):
         train(asked, out=tmp_path / "run")
     monkeypatch.undo()
@@ -391,10 +391,12 @@ def test_a_second_head_computes_no_image_again(
     make_folder: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     """Neither to learn nor to report: features are found by the weights in the bundle and the bytes of the files."""
-    from headstart.engine.store import activations
+    from headstart.engine.known import logits
+    from headstart.engine.store import activations, stored_logits
 
     monkeypatch.setenv("HEADSTART_HOME", str(tmp_path / "home"))
-    monkeypatch.setattr(activations, "FEWEST_FOR_AN_ENGINE", 1)
+    for module in (stored_logits, logits):
+        monkeypatch.setattr(module, "FEWEST_FOR_AN_ENGINE", 1)
     folder = make_folder("photos", per_class=12)
     first = train(options(folder, strategy="feature_extraction"), out=tmp_path / "first")
     monkeypatch.setattr(activations, "outputs_of", lambda *args: pytest.fail("computed again"))
@@ -402,3 +404,46 @@ def test_a_second_head_computes_no_image_again(
     assert again.metrics.test == first.metrics.test
     other = options(folder, strategy="feature_extraction", head_solver="ridge")
     assert train(other, out=tmp_path / "ridge").metrics.test.images == first.metrics.test.images
+
+
+WITHOUT_TORCH = """
+import sys
+from headstart.apps.cli.main import main
+folder, run, image, rows = sys.argv[1:]
+size = ["--input-size", "32"]
+for command in (
+    ["train", folder, "--strategy", "feature_extraction", *size, "--out", run],
+    ["predict", run, image],
+    ["evaluate", run],
+    ["evaluate", run, folder],
+    ["embed", folder, *size, "-o", rows],
+    ["shortlist", folder, "--models", "tf_efficientnet_lite0", *size],
+):
+    sys.argv = ["headstart", *command]
+    try:
+        main()
+    except SystemExit as end:
+        assert not end.code, (command, end.code)
+    heavy = {"torch", "timm", "torchvision", "onnx", "onnxscript", "sklearn"} & set(sys.modules)
+    assert not heavy, (command, heavy)
+"""
+
+
+def test_what_is_known_needs_no_torch_and_gives_the_same_bits(
+    make_folder: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("HEADSTART_HOME", str(tmp_path / "home"))
+    folder = make_folder("photos", per_class=170)  # so that an engine computes the features of 68 test images
+    plan = make_plan(options(folder, strategy="feature_extraction", batch_size=32))
+    first = train(plan.model_copy(update={"engine": "onnxruntime"}), out=tmp_path / "first")
+    image, again = folder / "blue" / "00.png", tmp_path / "again"
+    given = [str(path) for path in (folder, again, image, tmp_path / "rows.npz")]
+    subprocess.run([sys.executable, "-c", WITHOUT_TORCH, *given], check=True, capture_output=True, text=True)
+    for name in ("bundle/model.safetensors", "bundle/bundle.json", "predictions.parquet", "selection.parquet"):
+        assert (again / name).read_bytes() == (first.run.folder / name).read_bytes(), name
+    # A run of either kind is resumed by torch: its checkpoint is one of torch's.
+    state = checkpoint.load_state(again / "checkpoints" / "last.pt")
+    assert state is not None
+    assert state.progress.done
+    assert state.network.keys() == checkpoint.load_state(first.run.checkpoint).network.keys()
+    assert resume(again).metrics.test == Run.open(again).metrics().test

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 from headstart.networks.cards.catalog import ModelCard
 
@@ -135,6 +135,25 @@ def facts_of_card(card: ModelCard, *, size: int, groups: tuple[str, ...] | None 
         held_bytes=_HELD_BYTES * gmacs**0.5 * (size / 224),
         utilisation=utilisation_of(card),
     )
+
+
+class _Sized(Protocol):
+    """A classifier of any kind."""
+
+    @property
+    def card(self) -> ModelCard: ...
+    @property
+    def group_names(self) -> tuple[str, ...]: ...
+    @property
+    def num_parameters(self) -> int: ...
+    @property
+    def num_features(self) -> int: ...
+
+
+def classifier_facts(classifier: _Sized, *, size: int) -> NetworkFacts:
+    """Facts of the card, with the groups and the parameters that the network has."""
+    expected = facts_of_card(classifier.card, size=size, groups=classifier.group_names)
+    return replace(expected, parameters=classifier.num_parameters, features=classifier.num_features)
 
 
 def utilisation_of(card: ModelCard) -> float:

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
-from headstart.engine.costs.network import CutPoint, NetworkFacts, facts_of_card
+from headstart.engine.costs.network import CutPoint, NetworkFacts, classifier_facts
 from headstart.networks.backbone import Classifier
 from headstart.networks.groups.layers import in_evaluation_mode, owner_by_path
 
@@ -26,7 +26,7 @@ def counted_facts_of(classifier: Classifier, *, size: int) -> NetworkFacts:
         classifier: With its head; not changed.
         size: Side of the images in pixels.
     """
-    expected = card_facts_of(classifier, size=size)
+    expected = classifier_facts(classifier, size=size)
     network, groups = classifier.network, classifier.groups
     named = [*network.named_parameters(), *network.named_buffers()]
     stand_ins = {path: torch.empty_like(tensor, device="meta") for path, tensor in named}
@@ -40,13 +40,6 @@ def counted_facts_of(classifier: Classifier, *, size: int) -> NetworkFacts:
     except Exception:  # whatever a foreign forward raises: a rough estimate is better than none
         return expected
     return _counted(expected, watched)
-
-
-def card_facts_of(classifier: Classifier, *, size: int) -> NetworkFacts:
-    """Facts of the card, with the groups and the parameters that the network has."""
-    parameters = sum(parameter.numel() for parameter in classifier.network.parameters())
-    expected = facts_of_card(classifier.card, size=size, groups=classifier.group_names)
-    return replace(expected, parameters=parameters, features=classifier.num_features)
 
 
 def _counted(expected: NetworkFacts, watched: _Operations) -> NetworkFacts:

@@ -12,10 +12,9 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from statistics import mean
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from torch import Tensor, nn
 
 from headstart.data.loading import read_view
 from headstart.data.meter import ViewKind
@@ -24,16 +23,17 @@ from headstart.engine.costs.memory import Measurements, figure_of
 from headstart.engine.costs.network import NetworkFacts
 from headstart.engine.costs.speeds import completed, has_seen, own_speeds, view_figure
 from headstart.engine.costs.throughput import known_throughput
+from headstart.engine.known.classifier import AnyClassifier
 from headstart.engine.prefix.engine_choice import recall_engines
-from headstart.engine.prefix.inference import pooled_label
-from headstart.engine.prefix.onnx_engine import runtime_version
+from headstart.engine.prefix.onnx_session import runtime_version
+from headstart.engine.store.activations import pooled_label
 from headstart.engine.store.training_images import TrainingImages
-from headstart.engine.views import augmented_input, view_rng
 from headstart.errors import DataError
-from headstart.machine import device_of, machine_key
-from headstart.networks.backbone import Classifier
-from headstart.networks.groups.layers import in_evaluation_mode
+from headstart.machine import device_of, machine_key, thread_count
 from headstart.plan.sections import AugmentationPlan
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 _LONG_SECONDS = 0.2
 """One image that takes longer says enough of a heavy network."""
@@ -60,7 +60,7 @@ class QuickThroughput:
 
 
 def quick_benchmark(
-    classifier: Classifier,
+    classifier: AnyClassifier,
     facts: NetworkFacts,
     images: TrainingImages,
     known: Measurements,
@@ -87,7 +87,7 @@ def quick_benchmark(
     return found | {view_figure(kind, pixels=images.pixels): seconds for kind, seconds in views.items()}
 
 
-def benchmarked_speeds(classifier: Classifier, facts: NetworkFacts, *, size: int) -> dict[str, float]:
+def benchmarked_speeds(classifier: AnyClassifier, facts: NetworkFacts, *, size: int) -> dict[str, float]:
     """Billions of MACs a second: from what other commands measured on this machine, else from a quick benchmark.
 
     Args:
@@ -104,13 +104,13 @@ def benchmarked_speeds(classifier: Classifier, facts: NetworkFacts, *, size: int
         found["forward"] = throughput * gmacs * (card.input.size / size) ** 2
     if "forward" in found:
         return {name: speed for name, speed in found.items() if speed > 0}
-    seen = quick_throughput(classifier.network, channels=card.input.channels, size=size)
+    seen = quick_throughput(classifier.built().network, channels=card.input.channels, size=size)
     if seen is None:
         return {}
     if seen.one_core is None:
         return {"forward": seen.together * gmacs}
     # Engines give each core images of its own: a busy machine disturbs that less than cores that share a batch.
-    separate = math.sqrt(seen.one_core * torch.get_num_threads() * seen.together) * gmacs
+    separate = math.sqrt(seen.one_core * thread_count() * seen.together) * gmacs
     engines = completed({"forward": separate}, facts.utilisation)
     return {"forward": seen.together * gmacs, "torch": engines["torch"], "onnxruntime": engines["onnxruntime"]}
 
@@ -126,6 +126,8 @@ def benchmarked_views(
         if kind == "plain":
             read_view(record, spec)
             return
+        from headstart.engine.views import augmented_input, view_rng
+
         rng = view_rng(0, 0, record.id)
         augmented_input(record, spec, preset=augmentation.preset, flip=augmentation.flip, rng=rng)
 
@@ -150,6 +152,10 @@ def quick_throughput(network: nn.Module, *, channels: int, size: int) -> QuickTh
         channels: Of an image.
         size: Side in pixels.
     """
+    import torch
+
+    from headstart.networks.groups.layers import in_evaluation_mode
+
     device = device_of(network)
     generators = [device] if device.type == "cuda" else []
 
@@ -168,6 +174,8 @@ def quick_throughput(network: nn.Module, *, channels: int, size: int) -> QuickTh
 
 def _on_cores(seconds: Callable[[int], float]) -> QuickThroughput:
     """One core first: on a busy machine cores wait for each other in every layer, and that hides what each can do."""
+    import torch
+
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -185,6 +193,8 @@ def _on_cores(seconds: Callable[[int], float]) -> QuickThroughput:
 
 def _seconds_of(network: nn.Module, images: Tensor) -> float:
     """One pass, in NHWC memory layout."""
+    import torch
+
     images = images.to(memory_format=torch.channels_last)
     if images.device.type == "cuda":
         torch.cuda.synchronize()

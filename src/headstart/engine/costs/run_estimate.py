@@ -5,9 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
-from typing import Any
-
-import torch
+from typing import TYPE_CHECKING, Any, Literal
 
 from headstart.engine.costs.estimate import (
     COMPUTED,
@@ -19,27 +17,27 @@ from headstart.engine.costs.estimate import (
     views_to_cache,
 )
 from headstart.engine.costs.memory import Measurements, recall
-from headstart.engine.costs.network import CutPoint, NetworkFacts
-from headstart.engine.costs.network_counts import card_facts_of, counted_facts_of
+from headstart.engine.costs.network import CutPoint, NetworkFacts, classifier_facts
 from headstart.engine.costs.phase_estimate import TEST_ROWS, CostEstimate, ImageCounts, Settings
 from headstart.engine.costs.quick_benchmark import quick_benchmark
 from headstart.engine.costs.speeds import DeviceKind, Speeds, nominal_speeds, speeds_of
-from headstart.engine.prefix.cut import CutNetwork, NetworkGraph
+from headstart.engine.known.classifier import AnyClassifier
 from headstart.engine.prefix.engine_choice import EngineOption
 from headstart.engine.store import limit
-from headstart.engine.store.activations import pooled_name
-from headstart.engine.store.frozen_part import cut_point_label, graph_of_classifier
+from headstart.engine.store.activations import cut_point_label, pooled_name
 from headstart.engine.store.index import POOLED
 from headstart.engine.store.run_rows import rows_of_run
 from headstart.engine.store.training_images import TrainingImages
 from headstart.errors import ModelError
 from headstart.files import stored_paths
-from headstart.machine import best_device, machine_key
-from headstart.networks.backbone import Classifier, WeightInit
+from headstart.machine import device_kind, machine_key, thread_count
 from headstart.plan.plan import AugmentationPlan, FrozenPrefixPlan, ProbePhase, SelectionPlan, TrainPhase
 from headstart.runs.events import PrefixPlanned
 from headstart.runs.observers import Observer
 from headstart.runs.training_events import RuntimeEstimate
+
+if TYPE_CHECKING:
+    from headstart.engine.prefix.cut import CutNetwork, NetworkGraph
 
 
 @dataclass(frozen=True)
@@ -56,7 +54,7 @@ class ResolvedFrozenPrefix:
 class RunEstimates:
     """Facts, counts and speeds of one run; what is measured while it goes on is in `known`."""
 
-    classifier: Classifier
+    classifier: AnyClassifier
     images: TrainingImages
     machine: str
     known: Measurements
@@ -97,7 +95,7 @@ class RunEstimates:
         device, figures = _device(), Measurements({**(self.benchmark or {}), **self.known.figures})
         found = speeds_of(figures, self.facts, pixels=self.images.pixels, device=device)
         if device == "cpu":  # engines make views in the threads that compute
-            found = replace(found, cores=min(found.cores, torch.get_num_threads()))
+            found = replace(found, cores=min(found.cores, thread_count()))
         return replace(found, onnxruntime=0.0) if self.engine == "torch" else found
 
     def nominal_speeds(self) -> Speeds:
@@ -181,6 +179,8 @@ class RunEstimates:
         The choice is made with the expected activations, then the network is cut there: if it cannot be, or if the
         activations have another size than expected, the choice is made once more.
         """
+        from headstart.engine.store.frozen_part import graph_of_classifier
+
         self._look_inside_for([phase])
         settings, speeds, why, seen = self._settings(), self.nominal_speeds(), list[str](), set[str]()
         # Cuts that failed in earlier runs are tried anew: what is remembered changes estimates and no choice.
@@ -189,7 +189,7 @@ class RunEstimates:
         cut: CutNetwork | None = None
         while name := (choice := Estimator(self.counts, facts, speeds, settings).choose(phase)).plan.cut_point:
             try:
-                graph = graph or graph_of_classifier(self.classifier, size=self.images.spec.size)
+                graph = graph or graph_of_classifier(self.classifier.built(), size=self.images.spec.size)
                 cut = graph.cut(name)
             except ModelError as error:
                 why.append(str(error))
@@ -211,7 +211,9 @@ class RunEstimates:
     def counted_facts(self) -> NetworkFacts:
         """Facts of the network with its MACs counted inside it; counted once, and remembered."""
         if not self.facts.counted:
-            counted = counted_facts_of(self.classifier, size=self.images.spec.size)
+            from headstart.engine.costs.network_counts import counted_facts_of
+
+            counted = counted_facts_of(self.classifier.built(), size=self.images.spec.size)
             self._learn_facts(replace(counted, uncut=self.facts.uncut))
         return self.facts
 
@@ -236,7 +238,7 @@ class RunEstimates:
 
     def _settings(self) -> Settings:
         store = self.images.store
-        weights: WeightInit = "random" if self.classifier.report is None else "pretrained"
+        weights: Literal["pretrained", "random"] = "random" if self.classifier.report is None else "pretrained"
         if store is None:
             return Settings(self.augmentation, self.batch_size, store="off", room_bytes=0.0, weights=weights)
         room = float(limit.bytes_for(store.root, store.root / "not there yet"))
@@ -287,10 +289,10 @@ def _rounded(value: Any) -> Any:  # noqa: ANN401 - plain values
 
 
 def _device() -> DeviceKind:
-    return "cuda" if best_device().type == "cuda" else "cpu"
+    return "cuda" if device_kind() == "cuda" else "cpu"
 
 
-def run_estimates(classifier: Classifier, images: TrainingImages, *, started: float | None = None) -> RunEstimates:
+def run_estimates(classifier: AnyClassifier, images: TrainingImages, *, started: float | None = None) -> RunEstimates:
     """Estimates of a run that is about to begin.
 
     Args:
@@ -299,7 +301,7 @@ def run_estimates(classifier: Classifier, images: TrainingImages, *, started: fl
         started: `time.monotonic()` when the command began; now if None.
     """
     machine, roles = machine_key(), images.roles
-    known, facts = recall(machine), card_facts_of(classifier, size=images.spec.size)
+    known, facts = recall(machine), classifier_facts(classifier, size=images.spec.size)
     found = known.networks.get(facts.name)
     if found is not None and found.groups == facts.groups:
         facts = found if found.counted else replace(facts, uncut=found.uncut)

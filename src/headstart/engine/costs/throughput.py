@@ -8,12 +8,9 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Sequence
 
-import torch
-
 from headstart.engine.costs.memory import recall_value, remember_value
 from headstart.machine import best_device, machine_key
 from headstart.measures.timing import Timing, timed
-from headstart.networks.backbone import build_network
 from headstart.networks.cards.catalog import ModelCard
 
 TIMED_IMAGES = 8
@@ -69,6 +66,10 @@ def _key(card: ModelCard) -> str:
 
 def _timing(card: ModelCard) -> Timing:
     """Timing of one batch in NHWC memory layout, inference mode."""
+    import torch
+
+    from headstart.networks.backbone import build_network
+
     device = best_device()
     with torch.random.fork_rng(devices=[]):
         network = build_network(card).eval().to(device)

@@ -18,7 +18,7 @@ from headstart.engine.costs.memory import remember
 from headstart.engine.costs.network import PIXELS
 from headstart.engine.costs.run_estimate import RunEstimates
 from headstart.engine.costs.speeds import frozen_span, learn_speed, steps_span, validation_span, view_figure
-from headstart.engine.prefix.onnx_engine import engines_folder
+from headstart.engine.prefix.onnx_session import engines_folder
 from headstart.engine.store.index import POOLED
 from headstart.files import stored_paths
 from headstart.plan.plan import Phase, TrainPhase

@@ -19,7 +19,8 @@ from headstart.engine.prefix.tracing import sample, still
 from headstart.errors import ModelError
 from headstart.networks.backbone import Classifier
 from headstart.networks.groups.grouping import layer_groups
-from headstart.networks.heads import DEPTHS, DepthHead, HeadSite
+from headstart.networks.head_layers import DEPTHS, HeadSite
+from headstart.networks.heads import DepthHead
 
 WIDEST = 4096
 """A longer output is a map that was flattened, not pooled; it is left out."""

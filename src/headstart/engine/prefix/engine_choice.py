@@ -8,7 +8,9 @@ from dataclasses import asdict, dataclass, field
 from typing import Literal, TypeAlias
 
 from headstart.engine.costs.memory import recall_value, remember_value
+from headstart.engine.prefix.onnx_session import version_here
 from headstart.errors import DiskFullError
+from headstart.machine import torch_version
 
 FEWEST_FOR_AN_ENGINE = 64
 """Fewer images are run through the network as it is."""
@@ -66,6 +68,21 @@ def faster_engine(
         setup = EXPECTED_RELOAD_SECONDS
     # T(N) = set-up + N / throughput for both engines; torch is loaded already and has no set-up.
     return "onnxruntime" if setup + images / throughput < images / torch_throughput else "torch"
+
+
+def could_run(device: str, name: str, version: str) -> bool:
+    """Whether an engine of that name and version could be made for a prefix now, in this process.
+
+    What another version of a library or another kind of device has computed is not what this process would compute.
+
+    Args:
+        device: Kind of the one that the prefix lies on.
+        name: Of the engine.
+        version: Of the engine, with everything that may change a bit of what it computes.
+    """
+    if name == "onnxruntime":
+        return device == "cpu" and version == version_here()
+    return name == "torch" and version.startswith(f"{torch_version()}, {device}, ")
 
 
 def recall_engines(machine: str, part: str) -> EngineThroughputs | None:

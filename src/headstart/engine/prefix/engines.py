@@ -7,17 +7,15 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import torch
 from torch import nn
 
-from headstart.data.loading import batches, in_order
 from headstart.data.preprocess import NetworkInput
-from headstart.data.sources.reading import ImageRecord
 from headstart.engine.prefix import engine_choice
 from headstart.engine.prefix.engine_choice import (
     EngineOption,
@@ -26,60 +24,25 @@ from headstart.engine.prefix.engine_choice import (
     in_a_line,
     is_of_the_moment,
 )
-from headstart.engine.prefix.onnx_engine import ONNX_BATCH_IMAGES as FEW_IMAGES
-from headstart.engine.prefix.onnx_engine import OnnxEngine, exported_path, runtime_version, version_here
-from headstart.engine.prefix.torch_engine import (
+from headstart.engine.prefix.onnx_engine import OnnxEngine, exported_path
+from headstart.engine.prefix.onnx_session import runtime_version
+from headstart.engine.prefix.running import (
     BATCH_IMAGES,
-    EagerEngine,
+    FEW_IMAGES,
+    HALF,
+    SAMPLE_IMAGES,
+    SINGLE,
+    Engine,
     Outputs,
-    TorchEngine,
-    compiling_pays,
-    version_on,
+    output_fault,
 )
+from headstart.engine.prefix.torch_engine import EagerEngine, TorchEngine, compiling_pays
 from headstart.errors import MissingExtraError
 from headstart.files import has_file
-from headstart.machine import device_of, machine_key, one_core_a_thread, take_one_core
+from headstart.machine import device_of, machine_key
 
 Note: TypeAlias = Callable[[str], object]
 """Called with a sentence that says why another engine is used than the one that was requested."""
-
-SAMPLE_IMAGES = 8
-"""On which engines are compared, and timed, repeated where all cores are to have some."""
-
-
-@dataclass(frozen=True, slots=True)
-class Tolerance:
-    """Largest difference of an engine's outputs from those of the original network."""
-
-    largest_difference: float
-    """In units of the largest absolute output."""
-    smallest_cosine: float
-    """Between the two outputs for one image."""
-
-
-SINGLE = Tolerance(1e-4, 0.99999)
-"""Worst seen over eleven networks: 2.5e-6 and 0.9999998."""
-HALF = Tolerance(5e-2, 0.999)
-"""Mixed precision on a GPU."""
-
-
-class Engine(Protocol):
-    """Runs one frozen prefix."""
-
-    @property
-    def name(self) -> str:
-        """PyTorch is torch, ONNX Runtime is onnxruntime."""
-
-    @property
-    def version(self) -> str:
-        """Whatever may change a bit of what it computes."""
-
-    @property
-    def image_threads(self) -> int:
-        """Number of threads that may call `run` at once, each with few images; 1: `run` uses all cores itself."""
-
-    def run(self, images: NetworkInput) -> Outputs:
-        """B x height x width x channels -> arrays, batch first."""
 
 
 @dataclass(frozen=True)
@@ -128,17 +91,6 @@ def choose_engine(
         if engine is not None:
             return engine
     return _torch_engine(subject, images_to_come, on_note)
-
-
-def could_run(prefix: nn.Module, name: str, version: str) -> bool:
-    """Whether an engine of that name and version could be made for a prefix now, in this process.
-
-    What another version of a library or another kind of device has computed is not what this process would compute.
-    """
-    device = device_of(prefix)
-    if name == OnnxEngine.name:
-        return device.type == "cpu" and version == version_here()
-    return name == TorchEngine.name and version.startswith(f"{version_on(device)}, ")
 
 
 def _met(prefix: nn.Module, sample: NetworkInput, label: str) -> _Subject:
@@ -229,49 +181,3 @@ def _onnx_engine(subject: _Subject, images_to_come: int, requested: EngineOption
     _, throughput = _timed(engine, many)
     engine_choice.remember_engines(machine, name, EngineThroughputs(subject.throughput, throughput, setup))
     return engine if requested == "onnxruntime" or throughput > subject.throughput else None
-
-
-def output_fault(found: Outputs, expected: Outputs, tolerance: Tolerance) -> str:
-    """Why outputs are not those of the network, or an empty string."""
-    shapes, expected_shapes = ([array.shape for array in arrays] for arrays in (found, expected))
-    if shapes != expected_shapes:
-        return f"it gives arrays of {shapes}, not {expected_shapes}"
-    for a, b in zip(found, expected, strict=True):
-        # In double precision, because the differences are near the rounding of single precision.
-        rows_a, rows_b = (array.reshape(len(array), -1).astype(np.float64) for array in (a, b))
-        # Relative to the largest output: small entries of large maps are rounding in either engine.
-        difference = np.abs(rows_a - rows_b).max() / max(np.abs(rows_b).max(), np.finfo(np.float32).tiny)
-        lengths = np.linalg.norm(rows_a, axis=1) * np.linalg.norm(rows_b, axis=1)
-        # The cosine of each row catches a row that is off as a whole although others are far larger.
-        cosines = np.divide((rows_a * rows_b).sum(axis=1), lengths, out=np.ones(len(a)), where=lengths > 0)
-        # Negated, so that NaN in either figure is a fault.
-        if not (difference <= tolerance.largest_difference and cosines.min() >= tolerance.smallest_cosine):
-            return f"its outputs differ by {difference:.1e} of the largest (cosine {cosines.min():.6f})"
-    return ""
-
-
-def outputs_of(
-    engine: Engine, records: Sequence[ImageRecord], prepare: Callable[[ImageRecord], NetworkInput]
-) -> Generator[tuple[Sequence[ImageRecord], Outputs], None, None]:
-    """(records, arrays batch first) for some images after the other; decoding and computing share the cores.
-
-    Args:
-        engine: Runs the prefix.
-        records: The images.
-        prepare: Reads one; is called from several threads.
-    """
-    # An engine that uses all cores itself gets large batches while threads decode the next ones.
-    if engine.image_threads == 1:
-        chunks = [records[i : i + BATCH_IMAGES] for i in range(0, len(records), BATCH_IMAGES)]
-        for chunk, inputs in batches(chunks, prepare):
-            yield chunk, engine.run(inputs)
-        return
-
-    # Otherwise each thread decodes its few images and runs them at once: no thread waits for another's layer.
-    def both(few: Sequence[ImageRecord]) -> Outputs:
-        take_one_core()
-        return engine.run(np.stack([prepare(record) for record in few]))
-
-    few = [records[i : i + FEW_IMAGES] for i in range(0, len(records), FEW_IMAGES)]
-    with one_core_a_thread():
-        yield from in_order(both, few, threads=engine.image_threads)

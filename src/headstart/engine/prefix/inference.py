@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 import torch
@@ -12,9 +13,19 @@ from headstart.data.loading import read_view
 from headstart.data.preprocess import NetworkInput
 from headstart.data.sources.reading import ImageRecord
 from headstart.engine.prefix.engine_choice import FEWEST_FOR_AN_ENGINE
-from headstart.engine.prefix.engines import HALF, SAMPLE_IMAGES, SINGLE, Engine, choose_engine, output_fault, outputs_of
+from headstart.engine.prefix.engines import choose_engine
 from headstart.engine.prefix.fold import PooledFeatures
-from headstart.engine.prefix.torch_engine import EagerEngine, Outputs
+from headstart.engine.prefix.running import (
+    HALF,
+    SAMPLE_IMAGES,
+    SINGLE,
+    Engine,
+    EngineWithHead,
+    collected,
+    output_fault,
+)
+from headstart.engine.prefix.torch_engine import EagerEngine
+from headstart.engine.store.activations import pooled_label
 from headstart.input_spec import InputSpec
 from headstart.machine import device_of
 from headstart.networks.backbone import Classifier
@@ -28,7 +39,7 @@ def logits_of(
     on_images: Callable[[int], object] = lambda count: None,
 ) -> Singles:
     """(N, K) logits of the evaluation view of each image, by the network as it is."""
-    return _collected(EagerEngine(classifier.network), records, spec, on_images)
+    return collected(EagerEngine(classifier.network), records, spec, on_images)
 
 
 def logits_by_engine(
@@ -37,11 +48,19 @@ def logits_by_engine(
     spec: InputSpec,
     *,
     on_images: Callable[[int], object] = lambda count: None,
+    on_engine: Callable[[Engine, NetworkInput], object] = lambda engine, sample: None,
 ) -> Singles:
     """(N, K) logits of the evaluation view of each image, by the engine that finishes first.
 
     The features are the engine's, the head is the network's own. Few images, and networks whose output is more than
     their head on their features, are run as they are.
+
+    Args:
+        classifier: As it was loaded.
+        records: The images.
+        spec: What the network sees of them.
+        on_images: Called with the number of images just done.
+        on_engine: Called with an engine when it was chosen, and with the images that it was compared on.
     """
     # Below this the set-up of an engine costs more than it saves, and some heads read more than pooled features.
     if len(records) < FEWEST_FOR_AN_ENGINE or not classifier.outputs_from_features:
@@ -50,28 +69,21 @@ def logits_by_engine(
     engine = choose_engine(
         pooled_features(classifier), sample, label=pooled_label(classifier), images_to_come=len(records)
     )
+    on_engine(engine, sample)
     few = sample[:2]
     # The head on the features is not always the network's output (dropout, scaling): two images tell.
     if head_fault(classifier, few, engine.run(few)[0]):
         return logits_of(classifier, records, spec, on_images=on_images)
-    return _collected(_WithHead(engine, classifier), records, spec, on_images)
-
-
-class _WithHead:
-    """An engine of features followed by the head: features of all images are never in memory together."""
-
-    def __init__(self, engine: Engine, classifier: Classifier) -> None:
-        self.name, self.version, self.image_threads = engine.name, engine.version, engine.image_threads
-        self._engine, self._classifier = engine, classifier
-
-    def run(self, images: NetworkInput) -> Outputs:
-        """B x height x width x channels -> (logits,)."""
-        # The head runs on each few rows at once, so that memory does not grow with images x features.
-        return (head_logits(self._classifier, self._engine.run(images)[0]),)
+    return collected(EngineWithHead(engine, partial(head_logits, classifier)), records, spec, on_images)
 
 
 def head_logits(classifier: Classifier, features_NF: Singles) -> Singles:  # noqa: N803 - shapes
-    """(N, K) logits of the classifier's own head, in evaluation mode, on features that were computed elsewhere."""
+    """(N, K) logits of the classifier's own head, in evaluation mode, on features that were computed elsewhere.
+
+    On a CPU numpy computes them, as it does where torch is not imported: both ways give the same bits.
+    """
+    if device_of(classifier.network).type == "cpu":
+        return classifier.head_layers().logits(features_NF)
     with torch.inference_mode():
         given = torch.from_numpy(features_NF).to(device_of(classifier.network))
         return classifier.logits_from(given).float().cpu().numpy()
@@ -82,12 +94,6 @@ def head_fault(classifier: Classifier, images: NetworkInput, features_NF: Single
     (own,) = EagerEngine(classifier.network).run(images)
     tolerance = SINGLE if device_of(classifier.network).type == "cpu" else HALF
     return output_fault((head_logits(classifier, features_NF),), (own,), tolerance)
-
-
-def pooled_label(classifier: Classifier) -> str:
-    """Name under which the speed and the export of a classifier's features are remembered."""
-    depth = " at every depth" if classifier.head_kind == "multi_depth" else ""
-    return f"{classifier.card.name} up to pooled{depth}"
 
 
 def features_of(
@@ -109,7 +115,7 @@ def features_of(
         engine: Made by `choose_engine` for `pooled_features(classifier)`; None runs the network as it is.
         view: Reads an image and makes the view; None: the one that every evaluation sees.
     """
-    return _collected(engine or EagerEngine(pooled_features(classifier)), records, spec, on_images, view)
+    return collected(engine or EagerEngine(pooled_features(classifier)), records, spec, on_images, view)
 
 
 def pooled_features(classifier: Classifier) -> PooledFeatures:
@@ -117,24 +123,3 @@ def pooled_features(classifier: Classifier) -> PooledFeatures:
     # Tensors of the head do not change the features: leaving them out lets heads share one export and one address.
     unused = [site.path for site in classifier.sites]
     return PooledFeatures(classifier.network.eval(), classifier.features, unused=unused)
-
-
-def _collected(
-    engine: Engine,
-    records: Sequence[ImageRecord],
-    spec: InputSpec,
-    on_images: Callable[[int], object],
-    view: Callable[[ImageRecord], NetworkInput] | None = None,
-) -> Singles:
-    """(N, ...) of one or more images, in their order."""
-    found: Singles | None = None
-    done = 0
-    for chunk, (rows, *_) in outputs_of(engine, records, view or (lambda record: read_view(record, spec))):
-        if found is None:
-            # Allocated when the first rows are there: only they tell the width.
-            found = np.empty((len(records), *rows.shape[1:]), np.float32)
-        found[done : done + len(chunk)] = rows
-        done += len(chunk)
-        on_images(len(chunk))
-    assert found is not None
-    return found

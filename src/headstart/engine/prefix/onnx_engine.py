@@ -1,23 +1,13 @@
-"""ONNX Runtime as an engine, on the CPU: each core runs the whole prefix on four images of its own.
-
-One session with one thread is called from as many threads as there are cores. Nobody waits for anybody inside a
-layer, no idle thread spins next to torch, and a thread that decodes its images before it runs them leaves no core idle
-or shared. The graph has a fixed batch: what a forward computes from it becomes a constant. Rows do not depend on what
-else is in the batch.
-"""
+"""ONNX Runtime as an engine, on the CPU: exports prefixes into a cache, and runs them as `onnx_session` says."""
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
 import warnings
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -25,25 +15,17 @@ from torch import Tensor, nn
 
 from headstart.data.preprocess import NetworkInput
 from headstart.engine.prefix.fold import separate_copy
+from headstart.engine.prefix.onnx_session import IMAGES_INPUT, OnnxSession, engines_folder, runtime_module
 from headstart.engine.prefix.program import tensors_in
-from headstart.engine.prefix.torch_engine import Outputs
-from headstart.errors import MissingExtraError, require
-from headstart.files import has_file, home, stored_paths, write_atomically
+from headstart.engine.prefix.running import FEW_IMAGES
+from headstart.files import has_file, stored_paths, write_atomically
 
-ONNX_BATCH_IMAGES = 4
-"""Few enough that a layer's maps stay near the core, enough to share the reading of the weights."""
 LARGEST_FOLDER_BYTES = 2 << 30
 """Of exported prefixes; those that were not used for longest go first."""
 
-_INPUT = "images"
-_DISTRIBUTIONS = ("onnxruntime", "onnxruntime-gpu", "onnxruntime-openvino")
-"""Packages that bring the module."""
 
-
-class OnnxEngine:
-    """An exported prefix."""
-
-    name = "onnxruntime"
+class OnnxEngine(OnnxSession):
+    """A prefix that is exported where it was not yet."""
 
     def __init__(self, prefix: nn.Module, sample: NetworkInput, *, path: Path, threads: int | None = None) -> None:
         """Load the exported prefix, or export it.
@@ -58,44 +40,10 @@ class OnnxEngine:
             MissingExtraError: ONNX Runtime is not installed.
             Exception: whatever the exporter or ONNX Runtime raise for a network they do not know.
         """
-        runtime = runtime_module()
-        # Touching the file dates its last use, by which old exports are removed.
-        if has_file(path):
-            with contextlib.suppress(OSError):  # somebody else's, or on a disk that may only be read
-                path.touch()
-        else:
+        runtime_module()  # without it nothing is exported
+        if not has_file(path):
             _export_into_cache(path, prefix, sample)
-        self._session = _session(runtime, path)
-        self.image_threads = threads or torch.get_num_threads()
-        version = version_here()
-        assert version is not None  # it was imported above
-        self.version = version
-
-    def run(self, images: NetworkInput) -> Outputs:
-        """B x height x width x channels -> arrays, batch first. Uses all its threads for more than one small batch."""
-        parts = [images[start : start + ONNX_BATCH_IMAGES] for start in range(0, len(images), ONNX_BATCH_IMAGES)]
-        if len(parts) == 1:
-            return self._run_few(parts[0])
-        with ThreadPoolExecutor(self.image_threads) as pool:
-            found = list(pool.map(self._run_few, parts))
-        return tuple(np.concatenate(arrays) for arrays in zip(*found, strict=True))
-
-    def _run_few(self, images: NetworkInput) -> Outputs:
-        count = len(images)
-        # Rows are independent of the batch, so zeros fill it up to the fixed size and are cut off again.
-        if count < ONNX_BATCH_IMAGES:
-            filling = np.zeros((ONNX_BATCH_IMAGES - count, *images.shape[1:]), np.float32)
-            images = np.concatenate([images, filling])
-        outputs = self._session.run(None, {_INPUT: images})
-        return tuple(np.asarray(array[:count], np.float32) for array in outputs)
-
-
-def _session(runtime: Any, path: Path) -> Any:  # noqa: ANN401 - without types
-    options = runtime.SessionOptions()
-    # One thread a session: parallelism is over images, in the caller's threads.
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 3  # errors; it warns about networks that torch runs as well
-    return runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        super().__init__(path, threads=threads)
 
 
 class _FromNHWC(nn.Module):
@@ -109,14 +57,16 @@ class _FromNHWC(nn.Module):
 
 
 def export(prefix: nn.Module, sample: NetworkInput, path: Path) -> None:
-    """Write the prefix as an ONNX file for BATCH_IMAGES images.
+    """Write the prefix as an ONNX file for FEW_IMAGES images.
 
     By torch's older exporter: it takes one or two seconds for what takes the newer one five to ten.
     """
-    images = torch.from_numpy(np.resize(sample, (ONNX_BATCH_IMAGES, *sample.shape[1:])))
+    images = torch.from_numpy(np.resize(sample, (FEW_IMAGES, *sample.shape[1:])))
     with warnings.catch_warnings(), _exportable(), torch.no_grad():
         warnings.simplefilter("ignore")  # of tracing: what is fixed here is fixed on purpose
-        torch.onnx.export(_FromNHWC(separate_copy(prefix)).eval(), (images,), path, input_names=[_INPUT], dynamo=False)
+        torch.onnx.export(
+            _FromNHWC(separate_copy(prefix)).eval(), (images,), path, input_names=[IMAGES_INPUT], dynamo=False
+        )
 
 
 @contextmanager
@@ -134,41 +84,6 @@ def _exportable() -> Iterator[None]:
         torch._C._jit_set_onnx_log_enabled(logs)
 
 
-def runtime_module() -> Any:  # noqa: ANN401 - without types
-    """ONNX Runtime: the one place that imports it, with its telemetry off unless the user has turned it on.
-
-    From 1.29 on it keeps an identifier of the machine and events under `~/.cache/Microsoft` and may send them.
-
-    Raises:
-        MissingExtraError: it is not installed.
-    """
-    # `setdefault`: a user who turned telemetry on has decided so.
-    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
-    return require("onnxruntime", extra="train")
-
-
-def version_here() -> str | None:
-    """The version of an engine that is made now; None without ONNX Runtime."""
-    runtime = runtime_version()
-    return None if runtime is None else f"{runtime}, exported by torch {torch.__version__}"
-
-
-def runtime_version() -> str | None:
-    """Version of the installed ONNX Runtime, without the half second of importing it."""
-    # Read from the metadata of the distributions: importing the module takes half a second.
-    for name in _DISTRIBUTIONS:
-        with contextlib.suppress(metadata.PackageNotFoundError):
-            return metadata.version(name)
-    with contextlib.suppress(MissingExtraError):  # a build of somebody's own
-        return str(runtime_module().__version__)
-    return None
-
-
-def engines_folder() -> Path:
-    """Folder of the exported prefixes."""
-    return home() / "engines"
-
-
 def exported_path(prefix: nn.Module, sample: NetworkInput, *, label: str) -> Path:
     """Path of the exported prefix, named by everything that decides what it computes.
 
@@ -178,7 +93,7 @@ def exported_path(prefix: nn.Module, sample: NetworkInput, *, label: str) -> Pat
     runtime = runtime_module()
     digest = hashlib.sha256()
     # Versions of both libraries are part of the name: another exporter may write another graph.
-    versions = f"torch {torch.__version__}, onnxruntime {runtime.__version__}, batch {ONNX_BATCH_IMAGES}"
+    versions = f"torch {torch.__version__}, onnxruntime {runtime.__version__}, batch {FEW_IMAGES}"
     for text in (label, versions, str(sample.shape[1:]), *_modules(prefix)):
         digest.update(text.encode() + b"\0")
     for name, tensor in _counting(prefix):

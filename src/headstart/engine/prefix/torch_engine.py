@@ -6,23 +6,18 @@ wait for each other at its end, and for as long as one of them is decoding an im
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
 from headstart.data.preprocess import NetworkInput
 from headstart.engine.prefix.fold import folded
 from headstart.engine.prefix.program import tensors_in
+from headstart.engine.prefix.running import BATCH_IMAGES, Outputs
 from headstart.machine import device_of
 
-Outputs: TypeAlias = tuple[npt.NDArray[np.float32], ...]
-"""What a prefix gives for a batch: one or more arrays, batch first."""
-
-BATCH_IMAGES = 32
-"""Are run at once where one call uses the whole device."""
 COMPILE_PAYS_IMAGES = 20_000
 """Compiling takes tens of seconds; it saves a few milliseconds on 32 images."""
 

@@ -3,36 +3,31 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib import metadata
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
-import torch
-from torch import Tensor, nn
 
 from headstart.arrays import Singles
 from headstart.data.loading import read_view
 from headstart.data.meter import Meter
 from headstart.data.preprocess import NetworkInput, view_version
 from headstart.data.sources.reading import ImageRecord
-from headstart.engine.prefix.engine_choice import FEWEST_FOR_AN_ENGINE, EngineOption
-from headstart.engine.prefix.engines import SAMPLE_IMAGES, Engine, choose_engine, could_run, outputs_of
-from headstart.engine.prefix.inference import head_fault, head_logits, logits_by_engine, pooled_features
+from headstart.engine.prefix.engine_choice import EngineOption, could_run
+from headstart.engine.prefix.running import SAMPLE_IMAGES, Engine, outputs_of
 from headstart.engine.store import limit
 from headstart.engine.store.first_columns import FirstColumns
 from headstart.engine.store.index import POOLED, Reader
 from headstart.engine.store.shards import ID_BYTES, Ids
 from headstart.engine.store.shards import Tensor as StoredTensor
 from headstart.engine.store.store import EVALUATION, ActivationStore, Space, SpaceKey, row_ids
-from headstart.engine.store.stored_rows import StoredRows
-from headstart.errors import DiskFullError, NotWritableError
 from headstart.files import stored_paths
 from headstart.input_spec import InputSpec
-from headstart.networks.backbone import Classifier
+from headstart.networks.cards.catalog import ModelCard
+from headstart.plan.request import HeadKind
 
 Precision = Literal["float16", "float32"]
 
@@ -68,12 +63,30 @@ def plain_view(spec: InputSpec, meter: Meter | None = None) -> View:
     return View(EVALUATION, EVALUATION, prepare)
 
 
+class PrefixRunner(Protocol):
+    """What runs a frozen prefix: its network in torch, or its export alone."""
+
+    @property
+    def device(self) -> str:
+        """Kind of the device that it lies on: cpu, cuda or mps."""
+
+    def engine(
+        self,
+        sample: NetworkInput,
+        *,
+        label: str,
+        images_to_come: int,
+        requested: EngineOption,
+        on_note: Callable[[str], object],
+    ) -> Engine:
+        """An engine for it; see `engines.choose_engine`."""
+
+
 @dataclass(frozen=True)
 class FrozenPart:
     """A frozen prefix: a function from a view to a few tensors."""
 
-    module: nn.Module
-    """(B, C, H, W) -> a tensor or a tuple of tensors, batch first."""
+    runner: PrefixRunner
     tensors: tuple[StoredTensor, ...]
     """What it gives for one image."""
     model: str
@@ -82,11 +95,8 @@ class FrozenPart:
     """Where it ends: POOLED, POOLED_DEPTHS, or the first layer group behind it."""
     library: str
     """Whose code it runs, and which version of it: see `library_of`."""
-    weights: str = field(init=False)
+    weights: str
     """Hash of every tensor that it depends on."""
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "weights", weights_digest(self.module))
 
     @property
     def label(self) -> str:
@@ -94,41 +104,33 @@ class FrozenPart:
         return f"{self.model} up to {self.cut_point}"
 
 
-def pooled_name(classifier: Classifier) -> str:
+class _HasHead(Protocol):
+    """A classifier of any kind."""
+
+    @property
+    def card(self) -> ModelCard: ...
+    @property
+    def head_kind(self) -> HeadKind: ...
+
+
+def cut_point_label(group: str) -> str:
+    """The store's name of the cut point before a layer group."""
+    return f"before {group}"
+
+
+def pooled_name(classifier: _HasHead) -> str:
     """Name of the cut point whose activations the head of a classifier reads."""
     return POOLED_DEPTHS if classifier.head_kind == "multi_depth" else POOLED
 
 
-def pooled_part(classifier: Classifier) -> FrozenPart:
-    """The whole backbone: what the head reads."""
-    shape = StoredTensor((classifier.num_features,))
-    cut_point = pooled_name(classifier)
-    return FrozenPart(pooled_features(classifier), (shape,), classifier.card.name, cut_point, library_of(classifier))
+def pooled_label(classifier: _HasHead) -> str:
+    """Name under which the speed and the export of a classifier's features are remembered."""
+    return f"{classifier.card.name} up to {pooled_name(classifier)}"
 
 
-def library_of(classifier: Classifier) -> str:
+def library_of(card: ModelCard) -> str:
     """The library that its network is made by, with its version: another one may run the same weights otherwise."""
-    name = classifier.card.library
-    return f"{name} {metadata.version(name)}"
-
-
-def weights_digest(module: nn.Module) -> str:
-    """Hash of all parameters and buffers under their names; those that the output does not depend on are left out."""
-    unused: tuple[str, ...] = getattr(module, "unused", ())
-    digest = hashlib.blake2b(digest_size=16)
-    # Sorted by name and with the names: the digest must not depend on the order in which modules were registered.
-    for name, tensor in sorted(_named(module)):
-        if not name.startswith(unused):
-            values = tensor.detach().cpu().contiguous()
-            digest.update(f"{name} {values.dtype} {tuple(values.shape)}\0".encode())
-            # Bytes of the values, whatever their type: two floats that print alike are different weights.
-            digest.update(values.flatten().view(torch.uint8).numpy().data)
-    return digest.hexdigest()
-
-
-def _named(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
-    yield from module.named_parameters()
-    yield from module.named_buffers()
+    return f"{card.library} {metadata.version(card.library)}"
 
 
 @dataclass
@@ -230,8 +232,7 @@ class Activations:
     def _engine_for(self, records: Sequence[ImageRecord], views: Sequence[View]) -> Engine:
         if self._engine is None:
             sample = np.stack([views[0].prepare(record) for record in records[:SAMPLE_IMAGES]])
-            self._engine = choose_engine(
-                self.part.module,
+            self._engine = self.part.runner.engine(
                 sample,
                 label=self.part.label,
                 images_to_come=max(len(records) * len(views), self.images_to_come or 0),
@@ -296,49 +297,10 @@ class Activations:
                 same["tensors"] = expected["tensors"]
             if json.dumps(same, sort_keys=True) != json.dumps(expected, sort_keys=True):
                 continue
-            if self.requested_engine in ("auto", engine) and could_run(self.part.module, engine, version):
+            if self.requested_engine in ("auto", engine) and could_run(self.part.runner.device, engine, version):
                 yield self.store.space(self._key(engine, version, drawn_from, cut_point), tensors)
 
 
 def matrix_of(reader: Reader) -> Singles:
     """All rows of a reader of pooled features: (N, F)."""
     return np.ascontiguousarray(reader.matrix(), np.float32)
-
-
-def logits_from_store(
-    classifier: Classifier,
-    records: Sequence[ImageRecord],
-    spec: InputSpec,
-    *,
-    digests: Mapping[str, bytes],
-    store: ActivationStore,
-    on_images: Callable[[int], object] = lambda count: None,
-) -> Singles:
-    """(N, K) logits as `inference.logits_by_engine` gives them, from cached features in single precision.
-
-    For networks whose backbone is that of many runs. Others, and networks whose output is more than their head on their
-    features, are computed without the store.
-
-    Args:
-        classifier: As it was loaded.
-        records: The images.
-        spec: What the network sees of them.
-        digests: Image id -> hash of its file, 16 bytes.
-        store: Where rows are and will be.
-        on_images: Called with the number of images just done.
-
-    Raises:
-        DataError: an image cannot be read.
-    """
-    if classifier.outputs_from_features and len(records) >= FEWEST_FOR_AN_ENGINE:
-        view = plain_view(spec)
-        cached = Activations(pooled_part(classifier), spec, digests, store, precision="float32")
-        # The store is a cache: without room or the right to write, the logits are computed as if there were none.
-        with contextlib.suppress(DiskFullError, NotWritableError):
-            reader = cached.reader(records, [view], on_images=on_images)
-            few = np.stack([view.prepare(record) for record in records[:2]])
-            # The network's own logits decide again here: rows may come from an engine of another day.
-            if not head_fault(classifier, few, reader.take(np.arange(len(few)))[0]):
-                blocks = StoredRows(reader).blocks()  # features of all images are never in memory together
-                return np.concatenate([head_logits(classifier, block) for _, block in blocks])
-    return logits_by_engine(classifier, records, spec, on_images=on_images)

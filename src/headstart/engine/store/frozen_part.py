@@ -2,28 +2,87 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
 from importlib import metadata
 
 import torch
+from torch import Tensor, nn
 
 from headstart.data.meter import Meter
 from headstart.data.preprocess import NetworkInput
 from headstart.data.sources.reading import ImageRecord
 from headstart.engine.prefix.cut import CutNetwork, NetworkGraph
-from headstart.engine.store.activations import FrozenPart, View, library_of, pooled_part
+from headstart.engine.prefix.engine_choice import EngineOption
+from headstart.engine.prefix.engines import choose_engine
+from headstart.engine.prefix.inference import pooled_features
+from headstart.engine.prefix.running import Engine
+from headstart.engine.store.activations import FrozenPart, View, cut_point_label, library_of, pooled_name
 from headstart.engine.store.shards import Tensor as StoredTensor
 from headstart.engine.store.store import random_view
 from headstart.engine.views import AUGMENT_VERSION, augmented_input, view_rng
 from headstart.errors import ModelError
 from headstart.input_spec import InputSpec
+from headstart.machine import device_of
 from headstart.networks.backbone import Classifier
 from headstart.plan.plan import AugmentationPlan
 
 
-def cut_point_label(group: str) -> str:
-    """The store's name of the cut point before a layer group."""
-    return f"before {group}"
+class TorchPrefix:
+    """A frozen prefix in torch, for which an engine is chosen."""
+
+    def __init__(
+        self, module: nn.Module, on_engine: Callable[[Engine, NetworkInput], object] = lambda engine, sample: None
+    ) -> None:
+        """Share the module.
+
+        Args:
+            module: (B, C, H, W) -> a tensor or a tuple of tensors, batch first.
+            on_engine: Called with an engine when it was chosen, and with the images that it was compared on.
+        """
+        self.module = module
+        self._on_engine = on_engine
+
+    @property
+    def device(self) -> str:
+        """Kind of the device that its tensors are on."""
+        return device_of(self.module).type
+
+    def engine(
+        self,
+        sample: NetworkInput,
+        *,
+        label: str,
+        images_to_come: int,
+        requested: EngineOption,
+        on_note: Callable[[str], object],
+    ) -> Engine:
+        """The engine that finishes first; see `choose_engine`."""
+        engine = choose_engine(
+            self.module, sample, label=label, images_to_come=images_to_come, requested=requested, on_note=on_note
+        )
+        self._on_engine(engine, sample)
+        return engine
+
+
+def network_pooled_part(
+    classifier: Classifier, on_engine: Callable[[Engine, NetworkInput], object] = lambda engine, sample: None
+) -> FrozenPart:
+    """The whole backbone: what the head reads.
+
+    Args:
+        classifier: In evaluation mode afterwards.
+        on_engine: Called with an engine when it was chosen, and with the images that it was compared on.
+    """
+    module = pooled_features(classifier)
+    return FrozenPart(
+        TorchPrefix(module, on_engine),
+        (StoredTensor((classifier.num_features,)),),
+        classifier.card.name,
+        pooled_name(classifier),
+        library_of(classifier.card),
+        weights_digest(module),
+    )
 
 
 def views_drawn_from(augmentation: AugmentationPlan) -> str:
@@ -64,13 +123,37 @@ def frozen_part(classifier: Classifier, made: CutNetwork) -> FrozenPart:
         if crossing.dtype != torch.float32:
             raise ModelError(f"a tensor of {crossing.dtype} crosses the cut point {made.cut_point}")
     tensors = tuple(StoredTensor(crossing.shape) for crossing in made.crossing)
-    pooled = pooled_part(classifier)
+    pooled = network_pooled_part(classifier)
     # A prefix that ends at the head is the pooled backbone of a linear probe: under one address both find the rows.
     if made.cut_point == classifier.group_names[-1] and tensors == pooled.tensors:
         return pooled
     return FrozenPart(
-        made.prefix, tensors, classifier.card.name, cut_point_label(made.cut_point), library_of(classifier)
+        TorchPrefix(made.prefix),
+        tensors,
+        classifier.card.name,
+        cut_point_label(made.cut_point),
+        library_of(classifier.card),
+        weights_digest(made.prefix),
     )
+
+
+def weights_digest(module: nn.Module) -> str:
+    """Hash of all parameters and buffers under their names; those that the output does not depend on are left out."""
+    unused: tuple[str, ...] = getattr(module, "unused", ())
+    digest = hashlib.blake2b(digest_size=16)
+    # Sorted by name and with the names: the digest must not depend on the order in which modules were registered.
+    for name, tensor in sorted(_named(module)):
+        if not name.startswith(unused):
+            values = tensor.detach().cpu().contiguous()
+            digest.update(f"{name} {values.dtype} {tuple(values.shape)}\0".encode())
+            # Bytes of the values, whatever their type: two floats that print alike are different weights.
+            digest.update(values.flatten().view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def _named(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    yield from module.named_parameters()
+    yield from module.named_buffers()
 
 
 def training_view_of(

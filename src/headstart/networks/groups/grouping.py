@@ -18,7 +18,8 @@ from headstart.networks.groups.layers import LayerGroup, assert_partition, named
 from headstart.networks.groups.order import execution_draft, output_positions
 from headstart.networks.groups.timm import timm_draft
 from headstart.networks.groups.torchvision import torchvision_draft
-from headstart.networks.heads import HeadSite, head_sites
+from headstart.networks.head_layers import HeadSite
+from headstart.networks.heads import head_sites
 from headstart.plan.sections import Grain
 
 HEAD = "head"

@@ -196,6 +196,20 @@ def in_evaluation_mode(network: nn.Module) -> Iterator[None]:
             module.training = mode
 
 
+def copy_of(network: nn.Module) -> dict[str, Tensor]:
+    """Copy of the network's state on the CPU, independent of later steps."""
+    return {name: _copied(tensor.detach()) for name, tensor in network.state_dict().items()}
+
+
+def _copied(tensor: Tensor) -> Tensor:
+    """A copy on the CPU; numpy makes it, because torch wakes all its threads for each of hundreds of small tensors."""
+    if tensor.device.type != "cpu":
+        return tensor.cpu()
+    if tensor.dtype == torch.bfloat16:  # numpy has none
+        return tensor.clone()
+    return torch.from_numpy(tensor.numpy().copy(order="K"))
+
+
 def restore(network: nn.Module, state: Mapping[str, Tensor]) -> None:
     """Load a whole state and leave the network in evaluation mode.
 

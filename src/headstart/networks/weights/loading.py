@@ -17,7 +17,7 @@ from collections import Counter, OrderedDict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -30,9 +30,9 @@ from headstart.networks.cards.catalog import ModelCard, ModelChoice, WeightSourc
 from headstart.networks.heads import head_sites
 from headstart.networks.weights.download import from_url
 from headstart.networks.weights.hub import hub_file
+from headstart.networks.weights.report import HeadFound, WeightReport
 
 Tensors = Mapping[str, Tensor]
-HeadFound = Literal["loaded", "missing", "other size"]
 
 _WRAPPERS = ("state_dict_ema", "model_ema", "state_dict", "model", "model_state_dict")
 """Where training programs put a state dict inside a checkpoint; averaged weights first, as timm prefers them."""
@@ -48,27 +48,6 @@ _LFS_POINTER = b"version https://git-lfs"
 _LFS_POINTER_BYTES = 32
 _NAMED = 5
 """How many names an error shows of each kind."""
-
-
-@dataclass(frozen=True, slots=True)
-class WeightReport:
-    """Report on loaded weights."""
-
-    source: str
-    """File, package or URL."""
-    loaded: int
-    """Number of loaded tensors."""
-    head: HeadFound
-    """missing and other size: the original head is random, which a new head makes up for."""
-    missing: tuple[str, ...] = ()
-    """Of the head, as the network names them."""
-    unexpected: tuple[str, ...] = ()
-    """Of another head, as the file names them; left out."""
-
-    @classmethod
-    def whole(cls, source: str, loaded: int = 0) -> WeightReport:
-        """Report of a file that fits exactly."""
-        return cls(source, loaded, "loaded")
 
 
 def weight_file(card: ModelCard) -> Path:

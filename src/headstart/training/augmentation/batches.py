@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from headstart.training.augmentation.channel_jitter import jitter_channels
 from headstart.training.augmentation.mixup import Mixing, draw_mixing
 from headstart.training.seeds import seed_of
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def augment_batch(
@@ -21,6 +23,8 @@ def augment_batch(
         mixup_alpha: As in `draw_mixing`; 0 does not mix.
         channel_jitter: As in `jitter_channels`; 0 shifts nothing.
     """
+    import torch  # inside: the loop imports this module in runs that need no torch too
+
     mixing = draw_mixing(len(tensors[0]), alpha=mixup_alpha, seed=seed_of("mixup", *position))
     tensors = jitter_channels(tensors, magnitude=channel_jitter, seed=seed_of("channels", *position))
     torch.manual_seed(seed_of(*position))

@@ -9,11 +9,12 @@ that the mean does not change.
 
 from __future__ import annotations
 
-import numpy as np
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING
 
-from headstart.engine.prefix.parts import channel_axis
+import numpy as np
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def jitter_channels(tensors: tuple[Tensor, ...], *, magnitude: float, seed: int) -> tuple[Tensor, ...]:
@@ -33,6 +34,10 @@ def jitter_channels(tensors: tuple[Tensor, ...], *, magnitude: float, seed: int)
 
 
 def _jittered(x: Tensor, magnitude: float, rng: np.random.Generator) -> Tensor:
+    import torch
+
+    from headstart.engine.prefix.parts import channel_axis
+
     axis = channel_axis(tuple(x.shape))
     shape = [1] * x.ndim
     shape[0], shape[axis] = x.shape[0], x.shape[axis]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from torch import Tensor
-from torch.nn import functional as F
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,8 @@ def draw_mixing(count: int, *, alpha: float, seed: int) -> Mixing:
         alpha: 0 does not mix; small values mix most batches only slightly, 1 draws every share alike.
         seed: Of this step.
     """
+    import torch
+
     if alpha == 0:
         return Mixing(1.0, torch.arange(count))
     rng = np.random.default_rng(seed)
@@ -58,6 +61,9 @@ def batch_loss(
         label_smoothing: Share of the target that is spread over all classes.
         weights_B: Factors of the images' losses; a partner's label counts with the partner's. None: all 1.
     """
+    import torch
+    from torch.nn import functional as F
+
     if weights_B is not None:
         losses = image_losses(outputs, labels_B, mixing, label_smoothing=label_smoothing, weights_B=weights_B)
         return losses.mean()
@@ -80,6 +86,9 @@ def image_losses(
     weights_B: Tensor | None = None,  # noqa: N803 - shapes
 ) -> Tensor:
     """(B,) the loss of each image, whose mean is `batch_loss` up to rounding; the same arguments."""
+    import torch
+    from torch.nn import functional as F
+
     total_B = torch.zeros(len(labels_B), device=labels_B.device)  # noqa: N806 - shapes
     own_B = torch.ones_like(total_B) if weights_B is None else weights_B  # noqa: N806 - shapes
     for logits_BK, weight in outputs:  # noqa: N806 - shapes

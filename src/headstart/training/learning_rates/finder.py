@@ -26,13 +26,12 @@ from headstart.data.sources.reading import ImageRecord
 from headstart.engine.costs.estimate import points_for
 from headstart.engine.store.training_images import TrainingImages
 from headstart.networks.backbone import Classifier
-from headstart.networks.groups.layers import freeze, restore
+from headstart.networks.groups.layers import copy_of, freeze, restore
 from headstart.plan.plan import LrRule, OptimizerPlan, TrainPhase
 from headstart.runs.observers import Observer
 from headstart.runs.training_events import LearningRatesFound, RangeTest
 from headstart.training.augmentation.batches import augment_batch
 from headstart.training.augmentation.mixup import batch_loss, image_losses
-from headstart.training.checkpoint import copy_of
 from headstart.training.feeds import Feed
 from headstart.training.learning_rates.param_groups import Entered, enter
 from headstart.training.learning_rates.range_test import (

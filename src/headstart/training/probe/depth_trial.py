@@ -80,11 +80,13 @@ def try_depths(
         check_stop: Called repeatedly during every fit.
     """
     assert source.classifier.head_kind == "linear", "a head on all depths is tried in addition to a linear one"
+    classifier = source.classifier.built()
+    source = replace(source, classifier=classifier)
     try:
-        deep = with_depths(source.classifier, source.images.spec.size)
+        deep = with_depths(classifier, source.images.spec.size)
     except ModelError as error:
         fitted = fit_probe(source, phase, seed=seed, significance_level=significance_level, check_stop=check_stop)
-        return DepthTrial(source.classifier, fitted, "unreadable", error.found, 0.0)
+        return DepthTrial(classifier, fitted, "unreadable", error.found, 0.0)
     tapped, kept = replace(source, classifier=deep), False
     try:
         pooled = PooledSource(tapped)
@@ -99,10 +101,10 @@ def try_depths(
         # Also where an error or Ctrl-C leaves: nobody is given a network with another forward than its own.
         if not kept:
             without_depths(deep)
-    selected = tapped if kept else source
-    fitted = fitted_depths(selected, phase, solution, pooled.engine_name)
+    selected = deep if kept else classifier
+    fitted = fitted_depths(replace(source, classifier=selected), phase, solution, pooled.engine_name)
     outcome: TrialOutcome = "selected" if kept else "too_long" if solution.p_value is None else "not_better"
-    return DepthTrial(selected.classifier, fitted, outcome, solution.why, seconds, solution.p_value)
+    return DepthTrial(selected, fitted, outcome, solution.why, seconds, solution.p_value)
 
 
 def _solved(problem: DepthProblem, most_seconds: float) -> tuple[DepthSolution, float]:

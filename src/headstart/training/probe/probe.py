@@ -9,19 +9,18 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from headstart.arrays import Doubles, Labels
 from headstart.data.sources.reading import ImageRecord
 from headstart.data.splits import deal_folds
-from headstart.engine.prefix.inference import features_of
-from headstart.engine.store.activations import View, plain_view, pooled_part
+from headstart.engine.known.classifier import AnyClassifier
+from headstart.engine.known.features import classifier_features, linear_weight_of, pooled_part
+from headstart.engine.store.activations import View, plain_view
 from headstart.engine.store.index import POOLED
 from headstart.engine.store.stored_rows import StoredRows
 from headstart.engine.store.training_images import TrainingImages
 from headstart.errors import DiskFullError, NotWritableError
 from headstart.measures.metrics import log_loss, sharpened_log_losses
-from headstart.networks.backbone import Classifier
 from headstart.plan.plan import ProbePhase
 from headstart.runs.events import Computing, HeadSelected, NotCached, PenaltySampled
 from headstart.runs.observers import measured_span
@@ -31,7 +30,7 @@ from headstart.solvers.head_solver import HeadProblem, head_problem
 from headstart.solvers.linear_head import LinearHead, PenaltyChoice
 from headstart.solvers.rows import CheckStop, MatrixRows, RowSource, never_stop
 from headstart.training.activation_source import ActivationSource
-from headstart.training.checkpoint import Candidate, copy_of
+from headstart.training.checkpoint import Candidate
 from headstart.training.leak_findings import leak_findings
 from headstart.training.probe.multi_depth import FIT_STEPS, DepthProblem, DepthSolution, equal_parts, solve_depths
 
@@ -107,7 +106,7 @@ class PooledSource:
             after(None)
 
         classifier, spec = self._source.classifier, self._source.images.spec
-        rows = features_of(classifier, records, spec, on_images=computed, view=view.prepare)
+        rows = classifier_features(classifier, records, spec, on_images=computed, view=view.prepare)
         observer.span_ended("features")
         return MatrixRows(rows)
 
@@ -156,14 +155,12 @@ def candidate_of(
     name: str,
     probabilities_NK: npt.NDArray[np.floating[Any]],  # noqa: N803
     labels_N: Labels,  # noqa: N803
-    classifier: Classifier,
+    classifier: AnyClassifier,
 ) -> Candidate:
     """A candidate: the network's weights now, and its results on labelled images."""
     correct = probabilities_NK.argmax(axis=1) == labels_N
     confidences = probabilities_NK.max(axis=1).astype(np.float64)
-    return Candidate(
-        name, correct, sharpened_log_losses(probabilities_NK, labels_N), copy_of(classifier.network), confidences
-    )
+    return Candidate(name, correct, sharpened_log_losses(probabilities_NK, labels_N), classifier.state(), confidences)
 
 
 def _fit_depths(
@@ -263,7 +260,7 @@ def refit_head(
     rows = PooledSource(source).rows(records, what="refit on all of train")
     last, scale = None, None
     if classifier.head_kind == "multi_depth":
-        if bool(classifier.linear_weight()[:, classifier.num_last_features :].any()):
+        if bool(linear_weight_of(classifier)[:, classifier.num_last_features :].any()):
             scale = equal_parts(classifier.num_last_features, classifier.num_features)
         else:
             last = np.arange(classifier.num_features) < classifier.num_last_features
@@ -336,11 +333,11 @@ def _choose(
     return problem.choose(folds, None if phase.l2_penalty == "auto" else (phase.l2_penalty,))
 
 
-def write_head(classifier: Classifier, head: LinearHead) -> None:
+def write_head(classifier: AnyClassifier, head: LinearHead) -> None:
     """Write a fitted head into the network."""
     classifier.write_linear(
-        torch.from_numpy(np.asarray(head.weight_KF, np.float32)),
-        torch.from_numpy(np.asarray(head.bias_K, np.float32)),
+        np.asarray(head.weight_KF, np.float32),
+        np.asarray(head.bias_K, np.float32),
     )
 
 

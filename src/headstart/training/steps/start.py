@@ -31,7 +31,7 @@ def cross_fit_of(training: Training, phase: TrainPhase, entered: Entered) -> Cro
         phase: Resolved.
         entered: The phase with trainable parameters set.
     """
-    classifier, images = training.classifier, training.images
+    classifier, images = training.torch_classifier(), training.images
     fold_of = deal_folds(images.roles.train, dict(images.groups), most=phase.folds, seed=training.plan.seed + 2)
     frozen = entered.frozen()
     names = frozenset(name for name, _ in named_tensors(classifier.network) if name not in frozen)

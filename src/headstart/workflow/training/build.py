@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
+import threading
 from dataclasses import dataclass
+from functools import partial
 from statistics import median
 from typing import TYPE_CHECKING, Literal
 
@@ -12,11 +15,12 @@ from headstart.data.loading import choose_workers
 from headstart.errors import require
 from headstart.machine import choose_device
 from headstart.networks.cards.catalog import ModelChoice
-from headstart.plan.plan import Plan
+from headstart.plan.plan import Plan, ProbePhase, TrainPhase
 from headstart.workflow.images import CheckedData
 from headstart.workflow.training.image_weights import image_weights
 
 if TYPE_CHECKING:
+    from headstart.engine.known.classifier import AnyClassifier, KnownClassifier
     from headstart.engine.store.training_images import TrainingImages
     from headstart.networks.backbone import Classifier
 
@@ -29,8 +33,8 @@ class BuiltTraining:
     """Resolved."""
     choice: ModelChoice
     """The network as it was chosen: its card, and a file of weights if one was given."""
-    classifier: Classifier
-    """The network with its weights and a new head, on the device that will train it."""
+    classifier: AnyClassifier
+    """The network with its weights and a new head, on the device that will train it; known ones torch builds later."""
     images: TrainingImages
     data: CheckedData
 
@@ -46,7 +50,6 @@ def build_training(plan: Plan, choice: ModelChoice, data: CheckedData) -> BuiltT
     Raises:
         HeadstartError: the weights cannot be loaded, or they do not fit the network.
     """
-    _make_deterministic()
     classifier = _classifier(plan, choice, num_classes=len(data.roles.classes))
     return BuiltTraining(plan, choice, classifier, _training_images(plan, choice, data), data)
 
@@ -65,11 +68,38 @@ def use_machine(*, device: str, workers: int | Literal["auto"]) -> None:
     choose_device(device)
 
 
-def import_training(choice: ModelChoice) -> None:
-    """Import all that training needs, in some two seconds; while images are read this costs no time."""
-    require(choice.card.library, extra="train")
+def import_training(plan: Plan, choice: ModelChoice) -> None:
+    """Import all that training needs, in some two seconds where that is torch; while images are read it costs no time.
+
+    Args:
+        plan: Resolved against the network.
+        choice: The network.
+    """
     import headstart.prediction.predictor
     import headstart.training.loop  # noqa: F401
+
+    # Two classes stand for any number: whether torch is needed does not depend on it.
+    if _known_classifier(plan, choice, num_classes=2) is None:
+        _import_tuning(choice)
+
+
+def _import_tuning(choice: ModelChoice) -> None:
+    """Import what builds and tunes a network."""
+    require(choice.card.library, extra="train")
+    import headstart.engine.prefix.depth_features
+    import headstart.engine.store.frozen_part
+    import headstart.training.phase  # noqa: F401
+
+
+def _import_tuning_in_background(choice: ModelChoice) -> None:
+    """The same in a background thread, while the linear probe is fitted."""
+
+    def work() -> None:
+        with contextlib.suppress(Exception):  # the train phase imports it again, and reports what is wrong
+            _import_tuning(choice)
+
+    # No daemon: an interpreter that ends in the middle of such an import may crash.
+    threading.Thread(target=work, name="imports").start()
 
 
 def _make_deterministic() -> None:
@@ -85,27 +115,59 @@ def _make_deterministic() -> None:
     torch.backends.cudnn.benchmark = False
 
 
-def _classifier(plan: Plan, choice: ModelChoice, *, num_classes: int) -> Classifier:
+def _classifier(plan: Plan, choice: ModelChoice, *, num_classes: int) -> AnyClassifier:
     """The network of a resolved plan, on the device that will train it."""
-    from headstart.engine.prefix.depth_features import with_depths
-    from headstart.machine import best_device
-    from headstart.networks.backbone import build_classifier
+    known = _known_classifier(plan, choice, num_classes=num_classes)
+    if known is not None:
+        if any(isinstance(phase, TrainPhase) for phase in plan.phases):
+            _import_tuning_in_background(choice)
+        return known
+    from headstart.engine.known.remembering import remember_choice
+
+    built = _torch_classifier(plan, choice, num_classes=num_classes)
+    assert isinstance(plan.input.size, int)
+    remember_choice(choice, built, size=plan.input.size, grain=plan.model.grain, purpose="bundle")
+    return built
+
+
+def _known_classifier(plan: Plan, choice: ModelChoice, *, num_classes: int) -> KnownClassifier | None:
+    """The network of a resolved plan without torch; None where torch is needed from the start."""
+    from headstart.engine.known.finding import known_pretrained_classifier
 
     assert isinstance(plan.input.size, int)
-    classifier = build_classifier(
+    # Without a probe phase, a store or ONNX Runtime, the first step needs torch.
+    if (
+        not isinstance(plan.phases[0], ProbePhase)
+        or plan.model.weights == "random"
+        or plan.activation_cache == "off"
+        or plan.engine == "torch"
+    ):
+        return None
+    return known_pretrained_classifier(
         choice,
-        # A head on several depths needs the cut network first: it takes the place of a linear one.
-        kind="linear" if plan.head.kind == "multi_depth" else plan.head.kind,
+        head_kind=plan.head.kind,
+        num_classes=num_classes,
+        size=plan.input.size,
+        grain=plan.model.grain,
+        purpose="bundle",
+        build=partial(_torch_classifier, plan, choice, num_classes=num_classes),
+    )
+
+
+def _torch_classifier(plan: Plan, choice: ModelChoice, *, num_classes: int) -> Classifier:
+    from headstart.engine.known.pretrained import torch_classifier
+
+    _make_deterministic()
+    assert isinstance(plan.input.size, int)
+    return torch_classifier(
+        choice,
+        head_kind=plan.head.kind,
         num_classes=num_classes,
         seed=plan.seed,
-        input_size=plan.input.size,
+        size=plan.input.size,
         weights=plan.model.weights,
         grain=plan.model.grain,
     )
-    if plan.head.kind == "multi_depth":
-        classifier = with_depths(classifier, plan.input.size)
-    classifier.network.to(best_device())
-    return classifier
 
 
 def _training_images(plan: Plan, choice: ModelChoice, data: CheckedData) -> TrainingImages:

@@ -8,6 +8,7 @@ from pathlib import Path
 from headstart.data.sources.reading import is_digits
 from headstart.errors import DataError, RunError, require
 from headstart.files import is_there
+from headstart.machine import use_threads
 from headstart.networks.cards.finding import find_model
 from headstart.plan.plan import Plan
 from headstart.runs.folder import Run
@@ -108,6 +109,4 @@ def _refuse_others(run: Run, checked: CheckedData, source: str) -> None:
 def _compute_with(threads: int | None) -> None:
     """Compute with as many threads as before: the bits of a sum depend on how many share it."""
     if threads is not None:
-        import torch
-
-        torch.set_num_threads(threads)
+        use_threads(threads)

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from headstart.distributed.background import in_background_thread
-from headstart.errors import RunError, require
+from headstart.errors import RunError, require_installed
 from headstart.files import is_free
 from headstart.networks.cards.catalog import ModelChoice
 from headstart.networks.cards.finding import find_model
@@ -64,11 +64,11 @@ def train(
     refuse_by_licence(plan.model, choice)
     folder = None if out is None else _free_folder(Path(out))
     # Reading all images takes longest: whatever can be wrong without them is found before.
-    require("torch", extra="train")
+    require_installed("torch", extra="train")
     use_machine(device=plan.device, workers=plan.workers)
     with in_background_thread(partial(check_for_training, plan), progress) as reading:
         resolved = resolved_plan(plan, choice)  # its faults end the command before all images are read
-        import_training(choice)
+        import_training(resolved, choice)
         data = reading.result()
     # Both are written into the run folder: plan.yaml as it was requested, plan.resolved.yaml with every auto decided.
     plan, resolved = requested.counted(plan, data.roles), requested.counted(resolved, data.roles)

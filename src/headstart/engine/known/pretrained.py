@@ -1,0 +1,100 @@
+"""Pretrained networks with a new head: known ones without torch, others built in torch and known from then on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
+
+from headstart.engine.known.choices import Purpose
+from headstart.engine.known.classifier import AnyClassifier
+from headstart.engine.known.finding import known_pretrained_classifier
+from headstart.errors import require
+from headstart.machine import apply_threads
+from headstart.networks.cards.catalog import ModelChoice
+from headstart.plan.request import HeadKind
+from headstart.plan.sections import Grain
+
+if TYPE_CHECKING:
+    from headstart.networks.backbone import Classifier, WeightInit
+
+
+def pretrained_classifier(
+    choice: ModelChoice,
+    *,
+    head_kind: HeadKind = "linear",
+    num_classes: int,
+    size: int,
+    grain: Grain = "stage",
+    purpose: Purpose,
+    build: Callable[[], Classifier],
+) -> AnyClassifier:
+    """A pretrained network with a new head, of which torch builds nothing where it is known.
+
+    Args:
+        choice: Card, and a file of weights if one was given.
+        head_kind: Of the head.
+        num_classes: Of the head.
+        size: Side of the images in pixels.
+        grain: Of the layer groups.
+        purpose: What it is for.
+        build: Builds it in torch, now or when something is trained: `partial(torch_classifier, ...)`.
+
+    Raises:
+        HeadstartError: the weights cannot be loaded, or they do not fit the network.
+    """
+    known = known_pretrained_classifier(
+        choice,
+        head_kind=head_kind,
+        num_classes=num_classes,
+        size=size,
+        grain=grain,
+        purpose=purpose,
+        build=build,
+    )
+    if known is not None:
+        return known
+    from headstart.engine.known.remembering import remember_choice
+
+    built = build()
+    remember_choice(choice, built, size=size, grain=grain, purpose=purpose)
+    return built
+
+
+def torch_classifier(
+    choice: ModelChoice,
+    *,
+    head_kind: HeadKind = "linear",
+    num_classes: int,
+    seed: int,
+    size: int,
+    weights: WeightInit = "pretrained",
+    grain: Grain = "stage",
+) -> Classifier:
+    """A network with a new head in torch, on the device of this process.
+
+    Args:
+        choice: Card, and a file of weights if one was given.
+        head_kind: Of the head.
+        num_classes: Of the head.
+        seed: For whatever is random in it.
+        size: Side of the images in pixels.
+        weights: random leaves out the pretraining.
+        grain: Of the layer groups.
+
+    Raises:
+        HeadstartError: the weights cannot be loaded, or they do not fit the network.
+    """
+    require(choice.card.library, extra="train")
+    from headstart.engine.prefix.depth_features import with_depths
+    from headstart.machine import best_device
+    from headstart.networks.backbone import build_classifier
+
+    apply_threads()
+    build = partial(
+        build_classifier, choice, num_classes=num_classes, seed=seed, input_size=size, weights=weights, grain=grain
+    )
+    # A head on several depths needs the cut network first: it takes the place of a linear one.
+    classifier = with_depths(build(kind="linear"), size) if head_kind == "multi_depth" else build(kind=head_kind)
+    classifier.network.to(best_device())
+    return classifier

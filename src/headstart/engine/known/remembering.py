@@ -1,0 +1,150 @@
+"""Writes down a network that was used with torch, so that later processes know it; needs torch.
+
+Two records: the backbone with its weights (`network.py`), after ONNX Runtime gave its features on real images; and the
+name under which a plan chooses it, with its tensors as safetensors, from which a bundle is composed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+
+import numpy as np
+import torch
+from safetensors.numpy import save_file
+
+from headstart.data.preprocess import NetworkInput
+from headstart.engine.known.choices import ChosenNetwork, Purpose, choice_path, tensors_path, weight_files, write_choice
+from headstart.engine.known.network import (
+    KnownNetwork,
+    backbone_hash,
+    backbone_names,
+    records_folder,
+    write_record,
+)
+from headstart.engine.prefix.engines import choose_engine
+from headstart.engine.prefix.inference import head_fault, pooled_features
+from headstart.engine.prefix.onnx_session import OnnxSession
+from headstart.engine.prefix.running import Engine
+from headstart.engine.store.activations import pooled_label, pooled_name
+from headstart.engine.store.frozen_part import weights_digest
+from headstart.errors import DiskFullError
+from headstart.files import has_file, write_atomically
+from headstart.machine import device_of, remember_torch
+from headstart.networks.backbone import Classifier
+from headstart.networks.cards.catalog import ModelChoice
+from headstart.plan.sections import Grain
+
+
+def remember_network(classifier: Classifier, engine: Engine, images: NetworkInput) -> None:
+    """Keep what is known of a backbone whose features an engine has computed; nothing where that was torch.
+
+    Args:
+        classifier: In evaluation mode; not changed.
+        engine: Of its pooled features, chosen by `choose_engine`.
+        images: One or more real images.
+    """
+    if not isinstance(engine, OnnxSession) or device_of(classifier.network).type != "cpu":
+        return
+    with contextlib.suppress(OSError, DiskFullError, ModuleNotFoundError, TypeError):
+        remember_torch()
+        tensors = _arrays(classifier)
+        folder = records_folder(classifier.card, cut_point=pooled_name(classifier), size=images.shape[1])
+        backbone = backbone_hash(tensors, classifier.sites)
+        network = KnownNetwork(
+            backbone=backbone,
+            weights=weights_digest(pooled_features(classifier)),
+            features=classifier.num_features,
+            parameters=_parameters_before_head(classifier),
+            sites=classifier.sites,
+            shares=classifier.shares,
+            export=engine.path.name,
+            engine_version=engine.version,
+        )
+        if _is_head_on_features(classifier, engine, images[:2]):
+            write_record(folder, network)
+
+
+def make_known(classifier: Classifier, images: NetworkInput) -> None:
+    """Export a classifier's features for ONNX Runtime, if they run faster there, and keep what is known of it.
+
+    Args:
+        classifier: In evaluation mode; not changed.
+        images: One or more real images.
+    """
+    if classifier.outputs_from_features and device_of(classifier.network).type == "cpu":
+        many = 10**6  # images to come, for the choice of the engine: the set-up pays over many processes
+        part, label = pooled_features(classifier), pooled_label(classifier)
+        remember_network(classifier, choose_engine(part, images, label=label, images_to_come=many), images)
+
+
+def remember_choice(choice: ModelChoice, classifier: Classifier, *, size: int, grain: Grain, purpose: Purpose) -> None:
+    """Keep the tensors of a pretrained backbone under the name that a plan has for it.
+
+    Args:
+        choice: What was built.
+        classifier: As it was built, with nothing trained.
+        size: Side of the images in pixels.
+        grain: Of the layer groups.
+        purpose: bundle keeps its tensors too.
+    """
+    if classifier.report is None or device_of(classifier.network).type != "cpu":
+        return
+    with contextlib.suppress(OSError, DiskFullError, ModuleNotFoundError, TypeError):
+        path = choice_path(choice, cut_point=pooled_name(classifier), size=size, grain=grain)
+        files = weight_files(choice, classifier.report.source)
+        tensors = _arrays(classifier)
+        chosen = ChosenNetwork(
+            backbone=backbone_hash(tensors, classifier.sites),
+            group_names=classifier.group_names,
+            files=files,
+            report=classifier.report,
+        )
+        kept = {name: tensors[name] for name in backbone_names(tensors, classifier.sites)}
+        target = tensors_path(chosen.backbone)
+        if purpose == "bundle" and not has_file(target):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(target, lambda aside: save_file(kept, aside))
+        write_choice(path, chosen)
+
+
+def _arrays(classifier: Classifier) -> dict[str, np.ndarray]:
+    """All tensors of a classifier under the library's own names, as a bundle holds them.
+
+    Raises:
+        TypeError: one is of a type that numpy has not.
+    """
+    return {name: tensor.contiguous().numpy() for name, tensor in classifier.state().items()}
+
+
+def _parameters_before_head(classifier: Classifier) -> int:
+    head = {
+        id(parameter)
+        for site in classifier.sites
+        for parameter in classifier.network.get_submodule(site.path).parameters()
+    }
+    return sum(one.numel() for one in classifier.network.parameters() if id(one) not in head)
+
+
+def _is_head_on_features(classifier: Classifier, engine: Engine, images: NetworkInput) -> bool:
+    """Whether the network's output is its head on its features, tried with random numbers in the head.
+
+    A new head is zero, and would agree with anything.
+    """
+    if not classifier.outputs_from_features:
+        return False
+    parameters = [
+        parameter
+        for site in classifier.main_sites
+        for parameter in classifier.network.get_submodule(site.path).parameters()
+    ]
+    before = [parameter.detach().clone() for parameter in parameters]
+    numbers = torch.Generator().manual_seed(0)
+    try:
+        with torch.no_grad():
+            for parameter in parameters:
+                parameter.copy_(torch.randn(parameter.shape, generator=numbers))
+        return not head_fault(classifier, images, engine.run(images)[0])
+    finally:
+        with torch.no_grad():
+            for parameter, values in zip(parameters, before, strict=True):
+                parameter.copy_(values)
