@@ -17,7 +17,7 @@ from headstart.engine.store.store import ActivationStore
 from headstart.errors import ModelError
 from headstart.networks.backbone import Classifier
 from headstart.networks.groups.layers import restore
-from headstart.networks.heads import DEPTHS
+from headstart.networks.head_layers import DEPTHS
 from headstart.plan.plan import ProbePhase
 from headstart.prediction.bundle import save_bundle
 from headstart.prediction.predictor import load
