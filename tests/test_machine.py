@@ -146,3 +146,17 @@ def test_a_thread_that_is_importing_torch_does_not_count_as_torch(monkeypatch: p
     assert machine._loaded_torch() is torch
     monkeypatch.setattr(torch.__spec__, "_initializing", True)
     assert machine._loaded_torch() is None
+
+
+def test_the_threads_of_a_resumed_run_are_not_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = torch.get_num_threads()
+    monkeypatch.setenv("HEADSTART_HOME", str(tmp_path))
+    try:
+        machine.use_threads(before + 1)
+        machine.remember_torch()
+        found = machine._remembered()
+        assert found is not None
+        assert found["threads"] == before
+    finally:
+        machine._threads.clear()
+        torch.set_num_threads(before)

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 _of_thread = threading.local()
 _chosen = {"device": "auto"}
 _threads = dict[str, int]()
-"""Number of threads to compute with, where a resumed run has one of its own."""
+"""chosen: number of threads to compute with, where a resumed run has one of its own; default: torch's before that."""
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
 _GPU_DRIVERS = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")
 
@@ -118,7 +118,7 @@ def thread_count() -> int:
     if (loaded := _loaded_torch()) is not None:
         return int(loaded.get_num_threads())
     if _threads:
-        return _threads["threads"]
+        return _threads["chosen"]
     if (found := _remembered()) is not None:
         return int(found["threads"])
     import torch
@@ -129,23 +129,25 @@ def thread_count() -> int:
 
 def use_threads(count: int) -> None:
     """Compute with so many threads from now on, also with torch where it is imported later."""
-    _threads["threads"] = count
+    _threads["chosen"] = count
     if (loaded := _loaded_torch()) is not None:
+        _threads.setdefault("default", int(loaded.get_num_threads()))
         loaded.set_num_threads(count)
 
 
 def apply_threads() -> None:
     """Let torch, which was just imported, take the threads that were set before."""
     if _threads:
-        use_threads(_threads["threads"])
+        use_threads(_threads["chosen"])
 
 
 def remember_torch() -> None:
     """Keep what torch says of this machine for processes that do without it; a full disk means that each asks torch."""
-    if (loaded := _loaded_torch()) is None or _remembered() is not None or _threads:
+    if (loaded := _loaded_torch()) is None or _remembered() is not None:
         return
+    threads = _threads.get("default", int(loaded.get_num_threads()))  # not those of one resumed run
     automatic = "cuda" if loaded.cuda.is_available() else "cpu"
-    entry = {_circumstances(): {"device": automatic, "threads": int(loaded.get_num_threads())}}
+    entry = {_circumstances(): {"device": automatic, "threads": threads}}
     with contextlib.suppress(OSError, DiskFullError):
         update_json(_remembered_file(), lambda found: {**found, **entry})
 
