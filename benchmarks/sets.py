@@ -115,10 +115,10 @@ def _rsscn7(names: Sequence[str]) -> Sides:
 
 def _chest_xray(names: Sequence[str]) -> Sides:
     """A fifth of every class is held out; no patient, and no publication of the other source, is on both sides."""
-    return _divided({name: _patient(name) for name in names}, names)
+    return _divided({name: patient_of(name) for name in names}, names)
 
 
-def _patient(name: str) -> str:
+def patient_of(name: str) -> str:
     """NIH's patient number; of the other source the beginning of the name, which pictures of one publication share."""
     nih = NIH_NAME.match(Path(name).name)
     return nih.group(1) if nih else Path(name).name[:PUBLICATION_LETTERS]
