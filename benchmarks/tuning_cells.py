@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -46,6 +46,9 @@ EVALUATION_ROWS = 64
 
 Rows = npt.NDArray[np.int64]
 State = dict[str, Tensor]
+Point = Literal["end", "average", "half", "average half"]
+"""End of training, mean of the weights of its last epochs, and the points half-way to them from the start."""
+POINTS: tuple[Point, ...] = get_args(Point)
 
 
 @dataclass(frozen=True)
@@ -80,9 +83,12 @@ class Trained:
     seconds: float
     """CPU seconds of the steps, without the evaluation."""
 
-    def between(self, share: float) -> State:
-        """Weights between the start (0) and the end (1)."""
-        return {name: torch.lerp(self.start[name], tensor, share) for name, tensor in self.end.items()}
+    def point(self, name: Point) -> State:
+        """The weights of a point."""
+        reached = self.average if name.startswith("average") else self.end
+        if name in ("half", "average half"):
+            return {key: torch.lerp(self.start[key], tensor, 0.5) for key, tensor in reached.items()}
+        return reached
 
 
 def images_of(name: SetName, seed: int) -> tuple[list[ImageRecord], list[ImageRecord], dict[str, str], tuple[str, ...]]:

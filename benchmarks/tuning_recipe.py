@@ -4,8 +4,8 @@
         [--judge] [--table] [--write]
 
 For each set and seed the activations at a cut point are computed once; then the suffix is trained from the linear
-probe, one recipe after another, and evaluated on the same test images, which choose nothing. Three points of a training
-are evaluated: its end, the average of the last three epochs, and the weights half-way between the probe and the end.
+probe, one recipe after another, and evaluated on the same test images, which choose nothing. Four points of a training
+are evaluated: its end, the mean of the weights of its last epochs, and the points half-way to both from the start.
 --judge compares ways to decide whether the tuned suffix replaces the probe: on a held-out fifth, or out of fold. What
 is done is kept in build/tuning-recipe.jsonl. --write writes the section of docs/benchmarks.md.
 """
@@ -23,7 +23,7 @@ import numpy.typing as npt
 from measured import Kept, Row
 from sections import replace_section
 from sets import SETS
-from tuning_cells import Cell, Recipe, Rows, Trained, changed, mean_of
+from tuning_cells import POINTS, Cell, Recipe, Rows, Trained, changed, mean_of
 from tuning_table import section
 
 from headstart.arrays import Labels, Singles
@@ -78,8 +78,8 @@ def tried(cell: Cell, recipe: Recipe | None) -> Row:
         return {"seconds": 0.0, "points": {"end": answers(cell.logits(cell.test), cell.truth)}}
     trained = cell.fit(recipe, rows)
     points = {}
-    for name, state in (("end", trained.end), ("average", trained.average), ("half", trained.between(0.5))):
-        cell.write(state)
+    for name in POINTS:
+        cell.write(trained.point(name))
         points[name] = answers(cell.logits(cell.test), cell.truth)
     return {"seconds": round(trained.seconds, 2), "points": points}
 
@@ -96,31 +96,31 @@ def judged(cell: Cell, recipe: Recipe) -> Row:
     cell.write_probe(train)
     validated["fifth probe"] = answers(cell.logits(cell.plain, held_out), cell.labels[held_out])
     trained = cell.fit(recipe, train)
-    for name, share in (("fifth", 1.0), ("fifth half", 0.5)):
-        cell.write(trained.between(share))
-        validated[name] = answers(cell.logits(cell.plain, held_out), cell.labels[held_out])
-        points[name] = answers(cell.logits(cell.test), cell.truth)
+    for name in POINTS:
+        cell.write(trained.point(name))
+        validated[f"fifth {name}"] = answers(cell.logits(cell.plain, held_out), cell.labels[held_out])
+        points[f"fifth {name}"] = answers(cell.logits(cell.test), cell.truth)
     out_of_fold, models = _cross_validated(cell, recipe, every)
-    validated |= {f"folds {name}".rstrip(): answers(logits, cell.labels) for name, logits in out_of_fold.items()}
-    for name, share in (("soup", 1.0), ("soup half", 0.5)):
-        cell.write(mean_of([model.between(share) for model in models]))
-        points[name] = answers(cell.logits(cell.test), cell.truth)
+    validated |= {f"folds {name}": answers(logits, cell.labels) for name, logits in out_of_fold.items()}
+    for name in POINTS:
+        cell.write(mean_of([model.point(name) for model in models]))
+        points[f"soup {name}"] = answers(cell.logits(cell.test), cell.truth)
     return {"seconds": round(sum(m.seconds for m in models), 2), "points": points, "validated": validated}
 
 
 def _cross_validated(cell: Cell, recipe: Recipe, every: Rows) -> tuple[dict[str, Singles], list[Trained]]:
-    """({probe, half, '' for the end: (N, K) out-of-fold logits}, the model of each fold)."""
+    """({probe or a point: (N, K) out-of-fold logits}, the model of each fold)."""
     fold = cell.folds(FOLDS)
-    found = {name: np.zeros((len(every), cell.classifier.num_classes), np.float32) for name in ("probe", "half", "")}
+    found = {name: np.zeros((len(every), cell.classifier.num_classes), np.float32) for name in ("probe", *POINTS)}
     models = []
     for number in range(FOLDS):
         train, left_out = every[fold != number], every[fold == number]
         cell.write_probe(train)
         found["probe"][left_out] = cell.logits(cell.plain, left_out)
         models.append(cell.fit(recipe, train))
-        found[""][left_out] = cell.logits(cell.plain, left_out)
-        cell.write(models[-1].between(0.5))
-        found["half"][left_out] = cell.logits(cell.plain, left_out)
+        for name in POINTS:
+            cell.write(models[-1].point(name))
+            found[name][left_out] = cell.logits(cell.plain, left_out)
     return found, models
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import textwrap
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -16,7 +17,12 @@ from paired import Z95, difference
 from headstart.measures.metrics import paired_p_value
 
 PROBE, BASE, JUDGED = "probe", "base", "judged"
-POINTS = {"end": "end", "average": "mean of 3 epochs", "half": "half-way"}
+TITLES = {
+    "end": "end",
+    "average": "mean of 3 epochs",
+    "half": "half-way to the end",
+    "average half": "half-way to the mean",
+}
 SIGNIFICANT = 0.05
 
 Values = npt.NDArray[np.float64]
@@ -99,7 +105,7 @@ def recipe_lines(table: Table, seconds: Mapping[str, Sequence[float]]) -> list[s
         over_probe, over_base = _gain(found, table[PROBE, "end"]), _gain(found, table[BASE, "end"])
         if variant in (PROBE, JUDGED) or over_probe is None:
             continue
-        cells = [variant, POINTS[point], str(over_probe[2]), *over_probe[:2]]
+        cells = [variant, TITLES[point], str(over_probe[2]), *over_probe[:2]]
         cells += list(over_base[:2]) if over_base and (variant, point) != (BASE, "end") else ["", ""]
         lines.append(f"| {' | '.join(cells)} | {np.mean(seconds[variant]):.0f} |")
     return lines
@@ -124,47 +130,56 @@ def depth_lines(table: Table) -> list[str]:
     return ["Test accuracy [log loss], mean over seeds:", "", *lines]
 
 
+@dataclass(frozen=True)
+class Way:
+    """A way to decide between the probe and the tuned suffix."""
+
+    title: str
+    judged: str | None
+    """Validation answers of the suffix: `fifth POINT` or `folds POINT`; None: always tuned."""
+    rule: Rule
+    weights: tuple[str, str]
+    """Variant and point that are taken where it is accepted."""
+
+    def accepts(self, validated: Mapping[str, Answers]) -> bool:
+        """Whether the suffix replaces the probe."""
+        if self.judged is None:
+            return True
+        return validated[self.judged].accepted_over(validated[f"{self.judged.split()[0]} probe"], self.rule)
+
+
+def ways() -> Iterator[Way]:
+    """All that are compared."""
+    for point, title in TITLES.items():
+        yield Way(f"always; trained on all, {title}", None, "log loss", (BASE, point))
+    for rule, (point, title) in itertools.product(get_args(Rule), TITLES.items()):
+        fifth, folds = f"fifth {point}", f"folds {point}"
+        yield Way(f"held-out fifth, {rule}; its model, {title}", fifth, rule, (JUDGED, fifth))
+        yield Way(f"held-out fifth, {rule}; trained again on all, {title}", fifth, rule, (BASE, point))
+        yield Way(f"out of fold, {rule}; trained again on all, {title}", folds, rule, (BASE, point))
+        yield Way(f"out of fold, {rule}; mean of the folds' weights, {title}", folds, rule, (JUDGED, f"soup {point}"))
+
+
 def decision_lines(judged: Sequence[Row], table: Table) -> list[str]:
     """What each way to decide would have given on the test images."""
-    truths = {(row["set"], row["seed"]): row for row in judged}
-    validated = {key: _validated(row) for key, row in truths.items()}
-
-    def accepts(name: str, rule: Rule) -> Callable[[CellKey], bool]:
-        probe = f"{name.split()[0]} probe"
-        return lambda key: validated[key][name].accepted_over(validated[key][probe], rule)
-
-    always: Callable[[CellKey], bool] = lambda key: True  # noqa: E731
-    ways: list[tuple[str, Callable[[CellKey], bool], tuple[str, str]]] = [
-        ("always; trained on all training images", always, (BASE, "end")),
-        ("always; trained on all, mean of 3 epochs", always, (BASE, "average")),
-        ("always; trained on all, half-way", always, (BASE, "half")),
-    ]
-    for rule in get_args(Rule):
-        fifth, folds, half = (accepts(name, rule) for name in ("fifth", "folds", "folds half"))
-        ways += [
-            (f"held-out fifth, {rule}; its model", fifth, (JUDGED, "fifth")),
-            (f"held-out fifth, {rule}; trained again on all", fifth, (BASE, "end")),
-            (f"out of fold, {rule}; trained again on all", folds, (BASE, "end")),
-            (f"out of fold, {rule}; mean of the folds' weights", folds, (JUDGED, "soup")),
-            (f"half-way out of fold, {rule}; trained again on all", half, (BASE, "end")),
-            (f"half-way out of fold, {rule}; trained again on all, half-way", half, (BASE, "half")),
-        ]
+    validated = {(row["set"], row["seed"]): _validated(row) for row in judged}
     lines = [
         "| decision; weights | accepted | right | points over the probe | log loss over the probe |",
         "|---|---|---|---|---|",
     ]
     probe = table[PROBE, "end"]
-    for title, accept, weights in ways:
-        keys = [key for key in truths if key in table[weights] and key in probe]
+    for way in ways():
+        ours = table[way.weights]
+        keys = [key for key, found in validated.items() if key in ours and (way.judged is None or way.judged in found)]
         if not keys:
             continue
-        taken = {key: accept(key) for key in keys}
-        outcome = {key: table[weights][key] if taken[key] else probe[key] for key in keys}
-        right = [taken[key] == (table[weights][key].losses.mean() < probe[key].losses.mean()) for key in keys]
+        taken = {key: way.accepts(validated[key]) for key in keys}
+        outcome = {key: ours[key] if taken[key] else probe[key] for key in keys}
+        right = [taken[key] == (ours[key].losses.mean() < probe[key].losses.mean()) for key in keys]
         gain = _gain(outcome, probe)
         assert gain is not None
         counts = f"{sum(taken.values())} of {len(keys)} | {sum(right)} of {len(keys)}"
-        lines.append(f"| {title} | {counts} | {gain[0]} | {gain[1]} |")
+        lines.append(f"| {way.title} | {counts} | {gain[0]} | {gain[1]} |")
     return [
         "Right: accepted where its log loss on the test images is lower than the probe's, and only there.",
         "",
