@@ -55,7 +55,7 @@ POINTS: tuple[Point, ...] = get_args(Point)
 class Recipe:
     """How the suffix is trained."""
 
-    lr: float = 5e-4
+    lr: float = 1e-3
     head_lr: float | None = None
     """None: that of the backbone."""
     epochs: int = 8

@@ -69,7 +69,7 @@ def section(rows: Sequence[Row], size: int) -> str:
         f"Written by `python benchmarks/tuning_recipe.py --judge --write`. EfficientNet-Lite0 at {size} px, the stages "
         "named, on cached activations from the linear probe; 60 training images a class of rsscn7 and chest_xray (by "
         "patient), 50 of cifar10, all 244 of hymenoptera, drawn anew by each seed; up to 600 test images, which choose "
-        "nothing. Base: the last two stages and the head by AdamW at 5e-4, a rise over two epochs and cosine, 8 "
+        "nothing. Base: the last two stages and the head by AdamW at 1e-3, a rise over two epochs and cosine, 8 "
         "epochs on 4 cached views, batches of 32, the head fitted on the plain and one augmented view first. Log "
         "loss: each at its best temperature. Seconds: CPU seconds of the steps, one thread. Intervals: 95 %, paired "
         "by image, over all sets and seeds."
