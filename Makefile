@@ -51,6 +51,7 @@ benchmarks: env $(PEERS) $(TRUNK)
 	$(PYTHON) benchmarks/engines.py
 	$(PYTHON) benchmarks/decode.py
 	$(PYTHON) benchmarks/many_heads.py
+	$(PYTHON) benchmarks/multi_depth.py
 	$(PYTHON) benchmarks/ten_thousand.py
 	$(PYTHON) benchmarks/store_memory.py
 	$(PYTHON) benchmarks/stored_views.py
