@@ -112,7 +112,7 @@ def test_a_network_that_cannot_be_tapped_gets_its_plain_probe(
         raise ModelError("it cannot be read at every depth")
 
     expected = fit_probe(source, PHASE, seed=0)
-    monkeypatch.setattr(depth_trial, "with_depths", refuse)
+    monkeypatch.setattr(depth_trial, "tapped", refuse)
     trial = try_depths(source, PHASE, seed=0)
     assert (trial.outcome, trial.why) == ("unreadable", "it cannot be read at every depth")
     assert same(trial.fitted, expected)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -129,6 +129,18 @@ class KnownClassifier:
         # A new array: the one before may belong to a candidate.
         self._state[name] = np.ascontiguousarray(values, np.float32).reshape(self._state[name].shape).copy()
 
+    def with_depths(self, network: KnownNetwork, build: Callable[[], Classifier]) -> KnownClassifier:
+        """The same classifier with a head on all depths too, whose new layer is zero.
+
+        Args:
+            network: The same backbone, read at every depth.
+            build: Builds it in torch.
+        """
+        (site,) = (site for site in network.sites if site.path == DEPTHS)
+        layer = {f"{DEPTHS}.weight": np.zeros((self.num_classes, site.features), np.float32)}
+        facts = replace(self.facts, head_kind="multi_depth")
+        return KnownClassifier(facts, network, {**self._state, **layer}, build)
+
     def state(self) -> dict[str, Any]:
         """All tensors under the library's own names; arrays are shared and never changed."""
         return dict(self._state) if self._built is None else self._built.state()
@@ -143,6 +155,11 @@ class KnownClassifier:
 
     def _of_head(self, name: str) -> bool:
         return is_of_head(name, self.known.sites)
+
+    @property
+    def is_built(self) -> bool:
+        """Whether torch has built it, and holds its weights."""
+        return self._built is not None
 
     def built(self) -> Classifier:
         """The classifier in torch, with the head as it is now; from now on it holds the weights."""

@@ -121,6 +121,26 @@ def known_pretrained_classifier(
     return None
 
 
+def known_depths_classifier(classifier: KnownClassifier, *, size: int) -> KnownClassifier | None:
+    """The same classifier with a head on all depths too, without torch; None where torch is needed.
+
+    Args:
+        classifier: With a linear head.
+        size: Side of the images in pixels.
+    """
+    folder = records_folder(classifier.card, cut_point=POOLED_DEPTHS, size=size)
+    network = read_record(folder / f"{classifier.known.backbone}.json")
+    if network is None or classifier.is_built or not _runs_here(network):
+        return None
+
+    def build() -> Classifier:
+        from headstart.engine.prefix.depth_features import with_depths
+
+        return with_depths(classifier.built(), size)
+
+    return classifier.with_depths(network, build)
+
+
 def _cut_point(head_kind: HeadKind) -> str:
     return POOLED_DEPTHS if head_kind == "multi_depth" else POOLED
 

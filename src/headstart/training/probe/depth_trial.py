@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 from headstart.data.sources.reading import ImageRecord
-from headstart.engine.prefix.depth_features import with_depths, without_depths
+from headstart.engine.known.classifier import AnyClassifier
+from headstart.engine.known.depths import tapped, untap
 from headstart.errors import ModelError
-from headstart.networks.backbone import Classifier
 from headstart.plan.plan import ProbePhase
 from headstart.runs.warnings import DataFinding
 from headstart.solvers.columns import ColumnRows
@@ -40,7 +40,7 @@ TrialOutcome: TypeAlias = Literal["selected", "not_better", "too_long", "unreada
 class DepthTrial:
     """The fitted linear probe, and whether a head on all depths took its place."""
 
-    classifier: Classifier
+    classifier: AnyClassifier
     """The classifier with the selected head; the network is the same object as before."""
     fitted: FittedProbe
     outcome: TrialOutcome
@@ -80,19 +80,18 @@ def try_depths(
         check_stop: Called repeatedly during every fit.
     """
     assert source.classifier.head_kind == "linear", "a head on all depths is tried in addition to a linear one"
-    classifier = source.classifier.built()
-    source = replace(source, classifier=classifier)
+    classifier = source.classifier
     try:
-        deep = with_depths(classifier, source.images.spec.size)
+        deep = tapped(classifier, source.images.spec.size)
     except ModelError as error:
         fitted = fit_probe(source, phase, seed=seed, significance_level=significance_level, check_stop=check_stop)
         return DepthTrial(classifier, fitted, "unreadable", error.found, 0.0)
-    tapped, kept = replace(source, classifier=deep), False
+    widened, kept = replace(source, classifier=deep), False
     try:
-        pooled = PooledSource(tapped)
+        pooled = PooledSource(widened)
         train = pooled.rows(source.images.roles.train, what="features of train")
         problem = depth_problem(
-            tapped, pooled, phase, train, seed=seed, significance_level=significance_level, check_stop=check_stop
+            widened, pooled, phase, train, seed=seed, significance_level=significance_level, check_stop=check_stop
         )
         solution, seconds = _solved(problem, most_seconds)
         _note_leaks(source, problem, pooled)
@@ -100,7 +99,7 @@ def try_depths(
     finally:
         # Also where an error or Ctrl-C leaves: nobody is given a network with another forward than its own.
         if not kept:
-            without_depths(deep)
+            untap(deep)
     selected = deep if kept else classifier
     fitted = fitted_depths(replace(source, classifier=selected), phase, solution, pooled.engine_name)
     outcome: TrialOutcome = "selected" if kept else "too_long" if solution.p_value is None else "not_better"

@@ -20,6 +20,7 @@ from headstart.workflow.images import CheckedData
 from headstart.workflow.training.image_weights import image_weights
 
 if TYPE_CHECKING:
+    from headstart.engine.known.choices import Purpose
     from headstart.engine.known.classifier import AnyClassifier, KnownClassifier
     from headstart.engine.store.training_images import TrainingImages
     from headstart.networks.backbone import Classifier
@@ -79,7 +80,7 @@ def import_training(plan: Plan, choice: ModelChoice) -> None:
     import headstart.training.loop  # noqa: F401
 
     # Two classes stand for any number: whether torch is needed does not depend on it.
-    if _known_classifier(plan, choice, num_classes=2) is None:
+    if _known_classifier(plan, choice, num_classes=2, purpose="features") is None:
         _import_tuning(choice)
 
 
@@ -130,7 +131,9 @@ def _classifier(plan: Plan, choice: ModelChoice, *, num_classes: int) -> AnyClas
     return built
 
 
-def _known_classifier(plan: Plan, choice: ModelChoice, *, num_classes: int) -> KnownClassifier | None:
+def _known_classifier(
+    plan: Plan, choice: ModelChoice, *, num_classes: int, purpose: Purpose = "bundle"
+) -> KnownClassifier | None:
     """The network of a resolved plan without torch; None where torch is needed from the start."""
     from headstart.engine.known.finding import known_pretrained_classifier
 
@@ -149,7 +152,7 @@ def _known_classifier(plan: Plan, choice: ModelChoice, *, num_classes: int) -> K
         num_classes=num_classes,
         size=plan.input.size,
         grain=plan.model.grain,
-        purpose="bundle",
+        purpose=purpose,
         build=partial(_torch_classifier, plan, choice, num_classes=num_classes),
     )
 

@@ -1,0 +1,72 @@
+"""A head on all depths is put on a known classifier and taken off again, without torch where both are known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from headstart.data.loading import read_view
+from headstart.engine.known import depths
+from headstart.engine.known.classifier import KnownClassifier
+from headstart.engine.known.depths import tapped, untap
+from headstart.engine.known.features import pooled_part
+from headstart.engine.known.finding import known_depths_classifier
+from headstart.engine.known.network import records_folder
+from headstart.engine.known.remembering import make_known
+from headstart.engine.prefix.depth_features import with_depths
+from headstart.engine.store.activations import POOLED_DEPTHS
+from headstart.networks.backbone import Classifier
+
+
+@pytest.fixture(scope="module")
+def own_known_home(_known_home, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Classifier]:
+    """The classifier in torch with a head on all depths, known in the home of the case."""
+    home, case = _known_home
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HEADSTART_HOME", str(home))
+        deep = with_depths(case.build(), case.size)
+        make_known(deep, np.stack([read_view(record, case.spec) for record in case.records[:8]]))
+        yield deep
+        for path in records_folder(case.choice.card, cut_point=POOLED_DEPTHS, size=case.size).iterdir():
+            path.unlink()
+
+
+def test_both_kinds_have_the_same_features_head_and_key(own_known_home: Classifier, case) -> None:
+    known, deep = tapped(case.known(), case.size), own_known_home
+    assert isinstance(known, KnownClassifier)
+    for name in ("num_features", "num_last_features", "num_parameters", "group_names", "head_kind"):
+        assert getattr(known, name) == getattr(deep, name), name
+    assert pooled_part(known).weights == pooled_part(deep).weights
+    weight = np.random.default_rng(0).normal(size=(2, known.num_features)).astype(np.float32)
+    known.write_linear(weight, np.ones(2, np.float32))
+    deep.write_linear(weight, np.ones(2, np.float32))
+    expected = deep.state()
+    assert known.state().keys() == expected.keys()
+    assert all(np.array_equal(values, expected[name]) for name, values in known.state().items())
+    assert np.array_equal(known.built().linear_weight().numpy(), weight)
+
+
+def test_taking_it_off_leaves_the_plain_classifier(own_known_home: Classifier, case) -> None:
+    plain = case.known()
+    before = plain.state()
+    known = tapped(plain, case.size)
+    untap(known)
+    assert not known.is_built
+    assert all(plain.state()[name] is values for name, values in before.items())
+    known.built()
+    untap(known)
+    assert list(plain.built().network.state_dict()) == list(case.classifier.network.state_dict())
+    assert known_depths_classifier(plain, size=case.size) is None, "torch holds its weights now"
+
+
+def test_what_is_not_known_at_every_depth_is_built(case, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(depths, "known_depths_classifier", lambda classifier, *, size: None)
+    plain = case.known()
+    deep = tapped(plain, case.size)
+    assert isinstance(deep, Classifier)
+    assert deep.head_kind == "multi_depth"
+    assert plain.is_built
+    untap(deep)
+    assert list(plain.state()) == list(case.classifier.state())
