@@ -16,7 +16,8 @@ from typing import TypeVar
 import numpy as np
 
 from headstart.data.decoders.raster import Decoded, Pixels, UnreadableImageError, decode_with_facts
-from headstart.data.preprocess import NetworkInput, evaluation_view, pixels_needed
+from headstart.data.early_views import early_views
+from headstart.data.preprocess import NetworkInput, evaluation_view, network_input, pixels_needed
 from headstart.data.sources.reading import ImageRecord
 from headstart.errors import DataError
 from headstart.input_spec import InputSpec
@@ -110,6 +111,8 @@ def read_view(record: ImageRecord, spec: InputSpec) -> NetworkInput:
     Raises:
         DataError: it cannot be read; names the file and the reason.
     """
+    if (view := early_views().take(record, spec)) is not None:
+        return network_input(view, spec)
     return evaluation_view(read_pixels(record, at_least=pixels_needed(spec), bits=spec.bits), spec)
 
 

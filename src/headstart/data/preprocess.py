@@ -109,4 +109,9 @@ def unscale(inputs: NetworkInput, spec: InputSpec) -> Pixels:
 
 def evaluation_view(pixels: Pixels, spec: InputSpec) -> NetworkInput:
     """Input of the network from decoded pixels, without augmentation."""
-    return scale(resize_and_crop(pixels, spec).astype(np.float32) / np.float32(255), spec)
+    return network_input(resize_and_crop(pixels, spec), spec)
+
+
+def network_input(view: Pixels, spec: InputSpec) -> NetworkInput:
+    """Input of the network from an evaluation view of 8 bits, as `resize_and_crop` gives it."""
+    return scale(view.astype(np.float32) / np.float32(255), spec)

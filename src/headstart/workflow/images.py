@@ -12,6 +12,7 @@ from typing import Literal
 from headstart.data.checks import image_checks
 from headstart.data.checks.check_result import CheckResult, GroupCount, check_result
 from headstart.data.checks.near_findings import write_group_table
+from headstart.data.early_views import early_views
 from headstart.data.redraw import Fixed, redrawn, without_group_mates
 from headstart.data.sources.reading import WHOLE, Dataset, ImageRecord, is_digits, open_source
 from headstart.data.sources.source_findings import refuse_left_out
@@ -124,6 +125,7 @@ def check_for_training(plan: Plan, progress: Progress) -> CheckedData:
     facts = read_watched(
         (*drawn.train, *drawn.validation, *drawn.test), progress, bits=part.bits, near_duplicates="find"
     )
+    early_views().close()
     image_checks.refuse_unusable(facts, source=part.source, val=part.val, strict=part.unreadable == "stop")
     groups = joined_groups({record.id: named.groups[record.id] for record in facts.readable}, facts)
     roles = _kept_apart(without_others(drawn, set(facts.digests)), groups, plan, named)
@@ -131,6 +133,14 @@ def check_for_training(plan: Plan, progress: Progress) -> CheckedData:
     if any(isinstance(phase, ProbePhase) for phase in plan.phases):  # only the linear probe is cross-validated
         _refuse_one_group(roles, groups)
     return CheckedData(dataset, facts, roles, groups)
+
+
+def view_of_probe(plan: Plan) -> InputSpec | None:
+    """View in which a linear probe will read all images next; None where no phase does."""
+    if not any(isinstance(phase, ProbePhase) for phase in plan.phases):
+        return None
+    weights = find_model(plan.model.name).card.input
+    return weights.as_requested(size=plan.input.size, resize=plan.input.resize, bits=plan.data.bits)
 
 
 def joined_groups(groups: dict[str, str], facts: image_checks.FileFacts) -> dict[str, str]:

@@ -17,6 +17,7 @@ from headstart.data.checks.near_duplicates import NearDuplicates, find_near_dupl
 from headstart.data.checks.near_findings import find_near_findings
 from headstart.data.checks.pixels import PixelFacts, find_in_pixels, find_in_shapes, pixel_facts
 from headstart.data.checks.thumbnails import Thumbnail, thumbnail
+from headstart.data.early_views import early_views
 from headstart.data.loading import ImageFault, chosen_workers, read_image
 from headstart.data.sources.reading import WHOLE, Dataset, ImageRecord
 from headstart.data.sources.source_findings import find_in_source
@@ -107,6 +108,7 @@ def _facts_of(record: ImageRecord, bits: int | None, cache: FactsCache) -> tuple
     found = read_image(replace(record, content=encoded), bits=bits)
     if isinstance(found, ImageFault):
         return digest, found.reason
+    early_views().offer(digest, found.pixels, bits=bits)
     height, width, _ = found.pixels.shape
     return digest, ImageFacts((width, height), pixel_facts(found.decoded), thumbnail(found.pixels))
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from headstart.data.early_views import make_early_views
 from headstart.distributed.background import in_background_thread
 from headstart.errors import RunError, require_installed
 from headstart.files import is_free
@@ -19,7 +20,7 @@ from headstart.runs.folder import Run, new_folder, resume_command
 from headstart.runs.observers import Observer
 from headstart.runs.progress import Progress, no_progress
 from headstart.training.trackers.trackers import chosen_trackers
-from headstart.workflow.images import check_for_training, with_absolute_paths
+from headstart.workflow.images import check_for_training, view_of_probe, with_absolute_paths
 from headstart.workflow.planning import requested_plan, resolved_plan, with_budget
 from headstart.workflow.plans import refuse_by_licence, refuse_missing_steps
 from headstart.workflow.training.build import BuiltTraining, build_training, import_training, use_machine
@@ -66,15 +67,17 @@ def train(
     # Reading all images takes longest: whatever can be wrong without them is found before.
     require_installed("torch", extra="train")
     use_machine(device=plan.device, workers=plan.workers)
-    with in_background_thread(partial(check_for_training, plan), progress) as reading:
-        resolved = resolved_plan(plan, choice)  # its faults end the command before all images are read
-        import_training(resolved, choice)
-        data = reading.result()
-    # Both are written into the run folder: plan.yaml as it was requested, plan.resolved.yaml with every auto decided.
-    plan, resolved = requested.counted(plan, data.roles), requested.counted(resolved, data.roles)
-    built = build_training(_with_absolute_paths(resolved, choice), choice, data)
-    run = _new_run(folder, plan, built)
-    return fit_run(built, run, trackers=trackers, notes=requested.notes, observer=observer, started=started)
+    with make_early_views(view_of_probe(plan)):
+        with in_background_thread(partial(check_for_training, plan), progress) as reading:
+            resolved = resolved_plan(plan, choice)  # its faults end the command before all images are read
+            import_training(resolved, choice)
+            data = reading.result()
+        # Both are written into the run folder: plan.yaml as it was requested, plan.resolved.yaml with every auto
+        # decided.
+        plan, resolved = requested.counted(plan, data.roles), requested.counted(resolved, data.roles)
+        built = build_training(_with_absolute_paths(resolved, choice), choice, data)
+        run = _new_run(folder, plan, built)
+        return fit_run(built, run, trackers=trackers, notes=requested.notes, observer=observer, started=started)
 
 
 def _free_folder(out: Path) -> Path:
