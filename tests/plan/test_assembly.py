@@ -151,9 +151,9 @@ def test_numbers_of_training_that_are_none_are_named(given: dict[str, Any], word
         STRATEGIES["full"](Request(DataPlan(source="photos"), **given))
 
 
-def test_class_weights_stand_in_the_plan_and_not_with_a_head_that_takes_none() -> None:
+def test_class_weights_stand_in_the_plan_with_any_head() -> None:
     photos = DataPlan(source="photos")
     plan = STRATEGIES["full"](Request(photos, class_weight={"a": 2}))
     assert type(plan).from_dict(plan.model_dump(mode="json")).class_weight == {"a": 2.0}
-    with pytest.raises(PlanError, match="class_weight: a multi_depth head is fitted without weights"):
-        STRATEGIES["feature_extraction"](Request(photos, class_weight="balanced", head="multi_depth"))
+    deep = STRATEGIES["feature_extraction"](Request(photos, class_weight="balanced", head="multi_depth"))
+    assert (deep.class_weight, deep.head.kind) == ("balanced", "multi_depth")

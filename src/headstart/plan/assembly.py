@@ -76,8 +76,6 @@ def refuse_what_has_no_use(strategy: str, request: Request) -> None:
         faults.append(f"head: head_solver ridge fits the linear probe; {probes}")
     if request.head == "multi_depth":
         faults += _multi_depth_faults(strategy, request)
-    if request.class_weight is not None and request.head == "multi_depth":
-        faults.append("class_weight: a multi_depth head is fitted without weights; a linear or mlp head takes them")
     if request.head == "mlp" and request.head_solver == "ridge":
         faults.append("head: head_solver ridge fits one linear layer; an mlp head is trained")
     if faults:

@@ -136,3 +136,21 @@ def test_the_expected_time_is_that_of_the_plain_head_for_wider_rows():
     rows, labels = MatrixRows(np.zeros((2, 1776))), np.array([0, 1])
     asked = DepthProblem(rows, labels, 2, 1280, [0, 1], None, "train", None, "logistic", 0.05, 0)
     assert expected_seconds(2.0, asked) == pytest.approx(2.775)
+
+
+@pytest.mark.parametrize("solver", ["logistic", "ridge"])
+def test_weights_of_images_count_in_the_head_on_all_depths(
+    source: ActivationSource, solver: str, monkeypatch: pytest.MonkeyPatch
+):
+    forced(monkeypatch)
+    records = source.images.roles.train
+    weights = {record.id: 3.0 if record.label == source.images.roles.classes[0] else 1.0 for record in records}
+    weighted = replace(source, images=replace(source.images, weights=weights))
+    phase = ProbePhase(l2_penalty=10.0, solver=solver)
+    biases = []
+    for one in (source, weighted):
+        classifier = try_depths(one, phase, seed=0).classifier
+        logits = logits_of(classifier, records, source.images.spec)
+        biases.append(float((logits[:, 0] - logits[:, 1]).mean()))
+        source = replace(source, classifier=matching_depths(classifier, (), source.images.spec.size))
+    assert biases[1] > biases[0], "the class that counts more is predicted with a higher probability"

@@ -7,11 +7,9 @@ from sklearn.utils.class_weight import compute_sample_weight
 
 from headstart.data.sources.reading import ImageRecord
 from headstart.errors import PlanError
-from headstart.plan.plan import HeadPlan
 from headstart.workflow.training.image_weights import image_weights
 
 LABELS = ["a"] * 6 + ["b"] * 3 + ["c"]
-LINEAR = HeadPlan()
 
 
 def records(weights: list[float | None] | None = None) -> list[ImageRecord]:
@@ -23,23 +21,21 @@ def records(weights: list[float | None] | None = None) -> list[ImageRecord]:
 
 
 def test_balanced_is_that_of_scikit_learn_and_by_name_too():
-    found = image_weights("balanced", records(), head=LINEAR)
+    found = image_weights("balanced", records())
     assert list(found.values()) == pytest.approx(compute_sample_weight("balanced", LABELS))
-    found = image_weights({"b": 3.0}, records(), head=LINEAR)
+    found = image_weights({"b": 3.0}, records())
     assert list(found.values()) == compute_sample_weight({"a": 1, "b": 3.0, "c": 1}, LABELS).tolist()
 
 
 def test_weights_of_images_multiply_those_of_classes():
     own = [float(at + 1) for at in range(10)]
-    assert list(image_weights(None, records(own), head=LINEAR).values()) == own
-    both = image_weights({"c": 2.0}, records(own), head=LINEAR)
+    assert list(image_weights(None, records(own)).values()) == own
+    both = image_weights({"c": 2.0}, records(own))
     assert list(both.values()) == [*own[:9], 20.0]
 
 
 def test_nothing_given_is_no_weights_and_faults_are_named():
-    assert image_weights(None, records(), head=LINEAR) == {}
-    assert image_weights(None, records([2.0] * 10), head=LINEAR) == {}
+    assert image_weights(None, records()) == {}
+    assert image_weights(None, records([2.0] * 10)) == {}
     with pytest.raises(PlanError, match=r"no class 'aa', only a, b, c; did you mean a\?"):
-        image_weights({"aa": 1.0}, records(), head=LINEAR)
-    with pytest.raises(PlanError, match="a multi_depth head is fitted without weights"):
-        image_weights("balanced", records(), head=HeadPlan(kind="multi_depth"))
+        image_weights({"aa": 1.0}, records())

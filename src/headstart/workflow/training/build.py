@@ -186,6 +186,6 @@ def _training_images(plan: Plan, choice: ModelChoice, data: CheckedData) -> Trai
         digests={name: bytes.fromhex(digest) for name, digest in data.facts.digests.items()},
         store=None if plan.activation_cache == "off" else ActivationStore(),
         precision="float32" if plan.activation_cache == "float32" else "float16",
-        weights=image_weights(plan.class_weight, data.roles.training_pool, head=plan.head),
+        weights=image_weights(plan.class_weight, data.roles.training_pool),
         pixels=round(median(width * height for width, height in data.facts.sizes.values())),
     )

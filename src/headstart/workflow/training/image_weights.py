@@ -8,18 +8,17 @@ from typing import Literal
 
 from headstart.data.sources.reading import ImageRecord
 from headstart.errors import PlanError, nearest
-from headstart.plan.plan import HeadPlan
 
 
 def image_weights(
-    class_weight: Literal["balanced"] | Mapping[str, float] | None, records: Sequence[ImageRecord], *, head: HeadPlan
+    class_weight: Literal["balanced"] | Mapping[str, float] | None, records: Sequence[ImageRecord]
 ) -> dict[str, float]:
     """Image id -> how much it counts in training: its own weight times that of its class; empty: all alike.
 
     balanced is scikit-learn's: images / (classes * images of the class), over all training images.
 
     Raises:
-        PlanError: a class that is not there, or a head that is fitted without weights.
+        PlanError: a class that is not there.
     """
     own = [1.0 if record.weight is None else record.weight for record in records]
     counts = Counter(record.label for record in records)
@@ -33,6 +32,4 @@ def image_weights(
             raise PlanError([text])
     if not of_class and len(set(own)) <= 1:
         return {}
-    if head.kind == "multi_depth":
-        raise PlanError(["head.kind: a multi_depth head is fitted without weights; a linear head takes them"])
     return {record.id: weight * of_class.get(record.label, 1.0) for record, weight in zip(records, own, strict=True)}
