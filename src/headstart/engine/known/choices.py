@@ -13,7 +13,6 @@ from headstart.engine.known.network import key_of, known_folder
 from headstart.engine.store.activations import library_of
 from headstart.files import read_json, stored_paths, write_json
 from headstart.networks.cards.catalog import ModelChoice
-from headstart.networks.weights.download import weights_folder
 from headstart.networks.weights.report import WeightReport
 from headstart.plan.sections import Grain
 
@@ -85,6 +84,8 @@ def weight_files(choice: ModelChoice, source: str) -> dict[str, tuple[int, int] 
         return {str(path): _stamp(path) for path in {choice.file.absolute()}}
     weights = choice.card.weights
     if weights.kind == "url":
+        from headstart.networks.weights.download import weights_folder  # it brings Python's HTTP client
+
         paths.add(weights_folder() / weights.file)
     if weights.kind == "hub":
         from headstart.networks.weights.hub import place_by_hand
