@@ -308,6 +308,8 @@ except SystemExit as stop:
         "import headstart.data.checks.image_checks, headstart.data.preprocess, headstart.data.splits",
         "import headstart.knowledge.domains",
         "import headstart.engine.costs.estimate, headstart.engine.store.cached_rows, headstart.engine.costs.memory",
+        "import headstart.prediction.predictor, headstart.training.loop, headstart.workflow.training.fit_run",
+        "import headstart.workflow.evaluating, headstart.workflow.embedding, headstart.workflow.shortlisting",
     ],
 )
 def test_light_commands_never_import_torch(code: str):
