@@ -35,26 +35,25 @@ START, END = "start of Python", "end of the process"
 
 WORK: Sequence[tuple[str, str]] = (
     ("engine/prefix/onnx_engine.py:_export_into_cache", "export to ONNX"),
-    ("engine/prefix/onnx_engine.py:_session", "load the exported network"),
     ("engine/prefix/onnx_engine.py:exported_path", "address of the exported network"),
-    ("engine/prefix/engines.py:_met", "reference outputs of eager torch"),
-    ("engine/prefix/engines.py:outputs_of", "features: decode and forward"),
-    ("engine/prefix/engines.py:choose_engine", "compare and time the engines"),
-    ("engine/prefix/cut.py:", "cut the network"),
+    ("engine/prefix/onnx_session.py:_session", "load the exported network"),
+    ("engine/prefix/engines.py:choose_engine", "compare the engines"),
+    ("engine/prefix/running.py:outputs_of", "features: decode and forward"),
+    ("engine/costs/", "estimates, short timing runs"),
+    ("engine/store/", "activation cache"),
     ("solvers/", "fit the linear probe"),
-    ("data/checks/", "check the images"),
-    ("networks/", "build the network, load its weights"),
     ("prediction/bundle.py:", "write and read the bundle"),
     ("prediction/", "evaluate the bundle"),
     ("runs/", "run folder"),
     ("training/checkpoint.py:", "run folder"),
-    ("data/sources/", "find the images"),
-    ("engine/costs/", "estimates"),
-    ("engine/store/", "activation cache"),
+    ("networks/", "build the network, load its weights"),
     ("engine/", "other work of the engines"),
+    ("workflow/training/build.py:", "build the network, load its weights"),
+    ("workflow/training/fit_run.py:", "other work of the run"),
+    ("workflow/training/train.py:train", "wait for the check of the images"),
     ("apps/", "command line"),
 )
-"""Part of `file:function` -> what it does; the first that a frame of the stack matches, innermost frame first."""
+"""Beginning of `file:function` -> what it does; the first that a frame of the stack matches."""
 
 
 def activity(stack: Sequence[CodeType], package: str) -> str:
@@ -67,15 +66,12 @@ def activity(stack: Sequence[CodeType], package: str) -> str:
     for code in stack:
         if code.co_name == "<module>" and (name := _package_of(code.co_filename)) is not None:
             return f"import {name}"
-    if any(code.co_name == "<module>" and code.co_filename.startswith(package) for code in stack[2:]):
+    own = [code for code in stack if code.co_filename.startswith(package)]
+    if any(code.co_name == "<module>" for code in own):
         return "import headstart"
-    for code in reversed(stack):
-        if code.co_filename.startswith(package):
-            place = f"{code.co_filename[len(package) + 1 :]}:{code.co_name}"
-            for part, what in WORK:
-                if place.startswith(part):
-                    return what
-    return "the rest"
+    places = [f"{code.co_filename[len(package) + 1 :]}:{code.co_name}" for code in own]
+    found = (what for part, what in WORK if any(place.startswith(part) for place in places))
+    return next(found, "the rest")
 
 
 def _package_of(file: str) -> str | None:

@@ -12,12 +12,10 @@ import contextlib
 import errno
 import fcntl
 import hashlib
-import http.client
 import os
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator, Sequence
+from http import HTTPStatus
 from io import BufferedRandom, BufferedReader
 from pathlib import Path
 from typing import Any, TypeVar
@@ -121,6 +119,10 @@ def _fill(part: BufferedRandom, url: str, sha256: str) -> None:
 
 
 def _stream(url: str, part: BufferedRandom) -> None:
+    # Imported late: most commands read this module's folder alone, and the client brings ssl and email.
+    import urllib.error
+    import urllib.request
+
     have = part.seek(0, os.SEEK_END)
     headers = {"User-Agent": "headstart"} | ({"Range": f"bytes={have}-"} if have else {})
     try:
@@ -128,13 +130,13 @@ def _stream(url: str, part: BufferedRandom) -> None:
     except urllib.error.HTTPError as error:
         error.close()
         # Our part is as long as the file or longer: begin again, as after a broken connection.
-        if error.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+        if error.code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
             _empty(part)
             raise ConnectionError("the server does not go on where it broke off") from None
         raise
     with answer:
         # A server may ignore the range and send the file from its beginning.
-        if answer.status != http.HTTPStatus.PARTIAL_CONTENT:
+        if answer.status != HTTPStatus.PARTIAL_CONTENT:
             have = _empty(part)
         length = answer.headers.get("Content-Length")
         total = have + int(length) if length else None
@@ -199,12 +201,14 @@ def is_passing(error: Exception) -> bool:
     """Whether another try may succeed."""
     status = http_status(error)
     if status is not None:
-        return status in _PASSING or status >= http.HTTPStatus.INTERNAL_SERVER_ERROR
+        return status in _PASSING or status >= HTTPStatus.INTERNAL_SERVER_ERROR
     return not isinstance(error, (HeadstartError, *_OURS)) and not _is_full(error) and not _is_not_writable(error)
 
 
 def http_status(error: BaseException) -> int | None:
     """HTTP status behind an error of urllib or of the hub."""
+    import urllib.error
+
     for cause in _causes(error):
         if isinstance(cause, urllib.error.HTTPError):
             return cause.code
