@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,8 +16,10 @@ from headstart.engine.known.depths import tapped, untap
 from headstart.engine.known.features import pooled_part
 from headstart.engine.known.finding import known_depths_classifier
 from headstart.engine.known.network import records_folder
-from headstart.engine.known.remembering import make_known
+from headstart.engine.known.remembering import make_known, remember_choice
 from headstart.engine.prefix.depth_features import with_depths
+from headstart.engine.prefix.inference import features_of
+from headstart.engine.prefix.onnx_session import engines_folder
 from headstart.engine.store.activations import POOLED_DEPTHS
 from headstart.networks.backbone import Classifier
 
@@ -70,3 +74,26 @@ def test_what_is_not_known_at_every_depth_is_built(case, monkeypatch: pytest.Mon
     assert plain.is_built
     untap(deep)
     assert list(plain.state()) == list(case.classifier.state())
+
+
+def test_a_network_that_got_known_at_every_depth_is_known_with_its_plain_head_too(
+    case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images = np.stack([read_view(record, case.spec) for record in case.records[:6]])
+    expected = features_of(case.build(), case.records[:6], case.spec)
+    own = case.known().known
+    monkeypatch.setenv("HEADSTART_HOME", str(tmp_path))
+    deep = with_depths(case.build(), case.size)
+    remember_choice(case.choice, deep, size=case.size, grain="stage", purpose="bundle")
+    make_known(deep, images)
+    known = case.known()
+    assert replace(known.known, export=own.export) == own, "all but the export, which is that of all depths"
+    (found,) = known.engine().run(images)
+    assert found.shape == expected.shape
+    assert np.abs(found - expected).max() < 1e-4 * np.abs(expected).max()
+    (export,) = engines_folder().glob("*.onnx")
+    assert export.name == known.known.export
+    make_known(case.build(), images)
+    assert case.known().known == own, "an export of its own is used once it is there"
+    make_known(with_depths(case.build(), case.size), images)
+    assert case.known().known == own

@@ -172,7 +172,8 @@ class KnownClassifier:
     def engine(self) -> OnnxSession:
         """ONNX Runtime on the export of its features, loaded at the first call."""
         if self._session is None:
-            self._session = OnnxSession(self.known.export_path)
+            # An export of all depths begins with the features of the plain head, and serves it too.
+            self._session = OnnxSession(self.known.export_path, columns=self.num_features)
         return self._session
 
     def pooled_part(self) -> FrozenPart:

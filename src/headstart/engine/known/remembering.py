@@ -7,6 +7,7 @@ name under which a plan chooses it, with its tensors as safetensors, from which 
 from __future__ import annotations
 
 import contextlib
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -18,6 +19,7 @@ from headstart.engine.known.network import (
     KnownNetwork,
     backbone_hash,
     backbone_names,
+    read_record,
     records_folder,
     write_record,
 )
@@ -27,11 +29,13 @@ from headstart.engine.prefix.onnx_session import OnnxSession
 from headstart.engine.prefix.running import Engine
 from headstart.engine.store.activations import pooled_label, pooled_name
 from headstart.engine.store.frozen_part import weights_digest
+from headstart.engine.store.index import POOLED
 from headstart.errors import DiskFullError
 from headstart.files import has_file, write_atomically
 from headstart.machine import device_of, remember_torch
 from headstart.networks.backbone import Classifier
 from headstart.networks.cards.catalog import ModelChoice
+from headstart.networks.head_layers import DEPTHS
 from headstart.plan.sections import Grain
 
 
@@ -62,6 +66,28 @@ def remember_network(classifier: Classifier, engine: Engine, images: NetworkInpu
         )
         if _is_head_on_features(classifier, engine, images[:2]):
             write_record(folder, network)
+            if classifier.head_kind == "multi_depth":
+                _remember_plain(classifier, network, size=images.shape[1])
+
+
+def _remember_plain(classifier: Classifier, network: KnownNetwork, *, size: int) -> None:
+    """Keep that a network is known with its plain head too: the first features of all depths are what that reads.
+
+    Args:
+        classifier: With a head on all depths.
+        network: What is known of it.
+        size: Side of the images in pixels.
+    """
+    folder = records_folder(classifier.card, cut_point=POOLED, size=size)
+    own = read_record(folder / f"{network.backbone}.json")
+    # An export of its own has nothing more to compute than the plain head needs.
+    if own is not None and has_file(own.export_path) and own.engine_version == network.engine_version:
+        return
+    sites = tuple(site for site in network.sites if site.path != DEPTHS)
+    write_record(
+        folder,
+        replace(network, features=classifier.num_last_features, sites=sites, shares=network.shares[:-1]),
+    )
 
 
 def make_known(classifier: Classifier, images: NetworkInput) -> None:
@@ -90,7 +116,6 @@ def remember_choice(choice: ModelChoice, classifier: Classifier, *, size: int, g
     if classifier.report is None or device_of(classifier.network).type != "cpu":
         return
     with contextlib.suppress(OSError, DiskFullError, ModuleNotFoundError, TypeError):
-        path = choice_path(choice, cut_point=pooled_name(classifier), size=size, grain=grain)
         files = weight_files(choice, classifier.report.source)
         tensors = _arrays(classifier)
         chosen = ChosenNetwork(
@@ -104,7 +129,9 @@ def remember_choice(choice: ModelChoice, classifier: Classifier, *, size: int, g
         if purpose == "bundle" and not has_file(target):
             target.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(target, lambda aside: save_file(kept, aside))
-        write_choice(path, chosen)
+        # A name stands for the same backbone whatever the head reads, and rows of all depths serve the plain head too.
+        for cut_point in {POOLED, pooled_name(classifier)}:
+            write_choice(choice_path(choice, cut_point=cut_point, size=size, grain=grain), chosen)
 
 
 def _arrays(classifier: Classifier) -> dict[str, np.ndarray]:

@@ -34,12 +34,13 @@ class OnnxSession:
 
     name = "onnxruntime"
 
-    def __init__(self, path: Path, *, threads: int | None = None) -> None:
+    def __init__(self, path: Path, *, threads: int | None = None, columns: int | None = None) -> None:
         """Load an exported prefix.
 
         Args:
             path: Of the exported prefix.
             threads: Images are run in; None is as many as torch uses.
+            columns: How many columns of its outputs are given, the first ones; None: all.
 
         Raises:
             MissingExtraError: ONNX Runtime is not installed.
@@ -51,6 +52,7 @@ class OnnxSession:
             with contextlib.suppress(OSError):  # somebody else's, or on a disk that may only be read
                 path.touch()
         self._session = _session(runtime, path)
+        self._columns = columns
         self.path = path
         self.image_threads = threads or thread_count()
         version = version_here()
@@ -73,7 +75,9 @@ class OnnxSession:
             filling = np.zeros((FEW_IMAGES - count, *images.shape[1:]), np.float32)
             images = np.concatenate([images, filling])
         outputs = self._session.run(None, {IMAGES_INPUT: images})
-        return tuple(np.asarray(array[:count], np.float32) for array in outputs)
+        if self._columns is not None:
+            outputs = [array[:, : self._columns] for array in outputs]
+        return tuple(np.ascontiguousarray(array[:count], np.float32) for array in outputs)
 
 
 def _session(runtime: Any, path: Path) -> Any:  # noqa: ANN401
