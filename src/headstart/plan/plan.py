@@ -151,7 +151,8 @@ class Plan(Section):
         raw = self.model_dump(mode="json")
         raw[FINGERPRINTS] = value_fingerprints(raw)
         text = yaml.safe_dump(raw, sort_keys=False, allow_unicode=True, width=110)
-        if yaml.safe_load(text) != raw:  # YAML takes some rare letters for line breaks unless they are escaped
+        # YAML takes some rare letters for line breaks unless they are escaped; none of them is ASCII.
+        if not text.isascii() and yaml.safe_load(text) != raw:
             text = yaml.safe_dump(raw, sort_keys=False, allow_unicode=False, width=110)
         return text
 
