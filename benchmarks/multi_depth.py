@@ -75,8 +75,9 @@ def group_of(name: str, record: ImageRecord) -> str:
 
 def features(records: Sequence[ImageRecord]) -> tuple[RowSource, int]:
     """(rows of all depths, how many features come first that are the last layer's), from the store or into it."""
+    from headstart.engine.known.features import pooled_part
     from headstart.engine.prefix.depth_features import with_depths
-    from headstart.engine.store.activations import Activations, plain_view, pooled_part
+    from headstart.engine.store.activations import Activations, plain_view
     from headstart.engine.store.store import ActivationStore
     from headstart.networks.backbone import build_classifier
 

@@ -14,16 +14,20 @@ import torch
 from headstart.engine.prefix.depth_features import matching_depths
 from headstart.engine.prefix.inference import features_of, logits_of
 from headstart.engine.store.store import ActivationStore
+from headstart.engine.store.training_images import TrainingImages
 from headstart.errors import ModelError
+from headstart.findings import Finding
 from headstart.networks.backbone import Classifier
 from headstart.networks.groups.layers import restore
 from headstart.networks.head_layers import DEPTHS
 from headstart.plan.plan import ProbePhase
 from headstart.prediction.bundle import save_bundle
 from headstart.prediction.predictor import load
-from headstart.solvers.rows import MatrixRows
+from headstart.runs.event import Event
+from headstart.runs.observers import Observer
+from headstart.solvers.rows import MatrixRows, RowSource
 from headstart.training.activation_source import ActivationSource
-from headstart.training.probe import depth_trial, multi_depth
+from headstart.training.probe import depth_trial, multi_depth, probe
 from headstart.training.probe.depth_trial import expected_seconds, try_depths
 from headstart.training.probe.multi_depth import DepthProblem
 from headstart.training.probe.probe import FittedProbe, fit_probe, refit_head
@@ -154,3 +158,26 @@ def test_weights_of_images_count_in_the_head_on_all_depths(
         biases.append(float((logits[:, 0] - logits[:, 1]).mean()))
         source = replace(source, classifier=matching_depths(classifier, (), source.images.spec.size))
     assert biases[1] > biases[0], "the class that counts more is predicted with a higher probability"
+
+
+def test_leaks_are_looked_for_in_the_features_of_the_plain_head(
+    source: ActivationSource, monkeypatch: pytest.MonkeyPatch
+):
+    widths: list[tuple[int, int]] = []
+
+    def look(images: TrainingImages, train: RowSource, rows_of: Callable[..., RowSource]) -> list[Finding]:
+        widths.append((train.width, rows_of(images.roles.test[:2]).width))
+        return [Finding("warning", "neighbouring_files", "they follow each other", "name groups")]
+
+    class Notes(Observer):
+        def noted(self, event: Event) -> None:
+            told.append(event.event)
+
+    told: list[str] = []
+    monkeypatch.setattr(probe, "leak_findings", look)
+    watched = replace(source, observer=Notes())
+    plain = try_depths(watched, PHASE, seed=0).classifier
+    fit_probe(watched, PHASE, seed=0)
+    fit_probe(replace(watched, classifier=matching_depths(plain, [f"{DEPTHS}.weight"], 32)), PHASE, seed=0)
+    assert widths == [(1280, 1280)] * 3
+    assert told.count("finding") == 3

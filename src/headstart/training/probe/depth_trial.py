@@ -9,20 +9,15 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
-from headstart.data.sources.reading import ImageRecord
 from headstart.engine.known.classifier import AnyClassifier
 from headstart.engine.known.depths import tapped, untap
 from headstart.errors import ModelError
 from headstart.plan.plan import ProbePhase
-from headstart.runs.warnings import DataFinding
-from headstart.solvers.columns import ColumnRows
-from headstart.solvers.rows import CheckStop, RowSource, never_stop
+from headstart.solvers.rows import CheckStop, never_stop
 from headstart.training.activation_source import ActivationSource
-from headstart.training.leak_findings import leak_findings
 from headstart.training.probe.multi_depth import (
     DepthProblem,
     DepthSolution,
@@ -30,7 +25,14 @@ from headstart.training.probe.multi_depth import (
     fit_plain,
     solve_depths,
 )
-from headstart.training.probe.probe import FittedProbe, PooledSource, depth_problem, fit_probe, fitted_depths
+from headstart.training.probe.probe import (
+    FittedProbe,
+    PooledSource,
+    depth_problem,
+    fit_probe,
+    fitted_depths,
+    note_leaks,
+)
 
 TrialOutcome: TypeAlias = Literal["selected", "not_better", "too_long", "unreadable"]
 """Whether the wider head was selected, was not significantly better, would have taken too long, or cannot be made."""
@@ -94,7 +96,7 @@ def try_depths(
             widened, pooled, phase, train, seed=seed, significance_level=significance_level, check_stop=check_stop
         )
         solution, seconds = _solved(problem, most_seconds)
-        _note_leaks(source, problem, pooled)
+        note_leaks(source, problem.plain_rows, pooled, problem.last)
         kept = solution.kind == "multi_depth"
     finally:
         # Also where an error or Ctrl-C leaves: nobody is given a network with another forward than its own.
@@ -118,13 +120,3 @@ def _solved(problem: DepthProblem, most_seconds: float) -> tuple[DepthSolution, 
         return DepthSolution("linear", evaluate_plain(problem, plain), why, None), 0.0
     started = time.monotonic()
     return solve_depths(problem, plain), time.monotonic() - started
-
-
-def _note_leaks(source: ActivationSource, problem: DepthProblem, pooled: PooledSource) -> None:
-    """Tell the observer of images that probably belong together, by the features of the plain head."""
-
-    def last_of(records: Sequence[ImageRecord]) -> RowSource:
-        return ColumnRows(pooled.rows(records, what="features of test", stops="ignored"), problem.last)
-
-    for finding in leak_findings(source.images, problem.plain_rows, last_of):
-        source.observer.noted(DataFinding.of(finding))

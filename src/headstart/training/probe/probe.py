@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -25,7 +24,7 @@ from headstart.plan.plan import ProbePhase
 from headstart.runs.events import Computing, HeadSelected, NotCached, PenaltySampled
 from headstart.runs.observers import measured_span
 from headstart.runs.warnings import DataFinding
-from headstart.solvers.columns import ColumnRows, widened
+from headstart.solvers.columns import ColumnRows, FeatureMask, widened
 from headstart.solvers.head_solver import HeadProblem, head_problem
 from headstart.solvers.linear_head import LinearHead, PenaltyChoice
 from headstart.solvers.rows import CheckStop, MatrixRows, RowSource, never_stop
@@ -144,11 +143,30 @@ def fit_probe(
         validation = pooled.rows(roles.validation, what="features of validation")
         labels, records = images.labels(roles.validation), roles.validation
         predicted = head.probabilities_of(validation)
-    for finding in leak_findings(images, train, partial(pooled.rows, what="features of test", stops="ignored")):
-        source.observer.noted(DataFinding.of(finding))
+    note_leaks(source, train, pooled)
     write_head(classifier, head)
     candidate = candidate_of(phase.name, predicted, labels, classifier)
     return FittedProbe(candidate, choice.l2_penalty, log_loss(predicted, labels), pooled.engine_name, records)
+
+
+def note_leaks(
+    source: ActivationSource, train: RowSource, pooled: PooledSource, last: FeatureMask | None = None
+) -> None:
+    """Tell the observer of images that probably belong together, by the features of the plain head.
+
+    Args:
+        source: Images, and the observer.
+        train: Features of the training images.
+        pooled: Computes those of test images.
+        last: Which of its features are the plain head's; None: all.
+    """
+
+    def rows_of(records: Sequence[ImageRecord]) -> RowSource:
+        rows = pooled.rows(records, what="features of test", stops="ignored")
+        return rows if last is None else ColumnRows(rows, last)
+
+    for finding in leak_findings(source.images, train, rows_of):
+        source.observer.noted(DataFinding.of(finding))
 
 
 def candidate_of(
@@ -177,7 +195,9 @@ def _fit_depths(
     problem = depth_problem(
         source, pooled, phase, train, seed=seed, significance_level=significance_level, check_stop=check_stop
     )
-    return fitted_depths(source, phase, solve_depths(problem), pooled.engine_name)
+    solution = solve_depths(problem)
+    note_leaks(source, problem.plain_rows, pooled, problem.last)
+    return fitted_depths(source, phase, solution, pooled.engine_name)
 
 
 def depth_problem(
