@@ -35,13 +35,22 @@ def test_only_the_default_epochs_of_tuning_follow_the_number_of_images(strategy:
     request = Request(DATA, strategy=strategy)  # type: ignore[arg-type]
     tuned = strategy in ("probe_then_tune", "discriminative", "partial", "full")
     expected = {"phases[1].epochs"} if tuned and counts is FEW else set()
+    if strategy == "progressive" and counts is MANY:
+        expected = {f"phases[{step}].epochs" for step in (1, 2, 3)}
     assert changes(STRATEGIES[strategy](request), request, counts) == expected
 
 
-@pytest.mark.parametrize("strategy", ["probe_then_tune", "discriminative", "partial", "full"])
+@pytest.mark.parametrize("strategy", ["probe_then_tune", "progressive", "discriminative", "partial", "full"])
 def test_epochs_that_were_given_stay(strategy: str) -> None:
     request = Request(DATA, strategy=strategy, epochs=7)  # type: ignore[arg-type]
     assert changes(STRATEGIES[strategy](request), request, FEW) == set()
+
+
+@pytest.mark.parametrize(("images", "epochs"), [(20, 8), (500, 8), (800, 5), (1000, 4), (50_000, 4)])
+def test_a_step_passes_through_about_as_many_images_whatever_the_set(images: int, epochs: int) -> None:
+    request = Request(DATA, strategy="progressive")
+    phases = counted(STRATEGIES["progressive"](request), request, PlanCounts(images)).phases
+    assert [phase.epochs for phase in phases[1:]] == [epochs] * 3
 
 
 def test_bit_hyperrule_follows_the_row_of_its_table() -> None:

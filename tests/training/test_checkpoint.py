@@ -132,6 +132,13 @@ def test_fewer_errors_without_lower_losses_do_not():
     assert candidate(10, 0.6).p_value_against(candidate(20, 0.6)) > 0.05
 
 
+def test_a_lower_loss_is_enough_for_a_step_unless_errors_are_more_beyond_noise():
+    few, more = candidate(20, 0.2), candidate(20, 0.6)
+    assert few.loss_p_value_against(more) < 1e-6
+    assert more.loss_p_value_against(few) > 0.5
+    assert candidate(40, 0.2).loss_p_value_against(candidate(20, 0.6)) == 1.0
+
+
 def test_epochs_are_ordered_by_errors_then_by_loss():
     assert candidate(10, 0.9).is_better_than(candidate(20, 0.1))
     assert candidate(10, 0.1).is_better_than(candidate(10, 0.9))

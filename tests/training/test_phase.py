@@ -1,4 +1,4 @@
-"""A train phase in progress: its position, what it saves on the way, and that it lets go of what it held."""
+"""A train phase in progress: its position, what it saves on the way."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 from headstart.training import phase as phase_module
 from headstart.training.checkpoint import load_state
-from headstart.training.phase import entered_phase
+from headstart.training.phase_start import entered_phase
 from headstart.training.training import Training
 
 
@@ -54,10 +54,3 @@ def test_a_loss_that_is_no_number_ends_the_phase_without_saving(training: Traini
         assert not phase.goes_on()
     assert phase.ended == "the loss stopped being a number in epoch 1"
     assert load_state(training.run.checkpoint) is None
-
-
-def test_a_phase_that_is_over_holds_neither_feed_nor_optimizer(training: Training):
-    with entered_phase(training, training.plan.phases[0]) as phase:
-        assert phase.feed
-    assert not hasattr(phase, "feed")
-    assert not hasattr(phase, "optimizer")

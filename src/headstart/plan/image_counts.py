@@ -21,6 +21,10 @@ FEW_EPOCHS, DEFAULT_EPOCHS = 5, 10
 TUNED_STRATEGIES = ("probe_then_tune", "discriminative", "partial", "full")
 """Strategies whose default number of epochs depends on the number of images."""
 
+STEP_IMAGES = 4_000
+"""Images that a step of `progressive` passes through, as near as FEWEST_STEP_EPOCHS to MOST_STEP_EPOCHS allow."""
+FEWEST_STEP_EPOCHS, MOST_STEP_EPOCHS = 4, 8
+
 _RISE_EPOCHS = 2.0
 
 
@@ -49,6 +53,8 @@ def counted(plan: Plan, request: Request, counts: PlanCounts) -> Plan:
     """
     if request.lr_rule == "bit":
         return counted_hyperrule(plan, request, pool=counts.pool, train=counts.train)
+    if plan.strategy == "progressive" and request.epochs is None:
+        return _counted_steps(plan, counts.pool)
     if request.epochs is not None or plan.strategy not in TUNED_STRATEGIES:
         return plan
     probe, tune = plan.phases
@@ -58,3 +64,15 @@ def counted(plan: Plan, request: Request, counts: PlanCounts) -> Plan:
     rise = rise_and_cosine(epochs).warmup_epochs
     schedule = tune.schedule.model_copy(update={"warmup_epochs": rise})
     return plan.model_copy(update={"phases": (probe, tune.model_copy(update={"epochs": epochs, "schedule": schedule}))})
+
+
+def _counted_steps(plan: Plan, images: int) -> Plan:
+    """The plan of progressive tuning with the epochs of its steps."""
+    epochs = max(FEWEST_STEP_EPOCHS, min(MOST_STEP_EPOCHS, round(STEP_IMAGES / images)))
+    phases = tuple(
+        phase.model_copy(update={"epochs": epochs, "schedule": rise_and_cosine(epochs)})
+        if isinstance(phase, TrainPhase)
+        else phase
+        for phase in plan.phases
+    )
+    return plan.model_copy(update={"phases": phases})

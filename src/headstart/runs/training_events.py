@@ -38,14 +38,17 @@ class PhaseStarted(Event):
 
 @dataclass(frozen=True)
 class EpochDone(Event):
-    """An epoch was trained and validated: one row of the table of epochs; a linear probe is epoch 0 of its phase."""
+    """An epoch was trained and validated: one row of the table of epochs.
+
+    A linear probe is epoch 0 of its phase; so is a step of progressive tuning as a whole, after its epochs.
+    """
 
     event: ClassVar[str] = "epoch_done"
     phase: str
     epoch: int
-    """From 1; 0 for a linear probe."""
+    """From 1; 0 for a linear probe, and for a step as a whole."""
     train_loss: float | None
-    """Mean over the epoch's steps, in nats; None for a linear probe."""
+    """Mean over the epoch's steps, in nats; None for epoch 0."""
     validation_loss: float
     """Out-of-fold in train where no validation images were held out; in nats."""
     validation_accuracy: float
@@ -59,7 +62,7 @@ class EpochDone(Event):
 
     @property
     def checkpoint(self) -> str:
-        """As runs name its weights: `probe`, `tune/3`."""
+        """As runs name its weights: `probe`, `tune/3`, `last_stages`."""
         return f"{self.phase}/{self.epoch}" if self.epoch else self.phase
 
     def sentence(self) -> str:
@@ -106,11 +109,14 @@ class StepDone(Event):
     """Its best epoch."""
     against: str
     """The candidate before it."""
+    log_loss: float
+    """At its best temperature, in nats, on the images that validate both."""
+    log_loss_before: float
     accuracy: float
-    """On the images that validate, 0..1."""
+    """On the same images, 0..1."""
     accuracy_before: float
     p_value: float
-    """Of the lead in log loss; 1 where it makes as many errors or more."""
+    """Of the lead in log loss; 1 where its errors are more beyond noise."""
     selected: bool
     """Whether it takes the place of the candidate before it."""
     images: int
@@ -125,8 +131,9 @@ class StepDone(Event):
         """`last_stages/6 is significantly better than probe: accuracy 0.93 against 0.90 on 600 images, p = 0.001`."""
         what = "is" if self.selected else "is not"
         return (
-            f"{self.checkpoint} {what} significantly better than {self.against}: accuracy {self.accuracy:.3f} against "
-            f"{self.accuracy_before:.3f} on {count_text(self.images, 'image')}, p = {self.p_value:.2g}"
+            f"{self.checkpoint} {what} significantly better than {self.against}: log loss {self.log_loss:.3f} against "
+            f"{self.log_loss_before:.3f}, accuracy {self.accuracy:.3f} against {self.accuracy_before:.3f} on "
+            f"{count_text(self.images, 'image')}, p = {self.p_value:.2g}"
         )
 
 

@@ -14,6 +14,7 @@ from headstart.runs.events import CheckpointSelected, RunStopped, StopReason
 from headstart.training.best_epoch import Outcome, choose
 from headstart.training.checkpoint import Candidate, TrainingProgress
 from headstart.training.probe.probe import refit_head
+from headstart.training.steps.course import why_selected
 from headstart.training.stopping import SolveCheck, Stopped, stop_if_requested
 from headstart.training.training import Training
 
@@ -49,18 +50,16 @@ def end(training: Training, *, stopped: StopReason | None) -> Outcome:
     if not progress.done:
         rows.append(training.phase_row(plan.phases[progress.phase], f"stopped by the {stopped}"))
     on, noise = images.roles.validation_source, plan.selection.significance_level
-    before, why_before = training.before_step, ""
-    if state.step is not None:
-        why_before = next(one for one in progress.steps if one.checkpoint == state.step.name).sentence()
-    chosen, why = choose(before, state.best, on=on, significance_level=noise)
-    if chosen is before and why_before:
-        why = why_before
+    chosen, why = choose(training.before_step, state.best, on=on, significance_level=noise)
+    if progress.steps and state.best is None:
+        why = why_selected(progress.steps)
     if plan.head.kind == "multi_depth":
         why = progress.phases[0].ended
     training.classifier.restore(chosen.weights)
     whole = len(images.roles.training_pool) > len(images.roles.train)
-    # The networks of a cross-fitted one have learned from all of train together, and so have their heads.
-    if progress.l2_penalty is not None and (whole or chosen is not state.probe) and not chosen.folds:
+    # A step that validates out of fold ends with a network, and a head, trained on all of train.
+    trained_on_all = bool(chosen.folds) and not images.roles.validation
+    if progress.l2_penalty is not None and (whole or chosen is not state.probe) and not trained_on_all:
         try:
             _refit(training, progress.l2_penalty)
         except Stopped as left:

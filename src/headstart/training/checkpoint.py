@@ -5,6 +5,7 @@ It is written atomically: a crash leaves the last one whole.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -37,8 +38,10 @@ class Candidate:
     """The network's whole state: tensors on the CPU, or numpy arrays of a network that torch never built."""
     confidences: npt.NDArray[np.float64] | None = None
     """(N,) probability of the predicted class; None in checkpoints of earlier versions."""
+    rows: npt.NDArray[np.int64] | None = None
+    """Of a step, positions of its images among those that validate, in rising order; None: all."""
     folds: Sequence[Mapping[str, Any]] = ()
-    """Of a cross-fitted one, what differs in the network of each fold; `weights` holds their average."""
+    """Of a step, what it changed in the network of each fold; `weights` is a network trained on all images."""
 
     @property
     def accuracy(self) -> float:
@@ -54,19 +57,36 @@ class Candidate:
         """Whether it has fewer errors, or as many and a lower loss: the order among epochs."""
         return (self.accuracy, -self.loss) > (other.accuracy, -other.loss)
 
+    def loss_p_value_against(self, other: Candidate) -> float:
+        """Chance of at least this lead in log loss if both were equally good; 1 where its errors are more beyond noise.
+
+        Of d images that only one of both classifies correctly, the numbers for each differ by sqrt(d) in a standard
+        deviation where both are equally good: more extra errors than that are not noise.
+        """
+        more_errors = int(other.correct.sum()) - int(self.correct.sum())
+        if more_errors > math.sqrt((self.correct != other.correct).sum()):
+            return 1.0
+        return paired_p_value(other.losses, self.losses)
+
     def p_value_against(self, other: Candidate) -> float:
         """Chance of at least this lead in log loss if both were equally good; 1 unless it also makes fewer errors."""
         return paired_p_value(other.losses, self.losses) if self.accuracy > other.accuracy else 1.0
 
 
 @dataclass
-class FoldState:
-    """State of the network of one fold, where a phase is cross-fitted."""
+class StepState:
+    """State of a step between its rounds, besides the network and the optimizer of the current one."""
 
-    weights: dict[str, Any]
-    """Tensors that the phase may change, on the CPU."""
-    optimizer: dict[str, Any] | None = None
-    """None before its first step."""
+    round: int = 0
+    """Rounds that have ended."""
+    logits: npt.NDArray[np.float32] | None = None
+    """(N, K) of the images that validate, by the network of their fold; not yet known where the round is to come."""
+    folds: list[dict[str, Any]] = field(default_factory=list)
+    """One a round that has ended: tensors that the step may change, on the CPU."""
+    seconds: float = 0.0
+    """Of the epochs on all images."""
+    selected: bool = False
+    """Whether the rounds so far have selected the step; what is left is the round on all images."""
 
 
 @dataclass
@@ -124,8 +144,8 @@ class TrainingState:
     """Best trained epoch so far; of the current phase, where phases are steps."""
     step: Candidate | None = None
     """Selected epoch of the steps that have ended; None while no step was significantly better than the probe."""
-    folds: Sequence[FoldState] = ()
-    """Of the current phase, where it is cross-fitted."""
+    rounds: StepState | None = None
+    """Of the current phase, where it is a step."""
     validation_predictions: ValidationPredictions = field(default_factory=ValidationPredictions)
     """Results of every candidate so far on the validation images."""
     taken_up: float = field(default_factory=time.monotonic)
@@ -146,7 +166,7 @@ def save_state(path: Path, state: TrainingState) -> None:
         "probe": _candidate_to_raw(state.probe),
         "best": _candidate_to_raw(state.best),
         "step": _candidate_to_raw(state.step),
-        "folds": [vars(fold) for fold in state.folds],
+        "rounds": _rounds_to_raw(state.rounds),
         "validation_predictions": state.validation_predictions.to_raw(),
     }
     write_atomically(path, lambda aside: write_checkpoint(raw, aside))
@@ -173,7 +193,7 @@ def load_state(path: Path) -> TrainingState | None:
         _candidate_from_raw(raw["probe"]),
         _candidate_from_raw(raw["best"]),
         _candidate_from_raw(raw.get("step")),
-        [FoldState(**fold) for fold in raw.get("folds", ())],
+        _rounds_from_raw(raw.get("rounds")),
         ValidationPredictions.from_raw(raw.get("validation_predictions")),
     )
 
@@ -205,12 +225,23 @@ def _candidate_to_raw(candidate: Candidate | None) -> dict[str, Any] | None:
 def _candidate_from_raw(raw: dict[str, Any] | None) -> Candidate | None:
     if raw is None:
         return None
-    confidences = raw.get("confidences")
+    confidences, rows = raw.get("confidences"), raw.get("rows")
     return Candidate(
         raw["name"],
         raw["correct"].numpy(),
         raw["losses"].numpy(),
         raw["weights"],
         None if confidences is None else confidences.numpy(),
+        None if rows is None else rows.numpy(),
         raw.get("folds", ()),
     )
+
+
+def _rounds_to_raw(rounds: StepState | None) -> dict[str, Any] | None:
+    return None if rounds is None else dict(vars(rounds))
+
+
+def _rounds_from_raw(raw: dict[str, Any] | None) -> StepState | None:
+    if raw is None:
+        return None
+    return StepState(**{**raw, "logits": None if raw["logits"] is None else raw["logits"].numpy()})

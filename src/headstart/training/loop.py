@@ -79,10 +79,8 @@ def fit(training: Training) -> Outcome:
                         phase.check_epoch()
                         phase.evaluate_epoch()
                     phase.end_epoch()
-            if planned.begins == "if_it_can_pay":
-                training.compare_step(phase.phase)
             # A phase that ended early has trained past its best epoch, and the next one must not start from there.
-            elif phase.ended != ALL_EPOCHS:
+            if phase.ended != ALL_EPOCHS and not _is_step(planned):
                 training.restore_best()
             training.end_phase(phase.phase, reason=phase.ended or ALL_EPOCHS)
             training.save(optimizer=None)  # the next phase trains other groups and makes its own
@@ -97,7 +95,7 @@ def fit(training: Training) -> Outcome:
 def _entered(training: Training, phase: TrainPhase) -> AbstractContextManager[PhaseTraining]:
     """The phase, ready for its next step."""
     # Imported here: a run that only fits heads on known features needs no torch.
-    from headstart.training.phase import entered_phase
+    from headstart.training.phase_start import entered_phase
 
     return entered_phase(training, phase)
 

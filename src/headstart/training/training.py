@@ -13,10 +13,10 @@ from headstart.plan.plan import FrozenPrefixPlan, Phase, Plan, TrainPhase
 from headstart.runs.events import PrefixComputed, Resumed
 from headstart.runs.folder import Run
 from headstart.runs.observers import Observer
-from headstart.runs.training_events import EpochDone, PhaseDone, StepDone
+from headstart.runs.training_events import EpochDone, PhaseDone
 from headstart.runs.warnings import PhaseWarning
 from headstart.training.activation_source import ActivationSource
-from headstart.training.checkpoint import Candidate, TrainingProgress, TrainingState, load_state, save_state
+from headstart.training.checkpoint import Candidate, StepState, TrainingProgress, TrainingState, load_state, save_state
 from headstart.training.steps.depth import resolved_step
 from headstart.training.stopping import StopRequest, stop_if_requested
 from headstart.training.validation_predictions import phase_row
@@ -171,31 +171,15 @@ class Training:
         phase = self.resolve_phase(resolved_step(phase, self.estimates.counted_facts()))
         if self.progress.epoch or self.progress.step:  # it had begun in another process
             return phase
-        self.state.best = None
+        self.state.best, self.state.rounds = None, StepState()
         if (before := self.before_step) is not None:
             self.classifier.restore(before.weights)
         return phase
 
-    def compare_step(self, phase: TrainPhase) -> None:
-        """Select the best epoch of a step that has ended, if it is significantly better than what it started from."""
-        state, before = self.state, self.before_step
-        if (best := state.best) is None or before is None:
-            return
-        p_value = best.p_value_against(before)
-        selected = p_value < self.plan.selection.significance_level
-        done = StepDone(
-            phase.name, best.name, before.name, best.accuracy, before.accuracy, p_value, selected, len(best.correct)
-        )
-        self.progress.steps.append(done)
-        self.observer.noted(done)
-        if selected:
-            state.step = best
-        state.best = None
-
     def end_phase(self, phase: Phase, *, reason: str) -> None:
         """Write the phase's line, and set the counts for the next one."""
         progress = self.progress
-        self.state.folds = ()
+        self.state.rounds = None
         row = self.phase_row(phase, reason)
         progress.phases.append(row)
         progress.start_phase(progress.phase + 1)

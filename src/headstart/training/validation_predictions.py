@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from headstart.arrays import Positions
 from headstart.data.sources.reading import ImageRecord
 from headstart.plan.plan import ProbePhase, TrainPhase
 from headstart.runs.training_events import EpochDone, PhaseDone
@@ -32,7 +33,7 @@ def phase_row(phase: ProbePhase | TrainPhase, rows: Sequence[EpochDone], *, head
         lr=lr,
         batch_norm=phase.batch_norm if isinstance(phase, TrainPhase) else "pretrained_statistics",
         schedule=phase.schedule.name if isinstance(phase, TrainPhase) else None,
-        epochs_run=len(mine) if phase.kind == "train" else 0,
+        epochs_run=sum(row.epoch > 0 for row in mine) if phase.kind == "train" else 0,
         validation_accuracy=max((row.validation_accuracy for row in mine), default=None),
         seconds=sum(row.seconds for row in mine),
         ended=reason,
@@ -57,13 +58,25 @@ class ValidationPredictions:
         records: Sequence[ImageRecord],
         correct: npt.NDArray[np.bool_],
         losses: npt.NDArray[np.float64],
+        rows: Positions | None = None,
     ) -> None:
-        """Remember a candidate; all candidates of a run are evaluated on the same images.
+        """Remember a candidate; all candidates of a run are evaluated on the same images, or on some of them.
+
+        Args:
+            name: `probe` or `PHASE/EPOCH`.
+            records: All images that validate.
+            correct: (N,) which are classified correctly.
+            losses: (N,) log losses.
+            rows: Positions of these N images among the records; None: all.
 
         Raises:
             ValueError: other images than before, or not one prediction for each.
         """
         images = tuple(record.id for record in records)
+        if rows is not None:
+            whole, unknown = np.zeros(len(images), np.bool_), np.full(len(images), np.nan)
+            whole[rows], unknown[rows] = correct, losses
+            correct, losses = whole, unknown
         if len(correct) != len(images) or (self.images and images != self.images):
             raise ValueError(
                 f"{name} was evaluated on {len(correct)} images, not on the {len(self.images)} of the others"
@@ -81,7 +94,7 @@ class ValidationPredictions:
         count, names = len(self.images), list(self.correct)
         image, label = (np.array(one, object) for one in (self.images, self.labels))
         correct, loss = (list(one.values()) for one in (self.correct, self.losses))
-        return {
+        columns = {
             "image": np.tile(image, len(names)),
             "label": np.tile(label, len(names)),
             "epoch": np.repeat(np.array(names, object), count),
@@ -89,6 +102,13 @@ class ValidationPredictions:
             "log_loss": np.concatenate([np.empty(0, np.float32), *loss]).astype(np.float64),
             "selected": np.repeat(np.array([name == selected for name in names], np.bool_), count),
         }
+        # A step need not have predicted every image.
+        known = ~np.isnan(columns["log_loss"])
+        return columns if known.all() else {name: column[known] for name, column in columns.items()}
+
+    def known(self, name: str) -> Positions:
+        """Positions of the images that a candidate was evaluated on."""
+        return np.flatnonzero(~np.isnan(self.losses[name]))
 
     def to_raw(self) -> dict[str, Any]:
         """Plain values and arrays for the checkpoint."""

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from headstart.plan.plan import SelectionPlan
+from headstart.runs.training_events import StepDone
 from headstart.training.checkpoint import Candidate, TrainingProgress
-from headstart.training.steps.course import why_no_step
+from headstart.training.steps.course import why_no_step, why_selected
 
 
 def training(errors: int, **selection: object) -> SimpleNamespace:
@@ -24,11 +25,20 @@ def training(errors: int, **selection: object) -> SimpleNamespace:
     )
 
 
-@pytest.mark.parametrize("errors", [0, 4])
+@pytest.mark.parametrize("errors", [0, 14])
 def test_the_reason_names_the_errors_and_the_cost(errors: int):
     why = why_no_step(training(errors))
     assert why.startswith(f"left out: {errors} errors left on 100 images")
     assert "last_stages would have taken about 2 min" in why
+
+
+def test_the_reason_of_the_selection_is_that_of_the_last_selected_step():
+    steps = [
+        StepDone(name, f"{name}", "probe", 0.2, 0.3, 0.9, 0.8, 0.01, selected=selected, images=100)
+        for name, selected in (("a", True), ("b", True), ("c", False))
+    ]
+    assert why_selected(steps).startswith("b is significantly better")
+    assert why_selected(steps[2:]).startswith("c is not significantly better")
 
 
 def test_nothing_is_left_out_where_errors_are_left_or_epochs_were_named():

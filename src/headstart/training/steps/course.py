@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from headstart.amounts import duration_text
+from headstart.runs.training_events import StepDone
 from headstart.training.steps.rule import StepOutlook, why_not_worth_it
 from headstart.training.training import Training
 
@@ -24,3 +27,9 @@ def why_no_step(training: Training) -> str:
     planned = training.plan.phases[training.progress.phase]
     seconds = training.estimates.seconds_of([planned])
     return f"left out: {why}; {planned.name} would have taken about {duration_text(seconds)} (--epochs N tunes anyway)"
+
+
+def why_selected(steps: Sequence[StepDone]) -> str:
+    """The sentence of the last step that was selected, or of the last that was not."""
+    selected = [step for step in steps if step.selected]
+    return (selected or list(steps))[-1].sentence()

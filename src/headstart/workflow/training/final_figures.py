@@ -134,17 +134,19 @@ def _findings(
 
 def _validation(data: CheckedData, outcome: Outcome) -> Sample | None:
     """Figures of the selected checkpoint on the validation images; None where an earlier version kept none."""
-    images, correct = outcome.validation_predictions.images, outcome.validation_predictions.correct.get(outcome.chosen)
-    if correct is None or not len(images):
+    predictions = outcome.validation_predictions
+    if outcome.chosen not in predictions.correct or not len(predictions.images):
         return None
+    known = predictions.known(outcome.chosen)
+    images, labels = ([whole[row] for row in known] for whole in (predictions.images, predictions.labels))
     place = {name: index for index, name in enumerate(data.roles.classes)}
     records = [record for record in (*data.roles.train, *data.roles.validation) if record.id in set(images)]
     rows = [row for row in outcome.progress.rows if row.checkpoint == outcome.chosen]
     return Sample(
         "validation",
         data.roles.validation_source,
-        np.array([place[label] for label in outcome.validation_predictions.labels], np.int64),
-        correct,
+        np.array([place[label] for label in labels], np.int64),
+        predictions.correct[outcome.chosen][known],
         numbered([data.groups[name] for name in images]),
         counted=what_is_counted(records, data.groups),
         confidence=outcome.confidences,
