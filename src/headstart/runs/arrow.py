@@ -59,12 +59,16 @@ def arrow_array(values: Sequence[Any] | npt.NDArray[Any]) -> pa.Array[Any]:
 def _texts(values: Sequence[str | None], is_valid: Any) -> pa.Array[Any]:  # noqa: ANN401 - a buffer
     import pyarrow as pa
 
-    encoded = [b"" if value is None else value.encode() for value in values]
-    ends = np.cumsum([0, *map(len, encoded)])
+    # One buffer that grows, not an object for each text: a run may have millions.
+    encoded, ends = bytearray(), np.zeros(len(values) + 1, np.int64)
+    for position, value in enumerate(values, start=1):
+        if value is not None:
+            encoded += value.encode()
+        ends[position] = len(encoded)
     if ends[-1] > _LARGEST_OFFSET:
         return pa.array(values)  # in several chunks
     offsets = pa.py_buffer(ends.astype(np.int32))
-    return pa.Array.from_buffers(pa.string(), len(values), [is_valid, offsets, pa.py_buffer(b"".join(encoded))])
+    return pa.Array.from_buffers(pa.string(), len(values), [is_valid, offsets, pa.py_buffer(encoded)])
 
 
 def _bits(truths: Any) -> Any:  # noqa: ANN401 - an iterable of bool -> a buffer

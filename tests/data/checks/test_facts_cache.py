@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from headstart.data.checks import facts_cache, image_checks
-from headstart.data.checks.facts_cache import FactsCache, ImageFacts, facts_folder, folder_bytes, limit_folder
+from headstart.data.checks.facts_cache import FactsCache, CheckedImage, facts_folder, folder_bytes, limit_folder
 from headstart.data.checks.image_checks import FileFacts, read_all
 from headstart.data.checks.pixels import PixelFacts, pixel_facts
 from headstart.data.checks.thumbnails import thumbnail
@@ -136,7 +136,7 @@ def test_two_commands_at_once_each_keep_theirs(decoded: list[str], home: Path):
     for cache, record in zip((first, second), images(2), strict=True):
         found = decode_with_facts(record.read())
         digest = hashlib.blake2b(record.read(), digest_size=16).digest()
-        cache.add(digest, ImageFacts((10, 12), pixel_facts(found), thumbnail(found.pixels)))
+        cache.add(digest, CheckedImage((10, 12), pixel_facts(found), thumbnail(found.pixels)))
     first.save()
     second.save()
     read_all(images(2))

@@ -50,7 +50,7 @@ Compare: TypeAlias = Callable[[Thumbnails, npt.NDArray[np.int64]], Pairs]
 
 
 @dataclass(frozen=True, slots=True)
-class ImageFacts:
+class CheckedImage:
     """Facts of one readable image."""
 
     size: tuple[int, int]
@@ -123,7 +123,7 @@ class FactsCache:
     def _paths(self) -> list[Path]:
         return stored_paths(self._folder, f"{self._name}-*.rows")
 
-    def find(self, digest: bytes) -> ImageFacts | None:
+    def find(self, digest: bytes) -> CheckedImage | None:
         """Facts of the image whose file has this hash; None if they are not known, or damaged.
 
         Args:
@@ -136,11 +136,11 @@ class FactsCache:
         small = np.frombuffer(row, np.uint8, _THUMBNAIL_BYTES, _CHECK.size + _FACTS.size).reshape(SIDE, SIDE)
         known = None if largest < 0 else largest
         text = kind.rstrip(b"\0").decode("ascii")
-        return ImageFacts(
+        return CheckedImage(
             (width, height), PixelFacts(brightest, levels, text, known, white, bool(is_grey), veiled, None), small
         )
 
-    def add(self, digest: bytes, facts: ImageFacts) -> None:
+    def add(self, digest: bytes, facts: CheckedImage) -> None:
         """Keep the facts of an image for later, if they are not there yet; `save` writes them.
 
         Images with noise are few and have a text of any length: they are looked at again.

@@ -12,7 +12,7 @@ from itertools import chain
 from typing import Literal
 
 from headstart.data.checks.duplicates import find_duplicates
-from headstart.data.checks.facts_cache import FactsCache, ImageFacts, facts_folder
+from headstart.data.checks.facts_cache import FactsCache, CheckedImage, facts_folder
 from headstart.data.checks.near_duplicates import NearDuplicates, find_near_duplicates
 from headstart.data.checks.near_findings import find_near_findings
 from headstart.data.checks.pixels import PixelFacts, find_in_pixels, find_in_shapes, pixel_facts
@@ -72,7 +72,7 @@ def read_all(
     """
     cache = FactsCache(facts_folder(), bits=bits)
 
-    def look(few: Sequence[ImageRecord]) -> list[tuple[bytes, ImageFacts | str]]:
+    def look(few: Sequence[ImageRecord]) -> list[tuple[bytes, CheckedImage | str]]:
         return [_facts_of(record, bits, cache) for record in few]
 
     readable, unreadable, digests, sizes, pixels = [], {}, {}, {}, {}
@@ -95,7 +95,7 @@ def read_all(
     return FileFacts(tuple(readable), unreadable, digests, sizes, pixels, near)
 
 
-def _facts_of(record: ImageRecord, bits: int | None, cache: FactsCache) -> tuple[bytes, ImageFacts | str]:
+def _facts_of(record: ImageRecord, bits: int | None, cache: FactsCache) -> tuple[bytes, CheckedImage | str]:
     """(hash of its bytes, facts or the reason why it cannot be read); known bytes are not decoded again."""
     try:
         encoded = record.read()
@@ -110,7 +110,7 @@ def _facts_of(record: ImageRecord, bits: int | None, cache: FactsCache) -> tuple
         return digest, found.reason
     early_views().offer(digest, found.pixels, bits=bits)
     height, width, _ = found.pixels.shape
-    return digest, ImageFacts((width, height), pixel_facts(found.decoded), thumbnail(found.pixels))
+    return digest, CheckedImage((width, height), pixel_facts(found.decoded), thumbnail(found.pixels))
 
 
 def find_image_findings(dataset: Dataset, facts: FileFacts, spec: InputSpec | None = None) -> list[Finding]:
