@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from headstart.data.checks import facts_cache, image_checks
-from headstart.data.checks.facts_cache import FactsCache, CheckedImage, facts_folder, folder_bytes, limit_folder
+from headstart.data.checks.facts_cache import CheckedImage, FactsCache, facts_folder, folder_bytes, limit_folder
 from headstart.data.checks.image_checks import FileFacts, read_all
 from headstart.data.checks.pixels import PixelFacts, pixel_facts
 from headstart.data.checks.thumbnails import thumbnail

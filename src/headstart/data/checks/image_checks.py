@@ -12,7 +12,7 @@ from itertools import chain
 from typing import Literal
 
 from headstart.data.checks.duplicates import find_duplicates
-from headstart.data.checks.facts_cache import FactsCache, CheckedImage, facts_folder
+from headstart.data.checks.facts_cache import CheckedImage, FactsCache, facts_folder
 from headstart.data.checks.near_duplicates import NearDuplicates, find_near_duplicates
 from headstart.data.checks.near_findings import find_near_findings
 from headstart.data.checks.pixels import PixelFacts, find_in_pixels, find_in_shapes, pixel_facts
