@@ -77,7 +77,9 @@ def test_there_is_room_for_so_many_and_for_none_after_the_check():
     assert views.take(records[0], SPEC) is None
 
 
-def test_a_training_decodes_each_image_once(image_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_training_and_a_prediction_decode_each_image_once(
+    image_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     monkeypatch.setenv("HEADSTART_HOME", str(tmp_path / "home"))
     decoded: list[bytes] = []
     real = loading.decode_with_facts
@@ -89,4 +91,8 @@ def test_a_training_decodes_each_image_once(image_folder: Path, tmp_path: Path, 
     monkeypatch.setattr(loading, "decode_with_facts", counted)
     headstart.train(str(image_folder), strategy="feature_extraction", input_size=32, out=tmp_path / "run")
     assert len(decoded) == len(set(decoded))
+    del decoded[:]
+    monkeypatch.setenv("HEADSTART_HOME", str(tmp_path / "other"))
+    headstart.predict(tmp_path / "run", [str(image_folder)])
+    assert len(decoded) == len(set(decoded)) > 0
     assert not early_views()._views

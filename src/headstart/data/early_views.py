@@ -76,11 +76,11 @@ _current = {"views": EarlyViews()}
 @contextmanager
 def make_early_views(spec: InputSpec | None) -> Iterator[None]:
     """Let a check inside the block keep views of this input, until the block ends; None keeps none."""
-    _current["views"] = EarlyViews(spec)
+    before, _current["views"] = _current["views"], EarlyViews(spec)
     try:
         yield
     finally:
-        _current["views"] = EarlyViews()
+        _current["views"] = before
 
 
 def early_views() -> EarlyViews:

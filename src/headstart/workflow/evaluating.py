@@ -7,7 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from headstart.arrays import Doubles
 from headstart.data.checks import image_checks
+from headstart.data.early_views import make_early_views
 from headstart.data.sources.inputs import find_inputs
 from headstart.data.trained_on import read_trained_on
 from headstart.delivery.predictions import Predictions
@@ -29,7 +31,7 @@ from headstart.workflow.images import read_watched
 from headstart.workflow.training.run_data import files_hash
 
 if TYPE_CHECKING:
-    from headstart.prediction.predictor import CachedFeatures
+    from headstart.prediction.predictor import CachedFeatures, Predictor
 
 Unreadable: TypeAlias = Literal["leave_out", "stop"]
 """What to do about files that give no prediction: name them in the result, or stop before anything is predicted."""
@@ -175,8 +177,26 @@ def predict(
 
     inputs = find_inputs(files)
     predictor = load(bundle)
-    facts = read_watched(inputs.records, progress, bits=predictor.info.input.bits)
+    with make_early_views(predictor.info.input):
+        facts = read_watched(inputs.records, progress, bits=predictor.info.input.bits)
+        probabilities = _probabilities(predictor, inputs.left_out, facts, unreadable, progress)
     missing = {**facts.unreadable, **inputs.left_out}
+    return Predictions(tuple(predictor.predictions(facts.readable, probabilities)), predictor.classes, missing)
+
+
+def _probabilities(
+    predictor: Predictor,
+    left_out: Mapping[str, str],
+    facts: image_checks.FileFacts,
+    unreadable: Unreadable,
+    progress: Progress,
+) -> Doubles:
+    """Probabilities (N, K) of the readable images.
+
+    Raises:
+        DataError: as `predict`.
+    """
+    missing = {**facts.unreadable, **left_out}
     if missing and (unreadable == "stop" or not facts.readable):
         name, reason = next(iter(missing.items()))
         count = len(missing) + len(facts.readable)
@@ -186,8 +206,7 @@ def predict(
             remedy="repair or remove them" + (", or leave out --strict" if unreadable == "stop" else ""),
         )
     predictor.make_known(facts.readable)
-    probabilities = predictor.probabilities(facts.readable, on_images=progress("predict", len(facts.readable)))
-    return Predictions(tuple(predictor.predictions(facts.readable, probabilities)), predictor.classes, missing)
+    return predictor.probabilities(facts.readable, on_images=progress("predict", len(facts.readable)))
 
 
 def features_of_run(run: Run, digests: Mapping[str, str]) -> CachedFeatures | None:
