@@ -14,7 +14,7 @@ from headstart.data.sources.reading import ImageRecord
 from headstart.data.splits import deal_folds
 from headstart.engine.known.classifier import AnyClassifier
 from headstart.engine.known.features import classifier_features, linear_weight_of, pooled_part
-from headstart.engine.store.activations import View, plain_view
+from headstart.engine.store.activations import Precision, View, plain_view
 from headstart.engine.store.index import POOLED
 from headstart.engine.store.stored_rows import StoredRows
 from headstart.engine.store.training_images import TrainingImages
@@ -72,6 +72,10 @@ class PooledSource:
         """The engine that computed the features; None without an activation cache."""
         return self._activations.engine_name if self._activations else None
 
+    def test_rows(self, records: Sequence[ImageRecord]) -> RowSource:
+        """Rows of test images, in single precision: the bundle is evaluated on the same ones, not computed again."""
+        return self.rows(records, what="features of test", stops="ignored", precision="float32")
+
     def rows(
         self,
         records: Sequence[ImageRecord],
@@ -79,6 +83,7 @@ class PooledSource:
         what: str,
         stops: Literal["heard", "ignored"] = "heard",
         view: View | None = None,
+        precision: Precision | None = None,
     ) -> RowSource:
         """N rows of F features, in memory only without an activation cache; the observer receives the progress.
 
@@ -87,14 +92,19 @@ class PooledSource:
             what: Name of the work.
             stops: `ignored` does not call `after_batch`: for few images, where stopping would lose more work.
             view: Of each image; None: the one that every evaluation sees.
+            precision: Of cached rows; None: the run's.
         """
         view, observer = view or self._view, self._source.observer
         advance = measured_span(observer, "features", what, len(records))
         after = self._source.after_batch if stops == "heard" else lambda engine: None
-        if self._activations is not None:
+        activations = self._activations
+        if activations is not None:
+            # The copy shares the engine, which is made once.
+            activations = replace(activations, precision=precision or activations.precision)
             try:
-                reader = self._activations.reader(records, [view], on_images=advance, after_batch=after)
+                reader = activations.reader(records, [view], on_images=advance, after_batch=after)
                 observer.span_ended("features")
+                self._activations = replace(activations, precision=self._source.images.precision)
                 return StoredRows(reader)
             except (DiskFullError, NotWritableError) as error:
                 observer.noted(NotCached(POOLED, str(error)))
@@ -162,7 +172,7 @@ def note_leaks(
     """
 
     def rows_of(records: Sequence[ImageRecord]) -> RowSource:
-        rows = pooled.rows(records, what="features of test", stops="ignored")
+        rows = pooled.test_rows(records)
         return rows if last is None else ColumnRows(rows, last)
 
     for finding in leak_findings(source.images, train, rows_of):
