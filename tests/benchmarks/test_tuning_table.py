@@ -59,8 +59,9 @@ def test_equal_answers_are_never_accepted():
     assert not probe.accepted_over(probe, "errors and log loss")
 
 
-def test_rows_of_another_size_are_left_out():
+def test_rows_of_another_size_have_a_table_of_their_own():
     other = [{**one, "size": 224} for one in rows(out_of_fold_wrong=6)]
     text = section([*rows(out_of_fold_wrong=6), *other], 224)
     assert "at 224 px" in text
     assert line_of(text, "base")[2] == "1"
+    assert "Recipes at 128 px:" in text
