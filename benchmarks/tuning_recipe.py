@@ -1,13 +1,13 @@
 """How the suffix of a network is tuned best on cached activations, many recipes in one process.
 
     HEADSTART_DATA=FOLDER python benchmarks/tuning_recipe.py [--sets rsscn7 ...] [--seeds N] [--variants base ...]
-        [--judge] [--table] [--write]
+        [--decisions] [--table] [--write]
 
 For each set and seed the activations at a cut point are computed once; then the suffix is trained from the linear
 probe, one recipe after another, and evaluated on the same test images, which choose nothing. Four points of a training
 are evaluated: its end, the mean of the weights of its last epochs, and the points half-way to both from the start.
---judge compares ways to decide whether the tuned suffix replaces the probe: on a held-out fifth, or out of fold. What
-is done is kept in build/tuning-recipe.jsonl. --write writes the section of docs/benchmarks.md.
+--decisions compares ways to decide whether the tuned suffix replaces the probe: on a held-out fifth, or out of fold.
+What is done is kept in build/tuning-recipe.jsonl. --write writes the section of docs/benchmarks.md.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def tried(cell: Cell, recipe: Recipe | None) -> Row:
     return {"seconds": round(trained.seconds, 2), "points": points}
 
 
-def judged(cell: Cell, recipe: Recipe) -> Row:
+def decided(cell: Cell, recipe: Recipe) -> Row:
     """A row: probe and tuned suffix on a held-out fifth and out of fold, and on the test images what each would give.
 
     Points on the test images: `fifth` was trained without the held-out fifth; `soup` averages the weights of the models
@@ -131,7 +131,7 @@ def measure(options: argparse.Namespace, kept: Kept) -> None:
     for seed, name in itertools.product(range(1, options.seeds + 1), options.sets):
         asked: list[tuple[str, str, Recipe | None]] = [("probe", CUT_POINT, None)]
         asked += [(variant, *VARIANTS[variant]) for variant in options.variants]
-        asked += [("judged", CUT_POINT, BASE)] if options.judge else []
+        asked += [("decision", CUT_POINT, BASE)] if options.decisions else []
         # Cut point by cut point, so that activations of one are in memory only.
         for cut_point, of_cut in itertools.groupby(sorted(asked, key=lambda a: a[1]), key=lambda a: a[1]):
             keys = {
@@ -143,11 +143,11 @@ def measure(options: argparse.Namespace, kept: Kept) -> None:
                 continue
             cell = Cell(name, seed=seed, model=MODEL, size=options.size, cut_point=cut_point)
             for variant in waiting:
-                recipe = BASE if variant == "judged" else VARIANTS[variant][1] if variant in VARIANTS else None
-                row = judged(cell, recipe) if variant == "judged" and recipe else tried(cell, recipe)
+                recipe = BASE if variant == "decision" else VARIANTS[variant][1] if variant in VARIANTS else None
+                row = decided(cell, recipe) if variant == "decision" and recipe else tried(cell, recipe)
                 labels = (
                     {"labels": cell.labels.tolist(), "fold": cell.folds(HELD_OUT_OF).tolist()}
-                    if variant == "judged"
+                    if variant == "decision"
                     else {}
                 )
                 facts = {"train": len(cell.train), "prefix_seconds": cell.prefix_seconds, "truth": cell.truth.tolist()}
@@ -175,7 +175,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--size", type=int, default=128, help="input side in pixels")
     parser.add_argument("--variants", nargs="*", choices=list(VARIANTS), default=list(VARIANTS))
-    parser.add_argument("--judge", action="store_true", help="also compare ways to decide between probe and suffix")
+    parser.add_argument("--decisions", action="store_true", help="also compare ways to decide between probe and suffix")
     parser.add_argument("--table", action="store_true", help="measure nothing")
     parser.add_argument("--write", action="store_true", help="write the section of docs/benchmarks.md")
     options = parser.parse_args()

@@ -16,7 +16,7 @@ from paired import Z95, difference
 
 from headstart.measures.metrics import paired_p_value
 
-PROBE, BASE, JUDGED = "probe", "base", "judged"
+PROBE, BASE, DECISION = "probe", "base", "decision"
 TITLES = {
     "end": "end",
     "average": "mean of 3 epochs",
@@ -64,8 +64,8 @@ def section(rows: Sequence[Row], size: int) -> str:
     of_size = [row for row in rows if row["size"] == size]
     table, seconds = _tables(of_size)
     said = (
-        f"Written by `python benchmarks/tuning_recipe.py --judge --write`. EfficientNet-Lite0 at {size} px, the stages "
-        "named, on cached activations from the linear probe; 60 training images a class of rsscn7 and chest_xray (by "
+        f"Written by `python benchmarks/tuning_recipe.py --decisions --write`. EfficientNet-Lite0 at {size} px, the "
+        "stages named, on cached activations from the linear probe; 60 training images a class of rsscn7 and chest_xray (by "
         "patient), 50 of cifar10, all 244 of hymenoptera, drawn anew by each seed; up to 600 test images, which choose "
         "nothing. Base: the last two stages and the head by AdamW at 1e-3, a rise over two epochs and cosine, 8 "
         "epochs on 4 cached views, batches of 32, the head fitted on the plain and one augmented view first. Log "
@@ -75,9 +75,9 @@ def section(rows: Sequence[Row], size: int) -> str:
     )
     parts = ["## How a suffix is tuned", "", *textwrap.wrap(said, 120), "", *recipe_lines(table, seconds)]
     parts += ["", *depth_lines(table)]
-    judged = [row for row in of_size if row["variant"] == JUDGED]
-    if judged:
-        parts += ["", *decision_lines(judged, table)]
+    decided = [row for row in of_size if row["variant"] == DECISION]
+    if decided:
+        parts += ["", *decision_lines(decided, table)]
     for other in sorted({row["size"] for row in rows} - {size}):
         lines = recipe_lines(*_tables([row for row in rows if row["size"] == other]))
         parts += ["", f"Recipes at {other} px:", "", *lines]
@@ -149,7 +149,7 @@ class Way:
     """A way to decide between the probe and the tuned suffix."""
 
     title: str
-    judged: str | None
+    decided: str | None
     """Validation answers of the suffix: `fifth POINT` or `folds POINT`; None: always tuned."""
     rule: Rule
     weights: tuple[str, str]
@@ -157,9 +157,9 @@ class Way:
 
     def accepts(self, validated: Mapping[str, Answers]) -> bool:
         """Whether the suffix replaces the probe."""
-        if self.judged is None:
+        if self.decided is None:
             return True
-        return validated[self.judged].accepted_over(validated[f"{self.judged.split()[0]} probe"], self.rule)
+        return validated[self.decided].accepted_over(validated[f"{self.decided.split()[0]} probe"], self.rule)
 
 
 def ways() -> Iterator[Way]:
@@ -168,15 +168,15 @@ def ways() -> Iterator[Way]:
         yield Way(f"always; trained on all, {TITLES[point]}", None, "log loss", (BASE, point))
     for rule, point in itertools.product(get_args(Rule), SHOWN):
         title, fifth, folds = TITLES[point], f"fifth {point}", f"folds {point}"
-        yield Way(f"held-out fifth, {rule}; its model, {title}", fifth, rule, (JUDGED, fifth))
+        yield Way(f"held-out fifth, {rule}; its model, {title}", fifth, rule, (DECISION, fifth))
         yield Way(f"held-out fifth, {rule}; trained again on all, {title}", fifth, rule, (BASE, point))
         yield Way(f"out of fold, {rule}; trained again on all, {title}", folds, rule, (BASE, point))
-        yield Way(f"out of fold, {rule}; mean of the folds' weights, {title}", folds, rule, (JUDGED, f"soup {point}"))
+        yield Way(f"out of fold, {rule}; mean of the folds' weights, {title}", folds, rule, (DECISION, f"soup {point}"))
 
 
-def decision_lines(judged: Sequence[Row], table: Table) -> list[str]:
+def decision_lines(decided: Sequence[Row], table: Table) -> list[str]:
     """What each way to decide would have given on the test images."""
-    validated = {(row["set"], row["seed"]): _validated(row) for row in judged}
+    validated = {(row["set"], row["seed"]): _validated(row) for row in decided}
     lines = [
         "| decision; weights | accepted | right | points over the probe | log loss over the probe |",
         "|---|---|---|---|---|",
@@ -184,7 +184,9 @@ def decision_lines(judged: Sequence[Row], table: Table) -> list[str]:
     probe = table[PROBE, "end"]
     for way in ways():
         ours = table[way.weights]
-        keys = [key for key, found in validated.items() if key in ours and (way.judged is None or way.judged in found)]
+        keys = [
+            key for key, found in validated.items() if key in ours and (way.decided is None or way.decided in found)
+        ]
         if not keys:
             continue
         taken = {key: way.accepts(validated[key]) for key in keys}
@@ -202,7 +204,7 @@ def decision_lines(judged: Sequence[Row], table: Table) -> list[str]:
 
 
 def _validated(row: Row) -> dict[str, Answers]:
-    """Answers on the validation images of a judged row: those of the held-out fifth, or all training images."""
+    """Answers on the validation images of a decided row: those of the held-out fifth, or all training images."""
     labels = np.array(row["labels"])
     fifth = labels[np.array(row["fold"]) == 0]
     return {

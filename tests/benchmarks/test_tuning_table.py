@@ -25,9 +25,9 @@ def rows(*, out_of_fold_wrong: int) -> list[dict[str, Any]]:
     """A probe of 12 errors, a suffix of 3, and on the training images a suffix that has so many."""
     validated = {"fifth probe": point(12, 0.8), "fifth end": point(12, 0.8)}
     validated |= {"folds probe": point(12, 0.8), "folds end": point(out_of_fold_wrong, 0.4)}
-    judged = row("judged", {"fifth end": point(4, 0.4), "soup end": point(6, 0.4)})
-    judged |= {"validated": validated, "labels": [0] * N, "fold": [0] * N}
-    return [row("probe", {"end": point(12, 0.8)}), row("base", {"end": point(3, 0.4)}), judged]
+    decided = row("decision", {"fifth end": point(4, 0.4), "soup end": point(6, 0.4)})
+    decided |= {"validated": validated, "labels": [0] * N, "fold": [0] * N}
+    return [row("probe", {"end": point(12, 0.8)}), row("base", {"end": point(3, 0.4)}), decided]
 
 
 def line_of(text: str, title: str) -> list[str]:
