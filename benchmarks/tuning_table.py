@@ -64,14 +64,15 @@ def section(rows: Sequence[Row], size: int) -> str:
     of_size = [row for row in rows if row["size"] == size]
     table, seconds = _tables(of_size)
     said = (
-        f"Written by `python benchmarks/tuning_recipe.py --decisions --write`. EfficientNet-Lite0 at {size} px, the "
-        "stages named, on cached activations from the linear probe; 60 training images a class of rsscn7 and chest_xray (by "
-        "patient), 50 of cifar10, all 244 of hymenoptera, drawn anew by each seed; up to 600 test images, which choose "
-        "nothing. Base: the last two stages and the head by AdamW at 1e-3, a rise over two epochs and cosine, 8 "
-        "epochs on 4 cached views, batches of 32, the head fitted on the plain and one augmented view first. Log "
-        "loss: each at its best temperature. Seconds: CPU seconds of the steps, one thread. Intervals: 95 %, paired "
-        "by image, over all sets and seeds. The base was chosen by this table: its lead over other recipes is "
-        "optimistic, and recipes with one or two sets and seeds say little."
+        f"Written by `python benchmarks/tuning_recipe.py --decisions --write`. EfficientNet-Lite0 at {size} "
+        "px, the stages named, on cached activations from the linear probe; 60 training images a class of "
+        "rsscn7 and chest_xray (by patient), 50 of cifar10, all 244 of hymenoptera, drawn anew by each seed; "
+        "up to 600 test images, which choose nothing. Base: the last two stages and the head by AdamW at "
+        "1e-3, a rise over two epochs and cosine, 8 epochs on 4 cached views, batches of 32, the head fitted "
+        "on the plain and one augmented view first. Log loss: each at its best temperature. Seconds: CPU "
+        "seconds of the steps, one thread. Intervals: 95 %, paired by image, over all sets and seeds. The "
+        "base was chosen by this table: its lead over other recipes is optimistic, and recipes with one or "
+        "two sets and seeds say little."
     )
     parts = ["## How a suffix is tuned", "", *textwrap.wrap(said, 120), "", *recipe_lines(table, seconds)]
     parts += ["", *depth_lines(table)]
