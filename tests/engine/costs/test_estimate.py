@@ -185,6 +185,23 @@ def test_with_exact_speeds_a_computed_phase_takes_what_the_machine_takes():
     assert made.once_seconds == made.stored_bytes == 0
 
 
+def test_a_cross_fitted_step_is_one_fold_and_all_images_and_nothing_else_is():
+    phase = TrainPhase(
+        name="s", epochs=4, unfreeze="by_cost", most_trained_share=0.25, begins="if_it_can_pay", folds=3, head_lr=1e-3
+    )
+    assert first_trained(phase, FACTS) == "c"
+    settings = Settings(AugmentationPlan(), batch_size=32)
+    crossed = Estimator(ImageCounts(300, 0, 300, 0, classes=2), FACTS, SPEEDS, settings)
+    # The same work by hand: 500 images trained and 100 validated in each epoch.
+    plain = Estimator(ImageCounts(500, 100, 500, 0, classes=2), FACTS, SPEEDS, settings)
+    way = FrozenPrefixPlan(activations="cached", cut_point="c", views=2)
+    each = plain.train_phase(phase.model_copy(update={"folds": 0}), way).epoch_seconds
+    assert crossed.train_phase(phase, way).epoch_seconds == pytest.approx(each)
+    assert crossed.train_phase(phase, way).stored_bytes == cached_bytes(FACTS.cut_point("c"), 900, "float16")
+    held_out = Estimator(ImageCounts(300, 60, 360, 0, classes=2), FACTS, SPEEDS, settings)
+    assert held_out.train_phase(phase, way) == held_out.train_phase(phase.model_copy(update={"folds": 0}), way)
+
+
 def test_a_span_that_was_measured_is_taken_as_it_was():
     measured = {steps_span("c", "c"): 0.5, frozen_span("c", "onnxruntime"): 0.001}
     plain = train_phase(phase(), cached("c", 2), COUNTS, FACTS, SPEEDS, terms())

@@ -113,7 +113,7 @@ class Estimator:
         wanted, smallest = views_to_cache(settings.augmentation, phase.epochs), 0
         fewest = 1 if settings.augmentation.cached_views == "auto" else wanted
         for views in range(wanted, fewest - 1, -1):
-            rows = self.counts.train * views + self.counts.validation
+            rows = self.counts.train * views + self._plain_rows(phase)
             sizes = {one.name: cached_bytes(one, rows, store) for one in points}
             smallest = min(sizes.values())
             ways = [_cached(name, views) for name, size in sizes.items() if size <= settings.room_bytes]
@@ -133,8 +133,9 @@ class Estimator:
         counts, speeds, settings = self.counts, self.speeds, self.settings
         epochs, first = phase.epochs - settings.epochs_done, first_trained(phase, self.network)
         start = prefix.cut_point or PIXELS
-        steps = counts.train * self._step_seconds(start, first)
-        validation = counts.validation * self._validation_seconds(start)
+        trained, validated = self._images_of(phase)
+        steps = trained * self._step_seconds(start, first)
+        validation = validated * self._validation_seconds(start)
         unmeasured = epochs * (0.0 if steps_span(start, first) in speeds.measured else steps)
         unmeasured += epochs * (0.0 if validation_span(start) in speeds.measured else validation)
         search = self._search_seconds(phase, start)
@@ -143,19 +144,20 @@ class Estimator:
         head, _ = self._pooled(head_rows, setup=0.0)
         once, each, added = search + head, steps + validation + speeds.epoch_seconds, 0
         if prefix.cut_point is None:
-            each += self._besides(counts.train * self._train_view, steps)
-            each += self._besides(counts.validation * speeds.plain_view, validation)
+            each += self._besides(trained * self._train_view, steps)
+            each += self._besides(validated * speeds.plain_view, validation)
         else:
             point = self.network.cut_point(start)
-            rows = counts.train * prefix.views + counts.validation
+            plain = self._plain_rows(phase)
+            rows = counts.train * prefix.views + plain
             missing = max(0, rows - settings.stored.get(start, 0))
             frozen = self._frozen_seconds(missing, start, point.share)
             unmeasured += 0.0 if self._has_run(start) else frozen
             added = cached_bytes(point, missing, settings.store)
             frozen += added / speeds.store
-            views = counts.train * prefix.views * self._train_view + counts.validation * speeds.plain_view
+            views = counts.train * prefix.views * self._train_view + plain * speeds.plain_view
             once += frozen + self._besides(views * missing / max(rows, 1), frozen)
-            each += (counts.train + counts.validation) * self._read_seconds(start)
+            each += (trained + validated) * self._read_seconds(start)
         return PhaseEstimate(
             phase.name,
             seconds=once + epochs * each,
@@ -167,6 +169,24 @@ class Estimator:
             unmeasured_seconds=unmeasured,
             **prefix.model_dump(),
         )
+
+    def _is_cross_fitted(self, phase: TrainPhase) -> bool:
+        """Whether training images validate the phase, in folds."""
+        return phase.folds > 1 and self.counts.validation == 0
+
+    def _plain_rows(self, phase: TrainPhase) -> int:
+        """Images whose plain view validates the phase."""
+        return self.counts.train if self._is_cross_fitted(phase) else self.counts.validation
+
+    def _images_of(self, phase: TrainPhase) -> tuple[float, float]:
+        """Images that an epoch trains on, and that validate it.
+
+        Of a cross-fitted step one fold and the round on all images are expected: the first fold decides as a rule.
+        """
+        counts = self.counts
+        if not self._is_cross_fitted(phase):
+            return counts.train, counts.validation
+        return counts.train * (2 - 1 / phase.folds), counts.train / phase.folds
 
     def probe_phase(self, phase: ProbePhase) -> PhaseEstimate:
         """A linear probe on pooled features."""
