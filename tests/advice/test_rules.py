@@ -21,7 +21,7 @@ from headstart.knowledge.choosing import FEW_PER_CLASS, MEASURED, NEVER_ADVISED
 from headstart.plan.presets import DEFAULT_STRATEGY, STRATEGIES
 
 FREE = dict.fromkeys(UNFREEZING, 0.0)
-PRICES = dict(zip(UNFREEZING, (10.0, 200.0, 150.0, 400.0, 400.0, 400.0, 4_000.0), strict=True))
+PRICES = dict(zip(UNFREEZING, (10.0, 200.0, 150.0, 400.0, 400.0, 400.0, 400.0, 4_000.0), strict=True))
 
 
 def rank(situation: Situation, seconds: dict[str, float] = FREE) -> int:

@@ -31,6 +31,7 @@ UNFREEZING: tuple[str, ...] = (
     "gradual",
     "partial",
     "discriminative",
+    "progressive",
     "probe_then_tune",
     "full",
     "scratch",
@@ -278,12 +279,14 @@ def _why_not_scratch(situation: Situation) -> str:
 TOO_FROZEN: dict[str, str] = {
     "feature_extraction": "{frozen_features}",
     "partial": "leaves all but the last two stages frozen; {allows_more}",
+    "progressive": "stops where a deeper step is not significantly better; {chosen} trains every layer",
     "probe_then_tune": "skips tuning where the probe makes no mistake, and saves little else; {chosen} always tunes",
 }
 """Strategy -> why not, where a less frozen one was chosen."""
 
 TOO_FREE: dict[str, str] = {
     "partial": "trains the last stages too",
+    "progressive": "climbs from the same probe, and trains more layers only while that can pay",
     "probe_then_tune": "the default of headstart train starts with the same probe, tunes every layer, and selects the "
     "probe unless a tuned epoch is significantly better",
     "full": "trains every layer, without a probe to compare with",
