@@ -17,6 +17,7 @@ from PIL import Image
 
 from headstart.data.decoders.raster import decode
 from headstart.data.preprocess import (
+    EXTREME_RATIO,
     FILTERS,
     evaluation_view,
     pixels_needed,
@@ -106,7 +107,10 @@ def test_any_shape_becomes_the_square_of_the_reference(width: int, height: int, 
     pixels = pixels_of(width, height)
     ours = resize_and_crop(pixels, InputSpec(size, size + extra, "bilinear", GREY, GREY))
     resized = resize(Image.fromarray(pixels), [size + extra], InterpolationMode.BILINEAR)
-    assert np.array_equal(ours, np.array(center_crop(resized, [size, size])))
+    theirs = np.array(center_crop(resized, [size, size]))
+    # Of a very long image only the part that is kept is resized, and its weights are rounded from other sums.
+    off = 1 if max(width, height) > EXTREME_RATIO * min(width, height) else 0
+    assert np.abs(ours.astype(int) - theirs).max() <= off
 
 
 def test_an_image_of_the_right_size_is_not_touched() -> None:

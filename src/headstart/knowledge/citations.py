@@ -21,6 +21,7 @@ BY_PATH: dict[str, str] = {
     "model.weights": f"He et al. 2019 (object detection); the number of images: {RULE_OF_THUMB}",
     "input.size": "the weights' card",
     "input.resize": "headstart.input_spec",
+    "phases[].folds": "measured on four sets (docs/guide/progressive.md)",
     "phases[].l2_penalty": "Kornblith et al. 2019",
     "phases[].epochs": "measured on small sets (docs/guide/strategies.md)",
     "phases[].unfreeze": f"Yosinski et al. 2014: features turn specific with depth; the number: {RULE_OF_THUMB}",

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from headstart.errors import RunError
 from headstart.files import write_atomically
-from headstart.runs.arrow import arrow_array
 from headstart.runs.upgrade import TABLE_COLUMNS
 
 if TYPE_CHECKING:
@@ -103,6 +102,8 @@ def write_columns(path: Path, columns: Mapping[str, Sequence[Any] | npt.NDArray[
     """Write columns as a Parquet file, whole or not at all."""
     import pyarrow as pa
     import pyarrow.parquet as pq
+
+    from headstart.runs.arrow import arrow_array
 
     table = pa.table({name: arrow_array(values) for name, values in columns.items()})
     write_atomically(path, lambda aside: pq.write_table(table, aside))

@@ -32,7 +32,7 @@ def test_logits_from_the_store_hold_no_features_of_all_images(
     activations = Activations(pooled_part(classifier), SPEC, digests, store, precision="float32")
     rows = activations.reader([record], [plain_view(SPEC)])
     count = 40_000
-    space = activations._complete(activations._ids([record], [plain_view(SPEC)]), EVALUATION)
+    (space,) = activations._spaces(EVALUATION)
     many = space.reader(np.repeat(activations._ids([record], [plain_view(SPEC)]), count))
     monkeypatch.setattr(Activations, "reader", lambda *given, **named: many)
     tracemalloc.start()

@@ -260,7 +260,8 @@ def test_the_network_gives_the_logits_of_the_fitted_head_and_so_does_its_bundle(
     save_bundle(tmp_path / "bundle", classifier, classes=images.roles.classes, spec=images.spec)
     predictor = load(tmp_path / "bundle")
     assert predictor.info.head == expected
-    assert np.abs(predictor.probabilities(records) - softmax(logits.astype(np.float64))).max() < 1e-6
+    # The bundle's backbone may be known by now and run by ONNX Runtime, whose last bits are others.
+    assert np.abs(predictor.probabilities(records) - softmax(logits.astype(np.float64))).max() < 1e-5
 
 
 def test_many_images_are_predicted_through_an_engine_with_the_same_logits(

@@ -23,10 +23,11 @@ def test_network_and_images_are_those_of_the_plan(prepare: Callable[..., Any], s
     assert built.images.roles is task.data.roles
     assert (built.images.spec.size, built.images.precision) == (32, "float16")
     assert bool(built.images.weights) == (head == "linear")
-    built.classifier.network.eval()
-    assert built.classifier.network(torch.zeros(1, 3, 32, 32)).shape == (1, len(task.data.roles.classes))
+    network = built.classifier.built().network  # a network that is known is built when it is needed
+    network.eval()
+    assert network(torch.zeros(1, 3, 32, 32)).shape == (1, len(task.data.roles.classes))
     again = build_training(task.plan, task.choice, task.data)
-    states = built.classifier.network.state_dict(), again.classifier.network.state_dict()
+    states = network.state_dict(), again.classifier.built().network.state_dict()
     assert all(torch.equal(tensor, states[1][name]) for name, tensor in states[0].items())
 
 
