@@ -193,6 +193,7 @@ def frames_up_to(function: object) -> list[str]:
     return []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("feed", "options"), [("pixels", {"strategy": "full"}), ("stored", {"strategy": "partial"})])
 def test_five_frames_at_most_lie_between_train_and_the_networks_forward(
     image_folder: Path, tmp_path: Path, feed: str, options: dict

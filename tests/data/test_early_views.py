@@ -77,6 +77,7 @@ def test_there_is_room_for_so_many_and_for_none_after_the_check():
     assert views.take(records[0], SPEC) is None
 
 
+@pytest.mark.slow
 def test_a_training_and_a_prediction_decode_each_image_once(
     image_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

@@ -36,6 +36,7 @@ def drawing_order(records: tuple[ImageRecord, ...]) -> list[ImageRecord]:
     return sorted(records, key=lambda record: hashlib.blake2b(record.id.encode()).digest())
 
 
+@pytest.mark.slow
 def test_in_place_of_images_that_cannot_be_read_come_the_next(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     monkeypatch.setattr(domain_similarity, "ENOUGH_IMAGES", 8)
     records = drawing_order(open_source("digits").records)

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 
+import pytest
 import timm
 import torch
 from torch import nn
@@ -37,6 +38,7 @@ def test_a_strided_pointwise_layer_of_few_channels_learns_in_nchw():
     assert seen == [True, False]
 
 
+@pytest.mark.slow
 def test_training_such_a_network_with_two_threads_does_not_corrupt_memory():
     """Without the guard this process dies or hangs in glibc's checks."""
     code = (

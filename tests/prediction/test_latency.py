@@ -35,6 +35,7 @@ def test_many_and_one_are_measured_and_nothing_is_changed(prepare: Callable, mon
     assert all(torch.equal(before[name], after[name]) for name in before)
 
 
+@pytest.mark.slow
 def test_a_machine_that_does_not_come_to_rest_is_said(prepare: Callable, monkeypatch: pytest.MonkeyPatch):
     timings = iter([Timing(0.5, 0.083, 2.029, "unstable"), Timing(0.1, 0.1, 0.11, "stable")])
     monkeypatch.setattr(latency, "_timed", lambda run: next(timings))

@@ -154,6 +154,7 @@ def test_a_budget_that_ends_in_a_long_fit_of_the_head_stops_it(
         go(task, asked)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("tuned_wins")
 @pytest.mark.parametrize(("grace", "solved"), [(60.0, True), (-1.0, False)])
 def test_a_refit_that_takes_longer_than_the_grace_is_left_when_the_budget_is_spent(
@@ -169,6 +170,7 @@ def test_a_refit_that_takes_longer_than_the_grace_is_left_when_the_budget_is_spe
     assert outcome.stopped == (None if solved else "budget")
 
 
+@pytest.mark.slow
 def test_a_budget_that_ends_in_the_fill_of_the_probe_leaves_nothing_to_keep_but_the_rows(
     prepare: Callable[..., Prepared], tmp_path: Path
 ):

@@ -86,6 +86,7 @@ def test_missing_originals_are_said(tmp_path: Path):
     assert "No image is shown" in written.notes[-1]
 
 
+@pytest.mark.slow
 def test_a_large_run_stays_small_enough_to_send(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     run = make_run(tmp_path / "run", classes=[f"class {i:03d}" for i in range(120)], report_images=12_000)
     (written,) = report([run])

@@ -321,6 +321,7 @@ class Gaps(Observer):
         self.clock.now += GAP
 
 
+@pytest.mark.slow
 def test_a_real_run_of_two_epochs_teaches_its_speeds_by_an_injected_clock(
     prepare: Callable, make_folder: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

@@ -102,6 +102,7 @@ def test_who_leaves_while_features_are_computed_leaves_the_head_as_it_was(
     assert all(torch.equal(tensor, before[name]) for name, tensor in classifier.network.state_dict().items())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("solver", ["logistic", "ridge"])
 def test_cached_features_are_fitted_in_blocks_with_the_same_result(
     solver: str, prepare: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

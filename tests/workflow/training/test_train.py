@@ -429,6 +429,7 @@ for command in (
 """
 
 
+@pytest.mark.slow
 def test_what_is_known_needs_no_torch_and_gives_the_same_bits(
     make_folder: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

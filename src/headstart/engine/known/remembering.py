@@ -30,7 +30,7 @@ from headstart.engine.prefix.running import Engine
 from headstart.engine.store.activations import pooled_label, pooled_name
 from headstart.engine.store.frozen_part import weights_digest
 from headstart.engine.store.index import POOLED
-from headstart.errors import DiskFullError
+from headstart.errors import DiskFullError, MissingExtraError
 from headstart.files import has_file, write_atomically
 from headstart.machine import device_of, remember_torch
 from headstart.networks.backbone import Classifier
@@ -91,16 +91,20 @@ def _remember_plain(classifier: Classifier, network: KnownNetwork, *, size: int)
 
 
 def make_known(classifier: Classifier, images: NetworkInput) -> None:
-    """Export a classifier's features for ONNX Runtime, if they run faster there, and keep what is known of it.
+    """Export a classifier's features for ONNX Runtime and keep what is known of it; nothing where it does not run there.
+
+    Throughputs play no part: a command without torch is seconds ahead before its first image, and whether a network
+    gets known must not depend on how busy the machine was.
 
     Args:
         classifier: In evaluation mode; not changed.
         images: One or more real images.
     """
     if classifier.outputs_from_features and device_of(classifier.network).type == "cpu":
-        many = 10**6  # images to come, for the choice of the engine: the set-up pays over many processes
         part, label = pooled_features(classifier), pooled_label(classifier)
-        remember_network(classifier, choose_engine(part, images, label=label, images_to_come=many), images)
+        with contextlib.suppress(MissingExtraError):
+            engine = choose_engine(part, images, label=label, images_to_come=len(images), requested="onnxruntime")
+            remember_network(classifier, engine, images)
 
 
 def remember_choice(choice: ModelChoice, classifier: Classifier, *, size: int, grain: Grain, purpose: Purpose) -> None:
