@@ -91,7 +91,7 @@ def _remember_plain(classifier: Classifier, network: KnownNetwork, *, size: int)
 
 
 def make_known(classifier: Classifier, images: NetworkInput) -> None:
-    """Export a classifier's features for ONNX Runtime and keep what is known of it; nothing where it does not run there.
+    """Export a classifier's features for ONNX Runtime and keep what is known; nothing where they do not run there.
 
     Throughputs play no part: a command without torch is seconds ahead before its first image, and whether a network
     gets known must not depend on how busy the machine was.
