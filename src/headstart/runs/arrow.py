@@ -31,7 +31,12 @@ def arrow_array(values: Sequence[Any] | npt.NDArray[Any]) -> pa.Array[Any]:
         return pa.Array.from_buffers(
             pa.from_numpy_dtype(values.dtype), len(values), [None, pa.py_buffer(np.ascontiguousarray(values))]
         )
-    plain = values.tolist() if isinstance(values, np.ndarray) else list(values)
+    # Objects are read where they lie: a list of them would be a copy as long as the column.
+    plain: Any = values
+    if not isinstance(values, np.ndarray):
+        plain = list(values)
+    elif values.dtype != object:
+        plain = values.tolist()
     kinds = {type(value) for value in plain}
     is_valid = _bits(value is not None for value in plain) if type(None) in kinds else None
     match kinds - {type(None)}:
@@ -59,16 +64,15 @@ def arrow_array(values: Sequence[Any] | npt.NDArray[Any]) -> pa.Array[Any]:
 def _texts(values: Sequence[str | None], is_valid: Any) -> pa.Array[Any]:  # noqa: ANN401 - a buffer
     import pyarrow as pa
 
-    # One buffer that grows, not an object for each text: a run may have millions.
-    encoded, ends = bytearray(), np.zeros(len(values) + 1, np.int64)
+    # One buffer of Arrow's that grows, not an object for each text: a run may have millions.
+    encoded, ends, end = pa.BufferOutputStream(), np.zeros(len(values) + 1, np.int32), 0
     for position, value in enumerate(values, start=1):
         if value is not None:
-            encoded += value.encode()
-        ends[position] = len(encoded)
-    if ends[-1] > _LARGEST_OFFSET:
-        return pa.array(values)  # in several chunks
-    offsets = pa.py_buffer(ends.astype(np.int32))
-    return pa.Array.from_buffers(pa.string(), len(values), [is_valid, offsets, pa.py_buffer(encoded)])
+            end += encoded.write(value.encode())
+        if end > _LARGEST_OFFSET:
+            return pa.array(values)  # in several chunks
+        ends[position] = end
+    return pa.Array.from_buffers(pa.string(), len(values), [is_valid, pa.py_buffer(ends), encoded.getvalue()])
 
 
 def _bits(truths: Any) -> Any:  # noqa: ANN401 - an iterable of bool -> a buffer

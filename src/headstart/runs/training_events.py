@@ -116,7 +116,7 @@ class StepDone(Event):
     """On the same images, 0..1."""
     accuracy_before: float
     p_value: float
-    """Of the lead in log loss; 1 where its errors are more beyond noise."""
+    """Of the lead in log loss; 1 where it makes significantly more errors."""
     selected: bool
     """Whether it takes the place of the candidate before it."""
     images: int

@@ -13,12 +13,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from headstart.engine.prefix.depth_features import with_depths
 from headstart.engine.prefix.inference import features_of, logits_of
 from headstart.engine.store.store import ActivationStore
 from headstart.measures.metrics import paired_p_value, sharpened_log_losses
 from headstart.networks.head_layers import DEPTHS
 from headstart.plan.plan import ProbePhase
-from headstart.prediction.bundle import save_bundle
+from headstart.prediction.bundle import load_classifier, save_bundle
 from headstart.prediction.predictor import load
 from headstart.runs.event import Event
 from headstart.runs.observers import Observer
@@ -260,7 +261,10 @@ def test_the_network_gives_the_logits_of_the_fitted_head_and_so_does_its_bundle(
     save_bundle(tmp_path / "bundle", classifier, classes=images.roles.classes, spec=images.spec)
     predictor = load(tmp_path / "bundle")
     assert predictor.info.head == expected
-    # The bundle's backbone may be known by now and run by ONNX Runtime, whose last bits are others.
+    read, _ = load_classifier(tmp_path / "bundle", deepen=with_depths)
+    again = logits_of(read, records, images.spec)
+    assert np.abs(softmax(again.astype(np.float64)) - softmax(logits.astype(np.float64))).max() < 1e-6
+    # The backbone may be known by now and run by ONNX Runtime, whose last bits are others.
     assert np.abs(predictor.probabilities(records) - softmax(logits.astype(np.float64))).max() < 1e-5
 
 

@@ -55,5 +55,5 @@ def why_not_worth_it(outlook: StepOutlook) -> str:
         )
     if outlook.steps and not outlook.steps[-1].selected:
         last = outlook.steps[-1]
-        return f"{last.phase} did not gain anything beyond noise (p = {last.p_value:.2g})"
+        return f"{last.phase} was not significantly better than what it started from (p = {last.p_value:.2g})"
     return ""
