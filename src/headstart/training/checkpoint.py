@@ -58,7 +58,7 @@ class Candidate:
         return (self.accuracy, -self.loss) > (other.accuracy, -other.loss)
 
     def loss_p_value_against(self, other: Candidate) -> float:
-        """Chance of at least this lead in log loss if both were equally good; 1 where its errors are significantly more.
+        """Chance of at least this lead in log loss if both were equally good; 1 where errors are clearly more.
 
         Of d images that only one of both classifies correctly, the numbers for each differ by sqrt(d) in a standard
         deviation where both are equally good: more extra errors than that are not noise.

@@ -26,7 +26,10 @@ def why_no_step(training: Training) -> str:
         return ""
     planned = training.plan.phases[training.progress.phase]
     seconds = training.estimates.seconds_of([planned])
-    return f"left out: {why}; {planned.name} would have taken about {duration_text(seconds)} (--epochs N tunes anyway)"
+    cost = f"{planned.name} would have taken about {duration_text(seconds)}"
+    # Only the first step is trained by it; a deeper one that cannot pay is another strategy's.
+    anyway = "--strategy full tunes every layer" if training.progress.steps else "--epochs N tunes anyway"
+    return f"left out: {why}; {cost} ({anyway})"
 
 
 def why_selected(steps: Sequence[StepDone]) -> str:
