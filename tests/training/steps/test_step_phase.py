@@ -13,6 +13,7 @@ from conftest import Prepared, make_images
 from headstart.runs.observers import Observer
 from headstart.training.checkpoint import load_state
 from headstart.training.loop import fit
+from headstart.training.probe.probe import fit_probe
 from headstart.training.steps.rounds import rounds_of
 from headstart.training.steps.step_phase import StepTraining
 from headstart.training.stopping import StopRequest
@@ -103,6 +104,30 @@ def test_no_network_ever_trains_on_the_images_that_validate_it(straight):
             assert ids == everyone - held
         else:
             assert ids == everyone
+
+
+def test_a_probe_that_was_fitted_without_torch_is_gone_on_from(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Of a network that is known on the machine the weights are numpy arrays."""
+
+    def fitted_without_torch(*args, **kwargs):
+        fitted = fit_probe(*args, **kwargs)
+        weights = {name: tensor.numpy() for name, tensor in fitted.candidate.weights.items()}
+        return replace(fitted, candidate=replace(fitted.candidate, weights=weights))
+
+    stop = StopAfter(1_000_000)
+
+    class StopsInItsFirstStep(StepTraining):
+        def targets(self, records):
+            stop.looks = 0
+            return super().targets(records)
+
+    monkeypatch.setattr("headstart.training.loop.fit_probe", fitted_without_torch)
+    monkeypatch.setattr("headstart.training.phase_start.StepTraining", StopsInItsFirstStep)
+    task = task_of(folder, tmp_path / "run")
+    assert run_fit(task, stop).stopped == "signal"
+    assert load_state(task.run.checkpoint).progress.phase == 1
 
 
 @pytest.mark.slow

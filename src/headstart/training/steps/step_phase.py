@@ -11,7 +11,7 @@ import numpy as np
 from headstart.amounts import count_text
 from headstart.data.sources.reading import ImageRecord
 from headstart.measures.metrics import log_loss
-from headstart.networks.groups.layers import named_tensors, restore
+from headstart.networks.groups.layers import named_tensors
 from headstart.plan.plan import TrainPhase
 from headstart.runs.observers import ALL_EPOCHS
 from headstart.runs.training_events import EpochDone, StepDone
@@ -91,7 +91,7 @@ class StepTraining(PhaseTraining):
     def _begin_round(self) -> None:
         """Put the network that a round starts from in place; it has not seen the images that will validate it."""
         training, state, before = self._training, self._state, self._before
-        restore(training.torch_classifier().network, before.weights)
+        training.torch_classifier().restore(before.weights)  # numpy arrays where no torch had fitted the probe
         validated = self._round.validation_rows is not None
         if training.state.step is None:
             rows, l2_penalty = self._round.training_rows, training.progress.l2_penalty
