@@ -79,7 +79,7 @@ def test_a_step_on_stored_activations_is_a_step_on_pixels(prepare: Callable, tmp
     for one in (pixels, feed):
         entered = enter(classifier, phase, task.plan.optimizer)
         ((records, tensors),) = one.batches([images.roles.train[:4]], epoch=0)
-        ((logits, weight),) = classifier.weighted_logits(one.network(*tensors))
+        ((logits, weight),) = classifier.weighted_logits(one.forward(*tensors))
         assert weight == 1.0
         loss = torch.nn.functional.cross_entropy(logits, torch.from_numpy(images.labels(records)))
         loss.backward()

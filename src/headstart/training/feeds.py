@@ -11,11 +11,12 @@ import hashlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from functools import cached_property
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from headstart.arrays import Positions, Singles
 from headstart.data.loading import batches, read_view
@@ -29,8 +30,10 @@ from headstart.engine.store.activations import Activations, View, plain_view
 from headstart.engine.store.frozen_part import cut_at, frozen_part, training_view_of
 from headstart.engine.store.index import Reader
 from headstart.engine.store.training_images import TrainingImages
+from headstart.engine.training_step.forward import step_forward
 from headstart.engine.views import augmented_input, view_rng
 from headstart.errors import DiskFullError, ModelError, NotWritableError
+from headstart.machine import device_of
 from headstart.networks.backbone import Classifier
 from headstart.plan.plan import AugmentationPlan, FrozenPrefixPlan, TrainPhase
 from headstart.runs.events import ActivationsCached, NotCached
@@ -66,8 +69,8 @@ class Feed(Protocol):
         """(records, tensors) for each chunk in turn; `epoch` counts over all phases and decides the views."""
 
     @property
-    def network(self) -> nn.Module:
-        """The module that a step runs on the tensors of a batch: the whole network, or its trainable suffix."""
+    def forward(self) -> Callable[..., Any]:
+        """The forward pass of a step on the tensors of a batch: of the whole network, or of its trainable suffix."""
 
     def validation_logits(self, on_images: Callable[[int], object], rows: Positions | None = None) -> Singles:
         """(N, K) logits of the images that validate, or of those at some positions among them."""
@@ -106,10 +109,12 @@ class PixelFeed:
 
         return view
 
-    @property
-    def network(self) -> nn.Module:
-        """The whole network."""
-        return self.classifier.network
+    @cached_property
+    def forward(self) -> Callable[..., Any]:
+        """The forward pass of the whole network."""
+        network, size = self.classifier.network, self.images.spec.size
+        image = torch.zeros(1, self.classifier.card.input.channels, size, size, device=device_of(network))
+        return step_forward(network, network, [image])
 
     def validation_logits(self, on_images: Callable[[int], object], rows: Positions | None = None) -> Singles:
         """Logits (N, K) of images that validate, from the whole network."""
@@ -160,10 +165,13 @@ class CachedFeed:
             found.append(tensor)
         return tuple(found)
 
-    @property
-    def network(self) -> nn.Module:
-        """The trainable suffix behind the cut point."""
-        return self.made.suffix
+    @cached_property
+    def forward(self) -> Callable[..., Any]:
+        """The forward pass of the trainable suffix behind the cut point."""
+        network = self.classifier.network
+        device = device_of(network)
+        sample = [torch.zeros(1, *one.shape, dtype=one.dtype, device=device) for one in self.made.crossing]
+        return step_forward(network, self.made.suffix, sample)
 
     def validation_logits(self, on_images: Callable[[int], object], rows: Positions | None = None) -> Singles:
         """Logits (N, K) of images that validate, from the suffix on their cached activations."""

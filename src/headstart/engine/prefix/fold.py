@@ -1,30 +1,20 @@
 """A copy of a network whose frozen BatchNorms, a scale and a shift per channel, are folded into the convolutions.
 
-    y = gamma (w * x + b - mean) / sqrt(var + eps) + beta
-      = (gamma / sqrt(var + eps)) w * x + (gamma / sqrt(var + eps)) (b - mean) + beta
-
-Which norm follows which convolution is read from a pass over a sample, not from names or source: any forward will do.
+y = gamma (w * x + b - mean) / sqrt(var + eps) + beta
+  = (gamma / sqrt(var + eps)) w * x + (gamma / sqrt(var + eps)) (b - mean) + beta
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
-from torch.overrides import TorchFunctionMode
 
+from headstart.engine.prefix.norm_pairs import conv_norm_pairs
 from headstart.engine.prefix.parts import Part
-from headstart.engine.prefix.program import tensors_in
-
-_CONVOLUTIONS = {"Conv2d", "Conv2dSame"}
-"""torch's, and timm's that pads like TensorFlow. Others may change their weight on the way (weight standardisation)."""
-_NORMS = {"BatchNorm2d", "BatchNormAct2d"}
-"""torch's, and timm's that has dropout and activation inside."""
 
 
 class PooledFeatures(nn.Module):
@@ -70,7 +60,7 @@ def folded(prefix: nn.Module, sample_BCHW: Tensor) -> tuple[nn.Module, int]:  # 
         sample_BCHW: Images for one pass.
     """
     made = separate_copy(prefix)
-    pairs = _pairs(made, sample_BCHW)
+    pairs = conv_norm_pairs(made, sample_BCHW)
     paths = {module: path for path, module in made.named_modules(remove_duplicate=False)}
     for conv, norm in pairs:
         _take_in(conv, norm)
@@ -97,92 +87,3 @@ def _rest_of(norm: nn.BatchNorm2d) -> nn.Module:
         return nn.Identity()
     # timm's BatchNormAct2d also drops out and activates: only the normalisation was folded.
     return nn.Sequential(norm.get_submodule("drop"), norm.get_submodule("act"))
-
-
-class _Readers(TorchFunctionMode):
-    """Counts the torch functions outside of norms that a convolution's output is given to."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.made_by: dict[int, nn.Conv2d] = {}
-        self.alive: list[Tensor] = []  # so that no identity is used twice
-        self.elsewhere: set[nn.Conv2d] = set()
-        self.inside = 0
-
-    def __torch_function__(
-        self,
-        func: Callable[..., Any],
-        types: Any,  # noqa: ANN401 - torch's protocol
-        args: tuple[Any, ...] = (),
-        kwargs: dict[str, Any] | None = None,
-    ) -> Any:  # noqa: ANN401 - torch's protocol
-        # Functions inside a norm read its input of course; only readers outside of norms forbid the fold.
-        if not self.inside:
-            self.read((args, kwargs or {}))
-        return func(*args, **(kwargs or {}))
-
-    def read(self, values: Any) -> None:  # noqa: ANN401 - any structure
-        """Note that something other than a norm uses these."""
-        for tensor in tensors_in(values):
-            if id(tensor) in self.made_by:
-                self.elsewhere.add(self.made_by[id(tensor)])
-
-
-def _pairs(network: nn.Module, sample_BCHW: Tensor) -> list[tuple[nn.Conv2d, nn.BatchNorm2d]]:  # noqa: N803 - shapes
-    readers, calls = _Readers(), dict.fromkeys(network.modules(), 0)
-    found: list[tuple[nn.Conv2d, nn.BatchNorm2d]] = []
-    with _hooked(network, readers, found, calls), torch.no_grad():
-        with readers:
-            output = network(sample_BCHW)
-        # The output of the whole network counts as read: a convolution whose output is returned must stay unscaled.
-        readers.read(output)
-    norms_of = [conv for conv, _ in found]
-    return [
-        (conv, norm)
-        for conv, norm in found
-        # Once each: a convolution that two norms read, or modules called twice with shared weights, would be folded
-        # wrongly.
-        if conv not in readers.elsewhere and norms_of.count(conv) == 1 and calls[conv] == calls[norm] == 1
-    ]
-
-
-@contextmanager
-def _hooked(
-    network: nn.Module,
-    readers: _Readers,
-    found: list[tuple[nn.Conv2d, nn.BatchNorm2d]],
-    calls: dict[nn.Module, int],
-) -> Iterator[None]:
-    def after_conv(module: nn.Conv2d, inputs: Any, output: Tensor) -> None:  # noqa: ANN401 - a hook
-        calls[module] += 1
-        readers.alive.append(output)
-        readers.made_by[id(output)] = module
-
-    def before_norm(module: nn.BatchNorm2d, inputs: tuple[Tensor, ...]) -> None:
-        calls[module] += 1
-        readers.inside += 1
-        # The tensor itself tells which convolution made it; nothing is assumed about names or order of modules.
-        conv = readers.made_by.get(id(inputs[0]))
-        if conv is not None:
-            found.append((conv, module))
-
-    def after_norm(module: nn.Module, inputs: Any, output: Tensor) -> None:  # noqa: ANN401 - a hook
-        readers.inside -= 1
-
-    handles: list[Any] = []
-    for module in network.modules():
-        # Matched by class name: timm is not needed to recognise its classes, and subclasses may compute something else.
-        if type(module).__name__ in _CONVOLUTIONS and isinstance(module, nn.Conv2d):
-            handles.append(module.register_forward_hook(after_conv))
-        elif type(module).__name__ in _NORMS and isinstance(module, nn.BatchNorm2d) and _has_statistics(module):
-            handles += [module.register_forward_pre_hook(before_norm), module.register_forward_hook(after_norm)]
-    try:
-        yield
-    finally:
-        for handle in handles:
-            handle.remove()
-
-
-def _has_statistics(norm: nn.BatchNorm2d) -> bool:
-    """Whether it has statistics of its own to normalise with."""
-    return norm.running_mean is not None and norm.running_var is not None
