@@ -19,6 +19,7 @@ from headstart.engine.store.frozen_part import training_view_of, views_drawn_fro
 from headstart.engine.store.index import POOLED
 from headstart.engine.store.limit import spaces_in_use_order, write_limit
 from headstart.engine.store.store import EVALUATION, ActivationStore
+from headstart.engine.training_step.rewrites import Rewrites
 from headstart.networks.backbone import build_classifier
 from headstart.plan.plan import AugmentationPlan, FrozenPrefixPlan, OptimizerPlan, TrainPhase
 from headstart.runs.event import Event
@@ -79,7 +80,10 @@ def test_a_step_on_stored_activations_is_a_step_on_pixels(prepare: Callable, tmp
     for one in (pixels, feed):
         entered = enter(classifier, phase, task.plan.optimizer)
         ((records, tensors),) = one.batches([images.roles.train[:4]], epoch=0)
-        ((logits, weight),) = classifier.weighted_logits(one.forward(*tensors))
+        assert isinstance(one.rewrites, Rewrites)
+        assert one.rewrites.pairs or unfreeze == 0
+        with one.rewrites:
+            ((logits, weight),) = classifier.weighted_logits(one.network(*tensors))
         assert weight == 1.0
         loss = torch.nn.functional.cross_entropy(logits, torch.from_numpy(images.labels(records)))
         loss.backward()
@@ -239,9 +243,11 @@ def test_random_views_belong_to_the_version_of_the_library_that_draws_them(
 
 @pytest.mark.slow
 def test_a_whole_run_on_stored_activations_learns_as_on_pixels_and_moves_nothing_frozen(
-    prepare: Callable, tmp_path: Path
+    prepare: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    losses = []
+    losses, passes = [], []
+    enter_rewrites = Rewrites.__enter__
+    monkeypatch.setattr(Rewrites, "__enter__", lambda self: passes.append(self) or enter_rewrites(self))
     for name in ("pixels", "stored"):
         task = prepare(name, strategy="partial", unfreeze=1, epochs=2, augmentation="none")
         if name == "stored":
@@ -260,6 +266,8 @@ def test_a_whole_run_on_stored_activations_learns_as_on_pixels_and_moves_nothing
     assert task.run.plan().engine in ("torch", "onnxruntime")
     assert len(losses[1]) == 2
     assert losses[1] == pytest.approx(losses[0], rel=0.05)
+    assert len(set(passes)) == 2  # rewrites of either feed
+    assert len(passes) >= 4  # in every step
 
 
 class StopAfter(StopRequest):

@@ -10,13 +10,14 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Protocol, TypeAlias
+from typing import Protocol, TypeAlias
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from headstart.arrays import Positions, Singles
 from headstart.data.loading import batches, read_view
@@ -30,7 +31,7 @@ from headstart.engine.store.activations import Activations, View, plain_view
 from headstart.engine.store.frozen_part import cut_at, frozen_part, training_view_of
 from headstart.engine.store.index import Reader
 from headstart.engine.store.training_images import TrainingImages
-from headstart.engine.training_step.forward import step_forward
+from headstart.engine.training_step.rewrites import step_rewrites
 from headstart.engine.views import augmented_input, view_rng
 from headstart.errors import DiskFullError, ModelError, NotWritableError
 from headstart.machine import device_of
@@ -69,8 +70,12 @@ class Feed(Protocol):
         """(records, tensors) for each chunk in turn; `epoch` counts over all phases and decides the views."""
 
     @property
-    def forward(self) -> Callable[..., Any]:
-        """The forward pass of a step on the tensors of a batch: of the whole network, or of its trainable suffix."""
+    def network(self) -> nn.Module:
+        """The module that a step runs on the tensors of a batch: the whole network, or its trainable suffix."""
+
+    @property
+    def rewrites(self) -> AbstractContextManager[object]:
+        """In this context the network of a step runs faster on a CPU, with the same gradients."""
 
     def validation_logits(self, on_images: Callable[[int], object], rows: Positions | None = None) -> Singles:
         """(N, K) logits of the images that validate, or of those at some positions among them."""
@@ -109,12 +114,17 @@ class PixelFeed:
 
         return view
 
+    @property
+    def network(self) -> nn.Module:
+        """The whole network."""
+        return self.classifier.network
+
     @cached_property
-    def forward(self) -> Callable[..., Any]:
-        """The forward pass of the whole network."""
-        network, size = self.classifier.network, self.images.spec.size
-        image = torch.zeros(1, self.classifier.card.input.channels, size, size, device=device_of(network))
-        return step_forward(network, network, [image])
+    def rewrites(self) -> AbstractContextManager[object]:
+        """Those of the whole network."""
+        size = self.images.spec.size
+        image = torch.zeros(1, self.classifier.card.input.channels, size, size, device=device_of(self.network))
+        return step_rewrites(self.network, self.network, [image])
 
     def validation_logits(self, on_images: Callable[[int], object], rows: Positions | None = None) -> Singles:
         """Logits (N, K) of images that validate, from the whole network."""
@@ -165,13 +175,17 @@ class CachedFeed:
             found.append(tensor)
         return tuple(found)
 
+    @property
+    def network(self) -> nn.Module:
+        """The trainable suffix behind the cut point."""
+        return self.made.suffix
+
     @cached_property
-    def forward(self) -> Callable[..., Any]:
-        """The forward pass of the trainable suffix behind the cut point."""
-        network = self.classifier.network
-        device = device_of(network)
+    def rewrites(self) -> AbstractContextManager[object]:
+        """Those of the trainable suffix."""
+        network, device = self.classifier.network, device_of(self.classifier.network)
         sample = [torch.zeros(1, *one.shape, dtype=one.dtype, device=device) for one in self.made.crossing]
-        return step_forward(network, self.made.suffix, sample)
+        return step_rewrites(network, self.made.suffix, sample)
 
     def validation_logits(self, on_images: Callable[[int], object], rows: Positions | None = None) -> Singles:
         """Logits (N, K) of images that validate, from the suffix on their cached activations."""

@@ -296,7 +296,8 @@ class _Search:
         weights = r.images.loss_weights(records)
         factors = None if weights is None else torch.from_numpy(weights).to(labels.device)
         with torch.set_grad_enabled(learns):
-            outputs = r.classifier.weighted_logits(r.feed.forward(*tested))
+            with r.feed.rewrites:
+                outputs = r.classifier.weighted_logits(r.feed.network(*tested))
             if learns:
                 entered.optimizer.zero_grad(set_to_none=True)
                 loss = batch_loss(outputs, labels, mixing, label_smoothing=smoothing, weights_B=factors)

@@ -1,4 +1,4 @@
-"""The forward pass of a training step with frozen BatchNorms folded in and wide depthwise gradients rewritten.
+"""Rewrites of a training step: frozen BatchNorms folded into convolutions, and faster gradients of depthwise ones.
 
 A BatchNorm with frozen statistics is a scale and a shift per channel. In each step they are computed from its present
 parameters and go into the convolution before it:
@@ -14,7 +14,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import Any
+from contextlib import AbstractContextManager, nullcontext
+from types import TracebackType
+from typing import Any, Self
 
 import torch
 import torch.nn.functional as F
@@ -28,8 +30,8 @@ from headstart.errors import ModelError
 from headstart.machine import device_of
 
 
-def step_forward(network: nn.Module, part: nn.Module, sample: Sequence[Tensor]) -> Callable[..., Any]:
-    """The forward pass of a part of a network, rewritten where it runs on a CPU; elsewhere the part itself.
+def step_rewrites(network: nn.Module, part: nn.Module, sample: Sequence[Tensor]) -> AbstractContextManager[object]:
+    """A context in which a part of a network runs rewritten where it is on a CPU; elsewhere one that changes nothing.
 
     Args:
         network: The whole network, as before afterwards.
@@ -37,49 +39,44 @@ def step_forward(network: nn.Module, part: nn.Module, sample: Sequence[Tensor]) 
         sample: Inputs of the part, for one pass; their values do not count.
     """
     if device_of(network).type != "cpu":
-        return part
+        return nullcontext()
     with still(network):
         pairs = conv_norm_pairs(part, *sample)
     shared = Counter(id(module.weight) for module in network.modules() if isinstance(module, nn.Conv2d))
     # The weight is what a convolution is recognised by, so it must be the weight of this one only.
-    return StepForward(part, [(conv, norm) for conv, norm in pairs if shared[id(conv.weight)] == 1])
+    return Rewrites([(conv, norm) for conv, norm in pairs if shared[id(conv.weight)] == 1])
 
 
-class StepForward:
-    """A forward pass with exact rewrites."""
+class Rewrites(TorchFunctionMode):
+    """Context for one forward pass after the other; each gives what it gives outside, up to rounding."""
 
-    def __init__(self, part: nn.Module, pairs: Sequence[tuple[nn.Conv2d, nn.BatchNorm2d]]) -> None:
-        """Share the part.
-
-        Args:
-            part: What is run, with its own modules in the modes that they have then.
-            pairs: Of the part; those whose BatchNorm is in evaluation mode are folded.
-        """
-        self.part = part
+    def __init__(self, pairs: Sequence[tuple[nn.Conv2d, nn.BatchNorm2d]]) -> None:
+        """Take pairs of which the BatchNorms in evaluation mode are folded."""
+        super().__init__()
         self.pairs = tuple(pairs)
+        self._norms: dict[int, nn.BatchNorm2d] = {}
+        self._outputs: dict[int, Tensor] = {}
+        """Running mean of a BatchNorm that was folded, by identity -> what it will be given."""
 
-    def __call__(self, *inputs: Tensor) -> Any:  # noqa: ANN401 - whatever the part gives
-        """What the part gives, up to rounding.
+    def __enter__(self) -> Self:
+        """Look up parameters and modes, which may have changed since the last pass."""
+        self._outputs = {}
+        self._norms = {id(conv.weight): norm for conv, norm in self.pairs if not norm.training}
+        super().__enter__()  # type: ignore[no-untyped-call]
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Let go of the pass.
 
         Raises:
             ModelError: a convolution is followed by something else than on the sample.
         """
-        # Parameters are looked up anew: a head or weights may have been exchanged since the last step.
-        rewrites = _Rewrites({id(conv.weight): norm for conv, norm in self.pairs if not norm.training})
-        with rewrites:
-            output = self.part(*inputs)
-        rewrites.assert_complete()
-        return output
-
-
-class _Rewrites(TorchFunctionMode):
-    """Replaces convolutions and BatchNorms while it is active."""
-
-    def __init__(self, norms: dict[int, nn.BatchNorm2d]) -> None:
-        super().__init__()
-        self._norms = norms
-        self._outputs: dict[int, Tensor] = {}
-        """Running mean of a BatchNorm that was folded, by identity -> what it will be given."""
+        super().__exit__(kind, error, trace)  # type: ignore[no-untyped-call]
+        missed, self._outputs = bool(self._outputs), {}
+        if missed and error is None:
+            raise _changed()
 
     def __torch_function__(
         self,
@@ -108,15 +105,6 @@ class _Rewrites(TorchFunctionMode):
         if norm is not None:
             self._outputs[id(norm.running_mean)] = output
         return output
-
-    def assert_complete(self) -> None:
-        """Check that every convolution with a folded BatchNorm was followed by it.
-
-        Raises:
-            ModelError: one was not.
-        """
-        if self._outputs:
-            raise _changed()
 
 
 def _with_norm(convolution: Convolution, norm: nn.BatchNorm2d) -> Convolution:

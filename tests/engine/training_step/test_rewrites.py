@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from contextlib import AbstractContextManager
 
 import pytest
 import torch
@@ -10,8 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from headstart.engine.store.frozen_part import graph_of_classifier
-from headstart.engine.training_step import forward
-from headstart.engine.training_step.forward import StepForward, step_forward
+from headstart.engine.training_step import rewrites
+from headstart.engine.training_step.rewrites import Rewrites, step_rewrites
 from headstart.errors import ModelError
 from headstart.networks.backbone import Classifier, build_classifier
 from headstart.networks.cards.finding import find_model
@@ -41,10 +42,11 @@ def gradients(network: nn.Module, logits: Tensor) -> dict[str, Tensor]:
     return {name: p.grad for name, p in network.named_parameters() if p.grad is not None}
 
 
-def assert_same_step(network: nn.Module, run: StepForward, given: Tensor) -> None:
+def assert_same_step(network: nn.Module, run: AbstractContextManager[object], given: Tensor) -> None:
     """Compared with plain autograd in 64-bit floats, which none of the rewrites touches."""
     torch.manual_seed(0)
-    logits = run(given)
+    with run:
+        logits = network(given)
     found = gradients(network, logits)
     exact = copy.deepcopy(network).double()
     torch.manual_seed(0)
@@ -86,8 +88,8 @@ def small() -> Small:
 
 def test_every_kind_of_layer_gives_the_gradients_of_plain_autograd():
     network = small()
-    run = step_forward(network, network, [images(8)[:1]])
-    assert isinstance(run, StepForward)
+    run = step_rewrites(network, network, [images(8)[:1]])
+    assert isinstance(run, Rewrites)
     assert [norm for _, norm in run.pairs] == [network.stem_norm, network.wide_norm, network.bare_norm]
     assert_same_step(network, run, images(8))
     with torch.no_grad():  # as an optimizer does: the next step runs on what it left
@@ -98,9 +100,11 @@ def test_every_kind_of_layer_gives_the_gradients_of_plain_autograd():
 
 def test_statistics_that_move_are_not_folded():
     network = small().train()
-    run = step_forward(network, network, [images(8)[:1]])
+    run = step_rewrites(network, network, [images(8)[:1]])
     plain = copy.deepcopy(network)
-    assert torch.equal(run(images(8)), plain(images(8)))
+    with run:
+        logits = network(images(8))
+    assert torch.equal(logits, plain(images(8)))
     for name, buffer in plain.named_buffers():
         assert torch.equal(buffer, network.get_buffer(name))
     assert network.stem_norm.num_batches_tracked == 1
@@ -110,7 +114,7 @@ def test_finding_the_pairs_leaves_no_trace():
     network = small().train()
     modes = [module.training for module in network.modules()]
     before, state = copy.deepcopy(network.state_dict()), torch.get_rng_state()
-    step_forward(network, network, [images(8)[:1]])
+    step_rewrites(network, network, [images(8)[:1]])
     assert [module.training for module in network.modules()] == modes
     assert torch.equal(torch.get_rng_state(), state)
     assert all(torch.equal(value, network.state_dict()[name]) for name, value in before.items())
@@ -119,8 +123,8 @@ def test_finding_the_pairs_leaves_no_trace():
 def test_a_weight_of_two_convolutions_is_not_folded():
     network = small()
     network.read_twice.weight = network.bare.weight
-    run = step_forward(network, network, [images(8)[:1]])
-    assert isinstance(run, StepForward)
+    run = step_rewrites(network, network, [images(8)[:1]])
+    assert isinstance(run, Rewrites)
     assert [norm for _, norm in run.pairs] == [network.stem_norm, network.wide_norm]
     assert_same_step(network, run, images(8))
 
@@ -145,15 +149,16 @@ def test_another_order_of_layers_in_training_is_refused(change: str):
     network.change = change
     for module in network.modules():
         module.training = not isinstance(module, nn.BatchNorm2d)
-    run = step_forward(network, network, [images(8)[:1]])
-    with pytest.raises(ModelError, match="same order of layers in both modes"):
-        run(images(8))
+    run = step_rewrites(network, network, [images(8)[:1]])
+    with pytest.raises(ModelError, match="same order of layers in both modes"), run:
+        network(images(8))
 
 
 def test_elsewhere_than_on_a_cpu_the_part_runs_as_it_is(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(forward, "device_of", lambda network: torch.device("cuda"))
+    monkeypatch.setattr(rewrites, "device_of", lambda network: torch.device("cuda"))
     network = small()
-    assert step_forward(network, network, [images(8)[:1]]) is network
+    with step_rewrites(network, network, [images(8)[:1]]):
+        assert torch.equal(network(images(8)), small()(images(8)))
 
 
 def classifier_of(name: str) -> Classifier:
@@ -179,31 +184,12 @@ def test_networks_and_their_suffixes_give_the_gradients_of_plain_autograd(
             module.p = 0.0
     set_batch_norm(network, classifier.groups, policy=policy, affine=affine, trained=trained)
     given = images(64)
-    if cut_point is None:
-        run = step_forward(network, network, [given[:1]])
-        assert isinstance(run, StepForward)
-        assert len(run.pairs) == folded
-        assert_same_step(network, run, given)
-        return
-    made = graph_of_classifier(classifier, size=64).cut(cut_point)
-    set_batch_norm(network, classifier.groups, policy=policy, affine=affine, trained=trained)
-    with torch.no_grad():
-        crossing = made.prefix(given)
-    run = step_forward(network, made.suffix, [tensor[:1] for tensor in crossing])
-    assert isinstance(run, StepForward)
+    part, sample = network, [given[:1]]
+    if cut_point is not None:
+        made = graph_of_classifier(classifier, size=64).cut(cut_point)
+        set_batch_norm(network, classifier.groups, policy=policy, affine=affine, trained=trained)
+        part, sample = made.suffix, [tensor[:1] for tensor in made.prefix(given)]
+    run = step_rewrites(network, part, sample)
+    assert isinstance(run, Rewrites)
     assert len(run.pairs) == folded
-    assert_same_step(network, StepForward(_Through(made.prefix, run), run.pairs), given)
-
-
-class _Through(nn.Module):
-    """Prefix and rewritten suffix, one after the other."""
-
-    def __init__(self, prefix: nn.Module, run: StepForward) -> None:
-        super().__init__()
-        self.prefix, self.run = prefix, run
-
-    def forward(self, x: Tensor) -> Tensor:
-        with torch.no_grad():
-            crossing = self.prefix(x)
-        logits: Tensor = self.run(*crossing)
-        return logits
+    assert_same_step(network, run, given)
