@@ -36,7 +36,8 @@ def test_only_the_default_epochs_of_tuning_follow_the_number_of_images(strategy:
     tuned = strategy in ("probe_then_tune", "discriminative", "partial", "full")
     expected = {"phases[1].epochs"} if tuned and counts is FEW else set()
     if strategy == "progressive" and counts is MANY:
-        expected = {f"phases[{step}].epochs" for step in (1, 2, 3)}
+        expected = {f"phases[{step}].{field}" for step in (1, 2, 3) for field in ("epochs", "folds")}
+        expected.add("reasons.phases[1].folds")
     assert changes(STRATEGIES[strategy](request), request, counts) == expected
 
 
@@ -44,6 +45,23 @@ def test_only_the_default_epochs_of_tuning_follow_the_number_of_images(strategy:
 def test_epochs_that_were_given_stay(strategy: str) -> None:
     request = Request(DATA, strategy=strategy, epochs=7)  # type: ignore[arg-type]
     assert changes(STRATEGIES[strategy](request), request, FEW) == set()
+
+
+@pytest.mark.parametrize(
+    ("counts", "folds"),
+    [
+        (PlanCounts(4_000, train=3_200), 0),
+        (PlanCounts(4_000), 0),  # the images are counted, but not divided yet
+        (PlanCounts(3_999, train=3_199), 3),  # compared with a strategy that holds images out
+        (PlanCounts(4_000, train=4_000), 3),  # of a plan whose images were divided before they were so many
+    ],
+)
+@pytest.mark.parametrize("epochs", [None, 3])
+def test_of_many_images_a_part_validates_the_steps(counts: PlanCounts, folds: int, epochs: int | None) -> None:
+    request = Request(DATA, strategy="progressive", epochs=epochs)
+    plan = counted(STRATEGIES["progressive"](request), request, counts)
+    assert [phase.folds for phase in plan.phases[1:]] == [folds] * 3
+    assert plan.reasons["phases[1].folds"].startswith("none" if folds == 0 else "3 networks")
 
 
 @pytest.mark.parametrize(("images", "epochs"), [(20, 8), (500, 8), (800, 5), (1000, 4), (50_000, 4)])

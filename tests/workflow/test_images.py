@@ -14,7 +14,15 @@ from headstart.errors import DataError
 from headstart.plan.plan import DataPlan, Plan
 from headstart.plan.request import Request
 from headstart.runs.progress import no_progress
-from headstart.workflow.images import check, check_for_training, content_hash, divided_by_name, preview, refuse_preview
+from headstart.workflow.images import (
+    check,
+    check_for_training,
+    content_hash,
+    divided_by_name,
+    drawn_by_name,
+    preview,
+    refuse_preview,
+)
 from headstart.workflow.plans import make_plan
 from near_copies import cropped, recompressed, scene
 
@@ -192,3 +200,12 @@ def test_a_preview_is_a_png_outside_data(image_folder: Path, tmp_path: Path):
             refuse_preview(str(image_folder), inside)
     refuse_preview(str(image_folder), tmp_path / "sheet.PNG")
     refuse_preview("digits", Path("sheet.png"))
+
+
+def test_of_many_images_some_are_held_out_for_the_steps(image_folder: Path, monkeypatch: pytest.MonkeyPatch):
+    steps = plan(image_folder, strategy="progressive")
+    assert drawn_by_name(steps).roles.validation == ()
+    monkeypatch.setattr("headstart.plan.image_counts.MANY_TRAINING_IMAGES", 10)
+    roles = drawn_by_name(steps).roles
+    assert roles == divided_by_name(steps.data, seed=steps.seed, tuned=True).roles
+    assert len(roles.validation) == round(0.2 * len(roles.training_pool))

@@ -76,8 +76,8 @@ class DataPlan(Section):
     validation_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.2
     """Fraction of the training images held out as the validation set where no other split can be it."""
     validation: Literal["auto", "held_out"] = "auto"
-    """auto: out-of-fold in train where only a head is fitted, held out of train where epochs are selected. held_out:
-    always held out, so that both can be compared on the same validation images."""
+    """auto: out-of-fold in train where only a head is fitted or steps are trained in folds, held out of train where
+    epochs are selected. held_out: always held out, so that both can be compared on the same validation images."""
 
     @field_validator("group")
     @classmethod
@@ -229,8 +229,9 @@ class TrainPhase(Section):
     """if_it_can_pay: a step of progressive tuning (`headstart.training.steps`). It starts from the best candidate so
     far, must be significantly better to take its place, and is left out where it is not worth its time."""
     folds: Annotated[int, Field(ge=0, le=20)] = 0
-    """From 2 on, where no validation images are held out: so many networks are trained side by side, each without one
-    fold of the training images, on which it is validated; the weights of an epoch are their average."""
+    """From 2 on: up to so many networks are trained in turn, each without one fold of the training images, on which it
+    is validated; one more is trained on all of them where the step is selected. Without effect where validation images
+    are held out, as they are from 4,000 training images on."""
     head_lr: Annotated[float, Field(gt=0, le=1)]
     """Peak learning rate of the head."""
     backbone_lr: LrRule = LrRule()

@@ -30,6 +30,7 @@ from headstart.errors import DataError, require
 from headstart.files import is_folder, is_there
 from headstart.input_spec import InputSpec, Resize
 from headstart.networks.cards.finding import find_model
+from headstart.plan.image_counts import steps_hold_out
 from headstart.plan.plan import DataPlan, Plan, ProbePhase
 from headstart.plan.request import DEFAULT_MODEL, Request
 from headstart.runs.progress import Progress, no_progress
@@ -169,7 +170,10 @@ def drawn_by_name(plan: Plan) -> NamedImages:
         DataError: there is nothing to read, or too little.
     """
     tuned = not all(isinstance(phase, ProbePhase) or phase.folds > 1 for phase in plan.phases)
-    return divided_by_name(plan.data, seed=plan.seed, tuned=tuned)
+    drawn = divided_by_name(plan.data, seed=plan.seed, tuned=tuned)
+    if tuned or drawn.roles.validation or not steps_hold_out(plan, len(drawn.roles.train)):
+        return drawn
+    return divided_by_name(plan.data, seed=plan.seed, tuned=True)
 
 
 def divided_by_name(part: DataPlan, *, seed: int, tuned: bool = False) -> NamedImages:

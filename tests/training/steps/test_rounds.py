@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headstart.training.checkpoint import Candidate
-from headstart.training.steps.rounds import at_rows, level_at, rounds_of, rows_so_far, verdict
+from headstart.training.steps.rounds import at_rows, futile_above, level_at, rounds_of, rows_so_far, verdict
 
 
 @pytest.fixture
@@ -70,6 +70,14 @@ def test_all_looks_together_find_a_gain_by_chance_as_often_as_said(of: int):
     assert 0.04 <= share <= 0.055
 
 
+@pytest.mark.parametrize(("of", "levels"), [(3, (0.162, 0.082, 0.044)), (1, (0.05,))])
+def test_a_lead_is_futile_where_its_trend_misses_the_last_level(of: int, levels: tuple[float, ...]):
+    """From 1.645 x 1.04 standard deviations on all of three folds: 0.99 on one, 1.40 on two."""
+    found = [futile_above(look, of=of, significance_level=0.05) for look in range(1, of + 1)]
+    assert found == pytest.approx(levels, rel=0.01)
+    assert found[-1] == pytest.approx(level_at(of, of=of, significance_level=0.05))
+
+
 def candidate(losses: np.ndarray, correct: np.ndarray | None = None) -> Candidate:
     return Candidate("x", np.ones(len(losses), bool) if correct is None else correct, losses, {})
 
@@ -84,6 +92,16 @@ def test_a_clear_gain_decides_at_once_a_loss_too_and_the_rest_waits():
     assert verdict(worse, before, **looks) == "not better"
     assert verdict(little, before, **looks) == "open"
     assert verdict(little, before, looks=3, of=3, significance_level=1e-6) == "not better"
+
+
+def test_a_small_lead_goes_on_unless_its_trend_must_decide():
+    """p = 0.24 on one fold of three."""
+    before = candidate(np.full(200, 1.0))
+    small = candidate(before.losses - 0.01 + np.tile([0.2, -0.2], 100))
+    looks = {"looks": 1, "of": 3, "significance_level": 0.05}
+    assert 0.162 < small.loss_p_value_against(before) < 0.5
+    assert verdict(small, before, **looks) == "open"
+    assert verdict(small, before, **looks, give_up="no trend") == "not better"
 
 
 @given(st.sets(st.integers(0, 49), min_size=1))

@@ -27,6 +27,42 @@ def test_too_few_errors_end_tuning_with_their_number(errors: int):
     assert why_not_worth_it(replace(OUTLOOK, errors=errors, first_step="always")) == ""
 
 
-def test_a_step_that_gained_is_followed_by_the_next():
+def test_the_first_step_is_always_tried_where_errors_are_left():
     assert why_not_worth_it(OUTLOOK) == ""
-    assert why_not_worth_it(replace(OUTLOOK, steps=(STEP,))) == ""
+
+
+def done(*steps: tuple[bool, float]) -> tuple[StepDone, ...]:
+    names = ("last_stages", "most_stages", "all")
+    return tuple(
+        replace(STEP, phase=name, checkpoint=name, selected=selected, p_value=p_value)
+        for name, (selected, p_value) in zip(names, steps, strict=False)
+    )
+
+
+@pytest.mark.parametrize(
+    ("steps", "why"),
+    [
+        ([(False, 0.4)], ""),  # one deeper step has its trial
+        ([(False, 0.4), (False, 0.3)], "most_stages was not significantly better"),
+        ([(True, 1e-12), (False, 0.3)], "most_stages was not significantly better"),
+        ([(True, 0.001)], "last_stages gained 0.100 nats of log loss"),
+        ([(True, 1e-12)], ""),
+        ([(False, 0.4), (True, 1e-12)], ""),
+        ([(False, 0.4), (True, 0.001)], "most_stages gained 0.100 nats"),
+    ],
+)
+def test_what_the_steps_so_far_say_of_the_next(steps: list[tuple[bool, float]], why: str):
+    found = why_not_worth_it(replace(OUTLOOK, steps=done(*steps)))
+    assert found.startswith(why)
+    assert bool(found) == bool(why)
+
+
+def test_too_few_errors_end_tuning_after_any_step():
+    assert why_not_worth_it(replace(OUTLOOK, errors=14, steps=done((True, 1e-12)))).startswith("14 errors left")
+
+
+@given(st.floats(0, 0.04))
+def test_a_gain_is_large_enough_where_a_quarter_of_it_is_significant(p_value: float):
+    """Deviates of a one-sided 0.05: 1.645 for the quarter, 6.58 (p = 2.4e-11) for the whole."""
+    found = why_not_worth_it(replace(OUTLOOK, steps=done((True, p_value))))
+    assert (found == "") == (p_value <= 2.36e-11)

@@ -60,6 +60,7 @@ def _two_folds_decide():
     with pytest.MonkeyPatch.context() as patch:
         decide = lambda *_, looks, **__: "better" if looks == 2 else "open"  # noqa: E731
         patch.setattr("headstart.training.steps.step_phase.verdict", decide)
+        patch.setattr("headstart.training.steps.rule._next_can_be_significant", lambda *_: True)
         yield
 
 

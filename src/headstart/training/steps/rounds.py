@@ -24,8 +24,9 @@ from headstart.training.checkpoint import Candidate
 
 Verdict = Literal["better", "not better", "open"]
 
-HOPELESS = 0.5
-"""A step whose log loss is higher than before on the images so far is given up: more of them will not select it."""
+GiveUp = Literal["no gain", "no trend"]
+"""When a step is given up before its last fold. no gain: its log loss is higher than before on the images so far. no
+trend: its lead, if it went on like this, would not be significant on all folds either."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,15 @@ def rounds_of(phase: TrainPhase, images: TrainingImages, *, seed: int, folds: in
     return [*held_out, Round(everyone, None)]
 
 
-def verdict(candidate: Candidate, before: Candidate, *, looks: int, of: int, significance_level: float) -> Verdict:
+def verdict(
+    candidate: Candidate,
+    before: Candidate,
+    *,
+    looks: int,
+    of: int,
+    significance_level: float,
+    give_up: GiveUp = "no gain",
+) -> Verdict:
     """Whether a step is better than what it started from, on the images that both were validated on so far.
 
     Args:
@@ -66,11 +75,26 @@ def verdict(candidate: Candidate, before: Candidate, *, looks: int, of: int, sig
         looks: Rounds so far, this one included, >= 1.
         of: Rounds that there are.
         significance_level: Of all rounds together.
+        give_up: When the next rounds are left out.
     """
     p_value = candidate.loss_p_value_against(before)
     if p_value < level_at(looks, of=of, significance_level=significance_level):
         return "better"
-    return "not better" if looks == of or p_value > HOPELESS else "open"
+    hopeless = futile_above(looks, of=of, significance_level=significance_level) if give_up == "no trend" else 0.5
+    return "not better" if looks == of or p_value > hopeless else "open"
+
+
+def futile_above(looks: int, *, of: int, significance_level: float) -> float:
+    """P-value above which a lead that goes on as on the images so far is not significant on all of them either.
+
+    A lead that is the same on every image has a normal deviate that grows with the square root of their number.
+
+    Args:
+        looks: Looks so far, this one included.
+        of: Looks that there may be.
+        significance_level: Of all together.
+    """
+    return 1 - NormalDist().cdf(_last_bound(of, significance_level) * math.sqrt(looks / of))
 
 
 def level_at(looks: int, *, of: int, significance_level: float) -> float:
@@ -84,9 +108,12 @@ def level_at(looks: int, *, of: int, significance_level: float) -> float:
         of: Looks that there may be.
         significance_level: Of all together.
     """
-    single = NormalDist().inv_cdf(1 - significance_level)
-    bound = single * (1 + 0.02 * (of - 1)) * math.sqrt(of / looks)
-    return 1 - NormalDist().cdf(bound)
+    return 1 - NormalDist().cdf(_last_bound(of, significance_level) * math.sqrt(of / looks))
+
+
+def _last_bound(of: int, significance_level: float) -> float:
+    """The bound on the normal deviate at the last look."""
+    return NormalDist().inv_cdf(1 - significance_level) * (1 + 0.02 * (of - 1))
 
 
 def at_rows(candidate: Candidate, rows: Positions) -> Candidate:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import Literal
 
 from headstart.amounts import count_text
@@ -30,6 +31,13 @@ class StepOutlook:
     """always: whoever names the epochs wants to see some."""
 
 
+_SMALLEST_P = 1e-15
+"""Smaller ones are 1 - 1 in double precision."""
+
+NEXT_GAIN = 1 / 4
+"""Lead in log loss of a deeper step as a share of that of the selected step before it; the middle of what was measured
+out of fold (docs/benchmarks.md)."""
+
 MOST_REPAIRED = 1 / 3
 """Share of the errors of the linear probe that the best step repaired on the sets it was measured on
 (docs/guide/progressive.md)."""
@@ -44,8 +52,13 @@ def fewest_errors(significance_level: float) -> int:
 
 
 def why_not_worth_it(outlook: StepOutlook) -> str:
-    """The reason why the next step is left out, or an empty string."""
-    if not outlook.steps and outlook.first_step == "always":
+    """The reason why the next step is left out, or an empty string.
+
+    A first step that was not selected is no proof against a deeper one, which so has the trial of one fold; after two
+    such steps, or where one gained and the next did not, none has.
+    """
+    steps = outlook.steps
+    if not steps and outlook.first_step == "always":
         return ""
     needed = fewest_errors(outlook.significance_level)
     if outlook.errors < needed:
@@ -53,7 +66,24 @@ def why_not_worth_it(outlook: StepOutlook) -> str:
             f"{count_text(outlook.errors, 'error')} left on {count_text(outlook.images, 'image')}: with fewer than "
             f"{needed} no step can be shown to be better"
         )
-    if outlook.steps and not outlook.steps[-1].selected:
-        last = outlook.steps[-1]
+    if not steps or (len(steps) == 1 and not steps[0].selected):
+        return ""
+    last = steps[-1]
+    if not last.selected:
         return f"{last.phase} was not significantly better than what it started from (p = {last.p_value:.2g})"
+    if not _next_can_be_significant(last, outlook.significance_level):
+        return (
+            f"{last.phase} gained {last.log_loss_before - last.log_loss:.3f} nats of log loss, and a deeper step gains "
+            f"about a quarter of that: too little to be significant on {count_text(outlook.images, 'image')}"
+        )
     return ""
+
+
+def _next_can_be_significant(last: StepDone, significance_level: float) -> bool:
+    """Whether NEXT_GAIN of the lead of a selected step would be significant on the same images.
+
+    The normal deviate of a lead is proportional to it where the spread of the losses is the same.
+    """
+    normal = NormalDist()
+    deviate = normal.inv_cdf(1 - max(last.p_value, _SMALLEST_P))
+    return NEXT_GAIN * deviate >= normal.inv_cdf(1 - significance_level)

@@ -147,7 +147,13 @@ class StepTraining(PhaseTraining):
         state.round += 1
         noise = self._training.plan.selection.significance_level
         found = verdict(
-            candidate, self._compared(candidate), looks=state.round, of=self._folds, significance_level=noise
+            candidate,
+            self._compared(candidate),
+            looks=state.round,
+            of=self._folds,
+            significance_level=noise,
+            # The first fold of a deeper step is its trial: most of them gain nothing, and they cost the most.
+            give_up="no trend" if self._progress.steps else "no gain",
         )
         if found == "better":
             state.selected = True
