@@ -30,7 +30,7 @@ from headstart.training.checkpoint import load_state
 from headstart.training.feeds import CachedFeed, PixelFeed, feed_for, view_number
 from headstart.training.learning_rates.param_groups import enter
 from headstart.training.loop import fit
-from headstart.training.probe.probe import PooledSource
+from headstart.training.probe.pooled_source import PooledSource
 from headstart.training.stopping import StopRequest
 from headstart.training.training import Training
 

@@ -207,7 +207,7 @@ def _more(
     if situation.channels == 1:
         text = "one grey channel becomes three equal ones, in the weights' own mean and standard deviation"
         found.append(Reason("input", text, "headstart.data.decoders.raster"))
-    if request.head == "linear" and request.head_solver == "logistic":
+    if request.head in (None, "linear") and request.head_solver == "logistic":
         text = "a linear probe, whose cross-validated L2 penalty regularises it"
         if situation.domain == "medical":
             text += (

@@ -136,7 +136,11 @@ class Classifier:
 
     def state(self) -> dict[str, Tensor]:
         """Copy of all tensors on the CPU, independent of later steps."""
-        return copy_of(self.network)
+        tensors = copy_of(self.network)
+        if self.head_kind == "multi_depth":
+            return tensors
+        # While a head on all depths is tried, its layer is in the network, and belongs to another classifier.
+        return {name: tensor for name, tensor in tensors.items() if not name.startswith(f"{DEPTHS}.")}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Load a whole state, tensors or numpy arrays, and leave the network in evaluation mode."""

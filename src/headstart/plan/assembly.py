@@ -83,18 +83,20 @@ def refuse_what_has_no_use(strategy: str, request: Request) -> None:
 
 
 def _multi_depth_faults(strategy: str, request: Request) -> list[str]:
-    if strategy != "feature_extraction":
+    if strategy not in ("feature_extraction", "progressive"):
         return [
-            f"head: a multi_depth head goes with feature_extraction, whose layers are frozen; {strategy} trains them"
+            "head: a multi_depth head goes with feature_extraction or progressive, where layers are frozen under it; "
+            f"{strategy} trains them"
         ]
     if request.head_solver == "adam":
         return ["head: head_solver adam trains a head on the last layer; a multi_depth head is fitted"]
     return []
 
 
-def probe_phase(request: Request) -> ProbePhase:
+def probe_phase(request: Request, *, alternative_head: Literal["none", "multi_depth"] = "none") -> ProbePhase:
     """The phase that fits the linear probe, with the requested solver."""
-    return ProbePhase(solver="ridge" if request.head_solver == "ridge" else "logistic")
+    solver: Literal["ridge", "logistic"] = "ridge" if request.head_solver == "ridge" else "logistic"
+    return ProbePhase(solver=solver, alternative_head=alternative_head)
 
 
 def assemble(
@@ -134,7 +136,7 @@ def assemble(
             noncommercial_weights=request.noncommercial_weights,
         ),
         input=InputPlan(size=request.input_size or "auto", resize=request.resize or "auto"),
-        head=HeadPlan(kind=request.head),
+        head=HeadPlan(kind=request.head or "linear"),
         phases=phases,
         augmentation=request.views,
         optimizer=optimizer,

@@ -33,6 +33,7 @@ class _Phase:
     head_refit_views: object = 0
     schedule: object = None
     begins: object = "always"
+    alternative_head: object = "none"
     folds: object = 0
 
     @property
@@ -168,6 +169,8 @@ def cross_faults(raw: dict[str, Any]) -> list[str]:
     faults = []
     names = [phase.name for phase in phases]
     for index, phase in enumerate(phases):
+        if phases[0].alternative_head == phase.name:
+            faults.append(f"phases[{index}].name: {phase.name!r} is the name of the alternative head too")
         if names[index] is not None and names[index] in names[:index]:
             faults.append(f"phases[{index}].name: {names[index]!r} is the name of an earlier phase too")
         faults += _kind_faults(index, phase, head)
@@ -191,6 +194,8 @@ def _kind_faults(index: int, phase: _Phase, head: _Head) -> list[str]:
         faults.append(f"phases[{index}].kind: a linear probe must come first; here it is phase {index}")
     if phase.is_probe and head.kind == "mlp":
         faults.append(f"phases[{index}].kind: an mlp head cannot be a linear probe; use kind train or head.kind linear")
+    if phase.is_probe and head.kind == "multi_depth" and phase.alternative_head == "multi_depth":
+        faults.append(f"phases[{index}].alternative_head: multi_depth is head.kind already; use none, or kind linear")
     if phase.is_train and head.kind == "multi_depth":
         faults.append(f"phases[{index}].kind: a multi_depth head is a linear probe, not trained; use head.kind linear")
     return faults

@@ -118,7 +118,13 @@ class Request:
     augmentation: Annotated[
         AugmentationName | None, Option("Magnitude of augmentation; default: that of the domain.")
     ] = None
-    head: Annotated[HeadKind, Option("multi_depth goes with feature_extraction, mlp with that and scratch.")] = "linear"
+    head: Annotated[
+        HeadKind | None,
+        Option(
+            "Default: linear; progressive tries multi_depth too. multi_depth goes with feature_extraction, and with "
+            "progressive, which then has no steps; mlp with feature_extraction and scratch."
+        ),
+    ] = None
     head_solver: Annotated[
         HeadSolver,
         Option(

@@ -192,6 +192,14 @@ class ProbePhase(Section):
     solver: Literal["logistic", "ridge"] = "logistic"
     """logistic: cross-entropy, by L-BFGS. ridge: squared error on one-hot classes, in closed form; a temperature turns
     its scores into probabilities."""
+    alternative_head: Literal["none", "multi_depth"] = "none"
+    """multi_depth: a head on the outputs of all layer groups is fitted too where it can pay, a candidate of its own. If
+    it is significantly better, later phases must be better than it; they start from the linear probe all the same."""
+
+    @property
+    def candidates(self) -> tuple[str, ...]:
+        """Names of the candidates that it fits."""
+        return (self.name,) if self.alternative_head == "none" else (self.name, self.alternative_head)
 
 
 class FrozenPrefixPlan(Section):

@@ -200,7 +200,8 @@ def cached_features(
     from headstart.prediction.predictor import CachedFeatures
 
     is_frozen = all(isinstance(phase, ProbePhase) or phase.unfreeze == 0 for phase in phases)
-    tuned = not is_frozen and selected not in [phase.name for phase in phases if isinstance(phase, ProbePhase)]
+    fitted = {name for phase in phases if isinstance(phase, ProbePhase) for name in phase.candidates}
+    tuned = not is_frozen and selected not in fitted
     if store == "off" or tuned or weights == "random":
         return None
     return CachedFeatures(ActivationStore(), {name: bytes.fromhex(digest) for name, digest in digests.items()})

@@ -49,7 +49,7 @@ def unused_tuning(phases: Sequence[PhaseDone], chosen: str) -> UnusedTuning | No
         chosen: Name of the selected candidate.
     """
     tuned = [row for row in phases if row.kind == "train" and row.epochs_run]
-    if not tuned or chosen not in [row.name for row in phases if row.kind != "train"]:
+    if not tuned or chosen.partition("/")[0] in [row.name for row in tuned]:
         return None
     epochs, seconds = sum(row.epochs_run for row in tuned), sum(row.seconds for row in tuned)
     was = "was" if epochs == 1 else "were"

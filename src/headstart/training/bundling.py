@@ -6,10 +6,11 @@ the head is left out where the budget is spent.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
-from headstart.plan.plan import ProbePhase
+from headstart.plan.plan import Phase, ProbePhase
 from headstart.runs.events import CheckpointSelected, RunStopped, StopReason
 from headstart.training.best_epoch import Outcome, choose
 from headstart.training.checkpoint import Candidate, TrainingProgress
@@ -53,15 +54,17 @@ def end(training: Training, *, stopped: StopReason | None) -> Outcome:
     chosen, why = choose(training.before_step, state.best, on=on, significance_level=noise)
     if progress.steps and state.best is None:
         why = why_selected(progress.steps)
-    if plan.head.kind == "multi_depth":
+    elif state.best is None and progress.phases and (plan.head.kind == "multi_depth" or _tries_depths(plan.phases)):
         why = progress.phases[0].ended
-    training.classifier.restore(chosen.weights)
+    training.restore(chosen)
     whole = len(images.roles.training_pool) > len(images.roles.train)
     # A step that validates out of fold ends with a network, and a head, trained on all of train.
     trained_on_all = bool(chosen.folds) and not images.roles.validation
-    if progress.l2_penalty is not None and (whole or chosen is not state.probe) and not trained_on_all:
+    fitted = chosen is state.probe or chosen is state.depths
+    l2_penalty = progress.depths_l2_penalty if chosen is state.depths else progress.l2_penalty
+    if l2_penalty is not None and (whole or not fitted) and not trained_on_all:
         try:
-            _refit(training, progress.l2_penalty)
+            _refit(training, l2_penalty)
         except Stopped as left:
             if left.reason != stopped:
                 observer.noted(RunStopped(left.reason))
@@ -80,6 +83,10 @@ def end(training: Training, *, stopped: StopReason | None) -> Outcome:
         validation_predictions=state.validation_predictions,
         confidences=chosen.confidences,
     )
+
+
+def _tries_depths(phases: Sequence[Phase]) -> bool:
+    return any(isinstance(phase, ProbePhase) and phase.alternative_head == "multi_depth" for phase in phases)
 
 
 def interrupted(progress: TrainingProgress) -> Outcome:

@@ -29,7 +29,7 @@ class Candidate:
     """A candidate for the selected checkpoint: weights, and their results on the validation images."""
 
     name: str
-    """`probe`, or `PHASE/EPOCH` with epochs from 1."""
+    """`probe`, `multi_depth` for a head on all depths besides it, a step, or `PHASE/EPOCH` with epochs from 1."""
     correct: npt.NDArray[np.bool_]
     """(N,) which validation images it classifies correctly."""
     losses: npt.NDArray[np.float64]
@@ -39,7 +39,7 @@ class Candidate:
     confidences: npt.NDArray[np.float64] | None = None
     """(N,) probability of the predicted class; None in checkpoints of earlier versions."""
     rows: npt.NDArray[np.int64] | None = None
-    """Of a step, positions of its images among those that validate, in rising order; None: all."""
+    """Positions of its images among those that validate, in rising order; None: all."""
     folds: Sequence[Mapping[str, Any]] = ()
     """Of a step, what it changed in the network of each fold; `weights` is a network trained on all images."""
 
@@ -107,6 +107,8 @@ class TrainingProgress:
     epochs_without_better: int = 0
     l2_penalty: float | None = None
     """L2 penalty of the linear probe."""
+    depths_l2_penalty: float | None = None
+    """L2 penalty of the head on all depths, where that is the candidate to beat."""
     rows: list[EpochDone] = field(default_factory=list)
     """One an epoch: the per-epoch table."""
     phases: list[PhaseDone] = field(default_factory=list)
@@ -144,6 +146,8 @@ class TrainingState:
     """Best trained epoch so far; of the current phase, where phases are steps."""
     step: Candidate | None = None
     """Selected epoch of the steps that have ended; None while no step was significantly better than the probe."""
+    depths: Candidate | None = None
+    """Head on all depths, where it was significantly better than the probe."""
     rounds: StepState | None = None
     """Of the current phase, where it is a step."""
     validation_predictions: ValidationPredictions = field(default_factory=ValidationPredictions)
@@ -166,6 +170,7 @@ def save_state(path: Path, state: TrainingState) -> None:
         "probe": _candidate_to_raw(state.probe),
         "best": _candidate_to_raw(state.best),
         "step": _candidate_to_raw(state.step),
+        "depths": _candidate_to_raw(state.depths),
         "rounds": _rounds_to_raw(state.rounds),
         "validation_predictions": state.validation_predictions.to_raw(),
     }
@@ -192,9 +197,10 @@ def load_state(path: Path) -> TrainingState | None:
         raw["optimizer"],
         _candidate_from_raw(raw["probe"]),
         _candidate_from_raw(raw["best"]),
-        _candidate_from_raw(raw.get("step")),
-        _rounds_from_raw(raw.get("rounds")),
-        ValidationPredictions.from_raw(raw.get("validation_predictions")),
+        step=_candidate_from_raw(raw.get("step")),
+        depths=_candidate_from_raw(raw.get("depths")),
+        rounds=_rounds_from_raw(raw.get("rounds")),
+        validation_predictions=ValidationPredictions.from_raw(raw.get("validation_predictions")),
     )
 
 

@@ -22,7 +22,9 @@ from headstart.training.augmentation.mixup import batch_loss
 from headstart.training.best_epoch import Outcome
 from headstart.training.bundling import end, interrupted, why_it_cannot_improve
 from headstart.training.checkpoint import Candidate
-from headstart.training.probe.probe import fit_probe
+from headstart.training.probe.depth_trial import DepthTrial, TrialTerms, try_depths
+from headstart.training.probe.depth_worth import macs_that_follow
+from headstart.training.probe.probe import FittedProbe, fit_probe
 from headstart.training.steps.course import why_no_step
 from headstart.training.stopping import SolveCheck, Stopped
 from headstart.training.training import Training
@@ -102,26 +104,62 @@ def _entered(training: Training, phase: TrainPhase) -> AbstractContextManager[Ph
 
 
 def fit_probe_phase(training: Training, phase: ProbePhase) -> None:
-    """Fit the linear probe: a phase without steps, and the first candidate."""
-    started = time.monotonic()
-    fitted = fit_probe(
-        training.source,
-        phase,
-        seed=training.plan.seed,
-        significance_level=training.plan.selection.significance_level,
-        check_stop=SolveCheck(training.stop, lambda: training.after_batch(None)),
-    )
-    training.resolve_engine(fitted.engine)
-    training.progress.l2_penalty = fitted.l2_penalty
-    training.state.probe = probe = fitted.candidate
-    training.state.validation_predictions.add(phase.name, fitted.validation_records, probe.correct, probe.losses)
-    seconds = time.monotonic() - started
-    row = EpochDone(phase.name, 0, None, fitted.log_loss, probe.accuracy, {}, improved=True, seconds=seconds)
-    training.add_epoch_row(row)
-    training.end_phase(phase, reason=fitted.summary)
-    _skip_what_cannot_improve(training, probe)
+    """Fit the linear probe: a phase without steps, and the first candidate; the plan may try a head on all depths too.
+
+    Goes on where it was stopped between both heads: the first is fitted again, from the same features.
+    """
+    started, plan = time.monotonic(), training.plan
+    level, seed = plan.selection.significance_level, plan.seed
+    check = SolveCheck(training.stop, lambda: training.after_batch(None))
+    if phase.alternative_head == "none":
+        fitted = fit_probe(training.source, phase, seed=seed, significance_level=level, check_stop=check)
+        _keep_probe(training, phase, fitted, seconds=time.monotonic() - started)
+        reason = fitted.summary
+    else:
+        following = macs_that_follow(plan.phases, training.classifier.card, size=training.images.spec.size)
+        trial = try_depths(
+            training.source,
+            phase,
+            TrialTerms(seed, level, following),
+            on_plain=lambda plain: _keep_probe(training, phase, plain, seconds=time.monotonic() - started),
+            check_stop=check,
+        )
+        _keep_depths(training, trial)
+        reason = trial.summary
+    training.end_phase(phase, reason=reason)
+    assert training.state.probe is not None
+    _skip_what_cannot_improve(training, training.state.probe)
     training.save(optimizer=None)
     training.stop_if_requested()  # only now: a fitted probe that was not saved would be fitted again
+
+
+def _keep_probe(training: Training, phase: ProbePhase, fitted: FittedProbe, *, seconds: float) -> None:
+    """Make the linear probe a candidate."""
+    training.resolve_engine(fitted.engine)
+    training.progress.l2_penalty = fitted.l2_penalty
+    training.state.probe = fitted.candidate
+    if not training.progress.rows:  # it was not fitted before a stop
+        _add_head(training, fitted, improved=True, seconds=seconds)
+
+
+def _keep_depths(training: Training, trial: DepthTrial) -> None:
+    """Make the head on all depths a candidate, where it was fitted: the one to beat, where it was selected."""
+    if trial.deep is None:
+        return
+    _add_head(training, trial.deep, improved=trial.outcome == "selected", seconds=trial.seconds)
+    if trial.selected is not None:
+        training.state.depths = trial.selected.candidate
+        training.progress.depths_l2_penalty = trial.selected.l2_penalty
+
+
+def _add_head(training: Training, fitted: FittedProbe, *, improved: bool, seconds: float) -> None:
+    """Put a fitted head into the tables of epochs and of validation images."""
+    candidate, roles = fitted.candidate, training.images.roles
+    training.state.validation_predictions.add(
+        candidate.name, roles.validation or roles.train, candidate.correct, candidate.losses, candidate.rows
+    )
+    row = EpochDone(candidate.name, 0, None, fitted.log_loss, candidate.accuracy, {}, improved, seconds)
+    training.add_epoch_row(row)
 
 
 def next_phase(training: Training) -> Phase | None:

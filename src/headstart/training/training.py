@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from headstart.engine.costs.run_estimate import RunEstimates, run_estimates
 from headstart.engine.known.classifier import AnyClassifier
+from headstart.engine.known.depths import restored
 from headstart.engine.store.training_images import TrainingImages
 from headstart.plan.plan import FrozenPrefixPlan, Phase, Plan, TrainPhase
 from headstart.runs.events import PrefixComputed, Resumed
@@ -163,8 +164,17 @@ class Training:
 
     @property
     def before_step(self) -> Candidate | None:
-        """The candidate that a step starts from and must be better than; None where the plan has no linear probe."""
+        """The candidate that a step must be better than; None where the plan has no linear probe."""
+        return self.state.step or self.state.depths or self.state.probe
+
+    @property
+    def step_start(self) -> Candidate | None:
+        """The candidate that a step starts from: a head on all depths is no start, because it cannot be tuned."""
         return self.state.step or self.state.probe
+
+    def restore(self, candidate: Candidate) -> None:
+        """Load the weights of a candidate, with the head that it has."""
+        self.classifier = restored(self.classifier, candidate.weights, self.images.spec.size)
 
     def begin_step(self, phase: TrainPhase) -> TrainPhase:
         """The step with its groups decided; the network is that of the best candidate so far."""
@@ -172,8 +182,8 @@ class Training:
         if self.progress.epoch or self.progress.step:  # it had begun in another process
             return phase
         self.state.best, self.state.rounds = None, StepState()
-        if (before := self.before_step) is not None:
-            self.classifier.restore(before.weights)
+        if (start := self.step_start) is not None:
+            self.classifier.restore(start.weights)
         return phase
 
     def end_phase(self, phase: Phase, *, reason: str) -> None:
@@ -188,6 +198,6 @@ class Training:
 
     def restore_best(self) -> None:
         """Load the best weights so far, for a later phase to start from where this one ended with worse ones."""
-        best = self.state.best or self.before_step
+        best = self.state.best or self.step_start
         if best is not None:
             self.classifier.restore(best.weights)

@@ -27,7 +27,8 @@ from headstart.solvers.linear_head import LinearHead
 from headstart.solvers.rows import ChainedRows
 from headstart.training.activation_source import ActivationSource
 from headstart.training.checkpoint import TrainingProgress
-from headstart.training.probe.probe import PooledSource, head_on, write_head
+from headstart.training.probe.pooled_source import PooledSource
+from headstart.training.probe.probe import head_on, write_head
 
 FIRST_VIEW = 64
 """Number of the first view: phases cache and train on those below, which the head should not have seen."""

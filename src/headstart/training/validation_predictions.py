@@ -24,7 +24,8 @@ def phase_row(phase: ProbePhase | TrainPhase, rows: Sequence[EpochDone], *, head
         head: Name of the last layer group.
         reason: Why it ended.
     """
-    mine = [row for row in rows if row.phase == phase.name]
+    names = phase.candidates if isinstance(phase, ProbePhase) else (phase.name,)
+    mine = [row for row in rows if row.phase in names]
     lr = phase.lr_by_group if isinstance(phase, TrainPhase) else {}
     return PhaseDone(
         name=phase.name,

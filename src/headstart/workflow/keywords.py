@@ -61,7 +61,7 @@ class TrainKeywords(DataKeywords, total=False):
     grain: Grain | None
     noncommercial_weights: NoncommercialWeights
     augmentation: AugmentationName | None
-    head: HeadKind
+    head: HeadKind | None
     head_solver: HeadSolver
     batch_size: int | None
     lr: float | None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from headstart.engine.known.depths import restored
 from headstart.engine.prefix.depth_features import matching_depths
 from headstart.engine.prefix.inference import features_of, logits_of
 from headstart.engine.store.store import ActivationStore
@@ -25,11 +25,11 @@ from headstart.prediction.bundle import save_bundle
 from headstart.prediction.predictor import load
 from headstart.runs.event import Event
 from headstart.runs.observers import Observer
-from headstart.solvers.rows import MatrixRows, RowSource
+from headstart.solvers.rows import RowSource
 from headstart.training.activation_source import ActivationSource
-from headstart.training.probe import depth_trial, multi_depth, probe
-from headstart.training.probe.depth_trial import expected_seconds, try_depths
-from headstart.training.probe.multi_depth import DepthProblem
+from headstart.training.checkpoint import Candidate
+from headstart.training.probe import depth_trial, probe
+from headstart.training.probe.depth_trial import TrialTerms, try_depths
 from headstart.training.probe.probe import FittedProbe, fit_probe, refit_head
 
 PHASE = ProbePhase(l2_penalty=0.1)
@@ -52,51 +52,75 @@ def same(found: FittedProbe, expected: FittedProbe) -> bool:
 
 
 def forced(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No head makes an error on these colours, so the wide one is only selected without the test."""
-    monkeypatch.setattr(multi_depth, "_comparison", lambda deep, plain: (0.0, "figures"))
+    """No head makes an error on these colours, so the second one is only fitted and selected without the rules."""
+    monkeypatch.setattr(depth_trial, "why_too_few_errors", lambda plain, level: "")
+    monkeypatch.setattr(Candidate, "loss_p_value_against", lambda deep, plain: 0.0)
 
 
-@pytest.mark.parametrize("most_seconds", [math.inf, 0.0])
-def test_where_depths_do_not_help_everything_is_that_of_the_plain_probe(source: ActivationSource, most_seconds: float):
-    network = source.classifier.network
+@pytest.mark.parametrize("rule", ["errors", "cost", "test"])
+def test_where_depths_cannot_pay_everything_is_that_of_the_plain_probe(
+    source: ActivationSource, monkeypatch: pytest.MonkeyPatch, rule: str
+):
+    if rule != "errors":
+        monkeypatch.setattr(depth_trial, "why_too_few_errors", lambda plain, level: "")
+    network, told = source.classifier.network, []
     names = list(network.state_dict())
-    trial = try_depths(source, PHASE, seed=0, most_seconds=most_seconds)
-    assert trial.outcome == ("not_better" if most_seconds else "too_long")
-    assert (trial.p_value is None) == (trial.seconds == 0.0) == (not most_seconds)
-    assert trial.classifier is source.classifier
+    trial = try_depths(source, PHASE, TrialTerms(0, 0.05, 1e-9 if rule == "cost" else None), on_plain=told.append)
+    assert trial.outcome == ("not_better" if rule == "test" else "not_worth_it")
+    assert (trial.p_value is None) == (trial.deep is None) == (trial.seconds == 0.0) == (rule != "test")
+    assert trial.selected is None
+    assert told == [trial.plain]
     assert list(network.state_dict()) == names
     assert "forward" not in vars(network)
     # The plain probe reads its features out of the same rows: nothing is computed again.
     after = replace(source, after_batch=lambda engine: pytest.fail("features were computed again"))
-    assert same(trial.fitted, fit_probe(after, PHASE, seed=0))
-    assert trial.why in trial.fitted.summary
+    assert same(trial.plain, fit_probe(after, PHASE, seed=0))
+    assert all(torch.equal(trial.plain.candidate.weights[name], network.state_dict()[name]) for name in names)
+    assert trial.summary.endswith(f"selected the linear head: {trial.why}")
 
 
-def test_a_selected_head_is_in_network_candidate_and_bundle(
+def test_plain_features_that_are_there_decide_before_all_depths_are_read(
+    source: ActivationSource, monkeypatch: pytest.MonkeyPatch
+):
+    expected = fit_probe(source, PHASE, seed=0)
+    after = replace(source, after_batch=lambda engine: pytest.fail("all depths were read"))
+    trial = try_depths(after, PHASE, TrialTerms(0))
+    assert (trial.outcome, trial.deep) == ("not_worth_it", None)
+    assert same(trial.plain, expected)
+    forced(monkeypatch)
+    assert try_depths(source, PHASE, TrialTerms(0)).outcome == "selected"
+
+
+def test_a_selected_head_is_a_candidate_and_the_network_is_that_of_the_plain_probe(
     source: ActivationSource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     forced(monkeypatch)
-    trial = try_depths(source, PHASE, seed=0)
-    classifier = trial.classifier
-    assert (trial.outcome, classifier.head_kind) == ("selected", "multi_depth")
-    assert classifier.network is source.classifier.network
-    assert bool(trial.fitted.candidate.weights[f"{DEPTHS}.weight"].any())
-    images = source.images
-    logits = logits_of(classifier, images.roles.train, images.spec)
-    features = torch.from_numpy(features_of(classifier, images.roles.train, images.spec))
-    assert np.abs(classifier.logits_from(features).detach().numpy() - logits).max() < 1e-3
-    save_bundle(tmp_path / "bundle", classifier, classes=images.roles.classes, spec=images.spec)
+    trial = try_depths(source, PHASE, TrialTerms(0))
+    classifier, images = source.classifier, source.images
+    plain, deep = trial.plain.candidate, trial.selected.candidate
+    assert (deep.name, classifier.head_kind) == ("multi_depth", "linear")
+    assert classifier.state().keys() == plain.weights.keys()
+    assert all(torch.equal(tensor, plain.weights[name]) for name, tensor in classifier.state().items())
+    assert deep.weights["conv_stem.weight"] is plain.weights["conv_stem.weight"], "a backbone is kept once"
+    assert bool(deep.weights[f"{DEPTHS}.weight"].any())
+    found = restored(classifier, deep.weights, images.spec.size)
+    assert found.head_kind == "multi_depth"
+    logits = logits_of(found, images.roles.train, images.spec)
+    features = torch.from_numpy(features_of(found, images.roles.train, images.spec))
+    assert np.abs(found.logits_from(features).detach().numpy() - logits).max() < 1e-3
+    save_bundle(tmp_path / "bundle", found, classes=images.roles.classes, spec=images.spec)
     assert load(tmp_path / "bundle").info.head == "multi_depth"
-    refit_head(replace(source, classifier=classifier), PHASE, l2_penalty=0.1, seed=0)
-    assert bool(classifier.linear_weight()[:, classifier.num_last_features :].any())
+    refit_head(replace(source, classifier=found), PHASE, l2_penalty=0.1, seed=0)
+    assert bool(found.linear_weight()[:, found.num_last_features :].any())
 
 
 def test_saved_weights_of_either_head_can_be_restored(source: ActivationSource, monkeypatch: pytest.MonkeyPatch):
-    plain = fit_probe(source, PHASE, seed=0).candidate.weights
     forced(monkeypatch)
-    trial = try_depths(source, PHASE, seed=0)
-    classifier, deep = trial.classifier, trial.fitted.candidate.weights
+    trial = try_depths(source, PHASE, TrialTerms(0))
+    plain, deep = trial.plain.candidate.weights, trial.selected.candidate.weights
     size, records, spec = source.images.spec.size, source.images.roles.train[:4], source.images.spec
+    classifier = matching_depths(source.classifier, deep, size)
+    restore(classifier.network, deep)
     expected = logits_of(classifier, records, spec)
     kinds = []
     for weights in (plain, deep, plain):
@@ -115,31 +139,33 @@ def test_a_network_that_cannot_be_tapped_gets_its_plain_probe(
     def refuse(classifier: Classifier, size: int) -> Classifier:
         raise ModelError("it cannot be read at every depth")
 
+    forced(monkeypatch)
     expected = fit_probe(source, PHASE, seed=0)
     monkeypatch.setattr(depth_trial, "tapped", refuse)
-    trial = try_depths(source, PHASE, seed=0)
+    trial = try_depths(source, PHASE, TrialTerms(0))
     assert (trial.outcome, trial.why) == ("unreadable", "it cannot be read at every depth")
-    assert same(trial.fitted, expected)
+    assert same(trial.plain, expected)
 
 
-def test_who_stops_it_gets_the_network_back_as_it_was(source: ActivationSource):
+@pytest.mark.parametrize("when", ["before the plain head is fitted", "after"])
+def test_who_stops_it_gets_the_network_back_as_it_was(
+    source: ActivationSource, monkeypatch: pytest.MonkeyPatch, when: str
+):
+    forced(monkeypatch)
     before = {name: tensor.clone() for name, tensor in source.classifier.network.state_dict().items()}
+    fitted: list[FittedProbe] = []
 
     def stop() -> None:
-        raise KeyboardInterrupt
+        if fitted or when != "after":
+            raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        try_depths(source, PHASE, seed=0, check_stop=stop)
+        try_depths(source, PHASE, TrialTerms(0), on_plain=fitted.append, check_stop=stop)
+    expected = fitted[0].candidate.weights if when == "after" else before
     after = source.classifier.network.state_dict()
-    assert before.keys() == after.keys()
-    assert all(torch.equal(tensor, after[name]) for name, tensor in before.items())
+    assert expected.keys() == after.keys()
+    assert all(torch.equal(tensor, after[name]) for name, tensor in expected.items())
     assert "forward" not in vars(source.classifier.network)
-
-
-def test_the_expected_time_is_that_of_the_plain_head_for_wider_rows():
-    rows, labels = MatrixRows(np.zeros((2, 1776))), np.array([0, 1])
-    asked = DepthProblem(rows, labels, 2, 1280, [0, 1], None, "train", None, "logistic", 0.05, 0)
-    assert expected_seconds(2.0, asked) == pytest.approx(2.775)
 
 
 @pytest.mark.parametrize("solver", ["logistic", "ridge"])
@@ -150,13 +176,14 @@ def test_weights_of_images_count_in_the_head_on_all_depths(
     records = source.images.roles.train
     weights = {record.id: 3.0 if record.label == source.images.roles.classes[0] else 1.0 for record in records}
     weighted = replace(source, images=replace(source.images, weights=weights))
-    phase = ProbePhase(l2_penalty=10.0, solver=solver)
+    phase, size = ProbePhase(l2_penalty=10.0, solver=solver), source.images.spec.size
     biases = []
     for one in (source, weighted):
-        classifier = try_depths(one, phase, seed=0).classifier
+        deep = try_depths(one, phase, TrialTerms(0)).selected.candidate.weights
+        classifier = restored(source.classifier, deep, size)
         logits = logits_of(classifier, records, source.images.spec)
         biases.append(float((logits[:, 0] - logits[:, 1]).mean()))
-        source = replace(source, classifier=matching_depths(classifier, (), source.images.spec.size))
+        matching_depths(classifier, (), size)
     assert biases[1] > biases[0], "the class that counts more is predicted with a higher probability"
 
 
@@ -176,8 +203,9 @@ def test_leaks_are_looked_for_in_the_features_of_the_plain_head(
     told: list[str] = []
     monkeypatch.setattr(probe, "leak_findings", look)
     watched = replace(source, observer=Notes())
-    plain = try_depths(watched, PHASE, seed=0).classifier
+    try_depths(watched, PHASE, TrialTerms(0))
     fit_probe(watched, PHASE, seed=0)
-    fit_probe(replace(watched, classifier=matching_depths(plain, [f"{DEPTHS}.weight"], 32)), PHASE, seed=0)
+    deep = matching_depths(watched.classifier, [f"{DEPTHS}.weight"], 32)
+    fit_probe(replace(watched, classifier=deep), PHASE, seed=0)
     assert widths == [(1280, 1280)] * 3
     assert told.count("finding") == 3

@@ -22,7 +22,8 @@ from headstart.solvers import head_solver
 from headstart.solvers.linear_head import LinearHead, softmax
 from headstart.solvers.rows import matrix_of_rows
 from headstart.training.activation_source import ActivationSource
-from headstart.training.probe.probe import PooledSource, fit_probe, refit_head, write_head
+from headstart.training.probe.pooled_source import PooledSource
+from headstart.training.probe.probe import fit_probe, refit_head, write_head
 
 
 def test_the_probe_is_evaluated_on_validation_images_with_the_weights_it_wrote(prepare: Callable):

@@ -135,7 +135,7 @@ class TimingObserver(Observer):
         now, estimates = self._clock(), self.estimates
         if isinstance(self._phase, TrainPhase):
             self._epoch_ended = now
-        elif self._phase is not None:
+        elif self._phase is not None and row.phase == self._phase.name:  # not a second head on the same features
             self._learn_frozen("features", POOLED, 1.0, self._engine)
             numbers = estimates.counts.train * estimates.facts.features * max(estimates.counts.classes, 2)
             self._learn_head(numbers, now - self._began - self._in_spans())

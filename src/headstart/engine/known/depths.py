@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from headstart.engine.known.classifier import AnyClassifier, KnownClassifier
+from headstart.engine.known.classifier import AnyClassifier, ClassifierState, KnownClassifier
 from headstart.engine.known.finding import known_depths_classifier
+from headstart.networks.head_layers import DEPTHS
 
 
 def tapped(classifier: AnyClassifier, size: int) -> AnyClassifier:
@@ -32,3 +33,20 @@ def untap(classifier: AnyClassifier) -> None:
     from headstart.engine.prefix.depth_features import without_depths
 
     without_depths(classifier.built())
+
+
+def restored(classifier: AnyClassifier, state: ClassifierState, size: int) -> AnyClassifier:
+    """The same network with saved weights, and with a head on all depths if they have one.
+
+    Args:
+        classifier: With a linear head or one on all depths; its network is changed in place where torch has built it.
+        state: All tensors.
+        size: Side of the images in pixels.
+    """
+    deep = any(name.startswith(f"{DEPTHS}.") for name in state)
+    if deep and classifier.head_kind == "linear":
+        # The backbone first: a network is tapped as it will be used.
+        classifier.restore({name: values for name, values in state.items() if not name.startswith(f"{DEPTHS}.")})
+        classifier = tapped(classifier, size)
+    classifier.restore(state)
+    return classifier

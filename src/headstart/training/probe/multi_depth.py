@@ -151,6 +151,23 @@ def solve_depths(problem: DepthProblem, plain: PlainFit | None = None) -> DepthS
         plain: The plain head where it was fitted already, on these rows, folds and weights; None fits it.
     """
     plain = fit_plain(problem) if plain is None else plain
+    deep, compared = fit_wider(problem, plain)
+    p_value, figures = _comparison(deep, compared)
+    figures = f"{problem.validation_source}: {figures}"
+    if p_value < problem.significance_level:
+        why = f"on the features of all depths, it is significantly better than the plain head ({figures})"
+        return DepthSolution("multi_depth", deep, why, p_value)
+    why = f"multi_depth is not significantly better ({figures})"
+    return DepthSolution("linear", evaluate_plain(problem, plain), why, p_value)
+
+
+def fit_wider(problem: DepthProblem, plain: PlainFit) -> tuple[Evaluated, Evaluated]:
+    """(the head on the features of all depths, the plain one evaluated on the same images).
+
+    Args:
+        problem: Rows and options.
+        plain: The plain head on these rows, folds and weights.
+    """
     sample = _choosing_sample(problem)
     fold_of = np.asarray(problem.folds) if sample is None else np.asarray(problem.folds)[sample]
     scale = equal_parts(problem.num_last_features, problem.train.width)
@@ -165,7 +182,17 @@ def solve_depths(problem: DepthProblem, plain: PlainFit | None = None) -> DepthS
     problem.on_step(4, "the head on all depths")
     # In single precision, several times as fast as `solve`: a head that is new has no bits to agree with.
     (head,) = whole.solve_many([choice.l2_penalty])
-    return _selected(problem, plain, choice, head.tempered(choice.temperature), sample, fold_of)
+    head, old = head.tempered(choice.temperature), evaluate_plain(problem, plain)
+    if problem.validation is not None:
+        rows, labels = problem.validation
+        return Evaluated(head, head.probabilities_of(rows), labels, None), old
+    labels = problem.labels if sample is None else problem.labels[sample]
+    deep = Evaluated(head, choice.out_of_fold_NK, labels, sample)
+    if sample is None:
+        return deep, old
+    # Fits on a sample are worse than fits on all: the plain head is compared by fits on the same sample.
+    again = problem.of(problem.plain_rows, positions=sample).choose(fold_of, (plain.choice.l2_penalty,))
+    return deep, Evaluated(old.head, again.out_of_fold_NK, labels, sample)
 
 
 def evaluate_plain(problem: DepthProblem, plain: PlainFit) -> Evaluated:
@@ -179,33 +206,6 @@ def evaluate_plain(problem: DepthProblem, plain: PlainFit) -> Evaluated:
     return Evaluated(
         head, plain.choice.out_of_fold_NK, problem.labels if sample is None else problem.labels[sample], sample
     )
-
-
-def _selected(
-    problem: DepthProblem,
-    plain: PlainFit,
-    choice: PenaltyChoice,
-    head: LinearHead,
-    sample: Positions | None,
-    fold_of: npt.NDArray[np.int64],
-) -> DepthSolution:
-    old = compared = evaluate_plain(problem, plain)
-    if problem.validation is not None:
-        rows, labels = problem.validation
-        deep = Evaluated(head, head.probabilities_of(rows), labels, None)
-    else:
-        labels = problem.labels if sample is None else problem.labels[sample]
-        deep = Evaluated(head, choice.out_of_fold_NK, labels, sample)
-        if sample is not None:
-            # Fits on a sample are worse than fits on all: the plain head is compared by fits on the same sample.
-            again = problem.of(problem.plain_rows, positions=sample).choose(fold_of, (plain.choice.l2_penalty,))
-            compared = Evaluated(old.head, again.out_of_fold_NK, labels, sample)
-    p_value, figures = _comparison(deep, compared)
-    figures = f"{problem.validation_source}: {figures}"
-    if p_value < problem.significance_level:
-        why = f"on the features of all depths, it is significantly better than the plain head ({figures})"
-        return DepthSolution("multi_depth", deep, why, p_value)
-    return DepthSolution("linear", old, f"multi_depth is not significantly better ({figures})", p_value)
 
 
 def equal_parts(num_last: int, width: int) -> Doubles:

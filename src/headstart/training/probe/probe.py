@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,25 +13,21 @@ from headstart.arrays import Doubles, Labels
 from headstart.data.sources.reading import ImageRecord
 from headstart.data.splits import deal_folds
 from headstart.engine.known.classifier import AnyClassifier
-from headstart.engine.known.features import classifier_features, linear_weight_of, pooled_part
-from headstart.engine.store.activations import Precision, View, plain_view
-from headstart.engine.store.index import POOLED
-from headstart.engine.store.stored_rows import StoredRows
+from headstart.engine.known.features import linear_weight_of
 from headstart.engine.store.training_images import TrainingImages
-from headstart.errors import DiskFullError, NotWritableError
 from headstart.measures.metrics import log_loss, sharpened_log_losses
 from headstart.plan.plan import ProbePhase
-from headstart.runs.events import Computing, HeadSelected, NotCached, PenaltySampled
-from headstart.runs.observers import measured_span
+from headstart.runs.events import Computing, HeadSelected, PenaltySampled
 from headstart.runs.warnings import DataFinding
 from headstart.solvers.columns import ColumnRows, FeatureMask, widened
 from headstart.solvers.head_solver import HeadProblem, head_problem
 from headstart.solvers.linear_head import LinearHead, PenaltyChoice
-from headstart.solvers.rows import CheckStop, MatrixRows, RowSource, never_stop
+from headstart.solvers.rows import CheckStop, RowSource, never_stop
 from headstart.training.activation_source import ActivationSource
 from headstart.training.checkpoint import Candidate
 from headstart.training.leak_findings import leak_findings
-from headstart.training.probe.multi_depth import FIT_STEPS, DepthProblem, DepthSolution, equal_parts, solve_depths
+from headstart.training.probe.multi_depth import FIT_STEPS, DepthProblem, Evaluated, equal_parts, solve_depths
+from headstart.training.probe.pooled_source import PooledSource
 
 
 @dataclass(frozen=True)
@@ -45,79 +41,13 @@ class FittedProbe:
     """On the same images, in nats, of the head's own probabilities."""
     engine: str | None
     """The engine that computed the features; None without an activation cache."""
-    validation_records: Sequence[ImageRecord]
-    """The images that `candidate` was evaluated on, in its order."""
     head_selected: str = ""
-    """Of a multi_depth head: which of the two heads was selected, and why."""
+    """Where a multi_depth head was fitted too: which of the two heads was selected, and why."""
 
     @property
     def summary(self) -> str:
         """The penalty and the selected head, in words."""
         return f"fitted with L2 penalty {self.l2_penalty:g}" + (f"; {self.head_selected}" if self.head_selected else "")
-
-
-class PooledSource:
-    """Pooled features of images by the network as it is now: from the activation cache, or computed."""
-
-    def __init__(self, source: ActivationSource) -> None:
-        """Hash the network's weights once: they must not change while this is used."""
-        self._source, images = source, source.images
-        self._view = plain_view(images.spec, images.meter)
-        self._activations = source.activations(pooled_part(source.classifier)) if images.store is not None else None
-        if self._activations is not None:
-            self._activations.images_to_come = len(images.roles.training_pool) + len(images.roles.test)
-
-    @property
-    def engine_name(self) -> str | None:
-        """The engine that computed the features; None without an activation cache."""
-        return self._activations.engine_name if self._activations else None
-
-    def test_rows(self, records: Sequence[ImageRecord]) -> RowSource:
-        """Rows of test images, in single precision: the bundle is evaluated on the same ones, not computed again."""
-        return self.rows(records, what="features of test", stops="ignored", precision="float32")
-
-    def rows(
-        self,
-        records: Sequence[ImageRecord],
-        *,
-        what: str,
-        stops: Literal["heard", "ignored"] = "heard",
-        view: View | None = None,
-        precision: Precision | None = None,
-    ) -> RowSource:
-        """N rows of F features, in memory only without an activation cache; the observer receives the progress.
-
-        Args:
-            records: Of these images.
-            what: Name of the work.
-            stops: `ignored` does not call `after_batch`: for few images, where stopping would lose more work.
-            view: Of each image; None: the one that every evaluation sees.
-            precision: Of cached rows; None: the run's.
-        """
-        view, observer = view or self._view, self._source.observer
-        advance = measured_span(observer, "features", what, len(records))
-        after = self._source.after_batch if stops == "heard" else lambda engine: None
-        activations = self._activations
-        if activations is not None:
-            # The copy shares the engine, which is made once.
-            activations = replace(activations, precision=precision or activations.precision)
-            try:
-                reader = activations.reader(records, [view], on_images=advance, after_batch=after)
-                observer.span_ended("features")
-                self._activations = replace(activations, precision=self._source.images.precision)
-                return StoredRows(reader)
-            except (DiskFullError, NotWritableError) as error:
-                observer.noted(NotCached(POOLED, str(error)))
-                advance = measured_span(observer, "features", what, len(records))
-
-        def computed(count: int) -> None:
-            advance(count)
-            after(None)
-
-        classifier, spec = self._source.classifier, self._source.images.spec
-        rows = classifier_features(classifier, records, spec, on_images=computed, view=view.prepare)
-        observer.span_ended("features")
-        return MatrixRows(rows)
 
 
 def fit_probe(
@@ -144,19 +74,15 @@ def fit_probe(
     problem, labels = _problem(train, roles.train, phase, images, seed, check_stop)
     choice = _choose(problem, roles.train, phase, images, seed)
     head = problem.solve(choice.l2_penalty, temperature=choice.temperature)
-    records: Sequence[ImageRecord] = roles.train
-    predicted = choice.out_of_fold_NK
-    if choice.sample is not None:
-        labels, records = labels[choice.sample], [roles.train[row] for row in choice.sample]
+    sample, predicted = choice.sample, choice.out_of_fold_NK
+    if sample is not None:
+        labels = labels[sample]
         source.observer.noted(PenaltySampled(phase.name, images=len(labels), of=len(roles.train)))
     if roles.validation:
         validation = pooled.rows(roles.validation, what="features of validation")
-        labels, records = images.labels(roles.validation), roles.validation
-        predicted = head.probabilities_of(validation)
+        predicted, labels, sample = head.probabilities_of(validation), images.labels(roles.validation), None
     note_leaks(source, train, pooled)
-    write_head(classifier, head)
-    candidate = candidate_of(phase.name, predicted, labels, classifier)
-    return FittedProbe(candidate, choice.l2_penalty, log_loss(predicted, labels), pooled.engine_name, records)
+    return fitted_head(source, phase.name, Evaluated(head, predicted, labels, sample), pooled.engine_name)
 
 
 def note_leaks(
@@ -177,6 +103,25 @@ def note_leaks(
 
     for finding in leak_findings(source.images, train, rows_of):
         source.observer.noted(DataFinding.of(finding))
+
+
+def fitted_head(
+    source: ActivationSource, name: str, evaluated: Evaluated, engine_name: str | None, head_selected: str = ""
+) -> FittedProbe:
+    """A fitted head, written into the network, as a candidate.
+
+    Args:
+        source: Its classifier has a head on all features of the fitted one, or on the first of them.
+        name: Of the candidate.
+        evaluated: The head.
+        engine_name: Of the engine that computed the features.
+        head_selected: See `FittedProbe.head_selected`.
+    """
+    classifier, head = source.classifier, evaluated.head
+    write_head(classifier, replace(head, weight_KF=head.weight_KF[:, : classifier.num_features]))
+    candidate = candidate_of(name, evaluated.probabilities_NK, evaluated.labels_N, classifier)
+    loss = log_loss(evaluated.probabilities_NK, evaluated.labels_N)
+    return FittedProbe(replace(candidate, rows=evaluated.sample), head.l2_penalty, loss, engine_name, head_selected)
 
 
 def candidate_of(
@@ -207,7 +152,17 @@ def _fit_depths(
     )
     solution = solve_depths(problem)
     note_leaks(source, problem.plain_rows, pooled, problem.last)
-    return fitted_depths(source, phase, solution, pooled.engine_name)
+    source.observer.noted(HeadSelected(phase.name, solution.kind, solution.why))
+    note_sample(source, phase, solution.selected)
+    why = f"selected the {solution.kind} head: {solution.why}"
+    return fitted_head(source, phase.name, solution.selected, pooled.engine_name, why)
+
+
+def note_sample(source: ActivationSource, phase: ProbePhase, evaluated: Evaluated) -> None:
+    """Tell the observer if not all training images were predicted out-of-fold."""
+    if evaluated.sample is not None:
+        of = len(source.images.roles.train)
+        source.observer.noted(PenaltySampled(phase.name, images=len(evaluated.sample), of=of))
 
 
 def depth_problem(
@@ -249,31 +204,6 @@ def depth_problem(
         check_stop=check_stop,
         on_step=lambda step, what: source.observer.noted(Computing(what, step, FIT_STEPS)),
     )
-
-
-def fitted_depths(
-    source: ActivationSource, phase: ProbePhase, solution: DepthSolution, engine_name: str | None
-) -> FittedProbe:
-    """The selected one of two heads, written into the network: on the features of all depths, or on the last ones.
-
-    Args:
-        source: Its classifier has the head that was selected, or one on all depths.
-        phase: How the heads were fitted.
-        solution: The heads.
-        engine_name: Of the engine that computed the features.
-    """
-    classifier, observer, roles = source.classifier, source.observer, source.images.roles
-    selected = solution.selected
-    head, predicted, labels = selected.head, selected.probabilities_NK, selected.labels_N
-    write_head(classifier, replace(head, weight_KF=head.weight_KF[:, : classifier.num_features]))
-    observer.noted(HeadSelected(phase.name, solution.kind, solution.why))
-    records: Sequence[ImageRecord] = roles.validation or roles.train
-    if not roles.validation and selected.sample is not None:
-        records = [roles.train[row] for row in selected.sample]
-        observer.noted(PenaltySampled(phase.name, images=len(records), of=len(roles.train)))
-    candidate, loss = candidate_of(phase.name, predicted, labels, classifier), log_loss(predicted, labels)
-    why = f"selected the {solution.kind} head: {solution.why}"
-    return FittedProbe(candidate, head.l2_penalty, loss, engine_name, records, why)
 
 
 def refit_head(

@@ -127,6 +127,20 @@ def at_rows(candidate: Candidate, rows: Positions) -> Candidate:
     return Candidate(candidate.name, candidate.correct[at], candidate.losses[at], {}, rows=rows)
 
 
+def on_same_images(candidate: Candidate, other: Candidate) -> tuple[Candidate, Candidate]:
+    """Both on the images that validated both; without weights, where that are not all of its images.
+
+    Args:
+        candidate: A step, on the images of its rounds so far.
+        other: What it must be better than, which may have been validated on a sample of all images.
+    """
+    assert candidate.rows is not None
+    if other.rows is None or len(missing := np.setdiff1d(candidate.rows, other.rows)) == 0:
+        return candidate, at_rows(other, candidate.rows)
+    shared = np.setdiff1d(candidate.rows, missing)
+    return at_rows(candidate, shared), at_rows(other, shared)
+
+
 def rows_so_far(rounds: Sequence[Round], done: int) -> Positions:
     """Positions of the images that the first rounds have validated, in rising order."""
     found = [one.validation_rows for one in rounds[:done] if one.validation_rows is not None]

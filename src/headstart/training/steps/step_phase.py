@@ -21,7 +21,7 @@ from headstart.training.feeds import Batch, Feed
 from headstart.training.learning_rates.param_groups import Entered, enter
 from headstart.training.phase import PhaseTraining
 from headstart.training.probe.probe import candidate_of, write_head
-from headstart.training.steps.rounds import Round, at_rows, rounds_of, rows_so_far, verdict
+from headstart.training.steps.rounds import Round, on_same_images, rounds_of, rows_so_far, verdict
 from headstart.training.steps.weights import tensors_of, write_tensors
 from headstart.training.training import Training
 from headstart.training.tuning_start import start_heads
@@ -55,12 +55,6 @@ class StepTraining(PhaseTraining):
         return self._rounds[self._state.round]
 
     @property
-    def _before(self) -> Candidate:
-        before = self._training.before_step
-        assert before is not None, "a step needs a linear probe before it"
-        return before
-
-    @property
     def _validating(self) -> tuple[ImageRecord, ...]:
         """Images that validate: those that were held out, or the training images."""
         roles = self._training.images.roles
@@ -90,7 +84,8 @@ class StepTraining(PhaseTraining):
 
     def _begin_round(self) -> None:
         """Put the network that a round starts from in place; it has not seen the images that will validate it."""
-        training, state, before = self._training, self._state, self._before
+        training, state, before = self._training, self._state, self._training.step_start
+        assert before is not None, "a step needs a linear probe before it"
         training.torch_classifier().restore(before.weights)  # numpy arrays where no torch had fitted the probe
         validated = self._round.validation_rows is not None
         if training.state.step is None:
@@ -147,8 +142,7 @@ class StepTraining(PhaseTraining):
         state.round += 1
         noise = self._training.plan.selection.significance_level
         found = verdict(
-            candidate,
-            self._compared(candidate),
+            *self._compared(candidate),
             looks=state.round,
             of=self._folds,
             significance_level=noise,
@@ -171,25 +165,27 @@ class StepTraining(PhaseTraining):
         made = candidate_of(self.phase.name, probabilities, labels, training.torch_classifier())
         return replace(made, rows=rows, folds=tuple(state.folds)), log_loss(probabilities, labels)
 
-    def _compared(self, candidate: Candidate) -> Candidate:
-        """What the step started from, on the images that it was validated on."""
-        assert candidate.rows is not None
-        return at_rows(self._before, candidate.rows)
+    def _compared(self, candidate: Candidate) -> tuple[Candidate, Candidate]:
+        """The step and what it must be better than, on the images that both were validated on."""
+        before = self._training.before_step
+        assert before is not None, "a step needs a candidate before it"
+        return on_same_images(candidate, before)
 
     def _end_step(self, candidate: Candidate, loss: float) -> None:
         """Select the step or not, and write its lines."""
-        training, state, before = self._training, self._state, self._compared(candidate)
+        training, state = self._training, self._state
+        shared, before = self._compared(candidate)
         done = StepDone(
             self.phase.name,
             candidate.name,
             before.name,
-            candidate.loss,
+            shared.loss,
             before.loss,
-            candidate.accuracy,
+            shared.accuracy,
             before.accuracy,
-            candidate.loss_p_value_against(before),
+            shared.loss_p_value_against(before),
             state.selected,
-            len(candidate.correct),
+            len(shared.correct),
         )
         training.state.validation_predictions.add(
             candidate.name, self._validating, candidate.correct, candidate.losses, candidate.rows

@@ -70,10 +70,11 @@ def fit_run(
         budget_seconds=plan.budget_seconds, started=started, tell=lambda text: teller.noted(Stopping(text))
     )
     with _naming_the_resume_command(run), stop.listening(), tracker:
-        outcome = fit(Training(plan, classifier, images, run=run, observer=watchers, stop=stop, costs=timing.estimates))
+        training = Training(plan, classifier, images, run=run, observer=watchers, stop=stop, costs=timing.estimates)
+        outcome = fit(training)
         _raise_if_interrupted(outcome, run)
         # The bundle is written before it is evaluated: the test figures are those of the files that a user loads.
-        save_bundle(run.bundle, classifier, classes=data.roles.classes, spec=images.spec)
+        save_bundle(run.bundle, training.classifier, classes=data.roles.classes, spec=images.spec)
         write_trained_on(run.bundle, _trained_on(plan.data.group, data))
         digests = data.facts.digests
         cached = cached_features(plan.phases, outcome.chosen, plan.activation_cache, plan.model.weights, digests)
