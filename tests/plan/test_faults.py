@@ -110,6 +110,14 @@ def test_faults_come_in_the_order_of_the_file_with_those_between_values_last() -
     [
         (plan(phases=[TRAIN, TRAIN]), ["phases[1].name: 'tune'", "earlier phase"]),
         (plan(head={"kind": "mlp"}), ["phases[0].kind", "mlp head cannot be a linear probe", "head.kind linear"]),
+        (
+            plan(phases=[{"kind": "linear_probe", "alternative_head": "multi_depth"}], head={"kind": "multi_depth"}),
+            ["phases[0].alternative_head", "is head.kind already"],
+        ),
+        (
+            plan(phases=[{"kind": "linear_probe", "alternative_head": "multi_depth"}, TRAIN | {"name": "multi_depth"}]),
+            ["phases[1].name: 'multi_depth'", "alternative head"],
+        ),
         (plan(head={"kind": "multi_depth"}), ["phases[1].kind", "is a linear probe, not trained", "head.kind linear"]),
         (
             plan(augmentation={"channel_jitter": 0.1}),

@@ -201,15 +201,32 @@ def test_a_head_that_cannot_be_solved_does_not_go_with_the_probe(
     assert phase.unfreeze == 0
 
 
-@pytest.mark.parametrize("strategy", [*TUNING, "scratch"])
-def test_a_head_at_every_depth_goes_with_layers_that_rest(strategy: str) -> None:
-    with pytest.raises(PlanError, match=f"multi_depth head goes with feature_extraction, .*{strategy} trains them"):
+@pytest.mark.parametrize("strategy", [*(one for one in TUNING if one != "progressive"), "scratch"])
+def test_a_head_at_every_depth_goes_with_frozen_layers(strategy: str) -> None:
+    with pytest.raises(PlanError, match=f"multi_depth head goes with feature_extraction .*{strategy} trains them"):
         STRATEGIES[strategy](Request(DATA, head="multi_depth"))
     plan = STRATEGIES["feature_extraction"](Request(DATA, head="multi_depth", head_solver="ridge"))
     assert plan.head.kind == "multi_depth"
     assert [phase.kind for phase in plan.phases] == ["linear_probe"]
     with pytest.raises(PlanError, match="a multi_depth head is fitted"):
         STRATEGIES["feature_extraction"](Request(DATA, head="multi_depth", head_solver="adam"))
+
+
+def test_progressive_tries_a_head_at_every_depth_unless_a_head_was_given() -> None:
+    preset = STRATEGIES["progressive"]
+    plan = preset(Request(DATA))
+    assert (plan.head.kind, plan.phases[0].alternative_head) == ("linear", "multi_depth")
+    assert plan.phases[0].candidates == ("probe", "multi_depth")
+    assert "--head linear leaves it out" in plan.reasons["phases[0].alternative_head"]
+    plain = preset(Request(DATA, head="linear"))
+    assert plain.phases == (plain.phases[0].model_copy(update={"alternative_head": "none"}), *plan.phases[1:])
+    assert plain.phases[0].candidates == ("probe",)
+    assert "phases[0].alternative_head" not in plain.reasons
+    deep = preset(Request(DATA, head="multi_depth"))
+    assert (deep.head.kind, [phase.name for phase in deep.phases]) == ("multi_depth", ["probe"])
+    assert "cannot be tuned" in deep.reasons["phases"]
+    for name in set(TUNING) - {"progressive"} | {"feature_extraction"}:
+        assert STRATEGIES[name](Request(DATA)).phases[0].candidates == ("probe",), name
 
 
 def test_gradual_counts_blocks_where_blocks_are_asked_for() -> None:

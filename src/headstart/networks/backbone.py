@@ -135,12 +135,8 @@ class Classifier:
         return sum(one.numel() for one in self.network.parameters())
 
     def state(self) -> dict[str, Tensor]:
-        """Copy of all tensors on the CPU, independent of later steps."""
-        tensors = copy_of(self.network)
-        if self.head_kind == "multi_depth":
-            return tensors
-        # While a head on all depths is tried, its layer is in the network, and belongs to another classifier.
-        return {name: tensor for name, tensor in tensors.items() if not name.startswith(f"{DEPTHS}.")}
+        """Copy of all its tensors on the CPU; a head on all depths that is only tried is that of another classifier."""
+        return copy_of(self.network, without="" if self.head_kind == "multi_depth" else DEPTHS)
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Load a whole state, tensors or numpy arrays, and leave the network in evaluation mode."""

@@ -93,8 +93,8 @@ _HEAD_VIEWS_REASON = (
 )
 _ALTERNATIVE_REASON = (
     "a head on all depths read 2.9 points more than the plain one out of the same features (five sets, "
-    "docs/benchmarks.md); it is fitted where enough errors are left and its fits are small beside the first step; "
-    "--head linear leaves it out"
+    "docs/benchmarks.md); it is fitted where enough errors are left and its fits cost little compared with the first "
+    "step; --head linear leaves it out"
 )
 _RISE_REASON = (
     "a linear rise over the first epochs, because AdamW's first steps have full length however small gradients are, "

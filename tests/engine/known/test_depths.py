@@ -12,7 +12,7 @@ import pytest
 from headstart.data.loading import read_view
 from headstart.engine.known import depths
 from headstart.engine.known.classifier import KnownClassifier
-from headstart.engine.known.depths import tapped, untap
+from headstart.engine.known.depths import restored, tapped, untap
 from headstart.engine.known.features import pooled_part
 from headstart.engine.known.finding import known_depths_classifier
 from headstart.engine.known.network import records_folder
@@ -63,6 +63,25 @@ def test_taking_it_off_leaves_the_plain_classifier(own_known_home: Classifier, c
     untap(known)
     assert list(plain.built().network.state_dict()) == list(case.classifier.network.state_dict())
     assert known_depths_classifier(plain, size=case.size) is None, "torch holds its weights now"
+
+
+def test_saved_weights_of_a_head_on_all_depths_are_restored_without_torch(own_known_home: Classifier, case) -> None:
+    plain = case.known()
+    deep = tapped(plain, case.size)
+    weight = np.random.default_rng(1).normal(size=(2, deep.num_features)).astype(np.float32)
+    deep.write_linear(weight, np.ones(2, np.float32))
+    saved, before = deep.state(), plain.state()
+    found = restored(plain, saved, case.size)
+    assert isinstance(found, KnownClassifier)
+    assert not found.is_built
+    assert found.head_kind == "multi_depth"
+    assert np.array_equal(found.linear_weight(), weight)
+    assert restored(plain, before, case.size) is plain
+    assert all(plain.state()[name] is values for name, values in before.items())
+    plain.built()  # a step was trained, so torch holds the weights
+    in_torch = restored(plain.built(), saved, case.size)
+    assert isinstance(in_torch, Classifier)
+    assert np.array_equal(in_torch.linear_weight().numpy(), weight)
 
 
 def test_what_is_not_known_at_every_depth_is_built(case, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from headstart.engine.prefix.inference import features_of, head_logits, logits_of
-from headstart.engine.store import frozen_part, stored_logits
+from headstart.engine.prefix.inference import features_of, logits_of
 from headstart.engine.store.store import ActivationStore
 from headstart.engine.store.stored_rows import StoredRows
 from headstart.engine.store.training_images import TrainingImages
@@ -20,7 +19,6 @@ from headstart.runs.event import Event
 from headstart.runs.observers import Observer
 from headstart.solvers import head_solver
 from headstart.solvers.linear_head import LinearHead, softmax
-from headstart.solvers.rows import matrix_of_rows
 from headstart.training.activation_source import ActivationSource
 from headstart.training.probe.pooled_source import PooledSource
 from headstart.training.probe.probe import fit_probe, refit_head, write_head
@@ -124,26 +122,6 @@ def test_cached_features_are_fitted_in_blocks_with_the_same_result(
     )
     largest = heads[0]["weight"].abs().max()
     assert torch.allclose(heads[0]["weight"], heads[1]["weight"], atol=float(1e-2 * largest))
-
-
-def test_test_images_are_computed_once_for_findings_and_figures(
-    prepare: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    task = prepare(strategy="feature_extraction")
-    classifier, images = task.classifier(), with_store(task, tmp_path / "store")
-    pooled, test = PooledSource(ActivationSource(classifier, images)), images.roles.test
-    with torch.no_grad():
-        torch.nn.init.normal_(classifier.head.weight, std=0.1)
-    train = matrix_of_rows(pooled.rows(images.roles.train, what="features of train"))
-    found = matrix_of_rows(pooled.test_rows(test))
-    chosen = []
-    monkeypatch.setattr(frozen_part, "choose_engine", lambda *given, **named: chosen.append(given))
-    again = matrix_of_rows(pooled.rows(images.roles.train, what="features of train"))
-    assert np.array_equal(again, train), "in the precision of the run, as before"
-    monkeypatch.setattr(stored_logits, "FEWEST_FOR_AN_ENGINE", 1)
-    logits = stored_logits.logits_from_store(classifier, test, images.spec, digests=images.digests, store=images.store)
-    assert not chosen, "nothing is computed again"
-    assert np.array_equal(logits, head_logits(classifier, found))
 
 
 def test_a_ridge_probe_gives_probabilities(prepare: Callable):

@@ -11,7 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headstart.training.checkpoint import Candidate
-from headstart.training.steps.rounds import at_rows, futile_above, level_at, rounds_of, rows_so_far, verdict
+from headstart.training.steps.rounds import (
+    at_rows,
+    futile_above,
+    level_at,
+    on_same_images,
+    rounds_of,
+    rows_so_far,
+    verdict,
+)
 
 
 @pytest.fixture
@@ -111,3 +119,18 @@ def test_rows_of_a_candidate_that_has_not_seen_all_are_found(seen: set[int]):
     partial = Candidate("x", np.ones(len(rows), bool), losses[rows], {}, rows=rows)
     some = rows[::2]
     assert np.array_equal(at_rows(partial, some).losses, losses[some])
+
+
+@given(st.sets(st.integers(0, 49), min_size=1), st.sets(st.integers(0, 49), min_size=1))
+def test_a_step_is_compared_on_the_images_that_validated_both(seen: set[int], sample: set[int]):
+    """A head on all depths is validated on a sample where there are many images; a step, on its folds."""
+    losses = np.arange(50.0)
+    step, whole = (Candidate(name, losses > 25, losses, {}) for name in ("step", "whole"))
+    rows = np.array(sorted(seen))
+    step = at_rows(step, rows)
+    assert [list(one.losses) for one in on_same_images(step, whole)] == [list(losses[rows])] * 2
+    other = at_rows(whole, np.array(sorted(sample)))
+    shared = sorted(seen & sample)
+    for one in on_same_images(step, other):
+        assert list(one.losses) == list(losses[shared])
+        assert list(one.rows) == shared

@@ -196,9 +196,15 @@ def in_evaluation_mode(network: nn.Module) -> Iterator[None]:
             module.training = mode
 
 
-def copy_of(network: nn.Module) -> dict[str, Tensor]:
-    """Copy of the network's state on the CPU, independent of later steps."""
-    return {name: _copied(tensor.detach()) for name, tensor in network.state_dict().items()}
+def copy_of(network: nn.Module, *, without: str = "") -> dict[str, Tensor]:
+    """Copy of the network's state on the CPU, independent of later steps.
+
+    Args:
+        network: Not changed.
+        without: Name of a child whose tensors are left out; empty: none is.
+    """
+    tensors = network.state_dict().items()
+    return {name: _copied(one.detach()) for name, one in tensors if not without or name.partition(".")[0] != without}
 
 
 def _copied(tensor: Tensor) -> Tensor:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from headstart.amounts import count_text, counted_text
 from headstart.html import wording
 from headstart.html.kit import command, facts, notice, paragraph
 from headstart.html.markup import NOTHING, Html, joined, tag
 from headstart.html.plot import Axis
 from headstart.html.tracks import interval_track, track_scale
+from headstart.plan.plan import Phase, TrainPhase
 from headstart.runs.record import Epoch, RunRecord
 from headstart.runs.run_metrics import RunMetrics
 
@@ -93,13 +96,16 @@ def _network(run: RunRecord) -> str:
 
 
 def _selected_name(run: RunRecord, metrics: RunMetrics) -> str:
-    return metrics.selected.checkpoint if run.selected is None else _candidate(run.selected)
+    return metrics.selected.checkpoint if run.selected is None else _candidate(run.selected, run.plan.phases)
 
 
-def _candidate(epoch: Epoch) -> str:
-    """`epoch 2 of phase tune`, or `the linear probe (probe) on the pretrained features`."""
+def _candidate(epoch: Epoch, phases: Sequence[Phase]) -> str:
+    """`epoch 2 of phase tune`, `step last_stages`, or `the linear probe (probe) on the pretrained features`."""
     if epoch.number == 0:
-        return f"the linear probe ({epoch.row.phase}) on the pretrained features"
+        if epoch.row.phase in [phase.name for phase in phases if isinstance(phase, TrainPhase)]:
+            return f"step {epoch.row.phase}"
+        depths = " at all depths" if epoch.row.phase == "multi_depth" else ""
+        return f"the linear probe ({epoch.row.phase}) on the pretrained features{depths}"
     return f"epoch {epoch.number} of phase {epoch.row.phase}"
 
 
@@ -180,7 +186,7 @@ def _unfinished(run: RunRecord) -> Html:
                 f". {state} Phases that ended: {ended}; {trained} trained.",
             ),
             paragraph(
-                f"The best candidate so far is {_candidate(best)}, with a validation accuracy of "
+                f"The best candidate so far is {_candidate(best, run.plan.phases)}, with a validation accuracy of "
                 f"{wording.percent(best.row.validation_accuracy)} ({run.data.validation_source}). Candidates are "
                 f"selected by this figure, so it is optimistic. The {count_text(run.images('test'), 'test image')} "
                 f"{'has' if run.images('test') == 1 else 'have'} not been used yet."

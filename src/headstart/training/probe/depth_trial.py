@@ -45,7 +45,7 @@ TrialOutcome: TypeAlias = Literal["selected", "not_better", "not_worth_it", "unr
 
 @dataclass(frozen=True)
 class DepthTrial:
-    """The fitted linear probe, and a head on all depths besides it."""
+    """The fitted linear probe, and perhaps a head on all depths."""
 
     plain: FittedProbe
     """Its head is in the network."""
@@ -73,7 +73,7 @@ class DepthTrial:
 
 @dataclass(frozen=True)
 class TrialTerms:
-    """The part of a plan that a trial needs besides its phase."""
+    """The part of a plan that a trial needs in addition to its phase."""
 
     seed: int
     """Of folds and samples."""
@@ -108,13 +108,13 @@ def try_depths(
         fitted = fit_probe(source, phase, seed=terms.seed, check_stop=check_stop)
         if why := why_too_few_errors(fitted.candidate, terms.significance_level):
             on_plain(fitted)
-            return _told(source, phase, DepthTrial(fitted, None, "not_worth_it", why))
+            return _noted(source, phase, DepthTrial(fitted, None, "not_worth_it", why))
     try:
         deep = tapped(source.classifier, source.images.spec.size)
     except ModelError as error:
         fitted = fit_probe(source, phase, seed=terms.seed, check_stop=check_stop)
         on_plain(fitted)
-        return _told(source, phase, DepthTrial(fitted, None, "unreadable", error.found))
+        return _noted(source, phase, DepthTrial(fitted, None, "unreadable", error.found))
     plain: FittedProbe | None = None
 
     def keep(fitted: FittedProbe) -> None:
@@ -129,7 +129,7 @@ def try_depths(
         untap(deep)
         if plain is not None:
             source.classifier.restore(plain.candidate.weights)
-    return _told(source, phase, trial)
+    return _noted(source, phase, trial)
 
 
 def _reads_plain_rows_sooner(source: ActivationSource) -> bool:
@@ -213,8 +213,8 @@ def _comparison(deep: Candidate, plain: Candidate, p_value: float, *, on: str, l
     )
 
 
-def _told(source: ActivationSource, phase: ProbePhase, trial: DepthTrial) -> DepthTrial:
-    """The trial, of which the observer was told."""
+def _noted(source: ActivationSource, phase: ProbePhase, trial: DepthTrial) -> DepthTrial:
+    """The trial, noted by the observer."""
     kind: Literal["multi_depth", "linear"] = "linear" if trial.selected is None else "multi_depth"
     source.observer.noted(HeadSelected(phase.name, kind, trial.why))
     return trial

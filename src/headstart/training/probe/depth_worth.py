@@ -1,4 +1,4 @@
-"""Whether a head on all depths can pay besides the plain one: pure, and without the clock.
+"""Whether a head on all depths can pay in addition to the plain one: pure, and without the clock.
 
 Errors that are left bound what it can gain. Its cost is counted in MACs, those of its fits against those of the steps
 that follow, so that the same plan and images try it on every machine.
@@ -43,7 +43,7 @@ def why_too_few_errors(plain: Candidate, significance_level: float) -> str:
 
 
 def why_too_costly(rows: int, features: int, classes: int, *, following: float | None) -> str:
-    """The reason why its fits are not small beside what follows, or an empty string.
+    """The reason why its fits cost much of what follows, or an empty string.
 
     Args:
         rows: Training images.
