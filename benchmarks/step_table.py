@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
-from dataclasses import dataclass
-from statistics import NormalDist
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -13,14 +12,14 @@ from measured import Row, where
 from paired import Z95, difference
 from step_sets import SETS
 
+from headstart.runs.training_events import StepDone
 from headstart.training.checkpoint import Candidate
-from headstart.training.steps.rounds import level_at
-from headstart.training.steps.rule import fewest_errors
+from headstart.training.steps.rounds import GiveUp, futile_above, level_at
+from headstart.training.steps.rule import StepOutlook, why_not_worth_it
 
 LEVEL = 0.05
 Facts = dict[str, Any]
-Futility = Literal["p above 0.5", "the trend"]
-Deeper = Literal["never", "one trial", "always"]
+Begins = Literal["never", "for a trial", "always", "as its gain allows"]
 
 
 @dataclass(frozen=True)
@@ -30,29 +29,22 @@ class StepRule:
     name: str
     deepest: int = 3
     """Steps at most."""
-    after_refusal: Deeper = "never"
-    """Whether a step follows one that was not selected: at most one, which ends after a fold that shows nothing."""
-    first_step: Futility = "p above 0.5"
-    """When the first step is given up before its last fold."""
-    deeper_steps: Futility = "p above 0.5"
-    fewest_images: int = 0
-    """Of a set that is trained beyond `most_stages`."""
+    after_selected: Begins = "always"
+    after_refused: Begins = "never"
+    """for a trial: only where it was the first step."""
+    give_up: GiveUp = "no gain"
+    """When deeper steps are given up."""
 
 
+CHOSEN = StepRule("headstart's", after_selected="as its gain allows", after_refused="for a trial", give_up="no trend")
 RULES = (
     StepRule("probe only", deepest=0),
     StepRule("last_stages only", deepest=1),
-    StepRule("as before: on after a selected step only"),
-    StepRule("the same; deeper steps given up by the trend", deeper_steps="the trend"),
-    StepRule("one trial after a refusal", after_refusal="one trial"),
-    StepRule(
-        "one trial after a refusal; deeper steps by the trend", after_refusal="one trial", deeper_steps="the trend"
-    ),
-    StepRule(
-        "the same, all steps by the trend", after_refusal="one trial", first_step="the trend", deeper_steps="the trend"
-    ),
-    StepRule("every step; deeper ones by the trend", after_refusal="always", deeper_steps="the trend"),
-    StepRule("every step", after_refusal="always"),
+    StepRule("on after each selected step"),
+    StepRule("the same, deeper steps given up by their trend", give_up="no trend"),
+    StepRule("the same, and a trial after the first if refused", after_refused="for a trial", give_up="no trend"),
+    CHOSEN,
+    StepRule("each step, whatever the one before gained", after_refused="always"),
 )
 
 
@@ -135,39 +127,65 @@ def rule_lines(rows: Sequence[Row]) -> list[str]:
 def replayed(row: Row, rule: StepRule) -> Outcome:
     """What the rule would have done.
 
-    A step that it gives up sooner than headstart did may leave later steps with another start than was recorded; then
-    it ends there.
+    Where it selects otherwise than the run that was recorded, the steps behind would have started from other networks:
+    there it ends.
     """
-    best, passes, trained, refused = 0, 0.0, 0, 0
+    best, passes, done, folds = 0, 0.0, list[StepDone](), None
     for number in range(1, 1 + min(rule.deepest, len(row["steps"]) - 1)):
         step, before = row["steps"][number], _before(row, number)
-        errors = len(before["correct"]) - sum(before["correct"])
-        trials = {"never": 0, "one trial": 1, "always": 3}[rule.after_refusal]
-        if errors < fewest_errors(LEVEL) or refused > trials:
+        if not _begins(rule, before, done, row["train"] if folds is None else _seen(row, number, folds)):
             break
-        if number == 3 and row["train"] < rule.fewest_images:
-            break
-        trained += 1
-        futility = rule.first_step if number == 1 else rule.deeper_steps
-        selected, rounds = _decided(_p_values(row, number), futility)
+        p_values = _p_values(row, number)[:folds]
+        selected, rounds = _decided(p_values, rule.give_up if number > 1 else "no gain")
         passes += _passes(step, rounds=rounds, trained_on_all=selected)
+        done.append(
+            StepDone(
+                step["name"],
+                step["name"],
+                before["name"],
+                float(np.mean(step["losses"])),
+                float(np.mean(before["losses"])),
+                accuracy=0.0,
+                accuracy_before=0.0,
+                p_value=p_values[rounds - 1],
+                selected=selected,
+                images=_seen(row, number, rounds),
+            )
+        )
+        if selected:
+            best, folds = number, rounds
         if selected != step["selected"]:
             break
-        best, refused = (number, 0) if selected else (best, refused + 1)
-    return Outcome(best, passes, trained)
+    return Outcome(best, passes, len(done))
 
 
-def _decided(p_values: Sequence[float], futility: Futility) -> tuple[bool, int]:
+def _begins(rule: StepRule, before: Facts, done: Sequence[StepDone], images: int) -> bool:
+    """Whether the rule begins another step."""
+    errors = round((1 - np.mean(before["correct"])) * images)
+    outlook = StepOutlook(errors, images, LEVEL)
+    begins: Begins = "always"
+    if done:
+        begins = rule.after_selected if done[-1].selected else rule.after_refused
+    if begins == "as its gain allows":
+        outlook = replace(outlook, steps=done)
+    elif begins == "for a trial" and len(done) > 1:
+        begins = "never"
+    return begins != "never" and not why_not_worth_it(outlook)
+
+
+def _seen(row: Row, number: int, folds: int) -> int:
+    """Images that the first folds of a step validate."""
+    return sum(len(rows) for rows in row["steps"][number]["rounds"][:folds])
+
+
+def _decided(p_values: Sequence[float], give_up: GiveUp) -> tuple[bool, int]:
     """(selected, rounds that it took)."""
     of = len(p_values)
-    final = NormalDist().inv_cdf(1 - level_at(of, of=of, significance_level=LEVEL))
     for looks, p_value in enumerate(p_values, start=1):
         if p_value < level_at(looks, of=of, significance_level=LEVEL):
             return True, looks
-        hopeless = 0.5
-        if futility == "the trend":
-            hopeless = 1 - NormalDist().cdf(final * (looks / of) ** 0.5)
-        if p_value > hopeless:
+        trend = futile_above(looks, of=of, significance_level=LEVEL)
+        if p_value > (trend if give_up == "no trend" else 0.5):
             return False, looks
     return False, of
 

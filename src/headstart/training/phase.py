@@ -76,7 +76,12 @@ class PhaseTraining:
         observer, seen, images = training.observer, progress.images_seen, sum(map(len, chunks))
         self._advance = measured_span(observer, "training_steps", self._title, images, seen=seen)
         self._started = self._saved = time.monotonic()
-        return self.feed.batches(waiting, epoch=len(progress.rows))
+        return self.feed.batches(waiting, epoch=self._epoch_of_views)
+
+    @property
+    def _epoch_of_views(self) -> int:
+        """Number of the epoch that decides the augmented views, over all phases."""
+        return len(self._progress.rows)
 
     @property
     def _title(self) -> str:

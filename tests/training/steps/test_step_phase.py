@@ -80,8 +80,13 @@ def straight(folder: Path, tmp_path_factory: pytest.TempPathFactory):
     """Task and outcome of a run that nobody stopped."""
     task = task_of(folder, tmp_path_factory.mktemp("run") / "straight")
     seen: dict[tuple[str, int], set[str]] = {}
+    views: dict[tuple[str, int], list[int]] = {}
 
     class Spy(StepTraining):
+        def epoch_batches(self):
+            views.setdefault((self.phase.name, self._state.round), []).append(self._epoch_of_views)
+            return super().epoch_batches()
+
         def targets(self, records):
             seen.setdefault((self.phase.name, self._state.round), set()).update(record.id for record in records)
             return super().targets(records)
@@ -89,13 +94,13 @@ def straight(folder: Path, tmp_path_factory: pytest.TempPathFactory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("headstart.training.phase_start.StepTraining", Spy)
         outcome = run_fit(task)
-    return task, outcome, seen, load_state(task.run.checkpoint)
+    return task, outcome, seen, load_state(task.run.checkpoint), views
 
 
 @pytest.mark.slow
 def test_no_network_ever_trains_on_the_images_that_validate_it(straight):
     """The second step goes on in the same folds; its last round, like the first step's, sees every image."""
-    task, _, seen, _ = straight
+    task, _, seen, _, _ = straight
     everyone = {record.id for record in task.images.roles.train}
     rounds = rounds_of(task.plan.phases[1], task.images, seed=task.plan.seed)
     assert list(seen) == [("last_stages", n) for n in (0, 1, 3)] + [("most_stages", n) for n in (0, 1, 2)]
@@ -132,8 +137,16 @@ def test_a_probe_that_was_fitted_without_torch_is_gone_on_from(
 
 
 @pytest.mark.slow
+def test_each_epoch_of_a_round_has_augmented_views_of_its_own(straight):
+    """Of the round on all images too, which adds no rows to the table of epochs."""
+    *_, views = straight
+    assert len(views) == 6
+    assert all(len(set(epochs)) == 2 for epochs in views.values())
+
+
+@pytest.mark.slow
 def test_the_rows_are_those_of_the_folds_and_one_of_the_step(straight):
-    task, outcome, _, state = straight
+    task, outcome, _, state, _ = straight
     assert task.images.roles.validation == ()
     checkpoints = [row.checkpoint for row in outcome.progress.rows]
     each = [
@@ -153,7 +166,7 @@ def test_the_rows_are_those_of_the_folds_and_one_of_the_step(straight):
 
 @pytest.mark.slow
 def test_the_network_of_the_bundle_was_trained_on_all_images_and_is_none_of_the_folds(straight):
-    _, _, _, state = straight
+    _, _, _, state, _ = straight
     assert len(state.step.folds) == 2
     weights = state.step.weights
     for fold in state.step.folds:
@@ -164,7 +177,7 @@ def test_the_network_of_the_bundle_was_trained_on_all_images_and_is_none_of_the_
 @pytest.mark.slow
 @pytest.mark.parametrize("looks", [14, 24])  # inside an epoch of a fold, in a later step
 def test_a_stopped_step_goes_on_bit_for_bit(straight, folder: Path, tmp_path: Path, looks: int):
-    _, expected, _, state = straight
+    _, expected, _, state, _ = straight
     task = task_of(folder, tmp_path / "run")
     assert run_fit(task, StopAfter(looks)).stopped == "signal"
     outcome = run_fit(task)

@@ -65,6 +65,10 @@ class StepTraining(PhaseTraining):
         return self._progress.epoch % self.phase.epochs
 
     @property
+    def _epoch_of_views(self) -> int:
+        return self._progress.epoch  # the round on all images adds no rows, and needs other views in each epoch too
+
+    @property
     def _title(self) -> str:
         number, of = self._epoch_of_schedule + 1, self.phase.epochs
         which = "on all images"
