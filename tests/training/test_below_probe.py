@@ -75,6 +75,13 @@ def test_epochs_that_were_not_used_are_counted():
     )
 
 
+def test_where_a_head_on_all_depths_was_selected_its_option_is_named():
+    found = unused_tuning(PHASES, "multi_depth")
+    assert found is not None
+    assert (found.epochs, found.seconds) == (15, 130.0)
+    assert found.text.endswith("were not used; --head multi_depth stops at the probe")
+
+
 @pytest.mark.parametrize(
     ("phases", "chosen"),
     [

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from headstart.amounts import count_text, duration_text
+from headstart.networks.head_layers import DEPTHS
 from headstart.runs.run_metrics import UnusedTuning
 from headstart.runs.training_events import PhaseDone
 from headstart.runs.warnings import BelowProbe
@@ -54,4 +55,6 @@ def unused_tuning(phases: Sequence[PhaseDone], chosen: str) -> UnusedTuning | No
     epochs, seconds = sum(row.epochs_run for row in tuned), sum(row.seconds for row in tuned)
     was = "was" if epochs == 1 else "were"
     text = f"{count_text(epochs, 'tuned epoch')} took {duration_text(seconds)} and {was} not used; "
-    return UnusedTuning(epochs, seconds, text + "--strategy feature_extraction stops at the probe")
+    # Of a head on all depths that was tried in addition to the probe, its own option leaves the steps out.
+    way = "--head multi_depth" if chosen == DEPTHS else "--strategy feature_extraction"
+    return UnusedTuning(epochs, seconds, f"{text}{way} stops at the probe")
