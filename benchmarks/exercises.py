@@ -8,7 +8,7 @@ was. The full form writes its section of docs/exercises.md; --quick takes at mos
 
 - models: feature extraction with three networks whose weights can be had offline, and three whose weights would have
   to be downloaded: they run with random weights for time, memory and speed.
-- strategies: feature extraction, discriminative, gradual, and headstart's default.
+- strategies: feature extraction, discriminative, gradual, all layers from the probe, and headstart's default.
 - learning_rates: one learning rate for the whole network, from 1e-2 to 1e-6.
 """
 
@@ -54,10 +54,10 @@ EXERCISES: dict[str, Exercise] = {
     ),
     "strategies": Exercise(
         "strategies",
-        ("feature_extraction", "discriminative", "gradual", "probe_then_tune"),
+        ("feature_extraction", "discriminative", "gradual", "probe_then_tune", "progressive"),
         ("--model", "tf_efficientnet_lite2", "--input-size", "160"),
         3,
-        ("feature_extraction", "discriminative", "gradual", "probe_then_tune"),
+        ("feature_extraction", "discriminative", "gradual", "probe_then_tune", "progressive"),
     ),
     "learning_rates": Exercise(
         "learning_rates",

@@ -43,9 +43,11 @@ def test_the_expected_strategies_are_advised(said: dict[str, Any], right: str):
 
 def test_further_steps_and_warnings_of_the_expected_advice():
     low = advice_for(situation(images=300, similarity="low"))
-    assert low.strategy == "feature_extraction"
-    assert any("may do badly" in warning for warning in low.warnings)
-    assert "default of headstart train" in low.rejected["probe_then_tune"]
+    assert low.strategy == "progressive"
+    few = advice_for(situation(images=30, classes=10, similarity="low"))
+    assert few.strategy == "feature_extraction"
+    assert any("may do badly" in warning for warning in few.warnings)
+    assert "default of headstart train" in few.rejected["progressive"]
     bands = advice_for(situation(images=20_000, domain="satellite", channels=13))
     assert bands.plan.requires == ("channel_adaptation",)
     assert bands.plan.input.size == 320
@@ -189,6 +191,6 @@ def test_a_budget_goes_into_the_plan_and_an_unlimited_one_does_not():
 def test_what_was_measured_here_decides_what_fits_a_budget():
     fast = Measurements({"forward": 5_000.0, "training": 2_000.0, "torch": 9_000.0, "onnxruntime": 9_000.0})
     said = situation(images=6_000, similarity="high", budget_seconds=600.0)
-    assert advice_for(said, known=fast).strategy == "probe_then_tune"
+    assert advice_for(said, known=fast).strategy == "progressive"
     assert advice_for(said, known=fast).costs.machine.speeds.origin == "related"
     assert advice_for(said).strategy == "feature_extraction"

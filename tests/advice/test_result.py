@@ -39,7 +39,7 @@ def test_the_cost_stands_beside_that_of_training_from_scratch():
     assert cost["from_scratch"]["images"] == 100_000
     assert cost["usual"]["from_scratch"]["time"] == "days to weeks"
     assert set(cost["by_strategy"]) == set(STRATEGIES)
-    assert cost["by_strategy"]["probe_then_tune"]["minutes"] == cost["minutes"]
+    assert cost["by_strategy"]["progressive"]["minutes"] == cost["minutes"]
 
 
 @pytest.mark.parametrize(

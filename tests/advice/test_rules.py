@@ -18,7 +18,7 @@ from checkout import ROOT
 from headstart.advice.rules import RULES, TOO_FREE, UNFREEZING, When, decide, facts_text, least_images, rule_for
 from headstart.advice.situation import Situation
 from headstart.knowledge.choosing import FEW_PER_CLASS, MEASURED, NEVER_ADVISED
-from headstart.plan.presets import DEFAULT_STRATEGY, STRATEGIES
+from headstart.plan.presets import STRATEGIES
 
 FREE = dict.fromkeys(UNFREEZING, 0.0)
 PRICES = dict(zip(UNFREEZING, (10.0, 200.0, 150.0, 400.0, 400.0, 400.0, 400.0, 4_000.0), strict=True))
@@ -64,7 +64,7 @@ def test_every_row_of_the_table_decides_somewhere():
 
 
 def test_every_row_says_whose_idea_it_is():
-    assert len(RULES) >= 12
+    assert len(RULES) >= 8
     for rule in RULES:
         assert rule.strategy in STRATEGIES
         assert re.search(r" (19|20)\d\d\b", rule.source)
@@ -76,13 +76,13 @@ def test_every_row_says_whose_idea_it_is():
     [
         ({"images": 90, "classes": 10}, "fewer than 10 images of a class in half of the classes or more"),
         ({"images": 4_999, "similarity": "high", "domain": "satellite"}, "similarity high, fewer than 5,000 images"),
-        ({"images": 5_000, "similarity": "high"}, "similarity high or medium, fewer than 50,000 images"),
+        ({"images": 5_000, "similarity": "high"}, "similarity high or medium or unknown, fewer than 50,000 images"),
         ({"images": 50_000, "similarity": "high"}, "similarity high or medium or unknown, 50,000 images or more"),
-        ({"images": 499, "domain": "medical"}, "similarity medium, fewer than 500 images"),
-        ({"images": 500, "domain": "medical"}, "similarity high or medium, fewer than 50,000 images"),
-        ({"images": 499, "domain": "document"}, "similarity low, fewer than 500 images"),
+        ({"images": 499, "domain": "medical"}, "fewer than 500 images"),
+        ({"images": 500, "domain": "medical"}, "similarity high or medium or unknown, fewer than 50,000 images"),
+        ({"images": 499, "domain": "document"}, "fewer than 500 images"),
         ({"images": 500, "domain": "document"}, "document, similarity low, 500 images or more"),
-        ({"images": 49_999}, "similarity unknown, fewer than 50,000 images"),
+        ({"images": 49_999}, "similarity high or medium or unknown, fewer than 50,000 images"),
     ],
 )
 def test_a_threshold_belongs_to_the_row_above_it(said: dict[str, Any], row: str):
@@ -153,13 +153,13 @@ def test_the_guide_has_the_same_table():
 def test_the_advice_follows_what_the_exercise_measured():
     """What textbooks recommend and the exercise measured as worse is never advised, and the advice says both."""
     accuracy = {result.strategy: result.accuracy for result in MEASURED}
-    assert max(accuracy, key=lambda name: accuracy[name]) == DEFAULT_STRATEGY
+    best = max(accuracy.values())
     for situation, budget in itertools.product(grid(), (None, 250.0, 5.0)):
         decision = decide(replace(situation, budget_seconds=budget), PRICES)
         assert decision.strategy not in NEVER_ADVISED
         for name in NEVER_ADVISED:
             assert f"{accuracy[name]:.3f}" in decision.rejected[name]
-            assert f"{accuracy[DEFAULT_STRATEGY]:.3f}" in decision.rejected[name]
+            assert f"{best:.3f}" in decision.rejected[name]
 
 
 levels = st.sampled_from(("low", "medium", "high"))
@@ -244,10 +244,10 @@ def test_a_smaller_budget_never_costs_more(
 
 def test_a_budget_that_is_too_small_is_the_reason():
     decision = decide(Situation(images=20_000, similarity="high", budget_seconds=60.0), PRICES)
-    assert (decision.strategy, decision.without_budget) == ("feature_extraction", "probe_then_tune")
+    assert (decision.strategy, decision.without_budget) == ("feature_extraction", "progressive")
     assert "budget of 1 min" in decision.reason
     assert "budget" in decision.source
-    assert "the rules would choose it" in decision.rejected["probe_then_tune"]
+    assert "the rules would choose it" in decision.rejected["progressive"]
 
 
 def test_a_budget_that_is_large_enough_changes_nothing():

@@ -332,7 +332,7 @@ def test_a_typo_offers_the_nearest_strategy() -> None:
         strategy_named("probe_than_tune")
     for words in ("'probe_than_tune'", *STRATEGIES, "did you mean probe_then_tune"):
         assert words in str(caught.value)
-    assert strategy_named(DEFAULT_STRATEGY) is STRATEGIES["probe_then_tune"]
+    assert strategy_named(DEFAULT_STRATEGY) is STRATEGIES["progressive"]
 
 
 def test_a_bad_request_lists_every_fault() -> None:

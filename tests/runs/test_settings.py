@@ -26,7 +26,7 @@ def test_nested_values_get_dotted_names():
 def test_every_value_of_a_plan_is_in_the_table():
     plan = make_plan(Request(DataPlan(source="photos"), epochs=3))
     table = flat(plan.model_dump(mode="json", exclude={"reasons"}))
-    assert (table["strategy"], table["phases.tune.epochs"], table["data.source"]) == ("probe_then_tune", 3, "photos")
+    assert (table["strategy"], table["phases.last_stages.epochs"], table["data.source"]) == ("progressive", 3, "photos")
     assert table == flat(yaml.safe_load(plan.to_yaml()) | {"reasons": None, FINGERPRINTS: None})
 
 
@@ -36,7 +36,7 @@ def test_only_what_differs_is_told(tmp_path: Path):
     assert settings_of(runs[0])["seed"] == 0
     assert differing_settings(runs) == {
         "phases.probe.kind": ("linear_probe", None),
-        "phases.tune.epochs": (3, 5),
+        "phases.last_stages.epochs": (3, 5),
         "phases.tune.head_lr": (None, 1e-3),
         "seed": (0, 1),
     }

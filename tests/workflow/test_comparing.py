@@ -123,6 +123,7 @@ def test_all_variants_are_validated_in_the_same_way():
     assert _common_validation(["head only", "head only"], values=10) == "auto"
     assert _common_validation(["tuned", "tuned"], values=10**9) == "auto", "both hold out by themselves"
     assert _common_validation(["head only", "tuned"], values=10) == "held_out"
+    assert _common_validation(["tuned out of fold"] * 2, values=10) == "held_out", "a fold may decide before the last"
     assert _common_validation(["head only", "head only"], values=10**9) == "held_out", (
         "else each in a sample of its own"
     )

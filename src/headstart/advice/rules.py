@@ -17,11 +17,11 @@ from headstart.knowledge.choosing import (
     FEW_IMAGES,
     FEW_PER_CLASS,
     MANY_IMAGES,
-    MEASURED_ORDER,
-    MEASURED_SOURCE,
     NEVER_ADVISED,
     RULE_OF_THUMB,
     SCRATCH_IMAGES,
+    STEPS_MEASURED,
+    STEPS_SOURCE,
     TUNABLE_IMAGES,
 )
 from headstart.plan.plan import Domain
@@ -102,50 +102,23 @@ RULES: tuple[Rule, ...] = (
         "Zeiler & Fergus 2014; Kornblith et al. 2019; the threshold is a rule of thumb",
     ),
     Rule(
-        When(("high", "medium"), ("satellite",), below=MANY_IMAGES),
-        "partial",
-        "seen from above, edges and textures look as in photos, objects do not: the last stages and the head are "
-        "trained",
-        f"{RULE_OF_THUMB}; Yosinski et al. 2014: features turn from general to specific with depth",
-    ),
-    Rule(
         When(("high", "medium", "unknown"), least=MANY_IMAGES),
         "full",
         f"{MANY_IMAGES:,} images or more: enough to train every layer without losing what it has learned",
         "Kolesnikov et al. 2020, who tune every layer at every size; the threshold is a rule of thumb",
     ),
     Rule(
-        When(("medium",), below=TUNABLE_IMAGES),
-        "feature_extraction",
-        f"fewer than {TUNABLE_IMAGES:,} images: on so few, a linear probe was as good as fine-tuning or better",
-        "Kornblith et al. 2019, 47 to 800 images; the threshold is a rule of thumb",
+        When(below=TUNABLE_IMAGES),
+        "progressive",
+        f"the last stages are trained only if that beats the linear probe on your own images; {STEPS_MEASURED}",
+        f"{STEPS_SOURCE}; Kornblith et al. 2019",
     ),
     Rule(
-        When(("high", "medium"), below=MANY_IMAGES),
-        "probe_then_tune",
-        f"every layer is tuned from the linear probe, which stays selected unless it is beaten; {MEASURED_ORDER}",
-        f"Kumar et al. 2022; {MEASURED_SOURCE}",
-    ),
-    Rule(
-        When(("unknown",), below=MANY_IMAGES),
-        "probe_then_tune",
-        "the domain similarity is not known: the linear probe and a tuned network are compared on your own images, "
-        "and the better one is selected",
-        "Kumar et al. 2022",
-    ),
-    Rule(
-        When(("low",), ("satellite",), below=FEW_IMAGES),
-        "partial",
-        "unlike those the weights were trained on, but few: late layers are trained, early ones (edges, textures) stay "
-        "frozen",
-        f"{RULE_OF_THUMB}; Yosinski et al. 2014: features turn from general to specific with depth",
-    ),
-    Rule(
-        When(("low",), below=TUNABLE_IMAGES),
-        "feature_extraction",
-        f"fewer than {TUNABLE_IMAGES:,} images unlike those the weights were trained on: frozen features may do badly, "
-        "and so few images cannot train every layer",
-        "Kornblith et al. 2019, 47 to 800 images; the threshold is a rule of thumb",
+        When(("high", "medium", "unknown"), below=MANY_IMAGES),
+        "progressive",
+        "each step trains more of the network, from the linear probe on, and must beat it on your own images; one that "
+        "cannot pay is left out",
+        f"Kumar et al. 2022; {STEPS_SOURCE}",
     ),
     Rule(
         When(("low",), ("document",), least=TUNABLE_IMAGES),
@@ -155,10 +128,10 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         When(("low",), below=FEW_IMAGES),
-        "probe_then_tune",
-        "unlike those the weights were trained on: every layer is tuned, from the linear probe, so that useful "
-        "features stay",
-        "Kumar et al. 2022",
+        "progressive",
+        "unlike those the weights were trained on: the last stages are trained first, then deeper ones while that "
+        "pays, so that useful features stay",
+        f"Kumar et al. 2022; {STEPS_SOURCE}",
     ),
     Rule(
         When(("low",), least=FEW_IMAGES),
@@ -279,16 +252,17 @@ def _why_not_scratch(situation: Situation) -> str:
 TOO_FROZEN: dict[str, str] = {
     "feature_extraction": "{frozen_features}",
     "partial": "leaves all but the last two stages frozen; {allows_more}",
-    "progressive": "stops where a deeper step is not significantly better; {chosen} trains every layer",
+    "progressive": "stops where a deeper step is not worth its time; {chosen} trains every layer",
     "probe_then_tune": "skips tuning where the probe makes no mistake, and saves little else; {chosen} always tunes",
 }
 """Strategy -> why not, where a less frozen one was chosen."""
 
 TOO_FREE: dict[str, str] = {
     "partial": "trains the last stages too",
-    "progressive": "climbs from the same probe, and trains more layers only while that can pay",
-    "probe_then_tune": "the default of headstart train starts with the same probe, tunes every layer, and selects the "
-    "probe unless a tuned epoch is significantly better",
+    "progressive": "the default of headstart train starts with the same probe, and trains more layers only while that "
+    "pays",
+    "probe_then_tune": "starts with the same probe and tunes every layer at once, which takes minutes where the last "
+    "stages take seconds",
     "full": "trains every layer, without a probe to compare with",
 }
 """Strategy -> what it does, where a more frozen one was chosen; followed by its requirements."""

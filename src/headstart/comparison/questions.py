@@ -9,7 +9,7 @@ from headstart.comparison.grid import ComparisonKind, GridPlan, Metric
 from headstart.errors import PlanError
 
 COMPARED_MODELS = ("tf_efficientnet_lite0", "mobilenet_v2", "resnet18", "resnet50", "efficientnet_b0")
-COMPARED_STRATEGIES = ("feature_extraction", "probe_then_tune", "discriminative", "gradual")
+COMPARED_STRATEGIES = ("feature_extraction", "progressive", "probe_then_tune", "discriminative", "gradual")
 COMPARED_LEARNING_RATES = ("1e-2", "1e-3", "1e-4", "1e-5", "1e-6")
 DEFAULT_SEEDS = 3
 

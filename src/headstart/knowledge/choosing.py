@@ -77,11 +77,12 @@ A test keeps these numbers equal to the table in docs/exercises.md.
 MEASURED_SOURCE = "docs/exercises.md, exercise 2"
 
 _REACHED = {result.strategy: f"{result.accuracy:.3f}" for result in MEASURED}
-MEASURED_ORDER = "on a thousand CIFAR-10 images it reached {}, ahead of {}".format(
-    _REACHED["probe_then_tune"],
-    ", ".join(f"{name} ({_REACHED[name]})" for name in ("discriminative", "gradual", "feature_extraction")),
+STEPS_MEASURED = (
+    "the literature's rule leaves fewer than 500 images to a linear probe (Kornblith et al. 2019); measured here, the "
+    "last stages gained 6 to 7 points over the probe on three sets as small, and on a fourth the probe was kept"
 )
-"""The end of a sentence about `probe_then_tune`."""
+"""The end of a sentence about `progressive`."""
+STEPS_SOURCE = "docs/guide/progressive.md"
 
 NEVER_ADVISED: dict[str, str] = {
     "gradual": "the textbooks' careful method (Howard & Ruder 2018, for text), but on a thousand CIFAR-10 images it "

@@ -8,6 +8,7 @@ from headstart.knowledge.choosing import RULE_OF_THUMB
 from headstart.knowledge.transfer import LR_RULES
 
 _RISE = "measured on four sets (docs/guide/strategies.md)"
+_STEPS = "measured on four sets (docs/guide/progressive.md)"
 _UNIFORM = "measured on 1,000 CIFAR-10 images (docs/guide/strategies.md)"
 
 PHASES: dict[str, str] = {
@@ -21,7 +22,7 @@ BY_PATH: dict[str, str] = {
     "model.weights": f"He et al. 2019 (object detection); the number of images: {RULE_OF_THUMB}",
     "input.size": "the weights' card",
     "input.resize": "headstart.input_spec",
-    "phases[].folds": "measured on four sets (docs/guide/progressive.md)",
+    "phases[].folds": _STEPS,
     "phases[].l2_penalty": "Kornblith et al. 2019",
     "phases[].epochs": "measured on small sets (docs/guide/strategies.md)",
     "phases[].unfreeze": f"Yosinski et al. 2014: features turn specific with depth; the number: {RULE_OF_THUMB}",
@@ -50,6 +51,10 @@ BY_STRATEGY: dict[tuple[str, str], str] = {
         (strategy, path): _RISE
         for strategy in ("probe_then_tune", "partial", "full")
         for path in ("phases[].head_lr", "optimizer.label_smoothing")
+    },
+    **{
+        ("progressive", path): _STEPS
+        for path in ("phases[].head_lr", "phases[].backbone_lr", "phases[].epochs", "optimizer.label_smoothing")
     },
     ("scratch", "phases[].backbone_lr"): RULE_OF_THUMB,
     ("scratch", "phases[].schedule"): "Loshchilov & Hutter 2017; Goyal et al. 2017",

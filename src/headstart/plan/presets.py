@@ -100,6 +100,9 @@ _RISE_REASON = (
     "a linear rise over the first epochs, because AdamW's first steps have full length however small gradients are, "
     "and at the peak they would undo the linear probe"
 )
+_DEEPER_LR_REASON = (
+    "less than in the step before: earlier layers are shared by more tasks, and at 1e-3 they lost what they knew"
+)
 _NO_SMOOTHING_REASON = "none: the linear probe is fitted without it, and smoothing would train it away from its optimum"
 
 
@@ -154,8 +157,9 @@ def progressive(request: Request) -> Plan:
         "to be selected; one that is not worth its time is left out",
         **({"phases[0].alternative_head": _ALTERNATIVE_REASON} if request.head is None else {}),
         "phases[1].head_lr": _HEAD_LR_REASON,
-        "phases[1].backbone_lr": "1e-3 for the last stages, less the deeper a step goes: measured on four sets "
-        "(docs/guide/progressive.md)",
+        "phases[1].backbone_lr": "1e-3 for the last stages: 5e-4 and 2e-3 gained less over the probe",
+        **{f"phases[{number}].head_lr": _DEEPER_LR_REASON for number in range(2, len(steps) + 1)},
+        **{f"phases[{number}].schedule": "as in the step before" for number in range(2, len(steps) + 1)},
         "phases[1].folds": f"{STEP_FOLDS} networks, each validated on the images that it was not trained on: every "
         "image trains and every image validates",
         "phases[1].epochs": f"about {STEP_IMAGES:,} images a step, in {FEWEST_STEP_EPOCHS} to "

@@ -21,7 +21,7 @@ from headstart.plan.option import Option, options_of, words_of
 from headstart.plan.sections import DEVICE, AugmentationPlan, DataPlan, Grain, NoncommercialWeights
 
 DEFAULT_MODEL = "tf_efficientnet_lite0"
-DEFAULT_STRATEGY: Literal["probe_then_tune"] = "probe_then_tune"
+DEFAULT_STRATEGY: Literal["progressive"] = "progressive"
 
 StrategyName = Literal[
     "auto",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 from headstart.amounts import bytes_text, count_text, duration_text
@@ -253,11 +253,15 @@ class RuntimeEstimate(Event):
     """Number of those estimates."""
     budget: str | None
     """Sentence on what the time limit will cut off; None where it cuts nothing."""
+    optional_steps: int = field(default=0, kw_only=True)
+    """Phases that begin only if they can pay."""
 
     def sentence(self) -> str:
         """`estimate: probe 6 s, tune 2 min 10 s (...), end 3 s; 2 min 20 s in total; 120 MB stored ...`."""
         phases = ", ".join(phase.text() for phase in self.phases)
         line = f"estimate: {phases}; {duration_text(self.total_seconds)} in total"
+        if self.optional_steps > 1:
+            line += " if every step pays"
         if self.without_tuning_seconds is not None:
             line += f", or {duration_text(self.without_tuning_seconds)} if tuning cannot improve on the linear probe"
         if self.previous_total_seconds:

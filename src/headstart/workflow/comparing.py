@@ -306,21 +306,33 @@ def _with_common_test_set(plan: GridPlan) -> GridPlan:
     return plan.model_copy(update={"data": with_absolute_paths(data).model_copy(update={"test_seed": test_seed})})
 
 
-def _common_validation(ways: Sequence[Literal["tuned", "head only"]], *, values: int) -> Literal["auto", "held_out"]:
+ValidatedAs = Literal["tuned", "tuned out of fold", "head only"]
+
+
+def _validated_as(plan: Plan) -> ValidatedAs:
+    """How the network of a plan is validated where no validation images are held out."""
+    trained = [phase for phase in plan.phases if phase.kind == "train"]
+    if any(phase.folds > 1 for phase in trained):
+        return "tuned out of fold"
+    return "tuned" if trained else "head only"
+
+
+def _common_validation(ways: Sequence[ValidatedAs], *, values: int) -> Literal["auto", "held_out"]:
     """Validation that is the same for all variants.
 
     A linear probe is usually validated out-of-fold in all of train, or in a sample of it where features are many; a
     tuned network on images held out of train. The two metrics cannot be compared. Where variants would differ in this,
-    the same images are held out for all of them, for linear probes too.
+    the same images are held out for all of them, for linear probes too. A step that is tuned out of fold may be decided
+    before every fold is validated, so two variants need not share their images: they are held out there as well.
 
     Args:
-        ways: Of each variant: whether epochs are trained, or the head only.
+        ways: Of each variant.
         values: Training images times features of the widest network.
     """
     from headstart.solvers.head_solver import SAMPLE_VALUES
 
     in_a_sample = values > SAMPLE_VALUES and "head only" in ways
-    return "held_out" if len(set(ways)) > 1 or in_a_sample else "auto"
+    return "held_out" if len(set(ways)) > 1 or in_a_sample or "tuned out of fold" in ways else "auto"
 
 
 def _refuse_faults(plan: GridPlan, watcher: Watcher, run_in: RunInSubprocess) -> Literal["auto", "held_out"]:
@@ -339,5 +351,4 @@ def _refuse_faults(plan: GridPlan, watcher: Watcher, run_in: RunInSubprocess) ->
     images = len(drawn_by_name(plans[0]).roles.training_pool)
     run_in(resolve_all, tasks, observer=watcher, stop=StopRequest())
     widest = max(find_model(made.model.name).card.features or 0 for made in plans)
-    tuned = [any(phase.kind == "train" for phase in made.phases) for made in plans]
-    return _common_validation(["tuned" if one else "head only" for one in tuned], values=images * widest)
+    return _common_validation([_validated_as(made) for made in plans], values=images * widest)

@@ -145,6 +145,7 @@ class RunEstimates:
             "high_seconds": past and total * past.high,
             "past_runs": past.runs if past else 0,
             "budget": made.cut_off(elapsed, budget_seconds) if budget_seconds is not None and short else None,
+            "optional_steps": sum(isinstance(one, TrainPhase) and one.begins == "if_it_can_pay" for one in phases),
         }
         return RuntimeEstimate.from_dict(_rounded(values))
 

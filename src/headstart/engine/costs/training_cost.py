@@ -117,9 +117,13 @@ def training_cost_of(
     augmentation: AugmentationPlan,
     batch_size: int,
 ) -> TrainingCost:
-    """Costs of the phases of a plan with so many training images, as if each ran to its end."""
-    tuned = any(isinstance(phase, TrainPhase) for phase in phases)
-    validation = round(images * VALIDATION_SHARE) if tuned else 0
+    """Costs of the phases of a plan with so many training images, as if each ran to its end.
+
+    Of steps that begin only if they can pay, the first counts: a deeper one begins only where the one before has paid.
+    """
+    expected_phases = without_deeper_steps(phases)
+    tuned = [phase for phase in expected_phases if isinstance(phase, TrainPhase)]
+    validation = round(images * VALIDATION_SHARE) if any(phase.folds < 2 for phase in tuned) else 0
     counts = ImageCounts(
         train=max(1, images - validation),
         validation=validation,
@@ -127,9 +131,15 @@ def training_cost_of(
         test=round(images * TEST_SHARE),
         classes=classes or UNKNOWN_CLASSES,
     )
-    expected = Estimator(counts, network, machine.speeds, Settings(augmentation, batch_size)).estimate(phases)
+    expected = Estimator(counts, network, machine.speeds, Settings(augmentation, batch_size)).estimate(expected_phases)
     seconds = HEAD_START_SECONDS + expected.seconds
     return TrainingCost(seconds, expected.memory_bytes / 1e9, expected.stored_bytes / 1e9, machine.usd(seconds))
+
+
+def without_deeper_steps(phases: Sequence[ProbePhase | TrainPhase]) -> list[ProbePhase | TrainPhase]:
+    """The phases without steps that begin only if they can pay, but the first of them."""
+    optional = [phase for phase in phases if isinstance(phase, TrainPhase) and phase.begins == "if_it_can_pay"]
+    return [phase for phase in phases if phase not in optional[1:]]
 
 
 def pretraining_seconds(unlabelled: int, network: NetworkFacts, machine: TrainingMachine) -> float:
