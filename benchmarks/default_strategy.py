@@ -95,7 +95,11 @@ def section(rows: Sequence[Row]) -> str:
                     f"| {name} | {right.size} | {side.says} | {len(found)} | {right.mean():.3f} | "
                     f"{spread(seconds) if seconds else ''} | {_ratio(rows, name, side.name)} |"
                 )
-    lines += ["", "The default minus the other side, same images and seeds, points of test accuracy (95 % interval):", ""]
+    lines += [
+        "",
+        "The default minus the other side, same images and seeds, points of test accuracy (95 % interval):",
+        "",
+    ]
     lines += ["| against | sets | images | points |", "|---|---|---|---|"]
     for side in SIDES[1:]:
         if found_sets := [name for name in SETS if _gap(rows, [name], side.name) is not None]:
@@ -110,7 +114,11 @@ def section(rows: Sequence[Row]) -> str:
 
 def _rows(rows: Iterable[Row], name: str, side: str) -> list[Row]:
     """One row a round; a timed one stands in for one that was not."""
-    by_round = {row["round"]: row for row in sorted(rows, key=lambda r: r["timed"]) if row["set"] == name and row["side"] == side}
+    by_round = {
+        row["round"]: row
+        for row in sorted(rows, key=lambda r: r["timed"])
+        if row["set"] == name and row["side"] == side
+    }
     return [by_round[number] for number in sorted(by_round)]
 
 

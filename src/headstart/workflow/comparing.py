@@ -20,6 +20,7 @@ from headstart.comparison.summary import comparison_result, validation_values
 from headstart.distributed.process import run_in_subprocess
 from headstart.errors import DiskFullError, HeadstartError, Interrupted, RunError, require
 from headstart.networks.cards.finding import find_model
+from headstart.plan.plan import Plan
 from headstart.prediction.inference_figures import InferenceFigures
 from headstart.prediction.latency_process import inference_of_bundle
 from headstart.runs.events import Stopping
