@@ -20,7 +20,7 @@ from headstart.comparison.summary import comparison_result, validation_values
 from headstart.distributed.process import run_in_subprocess
 from headstart.errors import DiskFullError, HeadstartError, Interrupted, RunError, require
 from headstart.networks.cards.finding import find_model
-from headstart.plan.plan import Plan
+from headstart.plan.plan import Phase
 from headstart.prediction.inference_figures import InferenceFigures
 from headstart.prediction.latency_process import inference_of_bundle
 from headstart.runs.events import Stopping
@@ -310,9 +310,9 @@ def _with_common_test_set(plan: GridPlan) -> GridPlan:
 ValidatedAs = Literal["tuned", "tuned out of fold", "head only"]
 
 
-def _validated_as(plan: Plan) -> ValidatedAs:
-    """How the network of a plan is validated where no validation images are held out."""
-    trained = [phase for phase in plan.phases if phase.kind == "train"]
+def _validated_as(phases: Sequence[Phase]) -> ValidatedAs:
+    """How the network of a plan with these phases is validated where no validation images are held out."""
+    trained = [phase for phase in phases if phase.kind == "train"]
     if any(phase.folds > 1 for phase in trained):
         return "tuned out of fold"
     return "tuned" if trained else "head only"
@@ -352,4 +352,4 @@ def _refuse_faults(plan: GridPlan, watcher: Watcher, run_in: RunInSubprocess) ->
     images = len(drawn_by_name(plans[0]).roles.training_pool)
     run_in(resolve_all, tasks, observer=watcher, stop=StopRequest())
     widest = max(find_model(made.model.name).card.features or 0 for made in plans)
-    return _common_validation([_validated_as(made) for made in plans], values=images * widest)
+    return _common_validation([_validated_as(made.phases) for made in plans], values=images * widest)
