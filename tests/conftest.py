@@ -89,7 +89,7 @@ class Prepared:
         from headstart.workflow.plans import make_plan
         from run_values import run_data
 
-        values = {"input_size": 32, "batch_size": 4, **options}
+        values = {"strategy": "probe_then_tune", "input_size": 32, "batch_size": 4, **options}
         plan = make_plan(Request(DataPlan(source=str(folder)), **values))
         self.choice = find_model(plan.model.name)
         self.data = check_for_training(plan, no_progress)

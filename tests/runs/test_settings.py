@@ -36,7 +36,7 @@ def test_only_what_differs_is_told(tmp_path: Path):
     assert settings_of(runs[0])["seed"] == 0
     assert differing_settings(runs) == {
         "phases.probe.kind": ("linear_probe", None),
-        "phases.last_stages.epochs": (3, 5),
+        "phases.tune.epochs": (3, 5),
         "phases.tune.head_lr": (None, 1e-3),
         "seed": (0, 1),
     }

@@ -29,7 +29,7 @@ def test_the_public_name_is_this_function():
 
 def test_numbers_alone_are_enough():
     advice = advise(images=500, domain="medical", channels=1, cores=2, gpu="none")
-    assert advice.strategy == "probe_then_tune"
+    assert advice.strategy == "progressive"
     assert advice.plan.data.source == "DATA"
     assert (advice.situation.hardware.cores, advice.situation.hardware.gpu) == (2, "none")
 
@@ -121,11 +121,13 @@ def test_every_option_of_train_that_a_request_knows_reaches_the_plan(
     known = {field.name for field in fields(Request)} & {field.name for field in fields(Request)}
     assert known >= {"model", "input_size", "epochs", "unfreeze", "lr_rule", "grain", "head", "batch_size", "seed"}
     part = DataPlan(source=str(make_folder("few", per_class=20)))
-    said = {"epochs": 3, "unfreeze": 1, "batch_size": 4, "augmentation": "light", "budget_seconds": math.inf}
+    said = {"epochs": 3, "batch_size": 4, "augmentation": "light", "budget_seconds": math.inf}
     plan = advised_plan(Request(part, strategy="auto", domain="photo", **said))
-    assert plan.strategy == "probe_then_tune"
-    assert (plan.phases[1].epochs, plan.phases[1].unfreeze, plan.batch_size) == (3, 1, 4)
+    assert plan.strategy == "progressive"
+    assert (plan.phases[1].epochs, plan.batch_size) == (3, 4)
     assert (plan.augmentation.preset, plan.budget_seconds) == ("light", None)
+    with pytest.raises(PlanError, match="unfreeze: progressive has no use for it"):
+        advised_plan(Request(part, strategy="auto", domain="photo", unfreeze=1))
 
 
 def test_auto_is_no_preset():

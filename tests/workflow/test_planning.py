@@ -36,7 +36,7 @@ def test_a_plan_that_was_given_or_advised_keeps_its_epochs(image_folder: Path):
 
 
 def test_a_folder_alone_gets_the_default_strategy(image_folder: Path):
-    assert plan_of(str(image_folder)).strategy == "probe_then_tune"
+    assert plan_of(str(image_folder)).strategy == "progressive"
 
 
 @pytest.mark.parametrize(

@@ -79,7 +79,7 @@ MEASURED_SOURCE = "docs/exercises.md, exercise 2"
 _REACHED = {result.strategy: f"{result.accuracy:.3f}" for result in MEASURED}
 STEPS_MEASURED = (
     "the literature's rule leaves fewer than 500 images to a linear probe (Kornblith et al. 2019); measured here, the "
-    "last stages gained 6 to 7 points over the probe on three sets as small, and on a fourth the probe was kept"
+    "last stages gained 6 to 7 points over the probe on three sets as small, and on a fourth the probe stayed selected"
 )
 """The end of a sentence about `progressive`."""
 STEPS_SOURCE = "docs/guide/progressive.md"

@@ -30,10 +30,10 @@ def test_the_text_is_whole_and_ends_with_the_way_on(command: list[str]):
     done = run(command, "--images", "500", "--domain", "medical", "--channels", "1", *TWO_CORES)
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
-    assert lines[0].split() == ["strategy", "probe_then_tune"]
+    assert lines[0].split() == ["strategy", "progressive"]
     for words in ("why", "why not", "cost ", "from scratch instead: 100,000+ labelled images, days to weeks", "$100"):
         assert any(line.strip().startswith(words) or words in line for line in lines), words
-    assert lines[-2].strip() == "headstart train DATA --strategy probe_then_tune --domain medical --augmentation strong"
+    assert lines[-2].strip() == "headstart train DATA --strategy progressive --domain medical --augmentation strong"
     assert lines[-1].strip().startswith("headstart train DATA --plan plan.yaml")
 
 

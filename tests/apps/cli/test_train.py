@@ -93,7 +93,11 @@ def test_unfreeze_rates_and_grain_reach_the_plan(run: Call, image_folder: Path, 
 def test_an_option_that_a_strategy_cannot_follow_is_one_line(run: Call, image_folder: Path):
     refused(run("train", image_folder, "--strategy", "gradual", "--unfreeze", 2), "unfreeze: gradual has no use for it")
     refused(run("train", image_folder, "--strategy", "scratch", "--lr-rule", "ulmfit"), "lr_rule: scratch has no use")
-    refused(run("train", image_folder, "--lr-rule", "bit"), "lr_rule: bit goes with full, not with probe_then_tune")
+    refused(run("train", image_folder, "--lr-rule", "ulmfit"), "--strategy probe_then_tune takes a rule")
+    refused(
+        run("train", image_folder, "--strategy", "probe_then_tune", "--lr-rule", "bit"),
+        "lr_rule: bit goes with full, not with probe_then_tune",
+    )
     refused(
         run("train", image_folder, "--strategy", "partial", "--unfreeze", 99), "phases[1].unfreeze: 99 must be <= 8"
     )

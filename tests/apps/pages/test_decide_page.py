@@ -26,8 +26,8 @@ def test_the_first_page_is_complete():
     assert titles[1:] == [
         *("Go on with", "Why", "What the plan does", "Why not something else", "What the cost assumes"),
     ]
-    assert page.text_of(data_strategy="probe_then_tune") == "Probe then tune"
-    assert page.text_of(id="train-command") == "headstart train DATA --strategy probe_then_tune"
+    assert page.text_of(data_strategy="progressive") == "Progressive"
+    assert page.text_of(id="train-command") == "headstart train DATA --strategy progressive"
 
 
 def test_the_plan_on_the_page_is_the_plan_of_the_library():
@@ -58,11 +58,11 @@ def test_every_reason_stands_there_with_its_source():
 
 
 def test_phases_say_what_learns():
-    partial = parsed(decide_page.page(asked(domain="satellite", images="2000")))
-    rows = [text for attributes, text in partial.all_of("tr")]
+    steps = parsed(decide_page.page(asked(domain="satellite", images="2000")))
+    rows = [text for attributes, text in steps.all_of("tr")]
     plan = advise(images=2_000, domain="satellite", cores=2, gpu="none").plan
     trained = [phase for phase in plan.phases if isinstance(phase, TrainPhase)]
-    assert any("the last 2 layer groups, and the head" in row for row in rows), rows
+    assert any("the last layer groups" in row and "and the head" in row for row in rows), rows
     assert any(f"{trained[-1].epochs}" in row and trained[-1].name in row for row in rows)
     full = decide_page.page(asked(domain="document", images="30000"))
     assert "every layer group, and the head" in full

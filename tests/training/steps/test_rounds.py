@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from headstart.training.checkpoint import Candidate
 from headstart.training.steps.rounds import (
     at_rows,
-    futile_above,
+    hopeless_above,
     level_at,
     on_same_images,
     rounds_of,
@@ -79,9 +79,9 @@ def test_all_looks_together_find_a_gain_by_chance_as_often_as_said(of: int):
 
 
 @pytest.mark.parametrize(("of", "levels"), [(3, (0.162, 0.082, 0.044)), (1, (0.05,))])
-def test_a_lead_is_futile_where_its_trend_misses_the_last_level(of: int, levels: tuple[float, ...]):
+def test_a_lead_is_given_up_where_its_trend_misses_the_last_level(of: int, levels: tuple[float, ...]):
     """From 1.645 x 1.04 standard deviations on all of three folds: 0.99 on one, 1.40 on two."""
-    found = [futile_above(look, of=of, significance_level=0.05) for look in range(1, of + 1)]
+    found = [hopeless_above(look, of=of, significance_level=0.05) for look in range(1, of + 1)]
     assert found == pytest.approx(levels, rel=0.01)
     assert found[-1] == pytest.approx(level_at(of, of=of, significance_level=0.05))
 

@@ -52,7 +52,8 @@ def test_a_test_folder_of_another_kind_is_the_first_thing_said(make_folder: Call
 
 def test_a_healthy_run_is_silent_and_a_bundle_knows_its_images(make_folder: Callable[..., Path], tmp_path: Path):
     source = make_folder("set", per_class=12)
-    run = train(Request(DataPlan(source=str(source)), input_size=32, epochs=1), out=tmp_path / "run").run
+    request = Request(DataPlan(source=str(source)), strategy="probe_then_tune", input_size=32, epochs=1)
+    run = train(request, out=tmp_path / "run").run
     metrics = run.metrics()
     assert metrics is not None
     assert metrics.findings == metrics.warnings == ()

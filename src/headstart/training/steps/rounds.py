@@ -80,11 +80,11 @@ def verdict(
     p_value = candidate.loss_p_value_against(before)
     if p_value < level_at(looks, of=of, significance_level=significance_level):
         return "better"
-    hopeless = futile_above(looks, of=of, significance_level=significance_level) if give_up == "no trend" else 0.5
+    hopeless = hopeless_above(looks, of=of, significance_level=significance_level) if give_up == "no trend" else 0.5
     return "not better" if looks == of or p_value > hopeless else "open"
 
 
-def futile_above(looks: int, *, of: int, significance_level: float) -> float:
+def hopeless_above(looks: int, *, of: int, significance_level: float) -> float:
     """P-value above which a lead that goes on as on the images so far is not significant on all of them either.
 
     A lead that is the same on every image has a normal deviate that grows with the square root of their number.
