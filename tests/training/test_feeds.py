@@ -15,7 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headstart.engine.store import activations, limit
-from headstart.engine.store.frozen_part import training_view_of, views_drawn_from
+from headstart.engine.store.drawn_views import views_drawn_from
+from headstart.engine.store.frozen_part import training_view_of
 from headstart.engine.store.index import POOLED
 from headstart.engine.store.limit import spaces_in_use_order, write_limit
 from headstart.engine.store.store import EVALUATION, ActivationStore

@@ -32,10 +32,6 @@ _ASPECT_RATIO = (3 / 4, 4 / 3)
 _ERASED_AREA = (0.02, 0.2)
 
 
-AUGMENT_VERSION = 3
-"""Raised when the same preset, generator and pixels may become another view; part of the address of stored views."""
-
-
 @dataclass(frozen=True, slots=True)
 class AugmentationMagnitude:
     """Largest changes of an augmented view."""
@@ -87,7 +83,7 @@ def training_view(
     magnitude = PRESETS[preset]
     resample = InterpolationMode(spec.interpolation)
     image = _random_square(Image.fromarray(pixels), spec, magnitude.smallest_crop, resample, rng)
-    # Flips come after the crop; the order of draws is part of AUGMENT_VERSION.
+    # Flips come after the crop; the order of draws is part of drawn_views.AUGMENT_VERSION.
     if flip != "none" and rng.random() < 0.5:
         image = F.horizontal_flip(image)
     if flip == "all" and rng.random() < 0.5:

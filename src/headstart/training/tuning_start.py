@@ -17,7 +17,7 @@ from headstart.arrays import Positions
 from headstart.data.preprocess import NetworkInput
 from headstart.data.sources.reading import ImageRecord
 from headstart.engine.store.activations import View
-from headstart.engine.store.frozen_part import views_drawn_from
+from headstart.engine.store.drawn_views import views_drawn_from
 from headstart.engine.store.store import random_view
 from headstart.engine.store.training_images import TrainingImages
 from headstart.engine.views import augmented_input, view_rng

@@ -363,6 +363,23 @@ def test_the_network_is_tried_once_and_only_if_nothing_is_known_of_it(
     assert again.speeds().forward == 7.0
 
 
+def test_what_needs_torch_waits_until_torch_has_built_the_network(
+    prepare: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    taken, task = count_benchmarks(monkeypatch), prepare(strategy="partial", epochs=2)
+    costs = costs_for(task, tmp_path / "store")
+    learn_speed(costs.known, "onnxruntime", 5.0, costs.facts)
+    kind = type(costs.classifier)
+    monkeypatch.setattr("headstart.engine.costs.run_estimate.KnownClassifier", kind)
+    monkeypatch.setattr(kind, "is_built", False, raising=False)
+    costs.announced(task.plan.phases)
+    assert (taken, costs.facts.counted) == ([], False)
+    monkeypatch.setattr(kind, "is_built", True)
+    for _ in range(2):
+        costs.announced(task.plan.phases)
+    assert (taken, costs.facts.counted) == ([32], True)
+
+
 def test_a_network_that_cannot_be_tried_is_guessed(prepare: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     count_benchmarks(monkeypatch, found=None)
     task = prepare(strategy="partial", epochs=2)

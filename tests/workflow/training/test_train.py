@@ -414,6 +414,7 @@ folder, run, image, rows = sys.argv[1:]
 size = ["--input-size", "32"]
 for command in (
     ["train", folder, "--strategy", "feature_extraction", *size, "--out", run],
+    ["train", folder, "--strategy", "progressive", *size, "--out", run + "-stops-at-its-probe"],
     ["predict", run, image],
     ["evaluate", run],
     ["evaluate", run, folder],

@@ -21,7 +21,7 @@ from headstart.engine.costs.network import CutPoint, NetworkFacts, classifier_fa
 from headstart.engine.costs.phase_estimate import TEST_ROWS, CostEstimate, ImageCounts, Settings
 from headstart.engine.costs.quick_benchmark import quick_benchmark
 from headstart.engine.costs.speeds import DeviceKind, Speeds, nominal_speeds, speeds_of
-from headstart.engine.known.classifier import AnyClassifier
+from headstart.engine.known.classifier import AnyClassifier, KnownClassifier
 from headstart.engine.prefix.engine_choice import EngineOption
 from headstart.engine.store import limit
 from headstart.engine.store.activations import cut_point_label, pooled_name
@@ -69,6 +69,8 @@ class RunEstimates:
     seed: int = 0
     benchmark: dict[str, float] | None = None
     """Figures that count until a run has measured them; None: the quick benchmark is still to come."""
+    waits_for_torch: bool = False
+    """Whether the quick benchmark left out what needs torch."""
     to_come: Phases = ()
     """As they were announced last."""
     budget_seconds: float | None = None
@@ -117,11 +119,7 @@ class RunEstimates:
             epochs_done: Of the first.
             budget_seconds: From the start of the command; the event says what it will cut off.
         """
-        self._look_inside_for(phases)
-        if self.benchmark is None:
-            trains = any(isinstance(phase, TrainPhase) for phase in phases)
-            views = self.augmentation if trains else None
-            self.benchmark = quick_benchmark(self.classifier, self.facts, self.images, self.known, augmentation=views)
+        self._measure_for(phases)
         settings = replace(self._settings(), epochs_done=epochs_done, stored=self._stored(phases))
         estimator = Estimator(self.counts, self.facts, self.speeds(), settings)
         made = estimator.estimate(phases, chosen_by=self.nominal_speeds())
@@ -148,6 +146,18 @@ class RunEstimates:
             "optional_steps": sum(isinstance(one, TrainPhase) and one.begins == "if_it_can_pay" for one in phases),
         }
         return RuntimeEstimate.from_dict(_rounded(values))
+
+    def _measure_for(self, phases: Phases) -> None:
+        """Count inside the network and run the quick benchmark, once; what needs torch waits until it is there."""
+        trains = any(isinstance(phase, TrainPhase) for phase in phases)
+        # A run that ends at its probe then needs no torch: until a step begins, usual ratios say what training takes.
+        waits = trains and isinstance(self.classifier, KnownClassifier) and not self.classifier.is_built
+        if not waits:
+            self._look_inside_for(phases)
+        if self.benchmark is None or (self.waits_for_torch and not waits):
+            views = self.augmentation if trains and not waits else None
+            self.benchmark = quick_benchmark(self.classifier, self.facts, self.images, self.known, augmentation=views)
+            self.waits_for_torch = waits
 
     def _without_tuning(self, phases: Phases, estimator: Estimator) -> CostEstimate | None:
         """Seconds if tuning is skipped because it cannot improve on the probe; None where it is not skipped."""

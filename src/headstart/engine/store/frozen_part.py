@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
-from importlib import metadata
 
 import torch
 from torch import Tensor, nn
@@ -18,9 +17,10 @@ from headstart.engine.prefix.engines import choose_engine
 from headstart.engine.prefix.inference import pooled_features
 from headstart.engine.prefix.running import Engine
 from headstart.engine.store.activations import FrozenPart, View, cut_point_label, library_of, pooled_name
+from headstart.engine.store.drawn_views import views_drawn_from
 from headstart.engine.store.shards import Tensor as StoredTensor
 from headstart.engine.store.store import random_view
-from headstart.engine.views import AUGMENT_VERSION, augmented_input, view_rng
+from headstart.engine.views import augmented_input, view_rng
 from headstart.errors import ModelError
 from headstart.input_spec import InputSpec
 from headstart.machine import device_of
@@ -83,12 +83,6 @@ def network_pooled_part(
         library_of(classifier.card),
         weights_digest(module),
     )
-
-
-def views_drawn_from(augmentation: AugmentationPlan) -> str:
-    """Everything that decides a random view besides its name and the image, as the cache records it."""
-    version = f"augment {AUGMENT_VERSION}, torchvision {metadata.version('torchvision')}"
-    return f"{augmentation.preset}, flip {augmentation.flip}, {version}"
 
 
 def cut_at(classifier: Classifier, cut_point: str, *, size: int) -> CutNetwork:

@@ -11,6 +11,7 @@ from headstart.data.sources.reading import ImageRecord
 from headstart.engine.known.classifier import AnyClassifier
 from headstart.engine.store.activations import POOLED_DEPTHS, Precision, library_of
 from headstart.engine.store.cached_rows import count_cached_rows
+from headstart.engine.store.drawn_views import views_drawn_from
 from headstart.engine.store.index import POOLED
 from headstart.engine.store.store import EVALUATION, random_view, row_ids
 from headstart.engine.store.training_images import TrainingImages
@@ -53,16 +54,10 @@ def rows_of_run(
         library=library_of(classifier.card),
         spec=images.spec,
         precision=precision or images.precision,
-        views=EVALUATION if augmentation is None else _drawn_from(augmentation),
+        views=EVALUATION if augmentation is None else views_drawn_from(augmentation),
     )
     found = count(cut_point=cut_point)
     # The features of the plain head are read out of the rows of a head on all depths, where all of them are there.
     if cut_point == POOLED and found < len(ids) == count(cut_point=POOLED_DEPTHS):
         return len(ids)
     return found
-
-
-def _drawn_from(augmentation: AugmentationPlan) -> str:
-    from headstart.engine.store.frozen_part import views_drawn_from  # it brings torch
-
-    return views_drawn_from(augmentation)

@@ -120,7 +120,8 @@ def _classifier(plan: Plan, choice: ModelChoice, *, num_classes: int) -> AnyClas
     """The network of a resolved plan, on the device that will train it."""
     known = _known_classifier(plan, choice, num_classes=num_classes)
     if known is not None:
-        if any(isinstance(phase, TrainPhase) for phase in plan.phases):
+        # Whether a step of progressive tuning begins is not known before the probe is fitted.
+        if any(isinstance(phase, TrainPhase) and phase.begins == "always" for phase in plan.phases):
             _import_tuning_in_background(choice)
         return known
     from headstart.engine.known.remembering import remember_choice
