@@ -14,7 +14,7 @@ from step_sets import SETS
 
 from headstart.runs.training_events import StepDone
 from headstart.training.checkpoint import Candidate
-from headstart.training.steps.rounds import GiveUp, futile_above, level_at
+from headstart.training.steps.rounds import GiveUp, level_at, hopeless_above
 from headstart.training.steps.rule import StepOutlook, why_not_worth_it
 
 LEVEL = 0.05
@@ -34,6 +34,8 @@ class StepRule:
     """for a trial: only where it was the first step."""
     give_up: GiveUp = "no gain"
     """When deeper steps are given up."""
+    unjudged: int = 0
+    """Number of a step that is trained on all images in the end and taken whatever it gains; 0: none."""
 
 
 CHOSEN = StepRule("headstart's", after_selected="as its gain allows", after_refused="for a trial", give_up="no trend")
@@ -45,6 +47,7 @@ RULES = (
     StepRule("the same, and a trial after the first if refused", after_refused="for a trial", give_up="no trend"),
     CHOSEN,
     StepRule("each step, whatever the one before gained", after_refused="always"),
+    StepRule("last_stages only, then all layers without validation", deepest=1, unjudged=3),
 )
 
 
@@ -156,6 +159,9 @@ def replayed(row: Row, rule: StepRule) -> Outcome:
             best, folds = number, rounds
         if selected != step["selected"]:
             break
+    if rule.unjudged and row["steps"][rule.unjudged]["before"] == row["steps"][best]["name"]:
+        passes += _passes(row["steps"][rule.unjudged], rounds=0)
+        return Outcome(rule.unjudged, passes, len(done) + 1)
     return Outcome(best, passes, len(done))
 
 
@@ -184,7 +190,7 @@ def _decided(p_values: Sequence[float], give_up: GiveUp) -> tuple[bool, int]:
     for looks, p_value in enumerate(p_values, start=1):
         if p_value < level_at(looks, of=of, significance_level=LEVEL):
             return True, looks
-        trend = futile_above(looks, of=of, significance_level=LEVEL)
+        trend = hopeless_above(looks, of=of, significance_level=LEVEL)
         if p_value > (trend if give_up == "no trend" else 0.5):
             return False, looks
     return False, of
