@@ -14,7 +14,7 @@ from step_sets import SETS
 
 from headstart.runs.training_events import StepDone
 from headstart.training.checkpoint import Candidate
-from headstart.training.steps.rounds import GiveUp, level_at, hopeless_above
+from headstart.training.steps.rounds import GiveUp, hopeless_above, level_at
 from headstart.training.steps.rule import StepOutlook, why_not_worth_it
 
 LEVEL = 0.05
