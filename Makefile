@@ -57,6 +57,7 @@ benchmarks: env $(PEERS) $(TRUNK)
 	$(PYTHON) benchmarks/stored_views.py
 	$(PYTHON) benchmarks/stored_views.py --cases head lite0 --sets cifar10 rsscn7 chest_xray --other-seeds 3
 	$(PYTHON) benchmarks/tuning_recipe.py --decisions --write
+	$(PYTHON) benchmarks/training_step.py --compile
 	$(PYTHON) benchmarks/seed_coverage.py
 	$(PYTHON) benchmarks/advise_seconds.py
 	$(PYTHON) benchmarks/estimates.py
