@@ -52,6 +52,5 @@ def test_a_step_is_counted_for_its_images_and_moves_what_is_trained(monkeypatch:
     assert plain.operations() == other.operations() == pytest.approx(3 * 6 * 33e6, rel=0.05)
     first = other._optimizer.param_groups[0]["params"][0]
     before = first.clone()
-    for _ in range(2):  # behind a head of zeros the first step moves nothing but the head
-        assert other.seconds() > 0
+    assert other.seconds() > 0
     assert not torch.equal(first, before)
