@@ -219,7 +219,8 @@ Written by `python benchmarks/training_step.py --compile`: the layers from a cut
 {size} px as cached activations, frozen BatchNorm statistics, forward, backward and optimizer (AdamW), {threads}.
 {where}.
 
-All variants take turns in one process; medians of the turns in CPU seconds, as others used the machine too. *Plain*: as torch runs it, in NHWC with the fused optimizer.
+All variants take turns in one process; medians of the turns in CPU seconds, as others used the machine too.
+*Plain*: as torch runs it, in NHWC with the fused optimizer.
 *Rewritten*: what headstart does ([why it is exact](guide/speed.md#a-training-step)). *Bound*: three times the
 operations of the forward pass at the speed of a multiplication of 1,024 x 1,024 matrices in the same turn."""
 
