@@ -177,7 +177,7 @@ def next_phase(training: Training) -> Phase | None:
     begun = progress.epoch > 0 or progress.step > 0  # in another process
     if not begun and (why := why_no_step(training)):
         for phase in training.plan.phases[progress.phase :]:
-            training.end_phase(phase, reason=why)
+            training.end_phase(phase, reason=why if phase is planned else f"left out with {planned.name}")
         training.save(optimizer=None)
         return None
     return training.begin_step(planned)

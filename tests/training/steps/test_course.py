@@ -15,8 +15,10 @@ from headstart.training.steps.course import why_no_step, why_selected
 
 def training(errors: int, **selection: object) -> SimpleNamespace:
     correct = np.arange(100) >= errors
+    best = Candidate("probe", correct, np.zeros(100), {})
     return SimpleNamespace(
-        before_step=Candidate("probe", correct, np.zeros(100), {}),
+        before_step=best,
+        step_start=best,
         plan=SimpleNamespace(
             selection=SelectionPlan(**selection), phases=[None, SimpleNamespace(name="last_stages")], seed=0
         ),

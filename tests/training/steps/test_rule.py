@@ -31,6 +31,16 @@ def test_the_first_step_is_always_tried_where_errors_are_left():
     assert why_not_worth_it(OUTLOOK) == ""
 
 
+@pytest.mark.parametrize(
+    ("errors", "start", "begins"), [(55, 93, False), (67, 93, True), (66, 93, False), (93, 93, True)]
+)
+def test_a_head_on_all_depths_that_repaired_as_much_as_a_step_can_ends_tuning(errors: int, start: int, begins: bool):
+    """62 of 93 are left where a third is repaired; the sign test needs five fewer than the best candidate has."""
+    why = why_not_worth_it(replace(OUTLOOK, errors=errors, start_errors=start))
+    assert (why == "") == begins
+    assert begins or f"left {errors} of the 93 errors" in why
+
+
 def done(*steps: tuple[bool, float]) -> tuple[StepDone, ...]:
     names = ("last_stages", "most_stages", "all")
     return tuple(

@@ -12,13 +12,15 @@ from headstart.training.training import Training
 
 def why_no_step(training: Training) -> str:
     """The reason why the next step of the plan is left out, with what it would have cost; empty where it is trained."""
-    best = training.before_step
-    if best is None:
+    best, start = training.before_step, training.step_start
+    if best is None or start is None:
         return ""
     outlook = StepOutlook(
         errors=int((~best.correct).sum()),
         images=len(best.correct),
         significance_level=training.plan.selection.significance_level,
+        # The head on all depths may have been validated on a sample of the images.
+        start_errors=None if start is best else round((1 - start.accuracy) * len(best.correct)),
         steps=tuple(training.progress.steps),
         first_step="always" if training.plan.selection.when_cannot_improve == "tune_anyway" else "if_it_can_pay",
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from statistics import NormalDist
 from typing import Literal
 
@@ -25,6 +26,9 @@ class StepOutlook:
     images: int
     """That validate."""
     significance_level: float
+    start_errors: int | None = None
+    """Of the candidate that the step starts from, on as many images; None: that is the best. A head on all depths is no
+    start."""
     steps: Sequence[StepDone] = ()
     """Steps that were trained, in order."""
     first_step: Literal["if_it_can_pay", "always"] = "if_it_can_pay"
@@ -38,17 +42,22 @@ NEXT_GAIN = 1 / 4
 """Lead in log loss of a deeper step as a share of that of the selected step before it: the upper middle of what was
 measured out of fold, which was -0.4 to 0.35 (docs/benchmarks.md)."""
 
-MOST_REPAIRED = 1 / 3
+MOST_REPAIRED = Fraction(1, 3)
 """Share of the errors of the linear probe that the best step repaired on the sets it was measured on
 (docs/guide/progressive.md)."""
 
 
 def fewest_errors(significance_level: float) -> int:
-    """Errors that must be left for a step to be significantly better if it repairs MOST_REPAIRED and adds none.
+    """Errors that must be left for a step to be significantly better if it repairs MOST_REPAIRED and adds none."""
+    return math.ceil(_fewest_repaired(significance_level) / MOST_REPAIRED)
+
+
+def _fewest_repaired(significance_level: float) -> int:
+    """Errors that must be corrected, and none added, for a candidate to be significantly better.
 
     By the sign test: n corrected errors have p = 2^-n where both candidates are equally good.
     """
-    return math.ceil(math.ceil(math.log2(1 / significance_level)) / MOST_REPAIRED)
+    return math.ceil(math.log2(1 / significance_level))
 
 
 def why_not_worth_it(outlook: StepOutlook) -> str:
@@ -66,6 +75,8 @@ def why_not_worth_it(outlook: StepOutlook) -> str:
             f"{count_text(outlook.errors, 'error')} left on {count_text(outlook.images, 'image')}: with fewer than "
             f"{needed} no step can be shown to be better"
         )
+    if why := _why_out_of_reach(outlook):
+        return why
     if not steps or (len(steps) == 1 and not steps[0].selected):
         return ""
     last = steps[-1]
@@ -77,6 +88,20 @@ def why_not_worth_it(outlook: StepOutlook) -> str:
             f"about a quarter of that: too little to be significant on {count_text(outlook.images, 'image')}"
         )
     return ""
+
+
+def _why_out_of_reach(outlook: StepOutlook) -> str:
+    """The reason why a step that repairs MOST_REPAIRED of the errors it starts from would not beat the best one."""
+    start = outlook.start_errors
+    if start is None:
+        return ""
+    left = math.ceil(start * (1 - MOST_REPAIRED))
+    if outlook.errors - left >= _fewest_repaired(outlook.significance_level):
+        return ""
+    return (
+        f"the head on all depths left {outlook.errors} of the {count_text(start, 'error')} that a step starts from, "
+        "and no step repaired more than a third"
+    )
 
 
 def _next_can_be_significant(last: StepDone, significance_level: float) -> bool:
