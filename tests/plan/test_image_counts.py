@@ -71,6 +71,26 @@ def test_a_step_passes_through_about_as_many_images_whatever_the_set(images: int
     assert [phase.epochs for phase in phases[1:]] == [epochs] * 3
 
 
+@pytest.mark.parametrize("lr", [None, 1e-3])
+def test_every_layer_is_trained_at_once_where_images_are_enlarged(lr: float | None) -> None:
+    """Fine detail is missing in all of them, which every layer was trained on."""
+    request = Request(DATA, lr=lr, head_lr=lr and 2e-3)
+
+    def resolved(one: Plan) -> Plan:
+        return one.resolved(model_name="net:tag", input_size=224, group_names=GROUPS)
+
+    small = PlanCounts(1_000, train=1_000, enlargement=7.0)
+    plan = counted(STRATEGIES["progressive"](request), request, small)
+    assert [(phase.name, phase.kind) for phase in plan.phases] == [("probe", "linear_probe"), ("all", "train")]
+    assert "enlarged 7 times" in plan.reasons["phases"]
+    assert not [path for path in plan.reasons if path.startswith("phases[2]")]
+    step = resolved(plan).phases[1]
+    assert set(list(step.lr_by_group.values())[:-1]) == {lr or 5e-4}
+    assert step.lr_by_group["head"] == step.head_lr == (2e-3 if lr else 5e-4)
+    assert counted(resolved(STRATEGIES["progressive"](request)), request, small) == resolved(plan)
+    assert len(counted(STRATEGIES["progressive"](request), request, PlanCounts(1_000, enlargement=1.9)).phases) == 4
+
+
 def test_bit_hyperrule_follows_the_row_of_its_table() -> None:
     request = Request(DATA, strategy="full", lr_rule="bit")
     assert changes(STRATEGIES["full"](request), request, MANY) == {

@@ -86,7 +86,7 @@ def test_what_is_made_without_training_is_one_short_line():
     assert short(plan, "Plan(full with ", " on photos: ", "(7 epochs)")
     assert repr(headstart.DataPlan(source="photos", bits=12)) == "DataPlan(source='photos', bits=12)"
     grid = headstart.question("strategies", "photos", [], seeds=[0, 1])
-    assert short(grid, "strategies on photos", "4 of strategy", "2 seeds")
+    assert short(grid, "strategies on photos", "5 of strategy", "2 seeds")
     assert repr(headstart.Run(Path("runs/x"))) == "Run(runs/x)"
     assert short(headstart.HeadstartClassifier(epochs=3), "epochs=3")
     card = find_model("resnet18").card

@@ -380,7 +380,7 @@ def test_strategies_on_real_images_stay_above_the_probes_interval(real_data: Pat
 
 @pytest.mark.slow
 def test_the_same_command_twice_gives_the_same_bundle(image_folder: Path, tmp_path: Path):
-    asked = options(image_folder, epochs=1)
+    asked = options(image_folder, strategy="probe_then_tune", epochs=1)
     first, second = (train(asked, out=tmp_path / name) for name in ("a", "b"))
     assert same_weights(first.run.bundle, second.run.bundle)
     kept = [json.loads((a.run.folder / "data.json").read_text())["content"] for a in (first, second)]
