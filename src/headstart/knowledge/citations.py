@@ -23,6 +23,7 @@ BY_PATH: dict[str, str] = {
     "input.size": "the weights' card",
     "input.resize": "headstart.input_spec",
     "phases[].folds": _STEPS,
+    "phases[].alternative_head": "measured on five sets (docs/benchmarks.md)",
     "phases[].l2_penalty": "Kornblith et al. 2019",
     "phases[].epochs": "measured on small sets (docs/guide/strategies.md)",
     "phases[].unfreeze": f"Yosinski et al. 2014: features turn specific with depth; the number: {RULE_OF_THUMB}",

@@ -67,6 +67,13 @@ def test_what_the_steps_so_far_say_of_the_next(steps: list[tuple[bool, float]], 
     assert bool(found) == bool(why)
 
 
+def test_behind_a_head_on_all_depths_no_deeper_step_has_a_trial():
+    """Out of fold it was far better than what a step reached on rsscn7 and chest_xray, at 128 and at 224 px."""
+    outlook = replace(OUTLOOK, start_errors=60, steps=done((False, 0.4)))
+    assert why_not_worth_it(replace(outlook, start_errors=None)) == ""
+    assert why_not_worth_it(replace(outlook, errors=60)).startswith("last_stages was not significantly better")
+
+
 def test_too_few_errors_end_tuning_after_any_step():
     assert why_not_worth_it(replace(OUTLOOK, errors=14, steps=done((True, 1e-12)))).startswith("14 errors left")
 

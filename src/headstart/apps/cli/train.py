@@ -26,11 +26,11 @@ _STARTED = time.monotonic()
 def demo(
     as_json: data_and_json.Json = False, out: Annotated[Path | None, typer.Option("--out", help="Run folder.")] = None
 ) -> None:
-    """Train on embedded handwritten digits, in about a minute."""
+    """Train on embedded handwritten digits, in half a minute."""
     from headstart.data.sources.reading import DIGITS, EMBEDDED_DIGITS
 
     source = EMBEDDED_DIGITS if Path(DIGITS).exists() else DIGITS
-    request = of.request_of(source, {"input_size": 48, "epochs": 3, "budget": "70s"})
+    request = of.request_of(source, {"input_size": 48})
     _show(_train(request, out=out), as_json=as_json)
 
 

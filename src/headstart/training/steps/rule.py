@@ -63,8 +63,8 @@ def _fewest_repaired(significance_level: float) -> int:
 def why_not_worth_it(outlook: StepOutlook) -> str:
     """The reason why the next step is left out, or an empty string.
 
-    A first step that was not selected is no proof against a deeper one, which so has the trial of one fold; after two
-    such steps, or where one gained and the next did not, none has.
+    A first step that was not selected is no proof against a deeper one, which so has the trial of one fold, unless a
+    head on all depths was selected; after two such steps, or where one gained and the next did not, none has.
     """
     steps = outlook.steps
     if not steps and outlook.first_step == "always":
@@ -77,7 +77,8 @@ def why_not_worth_it(outlook: StepOutlook) -> str:
         )
     if why := _why_out_of_reach(outlook):
         return why
-    if not steps or (len(steps) == 1 and not steps[0].selected):
+    trial = len(steps) == 1 and outlook.start_errors is None  # the head on all depths has had what early layers know
+    if not steps or (trial and not steps[0].selected):
         return ""
     last = steps[-1]
     if not last.selected:
