@@ -286,7 +286,7 @@ def test_each_place_is_chosen_once():
 
 
 def options(folder: Path) -> Request:
-    return Request(DataPlan(source=str(folder)), input_size=32, batch_size=4, epochs=2)
+    return Request(DataPlan(source=str(folder)), strategy="probe_then_tune", input_size=32, batch_size=4, epochs=2)
 
 
 @pytest.mark.parametrize("name", ["tensorboard", "mlflow"])
