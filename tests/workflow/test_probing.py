@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -11,12 +13,19 @@ import numpy as np
 import pytest
 
 import headstart
+from headstart.advice.probe.depth_rows import cached_depths
 from headstart.advice.probe.reader import DepthReader
-from headstart.data.sources.reading import ImageRecord
+from headstart.data import loading
+from headstart.data.loading import read_view
+from headstart.data.sources.reading import ImageRecord, open_source
+from headstart.engine.known.remembering import make_known
+from headstart.engine.store.activations import POOLED_DEPTHS, Activations
 from headstart.errors import BundleError, DataError, HeadstartError, ModelError, PlanError
+from headstart.inspection import depth_pass
 from headstart.knowledge.transfer import depth_of
+from headstart.networks.cards.finding import find_model
 from headstart.plan.plan import DataPlan
-from headstart.plan.request import Request
+from headstart.plan.request import DEFAULT_MODEL, Request
 from headstart.workflow import probing
 from headstart.workflow.images import divided_by_name
 from headstart.workflow.probing import probe
@@ -33,7 +42,7 @@ def trained(folder: Path, out: Path, *, data: dict[str, object] | None = None, *
 
 @pytest.fixture
 def counted(monkeypatch: pytest.MonkeyPatch) -> tuple[Counter[str], list[int]]:
-    """How often each image was read, and how many images went through networks."""
+    """How often each image was read, and how many images went through networks outside the activation cache."""
     reads: Counter[str] = Counter()
     images: list[int] = []
     read, run = ImageRecord.read, DepthReader.read
@@ -51,17 +60,53 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> tuple[Counter[str], list[int]]:
     return reads, images
 
 
-def test_every_image_is_read_once_and_the_answer_has_the_literature_beside(
-    image_folder: Path, counted: tuple[Counter[str], list[int]]
+@pytest.fixture
+def computed(monkeypatch: pytest.MonkeyPatch) -> Counter[tuple[str, str]]:
+    """Rows of the activation cache that were computed, by cut point and precision."""
+    rows: Counter[tuple[str, str]] = Counter()
+    reader = Activations.reader
+
+    def reading(activations: Activations, *given: object, **options: object) -> object:
+        before = activations.computed
+        try:
+            return reader(activations, *given, **options)
+        finally:
+            rows[activations.part.cut_point, activations.precision] += activations.computed - before
+
+    monkeypatch.setattr(Activations, "reader", reading)
+    return rows
+
+
+def by_group(found: headstart.DepthProbe) -> list[tuple[object, ...]]:
+    return [(one.group, one.position, one.features, one.accuracy, one.knn_accuracy) for one in found.curve.groups]
+
+
+def test_every_image_is_decoded_once_and_the_result_has_the_literature_too(
+    image_folder: Path,
+    tmp_path: Path,
+    counted: tuple[Counter[str], list[int]],
+    computed: Counter[tuple[str, str]],
+    monkeypatch: pytest.MonkeyPatch,
 ):
+    monkeypatch.setenv("HEADSTART_HOME", str(tmp_path / "home"))  # in which no image is known
     reads, images = counted
+    decoded, decode = [], loading.decode_with_facts
+    monkeypatch.setattr(
+        loading, "decode_with_facts", lambda encoded, **options: decoded.append(encoded) or decode(encoded, **options)
+    )
     found = headstart.probe(image_folder)
+    assert len(decoded) == len(set(decoded)) == 12
+    assert computed == {(POOLED_DEPTHS, "float16"): 12}
+    assert images == []
+    decoded.clear()
+    assert by_group(headstart.probe(image_folder)) == by_group(found)
+    assert decoded == []
+    assert computed == {(POOLED_DEPTHS, "float16"): 12}
     assert isinstance(found, headstart.DepthProbe)
     values = found.to_dict()
     json.dumps(values, allow_nan=False)
     assert list(values)[: len(FORMAT)] == FORMAT
-    assert set(reads.values()) == {1}
-    assert len(reads) == sum(images) == values["images"] == 12
+    assert len(reads) == values["images"] == 12
     groups = values["groups"]
     assert [row["group"] for row in groups] == ["stem", *(f"stage{n}" for n in range(1, 8))]
     for row in groups:
@@ -71,6 +116,63 @@ def test_every_image_is_read_once_and_the_answer_has_the_literature_beside(
         assert row["cka"] is None
     assert groups[-1]["features"] == 1280
     assert (values["classes"], values["folds"], values["run"]) == (["blue", "green"], 5, None)
+
+
+def test_cached_rows_give_the_result_of_a_pass_through_the_network(
+    make_folder: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+):
+    folder = make_folder("three", classes=3, per_class=10)
+    (folder / "red" / "broken.png").write_bytes(b"no image")
+    options = {"limit": "6/class", "seed": 1, "group": r"/(\d)"}
+    cached = probe(folder, **options)
+    monkeypatch.setattr(probing, "_cached_features", lambda *given: None)
+    passed = probe(folder, **options)
+    assert by_group(cached) == by_group(passed)
+    left_out = {"seconds", "groups"}
+    ours, theirs = cached.to_dict(), passed.to_dict()
+    assert {k: v for k, v in ours.items() if k not in left_out} == {
+        k: v for k, v in theirs.items() if k not in left_out
+    }
+
+
+@pytest.mark.slow
+def test_a_training_before_or_after_shares_its_rows(
+    image_folder: Path, tmp_path: Path, computed: Counter[tuple[str, str]], monkeypatch: pytest.MonkeyPatch
+):
+    """Of the training images; test images, which a probe does not read, are computed in single precision."""
+    results = []
+    for home in ("probe first", "train first"):
+        monkeypatch.setenv("HEADSTART_HOME", str(tmp_path / home))
+        commands = [
+            lambda: results.append(by_group(probe(image_folder))),
+            lambda home=home: train(Request(DataPlan(source=str(image_folder))), out=tmp_path / f"{home}, run"),
+        ]
+        for command in commands if home == "probe first" else reversed(commands):
+            command()
+        assert computed.pop((POOLED_DEPTHS, "float16")) == 12, home
+    assert results[0] == results[1]
+
+
+WITHOUT_TORCH = """
+import json, sys
+from headstart import probe
+values = probe(sys.argv[1]).to_dict()
+loaded = {name.split(".")[0] for name in sys.modules}
+assert not loaded & {"torch", "timm", "torchvision", "onnx", "sklearn"}, loaded
+print(json.dumps(values["groups"]))
+"""
+
+
+@pytest.mark.slow
+def test_a_known_network_needs_no_torch(image_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("HEADSTART_HOME", str(tmp_path / "home"))
+    found = probe(image_folder)
+    rows = cached_depths(find_model(DEFAULT_MODEL))
+    records = open_source(str(image_folder)).records[:8]
+    make_known(rows.classifier, np.stack([read_view(record, rows.spec) for record in records]))
+    words = [sys.executable, "-c", WITHOUT_TORCH, str(image_folder)]
+    done = subprocess.run(words, check=True, capture_output=True, text=True)
+    assert json.loads(done.stdout) == found.to_dict()["groups"]
 
 
 def test_a_run_that_left_its_backbone_has_not_moved(
@@ -253,7 +355,7 @@ def test_a_sheet_that_cannot_be_written_in_the_end_is_one_line(image_folder: Pat
     def denied(*args: object, **options: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(probing, "draw_patches", denied)
+    monkeypatch.setattr(depth_pass, "draw_patches", denied)
     target = image_folder / "p.png"
     with pytest.raises(HeadstartError, match=r"p\.png cannot be written \(Permission denied\); choose another file"):
         probe(image_folder, patches=target)

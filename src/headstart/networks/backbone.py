@@ -18,7 +18,7 @@ from headstart.networks.forks import guard_forks
 from headstart.networks.groups.grouping import layer_groups
 from headstart.networks.groups.layers import LayerGroup, copy_of, in_evaluation_mode, restore
 from headstart.networks.groups.order import trace, without_weights
-from headstart.networks.head_layers import DEPTHS, HeadLayers, HeadSite, head_layers_of
+from headstart.networks.head_layers import DEPTHS, DepthColumns, HeadLayers, HeadSite, head_layers_of
 from headstart.networks.heads import (
     AUXILIARY_LOSS_WEIGHTS,
     DepthHead,
@@ -61,6 +61,8 @@ class Classifier:
     num_classes: int
     report: WeightReport | None = field(default=None, compare=False)
     """Report on the loaded weights; None for random weights."""
+    depth_columns: DepthColumns = field(default_factory=dict, compare=False)
+    """Where the features of each group are; empty without a head on all depths."""
 
     def __repr__(self) -> str:
         groups = count_text(len(self.groups), "layer group")

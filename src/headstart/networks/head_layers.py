@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,10 @@ SiteRole = Literal["main", "auxiliary"]
 
 DEPTHS = "multi_depth"
 """Path of the layer on the outputs of all groups; the one module that headstart adds to a library's network."""
+
+DepthColumns: TypeAlias = Mapping[str, tuple[int, int] | None]
+"""Layer group, stem to last stage -> columns (start, stop) of its pooled output in the features of a head on all
+depths; None: its output is too long to be among them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,27 +4,24 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
-from headstart.advice.probe.by_depth import DepthCurve, GroupProbe, folds_by_group, probe_depths
+from headstart.advice.probe.by_depth import DepthCurve, GroupFeatures, GroupProbe, folds_by_group, probe_depths
 from headstart.amounts import accuracy_text
 from headstart.data.checks import image_checks
-from headstart.data.loading import ImageFault, batches, read_image
-from headstart.data.preprocess import NetworkInput, evaluation_view, pixels_needed
+from headstart.data.early_views import make_early_views
 from headstart.data.sources.reading import ImageRecord
 from headstart.data.splits import group_names, join_identical, limited
-from headstart.engine.store.store import image_digest
-from headstart.errors import DataError, HeadstartError, ModelError, PlanError, require
-from headstart.files import is_file, is_folder, not_written, refuse_unwritable
+from headstart.errors import DataError, HeadstartError, ModelError, PlanError, require, require_installed
+from headstart.files import is_file, is_folder, refuse_unwritable
 from headstart.input_spec import InputSpec
-from headstart.inspection.patches import PATCHES_SUFFIX, Patches, draw_patches
-from headstart.inspection.strongest_activations import StrongestPositions
+from headstart.inspection.depth_pass import DepthPass
+from headstart.inspection.patches import PATCHES_SUFFIX, Patches
 from headstart.measures.intervals import numbered
 from headstart.networks.cards.catalog import ModelChoice
 from headstart.networks.cards.finding import find_model
@@ -37,9 +34,6 @@ from headstart.workflow.plans import refuse_by_licence
 
 if TYPE_CHECKING:
     from headstart.advice.probe.reader import DepthReader
-
-_BATCH_IMAGES = 16
-"""The maps of all groups are held at once: 100 MB of EfficientNet-Lite0's at 224 px."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -133,8 +127,9 @@ def probe(
 ) -> DepthProbe:
     """Accuracy of a linear probe and of nearest neighbours after every layer group.
 
-    Only training images are used, with a run those of the run; test images are not used. Every image is read
-    once and passes once through each network.
+    Only training images are used, with a run those of the run; test images are not used. Without `run` and `patches`
+    features come from the activation cache, where `train` finds them too; what is missing there is computed and cached
+    in half precision. Otherwise every image is read once and passes once through each network.
 
     Args:
         data: DATA; with a run the one it was trained on.
@@ -165,29 +160,26 @@ def probe(
     Request(part, model=name, seed=seed or 0, noncommercial_weights=noncommercial_weights)  # raises its faults
     refuse_by_licence(ModelPlan(name=name, noncommercial_weights=noncommercial_weights), choice)
     images = _of_run(trained, part, seed) if trained is not None else _without_run(part, seed or 0)
-    require("torch", extra="train")
-    reader, tuned, spec = _readers(choice, folder)
-    seen = _Pass(spec, [reader] if tuned is None else [reader, tuned], drawn=target is not None)
-    seen.look_at(images.records, progress)
-    facts = image_checks.FileFacts(tuple(seen.records), seen.unreadable, seen.digests)
-    image_checks.refuse_unusable(facts, source=source, strict=False)
-    together = join_identical({record.id: images.groups[record.id] for record in seen.records}, seen.digests)
-    folds = folds_by_group(seen.records, together, seed=images.seed)
-    classes = tuple(sorted({record.label for record in seen.records}))
-    tick = progress("probe", len(seen.records) * len(reader.group_names))
+    require_installed("torch", extra="train")
+    cached = None if folder is not None or target is not None else _cached_features(choice, images, source, progress)
+    found = cached or _computed_features(choice, folder, images, source, target, progress)
+    records, labels = found.facts.readable, [record.label for record in found.facts.readable]
+    together = join_identical({record.id: images.groups[record.id] for record in records}, found.facts.digests)
+    folds = folds_by_group(records, together, seed=images.seed)
+    classes = tuple(sorted(set(labels)))
+    tick = progress("probe", len(records) * len(found.features))
     curve = probe_depths(
-        seen.features(0),
-        np.array([classes.index(record.label) for record in seen.records], np.int64),
+        found.features,
+        np.array([classes.index(label) for label in labels], np.int64),
         folds,
-        numbered([together[record.id] for record in seen.records]),
-        names=reader.backbone_names,
-        tuned=None if tuned is None else seen.features(1),
-        on_group=lambda count: tick(count * len(seen.records)),
+        numbered([together[record.id] for record in records]),
+        names=found.backbone_names,
+        tuned=found.tuned,
+        on_group=lambda count: tick(count * len(records)),
     )
-    drawn = None if target is None else _drawn(target, seen, reader, curve)
-    told = None if run is None else os.fspath(run)
-    seconds = time.monotonic() - started
-    return DepthProbe(curve, choice.name, source, classes, told, spec.size, seen.unreadable, seconds, drawn)
+    drawn, told = found.draw(curve), None if run is None else os.fspath(run)
+    left_out, seconds = found.facts.unreadable, time.monotonic() - started
+    return DepthProbe(curve, choice.name, source, classes, told, found.input_size, left_out, seconds, drawn)
 
 
 def _checked(path: Path) -> Path:
@@ -269,6 +261,61 @@ def _is_same(source: str, other: str) -> bool:
     return source == other or Path(source).resolve() == Path(other).resolve()
 
 
+@dataclass(frozen=True)
+class _Features:
+    """Features of the readable images after every layer group."""
+
+    facts: image_checks.FileFacts
+    features: GroupFeatures
+    """Of the pretrained network."""
+    backbone_names: tuple[str, ...]
+    """All groups before the head, stem to last stage."""
+    input_size: int
+    tuned: GroupFeatures | None = None
+    """Of the run's network."""
+    draw: Callable[[DepthCurve], Patches | None] = lambda curve: None
+    """Patches, if requested."""
+
+
+def _cached_features(choice: ModelChoice, images: _Images, source: str, progress: Progress) -> _Features | None:
+    """Features out of the activation cache; None where its rows do not hold every group that can be read.
+
+    Raises:
+        HeadstartError: the network cannot be had, or the images cannot be probed.
+    """
+    from headstart.advice.probe.depth_rows import cached_depths
+
+    if (rows := cached_depths(choice)) is None:
+        return None
+    with make_early_views(rows.spec):
+        facts = rows.read(images.records, progress)
+        image_checks.refuse_unusable(facts, source=source, strict=False)
+        return _Features(facts, rows.features(facts, progress), rows.backbone_names, rows.spec.size)
+
+
+def _computed_features(
+    choice: ModelChoice, bundle: Path | None, images: _Images, source: str, patches: Path | None, progress: Progress
+) -> _Features:
+    """Features by one pass of the pretrained network, and of the run's if there is one, over all images.
+
+    Raises:
+        HeadstartError: a network cannot be had or read at every depth, or the images cannot be probed.
+    """
+    require("torch", extra="train")
+    reader, tuned, spec = _readers(choice, bundle)
+    seen = DepthPass(spec, [reader] if tuned is None else [reader, tuned], drawn=patches is not None)
+    seen.look_at(images.records, progress)
+    image_checks.refuse_unusable(seen.facts, source=source, strict=False)
+    return _Features(
+        seen.facts,
+        seen.features(0),
+        reader.backbone_names,
+        spec.size,
+        None if tuned is None else seen.features(1),
+        lambda curve: None if patches is None else seen.draw(patches, curve),
+    )
+
+
 def _readers(choice: ModelChoice, bundle: Path | None) -> tuple[DepthReader, DepthReader | None, InputSpec]:
     """Readers of the pretrained network and of the run's, and their input: that of the run if there is one."""
     from headstart.advice.probe.reader import DepthReader
@@ -295,75 +342,3 @@ def _readers(choice: ModelChoice, bundle: Path | None) -> tuple[DepthReader, Dep
     # Groups are read by the network's own forward: a head on all depths has another one.
     network = matching_depths(trained, (), spec.size).network.to(best_device())
     return reader, DepthReader(network, trained.groups, size=spec.size, channels=spec.channels), spec
-
-
-def _drawn(target: Path, seen: _Pass, reader: DepthReader, curve: DepthCurve) -> Patches:
-    """Patches with the strongest activations, written as one sheet.
-
-    Raises:
-        HeadstartError: it cannot be written.
-    """
-    sides = reader.receptive_sides(seen.first_inputs)
-    try:
-        return draw_patches(
-            target, seen.records, seen.spec, seen.strongest, grids=reader.grids, sides=sides, curve=curve
-        )
-    except OSError as error:
-        raise not_written(target, error) from error
-
-
-@dataclass
-class _Pass:
-    """One pass over images: each is read once, and passes once through each network."""
-
-    spec: InputSpec
-    readers: Sequence[DepthReader]
-    drawn: bool
-    """Whether the strongest positions are recorded."""
-    records: list[ImageRecord] = field(default_factory=list)
-    """Readable images, in order."""
-    unreadable: dict[str, str] = field(default_factory=dict)
-    digests: dict[str, str] = field(default_factory=dict)
-    strongest: dict[str, StrongestPositions] = field(default_factory=dict)
-    """Group of the first network -> positions of the strongest activations of its channels."""
-    first_inputs: NetworkInput = field(default_factory=lambda: np.empty((0, 0, 0, 0), np.float32))
-    """A few images as the network sees them."""
-    _found: list[dict[str, list[npt.NDArray[np.float32]]]] = field(default_factory=list)
-
-    def look_at(self, records: Sequence[ImageRecord], progress: Progress) -> None:
-        """Read and run all images; those that cannot be read are left out."""
-        self._found = [{name: [] for name in reader.group_names} for reader in self.readers]
-        tick = progress("read at every depth", len(records))
-        chunks = [records[start : start + _BATCH_IMAGES] for start in range(0, len(records), _BATCH_IMAGES)]
-        for chunk, inputs in batches(chunks, self._prepare):
-            readable = [index for index, record in enumerate(chunk) if record.id in self.digests]
-            if readable:
-                self._run([chunk[index] for index in readable], inputs[readable])
-            tick(len(chunk))
-
-    def features(self, network: int) -> dict[str, npt.NDArray[np.float32]]:
-        """Group -> (N, F) of one of the networks."""
-        return {name: np.concatenate(rows) for name, rows in self._found[network].items()}
-
-    def _prepare(self, record: ImageRecord) -> NetworkInput:
-        """Evaluation view; empty for an unreadable image, whose reason is recorded. Called from threads."""
-        found = read_image(record, at_least=pixels_needed(self.spec), bits=self.spec.bits)
-        if isinstance(found, ImageFault):
-            self.unreadable[record.id] = found.reason
-            return np.zeros((self.spec.size, self.spec.size, self.spec.channels), np.float32)
-        self.digests[record.id] = image_digest(found.encoded).hex()
-        return evaluation_view(found.pixels, self.spec)
-
-    def _run(self, records: Sequence[ImageRecord], inputs: NetworkInput) -> None:
-        numbers = np.arange(len(self.records), len(self.records) + len(records))
-        self.records.extend(records)
-        if not len(self.first_inputs):
-            self.first_inputs = inputs
-        for index, reader in enumerate(self.readers):
-            for name, reading in reader.read(inputs).items():
-                self._found[index][name].append(reading.pooled_BF)
-                if self.drawn and index == 0 and reading.strongest_BC is not None:
-                    assert reading.positions_BC is not None
-                    channels = reading.strongest_BC.shape[1]
-                    kept = self.strongest.setdefault(name, StrongestPositions(channels))
-                    kept.add(numbers, reading.strongest_BC, reading.positions_BC)

@@ -40,7 +40,7 @@ def own_known_home(_known_home, tmp_path_factory: pytest.TempPathFactory) -> Ite
 def test_both_kinds_have_the_same_features_head_and_key(own_known_home: Classifier, case) -> None:
     known, deep = tapped(case.known(), case.size), own_known_home
     assert isinstance(known, KnownClassifier)
-    for name in ("num_features", "num_last_features", "num_parameters", "group_names", "head_kind"):
+    for name in ("num_features", "num_last_features", "num_parameters", "group_names", "head_kind", "depth_columns"):
         assert getattr(known, name) == getattr(deep, name), name
     assert pooled_part(known).weights == pooled_part(deep).weights
     weight = np.random.default_rng(0).normal(size=(2, known.num_features)).astype(np.float32)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import json
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +37,7 @@ NETWORK = KnownNetwork(
     shares=(1.0,),
     export="a.onnx",
     engine_version="1",
+    depth_columns={"stem": (2, 4), "flat": None, "last": (0, 2)},
 )
 
 
@@ -51,6 +53,7 @@ def test_a_record_is_found_by_its_backbone_whatever_the_head(tmp_path: Path) -> 
     assert record_of_tensors(folder, TENSORS) is None
     write_record(folder, NETWORK)
     assert record_of_tensors(folder, {**TENSORS, "fc.weight": np.zeros((9, 2), np.float32)}) == NETWORK
+    assert list(read_record(folder / f"{NETWORK.backbone}.json").depth_columns) == ["stem", "flat", "last"]
     assert record_of_tensors(folder, {**TENSORS, "conv.weight": np.zeros(4, np.float32)}) is None
     assert NETWORK.main_sites == SITES[:1]
 
@@ -76,6 +79,10 @@ def test_records_without_an_export_go_and_damaged_ones_count_as_none(tmp_path: P
     assert [path.stem for path in folder.glob("*.json")] == [NETWORK.backbone]
     (folder / f"{NETWORK.backbone}.json").write_text('{"backbone": 1}')
     assert read_record(folder / f"{NETWORK.backbone}.json") is None
+    for columns in ([], {"stem": [1]}, {"stem": 1}):
+        damaged = json.dumps({**asdict(NETWORK), "depth_columns": columns})
+        (folder / f"{NETWORK.backbone}.json").write_text(damaged)
+        assert read_record(folder / f"{NETWORK.backbone}.json") is None
     assert record_of_tensors(folder, TENSORS) is None
 
 

@@ -94,6 +94,10 @@ def test_the_logits_are_the_networks_and_the_layers_on_the_pooled_groups(name: s
     assert after.num_last_features == before.num_features
     assert torch.allclose(features[:, before.num_features :], outputs, atol=1e-5)
     assert torch.allclose(after.logits_from(features), logits_of(after, x), atol=1e-4 * float(expected.abs().max()))
+    assert list(after.depth_columns) == list(tapped)
+    for group, (start, stop) in after.depth_columns.items():
+        given = tapped[group]
+        assert torch.allclose(features[:, start:stop], given, atol=1e-4 * float(given.abs().max())), group
 
 
 def test_a_written_head_gives_the_logits_and_can_be_read_again():
@@ -187,8 +191,9 @@ def test_what_cannot_be_read_is_refused_with_the_way_out(network: nn.Module, rea
 
 
 def test_a_flattened_map_is_too_wide_to_be_read():
-    layer = deep("vgg11", 64).network.get_submodule(DEPTHS)
-    assert max(layer.widths.values()) <= depth_features.WIDEST
+    made = deep("vgg11", 64)
+    assert max(made.network.get_submodule(DEPTHS).widths.values()) <= depth_features.WIDEST
+    assert None in made.depth_columns.values()
 
 
 @pytest.mark.parametrize("name", ["tf_efficientnet_lite0", "timm/deit_tiny_distilled_patch16_224"])

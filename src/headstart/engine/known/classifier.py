@@ -17,7 +17,7 @@ from headstart.engine.prefix.running import Engine
 from headstart.engine.store.activations import FrozenPart, library_of, pooled_name
 from headstart.engine.store.shards import Tensor as StoredTensor
 from headstart.networks.cards.catalog import ModelCard
-from headstart.networks.head_layers import DEPTHS, HeadLayers, head_layers_of, is_of_head
+from headstart.networks.head_layers import DEPTHS, DepthColumns, HeadLayers, head_layers_of, is_of_head
 from headstart.plan.request import HeadKind
 
 if TYPE_CHECKING:
@@ -80,6 +80,11 @@ class KnownClassifier:
     def num_last_features(self) -> int:
         """Number of them that the head of the network reads; they come first."""
         return sum(site.features for site in self.known.main_sites if site.path != DEPTHS)
+
+    @property
+    def depth_columns(self) -> DepthColumns:
+        """Where the features of each group are; empty without a head on all depths."""
+        return self.known.depth_columns
 
     @property
     def num_parameters(self) -> int:

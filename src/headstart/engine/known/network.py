@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from headstart.engine.prefix.onnx_session import engines_folder
 from headstart.engine.store.activations import library_of
 from headstart.files import has_file, home, read_json, stored_paths, write_json
 from headstart.networks.cards.catalog import ModelCard
-from headstart.networks.head_layers import HeadSite, is_of_head
+from headstart.networks.head_layers import DepthColumns, HeadSite, is_of_head
 
 _FORMAT = 1
 """Of the records: those of another one are not read."""
@@ -46,6 +46,8 @@ class KnownNetwork:
     """File of the exported prefix."""
     engine_version: str
     """Version of the engine that ran the export when its outputs were compared with the network's."""
+    depth_columns: DepthColumns = field(default_factory=dict)
+    """Where the features of each group are; empty without a head on all depths."""
 
     @property
     def export_path(self) -> Path:
@@ -63,10 +65,11 @@ class KnownNetwork:
 
         Raises:
             KeyError: a field is missing.
-            TypeError: a field is unknown or damaged.
+            TypeError, AttributeError, IndexError: a field is unknown or damaged.
         """
         sites = tuple(HeadSite(**site) for site in raw["sites"])
-        return cls(**{**raw, "sites": sites, "shares": tuple(raw["shares"])})
+        columns = {name: None if span is None else (span[0], span[1]) for name, span in raw["depth_columns"].items()}
+        return cls(**{**raw, "sites": sites, "shares": tuple(raw["shares"]), "depth_columns": columns})
 
 
 def known_folder() -> Path:
@@ -110,7 +113,7 @@ def write_record(folder: Path, network: KnownNetwork) -> None:
 
 def read_record(path: Path) -> KnownNetwork | None:
     """A record; None where there is none, or where it is damaged."""
-    with contextlib.suppress(KeyError, TypeError):
+    with contextlib.suppress(KeyError, TypeError, AttributeError, IndexError):
         return KnownNetwork.from_dict(read_json(path))
     return None
 

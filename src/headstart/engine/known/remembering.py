@@ -63,6 +63,7 @@ def remember_network(classifier: Classifier, engine: Engine, images: NetworkInpu
             shares=classifier.shares,
             export=engine.path.name,
             engine_version=engine.version,
+            depth_columns=classifier.depth_columns,
         )
         if _is_head_on_features(classifier, engine, images[:2]):
             write_record(folder, network)
@@ -86,7 +87,13 @@ def _remember_plain(classifier: Classifier, network: KnownNetwork, *, size: int)
     sites = tuple(site for site in network.sites if site.path != DEPTHS)
     write_record(
         folder,
-        replace(network, features=classifier.num_last_features, sites=sites, shares=network.shares[:-1]),
+        replace(
+            network,
+            features=classifier.num_last_features,
+            sites=sites,
+            shares=network.shares[:-1],
+            depth_columns={},
+        ),
     )
 
 

@@ -50,7 +50,10 @@ def with_depths(classifier: Classifier, size: int) -> Classifier:
         part = NetworkGraph(network, layer_groups(network), example=example).tapped()
     except ModelError as error:
         raise _refusal(classifier, error.found) from error
-    widths = _widths(classifier, part, example)
+    columns = _columns(classifier, part, example)
+    own = classifier.num_features
+    # The features of the plain head come first; what lies behind them is the new layer's.
+    widths = {name: span[1] - span[0] for name, span in columns.items() if span is not None and span[0] >= own}
     head = DepthHead(widths, classifier.num_classes).to(device).train(network.training)
     network.add_module(DEPTHS, head)
     # An attribute of the instance, not a subclass: class, state_dict and repr of the network stay the library's.
@@ -64,6 +67,7 @@ def with_depths(classifier: Classifier, size: int) -> Classifier:
         sites=(*mains, HeadSite(DEPTHS, head.in_features, "linear", "main"), *helpers),
         shares=(*classifier.shares, 1.0),
         head_kind="multi_depth",
+        depth_columns=columns,
     )
 
 
@@ -81,6 +85,7 @@ def without_depths(classifier: Classifier) -> Classifier:
         sites=tuple(site for site in classifier.sites if site.path != DEPTHS),
         shares=classifier.shares[:-1],
         head_kind="linear",
+        depth_columns={},
     )
 
 
@@ -121,8 +126,8 @@ def _side_by_side(tensors: list[Tensor]) -> Tensor:
     return torch.cat([pooled(tensor) for tensor in tensors], dim=1)
 
 
-def _widths(classifier: Classifier, part: Part, example: Tensor) -> dict[str, int]:
-    """Group -> length of its pooled output; looks at two images, alone and together."""
+def _columns(classifier: Classifier, part: Part, example: Tensor) -> dict[str, tuple[int, int] | None]:
+    """Columns of every group that has an output to pool; looks at two images, alone and together."""
     images = sample(example, 2)
     with still(classifier.network):
         whole = classifier.network(images)
@@ -136,14 +141,19 @@ def _widths(classifier: Classifier, part: Part, example: Tensor) -> dict[str, in
     for name, output in outputs.items():
         if not _close(output[1:], alone[name]):
             raise _refusal(classifier, f"the output of {name} depends on the other images of a batch")
-    found = {
-        name: output.shape[1]
-        for name, output in outputs.items()
-        # The last stage's pooled output often is the feature vector itself: reading it twice adds nothing but
-        # parameters.
-        if output.shape[1] <= WIDEST and not _same(output, last)
-    }
-    if not found:
+    found, stop = dict[str, tuple[int, int] | None](), last.shape[1]
+    for name, output in outputs.items():
+        width = output.shape[1]
+        if width > WIDEST:
+            found[name] = None
+        elif _same(output, last):
+            # The last stage's pooled output often is the feature vector itself: reading it twice adds nothing but
+            # parameters.
+            found[name] = (0, width)
+        else:
+            found[name] = (stop, stop + width)
+            stop += width
+    if stop == last.shape[1]:
         raise _refusal(classifier, "no layer group before its head has an output to pool")
     return found
 
