@@ -10,9 +10,11 @@ import pytest
 
 from headstart.advice.shortlist.ranking import ShortlistCandidate
 from headstart.data.sources.reading import ImageRecord, open_source
+from headstart.engine.known.features import pooled_part
+from headstart.engine.prefix.depth_features import with_depths
 from headstart.engine.prefix.inference import features_of
-from headstart.engine.store.activations import Activations
-from headstart.engine.store.store import image_digest
+from headstart.engine.store.activations import Activations, matrix_of, plain_view
+from headstart.engine.store.store import ActivationStore, image_digest
 from headstart.errors import DiskFullError, ModelError
 from headstart.networks.backbone import build_classifier
 from headstart.networks.cards.catalog import ModelChoice
@@ -56,6 +58,20 @@ def test_rows_are_the_networks_own_and_a_larger_round_computes_only_what_is_new(
     again = networks(records, tmp_path)
     assert np.array_equal(again.features(lite, 16), all_of_them)
     assert (again.computed, again.stored_before) == (0, 16)
+
+
+def test_features_are_read_out_of_the_rows_that_a_training_or_a_probe_left(
+    records: tuple[ImageRecord, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    classifier = with_depths(build_classifier(LITE, kind="linear", num_classes=2, seed=0, input_size=SIZE), SIZE)
+    spec, digests = LITE.card.input.at_size(SIZE), {record.id: image_digest(record.read()) for record in records}
+    deep = Activations(pooled_part(classifier), spec, digests, ActivationStore(tmp_path))
+    rows = matrix_of(deep.reader(records, [plain_view(spec)]))
+    monkeypatch.setattr(Activations, "_engine_for", lambda *given: pytest.fail("an engine was made"))
+    requested = networks(records, tmp_path)
+    found = requested.features(ShortlistCandidate.of(LITE), 6)
+    assert np.array_equal(found, rows[:6, : classifier.num_last_features])
+    assert (requested.computed, requested.stored_before) == (0, 6)
 
 
 def test_who_leaves_is_given_up_and_large_ones_are_not_held(

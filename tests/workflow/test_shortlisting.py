@@ -67,8 +67,9 @@ def test_two_networks_are_ranked_and_training_finds_their_features(
     assert [place.to_dict() for place in again.ranking] == [place.to_dict() for place in answer.ranking]
 
     monkeypatch.setattr(Activations, "_engine_for", lambda *given: pytest.fail("an engine was made"))
-    options = Request(DataPlan(source=str(image_folder)), strategy="feature_extraction", input_size=SIZE)
-    train(replace(options, model=answer.models[0]), out=tmp_path / "run")
+    for strategy in ("feature_extraction", "progressive"):
+        options = Request(DataPlan(source=str(image_folder)), strategy=strategy, input_size=SIZE)
+        train(replace(options, model=answer.models[0]), out=tmp_path / strategy)
 
 
 def test_no_image_that_reports_is_looked_at(image_folder: Path, pretended: list, monkeypatch: pytest.MonkeyPatch):

@@ -4,20 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from headstart.data.loading import read_view
 from headstart.engine.known.depths import restored
-from headstart.engine.prefix.depth_features import matching_depths
+from headstart.engine.known.finding import known_depths_classifier, known_pretrained_classifier
+from headstart.engine.known.pretrained import torch_classifier
+from headstart.engine.known.remembering import make_known, remember_choice
+from headstart.engine.prefix.depth_features import matching_depths, with_depths
 from headstart.engine.prefix.inference import features_of, logits_of
 from headstart.engine.store.store import ActivationStore
 from headstart.engine.store.training_images import TrainingImages
 from headstart.errors import ModelError
 from headstart.findings import Finding
 from headstart.networks.backbone import Classifier
+from headstart.networks.cards.finding import find_model
 from headstart.networks.groups.layers import restore
 from headstart.networks.head_layers import DEPTHS
 from headstart.plan.plan import ProbePhase
@@ -89,6 +95,28 @@ def test_plain_features_that_are_there_decide_before_all_depths_are_read(
     assert same(trial.plain, expected)
     forced(monkeypatch)
     assert try_depths(source, PHASE, TrialTerms(0)).outcome == "selected"
+
+
+@pytest.mark.slow
+def test_they_decide_too_where_all_depths_could_be_read_without_torch(
+    source: ActivationSource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """A shortlist leaves plain features of a network that an earlier training has made known at every depth."""
+    monkeypatch.setenv("HEADSTART_HOME", str(tmp_path / "home"))
+    choice, images = find_model(source.classifier.card.name), source.images
+    build = partial(torch_classifier, choice, num_classes=2, seed=0, size=32)
+    plain = build()
+    remember_choice(choice, plain, size=32, grain="stage", purpose="bundle")
+    views = np.stack([read_view(record, images.spec) for record in images.roles.train[:8]])
+    make_known(with_depths(plain, 32), views)
+    known = known_pretrained_classifier(
+        choice, head_kind="linear", num_classes=2, size=32, grain="stage", purpose="bundle", build=build
+    )
+    assert known is not None
+    fit_probe(replace(source, classifier=known), PHASE, seed=0)
+    after = replace(source, classifier=known, after_batch=lambda engine: pytest.fail("all depths were read"))
+    assert known_depths_classifier(known, size=32) is not None
+    assert try_depths(after, PHASE, TrialTerms(0)).outcome == "not_worth_it"
 
 
 def test_a_selected_head_is_a_candidate_and_the_network_is_that_of_the_plain_probe(

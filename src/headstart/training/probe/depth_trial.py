@@ -138,9 +138,11 @@ def _reads_plain_rows_sooner(source: ActivationSource) -> bool:
     train = images.roles.train
     if rows_of_run(classifier, images, POOLED_DEPTHS, train) == len(train):
         return False
-    if isinstance(classifier, KnownClassifier):
-        return known_depths_classifier(classifier, size=images.spec.size) is None
-    return rows_of_run(classifier, images, POOLED, train) == len(train)
+    if rows_of_run(classifier, images, POOLED, train) == len(train):  # of a shortlist, perhaps
+        return True
+    return isinstance(classifier, KnownClassifier) and (
+        known_depths_classifier(classifier, size=images.spec.size) is None
+    )
 
 
 def _both(
