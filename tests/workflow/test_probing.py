@@ -122,12 +122,14 @@ def test_cached_rows_give_the_result_of_a_pass_through_the_network(
     make_folder: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ):
     folder = make_folder("three", classes=3, per_class=10)
-    (folder / "red" / "broken.png").write_bytes(b"no image")
-    options = {"limit": "6/class", "seed": 1, "group": r"/(\d)"}
+    for number in range(5):
+        (folder / "red" / f"0{number}.png").write_bytes(b"no image")
+    options = {"limit": "6/class", "seed": 1, "group": r"/\d(\d)"}
     cached = probe(folder, **options)
     monkeypatch.setattr(probing, "_cached_features", lambda *given: None)
     passed = probe(folder, **options)
     assert by_group(cached) == by_group(passed)
+    assert cached.unreadable
     left_out = {"seconds", "groups"}
     ours, theirs = cached.to_dict(), passed.to_dict()
     assert {k: v for k, v in ours.items() if k not in left_out} == {
