@@ -326,15 +326,13 @@ def with_new_head(
     prepare_heads(network, whole=card.discarded_head)
     sites = replace_heads(network, kind=kind, num_classes=num_classes)
     main = [site for site in sites if site.role == "main"]
-    shares: tuple[float, ...] = (1.0,)
-    if len(main) > 1:
-        shares = (1.0 / len(main),) * len(main)
-        # Networks weigh their classifiers differently (DeiT halves them); without values nothing can be measured,
-        # and equal shares stand in.
-        if kind == "linear" and next(network.parameters()).device.type != "meta":
-            with in_evaluation_mode(network):
-                size = _size_of(network, card)
-                shares = shares_of_sites(network, main, torch.zeros(1, card.input.channels, size, size))
+    shares: tuple[float, ...] = (1.0 / len(main),) * len(main)
+    # Networks weigh their classifiers differently (DeiT halves them); without values nothing can be measured, and equal
+    # shares stand in.
+    if len(main) > 1 and kind == "linear" and next(network.parameters()).device.type != "meta":
+        with in_evaluation_mode(network):
+            size = _size_of(network, card)
+            shares = shares_of_sites(network, main, torch.zeros(1, card.input.channels, size, size))
     groups = layer_groups(network, grain=grain, sites=sites)
     return Classifier(network, card, groups, sites, shares, kind, num_classes)
 
