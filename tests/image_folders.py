@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 import tarfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -40,4 +40,14 @@ def tar_of(path: Path, names: Sequence[str], *, prefix: str = "", mode: str = "w
             info = tarfile.TarInfo(prefix + name)
             info.size = len(png(name))
             archive.addfile(info, io.BytesIO(png(name)))
+    return path
+
+
+def tar_of_files(path: Path, files: Mapping[str, bytes]) -> Path:
+    """A tar of files with these contents."""
+    with tarfile.open(path, "w") as archive:
+        for name, content in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
     return path

@@ -18,7 +18,8 @@ from headstart.amounts import count_text
 from headstart.arguments import ArgumentError
 from headstart.data.loading import read_view
 from headstart.data.preprocess import NetworkInput
-from headstart.data.sources.given_images import GivenImage, GivenImages, InputError, records_of
+from headstart.data.sources.given_images import GivenImage, GivenImages, records_of
+from headstart.data.sources.image_bytes import InputError
 from headstart.data.sources.reading import ImageRecord
 from headstart.engine.known.classifier import AnyClassifier, KnownClassifier
 from headstart.engine.known.finding import known_bundle_classifier

@@ -114,7 +114,7 @@ def fill_store(options: EmbedOptions, *, progress: Progress = no_progress) -> Fi
     started = time.monotonic()
     if not 0 <= options.views <= MOST_EMBED_VIEWS:
         raise PlanError([f"views: {options.views} must be 0..{MOST_EMBED_VIEWS}"], source="the request")
-    work = _Work(options, open_source(options.source), progress)
+    work = _Work(options, open_source(options.source, labels="optional"), progress)
     require_installed("torch", extra="train")
     try:
         plain, varied = work.rows()

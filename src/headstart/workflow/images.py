@@ -14,8 +14,10 @@ from headstart.data.checks.check_result import CheckResult, GroupCount, check_re
 from headstart.data.checks.near_findings import write_group_table
 from headstart.data.early_views import early_views
 from headstart.data.redraw import Fixed, redrawn, without_group_mates
-from headstart.data.sources.reading import WHOLE, Dataset, ImageRecord, is_digits, open_source
+from headstart.data.sources.dataset import Labels
+from headstart.data.sources.reading import WHOLE, Dataset, ImageRecord, open_source
 from headstart.data.sources.source_findings import refuse_left_out
+from headstart.data.sources.source_names import absolute_source, is_missing, is_place
 from headstart.data.splits import (
     VAL_PREFIX,
     Roles,
@@ -27,7 +29,7 @@ from headstart.data.splits import (
     without_others,
 )
 from headstart.errors import DataError, require
-from headstart.files import is_folder, is_there
+from headstart.files import is_folder
 from headstart.input_spec import InputSpec, Resize
 from headstart.networks.cards.finding import find_model
 from headstart.plan.image_counts import steps_hold_out
@@ -91,7 +93,7 @@ def check(
     """
     part = DataPlan.from_options(source=source, val=val, group=group, bits=bits)
     spec = _spec(Request(part, model=model, input_size=input_size, resize=resize))
-    dataset, apart = sources_of(part)
+    dataset, apart = sources_of(part, labels="optional")
     if apart is not None:
         train = tuple(replace(r, split="train") for r in dataset.records if r.split in ("train", WHOLE))
         dataset = replace(
@@ -240,9 +242,9 @@ def _refuse_empty(drawn: Roles, roles: Roles) -> None:
 def with_absolute_paths(data: DataPlan) -> DataPlan:
     """The same images, named so that another working folder does not matter."""
     paths = {
-        name: str(Path(value).resolve())
+        name: absolute_source(value)
         for name in ("source", "val")
-        if (value := getattr(data, name)) is not None and not is_digits(value) and is_there(value)
+        if (value := getattr(data, name)) is not None and not is_missing(value)
     }
     return data.model_copy(update=paths)
 
@@ -295,7 +297,7 @@ def refuse_preview(source: str, path: Path) -> None:
             f"the preview is a PNG, and {path} has another suffix", remedy=f"write {path.with_suffix('.png')}"
         )
     folder = Path(source)
-    if not is_digits(source) and is_folder(folder) and folder.resolve() in path.resolve().parents:
+    if is_place(source) and is_folder(folder) and folder.resolve() in path.resolve().parents:
         raise DataError(
             f"the preview {path} would lie in {source} and be taken for one of its images",
             remedy="choose a place outside DATA",
@@ -320,12 +322,12 @@ def read_watched(
     return image_checks.read_all(records, bits=bits, near_duplicates=near_duplicates, on_image=lambda: tick(1))
 
 
-def sources_of(part: DataPlan) -> tuple[Dataset, Dataset | None]:
+def sources_of(part: DataPlan, *, labels: Labels = "needed") -> tuple[Dataset, Dataset | None]:
     """Images of DATA, and those of `val` with ids that differ from them."""
-    dataset = open_source(part.source)
+    dataset = open_source(part.source, labels=labels)
     if part.val is None:
         return dataset, None
-    given = open_source(part.val)
+    given = open_source(part.val, labels=labels)
     held = tuple(replace(r, id=f"{VAL_PREFIX}{r.id}", split="val") for r in given.records)
     return dataset, replace(given, records=held)
 

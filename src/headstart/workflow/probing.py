@@ -16,6 +16,7 @@ from headstart.amounts import accuracy_text
 from headstart.data.checks import image_checks
 from headstart.data.early_views import make_early_views
 from headstart.data.sources.reading import ImageRecord
+from headstart.data.sources.source_names import absolute_source
 from headstart.data.splits import group_names, join_identical, limited
 from headstart.errors import DataError, HeadstartError, ModelError, PlanError, require, require_installed
 from headstart.files import is_file, is_folder, refuse_unwritable
@@ -258,7 +259,7 @@ def _of_run(run: Run, requested: DataPlan, seed: int | None) -> _Images:
 
 
 def _is_same(source: str, other: str) -> bool:
-    return source == other or Path(source).resolve() == Path(other).resolve()
+    return absolute_source(source) == absolute_source(other)
 
 
 @dataclass(frozen=True)

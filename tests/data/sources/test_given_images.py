@@ -11,7 +11,8 @@ import torch
 from PIL import Image
 
 from headstart.data.decoders.raster import decode
-from headstart.data.sources.given_images import InputError, encoded, records_of
+from headstart.data.sources.given_images import records_of
+from headstart.data.sources.image_bytes import InputError, encoded
 from headstart.errors import DataError
 
 RNG = np.random.default_rng(0)

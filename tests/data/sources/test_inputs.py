@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import numpy as np
 import pandas
 import pytest
 
 from headstart.data.sources.inputs import find_inputs, image_files
 from headstart.errors import DataError
-from image_folders import folder_of, png
+from image_folders import folder_of, png, tar_of
 
 
 def test_files_and_folders_at_any_depth(tmp_path: Path) -> None:
@@ -99,7 +100,7 @@ def test_a_table_names_images_as_it_writes_them(name: str, tmp_path: Path) -> No
 def test_a_table_without_images_says_what_it_needs(tmp_path: Path) -> None:
     table = tmp_path / "t.csv"
     for text, words in (
-        ("path\na.png\n", r"has no column image, only 'path'; expected a table with the column image"),
+        ("x\na.png\n", r"has no column image, only 'x'; expected a table with the column image"),
         ("file_name\n\n\n", r"has a header but no rows|have no image"),
         ("image\n", r"has a header but no rows"),
         ("image,label\n,cat\n", r"1 rows of .* have no image"),
@@ -110,3 +111,16 @@ def test_a_table_without_images_says_what_it_needs(tmp_path: Path) -> None:
     table.write_text("file_name\ngone.png\n")
     with pytest.raises(DataError, match=r"none of 1 images can be read \(first: gone\.png: does not exist"):
         image_files([str(table)])
+
+
+def test_whatever_training_reads_can_be_predicted_too(tmp_path: Path) -> None:
+    tar_of(tmp_path / "x-0.tar", ["ant/1.png", "bee/1.png"])
+    tar_of(tmp_path / "x-1.tar", ["1.png", "2.png"])
+    np.savez(tmp_path / "a.npz", images=np.zeros((2, 9, 9), np.uint8))
+    pandas.DataFrame({"image": [png("a"), png("b")]}).to_parquet(tmp_path / "t.parquet")
+    wanted = [str(tmp_path / name) for name in ("x-0.tar", "x-{0..1}.tar", "a.npz", "t.parquet")]
+    counts = [len(find_inputs([source]).records) for source in wanted]
+    assert counts == [2, 4, 2, 2]
+    assert [record.read() for record in find_inputs([wanted[3]]).records] == [png("a"), png("b")]
+    assert [record.read() for record in find_inputs([wanted[0]]).records] == [png("ant/1.png"), png("bee/1.png")]
+    assert {len(find_inputs(["digits"]).records)} == {1797}

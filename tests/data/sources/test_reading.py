@@ -230,3 +230,19 @@ def test_labels_of_a_table_that_may_be_none_are_noted(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("image,label\ncat/1.png,1.0\ncat/2.jpg,2.0\ndog/1.png,nan\n")
     account = open_source(str(tmp_path / "t.csv")).account
     assert (account.missing_value_labels, account.decimal_labels) == ({"nan": 1}, ("1.0", "2.0"))
+
+
+def test_a_folder_without_class_folders_holds_images_without_labels(tmp_path: Path) -> None:
+    root = folder_of(tmp_path / "pets", ["1.png", "sub/2.png"])
+    assert "headstart embed and headstart predict take images without labels" in refused(root)
+    dataset = open_source(str(root), labels="optional")
+    assert found(dataset) == [("1.png", "", WHOLE), ("sub/2.png", "", WHOLE)]
+    assert (dataset.has_labels, dataset.classes(), dataset.counts()) == (False, (), {})
+    assert open_source(str(folder_of(tmp_path / "two", CLASSES)), labels="optional").has_labels
+
+
+def test_a_list_of_images_without_labels_is_refused_where_they_are_needed(tmp_path: Path) -> None:
+    folder_of(tmp_path, ["1.png", "2.png"])
+    (tmp_path / "list.csv").write_text("image\n1.png\n2.png\n")
+    assert "has no column label" in refused(tmp_path / "list.csv")
+    assert len(open_source(str(tmp_path / "list.csv"), labels="optional").records) == 2

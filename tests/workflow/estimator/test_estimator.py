@@ -29,7 +29,7 @@ from sklearn.utils.estimator_checks import check_estimator
 import headstart
 from conftest import make_images
 from headstart import HeadstartClassifier
-from headstart.data.sources.tables import read_rows
+from headstart.data.sources.tables.rows import read_table
 from headstart.errors import DataError, HeadstartError, Interrupted, PlanError, RunError
 from headstart.plan.request import OPTIONS, Request
 from headstart.workflow.estimator import estimator as module
@@ -388,7 +388,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
     def train(request: Any, **options: Any) -> None:
         table = Path(request.data.source)
-        seen.append((request, read_rows(table, {}), options))
+        seen.append((request, read_table(table, {}).rows, options))
         raise DataError("enough")
 
     monkeypatch.setattr(module, "train", train)

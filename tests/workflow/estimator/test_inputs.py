@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from headstart.data.sources.given_images import InputError
-from headstart.data.sources.tables import read_rows
+from headstart.data.sources.image_bytes import InputError
+from headstart.data.sources.tables.rows import read_table
 from headstart.workflow.estimator.inputs import images_of, weights_of, write_table
 
 PIXELS = np.zeros((2, 9, 9, 3), np.uint8)
@@ -28,7 +28,7 @@ def test_images_in_memory_lie_beside_the_table_under_names_that_never_change(tmp
         (tmp_path / place).mkdir()
         table = tmp_path / place / "fit-1.csv"
         write_table(table, list(PIXELS), ["x", "y"], ["p", None], np.array([0.5, 2.0]))
-        rows = read_rows(table, {})
+        rows = read_table(table, {}).rows
         assert [row.image for row in rows] == ["fit-1-images/000000.tiff", "fit-1-images/000001.tiff"]
         assert [(row.label, row.group, row.sample_weight) for row in rows] == [("x", "p", 0.5), ("y", None, 2.0)]
 

@@ -102,7 +102,7 @@ def check_result(dataset: Dataset, facts: FileFacts, spec: InputSpec) -> CheckRe
         images=len(facts.readable),
         classes={name: counts[name] for name in dataset.classes()},
         splits={
-            split: dict(sorted(Counter(r.label for r in facts.readable if r.split == split).items()))
+            split: dict(sorted(Counter(r.label for r in facts.readable if r.split == split and r.label).items()))
             for split in dataset.splits()
         },
         unreadable=facts.unreadable,

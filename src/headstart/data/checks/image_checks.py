@@ -217,7 +217,7 @@ def _untrainable(records: Sequence[ImageRecord]) -> list[Finding]:
     findings = []
     # A test set may lack classes; only what trains must have two images of each.
     training = [r for r in records if r.split in ("train", WHOLE)]
-    if not training:
+    if not any(r.label for r in training):  # that there are no labels is a finding of its own
         return []
     try:
         refuse_small_classes(training)
@@ -249,7 +249,7 @@ def _unreadable(facts: FileFacts) -> list[Finding]:
 
 
 def _class_sizes(records: Sequence[ImageRecord]) -> list[Finding]:
-    counts = Counter(record.label for record in records)
+    counts = Counter(record.label for record in records if record.label)
     if not counts:
         return []
     findings = []

@@ -6,9 +6,27 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
+from typing import Literal, Protocol
 
 WHOLE = "all"
 """Split of images whose source has none."""
+Labels = Literal["needed", "optional"]
+"""Whether images without labels are refused."""
+
+
+class Location(Protocol):
+    """Place of one image that is no part of a file: a row of a table, an object of a remote store.
+
+    Threads read at the same time, so reading changes nothing that they share without a lock.
+    """
+
+    def read(self) -> bytes:
+        """The encoded image.
+
+        Raises:
+            OSError: it is gone or cannot be read.
+        """
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,10 +37,11 @@ class ImageRecord:
     """Path inside the source (in a table: as written) with forward slashes; unique there, and the name used in every
     message."""
     label: str
+    """Its class; empty in a source without labels."""
     split: str
     """train, val, test, or all."""
     path: Path | None = None
-    """File that holds the bytes; None when they are in memory."""
+    """File that holds the bytes; None when they are in memory or at a `location`."""
     offset: int = 0
     """First byte inside `path`."""
     size: int | None = None
@@ -32,6 +51,8 @@ class ImageRecord:
     """Name of the patient, scene or page where the source says it; images with the same one belong together."""
     weight: float | None = None
     """How much the image counts in training, > 0, where the source says it."""
+    location: Location | None = None
+    """Where the bytes are if neither in a file nor in memory."""
 
     def read(self) -> bytes:
         """The encoded image.
@@ -41,6 +62,8 @@ class ImageRecord:
         """
         if self.content is not None:
             return self.content
+        if self.location is not None:
+            return self.location.read()
         if self.path is None:
             raise FileNotFoundError(self.id)
         with self.path.open("rb") as file:
@@ -105,6 +128,12 @@ class Account:
     """Those subfolders."""
     label_tables: tuple[str, ...] = ()
     """Tables with labels next to folders, which are not read."""
+    unlabelled: tuple[str, ...] = ()
+    """Images without a label, which are left out, in order of name."""
+    unread_splits: dict[str, int] = field(default_factory=dict)
+    """Split that is none of train, val and test -> its images, which are left out."""
+    columns_read_as: dict[str, str] = field(default_factory=dict)
+    """Column of a table -> the one it is read as, where its name is not one of the usual."""
     missing_value_labels: dict[str, int] = field(default_factory=dict)
     """Label that programs write for a missing value -> rows that have it."""
     decimal_labels: tuple[str, ...] = ()
@@ -140,6 +169,11 @@ class Dataset:
     account: Account = Account()
 
     @property
+    def has_labels(self) -> bool:
+        """Whether the images have classes; without, they can be embedded and predicted, not trained on."""
+        return any(record.label for record in self.records)
+
+    @property
     def ignored(self) -> dict[str, int]:
         """File suffix -> number of files that are no images."""
         found = Counter(s.detail for s in self.account.skipped if s.reason is SkipReason.NO_IMAGE)
@@ -147,7 +181,9 @@ class Dataset:
 
     def classes(self, split: str | None = None) -> tuple[str, ...]:
         """Class names in the one order that is used everywhere: sorted as text."""
-        return tuple(sorted({record.label for record in self.records if split in (None, record.split)}))
+        return tuple(
+            sorted({record.label for record in self.records if record.label and split in (None, record.split)})
+        )
 
     def counts(self) -> dict[str, int]:
         """Images per class, in class order."""

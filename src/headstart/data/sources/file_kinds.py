@@ -26,6 +26,9 @@ UNREAD_SUFFIXES = frozenset(
 )
 """Images that are not read. Many of them are TIFF inside, with a preview as first page that is not the image."""
 
+LABEL_SUFFIXES = frozenset({".cls", ".json", ".txt"})
+"""May hold the label of the image of the same name."""
+
 _PLAIN_SUFFIXES = frozenset(
     {
         *(".txt", ".xml", ".json", ".jsonl", ".csv", ".tsv", ".md", ".html", ".htm", ".yaml", ".yml"),

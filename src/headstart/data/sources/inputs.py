@@ -10,8 +10,10 @@ from pathlib import Path
 
 from headstart.data.sources.dataset import WHOLE, ImageRecord, SkipReason
 from headstart.data.sources.layout import refuse_no_images
+from headstart.data.sources.reading import is_digits, is_source_file, open_source
 from headstart.data.sources.source_findings import reason_text
-from headstart.data.sources.tables import TABLE_SUFFIXES, image_paths
+from headstart.data.sources.tables.files import TABLE_SUFFIXES
+from headstart.data.sources.tables.rows import image_rows
 from headstart.data.sources.walk import walk_folder
 from headstart.errors import DataError, HeadstartError
 from headstart.files import is_file, is_folder, is_there
@@ -72,6 +74,8 @@ def _look(text: str, found: Inputs) -> None:
     path = Path(text)
     if is_folder(path):
         _look_into_folder(text, found)
+    elif is_source_file(text) and not (is_digits(text) and is_there(path)):
+        found.records.extend(open_source(text, labels="optional").records)
     elif is_file(path) and path.suffix.lower() in TABLE_SUFFIXES:
         _look_into_table(path, found)
     elif is_file(path):
@@ -100,14 +104,15 @@ def _look_into_folder(text: str, found: Inputs) -> None:
 
 def _look_into_table(table: Path, found: Inputs) -> None:
     """Images are called as the table calls them, so that predictions can be joined to its rows."""
-    rows = image_paths(table)
+    rows = image_rows(table)
     if not rows:
         raise DataError(f"{table} has a header but no rows", expected="one row for each image")
-    for name, file in rows:
-        if is_file(file):
-            found.records.append(ImageRecord(name, "", WHOLE, file))
+    for row in rows:
+        if row.file is None or is_file(row.file):
+            record = ImageRecord(row.image, "", WHOLE, row.file, row.offset, row.size, location=row.location)
+            found.records.append(record)
         else:
-            found.left_out[name] = f"does not exist, though {table} names it"
+            found.left_out[row.image] = f"does not exist, though {table} names it"
 
 
 def _look_for_pattern(pattern: str, found: Inputs) -> None:

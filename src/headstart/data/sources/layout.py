@@ -8,17 +8,23 @@ from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import Literal
 
-from headstart.data.sources.dataset import WHOLE, Account, Dataset, ImageRecord, Skipped, SkipReason
+from headstart.data.sources.dataset import WHOLE, Account, Dataset, ImageRecord, Labels, Skipped, SkipReason
 from headstart.data.sources.listing import Listing, Member
-from headstart.data.sources.source_findings import LOSSES
+from headstart.data.sources.source_findings import LOSSES, WITHOUT_LABELS
 from headstart.data.sources.split_names import SPLIT_FOLDERS, is_like_a_split, split_in, usual_split
 from headstart.errors import DataError
 
 SHAPES = (
     "a folder of class folders, a folder of train/val/test folders of class folders, a .tar of either, "
-    "a .csv or .parquet with columns image and label, or digits"
+    "a .csv or .parquet with columns image and label, a pattern of shards such as x-{00..09}.tar, an .npz, hf:NAME, "
+    "torchvision:NAME, s3://... or digits"
 )
 """What DATA may be."""
+
+
+class UnlabelledError(DataError):
+    """Images lie in no class folder."""
+
 
 Container = Literal["folder", "archive"]
 
@@ -47,7 +53,8 @@ def dataset_of(name: str, source: str, listing: Listing, container: Container) -
             folder may be a single class, so there it is dropped only if split folders lie inside.
 
     Raises:
-        DataError: no image, images without a class, or folders that do not say what they are.
+        UnlabelledError: images lie in no class folder.
+        DataError: no image, or folders that do not say what they are.
     """
     _refuse_unwritable_names(listing)
     if not listing.images:
@@ -55,14 +62,48 @@ def dataset_of(name: str, source: str, listing: Listing, container: Container) -
     listing = _without_wrapper(listing, container)
     loose = sorted(member.name.as_posix() for member in listing.images if len(member.name.parts) < 2)
     if loose:
-        raise DataError(
+        raise UnlabelledError(
             f"{source} has {len(loose)} images outside any class folder (first: {loose[0]})",
             expected=SHAPES,
-            remedy="move each image into a folder named after its class",
+            remedy=f"move each image into a folder named after its class; {WITHOUT_LABELS}",
         )
     layout = _layout_of(source, [member.name for member in listing.images])
     records = [_record(member, layout) for member in sorted(listing.images, key=lambda m: m.name.as_posix())]
     return Dataset(name, source, tuple(records), _account(listing, layout))
+
+
+def labelled_dataset(name: str, source: str, listing: Listing, container: Container, labels: Labels) -> Dataset:
+    """As `dataset_of`; where labels are optional, images outside class folders have none.
+
+    Raises:
+        DataError: see `dataset_of`.
+    """
+    try:
+        return dataset_of(name, source, listing, container)
+    except UnlabelledError:
+        if labels == "needed":
+            raise
+        return _without_labels(name, source, listing)
+
+
+def _without_labels(name: str, source: str, listing: Listing) -> Dataset:
+    """All images of a listing, without classes and splits.
+
+    Raises:
+        DataError: no image, or a name that cannot be written.
+    """
+    _refuse_unwritable_names(listing)
+    if not listing.images:
+        refuse_no_images(source, listing.skipped)
+    records = [
+        ImageRecord(m.name.as_posix(), "", WHOLE, m.path, m.offset, m.size, location=m.location)
+        for m in sorted(listing.images, key=lambda m: m.name.as_posix())
+    ]
+    account = Account(
+        skipped=tuple(sorted(listing.skipped, key=lambda entry: entry.name)),
+        outside_links=tuple(sorted(listing.outside_links, key=lambda link: link.name)),
+    )
+    return Dataset(name, source, tuple(records), account)
 
 
 def refuse_no_images(source: str, skipped: Sequence[Skipped]) -> None:
@@ -101,6 +142,7 @@ def _without_wrapper(listing: Listing, container: Container) -> Listing:
         [replace(s, name=_inside(s.name, wrapper)) for s in listing.skipped],
         {name.relative_to(wrapper) for name in listing.folders if wrapper in name.parents},
         [replace(link, name=_inside(link.name, wrapper)) for link in listing.outside_links],
+        listing.labels,
     )
 
 
@@ -142,10 +184,10 @@ def _layout_of(source: str, names: Sequence[PurePosixPath]) -> _Layout:
             )
         stray = min((name for name in names if len(name.parts) < 3), default=None)
         if stray is not None:
-            raise DataError(
+            raise UnlabelledError(
                 f"{stray} lies in a split folder but in no class folder",
                 expected="SPLIT/CLASS/FILE",
-                remedy="move it into a folder named after its class",
+                remedy=f"move it into a folder named after its class; {WITHOUT_LABELS}",
             )
         return _Layout(label_at=1, split_at=0, splits=splits)
     below = _splits_below(source, names)
@@ -231,7 +273,15 @@ def _same_subfolders(names: Sequence[PurePosixPath]) -> tuple[list[str], list[st
 def _record(member: Member, layout: _Layout) -> ImageRecord:
     name = member.name
     split = WHOLE if layout.split_at is None else layout.splits[name.parts[layout.split_at]]
-    return ImageRecord(name.as_posix(), name.parts[layout.label_at], split, member.path, member.offset, member.size)
+    return ImageRecord(
+        name.as_posix(),
+        name.parts[layout.label_at],
+        split,
+        member.path,
+        member.offset,
+        member.size,
+        location=member.location,
+    )
 
 
 def _account(listing: Listing, layout: _Layout) -> Account:

@@ -6,8 +6,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from headstart.data.sources.dataset import OutsideLink, Skipped, SkipReason
-from headstart.data.sources.file_kinds import IMAGE_SUFFIXES, TOOL_FOLDERS, is_hidden, suffix_of, why_no_image
+from headstart.data.sources.dataset import Location, OutsideLink, Skipped, SkipReason
+from headstart.data.sources.file_kinds import (
+    IMAGE_SUFFIXES,
+    LABEL_SUFFIXES,
+    TOOL_FOLDERS,
+    is_hidden,
+    suffix_of,
+    why_no_image,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,9 +22,11 @@ class Member:
     """A file inside a source."""
 
     name: PurePosixPath
-    path: Path
+    path: Path | None
     offset: int = 0
     size: int | None = None
+    location: Location | None = None
+    """Where it is if in no file of this disk."""
 
 
 @dataclass(slots=True)
@@ -29,6 +38,8 @@ class Listing:
     folders: set[PurePosixPath] = field(default_factory=set)
     """All that are not hidden, those that may not be opened too."""
     outside_links: list[OutsideLink] = field(default_factory=list)
+    labels: list[Member] = field(default_factory=list)
+    """Files that may hold the label of the image next to them, as WebDataset writes them."""
 
     def add_file(self, member: Member, first_bytes: Callable[[], bytes]) -> None:
         """Sort a file in.
@@ -50,6 +61,8 @@ class Listing:
         except OSError as error:
             self.skip(member.name, SkipReason.LOCKED, error.strerror or str(error))
             return
+        if member.name.suffix.lower() in LABEL_SUFFIXES:
+            self.labels.append(member)
         if reason is None:
             self.images.append(member)
         else:

@@ -1,41 +1,70 @@
-"""DATA -> Dataset: class folders, split folders, a tar of either, a table, or the embedded digits."""
+"""DATA -> Dataset: one small adapter for each shape of DATA; whatever comes after asks the records only."""
 
 from __future__ import annotations
 
 import io
 import tarfile
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from PIL import Image
 
-from headstart.data.sources.archives import walk_tar
-from headstart.data.sources.dataset import WHOLE, Account, Dataset, ImageRecord
-from headstart.data.sources.label_tables import label_tables_next_to, table_remedy
-from headstart.data.sources.layout import SHAPES, dataset_of
-from headstart.data.sources.split_names import SPLIT_FOLDERS
-from headstart.data.sources.tables import TABLE_SUFFIXES, doubtful_labels, read_rows
+from headstart.data.sources.dataset import WHOLE, Dataset, ImageRecord, Labels
+from headstart.data.sources.layout import SHAPES, UnlabelledError, labelled_dataset
+from headstart.data.sources.sets.hub import is_saved_to_disk, open_hub
+from headstart.data.sources.sets.npz import open_npz
+from headstart.data.sources.sets.torchvision_sets import open_torchvision
+from headstart.data.sources.shards import open_shards, open_tar
+from headstart.data.sources.source_findings import WITHOUT_LABELS
+from headstart.data.sources.source_names import (
+    DIGITS,
+    EMBEDDED_DIGITS,
+    HUB_PREFIX,
+    TORCHVISION_PREFIX,
+    is_digits,
+    is_place,
+    is_shard_pattern,
+    is_url,
+)
+from headstart.data.sources.stores import copy_of_store_file, store_folder_of, walk_store
+from headstart.data.sources.tables.files import TABLE_SUFFIXES
+from headstart.data.sources.tables.in_folders import open_table_file, open_tables
+from headstart.data.sources.tables.label_tables import label_tables_next_to, table_remedy
 from headstart.data.sources.walk import walk_folder
 from headstart.errors import DataError, require
 from headstart.files import is_file, is_folder, is_there
 
-DIGITS = "digits"
-"""Name of the embedded set."""
-EMBEDDED_DIGITS = "headstart:digits"
-"""The same where a folder or file is called digits too."""
+_FILE_SUFFIXES = TABLE_SUFFIXES | {".tar", ".npz"}
+"""Of single files that hold many images."""
 
 
-def is_digits(source: str) -> bool:
-    """Whether DATA names the embedded set."""
-    return source in (DIGITS, EMBEDDED_DIGITS)
+def is_source_file(source: str) -> bool:
+    """Whether DATA, by its name, is neither a folder nor an image: a tar, shards, an .npz, a store, a set by name."""
+    return not is_place(source) or is_shard_pattern(source) or Path(source).suffix.lower() in (".tar", ".npz")
 
 
-def open_source(source: str) -> Dataset:
+def open_source(source: str, *, labels: Labels = "needed") -> Dataset:
     """Find the images of DATA; reads names, and the first bytes of files whose name does not say what they are.
+
+    Args:
+        source: DATA.
+        labels: `optional` takes images without classes too, whose label is empty.
 
     Raises:
         DataError: there is nothing there, or nothing that looks like labelled images.
+        MissingExtraError: a package for this kind of DATA is not installed.
     """
+    dataset = _opened(source, labels)
+    if labels == "needed" and not dataset.has_labels:
+        raise UnlabelledError(
+            f"none of {len(dataset.records):,} images of {source} has a label",
+            expected="one label per image",
+            remedy=WITHOUT_LABELS,
+        )
+    return dataset
+
+
+def _opened(source: str, labels: Labels) -> Dataset:
     path = Path(source)
     if is_digits(source):
         if source == DIGITS and is_there(path):
@@ -44,12 +73,18 @@ def open_source(source: str) -> Dataset:
                 remedy=f"write ./{DIGITS} for what is there, or {EMBEDDED_DIGITS} for the embedded set",
             )
         return _digits()
+    if source.startswith(HUB_PREFIX):
+        return open_hub(source, labels=labels)
+    if source.startswith(TORCHVISION_PREFIX):
+        return open_torchvision(source, labels=labels)
+    if is_url(source):
+        return _store(source, labels)
     if is_folder(path):
-        return _folder(path, source)
-    if is_file(path) and path.suffix.lower() in TABLE_SUFFIXES:
-        return _table(path, source)
-    if is_file(path) and tarfile.is_tarfile(path):
-        return dataset_of(path.name.split(".")[0], source, walk_tar(path), "archive")
+        return _folder(path, source, labels)
+    if is_file(path):
+        return _file(path, source, labels)
+    if is_shard_pattern(source):
+        return open_shards(source, labels=labels)
     if is_there(path):
         raise DataError(f"{source} is a file headstart cannot open as images", expected=SHAPES)
     if path.is_symlink():
@@ -57,10 +92,31 @@ def open_source(source: str) -> Dataset:
     raise DataError(f"{source} does not exist", expected=SHAPES)
 
 
-def _folder(path: Path, source: str) -> Dataset:
+def _file(path: Path, source: str, labels: Labels) -> Dataset:
+    suffix = path.suffix.lower()
+    if suffix in TABLE_SUFFIXES:
+        return open_table_file(path, source, labels=labels)
+    if suffix == ".npz":
+        return open_npz(path, source, labels=labels)
+    if tarfile.is_tarfile(path):
+        return open_tar(path, source, labels=labels)
+    raise DataError(f"{source} is a file headstart cannot open as images", expected=SHAPES)
+
+
+def _folder(path: Path, source: str, labels: Labels) -> Dataset:
+    if is_saved_to_disk(path):
+        return open_hub(source, labels=labels)
     tables = label_tables_next_to(path)
+    listing = walk_folder(path)
+    name = path.resolve().name
+    if not listing.images and tables:  # tables that hold the images themselves
+        return open_tables(path, tables, source, [])
     try:
-        dataset = dataset_of(path.resolve().name, source, walk_folder(path), "folder")
+        dataset = labelled_dataset(name, source, listing, "folder", "needed" if tables else labels)
+    except UnlabelledError:
+        if not tables:
+            raise
+        return open_tables(path, tables, source, [member.name for member in listing.images])
     except DataError as error:
         if not tables:
             raise
@@ -69,15 +125,18 @@ def _folder(path: Path, source: str) -> Dataset:
     return replace(dataset, account=replace(dataset.account, label_tables=tables))
 
 
-def _table(path: Path, source: str) -> Dataset:
-    rows = read_rows(path, SPLIT_FOLDERS)
-    records = [
-        ImageRecord(row.image, row.label, row.split or WHOLE, row.file, group=row.group, weight=row.sample_weight)
-        for row in rows
-    ]
-    missing, decimal = doubtful_labels([row.label for row in rows])
-    account = Account(missing_value_labels=missing, decimal_labels=decimal)
-    return Dataset(path.stem, source, tuple(sorted(records, key=lambda record: record.id)), account)
+def _store(url: str, labels: Labels) -> Dataset:
+    """Images of a remote store: a file that holds many is copied, those of a folder are fetched when they are read."""
+    suffix = PurePosixPath(url).suffix.lower()
+    if suffix in _FILE_SUFFIXES:
+        copy = copy_of_store_file(url)
+        name = PurePosixPath(url).stem
+        if suffix in TABLE_SUFFIXES:
+            return open_table_file(copy, url, labels=labels, folder=store_folder_of(url), name=name)
+        return replace(_file(copy, url, labels), name=name)
+    listing = walk_store(url)
+    name = PurePosixPath(url.rstrip("/")).name or "store"
+    return labelled_dataset(name, url, listing, "folder", labels)
 
 
 def _digits() -> Dataset:
@@ -91,4 +150,4 @@ def _digits() -> Dataset:
     return Dataset(DIGITS, DIGITS, tuple(sorted(records, key=lambda record: record.id)))
 
 
-__all__ = ["DIGITS", "EMBEDDED_DIGITS", "WHOLE", "Dataset", "ImageRecord", "is_digits", "open_source"]
+__all__ = ["DIGITS", "EMBEDDED_DIGITS", "WHOLE", "Dataset", "ImageRecord", "is_digits", "is_source_file", "open_source"]

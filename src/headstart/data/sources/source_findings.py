@@ -8,10 +8,12 @@ from collections.abc import Sequence
 
 from headstart.amounts import count_text
 from headstart.data.sources.dataset import Dataset, ImageRecord, Skipped, SkipReason
-from headstart.data.sources.label_tables import table_remedy
+from headstart.data.sources.tables.label_tables import table_remedy
 from headstart.errors import DataError
 from headstart.findings import Finding
 
+WITHOUT_LABELS = "headstart embed and headstart predict take images without labels"
+"""What can be done with them."""
 _SHOWN = 5
 
 LOSSES: dict[SkipReason, tuple[str, str, str]] = {
@@ -44,7 +46,9 @@ LOSSES: dict[SkipReason, tuple[str, str, str]] = {
 }
 """Reason -> (kind of finding, what was found, remedy). Files that are no images are named separately."""
 
-STRICT = frozenset({"class_without_images", *(what for what, _, _ in LOSSES.values())})
+STRICT = frozenset(
+    {"class_without_images", "unlabelled_images", "unread_splits", *(what for what, _, _ in LOSSES.values())}
+)
 """Kinds of findings that --strict does not accept: something that lies in DATA would not be trained on."""
 
 
@@ -65,6 +69,7 @@ def reason_text(entry: Skipped) -> str:
 def find_in_source(dataset: Dataset) -> list[Finding]:
     """Findings about names, folders and links; no image is read."""
     return [
+        *_without_use(dataset),
         *_bare_folders(dataset),
         *_left_out(dataset),
         *_missing_in_splits(dataset.records),
@@ -84,6 +89,32 @@ def refuse_left_out(dataset: Dataset) -> None:
     for finding in find_in_source(dataset):
         if finding.what in STRICT:
             raise DataError(finding.evidence, remedy=f"{finding.remedy}; or leave out --strict to go on without them")
+
+
+def _without_use(dataset: Dataset) -> list[Finding]:
+    """Images that have no label, or lie in a split of no use."""
+    names = dataset.account.unlabelled
+    if not dataset.has_labels:
+        evidence = f"none of {count_text(len(dataset.records), 'image')} has a label"
+        return [
+            Finding("error", "no_labels", evidence, f"give each image a class (a folder or a row); {WITHOUT_LABELS}")
+        ]
+    findings = []
+    if dataset.account.unread_splits:
+        shown = ", ".join(f"{name} ({count:,})" for name, count in dataset.account.unread_splits.items())
+        findings.append(
+            Finding(
+                "warning",
+                "unread_splits",
+                f"left out, splits that are none of train, val and test: {shown}",
+                "rename them if they are meant",
+            )
+        )
+    if not names:
+        return findings
+    evidence = f"left out, images without a label: {len(names)} (first: {_listed(names)})"
+    remedy = "fill in their labels, or remove them"
+    return [*findings, Finding("warning", "unlabelled_images", evidence, remedy, tuple((name,) for name in names))]
 
 
 def _bare_folders(dataset: Dataset) -> list[Finding]:
@@ -252,6 +283,13 @@ def _good_to_know(dataset: Dataset) -> list[Finding]:
             f"{count_text(len(account.outside_links), 'link')} out of DATA (first: {first.name} -> {first.target})"
         )
         findings.append(Finding("info", "links_outside", evidence, "they are followed; keep their targets in place"))
+    if account.columns_read_as:
+        shown = _listed([f"{column} as {meant}" for column, meant in account.columns_read_as.items()])
+        findings.append(
+            Finding(
+                "info", "column_names", f"columns are read: {shown}", "if others are meant, call them image and label"
+            )
+        )
     if account.read_as:
         shown = _listed([f"{folder} as {split}" for folder, split in account.read_as.items()])
         findings.append(

@@ -80,7 +80,7 @@ class _Walk:
         name = parent / entry.name
         try:
             if entry.is_file():  # most are, and need no call of the system to say so
-                self._file(Member(name, Path(entry.path)))
+                self._file(name, Path(entry.path))
                 if entry.is_symlink():
                     self._note_outside(name, os.path.normpath(Path(folder) / _target(entry)))
                 return False
@@ -102,12 +102,12 @@ class _Walk:
             return self._read_as.setdefault(identity, name.as_posix()) == name.as_posix()
         return False
 
-    def _file(self, member: Member) -> None:
+    def _file(self, name: PurePosixPath, path: Path) -> None:
         def first_bytes() -> bytes:
-            with member.path.open("rb") as file:
+            with path.open("rb") as file:
                 return file.read(FIRST_BYTES)
 
-        self.listing.add_file(member, first_bytes)
+        self.listing.add_file(Member(name, path), first_bytes)
 
     def _is_new(self, name: PurePosixPath) -> bool:
         """Whether a linked folder is to be read now; else it is noted why not."""

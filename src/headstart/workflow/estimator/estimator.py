@@ -21,7 +21,8 @@ import numpy as np
 import numpy.typing as npt
 
 from headstart.arguments import refuse_unknown
-from headstart.data.sources.given_images import InputError, records_of
+from headstart.data.sources.given_images import records_of
+from headstart.data.sources.image_bytes import InputError
 from headstart.errors import Interrupted, RunError, require
 from headstart.plan.plan import DataPlan, Plan
 from headstart.plan.request import OPTIONS, Request

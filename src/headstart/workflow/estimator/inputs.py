@@ -12,8 +12,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from headstart.data.sources.given_images import GivenImage, InputError, encoded, is_in_memory
-from headstart.data.sources.tables import is_listed_file
+from headstart.data.sources.given_images import GivenImage
+from headstart.data.sources.image_bytes import InputError, encoded, is_in_memory
+from headstart.data.sources.tables.rows import is_listed_file
 from headstart.errors import DataError, require
 
 require("sklearn", extra="train")

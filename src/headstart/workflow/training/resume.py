@@ -5,9 +5,8 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from headstart.data.sources.reading import is_digits
+from headstart.data.sources.source_names import is_missing, is_place
 from headstart.errors import DataError, RunError, require
-from headstart.files import is_there
 from headstart.machine import use_threads
 from headstart.networks.cards.finding import find_model
 from headstart.plan.plan import Plan
@@ -74,10 +73,10 @@ def _with_images_at(plan: Plan, run: Run, *, data: str | None, val: str | None) 
     """
     moved = {"source": data, "val": val}
     places = {
-        name: str(Path(place).absolute()) for name, place in moved.items() if place is not None and not is_digits(place)
+        name: str(Path(place).absolute()) for name, place in moved.items() if place is not None and is_place(place)
     }
     plan = plan.model_copy(update={"data": plan.data.model_copy(update=places)})
-    if not is_digits(plan.data.source) and not is_there(plan.data.source):
+    if is_missing(plan.data.source):
         command = run.resume_command.replace(" train ", " train DATA ", 1)
         raise DataError(
             f"{plan.data.source} does not exist",

@@ -6,7 +6,10 @@ from typing import Annotated
 
 import typer
 
-DATA_HELP = "Folder of class folders, of train/val/test folders of class folders, a .tar of either, or `digits`."
+DATA_HELP = (
+    "Folder of class folders, of train/val/test folders of class folders, a .tar of either, shards such as "
+    "x-{00..09}.tar, a table, an .npz, hf:USER/NAME, torchvision:NAME, a store such as s3://..., or `digits`."
+)
 
 Data = Annotated[str, typer.Argument(metavar="DATA", help=DATA_HELP)]
 OptionalData = Annotated[str | None, typer.Argument(metavar="DATA", help=DATA_HELP)]

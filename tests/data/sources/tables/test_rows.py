@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,8 @@ import pyarrow.parquet
 import pytest
 
 from headstart.data.sources.split_names import SPLIT_FOLDERS
-from headstart.data.sources.tables import TableRow, doubtful_labels, read_rows
+from headstart.data.sources.stores import StoredImage, StoreFolder
+from headstart.data.sources.tables.rows import TableRow, image_rows, read_table
 from headstart.errors import DataError
 
 IMAGES = ("cat/1.png", "cat/2.png", "dog/1.png")
@@ -37,7 +39,7 @@ def parquet_of(folder: Path, columns: dict[str, Any]) -> Path:
 
 
 def rows_of(table: Path) -> list[TableRow]:
-    return read_rows(table, SPLIT_FOLDERS)
+    return read_table(table, SPLIT_FOLDERS).rows
 
 
 def cells(table: Path) -> list[tuple[str, str, str | None, str | None]]:
@@ -103,7 +105,7 @@ def test_a_parquet_holds_what_its_types_say(column: pa.Array, labels: list[str],
 @pytest.mark.parametrize(
     ("kind", "column"),
     [
-        ("double", pa.array([0.0, 1.0, None])),
+        ("double", pa.array([0.5, 1.0, None])),
         ("list<element: string>", pa.array([["cat", "dog"], ["cat"], ["dog"]])),
         ("date32", pa.array([1, 2, 3], pa.date32())),
     ],
@@ -154,11 +156,13 @@ def test_a_repeated_row_counts_once(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("header", "words"),
     [
-        ("file,class", ["no column image and no column label", "'file', 'class'", "rename"]),
-        ("image,Label", ["no column label, only 'image', 'Label'"]),
-        ("image, label", ["no column label, only 'image', ' label'"]),
-        ("image;label", ["'image;label'", "separate the columns by commas, not by ';'"]),
-        ("image\tlabel", ["by commas, not by '\\t'"]),
+        ("x,species", ["no column image and no column label", "'x', 'species'", "rename"]),
+        ("image,breed", ["no column label, only 'image', 'breed'"]),
+        (
+            "image,class,category",
+            ["no column label", "'class' and 'category' could both be it", "call one of them label"],
+        ),
+        ("path,file,label", ["no column image", "'path' and 'file' could both be it", "call one of them image"]),
         ("image,label,label", ["several columns label", "expected one"]),
     ],
 )
@@ -172,10 +176,10 @@ def test_columns_that_are_missing_or_there_twice_are_named(header: str, words: S
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"", ["cannot be read as a table (Empty CSV file)", "columns image and label"]),
+        (b"", ["cannot be read as a table", "columns image and label"]),
         (b"image,label\n", ["has a header but no rows"]),
         (b"image,label\ncat/1.png,cat,x\n", ["Expected 2 columns, got 3"]),
-        (b"image,label\ncat/\xff.png,cat\n", ["invalid UTF8", "UTF-8 with commas"]),
+        (b"image,label\ncat/\xff.png,cat\n", ["cannot be read as a table", "UTF-8 with a header"]),
         ("image,label\nä,b\n".encode("utf-16"), ["cannot be read as a table", "UTF-8"]),
     ],
 )
@@ -187,15 +191,106 @@ def test_a_file_that_is_no_table_is_refused(content: bytes, words: Sequence[str]
 
 
 @pytest.mark.parametrize("empty", ["", "  "])
-def test_rows_without_label_or_image_are_counted_and_the_first_is_named(empty: str, folder: Path) -> None:
-    message = refused(csv_of(folder, f"image,label\ncat/1.png,cat\ncat/2.png,{empty}\ndog/1.png,{empty}\n"))
-    assert "2 rows of" in message
-    assert "have no label (first: row 2 below the header, cat/2.png); expected one label per image" in message
+def test_rows_without_a_label_are_left_out_and_named(empty: str, folder: Path) -> None:
+    table = csv_of(folder, f"image,label\ncat/1.png,cat\ncat/2.png,{empty}\ndog/1.png,{empty}\n")
+    found = read_table(table, SPLIT_FOLDERS)
+    assert ([row.image for row in found.rows], found.unlabelled) == (["cat/1.png"], ("cat/2.png", "dog/1.png"))
+    found = read_table(parquet_of(folder, {"image": IMAGES, "label": ["cat", None, "dog"]}), SPLIT_FOLDERS)
+    assert ([row.label for row in found.rows], found.unlabelled) == (["cat", "dog"], ("cat/2.png",))
+
+
+def test_a_table_without_any_label_is_refused_where_labels_are_needed(folder: Path) -> None:
+    for table in (
+        csv_of(folder, "image,label\ncat/1.png,\ncat/2.png,\n"),
+        csv_of(folder, "image\ncat/1.png\ncat/2.png\n", "bare.csv"),
+    ):
+        assert "headstart embed" in refused(table) or "has no column label" in refused(table)
+        found = read_table(table, SPLIT_FOLDERS, labels="optional")
+        assert [(row.image, row.label) for row in found.rows] == [("cat/1.png", ""), ("cat/2.png", "")]
+        assert found.unlabelled == ()
+
+
+@pytest.mark.parametrize("empty", ["", "  "])
+def test_rows_without_image_are_counted_and_the_first_is_named(empty: str, folder: Path) -> None:
     message = refused(csv_of(folder, f"image,label\ncat/1.png,cat\n{empty},dog\n"))
     assert "1 rows of" in message
     assert "have no image (first: row 2 below the header); expected a path" in message
-    message = refused(parquet_of(folder, {"image": IMAGES, "label": ["cat", None, "dog"]}))
-    assert "have no label (first: row 2 below the header, cat/2.png)" in message
+
+
+@pytest.mark.parametrize("mark", [",", ";", "\t", "|"])
+@pytest.mark.parametrize(("name", "end"), [("t.csv", "\r\n"), ("t.tsv", "\n"), ("t.CSV", "\n")])
+def test_any_usual_mark_divides_the_cells(mark: str, name: str, end: str, folder: Path) -> None:
+    lines = [("\ufeffimage", "notes", "label"), ("cat/1.png", '"a, b; c"', "cat"), ("dog/1.png", "", "x y")]
+    found = cells(csv_of(folder, end.join(mark.join(line) for line in lines) + end, name))
+    assert [(image, label) for image, label, _, _ in found] == [("cat/1.png", "cat"), ("dog/1.png", "x y")]
+
+
+@pytest.mark.parametrize(
+    ("header", "read_as"),
+    [
+        ("filename;class", {"filename": "image", "class": "label"}),
+        ("Image;Label", {"Image": "image", "Label": "label"}),
+        ("file_name;category", {"category": "label"}),
+        ("path;label", {"path": "image"}),
+        ("image;label", {}),
+    ],
+)
+def test_columns_of_labelling_tools_are_read_and_named(header: str, read_as: dict[str, str], folder: Path) -> None:
+    found = read_table(csv_of(folder, f"{header}\ncat/1.png;cat\n"), SPLIT_FOLDERS)
+    assert [(row.image, row.label) for row in found.rows] == [("cat/1.png", "cat")]
+    assert found.read_as == read_as
+
+
+def test_lines_of_json_are_rows(folder: Path) -> None:
+    lines = ['{"file_name": "cat/1.png", "label": 3}', "", '{"file_name": "dog/1.png", "label": null, "group": "p"}']
+    found = read_table(csv_of(folder, "\n".join(lines), "metadata.jsonl"), SPLIT_FOLDERS)
+    assert [(row.image, row.label) for row in found.rows] == [("cat/1.png", "3")]
+    assert found.unlabelled == ("dog/1.png",)
+    dated = csv_of(folder, '{"image": "cat/1.png", "label": "2020-01-01"}\n', "metadata.jsonl")
+    assert [row.label for row in rows_of(dated)] == ["2020-01-01"], "text stays as it is written"
+    assert "line 1 is no object" in refused(csv_of(folder, "[1]\n", "metadata.jsonl"))
+    assert "date" not in refused(csv_of(folder, '{"image": "a", "label": ["x"]}\n', "metadata.jsonl"))
+
+
+def test_whole_numbers_that_became_decimal_because_a_cell_is_missing_are_whole(folder: Path) -> None:
+    found = read_table(parquet_of(folder, {"image": IMAGES, "label": pa.array([10.0, 2.0, None])}), SPLIT_FOLDERS)
+    assert ([row.label for row in found.rows], found.unlabelled) == (["10", "2"], ("dog/1.png",))
+    table = parquet_of(folder, {"image": IMAGES, "label": pa.array([10.0, 2.0, float("nan")])})
+    assert [row.label for row in rows_of(table)] == ["10", "2"]
+
+
+def test_class_numbers_get_the_names_that_the_file_gives_them(folder: Path) -> None:
+    info = {"info": {"features": {"label": {"names": ["ant", "bee"], "_type": "ClassLabel"}}}}
+    table = pa.table({"image": IMAGES, "label": pa.array([1, 0, -1])})
+    pa.parquet.write_table(table.replace_schema_metadata({"huggingface": json.dumps(info)}), folder / "t.parquet")
+    found = read_table(folder / "t.parquet", SPLIT_FOLDERS)
+    assert ([row.label for row in found.rows], found.unlabelled) == (["bee", "ant"], ("dog/1.png",))
+
+
+@pytest.mark.parametrize("names", [["c.png", "b.png", "a.png"], ["x.png", "x.png", None]])
+def test_a_parquet_may_hold_the_images(names: list[str | None], folder: Path) -> None:
+    contents = [b"one", b"second", b"3"]
+    structs = [{"bytes": content, "path": name} for content, name in zip(contents, names, strict=True)]
+    for column in (pa.array(contents), pa.array(contents, pa.large_binary()), pa.array(structs)):
+        table = parquet_of(folder, {"image": column, "label": ["u", "v", "u"]})
+        for rows in (rows_of(table), image_rows(table)):
+            found = []
+            for row in rows:
+                assert row.file is not None
+                found.append(row.file.read_bytes()[row.offset : row.offset + (row.size or 0)])
+            assert found == contents
+        has_names = pa.types.is_struct(column.type) and None not in names
+        assert [row.image for row in rows] == (names if has_names else ["0000000", "0000001", "0000002"])
+    assert "1 rows of" in refused(parquet_of(folder, {"image": [b"a", None], "label": ["u", "v"]}))
+
+
+def test_images_may_lie_in_a_store(folder: Path) -> None:
+    table = csv_of(folder, "image,label\nmemory://bucket/a.png,u\n../b.png,v\n")
+    rows = read_table(table, SPLIT_FOLDERS, folder=StoreFolder("memory://bucket/tables")).rows
+    assert [(row.image, row.file, row.location) for row in rows] == [
+        ("memory://bucket/a.png", None, StoredImage("memory://bucket/a.png")),
+        ("../b.png", None, StoredImage("memory://bucket/b.png")),
+    ]
 
 
 @pytest.mark.parametrize("word", ["holdout", "all", ""])
@@ -265,26 +360,6 @@ def test_one_number_in_two_spellings_is_refused(one: str, other: str, folder: Pa
 def test_codes_that_only_look_like_one_number_are_labels(one: str, other: str, folder: Path) -> None:
     rows = cells(csv_of(folder, f"image,label\ncat/1.png,{one}\ncat/2.png,{other}\n"))
     assert [label for _, label, _, _ in rows] == [one, other]
-
-
-@pytest.mark.parametrize(
-    ("labels", "missing", "decimal"),
-    [
-        (["cat"] * 6 + ["nan"], {"nan": 1}, ()),
-        (["cat"] * 6 + ["NaN"] * 6, {"NaN": 6}, ()),
-        (["cat"] * 6 + ["None"], {"None": 1}, ()),
-        (["cat"] * 6 + ["None"] * 6, {}, ()),
-        (["NA"] * 6 + ["NO"], {}, ()),
-        (["1.0", "2.0", "2."], {}, ("1.0", "2.", "2.0")),
-        (["1.0", "nan"], {"nan": 1}, ("1.0",)),
-        (["1.4", "2.0"], {}, ()),
-        ([], {}, ()),
-    ],
-)
-def test_labels_that_may_be_none_are_found(
-    labels: list[str], missing: dict[str, int], decimal: tuple[str, ...]
-) -> None:
-    assert doubtful_labels(labels) == (missing, decimal)
 
 
 def test_file_name_stands_for_image_where_that_is_not_there(folder: Path) -> None:

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
-from headstart.data.sources.label_tables import label_tables_next_to, table_remedy
+from headstart.data.sources.tables.label_tables import label_tables_next_to, table_remedy
 
 
 @pytest.mark.parametrize(
@@ -24,6 +24,7 @@ from headstart.data.sources.label_tables import label_tables_next_to, table_reme
         ("t.csv", "file_name,width\n", False),
         ("t.csv", "x,label\n", False),
         ("t.csv", "", False),
+        ("t.csv", "image,Label\n", True),
         ("t.jsonl", "[1]\n", False),
         ("t.jsonl", "{broken\n", False),
         ("t.parquet", "no parquet", False),
@@ -46,4 +47,3 @@ def test_a_parquet_is_found_and_bytes_that_are_no_text_are_not(tmp_path: Path) -
 
 def test_the_way_out_is_one_that_works() -> None:
     assert table_remedy("a/metadata.csv") == "pass a/metadata.csv as DATA"
-    assert "save metadata.jsonl as a .csv with the columns image and label" in table_remedy("metadata.jsonl")

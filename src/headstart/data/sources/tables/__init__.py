@@ -1,0 +1,1 @@
+"""Tables as DATA (.csv, .tsv, .jsonl, .parquet): from the file to one row an image."""
