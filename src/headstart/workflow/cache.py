@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from headstart.data.checks import facts_cache
+from headstart.data.sources import copies
 from headstart.engine.store import limit as store_limit
 from headstart.engine.store.limit import SpaceUse
 from headstart.engine.store.shards import count_rows, explained_writing, shard_paths, sweep
@@ -60,6 +61,8 @@ class CacheContent:
     free_disk_bytes: int
     image_facts_bytes: int
     """Size of what the checks remember of images, which has a limit of its own."""
+    image_copies_bytes: int = 0
+    """Size of copies of images of remote stores and packed files, which have a limit of their own."""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -72,10 +75,12 @@ class ClearedCache:
 
     removed: tuple[CachedSpace, ...]
     freed_bytes: int
-    """With those of `image_facts_bytes`."""
+    """With those of `image_facts_bytes` and `image_copies_bytes`."""
     not_removed_in_use: tuple[CachedSpace, ...]
     image_facts_bytes: int = 0
     """Size of what the checks remembered of images; only clearing everything removes it."""
+    image_copies_bytes: int = 0
+    """Size of copies of images; only clearing everything removes them."""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -118,6 +123,7 @@ def show_cache(root: Path | None = None) -> CacheContent:
         limit_set_by=limit.set_by,
         free_disk_bytes=store_limit.free_bytes(folder),
         image_facts_bytes=facts_cache.folder_bytes(facts_cache.facts_folder()),
+        image_copies_bytes=copies.copies_bytes(),
     )
 
 
@@ -141,13 +147,15 @@ def clear_cache(model: str | None = None, root: Path | None = None) -> ClearedCa
         store_limit.sweep_removed(folder)
         for use in uses:
             sweep(use.folder)  # what killed processes left in a space that stays
-        facts = (
-            facts_cache.limit_folder(facts_cache.facts_folder(), most_bytes=0) if model is None and root is None else 0
-        )
+        facts = copied = 0
+        if model is None and root is None:
+            facts = facts_cache.limit_folder(facts_cache.facts_folder(), most_bytes=0)
+            copied = copies.limit_copies(0, unused_seconds=-1)
     return ClearedCache(
         removed=tuple(spaces[use.folder] for use in removed),
-        freed_bytes=sum(use.bytes for use in removed) + facts,
+        freed_bytes=sum(use.bytes for use in removed) + facts + copied,
         image_facts_bytes=facts,
+        image_copies_bytes=copied,
         not_removed_in_use=tuple(spaces[use.folder] for use in uses if use not in removed),
     )
 

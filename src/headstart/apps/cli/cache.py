@@ -23,7 +23,7 @@ _UNITS = {"kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12, "kib": 2**10, "mi
 def cache(
     show: Annotated[bool, typer.Option("--show", help="Show what is cached; the default.")] = False,
     clear: Annotated[
-        bool, typer.Option("--clear", help="Remove cached activations, and facts of checked images.")
+        bool, typer.Option("--clear", help="Remove cached activations, facts of checked images, and copies of images.")
     ] = False,
     model: Annotated[str | None, typer.Option("--model", help="With --clear: only those of this network.")] = None,
     limit: Annotated[str | None, typer.Option("--limit", help="Largest size of the cache, such as 20GB.")] = None,
@@ -75,6 +75,8 @@ def shown_text(content: CacheContent) -> str:
     ]
     if content.image_facts_bytes:
         sums.append(f"{bytes_text(content.image_facts_bytes)} of facts of checked images, outside the limit")
+    if content.image_copies_bytes:
+        sums.append(f"{bytes_text(content.image_copies_bytes)} of copies of images, outside the limit")
     if not content.spaces:
         return "\n".join(["the activation cache is empty", *sums])
     return "\n".join([*sums, "", *_table(content.spaces)])

@@ -82,7 +82,7 @@ def limit_copies(most_bytes: int = LARGEST_BYTES, *, unused_seconds: float = _FR
     held = freed = 0
     for used, size, path in sorted(_files(), reverse=True):
         held += size
-        if held > most_bytes and time.time() - used >= unused_seconds:
+        if held > most_bytes and time.time() - used > unused_seconds:
             path.unlink(missing_ok=True)
             freed += size
     return freed
