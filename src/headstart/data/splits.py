@@ -7,7 +7,6 @@ same side whatever else changes about the machine, and few images move when the 
 from __future__ import annotations
 
 import hashlib
-import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,6 +14,7 @@ from dataclasses import dataclass, replace
 from headstart.data.sources.reading import WHOLE, Dataset, ImageRecord
 from headstart.errors import DataError
 from headstart.measures.figures import Counted
+from headstart.plan.group_rule import GroupRule
 
 VAL_PREFIX = "val:"
 """Prefix of the ids of images given with --val, so that no two images of a run share an id."""
@@ -53,26 +53,26 @@ def order_key(seed: int, name: str) -> bytes:
 
 
 def group_names(records: Sequence[ImageRecord], pattern: str | None) -> dict[str, str]:
-    """Image id -> group: group 1 of `pattern` searched in the id, or without a pattern the group the source gave.
+    """Image id -> group: as the rule `pattern` finds it in the id, or without a rule the group the source gave.
 
-    An image that does not match, or that was given none, is its own group.
+    An image that does not match, or that was given none, is its own group. Of a rule that names a column the source
+    gave the groups.
 
     Raises:
-        DataError: the pattern matches nothing at all.
+        DataError: the rule matches nothing at all.
     """
     # Named groups carry a mark: a group called like an image must not swallow that image.
-    if pattern is None:
-        return {record.id: record.id if record.group is None else f"{_GROUP}{record.group}" for record in records}
-    compiled = re.compile(pattern)
+    rule = None if pattern is None else GroupRule.of(pattern)
+    by_source = rule is None or rule.kind == "column"
     groups, matched = {}, 0
     for record in records:
-        found = compiled.search(record.id.removeprefix(VAL_PREFIX))
-        matched += found is not None and found.group(1) is not None
-        groups[record.id] = f"{_GROUP}{found.group(1)}" if found and found.group(1) is not None else record.id
-    if not matched:
+        found = record.group if rule is None or by_source else rule.group_in(record.id.removeprefix(VAL_PREFIX))
+        matched += found is not None
+        groups[record.id] = record.id if found is None else f"{_GROUP}{found}"
+    if rule is not None and not matched:
         raise DataError(
             f"--group {pattern!r} matches none of {len(records)} image paths (the first is {records[0].id!r})",
-            expected="a regular expression whose group 1 names the patient, scene or page",
+            expected="a regular expression whose group 1 names the patient, scene or page, or folder:LEVEL",
         )
     return groups
 

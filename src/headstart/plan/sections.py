@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from headstart.errors import PlanError
 from headstart.plan.faults import sentences
+from headstart.plan.group_rule import GroupRule
 from headstart.plan.option import Option
 
 BatchNormPolicy = Literal["pretrained_statistics", "adapt_statistics", "train"]
@@ -44,11 +45,13 @@ class DataPlan(Section):
     group: Annotated[
         str | None,
         Option(
-            "Regular expression on the image path; images with the same group 1 stay on one side of every split.",
+            "Images that stay on one side of every split: those with the same group 1 of a regular expression on the "
+            "image path, in the same folder (folder:2), or with the same cell (column:patient).",
             panel="Data",
         ),
     ] = None
-    """Regular expression on the image path; images with the same group 1 stay on one side of every split."""
+    """Regular expression on the image path whose group 1 names the group, `folder:LEVEL` or `column:NAME`; images of one
+    group stay on one side of every split."""
     unreadable: Annotated[
         Literal["leave_out", "stop"],
         Option(
@@ -81,14 +84,9 @@ class DataPlan(Section):
 
     @field_validator("group")
     @classmethod
-    def _group_is_a_pattern(cls, pattern: str | None) -> str | None:
+    def _group_is_a_rule(cls, pattern: str | None) -> str | None:
         if pattern is not None:
-            try:
-                groups = re.compile(pattern).groups
-            except re.error as error:
-                raise ValueError(f"{pattern!r} is no regular expression ({error})") from error
-            if groups < 1:
-                raise ValueError(f"{pattern!r} has no group 1; put the part that names the group in ( )")
+            GroupRule.of(pattern)
         return pattern
 
     @field_validator("limit_train", "limit_test")

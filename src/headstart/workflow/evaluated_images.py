@@ -15,6 +15,7 @@ from headstart.data.trained_on import TrainedOn
 from headstart.errors import DataError, HeadstartError, RunError
 from headstart.files import is_file
 from headstart.findings import Finding
+from headstart.plan.group_rule import group_column
 from headstart.prediction.evaluation import Seen, SeenCounts
 from headstart.runs.folder import Run
 from headstart.workflow.images import sources_of
@@ -57,27 +58,38 @@ def run_of(folder: Path) -> Run | None:
 def of_data(source: str, split: str | None, pattern: str | None) -> ImagesToEvaluate:
     """The images of DATA; of split folders, test (else val, else everything) unless `split` says otherwise.
 
+    Args:
+        source: DATA.
+        split: train, val or test.
+        pattern: Rule of groups; one that names a column is read from it.
+
     Raises:
         DataError: there is nothing to read, or no such split.
     """
-    dataset = open_source(source)
+    dataset = open_source(source, group=group_column(pattern))
     name, records = _split_of(dataset, split)
     unread = tuple(finding for finding in find_in_source(dataset) if finding.what in STRICT)
     place = source if name is None else f"{source}, split {name}"
     return ImagesToEvaluate(source, place, records, pattern, findings=unread)
 
 
-def of_run(run: Run, folder: Path) -> ImagesToEvaluate:
+def of_run(run: Run, folder: Path, pattern: str | None = None) -> ImagesToEvaluate:
     """The test images of a run, in its order.
+
+    Args:
+        run: The run.
+        folder: As the user named it, for messages.
+        pattern: Rule of groups; that of the run if None.
 
     Raises:
         RunError: they are not where training found them.
     """
     data, plan = run.data(), run.plan()
+    part = plan.data if pattern is None else plan.data.model_copy(update={"group": pattern})
     requested = data.ids("test")
     elsewhere = f"evaluate other labelled images: headstart evaluate {folder} DATA"
     try:
-        found, given = sources_of(plan.data)
+        found, given = sources_of(part)
     except HeadstartError as error:
         raise RunError(
             f"the test images of {run.folder} cannot be read where training found them ({error.found})",
@@ -94,9 +106,7 @@ def of_run(run: Run, folder: Path) -> ImagesToEvaluate:
             expected="the files the run was evaluated on",
             remedy=f"restore them, or {elsewhere}",
         )
-    return ImagesToEvaluate(
-        plan.data.source, data.test_source, [records[name] for name in requested], plan.data.group, run
-    )
+    return ImagesToEvaluate(plan.data.source, data.test_source, [records[name] for name in requested], part.group, run)
 
 
 def _split_of(dataset: Dataset, split: str | None) -> tuple[str | None, Sequence[ImageRecord]]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
@@ -15,6 +15,7 @@ from headstart.data.trained_on import read_trained_on
 from headstart.delivery.predictions import Predictions
 from headstart.errors import BundleError, DataError
 from headstart.findings import Finding
+from headstart.plan.group_rule import group_column
 from headstart.prediction.bundle import read_info
 from headstart.prediction.evaluation import (
     EvaluatedBundle,
@@ -68,9 +69,10 @@ def evaluate(
 
     bundle = Path(bundle)
     run = run_of(bundle)
-    images = _images(bundle, run, source, split, group)
     folder = run.bundle if run is not None else bundle
-    predictor, known = load(folder), read_trained_on(folder)
+    known = read_trained_on(folder)
+    images = _images(bundle, run, source, split, group, None if known is None else known.group)
+    predictor = load(folder)
     _refuse_unknown_classes(images, predictor.classes)
     facts = read_watched(images.records, progress, bits=predictor.info.input.bits)
     if not facts.readable:
@@ -95,14 +97,18 @@ def evaluate(
 
 
 def _images(
-    bundle: Path, run: Run | None, source: str | None, split: str | None, group: str | None
+    bundle: Path, run: Run | None, source: str | None, split: str | None, group: str | None, remembered: str | None
 ) -> ImagesToEvaluate:
-    """Images to evaluate.
+    """Images to evaluate; `remembered` is the rule of groups that the bundle was trained with.
 
     Raises:
         BundleError: there is no DATA, and no run whose test images could be repeated.
     """
     if source is not None:
+        column = group_column(remembered) if group is None else None
+        if column is not None:
+            with contextlib.suppress(DataError):  # other images may have no such column
+                return of_data(source, split, remembered)
         return of_data(source, split, group)
     if run is None:
         read_info(bundle)
@@ -117,8 +123,7 @@ def _images(
             expected="no --split: without DATA the run's own test images are evaluated",
             remedy="name DATA, or leave out --split",
         )
-    images = of_run(run, bundle)
-    return images if group is None else replace(images, pattern=group)
+    return of_run(run, bundle, group)
 
 
 def _refuse_unknown_classes(images: ImagesToEvaluate, classes: Sequence[str]) -> None:

@@ -11,6 +11,7 @@ from typing import Literal
 
 from headstart.data.checks import image_checks
 from headstart.data.checks.check_result import CheckResult, GroupCount, check_result
+from headstart.data.checks.group_suggestions import find_suggested_groups
 from headstart.data.checks.near_findings import write_group_table
 from headstart.data.early_views import early_views
 from headstart.data.redraw import Fixed, redrawn, without_group_mates
@@ -32,6 +33,7 @@ from headstart.errors import DataError, require
 from headstart.files import is_folder
 from headstart.input_spec import InputSpec, Resize
 from headstart.networks.cards.finding import find_model
+from headstart.plan.group_rule import group_column
 from headstart.plan.image_counts import steps_hold_out
 from headstart.plan.plan import DataPlan, Plan, ProbePhase
 from headstart.plan.request import DEFAULT_MODEL, Request
@@ -106,6 +108,8 @@ def check(
         counted = GroupCount(len(set(groups.values())), unmatched_count(facts.readable, groups))
         shared = image_checks.shared_group_findings(facts.readable, groups)
         found = replace(found, groups=counted, findings=(*shared, *found.findings))
+    else:
+        found = replace(found, findings=(*found.findings, *find_suggested_groups(facts.readable)))
     if group_table is not None:
         write_group_table(group_table, facts.readable, joined_groups(groups, facts), splits=dataset.splits())
         found = replace(found, group_table=str(group_table))
@@ -324,10 +328,11 @@ def read_watched(
 
 def sources_of(part: DataPlan, *, labels: Labels = "needed") -> tuple[Dataset, Dataset | None]:
     """Images of DATA, and those of `val` with ids that differ from them."""
-    dataset = open_source(part.source, labels=labels)
+    column = group_column(part.group)
+    dataset = open_source(part.source, labels=labels, group=column)
     if part.val is None:
         return dataset, None
-    given = open_source(part.val, labels=labels)
+    given = open_source(part.val, labels=labels, group=column)
     held = tuple(replace(r, id=f"{VAL_PREFIX}{r.id}", split="val") for r in given.records)
     return dataset, replace(given, records=held)
 

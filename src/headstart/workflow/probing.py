@@ -26,6 +26,7 @@ from headstart.inspection.patches import PATCHES_SUFFIX, Patches
 from headstart.measures.intervals import numbered
 from headstart.networks.cards.catalog import ModelChoice
 from headstart.networks.cards.finding import find_model
+from headstart.plan.group_rule import group_column
 from headstart.plan.plan import DataPlan, ModelPlan, NoncommercialWeights
 from headstart.plan.request import DEFAULT_MODEL, Request
 from headstart.runs.folder import Run
@@ -247,6 +248,11 @@ def _of_run(run: Run, requested: DataPlan, seed: int | None) -> _Images:
     if seed not in (None, plan.seed):
         fault = f"seed: {seed} is not that of {run.folder}, which divided its images with {plan.seed}; leave it out"
         raise PlanError([fault], source="the request")
+    column = group_column(requested.group)
+    if column is not None and column != group_column(plan.data.group):
+        raise PlanError(
+            [f"group: the run was not divided by the column {column!r}; leave it out"], source="the request"
+        )
     named = drawn_by_name(plan)
     # Names alone do not suffice: the run moved images of one group to one side of the split.
     learned = {*data.ids("train"), *data.ids("validation")}

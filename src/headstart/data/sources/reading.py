@@ -43,18 +43,19 @@ def is_source_file(source: str) -> bool:
     return not is_place(source) or is_shard_pattern(source) or Path(source).suffix.lower() in (".tar", ".npz")
 
 
-def open_source(source: str, *, labels: Labels = "needed") -> Dataset:
+def open_source(source: str, *, labels: Labels = "needed", group: str | None = None) -> Dataset:
     """Find the images of DATA; reads names, and the first bytes of files whose name does not say what they are.
 
     Args:
         source: DATA.
         labels: `optional` takes images without classes too, whose label is empty.
+        group: Column that says which images belong together; None takes a column `group`.
 
     Raises:
         DataError: there is nothing there, or nothing that looks like labelled images.
         MissingExtraError: a package for this kind of DATA is not installed.
     """
-    dataset = _opened(source, labels)
+    dataset = _opened(source, labels, group)
     if labels == "needed" and not dataset.has_labels:
         raise UnlabelledError(
             f"none of {len(dataset.records):,} images of {source} has a label",
@@ -64,7 +65,7 @@ def open_source(source: str, *, labels: Labels = "needed") -> Dataset:
     return dataset
 
 
-def _opened(source: str, labels: Labels) -> Dataset:
+def _opened(source: str, labels: Labels, group: str | None) -> Dataset:
     path = Path(source)
     if is_digits(source):
         if source == DIGITS and is_there(path):
@@ -74,17 +75,17 @@ def _opened(source: str, labels: Labels) -> Dataset:
             )
         return _digits()
     if source.startswith(HUB_PREFIX):
-        return open_hub(source, labels=labels)
+        return open_hub(source, labels=labels, group=group)
     if source.startswith(TORCHVISION_PREFIX):
         return open_torchvision(source, labels=labels)
     if is_url(source):
-        return _store(source, labels)
+        return _store(source, labels, group)
     if is_folder(path):
-        return _folder(path, source, labels)
+        return _folder(path, source, labels, group)
     if is_file(path):
-        return _file(path, source, labels)
+        return _file(path, source, labels, group)
     if is_shard_pattern(source):
-        return open_shards(source, labels=labels)
+        return open_shards(source, labels=labels, group=group)
     if is_there(path):
         raise DataError(f"{source} is a file headstart cannot open as images", expected=SHAPES)
     if path.is_symlink():
@@ -92,31 +93,31 @@ def _opened(source: str, labels: Labels) -> Dataset:
     raise DataError(f"{source} does not exist", expected=SHAPES)
 
 
-def _file(path: Path, source: str, labels: Labels) -> Dataset:
+def _file(path: Path, source: str, labels: Labels, group: str | None) -> Dataset:
     suffix = path.suffix.lower()
     if suffix in TABLE_SUFFIXES:
-        return open_table_file(path, source, labels=labels)
+        return open_table_file(path, source, labels=labels, group=group)
     if suffix == ".npz":
         return open_npz(path, source, labels=labels)
     if tarfile.is_tarfile(path):
-        return open_tar(path, source, labels=labels)
+        return open_tar(path, source, labels=labels, group=group)
     raise DataError(f"{source} is a file headstart cannot open as images", expected=SHAPES)
 
 
-def _folder(path: Path, source: str, labels: Labels) -> Dataset:
+def _folder(path: Path, source: str, labels: Labels, group: str | None) -> Dataset:
     if is_saved_to_disk(path):
-        return open_hub(source, labels=labels)
+        return open_hub(source, labels=labels, group=group)
     tables = label_tables_next_to(path)
     listing = walk_folder(path)
     name = path.resolve().name
     if not listing.images and tables:  # tables that hold the images themselves
-        return open_tables(path, tables, source, [])
+        return open_tables(path, tables, source, [], group=group)
     try:
         dataset = labelled_dataset(name, source, listing, "folder", "needed" if tables else labels)
     except UnlabelledError:
         if not tables:
             raise
-        return open_tables(path, tables, source, [member.name for member in listing.images])
+        return open_tables(path, tables, source, [member.name for member in listing.images], group=group)
     except DataError as error:
         if not tables:
             raise
@@ -125,15 +126,15 @@ def _folder(path: Path, source: str, labels: Labels) -> Dataset:
     return replace(dataset, account=replace(dataset.account, label_tables=tables))
 
 
-def _store(url: str, labels: Labels) -> Dataset:
+def _store(url: str, labels: Labels, group: str | None) -> Dataset:
     """Images of a remote store: a file that holds many is copied, those of a folder are fetched when they are read."""
     suffix = PurePosixPath(url).suffix.lower()
     if suffix in _FILE_SUFFIXES:
         copy = copy_of_store_file(url)
         name = PurePosixPath(url).stem
         if suffix in TABLE_SUFFIXES:
-            return open_table_file(copy, url, labels=labels, folder=store_folder_of(url), name=name)
-        return replace(_file(copy, url, labels), name=name)
+            return open_table_file(copy, url, labels=labels, folder=store_folder_of(url), name=name, group=group)
+        return replace(_file(copy, url, labels, group), name=name)
     listing = walk_store(url)
     name = PurePosixPath(url.rstrip("/")).name or "store"
     return labelled_dataset(name, url, listing, "folder", labels)

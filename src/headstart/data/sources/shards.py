@@ -18,13 +18,14 @@ from headstart.errors import DataError
 from headstart.files import is_file
 
 
-def open_tar(path: Path, source: str, *, labels: Labels = "needed") -> Dataset:
+def open_tar(path: Path, source: str, *, labels: Labels = "needed", group: str | None = None) -> Dataset:
     """Images of one tar.
 
     Args:
         path: Of the tar.
         source: DATA as given.
         labels: Whether images without labels are refused.
+        group: Key of the .json next to an image that names its group; `group` if None.
 
     Raises:
         DataError: it cannot be read, or its images have no class.
@@ -32,11 +33,11 @@ def open_tar(path: Path, source: str, *, labels: Labels = "needed") -> Dataset:
     listing = walk_tar(path)
     name = path.name.split(".")[0]
     if is_webdataset([listing]):
-        return webdataset_of(name, source, [Shard(name, listing)])
+        return webdataset_of(name, source, [Shard(name, listing)], group=group or "group")
     return labelled_dataset(name, source, listing, "archive", labels)
 
 
-def open_shards(source: str, *, labels: Labels = "needed") -> Dataset:
+def open_shards(source: str, *, labels: Labels = "needed", group: str | None = None) -> Dataset:
     """Images of all tars that a pattern with braces names.
 
     The tars are splits where their names say so: `{train,val}-{0000..0003}.tar`.
@@ -44,6 +45,7 @@ def open_shards(source: str, *, labels: Labels = "needed") -> Dataset:
     Args:
         source: The pattern.
         labels: Whether images without labels are refused.
+        group: Key of the .json next to an image that names its group; `group` if None.
 
     Raises:
         DataError: one of them is missing or cannot be read, or the images have no class.
@@ -65,7 +67,7 @@ def open_shards(source: str, *, labels: Labels = "needed") -> Dataset:
     short = PurePosixPath(source.replace("{", "").replace("}", "")).name.split(".")[0]
     name = short.rstrip("0123456789-_") or short
     if is_webdataset(shard.listing for shard in shards):
-        return webdataset_of(name, source, shards)
+        return webdataset_of(name, source, shards, group=group or "group")
     return labelled_dataset(name, source, _joined(shards), "archive", labels)
 
 

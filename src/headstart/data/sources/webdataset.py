@@ -51,13 +51,14 @@ def is_webdataset(listings: Iterable[Listing]) -> bool:
     return len(tops) == 1 and bool(images) and images <= beside
 
 
-def webdataset_of(name: str, source: str, shards: Sequence[Shard]) -> Dataset:
+def webdataset_of(name: str, source: str, shards: Sequence[Shard], *, group: str = "group") -> Dataset:
     """The images of tars with the labels next to them; images without one are left out and named.
 
     Args:
         name: Short name of the source.
         source: DATA as given, for messages.
         shards: The tars.
+        group: Key of a .json that names the group of its image.
 
     Raises:
         DataError: one name has several images, or a label is none.
@@ -65,7 +66,7 @@ def webdataset_of(name: str, source: str, shards: Sequence[Shard]) -> Dataset:
     records, unlabelled = [], []
     for shard in shards:
         prefix = f"{shard.name}/" if len(shards) > 1 else ""
-        labels = _labels_of(source, shard.listing.labels)
+        labels = _labels_of(source, shard.listing.labels, group)
         first: dict[PurePosixPath, Member] = {}
         for member in sorted(shard.listing.images, key=lambda one: one.name.as_posix()):
             key = _key(member.name)
@@ -102,7 +103,7 @@ def _key(name: PurePosixPath) -> PurePosixPath:
     return name.with_name(name.name.partition(".")[0] or name.name)
 
 
-def _labels_of(source: str, members: Sequence[Member]) -> dict[PurePosixPath, _Label]:
+def _labels_of(source: str, members: Sequence[Member], group: str) -> dict[PurePosixPath, _Label]:
     """Key -> label, from the first kind of file that has one.
 
     Raises:
@@ -116,7 +117,7 @@ def _labels_of(source: str, members: Sequence[Member]) -> dict[PurePosixPath, _L
         for path, held in groupby(ordered, key=attrgetter("path")):
             for member, content in _contents(path, list(held)):
                 try:
-                    label = _of_json(content) if suffix == ".json" else _of_text(content)
+                    label = _of_json(content, group) if suffix == ".json" else _of_text(content)
                 except ValueError as error:
                     raise DataError(
                         f"{member.name} in {source} holds no label ({error})",
@@ -143,11 +144,11 @@ def _of_text(content: bytes) -> _Label | None:
     return _Label(text) if text else None
 
 
-def _of_json(content: bytes) -> _Label | None:
+def _of_json(content: bytes, group_key: str) -> _Label | None:
     value = json.loads(content)
     group = None
     if isinstance(value, dict):
-        held = value.get("group")
+        held = value.get(group_key)
         group = str(held) if isinstance(held, str | int) and str(held) else None
         value = next((value[key] for key in _LABEL_KEYS if key in value), None)
     if value is None:

@@ -56,12 +56,13 @@ def is_saved_to_disk(folder: Path) -> bool:
     )
 
 
-def open_hub(source: str, *, labels: Labels = "needed") -> Dataset:
+def open_hub(source: str, *, labels: Labels = "needed", group: str | None = None) -> Dataset:
     """Images of a set of the hub, or of one that was saved to disk.
 
     Args:
         source: `hf:NAME` with options, or a folder in which `datasets` saved a set.
         labels: Whether a set without labels is refused.
+        group: Column that says which images belong together; `group` if None.
 
     Raises:
         DataError: it cannot be had, or has no column of images or of labels.
@@ -85,11 +86,11 @@ def open_hub(source: str, *, labels: Labels = "needed") -> Dataset:
         image = _image_column(source, rows.features, given.get("image"))
         label = _label_column(source, rows.features, given.get("label"), labels)
         classes = _classes(source, rows, label)
-        groups = _texts(rows, given.get("group") or ("group" if "group" in rows.features else None))
+        groups = _groups(source, rows, given.get("group") or group)
         digits = len(str(max(0, len(rows) - 1)))
-        for at, (text, group) in enumerate(zip(classes, groups, strict=True)):
+        for at, (text, together) in enumerate(zip(classes, groups, strict=True)):
             location = HubImage(place, config, revision, name, image, at)
-            record = ImageRecord(f"{name}/{at:0{digits}d}", text, split, group=group or None, location=location)
+            record = ImageRecord(f"{name}/{at:0{digits}d}", text, split, group=together or None, location=location)
             if text or label is None:
                 records.append(record)
             else:
@@ -214,10 +215,17 @@ def _classes(source: str, rows: Any, column: str | None) -> list[str]:  # noqa: 
     return ["" if cell is None else str(cell).strip() for cell in cells]
 
 
-def _texts(rows: Any, column: str | None) -> list[str]:  # noqa: ANN401 - rows of `datasets`
-    if column is None or column not in rows.features:
+def _groups(source: str, rows: Any, column: str | None) -> list[str]:  # noqa: ANN401 - rows of `datasets`
+    """The group of each row; empty where there is none.
+
+    Raises:
+        DataError: there is no such column.
+    """
+    if column is None and "group" not in rows.features:
         return [""] * len(rows)
-    return ["" if cell is None else str(cell) for cell in _cells(rows, column)]
+    if column is not None and column not in rows.features:
+        raise DataError(f"{source} has no column {column!r}", expected=f"one of {_listed(list(rows.features))}")
+    return ["" if cell is None else str(cell) for cell in _cells(rows, column or "group")]
 
 
 def _cells(rows: Any, column: str) -> Sequence[Any]:  # noqa: ANN401 - rows of `datasets`

@@ -14,7 +14,13 @@ from headstart.errors import DataError
 
 
 def open_table_file(
-    path: Path, source: str, *, labels: Labels = "needed", folder: ImageFolder | None = None, name: str = ""
+    path: Path,
+    source: str,
+    *,
+    labels: Labels = "needed",
+    folder: ImageFolder | None = None,
+    name: str = "",
+    group: str | None = None,
 ) -> Dataset:
     """Images of one table.
 
@@ -24,15 +30,18 @@ def open_table_file(
         labels: Whether a table without labels is refused.
         folder: Where image paths start; the table's folder if None.
         name: Of the data set; that of the table if empty.
+        group: Column that says which images belong together; `group` if None.
 
     Raises:
         DataError: see `read_table`.
     """
-    table = read_table(path, SPLIT_FOLDERS, labels=labels, folder=folder)
+    table = read_table(path, SPLIT_FOLDERS, labels=labels, folder=folder, group=group)
     return _dataset(name or path.stem, source, [_records(table, "", None)], [table])
 
 
-def open_tables(root: Path, tables: Sequence[str], source: str, images: Sequence[PurePosixPath]) -> Dataset:
+def open_tables(
+    root: Path, tables: Sequence[str], source: str, images: Sequence[PurePosixPath], *, group: str | None = None
+) -> Dataset:
     """Images of a folder by the tables in it; a table in a split folder, or called like a split, is that split.
 
     Args:
@@ -40,6 +49,7 @@ def open_tables(root: Path, tables: Sequence[str], source: str, images: Sequence
         tables: Paths inside it.
         source: DATA as given.
         images: Names of the image files in the folder; those that no table names are left out and named.
+        group: Column that says which images belong together; `group` if None.
 
     Raises:
         DataError: several tables could be meant, or see `read_table`.
@@ -55,7 +65,7 @@ def open_tables(root: Path, tables: Sequence[str], source: str, images: Sequence
             )
     read, records, named = [], [], set()
     for name, split in splits.items():
-        table = read_table(root / name, SPLIT_FOLDERS)
+        table = read_table(root / name, SPLIT_FOLDERS, group=group)
         parent = PurePosixPath(name).parent
         above = "" if parent == PurePosixPath() else f"{parent.as_posix()}/"
         named |= {(root / name).parent / row.image for row in table.rows}

@@ -79,7 +79,12 @@ class LocalFolder:
 
 
 def read_table(
-    table: Path, splits: Mapping[str, str], *, labels: Labels = "needed", folder: ImageFolder | None = None
+    table: Path,
+    splits: Mapping[str, str],
+    *,
+    labels: Labels = "needed",
+    folder: ImageFolder | None = None,
+    group: str | None = None,
 ) -> Table:
     """One row for each image, in the table's order; a row that is repeated counts once.
 
@@ -90,11 +95,12 @@ def read_table(
         splits: Value of the column split, in lower case -> split.
         labels: Whether a table without labels is refused.
         folder: Where image paths start; the table's folder if None.
+        group: Column that says which images belong together; `group` if None.
 
     Raises:
         DataError: columns or cells are missing, a file is not there, or an image has several labels.
     """
-    opened = _opened(table, ("image",) if labels == "optional" else NEEDED)
+    opened = _opened(table, ("image",) if labels == "optional" else NEEDED, group=group)
     columns = opened.cells
     nothing = [""] * len(columns["image"])
     if not nothing:
@@ -119,7 +125,7 @@ def read_table(
     start = folder or LocalFolder(table.parent)
     weights = columns.get("sample_weight")
     rows, unlabelled = [], []
-    for at, (image, label, split, group) in enumerate(cells):
+    for at, (image, label, split, together) in enumerate(cells):
         if not label.strip() and written is not nothing:
             unlabelled.append(_name(image))
             continue
@@ -129,7 +135,7 @@ def read_table(
                 _name(image),
                 label,
                 splits[split.strip().lower()] if in_splits else None,
-                group.strip() or None,
+                together.strip() or None,
                 file,
                 _weight(table, image, weights[at]) if weights is not None else None,
                 offset,
@@ -180,7 +186,9 @@ class _Opened:
     """Place of each image where the table holds the images themselves."""
 
 
-def _opened(table: Path, needed: Sequence[str], *, others: Sequence[str] = (*NEEDED, *OPTIONAL)) -> _Opened:
+def _opened(
+    table: Path, needed: Sequence[str], *, others: Sequence[str] = (*NEEDED, *OPTIONAL), group: str | None = None
+) -> _Opened:
     """A table, with its needed columns and those of the others that it has.
 
     Raises:
@@ -190,6 +198,8 @@ def _opened(table: Path, needed: Sequence[str], *, others: Sequence[str] = (*NEE
         content = open_table(table)
         found = columns_of(table, content.names, needed)
         written = {name: column for name, column in found.items() if name in needed or name in others}
+        if group is not None:
+            written["group"] = _column(table, content.names, group)
         packed = _packed(table, content, written["image"])
         cells = {
             name: cells_as_text(table, name, content, column) for name, column in written.items() if name != "image"
@@ -202,9 +212,15 @@ def _opened(table: Path, needed: Sequence[str], *, others: Sequence[str] = (*NEE
             expected=TABLE_SHAPE,
             remedy="save it as UTF-8 with a header" if table.suffix.lower() in (".csv", ".tsv") else "",
         ) from error
-    usual = {*NEEDED, *OPTIONAL, "file_name"}
+    usual = {*NEEDED, *OPTIONAL, "file_name", group}
     read_as = {column: name for name, column in written.items() if column not in usual}
     return _Opened(cells, read_as, [place for _, place in packed])
+
+
+def _column(table: Path, names: Sequence[str], column: str) -> str:
+    if names.count(column) != 1:
+        raise DataError(f"{table} has no column {column!r}", expected=f"one of {', '.join(names)}")
+    return column
 
 
 def _packed(table: Path, content: TableFile, column: str) -> list[tuple[str | None, _Place]]:

@@ -1,0 +1,103 @@
+"""Groups that names of images suggest, where nobody named any: folders inside class folders, and parts of file names."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from headstart.amounts import count_text
+from headstart.data.sources.dataset import ImageRecord
+from headstart.findings import Finding
+from headstart.plan.group_rule import FOLDER, GroupRule
+
+_PATTERNS = (
+    r"([^/]*)[_.-][^/_.-]*\.[^/.]*$",  # person100_virus_184.jpeg -> person100_virus
+    r"([^/_.-]+)[_.-][^/]*$",  # person100_virus_184.jpeg -> person100
+    r"([^/]*?)[ _.-]*\(?\d+\)?\.[^/.]*$",  # lesion12 (3).png -> lesion12; scene7b2.png -> scene7b
+)
+_FEWEST_GROUPS = 10
+_GROUPS_PER_CLASS = 3
+_COVERED = 0.8
+"""Share of the images that must lie in groups of several."""
+_LARGEST = 0.1
+"""Share of the images that one group may hold: a larger one is rather a class, or a word that all names begin with."""
+_LEVELS = range(1, 7)
+_NUMBER = re.compile(r"\d")
+
+
+@dataclass(frozen=True, slots=True)
+class SuggestedGroups:
+    """Groups that a rule finds in names."""
+
+    rule: str
+    """As `--group` takes it."""
+    groups: int
+    images: int
+    """In groups of several images."""
+    example: str
+    """A group."""
+    members: int
+    """Its images."""
+    divided: int
+    """Groups that lie in more than one given split."""
+
+
+def suggest_groups(records: Sequence[ImageRecord]) -> SuggestedGroups | None:
+    """The coarsest division into many small groups that names suggest; None if they suggest none.
+
+    Coarse, because too large groups cost little and too small ones make figures too good.
+
+    Args:
+        records: Images of a source that names no groups itself.
+    """
+    found = [
+        suggested
+        for rule in (*(f"{FOLDER}{level}" for level in _LEVELS), *_PATTERNS)
+        if (suggested := _suggested(records, rule)) is not None
+    ]
+    return min(found, key=lambda one: one.groups, default=None)
+
+
+def find_suggested_groups(records: Sequence[ImageRecord]) -> list[Finding]:
+    """Finding about groups that names suggest."""
+    found = suggest_groups(records)
+    if found is None:
+        return []
+    divided = (
+        f"; {count_text(found.divided, 'group')} lie in more than one split, so figures are too good if they belong "
+        "together"
+        if found.divided
+        else ""
+    )
+    return [
+        Finding(
+            "warning",
+            "groups_suggested",
+            f"names suggest groups: {found.images:,} of {len(records):,} images are in {found.groups:,} groups of "
+            f"several, such as {found.example!r} ({count_text(found.members, 'image')}){divided}",
+            f"if each is one patient, scene or object, say so: --group '{found.rule}'",
+        )
+    ]
+
+
+def _suggested(records: Sequence[ImageRecord], rule: str) -> SuggestedGroups | None:
+    """What one rule finds; None if its groups are few, large, or of one image each."""
+    parsed = GroupRule.of(rule)
+    labels = {record.label for record in records}
+    members: dict[str, list[ImageRecord]] = defaultdict(list)
+    for record in records:
+        group = parsed.group_in(record.id)
+        # A name without a number is a word (a class, a camera), not one of many patients.
+        if group and group not in labels and _NUMBER.search(group):
+            members[group].append(record)
+    several = {name: held for name, held in members.items() if len(held) > 1}
+    covered = sum(map(len, several.values()))
+    if len(several) < max(_FEWEST_GROUPS, _GROUPS_PER_CLASS * len(labels)) or covered < _COVERED * len(records):
+        return None
+    if max(map(len, several.values())) > max(2, _LARGEST * len(records)):
+        return None
+    example = min(several, key=lambda name: (-len(several[name]), name))
+    divided = sum(len(Counter(record.split for record in held)) > 1 for held in several.values())
+    return SuggestedGroups(rule, len(several), covered, example, len(several[example]), divided)
