@@ -50,8 +50,8 @@ class DataPlan(Section):
             panel="Data",
         ),
     ] = None
-    """Regular expression on the image path whose group 1 names the group, `folder:LEVEL` or `column:NAME`; images of one
-    group stay on one side of every split."""
+    """Regular expression on the image path whose group 1 names the group, `folder:LEVEL` or `column:NAME`; images of
+    one group stay on one side of every split."""
     unreadable: Annotated[
         Literal["leave_out", "stop"],
         Option(

@@ -1,4 +1,4 @@
-"""Groups that names of images suggest, where nobody named any: folders inside class folders, and parts of file names."""
+"""Groups that names of images suggest, where nobody named any: by folders inside class folders, by parts of names."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from headstart.plan.group_rule import FOLDER, GroupRule
 
 _PATTERNS = (
     r"([^/]*)[_.-][^/_.-]*\.[^/.]*$",  # person100_virus_184.jpeg -> person100_virus
-    r"([^/_.-]+)[_.-][^/]*$",  # person100_virus_184.jpeg -> person100
+    r"([^/_-]+)[_-][^/]*$",  # person100_virus_184.jpeg -> person100
     r"([^/]*?)[ _.-]*\(?\d+\)?\.[^/.]*$",  # lesion12 (3).png -> lesion12; scene7b2.png -> scene7b
 )
 _FEWEST_GROUPS = 10
