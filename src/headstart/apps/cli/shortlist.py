@@ -39,7 +39,7 @@ def shortlist(
         str | None,
         typer.Option(
             "--group",
-            help="Regular expression on the image path; what its group 1 matches stays in one fold.",
+            help="What stays in one fold: group 1 of a regular expression on the image path, folder:LEVEL or column:NAME.",
             rich_help_panel="Data",
         ),
     ] = None,
