@@ -23,8 +23,8 @@ def evaluate(
         str | None,
         typer.Option(
             "--group",
-            help="What intervals count: group 1 of a regular expression on the image path, folder:LEVEL or column:NAME. "
-            "Default: as in training.",
+            help="What intervals count: group 1 of a regular expression on the image path, folder:LEVEL or "
+            "column:NAME. Default: as in training.",
         ),
     ] = None,
     seen: Annotated[

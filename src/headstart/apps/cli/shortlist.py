@@ -39,7 +39,8 @@ def shortlist(
         str | None,
         typer.Option(
             "--group",
-            help="What stays in one fold: group 1 of a regular expression on the image path, folder:LEVEL or column:NAME.",
+            help="What stays in one fold: group 1 of a regular expression on the image path, folder:LEVEL or "
+            "column:NAME.",
             rich_help_panel="Data",
         ),
     ] = None,
