@@ -14,7 +14,7 @@ env: $(STAMP)
 $(STAMP): pyproject.toml
 	test -x $(PYTHON) || python3 -m venv $(VENV)
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check torch==2.14.1 torchvision==0.29.1
-	$(VENV)/bin/pip install --quiet --disable-pip-version-check -e ".[train,web,track,dev]"
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check -e ".[train,web,track,hub,dev]"
 	touch $(STAMP)
 
 demo: env

@@ -11,7 +11,6 @@ from typing import Literal
 
 from headstart.data.checks import image_checks
 from headstart.data.checks.check_result import CheckResult, GroupCount, check_result
-from headstart.data.checks.group_suggestions import find_suggested_groups
 from headstart.data.checks.near_findings import write_group_table
 from headstart.data.early_views import early_views
 from headstart.data.redraw import Fixed, redrawn, without_group_mates
@@ -102,14 +101,12 @@ def check(
             dataset, records=train + apart.records, account=dataset.account.joined(apart.account, prefix=VAL_PREFIX)
         )
     facts = read_watched(dataset.records, progress, bits=bits, near_duplicates="find")
-    found = check_result(dataset, facts, spec)
     groups = group_names(facts.readable, part.group)
+    found = check_result(dataset, facts, spec, groups=groups)
     if group is not None or any(record.group for record in facts.readable):
         counted = GroupCount(len(set(groups.values())), unmatched_count(facts.readable, groups))
         shared = image_checks.shared_group_findings(facts.readable, groups)
         found = replace(found, groups=counted, findings=(*shared, *found.findings))
-    else:
-        found = replace(found, findings=(*found.findings, *find_suggested_groups(facts.readable)))
     if group_table is not None:
         write_group_table(group_table, facts.readable, joined_groups(groups, facts), splits=dataset.splits())
         found = replace(found, group_table=str(group_table))

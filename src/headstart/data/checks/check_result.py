@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -88,13 +89,16 @@ class CheckResult:
         return f"CheckResult({counted}, {count_text(len(self.findings), 'finding')})"
 
 
-def check_result(dataset: Dataset, facts: FileFacts, spec: InputSpec) -> CheckResult:
+def check_result(
+    dataset: Dataset, facts: FileFacts, spec: InputSpec, *, groups: Mapping[str, str] | None = None
+) -> CheckResult:
     """Counts, sizes and findings of images that were all read.
 
     Args:
         dataset: Where the images are from.
         facts: Of the images.
         spec: Input of the network.
+        groups: Image id -> group, for what names suggest.
     """
     counts = Counter(record.label for record in facts.readable)
     return CheckResult(
@@ -111,7 +115,7 @@ def check_result(dataset: Dataset, facts: FileFacts, spec: InputSpec) -> CheckRe
             height=_ends_and_median([height for _, height in facts.sizes.values()]),
         ),
         view=view_facts(facts.sizes, spec),
-        findings=tuple(find_image_findings(dataset, facts, spec)),
+        findings=tuple(find_image_findings(dataset, facts, spec, groups=groups)),
     )
 
 

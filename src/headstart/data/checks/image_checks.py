@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import shlex
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from itertools import chain
@@ -13,6 +13,7 @@ from typing import Literal
 
 from headstart.data.checks.duplicates import find_duplicates
 from headstart.data.checks.facts_cache import CheckedImage, FactsCache, facts_folder
+from headstart.data.checks.group_suggestions import find_suggested_groups
 from headstart.data.checks.near_duplicates import NearDuplicates, find_near_duplicates
 from headstart.data.checks.near_findings import find_near_findings
 from headstart.data.checks.pixels import PixelFacts, find_in_pixels, find_in_shapes, pixel_facts
@@ -21,7 +22,7 @@ from headstart.data.early_views import early_views
 from headstart.data.loading import ImageFault, chosen_workers, read_image
 from headstart.data.sources.reading import WHOLE, Dataset, ImageRecord
 from headstart.data.sources.source_findings import find_in_source
-from headstart.data.splits import shared_groups
+from headstart.data.splits import named_group, shared_groups
 from headstart.errors import DataError
 from headstart.findings import Finding
 from headstart.input_spec import InputSpec
@@ -113,14 +114,18 @@ def _facts_of(record: ImageRecord, bits: int | None, cache: FactsCache) -> tuple
     return digest, CheckedImage((width, height), pixel_facts(found.decoded), thumbnail(found.pixels))
 
 
-def find_image_findings(dataset: Dataset, facts: FileFacts, spec: InputSpec | None = None) -> list[Finding]:
+def find_image_findings(
+    dataset: Dataset, facts: FileFacts, spec: InputSpec | None = None, *, groups: Mapping[str, str] | None = None
+) -> list[Finding]:
     """Findings about files and pixels, errors first.
 
     Args:
         dataset: Where the images are from.
         facts: Of the images that take part.
         spec: What the network sees of them; None: nothing is said of what its crop cuts off.
+        groups: Image id -> group; where none is named, those that names of images suggest are. None: nothing is said.
     """
+    unnamed = groups is not None and all(named_group(group) is None for group in groups.values())
     findings = [
         *_untrainable(facts.readable),
         *_unreadable(facts),
@@ -130,6 +135,7 @@ def find_image_findings(dataset: Dataset, facts: FileFacts, spec: InputSpec | No
         *find_in_pixels(facts.readable, facts.pixels),
         *find_in_shapes(facts.readable, facts.sizes, spec),
         *find_in_source(dataset),
+        *(find_suggested_groups(facts.readable) if unnamed else []),
     ]
     order = {"error": 0, "warning": 1, "info": 2}
     return sorted(findings, key=lambda finding: order[finding.level])

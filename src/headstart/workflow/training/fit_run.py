@@ -89,7 +89,7 @@ def _first_events(built: BuiltTraining) -> Iterator[Event]:
     if built.choice.file is not None and report is not None:
         yield WeightsLoaded(**asdict(report))
     data = built.data
-    for finding in image_checks.find_image_findings(data.dataset, data.facts, built.images.spec):
+    for finding in image_checks.find_image_findings(data.dataset, data.facts, built.images.spec, groups=data.groups):
         if finding.level != "info":
             yield DataFinding.of(finding)
 

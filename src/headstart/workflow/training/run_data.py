@@ -48,7 +48,7 @@ def run_data(part: DataPlan, data: CheckedData, spec: InputSpec) -> RunData:
         test_source=roles.test_source,
         unreadable=data.facts.unreadable,
         view=view_facts(data.facts.sizes, spec),
-        findings=tuple(image_checks.find_image_findings(data.dataset, data.facts, spec)),
+        findings=tuple(image_checks.find_image_findings(data.dataset, data.facts, spec, groups=data.groups)),
         groups=len(sizes),
         group_of={image: group for image, group in data.groups.items() if sizes[group] > 1},
     )
