@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,17 +13,18 @@ from headstart.plan.group_rule import FOLDER, GroupRule
 
 _PATTERNS = (
     r"([^/]*)[_.-][^/_.-]*\.[^/.]*$",  # person100_virus_184.jpeg -> person100_virus
-    r"([^/_-]+)[_-][^/]*$",  # person100_virus_184.jpeg -> person100
+    r"([^/_]+)_[^/]*$",  # person100_virus_184.jpeg -> person100
+    r"([^/_-]+)-[^/_]*$",  # p100-2-3.jpeg -> p100
     r"([^/]*?)[ _.-]*\(?\d+\)?\.[^/.]*$",  # lesion12 (3).png -> lesion12; scene7b2.png -> scene7b
 )
 _FEWEST_GROUPS = 10
 _GROUPS_PER_CLASS = 3
 _COVERED = 0.8
 """Share of the images that must lie in groups of several."""
-_LARGEST = 0.1
+_LARGEST = 0.25
 """Share of the images that one group may hold: a larger one is rather a class, or a word that all names begin with."""
 _LEVELS = range(1, 7)
-_NUMBER = re.compile(r"\d")
+_FIRST = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +52,10 @@ def suggest_groups(records: Sequence[ImageRecord]) -> SuggestedGroups | None:
     Args:
         records: Images of a source that names no groups itself.
     """
-    found = [
-        suggested
-        for rule in (*(f"{FOLDER}{level}" for level in _LEVELS), *_PATTERNS)
-        if (suggested := _suggested(records, rule)) is not None
-    ]
+    rules: Sequence[str] = (*(f"{FOLDER}{level}" for level in _LEVELS), *_PATTERNS)
+    if len(records) > _FIRST:  # names next to each other tell whether a rule finds anything
+        rules = [rule for rule in rules if _suggested(records[:_FIRST], rule) is not None]
+    found = [suggested for rule in rules if (suggested := _suggested(records, rule)) is not None]
     return min(found, key=lambda one: one.groups, default=None)
 
 
@@ -89,8 +88,7 @@ def _suggested(records: Sequence[ImageRecord], rule: str) -> SuggestedGroups | N
     members: dict[str, list[ImageRecord]] = defaultdict(list)
     for record in records:
         group = parsed.group_in(record.id)
-        # A name without a number is a word (a class, a camera), not one of many patients.
-        if group and group not in labels and _NUMBER.search(group):
+        if group and group not in labels:
             members[group].append(record)
     several = {name: held for name, held in members.items() if len(held) > 1}
     covered = sum(map(len, several.values()))
