@@ -25,7 +25,7 @@ _OWN = frozenset({"self", "root", "transform", "target_transform", "transforms",
 _PROBES = 3
 
 Options = tuple[tuple[str, object], ...]
-"""Options of a set beside its root, in order of name."""
+"""Options of a set other than its root, in order of name."""
 
 
 @dataclass(frozen=True, slots=True)
