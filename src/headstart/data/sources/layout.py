@@ -83,10 +83,10 @@ def labelled_dataset(name: str, source: str, listing: Listing, container: Contai
     except UnlabelledError:
         if labels == "needed":
             raise
-        return _without_labels(name, source, listing)
+        return unlabelled_dataset(name, source, listing)
 
 
-def _without_labels(name: str, source: str, listing: Listing) -> Dataset:
+def unlabelled_dataset(name: str, source: str, listing: Listing) -> Dataset:
     """All images of a listing, without classes and splits.
 
     Raises:

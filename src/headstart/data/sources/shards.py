@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from headstart.data.sources.archives import walk_tar
 from headstart.data.sources.dataset import WHOLE, Dataset, Labels, Skipped
-from headstart.data.sources.layout import labelled_dataset
+from headstart.data.sources.layout import UnlabelledError, dataset_of, labelled_dataset, unlabelled_dataset
 from headstart.data.sources.listing import Listing, Member
 from headstart.data.sources.source_names import expanded
 from headstart.data.sources.split_names import split_in
@@ -68,7 +68,12 @@ def open_shards(source: str, *, labels: Labels = "needed", group: str | None = N
     name = short.rstrip("0123456789-_") or short
     if is_webdataset(shard.listing for shard in shards):
         return webdataset_of(name, source, shards, group=group or "group")
-    return labelled_dataset(name, source, _joined(shards), "archive", labels)
+    try:
+        return dataset_of(name, source, _joined(shards), "archive")
+    except UnlabelledError:
+        if labels == "needed":
+            raise
+        return unlabelled_dataset(name, source, _listed(shards))
 
 
 def _splits_of(paths: Sequence[Path]) -> list[str]:
@@ -102,3 +107,11 @@ def _joined(shards: Sequence[Shard]) -> Listing:
         joined.skipped += [Skipped(f"{shard.name}/{s.name}", s.reason, s.detail) for s in shard.listing.skipped]
         joined.folders |= {above / name for name in shard.listing.folders}
     return joined
+
+
+def _listed(shards: Sequence[Shard]) -> Listing:
+    """One listing of all tars, each image under the name of its tar and its own."""
+    return Listing(
+        [replace(m, name=PurePosixPath(shard.name) / m.name) for shard in shards for m in shard.listing.images],
+        [Skipped(f"{shard.name}/{s.name}", s.reason, s.detail) for shard in shards for s in shard.listing.skipped],
+    )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import posixpath
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import quote, unquote
@@ -117,7 +118,7 @@ def walk_store(url: str) -> Listing:
         full = system.unstrip_protocol(path)
         listing.add_file(
             Member(name, None, location=StoredImage(full, _state_of(found[path]))),
-            lambda path=path: _start_of(system, path),
+            partial(_start_of, system, path),
         )
     return listing
 
@@ -177,7 +178,9 @@ def _is_web(url: str) -> bool:
 
 
 def _unreachable(url: str, error: Exception) -> DataError:
-    if isinstance(error, FileNotFoundError):
+    # fsspec calls a web server that cannot be reached a file that is not found.
+    is_down = isinstance(error.__cause__, OSError) and not isinstance(error.__cause__, FileNotFoundError)
+    if isinstance(error, FileNotFoundError) and not is_down:
         return DataError(f"{url} does not exist", expected="a folder or file of the store that you may read")
     reason = (str(error) or type(error).__name__).splitlines()[0][:200]
     return DataError(

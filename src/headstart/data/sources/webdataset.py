@@ -63,7 +63,8 @@ def webdataset_of(name: str, source: str, shards: Sequence[Shard], *, group: str
     Raises:
         DataError: one name has several images, or a label is none.
     """
-    records, unlabelled = [], []
+    records: list[ImageRecord] = []
+    unlabelled: list[ImageRecord] = []
     for shard in shards:
         prefix = f"{shard.name}/" if len(shards) > 1 else ""
         labels = _labels_of(source, shard.listing.labels, group)

@@ -107,7 +107,7 @@ def test_files_that_are_not_there_are_a_sentence_without_a_network(
 @pytest.mark.parametrize(
     ("source", "words"),
     [
-        ("torchvision:CIFAR", "no data set 'CIFAR'.*did you mean CIFAR10"),
+        ("torchvision:CIFAR", "no data set 'CIFAR'.*did you mean cifar10"),
         ("torchvision:MNIST,colour=red", "option 'colour'"),
         ("torchvision:MNIST,letters", "holds 'letters' after a comma"),
         ("torchvision:VisionDataset", "no data set"),

@@ -61,9 +61,9 @@ def open_torchvision(source: str, *, labels: Labels = "needed") -> Dataset:
         MissingExtraError: torchvision is not installed.
     """
     name, given = options_of(source.removeprefix(TORCHVISION_PREFIX))
-    root = str(Path(given.pop("root", None) or home() / "torchvision").expanduser())
+    root = str(Path(given.pop("root", "") or home() / "torchvision").expanduser())
     kind = _kind_of(name)
-    known = [option for option in inspect.signature(kind).parameters if option not in _OWN]
+    known = [option for option in _parameters(kind) if option not in _OWN]
     wrong = sorted(set(given) - set(known))
     if wrong:
         raise DataError(
@@ -89,17 +89,28 @@ def open_torchvision(source: str, *, labels: Labels = "needed") -> Dataset:
 
 def _kind_of(name: str) -> type[Any]:
     sets = require("torchvision.datasets", extra="train")
-    kind = getattr(sets, name, None)
-    if not (isinstance(kind, type) and issubclass(kind, sets.VisionDataset)) or "root" not in _parameters(kind):
-        known = [each for each in sets.__all__ if "root" in _parameters(getattr(sets, each))]
+    known = {
+        each.lower(): getattr(sets, each)
+        for each in sets.__all__
+        if each != "VisionDataset" and "root" in _parameters(getattr(sets, each))
+    }
+    if name.lower() not in known:
         raise DataError(
             f"torchvision has no data set {name!r}", expected="a name such as CIFAR10", remedy=nearest(name, known)
         )
+    kind: type[Any] = known[name.lower()]
     return kind
 
 
-def _parameters(kind: Any) -> Mapping[str, inspect.Parameter]:  # noqa: ANN401 - a class of torchvision
-    return inspect.signature(kind).parameters if isinstance(kind, type) else {}
+def _parameters(kind: Any) -> dict[str, inspect.Parameter]:  # noqa: ANN401 - something that torchvision exports
+    """Parameters of a set, those included that it hands on to the class above it."""
+    found: dict[str, inspect.Parameter] = {}
+    for owner in kind.__mro__ if isinstance(kind, type) else ():
+        parameters = inspect.signature(vars(owner).get("__init__", object.__init__)).parameters
+        found = {**parameters, **found}
+        if not any(one.kind is inspect.Parameter.VAR_KEYWORD for one in parameters.values()):
+            break
+    return {name: one for name, one in found.items() if one.kind is not inspect.Parameter.VAR_KEYWORD}
 
 
 def _parts_of(
