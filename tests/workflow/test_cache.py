@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from headstart.data.sources.copies import copy_of
+from headstart.data.sources.copies import local_copy
 from headstart.engine.store.shards import Tensor
 from headstart.engine.store.store import EVALUATION, ActivationStore, Space, SpaceKey, image_digest, row_ids
 from headstart.errors import HeadstartError
@@ -133,7 +133,7 @@ def test_facts_of_checked_images_are_shown_and_go_with_everything(tmp_path: Path
 def test_copies_of_images_are_shown_and_go_with_everything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("HEADSTART_HOME", str(tmp_path))
     (tmp_path / "store").mkdir()
-    copy_of("images of a store", lambda aside: aside.write_bytes(bytes(1000)))
+    local_copy("images of a store", lambda aside: aside.write_bytes(bytes(1000)))
     assert show_cache().image_copies_bytes == 1000
     cleared = clear_cache()
     assert (cleared.freed_bytes, cleared.image_copies_bytes, cleared.image_facts_bytes) == (1000, 1000, 0)

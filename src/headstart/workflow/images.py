@@ -14,7 +14,7 @@ from headstart.data.checks.check_result import CheckResult, GroupCount, check_re
 from headstart.data.checks.near_findings import write_group_table
 from headstart.data.early_views import early_views
 from headstart.data.redraw import Fixed, redrawn, without_group_mates
-from headstart.data.sources.dataset import Labels
+from headstart.data.sources.dataset import LabelPolicy
 from headstart.data.sources.reading import WHOLE, Dataset, ImageRecord, open_source
 from headstart.data.sources.source_findings import refuse_left_out
 from headstart.data.sources.source_names import absolute_source, is_missing, is_place
@@ -323,7 +323,7 @@ def read_watched(
     return image_checks.read_all(records, bits=bits, near_duplicates=near_duplicates, on_image=lambda: tick(1))
 
 
-def sources_of(part: DataPlan, *, labels: Labels = "needed") -> tuple[Dataset, Dataset | None]:
+def sources_of(part: DataPlan, *, labels: LabelPolicy = "needed") -> tuple[Dataset, Dataset | None]:
     """Images of DATA, and those of `val` with ids that differ from them."""
     column = group_column(part.group)
     dataset = open_source(part.source, labels=labels, group=column)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from headstart.data.sources.copies import copies_bytes, copies_folder, copy_of, file_key, limit_copies
+from headstart.data.sources.copies import copies_bytes, copies_folder, file_key, limit_copies, local_copy
 
 
 @pytest.fixture(autouse=True)
@@ -22,9 +22,9 @@ def test_a_copy_is_made_once() -> None:
         calls.append(aside)
         aside.write_bytes(b"12345")
 
-    first = copy_of("a", write, suffix=".x")
-    assert (first.read_bytes(), copy_of("a", write, suffix=".x"), len(calls)) == (b"12345", first, 1)
-    assert (copy_of("b", write) != first, len(calls), copies_bytes()) == (True, 2, 10)
+    first = local_copy("a", write, suffix=".x")
+    assert (first.read_bytes(), local_copy("a", write, suffix=".x"), len(calls)) == (b"12345", first, 1)
+    assert (local_copy("b", write) != first, len(calls), copies_bytes()) == (True, 2, 10)
     assert first.is_relative_to(copies_folder())
 
 
@@ -34,15 +34,15 @@ def test_a_copy_that_fails_leaves_nothing() -> None:
         raise ValueError("gone")
 
     with pytest.raises(ValueError, match="gone"):
-        copy_of("a", write)
+        local_copy("a", write)
     assert [path for path in copies_folder().rglob("*") if path.is_file()] == []
 
 
 def test_copies_unused_for_longest_go_first_and_fresh_ones_stay() -> None:
-    paths = [copy_of(name, lambda aside: aside.write_bytes(b"x" * 100)) for name in "abc"]
+    paths = [local_copy(name, lambda aside: aside.write_bytes(b"x" * 100)) for name in "abc"]
     for age, path in enumerate(paths):
         os.utime(path, (1e9 - age, 1e9 - age))
-    copy_of("d", lambda aside: aside.write_bytes(b"x" * 100))
+    local_copy("d", lambda aside: aside.write_bytes(b"x" * 100))
     assert limit_copies(250) == 200
     assert [path.exists() for path in paths] == [True, False, False]
     assert limit_copies(0) == 100, "what was used today stays: a run may be reading it"

@@ -50,7 +50,7 @@ def web(tmp_path: Path) -> Iterator[tuple[str, Path, list[str]]]:
             super().do_GET()
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Handler, directory=str(root)))
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     yield f"http://127.0.0.1:{server.server_port}", root, requests
     server.shutdown()

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from headstart.files import has_file, home, write_atomically
 
-LARGEST_BYTES = 32 * 10**9
+MOST_COPIED_BYTES = 32 * 10**9
 """Of all copies together."""
 _FRESH_SECONDS = 86_400
 """Copies that were used since stay: a run may be reading them."""
@@ -33,7 +33,7 @@ def copies_folder() -> Path:
     return home() / "sources"
 
 
-def copy_of(key: str, write: Callable[[Path], object], *, suffix: str = "") -> Path:
+def local_copy(key: str, write: Callable[[Path], object], *, suffix: str = "") -> Path:
     """The copy of something, made at the first call.
 
     Args:
@@ -72,7 +72,7 @@ def file_key(path: Path) -> str:
     return f"{path.resolve()}\0{state.st_size}\0{state.st_mtime_ns}"
 
 
-def limit_copies(most_bytes: int = LARGEST_BYTES, *, unused_seconds: float = _FRESH_SECONDS) -> int:
+def limit_copies(most_bytes: int = MOST_COPIED_BYTES, *, unused_seconds: float = _FRESH_SECONDS) -> int:
     """Bytes that were freed: copies go, those not used for longest first, until the rest is small enough.
 
     Args:

@@ -10,7 +10,7 @@ from typing import Literal, Protocol
 
 WHOLE = "all"
 """Split of images whose source has none."""
-Labels = Literal["needed", "optional"]
+LabelPolicy = Literal["needed", "optional"]
 """Whether images without labels are refused."""
 
 

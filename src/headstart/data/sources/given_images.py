@@ -11,7 +11,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from headstart.data.decoders.raster import Pixels
-from headstart.data.sources.image_bytes import BYTES, CHANNELS, InputError, encoded, refuse_channels_first
+from headstart.data.sources.image_bytes import BYTES, CHANNEL_MODES, InputError, encoded, refuse_channels_first
 from headstart.data.sources.inputs import image_files
 from headstart.data.sources.reading import WHOLE, ImageRecord
 
@@ -48,10 +48,10 @@ def records_of(images: GivenImages, *, name: str = "images") -> list[ImageRecord
 def _one_by_one(images: Any, name: str) -> Iterator[object]:  # noqa: ANN401 - whatever a caller gives
     """The images of a batch; one image is a batch of one."""
     if isinstance(images, np.ndarray) and images.dtype.kind not in "OUS":
-        batch = images.ndim == 4 or (images.ndim == 3 and images.shape[2] not in CHANNELS)
+        batch = images.ndim == 4 or (images.ndim == 3 and images.shape[2] not in CHANNEL_MODES)
         if not batch and images.ndim not in (2, 3):
             raise InputError(f"{name} is an array of shape {images.shape}", expected="(N, H, W) or (N, H, W, 3)")
-        if batch and images.ndim == 3 and images.shape[0] in CHANNELS:
+        if batch and images.ndim == 3 and images.shape[0] in CHANNEL_MODES:
             refuse_channels_first(images, name)
         yield from images if batch else [images]
     elif isinstance(images, (*_PATH, *BYTES, Image.Image)):

@@ -16,7 +16,7 @@ from PIL import Image, ImageOps
 from headstart.errors import DataError
 
 EXPECTED = "a path, the bytes of an image file, a PIL image, or an array of uint8 pixels (H, W), (H, W, 3) or (H, W, 4)"
-CHANNELS = {1: "L", 3: "RGB", 4: "RGBA"}
+CHANNEL_MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 _TIFF_MODES = frozenset({"1", "L", "RGB", "RGBA", "CMYK", "I", "F", "I;16", "I;16B", "YCbCr", "LAB"})
 _ALPHA_MODES = frozenset({"La", "RGBa"})
 BYTES = (bytes, bytearray, memoryview)
@@ -64,9 +64,9 @@ def _refuse_array(image: npt.NDArray[Any], name: str) -> None:
     what = f"{name} is an array of {image.dtype} with shape {image.shape}"
     if image.dtype != np.uint8:
         raise InputError(what, expected="uint8 pixels 0..255", remedy=_type_remedy(image))
-    if image.ndim == 3 and image.shape[0] in CHANNELS and image.shape[2] not in CHANNELS:
+    if image.ndim == 3 and image.shape[0] in CHANNEL_MODES and image.shape[2] not in CHANNEL_MODES:
         refuse_channels_first(image, name)
-    if image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[2] not in CHANNELS):
+    if image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[2] not in CHANNEL_MODES):
         raise InputError(
             what,
             expected="(H, W) grey, (H, W, 3) RGB or (H, W, 4) RGB with transparency",

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import Literal
 
-from headstart.data.sources.dataset import WHOLE, Account, Dataset, ImageRecord, Labels, Skipped, SkipReason
+from headstart.data.sources.dataset import WHOLE, Account, Dataset, ImageRecord, LabelPolicy, Skipped, SkipReason
 from headstart.data.sources.listing import Listing, Member
 from headstart.data.sources.source_findings import LOSSES, WITHOUT_LABELS
 from headstart.data.sources.split_names import SPLIT_FOLDERS, is_like_a_split, split_in, usual_split
@@ -72,7 +72,7 @@ def dataset_of(name: str, source: str, listing: Listing, container: Container) -
     return Dataset(name, source, tuple(records), _account(listing, layout))
 
 
-def labelled_dataset(name: str, source: str, listing: Listing, container: Container, labels: Labels) -> Dataset:
+def labelled_dataset(name: str, source: str, listing: Listing, container: Container, labels: LabelPolicy) -> Dataset:
     """As `dataset_of`; where labels are optional, images outside class folders have none.
 
     Raises:

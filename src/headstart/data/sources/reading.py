@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import io
+import os
 import tarfile
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from PIL import Image
 
-from headstart.data.sources.dataset import WHOLE, Dataset, ImageRecord, Labels
+from headstart.data.sources.dataset import WHOLE, Dataset, ImageRecord, LabelPolicy
 from headstart.data.sources.layout import SHAPES, UnlabelledError, labelled_dataset
 from headstart.data.sources.sets.hub import is_saved_to_disk, open_hub
 from headstart.data.sources.sets.npz import open_npz
@@ -43,7 +44,7 @@ def is_source_file(source: str) -> bool:
     return not is_place(source) or is_shard_pattern(source) or Path(source).suffix.lower() in (".tar", ".npz")
 
 
-def open_source(source: str, *, labels: Labels = "needed", group: str | None = None) -> Dataset:
+def open_source(source: str, *, labels: LabelPolicy = "needed", group: str | None = None) -> Dataset:
     """Find the images of DATA; reads names, and the first bytes of files whose name does not say what they are.
 
     Args:
@@ -55,7 +56,7 @@ def open_source(source: str, *, labels: Labels = "needed", group: str | None = N
         DataError: there is nothing there, or nothing that looks like labelled images.
         MissingExtraError: a package for this kind of DATA is not installed.
     """
-    dataset = _opened(source, labels, group)
+    dataset = _opened(os.fspath(source), labels, group)
     if labels == "needed" and not dataset.has_labels:
         raise UnlabelledError(
             f"none of {len(dataset.records):,} images of {source} has a label",
@@ -65,7 +66,7 @@ def open_source(source: str, *, labels: Labels = "needed", group: str | None = N
     return dataset
 
 
-def _opened(source: str, labels: Labels, group: str | None) -> Dataset:
+def _opened(source: str, labels: LabelPolicy, group: str | None) -> Dataset:
     path = Path(source)
     if is_digits(source):
         if source == DIGITS and is_there(path):
@@ -93,7 +94,7 @@ def _opened(source: str, labels: Labels, group: str | None) -> Dataset:
     raise DataError(f"{source} does not exist", expected=SHAPES)
 
 
-def _file(path: Path, source: str, labels: Labels, group: str | None) -> Dataset:
+def _file(path: Path, source: str, labels: LabelPolicy, group: str | None) -> Dataset:
     suffix = path.suffix.lower()
     if suffix in TABLE_SUFFIXES:
         return open_table_file(path, source, labels=labels, group=group)
@@ -104,7 +105,7 @@ def _file(path: Path, source: str, labels: Labels, group: str | None) -> Dataset
     raise DataError(f"{source} is a file headstart cannot open as images", expected=SHAPES)
 
 
-def _folder(path: Path, source: str, labels: Labels, group: str | None) -> Dataset:
+def _folder(path: Path, source: str, labels: LabelPolicy, group: str | None) -> Dataset:
     if is_saved_to_disk(path):
         return open_hub(source, labels=labels, group=group)
     tables = label_tables_next_to(path)
@@ -126,7 +127,7 @@ def _folder(path: Path, source: str, labels: Labels, group: str | None) -> Datas
     return replace(dataset, account=replace(dataset.account, label_tables=tables))
 
 
-def _store(url: str, labels: Labels, group: str | None) -> Dataset:
+def _store(url: str, labels: LabelPolicy, group: str | None) -> Dataset:
     """Images of a remote store: a file that holds many is copied, those of a folder are fetched when they are read."""
     suffix = PurePosixPath(url).suffix.lower()
     if suffix in _FILE_SUFFIXES:

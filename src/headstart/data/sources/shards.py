@@ -8,17 +8,17 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from headstart.data.sources.archives import walk_tar
-from headstart.data.sources.dataset import WHOLE, Dataset, Labels, Skipped
+from headstart.data.sources.dataset import WHOLE, Dataset, LabelPolicy, Skipped
 from headstart.data.sources.layout import UnlabelledError, dataset_of, labelled_dataset, unlabelled_dataset
 from headstart.data.sources.listing import Listing, Member
 from headstart.data.sources.source_names import expanded
 from headstart.data.sources.split_names import split_in
-from headstart.data.sources.webdataset import Shard, is_webdataset, webdataset_of
+from headstart.data.sources.webdataset import TarShard, is_webdataset, webdataset_of
 from headstart.errors import DataError
 from headstart.files import is_file
 
 
-def open_tar(path: Path, source: str, *, labels: Labels = "needed", group: str | None = None) -> Dataset:
+def open_tar(path: Path, source: str, *, labels: LabelPolicy = "needed", group: str | None = None) -> Dataset:
     """Images of one tar.
 
     Args:
@@ -33,11 +33,11 @@ def open_tar(path: Path, source: str, *, labels: Labels = "needed", group: str |
     listing = walk_tar(path)
     name = path.name.split(".")[0]
     if is_webdataset([listing]):
-        return webdataset_of(name, source, [Shard(name, listing)], group=group or "group")
+        return webdataset_of(name, source, [TarShard(name, listing)], group=group or "group")
     return labelled_dataset(name, source, listing, "archive", labels)
 
 
-def open_shards(source: str, *, labels: Labels = "needed", group: str | None = None) -> Dataset:
+def open_shards(source: str, *, labels: LabelPolicy = "needed", group: str | None = None) -> Dataset:
     """Images of all tars that a pattern with braces names.
 
     The tars are splits where their names say so: `{train,val}-{0000..0003}.tar`.
@@ -63,7 +63,7 @@ def open_shards(source: str, *, labels: Labels = "needed", group: str | None = N
         raise DataError(f"{odd} is no tar", expected="uncompressed .tar files")
     splits = _splits_of(paths)
     names = _short_names(paths)
-    shards = [Shard(name, walk_tar(path), split) for name, path, split in zip(names, paths, splits, strict=True)]
+    shards = [TarShard(name, walk_tar(path), split) for name, path, split in zip(names, paths, splits, strict=True)]
     short = PurePosixPath(source.replace("{", "").replace("}", "")).name.split(".")[0]
     name = short.rstrip("0123456789-_") or short
     if is_webdataset(shard.listing for shard in shards):
@@ -92,7 +92,7 @@ def _short_names(paths: Sequence[Path]) -> list[str]:
     return [f"{path.parent.name}-{name}" for path, name in zip(paths, names, strict=True)]
 
 
-def _joined(shards: Sequence[Shard]) -> Listing:
+def _joined(shards: Sequence[TarShard]) -> Listing:
     """One listing of all tars, each image under the name of its tar inside its class folder: names may repeat."""
     joined = Listing()
     for shard in shards:
@@ -109,7 +109,7 @@ def _joined(shards: Sequence[Shard]) -> Listing:
     return joined
 
 
-def _listed(shards: Sequence[Shard]) -> Listing:
+def _listed(shards: Sequence[TarShard]) -> Listing:
     """One listing of all tars, each image under the name of its tar and its own."""
     return Listing(
         [replace(m, name=PurePosixPath(shard.name) / m.name) for shard in shards for m in shard.listing.images],

@@ -52,7 +52,7 @@ def absolute_source(source: str) -> str:
         return str(Path(source).resolve())
     if is_digits(source) or is_url(source):
         return source
-    name, options = options_of(source)
+    name, options = name_and_options(source)
     if "root" in options:  # of a set of torchvision
         options["root"] = str(Path(options["root"]).resolve())
     elif source.startswith(HUB_PREFIX) and is_there(name.removeprefix(HUB_PREFIX)):
@@ -60,7 +60,7 @@ def absolute_source(source: str) -> str:
     return ",".join([name, *(f"{option}={value}" for option, value in options.items())])
 
 
-def options_of(source: str) -> tuple[str, dict[str, str]]:
+def name_and_options(source: str) -> tuple[str, dict[str, str]]:
     """(name, options) of DATA that names a set: `CIFAR10,root=/data`.
 
     Raises:

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import quote, unquote
 
-from headstart.data.sources.copies import copy_of
+from headstart.data.sources.copies import local_copy
 from headstart.data.sources.file_kinds import FIRST_BYTES
 from headstart.data.sources.listing import Listing, Member
 from headstart.errors import DataError, DiskFullError, HeadstartError, MissingExtraError, require
@@ -49,7 +49,9 @@ class StoredImage:
             OSError: it is gone, or the store cannot be reached.
         """
         try:
-            return copy_of(f"{self.url}\0{self.state}", lambda aside: aside.write_bytes(_fetch(self.url))).read_bytes()
+            return local_copy(
+                f"{self.url}\0{self.state}", lambda aside: aside.write_bytes(_fetch(self.url))
+            ).read_bytes()
         except (DiskFullError, PermissionError):  # without a copy it is fetched each time
             return _fetch(self.url)
         except HeadstartError as error:
@@ -86,7 +88,7 @@ def copy_of_store_file(url: str) -> Path:
     try:
         state = _state_of(system.info(path))
         suffix = PurePosixPath(url).suffix.lower()
-        return copy_of(f"{url}\0{state}", lambda aside: system.get_file(path, str(aside)), suffix=suffix)
+        return local_copy(f"{url}\0{state}", lambda aside: system.get_file(path, str(aside)), suffix=suffix)
     except HeadstartError:
         raise
     except Exception as error:  # each store has its own errors, and many are no OSError

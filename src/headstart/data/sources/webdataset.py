@@ -22,7 +22,7 @@ _MOST_LABEL_BYTES = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Shard:
+class TarShard:
     """One tar, and what lies in it."""
 
     name: str
@@ -51,7 +51,7 @@ def is_webdataset(listings: Iterable[Listing]) -> bool:
     return len(tops) == 1 and bool(images) and images <= beside
 
 
-def webdataset_of(name: str, source: str, shards: Sequence[Shard], *, group: str = "group") -> Dataset:
+def webdataset_of(name: str, source: str, shards: Sequence[TarShard], *, group: str = "group") -> Dataset:
     """The images of tars with the labels next to them; images without one are left out and named.
 
     Args:

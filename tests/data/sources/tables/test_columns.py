@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from headstart.data.sources.tables.columns import columns_of
+from headstart.data.sources.tables.columns import meaning_columns
 from headstart.errors import DataError
 
 
@@ -20,9 +20,9 @@ from headstart.errors import DataError
     ],
 )
 def test_exact_names_come_first(names: list[str], found: dict[str, str]) -> None:
-    assert columns_of(Path("t.csv"), names, ("image", "label")) == found
+    assert meaning_columns(Path("t.csv"), names, ("image", "label")) == found
 
 
 def test_a_wide_table_shows_its_first_columns_only() -> None:
     with pytest.raises(DataError, match=r"'c7', \.\.\.; expected a table with the column image"):
-        columns_of(Path("t.csv"), [f"c{at}" for at in range(100)], ("image",))
+        meaning_columns(Path("t.csv"), [f"c{at}" for at in range(100)], ("image",))

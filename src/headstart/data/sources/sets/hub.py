@@ -11,8 +11,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from headstart.data.sources.dataset import WHOLE, Account, Dataset, ImageRecord, Labels
-from headstart.data.sources.source_names import HUB_PREFIX, options_of
+from headstart.data.sources.dataset import WHOLE, Account, Dataset, ImageRecord, LabelPolicy
+from headstart.data.sources.source_names import HUB_PREFIX, name_and_options
 from headstart.data.sources.split_names import split_in
 from headstart.data.sources.tables.columns import LABEL_COLUMNS
 from headstart.errors import DataError, MissingExtraError, require
@@ -56,7 +56,7 @@ def is_saved_to_disk(folder: Path) -> bool:
     )
 
 
-def open_hub(source: str, *, labels: Labels = "needed", group: str | None = None) -> Dataset:
+def open_hub(source: str, *, labels: LabelPolicy = "needed", group: str | None = None) -> Dataset:
     """Images of a set of the hub, or of one that was saved to disk.
 
     Args:
@@ -68,7 +68,7 @@ def open_hub(source: str, *, labels: Labels = "needed", group: str | None = None
         DataError: it cannot be had, or has no column of images or of labels.
         MissingExtraError: `datasets` is not installed.
     """
-    place, given = options_of(source.removeprefix(HUB_PREFIX)) if source.startswith(HUB_PREFIX) else (source, {})
+    place, given = name_and_options(source.removeprefix(HUB_PREFIX)) if source.startswith(HUB_PREFIX) else (source, {})
     wrong = sorted(set(given) - set(_OPTIONS))
     if wrong:
         raise DataError(f"{source} has the option {wrong[0]!r}", expected=f"one of {', '.join(_OPTIONS)}")
@@ -169,7 +169,7 @@ def _image_column(source: str, features: Mapping[str, Any], given: str | None) -
     return found[0]
 
 
-def _label_column(source: str, features: Mapping[str, Any], given: str | None, labels: Labels) -> str | None:
+def _label_column(source: str, features: Mapping[str, Any], given: str | None, labels: LabelPolicy) -> str | None:
     """The column of labels; None where there is none and none is needed.
 
     Raises:

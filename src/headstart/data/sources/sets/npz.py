@@ -14,9 +14,9 @@ import numpy as np
 import numpy.typing as npt
 from numpy.lib import format as npy
 
-from headstart.data.sources.copies import copy_of, file_key
-from headstart.data.sources.dataset import WHOLE, Dataset, ImageRecord, Labels
-from headstart.data.sources.image_bytes import CHANNELS, InputError, encoded
+from headstart.data.sources.copies import file_key, local_copy
+from headstart.data.sources.dataset import WHOLE, Dataset, ImageRecord, LabelPolicy
+from headstart.data.sources.image_bytes import CHANNEL_MODES, InputError, encoded
 from headstart.data.sources.source_findings import WITHOUT_LABELS
 from headstart.errors import DataError
 
@@ -72,7 +72,7 @@ class _Pixels:
     shape: tuple[int, ...]
 
 
-def open_npz(path: Path, source: str, *, labels: Labels = "needed") -> Dataset:
+def open_npz(path: Path, source: str, *, labels: LabelPolicy = "needed") -> Dataset:
     """Images of an .npz; its arrays stay on disk.
 
     Args:
@@ -110,7 +110,7 @@ def _whole(record: ImageRecord) -> ImageRecord:
 
 
 def _records(
-    path: Path, archive: zipfile.ZipFile, split: str, images: str, classes: str | None, labels: Labels
+    path: Path, archive: zipfile.ZipFile, split: str, images: str, classes: str | None, labels: LabelPolicy
 ) -> list[ImageRecord]:
     """The images of one array.
 
@@ -140,7 +140,7 @@ def _pixels(path: Path, archive: zipfile.ZipFile, name: str) -> _Pixels:
         shape, is_fortran, dtype = _header(file)
         start = file.tell()
     what = f"{name} of {path} is an array of {dtype} with shape {shape}"
-    if dtype != np.uint8 or len(shape) not in (3, 4) or (len(shape) == 4 and shape[3] not in CHANNELS):
+    if dtype != np.uint8 or len(shape) not in (3, 4) or (len(shape) == 4 and shape[3] not in CHANNEL_MODES):
         raise DataError(what, expected="uint8 pixels 0..255 of shape (N, H, W), (N, H, W, 3) or (N, H, W, 4)")
     if info.compress_type == zipfile.ZIP_STORED and not is_fortran:
         with path.open("rb") as packed:
@@ -156,7 +156,7 @@ def _pixels(path: Path, archive: zipfile.ZipFile, name: str) -> _Pixels:
                 shutil.copyfileobj(file, copy)
 
     # Compressed arrays cannot be read image by image.
-    unpacked = copy_of(f"{file_key(path)}\0{name}", unpack, suffix=".npy")
+    unpacked = local_copy(f"{file_key(path)}\0{name}", unpack, suffix=".npy")
     with unpacked.open("rb") as file:
         _header(file)
         return _Pixels(unpacked, file.tell(), shape)

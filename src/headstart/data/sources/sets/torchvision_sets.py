@@ -11,9 +11,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from headstart.data.sources.dataset import WHOLE, Account, Dataset, ImageRecord, Labels
+from headstart.data.sources.dataset import WHOLE, Account, Dataset, ImageRecord, LabelPolicy
 from headstart.data.sources.image_bytes import InputError, encoded
-from headstart.data.sources.source_names import TORCHVISION_PREFIX, options_of
+from headstart.data.sources.source_names import TORCHVISION_PREFIX, name_and_options
 from headstart.errors import DataError, nearest, require
 from headstart.files import home
 
@@ -49,7 +49,7 @@ class TorchvisionImage:
             raise OSError(str(error)) from error
 
 
-def open_torchvision(source: str, *, labels: Labels = "needed") -> Dataset:
+def open_torchvision(source: str, *, labels: LabelPolicy = "needed") -> Dataset:
     """Images of a set by its name; brought by torchvision where they are not on this disk yet.
 
     Args:
@@ -60,7 +60,7 @@ def open_torchvision(source: str, *, labels: Labels = "needed") -> Dataset:
         DataError: no such set, wrong options, or its files are not there and cannot be brought.
         MissingExtraError: torchvision is not installed.
     """
-    name, given = options_of(source.removeprefix(TORCHVISION_PREFIX))
+    name, given = name_and_options(source.removeprefix(TORCHVISION_PREFIX))
     root = str(Path(given.pop("root", "") or home() / "torchvision").expanduser())
     kind = _kind_of(name)
     known = [option for option in _parameters(kind) if option not in _OWN]
@@ -185,7 +185,7 @@ def _opened(name: str, root: str, options: Options) -> Any:  # noqa: ANN401 - a 
     return kind(root, **dict(options), **never)
 
 
-def _class_names_of(content: Any, labels: Labels) -> list[str]:  # noqa: ANN401 - a set of torchvision
+def _class_names_of(content: Any, labels: LabelPolicy) -> list[str]:  # noqa: ANN401 - a set of torchvision
     """The class of each image, by name where the set has names; empty where the number is below 0.
 
     Raises:

@@ -29,7 +29,7 @@ TABLE_SHAPE = (
 _SHOWN = 8
 
 
-def columns_of(table: Path, names: Sequence[str], needed: Sequence[str]) -> dict[str, str]:
+def meaning_columns(table: Path, names: Sequence[str], needed: Sequence[str]) -> dict[str, str]:
     """Column that means something -> its name in the table.
 
     Raises:

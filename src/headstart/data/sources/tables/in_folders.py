@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
-from headstart.data.sources.dataset import WHOLE, Account, Dataset, ImageRecord, Labels
+from headstart.data.sources.dataset import WHOLE, Account, Dataset, ImageRecord, LabelPolicy
 from headstart.data.sources.split_names import SPLIT_FOLDERS, split_in
 from headstart.data.sources.tables.label_cells import doubtful_labels
 from headstart.data.sources.tables.rows import ImageFolder, Table, read_table
@@ -17,7 +17,7 @@ def open_table_file(
     path: Path,
     source: str,
     *,
-    labels: Labels = "needed",
+    labels: LabelPolicy = "needed",
     folder: ImageFolder | None = None,
     name: str = "",
     group: str | None = None,

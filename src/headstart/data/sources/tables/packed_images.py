@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from headstart.data.sources.copies import copy_of, file_key
+from headstart.data.sources.copies import file_key, local_copy
 
 if TYPE_CHECKING:
     import pyarrow
@@ -56,7 +56,7 @@ def packed_images(table: Path, column: str) -> PackedImages:
         DiskFullError: there is no room for the copy.
         ValueError: the table is damaged; pyarrow's errors are of this kind.
     """
-    path = copy_of(f"{file_key(table)}\0{column}", lambda aside: _write(table, column, aside), suffix=".images")
+    path = local_copy(f"{file_key(table)}\0{column}", lambda aside: _write(table, column, aside), suffix=".images")
     with path.open("rb") as file:
         file.seek(-_COUNT.size, 2)
         (count,) = _COUNT.unpack(file.read(_COUNT.size))

@@ -9,10 +9,10 @@ from itertools import pairwise
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
-from headstart.data.sources.dataset import Labels, Location
+from headstart.data.sources.dataset import LabelPolicy, Location
 from headstart.data.sources.source_names import is_url
 from headstart.data.sources.stores import StoredImage
-from headstart.data.sources.tables.columns import NEEDED, OPTIONAL, TABLE_SHAPE, cells_as_text, columns_of
+from headstart.data.sources.tables.columns import NEEDED, OPTIONAL, TABLE_SHAPE, cells_as_text, meaning_columns
 from headstart.data.sources.tables.files import TableFile, open_table
 from headstart.data.sources.tables.label_cells import refuse_unclear_labels
 from headstart.data.sources.tables.packed_images import holds_images, packed_images
@@ -82,7 +82,7 @@ def read_table(
     table: Path,
     splits: Mapping[str, str],
     *,
-    labels: Labels = "needed",
+    labels: LabelPolicy = "needed",
     folder: ImageFolder | None = None,
     group: str | None = None,
 ) -> Table:
@@ -196,7 +196,7 @@ def _opened(
     """
     try:
         content = open_table(table)
-        found = columns_of(table, content.names, needed)
+        found = meaning_columns(table, content.names, needed)
         written = {name: column for name, column in found.items() if name in needed or name in others}
         if group is not None:
             written["group"] = _column(table, content.names, group)
