@@ -48,6 +48,7 @@ benchmarks: env $(PEERS) $(TRUNK)
 	$(PYTHON) benchmarks/layer_groups.py
 	$(PYTHON) benchmarks/cut_coverage.py
 	$(PYTHON) benchmarks/against.py
+	$(PYTHON) benchmarks/default_strategy.py
 	$(PYTHON) benchmarks/engines.py
 	$(PYTHON) benchmarks/decode.py
 	$(PYTHON) benchmarks/many_heads.py

@@ -79,7 +79,7 @@ def test_every_layer_is_trained_at_once_where_images_are_enlarged(lr: float | No
     def resolved(one: Plan) -> Plan:
         return one.resolved(model_name="net:tag", input_size=224, group_names=GROUPS)
 
-    small = PlanCounts(1_000, train=1_000, enlargement=7.0)
+    small = PlanCounts(400, train=400, shorter_side=32, weights_size=224)
     plan = counted(STRATEGIES["progressive"](request), request, small)
     assert [(phase.name, phase.kind) for phase in plan.phases] == [("probe", "linear_probe"), ("all", "train")]
     assert "enlarged 7 times" in plan.reasons["phases"]
@@ -88,7 +88,34 @@ def test_every_layer_is_trained_at_once_where_images_are_enlarged(lr: float | No
     assert set(list(step.lr_by_group.values())[:-1]) == {lr or 5e-4}
     assert step.lr_by_group["head"] == step.head_lr == (2e-3 if lr else 5e-4)
     assert counted(resolved(STRATEGIES["progressive"](request)), request, small) == resolved(plan)
-    assert len(counted(STRATEGIES["progressive"](request), request, PlanCounts(1_000, enlargement=1.9)).phases) == 4
+    assert plan.input.size == "auto", "frozen features are best at the size of the weights"
+    larger = PlanCounts(400, shorter_side=113, weights_size=224)
+    assert len(counted(STRATEGIES["progressive"](request), request, larger).phases) == 4
+
+
+@pytest.mark.parametrize(
+    ("given", "counts", "size", "phases"),
+    [
+        (None, PlanCounts(500, shorter_side=32, weights_size=224, weights_sizes="any"), 128, 2),
+        (None, PlanCounts(500, shorter_side=95, weights_size=224, weights_sizes="any"), 128, 4),  # 1.3 times
+        (224, PlanCounts(500, shorter_side=32, weights_size=224, weights_sizes="any"), 224, 2),
+        (None, PlanCounts(500, shorter_side=32, weights_size=224), "auto", 2),
+        (None, PlanCounts(499, shorter_side=32, weights_size=224, weights_sizes="any"), "auto", 2),
+        (None, PlanCounts(500, shorter_side=96, weights_size=224, weights_sizes="any"), "auto", 2),
+        (None, PlanCounts(500, shorter_side=32, weights_size=96, weights_sizes="any"), "auto", 2),
+        (None, PlanCounts(500), "auto", 4),
+    ],
+)
+def test_tiny_images_have_a_smaller_input(given: int | None, counts: PlanCounts, size: int | str, phases: int) -> None:
+    request = Request(DATA, input_size=given)
+    plan = counted(STRATEGIES["progressive"](request), request, counts)
+    assert (plan.input.size, len(plan.phases)) == (size, phases)
+    assert ("shorter sides" in plan.reasons.get("input.size", "")) == (size == 128)
+    resolved = STRATEGIES["progressive"](request).resolved(
+        model_name="net:tag", input_size=counts.weights_size or 224, group_names=GROUPS
+    )
+    after = counted(resolved, request, counts).input.size
+    assert after == (counts.weights_size or 224 if size == "auto" else size)
 
 
 def test_bit_hyperrule_follows_the_row_of_its_table() -> None:

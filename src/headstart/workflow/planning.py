@@ -93,11 +93,15 @@ def plan_of(request: str | Request, *, progress: Progress = no_progress) -> Plan
 
 
 def image_counts(plan: Plan, roles: Roles, sizes: Sizes) -> PlanCounts:
-    """Numbers of images that a plan depends on, and how many times they are enlarged."""
-    size = find_model(plan.model.name).card.input.size if plan.input.size == "auto" else plan.input.size
+    """Numbers of images that a plan depends on, and how large they are."""
+    card = find_model(plan.model.name).card
     sides = [min(sizes[record.id]) for record in roles.train if record.id in sizes]
     return PlanCounts(
-        len(roles.training_pool), train=len(roles.train), enlargement=size / median(sides) if sides else 1.0
+        len(roles.training_pool),
+        train=len(roles.train),
+        shorter_side=median(sides) if sides else None,
+        weights_size=card.input.size,
+        weights_sizes=card.sizes,
     )
 
 
