@@ -14,7 +14,7 @@ from rich.console import Console
 from every_event import ESTIMATE
 from headstart.apps.cli.text import console
 from headstart.plan.plan import ProbePhase, TrainPhase
-from headstart.runs.events import CheckpointSelected, Computing, PrefixPlanned, WeightsLoaded
+from headstart.runs.events import CheckpointSelected, Computing, HeadSelected, PrefixPlanned, WeightsLoaded
 from headstart.runs.training_events import EpochDone, PhaseDone
 from headstart.runs.warnings import DataFinding, OptionWithoutEffect
 
@@ -78,6 +78,14 @@ def test_the_table_of_a_run_goes_to_stderr(capsys: pytest.CaptureFixture[str]):
     ):
         assert words in captured.err
     assert captured.err.count("val loss") == 1, "one header"
+
+
+def test_the_selected_head_is_said_once(capsys: pytest.CaptureFixture[str]):
+    with console.training() as watcher:
+        watcher.noted(HeadSelected("probe", "linear", "as good as the other"))
+        why = "fitted; selected the linear head: as good as the other"
+        watcher.phase_done(PhaseDone("probe", "linear_probe", (), {}, "", None, 0, 0.75, 2.0, why))
+    assert capsys.readouterr().err.count("selected the linear head") == 1
 
 
 def test_a_short_budget_is_one_sentence_more(capsys: pytest.CaptureFixture[str]):

@@ -20,7 +20,7 @@ from rich.progress import (
 from headstart.apps.cli.text.printing import shows_bars, visible, visible_name
 from headstart.plan.plan import Phase
 from headstart.runs.event import Event
-from headstart.runs.events import Computing
+from headstart.runs.events import Computing, HeadSelected
 from headstart.runs.observers import Observer
 from headstart.runs.training_events import EpochDone, PhaseDone, PhaseStarted, RuntimeEstimate
 
@@ -169,6 +169,8 @@ class TrainingConsole(Observer):
             self._computing(event.what, step=event.step, steps=event.steps)
         elif isinstance(event, RuntimeEstimate):
             self._show_estimate(event)
+        elif isinstance(event, HeadSelected):
+            pass  # the line that ends its phase says the same
         else:
             self.say(event.sentence() if event.urgency == "info" else f"{event.urgency}: {event.sentence()}")
 
