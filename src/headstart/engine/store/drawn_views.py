@@ -6,7 +6,7 @@ from importlib import metadata
 
 from headstart.plan.sections import AugmentationPlan
 
-AUGMENT_VERSION = 3
+AUGMENT_VERSION = 4
 """Raised when the same preset, generator and pixels may become another view; part of the address of stored views."""
 
 
