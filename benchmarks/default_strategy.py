@@ -37,15 +37,7 @@ SIDES = (
         arguments=("--strategy", "probe_then_tune"),
     ),
     Side("fastai", "all", "fastai, `fine_tune(5)`", epochs="fastai", script="fastai_fine_tune.py"),
-    Side(
-        "progressive_224",
-        "all",
-        "`headstart train FOLDER --input-size 224`",
-        arguments=("--strategy", "progressive", "--input-size", "224"),
-    ),
 )
-TINY: tuple[SetName, ...] = ("cifar10",)
-"""Sets whose images are so small that the default takes another input than that of the weights."""
 
 
 def main() -> int:
@@ -69,7 +61,7 @@ def measured(options: argparse.Namespace) -> int:
     for number in range(1, options.rounds + 1):
         for name in options.sets:
             job = Job("full", name, folder_of(name, limit=TRAINING_IMAGES), seed=number, epochs=25)
-            for side in (side for side in SIDES if side.name in options.sides and _differs(side, name)):
+            for side in (side for side in SIDES if side.name in options.sides):
                 key = {"set": name, "side": side.name, "round": number}
                 if kept.has(**key, timed=True) or (options.untimed and kept.has(**key)):
                     continue
@@ -84,18 +76,14 @@ def measured(options: argparse.Namespace) -> int:
     return failed
 
 
-def _differs(side: Side, name: SetName) -> bool:
-    return side.name != "progressive_224" or name in TINY
-
-
 def section(rows: Sequence[Row]) -> str:
     """The text of the section: a row a set, then what all sets say together."""
     lines = [
         "## The default strategy",
         "",
         "Written by `python benchmarks/default_strategy.py`. "
-        f"{where(('torch', 'timm', 'fastai', 'onnxruntime'))}. EfficientNet-Lite0, 224 px (of {', '.join(TINY)} the "
-        f"default takes 128 px); at most {TRAINING_IMAGES} training images of rsscn7 and chest_xray. Accuracy is the "
+        f"{where(('torch', 'timm', 'fastai', 'onnxruntime'))}. EfficientNet-Lite0, 224 px; "
+        f"at most {TRAINING_IMAGES} training images of rsscn7 and chest_xray. Accuracy is the "
         "mean over seeds, on test images; seconds are those of the whole command with an empty cache, one round after "
         "the other on a machine that nobody else used.",
         "",

@@ -115,12 +115,11 @@ def _cost(strategy: str, situation: Situation, start: _Start, *, images: int) ->
     request = Request(
         given.data,
         model=given.model,
-        input_size=given.input_size,
         epochs=None if strategy == "feature_extraction" else given.epochs,
         augmentation=given.augmentation,
         batch_size=given.batch_size,
     )
-    plan = counted(STRATEGIES[strategy](request), request, _counts(situation, start.request, images=images))
+    plan = counted(STRATEGIES[strategy](request), request, PlanCounts(images))
     return training_cost_of(
         plan.phases,
         images,
@@ -130,13 +129,6 @@ def _cost(strategy: str, situation: Situation, start: _Start, *, images: int) ->
         augmentation=plan.augmentation,
         batch_size=plan.batch_size,
     )
-
-
-def _counts(situation: Situation, request: Request, *, images: int) -> PlanCounts:
-    """What a plan depends on, for the input size of the request: nothing is left to decide about that."""
-    assert request.model is not None
-    size = request.input_size or find_model(request.model).card.input.size
-    return PlanCounts(images, shorter_side=situation.resolution, weights_size=size)
 
 
 def _facts(card: ModelCard, size: int) -> NetworkFacts:
@@ -169,8 +161,7 @@ def _plan(
     reasons = [*reasons, *(why for why in why_views if augment is None or why.path != "augmentation.preset")]
     if augment is None:
         request = replace(request, augmentation=views.preset)
-    counts = _counts(situation, request, images=situation.images)
-    plan = counted(STRATEGIES[decision.strategy](request), request, counts)
+    plan = counted(STRATEGIES[decision.strategy](request), request, PlanCounts(situation.images))
     phases, norm = list(plan.phases), batch_norm_policy(situation, decision.strategy)
     for index, phase in enumerate(phases):
         if norm is not None and isinstance(phase, TrainPhase):
