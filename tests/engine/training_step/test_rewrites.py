@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from headstart.engine.store.frozen_part import graph_of_classifier
 from headstart.engine.training_step import rewrites
-from headstart.engine.training_step.rewrites import Rewrites, step_rewrites
+from headstart.engine.training_step.depthwise import Convolution
+from headstart.engine.training_step.rewrites import Rewrites, folding_pays, step_rewrites
 from headstart.errors import ModelError
 from headstart.networks.backbone import Classifier, build_classifier
 from headstart.networks.cards.finding import find_model
@@ -40,6 +41,12 @@ def gradients(network: nn.Module, logits: Tensor) -> dict[str, Tensor]:
     network.zero_grad(set_to_none=True)
     F.cross_entropy(logits, LABELS.to(logits.device)).backward()
     return {name: p.grad for name, p in network.named_parameters() if p.grad is not None}
+
+
+@pytest.fixture
+def folded_at_any_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Images of a test are so small that most weights have more numbers than their outputs."""
+    monkeypatch.setattr(rewrites, "folding_pays", lambda convolution: True)
 
 
 def assert_same_step(network: nn.Module, run: AbstractContextManager[object], given: Tensor) -> None:
@@ -86,6 +93,7 @@ def small() -> Small:
     return network
 
 
+@pytest.mark.usefixtures("folded_at_any_size")
 def test_every_kind_of_layer_gives_the_gradients_of_plain_autograd():
     network = small()
     run = step_rewrites(network, network, [images(8)[:1]])
@@ -96,6 +104,21 @@ def test_every_kind_of_layer_gives_the_gradients_of_plain_autograd():
         for parameter in network.parameters():
             parameter.add_(0.1 * torch.randn(parameter.shape))
     assert_same_step(network, run, images(8))
+
+
+@pytest.mark.parametrize(("side", "folds"), [(4, False), (5, True)])
+def test_a_norm_is_folded_where_its_output_has_more_numbers_than_the_weight(side: int, folds: bool):
+    # 4 images of 5 x 5 positions are more than the 72 numbers of a filter, those of 4 x 4 are not
+    convolution = Convolution(torch.ones(4, 8, 2 * side, 2 * side), torch.ones(16, 8, 3, 3), stride=2, padding=1)
+    assert folding_pays(convolution) == folds
+    conv, norm = nn.Conv2d(8, 16, 3, stride=2, padding=1), nn.BatchNorm2d(16).eval()
+    with_random_norms(norm)
+    seen = []
+    norm.register_forward_hook(lambda module, given, output: seen.append(given[0] is output))
+    with Rewrites([(conv, norm)]):
+        found = norm(conv(convolution.input))
+    assert seen == [folds]
+    assert torch.allclose(found, norm(conv(convolution.input)), atol=1e-5)
 
 
 def test_statistics_that_move_are_not_folded():
@@ -120,6 +143,7 @@ def test_finding_the_pairs_leaves_no_trace():
     assert all(torch.equal(value, network.state_dict()[name]) for name, value in before.items())
 
 
+@pytest.mark.usefixtures("folded_at_any_size")
 def test_a_weight_of_two_convolutions_is_not_folded():
     network = small()
     network.read_twice.weight = network.bare.weight
@@ -143,6 +167,7 @@ class OtherInTraining(Small):
         return self.head(x.mean((2, 3)))
 
 
+@pytest.mark.usefixtures("folded_at_any_size")
 @pytest.mark.parametrize("change", ["between", "without"])
 def test_another_order_of_layers_in_training_is_refused(change: str):
     network = OtherInTraining()
@@ -167,6 +192,7 @@ def classifier_of(name: str) -> Classifier:
     return made
 
 
+@pytest.mark.usefixtures("folded_at_any_size")
 @pytest.mark.parametrize(
     ("name", "cut_point", "folded"),
     [("tf_efficientnet_lite0", "stage5", 25), ("mobilenet_v2", None, 52), ("resnet18", "layer4", 5)],

@@ -47,7 +47,7 @@ def has_slow_gradient(convolution: Convolution) -> bool:
         and weight.shape[3] > NARROW
         and x.ndim == 4
         and not isinstance(convolution.padding, str)
-        and _both(convolution.stride) == _both(convolution.dilation) == (1, 1)
+        and both(convolution.stride) == both(convolution.dilation) == (1, 1)
         and torch.is_grad_enabled()
         and weight.requires_grad
         and x.device.type == "cpu"
@@ -60,7 +60,7 @@ def has_slow_gradient(convolution: Convolution) -> bool:
 def depthwise_convolution(convolution: Convolution) -> Tensor:
     """Output (B, C, H', W') of a convolution for which `has_slow_gradient`; its gradients are taken once."""
     x, weight, bias, *_ = convolution
-    output: Tensor = _NarrowGradient.apply(x, weight, bias, _both(convolution.padding))
+    output: Tensor = _NarrowGradient.apply(x, weight, bias, both(convolution.padding))
     return output
 
 
@@ -120,7 +120,7 @@ def _input_gradient(x: Tensor, weight: Tensor, gradient: Tensor, padding: tuple[
     return found
 
 
-def _both(value: int | tuple[int, ...]) -> tuple[int, int]:
+def both(value: int | tuple[int, ...]) -> tuple[int, int]:
     """One value for rows and one for columns."""
     values = (value,) if isinstance(value, int) else tuple(value)
     return values[0], values[-1]

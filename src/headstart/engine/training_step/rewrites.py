@@ -25,7 +25,7 @@ from torch.overrides import TorchFunctionMode
 
 from headstart.engine.prefix.norm_pairs import conv_norm_pairs
 from headstart.engine.prefix.tracing import still
-from headstart.engine.training_step.depthwise import Convolution, depthwise_convolution, has_slow_gradient
+from headstart.engine.training_step.depthwise import Convolution, both, depthwise_convolution, has_slow_gradient
 from headstart.errors import ModelError
 from headstart.machine import device_of
 
@@ -98,13 +98,23 @@ class Rewrites(TorchFunctionMode):
 
     def _convolved(self, convolution: Convolution) -> Tensor:
         norm = self._norms.get(id(convolution.weight))
-        if norm is not None:
+        if norm is not None and folding_pays(convolution):
             convolution = _with_norm(convolution, norm)
+        else:
+            norm = None
         run = depthwise_convolution if has_slow_gradient(convolution) else _plain
         output = run(convolution)
         if norm is not None:
             self._outputs[id(norm.running_mean)] = output
         return output
+
+
+def folding_pays(convolution: Convolution) -> bool:
+    """Whether its weight has fewer numbers than its output, about: scaling it costs less than a norm of the output."""
+    x, weight = convolution.input, convolution.weight
+    rows, columns = both(convolution.stride)
+    positions = x.shape[0] * (x.shape[-2] // rows) * (x.shape[-1] // columns)
+    return weight[0].numel() < positions
 
 
 def _with_norm(convolution: Convolution, norm: nn.BatchNorm2d) -> Convolution:
