@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from dataclasses import replace
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headstart.errors import PlanError
-from headstart.input_spec import InputSpec
+from headstart.input_spec import Decoding, InputSpec
 
 GREY = (0.5,)
 SPEC = InputSpec(224, 256, "bicubic", (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
@@ -97,8 +98,8 @@ def test_what_is_requested_changes_the_input_of_the_weights_and_nothing_else():
     assert SPEC.as_requested(size="auto", resize="auto") == SPEC
     assert SPEC.as_requested(size=None, resize="crop") == SPEC
     assert SPEC.as_requested(size=112, resize="crop") == SPEC.at_size(112)
-    squashed = SPEC.as_requested(size=112, resize="squash", bits=12)
-    assert (squashed.size, squashed.resize, squashed.crop, squashed.bits) == (112, 112, "squash", 12)
+    squashed = SPEC.as_requested(size=112, resize="squash", decoding=Decoding(bits=12))
+    assert (squashed.size, squashed.resize, squashed.crop, squashed.decoding.bits) == (112, 112, "squash", 12)
     assert (squashed.mean, squashed.interpolation) == (SPEC.mean, SPEC.interpolation)
     assert SPEC.as_requested(size="auto", resize="letterbox").resize_name == "letterbox"
     theirs = replace(SPEC, crop="squash", resize=240)
@@ -106,10 +107,33 @@ def test_what_is_requested_changes_the_input_of_the_weights_and_nothing_else():
     assert theirs.as_requested(size="auto", resize="crop").crop == "center"
 
 
-def test_bits_are_written_only_where_there_are_any_so_that_old_rows_and_bundles_stay_valid():
-    assert "bits" not in SPEC.to_dict()
-    deep = SPEC.as_requested(size="auto", resize="auto", bits=12)
-    assert deep.to_dict()["bits"] == 12
-    assert InputSpec.from_dict(deep.to_dict()) == deep
+def test_choices_of_decoding_are_written_only_where_there_are_any_so_that_old_rows_and_bundles_stay_valid():
+    assert not {"bits", "bands", "window", "decoding"} & set(SPEC.to_dict())
+    for decoding in (
+        Decoding(bits=12),
+        Decoding(bands=(3, 2, 1)),
+        Decoding(window="40,400"),
+        Decoding(9, (1,), "full"),
+    ):
+        deep = SPEC.as_requested(size="auto", resize="auto", decoding=decoding)
+        assert deep.to_dict().items() >= decoding.to_dict().items()
+        assert InputSpec.from_dict(json.loads(json.dumps(deep.to_dict()))) == deep
+
+
+@pytest.mark.parametrize(
+    ("decoding", "words"),
+    [
+        (Decoding(bands=(3, 2)), "data.bands: '3,2' must be one number for grey or three"),
+        (Decoding(bands=(0,)), "data.bands: '0'"),
+        (Decoding(window="wide"), "data.window: 'wide' must be file, full, percentiles, or CENTER,WIDTH"),
+        (Decoding(window="40,0"), "data.window: the width in '40,0' must be at least 1"),
+    ],
+)
+def test_a_choice_of_decoding_that_is_none_is_a_fault(decoding: Decoding, words: str):
+    with pytest.raises(PlanError, match=re.escape(words)):
+        replace(SPEC, decoding=decoding)
+
+
+def test_bits_are_1_to_16():
     with pytest.raises(PlanError, match=r"data.bits: 17 must be 1..16"):
-        SPEC.as_requested(size="auto", resize="auto", bits=17)
+        SPEC.as_requested(size="auto", resize="auto", decoding=Decoding(bits=17))

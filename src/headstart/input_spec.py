@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
@@ -23,6 +24,44 @@ MOST_BITS = 16
 """Of a grey value that can be read."""
 
 
+BANDS_PATTERN = r"[1-9]\d*(,[1-9]\d*,[1-9]\d*)?"
+"""One number of a band, or three."""
+WINDOW_PATTERN = r"file|full|percentiles|-?\d+(\.\d+)?,\d+(\.\d+)?"
+"""Ways to read the grey values of DICOM files; the last is CENTER,WIDTH."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decoding:
+    """Choices that decide what the bytes of an image file become, the same for all files of a set."""
+
+    bits: int | None = None
+    """Bits that values of more than 8 bits use, 1..16: 2^bits - 1 becomes white. None: all of the file's type."""
+    bands: tuple[int, ...] | None = None
+    """Numbers of the bands that are read, from 1 on, one for grey or three; None: all of an image of one or three."""
+    window: str | None = None
+    """Range of a DICOM file's grey values: file (None: the same) is the window that each file states, else its full
+    range; full; percentiles: 0.5 to 99.5 of each image; CENTER,WIDTH: this one in units after the rescale slope."""
+
+    def faults(self) -> list[str]:
+        """One sentence for each value that is none."""
+        found = []
+        if self.bits is not None and not 1 <= self.bits <= MOST_BITS:
+            found.append(f"data.bits: {self.bits} must be 1..{MOST_BITS}")
+        if self.bands is not None and (len(self.bands) not in (1, 3) or min(self.bands) < 1):
+            given = ",".join(map(str, self.bands))
+            found.append(f"data.bands: {given!r} must be one number for grey or three such as 3,2,1, counted from 1")
+        if self.window is not None and not re.fullmatch(WINDOW_PATTERN, self.window):
+            text = "must be file, full, percentiles, or CENTER,WIDTH such as 40,400"
+            found.append(f"data.window: {self.window!r} {text}")
+        elif self.window is not None and "," in self.window and float(self.window.split(",")[1]) < 1:
+            found.append(f"data.window: the width in {self.window!r} must be at least 1")
+        return found
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON, without those that were not chosen: older rows and bundles then compare equal."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
+
+
 @dataclass(frozen=True, slots=True)
 class CutShares:
     """Share of an image's area that the evaluation view cuts off, 0..1."""
@@ -41,10 +80,12 @@ class ViewFacts:
     bits: int | None
     cut: CutShares | None
     """Over all images; None without images."""
+    bands: tuple[int, ...] | None = None
+    window: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return asdict(self)
+        """Plain values for JSON; without `bands` and `window` where none were chosen."""
+        return {name: value for name, value in asdict(self).items() if name not in ("bands", "window") or value}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +106,11 @@ class InputSpec:
     crop: Crop = "center"
     """center: keep the shape, cut what sticks out of the square. squash: bend the image to a square, lose nothing.
     border: keep the shape, lose nothing, fill up with the mean colour."""
-    bits: int | None = None
-    """Bits that grey values of more than 8 bits use, 1..16: 2^bits - 1 becomes white. None: all of the file's type."""
+    decoding: Decoding = Decoding()
+    """What the bytes of a file become, before anything is resized."""
 
     def __post_init__(self) -> None:
-        faults = []
+        faults = self.decoding.faults()
         if self.size < SMALLEST_INPUT_PIXELS:
             faults.append(f"input.size: {self.size} must be >= {SMALLEST_INPUT_PIXELS} pixels")
         if self.resize < self.size:
@@ -80,8 +121,6 @@ class InputSpec:
             )
         if any(value <= 0 for value in self.std):
             faults.append(f"input.std: {self.std} must be > 0")
-        if self.bits is not None and not 1 <= self.bits <= MOST_BITS:
-            faults.append(f"data.bits: {self.bits} must be 1..{MOST_BITS}")
         if faults:
             raise PlanError(faults, source="input spec")
 
@@ -105,7 +144,11 @@ class InputSpec:
         return replace(self, size=size, resize=max(size, math.floor(self.resize * size / self.size)))
 
     def as_requested(
-        self, *, size: int | Literal["auto"] | None, resize: Resize | Literal["auto"] | None, bits: int | None = None
+        self,
+        *,
+        size: int | Literal["auto"] | None,
+        resize: Resize | Literal["auto"] | None,
+        decoding: Decoding = Decoding(),
     ) -> InputSpec:
         """The input of the weights with the values of a plan.
 
@@ -113,13 +156,13 @@ class InputSpec:
             size: Side in pixels; auto or None keeps that of the weights.
             resize: How an image becomes a square; auto or None keeps the way of the weights. Where it is another one
                 than theirs, squash and letterbox lose nothing: the resize brings to `size` itself.
-            bits: See the field.
+            decoding: See the field.
         """
         found = self if size in (None, "auto") else self.at_size(int(size))
         if resize not in (None, "auto", found.resize_name):
             crop = CROP_OF[resize]  # type: ignore[index] # neither None nor auto
             found = replace(found, crop=crop, resize=found.resize if crop == "center" else found.size)
-        return replace(found, bits=bits)
+        return replace(found, decoding=decoding)
 
     def resized(self, width: int, height: int) -> tuple[int, int]:
         """(width, height) of an image after the resize, rounded as torchvision and timm round; both at least 1."""
@@ -142,11 +185,14 @@ class InputSpec:
         return 1 - min(wide, self.size) * min(high, self.size) / (wide * high)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON; without `bits` where there are none, so that older rows and bundles compare equal."""
+        """Plain values for JSON; the choices of `decoding` lie next to the rest."""
         raw = asdict(self)
-        return raw if self.bits is not None else {name: value for name, value in raw.items() if name != "bits"}
+        del raw["decoding"]
+        return {**raw, **self.decoding.to_dict()}
 
     @classmethod
     def from_dict(cls, raw: dict[str, Any]) -> InputSpec:
         """The inverse of `to_dict`."""
-        return cls(**{**raw, "mean": tuple(raw["mean"]), "std": tuple(raw["std"])})
+        rest = {**raw, "mean": tuple(raw["mean"]), "std": tuple(raw["std"])}
+        bits, bands, window = rest.pop("bits", None), rest.pop("bands", None), rest.pop("window", None)
+        return cls(**rest, decoding=Decoding(bits, None if bands is None else tuple(bands), window))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from headstart.data import loading
 from headstart.data.early_views import EarlyViews, early_views, make_early_views
 from headstart.data.loading import read_image, read_view
 from headstart.data.sources.dataset import WHOLE, ImageRecord
-from headstart.input_spec import InputSpec
+from headstart.input_spec import Decoding, InputSpec
 
 SPEC = InputSpec(size=32, resize=36, interpolation="bicubic", mean=(0.5, 0.4, 0.3), std=(0.2, 0.3, 0.4))
 
@@ -27,10 +28,10 @@ def image(width: int, height: int, *, kind: str = "JPEG", seed: int = 0) -> Imag
     return ImageRecord(f"{seed}", "a", WHOLE, content=buffer.getvalue())
 
 
-def offer(record: ImageRecord, views: EarlyViews, *, bits: int | None = None) -> None:
-    found = read_image(record, bits=bits)
+def offer(record: ImageRecord, views: EarlyViews, *, decoding: Decoding = SPEC.decoding) -> None:
+    found = read_image(record, decoding=decoding)
     assert not isinstance(found, loading.ImageFault)
-    views.offer(hashlib.blake2b(found.encoded, digest_size=16).digest(), found.pixels, bits=bits)
+    views.offer(hashlib.blake2b(found.encoded, digest_size=16).digest(), found.decoded, decoding)
 
 
 @pytest.mark.parametrize(("width", "height", "kind"), [(50, 40, "JPEG"), (30, 90, "PNG"), (143, 160, "JPEG")])
@@ -72,8 +73,8 @@ def test_there_is_room_for_so_many_and_for_none_after_the_check():
     views.close()
     offer(records[0], views)
     assert views.take(records[0], SPEC) is None
-    offer(records[0], EarlyViews(), bits=None)
-    offer(records[0], views := EarlyViews(SPEC), bits=12)
+    offer(records[0], EarlyViews())
+    offer(records[0], views := EarlyViews(SPEC), decoding=Decoding(bits=12))
     assert views.take(records[0], SPEC) is None
 
 
@@ -85,7 +86,7 @@ def test_a_training_and_a_prediction_decode_each_image_once(
     decoded: list[bytes] = []
     real = loading.decode_with_facts
 
-    def counted(encoded: bytes, **options: int | None):
+    def counted(encoded: bytes, **options: Any):
         decoded.append(encoded)
         return real(encoded, **options)
 

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +16,7 @@ import pytest
 from PIL import Image
 
 from headstart.data import loading
-from headstart.data.decoders.raster import Decoded
+from headstart.data.decoders.decoded import Decoded
 from headstart.data.loading import (
     ImageFault,
     ReadImage,
@@ -143,13 +144,13 @@ def test_a_view_is_decoded_no_larger_than_it_needs(monkeypatch: pytest.MonkeyPat
     spec, asked = InputSpec(32, 36, "bilinear", (0.5,) * 3, (0.5,) * 3), []
     real = loading.decode_with_facts
 
-    def decode_with_facts(encoded: bytes, **given: int | None) -> Decoded:
+    def decode_with_facts(encoded: bytes, **given: Any) -> Decoded:
         asked.append(given)
         return real(encoded, **given)
 
     monkeypatch.setattr(loading, "decode_with_facts", decode_with_facts)
     view = read_view(ImageRecord("a/0.jpg", "a", WHOLE, content=buffer.getvalue()), spec)
-    assert asked == [{"at_least": 72, "bits": None}]
+    assert asked == [{"at_least": 72, "decoding": spec.decoding}]
     assert view.shape == (32, 32, 3)
     assert np.allclose(view[16, 16], (np.array([200, 100, 0]) / 255 - 0.5) / 0.5, atol=0.02)
 

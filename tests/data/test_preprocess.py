@@ -27,7 +27,8 @@ from headstart.data.preprocess import (
     view_version,
 )
 from headstart.data.sources.reading import open_source
-from headstart.input_spec import InputSpec
+from headstart.errors import DataError
+from headstart.input_spec import Crop, InputSpec
 from headstart.networks.backbone import build_classifier
 from headstart.networks.cards.finding import find_model
 
@@ -200,7 +201,7 @@ def test_twice_the_pixels_of_the_resize_are_needed_and_all_for_the_nearest() -> 
 
 def test_what_is_stored_is_named_after_everything_that_changes_pixels() -> None:
     assert PIL.__version__ in view_version()
-    assert "decode 3, view 2" in view_version()
+    assert "decode 4, view 3" in view_version()
 
 
 @pytest.mark.realdata
@@ -286,3 +287,29 @@ def test_squash_and_letterbox_show_all_corners(size: tuple[int, int], crop: str)
         assert np.abs(view - colour).sum(axis=2).min() < 60
     if crop == "border" and longest > 4:
         assert np.array_equal(view[0, 0], [128] * 3), "the mean colour of the weights"
+
+
+@pytest.mark.parametrize("crop", ["center", "squash", "border"])
+@pytest.mark.parametrize("size", [(90, 60), (40, 70), (20, 900)])
+def test_values_of_many_bits_take_the_way_of_bytes_without_rounding(crop: Crop, size: tuple[int, int]) -> None:
+    spec = InputSpec(32, 36, "bicubic", (0.5, 0.25, 0.75), (0.5, 0.4, 0.3), crop=crop)
+    pixels = np.random.default_rng(0).integers(60, 200, (*size, 3)).astype(np.uint8)
+    deep = (pixels / np.float32(255)).astype(np.float32)
+    rounded, exact = evaluation_view(pixels, spec), evaluation_view(deep, spec)
+    assert np.abs(rounded - exact).max() < 2.5 / 255 / 0.3, "two roundings to a level of 255, divided by std"
+    grey = evaluation_view(deep[:, :, :1], spec)
+    assert np.array_equal(grey, evaluation_view(np.repeat(deep[:, :, :1], 3, axis=2), spec))
+
+
+def test_levels_below_one_of_8_bits_are_kept() -> None:
+    spec = InputSpec(32, 32, "bilinear", (0.0,) * 3, (1.0,) * 3)
+    faint = np.linspace(0, 1 / 300, 32 * 32, dtype=np.float32).reshape(32, 32, 1)
+    assert len(np.unique(evaluation_view(faint, spec))) > 900
+
+
+def test_another_number_of_bands_than_channels_is_refused() -> None:
+    spec = InputSpec(32, 36, "bicubic", (0.5,) * 3, (0.5,) * 3)
+    with pytest.raises(DataError, match="an image of 5 bands; expected 3"):
+        evaluation_view(np.zeros((40, 40, 5), np.float32), spec)
+    five = InputSpec(32, 36, "bicubic", (0.5,) * 5, (0.5,) * 5)
+    assert evaluation_view(np.zeros((40, 40, 5), np.float32), five).shape == (32, 32, 5)

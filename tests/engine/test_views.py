@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -143,3 +145,32 @@ def test_squashed_and_letterboxed_views_of_every_shape_are_squares(resize: str, 
         found = training_view(picture(*shape), spec, preset="strong", flip="all", rng=view_rng(0, epoch, "x"))
         assert found.shape == (32, 32, 3)
         assert np.isfinite(found).all()
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("crop", ["center", "squash", "border"])
+@pytest.mark.parametrize("bands", [1, 3])
+def test_values_of_many_bits_take_the_way_of_bytes(preset: str, crop: str, bands: int):
+    """Each band is drawn alike, so a view of floats is that of bytes, up to the rounding of each operation."""
+    spec = replace(SPEC, crop=crop, mean=(0.5, 0.25, 0.75))
+    pixels = picture(60, 80) if bands == 3 else picture(60, 80)[:, :, :1].repeat(3, axis=2)
+    for epoch in range(8):
+        rounded, exact = (
+            training_view(values, spec, preset=preset, flip="all", rng=view_rng(0, epoch, "x"))
+            for values in (pixels, (pixels[:, :, :bands] / 255).astype(np.float32))
+        )
+        assert exact.shape == rounded.shape == (32, 32, 3)
+        assert exact.dtype == np.float32
+        # An operation on the colours of one image (equalize, autocontrast) differs from that on each band.
+        close = np.abs(rounded - exact) < 8 / 255
+        assert close.mean() > 0.97 or preset == "trivial", epoch
+
+
+def test_any_number_of_bands_has_views_and_its_faint_levels_stay():
+    five = InputSpec(32, 36, "bicubic", (0.5,) * 5, (0.5,) * 5)
+    bands = np.random.default_rng(0).random((60, 50, 5)).astype(np.float32) / 300
+    for preset in PRESETS:
+        found = training_view(bands, five, preset=preset, flip="all", rng=view_rng(0, 0, "x"))
+        assert found.shape == (32, 32, 5)
+    light = training_view(bands, five, preset="light", flip="none", rng=view_rng(0, 0, "x"))
+    assert len(np.unique(light)) > 1000

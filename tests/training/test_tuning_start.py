@@ -19,6 +19,7 @@ from headstart.data.sources.reading import WHOLE, ImageRecord
 from headstart.engine.prefix.inference import features_of
 from headstart.engine.store.activations import plain_view
 from headstart.engine.store.store import ActivationStore
+from headstart.input_spec import Decoding
 from headstart.networks.groups.layers import copy_of, restore
 from headstart.plan.plan import ProbePhase, TrainPhase
 from headstart.runs.event import Event
@@ -129,6 +130,6 @@ def test_augmented_views_of_deep_grey_images_use_the_bits_that_the_plan_names(ta
     buffer = io.BytesIO()
     Image.fromarray(np.full((40, 40), 2048, np.uint16)).save(buffer, "PNG")
     record = ImageRecord("blue/deep.png", "blue", WHOLE, content=buffer.getvalue())
-    images = replace(task.images, spec=replace(task.images.spec, bits=12))
+    images = replace(task.images, spec=replace(task.images.spec, decoding=Decoding(bits=12)))
     view = _view(task.plan, images, FIRST_VIEW).prepare(record)
     assert unscale(view, images.spec).mean() > 100

@@ -113,7 +113,7 @@ def test_every_option_of_train_that_a_request_knows_reaches_the_plan(
     make_folder: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ):
     """A new option must not be dropped by strategy auto without a word."""
-    monkeypatch.setattr(advice_images, "_measure_similarity", lambda seen, records, progress: None)
+    monkeypatch.setattr(advice_images, "_measure_similarity", lambda *given: None)
     from dataclasses import fields
 
     from headstart.plan.request import Request

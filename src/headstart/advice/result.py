@@ -16,7 +16,7 @@ from headstart.knowledge.domains import DOMAINS
 from headstart.plan.plan import DataPlan, Plan, TrainPhase
 from headstart.plan.request import DEFAULT_MODEL
 
-_DATA_OPTIONS = ("val", "group", "limit_train", "limit_test", "bits")
+_DATA_OPTIONS = ("val", "group", "limit_train", "limit_test", "bits", "bands", "window", "links")
 """Of a `DataPlan`, what `train` has an option for."""
 
 
@@ -81,7 +81,9 @@ class Advice:
         if trains and plan.augmentation.preset != domain.augmentation:
             options.append(f"--augmentation {plan.augmentation.preset}")
         options += [f"--budget {plan.budget_seconds:.0f}s"] if plan.budget_seconds is not None else []
+        usual = DataPlan(source=plan.data.source)
         given = {name: getattr(plan.data, name) for name in _DATA_OPTIONS}
+        given = {name: value for name, value in given.items() if value != getattr(usual, name)}
         options += [f"--{name.replace('_', '-')} {shlex.quote(str(value))}" for name, value in given.items() if value]
         options += ["--strict"] if plan.data.unreadable == "stop" else []
         return f"headstart train {shlex.quote(data)} {' '.join(options)}"

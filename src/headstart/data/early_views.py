@@ -11,10 +11,11 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from headstart.data.decoders.raster import Pixels, reduction
+from headstart.data.decoders.decoded import Decoded, Pixels
+from headstart.data.decoders.raster import reduction
 from headstart.data.preprocess import pixels_needed, resize_and_crop
 from headstart.data.sources.dataset import ImageRecord
-from headstart.input_spec import InputSpec
+from headstart.input_spec import Decoding, InputSpec
 
 MOST_BYTES = 128 * 10**6
 """Of all views together: those of 850 images of 224 pixels. Further images are decoded again."""
@@ -33,17 +34,19 @@ class EarlyViews:
         """Keep no further views: those that are there are still given out."""
         self._room = 0
 
-    def offer(self, digest: bytes, pixels: Pixels, *, bits: int | None) -> None:
+    def offer(self, digest: bytes, decoded: Decoded, decoding: Decoding) -> None:
         """Make and keep the view of an image that was just decoded in full, if there is to be one and room for it.
 
         Args:
             digest: Hash of the file, 16 bytes.
-            pixels: Of the whole image.
-            bits: With which it was decoded.
+            decoded: The whole image.
+            decoding: How it was decoded.
         """
         spec = self._spec
-        if spec is None or bits != spec.bits or digest in self._views:
+        # Views of deep values are no bytes: there would be room for a quarter as many.
+        if spec is None or decoding != spec.decoding or digest in self._views or decoded.bands is not None:
             return
+        pixels = decoded.pixels
         # The pass reads large images at a reduced size, which gives other pixels: they stay its own.
         if reduction(min(pixels.shape[:2]), pixels_needed(spec)) > 1:
             return

@@ -15,12 +15,14 @@ from typing import TypeVar
 
 import numpy as np
 
-from headstart.data.decoders.raster import Decoded, Pixels, UnreadableImageError, decode_with_facts
+from headstart.data.decoders.decoded import Bands, Decoded, FaultKind, Pixels, UnreadableImageError
+from headstart.data.decoders.raster import decode_with_facts
 from headstart.data.early_views import early_views
 from headstart.data.preprocess import NetworkInput, evaluation_view, network_input, pixels_needed
+from headstart.data.sources.dataset import FileTooLargeError
 from headstart.data.sources.reading import ImageRecord
 from headstart.errors import DataError
-from headstart.input_spec import InputSpec
+from headstart.input_spec import Decoding, InputSpec
 
 _AHEAD_BATCHES = 2
 _AHEAD_ITEMS = 4
@@ -75,34 +77,66 @@ class ImageFault:
     """Without the name of the image."""
     encoded: bytes = b""
     """The file's bytes where the file is there: its header may be whole."""
+    kind: FaultKind = FaultKind.DAMAGED
 
 
-def read_image(record: ImageRecord, *, at_least: int | None = None, bits: int | None = None) -> ReadImage | ImageFault:
+def read_image(
+    record: ImageRecord,
+    *,
+    at_least: int | None = None,
+    decoding: Decoding = Decoding(),  # noqa: B008 - frozen
+) -> ReadImage | ImageFault:
     """The pixels of an image, or the reason why there are none.
 
     Args:
         record: Which one.
         at_least: Pixels that the shorter side must keep; None keeps all. See `decode`.
-        bits: Bits that deep grey values use. See `decode`.
+        decoding: What the file's values become.
     """
     encoded = b""
     try:
         encoded = record.read()
-        return ReadImage(encoded, decode_with_facts(encoded, at_least=at_least, bits=bits))
-    except (UnreadableImageError, OSError) as error:
-        return ImageFault(str(error), encoded)
+        return ReadImage(encoded, decode_with_facts(encoded, at_least=at_least, decoding=decoding))
+    except UnreadableImageError as error:
+        return ImageFault(str(error), encoded, error.kind)
+    except OSError as error:
+        return unread_fault(error)
 
 
-def read_pixels(record: ImageRecord, *, at_least: int | None = None, bits: int | None = None) -> Pixels:
+def unread_fault(error: OSError) -> ImageFault:
+    """The fault of an image whose bytes could not be read."""
+    is_large = isinstance(error, FileTooLargeError)
+    return ImageFault(str(error), kind=FaultKind.TOO_LARGE if is_large else FaultKind.NOT_READABLE)
+
+
+def read_pixels(
+    record: ImageRecord,
+    *,
+    at_least: int | None = None,
+    decoding: Decoding = Decoding(),  # noqa: B008 - frozen
+) -> Pixels:
     """The pixels of an image; for those who cannot go on without it. See `read_image`.
 
     Raises:
         DataError: it cannot be read; names the file and the reason.
     """
-    found = read_image(record, at_least=at_least, bits=bits)
+    return _read(record, at_least, decoding).pixels
+
+
+def read_values(record: ImageRecord, spec: InputSpec, *, at_least: int | None = None) -> Pixels | Bands:
+    """The values of an image that a network is given, with all bits of the file; see `Decoded.values`.
+
+    Raises:
+        DataError: it cannot be read; names the file and the reason.
+    """
+    return _read(record, at_least, spec.decoding).decoded.values
+
+
+def _read(record: ImageRecord, at_least: int | None, decoding: Decoding) -> ReadImage:
+    found = read_image(record, at_least=at_least, decoding=decoding)
     if isinstance(found, ImageFault):
         raise DataError(f"{record.id} cannot be read: {found.reason}", expected="an image file")
-    return found.pixels
+    return found
 
 
 def read_view(record: ImageRecord, spec: InputSpec) -> NetworkInput:
@@ -113,7 +147,7 @@ def read_view(record: ImageRecord, spec: InputSpec) -> NetworkInput:
     """
     if (view := early_views().take(record, spec)) is not None:
         return network_input(view, spec)
-    return evaluation_view(read_pixels(record, at_least=pixels_needed(spec), bits=spec.bits), spec)
+    return evaluation_view(read_values(record, spec, at_least=pixels_needed(spec)), spec)
 
 
 def batches(

@@ -14,7 +14,8 @@ import PIL
 import simplejpeg
 from PIL import Image
 
-from headstart.data.decoders.raster import DECODE_VERSION, Pixels
+from headstart.data.decoders.decoded import DECODE_VERSION, Bands, Pixels
+from headstart.errors import DataError
 from headstart.input_spec import InputSpec
 
 NetworkInput: TypeAlias = npt.NDArray[np.float32]
@@ -36,7 +37,7 @@ EXTREME_RATIO = 32.0
 take gigabytes. Below it the whole is resized and then cut, as the reference transforms do: the short cut differs from
 them by one level in a thousandth of the values."""
 
-VIEW_VERSION = 2
+VIEW_VERSION = 3
 """Raised whenever the same pixels may give another view."""
 
 
@@ -65,27 +66,58 @@ def resize_and_crop(pixels: Pixels, spec: InputSpec) -> Pixels:
     Returns:
         size x size x 3, uint8.
     """
-    image = Image.fromarray(pixels)
+    return np.array(_square(Image.fromarray(pixels), spec, spec.padding))
+
+
+def resize_and_crop_bands(bands: Bands, spec: InputSpec) -> Bands:
+    """The same of values with more bits or more bands, each band by itself and without rounding.
+
+    Args:
+        bands: Height x width x bands, 0..1; one band stands for all channels of the network.
+        spec: Input of the network.
+
+    Returns:
+        size x size x channels, float32.
+
+    Raises:
+        DataError: the image has another number of bands than the network has channels.
+    """
+    count = bands.shape[2]
+    if count not in (1, spec.channels):
+        raise DataError(f"an image of {count} bands", expected=f"{spec.channels}, as the network takes, or one")
+    # Of grey one band is resized; with a border each channel has a padding of its own.
+    numbers = range(spec.channels) if count > 1 or spec.crop == "border" else (0,)
+    squares = [
+        np.asarray(_square(Image.fromarray(bands[:, :, number % count]), spec, spec.padding[number] / 255), np.float32)
+        for number in numbers
+    ]
+    if len(squares) == 1:
+        squares *= spec.channels
+    # Sharper filters ring at edges; of bytes Pillow itself leaves nothing outside the range.
+    return np.clip(np.stack(squares, axis=2), 0, 1)
+
+
+def _square(image: Image.Image, spec: InputSpec, padding: float | tuple[int, ...]) -> Image.Image:
     size = spec.resized(*image.size)
     left, top = round((size[0] - spec.size) / 2), round((size[1] - spec.size) / 2)
     if spec.crop == "center" and max(image.size) > EXTREME_RATIO * min(image.size):
         across, down = image.width / size[0], image.height / size[1]
         box = (left * across, top * down, (left + spec.size) * across, (top + spec.size) * down)
-        return np.array(image.resize((spec.size, spec.size), FILTERS[spec.interpolation], box=box))
+        return image.resize((spec.size, spec.size), FILTERS[spec.interpolation], box=box)
     if image.size != size:
         image = image.resize(size, FILTERS[spec.interpolation])
     if spec.crop == "border":
-        image = _padded(image, spec)
+        image = _padded(image, spec.size, padding)
         left, top = round((image.width - spec.size) / 2), round((image.height - spec.size) / 2)
-    return np.array(image.crop((left, top, left + spec.size, top + spec.size)))
+    return image.crop((left, top, left + spec.size, top + spec.size))
 
 
-def _padded(image: Image.Image, spec: InputSpec) -> Image.Image:
-    """Image padded to at least `spec.size` on both sides with the mean colour of the weights."""
-    across, down = max(0, spec.size - image.width), max(0, spec.size - image.height)
+def _padded(image: Image.Image, side: int, padding: float | tuple[int, ...]) -> Image.Image:
+    """Image padded to at least `side` on both sides with the mean colour of the weights."""
+    across, down = max(0, side - image.width), max(0, side - image.height)
     if not (across or down):
         return image
-    canvas = Image.new(image.mode, (image.width + across, image.height + down), spec.padding)
+    canvas = Image.new(image.mode, (image.width + across, image.height + down), padding)
     canvas.paste(image, (across // 2, down // 2))
     return canvas
 
@@ -107,9 +139,16 @@ def unscale(inputs: NetworkInput, spec: InputSpec) -> Pixels:
     return np.rint(np.clip(values, 0, 1) * 255).astype(np.uint8)
 
 
-def evaluation_view(pixels: Pixels, spec: InputSpec) -> NetworkInput:
-    """Input of the network from decoded pixels, without augmentation."""
-    return network_input(resize_and_crop(pixels, spec), spec)
+def evaluation_view(values: Pixels | Bands, spec: InputSpec) -> NetworkInput:
+    """Input of the network from decoded values, without augmentation.
+
+    Args:
+        values: `Decoded.values`: pixels of 8 bits, or bands 0..1.
+        spec: Input of the network.
+    """
+    if values.dtype == np.uint8:
+        return network_input(resize_and_crop(values, spec), spec)  # type: ignore[arg-type] # known by the line above
+    return scale(resize_and_crop_bands(values, spec), spec)  # type: ignore[arg-type]
 
 
 def network_input(view: Pixels, spec: InputSpec) -> NetworkInput:

@@ -10,7 +10,7 @@ import hashlib
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +19,8 @@ from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional as F
 
 from headstart.arrays import Singles
-from headstart.data.loading import read_pixels
+from headstart.data.decoders.decoded import Bands, Pixels
+from headstart.data.loading import read_values
 from headstart.data.preprocess import NetworkInput, scale
 from headstart.data.sources.reading import ImageRecord
 from headstart.input_spec import InputSpec
@@ -28,6 +29,11 @@ Flip = Literal["none", "horizontal", "all"]
 PresetName = Literal["none", "light", "standard", "strong", "trivial"]
 
 
+Padding: TypeAlias = float | tuple[int, ...]
+"""Colour around an image that keeps its shape, in the units of the image."""
+
+_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+"""Weights of red, green and blue in grey (ITU-R BT.601), as Pillow has them."""
 _ASPECT_RATIO = (3 / 4, 4 / 3)
 _ERASED_AREA = (0.02, 0.2)
 
@@ -64,7 +70,7 @@ def view_rng(seed: int, epoch: int, image_id: str, view: int = 0) -> np.random.G
 
 
 def training_view(
-    pixels: npt.NDArray[np.uint8],
+    values: Pixels | Bands,
     spec: InputSpec,
     *,
     preset: PresetName,
@@ -74,15 +80,37 @@ def training_view(
     """One random view of an image.
 
     Args:
-        pixels: Height x width x 3, RGB, 0..255.
+        values: `Decoded.values`: pixels of 8 bits, or bands 0..1, of which one stands for all channels of the network.
         spec: Gives the side of the view, the filter, and how an image becomes a square; mean and std are the caller's.
         preset: Any but none.
         flip: horizontal mirrors half the views left to right; all mirrors up and down too.
         rng: See `view_rng`.
     """
     magnitude = PRESETS[preset]
+    if values.dtype == np.uint8:
+        image = _moved(Image.fromarray(values), spec, magnitude, flip, rng, padding=spec.padding)
+        if magnitude.jitter:
+            image = _jitter(image, magnitude.jitter, rng)
+        view: Singles = np.asarray(image, np.float32) / np.float32(255)
+    else:
+        view = _view_of_bands(values, spec, magnitude, flip, rng)
+    if magnitude.erase_probability and rng.random() < magnitude.erase_probability:
+        view = _erase(view, rng)
+    return view
+
+
+def _moved(
+    image: Image.Image,
+    spec: InputSpec,
+    magnitude: AugmentationMagnitude,
+    flip: Flip,
+    rng: np.random.Generator,
+    *,
+    padding: Padding,
+) -> Image.Image:
+    """A random square of an image, mirrored and turned; or with one operation of the preset trivial."""
     resample = InterpolationMode(spec.interpolation)
-    image = _random_square(Image.fromarray(pixels), spec, magnitude.smallest_crop, resample, rng)
+    image = _random_square(image, spec, magnitude.smallest_crop, resample, rng, padding=padding)
     # Flips come after the crop; the order of draws is part of drawn_views.AUGMENT_VERSION.
     if flip != "none" and rng.random() < 0.5:
         image = F.horizontal_flip(image)
@@ -93,12 +121,24 @@ def training_view(
     if magnitude.rotation_degrees:
         angle = rng.uniform(-magnitude.rotation_degrees, magnitude.rotation_degrees)
         image = F.rotate(image, angle, interpolation=InterpolationMode.BILINEAR, fill=_mean_colour(image))
+    return image
+
+
+def _view_of_bands(
+    bands: npt.NDArray[Any], spec: InputSpec, magnitude: AugmentationMagnitude, flip: Flip, rng: np.random.Generator
+) -> Singles:
+    """One random view of values with more bits or more bands, size x size x channels: each band takes the same way."""
+    # Each channel has a padding of its own, so letterboxed grey cannot be repeated afterwards.
+    count = spec.channels if spec.crop == "border" else bands.shape[2]
+    state, squares = rng.bit_generator.state, []
+    for number in range(count):
+        rng.bit_generator.state = state  # the draws of the first band are those of all
+        image = Image.fromarray(bands[:, :, number % bands.shape[2]])
+        squares.append(_moved(image, spec, magnitude, flip, rng, padding=spec.padding[number] / 255))
+    view: Singles = np.clip(np.stack([np.asarray(square, np.float32) for square in squares], axis=2), 0, 1)
     if magnitude.jitter:
-        image = _jitter(image, magnitude.jitter, rng)
-    values: Singles = np.asarray(image, np.float32) / np.float32(255)
-    if magnitude.erase_probability and rng.random() < magnitude.erase_probability:
-        values = _erase(values, rng)
-    return values
+        view = _jitter_of_bands(view, magnitude.jitter, rng)
+    return np.repeat(view, spec.channels, axis=2) if view.shape[2] == 1 else view
 
 
 def augmented_input(
@@ -116,12 +156,17 @@ def augmented_input(
     Raises:
         DataError: it cannot be read; names the file and the reason.
     """
-    pixels = read_pixels(record, bits=spec.bits)
-    return scale(training_view(pixels, spec, preset=preset, flip=flip, rng=rng), spec)
+    return scale(training_view(read_values(record, spec), spec, preset=preset, flip=flip, rng=rng), spec)
 
 
 def _random_square(
-    image: Image.Image, spec: InputSpec, smallest: float, resample: InterpolationMode, rng: np.random.Generator
+    image: Image.Image,
+    spec: InputSpec,
+    smallest: float,
+    resample: InterpolationMode,
+    rng: np.random.Generator,
+    *,
+    padding: Padding,
 ) -> Image.Image:
     """A random part of an image, made square in the way that evaluation makes the whole of it square."""
     if spec.crop == "center":
@@ -134,7 +179,7 @@ def _random_square(
     ratio = max(w, h) / spec.size
     wide, high = max(1, round(w / ratio)), max(1, round(h / ratio))
     part = F.resized_crop(image, top, left, h, w, [high, wide], interpolation=resample)
-    canvas = Image.new(image.mode, (spec.size, spec.size), spec.padding)
+    canvas = Image.new(image.mode, (spec.size, spec.size), padding)
     canvas.paste(part, ((spec.size - wide) // 2, (spec.size - high) // 2))
     return canvas
 
@@ -176,6 +221,8 @@ def _random_crop(
 
 def _mean_colour(image: Image.Image) -> list[float]:
     """Corners that a rotation uncovers get this: a black wedge is a feature, and one no test image has."""
+    if image.mode == "F":
+        return [float(np.asarray(image).mean())]
     # From the histogram, in a sixth of the time that NumPy takes for strided channels.
     return [float(round(value)) for value in ImageStat.Stat(image).mean]
 
@@ -190,6 +237,21 @@ def _jitter(image: Image.Image, jitter: float, rng: np.random.Generator) -> Imag
     for index in rng.permutation(len(steps)):
         image = steps[index](image, float(rng.uniform(1 - jitter, 1 + jitter)))
     return image
+
+
+def _jitter_of_bands(view: Singles, jitter: float, rng: np.random.Generator) -> Singles:
+    """`_jitter` of values 0..1 with any number of bands; saturation has a meaning for three only."""
+    for index in rng.permutation(3):
+        factor = np.float32(rng.uniform(1 - jitter, 1 + jitter))
+        grey = view.mean(axis=2, keepdims=True) if view.shape[2] != 3 else view @ _LUMA[:, None]
+        if index == 0:
+            view = view * factor
+        elif index == 1:
+            view = grey.mean() + (view - grey.mean()) * factor
+        elif view.shape[2] == 3:
+            view = grey + (view - grey) * factor
+        view = np.asarray(np.clip(view, 0, 1), np.float32)
+    return view
 
 
 def _erase(values: Singles, rng: np.random.Generator) -> Singles:
@@ -232,4 +294,9 @@ _TRIVIAL: tuple[Callable[[Image.Image, float], Image.Image], ...] = (
 
 
 def _trivial(image: Image.Image, rng: np.random.Generator) -> Image.Image:
-    return _TRIVIAL[int(rng.integers(len(_TRIVIAL)))](image, float(rng.uniform(-1, 1)))
+    operation, magnitude = _TRIVIAL[int(rng.integers(len(_TRIVIAL)))], float(rng.uniform(-1, 1))
+    if image.mode != "F":
+        return operation(image, magnitude)
+    # Half of the operations are defined for bytes only.
+    levels = Image.fromarray(np.rint(np.clip(np.asarray(image), 0, 1) * 255).astype(np.uint8))
+    return Image.fromarray(np.asarray(operation(levels, magnitude), np.float32) / np.float32(255))

@@ -12,6 +12,7 @@ from PIL import Image
 from headstart.data.loading import ImageFault, read_image
 from headstart.data.sources.reading import ImageRecord
 from headstart.html.markup import Html, tag
+from headstart.input_spec import Decoding
 
 THUMBNAIL_PIXELS = 96
 """Longer side of a thumbnail."""
@@ -45,17 +46,26 @@ NO_PICTURES = NoPictures()
 class PageThumbnails:
     """JPEG thumbnails as data URIs, up to a total size."""
 
-    def __init__(self, records: Mapping[str, ImageRecord], *, room_bytes: int, missing: str = "") -> None:
+    def __init__(
+        self,
+        records: Mapping[str, ImageRecord],
+        *,
+        room_bytes: int,
+        missing: str = "",
+        decoding: Decoding = Decoding(),  # noqa: B008 - frozen
+    ) -> None:
         """Store the originals and the limit.
 
         Args:
             records: By id.
             room_bytes: Largest total size.
             missing: A sentence that says why originals are missing, where they are.
+            decoding: What the values of a file become.
         """
         self._records = records
         self._room = room_bytes
         self._missing = missing
+        self._decoding = decoding
         self._made: dict[str, str | None] = {}
         self.shown = 0
         self.left_out = 0
@@ -94,7 +104,7 @@ class PageThumbnails:
         record = self._records.get(image)
         if record is None:
             return None
-        found = read_image(record, at_least=THUMBNAIL_PIXELS)
+        found = read_image(record, at_least=THUMBNAIL_PIXELS, decoding=self._decoding)
         if isinstance(found, ImageFault):
             return None
         small = Image.fromarray(found.pixels)

@@ -9,8 +9,8 @@ from typing import Literal
 import numpy as np
 from PIL import Image, ImageDraw
 
-from headstart.data.decoders.raster import Pixels
-from headstart.data.loading import read_pixels, read_view
+from headstart.data.decoders.decoded import Bands, Pixels
+from headstart.data.loading import read_values, read_view
 from headstart.data.preprocess import scale, unscale
 from headstart.data.sources.reading import ImageRecord
 from headstart.engine.views import Flip, training_view, view_rng
@@ -41,9 +41,9 @@ def write_contact_sheet(
     """
     rows, cuts = [], []
     for record in records:
-        pixels = read_pixels(record, bits=spec.bits)
-        rows.append(_row(record, pixels, spec, preset=preset, flip=flip, seed=seed))
-        cuts.append(spec.share_cut(pixels.shape[1], pixels.shape[0]))
+        values = read_values(record, spec)
+        rows.append(_row(record, values, spec, preset=preset, flip=flip, seed=seed))
+        cuts.append(spec.share_cut(values.shape[1], values.shape[0]))
     columns = 1 + (TRAINING_VIEWS if preset != "none" else 0)
     width = _GAP + columns * (spec.size + _GAP)
     height = _TITLE + len(rows) * (spec.size + _CAPTION + _GAP)
@@ -61,7 +61,7 @@ def write_contact_sheet(
 
 def _row(
     record: ImageRecord,
-    pixels: Pixels,
+    pixels: Pixels | Bands,
     spec: InputSpec,
     *,
     preset: Literal["none", "light", "standard", "strong", "trivial"],

@@ -88,12 +88,12 @@ class DepthPass:
 
     def _prepare(self, record: ImageRecord) -> NetworkInput:
         """Evaluation view; empty for an unreadable image, whose reason is recorded. Called from threads."""
-        found = read_image(record, at_least=pixels_needed(self.spec), bits=self.spec.bits)
+        found = read_image(record, at_least=pixels_needed(self.spec), decoding=self.spec.decoding)
         if isinstance(found, ImageFault):
             self.unreadable[record.id] = found.reason
             return np.zeros((self.spec.size, self.spec.size, self.spec.channels), np.float32)
         self.digests[record.id] = image_digest(found.encoded).hex()
-        return evaluation_view(found.pixels, self.spec)
+        return evaluation_view(found.decoded.values, self.spec)
 
     def _run(self, records: Sequence[ImageRecord], inputs: NetworkInput) -> None:
         numbers = np.arange(len(self.records), len(self.records) + len(records))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from headstart.data.loading import ReadImage, in_order, read_image, reader_threads
 from headstart.data.preprocess import pixels_needed
 from headstart.data.sources.reading import ImageRecord
 from headstart.errors import DataError, require
+from headstart.input_spec import Decoding, InputSpec
 from headstart.knowledge.choosing import SimilarityLevel, similarity_level
 from headstart.measures.similarity import similarity_of_overlap
 from headstart.networks.cards.finding import find_model
@@ -43,13 +44,17 @@ class MeasuredSimilarity:
 
 
 def measure_similarity(
-    records: Sequence[ImageRecord], *, on_images: Callable[[int], object] = lambda count: None
+    records: Sequence[ImageRecord],
+    *,
+    decoding: Decoding = Decoding(),  # noqa: B008 - frozen
+    on_images: Callable[[int], object] = lambda count: None,
 ) -> MeasuredSimilarity:
     """Domain similarity by the embedded network, whichever one will be trained: the scale is that network's.
 
     Args:
         records: The user's images; ENOUGH_IMAGES are taken in the order of a hash of their names. In place of one that
             cannot be read comes the next.
+        decoding: What the values of a file become.
         on_images: Called with the number of images just done.
 
     Raises:
@@ -64,16 +69,17 @@ def measure_similarity(
         raise DataError("no images to compare with ImageNet's", expected="at least one readable image")
     # Always the same network: overlaps of different networks lie on different scales.
     choice = find_model(DEFAULT_MODEL)
-    drawn = _readable(records, at_least=pixels_needed(choice.card.input))
+    spec = replace(choice.card.input, decoding=decoding)
+    drawn = _readable(records, spec)
     network, _ = pretrained(choice)
-    found = norm_overlap(network, drawn, choice.card.input, on_images=on_images)
+    found = norm_overlap(network, drawn, spec, on_images=on_images)
     assert found is not None, "the embedded network has BatchNorm layers"
     value = similarity_of_overlap(found.late)
     layers = tuple((one.layer, one.overlap) for one in found.layers)
     return MeasuredSimilarity(value, similarity_level(value), found.late, found.images, layers)
 
 
-def _readable(records: Sequence[ImageRecord], *, at_least: int | None) -> list[ImageRecord]:
+def _readable(records: Sequence[ImageRecord], spec: InputSpec) -> list[ImageRecord]:
     """The first ENOUGH_IMAGES that can be read, in the order of a hash of their names.
 
     Raises:
@@ -81,7 +87,8 @@ def _readable(records: Sequence[ImageRecord], *, at_least: int | None) -> list[I
     """
 
     def is_readable(record: ImageRecord) -> bool:
-        return isinstance(read_image(record, at_least=at_least), ReadImage)
+        found = read_image(record, at_least=pixels_needed(spec), decoding=spec.decoding)
+        return isinstance(found, ReadImage)
 
     # A hash of the name: the same draw for the same images, spread over all classes and folders.
     order = sorted(records, key=lambda record: hashlib.blake2b(record.id.encode()).digest())

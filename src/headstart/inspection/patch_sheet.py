@@ -8,7 +8,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-from headstart.data.decoders.raster import Pixels
+from headstart.data.decoders.decoded import Pixels
 from headstart.files import write_atomically
 
 TILE = 64

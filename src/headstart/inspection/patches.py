@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from headstart.advice.probe.by_depth import DepthCurve
-from headstart.data.decoders.raster import Pixels
+from headstart.data.decoders.decoded import Pixels
 from headstart.data.loading import read_view
 from headstart.data.preprocess import unscale
 from headstart.data.sources.reading import ImageRecord

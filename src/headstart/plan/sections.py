@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from headstart.errors import PlanError
+from headstart.input_spec import BANDS_PATTERN, Decoding
 from headstart.plan.faults import sentences
 from headstart.plan.group_rule import GroupRule
 from headstart.plan.option import Option
@@ -61,6 +62,11 @@ class DataPlan(Section):
             switch="stop",
         ),
     ] = "leave_out"
+    links: Annotated[
+        Literal["inside", "follow"],
+        Option("Whether links in folders are followed: inside DATA only, or wherever they lead.", panel="Data"),
+    ] = "inside"
+    """inside: links out of DATA are left out and named, because a set from elsewhere may link to private images."""
     limit_train: Annotated[str | None, Option("Train on a seeded sample: 1000, or 100/class.", panel="Data")] = None
     """`100/class` or `1000`: train on a seeded sample of this many images."""
     limit_test: Annotated[str | None, Option("Test on a seeded sample: 1000, or 100/class.", panel="Data")] = None
@@ -72,10 +78,21 @@ class DataPlan(Section):
     test set if they share this seed: no image is then in the validation set of one and the test set of another."""
     bits: Annotated[
         Annotated[int, Field(ge=1, le=16)] | None,
-        Option("Bits that grey images of more than 8 bits use, such as 12; default: all.", panel="Data"),
+        Option("Bits that images of more than 8 bits use, such as 12; default: all.", panel="Data"),
     ] = None
-    """Bits that grey values with more than 8 bits use, the same for all files: 12 makes 4,095 white. None: all bits of
+    """Bits that values with more than 8 bits use, the same for all files: 12 makes 4,095 white. None: all bits of
     the file's type, so that values that use a part of it are dark."""
+    bands: Annotated[
+        str | None,
+        Option("Bands by number, three or one, such as 3,2,1; images of more than three need it.", panel="Data"),
+    ] = None
+    """Numbers of the bands that are read as red, green and blue, or of one that is read as grey, counted from 1."""
+    window: Annotated[
+        str | None,
+        Option("Grey of DICOM: file (its own window), full, percentiles, or CENTER,WIDTH.", panel="Data"),
+    ] = None
+    """Range of the grey values of DICOM files, one rule for all: file (None: the same) is the window that each file
+    states, else its full range; percentiles: 0.5 to 99.5 of each image; CENTER,WIDTH: in units after the rescale."""
     validation_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.2
     """Fraction of the training images held out as the validation set where no other split can be it."""
     validation: Literal["auto", "held_out"] = "auto"
@@ -88,6 +105,34 @@ class DataPlan(Section):
         if pattern is not None:
             GroupRule.of(pattern)
         return pattern
+
+    @field_validator("bands", mode="before")
+    @classmethod
+    def _bands_as_text(cls, bands: object) -> object:
+        """A plan may hold one number, or a list of them."""
+        if isinstance(bands, list | tuple):
+            return ",".join(map(str, bands))
+        return str(bands) if isinstance(bands, int) else bands
+
+    @field_validator("bands")
+    @classmethod
+    def _bands_are_numbers(cls, bands: str | None) -> str | None:
+        if bands is not None and not re.fullmatch(BANDS_PATTERN, bands):
+            raise ValueError(f"{bands!r} must be one number for grey or three such as 3,2,1, counted from 1")
+        return bands
+
+    @field_validator("window")
+    @classmethod
+    def _window_is_known(cls, window: str | None) -> str | None:
+        if faults := Decoding(window=window).faults():
+            raise ValueError(faults[0].removeprefix("data.window: "))
+        return window
+
+    @property
+    def decoding(self) -> Decoding:
+        """What the bytes of the image files become."""
+        bands = None if self.bands is None else tuple(map(int, self.bands.split(",")))
+        return Decoding(self.bits, bands, self.window)
 
     @field_validator("limit_train", "limit_test")
     @classmethod

@@ -20,6 +20,7 @@ from headstart.data.loading import ReadImage, read_image
 from headstart.data.sources.reading import ImageRecord, is_digits
 from headstart.data.sources.source_findings import STRICT, find_in_source
 from headstart.errors import HeadstartError
+from headstart.input_spec import Decoding
 from headstart.inspection.domain_guess import PixelStatistics, guess_domain, pixel_statistics
 from headstart.knowledge.choosing import SimilarityLevel
 from headstart.knowledge.domains import DOMAINS
@@ -73,7 +74,7 @@ def inspect_images(
     listed(1)
     roles = named.roles
     counts = Counter(record.label for record in roles.training_pool)
-    headers, looks = _look_at_some(roles.training_pool, bits=part.bits, progress=progress)
+    headers, looks = _look_at_some(roles.training_pool, decoding=part.decoding, progress=progress)
     channels = statistics.mode([header.channels for header in headers]) if headers else 3
     seen = ImageFacts(
         {
@@ -97,11 +98,13 @@ def inspect_images(
     if domain in (None, "auto"):
         _tell_domain(seen, part.source, channels, looks, sorted(counts))
     if similarity is None and channels <= _MOST_COLOURS:
-        _measure_similarity(seen, roles.training_pool, progress)
+        _measure_similarity(seen, roles.training_pool, part.decoding, progress)
     return seen
 
 
-def _measure_similarity(seen: ImageFacts, records: Sequence[ImageRecord], progress: Progress) -> None:
+def _measure_similarity(
+    seen: ImageFacts, records: Sequence[ImageRecord], decoding: Decoding, progress: Progress
+) -> None:
     """Add the measured similarity with its reason to the facts, or a warning if it cannot be measured."""
     if importlib.util.find_spec("torch") is None:
         seen.warnings.append('similarity was not measured, that takes torch: pip install "headstart[train]"')
@@ -110,7 +113,7 @@ def _measure_similarity(seen: ImageFacts, records: Sequence[ImageRecord], progre
 
     try:
         reasons = progress("measuring the similarity to ImageNet", min(ENOUGH_IMAGES, len(records)))
-        found = measure_similarity(records, on_images=reasons)
+        found = measure_similarity(records, decoding=decoding, on_images=reasons)
     except HeadstartError as error:
         seen.warnings.append(f"similarity was not measured: {error}")
         return
@@ -152,14 +155,14 @@ def _tell_domain(
 
 
 def _look_at_some(
-    records: Sequence[ImageRecord], *, bits: int | None, progress: Progress
+    records: Sequence[ImageRecord], *, decoding: Decoding, progress: Progress
 ) -> tuple[list[Header], list[PixelStatistics]]:
     """Headers and pixel statistics of images spread evenly over the records; unreadable ones are skipped."""
     headers, looks = [], []
     reasons = progress("looking at images", min(SAMPLED_IMAGES, len(records)))
     for record in _spread(records):
         reasons(1)
-        found = read_image(record, at_least=_LOOK_PIXELS, bits=bits)
+        found = read_image(record, at_least=_LOOK_PIXELS, decoding=decoding)
         header = read_header(found.encoded)
         if header is None:
             continue

@@ -20,13 +20,13 @@ import numpy.typing as npt
 from headstart.amounts import count_text
 from headstart.data.checks import image_checks
 from headstart.data.loading import reader_threads
-from headstart.data.sources.reading import Dataset, ImageRecord, open_source
+from headstart.data.sources.reading import Dataset, ImageRecord, Links, open_source
 from headstart.data.sources.source_findings import STRICT, find_in_source
 from headstart.delivery.features import EmbedFigures, Filled, matrix_of_reader
 from headstart.engine.store.index import POOLED
 from headstart.engine.store.store import ActivationStore, image_digest
 from headstart.errors import DataError, Interrupted, PlanError, require_installed
-from headstart.input_spec import Resize
+from headstart.input_spec import Decoding, Resize
 from headstart.networks.cards.finding import find_model
 from headstart.plan.plan import DataPlan, NoncommercialWeights
 from headstart.plan.request import Request
@@ -56,8 +56,10 @@ class EmbedOptions:
     """Side in pixels."""
     resize: Resize | None = None
     """crop, squash or letterbox."""
-    bits: int | None = None
-    """Bits that grey values with more than 8 bits use."""
+    decoding: Decoding = field(default_factory=Decoding)
+    """What the bytes of the image files become."""
+    links: Links = "inside"
+    """Whether links out of DATA are followed."""
     precision: Literal["float16", "float32"] = "float16"
     """Precision of the stored rows."""
     seed: int = 0
@@ -114,7 +116,7 @@ def fill_store(options: EmbedOptions, *, progress: Progress = no_progress) -> Fi
     started = time.monotonic()
     if not 0 <= options.views <= MOST_EMBED_VIEWS:
         raise PlanError([f"views: {options.views} must be 0..{MOST_EMBED_VIEWS}"], source="the request")
-    work = _Work(options, open_source(options.source, labels="optional"), progress)
+    work = _Work(options, open_source(options.source, labels="optional", links=options.links), progress)
     require_installed("torch", extra="train")
     try:
         plain, varied = work.rows()
@@ -134,7 +136,8 @@ def embed(
     views: int = 0,
     input_size: int | None = None,
     resize: Resize | None = None,
-    bits: int | None = None,
+    decoding: Decoding = Decoding(),  # noqa: B008 - frozen
+    links: Links = "inside",
     precision: Literal["float16", "float32"] = "float16",
     seed: int = 0,
     store: str | os.PathLike[str] | None = None,
@@ -152,7 +155,8 @@ def embed(
         views: Seeded augmented views of each image in addition to the plain one.
         input_size: Side in pixels; None takes the weights' own.
         resize: crop, squash or letterbox: how an image becomes a square; None takes the way of the weights.
-        bits: Bits that grey values with more than 8 bits use; None takes all of the file's type.
+        decoding: What the bytes of the image files become.
+        links: Whether links out of DATA are followed.
         precision: Of the stored rows; float16 rounds a row by at most 1/1024 of its length.
         seed: Of the views.
         store: Folder of the store; None is `$HEADSTART_HOME/store`.
@@ -169,7 +173,8 @@ def embed(
         views=views,
         input_size=input_size,
         resize=resize,
-        bits=bits,
+        decoding=decoding,
+        links=links,
         precision=precision,
         seed=seed,
         store=None if store is None else Path(store),
@@ -209,7 +214,7 @@ class _Work:
         self._digests: dict[str, bytes] = {}
         self._plan = make_plan(
             Request(
-                DataPlan.from_options(source=options.source, bits=options.bits),
+                DataPlan.from_options(source=options.source, links=options.links),
                 model=options.model,
                 input_size=options.input_size,
                 resize=options.resize,
@@ -220,7 +225,9 @@ class _Work:
         self._choice = find_model(self._plan.model.name)
         refuse_by_licence(self._plan.model, self._choice)
         asked = self._plan.input
-        self._spec = self._choice.card.input.as_requested(size=asked.size, resize=asked.resize, bits=options.bits)
+        self._spec = self._choice.card.input.as_requested(
+            size=asked.size, resize=asked.resize, decoding=options.decoding
+        )
 
     def rows(self) -> tuple[Reader, Reader | None]:
         """Fill the store and open what is in it; copies of a file are computed once."""
@@ -230,7 +237,7 @@ class _Work:
             self._fill(activations)
         except DataError:
             # A file that has bytes but is no image shows only now; all are read, so that each such file is named.
-            facts = read_watched(self.records, self._progress, bits=self.options.bits)
+            facts = read_watched(self.records, self._progress, decoding=self.options.decoding)
             if not facts.unreadable:
                 raise
             self._leave_out(facts)

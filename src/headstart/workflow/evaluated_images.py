@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from headstart.data.checks.image_checks import FileFacts
-from headstart.data.sources.reading import WHOLE, Dataset, ImageRecord, open_source
+from headstart.data.sources.reading import WHOLE, Dataset, ImageRecord, Links, open_source
 from headstart.data.sources.source_findings import STRICT, find_in_source
 from headstart.data.splits import group_names, join_identical
 from headstart.data.trained_on import TrainedOn
@@ -55,18 +55,19 @@ def run_of(folder: Path) -> Run | None:
     return None
 
 
-def of_data(source: str, split: str | None, pattern: str | None) -> ImagesToEvaluate:
+def of_data(source: str, split: str | None, pattern: str | None, links: Links = "inside") -> ImagesToEvaluate:
     """The images of DATA; of split folders, test (else val, else everything) unless `split` says otherwise.
 
     Args:
         source: DATA.
         split: train, val or test.
         pattern: Rule of groups; one that names a column is read from it.
+        links: Whether links out of DATA are followed.
 
     Raises:
         DataError: there is nothing to read, or no such split.
     """
-    dataset = open_source(source, group=group_column(pattern))
+    dataset = open_source(source, group=group_column(pattern), links=links)
     name, records = _split_of(dataset, split)
     unread = tuple(finding for finding in find_in_source(dataset) if finding.what in STRICT)
     place = source if name is None else f"{source}, split {name}"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 from headstart.arrays import Doubles
 from headstart.data.checks import image_checks
 from headstart.data.early_views import make_early_views
+from headstart.data.sources.dataset import Links
 from headstart.data.sources.inputs import find_inputs
 from headstart.data.trained_on import read_trained_on
 from headstart.delivery.predictions import Predictions
@@ -45,6 +46,7 @@ def evaluate(
     split: str | None = None,
     group: str | None = None,
     seen: Seen | None = None,
+    links: Links = "inside",
     progress: Progress = no_progress,
 ) -> EvaluateResult:
     """Figures of a bundle on labelled images, or of a run on its held-out test images once more.
@@ -58,6 +60,7 @@ def evaluate(
             else the pattern that the bundle was trained with.
         seen: Whether images that the bundle was trained on are evaluated; left out if None, but where a run's own test
             images are repeated.
+        links: Whether links out of DATA are followed; of the test images of a run its plan decides.
         progress: Receives how far it is.
 
     Raises:
@@ -71,10 +74,11 @@ def evaluate(
     run = run_of(bundle)
     folder = run.bundle if run is not None else bundle
     known = read_trained_on(folder)
-    images = _images(bundle, run, source, split, group, None if known is None else known.group)
+    remembered = None if known is None else known.group
+    images = _images(bundle, run, source, split, group, remembered, links)
     predictor = load(folder)
     _refuse_unknown_classes(images, predictor.classes)
-    facts = read_watched(images.records, progress, bits=predictor.info.input.bits)
+    facts = read_watched(images.records, progress, decoding=predictor.info.input.decoding)
     if not facts.readable:
         image_checks.refuse_unusable(facts, source=images.source, strict=True)
     count = counting(images, facts, known)
@@ -97,7 +101,13 @@ def evaluate(
 
 
 def _images(
-    bundle: Path, run: Run | None, source: str | None, split: str | None, group: str | None, remembered: str | None
+    bundle: Path,
+    run: Run | None,
+    source: str | None,
+    split: str | None,
+    group: str | None,
+    remembered: str | None,
+    links: Links,
 ) -> ImagesToEvaluate:
     """Images to evaluate; `remembered` is the rule of groups that the bundle was trained with.
 
@@ -108,8 +118,8 @@ def _images(
         column = group_column(remembered) if group is None else None
         if column is not None:
             with contextlib.suppress(DataError):  # other images may have no such column
-                return of_data(source, split, remembered)
-        return of_data(source, split, group)
+                return of_data(source, split, remembered, links)
+        return of_data(source, split, group, links)
     if run is None:
         read_info(bundle)
         raise BundleError(
@@ -164,6 +174,7 @@ def predict(
     files: Sequence[str],
     *,
     unreadable: Unreadable = "leave_out",
+    links: Links = "inside",
     progress: Progress = no_progress,
 ) -> Predictions:
     """Predictions of images, and the reason for everything that was given and has none.
@@ -172,6 +183,7 @@ def predict(
         bundle: Folder of the bundle, or of the run that made it.
         files: Images, folders, patterns such as `photos/*.jpg`, or tables with a column image.
         unreadable: Whether a path without a prediction is left out and named, or stops before anything is predicted.
+        links: Whether links out of a folder are followed.
         progress: Receives how far it is.
 
     Raises:
@@ -180,10 +192,10 @@ def predict(
     """
     from headstart.prediction.predictor import load
 
-    inputs = find_inputs(files)
+    inputs = find_inputs(files, links=links)
     predictor = load(bundle)
     with make_early_views(predictor.info.input):
-        facts = read_watched(inputs.records, progress, bits=predictor.info.input.bits)
+        facts = read_watched(inputs.records, progress, decoding=predictor.info.input.decoding)
         probabilities = _probabilities(predictor, inputs.left_out, facts, unreadable, progress)
     missing = {**facts.unreadable, **inputs.left_out}
     return Predictions(tuple(predictor.predictions(facts.readable, probabilities)), predictor.classes, missing)

@@ -14,7 +14,7 @@ from headstart.data.checks.check_result import CheckResult, GroupCount, check_re
 from headstart.data.checks.near_findings import write_group_table
 from headstart.data.early_views import early_views
 from headstart.data.redraw import Fixed, redrawn, without_group_mates
-from headstart.data.sources.dataset import LabelPolicy
+from headstart.data.sources.dataset import LabelPolicy, Links
 from headstart.data.sources.reading import WHOLE, Dataset, ImageRecord, open_source
 from headstart.data.sources.source_findings import refuse_left_out
 from headstart.data.sources.source_names import absolute_source, is_missing, is_place
@@ -30,7 +30,7 @@ from headstart.data.splits import (
 )
 from headstart.errors import DataError, require
 from headstart.files import is_folder
-from headstart.input_spec import InputSpec, Resize
+from headstart.input_spec import Decoding, InputSpec, Resize
 from headstart.networks.cards.finding import find_model
 from headstart.plan.group_rule import group_column
 from headstart.plan.image_counts import steps_hold_out
@@ -70,7 +70,8 @@ def check(
     model: str | None = None,
     input_size: int | None = None,
     resize: Resize | None = None,
-    bits: int | None = None,
+    decoding: Decoding = Decoding(),  # noqa: B008 - frozen
+    links: Links = "inside",
     group_table: Path | None = None,
     progress: Progress = no_progress,
 ) -> CheckResult:
@@ -83,7 +84,8 @@ def check(
         model: Whose input says what is cut off the images; the default network if None.
         input_size: Side in pixels; the size of the weights if None.
         resize: crop, squash or letterbox; the way of the weights if None.
-        bits: Bits that grey values with more than 8 bits use.
+        decoding: What the values of a file become.
+        links: Whether links out of DATA are followed.
         group_table: Where to write a table of all images and their groups, near-identical images in one.
         progress: Receives how far the reading is.
 
@@ -92,15 +94,15 @@ def check(
         PlanError: an option is wrong.
         ModelError: no such model.
     """
-    part = DataPlan.from_options(source=source, val=val, group=group, bits=bits)
-    spec = _spec(Request(part, model=model, input_size=input_size, resize=resize))
+    part = DataPlan.from_options(source=source, val=val, group=group, links=links)
+    spec = replace(_spec(Request(part, model=model, input_size=input_size, resize=resize)), decoding=decoding)
     dataset, apart = sources_of(part, labels="optional")
     if apart is not None:
         train = tuple(replace(r, split="train") for r in dataset.records if r.split in ("train", WHOLE))
         dataset = replace(
             dataset, records=train + apart.records, account=dataset.account.joined(apart.account, prefix=VAL_PREFIX)
         )
-    facts = read_watched(dataset.records, progress, bits=bits, near_duplicates="find")
+    facts = read_watched(dataset.records, progress, decoding=decoding, near_duplicates="find")
     groups = group_names(facts.readable, part.group)
     found = check_result(dataset, facts, spec, groups=groups)
     if group is not None or any(record.group for record in facts.readable):
@@ -127,7 +129,7 @@ def check_for_training(plan: Plan, progress: Progress) -> CheckedData:
         refuse_left_out(dataset)
     # Roles are drawn by name, so that only the images of a sample are read, and a file that breaks moves no other.
     facts = read_watched(
-        (*drawn.train, *drawn.validation, *drawn.test), progress, bits=part.bits, near_duplicates="find"
+        (*drawn.train, *drawn.validation, *drawn.test), progress, decoding=part.decoding, near_duplicates="find"
     )
     early_views().close()
     image_checks.refuse_unusable(facts, source=part.source, val=part.val, strict=part.unreadable == "stop")
@@ -144,7 +146,7 @@ def view_of_probe(plan: Plan) -> InputSpec | None:
     if not any(isinstance(phase, ProbePhase) for phase in plan.phases):
         return None
     weights = find_model(plan.model.name).card.input
-    return weights.as_requested(size=plan.input.size, resize=plan.input.resize, bits=plan.data.bits)
+    return weights.as_requested(size=plan.input.size, resize=plan.input.resize, decoding=plan.data.decoding)
 
 
 def joined_groups(groups: dict[str, str], facts: image_checks.FileFacts) -> dict[str, str]:
@@ -276,7 +278,7 @@ def preview(options: Request, path: Path) -> None:
     from headstart.inspection.contact_sheet import write_contact_sheet
 
     plan = make_plan(options)
-    dataset = open_source(plan.data.source)
+    dataset = open_source(plan.data.source, links=plan.data.links)
     write_contact_sheet(
         path,
         _examples(dataset),
@@ -308,28 +310,28 @@ def refuse_preview(source: str, path: Path) -> None:
 def _spec(options: Request) -> InputSpec:
     """Input of the network that the options name."""
     weights = find_model(options.model or DEFAULT_MODEL).card.input
-    return weights.as_requested(size=options.input_size, resize=options.resize, bits=options.data.bits)
+    return weights.as_requested(size=options.input_size, resize=options.resize, decoding=options.data.decoding)
 
 
 def read_watched(
     records: Sequence[ImageRecord],
     progress: Progress,
     *,
-    bits: int | None = None,
+    decoding: Decoding = Decoding(),  # noqa: B008 - frozen
     near_duplicates: Literal["find", "ignore"] = "ignore",
 ) -> image_checks.FileFacts:
-    """Read images once, with progress; `bits` as in `decode`."""
+    """Read images once, with progress; `decoding` as in `read_image`."""
     tick = progress("read", len(records))
-    return image_checks.read_all(records, bits=bits, near_duplicates=near_duplicates, on_image=lambda: tick(1))
+    return image_checks.read_all(records, decoding=decoding, near_duplicates=near_duplicates, on_image=lambda: tick(1))
 
 
 def sources_of(part: DataPlan, *, labels: LabelPolicy = "needed") -> tuple[Dataset, Dataset | None]:
     """Images of DATA, and those of `val` with ids that differ from them."""
     column = group_column(part.group)
-    dataset = open_source(part.source, labels=labels, group=column)
+    dataset = open_source(part.source, labels=labels, group=column, links=part.links)
     if part.val is None:
         return dataset, None
-    given = open_source(part.val, labels=labels, group=column)
+    given = open_source(part.val, labels=labels, group=column, links=part.links)
     held = tuple(replace(r, id=f"{VAL_PREFIX}{r.id}", split="val") for r in given.records)
     return dataset, replace(given, records=held)
 

@@ -12,6 +12,7 @@ from dataclasses import fields, replace
 from typing import Any, Literal, TypedDict, get_type_hints
 
 from headstart.arguments import fault_of, parse_count, refuse_unknown
+from headstart.data.sources.dataset import Links
 from headstart.errors import PlanError
 from headstart.input_spec import Resize
 from headstart.knowledge.domain import AugmentationName
@@ -40,6 +41,9 @@ class DataKeywords(TypedDict, total=False):
     limit_train: str | None
     limit_test: str | None
     bits: int | None
+    bands: str | None
+    window: str | None
+    links: Links
     test_fraction: float
     test_seed: int | None
     validation_fraction: float

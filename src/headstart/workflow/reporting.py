@@ -119,7 +119,8 @@ def _fitting(run: RunRecord, originals: tuple[Mapping[str, ImageRecord], str] | 
         pictures = NO_PICTURES
         if originals is not None:
             records, missing = originals
-            pictures = PageThumbnails(records, room_bytes=_PICTURES_BYTES // share, missing=missing)
+            room, decoding = _PICTURES_BYTES // share, run.plan.data.decoding
+            pictures = PageThumbnails(records, room_bytes=room, missing=missing, decoding=decoding)
         text = run_page(replace(run, most_names=_FULL_NAMES // share), pictures)
         if len(text.encode()) < LARGEST_BYTES:
             break

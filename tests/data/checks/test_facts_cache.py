@@ -22,6 +22,7 @@ from headstart.data.checks.pixels import PixelFacts, pixel_facts
 from headstart.data.checks.thumbnails import thumbnail
 from headstart.data.decoders.raster import decode_with_facts
 from headstart.data.sources.reading import WHOLE, ImageRecord
+from headstart.input_spec import Decoding
 
 
 @pytest.fixture(autouse=True)
@@ -96,7 +97,7 @@ def test_facts_depend_on_the_bytes_and_on_bits_alone(decoded: list[str]):
     renamed = ImageRecord("other/name", "b", "train", content=record.content)
     assert read_all([renamed]).pixels["other/name"].white == 2**16 - 1
     assert decoded == ["deep"]
-    assert read_all([record], bits=12).pixels["deep"].white == 2**12 - 1
+    assert read_all([record], decoding=Decoding(bits=12)).pixels["deep"].white == 2**12 - 1
     assert decoded == ["deep", "deep"]
 
 
@@ -198,7 +199,7 @@ def test_these_facts_belong_to_this_version():
     y, x = np.mgrid[:45, :70]
     pixels = np.stack([(3 * x) % 256, (2 * x + 3 * y) % 256, (5 * y) % 256], axis=2).astype(np.uint8)
     found = decode_with_facts(encoded(pixels))
-    assert facts_cache.FACTS_VERSION == 1
+    assert facts_cache.FACTS_VERSION == 2
     assert astuple(pixel_facts(found)) == astuple(PixelFacts(255, 8, "PNG", None, 65535, False, 0.0, None))
     assert zlib.crc32(thumbnail(found.pixels).tobytes()) == 2879085881
 

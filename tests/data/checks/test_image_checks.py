@@ -96,11 +96,14 @@ def test_unreadable_images_are_named_counted_and_left_out(tmp_path: Path) -> Non
     assert facts.unreadable["b/empty.png"] == "the file is empty"
     assert "truncated" in facts.unreadable["a/000.png"]
     assert len(facts.readable) == 25 - 9
-    (finding,) = [finding for finding in find_image_findings(gone, facts) if finding.what == "unreadable"]
-    assert finding.level == "warning"
-    for words in ("9 images cannot be read", "a/000.png", "and 4 more"):
-        assert words in finding.evidence
-    assert "--strict" in finding.remedy
+    found = [finding for finding in find_image_findings(gone, facts) if finding.what == "unreadable"]
+    assert [finding.level for finding in found] == ["warning"] * 3
+    damaged, *others = found
+    for words in ("7 images cannot be read (damaged)", "a/000.png", "and 2 more"):
+        assert words in damaged.evidence
+    assert len(damaged.images[0]) == 7
+    assert {finding.images for finding in others} == {(("b/empty.png",),), (("b/009.png",),)}
+    assert all("--strict" in finding.remedy for finding in found)
 
 
 def test_strict_refuses_an_unreadable_image_that_is_otherwise_left_out(tmp_path: Path) -> None:

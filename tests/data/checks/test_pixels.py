@@ -15,7 +15,7 @@ from headstart.data.checks.image_checks import find_image_findings, read_all
 from headstart.data.checks.pixels import find_in_shapes, view_facts
 from headstart.data.sources.reading import ImageRecord, open_source
 from headstart.findings import Finding
-from headstart.input_spec import InputSpec
+from headstart.input_spec import Decoding, InputSpec
 
 SPEC = InputSpec(224, 256, "bicubic", (0.5,) * 3, (0.5,) * 3)
 RNG = np.random.default_rng(0)
@@ -46,9 +46,8 @@ def folder(root: Path, makers: dict[str, Callable[[], Image.Image]], *, count: i
 
 def found(root: Path, *, bits: int | None = None, spec: InputSpec | None = None) -> dict[str, Finding]:
     dataset = open_source(str(root))
-    return {
-        finding.what: finding for finding in find_image_findings(dataset, read_all(dataset.records, bits=bits), spec)
-    }
+    facts = read_all(dataset.records, decoding=Decoding(bits=bits))
+    return {finding.what: finding for finding in find_image_findings(dataset, facts, spec)}
 
 
 @pytest.mark.parametrize(("top", "bits"), [(4095, 12), (3000, 12), (1023, 10), (255, 8), (8191, 13), (14, 4)])
@@ -213,7 +212,7 @@ def png_16(samples: np.ndarray, colour: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + parts
 
 
-def test_dark_colour_of_16_bits_is_named_and_bits_cannot_help(tmp_path):
+def test_dark_colour_of_16_bits_is_named_and_bits_help(tmp_path):
     for name in "ab":
         (tmp_path / name).mkdir()
         for index in range(10):
@@ -221,5 +220,5 @@ def test_dark_colour_of_16_bits_is_named_and_bits_cannot_help(tmp_path):
             (tmp_path / name / f"{index}.png").write_bytes(png_16(samples, 2))
     finding = found(tmp_path)["small_range"]
     assert finding.evidence.startswith("20 colour images with more than 8 bits")
-    assert finding.remedy.startswith("save them with 8 bits a channel")
-    assert "only the upper 8 can be read" in found(tmp_path, bits=12)["unreadable"].evidence
+    assert "--bits 12 " in finding.remedy
+    assert found(tmp_path, bits=12) == {}

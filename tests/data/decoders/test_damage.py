@@ -11,7 +11,8 @@ import pytest
 from PIL import Image
 
 from headstart.data.decoders.damage import jpeg_without_noise
-from headstart.data.decoders.raster import UnreadableImageError, decode, decode_with_facts
+from headstart.data.decoders.decoded import UnreadableImageError
+from headstart.data.decoders.raster import decode, decode_with_facts
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL")
 

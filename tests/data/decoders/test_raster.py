@@ -14,8 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
-from headstart.data.decoders import raster as decode_module
-from headstart.data.decoders.raster import UnreadableImageError, decode, reduction
+from headstart.data.decoders import decoded as limits
+from headstart.data.decoders.decoded import UnreadableImageError
+from headstart.data.decoders.raster import decode, reduction
+from headstart.input_spec import Decoding
 
 FAST_JPEG_TOLERANCE = 3  # of 255; the two builds of libjpeg-turbo upsample colour slightly differently
 ORIENTATION = 0x0112
@@ -261,7 +263,7 @@ def test_eight_pixels_are_enough() -> None:
 
 def test_a_decompression_bomb_is_refused_before_it_is_unpacked(monkeypatch: pytest.MonkeyPatch) -> None:
     encoded = encode(Image.new("RGB", (40, 40)))
-    monkeypatch.setattr(decode_module, "LARGEST_PIXELS", 1000)
+    monkeypatch.setattr(limits, "LARGEST_PIXELS", 1000)
     assert "too many pixels (40 x 40; at most 1,000)" in reason(encoded)
     monkeypatch.undo()
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 400)  # from twice its own limit on, Pillow refuses by itself
@@ -373,18 +375,19 @@ def test_a_reduction_is_the_largest_that_is_allowed(shorter: int, at_least: int)
 def test_bits_are_one_mapping_before_rounding(bits: int, kind: str) -> None:
     top = 2**bits - 1
     values = np.linspace(0, top, 400).astype(np.uint16).reshape(20, 20)
-    found = decode(encode(Image.fromarray(values), kind), bits=bits)[:, :, 0]
+    found = decode(encode(Image.fromarray(values), kind), decoding=Decoding(bits=bits))[:, :, 0]
     assert np.array_equal(found, np.rint(values.astype(float) * 255 / top))
     assert found.max() == 255
 
 
 def test_bits_have_no_say_in_images_of_8_bits_and_in_files_that_say_their_range() -> None:
     for encoded in (encode(photo()), encode(photo().convert("L")), encode(photo(), "JPEG")):
-        assert np.array_equal(decode(encoded, bits=12), decode(encoded))
+        assert np.array_equal(decode(encoded, decoding=Decoding(bits=12)), decode(encoded))
     values = np.arange(0, 4096, 41, dtype=np.uint16).reshape(10, 10)
     header = b"P5 10 10 4095\n"
     assert np.array_equal(
-        decode(header + values.astype(">u2").tobytes(), bits=10)[:, :, 0], np.rint(values / 4095 * 255)
+        decode(header + values.astype(">u2").tobytes(), decoding=Decoding(bits=10))[:, :, 0],
+        np.rint(values / 4095 * 255),
     )
 
 
@@ -403,4 +406,4 @@ def test_a_tiff_that_says_12_bits_has_12() -> None:
 def test_values_beyond_the_bits_are_an_error_with_the_largest_value() -> None:
     values = np.full((9, 9), 5000, np.uint16)
     with pytest.raises(UnreadableImageError, match=r"its largest value is 5,000, and 12 bits end at 4,095"):
-        decode(encode(Image.fromarray(values)), bits=12)
+        decode(encode(Image.fromarray(values)), decoding=Decoding(bits=12))

@@ -28,16 +28,20 @@ def test_images_are_known_by_their_first_bytes_and_all_others_named(tmp_path: Pa
     root = folder_of(tmp_path / "mixed", ["one.jpg", "two.jfif", "four", "._one.jpg", ".git/x.png", ".h.png"])
     (root / "notes.txt").write_text("x")
     (root / "gone.png").symlink_to("nowhere")
-    (root / "more").symlink_to(folder_of(tmp_path / "store", ["5.png"]))
+    store = folder_of(tmp_path / "store", ["5.png"])
+    (root / "more").symlink_to(store)
     found = find_inputs([str(root)])
+    assert [Path(record.id).name for record in found.records] == ["four", "one.jpg", "two.jfif"]
+    assert found.left_out[str(root / "more")] == f"leads out of DATA ({store})"
+    found = find_inputs([str(root)], links="follow")
     assert [Path(record.id).name for record in found.records] == ["four", "5.png", "one.jpg", "two.jfif"]
     assert {Path(name).name: reason for name, reason in found.left_out.items()} == {
         ".h.png": "hidden: a name that begins with a dot",
         "gone.png": "a link that leads nowhere (nowhere)",
         "notes.txt": "no image (.txt)",
     }
-    with pytest.warns(UserWarning, match=r"left out 3 files \(first: .*\.h\.png: hidden"):
-        assert len(image_files([str(root)])) == 4
+    with pytest.warns(UserWarning, match=r"left out 4 files \(first: .*\.h\.png: hidden"):
+        assert len(image_files([str(root)])) == 3
 
 
 def test_one_missing_path_does_not_stop_the_others(tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ def test_linked_folders_are_read_wherever_they_hang(tmp_path: Path, store: Path)
     root = folder_of(tmp_path / "photos", ["wasps/1.png"])
     (root / "ants").symlink_to(store / "ants")
     (root / "wasps" / "more").symlink_to("../../store/bees")
-    listing = walk_folder(root)
+    listing = walk_folder(root, links="follow")
     assert names(listing) == ["ants/1.png", "ants/2.png", "wasps/1.png", "wasps/more/1.png"]
     assert [member.path.read_bytes() for member in listing.images if member.name.parts[0] == "ants"] == [
         (store / "ants" / f"{i}.png").read_bytes() for i in (1, 2)
@@ -74,7 +74,7 @@ def test_two_links_to_each_other_end(tmp_path: Path, store: Path) -> None:
     root = folder_of(tmp_path / "photos", ["cat/1.png"])
     (root / "cat" / "far").symlink_to(store)
     (store / "back").symlink_to(root)
-    listing = walk_folder(root)
+    listing = walk_folder(root, links="follow")
     assert names(listing) == ["cat/1.png", "cat/far/ants/1.png", "cat/far/ants/2.png", "cat/far/bees/1.png"]
     assert skipped(listing) == {"cat/far/back": SkipReason.REPEATED}
 
@@ -84,13 +84,40 @@ def test_links_to_files_are_read_and_those_to_nothing_named(tmp_path: Path, stor
     (root / "cat" / "in.png").symlink_to(store / "ants" / "1.png")
     (root / "cat" / "gone.png").symlink_to("/nowhere/at/all.png")
     (root / "cat" / "self.png").symlink_to("self.png")
-    listing = walk_folder(root)
+    listing = walk_folder(root, links="follow")
     assert names(listing) == ["cat/in.png"]
     assert {s.name: s.detail for s in listing.skipped} == {
         "cat/gone.png": "/nowhere/at/all.png",
         "cat/self.png": "self.png",
     }
     assert [(link.name, link.target) for link in listing.outside_links] == [("cat/in.png", str(store / "ants/1.png"))]
+
+
+def test_links_out_of_data_are_left_out_and_named_unless_they_are_requested(tmp_path: Path, store: Path) -> None:
+    root = folder_of(tmp_path / "photos", ["cat/1.png"])
+    (root / "ants").symlink_to(store / "ants")
+    (root / "cat" / "secret.png").symlink_to(store / "bees" / "1.png")
+    (root / "cat" / "secret").symlink_to(store / "bees" / "1.png")
+    (root / "cat" / "hop.png").symlink_to("secret.png")
+    (root / "cat" / "LICENSE.txt").symlink_to(folder_of(tmp_path / "texts", ["a.txt"]) / "a.txt")
+    (root / "cat" / ".hidden").symlink_to(store / "ants")
+    listing = walk_folder(root)
+    assert names(listing) == ["cat/1.png"]
+    assert not listing.outside_links
+    outside = {entry.name: entry.detail for entry in listing.skipped if entry.reason is SkipReason.OUTSIDE}
+    assert outside == {
+        "ants": str(store / "ants"),
+        **{f"cat/{name}": str(store / "bees/1.png") for name in ("secret.png", "secret", "hop.png")},
+    }
+    assert skipped(listing)["cat/.hidden"] is SkipReason.TOOL_FOLDER
+    assert skipped(listing)["cat/LICENSE.txt"] is SkipReason.NO_IMAGE
+    assert PurePosixPath("ants") in listing.folders, "a class whose folder is left out is named"
+
+
+def test_a_root_that_is_a_link_is_what_the_user_named(tmp_path: Path, store: Path) -> None:
+    link = tmp_path / "photos"
+    link.symlink_to(store)
+    assert names(walk_folder(link)) == ["ants/1.png", "ants/2.png", "bees/1.png"]
 
 
 def test_a_link_inside_data_is_no_link_out_of_it(tmp_path: Path) -> None:

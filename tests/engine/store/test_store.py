@@ -37,6 +37,7 @@ from headstart.engine.store.store import (
     row_ids,
 )
 from headstart.errors import DiskFullError
+from headstart.input_spec import Decoding
 from store_rows import BATCH_ROWS, KEY, SHARD_ROWS, SPEC, TENSORS, Nursery, arrays_of, fill, ids_of
 
 HALF = replace(KEY, precision="float16")
@@ -66,7 +67,10 @@ def assert_holds(space: Space, numbers, *, tolerance: float = 0.0) -> None:
         {"precision": "float16"},
         {"input": SPEC.at_size(64)},
         {"input": replace(SPEC, crop="squash")},
-        {"input": replace(SPEC, bits=12)},
+        *(
+            {"input": replace(SPEC, decoding=one)}
+            for one in (Decoding(12), Decoding(bands=(3, 2, 1)), Decoding(window="full"))
+        ),
     ],
     ids=str,
 )

@@ -44,7 +44,7 @@ class DepthRows:
     def read(self, records: Sequence[ImageRecord], progress: Progress) -> FileFacts:
         """Facts of the images, each of which is decoded once, or not at all if an earlier command has read it."""
         tick = progress("read", len(records))
-        return read_all(records, bits=self.spec.bits, on_image=lambda: tick(1))
+        return read_all(records, decoding=self.spec.decoding, on_image=lambda: tick(1))
 
     def features(self, facts: FileFacts, progress: Progress) -> dict[str, Singles]:
         """Group -> (N, F) pooled features of the readable images; rows that are not cached yet are computed and cached.

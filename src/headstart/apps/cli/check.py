@@ -48,6 +48,9 @@ def check(
     input_size: of.InputSize = None,
     resize: of.ResizeOption = None,
     bits: of.Bits = None,
+    bands: of.BandsOption = None,
+    window: of.WindowOption = None,
+    links: of.LinksOption = "inside",
     seed: of.Seed = 0,
 ) -> None:
     """Check images before training, and name what is suspicious."""
@@ -57,18 +60,28 @@ def check(
     from headstart.workflow import images
 
     if preview is None:
-        allowed = {"data", "as_json", "val", "group", "near_duplicates", "model", "input_size", "resize", "bits"}
+        allowed = {"data", "as_json", "val", "group", "near_duplicates", "model", "input_size", "resize"}
+        allowed |= {"bits", "bands", "window", "links"}
         refuse_others(context, allowed, when="without --preview", why="it decides about augmented views")
     else:
         images.refuse_preview(data, preview)
     seen: dict[str, Any] = {"model": model, "input_size": input_size, "resize": resize}
     shared = {"--model": model, "--input-size": input_size, "--resize": resize, "--bits": bits}
+    shared |= {"--bands": bands, "--window": window, "--links": None if links == "inside" else links}
+    part = DataPlan.from_options(source=data, bits=bits, bands=bands, window=window, links=links)
     result = images.check(
-        data, val=val, group=group, bits=bits, group_table=near_duplicates, progress=console.progress(), **seen
+        data,
+        val=val,
+        group=group,
+        decoding=part.decoding,
+        links=links,
+        group_table=near_duplicates,
+        progress=console.progress(),
+        **seen,
     )
     if preview is not None:
         options = Request(
-            DataPlan.from_options(source=data, bits=bits),
+            part,
             domain=domain,
             augmentation=augmentation,
             seed=seed,

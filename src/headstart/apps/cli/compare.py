@@ -80,6 +80,9 @@ def compare(
     ] = None,
     resize: of.ResizeOption = None,
     bits: of.Bits = None,
+    bands: of.BandsOption = None,
+    window: of.WindowOption = None,
+    links: of.LinksOption = "inside",
     domain: of.DomainOption = None,
     augmentation: of.AugmentationOption = None,
     val: Annotated[
@@ -139,7 +142,8 @@ def compare(
             )
             result = comparing.resume_comparison(resume, watcher=watcher)
         else:
-            part = _said(val=val, group=group, limit_train=limit_train, limit_test=limit_test, bits=bits)
+            part = _said(val=val, group=group, limit_train=limit_train, limit_test=limit_test)
+            part |= _said(bits=bits, bands=bands, window=window, links=None if links == "inside" else links)
             base = _said(model=model, strategy=strategy, epochs=epochs, input_size=input_size, domain=domain)
             base |= _said(resize=resize)
             base |= _said(augmentation=augmentation, noncommercial_weights="allow" if allow_noncommercial else None)

@@ -48,12 +48,10 @@ def embed(
         int | None, typer.Option("--input-size", help="Side in pixels.", rich_help_panel="Data")
     ] = None,
     resize: of.ResizeOption = None,
-    bits: Annotated[
-        int | None,
-        typer.Option(
-            "--bits", help="Bits that grey images of more than 8 bits use, such as 12.", rich_help_panel="Data"
-        ),
-    ] = None,
+    bits: of.Bits = None,
+    bands: of.BandsOption = None,
+    window: of.WindowOption = None,
+    links: of.LinksOption = "inside",
     precision: Annotated[
         PrecisionOption, typer.Option("--precision", help="Of the stored features.")
     ] = PrecisionOption.float16,
@@ -66,9 +64,11 @@ def embed(
     """
     from headstart.apps.cli.text import console
     from headstart.delivery.features import is_feature_file, write_features
+    from headstart.plan.sections import DataPlan
     from headstart.workflow.embedding import EmbedOptions, fill_store
 
     to_file = out is not None and is_feature_file(out)
+    part = DataPlan.from_options(source=data, bits=bits, bands=bands, window=window)
     options = EmbedOptions(
         data,
         model=model,
@@ -76,13 +76,15 @@ def embed(
         views=views,
         input_size=input_size,
         resize=resize,
-        bits=bits,
+        decoding=part.decoding,
+        links=links,
         precision=precision.value,
         store=None if to_file else out,
         noncommercial_weights="allow" if allow_noncommercial else "refuse",
     )
     given = {"-o": out, "--model": model, "--layer": layer, "--views": views, "--input-size": input_size}
-    given |= {"--resize": resize, "--bits": bits}
+    given |= {"--resize": resize, "--bits": bits, "--bands": bands, "--window": window}
+    given |= {"--links": None if links == "inside" else links}
     given |= {"--precision": precision.value, "--allow-noncommercial": allow_noncommercial}
     with console.training() as watcher:
         try:

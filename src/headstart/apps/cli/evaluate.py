@@ -31,6 +31,7 @@ def evaluate(
         SeenImages | None,
         typer.Option("--seen", help="Images the bundle was trained on: leave_out (default with DATA) or include."),
     ] = None,
+    links: data_and_json.FolderLinks = "inside",
     as_json: data_and_json.Json = False,
 ) -> None:
     """Evaluate a bundle on labelled images.
@@ -41,5 +42,7 @@ def evaluate(
     from headstart.workflow import evaluating
 
     policy: Any = None if seen is None else seen.value
-    result = evaluating.evaluate(bundle, data, split=split, group=group, seen=policy, progress=console.progress())
+    result = evaluating.evaluate(
+        bundle, data, split=split, group=group, seen=policy, links=links, progress=console.progress()
+    )
     show_text(json_text(result.to_dict()) if as_json else figures.figures_text(result, bundle=str(bundle)))

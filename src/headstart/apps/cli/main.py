@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import sys
 import warnings
 from functools import partial
@@ -52,7 +53,9 @@ def program() -> NoReturn:
 
 def main() -> NoReturn:
     """Run the command; a user's mistake is one line on stderr and exit code 1."""
-    warnings.filterwarnings("ignore", module=r"PIL\..*")  # odd metadata and large images: checked where they are read
+    # Odd metadata and large images: checked where they are read.
+    warnings.filterwarnings("ignore", module=r"(PIL|pydicom)\..*")
+    logging.getLogger("PIL").setLevel(logging.CRITICAL)
     _print_whatever_comes()
     sys.exit(exit_code(partial(app, standalone_mode=False)))
 

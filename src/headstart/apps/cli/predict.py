@@ -17,6 +17,7 @@ from headstart.errors import DataError
 
 if TYPE_CHECKING:
     from headstart.prediction.predictor import Prediction
+    from headstart.workflow.evaluating import Unreadable
 
 STDIN = "-"
 
@@ -42,6 +43,7 @@ def predict(
     strict: Annotated[
         bool, typer.Option("--strict", help="Stop if any file gives no prediction, instead of naming it.")
     ] = False,
+    links: data_and_json.FolderLinks = "inside",
     as_json: data_and_json.Json = False,
 ) -> None:
     """Predict the class of new images."""
@@ -51,9 +53,8 @@ def predict(
 
     if out is not None:
         refuse_prediction_file(out)
-    found = evaluating.predict(
-        bundle, with_stdin(files), unreadable="stop" if strict else "leave_out", progress=console.progress()
-    )
+    policy: Unreadable = "stop" if strict else "leave_out"
+    found = evaluating.predict(bundle, with_stdin(files), unreadable=policy, links=links, progress=console.progress())
     for line in left_out_lines(found.left_out):
         console.warn(line)
     if out is not None:

@@ -11,6 +11,7 @@ from headstart.apps.library.calling import Names, PathLike, checked
 from headstart.apps.library.results import CompareResult
 from headstart.arguments import ArgumentError, one_of
 from headstart.comparison.grid import ComparisonKind, GridPlan
+from headstart.data.sources.dataset import Links
 from headstart.input_spec import Resize
 from headstart.knowledge.domain import AugmentationName
 from headstart.plan.plan import Domain, NoncommercialWeights
@@ -32,6 +33,9 @@ def compare(
     input_size: int | None = None,
     resize: Resize | None = None,
     bits: int | None = None,
+    bands: str | None = None,
+    window: str | None = None,
+    links: Links = "inside",
     domain: Domain | None = None,
     augmentation: AugmentationName | None = None,
     val: PathLike | None = None,
@@ -61,7 +65,10 @@ def compare(
         epochs: Of every trained phase.
         input_size: Side in pixels.
         resize: How an image becomes a square.
-        bits: Bits that grey images of more than 8 bits use.
+        bits: Bits that images of more than 8 bits use.
+        bands: Numbers of the bands that are read, as in `train`.
+        window: Of DICOM files, as in `train`.
+        links: Links in folders that are followed: those inside DATA, or all (follow).
         domain: Domain of the images.
         augmentation: Augmentation preset.
         val: Folder of class folders that is the test set.
@@ -83,7 +90,8 @@ def compare(
     """
     lists = {"models": models, "strategies": strategies, "learning_rates": learning_rates}
     part = _given(val=None if val is None else os.fspath(val), group=group)
-    part |= _given(limit_train=limit_train, limit_test=limit_test, bits=bits)
+    part |= _given(limit_train=limit_train, limit_test=limit_test, bits=bits, bands=bands, window=window)
+    part |= {} if links == "inside" else {"links": links}
     base = _given(model=model, strategy=strategy, epochs=epochs, input_size=input_size, domain=domain)
     base |= _given(augmentation=augmentation, resize=resize, noncommercial_weights=noncommercial_weights)
     shared = _given(metric=metric, halving=halving)

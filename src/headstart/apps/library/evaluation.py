@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 from headstart.apps.library.calling import PathLike, checked, path_or_none, text_or_none
 from headstart.apps.library.watching import Watch, watching
 from headstart.arguments import ArgumentError, fault_of
+from headstart.data.sources.dataset import Links
 from headstart.data.sources.given_images import GivenImages
 from headstart.delivery.predictions import Predictions
 from headstart.prediction.evaluation import EvaluateResult
@@ -27,6 +28,7 @@ def evaluate(
     split: Literal["train", "val", "test"] | None = None,
     group: str | None = None,
     seen: Literal["leave_out", "include"] | None = None,
+    links: Links = "inside",
     progress: Watch = "auto",
 ) -> EvaluateResult:
     """Figures of a bundle on labelled images: `headstart.evaluate("runs/x", "photos").accuracy`.
@@ -37,6 +39,7 @@ def evaluate(
         split: Of split folders; test, else val, else everything if None.
         group: Pattern whose group 1 names what belongs together, which intervals count; as in training if None.
         seen: Whether images that the bundle was trained on are evaluated; left out if None and there is DATA.
+        links: Links in folders that are followed: those inside DATA, or all (follow).
         progress: As in `train`.
 
     Raises:
@@ -47,7 +50,7 @@ def evaluate(
 
     with watching(progress) as (shown, _):
         return evaluating.evaluate(
-            Path(bundle), text_or_none(data), split=split, group=group, seen=seen, progress=shown
+            Path(bundle), text_or_none(data), split=split, group=group, seen=seen, links=links, progress=shown
         )
 
 
@@ -59,6 +62,7 @@ def predict(
     out: PathLike | None = None,
     top: int | None = None,
     unreadable: Literal["leave_out", "stop"] = "leave_out",
+    links: Links = "inside",
     progress: Watch = "auto",
 ) -> Predictions:
     """Classes of images: `headstart.predict("runs/x", "new/").write("predictions.csv")`.
@@ -71,6 +75,7 @@ def predict(
         top: In `out` this many classes an image instead of all.
         unreadable: Whether a path without a prediction is left out and named in the result, or stops it before
             anything is predicted.
+        links: Links in folders that are followed: those inside the folder, or all (follow).
         progress: As in `train`.
 
     Raises:
@@ -86,7 +91,7 @@ def predict(
     paths = paths_of(files)
     with watching(progress) as (shown, _):
         if paths is not None:
-            found = evaluating.predict(Path(bundle), paths, unreadable=unreadable, progress=shown)
+            found = evaluating.predict(Path(bundle), paths, unreadable=unreadable, links=links, progress=shown)
         else:
             predictor = load(bundle)
             found = Predictions(tuple(predictor.predict_many(files)), predictor.classes)

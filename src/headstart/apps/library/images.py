@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 from headstart.apps.library.calling import PathLike, checked, path_or_none, text_or_none
 from headstart.apps.library.watching import Watch, watching
 from headstart.arguments import ArgumentError
+from headstart.data.sources.dataset import Links
 from headstart.input_spec import Resize
 from headstart.knowledge.choosing import SimilarityLevel
 from headstart.knowledge.domain import AugmentationName
@@ -33,6 +34,9 @@ def check(
     input_size: int | None = None,
     resize: Resize | None = None,
     bits: int | None = None,
+    bands: str | None = None,
+    window: str | None = None,
+    links: Links = "inside",
     near_duplicates: PathLike | None = None,
     preview: PathLike | None = None,
     domain: Domain | None = None,
@@ -49,7 +53,10 @@ def check(
         model: Whose input; the default of `train` if None.
         input_size: Side in pixels.
         resize: How an image becomes a square; as the weights need it if None.
-        bits: Bits that grey images of more than 8 bits use; all if None.
+        bits: Bits that images of more than 8 bits use; all if None.
+        bands: Numbers of the bands that are read, such as `3,2,1`.
+        window: Range of the grey values of DICOM files: file, full, percentiles, or CENTER,WIDTH.
+        links: Links in folders that are followed: those inside DATA, or all (follow).
         near_duplicates: A .csv to write: image, label and group; near-identical images share one.
         preview: A PNG to write: images exactly as they enter the network. The arguments after it are for it only.
         domain: Domain of the images; decides augmentation.
@@ -68,6 +75,7 @@ def check(
     if preview is None and odd:
         raise ArgumentError(f"{', '.join(odd)} has no effect without preview", remedy="preview='sheet.png' writes one")
     source = os.fspath(data)
+    part = DataPlan.from_options(source=source, bits=bits, bands=bands, window=window, links=links)
     if preview is not None:
         images.refuse_preview(source, Path(preview))
     with watching(progress) as (shown, _):
@@ -78,12 +86,12 @@ def check(
             model=model,
             input_size=input_size,
             resize=resize,
-            bits=bits,
+            decoding=part.decoding,
+            links=links,
             group_table=path_or_none(near_duplicates),
             progress=shown,
         )
         if preview is not None:
-            part = DataPlan.from_options(source=source, bits=bits)
             options = Request(
                 part,
                 model=model,
@@ -214,6 +222,9 @@ def embed(
     input_size: int | None = None,
     resize: Resize | None = None,
     bits: int | None = None,
+    bands: str | None = None,
+    window: str | None = None,
+    links: Links = "inside",
     precision: Literal["float16", "float32"] = "float16",
     seed: int = 0,
     store: PathLike | None = None,
@@ -231,7 +242,10 @@ def embed(
         views: Augmented views of each image, in addition to the plain one.
         input_size: Side in pixels.
         resize: How an image becomes a square; as the weights need it if None.
-        bits: Bits that grey images of more than 8 bits use; all if None.
+        bits: Bits that images of more than 8 bits use; all if None.
+        bands: Numbers of the bands that are read, such as `3,2,1`.
+        window: Range of the grey values of DICOM files: file, full, percentiles, or CENTER,WIDTH.
+        links: Links in folders that are followed: those inside DATA, or all (follow).
         precision: Of cached features.
         seed: Of the augmented views.
         store: Folder of the cache; None is `$HEADSTART_HOME/store`.
@@ -243,6 +257,7 @@ def embed(
     """
     from headstart.workflow import embedding
 
+    part = DataPlan.from_options(source=os.fspath(data), bits=bits, bands=bands, window=window, links=links)
     with watching(progress) as (shown, _):
         return embedding.embed(
             data,
@@ -251,7 +266,8 @@ def embed(
             views=views,
             input_size=input_size,
             resize=resize,
-            bits=bits,
+            decoding=part.decoding,
+            links=links,
             precision=precision,
             seed=seed,
             store=store,

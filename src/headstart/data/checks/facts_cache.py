@@ -23,18 +23,19 @@ import numpy.typing as npt
 
 from headstart.data.checks.pixels import PixelFacts
 from headstart.data.checks.thumbnails import SIDE, Pairs, Thumbnail, Thumbnails
-from headstart.data.decoders.raster import DECODE_VERSION
+from headstart.data.decoders.decoded import DECODE_VERSION
 from headstart.errors import HeadstartError
 from headstart.files import home, stored_paths, write_atomically
+from headstart.input_spec import Decoding
 
-FACTS_VERSION = 1
+FACTS_VERSION = 2
 """Raised whenever the same pixels may give other facts, another thumbnail or other near-identical pairs."""
 LARGEST_BYTES = 256 * 10**6
 """Of all files together, for some 230,000 images; those that were not used for longest go first."""
 MOST_FILES = 24
 """More files of rows than this become one."""
 
-_FACTS = struct.Struct("<IIqqdBBB12s")
+_FACTS = struct.Struct("<IIqqdBBBB12s")
 """Width, height, and `PixelFacts` in its order of fields, without noise."""
 _CHECK = struct.Struct("<I")
 _DIGEST_BYTES = 16
@@ -108,15 +109,15 @@ class _Rows:
 class FactsCache:
     """Facts of images by the hash of their bytes, as far as an earlier command has found them."""
 
-    def __init__(self, folder: Path, *, bits: int | None = None) -> None:
+    def __init__(self, folder: Path, decoding: Decoding = Decoding()) -> None:  # noqa: B008 - frozen
         """Open what is there.
 
         Args:
             folder: Of the files.
-            bits: Bits that deep grey values use, which change the pixels. See `decode`.
+            decoding: How files are decoded, which changes the pixels.
         """
         self._folder = folder
-        self._name = _version(bits)
+        self._name = _version(decoding)
         self._known = _Rows(self._paths())
         self._new: dict[bytes, bytes] = {}
 
@@ -132,13 +133,13 @@ class FactsCache:
         row = self._known.get(digest)
         if row is None:
             return None
-        width, height, largest, white, veiled, brightest, levels, is_grey, kind = _FACTS.unpack_from(row, _CHECK.size)
+        width, height, *numbers, kind = _FACTS.unpack_from(row, _CHECK.size)
+        largest, white, veiled, brightest, levels, is_grey, has_more = numbers
         small = np.frombuffer(row, np.uint8, _THUMBNAIL_BYTES, _CHECK.size + _FACTS.size).reshape(SIDE, SIDE)
         known = None if largest < 0 else largest
         text = kind.rstrip(b"\0").decode("ascii")
-        return CheckedImage(
-            (width, height), PixelFacts(brightest, levels, text, known, white, bool(is_grey), veiled, None), small
-        )
+        facts = PixelFacts(brightest, levels, text, known, white, bool(is_grey), veiled, None, bool(has_more))
+        return CheckedImage((width, height), facts, small)
 
     def add(self, digest: bytes, facts: CheckedImage) -> None:
         """Keep the facts of an image for later, if they are not there yet; `save` writes them.
@@ -150,8 +151,9 @@ class FactsCache:
         if self._known.holds(digest) or seen.noise is not None or len(kind) > _LONGEST_KIND:
             return
         largest = -1 if seen.largest is None else seen.largest
-        numbers = (*facts.size, largest, seen.white, seen.veiled, seen.brightest, seen.levels, seen.is_grey, kind)
-        body = _FACTS.pack(*numbers) + facts.thumbnail.tobytes()
+        grey_and_more = (seen.is_grey, seen.has_more_frames)
+        numbers = (*facts.size, largest, seen.white, seen.veiled, seen.brightest, seen.levels, *grey_and_more)
+        body = _FACTS.pack(*numbers, kind) + facts.thumbnail.tobytes()
         self._new[digest] = _CHECK.pack(_check(digest, body)) + body
         if len(self._new) >= _ROWS_AT_ONCE:
             self.save()
@@ -242,8 +244,9 @@ def _check(digest: bytes, body: bytes) -> int:
     return zlib.crc32(body, zlib.crc32(digest))
 
 
-def _version(bits: int | None) -> str:
+def _version(decoding: Decoding) -> str:
     """Name of everything besides a file's bytes that decides what is found in it."""
+    # Of optional packages none: what they decode is lossless, and a file that lacked its decoder left no row.
     versions = [metadata.version(name) for name in ("pillow", "simplejpeg")]
-    text = f"{FACTS_VERSION} {DECODE_VERSION} {bits} {' '.join(versions)}"
+    text = f"{FACTS_VERSION} {DECODE_VERSION} {decoding} {' '.join(versions)}"
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()

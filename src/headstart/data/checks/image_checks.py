@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shlex
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -18,20 +18,32 @@ from headstart.data.checks.near_duplicates import NearDuplicates, find_near_dupl
 from headstart.data.checks.near_findings import find_near_findings
 from headstart.data.checks.pixels import PixelFacts, find_in_pixels, find_in_shapes, pixel_facts
 from headstart.data.checks.thumbnails import Thumbnail, thumbnail
+from headstart.data.decoders.decoded import FaultKind
 from headstart.data.early_views import early_views
-from headstart.data.loading import ImageFault, chosen_workers, read_image
+from headstart.data.loading import ImageFault, chosen_workers, read_image, unread_fault
 from headstart.data.sources.reading import WHOLE, Dataset, ImageRecord
 from headstart.data.sources.source_findings import find_in_source
 from headstart.data.splits import named_group, shared_groups
 from headstart.errors import DataError
 from headstart.findings import Finding
-from headstart.input_spec import InputSpec
+from headstart.input_spec import Decoding, InputSpec
 
 FEW_IMAGES_PER_CLASS = 10
 """Number of images below which the metrics of a class are uncertain."""
 IMBALANCE_RATIO = 5.0
 """Largest over smallest class above which the imbalance is named."""
 _EXAMPLES = 5
+_REMEDIES = {
+    FaultKind.TOO_LARGE: "cut them into tiles or save them smaller",
+    FaultKind.TOO_SMALL: "remove them",
+    FaultKind.NOT_AN_IMAGE: "remove them, or copy them again",
+    FaultKind.BANDS: "--bands (in a plan data.bands) chooses bands by number",
+    FaultKind.VALUES: "--bits (in a plan data.bits) says how many bits are used; save floats as 0..1",
+    FaultKind.FRAMES: "save the frames as files of their own",
+    FaultKind.NEEDS_PACKAGE: "install what is named, or save them in another format",
+    FaultKind.NOT_READABLE: "let this user read them",
+}
+"""Kind of fault -> way out; for others, repair or remove."""
 _READ_THREADS = 4
 _READ_AT_ONCE = 8
 """Images that a thread takes at a time: looking up a known one takes less than handing it to a thread."""
@@ -52,12 +64,14 @@ class FileFacts:
     """Image id -> facts of its pixels."""
     near: NearDuplicates = field(default_factory=NearDuplicates)
     """Near-identical images; empty if not requested."""
+    fault_kinds: dict[str, FaultKind] = field(default_factory=dict)
+    """Image id -> kind of the reason in `unreadable`."""
 
 
 def read_all(
     records: Sequence[ImageRecord],
     *,
-    bits: int | None = None,
+    decoding: Decoding = Decoding(),  # noqa: B008 - frozen
     near_duplicates: Literal["find", "ignore"] = "ignore",
     on_image: Callable[[], object] = lambda: None,
 ) -> FileFacts:
@@ -67,24 +81,24 @@ def read_all(
 
     Args:
         records: The images.
-        bits: Bits that deep grey values use; a file with larger values cannot be read. See `decode`.
+        decoding: What the values of a file become; a file that it does not fit cannot be read.
         near_duplicates: `find` compares thumbnails of all images: some 0.5 ms and 1 kB an image.
         on_image: Called after each, for progress.
     """
-    cache = FactsCache(facts_folder(), bits=bits)
+    cache = FactsCache(facts_folder(), decoding)
 
-    def look(few: Sequence[ImageRecord]) -> list[tuple[bytes, CheckedImage | str]]:
-        return [_facts_of(record, bits, cache) for record in few]
+    def look(few: Sequence[ImageRecord]) -> list[tuple[bytes, CheckedImage | ImageFault]]:
+        return [_facts_of(record, decoding, cache) for record in few]
 
-    readable, unreadable, digests, sizes, pixels = [], {}, {}, {}, {}
+    readable, unreadable, kinds, digests, sizes, pixels = [], {}, {}, {}, {}, {}
     thumbnails: dict[str, Thumbnail] = {}
     chunks = [records[start : start + _READ_AT_ONCE] for start in range(0, len(records), _READ_AT_ONCE)]
     try:
         with ThreadPoolExecutor(chosen_workers() or _READ_THREADS) as pool:
             for record, (digest, seen) in zip(records, chain.from_iterable(pool.map(look, chunks)), strict=True):
                 on_image()
-                if isinstance(seen, str):
-                    unreadable[record.id] = seen
+                if isinstance(seen, ImageFault):
+                    unreadable[record.id], kinds[record.id] = seen.reason, seen.kind
                     continue
                 readable.append(record)
                 digests[record.id], sizes[record.id], pixels[record.id] = digest.hex(), seen.size, seen.pixels
@@ -93,23 +107,23 @@ def read_all(
     finally:
         cache.save()
     near = find_near_duplicates(readable, thumbnails, cache) if near_duplicates == "find" else NearDuplicates()
-    return FileFacts(tuple(readable), unreadable, digests, sizes, pixels, near)
+    return FileFacts(tuple(readable), unreadable, digests, sizes, pixels, near, kinds)
 
 
-def _facts_of(record: ImageRecord, bits: int | None, cache: FactsCache) -> tuple[bytes, CheckedImage | str]:
+def _facts_of(record: ImageRecord, decoding: Decoding, cache: FactsCache) -> tuple[bytes, CheckedImage | ImageFault]:
     """(hash of its bytes, facts or the reason why it cannot be read); known bytes are not decoded again."""
     try:
         encoded = record.read()
     except OSError as error:
-        return b"", str(error)
+        return b"", unread_fault(error)
     digest = hashlib.blake2b(encoded, digest_size=16).digest()
     known = cache.find(digest)
     if known is not None:
         return digest, known
-    found = read_image(replace(record, content=encoded), bits=bits)
+    found = read_image(replace(record, content=encoded), decoding=decoding)
     if isinstance(found, ImageFault):
-        return digest, found.reason
-    early_views().offer(digest, found.pixels, bits=bits)
+        return digest, replace(found, encoded=b"")
+    early_views().offer(digest, found.decoded, decoding)
     height, width, _ = found.pixels.shape
     return digest, CheckedImage((width, height), pixel_facts(found.decoded), thumbnail(found.pixels))
 
@@ -240,18 +254,18 @@ def _untrainable(records: Sequence[ImageRecord]) -> list[Finding]:
 
 
 def _unreadable(facts: FileFacts) -> list[Finding]:
-    if not facts.unreadable:
-        return []
-    shown = "; ".join(f"{name}: {reason}" for name, reason in list(facts.unreadable.items())[:_EXAMPLES])
-    more = len(facts.unreadable) - _EXAMPLES
-    return [
-        Finding(
-            "warning",
-            "unreadable",
-            f"{len(facts.unreadable)} images cannot be read: {shown}" + (f"; and {more} more" if more > 0 else ""),
-            "repair or remove them; training leaves them out (--strict stops instead)",
-        )
-    ]
+    """One finding for each kind of fault, because each has another way out."""
+    by_kind: dict[FaultKind, list[str]] = defaultdict(list)
+    for name in facts.unreadable:
+        by_kind[facts.fault_kinds.get(name, FaultKind.DAMAGED)].append(name)
+    findings = []
+    for kind, names in sorted(by_kind.items(), key=lambda pair: -len(pair[1])):
+        shown = "; ".join(f"{name}: {facts.unreadable[name]}" for name in names[:_EXAMPLES])
+        more = f"; and {len(names) - _EXAMPLES} more" if len(names) > _EXAMPLES else ""
+        evidence = f"{len(names)} image{'s' if len(names) > 1 else ''} cannot be read ({kind}): {shown}{more}"
+        remedy = f"{_REMEDIES.get(kind, 'repair or remove them')}; training leaves them out (--strict stops instead)"
+        findings.append(Finding("warning", "unreadable", evidence, remedy, (tuple(names),)))
+    return findings
 
 
 def _class_sizes(records: Sequence[ImageRecord]) -> list[Finding]:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from headstart.data.decoders.raster import Decoded, Pixels
+from headstart.data.decoders.decoded import Decoded, Pixels
 from headstart.data.sources.reading import ImageRecord
 from headstart.findings import Finding
 from headstart.input_spec import CutShares, InputSpec, ViewFacts
@@ -26,6 +26,8 @@ LONG_RATIO = 20
 """Longer over shorter side above which an image is a strip."""
 MUCH_CUT = 0.3
 """A crop that cuts more than this share off most images is named."""
+WITHOUT_WINDOW = "DICOM raw"
+"""Kind of a DICOM file that states no window."""
 _VEILED_SHARE = 0.5
 _SAMPLE_SIDE = 64
 _EXAMPLES = 5
@@ -51,6 +53,8 @@ class PixelFacts:
     """Share of the pixels that are partly transparent, neither wholly nor not at all; 0..1."""
     noise: str | None
     """Fault of a file whose image is complete."""
+    has_more_frames: bool = False
+    """Whether the file holds further frames or pages, which are not read."""
 
 
 def pixel_facts(decoded: Decoded) -> PixelFacts:
@@ -65,6 +69,7 @@ def pixel_facts(decoded: Decoded) -> PixelFacts:
         decoded.deep_grey,
         decoded.veiled,
         decoded.noise,
+        decoded.has_more_frames,
     )
 
 
@@ -86,7 +91,8 @@ def find_in_pixels(records: Sequence[ImageRecord], facts: Mapping[str, PixelFact
     known = [record for record in records if record.id in facts]
     dark = [*_dark_deep(known, facts, is_grey=True), *_dark_deep(known, facts, is_grey=False)]
     named = {name for finding in dark for group in finding.images for name in group}
-    return [*dark, *_black_or_blank(known, facts, named), *_veiled(known, facts), *_noisy(known, facts)]
+    others = [*_veiled(known, facts), *_noisy(known, facts), *_without_window(known, facts), *_frames(known, facts)]
+    return [*dark, *_black_or_blank(known, facts, named), *others]
 
 
 def _dark_deep(records: Sequence[ImageRecord], facts: Mapping[str, PixelFacts], *, is_grey: bool) -> list[Finding]:
@@ -113,12 +119,12 @@ def _dark_deep(records: Sequence[ImageRecord], facts: Mapping[str, PixelFacts], 
         evidence += f"; they are only in {_classes(dark)}, so that brightness alone tells the classes apart"
     if bright := sorted(set(tops) - set(dark)):
         remedy = f"bring them to the range of {_classes(bright)} (up to {max(tops[label] for label in bright):,}) first"
-    elif is_grey:
+    elif any(facts[record.id].kind == WITHOUT_WINDOW for record in files):
+        remedy = "--window percentiles or --window CENTER,WIDTH (in a plan data.window) reads them by a window"
+    else:
         # The fewest bits that hold the largest value: the range of the device, such as 12 bits of a CT.
         bits = top.bit_length()
         remedy = f"--bits {bits} (in a plan data.bits: {bits}) makes {2**bits - 1:,} white in all of them"
-    else:
-        remedy = "save them with 8 bits a channel, scaled by the range that your device uses"
     return [Finding("warning", "small_range", evidence, remedy, (tuple(record.id for record in files),))]
 
 
@@ -207,6 +213,23 @@ def _noisy(records: Sequence[ImageRecord], facts: Mapping[str, PixelFacts]) -> I
         )
 
 
+def _without_window(records: Sequence[ImageRecord], facts: Mapping[str, PixelFacts]) -> Iterable[Finding]:
+    """DICOM files that state no window next to others that do: the two are not comparable."""
+    dicom = [record for record in records if facts[record.id].kind.startswith("DICOM")]
+    without = [record for record in dicom if facts[record.id].kind == WITHOUT_WINDOW]
+    if 0 < len(without) < len(dicom):
+        evidence = f"{len(without)} of {len(dicom)} DICOM files state no window; their full range is read"
+        remedy = "--window full, --window percentiles or --window CENTER,WIDTH (in a plan data.window) reads all alike"
+        yield _about("warning", "mixed_windows", evidence, remedy, without, dicom)
+
+
+def _frames(records: Sequence[ImageRecord], facts: Mapping[str, PixelFacts]) -> Iterable[Finding]:
+    several = [record for record in records if facts[record.id].has_more_frames]
+    if several:
+        evidence = f"{len(several)} file{'s hold' if len(several) > 1 else ' holds'} several frames or pages"
+        yield _about("info", "first_frame", evidence, "the first is read, the others are not", several, records)
+
+
 def find_in_shapes(
     records: Sequence[ImageRecord], sizes: Mapping[str, tuple[int, int]], spec: InputSpec | None
 ) -> list[Finding]:
@@ -250,4 +273,5 @@ def view_facts(sizes: Mapping[str, tuple[int, int]], spec: InputSpec) -> ViewFac
     """
     shares = [spec.share_cut(*size) for size in sizes.values()]
     cut = CutShares(round(median(shares), 4), round(max(shares), 4)) if shares else None
-    return ViewFacts(spec.size, spec.resize_name, spec.bits, cut)
+    bits, bands, window = spec.decoding.bits, spec.decoding.bands, spec.decoding.window
+    return ViewFacts(spec.size, spec.resize_name, bits, cut, bands, window)

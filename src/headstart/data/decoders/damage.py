@@ -22,6 +22,7 @@ _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _PROGRESSIVE = frozenset({0xC2, 0xC6, 0xCA, 0xCE})
 _SCAN, _END_CODE = 0xDA, 0xD9
 _COEFFICIENTS = 64
+_PIECE_BYTES = 2**20
 _SHORTEST_PADDING = 4
 """Bytes of one value that are padding and no longer the picture's own last bytes."""
 
@@ -147,9 +148,12 @@ def refuse_damaged_png(encoded: bytes) -> None:
         at += 12 + length
     if is_right:
         return
-    stream = zlib.decompressobj()
+    stream, rest = zlib.decompressobj(), b"".join(encoded[start:end] for start, end in parts)
     try:
-        stream.decompress(b"".join(encoded[start:end] for start, end in parts))
+        # In pieces that are thrown away: a small file may unpack to more than the memory holds.
+        while rest and not stream.eof:
+            stream.decompress(rest, _PIECE_BYTES)
+            rest = stream.unconsumed_tail
     except zlib.error as error:
         raise ValueError(f"the checksum of its pixels is wrong; {error}") from error
     if not stream.eof:

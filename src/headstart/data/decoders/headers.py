@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 from PIL import Image, UnidentifiedImageError
 
+from headstart.data.decoders.dicom import dicom_header, is_dicom
+
 _GREY_MODES = frozenset({"1", "L", "LA", "La", "I", "F", "I;16", "I;16B", "I;16L", "I;16N"})
 _WIDTH, _HEIGHT, _SAMPLES = 256, 257, 277
 """Tags of TIFF."""
@@ -39,6 +41,9 @@ def read_header(encoded: bytes) -> Header | None:
 
     What Pillow finds odd is for `headstart check` to say.
     """
+    if is_dicom(encoded):
+        found = dicom_header(encoded)
+        return None if found is None else Header(*found)
     try:
         with warnings.catch_warnings(action="ignore", category=UserWarning), Image.open(io.BytesIO(encoded)) as image:
             return Header(*image.size, 1 if image.mode in _GREY_MODES else 3)

@@ -1,10 +1,10 @@
 """Encoded bytes -> RGB pixels, right for every kind of file people have, or a reason why not.
 
-What goes wrong elsewhere and how it is read here: a phone's rotation tag is applied; 16-bit grey keeps its
+What goes wrong elsewhere and how it is read here: a phone's rotation tag is applied; 16-bit grey and colour keep their
 range instead of being clipped to white, and a smaller range can be given (`bits`); transparency is laid over white
 instead of showing what was hidden under it; CMYK goes through Pillow's conversion (which knows Adobe's inverted
 files); a truncated file is an error and never becomes grey or black rows. A JPEG whose picture is complete, but whose
-end marker is missing or comes after padding, is read, and the caller is told.
+end marker is missing or comes after padding, is read, and the result says so.
 
 A large JPEG of which few pixels are needed is decoded at a half, a quarter or an eighth: the decoder then leaves out
 most of the inverse transform and all later steps have less to do, while the whole file is still read and checked.
@@ -15,38 +15,41 @@ from __future__ import annotations
 import io
 import struct
 import zlib
-from dataclasses import dataclass, replace
-from typing import TypeAlias
+from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 import simplejpeg
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from headstart.data.decoders.damage import jpeg_without_noise, refuse_damaged_png
-
-Pixels: TypeAlias = npt.NDArray[np.uint8]
-"""Height x width x 3, RGB, 0..255."""
-
-SMALLEST_SIDE_PIXELS = 8
-"""Below this there is nothing to see."""
-
-LARGEST_PIXELS = 89_478_485
-"""Above this a small file can fill the memory; Pillow warns from the same number on."""
-
-DECODE_VERSION = 3
-"""Raised whenever the same bytes may become other pixels."""
+from headstart.data.decoders.decoded import (
+    Decoded,
+    FaultKind,
+    Pixels,
+    UnreadableImageError,
+    check_size,
+    chosen_bands,
+    decoded_integers,
+    upright,
+)
+from headstart.data.decoders.deep_colour import decode_deep_colour, is_deep_colour
+from headstart.data.decoders.dicom import decode_dicom, is_dicom
+from headstart.data.decoders.tiff import decode_tiff, is_tiff, pillow_drops_bands
+from headstart.input_spec import MOST_BITS, Decoding
 
 _EXIF_ORIENTATION = 0x0112
 _REDUCTIONS = (8, 4, 2)
 """Powers of two only: for others the decoder has no fast transform."""
 _SIXTEEN_BIT_MODES = frozenset({"I;16", "I;16B", "I;16L", "I;16N"})
-_DEEP_BITS = 16
 _BITS_PER_SAMPLE = 258
 """A tag of TIFF."""
+_FRAME_TYPE, _PAGES_BESIDE = 254, 0b101
+"""A tag of TIFF, and its bits for smaller copies and masks."""
 _SAYS_ITS_RANGE = frozenset({"PPM", "JPEG2000"})
 """Files whose header gives the value of white; Pillow scales them to 16 bits already."""
 
+_STARTS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF8", b"\0\0\0\x0cjP  ")
+"""Of files that Pillow reads if the rest of their header is whole."""
 
 _BROKEN = (
     *(OSError, ValueError, SyntaxError, EOFError, MemoryError, LookupError, TypeError, ArithmeticError),
@@ -55,39 +58,14 @@ _BROKEN = (
 """What Pillow's readers raise at bytes that nobody meant: which of them depends on its version and on the byte."""
 
 
-class UnreadableImageError(Exception):
-    """These bytes are no usable image; the message is the reason, without the file's name."""
-
-
-@dataclass(frozen=True, slots=True)
-class Decoded:
-    """Pixels, and what the file held before they had 8 bits."""
-
-    pixels: Pixels
-    kind: str
-    """Pillow's name of the file kind, such as PNG."""
-    largest: int | None = None
-    """Largest value of an image with more than 8 bits a channel, in its own units; None for others. Of a colour image
-    Pillow gives the upper 8 bits only: then the largest value that they allow."""
-    white: int = 2**_DEEP_BITS - 1
-    """The value that becomes 255, in the same units."""
-    deep_grey: bool = False
-    """Whether `largest` is that of a grey image, which `bits` has a say in."""
-    veiled: float = 0.0
-    """Share of the pixels that are partly transparent: neither wholly nor not at all; 0..1."""
-    noise: str | None = None
-    """What the file holds too much or too little although its picture is complete; None for a clean file."""
-
-
-def decode(encoded: bytes, *, at_least: int | None = None, bits: int | None = None) -> Pixels:
+def decode(encoded: bytes, *, at_least: int | None = None, decoding: Decoding = Decoding()) -> Pixels:  # noqa: B008
     """Decode one image to RGB.
 
     Args:
-        encoded: The file's bytes: JPEG, PNG, BMP, GIF (first frame), TIFF (first page), WebP, PPM.
+        encoded: The file's bytes: JPEG, PNG, BMP, GIF (first frame), TIFF (first page), WebP, PPM, DICOM and more.
         at_least: Pixels that the shorter side must keep; a JPEG that has twice as many or more is reduced 2, 4 or 8
             times. None keeps all.
-        bits: Bits that grey values with more than 8 bits use: 2^bits - 1 is white. None takes the full range of the
-            file's type.
+        decoding: Bands, and range of values with more than 8 bits.
 
     Returns:
         Height x width x 3, uint8. Grey images have three equal channels.
@@ -95,41 +73,92 @@ def decode(encoded: bytes, *, at_least: int | None = None, bits: int | None = No
     Raises:
         UnreadableImageError: not an image, truncated, of an unknown kind, too small or dangerously large.
     """
-    return decode_with_facts(encoded, at_least=at_least, bits=bits).pixels
+    return decode_with_facts(encoded, at_least=at_least, decoding=decoding).pixels
 
 
-def decode_with_facts(encoded: bytes, *, at_least: int | None = None, bits: int | None = None) -> Decoded:
+def decode_with_facts(
+    encoded: bytes,
+    *,
+    at_least: int | None = None,
+    decoding: Decoding = Decoding(),  # noqa: B008 - frozen
+) -> Decoded:
     """The pixels of `decode`, and what its file held.
 
     Raises:
         UnreadableImageError: as `decode`.
     """
     if not encoded:
-        raise UnreadableImageError("the file is empty")
+        raise UnreadableImageError("the file is empty", FaultKind.EMPTY)
     try:
-        with Image.open(io.BytesIO(encoded)) as image:
-            _check_size(image)
-            if _is_plain_jpeg(image):
-                return _decode_jpeg(encoded, image, at_least)
-            if image.format in ("JPEG", "MPO"):
-                return _decode_cmyk_jpeg(encoded, image)
-            if image.format == "PNG":
-                refuse_damaged_png(encoded)
-            return _decode_any(image, encoded, bits)
+        if is_dicom(encoded):
+            return decode_dicom(encoded, decoding)
+        return _decode_by_pillow(encoded, at_least, decoding)
     except UnidentifiedImageError as error:
-        raise UnreadableImageError("not an image that can be decoded") from error
+        if is_tiff(encoded):
+            return decode_tiff(encoded, decoding)
+        raise UnreadableImageError(*_unknown(encoded)) from error
     except Image.DecompressionBombError as error:
-        raise UnreadableImageError(f"too many pixels ({error})") from error
+        raise UnreadableImageError(f"too many pixels ({error})", FaultKind.TOO_LARGE) from error
     except _BROKEN as error:
         raise UnreadableImageError(f"broken or truncated ({error})") from error
 
 
-def _check_size(image: Image.Image) -> None:
-    width, height = image.size
-    if width * height > LARGEST_PIXELS:
-        raise UnreadableImageError(f"too many pixels ({width} x {height}; at most {LARGEST_PIXELS:,})")
-    if min(image.size) < SMALLEST_SIDE_PIXELS:
-        raise UnreadableImageError(f"{width} x {height} pixels; each side must have at least {SMALLEST_SIDE_PIXELS}")
+def _unknown(encoded: bytes) -> tuple[str, FaultKind]:
+    """Why bytes that no decoder knows cannot be read."""
+    if not encoded.strip(b"\0"):
+        return "not an image that can be decoded: all bytes are zero, as after a failed copy", FaultKind.DAMAGED
+    if encoded.startswith(_STARTS) or (encoded[:4] == b"RIFF" and encoded[8:12] == b"WEBP"):
+        return "broken or truncated (its header cannot be read)", FaultKind.DAMAGED
+    if encoded[4:8] == b"ftyp" and encoded[8:12] not in (b"avif", b"avis"):
+        return "HEIC, which this Pillow cannot read: save it as JPEG or PNG", FaultKind.NEEDS_PACKAGE
+    if encoded.startswith((b"\xff\x0a", b"\0\0\0\x0cJXL ")):
+        return "JPEG XL, which this Pillow cannot read: save it as JPEG or PNG", FaultKind.NEEDS_PACKAGE
+    if encoded[:64].lstrip().lower().startswith((b"<!doctype html", b"<html")):
+        return "not an image that can be decoded: a web page, as after a failed download", FaultKind.NOT_AN_IMAGE
+    return "not an image that can be decoded", FaultKind.NOT_AN_IMAGE
+
+
+def _decode_by_pillow(encoded: bytes, at_least: int | None, decoding: Decoding) -> Decoded:
+    with Image.open(io.BytesIO(encoded)) as image:
+        check_size(*image.size)
+        if _is_plain_jpeg(image):
+            return _with_bands(_decode_jpeg(encoded, image, at_least), decoding)
+        if image.format in ("JPEG", "MPO"):
+            return _with_bands(_decode_cmyk_jpeg(encoded, image), decoding)
+        if image.format == "PNG":
+            refuse_damaged_png(encoded)
+        if image.format == "TIFF" and pillow_drops_bands(image, decoding):
+            return decode_tiff(encoded, decoding)
+        if is_deep_colour(image, encoded):
+            found = decode_deep_colour(image, encoded, decoding)
+        else:
+            found = _decode_any(image, decoding)
+        return replace(found, has_more_frames=_has_more_frames(image, encoded))
+
+
+def _with_bands(found: Decoded, decoding: Decoding) -> Decoded:
+    """The chosen bands of an image of three: one of them as grey."""
+    if decoding.bands is None:
+        return found
+    pixels = chosen_bands(found.pixels, decoding.bands)
+    bands = (
+        found.bands if found.bands is None or found.bands.shape[2] == 1 else chosen_bands(found.bands, decoding.bands)
+    )
+    return replace(found, pixels=np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else pixels, bands=bands)
+
+
+def _has_more_frames(image: Image.Image, encoded: bytes) -> bool:
+    """Whether further frames or pages follow the first; smaller copies and masks of a TIFF's first page are none."""
+    if image.format not in ("GIF", "TIFF"):
+        return bool(getattr(image, "is_animated", False)) and image.format != "MPO"
+    # Only going to the second one shows whether it is there, and an image that was read cannot go back.
+    with Image.open(io.BytesIO(encoded)) as again:
+        try:
+            again.seek(1)
+        except _BROKEN:  # the first is whole, and only that is read
+            return False
+        kind = getattr(again, "tag_v2", {}).get(_FRAME_TYPE, 0)
+        return not (isinstance(kind, int) and kind & _PAGES_BESIDE)
 
 
 def _is_plain_jpeg(image: Image.Image) -> bool:
@@ -151,7 +180,7 @@ def _decode_jpeg(encoded: bytes, image: Image.Image, at_least: int | None) -> De
             raise
         pixels = simplejpeg.decode_jpeg(clean.encoded, colorspace="RGB", strict=True, **smaller)
         noise = clean.noise
-    return Decoded(_upright(pixels, image.getexif().get(_EXIF_ORIENTATION, 1)), "JPEG", noise=noise)
+    return Decoded(upright(pixels, image.getexif().get(_EXIF_ORIENTATION, 1)), "JPEG", noise=noise)
 
 
 def _decode_cmyk_jpeg(encoded: bytes, image: Image.Image) -> Decoded:
@@ -163,8 +192,8 @@ def _decode_cmyk_jpeg(encoded: bytes, image: Image.Image) -> Decoded:
         if clean is None:
             raise
         with Image.open(io.BytesIO(clean.encoded)) as whole:
-            return replace(_decode_any(whole, clean.encoded, None), noise=clean.noise)
-    return _decode_any(image, encoded, None)
+            return replace(_decode_any(whole, Decoding()), noise=clean.noise)
+    return _decode_any(image, Decoding())
 
 
 def reduction(shorter: int, at_least: int | None) -> int:
@@ -174,83 +203,29 @@ def reduction(shorter: int, at_least: int | None) -> int:
     return next((factor for factor in _REDUCTIONS if shorter >= factor * at_least), 1)
 
 
-def _upright(pixels: Pixels, orientation: int) -> Pixels:
-    """Undo what a phone's tag says: 2 to 4 mirror or turn, 5 to 8 also exchange the sides."""
-    # Exchanged first, then mirrored: so two mirrorings serve all eight orientations.
-    if orientation in (5, 6, 7, 8):
-        pixels = pixels.transpose(1, 0, 2)
-    if orientation in (3, 4, 7, 8):
-        pixels = pixels[::-1]
-    if orientation in (2, 3, 6, 7):
-        pixels = pixels[:, ::-1]
-    return np.ascontiguousarray(pixels)
-
-
-def _decode_any(image: Image.Image, encoded: bytes, bits: int | None) -> Decoded:
+def _decode_any(image: Image.Image, decoding: Decoding) -> Decoded:
     kind = image.format or ""
-    white = _white(image, bits)
-    deep_colour = _is_deep_colour(image, encoded)
-    if deep_colour and bits is not None and bits < _DEEP_BITS:
-        raise UnreadableImageError(
-            f"{_DEEP_BITS} bits a channel in colour, of which only the upper 8 can be read, so that bits {bits} leaves "
-            f"{max(1, 2 ** (bits - 8)):.0f} levels; save it with 8 bits a channel"
-        )
+    white, bits = _white(image), None if image.format in _SAYS_ITS_RANGE else decoding.bits
     # Before anything is asked of the pixels: only this reads them, and finds a file that ends too early.
     image.load()
-    upright = ImageOps.exif_transpose(image)
-    if upright.mode in _SIXTEEN_BIT_MODES or upright.mode in ("I", "F"):
-        return replace(_decode_deep(upright, white), kind=kind)
+    turned = ImageOps.exif_transpose(image)
+    if turned.mode in _SIXTEEN_BIT_MODES or turned.mode in ("I", "F"):
+        values = np.asarray(turned)[:, :, None]
+        return _with_bands(decoded_integers(values, kind, white=white, bits=bits), decoding)
     veiled = 0.0
-    if "A" in upright.mode or "transparency" in upright.info:
-        layer = upright.convert("RGBA")
+    if "A" in turned.mode or "transparency" in turned.info:
+        layer = turned.convert("RGBA")
         alpha = np.asarray(layer)[:, :, 3]
         veiled = float(((alpha > 0) & (alpha < 255)).mean())
         # White, as viewers show it: `convert` alone would bring out colours that were hidden.
-        upright = Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer)
-    pixels = np.array(upright.convert("RGB"))
-    # The lower 8 bits are lost in Pillow: whatever they were, the value was at most this.
-    largest = (int(pixels.max()) + 1) * 2 ** (_DEEP_BITS - 8) - 1 if deep_colour else None
-    return Decoded(pixels, kind, largest, veiled=veiled)
+        turned = Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer)
+    return _with_bands(Decoded(np.array(turned.convert("RGB")), kind, veiled=veiled), decoding)
 
 
-def _white(image: Image.Image, bits: int | None) -> int:
-    """The grey value that becomes 255: as the user says, else as the file says, else the largest of 16 bits."""
-    if image.format in _SAYS_ITS_RANGE:
-        return int(2**_DEEP_BITS) - 1
-    if bits is None and image.format == "TIFF" and image.mode in _SIXTEEN_BIT_MODES:
-        bits = max(_tiff_bits(image))
-    return int(2 ** (_DEEP_BITS if bits is None else bits)) - 1
-
-
-def _is_deep_colour(image: Image.Image, encoded: bytes) -> bool:
-    """Whether a channel has more than 8 bits although Pillow gives 8: it has no such mode but for grey."""
-    if image.mode not in ("RGB", "RGBA", "LA", "RGBX", "RGBa"):
-        return False
-    if image.format == "PNG":
-        return int(encoded[24]) == _DEEP_BITS  # in IHDR, which is always first
-    return image.format == "TIFF" and max(_tiff_bits(image)) == _DEEP_BITS
-
-
-def _tiff_bits(image: Image.Image) -> tuple[int, ...]:
-    found: object = getattr(image, "tag_v2", {}).get(_BITS_PER_SAMPLE, 8)
-    return tuple(int(bits) for bits in found) if isinstance(found, tuple) else (int(str(found)),)
-
-
-def _decode_deep(image: Image.Image, white: int) -> Decoded:
-    """Grey with more than eight bits: never stretched to the image's own range, but mapped from `white` to 255."""
-    values = np.asarray(image).astype(np.float64)
-    if image.mode == "F":
-        if not (values.min() >= 0 and values.max() <= 1):  # also refuses not-a-number
-            raise ValueError(f"float pixels {values.min():g}..{values.max():g}; only 0..1 has one meaning")
-        white = 2**_DEEP_BITS - 1
-        values = values * white
-    # A value beyond the given bits would wrap or be clipped without a word.
-    if image.mode != "F" and values.min() >= 0 and 2**_DEEP_BITS > values.max() > white:
-        raise UnreadableImageError(
-            f"its largest value is {values.max():,.0f}, and {white.bit_length()} bits end at {white:,}; give more bits"
-        )
-    if values.min() < 0 or values.max() > white:
-        raise ValueError(f"pixels {values.min():g}..{values.max():g} do not fit {white.bit_length()} bits")
-    # By one scale for all images: stretched to its own range, a dark image would look like a bright one.
-    grey = np.rint(values / (white / 255)).astype(np.uint8)
-    return Decoded(np.repeat(grey[:, :, None], 3, axis=2), "", round(values.max()), white, deep_grey=True)
+def _white(image: Image.Image) -> int:
+    """The grey value that becomes 255: as the file says, else the largest of 16 bits."""
+    bits = MOST_BITS
+    if image.format == "TIFF" and image.mode in _SIXTEEN_BIT_MODES:
+        stated: object = getattr(image, "tag_v2", {}).get(_BITS_PER_SAMPLE, MOST_BITS)
+        bits = max(map(int, stated)) if isinstance(stated, tuple) else int(str(stated))
+    return int(2**bits) - 1

@@ -6,6 +6,7 @@ import posixpath
 import tarfile
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
+from typing import Literal
 
 from headstart.data.sources.dataset import SkipReason
 from headstart.data.sources.file_kinds import FIRST_BYTES, is_hidden
@@ -19,7 +20,8 @@ _MOST_LINKS = 40
 def walk_tar(path: Path) -> Listing:
     """Everything in an uncompressed tar.
 
-    Names are read as tar itself unpacks them: without a leading `/`, `./` or `../`. Nothing is unpacked.
+    Names are read as tar itself unpacks them: without a leading `/` or `./`. A name with `..` is left out and named.
+    Nothing is unpacked.
 
     Raises:
         DataError: it is compressed or damaged.
@@ -34,9 +36,13 @@ def walk_tar(path: Path) -> Listing:
             expected="an uncompressed .tar, whose images can be read one by one",
             remedy="unpack it, or decompress it with gunzip, and pass the result",
         ) from error
-    listing = Listing(folders=_folders(entries))
+    outside = {name for name, entry in entries.items() if _leads_out(entry.name)}
+    listing = Listing(folders=_folders({name: entry for name, entry in entries.items() if name not in outside}))
     for name in sorted(entries):
-        _sort_in(listing, path, name, entries)
+        if name not in outside:
+            _sort_in(listing, path, name, entries)
+        elif not entries[name].isdir():
+            listing.skip(name, SkipReason.OUTSIDE, entries[name].name)
     return listing
 
 
@@ -50,10 +56,13 @@ def _sort_in(
         listing.skip(name, SkipReason.SPECIAL)
         return
     target = _resolve(name, entries)
-    if target is not None and target in listing.folders:
+    if target is SkipReason.OUTSIDE:
+        listing.skip(name, SkipReason.OUTSIDE, entry.linkname)
+        return
+    if isinstance(target, PurePosixPath) and target in listing.folders:
         listing.skip(name, SkipReason.REPEATED, target.as_posix())
         return
-    if target is None or target not in entries or not entries[target].isfile():
+    if not isinstance(target, PurePosixPath) or target not in entries or not entries[target].isfile():
         listing.skip(name, SkipReason.DANGLING, entry.linkname)
         return
     found = entries[target]
@@ -66,18 +75,22 @@ def _sort_in(
     listing.add_file(Member(name, path, found.offset_data, found.size), first_bytes)
 
 
-def _resolve(name: PurePosixPath, entries: Mapping[PurePosixPath, tarfile.TarInfo]) -> PurePosixPath | None:
-    """Where a chain of links ends; None if it runs in a circle or leaves the archive."""
+def _resolve(
+    name: PurePosixPath, entries: Mapping[PurePosixPath, tarfile.TarInfo]
+) -> PurePosixPath | Literal[SkipReason.OUTSIDE] | None:
+    """Where a chain of links ends, or that it leaves the archive; None if it runs in a circle."""
     for _ in range(_MOST_LINKS):
         entry = entries.get(name)
         if entry is None or not (entry.islnk() or entry.issym()):
             return name
         if entry.islnk():
+            if _leads_out(entry.linkname):
+                return SkipReason.OUTSIDE
             name = _inside(entry.linkname)
             continue
         target = posixpath.normpath(posixpath.join(name.parent.as_posix(), entry.linkname))
-        if target.startswith(("..", "/")):
-            return None
+        if target.startswith(("../", "/")) or target == "..":
+            return SkipReason.OUTSIDE
         name = PurePosixPath(target)
     return None
 
@@ -87,6 +100,10 @@ def _folders(entries: Mapping[PurePosixPath, tarfile.TarInfo]) -> set[PurePosixP
     found = {name for name, entry in entries.items() if entry.isdir()}
     found |= {parent for name in entries for parent in name.parents}
     return {name for name in found if name.parts and not is_hidden(name)}
+
+
+def _leads_out(name: str) -> bool:
+    return ".." in name.split("/")
 
 
 def _inside(name: str) -> PurePosixPath:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -10,6 +11,8 @@ from typing import Literal, Protocol
 
 WHOLE = "all"
 """Split of images whose source has none."""
+Links = Literal["inside", "follow"]
+"""Links that are followed: those to places inside the source, or all."""
 LabelPolicy = Literal["needed", "optional"]
 """Whether images without labels are refused."""
 
@@ -27,6 +30,14 @@ class Location(Protocol):
             OSError: it is gone or cannot be read.
         """
         ...
+
+
+LARGEST_FILE_BYTES = 2**31
+"""Of one image; a sparse file of any length takes no room on a disk, and all of the memory when it is read."""
+
+
+class FileTooLargeError(OSError):
+    """A file that has more bytes than an image may have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +69,7 @@ class ImageRecord:
         """The encoded image.
 
         Raises:
-            OSError: the file is gone or cannot be read.
+            OSError: the file is gone or cannot be read; FileTooLargeError where it is dangerously large.
         """
         if self.content is not None:
             return self.content
@@ -67,6 +78,9 @@ class ImageRecord:
         if self.path is None:
             raise FileNotFoundError(self.id)
         with self.path.open("rb") as file:
+            size = os.fstat(file.fileno()).st_size if self.size is None else self.size
+            if size > LARGEST_FILE_BYTES:
+                raise FileTooLargeError(f"{size:,} bytes; at most {LARGEST_FILE_BYTES:,}")
             file.seek(self.offset)
             return file.read() if self.size is None else file.read(self.size)
 
@@ -76,6 +90,8 @@ class SkipReason(StrEnum):
 
     DANGLING = "dangling"
     """A link that leads nowhere."""
+    OUTSIDE = "outside"
+    """A link out of the source, or a member of a tar whose name leads out of it."""
     REPEATED = "repeated"
     """A link to a folder that is read under another name, or that holds the link itself."""
     LOCKED = "locked"
@@ -85,7 +101,7 @@ class SkipReason(StrEnum):
     HIDDEN = "hidden"
     """An image whose name, or the name of a folder above it, begins with a dot."""
     UNREAD_FORMAT = "unread_format"
-    """An image in a format that is not read, such as camera raw or DICOM."""
+    """an image in a format that is not read, such as camera raw."""
     NO_IMAGE = "no_image"
     """A file that is no image by its name and its first bytes."""
     TOOL_FOLDER = "tool_folder"

@@ -11,7 +11,7 @@ from headstart.data.sources.dataset import SkipReason
 IMAGE_SUFFIXES = frozenset(
     {
         *(".apng", ".avif", ".bmp", ".dib", ".gif", ".heic", ".heif", ".j2k", ".jfif", ".jp2", ".jpe"),
-        *(".jpeg", ".jpg", ".jxl", ".mpo", ".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tga", ".tif"),
+        *(".dcm", ".dicom", ".jpeg", ".jpg", ".jxl", ".mpo", ".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tga", ".tif"),
         *(".tiff", ".webp"),
     }
 )
@@ -21,7 +21,7 @@ UNREAD_SUFFIXES = frozenset(
     {
         *(".arw", ".cr2", ".cr3", ".crw", ".dng", ".erf", ".nef", ".nrw", ".orf", ".pef", ".raf", ".raw"),
         *(".rw2", ".sr2", ".srw", ".czi", ".lif", ".lsm", ".mrxs", ".nd2", ".ndpi", ".scn", ".svs"),
-        *(".vsi", ".dcm", ".dicom", ".nii", ".exr", ".hdr", ".psb", ".psd", ".svg", ".eps", ".xcf"),
+        *(".vsi", ".nii", ".exr", ".hdr", ".psb", ".psd", ".svg", ".eps", ".xcf"),
     }
 )
 """Images that are not read. Many of them are TIFF inside, with a preview as first page that is not the image."""
@@ -94,17 +94,15 @@ def why_no_image(name: PurePosixPath, first_bytes: Callable[[], bytes]) -> SkipR
     if suffix in _PLAIN_SUFFIXES:
         return SkipReason.NO_IMAGE
     first = first_bytes()
-    if first[128:132] == b"DICM":
-        return SkipReason.UNREAD_FORMAT
     return None if begins_as_image(first) else SkipReason.NO_IMAGE
 
 
 def begins_as_image(first: bytes) -> bool:
-    """Whether a file's first bytes are those of JPEG, PNG, GIF, TIFF, BMP, WebP, AVIF, HEIF, JPEG 2000 or JPEG XL.
+    """Whether a file's first bytes are those of JPEG, PNG, GIF, TIFF, BMP, WebP, AVIF, HEIF, JPEG 2000 or XL, or DICOM.
 
     Netpbm and TGA have no start that text could not have as well; they are known by their suffix only.
     """
-    if first.startswith(_STARTS) or (first[:4] == b"RIFF" and first[8:12] == b"WEBP"):
+    if first[128:132] == b"DICM" or first.startswith(_STARTS) or (first[:4] == b"RIFF" and first[8:12] == b"WEBP"):
         return True
     if first[4:8] == b"ftyp":
         return first[8:12] in _BOX_BRANDS

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from headstart.data.decoders.raster import Pixels
+from headstart.data.decoders.decoded import Pixels
 from headstart.data.sources.image_bytes import BYTES, CHANNEL_MODES, InputError, encoded, refuse_channels_first
 from headstart.data.sources.inputs import image_files
 from headstart.data.sources.reading import WHOLE, ImageRecord

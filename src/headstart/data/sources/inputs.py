@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from headstart.data.sources.dataset import WHOLE, ImageRecord, SkipReason
+from headstart.data.sources.dataset import WHOLE, ImageRecord, Links, SkipReason
 from headstart.data.sources.layout import refuse_no_images
 from headstart.data.sources.reading import is_digits, is_source_file, open_source
 from headstart.data.sources.source_findings import reason_text
@@ -32,10 +32,14 @@ class Inputs:
     """Path -> reason."""
 
 
-def find_inputs(paths: Iterable[str]) -> Inputs:
-    """Images of paths: each is an image, a folder (searched at any depth; links are followed), a pattern or a table.
+def find_inputs(paths: Iterable[str], *, links: Links = "inside") -> Inputs:
+    """Images of paths: each is an image, a folder (searched at any depth), a pattern or a table.
 
     A path that exists is never a pattern, whatever marks are in its name.
+
+    Args:
+        paths: As given.
+        links: Of folders: see `walk_folder`.
 
     Raises:
         DataError: no path leads to an image.
@@ -44,7 +48,7 @@ def find_inputs(paths: Iterable[str]) -> Inputs:
     first: HeadstartError | None = None
     for text in paths:
         try:
-            _look(text, found)
+            _look(text, found, links)
         except HeadstartError as error:
             first = first or error
             found.left_out.setdefault(text, error.found.removeprefix(f"{text} "))
@@ -70,10 +74,10 @@ def image_files(paths: Iterable[str]) -> list[ImageRecord]:
     return found.records
 
 
-def _look(text: str, found: Inputs) -> None:
+def _look(text: str, found: Inputs, links: Links = "inside") -> None:
     path = Path(text)
     if is_folder(path):
-        _look_into_folder(text, found)
+        _look_into_folder(text, found, links)
     elif is_source_file(text) and not (is_digits(text) and is_there(path)):
         found.records.extend(open_source(text, labels="optional").records)
     elif is_file(path) and path.suffix.lower() in TABLE_SUFFIXES:
@@ -85,14 +89,14 @@ def _look(text: str, found: Inputs) -> None:
     elif path.is_symlink():
         raise DataError(f"{text} is a link that leads nowhere ({path.readlink()})", expected=_EXPECTED)
     elif any(mark in text for mark in _WILDCARDS):
-        _look_for_pattern(text, found)
+        _look_for_pattern(text, found, links)
     else:
         raise DataError(f"{text} does not exist", expected=_EXPECTED)
 
 
-def _look_into_folder(text: str, found: Inputs) -> None:
+def _look_into_folder(text: str, found: Inputs, links: Links) -> None:
     path = Path(text)
-    listing = walk_folder(path)
+    listing = walk_folder(path, links=links)
     if not listing.images:
         refuse_no_images(text, listing.skipped)
     names = sorted(path / member.name for member in listing.images)
@@ -115,11 +119,11 @@ def _look_into_table(table: Path, found: Inputs) -> None:
             found.left_out[row.image] = f"does not exist, though {table} names it"
 
 
-def _look_for_pattern(pattern: str, found: Inputs) -> None:
+def _look_for_pattern(pattern: str, found: Inputs, links: Links) -> None:
     """What the shell does with `*`, for patterns in quotes; `**` goes down at any depth."""
     names = sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207 - Path.glob takes no absolute pattern
     files = [name for name in names if is_file(Path(name))]
     for name in files or names:  # `photos/**` matches folders too, whose images it matches one by one
-        _look(name, found)
+        _look(name, found, links)
     if not names:
         raise DataError(f"{pattern} matches no file", expected=_EXPECTED)

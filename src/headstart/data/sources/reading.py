@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from PIL import Image
 
-from headstart.data.sources.dataset import WHOLE, Dataset, ImageRecord, LabelPolicy
+from headstart.data.sources.dataset import WHOLE, Dataset, ImageRecord, LabelPolicy, Links
 from headstart.data.sources.layout import SHAPES, UnlabelledError, labelled_dataset
 from headstart.data.sources.sets.hub import is_saved_to_disk, open_hub
 from headstart.data.sources.sets.npz import open_npz
@@ -44,19 +44,22 @@ def is_source_file(source: str) -> bool:
     return not is_place(source) or is_shard_pattern(source) or Path(source).suffix.lower() in (".tar", ".npz")
 
 
-def open_source(source: str, *, labels: LabelPolicy = "needed", group: str | None = None) -> Dataset:
+def open_source(
+    source: str, *, labels: LabelPolicy = "needed", group: str | None = None, links: Links = "inside"
+) -> Dataset:
     """Find the images of DATA; reads names, and the first bytes of files whose name does not say what they are.
 
     Args:
         source: DATA.
         labels: `optional` takes images without classes too, whose label is empty.
         group: Column that says which images belong together; None takes a column `group`.
+        links: Of a folder: see `walk_folder`.
 
     Raises:
         DataError: there is nothing there, or nothing that looks like labelled images.
         MissingExtraError: a package for this kind of DATA is not installed.
     """
-    dataset = _opened(os.fspath(source), labels, group)
+    dataset = _opened(os.fspath(source), labels, group, links)
     if labels == "needed" and not dataset.has_labels:
         raise UnlabelledError(
             f"none of {len(dataset.records):,} images of {source} has a label",
@@ -66,7 +69,7 @@ def open_source(source: str, *, labels: LabelPolicy = "needed", group: str | Non
     return dataset
 
 
-def _opened(source: str, labels: LabelPolicy, group: str | None) -> Dataset:
+def _opened(source: str, labels: LabelPolicy, group: str | None, links: Links) -> Dataset:
     path = Path(source)
     if is_digits(source):
         if source == DIGITS and is_there(path):
@@ -82,7 +85,7 @@ def _opened(source: str, labels: LabelPolicy, group: str | None) -> Dataset:
     if is_url(source):
         return _store(source, labels, group)
     if is_folder(path):
-        return _folder(path, source, labels, group)
+        return _folder(path, source, labels, group, links)
     if is_file(path):
         return _file(path, source, labels, group)
     if is_shard_pattern(source):
@@ -105,11 +108,11 @@ def _file(path: Path, source: str, labels: LabelPolicy, group: str | None) -> Da
     raise DataError(f"{source} is a file headstart cannot open as images", expected=SHAPES)
 
 
-def _folder(path: Path, source: str, labels: LabelPolicy, group: str | None) -> Dataset:
+def _folder(path: Path, source: str, labels: LabelPolicy, group: str | None, links: Links) -> Dataset:
     if is_saved_to_disk(path):
         return open_hub(source, labels=labels, group=group)
     tables = label_tables_next_to(path)
-    listing = walk_folder(path)
+    listing = walk_folder(path, links=links)
     name = path.resolve().name
     if not listing.images and tables:  # tables that hold the images themselves
         return open_tables(path, tables, source, [], group=group)

@@ -22,6 +22,12 @@ LOSSES: dict[SkipReason, tuple[str, str, str]] = {
         "links that lead nowhere",
         "bring what they point to (git annex get, dvc pull, mount the disk), or remove them",
     ),
+    SkipReason.OUTSIDE: (
+        "outside",
+        "links, or names in a tar, that lead out of DATA",
+        "look where they lead; --links follow (in a plan data.links) reads what links lead to; pack a tar again "
+        "without .. in its names",
+    ),
     SkipReason.REPEATED: (
         "repeated_folders",
         "links to folders that are read already under another name",
@@ -56,6 +62,7 @@ def reason_text(entry: Skipped) -> str:
     """Why one entry is not read, in a few words."""
     return {
         SkipReason.DANGLING: f"a link that leads nowhere ({entry.detail})",
+        SkipReason.OUTSIDE: f"leads out of DATA ({entry.detail})",
         SkipReason.REPEATED: f"a link to a folder that is read already ({entry.detail})",
         SkipReason.LOCKED: f"may not be opened ({entry.detail})",
         SkipReason.SPECIAL: "neither a file nor a folder",
@@ -149,6 +156,7 @@ def _kind(entry: Skipped) -> str:
         return entry.detail
     return {
         SkipReason.DANGLING: "dangling links",
+        SkipReason.OUTSIDE: "links out of DATA",
         SkipReason.REPEATED: "links to folders read already",
         SkipReason.LOCKED: "locked files",
         SkipReason.SPECIAL: "special files",
@@ -282,7 +290,9 @@ def _good_to_know(dataset: Dataset) -> list[Finding]:
         evidence = (
             f"{count_text(len(account.outside_links), 'link')} out of DATA (first: {first.name} -> {first.target})"
         )
-        findings.append(Finding("info", "links_outside", evidence, "they are followed; keep their targets in place"))
+        findings.append(
+            Finding("info", "links_outside", evidence, "they are followed as requested; keep their targets in place")
+        )
     if account.columns_read_as:
         shown = _listed([f"{column} as {meant}" for column, meant in account.columns_read_as.items()])
         findings.append(

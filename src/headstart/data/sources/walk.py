@@ -6,8 +6,8 @@ import os
 from collections import deque
 from pathlib import Path, PurePosixPath
 
-from headstart.data.sources.dataset import OutsideLink, SkipReason
-from headstart.data.sources.file_kinds import FIRST_BYTES, TOOL_FOLDERS, is_hidden
+from headstart.data.sources.dataset import Links, OutsideLink, SkipReason
+from headstart.data.sources.file_kinds import FIRST_BYTES, IMAGE_SUFFIXES, TOOL_FOLDERS, is_hidden, suffix_of
 from headstart.data.sources.listing import Listing, Member, writable
 from headstart.errors import DataError
 
@@ -15,23 +15,29 @@ _Identity = tuple[int, int]
 """Device and inode of a folder."""
 
 
-def walk_folder(root: Path) -> Listing:
+def walk_folder(root: Path, *, links: Links = "inside") -> Listing:
     """Everything in a folder, at any depth.
 
-    Links are followed, because sets are put together from links to folders and files that lie elsewhere. Real folders
-    come first and links after them in order of name, so that a link never takes the place of the folder itself.
+    Real folders come first and links after them in order of name, so that a link never takes the place of the folder
+    itself.
+
+    Args:
+        root: The folder; it may be a link.
+        links: follow reads what links lead to wherever it lies, because sets are put together so. inside leaves out and
+            names links that lead out of the folder: in a set from elsewhere they may lead to private images.
 
     Raises:
         DataError: the folder itself may not be opened.
     """
-    walk = _Walk(root)
+    walk = _Walk(root, links)
     walk.run()
     return walk.listing
 
 
 class _Walk:
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, links: Links) -> None:
         self.listing = Listing()
+        self._followed = links
         self._root = root
         self._real_root = os.path.realpath(root)
         self._read_as: dict[_Identity, str] = {}
@@ -66,23 +72,20 @@ class _Walk:
             except OSError as error:
                 self.listing.skip(name, SkipReason.LOCKED, error.strerror or str(error))
                 continue
-            folder = os.path.realpath(self._root / name) if any(entry.is_symlink() for entry in entries) else ""
-            names += [name / entry.name for entry in entries if self._sort_in(name, entry, folder)]
+            names += [name / entry.name for entry in entries if self._sort_in(name, entry)]
 
-    def _sort_in(self, parent: PurePosixPath, entry: os.DirEntry[str], folder: str) -> bool:
+    def _sort_in(self, parent: PurePosixPath, entry: os.DirEntry[str]) -> bool:
         """Sort an entry in, and say whether it is a real folder that the caller is to read.
 
         Args:
             parent: Name of the folder that holds it.
             entry: A file, folder, link or something else.
-            folder: Real path of that folder.
         """
         name = parent / entry.name
         try:
             if entry.is_file():  # most are, and need no call of the system to say so
-                self._file(name, Path(entry.path))
-                if entry.is_symlink():
-                    self._note_outside(name, os.path.normpath(Path(folder) / _target(entry)))
+                if not entry.is_symlink() or self._may_follow(name, os.path.realpath(entry.path)):
+                    self._file(name, Path(entry.path))
                 return False
             identity = _identity(entry.stat())
         except OSError as error:
@@ -124,13 +127,32 @@ class _Walk:
                 self.listing.folders.add(name)
             self.listing.skip(name, SkipReason.REPEATED, real if above else self._read_as[identity])
             return False
+        if not self._may_follow(name, real):
+            if not is_hidden(name):
+                self.listing.folders.add(name)
+            return False
         self._read_as[identity] = name.as_posix()
-        self._note_outside(name, real)
         return True
 
-    def _note_outside(self, name: PurePosixPath, target: str) -> None:
-        if not target.startswith(self._real_root.rstrip(os.sep) + os.sep):
+    def _may_follow(self, name: PurePosixPath, target: str) -> bool:
+        """Whether a link is followed; notes one that leads out of the folder in either case.
+
+        Args:
+            name: Of the link.
+            target: Real path of what is at its end, so that no chain of links leads out.
+        """
+        if target.startswith(self._real_root.rstrip(os.sep) + os.sep):
+            return True
+        if self._followed == "follow":
             self.listing.outside_links.append(OutsideLink(writable(name.as_posix()), writable(target)))
+            return True
+        if is_hidden(name):
+            self.listing.skip(name, SkipReason.TOOL_FOLDER)
+        elif name.suffix and name.suffix.lower() not in IMAGE_SUFFIXES:
+            self.listing.skip(name, SkipReason.NO_IMAGE, suffix_of(name))
+        else:
+            self.listing.skip(name, SkipReason.OUTSIDE, target)
+        return False
 
 
 def _identity(status: os.stat_result) -> _Identity:

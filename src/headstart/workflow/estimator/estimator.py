@@ -53,12 +53,12 @@ from headstart.workflow.estimator.inputs import (  # noqa: E402
 if TYPE_CHECKING:
     from sklearn.utils import Tags
 
-_NO_OPTIONS = ("plan", "random_state", "class_weight", "out", "test_fraction", "bits", "track")
+_OF_FILES = ("test_fraction", "bits", "bands", "window", "links")
+"""Parameters that a `DataPlan` takes."""
+_NO_OPTIONS = ("plan", "random_state", "class_weight", "out", "track", *_OF_FILES)
 """Parameters that are not among the options of `train`, or hold them in another form."""
 
-_OPTIONS = {
-    name: default for name, default in defaults().items() if name in {*OPTIONS, "bits", "test_fraction"} - {"seed"}
-}
+_OPTIONS = {name: default for name, default in defaults().items() if name in {*OPTIONS, *_OF_FILES} - {"seed"}}
 """Options of `train` that are parameters under the same name -> default; the table of X and y has no other splits."""
 
 _INSTEAD = {**INSTEAD, "seed": "random_state=0"}
@@ -110,7 +110,7 @@ class HeadstartClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 a temporary folder if None.
             track: Places each fit is written to as well, such as `mlflow` (in `out`) or `mlflow:sqlite:///runs.db`.
             options: The options of `headstart train`, by the names of `headstart.Request`, and of `headstart.DataPlan`
-                `bits` and `test_fraction`; `class_weight` may name labels of any type.
+                `bits`, `bands`, `window`, `links` and `test_fraction`; `class_weight` may name labels of any type.
 
         Raises:
             TypeError: no such parameter.
@@ -242,7 +242,8 @@ class HeadstartClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def _options(self, table: Path) -> Request:
         # A search over parameters sets numpy's numbers, which a plan does not take.
         given = {k: v.item() if isinstance(v, np.generic) else v for k, v in self.get_params(deep=False).items()}
-        data = DataPlan.from_options(source=str(table), test_fraction=given["test_fraction"], bits=given["bits"])
+        of_files = {name: given[name] for name in _OF_FILES}
+        data = DataPlan.from_options(source=str(table), **of_files)
         said = {name: value for name, value in given.items() if name not in _NO_OPTIONS}
         weight = given["class_weight"]
         if isinstance(weight, Mapping):  # classes stand in the table as text

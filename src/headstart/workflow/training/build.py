@@ -182,7 +182,7 @@ def _training_images(plan: Plan, choice: ModelChoice, data: CheckedData) -> Trai
     assert isinstance(plan.input.size, int)
     return TrainingImages(
         data.roles,
-        choice.card.input.as_requested(size=plan.input.size, resize=plan.input.resize, bits=plan.data.bits),
+        choice.card.input.as_requested(size=plan.input.size, resize=plan.input.resize, decoding=plan.data.decoding),
         data.groups,
         digests={name: bytes.fromhex(digest) for name, digest in data.facts.digests.items()},
         store=None if plan.activation_cache == "off" else ActivationStore(),

@@ -20,7 +20,16 @@ DECLARED = {name: option for name, option in OPTIONS.items() if option.kind != "
 EXAMPLES: dict[str, Any] = {
     **{"model": "resnet18", "input_size": 64, "epochs": 3, "unfreeze": 2, "lr": 1e-3, "head_lr": 1e-2, "batch_size": 7},
     **{"weight_decay": 0.1, "patience": 4, "seed": 9, "budget_seconds": "10m", "workers": 3, "device": "cpu"},
-    **{"val": "v", "group": "(a)", "limit_train": "10", "limit_test": "5/class", "bits": 12},
+    **{
+        "val": "v",
+        "group": "(a)",
+        "limit_train": "10",
+        "limit_test": "5/class",
+        "bits": 12,
+        "bands": "3,2,1",
+        "links": "follow",
+        "window": "full",
+    },
 }
 """Field -> a value; of fields with words the last word is taken, of switches True."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -13,4 +13,8 @@ DATA_HELP = (
 
 Data = Annotated[str, typer.Argument(metavar="DATA", help=DATA_HELP)]
 OptionalData = Annotated[str | None, typer.Argument(metavar="DATA", help=DATA_HELP)]
+FolderLinks = Annotated[
+    Literal["inside", "follow"],
+    typer.Option("--links", help="Whether links in folders are followed: inside them only, or wherever they lead."),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout; progress stays on stderr.")]

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Annotated, Any, TypeVar
 
 from headstart.apps.cli.options.derived import DerivedOptions
+from headstart.data.sources.dataset import Links
 from headstart.input_spec import Resize
 from headstart.knowledge.domain import AugmentationName, Domain
 from headstart.plan.option import Option, options_of
@@ -32,6 +33,9 @@ AugmentationOption = Annotated[AugmentationName | None, TRAINING.info("augmentat
 InputSize = Annotated[int | None, TRAINING.info("input_size")]
 ResizeOption = Annotated[Resize | None, TRAINING.info("resize")]
 Bits = Annotated[int | None, TRAINING.info("bits")]
+BandsOption = Annotated[str | None, TRAINING.info("bands")]
+WindowOption = Annotated[str | None, TRAINING.info("window")]
+LinksOption = Annotated[Links, TRAINING.info("links")]
 Seed = Annotated[int, TRAINING.info("seed")]
 
 
