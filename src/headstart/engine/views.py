@@ -129,7 +129,7 @@ def _view_of_bands(
 ) -> Singles:
     """One random view of values with more bits or more bands, size x size x channels: each band takes the same way."""
     # Each channel has a padding of its own, so letterboxed grey cannot be repeated afterwards.
-    count = spec.channels if spec.crop == "border" else bands.shape[2]
+    count = spec.channels if spec.resize_name == "letterbox" else bands.shape[2]
     state, squares = rng.bit_generator.state, []
     for number in range(count):
         rng.bit_generator.state = state  # the draws of the first band are those of all
