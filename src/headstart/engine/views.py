@@ -247,7 +247,8 @@ def _jitter_of_bands(view: Singles, jitter: float, rng: np.random.Generator) -> 
         if index == 0:
             view = view * factor
         elif index == 1:
-            view = grey.mean() + (view - grey.mean()) * factor
+            mean = np.float32(grey.mean())
+            view = mean + (view - mean) * factor
         elif view.shape[2] == 3:
             view = grey + (view - grey) * factor
         view = np.asarray(np.clip(view, 0, 1), np.float32)

@@ -20,7 +20,8 @@ import numpy.typing as npt
 from headstart.amounts import count_text
 from headstart.data.checks import image_checks
 from headstart.data.loading import reader_threads
-from headstart.data.sources.reading import Dataset, ImageRecord, Links, open_source
+from headstart.data.sources.dataset import Links
+from headstart.data.sources.reading import Dataset, ImageRecord, open_source
 from headstart.data.sources.source_findings import STRICT, find_in_source
 from headstart.delivery.features import EmbedFigures, Filled, matrix_of_reader
 from headstart.engine.store.index import POOLED

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from headstart.data.checks.image_checks import FileFacts
-from headstart.data.sources.reading import WHOLE, Dataset, ImageRecord, Links, open_source
+from headstart.data.sources.dataset import Links
+from headstart.data.sources.reading import WHOLE, Dataset, ImageRecord, open_source
 from headstart.data.sources.source_findings import STRICT, find_in_source
 from headstart.data.splits import group_names, join_identical
 from headstart.data.trained_on import TrainedOn
