@@ -243,7 +243,7 @@ def _jitter_of_bands(view: Singles, jitter: float, rng: np.random.Generator) -> 
     """`_jitter` of values 0..1 with any number of bands; saturation has a meaning for three only."""
     for index in rng.permutation(3):
         factor = np.float32(rng.uniform(1 - jitter, 1 + jitter))
-        grey = view.mean(axis=2, keepdims=True) if view.shape[2] != 3 else view @ _LUMA[:, None]
+        grey: Any = view.mean(axis=2, keepdims=True) if view.shape[2] != 3 else view @ _LUMA[:, None]
         if index == 0:
             view = view * factor
         elif index == 1:
