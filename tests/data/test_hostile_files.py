@@ -94,7 +94,7 @@ def test_the_good_images_train_and_each_broken_one_is_left_out_of_a_prediction(
     run = headstart.train(
         folder / "photos", strategy="feature_extraction", input_size=32, out=tmp_path / "run", progress="none"
     )
-    assert len(run.unreadable) == len(BROKEN) + 1
+    assert len(run.metrics.unreadable) == len(BROKEN) + 1
     found = headstart.predict(tmp_path / "run", [str(folder / "photos")], progress="none")
     assert len(found) == 2 * GOOD
     assert {Path(name).name for name in found.left_out} >= {*BROKEN, *(set(others) - {"notes.txt"})}
