@@ -18,6 +18,7 @@ from PIL import Image
 
 import headstart
 from headstart.data.sources.reading import open_source
+from headstart.errors import DataError
 from headstart.runs.folder import Run
 from headstart.workflow.evaluating import evaluate
 from headstart.workflow.training.resume import resume
@@ -153,3 +154,48 @@ def test_a_run_on_shards_is_repeated_resumed_and_known_again(
     other = evaluate(run.bundle, as_parquet(files, tmp_path))
     assert other.seen.left_out == len(run.data().ids("train"))
     assert other.images == 16 - other.seen.left_out
+
+
+def test_all_commands_take_images_without_labels_where_none_are_needed(
+    shard_run: tuple[Run, str], files: Files, tmp_path: Path
+) -> None:
+    flat = Path(as_metadata(files, tmp_path))
+    (flat / "metadata.jsonl").unlink()
+    found = headstart.check(flat)
+    assert (found.images, found.classes, [f.what for f in found.findings if f.level == "error"]) == (
+        16,
+        {},
+        ["no_labels"],
+    )
+    assert len(headstart.predict(shard_run[0].bundle, flat)) == 16
+    embedding = headstart.embed(flat, input_size=32)
+    assert (embedding.features.shape[0], set(embedding.labels)) == (16, {""})
+    for refuse in (
+        lambda: headstart.train(flat, out=tmp_path / "run"),
+        lambda: evaluate(shard_run[0].bundle, str(flat)),
+        lambda: headstart.advise(flat),
+    ):
+        with pytest.raises(DataError, match="headstart embed and headstart predict take images without labels"):
+            refuse()
+    assert not (tmp_path / "run").exists()
+
+
+def test_groups_by_column_stay_together_and_are_counted(files: Files, tmp_path: Path) -> None:
+    table = Path(as_table(files, tmp_path))
+    rows = "".join(f"{name};{name.split('/')[0]};p{at // 2}\n" for at, name in enumerate(files))
+    table.write_text(f"image;label;patient\n{rows}")
+    options = {"strategy": "feature_extraction", "input_size": 32}
+    result = headstart.train(table, group="column:patient", out=tmp_path / "run", **options)
+    data = result.run.data()
+    patient = {name: at // 2 for at, name in enumerate(files)}
+    sides = [{patient[name] for name in data.ids(role)} for role in ("train", "test")]
+    assert not sides[0] & sides[1]
+    assert result.metrics.test.counted == "groups"
+    assert result.metrics.test.groups == len(sides[1])
+    again = evaluate(result.run.bundle, str(table), seen="include")
+    assert (again.group_pattern, again.figures.counted, again.figures.groups) == ("column:patient", "groups", 8)
+    rows = "".join(f"{name};{name.split('/')[0]}\n" for name in files)
+    table.write_text(f"image;label\n{rows}")
+    assert evaluate(result.run.bundle, str(table), seen="include").figures.counted == "images"
+    with pytest.raises(DataError, match="has no column 'patient'"):
+        headstart.check(table, group="column:patient")
