@@ -169,7 +169,8 @@ print(json.dumps(values["groups"]))
 def test_a_known_network_needs_no_torch(image_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("HEADSTART_HOME", str(tmp_path / "home"))
     found = probe(image_folder)
-    rows = cached_depths(find_model(DEFAULT_MODEL))
+    choice = find_model(DEFAULT_MODEL)
+    rows = cached_depths(probing._classifier(choice), choice.card.input)
     records = open_source(str(image_folder)).records[:8]
     make_known(rows.classifier, np.stack([read_view(record, rows.spec) for record in records]))
     words = [sys.executable, "-c", WITHOUT_TORCH, str(image_folder)]

@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +37,7 @@ from headstart.workflow.plans import refuse_by_licence
 
 if TYPE_CHECKING:
     from headstart.advice.probe.reader import DepthReader
+    from headstart.engine.known.classifier import AnyClassifier
 
 
 @dataclass(frozen=True, repr=False)
@@ -163,8 +165,9 @@ def probe(
     refuse_by_licence(ModelPlan(name=name, noncommercial_weights=noncommercial_weights), choice)
     images = _of_run(trained, part, seed) if trained is not None else _without_run(part, seed or 0)
     require_installed("torch", extra="train")
-    cached = None if folder is not None or target is not None else _cached_features(choice, images, source, progress)
-    found = cached or _computed_features(choice, folder, images, source, target, progress)
+    own = None if folder is not None or target is not None else _classifier(choice)
+    cached = None if own is None else _cached_features(own, choice.card.input, images, source, progress)
+    found = cached or _computed_features(choice, own, folder, images, source, target, progress)
     records, labels = found.facts.readable, [record.label for record in found.facts.readable]
     together = join_identical({record.id: images.groups[record.id] for record in records}, found.facts.digests)
     folds = folds_by_group(records, together, seed=images.seed)
@@ -284,15 +287,31 @@ class _Features:
     """Patches, if requested."""
 
 
-def _cached_features(choice: ModelChoice, images: _Images, source: str, progress: Progress) -> _Features | None:
+def _classifier(choice: ModelChoice) -> AnyClassifier:
+    """The pretrained network, without torch where it is known.
+
+    Raises:
+        HeadstartError: the weights cannot be loaded, or they do not fit the network.
+    """
+    from headstart.engine.known.pretrained import pretrained_classifier, torch_classifier
+
+    size = choice.card.input.size
+    build = partial(torch_classifier, choice, num_classes=2, seed=0, size=size)
+    # Its tensors are kept for a bundle: the training that comes next then needs no torch either, unless it tunes.
+    return pretrained_classifier(choice, num_classes=2, size=size, purpose="bundle", build=build)
+
+
+def _cached_features(
+    own: AnyClassifier, spec: InputSpec, images: _Images, source: str, progress: Progress
+) -> _Features | None:
     """Features out of the activation cache; None where its rows do not hold every group that can be read.
 
     Raises:
-        HeadstartError: the network cannot be had, or the images cannot be probed.
+        DataError: the images cannot be probed.
     """
     from headstart.advice.probe.depth_rows import cached_depths
 
-    if (rows := cached_depths(choice)) is None:
+    if (rows := cached_depths(own, spec)) is None:
         return None
     with make_early_views(rows.spec):
         facts = rows.read(images.records, progress)
@@ -301,15 +320,30 @@ def _cached_features(choice: ModelChoice, images: _Images, source: str, progress
 
 
 def _computed_features(
-    choice: ModelChoice, bundle: Path | None, images: _Images, source: str, patches: Path | None, progress: Progress
+    choice: ModelChoice,
+    own: AnyClassifier | None,
+    bundle: Path | None,
+    images: _Images,
+    source: str,
+    patches: Path | None,
+    progress: Progress,
 ) -> _Features:
     """Features by one pass of the pretrained network, and of the run's if there is one, over all images.
+
+    Args:
+        choice: The network.
+        own: The same, if it was built.
+        bundle: Of the run.
+        images: To read.
+        source: DATA.
+        patches: Where to draw them.
+        progress: Receives the progress.
 
     Raises:
         HeadstartError: a network cannot be had or read at every depth, or the images cannot be probed.
     """
     require("torch", extra="train")
-    reader, tuned, spec = _readers(choice, bundle)
+    reader, tuned, spec = _readers(choice, own, bundle)
     seen = DepthPass(spec, [reader] if tuned is None else [reader, tuned], drawn=patches is not None)
     seen.look_at(images.records, progress)
     image_checks.refuse_unusable(seen.facts, source=source, strict=False)
@@ -323,7 +357,9 @@ def _computed_features(
     )
 
 
-def _readers(choice: ModelChoice, bundle: Path | None) -> tuple[DepthReader, DepthReader | None, InputSpec]:
+def _readers(
+    choice: ModelChoice, own: AnyClassifier | None, bundle: Path | None
+) -> tuple[DepthReader, DepthReader | None, InputSpec]:
     """Readers of the pretrained network and of the run's, and their input: that of the run if there is one."""
     from headstart.advice.probe.reader import DepthReader
     from headstart.engine.prefix.depth_features import matching_depths, with_depths
@@ -341,8 +377,10 @@ def _readers(choice: ModelChoice, bundle: Path | None) -> tuple[DepthReader, Dep
                 remedy=f"--model {info.card.name}",
             )
         spec = info.input
-    own = build_classifier(choice, kind="linear", num_classes=2, seed=0, input_size=spec.size)
-    reader = DepthReader(own.network.to(best_device()), own.groups, size=spec.size, channels=spec.channels)
+    if own is None:
+        own = build_classifier(choice, kind="linear", num_classes=2, seed=0, input_size=spec.size)
+    made = own.built()
+    reader = DepthReader(made.network.to(best_device()), made.groups, size=spec.size, channels=spec.channels)
     if bundle is None:
         return reader, None, spec
     trained, _ = load_classifier(bundle, deepen=with_depths)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,8 @@ from headstart.advice.probe.depth_rows import DepthRows, cached_depths
 from headstart.advice.probe.reader import DepthReader
 from headstart.data.loading import read_view
 from headstart.data.sources.reading import ImageRecord, open_source
-from headstart.engine.known.classifier import KnownClassifier
+from headstart.engine.known.classifier import AnyClassifier, KnownClassifier
+from headstart.engine.known.pretrained import pretrained_classifier, torch_classifier
 from headstart.engine.known.remembering import make_known
 from headstart.engine.prefix import depth_features
 from headstart.engine.store.activations import Activations
@@ -44,8 +46,13 @@ def records(image_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     return open_source(str(image_folder)).records
 
 
+def plain(choice: ModelChoice) -> AnyClassifier:
+    build = partial(torch_classifier, choice, num_classes=2, seed=0, size=SIDE)
+    return pretrained_classifier(choice, num_classes=2, size=SIDE, purpose="bundle", build=build)
+
+
 def rows_of(choice: ModelChoice) -> DepthRows:
-    found = cached_depths(choice)
+    found = cached_depths(plain(choice), choice.card.input)
     assert found is not None
     return found
 
@@ -126,10 +133,15 @@ def test_there_are_none_of_a_network_whose_rows_do_not_hold_every_group(
     records: tuple[ImageRecord, ...], monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(depth_features, "WIDEST", 100)  # stage5 to stage7 are longer
-    assert cached_depths(LITE) is None
+    classifier = plain(LITE)
+    names = list(classifier.state())
+    assert cached_depths(classifier, LITE.card.input) is None
+    network = classifier.built().network
+    assert list(network.state_dict()) == names
+    assert "forward" not in vars(network), "a reader reads the network as it was"
 
     def refused(*given: object) -> None:
         raise ModelError("it cannot be read at every depth")
 
     monkeypatch.setattr("headstart.advice.probe.depth_rows.tapped", refused)
-    assert cached_depths(LITE) is None
+    assert cached_depths(classifier, LITE.card.input) is None

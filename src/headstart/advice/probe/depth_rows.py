@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 
@@ -16,14 +15,12 @@ from headstart.arrays import Singles
 from headstart.data.checks.image_checks import FileFacts, read_all
 from headstart.data.sources.reading import ImageRecord
 from headstart.engine.known.classifier import AnyClassifier
-from headstart.engine.known.depths import tapped
+from headstart.engine.known.depths import tapped, untap
 from headstart.engine.known.features import classifier_features, pooled_part
-from headstart.engine.known.pretrained import pretrained_classifier, torch_classifier
 from headstart.engine.store.activations import Activations, matrix_of, plain_view
 from headstart.engine.store.store import ActivationStore
 from headstart.errors import DiskFullError, ModelError, NotWritableError
 from headstart.input_spec import InputSpec
-from headstart.networks.cards.catalog import ModelChoice
 from headstart.runs.progress import Progress
 
 
@@ -64,22 +61,18 @@ class DepthRows:
         return {name: np.ascontiguousarray(rows[:, slice(*span)]) for name, span in columns.items() if span is not None}
 
 
-def cached_depths(choice: ModelChoice) -> DepthRows | None:
-    """Cached features of a pretrained network; None where its rows do not hold every group that can be read.
+def cached_depths(plain: AnyClassifier, spec: InputSpec) -> DepthRows | None:
+    """Cached features of a network; None, with the network as it was, where its rows do not hold every readable group.
 
     Args:
-        choice: Card, and a file of weights if one was given.
-
-    Raises:
-        HeadstartError: the weights cannot be loaded, or they do not fit the network.
+        plain: With a linear head; its network is changed in place where torch has built it.
+        spec: What the network sees of an image.
     """
-    spec = choice.card.input
-    build = partial(torch_classifier, choice, num_classes=2, seed=0, size=spec.size)
-    # Tensors are kept for a bundle: the training that follows needs no torch either, unless it tunes.
-    plain = pretrained_classifier(choice, num_classes=2, size=spec.size, purpose="bundle", build=build)
     try:
         classifier = tapped(plain, spec.size)
     except ModelError:  # a reader of single groups may do: what it cannot read either it says itself
         return None
-    # A group whose output is too long for a head on all depths is not among its features.
-    return None if None in classifier.depth_columns.values() else DepthRows(classifier, spec)
+    if None not in classifier.depth_columns.values():
+        return DepthRows(classifier, spec)
+    untap(classifier)  # a group whose output is too long for a head on all depths is not among its features
+    return None
