@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import gc
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -118,7 +120,10 @@ def _parts(place: str, config: str | None, revision: str | None) -> Mapping[str,
         if is_folder(place) and is_saved_to_disk(Path(place)):
             found = datasets.load_from_disk(place)
         else:
-            found = datasets.load_dataset(place, config, revision=revision)
+            # It leaves the files of metadata open, for the collector to close: on Windows nobody could replace them.
+            with warnings.catch_warnings(action="ignore", category=ResourceWarning):
+                found = datasets.load_dataset(place, config, revision=revision)
+                gc.collect()
     except Exception as error:  # of the hub's library, of its transport, of pyarrow
         raise _unavailable(place, error) from error
     return {"all": found} if isinstance(found, datasets.Dataset) else dict(found)
