@@ -81,7 +81,7 @@ def section(rows: Sequence[Row]) -> str:
     lines = [
         "## The default strategy",
         "",
-        "Written by `python benchmarks/default_strategy.py`. "
+        "Written by `python benchmarks/default_strategy.py`.",
         f"{where(('torch', 'timm', 'fastai', 'onnxruntime'))}. EfficientNet-Lite0, 224 px; "
         f"at most {TRAINING_IMAGES} training images of rsscn7 and chest_xray. Accuracy is the "
         "mean over seeds, on test images; seconds are those of the whole command with an empty cache, one round after "
