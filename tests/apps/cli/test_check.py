@@ -76,6 +76,7 @@ def test_check_lists_classes_sizes_and_findings():
     assert "nothing suspicious was found" in check_text(replace(answer, findings=()), command=command)
     refused = replace(answer, findings=(Finding("error", "x", "seen", "do"),))
     assert "next:" not in check_text(refused, command=command)
+    assert "next:" not in check_text(replace(answer, images=0), command=command), "none can be read"
 
 
 def test_names_do_not_steer_the_terminal_or_stretch_tables():

@@ -112,7 +112,8 @@ def check_text(result: CheckResult, *, command: Sequence[str]) -> str:
 
     Args:
         result: The result.
-        command: Words of the next command; left out where a finding is an error, which training would refuse.
+        command: Words of the next command; left out where training would refuse: no image can be read, or a finding is an
+            error.
     """
     from headstart.data.sources.dataset import WHOLE
 
@@ -141,6 +142,6 @@ def check_text(result: CheckResult, *, command: Sequence[str]) -> str:
         lines.append(f"table of groups: {result.group_table}")
     if result.preview is not None:
         lines.append(f"preview: {result.preview}")
-    if all(finding.level != "error" for finding in result.findings):
+    if result.images and all(finding.level != "error" for finding in result.findings):
         lines.append(next_line(*command))
     return "\n".join(lines)

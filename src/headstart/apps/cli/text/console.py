@@ -169,9 +169,7 @@ class TrainingConsole(Observer):
             self._computing(event.what, step=event.step, steps=event.steps)
         elif isinstance(event, RuntimeEstimate):
             self._show_estimate(event)
-        elif isinstance(event, HeadSelected):
-            pass  # the line that ends its phase says the same
-        else:
+        elif not isinstance(event, HeadSelected):  # of that one, the line that ends its phase says the same
             self.say(event.sentence() if event.urgency == "info" else f"{event.urgency}: {event.sentence()}")
 
     def _show_estimate(self, estimate: RuntimeEstimate) -> None:
