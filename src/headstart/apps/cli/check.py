@@ -112,8 +112,7 @@ def check_text(result: CheckResult, *, command: Sequence[str]) -> str:
 
     Args:
         result: The result.
-        command: Words of the next command; left out where training would refuse: no image can be read, or a finding is an
-            error.
+        command: Words of the next command; left out where training would refuse: no readable image, or an error.
     """
     from headstart.data.sources.dataset import WHOLE
 
