@@ -46,11 +46,12 @@ def folder_of(name: SetName, *, limit: int | None = None) -> Path:
             sides = DIVIDED[name](names)
             if limit and name in LIMITED:
                 sides["train"] = _sampled(sides["train"], limit)
-            _unpack(archive, sides, folder)
+            unpack(archive, sides, folder)
     return folder
 
 
-def _unpack(archive: tarfile.TarFile, sides: Sides, folder: Path) -> None:
+def unpack(archive: tarfile.TarFile, sides: Sides, folder: Path) -> None:
+    """Write the files of a tar to FOLDER/SIDE/CLASS, in one move."""
     aside = folder.with_name(folder.name + ".part")
     shutil.rmtree(aside, ignore_errors=True)
     for side, names in sides.items():
@@ -110,12 +111,12 @@ def _cifar10(names: Sequence[str]) -> Sides:
 
 def _rsscn7(names: Sequence[str]) -> Sides:
     """A fifth of every class is the validation set."""
-    return _divided({name: name for name in names}, names)
+    return divided({name: name for name in names}, names)
 
 
 def _chest_xray(names: Sequence[str]) -> Sides:
     """A fifth of every class is held out; no patient, and no publication of the other source, is on both sides."""
-    return _divided({name: patient_of(name) for name in names}, names)
+    return divided({name: patient_of(name) for name in names}, names)
 
 
 def patient_of(name: str) -> str:
@@ -124,15 +125,17 @@ def patient_of(name: str) -> str:
     return nih.group(1) if nih else Path(name).name[:PUBLICATION_LETTERS]
 
 
-def _divided(group_of: Mapping[str, str], names: Sequence[str]) -> Sides:
-    """Whole groups in random order go to val while their class has room in its fifth; a group has its first class."""
-    rng = np.random.default_rng(SEED)
+def divided(
+    group_of: Mapping[str, str], names: Sequence[str], *, share: float = HELD_OUT_SHARE, seed: int = SEED
+) -> Sides:
+    """Whole groups in random order go to val while their class has room in its share; a group has its first class."""
+    rng = np.random.default_rng(seed)
     members: dict[str, list[str]] = defaultdict(list)
     for name in names:
         members[group_of[name]].append(name)
     held_out: set[str] = set()
     for group in _by_class(names).values():
-        wanted = round(HELD_OUT_SHARE * len(group))
+        wanted = round(share * len(group))
         owned = sorted({group_of[n] for n in group if members[group_of[n]][0] in set(group)})
         for key in _first(owned, len(owned), rng):
             if sum(group_of[n] in held_out for n in group) + len(members[key]) <= wanted:
