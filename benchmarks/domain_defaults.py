@@ -74,6 +74,7 @@ PHOTO = Variant("photo", "photo", ("--domain", "photo"))
 VARIANTS = (
     PHOTO,
     Variant("domain", "its domain", ()),
+    Variant("clahe", "photo, `--contrast clahe`", ("--domain", "photo", "--contrast", "clahe")),
     Variant("squash", "photo, `--resize squash`", ("--domain", "photo", "--resize", "squash")),
     Variant("letterbox", "photo, `--resize letterbox`", ("--domain", "photo", "--resize", "letterbox")),
     Variant("256", "photo, `--input-size 256`", ("--domain", "photo", "--input-size", "256")),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from headstart.errors import PlanError
 
@@ -28,6 +28,8 @@ BANDS_PATTERN = r"[1-9]\d*(,[1-9]\d*,[1-9]\d*)?"
 """One number of a band, or three."""
 WINDOW_PATTERN = r"file|full|percentiles|-?\d+(\.\d+)?,\d+(\.\d+)?"
 """Ways to read the grey values of DICOM files; the last is CENTER,WIDTH."""
+Contrast = Literal["file", "clahe"]
+"""file: as it is. clahe: contrast-limited adaptive histogram equalisation (`data.decoders.contrast`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,8 @@ class Decoding:
     window: str | None = None
     """Range of a DICOM file's grey values: file (None: the same) is the window that each file states, else its full
     range; full; percentiles: 0.5 to 99.5 of each image; CENTER,WIDTH: this one in units after the rescale slope."""
+    contrast: Contrast | None = None
+    """clahe equalises the contrast of each image by regions; file (None: the same) leaves it."""
 
     def faults(self) -> list[str]:
         """One sentence for each value that is none."""
@@ -55,6 +59,8 @@ class Decoding:
             found.append(f"data.window: {self.window!r} {text}")
         elif self.window is not None and "," in self.window and float(self.window.split(",")[1]) < 1:
             found.append(f"data.window: the width in {self.window!r} must be at least 1")
+        if self.contrast not in (None, *get_args(Contrast)):
+            found.append(f"data.contrast: {self.contrast!r} must be file or clahe")
         return found
 
     def to_dict(self) -> dict[str, Any]:
@@ -82,10 +88,12 @@ class ViewFacts:
     """Over all images; None without images."""
     bands: tuple[int, ...] | None = None
     window: str | None = None
+    contrast: Contrast | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON; without `bands` and `window` where none were chosen."""
-        return {name: value for name, value in asdict(self).items() if name not in ("bands", "window") or value}
+        """Plain values for JSON; without `bands`, `window` and `contrast` where none were chosen."""
+        chosen = ("bands", "window", "contrast")
+        return {name: value for name, value in asdict(self).items() if name not in chosen or value}
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,4 +203,5 @@ class InputSpec:
         """The inverse of `to_dict`."""
         rest = {**raw, "mean": tuple(raw["mean"]), "std": tuple(raw["std"])}
         bits, bands, window = rest.pop("bits", None), rest.pop("bands", None), rest.pop("window", None)
-        return cls(**rest, decoding=Decoding(bits, None if bands is None else tuple(bands), window))
+        contrast = rest.pop("contrast", None)
+        return cls(**rest, decoding=Decoding(bits, None if bands is None else tuple(bands), window, contrast))

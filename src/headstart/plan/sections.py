@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from headstart.errors import PlanError
-from headstart.input_spec import BANDS_PATTERN, Decoding
+from headstart.input_spec import BANDS_PATTERN, Contrast, Decoding
 from headstart.plan.faults import sentences
 from headstart.plan.group_rule import GroupRule
 from headstart.plan.option import Option
@@ -93,6 +93,12 @@ class DataPlan(Section):
     ] = None
     """Range of the grey values of DICOM files, one rule for all: file (None: the same) is the window that each file
     states, else its full range; percentiles: 0.5 to 99.5 of each image; CENTER,WIDTH: in units after the rescale."""
+    contrast: Annotated[
+        Contrast | None,
+        Option("Contrast of images: file (as they are) or clahe; default: that of the domain.", panel="Data"),
+    ] = None
+    """clahe: contrast-limited adaptive histogram equalisation of every image, before it is resized; goes into the
+    bundle. file (None: the same): as it is."""
     validation_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.2
     """Fraction of the training images held out as the validation set where no other split can be it."""
     validation: Literal["auto", "held_out"] = "auto"
@@ -132,7 +138,7 @@ class DataPlan(Section):
     def decoding(self) -> Decoding:
         """What the bytes of the image files become."""
         bands = None if self.bands is None else tuple(map(int, self.bands.split(",")))
-        return Decoding(self.bits, bands, self.window)
+        return Decoding(self.bits, bands, self.window, self.contrast)
 
     @field_validator("limit_train", "limit_test")
     @classmethod

@@ -14,7 +14,7 @@ from typing import Any, Literal, TypedDict, get_type_hints
 from headstart.arguments import fault_of, parse_count, refuse_unknown
 from headstart.data.sources.dataset import Links
 from headstart.errors import PlanError
-from headstart.input_spec import Resize
+from headstart.input_spec import Contrast, Resize
 from headstart.knowledge.domain import AugmentationName
 from headstart.networks.cards.catalog import CommercialUse
 from headstart.networks.cards.search import ModelQuery, SortKey
@@ -43,6 +43,7 @@ class DataKeywords(TypedDict, total=False):
     bits: int | None
     bands: str | None
     window: str | None
+    contrast: Contrast | None
     links: Links
     test_fraction: float
     test_seed: int | None

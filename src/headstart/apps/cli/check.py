@@ -50,6 +50,7 @@ def check(
     bits: of.Bits = None,
     bands: of.BandsOption = None,
     window: of.WindowOption = None,
+    contrast: of.ContrastOption = None,
     links: of.LinksOption = "inside",
     seed: of.Seed = 0,
 ) -> None:
@@ -61,14 +62,16 @@ def check(
 
     if preview is None:
         allowed = {"data", "as_json", "val", "group", "near_duplicates", "model", "input_size", "resize"}
-        allowed |= {"bits", "bands", "window", "links"}
+        allowed |= {"bits", "bands", "window", "contrast", "links"}
         refuse_others(context, allowed, when="without --preview", why="it decides about augmented views")
     else:
         images.refuse_preview(data, preview)
     seen: dict[str, Any] = {"model": model, "input_size": input_size, "resize": resize}
     shared = {"--model": model, "--input-size": input_size, "--resize": resize, "--bits": bits}
-    shared |= {"--bands": bands, "--window": window, "--links": None if links == "inside" else links}
-    part = DataPlan.from_options(source=data, bits=bits, bands=bands, window=window, links=links)
+    shared |= {"--bands": bands, "--window": window, "--contrast": contrast}
+    shared |= {"--links": None if links == "inside" else links}
+    decoding = {"bits": bits, "bands": bands, "window": window, "contrast": contrast}
+    part = DataPlan.from_options(source=data, links=links, **decoding)
     result = images.check(
         data,
         val=val,

@@ -82,6 +82,7 @@ def compare(
     bits: of.Bits = None,
     bands: of.BandsOption = None,
     window: of.WindowOption = None,
+    contrast: of.ContrastOption = None,
     links: of.LinksOption = "inside",
     domain: of.DomainOption = None,
     augmentation: of.AugmentationOption = None,
@@ -143,7 +144,8 @@ def compare(
             result = comparing.resume_comparison(resume, watcher=watcher)
         else:
             part = _said(val=val, group=group, limit_train=limit_train, limit_test=limit_test)
-            part |= _said(bits=bits, bands=bands, window=window, links=None if links == "inside" else links)
+            part |= _said(bits=bits, bands=bands, window=window, contrast=contrast)
+            part |= _said(links=None if links == "inside" else links)
             base = _said(model=model, strategy=strategy, epochs=epochs, input_size=input_size, domain=domain)
             base |= _said(resize=resize)
             base |= _said(augmentation=augmentation, noncommercial_weights="allow" if allow_noncommercial else None)

@@ -51,6 +51,7 @@ def embed(
     bits: of.Bits = None,
     bands: of.BandsOption = None,
     window: of.WindowOption = None,
+    contrast: of.ContrastOption = None,
     links: of.LinksOption = "inside",
     precision: Annotated[
         PrecisionOption, typer.Option("--precision", help="Of the stored features.")
@@ -68,7 +69,7 @@ def embed(
     from headstart.workflow.embedding import EmbedOptions, fill_store
 
     to_file = out is not None and is_feature_file(out)
-    part = DataPlan.from_options(source=data, bits=bits, bands=bands, window=window)
+    part = DataPlan.from_options(source=data, bits=bits, bands=bands, window=window, contrast=contrast)
     options = EmbedOptions(
         data,
         model=model,
@@ -83,7 +84,7 @@ def embed(
         noncommercial_weights="allow" if allow_noncommercial else "refuse",
     )
     given = {"-o": out, "--model": model, "--layer": layer, "--views": views, "--input-size": input_size}
-    given |= {"--resize": resize, "--bits": bits, "--bands": bands, "--window": window}
+    given |= {"--resize": resize, "--bits": bits, "--bands": bands, "--window": window, "--contrast": contrast}
     given |= {"--links": None if links == "inside" else links}
     given |= {"--precision": precision.value, "--allow-noncommercial": allow_noncommercial}
     with console.training() as watcher:

@@ -12,7 +12,7 @@ from headstart.apps.library.results import CompareResult
 from headstart.arguments import ArgumentError, one_of
 from headstart.comparison.grid import ComparisonKind, GridPlan
 from headstart.data.sources.dataset import Links
-from headstart.input_spec import Resize
+from headstart.input_spec import Contrast, Resize
 from headstart.knowledge.domain import AugmentationName
 from headstart.plan.plan import Domain, NoncommercialWeights
 from headstart.plan.request import StrategyName
@@ -35,6 +35,7 @@ def compare(
     bits: int | None = None,
     bands: str | None = None,
     window: str | None = None,
+    contrast: Contrast | None = None,
     links: Links = "inside",
     domain: Domain | None = None,
     augmentation: AugmentationName | None = None,
@@ -68,6 +69,7 @@ def compare(
         bits: Bits that images of more than 8 bits use.
         bands: Numbers of the bands that are read, as in `train`.
         window: Of DICOM files, as in `train`.
+        contrast: file or clahe, as in `train`.
         links: Links in folders that are followed: those inside DATA, or all (follow).
         domain: Domain of the images.
         augmentation: Augmentation preset.
@@ -91,6 +93,7 @@ def compare(
     lists = {"models": models, "strategies": strategies, "learning_rates": learning_rates}
     part = _given(val=None if val is None else os.fspath(val), group=group)
     part |= _given(limit_train=limit_train, limit_test=limit_test, bits=bits, bands=bands, window=window)
+    part |= _given(contrast=contrast)
     part |= {} if links == "inside" else {"links": links}
     base = _given(model=model, strategy=strategy, epochs=epochs, input_size=input_size, domain=domain)
     base |= _given(augmentation=augmentation, resize=resize, noncommercial_weights=noncommercial_weights)

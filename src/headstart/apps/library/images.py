@@ -11,7 +11,7 @@ from headstart.apps.library.calling import PathLike, checked, path_or_none, text
 from headstart.apps.library.watching import Watch, watching
 from headstart.arguments import ArgumentError
 from headstart.data.sources.dataset import Links
-from headstart.input_spec import Resize
+from headstart.input_spec import Contrast, Resize
 from headstart.knowledge.choosing import SimilarityLevel
 from headstart.knowledge.domain import AugmentationName
 from headstart.plan.plan import DataPlan, Domain, NoncommercialWeights
@@ -36,6 +36,7 @@ def check(
     bits: int | None = None,
     bands: str | None = None,
     window: str | None = None,
+    contrast: Contrast | None = None,
     links: Links = "inside",
     near_duplicates: PathLike | None = None,
     preview: PathLike | None = None,
@@ -56,6 +57,7 @@ def check(
         bits: Bits that images of more than 8 bits use; all if None.
         bands: Numbers of the bands that are read, such as `3,2,1`.
         window: Range of the grey values of DICOM files: file, full, percentiles, or CENTER,WIDTH.
+        contrast: clahe equalises it by regions; file or None leaves it.
         links: Links in folders that are followed: those inside DATA, or all (follow).
         near_duplicates: A .csv to write: image, label and group; near-identical images share one.
         preview: A PNG to write: images exactly as they enter the network. The arguments after it are for it only.
@@ -75,7 +77,8 @@ def check(
     if preview is None and odd:
         raise ArgumentError(f"{', '.join(odd)} has no effect without preview", remedy="preview='sheet.png' writes one")
     source = os.fspath(data)
-    part = DataPlan.from_options(source=source, bits=bits, bands=bands, window=window, links=links)
+    decoding = {"bits": bits, "bands": bands, "window": window, "contrast": contrast}
+    part = DataPlan.from_options(source=source, links=links, **decoding)
     if preview is not None:
         images.refuse_preview(source, Path(preview))
     with watching(progress) as (shown, _):
@@ -224,6 +227,7 @@ def embed(
     bits: int | None = None,
     bands: str | None = None,
     window: str | None = None,
+    contrast: Contrast | None = None,
     links: Links = "inside",
     precision: Literal["float16", "float32"] = "float16",
     seed: int = 0,
@@ -245,6 +249,7 @@ def embed(
         bits: Bits that images of more than 8 bits use; all if None.
         bands: Numbers of the bands that are read, such as `3,2,1`.
         window: Range of the grey values of DICOM files: file, full, percentiles, or CENTER,WIDTH.
+        contrast: clahe equalises it by regions; file or None leaves it.
         links: Links in folders that are followed: those inside DATA, or all (follow).
         precision: Of cached features.
         seed: Of the augmented views.
@@ -257,7 +262,8 @@ def embed(
     """
     from headstart.workflow import embedding
 
-    part = DataPlan.from_options(source=os.fspath(data), bits=bits, bands=bands, window=window, links=links)
+    decoding = {"bits": bits, "bands": bands, "window": window, "contrast": contrast}
+    part = DataPlan.from_options(source=os.fspath(data), links=links, **decoding)
     with watching(progress) as (shown, _):
         return embedding.embed(
             data,

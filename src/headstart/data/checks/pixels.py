@@ -273,5 +273,5 @@ def view_facts(sizes: Mapping[str, tuple[int, int]], spec: InputSpec) -> ViewFac
     """
     shares = [spec.share_cut(*size) for size in sizes.values()]
     cut = CutShares(round(median(shares), 4), round(max(shares), 4)) if shares else None
-    bits, bands, window = spec.decoding.bits, spec.decoding.bands, spec.decoding.window
-    return ViewFacts(spec.size, spec.resize_name, bits, cut, bands, window)
+    chosen = spec.decoding
+    return ViewFacts(spec.size, spec.resize_name, chosen.bits, cut, chosen.bands, chosen.window, chosen.contrast)

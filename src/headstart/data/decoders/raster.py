@@ -21,6 +21,7 @@ import numpy as np
 import simplejpeg
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from headstart.data.decoders.contrast import with_contrast
 from headstart.data.decoders.damage import jpeg_without_noise, refuse_damaged_png
 from headstart.data.decoders.decoded import (
     Decoded,
@@ -65,7 +66,7 @@ def decode(encoded: bytes, *, at_least: int | None = None, decoding: Decoding = 
         encoded: The file's bytes: JPEG, PNG, BMP, GIF (first frame), TIFF (first page), WebP, PPM, DICOM and more.
         at_least: Pixels that the shorter side must keep; a JPEG that has twice as many or more is reduced 2, 4 or 8
             times. None keeps all.
-        decoding: Bands, and range of values with more than 8 bits.
+        decoding: Bands, range of values with more than 8 bits, contrast.
 
     Returns:
         Height x width x 3, uint8. Grey images have three equal channels.
@@ -87,6 +88,10 @@ def decode_with_facts(
     Raises:
         UnreadableImageError: as `decode`.
     """
+    return with_contrast(_decoded(encoded, at_least, decoding), decoding.contrast)
+
+
+def _decoded(encoded: bytes, at_least: int | None, decoding: Decoding) -> Decoded:
     if not encoded:
         raise UnreadableImageError("the file is empty", FaultKind.EMPTY)
     try:

@@ -53,7 +53,7 @@ from headstart.workflow.estimator.inputs import (  # noqa: E402
 if TYPE_CHECKING:
     from sklearn.utils import Tags
 
-_OF_FILES = ("test_fraction", "bits", "bands", "window", "links")
+_OF_FILES = ("test_fraction", "bits", "bands", "window", "contrast", "links")
 """Parameters that a `DataPlan` takes."""
 _NO_OPTIONS = ("plan", "random_state", "class_weight", "out", "track", *_OF_FILES)
 """Parameters that are not among the options of `train`, or hold them in another form."""
@@ -110,7 +110,8 @@ class HeadstartClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 a temporary folder if None.
             track: Places each fit is written to as well, such as `mlflow` (in `out`) or `mlflow:sqlite:///runs.db`.
             options: The options of `headstart train`, by the names of `headstart.Request`, and of `headstart.DataPlan`
-                `bits`, `bands`, `window`, `links` and `test_fraction`; `class_weight` may name labels of any type.
+                `bits`, `bands`, `window`, `contrast`, `links` and `test_fraction`; `class_weight` may name labels of
+                any type.
 
         Raises:
             TypeError: no such parameter.

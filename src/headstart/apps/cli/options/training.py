@@ -11,7 +11,7 @@ from typing import Annotated, Any, TypeVar
 
 from headstart.apps.cli.options.derived import DerivedOptions
 from headstart.data.sources.dataset import Links
-from headstart.input_spec import Resize
+from headstart.input_spec import Contrast, Resize
 from headstart.knowledge.domain import AugmentationName, Domain
 from headstart.plan.option import Option, options_of
 from headstart.plan.request import Request
@@ -35,6 +35,7 @@ ResizeOption = Annotated[Resize | None, TRAINING.info("resize")]
 Bits = Annotated[int | None, TRAINING.info("bits")]
 BandsOption = Annotated[str | None, TRAINING.info("bands")]
 WindowOption = Annotated[str | None, TRAINING.info("window")]
+ContrastOption = Annotated[Contrast | None, TRAINING.info("contrast")]
 LinksOption = Annotated[Links, TRAINING.info("links")]
 Seed = Annotated[int, TRAINING.info("seed")]
 
