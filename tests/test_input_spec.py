@@ -108,12 +108,13 @@ def test_what_is_requested_changes_the_input_of_the_weights_and_nothing_else():
 
 
 def test_choices_of_decoding_are_written_only_where_there_are_any_so_that_old_rows_and_bundles_stay_valid():
-    assert not {"bits", "bands", "window", "decoding"} & set(SPEC.to_dict())
+    assert not {"bits", "bands", "window", "contrast", "decoding"} & set(SPEC.to_dict())
     for decoding in (
         Decoding(bits=12),
         Decoding(bands=(3, 2, 1)),
         Decoding(window="40,400"),
-        Decoding(9, (1,), "full"),
+        Decoding(contrast="clahe"),
+        Decoding(9, (1,), "full", "clahe"),
     ):
         deep = SPEC.as_requested(size="auto", resize="auto", decoding=decoding)
         assert deep.to_dict().items() >= decoding.to_dict().items()
@@ -127,6 +128,7 @@ def test_choices_of_decoding_are_written_only_where_there_are_any_so_that_old_ro
         (Decoding(bands=(0,)), "data.bands: '0'"),
         (Decoding(window="wide"), "data.window: 'wide' must be file, full, percentiles, or CENTER,WIDTH"),
         (Decoding(window="40,0"), "data.window: the width in '40,0' must be at least 1"),
+        (Decoding(contrast="more"), "data.contrast: 'more' must be file or clahe"),  # type: ignore[arg-type]
     ],
 )
 def test_a_choice_of_decoding_that_is_none_is_a_fault(decoding: Decoding, words: str):

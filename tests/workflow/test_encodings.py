@@ -23,6 +23,7 @@ from pydicom.uid import (
 import headstart
 from dicom_files import dicom_file
 from headstart.errors import DataError
+from headstart.input_spec import Decoding
 from headstart.prediction.bundle import read_info
 
 # Pillow looks into a BigTIFF of the other byte order and remarks on it, before tifffile reads it.
@@ -188,3 +189,26 @@ def test_chosen_bands_and_bits_go_from_training_into_the_bundle_and_to_predictio
     found = headstart.predict(tmp_path / "run", [str(tmp_path / "tiles")], unreadable="stop", progress="none")
     assert all(one.label == Path(one.file).parent.name for one in found)
     assert headstart.evaluate(tmp_path / "run", progress="none").accuracy == 1
+
+
+@pytest.mark.slow
+def test_equalised_contrast_goes_from_training_into_the_bundle_and_to_prediction(tmp_path: Path):
+    images = stripes(8)
+    write(tmp_path / "set", images, "png", OF_16_BITS["png"])
+    result = headstart.train(
+        tmp_path / "set",
+        strategy="feature_extraction",
+        input_size=32,
+        contrast="clahe",
+        out=tmp_path / "run",
+        progress="none",
+    )
+    assert read_info(tmp_path / "run" / "bundle").input.decoding == Decoding(contrast="clahe")
+    assert result.metrics.unreadable == {}
+    paths = write(tmp_path / "few", {label: of[:2] for label, of in images.items()}, "png", OF_16_BITS["png"])
+    found = probabilities(tmp_path / "run", paths)
+    plain = headstart.train(
+        tmp_path / "set", strategy="feature_extraction", input_size=32, out=tmp_path / "plain", progress="none"
+    )
+    assert not np.array_equal(found, probabilities(tmp_path / "plain", paths))
+    assert plain.plan.data.contrast is None

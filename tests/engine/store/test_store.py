@@ -69,7 +69,7 @@ def assert_holds(space: Space, numbers, *, tolerance: float = 0.0) -> None:
         {"input": replace(SPEC, crop="squash")},
         *(
             {"input": replace(SPEC, decoding=one)}
-            for one in (Decoding(12), Decoding(bands=(3, 2, 1)), Decoding(window="full"))
+            for one in (Decoding(12), Decoding(bands=(3, 2, 1)), Decoding(window="full"), Decoding(contrast="clahe"))
         ),
     ],
     ids=str,

@@ -153,7 +153,7 @@ def test_every_option_of_train_is_a_parameter_with_the_same_default() -> None:
     assert {
         name: signature[name].default
         for name in signature
-        if name not in ("out", "test_fraction", "bits", "bands", "window", "links", "track", "plan")
+        if name not in ("out", "test_fraction", "bits", "bands", "window", "contrast", "links", "track", "plan")
     } == options
 
 
