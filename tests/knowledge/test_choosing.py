@@ -11,7 +11,6 @@ from checkout import ROOT
 from headstart.knowledge.choosing import (
     CLOUD_CPU,
     CLOUD_GPU,
-    DOMAIN_FACTS,
     FROM_SCRATCH,
     MEASURED,
     TRANSFER,
@@ -34,12 +33,6 @@ def test_similarity_is_told_in_thirds(value: float, level: str):
 def test_a_similarity_outside_is_refused(value: float):
     with pytest.raises(ValueError, match=r"must be in 0\.\.1"):
         similarity_level(value)
-
-
-def test_every_domain_has_its_row():
-    assert set(DOMAIN_FACTS) == set(get_args(Domain))
-    assert all(name == fact.name for name, fact in DOMAIN_FACTS.items())
-    assert all(fact.source and fact.advice for fact in DOMAIN_FACTS.values())
 
 
 def test_photos_transfer_as_the_literature_says_and_farther_domains_less():

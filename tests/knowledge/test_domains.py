@@ -9,7 +9,9 @@ import numpy as np
 
 import headstart.knowledge.domains
 from headstart.knowledge.domains import DOMAINS, DomainValues
-from headstart.plan.plan import AugmentationPlan, Domain
+from headstart.knowledge.photo import PHOTO
+from headstart.knowledge.satellite import SATELLITE
+from headstart.plan.plan import AugmentationPlan, Domain, InputPlan
 from mirror_images import corner_image, mirrored
 
 
@@ -27,6 +29,27 @@ def test_every_value_fits_a_plan_and_has_its_reason():
         AugmentationPlan(preset=domain.augmentation, flip=domain.flip)
         assert len(domain.flip_reason) > 20
         assert len(domain.augmentation_reason) > 20
+        assert all((domain.source, domain.advice, domain.usual_images, domain.group_hint))
+        assert bool(domain.largest_input) == bool(domain.input_reason)
+        assert bool(domain.resize) == bool(domain.resize_reason)
+        assert bool(domain.few_images_augmentation) == bool(domain.few_images_reason)
+        assert domain.contrast == "file" or domain.contrast_reason
+        assert all((one.what, one.licence, one.how) for one in domain.weights)
+        InputPlan(resize=domain.resize or "auto", size=domain.largest_input or "auto")
+
+
+def test_a_larger_input_is_never_larger_than_the_images_in_steps_of_32():
+    found = {resolution: SATELLITE.larger_input(resolution) for resolution in (None, 64, 65, 256, 400)}
+    largest = SATELLITE.largest_input
+    assert largest is not None
+    assert found == {None: largest, 64: 64, 65: 96, 256: min(256, largest), 400: largest}
+    assert PHOTO.larger_input(1000) is None
+
+
+def test_words_belong_to_one_domain_and_those_of_a_domain_that_names_cannot_tell_are_none():
+    words = [word for domain in DOMAINS.values() for word in domain.words]
+    assert len(words) == len(set(words))
+    assert {name for name, domain in DOMAINS.items() if not domain.words} == {"photo"}
 
 
 def test_the_picture_that_domains_are_tried_on_tells_its_mirror_images_apart():

@@ -38,7 +38,7 @@ def test_numbers_outside_the_declared_range_are_faults_and_its_ends_are_none(nam
     ("given", "words"),
     [
         ({"strategy": "gradul"}, "strategy: 'gradul' must be one of auto, .*; did you mean gradual"),
-        ({"domain": "medicin"}, "domain: 'medicin' must be one of photo, .*; did you mean medical"),
+        ({"domain": "medicin"}, "domain: 'medicin' must be one of auto, photo, .*; did you mean medical"),
         ({"resize": "stretch"}, "resize: 'stretch' must be one of crop, squash, letterbox"),
         ({"device": "gpu"}, "device: 'gpu' must be auto, cpu, mps, cuda or cuda:NUMBER"),
         ({"budget_seconds": 0.0}, "budget: 0 s must be > 0"),

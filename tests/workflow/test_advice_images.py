@@ -17,6 +17,7 @@ from headstart.data.checks import image_checks
 from headstart.data.decoders.headers import Header
 from headstart.data.sources.reading import open_source
 from headstart.errors import DataError
+from headstart.inspection import domain_look
 from headstart.inspection.domain_guess import DomainGuess
 from headstart.plan.plan import DataPlan
 from headstart.plan.request import Request
@@ -120,7 +121,7 @@ def test_what_cannot_be_told_is_said_as_unknown(make_folder: Callable[..., Path]
         asked.update(named)
         return DomainGuess("unknown", 0.9, "grey")
 
-    monkeypatch.setattr(advice_images, "guess_domain", guess)
+    monkeypatch.setattr(domain_look, "guess_domain", guess)
     folder = make_folder("plain")
     seen = inspect_images(DataPlan(source=str(folder)), seed=0, domain=None, similarity=0.5)
     assert asked == {"names": ["blue", "green"], "source": "plain"}
@@ -136,7 +137,7 @@ def test_digits_are_writing():
 
 
 def test_bands_are_from_above(image_folder: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(advice_images, "read_header", lambda encoded: Header(64, 64, 13))
+    monkeypatch.setattr(domain_look, "read_header", lambda encoded: Header(64, 64, 13))
     seen = inspect_images(DataPlan(source=str(image_folder)), seed=0, domain=None)
     assert (seen.domain, seen.values["channels"]) == ("satellite", 13)
 

@@ -10,6 +10,7 @@ import pytest
 
 import headstart
 from headstart.errors import ModelError, PlanError
+from headstart.inspection import domain_look
 from headstart.inspection.domain_guess import DomainGuess
 from headstart.plan.plan import DataPlan, Plan
 from headstart.plan.presets import STRATEGIES
@@ -59,12 +60,12 @@ def test_groups_go_into_the_plan_and_few_of_them_are_remarked(image_folder: Path
 
 @pytest.mark.slow
 def test_an_uncertain_look_is_a_question_and_no_decision(image_folder: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(advice_images, "guess_domain", lambda looks, **named: DomainGuess("unknown", 0.4, "grey"))
+    monkeypatch.setattr(domain_look, "guess_domain", lambda looks, **named: DomainGuess("unknown", 0.4, "grey"))
     advice = advise(image_folder, domain="auto")
     assert advice.situation.domain == "photo"
     assert "the domain is unknown: grey" in advice.warnings[0]
     assert "as for photos, because the domain is unknown" in advice.plan.reasons["augmentation.flip"]
-    monkeypatch.setattr(advice_images, "guess_domain", lambda looks, **named: DomainGuess("medical", 0.9, "grey"))
+    monkeypatch.setattr(domain_look, "guess_domain", lambda looks, **named: DomainGuess("medical", 0.9, "grey"))
     assert advise(image_folder).situation.domain == "medical"
     assert advise(image_folder, domain="photo").situation.domain == "photo"
 
@@ -151,7 +152,7 @@ def test_what_the_advice_warns_of_is_told_and_kept(image_folder: Path, tmp_path:
             if isinstance(event, AdviceWarning):
                 self.warnings.append(event.text)
 
-    monkeypatch.setattr(advice_images, "guess_domain", lambda looks, **named: DomainGuess("unknown", 0.4, "grey"))
+    monkeypatch.setattr(domain_look, "guess_domain", lambda looks, **named: DomainGuess("unknown", 0.4, "grey"))
     options = Request(DataPlan(source=str(image_folder)), strategy="auto", input_size=32)
     answer = train(options, out=tmp_path / "run", observer=Told())
     assert any("the domain is unknown: grey" in text for text in Told.warnings)

@@ -12,12 +12,12 @@ from headstart.plan.request import Request
 from headstart.runs.progress import no_progress
 from headstart.workflow.images import check_for_training
 from headstart.workflow.planning import plan_of, requested_plan
-from headstart.workflow.plans import make_plan
+from headstart.workflow.plans import domain_found, make_plan
 
 
 def test_the_images_decide_how_many_epochs(image_folder: Path):
     options = Request(DataPlan(source=str(image_folder)), strategy="full")
-    uncounted, counted = make_plan(options), plan_of(options)
+    uncounted, counted = make_plan(options, domain_found(options)), plan_of(options)
     assert isinstance(uncounted.phases[1], TrainPhase)
     assert isinstance(counted.phases[1], TrainPhase)
     assert (uncounted.phases[1].epochs, counted.phases[1].epochs) == (10, 5)

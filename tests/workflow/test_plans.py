@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from headstart.errors import ModelError, PlanError
+from headstart.knowledge.domains import DOMAINS
 from headstart.networks.cards.catalog import ModelChoice, all_cards
 from headstart.networks.cards.finding import find_model
 from headstart.plan.image_counts import PlanCounts, counted
 from headstart.plan.plan import DataPlan
+from headstart.plan.request import DEFAULT_MODEL
 from headstart.workflow.plans import (
+    FoundDomain,
     Request,
+    domain_found,
     make_plan,
     options_without_effect,
     refuse_by_licence,
@@ -40,6 +48,61 @@ def test_the_domain_decides_flips_with_its_reason(domain: str, flip: str):
     assert "domain" not in plan.reasons, "the user set it"
 
 
+def test_values_of_a_domain_stand_in_the_plan_with_the_records_reasons():
+    satellite = DOMAINS["satellite"]
+    for resolution in (None, 300, 64):
+        plan = make_plan(options(domain="satellite"), FoundDomain(resolution=resolution))
+        size = satellite.larger_input(resolution)
+        larger = size is not None and size > find_model(DEFAULT_MODEL).card.input.size
+        assert plan.input.size == (size if larger else "auto")
+        assert (satellite.input_reason in plan.reasons.get("input.size", "")) == larger
+    for name, domain in DOMAINS.items():
+        plan = make_plan(options(domain=name), FoundDomain())
+        assert plan.input.resize == (domain.resize or "auto")
+        assert plan.data.contrast == (None if domain.contrast == "file" else domain.contrast)
+        assert plan.reasons["augmentation.preset"] == domain.augmentation_reason
+
+
+def test_contrast_resize_and_size_of_a_domain_yield_to_the_users(monkeypatch: pytest.MonkeyPatch):
+    values = {"contrast": "clahe", "contrast_reason": "faint lungs", "resize": "letterbox", "resize_reason": "whole"}
+    changed = replace(DOMAINS["medical"], **values, largest_input=320, input_reason="small nodules")
+    monkeypatch.setitem(DOMAINS, "medical", changed)
+    plan = make_plan(options(domain="medical"))
+    assert (plan.data.contrast, plan.input.resize, plan.input.size) == ("clahe", "letterbox", 320)
+    assert (plan.reasons["data.contrast"], plan.reasons["input.resize"]) == ("faint lungs", "whole")
+    given = Request(DataPlan(source="x", contrast="file"), domain="medical", resize="crop", input_size=160)
+    plan = make_plan(given)
+    assert (plan.data.contrast, plan.input.resize, plan.input.size) == ("file", "crop", 160)
+    assert not {"data.contrast", "input.resize", "input.size"} & set(plan.reasons)
+
+
+@pytest.mark.parametrize("given", [None, "auto"])
+def test_a_domain_that_was_found_decides_and_an_unknown_one_gets_the_values_of_photos(given: str | None):
+    found = FoundDomain("medical", "looks like medical: DICOM files; --domain says otherwise")
+    plan = make_plan(options(domain=given), found)
+    assert (plan.domain, plan.augmentation.flip) == ("medical", "none")
+    assert plan.reasons["domain"] == found.evidence
+    assert plan.reasons["augmentation.flip"] == DOMAINS["medical"].flip_reason
+    plan = make_plan(options(domain=given), FoundDomain(None, "grey, many tones"))
+    assert (plan.domain, plan.augmentation.flip) == ("photo", "horizontal")
+    assert plan.reasons["domain"] == "the domain is unknown: grey, many tones; it gets the values of photo"
+    assert "--domain document or medical" in plan.reasons["augmentation.flip"]
+    assert make_plan(options(domain="industrial"), found).domain == "industrial"
+
+
+def test_images_are_looked_at_only_where_something_depends_on_it(make_folder: Callable[..., Path]):
+    source = str(make_folder("chest_xray", side=280))
+    for path in Path(source).rglob("*.png"):
+        Image.open(path).convert("L").save(path)
+    assert domain_found(options(source, domain="photo")) is None
+    assert domain_found(options(source, domain="satellite")) == FoundDomain(resolution=280)
+    for given in (None, "auto"):
+        found = domain_found(options(source, domain=given))
+        assert found is not None
+        assert (found.name, found.resolution) == ("medical", 280)
+        assert found.evidence.startswith("looks like medical: names (chest_xray) speak of medical images")
+
+
 def test_what_the_user_sets_wins_and_has_no_reason():
     plan = make_plan(options(augmentation="none", input_size=96, model="resnet18"))
     assert (plan.augmentation.preset, plan.input.size, plan.model.name) == ("none", 96, "resnet18")
@@ -53,7 +116,7 @@ def test_few_images_get_fewer_epochs(images: int, epochs: int):
 
 
 def test_unknown_names_are_answered_with_the_nearest():
-    with pytest.raises(PlanError, match=r"domain: 'medicl' must be one of photo.*did you mean medical"):
+    with pytest.raises(PlanError, match=r"domain: 'medicl' must be one of auto, photo.*did you mean medical"):
         make_plan(options(domain="medicl"))
     with pytest.raises(PlanError, match=r"strategy: 'gradul'.*did you mean gradual"):
         make_plan(options(strategy="gradul"))

@@ -21,9 +21,10 @@ from headstart.engine.costs.training_cost import (
     pretraining_seconds,
     training_cost_of,
 )
-from headstart.knowledge.choosing import RULE_OF_THUMB, SCRATCH_IMAGES
+from headstart.knowledge.choosing import SCRATCH_IMAGES
 from headstart.knowledge.citations import source_of
-from headstart.knowledge.domain import AugmentationName
+from headstart.knowledge.domain import RULE_OF_THUMB, AugmentationName
+from headstart.knowledge.domains import DOMAINS
 from headstart.knowledge.transfer import HEAD_LEARNING_RATE
 from headstart.networks.cards.catalog import ModelCard
 from headstart.networks.cards.finding import find_model
@@ -209,9 +210,9 @@ def _more(
         found.append(Reason("input", text, "headstart.data.decoders.raster"))
     if request.head in (None, "linear") and request.head_solver == "logistic":
         text = "a linear probe, whose cross-validated L2 penalty regularises it"
-        if situation.domain == "medical":
+        if DOMAINS[situation.domain].dropout is not None:
             text += (
-                "; a head that is trained instead needs dropout of 0.5 and more "
+                f"; a head that is trained instead needs dropout of {DOMAINS[situation.domain].dropout:g} and more "
                 "(--strategy feature_extraction --head mlp)"
             )
         found.append(Reason("head.kind", text, "Kornblith et al. 2019; Kumar et al. 2022"))

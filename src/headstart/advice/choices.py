@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -10,16 +9,14 @@ from headstart.advice.rules import UNFREEZING
 from headstart.advice.situation import Situation
 from headstart.amounts import count_text, duration_text
 from headstart.knowledge.choosing import (
-    DOMAIN_FACTS,
     FEW_IMAGES,
     LARGE_GAP_ADVICE,
-    LARGER_INPUT_PIXELS,
-    RULE_OF_THUMB,
     SCRATCH_IMAGES,
     TINY_INPUT_PIXELS,
     TINY_PIXELS,
     UNLABELLED_IMAGES,
 )
+from headstart.knowledge.domain import RULE_OF_THUMB
 from headstart.knowledge.domains import DOMAINS, FLIP_WARNING
 from headstart.networks.cards.catalog import ModelCard
 from headstart.plan.plan import AugmentationPlan, BatchNormPolicy, Requirement
@@ -63,14 +60,13 @@ def input_size(situation: Situation, strategy: str, card: ModelCard) -> tuple[in
             "all details, and every layer adapts to them; a third of the work of 224",
             "Kolesnikov et al. 2020",
         )
-    if situation.domain == "satellite":
-        there = LARGER_INPUT_PIXELS if resolution is None else min(LARGER_INPUT_PIXELS, 32 * math.ceil(resolution / 32))
-        if there > own:
-            return there, Reason(
-                "input.size",
-                f"{there} px, larger than the weights' own {own}: objects seen from above are a few pixels wide",
-                f"{RULE_OF_THUMB}; Corley et al. 2023 gained 11 points by enlarging 64 px tiles to the weights' size",
-            )
+    domain = DOMAINS[situation.domain]
+    if (there := domain.larger_input(resolution)) is not None and there > own:
+        return there, Reason(
+            "input.size",
+            f"{there} px, larger than the weights' own {own}: {domain.input_reason}",
+            f"{RULE_OF_THUMB}; Corley et al. 2023 gained 11 points by enlarging 64 px tiles to the weights' size",
+        )
     return None, Reason(
         "input.size",
         f"{own} px: the size these weights were trained at; they would have to adapt to another",
@@ -84,9 +80,10 @@ def augmentation(situation: Situation, strategy: str) -> tuple[AugmentationPlan,
     preset, why, source = domain.augmentation, domain.augmentation_reason, "headstart.knowledge.domains"
     if strategy == "feature_extraction":
         why = f"{why}; a linear probe is fitted on one plain view of each image, so augmentation is not used here"
-    elif situation.domain == "medical" and situation.images < FEW_IMAGES:
-        preset, source = "strong", f"{RULE_OF_THUMB}; Shorten & Khoshgoftaar 2019 survey augmentations"
-        why = f"fewer than {FEW_IMAGES:,} clinical images: strong augmentation, so that layers cannot memorise them"
+    elif domain.few_images_augmentation is not None and situation.images < FEW_IMAGES:
+        preset = domain.few_images_augmentation
+        source = f"{RULE_OF_THUMB}; Shorten & Khoshgoftaar 2019 survey augmentations"
+        why = f"fewer than {FEW_IMAGES:,} {domain.name} images: {domain.few_images_reason}"
     flip_why = domain.flip_reason
     if situation.domain_is == "unknown":
         why = "the values of photos, because the domain is unknown"
@@ -119,7 +116,7 @@ def steps(
     """
     found: list[NextStep] = []
     requires: list[Requirement] = []
-    fact = DOMAIN_FACTS[situation.domain]
+    fact = DOMAINS[situation.domain]
     if situation.channels not in (1, 3):
         requires.append("channel_adaptation")
         text = f"the first layer is rebuilt from 3 to {situation.channels} channels, its weights spread over the bands"
@@ -137,10 +134,11 @@ def steps(
         when: Literal["before", "consider"] = "before" if fits else "consider"
         found.append(NextStep("self_supervised_pretraining", when, text, "Chen & He 2021; Azizi et al. 2021"))
     if fact.weights:
-        text = f"weights of the domain instead of ImageNet's: {fact.weights}; compare both with headstart probe"
+        text = f"weights of the domain instead of ImageNet's: {fact.weights_text}; use them where headstart probe says "
+        text += "that they are better"
         found.append(NextStep("domain_weights", "consider", text, fact.source))
-    if situation.domain == "medical":
-        text = "CLAHE (contrast by regions) before training, on all images alike; try with and without"
+    if fact.contrast_reason:
+        text = f"contrast equalised by regions, on all images alike (--contrast clahe): {fact.contrast_reason}"
         found.append(NextStep("clahe", "consider", text, "Pizer et al. 1987"))
     if situation.domain_similarity == "low" and situation.images >= SCRATCH_IMAGES:
         text = (

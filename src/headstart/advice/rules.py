@@ -18,12 +18,13 @@ from headstart.knowledge.choosing import (
     FEW_PER_CLASS,
     MANY_IMAGES,
     NEVER_ADVISED,
-    RULE_OF_THUMB,
     SCRATCH_IMAGES,
     STEPS_MEASURED,
     STEPS_SOURCE,
     TUNABLE_IMAGES,
 )
+from headstart.knowledge.domain import RULE_OF_THUMB
+from headstart.knowledge.domains import DOMAINS
 from headstart.plan.plan import Domain
 
 UNFREEZING: tuple[str, ...] = (
@@ -120,11 +121,10 @@ RULES: tuple[Rule, ...] = (
         "cannot pay is left out",
         f"Kumar et al. 2022; {STEPS_SOURCE}",
     ),
-    Rule(
-        When(("low",), ("document",), least=TUNABLE_IMAGES),
-        "full",
-        "pages are far from photos: late features of photos say little about them, so every layer is trained",
-        "Yosinski et al. 2014: features transfer less the further the task; Li et al. 2022, who tune every layer",
+    *(
+        Rule(When(("low",), (domain.name,), least=own.least_images), own.name, own.reason, own.source)
+        for domain in DOMAINS.values()
+        if (own := domain.strategy) is not None
     ),
     Rule(
         When(("low",), below=FEW_IMAGES),

@@ -8,7 +8,9 @@ from typing import Literal, get_args
 
 from headstart.engine.costs.training_cost import Hardware
 from headstart.errors import PlanError
-from headstart.knowledge.choosing import DOMAIN_FACTS, SimilarityLevel, similarity_level
+from headstart.knowledge.choosing import similarity_level
+from headstart.knowledge.domain import SimilarityLevel
+from headstart.knowledge.domains import DOMAINS
 from headstart.plan.plan import Domain
 
 DomainSimilarity = Literal["low", "medium", "high", "unknown"]
@@ -78,7 +80,7 @@ class Situation:
     def domain_similarity(self) -> DomainSimilarity:
         """The given or measured similarity as a word, else what is usual for the domain, else unknown."""
         if self.similarity is None:
-            return DOMAIN_FACTS[self.domain].similarity or "unknown"
+            return DOMAINS[self.domain].similarity or "unknown"
         if isinstance(self.similarity, str):
             return self.similarity
         return similarity_level(self.similarity)

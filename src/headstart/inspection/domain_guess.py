@@ -19,7 +19,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from headstart.plan.plan import Domain
+from headstart.knowledge.domain import Domain
+from headstart.knowledge.domains import DOMAINS
 
 GUESS_SIDE_PIXELS = 96
 """Longest side of an image, in pixels, for its statistics."""
@@ -72,6 +73,11 @@ class DomainGuess:
     """Share of the images that support the guess one by one, 0..1."""
     evidence: str
     """Evidence in words, without a full stop."""
+
+    @property
+    def sentence(self) -> str:
+        """The domain with its evidence, as a reason of a plan."""
+        return f"looks like {self.domain}: {self.evidence}; --domain says otherwise"
 
 
 def pixel_statistics(pixels: npt.NDArray[np.uint8]) -> PixelStatistics:
@@ -152,62 +158,6 @@ _SEEN: dict[PixelKind, str] = {
     "other": "like no kind that pixels reveal",
 }
 
-_WORDS: dict[Domain, tuple[str, ...]] = {
-    "medical": (
-        *(
-            "xray",
-            "radiogra",
-            "radiolog",
-            "mri",
-            "ultraso",
-            "mammogra",
-            "chest",
-            "lung",
-            "pneumonia",
-            "covid",
-            "tubercul",
-        ),
-        *("tumor", "tumour", "glioma", "meningioma", "benign", "malignan", "melanoma", "carcinoma", "cancer", "lesion"),
-        *("fracture", "retin", "patient", "histolog", "patholog", "biops", "endoscop", "edema", "effusion", "cardio"),
-        *("nodul", "finding"),
-    ),
-    "industrial": (
-        *(
-            "defect",
-            "scratch",
-            "crack",
-            "crazing",
-            "inclusion",
-            "pitted",
-            "rolled",
-            "weld",
-            "corrosion",
-            "rust",
-            "dent",
-        ),
-        *(
-            "surface",
-            "wafer",
-            "solder",
-            "pcb",
-            "casting",
-            "steel",
-            "metal",
-            "alumin",
-            "nok",
-            "anomal",
-            "poros",
-            "fabric",
-        ),
-        *("textile", "scale", "spatter", "burr", "solarcell"),
-    ),
-    "document": (
-        *("invoice", "receipt", "letter", "form", "memo", "manuscript", "handwrit", "document", "newspaper", "resume"),
-        *("questionnaire", "digit", "mnist", "ocr", "print", "scan"),
-    ),
-    "satellite": ("satellite", "aerial", "sentinel", "landsat", "eurosat", "drone", "uav", "orthophoto"),
-}
-"""Beginnings of words in names of classes and sets."""
 _LAND = (
     *("parking", "resident", "river", "lake", "forest", "farm", "pasture", "crop", "harbo", "runway", "airport"),
     *(
@@ -273,9 +223,12 @@ def guess_domain(images: Sequence[PixelStatistics], *, names: Sequence[str] = ()
 def _named_domain(names: Sequence[str], source: str, kind: PixelKind) -> tuple[Domain, list[str]] | None:
     """Domain that the name of the set, or a third of the class names, indicates, and these names."""
     found: dict[Domain, list[str]] = {}
-    for domain, words in _WORDS.items():
+    for domain, values in DOMAINS.items():
+        words = values.words
         known = words + (_LAND if domain == "satellite" and kind == "pale texture" else ())
         speaking = [name for name in names if _speaks(name, known)]
+        if not words:
+            continue
         if _speaks(source, words):
             found[domain] = [source, *speaking]
         elif speaking and len(speaking) >= _NAMED_FROM * len(names):

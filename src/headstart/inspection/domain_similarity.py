@@ -11,7 +11,8 @@ from headstart.data.preprocess import pixels_needed
 from headstart.data.sources.reading import ImageRecord
 from headstart.errors import DataError, require
 from headstart.input_spec import Decoding, InputSpec
-from headstart.knowledge.choosing import SimilarityLevel, similarity_level
+from headstart.knowledge.choosing import similarity_level
+from headstart.knowledge.domain import SimilarityLevel
 from headstart.measures.similarity import similarity_of_overlap
 from headstart.networks.cards.finding import find_model
 from headstart.plan.request import DEFAULT_MODEL

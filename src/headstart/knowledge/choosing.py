@@ -1,6 +1,7 @@
-"""Facts behind the choice of a strategy: thresholds, domains and costs of training, as typed tables.
+"""Facts behind the choice of a strategy: thresholds and costs of training, as typed tables.
 
-The advisor, the explorers and the guide read these tables; the rules themselves are in `advice.rules.RULES`.
+The advisor, the explorers and the guide read these tables; the rules themselves are in `advice.rules.RULES`,
+values of domains in `knowledge.domains`.
 Numbers are the field's usual ones unless a line says that they are an estimate or an assumption of ours.
 """
 
@@ -9,11 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from headstart.knowledge.domain import Domain
+from headstart.knowledge.domain import Domain, SimilarityLevel
+from headstart.knowledge.domains import DOMAINS
 from headstart.knowledge.transfer import DEPTH_FACTS, DepthFact
-
-SimilarityLevel = Literal["low", "medium", "high"]
-"""Similarity of the images to those the weights were trained on."""
 
 LOW_SIMILARITY_BELOW = 1 / 3
 HIGH_SIMILARITY_FROM = 2 / 3
@@ -48,8 +47,6 @@ TINY_PIXELS = 96
 """Images with shorter sides below this gain nothing from a large input."""
 TINY_INPUT_PIXELS = 128
 """Crop of BiT for tiny images (Kolesnikov et al. 2020)."""
-LARGER_INPUT_PIXELS = 320
-"""For images from above, whose objects are a few pixels wide."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +91,6 @@ NEVER_ADVISED: dict[str, str] = {
 }
 """Strategy -> why the advice never names it although textbooks do: the literature's rule and what was measured."""
 
-RULE_OF_THUMB = "rule of thumb of teaching material"
-"""Source of numbers that no paper has measured."""
-
 
 @dataclass(frozen=True, slots=True)
 class RouteFact:
@@ -120,85 +114,6 @@ TRANSFER = RouteFact(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class DomainFact:
-    """How far a domain is from ImageNet's photos, and what follows from it."""
-
-    name: Domain
-    gap: Literal["unknown", "moderate", "large"]
-    similarity: SimilarityLevel | None
-    """Similarity where it was not measured; None: everything from low to high occurs."""
-    transfer_exponent: float
-    """The domain's transfer shares are `DEPTH_FACTS` raised to this power: an estimate of ours that leaves early layers
-    nearly unchanged and lowers late ones most; `headstart probe` measures it."""
-    usual_images: str
-    advice: str
-    weights: str
-    """Weights of the domain that are published; empty: ImageNet's are the usual ones."""
-    source: str
-
-
-DOMAIN_FACTS: dict[Domain, DomainFact] = {
-    "photo": DomainFact(
-        "photo",
-        "unknown",
-        None,
-        1.0,
-        "any",
-        "photos of everyday things are what ImageNet is; industrial or microscopic ones are not",
-        "",
-        RULE_OF_THUMB,
-    ),
-    "medical": DomainFact(
-        "medical",
-        "moderate",
-        "medium",
-        1.5,
-        "hundreds to low thousands",
-        "textbooks advise feature extraction or careful gradual unfreezing; measured here, tuning from the linear "
-        "probe does better than gradual unfreezing; grey becomes three equal channels, with the statistics of the "
-        "weights; strong augmentation, without mirroring where sides mean something; dropout of 0.5 or more in a "
-        "trained head; consider CLAHE",
-        "RadImageNet (Mei et al. 2022), CheXNet-style DenseNet-121 (Rajpurkar et al. 2017), torchxrayvision (Cohen et "
-        "al. 2022)",
-        f"{RULE_OF_THUMB}; Raghu et al. 2019 found that reuse sits in the lowest layers and that transfer gains little "
-        "on large sets",
-    ),
-    "satellite": DomainFact(
-        "satellite",
-        "moderate",
-        "medium",
-        1.5,
-        "thousands",
-        "partial fine-tuning, larger inputs, more than three channels where there are infrared or other bands",
-        "Sentinel-2 weights of torchgeo (Stewart et al. 2022; SSL4EO-S12, Wang et al. 2023)",
-        f"{RULE_OF_THUMB}; Stewart et al. 2022 for the weights",
-    ),
-    "document": DomainFact(
-        "document",
-        "large",
-        "low",
-        2.5,
-        "any",
-        "feature extraction may do badly: tune every layer; keep binary or grey input in the weights' own "
-        "normalisation",
-        "DiT, pretrained on 42 million pages (Li et al. 2022)",
-        f"{RULE_OF_THUMB}; Li et al. 2022 tune every layer",
-    ),
-    "industrial": DomainFact(
-        "industrial",
-        "moderate",
-        "medium",
-        1.5,
-        "hundreds to low thousands",
-        "the linear probe first: textures lie in early and middle layers, so a multi_depth head is worth a try; grey "
-        "becomes three equal channels; defects are often a few pixels wide, so larger inputs or tiles help",
-        "",
-        "an estimate: no source measures it for all such images; headstart probe does for yours",
-    ),
-}
-"""By name of the domain."""
-
 LARGE_GAP_ADVICE = (
     "transfer first, as the baseline; then weights of the domain, self-supervised pretraining on unlabelled images of "
     "it, or from scratch with more images"
@@ -207,7 +122,7 @@ LARGE_GAP_ADVICE = (
 
 def depths_in(domain: Domain) -> tuple[DepthFact, ...]:
     """`DEPTH_FACTS` with the transfer shares of a domain; an estimate for all but photos (`transfer_exponent`)."""
-    power = DOMAIN_FACTS[domain].transfer_exponent
+    power = DOMAINS[domain].transfer_exponent
     return with_shares(tuple(round(fact.transfer_share**power, 3) for fact in DEPTH_FACTS))
 
 

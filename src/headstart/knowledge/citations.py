@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from headstart.knowledge.choosing import RULE_OF_THUMB
+from headstart.knowledge.domain import RULE_OF_THUMB
 from headstart.knowledge.transfer import LR_RULES
 
 _RISE = "measured on four sets (docs/guide/strategies.md)"

@@ -2,12 +2,38 @@
 
 from __future__ import annotations
 
-from headstart.knowledge.domain import DomainValues
+from headstart.knowledge.domain import RULE_OF_THUMB, DomainValues, DomainWeights
 
 SATELLITE = DomainValues(
     name="satellite",
+    gap="moderate",
+    similarity="medium",
+    transfer_exponent=1.5,
+    usual_images="thousands",
+    advice="partial fine-tuning, larger inputs, more than three channels where there are infrared or other bands",
+    source=f"{RULE_OF_THUMB}; Stewart et al. 2022 for the weights",
     augmentation="standard",
     augmentation_reason="aerial scenes: small rotations and colour changes are changes of sensor and sun",
     flip="all",
     flip_reason="aerial scenes: seen from above there is no up, so both mirror images are as likely",
+    largest_input=320,
+    input_reason="objects seen from above are a few pixels wide",
+    weights=(
+        DomainWeights(
+            "resnet50:torchgeo-fmow-rgb",
+            "ResNet-50 on fMoW, RGB tiles of many sensors, self-supervised (Ayush et al. 2021), torchgeo",
+            "see its source",
+            3,
+            "--model resnet50:torchgeo-fmow-rgb",
+        ),
+        DomainWeights(
+            "resnet18:torchgeo-s2-rgb",
+            "ResNet-18 on Sentinel-2 bands 4, 3, 2, SSL4EO-S12 (Wang et al. 2023), torchgeo (Stewart et al. 2022)",
+            "see its source",
+            3,
+            "--model resnet18:torchgeo-s2-rgb",
+        ),
+    ),
+    group_hint="tiles of one scene or place: --group with a regular expression on their names, or a column",
+    words=("satellite", "aerial", "sentinel", "landsat", "eurosat", "drone", "uav", "orthophoto"),
 )

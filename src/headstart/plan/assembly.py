@@ -24,7 +24,7 @@ from headstart.plan.plan import (
     SelectionPlan,
     TrainPhase,
 )
-from headstart.plan.request import DEFAULT_MODEL, Request
+from headstart.plan.request import DEFAULT_MODEL, Request, given_domain
 
 NO_USE_FOR: dict[str, dict[str, str]] = {
     "feature_extraction": {
@@ -128,7 +128,7 @@ def assemble(
     plan = Plan(
         strategy=strategy,
         data=request.data,
-        domain=request.domain or "photo",
+        domain=given_domain(request) or "photo",
         model=ModelPlan(
             name=request.model or DEFAULT_MODEL,
             weights=weights,

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal, get_type_hints
 
 from headstart.errors import PlanError, nearest
 from headstart.input_spec import Resize
-from headstart.knowledge.domain import AugmentationName, Domain
+from headstart.knowledge.domain import AugmentationName, Domain, RequestedDomain
 from headstart.knowledge.domains import DOMAINS
 from headstart.plan.option import Option, options_of, words_of
 from headstart.plan.sections import DEVICE, AugmentationPlan, DataPlan, Grain, NoncommercialWeights
@@ -57,7 +57,10 @@ class Request:
     model: Annotated[str | None, Option("ARCH, ARCH:TAG or ARCH:file:PATH; see `headstart models`.", panel="Usual")] = (
         None
     )
-    domain: Annotated[Domain | None, Option("What the images show; decides augmentation.", panel="Usual")] = None
+    domain: Annotated[
+        RequestedDomain | None,
+        Option("What the images show; default: auto, which looks at some of them.", panel="Usual"),
+    ] = None
     input_size: Annotated[
         int | None,
         Option(
@@ -198,7 +201,7 @@ class Request:
     @property
     def views(self) -> AugmentationPlan:
         """Augmentation of training images: what was given, else what the domain wants."""
-        domain = DOMAINS[self.domain or "photo"]
+        domain = DOMAINS[given_domain(self) or "photo"]
         return AugmentationPlan(preset=self.augmentation or domain.augmentation, flip=domain.flip)
 
     def says(self, path: str) -> bool:
@@ -227,3 +230,8 @@ def _checks() -> Mapping[str, tuple[tuple[str, ...], Option]]:
     """Field -> words it may be (empty: any value) and its option."""
     hints: Mapping[str, Any] = get_type_hints(Request, include_extras=True)
     return {name: (words_of(hints[name]), option) for name, option in OPTIONS.items()}
+
+
+def given_domain(request: Request) -> Domain | None:
+    """The domain that the user named; None where looking at the images decides."""
+    return None if request.domain is None or request.domain == "auto" else request.domain

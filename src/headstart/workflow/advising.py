@@ -15,7 +15,7 @@ from headstart.data.loading import cores as own_cores
 from headstart.engine.costs.memory import Measurements, recall
 from headstart.engine.costs.training_cost import Gpu, Hardware
 from headstart.errors import PlanError, nearest
-from headstart.knowledge.choosing import SimilarityLevel
+from headstart.knowledge.domain import SimilarityLevel
 from headstart.knowledge.domains import DOMAINS
 from headstart.networks.cards.finding import find_model
 from headstart.plan.plan import DataPlan, Domain, Plan

@@ -37,7 +37,7 @@ from headstart.plan.image_counts import steps_hold_out
 from headstart.plan.plan import DataPlan, Plan, ProbePhase
 from headstart.plan.request import DEFAULT_MODEL, Request
 from headstart.runs.progress import Progress, no_progress
-from headstart.workflow.plans import make_plan
+from headstart.workflow.plans import domain_found, make_plan
 
 
 @dataclass(frozen=True)
@@ -277,7 +277,7 @@ def preview(options: Request, path: Path) -> None:
     require("torch", extra="train")
     from headstart.inspection.contact_sheet import write_contact_sheet
 
-    plan = make_plan(options)
+    plan = make_plan(options, domain_found(options))
     dataset = open_source(plan.data.source, links=plan.data.links)
     write_contact_sheet(
         path,

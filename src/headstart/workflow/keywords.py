@@ -15,11 +15,11 @@ from headstart.arguments import fault_of, parse_count, refuse_unknown
 from headstart.data.sources.dataset import Links
 from headstart.errors import PlanError
 from headstart.input_spec import Contrast, Resize
-from headstart.knowledge.domain import AugmentationName
+from headstart.knowledge.domain import AugmentationName, RequestedDomain
 from headstart.networks.cards.catalog import CommercialUse
 from headstart.networks.cards.search import ModelQuery, SortKey
 from headstart.networks.cards.table import Library
-from headstart.plan.plan import DataPlan, Domain, Grain, NoncommercialWeights
+from headstart.plan.plan import DataPlan, Grain, NoncommercialWeights
 from headstart.plan.request import (
     OPTIONS,
     HeadKind,
@@ -56,7 +56,7 @@ class TrainKeywords(DataKeywords, total=False):
 
     strategy: StrategyName
     model: str | None
-    domain: Domain | None
+    domain: RequestedDomain | None
     input_size: int | None
     resize: Resize | None
     epochs: int | None

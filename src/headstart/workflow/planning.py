@@ -17,7 +17,14 @@ from headstart.runs.progress import Progress, no_progress
 from headstart.runs.warnings import AdviceWarning, OptionWithoutEffect
 from headstart.workflow.advising import advised
 from headstart.workflow.images import check_for_training
-from headstart.workflow.plans import AUTO, make_plan, options_without_effect, refuse_by_licence, refuse_missing_steps
+from headstart.workflow.plans import (
+    AUTO,
+    domain_found,
+    make_plan,
+    options_without_effect,
+    refuse_by_licence,
+    refuse_missing_steps,
+)
 
 
 @dataclass(frozen=True)
@@ -54,7 +61,7 @@ def requested_plan(request: str | Request | Plan) -> RequestedPlan:
         plan, options = advice.plan, None  # the advisor has counted the images
         notes += [AdviceWarning(text) for text in advice.warnings]
     else:
-        plan, options = make_plan(request), request
+        plan, options = make_plan(request, domain_found(request)), request
     notes += [OptionWithoutEffect(name, plan.strategy) for name in options_without_effect(request, plan)]
     return RequestedPlan(plan, options, tuple(notes))
 

@@ -2,19 +2,34 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
-from headstart.data.sources.reading import is_digits
+from headstart.data.sources.reading import is_digits, open_source
 from headstart.errors import ModelError, PlanError
-from headstart.knowledge.domains import DOMAINS, FLIP_WARNING
+from headstart.inspection.domain_look import domain_of, look_at_images
+from headstart.knowledge.domain import Domain
+from headstart.knowledge.domains import DOMAINS, FLIP_WARNING, DomainValues
 from headstart.networks.cards.catalog import ModelChoice
 from headstart.networks.cards.finding import find_model
 from headstart.plan.plan import ModelPlan, Plan, Requirement, TrainPhase
 from headstart.plan.presets import strategy_named
-from headstart.plan.request import Request
+from headstart.plan.request import Request, given_domain
 
 AUTO = "auto"
 """Strategy that takes the advice; `workflow.advising` resolves it, because that needs the images."""
+
+
+@dataclass(frozen=True, slots=True)
+class FoundDomain:
+    """What looking at the images told of them."""
+
+    name: Domain | None = None
+    """None: unknown."""
+    evidence: str = ""
+    resolution: int | None = None
+    """Median of the shorter sides in pixels."""
+
 
 _CANNOT_YET: dict[Requirement, str] = {
     "channel_adaptation": "make images of three channels (or one) from the bands first; in a plan file, take it out of "
@@ -25,13 +40,35 @@ _CANNOT_YET: dict[Requirement, str] = {
 """Step that a plan may require and `train` cannot do -> the way out."""
 
 
-def make_plan(request: Request) -> Plan:
+def domain_found(request: Request) -> FoundDomain | None:
+    """What some of the images tell of domain and resolution; None where nobody needs to look.
+
+    Raises:
+        DataError: there are no images to look at.
+    """
+    given = given_domain(request)
+    if given is not None and DOMAINS[given].largest_input is None:
+        return None
+    dataset = open_source(request.data.source, links=request.data.links)
+    records = dataset.of("train") or dataset.records
+    seen = look_at_images(records, decoding=request.data.decoding)
+    if given is not None:
+        return FoundDomain(resolution=seen.resolution)
+    names = sorted({record.label for record in records})
+    guess = domain_of(seen, names=names, source=request.data.source)
+    if guess.domain == "unknown":
+        return FoundDomain(None, guess.evidence, seen.resolution)
+    return FoundDomain(guess.domain, guess.sentence, seen.resolution)
+
+
+def make_plan(request: Request, found: FoundDomain | None = None) -> Plan:
     """The plan of a strategy for a request, with the domain's values and reasons.
 
     Its epochs are those of an unknown number of images; `plan.image_counts.counted` completes them.
 
     Args:
         request: The options.
+        found: What looking at the images told; None: nobody looked, and a domain that was not given is unknown.
 
     Raises:
         PlanError: an option is wrong.
@@ -41,19 +78,48 @@ def make_plan(request: Request) -> Plan:
         way = "headstart.advise(DATA).plan is the plan, and headstart.train takes auto as it is"
         raise PlanError([f"strategy: {AUTO!r} is resolved by looking at the images; {way}"], source="the options")
     preset = strategy_named(request.strategy)
-    name = request.domain or ("document" if is_digits(request.data.source) else "photo")
-    domain = DOMAINS[name]
-    is_given = request.domain is not None or name == "document"
-    mirrored = f"{domain.flip}, as for photos, because no domain was given: {FLIP_WARNING}"
-    reasons = [("augmentation.flip", domain.flip_reason if is_given else mirrored)]
-    if request.domain is None:
-        reasons.append(("domain", "digits are writing" if name == "document" else "the default; see --domain"))
-    if request.augmentation is None:
-        why = domain.augmentation_reason if is_given else "the values of photos, because no domain was given"
-        reasons.append(("augmentation.preset", why))
     if request.model is not None:
         find_model(request.model)
-    return preset(replace(request, domain=domain.name, reasons=tuple(reasons)))
+    found = found or FoundDomain(evidence="the images were not looked at")
+    if (given := given_domain(request)) is not None:
+        found = replace(found, name=given)
+    elif is_digits(request.data.source):
+        found = replace(found, name="document", evidence="digits are writing")
+    domain = DOMAINS[found.name or "photo"]
+    reasons = list(_domain_reasons(request, found, domain))
+    plan = preset(replace(request, domain=domain.name, reasons=tuple(reasons)))
+    return _with_view_of(domain, plan, request, found.resolution)
+
+
+def _domain_reasons(request: Request, found: FoundDomain, domain: DomainValues) -> Iterator[tuple[str, str]]:
+    """Reasons of the domain and of the augmentation that follows from it."""
+    unknown = "the domain is unknown"
+    if given_domain(request) is None:
+        yield "domain", found.evidence if found.name else f"{unknown}: {found.evidence}; it gets the values of photo"
+    mirrored = f"{domain.flip}, as for photos, because {unknown}: {FLIP_WARNING}"
+    yield "augmentation.flip", domain.flip_reason if found.name else mirrored
+    if request.augmentation is None:
+        yield (
+            "augmentation.preset",
+            domain.augmentation_reason if found.name else f"the values of photos, because {unknown}",
+        )
+
+
+def _with_view_of(domain: DomainValues, plan: Plan, request: Request, resolution: int | None) -> Plan:
+    """The plan with the domain's contrast, input size and resize where none was given, and the reasons."""
+    data, view, reasons = plan.data, plan.input, dict(plan.reasons)
+    if request.data.contrast is None and domain.contrast != "file":
+        data = data.model_copy(update={"contrast": domain.contrast})
+        reasons["data.contrast"] = domain.contrast_reason
+    card = find_model(plan.model.name).card
+    size = domain.larger_input(resolution)
+    if request.input_size is None and size is not None and size > card.input.size and card.sizes != "fixed":
+        view = view.model_copy(update={"size": size})
+        reasons["input.size"] = f"{size} px, larger than the weights' own {card.input.size}: {domain.input_reason}"
+    if request.resize is None and domain.resize is not None:
+        view = view.model_copy(update={"resize": domain.resize})
+        reasons["input.resize"] = domain.resize_reason
+    return plan.model_copy(update={"data": data, "input": view, "reasons": reasons})
 
 
 _OF_TRAINING = ("epochs", "batch_size", "augmentation", "lr", "head_lr", "optimizer", "weight_decay", "patience")

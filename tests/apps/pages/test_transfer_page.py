@@ -10,7 +10,8 @@ import pytest
 from headstart.advice.probe.by_depth import probe_depths
 from headstart.apps.pages import transfer_page
 from headstart.errors import HeadstartError
-from headstart.knowledge.choosing import DOMAIN_FACTS, depths_in
+from headstart.knowledge.choosing import depths_in
+from headstart.knowledge.domains import DOMAINS
 from headstart.knowledge.transfer import DEPTH_FACTS, FAMILIES, HEAD_DEPTH, IMAGENET_EFFECT
 from headstart.networks.cards.finding import find_model
 from headstart.workflow.probing import DepthProbe
@@ -34,7 +35,7 @@ def test_every_family_has_networks_and_the_usual_ones_come_first():
             assert find_model(name).card.family in family.modules
 
 
-@pytest.mark.parametrize("domain", DOMAIN_FACTS)
+@pytest.mark.parametrize("domain", DOMAINS)
 def test_groups_take_the_domain_s_share_of_their_depth(domain):
     groups = transfer_page.group_shares(find_model("densenet121").card, domain)
     assert [group.group for group in groups] == ["stem", "stage1", "stage2", "stage3", "stage4", "head"]

@@ -13,8 +13,8 @@ from headstart.arguments import ArgumentError, one_of
 from headstart.comparison.grid import ComparisonKind, GridPlan
 from headstart.data.sources.dataset import Links
 from headstart.input_spec import Contrast, Resize
-from headstart.knowledge.domain import AugmentationName
-from headstart.plan.plan import Domain, NoncommercialWeights
+from headstart.knowledge.domain import AugmentationName, RequestedDomain
+from headstart.plan.plan import NoncommercialWeights
 from headstart.plan.request import StrategyName
 
 
@@ -37,7 +37,7 @@ def compare(
     window: str | None = None,
     contrast: Contrast | None = None,
     links: Links = "inside",
-    domain: Domain | None = None,
+    domain: RequestedDomain | None = None,
     augmentation: AugmentationName | None = None,
     val: PathLike | None = None,
     group: str | None = None,

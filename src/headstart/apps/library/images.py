@@ -12,9 +12,8 @@ from headstart.apps.library.watching import Watch, watching
 from headstart.arguments import ArgumentError
 from headstart.data.sources.dataset import Links
 from headstart.input_spec import Contrast, Resize
-from headstart.knowledge.choosing import SimilarityLevel
-from headstart.knowledge.domain import AugmentationName
-from headstart.plan.plan import DataPlan, Domain, NoncommercialWeights
+from headstart.knowledge.domain import AugmentationName, RequestedDomain, SimilarityLevel
+from headstart.plan.plan import DataPlan, NoncommercialWeights
 from headstart.plan.request import Request
 
 if TYPE_CHECKING:
@@ -40,7 +39,7 @@ def check(
     links: Links = "inside",
     near_duplicates: PathLike | None = None,
     preview: PathLike | None = None,
-    domain: Domain | None = None,
+    domain: RequestedDomain | None = None,
     augmentation: AugmentationName | None = None,
     seed: int = 0,
     progress: Watch = "auto",
@@ -115,7 +114,7 @@ def advise(
     *,
     images: int | None = None,
     classes: int | None = None,
-    domain: Domain | Literal["auto"] | None = None,
+    domain: RequestedDomain | None = None,
     similarity: float | SimilarityLevel | None = None,
     unlabelled: int = 0,
     channels: int | None = None,

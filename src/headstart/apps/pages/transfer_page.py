@@ -16,7 +16,8 @@ from headstart.apps.pages.fields import DOMAIN_CHOICES, Field, FieldOption, choi
 from headstart.errors import HeadstartError
 from headstart.html import kit, networks
 from headstart.html.markup import Html, joined, tag
-from headstart.knowledge.choosing import DOMAIN_FACTS, depths_in
+from headstart.knowledge.choosing import depths_in
+from headstart.knowledge.domains import DOMAINS
 from headstart.knowledge.transfer import (
     DEPTH_FACTS,
     FAMILIES,
@@ -191,7 +192,7 @@ def _literature(card: ModelCard, domain: Domain, family: FamilyFact) -> Html:
         "Zeiler & Fergus 2014 and Yosinski et al. 2014 show the order, not these numbers."
         if domain == "photo"
         else f"Shares for {domain} images are an estimate of ours: the rule of thumb for photos to the power of "
-        f"{DOMAIN_FACTS[domain].transfer_exponent:g}. headstart probe measures them on your images."
+        f"{DOMAINS[domain].transfer_exponent:g}. headstart probe measures them on your images."
     )
     if family.name == "Vision Transformer":
         note += " The rule of thumb is for convolutional networks; blocks of attention take the row of their depth."
@@ -275,11 +276,11 @@ def _figures(group: GroupShare) -> tuple[str, ...]:
 
 
 def _domain_card(domain: Domain) -> Html:
-    fact = DOMAIN_FACTS[domain]
+    fact = DOMAINS[domain]
     rows = [("gap to ImageNet", fact.gap, ""), ("usual number of images", fact.usual_images, "")]
     rows.append(("what to do", fact.advice, fact.source))
     if fact.weights:
-        rows.append(("weights of the domain", fact.weights, ""))
+        rows.append(("weights of the domain", fact.weights_text, ""))
     return kit.card(f"About {_KINDS[domain]}", kit.reasons(rows))
 
 

@@ -12,7 +12,7 @@ from typing import Annotated, Any, TypeVar
 from headstart.apps.cli.options.derived import DerivedOptions
 from headstart.data.sources.dataset import Links
 from headstart.input_spec import Contrast, Resize
-from headstart.knowledge.domain import AugmentationName, Domain
+from headstart.knowledge.domain import AugmentationName, RequestedDomain
 from headstart.plan.option import Option, options_of
 from headstart.plan.request import Request
 from headstart.plan.sections import DataPlan
@@ -26,7 +26,7 @@ TRAINING = DerivedOptions(Request, DataPlan, no_default=("strategy",))
 
 Model = Annotated[str | None, TRAINING.info("model")]
 AllowNoncommercial = Annotated[bool, TRAINING.info("noncommercial_weights")]
-DomainOption = Annotated[Domain | None, TRAINING.info("domain")]
+DomainOption = Annotated[RequestedDomain | None, TRAINING.info("domain")]
 Val = Annotated[str | None, TRAINING.info("val")]
 Group = Annotated[str | None, TRAINING.info("group")]
 AugmentationOption = Annotated[AugmentationName | None, TRAINING.info("augmentation")]

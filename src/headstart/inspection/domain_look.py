@@ -1,0 +1,101 @@
+"""Domain of a set of images, decided by looking at some of them: file kinds, bands, pixels, and names.
+
+What a file says of its device comes first: DICOM is written by clinical devices, a GeoTIFF lies on a map, more than
+four bands are those of a sensor. Otherwise pixels and names decide (`domain_guess`), or the domain stays unknown.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from headstart.data.decoders.headers import FileOrigin, Header, read_header
+from headstart.data.loading import ReadImage, read_image
+from headstart.data.sources.reading import ImageRecord, is_digits
+from headstart.input_spec import Decoding
+from headstart.inspection.domain_guess import DomainGuess, PixelStatistics, guess_domain, pixel_statistics
+from headstart.knowledge.domain import Domain
+from headstart.runs.progress import Progress, no_progress
+
+SAMPLED_IMAGES = 64
+"""Number of images that decide domain, resolution and channels."""
+_LOOK_PIXELS = 96
+MOST_COLOURS = 4
+"""More channels than that are bands of a sensor."""
+_MOST_FILES = 0.5
+"""Share of the files that must be of a kind for the kind to decide."""
+_ORIGINS: dict[FileOrigin, tuple[Domain, str]] = {
+    "dicom": ("medical", "DICOM files are written by clinical devices"),
+    "geotiff": ("satellite", "the files hold a place on a map (GeoTIFF)"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ImagesSeen:
+    """Headers and pixel statistics of some images of a set."""
+
+    headers: tuple[Header, ...]
+    statistics: tuple[PixelStatistics, ...]
+    """Of those that can be decoded."""
+
+    @property
+    def channels(self) -> int:
+        """Most frequent number of channels; 3 where no header can be read."""
+        return statistics.mode([header.channels for header in self.headers]) if self.headers else 3
+
+    @property
+    def resolution(self) -> int | None:
+        """Median of the shorter sides in pixels; None where no header can be read."""
+        return round(statistics.median(h.shorter for h in self.headers)) if self.headers else None
+
+
+def look_at_images(
+    records: Sequence[ImageRecord], *, decoding: Decoding, progress: Progress = no_progress
+) -> ImagesSeen:
+    """Headers and pixel statistics of images spread evenly over the records; unreadable ones are skipped.
+
+    Args:
+        records: All images.
+        decoding: How they are read.
+        progress: Receives how many were looked at.
+    """
+    headers, looks = [], []
+    looked = progress("looking at images", min(SAMPLED_IMAGES, len(records)))
+    for record in _spread(records):
+        looked(1)
+        found = read_image(record, at_least=_LOOK_PIXELS, decoding=decoding)
+        header = read_header(found.encoded)
+        if header is None:
+            continue
+        headers.append(header)  # also of images that cannot be decoded: bands of a sensor, for one
+        if isinstance(found, ReadImage):
+            looks.append(pixel_statistics(found.pixels))
+    return ImagesSeen(tuple(headers), tuple(looks))
+
+
+def domain_of(seen: ImagesSeen, *, names: Sequence[str], source: str) -> DomainGuess:
+    """Domain of the images, or unknown, with the evidence.
+
+    Args:
+        seen: Some of them.
+        names: Names of the classes.
+        source: DATA as the user names it.
+    """
+    if is_digits(source):
+        return DomainGuess("document", 1.0, "digits are writing")
+    for origin, (domain, says) in _ORIGINS.items():
+        count = sum(header.origin == origin for header in seen.headers)
+        if count > _MOST_FILES * len(seen.headers):
+            return DomainGuess(domain, count / len(seen.headers), says)
+    if seen.channels > MOST_COLOURS:
+        return DomainGuess("satellite", 1.0, f"{seen.channels} channels are bands of a sensor")
+    if not seen.statistics:
+        return DomainGuess("unknown", 0.0, "no image could be looked at")
+    return guess_domain(seen.statistics, names=names, source=Path(source).stem)
+
+
+def _spread(records: Sequence[ImageRecord]) -> Iterable[ImageRecord]:
+    count = min(SAMPLED_IMAGES, len(records))
+    return (records[index * len(records) // count] for index in range(count))
