@@ -6,13 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from scipy.optimize import minimize_scalar
 
 from head_rows import clouds, folds_of, stored
 from headstart.solvers import ridge as module
 from headstart.solvers import rows
 from headstart.solvers.linear_head import softmax
-from headstart.solvers.ridge import Ridge, best_temperature
+from headstart.solvers.ridge import Ridge
 from headstart.solvers.rows import MatrixRows
 
 
@@ -110,31 +109,6 @@ def test_noise_gives_chance_out_of_fold():
     choice = Ridge(MatrixRows(features), labels, 2).choose(folds_of(200))
     assert abs(np.mean(choice.out_of_fold_NK.argmax(1) == labels) - 0.5) < 4 * np.sqrt(0.25 / 200)
     assert min(choice.losses.values()) == pytest.approx(np.log(2), abs=0.05)
-
-
-def test_the_temperature_is_scipys_but_for_the_softened_targets():
-    rng = np.random.default_rng(3)
-    labels = rng.integers(0, 4, 3000)
-    scores = (np.eye(4)[labels] * 0.4 + rng.normal(0, 0.3, (3000, 4))).astype(np.float32)
-
-    def loss(log_sharpness: float) -> float:
-        return float(-np.log(softmax(scores * np.exp(log_sharpness))[np.arange(3000), labels]).mean())
-
-    best = minimize_scalar(loss, bounds=(-3, 5), method="bounded")
-    temperature, found = best_temperature(scores, labels)
-    assert temperature == pytest.approx(np.exp(-best.x), rel=0.02)
-    assert found == pytest.approx(best.fun, abs=1e-4)
-
-
-def test_scores_without_a_mistake_leave_a_doubt_and_those_against_the_labels_say_nothing():
-    labels = np.arange(60) % 3
-    temperature, loss = best_temperature(np.eye(3, dtype=np.float32)[labels], labels)
-    assert 0.05 < temperature < 1
-    assert 0 < loss < 0.1
-    _, loss = best_temperature(-np.eye(3, dtype=np.float32)[labels], labels)
-    assert loss == pytest.approx(np.log(3), abs=0.02)
-    _, loss = best_temperature(np.zeros((60, 3), np.float32), labels)
-    assert loss == pytest.approx(np.log(3))
 
 
 def test_a_class_without_rows_and_constant_features_do_no_harm():

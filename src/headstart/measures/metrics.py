@@ -12,10 +12,12 @@ import numpy.typing as npt
 from headstart.arrays import Labels
 from headstart.measures.figures import ClassFigures, Counted, EvaluationFigures, Interval
 from headstart.measures.intervals import Together, mean_interval, share_interval
+from headstart.measures.temperature import best_temperature
 
 Counts: TypeAlias = npt.NDArray[np.int64]
 
-_LOG_TEMPERATURES = (-2.0, 2.0)  # a perfect classifier would ask for zero
+_SHARPNESS = (math.exp(-2), math.exp(2))
+"""Bounds of 1 / temperature: a perfect classifier would ask for a temperature of zero."""
 
 
 def confusion_matrix(labels: Labels, predicted: Labels, num_classes: int) -> Counts:
@@ -92,20 +94,12 @@ def sharpened_log_losses(probabilities: npt.NDArray[np.floating[Any]], labels: L
         probabilities: (N, K).
         labels: (N,).
     """
-    from scipy.optimize import minimize_scalar
-
     logits = np.log(np.clip(probabilities, 1e-12, 1)).astype(np.float64)
-    rows = np.arange(len(labels))
-
-    def losses(log_temperature: float) -> npt.NDArray[np.float64]:
-        scaled = logits / math.exp(log_temperature)
-        top = scaled.max(axis=1)
-        sums = np.exp(scaled - top[:, None]).sum(axis=1)
-        return np.asarray(top + np.log(sums) - scaled[rows, labels], np.float64)
-
-    # The logarithm of the temperature: sharpening and dulling are symmetric in it, and it needs no bound at 0.
-    best = minimize_scalar(lambda t: losses(t).mean(), bounds=_LOG_TEMPERATURES, method="bounded")
-    return losses(float(best.x))
+    temperature, _ = best_temperature(logits, labels, _SHARPNESS)
+    scaled = logits / temperature
+    top = scaled.max(axis=1)
+    sums = np.exp(scaled - top[:, None]).sum(axis=1)
+    return np.asarray(top + np.log(sums) - scaled[np.arange(len(labels)), labels], np.float64)
 
 
 def paired_p_value(incumbent: npt.NDArray[np.float64], challenger: npt.NDArray[np.float64]) -> float:

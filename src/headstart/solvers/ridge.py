@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from headstart.arrays import Doubles, Labels, Singles
+from headstart.measures.temperature import ONE_IMAGE_A_CLASS, best_temperature
 from headstart.solvers.linear_head import LinearHead, PenaltyChoice, softmax
 from headstart.solvers.moments import Moments, moments_by_part
 from headstart.solvers.rows import CheckStop, RowSource, never_stop
@@ -29,10 +30,8 @@ RIDGE_L2_PENALTIES = (1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0)
 
 _TOGETHER_BYTES = 2**28
 """Of statistics that are held at once; where the folds' together are larger, each fold takes a pass of its own."""
-_SCORES_AT_ONCE = 2**20
 _SHARPNESS = (1e-2, 1e4)
 """Bounds of 1 / temperature: scores lie near 0..1."""
-_STEPS = 60
 
 
 class Ridge:
@@ -96,7 +95,9 @@ class Ridge:
         best = (tried[0], np.empty((0, self._classes), np.float32), 1.0)
         for number, l2_penalty in enumerate(tried):
             scores = self._out_of_fold([of_fold[number] for of_fold in heads], fold_of)
-            temperature, loss = best_temperature(scores, self._labels, self._weights)
+            temperature, loss = best_temperature(
+                scores, self._labels, _SHARPNESS, self._weights, soften=ONE_IMAGE_A_CLASS
+            )
             # Of equal losses the stronger penalty, which was tried first.
             no_better = bool(losses) and loss >= min(losses.values())
             losses[l2_penalty] = loss
@@ -152,7 +153,7 @@ class Ridge:
 
 def _fits(moments: Moments, deviation_F: Doubles | None, l2_penalties: Sequence[float]) -> Iterator[LinearHead]:  # noqa: N803
     """One head for each L2 penalty."""
-    from scipy.linalg import solve
+    from scipy.linalg.lapack import dposv
 
     deviation = moments.deviation_F if deviation_F is None else deviation_F
     covariance = moments.scatter()
@@ -164,66 +165,10 @@ def _fits(moments: Moments, deviation_F: Doubles | None, l2_penalties: Sequence[
     for l2_penalty in l2_penalties:
         # Only the diagonal changes from penalty to penalty.
         covariance[diagonal, diagonal] = plain + l2_penalty
-        # "pos": C + l2 I is positive definite, so Cholesky does, at half the cost of LU.
-        weight = (solve(covariance, targets, assume_a="pos").T if len(plain) else targets.T) / deviation
+        # C + l2 I is positive definite, so Cholesky does, at half the cost of LU; `scipy.linalg.solve` would check the
+        # matrix and estimate its condition too, which takes as long again. The transpose is the same matrix, in the
+        # order that LAPACK takes without another copy.
+        solved = dposv(covariance.T, targets)[1] if len(plain) else targets
+        weight = solved.T / deviation
         # Targets and features are centred, so the bias is the class share less what the mean features score.
         yield LinearHead(weight, shares - weight @ moments.mean_F, l2_penalty)
-
-
-def best_temperature(
-    scores_NK: Singles,  # noqa: N803
-    labels_N: Labels,  # noqa: N803
-    weights_N: Doubles | None = None,  # noqa: N803
-) -> tuple[float, float]:
-    """(temperature, mean log loss in nats) at which the softmax of scores / temperature suits the labels best.
-
-    Newton's method on the sharpness 1 / temperature, in which the loss is convex. Targets are softened by one image a
-    class (after Platt 1999): scores that make no mistake would ask for a temperature of zero, and leave no doubt.
-    """
-    count, classes = scores_NK.shape
-    # One image a class of softness: with many images it vanishes, with few it keeps the temperature above zero.
-    softness = classes / (count + classes)
-    low, high = _SHARPNESS
-    sharpness = 1.0
-    weigh = np.ones(count) if weights_N is None else weights_N
-    for _ in range(_STEPS):
-        # Newton: the mean loss is convex in the sharpness, its slope is E[score] under the model less under the
-        # targets.
-        slope, bend, _ = _at(sharpness, scores_NK, labels_N, softness, weigh)
-        # At most four times as sharp or dull: far from the optimum the loss is hardly bent at all.
-        step = slope / bend if bend > 0 else np.sign(slope) * 4 * sharpness
-        wanted = float(np.clip(sharpness - step, max(low, sharpness / 4), min(high, 4 * sharpness)))
-        done = abs(wanted - sharpness) <= 1e-5 * sharpness
-        sharpness = wanted
-        if done:
-            break
-    return 1 / sharpness, _at(sharpness, scores_NK, labels_N, softness, weigh)[2]
-
-
-def _at(
-    sharpness: float,
-    scores_NK: Singles,  # noqa: N803
-    labels_N: Labels,  # noqa: N803
-    softness: float,
-    weights_N: Doubles,  # noqa: N803
-) -> tuple[float, float, float]:
-    """First and second derivative of the mean loss with softened targets, and the mean loss with the labels."""
-    count, classes = scores_NK.shape
-    slope = bend = loss = 0.0
-    step = max(1, _SCORES_AT_ONCE // classes)
-    for start in range(0, count, step):
-        scores = scores_NK[start : start + step].astype(np.float64)
-        # exp of differences from the row's maximum, which are at most 0.
-        scores -= scores.max(axis=1, keepdims=True)
-        own = scores[np.arange(len(scores)), labels_N[start : start + step]]
-        wanted = (1 - softness) * own + softness * scores.mean(axis=1)
-        exponentials = np.exp(sharpness * scores)
-        sums = exponentials.sum(axis=1, keepdims=True)
-        exponentials /= sums
-        mean = (exponentials * scores).sum(axis=1)
-        weigh = weights_N[start : start + step]
-        slope += float((weigh * (mean - wanted)).sum())
-        # The second derivative is the variance of the scores under the softmax.
-        bend += float((weigh * ((exponentials * scores**2).sum(axis=1) - mean**2)).sum())
-        loss += float((weigh * (np.log(sums[:, 0]) - sharpness * own)).sum())
-    return slope / count, bend / count, loss / count

@@ -140,7 +140,8 @@ def _validation(data: CheckedData, outcome: Outcome) -> Sample | None:
     known = predictions.known(outcome.chosen)
     images, labels = ([whole[row] for row in known] for whole in (predictions.images, predictions.labels))
     place = {name: index for index, name in enumerate(data.roles.classes)}
-    records = [record for record in (*data.roles.train, *data.roles.validation) if record.id in set(images)]
+    validated = set(images)
+    records = [record for record in (*data.roles.train, *data.roles.validation) if record.id in validated]
     rows = [row for row in outcome.progress.rows if row.checkpoint == outcome.chosen]
     return Sample(
         "validation",
