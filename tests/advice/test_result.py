@@ -71,7 +71,8 @@ def test_the_command_trains_the_same_plan(said: dict[str, Any]):
     if "budget" in options:
         options["budget_seconds"] = float(options.pop("budget").removesuffix("s"))  # type: ignore[assignment]
     request = Request(DataPlan(source="DATA"), **options)  # type: ignore[arg-type]
-    made = counted(make_plan(request), request, PlanCounts(said["images"]))
+    counts = PlanCounts(said["images"], shorter_side=said.get("resolution"), weights_size=224, weights_sizes="any")
+    made = counted(make_plan(request), request, counts)
     for name in type(made).model_fields:
         if name != "reasons":
             assert getattr(made, name) == getattr(found.plan, name), name

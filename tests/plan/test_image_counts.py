@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from headstart.plan.image_counts import PlanCounts, counted
@@ -69,6 +71,41 @@ def test_a_step_passes_through_about_as_many_images_whatever_the_set(images: int
     request = Request(DATA, strategy="progressive")
     phases = counted(STRATEGIES["progressive"](request), request, PlanCounts(images)).phases
     assert [phase.epochs for phase in phases[1:]] == [epochs] * 3
+
+
+TINY = PlanCounts(500, shorter_side=32, weights_size=224, weights_sizes="any")
+
+
+@pytest.mark.parametrize(
+    ("given", "counts", "size", "phases"),
+    [
+        (None, TINY, 128, 2),
+        (96, TINY, 96, 2),
+        (224, TINY, 224, 4),  # every layer would cost what it costs on large images
+        (None, replace(TINY, weights_sizes="fixed"), "auto", 4),
+        (None, replace(TINY, pool=499), "auto", 4),
+        (None, replace(TINY, shorter_side=96), "auto", 4),
+        (None, replace(TINY, weights_size=128), "auto", 4),
+        (None, PlanCounts(500), "auto", 4),
+    ],
+)
+def test_every_layer_is_trained_at_a_small_input_where_images_are_tiny(
+    given: int | None, counts: PlanCounts, size: int | str, phases: int
+) -> None:
+    request = Request(DATA, input_size=given, lr=2e-3, head_lr=1e-3)
+
+    def resolved(one: Plan) -> Plan:
+        return one.resolved(model_name="net:tag", input_size=counts.weights_size or 224, group_names=GROUPS)
+
+    plan = counted(STRATEGIES["progressive"](request), request, counts)
+    assert (plan.input.size, len(plan.phases)) == (size, phases)
+    assert ("shorter sides" in plan.reasons.get("input.size", "")) == (size == 128)
+    assert counted(resolved(STRATEGIES["progressive"](request)), request, counts) == resolved(plan)
+    last = plan.phases[-1]
+    assert (last.name, last.kind) == ("all", "train")
+    given_to_first = (1e-3, 2e-3) if phases == 2 else (2e-4, 4e-4)  # deeper steps: a fifth of it
+    assert (last.head_lr, last.backbone_lr.lr) == given_to_first
+    assert not [path for path in plan.reasons if path.startswith(f"phases[{phases}]")]
 
 
 def test_bit_hyperrule_follows_the_row_of_its_table() -> None:

@@ -15,15 +15,21 @@ from headstart.workflow.planning import plan_of, requested_plan
 from headstart.workflow.plans import domain_found, make_plan
 
 
-def test_the_images_decide_how_many_epochs(image_folder: Path):
+def test_the_images_decide_how_many_epochs_and_steps(image_folder: Path, monkeypatch: pytest.MonkeyPatch):
     options = Request(DataPlan(source=str(image_folder)), strategy="full")
     uncounted, counted = make_plan(options, domain_found(options)), plan_of(options)
     assert isinstance(uncounted.phases[1], TrainPhase)
     assert isinstance(counted.phases[1], TrainPhase)
     assert (uncounted.phases[1].epochs, counted.phases[1].epochs) == (10, 5)
-    roles = check_for_training(uncounted, no_progress).roles
+    data = check_for_training(uncounted, no_progress)
+    roles, sizes = data.roles, data.facts.sizes
     requested = requested_plan(options)
-    assert (requested.plan, requested.counted(uncounted, roles)) == (uncounted, counted)
+    assert (requested.plan, requested.counted(uncounted, roles, sizes)) == (uncounted, counted)
+    steps = requested_plan(Request(options.data))
+    assert len(steps.counted(steps.plan, roles, sizes).phases) == 4, "tiny, but too few"
+    monkeypatch.setattr("headstart.plan.image_counts.FEW_TRAINING_IMAGES", 10)
+    assert len(steps.counted(steps.plan, roles).phases) == 4, "nobody has read how large they are"
+    assert len(steps.counted(steps.plan, roles, sizes).phases) == 2
 
 
 def test_a_plan_that_was_given_or_advised_keeps_its_epochs(image_folder: Path):

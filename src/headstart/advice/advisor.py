@@ -116,11 +116,12 @@ def _cost(strategy: str, situation: Situation, start: _Start, *, images: int) ->
     request = Request(
         given.data,
         model=given.model,
+        input_size=given.input_size,
         epochs=None if strategy == "feature_extraction" else given.epochs,
         augmentation=given.augmentation,
         batch_size=given.batch_size,
     )
-    plan = counted(STRATEGIES[strategy](request), request, PlanCounts(images))
+    plan = counted(STRATEGIES[strategy](request), request, _counts(situation, start.request, images=images))
     return training_cost_of(
         plan.phases,
         images,
@@ -130,6 +131,13 @@ def _cost(strategy: str, situation: Situation, start: _Start, *, images: int) ->
         augmentation=plan.augmentation,
         batch_size=plan.batch_size,
     )
+
+
+def _counts(situation: Situation, request: Request, *, images: int) -> PlanCounts:
+    """What a plan depends on."""
+    assert request.model is not None
+    card = find_model(request.model).card
+    return PlanCounts(images, shorter_side=situation.resolution, weights_size=card.input.size, weights_sizes=card.sizes)
 
 
 def _facts(card: ModelCard, size: int) -> NetworkFacts:
@@ -162,7 +170,8 @@ def _plan(
     reasons = [*reasons, *(why for why in why_views if augment is None or why.path != "augmentation.preset")]
     if augment is None:
         request = replace(request, augmentation=views.preset)
-    plan = counted(STRATEGIES[decision.strategy](request), request, PlanCounts(situation.images))
+    counts = _counts(situation, request, images=situation.images)
+    plan = counted(STRATEGIES[decision.strategy](request), request, counts)
     phases, norm = list(plan.phases), batch_norm_policy(situation, decision.strategy)
     for index, phase in enumerate(phases):
         if norm is not None and isinstance(phase, TrainPhase):

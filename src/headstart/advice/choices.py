@@ -19,6 +19,7 @@ from headstart.knowledge.choosing import (
 from headstart.knowledge.domain import RULE_OF_THUMB
 from headstart.knowledge.domains import DOMAINS, FLIP_WARNING
 from headstart.networks.cards.catalog import ModelCard
+from headstart.plan.image_counts import FEW_TRAINING_IMAGES
 from headstart.plan.plan import AugmentationPlan, BatchNormPolicy, Requirement
 
 
@@ -53,6 +54,8 @@ def input_size(situation: Situation, strategy: str, card: ModelCard) -> tuple[in
     if card.sizes == "fixed":
         return None, Reason("input.size", f"{own} px: these weights accept no other size", "the weights' card")
     tunes_all = UNFREEZING.index(strategy) >= UNFREEZING.index("discriminative")
+    if strategy == "progressive" and situation.images < FEW_TRAINING_IMAGES:
+        tunes_all = False  # of so few images its steps are seldom selected
     if resolution is not None and resolution < TINY_PIXELS and tunes_all and own > TINY_INPUT_PIXELS:
         return TINY_INPUT_PIXELS, Reason(
             "input.size",

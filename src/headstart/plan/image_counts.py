@@ -1,4 +1,4 @@
-"""Values of a plan that depend on the images: epochs, their schedule, folds, steps, and MixUp of BiT-HyperRule.
+"""Values of a plan that depend on the images: input size, epochs, schedule, folds, steps, and MixUp of BiT-HyperRule.
 
 A strategy makes its whole plan from the options alone, so that all faults are found before an image is read. These few
 values are completed once the images are counted.
@@ -7,10 +7,11 @@ values are completed once the images are counted.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
+from headstart.knowledge.choosing import TINY_INPUT_PIXELS, TINY_PIXELS
 from headstart.plan.hyperrule import counted_hyperrule
-from headstart.plan.plan import Plan, Schedule, TrainPhase
+from headstart.plan.plan import InputPlan, LrRule, Plan, Schedule, TrainPhase
 from headstart.plan.request import Request
 
 FEW_TRAINING_IMAGES = 500
@@ -31,6 +32,15 @@ MANY_TRAINING_IMAGES = 4_000
 nats, as deeper steps had on small sets (docs/guide/progressive.md), with p = 0.005; folds would cost up to three
 trainings in place of one."""
 
+_TINY_REASON = (
+    f"{TINY_INPUT_PIXELS} px: the images' shorter sides are {{side:g}} px, and a larger input shows no more of them; "
+    "every layer is trained, and adapts to it"
+)
+_TINY_STEP_REASON = (
+    "the images are tiny, so every layer meets what it was not trained on: the step that trains all of them follows "
+    "the probe at once (CIFAR-10, 1,000 images: docs/guide/progressive.md)"
+)
+
 _HELD_OUT_REASON = (
     f"none: from {MANY_TRAINING_IMAGES:,} training images on, held-out images are enough to see a gain on, and folds "
     "would cost up to two more trainings a step"
@@ -47,6 +57,19 @@ class PlanCounts:
     """Training and validation set together, >= 1."""
     train: int | None = None
     """Training set alone; None: as many as `pool`."""
+    shorter_side: float | None = None
+    """Median over the images, in pixels; None where it is not known."""
+    weights_size: int | None = None
+    """Input size of the weights, in pixels; None where the network is not known."""
+    weights_sizes: Literal["any", "fixed"] = "fixed"
+    """Whether the weights accept other input sizes."""
+
+    @property
+    def tiny(self) -> bool:
+        """Whether images are so small that a smaller input of the network shows all of them, and it accepts one."""
+        if self.weights_sizes == "fixed" or self.shorter_side is None or self.weights_size is None:
+            return False
+        return self.shorter_side < TINY_PIXELS and self.weights_size > TINY_INPUT_PIXELS
 
 
 def rise_and_cosine(epochs: int) -> Schedule:
@@ -65,6 +88,9 @@ def counted(plan: Plan, request: Request, counts: PlanCounts) -> Plan:
     if request.lr_rule == "bit":
         return counted_hyperrule(plan, request, pool=counts.pool, train=counts.train)
     if plan.strategy == "progressive":
+        # Few images seldom select a step, and frozen features are best at the size that they were trained at.
+        if counts.tiny and counts.pool >= FEW_TRAINING_IMAGES and len(plan.phases) > 1:
+            plan = _of_tiny_images(plan, request, counts)
         return _counted_steps(plan, counts, epochs=request.epochs)
     if request.epochs is not None or plan.strategy not in TUNED_STRATEGIES:
         return plan
@@ -86,6 +112,39 @@ def steps_hold_out(plan: Plan, images: int) -> bool:
     """
     in_folds = any(isinstance(phase, TrainPhase) and phase.folds > 1 for phase in plan.phases)
     return in_folds and images >= MANY_TRAINING_IMAGES
+
+
+def _of_tiny_images(plan: Plan, request: Request, counts: PlanCounts) -> Plan:
+    """The plan of progressive tuning at a small input, with one step, which trains every layer.
+
+    Where a larger input was asked for, the plan stays: every layer would cost as much as it does on large images.
+    """
+    if request.input_size is not None and request.input_size > TINY_INPUT_PIXELS:
+        return plan
+    reasons = {path: why for path, why in plan.reasons.items() if not path.startswith(("phases[2]", "phases[3]"))}
+    reasons["phases"] = _TINY_STEP_REASON
+    if request.lr is None:
+        reasons["phases[1].backbone_lr"] = plan.reasons["phases[3].head_lr"]
+    changed = plan.input
+    if request.input_size is None:
+        changed = InputPlan(size=TINY_INPUT_PIXELS, resize=plan.input.resize)
+        reasons["input.size"] = _TINY_REASON.format(side=counts.shorter_side)
+    return plan.model_copy(
+        update={"input": changed, "phases": (plan.phases[0], _only_step(plan, request)), "reasons": reasons}
+    )
+
+
+def _only_step(plan: Plan, request: Request) -> TrainPhase:
+    """The last step as it is trained without those before: a learning rate that was asked for is its own."""
+    step = plan.phases[-1]
+    assert isinstance(step, TrainPhase)
+    assert step.backbone_lr is not None
+    lr, head_lr = request.lr or step.backbone_lr.lr, request.head_lr or request.lr or step.head_lr
+    rates = dict.fromkeys(step.lr_by_group, lr)
+    if rates:
+        rates[list(rates)[-1]] = head_lr
+    changed = {"backbone_lr": LrRule(rule="uniform", lr=lr), "head_lr": head_lr, "lr_by_group": rates}
+    return step.model_copy(update=changed)
 
 
 def _counted_steps(plan: Plan, counts: PlanCounts, *, epochs: int | None) -> Plan:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from statistics import median
+from typing import TypeAlias
 
 from headstart.data.splits import Roles
 from headstart.errors import ModelError
@@ -26,6 +29,8 @@ from headstart.workflow.plans import (
     refuse_missing_steps,
 )
 
+Sizes: TypeAlias = Mapping[str, tuple[int, int]]
+
 
 @dataclass(frozen=True)
 class RequestedPlan:
@@ -37,9 +42,17 @@ class RequestedPlan:
     notes: tuple[Event, ...] = ()
     """Warnings of the advice, and options that have no effect."""
 
-    def counted(self, plan: Plan, roles: Roles) -> Plan:
-        """`plan` (this plan, or one resolved from it) with the values that depend on the number of images."""
-        return plan if self.options is None else counted(plan, self.options, image_counts(roles))
+    def counted(self, plan: Plan, roles: Roles, sizes: Sizes | None = None) -> Plan:
+        """`plan` (this plan, or one resolved from it) with the values that depend on the images.
+
+        Args:
+            plan: Which.
+            roles: Its images.
+            sizes: Image id -> width, height in pixels; None where the images were not read.
+        """
+        if self.options is None:
+            return plan
+        return counted(plan, self.options, image_counts(plan, roles, sizes or {}))
 
 
 def requested_plan(request: str | Request | Plan) -> RequestedPlan:
@@ -83,12 +96,20 @@ def plan_of(request: str | Request, *, progress: Progress = no_progress) -> Plan
     refuse_by_licence(plan.model, find_model(plan.model.name))
     data = check_for_training(plan, progress)
     refuse_missing_steps(plan)
-    return requested.counted(plan, data.roles)
+    return requested.counted(plan, data.roles, data.facts.sizes)
 
 
-def image_counts(roles: Roles) -> PlanCounts:
-    """Numbers of images that a plan depends on."""
-    return PlanCounts(len(roles.training_pool), train=len(roles.train))
+def image_counts(plan: Plan, roles: Roles, sizes: Sizes) -> PlanCounts:
+    """Numbers of images that a plan depends on, and how large they are."""
+    card = find_model(plan.model.name).card
+    sides = [min(sizes[record.id]) for record in roles.train if record.id in sizes]
+    return PlanCounts(
+        len(roles.training_pool),
+        train=len(roles.train),
+        shorter_side=median(sides) if sides else None,
+        weights_size=card.input.size,
+        weights_sizes=card.sizes,
+    )
 
 
 def resolved_plan(plan: Plan, choice: ModelChoice) -> Plan:

@@ -74,7 +74,8 @@ def train(
             data = reading.result()
         # Both are written into the run folder: plan.yaml as it was requested, plan.resolved.yaml with every auto
         # decided.
-        plan, resolved = requested.counted(plan, data.roles), requested.counted(resolved, data.roles)
+        sizes = data.facts.sizes
+        plan, resolved = (requested.counted(one, data.roles, sizes) for one in (plan, resolved))
         built = build_training(_with_absolute_paths(resolved, choice), choice, data)
         run = _new_run(folder, plan, built)
         return fit_run(built, run, trackers=trackers, notes=requested.notes, observer=observer, started=started)
