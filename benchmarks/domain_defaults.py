@@ -11,6 +11,7 @@ of docs/benchmarks.md.
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
 import sys
 import tarfile
@@ -30,6 +31,7 @@ from headstart.measures.paired import Crossed, crossed, spread_of_difference
 from headstart.measures.seed_variance import half_width
 
 FOLDER = BUILD / "domain-sets"
+STRATEGIES = ("progressive", "feature_extraction")
 HALF = 0.5
 UNSEEN_OF_PAIR = 1.0
 
@@ -80,6 +82,12 @@ VARIANTS = (
     Variant("256", "photo, `--input-size 256`", ("--domain", "photo", "--input-size", "256")),
     Variant("320", "photo, `--input-size 320`", ("--domain", "photo", "--input-size", "320"), ("rsscn7",)),
     Variant("strong", "photo, `--augmentation strong`", ("--domain", "photo", "--augmentation", "strong")),
+    Variant(
+        "pages",
+        "photo, weights of pages (`scripts/convert_wheel_weights.py pages build/pages.safetensors`)",
+        ("--domain", "photo", "--model", f"lcnet_100:file:{BUILD / 'pages.safetensors'}"),
+        ("documents", "documents, 8 a class"),
+    ),
 )
 
 
@@ -116,6 +124,7 @@ def main() -> int:
     parser.add_argument("--sets", nargs="+", default=list(SETS), choices=SETS)
     names = [variant.name for variant in VARIANTS]
     parser.add_argument("--variants", nargs="+", default=names, choices=names)
+    parser.add_argument("--strategies", nargs="+", default=list(STRATEGIES), choices=STRATEGIES)
     parser.add_argument("--table-only", action="store_true", help="measure nothing, write the section")
     parser.add_argument("--out", type=Path, default=Path(__file__).parents[1] / "docs" / "benchmarks.md")
     options = parser.parse_args()
@@ -129,17 +138,17 @@ def measured(options: argparse.Namespace) -> int:
     """Do what is not done; the number of runs that failed."""
     kept, failed = Kept("domain_defaults"), 0
     for seed in range(1, options.seeds + 1):
-        for variant in (variant for variant in VARIANTS if variant.name in options.variants):
-            for name in (name for name in variant.sets if name in options.sets):
-                arguments = variant.arguments or ("--domain", SETS[name].domain)
-                key = {"set": name, "variant": variant.name, "seed": seed}
-                if kept.has(**key):
-                    continue
-                try:
-                    kept.add({**key, **run(folder_of(name, seed), seed, arguments)})
-                except RuntimeError as error:
-                    print(error, file=sys.stderr, flush=True)
-                    failed += 1
+        cells = itertools.product(options.strategies, VARIANTS, options.sets)
+        for strategy, variant, name in cells:
+            key = {"strategy": strategy, "set": name, "variant": variant.name, "seed": seed}
+            if variant.name not in options.variants or name not in variant.sets or kept.has(**key):
+                continue
+            arguments = variant.arguments or ("--domain", SETS[name].domain)
+            try:
+                kept.add({**key, **run(folder_of(name, seed), seed, ("--strategy", strategy, *arguments))})
+            except RuntimeError as error:
+                print(error, file=sys.stderr, flush=True)
+                failed += 1
     return failed
 
 
@@ -173,24 +182,25 @@ def section(rows: Sequence[Row]) -> str:
         "of photos on the same images and seeds, in points of test accuracy with a 95 % interval over patients or "
         "books, images and seeds; no difference: the interval holds 0.",
         "",
-        "| set | training images | values | seeds | accuracy | minus photo | |",
-        "|---|---|---|---|---|---|---|",
+        "| set | training images | strategy | values | seeds | accuracy | minus photo | |",
+        "|---|---|---|---|---|---|---|---|",
     ]
-    for name in SETS:
-        base = _by_seed(rows, name, PHOTO.name)
+    for name, strategy in itertools.product(SETS, STRATEGIES):
+        own = [row for row in rows if (row["set"], row["strategy"]) == (name, strategy)]
+        base = _by_seed(own, PHOTO.name)
         for variant in VARIANTS:
-            if found := _by_seed(rows, name, variant.name):
+            if found := _by_seed(own, variant.name):
                 mean = np.mean([row["accuracy"] for row in found.values()])
                 values = SETS[name].domain if variant.name == "domain" else variant.says
-                start = f"| {name} | {_trained(name, found)} | {values} | {len(found)} | {mean:.3f} |"
+                start = f"| {name} | {_trained(name, found)} | {strategy} | {values} | {len(found)} | {mean:.3f} |"
                 seeds = sorted(base.keys() & found.keys())
                 compared = variant is not PHOTO and bool(seeds)
                 lines.append(f"{start} {_against(name, base, found, seeds)}" if compared else f"{start} | |")
     return "\n".join(lines)
 
 
-def _by_seed(rows: Sequence[Row], name: str, variant: str) -> dict[int, Row]:
-    return {row["seed"]: row for row in rows if row["set"] == name and row["variant"] == variant}
+def _by_seed(rows: Sequence[Row], variant: str) -> dict[int, Row]:
+    return {row["seed"]: row for row in rows if row["variant"] == variant}
 
 
 def _trained(name: str, found: dict[int, Row]) -> int:

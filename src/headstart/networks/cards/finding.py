@@ -7,6 +7,7 @@ from pathlib import Path
 
 from headstart.errors import ModelError, nearest
 from headstart.files import is_file, is_folder
+from headstart.networks.cards.beside import with_own_card
 from headstart.networks.cards.catalog import ModelCard, ModelChoice, all_cards, cards_of, cards_without_weights
 
 
@@ -40,7 +41,7 @@ def find_model(name: str) -> ModelChoice:
             )
         if not is_file(path):
             raise ModelError(f"weights file {path} does not exist", expected="a .safetensors or .pth file")
-        return ModelChoice(cards[0], path)
+        return ModelChoice(with_own_card(cards[0], path), path)
     return ModelChoice(_tagged(cards, tag))
 
 
