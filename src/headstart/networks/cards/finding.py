@@ -7,8 +7,9 @@ from pathlib import Path
 
 from headstart.errors import ModelError, nearest
 from headstart.files import is_file, is_folder
-from headstart.networks.cards.beside import with_own_card
 from headstart.networks.cards.catalog import ModelCard, ModelChoice, all_cards, cards_of, cards_without_weights
+from headstart.networks.cards.domain_cards import domain_cards_of
+from headstart.networks.cards.user_card import with_own_card
 
 
 def find_model(name: str) -> ModelChoice:
@@ -30,7 +31,8 @@ def find_model(name: str) -> ModelChoice:
     library, _, architecture = stem.rpartition("/")
     if "." in architecture and not tag and not cards_of(architecture):
         architecture, _, tag = architecture.partition(".")
-    cards = [card for card in cards_of(architecture) if library in ("", card.library)]
+    known = (*cards_of(architecture), *domain_cards_of(architecture))
+    cards = [card for card in known if library in ("", card.library)]
     if not cards:
         raise _unknown(name, architecture)
     if tag.startswith("file:"):

@@ -31,6 +31,7 @@ from headstart.networks.heads import head_sites
 from headstart.networks.weights.download import from_url
 from headstart.networks.weights.hub import hub_file
 from headstart.networks.weights.report import HeadFound, WeightReport
+from headstart.networks.weights.x_rays import x_ray_file
 
 Tensors = Mapping[str, Tensor]
 
@@ -68,6 +69,8 @@ def weight_file(card: ModelCard) -> Path:
         )
     if source.kind == "package":
         return _checked_package_file(source)
+    if source.kind == "library":
+        return x_ray_file(card)
     if source.kind == "hub":
         return hub_file(source.hub, _files_of_hub(source.file, source.sha256), sha256=source.sha256)
     known = Path(torch.hub.get_dir()) / "checkpoints" / source.file  # where torchvision and timm download to
@@ -106,7 +109,7 @@ def load_weights(network: nn.Module, choice: ModelChoice) -> WeightReport:
     if source.kind == "package":
         return _fit(network, _from_package(network, choice.card), source=source.package)
     path = weight_file(choice.card)
-    return _fit(network, _read(path), source=str(path))
+    return _fit(network, _read(path), source=str(path), is_users=source.holds == "trunk")
 
 
 def _files_of_hub(file: str, sha256: str) -> tuple[str, ...]:

@@ -124,6 +124,8 @@ def _resize(spec: InputSpec) -> str:
 def _origin(source: WeightSource) -> str:
     if source.kind == "package":
         return f"pip package {source.package}"
+    if source.kind == "library":
+        return f"pip package {source.package}, which downloads {source.file}"
     if source.kind == "url":
         return source.url
     return "none are published" if source.kind == "none" else f"https://huggingface.co/{source.hub}"
