@@ -16,7 +16,7 @@ from headstart.knowledge.domains import DOMAINS
 from headstart.plan.plan import DataPlan, Plan, TrainPhase
 from headstart.plan.request import DEFAULT_MODEL
 
-_DATA_OPTIONS = ("val", "group", "limit_train", "limit_test", "bits", "bands", "window", "contrast", "links")
+_DATA_OPTIONS = ("val", "group", "fold", "limit_train", "limit_test", "bits", "bands", "window", "contrast", "links")
 """Of a `DataPlan`, what `train` has an option for."""
 
 

@@ -19,6 +19,9 @@ from headstart.plan.group_rule import GroupRule
 VAL_PREFIX = "val:"
 """Prefix of the ids of images given with --val, so that no two images of a run share an id."""
 
+DRAWN_HERE = ("held-out ", "fold ")
+"""Beginnings of `test_source` where the user gave no test set."""
+
 _GROUP = "group:"  # tells a named group from an image that is its own
 
 
@@ -37,7 +40,7 @@ class Roles:
     validation_source: str
     """Where the validation images come from: `val`, `held-out 20% of train`, `out of fold in train`."""
     test_source: str
-    """Where the test images come from: the name of the given split, or `held-out 20% of the images`."""
+    """Where the test images come from: the name of the given split, `held-out 20% of the images`, or `fold 2 of 5`."""
 
     @property
     def training_pool(self) -> tuple[ImageRecord, ...]:

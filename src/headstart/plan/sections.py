@@ -6,11 +6,12 @@ import re
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from headstart.errors import PlanError
 from headstart.input_spec import BANDS_PATTERN, Contrast, Decoding
 from headstart.plan.faults import sentences
+from headstart.plan.fold import Fold
 from headstart.plan.group_rule import GroupRule
 from headstart.plan.option import Option
 
@@ -53,6 +54,14 @@ class DataPlan(Section):
     ] = None
     """Regular expression on the image path whose group 1 names the group, `folder:LEVEL` or `column:NAME`; images of
     one group stay on one side of every split."""
+    fold: Annotated[
+        str | None,
+        Option(
+            "Test set: one fold of all images, such as 2/5 for the second of five; by group and class.", panel="Data"
+        ),
+    ] = None
+    """`2/5`: all splits of the source are pooled and dealt into five folds by group and class, and the second is the
+    test set; `test_seed` deals them. None: the source's own splits, or `test_fraction`."""
     unreadable: Annotated[
         Literal["leave_out", "stop"],
         Option(
@@ -112,6 +121,15 @@ class DataPlan(Section):
             GroupRule.of(pattern)
         return pattern
 
+    @field_validator("fold")
+    @classmethod
+    def _fold_is_one_of_several(cls, fold: str | None, others: ValidationInfo) -> str | None:
+        if fold is not None:
+            Fold.read(fold)
+            if others.data.get("val") is not None:
+                raise ValueError(f"{fold} and val {others.data['val']!r} are both the test set; leave one out")
+        return fold
+
     @field_validator("bands", mode="before")
     @classmethod
     def _bands_as_text(cls, bands: object) -> object:
@@ -133,6 +151,11 @@ class DataPlan(Section):
         if faults := Decoding(window=window).faults():
             raise ValueError(faults[0].removeprefix("data.window: "))
         return window
+
+    @property
+    def test_fold(self) -> Fold | None:
+        """The fold that is the test set."""
+        return None if self.fold is None else Fold.read(self.fold)
 
     @property
     def decoding(self) -> Decoding:

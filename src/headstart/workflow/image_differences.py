@@ -18,6 +18,7 @@ _DIVIDING = {
     "seed": "seed",
     "data.test_seed": "test_seed",
     "data.group": "group",
+    "data.fold": "fold",
     "data.limit_train": "limit_train",
     "data.limit_test": "limit_test",
     "data.test_fraction": "test_fraction",

@@ -13,6 +13,7 @@ from headstart.data.checks import image_checks
 from headstart.data.checks.check_result import CheckResult, GroupCount, check_result
 from headstart.data.checks.near_findings import write_group_table
 from headstart.data.early_views import early_views
+from headstart.data.folds import divides_a_group, fold_numbers, pooled_splits, roles_of_fold, with_fold_as_test
 from headstart.data.redraw import Fixed, redrawn, without_group_mates
 from headstart.data.sources.dataset import LabelPolicy, Links
 from headstart.data.sources.reading import WHOLE, Dataset, ImageRecord, open_source
@@ -134,7 +135,10 @@ def check_for_training(plan: Plan, progress: Progress) -> CheckedData:
     early_views().close()
     image_checks.refuse_unusable(facts, source=part.source, val=part.val, strict=part.unreadable == "stop")
     groups = joined_groups({record.id: named.groups[record.id] for record in facts.readable}, facts)
-    roles = _kept_apart(without_others(drawn, set(facts.digests)), groups, plan, named)
+    roles = without_others(drawn, set(facts.digests))
+    if part.test_fold is not None:
+        roles = _in_whole_folds(roles, groups, plan, named)
+    roles = _kept_apart(roles, groups, plan, named)
     _refuse_empty(drawn, roles)
     if any(isinstance(phase, ProbePhase) for phase in plan.phases):  # only the linear probe is cross-validated
         _refuse_one_group(roles, groups)
@@ -162,10 +166,34 @@ def _kept_apart(drawn: Roles, groups: dict[str, str], plan: Plan, named: NamedIm
     if named.val is not None or len(named.dataset.splits()) > 1:
         fixed = "test and validation" if drawn.validation_source == "val" else "test"
     can_move: Fixed = fixed
-    if fixed == "nothing" and part.test_seed is not None and part.limit_train is not None:
-        can_move = "test"  # other seeds read other images, but are tested on the same
+    if fixed == "nothing" and (part.fold or (part.test_seed is not None and part.limit_train is not None)):
+        can_move = "test"  # folds stay whole; and other seeds read other images, but are tested on the same
     roles = redrawn(drawn, groups, fixed=can_move, seed=plan.seed, test_seed=part.test_seed)
     return without_group_mates(roles, groups, fixed=fixed)
+
+
+def _in_whole_folds(roles: Roles, groups: dict[str, str], plan: Plan, named: NamedImages) -> Roles:
+    """The roles, dealt again where near-identical images lie in two folds; the same folds in the run of each.
+
+    A run on a sample does not read all images, so it cannot know: there the folds stay.
+
+    Args:
+        roles: Of the readable images, with the folds that were dealt by name.
+        groups: Image id -> group, near-identical images joined.
+        plan: Whose images they are.
+        named: All images as they were dealt by name.
+    """
+    part = plan.data
+    if part.limit_train is not None or part.limit_test is not None:
+        return roles
+    everything = named.dataset.records
+    readable = tuple(record for record in everything if record.id in groups)
+    dealt = _fold_numbers(part, everything, named.groups, plan.seed)
+    numbers = {record.id: number for record, number in zip(everything, dealt, strict=True)}
+    if not divides_a_group(readable, numbers, groups):
+        return roles
+    pool = replace(named.dataset, records=readable)
+    return _assigned(part, pool, None, groups, seed=plan.seed, tuned=bool(roles.validation))
 
 
 def drawn_by_name(plan: Plan) -> NamedImages:
@@ -193,10 +221,22 @@ def divided_by_name(part: DataPlan, *, seed: int, tuned: bool = False) -> NamedI
         DataError: there is nothing to read, or too little.
     """
     dataset, val = sources_of(part)
+    if part.test_fold is not None:
+        dataset = pooled_splits(dataset)
     everything = dataset.records + (val.records if val is not None else ())
     groups = group_names(everything, part.group)
     refuse_shared_groups(everything, groups)
     image_checks.refuse_small_classes(dataset.of("train") or dataset.records)
+    return NamedImages(dataset, val, groups, _assigned(part, dataset, val, groups, seed=seed, tuned=tuned))
+
+
+def _assigned(
+    part: DataPlan, dataset: Dataset, val: Dataset | None, groups: dict[str, str], *, seed: int, tuned: bool
+) -> Roles:
+    """Role of each image; arguments as in `assign_roles`."""
+    fold = part.test_fold
+    if fold is not None:
+        dataset = with_fold_as_test(dataset, _fold_numbers(part, dataset.records, groups, seed), fold)
     roles = assign_roles(
         dataset,
         val=val,
@@ -209,7 +249,14 @@ def divided_by_name(part: DataPlan, *, seed: int, tuned: bool = False) -> NamedI
         seed=seed,
         test_seed=part.test_seed,
     )
-    return NamedImages(dataset, val, groups, roles)
+    return roles if fold is None else roles_of_fold(roles, fold)
+
+
+def _fold_numbers(part: DataPlan, records: Sequence[ImageRecord], groups: dict[str, str], seed: int) -> list[int]:
+    """Fold of each image; the seed of the test set deals them, so that runs of several seeds share them."""
+    assert part.test_fold is not None
+    drawn_by = seed if part.test_seed is None else part.test_seed
+    return fold_numbers(records, groups, count=part.test_fold.count, seed=drawn_by)
 
 
 def _refuse_one_group(roles: Roles, groups: dict[str, str]) -> None:

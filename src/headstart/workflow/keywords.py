@@ -37,6 +37,7 @@ class DataKeywords(TypedDict, total=False):
 
     val: str | None
     group: str | None
+    fold: str | None
     unreadable: Literal["leave_out", "stop"]
     limit_train: str | None
     limit_test: str | None

@@ -46,7 +46,7 @@ def train(
         options: The options of `headstart train`, by the names of `headstart.Request` and `headstart.DataPlan`:
             strategy, model, domain, input_size, epochs, unfreeze, lr_rule, peak_lr, grain, noncommercial_weights,
             augmentation, head, head_solver, batch_size, lr, optimizer, weight_decay, seed, budget_seconds,
-            val, group, unreadable, limit_train, limit_test, bits, bands, window, contrast, links,
+            val, group, fold, unreadable, limit_train, limit_test, bits, bands, window, contrast, links,
             test_fraction, test_seed, validation_fraction, validation, resize, class_weight.
 
     Raises:

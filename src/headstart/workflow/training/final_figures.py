@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from headstart.data.splits import what_is_counted
+from headstart.data.splits import DRAWN_HERE, what_is_counted
 from headstart.findings import Finding
 from headstart.measures.figure_findings import (
     GAP,
@@ -126,7 +126,7 @@ def _findings(
             test,
             candidates=len(outcome.validation_predictions.correct),
             num_classes=classes,
-            divided_by="headstart" if data.roles.test_source.startswith("held-out") else "user",
+            divided_by="headstart" if data.roles.test_source.startswith(DRAWN_HERE) else "user",
         )
     samples = [test] if validation is None else [test, validation]
     return [*found, *overconfidence(samples, num_classes=classes), *untested_classes(evaluated.figures.per_class)]
